@@ -103,8 +103,12 @@ class Pane(Vertical):
     def look_below(self, lines: Lines) -> None:
         """Redraws the frame if the number of rows below the visible ones of ``lines`` has changed. Call after the
         layout."""
-        if lines.hidden_below != self.rows_below and not self.lilfox.leaving:
-            self.rows_below = lines.hidden_below
+        self.tell_below(lines.hidden_below)
+
+    def tell_below(self, count: int) -> None:
+        """Redraws the frame if the number of rows below the visible ones is another than before."""
+        if count != self.rows_below and not self.lilfox.leaving:
+            self.rows_below = count
             self.lilfox.repaint_frame()
 
     def actions(self) -> tuple[Action, ...]:

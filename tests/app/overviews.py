@@ -141,3 +141,27 @@ def mixed() -> Overview:
         service("model", Level.FAILING, None, None, tr("connection refused")),
     ]
     return Overview(NOW, {view.name: view for view in hosts}, {view.name: view for view in services})
+
+
+def fleet(hosts: int) -> Overview:
+    """So many hosts, most of them well, with services, backends and alerts of each kind."""
+    from tests.app.alerts_made import some
+    from tests.app.test_backends import backends
+
+    views = [_one_of_many(f"node-{number}", number) for number in range(1, hosts + 1)]
+    before = mixed()
+    return replace(
+        before,
+        hosts={view.name: view for view in views},
+        backends={view.name: view for view in backends()},
+        alerts=Ready(some(), NOW),
+    )
+
+
+def _one_of_many(name: str, number: int) -> HostView:
+    if number % 11 == 3:
+        return lost(name)
+    busy = 5.0 + number * 37 % 90
+    level = Level.DEGRADED if busy > 85 else Level.GOOD
+    reasons = () if level is Level.GOOD else (tr("CPU {value} % > {limit} %", value=round(busy), limit=85),)
+    return host(name, level, summary(name, busy, 61, 71), *reasons)

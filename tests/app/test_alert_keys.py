@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -39,7 +40,7 @@ async def firing(shown: Console) -> None:
 async def test_pending_firing_resolved_and_the_bell_rings_once(tmp_path: Path) -> None:
     async with console(tmp_path, {"web": 1, "db": 1}, wait="1s") as shown:
         await until(lambda: alerts_of(shown.app.metrics.state.overview), what="a first evaluation")
-        assert "ALERTS  none" in screen_text(shown.pilot)
+        assert re.search(r"─ Problems ─+ no alerts  1 rule ─", screen_text(shown.pilot))
         shown.monitor.values = {"web": 0, "db": 1}
         await shown.until_state("web", AlertState.PENDING)
         assert "1 pending" in screen_text(shown.pilot).splitlines()[0]
@@ -263,6 +264,7 @@ async def test_a_rule_file_that_is_broken_is_said_in_the_section(tmp_path: Path)
 
 async def test_an_engine_that_cannot_begin_says_why(tmp_path: Path) -> None:
     async with console(tmp_path, {"web": 0}, notifiers={"pager": Options(argv=("true",), only=("job=~(",))}) as shown:
-        await until(lambda: "ALERTS  unknown" in screen_text(shown.pilot), what="that they are unknown")
+        unknown = re.compile(r"─ Problems ─+ alerts unknown for \d+ s ─")
+        await until(lambda: unknown.search(screen_text(shown.pilot)), what="that they are unknown")
         await until(lambda: "notifier pager: only: regular expression" in screen_text(shown.pilot), what="why")
         await until(lambda: "alerts unknown" in screen_text(shown.pilot).splitlines()[0], what="the header says so")

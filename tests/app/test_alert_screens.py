@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -49,15 +50,15 @@ async def test_the_dialog_that_silences(size: tuple[int, int], language: str, mo
 
 async def test_whose_alerts_are_not_shown_beside_own_rules_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     app = still_app(alerting(), rules=("rules.yml",), prometheus=ApiConfig(url="http://127.0.0.1:9090"))
-    told = "\n   LilFox evaluates its own rules; alerts from prometheus are not shown\n"
+    told = re.compile(r"^│   LilFox evaluates its own rules; alerts from prometheus are not shown +│$", re.MULTILINE)
     async with app.run_test(size=(80, 30)) as pilot:
         await pilot.press("exclamation_mark", "z")
         await pilot.pause()
-        assert told not in screen_text(pilot), "only where they are evaluated"
+        assert not told.search(screen_text(pilot)), "only where they are evaluated"
         monkeypatch.setattr(app.monitor.alerting, "_own", object())
         app.metrics.repaint()
         await pilot.pause()
-        assert told in screen_text(pilot)
+        assert told.search(screen_text(pilot))
 
 
 async def test_who_tells_alerts_that_are_not_evaluated_here() -> None:
@@ -65,7 +66,8 @@ async def test_who_tells_alerts_that_are_not_evaluated_here() -> None:
     app = still_app(replace(mixed(), alerts=Ready(alerts, NOW)))
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
-        assert "reported by http://10.0.0.9:9090" in screen_text(pilot)
+        border = next(line for line in screen_text(pilot).splitlines() if "─ Problems ─" in line)
+        assert "reported by http://10.0.0.9:9090" in border
         assert "another LilFox" not in screen_text(pilot)
 
 
@@ -127,10 +129,12 @@ def test_the_page_of_a_rule_that_fails() -> None:
     assert "HISTORY" not in text
 
 
-async def test_without_rules_there_is_no_section() -> None:
+async def test_without_rules_nothing_is_said_of_alerts() -> None:
     app = still_app(mixed())
     async with app.run_test(size=(100, 30)) as pilot:
-        assert "ALERTS" not in screen_text(pilot)
+        text = screen_text(pilot)
+        assert re.search(r"┌─ Problems ─+┐", text)
+        assert not re.search("alerts|firing|rule", text)
         await pilot.press("exclamation_mark")
         await pilot.pause()
         assert "no rule files are configured; add rules:" in screen_text(pilot)
@@ -143,10 +147,13 @@ async def test_what_is_not_known_is_said_and_never_counted_as_none() -> None:
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.pause()
         text = screen_text(pilot)
-        assert "ALERTS  unknown for 3 min\n   the disk is full\n   make room\n" in text
+        assert re.search(r"─ Problems ─+ alerts unknown for 3 min ─", text)
+        assert re.search(r"│   the disk is full +│\n│   make room +│\n", text)
+        assert "no alerts" not in text
         assert "alerts unknown" in text.splitlines()[0]
     app = still_app(replace(mixed(), alerts=Pending()))
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.pause()
-        assert "ALERTS  not evaluated yet" in screen_text(pilot)
+        assert re.search(r"─ Problems ─+ alerts not evaluated yet ─", screen_text(pilot))
         assert "firing" not in screen_text(pilot)
+        assert "no alerts" not in screen_text(pilot)

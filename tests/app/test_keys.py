@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 import time
@@ -116,9 +117,19 @@ async def test_choosing_opening_and_going_back() -> None:
     app = still_app(mixed())
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.pause()
-        assert app.metrics.state.selected == ("host", "model-1"), "the worst comes first"
+        state = app.metrics.state
+        assert (state.in_problems, state.selected) == (True, ("host", "model-1")), "the worst comes first"
+        for subject in (("service", "backend"), ("service", "model"), ("host", "db-1")):
+            await pilot.press("j")
+            assert (state.in_problems, state.selected) == (True, subject)
+        await pilot.press("enter")
+        assert page_of(app) == ("host", "db-1")
+        await pilot.press("escape", "k")
+        assert (state.in_problems, state.selected) == (True, ("service", "model")), "it goes on among the problems"
+        await pilot.press("j", "j")
+        assert (state.in_problems, state.selected) == (False, ("host", "model-1")), "after them come the lists"
         await pilot.press("j")
-        assert app.metrics.state.selected == ("host", "db-1")
+        assert (state.in_problems, state.selected) == (False, ("host", "db-1"))
         await pilot.press("G")
         assert app.metrics.state.selected == ("service", "gateway")
         await pilot.press("k", "enter")
@@ -128,7 +139,13 @@ async def test_choosing_opening_and_going_back() -> None:
         assert page_of(app) is None
         assert app.metrics.state.selected == ("host", "model-1")
         await pilot.press("O")
-        assert [name for _kind, name in app.metrics.state.order()][:4] == ["web-1", "db-1", "model-1", "new-1"]
+        await pilot.pause()
+        assert [name for problem, (_kind, name) in state.rows() if not problem][:4] == [
+            "web-1", "db-1", "model-1", "new-1",
+        ]  # fmt: skip
+        hosts = screen_text(pilot).partition("─ Hosts ─")[2]
+        places = [hosts.index(f" {name} ") for name in ("web-1", "db-1", "model-1", "new-1")]
+        assert places == sorted(places), "as they are configured"
 
 
 async def test_the_worst_is_selected_until_somebody_chooses() -> None:
@@ -142,7 +159,8 @@ async def test_the_worst_is_selected_until_somebody_chooses() -> None:
         app.monitor.show(Overview(NOW, {"web-1": well}, {"api": ill}))
         await pilot.pause()
         assert app.metrics.state.selected == ("service", "api")
-        await pilot.press("k")
+        await pilot.press("j")
+        assert app.metrics.state.selected == ("host", "web-1")
         app.monitor.show(Overview(NOW, {"web-1": well}, {"api": ill}))
         await pilot.pause()
         assert app.metrics.state.selected == ("host", "web-1")
@@ -183,9 +201,12 @@ async def test_the_palette_says_why_something_cannot_be_done() -> None:
 async def test_zoom_window_and_language() -> None:
     app = still_app(mixed())
     async with app.run_test(size=(100, 30)) as pilot:
-        await pilot.press("g", "z")
+        await pilot.press("g")
         await pilot.pause()
-        assert "SERVICES" not in screen_text(pilot)
+        assert {"Problems", "Hosts", "Services"} <= set(re.findall(r"─ (\w+) ─", screen_text(pilot)))
+        await pilot.press("z")
+        await pilot.pause()
+        assert set(re.findall(r"─ (\w+) ─", screen_text(pilot))) == {"Problems"}
         await pilot.press("escape", "enter", "w")
         await pilot.pause()
         assert "last 1 h" in screen_text(pilot)
@@ -305,6 +326,11 @@ async def test_over_a_slow_link_numbers_have_fewer_digits() -> None:
     async with app.run_test(size=(160, 48)) as pilot:
         await pilot.pause()
         web = next(line for line in screen_text(pilot).splitlines() if "web-1" in line)
+        assert web.split()[2:] == ["25%", "60%", "70%", "/var", "1M", "/", "300K", "1.1/4", "<3s"]
+        app.metrics.state.choose(("host", "web-1"))
+        await pilot.press("z")  # all columns of its list
+        await pilot.pause()
+        web = next(line for line in screen_text(pilot).splitlines() if "web-1" in line)
         assert web.split()[2:] == ["25%", "20", "5", "1", "0", "60%", "0%", "70%", "/var", "1M", "/", "300K", "1.1/4",
                                    "2", "0", "1", "<3s"]  # fmt: skip
         app.metrics.open_page(("host", "web-1"))
@@ -318,7 +344,7 @@ async def test_over_a_slow_link_numbers_have_fewer_digits() -> None:
 
 async def test_a_rewound_table_draws_what_had_been_until_then() -> None:
     app = still_app(mixed())
-    async with app.run_test(size=(100, 30)) as pilot:
+    async with app.run_test(size=(80, 24)) as pilot:
         app.navigation.rewind(NOW - timedelta(seconds=112))  # recorded for four periods by then
         await pilot.pause()
         web = next(line for line in screen_text(pilot).splitlines() if "web-1" in line)
@@ -340,7 +366,7 @@ async def test_a_page_says_how_much_of_it_is_below() -> None:
         assert "more below" not in screen_text(pilot)
         await pilot.press("escape")
         await pilot.pause()
-        assert "more below" not in screen_text(pilot)
+        assert "more below" not in screen_text(pilot), "all rows of the lists fit, whichever is selected"
 
 
 async def test_a_note_stays_its_time_whatever_was_said_before(monkeypatch: pytest.MonkeyPatch) -> None:

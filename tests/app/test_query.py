@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from datetime import timedelta
@@ -66,8 +67,13 @@ async def test_a_query_is_completed_asked_and_charted_rewound() -> None:
         await pilot.press("enter")
         text = await shows(pilot, "2 series", "60", '{cpu="1"}')
         assert NOW.strftime("%Y-%m-%d %H:%M:%S UTC  from local scrapes") in text
-        assert "█" in text
         assert '{cpu="0"}' in text.splitlines()[2]
+        plot = "".join(line.partition("│")[2] for line in text.splitlines()[3:9])
+        dots = {char for char in plot if not char.isspace()}
+        assert dots
+        assert dots <= {chr(0x2800 + bits) for bits in range(1, 256)}, "several series are drawn as lines of dots"
+        marks = [line[:3] for line in text.splitlines() if '{cpu="' in line and "▁" in line]
+        assert marks == [" ━ ", " ━ "], "each that is in the chart is marked in its colour"
         await pilot.press("down")
         assert '{cpu="1"}' in (await shows(pilot, "4  (5 min)")).splitlines()[2]
         app.rewound = NOW
@@ -160,7 +166,8 @@ def test_a_gap_and_what_no_chart_can_draw_stay_empty() -> None:
     )  # fmt: skip
     bottom = next(line for line in shown.splitlines()[::-1] if "█" in line and "│" in line)
     plot = bottom.partition("│")[2]
-    assert (plot[0], plot[-1], set(plot[1:-1])) == ("█", "█", {" "})
+    one_value = 3  # of the window's 20 steps, in 53 columns
+    assert re.fullmatch(rf"█{{1,{one_value}}} {{{len(plot) - 2 * one_value},}}█{{1,{one_value}}}", plot)
 
 
 def test_neither_numpy_nor_the_parser_is_imported_before_the_box_opens() -> None:

@@ -26,8 +26,11 @@ def _levels(document: dict[str, Any]) -> Counter[str]:
     return Counter(each["level"] for each in (*views, *document["backups"]))
 
 
-def _row(lines: list[str], name: str) -> str:
-    return next(line for line in lines if re.match(rf" [{''.join(MARKS)}] {re.escape(name)} ", line))
+def _row(lines: list[str], title: str, name: str) -> str:
+    """The row of ``name`` in the panel with that title, which is the first one in its lines."""
+    start = next(place for place, line in enumerate(lines) if re.match(rf"[┌├]─ {title} ", line))
+    rows = (re.match(rf"│( [{''.join(MARKS)}] {re.escape(name)} .*?)│", line) for line in lines[start + 1 :])
+    return next(row[1] for row in rows if row is not None)
 
 
 @pytest.mark.fault("4.96")
@@ -44,11 +47,22 @@ async def test_counts_and_numbers_are_those_of_the_document(backups: Any) -> Non
         counted = _levels(document)
         assert {level: count for level, count in told.items() if count} == dict(counted)
         for name, host in document["hosts"].items():
-            _host_is_told(_row(lines, name), host)
+            _host_is_told(_row(lines, "Hosts", name), host, ("cpu", "memory", "fullest"))
         for name, service in document["services"].items():
-            row = _row(lines, name)
+            row = _row(lines, "Services", name)
             assert MARKS[row[1]] == service["level"]
             assert str(service.get("status_code", "error")) in row
+        named = [("Problems", name, each) for part in ("hosts", "services") for name, each in document[part].items()]
+        named += [("Problems", each["plan"], each) for each in document["backups"]]
+        for panel, name, each in named:
+            if each["level"] in ("failing", "degraded"):
+                assert MARKS[_row(lines, panel, name)[1]] == each["level"], "what is wrong is listed as such"
+        app.metrics.state.choose(("host", "web-1"))
+        await pilot.press("z")
+        await pilot.pause()
+        alone = screen_text(pilot).splitlines()
+        for name, host in document["hosts"].items():
+            _host_is_told(_row(alone, "Hosts", name), host, ("cpu", "memory", "swap", "fullest"))
         await pilot.press("3")
         await pilot.pause()
         lines = screen_text(pilot).splitlines()
@@ -71,24 +85,28 @@ async def test_the_header_the_pane_and_the_document_count_the_same_alerts() -> N
     async with app.run_test(size=(160, 50)) as pilot:
         await pilot.pause()
         lines = screen_text(pilot).splitlines()
-        pane = next(line for line in lines if line.startswith(" ALERTS"))
+        pane = next(line for line in lines if line.startswith("┌─ Problems ─"))
         for line in (lines[0], pane):
             for state in ("firing", "pending"):
                 told = re.search(rf"(\d+) {state}", line)
                 assert int(told[1] if told else 0) == states[state], line
+        seen = sum(bool(each["acknowledged"]) for each in alerts if each["resolved_at"] is None)
+        assert f" {seen} acknowledged " in pane
 
 
-def _host_is_told(row: str, host: dict[str, Any]) -> None:
+def _host_is_told(row: str, host: dict[str, Any], shown: tuple[str, ...]) -> None:
+    """Checks the row of a host that has room for these percentages, in this order."""
     assert MARKS[row[1]] == host["level"]
     if "cpu" not in host or host["link"]["state"] != "up":
         assert "%" not in row, "no old number passes for a new one"
         return
     shares = [int(word) for word in re.findall(r"(\d+)%", row)]
     fullest = max(each["percent"] for each in host["filesystems"])
-    wanted = (host["cpu"]["percent"], host["memory"]["percent"], host["swap"]["percent"], fullest)
-    assert shares == [round(value) for value in wanted]
-    assert f"{host['load'][0]:.2f}" in row
-    assert f"/{host['cpu_count']}" in row
+    known = {each: host[each]["percent"] for each in ("cpu", "memory", "swap")} | {"fullest": fullest}
+    assert shares == [round(known[each]) for each in shown]
+    if "swap" in shown:  # and so every column
+        assert f"{host['load'][0]:.2f}" in row
+        assert f"/{host['cpu_count']}" in row
 
 
 @pytest.mark.fault("4.96")

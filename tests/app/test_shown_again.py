@@ -35,4 +35,6 @@ async def test_metrics_come_back_with_what_is_new(tmp_path: Path) -> None:
 
 
 def _row(text: str, name: str) -> str:
-    return next(line for line in text.splitlines() if f" {name} " in line)
+    """The row of a host in the list of hosts."""
+    hosts = text.partition("─ Hosts ─")[2]
+    return next(line for line in hosts.splitlines() if f" {name} " in line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
+from textual.pilot import Pilot
 
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Glyphs
@@ -62,11 +63,18 @@ async def test_a_page(name: str, size: tuple[int, int], language: str, monkeypat
         check(f"traffic-{name}-{size[0]}x{size[1]}-{language}", screen_text(pilot))
 
 
+async def alone(app: LilFoxApp, pilot: Pilot[None]) -> None:
+    """Shows the list of services alone, so that all of its columns have room."""
+    app.metrics.state.choose(("service", "gateway"))
+    await pilot.press("z")
+    await pilot.pause()
+
+
 async def test_over_a_slow_link_there_are_fewer_digits_and_no_bars(monkeypatch: pytest.MonkeyPatch) -> None:
     app = app_of(monkeypatch)
     app.slow_link = True
     async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.pause()
+        await alone(app, pilot)
         row = next(line for line in screen_text(pilot).splitlines() if " gateway " in line)
         assert row.split()[1:] == [
             "gateway",
@@ -87,7 +95,7 @@ async def test_over_a_slow_link_there_are_fewer_digits_and_no_bars(monkeypatch: 
 async def test_an_ascii_terminal_has_marks_for_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     app = app_of(monkeypatch, glyphs=ASCII)
     async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.pause()
+        await alone(app, pilot)
         row = next(line for line in screen_text(pilot).splitlines() if " backend " in line)
         assert "<7.5s" in row
         assert ">10s" in row

@@ -11,6 +11,8 @@ from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.core.text import cell_width, clean, fit
 
 _UP, _RIGHT, _DOWN, _LEFT = 1, 2, 4, 8
+_NOTE_LEAST = 8
+"""Cells of a note that is cut."""
 
 
 class Place(Struct, frozen=True):
@@ -33,13 +35,14 @@ class Place(Struct, frozen=True):
 
 
 class Panel(Struct, frozen=True):
-    """A box on the screen. ``rows`` past its lower edge are not drawn; ``title`` and ``note``, at the right of the
-    title, stand in the upper border."""
+    """A box on the screen. ``rows`` past its lower edge are not drawn. ``title`` stands in the upper border, and at the
+    right of it ``note``, of which the pieces that have no room are left out, and ``more``."""
 
     place: Place
     title: Row = ()
     rows: Sequence[Row] = ()
     note: Row = ()
+    more: str = ""
 
 
 def draw_panels(panels: Sequence[Panel], width: int, height: int, glyphs: Glyphs) -> list[Row]:
@@ -57,18 +60,30 @@ def draw_panels(panels: Sequence[Panel], width: int, height: int, glyphs: Glyphs
 
 
 def _titles(panel: Panel) -> list[tuple[int, Row]]:
-    """The title and the note with the cell where each begins; the note is left out if there is no room for both."""
+    """The title, and what has room beside it, with the cell where each begins."""
     place, parts = panel.place, []
     room = place.width - 4
-    used = 0
     if panel.title and room > 0:
         title = cut_row(panel.title, room - 2)
-        used = row_width(title) + 2
+        room -= row_width(title) + 2
         parts.append((place.left + 2, (Piece(" "), *title, Piece(" "))))
-    size = row_width(panel.note) + 2
-    if panel.note and used + size + 1 <= room:
-        parts.append((place.left + place.width - 2 - size, (Piece(" "), *panel.note, Piece(" "))))
+    if noted := _noted(panel, room - 3):
+        parts.append((place.left + place.width - 4 - row_width(noted), (Piece(" "), *noted, Piece(" "))))
     return parts
+
+
+def _noted(panel: Panel, room: int) -> Row:
+    """The pieces of the note that have room beside ``more``, two blanks apart; the first one is cut if it is longer."""
+    last = (Piece(panel.more, "muted"),) if panel.more and row_width((Piece(panel.more),)) <= room else ()
+    room -= row_width(last) + 2 * len(last)
+    kept: list[Piece] = []
+    for piece in panel.note:
+        size = row_width((piece,))
+        if size > room and (kept or room < _NOTE_LEAST):
+            break
+        kept += [Piece("  "), *cut_row((piece,), room)]
+        room -= size + 2
+    return (*kept, *((Piece("  "), *last) if last else ()))[1:]
 
 
 def _line(border: str, parts: list[tuple[int, Row]]) -> Row:

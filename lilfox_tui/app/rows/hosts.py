@@ -188,8 +188,12 @@ def host_row(view: HostView, now: datetime, style: TableStyle) -> Row:
 
 
 def well(view: View) -> str:
-    """Return the text for a host, service or backend without problems. "healthy" refers to a service's health check:
-    its requests may fail nevertheless."""
+    """Return the text for a host, service or backend that has no reasons for its level. "healthy" refers to a service's
+    health check: its requests may fail nevertheless."""
+    if view.level is Level.UNKNOWN:
+        return _("not checked yet")
+    if view.level is not Level.GOOD:
+        return _("the reason was not recorded")
     return _("healthy") if isinstance(view, ServiceView) else _("all is well")
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct
 
 from lilfox_tui.app.rendering.columns import EXACT, Column, Digits, choose, heading, line
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
@@ -11,7 +14,7 @@ from lilfox_tui.app.rendering.highlight import coloured
 from lilfox_tui.app.rows.hosts import ROLES, well
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import _, clauses
-from lilfox_tui.core.text import clean, fit, human_bytes, human_duration
+from lilfox_tui.core.text import cell_width, clean, fit, human_bytes, human_duration, short_age
 from lilfox_tui.metrics.model import ProcessUsage
 from lilfox_tui.monitor.model import BackendView, HostView, PlanView, ServiceView, StatusChange, View
 
@@ -19,57 +22,95 @@ if TYPE_CHECKING:
     from lilfox_tui.app.panes.metrics.alert_page import AlertItem
     from lilfox_tui.app.panes.metrics.errors import LoggedError
 
-_WIDE = 76
-"""Cells from which there is room for the kind of thing, or the name of the alert, in a column of its own."""
-_NAME, _STATE, _SOURCE = 14, 13, 16
-_NARROW_NAME, _NARROW_STATE = 10, 12
+    Problem: TypeAlias = AlertItem | View | PlanView
+
+_WIDEST, _WIDE, _NARROW = 96, 76, 60
+"""Cells from which there is room for how long a pending alert waits, and for the kind of thing or the name of the alert
+in a column of its own; below the last one a state is only as old as it is: its sign says the rest."""
+_LEAST_NAME, _MOST_SOURCE = 6, 24
+_GAP = "  "
 
 
-def problem_row(problem: AlertItem | View | PlanView, now: datetime, glyphs: Glyphs, width: int) -> Row:
-    """A problem in one line: its subject, what is wrong, since when, and which alert or kind of thing it is."""
+class ProblemWidths(Struct, frozen=True):
+    """The cells of the columns that are as wide as their widest text; what is wrong has the rest."""
+
+    name: int
+    state: int
+    source: int
+
+
+def problem_widths(problems: Iterable[Problem], now: datetime, width: int) -> ProblemWidths:
+    """The columns of a list of problems that is ``width`` cells wide."""
+    name = state = source = 0
+    for each in problems:
+        found = _columns(each, now, width)
+        name, state, source = (
+            max(size, cell_width(clean(text))) for size, text in zip((name, state, source), found, strict=True)
+        )
+    return ProblemWidths(
+        max(_LEAST_NAME, min(name, width // 4)),
+        min(state, width // 3),
+        min(source, _MOST_SOURCE) if width >= _WIDE else 0,
+    )
+
+
+def _columns(problem: Problem, now: datetime, width: int) -> tuple[str, str, str]:
+    """Its subject, its state and since when, and which alert or kind of thing it is."""
     match problem:
-        case HostView() | ServiceView() | BackendView():
-            parts = _of_view(problem, now, glyphs)
+        case HostView():
+            return problem.name, _held(problem.since, now, width), _("host")
+        case ServiceView():
+            return problem.name, _held(problem.since, now, width), _("service")
+        case BackendView():
+            return problem.name, _held(problem.since, now, width), problem.config.kind
         case PlanView():
-            parts = _of_plan(problem, now, glyphs)
-        case _:
-            parts = _of_alert(problem, now, glyphs)
-    mark, name, what, state, source = parts
-    wide = width >= _WIDE
-    name_width, state_width = (_NAME, _STATE) if wide else (_NARROW_NAME, _NARROW_STATE)
-    if width > 2 * _WIDE:
-        name_width += 10
-    used = 3 + name_width + 2 + state_width + (2 + _SOURCE if wide else 0) + 2
+            return problem.name, _held(problem.since, now, width), _("backup plan")
+    from lilfox_tui.app.panes.metrics.alert_page import state_since, state_text, where
+
+    if problem.alert is None:
+        return problem.name, "", _("rule")
+    if width < _NARROW:
+        state = short_age((now - state_since(problem.alert)).total_seconds())
+    else:
+        state = state_text(problem.alert, problem.rule if width >= _WIDEST else None, now)
+    return where(problem.alert.labels) or problem.name, state, problem.name
+
+
+def problem_row(problem: Problem, widths: ProblemWidths, now: datetime, glyphs: Glyphs, width: int) -> Row:
+    """A problem in one line: its subject, what is wrong, since when, and which alert or kind of thing it is."""
+    name, state, source = _columns(problem, now, width)
+    mark, what = _what(problem, now, glyphs, named=not widths.source)
+    muted = what.role == "muted"
+    behind: list[Piece] = []
+    if state:
+        behind += [Piece(_GAP), Piece(fit(clean(state), widths.state), "muted" if muted else "text")]
+    if widths.source:
+        behind += [Piece(_GAP), Piece(fit(clean(source), widths.source), "muted")]
+    room = width - 3 - widths.name - len(_GAP) - sum(cell_width(piece.text) for piece in behind) - 1
     return (
         Piece(" "),
         mark,
         Piece(" "),
-        Piece(fit(clean(name), name_width), "strong" if what.role != "muted" else "muted"),
-        Piece("  "),
-        Piece(fit(clean(what.text), max(1, width - used)), what.role),
-        Piece("  "),
-        Piece(fit(state, state_width), "muted" if what.role == "muted" else "text"),
-        *((Piece("  "), Piece(fit(clean(source), _SOURCE), "muted")) if wide else ()),
+        Piece(fit(clean(name), widths.name), "muted" if muted else "strong"),
+        Piece(_GAP),
+        Piece(fit(clean(what.text), max(1, room)), what.role),
+        *behind,
     )
 
 
-_Parts = tuple[Piece, str, Piece, str, str]
-
-
-def _of_view(view: View, now: datetime, glyphs: Glyphs) -> _Parts:
-    role = ROLES[view.level]
-    why = clauses(map(str, view.reasons)) or well(view)
-    if isinstance(view, HostView) and isinstance(view.link, Unavailable):
-        why = str(view.link.error.message)
-    kind = _("host") if isinstance(view, HostView) else _("service") if isinstance(view, ServiceView) else (
-        view.config.kind)  # fmt: skip
-    return Piece(glyphs.level(view.level), role), view.name, Piece(why, role), _held(view.since, now), kind
-
-
-def _of_plan(plan: PlanView, now: datetime, glyphs: Glyphs) -> _Parts:
-    role = ROLES[plan.level]
-    why = clauses(map(str, plan.reasons))
-    return Piece(glyphs.level(plan.level), role), plan.name, Piece(why, role), _held(plan.since, now), _("backup plan")
+def _what(problem: Problem, now: datetime, glyphs: Glyphs, *, named: bool) -> tuple[Piece, Piece]:
+    """Its sign, and what is wrong; ``named``: with the name of the alert, which has no column of its own."""
+    match problem:
+        case HostView(link=Unavailable(error=error)) | BackendView(outage=Unavailable(error=error)):
+            why = str(error.message)
+        case HostView() | ServiceView() | BackendView():
+            why = clauses(map(str, problem.reasons)) or well(problem)
+        case PlanView():
+            why = clauses(map(str, problem.reasons))
+        case _:
+            return _of_alert(problem, now, glyphs, named=named)
+    role = ROLES[problem.level]
+    return Piece(glyphs.level(problem.level), role), Piece(why, role)
 
 
 def plan_detail(plan: PlanView, now: datetime, glyphs: Glyphs) -> list[Row]:
@@ -83,22 +124,24 @@ def plan_detail(plan: PlanView, now: datetime, glyphs: Glyphs) -> list[Row]:
     return [(*head, Piece(clauses(map(str, plan.reasons)), role)), (Piece("   "), Piece(_("enter opens the backups")))]
 
 
-def _held(since: datetime, now: datetime) -> str:
+def _held(since: datetime, now: datetime, width: int = _WIDE) -> str:
     seconds = (now - since).total_seconds()
-    return _("for {time}", time=human_duration(seconds)) if seconds >= 1 else ""
+    if seconds < 1:
+        return ""
+    return short_age(seconds) if width < _NARROW else _("for {time}", time=human_duration(seconds))
 
 
-def _of_alert(item: AlertItem, now: datetime, glyphs: Glyphs) -> _Parts:
+def _of_alert(item: AlertItem, now: datetime, glyphs: Glyphs, *, named: bool) -> tuple[Piece, Piece]:
     from lilfox_tui.alerts.notifier import summary
-    from lilfox_tui.app.panes.metrics.alert_page import against, marks, role, rule_trouble, shape, state_text, where
+    from lilfox_tui.app.panes.metrics.alert_page import against, marks, role, rule_trouble, shape
 
     mark, alert = shape(item, glyphs), item.alert
     if alert is None:
-        return mark, item.name, Piece(rule_trouble(item.rule, now), mark.role), "", _("rule")
-    told = "  ".join(filter(None, (against(alert, item.expression), marks(alert), summary(alert))))
+        return mark, Piece(rule_trouble(item.rule, now), mark.role)
+    name = item.name if named else ""
+    told = _GAP.join(filter(None, (name, against(alert, item.expression), marks(alert), summary(alert))))
     colour = "muted" if alert.acknowledged is not None else role(alert)
-    return Piece(mark.text, colour), where(alert.labels) or item.name, Piece(told, colour), state_text(
-        alert, item.rule, now), item.name  # fmt: skip
+    return Piece(mark.text, colour), Piece(told, colour)
 
 
 def change_row(change: StatusChange, now: datetime, glyphs: Glyphs) -> Row:

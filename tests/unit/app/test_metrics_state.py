@@ -76,6 +76,39 @@ def test_a_problem_that_is_over_leaves_its_subject_selected() -> None:
     assert (state.in_problems, state.selected) == (False, good)
 
 
+def test_where_there_are_no_panels_each_subject_has_one_row() -> None:
+    state = showing()
+    both = state.rows()
+    state.each_once = True
+    subjects = [subject for _problem, subject in state.rows()]
+    assert subjects == list(dict.fromkeys(subject for _problem, subject in both))
+    assert len(subjects) < len(both)
+
+
+def test_the_subject_stays_selected_where_its_second_row_goes_or_comes_back() -> None:
+    state = showing()
+    assert state.overview is not None
+    ill = state.problems(state.overview)[-1]
+    state.choose(ill)
+    state.each_once = True
+    state.choose_first()
+    assert (state.in_problems, state.selected) == (True, ill)
+    state.each_once = False
+    state.choose_first()
+    assert (state.in_problems, state.selected) == (True, ill)
+
+
+def test_a_problem_that_was_opened_is_still_the_selected_row_afterwards() -> None:
+    state = showing()
+    assert state.overview is not None
+    ill = state.problems(state.overview)[1]
+    for in_problems in (True, False):
+        state.choose(ill, in_problems=in_problems)
+        state.open(ill)
+        state.open(None)
+        assert (state.in_problems, state.selected) == (in_problems, ill)
+
+
 def test_matches_are_gone_through_both_ways_and_around_the_ends() -> None:
     state = showing()
     state.only_matching, state.filter = False, "o"

@@ -33,6 +33,27 @@ def test_neighbours_share_their_border() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "border",
+    [
+        "┌─ hosts ─────── 2 firing  1 pending  25 more below ─┐",
+        "┌─ hosts ─── 2 firing  25 more below ─┐",
+        "┌─ hosts ─── 25 more below ─┐",
+        "┌─ hosts ─── 2 firing ─┐",
+        "┌─ hosts ────┐",
+    ],
+)
+def test_a_note_leaves_out_what_has_no_room_but_says_what_is_below(border: str) -> None:
+    place, note = Place(0, 0, len(border), 3), (Piece("2 firing"), Piece("1 pending"))
+    panel = Panel(place, (Piece("hosts"),), (), note, "25 more below")
+    assert text(draw_panels([panel], len(border), 3, UNICODE))[0] == border
+
+
+def test_a_note_of_one_long_piece_is_cut() -> None:
+    panel = Panel(Place(0, 0, 30, 3), (Piece("hosts"),), (), (Piece("unknown: no answer within 5 s"), Piece("4")))
+    assert text(draw_panels([panel], 30, 3, UNICODE))[0] == "┌─ hosts ─ unknown: no ans… ─┐"
+
+
 def test_ascii_has_borders_too_and_a_note_gives_way_to_the_title() -> None:
     panel = Panel(TWO[0], (Piece("hosts"),), (), (Piece("25 more"),))
     assert text(draw_panels([panel], 12, 4, ASCII)) == ["+- hosts --+", "|          |", "|          |", "+----------+"]
@@ -53,7 +74,7 @@ WANTS = st.fixed_dictionaries(
     {
         "problems": st.integers(1, 40),
         "hosts": st.integers(2, 101),
-        "services": st.integers(0, 40),
+        "services": st.integers(0, 40).map(lambda rows: rows and rows + 1),
         "backends": st.integers(0, 12),
         "processes": st.integers(0, 41),
         "changes": st.integers(0, 100),
@@ -80,6 +101,10 @@ def test_panels_fill_the_screen_and_do_not_overlap(
                 seen[y][x] += 1
     assert max(max(line) for line in seen) <= 1
     if placed:
+        wanted = {name for name in LISTS if wants[name]}
+        assert wanted <= {name for name, _place in placed}, "each list that has rows shows one"
+        heads = {"hosts", "services"}
+        assert all(place.inner_height >= 1 + (name in heads) for name, place in placed if name in wanted)
         assert {0, width - 1} <= {x for _n, p in placed for x in (p.left, p.left + p.width - 1)}
         assert {0, height - 1} <= {y for _n, p in placed for y in (p.top, p.top + p.height - 1)}
         assert len({name for name, _place in placed}) == len(placed)

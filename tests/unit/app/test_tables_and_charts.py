@@ -61,9 +61,9 @@ def test_binary_ceilings_are_round_in_their_unit() -> None:
 
 
 def axes(**more: Any) -> Axes:
-    return Axes(
-        **({"unit": lambda value: f"{value:.0f}%", "start": NOW - timedelta(minutes=5), "end": NOW, "top": 100} | more)
-    )
+    start = NOW - timedelta(minutes=5)
+    known: dict[str, Any] = {"unit": lambda value: f"{value:.0f}%", "start": start, "end": NOW, "top": 100}
+    return Axes(**(known | more))
 
 
 def make(

@@ -113,10 +113,14 @@ def against(alert: Alert, expression: str) -> str:
     return f"{value} {sides.op} {sides.right if sides.limit is None else number(sides.limit)}" if sides.op else value
 
 
+def state_since(alert: Alert) -> datetime:
+    """When the alert came into its state."""
+    return alert.resolved_at or alert.fired_at or alert.active_at
+
+
 def state_text(alert: Alert, rule: RuleView | None, now: datetime) -> str:
     """The alert's state and since when: ``firing 6 min``, ``pending 40 s of 5 min``."""
-    since = alert.resolved_at or alert.fired_at or alert.active_at
-    age = human_duration(max(1, round((now - since).total_seconds())))
+    age = human_duration(max(1, round((now - state_since(alert)).total_seconds())))
     if alert.state is AlertState.RESOLVED:
         return _("resolved {age} ago", age=age)
     if alert.state is AlertState.FIRING:
@@ -211,22 +215,24 @@ def rule_trouble(rule: RuleView | None, now: datetime) -> str:
 
 
 def summary_pieces(alerts: Alerts) -> list[Piece]:
-    """How many alerts there are in each state, how many were acknowledged or silenced, and how many rules there are."""
+    """How many alerts are in each state, how many are acknowledged or silenced, who evaluates them if it is not this
+    LilFox, and how many rules there are."""
     pieces = []
     active = [alert for alert in alerts.alerts if not alert.silenced_by]
     for state, text in ((AlertState.FIRING, _("firing")), (AlertState.PENDING, _("pending"))):
         if count := alerts.count(state):
-            pieces.append(Piece(f"{count} {text}  ", "failing" if state is AlertState.FIRING else "degraded"))
+            pieces.append(Piece(f"{count} {text}", "failing" if state is AlertState.FIRING else "degraded"))
     if seen := sum(alert.acknowledged is not None and alert.resolved_at is None for alert in active):
-        pieces.append(Piece(_("{count} acknowledged", count=seen) + "  ", "muted"))
+        pieces.append(Piece(_("{count} acknowledged", count=seen), "muted"))
     if silenced := sum(bool(alert.silenced_by) for alert in alerts.alerts):
-        pieces.append(Piece(_("{count} silenced", count=silenced) + "  ", "muted"))
-    told = [_rules_text(alerts.rules)]
+        pieces.append(Piece(_("{count} silenced", count=silenced), "muted"))
+    if not pieces:
+        pieces.append(Piece(_("no alerts"), "muted" if alerts.troubles or alerts.blind else "good"))
     if alerts.told_by:
-        told.append(_("reported by {where}", where=alerts.told_by))
+        pieces.append(Piece(_("reported by {where}", where=alerts.told_by), "muted"))
     elif not alerts.evaluated_here:
-        told.append(_("evaluated by another LilFox"))
-    return [*pieces, Piece("  ".join(told), "muted")]
+        pieces.append(Piece(_("evaluated by another LilFox"), "muted"))
+    return [*pieces, Piece(_rules_text(alerts.rules), "muted")]
 
 
 def _rules_text(rules: Sequence[RuleView]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 
 from msgspec import Struct
 
@@ -20,7 +20,16 @@ from lilfox_tui.app.panes.metrics.state import MetricsState, Subject
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.rendering.panels import Panel, Place, draw_panels, highlighted
 from lilfox_tui.app.rows.hosts import OneKind, TableStyle, host_heading, host_row
-from lilfox_tui.app.rows.problems import change_row, error_row, first_steps, problem_row, process_heading, process_row
+from lilfox_tui.app.rows.problems import (
+    ProblemWidths,
+    change_row,
+    error_row,
+    first_steps,
+    problem_row,
+    problem_widths,
+    process_heading,
+    process_row,
+)
 from lilfox_tui.app.widgets import more_below
 from lilfox_tui.core.i18n import _, ngettext
 from lilfox_tui.metrics.model import HostSnapshot, Level, ProcessUsage
@@ -71,6 +80,8 @@ class HomeScreen(Struct, frozen=True):
 
     rows: Sequence[Row]
     hits: Sequence[Hit]
+    below: int = 0
+    """Rows past the lower edge, where there are no panels that tell it."""
 
     def at(self, x: int, y: int) -> Hit | None:
         """What is at those cells."""
@@ -86,6 +97,9 @@ class Home:
         self.errors = NewestErrors(context)
         self._tops: dict[PanelId, int] = {}
         """The first row of each list that is longer than its panel."""
+        self._plain_top = 0
+        self._processes_seen = False
+        """Once there are any, they have a panel also while those of another host are waited for."""
 
     # ---- what there is ------------------------------------------------------------------------------------------
 
@@ -93,15 +107,12 @@ class Home:
         """The lists, in the order in which the selection moves through them."""
         state = self._state
         hosts, services, backends = state.hosts(overview), state.services(overview), state.backends(overview)
-        at, problems = overview.at, state.problems(overview)
+        at, problems = overview.at, self._problems(overview)
 
         return {
             "problems": HomeList(
                 _("Problems"),
-                [
-                    HomeRow(each, partial(problem_row, state.problem(overview, each), at, self._app.glyphs))
-                    for each in problems
-                ],
+                problems,
                 note=self._alerts.note(overview),
                 more=self._more_problems(overview) or ([] if problems else [self._all_well(overview)]),
             ),
@@ -123,6 +134,19 @@ class Home:
                 note=_count(len(backends), len(overview.backends)),
             ),
         }
+
+    def _problems(self, overview: Overview) -> list[HomeRow]:
+        subjects, at, glyphs = self._state.problems(overview), overview.at, self._app.glyphs
+        problems = {each: self._state.problem(overview, each) for each in subjects}
+
+        @cache
+        def widths(width: int) -> ProblemWidths:
+            return problem_widths(problems.values(), at, width)
+
+        def row(subject: Subject, width: int) -> Row:
+            return problem_row(problems[subject], widths(width), at, glyphs, width)
+
+        return [HomeRow(each, partial(row, each)) for each in subjects]
 
     def _more_problems(self, overview: Overview) -> list[Row]:
         """Problems that are no rows of their own: interrupted restores, and those of alerting."""
@@ -148,6 +172,7 @@ class Home:
             return "", ()
         snapshot = self._app.monitor.snapshot(host.name).value
         found = snapshot.processes if isinstance(snapshot, HostSnapshot) else None
+        self._processes_seen = self._processes_seen or bool(found)
         return host.name, (found or ())[:_PROCESSES]
 
     def _happened(self, overview: Overview) -> list[Row]:
@@ -168,7 +193,7 @@ class Home:
         lists = self.lists(overview, style)
         processes, happened = self._processes(overview), self._happened(overview)
         wants: dict[PanelId, int] = {name: each.want() for name, each in lists.items()}
-        wants["processes"] = len(processes[1]) + 1 if processes[1] else 0
+        wants["processes"] = _PROCESSES + 1 if processes[0] and self._processes_seen else 0
         wants["changes"] = len(happened)
         config = self._app.config
         steps = () if config.hosts or config.services or config.backends else first_steps()
@@ -177,6 +202,9 @@ class Home:
         placed = arrange(style.width, height, wants, charts)
         if self._state.zoomed:
             placed = [(self._selected_panel(lists), Place(0, 0, style.width, height))]
+        if self._state.each_once == bool(placed):
+            self._state.each_once = not placed
+            self._state.choose_first()
         if not placed:
             return self._plain(lists, style.width, height)
         panels, hits = [], []
@@ -221,38 +249,43 @@ class Home:
             rows.append(highlighted(row, width) if self._is_selected(name, each.subject) else row)
             hits.append(Hit(y, place.left + 1, place.left + 1 + width, name, each.subject))
         rows += shown.more
-        hidden = len(shown.rows) - top - room
-        note = shown.note if hidden <= 0 else (Piece(more_below(hidden), "muted"),)
-        return Panel(place, (Piece(shown.title, "title"),), rows, note), hits
+        below = more_below(len(shown.rows) + len(shown.more) - top - room)
+        return Panel(place, (Piece(shown.title, "title"),), rows, shown.note, below), hits
 
     def _top(self, name: PanelId, shown: HomeList, room: int) -> int:
         """The first row, so that the selected one is seen."""
-        top = min(self._tops.get(name, 0), max(0, len(shown.rows) - room))
+        last = len(shown.rows) - 1
+        top = min(self._tops.get(name, 0), max(0, last + 1 + len(shown.more) - room))
         at = next((index for index, row in enumerate(shown.rows) if self._is_selected(name, row.subject)), None)
         if at is not None:
-            top = min(max(top, at - room + 1), at)
+            end = at + len(shown.more) if at == last else at  # with the last one, what stands below it is seen
+            top = min(max(top, end - room + 1), at)
         self._tops[name] = top
         return top
 
-    def scroll(self, panel: PanelId, step: int) -> None:
-        """Scroll a list; the selected row stays in sight."""
-        self._tops[panel] = max(0, self._tops.get(panel, 0) + step)
-
     def _plain(self, lists: Mapping[PanelId, HomeList], width: int, height: int) -> HomeScreen:
         """One line a thing, without borders: problems first, and each thing once."""
-        rows: list[tuple[PanelId, HomeRow]] = []
+        rows: list[tuple[PanelId, HomeRow | Row]] = []
+        seen: set[Subject] = set()
         for name in LISTS:
-            seen = {row.subject for _name, row in rows}
             rows += [(name, row) for row in lists[name].rows if row.subject not in seen]
-        at = next((place for place, (_name, row) in enumerate(rows) if row.subject == self._state.selected), 0)
-        top = max(0, min(at - height // 2, len(rows) - height))
+            rows += [(name, row) for row in lists[name].more]
+            seen.update(row.subject for row in lists[name].rows)
+        selected = self._state.selected
+        at = next((y for y, (_n, row) in enumerate(rows) if isinstance(row, HomeRow) and row.subject == selected), 0)
+        others = any(isinstance(row, HomeRow) for _name, row in rows[at + 1 :])
+        end = at if others else len(rows) - 1  # with the last one, what stands below it is seen
+        top = self._plain_top = max(0, min(max(self._plain_top, end - height + 1), at, len(rows) - height))
         drawn: list[Row] = []
         hits = []
         for name, each in rows[top : top + height]:
+            if not isinstance(each, HomeRow):
+                drawn.append(each)
+                continue
             row = each.make(width)
             hits.append(Hit(len(drawn), 0, width, name, each.subject))
-            drawn.append(highlighted(row, width) if each.subject == self._state.selected else row)
-        return HomeScreen(drawn, hits)
+            drawn.append(highlighted(row, width) if each.subject == selected else row)
+        return HomeScreen(drawn, hits, max(0, len(rows) - top - height))
 
 
 def _count(shown: int, of: int) -> Row:
@@ -260,6 +293,8 @@ def _count(shown: int, of: int) -> Row:
 
 
 def _process_rows(processes: Sequence[ProcessUsage], width: int) -> list[Row]:
+    if not processes:
+        return [(Piece(" " + _("no data for this host yet"), "muted"),)]
     return [process_heading(width), *(process_row(each, width) for each in processes)]
 
 

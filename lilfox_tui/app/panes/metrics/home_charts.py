@@ -9,21 +9,30 @@ from msgspec import Struct
 
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.state import MetricsState
-from lilfox_tui.app.rendering.chart import SERIES_COLOURS, Axes, Curve, Values, chart, in_columns, plot_points
-from lilfox_tui.app.rendering.columns import Digits
+from lilfox_tui.app.rendering.chart import (
+    AXIS_WIDTH,
+    SERIES_COLOURS,
+    Axes,
+    Curve,
+    Values,
+    chart,
+    in_columns,
+    plot_points,
+)
+from lilfox_tui.app.rendering.columns import Digits, wrapped
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.rendering.panels import Panel, Place, fit_row
-from lilfox_tui.app.rows.hosts import TableStyle
+from lilfox_tui.app.rows.hosts import TableStyle, why_no_numbers
 from lilfox_tui.backends.model import load
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import _
-from lilfox_tui.core.text import human_bytes, human_count, human_duration
+from lilfox_tui.core.text import cell_width, fit, human_bytes, human_count, human_duration
 from lilfox_tui.metrics.model import Series
 from lilfox_tui.metrics.traffic import AVERAGE, CLIENT_ERRORS, REQUESTS, SERVER_ERRORS, latency_series
 from lilfox_tui.monitor.model import BackendView, HostView, Overview, ServiceView, View
 
-_LEAST_WIDTH, _LEAST_HIGH = 26, 6
+_LEAST_WIDTH, _LEAST_HIGH, _MOST_HIGH = 26, 6, 16
 """Of one chart, its title and time line included."""
 _SPANS = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 20, 60, 120, 360, 720, 1440))
 """Time ranges of a chart whose data is younger than the window."""
@@ -61,11 +70,12 @@ class HomeCharts:
         self._state, self._app = context.state, context.app
 
     def host(self, overview: Overview) -> HostView | None:
-        """The host that is looked at: the selected one, that of the selected alert, or the first."""
+        """The host that is looked at: the selected one, that of the selected alert, or the first that has numbers."""
         view = self._state.place_selected()
         if isinstance(view, HostView):
             return view
-        return next(iter(self._state.hosts(overview)), None)
+        hosts = self._state.hosts(overview)
+        return next((each for each in hosts if each.summary is not None), next(iter(hosts), None))
 
     def subject(self, overview: Overview) -> View | None:
         """What the charts are about."""
@@ -73,14 +83,21 @@ class HomeCharts:
         return view if view is not None else self.host(overview)
 
     def count(self, overview: Overview) -> int:
-        """How many charts there are."""
-        return len(self._wanted(overview, Digits()))
+        """How many charts there are of what is selected; 1 if of other rows alone, so that the panels stay where they
+        are while the selection moves."""
+        others = bool(overview.services) or any(view.summary is not None for view in overview.hosts.values())
+        return len(self._wanted(overview, Digits())) or int(others)
 
     def panel(self, overview: Overview, place: Place, style: TableStyle) -> Panel:
         """The charts side by side, or below each other where the place is high."""
         wanted = self._wanted(overview, style.digits)
         view = self.subject(overview)
         name = "" if view is None else view.name
+        if not wanted:
+            why = why_no_numbers(view, overview.at) if isinstance(view, HostView) else _("no data")
+            return Panel(
+                place, (Piece(name, "title"),), wrapped([(Piece(" "), Piece(why, "muted"))], place.inner_width)
+            )
         window = self._window(overview, view)
         rows = (
             self._below_each_other(wanted, place, overview, window)
@@ -120,13 +137,12 @@ class HomeCharts:
         rows: list[Row] = []
         for number, each in enumerate(wanted[:count]):
             high = height * (number + 1) // count - height * number // count
-            rows += self._chart(each, width, high - 2, overview, window)
+            rows += self._chart(each, width, min(high, _MOST_HIGH) - 2, overview, window)
         return rows
 
     def _chart(self, wanted: _Wanted, width: int, height: int, overview: Overview, window: timedelta) -> list[Row]:
         count = plot_points(width)
         start = overview.at - window
-        single = len(wanted.curves) == 1
         curves = [
             Curve(self._values(subject, series, start, overview.at, count), name, now)
             for subject, series, name, now in wanted.curves
@@ -134,12 +150,12 @@ class HomeCharts:
         limits = wanted.limits
         axes = Axes(
             unit=wanted.unit, start=start, end=overview.at, top=wanted.top, binary=wanted.binary, ago=True,
-            warn=None if limits is None or not single else limits.warn,
-            fail=None if limits is None or not single else limits.fail,
+            warn=None if limits is None else limits.warn,
+            fail=None if limits is None else limits.fail,
         )  # fmt: skip
-        return chart(
-            wanted.title, curves, axes, width=width, height=height, glyphs=self._app.glyphs, now_text=wanted.now
-        )
+        room = width - AXIS_WIDTH - 2 - cell_width(wanted.now)  # the newest value is not cut
+        title = fit(wanted.title, room) if cell_width(wanted.title) > room > 0 else wanted.title
+        return chart(title, curves, axes, width=width, height=height, glyphs=self._app.glyphs, now_text=wanted.now)
 
     def _values(self, subject: str, series: Series, start: datetime, end: datetime, count: int) -> Values:
         return in_columns(self._app.monitor.history.window(subject, series, start, end, count), start, end, count)
@@ -178,7 +194,7 @@ class HomeCharts:
                     each.summary.cpu_percent).strip())
                 for each in (view, *others)
             ]  # fmt: skip
-            first = _Wanted(_("CPU"), curves, _percent, top=100.0)
+            first = _Wanted(_("CPU"), curves, _percent, top=100.0, limits=limits.cpu_percent)
         return [
             first,
             _Wanted(_("Memory"), [(subject, Series("memory_usage_percent"), "", "")], _percent,

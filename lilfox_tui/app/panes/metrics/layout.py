@@ -17,6 +17,8 @@ NARROWEST, LOWEST = 60, 15
 TWO_COLUMNS, THREE_COLUMNS = 100, 160
 """Widths from which lists stand side by side, and from which charts stand beside them."""
 _THREE_HIGH = 30
+_ROOMY = 24
+"""Lines below the problems from which charts may take some of those that lists want."""
 _CHART_LEAST, _CHART_MOST = 5, 11
 """Rows of a chart panel inside its border: the plot and its time line."""
 _BOTTOM_LEAST, _NOTES_LEAST = 4, 2
@@ -41,8 +43,10 @@ def arrange(width: int, height: int, wants: Mapping[PanelId, int], charts: int) 
 
 
 def _three_columns(width: int, height: int, wants: Mapping[PanelId, int], charts: int) -> list[Placed]:
-    """Lists and processes, charts, and what happened, from left to right."""
-    lists: list[PanelId] = [name for name in (*LISTS, "next", "processes") if wants.get(name)]
+    """Lists and, in what they leave, processes; charts; and what happened, from left to right."""
+    lists: list[PanelId] = [name for name in (*LISTS, "next") if wants.get(name)]
+    if wants.get("processes") and height - 1 - _stack_height(lists, wants) >= 1 + _BOTTOM_LEAST:
+        lists.append("processes")
     happened = bool(wants.get("changes"))
     left = width * (42 if charts and happened else 58) // 100 if charts or happened else width
     middle = (width - left if not happened else width * 32 // 100) if charts else 0
@@ -62,11 +66,12 @@ def _bands(width: int, height: int, wants: Mapping[PanelId, int], charts: int) -
     left: list[PanelId] = ["hosts"]
     right: list[PanelId] = [name for name in _RIGHT if wants.get(name)]
     columns = [left, right] if two and right else [[*left, *right]]
-    tables = max(_stack_height(names, wants) for names in columns)
-    problems = min(wants.get("problems", 0), _PROBLEMS_MOST)
+    least = max(_least_height(names, wants) for names in columns)
+    tables = max(least, *(_stack_height(names, wants) for names in columns))
+    problems = min(wants.get("problems", 0), _PROBLEMS_MOST, height - 2 - least)
     room = height - (problems + 1 if problems else 0) - 1  # of all bands below, each with its upper border
     bottom: list[PanelId] = [name for name in _BOTTOM if wants.get(name)]
-    chart_band, bottom_band = _lower_bands(room, tables, bool(charts), wants, bottom, two=two)
+    chart_band, bottom_band = _lower_bands(room, (least, tables), bool(charts), wants, bottom, two=two)
     table_band = room - chart_band - bottom_band
     placed: list[Placed] = []
     top = 0
@@ -85,14 +90,21 @@ def _bands(width: int, height: int, wants: Mapping[PanelId, int], charts: int) -
 
 
 def _lower_bands(
-    room: int, tables: int, charts: bool, wants: Mapping[PanelId, int], bottom: Sequence[PanelId], *, two: bool
+    room: int,
+    lists: tuple[int, int],
+    charts: bool,
+    wants: Mapping[PanelId, int],
+    bottom: Sequence[PanelId],
+    *,
+    two: bool,
 ) -> tuple[int, int]:
-    """The lines of the charts and of what is below them, each with its upper border; 0 where there is no room."""
-    if not charts:
+    """The lines of the charts and of what is below them, each with its upper border; 0 where there is no room.
+    ``lists`` are the lines that the lists need, and those that they want."""
+    least, tables = lists
+    kept = min(tables, max(least, room * 6 // 10)) if room >= _ROOMY else tables
+    if not charts or room - kept < _CHART_LEAST + 1:
         rest = room - tables
         return 0, rest if bottom and rest >= _NOTES_LEAST + 1 else 0
-    if room - min(tables, max(5, room * 6 // 10)) < _CHART_LEAST + 1:
-        return 0, 0
     rest = room - min(tables, room - (_CHART_LEAST + 1))
     if not bottom or rest < _CHART_LEAST + 1 + _BOTTOM_LEAST + 1:
         return rest, 0
@@ -118,13 +130,18 @@ def _stack_height(names: Sequence[PanelId], wants: Mapping[PanelId, int]) -> int
     return sum(wants.get(name, 0) + 1 for name in names)
 
 
+def _least_height(names: Sequence[PanelId], wants: Mapping[PanelId, int]) -> int:
+    """The lines that panels below each other need for the column titles and a row of each."""
+    return sum(1 + max(1, min(wants.get(name, 0), 1 + _HEAD)) for name in names)
+
+
 def _stack(
     names: Sequence[PanelId], wants: Mapping[PanelId, int], left: int, top: int, width: int, height: int
 ) -> list[Placed]:
     """Panels below each other that fill ``height`` lines; the last ones are left out if there is no room for a row of
     each."""
     names = list(names)
-    while len(names) > 1 and height - 1 < len(names) * (2 + _HEAD):
+    while len(names) > 1 and height - 1 < _least_height(names, wants):
         names.pop()
     if not names:
         return []

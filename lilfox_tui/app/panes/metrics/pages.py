@@ -233,11 +233,11 @@ class FarPast:
         history."""
         match self._far_screen if self._app.rewound is not None else None:
             case Ready():
-                return (Piece(_("from {where}", where=self._where) + "  ", "accent"),)
+                return (Piece(_("from {where}", where=self._where), "accent"),)
             case Pending():
-                return (Piece(_("querying {where}", where=self._where) + "  ", "muted"),)
+                return (Piece(_("querying {where}", where=self._where), "muted"),)
             case Unavailable(error=error):
-                return (Piece(_("unknown: {why}", why=error) + "  ", "degraded"),)
+                return (Piece(_("unknown: {why}", why=error), "degraded"),)
         return ()
 
     def status(self) -> str:

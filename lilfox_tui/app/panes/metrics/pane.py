@@ -163,9 +163,10 @@ class MetricsPane(Pane):
         hit = self._screen.at(event.x, event.index) if event.lines.id == "home" else None
         if hit is None:
             return
-        if self.state.selected == hit.subject:
+        in_problems = hit.panel == "problems"
+        if (self.state.in_problems, self.state.selected) == (in_problems, hit.subject):
             self.list.open_selected()
-        self.state.choose(hit.subject, in_problems=hit.panel == "problems")
+        self.state.choose(hit.subject, in_problems=in_problems)
         self.repaint()
 
     def on_lines_wheel(self, event: Lines.Wheel) -> None:
@@ -203,6 +204,7 @@ class MetricsPane(Pane):
         self.lilfox.monitor.focus(None if host is None or self.lilfox.slow_link else host.name)
         self._screen = self.home.draw(overview, self._style(), height)
         home.show(self._screen.rows, follow=False)
+        self.call_after_refresh(self.tell_below, self._screen.below)
         detail.show(self._detail(overview))
 
     def _style(self) -> TableStyle:
@@ -253,10 +255,8 @@ class MetricsPane(Pane):
         self.call_after_refresh(self.look_below, lines)
 
     def status(self) -> Row:
-        parts = []
+        parts = [more_below(self.rows_below)] if self.rows_below else []
         if self.state.page is not None:
-            if self.rows_below:
-                parts.append(more_below(self.rows_below))
             parts.append(_("last {time}", time=human_duration(self.state.window.total_seconds())))
             parts += filter(None, [self.far.status()])
         if self.state.filter:

@@ -52,6 +52,8 @@ class MetricsState:
         self.selected: Subject | None = None
         self.in_problems = False
         """Whether the selected row is that of the problems, where a host stands a second time."""
+        self.each_once = False
+        """Whether what is among the problems has no second row in its list, as on a screen without panels."""
         self.filter = ""
         self.only_matching = True
         self.worst_first = True
@@ -135,12 +137,16 @@ class MetricsState:
         one of the problems."""
         if self.overview is None:
             return []
-        return [
-            *((True, subject) for subject in self.problems(self.overview)),
-            *((False, ("host", view.name)) for view in self.hosts(self.overview)),
-            *((False, ("service", view.name)) for view in self.services(self.overview)),
-            *((False, ("backend", view.name)) for view in self.backends(self.overview)),
+        problems = self.problems(self.overview)
+        listed = [
+            *(("host", view.name) for view in self.hosts(self.overview)),
+            *(("service", view.name) for view in self.services(self.overview)),
+            *(("backend", view.name) for view in self.backends(self.overview)),
         ]
+        if self.each_once:
+            above = set(problems)
+            listed = [subject for subject in listed if subject not in above]
+        return [*((True, subject) for subject in problems), *((False, subject) for subject in listed)]
 
     def order(self) -> list[Subject]:
         """The subjects of all rows, each once."""
@@ -227,7 +233,7 @@ class MetricsState:
         if self.overview is not None and self.page is None:
             rows = self.rows()
             if self._chosen and (self.in_problems, self.selected) not in rows:
-                self.in_problems = False  # the problem is over: its subject stays selected
+                self.in_problems = not self.in_problems  # the problem is over, or the row is not there a second time
             if (self.in_problems, self.selected) not in rows or not self._chosen:
                 self.in_problems, self.selected = rows[0] if rows else (False, None)
 
@@ -280,7 +286,7 @@ class MetricsState:
         """Opens the page of ``subject``; None shows the tables."""
         self.page = subject
         self.zoomed = False
-        self.choose(subject)
+        self.choose(subject, in_problems=self.in_problems and subject == self.selected)
 
     def why_not_open(self) -> Message | None:
         """Why nothing can be opened."""

@@ -1,0 +1,231 @@
+"""The home screen at each size, with few hosts and many: the selected row is always seen, and a click selects a row."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import NamedTuple
+
+import pytest
+from textual._context import visible_screen_stack
+from textual.strip import Strip
+
+from lilfox_tui.app.app import LilFoxApp
+from lilfox_tui.app.panes.metrics.state import Subject
+from lilfox_tui.app.rendering.draw import UNICODE
+from lilfox_tui.app.widgets import Lines
+from lilfox_tui.core.text import cell_width
+from lilfox_tui.metrics.model import HostSnapshot, Level, ProcessUsage
+from tests.app.overviews import NOW, fleet
+from tests.app.still import screen_text, still_app
+from tests.waiting import until
+
+SIZES = [(40, 10), (60, 16), (80, 24), (120, 40), (200, 55)]
+HOSTS = [1, 3, 25, 100]
+LISTS = ("Problems", "Hosts", "Services", "Backends")
+MARKS = "".join(UNICODE.level(level) for level in Level) + UNICODE.alert
+each_size = pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+few_and_many = pytest.mark.parametrize("hosts", HOSTS)
+
+
+class Seen(NamedTuple):
+    """The row that is drawn on the ground of the selection."""
+
+    y: int
+    left: int
+    text: str
+
+
+def strips(app: LilFoxApp) -> list[Strip]:
+    visible_screen_stack.set(app._background_screens)
+    return app.screen._compositor.render_strips()
+
+
+def selected_row(app: LilFoxApp) -> Seen:
+    """The selected row: exactly one is drawn as such, and in one piece."""
+    ground = app.palette.style("text", "selection").bgcolor
+    found = []
+    for y, strip in enumerate(strips(app)):
+        marked = [segment.style is not None and segment.style.bgcolor == ground for segment in strip]
+        if any(marked):
+            first, last = marked.index(True), len(marked) - marked[::-1].index(True)
+            assert all(marked[first:last])
+            texts = [segment.text for segment in strip]
+            found.append(Seen(y, cell_width("".join(texts[:first])), "".join(texts[first:last])))
+    assert len(found) == 1, (app.metrics.state.selected, [strip.text for strip in strips(app)])
+    return found[0]
+
+
+def look(app: LilFoxApp, size: tuple[int, int]) -> Seen:
+    """Checks that no line is longer than the screen and that the selected row is on it; returns that row."""
+    drawn = [strip.text for strip in strips(app)]
+    assert len(drawn) == size[1]
+    assert all(cell_width(line) <= size[0] for line in drawn), drawn
+    assert app.metrics.state.selected is not None
+    row, (kind, name) = selected_row(app), app.metrics.state.selected
+    if kind in ("host", "service", "backend"):
+        assert re.match(rf" [{MARKS}] {re.escape(name)}\s", row.text), (kind, name, row)
+    else:
+        item = app.metrics.state.selected_item()
+        assert item is not None
+        assert item.alert is not None or item.name in row.text
+        assert app.metrics.state.in_problems
+    return row
+
+
+def selection(app: LilFoxApp) -> tuple[bool, object]:
+    return app.metrics.state.in_problems, app.metrics.state.selected
+
+
+async def press(app: LilFoxApp, key: str, row: tuple[bool, Subject]) -> None:
+    """Presses a key that selects ``row``."""
+    app.simulate_key(key)
+    await until(lambda: selection(app) == row, what=f"{row}")
+
+
+@each_size
+@few_and_many
+async def test_the_selected_row_is_seen_after_each_key(hosts: int, size: tuple[int, int]) -> None:
+    app = still_app(fleet(hosts))
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        rows = app.metrics.state.rows()
+        seen = [look(app, size)]
+        for place in range(1, len(rows)):
+            await press(app, "j", rows[place])
+            seen.append(look(app, size))
+        assert len({row.text for row in seen}) == len(rows), "each row is gone to once"
+        assert {subject for _problem, subject in rows} == set(app.metrics.state.order())
+        for place in range(len(rows) - 2, -1, -1):
+            await press(app, "k", rows[place])
+            assert look(app, size).text == seen[place].text
+
+
+def listed(app: LilFoxApp) -> Iterator[tuple[str, int, int]]:
+    """The rows of lists as they are on the screen: the title of the panel that each is in, and where it is. Without
+    panels the title is empty."""
+    region = app.metrics.query_one("#home", Lines).region
+    lines = [strip.text for strip in strips(app)]
+    for y in range(region.y, region.bottom):
+        for found in re.finditer(rf"(?:^|│)( [{MARKS}] [^\s:]+ )", lines[y]):
+            panel = next((title for title in _titles_above(lines, found.start(), y) if title is not None), None)
+            if panel is None or panel in LISTS:
+                yield panel or "", found.start(1) + 1, y
+
+
+def _titles_above(lines: list[str], x: int, y: int) -> Iterator[str | None]:
+    """The titles in the borders above a cell, from the nearest one on, of panels that begin at ``x``."""
+    for line in lines[y::-1]:
+        border = line[x : x + 1]
+        if border in ("┌", "├", "┬", "┼", "┤") and (title := re.match(r"[┌├┬┼┤]─ (.+?) ─", line[x:])):
+            yield title[1]
+
+
+@each_size
+@few_and_many
+async def test_a_click_selects_a_row_of_each_panel(hosts: int, size: tuple[int, int]) -> None:
+    app = still_app(fleet(hosts))
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        found = list(listed(app))
+        panels = dict.fromkeys(panel for panel, _x, _y in found)
+        assert set(panels) == ({""} if size[0] < 80 else set(LISTS))
+        for panel in panels:
+            places = [(x, y) for where, x, y in found if where == panel]
+            for x, y in {places[0], places[len(places) // 2], places[-1]}:
+                if selected_row(app).y == y:
+                    continue  # a click on the selected row opens it
+                text = strips(app)[y].text[x - 1 :]
+                await pilot.click(offset=(x + 3, y))
+                row = look(app, size)
+                assert (row.y, row.left) == (y, x - 1)
+                assert text.startswith(row.text)
+                assert app.metrics.state.page is None
+                assert not panel or app.metrics.state.in_problems is (panel == "Problems")
+
+
+async def test_the_second_row_of_a_problem_is_selected_by_a_click_and_opened_by_another() -> None:
+    app = still_app(fleet(3))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        state = app.metrics.state
+        state.choose(("host", "node-3"), in_problems=True)
+        app.metrics.repaint()
+        x, y = next((x, y) for panel, x, y in listed(app) if panel == "Hosts" and "node-3" in strips(app)[y].text[x:])
+        await pilot.click(offset=(x + 3, y))
+        assert (state.page, selection(app)) == (None, (False, ("host", "node-3")))
+        await pilot.click(offset=(x + 3, y))
+        assert state.page == ("host", "node-3")
+
+
+@pytest.mark.parametrize("size", SIZES[2:], ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("hosts", HOSTS[:3])
+async def test_no_panel_moves_while_the_selection_does(hosts: int, size: tuple[int, int]) -> None:
+    app = still_app(fleet(hosts))
+    process = ProcessUsage(4711, "www", "nginx", "S", 3.0, 2**22, NOW, 123456)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        app.monitor.snapshot("node-1").publish(HostSnapshot("node-1", NOW, 2.0, {}, processes=(process,)), NOW)
+        app.metrics.state.choose(("host", "node-1"))
+        app.metrics.repaint()
+        before = borders(app)
+        for in_problems, subject in app.metrics.state.rows():  # hosts without processes, and without any number
+            app.metrics.state.choose(subject, in_problems=in_problems)
+            app.metrics.repaint()
+            assert borders(app) == before, subject
+
+
+def borders(app: LilFoxApp) -> list[tuple[int, int]]:
+    """Where panels begin and end; the corner that is left out is that of charts, too."""
+    found = enumerate(strip.text for strip in strips(app)[2:])
+    return [(y, x) for y, line in found for x, char in enumerate(line) if char in "┌┐┘├┤┬┴┼"]
+
+
+async def test_what_stands_below_the_last_problem_is_reached_with_the_rows() -> None:
+    app = still_app(fleet(3))
+    trouble = "rules: no file matches /etc/lilfox/more/*.yml"
+    for size in ((80, 24), (60, 16)):
+        async with app.run_test(size=size) as pilot:
+            await pilot.pause()
+            assert re.search(r" [1-9]\d* more below\b", screen_text(pilot))
+            assert trouble not in screen_text(pilot)
+            last = app.metrics.state.problems(fleet(3))[-1]
+            app.metrics.state.choose(last)
+            if size[0] < 80:
+                app.metrics.state.move(1)  # there, other rows follow
+            app.metrics.repaint()
+            await pilot.pause()
+            assert trouble in screen_text(pilot)
+        app = still_app(fleet(3))
+
+
+def tour() -> list[tuple[int, int]]:
+    """Sizes one after the other, so that each is followed once by each other one."""
+    there: list[tuple[int, int]] = []
+    for place, size in enumerate(SIZES):
+        there.append(size)
+        for other in SIZES[place + 2 :]:
+            there += [other, size]
+    return [*there, *SIZES[-2::-1]]
+
+
+def test_the_tour_goes_from_each_size_to_each_other() -> None:
+    path = tour()
+    assert len(set(pairwise(path))) == len(SIZES) * (len(SIZES) - 1)
+
+
+@few_and_many
+@pytest.mark.parametrize("place", [0.0, 0.4, 1.0])
+async def test_the_selected_row_is_seen_at_each_size_that_the_screen_gets(hosts: int, place: float) -> None:
+    app = still_app(fleet(hosts))
+    async with app.run_test(size=SIZES[-1]) as pilot:
+        await pilot.pause()
+        rows = app.metrics.state.rows()
+        in_problems, subject = rows[round(place * (len(rows) - 1))]
+        app.metrics.state.choose(subject, in_problems=in_problems)
+        for size in tour():
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+            look(app, size)
+            assert app.metrics.state.selected == subject, size

@@ -1,0 +1,83 @@
+"""Rows of what is wrong: each fits its width, says since when, and never that all is well."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pytest
+from msgspec.structs import replace
+
+from lilfox_tui.app.panes.metrics.state import MetricsState
+from lilfox_tui.app.rendering.draw import UNICODE, Row
+from lilfox_tui.app.rows.hosts import well
+from lilfox_tui.app.rows.problems import problem_row, problem_widths
+from lilfox_tui.backends.kinds import redis
+from lilfox_tui.core.text import cell_width
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.model import BackendView, HostView
+from lilfox_tui.monitor.watchers.host import LEVEL, past_backend
+from tests.app.backups_made import broken
+from tests.app.overviews import NOW, fleet, host, lost, service
+
+if TYPE_CHECKING:
+    from lilfox_tui.app.rows.problems import Problem
+
+WIDTHS = [40, 58, 60, 76, 96, 118, 160]
+
+
+def drawn(width: int, views: Sequence[HostView | BackendView] | None = None) -> list[str]:
+    """The rows of all kinds of problems, or of ``views``."""
+    problems: list[Problem] = [*(views or ())]
+    if views is None:
+        state = MetricsState()
+        overview = state.overview = replace(fleet(3), backups=broken())
+        problems = [state.problem(overview, subject) for subject in state.problems(overview)]
+    widths = problem_widths(problems, NOW, width)
+    return [text(problem_row(each, widths, NOW, UNICODE, width)) for each in problems]
+
+
+def text(row: Row) -> str:
+    return "".join(piece.text for piece in row)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_each_fits_its_width(width: int) -> None:
+    rows = drawn(width)
+    assert len(rows) > 12
+    assert all(cell_width(row) <= width for row in rows)
+    assert not any("all is well" in row or "healthy" in row for row in rows)
+
+
+@pytest.mark.parametrize("width", [width for width in WIDTHS if width >= 60])
+def test_since_when_is_never_cut(width: int) -> None:
+    rows = drawn(width)
+    for state in ("firing 6 min", "firing 20 min", "resolved 5 min ago", "for 14 s", "for 6 min", "for 31 s"):
+        assert any(f"  {state}  " in row or row.rstrip().endswith(state) for row in rows), state
+    assert any("pending 2 min of 10 min" in row for row in rows) is (width >= 96)
+    start = rows[0].index("firing 6 min")
+    rules = [row for row in rows if row.startswith((" ✖ Joined ", " ○ OldName "))]
+    assert {row[start - 2 : start] for row in rows if row not in rules} == {"  "}, "they stand below each other"
+    if width < 100:
+        assert any(row[start - 2 : start] != "  " for row in rules), "what has no such time has its room"
+
+
+def test_a_narrow_row_leaves_the_room_to_what_is_wrong() -> None:
+    rows = drawn(40)
+    assert any(
+        row.startswith(" ✖ model") and "connection refused" in row and row.rstrip().endswith(" 6m") for row in rows
+    )
+    assert any(
+        row.startswith(" ✖ node-3") and "connection lost" in row and row.rstrip().endswith(" 14s") for row in rows
+    )
+
+
+def test_what_did_not_answer_says_why_and_what_no_reason_is_known_of_says_so() -> None:
+    silent = past_backend("cache", redis.Options(), {LEVEL: float(Level.FAILING)}, NOW)
+    assert silent.level is Level.FAILING
+    assert "the reason was not recorded" in drawn(80, [silent])[0]
+    assert "connection lost" in drawn(80, [replace(lost("web-1"), reasons=())])[0]
+    assert well(silent) == "the reason was not recorded"
+    assert well(host("new-1", Level.UNKNOWN, None)) == "not checked yet"
+    assert well(host("web-1", Level.GOOD, None)) == "all is well"
+    assert well(service("api", Level.GOOD, 200, 0.1)) == "healthy"
