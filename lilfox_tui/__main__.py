@@ -1,5 +1,5 @@
-"""The ``lilfox`` program: the app if there is no sub-command, else the command line. The only module that knows
-both."""
+"""The ``lilfox`` program: starts the app if there is no sub-command, else the command line. The only module that
+imports both."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lilfox_tui import __version__
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs ``argv`` (the process's own if not given) and returns the exit code."""
+    """Run ``argv`` (default: the arguments of this process) and return the exit code."""
     _open_closed_streams()
     words = sys.argv[1:] if argv is None else list(argv)
     if words == ["--version"]:  # scripts ask for it often: nothing is imported for it
@@ -37,8 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _open_closed_streams() -> None:
-    """Opens /dev/null for each standard stream that the caller closed (``>&-``), so that no file of ours gets its
-    number."""
+    """Opens /dev/null for each standard stream that the caller closed (``>&-``), so that no file opened later gets its
+    descriptor."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))  # noqa: PTH123, SIM115

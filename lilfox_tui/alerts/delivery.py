@@ -51,7 +51,8 @@ class DeliveryOutage(Struct, frozen=True):
 
 
 class ReceiverDelivery:
-    """Delivery to one receiver. ``outage`` is None while it accepts notifications; ``note`` is what it said besides."""
+    """Delivers notifications to one receiver. ``outage`` is None while it accepts them; ``note`` is a problem with the
+    last one that was accepted or dropped."""
 
     def __init__(
         self,
@@ -70,8 +71,8 @@ class ReceiverDelivery:
         self._released: dict[int, datetime] = {}
 
     async def send_due(self) -> float | None:
-        """Send what is due; return the seconds until the next is due, None if nothing is queued. Raises LilFoxError if
-        the outbox itself cannot be read or written."""
+        """Send the notifications that are due; return the seconds until the next one is due, None if none is queued.
+        Raises LilFoxError if the outbox itself cannot be read or written."""
         while True:
             waiting = await asyncio.to_thread(self._outbox.first_of_groups, self.name)
             if not waiting:
@@ -83,14 +84,15 @@ class ReceiverDelivery:
             await self._send(first)
 
     async def tell(self, notice: Notification) -> LilFoxError | None:
-        """Notify once, within the timeout; return why it was not accepted. Records no outage."""
+        """Send one notification, within the timeout; return None if it was accepted, else the error. Records no
+        outage."""
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self.notifier.tell(notice)
         except TimeoutError:
             return LilFoxError(
                 tr("no answer within {seconds:g} s", seconds=self._timeout_s),
-                tr("Does it hang? If it is only slow, set a longer timeout."),
+                tr("Check whether it hangs. If it is only slow, set a longer timeout."),
             )
         except LilFoxError as error:
             return error
@@ -144,7 +146,7 @@ class ReceiverDelivery:
 
 
 def back_off_s(tries: int) -> float:
-    """Return the wait after that many earlier failed attempts: doubled each time, with jitter."""
+    """Return the seconds to wait after ``tries`` earlier failed attempts: doubled each time, with jitter."""
     wait_s = min(math.ldexp(FIRST_WAIT_S, min(tries, _DOUBLED_AT_MOST)), LONGEST_WAIT_S)
     return wait_s * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311  no secret
 
@@ -167,7 +169,8 @@ def open_notifier(name: str, options: NotifierConfig, setting: NotifierSetup) ->
 
 
 class _ReceiverRoute:
-    """The route to one receiver. ``told`` is what it knows; ``wake`` is set when there may be something to send."""
+    """The planning and delivery state of one receiver. ``told`` are the alerts it knows about; ``wake`` is set when
+    there may be something to send."""
 
     def __init__(self, to: Receiver, sending: ReceiverDelivery, telling: NotificationPlanner) -> None:
         self.to, self.sending, self.telling = to, sending, telling
@@ -178,8 +181,8 @@ class _ReceiverRoute:
 
 
 class NotificationDispatcher:
-    """The notifiers of ``config``. :meth:`plan` blocks and belongs to the evaluating thread; the rest to the event
-    loop. Raises UsageError if a notifier's matchers are invalid."""
+    """Plans and sends the notifications for all notifiers of ``config``. Call :meth:`plan`, which blocks, in the
+    evaluating thread, and everything else in the event loop. Raises UsageError if a notifier's matchers are invalid."""
 
     def __init__(
         self,
@@ -201,8 +204,8 @@ class NotificationDispatcher:
             self._routes.append(_ReceiverRoute(to, sending, NotificationPlanner(to, config.alerts, _new_id)))
 
     def plan(self, alerts: Sequence[Alert], now: datetime, interval_s: float) -> datetime | None:
-        """Put the notifications about ``alerts`` into the outbox, and return when to plan again. Blocks. Raises
-        LilFoxError; no notification is lost then: the next plan includes it."""
+        """Put the notifications about ``alerts`` into the outbox, and return when to plan again. Blocks. If it raises
+        LilFoxError, no notification is lost: the next plan includes it."""
         self._alerts, self._interval_s = alerts, interval_s
         times = [self._planned(route, alerts, now) for route in self._routes if not route.sending.notifier.tells_all]
         return min((time for time in times if time is not None), default=None)
@@ -229,7 +232,7 @@ class NotificationDispatcher:
         await asyncio.gather(*closing, return_exceptions=True)
 
     def troubles(self) -> tuple[Trouble, ...]:
-        """Return which receivers cannot be reached, and what they said."""
+        """Return a problem for each receiver that cannot be reached or that lost a notification."""
         found: list[Trouble] = []
         for route in self._routes:
             sending = route.sending
@@ -247,7 +250,7 @@ class NotificationDispatcher:
         return tuple(found)
 
     def _forget_others(self) -> None:
-        """Drop the queued notifications of notifiers that are no longer configured."""
+        """Delete the state and the queued notifications of notifiers that are no longer configured."""
         names = {route.to.name for route in self._routes}
         for name in self._outbox.receivers():
             if name not in names:
@@ -262,8 +265,8 @@ class NotificationDispatcher:
         return plan.look_at
 
     def _keep(self, route: _ReceiverRoute, plan: NotificationPlan, *, sent: bool = False) -> None:
-        """Put the messages of a plan into the outbox (unless they were ``sent``), and record what the receiver then
-        knows."""
+        """Put the notifications of a plan into the outbox (unless they were ``sent``), and record which alerts the
+        receiver then knows about."""
         told = self._told(route)
         self._outbox.put(route.to.name, () if sent else plan.notices, plan.told, plan.over)
         for labels in plan.over:
@@ -292,7 +295,8 @@ class NotificationDispatcher:
             await _woken(route.wake, wait_s)
 
     async def tell_all_once(self, route: _ReceiverRoute) -> float | None:
-        """Send all alerts to a receiver that gets every alert, if it is time; return the seconds until it is again."""
+        """Send all alerts to a receiver that takes every alert, if they are due; return the seconds until they are due
+        again."""
         now = self._now()
         outage = route.sending.outage
         if outage is not None and now < outage.next_try <= now + timedelta(seconds=_AGAIN_S):

@@ -1,4 +1,5 @@
-"""The alerting engine: evaluates due rules, keeps their state and notifies; one of several LilFox processes does."""
+"""The alerting engine: evaluates the rules that are due, saves their state and sends notifications. Only one of several
+LilFox processes evaluates."""
 
 from __future__ import annotations
 
@@ -63,8 +64,8 @@ def annotated(
     silences: Iterable[Silence],
     now: datetime,
 ) -> tuple[Alert, ...]:
-    """Return ``alerts`` in their order, with their acknowledgements and silences at ``now``. Blocks: reads maintenance
-    windows."""
+    """Return ``alerts`` with their acknowledgements and the silences active at ``now``, worst first. Blocks: reads the
+    maintenance windows."""
     active = [one for one in (*silences, *silences_of_windows(windows(now))) if is_active(one, now)]
     found = []
     for alert in alerts:
@@ -95,8 +96,8 @@ STEP_S = 5.0
 
 
 class ClockStepDetector:
-    """Detects clock steps by comparing ``now`` (the clock, aware UTC) with ``passed`` (seconds that really pass while
-    the machine runs)."""
+    """Detects clock steps by comparing ``now`` (the wall clock, aware UTC) with ``passed`` (a monotonic clock in
+    seconds, which stops while the machine is suspended)."""
 
     def __init__(self, now: Callable[[], datetime], passed: Callable[[], float] = time.monotonic) -> None:
         self._now, self._passed = now, passed
@@ -104,7 +105,8 @@ class ClockStepDetector:
         self._newest: tuple[datetime, float] | None = None
 
     def step_s(self) -> float:
-        """Return by how much the clock was set forward since the last call; negative for back, 0 for no step."""
+        """Return by how many seconds the clock was set forward since the last call; negative if it was set back, 0
+        without a step."""
         now, passed = self._now(), self._passed()
         step = (now - self._last[0]).total_seconds() - (passed - self._last[1])
         self._last = (now, passed)
@@ -114,7 +116,7 @@ class ClockStepDetector:
         return step
 
     def troubles(self) -> tuple[Trouble, ...]:
-        """The newest step."""
+        """Return the last clock step as a problem; empty if there was none."""
         if self._newest is None:
             return ()
         at, step = self._newest
@@ -137,7 +139,8 @@ BELL = "bell"
 
 
 class EngineFollower:
-    """Follows the state in ``saved``. ``ring`` is the terminal's bell, if there is one."""
+    """Reads the alert state that another process saves in ``saved``. ``ring`` rings the terminal's bell, if there is
+    one."""
 
     def __init__(self, config: Config, saved: AlertStorage, ring: Callable[[Notification], None] | None) -> None:
         self._saved, self._ring = saved, ring
@@ -147,8 +150,8 @@ class EngineFollower:
         self._fires: dict[str, set[tuple[Labels, datetime | None]]] = {}
 
     def newer(self, now: datetime, trouble: Trouble | None = None) -> Alerts | None:
-        """Return the state, if it or ``trouble``, which becomes a part of it, has changed since the last call. Blocks.
-        Raises LilFoxError."""
+        """Return the saved state if it or ``trouble`` has changed since the last call, else None; ``trouble`` is added
+        to its problems. Blocks. Raises LilFoxError."""
         version = self._saved.database.changed_elsewhere(), str(trouble)
         if version == self._version:
             return None
@@ -157,11 +160,11 @@ class EngineFollower:
         return alerts if trouble is None else replace(alerts, troubles=(*alerts.troubles, trouble))
 
     def again(self) -> None:
-        """Make :meth:`newer` return the state again: it was changed here."""
+        """Make the next :meth:`newer` return the state although no other process has written: this one has."""
         self._version = None
 
     def ring(self, alerts: Alerts) -> None:
-        """Ring once for alerts that fire since the last call, except at the first."""
+        """Ring once for the alerts that have begun to fire since the last call; the first call never rings."""
         for bell in self._bells if self._ring is not None else ():
             known = alerts_of_receiver(bell, alerts.alerts)
             firing = [one for one in known.values() if one.state is AlertState.FIRING and not is_muted(one)]
@@ -187,7 +190,7 @@ AGAIN_S = 10.0
 
 
 class AlertEngine:
-    """Evaluates ``config.rules`` over ``source`` and notifies ``config.notifiers``; ``feed`` has the newest state.
+    """Evaluates ``config.rules`` over ``source`` and notifies ``config.notifiers``; publishes the alerts in ``feed``.
 
     ``folder`` is where state is kept (:func:`.ownership.state_folder`), None for memory alone; ``base`` the folder that
     relative rule files begin at. ``now`` is the clock (aware UTC), ``passed`` the seconds that pass while the machine
@@ -226,7 +229,7 @@ class AlertEngine:
         return self._evaluating.series
 
     async def run(self) -> None:
-        """Evaluate, or show what another process evaluates, until cancelled."""
+        """Evaluate the rules, or follow the process that does, until cancelled."""
         try:
             while not await asyncio.to_thread(self._is_ours):
                 await self._follow()
@@ -235,21 +238,21 @@ class AlertEngine:
             await asyncio.shield(asyncio.to_thread(self._end))
 
     async def acknowledge(self, alert: Alert, by: str, note: str = "") -> None:
-        """As :func:`responses.acknowledge`."""
+        """Acknowledge an alert; see :func:`responses.acknowledge`."""
         await self._respond(partial(responses.acknowledge, self._saved, alert, by, note, self._now()))
 
     async def unacknowledge(self, alert: Alert, by: str) -> None:
-        """As :func:`responses.unacknowledge`."""
+        """Withdraw an acknowledgement; see :func:`responses.unacknowledge`."""
         await self._respond(partial(responses.unacknowledge, self._saved, alert, by, self._now()))
 
     async def silence(
         self, matchers: Sequence[SilenceMatcher], for_s: float | None, by: str, comment: str = ""
     ) -> Silence:
-        """As :func:`responses.silence`."""
+        """Create a silence; see :func:`responses.silence`."""
         return await self._respond(partial(responses.silence, self._saved, matchers, for_s, by, comment, self._now()))
 
     async def expire(self, silence: str, by: str) -> Silence:
-        """As :func:`responses.expire`."""
+        """Expire a silence; see :func:`responses.expire`."""
         return await self._respond(partial(responses.expire, self._saved, silence, by, self._now()))
 
     async def history(self, limit: int = 1000, *, since: datetime | None = None) -> tuple[Event, ...]:
@@ -273,8 +276,9 @@ class AlertEngine:
         self._changed.set()
 
     def _database(self, folder: Path | None) -> AlertDatabase:
-        """Return the folder's database; one in memory, with a message about it, if the folder's cannot be used. The
-        evaluating process moves a damaged one away."""
+        """Open the database in ``folder``. If it cannot be used, set ``trouble`` and return one in memory. A damaged
+        database is renamed by the evaluating process and replaced by a new one; any other process raises
+        DatabaseDamaged."""
         if folder is None:
             return AlertDatabase(None)
         path = folder / DATABASE
@@ -337,7 +341,7 @@ class AlertEngine:
         return min(max((at - self._now()).total_seconds(), 0.05), LOOK_S)
 
     async def _look_after(self) -> None:
-        """Read changed rule files again, and delete what is too old."""
+        """Reload rule files that have changed, and delete old events and silences, until cancelled."""
         cleaned = float("-inf")
         while True:
             if await asyncio.to_thread(self._evaluating.files_changed):
@@ -349,7 +353,7 @@ class AlertEngine:
             await asyncio.sleep(FILES_LOOKED_AT_S)
 
     async def _loaded(self) -> bool:
-        """Return whether rules and state could be read; if not, publish why."""
+        """Load the rules and the state; return whether that worked. If not, publish the error."""
         try:
             await self.load()
         except LilFoxError as error:
@@ -394,7 +398,7 @@ class AlertEngine:
         return Alerts(now, self._evaluating.views(), shown, silences, troubles=tuple(troubles)), look_at
 
     async def _follow(self) -> None:
-        """Show the state saved by the evaluating LilFox, if it has changed, and wait a moment."""
+        """Publish the state that the evaluating process saved, if it has changed, then wait for the next look."""
         if self._changed.is_set():
             self._changed.clear()
             self._following.again()
@@ -412,7 +416,7 @@ class AlertEngine:
             return
 
     def _is_ours(self) -> bool:
-        """Return whether this process evaluates. Raises LilFoxError."""
+        """Return whether this process is the one that evaluates. Raises LilFoxError."""
         try:
             return self._lock.take()
         except LilFoxError:
@@ -426,7 +430,7 @@ class AlertEngine:
         return self._following.newer(now, None if frozen is None else Trouble("frozen", frozen, blind=True))
 
     def _changed_elsewhere(self) -> int | None:
-        """Return a number that changes when another process has written; None if it is unknown now."""
+        """Return a number that changes whenever another process writes; None if it cannot be read now."""
         self._lock.show_life()
         try:
             return self._saved.database.changed_elsewhere()
@@ -459,8 +463,8 @@ def open_engine(
     folder: Path | None,
     ring: Callable[[Notification], None] | None,
 ) -> tuple[AlertEngine, QueryEngine]:
-    """The engine of the configuration in ``config_file``, and what answers PromQL over its series. ``folder`` is where
-    state is kept, None for the place of that configuration. Blocks. Raises LilFoxError."""
+    """Return the engine for the configuration in ``config_file``, and the query engine for its series. The state is
+    kept in ``folder``; None means the configuration's own state folder. Blocks. Raises LilFoxError."""
     base = Path() if config_file is None else config_file.absolute().parent
     kept = folder or state_folder(config_file)
     engine = AlertEngine(config, source, folder=kept, base=base, setting=NotifierSetup(ring))

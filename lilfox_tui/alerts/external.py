@@ -1,4 +1,4 @@
-"""Alerts of a Prometheus, an Alertmanager or another LilFox, in LilFox's own model."""
+"""Alerts from a Prometheus, an Alertmanager or another LilFox on this machine, in LilFox's own model."""
 
 from __future__ import annotations
 
@@ -98,12 +98,12 @@ class AlertmanagerApi:
 
     @property
     def where(self) -> str:
-        """The server as errors name it."""
+        """The server's address as it appears in errors."""
         return self._api.where
 
     async def alerts(self) -> tuple[Alert, ...]:
-        """Return its current alerts, including silenced ones. ``silenced_by`` are ids of silences, and fingerprints of
-        inhibiting alerts; their value is unknown (NaN)."""
+        """Return the current alerts, including silenced ones. ``silenced_by`` holds the IDs of silences and the
+        fingerprints of inhibiting alerts; the values are unknown (NaN)."""
         found = await self._items("/api/v2/alerts", _Alert)
         return tuple(self._alert(one) for one in found)
 
@@ -136,7 +136,7 @@ class AlertmanagerApi:
     async def expire(self, silence_id: str) -> None:
         """Expire a silence now."""
         if not silence_id or not all(char.isascii() and (char.isalnum() or char == "-") for char in silence_id):
-            raise LilFoxError(tr("{id} is not the ID of a silence", id=silence_id))
+            raise LilFoxError(tr("{id} is not a silence ID", id=silence_id))
         reply = await self._api.send("DELETE", f"/api/v2/silence/{silence_id}")
         if reply.status >= 300:
             raise self._refused(reply)
@@ -155,7 +155,7 @@ class AlertmanagerApi:
             read: T = await asyncio.to_thread(decoded_json, reply.body, kind)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise NotAnswered(
-                tr("{where} does not respond like Alertmanager's API v2", where=self.where),
+                tr("{where} did not return an Alertmanager API v2 response", where=self.where),
                 tr("Is that the right address? Alertmanager usually listens on port 9093."),
             ) from None
         return read
@@ -206,9 +206,9 @@ _STATES = {"firing": AlertState.FIRING, "pending": AlertState.PENDING}
 
 
 class ExternalAlerts:
-    """Publishes what ``prometheus`` and ``alertmanager`` (at least one) know in ``feed``, repeatedly. If one of them
-    does not answer, ``troubles`` of the newest state say so and its last answer is kept; until one has answered,
-    nothing is known."""
+    """Reads the alerts of ``prometheus`` and ``alertmanager`` (at least one) repeatedly and publishes them in ``feed``.
+    If one of them does not answer, its last answer is kept and ``troubles`` of the newest state report it; the feed has
+    no state until one has answered."""
 
     def __init__(self, prometheus: RemoteEngine | None, alertmanager: AlertmanagerApi | None) -> None:
         self.feed: Feed[Alerts] = Feed()
@@ -221,7 +221,7 @@ class ExternalAlerts:
         self._changed = asyncio.Event()
 
     async def run(self) -> None:
-        """Reads until cancelled."""
+        """Read and publish until cancelled."""
         while True:
             self._changed.clear()
             try:
@@ -237,7 +237,7 @@ class ExternalAlerts:
                 continue
 
     async def read(self) -> Alerts:
-        """Return the current state. Raises LilFoxError while none of them has ever answered."""
+        """Return the current state. Raises LilFoxError as long as neither server has ever answered."""
         troubles: list[Trouble] = []
         failed: LilFoxError | None = None
         if self._prometheus is not None:
@@ -246,7 +246,7 @@ class ExternalAlerts:
                 self._heard = True
             except LilFoxError as error:
                 failed = error
-                text = tr("its alerts may have changed: {error}", error=error)
+                text = tr("the alerts from Prometheus may be out of date: {error}", error=error)
                 troubles.append(Trouble("rules", text, blind=True))
         if self._alertmanager is not None:
             try:
@@ -256,7 +256,9 @@ class ExternalAlerts:
                 self._heard = True
             except LilFoxError as error:
                 failed = failed or error
-                troubles.append(Trouble("silences", tr("the silences are not known: {error}", error=error)))
+                troubles.append(
+                    Trouble("silences", tr("the silences in Alertmanager are unknown: {error}", error=error))
+                )
         if failed is not None and not self._heard:
             raise failed
         now = datetime.now(UTC)
@@ -276,8 +278,8 @@ class ExternalAlerts:
     async def silence(
         self, matchers: Sequence[SilenceMatcher], for_s: float | None, by: str, comment: str = ""
     ) -> Silence:
-        """Create a silence in Alertmanager for that long; None means a day, because Alertmanager has no "until
-        resolved". Raises LilFoxError."""
+        """Create a silence in Alertmanager that lasts ``for_s`` seconds; None means a day, because Alertmanager has no
+        "until resolved". Raises LilFoxError."""
         now = datetime.now(UTC)
         ends = now + (_UNTIL_RESOLVED if for_s is None else timedelta(seconds=for_s))
         made = await self._required().create(matchers, now, ends, by, comment)
@@ -290,7 +292,7 @@ class ExternalAlerts:
         self._changed.set()
 
     async def acknowledge(self, alert: Alert, by: str, note: str = "") -> None:
-        """Silence exactly this alert. Raises LilFoxError."""
+        """Acknowledge an alert with a silence for exactly its labels. Raises LilFoxError."""
         comment = f"{_ACK}{by}: {note}" if note else f"{_ACK}{by}"
         await self.silence(matchers_of(alert.labels), ACKNOWLEDGED_FOR.total_seconds(), by, comment)
 
@@ -319,7 +321,8 @@ class ExternalAlerts:
         return self._alertmanager
 
     def _together(self, where: str) -> list[Alert]:
-        """Return the alerts of Prometheus with Alertmanager's information, and those known only to Alertmanager."""
+        """Return the alerts of Prometheus, with what Alertmanager knows about them, then those that only Alertmanager
+        has."""
         rest = list(self._told)
         found = []
         for alert in _alerts(self._groups, where):
@@ -340,7 +343,8 @@ class ExternalAlerts:
         return replace(alert, acknowledged=Acknowledgement(by.strip(), acks[0].starts_at, note.strip()))
 
     def _with_resolved(self, alerts: Iterable[Alert], now: datetime, *, known: bool) -> tuple[Alert, ...]:
-        """Add alerts that fired before and no longer do; nothing resolves unless everybody has answered."""
+        """Add the alerts that fired before and no longer do. They count as resolved only if all servers have
+        answered."""
         current = {(alert.rule, alert.labels): alert for alert in alerts}
         for key, alert in self._before.items():
             if key in current:
@@ -367,8 +371,8 @@ def _key(group: RemoteGroup, place: int, where: str) -> str:
 
 
 def _alert(alert: RemoteAlert, rule_key: str, for_s: float) -> Alert:
-    """Return an alert of the API, which reports since when the expression has held, not since when it fires: that is
-    later by ``for``, at the next evaluation."""
+    """Convert an alert of Prometheus' API. The API reports since when the expression has held; the alert fired later by
+    ``for``, at the next evaluation."""
     try:
         value = float(alert.value)
     except ValueError:
@@ -410,8 +414,8 @@ def _view(group: RemoteGroup, place: int, where: str) -> RuleView:
 def open_others(
     config: Config, host_of: Callable[[str | None], Host | None]
 ) -> tuple[ExternalAlerts, RemoteEngine | None]:
-    """The alerts of ``config.prometheus`` and ``config.alertmanager``, and the former alone for queries. Raises
-    LilFoxError."""
+    """Return the alerts of ``config.prometheus`` and ``config.alertmanager``, and a client of the Prometheus for
+    queries (None without one). Raises LilFoxError."""
 
     def host(api: ApiConfig) -> Host | None:
         return host_of(api.from_)
@@ -422,8 +426,8 @@ def open_others(
 
 
 def kept_alerts(folder: Path | None, config_file: Path | None = None) -> Ready[Alerts] | Unavailable:
-    """What the LilFox that evaluates has kept in ``folder`` (None: the place of the configuration in ``config_file``).
-    Not known where none evaluates now: rules want to be looked at again and again. Blocks."""
+    """Return the alerts saved by the LilFox that evaluates with the state in ``folder`` (None: the state folder of
+    ``config_file``). They are unavailable if none evaluates now, because rules need continuous evaluation. Blocks."""
     now = datetime.now(UTC)
     folder = folder or state_folder(config_file)
     path = None if folder is None else folder / DATABASE
@@ -450,5 +454,6 @@ def kept_alerts(folder: Path | None, config_file: Path | None = None) -> Ready[A
     since = now if newest_ms is None else time_of(newest_ms)
     age = human_duration((now - since).total_seconds())
     return Unavailable(
-        NotEvaluated(tr("no LilFox is evaluating these rules; the last evaluation was {age} ago", age=age), hint), since
+        NotEvaluated(tr("no LilFox process evaluates these rules; the last evaluation was {age} ago", age=age), hint),
+        since,
     )

@@ -26,7 +26,7 @@ DATA_AWAITED_MS = 10 * 60_000
 
 
 class AlertSample(Struct, frozen=True, gc=False):
-    """The result of an evaluation for one alert: its value, and its expanded annotations."""
+    """The value and the expanded annotations of one alert in one evaluation."""
 
     value: float
     annotations: Labels = ()
@@ -58,14 +58,14 @@ class AlertChangeKind(Enum):
 
 
 class AlertChange(Struct, frozen=True):
-    """One step in an alert's life; ``alert`` is its state after it (for DROPPED, before it)."""
+    """One change of an alert; ``alert`` is its state after it (for DROPPED, before it)."""
 
     kind: AlertChangeKind
     alert: LiveAlert
 
 
 class EvaluationGap(Struct, frozen=True):
-    """The time without evaluation, for :meth:`RuleAlerts.restore`; the defaults are those of Prometheus' flags
+    """A period without evaluation, for :meth:`RuleAlerts.restore`; the defaults are those of Prometheus' flags
     ``--rules.alert.for-outage-tolerance`` and ``--rules.alert.for-grace-period``."""
 
     from_ms: int
@@ -101,8 +101,8 @@ class RuleAlerts:
         return tuple(pair for pair in self._alerts.items() if pair[1].state is not AlertState.RESOLVED)
 
     def count_after(self, found: Iterable[LabelSet], at_ms: int) -> int:
-        """Return how many alerts would be pending or firing after ``take(found, at_ms)``: the number that a group's
-        ``limit`` bounds."""
+        """Return how many alerts would be pending or firing after ``take(found, at_ms)``, to compare with the group's
+        ``limit``."""
         wanted = set(found)
         missing = (pair for pair in self._alerts.items() if pair[0] not in wanted)
         return len(wanted) + sum(
@@ -110,9 +110,9 @@ class RuleAlerts:
         )
 
     def take(self, found: Mapping[LabelSet, AlertSample], at_ms: int, *, no_data: bool = False) -> list[AlertChange]:
-        """Apply the result of an evaluation at ``at_ms``; return the changes. A failed evaluation must not be applied:
-        everything then stays as it is. With ``no_data`` (no selector found a series), alerts from before a restart are
-        not treated as gone."""
+        """Apply the result of an evaluation at ``at_ms``; return the changes. Do not call it for a failed evaluation,
+        which changes nothing. With ``no_data`` (no selector found a series), alerts from before a restart are not
+        ended."""
         changes: list[AlertChange] = []
         self._not_in_the_future(at_ms)
         for labels, element in found.items():
@@ -123,9 +123,9 @@ class RuleAlerts:
         return changes
 
     def restore(self, saved: Iterable[LiveAlert], outage: EvaluationGap) -> None:
-        """Restore alerts from before an outage. The time they were pending counts, that of the outage does not; for
-        details see :class:`EvaluationGap`. Firing ones keep firing, however long it was: notified people wait for the
-        end. None is treated as gone during ``outage.blind_ms``, nor before LOOKS_BEFORE_GONE evaluations have had
+        """Restore alerts from before an outage. Their pending time counts, the outage itself does not (see
+        :class:`EvaluationGap`). Firing alerts keep firing, however long the outage was, because notified people wait
+        for the resolution. No alert ends during ``outage.blind_ms``, nor before LOOKS_BEFORE_GONE evaluations have had
         data."""
         self._data_until_ms = outage.to_ms + DATA_AWAITED_MS
         self._blind_until_ms = outage.to_ms + outage.blind_ms
@@ -141,7 +141,7 @@ class RuleAlerts:
                 self._brought[labels] = LOOKS_BEFORE_GONE
 
     def continue_from(self, before: RuleAlerts) -> None:
-        """Take over the alerts of ``before``, whose rule this one replaces (its file was read again)."""
+        """Take over the alerts of ``before``, the same rule before its file was reloaded."""
         self._alerts.update(before._alerts)
         self._brought.update(before._brought)
         self._data_until_ms, self._blind_until_ms = before._data_until_ms, before._blind_until_ms
@@ -191,7 +191,7 @@ class RuleAlerts:
         return []
 
     def _pending_since(self, alert: LiveAlert, outage: EvaluationGap) -> int | None:
-        """Return since when a pending alert counts as active after the outage; None if it starts anew."""
+        """Return the start of a pending alert, corrected for the outage; None if it starts anew."""
         if outage.to_ms - outage.from_ms > outage.tolerance_ms or self._for_ms < outage.grace_ms:
             return None
         left_ms = self._for_ms - (outage.from_ms - alert.active_at_ms)
@@ -200,7 +200,7 @@ class RuleAlerts:
         return alert.active_at_ms + (outage.to_ms - outage.from_ms if left_ms > 0 else 0)
 
     def _not_in_the_future(self, at_ms: int) -> None:
-        """Correct times in the future after the clock was set back: what began "later" began now."""
+        """Move times that lie in the future, because the clock was set back, to ``at_ms``."""
         for labels, alert in self._alerts.items():
             if max(alert.active_at_ms, alert.resolved_at_ms or 0, alert.keep_firing_since_ms or 0) > at_ms:
                 self._alerts[labels] = replace(

@@ -34,7 +34,7 @@ class RuleHealth(IntEnum):
 
 
 class Acknowledgement(Struct, frozen=True, gc=False):
-    """Somebody has acknowledged the alert: no bell and no reminders until it resolves."""
+    """Who acknowledged an alert, and when. It rings no bell and sends no reminders until it resolves."""
 
     by: str
     at: datetime
@@ -109,13 +109,13 @@ class Alert(Struct, frozen=True, gc=False):
 
     @property
     def summary(self) -> str:
-        """The text from its rule: the first of SAYING that it has as an annotation; empty if it has none."""
+        """The value of the first annotation named in SAYING that is not empty; empty if there is none."""
         known = dict(self.annotations)
         return next((text for name in SAYING if (text := known.get(name, ""))), "")
 
     @property
     def is_firing(self) -> bool:
-        """Whether its state is firing. Asked by modules that import nothing of alerts for the first frame."""
+        """Whether its state is firing. For modules that must not import the alerts package before the first frame."""
         return self.state is AlertState.FIRING
 
     @property
@@ -134,13 +134,14 @@ class Alert(Struct, frozen=True, gc=False):
 
 
 def worst_first(alerts: Iterable[Alert]) -> tuple[Alert, ...]:
-    """Sort firing, then pending, then resolved alerts; within each the worst severity, then the oldest first."""
+    """Return the alerts sorted: firing, pending, resolved; within each state by severity, worst first, then oldest
+    first."""
     return tuple(sorted(alerts, key=lambda one: (-one.state, -one.urgency, one.active_at, one.labels)))
 
 
 class RuleView(Struct, frozen=True):
-    """One rule after its last evaluation. ``kind`` is ``alert`` or ``record``, ``name`` that of the alert or the
-    series."""
+    """One rule and its last evaluation. ``kind`` is ``alert`` or ``record``; ``name`` is the name of the alert or of
+    the recorded series."""
 
     key: str
     kind: str
@@ -178,9 +179,9 @@ class Event(Struct, frozen=True):
 
 
 class Trouble(Struct, frozen=True):
-    """A problem, as a sentence (``str(trouble)``). While one is ``blind``, rules are not evaluated or somebody is not
-    notified: that nothing fires is then no good news. ``key`` stays the same as long as the problem lasts, whatever
-    numbers its sentence contains."""
+    """A problem, as a sentence (``str(trouble)``). ``blind``: rules are not evaluated or a receiver is not notified, so
+    that the absence of alerts means nothing. ``key`` stays the same while the problem lasts, even if numbers in the
+    sentence change."""
 
     key: str
     text: Message
@@ -191,10 +192,10 @@ class Trouble(Struct, frozen=True):
 
 
 class Alerts(Struct, frozen=True):
-    """The state of alerting at one time. ``alerts`` are pending, firing, and resolved within the last 15 minutes, worst
-    and then oldest first. ``evaluated_here`` is False if another LilFox with this state folder evaluates, or if they
-    come from a Prometheus or an Alertmanager: ``told_by`` is then its address. ``troubles`` are problems: a notifier
-    that cannot be reached, evaluations that were missed."""
+    """The state of alerting at one time. ``alerts`` are the pending and firing ones and those resolved within the last
+    15 minutes, worst first, then oldest first. ``evaluated_here`` is False if another LilFox with the same state folder
+    evaluates, or if they come from a Prometheus or an Alertmanager; ``told_by`` is then that server's address.
+    ``troubles`` are problems, such as an unreachable notifier or missed evaluations."""
 
     at: datetime
     rules: tuple[RuleView, ...]
@@ -206,20 +207,20 @@ class Alerts(Struct, frozen=True):
 
     @property
     def blind(self) -> bool:
-        """Whether an alert may be missing, or not be notified: a rule fails, a file is broken, a notifier is
+        """Whether alerts may be missing or not notified: a rule fails, a rule file is broken or a notifier is
         unreachable."""
         return any(each.blind for each in self.troubles) or any(rule.error is not None for rule in self.rules)
 
     @property
     def firing(self) -> int:
-        """How many fire, silenced ones not among them."""
+        """The number of firing alerts that are not silenced."""
         return self.count(AlertState.FIRING)
 
     @property
     def pending(self) -> int:
-        """How many are pending, silenced ones not among them."""
+        """The number of pending alerts that are not silenced."""
         return self.count(AlertState.PENDING)
 
     def count(self, state: AlertState) -> int:
-        """Return how many alerts are in that state, without silenced ones."""
+        """Return the number of alerts in that state that are not silenced."""
         return sum(alert.state is state and not alert.silenced_by for alert in self.alerts)

@@ -1,4 +1,4 @@
-"""Plans notifications: who is notified of what, and when. No clock, no I/O."""
+"""Decides which notifications each receiver gets, and when. No clock, no I/O."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CHECK_S = 1.0
 
 
 class Receiver(Struct, frozen=True):
-    """A notifier as the planner sees it. ``only`` must match an alert's labels."""
+    """A notifier as the planner sees it: it gets the alerts whose labels match ``only``."""
 
     name: str
     only: tuple[SilenceMatcher, ...]
@@ -46,7 +46,8 @@ def receiver(name: str, options: NotifierConfig) -> Receiver:
 
 
 class NotificationPlan(Struct, frozen=True):
-    """What to put into the outbox, what the receiver then knows, and when to plan again (None: when alerts change)."""
+    """The notifications for the outbox, the changes in what the receiver knows, and when to plan again (None: when
+    alerts change)."""
 
     notices: tuple[Notification, ...] = ()
     told: tuple[NotifiedAlert, ...] = ()
@@ -55,7 +56,7 @@ class NotificationPlan(Struct, frozen=True):
 
 
 class NotificationPlanner:
-    """Plans for one receiver. ``new_id`` returns a text that is never returned twice."""
+    """Plans the notifications for one receiver. ``new_id`` returns a new unique ID on each call."""
 
     def __init__(self, to: Receiver, config: AlertsConfig, new_id: Callable[[], str]) -> None:
         self._to, self._config, self._new_id = to, config, new_id
@@ -68,8 +69,8 @@ class NotificationPlanner:
         *,
         waiting: Collection[Labels] = (),
     ) -> NotificationPlan:
-        """Plan the notifications for ``alerts`` at ``now``; ``told`` is what the receiver knows. Groups in ``waiting``
-        have messages that were not accepted yet: they get no reminder."""
+        """Plan the notifications for ``alerts`` at ``now``; ``told`` are the alerts the receiver knows about. Groups in
+        ``waiting`` have undelivered messages and get no reminder."""
         known = alerts_of_receiver(self._to, alerts)
         groups: dict[Labels, _AlertGroup] = {}
         for labels, alert in known.items():
@@ -86,7 +87,7 @@ class NotificationPlanner:
         )
 
     def _waited(self, alert: Alert, now: datetime) -> datetime:
-        """Return when the wait for others of its group ends; at once if the clock was set back since it fired."""
+        """Return when the group wait of an alert ends; that is now if the clock was set back since it fired."""
         fired_at = alert.fired_at or alert.active_at
         return now if fired_at > now else fired_at + timedelta(seconds=self._config.group_wait)
 
@@ -158,31 +159,31 @@ class NotificationPlanner:
 
 
 class _AlertGroup:
-    """The firing alerts of one group, and what the receiver knows of it."""
+    """The firing alerts of one group, and those that the receiver knows about."""
 
     def __init__(self) -> None:
         self.firing: list[Alert] = []
         self.told: dict[Labels, NotifiedAlert] = {}
 
     def knows(self, alert: Alert) -> bool:
-        """Whether the receiver was notified of this firing, and not only of an earlier one."""
+        """Return whether the receiver was notified of this firing, not only of an earlier one of the same alert."""
         one = self.told.get(alert.labels)
         return one is not None and one.alert.fired_at == alert.fired_at
 
     def over(self) -> list[NotifiedAlert]:
-        """Return what was notified and no longer fires, or fires anew."""
+        """Return the notified alerts that no longer fire, or that have resolved and fire again."""
         going_on = {alert.labels for alert in self.firing if self.knows(alert)}
         return [one for labels, one in self.told.items() if labels not in going_on]
 
 
 def is_muted(alert: Alert) -> bool:
-    """Whether nobody is to be notified that it fires."""
+    """Return whether no notification is sent when it fires: it is silenced or acknowledged."""
     return bool(alert.silenced_by) or alert.acknowledged is not None
 
 
 def alerts_of_receiver(to: Receiver, alerts: Iterable[Alert]) -> dict[Labels, Alert]:
-    """Return the alerts for a receiver, by labels. Of several rules' alerts with the same labels, the worst: a receiver
-    cannot tell them apart."""
+    """Return the alerts for a receiver, by labels. If alerts of several rules have the same labels, only the worst is
+    kept: a receiver cannot tell them apart."""
     worst: dict[Labels, Alert] = {}
     for alert in alerts:
         if matches_all(to.only, alert.labels):
@@ -200,7 +201,7 @@ def with_external_labels(alert: Alert, external: Mapping[str, str]) -> Alert:
 
 
 def resolved_alert(one: NotifiedAlert, known: Mapping[Labels, Alert], now: datetime) -> Alert:
-    """Return the alert as it ended; ``now`` counts as its end if it is unknown."""
+    """Return the alert as resolved; if the time of its end is unknown, it is ``now``."""
     alert = known.get(one.alert.labels)
     if alert is not None and alert.state is AlertState.RESOLVED and alert.fired_at == one.alert.fired_at:
         return alert
@@ -225,9 +226,8 @@ def plan_resend(
     *,
     interval_s: float,
 ) -> NotificationPlan:
-    """Return the complete message of ``now``, and what the receiver knows once it has accepted it; without a message if
-    there is nothing to send. ``look_at`` is when to send again. ``interval_s`` is the longest time between two
-    evaluations.
+    """Plan the message with all alerts at ``now``, for a receiver that takes every alert; the plan has no message if
+    there is nothing to send. ``look_at`` is when to send again. ``interval_s`` is the longest evaluation interval.
 
     What is silenced or acknowledged here is not told anew; where the receiver knows it, it is told on, for else it
     would seem to be over.

@@ -1,4 +1,5 @@
-"""The contract of notifiers, one file each in notifiers/; notifications as text and as JSON; and how JSON is posted."""
+"""The interface of notifiers (one file each in notifiers/), notifications as text and as JSON, and the HTTP client that
+posts JSON."""
 
 from __future__ import annotations
 
@@ -53,18 +54,18 @@ class Notification(Struct, frozen=True):
 
 
 class PartialDelivery(LilFoxError):
-    """Some recipients were not reached, and a retry would notify the others twice."""
+    """Raised when some recipients were not reached and a retry would notify the others twice."""
 
 
 class Notifier(Protocol):
-    """A way to notify people. ``tells_all``: the receiver groups, silences and repeats by itself, so it gets all alerts
-    repeatedly, each time with ``valid_until``."""
+    """Sends notifications to one receiver. ``tells_all``: the receiver groups, silences and repeats by itself, so it
+    gets all alerts repeatedly, each time with ``valid_until``."""
 
     tells_all: bool
 
     async def tell(self, notice: Notification) -> None:
-        """Send the notification once. Raises LilFoxError, without secrets, if that failed and may be retried;
-        PartlyTold if it must not be. May be cancelled at any time."""
+        """Send the notification once. Raises LilFoxError, without secrets, if that failed and may be retried, and
+        PartialDelivery if it must not be retried. May be cancelled at any time."""
         ...
 
     async def close(self) -> None:
@@ -73,7 +74,7 @@ class Notifier(Protocol):
 
 
 class NotifierSetup(Struct, frozen=True):
-    """What a notifier gets besides its Options. ``ring`` is the bell of the app's terminal, if any."""
+    """What a notifier gets besides its Options. ``ring`` rings the bell of the app's terminal, if there is one."""
 
     ring: Callable[[Notification], None] | None = None
 
@@ -87,14 +88,15 @@ _MOST_LINES, _LINE_CHARS = 40, 1000
 
 
 def summary(alert: Alert) -> str:
-    """Return the text from its rule, on one line; for a resolved alert marked as past, because the text itself is in
-    the present tense."""
+    """Return the alert's summary on one line. That of a resolved alert is marked as past, because the text is in the
+    present tense."""
     text = alert.summary
     return _("was: {what}", what=text) if text and alert.state is AlertState.RESOLVED else text
 
 
 def subject(notice: Notification) -> str:
-    """Return its subject, on one line, without anything that a terminal or a mail header interprets."""
+    """Return the subject of a notification on one line, without characters that a terminal or a mail header
+    interprets."""
     names = sorted({alert.name for alert in (*notice.firing, *notice.resolved)})
     what = listed(dict(notice.group).values()) or listed(names)
     state = {
@@ -158,8 +160,8 @@ _FNV_OFFSET, _FNV_PRIME, _WORD = 0xCBF29CE484222325, 0x100000001B3, 2**64 - 1
 
 
 def webhook_payload(notice: Notification) -> dict[str, Any]:
-    """Return the whole document. ``id`` and ``reason`` are our additions: the id is the same each time the notice is
-    sent."""
+    """Return the JSON document for a webhook. ``id`` and ``reason`` are LilFox's additions to Alertmanager's format; a
+    retry has the same id."""
     alerts = (*notice.firing, *notice.resolved)
     return {
         "version": "4",
@@ -178,7 +180,7 @@ def webhook_payload(notice: Notification) -> dict[str, Any]:
 
 
 def group_key(group: Labels) -> str:
-    """A group's name as Alertmanager writes it for its topmost route: ``{}:{alertname="X"}``."""
+    """Return a group's key as Alertmanager writes it for its top-level route: ``{}:{alertname="X"}``."""
     inner = ", ".join(f"{name}={quoted(value)}" for name, value in group)
     return f"{{}}:{{{inner}}}"
 
@@ -224,7 +226,8 @@ _SHORTEST_SECRET, _LONG_WORD = 4, 8
 
 
 class PostOptions(NotifierConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The options common to every notifier over HTTP. The whole address may be a secret, as those of chats are."""
+    """The options common to all notifiers that use HTTP. The whole address may be a secret, as it is for chat
+    webhooks."""
 
     url: TextOrSecret
     headers: dict[str, TextOrSecret] = msgspec.field(default_factory=dict)
@@ -236,7 +239,7 @@ class PostOptions(NotifierConfig, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class JsonPost:
-    """One server."""
+    """Posts JSON to one server."""
 
     def __init__(self, options: PostOptions) -> None:
         self._options = options
@@ -291,7 +294,7 @@ class JsonPost:
 
 
 def _where(url: str) -> str:
-    """The server as errors name it: its path may be a secret."""
+    """Return scheme, host and port of an address, for errors: the path may be secret."""
     try:
         parts = urlsplit(url)
         port = f":{parts.port}" if parts.port is not None else ""
@@ -303,7 +306,8 @@ def _where(url: str) -> str:
 
 
 def tls_of(ca: str | None, *, verify: bool = True) -> Tls:
-    """Return TLS settings that verify certificates with the file ``ca``; with the system's if not given."""
+    """Return TLS settings that verify certificates with the file ``ca``, or with the system's CA certificates if it is
+    None."""
     return Tls(verify=verify, ca_file="" if ca is None else str(Path(ca).expanduser()))
 
 
@@ -316,13 +320,13 @@ def _login(url: str) -> dict[str, str]:
 
 
 def _parts(url: str) -> tuple[str, ...]:
-    """Return the parts of an address that may be secret: all but the server."""
+    """Return the path, the query and the long words of an address, which may be secret."""
     parts = urlsplit(url)
     return parts.query, parts.path, *(word for word in parts.path.split("/") if len(word) >= _LONG_WORD)
 
 
 def _without(secrets: Iterable[str], body: bytes) -> str:
-    """Return the server's message without what was sent to it: servers that refuse often repeat the request."""
+    """Return the server's message with the secrets masked: a server that refuses often repeats the request."""
     said = body.decode("utf-8", "replace").strip()
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= _SHORTEST_SECRET:
@@ -335,5 +339,5 @@ def _refused(where: str, status: int, reason: str) -> LilFoxError:
     if status in (401, 403):
         hint = tr("Check headers, user and password of this notifier.")
     elif 300 <= status < 400:
-        hint = tr("It redirects elsewhere, which is not followed; set url to the actual address.")
+        hint = tr("The server redirects, and redirects are not followed; set url to the final address.")
     return LilFoxError(tr("{where} returns {status}: {reason}", where=where, status=status, reason=reason), hint)

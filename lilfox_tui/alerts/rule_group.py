@@ -38,8 +38,8 @@ class ResultSink(Protocol):
     """Stores the series of rules. ``rule`` is the rule's identity (:attr:`RuleEvaluator.identity`)."""
 
     def write(self, rule: str, at_ms: int, labels: LabelList, values: Floats) -> Message | None:
-        """Write all results of a rule at ``at_ms``; its series that are no longer among ``labels`` end there. Returns
-        what was wrong with a part that could not be stored."""
+        """Write all results of a rule at ``at_ms``; its series that are no longer among ``labels`` end there. Returns a
+        message if a part could not be stored."""
         ...
 
     def end(self, rule: str, at_ms: int) -> None:
@@ -108,7 +108,7 @@ _OF_ALERTS = frozenset({ALERTS, FOR_STATE})
 
 
 class EvaluationContext(Struct, frozen=True):
-    """What all rules share: where results go, and the data for templates and queries."""
+    """What all rules share: the sink for results, and the data for queries and templates."""
 
     results: ResultSink
     semantics: Semantics = PROMETHEUS_3
@@ -119,7 +119,7 @@ class EvaluationContext(Struct, frozen=True):
 
 
 class RuleFailed(LilFoxError):
-    """The rule cannot use the value of its expression."""
+    """Raised when a rule cannot use the result of its expression."""
 
 
 class RuleEvaluator:
@@ -147,9 +147,8 @@ class RuleEvaluator:
         self._series: tuple[tuple[tuple[LabelSet, AlertState], ...], LabelList] = ((), EMPTY)
 
     def evaluate(self, source: SeriesSource, at_ms: int, offset_ms: int, recorded: Set[str]) -> list[AlertChange]:
-        """Evaluate once. Its queries and results are at ``at_ms - offset_ms``. An error is kept in ``error``, and
-        changes nothing else. ``recorded`` are names of series that are known to be valid, even if there are none
-        now."""
+        """Evaluate once. Queries and results are at ``at_ms - offset_ms``. An error is kept in ``error`` and changes no
+        alert. ``recorded`` are the names of recorded series, which may have no samples now."""
         start = perf_counter()
         error: Message | None
         changes: list[AlertChange] = []
@@ -167,7 +166,7 @@ class RuleEvaluator:
         return changes
 
     def continue_from(self, before: RuleEvaluator) -> None:
-        """Takes over the alerts and the last evaluation of the rule that this one replaces."""
+        """Take over the alerts and the last evaluation of ``before``, the same rule before its file was reloaded."""
         self.state.continue_from(before.state)
         if self._problem is not None:
             return
@@ -200,7 +199,7 @@ class RuleEvaluator:
         return LabelList([one.replaced(own) for one in labels])
 
     def _found(self, result: Vector, source: SeriesSource, at_ms: int) -> dict[LabelSet, AlertSample]:
-        """Return the alerts of the result. Templates run their own queries at ``at_ms``, whatever the offset is."""
+        """Return the alerts in a result. Queries in templates run at ``at_ms``, without the offset."""
 
         def ask(text: str) -> Vector:
             return _vector(cached_parse(text, self._around.semantics).at(source, at_ms))
@@ -242,8 +241,8 @@ class RuleEvaluator:
         return self._around.results.write(self.identity, at_ms, self._series[1], values)
 
     def _series_of(self, labels: LabelSet, state: AlertState) -> tuple[LabelSet, LabelSet]:
-        """Return ``ALERTS`` and ``ALERTS_FOR_STATE`` of one alert. As in Prometheus, a label whose template expanded to
-        nothing has the text of its template here."""
+        """Return the labels of an alert's ``ALERTS`` and ``ALERTS_FOR_STATE`` series. As in Prometheus, a label whose
+        template expands to nothing keeps the template's text here."""
         full = {**self.rule.labels, **dict(labels.pairs)}
         return (
             LabelSet.of({**full, NAME: ALERTS, ALERT_STATE: state.name.lower()}),
@@ -251,8 +250,8 @@ class RuleEvaluator:
         )
 
     def _has_no_data(self, source: SeriesSource, at_ms: int, recorded: Set[str]) -> bool:
-        """Whether none of the selectors finds a series now. Series of alerts, and those that rules record, may be
-        missing."""
+        """Return whether none of the selectors finds a series now. Always False if the expression uses series of alerts
+        or of rules, as these may be absent."""
         selectors = self._query.selectors
         names = {matcher.value for one in selectors for matcher in one if matcher.name == NAME and matcher.op == "="}
         if not selectors or names & (_OF_ALERTS | recorded):
@@ -297,8 +296,9 @@ class GroupEvaluator:
         return f"{self.file};{self.group.name}"
 
     def evaluate(self, source: SeriesSource, at_ms: int) -> list[tuple[RuleEvaluator, AlertChange]]:
-        """Evaluate every rule once, at ``at_ms``; return the changes of alerts. ``source`` must also hold what the
-        rules write to ``around.results``. A rule that fails keeps its error, and the others continue."""
+        """Evaluate every rule once, at ``at_ms``; return the changes of alerts. ``source`` must include what the rules
+        write to ``around.results``. The error of a failed rule is kept in the rule, and the others are still
+        evaluated."""
         changes: list[tuple[RuleEvaluator, AlertChange]] = []
         recorded: set[str] = set()
         for rule in self.rules:
@@ -308,8 +308,8 @@ class GroupEvaluator:
         return changes
 
     def continue_from(self, before: GroupEvaluator, at_ms: int) -> None:
-        """Take over from the group that this one replaces (its file was read again): rules with the same name and
-        labels continue, the series of removed rules end."""
+        """Take over from ``before``, the same group before its file was reloaded: rules with the same name and labels
+        continue, and the series of removed rules end."""
         old = {rule.identity: rule for rule in before.rules}
         for rule in self.rules:
             if rule.identity in old:
@@ -328,8 +328,8 @@ class GroupEvaluator:
         return {rule.identity: rule.state.alerts for rule in self.rules if rule.state.alerts}
 
     def restore(self, saved: Mapping[str, tuple[LiveAlert, ...]], outage: EvaluationGap) -> None:
-        """Restore alerts from before a restart; those of removed rules are ignored. None is treated as gone before the
-        data covers the windows of the rules, up to LONGEST_BLIND_MS: an ``increase`` over an hour is small after a
+        """Restore alerts from before a restart; those of removed rules are ignored. No alert ends before the data
+        covers the windows of the rules, LONGEST_BLIND_MS at most: an ``increase`` over an hour is small after a
         minute."""
         longest_ms = max((window_ms(rule.rule.query.tree) for rule in self.rules), default=0)
         outage = replace(outage, blind_ms=min(max(outage.blind_ms, longest_ms), LONGEST_BLIND_MS))
@@ -338,8 +338,8 @@ class GroupEvaluator:
             rule.state.restore(saved.get(rule.identity, ()), outage)
 
     def _recognise(self, saved: Mapping[str, tuple[LiveAlert, ...]]) -> None:
-        """Identify an unusable rule with the earlier one of the same name, whatever can be read of its labels, so that
-        its alerts stay as they were."""
+        """Match each unusable rule to the saved one of the same name, even if its labels cannot be read, so that its
+        alerts are kept."""
         unclaimed = [identity for identity in saved if identity not in {rule.identity for rule in self.rules}]
         for rule in self.rules:
             if rule.rule.problem and rule.identity not in saved:
@@ -391,7 +391,7 @@ class GroupEvaluator:
 
 
 def alert_view(rule_key: str, alert: LiveAlert) -> Alert:
-    """Return the public view of an alert; its acknowledgement and silences are unknown here."""
+    """Convert an alert to its public model; its acknowledgement and silences are unknown here."""
     return Alert(
         labels=alert.labels,
         annotations=alert.annotations,

@@ -1,4 +1,4 @@
-"""The rule manager: decides when each group is due, what is saved to disk, and which rule files have changed."""
+"""The rule manager: decides when each group is evaluated and what is saved to disk, and detects changed rule files."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NOTHING_KEPT_EACH_MS = 60_000
 
 
 class ScheduledGroup:
-    """One group. ``missed`` counts skipped evaluations; ``took_s`` is the duration of the last one."""
+    """A group and its schedule. ``missed`` counts skipped evaluations; ``took_s`` is the duration of the last one."""
 
     def __init__(self, state: GroupEvaluator, interval_ms: int) -> None:
         self.state, self.interval_ms = state, interval_ms
@@ -54,12 +54,12 @@ class ScheduledGroup:
         return self.state.key
 
     def slot_ms(self, now_ms: int) -> int:
-        """Return the last time up to ``now_ms`` at which it is to be evaluated: each group has its own phase, so that
-        they do not all run at once, and the same one after each start."""
+        """Return the last scheduled time of the group up to ``now_ms``. Each group has its own phase, so that they do
+        not all run at once; it is the same after each start."""
         return now_ms - (now_ms - self._phase_ms) % self.interval_ms
 
     def next_ms(self, now_ms: int) -> int:
-        """Return when it is due next; a time in the past if it is due now."""
+        """Return when the group is due next; a time in the past if it is due now."""
         slot = self.slot_ms(now_ms)
         if self.last_ms is None or slot > self.last_ms or self.last_ms - now_ms > self.interval_ms:
             return slot  # the last case: the clock was set back
@@ -79,7 +79,7 @@ class ScheduledGroup:
         ]  # or begins anew
 
     def keep(self, saved: AlertStorage) -> None:
-        """Save what is new since the last time; if that fails, it is new again the next time. Blocks. Raises
+        """Save what has changed since the last save; after a failure the next call saves it. Blocks. Raises
         LilFoxError."""
         assert self.last_ms is not None
         now, rules = self.alerts(), [(rule.health, str(rule.error)) for rule in self.state.rules]
@@ -103,7 +103,7 @@ class ScheduledGroup:
         self.state.restore(saved, outage)
 
     def go_on(self, state: GroupEvaluator, outage: EvaluationGap) -> None:
-        """Continue with the new ``state`` after an outage of this process."""
+        """Continue with the new ``state`` after a gap in which this process did not evaluate."""
         state.restore(self.state.dump(), outage)
         self.state = state
 
@@ -117,7 +117,7 @@ class ScheduledGroup:
         return SavedGroup(self.name, self.last_ms or 0, self.state.views(), keys)
 
     def continue_from(self, before: ScheduledGroup, at_ms: int) -> None:
-        """Takes over from the group that this one replaces."""
+        """Take over from ``before``, the same group before its file was reloaded."""
         self.state.continue_from(before.state, at_ms)
         self.last_ms, self.missed, self.took_s = before.last_ms, before.missed, before.took_s
         self._kept, self._kept_ms = before._kept, before._kept_ms
@@ -145,7 +145,7 @@ class ScheduledGroup:
 
 
 def resolve_removed(rule: str, alert: LiveAlert, at_ms: int) -> Event:
-    """Return the end of an alert whose rule was removed; ``rule`` is the rule's identity."""
+    """Return the event that ends an alert whose rule was removed; ``rule`` is the rule's identity."""
     lasted_s = (at_ms - (alert.fired_at_ms or at_ms)) / 1000
     return Event(time_of(at_ms), "resolved", alert.labels, rule, alert.value, lasted_s, note=_("its rule was removed"))
 
@@ -173,7 +173,8 @@ RESULTS_LIMIT_BYTES = 64 * 1024 * 1024
 
 
 class RuleManager:
-    """The groups of ``config.rules``. ``series`` are the scraped series together with the results of rules.
+    """Schedules and evaluates the groups of ``config.rules``. ``series`` are the scraped series together with the
+    results of rules.
 
     ``base`` is the folder that relative paths of rule files begin at.
     """
@@ -198,8 +199,8 @@ class RuleManager:
         self.disk_trouble: Message | None = None
 
     def load(self, now_ms: int) -> None:
-        """Read the rule files, the first time or again, and take over the earlier state: from this run, or from the
-        previous one. Raises LilFoxError if the saved state cannot be read."""
+        """Load or reload the rule files, and take over the earlier state, from memory or from the saved state. Raises
+        LilFoxError if the saved state cannot be read."""
         self._files = read_rule_files(self._config.rules, self._base)
         self._refused.clear()
         self._old_rules.clear()
@@ -224,11 +225,11 @@ class RuleManager:
         return now != self._files.stamp
 
     def next_ms(self, now_ms: int) -> int | None:
-        """Return when the next group is due; None without one."""
+        """Return when the next group is due; None if there are no groups."""
         return min((group.next_ms(now_ms) for group in self.groups.values()), default=None)
 
     def evaluate_due(self, now_ms: int) -> bool:
-        """Evaluates the group that has been due for longest at ``now_ms``, if any; whether there was one."""
+        """Evaluate the group that has been due for longest at ``now_ms``; return whether one was due."""
         due = [(each.next_ms(now_ms), name) for name, each in self.groups.items() if each.next_ms(now_ms) <= now_ms]
         if not due:
             return False
@@ -236,8 +237,8 @@ class RuleManager:
         return True
 
     def clock_stepped(self, step_ms: int, now_ms: int) -> None:
-        """Treat a clock step of ``step_ms``, in which nothing ran (it was set, or the machine was suspended), as an
-        outage."""
+        """Treat a clock step of ``step_ms`` (the clock was set, or the machine was suspended) as an outage, in which
+        nothing was evaluated."""
         for group in self.groups.values():
             if group.last_ms is not None:
                 outage = self._outage(group.last_ms, min(now_ms, group.last_ms + step_ms))
@@ -265,8 +266,8 @@ class RuleManager:
         found += [Trouble(f"unkept {name}", text) for name, text in self._unkept.items()]
         if self._held:
             text = ntr(
-                "{count} rule group cannot be read now; its alerts stay as they were",
-                "{count} rule groups cannot be read now; their alerts stay as they were",
+                "{count} rule group cannot be read right now; its alerts keep their last state",
+                "{count} rule groups cannot be read right now; their alerts keep their last state",
                 len(self._held),
             )
             found.append(Trouble("held", text, blind=True))
@@ -277,8 +278,8 @@ class RuleManager:
         return max((group.interval_ms for group in self.groups.values()), default=0) / 1000
 
     def on_disk(self, work: Callable[[], T]) -> T:
-        """Run ``work()``, which reads and writes. If the disk is full or broken, continue in memory and record a
-        problem."""
+        """Run ``work()``, which reads and writes the database. If the disk is full or broken, continue in memory,
+        record a problem and run it again."""
         try:
             return work()
         except (DatabaseNotWritable, DatabaseDamaged) as error:
@@ -306,7 +307,7 @@ class RuleManager:
         self.groups[running.name] = running
 
     def _with_old_rules(self, name: str, group: RuleGroup, before: RuleGroup) -> RuleGroup:
-        """Return ``group`` with each currently unusable rule replaced by its earlier version, if there is one."""
+        """Return ``group`` with each unusable rule replaced by its earlier usable version, if there is one."""
         usable = {(rule.kind, rule.name): rule for rule in before.rules if not rule.problem}
         rules = []
         for rule in group.rules:
@@ -321,7 +322,8 @@ class RuleManager:
         return EvaluationGap(from_ms, to_ms, round(self._config.alerts.outage * 1000), grace_ms=0)
 
     def _sort_out(self, others: dict[str, SavedGroup], now_ms: int) -> None:
-        """Sort saved groups that are not evaluated: hold them while a file cannot be read, else forget them."""
+        """Keep or delete the saved groups that are not evaluated: keep their alerts while any rule file cannot be used,
+        else delete them."""
         self._held = {}
         for name, group in others.items():
             if self._files.broken or self._files.missing or self._files.empty or self._refused:

@@ -32,8 +32,8 @@ RuleKind = Literal["alert", "record"]
 
 
 class RulePosition(Struct, frozen=True):
-    """The lines of a rule's parts in its file; lines count from 1. ``labels`` and ``annotations`` are those of each
-    name."""
+    """The line numbers of a rule's parts in its file, from 1. ``labels`` and ``annotations`` map each name to its
+    line."""
 
     rule: int
     expression: int
@@ -44,7 +44,7 @@ class RulePosition(Struct, frozen=True):
 
 
 class Rule(Struct, frozen=True):
-    """One rule. ``name`` is that of the alert, or of the series that it records; ``query`` is ``expression``, parsed.
+    """One rule. ``name`` is the name of the alert or of the recorded series; ``query`` is the parsed ``expression``.
 
     ``labels`` are the group's with the rule's own over them. Those of an alert, and ``annotations``, are template
     texts (:mod:`lilfox_tui.alerts.template`); those of a recording rule are plain.
@@ -85,8 +85,8 @@ class RuleGroup(Struct, frozen=True):
 
 
 class RuleFile(Struct, frozen=True):
-    """A parsed file; ``name`` is what its problems call it, usually its path. ``refused`` are unusable groups, and why;
-    ``problems`` are all errors in it, including those of single rules."""
+    """A parsed rule file; ``name`` is its name in error messages, usually its path. ``refused`` maps unusable groups to
+    the reason; ``problems`` are all errors in the file, including those of single rules."""
 
     name: str
     groups: tuple[RuleGroup, ...]
@@ -136,7 +136,7 @@ def _expression(part: str) -> re.Pattern[str]:
     while at < len(part):
         found = _PIECE.match(part, at)
         if found is None:
-            raise LilFoxError(tr("{pattern} is not a file pattern; close the [", pattern=part))
+            raise LilFoxError(tr("{pattern} is not a valid file pattern; close the [", pattern=part))
         pieces.append(found[0])
         at = found.end()
     return re.compile("".join(_piece(piece) for piece in pieces), re.DOTALL)
@@ -170,13 +170,13 @@ def read_rules(path: Path, *, trusted: bool = True) -> RuleFile:
 
 
 def read_usable(path: Path) -> RuleFile:
-    """Read like :func:`read_rules`, but keep the usable parts of a file that Prometheus would refuse: a rule with a
-    problem keeps it, a group with one is refused. Raises ConfigError if nothing can be told apart."""
+    """Read like :func:`read_rules`, but keep the usable parts of a file that Prometheus would reject: a rule's problem
+    is stored in the rule, a group with a problem is refused. Raises ConfigError if a problem belongs to neither."""
     return usable(read_text(path, trusted=True), str(path))
 
 
 def from_text(text: str, name: str) -> RuleFile:
-    """Parse the rules in ``text``; ``name`` is what problems call the file. Raises ConfigError like
+    """Parse the rules in ``text``; ``name`` is the file's name in error messages. Raises ConfigError like
     :func:`read_rules`."""
     file = usable(text, name)
     if file.problems:
@@ -201,8 +201,8 @@ def _refusal(problems: tuple[str, ...]) -> ConfigError:
 
 
 class _RuleFileParser:
-    """Turns nodes into groups; errors become findings, of which that many are ``placed``: assigned to a rule, which
-    keeps them, or to a group, which is ``refused``."""
+    """Converts YAML nodes to groups; errors become findings. ``placed`` counts the findings that were assigned to a
+    rule, which stores them, or to a group, which is ``refused``."""
 
     def __init__(self, nodes: PrometheusNodes) -> None:
         self.nodes = nodes
@@ -235,7 +235,7 @@ class _RuleFileParser:
         return tuple(groups.values())
 
     def place_since(self, before: int, placed: int) -> str:
-        """Assign all findings since then to their subject; return the first of them, and how many more."""
+        """Count the findings since ``before`` as assigned; return the first of them and how many more there are."""
         first, *others = self.nodes.findings.since(before)
         self.placed = placed + 1 + len(others)
         return f"{first} (+{len(others)})" if others else first
@@ -349,9 +349,9 @@ people may write there now."""
 
 
 class RuleFiles(Struct, frozen=True):
-    """The result of reading. ``broken`` are unusable files and why; ``missing`` are patterns without a file, and
-    ``empty`` are files without a group: Prometheus accepts one, but usually it is half written. Other errors in files
-    are in their rules and ``refused`` groups."""
+    """The result of reading all rule files. ``broken`` maps unusable files to the error; ``missing`` are patterns that
+    match no file, and ``empty`` are files without a group: Prometheus accepts those, but usually they are half written.
+    Other errors are in the rules and in ``refused`` groups."""
 
     files: tuple[RuleFile, ...]
     broken: Mapping[str, LilFoxError]
@@ -385,7 +385,8 @@ def read_rule_files(patterns: Sequence[str], base: Path) -> RuleFiles:
 
 
 def stamp_of(patterns: Sequence[str], base: Path) -> Stamp:
-    """Return the files that match now, each once, in the order of the patterns. Blocks."""
+    """Return the matching files with their inode, size and change time, each once, in the order of the patterns.
+    Blocks."""
     found: dict[str, tuple[str, int, int, int]] = {}
     for pattern in patterns:
         for path in _paths(pattern, base):

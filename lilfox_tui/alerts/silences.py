@@ -59,10 +59,11 @@ def parse_matchers(text: str) -> tuple[SilenceMatcher, ...]:
 
 
 def check_silence(matchers: Iterable[SilenceMatcher]) -> None:
-    """Raise UsageError if the matchers match everything, which Alertmanager also refuses."""
+    """Raise UsageError if the matchers match an alert without labels, which Alertmanager also rejects: they would
+    silence nearly everything."""
     if all(_condition(one)("") is one.is_equal for one in matchers):
         raise UsageError(
-            tr("these matchers match every alert without their labels; that would silence nearly everything"),
+            tr("these matchers match every alert that lacks these labels; that would silence nearly everything"),
             tr('add a matcher that requires a value, such as alertname="HighLatency"'),
         )
 
@@ -136,7 +137,8 @@ _WINDOW_LABELS = ("host", "service", "job", "unit", "name")
 
 
 def silences_of_windows(windows: Iterable[MaintenanceWindow]) -> Iterator[Silence]:
-    """Yield each window as silences any of which is sufficient: all matchers of one silence have to match."""
+    """Yield the silences that together represent each maintenance window. A window needs several, because all matchers
+    of one silence must match."""
     for window in windows:
         if window.name == ALL:
             yield _window_silence(window, SilenceMatcher("alertname", "", is_equal=False))
@@ -159,7 +161,8 @@ def _window_silence(window: MaintenanceWindow, matcher: SilenceMatcher) -> Silen
 
 
 def window_of(silence: str) -> str | None:
-    """Return what is in maintenance, if the silence with this id is a window; None for one that somebody created."""
+    """Return the name of the host or service in maintenance, if the silence with this ID stands for a maintenance
+    window; None for a silence that somebody created."""
     return silence.removeprefix(_WINDOW_ID) if silence.startswith(_WINDOW_ID) else None
 
 
@@ -202,12 +205,12 @@ def unacknowledge(saved: AlertStorage, alert: Alert, by: str, now: datetime) -> 
 def silence(
     saved: AlertStorage, matchers: Sequence[SilenceMatcher], for_s: float | None, by: str, comment: str, now: datetime
 ) -> Silence:
-    """Silence the alerts that ``matchers`` select for that long; None means until none matches any more. Raises
-    UsageError."""
+    """Silence the alerts that ``matchers`` match for ``for_s`` seconds; None means until none of them is pending or
+    firing. Raises UsageError."""
     check_silence(matchers)
     lasts = _UNTIL_RESOLVED if for_s is None else timedelta(seconds=for_s)
     if not timedelta() < lasts <= LONGEST_SILENCE:
-        raise UsageError(tr("a silence must last longer than 0 s and at most a year"))
+        raise UsageError(tr("a silence must last more than 0 s and at most a year"))
     by, comment = encodable(by), encodable(comment)
     wanted = tuple(replace(one, value=encodable(one.value)) for one in matchers)
     made = Silence(str(uuid.uuid4()), wanted, now, now + lasts, by, comment, until_resolved=for_s is None)
@@ -237,8 +240,8 @@ def expire(saved: AlertStorage, wanted: str, by: str, now: datetime) -> Silence:
 
 
 def expire_resolved(saved: AlertStorage, silences: Iterable[Silence], alerts: Iterable[Alert], now: datetime) -> bool:
-    """Expire silences "until resolved" that no longer silence anything pending or firing; return whether there were
-    any."""
+    """Expire "until resolved" silences that no longer match a pending or firing alert; return whether any was
+    expired."""
     used = {name for alert in alerts if alert.state is not AlertState.RESOLVED for name in alert.silenced_by}
     over = [one for one in silences if one.until_resolved and is_active(one, now) and one.id not in used]
     for one in over:

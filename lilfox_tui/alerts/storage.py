@@ -1,4 +1,4 @@
-"""The state of alerts on disk, which survives a crash, and the lock of the one evaluating process."""
+"""The alert state on disk, which survives a crash, and the lock that lets only one process evaluate."""
 
 from __future__ import annotations
 
@@ -57,22 +57,24 @@ _LATER = "CREATE TABLE IF NOT EXISTS trouble (one INTEGER PRIMARY KEY, body BLOB
 
 
 class DatabaseDamaged(LilFoxError):
-    """The file is not a LilFox database, or it is damaged."""
+    """Raised when the file is not a LilFox database or is damaged."""
 
 
 class DatabaseBusy(LilFoxError):
-    """Another process has been writing for long."""
+    """Raised when another process has held the database's write lock for too long."""
 
 
 class DatabaseNotWritable(LilFoxError):
-    """Nothing can be written: the disk is full, broken or read-only."""
+    """Raised when the database cannot be written: the disk is full, broken or read-only."""
 
 
 class AlertDatabase:
-    """One connection; any thread may use it, one at a time. ``path`` is None for a database in memory only."""
+    """A connection to the alert database. Any thread may use it, one at a time. ``path`` is None for a database in
+    memory."""
 
     def __init__(self, path: Path | None) -> None:
-        """Open the file (0600), creating it if necessary. Raises Damaged, and LilFoxError if it cannot be used."""
+        """Open the file (mode 0600), creating it if necessary. Raises DatabaseDamaged, and LilFoxError if it cannot be
+        used."""
         self.path = path
         self._lock = threading.RLock()
         with self._told():
@@ -86,8 +88,8 @@ class AlertDatabase:
 
     @classmethod
     def from_file(cls, path: Path) -> AlertDatabase:
-        """Return a database in memory with what can be read from ``path``, which cannot be written: silences remain in
-        force."""
+        """Return a database in memory with what can be read from ``path``, a file that cannot be written, so that
+        silences stay in force."""
         made = cls(None)
         if not path.is_file():
             return made
@@ -112,7 +114,7 @@ class AlertDatabase:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Write to disk all that the block writes, or nothing of it. Raises LilFoxError."""
+        """Run the block in a transaction: all that it writes is committed, or nothing. Raises LilFoxError."""
         with self._told(), self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -182,7 +184,7 @@ class AlertDatabase:
             )
             raise kind(
                 tr("{path}: cannot be used: {reason}", path=self.path, reason=error),
-                tr("Is there space on the disk, and may you write there?"),
+                tr("Check that the disk has free space and that you may write to this file and its directory."),
             ) from None
 
 
@@ -206,7 +208,8 @@ SILENCES_KEPT_FOR = timedelta(days=5)
 
 
 class SavedGroup(Struct, frozen=True):
-    """A group of rules after an evaluation at ``evaluated_ms``. ``keys`` maps a rule's identity to its key."""
+    """A rule group as it is saved after an evaluation at ``evaluated_ms``. ``keys`` maps a rule's identity to its
+    key."""
 
     name: str
     evaluated_ms: int
@@ -247,8 +250,8 @@ class AlertStorage:
         events: Iterable[Event],
         ended: Iterable[Labels] = (),
     ) -> None:
-        """Save the result of an evaluation, all or nothing: alerts that ``changed`` and those that are ``gone``.
-        Acknowledgements of alerts that have ``ended``, or start anew, end too."""
+        """Save the result of an evaluation in one transaction: the alerts that ``changed``, and those that are
+        ``gone``, which are deleted. Also deletes the acknowledgements of the alerts in ``ended``."""
         with self.database.transaction() as write:
             body = msgspec.msgpack.encode(replace(group, views=tuple(_plain(view) for view in group.views)))
             write.execute("REPLACE INTO rule_group VALUES (?, ?, ?)", (group.name, group.evaluated_ms, body))
@@ -296,7 +299,7 @@ class AlertStorage:
         return msgspec.msgpack.decode(rows[0][0], type=tuple[Trouble, ...]) if rows else ()
 
     def keep_troubles(self, troubles: Iterable[Trouble]) -> None:
-        """Save the problems for all readers, if they have changed since the last call."""
+        """Save the problems for the processes that read this state, if they have changed since the last call."""
         body = msgspec.msgpack.encode([replace(each, text=Message(str(each))) for each in troubles])
         if body == self._troubles:
             return
@@ -305,7 +308,8 @@ class AlertStorage:
             self._troubles = body
 
     def silences(self) -> tuple[Silence, ...]:
-        """Return all silences, including those ended in the last five days; the one that ends last comes first."""
+        """Return all silences that are still saved, the one that ends last first; they are kept for five days after
+        their end."""
         rows = self.database.rows("SELECT body FROM silence ORDER BY ends_ms DESC, id")
         return tuple(msgspec.msgpack.decode(body, type=Silence) for (body,) in rows)
 
@@ -322,7 +326,7 @@ class AlertStorage:
             write.executemany("INSERT INTO event (at_ms, body) VALUES (?, ?)", map(_event_row, events))
 
     def events(self, limit: int, *, since: datetime | None = None) -> tuple[Event, ...]:
-        """The newest events, the newest first; from ``since`` (aware) on."""
+        """Return the newest ``limit`` events, newest first; with ``since`` (aware), only those from then on."""
         since_ms = 0 if since is None else ms_of(since)
         rows = self.database.rows(
             "SELECT body FROM event WHERE at_ms >= ? ORDER BY at_ms DESC, id DESC LIMIT ?", (since_ms, limit)
@@ -339,7 +343,7 @@ class AlertStorage:
 
 
 def key(labels: Labels) -> str:
-    """Labels as the key of a row; sorted labels give the same key."""
+    """Return labels, which must be sorted, as a database key."""
     return msgspec.json.encode(labels).decode()
 
 
@@ -352,7 +356,7 @@ def _event_row(event: Event) -> tuple[int, bytes]:
 
 
 def _plain(view: RuleView) -> RuleView:
-    """``view`` with its error as text: the values inside a message may be anything."""
+    """Return ``view`` with its error rendered as text: the values inside a message may not be serializable."""
     return view if view.error is None else replace(view, error=Message(str(view.error)))
 
 
@@ -368,7 +372,8 @@ def _decode_alert(body: bytes) -> LiveAlert:
 
 
 class NotifiedAlert(Struct, frozen=True, gc=False):
-    """A receiver was notified that ``alert`` fires, last at ``at`` (aware UTC), and not yet that it is over."""
+    """An ``alert`` that a receiver knows to be firing, and the time ``at`` (aware UTC) of the last notification about
+    it."""
 
     group: Labels
     thread: str
@@ -393,7 +398,7 @@ class Outbox:
         self._database = database
 
     def told(self, receiver: str) -> dict[Labels, NotifiedAlert]:
-        """Return the alerts that a receiver knows to fire, by labels."""
+        """Return the alerts that a receiver knows to be firing, by labels."""
         rows = self._database.rows("SELECT body FROM told WHERE receiver = ?", (receiver,))
         found = (msgspec.msgpack.decode(body, type=NotifiedAlert) for (body,) in rows)
         return {one.alert.labels: one for one in found}
@@ -414,7 +419,7 @@ class Outbox:
             )
 
     def first_of_groups(self, receiver: str) -> list[QueuedNotification]:
-        """Return the oldest message of each group, the one due first in front: the messages of a group keep their
+        """Return the oldest notification of each group, sorted by due time. Notifications of a group are sent in
         order."""
         rows = self._database.rows(
             "SELECT min(number), made_ms, tries, next_ms, body FROM outbox WHERE receiver = ? GROUP BY grp", (receiver,)
@@ -445,8 +450,8 @@ class Outbox:
             write.execute("UPDATE outbox SET tries = tries + 1, next_ms = ? WHERE number = ?", (next_ms, number))
 
     def release(self, receiver: str, but: Collection[int] = ()) -> tuple[int, ...]:
-        """Make all messages waiting for a retry due now, ``but`` these, as if they had not been tried; return their
-        numbers."""
+        """Make all notifications that wait for a retry due now, as if they had not been tried, ``but`` not these;
+        return their numbers."""
         rows = self._database.rows("SELECT number FROM outbox WHERE receiver = ? AND tries > 0", (receiver,))
         numbers = tuple(number for (number,) in rows if number not in but)
         if numbers:
@@ -457,7 +462,7 @@ class Outbox:
         return numbers
 
     def forget(self, receiver: str) -> None:
-        """Delete everything of a removed receiver."""
+        """Delete everything saved for a receiver that was removed from the configuration."""
         with self._database.transaction() as write:
             write.execute("DELETE FROM outbox WHERE receiver = ?", (receiver,))
             write.execute("DELETE FROM told WHERE receiver = ?", (receiver,))
@@ -473,8 +478,8 @@ DATABASE = "alerts.db"
 
 
 def state_folder(config_file: Path | None) -> Path | None:
-    """Return the folder for the state of a configuration's alerts: one per configuration file, so that two processes
-    with different rules do not treat each other's as gone. None without a state folder."""
+    """Return the folder for the alert state of a configuration: one per configuration file, so that two processes with
+    different rules do not end each other's alerts. None if it cannot be created."""
     name = str(paths.config_file() if config_file is None else config_file.absolute())
     try:
         folder = paths.state_dir() / "alerts" / hashlib.sha256(os.fsencode(name)).hexdigest()[:12]
@@ -490,7 +495,7 @@ _PID_BYTES = 20
 
 
 class EvaluationLock:
-    """The lock in ``folder``; without a folder (None) every process evaluates for itself."""
+    """The lock in ``folder`` that lets one process evaluate; without a folder (None) every process evaluates."""
 
     def __init__(self, folder: Path | None) -> None:
         self._path = None if folder is None else folder / "alerts.lock"
@@ -523,8 +528,8 @@ class EvaluationLock:
                 os.utime(self._held)
 
     def frozen(self, now: datetime) -> Message | None:
-        """Return the message about another process that holds the lock and has shown no sign of life for long; None if
-        all is well. ``now`` is aware."""
+        """Return a message if the process that holds the lock has not updated its timestamp for too long; None if all
+        is well. ``now`` is aware."""
         if self._path is None:
             return None
         try:
@@ -537,9 +542,9 @@ class EvaluationLock:
         if (now - since).total_seconds() < SILENT_S:
             return None
         return tr(
-            "the LilFox that evaluates the rules (process {pid}) has not responded since {since:%H:%M:%S} UTC; "
-            "is it stopped? No alert notifications are sent: resume it (kill -CONT {pid}), or kill it (kill "
-            "-KILL {pid})",
+            "the LilFox process that evaluates the rules (PID {pid}) has not responded since {since:%H:%M:%S} "
+            "UTC and may be stopped. No alert notifications are sent: resume it (kill -CONT {pid}), or kill it "
+            "(kill -KILL {pid})",
             pid=pid, since=since,
         )  # fmt: skip
 

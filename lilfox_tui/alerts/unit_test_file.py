@@ -48,7 +48,7 @@ def parse_series(text: str, semantics: Semantics) -> tuple[LabelSet, Floats]:
     """Parse a series and its values, ABSENT for a missing one and STALE where the series ends. Raises NotationError."""
     match = _SERIES.fullmatch(text)
     if match is None or not (match["name"] or match["braces"]):
-        raise NotationError(tr("{given} is not a series with values, such as up 1 0x5", given=quoted(text)))
+        raise NotationError(tr("{given} is not a series with values; write one such as up 1 0x5", given=quoted(text)))
     parts = [_values(item) for item in match["values"].split()]
     return _labels(match["name"], match["braces"], semantics), np.concatenate([np.empty(0), *parts])
 
@@ -57,7 +57,7 @@ def parse_metric(text: str, semantics: Semantics) -> LabelSet:
     """Parse the labels of a series as a query would write it; none for an empty text. Raises NotationError."""
     match = _METRIC.fullmatch(text)
     if match is None:
-        raise NotationError(tr("{given} is not a series, such as up", given=quoted(text)))
+        raise NotationError(tr("{given} is not a series; write one such as up", given=quoted(text)))
     return _labels(match["name"], match["braces"], semantics)
 
 
@@ -131,7 +131,7 @@ _WORDS = {
 
 
 class InputSeries(Struct, frozen=True):
-    """One series and its values, both in promtool's notation (:mod:`.unit_notation`)."""
+    """An input series and its values, both in promtool's notation."""
 
     series: str
     values: str
@@ -156,7 +156,7 @@ class AlertTest(Struct, frozen=True):
 
 
 class ExpectedSample(Struct, frozen=True):
-    """A sample that the expression should give. ``histogram`` is not empty if a native histogram is expected."""
+    """A sample that the expression is expected to return. ``histogram`` is set if a native histogram is expected."""
 
     labels: str
     value: float
@@ -188,7 +188,7 @@ class UnitTest(Struct, frozen=True):
 
     @property
     def end_ms(self) -> int:
-        """The last time that is checked, after the start."""
+        """The last time at which something is checked, in milliseconds after the start."""
         times = [*(one.at_ms for one in self.alerts), *(one.at_ms for one in self.expressions)]
         return max(times, default=0)
 
@@ -235,7 +235,7 @@ def _text(path: Path) -> str:
 
 
 class _UnitTestFileParser:
-    """Turns nodes into tests; errors become findings, and the result is then not used."""
+    """Converts YAML nodes to tests; errors become findings, and a result with findings must not be used."""
 
     def __init__(self, nodes: PrometheusNodes, prometheus2: bool) -> None:
         self.nodes = nodes
@@ -341,7 +341,7 @@ class _UnitTestFileParser:
 
 
 def _number(text: str) -> float | None:
-    """Parse a plain word as a float, as YAML does."""
+    """Parse a plain scalar as a float, as YAML does."""
     text = text.replace("_", "")
     if len(text) > _LONGEST:
         return None

@@ -38,7 +38,7 @@ from lilfox_tui.scrape.store import ABSENT_BITS, STALE, Floats, SelectedSeries, 
 
 
 class _TestSeries:
-    """One series; times ascend."""
+    """The samples of one series, in ascending order."""
 
     def __init__(self, labels: LabelSet) -> None:
         self.labels = labels
@@ -48,7 +48,8 @@ class _TestSeries:
         self.count = 0
 
     def append(self, at_ms: int, value: Floats) -> Message | None:
-        """Append one sample (an array of one, so that STALE stays STALE); return why Prometheus would refuse it."""
+        """Append one sample (an array of length one, which preserves STALE); return the reason if Prometheus would
+        reject it."""
         if self.count:
             last_ms = self.times[self.count - 1]
             if at_ms < last_ms:
@@ -66,9 +67,9 @@ class _TestSeries:
 
 
 class UnitTestSeries:
-    """A source of series and at the same time a store for results (:class:`.rule_group.ResultSink`). A series is one,
-    whoever writes it, and samples are refused as by Prometheus' storage: an older sample, another value at the same
-    time."""
+    """The series of a test: a source for queries and a sink for results (:class:`.rule_group.ResultSink`). Inputs and
+    results with the same labels are one series. Samples that Prometheus' storage would reject are rejected: older ones,
+    or another value at the same time."""
 
     def __init__(self) -> None:
         self._series: dict[LabelSet, _TestSeries] = {}
@@ -77,8 +78,8 @@ class UnitTestSeries:
         self._inputs: dict[LabelSet, tuple[Times, Floats]] = {}
 
     def put(self, labels: LabelSet, start_ms: int, interval_ms: int, values: Floats) -> None:
-        """Add a series of a test; the last one with the same labels counts. It is visible as far as :meth:`advance` has
-        come."""
+        """Add an input series; it replaces an earlier one with the same labels. :meth:`advance` makes its samples
+        visible."""
         present = values.view(np.int64) != ABSENT_BITS
         times = start_ms + np.arange(len(values), dtype=np.int64) * interval_ms
         self._inputs[labels] = (times[present], values[present])
@@ -133,7 +134,7 @@ class UnitTestSeries:
 
     def _append(self, labels: LabelSet, at_ms: int, value: Floats) -> Message | None:
         if not labels.pairs:
-            return tr("a series without any label")
+            return tr("the series has no labels")
         if labels not in self._series:
             self._series[labels] = _TestSeries(labels)
         return self._series[labels].append(at_ms, value)
@@ -149,7 +150,7 @@ _SHOWN_AT_MOST = 50
 
 
 class ShownAlert(NamedTuple):
-    """The parts of an alert that are compared."""
+    """The labels and annotations of an alert, which are compared."""
 
     labels: Labels
     annotations: Labels
@@ -159,7 +160,7 @@ class ShownAlert(NamedTuple):
 
 
 class ResultSample(NamedTuple):
-    """One value of a result."""
+    """One sample of a query result."""
 
     labels: LabelSet
     value: float
@@ -175,8 +176,8 @@ def alerts_differ(expected: Sequence[ShownAlert], got: Sequence[ShownAlert]) -> 
 
 
 def samples_differ(expected: Sequence[ResultSample], got: Sequence[ResultSample], *, fuzzy: bool) -> str | None:
-    """Return None if both are the same samples in any order. A NaN never equals an expected value, as in promtool; with
-    ``fuzzy`` the next float above or below is equal."""
+    """Return None if both have the same samples in any order, else a text with the differences. As in promtool, NaN
+    never equals an expected value; with ``fuzzy``, the next float above or below also counts as equal."""
     wanted, came = ({sample.labels: sample.value for sample in samples} for samples in (expected, got))
     missing = [one for one in expected if not _same(one.value, came.get(one.labels), fuzzy)]
     extra = [one for one in got if not _same(one.value, wanted.get(one.labels), fuzzy)]
@@ -290,7 +291,7 @@ class _Run:
             return found
         nameless = next((alert for alert in self.test.alerts if not alert.name), None)
         if nameless is not None:
-            return [self.at(nameless.line, _("alertname is missing: which alert is this about?"))]
+            return [self.at(nameless.line, _("alertname is missing; name the alert to test"))]
         try:
             groups = self.groups()
         except ConfigError as error:
@@ -305,8 +306,8 @@ class _Run:
         return f"{self.file.name}:{line}: {name}{what}"
 
     def put_inputs(self) -> list[str]:
-        """Add the inputs. Each line of an input's text is a separate series, and nothing is read after an empty one:
-        promtool makes one text of them all."""
+        """Add the input series. As in promtool, each line of an input's text is a series of its own, and an empty line
+        or a comment ends all inputs."""
         for given in self.test.series:
             for line in f"{given.series} {given.values}".split("\n"):
                 text = line.strip()
@@ -320,8 +321,8 @@ class _Run:
         return []
 
     def groups(self) -> list[GroupEvaluator]:
-        """Return the groups in their order. Raises ConfigError, also for an expression unknown to this version of
-        Prometheus."""
+        """Return the groups in evaluation order. Raises ConfigError, also if this version of Prometheus does not know
+        an expression."""
         test = self.test
         around = EvaluationContext(
             self.series, self.semantics, test.external_labels, test.external_url, knows_own_url=False
@@ -331,8 +332,8 @@ class _Run:
         return sorted(groups, key=lambda state: order.get(state.group.name, 0))
 
     def evaluate(self, groups: Sequence[GroupEvaluator]) -> tuple[list[str], bool]:
-        """Evaluate up to the last time that is checked, and compare alerts on the way; also return whether a failing
-        rule stopped the evaluation."""
+        """Evaluate up to the last checked time and compare alerts at their times; return the problems, and whether a
+        failing rule stopped the evaluation."""
         problems: list[str] = []
         interval_ms = self.file.interval_ms
         for after_ms in range(0, self.test.end_ms + 1, interval_ms):

@@ -41,8 +41,8 @@ _NAMES = {
 
 
 class Action(Struct, frozen=True):
-    """What a key triggers. ``footer`` is its position in the footer (0: not shown). As declared in a class, ``run`` and
-    ``why_not`` take the owning object; those of :func:`bound_actions` take nothing."""
+    """What a key triggers. ``footer`` is its rank in the footer (0: not shown). The ``run`` and ``why_not`` of an
+    action declared in a class take the owner as argument; those from :func:`bound_actions` take none."""
 
     id: str
     keys: tuple[str, ...]
@@ -119,8 +119,8 @@ def bound_actions(owner: object, groups: Iterable[ActionGroup] = ()) -> tuple[Ac
 
 
 def rebound(actions: Iterable[Action], keys: Mapping[str, str], elsewhere: Collection[str] = ()) -> tuple[Action, ...]:
-    """``actions`` with the keys of the config. Raises ConfigError for an unknown action or a key used twice.
-    ``elsewhere`` has the ids of the other panes' actions."""
+    """Return ``actions`` with the keys set in the configuration. Raises ConfigError for an unknown action or a key used
+    twice. ``elsewhere`` holds the ids of other panes' actions, which are valid too."""
     actions = tuple(actions)
     known = {each.id for each in actions} | set(elsewhere)
     problems = [

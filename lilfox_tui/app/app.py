@@ -1,4 +1,4 @@
-"""The app: one screen with header, tabs, a pane and a footer, composed of drawing, navigation and followers."""
+"""The app: one screen with header, tabs, a pane and a footer."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ MONITOR_AFTER_S = 0.25
 
 
 class LilFoxApp(Console):
-    """The LilFox app. The monitor runs inside it; panes only watch it. With ``files`` it opens on their logs.
+    """The app. It runs the monitor; panes only watch it. With ``files`` it opens on the Logs pane with these files.
 
     Raises ConfigError where the config's keys cannot be used.
     """
@@ -140,8 +140,7 @@ class LilFoxApp(Console):
     # ---- the monitor ---------------------------------------------------------------------------------------------
 
     def _settle(self) -> None:
-        """Freezes the objects that exist now, so that no collection walks them, and enables garbage collection (see
-        __main__)."""
+        """Moves all current objects out of garbage collection (``gc.freeze``), then enables it (see __main__)."""
         gc.freeze()
         gc.enable()
 
@@ -167,7 +166,7 @@ class LilFoxApp(Console):
         if overview is self._overviews.newest:
             return
         if firing := self._overviews.firing(overview):
-            self.tell(tr("firing now: {names}; ! goes there", names=firing))
+            self.tell(tr("firing now: {names}; press ! for alerts", names=firing))
             if self.config.alerts.bell and not any(each.kind == "bell" for each in self.config.notifiers.values()):
                 self.bell()
         shown = self._overviews.is_shown(

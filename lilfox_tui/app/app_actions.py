@@ -31,7 +31,7 @@ _ACT = 40
 
 
 class _Everywhere(ActionGroup):
-    """Actions of the app and its panes."""
+    """Base of the global action groups."""
 
     def __init__(self, app: Console, navigation: Navigation) -> None:
         self._app, self._navigation = app, navigation
@@ -88,7 +88,7 @@ class PaneActions(_Everywhere):
             self._navigation.metrics.open_page((kind, name))
 
     def _why_no_alerts(self) -> Message | None:
-        """Why there is no alert to go to."""
+        """Why the key for alerts is disabled: there is no alert and no incident to show."""
         if (incidents := self._app.monitor.incidents.feed.value) is not None and incidents.incident is not None:
             return None
         state = self._navigation.metrics.state
@@ -101,7 +101,7 @@ class PaneActions(_Everywhere):
         "alerts",
         "exclamation_mark",
         tr("alerts"),
-        tr("go to the worst alert, or to the incident if there is none"),
+        tr("go to the worst alert, or to the incident if there are no alerts"),
         why_not=_why_no_alerts,
     )
     def show_alerts(self) -> None:
@@ -170,7 +170,7 @@ class PaletteActions(_Everywhere):
 class TimeActions(_Everywhere):
     """Actions that choose the time shown."""
 
-    @action("pause", "p", tr("pause"), tr("freeze the screen; worsening states still show"), footer=9)
+    @action("pause", "p", tr("pause"), tr("freeze the screen, except for worsening states"), footer=9)
     def toggle_pause(self) -> None:
         self._app.paused = not self._app.paused
         if not self._app.paused:
@@ -181,8 +181,8 @@ class TimeActions(_Everywhere):
         self._step(-1)
 
     def _why_now(self) -> Message | None:
-        """Why the screen cannot go to a later time."""
-        return None if self._app.rewound is not None else tr("already at the present")
+        """Why the screen cannot go back to the present: it is there."""
+        return None if self._app.rewound is not None else tr("already showing the present")
 
     @action("later", "right_square_bracket", tr("later"), tr("step forward in time"), why_not=_why_now)
     def later(self) -> None:
@@ -293,13 +293,11 @@ class ConsoleActions(_Everywhere):
             self._app.exit()
             return
         rows: list[Row] = [(Piece(f"  {self._app.glyphs.job} {job.title}", "strong"),) for job in mine]
-        then = _("It keeps running after you quit; the next start shows it again.")
+        then = _("Jobs keep running after you quit; the next start shows them again.")
         if self._app.demo is not None:
-            then = _("It ends when you quit: the demo removes its database and its jobs on exit.")
+            then = _("Jobs end when you quit: the demo removes its database and its jobs on exit.")
         rows += [BLANK, (Piece("  "), Piece(then))]
-        self._leaving = AskDialog(
-            _("One of your jobs is still running"), rows, does=_("quit"), stays=_("stay"), keys=("q", "y")
-        )
+        self._leaving = AskDialog(_("You have running jobs"), rows, does=_("quit"), stays=_("stay"), keys=("q", "y"))
         self._app.push_screen(self._leaving, lambda leaves: self._app.exit() if leaves else None)
 
     def _use_language(self, name: str) -> None:
@@ -310,7 +308,8 @@ class ConsoleActions(_Everywhere):
 
 
 def oldest_known(app: Console) -> datetime:
-    """The earliest time with data (aware UTC), which a Prometheus may have; now when there is no data."""
+    """The earliest time to which the screen can be rewound (aware UTC): a year ago with a Prometheus, else the start of
+    the recorded history, or now without any."""
     if app.config.prometheus is not None:
         return datetime.now(UTC) - timedelta(days=365)
     subjects = [f"host/{name}" for name in app.monitor.hosts] + [f"service/{name}" for name in app.monitor.services]

@@ -15,8 +15,8 @@ MOST = 10
 
 
 def lately_rows(changes: Sequence[StatusChange], now: datetime, glyphs: Glyphs) -> list[Row]:
-    """The first ``MOST`` of ``changes`` (newest first) that are not after ``now``, under a title; no rows when there
-    are none."""
+    """Rows for the newest ``MOST`` of ``changes`` (newest first) up to ``now``, with a title; no rows if there are
+    none."""
     known = [each for each in changes if each.at <= now]
     if not known:
         return []
@@ -28,7 +28,7 @@ def lately_rows(changes: Sequence[StatusChange], now: datetime, glyphs: Glyphs) 
 
 
 def changes_since_visit(app: Console) -> list[StatusChange]:
-    """What changed since the last visit; on a rewound screen nothing later than its time."""
+    """What changed since the last visit; on a rewound screen only up to its time."""
     until = app.rewound
     return [each for each in app.monitor.changes.since_last_visit() if until is None or each.at <= until]
 

@@ -1,4 +1,4 @@
-"""The app as its panes see it: the state they share and the services they may call. It knows no pane."""
+"""The app as its panes see it: shared state and services. Does not import the panes."""
 
 from __future__ import annotations
 
@@ -39,8 +39,7 @@ if TYPE_CHECKING:
 
 
 class Acting:
-    """Follows the incident and detects when somebody takes it over. A takeover before our first look takes nothing from
-    us."""
+    """Detects when somebody else takes the incident over. Takeovers before the first look do not count."""
 
     def __init__(self) -> None:
         self._who = ""
@@ -51,7 +50,7 @@ class Acting:
 
     @property
     def taken_by(self) -> str:
-        """Who took the incident over; empty while we may act, which includes that the other's process has ended."""
+        """Who took the incident over; empty while this console may act, also after the other process has ended."""
         pid, started = self._process
         if not pid:
             return self._who
@@ -60,7 +59,7 @@ class Acting:
         return "" if start_of(pid) != started else self._who
 
     def look(self, view: IncidentView) -> Message | None:
-        """The message to show for this new state, if any."""
+        """Take the new state of the incident; return the message about a takeover, if there is a new one."""
         incident = view.incident
         seen = self._seen if incident is not None and incident.id == self._incident else len(view.entries)
         if incident is None or incident.id != self._incident:
@@ -151,7 +150,7 @@ class Console(PrivateApp, inherit_bindings=False):
         """A key was pressed."""
 
     def get_default_screen(self) -> BackgroundScreen[None]:
-        """The screen of the panes, below every dialog."""
+        """Return the screen that shows the panes; dialogs are above it."""
         return BackgroundScreen(id="_default")
 
     @property
@@ -218,7 +217,7 @@ class Console(PrivateApp, inherit_bindings=False):
             event.prevent_default()
 
     def _take_text(self, character: str) -> bool:
-        """Whether a key is text: typed in one burst with the key that opened an input, so that the screen got it."""
+        """Adds a key that was typed right after the one that opened an input to that input; returns whether it did."""
         if isinstance(self.focused, Input):
             self.focused.insert_text_at_cursor(character)
             return True
@@ -228,7 +227,7 @@ class Console(PrivateApp, inherit_bindings=False):
         return False
 
     async def confirm(self, title: str, rows: Sequence[Row], word: str) -> bool:
-        """Asks for confirmation below ``rows``; whether ``word`` was typed."""
+        """Asks for confirmation below ``rows``; returns whether ``word`` was typed."""
         return await self.push_screen_wait(ConfirmDialog(title, rows, word))
 
     def copy_text(self, text: str) -> None:

@@ -1,4 +1,4 @@
-"""What a pane passes on: the alert that led to a runbook, and its selection as evidence for an incident."""
+"""What panes pass on: the alert that led to a runbook, and the selection as evidence for an incident."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 class Selected(NamedTuple):
-    """Something selected, as ``incident.incidents.keep_evidence`` takes it: a file name, its bytes, and a one-line
-    description for the timeline."""
+    """Evidence as ``incident.incidents.keep_evidence`` takes it: a file name, the bytes, and a one-line description for
+    the timeline."""
 
     name: str
     data: bytes
@@ -26,8 +26,8 @@ class Selected(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """A selection. ``title`` would be the title of an incident opened for it; ``read`` returns its current content, and
-    raises LilFoxError if it cannot be read."""
+    """The selection as evidence. ``title`` is the title for an incident opened for it; ``read`` returns its current
+    content and raises LilFoxError if it cannot be read."""
 
     title: str
     read: Callable[[], Awaitable[Selected]]
@@ -63,7 +63,7 @@ class Cause(Struct, frozen=True):
 
 
 def cause_of(alert: Alert) -> Cause:
-    """The cause to keep of an alert."""
+    """Return the cause made from an alert."""
     labels = {name: value for name, value in alert.labels if name != "alertname"}
     return Cause(alert.name, labels, _SEVERITIES[alert.urgency], dict(alert.annotations).get("runbook_url", ""))
 

@@ -1,4 +1,4 @@
-"""What the app follows: the shown overview, and the jobs and runs in progress."""
+"""Follows what the app shows: the overview, and jobs and runbook runs in progress."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class RunFollower:
         """Whether it was looked where the console opens."""
 
     async def follow_jobs(self) -> None:
-        """Shows the running jobs in the frame; the feed has the newest state, however long drawing pauses."""
+        """Shows the running jobs in the frame. Drawing may pause: the feed always has the newest state."""
         async with aclosing(self._app.monitor.backups.feed.watch()) as states:
             async for state in states:
                 if isinstance(state, Ready) and not self._app.leaving:
@@ -90,8 +90,8 @@ class RunFollower:
     # ---- where the console opens ---------------------------------------------------------------------------------
 
     def _land(self, backups: Backups) -> None:
-        """Opens on the progress of our running restore, or on an unfinished runbook run of the incident, unless the
-        user has begun to do something else."""
+        """Opens the pane of the user's running restore, else of an unfinished runbook run of the open incident, unless
+        the user has already pressed a key."""
         if self.landed or backups.jobs is None:
             return
         self.landed = True
@@ -105,7 +105,8 @@ class RunFollower:
             self._navigation.open(place)
 
     async def _land_on_run(self, runs: Sequence[Job]) -> None:
-        """Offers to continue the newest run of an open incident that has not finished or whose job was killed."""
+        """Opens the Runbook pane on the newest run that has not finished or whose job was killed, if an incident is
+        open."""
         from lilfox_tui.app.panes.runbook.state import left_over
         from lilfox_tui.incident.incidents import current_folder
 
@@ -120,7 +121,7 @@ class RunFollower:
             if self._navigation.current == RUNBOOK and not self._app.touched:
                 self._navigation.pane.select_run(left.key)
             self._app.tell(
-                tr("{incident} is open, and {title} has not ended: pane 4 shows what is waiting",
+                tr("{incident} is open and {title} has not ended; see pane 4",
                    incident=folder.name, title=left.title)
             )  # fmt: skip
 
@@ -129,8 +130,7 @@ class RunFollower:
 
 
 class NewlyFiring:
-    """Remembers which alerts were firing; those at the first look are not new, as whoever opens the screen sees
-    them."""
+    """Detects newly firing alerts. Those of the first look are not new: whoever opens the screen sees them."""
 
     def __init__(self) -> None:
         self._known: set[object] | None = None
@@ -153,7 +153,7 @@ SLOW_REFRESH_S = 4.9
 
 
 class OverviewFeed:
-    """Takes each overview of the monitor and decides whether to show it. A change for the worse is always shown."""
+    """Takes the monitor's overviews and decides which to draw. A change of a level is drawn even while paused."""
 
     def __init__(self) -> None:
         self.newest: Overview | None = None

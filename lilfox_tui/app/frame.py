@@ -1,4 +1,4 @@
-"""The frame around every pane: header, tabs, rule and footer, as rows and painted."""
+"""The frame around every pane: header, tabs, rule and footer."""
 
 from __future__ import annotations
 
@@ -100,7 +100,8 @@ Marks = Mapping[int, Row]
 
 
 def worst_plan(overview: Overview | None, glyphs: Glyphs) -> Row:
-    """The sign of the worst backup plan if one is degraded or failing; the header counts plans with everything else."""
+    """Return the symbol of the worst backup plan if one is degraded or failing; the header's counts do not tell plans
+    apart."""
     backups = None if overview is None else overview.backups
     for level, role in ((Level.FAILING, "failing"), (Level.DEGRADED, "degraded")):
         if backups is not None and backups.count(level):
@@ -109,7 +110,8 @@ def worst_plan(overview: Overview | None, glyphs: Glyphs) -> Row:
 
 
 def tabs(names: Sequence[str], marks: Marks, current: int, status: Row, width: int) -> Row:
-    """The panes, all but the current one by number only if the names do not fit, and the status of the current one."""
+    """Return the tab line: the panes and the status of the current one. If the names do not fit, only the current pane
+    has its name."""
     left = _titles(names, marks, current)
     if _width(left) >= width:
         left = _titles([name if index == current else "" for index, name in enumerate(names)], marks, current)
@@ -125,8 +127,8 @@ def _titles(names: Sequence[str], marks: Marks, current: int) -> list[Piece]:
 
 
 def fitting(names: Sequence[str], marks: Marks, told: Sequence[Row], status: Row, width: int) -> Row:
-    """``status`` after the first row of ``told`` (each is shorter than the one before) that leaves room for all
-    titles."""
+    """Return ``status`` after the longest row of ``told`` that leaves room for all titles; the rows are ordered from
+    long to short."""
     titles = _width(_titles(names, marks, 0))
     for row in told:
         if titles + _width([*row, *status]) + 2 <= width:
@@ -135,7 +137,8 @@ def fitting(names: Sequence[str], marks: Marks, told: Sequence[Row], status: Row
 
 
 def job_pieces(backups: Backups | None, glyphs: Glyphs) -> Row:
-    """The running jobs with their progress, and the jobs whose result is unknown."""
+    """Return the running jobs with their progress, and a mark for interrupted restores and for jobs whose result is
+    unknown."""
     if backups is None:
         return ()
     pieces = []
@@ -207,7 +210,7 @@ def incident_pieces(
 
 
 def _step(runs: Iterable[RunLog], glyphs: Glyphs) -> Row:
-    """The current step of the run that began last."""
+    """Return the current step of the newest run that has not ended."""
     going = [run for run in runs if run.ended is None and run.state is not None]
     if not going:
         return ()

@@ -23,9 +23,9 @@ METRICS, LOGS, BACKUP, RUNBOOK = 0, 1, 2, 3
 
 
 class Tab(Struct, frozen=True):
-    """A pane's title, its module below ``app.panes``, and the name of its class there. ``own`` are the ids of its
-    actions beside those of ListActions: keys of the configuration are checked by them, without an
-    import of the panes that are not shown."""
+    """A pane's title, its module below ``app.panes``, and its class name there. ``own`` are the ids of its actions
+    other than those of ListActions: the keys in the configuration are checked with them, without importing panes that
+    are not shown."""
 
     title: Message
     module: str
@@ -108,8 +108,8 @@ class Navigation:
         self._app.repaint_frame()
 
     def bind(self) -> None:
-        """Collects the actions of the shown pane and binds their keys. Raises ConfigError if the config's keys cannot
-        be used."""
+        """Collects the actions of the shown pane. Raises ConfigError if the keys in the configuration cannot be
+        used."""
         own = (*self.pane.actions(), *(each for group in self.groups for each in bound_actions(group)))
         elsewhere = [each for tab in TABS for each in tab.own]
         self.actions = rebound(own, self._app.config.keys, elsewhere)

@@ -50,15 +50,15 @@ _LABEL = 10
 
 
 class Chosen(Struct, frozen=True):
-    """What to confirm, and the job that does it."""
+    """An operation to confirm, and the job request that carries it out."""
 
     operation: Operation
     request: JobRequest
 
 
 class Act(Struct, frozen=True):
-    """An operation on offer, disabled if ``why_not`` is set. ``choose`` asks for what is missing (which process, for
-    how long), returns None on cancel, and raises LilFoxError."""
+    """An operation that can be chosen, disabled if ``why_not`` is set. ``choose`` asks for what is missing (such as a
+    process or a duration), returns None on cancel, and raises LilFoxError."""
 
     id: str
     title: str
@@ -68,7 +68,7 @@ class Act(Struct, frozen=True):
 
 
 def why_unchanged(app: Console, name: str) -> Message | None:
-    """Why no change is made on the host of that name."""
+    """Why the host with that name cannot be changed; None if it can."""
     if app.rewound is not None:
         return tr("you are viewing the past; ` returns to now")
     if app.config.read_only:
@@ -93,7 +93,7 @@ def made_by_job(app: Console, operation: Operation) -> Chosen:
 
 
 async def one_of(app: Console, title: str, choices: Sequence[Choice]) -> str | None:
-    """The id that the user chooses."""
+    """Lets the user choose; returns the id of the choice, or None."""
     return await app.push_screen_wait(Chooser(title, choices, wide=True))
 
 
@@ -104,7 +104,7 @@ def choice_of(id_: str, name: str, note: str, *, width: int, why_not: Message | 
 
 
 async def carry_out(app: Console, act: Act) -> None:
-    """Asks, shows what will run, starts the job and shows its progress. Raises LilFoxError."""
+    """Asks for what is missing, shows what will run, starts the job and shows its progress. Raises LilFoxError."""
     chosen = await act.choose(app)
     if chosen is None or not await _confirmed(app, chosen.operation):
         return
@@ -147,8 +147,8 @@ _NAME = 42
 
 
 def ban_acts(app: Console, texts: Iterable[str], first: str | None) -> list[Act]:
-    """Bans of the addresses in the first of ``texts`` that has some; ``first`` is the host that is offered first, None
-    where nothing tells of one."""
+    """Return the bans of the addresses in the first of ``texts`` that has any. ``first`` is the host offered first;
+    None if none is known."""
     acts = []
     for each in next(filter(None, map(addresses_in, texts)), []):
         why: Message | str | None
@@ -197,7 +197,7 @@ async def _unban(app: Console, name: str) -> Chosen | None:
         app.tell(tr("nothing is banned on {host}", host=name))
         return None
     choices = [choice_of(each.address, each.address, _left(each.left_s), width=_NAME) for each in found]
-    chosen = await one_of(app, _("Which ban on {host} to lift?", host=name), choices)
+    chosen = await one_of(app, _("Lift which ban on {host}?", host=name), choices)
     return None if chosen is None else made_by_job(app, unban_operation(name_for_jobs(app, name), chosen, sudo=sudo))
 
 
@@ -320,7 +320,7 @@ def backend_acts(app: Console, view: BackendView) -> list[Act]:
     why = why_unchanged(app, view.config.host or HERE)
     if why is None and view.outage is not None:
         why = tr("{name} is not responding", name=view.name)
-    title = _("cancel or terminate a session of {name}", name=view.name)
+    title = _("cancel or terminate a session on {name}", name=view.name)
     return [
         Act("session", title, _("the current statement, or the whole session"), partial(_choose, name=view.name), why)
     ]
@@ -333,7 +333,7 @@ async def _choose(app: Console, name: str) -> Chosen | None:
         return None
     by_key = {f"{each.pid} {each.began}": each for each in sessions}
     choices = [choice_of(key, _who(each), _selection_told(each), width=_SELECTION_NAME) for key, each in by_key.items()]
-    chosen = await one_of(app, _("Which session of {name}?", name=name), choices)
+    chosen = await one_of(app, _("Which session on {name}?", name=name), choices)
     if chosen is None:
         return None
     return await _how(app, name, backend, by_key[chosen])

@@ -1,4 +1,4 @@
-"""The base of every pane: what the frame asks of it, and how errors in it are handled."""
+"""The base class of panes: what the app calls on them, and how their errors are handled."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ StateT = TypeVar("StateT")
 
 
 class PaneContext(Generic[StateT]):
-    """What the parts of a pane work with: the app, the pane's state, drawing, and background work."""
+    """What the parts of a pane share: the app, the pane's state, drawing, and background work."""
 
     def __init__(self, pane: Pane, state: StateT) -> None:
         self.state = state
@@ -35,7 +35,7 @@ class PaneContext(Generic[StateT]):
 
     @property
     def app(self) -> Console:
-        """The app, typed."""
+        """The app as a ``Console``, for type checkers."""
         return self._pane.lilfox
 
     def repaint(self) -> None:
@@ -72,9 +72,9 @@ class PaneContext(Generic[StateT]):
         group: str,
         exclusive: bool = False,
     ) -> None:
-        """Runs ``work`` in the background; ``exclusive`` cancels running work of the same group. Shows expected errors
-        in the footer. A function is called when the work begins: pass one where the next key may cancel the work first,
-        as Python warns of a coroutine that is never awaited."""
+        """Runs ``work`` in the background; ``exclusive`` first cancels running work of the same group. Expected errors
+        are shown in the footer. Pass a function, not a coroutine, if the next key may cancel the work before it starts:
+        Python warns about coroutines that are never awaited."""
         self._pane.run_worker(work, group=group, exclusive=exclusive, exit_on_error=False)
 
     def cancel(self, *groups: str) -> None:
@@ -84,7 +84,7 @@ class PaneContext(Generic[StateT]):
 
 
 class Pane(Vertical):
-    """One of the numbered panes. Panes watch the monitor and do not know each other."""
+    """Base of the numbered panes. Panes watch the monitor and do not import each other."""
 
     ID: ClassVar[str]
     """Of the widget."""
@@ -119,7 +119,7 @@ class Pane(Vertical):
         """Redraws everything from the current state (theme, language, size or time has changed)."""
 
     def paint_now(self) -> None:
-        """Sends the drawing to the terminal at once; else it waits for the next of Textual's 60 updates a second."""
+        """Sends the drawing to the terminal at once, instead of with the next of Textual's 60 updates per second."""
         paint_now(self.screen, self.children)
 
     def take(self, overview: Overview) -> None:
@@ -153,16 +153,17 @@ class Pane(Vertical):
         """Shows the runbooks for an alert."""
 
     def select_run(self, key: str) -> None:
-        """Selects the run of a runbook whose job has that key: the next enter does what waits in it."""
+        """Selects the runbook run whose job has that key, so that the next enter answers what it waits for."""
 
     def clock_moved(self) -> None:
         """Updates the ages shown after the header's clock has moved."""
 
     def runs_changed(self) -> None:
-        """Takes news of a runbook run."""
+        """Called when a runbook run has changed."""
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Shows an expected error; any other ends the app with a traceback (workers would keep it to themselves)."""
+        """Shows an expected error; any other error ends the app with a traceback, which Textual's workers would
+        swallow."""
         if event.state is not WorkerState.ERROR:
             return
         error = event.worker.error

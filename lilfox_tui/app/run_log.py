@@ -1,4 +1,4 @@
-"""A runbook run as reported by its job, from its first event on. Imported only when there is one."""
+"""A runbook run as its job reports it, from the first event on. Imported only when there is a run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MOST_KEPT = 8
 
 
 class RunLog:
-    """The known state of one run."""
+    """Follows the events of one runbook run and keeps its state."""
 
     def __init__(self, job_id: str) -> None:
         self.job_id = job_id
@@ -55,7 +55,7 @@ class RunLog:
 
     @property
     def actor(self) -> str:
-        """Who acts in the run instead of us; empty if we may act."""
+        """Who controls the run instead of this console; empty if this console may control it."""
         control = None if self.reducer is None else self.reducer.control
         return "" if self.ended is not None or control is None else control.other
 

@@ -18,7 +18,7 @@ _PAGE_ROWS = 10
 
 
 class ListView(Protocol):
-    """A list as its actions see it. Each ``why_not_…`` returns why its action is disabled."""
+    """The list of a pane, as the list actions use it. Each ``why_not_…`` returns why an action is disabled."""
 
     @property
     def filter(self) -> str:
@@ -36,12 +36,12 @@ class ListView(Protocol):
     def why_not_open(self) -> Message | None: ...
 
     def back(self) -> None:
-        """Goes one step back: leaves the open page, then the filter."""
+        """Goes back one level: closes the open page, else clears the filter."""
 
     def why_not_back(self) -> Message | None: ...
 
     def set_filter(self, text: str) -> None:
-        """Shows only, or marks, the rows that match ``text``; all rows if it is empty."""
+        """Shows only the rows that match ``text``, or marks them; an empty ``text`` shows all rows."""
 
     def toggle_only_matching(self) -> None:
         """Switches between hiding what does not match and marking what does."""
@@ -75,8 +75,8 @@ ListStateT = TypeVar("ListStateT", bound=ListState)
 
 
 class StateList(Generic[ListStateT]):
-    """The part of a :class:`ListView` that only passes on to the pane's state and repaints. A pane adds opening, going
-    back and copying, each with its reason why not."""
+    """The part of a :class:`ListView` that calls the pane's state and redraws. The pane adds opening, going back and
+    copying, each with the reason why it is disabled."""
 
     def __init__(self, context: PaneContext[ListStateT]) -> None:
         self._context, self._state, self._app = context, context.state, context.app
@@ -109,8 +109,8 @@ class StateList(Generic[ListStateT]):
 
 
 class ListActions(ActionGroup):
-    """Moving, opening, filtering and copying. ``go_to_end`` goes to the last row (1) or the first (-1) of a list that
-    is longer than its loaded part."""
+    """Actions that move in a list, open, filter and copy. ``go_to_end`` moves to the last row (1) or the first (-1) of
+    a list that is only partly loaded."""
 
     def __init__(self, app: Console, view: ListView, go_to_end: Callable[[int], None] | None = None) -> None:
         self._app, self._view, self._go_to_end = app, view, go_to_end or self._move_to_end
@@ -125,7 +125,7 @@ class ListActions(ActionGroup):
         return self._view.why_not_back()
 
     def _why_not_match(self) -> Message | None:
-        return None if self._view.filter else tr("there is no filter; / sets one")
+        return None if self._view.filter else tr("no filter is set; press / to set one")
 
     def _why_not_copy(self) -> Message | None:
         return self._view.why_not_copy()
@@ -199,7 +199,8 @@ _TITLE_SHOWN = 40
 
 
 class EvidenceActions(ActionGroup):
-    """Adds what ``selection`` returns as evidence to the open incident, or to one opened for it."""
+    """The action that adds what ``selection`` returns to the open incident as evidence; opens an incident if there is
+    none."""
 
     def __init__(self, context: PaneContext[Any], selection: Callable[[], Selection | None]) -> None:
         self._context, self._selection, self._app = context, selection, context.app
@@ -213,7 +214,7 @@ class EvidenceActions(ActionGroup):
         "evidence",
         "e",
         tr("evidence"),
-        tr("save the current selection as evidence in the open incident; without one, asks for a title and opens it"),
+        tr("save the selection as evidence in the open incident; if none is open, asks for a title and opens one"),
         why_not=_why_not,
     )
     def keep(self) -> None:
@@ -233,16 +234,16 @@ class EvidenceActions(ActionGroup):
             self._context.run(self._keep(evidence, title=title.strip() or selected.title), group="evidence")
 
         title = fit(selected.title, _TITLE_SHOWN).rstrip()
-        prompt = _("no open incident: enter opens one, esc cancels; title: {title}", title=title)
+        prompt = _("no open incident: enter opens one, esc cancels; default title: {title}", title=title)
         self._app.ask_line(prompt, "", take, live=False)
 
     async def _keep(self, evidence: Selected, incident: str = "", *, title: str = "") -> None:
-        """Keeps it in the incident of that id; without one, in one called ``title`` that is
-        opened where none is open by then."""
+        """Adds evidence to the incident with that id. Without an id, adds it to the open incident, and opens one with
+        ``title`` if there is none."""
         from lilfox_tui.incident.incidents import keep_evidence, open_incident
 
         if not incident:
             incident = (await asyncio.to_thread(open_incident, title, unless_open=True)).id
         await asyncio.to_thread(keep_evidence, incident, evidence.name, evidence.data, evidence.text)
         self._app.monitor.incidents.look_again()
-        self._app.tell(tr("{incident}: saved as evidence: {what}", incident=incident, what=evidence.text))
+        self._app.tell(tr("saved to {incident} as evidence: {what}", incident=incident, what=evidence.text))

@@ -123,7 +123,8 @@ def _import_for_demo() -> None:
 
 
 async def _complete(app: LilFoxApp, stack: Stack, faults: Sequence[tuple[str, str]], services: Collection[str]) -> None:
-    """Starts the demo's database once the screen is up, then injects the faults named on the command line."""
+    """Injects the faults named on the command line. Those of the database follow once the screen is up and the demo's
+    database has been started."""
     try:
         for name, kind in faults:
             if name in services:
@@ -139,8 +140,8 @@ async def _complete(app: LilFoxApp, stack: Stack, faults: Sequence[tuple[str, st
 
 @contextmanager
 def _state_in(folder: Path) -> Iterator[None]:
-    """Moves the state directory of this process and its jobs to ``folder`` meanwhile, except the crash log, which is
-    read after the folder is gone."""
+    """Within the context, use ``folder`` as the state directory of this process and its jobs. The crash log stays in
+    the old one, because it is read after the folder is gone."""
     before, own = os.environ.get("XDG_STATE_HOME"), state_path()
     os.environ["XDG_STATE_HOME"] = str(folder)
     try:
@@ -168,13 +169,13 @@ def _open(start: Callable[[], Coroutine[Any, Any, int]]) -> int:
 
 
 def _require_terminal() -> None:
-    """Requires a terminal: keys come from stdin, the screen goes to stderr (Textual) in the size of stdout. Raises
-    UsageError."""
+    """Raise UsageError unless stdin, stdout and stderr are a terminal: keys come from stdin, Textual draws on stderr,
+    and stdout gives the size."""
     for name in ("stdin", "stdout", "stderr"):
         if not getattr(sys, name).isatty():
             raise UsageError(
-                tr("the screen needs a terminal: {stream} is not one", stream=name),
-                tr("Start it without pipes or redirections; lilfox check and lilfox monitor need no terminal."),
+                tr("{stream} is not a terminal; the console needs one", stream=name),
+                tr("Start lilfox without pipes or redirections; lilfox check and lilfox monitor need no terminal."),
             )
 
 

@@ -30,7 +30,8 @@ class Departure:
         self._leaving = threading.Event()
 
     def watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Starts to watch, SIGHUP even if it was ignored (nohup): the terminal is gone all the same."""
+        """Start watching for signals and a hang-up. SIGHUP counts even if it was ignored at the start (nohup), because
+        the terminal is gone."""
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             loop.add_signal_handler(number, self.now)
         if sys.stdin.isatty():
@@ -59,7 +60,7 @@ class Departure:
 
 
 class SavedTerminal:
-    """The terminal's modes at the start, restored at the end in any case."""
+    """Saves the terminal's modes at the start, and restores them at the end in any case."""
 
     def __init__(self) -> None:
         self._modes: list[int | list[bytes | int]] | None = None
@@ -79,6 +80,6 @@ class SavedTerminal:
 
 
 def except_hook(_kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
-    """The last line of defence: a few words to stderr, the rest to the crash log."""
+    """Handle an uncaught exception: writes a short message to stderr and the rest to the crash log."""
     if sys.__stderr__ is not None:
         sys.__stderr__.write(last_words(error))

@@ -1,4 +1,4 @@
-"""All private parts of Textual that the console relies on; pyproject.toml caps Textual because of it.
+"""The parts of the console that rely on Textual's private API; pyproject.toml limits Textual's version because of them.
 
 A screen behind a dialog paints its changes alone, an update of a line sends only the cells that differ, an error ends
 the app without Textual's traceback, an input shows no control characters, and what Textual cannot parse ends nothing.
@@ -49,14 +49,14 @@ Result = TypeVar("Result")
 
 
 class BackgroundScreen(Screen[Result]):
-    """A screen in the background that passes its changes to the top screen, which paints them."""
+    """A screen that passes its changes to the screen on top of it, which paints them."""
 
     def before_painting(self) -> None:
         """Called before what changed is painted."""
 
     def _on_timer_update(self) -> None:
-        """Works around Textual, which forgets the changed widgets when it repaints the whole screen. With screens
-        behind, it paints only the changes there, and a dialog's own rows stayed unpainted."""
+        """Works around a bug in Textual: when it repaints the whole screen, it forgets which widgets have changed. With
+        screens behind a dialog it paints only their changes, so that the dialog's own rows stayed unpainted."""
         laid_out = not (self._layout_required or self._scroll_required)  # else Textual itself asks the widgets first
         if self._repaint_required and laid_out and self.is_current and not self.app._batch_count:
             screen = self._compositor.size.region
@@ -79,7 +79,8 @@ class BackgroundScreen(Screen[Result]):
 
 
 def paint_now(screen: Screen[object], widgets: Iterable[Widget]) -> None:
-    """Sends what was drawn in ``widgets`` to the terminal, without waiting for one of Textual's 60 turns a second."""
+    """Send what was drawn in ``widgets`` to the terminal, without waiting for the next of Textual's 60 updates per
+    second."""
     screen._compositor.update_widgets(set(widgets))
     screen._compositor_refresh()
 
@@ -106,14 +107,14 @@ _PLAIN = _Codes("", "39", "49")
 
 
 class Pen:
-    """Writes runs of text one after another; begins and ends with the terminal's own colours."""
+    """Writes runs of styled text one after another. Starts and ends with the terminal's default colours."""
 
     def __init__(self, system: ColorSystem) -> None:
         self._system = system
         self._held = _PLAIN
 
     def write(self, text: str, style: Style | None) -> str:
-        """``text`` with the escape sequence for its style where needed."""
+        """Return ``text``, preceded by the escape sequence for its style if the style changes."""
         return self._take(_codes(style or Style.null(), self._system)) + text
 
     def lift(self) -> str:
@@ -157,7 +158,7 @@ Span = tuple[int, int]
 
 
 class ChangedCells(CompositorUpdate):
-    """Textual's update of parts of lines, cut on the left too: Textual sends a line from its start to the last
+    """Textual's update of parts of lines, reduced to the changed cells: Textual sends a line from its start to the last
     change."""
 
     def __init__(self, update: ChopsUpdate) -> None:
@@ -179,8 +180,8 @@ class ChangedCells(CompositorUpdate):
 
 
 def _whole(strip: Strip, first: int, end: int) -> Span:
-    """The span, widened to the whole of a wide character that it cuts, as changes behind a dialog do: half of one is
-    drawn as a blank."""
+    """Return the span, widened so that it does not cut a wide character in half, which would be drawn as a blank.
+    Changes behind a dialog may cut one."""
     left, right, x = first, end, 0
     for segment in strip:
         after = x + cells_of(segment.text)
@@ -230,7 +231,8 @@ def _alike(one: str, other: str) -> int:
 
 
 def _end_of_change(old: Row, new: Row, x: int, width: int) -> int:
-    """The cell where two lines that are equal before ``x`` become equal again, if they end in the same cell."""
+    """Return the end of the change that starts at ``x``: if both lines end in the same cell, the cell from which they
+    are equal again."""
     before, after = (x + sum(cells_of(piece.text) for piece in row) for row in (old, new))
     end = max(before, after)
     if before == after:
@@ -261,20 +263,20 @@ def cells_of(text: str) -> int:
 
 
 class PrivateApp(App[None], inherit_bindings=False):
-    """Textual's app, which sends only the cells that changed and ends on an error with words of its own: Textual's
-    traceback shows the values of variables, secrets among them."""
+    """Textual's app, with two changes: it sends only the cells that changed, and after an error it prints its own short
+    message, because Textual's traceback shows the values of variables, including secrets."""
 
     last_words = ""
     """What is written of the first error once the terminal is as it was."""
 
     @property
     def leaving(self) -> bool:
-        """Whether the app is about to end: parts of the screen may be gone, and no dialog would ever be whole."""
+        """Whether the app is about to end. Parts of the screen may be gone, so dialogs must not be opened."""
         return self._exit
 
     @property
     def bound_keys(self) -> Set[str]:
-        """Keys that are bound. Textual keeps all that a key was ever bound to, and looks through it."""
+        """The keys that have been bound. Textual never forgets a binding, and searches them all."""
         return self._bindings.key_to_bindings.keys()
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
@@ -284,14 +286,15 @@ class PrivateApp(App[None], inherit_bindings=False):
         super()._display(screen, renderable)
 
     def _fatal_error(self) -> None:
-        """Ends the app after an error: two lines on the screen, and in the log the traceback without locals."""
+        """Ends the app after an error: prints two lines on the screen, and logs the traceback without local
+        variables."""
         self._return_code = 1
         if not self.last_words:  # what follows from the first error tells nothing more
             self.last_words = last_words(_root(self._exception))
         self._close_messages_no_wait()
 
     def panic(self, *_renderables: object) -> None:
-        """Textual's other exit on an error, which would print its own traceback."""
+        """Called by Textual on other errors; ends the app like an error without printing Textual's traceback."""
         self._fatal_error()
 
     def _print_error_renderables(self) -> None:
@@ -311,7 +314,8 @@ def _root(error: BaseException | None) -> BaseException:
 
 
 class CleanInput(Input):
-    """An Input that draws its value as text that no terminal acts on; ``value`` itself stays as it is."""
+    """An Input that draws its value without control sequences that a terminal would interpret; ``value`` itself is
+    unchanged."""
 
     @property
     def _value(self) -> Text:
@@ -320,7 +324,7 @@ class CleanInput(Input):
         return shown
 
     def actions_of(self, key: str) -> list[str]:
-        """What ``key`` is bound to here, in the order in which Textual looks at it."""
+        """The actions that ``key`` is bound to in this widget, in Textual's order."""
         return [binding.action for binding in self._bindings.key_to_bindings.get(key, ())]
 
 
@@ -336,7 +340,7 @@ MORE_TO_COME_S = 0.1
 
 
 class TerminalWords(XTermParser):
-    """Textual's parser, but it counts the mouse in pixels only if the terminal reports its pixel size."""
+    """Textual's terminal parser. Accepts mouse positions in pixels only if the terminal reports its size in pixels."""
 
     @property
     def unfinished(self) -> bool:
@@ -363,7 +367,7 @@ class Ending(Event):
 
 
 class Keyboard(LinuxDriver):
-    """Textual's driver with a reader that survives any terminal output and does not wake ten times a second."""
+    """Textual's driver, with a reader that survives invalid input and does not wake ten times a second."""
 
     def __init__(
         self, app: App[object], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
@@ -378,7 +382,7 @@ class Keyboard(LinuxDriver):
             self._app.call_later(self._app._handle_exception, error)
 
     def run_input_thread(self) -> None:
-        """Reads until the end event; invalid UTF-8 becomes U+FFFD, a key without meaning."""
+        """Reads keys until the end event is set. Invalid UTF-8 becomes U+FFFD, which is bound to nothing."""
         words = TerminalWords(self._debug)
         decode = getincrementaldecoder("utf-8")("replace").decode
         with selectors.SelectSelector() as terminal:

@@ -1,4 +1,4 @@
-"""Widgets: lines that are redrawn one by one, and inputs."""
+"""Widgets: lines of which only the changed ones are redrawn, and input fields."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lilfox_tui.core.text import cell_width, clean, fit
 
 
 class RowsOnDemand(Sequence[Row]):
-    """``head``, then ``count`` rows by ``make(index)``, each made once."""
+    """``head`` followed by ``count`` rows, each made by ``make(index)`` when it is first needed."""
 
     def __init__(self, head: Sequence[Row], count: int, make: Callable[[int], Row]) -> None:
         self._head = tuple(head)
@@ -188,7 +188,7 @@ _EDITS = ("delete_", "cursor_", "home", "end")
 
 class TextField(CleanInput):
     """An Input that draws its value without terminal control sequences; ``value`` itself is unchanged. ``leaves`` are
-    keys that do not edit but belong to the dialog."""
+    the keys that do not edit the text but belong to the dialog."""
 
     def __init__(
         self, value: str = "", *, id: str, placeholder: str = "", select_on_focus: bool = True,  # noqa: A002  # as Input
@@ -198,8 +198,8 @@ class TextField(CleanInput):
         self._leaves = leaves
 
     async def on_key(self, event: events.Key) -> None:
-        """Handles an editing key in order. Textual looks up its binding only after the key has bubbled to the app:
-        behind the characters of the same burst, as a slow link delivers them."""
+        """Handles editing keys at once and in order. Textual would look their bindings up only after the key has
+        bubbled to the app, and so after later characters of the same burst, as a slow link delivers them."""
         for action in self.actions_of(event.key):
             if action.startswith(_EDITS) and event.key not in self._leaves:
                 event.stop()

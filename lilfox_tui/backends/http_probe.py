@@ -54,11 +54,12 @@ class HttpProbe:
 
     @property
     def where(self) -> str:
-        """``address:port``, as errors name it."""
+        """``address:port``, as it appears in errors."""
         return self._transport.where
 
     async def get(self, path: str) -> HttpBody:
-        """The body of ``path`` (with its query). Raises BackendError, HostError, or a secret's LilFoxError."""
+        """Return the body of ``path`` (with its query). Raises BackendError, HostError, or LilFoxError if a secret
+        cannot be read."""
         try:
             await self._transport.connect()
             async with asyncio.timeout(self._options.timeout):

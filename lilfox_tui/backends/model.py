@@ -1,4 +1,4 @@
-"""The data that a backend shows, and the contract of the backend kinds."""
+"""The data that a backend reports, and the interface of the backend kinds."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class ClientSession(Struct, frozen=True, kw_only=True):
 
 
 def above(value: float | None, limit: Threshold, text: Message) -> Iterator[Finding]:
-    """Yield a finding of ``text``, its field ``limit`` filled in, if ``value`` is above a limit."""
+    """Yield a finding if ``value`` is above a limit; its text is ``text`` with the limit in the field ``limit``."""
     for level, most in ((Level.FAILING, limit.fail), (Level.DEGRADED, limit.warn)):
         if value is not None and most is not None and value > most:
             yield Finding(level, Message(text.text, {**text.values, "limit": most}))
@@ -120,13 +120,14 @@ def worst_first(findings: Iterator[Finding]) -> tuple[Finding, ...]:
 
 
 class CounterDeltas:
-    """How much counters rose between two readings."""
+    """Computes the increase of counters between two readings."""
 
     def __init__(self) -> None:
         self._before: dict[str, float] = {}
 
     def take(self, counters: Mapping[str, float]) -> dict[str, float]:
-        """Return the rises since the last reading, without counters that are new or were reset (fell)."""
+        """Return the increase of each counter since the last reading, without counters that are new or were reset (have
+        fallen)."""
         before, self._before = self._before, dict(counters)
         return {name: value - before[name] for name, value in counters.items() if value >= before.get(name, value + 1)}
 
@@ -154,11 +155,11 @@ _KINDS = "lilfox_tui.backends.kinds"
 
 
 class BackendError(LilFoxError):
-    """A backend does not answer, or answers something unexpected; the next read reconnects."""
+    """Raised when a backend does not answer or its answer is unexpected; the next read reconnects."""
 
 
 class BackendRefused(BackendError):
-    """A backend answered that it refuses the request."""
+    """Raised when a backend refuses the request."""
 
 
 def no_answer(where: str, seconds: float) -> BackendError:
@@ -171,11 +172,11 @@ def no_answer(where: str, seconds: float) -> BackendError:
 
 @runtime_checkable
 class Backend(Protocol):
-    """One backend over one kept connection."""
+    """One backend, read over a persistent connection."""
 
     async def read(self) -> BackendReading:
-        """Read the backend once, within the configured timeout. Raises BackendError, HostError, or a secret's
-        LilFoxError."""
+        """Read the backend once, within the configured timeout. Raises BackendError, HostError, or LilFoxError if a
+        secret cannot be read."""
         ...
 
     async def close(self) -> None:
@@ -185,25 +186,25 @@ class Backend(Protocol):
 
 @runtime_checkable
 class Explains(Protocol):
-    """A backend that can explain a statement."""
+    """A backend that can show the plan of a statement."""
 
     async def explain(self, statement_id: str) -> StatementPlan:
-        """The plan of the statement with that id, without running it. Raises as ``Backend.read``."""
+        """Return the plan of the statement with that id, without running it. Raises like ``Backend.read``."""
         ...
 
 
 @runtime_checkable
 class EndsSessions(Protocol):
-    """A backend that lists the sessions of its clients and can end them. Raises as ``Backend.read``."""
+    """A backend that can list its client sessions and end them. Raises like ``Backend.read``."""
 
     async def sessions(self, pid: int | None = None) -> tuple[ClientSession, ...]:
-        """Return client sessions (or the one with that pid) without LilFox's own: blocking ones first, then the longest
-        in their state. The list is cut if there are very many."""
+        """Return the client sessions (only the one with ``pid``, if given) without LilFox's own: blocking ones first,
+        then by time in their state, longest first. Cut if there are very many."""
         ...
 
     def ending(self, session: ClientSession, how: Ending) -> str:
-        """Return the statement that cancels what ``session`` runs, or terminates the session; it never affects another
-        session."""
+        """Return the statement that cancels the query of ``session``, or terminates the session; it never affects
+        another session."""
         ...
 
     async def end(self, statement: str) -> bool:
@@ -213,7 +214,7 @@ class EndsSessions(Protocol):
 
 
 class BackendKind(Protocol):
-    """The contents of a kind's module."""
+    """What the module of a backend kind must define."""
 
     TREND: Series | None
     headline: Callable[[Mapping[Series, float]], tuple[Figure, ...]]

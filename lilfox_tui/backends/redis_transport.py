@@ -51,13 +51,13 @@ class RedisTransport:
 
     @property
     def where(self) -> str:
-        """``address:port``, as errors name it."""
+        """``address:port``, as it appears in errors."""
         address = self._options.address
         return f"[{address}]:{self._options.port}" if ":" in address else f"{address}:{self._options.port}"
 
     async def ask(self, look: Callable[[Any], Awaitable[T]]) -> T:
-        """Return the result of ``look(client)``; the client is redis-py's and returns bytes. Raises BackendError,
-        HostError, or a secret's LilFoxError."""
+        """Return the result of ``look(client)``, where the client is redis-py's and returns bytes. Raises BackendError,
+        HostError, or LilFoxError if a secret cannot be read."""
         errors = await asyncio.to_thread(importlib.import_module, "redis.exceptions")
         try:
             client = await self._connected()
@@ -107,9 +107,9 @@ class RedisTransport:
         reason: Message | str = str(error).partition("\n")[0][:300] or type(error).__name__
         hint: Message | str = ""
         if isinstance(error, errors.AuthenticationError | errors.NoPermissionError):
-            hint = tr("Check user, password and the rights of this user: it needs +info and +@read.")
+            hint = tr("Check the user, its password and its ACL: it needs +info and +@read.")
         elif str(error).startswith(f"Error {errno.ECONNREFUSED} "):
-            reason, hint = tr("nothing is listening there"), tr("Is the server running?")
+            reason, hint = tr("nothing is listening at this address"), tr("Is the server running?")
         return BackendError(tr("{where}: {reason}", where=self.where, reason=reason), hint)
 
     async def close(self) -> None:

@@ -48,7 +48,8 @@ class Queue(Struct, frozen=True):
 
 
 class Backlog:
-    """The readings of all queues of one backend, kept for the trend. ``length`` is the limit of each queue."""
+    """Turns the queues of one backend into readings, and keeps their total length for the trend. ``length`` is the
+    limit for each queue."""
 
     def __init__(self, length: Threshold) -> None:
         self._length = length
@@ -83,7 +84,8 @@ class Backlog:
 
 
 def slope_of(points: Sequence[tuple[float, int]]) -> float | None:
-    """Return messages per second by least squares over ``(second, length)``; None if the points span no time."""
+    """Return the slope in messages per second, by least squares over ``(second, length)``; None if the points span no
+    time."""
     if len(points) < 2:
         return None
     mean_x = sum(x for x, _y in points) / len(points)
@@ -93,7 +95,8 @@ def slope_of(points: Sequence[tuple[float, int]]) -> float | None:
 
 
 def queue_headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
-    """``1204 wait growing 3.2/s`` or ``empty in 4 min``, and the number of failed messages."""
+    """Return the figures of the summary line: ``1204 queued``, then ``growing 3.2/s`` or ``empty in 4 min``, and the
+    number of workers and of failed messages."""
     total = values.get(LENGTH)
     if total is None:
         return ()
@@ -162,7 +165,7 @@ _MOST_NAMED = 4
 
 
 class BreakerState(IntEnum):
-    """The state of a breaker, by the number in ``breaker_state``."""
+    """The state of a breaker; the numbers are those of the metric ``breaker_state``."""
 
     CLOSED = 0
     HALF_OPEN = 1
@@ -188,7 +191,7 @@ class Breaker(Struct, frozen=True):
 
 
 class TripCounter:
-    """The readings of all breakers of one backend, kept to find what changed between them."""
+    """Turns the breakers of one backend into readings, and counts how often each has tripped."""
 
     def __init__(self) -> None:
         self._before: dict[str, BreakerState | None] = {}
@@ -217,7 +220,7 @@ class TripCounter:
 
 
 def breaker_headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
-    """``model half-open (2 trips in 10 min)  11 closed``"""
+    """Return the figures of the summary line, such as ``model half-open (2 trips in 10 min)`` and ``11 closed``."""
     states: dict[str, BreakerState] = {}
     for series, value in values.items():
         if series.name == _STATE:

@@ -55,12 +55,12 @@ def room_checks(where: str, room: StoreRoom, needed_bytes: int | None, *, write:
         hint = "" if enough else tr("Make room, keep fewer sets, or use another store.")
         checks.append(Check(about, "good" if enough else "bad", found, hint))
     if write and room.free_files is not None and room.free_files < FEW_FILES:
-        found = ntr("only {count} more file can be created there", "only {count} more files can be created there",
+        found = ntr("only {count} more file can be created", "only {count} more files can be created",
                     room.free_files)  # fmt: skip
-        checks.append(Check(about, "bad", found, tr("Its filesystem has no inodes left: remove files there.")))
+        checks.append(Check(about, "bad", found, tr("Its filesystem is running out of inodes: remove files from it.")))
     if room.mode is not None and room.mode & 0o077:
-        found = tr("readable by other users of its machine (mode {mode})", mode=f"{room.mode:04o}")
-        checks.append(Check(about, "warning", found, tr("chmod 700 {where}", where=where)))
+        found = tr("readable by other users on its machine (mode {mode})", mode=f"{room.mode:04o}")
+        checks.append(Check(about, "warning", found, tr("Run: chmod 700 {where}", where=where)))
     return checks
 
 

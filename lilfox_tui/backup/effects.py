@@ -65,8 +65,8 @@ def opened(request: BackupRequest) -> tuple[Config, BackupPlan]:
 
 @asynccontextmanager
 async def looked_at(request: BackupRequest) -> AsyncIterator[tuple[BackupSet, Restore]]:
-    """Open the chosen set and its restore for inspection: reads checks and changes, writes nothing. The checks include
-    those of the set itself."""
+    """Open the requested set and its restore for inspection: runs checks and finds the changes, but writes nothing. The
+    checks include those of the set itself."""
     config, plan = opened(request)
     async with BackupContext(config) as context:
         store = context.store(request.store or plan.main, plan.stores[request.store or plan.main])
@@ -177,7 +177,7 @@ async def _restore(run: Run, made: Restore) -> Outcome:
         str(tr("{set} is restored, compared and in place", set=restored.set)),
         str(
             tr(
-                "the previous data is kept as {kept}; to go back: lilfox restore --undo {set}",
+                "the previous data is retained as {kept}; to go back: lilfox restore --undo {set}",
                 kept=listed(kept),
                 set=restored.set,
             )
@@ -189,7 +189,8 @@ async def _restore(run: Run, made: Restore) -> Outcome:
 
 
 def about_set(found: BackupSet, *, signed: bool) -> list[Check]:
-    """Return the checks of the set that whoever restores it must see. ``signed``: the configuration has keys."""
+    """Return the checks about a set that must be seen before a restore: whether it is partial and who signed it.
+    ``signed`` tells whether signing keys are configured."""
     about = tr("set {set}", set=found.id)
     checks = []
     if found.missing:
@@ -240,7 +241,7 @@ async def settle(run: Run, arguments: dict[str, Any]) -> Outcome:
 
 
 async def _put_aside(run: Run, restored: interrupted.Restored) -> Outcome:
-    """Set an interrupted restore aside without asking a host, which may be gone for good."""
+    """Mark an interrupted restore as set aside. Does not contact its host, which may be gone for good."""
     stays = what_stays(restored)
     run.intent(str(tr("setting aside the restore of {set}", set=restored.set)))
     await asyncio.to_thread(interrupted.write, msgspec.structs.replace(restored, stage="aside"))
@@ -249,8 +250,8 @@ async def _put_aside(run: Run, restored: interrupted.Restored) -> Outcome:
         await asyncio.to_thread(mark_checked, restored.run)
     return Outcome(
         "ok",
-        str(tr("the restore of {set} was set aside as it is", set=restored.set)),
-        str(tr("check by hand what it left: {names}", names=stays)),
+        str(tr("the restore of {set} was set aside as is", set=restored.set)),
+        str(tr("inspect what it left behind: {names}", names=stays)),
         result={"set": restored.set, "settled": "put aside"},
     )
 
@@ -271,22 +272,22 @@ async def forget(run: Run, arguments: dict[str, Any]) -> Outcome:
             gone = await forget_left(run, context, plan)
     return Outcome(
         "ok",
-        str(ntr("{count} kept item deleted", "{count} kept items deleted", len(gone))),
+        str(ntr("{count} retained item deleted", "{count} retained items deleted", len(gone))),
         result={"set": request.set, "forgotten": gone},
     )
 
 
 def _changeable(request: BackupRequest) -> Config:
-    """The configuration. Raises ConfigError, NotAllowed."""
+    """Return the configuration of a request. Raises ConfigError, NotAllowed if it is read-only."""
     config = Config() if request.config is None else load(Path(request.config)).config
     if config.read_only:
-        raise NotAllowed(tr("read_only is set in the configuration: nothing is changed"))
+        raise NotAllowed(tr("refused: read_only is set in the configuration"))
     return config
 
 
 def restored_sources(request: BackupRequest, plan: BackupPlan, found: BackupSet) -> dict[str, Any]:
-    """The sources that are restored → Options: all of the set's, or those that the request names. Raises BackupError
-    for one that the set does not have or that has no place to go."""
+    """Return the sources to restore and their Options: all sources of the set, or those that the request names. Raises
+    BackupError for a source that is not in the set or has no restore target."""
     sources = _sources(plan, found)
     chosen = request.restore.sources or tuple(dict.fromkeys(part.source for part in found.parts))
     lacking = [source for source in chosen if source not in sources]
@@ -302,7 +303,8 @@ def restored_sources(request: BackupRequest, plan: BackupPlan, found: BackupSet)
 
 
 def _sources(plan: BackupPlan, found: BackupSet) -> dict[str, Any]:
-    """Map the set's sources to Options of the plan: by name, or the only one of that kind in plan and set."""
+    """Map the set's sources to Options of the plan: by name, or by kind if plan and set have only one source of that
+    kind."""
     chosen: dict[str, Any] = {}
     for part in found.parts:
         if part.source in plan.config.sources:
@@ -316,7 +318,7 @@ def _sources(plan: BackupPlan, found: BackupSet) -> dict[str, Any]:
 
 
 def chosen(sets: Sequence[BackupSet], request: BackupRequest) -> BackupSet:
-    """The set that the request names. Raises UsageError."""
+    """Return the set that the request names. Raises UsageError."""
     return choose(
         request.set or "latest",
         sets,
@@ -328,8 +330,8 @@ def chosen(sets: Sequence[BackupSet], request: BackupRequest) -> BackupSet:
 
 
 def _newest(sets: Sequence[BackupSet], request: BackupRequest) -> BackupSet:
-    """Return the newest set of the plan, even a broken one, because it is to be verified; a partial one only on
-    request. Raises UsageError."""
+    """Return the plan's newest set, to be verified: even a broken one, but a partial one only on request. Raises
+    UsageError."""
     ours = [
         found
         for found in sets
@@ -348,17 +350,17 @@ def _last_restored(words: str) -> interrupted.Restored:
     ]:
         raise BackupError(
             tr("the restore of {set} cannot be undone: the previous data was deleted", set=let_go[0].set),
-            tr("restore another set: lilfox backup list"),
+            tr("restore another set; to list them: lilfox backup list"),
         )
     raise BackupError(
-        tr("no restore of {set} is known that can be undone", set=words),
+        tr("no restore of {set} can be undone", set=words),
         tr("known: {sets}", sets=listed(dict.fromkeys(restored.set for restored in known)) or tr("none")),
     )
 
 
 async def _sweep(run: Run, context: BackupContext, plan: BackupPlan) -> None:
-    """Remove what earlier restores or drills of the plan's sources could not remove, for example because their server
-    died. Leftovers of an interrupted restore stay. A failure here stops nothing else."""
+    """Remove what earlier restores or drills of the plan's sources could not remove, for example because the server
+    died. Does nothing while a restore is interrupted. A failure here does not stop the job."""
     if await asyncio.to_thread(open_restores):
         return
     try:
@@ -387,8 +389,8 @@ def _judged(found: BackupSet, proof: Proof, good: str) -> Outcome:
             str(tr("the parts of {set} are intact, but the set is partial: {reason}", set=proof.set, reason=reason)),
             str(
                 tr(
-                    "it does not count as a backup; find out why these sources could not be backed up, then run "
-                    "it again"
+                    "it does not count as a backup; find out why these sources could not be backed up, then back "
+                    "up again"
                 )
             ),
             3,
@@ -398,7 +400,7 @@ def _judged(found: BackupSet, proof: Proof, good: str) -> Outcome:
 
 
 def _untrusted(found: BackupSet) -> Outcome:
-    """Report a set that is not trusted, without reading it: its own contents, digests included, are not ours."""
+    """Return the outcome for a set that is not trusted, without reading it: its digests are not trustworthy either."""
     result = {"set": found.id, "status": Status.UNTRUSTED.value, "reason": str(found.reason), "took_s": None}
     try:
         refuse_untrusted(found)

@@ -81,8 +81,8 @@ class LocalFolder:
             now = os.fstat(descriptor)
             if self._was not in (None, (now.st_dev, now.st_ino)):
                 raise StoreError(
-                    tr("{folder} is not the same folder as at the start", folder=self.path),
-                    tr("The file system mounted there may be gone: check mount and dmesg."),
+                    tr("{folder} is now a different folder than at the start", folder=self.path),
+                    tr("Its file system may have been unmounted: check mount and dmesg."),
                 )
             self._was = (now.st_dev, now.st_ino)
             yield descriptor
@@ -92,13 +92,14 @@ class LocalFolder:
     def _refuse_unmounted(self) -> None:
         if self.mount is not None and not is_mounted(self.mount):
             raise StoreError(
-                tr("nothing is mounted at {mount}: {folder} is not written", mount=self.mount, folder=self.path),
+                tr("nothing is mounted at {mount}: {folder} is not used", mount=self.mount, folder=self.path),
                 tr("Mount it; otherwise the backup would be written to the disk underneath."),
             )
 
     @contextmanager
     def holding(self, name: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
-        """Open a descriptor of the folder that contains, or will contain, ``name``; return it and the name there."""
+        """Open a descriptor of the folder that contains, or will contain, ``name``; yield it with the file's name in
+        that folder."""
         folder, base = parted(name)
         with self.root(make=make) as root:
             if not folder:
@@ -146,8 +147,8 @@ class LocalFolder:
     def entries(
         self, whole: tuple[str, ...] = (), limit_bytes: int = 0, texts: dict[str, bytes] | None = None
     ) -> list[StoreEntry]:
-        """Return all regular files, including those of the known sub-folders. The content of files whose names end as
-        in ``whole`` goes into ``texts``, if it is at most ``limit_bytes``."""
+        """Return all regular files, including those in the known sub-folders. Files with a name that ends in one of
+        ``whole`` and of at most ``limit_bytes`` are read into ``texts``."""
         read = {} if texts is None else texts
         with self.root() as root:
             found = _entries(root, "", whole, limit_bytes, read)
@@ -223,8 +224,8 @@ def _entries(
 
 def _read(folder: int, base: str, limit_bytes: int) -> bytes | None:
     """Return the content of a file; None if it is larger than ``limit_bytes`` or not readable. Raises
-    FileNotFoundError. The kind of file is known from the folder's listing and not checked again: there are tens of
-    thousands."""
+    FileNotFoundError. Does not check that it is a regular file: the folder's listing has done that, and there are tens
+    of thousands of files."""
     try:
         descriptor = os.open(base, _OLD, dir_fd=folder)
     except FileNotFoundError:

@@ -55,7 +55,7 @@ class FilesOptions(FileTreeOptions, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class PostgresqlOptions(SourceConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Options of a PostgreSQL source: where the databases are, and who may read them."""
+    """Options of a PostgreSQL source: where the databases are, and how to log in."""
 
     kind: str = "postgresql"
     url: str = ""
@@ -81,7 +81,7 @@ class PostgresqlOptions(SourceConfig, frozen=True, forbid_unknown_fields=True, k
 
 
 class LocalOptions(StoreConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """See the class's keys."""
+    """Options of a store."""
 
     kind: str = "local"
     path: str
@@ -91,7 +91,7 @@ class LocalOptions(StoreConfig, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class SftpOptions(StoreConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """See the class's keys."""
+    """Options of a store."""
 
     kind: str = "sftp"
     host: str

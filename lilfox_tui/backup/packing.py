@@ -77,7 +77,7 @@ class Inlet:
         self._changed.set()
 
     async def _take(self) -> bytes:
-        """Return some of the buffered bytes, at least one; empty at the end."""
+        """Return up to a block of the buffered bytes, waiting for the first; empty at the end."""
         while not self._held and not self._ended and self._error is None:
             self._changed.clear()
             await self._changed.wait()
@@ -225,7 +225,7 @@ class Crypt:
         self._error = self._error or error
 
     def write(self, data: bytes) -> int:
-        """Buffer ``data`` from the thread; blocks while the buffer is full."""
+        """Buffer ``data``; called by the thread, which blocks while the buffer is full."""
         with self._changed:
             self._changed.wait_for(lambda: len(self._held) < BLOCK or self._left)
             if self._left:
@@ -239,7 +239,7 @@ class Crypt:
         """Do nothing."""
 
     def read(self, size: int = -1, /) -> bytes:
-        """Return about a block, or the rest at the end."""
+        """Return the buffered output once there is a block of it, or the rest at the end."""
         with self._changed:
             self._changed.wait_for(lambda: len(self._held) >= BLOCK or self._ended)
             if self._error is not None:
@@ -259,7 +259,7 @@ class Crypt:
 
 
 class _Remembering:
-    """Remembers what its source raises, because age's library loses it."""
+    """Stores what its source raises, because age's library discards it."""
 
     def __init__(self, source: Readable, crypt: Crypt) -> None:
         self._source = source
@@ -278,7 +278,7 @@ def encrypting(source: Readable, recipients: Sequence[str]) -> Crypt:
     try:
         keys = [pyrage.x25519.Recipient.from_str(each) for each in recipients]
     except pyrage.RecipientError as error:
-        raise NotReady(tr("an encryption recipient is not an age key: {reason}", reason=error)) from None
+        raise NotReady(tr("invalid age recipient: {reason}; use the public key, age1…", reason=error)) from None
     return Crypt(source, lambda reader, writer: pyrage.encrypt_io(reader, writer, keys))
 
 
@@ -289,7 +289,10 @@ def decrypting(source: Readable, identity: str) -> Crypt:
     try:
         key = pyrage.x25519.Identity.from_str(keys[0].strip() if keys else identity.strip())
     except pyrage.IdentityError:
-        raise NotReady(tr("the decryption key is not an age key"), tr("It begins with {start}.", start=_KEY)) from None
+        raise NotReady(
+            tr("the decryption key is not a valid age secret key"),
+            tr("Use the age secret key; it begins with {start}.", start=_KEY),
+        ) from None
 
     def work(reader: Readable, writer: Crypt) -> None:
         try:
@@ -384,8 +387,8 @@ async def _through(
     opened: Callable[[Readable, ExitStack], Readable],
     gave: Callable[[bytes], None] | None,
 ) -> AsyncGenerator[bytes, None]:
-    """Yield what is read from the file that ``opened`` makes of ``blocks``. One thread reads the next block; another
-    passes the last one to ``gave``, if given, while the consumer works on it."""
+    """Yield ``blocks`` as transformed by the file that ``opened`` returns. One thread reads the next block while
+    another passes the last one to ``gave``, if given, and the consumer works on it."""
     loop = asyncio.get_running_loop()
     threads = ThreadPoolExecutor(2, "lilfox-packing")
     stack = ExitStack()
@@ -407,6 +410,6 @@ async def _through(
 
 
 def _end(threads: ThreadPoolExecutor, stack: ExitStack) -> None:
-    """Shut down the threads, which have nothing left to read."""
+    """Close the files and shut down the threads."""
     stack.close()
     threads.shutdown(cancel_futures=True)

@@ -38,7 +38,7 @@ class BackupPlan(Struct, frozen=True, kw_only=True):
 
     @property
     def main(self) -> str:
-        """Name of the store where the plan's sets are made."""
+        """The name of the plan's first store, where its sets are created."""
         return self.config.store
 
 
@@ -114,7 +114,7 @@ def _absolute(folder: str, flag: str) -> None:
     if not folder.startswith("/"):
         raise UsageError(
             tr("{flag} {folder}: not an absolute path", flag=flag, folder=folder),
-            tr("cron runs in a different working directory"),
+            tr("use an absolute path: cron runs in a different working directory"),
         )
 
 
@@ -127,7 +127,7 @@ def _free(taken: Mapping[str, Any], name: str) -> str:
 
 
 class RestoreSpec(Struct, frozen=True, kw_only=True):
-    """What to restore from a set, and how. A client makes it once; the sources get it as it is."""
+    """What to restore from a set, and how. It is passed unchanged from the client to the sources."""
 
     sources: tuple[str, ...] = ()
     """Those of the set's that are restored; all when empty."""
@@ -144,7 +144,8 @@ class RestoreSpec(Struct, frozen=True, kw_only=True):
 
 
 class BackupRequest(Struct, frozen=True, kw_only=True):
-    """What somebody asked for. ``plan`` is one of the configuration's, or empty: then ``plan_arguments`` make it."""
+    """A request for a backup operation. ``plan`` names a plan of the configuration; if it is empty, ``plan_arguments``
+    describe the plan."""
 
     config: str | None = None
     """The configuration file; None for none."""
@@ -168,14 +169,14 @@ class BackupRequest(Struct, frozen=True, kw_only=True):
 
 
 def as_document(request: BackupRequest) -> dict[str, Any]:
-    """The request as the file of a job has it: the fields of ``restore`` stand among the others."""
+    """Convert a request to the arguments in a job file, where the fields of ``restore`` are not nested."""
     fields: dict[str, Any] = msgspec.to_builtins(request)
     spec: dict[str, Any] = fields.pop("restore")
     return fields | spec
 
 
 def read_request(document: Mapping[str, Any]) -> BackupRequest:
-    """Back from that. Raises msgspec.ValidationError."""
+    """Convert a job's arguments to a request, as the reverse of :func:`as_document`. Raises msgspec.ValidationError."""
     request = msgspec.convert(document, BackupRequest)
     return replace(request, restore=msgspec.convert(document, RestoreSpec))
 
@@ -189,7 +190,7 @@ _EFFECTS = "lilfox_tui.backup.effects"
 
 
 def request_of(kind: RequestKind, request: BackupRequest) -> JobRequest:
-    """The job that does what is asked. It holds no secret: the request has references."""
+    """Return the job request for an operation. It contains no secrets: the request has only references to them."""
     title = str(_title(kind, request))
     return JobRequest(
         entry=f"{_EFFECTS}:{kind}", kind=kind, title=title, key=_key(kind, request), arguments=as_document(request)
@@ -197,7 +198,7 @@ def request_of(kind: RequestKind, request: BackupRequest) -> JobRequest:
 
 
 def subject_of(request: BackupRequest) -> str:
-    """What a request is about, in the key of its job: the plan, else the store."""
+    """Return what a request is about, for its job's key: the plan, else the store."""
     return request.plan or request.plan_arguments.store
 
 
@@ -227,9 +228,9 @@ def _title(kind: RequestKind, request: BackupRequest) -> Message:
         else tr("finish the restore of {set}", set=chosen)
         if request.finish
         else tr("take back the restore of {set}", set=chosen),
-        "forget": tr("delete what the restore of {set} kept", set=chosen)
+        "forget": tr("delete data retained by the restore of {set}", set=chosen)
         if request.set
-        else tr("delete what drills of {plan} left", plan=name),
+        else tr("delete what drills of {plan} left behind", plan=name),
     }
     return titles[kind]
 
@@ -250,16 +251,16 @@ _LONGEST_DAYS = 41 * 366
 
 
 class LatePlan(Struct, frozen=True):
-    """A plan is late: ``due`` is when a run should have started but produced no good set; ``newest`` is when the newest
-    good set was started. Aware UTC."""
+    """How a plan is late: ``due`` is when the missed run should have started; ``newest`` is when the newest good set
+    was started. Both aware UTC."""
 
     due: datetime
     newest: datetime | None
 
 
 def next_due(schedule: str, after: datetime, zone: tzinfo) -> datetime:
-    """Return the first time after ``after`` when cron starts it, aware UTC. Raises UsageError for a schedule that cron
-    refuses."""
+    """Return when cron starts the schedule next after ``after``, aware UTC. Raises UsageError for an invalid
+    schedule."""
     cron = read_cron(schedule)
     first = after.astimezone(zone).date() - _DAY
     for days in range(_LONGEST_DAYS):
@@ -272,8 +273,8 @@ def next_due(schedule: str, after: datetime, zone: tzinfo) -> datetime:
 
 
 def last_due(schedule: str, until: datetime, zone: tzinfo) -> datetime:
-    """Return the last time up to ``until`` when cron started it, aware UTC. Raises UsageError for a schedule that cron
-    refuses."""
+    """Return when cron started the schedule last, up to ``until``, aware UTC. Raises UsageError for an invalid
+    schedule."""
     cron = read_cron(schedule)
     last = until.astimezone(zone).date() + _DAY
     for days in range(_LONGEST_DAYS):
@@ -286,7 +287,7 @@ def last_due(schedule: str, until: datetime, zone: tzinfo) -> datetime:
 
 
 def late(plan: PlanConfig, sets: Sequence[BackupSet], now: datetime, zone: tzinfo) -> LatePlan | None:
-    """Return how the plan is late; None if it is not, or has no schedule. ``sets`` are the plan's own."""
+    """Return since when a plan is late; None if it is not, or has no schedule. ``sets`` are the plan's own sets."""
     if plan.schedule is None:
         return None
     grace = timedelta(seconds=LATE_AFTER_S if plan.late_after is None else plan.late_after)
@@ -306,7 +307,8 @@ def _due_on(cron: Cron, day: date, zone: tzinfo) -> list[datetime]:
 
 
 def _moments(local: datetime, zone: tzinfo, *, fixed: bool) -> tuple[datetime, ...]:
-    """Return the moments when a clock in the zone shows ``local``, as far as cron uses them."""
+    """Return the moments at which cron runs for the local time ``local``. Where the zone's clock is set back it comes
+    twice, where it is set forward never; a ``fixed`` time runs once in both cases."""
     first, second = (local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
     if first == second:
         return (first,)

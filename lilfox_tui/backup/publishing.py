@@ -51,7 +51,8 @@ _MARK = MANIFEST + UNFINISHED
 
 
 async def mark(store: BackupStore, manifest: Manifest, sign: Sign = unsigned) -> None:
-    """Mark the files of ``manifest`` as belonging to no set: not yet, or no longer. Raises StoreError, HostError."""
+    """Write the mark of ``manifest``: its files belong to no set, either not yet or no longer. Raises StoreError,
+    HostError."""
     await store.write(manifest_name(manifest.id), _encoded(manifest, sign))
 
 
@@ -60,8 +61,8 @@ async def _encoded(manifest: Manifest, sign: Sign) -> AsyncGenerator[bytes, None
 
 
 async def remove_set(store: BackupStore, found: BackupSet) -> None:
-    """Remove a set, with the store's lock held; after an interruption, the next :func:`clear` completes it. Raises
-    StoreError, HostError."""
+    """Remove a set. The caller holds the store's lock; if interrupted, the next :func:`clear` completes the removal.
+    Raises StoreError, HostError."""
     marker = manifest_name(found.id) + UNFINISHED
     if found.manifest is not None:
         await store.remove([marker])
@@ -75,8 +76,8 @@ async def remove_set(store: BackupStore, found: BackupSet) -> None:
 
 
 async def clear(store: BackupStore) -> list[str]:
-    """Remove leftovers, with the store's lock held, so nobody is writing them; return their names. Files that a
-    manifest names stay, and so do all that LilFox did not write. Raises StoreError, HostError."""
+    """Remove leftovers of unfinished runs and return their names. The caller holds the store's lock, so nobody is
+    writing them. Keeps files that a manifest names and all that LilFox did not write. Raises StoreError, HostError."""
     texts, entries = await store.look((_MARK,))
     names = {*texts, *(entry.name for entry in entries)}
     marks = [name for name in names if _marked_id(name) is not None]
@@ -90,8 +91,8 @@ async def clear(store: BackupStore) -> list[str]:
 
 
 def _files_of(mark: str, raw: bytes | None) -> set[str]:
-    """Return the files that the manifest in a mark names and that have its date; none if the manifest is truncated:
-    then no file has its final name yet."""
+    """Return the files that a mark's manifest names and that have its date; none if the manifest is truncated, because
+    no file has its final name then."""
     described = read_manifest(mark.removesuffix(UNFINISHED), raw)
     if described is None or described.manifest is None:
         return set()
@@ -104,7 +105,7 @@ def _marked_id(name: str) -> str | None:
 
 
 def _is_part(name: str) -> bool:
-    """Whether it is an unfinished part of a set, or an unfinished proof."""
+    """Return whether ``name`` is that of an unfinished part or an unfinished proof."""
     if name.endswith(PROOF + UNFINISHED):
         return read_id(name.removesuffix(PROOF + UNFINISHED)) is not None
     read = read_file_name(name)
@@ -120,7 +121,7 @@ Say = Callable[[Message | str], None]
 
 
 class SetHeader(Struct, frozen=True, kw_only=True):
-    """The manifest's facts about the run; see there."""
+    """The fields of :class:`Manifest` that are known before the dump."""
 
     id: str
     run: str
@@ -133,7 +134,8 @@ class SetHeader(Struct, frozen=True, kw_only=True):
 
 
 class Publication:
-    """Use it as an async context manager, with the store's lock held: on exit it removes what was not published.
+    """Publishes one set into a store. Use it as an async context manager with the store's lock held; on exit it removes
+    what was not published.
 
     ``manual`` asks for the manual's format; ``recipients`` (age) for encryption; ``moved`` is told progress, ``say``
     each note. ``there``: the store's host, where it can make parts by itself. ``sign`` signs the manifest.
@@ -153,7 +155,7 @@ class Publication:
     ) -> None:
         set_name = read_id(heading.id)
         if set_name is None:
-            raise UsageError(tr("{id} is not the name of a set", id=heading.id))
+            raise UsageError(tr("{id} is not a valid set name", id=heading.id))
         self.store = store
         self.there = there
         self.manual = manual
@@ -183,11 +185,11 @@ class Publication:
                 await self.store.remove(left)
 
     def of(self, source: str, kind: str) -> PartSink:
-        """Return the sink for the source of that name (in the plan) and kind."""
+        """Return the sink for a source, given its name in the plan and its kind."""
         return _FromSource(self, source, kind)
 
     async def drop(self, source: str) -> None:
-        """Remove the parts of a source so far: it failed and is retried, or the set is published without it."""
+        """Remove the parts that a source has stored so far, before a retry or to publish the set without the source."""
         gone = [name for name, part in self.parts.items() if part.source == source]
         gone += [name for name, begun in self.begun.items() if begun == source]
         self._notes = [(of, text) for of, text in self._notes if of != source]
@@ -214,8 +216,8 @@ class Publication:
         return [source for source in sources if source not in given]
 
     async def publish(self, *, missing: Mapping[str, str] | None = None) -> Manifest:
-        """Rename all parts at once, then write the manifest. ``missing``: sources without parts → why. Raises
-        StoreError, HostError; the set is then removed, as far as the store responds."""
+        """Rename all parts at once, then write the manifest. ``missing`` maps sources without parts to the reason.
+        Raises StoreError, HostError; the set is then removed, as far as the store responds."""
         if not self.parts:
             raise BackupError(tr("{set} would be empty: no source produced any data", set=self._heading.id))
         names = list(self.parts)
@@ -341,7 +343,7 @@ class _FromSource:
         if (counted.sha256, counted.raw_sha256) != (said.sha256, said.raw_sha256):
             raise BrokenSet(
                 tr("{part}: the data read back differs from what was written", part=part.name),
-                tr("Check the store's disk; nothing of this was kept."),
+                tr("Check the store's disk. None of this data was kept."),
             )
 
     def describe(self, part: StoredPart, detail: dict[str, Any]) -> None:
@@ -362,7 +364,7 @@ class _FromSource:
             )  # fmt: skip
         except ValueError:
             raise BackupError(
-                tr("{stem} cannot be a file name: too long, or empty", stem=stem), tr("Rename the source.")
+                tr("{stem} cannot be used as a file name: too long, or empty", stem=stem), tr("Rename the source.")
             ) from None
         if name in self._publication.parts or name in self._publication.begun:
             raise BackupError(

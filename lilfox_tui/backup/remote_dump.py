@@ -114,8 +114,8 @@ _PACKERS = {"zstd": "zstd", "gzip": "gzip"}
 
 
 class RemoteDumpReport(Struct, frozen=True, kw_only=True):
-    """The result of a command. ``status`` is its exit status, ``said`` its stderr, ``end`` the last bytes of its output
-    (512 at most)."""
+    """The result of a remote dump. ``status`` is the command's exit status, ``said`` its stderr, ``end`` the last bytes
+    of its output (512 at most)."""
 
     status: int
     raw_bytes: int
@@ -127,8 +127,8 @@ class RemoteDumpReport(Struct, frozen=True, kw_only=True):
 
 
 def open_remote_dump(run: Run, context: BackupContext, plan: BackupPlan, store: BackupStore) -> RemoteDump | None:
-    """Return the remote dump for the plan's main store; None if that is not an SFTP store on the host of a source of
-    the plan, or if the data is encrypted, which is done here."""
+    """Return the remote dump for the plan's main store; None if that store is not SFTP on the host of one of the plan's
+    sources, or if the plan encrypts, which only this machine does."""
     options = plan.stores[plan.main]
     near = [source for source in plan.config.sources.values() if source.host == getattr(options, "host", None)]
     if options.kind != "sftp" or not near or plan.config.encrypt is not None:
@@ -138,8 +138,8 @@ def open_remote_dump(run: Run, context: BackupContext, plan: BackupPlan, store: 
 
 
 class RemoteDump:
-    """A dump that ``host`` writes into ``folder``, which is ``store`` and locked by this run. ``sudo``: some of its
-    commands run as root."""
+    """Dumps that ``host`` itself writes into ``folder``, which is the folder of ``store`` and locked by this run.
+    ``sudo``: some of its commands run as root."""
 
     def __init__(self, run: Run, store: SftpStore, host: Host, folder: str, *, sudo: bool = False) -> None:
         self._run, self._store, self._host, self._folder = run, store, host, folder
@@ -149,7 +149,8 @@ class RemoteDump:
         self._heard_s = 0.0
 
     async def takes(self, command: DumpCommand, packing: Packing) -> bool:
-        """Whether the command can run there into the store; reports once why it cannot. Raises HostError."""
+        """Return whether the host can run the command and write its output to the store; reports the reason once if it
+        cannot. Raises HostError."""
         if command.host is not self._host:
             return False
         if packing not in self._why_not:
@@ -157,11 +158,12 @@ class RemoteDump:
         return not self._why_not[packing]
 
     def _cannot(self, packing: Packing, why: str) -> None:
-        """Keep the reason why the host cannot dump by itself, and report it; empty when it can."""
+        """Remember why the host cannot dump by itself, empty if it can, and report the reason."""
         self._why_not[packing] = why
         if why:
             self._run.say(
-                str(tr("data dumped on {host} passes through this machine on its way to {store}: {reason}",
+                str(tr("{host} cannot write its dumps to {store} directly; they pass through this machine: "
+                       "{reason}",
                        host=self._host.name, store=self._store.where, reason=why))
             )  # fmt: skip
 
@@ -176,14 +178,14 @@ class RemoteDump:
         word, _, program = done.stdout.decode("ascii", "replace").strip().partition(" ")
         if word == "missing":
             return str(tr("{program} is missing", program=program))
-        return "" if word == "same" else str(tr("commands there see a different folder than SFTP"))
+        return "" if word == "same" else str(tr("commands on the host see a different folder than SFTP"))
 
     async def make(
         self, name: str, packing: Packing, command: DumpCommand, moved: Callable[[int], None]
     ) -> RemoteDumpReport | None:
-        """Run the command on the host into ``NAME.part``; ``moved`` gets the stored bytes. Waits for a lost connection.
-        Returns None if the host cannot start it, which is reported. On an error or a cancellation the command is ended,
-        as far as the host is reachable; the part stays.
+        """Run the command on the host into ``NAME.part``; ``moved`` gets the number of bytes stored. Waits while the
+        connection is lost. Returns None, and reports it, if the host cannot start the command. On an error or a
+        cancellation, ends the command if the host is reachable; the part stays.
 
         Raises BackupError, LinkGone; HostError where it is worth a new try.
         """
@@ -193,7 +195,8 @@ class RemoteDump:
         self._heard()
         try:
             await self._begin(job, name, packing, command)
-            self._run.say(str(tr("{part} is created on {host} itself: it continues if the connection is lost",
+            self._run.say(str(tr("{part} is being created on {host} itself and continues if the connection is "
+                                 "lost",
                                  part=name, host=self._host.name)))  # fmt: skip
             watching = asyncio.create_task(self._watch(name, moved))
             out, said, end = await self._followed(job, command)
@@ -213,7 +216,8 @@ class RemoteDump:
         return report
 
     async def sweep(self) -> None:
-        """End what a dead run left running there, and report it. The lock is held. Raises HostError."""
+        """End and report the commands that a dead run left running on the host. The store's lock is held. Raises
+        HostError."""
         for as_root in {False, self._sudo}:
             with suppress(AuthRefused):
                 for found in await detached.listing(self._host, sudo=as_root):
@@ -225,13 +229,13 @@ class RemoteDump:
         if found.state == "running":
             since = "?" if found.since is None else f"{found.since.astimezone():%Y-%m-%d %H:%M:%S}"
             told = tr(
-                "an earlier run that died left {part} in progress on {host} (pid {pid}, since {since}): it is "
+                "an earlier run that died is still creating {part} on {host} (pid {pid}, since {since}): it is "
                 "stopped and started again", pid=found.pid, since=since, **words,
             )  # fmt: skip
             found = await detached.cancel(self._host, found.id, sudo=sudo)
         else:
             told = tr(
-                "an earlier run that died left {part} on {host}, which is in no set: it is created again",
+                "an earlier run that died left {part} on {host}; it belongs to no set and is created again",
                 **words,
             )
         self._run.say(str(told), "warning")
@@ -283,7 +287,7 @@ class RemoteDump:
                     part=name,
                     host=self._host.name,
                 ),
-                tr("It was killed, or the host went down: check the log of the host."),
+                tr("It was killed, or the host went down. Check the host's log."),
                 pid=end.pid,
             )
         lines, _, last = out.partition(b"\n\n")
@@ -292,7 +296,7 @@ class RemoteDump:
             reason = last_words(said) or str(tr("exit status {status}", status=end.exit_status))
             raise BackupError(
                 tr("{part} could not be created on {host}: {reason}", part=name, host=self._host.name, reason=reason),
-                tr("Nothing of it was kept. Check the disk and the log of the host."),
+                tr("Nothing was kept. Check the host's disk and log."),
             )
         return RemoteDumpReport(
             status=int(words["status"]),
@@ -308,16 +312,16 @@ class RemoteDump:
         self._heard_s = asyncio.get_running_loop().time()
 
     def _lost(self, error: HostError) -> None:
-        """Report the lost connection; raises LinkGone if it has lasted too long."""
+        """Report the lost connection; raises LinkGone if the host has been silent for too long."""
         silent_s = asyncio.get_running_loop().time() - self._heard_s
         if silent_s > PATIENCE_S:
             raise LinkGone(
                 tr("no contact with {host} for {seconds:.0f} s: {error}", host=self._host.name, seconds=silent_s,
                    error=error),
-                tr("Work already started continues there; the next run finds it."),
+                tr("Work already started continues on the host; the next run finds it."),
             )  # fmt: skip
         self._run.say(
-            str(tr("the connection to {host} was lost; work already started continues there, reconnecting: "
+            str(tr("the connection to {host} was lost, reconnecting; work already started on it continues: "
                    "{error}",
                    host=self._host.name, error=error)),
             "warning",

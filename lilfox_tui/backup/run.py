@@ -34,8 +34,8 @@ from lilfox_tui.jobs.model import Outcome, Run
 
 
 class Preflight(Struct, frozen=True):
-    """The checks of a plan, by name. A source that cannot be dumped does not stop the others, nor does a store that
-    cannot take a copy."""
+    """The checks of a plan, by source and by store. A source that cannot be dumped does not stop the others, nor does a
+    store that cannot take a copy."""
 
     sources: dict[str, list[Check]]
     stores: dict[str, list[Check]]
@@ -46,17 +46,17 @@ class Preflight(Struct, frozen=True):
         return [check for checks in (*self.sources.values(), *self.stores.values()) for check in checks]
 
     def refuse(self, main: str) -> None:
-        """Raise NotReady if nothing could be backed up: the store ``main`` forbids it, or all sources do."""
+        """Raise NotReady if nothing could be backed up: the store ``main`` or every source has a failed check."""
         refuse_bad(self.stores[main])
         if len(self.bad_sources()) == len(self.sources):
             refuse_bad([check for checks in self.sources.values() for check in checks])
 
     def bad_sources(self) -> dict[str, str]:
-        """Return the sources that cannot be dumped → why."""
+        """Map each source that cannot be dumped to the reason."""
         return _bad(self.sources)
 
     def bad_stores(self) -> dict[str, str]:
-        """Return the stores that cannot take a set → why."""
+        """Map each store that cannot take a set to the reason."""
         return _bad(self.stores)
 
 
@@ -66,7 +66,7 @@ def _bad(checked: dict[str, list[Check]]) -> dict[str, str]:
 
 
 async def preflight(context: BackupContext, plan: BackupPlan) -> Preflight:
-    """Check everything that the plan names. Raises UsageError for an invalid plan."""
+    """Check all sources and stores of the plan. Raises UsageError for an invalid plan."""
     looked = Preflight({}, {})
     needed: int | None = 0
     for name, options in plan.config.sources.items():
@@ -148,8 +148,8 @@ async def back_up(run: Run, context: BackupContext, plan: BackupPlan, tag: str =
 async def _read_back(
     run: Run, context: BackupContext, plan: BackupPlan, store: BackupStore, found: BackupSet, report: BackupReport
 ) -> None:
-    """Verify the set. Without a key on this machine for an encrypted set, the set stays unverified, which is a failure
-    only if the configuration names a key."""
+    """Verify the set. An encrypted set whose key is not on this machine stays unverified, which is a failure only if
+    the configuration names a key."""
     keyless = plan.config.encrypt is not None and plan.config.encrypt.identity is None
     try:
         report.proof = await verify(run, await reader_of(context, plan, store), found)
@@ -206,12 +206,12 @@ async def _dump(
         for source_name in publication.empty(plan.config.sources):
             missing.setdefault(source_name, str(tr("it produced no data")))
         manifest = await publication.publish(missing=missing)
-    run.done(str(tr("{set} is written: {parts} parts", set=heading.id, parts=len(manifest.parts))))
+    run.done(str(tr("{set} was written: {parts} parts", set=heading.id, parts=len(manifest.parts))))
     return manifest
 
 
 async def _new_header(run: Run, plan: BackupPlan, store: BackupStore, report: BackupReport) -> SetHeader:
-    """Return the header of the set that this run writes, with an id that no set of the store has."""
+    """Return the header of this run's set, with an id that no other set in the store has."""
     now, zone = datetime.now(UTC), local_zone()
     stamps = {stamp for entry in await store.entries() if (stamp := stamp_in(entry.name)) is not None}
     offset = now.astimezone(zone).utcoffset()
@@ -228,8 +228,8 @@ async def _new_header(run: Run, plan: BackupPlan, store: BackupStore, report: Ba
 
 
 async def _dump_source(run: Run, publication: Publication, source: BackupSource, kind: str) -> LilFoxError | None:
-    """Dump a source; return why it has no parts in the set, or None: a set without one of its sources is better than
-    none."""
+    """Dump a source. If that fails, drop its parts and return the error instead of raising it: a set without one of its
+    sources is better than none."""
     phase("dump")
 
     async def dump() -> None:
@@ -251,8 +251,8 @@ async def _dump_source(run: Run, publication: Publication, source: BackupSource,
 async def _copy_everywhere(
     run: Run, context: BackupContext, plan: BackupPlan, store: BackupStore, report: BackupReport, bad: Mapping[str, str]
 ) -> None:
-    """Copy the set to each of the plan's other stores and read it back there; ``bad`` are those that cannot take it,
-    with the reason."""
+    """Copy the set to each of the plan's other stores and read it back there; ``bad`` maps those that cannot take it to
+    the reason."""
     for name in plan.config.copies:
         other = context.store(name, plan.stores[name])
         try:
@@ -322,7 +322,7 @@ async def _drill(run: Run, context: BackupContext, plan: BackupPlan, store: Back
         if report.proof.level == "broken":
             report.failures.append(report.proof.reason)
     except LilFoxError as error:
-        report.failures.append(str(tr("the drill could not be done: {error}", error=error)))
+        report.failures.append(str(tr("the drill could not be run: {error}", error=error)))
         run.say(report.failures[-1], "bad")
 
 
@@ -344,8 +344,8 @@ async def _prune_after(run: Run, context: BackupContext, plan: BackupPlan, repor
 async def prune(
     run: Run, plan: BackupPlan, store: BackupStore, *, just_made: str = "", keys: SigningKeys = NO_KEYS
 ) -> list[str]:
-    """Remove the sets that the plan's retention no longer keeps, with the lock held; return their ids. ``just_made``
-    stays; ``keys`` decide which sets are trusted."""
+    """Remove the sets that the plan's retention no longer keeps; return their ids. The caller holds the store's lock.
+    ``just_made`` stays; ``keys`` decide which sets are trusted."""
     phase("prune")
     sets = [found for found in await read_sets(store, keys=keys) if found.plan == plan.name]
     now, zone = datetime.now(UTC), local_zone()
@@ -359,7 +359,7 @@ async def prune(
 
 
 async def reader_of(context: BackupContext, plan: BackupPlan, store: BackupStore, identity: str = "") -> SetReader:
-    """Return a reader for the plan's sets in one of its stores; ``identity`` is a reference to the key if it is not the
+    """Return a reader for the plan's sets in one of its stores; ``identity`` refers to a key to use instead of the
     plan's. Raises LilFoxError if the key is not available."""
     encrypt = plan.config.encrypt
     reference = SecretRef(identity) if identity else None if encrypt is None else encrypt.identity
@@ -368,14 +368,14 @@ async def reader_of(context: BackupContext, plan: BackupPlan, store: BackupStore
 
 
 async def _clear(run: Run, store: BackupStore) -> None:
-    """Remove what unfinished runs left; the lock is held."""
+    """Remove what unfinished runs left. The caller holds the store's lock."""
     left = await clear(store)
     if left:
         run.say(
             str(
                 ntr(
-                    "removed {count} file of runs that did not finish",
-                    "removed {count} files of runs that did not finish",
+                    "removed {count} file left by unfinished runs",
+                    "removed {count} files left by unfinished runs",
                     len(left),
                 )
             ),
@@ -391,7 +391,8 @@ async def _found(context: BackupContext, store: BackupStore, name: str) -> Backu
 
 
 async def _whole(context: BackupContext, store: BackupStore, name: str) -> Manifest | None:
-    """Return the set's manifest if it exists and its files do."""
+    """Return the manifest of the set ``name``; None if the store does not have the set, or has it broken or
+    untrusted."""
     found = next((each for each in await context.sets_in(store) if each.id == name), None)
     return None if found is None or found.refused else found.manifest
 
@@ -405,7 +406,7 @@ def _outcome(report: BackupReport, manifest: Manifest) -> Outcome:
         return Outcome(
             "partly",
             str(tr("{set} was written, but: {failures}", set=report.set, failures=clauses(report.failures))),
-            str(tr("fix that and run it again; no old set was removed")),
+            str(tr("fix that, then run the backup again; no old set was removed")),
             3,
             result,
         )
@@ -413,7 +414,7 @@ def _outcome(report: BackupReport, manifest: Manifest) -> Outcome:
         return Outcome(
             "ok",
             str(tr("{set} was written, but not read back: {reason}", set=report.set, reason=report.unread)),
-            str(tr("verify it where the key is: lilfox backup verify {set}", set=report.set)),
+            str(tr("verify it on a machine that has the key: lilfox backup verify {set}", set=report.set)),
             result=result,
         )
-    return Outcome("ok", str(tr("{set} is written and checked", set=report.set)), result=result)
+    return Outcome("ok", str(tr("{set} was written and verified", set=report.set)), result=result)

@@ -29,13 +29,13 @@ _SHOWN_CELLS = 60
 
 
 class _Span(Struct, frozen=True):
-    """A time span from ``start`` up to ``end``, exclusive: aware, or wall-clock time, which can be ambiguous."""
+    """A time span from ``start`` up to ``end``, exclusive: timezone-aware, or local time, which can be ambiguous."""
 
     start: datetime
     end: datetime
 
     def of(self, found: BackupSet, zone: tzinfo) -> datetime:
-        """Return when the set was started, comparable with this span."""
+        """Return when the set was started, as aware or local time to match this span."""
         return found.created if self.start.tzinfo is not None else found.created.astimezone(zone).replace(tzinfo=None)
 
 
@@ -82,7 +82,7 @@ def _latest(sets: Sequence[BackupSet], now: datetime, zone: tzinfo, *, partial: 
     if (last := _newest(found for found in in_time if found.status == Status.PARTIAL)) is not None:
         raise _only_partial(tr("no set is complete"), last, zone)
     refused = _newest(sets)
-    why = tr("the store holds no set") if refused is None else tr(
+    why = tr("the store has no sets") if refused is None else tr(
         "no set can be restored; {set} is {status}: {reason}",
         set=_shown(refused, zone), status=status_text(refused.status), reason=refused.reason,
     )  # fmt: skip
@@ -100,7 +100,7 @@ def _newest(sets: Iterable[BackupSet]) -> BackupSet | None:
 def _only_partial(what: Message, last: BackupSet, zone: tzinfo) -> UsageError:
     return UsageError(
         tr("{what}; the newest is {set}: {reason}", what=what, set=_shown(last, zone), reason=last.reason),
-        tr("to use it anyway, name it or add --partial; list all sets: lilfox backup list"),
+        tr("to use it anyway, specify its name or add --partial; list all sets: lilfox backup list"),
     )
 
 
@@ -115,20 +115,20 @@ def _tagged(sets: Sequence[BackupSet], tag: str, zone: tzinfo, *, partial: bool)
     if (last := next((each for each in ours if each.status == Status.PARTIAL), None)) is not None:
         raise _only_partial(tr("no set with the tag {tag} is complete", tag=_quoted(tag)), last, zone)
     if ours:
-        raise UsageError(tr("every set with the tag {tag} is broken", tag=_quoted(tag)),
+        raise UsageError(tr("every set with the tag {tag} is broken or not trusted", tag=_quoted(tag)),
                          tr("list all sets: lilfox backup list"))  # fmt: skip
     known = listed([*tagged][:_SHOWN_IDS]) or tr("none")
     raise UsageError(tr("no set has the tag {tag}", tag=_quoted(tag)), tr("existing tags: {tags}", tags=known))
 
 
 def _stamps(found: BackupSet) -> set[str]:
-    """Return all dates in its names: the files of an old set can differ."""
+    """Return all dates in the set's names, because the files of an old set can differ."""
     read = [read_file_name(part.name) for part in found.parts]
     return {found.id[-15:], *(name.stamp for name in read if name is not None)}
 
 
 def _span(words: str, today: date) -> _Span | None:
-    """Return ``words`` as a time span; None if it is not on the calendar."""
+    """Return ``words`` as a time span; None if they are not a valid time."""
     try:
         if _STAMP.fullmatch(words):
             return _as_precise(datetime.strptime(words, "%Y%m%d_%H%M%S"), second=True)  # noqa: DTZ007  the wall's clock
@@ -167,7 +167,7 @@ def _only(found: Sequence[BackupSet], words: str, zone: tzinfo) -> BackupSet:
     more = [] if len(ids) <= _SHOWN_IDS else ["…"]
     raise UsageError(
         tr("{words} matches {count} sets", count=len(found), words=_quoted(words)),
-        tr("name one of: {sets}", sets=listed(ids[:_SHOWN_IDS] + more)),
+        tr("specify one of: {sets}", sets=listed(ids[:_SHOWN_IDS] + more)),
     )
 
 
@@ -183,7 +183,7 @@ def _nearest(before: BackupSet | None, after: BackupSet | None, zone: tzinfo) ->
     if before is not None and after is not None:
         return tr("the nearest are {before} and {after}", before=_shown(before, zone), after=_shown(after, zone))
     near = before or after
-    return tr("the store holds no set") if near is None else tr("the nearest is {set}", set=_shown(near, zone))
+    return tr("the store has no sets") if near is None else tr("the nearest is {set}", set=_shown(near, zone))
 
 
 def _unknown(words: str, sets: Sequence[BackupSet]) -> UsageError:
@@ -193,8 +193,8 @@ def _unknown(words: str, sets: Sequence[BackupSet]) -> UsageError:
     newest = max(sets, key=lambda found: found.created, default=None)
     example = "lilfox_20231230_020000" if newest is None else newest.id
     return UsageError(
-        tr("no set is named {words}, and it is not a time", words=_quoted(words)),
-        tr("write, for example: {set}, {date}, latest or yesterday 02:00", set=example, date=example[-15:]),
+        tr("no set is named {words}, and it is not a valid time", words=_quoted(words)),
+        tr("for example: {set}, {date}, latest or yesterday 02:00", set=example, date=example[-15:]),
     )
 
 

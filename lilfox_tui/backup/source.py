@@ -1,4 +1,4 @@
-"""The contract of backup sources. Each kind is one file in ``sources/``, each with
+"""The contract of backup sources. Each kind is one file in ``sources/`` with
 
 - ``Options``, a SourceConfig
 - ``open_source(name, options, host) -> BackupSource``
@@ -54,8 +54,8 @@ class DumpCommand(Struct, frozen=True):
 
 
 class RemotePart(Struct, frozen=True):
-    """A part that its host made by itself. The caller judges the command: ``status`` is its exit status, ``said`` its
-    stderr (start and end, if long), ``end`` the last 512 bytes of its output."""
+    """A part that the store's host wrote itself. The caller checks the command: ``status`` is its exit status, ``said``
+    its stderr (start and end, if long), ``end`` the last 512 bytes of its output."""
 
     part: StoredPart
     status: int
@@ -64,7 +64,7 @@ class RemotePart(Struct, frozen=True):
 
 
 class PartSink(Protocol):
-    """Where a source stores its parts. Names derive from the set's: ``lilfox`` + ``.dump`` →
+    """Where a source stores its parts. Their names get the set's date: ``lilfox`` + ``.dump`` →
     ``lilfox_20231230_020000.dump.zst``."""
 
     manual: bool
@@ -80,7 +80,7 @@ class PartSink(Protocol):
         total_bytes: int | None = None,
         packed: bool = True,
     ) -> StoredPart:
-        """Pack, encrypt, hash and write ``blocks``. ``packed=False``: stored as it is. Errors of ``blocks`` are passed
+        """Pack, encrypt, hash and write ``blocks``. ``packed=False``: not compressed. Errors of ``blocks`` are passed
         on, and nothing of the part stays. ``total_bytes`` is an estimate for progress."""
         ...
 
@@ -94,8 +94,8 @@ class PartSink(Protocol):
         began: Callable[[], None] = lambda: None,
     ) -> RemotePart | None:
         """Store the command's output as ``put`` does, but directly on the store's host, where it continues while the
-        connection is lost. None if the store is not on that host or the host cannot do it: then use ``put``. ``began``
-        is called when some of it is stored."""
+        connection is lost. Returns None if the store is not on that host or the host cannot do it: use ``put`` then.
+        ``began`` is called once some of the output is stored."""
         ...
 
     def read_back(self, part: StoredPart) -> AsyncGenerator[bytes, None]:
@@ -108,7 +108,7 @@ class PartSink(Protocol):
         ...
 
     def note(self, text: Message | str) -> None:
-        """Record something that is not as it should be but no failure; it goes into the manifest and to the user."""
+        """Record an irregularity that is not a failure, in the manifest and for the user."""
         ...
 
 
@@ -134,7 +134,7 @@ class BackupSource(Protocol):
         ...
 
     async def size_bytes(self) -> int | None:
-        """Return about how much will be written, before packing; for space checks and progress."""
+        """Estimate the bytes to write, before packing, for space checks and progress; None if unknown."""
         ...
 
     async def dump(self, into: PartSink) -> None:
@@ -160,8 +160,8 @@ class RestoreChange(Struct, frozen=True):
 
 
 class Comparison(Struct, frozen=True):
-    """The comparison of what was staged with the set. Empty ``differences``: equal. ``compared`` says what was compared
-    with what."""
+    """The result of comparing staged data with the set; equal if ``differences`` is empty. ``compared`` says what was
+    compared."""
 
     differences: tuple[str, ...]
     compared: str
@@ -176,8 +176,8 @@ class Renames(Struct, frozen=True):
 
 
 class Swap(Struct, frozen=True, kw_only=True):
-    """Two renames, known before the first is made. It contains everything that finishing or undoing needs, and no
-    secret."""
+    """The renames of one target, fixed before the first is made. Contains everything that finishing or undoing them
+    needs, and no secret."""
 
     kind: str
     """Of the source."""
@@ -219,17 +219,17 @@ class RestoreTask(Struct, frozen=True, kw_only=True):
 
     @property
     def parts(self) -> tuple[FoundPart, ...]:
-        """Those of the source."""
+        """The set's parts that belong to this source."""
         return tuple(part for part in self.set.parts if part.source == self.source)
 
     @property
     def place(self) -> str:
-        """Another database URL or another folder than the source's own; empty for its own."""
+        """The database URL or folder to restore to instead of the source's own; empty for its own."""
         return self.spec.places.get(self.source, "")
 
 
 class RetainedItem(Struct, frozen=True, kw_only=True):
-    """Data that a restore retains beside ``target``: what was there before, or after an undo what was restored."""
+    """Data that a restore retains beside ``target``: the previous data or, after an undo, the restored data."""
 
     target: str
     name: str
@@ -247,7 +247,7 @@ although something was there, or what cannot be told from names."""
 
 
 def standing_of(one: Renames, *, target: bool, staged: bool, before: bool) -> Standing:
-    """Return the state of one pair of renames, from which of its three names exist."""
+    """Return what is in place after one pair of renames, by which of its three names exist."""
     if not target:
         return "neither" if one.before or not staged else "before"
     if staged:
@@ -256,7 +256,7 @@ def standing_of(one: Renames, *, target: bool, staged: bool, before: bool) -> St
 
 
 class RestoreTarget(Protocol):
-    """Where the parts of one source are restored to. The calls come in this order; ``discard`` may come at any time."""
+    """Where the parts of one source are restored to. Call the methods in the order below; ``discard`` at any time."""
 
     @property
     def where(self) -> str:
@@ -282,7 +282,7 @@ class RestoreTarget(Protocol):
         ...
 
     async def compare(self) -> Comparison:
-        """Compare what was staged with the manifest; for an old set, with what is counted in the dump."""
+        """Compare the staged data with the manifest; for an old set, with counts from the dump."""
         ...
 
     def swap_plan(self) -> Swap:
@@ -290,7 +290,8 @@ class RestoreTarget(Protocol):
         ...
 
     async def swap(self) -> None:
-        """Make the renames. Raises BackupError with everything as before, or stating exactly what is where."""
+        """Make the renames. Raises BackupError with everything back as before, or with a message that says exactly
+        which data is where."""
         ...
 
     async def discard(self) -> None:
@@ -298,12 +299,12 @@ class RestoreTarget(Protocol):
         ...
 
     async def leave(self) -> None:
-        """End its sessions and remove nothing: it was swapped, or ``settle`` decides."""
+        """End the target's sessions but remove nothing: it was swapped, or ``settle`` decides."""
         ...
 
 
 def lost_text(changes: Iterable[RestoreChange]) -> str:
-    """Return what restoring loses, in rows and files; empty if it loses nothing."""
+    """Describe how many rows and files a restore would lose; empty if none."""
     rows = files = 0
     for change in changes:
         rows, files = rows + change.lost_rows, files + change.lost_files

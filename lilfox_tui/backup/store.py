@@ -17,8 +17,8 @@ from lilfox_tui.jobs.model import Run
 
 
 class StoreEntry(Struct, frozen=True, gc=False):
-    """A regular file in the store: its name (``X`` or ``FOLDER/X``), bytes and mtime (aware UTC). Links, other folders,
-    devices and names with other separators are never entries."""
+    """A regular file in the store: its name (``X`` or ``FOLDER/X``), bytes and mtime (aware UTC). Symbolic links, other
+    folders, devices and names with other separators are never entries."""
 
     name: str
     size_bytes: int
@@ -33,8 +33,8 @@ class StoreLockHolder(Struct, frozen=True):
 
 
 class BackupStore(Protocol):
-    """Files by name. Everything is written as ``NAME.part`` until ``publish``; nothing outside the store's folder is
-    touched, and its links are not followed. Raises StoreError, HostError."""
+    """A store of files by name. Everything is written as ``NAME.part`` until ``publish``; nothing outside the store's
+    folder is touched, and symbolic links in it are not followed. Raises StoreError, HostError."""
 
     name: str
     where: str
@@ -46,9 +46,9 @@ class BackupStore(Protocol):
         ...
 
     def lock(self, who: str, *, shared: bool = False) -> AbstractAsyncContextManager[None]:
-        """Hold the store's lock: one run at a time across all users and machines (restore and verify share it). Raises
-        StoreHeld, which names the holder, at once if another run has it. The lock ends with its holder, however that
-        ends."""
+        """Hold the store's lock: one run at a time across all users and machines (``shared``: restores and
+        verifications together). Raises StoreHeld, which names the holder, at once if another run has it. The lock ends
+        with its holder, however the holder ends."""
         ...
 
     async def entries(self) -> Sequence[StoreEntry]:
@@ -62,7 +62,7 @@ class BackupStore(Protocol):
 
     async def look(self, endings: tuple[str, ...]) -> tuple[dict[str, bytes], Sequence[StoreEntry]]:
         """Return the content of all files with these endings (manifests, proofs), in few round trips, and the entries
-        of all others, including those larger than 4 MB or unreadable."""
+        of all other files and of those that are larger than 4 MB or unreadable."""
         ...
 
     async def write(self, name: str, blocks: AsyncIterator[bytes]) -> int:
@@ -115,8 +115,7 @@ class StoreHeld(BackupError):
 
 
 class BrokenSet(BackupError):
-    """What lies in the store is not what was put there, or was never whole. ``truncated``: it ends before what is
-    read of it."""
+    """The stored data is not what was written, or was never complete. ``truncated``: it ends too early."""
 
     def __init__(self, message: Message | str, hint: Message | str = "", *, truncated: bool = False) -> None:
         super().__init__(message, hint)
@@ -136,7 +135,7 @@ class HalfSwapped(BackupError):
 
 
 class RestoredDiffers(BackupError):
-    """What was restored differs from what was backed up."""
+    """The restored data differs from what was backed up."""
 
 
 # Retries what may be done twice, once a lost link is back.
@@ -175,7 +174,7 @@ async def retry(run: Run, work: Callable[[], Awaitable[T]]) -> T:
 def _told(error: HostError, wait_s: float, number: int) -> str:
     return str(
         tr(
-            "the connection to {host} was lost, retrying in {seconds:g} s ({number} of {tries}): {error}",
+            "the connection to {host} was lost, retrying in {seconds:g} s (attempt {number} of {tries}): {error}",
             host=error.host,
             seconds=wait_s,
             number=number,

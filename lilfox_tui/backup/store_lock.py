@@ -53,7 +53,8 @@ class MarkFiles(Protocol):
 
     @property
     def kept(self) -> bool:
-        """Whether a process at the folder itself refreshes the marks: they last while this side cannot reach them."""
+        """Whether a process on the folder's own machine refreshes the marks, so that they last while this side cannot
+        reach them."""
         ...
 
     async def create(self, name: str, data: bytes) -> bool:
@@ -65,7 +66,7 @@ class MarkFiles(Protocol):
         ...
 
     async def touch(self, name: str) -> None:
-        """Set its mtime to now, by the clock of its machine."""
+        """Set the file's mtime to now, by the clock of the folder's machine."""
         ...
 
     async def rename_new(self, old: str, new: str) -> bool:
@@ -89,8 +90,9 @@ class MarkFiles(Protocol):
 async def marked(
     files: MarkFiles, where: str, mark: Mark, *, shared: bool, dead: Callable[[Mark], bool]
 ) -> AsyncIterator[None]:
-    """Hold the lock of the store at ``where``. ``dead`` recognizes marks whose run is certainly gone. Raises StoreHeld.
-    If the mark is removed meanwhile, or cannot be touched until it is stale, cancels the body and raises StoreError."""
+    """Hold the lock of the store at ``where``. ``dead`` returns whether a mark's run has certainly ended. Raises
+    StoreHeld. If the mark is removed meanwhile, or cannot be refreshed until it is stale, cancels the body and raises
+    StoreError."""
     mark.token = os.urandom(8).hex()
     data = msgspec.json.encode(mark)
     marks = _Marks(files, where, dead)
@@ -129,7 +131,7 @@ async def _is_ours(files: MarkFiles, name: str, data: bytes) -> bool:
 
 
 async def _beat(files: MarkFiles, where: str, name: str, data: bytes) -> StoreError:
-    """Refresh the mark; return why the lock was lost."""
+    """Refresh the mark until the lock is lost; return the error that says why."""
     loop = asyncio.get_running_loop()
     good = loop.time()
     while True:
@@ -148,12 +150,12 @@ async def _beat(files: MarkFiles, where: str, name: str, data: bytes) -> StoreEr
         except LilFoxError as error:
             if not files.kept and loop.time() - good > STALE.total_seconds() - 2 * BEAT_S:
                 return StoreError(
-                    tr("the lock on {where} cannot be held: {reason}", where=where, reason=error), error.hint
+                    tr("cannot renew the lock on {where}: {reason}", where=where, reason=error), error.hint
                 )  # fmt: skip
 
 
 async def refuse_others(files: MarkFiles, where: str, *, shared: bool, dead: Callable[[Mark], bool]) -> None:
-    """Raise StoreHeld if marks of others are in the way, for a caller that cannot create one."""
+    """Raise StoreHeld if another run's mark conflicts, for a caller that cannot create a mark itself."""
     await _Marks(files, where, dead).refuse_others(shared=shared)
 
 
@@ -203,7 +205,8 @@ class _Marks:
         return name
 
     async def _holder(self, name: str) -> StoreLockHolder | None:
-        """Return who holds that mark; None if nobody does, and then the mark is removed."""
+        """Return the holder of a mark; None if the mark does not exist or its run is dead, and then the mark is
+        removed."""
         read = await self._files.read(name)
         if read is None:
             return None
@@ -232,7 +235,7 @@ def held_by(where: str, holder: StoreLockHolder) -> StoreHeld:
     since = "?" if holder.since is None else holder.since.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     return StoreHeld(
         tr("{where} has been in use by {who} since {since}", where=where, who=holder.who, since=since),
-        tr("Wait for it to end. The lock of a dead run expires by itself, after {minutes} minutes at most.",
+        tr("Wait for it to end. The lock of a run that died expires by itself, after {minutes} minutes at most.",
            minutes=int(STALE.total_seconds() // 60)),
         holder=holder,
     )  # fmt: skip

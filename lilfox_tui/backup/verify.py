@@ -58,7 +58,7 @@ async def raw_blocks(
         await _refuse_changed(store, part, said)
         raise NotReady(
             tr("{part} is encrypted, but no key is available", part=part.name),
-            tr("set it as identity under encrypt in the plan"),
+            tr("set the key as identity under encrypt in the plan"),
         )
     key = identity if said is not None and said.encrypted else None
     limit = said.raw_bytes if said is not None else limit_bytes
@@ -81,8 +81,8 @@ async def raw_blocks(
 
 
 async def _refuse_changed(store: BackupStore, part: FoundPart, said: ManifestPart) -> None:
-    """Raise BrokenSet if the stored bytes have another digest: a changed byte in the header of an encrypted part looks
-    like a wrong key, and the digest shows it without a key."""
+    """Raise BrokenSet if the digest of the stored bytes is not the manifest's. A changed header of an encrypted part
+    looks like a wrong key; the digest reveals the change without a key."""
     digest = sha256()
     async with aclosing(_bounded(store, part, said)) as blocks:
         async for block in blocks:
@@ -92,7 +92,7 @@ async def _refuse_changed(store: BackupStore, part: FoundPart, said: ManifestPar
 
 
 async def _bounded(store: BackupStore, part: FoundPart, said: ManifestPart | None) -> AsyncGenerator[bytes, None]:
-    """Yield the stored bytes, no more than the manifest says: a longer file is not read to its end."""
+    """Yield the stored bytes; raise BrokenSet as soon as there are more than the manifest says."""
     size = 0
     async with aclosing(store.read(part.name)) as blocks:
         async for block in blocks:
@@ -125,7 +125,8 @@ class SetReader(Struct, frozen=True):
     keys: SigningKeys = NO_KEYS
 
     def after(self, proof: Proof | None) -> SetReader:
-        """Return a reader for the set of ``proof``: what it verified need not be hashed again when unpacked."""
+        """Return a reader that does not hash unpacked data again where the stored bytes are those that ``proof``
+        verified."""
         if proof is None or proof.level == "broken":
             return self
         return msgspec.structs.replace(self, proven=proof.sha256)
@@ -170,7 +171,7 @@ async def verify(run: Run, reader: SetReader, found: BackupSet) -> Proof:
         detail[part.name] = content.detail
         run.say(str(tr("{part}: intact", part=part.name)), "good")
         for what in content.executes:
-            run.say(str(tr("{part}: a restore of it executes {what}", part=part.name, what=what)), "warning")
+            run.say(str(tr("{part}: restoring it executes {what}", part=part.name, what=what)), "warning")
     proof = Proof(
         set=found.id,
         level="broken" if reason else "intact",
@@ -190,7 +191,7 @@ async def verify(run: Run, reader: SetReader, found: BackupSet) -> Proof:
 
 
 def refuse_untrusted(found: BackupSet) -> None:
-    """Raise BrokenSet for a set whose signature is not accepted: nothing that it says of itself counts."""
+    """Raise BrokenSet for a set whose signature is not accepted, because its manifest cannot be trusted."""
     if found.untrusted:
         raise BrokenSet(
             tr("{set} is not trusted: {reason}", set=found.id, reason=untrusted_text(found.signature)),
@@ -199,7 +200,8 @@ def refuse_untrusted(found: BackupSet) -> None:
 
 
 def proof_time(found: BackupSet) -> datetime:
-    """Return the time of a proof: not before its set was finished, whatever this machine's clock says."""
+    """Return the time for a new proof: now, but not before the set was finished, even if this machine's clock is
+    behind."""
     now = datetime.now(UTC)
     return now if found.manifest is None else max(now, found.manifest.finished)
 

@@ -1,4 +1,5 @@
-"""`alerts check` and `alerts test`: lints rules and runs their unit tests against series."""
+"""``lilfox alerts lint`` and ``lilfox alerts test``: lints rules, also against known series, and runs their unit
+tests."""
 
 from __future__ import annotations
 
@@ -49,7 +50,7 @@ def add_lint_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         type=Path,
         metavar="FILE",
-        help=str(tr("Prometheus rule files; default: those of the configuration")),
+        help=str(tr("Prometheus rule files; default: the rule files in the configuration")),
     )
     parser.add_argument(
         "--metrics",
@@ -57,7 +58,7 @@ def add_lint_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=[],
         metavar="PAGE",
-        help=str(tr("a saved metrics page of a target, used to look up the rules' series instead of querying targets")),
+        help=str(tr("look up the rules' series in this saved metrics page instead of querying the targets")),
     )
     parser.add_argument("--json", action="store_true", help=str(tr("one JSON document")))
     parser.add_argument("--json-schema", action="store_true", help=str(tr("the schema of that document")))
@@ -188,7 +189,7 @@ def add_test_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--prometheus2",
         action="store_true",
-        help=str(tr("follow promtool 2.x: its file format and query results")),
+        help=str(tr("behave like promtool 2.x (file format and query results)")),
     )
 
 
@@ -210,7 +211,7 @@ def _verdict_text(verdict: UnitTestVerdict) -> str:
     if verdict.problems:
         return ngettext("FAILED, {count} problem", "FAILED, {count} problems", len(verdict.problems))
     if not verdict.checks:
-        return _("passed, but the tests expect nothing of the rules")
+        return _("passed, but the tests contain no expectations")
     return ngettext("passed, {count} expectation met", "passed, {count} expectations met", verdict.checks)
 
 
@@ -274,7 +275,7 @@ _END_OF_OPENMETRICS = b"# EOF"
 
 
 class SavedPages:
-    """A source of the series on saved pages. These lack the labels that a scrape adds, so matchers on those always
+    """The series of saved metrics pages. These lack the labels that a scrape adds, so matchers on those always
     match."""
 
     AT_MS = 0

@@ -92,8 +92,8 @@ def _newer(newer: bool) -> Cell:
 
 
 class NonEmptyValue(argparse.Action):
-    """Takes one word per use of the option. An empty one comes from an unset shell variable and must not be read as an
-    absent option: without ``--only`` all is restored."""
+    """Takes one word per use of the option, and refuses an empty one, as from an unset shell variable: taken for an
+    absent option, an empty ``--only`` would restore everything."""
 
     def __call__(
         self,
@@ -102,7 +102,8 @@ class NonEmptyValue(argparse.Action):
         values: Any,
         option_string: str | None = None,
     ) -> None:
-        """Exits with 2 for an empty word. An optional word is None if it was left out, and then stored as empty."""
+        """Exits with 2 for an empty word. None stands for an optional word that was left out, and is stored as
+        empty."""
         if values is None:
             values = ""
         elif not values.strip():
@@ -133,7 +134,7 @@ def add_store(parser: argparse.ArgumentParser) -> None:
         metavar="REF",
         action=NonEmptyValue,
         default="",
-        help=_("the age key of encrypted sets: file:PATH, env:NAME or cmd:ARGV"),
+        help=_("age key for encrypted sets: file:PATH, env:NAME or cmd:ARGV"),
     )
 
 
@@ -153,7 +154,7 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
         dest="folders",
         action=NonEmptyValue,
         default=[],
-        help=_("a folder; may be given several times"),
+        help=_("a folder; may be repeated"),
     )
     add(
         "--app",
@@ -178,7 +179,8 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def request_from(args: argparse.Namespace, loaded: LoadedConfig, *, plan: str | None = None) -> BackupRequest:
-    """The request in ``args``, of the plan named or meant, or of the one that the words make. Raises UsageError."""
+    """The backup request in ``args``, for the named or implied plan, or for one built from the arguments. Raises
+    UsageError."""
     name = _plan_meant(args, loaded.config.backup) if plan is None else plan
     return BackupRequest(
         config=None if loaded.path is None else str(Path(loaded.path).absolute()),
@@ -218,7 +220,7 @@ def _arguments(args: argparse.Namespace, backup: BackupConfig) -> PlanArguments:
 
 
 def _without_password(url: str) -> str:
-    """The URL unchanged; raises UsageError if it cannot be used, as with a password: job requests are stored."""
+    """The URL unchanged. Raises UsageError if it is invalid or holds a password, because job requests are stored."""
     if url:
         from lilfox_tui.backup.sources.postgresql import connection_of
 
@@ -239,7 +241,8 @@ def keep_of(args: argparse.Namespace) -> KeepConfig | None:
     wrong = [name for name, value in given.items() if value < 1]
     if wrong:
         raise UsageError(
-            tr("--keep-{name}: at least 1", name=wrong[0]), tr("a policy that keeps nothing would remove every backup")
+            tr("--keep-{name} must be at least 1", name=wrong[0]),
+            tr("a policy that keeps nothing would remove every backup"),
         )
     return KeepConfig(**given) if given else None
 
@@ -256,15 +259,15 @@ def _reference(text: str) -> str:
 
 
 def settings(args: argparse.Namespace) -> LoadedConfig:
-    """The configuration. Refuses a change if it, or ``--read-only``, forbids one."""
+    """The configuration. Raises NotAllowed if it or ``--read-only`` forbids changes."""
     loaded = load_settings(args)
     if loaded.config.read_only:
-        raise NotAllowed(tr("read only: nothing is backed up, removed or restored"))
+        raise NotAllowed(tr("nothing can be backed up, removed or restored in read_only mode"))
     return loaded
 
 
 def do(kind: RequestKind, request: BackupRequest, *, quiet: bool = False) -> tuple[int, dict[str, Any]]:
-    """Starts what is asked for as a job and follows it; gives its exit code and result."""
+    """Starts a job for the request and follows it to its end; returns its exit code and result."""
     job = start(request_of(kind, request))
     code = follow_job(job, quiet=quiet)
     return code, find_job(job).result
@@ -284,7 +287,9 @@ def add_set(parser: argparse.ArgumentParser) -> None:
 
 def add_partial(parser: argparse.ArgumentParser) -> None:
     """Adds the option that accepts a partial set."""
-    parser.add_argument("--partial", action="store_true", help=_("let the newest, or tag:NAME, select a partial set"))
+    parser.add_argument(
+        "--partial", action="store_true", help=_("allow the newest, or tag:NAME, to select a partial set")
+    )
 
 
 def judged(args: argparse.Namespace, kind: RequestKind, request: BackupRequest) -> int:

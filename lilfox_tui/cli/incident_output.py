@@ -18,7 +18,7 @@ from lilfox_tui.metrics.model import Level
 
 
 def incident_document(incident: Incident) -> dict[str, Any]:
-    """The current state of the incident."""
+    """The incident's current state as a JSON document."""
     return {
         "id": incident.id,
         "title": incident.title,
@@ -46,7 +46,7 @@ def incident_document(incident: Incident) -> dict[str, Any]:
 
 
 def entry_document(entry: TimelineEntry) -> dict[str, Any]:
-    """The entry as it stands in the timeline."""
+    """The entry as a JSON document, as it is stored in the timeline."""
     made: dict[str, Any] = msgspec.to_builtins(entry)
     return made
 
@@ -87,7 +87,7 @@ def _incident_state(incident: Incident, current: Path | None) -> str:
 
 
 def entry_rows(entries: Iterable[TimelineEntry]) -> Iterator[list[Cell]]:
-    """The timeline in local time; below a command the last lines of its output."""
+    """The timeline as table rows, in local time; below a command the last lines of its output."""
     for entry in entries:
         first, *more = event_text(entry.what).splitlines() or [""]
         when = f"{entry.at.astimezone():%Y-%m-%d %H:%M:%S}"

@@ -53,7 +53,7 @@ def job_rows(jobs: Sequence[Job], now: datetime) -> Iterator[list[Cell]]:
     is aware."""
     asked_for = {job.id for job in unsettled(jobs)}
     if jobs:
-        yield [Cell(""), Cell(_("id")), Cell(_("what")), Cell(_("state")), Cell(_("since")), Cell("")]
+        yield [Cell(""), Cell(_("id")), Cell(_("job title")), Cell(_("state")), Cell(_("since")), Cell("")]
     for job in jobs:
         level = Level.DEGRADED if job.state == "unknown" and job.id not in asked_for else LEVELS[job.state]
         since = f"{job.started.astimezone():%Y-%m-%d %H:%M:%S}"
@@ -73,7 +73,7 @@ def check_rows(jobs: Sequence[Job]) -> Iterator[tuple[Level, list[list[Cell]]]]:
 
 
 def progress_text(progress: Progress) -> str:
-    """``lilfox 1.2G of 4.0G 31%  84M/s  34 s left``, as far as it is known."""
+    """The progress as text: ``lilfox 1.2G of 4.0G 31% 84M/s 34 s left``, as far as it is known."""
     done = human_bytes(progress.done_bytes)
     if progress.total_bytes:
         percent = min(100, progress.done_bytes * 100 // progress.total_bytes)
@@ -141,7 +141,7 @@ def interrupted_now(config: Config) -> list[InterruptedRestore]:
 
 
 def warn_interrupted(found: list[InterruptedRestore]) -> None:
-    """Warns of each on stderr, with what to do."""
+    """Warns of each interrupted restore on stderr and says how to settle it."""
     for half in found:
         warn(_("lilfox: {message}", message=half.message))
         warn(_("hint: {hint}", hint=half.hint))
@@ -183,7 +183,7 @@ async def _until_end(job: Job, shown: JobPrinter | _AsJson, *, cancels: bool) ->
         if not cancels or asked > 1:
             watching.cancel()
             return
-        shown.aside(_("cancelling; waiting for its clean-up. Interrupt again to stop waiting"))
+        shown.aside(_("cancelling; waiting for the clean-up. Interrupt again to stop waiting"))
         try:
             request_end(job)
         except LilFoxError as error:
@@ -211,7 +211,7 @@ async def _until_end(job: Job, shown: JobPrinter | _AsJson, *, cancels: bool) ->
 
 
 class JobPrinter:
-    """Prints for humans: a line per event, and on a terminal a transient line for progress."""
+    """Prints a job for humans: a line per event, and on a terminal a transient line for progress."""
 
     def __init__(self, line: Callable[[str], None], *, quiet: bool = False) -> None:
         self._line = line
@@ -221,13 +221,13 @@ class JobPrinter:
         self._folder = Path()
 
     def job(self, job: Job) -> None:
-        """Says which job it is."""
+        """Prints the job's id and title."""
         self._folder = Path(job.folder)
         if not self._quiet:
             self._line(_("job {id}: {title}", id=job.id, title=job.title))
 
     def aside(self, text: str) -> None:
-        """Prints a message of the following program, not of the job."""
+        """Prints a message of this process, which follows the job, not of the job itself."""
         self._clear()
         warn(text)
 
@@ -264,7 +264,7 @@ class JobPrinter:
         output = self._folder / "output.log"
         with suppress(OSError):
             if event.state != "ok" and output.stat().st_size:
-                self._line(_("output of its programs: {path}", path=output))
+                self._line(_("program output: {path}", path=output))
 
     def _moved(self, progress: Progress) -> None:
         self._progress[progress.part] = progress
@@ -282,13 +282,13 @@ class JobPrinter:
 
 
 class _AsJson:
-    """Prints for programs: each event as in the job's folder."""
+    """Prints a job for programs: each event as JSON, as it is stored in the job's folder."""
 
     def job(self, job: Job) -> None:
         """Prints nothing: the events identify the job."""
 
     def aside(self, text: str) -> None:
-        """Prints a message of the following program, not of the job."""
+        """Prints a message of this process, which follows the job, not of the job itself."""
         warn(text)
 
     def event(self, event: Event) -> None:

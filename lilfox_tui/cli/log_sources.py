@@ -1,4 +1,5 @@
-"""Opens the log sources of ``lilfox logs``: names of the configuration, files, ``-``, or what is found."""
+"""Opens the log sources of ``lilfox logs``: names of the configuration, files or ``-``; without any, the configured
+sources or else the logs found on the host."""
 
 from __future__ import annotations
 
@@ -73,7 +74,8 @@ async def _named(
         found = await find_logs(hosts.of(host), host)
         if not found:
             raise UsageError(
-                tr("no logs found here"), tr("Give files, or define sources under logs: in the configuration.")
+                tr("no logs found on the host"),
+                tr("Specify files, or define sources under logs: in the configuration."),
             )
         return found
     if STDIN in words:
@@ -90,7 +92,7 @@ async def _named(
 
 
 def _file(word: str, host: str | None, zone: str, known: Sequence[str]) -> LogConfig:
-    """The config of exactly that file, without its rotated ones; for a pattern of all files that match."""
+    """The config of exactly one file, without its rotated ones, or of all files that match a pattern."""
     is_file = host is None and Path(word).exists()
     if host is None and "/" not in word and not is_file and not is_pattern(word):
         raise UsageError(

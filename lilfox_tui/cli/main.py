@@ -15,21 +15,21 @@ from lilfox_tui.core.i18n import LANGUAGES, Message, _, language_from_locale, se
 
 COMMANDS = {
     "check": tr("check hosts and services once, worst first"),
-    "monitor": tr("watch without a screen: reports as JSON lines, own /metrics, heartbeat"),
-    "logs": tr("log records by time: search, follow; logs stats: errors and response times"),
-    "alerts": tr("alerts: list, ack, silence, history, notify-test; their rules: lint, test"),
-    "query": tr("evaluate a PromQL expression: in a Prometheus, or over what is scraped now"),
+    "monitor": tr("monitor without the screen: JSON Lines reports, a /metrics endpoint, a heartbeat"),
+    "logs": tr("search and follow log records in time order; logs stats: errors and response times"),
+    "alerts": tr("alerts: list, ack, silence, history, notify-test; rules: lint, test"),
+    "query": tr("evaluate a PromQL expression in a Prometheus, or over freshly scraped series"),
     "backup": tr("backups: run, list, verify, drill, prune"),
-    "restore": tr("restore a set, whole or a part of it; undo a restore"),
-    "recover": tr("one round over the units that are restarted automatically"),
-    "maintenance": tr("maintenance windows, without automatic restarts and notifications: on, off"),
-    "incident": tr("incidents: open, note, evidence, verify, export, close; LilFox records what is done"),
+    "restore": tr("restore a backup set or a part of it; undo a restore"),
+    "recover": tr("check the units under recovery: once, and restart those that need it"),
+    "maintenance": tr("maintenance windows, which suspend automatic restarts and notifications: on, off"),
+    "incident": tr("incidents: open, note, evidence, verify, export, close; LilFox records the actions taken"),
     "runbook": tr("runbooks: list, show, lint, run"),
-    "jobs": tr("jobs that run or have ended: list, cancel, checked"),
+    "jobs": tr("running and ended jobs: list, cancel, checked"),
     "attach": tr("replay a job's events, then follow it until it ends"),
     "hosts": tr("hosts and their keys: list, trust"),
     "config": tr("the configuration: check, show, schema, kinds"),
-    "export": tr("files for systemd, Prometheus, Alertmanager and Grafana"),
+    "export": tr("generate files for systemd, Prometheus, Alertmanager and Grafana"),
     "demo": tr("simulated service stack with selectable faults"),
 }
 
@@ -68,7 +68,9 @@ def build_parser(loaded: Collection[str]) -> Parser:
     """The parser of the command line, with the arguments of the sub-commands ``loaded``. The others are known by name
     only: they are not imported."""
     translate_own_words()
-    parser = Parser(prog="lilfox", description=_("The on-call console. Without a sub-command it opens the screen."))
+    parser = Parser(
+        prog="lilfox", description=_("The on-call console. Without a sub-command, opens the full-screen interface.")
+    )
     version = _("show the version and exit")
     parser.add_argument("--version", action="version", version=f"lilfox {__version__}", help=version)
     _add_global(parser, defaults=True)
@@ -83,8 +85,8 @@ def build_parser(loaded: Collection[str]) -> Parser:
 
 
 def _files_at_end(argv: Sequence[str]) -> list[str]:
-    """The last words as far as they are files; none if there is a sub-command. Write ``./check`` for a file named like
-    one."""
+    """The arguments at the end that are existing files; none if there is a sub-command. Write ``./check`` for a file
+    named like a sub-command."""
     first = len(argv)
     if not any(word in COMMANDS for word in argv):
         while first and not argv[first - 1].startswith("-") and Path(argv[first - 1]).exists():
@@ -102,7 +104,7 @@ def _add_words(parser: argparse.ArgumentParser, args: argparse.Namespace, rest: 
 
 
 def run_command(args: argparse.Namespace) -> int:
-    """Runs the sub-command that ``args`` names; gives the exit code."""
+    """Runs the sub-command that ``args`` names; returns the exit code."""
     return _load(args.command).run(args)
 
 
@@ -131,7 +133,7 @@ def _add_global(parser: argparse.ArgumentParser, *, defaults: bool) -> None:
 
 def _add_screen(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the screen."""
-    group = parser.add_argument_group(_("screen"))
+    group = parser.add_argument_group(_("screen options"))
     group.add_argument("--theme", metavar="NAME", help=_("colour theme"))
     group.add_argument("--refresh", type=duration, metavar="DURATION", help=_("refresh period, such as 2s"))
     group.add_argument("--slow-link", action="store_true", help=_("send less to the terminal"))

@@ -30,7 +30,7 @@ _colour_wanted = True
 
 
 class Cell(Struct, frozen=True, gc=False):
-    """One cell of a table; ``level`` gives it a colour, ``right`` puts it to the right."""
+    """One cell of a table; ``level`` colours it, ``right`` aligns it to the right."""
 
     text: str
     level: Level | None = None
@@ -93,7 +93,7 @@ def _in_line(cells: Sequence[Cell], *, coloured: bool) -> list[str]:
 
 
 def _cleaned(texts: list[str]) -> tuple[list[str], list[int]]:
-    """A column's texts, cleaned, with their widths; all at once if they are plain."""
+    """A column's texts, cleaned, with their widths; in one pass if all are printable ASCII."""
     together = "".join(texts)
     if together.isascii() and together.isprintable():
         return texts, list(map(len, texts))
@@ -160,7 +160,7 @@ def _write(stream: TextIO, text: str) -> None:
 
 @contextmanager
 def _told(stream: TextIO) -> Iterator[None]:
-    """Turns a failed write (a full disk) into an error that says so, and prevents another try at exit."""
+    """Turns a failed write (such as on a full disk) into LilFoxError, and prevents Python from trying again at exit."""
     try:
         yield
     except BrokenPipeError:
@@ -178,7 +178,7 @@ INTERRUPTED = 130
 
 
 def exit_code_of(run: Callable[[], int]) -> int:
-    """Calls ``run``; prints what it raises on stderr and turns it into the exit code."""
+    """Calls ``run`` and returns the exit code; prints expected errors on stderr."""
     try:
         code = run()
         flush()
@@ -215,7 +215,7 @@ def ask_line(*question: Message | str) -> str | None:
 
 
 async def asked_line(*question: Message | str) -> str | None:
-    """As :func:`ask_line`, while the event loop goes on."""
+    """As :func:`ask_line`, without blocking the event loop."""
     pose(*question)
     loop = asyncio.get_running_loop()
     typed: asyncio.Future[str | None] = loop.create_future()
@@ -242,8 +242,8 @@ def pose(*question: Message | str) -> None:
 
 
 def typed_line() -> str | None:
-    """The next line; None at the end of input. Reads no more than that from a terminal: the rest stays there, where
-    :func:`pose` finds it."""
+    """The next line; None at the end of input. Reads one line only from a terminal, so that :func:`pose` can discard
+    what was typed after it."""
     if not sys.stdin.isatty():
         given = sys.stdin.readline()
         return given.rstrip("\n") if given else None

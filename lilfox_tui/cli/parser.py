@@ -54,7 +54,7 @@ OWN_WORDS: tuple[Message, ...] = (
 
 
 def translate_own_words() -> None:
-    """Makes argparse look up its own texts in our catalogue, in the language of the locale."""
+    """Makes argparse translate its own texts with LilFox's catalogue, in the language of the locale."""
     gettext.bindtextdomain(DOMAIN, str(LOCALE_DIR))
     gettext.textdomain(DOMAIN)
 

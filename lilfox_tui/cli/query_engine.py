@@ -40,7 +40,7 @@ Say = Callable[[str], None]
 
 
 async def answer(args: argparse.Namespace, config: Config, config_file: Path | None) -> int:
-    """Prints the answer to ``args``; gives the exit code. Raises LilFoxError."""
+    """Prints the answer to the query in ``args``; returns the exit code. Raises LilFoxError."""
     notes: list[str | Message] = []
     troubles: list[Message] = []
     api = external(config, args.prometheus)
@@ -83,7 +83,7 @@ async def _here(
 ) -> tuple[Value, list[Message], list[Message]]:
     if args.at is not None:
         raise UsageError(
-            tr("no history without a Prometheus: --at cannot be evaluated"),
+            tr("no history without a Prometheus: --at is not available"),
             tr("Use --prometheus URL, or set prometheus: in the configuration."),
         )
     query = parse(args.expression)
@@ -136,11 +136,11 @@ def opened(config: Config, api: ApiConfig, say: Say) -> tuple[RemoteEngine, Host
 async def answer_here(
     config: Config, config_file: Path | None, query: Query, *, range_s: float | None, step_s: float
 ) -> tuple[Value, list[Message], list[Message]]:
-    """The value over the series scraped now, notes about it, and the errors of targets. Raises LilFoxError if no target
-    answered."""
+    """Evaluates the query over series scraped now; returns the value, notes about it, and the errors of targets. Raises
+    LilFoxError if no target answered."""
     if range_s is not None and range_s > LONGEST_LOOK_S:
         raise UsageError(
-            tr("no history without a Prometheus; a range covers only what is scraped now, up to 5m"),
+            tr("no history without a Prometheus: a range covers only what is scraped during the query, at most 5m"),
             tr("Use --prometheus URL, or set prometheus: in the configuration."),
         )
     if not query.selectors and range_s is None:
@@ -161,11 +161,11 @@ async def answer_here(
 
 
 def _check_not_empty(seen: ScrapeResult) -> None:
-    """Raises LilFoxError if there is nothing to answer from."""
+    """Raises LilFoxError if there is nothing to scrape or no target answered."""
     if not seen.asked:
         raise LilFoxError(
-            tr("the configuration has nothing to scrape and no Prometheus"),
-            tr("Add services, scrape or prometheus to it, or use --prometheus URL."),
+            tr("the configuration defines neither scrape targets nor a Prometheus"),
+            tr("Add services, scrape or prometheus to the configuration, or use --prometheus URL."),
         )
     if len(seen.troubles) == seen.asked:
         raise LilFoxError(seen.troubles[0])
@@ -203,8 +203,8 @@ def _wants_hosts(query: Query) -> bool:
 
 
 def answer_rows(value: Value, zone: tzinfo) -> Iterator[list[Cell]]:
-    """One row per series, with the number and the series; for lines, each series with a row for each of its numbers
-    below."""
+    """The value as table rows: one per series, with number and labels; for a range, each series with a row for each of
+    its numbers below."""
     match value:
         case Vector():
             for labels, number in zip(value.labels, value.values.tolist(), strict=True):
@@ -226,7 +226,7 @@ def _rows_of_line(line: Line, zone: tzinfo) -> Iterator[list[Cell]]:
 
 
 def answer_document(query: str, value: Value, notes: Sequence[str]) -> dict[str, Any]:
-    """The JSON of the answer: times are RFC 3339 in UTC, and numbers outside JSON are the texts NaN, +Inf and -Inf."""
+    """The answer as a JSON document. Times are RFC 3339 in UTC; NaN, +Inf and -Inf, which JSON lacks, are strings."""
     made: dict[str, Any] = {"query": query}
     match value:
         case Vector():

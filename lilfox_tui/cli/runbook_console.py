@@ -65,8 +65,8 @@ from lilfox_tui.runbook.run.variables import marked, shown
 
 
 def allow_first_run(runbook: Runbook, config: RunbooksConfig, *, yes: bool) -> None:
-    """Returns if the runbook may run: ``yes`` (unless others may write the file), or the user at this terminal, allows
-    it. Raises LilFoxError (exit code 2) if the user refuses. Blocks."""
+    """Checks that the runbook may run for the first time: ``yes`` allows it (unless others may write the file), or the
+    user at this terminal does. Raises LilFoxError (exit code 2) if the user refuses. Blocks."""
     first = first_run(runbook, config)
     if first is None:
         return
@@ -77,7 +77,7 @@ def allow_first_run(runbook: Runbook, config: RunbooksConfig, *, yes: bool) -> N
         answer = ask_line(tr("allow it? [y]es; anything else: no"))
         if (answer or "").strip().lower() not in ("y", "yes"):
             raise _Refused(
-                tr("not allowed; nothing was run"), tr("look at it: lilfox runbook show {path}", path=first.path)
+                tr("not allowed; nothing was run"), tr("review it: lilfox runbook show {path}", path=first.path)
             )
     allow(first)
 
@@ -95,8 +95,8 @@ _OTHERS = tr("[s]kip, [u]ndo the changes, [a]bort")
 
 
 class RunPrompts:
-    """Asks the user at the terminal. ``values`` holds the values given so far, secret ones too; they go with the next
-    order. ``recorded``: a run whose file was changed continues with the text that it read."""
+    """Asks the user at the terminal. ``values`` holds the values given so far, secret ones too; they are sent with the
+    next order. ``recorded``: if the runbook's file was changed, the run continues with the text that it read."""
 
     def __init__(self, config: Config, folder: Path, values: dict[str, str], *, recorded: bool = False) -> None:
         self._config, self._folder, self._values, self._recorded = config, folder, values, recorded
@@ -110,7 +110,7 @@ class RunPrompts:
         """Changes of the run when it waited last."""
 
     async def answer(self, reducer: RunReducer, waiting: WaitingFor) -> Order | None:
-        """The order for what the run waits for; None if the user leaves. Raises LilFoxError."""
+        """Asks what the run waits for and returns the user's order; None if the user leaves. Raises LilFoxError."""
         before, self._in_force = self._in_force, len(reducer.changes())
         if before and not self._in_force:
             warn(tr("the changes were undone"))
@@ -149,10 +149,10 @@ class RunPrompts:
         if self._recorded:
             return stay(reducer)
         if other.now is None:
-            answer = await _choice(tr("go on with the text [a]s this run read it, or [e]nd the run?"), "ae")
+            answer = await _choice(tr("continue with the version [a]lready loaded, or [e]nd the run?"), "ae")
         else:
             answer = await _choice(
-                tr("go on with the file as it is [n]ow, with the text [a]s this run read it, or [e]nd the run?"), "nae"
+                tr("continue with the file as it is [n]ow, with the version [a]lready loaded, or [e]nd the run?"), "nae"
             )
         if answer == "n" and other.now is not None:
             self._another = True
@@ -180,12 +180,12 @@ class RunPrompts:
     async def _decision(self, reducer: RunReducer, turn: Turn) -> Order | None:
         again, unknown = once_more(reducer, turn)
         if unknown:
-            question = tr("the outcome is unknown: [l]ook again, [r]un it once more, {others}", others=_OTHERS)
+            question = tr("the outcome is unknown: [l]ook again, [r]un it again, {others}", others=_OTHERS)
             answer = await _choice(question, "lrsua")
             if answer == "l":
                 return LookAgain(run=unknown)
         elif half := half_done(reducer, turn):
-            question = tr("it failed: [r]etry, roll [b]ack what it may have done, {others}", others=_OTHERS)
+            question = tr("it failed: [r]etry, roll [b]ack any partial change, {others}", others=_OTHERS)
             answer = await _choice(question, "rbsua")
             if answer == "b":
                 return await self._half_back(reducer, half) or await self._decision(reducer, turn)
@@ -200,10 +200,10 @@ class RunPrompts:
         return await self._other(answer, reducer, turn)
 
     async def _half_back(self, reducer: RunReducer, run: str) -> Order | None:
-        """The order to undo a change that failed midway; None if the user has seen it and refuses."""
+        """Shows the rollback of a change that failed midway; returns the order to run it, None if the user refuses."""
         for way in reducer.rollback_of(run):
             self._show(reducer, way)
-        answer = await _choice(tr("this rollback was written for the whole change. Run it? [y]es, [n]o"), "yn")
+        answer = await _choice(tr("this rollback was written for the completed change. Run it? [y]es, [n]o"), "yn")
         return Undo(sha256=self._sha256, run=run, values=self._values) if answer == "y" else None
 
     async def _by_hand(self, reducer: RunReducer, turn: Turn) -> Order | None:
@@ -222,7 +222,7 @@ class RunPrompts:
         except LilFoxError as error:
             warn(error.message)
             return await self._other(await _choice(_OTHERS, "sua"), reducer, turn)
-        answer = await _choice(tr("it needs this terminal. Run it? [y]es, {others}", others=_OTHERS), "ysua")
+        answer = await _choice(tr("this command needs the terminal. Run it? [y]es, {others}", others=_OTHERS), "ysua")
         if answer != "y":
             return await self._other(answer, reducer, turn)
         begins = found.begins
@@ -232,7 +232,9 @@ class RunPrompts:
         except OSError as error:
             warn(tr("cannot run {program}: {reason}", program=found.argv[0], reason=error.strerror))
             status = 127
-        answer = await _choice(tr("it ended with status {status}. Did it work? [y]es, [n]o", status=status), "yn")
+        answer = await _choice(
+            tr("the command ended with status {status}. Did it work? [y]es, [n]o", status=status), "yn"
+        )
         return TerminalEnded(
             step=begins.step,
             command=begins.command,
@@ -255,7 +257,8 @@ class RunPrompts:
         return FinishRun(abort=True) if answer == "a" else None
 
     async def _undo(self, reducer: RunReducer, turn: Turn) -> Order | None:
-        """Shows how the changes are undone, last one first; if the user refuses, ``turn`` is asked again."""
+        """Shows how the changes are undone, last one first, and asks; if the user refuses, asks about ``turn``
+        again."""
         ways = [way for each in reversed(reducer.changes()) for way in reducer.rollback_of(each.run)]
         for way in ways:
             self._show(reducer, way)
@@ -279,7 +282,7 @@ class RunPrompts:
 
 
 async def _choice(question: Message, among: str | tuple[str, ...]) -> str | None:
-    """One of ``among``; None at the end of input."""
+    """Asks until the answer is one of ``among`` and returns it; None at the end of input."""
     while True:
         line = await asked_line(question)
         if line is None:
@@ -295,7 +298,7 @@ async def _choice(question: Message, among: str | tuple[str, ...]) -> str | None
 
 
 class RunObserver:
-    """Watches who acts instead of this terminal; ``t`` and enter takes over."""
+    """Watches which other client controls the run; ``t`` and enter takes control."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -305,7 +308,7 @@ class RunObserver:
         self._taking: asyncio.Task[None] | None = None
 
     def look(self, reducer: RunReducer | None) -> None:
-        """Reports a change of who acts, and reads the keyboard while somebody else does."""
+        """Reports when another client takes control, and reads the keyboard for as long as it keeps it."""
         self._control = None if reducer is None else reducer.control
         who = "" if self._control is None else self._control.other
         if who == self.who:
@@ -315,7 +318,10 @@ class RunObserver:
             self._leave_keyboard()
             return
         pose(
-            tr("{who} is in control of this run, you follow; press t and enter to take over, ctrl-c to leave", who=who)
+            tr(
+                "{who} is in control of this run; you are following. Press t and Enter to take over, ctrl-c to leave",
+                who=who,
+            )
         )
         if sys.stdin.isatty():
             asyncio.get_running_loop().add_reader(sys.stdin.fileno(), self._typed)
@@ -326,7 +332,7 @@ class RunObserver:
             self._leave_keyboard()
 
     async def until_taken(self) -> None:
-        """Returns once somebody else acts instead of this terminal."""
+        """Returns once another client has taken control from this terminal."""
         known = self._control
         async with aclosing(follow_events(self._folder.name)) as lists:
             async for some in lists:
@@ -382,7 +388,7 @@ class RunConsole:
         self._following = RunObserver(self.folder)
 
     async def until_end(self, answer: Answer | None) -> int:
-        """Follows the run and returns its exit code. ``answer`` is called when it waits; without one it runs on
+        """Follows the run and returns its exit code. ``answer`` is called when the run waits; without it the run is
         unattended, and ctrl-c cancels it."""
         self._shown.job(self.job)
         try:
@@ -418,9 +424,9 @@ class RunConsole:
         return INTERRUPTED
 
     async def order(self, order: Order) -> None:
-        """Gives an order to an unattended run. If it is refused, a run that was started here is ended, unless one of
-        its commands is running: a refusal stops nothing. Does nothing if the job is over, maybe before it could listen:
-        its last message says why. Raises LilFoxError."""
+        """Sends an order to an unattended run. If the run rejects it, ends a run that was started here, unless one of
+        its commands is running. Does nothing if the job is over, maybe before it accepted orders: its last message says
+        why. Raises LilFoxError."""
         try:
             await send(self.folder, order)
         except LilFoxError:
@@ -467,7 +473,7 @@ class RunConsole:
         return True
 
     async def _asked(self, asking: asyncio.Future[Order | None]) -> bool:
-        """Whether the user here has answered; otherwise somebody else has taken over, and the question is void."""
+        """Waits for the user's answer; False if another client takes control first, which voids the question."""
         both: list[asyncio.Future[Any]] = [asking, asyncio.ensure_future(self._following.until_taken())]
         try:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
@@ -512,8 +518,8 @@ class RunConsole:
 
     @asynccontextmanager
     async def _interrupts(self, alone: bool) -> AsyncIterator[None]:
-        """Handles ctrl-c: it stops the running command (of an unattended run, the run); again, or at a question, it
-        leaves."""
+        """Handles ctrl-c: the first stops the running command, or an unattended run; the second, or one at a question
+        or while another client is in control, leaves the run."""
         loop, watching = asyncio.get_running_loop(), asyncio.current_task()
         assert watching is not None
         stopping: set[asyncio.Task[None]] = set()
@@ -527,11 +533,11 @@ class RunConsole:
             if self._interrupted > 1 or self._asks or self._following.who:
                 watching.cancel()
             elif alone:
-                warn(_("cancelling; waiting for its clean-up. Interrupt again to stop waiting"))
+                warn(_("cancelling; waiting for the clean-up. Interrupt again to stop waiting"))
                 with suppress(LilFoxError):
                     request_end(self.job)
             else:
-                warn(_("stopping what runs. Interrupt again to leave; the run then waits"))
+                warn(_("stopping the running commands. Interrupt again to leave; the run then waits"))
                 stopping.add(asyncio.ensure_future(stop()))
 
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -52,9 +52,9 @@ def given(runbook: Runbook, pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
         if known[name].type == "secret":
             if not text.startswith(_REFERENCES):
                 raise UsageError(
-                    tr("{name} is a secret; everybody on this machine can read a command line", name=name),
+                    tr("{name} is a secret; all users of this machine can read command lines", name=name),
                     tr(
-                        "give a reference: --var {name}=env:NAME, file:PATH or cmd:ARGV; or leave it out to be asked",
+                        "use a reference: --var {name}=env:NAME, file:PATH or cmd:ARGV; or omit it to be prompted",
                         name=name,
                     ),
                 )
@@ -79,7 +79,7 @@ def _checked(variable: Variable, value: str) -> str:
 
 
 def missing(runbook: Runbook, values: dict[str, str]) -> list[Variable]:
-    """The variables to ask for: without a value, a default, or an output that captures them."""
+    """The variables to ask for: those with no value, no default and no command that captures them."""
     commands = [command for step in runbook.steps for command in step.commands]
     captured = {name for command in commands for name in command.attributes.capture}
     return [
@@ -157,7 +157,7 @@ def _picked(typed: str, choices: Sequence[ValueChoice], mark: str) -> str:
 
 
 def dry_run(config: Config, runbook: Runbook, values: Mapping[str, str], *, as_json: bool) -> int:
-    """Shows everything and runs nothing; returns 1 if a part could not be run as it is."""
+    """Shows the whole run without running anything; returns 1 if a part of it could not run as it is."""
     hosts = words(config, runbook)
     values = with_defaults(runbook, values)
     captured, unset = _captured(runbook), UnsetVariables(runbook)
@@ -170,7 +170,7 @@ def dry_run(config: Config, runbook: Runbook, values: Mapping[str, str], *, as_j
         if not as_json:
             print_line(f"{number + 1}. {step.title}")
             if not step.commands:
-                print_line("   " + _("by hand"))
+                print_line("   " + _("manual step"))
         for command in step.commands:
             names = hosts_of(command, runbook, hosts, values)
             problem = _problem(config, runbook, command, names, values, captured, unset)
@@ -209,7 +209,7 @@ def refuse_unsafe(config: Config, runbook: Runbook, values: Mapping[str, str]) -
             if problem := _problem(config, runbook, command, names, values, captured, unset):
                 raise UsageError(
                     tr("line {line}: {problem}; nothing was run", line=command.line, problem=problem),
-                    tr("see all of it: lilfox runbook run … --dry-run"),
+                    tr("preview the whole run: lilfox runbook run … --dry-run"),
                 )
 
 

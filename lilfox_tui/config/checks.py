@@ -49,7 +49,7 @@ _SECRET_HEADER = re.compile(r"(?i)auth|cookie|token|secret|passw|api[-_]?key")
 
 
 def is_place(address: str) -> bool:
-    """Whether that is a valid ``HOST`` or ``HOST:PORT``."""
+    """Whether ``address`` is a valid ``HOST`` or ``HOST:PORT``."""
     try:
         return _PLACE.fullmatch(address) is not None and urlsplit(f"//{address}").port != 0
     except ValueError:  # a port or an IPv6 address that there is not
@@ -59,7 +59,7 @@ def is_place(address: str) -> bool:
 def check(config: Config, host_names: Collection[str], findings: Findings) -> None:
     """Records inconsistencies in ``findings``. ``host_names``: all names, including those of invalid hosts."""
     if config.refresh < _SHORTEST_REFRESH_S:
-        findings.add_at(("refresh",), _("shorter than 100ms; this only loads the hosts, write 1s or more"))
+        findings.add_at(("refresh",), _("shorter than 100ms, which only adds load on the hosts; write 1s or more"))
     themes = theme_names(config.theme_dirs)
     if config.theme not in themes:
         what = _("no theme named {value}", value=quoted(config.theme))
@@ -79,7 +79,7 @@ def check(config: Config, host_names: Collection[str], findings: Findings) -> No
     for label in (*config.alerts.group_by, *config.alerts.external_labels):
         if not _LABEL.fullmatch(label):
             key = "external_labels" if label in config.alerts.external_labels else "group_by"
-            what = _("{name} is not a label name; use letters, digits and _", name=quoted(label))
+            what = _("{name} is not a valid label name; use letters, digits and _", name=quoted(label))
             findings.add_at(("alerts", key), what)
     if config.monitor.listen is not None:
         _check_listen(config.monitor.listen, ("monitor", "listen"), findings)
@@ -117,7 +117,7 @@ def _check_service(service: ServiceConfig, path: KeyPath, host_names: Collection
         findings.add_at((*path, "health"), _("the path must start with /; write /health"))
     check_host_name(service.from_, (*path, "from"), host_names, findings)
     if not service.expect:
-        findings.add_at((*path, "expect"), _("no status would count as good; write [200]"))
+        findings.add_at((*path, "expect"), _("no status counts as good; write [200]"))
     _check_headers(service.headers, path, findings)
     _check_labels(service.series, (*path, "series"), findings)
     if service.server_errors_percent is not None:
@@ -133,7 +133,7 @@ def _check_recovery(
         findings.add_at((*path, "service"), f"{what}; {rather(unit.service, config.services)}")
     if not _UNIT.fullmatch(unit.unit):
         what = _(
-            "{value} is not a systemd unit; write its name, such as lilfox-backend.service", value=quoted(unit.unit)
+            "{value} is not a systemd unit name; write one such as lilfox-backend.service", value=quoted(unit.unit)
         )
         findings.add_at((*path, "unit"), what)
 
@@ -154,7 +154,7 @@ def _check_scrape(scrape: ScrapeConfig, path: KeyPath, host_names: Collection[st
     if not scrape.path.startswith("/"):
         findings.add_at((*path, "path"), _("the path must start with /; write /metrics"))
     if not 0 < scrape.timeout <= scrape.every:
-        findings.add_at((*path, "timeout"), _("zero, or longer than every; make it shorter than the period"))
+        findings.add_at((*path, "timeout"), _("must be longer than zero and not longer than every"))
     _check_labels(scrape.labels, (*path, "labels"), findings)
     if scrape.user is not None and scrape.bearer is not None:
         findings.add_at((*path, "bearer"), _("use only one of {names}", names="user, bearer"))
@@ -168,7 +168,7 @@ def _check_labels(labels: Collection[str], path: KeyPath, findings: Findings) ->
     for name in labels:
         if not _LABEL.fullmatch(name) or name.startswith("__"):
             what = _(
-                "{name} cannot be used as a label name; use letters, digits and _, but not two _ first",
+                "{name} cannot be used as a label name; use letters, digits and _, and do not start with __",
                 name=quoted(name),
             )
             findings.add_at((*path, name), what)
@@ -182,7 +182,7 @@ def _check_pattern(pattern: str, path: KeyPath, findings: Findings) -> None:
     try:
         re2.compile(pattern, options)
     except (re2.error, UnicodeEncodeError):
-        what = _("{value} is not an RE2 regular expression; write one such as go_.*", value=quoted(pattern))
+        what = _("{value} is not a valid RE2 regular expression; write one such as go_.*", value=quoted(pattern))
         findings.add_at(path, what)
 
 
@@ -191,7 +191,7 @@ def _check_api(api: ApiConfig, path: KeyPath, host_names: Collection[str], findi
     if api.user is not None and api.bearer is not None:
         findings.add_at((*path, "bearer"), _("use only one of {names}", names="user, bearer"))
     if api.password is not None and api.user is None:
-        findings.add_at((*path, "password"), _("a password without a user; add user"))
+        findings.add_at((*path, "password"), _("password needs a user; add user"))
     check_host_name(api.from_, (*path, "from"), host_names, findings)
     _check_headers(api.headers, path, findings)
 
@@ -231,7 +231,7 @@ def _check_listen(address: str, path: KeyPath, findings: Findings) -> None:
     if not (host and colon and port.isascii() and port.isdigit() and int(port) <= 65535):
         value = quoted(address)
         findings.add_at(
-            path, _("{value} is not an address to listen on; write ADDRESS:PORT, such as 127.0.0.1:9464", value=value)
+            path, _("{value} is not a listen address; write ADDRESS:PORT, such as 127.0.0.1:9464", value=value)
         )
 
 
@@ -354,7 +354,7 @@ STORES = "lilfox_tui.backup.stores"
 
 
 def with_backup_options(config: BackupConfig, host_names: Collection[str], findings: Findings) -> BackupConfig:
-    """``config`` with the Options of the kinds instead of nodes. Imports the kinds used."""
+    """``config`` with the Options of each kind in place of YAML nodes. Imports the kinds used."""
     section: KeyPath = ("backup", "stores")
     unknown = _("no such kind of store")
     stores = options_by_name(section, config.stores, STORES, unknown, findings, default=StoreConfig().kind)
@@ -379,7 +379,7 @@ def _checked_plan(
     _check_stores(plan, path, stores, findings)
     _check_schedule(plan, path, findings)
     if plan.keep is not None and not any(msgspec.structs.astuple(msgspec.structs.replace(plan.keep, tagged=None))):
-        findings.add_at((*path, "keep"), _("no retention is given; write last: 7, or leave keep out to keep all"))
+        findings.add_at((*path, "keep"), _("keep sets no retention; write last: 7, or remove keep to keep all"))
     if plan.encrypt is not None:
         _check_encrypt(plan, plan.encrypt, path, findings)
     return msgspec.structs.replace(plan, sources=sources)
@@ -390,10 +390,13 @@ def _check_place(made: Any, path: KeyPath, host_names: Collection[str], findings
     check_host_name(getattr(made, "host", None), (*path, "host"), host_names, findings)
     folder = getattr(made, "path", None)
     if isinstance(folder, str) and not folder.startswith("/"):
-        what = _("{value} is not an absolute path; write one: cron runs in a different folder", value=quoted(folder))
+        what = _(
+            "{value} is not an absolute path; write one, because cron runs in a different directory",
+            value=quoted(folder),
+        )
         findings.add_at((*path, "path"), what)
     if _holds_password(getattr(made, "url", "")):
-        what = _("the address contains a password; remove it, write password: env:NAME or file:PATH")
+        what = _("the address contains a password; remove it and set password: env:NAME or file:PATH")
         findings.add_at((*path, "url"), what)
 
 
@@ -414,7 +417,7 @@ def _check_stores(plan: PlanConfig, path: KeyPath, stores: Mapping[str, Any], fi
             what = _("no store named {value}", value=quoted(name))
             findings.add_at(here, f"{what}; {rather(name, stores)}")
         elif name in seen:
-            findings.add_at(here, _("{value} is named twice; a copy belongs in another store", value=quoted(name)))
+            findings.add_at(here, _("{value} is listed twice; a copy needs a different store", value=quoted(name)))
         seen.add(name)
 
 
@@ -439,10 +442,10 @@ def _check_encrypt(plan: PlanConfig, encrypt: EncryptConfig, path: KeyPath, find
             what = _("{value} is not an age public key; age-keygen prints one: age1…", value=quoted(recipient))
             findings.add_at((*path, "encrypt", "recipients", str(at)), what)
     if plan.format == "manual":
-        what = _("the manual's restore.sh cannot read encrypted sets; leave one of the two out")
+        what = _("the restore.sh of format: manual cannot read encrypted sets; remove encrypt, or change format")
         findings.add_at((*path, "encrypt"), what)
     if plan.drill and encrypt.identity is None:
-        what = _("a drill needs the key to restore: add identity: file:PATH, or leave drill out")
+        what = _("a drill needs the private key: add identity: file:PATH, or remove drill")
         findings.add_at((*path, "encrypt", "identity"), what)
 
 
@@ -557,12 +560,12 @@ def _of_scalar(shape: types.Type) -> dict[str, Any]:
 
 
 def show(config: Config) -> str:
-    """The effective configuration as YAML that the loader reads back. Of secrets it has the references only."""
+    """The effective configuration as YAML that the loader reads back. Secrets appear as references only."""
     return str(yaml.safe_dump(plain(config), allow_unicode=True, sort_keys=False, width=120))
 
 
 def plain(value: Any) -> Any:
-    """A part of the configuration as dicts, lists, numbers and text, in the words of the file."""
+    """A part of the configuration as dicts, lists, numbers and text, with the file's names for keys."""
     if isinstance(value, msgspec.Struct):
         return {field.encode_name: plain(getattr(value, field.name)) for field in msgspec.structs.fields(value)}
     if isinstance(value, dict):

@@ -42,7 +42,7 @@ _DATE = re.compile(r"\d{4}-\d\d?-\d\d?([Tt ].*)?")
 
 
 class WrongScalar(Exception):
-    """A word that is wrong for its key; the text says what it is and what would be right."""
+    """A scalar that is invalid for its key; the text says why, and what to write instead."""
 
 
 def is_null(node: ScalarNode) -> bool:
@@ -82,7 +82,7 @@ def to_seconds(node: ScalarNode) -> Seconds:
     seconds = to_wait(node)
     if not seconds:
         raise WrongScalar(
-            _("{value} is out of range; a duration is above zero and up to a year", value=quoted(node.text))
+            _("{value} is out of range; a duration must be above zero and at most one year", value=quoted(node.text))
         )
     return Seconds(seconds)
 
@@ -97,7 +97,7 @@ def to_wait(node: ScalarNode) -> Wait:
     seconds = float(match[1]) * _UNITS[match[2]]
     if not 0 <= seconds <= _LONGEST_S:
         raise WrongScalar(
-            _("{value} is out of range; a duration is above zero and up to a year", value=quoted(node.text))
+            _("{value} is out of range; a duration must be above zero and at most one year", value=quoted(node.text))
         )
     return Wait(seconds)
 
@@ -118,7 +118,7 @@ def to_text(node: ScalarNode) -> str:
         return node.text
     word = node.text.lower()
     if word in _NULL_WORDS:
-        raise WrongScalar(_('no value; write a text, or "" for an empty one'))
+        raise WrongScalar(_('no value; write text, or "" for an empty string'))
     if word in _BOOL_WORDS or word in _BOOLS:
         raise WrongScalar(
             _('{value} without quotes is a boolean in YAML; write it as "{word}"', value=quoted(word), word=node.text)
@@ -288,14 +288,14 @@ class _Conversion(Struct, frozen=True):
 
 
 def _empty(shape: types.Type) -> object:
-    """The base of a mapping's item: a struct of defaults if it has no required keys."""
+    """The struct of defaults on which a mapping's item is based; None if it has required keys."""
     if isinstance(shape, types.StructType) and not any(field.required for field in shape.fields):
         return shape.cls()
     return None
 
 
 def _is_switch(node: Node) -> bool:
-    """Whether the node is a switch, for keys that take a switch or a text (``true`` or a path)."""
+    """Whether the node is a plain ``true`` or ``false``, for keys that take a boolean or a text (such as a path)."""
     return isinstance(node, ScalarNode) and node.plain and node.text.lower() in ("true", "false")
 
 
@@ -323,7 +323,7 @@ def _outside_text(shape: types.StrType, value: str, about: str) -> str:
         if about:
             return _("{value} is not {what}", value=quoted(value), what=Message(about))
         return _(
-            "{value} is not a name; use letters, digits, dots, - and _, starting with a letter or digit",
+            "{value} is not a valid name; use letters, digits, dots, - and _, starting with a letter or digit",
             value=quoted(value),
         )
     return ""

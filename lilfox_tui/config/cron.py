@@ -65,7 +65,7 @@ class Cron(Struct, frozen=True, kw_only=True):
     behind it. Others follow the clock's hands."""
 
     def on(self, day: date) -> bool:
-        """Whether it matches that day."""
+        """Whether the crontab line matches ``day``."""
         if day.month not in self.months:
             return False
         by_month, by_week = day.day in self.days, day.isoweekday() % 7 in self.weekdays
@@ -73,12 +73,12 @@ class Cron(Struct, frozen=True, kw_only=True):
 
 
 def read_cron(text: str) -> Cron:
-    """Parses ``text``. Raises UsageError that says what is wrong and what would be right."""
+    """Parses a time in crontab(5) syntax. Raises UsageError, which says what is wrong and what to write."""
     written = text.strip()
     if written == "@reboot":
-        raise UsageError(tr("@reboot is not a time"), tr("write five fields, such as 0 2 * * *, or @daily"))
+        raise UsageError(tr("@reboot does not specify a time"), tr("write five fields, such as 0 2 * * *, or @daily"))
     if written.startswith("@") and written not in _WORDS:
-        raise UsageError(tr("cron does not know {word}", word=written), _one_of(_WORDS))
+        raise UsageError(tr("unknown cron keyword {word}", word=written), _one_of(_WORDS))
     fields = _WORDS.get(written, written).split()
     if len(fields) != len(_FIELDS) or len(written) > _LONGEST:
         raise UsageError(
@@ -98,7 +98,7 @@ def read_cron(text: str) -> Cron:
         fixed=not (fields[0].startswith("*") or fields[1].startswith("*")),
     )
     if cron.both_days and all(_LONGEST_DAYS[month - 1] < min(days) for month in months):
-        raise UsageError(tr("this date never occurs"), tr("none of these months has a day {day}", day=min(days)))
+        raise UsageError(tr("this date never occurs"), tr("none of these months has {day} days", day=min(days)))
     return cron
 
 
@@ -121,14 +121,14 @@ def _range(item: str, field: CronField) -> range:
     if step is not None and not 0 < whole(step) <= field.high:
         raise UsageError(
             tr("invalid step {step} in “{item}”", step=step, item=item),
-            tr("steps go from 1 to {high}", high=field.high),
+            tr("use a step from 1 to {high}", high=field.high),
         )
     if star is not None:
         return range(field.low, field.high + 1, whole(step or "1"))
     low = _number(first, item, field)
     if last is None and step is not None:
         raise UsageError(
-            tr("cron reads “{item}” as {first} alone", item=item, first=first),
+            tr("cron reads “{item}” as {first} only", item=item, first=first),
             tr("write {first}-{high}/{step}", first=first, high=field.high, step=step),
         )
     high = low if last is None else _number(last, item, field)
@@ -152,5 +152,5 @@ def _wrong(item: str, field: CronField) -> UsageError:
     names = f", {field.names[0]}-{field.names[-1]}" if field.names else ""
     return UsageError(
         tr("“{item}” is not a valid {about}", item=item, about=field.about),
-        tr("write {low}-{high}{names}, lists with commas, * or */2", low=field.low, high=field.high, names=names),
+        tr("write {low}-{high}{names}, a comma-separated list, * or */2", low=field.low, high=field.high, names=names),
     )

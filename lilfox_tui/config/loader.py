@@ -1,5 +1,5 @@
-"""Reads the configuration file into the model, in two passes: first the frame, then the checks of plug-ins and of the
-whole."""
+"""Reads the configuration file into the model, in two passes: first the types of its keys, then the plug-ins' options
+and the checks of the whole."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def read_config_file(path: Path) -> ConfigText:
     try:
         with files.opened(path) as (descriptor, found):
             if not stat.S_ISREG(found.st_mode):
-                raise ConfigError(tr("{path}: not a regular file; name the file itself", path=path))
+                raise ConfigError(tr("{path}: not a regular file; specify the file itself", path=path))
             raw = files.content(descriptor, MAX_BYTES)
     except OSError as error:
         raise _unreadable(path, error) from None
@@ -51,7 +51,10 @@ def read_config_file(path: Path) -> ConfigText:
 
 def _unreadable(path: Path, error: OSError) -> ConfigError:
     if isinstance(error, FileNotFoundError):
-        return ConfigError(tr("{path}: no such file", path=path), hint=tr("use --config, or copy the example"))
+        return ConfigError(
+            tr("{path}: no such file", path=path),
+            hint=tr("specify a file with --config, or copy the example configuration"),
+        )
     return ConfigError(tr("{path}: cannot be read: {reason}", path=path, reason=error.strerror or type(error).__name__))
 
 
@@ -99,7 +102,7 @@ def _beside(path: Path, config: Config) -> Config:
 
 
 def from_text(text: str, name: str) -> Config:
-    """Parses the configuration in ``text``; problems call the file ``name``. Raises ConfigError."""
+    """Parses the configuration in ``text``; error messages call the file ``name``. Raises ConfigError."""
     from lilfox_tui.config import checks
     from lilfox_tui.config.convert import to_struct
     from lilfox_tui.config.yaml_nodes import Findings, keys_of, parse
@@ -125,7 +128,7 @@ def from_text(text: str, name: str) -> Config:
 def _warnings(config: Config, path: Path, readable: bool, environ: Mapping[str, str]) -> Iterator[str]:
     refs = set(secret_refs(config))
     if refs and readable:
-        yield _("{path} tells where secrets are, and others may read it; run: chmod 600 {path}", path=path)
+        yield _("{path} refers to secrets, and others may read it; run: chmod 600 {path}", path=path)
     for ref in sorted(refs):
         kind, _colon, name = ref.partition(":")
         if kind == "env" and name not in environ:

@@ -1,4 +1,4 @@
-"""The configuration as a typed, frozen model. ``config.example.yaml`` explains every key to its user.
+"""The configuration as a typed, frozen model. ``config.example.yaml`` documents every key for users.
 
 ``loader.py`` makes it from YAML; nothing else does. Durations are seconds here and ``2s``, ``500ms``, ``5m``, ``1h``
 in the file.
@@ -107,7 +107,7 @@ class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class MetricNames(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The names of a target's request metrics; the others are recognised (``scrape/application.py``)."""
+    """The names of a target's request metrics; those not given are recognised (``scrape/application.py``)."""
 
     requests: str | None = None
     """The counter of requests."""
@@ -485,9 +485,9 @@ def refuse_change(config: Config, hosts: Iterable[str | None], why: Message | st
             continue
         name = host or tr("this machine")
         what = (
-            tr("read only: nothing is changed on {host}", host=name)
+            tr("read-only mode: changes on {host} are not allowed", host=name)
             if config.read_only
-            else tr("{host} is protected: nothing is changed there", host=name)
+            else tr("{host} is protected: changes are not allowed", host=name)
         )
         raise NotAllowed(
             tr("{what}; {why}", what=what, why=why) if why else what,

@@ -1,4 +1,4 @@
-"""Secrets, read at the moment of use from where the configuration refers to; never stored, logged or shown."""
+"""Reads secrets when they are used, from where the configuration refers to; they are never stored, logged or shown."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def resolve(ref: SecretRef) -> str:
     elif kind == "cmd":
         raw = await _from_command(ref, place)
     else:
-        raise LilFoxError(tr("a secret reference starts with none of env:, file:, cmd:"))
+        raise LilFoxError(tr("a secret reference must start with env:, file: or cmd:"))
     return _as_text(ref, raw)
 
 
@@ -97,7 +97,7 @@ async def _output_of(process: asyncio.subprocess.Process) -> bytes:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Ends the command and what it has started, which share a process group."""
+    """Kills the command and its children, which share a process group."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process._transport.close()  # type: ignore[attr-defined]  # wait() lasts until the pipe is closed, also by strangers

@@ -131,7 +131,7 @@ def read_theme(file: Path) -> Theme:
     problems = _problems(raw)
     if problems:
         lines = tuple(f"{file.name}: {problem}" for problem in problems)
-        raise ConfigError(tr("theme {file}: not usable", file=file.name), lines)
+        raise ConfigError(tr("theme {file}: invalid", file=file.name), lines)
     return Theme(
         name=file.stem,
         title=str(raw["title"]),

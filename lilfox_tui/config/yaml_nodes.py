@@ -55,7 +55,7 @@ class Findings(Struct):
     _found: list[tuple[int, str]] = field(default_factory=list)
 
     def add(self, line: int, path: KeyPath, what: str) -> None:
-        """Records that ``what`` is wrong at ``path`` in that line; ``what`` includes what would be right."""
+        """Records that ``what`` is wrong at ``path`` in that line; ``what`` also says what to write instead."""
         place = f"{clean(self.file)}:{line}: "
         self._found.append((line, place + (f"{dotted(path)}: {what}" if path else what)))
 
@@ -88,7 +88,7 @@ MAX_DEPTH = 24
 
 
 class ScalarNode(Struct, frozen=True):
-    """A word or text as written. ``plain`` tells that it stood without quotes."""
+    """A word or text as written. ``plain``: it has no quotes."""
 
     text: str
     plain: bool
@@ -190,11 +190,13 @@ class _NodeBuilder(Struct):
     def node(self, event: Any, depth: int) -> Node:
         line = event.start_mark.line + 1
         if depth > MAX_DEPTH:
-            self.stop(event, _("nested deeper than {limit} levels; nothing here needs that", limit=MAX_DEPTH))
+            self.stop(event, _("nested deeper than {limit} levels; reduce the nesting", limit=MAX_DEPTH))
         if isinstance(event, yaml.AliasEvent):
             return self.aliased(event)
         if event.tag is not None and not self.dialect.tags:
-            self.findings.add(line, (), _("YAML tag {tag} is refused; write the plain value", tag=quoted(event.tag)))
+            self.findings.add(
+                line, (), _("YAML tag {tag} is not allowed; write the plain value", tag=quoted(event.tag))
+            )
         if event.anchor:
             self.anchors[event.anchor] = None
         node: Node
@@ -206,7 +208,7 @@ class _NodeBuilder(Struct):
             node = self.mapping(line, depth)
         limit = self.dialect.max_nodes
         if node.size > limit:
-            self.stop(event, _("more than {limit} values with all aliases expanded; refused", limit=limit))
+            self.stop(event, _("more than {limit} values after all aliases are expanded; refused", limit=limit))
         if event.anchor:
             self.anchors[event.anchor] = node
         return node
@@ -214,7 +216,7 @@ class _NodeBuilder(Struct):
     def aliased(self, event: Any) -> Node:
         node = self.anchors.get(event.anchor)
         if node is None:
-            self.stop(event, _("alias *{name} refers to no complete value above it", name=event.anchor))
+            self.stop(event, _("alias *{name} does not refer to a complete value above it", name=event.anchor))
             raise UnreadableYaml
         return node
 
@@ -232,10 +234,10 @@ class _NodeBuilder(Struct):
             value = self.node(next(self.events), depth + 1)
             size += key.size + value.size
             if not isinstance(key, ScalarNode):
-                self.findings.add(key.line, (), _("the key is a list or a mapping; a key is one word"))
+                self.findings.add(key.line, (), _("the key is a list or a mapping; a key must be a single word"))
             elif key.text in entries:
                 first = entries[key.text][0].line
-                what = _("this key is already in line {line}; keep one of them", line=first)
+                what = _("this key is already on line {line}; keep one of them", line=first)
                 self.findings.add(key.line, (key.text,), what)
             else:
                 entries[key.text] = (key, value)
@@ -243,7 +245,7 @@ class _NodeBuilder(Struct):
 
 
 def keys_of(root: Node | None, section: str) -> tuple[str, ...]:
-    """The keys of a section at the top of a document; none where it is no mapping."""
+    """The keys of a section at the top of a document; none if it is not a mapping."""
     entries = root.entries if isinstance(root, MapNode) else ()
     found = next((value for key, value in entries if key.text == section), None)
     return tuple(key.text for key, _value in found.entries) if isinstance(found, MapNode) else ()

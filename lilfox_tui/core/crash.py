@@ -23,7 +23,8 @@ _kept_in: list[Path] = []
 
 @contextmanager
 def kept_in(folder: Path) -> Iterator[None]:
-    """Keeps the crash log in ``folder`` meanwhile, as a demo's state folder is removed before anybody has read it."""
+    """Writes crash logs to ``folder`` until the block ends, because a demo's state folder is removed before anybody can
+    read one in it."""
     _kept_in.append(folder)
     try:
         yield
@@ -32,7 +33,8 @@ def kept_in(folder: Path) -> Iterator[None]:
 
 
 def write_crash(error: BaseException) -> Path | None:
-    """Appends the traceback of ``error`` to ``crash.log`` (0600) in the state folder; None if that fails.
+    """Appends the traceback of ``error`` to ``crash.log`` (0600) in the state folder; returns its path, None if that
+    fails.
 
     A log that is full is ``crash.log.1`` from then on."""
     lines = traceback.TracebackException.from_exception(error, capture_locals=False).format()
@@ -54,7 +56,7 @@ def write_crash(error: BaseException) -> Path | None:
 
 
 def fault_of(error: BaseException) -> Message:
-    """Logs ``error``, a fault of our own that affects only one part; returns the text for a row or a list of
+    """Logs ``error``, a bug in LilFox that affects only one part of it; returns the text for a row or a list of
     problems."""
     where, kind = write_crash(error), type(error).__name__
     if where is None:

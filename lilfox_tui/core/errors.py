@@ -1,4 +1,4 @@
-"""The tree of expected errors. Every error says what is wrong and what to do, and has its exit code.
+"""The hierarchy of expected errors. Every error says what is wrong and what to do, and has an exit code.
 
 Exit codes (the whole command line): 0 good, 1 a problem or a failure, 2 wrong usage or config, 3 partly done."""
 
@@ -8,7 +8,8 @@ from lilfox_tui.core.i18n import Message
 
 
 class LilFoxError(Exception):
-    """An expected failure. ``message`` says what and where, ``hint`` what to do; both follow the language."""
+    """An expected failure. ``message`` says what and where, ``hint`` what to do; both are translated when they are
+    shown."""
 
     exit_code = 1
 
@@ -124,11 +125,11 @@ class FileRefused(HostError):
 
 
 class FileMoved(HostError):
-    """Another file has that name by now: look again."""
+    """The name belongs to another file now, as after a rotation."""
 
 
 class PlaceGone(HostError):
-    """The file of a place no longer belongs to its log."""
+    """A position in a log refers to a file that no longer belongs to the log."""
 
 
 class NotBegun(HostError):
@@ -136,4 +137,4 @@ class NotBegun(HostError):
 
 
 class StillRuns(HostError):
-    """A detached command runs and cannot be forgotten."""
+    """A detached command is still running, so its folder cannot be removed."""

@@ -1,4 +1,4 @@
-"""Reads only files that nobody else can have written; replaces a file completely or not at all."""
+"""Reads only files that no other user can have written; replaces a file completely or not at all."""
 
 from __future__ import annotations
 
@@ -25,12 +25,11 @@ _BY_OTHERS = 0o022
 
 
 class NotTrusted(ConfigError):
-    """Somebody else can determine a file's content, or which file it is."""
+    """Another user can change a file's content, or replace the file."""
 
     def __init__(self, path: Path, place: Path, found: os.stat_result) -> None:
         owner, mode = _name(found.st_uid), f"{found.st_mode & 0o7777:04o}"
-        text = tr("{path} is not used, because others can change it: {place} belongs to {owner}, its mode is "
-                  "{mode}",
+        text = tr("{path} is not used because others can change it: {place} is owned by {owner} with mode {mode}",
                   path=path, place=place, owner=owner, mode=mode)  # fmt: skip
         hint = _mending(path, place, found)
         super().__init__(text, (f"{text}. {hint}",), hint)
@@ -38,8 +37,8 @@ class NotTrusted(ConfigError):
 
 @contextmanager
 def opened(path: Path, *, trusted: bool = True) -> Iterator[tuple[int, os.stat_result]]:
-    """A descriptor of ``path`` and its stat result; never waits for a pipe's writer. Raises OSError, and NotTrusted
-    unless the file is only examined and nothing depends on it (``trusted`` False)."""
+    """Opens ``path``; yields its descriptor and stat result. Never blocks on a pipe. Raises OSError; NotTrusted if
+    others can change the file, unless ``trusted`` is False because it is only examined and nothing depends on it."""
     descriptor = _walked(path) if trusted else os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         yield descriptor, os.fstat(descriptor)
@@ -66,7 +65,7 @@ def why_not(path: Path) -> NotTrusted | None:
 
 
 def is_ours(path: Path) -> bool:
-    """Whether it exists, and nobody else determines its content."""
+    """Whether the file or folder exists, and no other user can change it."""
     try:
         os.close(_walked(path))
     except (NotTrusted, OSError):
@@ -75,14 +74,15 @@ def is_ours(path: Path) -> bool:
 
 
 def refuse(path: Path) -> None:
-    """Raises NotTrusted."""
+    """Raises NotTrusted if the file or folder must not be used, as :func:`why_not` says."""
     if (error := why_not(path)) is not None:
         raise error
 
 
 def _walked(path: Path, *, read_later: bool = False) -> int:
-    """A descriptor of what ``path`` leads to. Raises NotTrusted, OSError; NotTrusted also if others can still create it
-    and it is opened again later (``read_later``)."""
+    """Opens what ``path`` leads to and checks each folder on the way; returns the descriptor. Raises NotTrusted,
+    OSError. With ``read_later``, for a file that is opened again later, NotTrusted also if others can still create
+    it."""
     todo, place, links = [*reversed(path.absolute().parts[1:])], Path("/"), 0
     folder = os.open("/", _FOLDER)
     try:
@@ -124,7 +124,8 @@ def _into(folder: int, name: str) -> int:
 
 
 def _last(path: Path, place: Path, name: str, folder: int) -> int:
-    """A descriptor of the file or folder at the end of the path."""
+    """Opens the file or folder at the end of the path; returns the descriptor. Raises NotTrusted if others can write to
+    it."""
     descriptor = os.open(name, _FILE, dir_fd=folder)
     found = os.fstat(descriptor)
     if found.st_uid not in _trusted() or _others_write(found, descriptor):
@@ -143,9 +144,9 @@ def _checked_folder(path: Path, place: Path, folder: int) -> bool:
 
 
 def _others_write(found: os.stat_result, descriptor: int) -> bool:
-    """Whether others can write. A group without other members does not count, unless there is an access list (acl(5)),
-    whose widest entry the group bits then are; nor does a read-only mount (a ConfigMap's folder has mode 0777), or a
-    device (``/dev/null``), which keeps nothing."""
+    """Whether others can write to it. Not counted are a group without other members (unless there is an access list,
+    acl(5), whose mask the group bits then are), a read-only mount (a ConfigMap's folder has mode 0777), and a device
+    (``/dev/null``), which keeps nothing."""
     if not found.st_mode & _BY_OTHERS or stat.S_ISCHR(found.st_mode):
         return False
     if not found.st_mode & stat.S_IWOTH and _is_own(found.st_gid) and not _has_list(descriptor):
@@ -188,14 +189,14 @@ def _name(uid: int) -> str:
 
 
 def _mending(path: Path, place: Path, found: os.stat_result) -> Message:
-    """The hint for a fix. It never suggests taking a file from its owner: it may be a home, and whoever has it open can
-    still write it."""
+    """The hint how to fix it. It never suggests changing the owner: the place may be somebody's home, and whoever has
+    the file open can still write to it."""
     if found.st_uid not in _trusted():
         return tr("Run LilFox as {owner}; or copy {path} to a folder of your own, review its contents, and use "
                   "the copy",
                   owner=_name(found.st_uid), path=path)  # fmt: skip
     if found.st_mode & stat.S_ISVTX and stat.S_ISDIR(found.st_mode):
-        return tr("Keep {path} in a folder of your own, and use that path", path=path)
+        return tr("Move {path} to a folder of your own, and use the new path", path=path)
     command = f"chmod go-w {shlex.quote(str(place))}"
     return tr("Inspect its contents, then remove write access for others: {command}", command=command)
 

@@ -32,7 +32,7 @@ def language() -> str:
 
 
 def set_language(name: str) -> None:
-    """Sets the language (a key of ``LANGUAGES``) of everything shown from now on to ``name``; raises KeyError."""
+    """Sets the language of everything shown from now on to ``name``, a key of ``LANGUAGES``; raises KeyError."""
     global _translations, _language
     if name not in LANGUAGES:
         raise KeyError(name)
@@ -42,7 +42,7 @@ def set_language(name: str) -> None:
 
 @contextmanager
 def in_language(name: str) -> Iterator[None]:
-    """Sets the language (a key of ``LANGUAGES``) of only this thread or task to ``name`` until the block ends; raises
+    """Sets the language of only this thread or task to ``name``, a key of ``LANGUAGES``, until the block ends; raises
     KeyError."""
     if name not in LANGUAGES:
         raise KeyError(name)

@@ -50,7 +50,7 @@ def close_window(name: str, folder: Path | None = None) -> None:
         rest = [each for each in others if each.name != name]
         if len(rest) == len(others):
             raise UsageError(
-                tr("{name} is not in maintenance", name=name), tr("see what is in maintenance: lilfox maintenance")
+                tr("{name} is not in maintenance", name=name), tr("list the maintenance windows: lilfox maintenance")
             )
         return rest
 
@@ -71,7 +71,7 @@ def _change(change: Callable[[list[MaintenanceWindow]], list[MaintenanceWindow]]
     except OSError as error:
         raise LilFoxError(
             tr("{path}: the maintenance window cannot be recorded: {reason}", path=path, reason=error.strerror),
-            tr("free up space there, or set XDG_STATE_HOME to another place"),
+            tr("free up disk space, or set XDG_STATE_HOME to another directory"),
         ) from None
 
 

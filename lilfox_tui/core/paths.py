@@ -34,7 +34,7 @@ def config_file() -> Path:
 
 def state_dir() -> Path:
     """The folder for state that outlives a run (the last visit, crash logs); made with mode 0700, its parents too,
-    whatever the umask. Raises OSError, also if others determine its content."""
+    whatever the umask. Raises OSError, also if others can change what is in it."""
     folder = state_path()
     for each in (*reversed(folder.parents), folder):  # mkdir(parents=True) would leave their mode to the umask
         if not each.is_dir():
@@ -45,13 +45,13 @@ def state_dir() -> Path:
 
 
 def not_ours(folder: Path) -> Message | str | None:
-    """Why nothing is kept in a folder of the user; None if it is the user's alone. A link may lead to a folder that is
-    LilFox's alone, but not to a shared one such as ``/etc``, where its files would mix with others."""
+    """Why a folder of the user must not be used; None if it is the user's alone. It may be a link to a folder that
+    LilFox alone uses, but not to a shared one such as ``/etc``, where its files would mix with others."""
     if (error := files.why_not(folder)) is not None:
         return error.problems[0]
     if folder.is_symlink() and folder.stat().st_mode & 0o077:
-        return tr("{folder} is a link to {target}, which is not exclusive to LilFox (mode 0700)", folder=folder,
-                  target=folder.resolve())  # fmt: skip
+        return tr("{folder} is a symbolic link to {target}, which others can access; its mode must be 0700",
+                  folder=folder, target=folder.resolve())  # fmt: skip
     return None
 
 
@@ -75,12 +75,12 @@ def own_folder(name: str) -> Path:
         where = getattr(error, "filename", None) or system_folder(name)
         reason = getattr(error, "strerror", None) or error
         raise FolderRefused(
-            tr("{folder}: {name} cannot be stored there: {reason}", folder=where, name=name, reason=reason),
-            tr("set another location with XDG_STATE_HOME"),
+            tr("{folder}: cannot store {name}: {reason}", folder=where, name=name, reason=reason),
+            tr("set XDG_STATE_HOME to another location"),
         ) from None
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise FolderRefused(
-            tr("{folder}: others can write there", folder=folder),
+            tr("{folder}: other users can write to this folder", folder=folder),
             tr(
                 "Inspect its contents, then remove write access for others: {command}",
                 command=f"chmod go-w {shlex.quote(str(folder))}",
@@ -110,7 +110,7 @@ def all_folders(name: str) -> list[Path]:
 
 
 def system_folder(name: str) -> Path:
-    """The folder of root and of service users; systemd names another one with StateDirectory=."""
+    """The folder of root and of service users; systemd's StateDirectory= overrides it."""
     return Path(os.environ.get("STATE_DIRECTORY", "").partition(":")[0] or _SYSTEM) / name
 
 
@@ -125,7 +125,7 @@ def modes(folder: Path) -> tuple[int, int]:
 
 
 def user_name() -> str:
-    """The account whose rights this process has."""
+    """The name of the account that this process runs as."""
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:

@@ -40,7 +40,7 @@ def clean(text: str | bytes) -> str:
 
 
 def in_place(text: str) -> str:
-    """As :func:`clean`, but one character for each, so that positions in the text stay the same."""
+    """As :func:`clean`, but replaces each character by exactly one, so that positions in the text stay the same."""
     return _LONE.sub("\ufffd", text.translate(_ONE_EACH))
 
 
@@ -66,8 +66,8 @@ def cell_width(text: str) -> int:
 
 
 def fit(text: str, width: int, *, right: bool = False) -> str:
-    """``text``, cleaned since that changes its width, in exactly ``width`` cells: padded (on the left when ``right``),
-    or cut with an ellipsis."""
+    """``text``, cleaned (which changes its width), in exactly ``width`` cells: padded (on the left when ``right``), or
+    cut with an ellipsis."""
     if width <= 0:
         return ""
     text = clean(text)
@@ -200,8 +200,8 @@ EARLIEST, LATEST = datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UT
 
 
 def whole(text: str | bytes) -> int:
-    """The integer of decimal digits, with or without a sign; a larger one than Python reads (4,300 digits) becomes the
-    largest that we use. Raises ValueError if ``text`` is no such number."""
+    """The integer in decimal digits, with or without a sign. One that is too long for Python (4,300 digits) becomes the
+    largest that LilFox uses. Raises ValueError if ``text`` is not a number."""
     word = (text.decode("ascii", "replace") if isinstance(text, bytes) else text).strip()
     sign = -1 if word[:1] == "-" else 1
     digits = word[1:] if word[:1] in ("-", "+") else word
@@ -212,12 +212,12 @@ def whole(text: str | bytes) -> int:
 
 
 def time_at(seconds: float) -> datetime:
-    """The time that many seconds after 1970, clamped to the valid range."""
+    """The time ``seconds`` after 1970-01-01 UTC, clamped to the valid range."""
     return later(_EPOCH, seconds)
 
 
 def later(at: datetime, seconds: float) -> datetime:
-    """``at`` (aware) plus that many seconds, clamped to the valid range; NaN changes nothing."""
+    """``at`` (aware) plus ``seconds``, clamped to the valid range; NaN changes nothing."""
     if math.isnan(seconds):
         return at
     first, last = (EARLIEST - at).total_seconds(), (LATEST - at).total_seconds()

@@ -32,7 +32,7 @@ FAULTS: dict[str, Message] = {
     "leak": tr("memory grows by 4 MB a second, up to 256 MB"),
     "errors": tr("10 errors a second in the log"),
     "unhealthy": tr("/health returns 503, everything else works"),
-    "hang": tr("connections are accepted and never answered"),
+    "hang": tr("connections are accepted but never answered"),
 }
 DATABASE, STORE = "database", "store"
 FAULTS_OF: dict[str, dict[str, Message]] = {
@@ -73,7 +73,7 @@ class Control(Struct):
 
 @asynccontextmanager
 async def controlled(folder: Path, control: Control) -> AsyncIterator[None]:
-    """Serve requests on ``folder/stack.sock``, which ``folder/stack`` sends. Raises OSError."""
+    """Serve control requests on ``folder/stack.sock``; the command ``folder/stack`` sends them. Raises OSError."""
     server = await asyncio.start_unix_server(
         partial(serve_connection, answer=partial(_answer, control)), str(folder / SOCKET)
     )

@@ -143,7 +143,7 @@ _REMOVE_TIMES, _REMOVE_AGAIN_S = 20, 0.1
 
 
 def die_with_parent() -> None:
-    """Request SIGTERM from Linux when the parent ends (prctl(2)); elsewhere the end of stdin must do."""
+    """Ask Linux for a SIGTERM when the parent ends (prctl(2)); elsewhere the process relies on the end of stdin."""
     at_parents_end(signal.SIGTERM)()
 
 
@@ -190,7 +190,7 @@ class SharedFolder:
         return shared
 
     def leave(self) -> None:
-        """Release the lock, and remove the folder if nobody else holds it. A signal for the end of the parent, often
+        """Release the lock, and remove the folder if nobody else holds it. The signal that the parent has ended, often
         the reason for leaving, does not interrupt this."""
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
         with contextlib.suppress(OSError):
@@ -201,8 +201,8 @@ class SharedFolder:
 
 
 def remove_left(place: Path) -> None:
-    """Remove those of our own folders in ``place`` whose processes were all killed and could not do it: they are
-    marked, and nobody holds their lock."""
+    """Remove the demo folders in ``place`` whose processes were all killed before they could do it: marked, this
+    user's, and locked by nobody."""
     for folder in place.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):  # it is a file, a link, somebody else's, in use, or gone
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -239,7 +239,8 @@ class Service:
         return DemoResponse(200 if below.status == 200 else 502, below.body, request_id=request_id)
 
     async def _keep_message(self, database: Path, request_id: str) -> bool:
-        """Return whether the message was stored; without a database, or before it is ready, none is."""
+        """Have the database store the message; return False if that fails. Without a database, or before it is ready,
+        the message is dropped and True returned."""
         try:
             kept = await ask(str(database), "POST", "/message")
             if kept.status == 500:
@@ -294,7 +295,7 @@ class Service:
 
 
 async def serve(service: Service, port: int, control: Path) -> None:
-    """Listen until told to end or the parent has ended."""
+    """Serve requests until the process is told to end or its parent has ended."""
     public = await asyncio.start_server(
         lambda reader, writer: serve_connection(reader, writer, service.answer), "127.0.0.1", port
     )

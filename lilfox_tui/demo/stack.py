@@ -150,8 +150,8 @@ def _short_folder() -> Path:
 
 
 class Stack:
-    """``async with Stack() as stack``: three running services, until the block ends. The database is started on request
-    only: it takes seconds.
+    """The demo's services: ``async with Stack() as stack`` runs three until the block ends. The database is started on
+    request only, because it takes seconds.
 
     ``port_base`` puts them on three ports from there on instead of the manual's, 0 on any free ones; a port in use is
     replaced by a free one. ``rate`` is users' requests a second. Raises LilFoxError when a service does not come up.
@@ -244,8 +244,8 @@ class Stack:
         not run."""
         if self._programs is None:
             raise LilFoxError(
-                tr("the demo has no database: the PostgreSQL programs are not installed"),
-                tr("install them and restart the demo: apt-get install postgresql"),
+                tr("the demo has no database: PostgreSQL is not installed"),
+                tr("install it and restart the demo: apt-get install postgresql"),
             )
         folder = self.folder / DATABASE_FOLDER
         folder.mkdir(mode=0o700)
@@ -267,7 +267,7 @@ class Stack:
             raise LilFoxError(tr("the demo's database is not running: {reason}", reason=clean(state)))
 
     async def fault(self, service: str, kind: str) -> None:
-        """Give one of ``targets`` a fault. Raises LilFoxError if it refuses it."""
+        """Inject a fault into one of ``targets``. Raises LilFoxError if the target rejects it."""
         if service == STORE:
             self._move_disk(away=True)
         elif service == DATABASE:
@@ -288,8 +288,8 @@ class Stack:
             await self._processes[service].wait()
 
     async def heal(self, service: str) -> None:
-        """Remove the fault; a service that died is restarted on its port. What the database lost returns only by a
-        restore: raises LilFoxError."""
+        """Remove the fault; a service that died is restarted on its port. Raises LilFoxError for the database: what it
+        lost returns only by a restore."""
         if service == DATABASE:
             raise LilFoxError(
                 tr("the database does not recover its lost data by itself"),
@@ -343,7 +343,7 @@ class Stack:
             await asyncio.sleep(0.05)
         raise LilFoxError(
             tr("the demo's {service} did not start on port {port}", service=name, port=self._ports[name]),
-            tr("start it again: another program may just have taken the port"),
+            tr("start the demo again: another program may have taken the port"),
         )
 
     async def _start(self, module: str, options: list[str], *, key: str = "") -> asyncio.subprocess.Process:
@@ -360,7 +360,7 @@ class Stack:
         return self._faults.get(service, ""), self._ports[service]
 
     def _end_jobs(self) -> None:
-        """End jobs that wait, such as runs of runbooks: they would wait for ever."""
+        """End running jobs, such as runbook runs, that would otherwise wait for ever."""
         from lilfox_tui.jobs.listing import Listing, request_end
 
         for job in Listing([self.state_dir / "lilfox" / "jobs"]).look():
@@ -413,7 +413,7 @@ async def run_headless(
             for service_name, kind in wanted:
                 await stack.fault(service_name, kind)
                 say(tr("{service}: injected fault {kind}", service=service_name, kind=kind))
-            say(tr("open it with: {command}", command=_command(stack, host)))
+            say(tr("open the console with: {command}", command=_command(stack, host)))
             say(tr("press ctrl-c to stop"))
             await over.wait()
     finally:

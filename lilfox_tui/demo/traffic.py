@@ -21,8 +21,8 @@ async def _ask_once(port: int, path: str) -> None:
 
 
 async def send(port: int, rate: float) -> None:
-    """Send requests until cancelled, with exponential intervals as of independent users; one in 40 requests a missing
-    page."""
+    """Send requests until cancelled, at exponentially distributed intervals, as from independent users; one in 40 asks
+    for a missing page."""
     under_way: set[asyncio.Task[None]] = set()
     while True:
         await asyncio.sleep(random.expovariate(rate))

@@ -49,8 +49,8 @@ class Denied(Struct, frozen=True):
 
 
 def denied(own: Iterable[Address], never_ban: Iterable[str], hosts: Iterable[tuple[str, Address]]) -> Denied:
-    """Return what must not be banned. Raises ConfigError for an unreadable range: it could not be protected from a
-    ban."""
+    """Return the addresses and ranges that must not be banned. Raises ConfigError for an invalid range, which could
+    otherwise be banned."""
     ranges = []
     for text in never_ban:
         try:
@@ -58,7 +58,7 @@ def denied(own: Iterable[Address], never_ban: Iterable[str], hosts: Iterable[tup
         except ValueError:
             raise ConfigError(
                 tr("runbooks.never_ban: {range} is neither an address nor a range", range=text),
-                hint=tr("Write addresses (203.0.113.7) and ranges (203.0.113.0/24)."),
+                hint=tr("Use addresses (203.0.113.7) and ranges (203.0.113.0/24)."),
             ) from None
     return Denied(frozenset(plain(each) for each in own), tuple(_plain_network(each) for each in ranges), tuple(hosts))
 
@@ -106,7 +106,7 @@ def why_denied(wanted: Network, denied: Denied, deny: Collection[str] = ("self",
                 return _of_host(found, name, wanted)
     if "private" in deny:
         for each in _overlapping(wanted, _PRIVATE):
-            return tr("{range} is not on the internet", range=str(each))
+            return tr("{range} is not a public address range", range=str(each))
     for each in _overlapping(wanted, denied.ranges):
         return tr("never_ban in the configuration contains {range}", range=str(each))
     return None
@@ -149,7 +149,8 @@ def _overlapping(wanted: Network, ranges: Iterable[Network]) -> Iterator[Network
 
 
 def _readings(wanted: Network) -> Iterator[Network]:
-    """Yield ``wanted`` and the IPv4 networks that it embeds: a range around all mapped addresses is all of IPv4."""
+    """Yield ``wanted`` and the IPv4 networks that it embeds; a range that contains all mapped addresses embeds all of
+    IPv4."""
     yield wanted
     if isinstance(wanted, ipaddress.IPv4Network):
         return
@@ -186,7 +187,8 @@ class HostAddresses(Struct, frozen=True):
         if not self.unknown:
             return None
         return tr(
-            "not protected from a ban because their names cannot be resolved: {names}", names=listed(self.unknown)
+            "hosts not protected from a ban, because their names cannot be resolved: {names}",
+            names=listed(self.unknown),
         )
 
 
@@ -277,7 +279,7 @@ async def own_addresses(host: Host, *, local: bool = False) -> frozenset[Address
             host.name,
             tr("{host} does not report the address you connect from ({variable} is not set)",
                host=host.name, variable=_VARIABLE),
-            hint=tr("Without this address, nothing is banned. Ban by hand, and take care not to ban your own "
+            hint=tr("Without this address, LilFox bans nothing. Ban manually, and take care not to ban your own "
                     "address."),
         )  # fmt: skip
     return found | set(ends)
@@ -295,9 +297,9 @@ async def _connected(host: Host) -> frozenset[Address]:
     if not completed.ok:
         raise HostError(
             host.name,
-            tr("{host} does not report who is connected to it over SSH: {words}", host=host.name,
+            tr("cannot list the SSH connections to {host}: {words}", host=host.name,
                words=last_words(completed.stderr)),
-            hint=tr("Without this, nothing is banned. Install iproute2 on the host."),
+            hint=tr("Without this information, LilFox bans nothing. Install iproute2 on the host."),
         )  # fmt: skip
     found: set[Address] = set()
     for line in completed.stdout.decode("utf-8", "replace").splitlines():
@@ -311,8 +313,8 @@ async def _connected(host: Host) -> frozenset[Address]:
 
 
 def _addresses_of_line(words: str) -> list[Address]:
-    """Return the addresses of a line of four words; none for any other line. The zone of a link-local address is
-    dropped, as packets do not carry it."""
+    """Return both addresses of a line of four words, as in SSH_CONNECTION; none for any other line. The zone of a
+    link-local address is dropped, because packets do not carry it."""
     parts = words.split()
     if len(parts) != 4:
         return []

@@ -47,12 +47,12 @@ class Completed(Struct, frozen=True):
 
     @property
     def ok(self) -> bool:
-        """Whether it ended by itself with exit status 0."""
+        """Whether the command ended by itself with exit status 0."""
         return self.exit_status == 0
 
 
 class Link(Struct, frozen=True):
-    """A working connection to the host, since when (aware UTC), and its name: ``this machine``,
+    """A working connection to the host: since when (aware UTC), and its description, such as ``this machine`` or
     ``SSH-2.0-OpenSSH_10.0``."""
 
     since: datetime
@@ -77,7 +77,7 @@ class OfferedKey(Struct, frozen=True):
 
 
 class Loop(Protocol):
-    """A kept process that answers questions: one line in, one answer out, over and over.
+    """A long-running process on a host that answers requests: one line in, one answer out, over and over.
 
     The script given to ``Host.loop`` reads lines ``TICK WORDS…`` and ends each answer with a line
     ``@@LILFOX-END@@ TICK``. What the login prints before is dropped.
@@ -93,7 +93,7 @@ class Loop(Protocol):
 
 
 class Host(ABC):
-    """One host. All calls may run concurrently; no effect is retried here.
+    """One host. All calls may run concurrently; nothing that has an effect is retried here.
 
     A kind of host starts commands (``start``) and reads files; how commands are run and streamed is written once, here.
     """
@@ -129,8 +129,8 @@ class Host(ABC):
 
     @abstractmethod
     async def start(self, spec: CommandSpec) -> HostProcess:
-        """Starts a command on the connected host and adds it to ``_running``. Cancelled meanwhile, what may have
-        started is ended first. Raises NotStarted, HostError."""
+        """Starts a command on the connected host and adds it to ``_running``. If cancelled, first ends what may have
+        started. Raises NotStarted, HostError."""
 
     @abstractmethod
     async def read_file(self, path: str, *, offset: int = 0, limit_bytes: int = OUTPUT_LIMIT) -> bytes:
@@ -142,7 +142,7 @@ class Host(ABC):
 
     @abstractmethod
     async def close(self) -> None:
-        """End everything started here and close the connection. Not cancelled half-way."""
+        """End everything started here and close the connection. A cancellation does not interrupt this."""
 
     async def run(
         self,
@@ -154,8 +154,8 @@ class Host(ABC):
         sudo: bool = False,
         env: dict[str, str] | None = None,
     ) -> Completed:
-        """Runs ``argv`` (no shell reads it), with LC_ALL=C and ``env`` over the login's environment. A program that
-        cannot be started ends with 127 or 126, as a shell has it.
+        """Runs ``argv`` without a shell, with LC_ALL=C and ``env`` added to the login's environment. A program that
+        cannot be started ends with 127 or 126, as in a shell.
 
         A cancelled or timed-out command has ended on the host when this returns (TERM, 2 s, KILL to its process
         group), or is among ``lost``. With ``sudo`` it runs as root, the password (if any is configured) never in
@@ -217,8 +217,8 @@ class Host(ABC):
 
     @asynccontextmanager
     async def loop(self, script: str, *, sudo: bool = False) -> AsyncIterator[Loop]:
-        """Keep a ``sh`` that runs ``script`` (see :class:`Loop`), without a login's start-up files; with ``sudo`` as
-        root. Raises HostError; AuthRefused if sudo does not start it."""
+        """Run ``script`` in a long-running ``sh`` (see :class:`Loop`), without a login's start-up files; with ``sudo``
+        as root. Raises HostError; AuthRefused if sudo does not start it."""
         spec = CommandSpec(("sh", "-c", script), with_stdin=True, script=script, loop=True)
         if sudo:  # which logs its argv, line by line: the script goes by stdin
             argv = ("sh", "-c", READ_SCRIPT)
@@ -243,7 +243,7 @@ class Host(ABC):
         await self._end(loop.process)
 
     async def _started(self, spec: CommandSpec) -> HostProcess:
-        """A command whose failure to start is an error."""
+        """Starts a command; raises CommandFailed if its program cannot be started."""
         await self.connect()
         try:
             return await self.start(spec)
@@ -253,7 +253,7 @@ class Host(ABC):
     async def _run(
         self, spec: CommandSpec, blocks: AsyncIterator[bytes] | None, timeout_s: float | None, limit_bytes: int
     ) -> Completed:
-        """Starts a command and sees to its end."""
+        """Runs a command to its end and returns the result."""
         await self.connect()
         process: HostProcess | None = None
         try:
@@ -277,7 +277,7 @@ class Host(ABC):
         return Completed(spec.argv, status, signal, process.stdout, process.stderr, truncated)
 
     async def _end(self, process: HostProcess) -> None:
-        """Ends a command; what cannot be ended is among ``lost`` from then on."""
+        """Ends a command; one that cannot be ended is added to ``lost``."""
         try:
             await process.end()
         finally:
@@ -317,7 +317,8 @@ Kind = Literal["file", "folder", "link", "other"]
 
 
 class RemotePathFacts(Struct, frozen=True):
-    """The file at a path itself; links are not followed. ``modified`` is aware UTC, ``mode`` the permission bits."""
+    """The facts of the file at a path itself; symbolic links are not followed. ``modified`` is aware UTC, ``mode`` the
+    permission bits."""
 
     kind: Kind
     size_bytes: int
@@ -326,8 +327,8 @@ class RemotePathFacts(Struct, frozen=True):
 
 
 class RemoteFilesystem(Struct, frozen=True):
-    """A filesystem as the server's statvfs(3) reports it. ``id`` tells it from others on that host, as far as that kind
-    of filesystem can."""
+    """A filesystem as the server's statvfs(3) reports it. ``id`` distinguishes it from others on that host, as far as
+    that kind of filesystem allows."""
 
     id: int
     free_bytes: int
@@ -337,7 +338,7 @@ class RemoteFilesystem(Struct, frozen=True):
 
 
 class RemoteFileHandle(Protocol):
-    """An open file; raises as RemoteFiles."""
+    """An open file; raises the errors of RemoteFiles."""
 
     async def read(self, offset: int, size: int) -> bytes:
         """Return up to ``size`` bytes; empty at the end."""
@@ -376,7 +377,7 @@ class RemoteFiles(Protocol):
         ...
 
     async def real(self, path: str) -> str:
-        """The absolute path without links."""
+        """Return the absolute path with all symbolic links resolved."""
         ...
 
     async def facts(self, path: str) -> RemotePathFacts:
@@ -384,7 +385,7 @@ class RemoteFiles(Protocol):
         ...
 
     async def listing(self, folder: str) -> Sequence[tuple[str, RemotePathFacts]]:
-        """Return the names in a folder, without ``.`` and ``..``."""
+        """Return the names in a folder with their facts, without ``.`` and ``..``."""
         ...
 
     async def create(self, path: str) -> RemoteFileHandle:
@@ -396,7 +397,7 @@ class RemoteFiles(Protocol):
         ...
 
     async def rename_new(self, old: str, new: str) -> None:
-        """Rename. Raises FileExistsError if the name is taken."""
+        """Rename a file, never over an existing one. Raises FileExistsError if the name is taken."""
         ...
 
     async def replace(self, old: str, new: str) -> None:
@@ -442,7 +443,7 @@ def not_read(host: str, path: str, reason: str) -> FileRefused:
 
 
 def no_change_allowed(host: str, path: str) -> NotAllowed:
-    """Return the error for a change requested of a host that allows none."""
+    """Return the error for a change on a host that allows no changes."""
     return NotAllowed(
         tr("{path} was not written: {host} does not allow changes", path=path, host=host),
         tr("Start without --read-only, or remove protected from this host."),

@@ -199,8 +199,8 @@ async def follow(
 
 
 async def cancel(host: Host, job: str, *, sudo: bool = False) -> DetachedState:
-    """End its process group (TERM, after 2 s KILL) and return how it ended; a command that has not begun never will. A
-    command that has ended, or is gone, is not touched. ``running``: it could not be ended. Raises HostError."""
+    """End the command's process group (TERM, after 2 s KILL) and return its state. A command that has not begun never
+    will; one that has ended, or is gone, is not touched. ``running``: it could not be ended. Raises HostError."""
     return _read_line(
         host, (await _asked(host, detached_scripts.CANCEL, [_named(job)], sudo, timeout_s=_CANCEL_S)).stdout
     )
@@ -213,7 +213,9 @@ async def forget(host: Host, *jobs: str, sudo: bool = False) -> None:
     if done.exit_status == _RUNS:
         job = done.stdout.decode().strip()
         raise StillRuns(
-            host.name, tr("{job} is running on {host}", job=job, host=host.name), tr("Cancel it, or wait for its end.")
+            host.name,
+            tr("{job} is running on {host}", job=job, host=host.name),
+            tr("Cancel it, or wait until it ends."),
         )
     _good(host, done)
 
@@ -231,7 +233,7 @@ def _named(job: str) -> str:
 
 
 def _lines(env: Mapping[str, str] | None, cwd: str | None, last: str) -> str:
-    """Return the lines that its shell reads before it becomes the command."""
+    """Return the script with which the command's shell sets variables and folder before it runs ``last``."""
     lines = []
     for name, value in (env or {}).items():
         if not (name.isascii() and name.isidentifier()):
@@ -255,14 +257,14 @@ async def _start(
         raise NotBegun(
             host.name,
             tr("{job} was not started on {host}: {words}", job=job, host=host.name, words=last_words(done.stderr)),
-            tr("It has not run. Fix that, then start it again."),
+            tr("The command did not run. Fix the cause, then start it again."),
         )
     if not done.ok:
         raise CommandUnknown(
             host.name,
-            tr("It is not known whether {job} was started on {host}: {words}", job=job, host=host.name,
+            tr("It is unknown whether {job} was started on {host}: {words}", job=job, host=host.name,
                words=last_words(done.stderr)),
-            tr("It can be started again: a command that is already running is found, and runs only once."),
+            tr("You can start it again: a command that is already running is not started twice."),
         )  # fmt: skip
     seen, data = _answer(host, done.stdout)
     return Begun(seen, tuple(_blocks(seen, [0, 0], data)) if followed else ())
@@ -289,8 +291,8 @@ async def _ask(
     timeout_s: float = _ASK_S,
     limit_bytes: int = OUTPUT_LIMIT,
 ) -> Completed:
-    """Send the script by stdin, because it may hold secrets; in braces, so that a truncated script does not run at
-    all."""
+    """Run a script on the host, sent by stdin because it may hold secrets; in braces, so that a truncated one does not
+    run at all."""
     return await host.run(
         ["sh", "-c", _READ, "sh", *args],
         stdin=f"{{\n{script}\n}}".encode("utf-8", "surrogateescape"),
@@ -304,7 +306,11 @@ def _good(host: Host, done: Completed) -> Completed:
     if not done.ok:
         raise HostError(
             host.name,
-            tr("{host} does not report its detached commands: {words}", host=host.name, words=last_words(done.stderr)),
+            tr(
+                "{host} does not report the state of its detached commands: {words}",
+                host=host.name,
+                words=last_words(done.stderr),
+            ),
             tr("Check ~/.cache/lilfox/jobs and the disk on the host."),
         )
     return done
@@ -327,7 +333,11 @@ def _read_line(host: Host, line: bytes) -> DetachedState:
     except (ValueError, KeyError):
         raise CommandUnknown(
             host.name,
-            tr("{host} does not report its detached commands: {words}", host=host.name, words=last_words(line) or "-"),
+            tr(
+                "{host} does not report the state of its detached commands: {words}",
+                host=host.name,
+                words=last_words(line) or "-",
+            ),
             tr("Check ~/.cache/lilfox/jobs and the disk on the host."),
         ) from None
 

@@ -95,7 +95,7 @@ class FakeHost(Host):
             self.come_up()
 
     async def start(self, spec: CommandSpec) -> HostProcess:
-        """See :meth:`Host.start`; what is answered depends on the words alone, or on the script's text."""
+        """See :meth:`Host.start`; the answer depends only on the command's words, or on the script's text."""
         await self.connect()
         return _FakeProcess(self, spec)
 
@@ -116,7 +116,8 @@ class FakeHost(Host):
         """Do nothing: nothing is kept open."""
 
     async def answer(self, words: str, argv: tuple[str, ...], stdin: bytes) -> Completed:
-        """What the script has for ``words``. Raises the error that it has; waits for one where they hang."""
+        """Return the scripted answer to ``words``, or raise the scripted error; wait while ``words`` are in
+        ``hanging``."""
         await self.connect()
         self.calls.append((argv, stdin))
         while words in self.hanging:
@@ -133,7 +134,8 @@ class FakeHost(Host):
         return Completed(argv, 0, None, reply, b"")
 
     async def answer_loop(self, words: str) -> bytes:
-        """What a loop answers to ``words``. Raises the error that it has, and TimeoutError where they hang."""
+        """Return a loop's scripted answer to ``words``, or raise the scripted error; raise TimeoutError if ``words``
+        are in ``hanging``."""
         await self.connect()
         if words in self.hanging:
             raise TimeoutError
@@ -144,7 +146,8 @@ class FakeHost(Host):
 
 
 class _FakeProcess(HostProcess):
-    """Writes its answer line by line once it has seen the end of its stdin; a loop answers each line of it."""
+    """A process that writes its answer, line by line, once its stdin has ended; a loop answers each line of its
+    stdin."""
 
     def __init__(self, host: FakeHost, spec: CommandSpec) -> None:
         super().__init__(spec)

@@ -64,7 +64,7 @@ class TooMuch(HttpFault):
 
 
 class HttpResponse:
-    """The head of a response, and as much of the body as is wanted. Names in ``headers`` are in lower case; a header
+    """A response: its head, and its body, which is read on demand. Names in ``headers`` are in lower case; a header
     that is sent several times is one list."""
 
     def __init__(self, where: str, status: int, headers: Mapping[str, str], blocks: AsyncIterator[bytes]) -> None:
@@ -83,7 +83,7 @@ class HttpResponse:
                 found += sum(map(part.count, _BEFORE_VALUES))
                 if found > values:
                     raise TooMuch(
-                        tr("{where} sends more than {count} values at once; none were used",
+                        tr("{where} sent more than {count} values at once; none were used",
                            where=self._where, count=values)
                     )  # fmt: skip
         return bytes(body)
@@ -115,11 +115,11 @@ class HttpResponse:
                     yield block
             except zlib.error:
                 raise Packed(
-                    tr("{where} sends a compressed answer that is corrupt or truncated", where=self._where)
+                    tr("{where} sent a compressed response that is corrupt or truncated", where=self._where)
                 ) from None
         else:
             raise Packed(
-                tr("{where} sends its answer with encoding {encoding}, which was not requested",
+                tr("{where} sent its response with encoding {encoding}, which was not requested",
                    where=self._where, encoding=encoding[:20])
             )  # fmt: skip
 
@@ -134,7 +134,7 @@ class HttpResponse:
 
     def _too_much(self, limit: int) -> TooMuch:
         return TooMuch(
-            tr("{where} sends more than {limit}; none of it was used",
+            tr("{where} sent more than {limit}; none of it was used",
                where=self._where, limit=human_bytes(limit))
         )  # fmt: skip
 
@@ -218,8 +218,8 @@ class HttpConnection:
         return cls(where, reader, writer)
 
     async def is_idle(self) -> bool:
-        """Whether the connection can be reused: still open, with nothing received unasked, as a server sends 408 before
-        it closes. That would be taken for the next response."""
+        """Return whether the idle connection can be reused: it is open, and the server has sent nothing unasked (such
+        as a 408 before closing), which would be taken for the next response."""
         coming = asyncio.create_task(self._reader.read(1))
         try:
             await asyncio.sleep(0)  # what has arrived is taken in
@@ -247,8 +247,8 @@ class HttpConnection:
         return await self._answer()
 
     def finish(self) -> bool:
-        """Whether the connection can be reused: the response was read to its end, nothing follows it, and the server
-        keeps the connection open."""
+        """Return whether the connection can be reused: the response was read to its end, nothing follows it, and the
+        server keeps the connection open."""
         import h11
 
         state = self._state
@@ -278,7 +278,7 @@ class HttpConnection:
             if not isinstance(event, h11.InformationalResponse):
                 raise self._cut()
         raise HttpFault(
-            tr("{where} keeps sending interim answers (1xx), but no final one", where=self._where),
+            tr("{where} keeps sending interim responses (1xx), but no final one", where=self._where),
             tr("See the service's log."),
         )
 
@@ -347,7 +347,7 @@ class HttpTransport:
 
     @property
     def where(self) -> str:
-        """``address:port``, as errors name it."""
+        """``address:port``, as it appears in errors."""
         return f"[{self._address}]:{self._port}" if ":" in self._address else f"{self._address}:{self._port}"
 
     async def connect(self) -> None:

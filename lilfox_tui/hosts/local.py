@@ -37,8 +37,8 @@ _FIRST_LOOK_S, _LONGEST_LOOK_S = 0.002, 0.1
 
 async def end_group(group: int) -> bool:
     """Send TERM, wait 2 s, send KILL, wait 2 s; return whether no process of the group runs any more. Zombies count as
-    ended, because only their parent can reap them. If cancelled (its own process ends, say), send KILL at once: nobody
-    is left to send it later."""
+    ended, because only their parent can reap them. If cancelled, for example because LilFox itself ends, send KILL at
+    once: nobody is left to send it later."""
     try:
         return await _group_ended(group)
     except asyncio.CancelledError:
@@ -188,7 +188,7 @@ def widen(pipe: int) -> bool:
 
 
 class LocalProcess(HostProcess):
-    """A started command in a session of its own. ``argv`` is what was started, the sudo included."""
+    """A started command in its own session. ``argv`` is what was started, including sudo."""
 
     def __init__(
         self, spec: CommandSpec, argv: Sequence[str], process: Process, out: Pipe, dialog: SudoDialog | None
@@ -268,7 +268,7 @@ class LocalProcess(HostProcess):
             self._out.close()
 
     async def _see_end(self, ending: asyncio.Task[bool]) -> None:
-        """Cancelled once more, the group is killed at once."""
+        """Wait for the end; if cancelled once more, the group is killed at once."""
         await ending
 
     async def _end_group(self) -> bool:

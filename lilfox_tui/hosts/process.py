@@ -1,4 +1,4 @@
-"""A command that runs on a host: its pipes, its sudo and its end, alike on every kind of host; and the errors of it."""
+"""A command that runs on a host: its pipes, sudo and end, the same for every kind of host; and its errors."""
 
 from __future__ import annotations
 
@@ -83,34 +83,36 @@ class HostProcess(ABC):
 
     @abstractmethod
     async def read(self) -> bytes:
-        """The next bytes of stdout; empty at its end, also where the link is gone."""
+        """Reads the next bytes of stdout; empty at its end, also after a lost connection."""
 
     @abstractmethod
     async def read_stderr(self) -> bytes:
-        """The next bytes of stderr; as ``read``."""
+        """Reads the next bytes of stderr; as ``read``."""
 
     @abstractmethod
     async def write(self, data: bytes) -> None:
-        """Writes to its stdin. Raises OSError when it takes none any more."""
+        """Writes to the command's stdin. Raises OSError if it accepts no more input."""
 
     async def write_block(self, block: bytes) -> None:
-        """Writes one of many blocks; as ``write``."""
+        """Writes one block of a large input; otherwise as ``write``."""
         await self.write(block)
 
     @abstractmethod
     def close_stdin(self) -> None:
-        """Lets it see the end of its stdin."""
+        """Closes the command's stdin."""
 
     async def begun(self) -> None:
-        """Waits until the command itself reads its stdin, not the start-up files of a login; here at once."""
+        """Waits until the command itself reads its stdin, not the start-up files of a login. Returns at once unless
+        overridden."""
         return
 
     @abstractmethod
     async def wait(self) -> None:
-        """Waits until it has ended, or until its end can no longer be known."""
+        """Waits until the command has ended, or until its end can no longer be known."""
 
     def conclude(self) -> None:
-        """Marks it as completed, all of its output having been read. Raises HostError where its end is not known."""
+        """Marks the command as completed, after all of its output was read. Raises HostError if its outcome is
+        unknown."""
         self.completed = True
 
     @abstractmethod
@@ -119,15 +121,16 @@ class HostProcess(ABC):
 
     @abstractmethod
     async def _end(self) -> bool:
-        """Ends its process group unless it is completed: TERM, 2 s, KILL. Whether nothing of it runs."""
+        """Ends the process group unless the command is completed: TERM, 2 s, KILL. Returns whether none of it runs any
+        more."""
 
     def link_error(self) -> HostError | None:
         """Return the error for a lost connection, or None while it is alive."""
         return None
 
     async def end(self) -> bool:
-        """End the command unless it has ended by itself; return whether nothing of it runs. Not interrupted by a
-        cancellation."""
+        """End the command unless it has ended by itself; return whether none of it runs any more. A cancellation does
+        not interrupt this."""
         if self._ended is None:
             self._ended = asyncio.create_task(self._end())
         try:
@@ -137,11 +140,11 @@ class HostProcess(ABC):
             raise
 
     async def _see_end(self, ending: asyncio.Task[bool]) -> None:
-        """Waits for it although the caller was cancelled; a second cancellation ends the wait alone."""
+        """Waits for the end although the caller was cancelled; a second cancellation only ends the wait."""
         await asyncio.wait([ending])
 
     def as_lost(self) -> LostCommand:
-        """What is known of it when it could not be ended."""
+        """The command as one whose outcome is unknown, because it could not be ended."""
         return LostCommand(self.spec.argv, self.group, datetime.now(UTC), self.since, self.sudo)
 
     async def collect(self, blocks: AsyncIterator[bytes] | None, limit: int) -> bool:
@@ -165,7 +168,7 @@ class HostProcess(ABC):
         return truncated
 
     async def blocks(self, given: AsyncIterator[bytes] | None) -> AsyncGenerator[bytes, None]:
-        """What it writes to stdout as it comes, while ``given`` is written; the tail of stderr is kept. Raises
+        """Yields stdout as it arrives, while ``given`` is written to stdin; keeps the tail of stderr. Raises
         HostError."""
         err = OutputTail()
         tasks = [asyncio.ensure_future(self._read_stderr(err))]
@@ -186,8 +189,8 @@ class HostProcess(ABC):
             self.stderr = err.joined()
 
     async def reach_root(self) -> bool:
-        """Waits until sudo has started it, where its dialog tells; its stdin stays open. False when sudo refused.
-        Raises OSError when it is gone."""
+        """Waits until sudo has started the command, if it has a sudo dialog; stdin stays open. Returns False if sudo
+        refused. Raises OSError if the process is gone."""
         if self.dialog is not None:
             self._hearing = asyncio.create_task(self._read_stderr(OutputTail()))  # to the end: unread, it would stop
             if not await self.dialog.reach_root(self._hearing, self.write):
@@ -197,7 +200,7 @@ class HostProcess(ABC):
         return True
 
     def complaint(self) -> bytes:
-        """What sudo said if it did not start the command, else nothing."""
+        """The error output of a sudo that did not start the command, else empty."""
         if self.dialog is not None:
             return self.dialog.complaint()
         return quiet_complaint(self.outcome()[0], self.stdout, self.stderr) if self.sudo else b""
@@ -211,8 +214,8 @@ class HostProcess(ABC):
             kept.add(self.dialog.hear(block) if self.dialog else block)
 
     async def _supply(self, blocks: AsyncIterator[bytes] | None) -> None:
-        """Answers sudo, then writes ``blocks`` and the end. A command need not read its input: of a link that went
-        ``conclude`` tells."""
+        """Answers sudo, then writes ``blocks`` and closes stdin. Failed writes are ignored: a command need not read its
+        input, and ``conclude`` reports a lost connection."""
         if self.dialog is not None and not await self._answer(self.dialog):
             return
         if blocks is not None:
@@ -225,7 +228,8 @@ class HostProcess(ABC):
             self.close_stdin()
 
     async def _answer(self, dialog: SudoDialog) -> bool:
-        """Gives sudo its password; whether the command has begun. Otherwise nothing more is asked: its stdin ends."""
+        """Gives sudo its password; returns whether the command has begun. If not, closes its stdin, so that sudo does
+        not ask again."""
         begun = False
         try:
             begun = await dialog.answer(self.write)
@@ -240,8 +244,8 @@ class HostProcess(ABC):
 
 
 class ProcessLoop:
-    """A kept ``sh`` that answers questions; see :class:`lilfox_tui.hosts.base.Loop`. ``hung`` tells that it did not
-    answer in time."""
+    """A long-running ``sh`` that answers requests; see :class:`lilfox_tui.hosts.base.Loop`. ``hung``: it did not answer
+    in time."""
 
     def __init__(self, host: str, process: HostProcess) -> None:
         self.hung = False
@@ -269,7 +273,7 @@ class ProcessLoop:
         return bytes(answer[: -len(end)])
 
     def ended(self) -> HostError:
-        """The error for a process that is gone."""
+        """The error for a loop that is over: the lost connection, or the end of its process."""
         return self.process.link_error() or loop_ended(self._host)
 
 
@@ -291,7 +295,7 @@ class BoundedOutput:
         self._room = limit
 
     def add(self, block: bytes) -> None:
-        """Keeps ``block``, or what fits of it."""
+        """Keeps ``block``; keeps only what fits of it and raises LimitReached if it is too long."""
         kept = block[: self._room]
         self._blocks.append(kept)
         self._room -= len(kept)
@@ -332,7 +336,7 @@ def too_slow(host: str, command: str, timeout_s: float) -> CommandTimeout:
     return CommandTimeout(
         host,
         tr("{command} did not finish within {seconds:g} s on {host}", command=command, seconds=timeout_s, host=host),
-        tr("It was terminated there. Allow more time if it is only slow."),
+        tr("The command was terminated on the host. If it is only slow, allow more time."),
     )
 
 
@@ -364,7 +368,7 @@ def loop_timeout(host: str, timeout_s: float) -> CommandTimeout:
     return CommandTimeout(
         host,
         tr("{host} did not answer within {seconds:g} s", host=host, seconds=timeout_s),
-        tr("The host may be frozen or overloaded; the query is repeated."),
+        tr("The host may be frozen or overloaded; LilFox repeats the query."),
     )
 
 
@@ -377,10 +381,11 @@ def login_timeout(host: str, timeout_s: float) -> CommandTimeout:
             "finished",
             host=host, seconds=timeout_s,
         ),
-        tr("Check what .bashrc, .profile and /etc/profile.d wait for there: a network, a mount, an input."),
+        tr("Check .bashrc, .profile and /etc/profile.d on the host for commands that wait for the network, a "
+           "mount or input."),
     )  # fmt: skip
 
 
 def loop_ended(host: str) -> HostUnreachable:
     """Return the error for a loop whose process has ended."""
-    return HostUnreachable(host, tr("The reader process on {host} ended", host=host), tr("It is restarted."))
+    return HostUnreachable(host, tr("The reader process on {host} ended", host=host), tr("LilFox restarts it."))

@@ -120,7 +120,8 @@ def written(script: str) -> bytes:
 
 
 def running(argv: Sequence[str], env: dict[str, str] | None = None) -> str:
-    """Return a script that becomes ``argv``, with ``env`` set. Raises ValueError for a NUL or an invalid name."""
+    """Return a script that replaces its shell by ``argv`` (exec), with ``env`` set. Raises ValueError for a NUL or an
+    invalid name."""
     lines = []
     for name, value in (env or {}).items():
         if not (name.isascii() and name.isidentifier()):
@@ -130,7 +131,7 @@ def running(argv: Sequence[str], env: dict[str, str] | None = None) -> str:
 
 
 def as_root(root: Sequence[str], other: Sequence[str], env: dict[str, str] | None = None) -> str:
-    """Return a script that becomes ``root`` if the login is already root, else ``other``, which is a sudo."""
+    """Return a script that runs ``root`` if the login is already root, else ``other``, which uses sudo."""
     return f'if [ "$(id -u)" = 0 ]; then\n{running(root, env)}\nelse\n{running(other, env)}\nfi'
 
 
@@ -140,7 +141,8 @@ def with_args(script: str, args: Sequence[str]) -> str:
 
 
 class StartLine:
-    """Drops what comes before the start line, and takes the process group and its leader's start time from it."""
+    """Drops the output before the start line, and reads the process group and its leader's start time from that
+    line."""
 
     MAX_NOISE = 1024 * 1024
     MAX_LINE = 256
@@ -154,7 +156,7 @@ class StartLine:
 
     @property
     def noise(self) -> bytes:
-        """What came before the start line, or has come so far; only the end of a long text."""
+        """The output before the start line, or all output so far; only the end of a long text."""
         return bytes(self._noise)
 
     def hear(self, data: bytes) -> bytes:
@@ -179,7 +181,7 @@ class StartLine:
         return b""
 
     def _start(self, at: int, begin: int, end: int) -> bytes:
-        """Take in the start line, whose words are between ``begin`` and ``end``; return what follows it."""
+        """Parse the start line, whose words are between ``begin`` and ``end``; return what follows it."""
         words, after = self._noise[begin:end].decode("ascii", "replace").split(), bytes(self._noise[end + 1 :])
         del self._noise[at:]
         self.seen = True
@@ -205,14 +207,16 @@ Write = Callable[[bytes], Awaitable[None]]
 
 
 def sudo_quietly(argv: Sequence[str], env: Mapping[str, str]) -> list[str]:
-    """``argv`` by ``sudo -n``, keeping the variables named in ``env`` (their values are not in the argv)."""
+    """``argv`` prefixed with ``sudo -n``, which keeps the variables named in ``env``; their values are not in the
+    argv."""
     return ["sudo", "-n", *_kept(env), "--", *argv]
 
 
 def by_sudo(
     argv: Sequence[str], env: Mapping[str, str], password: SecretRef | None, *, tells_root: bool
 ) -> tuple[list[str], SudoDialog | None]:
-    """``argv`` by sudo, and the dialog with it where it may ask for ``password`` or must tell when root is reached."""
+    """``argv`` prefixed with sudo, and the dialog with it if sudo may ask for ``password`` or must report when root is
+    reached."""
     if password is None and not tells_root:
         return sudo_quietly(argv, env), None
     dialog = SudoDialog(None if password is None else partial(secret, password))
@@ -220,7 +224,7 @@ def by_sudo(
 
 
 def quiet_complaint(status: int | None, stdout: bytes, stderr: bytes) -> bytes:
-    """What ``sudo -n`` said (LC_ALL=C) if it did not start its command, else nothing."""
+    """The error output of a ``sudo -n`` (LC_ALL=C) that did not start its command, else empty."""
     return stderr if status == 1 and not stdout and stderr.startswith(_COMPLAINTS) else b""
 
 
@@ -269,7 +273,7 @@ class SudoDialog:
         return after
 
     def complaint(self) -> bytes:
-        """What sudo said instead of starting the command."""
+        """Return sudo's messages if it did not start the command, else empty."""
         return self._said.replace(self._prompt.encode(), b"") if not self.accepted else b""
 
     async def answer(self, write: Write) -> bool:
@@ -280,7 +284,8 @@ class SudoDialog:
         return self.accepted
 
     async def reach_root(self, hearing: asyncio.Task[None], write: Write) -> bool:
-        """Answers while ``hearing`` reads stderr; whether the command was started. Its stdin stays open."""
+        """Answers sudo while ``hearing`` reads stderr; returns whether the command was started. Its stdin stays
+        open."""
         answering = asyncio.ensure_future(self.answer(write))
         try:
             await asyncio.wait({hearing, answering}, return_when=asyncio.FIRST_COMPLETED)
@@ -289,7 +294,7 @@ class SudoDialog:
             answering.cancel()
 
     async def _until(self, prompts: int) -> bool:
-        """Wait for root or for that many prompts; return whether it was a prompt."""
+        """Wait until root is reached or sudo has prompted ``prompts`` times; return whether it was a prompt."""
         while not self.accepted and self._prompts < prompts:
             self._changed.clear()
             await self._changed.wait()

@@ -125,24 +125,24 @@ def _altered(lines: list[_Line], end: HeadHash | None, known: Mapping[int, str])
     before = NOTHING_BEFORE
     for number, line in enumerate(lines, 1):
         if line.entry is None:
-            yield number, tr("this is no longer an entry")
+            yield number, tr("this line is no longer a valid entry")
             return
         if line.entry.number != number:
-            yield number, tr("entry {found} is in the place of entry {number}", found=line.entry.number, number=number)
+            yield number, tr("expected entry {number}, found entry {found}", found=line.entry.number, number=number)
             return
         if line.entry.previous != before:
-            yield _which(lines, number, end), tr("this differs from what was written: its SHA-256 does not match")
+            yield _which(lines, number, end), tr("changed since it was written: its SHA-256 does not match")
             return
         if known.get(number, line.sha256) != line.sha256:
-            yield number, tr("this line or one before it has changed since its SHA-256 was recorded")
+            yield number, tr("this line or an earlier one has changed since its SHA-256 was recorded")
             return
         before = line.sha256
     yield from _end(lines, end, known)
 
 
 def _which(lines: list[_Line], number: int, end: HeadHash | None) -> int:
-    """Return the altered line, when line ``number`` does not continue the one before it. It is the later one if what
-    follows does not continue it either."""
+    """Return which line was altered if line ``number`` does not continue the one before it: ``number`` itself if the
+    next line does not continue it either, else the one before it."""
     if number == 1:
         return 1
     line = lines[number - 1]
@@ -162,7 +162,7 @@ def _end(lines: list[_Line], end: HeadHash | None, known: Mapping[int, str]) -> 
             tr("cannot confirm that this is the last entry: the file {file} is missing or invalid", file=HEAD),
         )
     elif end.number > 0 and lines[end.number - 1].sha256 != end.sha256:
-        yield end.number, tr("this differs from what was written: its SHA-256 does not match")
+        yield end.number, tr("changed since it was written: its SHA-256 does not match")
 
 
 def _evidence(folder: Path, kept: EvidenceKept) -> IntegrityProblem | None:
@@ -179,14 +179,15 @@ def _evidence(folder: Path, kept: EvidenceKept) -> IntegrityProblem | None:
     except OSError as error:
         return IntegrityProblem(name, None, tr("cannot be read: {reason}", reason=error.strerror or error))
     if found.hexdigest() != kept.sha256:
-        return IntegrityProblem(name, None, tr("this differs from what was stored: its SHA-256 does not match"))
+        return IntegrityProblem(name, None, tr("changed since it was stored: its SHA-256 does not match"))
     return None
 
 
 def _notes(folder: Path, torn: bytes, kept: set[str]) -> Iterator[Message]:
     if torn:
         yield tr(
-            "the last {size} bytes come from an interrupted write: the next entry moves them aside", size=len(torn)
+            "the last {size} bytes are from an interrupted write; the next entry moves them to an evidence file",
+            size=len(torn),
         )
     try:
         there = sorted(os.listdir(folder / EVIDENCE))  # noqa: PTH208  names alone
@@ -235,7 +236,7 @@ def md_block(text: str, indent: int) -> str:
 
 
 def md_link(file: str, folder: str) -> str:
-    """Return a link to an evidence file; only the name if ``keep`` could not have given it."""
+    """Return a link to an evidence file; only its name if ``keep`` would not have given such a name."""
     return f"[{md_inline(file)}]({folder}/{file})" if _HARMLESS_FILE.fullmatch(file) else md_inline(file)
 
 
@@ -308,7 +309,7 @@ def _overview(
     opened = _("{when} UTC by {who}", when=utc(incident.opened), who=md_inline(first.by))
     yield _field(_("Opened"), opened)
     if isinstance(first.what, IncidentOpened) and first.what.cause:
-        yield _field(_("Opened because of"), md_inline(first.what.cause))
+        yield _field(_("Trigger"), md_inline(first.what.cause))
     if incident.closed is None:
         yield _field(_("State"), _("open, exported at {when} UTC", when=utc(now)))
     else:
@@ -345,7 +346,7 @@ def _impact_times(found: dict[Moment, Impact]) -> Iterator[str]:
             continue
         when, told = found[moment].when, found[moment].told
         after = "-" if moment == "detected" else human_duration((when - start).total_seconds())
-        source = _("recorded by hand") if told else _("alerts, opening and closing")
+        source = _("recorded by hand") if told else _("derived from alerts, opening or closing")
         yield _row(moment_text(moment), utc(when), after, source)
 
 
@@ -428,9 +429,9 @@ def _not_well(entries: Sequence[TimelineEntry]) -> Iterator[str]:
 
 def _action_items(incident: Incident, now: datetime) -> Iterator[str]:
     for change in still_in_force(incident, now):
-        yield _item(_("undo, or keep on purpose: {said}", said=md_lines(change.text, 2)), to_do=True)
+        yield _item(_("undo, or decide to keep: {said}", said=md_lines(change.text, 2)), to_do=True)
     for step in incident.steps.values():
-        text = _("check the effects of this command, its outcome is unknown: {command}", command=md_code(step.command))
+        text = _("check what this command did; its outcome is unknown: {command}", command=md_code(step.command))
         yield _item(text, to_do=True)
     yield _item(_("to be filled in"), to_do=True)
 
@@ -439,8 +440,8 @@ def _action_items(incident: Incident, now: datetime) -> Iterator[str]:
 
 
 def export_to(incident_id: str, language: str, target: Path) -> Path:
-    """Create the folder ``target``, for this user alone, and return the path of the Markdown in it. Blocks. Raises
-    UsageError if the folder exists already, NoSuchIncident, IncidentError."""
+    """Export the incident to the new folder ``target``, for this user alone; return the path of the Markdown file in
+    it. Blocks. Raises UsageError if the folder exists already, NoSuchIncident, IncidentError."""
     place = find(incident_id)
     text = export_markdown(incident_id, language)
     try:
@@ -450,7 +451,7 @@ def export_to(incident_id: str, language: str, target: Path) -> Path:
         file.write_text(text, "utf-8")
         _copy_evidence(place / EVIDENCE, target / EVIDENCE)
     except FileExistsError:
-        raise UsageError(tr("{folder} already exists", folder=target), tr("name a new folder")) from None
+        raise UsageError(tr("{folder} already exists", folder=target), tr("specify a new folder")) from None
     except OSError as error:
         raise IncidentError(
             tr("{folder}: cannot be written: {reason}", folder=target, reason=error.strerror or error)
@@ -477,7 +478,7 @@ _LAST = 10
 
 
 def handover_text(incident: Incident, entries: Sequence[TimelineEntry], now: datetime) -> Iterator[str]:
-    """Yield the lines of a handover; the data is raw, to be cleaned by whoever shows it. ``now`` is aware."""
+    """Yield the lines of a handover; their text is raw and must be cleaned before it is shown. ``now`` is aware."""
     yield _("{id} {severity}: {title}", id=incident.id, severity=incident.severity, title=incident.title)
     yield _("opened {when} UTC, {age} ago", when=utc(incident.opened), age=_age(incident.opened, now))
     if incident.closed is not None:

@@ -78,7 +78,8 @@ def myself() -> str:
 
 
 def name_of(uid: int, caller: str = "") -> str:
-    """Return the name like ``myself``, for another process on this machine; ``caller`` started it by sudo."""
+    """Return the author's name like ``myself``, for a process of user ``uid`` on this machine; ``caller`` started it by
+    sudo."""
     try:
         name = pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -138,7 +139,7 @@ def chosen(incident_id: str | None) -> Path:
         raise NoSuchIncident(
             tr("no incident is open"),
             tr(
-                "open one: lilfox incident open TITLE; give the ID of a closed one, such as INC-7 (lilfox "
+                "open one: lilfox incident open TITLE; or specify the ID of a closed one, such as INC-7 (lilfox "
                 "incident list --all)"
             ),
         )
@@ -215,8 +216,8 @@ def list_incidents(*, closed: bool = True) -> list[Incident]:
 
 
 def take_over(folder: Path, *, by: str = "", who: str = "", process: int = 0) -> TimelineEntry:
-    """Make ``by`` the one who acts from now on; the previous one follows. ``who`` and ``process`` as in ``TookOver``.
-    Raises NotRecorded, IncidentError."""
+    """Put ``by`` in charge of the incident from now on; the previous leader follows. ``who`` and ``process`` as in
+    ``TookOver``. Raises NotRecorded, IncidentError."""
     with open_for_append(folder, by or myself()) as timeline:
         return timeline.append(TookOver(before=read_incident(folder).leader, who=who, process=process))
 
@@ -237,13 +238,13 @@ def reopen(folder: Path, reason: str, *, by: str = "") -> TimelineEntry:
     with open_for_append(folder, by or myself()) as timeline:
         incident = read_incident(folder)
         if incident.closed is None:
-            raise IncidentError(tr("{id} is open", id=incident.id))
+            raise IncidentError(tr("{id} is already open", id=incident.id))
         return timeline.append(Reopened(reason=reason))
 
 
 @contextmanager
 def _alone(place: Path) -> Iterator[None]:
-    """Hold the lock against other processes that open incidents there. Raises OSError."""
+    """Hold the lock that keeps other processes from opening incidents in ``place``. Raises OSError."""
     handle = os.open(place / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -253,7 +254,7 @@ def _alone(place: Path) -> Iterator[None]:
 
 
 def _make(place: Path, first: IncidentOpened, by: str) -> Path:
-    """Create a folder that is a complete incident as soon as it is visible. Raises OSError, NotRecorded."""
+    """Create an incident's folder, which is complete as soon as it is visible. Raises OSError, NotRecorded."""
     for left in place.glob(f"{_NEW}*"):  # of somebody who was killed
         shutil.rmtree(left, ignore_errors=True)
     folder = place / f"{_NEW}{secrets.token_hex(4)}"
@@ -325,15 +326,15 @@ def _check(moment: Moment, when: datetime, known: dict[Moment, datetime]) -> Non
     if when > datetime.now(UTC):
         raise MomentRefused(
             tr("{time:%Y-%m-%d %H:%M:%S} UTC is in the future", time=when.astimezone(UTC)),
-            tr("give the time with its date: 2023-12-30T14:05"),
+            tr("include the date in the time: 2023-12-30T14:05"),
         )
     for first, second in _IN_ORDER:
         if moment == first and second in known and when > known[second]:
-            text = tr("{moment}: that would be after {other}, {time:%Y-%m-%d %H:%M:%S} UTC",
+            text = tr("{moment}: must not be later than {other} ({time:%Y-%m-%d %H:%M:%S} UTC)",
                       moment=moment_text(first), other=moment_text(second), time=known[second])  # fmt: skip
             raise MomentRefused(text, _hint(second))
         if moment == second and first in known and when < known[first]:
-            text = tr("{moment}: that would be before {other}, {time:%Y-%m-%d %H:%M:%S} UTC",
+            text = tr("{moment}: must not be earlier than {other} ({time:%Y-%m-%d %H:%M:%S} UTC)",
                       moment=moment_text(second), other=moment_text(first), time=known[first])  # fmt: skip
             raise MomentRefused(text, _hint(first))
 

@@ -36,7 +36,7 @@ class Decided(Struct, frozen=True, kw_only=True, tag="decision", tag_field="even
 
 
 class RoleAssigned(Struct, frozen=True, kw_only=True, tag="role", tag_field="event"):
-    """``who`` is now ``role`` (lead, communication, scribe, …)."""
+    """``who`` now has the role ``role`` (lead, communication, scribe, …)."""
 
     role: str
     who: str
@@ -54,7 +54,7 @@ class Called(Struct, frozen=True, kw_only=True, tag="contact", tag_field="event"
 
 
 class Marked(Struct, frozen=True, kw_only=True, tag="moment", tag_field="event"):
-    """``moment`` was at ``when``, which may be earlier than the entry."""
+    """A moment of the incident was recorded: ``moment`` was at ``when``, which may be earlier than the entry."""
 
     moment: Moment
     when: datetime
@@ -163,7 +163,7 @@ class EvidenceKept(Struct, frozen=True, kw_only=True, tag="evidence", tag_field=
 
 
 class TookOver(Struct, frozen=True, kw_only=True, tag="took over", tag_field="event"):
-    """The author of this entry now acts; ``before`` follows."""
+    """The author of this entry took over; ``before`` now follows."""
 
     before: str
     who: str = ""
@@ -249,7 +249,7 @@ class NotRecorded(IncidentError):
 
 
 class MomentRefused(IncidentError):
-    """One of its four moments cannot have been at that time."""
+    """A moment of the incident cannot have been at the given time."""
 
     exit_code = 2
 
@@ -312,4 +312,6 @@ def find(incident_id: str) -> Path:
             with suppress(OSError):  # another user's may not be looked into
                 (folder / incident_id / TIMELINE).lstat()
                 return folder / incident_id
-    raise NoSuchIncident(tr("{id}: no such incident", id=incident_id), tr("see them: lilfox incident list --all"))
+    raise NoSuchIncident(
+        tr("{id}: no such incident", id=incident_id), tr("list all incidents: lilfox incident list --all")
+    )

@@ -135,7 +135,8 @@ class _State:
                 self._take_what_ends(entry)
 
     def _take_end(self, what: JobEnded) -> None:
-        """Apply the end of a job. A job with an unknown outcome is kept until the same was done successfully."""
+        """Apply the end of a job. A job with an unknown outcome is kept until another one of its kind and title
+        succeeds."""
         ended = None if what.state == "unknown" else self.jobs.pop(what.job, None)
         if ended is not None and what.state == "ok":
             same = [each for each in self.jobs.values() if (each.kind, each.title) == (ended.kind, ended.title)]
@@ -166,7 +167,7 @@ class _State:
 
 
 def event_text(what: What) -> str:
-    """Return ``what`` as one line, or as several if somebody wrote several."""
+    """Return the text of ``what``: one line, or several if its author wrote several."""
     match what:
         case model.IncidentOpened():
             text = _("opened: {title} ({severity})", title=what.title, severity=what.severity)

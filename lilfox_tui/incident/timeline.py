@@ -135,7 +135,7 @@ def stored(what: What) -> What:
 
 
 def line_of(entry: TimelineEntry) -> bytes:
-    """The entry's line, without a newline."""
+    """Encode the entry as a line, without a newline."""
     return _encode(entry)
 
 
@@ -151,12 +151,12 @@ def digest(line: bytes) -> str:
 
 
 def once_field(once: str) -> bytes:
-    """Return ``once`` as it appears in a line; inside another text its quotes would be escaped."""
+    """Encode ``once`` as it appears in a line; inside another text its quotes would be escaped."""
     return b'"once":' + _encode(once)
 
 
 def _few(value: Any) -> Any:
-    """Limit the number of items to what somebody would read."""
+    """Limit the number of items in dicts and lists, at any depth."""
     if isinstance(value, dict):
         return {name: _few(each) for name, each in islice(value.items(), _MOST_ITEMS)}
     return [_few(each) for each in value[:_MOST_ITEMS]] if isinstance(value, list | tuple) else value
@@ -171,7 +171,7 @@ def _cut_all(value: Any, most: int) -> Any:
 
 
 def _cut(text: str, most: int) -> str:
-    """Keep head and tail of a text: a program's last words often give the reason."""
+    """Keep head and tail of a text, because the end of a program's output often gives the reason."""
     if len(text) <= most:
         return text
     head = most * 2 // 3
@@ -192,7 +192,8 @@ _SYSLOG = "/dev/log"
 
 
 class HeadHash(Struct, frozen=True):
-    """The end of a timeline."""
+    """The recorded end of a timeline: number and digest of its last entry, its size, and whether the incident is
+    open."""
 
     number: int
     """Of its last entry."""
@@ -251,7 +252,7 @@ _MOST_BYTES = 256 << 20
 
 
 class TimelineReader:
-    """Reads the timeline in ``folder`` from its start; a torn line at its end is awaited."""
+    """Reads the timeline in ``folder`` from its start; an incomplete line at its end is left for the next read."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / TIMELINE
@@ -318,7 +319,7 @@ def not_recorded(path: Path, error: OSError) -> NotRecorded:
     return NotRecorded(
         tr("{path}: cannot be written: {reason}; an action that cannot be recorded is not carried out",
            path=path, reason=error.strerror or error),
-        tr("free space on that disk, or check who may write there, then try again"),
+        tr("free up space on that disk, or check who may write to this path, then retry"),
     )  # fmt: skip
 
 
@@ -331,7 +332,7 @@ def _lock(handle: int, path: Path) -> None:
         except BlockingIOError:
             if time.monotonic() > deadline:
                 raise IncidentError(
-                    tr("{path}: another process is writing there and does not finish", path=path),
+                    tr("{path}: another process is writing to it and does not finish", path=path),
                     tr("find the process: fuser -v {path}", path=path),
                 ) from None
             pause.wait(_LOOK_S)
@@ -374,7 +375,7 @@ class TimelineWriter:
             raise not_recorded(self._path, error) from None
 
     def keep(self, name: str, data: bytes, text: str) -> TimelineEntry:
-        """Store a file and its entry. Raises NotRecorded."""
+        """Store an evidence file and append its entry. Raises NotRecorded."""
         try:
             return self._append(store_evidence(self.folder, name, data, masked(text), self._mode), "")
         except OSError as error:
@@ -423,7 +424,7 @@ class TimelineWriter:
         return torn
 
     def _last(self, end: int) -> tuple[int, str]:
-        """Number and digest of the last whole line; ``end`` is behind its newline."""
+        """Number and digest of the last complete line; ``end`` is the offset after its newline."""
         if end == 0:
             return 0, NOTHING_BEFORE
         line, start = b"", end - 1
@@ -443,13 +444,13 @@ class TimelineWriter:
         return count
 
     def _put_aside(self, torn: int) -> None:
-        """Store the rest of an interrupted write as evidence, and free its place."""
+        """Store the rest of an interrupted write as evidence, and remove it from the timeline."""
         whole = self._size - torn
         kept = store_evidence(
             self.folder,
             f"torn-line-{self._number + 1}",
             os.pread(self._handle, torn, whole),
-            _("a last line that was truncated while it was written: a power loss or a disk failure"),
+            _("the last line of the timeline, truncated during the write (power loss or disk failure)"),
             self._mode,
         )
         os.ftruncate(self._handle, whole)

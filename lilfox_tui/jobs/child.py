@@ -85,7 +85,7 @@ class ProgressMeter:
         return now - self._told_at >= max(SHORTEST_S, (now - self._began) / _LINES)
 
     def tell(self, now: float) -> Progress:
-        """The current progress."""
+        """The current progress, which then counts as reported."""
         self._told_at, self._told_done = now, self._done
         rate = self._rate(now)
         left = None if self._total is None else self._total - self._done
@@ -124,7 +124,7 @@ class RecordedRun:
         except OSError as error:
             raise JobError(
                 tr(
-                    "{folder}: {reason}: the next change cannot be recorded, so it is not made: {what}",
+                    "{folder}: {reason}: change not made because it cannot be recorded: {what}",
                     folder=self.folder,
                     what=fit_text(text),
                     reason=error.strerror or error,
@@ -134,8 +134,7 @@ class RecordedRun:
         self.intended = fit_text(text)
 
     def done(self, text: str, *, worked: bool = True, sync: bool = True) -> None:
-        """Records that the intent succeeded or failed. If that cannot be written, it stands all the same: the next
-        intent will fail."""
+        """Records that the intent succeeded or failed. A failed write is ignored here: the next intent will fail."""
         self.intended = ""
         with suppress(OSError):
             self._log.write(StepDone(_now(), fit_text(text), worked), sync=sync)
@@ -151,7 +150,7 @@ class RecordedRun:
             self._log.write(JobFact(_now(), name, fit_result(value)), sync=sync)
         except OSError as error:
             raise JobError(
-                tr("{folder}: {reason}: what was done cannot be recorded, so nothing more is done",
+                tr("{folder}: {reason}: the last action cannot be recorded, so nothing more is done",
                    folder=self.folder, reason=error.strerror or error),
                 tr("free up space on that disk, then continue"),
             ) from None  # fmt: skip
@@ -284,7 +283,7 @@ def _say(waiting: int, word: bytes) -> None:
 
 
 class _EndSignal:
-    """Whether the job was asked to end, by SIGTERM or SIGINT, from the first moment on. Only the first signal counts,
+    """Records whether SIGTERM or SIGINT asked the job to end, from its first moment on. Only the first signal counts,
     so that a second one does not interrupt the clean-up. SIGHUP does nothing. Handlers, unlike ignored signals, are not
     inherited by child processes."""
 
@@ -339,7 +338,7 @@ def _asking_for_a_look(outcome: Outcome, job: str) -> Outcome:
     """Adds to the hint of an unknown outcome how to settle it."""
     if outcome.state != "unknown":
         return outcome
-    look = _("check what it left, then mark it as checked: lilfox jobs checked {id}", id=job)
+    look = _("check what the job left behind, then mark it as checked: lilfox jobs checked {id}", id=job)
     return replace(outcome, hint=f"{outcome.hint}; {look}" if outcome.hint else look)
 
 
@@ -350,7 +349,7 @@ async def _until_end(effect: Effect, request: JobRequest, run: RecordedRun, aske
     loop = asyncio.get_running_loop()
 
     def cancel() -> None:
-        run.say(_("asked to end; cleaning up"), "warning")
+        run.say(_("cancellation requested; cleaning up"), "warning")
         task.cancel()
 
     asked.cancel = lambda: loop.call_soon_threadsafe(cancel)
@@ -360,10 +359,10 @@ async def _until_end(effect: Effect, request: JobRequest, run: RecordedRun, aske
 
 
 def _effect(entry: str, package: str) -> Effect:
-    """The function that ``entry`` names; only from ``package``, whatever is on disk."""
+    """The function that ``entry`` names; only from ``package``, whatever the request says."""
     module, _colon, name = entry.partition(":")
     if not module.startswith(f"{package}."):
-        raise LilFoxError(_("{entry}: not an effect of LilFox", entry=entry))
+        raise LilFoxError(_("{entry}: not part of LilFox", entry=entry))
     return cast("Effect", getattr(importlib.import_module(module), name))
 
 

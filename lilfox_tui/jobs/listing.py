@@ -57,13 +57,15 @@ def find_folder(job_id: str) -> Path:
         return found[0]
     if found:
         names = listed(sorted(each.name for each in found)[:10])
-        raise NoSuchJob(tr("{id}: several job ids end with this", id=job_id), tr("one of: {names}", names=names))
+        raise NoSuchJob(
+            tr("{id}: ambiguous, several job ids end with it", id=job_id), tr("one of: {names}", names=names)
+        )
     raise _no_such(job_id)
 
 
 def unsettled(jobs: Sequence[Job]) -> list[Job]:
-    """Unknown jobs that need attention: nobody has marked them as checked, and no later job with the same key
-    succeeded."""
+    """Jobs with an unknown outcome that need attention: nobody has marked them as checked, and no later job with the
+    same key succeeded."""
     latest: dict[str, datetime] = {}
     for job in jobs:
         if job.state == "ok":
@@ -101,7 +103,7 @@ class Jobs:
         self.feed: Feed[tuple[Job, ...]] = Feed()
 
     async def run(self) -> None:
-        """Looks until it is cancelled."""
+        """Checks the jobs until it is cancelled."""
         listing = Listing()
         while True:
             jobs = tuple(await asyncio.to_thread(listing.look))
@@ -185,7 +187,7 @@ def forget_old(jobs: Path, now: datetime) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Removes the job atomically for readers: half a job is none."""
+    """Removes the job's folder; readers see all of it or nothing."""
     gone = folder.with_name(_GONE + folder.name)
     try:
         folder.rename(gone)
@@ -224,7 +226,8 @@ async def follow_events(job_id: str) -> AsyncGenerator[list[Event], None]:
 
 
 def _look(folder: Path, reader: EventReader, reducer: JobReducer) -> list[Event]:
-    """The new events, up to the end. Checks first whether the process exists, so that its last events are read."""
+    """The new events, up to the end. Whether the process exists is checked before they are read, so that its last
+    events are not missed."""
     held = is_held(folder, reducer.began)
     new: list[Event] = reader.read() if reader.grown() else []
     for number, event in enumerate(new):
@@ -254,7 +257,7 @@ async def cancel(job_id: str, *, wait_s: float = 60.0) -> Job:
     while job.state == "running":
         if loop.time() > deadline:
             raise JobError(
-                tr("job {id} was asked to end and is still cleaning up (process {pid} on {host})",
+                tr("job {id} was told to stop and is still cleaning up (process {pid} on {host})",
                    id=job.id, pid=job.pid, host=job.host),
                 tr("watch it: lilfox attach {id}", id=job.id),
             )  # fmt: skip
@@ -264,7 +267,7 @@ async def cancel(job_id: str, *, wait_s: float = 60.0) -> Job:
 
 
 def request_end(job: Job) -> None:
-    """Sends SIGTERM to the job's process, but not to another one that has its pid now. Raises JobError."""
+    """Sends SIGTERM to the job's process, but never to another one that has its pid now. Raises JobError."""
     folder = Path(job.folder)
     try:
         reducer = new_reducer(folder)
@@ -278,7 +281,7 @@ def request_end(job: Job) -> None:
     if began.host != socket.gethostname():
         raise JobError(
             tr("job {id} runs on {host}: it cannot be ended from here", id=job.id, host=began.host),
-            tr("run there: lilfox jobs cancel {id}", id=job.id),
+            tr("run on that host: lilfox jobs cancel {id}", id=job.id),
         )
     try:
         if not process.signal(signal.SIGTERM) and find_job(job.id).state == "running":
@@ -294,11 +297,17 @@ def request_end(job: Job) -> None:
 
 
 def mark_checked(job_id: str) -> Job:
-    """Records that somebody has checked what an unknown job left. Blocks. Raises NoSuchJob, JobError."""
+    """Records that somebody has checked what a job with an unknown outcome left. Blocks. Raises NoSuchJob, JobError."""
     folder = find_folder(job_id)
     job = find_job(folder.name)
     if job.state != "unknown":
-        raise JobError(tr("job {id} is not in state unknown: {state}", id=job.id, state=job.state))
+        raise JobError(
+            tr(
+                "job {id} is in state {state}; only a job in state unknown can be marked as checked",
+                id=job.id,
+                state=job.state,
+            )
+        )
     try:
         handle = os.open(folder / CHECKED, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:

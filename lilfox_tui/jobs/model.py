@@ -25,7 +25,8 @@ Level = Literal["note", "good", "warning", "bad"]
 
 
 class JobRequest(Struct, frozen=True, kw_only=True):
-    """What is to be done. ``entry`` is ``package.module:function`` of this package, an ``Effect``."""
+    """The effect that a job runs, and its arguments. ``entry`` is ``package.module:function`` of this package, an
+    ``Effect``."""
 
     entry: str
     kind: str
@@ -114,7 +115,7 @@ Event: TypeAlias = Began | Intent | StepDone | ProgressMade | MessageLogged | Jo
 
 
 class Job(Struct, frozen=True, kw_only=True):
-    """The current state of a job, as its folder has it."""
+    """The current state of a job, as recorded in its folder."""
 
     id: str
     kind: str
@@ -141,7 +142,7 @@ class Job(Struct, frozen=True, kw_only=True):
 
 
 class LockHolder(Struct, frozen=True):
-    """The job that holds a key, as it told when it took it: untrusted text, since when in aware UTC."""
+    """The job that holds a key, as it recorded itself when it took the key: untrusted text, since when in aware UTC."""
 
     id: str
     user: str
@@ -150,11 +151,11 @@ class LockHolder(Struct, frozen=True):
 
 
 class JobError(LilFoxError):
-    """A job could not be begun, found or ended."""
+    """A job could not be started, found or ended."""
 
 
 class KeyHeld(JobError):
-    """Another job acts on the same thing now. ``holder`` is None where it has not told who it is."""
+    """Another job with the same key runs now. ``holder`` is None if it has not recorded who it is."""
 
     def __init__(self, message: Message | str, hint: Message | str = "", *, holder: LockHolder | None) -> None:
         super().__init__(message, hint)
@@ -162,7 +163,7 @@ class KeyHeld(JobError):
 
 
 class NoSuchJob(JobError):
-    """No job has this id, or several begin with it."""
+    """No job has this id, or several ids end in it."""
 
     exit_code = 2
 
@@ -186,7 +187,8 @@ def state_text(state: str) -> str:
 
 
 class Outcome(Struct, frozen=True):
-    """The outcome of an effect that was not cancelled; ``failed`` with an exit code of its own for what it raises."""
+    """The outcome of an effect that was not cancelled; for an error that it raises, ``failed`` with that error's exit
+    code."""
 
     state: JobState
     message: str
@@ -209,7 +211,7 @@ class Run(Protocol):
         ...
 
     def done(self, text: str, *, worked: bool = True, sync: bool = True) -> None:
-        """Records that the last intent succeeded, or that it ended and failed (fsync, as above)."""
+        """Records that the last intent succeeded, or that it ended and failed (fsync as in :meth:`intent`)."""
         ...
 
     def say(self, text: str, level: Level = "note") -> None:

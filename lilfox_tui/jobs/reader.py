@@ -64,7 +64,8 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class ProcessIdentity(Struct, frozen=True):
-    """``started`` in clock ticks since the boot (field 22 of proc_pid_stat(5)), ``boot`` the kernel's id of it."""
+    """A process that its pid alone does not identify: ``started`` is in clock ticks since the boot (field 22 of
+    proc_pid_stat(5)), ``boot`` the kernel's id of that boot."""
 
     pid: int
     started: int
@@ -75,8 +76,8 @@ class ProcessIdentity(Struct, frozen=True):
         return self.boot == boot_id() and start_of(self.pid) == self.started
 
     def signal(self, number: int) -> bool:
-        """Sends the process a signal, but never another one that has its pid now; returns whether it existed. Raises
-        PermissionError."""
+        """Sends a signal to the process, but never to another one that has its pid now; returns whether it existed.
+        Raises PermissionError."""
         try:
             handle = os.pidfd_open(self.pid)
         except ProcessLookupError:
@@ -99,7 +100,7 @@ def this_process() -> ProcessIdentity:
 
 
 def boot_id() -> str:
-    """The kernel's id of this boot; empty where it does not tell."""
+    """The kernel's id of this boot; empty if there is none."""
     try:
         return _BOOT.read_text("ascii").strip()
     except OSError:
@@ -205,7 +206,7 @@ _MOST_REQUEST_BYTES = 8 << 20
 
 class JobReducer:
     """Reduces events in order to the state of a job; ``began`` and ``ended`` are those events once taken. ``owner`` is
-    who asked for it, as far as known before it began."""
+    the user who requested it, as far as known before it began."""
 
     def __init__(self, folder: Path, request: JobRequest, asked: datetime, owner: str) -> None:
         self._folder = folder
@@ -237,12 +238,18 @@ class JobReducer:
         nothing."""
         if self.began is None:
             return Ended(
-                at, "failed", _("its process ended before the job started; nothing was done"), _("start again"), 1
+                at,
+                "failed",
+                _("its process ended before the job started; nothing was done"),
+                _("start the job again"),
+                1,
             )
         message = _("its process is gone and left no result")
         if self._intended:
             message = _("its process is gone and left no result; it was about to: {intent}", intent=self._intended)
-        hint = _("check what it left, then mark it as checked: lilfox jobs checked {id}", id=self._folder.name)
+        hint = _(
+            "check what the job left behind, then mark it as checked: lilfox jobs checked {id}", id=self._folder.name
+        )
         return Ended(at, "unknown", message, hint, 1)
 
     def job(self, *, running: bool, checked: bool = False) -> Job:

@@ -41,8 +41,8 @@ _MOST_BYTES = 4096
 
 
 def take_lock(jobs: Path, key: str, holder: LockHolder) -> int:
-    """Takes the lock ``key`` for ``holder``, whose folder is in ``jobs`` and held; returns the descriptor that holds
-    the lock until it and its inherited copies are closed. Raises KeyHeld, JobError."""
+    """Takes the lock ``key`` for ``holder``, whose folder in ``jobs`` is locked already; returns the descriptor that
+    holds the lock until it and its inherited copies are closed. Raises KeyHeld, JobError."""
     path = jobs / ".locks" / (hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:32] + ".lock")
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -68,8 +68,8 @@ def take_lock(jobs: Path, key: str, holder: LockHolder) -> int:
 
 
 def _holder(jobs: Path, handle: int) -> LockHolder | None:
-    """The holder that the lock file names. An entry left by an earlier one is recognised by its folder, which nobody
-    holds."""
+    """The holder that the lock file names. An entry of an earlier holder is recognised by its folder, which is no
+    longer locked."""
     deadline = time.monotonic() + _TELLS_S
     pause = threading.Event()
     while True:
@@ -86,7 +86,7 @@ def _held(key: str, holder: LockHolder | None) -> KeyHeld:
     if holder is None:
         return KeyHeld(
             tr("{key}: another job is working on it; nothing was started", key=key),
-            tr("see it: lilfox jobs"),
+            tr("list the jobs: lilfox jobs"),
             holder=None,
         )
     return KeyHeld(
@@ -236,5 +236,5 @@ def _cannot(folder: Path, error: OSError) -> JobError:
     reason = error.strerror or error
     return JobError(
         tr("{folder}: cannot be written: {reason}; nothing was started", folder=folder, reason=reason),
-        tr("free up space there, or set XDG_STATE_HOME to another place"),
+        tr("free up disk space, or set XDG_STATE_HOME to another directory"),
     )

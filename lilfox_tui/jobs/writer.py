@@ -170,7 +170,7 @@ class OutputLog:
         self._thread.start()
 
     def close(self) -> None:
-        """Writes the rest. Later output of a program that goes on is lost."""
+        """Writes the remaining output. What a program that is still running writes later is lost."""
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):
                 stream.flush()
@@ -189,7 +189,7 @@ class OutputLog:
             self._append(f"… {self._left_out} bytes more are left out\n".encode())
 
     def _take(self, block: bytes) -> None:
-        """Writes whole lines; a private key of many lines is one, and is masked as one."""
+        """Writes complete lines; a private key of several lines counts as one, so that it is masked as a whole."""
         text = self._rest + block
         if self._in_key:
             _key, end, text = text.rpartition(_KEY_ENDS)

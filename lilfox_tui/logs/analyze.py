@@ -1,4 +1,4 @@
-"""Statistics over sources, with progress: local files in processes of their own, the rest page by page."""
+"""Statistics over sources, with progress: local files in separate processes, the rest page by page."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ Tell = Callable[[str, int], None]
 
 
 async def report_progress(sources: Sequence[LogSource], tell: Tell) -> list[LogSource]:
-    """Return ``sources``; remote ones report to ``tell`` how far they are read, while read from their beginning."""
+    """Return ``sources``, of which remote ones report to ``tell`` how far they have been read from their beginning."""
     return [source if await _lies_here(source) else _ProgressSource(source, tell) for source in sources]
 
 
@@ -71,7 +71,7 @@ class _ProgressSource:
 
     @property
     def status(self) -> Feed[SourceStatus]:
-        """The source's."""
+        """Delegates to the wrapped source."""
         return self._source.status
 
     async def page(self, start: Start, *, older: bool, limit: int, where: Filter) -> RecordPage:
@@ -92,11 +92,11 @@ class _ProgressSource:
         return time_us if until_us is None else min(time_us, until_us)
 
     def follow(self, start: Start, where: Filter) -> AsyncGenerator[list[LogRecord | SourceNotice], None]:
-        """The source's."""
+        """Delegates to the wrapped source."""
         return self._source.follow(start, where)
 
     async def close(self) -> None:
-        """The source's."""
+        """Delegates to the wrapped source."""
         await self._source.close()
 
 
@@ -115,7 +115,7 @@ A = TypeVar("A", bound=CountAnswer)
 
 
 class Analysis(Struct, frozen=True):
-    """The statistics, and by name the sources that could not be read, or not to their end."""
+    """The statistics, and the errors of sources that could not be read to their end, by name."""
 
     statistics: Statistics
     failed: dict[str, LilFoxError]
@@ -227,7 +227,7 @@ class _Counting:
         self._progress = progress
 
     async def run(self, count: int, tally: Tally) -> Statistics:
-        """Return the statistics of ``count`` processes and of ``tally``."""
+        """Count in ``count`` processes; return their statistics together with those of ``tally``."""
         async with AsyncExitStack() as started:
             # started at the same time: a process is ready after the time of a few ten MB
             first, *others = await asyncio.gather(
@@ -256,7 +256,7 @@ class _Counting:
                     self._progress(min(self._counted, self._total), self._total)
             if isinstance(answer, CountDone) and answer.refused:
                 self.failed[asked.source] = LilFoxError(
-                    tr("{source} could not be counted to the end: {reason}", source=asked.source, reason=answer.refused)
+                    tr("{source} could not be counted completely: {reason}", source=asked.source, reason=answer.refused)
                 )
         await process.ask(SortCounts())
         await process.answer(CountDone)

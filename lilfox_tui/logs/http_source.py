@@ -62,34 +62,36 @@ _FEWEST = 100
 
 
 class StampedRecord(Struct, frozen=True):
-    """An entry of the store as a record, and its time there in nanoseconds since 1970."""
+    """An entry of the store as a record, with its time in the store in nanoseconds since 1970."""
 
     stamp: int
     record: LogRecord
 
 
 class StampedRange(Struct, frozen=True):
-    """Entries oldest first, each timestamp complete. ``edge``: nothing between it and the start of the query is
-    missing, and there may be more beyond it (going newer: from it on; going older: before it); None: that was all."""
+    """The entries of a query, oldest first, with all entries of each timestamp. ``edge``: nothing between it and the
+    start of the query is missing, and there may be more beyond it (going newer: from it on; going older: before it);
+    None: that was all."""
 
     entries: Sequence[StampedRecord]
     edge: int | None
 
 
 class TimeStore(Protocol):
-    """What a kind must implement: one query."""
+    """The query that each kind of store implements; paging and polling are built on it."""
 
     async def stretch(
         self, low: int | None, high: int | None, *, older: bool, size: int, where: Filter
     ) -> StampedRange:
-        """About ``size`` entries with low ≤ time < high (ns) that may match, from the newest down when ``older``.
+        """Return about ``size`` entries with low ≤ time < high (ns) that may match: the newest ones if ``older``, else
+        the oldest.
 
         More than ``size`` where they share a timestamp. Raises LilFoxError."""
         ...
 
 
 class TimePager:
-    """Pages and polls over a store."""
+    """Builds pages and polls from the time-range queries of a store."""
 
     def __init__(self, store: TimeStore) -> None:
         self._store = store
@@ -139,7 +141,8 @@ class TimePager:
     async def bounds(
         self, start: Start, *, older: bool, where: Filter
     ) -> tuple[int | None, int | None, frozenset[str]]:
-        """Low and high (ns), and places at the start that are on its other side."""
+        """Return low and high (ns) of the query, and the places at ``start`` to leave out because they lie on the other
+        side of it."""
         first, last = span(where)
         low = None if first is None else first * 1000
         high = None if last is None else last * 1000
@@ -158,8 +161,8 @@ class TimePager:
         return edge if low is None else max(edge, low), high, left_out
 
     async def _other_side(self, stamp: int, place: str, *, older: bool) -> frozenset[str]:
-        """Return the places with that timestamp up to ``place`` (going newer) or from it on (going older), including
-        it. Queried without a filter, because the record may not match the current one."""
+        """Return the places with that timestamp up to ``place`` (going newer) or from it on (going older), ``place``
+        included. Queries without a filter, because the record may not match the current one."""
         stretch = await self._store.stretch(stamp, stamp + 1, older=older, size=_FEWEST, where=EVERYTHING)
         places = [entry.record.place for entry in stretch.entries]
         if place not in places:
@@ -169,7 +172,7 @@ class TimePager:
 
 
 class StorePoll:
-    """Remembers which records it has returned, so that an outage neither loses nor repeats any.
+    """A poll of a store; remembers which records it has returned, so that an outage neither loses nor repeats any.
 
     Each time it looks ``late_ns`` back behind the newest it has seen, for entries that arrive late.
     """
@@ -182,7 +185,8 @@ class StorePoll:
         self._begun = False
 
     async def new(self) -> AsyncGenerator[list[LogRecord], None]:
-        """Yield what has come since the last call, in batches. Raises LilFoxError; what was yielded before counts."""
+        """Yield the records that have arrived since the last call, in batches. Raises LilFoxError; batches already
+        yielded count as returned."""
         if not self._begun:
             await self._begin()
         asked_at = time.time_ns()
@@ -222,19 +226,20 @@ class StorePoll:
 
 
 def place_of(stamp: int, word: str = "") -> str:
-    """The place of an entry, or of the edge before ``stamp``."""
+    """Return the place of the entry ``word`` at ``stamp``; without ``word``, the position before all entries of
+    ``stamp``."""
     return f"{stamp}:{word}"
 
 
 def stamp_of(place: str) -> tuple[int, str]:
-    """The two parts of a place."""
+    """Split a place into its timestamp and its word."""
     stamp, _colon, word = place.partition(":")
     return int(stamp), word
 
 
 def whole_stamps(entries: list[StampedRecord], *, older: bool) -> tuple[list[StampedRecord], int] | None:
-    """Return the entries (oldest first) of a truncated answer, without the timestamp at which it was cut, and the edge
-    to continue at; None if all have one timestamp."""
+    """Drop the timestamp at which a truncated answer was cut; return the other entries (oldest first) and the edge to
+    continue at, or None if all entries have one timestamp."""
     cut = entries[0].stamp if older else entries[-1].stamp
     kept = [entry for entry in entries if entry.stamp != cut]
     return (kept, cut + 1 if older else cut) if kept else None
@@ -257,7 +262,7 @@ _REASON_CHARS = 300
 
 
 class HttpSourceOptions(LogConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The options common to every HTTP source. The source's ``host`` sends the requests and sees the address."""
+    """The options common to every HTTP source. The source's ``host`` sends the requests and must reach the address."""
 
     url: str
     headers: dict[str, TextOrSecret] = msgspec.field(default_factory=dict)
@@ -296,7 +301,7 @@ class LogServer:
 
     @property
     def where(self) -> str:
-        """The server as errors and the status name it, without path and secrets."""
+        """The server's scheme and address, for errors and the status; without path and secrets."""
         return f"{self._scheme}://{self._transport.netloc}"
 
     async def ask(self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: object = None) -> Any:
@@ -347,7 +352,8 @@ class LogServer:
             reason = str(error) or type(error).__name__
             raise ServerError(
                 tr("the request to {where} failed: {reason}", where=self.where, reason=redact(reason)),
-                tr("Is it running, and is the address right? With `host:`, that host sends the request."),
+                tr("Check that it is running and that the address is right. With `host:`, that host sends the "
+                   "request."),
                 status=None, passing=isinstance(error, HungUp | OSError),
             ) from None  # fmt: skip
         except HostError:
@@ -374,7 +380,8 @@ class LogServer:
         hint: Message | str = ""
         if 300 <= status < 400:
             target = urlsplit(answer.headers.get("location", ""))
-            what = tr("{where} redirects to {target}; not followed, because secrets would be sent there",
+            what = tr("{where} redirects to {target}; not followed, because that address would receive the "
+                      "secrets",
                       where=self.where, target=f"{target.scheme}://{target.hostname}{target.path}")  # fmt: skip
             hint = tr("Set url to the actual address.")
         else:
@@ -383,7 +390,7 @@ class LogServer:
         if status in (401, 403):
             hint = tr("Check headers, user and password of this source.")
         elif status == 404:
-            hint = tr("Is the address right, and does the requested resource exist there?")
+            hint = tr("Check the address, and that the requested resource exists on the server.")
         wait_s = _asked_to_wait(answer)
         return ServerError(what, hint, status=status, passing=_passing_status(status), wait_s=wait_s)
 

@@ -60,8 +60,8 @@ class MergedLogs(LogWindow):
     # ---- moving -------------------------------------------------------------------------------------------------
 
     async def go(self, start: Start, count: int = WINDOW_PAGE) -> MergeKey | None:
-        """Move the window; return the key of the row to select (for a time its first record), None without rows. A
-        place belongs to the only source: it may raise LilFoxError."""
+        """Move the window to ``start``; return the key of the row to select (for a time, the first record from then
+        on), None without rows. AtPlace is for a single source, and may raise LilFoxError."""
         if isinstance(start, AtPlace):
             return await self._go_past(start, count)
         self._halt()
@@ -91,8 +91,8 @@ class MergedLogs(LogWindow):
     async def set_where(
         self, where: Filter, count: int = WINDOW_PAGE, *, around: WindowItem | None = None
     ) -> MergeKey | None:
-        """Show what matches ``where``, around the reader's position or around a row that was shown before; return the
-        nearest row's key."""
+        """Show what matches ``where``, around the row ``around`` or the reader's position; return the key of the
+        nearest row."""
         self.where = where
         here = around or self._reader_row()
         if here is None or not isinstance(here.item, LogRecord):
@@ -100,7 +100,7 @@ class MergedLogs(LogWindow):
         return await self._go_around(here.key, here.item, count)
 
     async def _go_past(self, place: AtPlace, count: int) -> MergeKey | None:
-        """Moves to the first record past a place of the only source."""
+        """Move to the first match after a place; the window has only one source."""
         page = await page_of(self._buffers[0].source, place, older=False, limit=1, where=self.where)
         if not page.records:
             return await self.go(AtEnd(), count)
@@ -108,7 +108,7 @@ class MergedLogs(LogWindow):
         return await self._go_around(MergeKey(record.entry.time_us or 0, 0, 0), record, count)
 
     async def _go_around(self, key: MergeKey, record: LogRecord, count: int) -> MergeKey | None:
-        """Move to the record with the lane and time of ``key``."""
+        """Move to ``record``, whose source and time are those of ``key``."""
         self._halt()
         for buffer in self._buffers:
             if buffer.index != key.source:
@@ -135,7 +135,7 @@ class MergedLogs(LogWindow):
         await self._extend(count, older=True)
 
     async def newer(self, count: int = WINDOW_PAGE) -> None:
-        """Load up to ``count`` more newer rows; at the end, check whether there are any by now."""
+        """Load up to ``count`` more newer rows; at the newest end, check whether new ones have arrived."""
         for buffer in self._buffers if self.at_newest else ():
             if buffer.follower is None or buffer.follower.done():
                 buffer.newer.start = buffer.newer.start or AtTime(self._went_us)
@@ -203,8 +203,8 @@ class MergedLogs(LogWindow):
     def _new_in(
         self, buffer: SourceBuffer, start: Start
     ) -> AsyncGenerator[list[LogRecord | SourceNotice | SkippedRecords], None]:
-        """Yield new records of a source, at most as many at once as are of use now, if the source can count the
-        rest."""
+        """Yield new records of a source; a source that can count records yields only as many of the newest as the
+        window can use now."""
         source, where = buffer.source, of_source(self.where, buffer.source.name)
         if isinstance(source, SupportsFollowNewest):
             return source.follow_newest(start, where, lambda: self._of_use(buffer))
@@ -259,8 +259,8 @@ _WAITING_MOST = 64
 
 
 class MergedStream:
-    """Reads several sources once. ``failed`` says by name why a source could not be read on; the others continue
-    without it."""
+    """Reads several sources once and merges them. ``failed`` maps the name of each source that could not be read
+    further to its error; the others continue without it."""
 
     def __init__(self, sources: Sequence[LogSource], where: Filter) -> None:
         self.failed: dict[str, LilFoxError] = {}
@@ -309,8 +309,8 @@ class MergedStream:
             self._follow_from[source.name] = AtPlace(page.records[-1].place) if page.records else AtBeginning()
 
     async def follow(self) -> AsyncGenerator[list[LogRecord | SourceNotice], None]:
-        """Yield what follows the records read, from each source as it arrives; ends when all sources have ended. Use
-        inside ``contextlib.aclosing``."""
+        """Yield new records, after those already read, as each source delivers them; end when all sources have ended.
+        Use inside ``contextlib.aclosing``."""
         batches: asyncio.Queue[list[LogRecord | SourceNotice] | None] = asyncio.Queue(_WAITING_MOST)
         sources = [source for source in self._sources if source.name not in self.failed]
         tasks = [asyncio.create_task(self._follow_one(source, batches)) for source in sources]
@@ -400,10 +400,10 @@ async def save_all(
     until_us: int,
     progress: Callable[[int], None],
 ) -> int:
-    """Write the raw lines of the records to ``path``, which must not exist, mode 0600; return their number. Records
-    later than ``until_us`` (microseconds since 1970, UTC) are left out, so that a growing log has an end. ``progress``
-    gets the number written. While it is incomplete, also if cancelled or failed, the file has the name ``unfinished``
-    gives. Raises OSError, FileExistsError, LilFoxError."""
+    """Write the raw lines of the records to ``path``, which must not exist, with mode 0600; return the number of
+    records. Records later than ``until_us`` (microseconds since 1970, UTC) are left out, so that a growing log has an
+    end. ``progress`` gets the number written so far. Until the file is complete, and after a failure or cancellation,
+    it has the name that ``unfinished`` returns. Raises OSError, FileExistsError, LilFoxError."""
     part = unfinished(path)
     if await asyncio.to_thread(os.path.lexists, path):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
@@ -420,7 +420,7 @@ async def save_all(
 
 
 def unfinished(path: Path) -> Path:
-    """Return the name of ``path`` until it is complete."""
+    """Return the name that the file at ``path`` has until it is complete."""
     return path.with_name(path.name + ".part")
 
 

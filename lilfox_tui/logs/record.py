@@ -74,7 +74,7 @@ class LogRecord(Struct, frozen=True, kw_only=True):
 
     @property
     def at(self) -> datetime | None:
-        """The time, aware UTC."""
+        """The record's time, timezone-aware in UTC; None without one."""
         return None if self.entry.time_us is None else EPOCH + timedelta(microseconds=self.entry.time_us)
 
 
@@ -87,8 +87,8 @@ def microseconds(at: datetime) -> int:
 
 
 def every_line(line: bytes) -> bool:  # noqa: ARG001  the contract's ``begins``
-    """Return True: ``begins`` of formats in which each line is a record. ``split_records`` does not call it per
-    line."""
+    """Return True: the ``begins`` of formats in which each line is a record. ``split_records`` recognises it, and does
+    not call it per line."""
     return True
 
 
@@ -108,14 +108,15 @@ FORMATS = "lilfox_tui.logs.formats"
 
 
 class Format(Protocol):
-    """The contents of each module in ``formats/``. Pure; never raises, whatever the bytes are."""
+    """The interface of each module in ``formats/``. Pure; never raises, whatever the bytes are."""
 
     LEVEL_WORDS: Mapping[Severity, tuple[bytes, ...]] | None
     """How a severity stands in the raw bytes, letter case aside: a record of that severity holds one of its words. What
     a native search for a severity looks for; None where raw bytes do not tell."""
 
     def begins(self, line: bytes) -> bool:
-        """Whether a new record begins with this line (without newline); other lines belong to the previous record."""
+        """Return whether a new record begins with this line (without newline); other lines belong to the previous
+        record."""
         ...
 
     def parse(self, raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry | None:
@@ -134,7 +135,8 @@ def load_format(kind: str) -> Format:
 
 
 def split_records(block: bytes, format: Format) -> list[tuple[int, bytes]]:  # noqa: A002  the term of this package
-    """Return the start of each record in ``block``, and its bytes without the last line end (also ``\\r\\n``).
+    """Split ``block`` into records; return the offset of each, and its bytes without the last line end (also
+    ``\\r\\n``).
 
     A block that starts in the middle of a record has the rest of that as its first piece: ``begins`` tells. Where every
     line is a record, an empty one is none.

@@ -77,8 +77,8 @@ class SourceNotice(Struct, frozen=True):
 
 
 class SkippedRecords(Struct, frozen=True):
-    """The number of matching records skipped between the previous and the next one, because nobody would have read
-    them."""
+    """The number of matching records skipped between the previous and the next one, because more arrived than a reader
+    could follow."""
 
     count: int
 
@@ -103,14 +103,14 @@ class SourceStatus(Struct, frozen=True):
 
 
 def no_command(argv: Sequence[str]) -> None:
-    """Raise NotAllowed: for sources that run no configured command."""
+    """Raise NotAllowed; the default for ``refuse``, for sources that run no configured command."""
     raise NotAllowed(tr("{program}: not permitted to run here", program=argv[0]))
 
 
 class SourceSettings(Struct, frozen=True):
-    """What every kind gets: the host it reads on, the zone of naive times, a format named by the user ("" to detect
-    it), whether the host's configuration permits sudo for commands that need it, and the function that refuses a
-    configured command by raising NotAllowed."""
+    """What every source is opened with: the host it reads on, the zone of naive times, a format named by the user (""
+    to detect it), whether the host's configuration permits sudo for commands that need it, and the function that
+    refuses a configured command by raising NotAllowed."""
 
     host: Host
     zone: tzinfo
@@ -126,7 +126,8 @@ class LogSource(Protocol):
 
     @property
     def status(self) -> Feed[SourceStatus]:
-        """The status; Unavailable with the reason, since when and the next attempt while it cannot be read."""
+        """The source's status; while it cannot be read, Unavailable with the reason, the start of the outage and the
+        next attempt."""
         ...
 
     async def page(self, start: Start, *, older: bool, limit: int, where: Filter) -> RecordPage:
@@ -140,13 +141,14 @@ class LogSource(Protocol):
         ...
 
     async def close(self) -> None:
-        """End what was started for the disk."""
+        """End everything that was started to read from it."""
         ...
 
 
 @runtime_checkable
 class OnHost(Protocol):
-    """A source that is read on a host, or through it: when the connection is restored it can be read again."""
+    """A source that is read on a host or through one; when the host's connection is restored, the source can be read
+    again."""
 
     @property
     def host(self) -> Host:
@@ -156,13 +158,13 @@ class OnHost(Protocol):
 
 @runtime_checkable
 class SupportsFollowNewest(Protocol):
-    """A source that can keep up with more than anyone reads: it counts records instead of reading each."""
+    """A source that can skip and count new records when more arrive than anyone can read."""
 
     def follow_newest(
         self, start: Start, where: Filter, keep: Callable[[], int | None]
     ) -> AsyncGenerator[list[LogRecord | SourceNotice | SkippedRecords], None]:
-        """Follow like :meth:`LogSource.follow`; if more records arrive at once than ``keep`` returns (None: all), only
-        that many of the newest are given, after a SkippedRecords. ``keep`` is called in a thread."""
+        """Follow like :meth:`LogSource.follow`; if more records arrive at once than ``keep`` returns (None: all), yield
+        only that many of the newest, after a SkippedRecords. ``keep`` is called in a thread."""
         ...
 
 
@@ -178,7 +180,8 @@ class MultiLogSource(Protocol):
 
 @runtime_checkable
 class SupportsSeek(Protocol):
-    """A source that is one file, so that places in it have a share and a line number. Each raises LilFoxError."""
+    """A source that is one file, with positions by share of the file and by line number. Each method raises
+    LilFoxError."""
 
     async def at_share(self, share: float) -> Start:
         """Return the position at ``share`` (0 to 1) of the newest file."""
@@ -212,7 +215,7 @@ _PIECE = 64 * 1024
 
 
 async def in_pieces(blocks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    """Yield the same bytes in pieces; other tasks run after each piece. ``blocks`` is closed with it."""
+    """Yield the bytes of ``blocks`` in smaller pieces, and let other tasks run after each. Closes ``blocks``."""
     async with aclosing(blocks):
         async for block in blocks:
             for at in range(0, len(block), _PIECE):
@@ -313,7 +316,7 @@ async def find_logs(host: Host, host_name: str | None, *, folder: str = LILFOX_F
 
 
 def file_log(path: str, *, zone: str = "") -> LogConfig:
-    """Return the options of a source for a file of this machine with its rotated siblings."""
+    """Return the options of a log source for a file on this machine and its rotated files."""
     return _options("file", path=path, zone=zone)
 
 
@@ -329,7 +332,7 @@ def _is_copy(path: str, paths: list[str]) -> bool:
 
 
 def _name_of(path: str) -> str:
-    """Return ``backend`` for ``/var/log/lilfox/lilfox-backend.log``, ``nginx-access`` for
+    """Return a name for the log: ``backend`` for ``/var/log/lilfox/lilfox-backend.log``, ``nginx-access`` for
     ``/var/log/nginx/access.log``."""
     file = PurePosixPath(path)
     stem = file.stem.removeprefix("lilfox-")

@@ -47,7 +47,7 @@ class TallyCell(Struct):
 
 
 class Tally(Struct):
-    """Counts over some records.
+    """Counts of records by exception type, module, route and time slice.
 
     Errors are records at ERROR or above. ``by_route`` is keyed by source and route. ``by_slice`` is keyed by the
     start of the slice (``time_us``), a minute wide, or more when the log is so long that minutes would be too many.
@@ -63,7 +63,7 @@ class Tally(Struct):
     slice_us: int = MINUTE_US
 
     def add(self, source: str, entry: LogEntry) -> None:
-        """Counts one record."""
+        """Count one record."""
         is_error = entry.severity >= Severity.ERROR
         taken_s = response_time(entry.response_time_s)
         for cell in (self.route(source, route_of(entry.fields, entry.module)), self.slice(entry.time_us)):
@@ -75,13 +75,13 @@ class Tally(Struct):
             self.add_error(entry.fault.type if entry.fault is not None else "", entry.module)
 
     def add_error(self, fault_type: str, module: str) -> None:
-        """Counts an error by its exception's type and its module; "" where it has none."""
+        """Count an error by its exception's type and its module; "" if it has none."""
         fault_type, module = fault_type or UNKNOWN_TYPE, module or UNKNOWN_MODULE
         self.errors_by_type[fault_type] = self.errors_by_type.get(fault_type, 0) + 1
         self.errors_by_module[module] = self.errors_by_module.get(module, 0) + 1
 
     def route(self, source: str, route: str) -> TallyCell:
-        """Return the cell for records of that route."""
+        """Return the cell for records of that source and route."""
         return _cell(self.by_route, (source, route))
 
     def slice(self, time_us: int | None) -> TallyCell:
@@ -94,18 +94,18 @@ class Tally(Struct):
         return _cell(self.by_slice, time_us - time_us % self.slice_us)
 
     def widen(self, slice_us: int) -> None:
-        """Widen the slices to a multiple of their width."""
+        """Widen the slices to ``slice_us``, a multiple of their width."""
         narrow, self.by_slice, self.slice_us = self.by_slice, {}, slice_us
         for begins, cell in narrow.items():
             _cell(self.by_slice, begins - begins % slice_us).join(cell)
 
     def put_in_order(self) -> None:
-        """Sort the response times: presorted parts are sorted together in a fraction of the time."""
+        """Sort the response times of each cell; merging presorted parts later takes a fraction of the time."""
         for cell in (*self.by_route.values(), *self.by_slice.values()):
             cell.response_times_s = array("d", sorted(cell.response_times_s))
 
     def join(self, other: Tally) -> None:
-        """Add the counts of ``other``, which is consumed by this."""
+        """Add the counts of ``other``, which must not be used afterwards."""
         self.unread += other.unread
         self.timeless += other.timeless
         for mine, others in (
@@ -249,7 +249,7 @@ def of_slice(row: Slice) -> Filter:
 
 
 def slower_than(seconds: float) -> Filter:
-    """Return a filter for the records above a percentile: those that took longer."""
+    """Return a filter for records that took longer than ``seconds``, for instance those above a percentile."""
     return FieldMatch("response_time", ">", repr(seconds))
 
 
@@ -262,7 +262,8 @@ def _greatest_first(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def _groups(named: Iterable[tuple[str, TallyCell]], of_all: ResponseTimes | None = None) -> tuple[StatisticsGroup, ...]:
-    """Return the groups. ``of_all`` are the response times of a group with all records, if already known."""
+    """Return the statistics of each group. ``of_all`` are the response times of all records, if already known, for the
+    case that one group contains them all."""
     cells: dict[str, list[TallyCell]] = {}
     for name, cell in named:
         cells.setdefault(name, []).append(cell)
@@ -370,7 +371,7 @@ def _template(start: str) -> str:
 
 @lru_cache(maxsize=16384)
 def _word(word: str) -> str:
-    """Return a word or its placeholder; cached because messages consist mostly of known words."""
+    """Return the word, or a placeholder for what varies; cached because messages consist mostly of known words."""
     return word if word.isalpha() else "<num>" if word.isdecimal() else _VARIABLE.sub(_placeholder, word)
 
 
@@ -436,7 +437,7 @@ class Patterns:
         """Records whose templates are no longer told apart, since there were more than TEMPLATES."""
 
     def add(self, record: LogRecord) -> None:
-        """Counts the record."""
+        """Count the record."""
         entry = record.entry
         start = entry.message[:LONGEST]
         template = template_of(start)
@@ -478,9 +479,8 @@ class Patterns:
 
     def new_since(self, recent_from_us: int, before_us: int) -> list[PatternChange]:
         """Compare records from ``recent_from_us`` on (microseconds since 1970, UTC; counted from the start of its
-        minute) with the ``before_us`` microseconds before it: new patterns first, the most severe and frequent of them,
-        then those that have grown most. Nothing is known of the time before the newest SLICES minutes, and records
-        without a time do not count."""
+        minute) with those of the ``before_us`` microseconds before it: new patterns first, by severity and count, then
+        those that have grown most. Only the newest SLICES minutes are known; records without a time do not count."""
         cut, oldest = recent_from_us // SLICE_US, (recent_from_us - before_us) // SLICE_US
         recent = self._sum(cut, self._newest + 1)
         before = self._sum(oldest, cut)
@@ -560,7 +560,7 @@ async def _newest(sources: Sequence[LogSource], failed: dict[str, LilFoxError]) 
 
 
 async def _add(patterns: Patterns, source: LogSource, where: Filter, until_us: int) -> bool:
-    """Count a source's records; return whether all of that time were counted."""
+    """Count a source's records; return whether all records of the time range were counted."""
     start: Start | None = AtTime(until_us - RECENT_US - BEFORE_US)
     count = 0
     while start is not None:

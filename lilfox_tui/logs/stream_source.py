@@ -63,7 +63,7 @@ class RecordSplitter:
         return self._format or load_format("plain")
 
     def take(self, block: bytes) -> list[tuple[bytes, int]]:
-        """Return the records that are complete now: raw (no last newline) and size in bytes."""
+        """Return the records that are complete now: raw bytes (without the last newline) and original size in bytes."""
         self._pending += block
         if self._format is None:
             if len(self._pending) < SAMPLE_BYTES:
@@ -72,7 +72,7 @@ class RecordSplitter:
         return self._whole()
 
     def settle(self, *, ended: bool) -> list[tuple[bytes, int]]:
-        """Return what is complete when nothing more has come for a while: whole lines; with ``ended`` also a partial
+        """Return the records that are complete after a pause: those of whole lines; with ``ended``, also of a partial
         line."""
         if self._format is None and self._pending:
             if b"\n" not in self._pending and not ended:
@@ -105,7 +105,8 @@ class RecordSplitter:
         return found
 
     def _bound(self) -> None:
-        """Keep the start of a record that never ends; a short partial line after it may be the next one and stays."""
+        """Truncate a record that never ends; a short partial line after it is kept, because it may begin the next
+        record."""
         end = self._pending.rfind(b"\n") + 1
         if not end or len(self._pending) - end > RAW_LIMIT:
             end = len(self._pending)
@@ -146,7 +147,7 @@ class RetainedRecords:
         return self.first + len(self._raw) - self._gone
 
     def add(self, raw: bytes, size_bytes: int) -> None:
-        """Keep one more record."""
+        """Add a record; drop the oldest ones if the memory limit is exceeded."""
         self._raw.append(raw)
         self._sizes.append(size_bytes)
         self.bytes += len(raw) + _OVERHEAD_BYTES
@@ -166,13 +167,13 @@ class RetainedRecords:
         return self._raw[index], self._sizes[index]
 
     def mark(self, number: int, time_us: int) -> None:
-        """Notes the time of the record ``number``, the newest of those that are noted."""
+        """Note the time of record ``number``, which is newer than all records noted before."""
         before = self._marks[-1][1] if self._marks else time_us
         self._marks.append((number, max(before, time_us)))
 
     def first_at(self, time_us: int, time_of: Callable[[int], int | None]) -> int:
-        """Return the first number at which the times have reached ``time_us``, searched in the marks, then one by
-        one."""
+        """Return the number of the first record that has reached ``time_us``; searches the marks, then record by
+        record."""
         mark = bisect_left(self._marks, time_us, key=lambda mark: mark[1])
         start = self._marks[mark - 1][0] if mark else self.first
         end = self._marks[mark][0] if mark < len(self._marks) else self.end
@@ -252,8 +253,8 @@ class StreamSource:
         return RecordPage(_oldest_first(found, older), None)
 
     async def follow(self, start: Start, where: Filter) -> AsyncGenerator[list[LogRecord | SourceNotice], None]:
-        """See :meth:`LogSource.follow`; ends with the program unless that is restarted. Records dropped from memory
-        before they were given are reported in a SourceNotice."""
+        """See :meth:`LogSource.follow`; ends with the program, unless the program is restarted. A SourceNotice reports
+        records that were dropped from memory before they were yielded."""
         await self._begin()
         number = self._number(start, older=False)
         told = 0 if number < self._kept.end else len(self._notices)
@@ -285,7 +286,7 @@ class StreamSource:
                 await asyncio.sleep(0)
 
     async def close(self) -> None:
-        """Ends the program."""
+        """Stop reading, which ends the program."""
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.wait([self._reading])
@@ -305,7 +306,7 @@ class StreamSource:
             raise self._error.with_traceback(None)
 
     def _raise_fault(self) -> None:
-        """Raise an internal error of the reading task: the reader should end rather than the source stay silent."""
+        """Raise an internal error of the reading task, so that the source does not just stay silent."""
         reading = self._reading
         if reading is not None and reading.done() and not reading.cancelled() and (fault := reading.exception()):
             raise fault
@@ -409,7 +410,7 @@ class StreamSource:
         return SourceNotice(self.name, microseconds(datetime.now(UTC)), text)
 
     def _number(self, start: Start, *, older: bool) -> int:
-        """Return the start for ``RetainedRecords.numbers``."""
+        """Return the number from which ``RetainedRecords.numbers`` starts."""
         if isinstance(start, AtBeginning):
             return 0
         if isinstance(start, AtEnd):

@@ -74,9 +74,9 @@ _NUMBERED: Mapping[str, tuple[Mapping[int, Severity], ...]] = {
 
 
 def numbers_of(name: str, keys: Collection[str]) -> Mapping[int, Severity]:
-    """Return the meaning of numbers in the field ``name`` of a record with these ``keys``, all in lower case. For 0 to
-    7 (syslog counts down in severity, zerolog and .NET up) the other fields must decide; otherwise they have no
-    meaning."""
+    """Return which severity each number means in the field ``name`` of a record with these ``keys``, all in lower case.
+    For 0 to 7 (syslog counts down in severity, zerolog and .NET up) the other fields must decide; otherwise these
+    numbers have no meaning."""
     if name in ("severitynumber", "severity_number"):
         return _OPEN_TELEMETRY
     if name == "levelno":
@@ -88,7 +88,7 @@ def numbers_of(name: str, keys: Collection[str]) -> Mapping[int, Severity]:
 
 
 def possible_numbers(ending: str, severity: Severity) -> list[int]:
-    """The numbers that may mean the severity in a field whose name ends so."""
+    """Return the numbers that may mean ``severity`` in a field whose name ends in ``ending``."""
     return sorted({number for known in _NUMBERED[ending] for number, of in known.items() if of is severity})
 
 
@@ -115,7 +115,7 @@ def spoken(text: str) -> Severity:
 
 
 def level_words(*shapes: bytes) -> dict[Severity, tuple[bytes, ...]]:
-    """A format's ``LEVEL_WORDS``: each spelling in each shape, in which ``%b`` stands for it."""
+    """Return a format's ``LEVEL_WORDS``: each spelling in each of ``shapes``, where ``%b`` stands for the word."""
     return {
         severity: tuple(shape % word.encode() for shape in shapes for word in _shortest(words))
         for severity, words in _SPELLINGS.items()
@@ -163,7 +163,8 @@ def postgresql_words(severity: Severity) -> tuple[bytes, ...]:
 
 
 def postgresql_duration_s(message: str) -> float | None:
-    """Return the duration of the statement that ``log_min_duration_statement`` reports."""
+    """Return the duration in seconds that ``log_min_duration_statement`` logs for a statement; None if the message has
+    none."""
     match = _POSTGRESQL_DURATION.match(message)
     return float(match[1]) / 1000 if match else None
 
@@ -191,7 +192,7 @@ _ENDINGS = ("Error", "Exception", "Warning", "Interrupt", "Exit", "Iteration", "
 
 
 def type_of(text: str) -> str:
-    """The exception's class in its text, without module or package; UNKNOWN_TYPE where it names none."""
+    """Return the class of the exception in ``text``, without module or package; UNKNOWN_TYPE if the text names none."""
     place = text.rfind(_TRACEBACK)
     if place >= 0:
         return _after_traceback(text, text.find(_TRACEBACK) if _GROUP in text else place)
@@ -203,8 +204,8 @@ def type_of(text: str) -> str:
 
 
 def class_of(line: str) -> str:
-    """Return the class at the start of a line such as ``psycopg.OperationalError: refused``, its last name; "" for
-    none."""
+    """Return the class (last part of the name) at the start of a line such as ``psycopg.OperationalError: refused``; ""
+    without one."""
     line = line.strip().removeprefix("Caused by: ").removeprefix("Uncaught ")
     if line.startswith("Exception in thread"):
         line = line.rpartition('" ')[2]
@@ -231,7 +232,8 @@ def names_exception(line: str) -> bool:
 
 
 def in_text(text: str) -> LoggedException | None:
-    """The exception in the lines after the first of a record, if there is one."""
+    """Return the exception in the text of a record: a traceback, or an exception in the lines after the first; None if
+    it has none."""
     newline = text.find("\n")
     place = text.find(_TRACEBACK)
     if place >= 0:
@@ -340,7 +342,7 @@ def _before_cut(text: str) -> dict[str, object] | None:
 
 
 def _whole_text(cut: str) -> object:
-    """Return a JSON text whose end is missing; unchanged if it has invalid escapes."""
+    """Return the text of a JSON string whose end is missing; undecoded if it has invalid escapes."""
     try:
         return _scan.decode(cut + '"')
     except ValueError:
@@ -382,7 +384,7 @@ _LONGEST_S = 1e18
 
 
 class FieldNames(Struct, frozen=True):
-    """Which of a record's fields has which role; None: none does."""
+    """The name of the field for each role in a record; None if no field has the role."""
 
     time: str | None
     level: str | None
@@ -406,7 +408,7 @@ class FieldNames(Struct, frozen=True):
 
 @lru_cache(maxsize=1024)
 def names_of(keys: tuple[str, ...]) -> FieldNames:
-    """Return the roles of the fields of a record with these keys, in its order."""
+    """Return which fields have which role in a record with these keys, given in the record's order."""
     by_name: dict[str, str] = {}
     for key in keys:
         by_name.setdefault(key.lower(), key)
@@ -432,7 +434,7 @@ def names_of(keys: tuple[str, ...]) -> FieldNames:
 
 
 def entry_of(fields: Mapping[str, object], raw: bytes, zone: tzinfo) -> LogEntry:
-    """Return the entry of ``fields``; its message is the raw text if none of them is one."""
+    """Return the entry of ``fields``; if none of them is the message, the raw text is."""
     names = names_of(tuple(fields))
     time = fields[names.time] if names.time else None
     level = fields[names.level] if names.level else None
@@ -473,8 +475,8 @@ def _time(value: object, zone: tzinfo) -> int | None:
 
 
 def _severity(level: object, names: FieldNames, fields: Mapping[str, object]) -> Severity:
-    """Return the severity of a level that is not a known word: for a number what another field states in words, or its
-    known meaning."""
+    """Return the severity of a level that is not a known word: for a number, the severity that another field states in
+    words, or the number's known meaning."""
     inner = fields.get("log")
     if names.level is None and isinstance(inner, Mapping):  # of the Elastic Common Schema, nested
         level = inner.get("level")

@@ -56,7 +56,8 @@ def from_iso(text: str, zone: tzinfo) -> int | None:
 
 
 def from_number(value: float) -> int | None:
-    """Return a time since 1970 in seconds, milliseconds, microseconds or nanoseconds, as its magnitude shows."""
+    """Return a time since 1970, given in seconds, milliseconds, microseconds or nanoseconds; the magnitude tells
+    which."""
     try:
         size = abs(value)
         if size < 1e11:
@@ -110,7 +111,7 @@ def leading(text: str, zone: tzinfo, latest: datetime | None = None) -> tuple[in
 
 
 def lacks_year(line: str) -> bool:
-    """Whether a line begins with a time without a year, possibly after a priority."""
+    """Return whether a line begins with a time without a year, possibly after a priority."""
     if _KLOG.match(line):
         return True
     match = _LEADING.match(line, line.find(">") + 1 if line.startswith("<") else 0)
@@ -129,7 +130,7 @@ def _us(at: datetime, zone: tzinfo) -> int | None:
 
 @lru_cache(maxsize=4096)
 def _offset(minute: datetime, zone: tzinfo) -> timedelta:
-    """Return the offset of a naive minute; neighbouring records share it."""
+    """Return the zone's UTC offset at a naive minute; cached, because neighbouring records share it."""
     return zone.utcoffset(minute) or timedelta()
 
 

@@ -1,4 +1,4 @@
-"""The window over several sources: one buffer of loaded records a source, merged into one list without gaps."""
+"""The window over several sources: one buffer of loaded records per source, merged into one list without gaps."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ HELD_AT_MOST = 1000
 
 
 class MergeKey(NamedTuple):
-    """The position of a record among all: by time, then by its source's turn, then by the source's own order."""
+    """The position of a record among all: by time, then by its source's index, then by the source's own order."""
 
     time_us: int
     source: int
@@ -53,8 +53,8 @@ class WindowItem(NamedTuple):
 
 
 class Edge:
-    """One end of what is loaded. ``start`` is where to continue; ``done``: there is nothing beyond, as of the last
-    answer.
+    """One end of the loaded records. ``start`` is where to continue; ``done``: at the last query there was nothing
+    beyond.
 
     ``late``: others are not kept waiting for it; what it brings is inserted.
     """
@@ -98,23 +98,24 @@ class SourceBuffer:
         self._first = self._last = 0
 
     def put(self, record: LogRecord, time_us: int) -> None:
-        """Begin with ``record``, which no page of either end will contain."""
+        """Add the first record; no page of either end will contain it."""
         self.take_newer([record], time_us)
 
     @property
     def outage(self) -> Unavailable | None:
-        """Why new records do not arrive now, if the source waits for them by itself."""
+        """The outage of a source that is being followed and waits by itself until it can be read again; None without
+        one."""
         state = self.source.status.state
         return state if self.follower is not None and isinstance(state, Unavailable) else None
 
     @property
     def older(self) -> Edge:
-        """The end towards the past."""
+        """The end towards older records."""
         return self.edges[True]
 
     @property
     def newer(self) -> Edge:
-        """The end towards now."""
+        """The end towards newer records."""
         return self.edges[False]
 
     def reaches(self, key: MergeKey, *, older: bool) -> bool:
@@ -124,7 +125,8 @@ class SourceBuffer:
         return bool(self.items) and (self.items[0].key <= key if older else self.items[-1].key >= key)
 
     def take(self, page: RecordPage, *, older: bool) -> int:
-        """Add a page at one end; return how many of its records can be placed already."""
+        """Add a page at one end; return how many of its records were placed (older ones without a time may have to
+        wait)."""
         edge = self.edges[older]
         edge.start = page.more if page.more is not None else edge.start
         edge.done = page.more is None
@@ -157,13 +159,14 @@ class SourceBuffer:
         self.items[:0] = placed
 
     def _time_after(self, fresh: Sequence[LogRecord], first_timed: int) -> int:
-        """Return the time for records that follow none with a time: that of the next one."""
+        """Return the time for the first records, which have none: that of the next record with a time."""
         if first_timed < len(fresh) and (time_us := fresh[first_timed].entry.time_us) is not None:
             return time_us
         return self.items[0].key.time_us if self.items else OLDEST_US
 
     def take_newer(self, items: Iterable[LogRecord | SourceNotice], now_us: int | None = None) -> None:
-        """Add at the newer end. ``now_us`` is the time of records that have none and follow none with a time."""
+        """Add items at the newer end. ``now_us`` is the time of records without one that follow no record with a
+        time."""
         carried = self.items[-1].key.time_us if self.items else self._time_us
         for item in items:
             if isinstance(item, LogRecord):
@@ -185,11 +188,11 @@ class SourceBuffer:
             self.newer.start = AtPlace(last.place)
 
     def took_newer(self) -> None:
-        """Continue after the added records; call this after records from following were added."""
+        """Continue after the last record; call this after adding records from following."""
         self._go_on_from_last()
 
     def leap(self, items: Sequence[LogRecord | SourceNotice]) -> None:
-        """Replace what is loaded by ``items``: so much has arrived that the records between are not loaded."""
+        """Replace what is loaded by ``items``, the newest: too much has arrived to load the records in between."""
         first = next((each for each in items if isinstance(each, LogRecord)), None)
         if self.items:
             self._time_us = self.items[-1].key.time_us
@@ -201,7 +204,7 @@ class SourceBuffer:
         self._go_on_from_last()
 
     def drop(self, beyond: MergeKey, *, older: bool) -> None:
-        """Forget what is past ``beyond`` at one end, except one record, from which that end continues."""
+        """Unload what lies past ``beyond`` at one end, but keep at least one record to continue from."""
         keep = [shown for shown in self.items if (shown.key >= beyond if older else shown.key <= beyond)]
         if len(keep) == len(self.items):
             return
@@ -224,8 +227,7 @@ class SourceBuffer:
 
     @property
     def tells_no_time(self) -> bool:
-        """Whether no loaded record has a time: the source then stands at the oldest end, where it cannot be
-        compared."""
+        """Whether no loaded record has a time, so that the source is placed at the oldest end."""
         records = [*self._held, *(each.item for each in self.items if isinstance(each.item, LogRecord))]
         return bool(records) and all(each.entry.time_us is None for each in records)
 
@@ -254,7 +256,8 @@ BY_KEY = attrgetter("key")
 
 
 class LogWindow:
-    """The lanes, and the part of them that is shown. Used as ``async with``: it ends what it has started.
+    """The buffers of all sources, and the part of them that is shown. Use with ``async with``, which stops its tasks at
+    the end.
 
     ``shown`` is the list, oldest first; ``changes`` tells that it has changed. ``reader`` is where the reader stands:
     kept in sight of, never moved.
@@ -304,7 +307,7 @@ class LogWindow:
                 raise
 
     def _begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None] | None:
-        """Start ``work``; return None if everything is ending already (whoever waits for the end gets the reason)."""
+        """Start ``work`` as a task; return None if the window is already closing."""
         try:
             return self._group.create_task(work)
         except RuntimeError:
@@ -312,7 +315,7 @@ class LogWindow:
             return None
 
     def _halt(self) -> None:
-        """Stop everything that was started."""
+        """Cancel all loading and following."""
         self._wanted = {True: 0, False: 0}
         for buffer in self._buffers:
             for task in (buffer.follower, *(edge.task for edge in buffer.edges.values())):
@@ -321,7 +324,8 @@ class LogWindow:
             buffer.follower = None
 
     async def _tell_outages(self, buffer: SourceBuffer) -> None:
-        """Publish when a source that follows through an outage by itself is unavailable, and when it is back."""
+        """Publish a change when a source that follows through outages by itself becomes unavailable, and when it is
+        back."""
         was_away = False
         async with aclosing(buffer.source.status.watch()) as states:
             async for state in states:
@@ -334,7 +338,7 @@ class LogWindow:
 
     @property
     def troubles(self) -> dict[str, Unavailable]:
-        """Sources that failed at their last answer, by name: why, since when, and the next try."""
+        """The sources whose last query failed, by name: why, since when, and the next attempt."""
         found = {buffer.source: buffer.trouble or buffer.outage for buffer in self._buffers}
         return {source.name: _as_tried(source, trouble) for source, trouble in found.items() if trouble is not None}
 
@@ -353,7 +357,7 @@ class LogWindow:
         return tuple(buffer.source.name for buffer in self._buffers if buffer.tells_no_time)
 
     def late(self, *, older: bool) -> bool:
-        """Whether something may still be inserted before the end of the list on that side, from a slow source."""
+        """Return whether a slow source may still insert rows before the end of the list on that side."""
         return any(buffer.edges[older].late and buffer.edges[older].loading for buffer in self._buffers)
 
     @property
@@ -498,7 +502,8 @@ class LogWindow:
         self._tell()
 
     def _leap(self, buffer: SourceBuffer, items: Sequence[LogRecord | SourceNotice]) -> None:
-        """Goes on with the newest of ``buffer``, from there on without a gap in any lane."""
+        """Continue with the newest items of ``buffer``, dropping what is older, so that no source has a gap from there
+        on."""
         self.leaps += 1
         buffer.leap(items)
         self._low = max(self._low, buffer.items[0].key)
@@ -508,15 +513,15 @@ class LogWindow:
         self._publish()
 
     def _tell(self) -> None:
-        """Wake those who wait for a change."""
+        """Wake the tasks that wait for a change."""
         self._version += 1
         self.changes.publish(self._version)
         self._progress.set()
         self._progress = asyncio.Event()
 
     def _trimmed(self, rows: list[WindowItem]) -> list[WindowItem]:
-        """Return ``rows`` without the excess, and somewhat fewer so that this is not done for each new record; taken
-        from the end farther from the reader."""
+        """Return ``rows`` cut to 90 % of the limit, so that this is not done for each new record; rows are dropped at
+        the end farther from the reader."""
         most = self._at_most - self._at_most // 10
         here = len(rows) if self.reader is None else bisect_left(rows, self.reader, key=BY_KEY)
         drop_older = here > len(rows) // 2

@@ -29,14 +29,15 @@ _LONGEST = 20
 
 
 def count(word: str) -> float:
-    """A plain decimal number without sign, as /proc prints its counters; raises ValueError for anything else."""
+    """Parse a plain decimal number without sign, as /proc prints its counters; raises ValueError for anything else."""
     if len(word) <= _LONGEST and word.isdigit() and word.isascii():
         return float(word)
     raise ValueError(word)
 
 
 def decimal(word: str) -> float:
-    """A number such as ``12``, ``0.25`` or ``-1.5``; raises ValueError for anything else (also ``nan``, ``1e5``)."""
+    """Parse a number such as ``12``, ``0.25`` or ``-1.5``; raises ValueError for anything else (also ``nan``,
+    ``1e5``)."""
     whole, point, fraction = word.removeprefix("-").partition(".")
     if len(word) > 2 * _LONGEST or not (whole.isdigit() and whole.isascii()):
         raise ValueError(word)
@@ -46,7 +47,8 @@ def decimal(word: str) -> float:
 
 
 def checked(samples: list[Sample], bad: list[Message]) -> list[Sample]:
-    """Return ``samples`` if nothing was bad; else raise MalformedOutput with the first problem and the samples."""
+    """Return ``samples`` if ``bad`` is empty; otherwise raise MalformedOutput with the first problem and the
+    samples."""
     if bad:
         raise MalformedOutput(bad[0], samples)
     return samples
@@ -64,7 +66,7 @@ def missing(source: str) -> Message:
 
 def lacking(source: str, field: str) -> Message:
     """Return the message for a file that lacks a required field."""
-    return tr("{source}: has no {field}", source=source, field=field)
+    return tr("{source}: missing {field}", source=source, field=field)
 
 
 # A collector module and its options as one value, with the contract's defaults filled in.
@@ -74,7 +76,7 @@ PACKAGE = "lilfox_tui.metrics.collectors"
 
 
 class Collector(Struct, frozen=True):
-    """One kind with its options; the fields follow the contract in ``metrics/collectors/__init__.py``."""
+    """A kind of collector with its options; the fields follow the contract in ``metrics/collectors/__init__.py``."""
 
     kind: str
     files: tuple[str, ...]
@@ -87,7 +89,8 @@ class Collector(Struct, frozen=True):
 
 
 def load_collectors(options: Mapping[str, Any]) -> tuple[Collector, ...]:
-    """Every kind that is not switched off. ``options`` maps a kind to its Options or False; others have defaults."""
+    """Return the collectors of every kind that is not switched off. ``options`` maps a kind to its Options or False;
+    other kinds have defaults."""
     kinds = (kind for kind in plugins.kinds(PACKAGE) if options.get(kind) is not False)
     return tuple(_collector(kind, plugins.load(PACKAGE, kind), options.get(kind)) for kind in kinds)
 
@@ -148,8 +151,8 @@ lilfox_answer "$@"
 
 
 class HostAnswer(Struct, frozen=True):
-    """The texts that were read: FILES by path, scripts by kind. What could not be read, or still runs, is absent;
-    ``failed`` says why a kind's script could not be run."""
+    """The texts read from a host: FILES by path, output of scripts by kind. Texts that could not be read, and scripts
+    that still run, are absent; ``failed`` has the error of each kind whose script could not be run."""
 
     files: dict[str, str] = field(default_factory=dict)
     scripts: dict[str, str] = field(default_factory=dict)
@@ -157,12 +160,12 @@ class HostAnswer(Struct, frozen=True):
 
 
 def loop_script(collectors: Sequence[Collector], secret: str) -> str:
-    """Return the script for ``Host.loop``, which answers lines ``TICK KIND…``."""
+    """Return the script for ``Host.loop``, which reads lines ``TICK KIND…`` and answers each."""
     return _functions(collectors, secret) + _LOOP
 
 
 def once_script(collectors: Sequence[Collector], secret: str) -> str:
-    """Return the script for ``Host.run_script``, which answers the kinds in its arguments."""
+    """Return the script for ``Host.run_script``, which answers once, for the kinds in its arguments."""
     return _functions(collectors, secret) + _ONCE
 
 
@@ -183,7 +186,7 @@ def _functions(collectors: Sequence[Collector], secret: str) -> str:
 
 
 def read_answer(output: bytes, asked: Sequence[Collector], secret: str) -> HostAnswer | None:
-    """Return the parts of an answer to ``asked``; None if it is incomplete (its last mark is missing).
+    """Parse the output of the script that was asked for ``asked``; None if it is incomplete (its last mark is missing).
 
     Bytes that are not UTF-8 become lone surrogates (PEP 383).
     """
@@ -199,7 +202,7 @@ def read_answer(output: bytes, asked: Sequence[Collector], secret: str) -> HostA
 
 
 def _files(text: str, asked: Sequence[Collector]) -> dict[str, str]:
-    """Split at the headers of the requested files, in their order; any other line belongs to a file.
+    """Split the text at the headers of the requested files, in their order; every other line is part of a file.
 
     No line of these files can be the header of a later one: interface names hold no space, mounts have six fields.
     """
@@ -238,12 +241,13 @@ class SampleSource(Protocol):
         ...
 
     async def close(self) -> None:
-        """Ends what was kept; the next ``read`` starts it anew."""
+        """Stop what is kept running between reads; the next ``read`` starts it again."""
         ...
 
 
 class HostSource:
-    """A kept ``sh`` on the host, one line each way; a plain run each time if the loop does not survive."""
+    """Reads through one persistent ``sh`` on the host; if that does not survive, runs the script anew for each
+    sample."""
 
     def __init__(self, host: Host, collectors: Sequence[Collector]) -> None:
         self._host = host
@@ -308,14 +312,14 @@ def _not_ours(host: str) -> HostUnreachable:
         tr("unexpected output from {host}: its shell does not run scripts", host=host),
         tr(
             "LilFox cannot monitor through a login restricted to one command (ForceCommand, rrsync, git-shell); "
-            "use another."
+            "use another login."
         ),
     )
 
 
 class LocalSource:
-    """This machine: files are read directly, scripts by ``read_here``. Those that need a process run in the background
-    and appear in a later answer, so that a sample never waits for them."""
+    """Reads this machine: files directly, scripts by ``read_here``. Scripts that need a process run in the background
+    and their output is part of a later answer, so that a sample never waits for them."""
 
     def __init__(self, host: Host, collectors: Sequence[Collector]) -> None:
         self._processes = HostSource(host, collectors)

@@ -50,7 +50,9 @@ def _of_cause(cause: BaseException, where: str) -> Message | None:
     if isinstance(cause, socket.gaierror):
         return tr("cannot resolve the host name in {where}: check the url and DNS", where=where)
     if isinstance(cause, OSError) and cause.errno == errno.ECONNREFUSED:
-        return tr("{where} refuses the connection: nothing is listening there, is the service running?", where=where)
+        return tr(
+            "{where} refuses the connection: nothing is listening on that port; is the service running?", where=where
+        )
     if isinstance(cause, OSError) and cause.errno in (errno.ECONNRESET, errno.EPIPE):
         return tr("{where} closed the connection before the response was complete: see the service's log", where=where)
     if isinstance(cause, OSError) and cause.errno:
@@ -95,7 +97,8 @@ class Hysteresis:
         self._level_since: datetime | None = None
 
     def take(self, check: HealthCheck) -> ServiceState:
-        """The state after ``check``; ``since`` is the time of the first answer of the row that led to the level."""
+        """Return the state after ``check``; ``since`` is the time of the first of the consecutive answers that led to
+        the level."""
         good = check.health is Health.HEALTHY
         row_since = self._row.take(good, check.at)
         level = self._level_after(good)
@@ -137,7 +140,7 @@ class _Row:
         self._since: datetime | None = None
 
     def take(self, kind: bool, at: datetime) -> datetime:
-        """Count an answer; return the time of the first one in its row."""
+        """Count an answer; return the time of the first of the consecutive answers of this kind."""
         if kind is not self._kind or self._since is None:
             self._kind, self.length, self._since = kind, 0, at
         self.length += 1
@@ -184,7 +187,7 @@ def _ports(lines: Iterable[str]) -> set[int]:
 
 
 def find_services(proc: Path = Path("/proc")) -> dict[str, ServiceConfig]:
-    """The manual's services whose port is listened on here, by name."""
+    """Return the manual's services whose port is listened on by this machine, by name."""
     open_ports = listening_ports(proc)
     return {
         name: ServiceConfig(url=f"http://localhost:{port}")

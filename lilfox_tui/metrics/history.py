@@ -25,7 +25,8 @@ _NAN = math.nan
 
 
 class Point(NamedTuple):
-    """A time span that starts at ``at`` (aware UTC). ``low`` is the lowest mean once it is older than ten minutes."""
+    """The values of a time span that starts at ``at`` (aware UTC). For spans older than ten minutes, ``low`` is the
+    lowest mean."""
 
     at: datetime
     mean: float
@@ -161,7 +162,7 @@ class History:
         past.raw.append(now, row, self._capacities[0])
 
     def _settle(self, past: _Past, last: float, now: float) -> None:
-        """Writes the means of the steps that ended between ``last`` and ``now``."""
+        """Write the means of the steps that ended between ``last`` and ``now``."""
         width = len(past.places)
         start = last // _FINE_STEP_S * _FINE_STEP_S
         if start + _FINE_STEP_S <= now and (settled := past.raw.mean_and_high(width, start, start + _FINE_STEP_S)):
@@ -176,7 +177,7 @@ class History:
             self._forget_gone(past, now)
 
     def _forget_gone(self, past: _Past, now: float) -> None:
-        """Drop series without a value for as long as history is kept."""
+        """Drop series that have had no value for as long as history is kept."""
         oldest = now - self._hours * 3600
         kept = [series for series, place in past.places.items() if past.last_seen[place] >= oldest]
         if len(kept) < len(past.places):
@@ -185,8 +186,8 @@ class History:
             self._set_capacities()
 
     def _set_capacities(self) -> None:
-        """Compute the rows of each tier that fit: the raw tier whole, then the fine one, then the rest for the coarse
-        one."""
+        """Compute how many rows of each tier fit into memory: the raw tier whole, then the fine one, then the rest for
+        the coarse one."""
         wanted = (_RAW_ROWS, int(_FINE_HOURS * 3600 / _FINE_STEP_S), int(self._hours * 3600 / _COARSE_STEP_S))
         slack = 1 + 1 / _SLACK
         left = self._budget / slack / _FLOAT_BYTES / max(1, self._width)
@@ -211,7 +212,7 @@ class History:
         return {}
 
     def window(self, subject: str, series: Series, start: datetime, end: datetime, points: int) -> list[Point]:
-        """The values from ``start`` to before ``end`` in at most ``points`` + 1 stretches of equal length.
+        """Return the values from ``start`` to before ``end`` in at most ``points`` + 1 stretches of equal length.
 
         Stretches lie on a fixed grid, so that a chart that moves on does not flicker; those without a value are
         absent, and a chart shows the gap.
@@ -251,7 +252,7 @@ class History:
 
 
 def _begin(tier: _Tier, past: _Past, start: float) -> float:
-    """Return the start of a step's row; the first row never starts before anything was recorded."""
+    """Return the start of a step's row; a tier's first row does not start before the first recorded value."""
     return start if tier.times else max(start, past.raw.times[0])
 
 

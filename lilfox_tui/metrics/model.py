@@ -97,7 +97,7 @@ class HostSnapshot(Struct, frozen=True):
     processes: tuple[ProcessUsage, ...] | None = None
 
     def gauge(self, name: str, labels: Labels = ()) -> float | None:
-        """One gauge, or None when unknown."""
+        """Return a gauge's value, or None if unknown."""
         return self.gauges.get(Series(name, labels))
 
     def rate(self, name: str, labels: Labels = ()) -> float | None:
@@ -188,7 +188,7 @@ class Limit(Struct, frozen=True):
 
 
 class HostSummary(Struct, frozen=True):
-    """The numbers of a host's row, of ``check`` and of ``monitor``; None is unknown.
+    """The numbers that a host's row, ``check`` and ``monitor`` show; None is unknown.
 
     Made from a :class:`HostSnapshot` by ``metrics/summary.py``. Bytes are bytes, ``_s`` is per second, percents are
     0 to 100.

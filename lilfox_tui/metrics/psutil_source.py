@@ -1,4 +1,4 @@
-"""This machine without /proc (macOS, BSD): the samples of the collectors by psutil."""
+"""Samples this machine with psutil where it has no /proc (macOS, BSD), in the form of the collectors."""
 
 from __future__ import annotations
 

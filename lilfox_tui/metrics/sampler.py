@@ -48,7 +48,8 @@ class ProcessTable:
     def update(
         self, samples: Iterable[Sample], uptime_s: float | None, at: datetime, users: Mapping[str, str], top: int
     ) -> tuple[ProcessUsage, ...]:
-        """The ``top`` processes, most CPU first, then most memory. ``users`` maps uid to name."""
+        """Update the table; return the ``top`` processes, most CPU first, then most memory. ``users`` maps uid to
+        name."""
         elapsed = None if uptime_s is None or self._uptime is None else uptime_s - self._uptime
         if elapsed is not None and elapsed <= 0:
             elapsed = None
@@ -162,7 +163,7 @@ class Rates:
 
 
 def _rise_after_fall(series: Series, old: float, value: float, elapsed: float, *, narrow: bool) -> float | None:
-    """Return the increase of a counter that shows less than before; None if it was reset."""
+    """Return the increase of a counter whose value has fallen; None if it was reset."""
     if series.name == "cpu_seconds_total":
         # the kernel's own accounting steps back a little here (proc_stat(5) on iowait); a reset falls much further
         return 0.0 if series.label("mode") in _UNSTEADY_MODES and old - value < elapsed else None
@@ -228,7 +229,7 @@ class Readings:
         return chosen
 
     def take(self, asked: Iterable[Collector], answer: HostAnswer, moment: SampleTime) -> HostSnapshot:
-        """Return the snapshot after ``answer`` to ``asked``; the other collectors keep their last samples."""
+        """Take the answer to ``asked`` and return the new snapshot; the other collectors keep their last samples."""
         for one in asked:
             self._said[one.kind].asked_s = moment.now_s
         late = (self._collectors[kind] for kind in answer.scripts if kind in self._collectors)
@@ -241,7 +242,7 @@ class Readings:
         return self.snapshot(moment)
 
     def put(self, samples: Mapping[str, Sequence[Sample]], moment: SampleTime) -> HostSnapshot:
-        """Return the snapshot after samples, by kind, that needed no parsing."""
+        """Take samples, by kind, that need no parsing, and return the new snapshot."""
         for kind, values in samples.items():
             if kind in self._said:
                 self._said[kind] = _Said(values, None, moment.now_s)
@@ -322,7 +323,7 @@ _NAMES_S = 1.0
 
 
 def _without_proc() -> PsutilSource | None:
-    """What reads this machine where it has no /proc (macOS, BSD)."""
+    """Return the psutil source for a machine without /proc (macOS, BSD); None if it has /proc."""
     if has_proc():
         return None
     from lilfox_tui.metrics.psutil_source import PsutilSource
@@ -405,7 +406,8 @@ class Sampler:
         self.feed.publish(snapshot, snapshot.at)
 
     async def _heard(self) -> HostSnapshot:
-        """Return the next sample of another host; meanwhile publish when it becomes silent. Raises HostError."""
+        """Return the next sample of another host; publish it as silent if the sample takes too long. Raises
+        HostError."""
         reading = asyncio.ensure_future(self._read())
         try:
             if not await self._comes_in_time(reading):
@@ -420,8 +422,8 @@ class Sampler:
         return snapshot
 
     async def _comes_in_time(self, reading: asyncio.Future[HostSnapshot]) -> bool:
-        """Whether an answer or an error comes before the host counts as silent. There is no limit before the first
-        answer: a login may take long."""
+        """Return whether an answer or an error comes before the host counts as silent. There is no limit before the
+        first answer: a login may take long."""
         if self._heard_s is None:
             return True
         left_s = self._heard_s + silent_after_s(self._period_s) - self._clock()
@@ -431,7 +433,7 @@ class Sampler:
         return reading.done() or self._logging_in()
 
     def _logging_in(self) -> bool:
-        """Whether the login shell is being awaited: the host itself answers."""
+        """Return whether the host answers but its login shell is still starting."""
         link = self._host.link.value
         return link is not None and link.login_since is not None
 
@@ -479,7 +481,7 @@ def _silent(host: str) -> HostUnreachable:
         host,
         tr("{host} does not answer", host=host),
         tr(
-            "LilFox retries automatically. If it persists: a frozen or busy host, a broken network link, or a "
-            "frozen disk."
+            "LilFox retries automatically. If it persists, check for a hung or overloaded host, a network "
+            "failure, or a hung disk."
         ),
     )

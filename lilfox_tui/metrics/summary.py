@@ -204,7 +204,8 @@ def _load(snapshot: HostSnapshot) -> tuple[float, float, float] | None:
 
 
 def _devices(snapshot: HostSnapshot, rates: Named, names: Mapping[str, str]) -> ByDevice:
-    """Return rates by device, under the fields' names; a device without a rate yet is present and empty."""
+    """Return each device's rates under the names of the summary's fields; a device without a rate yet has an empty
+    mapping."""
     found: ByDevice = {series.label("device"): {} for series in snapshot.counters if series.name in names}
     for name, field in names.items():
         for series, value in rates.get(name, ()):

@@ -38,8 +38,8 @@ Bound = Literal["", "<=", ">"]
 
 
 class Quantile(Struct, frozen=True):
-    """A response time. If the buckets tell no more, ``bound`` is set: ``<=``, it is in the last finite bucket, which is
-    wide; ``>``, it is above it."""
+    """A quantile of the response times. ``bound`` is set if the buckets give only a bound: ``<=`` if it lies in the
+    last finite bucket, which is wide; ``>`` if it lies above that bucket."""
 
     seconds: float
     bound: Bound = ""
@@ -68,7 +68,7 @@ class Traffic(Struct, frozen=True):
     taken: Mapping[str, str] = {}
 
     def quantiles(self) -> Iterator[tuple[float, Quantile | None]]:
-        """Each quantile with its value."""
+        """Return each quantile with its value."""
         return zip(QUANTILES, (self.p50, self.p95, self.p99), strict=True)
 
 
@@ -104,7 +104,7 @@ def series_of_traffic(traffic: Traffic) -> dict[Series, float]:
 
 
 def traffic_of(values: Mapping[Series, float], at: datetime) -> Traffic | None:
-    """Return the traffic as recorded; None if nothing was."""
+    """Return the traffic as recorded in ``values``; None if none was recorded."""
     window_s = values.get(WINDOW)
     if window_s is None:
         return None

@@ -56,7 +56,7 @@ class Explanation(Struct, frozen=True):
 
 @lru_cache(maxsize=512)
 def compared(expression: str) -> Compared:
-    """Return the deciding comparison in ``expression``: of ``a > 1 and b`` the first one."""
+    """Return the comparison that decides ``expression``; for ``a > 1 and b``, the first one."""
     try:
         found = _comparison(promql_parser.parse(expression))
     except ValueError:
@@ -67,7 +67,7 @@ def compared(expression: str) -> Compared:
 
 
 async def explain(queries: QueryEngine, expression: str, start: datetime, end: datetime, columns: int) -> Explanation:
-    """The left-hand side of ``expression`` at ``end``, and in ``columns`` steps since ``start`` (aware). Raises
+    """Return the left-hand side of ``expression`` at ``end``, and in ``columns`` steps since ``start`` (aware). Raises
     LilFoxError."""
     parts = compared(expression)
     holds = await _by_labels(queries, expression, end)

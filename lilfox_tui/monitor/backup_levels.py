@@ -38,7 +38,7 @@ def plan_view(
 ) -> PlanView:
     """Return the view of the plan at ``now`` (aware UTC). ``sets`` are all sets in its store; ``made`` are the plan's
     sets in its main store, to compare a copy with. ``failures`` is the number of consecutive failed reads of the store.
-    ``since`` is now unless the start of the problem is known: the keeper of the view knows since when a level holds."""
+    ``since`` is now unless the start of the problem is known; the caller tracks since when a level has held."""
     own = [found for found in sets or () if found.plan == name]
     shown = None if sets is None else tuple(found for found in sets if config is None or found.plan in (name, ""))
     runs = [job for job in jobs if job.key == f"backup {name}" and job.kind == "backup" and job.state != "running"]
@@ -116,8 +116,8 @@ def _of_newest(own: Sequence[BackupSet]) -> Iterator[tuple[Level, Message]]:
 
 
 def _of_copy(own: Sequence[BackupSet], made: Sequence[BackupSet]) -> Iterator[tuple[Level, Message]]:
-    """Compare a copy with the original sets: it should have the newest good set too."""
+    """Yield the problems of a copy, which should also have the newest good set of the main store (``made``)."""
     yield from _of_newest(own)
     wanted = next((found for found in made if found.good), None)
     if wanted is not None and all(found.id != wanted.id for found in own):
-        yield Level.DEGRADED, tr("{set} is missing", set=wanted.id)
+        yield Level.DEGRADED, tr("the copy lacks the newest good set {set}", set=wanted.id)

@@ -78,15 +78,15 @@ class ChangeLog:
         return found
 
     def since_last_visit(self) -> list[StatusChange]:
-        """Return every change since the end of the previous visit, oldest first; the newest thousand."""
+        """Return the changes since the end of the previous visit, oldest first; at most the newest thousand."""
         return list(self._changes)
 
     def all(self) -> list[StatusChange]:
-        """Return the same changes, for callers that filter by subject."""
+        """Return the changes of :meth:`since_last_visit`, for callers that filter them by subject."""
         return list(self._changes)
 
     def save(self) -> None:
-        """Save the last known state for the next visit, whole or not at all; do nothing if that is impossible."""
+        """Save the last known state for the next visit, atomically; ignore errors."""
         self._write(msgspec.json.encode(self._known))
 
     async def save_each_minute(self) -> None:
@@ -122,7 +122,8 @@ class ChangeLog:
 
 
 def _is_fresh(view: HostView) -> bool:
-    """Whether the numbers are newer than the link: just after a reconnect they are still those from before."""
+    """Return whether the numbers were read after the connection was made: just after a reconnect they are still those
+    from before."""
     return view.summary is None or not isinstance(view.link, Ready) or view.summary.at >= view.link.value.since
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class AlertLog:
-    """Reports the problems of alerts; ``tell`` gets each sentence."""
+    """Reports problems with alerts, such as failing rules, when they appear and clear; ``tell`` gets each sentence."""
 
     def __init__(self, tell: Callable[[Message], None]) -> None:
         self._tell = tell
@@ -119,7 +119,8 @@ class Heartbeat:
             await transport.close()
 
     async def _call(self, transport: HttpTransport, path: str) -> str:
-        """Return nothing if the call arrived, else why not, without the error's text, which may hold the address."""
+        """Return "" if the call succeeded, otherwise the HTTP status or the error's type, not its text, which may
+        contain the address."""
         try:
             async with transport.stream("GET", path, headers={}) as answer:
                 return "" if 200 <= answer.status < 300 else f"HTTP {answer.status}"
@@ -137,7 +138,8 @@ _PATIENCE_S = 5.0
 
 @asynccontextmanager
 async def serve_metrics(listen: str, metrics: Callable[[], str]) -> AsyncIterator[tuple[str, int]]:
-    """Serves at ``listen`` (``ADDRESS:PORT``, port 0: any) while open; gives the address and the port.
+    """Serve ``metrics`` at ``listen`` (``ADDRESS:PORT``, port 0: any) for the duration of the context; yields the
+    address and the port.
 
     Raises UsageError when the address makes no sense or cannot be had.
     """
@@ -173,7 +175,7 @@ def _listen_address(listen: str) -> tuple[str, int]:
     except ValueError:
         host = port = None
     if not host or port is None:
-        raise UsageError(tr("--listen {listen}: not ADDRESS:PORT", listen=listen), tr("such as 127.0.0.1:9464"))
+        raise UsageError(tr("--listen {listen}: expected ADDRESS:PORT", listen=listen), tr("such as 127.0.0.1:9464"))
     return host, port
 
 
@@ -215,22 +217,23 @@ class ReportFile:
         self._failing = False
 
     def append(self, line: str) -> None:
-        """Writes ``line`` (without a newline) and a newline."""
+        """Append ``line`` (without a newline) and a newline."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._write(line.encode() + b"\n")
         except OSError as error:
             if not self._failing:
                 why = error.strerror or str(error)
-                self._warn(tr("cannot write {path}: {why}; retrying each time", path=self._path, why=why))
+                self._warn(tr("cannot write {path}: {why}; trying again with each report", path=self._path, why=why))
             self._failing = True
             return
         if self._failing:
-            self._warn(tr("writing {path} works again", path=self._path))
+            self._warn(tr("{path} is writable again", path=self._path))
         self._failing = False
 
     def _write(self, block: bytes) -> None:
-        """Opened for each line: once a minute costs nothing, and a rotated file is never written to again."""
+        """Append ``block``. The file is opened each time: once a minute this costs nothing, and a rotated file is never
+        written to again."""
         handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:
             start = os.fstat(handle).st_size
@@ -247,8 +250,8 @@ FIRST_REPORT_S = 10.0
 
 
 class Daemon:
-    """Runs until :meth:`run` is cancelled. ``publish`` gets each report, ``warn`` each problem. ``config_file`` is the
-    file of ``config``, None for the usual place."""
+    """Monitors without a screen until :meth:`run` is cancelled. ``publish`` gets each report, ``warn`` each problem.
+    ``config_file`` is the file of ``config``, None for the usual place."""
 
     def __init__(
         self,
@@ -267,7 +270,7 @@ class Daemon:
         self._monitor = Monitor(msgspec.structs.replace(config, refresh=period), config_file=config_file, acts=True)
 
     async def run(self) -> None:
-        """Watch, and report every ``interval``. Raises UsageError if ``listen`` cannot be opened."""
+        """Monitor, and report every ``interval``. Raises UsageError if ``listen`` cannot be opened."""
         async with AsyncExitStack() as opened:
             if self._options.listen is not None:
                 address, port = await opened.enter_async_context(serve_metrics(self._options.listen, self._metrics))

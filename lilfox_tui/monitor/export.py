@@ -1,4 +1,4 @@
-"""What is watched, for other programs: the manual's monitor.py document, and Prometheus' text format 0.0.4."""
+"""Exports the overview for other programs: the manual's monitor.py document, and Prometheus' text format 0.0.4."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from lilfox_tui.monitor.model import BackendView, HostView, Overview, ServiceVie
 
 
 def level_name(level: Level) -> str:
-    """``good``, ``unknown``, ``degraded`` or ``failing``: the same in every language."""
+    """Return the name of a level, the same in every language: ``good``, ``unknown``, ``degraded`` or ``failing``."""
     return level.name.lower()
 
 
@@ -83,7 +83,8 @@ def _service(view: ServiceView) -> dict[str, Any]:
 
 
 def _backend(view: BackendView) -> dict[str, Any]:
-    """Return its numbers by series, as Prometheus writes one; the tables of its page are left out."""
+    """Return one backend for JSON, with its values by series in Prometheus notation; the tables of its page are left
+    out."""
     reading, outage = view.reading, view.outage
     values = {} if reading is None or outage is not None else reading.values
     return {
@@ -130,7 +131,7 @@ def _bytes(memory: Memory | None) -> dict[str, float | None] | None:
 
 
 def _limit(limit: Limit | None) -> dict[str, Any] | None:
-    """Return the limits of a control group: of the host, which is then a container, or of LilFox's unit."""
+    """Return a control group's limits for JSON: those of the host (then a container) or of LilFox's unit."""
     if limit is None:
         return None
     return {
@@ -239,7 +240,7 @@ def _own_families(overview: Overview) -> Iterator[Family]:
 
 
 def host_families(views: Iterable[HostView]) -> Iterator[Family]:
-    """Yield what is known of hosts besides the collected values, with the label ``host``."""
+    """Yield the metrics of hosts that no collector reads, such as connection and level, with the label ``host``."""
     hosts: list[tuple[Labels, HostView]] = [((("host", view.name),), view) for view in views]
     up = [(labels, float(isinstance(view.link, Ready))) for labels, view in hosts]
     yield "lilfox_host_up", "gauge", "Whether the host is connected.", up
@@ -255,7 +256,7 @@ def host_families(views: Iterable[HostView]) -> Iterator[Family]:
 
 
 def usage_families(views: Iterable[HostView]) -> Iterator[Family]:
-    """Yield the two per-host gauges that widespread rules expect, under their usual names."""
+    """Yield two per-host gauges, CPU and memory, under the names that common alerting rules expect."""
     cpu: list[Line] = []
     memory: list[Line] = []
     for view in views:
@@ -281,8 +282,8 @@ def _service_families(services: list[tuple[Labels, ServiceView]]) -> Iterator[Fa
 
 
 def backend_families(views: Iterable[BackendView]) -> Iterator[Family]:
-    """Yield what is known of backends, with the labels ``backend`` and ``kind``; only the level if one does not
-    answer."""
+    """Yield the metrics of backends, with the labels ``backend`` and ``kind``; for one that does not answer, no values
+    but only ``backend_up`` and its level."""
     families: dict[str, list[Line]] = {"backend_up": [], "backend_level": []}
     for view in views:
         own: Labels = (("backend", view.name), ("kind", view.config.kind))
@@ -296,7 +297,7 @@ def backend_families(views: Iterable[BackendView]) -> Iterator[Family]:
 
 
 def read_families(snapshots: Mapping[str, HostSnapshot]) -> Iterator[Family]:
-    """Every gauge and counter as its collector read it, with the label ``host``."""
+    """Yield every gauge and counter as its collector read it, with the label ``host``."""
     families: dict[str, list[Line]] = {}
     renamed = {"cpu_count": "cpus"}  # the suffix belongs to histograms
     for host, snapshot in snapshots.items():

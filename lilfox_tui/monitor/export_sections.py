@@ -118,7 +118,7 @@ def alerts_families(state: State[Alerts] | None) -> Iterator[Family]:
 
 
 def _valid_labels(labels: Labels) -> Labels:
-    """Return the labels with names valid in the text format, each name once."""
+    """Return the labels with names that are valid and unique in the text format."""
     taken, named = {"alertstate"}, {}
     for name, _value in sorted(labels, key=lambda pair: _NO_NAME_CHARACTER.search(pair[0]) is not None):
         plain = _NO_NAME_CHARACTER.sub("_", name)
@@ -154,7 +154,8 @@ def backups_document(backups: Backups | None) -> list[dict[str, Any]]:
 
 
 def backups_families(backups: Backups | None, now: datetime) -> Iterator[Family]:
-    """Level, age of the newest good set and duration of the newest drill, with the labels ``plan`` and ``store``."""
+    """Yield level, age of the newest good set and duration of the newest drill, with the labels ``plan`` and
+    ``store``."""
     views: list[tuple[Labels, PlanView]] = [
         ((("plan", view.name), ("store", view.store)), view) for view in _plans(backups)
     ]
@@ -173,7 +174,7 @@ def backups_families(backups: Backups | None, now: datetime) -> Iterator[Family]
 
 
 def _by_state(views: Sequence[tuple[Labels, PlanView]]) -> list[tuple[Labels, float]]:
-    """Return every state, including those with 0, so that an alert can see it change."""
+    """Return the number of sets in every state, also if it is 0, so that an alert can see it change."""
     return [
         ((*labels, ("state", state.value)), float(sum(found.status == state for found in view.sets)))
         for labels, view in views
@@ -216,7 +217,7 @@ def _plans(backups: Backups | None) -> Iterator[PlanView]:
 
 
 def recovery_families(units: Mapping[str, RecoveryConfig], records: Mapping[str, UnitRecord]) -> Iterator[Family]:
-    """Yield for each unit that was checked: whether it was given up, and its restarts within its window."""
+    """Yield for each unit that was checked whether recovery gave it up, and its restarts within its window."""
     known: list[tuple[Labels, UnitRecord]] = [
         ((("name", name), ("host", unit.host), ("unit", unit.unit)), records[name])
         for name, unit in units.items()
@@ -257,7 +258,7 @@ def _target_document(target: TargetView) -> dict[str, Any]:
 
 
 def traffic_document(view: ServiceView) -> dict[str, Any] | None:
-    """``traffic`` of a service's document; None before anything is known."""
+    """Return ``traffic`` of a service's document; None before anything is known."""
     if isinstance(view.traffic, Pending):
         return None
     if not isinstance(view.traffic, Ready):
@@ -284,7 +285,7 @@ def traffic_document(view: ServiceView) -> dict[str, Any] | None:
 
 
 def traffic_families(views: Iterable[ServiceView]) -> Iterator[Family]:
-    """The same as gauges, with the label ``service``."""
+    """Yield the traffic of services as gauges, with the label ``service``."""
     rates: list[Line] = []
     times: list[Line] = []
     errors: list[Line] = []

@@ -52,8 +52,8 @@ class EventDedup:
         self._failing: set[str] = set()
 
     def new(self, changes: Iterable[StatusChange], opened: datetime) -> Iterator[StatusChange]:
-        """Yield those of ``changes`` that are to be recorded, each until the next is requested. ``opened`` is when the
-        incident was opened."""
+        """Yield the ``changes`` to record since ``opened``, when the incident was opened. A change counts as recorded
+        once the caller requests the next one."""
         for change in changes:
             key = (change.at, change.subject, change.kind, change.level)
             if change.at < opened or key in self._seen:
@@ -65,7 +65,8 @@ class EventDedup:
                 (self._failing.add if change.level is Level.FAILING else self._failing.discard)(change.subject)
 
     def told(self, change: StatusChange, entries: Sequence[TimelineEntry]) -> bool:
-        """Whether another LilFox has recorded the change; that entry then matches no other change."""
+        """Return whether another LilFox has already recorded the change; the entry found is not matched with any other
+        change."""
         about = [(number, what) for number, what in _noticed(entries) if _topic(what) == _topic(event_of(change))]
         if about and change.kind != "restarted" and _way(about[-1][1]) == _way(event_of(change)):
             self._claimed.add(about[-1][0])
@@ -78,12 +79,12 @@ class EventDedup:
         return False
 
     def claim(self, entry: TimelineEntry) -> None:
-        """Take a written entry as the record of one of our changes."""
+        """Mark ``entry`` as the record of one of our changes."""
         self._claimed.add(entry.number)
 
     def _matters(self, change: StatusChange) -> bool:
-        """Whether a change belongs in the timeline. A host that becomes busy or is no longer busy is in its metrics:
-        only failures and recoveries from them are recorded. Mounts and interfaces come and go with every container.
+        """Return whether a change belongs in the timeline. Of the levels of a host only failures and recoveries from
+        them do; how busy it is can be seen in its metrics. Mounts and interfaces come and go with every container.
         Backups have jobs, which record themselves."""
         kind = change.subject.partition("/")[0]
         if kind == "plan" or change.kind.startswith(("mount ", "disk ", "interface ")):
@@ -101,7 +102,7 @@ def event_of(change: StatusChange) -> Noticed:
 
 
 def once_of(change: StatusChange, entries: Sequence[TimelineEntry]) -> str:
-    """Return a key that is the same for all who are about to write this change now."""
+    """Return a key that is the same for every LilFox that is about to record this change now."""
     event = event_of(change)
     before = sum(_topic(what) == _topic(event) for _number, what in _noticed(entries))
     return f"noticed {change.subject} {change.kind} {_way(event)} {before}"
@@ -143,8 +144,8 @@ def alerts_that_open(alerts: Iterable[Alert], words: Sequence[str]) -> Iterator[
 
 
 def already_recorded(alert: Alert) -> bool:
-    """Whether an incident here was open while the alert was already firing: somebody has closed it, knowing the alert.
-    Blocks."""
+    """Return whether a recent incident on this machine already records this firing of the alert: whoever closed that
+    incident knew of it. Blocks."""
     place = own_path()
     labels = {name: value for name, value in alert.labels if name != "alertname"}
     for folder in [] if place is None else incidents_in(place)[:_LOOKED_AT]:
@@ -157,7 +158,7 @@ def already_recorded(alert: Alert) -> bool:
 
 
 def open_for_alert(alert: Alert) -> Path:
-    """Return the folder of the incident opened for the alert, or of one that was opened just before. Blocks. Raises
+    """Open an incident for the alert and return its folder, or that of an incident opened just before. Blocks. Raises
     NotRecorded."""
     subject = next(filter(None, map(alert.label, ("service", "job", "host", "instance"))), "")
     title = f"{alert.name}: {subject}" if subject else alert.name
@@ -177,8 +178,8 @@ WRITTEN_BY = "lilfox"
 
 
 class IncidentFollower:
-    """Writes into the current incident what alerts and the hosts and services that are watched go through, and
-    publishes in ``feed`` what it holds. The arguments are those of ``watchers.incident.IncidentWatch``."""
+    """Records changes of alerts and of monitored hosts and services in the current incident, and publishes the incident
+    in ``feed``. The arguments are those of ``watchers.incident.IncidentWatch``."""
 
     def __init__(
         self,
@@ -199,7 +200,8 @@ class IncidentFollower:
         """What was written of alerts already; whoever else watches writes each once, too."""
 
     def look(self, happened: Sequence[StatusChange] = ()) -> None:
-        """Run once: record changes of alerts and what ``happened``, read what is new, and publish changes. Blocks."""
+        """Run once: record changes of alerts and those in ``happened``, read new entries, and publish changes.
+        Blocks."""
         folder = current_folder() or self._opened()
         if folder != self.folder or self._feed.value is None:
             self.folder, self._entries, self._told = folder, (), set()

@@ -86,7 +86,7 @@ def judge(
     hold: int | None = None,
     why: Message | str = "",
 ) -> Judgement:
-    """The level of a host at ``now`` (aware UTC), sampled each ``period_s`` seconds.
+    """Return the level of a host at ``now`` (aware UTC), sampled each ``period_s`` seconds, and its reasons.
 
     ``hold`` stands in for ``thresholds.hold`` (1: one sample is enough). ``why`` the last reading failed, if it did.
     """
@@ -133,17 +133,17 @@ def _unread(summary: HostSummary) -> Iterator[Message]:
 
 
 def judge_service(state: ServiceState | None) -> Judgement:
-    """Return the level of a service, to which its probe has applied hysteresis, with the last answer as the reason."""
+    """Return a service's level, to which the probe has applied hysteresis, with the last answer as the reason."""
     if state is None:
         return Judgement(Level.UNKNOWN, (tr("not checked yet"),))
     if state.failures == 0 and state.level is Level.GOOD:
         return Judgement(Level.GOOD)
     if state.slower_than_s is not None:
         shown = human_duration(state.last.response_time_s)
-        reason = tr("slow: {time} per answer, over {limit}", time=shown, limit=human_duration(state.slower_than_s))
+        reason = tr("slow: response time {time}, limit {limit}", time=shown, limit=human_duration(state.slower_than_s))
         return Judgement(state.level, (reason,))
     if state.failures == 0:
-        return Judgement(state.level, (tr("answers again, but not for long enough yet"),))
+        return Judgement(state.level, (tr("responding again, but not yet stable"),))
     return Judgement(state.level, (answer_reason(state),))
 
 
@@ -175,7 +175,7 @@ def _failed_percent(traffic: Traffic) -> float:
 
 
 def answer_reason(state: ServiceState) -> Message:
-    """Why the last answer was not good."""
+    """Return why the last answer was not good."""
     last = state.last
     if last.error is not None:
         return last.error
@@ -197,7 +197,7 @@ def _unreachable(link: Unavailable, age_s: float | None, *, silent: bool, now: d
 
 
 def _slow_login(link: Link, now: datetime) -> Message | None:
-    """Why there is no answer yet, where the login itself takes long."""
+    """Return that the login is slow, as the reason why there is no answer yet; None if it is not."""
     waited_s = 0.0 if link.login_since is None else (now - link.login_since).total_seconds()
     if waited_s < LOGIN_TOLD_S:
         return None

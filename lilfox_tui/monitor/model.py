@@ -73,14 +73,13 @@ class PlanView(Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> tuple[str, str]:
-        """Its unique key."""
+        """The view's unique key: plan and store."""
         return self.name, self.store
 
 
 class Backups(Struct, frozen=True):
     """All plans, in the order of the configuration, and all jobs, newest first. ``jobs`` is None before the first read;
-    ``unsettled`` are the ids of jobs whose outcome is unknown; ``interrupted_restores`` have only a part in
-    place."""
+    ``unsettled`` are the ids of jobs whose outcome is unknown; ``interrupted_restores`` ended between their renames."""
 
     plans: Mapping[tuple[str, str], PlanView] = {}
     jobs: tuple[Job, ...] | None = None
@@ -93,7 +92,7 @@ class Backups(Struct, frozen=True):
         return tuple(job for job in self.jobs or () if job.state == "running")
 
     def count(self, level: Level) -> int:
-        """Return how many configured plans are at that level; an unfinished restore is failing."""
+        """Return how many configured plans are at that level; an interrupted restore counts as failing."""
         half = len(self.interrupted_restores) if level is Level.FAILING else 0
         return half + sum(view.level is level for view in self.plans.values() if view.config is not None)
 
@@ -113,7 +112,7 @@ class TargetView(Struct, frozen=True):
 
     @property
     def down(self) -> bool:
-        """Whether its page should be there but is not."""
+        """Whether the last scrape failed although the target should have a metrics page."""
         return isinstance(self.state, Unavailable) and not self.optional
 
 
@@ -241,7 +240,7 @@ class Overview(Struct, frozen=True):
         return (*self.hosts.values(), *self.services.values(), *self.backends.values())
 
     def count(self, level: Level) -> int:
-        """How many hosts, services, backends and backup plans are at that level."""
+        """Return how many hosts, services, backends and backup plans are at that level."""
         plans = 0 if self.backups is None else self.backups.count(level)
         return plans + sum(view.level is level for view in self.views)
 
@@ -253,18 +252,18 @@ _NAME_LENGTH = 64
 
 
 def watched_hosts(config: Config) -> Mapping[str, HostConfig]:
-    """The hosts of ``config``, or this machine."""
+    """Return the hosts of ``config``; this machine if it names none."""
     return config.hosts or {this_machine(): HostConfig(local=True)}
 
 
 def watched_services(config: Config) -> Mapping[str, ServiceConfig]:
-    """The services of ``config``; where it names neither hosts nor services, those found on this machine."""
+    """Return the services of ``config``; if it names neither hosts nor services, those found on this machine."""
     return config.services if names_services(config) else _found_services()
 
 
 def names_services(config: Config) -> bool:
-    """Whether ``config`` says which services there are. Otherwise they are discovered and only displayed: no rule and
-    no other program should take a port that happens to be open for something that must be up."""
+    """Return whether ``config`` determines the services. Otherwise they are discovered and only displayed: neither a
+    rule nor another program should take a port that happens to be open for something that must be up."""
     return bool(config.services or config.hosts)
 
 
@@ -275,6 +274,6 @@ def _found_services() -> Mapping[str, ServiceConfig]:
 
 
 def this_machine() -> str:
-    """This machine's name in a form that a config accepts (``Name``)."""
+    """Return this machine's name in a form that a config accepts (``Name``)."""
     cleaned = re.sub(r"[^A-Za-z0-9._-]+", "-", socket.gethostname()).lstrip("._-")
     return cleaned[:_NAME_LENGTH] or "localhost"

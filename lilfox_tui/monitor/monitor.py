@@ -140,7 +140,7 @@ class Monitor:
             self._look()
 
     def _look(self) -> None:
-        """Discover the services and open this machine, the first time."""
+        """Discover the services and open this machine; only the first call does anything."""
         if self._looked:
             return
         self._looked = True
@@ -192,7 +192,7 @@ class Monitor:
         return shell_argv(name, self._hosts[name].config, self.config.ssh)
 
     def prime(self) -> None:
-        """Reads this machine and publishes the first overview, before anything runs."""
+        """Read this machine and publish the first overview, before anything runs."""
         self._look()
         for watch in self._hosts.values():
             if watch.config.local and watch.sampler is not None:

@@ -51,8 +51,7 @@ RATE_S = 300.0
 
 
 class HistoryQuery(Struct, frozen=True):
-    """A query, ``text``, for the values of ``series``; the labels that ``by`` names are copied from the answer to
-    it."""
+    """A query, ``text``, for the values of ``series``; the labels named by ``by`` are copied to it from the answer."""
 
     series: Series
     text: str
@@ -89,7 +88,7 @@ def own_names(name: str, config: HostConfig) -> tuple[str, ...]:
 
 
 def host_instances(names: Iterable[str]) -> str:
-    """A matcher for ``instance``: any of ``names``, with or without a port."""
+    """Return a matcher for ``instance``: any of ``names``, with or without a port."""
     return f"instance=~{quoted(pattern(names))}"
 
 
@@ -284,8 +283,8 @@ class RemoteHistory:
             )
         if not lines:
             raise LilFoxError(
-                tr("no series there for {scope} at that time", scope=said),
-                tr("set their labels with series: under the host or service in the configuration"),
+                tr("the server has no series for {scope} at that time", scope=said),
+                tr("under the host or service in the configuration, set series: to the labels to match"),
             )
         points = [
             Point(_time(at_ms / 1000), value, value, value)
@@ -296,7 +295,7 @@ class RemoteHistory:
         return FarChart(tuple(points), said)
 
     async def overview(self, overview: Overview, hosts: Sequence[str], services: Sequence[str]) -> Overview:
-        """Return ``overview`` completed by what Prometheus knows of these hosts and services at its time."""
+        """Return ``overview`` completed with what Prometheus knows of these hosts and services at that time."""
         views = {name: overview.hosts[name] for name in hosts}
         values, asked = await asyncio.gather(
             self._hosts_at(views, overview.at),
@@ -366,12 +365,12 @@ class RemoteHistory:
                 return application, labels
         tried = ", ".join("{" + matchers(labels) + "}" for labels in scopes)
         raise _NoRequests(
-            tr("no request series there for {scope} at that time", scope=tried),
-            tr("set their labels with series: under the host or service in the configuration"),
+            tr("the server has no request series for {scope} at that time", scope=tried),
+            tr("under the host or service in the configuration, set series: to the labels to match"),
         )
 
     async def _at(self, asked: Sequence[HistoryQuery], at: datetime) -> list[_QueryAnswer]:
-        """Return each answer that is a number; several queries are combined into one."""
+        """Run the queries, several combined into one; return each answer that is a number."""
         by_tag = {str(place): each for place, each in enumerate(asked)}
         texts = [f'label_replace({each.text}, "{_TAG}", "{tag}", "", "")' for tag, each in by_tag.items()]
         together: list[str] = []
@@ -423,7 +422,7 @@ def _one_exporter(name: str, found: Iterable[LabelSet]) -> str:
     if len(exporters) > 1:
         raise LilFoxError(
             tr("{count} exporters match {name}: {which}", count=len(exporters), name=name, which=listed(exporters)),
-            tr("set their labels with series: under the host or service in the configuration"),
+            tr("under the host or service in the configuration, set series: to the labels to match"),
         )
     return exporters[0] if exporters else ""
 

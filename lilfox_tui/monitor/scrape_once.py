@@ -1,4 +1,4 @@
-"""Scrapes everything that a configuration names into a store of its own for a while, for a query without a console.
+"""Scrapes everything that a configuration names into a temporary store, for a query without a console.
 
 Imports numpy."""
 

@@ -74,7 +74,7 @@ class HostSeries:
         self._others.append(at_ms, self._labels("others", lines), _values(lines))
 
     def _labels(self, which: str, lines: _Lines) -> LabelList:
-        """The same object as long as the series are the same."""
+        """Return the labels of ``lines``: the same object as long as the series are the same."""
         keys = tuple((name, labels) for name, labels, _value in lines)
         known = self._keys.get(which)
         if known is None or known[0] != keys:

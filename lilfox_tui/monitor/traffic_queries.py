@@ -116,7 +116,7 @@ class _Times:
         return "<=" if value > self._last_but_one else ""
 
     def _share_within(self, source: SeriesSource, at_ms: int) -> dict[str, float]:
-        """The share of answers within the last finite bucket, by route."""
+        """Return the share of answers within the last finite bucket, by route."""
         within: dict[str, float] = {}
         whole: dict[str, float] = {}
         for labels, value in _elements(self._buckets, source, at_ms):

@@ -62,7 +62,7 @@ def ban_operation(host: str, text: str, seconds: int, *, sudo: bool) -> Operatio
     and, on the host, :func:`check_ban`."""
     found = _read(text)
     if not SHORTEST_S <= seconds <= LONGEST_S:
-        raise UsageError(tr("a ban lasts from one second to thirty days"))
+        raise UsageError(tr("the duration of a ban must be between one second and thirty days"))
     element = f"{_TABLE} {_set_of(found)} {{ {found}"
     elements = f"add element {element} }}\ndelete element {element} }}\nadd element {element} timeout {seconds}s }}\n"
     time = human_duration(seconds)
@@ -76,8 +76,8 @@ def ban_operation(host: str, text: str, seconds: int, *, sudo: bool) -> Operatio
         title=_("ban {address} on {host} for {time}", address=str(found), host=host, time=time),
         changes=(
             _("traffic from {address} is blocked, open connections too", address=str(found)),
-            _("it expires after {time}, or when the host reboots", time=time),
-            _("all who share that address are locked out: a proxy, an office"),
+            _("the ban expires after {time}, or when the host reboots", time=time),
+            _("everyone who shares that address is blocked too, for example behind a proxy or in an office"),
         ),
         confirm=host,
         lasts_s=seconds,
@@ -93,13 +93,13 @@ def unban_operation(host: str, text: str, *, sudo: bool) -> Operation:
         subject=str(found),
         argv=("nft", "delete", "element", *_TABLE.split(), _set_of(found), f"{{ {found} }}"),
         sudo=sudo,
-        title=_("lift the ban of {address} on {host}", address=str(found), host=host),
+        title=_("unban {address} on {host}", address=str(found), host=host),
         changes=(_("traffic from {address} is no longer blocked", address=str(found)),),
     )
 
 
 def why_never(config: Config, text: str, own: Sequence[Address] = ()) -> Message | None:
-    """Return why an address must never be banned, as far as that is known without asking a host: it is not public,
+    """Return why an address must never be banned, as far as that is known without contacting a host: it is not public,
     listed in ``never_ban``, the configured address of a host, or one of ``own``. Raises UsageError, ConfigError."""
     return _why_never(config, _read(text), own, configured_addresses(config.hosts))
 
@@ -111,32 +111,32 @@ def _why_never(
 
 
 async def check_ban(host: Host, operation: Operation, config: Config, *, local: bool) -> Message | None:
-    """Check, right before the change, all that must not be shut out: you, the host itself, its gateways and name
-    servers, the hosts of the configuration. Returns which of them could not be looked up. Raises NotAllowed; HostError
-    if the host's addresses cannot be determined or nft is missing."""
+    """Check, right before the change, that the ban does not shut out you, the host itself, its gateways and name
+    servers, or the hosts of the configuration. Returns which of them could not be looked up. Raises NotAllowed;
+    HostError if the host's addresses cannot be determined or nft is missing."""
     await check_nft(host, operation)
     found = _read(operation.subject)
     hosts = await looked_up(config.hosts, config.ssh)
     why = _why_never(config, found, await own_addresses(host, local=local), hosts.found)
     if why is None and found in await _of_host(host):
-        why = tr("it is an address, a gateway or a name server of {host}", host=host.name)
+        why = tr("it is an address, gateway or name server of {host}", host=host.name)
     if why is not None:
         raise NotAllowed(
-            tr("{address} is not banned: {why}", address=operation.subject, why=why), tr("Nothing was changed.")
+            tr("refused to ban {address}: {why}", address=operation.subject, why=why), tr("Nothing was changed.")
         )
     return hosts.warning
 
 
 async def check_nft(host: Host, operation: Operation) -> None:
-    """Raises HostError where the host has no nft: a ban without an end is not made."""
+    """Raise HostError if nft does not run on the host: without it a ban could not expire by itself."""
     done = await host.run(["nft", "--version"], timeout_s=_ANSWER_S, sudo=operation.sudo)
     if not done.ok:
         raise HostError(
             host.name,
-            tr("{host}: nft does not run: {words}", host=host.name, words=last_words(done.stderr) or done.exit_status),
+            tr("{host}: cannot run nft: {words}", host=host.name, words=last_words(done.stderr) or done.exit_status),
             tr(
-                "Install nftables on the host (apt install nftables, dnf install nftables): its bans expire by "
-                "themselves."
+                "Install nftables on the host (apt install nftables, dnf install nftables): LilFox needs it for "
+                "bans that expire."
             ),
         )
 
@@ -151,8 +151,12 @@ async def prove_ban(host: Host, operation: Operation) -> str:
         return _("{address} is banned until {time:%Y-%m-%d %H:%M:%S} UTC", address=operation.subject, time=until)
     raise CommandFailed(
         host.name,
-        tr("{host}: someone banned or unbanned {address} in the meantime", host=host.name, address=operation.subject),
-        tr("List what is banned: nft list table {table}", table=_TABLE),
+        tr(
+            "{host}: the ban on {address} was changed in the meantime, or has already expired",
+            host=host.name,
+            address=operation.subject,
+        ),
+        tr("To list the current bans: nft list table {table}", table=_TABLE),
         outcome=None,
         stderr="",
     )
@@ -169,9 +173,7 @@ async def bans(host: Host, *, sudo: bool) -> list[Ban]:
         listed = json.loads(done.stdout)["nftables"]
         return [_ban(each) for item in listed if "set" in item for each in item["set"].get("elem", [])]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise HostError(
-            host.name, tr("{host}: its bans cannot be read: {reason}", host=host.name, reason=error)
-        ) from None
+        raise HostError(host.name, tr("{host}: cannot read the bans: {reason}", host=host.name, reason=error)) from None
 
 
 def addresses_in(text: str) -> list[str]:
@@ -194,8 +196,8 @@ async def _of_host(host: Host) -> set[Address]:
     if not found:
         raise HostError(
             host.name,
-            tr("{host} does not report its own addresses: {words}", host=host.name, words=last_words(done.stderr)),
-            tr("Without them, nothing is banned. Install iproute2 on the host."),
+            tr("cannot determine the addresses of {host}: {words}", host=host.name, words=last_words(done.stderr)),
+            tr("LilFox bans nothing until it knows them. Install iproute2 on the host."),
         )
     return {each for each in found if each is not None}
 
@@ -204,7 +206,8 @@ def _read(text: str) -> Address:
     found = or_none(text)
     if found is None:
         raise UsageError(
-            tr("{address} is not an address", address=text), tr("Write an address, such as 203.0.113.7 or 2001:db8::7.")
+            tr("{address} is not an IP address", address=text),
+            tr("Enter an IP address, such as 203.0.113.7 or 2001:db8::7."),
         )
     return found
 

@@ -44,8 +44,8 @@ _TAKES_BACK: dict[Kind, str] = {"start": "stopped", "restart": "stopped", "unban
 
 
 async def record_change(run: Run, operation: Operation, now: str, *, known: bool = True) -> None:
-    """Record that a change lasts, or that it reverts an earlier one. If it is not ``known`` whether the change was
-    made, it may last. A failure to write is reported and stops nothing."""
+    """Record in the incident's timeline that a change lasts, or that it reverts an earlier one. If it is not ``known``
+    whether the change was made, record that it may last. A failure to write is reported and stops nothing."""
     try:
         await asyncio.to_thread(_tell, operation, now, known)
     except LilFoxError as error:
@@ -55,7 +55,7 @@ async def record_change(run: Run, operation: Operation, now: str, *, known: bool
 def _tell(operation: Operation, now: str, known: bool) -> None:
     if (lasting := _LASTS.get(operation.kind)) is not None:
         ends = None if operation.lasts_s is None else datetime.now(UTC) + timedelta(seconds=operation.lasts_s)
-        text = f"{operation.host}: {now}" if known else _("possibly: {title}", title=operation.title)
+        text = f"{operation.host}: {now}" if known else _("possibly done: {title}", title=operation.title)
         incidents.record(Changed(change=_id(lasting, operation), text=text, undo=_undo(operation), ends=ends))
     elif known and (lasting := _TAKES_BACK.get(operation.kind)) is not None:
         change = _id(lasting, operation)
@@ -101,7 +101,7 @@ class OperationRequest(Struct, frozen=True):
 
 
 def request_of(operation: Operation, config: str | None) -> JobRequest:
-    """The job that makes ``operation`` on a host of the configuration at that path."""
+    """Return the request for a job that makes ``operation`` on a host; ``config`` is the path of the configuration."""
     return JobRequest(
         entry=f"{__name__}:run",
         kind=operation.kind,
@@ -112,7 +112,7 @@ def request_of(operation: Operation, config: str | None) -> JobRequest:
 
 
 async def run(run: Run, arguments: dict[str, Any]) -> Outcome:
-    """Makes one operation."""
+    """Make one operation, as a job."""
     asked = msgspec.convert(arguments, OperationRequest)
     config = Config() if asked.config is None else load(Path(asked.config)).config
     operation = asked.operation
@@ -151,10 +151,10 @@ class NotProved(LilFoxError):
 
 
 async def make_change(run: Run, host: Host, operation: Operation, settles_s: float = SETTLES_S) -> str:
-    """Make ``operation`` and return the resulting state in a sentence; for a unit after it has stayed so for
-    ``settles_s``. ``run.id`` is its name on the host: if the link is lost, the command continues there, and is found
-    again after a reconnect. Lasting changes are recorded in the open incident. Raises CommandFailed, NotSeen, HostError
-    (nothing was done). If cancelled, it also ends the command on the host."""
+    """Make ``operation`` and return the resulting state in a sentence; for a unit, after the state has lasted for
+    ``settles_s``. ``run.id`` names the command on the host: if the link is lost, it continues to run, and is found
+    again after a reconnect. Lasting changes are recorded in the open incident. Raises CommandFailed, NotProved,
+    HostError (nothing was done). If cancelled, it also ends the command on the host."""
     run.intent(operation.title)
     try:
         look, said = await _run(run, host, operation)
@@ -176,8 +176,8 @@ async def make_change(run: Run, host: Host, operation: Operation, settles_s: flo
 
 
 async def _run(run: Run, host: Host, operation: Operation) -> tuple[detached.DetachedState, str]:
-    """Return how the command ended, and its output. Raises NotSeen if the outcome was not observed, HostError if it was
-    not started."""
+    """Return how the command ended, and its output. Raises NotProved if the outcome was not observed, HostError if it
+    was not started."""
     await host.connect()
     begun: detached.Begun | None = None
     try:
@@ -212,7 +212,7 @@ async def _run(run: Run, host: Host, operation: Operation) -> tuple[detached.Det
         raise NotBegun(
             host.name,
             tr(
-                "{host}: the connection was lost before this started; nothing was done: {command}",
+                "{host}: the connection was lost before the command started; nothing was done: {command}",
                 host=host.name,
                 command=operation.command,
             ),
@@ -221,15 +221,19 @@ async def _run(run: Run, host: Host, operation: Operation) -> tuple[detached.Det
 
 
 async def _proved(run: Run, host: Host, operation: Operation, settles_s: float) -> str:
-    """Return the resulting state. A lost link is waited for. Raises CommandFailed if it is not the intended one,
-    NotSeen if the host cannot be reached."""
+    """Return the resulting state. Waits for a lost link to return. Raises CommandFailed if the state is not the
+    intended one, NotProved if the host cannot be reached."""
     last = asyncio.get_running_loop().time() + _WAITS_S
     while True:
         try:
             if operation.kind in _PROOFS:
                 return await _PROOFS[operation.kind](host, operation)
             run.say(
-                _("checking for {seconds:g} s that {unit} stays that way", seconds=settles_s, unit=operation.subject)
+                _(
+                    "checking that {unit} stays in the intended state for {seconds:g} s",
+                    seconds=settles_s,
+                    unit=operation.subject,
+                )
             )
             return await prove_unit(host, operation, settles_s)
         except CommandFailed:
@@ -253,12 +257,14 @@ def _not_seen(host: Host, operation: Operation, why: Message | str) -> NotProved
 
 
 def _failed(host: Host, operation: Operation, status: int | None, said: str) -> CommandFailed:
-    message = tr("{host}: {command} ended with {status}", host=host.name, command=operation.command, status=status)
+    message = tr(
+        "{host}: {command} exited with status {status}", host=host.name, command=operation.command, status=status
+    )
     hint: Message | str = ""
     if operation.kind == "signal" and status == ANOTHER:
         message = tr("{host}: {process} has already ended; no signal was sent", host=host.name,
                      process=operation.subject)  # fmt: skip
-        hint = tr("Its PID may belong to another process by now, which was left alone.")
+        hint = tr("Another process may have its PID by now; no signal was sent to that process.")
     elif operation.kind in ("restart", "stop", "start"):
         hint = tr("Check its log: journalctl -u {unit} -n 50", unit=operation.subject)
     elif said.strip():

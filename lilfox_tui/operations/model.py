@@ -1,4 +1,4 @@
-"""Operations: one change of a host, as it is shown and requested; those on systemd units and processes."""
+"""Operations: changes of a host, as they are shown and requested; those on systemd units and processes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Operation(Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> str:
-        """The key of its job: two operations on one thing do not run at once."""
+        """The key of the operation's job: two operations on one thing do not run at once."""
         return f"operation {self.host} {self.subject}"
 
     @property
@@ -73,11 +73,12 @@ _DOORS = frozenset({
 
 
 def locks_out(name: str) -> tuple[str, ...]:
-    """Return the warning for touching the unit or program of that name; empty for most."""
+    """Return a warning if you may be connected through the unit or program of that name (sshd, a VPN); empty for
+    most."""
     base = name.strip().rpartition("/")[2].partition(".")[0].partition("@")[0].partition("-session")[0].lower()
     if base not in _DOORS:
         return ()
-    return (_("You may be connected to the host through {name}: without it, nobody may be able to log in", name=name),)
+    return (_("You may be connected to the host through {name}: without it, login may be impossible", name=name),)
 
 
 # Operations on systemd units and on processes.
@@ -140,14 +141,14 @@ async def read_unit(host: Host, unit: str) -> Unit:
     done = await host.run(["systemctl", "show", *properties, "--", checked(unit)], timeout_s=_ANSWER_S)
     if not done.ok:
         raise HostError(
-            host.name, tr("{host}: systemctl does not report {unit}: {words}", host=host.name, unit=unit,
+            host.name, tr("{host}: systemctl show fails for {unit}: {words}", host=host.name, unit=unit,
                           words=last_words(done.stderr)),
         )  # fmt: skip
     shown = dict(line.partition("=")[::2] for line in done.stdout.decode("utf-8", "replace").splitlines())
     if shown.get("LoadState") == "not-found":
         raise UsageError(
             tr("{host} has no unit {unit}", host=host.name, unit=unit),
-            tr("Run systemctl list-units --all there to see the names."),
+            tr("Run systemctl list-units --all on the host to see the names."),
         )
     pid, restarts = shown.get("MainPID", "0"), shown.get("NRestarts", "0")
     return Unit(
@@ -164,12 +165,12 @@ async def read_unit(host: Host, unit: str) -> Unit:
 
 
 async def service_units(host: Host) -> list[tuple[str, str]]:
-    """The host's services by name, each with its state (``active running``). Raises HostError."""
+    """Return the host's services by name, each with its state (``active running``). Raises HostError."""
     argv = ["systemctl", "list-units", "--type=service", "--all", "--plain", "--no-legend", "--no-pager", "--full"]
     done = await host.run(argv, timeout_s=_ANSWER_S)
     if not done.ok:
         words = last_words(done.stderr)
-        raise HostError(host.name, tr("{host}: systemctl lists no units: {words}", host=host.name, words=words))
+        raise HostError(host.name, tr("{host}: systemctl list-units fails: {words}", host=host.name, words=words))
     lines = [line.split() for line in done.stdout.decode("utf-8", "replace").splitlines()]
     return [(line[0], f"{line[2]} {line[3]}") for line in lines if len(line) > 3 and line[1] == "loaded"]
 
@@ -208,7 +209,7 @@ def unit_operation(verb: Verb, host: str, unit: str, *, sudo: bool) -> Operation
     }
     changes = {
         "restart": _("{unit} is down until it has restarted; its connections are closed", unit=unit),
-        "stop": _("{unit} is down until someone starts it; recovery leaves it alone", unit=unit),
+        "stop": _("{unit} stays down until it is started again; automatic recovery leaves it alone", unit=unit),
         "start": _("{unit} is started, with the units that it requires", unit=unit),
     }
     warning = () if verb == "start" else locks_out(unit)
@@ -235,7 +236,11 @@ async def prove_unit(host: Host, operation: Operation, settles_s: float = SETTLE
         after_s = loop.time() - began_s
         text = _("{unit} is {active} ({sub})", unit=unit.name, active=unit.active, sub=unit.sub)
         if not _as_wanted(operation, unit):
-            later = "" if first is None else _("; it was in the wanted state for {seconds:.0f} s", seconds=after_s)
+            later = (
+                ""
+                if first is None
+                else _("; before that, it was in the intended state for {seconds:.0f} s", seconds=after_s)
+            )
             raise _not_so(host, operation, f"{text}{later}", unit)
         first = first or unit
         if (unit.restarts, unit.invocation) != (first.restarts, first.invocation):
@@ -266,7 +271,8 @@ def checked(unit: str) -> str:
     """Return ``unit`` if it is a valid unit name. Raises UsageError."""
     if not _NAME.fullmatch(unit):
         raise UsageError(
-            tr("{unit} is not a systemd unit", unit=unit), tr("Write its name, such as lilfox-backend.service.")
+            tr("{unit} is not a valid unit name", unit=unit),
+            tr("Enter the name of a unit, such as lilfox-backend.service."),
         )
     return unit
 
@@ -293,10 +299,11 @@ def signal_operation(
     (clock ticks); ``command`` is its name, untrusted text. Raises UsageError for the first process of a host."""
     if pid <= 1:
         raise UsageError(
-            tr("{pid} is the first process of {host}", pid=pid, host=host), tr("Restart or stop its units instead.")
+            tr("{pid} is the init process of {host}", pid=pid, host=host),
+            tr("Restart or stop individual units instead."),
         )
     changes = {
-        "TERM": _("{command} is asked to end: it saves its data, then ends", command=command),
+        "TERM": _("{command} is asked to terminate and can save its data first", command=command),
         "KILL": _("{command} ends at once: unsaved data is lost", command=command),
         "HUP": _("a daemon reloads its configuration; a program that does not handle HUP ends"),
     }
@@ -314,7 +321,7 @@ def signal_operation(
 
 
 async def prove_signal(host: Host, operation: Operation) -> str:
-    """What became of the process, in a sentence. Raises CommandFailed where KILL did not end it, HostError."""
+    """Return what became of the process, in a sentence. Raises CommandFailed if KILL did not end it, HostError."""
     pid, start, signal = operation.argv[-3:]
     state: str | None = None
     for look in range(_LOOKS):
@@ -329,12 +336,12 @@ async def prove_signal(host: Host, operation: Operation) -> str:
         raise CommandFailed(
             host.name,
             tr(
-                "{host}: {pid} received KILL, but is still there, in state {state}",
+                "{host}: process {pid} was sent KILL but still exists, in state {state}",
                 host=host.name,
                 pid=pid,
                 state=state,
             ),
-            tr("In state D it waits for a disk or a network drive, and ends when that answers."),
+            tr("A process in state D waits for a disk or a network file system; it ends when that responds."),
             outcome=state,
             stderr="",
         )
@@ -347,6 +354,6 @@ async def _state(host: Host, pid: str, start: str, *, sudo: bool) -> str | None:
     if done.exit_status == ANOTHER:
         return None
     if not done.ok:
-        raise HostError(host.name, tr("{host} does not report the state of process {pid}", host=host.name, pid=pid))
+        raise HostError(host.name, tr("{host}: cannot read the state of process {pid}", host=host.name, pid=pid))
     state = done.stdout.decode("ascii", "replace").strip()
     return None if state in ("Z", "X") else state

@@ -41,7 +41,10 @@ def session_operation(
     if how == "cancel":
         title = _("cancel the statement of session {pid} ({who}) on {name}", pid=pid, who=who, name=name)
         changes = [
-            _("its statement ends with an error, and its transaction is rolled back or waits for the client to do so")
+            _(
+                "its statement fails with an error; its transaction is rolled back, or waits for the client to "
+                "roll it back"
+            )
         ]
     else:
         title = _("terminate session {pid} ({who}) on {name}", pid=pid, who=who, name=name)
@@ -66,7 +69,8 @@ def session_operation(
 
 
 def request_of(operation: Operation, backend: str, session: ClientSession, config: str | None) -> JobRequest:
-    """The job that makes ``operation`` on a backend of the configuration at that path."""
+    """Return the request for a job that makes ``operation`` on a backend; ``config`` is the path of the
+    configuration."""
     request = SessionRequest(config, backend, msgspec.structs.replace(session, statement=None), operation)
     return JobRequest(
         entry=f"{__name__}:run",
@@ -78,7 +82,7 @@ def request_of(operation: Operation, backend: str, session: ClientSession, confi
 
 
 async def run(run: Run, arguments: dict[str, Any]) -> Outcome:
-    """Cancel or terminate one session."""
+    """Cancel the statement of one session or terminate the session, as a job."""
     asked = msgspec.convert(arguments, SessionRequest)
     config = Config() if asked.config is None else load_config(Path(asked.config)).config
     found = config.backends.get(asked.backend)
@@ -114,7 +118,7 @@ async def run(run: Run, arguments: dict[str, Any]) -> Outcome:
 
 async def _proved(run: Run, backend: EndsSessions, session: ClientSession, how: Ending, told: bool | None) -> str:
     """Return what became of the session, in a sentence; ``told`` is None if it is unknown whether it was signalled.
-    Raises BackendError if the result is not the intended one, NotSeen if it is unknown."""
+    Raises BackendError if the result is not the intended one, NotProved if it is unknown."""
     there: ClientSession | None = None
     for look in range(_LOOKS):
         if look:
@@ -134,16 +138,18 @@ async def _proved(run: Run, backend: EndsSessions, session: ClientSession, how: 
             tr("Check the current sessions."),
         )
     if told is None:
-        raise NotProved(tr("it is not known whether session {pid} was told to end; it is still there", pid=session.pid))
+        raise NotProved(
+            tr("it is unknown whether session {pid} received the request; it has not stopped", pid=session.pid)
+        )
     raise BackendError(
-        tr("session {pid} was told to end, but is still there", pid=session.pid),
-        tr("It ends when what it waits for (a disk, a client) responds. Check again, then retry."),
+        tr("session {pid} received the request but has not stopped", pid=session.pid),
+        tr("It stops when the disk or client that it waits for responds. Check again, then retry."),
     )
 
 
 async def _found(run: Run, backend: EndsSessions, session: ClientSession) -> ClientSession | None:
-    """Return the current state of that exact session. A lost connection is waited for. Raises LilFoxError, NotSeen if
-    it stays lost."""
+    """Return the current state of that exact session; None if it has ended. Waits for a lost connection to return.
+    Raises LilFoxError, NotProved if it stays lost."""
     last = asyncio.get_running_loop().time() + _WAITS_S
     while True:
         try:

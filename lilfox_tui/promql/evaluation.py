@@ -45,7 +45,7 @@ from lilfox_tui.scrape.store import ABSENT_BITS, STALE_BITS, Floats, SelectedSer
 
 
 def window(times: Times, start_ms: int, end_ms: int, *, left_open: bool) -> slice:
-    """Return the rows with ``start_ms < time <= end_ms``, or also those at ``start_ms``."""
+    """Return the slice of rows with ``start_ms < time <= end_ms``; without ``left_open`` also those at ``start_ms``."""
     first = times.searchsorted(start_ms, "right" if left_open else "left")
     return slice(int(first), int(times.searchsorted(end_ms, "right")))
 
@@ -100,8 +100,8 @@ class SeriesBuilder:
         self._count = 0
 
     def add(self, at_ms: int, vector: Vector) -> None:
-        """Add the vector at one instant, which must be after the previous ones. Raises QueryError if all together would
-        take too much memory."""
+        """Add the vector at one instant, which must be after the previous ones. Raises QueryError if there are too many
+        values in all."""
         self._count += len(vector.labels)
         if self._count > _MOST_VALUES:
             raise QueryError(
@@ -165,7 +165,7 @@ def call_over_time(function: Function, arguments: Sequence[Result]) -> Found:
 
 
 def put_together(function: Function, found: Found) -> Vector:
-    """Join all blocks to one vector."""
+    """Join all blocks into one vector."""
     if not found:
         return NOTHING
     names = [labels if function.keeps_name else nameless(labels) for labels, _ in found]
@@ -234,7 +234,7 @@ class Evaluation:
                 return self._subquery(node, at_ms, row)
 
     def vector(self, node: Node, at_ms: int, row: Row) -> Vector:
-        """The value of a node that is a vector."""
+        """Return the value of a node, which must be a vector."""
         value = self.at(node, at_ms, row)
         if not isinstance(value, Vector):
             raise TypeError(f"{type(node).__name__} gave no vector")
@@ -246,7 +246,7 @@ class Evaluation:
         return base - shift.offset_ms
 
     def _rows(self, node: Selector, start_ms: int, end_ms: int, ahead_ms: int) -> list[SelectedSeries]:
-        """Return the rows of the window and more; read from the source once for all instants of a row."""
+        """Return rows that cover at least the window; they are read from the source once for all instants of a row."""
         key = (id(node), ahead_ms)
         kept = self._selected.get(key)
         if kept is None or not (kept[0] <= start_ms and end_ms <= kept[1]):
@@ -280,8 +280,8 @@ class Evaluation:
         return RangeVector(tuple(blocks), EvaluationRange(start_ms, end_ms, at_ms, self._semantics))
 
     def _subquery(self, node: Subquery, at_ms: int, row: Row) -> RangeVector:
-        """Evaluate a subquery. Its steps are multiples of the step, whatever the evaluation time is, so those of the
-        last instant are reused where they overlap."""
+        """Evaluate a subquery. Its instants are multiples of its step, whatever the evaluation time, so values from the
+        previous instant are reused where they overlap."""
         end_ms = self._looked_at(node.shift, at_ms)
         start_ms = end_ms - node.range_ms
         step_ms = node.step_ms or self._semantics.subquery_step_ms

@@ -63,7 +63,7 @@ class QueryToken(NamedTuple):
 
 
 def tokens(text: str) -> Iterator[QueryToken]:
-    """Yield the tokens of ``text``, without spaces and comments. ``wrong`` is what begins no token."""
+    """Yield the tokens of ``text``, without spaces and comments. Text that begins no token has the sort ``wrong``."""
     place, in_range = 0, False
     while found := (_IN_RANGE if in_range else _TOKEN).match(text, place):
         sort, place = found.lastgroup, found.end()
@@ -73,8 +73,8 @@ def tokens(text: str) -> Iterator[QueryToken]:
 
 
 def without_raw_strings(text: str) -> str:
-    """Return the query with backticked strings in double quotes. Between backticks nothing is an escape, which the
-    parser does not know."""
+    """Return the query with backticked strings in double quotes, because the parser does not know that nothing between
+    backticks is an escape."""
     if "`" not in text:
         return text
     return _TOKEN.sub(lambda found: _in_quotes(found.group()) if found.group()[0] == "`" else found.group(), text)
@@ -91,7 +91,7 @@ def with_whole_characters(text: str) -> str:
             try:
                 spelled = _BYTES.sub(_spelled, token.text)
             except UnicodeDecodeError:
-                what = tr("a string contains bytes that are not UTF-8")
+                what = tr("a string contains invalid UTF-8")
                 raise QueryError(what, text=text, position=token.position) from None
             parts += [text[end : token.position], spelled]
             end = token.position + len(token.text)
@@ -108,7 +108,7 @@ def _spelled(found: re.Match[str]) -> str:
 
 
 def with_minus(text: str) -> str:
-    """The same query with ``-`` in the place of each ``+`` that is a sign."""
+    """Return the query with ``-`` in place of each unary ``+``."""
     result, before = list(text), None
     for token in tokens(text):
         operand = before is not None and (
@@ -185,7 +185,7 @@ class KnownNames(Struct, frozen=True):
     labels: Mapping[str, Mapping[str, tuple[str, ...]]] = {}
 
     def with_series(self, metric: str, series: Iterable[LabelSet]) -> KnownNames:
-        """Return the names with the labels of ``series``, which are all of ``metric``."""
+        """Return the names with the labels of ``series``, which are all series of ``metric``."""
         found: dict[str, set[str]] = {}
         for one in series:
             for name, value in one:
@@ -197,7 +197,7 @@ class KnownNames(Struct, frozen=True):
 
 class Completion(NamedTuple):
     """``choices`` for the text from ``start`` to the cursor. ``metric`` is the one whose labels are needed, empty if
-    none is: it must be in ``Known.labels`` before there are choices."""
+    none is: it must be in ``KnownNames.labels`` before there are choices."""
 
     start: int
     choices: tuple[str, ...] = ()
@@ -277,7 +277,7 @@ def _in_braces(place: _Place, typed: str, known: KnownNames) -> Completion:
 
 
 def _named(inside: Sequence[QueryToken]) -> str:
-    """The metric that ``__name__="…"`` names in these braces."""
+    """Return the metric that ``__name__="…"`` names in these braces; empty without one."""
     for name, op, value in zip(inside, inside[1:], inside[2:], strict=False):
         if name.text == NAME and op.text == "=" and value.sort == "string":
             return value.text[1:-1]
@@ -285,7 +285,7 @@ def _named(inside: Sequence[QueryToken]) -> str:
 
 
 def _last_metric(text: str, known: KnownNames) -> str:
-    """Return a metric of the text whose labels are not known yet, else one whose labels are."""
+    """Return the first metric in the text whose labels are not known yet, else the first metric at all."""
     metrics = set(known.metrics)
     named = [token.text for token in tokens(text) if token.sort == "word" and token.text in metrics]
     unknown = [name for name in named if name not in known.labels]

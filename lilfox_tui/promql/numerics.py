@@ -68,7 +68,7 @@ def _mean_by_steps(values: Sequence[float]) -> float:
 
 
 def running_mean(values: Sequence[float]) -> float:
-    """Return the mean as in Prometheus 2: each value moves it (promql/engine.go of 2.53)."""
+    """Return the mean as in Prometheus 2, updated with each value (promql/engine.go of 2.53)."""
     mean_ = values[0]
     for count, value in enumerate(values[1:], 2):
         if math.isinf(mean_):
@@ -114,7 +114,7 @@ def column_sums(terms: Floats) -> tuple[Floats, Floats]:
 
 
 def column_totals(terms: Floats) -> Floats:
-    """The compensated sum of each column; an infinite one stays infinite."""
+    """Return the compensated sum of each column; an infinite one stays infinite."""
     total, lost = column_sums(terms)
     return np.where(np.isinf(total), total, total + lost)
 

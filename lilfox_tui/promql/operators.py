@@ -52,7 +52,7 @@ def of_numbers(op: str, left: float, right: float) -> float:
 
 
 def negated(value: float) -> float:
-    """``-value``; NaN stays NaN."""
+    """Return ``-value``; NaN stays NaN."""
     return value if math.isnan(value) else -value
 
 
@@ -175,7 +175,8 @@ def _result(many: LabelSet, one: LabelSet, matching: Matching, naming: Naming) -
 
 
 def members(left: LabelList, right: LabelList, matching: Matching) -> NDArray[np.bool_]:
-    """Which elements of ``left`` have one of the same key in ``right`` (for ``and``, ``or``, ``unless``)."""
+    """Return which elements of ``left`` have an element with the same key in ``right`` (for ``and``, ``or``,
+    ``unless``)."""
     return recent(left, members, (right, matching), lambda: _members(left, right, matching))
 
 
@@ -185,7 +186,8 @@ def _members(left: LabelList, right: LabelList, matching: Matching) -> NDArray[n
 
 
 def operate(node: BinaryOperation, left: Vector | float, right: Vector | float, semantics: Semantics) -> Vector | float:
-    """Return the operator's value. Raises QueryError if elements do not match one to one (or to many, if requested)."""
+    """Return the result of a binary operation. Raises QueryError if elements do not match one to one (or to many, if
+    requested)."""
     if isinstance(left, Vector) and isinstance(right, Vector):
         if node.op in SETS:
             return _of_sets(node.op, left, right, node.matching)
@@ -296,7 +298,7 @@ def _length(size: int) -> bytes:
 
 
 def xxhash64(text: bytes) -> int:
-    """The 64-bit hash with seed 0."""
+    """Return the 64-bit xxHash with seed 0."""
     tail = len(text) // 32 * 32
     if tail:
         lanes = [(_PRIME_1 + _PRIME_2) & _MASK, _PRIME_2, 0, -_PRIME_1 & _MASK]
@@ -353,7 +355,7 @@ class Groups(NamedTuple):
     starts: NDArray[np.intp]
 
     def split(self, values: Floats) -> list[list[float]]:
-        """The values of each group, in the order of the elements."""
+        """Return the values of each group, in the order of the elements."""
         flat = values[self.order].tolist()
         bounds = [*self.starts.tolist(), len(flat)]
         return [flat[bounds[i] : bounds[i + 1]] for i in range(len(bounds) - 1)]
@@ -369,7 +371,7 @@ def groups(labels: LabelList, grouping: Grouping) -> Groups:
 
 
 def group_of(labels: LabelSet, grouping: Grouping) -> LabelSet:
-    """The labels of the group that a series belongs to."""
+    """Return the labels of the group that a series belongs to."""
     return labels.without((*grouping.names, NAME)) if grouping.without else labels.only(grouping.names)
 
 
@@ -440,7 +442,8 @@ OPERATORS: Final = frozenset((*PICKING, *_CALCULATING))
 
 
 def aggregate(node: Aggregation, vector: Vector, parameter: float | str | None, semantics: Semantics) -> Vector:
-    """Return one value per group, or some of the elements. Raises QueryError for an invalid parameter."""
+    """Aggregate a vector: one value per group, or (``topk`` and the like) some of its elements. Raises QueryError for
+    an invalid parameter."""
     if node.op in PICKING:
         return PICKING[node.op](vector, parameter, node.grouping)
     if node.op == "count_values":
@@ -504,6 +507,8 @@ def _decimal(value: float) -> str:
 def check_parameter(op: str, value: float) -> None:
     """Raise QueryError if the number given to topk, limitk and the like is invalid."""
     if op in ("topk", "bottomk", "limitk") and not abs(value) < 2**63:
-        raise QueryError(tr("{op}: the number of elements is {value}: it must be a whole number", op=op, value=value))
+        raise QueryError(
+            tr("{op}: {value} is not a valid number of elements: it must fit into a 64-bit integer", op=op, value=value)
+        )
     if op == "limit_ratio" and math.isnan(value):
-        raise QueryError(tr("limit_ratio: the ratio is not a number"))
+        raise QueryError(tr("limit_ratio: the ratio is NaN"))

@@ -56,7 +56,7 @@ _VALUE_ENDS: Final = ("word", "number", "string", "close")
 
 
 def refuse(text: str, semantics: Semantics) -> None:
-    """Raises QueryError for what is not supported."""
+    """Raise QueryError if the query is empty or contains anything that is not supported."""
     if not text.strip():
         raise QueryError(tr("the query is empty"))
     words = list(tokens(text))
@@ -95,15 +95,15 @@ def _unsupported(before: QueryToken, token: QueryToken) -> Message | None:
     if before.text.lower() == "offset" and token.text == "(":
         return tr("arithmetic with durations after offset is not supported")
     if before.text == "@" and token.text == "-":
-        return tr("a time before 1970 after @ is not supported")
+        return tr("times before 1970 are not supported after @")
     if token.sort == "number" and not token.is_duration and "x" not in token.text.lower() and isinf(float(token.text)):
         return tr("the number is out of range")
     return None
 
 
 def _refuse_durations(words: list[QueryToken], text: str) -> None:
-    """Refuse durations on which the parser aborts because they are too long, or which it reads only in part; below 1 ms
-    is nothing."""
+    """Refuse durations that are so long that the parser aborts, or that it reads only in part; below 1 ms they would
+    count as nothing."""
     for place, token in enumerate(words):
         if token.sort != "number" and token.text.lower() not in ("nan", "inf"):
             continue
@@ -127,7 +127,7 @@ def _refuse_newer(words: list[QueryToken], text: str) -> None:
 
 
 def _wants_duration(words: list[QueryToken], place: int) -> bool:
-    """Whether the number at ``place`` is in brackets, or after ``offset``."""
+    """Return whether a duration is expected at ``place``: in brackets, or after ``offset``."""
     before = words[max(0, place - 3) : place]
     if before and before[-1].text in ("[", ":"):
         return True
@@ -153,7 +153,7 @@ def _refuse_functions(words: list[QueryToken], text: str, version: int) -> None:
 
 
 def explained(text: str, reason: str) -> QueryError:
-    """Return the parser's error, with the position if it shows."""
+    """Return the parser's error, with its position if that can be found."""
     position = error_position(text)
     if position is None:
         quoted = _QUOTED.search(reason)
@@ -170,8 +170,8 @@ _MANY: Final[dict[str, Many]] = {"ManyToOne": "left", "OneToMany": "right"}
 
 
 def build_tree(parsed: Any, semantics: Semantics) -> Node:
-    """The tree of ``parsed`` (a ``promql_parser.Expr``). Raises QueryError for what is not supported and for what
-    Prometheus refuses."""
+    """Convert ``parsed`` (a ``promql_parser.Expr``) to our tree. Raises QueryError for what is not supported and for
+    what Prometheus refuses."""
     node = _BUILDERS[type(parsed).__name__](parsed, lambda inner: build_tree(inner, semantics))
     if not semantics.any_label_name:
         _refuse_new_names(node)
@@ -181,7 +181,7 @@ def build_tree(parsed: Any, semantics: Semantics) -> Node:
 
 
 def _without_newlines(matcher: Matcher) -> Matcher:
-    """Return the matcher with a pattern whose ``.`` does not match newlines."""
+    """Return the matcher changed so that a ``.`` in its pattern does not match newlines."""
     if "~" not in matcher.op or "." not in matcher.value:
         return matcher
     return matcher._replace(value=f"(?-s:{matcher.value})")
@@ -305,7 +305,7 @@ def _binary(parsed: Any, inner: Inner) -> BinaryOperation:
     if matching.fill_many is not None or matching.fill_one is not None:
         both = value_kind(operation.left) == value_kind(operation.right) == "vector"
         if not both or operation.op in SETS:
-            raise QueryError(tr("fill: only between instant vectors, and not with set operators"), word="fill")
+            raise QueryError(tr("fill works only between instant vectors, and not with set operators"), word="fill")
     return operation
 
 

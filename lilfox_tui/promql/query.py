@@ -86,20 +86,22 @@ class Query:
         self.selectors: tuple[tuple[Matcher, ...], ...] = tuple(_selectors(tree))
 
     def at(self, source: SeriesSource, at_ms: int) -> Value:
-        """The value at one instant. Raises QueryError where there is none (elements without a single partner)."""
+        """Return the value at one instant. Raises QueryError if there is none (elements with several partners)."""
         with np.errstate(all="ignore"):
             value = Evaluation(source, self.semantics, at_ms, at_ms).at(self.tree, at_ms, Row(at_ms))
         return Matrix(_lines(value)) if isinstance(value, RangeVector) else value
 
     def over(self, source: SeriesSource, start_ms: int, end_ms: int, step_ms: int) -> list[Line]:
-        """The values from ``start_ms`` to ``end_ms`` (inclusive) every ``step_ms``, as lines sorted by their labels.
-        Raises QueryError where there is no value, and for more than MOST_STEPS steps."""
+        """Return the values from ``start_ms`` to ``end_ms`` (inclusive) every ``step_ms``, as lines sorted by their
+        labels. Raises QueryError if there is no value, and for more than MOST_STEPS steps."""
         if self.kind not in ("vector", "scalar"):
             raise QueryError(
                 tr("a range query must return a vector or a scalar at each step; this one is a {kind}", kind=self.kind)
             )
         if step_ms <= 0 or (end_ms - start_ms) // step_ms >= MOST_STEPS:
-            raise QueryError(tr("the step must be longer than 0 and yield at most {count} values", count=MOST_STEPS))
+            raise QueryError(
+                tr("the step must be longer than 0 and yield at most {count} points per series", count=MOST_STEPS)
+            )
         evaluation, steps = Evaluation(source, self.semantics, start_ms, end_ms), SeriesBuilder()
         with np.errstate(all="ignore"):
             for at_ms in range(start_ms, end_ms + 1, step_ms):
@@ -132,8 +134,8 @@ _FEWEST_STEPS = 5
 
 
 def window_ms(node: Node) -> int:
-    """Return the longest look-back through ranges, subqueries and offsets (also those of plain selectors): until that
-    long after a start, an expression lacks part of its data."""
+    """Return how far back an expression reads, in milliseconds, through ranges, subqueries and offsets (also those of
+    plain selectors): for that long after a start, it lacks part of its data."""
     match node:
         case Selector():
             return (node.range_ms or 0) + max(0, node.shift.offset_ms)
@@ -211,15 +213,15 @@ class QueryEngine(Protocol):
         ...
 
     async def range(self, text: str, start: datetime, end: datetime, step_s: float) -> list[Line]:
-        """The values from ``start`` to ``end`` (inclusive) every ``step_s`` seconds."""
+        """Return the values from ``start`` to ``end`` (inclusive) every ``step_s`` seconds."""
         ...
 
     async def series(self, matchers: tuple[Matcher, ...], start: datetime, end: datetime) -> list[LabelSet]:
-        """Return the series that all ``matchers`` select and that have samples in that time."""
+        """Return the series that all ``matchers`` select and that have samples between ``start`` and ``end``."""
         ...
 
     async def metric_names(self, start: datetime, end: datetime) -> list[str]:
-        """The names of the metrics that have samples in that time, sorted."""
+        """Return the names of the metrics that have samples between ``start`` and ``end``, sorted."""
         ...
 
     async def close(self) -> None:
@@ -234,22 +236,22 @@ class EmbeddedEngine(QueryEngine):
         self._source, self._semantics = source, semantics
 
     async def instant(self, text: str, at: datetime | None = None) -> Value:
-        """As :meth:`QueryEngine.instant`."""
+        """See :meth:`QueryEngine.instant`."""
         at_ms = ms_of(at or datetime.now(UTC))
         return await asyncio.to_thread(lambda: cached_parse(text, self._semantics).at(self._source, at_ms))
 
     async def range(self, text: str, start: datetime, end: datetime, step_s: float) -> list[Line]:
-        """As :meth:`QueryEngine.range`."""
+        """See :meth:`QueryEngine.range`."""
         times = ms_of(start), ms_of(end), round(step_s * 1000)
         return await asyncio.to_thread(lambda: cached_parse(text, self._semantics).over(self._source, *times))
 
     async def series(self, matchers: tuple[Matcher, ...], start: datetime, end: datetime) -> list[LabelSet]:
-        """As :meth:`QueryEngine.series`."""
+        """See :meth:`QueryEngine.series`."""
         found = await asyncio.to_thread(self._source.select, matchers, ms_of(start), ms_of(end))
         return [labels for one in found for labels in one.labels]
 
     async def metric_names(self, start: datetime, end: datetime) -> list[str]:
-        """As :meth:`QueryEngine.metric_names`."""
+        """See :meth:`QueryEngine.metric_names`."""
         found = await asyncio.to_thread(self._source.select, (_ANY_NAME,), ms_of(start), ms_of(end))
         return sorted({name for one in found for name in one.labels.derived("metric names", _names)})
 

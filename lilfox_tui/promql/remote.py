@@ -57,14 +57,14 @@ Pairs = Sequence[tuple[str, str]]
 
 
 class Reply(NamedTuple):
-    """``status`` is 2xx, or 4xx and 5xx with a message of the API itself (JSON)."""
+    """A response of the API: ``status`` is 2xx, or 4xx or 5xx with an error message of the API itself (JSON)."""
 
     status: int
     body: bytes
 
 
 class NotAnswered(LilFoxError):
-    """The server could not be reached, or is not such a server."""
+    """The server could not be reached, or does not offer this API."""
 
 
 class HttpApi:
@@ -78,7 +78,7 @@ class HttpApi:
 
     @property
     def where(self) -> str:
-        """The server as errors name it, without secrets."""
+        """The server's address for error messages, without secrets."""
         return f"{urlsplit(self._config.url).scheme}://{self._transport.netloc}{self._prefix}"
 
     async def get(self, path: str, params: Pairs = ()) -> Reply:
@@ -89,7 +89,7 @@ class HttpApi:
         return await self._patient("POST", path, query.encode(), _FORM)
 
     async def send(self, method: str, path: str, document: object = None) -> Reply:
-        """Send a change, with ``document`` as JSON, once; return the response. Raises LilFoxError."""
+        """Send a change once, without retries, with ``document`` as JSON; return the response. Raises LilFoxError."""
         body = None if document is None else msgspec.json.encode(document)
         return await self._answered(method, path, body, "application/json")
 
@@ -126,7 +126,7 @@ class HttpApi:
             await self.close()
             raise NotAnswered(
                 reason_of(error, self._transport.where),
-                tr("Is it running, and is the address right? With from:, that host sends the request."),
+                tr("Is it running, and is the address right? If from: is set, the request comes from that host."),
             ) from None
 
     async def _asked(self, method: str, path: str, body: bytes | None, kind: str, *, again: bool) -> Reply:
@@ -148,13 +148,13 @@ class HttpApi:
         return {**headers, **await authorization(config.user, config.password or "", config.bearer or "")}
 
     def _judge(self, reply: Reply, location: str) -> None:
-        """Raises NotAnswered unless the status and the form are those of such an API."""
+        """Raise NotAnswered unless the status and the form of the reply are those of the API."""
         status = reply.status
         if 300 <= status < 400:
             parts = urlsplit(location)
             target = f"{parts.scheme}://{parts.hostname}{parts.path}" if parts.hostname else parts.path
             raise NotAnswered(
-                tr("{where} redirects to {target}; not followed, because secrets would be sent there",
+                tr("{where} redirects to {target}; not followed, because that address would receive the secrets",
                    where=self.where, target=target),
                 tr("Set url to the actual address."),
             )  # fmt: skip
@@ -165,7 +165,7 @@ class HttpApi:
             hint = tr("Check user, password, bearer and headers of this server.")
         elif status == 404:
             hint = tr(
-                "Is the path right? Mimir has its API under /prometheus, a VictoriaMetrics cluster under /select/…."
+                "Is the path right? Mimir serves its API under /prometheus, a VictoriaMetrics cluster under /select/…."
             )
         reason = redacted_start(reply.body, _REASON_CHARS)
         raise NotAnswered(
@@ -325,18 +325,20 @@ class RemoteEngine(QueryEngine):
 
     @property
     def where(self) -> str:
-        """The server as errors name it."""
+        """The server's address as it appears in errors."""
         return self._api.where
 
     async def instant(self, text: str, at: datetime | None = None) -> Value:
-        """As :meth:`QueryEngine.instant`."""
+        """See :meth:`QueryEngine.instant`."""
         params = [("query", text), ("time", _seconds(at or datetime.now(UTC))), ("timeout", f"{self._timeout_s:g}s")]
         return await self._value("/api/v1/query", params, text)
 
     async def range(self, text: str, start: datetime, end: datetime, step_s: float) -> list[Line]:
-        """As :meth:`QueryEngine.range`."""
+        """See :meth:`QueryEngine.range`."""
         if step_s <= 0 or (end - start).total_seconds() / step_s >= MOST_STEPS:
-            raise QueryError(tr("the step must be longer than 0 and yield at most {count} values", count=MOST_STEPS))
+            raise QueryError(
+                tr("the step must be longer than 0 and yield at most {count} points per series", count=MOST_STEPS)
+            )
         params = [
             ("query", text), ("start", _seconds(start)), ("end", _seconds(end)), ("step", f"{step_s:.3f}"),
             ("timeout", f"{self._timeout_s:g}s"),
@@ -347,22 +349,23 @@ class RemoteEngine(QueryEngine):
         return value.lines
 
     async def series(self, matchers: tuple[Matcher, ...], start: datetime, end: datetime) -> list[LabelSet]:
-        """As :meth:`QueryEngine.series`."""
+        """See :meth:`QueryEngine.series`."""
         params = [("match[]", _selector_text(matchers)), ("start", _seconds(start)), ("end", _seconds(end))]
         found = await self._data("/api/v1/series", params, list[dict[str, str]])
         return [LabelSet.of(one) for one in found]
 
     async def metric_names(self, start: datetime, end: datetime) -> list[str]:
-        """As :meth:`QueryEngine.metric_names`."""
+        """See :meth:`QueryEngine.metric_names`."""
         times = [("start", _seconds(start)), ("end", _seconds(end))]
         return sorted(await self._data(f"/api/v1/label/{NAME}/values", times, list[str]))
 
     async def rules(self) -> tuple[RemoteGroup, ...]:
-        """Its rules with their alerts."""
+        """Return the server's groups of rules, with their alerts."""
         return (await self._data("/api/v1/rules", (), _Groups)).groups
 
     async def types(self) -> dict[str, str]:
-        """Return the types of metrics by name, as their targets report them; none for a metric with several."""
+        """Return the types of metrics by name, as their targets report them; a metric with several types is left
+        out."""
         found = await self._data("/api/v1/metadata", (), dict[str, list[_Metadata]])
         kinds = {name: {each.type for each in told} for name, told in found.items()}
         return {name: each.pop() for name, each in kinds.items() if len(each) == 1}
@@ -417,8 +420,8 @@ class RemoteEngine(QueryEngine):
         hint = tr("Is that the right address?")
         start = "" if reply is None else redacted_start(reply.body, 100)
         if not start:
-            return NotAnswered(tr("{where} does not respond like the Prometheus API", where=self.where), hint)
-        what = tr("{where} does not respond like the Prometheus API: {start}", where=self.where, start=start)
+            return NotAnswered(tr("{where} did not send a Prometheus API response", where=self.where), hint)
+        what = tr("{where} did not send a Prometheus API response: {start}", where=self.where, start=start)
         return NotAnswered(what, hint)
 
 

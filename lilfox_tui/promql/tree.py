@@ -87,7 +87,7 @@ class Selector(Struct, frozen=True):
 
 
 class Subquery(Struct, frozen=True):
-    """``step_ms`` is None where the query leaves it to the semantics."""
+    """A subquery; ``step_ms`` is None if the query gives no step, and the default step applies."""
 
     inner: Node
     range_ms: int
@@ -110,7 +110,7 @@ class Grouping(NamedTuple):
 
 
 class Aggregation(Struct, frozen=True):
-    """``op`` is the operator's name; ``parameter`` that of topk, quantile and the like."""
+    """An aggregation; ``op`` is the operator's name, ``parameter`` that of topk, quantile and the like."""
 
     op: str
     inner: Node

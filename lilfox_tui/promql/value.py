@@ -62,7 +62,7 @@ def taken(labels: LabelList, mask: NDArray[np.bool_]) -> LabelList:
 
 
 def joined(lists: Iterable[LabelList]) -> LabelList:
-    """All in one, in their order."""
+    """Return all label sets of ``lists`` as one list, in their order."""
     every = tuple(one for one in lists if len(one))
     if not every:
         return EMPTY
@@ -89,7 +89,7 @@ def recent(labels: LabelList, kind: Hashable, key: Hashable, make: Callable[[], 
 
 
 class Semantics(Struct, frozen=True):
-    """The version of Prometheus whose answers a query gives. Lengths are in milliseconds."""
+    """The rules of one Prometheus version for evaluating queries. Durations are in milliseconds."""
 
     left_open: bool = True
     """Ranges and the lookback are ``(t-d, t]`` (3.x), else ``[t-d, t]`` (2.x)."""
@@ -185,7 +185,7 @@ class SampleBlock(NamedTuple):
     parts: tuple[AlignedSamples, ...]
 
     def lines(self) -> list[Line]:
-        """Each series that has samples as a line."""
+        """Return each series that has samples as a line."""
         return [
             Line(self.labels[column], part.times, np.ascontiguousarray(part.values[:, place]))
             for part in self.parts

@@ -29,7 +29,7 @@ _FOLDER = "recovery"
 
 
 class UnitRecord(Struct, frozen=True, kw_only=True):
-    """One unit of one host. Times are aware UTC."""
+    """The record of one unit on one host. Times are aware UTC."""
 
     state: UnitState
     since: datetime
@@ -82,12 +82,12 @@ class RecoveryHistory:
                     path=path,
                     reason=error.strerror or error,
                 ),
-                tr("free up space there, or set XDG_STATE_HOME to another place"),
+                tr("free up disk space, or set XDG_STATE_HOME to another directory"),
             ) from None
 
 
 class RecordUpdate:
-    """Holds ``record``; its value at the end is written."""
+    """A record that is being changed: the value of ``record`` at the end is written."""
 
     def __init__(self, record: UnitRecord | None) -> None:
         self.record = record

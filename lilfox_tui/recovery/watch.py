@@ -46,7 +46,7 @@ class RestartRequest(Struct, frozen=True):
 
 
 def request_of(name: str, config: RecoveryConfig, sudo: bool, config_file: str | None) -> JobRequest:
-    """The job that restarts ``name``."""
+    """Return the request for a job that restarts the unit ``name``."""
     operation = unit_operation("restart", config.host, config.unit, sudo=sudo)
     return JobRequest(
         entry=f"{__name__}:restart",
@@ -68,7 +68,7 @@ async def restart(run: Run, arguments: dict[str, Any]) -> Outcome:
     try:
         sudo = config.hosts[found.host].sudo
         if await stopped_by_order(host, await read_unit(host, found.unit), sudo=sudo):
-            said = _("{unit} was stopped on purpose in the meantime: it is not restarted", unit=found.unit)
+            said = _("{unit} was stopped on purpose in the meantime, so it was not restarted", unit=found.unit)
             return Outcome("failed", said, exit_code=1)
         operation = unit_operation("restart", found.host, found.unit, sudo=sudo)
         try:
@@ -97,9 +97,10 @@ async def _healthy(config: Config, unit: RecoveryConfig, host: Host, operation: 
             await asking.close()
     if check.health is Health.HEALTHY:
         return Outcome("ok", _("{state}; {service} is healthy", state=now, service=unit.service))
-    said = check.error or check.detail or _("it answers with {status}", status=check.status_code)
+    said = check.error or check.detail or _("it returns status {status}", status=check.status_code)
     await prove_unit(host, operation, 0)  # it may have gone down meanwhile, which says more
-    return Outcome("failed", _("{state}, but {service} is not: {reason}", state=now, service=unit.service, reason=said),
+    return Outcome("failed", _("{state}, but {service} is unhealthy: {reason}",
+                               state=now, service=unit.service, reason=said),
                    exit_code=1)  # fmt: skip
 
 
@@ -159,10 +160,10 @@ def next_at(record: UnitRecord, config: RecoveryConfig) -> datetime | None:
 
 
 def report_give_up(name: str, config: RecoveryConfig, record: UnitRecord) -> None:
-    """Open an incident, or record it in the open one. Blocks. Raises LilFoxError."""
+    """Open an incident for a given-up unit, or record it in the open incident. Blocks. Raises LilFoxError."""
     text = ngettext(
-        "{unit} on {host} is unhealthy after {count} restart and is left alone: {why}",
-        "{unit} on {host} is unhealthy after {count} restarts and is left alone: {why}",
+        "{unit} on {host} is still unhealthy after {count} restart; recovery gave up: {why}",
+        "{unit} on {host} is still unhealthy after {count} restarts; recovery gave up: {why}",
         len(record.restarts), unit=config.unit, host=config.host, why=record.why,
     )  # fmt: skip
     incident = open_incident(
@@ -180,8 +181,8 @@ _ON = ("enabled", "enabled-runtime", "static", "alias", "indirect", "generated",
 
 
 class UnitWatch:
-    """``name`` of ``recovery:`` on its opened ``host``; ``asking`` is the host that probes its service, None for this
-    machine. ``config_file`` is for the jobs that restart it."""
+    """Watches the unit ``name`` of ``recovery:`` on its opened ``host``; ``asking`` is the host that probes its
+    service, None for this machine. ``config_file`` is for the jobs that restart it."""
 
     def __init__(
         self, name: str, config: Config, host: Host, asking: Host | None, book: RecoveryHistory, config_file: str | None
@@ -228,7 +229,9 @@ class UnitWatch:
             *(self.name, self.config.host, self.config.unit, self.config.service or self.name),
         )
         if window is not None:
-            return "left alone", _("in maintenance until {time:%H:%M} UTC, by {who}", time=window.until, who=window.by)
+            return "left alone", _(
+                "in maintenance until {time:%H:%M} UTC, set by {who}", time=window.until, who=window.by
+            )
         unit = await read_unit(self._host, self.config.unit)
         if unit.enabled not in _ON:
             return "left alone", _("{unit} is {enabled}", unit=unit.name, enabled=unit.enabled)
@@ -237,7 +240,7 @@ class UnitWatch:
         if self._probe is not None:
             check = await self._probe.check_once()
             if check.health is not Health.HEALTHY:
-                said = check.error or check.detail or _("it answers with {status}", status=check.status_code)
+                said = check.error or check.detail or _("it returns status {status}", status=check.status_code)
                 return "unhealthy", _("{service}: {reason}", service=self._probe.name, reason=said)
         return "well", ""
 
@@ -303,7 +306,7 @@ class UnitWatch:
 async def open_units(
     stack: AsyncExitStack, config: Config, config_file: Path | None, names: Iterable[str], book: RecoveryHistory
 ) -> list[UnitWatch]:
-    """A watch for each of ``names``; closed, with the hosts, when ``stack`` is."""
+    """Return a watch for each of ``names``; ``stack`` closes them and their hosts."""
     hosts: dict[str, Host] = {}
 
     def host(name: str) -> Host:

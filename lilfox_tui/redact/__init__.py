@@ -31,8 +31,8 @@ def redact(text: str) -> str:
 
 
 def redacted_start(text: str | bytes, most: int) -> str:
-    """Return the first ``most`` characters of ``text`` without secrets. Far more of it is examined, up to a blank: half
-    a secret, as a limit leaves it, would not be recognised."""
+    """Return the first ``most`` characters of ``text`` without secrets. Far more text is examined, up to a blank,
+    because a secret that is cut in half would not be recognised."""
     begins = text[: _LOOKED_AT + 1]
     whole = begins.decode("utf-8", "replace") if isinstance(begins, bytes) else begins
     if len(begins) > _LOOKED_AT:
@@ -41,8 +41,9 @@ def redacted_start(text: str | bytes, most: int) -> str:
 
 
 def redacted_end(text: str | bytes, most: int, *, cut: bool) -> str:
-    """Return the last ``most`` characters of ``text`` without secrets. If its start is ``cut`` off, so is its first
-    line, or its first two words if it has no other line: the name of a secret may be missing."""
+    """Return the last ``most`` characters of ``text`` without secrets. If the start of ``text`` is ``cut`` off, its
+    first line is dropped (or its first two words if it has no other line), because the name of a secret may be
+    missing."""
     whole = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     if cut:
         _first, newline, rest = whole.partition("\n")
@@ -70,7 +71,7 @@ def _masked(text: str) -> str:
 
 @lru_cache(maxsize=1)
 def _in_small_letters(text: str) -> str:
-    """Return ``text`` in lower case, each letter at its place."""
+    """Return ``text`` in lower case with each letter at its old position."""
     low = text.lower()
     return low if len(low) == len(text) else text.translate(_SMALL)
 

@@ -134,7 +134,7 @@ def masked(text: str, low: str) -> str:
 
 
 def _places(low: str) -> list[int]:
-    """Where a name may be."""
+    """Return the positions at which the name of a secret may begin."""
     places = []
     for core in _CORES:
         at = low.find(core)
@@ -146,7 +146,8 @@ def _places(low: str) -> list[int]:
 
 
 def is_secret(name: str) -> bool:
-    """Whether a value of this name is a secret, whatever it is. ``PWD`` is a shell's working directory."""
+    """Return whether a value of this name is a secret, whatever it looks like. ``PWD`` is not: it is a shell's working
+    directory."""
     names = (_NAME.match(name, at) for at in _places(name.lower()))
     return any(found and found.end() == len(name) and not _where_a_shell_is(found) for found in names)
 
@@ -218,8 +219,8 @@ def _in_a_tag(text: str, begins: int) -> tuple[int, int] | None:
 
 
 def _in_quotes(text: str, opens: int, begins: int, quote: str) -> tuple[int, int] | None:
-    """Return the range from the opening quote to the closing one: that has no more backslashes before it than the
-    first, so that a quote within the value is part of it. Without a closing quote, up to the end of the line."""
+    """Return the range from the opening quote to the closing one, which has no more backslashes before it than the
+    opening one, so that an escaped quote is part of the value. Without a closing quote, up to the end of the line."""
     line_ends = text.find("\n", begins)
     line_ends = len(text) if line_ends < 0 else line_ends
     mark = quote.lstrip("\\")

@@ -246,5 +246,5 @@ def _rules() -> Rules:
 
 
 def masked(text: str, low: str) -> str:
-    """Mask them in ``text`` (``low``: in lower case)."""
+    """Mask the secrets that this module recognises in ``text`` (``low``: in lower case)."""
     return _rules().masked(text, low)

@@ -15,8 +15,8 @@ Instead = str | Callable[[re.Match[str]], str]
 
 
 class Rules:
-    """Rules of keywords (in lower case, one of which is in whatever the rule finds), an expression, and a replacement.
-    An expression is compiled when first needed."""
+    """Rules, each with keywords (in lower case; whatever the rule finds contains one of them), an expression and a
+    replacement. An expression is compiled when first needed."""
 
     def __init__(self, rules: Iterable[tuple[Iterable[str], str, Instead]]) -> None:
         self._rules: list[tuple[str, Instead]] = []
@@ -29,7 +29,7 @@ class Rules:
         self.words = tuple(self._of_word)
 
     def patterns(self) -> list[re.Pattern[str]]:
-        """All expressions."""
+        """Return all expressions, compiled."""
         return [self._pattern(number) for number in range(len(self._rules))]
 
     def masked(self, text: str, low: str) -> str:
@@ -109,7 +109,7 @@ def _rules() -> Rules:
 
 
 def masked(text: str, low: str) -> str:
-    """Mask them in ``text`` (``low``: in lower case)."""
+    """Mask the secrets that this module recognises in ``text`` (``low``: in lower case)."""
     return _rules().masked(text, low)
 
 

@@ -100,7 +100,8 @@ def behind_check(text: str) -> tuple[str, frozenset[str]]:
 
 
 class Walk:
-    """Judges one text. ``values`` are LilFox's, by the name of the placeholder or of the environment variable."""
+    """Judges one shell text. ``values`` are those that LilFox passes, by the name of the placeholder or of the
+    environment variable."""
 
     def __init__(self, values: Mapping[str, str], depth: int = 0, plain: frozenset[str] = frozenset()) -> None:
         placeholders = {name: value for name, value in values.items() if not name.startswith("LF_")}
@@ -138,8 +139,8 @@ class Walk:
     def _statement(
         self, statement: Statement, have: KnownVariables, *, fed: Fed
     ) -> tuple[set[Verdict], KnownVariables]:
-        """Return the verdicts of a statement, and what is known after it. A redirection that cannot be opened prevents
-        it from running."""
+        """Return the verdicts of a statement, and the variables known after it. A redirection that cannot be opened
+        prevents it from running."""
         if isinstance(statement, Simple):
             found, after = self._simple(statement, have, fed=fed)
             return found, have if statement.redirects else after
@@ -260,7 +261,8 @@ class Walk:
         return judge(spec, words[1:], Context(fed, self._of_inner, self._of_text))
 
     def _of_inner(self, words: Sequence[Argument], fed: Fed) -> Verdict:
-        """Judge a command that another one runs: the names assigned after ``command`` have not been counted."""
+        """Judge a command that another one runs; unknown if it may assign names, because those after a command such as
+        ``command`` have not been counted."""
         return "unknown" if _assigns(words) else self._of_words(words, fed)
 
     def _of_text(self, text: str) -> Verdict:
@@ -310,7 +312,7 @@ def _redirected(redirect: Redirect, target: Argument) -> Verdict:
 
 
 def _feeds(redirects: Sequence[Redirect]) -> Fed:
-    """Return what redirections feed; usually the last one counts, here the worst of them."""
+    """Return what the redirections feed to a command: the worst of them, although usually only the last one counts."""
     found = Fed.NOTHING
     for redirect in redirects:
         if redirect.operator in ("<", "<<", "<<-", "<<<", "<&"):
@@ -323,7 +325,7 @@ _EMPTY = (["echo"], ["echo", ""], ["echo", "Q"], ["true"], [":"])
 
 
 def _is_empty(statement: Statement) -> bool:
-    """Whether it prints nothing, or a line without effect."""
+    """Return whether the statement prints nothing, or a line without effect."""
     return (
         isinstance(statement, Simple)
         and not statement.redirects
@@ -407,8 +409,8 @@ def kind(known: Verdict, attributes: Attributes, *, ours: bool = False) -> Kind:
 
 
 def checked(text: str, values: Mapping[str, str] | None = None, *, filled: bool = True) -> str:
-    """Return ``text`` with the check before it if it only reads with that check; else unchanged. ``values`` and
-    ``filled`` as in :func:`verdict_of_text`."""
+    """Return ``text`` preceded by a check of its variables if that check makes it only read; otherwise unchanged.
+    ``values`` and ``filled`` as in :func:`verdict_of_text`."""
     if "$" not in text or verdict_of_text(text, values, filled=filled) in ("read", "follow", "interactive"):
         return text
     try:

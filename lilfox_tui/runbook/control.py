@@ -44,7 +44,7 @@ from lilfox_tui.runbook.run.variables import fill
 
 
 class ChangedText(Struct, frozen=True, kw_only=True):
-    """The file of a run differs from the text that the run has."""
+    """The file of a run differs from the text that the run uses."""
 
     what: tuple[Message, ...]
     """Sentences for people."""
@@ -77,19 +77,20 @@ def other_text(reducer: RunReducer) -> ChangedText | None:
 
 
 def use_now(now: Runbook, config: RunbooksConfig) -> UseText:
-    """Continue the run with the file's current text, which this also approves. Blocks. Raises LilFoxError."""
+    """Approve the file's current text, and return the client command that continues the run with it. Blocks. Raises
+    LilFoxError."""
     if (first := first_run(now, config)) is not None:
         allow(first)
     return UseText(sha256=now.sha256)
 
 
 def stay(reducer: RunReducer) -> UseText:
-    """Continue the run with the text that it has."""
+    """Return the client command that continues the run with the text that it has."""
     return UseText(sha256=reducer.sha256)
 
 
 class TerminalCommand(Struct, frozen=True, kw_only=True):
-    """An interactive command as a client runs it: the order before it, and the program in its terminal."""
+    """An interactive command as a client runs it: what it sends to the run first, and the program in its terminal."""
 
     begins: TerminalBegins
     argv: list[str]
@@ -106,9 +107,9 @@ def begin(
     incident: str = "",
     without: Iterable[str] = (),
 ) -> str:
-    """Start the job of a run; return its id. ``path`` is that of ``config``. Secret ``values`` are left out: they come
-    with orders. ``incident``: the id of the incident that it belongs to, if named. The job's commands do not inherit
-    the environment variables ``without``. Blocks. Raises NotAllowedYet, KeyHeld, JobError."""
+    """Start the job of a run; return its id. ``path`` is that of ``config``. Secret ``values`` are left out: clients
+    send them later. ``incident``: the id of the incident that it belongs to, if named. The job's commands do not
+    inherit the environment variables ``without``. Blocks. Raises NotAllowedYet, KeyHeld, JobError."""
     refuse_first_run(runbook, config.runbooks)
     given = values or {}
     request = RunRequest(
@@ -137,7 +138,7 @@ def begin(
 
 
 def go_on(run: str, config: Config, path: str | Path | None) -> str:
-    """Start a job that resumes a run whose job is gone, with its text; return its id. Blocks. Raises LilFoxError: the
+    """Start a job that resumes a run whose job has ended, with its text; return its id. Blocks. Raises LilFoxError: the
     run cannot be read, another one has resumed it, its file is not approved here."""
     before, last = request_of_run(run), newest_run(run)
     return begin(runbook_of(last), config, path, hosts=before.hosts, values=before.values, resumes=last)
@@ -151,14 +152,14 @@ def open_incident_for(runbook: Runbook, *, cause: str = "", severity: str = "") 
 
 
 def word_to_type(command: Command, turn: Turn) -> str:
-    """Return what the user types before it runs: its hosts; empty if a yes is enough."""
+    """Return what the user must type to confirm the command: its hosts; empty if a yes is enough."""
     typed = command.attributes.confirm == "typed" or command.attributes.risk == "destroy"
     return ", ".join(turn.hosts) if typed else ""
 
 
 def run_order(turn: Turn, sha256: str, values: Mapping[str, str], *, again: bool = False, seen: bool = False) -> RunOne:
-    """Return the order that runs the command of ``turn``. ``seen``: the user was shown it with these values, and
-    confirmed."""
+    """Return the client command that runs the command of ``turn``. ``seen``: the user was shown it with these values,
+    and confirmed."""
     return RunOne(
         step=turn.step,
         command=turn.command or 0,
@@ -171,7 +172,8 @@ def run_order(turn: Turn, sha256: str, values: Mapping[str, str], *, again: bool
 
 
 def once_more(reducer: RunReducer, turn: Turn) -> tuple[Turn, str]:
-    """Return ``turn`` on the hosts where it is still to do, and the ``run`` of one with an unknown end, or empty."""
+    """Return ``turn`` limited to the hosts where it has still to run, and the ``run`` of a result with an unknown
+    outcome, or empty."""
     results = reducer.results(turn.step, turn.command or 0)
     unknown = [each.run for each in results.values() if each.state == "unknown"]
     return reducer.left(turn), unknown[0] if unknown else ""
@@ -187,8 +189,8 @@ def in_terminal(
     if any(placeholder.name in secret for placeholder in command.placeholders) or len(turn.hosts) != 1:
         raise LilFoxError(
             tr(
-                "this cannot be run from here: it is for several hosts, or would expose a secret to everyone on "
-                "the host"
+                "this command cannot be run in your terminal: it is for several hosts, or would expose a secret "
+                "to everyone on the host"
             )
         )
     unset = UnsetVariables(reducer.runbook)
@@ -209,7 +211,7 @@ def in_terminal(
 
 
 async def take_over(incident: Path | None, runs: Sequence[Path]) -> None:
-    """Let this client act in these runs (folders of their jobs) and in the incident (its folder). Raises
+    """Make this client take over these runs (folders of their jobs) and the incident (its folder). Raises
     LilFoxError."""
     client = this_client()
     told = 0 if incident is None else (await asyncio.to_thread(incidents.read_incident, incident)).entries
@@ -220,6 +222,6 @@ async def take_over(incident: Path | None, runs: Sequence[Path]) -> None:
 
 
 def _is_told(incident: Path, since: int, process: int) -> bool:
-    """Whether a run has already recorded in the incident that we took it over."""
+    """Return whether a run has already recorded in the incident that this client took over."""
     new = incidents.read_timeline(incident).entries[since:]
     return any(isinstance(each.what, TookOver) and each.what.process == process for each in new)

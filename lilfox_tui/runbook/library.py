@@ -28,7 +28,7 @@ _AT_MOST = 2000
 
 
 def catalogue(config: RunbooksConfig) -> list[Document]:
-    """Return every document once, those of the configuration first. An unreadable one has that as its problem."""
+    """Return every document once, those of the configuration first. An unreadable one has its error as its problem."""
     documents: list[Document] = []
     seen: set[str] = set()
     for named in config.folders:
@@ -61,7 +61,7 @@ def ordered(runbooks: Sequence[Runbook], firing: Sequence[str]) -> list[Runbook]
 
 def files_of(path: Path) -> Iterator[Path]:
     """Yield the Markdown files of a folder and its subfolders, by name; a file is yielded as it is. Skips hidden files
-    and links to folders."""
+    and symbolic links to folders."""
     if not path.is_dir():
         yield path
         return
@@ -121,7 +121,7 @@ class FirstRun(Struct, frozen=True, kw_only=True):
                       sha256=self.sha256[:12], commands=_counted(self.commands))  # fmt: skip
         told = {"path": self.path, "sha256": self.sha256[:12], "commands": _counted(self.commands)}
         if self.changed:
-            return tr("{path} has changed since it was allowed (sha256 {sha256}…); its commands: {commands}", **told)
+            return tr("{path} has changed since it was approved (sha256 {sha256}…); its commands: {commands}", **told)
         return tr("first run of {path} here (sha256 {sha256}…); its commands: {commands}", **told)
 
 
@@ -144,7 +144,7 @@ def first_run(runbook: Runbook, config: RunbooksConfig) -> FirstRun | None:
 
 
 def allow(first: FirstRun) -> None:
-    """Record the approval: that text of that file needs none again. Blocks. Raises LilFoxError if it cannot be
+    """Record the approval, so that this text of the file needs no other. Blocks. Raises LilFoxError if it cannot be
     saved."""
     try:
         path = own_folder("runbooks") / _NAME
@@ -156,7 +156,7 @@ def allow(first: FirstRun) -> None:
     except OSError as error:
         raise LilFoxError(
             tr(
-                "the permission to run {path} cannot be saved: {reason}",
+                "cannot save the approval of {path}: {reason}",
                 path=first.path,
                 reason=error.strerror or error,
             )
@@ -170,8 +170,8 @@ def refuse_first_run(runbook: Runbook, config: RunbooksConfig) -> None:
             first.question,
             first.others.hint
             if first.others is not None
-            else tr("review it: lilfox runbook show {path}; then add --yes, or run it in a terminal, which asks "
-                    "first",
+            else tr("review it with lilfox runbook show {path}, then add --yes; or run it in a terminal, where "
+                    "LilFox asks first",
                path=first.path),
         )  # fmt: skip
 
@@ -192,8 +192,8 @@ def _is_configured(path: str, config: RunbooksConfig) -> bool:
 
 
 def _commands(runbook: Runbook) -> dict[Kind, int]:
-    """Count the commands of the whole file, which is approved at once; of the runbook alone if the file's text has
-    changed."""
+    """Count the commands of the whole file by kind, because the approval covers all of it; those of the runbook alone
+    if the file's text has changed."""
     runbooks: Iterable[Runbook] = (runbook,)
     try:
         document = read(Path(runbook.path))
@@ -207,9 +207,9 @@ def _commands(runbook: Runbook) -> dict[Kind, int]:
 
 def _counted(commands: dict[Kind, int]) -> str:
     words = {
-        "read": ngettext("{count} reads", "{count} read", commands.get("read", 0)),
+        "read": ngettext("{count} read-only", "{count} read-only", commands.get("read", 0)),
         "change": ngettext("{count} changes something", "{count} change something", commands.get("change", 0)),
-        "follow": ngettext("{count} follows", "{count} follow", commands.get("follow", 0)),
+        "follow": ngettext("{count} follows output", "{count} follow output", commands.get("follow", 0)),
         "interactive": ngettext("{count} needs a terminal", "{count} need a terminal", commands.get("interactive", 0)),
     }
     return listed(words[kind] for kind in commands) or "-"

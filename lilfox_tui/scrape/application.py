@@ -108,9 +108,7 @@ def recognise(families: Mapping[str, Family], series: LabelList, names: MetricNa
 
 
 def _not_found(named: str | None, otherwise: Message) -> Message:
-    return (
-        otherwise if named is None else tr("the page does not have {name}, which the configuration names", name=named)
-    )
+    return otherwise if named is None else tr("the page lacks {name}, which is set in the configuration", name=named)
 
 
 def _metrics(families: Mapping[str, Family], series: LabelList, named: Iterable[str]) -> dict[str, _Metric]:
@@ -233,7 +231,7 @@ def _in_flight(metrics: Mapping[str, _Metric], names: MetricNames) -> str:
 
 
 def _is_in_flight(one: _Metric) -> bool:
-    """Whether it is a gauge of requests in flight, or the count of Micrometer's long task timer."""
+    """Return whether a metric is a gauge of requests in flight, or the count of Micrometer's long task timer."""
     if not _IN_FLIGHT.search(one.name):
         return False
     if one.kind == "gauge" or (one.kind == "unknown" and not one.name.endswith(("_total", "_count", "_sum", "_max"))):

@@ -26,7 +26,7 @@ from lilfox_tui.scrape.target import RelabelRule, ScrapeAccess, ScrapeLimits, Sc
 
 
 def configured_targets(config: Config) -> tuple[ScrapeTarget, ...]:
-    """The targets of the section ``scrape``; each section's name is the ``job`` of its series."""
+    """Return the targets of the section ``scrape``; each section's name is the ``job`` of its series."""
     return tuple(
         _configured_target(name, each, address) for name, each in config.scrape.items() for address in each.targets
     )

@@ -50,7 +50,8 @@ _MOST_LABELS = 1000
 
 
 class SampleLine(NamedTuple):
-    """``series`` is the text before the value, unchanged; ``at_ms`` is None if the line has no timestamp."""
+    """One sample of a page. ``series`` is the text before the value, unchanged; ``at_ms`` is None if the line has no
+    timestamp."""
 
     series: bytes
     value: float
@@ -62,7 +63,7 @@ class Malformed(LilFoxError):
 
 
 def read_sample(line: bytes, *, openmetrics: bool) -> SampleLine:
-    """A line that is neither blank nor a comment, without its newline. Raises Malformed."""
+    """Parse a line that is neither blank nor a comment, without its newline. Raises Malformed."""
     match = (_OPENMETRICS if openmetrics else _TEXT).fullmatch(line)
     if match is None:
         raise Malformed(tr("expected a name, labels in braces and a value"))
@@ -71,7 +72,7 @@ def read_sample(line: bytes, *, openmetrics: bool) -> SampleLine:
         return SampleLine(series, number(value), None)
     at_ms = _milliseconds(at) if openmetrics else int(at)
     if abs(at_ms) > _LATEST_MS:
-        raise Malformed(tr("time out of range"))
+        raise Malformed(tr("timestamp out of range"))
     return SampleLine(series, number(value), at_ms)
 
 
@@ -143,7 +144,7 @@ def _unescaped(match: re.Match[str]) -> str:
 def _milliseconds(seconds: bytes) -> int:
     value = number(seconds)
     if not math.isfinite(value):
-        raise Malformed(tr("the time is not a number"))
+        raise Malformed(tr("the timestamp is not a number"))
     return int(value * 1000)
 
 
@@ -157,8 +158,8 @@ _ESCAPED = re.compile(rb"\\.", re.DOTALL)
 
 
 class BadPage(LilFoxError):
-    """The page cannot be used. ``samples`` and ``kept`` are the counts before the error. ``known_next_time``: what was
-    read of it makes the next attempt faster."""
+    """The page cannot be used. ``samples`` and ``kept`` are the counts before the error. ``known_next_time``: the part
+    that was read makes the next attempt faster."""
 
     def __init__(
         self,
@@ -174,7 +175,8 @@ class BadPage(LilFoxError):
 
 
 def lines_of(body: bytes) -> list[bytes]:
-    """Split in pieces: a single long call of C code would block all threads. Raises BadPage."""
+    """Split a page into lines, in pieces, because a single long call of C code would block all threads. Raises
+    BadPage."""
     found: list[bytes] = []
     start, end = 0, len(body.removesuffix(b"\n"))
     while end - start > _SPLIT_BYTES:
@@ -215,7 +217,7 @@ def sample_count(lines: Sequence[bytes]) -> int:
 
 
 def _is_open(line: bytes) -> bool:
-    """Whether a quotation begins in the line and continues in the next, or one from before ends in it."""
+    """Return whether a quotation begins in the line and continues in the next, or one from before ends in it."""
     return (_ESCAPED.sub(b"", line) if b"\\" in line else line).count(b'"') % 2 == 1
 
 
@@ -260,7 +262,8 @@ class TimedSample(NamedTuple):
 
 
 class ScrapedPage(NamedTuple):
-    """``values[i]`` belongs to ``labels[i]``; ``labels`` is the same object as long as the series are the same.
+    """The samples of a page: ``values[i]`` belongs to ``labels[i]``; ``labels`` is the same object as long as the
+    series are the same.
 
     ``samples`` is how many the page has, ``kept`` how many are left after relabelling; ``duplicates`` of them were
     dropped because their series stood on the page before.
@@ -276,8 +279,8 @@ class ScrapedPage(NamedTuple):
 
 class _Shape(NamedTuple):
     """The last page, so that only changed lines of the next one are parsed. ``keys`` are the lines without their
-    values. ``places`` is the position of each line's value in ``values``, -1 if it has none; ``picked`` of these are
-    those of ``page``."""
+    values. ``places`` is the position of each line's value in ``values``, -1 if it has none; ``picked`` are the
+    positions of the values that are in ``page``."""
 
     lines: list[bytes]
     keys: list[bytes]
@@ -313,12 +316,12 @@ class Exposition:
         return self._shape is not None
 
     def forget(self) -> None:
-        """Forget earlier pages: what is not stored is not worth its memory."""
+        """Forget earlier pages, to free their memory when a page is not stored."""
         self._known, self._pairs, self._labels, self._shape = {}, {}, LabelList(()), None
 
     def read(self, body: bytes, *, openmetrics: bool, until_s: float = math.inf) -> ScrapedPage:
-        """Return the samples of a page. Raises BadPage, also at the time ``until_s`` (of time.perf_counter); later
-        pages are read as if it had not existed."""
+        """Return the samples of a page. Raises BadPage, also if the page is not read by ``until_s`` (of
+        time.perf_counter); later pages are read as if it had not existed."""
         if openmetrics != self._openmetrics:
             self._openmetrics, self._shape = openmetrics, None
             self._known.clear()
@@ -396,7 +399,7 @@ class Exposition:
 
 
 class _PageParser:
-    """A page line by line. ``sets`` are its series in their order, with their values."""
+    """Parses a page line by line. ``sets`` are its series in their order, with their values."""
 
     def __init__(
         self,
@@ -423,7 +426,7 @@ class _PageParser:
         self._type = ""
 
     def take(self, row: int, line: bytes) -> None:
-        """Take in one line. Raises Malformed, BadPage."""
+        """Parse one line. Raises Malformed, BadPage."""
         if self.ended:
             raise Malformed(tr("there is content after # EOF"))
         key, _space, end = line.rpartition(b" ")
@@ -443,7 +446,7 @@ class _PageParser:
             raise Malformed(tr("a line is empty"))
 
     def take_lines(self, row: int, lines: list[bytes]) -> None:
-        """Take in one sample that spans several lines. Raises BadPage."""
+        """Parse one sample that spans several lines. Raises BadPage."""
         whole = b"\n".join(lines)
         try:
             self.take(row, whole)
@@ -497,7 +500,7 @@ class _PageParser:
         self.ended = self._openmetrics and words == [b"#", b"EOF"]
         if len(words) < 3 or words[0] != b"#" or words[1] not in (b"HELP", b"TYPE", b"UNIT"):
             if self._openmetrics and not self.ended:
-                raise Malformed(tr("OpenMetrics has no comments other than HELP, TYPE and UNIT"))
+                raise Malformed(tr("OpenMetrics allows only HELP, TYPE and UNIT comments"))
             return
         try:
             kind, name = words[1].decode(), words[2].strip(b'"').decode()
@@ -527,10 +530,11 @@ class _PageParser:
         return BadPage(message, hint, samples=self.samples, kept=self.kept)
 
     def too_slow(self, row: int, rows: int) -> BadPage:
-        """Return the error for a page that was not read in time; what was read of it is known the next time."""
+        """Return the error for a page that was not read in time; the part that was read makes the next attempt
+        faster."""
         return BadPage(
-            tr("the page was not read in time: {count} of {all} lines", count=row, all=rows),
-            tr("Raise timeout, scrape less often, or drop series at their source."),
+            tr("the page took too long to parse: {count} of {all} lines read", count=row, all=rows),
+            tr("Raise timeout, scrape less often, or drop series in the exporter."),
             samples=self.samples, kept=self.kept, known_next_time=True,
         )  # fmt: skip
 
@@ -567,8 +571,7 @@ def _plain(end: bytes) -> float | None:
 
 
 def _values(ends: list[bytes]) -> Floats | None:
-    """Parse the numbers; None if one of them is invalid. NaN is always the one that does not mark the end of a
-    series."""
+    """Parse the numbers; None if one of them is invalid. A NaN is never the one that marks the end of a series."""
     try:
         if not b" ".join(ends).translate(None, _FIGURES):
             values = np.array(list(map(float, ends)), np.float64)

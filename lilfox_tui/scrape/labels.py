@@ -55,7 +55,7 @@ class LabelSet(Struct, eq=False, gc=False):
         return next((value for key, value in self.pairs if key == name), "")
 
     def without(self, names: Collection[str]) -> LabelSet:
-        """All labels but ``names``."""
+        """Return the labels without ``names``."""
         return LabelSet(tuple(pair for pair in self.pairs if pair[0] not in names))
 
     def only(self, names: Collection[str]) -> LabelSet:
@@ -180,7 +180,7 @@ def anchored_pattern(pattern: str) -> re.Pattern[str]:
     try:
         compiled: re.Pattern[str] = re2.compile(pattern, options)
     except UnicodeEncodeError:
-        raise UsageError(tr("regular expression: half a character (a lone surrogate)")) from None
+        raise UsageError(tr("regular expression: incomplete character (lone surrogate)")) from None
     except re2.error as error:
         reason = error.args[0] if error.args else ""
         reason = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
@@ -305,10 +305,10 @@ def duration_text(milliseconds: int, *, days: bool = True) -> str:
 
 
 def ms_of(at: datetime) -> int:
-    """An aware time in milliseconds."""
+    """Convert an aware time to milliseconds since 1970."""
     return round(at.timestamp() * 1000)
 
 
 def time_of(at_ms: int) -> datetime:
-    """The time (aware UTC) of milliseconds."""
+    """Convert milliseconds since 1970 to an aware time in UTC."""
     return time_at(at_ms / 1000)

@@ -101,8 +101,8 @@ class Globals(Struct, frozen=True):
 
 
 class JobReader(Struct):
-    """Makes jobs from nodes. Errors go to the findings of ``nodes``, unsupported settings to ``unsupported`` (line,
-    sentence). Relative paths are below ``folder``."""
+    """Builds scrape jobs from YAML nodes. Errors go to the findings of ``nodes``, unsupported settings to
+    ``unsupported`` (line, sentence). Relative paths are below ``folder``."""
 
     nodes: PrometheusNodes
     folder: Path
@@ -119,7 +119,7 @@ class JobReader(Struct):
         return items
 
     def job(self, node: Node, given: Globals) -> ScrapeJob:
-        """One job of ``scrape_configs``."""
+        """Return one job of ``scrape_configs``."""
         name = self.nodes.named(node, "job_name")
         at: KeyPath = ("scrape_configs", name) if name else ("scrape_configs",)
         fields = self.nodes.fields(node, _JOB_FIELDS, at)
@@ -236,14 +236,15 @@ class JobReader(Struct):
                 pattern = self.nodes.text(file, at)
                 if not _FILE_PATTERN.fullmatch(pattern):
                     what = _(
-                        "{value} is not a .json, .yml or .yaml file, or has a * in a folder", value=quoted(pattern)
+                        "{value} must name a .json, .yml or .yaml file, with * only in the file name",
+                        value=quoted(pattern),
                     )
                     self.wrong(file.line, at, what)
                 patterns.append(self.path(pattern))
         return tuple(patterns)
 
     def path(self, written: str) -> str:
-        """Return a path of the file as an absolute one; empty stays empty."""
+        """Return a path written in the file as an absolute path; empty stays empty."""
         return str(self.folder / written) if written else ""
 
     def _size(self, node: Node | None, at: KeyPath) -> int:
@@ -284,7 +285,9 @@ class JobReader(Struct):
             )
             kind = self.nodes.text(inner.get("type"), at).strip() or "Bearer"
             if kind.lower() == "basic":
-                self.wrong(inner["type"].line, at, _("for Basic write basic_auth instead of authorization"))
+                self.wrong(
+                    inner["type"].line, at, _("for Basic authentication, write basic_auth instead of authorization")
+                )
             return replace(access, bearer=self._secret(inner, "credentials", at), bearer_type=kind)
         return replace(access, bearer=self._secret(fields, "bearer_token", at))
 
@@ -305,7 +308,7 @@ class JobReader(Struct):
                 self.unsupported.append((fields[name].line, what))
         cert, key = (self.path(self.nodes.text(fields.get(name), at)) for name in ("cert_file", "key_file"))
         if node is not None and bool(cert or "cert" in fields) != bool(key or "key" in fields):
-            self.wrong(node.line, at, _("cert_file and key_file belong together; write both or none"))
+            self.wrong(node.line, at, _("cert_file and key_file must be set together; write both or neither"))
         return Tls(
             verify=not self.nodes.flag(fields.get("insecure_skip_verify"), at, default=False),
             ca_file=self.path(self.nodes.text(fields.get("ca_file"), at)),
@@ -330,8 +333,8 @@ _ALERTING_FIELDS = ("alert_relabel_configs", "alertmanagers")
 
 
 class PrometheusFile(Struct, frozen=True):
-    """``rule_files`` are patterns as absolute paths. ``unsupported`` are sentences, each as ``file:line: what``;
-    ``not_told`` is one about Alertmanagers, empty if there are none."""
+    """A prometheus.yml. ``rule_files`` are patterns as absolute paths. ``unsupported`` are sentences, each as
+    ``file:line: what``; ``not_told`` is one about Alertmanagers, empty if there are none."""
 
     path: Path
     evaluation_interval_s: float
@@ -343,8 +346,8 @@ class PrometheusFile(Struct, frozen=True):
 
 
 def read_prometheus(path: Path) -> PrometheusFile:
-    """Read the file at ``path`` (UTF-8, up to 8 MiB), which names files whose content is sent. Raises NotTrusted, and
-    ConfigError with all its problems, each as ``file:line: key: what``."""
+    """Read the prometheus.yml at ``path`` (UTF-8, up to 8 MiB). It must be trusted, because it names files whose
+    content is sent. Raises NotTrusted, and ConfigError with all its problems, each as ``file:line: key: what``."""
     return from_text(read_text(path, trusted=True), path)
 
 
@@ -370,7 +373,9 @@ def _file(reading: JobReader, root: Node | None, path: Path) -> PrometheusFile:
         job = reading.job(node, given)
         if job.name in jobs:
             first = jobs[job.name].line
-            reading.wrong(node.line, ("scrape_configs", job.name), _("line {line} already has this job", line=first))
+            reading.wrong(
+                node.line, ("scrape_configs", job.name), _("this job is already defined on line {line}", line=first)
+            )
         jobs.setdefault(job.name, job)
     if "scrape_config_files" in top:
         what = _("{key} is not supported; its targets are not scraped", key="scrape_config_files")
@@ -391,7 +396,9 @@ def _not_told(reading: JobReader, node: Node | None, path: Path) -> str:
     fields = reading.nodes.fields(node, _ALERTING_FIELDS, ("alerting",)) if node is not None else {}
     if not reading.nodes.items(fields.get("alertmanagers"), ("alerting", "alertmanagers")):
         return ""
-    what = _("LilFox does not notify its Alertmanagers; add them under notifiers: with kind: alertmanager")
+    what = _(
+        "LilFox does not notify the Alertmanagers configured here; add them under notifiers: with kind: alertmanager"
+    )
     return f"{clean(str(path))}:{fields['alertmanagers'].line}: {what}"
 
 

@@ -31,7 +31,7 @@ def read_text(path: Path, *, trusted: bool) -> str:
     except OSError as error:
         raise _unusable(path, _("cannot be read: {reason}", reason=error.strerror or type(error).__name__)) from None
     if len(raw) > MAX_BYTES:
-        raise _unusable(path, _("larger than 8 MiB; not a file for Prometheus"))
+        raise _unusable(path, _("larger than 8 MiB: too large for a Prometheus file"))
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -94,12 +94,12 @@ class PrometheusNodes(Struct):
         return ""
 
     def texts(self, node: Node | None, at: KeyPath) -> tuple[dict[str, str], dict[str, int]]:
-        """A mapping of texts, and the lines of its keys."""
+        """Return a mapping of texts, and the lines of its keys."""
         entries = self.entries(node, at)
         return {key.text: self.text(value, at) for key, value in entries}, {key.text: key.line for key, _ in entries}
 
     def entries(self, node: Node | None, at: KeyPath) -> tuple[tuple[ScalarNode, Node], ...]:
-        """The entries of a mapping whose keys are free."""
+        """Return the entries of a mapping with arbitrary keys."""
         if node is None or _is_nothing(node):
             return ()
         if not isinstance(node, MapNode):
@@ -108,7 +108,7 @@ class PrometheusNodes(Struct):
         return tuple(self._merged(node, at))
 
     def duration_s(self, node: Node | None, at: KeyPath) -> float | None:
-        """A duration in seconds; None where there is none."""
+        """Return a duration in seconds; None if there is none."""
         if node is None:
             return None
         if not isinstance(node, ScalarNode):
@@ -156,7 +156,7 @@ class PrometheusNodes(Struct):
         for key, value in node.entries:
             sources = value.items if isinstance(value, ListNode) else (value,)
             if _is_merge(key) and not all(isinstance(source, MapNode) for source in sources):
-                self.findings.add(key.line, at, _("<< takes a mapping, or a list of them"))
+                self.findings.add(key.line, at, _("<< takes a mapping or a list of mappings"))
         yield from _all_entries(node)
 
 

@@ -53,7 +53,7 @@ class NoPage(LilFoxError):
 
 
 class NotMetrics(NoPage):
-    """A server responds, but has no metrics page there: a 4xx status, or another content type."""
+    """A server responds, but not with a metrics page: a 4xx status, or another content type."""
 
 
 class PageRequest:
@@ -70,7 +70,7 @@ class PageRequest:
         await self._transport.close()
 
     async def fetch(self) -> Body:
-        """The page. Raises NoPage, or the LilFoxError of a secret."""
+        """Fetch the page. Raises NoPage, or the LilFoxError of a secret that cannot be read."""
         where = self._transport.where
         try:
             await self._transport.connect()
@@ -80,7 +80,7 @@ class PageRequest:
             await self.close()
             raise NoPage(
                 tr("no complete page from {where} within {seconds:g} s", where=where, seconds=self._target.timeout_s),
-                tr("Does it hang, or is the connection to it broken? A slow exporter needs a longer timeout."),
+                tr("Is the exporter hung, or the network broken? A slow exporter needs a longer timeout."),
             ) from None
         except HostError as error:
             await self.close()
@@ -112,7 +112,7 @@ class PageRequest:
                     content = await got.body(self._target.limits.body_bytes or None)
                     return Body(content, self._is_openmetrics(got.headers.get("content-type", ""), content))
                 path = self._same_place(path, target)
-        raise NoPage(tr("{where} redirects endlessly", where=self._transport.where))
+        raise NoPage(tr("{where} redirects too many times", where=self._transport.where))
 
     def _same_place(self, path: str, target: str) -> str:
         """Return the path that a redirect leads to. A redirect to another address is not followed: it would receive
@@ -123,14 +123,14 @@ class PageRequest:
         except ValueError:
             raise NoPage(
                 tr(
-                    "{where} redirects to {target}, which is not an address",
+                    "{where} redirects to {target}, which is not a valid URL",
                     where=self._transport.where,
                     target=target[:100],
                 )
             ) from None
         if f"{parts.scheme}://{parts.netloc}" != base:
             raise NoPage(
-                tr("{where} redirects to {target}; not followed, because secrets would be sent there",
+                tr("{where} redirects to {target}; not followed, because that address would receive the secrets",
                    where=self._transport.where, target=f"{parts.scheme}://{parts.hostname}{parts.path}"),
                 tr("Use the actual address as the target."),
             )  # fmt: skip
@@ -143,7 +143,7 @@ class PageRequest:
         if status in (401, 403):
             hint = tr("Check user, password and headers of this target.")
         elif status == 404:
-            hint = tr("Is the path right? Many programs serve it at /metrics, Spring at /actuator/prometheus.")
+            hint = tr("Is the path right? Many programs serve metrics at /metrics, Spring at /actuator/prometheus.")
         kind = NotMetrics if 400 <= status < 500 else NoPage
         raise kind(tr("{where} returns {status}", where=self._transport.where, status=status), hint)
 
@@ -325,7 +325,7 @@ class Scraper:
             await self.close()
 
     async def close(self) -> None:
-        """End its series; close the connection and the forwarded port."""
+        """End the target's series; close the connection and the forwarded port."""
         self._series.end(_now_ms())
         await self._request.close()
 
@@ -395,8 +395,8 @@ class Scraper:
         return added
 
     def _take_labels(self, page: ScrapedPage) -> None:
-        """Take in the series of a page. One with the name and labels of the scrape's own series replaces it, as in
-        Prometheus. Raises BadPage if the store has no room for the series."""
+        """Make the series of a page the live ones. A series with the name and labels of one of the scrape's own (such
+        as ``up``) replaces it, as in Prometheus. Raises BadPage if the store has no room for the series."""
         labels = page.labels
         if not self._store.has_room_for(self._series, labels):
             raise self._no_room(len(labels), page.samples)
@@ -406,13 +406,13 @@ class Scraper:
         self._whole = LabelList((*labels.sets, *(self._reported[place] for place in self._own_places)))
 
     def _check_room(self, count: int) -> None:
-        """Raises BadPage where the store cannot hold so many series, before they are read."""
+        """Raise BadPage if the store cannot hold so many series; called before they are read."""
         if count > self._store.most_series(self._series):
             raise self._no_room(count, count)
 
     def _no_room(self, count: int, samples: int) -> BadPage:
         return BadPage(
-            tr("no room for {count} series: the limit is {limit} for all targets together",
+            tr("no memory left for {count} series: all targets together may use {limit}",
                count=count, limit=human_bytes(self._store.limit_bytes)),
             tr("Raise history.memory_mb, or scrape fewer targets or series."),
             samples=samples, kept=count,
@@ -436,8 +436,8 @@ def _remarks(page: ScrapedPage, refused: RejectedSamples) -> list[Message]:
     if page.duplicates:
         remarks.append(
             ntr(
-                "{count} sample dropped: its series is already on the page",
-                "{count} samples dropped: their series are already on the page",
+                "{count} sample dropped: duplicate series on the page",
+                "{count} samples dropped: duplicate series on the page",
                 page.duplicates,
             )
         )
@@ -489,7 +489,7 @@ class ScraperPool:
         self._running: dict[str, tuple[Scraper, asyncio.Task[None]]] = {}
 
     async def run(self, fixed: Iterable[ScrapeTarget], discovery: Discovery | None = None) -> None:
-        """Scrapes ``fixed`` targets, and those that ``discovery`` finds, until cancelled."""
+        """Scrape ``fixed`` targets, and those that ``discovery`` finds, until cancelled."""
         always = tuple(fixed)
         try:
             await self._keep(self._told_apart(always, ()))
@@ -502,7 +502,7 @@ class ScraperPool:
             await self._keep({})
 
     async def look_once(self, fixed: Iterable[ScrapeTarget], discovery: Discovery | None = None) -> None:
-        """Scrape each of them once; ``scrapers`` hold the results."""
+        """Scrape each target once; ``scrapers`` hold the results."""
         found = DiscoveredTargets(()) if discovery is None else await asyncio.to_thread(discovery.targets)
         wanted = self._told_apart((*fixed, *found.targets), found.problems)
         scrapers = {key: Scraper(each, self._store, self._host_of(each.host)) for key, each in wanted.items()}
@@ -525,7 +525,7 @@ class ScraperPool:
                 wanted[target.key] = target
             elif other.key != target.key:
                 what = _(
-                    "{url} has the same labels as {other}, which is scraped; rename its job",
+                    "{url} has the same labels as {other}, which is scraped instead; give its job another name",
                     url=clean(target.url), other=clean(other.url),
                 )  # fmt: skip
                 clashes.append(what)

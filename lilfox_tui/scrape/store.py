@@ -1,4 +1,4 @@
-"""The in-memory store of scraped series, and the contract of every store: a matrix a target, a row a scrape."""
+"""The in-memory store of scraped series, and the contract of every store: one matrix per target, one row per scrape."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ class SeriesSource(Protocol):
     """A source of series: the store of scraped series, or a rule test's input."""
 
     def select(self, matchers: tuple[Matcher, ...], start_ms: int, end_ms: int) -> list[SelectedSeries]:
-        """Return all series that every matcher selects, with their rows of ``start_ms <= time <= end_ms``. Series with
-        no row in there may be left out."""
+        """Return all series that every matcher selects, with their rows of ``start_ms <= time <= end_ms``. Series
+        without such rows may be left out."""
         ...
 
 
 class CombinedSource(SeriesSource):
-    """All series of both sources."""
+    """A source of all series of two others."""
 
     def __init__(self, one: SeriesSource, other: SeriesSource) -> None:
         self._one, self._other = one, other
@@ -86,7 +86,7 @@ class _CachedSelection(NamedTuple):
 
 
 class _KnownColumns:
-    """What all widths of one set of columns share; only ever extended, by the writer."""
+    """The data that column sets of all widths share; only ever extended, by the writer."""
 
     def __init__(self, before: dict[tuple[Matcher, ...], _CachedSelection]) -> None:
         self.sets: list[LabelSet] = []
@@ -110,8 +110,8 @@ class Columns:
 
     @classmethod
     def of(cls, sets: Sequence[LabelSet], before: Columns | None = None) -> Columns:
-        """Return new columns in that order; selections made ``before`` keep their label lists where they are the
-        same."""
+        """Return new columns in the order of ``sets``; selections made ``before`` keep their label lists where they are
+        the same."""
         known = _KnownColumns({} if before is None else before._known.chosen)
         known.add(sets)
         return cls(known, len(sets))
@@ -127,11 +127,11 @@ class Columns:
         return place if place is not None and place < self.count else None
 
     def places_of(self, labels: Iterable[LabelSet]) -> list[int]:
-        """The columns of series that all have one."""
+        """Return the columns of series that all have one."""
         return [self._known.place_of[one] for one in labels]
 
     def sets(self, places: Iterable[int]) -> list[LabelSet]:
-        """The series of these columns."""
+        """Return the series of these columns."""
         return [self._known.sets[place] for place in places]
 
     def choose(self, matchers: tuple[Matcher, ...]) -> ColumnSelection | None:
@@ -306,7 +306,7 @@ class TargetSeries:
 
     @property
     def least_bytes(self) -> int:
-        """The memory that it takes with its newest row alone."""
+        """The memory of the target with its newest row alone."""
         return self._text_bytes + int(self._matrix.values.shape[1]) * 8
 
     def forget(self, before_ms: int) -> None:
@@ -378,7 +378,7 @@ class TargetSeries:
         matrix.rows += 1
 
     def _places_with_samples(self, matrix: _Matrix, first: int) -> list[int]:
-        """Columns of live series, and of those that have a sample from row ``first`` on."""
+        """Return the columns of live series, and of those that have a sample from row ``first`` on."""
         alive = np.zeros(matrix.columns.count, np.bool_)
         alive[self._live] = True
         dead = np.flatnonzero(~alive)

@@ -43,7 +43,7 @@ class RelabelRule(Struct, frozen=True):
     replacement: str = _WHOLE
 
     def check(self) -> None:
-        """Raises LilFoxError that says why Prometheus would refuse the rule."""
+        """Raise LilFoxError, with the reason, if Prometheus would reject the rule."""
         anchored_pattern(self.regex)
         if self.action == "hashmod" and not self.modulus:
             raise LilFoxError(tr("hashmod needs a modulus"))
@@ -82,7 +82,7 @@ def relabelled(rules: Sequence[RelabelRule], labels: dict[str, str]) -> dict[str
 
 
 def _apply(rule: RelabelRule, labels: dict[str, str]) -> bool:
-    """Changes ``labels``; whether they are kept."""
+    """Apply one rule, which may change ``labels``; return whether they are kept."""
     if rule.action in ("labelmap", "labeldrop", "labelkeep"):
         _by_name(rule, labels)
         return True
@@ -186,7 +186,7 @@ class ScrapeTarget(Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """Its key in the store; two targets with one key are the same."""
+        """The target's key in the store; two targets with one key are the same."""
         return f"{self.host or ''} {self.url} {LabelSet(self.labels)}"
 
     def label(self, name: str) -> str:
@@ -194,7 +194,7 @@ class ScrapeTarget(Struct, frozen=True):
         return next((value for key, value in self.labels if key == name), "")
 
     def own(self, name: str) -> LabelSet:
-        """The labels of a series about the scrape itself, such as ``up``."""
+        """Return the labels of a series about the scrape itself, such as ``up``."""
         return LabelSet.of({**dict(self.labels), NAME: name})
 
     def series(self, exposed: Mapping[str, str]) -> LabelSet | None:
@@ -209,7 +209,7 @@ class ScrapeTarget(Struct, frozen=True):
         if not made.pairs:
             return None
         if not made.get(NAME):
-            raise Malformed(tr("relabelling removes the name"))
+            raise Malformed(tr("relabelling removes the metric name"))
         self._check(made)
         return made
 

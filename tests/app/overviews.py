@@ -96,14 +96,17 @@ def service(name: str, level: Level, code: int | None, seconds: float | None, *r
 
 
 REFUSED = tr(
-    "{address} refuses the connection: nothing is listening there, is the service running?", address="10.0.0.9:8443"
+    "{address} refuses the connection: nothing is listening on that port; is the service running?",
+    address="10.0.0.9:8443",
 )
 
 
 def down() -> Overview:
     """Services that are ill in as many words as a real one needs."""
     gone = Unavailable(
-        NoPage(REFUSED, tr("Is the path right? Many programs serve it at /metrics, Spring at /actuator/prometheus.")),
+        NoPage(
+            REFUSED, tr("Is the path right? Many programs serve metrics at /metrics, Spring at /actuator/prometheus.")
+        ),
         NOW - timedelta(minutes=2),
         NOW + timedelta(seconds=40),
     )

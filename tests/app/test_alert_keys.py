@@ -48,7 +48,7 @@ async def test_pending_firing_resolved_and_the_bell_rings_once(tmp_path: Path) -
         header = screen_text(shown.pilot).splitlines()[0]
         assert "▲ 1 firing" in header
         assert "pending" not in header
-        assert "firing now: Down; ! goes there" in screen_text(shown.pilot)
+        assert "firing now: Down; press ! for alerts" in screen_text(shown.pilot)
         assert shown.rung == 1
         shown.monitor.values = {"web": 1, "db": 1}
         await shown.until_state("web", AlertState.RESOLVED)
@@ -182,7 +182,7 @@ async def test_without_an_alert_the_keys_say_why_not(tmp_path: Path) -> None:
             ("exclamation_mark", "no alert is firing or pending"),
             ("A", "select an alert first"),
             ("s", "select an alert first"),
-            ("r", "no alert is selected, and none is firing for the selection"),
+            ("r", "select an alert, or a host or service with a firing alert"),
             ("S", "there are no silences"),
         ):
             await shown.keys(key)
@@ -233,7 +233,7 @@ async def test_filter_and_logs_of_an_alert(tmp_path: Path) -> None:
             "Down"
         ]
         await shown.keys("exclamation_mark", "l")
-        assert "its labels match no monitored service or host" in screen_text(shown.pilot)
+        assert "the alert's labels match no monitored service or host" in screen_text(shown.pilot)
 
 
 async def test_on_a_low_screen_the_silence_still_says_what_it_would_take(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ async def test_the_dialog_that_silences(size: tuple[int, int], language: str, mo
 
 async def test_whose_alerts_are_not_shown_beside_own_rules_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     app = still_app(alerting(), rules=("rules.yml",), prometheus=ApiConfig(url="http://127.0.0.1:9090"))
-    told = "\n   LilFox rules only: alerts of prometheus are not shown\n"
+    told = "\n   LilFox evaluates its own rules; alerts from prometheus are not shown\n"
     async with app.run_test(size=(80, 30)) as pilot:
         await pilot.press("exclamation_mark", "z")
         await pilot.pause()
@@ -123,7 +123,7 @@ def test_a_page_that_cannot_say_why_says_so() -> None:
 def test_the_page_of_a_rule_that_fails() -> None:
     rows = alert_page(page(AlertItem.of_rule(RULES[3]), None))
     text = "\n".join("".join(piece.text for piece in row) for row in rows)
-    assert "cannot be evaluated for 4 min: several elements belong together" in text
+    assert "evaluation failing for 4 min: several elements belong together" in text
     assert "HISTORY" not in text
 
 
@@ -133,7 +133,7 @@ async def test_without_rules_there_is_no_section() -> None:
         assert "ALERTS" not in screen_text(pilot)
         await pilot.press("exclamation_mark")
         await pilot.pause()
-        assert "no rule files are configured: rules:" in screen_text(pilot)
+        assert "no rule files are configured; add rules:" in screen_text(pilot)
 
 
 async def test_what_is_not_known_is_said_and_never_counted_as_none() -> None:

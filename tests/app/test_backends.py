@@ -85,7 +85,7 @@ def backends() -> list[BackendView]:
     hit = {Series("redis_hit_percent"): 97.2, Series("redis_used_memory_bytes"): 1.1 * 1024**3}
     hit |= {Series("redis_connected_clients"): 18.0, Series("redis_operations_per_second"): 412.0}
     away = Unavailable(
-        BackendError(tr("{where}: {reason}", where="10.0.0.9:6379", reason=tr("nothing is listening there"))),
+        BackendError(tr("{where}: {reason}", where="10.0.0.9:6379", reason=tr("nothing is listening at this address"))),
         NOW - timedelta(seconds=14),
         NOW + timedelta(seconds=4),
     )
@@ -171,7 +171,7 @@ async def test_all_by_keyboard() -> None:
         await pilot.press("enter")
         await pilot.pause()
         text = screen_text(pilot)
-        assert "no answer for 14 s, next try in 4 s: 10.0.0.9:6379: nothing is listening there" in text
+        assert "no answer for 14 s, next try in 4 s: 10.0.0.9:6379: nothing is listening at this address" in text
         await pilot.press("escape", "escape")
         assert app.metrics.state.page is None
 

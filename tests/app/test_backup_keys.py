@@ -232,7 +232,7 @@ async def test_matches_are_marked_and_gone_through(stand_in: StandIn) -> None:
     app = showing(broken())
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("3", "n")
-        assert "there is no filter" in app.note[0]
+        assert "no filter is set" in app.note[0]
         await pilot.press("slash", *"unverified", "enter")
         state = pane_of(app).state
         shown = [len(state.sets)]
@@ -240,7 +240,7 @@ async def test_matches_are_marked_and_gone_through(stand_in: StandIn) -> None:
         shown.append(len(state.sets))
         assert shown == [2, 5]
         await pilot.pause()
-        assert "/unverified (marked)" in screen_text(pilot)
+        assert "/unverified (matches marked)" in screen_text(pilot)
         places = []
         for key in ("n", "n", "N"):
             await pilot.press(key)
@@ -303,7 +303,7 @@ async def test_quitting_asks_over_a_job_of_ours_alone(stand_in: StandIn) -> None
         await until(lambda: isinstance(app.screen, AskDialog) and app.screen.is_painted)
         await pilot.pause()
         assert "backup lilfox" in screen_text(pilot)
-        assert "keeps running after you quit" in screen_text(pilot)
+        assert "Jobs keep running after you quit" in screen_text(pilot)
         await pilot.press("escape")
         assert not app.leaving
         await pilot.press("ctrl+c")
@@ -319,8 +319,8 @@ async def test_a_job_of_the_demo_ends_with_it(stand_in: StandIn) -> None:
         await pilot.press("q")
         await until(lambda: isinstance(app.screen, AskDialog) and app.screen.is_painted)
         await pilot.pause()
-        assert "It ends when you quit" in screen_text(pilot)
-        assert "keeps running" not in screen_text(pilot)
+        assert "Jobs end when you quit" in screen_text(pilot)
+        assert "keep running" not in screen_text(pilot)
         app.demo = None
 
 

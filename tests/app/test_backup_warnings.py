@@ -57,8 +57,8 @@ async def test_a_restore_that_is_interrupted_is_said_in_every_pane_and_settled_f
         await pilot.pause()
         text = " ".join(screen_text(pilot).split())
         assert f"the restore of {SET} was interrupted" in text
-        assert "from the set: lilfox" in text
-        assert "as before: web-1:/srv/uploads" in text
+        assert "restored data: lilfox" in text
+        assert "previous data: web-1:/srv/uploads" in text
         await pilot.press("S")
         await until(lambda: isinstance(app.screen, Chooser))
         await pilot.press("down", "enter")

@@ -88,7 +88,7 @@ async def test_what_to_do_with_an_unknown_key_is_not_cut() -> None:
         await pilot.press("K")
         await pilot.pause()
         text = " ".join(screen_text(pilot).split())
-        assert "Verify it with the host's owner through a different channel." in text
+        assert "Verify the fingerprint with the host's owner through a different channel." in text
         assert "SHA256:" + "a" * 43 in text
 
 

@@ -42,7 +42,7 @@ def records(text: str) -> list[str]:
     return [each for each in text.splitlines() if not each.startswith("# ")]
 
 
-async def told(pilot: Pilot[None], app: LilFoxApp, text: str = "saved as evidence") -> None:
+async def told(pilot: Pilot[None], app: LilFoxApp, text: str = "saved to INC-1 as evidence") -> None:
     await until(lambda: text in app.note[0], what=text)
 
 
@@ -74,7 +74,7 @@ async def test_the_selected_record_and_what_stands_around_it(tmp_path: Path) -> 
         for _step in range(8):
             await pilot.press("k")
         entry, text = await kept_by_e(pilot, app)
-    assert entry.text.startswith("21 records of gateway, backend, ")
+    assert entry.text.startswith("21 records from gateway, backend, ")
     assert "one record and those around it" in entry.text
     assert "filter" not in entry.text
     assert sum("retry" in each for each in records(text)) >= 1
@@ -95,7 +95,7 @@ async def test_marked_records_also_those_that_are_not_loaded_any_more(tmp_path: 
         assert "request 8999" not in [each.item.entry.message for each in pane.state.merged.shown]  # type: ignore[union-attr]
         entry, text = await kept_by_e(pilot, app)
     assert records(text) == [lines[0], lines[8999]]
-    assert "2 records of big, 2026-" in entry.text
+    assert "2 records from big, 2026-" in entry.text
     assert "marked" in entry.text
 
 
@@ -113,7 +113,7 @@ async def test_what_a_filter_leaves_is_named_by_its_filter_and_its_times(tmp_pat
     assert f"{first:%Y-%m-%d %H:%M:%S}" in entry.text
     assert f"{last:%Y-%m-%d %H:%M:%S}" in entry.text
     assert "filter retry" in entry.text
-    assert "9 records of gateway" in text
+    assert "9 records from gateway" in text
 
 
 async def test_an_open_record_with_its_neighbours_whatever_the_filter_is(tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ async def test_the_palette_says_why_something_cannot_be_done() -> None:
     async with app.run_test(size=(140, 30)) as pilot:
         await pilot.press("colon", *"trust")
         await pilot.pause()
-        assert "this host presents no unknown key" in screen_text(pilot)
+        assert "this host has not presented an unknown key" in screen_text(pilot)
         await pilot.press("enter")
         await pilot.pause()
         assert len(app.screen_stack) == 2, "what cannot be done is not chosen"
@@ -257,7 +257,7 @@ async def test_read_only_allows_no_shell() -> None:
         await pilot.press("x")
         await pilot.pause()
         text = screen_text(pilot)
-        assert "no shell" in text
+        assert "the shell is disabled" in text
         assert "read-only" in text.splitlines()[0]
 
 

@@ -83,7 +83,7 @@ async def test_marked_matches_and_the_next_one(tmp_path: Path) -> None:
         await pilot.press("slash", *"retry", "enter", "ampersand")
         await until(lambda: len(messages(pane)) == 102)
         await pilot.pause()
-        assert "(marked)" in screen_text(pilot)
+        assert "(matches marked)" in screen_text(pilot)
         await pilot.press("G")
         await until(lambda: not pane.state.busy)
         await pilot.press("N")

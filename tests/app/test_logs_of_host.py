@@ -68,7 +68,7 @@ async def test_a_host_that_has_none_says_so(tmp_path: Path, monkeypatch: pytest.
     app = app_with(tmp_path, FakeHost("web-1", answers={discover._SCRIPT: b""}), monkeypatch)
     async with app.run_test(size=SIZE) as pilot:
         app.go_to_logs("host", "web-1", None)
-        await until(lambda: "no known log for web-1: showing all" in screen_text(pilot))
+        await until(lambda: "no known log for web-1: showing all logs" in screen_text(pilot))
         assert names(app) == ["gateway"]
 
 
@@ -117,7 +117,7 @@ async def test_where_the_host_has_no_log_of_the_service_all_of_the_host_are_show
     async with app.run_test(size=SIZE) as pilot:
         app.go_to_logs("service", "gateway", None)
         await until(lambda: names(app) == ["web-1.auth", "web-1.nginx-error"])
-        await until(lambda: "no known log for gateway on web-1: showing all of web-1" in screen_text(pilot))
+        await until(lambda: "no known log for gateway on web-1: showing all logs of web-1" in screen_text(pilot))
 
 
 HERE, THERE, NGINX, SERVER = (

@@ -61,7 +61,7 @@ async def test_the_end_of_the_longest_message_is_the_last_thing_to_see(tmp_path:
         assert pane.state.shifted == 0
         assert "word000" in screen_text(pilot)
         await pilot.press("left")
-        await until_told(pilot, "the messages already show from their start")
+        await until_told(pilot, "the messages are already shown from their start")
 
 
 async def until_told(pilot: object, text: str) -> None:

@@ -96,7 +96,7 @@ async def test_a_file_that_cannot_be_used_says_where_and_why() -> None:
         await pilot.pause()
         text = screen_text(pilot)
         check("runbook-broken-100x30-en", text)
-        assert "nothing in this file is run" in text
+        assert "no command in this file is run" in text
 
 
 async def test_the_filter_keeps_or_marks_runbooks_and_leads_from_match_to_match() -> None:
@@ -104,7 +104,7 @@ async def test_the_filter_keeps_or_marks_runbooks_and_leads_from_match_to_match(
     async with app.run_test(size=(120, 30)) as pilot:
         await pilot.press("4", "n")
         await pilot.pause()
-        assert "there is no filter; / sets one" in screen_text(pilot)
+        assert "no filter is set; press / to set one" in screen_text(pilot)
         await pilot.press("enter", "slash", *"disk", "enter")
         await pilot.pause()
         text = screen_text(pilot)
@@ -113,7 +113,7 @@ async def test_the_filter_keeps_or_marks_runbooks_and_leads_from_match_to_match(
         await pilot.press("ampersand", "g", "tab")
         await pilot.pause()
         text = screen_text(pilot)
-        assert "RUNBOOKS  /disk (marked)" in text
+        assert "RUNBOOKS  /disk (matches mar" in text
         assert "See what it says" in text, "the steps of the first one"
         await pilot.press("N")
         await pilot.pause()
@@ -180,13 +180,13 @@ def _not_taken_back(number: int = 6) -> list[RunFact]:
 async def test_an_undo_that_failed_says_what_stands_and_what_can_be_done(size: tuple[int, int], tmp_path: Path) -> None:
     facts = failed(tmp_path) + _not_taken_back()
     log = run(tmp_path, facts)
-    log.trouble = "undoing failed; nothing more is undone"
+    log.trouble = "undo failed; the remaining changes are not undone"
     app = showing(view(), log, open_incident())
     async with app.run_test(size=size) as pilot:
         await pilot.press("4", "enter")
         await pilot.pause()
         told = " ".join(screen_text(pilot).split())
-        assert "undo failed on web-2: 3 changes stay in force; u retries, X lists it" in told
+        assert "undo failed on web-2: 3 changes stay in force; u retries, X lists the changes" in told
         assert "r retries, s skips, u undoes" in told, "the step that failed waits as before"
         if size[0] >= 100:
             assert "exit status 5" in told, "why it could not be undone"
@@ -195,7 +195,7 @@ async def test_an_undo_that_failed_says_what_stands_and_what_can_be_done(size: t
         log._state = None
         app.pane.repaint()
         await pilot.pause()
-        assert "undo failed" not in screen_text(pilot), "something was begun after it"
+        assert "undo failed on" not in " ".join(screen_text(pilot).split()), "something was begun after it"
 
 
 async def test_what_waits_says_where_it_is_cut(tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ async def test_the_end_after_a_skip_or_an_undo_is_not_said_to_be_good(tmp_path: 
     for facts, told in (
         (done, "all steps are done: enter ends"),
         (left_out, "all steps are done or skipped: enter ends"),
-        (done + back, "is undone: enter ends"),
+        (done + back, "all reversible changes are undone: enter ends"),
     ):
         app = showing(view(text=text), run(tmp_path, facts, text), open_incident())
         async with app.run_test(size=(120, 30)) as pilot:
@@ -351,5 +351,7 @@ async def test_a_host_that_cannot_be_reached_is_waited_for(tmp_path: Path) -> No
         await pilot.press("4", "enter")
         await pilot.pause()
         text = screen_text(pilot)
-        assert re.search(r"unreachable: connection lost; the command\s[^\n]*\scontinues there\s", text) is not None
-        assert "connection lost, waiting for it" in text
+        assert (
+            re.search(r"unreachable: connection lost; the command\s[^\n]*\scontinues on the host\s", text) is not None
+        )
+        assert "connection lost, waiting to reconnect" in text

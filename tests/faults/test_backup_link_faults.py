@@ -91,7 +91,7 @@ async def test_14_a_dump_whose_link_is_killed_is_begun_again(lab: Linked, name: 
     run = killed(lab, name, at("moved", part, 6 * MB))
     await a_whole_set(lab, run)
     (told,) = run.tries
-    assert told.startswith(f"the connection to {name} was lost, retrying in 0.2 s (2 of 4): ")
+    assert told.startswith(f"the connection to {name} was lost, retrying in 0.2 s (attempt 2 of 4): ")
 
 
 @pytest.mark.parametrize("name", ["db", "nas"])

@@ -210,7 +210,7 @@ async def test_what_cannot_be_made_there_passes_here_and_that_is_said(lab: Near)
     run = plain()
     whole(lab, run, await effects.backup(run, lab.request("files")), 1)
     (said,) = [text for text in run.told("note") if "passes through this machine" in text]
-    assert said.endswith("sha256sum is missing")
+    assert said.endswith("the copy lacks the newest good set sha256sum")
 
 
 async def test_a_host_where_nothing_can_be_kept_has_its_dump_pass_here(lab: Near) -> None:

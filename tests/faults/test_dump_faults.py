@@ -361,7 +361,7 @@ async def test_63_no_pg_dump_is_told_and_a_wrapper_in_the_path_is_passed_over(
 ) -> None:
     fresh(server)
     check = await bad(source(server, binaries=str(tmp_path)))
-    assert f"here has no pg_dump and psql in {tmp_path}" in str(check.found)
+    assert f"pg_dump and psql were not found in {tmp_path} on here" in str(check.found)
     assert "Install postgresql-client" in str(check.hint)
     for name in ("pg_dump", "psql"):
         (tmp_path / name).symlink_to("/usr/share/postgresql-common/pg_wrapper")

@@ -107,8 +107,8 @@ def test_every_face_says_at_once_that_it_is_interrupted(lab: BackupLab) -> None:
         text = done.stdout + done.stderr
         assert done.returncode != 0, words
         assert said in text, words
-        assert f"from the set: {lab.database}" in text, words
-        assert f"as before: {lab.uploads}" in text, words
+        assert f"restored data: {lab.database}" in text, words
+        assert f"previous data: {lab.uploads}" in text, words
         assert "--finish" in text, words
         assert "--take-back" in text, words
     [found] = [each for each in lab.sets("--plan", "nightly") if each["id"] == name]

@@ -46,7 +46,7 @@ def test_a_set_without_its_database_is_partial_in_every_face(lab: BackupLab) -> 
     [found] = lab.sets("--plan", "nightly", code=3)
     assert (found["status"], found["missing"]) == ("partial", ["database"])
     assert "◐" in (said := lab.lilfox("backup", "list").stdout)
-    assert "partial: incomplete, could not be backed up: database" in said
+    assert "partial: incomplete; not backed up: database" in said
     verified = lab.lilfox("backup", "verify", made["set"], "--json")
     assert (verified.returncode, json.loads(verified.stdout)["status"]) == (3, "partial")
     drilled = lab.lilfox("backup", "drill", made["set"], "--json")

@@ -93,11 +93,11 @@ async def test_32_a_pg_restore_that_does_not_fit_is_told_before(server: Postgres
     if server.csv("SHOW server_version")[0][0].startswith("17"):
         options = msgspec.structs.replace(shop, binaries="/usr/lib/postgresql/15/bin")
         [said] = bad(await target(options, kept.task()).checks())
-        assert "it needs pg_restore from 17 to 17; here has 15." in said
+        assert "it needs pg_restore 17 to 17; here has 15." in said
     else:
         options = msgspec.structs.replace(shop, binaries="/usr/lib/postgresql/17/bin")
         [said] = bad(await target(options, kept.task()).checks())
-        assert "it needs pg_restore from 15 to 15; here has 17." in said
+        assert "it needs pg_restore 15 to 15; here has 17." in said
 
 
 @pytest.mark.parametrize("manual", [False, True], ids=["archive", "script"])

@@ -210,7 +210,10 @@ async def test_row_24_a_part_that_became_a_link_leads_nowhere(folder: Path, stor
     (folder / linked.parts[0].name).symlink_to(victim)
     put_set(folder, manifest_of(OLD + timedelta(days=1)), proven=True)
     broken = next(found for found in await read_sets(store, zone=UTC) if found.id == linked.id)
-    assert (broken.status, str(broken.reason)) == ("broken", f"{linked.parts[0].name} is missing")
+    assert (broken.status, str(broken.reason)) == (
+        "broken",
+        f"the copy lacks the newest good set {linked.parts[0].name}",
+    )
     assert await pruned(store, KeepConfig(last=1)) == [linked.id]
     assert victim.read_bytes() == b"dump"
 

@@ -195,7 +195,7 @@ async def test_46_a_killed_restore_touches_nothing_and_is_listed_and_taken_away(
     [left] = [name for name in databases(server) if name != "shop"]
     kept = await dumped(shop)
     [told] = bad(await target(shop, kept.task()).checks(), "warning")
-    assert f"database {left}: left by a restore of shop that did not finish" in told
+    assert f"database {left}: left by an unfinished restore of shop" in told
     assert "It is dropped when this restore begins." in told
     [told] = bad(await target(options_for(server, "new"), kept.task()).checks(), "warning")
     assert f'DROP DATABASE "{left}"' in told

@@ -119,7 +119,7 @@ async def test_an_outage_is_told_and_the_next_look_connects_anew() -> None:
             await backend.read()
         with pytest.raises(BackendError, match=f"127.0.0.1:{running.port}: Connection refused") as refused:
             await backend.read()
-        assert str(refused.value.hint) == "Nothing is listening there: is the server running?"
+        assert str(refused.value.hint) == "Nothing is listening at this address: is the server running?"
         running.start()
         assert (await backend.read()).values[Series("postgresql_connections_used")] == 1
         await backend.close()

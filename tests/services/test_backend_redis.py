@@ -120,7 +120,7 @@ async def test_outage_wrong_password_and_missing_right_are_told(
     for _time in range(2):
         with pytest.raises(BackendError):
             await backend.read()
-    with pytest.raises(BackendError, match=f"127.0.0.1:{server.port}: nothing is listening there"):
+    with pytest.raises(BackendError, match=f"127.0.0.1:{server.port}: nothing is listening at this address"):
         await backend.read()
     server.start()
     await backend.read()

@@ -117,7 +117,7 @@ async def test_a_test_goes_to_each_notifier_and_says_which_was_not_told(
     )
     done = await asyncio.to_thread(lilfox, "--config", lab.folder / "config.yaml", "alerts", "notify-test")
     assert done.returncode == 1
-    assert sorted(done.stdout.splitlines()) == ["chat: notified", "pager: notified"]
+    assert sorted(done.stdout.splitlines()) == ["chat: test notification sent", "pager: test notification sent"]
     assert "gone: the request to http://127.0.0.1:1 failed" in done.stderr
     assert "T0KEN" not in done.stderr
     for body in (hook.requests[0].body, await asyncio.to_thread(got.read_bytes)):

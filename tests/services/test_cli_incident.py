@@ -56,7 +56,7 @@ def document(*words: str) -> dict[str, object]:
 
 
 def test_an_incident_from_its_opening_to_its_export(state: Path, tmp_path: Path) -> None:
-    assert "no incident is open" in incident("current", code=1)
+    assert "no incident is already open" in incident("current", code=1)
     assert "INC-1 is open: db down (SEV-2)" in incident("open", "db", "down", "--severity", "SEV-2", "--by", "ann@a")
     assert "INC-1 SEV-2: db down" in incident("current")
     incident("note", "looked", "at", "the", "logs")
@@ -105,7 +105,7 @@ def test_documents_are_as_their_schemas_say(state: Path) -> None:
 
 def test_of_several_that_are_open_it_is_said_which_is_the_current_one(state: Path) -> None:
     incident("open", "the", "older")
-    assert "INC-1 is also open; what is done from now on is recorded in INC-2" in incident("open", "the", "newer")
+    assert "INC-1 is also open; from now on, actions are recorded in INC-2" in incident("open", "the", "newer")
     told = incident("list").splitlines()
     assert [line.split()[1:4] for line in told[1:]] == [["INC-2", "current", "SEV-3"], ["INC-1", "also", "open"]]
     listed = document("list")["incidents"]
@@ -114,8 +114,8 @@ def test_of_several_that_are_open_it_is_said_which_is_the_current_one(state: Pat
     closing = incident("close")
     assert "INC-2 is closed" in closing
     assert (
-        "INC-1 is also open and is the current one: what is done from now on is recorded there\n  SEV-3: the older"
-        in closing
+        "INC-1 is also open and is the current incident: from now on, actions are recorded in it\n  SEV-3: the "
+        "older" in closing
     )
     assert "INC-1  current" in incident("list", "--all")
     incident("open", "the", "newest")

@@ -56,7 +56,7 @@ def test_what_a_restore_keeps_is_shown_and_let_go_and_then_not_undone(tmp_path: 
     assert all(line["size_bytes"] > 0 for line in document)
     kept = [line["name"] for line in document]
     table = lab.lilfox("restore", "--kept", name[-15:]).stdout
-    assert all(line in table and "the previous data" in table for line in kept)
+    assert all(line in table and "data from before the restore" in table for line in kept)
 
     done = lab.lilfox("restore", name, "--forget")
     assert done.returncode == 2
@@ -73,7 +73,7 @@ def test_what_a_restore_keeps_is_shown_and_let_go_and_then_not_undone(tmp_path: 
     assert lab.lilfox("restore", "--kept").stdout == "nothing is retained\n"
     done = lab.lilfox("restore", "--undo", name)
     assert done.returncode == 1
-    assert f"the restore of {name} cannot be undone: the previous data was deleted" in done.stderr
+    assert f"the restore of {name} cannot be undone: data from before the restore was deleted" in done.stderr
     done = lab.lilfox("restore", name, "--forget", "--yes")
     assert done.returncode == 1
     assert "no restore of" in done.stderr

@@ -111,7 +111,7 @@ def test_statistics_for_people_are_tables_in_the_readers_language(folder: Path) 
     done = lilfox("logs", "stats", folder / "json.log")
     assert done.returncode == 0
     assert f"records: {RECORDS + 2}\n" in done.stdout
-    assert "not counted (not in the format of their log): 3\n" in done.stdout
+    assert "not counted (not in the expected log format): 3\n" in done.stdout
     assert re.search(r"^ +\d+  OperationalError$", done.stdout, re.MULTILINE)
     assert re.search(r"^  2026-03-01 \d\d:\d\d +\d+ +\d+ +\d+ +0\.\d{3} s", done.stdout, re.MULTILINE)
     assert "响应时间" in lilfox("--language", "zh_CN", "logs", "stats", folder / "json.log").stdout
@@ -185,7 +185,7 @@ def test_a_source_that_fails_is_told_and_the_others_are_printed(folder: Path, tm
         (("-", "other"), "cannot be combined"),
         (("-", "--level", "loud"), "unknown level loud"),
         (("-", "--where", "a="), "filter"),
-        (("-", "--since", "someday"), "no such time: someday"),
+        (("-", "--since", "someday"), "not a valid time: someday"),
         (("stats", "-", "-f"), "neither -f nor --tail"),
         (("-", "--tail", "0"), "not a number from 1"),
         (("--host", "nobody", "/x.log"), "no host named nobody"),

@@ -105,7 +105,7 @@ def test_the_first_run_of_a_file_that_nobody_chose_is_2_until_somebody_says_yes(
     lab.write(fence("echo read only"))
     refused = run(lab)
     assert refused.returncode == 2
-    assert f"first run of {lab.path} here (sha256 {lab.sha256[:12]}…); its commands: 1 reads" in refused.stderr
+    assert f"first run of {lab.path} here (sha256 {lab.sha256[:12]}…); its commands: 1 read-only" in refused.stderr
     assert "then add --yes" in refused.stderr
     assert list_jobs() == []
     assert run(lab, "--yes").returncode == 0
@@ -122,7 +122,7 @@ def test_what_is_refused_is_not_said_to_need_a_yes_alone(lab: RunbookLab) -> Non
     words = ("--config", lab.config, "--read-only", "runbook", "run", lab.path, "--host", "web1")
     refused = lilfox(*words)
     assert refused.returncode == 2
-    assert "read only: nothing is changed on web1" in refused.stderr
+    assert "read-only mode: changes on web1 are not allowed" in refused.stderr
     assert "--yes" not in refused.stderr
     lab.configure(web1={"protected": True})
     protected = run(lab)
@@ -146,8 +146,8 @@ def test_a_dry_run_shows_everything_and_runs_nothing(lab: RunbookLab) -> None:
         "web1: changes something",
         "touch ‹me›",
         "here: changes something, rollback of make",
-        "by hand",
-        "is only shown",
+        "manual step",
+        "display only",
     ):
         assert words in done.stdout
     unfilled = run(lab, "--dry-run", "--json")

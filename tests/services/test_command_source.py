@@ -242,7 +242,7 @@ async def test_where_nothing_may_be_changed_a_command_is_run_if_it_is_known_to_r
         if argv[0] == "cat":
             assert len(raws(await newest(source))) == 1
         else:
-            with pytest.raises(NotAllowed, match=f"{argv[0]} is not known to only read"):
+            with pytest.raises(NotAllowed, match=f"{argv[0]} is not known to be read-only"):
                 await newest(source)
         await source.close()
     await host.close()

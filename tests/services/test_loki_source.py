@@ -310,7 +310,7 @@ async def test_following_through_ssh_goes_on_when_the_host_is_back(server: LokiS
             async with opened(server, host, since=Seconds(60), timeout=Seconds(2)) as source:
                 following = asyncio.create_task(follow_into(source, got))
                 server.add(now_ns(), "before", job="app")
-                await until(lambda: got == ["before"], what="it follows")
+                await until(lambda: got == ["before"], what="it follows output")
                 await asyncio.to_thread(sshd.kill)
                 await until(lambda: isinstance(source.status.state, Unavailable), what="the cut is noticed")
                 server.add(now_ns(), "meanwhile", job="app")

@@ -153,10 +153,10 @@ def test_lines_follow_a_rotated_file_and_trouble_is_told_once(tmp_path: Path) ->
     file.mkdir()
     log.append("3")
     log.append("4")
-    assert [str(message) for message in told] == [f"cannot write {file}: Is a directory; retrying each time"]
+    assert [str(message) for message in told] == [f"cannot write {file}: Is a directory; trying again with each report"]
     file.rmdir()
     log.append("5")
-    assert str(told[-1]) == f"writing {file} works again"
+    assert str(told[-1]) == f"{file} is writable again"
     assert file.read_text() == "5\n"
 
 

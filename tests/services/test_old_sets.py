@@ -111,7 +111,7 @@ async def test_sets_of_the_scripts_for_one_part_are_grouped_by_the_nearest_date(
         "config/config_20231230_020130.tar.gz",
     }  # fmt: skip
     assert (first.spread_s, second.spread_s) == (50, 20)
-    assert str(first.reason) == "incomplete, no file of that time for: .env, config/"
+    assert str(first.reason) == "incomplete; no file from that time for: .env, config/"
 
 
 @pytest.mark.fault("1.58", "2.6", "2.19")

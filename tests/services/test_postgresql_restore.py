@@ -292,7 +292,7 @@ async def test_one_table_that_cannot_take_its_rows_stays_as_it_is(
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ("DROP TABLE users CASCADE", "shop has no such table now"),
+        ("DROP TABLE users CASCADE", "shop does not contain this table now"),
         ("DROP TABLE users CASCADE; CREATE VIEW users AS SELECT 1 AS id", "it is a view"),
         ("DROP TABLE users CASCADE; CREATE TABLE users (id int) PARTITION BY LIST (id)", "it is partitioned"),
     ],

@@ -92,7 +92,7 @@ async def test_what_failed_on_its_way_is_taken_back_once_it_was_shown(home: Path
         await shown.keys("enter")
         await shown.until("b undo what it may have done")
         await shown.keys("b")
-        text = await shown.until("The rollback was written for the whole change.")
+        text = await shown.until("The rollback commands assume that the whole change was made.")
         assert f"rm {home}/half" in text.replace("\n", "")
         assert (home / "half").exists()
         await shown.keys("enter")
@@ -140,7 +140,7 @@ async def test_what_destroys_wants_its_host_typed(home: Path) -> None:
 async def test_the_incident_is_written_by_keys_and_closed_with_what_is_in_force(home: Path) -> None:
     async with console(home) as shown:
         await shown.keys("i")
-        await shown.until("no incident is open")
+        await shown.until("no incident is already open")
         await shown.keys("I")
         await shown.until("Open an incident")
         await shown.keys(*"it burns", "up", "enter")
@@ -209,11 +209,13 @@ async def test_which_incident_is_the_current_one_is_said_when_that_changes(home:
         await shown.keys("I")
         await shown.until("Close INC-2")
         await shown.keys("enter")
-        await shown.until("INC-2 is closed; INC-1 is now the current incident; E exports it")
+        await shown.until("INC-2 is closed; INC-1 is now the current incident; press E to export it")
         await shown.until("INC-1 SEV-3  the older")
         await shown.keys("E")
-        text = await shown.until("Export which?")
-        assert text.index("INC-2", text.index("Export which?")) < text.index("INC-1", text.index("Export which?"))
+        text = await shown.until("Export which incident?")
+        assert text.index("INC-2", text.index("Export which incident?")) < text.index(
+            "INC-1", text.index("Export which incident?")
+        )
         await shown.keys("escape")
     assert len(incidents.entries(older.id)) == 1
 

@@ -81,7 +81,7 @@ async def test_a_run_whose_file_is_broken_now_can_be_ended(home: Path) -> None:
         path.write_text(path.read_text().replace('{"name": "change"}', '{"name": '))
         await shown.keys("enter")
         await shown.until("its current text cannot be run")
-        assert "continue with the current text" not in shown.text
+        assert "continue with the current version of the file" not in shown.text
         await shown.keys("X")
         await shown.until("Nothing was changed.")
         await shown.keys("enter")
@@ -121,7 +121,7 @@ async def test_a_run_of_a_file_that_nobody_chose_is_gone_on_with_once_that_is_al
             await shown.keys("g", "enter", "enter")
             await shown.until("resume where it stopped")
             await shown.keys("enter")
-            await shown.until("First run here")
+            await shown.until("First run on this machine")
             assert "1 changes something" in " ".join(shown.text.split())
             assert len(list_jobs()) == 1
             await shown.keys(key)

@@ -65,7 +65,7 @@ async def test_an_outage_says_what_since_when_and_when_it_is_tried_again() -> No
             assert view.outage.next_try is not None
             assert view.reading is not None  # the last numbers stay, and are old
             assert view.figures
-            await until(lambda: "nothing is listening there" in str(cache(monitor).reasons[0]), what="why")
+            await until(lambda: "nothing is listening at this address" in str(cache(monitor).reasons[0]), what="why")
             waits = cache(monitor).outage
             assert waits is not None
             assert waits.since == view.outage.since

@@ -140,7 +140,7 @@ def test_a_restore_is_undone_and_quitting_over_a_job_is_asked(home: Path, server
             console.until("PLANS")
             console.until("↻ restore")
             console.press("q")
-            console.until("One of your jobs is still running")
+            console.until("You have running jobs")
             console.press("\x1b")
             console.until("PLANS")
             os.kill(process, signal.SIGCONT)
@@ -157,9 +157,7 @@ def test_a_restore_is_undone_and_quitting_over_a_job_is_asked(home: Path, server
         console.until(lambda _text: [job.state for job in jobs.look() if job.kind == "undo"] == ["ok"])
         assert server.csv("select count(*) from users", database="shop") == [["10"]]
         console.press("q")
-        if "One of your jobs is still running" in console.until(
-            lambda text: "One of your jobs is still running" in text or console.ended
-        ):
+        if "You have running jobs" in console.until(lambda text: "You have running jobs" in text or console.ended):
             console.press("\r")
         assert console.ended_within() == 0
 

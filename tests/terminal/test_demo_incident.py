@@ -55,13 +55,13 @@ def make_ill(console: Console) -> None:
 
 def heal(console: Console) -> None:
     """The runbook to its end: its log is read, the service is healed and proves it."""
-    console.until("step 1 on vm makes a change: enter shows it, then asks")  # nobody knows what ``stack`` does
+    console.until("step 1 on vm makes a change: enter to review and confirm")  # nobody knows what ``stack`` does
     console.press("\r")
     console.until("run it")
     console.press("\r")
     console.until("step 2 on")
     console.press("\r")
-    console.until("step 3 on vm makes a change: enter shows it, then asks")
+    console.until("step 3 on vm makes a change: enter to review and confirm")
     console.press("\r")
     text = console.until("run it")
     assert "heal ‹backend›" in text
@@ -117,7 +117,7 @@ def test_from_a_fault_to_an_export_that_a_colleague_can_read(tmp_path: Path) -> 
         console.press("3")
         console.until("runbook A demo service fails")  # it is known as a job by now
         console.press("q")
-        console.until("One of your jobs is still running")
+        console.until("You have running jobs")
         console.press("q")
         assert console.ended_within() == 0
     (folder,) = tmp_path.glob("INC-1-*")

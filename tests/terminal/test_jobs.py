@@ -65,7 +65,7 @@ def test_ctrl_c_cancels_the_job_and_waits_for_its_clean_up(home: Path) -> None:
     with console(home, str(home / "never"), str(clean), module=FOLLOWED) as screen:
         screen.until("waiting")
         screen.press(CTRL_C)
-        screen.until("asked to end; cleaning up")
+        screen.until("cancellation requested; cleaning up")
         assert "cancelling" in screen.text
         assert screen.process.poll() is None
         clean.touch()
@@ -81,7 +81,7 @@ def test_a_second_ctrl_c_stops_waiting_and_the_clean_up_goes_on(home: Path) -> N
     with console(home, str(home / "never"), str(clean), module=FOLLOWED) as screen:
         screen.until("waiting")
         screen.press(CTRL_C)
-        screen.until("asked to end; cleaning up")
+        screen.until("cancellation requested; cleaning up")
         screen.press(CTRL_C)
         assert screen.ended_within() == 130
         job = only_job()

@@ -266,7 +266,7 @@ def test_the_first_run_of_a_file_that_nobody_chose_is_asked_once(home: Path) -> 
     with console(home, path) as run:
         run.until("allow it? [y]es")
         assert "first run of" in run.text
-        assert "its commands: 1 reads" in run.text
+        assert "its commands: 1 read-only" in run.text
         run.press("\n")
         assert run.ended_within() == 2
         assert "nothing was run" in run.text

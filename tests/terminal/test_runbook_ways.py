@@ -126,7 +126,7 @@ def test_what_failed_on_its_way_is_taken_back_by_what_is_written_for_the_whole(h
         run.until("roll [b]ack what it may have done")
         assert (home / "half").exists()
         run.press("b\n")
-        run.until("this rollback was written for the whole change. Run it? [y]es, [n]o")
+        run.until("this rollback was written for the completed change. Run it? [y]es, [n]o")
         assert "rm -f $HOME/half" in run.text
         run.press("n\n")
         run.until(lambda _text: run.raw.count(b"it failed: [r]etry, roll [b]ack") == 2)

@@ -101,7 +101,7 @@ def test_it_has_the_keyboard_its_size_and_ctrl_c_and_is_asked_about(home: Path) 
         console.until("30 100")
         console.press("0\n")
         text = console.until("Did it work?")
-        assert "it ended with 0" in text
+        assert "it exited with status 0" in text
         console.press("f")
         console.until("r retries")
         assert "reports that it did not work" in console.text
@@ -119,7 +119,7 @@ def test_it_has_the_keyboard_its_size_and_ctrl_c_and_is_asked_about(home: Path) 
 def test_its_exit_status_tells_and_somebody_may_know_better(home: Path) -> None:
     with in_program(home) as console:
         console.press("3\n")
-        console.until("it ended with 3")
+        console.until("it exited with status 3")
         console.press("w")
         console.until("step 2 on here is read-only")
     (told,) = ends()
@@ -138,7 +138,7 @@ def test_a_program_that_is_killed_in_full_screen_leaves_the_terminal_as_it_was(h
         console.press("\r")
         console.until("r retries")
         console.press("q")
-        console.until("One of your jobs is still running")
+        console.until("You have running jobs")
         console.press("q")
         assert console.ended_within() == 0
         assert termios.tcgetattr(console._terminal) == console.modes_before

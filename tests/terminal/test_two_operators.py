@@ -95,14 +95,14 @@ def test_a_second_operator_follows_live_and_takes_over(home: Path) -> None:
         begin(first)
         second.until(lambda text: re.search(rf"O takes over: step 2 on here waits for \S+ {one}", text) is not None)
         second.press("\r\r")
-        second.until(f"{one} controls this run, you follow; O takes over")
+        second.until(f"{one} controls this run: you follow; press O to take over")
         order(first)
         second.until("half 2")
         second.until("O takes over: command running;")
         take_over(second)
         first.until(f"{two} took over INC-1: you now follow; press O in pane 4 to take it back")
         first.press("S")
-        first.until(f"{two} controls this run, you follow; O takes over")
+        first.until(f"{two} controls this run: you follow; press O to take over")
         first.until("O takes over: command running;")
         (home / "go").touch()
         second.until("step 3 on here makes a change")
@@ -165,7 +165,7 @@ def test_of_two_who_confirm_the_same_step_at_once_one_runs_it(home: Path) -> Non
         actor = terminal_of((second, third)[acts.index(True)])
         assert re.search(rf"O takes over: step 3 on here waits for \S+ {actor}", follower.text)
         follower.press("\r")
-        follower.until("controls this run, you follow")
+        follower.until("controls this run, you follow output")
         assert changed(home) == ["one"]
 
 

@@ -18,7 +18,7 @@ __all__ = ["KnownSeries", "RuleWarning", "lint"]
 
 
 def lint(files: Sequence[RuleFile], known: KnownSeries | None = None) -> list[RuleWarning]:
-    """Return the warnings about the rules of ``files``, which are used together, in line order.
+    """Return the warnings about the rules of ``files``, which are loaded together: file by file, in line order.
 
     ``known`` are the series of the targets; without them nothing is said of selectors that select nothing.
     """

@@ -1,4 +1,4 @@
-"""Checks on rules and their expressions: what parses but does not mean what it seems to."""
+"""Checks that find rules and expressions that are valid but do not mean what they seem to."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ _THING = re.compile(
 
 
 def metric_type(name: str, known: KnownSeries | None) -> MetricType:
-    """Return ``counter`` or ``gauge`` if the type is certain, else nothing."""
+    """Return ``counter`` or ``gauge`` if the metric's type is certain, else an empty string."""
     told = known.type_of(name) if known is not None else ""
     if told in ("counter", "gauge"):
         return "counter" if told == "counter" else "gauge"
@@ -113,12 +113,12 @@ class ThresholdComparison(NamedTuple):
     number: NumberLiteral
 
     def text(self, left: str) -> str:
-        """The comparison with another left side."""
+        """Return the comparison as text, with ``left`` as its left side."""
         return f"{left} {self.op} {number_text(self.number)}"
 
 
 def threshold(node: Node) -> ThresholdComparison | None:
-    """Return ``node`` as a threshold, if it compares something with a number."""
+    """Return ``node`` as a threshold comparison; None if it does not compare something with a number."""
     if not isinstance(node, BinaryOperation) or node.op not in COMPARISONS:
         return None
     if isinstance(node.right, NumberLiteral):
@@ -149,8 +149,8 @@ def query_remarks(rule: Rule, known: KnownSeries | None) -> Iterator[Remark]:
 
 
 def _never_quiet(tree: Node, line: int) -> Iterator[Remark]:
-    """Report an alert whose expression always has a result. A selector with conditions on labels is allowed alone: its
-    series exists only while something is wrong."""
+    """Report an alert whose expression has a result for every series, whatever its value. A selector with label
+    conditions needs no comparison: its series exist only while something is wrong."""
     nodes = list(walk(tree))
     if isinstance(tree, BinaryOperation) and tree.op in COMPARISONS and tree.as_bool:
         what = tr("with bool, {op} returns 0 or 1 for each series, and an alert fires for both", op=tree.op)
@@ -174,7 +174,7 @@ def _never_quiet(tree: Node, line: int) -> Iterator[Remark]:
 
 
 def _not_a_ratio(found: ThresholdComparison, line: int) -> Iterator[Remark]:
-    """Report a rate of errors compared with a number that is meant as a share of all requests."""
+    """Report a threshold between 0 and 1, meant as a share of all requests, that is compared with errors per second."""
     outer, inner = None, found.left
     if isinstance(inner, Aggregation) and inner.op in ("sum", "avg", "max"):
         outer, inner = inner, inner.inner
@@ -206,7 +206,7 @@ def _tells_by_labels(node: Node) -> bool:
 
 
 def _each_series_alone(found: ThresholdComparison, line: int, known: KnownSeries | None) -> Iterator[Remark]:
-    """Report a percentile of buckets that were not summed before, if a target has several of them."""
+    """Report a percentile over buckets that were not summed first, if a target has several series for each bucket."""
     node = found.left
     if not isinstance(node, FunctionApplication) or node.function.name != "histogram_quantile":
         return
@@ -231,7 +231,7 @@ def _each_series_alone(found: ThresholdComparison, line: int, known: KnownSeries
 
 
 def _has_several(selector: Selector, known: KnownSeries | None) -> bool:
-    """Whether a target has several series of each bucket, as far as that is known."""
+    """Return whether a target has several series for each bucket, as far as that is known."""
     if known is None:
         return _OF_REQUESTS.fullmatch(name_of(selector.matchers)) is not None
     seen: dict[tuple[str, ...], set[LabelSet]] = {}
@@ -245,7 +245,7 @@ def _of_hosts(found: ThresholdComparison, line: int) -> Iterator[Remark]:
     name = name_of(found.left.matchers) if isinstance(found.left, Selector) else ""
     if name in OF_HOSTS:
         what = tr("only LilFox provides {name} (for each host); node_exporter does not", name=name)
-        hint = tr("for Prometheus: {expression}", expression=found.text(_IN_PROMETHEUS[name]))
+        hint = tr("in Prometheus, use: {expression}", expression=found.text(_IN_PROMETHEUS[name]))
         yield Remark(line, "only-here", what, hint)
 
 
@@ -262,7 +262,7 @@ def _bounds_as_text(selector: Selector, line: int) -> Iterator[Remark]:
                 value=f'"{matcher.value}"',
             )
             hint = f'{matcher.name}=~"{matcher.value}|{right}"' if matcher.op == "=" else f'{matcher.name}=~"{right}"'
-            yield Remark(line, "bound-as-text", what, tr("for all versions: {matcher}", matcher=hint))
+            yield Remark(line, "bound-as-text", what, tr("to match all versions: {matcher}", matcher=hint))
 
 
 def _as_stored(text: str) -> str:
@@ -285,13 +285,13 @@ def _counter_as_it_is(found: ThresholdComparison, line: int, known: KnownSeries 
         name = name_of(selector.matchers)
         if metric_type(name, known) == "counter" and name not in told:
             told.add(name)
-            what = tr("{name} grows as long as its program runs, but its raw value is compared", name=name)
+            what = tr("{name} is a counter and only grows, but its raw value is compared", name=name)
             hint = f"rate({selector_text(selector)}[5m])"
             yield Remark(line, "no-rate", what, tr("use {rate}, or increase(…[1h])", rate=hint))
 
 
 def _values_in(node: Node) -> Iterator[Selector]:
-    """Yield selectors whose values are compared unchanged, or summed."""
+    """Yield the selectors whose values are compared as they are, or after aggregation or arithmetic."""
     if isinstance(node, Selector):
         yield node
     elif isinstance(node, Negation) or (isinstance(node, Aggregation) and node.op not in ("count", "group")):
@@ -308,7 +308,7 @@ def _selects_nothing(rule: Rule, known: KnownSeries | None) -> Iterator[Remark]:
     for node in walk(rule.query.tree):
         if isinstance(node, Selector) and node.matchers not in looked_for and not known.has(node.matchers):
             shown = selector_text(Selector(node.matchers, node.shift, None))
-            what = tr("{selector} matches no series of the targets", selector=shown)
+            what = tr("{selector} matches no series from the targets", selector=shown)
             name = tuple(matcher for matcher in node.matchers if name_of((matcher,)))
             hint: Message | str = tr("is the name right, and is the target that exposes it scraped?")
             if name and name != node.matchers and known.has(name):
@@ -319,7 +319,8 @@ def _selects_nothing(rule: Rule, known: KnownSeries | None) -> Iterator[Remark]:
 
 
 def _absence(node: Node) -> Iterator[tuple[object, ...]]:
-    """Yield selectors that are queried because they may select nothing."""
+    """Yield the matchers of selectors inside ``absent()`` and ``absent_over_time()``, which are expected to select
+    nothing."""
     if isinstance(node, FunctionApplication) and node.function.name in ("absent", "absent_over_time"):
         yield from (inner.matchers for inner in walk(node) if isinstance(inner, Selector))
 
@@ -337,13 +338,14 @@ _ONE_LOOK = re.compile(r"up|\w+_up|probe_success")
 
 
 def rule_remarks(rule: Rule) -> Iterator[Remark]:
-    """Yield the remarks on an alert; none on a recording rule."""
+    """Yield the remarks on an alerting rule other than those on its expression; none for a recording rule."""
     if rule.kind != "alert":
         return
     for label, text in rule.labels.items():
         if _VALUE.search(text):
             what = tr(
-                "label {label} depends on the value: each change creates a new alert and restarts for", label=label
+                "label {label} depends on the value: each change creates a new alert and restarts its for duration",
+                label=label,
             )
             hint = tr("put the value into an annotation; write one rule for each severity")
             yield Remark(rule.place.labels[label], "value-in-label", what, hint)
@@ -360,7 +362,7 @@ def rule_remarks(rule: Rule) -> Iterator[Remark]:
 
 
 def _is_one_look(node: Node) -> bool:
-    """Whether a single failed scrape or probe decides."""
+    """Return whether a single failed scrape or probe makes the alert fire."""
     if isinstance(node, BinaryOperation) and node.op in SETS:
         return _is_one_look(node.left)
     found = threshold(node)
@@ -389,8 +391,8 @@ _OF_A_SCRAPE = frozenset({"instance", "job"})
 
 
 class KnownLabels(Struct, frozen=True):
-    """What is known of a vector's labels: ``exactly`` are the only names it can have (None: any), ``has`` those that it
-    certainly has, ``fixed`` those with one value."""
+    """What is known about the labels of a vector: ``exactly`` are the only names that it can have (None: any), ``has``
+    the names that it certainly has, and ``fixed`` the labels with a known value."""
 
     exactly: frozenset[str] | None = None
     has: frozenset[str] = frozenset()
@@ -410,8 +412,8 @@ class KnownLabels(Struct, frozen=True):
 
 
 def matching_remarks(rule: Rule, recorded: Collection[str]) -> Iterator[Remark]:
-    """Yield the operators of a rule's expression that never have a result, whatever the series. Names in ``recorded``
-    are made by rules and need not have the labels of a scrape."""
+    """Yield a remark for each operator in a rule's expression whose sides can never match, so that it has no result.
+    Series named in ``recorded`` are recorded by rules and may lack the labels of a scrape."""
     for node in walk(rule.query.tree):
         if (
             isinstance(node, BinaryOperation)
@@ -442,7 +444,7 @@ def _why_not(node: BinaryOperation, recorded: Collection[str]) -> tuple[Message,
         lacking = sorted(other.has - one.exactly) if one.exactly is not None else []
         if lacking:
             what = tr(
-                "the sides of {op} never match: the {side} side has no label {label}, the other side has it",
+                "the sides of {op} never match: the {side} side lacks label {label}, which the other side has",
                 op=node.op,
                 side=place,
                 label=lacking[0],

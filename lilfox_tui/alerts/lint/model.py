@@ -1,4 +1,4 @@
-"""What the linter knows of series, what it warns about, and expressions as text for its hints."""
+"""The linter's model: known series, remarks and warnings, and parts of expressions as text for its hints."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lilfox_tui.scrape.store import SeriesSource
 
 
 class Remark(NamedTuple):
-    """One remark on a rule: the line, the kind, the problem, and what would be right (often an expression)."""
+    """One remark on a rule: its line, its code, the problem, and what to write instead (often an expression)."""
 
     line: int
     code: str
@@ -24,7 +24,8 @@ class Remark(NamedTuple):
 
 
 class RuleWarning(Struct, frozen=True):
-    """A remark with its position. ``rule`` is the name of the alert or the series; both names are untrusted text."""
+    """A remark with its file, group and rule. ``rule`` is the name of the alert or of the recorded series; names are
+    untrusted text."""
 
     file: str
     line: int
@@ -46,8 +47,8 @@ _OF_HOSTS_TOO = "lilfox_"
 
 
 class KnownSeries(Struct, frozen=True):
-    """Series of ``source`` at ``at_ms``. ``types`` are the known types of metrics, ``recorded`` the names that rules
-    record. ``scraped``: ``source`` also holds what scrapes generate, such as ``up``."""
+    """The series of ``source`` at ``at_ms``. ``types`` are the known metric types, ``recorded`` the names that rules
+    record. ``scraped`` tells that ``source`` also holds the series that scrapes generate, such as ``up``."""
 
     source: SeriesSource
     at_ms: int
@@ -56,11 +57,12 @@ class KnownSeries(Struct, frozen=True):
     scraped: bool = False
 
     def type_of(self, name: str) -> str:
-        """Return the type of a metric, empty if unknown. OpenMetrics names a counter without its ``_total``."""
+        """Return the type of a metric, empty if unknown. Also finds a counter under its OpenMetrics name, without
+        ``_total``."""
         return self.types.get(name) or self.types.get(name.removesuffix("_total"), "")
 
     def has(self, matchers: tuple[Matcher, ...]) -> bool:
-        """Whether a selector selects something, or something that LilFox generates."""
+        """Return whether a selector selects a series, or names one that LilFox or a rule generates."""
         name = name_of(matchers)
         made = MADE_BY_ALERTS | OF_HOSTS if self.scraped else MADE_BY_ALERTS | OF_HOSTS | MADE_BY_SCRAPES
         if name in made or name in self.recorded or name.startswith(_OF_HOSTS_TOO):
@@ -75,7 +77,7 @@ class KnownSeries(Struct, frozen=True):
 
 
 def name_of(matchers: tuple[Matcher, ...]) -> str:
-    """The metric that a selector names, empty where it names none."""
+    """Return the metric name in the matchers of a selector, empty if there is none."""
     return next((matcher.value for matcher in matchers if matcher.name == NAME and matcher.op == "="), "")
 
 
@@ -87,7 +89,8 @@ def walk(node: Node) -> Iterator[Node]:
 
 
 def selector_text(selector: Selector, *, leave_out: str = "") -> str:
-    """Return ``name{label="value"}[5m]``, without the matchers of the label ``leave_out`` and without offset."""
+    """Return the selector as text, ``name{label="value"}[5m]``, without the matchers of the label ``leave_out`` and
+    without offset."""
     name = next((matcher.value for matcher in selector.matchers if _is_name(matcher)), "")
     rest = ", ".join(
         f"{matcher.name}{matcher.op}{quoted(matcher.value)}"
@@ -103,7 +106,7 @@ def _is_name(matcher: Matcher) -> bool:
 
 
 def grouping_text(node: Aggregation) -> str:
-    """Return ``sum by (job)``, with a space at its end."""
+    """Return the head of an aggregation as text, ``sum by (job)`` and a space."""
     names = ", ".join(node.grouping.names)
     if not names and not node.grouping.without:
         return f"{node.op}"
@@ -111,5 +114,5 @@ def grouping_text(node: Aggregation) -> str:
 
 
 def number_text(node: NumberLiteral) -> str:
-    """Return the number as it would be written."""
+    """Return the number as an expression would write it."""
     return shortest(node.value)

@@ -1,1 +1,1 @@
-"""Notifiers of alerts, one file per kind; ``alerts/notifier.py`` is their contract. No kind knows another."""
+"""The notifiers, one file per kind; ``alerts/notifier.py`` defines their interface. They do not import each other."""

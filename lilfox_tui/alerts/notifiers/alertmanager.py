@@ -1,4 +1,4 @@
-"""A Prometheus Alertmanager (API v2), which then groups, inhibits, silences and repeats by its own rules."""
+"""Notifier for a Prometheus Alertmanager (API v2), which groups, inhibits, silences and repeats by its own rules."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _BATCH = 256
 
 
 class Options(PostOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``url`` is the target as Prometheus would have it: ``http://HOST:9093``."""
+    """``url`` is the server's base address, as in Prometheus: ``http://HOST:9093``."""
 
     kind: str = "alertmanager"
 
 
 class Alertmanager:
-    """Sends all alerts; a firing one ends there at ``valid_until`` unless it is sent again before."""
+    """Sends all alerts to the Alertmanager, which resolves a firing one at ``valid_until`` unless it is sent again."""
 
     tells_all = True
 
@@ -41,7 +41,7 @@ class Alertmanager:
 
 
 def open_notifier(_name: str, options: Options, _setting: NotifierSetup) -> Alertmanager:
-    """Open the notifier; nothing is sent yet."""
+    """Open the notifier; sends nothing yet."""
     return Alertmanager(options)
 
 

@@ -7,7 +7,7 @@ from lilfox_tui.config.model import NotifierConfig
 
 
 class Options(NotifierConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Rings when an alert fires; keep ``resolved: false`` unless its end should ring too."""
+    """Rings when an alert fires, and with ``resolved: true`` also when it resolves."""
 
     kind: str = "bell"
     resolved: bool = False

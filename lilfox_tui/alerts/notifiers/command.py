@@ -1,4 +1,4 @@
-"""A user-defined command: it gets the JSON that Alertmanager sends to webhooks on its standard input."""
+"""Notifier that runs a user-defined command, with Alertmanager's webhook JSON on its standard input."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _REASON_CHARS = 300
 
 
 class Options(NotifierConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``argv`` is started unchanged, word by word, without a shell. Status 0 means that the notification was
+    """``argv`` is run as it is, word by word, without a shell. Exit status 0 means that the notification was
     delivered."""
 
     kind: str = "command"
@@ -38,7 +38,7 @@ class CommandNotifier:
         self._argv = options.argv
 
     async def tell(self, notice: Notification) -> None:
-        """See :meth:`Notifier.tell`. If cancelled, the command and all it has started are ended."""
+        """See :meth:`Notifier.tell`. When cancelled, terminates the command and everything it started."""
         text = await asyncio.to_thread(lambda: msgspec.json.encode(webhook_payload(notice)))
         pipe = asyncio.subprocess.PIPE
         try:
@@ -49,7 +49,7 @@ class CommandNotifier:
             reason = getattr(error, "strerror", None) or type(error).__name__
             raise LilFoxError(
                 tr("{command} cannot be started: {reason}", command=self._argv[0], reason=reason),
-                tr("Write argv as the words of a command, with its full path."),
+                tr("Write argv as a list: the command's full path, then its arguments."),
             ) from None
         try:
             _sent, said = await asyncio.gather(_give(process, text), _last_of(process))
@@ -66,7 +66,7 @@ class CommandNotifier:
 
 
 def open_notifier(_name: str, options: Options, _setting: NotifierSetup) -> CommandNotifier:
-    """Open the notifier; nothing is started yet."""
+    """Open the notifier; starts nothing yet."""
     return CommandNotifier(options)
 
 
@@ -79,7 +79,7 @@ async def _give(process: asyncio.subprocess.Process, text: bytes) -> None:
 
 
 async def _last_of(process: asyncio.subprocess.Process) -> str:
-    """Return the end of its standard error, without secrets."""
+    """Read standard error to its end and return the last part, without secrets."""
     assert process.stderr is not None
     kept, cut = b"", False
     while block := await process.stderr.read(_KEPT_BYTES):

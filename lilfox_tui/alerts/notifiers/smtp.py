@@ -31,8 +31,8 @@ _GOODBYE_S = 1.0
 
 
 class Options(NotifierConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A mail server that accepts mail from us. ``tls: none`` sends everything in clear text, and therefore without a
-    login."""
+    """A mail server that accepts mail from this machine. With ``tls: none`` everything is sent in clear text, so no
+    login is sent."""
 
     kind: str = "smtp"
     server: str
@@ -48,7 +48,7 @@ class Options(NotifierConfig, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Mail:
-    """Sends one mail per notice, to all recipients at once, over one connection each."""
+    """Sends one mail per notification to all recipients, over a new connection each time."""
 
     tells_all = False
 
@@ -61,7 +61,7 @@ class Mail:
         """As :meth:`Notifier.tell`."""
         if self._options.user is not None and self._options.tls == "none":
             raise LilFoxError(
-                tr("{where}: a password is not sent over an unencrypted connection", where=self._where),
+                tr("{where}: refusing to send the password over an unencrypted connection", where=self._where),
                 tr("Write tls: starttls, or remove user and password."),
             )
         message = await asyncio.to_thread(self._message, notice)
@@ -79,7 +79,7 @@ class Mail:
         """See :meth:`Notifier.close`: nothing is kept open."""
 
     async def _send(self, message: EmailMessage, password: str) -> list[str]:
-        """Return the recipients that the server rejected."""
+        """Send the mail; return the recipients that the server rejected."""
         import aiosmtplib
 
         options = self._options
@@ -117,7 +117,7 @@ class Mail:
             domain = HeaderAddress(addr_spec=options.from_).domain
         except Exception as error:  # email raises many kinds, also IndexError
             raise LilFoxError(
-                tr("an address in from or to cannot be used: {reason}", reason=type(error).__name__),
+                tr("invalid address in from or to: {reason}", reason=type(error).__name__),
                 tr("Write plain addresses such as ops@example.net."),
             ) from None
         message["Subject"] = subject(notice)
@@ -138,7 +138,7 @@ class Mail:
 
 
 def open_notifier(_name: str, options: Options, _setting: NotifierSetup) -> Mail:
-    """Open the notifier; nothing is sent yet."""
+    """Open the notifier; sends nothing yet."""
     return Mail(options)
 
 

@@ -6,7 +6,7 @@ from lilfox_tui.alerts.notifier import JsonPost, Notification, NotifierSetup, Po
 
 
 class Options(PostOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Any receiver of Alertmanager's webhooks. ``Idempotency-Key`` is the same each time one message is sent."""
+    """Any receiver of Alertmanager's webhooks. Retries of a message have the same ``Idempotency-Key``."""
 
     kind: str = "webhook"
 
@@ -29,5 +29,5 @@ class Webhook:
 
 
 def open_notifier(_name: str, options: Options, _setting: NotifierSetup) -> Webhook:
-    """Open the notifier; nothing is sent yet."""
+    """Open the notifier; sends nothing yet."""
     return Webhook(options)

@@ -29,7 +29,7 @@ _BEFORE = (
 
 
 class Scope(Struct, frozen=True):
-    """The data for a text. ``labels`` are those of the result, including ``__name__`` if it has one.
+    """The data for expanding a template. ``labels`` are those of the result, including ``__name__`` if it has one.
 
     ``external_url`` is this program's own address; None where it has none, then asking for it is an error.
     ``query`` answers a query at the time of the evaluation, which is ``now_s``; it raises LilFoxError.
@@ -47,10 +47,10 @@ class Scope(Struct, frozen=True):
 
 
 class Template:
-    """One parsed text. ``alert`` is the name of its alert: Prometheus' errors name it."""
+    """A parsed template. ``alert`` is the name of its alert, which appears in Prometheus' errors."""
 
     def __init__(self, text: str, alert: str = "") -> None:
-        """Parse ``text``. Raises TemplateError with Go's words if it is not a template, or calls an unknown
+        """Parse ``text``. Raises TemplateError with Go's message if it is not a template or calls an unknown
         function."""
         self.text = text
         self.name = f"__alert_{alert}"
@@ -59,7 +59,7 @@ class Template:
             self._trees = parse(self.name, _BEFORE + text, NAMES)
 
     def expand(self, scope: Scope) -> str:
-        """Return the expanded text. If that fails it is ``<error expanding template: …>``, and the alert continues."""
+        """Return the expanded text, or ``<error expanding template: …>`` if that fails; the alert is not affected."""
         if self._trees is None:
             return self.text
         top = Top(scope.labels, scope.external_labels, scope.external_url or "", scope.value)

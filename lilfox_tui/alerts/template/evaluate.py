@@ -47,7 +47,7 @@ from lilfox_tui.alerts.template.values import (
 
 
 class _Absent:
-    """Marks that no value comes from the pipeline."""
+    """Marker: the pipeline passes no value."""
 
 
 _ABSENT = _Absent()
@@ -56,7 +56,7 @@ _LARGEST_INT = 2**63 - 1
 
 
 class CallArguments(NamedTuple):
-    """The operands after the last name of a chain, and the value piped to it."""
+    """The operands after the last name of a chain, and the value that the pipeline passes."""
 
     operands: tuple[Operand, ...] = ()
     piped: object = _ABSENT
@@ -66,7 +66,7 @@ class CallArguments(NamedTuple):
 
 
 class _LoopExit(Exception):
-    """``break`` or ``continue``."""
+    """Raised by ``break`` and ``continue``."""
 
     def __init__(self, word: str) -> None:
         super().__init__(word)
@@ -75,7 +75,7 @@ class _LoopExit(Exception):
 
 def expand(name: str, text: str, trees: Trees, functions: Mapping[str, TemplateFunction], top: Top) -> str:
     """Expand the template ``name`` of ``trees`` for ``top``. ``text`` is its source. Raises ExpansionFailed with Go's
-    words."""
+    message."""
     return _Expansion(name, text, trees, functions).run(top)
 
 
@@ -233,7 +233,7 @@ class _Expansion:
         return self.operand(dot, first)
 
     def operand(self, dot: object, operand: Operand) -> object:
-        """Return its value if no particular type is required."""
+        """Return the value of an operand for which no type is required."""
         if isinstance(operand, DotNode):
             return dot
         if isinstance(operand, ConstantNode):

@@ -62,7 +62,8 @@ _JS = {"\\": "\\\\", "'": "\\'", '"': '\\"', "<": "\\u003C", ">": "\\u003E", "&"
 
 
 def _basic(value: object) -> type | None:
-    """Return which kind of basic value it is; texts of all types are one kind, booleans are not numbers."""
+    """Return the kind of a basic value, None for other values; all string types are one kind, and booleans are not
+    numbers."""
     return next((kind for kind in _BASIC if isinstance(value, kind)), None)
 
 
@@ -89,12 +90,12 @@ def _is_equal(first: object, other: object) -> bool:
 
 
 def _counted(value: object) -> object:
-    """Return a duration as a number, as in Go."""
+    """Return a duration as a number of nanoseconds, other values unchanged."""
     return value.nanoseconds if isinstance(value, GoDuration) else value
 
 
 def less(first: object, other: object) -> bool:
-    """``lt``."""
+    """``lt``: whether the first argument is less than the second."""
     first, other = _counted(first), _counted(other)
     kind = _basic(first)
     if kind is None or _basic(other) is None:
@@ -113,7 +114,7 @@ def _at_most(first: object, other: object) -> bool:
 
 
 def index(item: object, *keys: object) -> object:
-    """``index``: an element of a map, a list or a text, or of an element of it."""
+    """``index``: an element of a map, a list or a text; further keys index into that element."""
     if item is NOTHING:
         raise ValueError("index of untyped nil")
     for key in keys:
@@ -179,7 +180,7 @@ def length(item: object) -> int:
 
 
 def printed(value: object) -> str:
-    """A value as an action prints it."""
+    """Return the text that a template action prints for a value."""
     if value is NOTHING:
         return "<no value>"
     return struct_text(value) if isinstance(value, QuerySample) else shown(value, "v", PLAIN)
@@ -203,7 +204,7 @@ def _call(function: object, *_arguments: object) -> object:
 
 
 def _last(*values: object) -> object:
-    """Return the last value: ``and`` and ``or`` evaluate their arguments one by one before this is called."""
+    """Return the last argument, for ``and`` and ``or``, whose arguments are evaluated one by one before."""
     return values[-1]
 
 
@@ -418,7 +419,7 @@ def _field_of(sample: QuerySample | Nothing) -> QuerySample:
 
 
 def sort_by_label(label: str, samples: QuerySamples) -> QuerySamples:
-    """Sort ``samples`` in place by the value of a label, and return it."""
+    """Sort ``samples`` in place by the value of a label, and return them."""
     samples.sort(key=lambda sample: to_bytes(sample.labels.get(label, "")))
     return samples
 
@@ -434,7 +435,8 @@ def title(text: str) -> str:
 
 
 def _one(changed: str, char: str) -> str:
-    """Change letter by letter, as Go does: a letter that would become two stays."""
+    """Return the changed letter, or ``char`` if the change made it more than one letter: Go changes letter by
+    letter."""
     return changed if len(changed) == 1 else char
 
 
@@ -493,7 +495,7 @@ def arguments(*values: object) -> Arguments:
 
 
 def link(tab: int, expression: str) -> str:
-    """Return the link to Prometheus' page of an expression: tab 0 is its graph, 1 its table."""
+    """Return the path of Prometheus' page for an expression: tab 0 is the graph, 1 the table."""
     return f"/graph?g0.expr={quote_plus(to_bytes(expression))}&g0.tab={tab}"
 
 

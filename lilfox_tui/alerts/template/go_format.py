@@ -44,7 +44,7 @@ PLAIN = FormatSpec()
 
 
 def sprint(values: Sequence[object]) -> str:
-    """Join values, with a space between two of which neither is a text."""
+    """Join values like fmt.Sprint: with a space between two values if neither is a text."""
     text = Growing()
     for place, value in enumerate(values):
         if place and not _is_text(value) and not _is_text(values[place - 1]):
@@ -362,7 +362,7 @@ class _Printf:
         return int(digits) if digits and len(digits) < 9 and int(digits) <= _LARGEST_NUMBER else None
 
     def index(self) -> None:
-        """Parse ``[2]``, the index of the next value."""
+        """Parse ``[2]``, the explicit index of the next argument."""
         if self.template[self.at : self.at + 1] != "[":
             return
         self.reordered = True

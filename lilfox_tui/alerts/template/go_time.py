@@ -1,4 +1,4 @@
-"""Times and durations in templates: Go's time.Time (in UTC) and time.Duration, of ``toTime`` and ``toDuration``."""
+"""Go's time.Time (in UTC) and time.Duration in templates, as ``toTime`` and ``toDuration`` return them."""
 
 from __future__ import annotations
 
@@ -147,12 +147,12 @@ def _decimal(value: int, size: int) -> str:
 
 
 def _cut(value: int, to: int) -> int:
-    """Truncate towards zero, to a multiple."""
+    """Truncate towards zero to a multiple of ``to``."""
     return value if to <= 0 else value - (abs(value) % to) * (1 if value >= 0 else -1)
 
 
 def _rounded(value: int, to: int) -> int:
-    """Round to the nearest multiple, halves away from zero."""
+    """Round to the nearest multiple of ``to``, halves away from zero."""
     if to <= 0:
         return value
     rest = abs(value) % to
@@ -161,7 +161,7 @@ def _rounded(value: int, to: int) -> int:
 
 
 def _since_zero(at: GoTime, to: GoDuration, change: Callable[[int, int], int]) -> GoTime:
-    """Truncate or round a time as counted from the year 1."""
+    """Truncate or round a time, counted from the year 1 as in Go."""
     return GoTime(change(at.nanoseconds - _ZERO, to.nanoseconds) + _ZERO)
 
 

@@ -220,7 +220,7 @@ class _Lexer:
         return self.token(TokenKind.SPACE)
 
     def name(self, kind: TokenKind) -> TemplateToken:
-        """A field or a variable, or ``.`` and ``$`` alone."""
+        """Read a field or a variable, or ``.`` or ``$`` alone."""
         self.at += 1
         begin = self.at
         while self.at < len(self.text) and _is_word(self.text[self.at]):
@@ -238,7 +238,7 @@ class _Lexer:
         return self.token(TokenKind.BOOL if word in ("true", "false") else TokenKind.IDENTIFIER)
 
     def must_end(self) -> None:
-        """Require a space or a mark after a name; ``$x+2`` is invalid."""
+        """Raise an error unless a space or a delimiter follows the name; ``$x+2`` is invalid."""
         after = self.text[self.at : self.at + 1]
         if after and after not in " \t\r\n.,|:)(" and not self.text.startswith(RIGHT, self.at):
             raise _LexError(f"bad character {_code_point(after)}")

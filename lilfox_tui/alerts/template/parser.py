@@ -95,7 +95,7 @@ class CommandNode(Struct, frozen=True):
 
 
 class PipelineNode(Struct, frozen=True):
-    """Commands, the value of each being the last argument of the next; that of the last is assigned to
+    """Commands joined by pipes: the value of each is the last argument of the next, and the last value is assigned to
     ``variables``."""
 
     start: int
@@ -190,7 +190,8 @@ Trees = Mapping[str, tuple[Node, ...]]
 
 
 def parse(name: str, text: str, functions: Collection[str]) -> Trees:
-    """Parse a template text and the templates it defines, by name; its own is ``name``. Raises TemplateError."""
+    """Parse a template text; return its tree under ``name``, with those of the templates that it defines. Raises
+    TemplateError."""
     return _TemplateParser(name, text, functions).trees()
 
 

@@ -47,7 +47,7 @@ class Budget:
             raise ExpansionFailed(f"stopped after {MAX_STEPS} steps: the template does too much")
 
     def spend_on_texts(self, *values: object) -> None:
-        """Count the work of a function on texts, and refuse one that is too long."""
+        """Spend steps for text values by their length. Raises ExpansionFailed if a text is too long."""
         for value in values:
             if isinstance(value, str):
                 self.spend(len(value) // _CHARACTERS_A_STEP)
@@ -55,7 +55,7 @@ class Budget:
                     raise too_long()
 
     def deeper(self) -> None:
-        """Count one level; whoever leaves it decrements ``depth``."""
+        """Count one more level of nesting; the caller decrements ``depth`` when it leaves it."""
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise ExpansionFailed(f"exceeded maximum template depth ({MAX_DEPTH})")
@@ -121,7 +121,7 @@ class QuerySamples(list[QuerySample]):
 
 
 class Top(Struct, frozen=True):
-    """The initial dot of an alert's texts."""
+    """The data that an alert's templates start with (their initial dot)."""
 
     labels: Mapping[str, str]
     external_labels: Mapping[str, str]
@@ -158,7 +158,7 @@ def type_name(value: object) -> str:
 
 
 def fields(value: QuerySample | Top) -> Fields:
-    """The fields of a struct, under Go's names and in its order."""
+    """Return the fields of a struct by their Go names, in Go's order."""
     if isinstance(value, QuerySample):
         return ("Labels", value.labels), ("Value", value.value)
     return (
@@ -186,8 +186,8 @@ _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}
 
 
 def to_bytes(text: str) -> bytes:
-    """Encode a text as UTF-8; single non-UTF-8 bytes (allowed in Go's texts) are lone surrogates here. Other lone
-    surrogates, which Go lacks, become question marks."""
+    """Encode a text as UTF-8. Bytes that are not UTF-8, which Go's strings may hold, are lone surrogates here; other
+    lone surrogates, which Go does not have, become question marks."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
@@ -275,7 +275,7 @@ _INTEGER = re.compile(
 
 
 def parse_float(text: str) -> float:
-    """Parse like strconv.ParseFloat. Raises ValueError with its words."""
+    """Parse like strconv.ParseFloat. Raises ValueError with Go's message."""
     if _FLOAT.fullmatch(text) or _NAMED.fullmatch(text):
         number = float(text)
     elif _HEX_FLOAT.fullmatch(text) or _UNDERSCORED.fullmatch(text):
@@ -291,7 +291,7 @@ def parse_float(text: str) -> float:
 
 
 def constant(text: str) -> int | float | complex:
-    """Return the value of a number in a template, including ``'a'``. Raises ValueError with Go's words."""
+    """Parse a number or a character such as ``'a'`` in a template. Raises ValueError with Go's message."""
     if text.startswith("'"):
         return _character(text)
     if text.endswith("i"):

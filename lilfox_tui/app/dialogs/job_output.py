@@ -1,4 +1,4 @@
-"""Replay a job's events, then follow it until it ends: the progress bars of its parts and its output."""
+"""The dialog with a job's output: replays the events so far, then follows the job until it ends, with progress bars."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class JobOutput(Dialog[None]):
         text.show(self._rows, top=len(self._rows) if self._at_end else None)
 
     def _take_lines(self) -> None:
-        """Makes rows of what arrived since the last drawing."""
+        """Appends rows for the events since the last drawing."""
         made, there = self._made_of - self._log.dropped, list(self._log.events)
         rows = list(self._rows)  # those that are shown stay as they are: the difference is painted
         for event in there[max(0, made) :]:

@@ -1,5 +1,4 @@
-"""The base of dialogs, and those that show what will happen: read it, confirm with a key, or confirm by typing a
-word."""
+"""The base class of dialogs, and dialogs that describe an action and ask for confirmation, by a key or a typed word."""
 
 from __future__ import annotations
 
@@ -47,11 +46,11 @@ class Dialog(ModalScreen[Result], BackgroundScreen[Result]):
     """What it asks is in its parts, and is on the screen after the next painting."""
 
     def on_mount(self) -> None:
-        """Sets the dialog up. Textual calls this one even where a subclass has its own."""
+        """Sets the dialog up. Textual also calls the ``on_mount`` of subclasses, in addition to this one."""
         self.asks_anew()
 
     def asks_anew(self) -> None:
-        """Marks that the dialog asks something new from the next paint on: earlier keys do not answer it."""
+        """Marks that the dialog's question has changed: keys pressed before the next paint do not answer it."""
         self._painted_s, self._is_whole = None, False
         self.call_after_refresh(self._whole)  # behind what a dialog itself shows then
 
@@ -94,8 +93,8 @@ STEPS = {"down": 1, "up": -1, "pagedown": 8, "pageup": -8, "ctrl+d": 8, "ctrl+u"
 
 
 class MessageBody:
-    """The rows of a dialog under their title, in its ``#dialog-text``; they scroll where they are more than the screen
-    has. ``around``: rows of the dialog that are not text."""
+    """The text of a dialog, in its ``#dialog-text``: a title and rows, which scroll if they do not fit. ``around`` is
+    the number of the dialog's other rows."""
 
     def __init__(self, dialog: Dialog[bool], title: str, rows: Sequence[Row], *, around: int) -> None:
         self._dialog, self._around = dialog, around
@@ -115,7 +114,7 @@ class MessageBody:
         self._dialog.call_after_refresh(lambda: self._lines.scroll_rows(10**6))
 
     def scrolls(self, event: events.Key) -> bool:
-        """Scrolls the text if the key is a scroll key."""
+        """Scrolls the text if the key is a scroll key; returns whether it is one."""
         if event.key not in STEPS:
             return False
         event.stop()
@@ -123,7 +122,7 @@ class MessageBody:
         return True
 
     def scroll(self, lines: Lines, delta: int) -> None:
-        """Moves ``lines`` by so many rows."""
+        """Scrolls ``lines`` by ``delta`` rows."""
         lines.scroll_rows(delta)
         self._paint(self._wrapped())
 
@@ -144,8 +143,8 @@ class MessageBody:
 
 
 class AskDialog(Dialog[bool]):
-    """A dialog that returns whether enter or one of ``keys`` was pressed. ``does`` and ``stays`` name in a word what
-    enter and esc do."""
+    """A dialog that returns True for enter or one of ``keys``, False for esc. ``does`` and ``stays`` are the labels of
+    enter and esc."""
 
     def __init__(self, title: str, rows: Sequence[Row], *, does: str, stays: str, keys: Sequence[str] = ()) -> None:
         super().__init__()

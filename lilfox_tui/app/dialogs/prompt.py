@@ -80,7 +80,7 @@ class Chooser(Dialog[str | None]):
         )
 
     def _more(self, choice: Choice) -> list[Row]:
-        """The lines below the list."""
+        """Return the lines below the list that describe a choice."""
         width, high = self.room(self._shape), self.app.size.height >= HIGH
         text = choice.more or (choice.row[-1].text.strip() if cells(choice.row) + 1 > width else "")
         lines = wrapped([(Piece(" "), Piece(text, "muted"))], width) if text else []
@@ -143,8 +143,9 @@ class PromptAnswer(NamedTuple):
 
 
 class Prompt(Dialog[PromptAnswer | None]):
-    """A dialog that returns the answer accepted by ``check`` (which returns the text to use, or raises LilFoxError), or
-    None. Input is hidden if ``secret``. ``does`` and ``stays`` name in a word what enter and esc do."""
+    """A dialog for a line of text: returns the answer, or None on esc. ``check`` returns the text to use, or raises
+    LilFoxError, which is shown. Input is hidden if ``secret``. ``does`` and ``stays`` are the labels of enter and
+    esc."""
 
     takes_ahead: ClassVar[Ahead] = "text"
 

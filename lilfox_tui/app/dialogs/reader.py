@@ -1,4 +1,4 @@
-"""Dialogs to read: rows of text (help, changes), and the output of a job as it goes."""
+"""A dialog that shows rows of text, and the rows of the help page."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def help_rows(actions: Sequence[Action], glyphs: Glyphs) -> list[Row]:
         (
             glyphs.alert,
             "failing",
-            _("a firing alert; alerts come from the rule files that the config lists: rules: [FILE]"),
+            _("firing alert; alerts come from the rule files listed in the configuration under rules: [FILE]"),
         ),
     ):
         rows.append((Piece("  "), Piece(fit(sign, 14), role), Piece(meaning)))

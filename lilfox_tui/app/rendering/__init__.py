@@ -1,1 +1,1 @@
-"""From text to screen: pieces, glyphs, columns, charts. Pure."""
+"""Turns data into what the terminal shows: pieces of text, glyphs, columns and charts. Pure functions."""

@@ -26,7 +26,8 @@ def chart_columns(width: int) -> int:
 
 
 def in_columns(points: Sequence[Point], start: datetime, end: datetime, columns: int) -> Values:
-    """``columns`` values from ``start`` to ``end`` (aware), each of ``points`` at its own time; None in a gap.
+    """Return ``columns`` values from ``start`` to ``end`` (aware), with each of ``points`` in the column of its time;
+    None in a gap.
 
     Values of long ago lie further apart than columns do: one holds until the next, as far as nine of ten lie apart.
     """
@@ -67,8 +68,8 @@ def _drawable(values: Values) -> Values:
 
 
 def nice_ceiling(value: float, *, binary: bool = False) -> float:
-    """The next round number at or above ``value``: 1, 2 or 5 times a power of ten, or of 1024 (1024 at least) where
-    ``binary``."""
+    """Return the next round number at or above ``value``: 1, 2 or 5 times a power of ten; with ``binary``, times a
+    power of 1024, and at least 1024."""
     if not value > _NEXT_TO_NOTHING or (binary and value <= 1024):
         return 1024.0 if binary else 1.0
     value = min(value, _BEYOND_ALL)

@@ -71,7 +71,7 @@ def line(chosen: Sequence[tuple[Column[T], int]], value: T) -> list[Piece]:
 
 
 def _in_width(cell: Row, width: int, *, right: bool) -> list[Piece]:
-    """A cell's pieces cut and padded to ``width``; the last piece is cut."""
+    """Return a cell's pieces padded or cut to ``width``; if they are too wide, the last one that fits is cut."""
     left = width
     pieces: list[Piece] = []
     for piece in cell:
@@ -101,7 +101,8 @@ _MARKS = {"": "", "<=": "≤", ">": ">"}
 
 
 class Digits(Struct, frozen=True):
-    """Formats numbers; None is unknown. ``few``: percentages in steps of five, rates to their first digit.
+    """Formats numbers; None means unknown. ``few`` formats roughly, so that less has to be redrawn: percentages in
+    steps of five, rates by their first digit.
 
     Colours never follow from these texts: they are judged by the number that was read.
     """
@@ -117,7 +118,7 @@ class Digits(Struct, frozen=True):
         return " -" if value is None else f"{self.rounded(value):2.0f}"
 
     def rounded(self, value: float) -> float:
-        """A percentage rounded for display; values near none or near all stay unchanged."""
+        """A percentage rounded for display; values near 0 or 100 are not rounded."""
         return round(value / STEP) * STEP if self.few and STEP <= value <= NEAR_FULL else value
 
     def bytes(self, value: float | None) -> str:

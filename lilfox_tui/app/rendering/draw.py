@@ -71,7 +71,8 @@ class Palette:
         return style
 
     def strip(self, pieces: Row, width: int, background: str = "background") -> Strip:
-        """``pieces`` as a line of exactly ``width`` cells, in the fewest runs of one style that look the same."""
+        """Return ``pieces`` as a line of exactly ``width`` cells, joined into as few differently styled runs as look
+        the same."""
         runs: list[list[str]] = []
         left = width
         for piece in pieces:
@@ -87,7 +88,7 @@ class Palette:
         return Strip([Segment(text, self.style(role, background)) for role, text in runs], width)
 
     def _cut(self, text: str, width: int) -> str:
-        """``text`` in ``width`` cells, with a mark at the end if words were cut off, not just spaces."""
+        """Return ``text`` cut to ``width`` cells, with a mark at the end if more than spaces was cut off."""
         kept = set_cell_size(text, width)
         if not text[len(kept) :].strip() or not kept.strip():
             return kept
@@ -96,7 +97,7 @@ class Palette:
 
 
 def _join(runs: list[list[str]], role: str, text: str) -> None:
-    """Adds ``text``; blanks look the same in every colour on one background, so they join their neighbour."""
+    """Add ``text`` to ``runs``. Blanks look the same in every colour, so they join the run next to them."""
     if not text:
         return
     if runs and (runs[-1][0] == role or text.isspace()):

@@ -25,7 +25,7 @@ OneKind = TypeVar("OneKind", HostView, ServiceView, BackendView)
 
 
 class TableStyle(Struct, frozen=True):
-    """The drawing context of a table."""
+    """How the rows of a table are drawn."""
 
     width: int
     glyphs: Glyphs
@@ -183,13 +183,13 @@ def host_row(view: HostView, now: datetime, style: TableStyle) -> Row:
 
 
 def well(view: View) -> str:
-    """The text for a view without problems. For a service it refers to its health address, not to its requests, which
-    may fail while that is healthy."""
+    """Return the text for a host, service or backend without problems. "healthy" refers to a service's health check:
+    its requests may fail nevertheless."""
     return _("healthy") if isinstance(view, ServiceView) else _("all is well")
 
 
 def held_for(view: View, now: datetime) -> str:
-    """For how long the level has held; empty for the past, for which the start is not kept."""
+    """Return how long the level has lasted; empty on a rewound screen, because the start is not recorded."""
     return human_duration((now - view.since).total_seconds()) if now > view.since else ""
 
 
@@ -204,7 +204,7 @@ def why_no_numbers(view: HostView, now: datetime) -> str:
         "why": view.link.error.message,
     }
     if view.link.next_try is None:
-        return _("no sample for {age}, needs your action: {why}", **values)
+        return _("no sample for {age}, action required: {why}", **values)
     wait_s = round((view.link.next_try - now).total_seconds())
     if wait_s <= 0:
         return _("no sample for {age}, trying now: {why}", **values)

@@ -1,4 +1,4 @@
-"""Rows of an incident: its line in the frame, its timeline, and the dialogs of opening and closing it. Pure."""
+"""An incident as rows: its line in the frame, its timeline, and the dialogs that open and close it. Pure functions."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def timeline_rows(
     """The head, and as many of the newest ``entries`` as fit, in chronological order."""
     shown = entries[len(entries) - min(rows - 1, len(entries)) :]
     left = len(entries) - len(shown)
-    before = _("{count} earlier", count=left) if left else ""
+    before = _("{count} earlier not shown", count=left) if left else ""
     return [title_row(incident, now, before, width), *(entry_row(each, width) for each in shown)]
 
 
 def as_it_was(
     incident: Incident, entries: Sequence[TimelineEntry], until: datetime
 ) -> tuple[Incident, Sequence[TimelineEntry]] | None:
-    """The incident and its timeline as they stood then; None where it was not open yet."""
+    """Return the incident and its timeline as they were at ``until``; None if it was not open yet."""
     known = [each for each in entries if each.at <= until]
     return (fold(known, Path(incident.folder)), known) if known else None
 
@@ -109,7 +109,7 @@ def _who(leader: str) -> str:
 
 
 def closing_rows(incident: Incident, now: datetime, running: Collection[str]) -> list[Row]:
-    """What is left when an incident is closed; ``running`` are the ids of jobs still running."""
+    """The text for closing an incident: what is still in force or running. ``running`` are the ids of running jobs."""
     rows: list[Row] = []
     changes = still_in_force(incident, now)
     if changes:
@@ -140,5 +140,5 @@ def closing_rows(incident: Incident, now: datetime, running: Collection[str]) ->
 
 def handover_rows(lines: Sequence[str]) -> list[Row]:
     """The handover text under its head."""
-    head: Row = (Piece(" " + _("Hand over"), "title"), Piece("   " + _("y copies it, esc closes"), "muted"))
+    head: Row = (Piece(" " + _("Handover"), "title"), Piece("   " + _("y copies it, esc closes"), "muted"))
     return [head, BLANK, *((Piece(" "), Piece(line)) for line in lines)]

@@ -1,4 +1,4 @@
-"""Words and signs of jobs, for header, rows and pages. Imports nothing of jobs/, as the header is drawn before that."""
+"""Names for what jobs do, for the header, rows and pages. Does not import jobs/, because the header is drawn first."""
 
 from __future__ import annotations
 

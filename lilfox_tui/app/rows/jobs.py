@@ -33,7 +33,7 @@ MOST_EVENTS = 5000
 
 
 class JobLog:
-    """The newest events of one job, and the progress of each part."""
+    """The newest events of one job, and the newest progress of each part."""
 
     def __init__(self, job_id: str) -> None:
         self.job_id = job_id
@@ -141,7 +141,8 @@ def event_rows(event: Event, zone: tzinfo, glyphs: Glyphs) -> list[Row]:
 
 
 def progress_rows(progress: Sequence[Progress], most: int, width: int, glyphs: Glyphs, digits: Digits) -> list[Row]:
-    """The parts, unfinished ones first, as many as fit in ``most`` rows; the rest is counted."""
+    """The progress of the parts, unfinished ones first, in at most ``most`` rows; a last row tells how many more there
+    are."""
     if most <= 0:
         return []
     waiting = [each for each in progress if each.total_bytes is None or each.done_bytes < each.total_bytes]

@@ -1,1 +1,2 @@
-"""The backend kinds, one file each; ``backends/model.py`` is their contract. No kind knows another."""
+"""The kinds of backends, one file each; ``backends/model.py`` defines their interface. They do not import each
+other."""

@@ -52,7 +52,7 @@ class Arq:
         await self._transport.close()
 
     async def _look(self, client: Any) -> list[Queue]:
-        """Read the queues by the server's clock: a worker decides when a job is due, and it seldom runs on this
+        """Return the queues by the server's clock: the worker decides when a job is due, and it seldom runs on this
         machine."""
         seconds, micros = await client.time()
         now_ms = int(seconds) * 1000 + int(micros) // 1000

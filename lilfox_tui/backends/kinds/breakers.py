@@ -82,7 +82,8 @@ class BreakersPage:
 
 
 def _of_resilience4j(samples: Sequence[Sample]) -> list[Breaker]:
-    """Read one series per state, of which the current state is 1 (resilience4j's Micrometer module)."""
+    """Return the breakers of resilience4j (its Micrometer module): one series per state, with the value 1 for the
+    current state."""
     states: dict[str, BreakerState | None] = {}
     rates: dict[str, str] = {}
     for sample in samples:
@@ -97,15 +98,16 @@ def _of_resilience4j(samples: Sequence[Sample]) -> list[Breaker]:
 
 
 class Opossum:
-    """opossum-prometheus has event counters but no state: the state is derived from which counters rose."""
+    """Derives the states of opossum's breakers. opossum-prometheus exposes event counters but no state, so the state
+    follows from the counters that rose."""
 
     def __init__(self) -> None:
         self._before: dict[str, dict[str, float]] = {}
         self._states: dict[str, BreakerState | None] = {}
 
     def take(self, samples: Sequence[Sample]) -> list[Breaker]:
-        """Return the breakers of a page. A breaker that never opened is closed. The state of any other is unknown until
-        its first change, and when it closed and reopened between two reads."""
+        """Return the breakers of a page. One that has never opened is closed. The state of any other is unknown until
+        its first change, and also after it has closed and opened again between two reads."""
         counts: dict[str, dict[str, float]] = {}
         for sample in samples:
             event = sample.series.label("event")
@@ -153,5 +155,5 @@ def _of_gauge(samples: Sequence[Sample], options: Options) -> tuple[list[Breaker
     if not any(each.state is None for each in made):
         return made, None
     values = listed(sorted({each.detail for each in made if each.state is None}))
-    return made, tr("incomplete: unknown values {values} of {gauge}; set states: for this backend",
+    return made, tr("incomplete: values {values} of {gauge} are not mapped; add them to states: of this backend",
                     gauge=options.gauge, values=values)  # fmt: skip

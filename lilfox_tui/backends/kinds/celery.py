@@ -84,13 +84,13 @@ class Celery:
 
 
 def keys_of(queue: str, priority_steps: tuple[int, ...]) -> list[str]:
-    """Return the lists of one queue; that of priority 0 has the bare queue name."""
+    """Return the keys of a queue's lists, one per priority; for priority 0 it is just the queue's name."""
     return [queue if step == 0 else f"{queue}{SEPARATOR}{step}" for step in priority_steps]
 
 
 async def _bound(client: Any, prefix: str) -> tuple[str, ...]:
-    """Return the queues that are bound to an exchange: members of the sets ``_kombu.binding.*`` are routing key,
-    pattern and queue. The queues of remote control and events are left out."""
+    """Return the queues that are bound to an exchange, read from the sets ``_kombu.binding.*``, whose members are
+    routing key, pattern and queue. Without the queues for remote control and events."""
     names = set()
     async for key in client.scan_iter(match=f"{prefix}_kombu.binding.*", count=_KEYS_AT_ONCE):
         for member in await client.smembers(key):

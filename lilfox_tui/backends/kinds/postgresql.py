@@ -86,7 +86,8 @@ _LAG = Series("postgresql_replication_lag_seconds")
 
 
 def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
-    """``18 active  12 idle  6 waiting  /100``"""
+    """Return the figures of the summary line, such as ``18 active``, ``12 idle``, ``6 waiting`` and ``36/100``
+    connections."""
     figures = []
     for state, text in (
         ("active", tr("{count} active")),
@@ -175,7 +176,7 @@ class PostgresBackend:
         for step in steps:
             if isinstance(step, StatementRefused):
                 hint = tr("The plan uses the privileges and the search_path of {role}.", role=server.role)
-                raise BackendError(tr("the server cannot plan it: {reason}", reason=step.said), hint)
+                raise BackendError(tr("the server cannot plan the statement: {reason}", reason=step.said), hint)
         plan = steps[-1]
         assert not isinstance(plan, StatementRefused)
         generic = re.search(r"\$\d", text[0]) is not None
@@ -209,7 +210,7 @@ class PostgresBackend:
                           holders=" ".join(map(str, row.blocked_by)), time=human_duration(row.in_state_s))  # fmt: skip
                 yield from above(row.in_state_s, options.blocked_s, text)
             elif row.state == "idle in transaction":
-                text = tr("{pid} of {role} has been idle in transaction for {time}", pid=row.pid, role=row.role,
+                text = tr("{pid} ({role}) has been idle in transaction for {time}", pid=row.pid, role=row.role,
                           time=human_duration(row.in_state_s))  # fmt: skip
                 yield from above(row.in_state_s, options.idle_in_transaction_s, text)
         if self._deadlocks is not None and now - self._deadlocks[0] < DEADLOCKS_FOR_S:
@@ -220,7 +221,8 @@ class PostgresBackend:
         yield from self._of_replication(found)
         for database in found.databases or ():
             age = human_count(database.age)
-            text = tr("{name}: its oldest transaction ID is {age} transactions old; the server stops at 2.1 G",
+            text = tr("{name}: its oldest transaction ID is {age} transactions old; the server refuses writes at "
+                      "2.1 G",
                       name=database.name, age=age)  # fmt: skip
             yield from above(database.age, options.wraparound_age, text)
 
@@ -259,7 +261,7 @@ def _counters(found: Inspection) -> dict[str, float]:
 
 
 def _rise(rises: Mapping[str, float], what: str) -> float | None:
-    """Return the rise summed over all databases; None after the first read."""
+    """Return the increase summed over all databases; None after the first read."""
     found = [rise for name, rise in rises.items() if name.startswith(f"{what} ")]
     return sum(found) if found else None
 

@@ -108,7 +108,7 @@ class RabbitMq:
             return msgspec.json.decode(body.content, type=shape)
         except msgspec.MsgspecError as error:
             raise BackendError(
-                tr("{where}: not a response of a RabbitMQ management API: {reason}", where=self._look.where,
+                tr("{where}: not a RabbitMQ management API response: {reason}", where=self._look.where,
                    reason=str(error)),
                 tr("Is this the management plug-in's port (15672)?"),
             ) from None  # fmt: skip

@@ -52,7 +52,7 @@ _CLIENTS = Series("redis_connected_clients")
 
 
 def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
-    """``hit 97.2%  1.1G  18 clients  412/s``"""
+    """Return the figures of the summary line, such as ``hit 97.2%``, ``1.1G``, ``18 clients`` and ``412/s``."""
     figures = []
     if (hit := values.get(_HIT)) is not None:
         figures.append(Figure(tr("hit {percent:.1f}%", percent=hit)))
@@ -102,7 +102,7 @@ class RedisServer:
         options = self._options
         used, most = _number(info, "used_memory"), _number(info, "maxmemory")
         if used is not None and most and info.get("maxmemory_policy") == "noeviction":
-            text = tr("memory {used} of {most}, and nothing is evicted: writes fail when it is full",
+            text = tr("memory {used} of {most} with noeviction: writes fail when it is full",
                       used=human_bytes(used), most=human_bytes(most))  # fmt: skip
             yield from above(100 * used / most, options.memory_percent, text)
         clients, limit = _number(info, "connected_clients"), _number(info, "maxclients")
@@ -200,7 +200,7 @@ def _facts(info: Info, values: Mapping[Series, float]) -> Iterator[BackendFact]:
 
 
 def _tables(info: Info) -> Iterator[Table]:
-    """Return the times of commands (microseconds in INFO), most called first, and the contents of each database."""
+    """Yield the tables: latencies per command, most called first, and the contents of each database."""
     calls = {name.removeprefix("cmdstat_"): parts for name, parts in info.items()
              if name.startswith("cmdstat_") and isinstance(parts, dict)}  # fmt: skip
     columns = (

@@ -29,7 +29,8 @@ class IndexStats(Struct, frozen=True):
 
 
 class Inspection(Struct, frozen=True):
-    """The result of one inspection; a part that was refused is None, and ``refused`` says why (by the part's name)."""
+    """The result of one inspection. A part whose query failed is None; ``refused`` has the reason by the part's
+    name."""
 
     server: queries.ServerStatus
     pool: tuple[queries.SessionCounts, ...] | None
@@ -54,7 +55,7 @@ async def server_of(session: PostgresSession) -> queries.ServerStatus:
 
 
 async def inspect(session: PostgresSession, *, with_indexes: bool) -> Inspection:
-    """Read the server's status, then run every query that suits it. Raises like :func:`server_of`."""
+    """Read the server's status, then run all queries that the server supports. Raises like :func:`server_of`."""
     server = await server_of(session)
     slow, slots = queries.slow(server), queries.slots(server)
     wanted: dict[str, RowQuery[Any]] = {
@@ -97,7 +98,7 @@ class _Answers:
         self.refused: dict[str, Message] = {}
 
     def rows(self, name: str, ask: RowQuery[Row]) -> tuple[Row, ...] | None:
-        """Return the rows of one part; None if there are none, with the reason in ``refused``."""
+        """Return the rows of a part; None if its query failed, with the reason in ``refused``."""
         answer = self._answers[name]
         if isinstance(answer, StatementRefused):
             self.refused[name] = tr(
@@ -134,7 +135,8 @@ def tables(look: Inspection, indexes: IndexStats | None) -> tuple[Table, ...]:
 
 
 def blocking_tree(rows: Sequence[SessionRow]) -> list[tuple[int, SessionRow]]:
-    """Return sessions that wait for a lock below those that hold it, each with its depth; a cycle is entered once."""
+    """Return the sessions that wait for a lock, each below the session that holds it and with its depth. A cycle is
+    followed once."""
     by_pid = {row.pid: row for row in rows}
     waiting: dict[int, list[SessionRow]] = {}
     for row in rows:
@@ -171,7 +173,7 @@ def _session(row: SessionRow, depth: int = 0) -> tuple[Cell, ...]:
 
 
 def _one_line(statement: str | None) -> str | None:
-    """Return a statement as one cell: line breaks are removed, and what looks like a secret is masked."""
+    """Return a statement on one line, with apparent secrets masked."""
     return None if statement is None else " ".join(without_secrets(statement).split())
 
 
@@ -256,7 +258,8 @@ def _index_tables(indexes: IndexStats | None, refused: Mapping[str, Message]) ->
         TableColumn("size_bytes", tr("size"), "bytes"),
     )
     note = tr(
-        "since statistics collection began, on this node only: a standby may use indexes that its primary does not"
+        "not used since statistics collection began, on this node only; a standby may use indexes that its "
+        "primary does not"
     )
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (each.name, each.table, each.size_bytes) for each in _known_indexes(indexes).unused
@@ -300,7 +303,7 @@ def facts(look: Inspection, cache_hit_percent: float | None) -> tuple[BackendFac
     if server.standby and receiver is not None:
         made += [
             BackendFact("receives_from", tr("receives from"), receiver.sender),
-            BackendFact("receiver", tr("receiver"), receiver.status),
+            BackendFact("receiver", tr("WAL receiver"), receiver.status),
             BackendFact("behind_bytes", tr("not yet replayed"), receiver.behind_bytes, "bytes"),
             BackendFact("lag_s", tr("lag"), receiver.lag_s, "seconds"),
         ]

@@ -36,11 +36,11 @@ class RowQuery(Struct, Generic[Row], frozen=True):
 
     @property
     def step(self) -> Statement:
-        """The statement to run."""
+        """The statement that returns the rows as JSON."""
         return Statement(f"SELECT coalesce(json_agg(lilfox), '[]')::text FROM ({self.sql}) AS lilfox")
 
     def rows(self, answer: tuple[str, ...]) -> list[Row]:
-        """The rows of an answer. Raises msgspec.ValidationError."""
+        """Parse the rows of an answer. Raises msgspec.ValidationError."""
         return msgspec.json.decode(answer[0], type=list[self.row])  # type: ignore[name-defined]
 
 
@@ -165,7 +165,7 @@ _NOW_LSN = "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_
 
 
 class WalSender(Struct, frozen=True):
-    """One standby that this server sends to."""
+    """A standby that this server streams WAL to."""
 
     name: str | None
     address: str | None
@@ -186,8 +186,8 @@ SENDERS = RowQuery(
 
 
 class WalReceiver(Struct, frozen=True):
-    """How a standby follows its primary; all None on a primary. ``lag_s`` is 0 if all received WAL is replayed:
-    otherwise an idle primary would look like a growing lag."""
+    """A standby's connection to its primary; all fields are None on a primary. ``lag_s`` is 0 if all received WAL has
+    been replayed: otherwise an idle primary would look like a growing lag."""
 
     status: str | None
     sender: str | None
@@ -330,16 +330,18 @@ MISSING = RowQuery(
 
 
 class ExplainSteps(Struct, frozen=True):
-    """``steps`` return a statement's text first and its plan last; ``cleanup`` always runs after them."""
+    """The statements that explain a statement. The first of ``steps`` returns its text, the last one its plan;
+    ``cleanup`` always runs after them."""
 
     steps: tuple[Statement, ...]
     cleanup: tuple[Statement, ...] = ()
 
 
 def explaining(statement_id: int, server: ServerStatus) -> ExplainSteps:
-    """Return the steps that plan a statement of pg_stat_statements; with parameters, generically (``GENERIC_PLAN`` of
-    16, a prepared statement before). The text never passes through LilFox: the server selects it and runs it unchanged.
-    A statement that contains ``;`` is not run. Every statement run is marked with :data:`_EXPLAINED`."""
+    """Return the steps that plan a statement of pg_stat_statements; one with parameters gets a generic plan
+    (``GENERIC_PLAN`` in PostgreSQL 16, a prepared statement before). The text never passes through LilFox: the server
+    selects it and runs it unchanged. A statement that contains ``;`` is not run. Every statement run is marked with
+    :data:`_EXPLAINED`."""
     source = f"{server.statements}.pg_stat_statements WHERE queryid = {int(statement_id)} AND query !~ ';' LIMIT 1"
     text = Statement(f"SELECT query AS {_EXPLAINED} FROM {source}")
     if server.version >= 160000:
@@ -441,7 +443,10 @@ async def _rows(session: PostgresSession, ask: RowQuery[Row]) -> list[Row]:
     if isinstance(answer, StatementRefused):
         hint: Message | str = ""
         if answer.sqlstate == _NO_RIGHT:
-            hint = tr("Run GRANT pg_signal_backend TO its role; only superusers can end the sessions of a superuser.")
+            hint = tr(
+                "Run GRANT pg_signal_backend TO the role that LilFox connects as; only superusers can end "
+                "the sessions of a superuser."
+            )
         raise BackendRefused(tr("the server refused the query ({sqlstate}): {reason}", sqlstate=answer.sqlstate,
                               reason=answer.said), hint)  # fmt: skip
     try:
@@ -451,8 +456,8 @@ async def _rows(session: PostgresSession, ask: RowQuery[Row]) -> list[Row]:
 
 
 def _literal(time: str) -> str:
-    """Return a quoted time. Raises ValueError for anything but a time of LilFox's own format: nothing else is put into
-    a statement."""
+    """Return a time as a quoted literal. Raises ValueError for any text that is not in LilFox's time format, so that
+    nothing else gets into a statement."""
     if not _TIME.fullmatch(time):
         raise ValueError(time)
     return f"'{time}'"

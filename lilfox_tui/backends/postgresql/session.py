@@ -36,8 +36,8 @@ APPLICATION = "lilfox"
 
 
 class Statement(Struct, frozen=True):
-    """A statement. With ``generated``, each text that it selects is run as a statement, and their answers are
-    returned."""
+    """A statement to run. With ``generated``, each text that it returns is run as a statement, and the answers of those
+    are returned."""
 
     sql: str
     generated: bool = False
@@ -55,12 +55,12 @@ StatementAnswer: TypeAlias = tuple[str, ...] | StatementRefused
 
 
 class PostgresSession(Protocol):
-    """One kept connection to one server. Each statement runs in a read-only transaction of its own with a
-    statement_timeout, in a session whose application_name is :data:`APPLICATION`."""
+    """A persistent connection to one server. Each statement runs in a read-only transaction of its own with a
+    statement_timeout; the application_name is :data:`APPLICATION`."""
 
     async def run(self, steps: Sequence[Statement]) -> list[StatementAnswer]:
-        """Return the answer of each statement, in order; a refused statement does not stop the others. Raises
-        BackendError, HostError, or a secret's LilFoxError; the next call reconnects."""
+        """Run the statements and return their answers, in order; a refused statement does not stop the others. Raises
+        BackendError, HostError, or LilFoxError if a secret cannot be read; the next call reconnects."""
         ...
 
     async def close(self) -> None:
@@ -69,7 +69,8 @@ class PostgresSession(Protocol):
 
 
 def settings(timeout_s: float) -> str:
-    """The session's ``options`` (libpq): read-only, with limits on statements, lock waits and idle transactions."""
+    """Return libpq's ``options`` for a session: read-only, with limits on statements, lock waits and idle
+    transactions."""
     timeout_ms = round(timeout_s * 1000)
     return options(
         {
@@ -90,13 +91,14 @@ _ROWS = {"": (), "plain": ("-t", "-A"), "csv": ("-t", "--csv")}
 
 
 def options(settings: Mapping[str, str]) -> str:
-    """The word ``options`` that sets them: ``-c name=value``, blanks and backslashes of which libpq wants escaped."""
+    """Return the value of libpq's ``options`` with these settings: ``-c name=value``, with blanks and backslashes
+    escaped."""
     words = (f"{name}={value}".replace("\\", "\\\\").replace(" ", "\\ ") for name, value in settings.items())
     return " ".join(f"-c {word}" for word in words)
 
 
 def connection_string(words: Mapping[str, str]) -> str:
-    """What libpq is told; words without a value are its own to choose.
+    """Return a libpq connection string; words without a value are left out, so that libpq uses its defaults.
 
     Given as one word to ``-d``, it is the only thing that the programs expand: a database called ``host=evil`` stays a
     name."""
@@ -115,20 +117,20 @@ def psql_argv(
     stops: bool = False,
     variables: Mapping[str, str] | None = None,
 ) -> list[str]:
-    """A psql without psqlrc and without a question for a password. ``rows``: it prints nothing but rows. ``stops``: it
-    ends at the first error."""
+    """Return the argv of a psql that reads no psqlrc and never asks for a password. ``rows``: it prints rows only.
+    ``stops``: it stops at the first error."""
     given = [f"{name}={value}" for name, value in (variables or {}).items()]
     variable_words = [word for each in (*(["ON_ERROR_STOP=1"] if stops else []), *given) for word in ("-v", each)]
     return [program, "-X", "-q", "-w", *_ROWS[rows], *variable_words, *words, "-d", conninfo]
 
 
 def as_account(account: str) -> tuple[str, ...]:
-    """What goes before a command that another account of the host runs; root may do that."""
+    """Return the prefix that runs a command as another account of the host; root may do that."""
     return ("runuser", "-u", account, "--")
 
 
 def refused_in(state: str) -> StatementRefused | None:
-    """What :data:`STATE` tells; None where the statement was run."""
+    """Parse the output of :data:`STATE`: the refusal, or None if the statement succeeded."""
     sqlstate, _, said = state.partition(" ")
     return None if sqlstate == "00000" else StatementRefused(sqlstate, said)
 
@@ -153,7 +155,7 @@ class Login(Struct, frozen=True):
 
     @property
     def where(self) -> str:
-        """``address:port``, as errors name it."""
+        """``address:port``, as it appears in errors."""
         return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
 
 
@@ -244,7 +246,7 @@ class DriverSession:
         if "password" in said or "authentication" in said or "no pg_hba.conf entry" in said:
             hint = tr("Check user, password and the server's pg_hba.conf.")
         elif "refused" in said:
-            hint = tr("Nothing is listening there: is the server running?")
+            hint = tr("Nothing is listening at this address: is the server running?")
         return BackendError(tr("{where}: {reason}", where=self._login.where, reason=said[:300]), hint)
 
     async def close(self) -> None:

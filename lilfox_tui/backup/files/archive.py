@@ -92,7 +92,7 @@ async def archive(
     if not found:
         raise BackupError(
             tr("tar on {host} ended without reporting a status", host=host.name),
-            tr("it may have been killed; check the memory and the logs of the host"),
+            tr("it may have been killed; check memory and logs on the host"),
         )
     if rest:
         yield rest
@@ -106,7 +106,7 @@ def refuse_incomplete(said: TarOutcome, where: str) -> None:
         return
     if said.unreadable:
         raise BackupError(
-            tr("{count} in {where} cannot be read: {names}",
+            tr("files in {where} cannot be read ({count}): {names}",
                count=len(said.unreadable), where=where, names=named(said.unreadable)),
             CANNOT_READ,
         )  # fmt: skip
@@ -115,7 +115,7 @@ def refuse_incomplete(said: TarOutcome, where: str) -> None:
 
 
 def named(names: Sequence[bytes], most: int = 10) -> str:
-    """Return the first names, safe to show, and the number of the others."""
+    """Return the first ``most`` names without control sequences, and the number of the others."""
     more = f" … +{len(names) - most}" if len(names) > most else ""
     return listed(clean(name) for name in names[:most]) + more
 
@@ -236,9 +236,9 @@ async def inspect_folder(host: Host, folder: str, *, sudo: bool) -> PathFacts:
 
 
 async def inspect_place(host: Host, parent: str, target: str, *, sudo: bool) -> PathFacts:
-    """Inspect a restore location: ``kind`` of what is there, and of its ``parent``: ``writable``, ``devices`` of it and
-    of an existing folder (for a file, overlayfs reports the device of its layer), ``mounted``, ``bytes``, ``inodes``,
-    ``left``."""
+    """Inspect a restore location: the ``kind`` of what exists there, and about its ``parent``: ``writable``, the
+    ``devices`` of it and of an existing folder (for a file, overlayfs reports the device of its layer), ``mounted``,
+    ``bytes``, ``inodes``, ``left``."""
     return await _look(host, _PLACE, [parent, target], sudo=sudo)
 
 
@@ -272,12 +272,12 @@ def program_checks(host: Host, look: PathFacts) -> list[Check]:
     found = []
     for program, words in (("tar", "tar (GNU tar)"), ("find", "find (GNU findutils)")):
         good = look[program].startswith(words)
-        have = clean(look[program]) or tr("no {program}, or an unknown one", program=program)
+        have = clean(look[program]) or tr("{program} is missing or reports no version", program=program)
         found.append(
             Check(
                 tr("{program} on {host}", program=program, host=host.name),
                 "good" if good else "bad",
-                have if good else tr("{have}: not GNU {program}", have=have, program=program),
+                have if good else tr("{have}; GNU {program} is required", have=have, program=program),
                 "" if good else tr("install GNU {program} on the host", program=program),
             )
         )
@@ -292,7 +292,7 @@ def folder_check(folder: str, look: PathFacts) -> Check:
             about,
             "bad",
             tr("a symlink to {real}", real=clean(look["real"])),
-            tr("name the folder itself, so that a restore can swap it"),
+            tr("use that path instead, so that a restore can swap the folder"),
         )
     if look["kind"] != "folder":
         return Check(about, "bad", tr("missing, or not a folder"), tr("correct the path; nothing was backed up"))
@@ -302,7 +302,7 @@ def folder_check(folder: str, look: PathFacts) -> Check:
 
 
 def content_checks(folder: str, found: FolderSurvey | None, options: FileTreeOptions) -> list[Check]:
-    """Return the checks of a folder's contents: whether all of it is readable."""
+    """Return the checks of a folder's contents: whether everything in it can be read."""
     about = tr("files in {folder}", folder=clean(folder))
     if found is None:
         return [Check(about, "warning", tr("could not be counted"))]
@@ -385,8 +385,8 @@ class FolderArchive:
     async def _dumped_there(
         self, into: PartSink, stem: str, argv: Sequence[str], said: TarOutcome, counting: ArchiveSummary
     ) -> StoredPart | None:
-        """Store tar's own archive if the store's host can make it by itself, and read it back to count its contents;
-        None if it cannot, or if devices and pipes must be left out. Raises as :meth:`dump`."""
+        """Let the store's host write tar's archive itself, if it can, and read it back to count its contents. Return
+        None if it cannot, or if devices and pipes must be left out. Raises like :meth:`dump`."""
         looked = await self._look_into()
         if looked is None or any(not excluded(name, self._options.exclude) for name in looked.special):
             return None
@@ -404,22 +404,26 @@ class FolderArchive:
             raise BackupError(
                 tr("devices or pipes appeared in {path} after it was checked: {names}",
                    path=clean(self.path), names=named(counting.special)),
-                tr("Run it again."),
+                tr("Run the backup again."),
             )  # fmt: skip
         return made.part
 
     def _note(self, into: PartSink, said: TarOutcome, counting: ArchiveSummary) -> None:
         where = clean(self.path)
         if said.changed:
-            into.note(tr("changed while being read, in {where}: {names}", where=where, names=named(said.changed)))
+            into.note(tr("files in {where} changed while being read: {names}", where=where, names=named(said.changed)))
         if said.vanished:
             into.note(
-                tr("gone before they could be read, in {where}: {names}", where=where, names=named(said.vanished))
+                tr(
+                    "files in {where} disappeared before they could be read: {names}",
+                    where=where,
+                    names=named(said.vanished),
+                )
             )
         if said.unreadable:
             into.note(
                 tr(
-                    "left out in {where} for lack of read permission: {names}",
+                    "files in {where} that could not be read were left out: {names}",
                     where=where,
                     names=named(said.unreadable),
                 )
@@ -427,7 +431,7 @@ class FolderArchive:
         if said.elsewhere:
             into.note(
                 tr(
-                    "other file systems left out in {where}: {names}",
+                    "other file systems mounted in {where} were left out: {names}",
                     where=where,
                     names=named(said.elsewhere),
                 )
@@ -435,15 +439,15 @@ class FolderArchive:
         if counting.special:
             into.note(
                 tr(
-                    "devices or pipes left out in {where}: {names}",
+                    "devices or pipes in {where} were left out: {names}",
                     where=where,
                     names=named(counting.special),
                 )
             )
         if counting.links_out and not self._options.links_out:
             into.note(tr(
-                "links in {where} point outside it, and a restore will refuse them: {names}; if this is "
-                "intended, set links_out: true", where=where, names=named(counting.links_out),
+                "symlinks in {where} point outside it; a restore will refuse them: {names}; if this is intended, "
+                "set links_out: true", where=where, names=named(counting.links_out),
             ))  # fmt: skip
 
     async def _look_into(self) -> FolderSurvey | None:

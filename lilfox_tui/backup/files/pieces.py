@@ -64,7 +64,7 @@ def comparison(index: Index, wanted: Callable[[bytes], bool]) -> Comparison:
     ):
         if of := [then.name or b"." for then, _ in islice(index.unequal("archive", "staged", condition), MOST_NAMED)]:
             compared = clauses(
-                [compared, str(tr("differs from the backup: {what} of {names}", what=lost, names=named(of)))]
+                [compared, str(tr("not as in the backup: {what} of {names}", what=lost, names=named(of)))]
             )
     return Comparison(tuple(found), compared)
 
@@ -103,12 +103,12 @@ def changes(index: Index, only: bytes, created: datetime) -> list[RestoreChange]
 
 
 def losses(index: Index, judge: BelowTop, *, root: bool) -> list[Check]:
-    """Return checks for what will differ from the archive: dropped permissions, and owners that only root can set."""
+    """Return checks for what the restore cannot reproduce: dropped permissions, and owners that only root can set."""
     checks = []
     if judge.dropped_rights:
         checks.append(
             Check(
-                tr("privileges of programs"),
+                tr("file privileges"),
                 "warning",
                 ntr(
                     "set-user-ID bits or capabilities of {count} file are dropped",
@@ -125,7 +125,8 @@ def losses(index: Index, judge: BelowTop, *, root: bool) -> list[Check]:
                 tr("owners"),
                 "warning",
                 tr(
-                    "only root can restore owners; all files will belong to the account that restores: {owners}",
+                    "only root can restore owners; all files will belong to the account that runs the restore, "
+                    "instead of: {owners}",
                     owners=told,
                 ),
                 tr("to keep them, set sudo: true for this source"),
@@ -226,7 +227,7 @@ class FolderPiece:
         return checks + losses(self._index, judge, root=look.root)
 
     async def changes(self) -> list[RestoreChange]:
-        """See :meth:`RestorePiece.changes`. Files of the same size and time count as equal; nothing is read."""
+        """See :meth:`RestorePiece.changes`. Files of the same size and time count as equal; no content is read."""
         return changes(self._index, self._only, self.spec.task.set.created)
 
     async def stage(self, moved: Callable[[int], None]) -> None:
@@ -275,8 +276,8 @@ class FolderPiece:
         return put_below(member, TREE) if self._is_wanted(member.name) else None
 
     def _is_wanted(self, name: bytes) -> bool:
-        """Whether the entry is restored: everything, or the one path with its parent folders and the files it is
-        hard-linked to."""
+        """Return whether an entry is restored: with ``only``, the path itself, what is below it, its parent folders,
+        and the files that it is hard-linked to; else every entry."""
         only = self._only
         return (
             not only
@@ -288,7 +289,8 @@ class FolderPiece:
         )
 
     async def _find_only(self) -> list[Check]:
-        """Find what to swap for the one path: the path itself, or the topmost parent folder that does not exist."""
+        """Find what must be swapped to restore one path: the path itself, or the topmost parent folder that does not
+        exist."""
         about = tr("{path} in the archive", path=clean(self._only))
         if self._index.get("archive", self._only) is None:
             return [
@@ -296,7 +298,7 @@ class FolderPiece:
                     about,
                     "bad",
                     tr("not found"),
-                    tr("write its path relative to {target}", target=clean(self.spec.target)),
+                    tr("give the path relative to {target}", target=clean(self.spec.target)),
                 )
             ]
         self._others = frozenset(
@@ -318,7 +320,7 @@ class FolderPiece:
                     Check(
                         about,
                         "bad",
-                        tr("{path} is not a folder now", path=clean("/".join(parts[:depth]))),
+                        tr("{path} is no longer a folder", path=clean("/".join(parts[:depth]))),
                         tr("restore the whole source"),
                     )
                 ]

@@ -1,4 +1,4 @@
-"""Restores files beside what is there and swaps them by rename; lists and releases what a restore retained."""
+"""Restores files next to the current ones and swaps them by rename; lists and deletes what a restore retained."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class RestorePiece(Protocol):
         ...
 
     def renames(self) -> Renames:
-        """Return the renames that put it in place."""
+        """Return the renames that swap the piece in."""
         ...
 
     def close(self) -> None:
@@ -118,7 +118,7 @@ class RestorePiece(Protocol):
         ...
 
     async def discard(self) -> None:
-        """Remove what was staged and not put in place."""
+        """Remove the staged data that was not swapped in."""
         ...
 
 
@@ -143,9 +143,9 @@ def another_stream(part: FoundPart) -> BackupError:
 
 
 class BelowTop:
-    """Judges members as :class:`SafeMembers` does, below the folder that the manifest names. For an old set that folder
-    is what the first member shares with the end of the target's path (``public/uploads`` of
-    ``/srv/lilfox/public/uploads``), or that member."""
+    """Checks members like :class:`SafeMembers`, below the folder that the manifest names. For an old set without one,
+    it is the part of the first member's path that matches the end of the target's path (``public/uploads`` of
+    ``/srv/lilfox/public/uploads``), or that member itself."""
 
     def __init__(self, spec: PieceSpec) -> None:
         said = spec.part.said.detail.get("top") if spec.part.said is not None else None
@@ -171,7 +171,7 @@ class BelowTop:
 
 
 def top_of(first: TarMember, target: bytes) -> bytes:
-    """Return the folder that an archive was made of, from its first member and the restore target."""
+    """Return the folder that an archive was made from, derived from its first member and the restore target."""
     parts = [part for part in first.name.split(b"/") if part not in (b"", b".")]
     ends = target.strip(b"/").split(b"/")
     for count in range(len(ends), 0, -1):
@@ -184,7 +184,7 @@ def top_of(first: TarMember, target: bytes) -> bytes:
 
 
 class FilesRestore:
-    """See :class:`~lilfox_tui.backup.source.RestoreTarget`. ``missing`` are checks for what the set lacks."""
+    """See :class:`~lilfox_tui.backup.source.RestoreTarget`. ``missing`` are checks about parts that the set lacks."""
 
     def __init__(
         self,
@@ -301,7 +301,7 @@ class _Rights(Struct, frozen=True):
 
 
 async def undo(swap: Swap, host: Host) -> None:
-    """Put back what was there before; what was restored gets its staging name again. Raises BackupError, HostError."""
+    """Put the earlier data back; the restored data gets its staging name again. Raises BackupError, HostError."""
     await take_back(host, swap, sudo=_rights(swap.options).sudo)
 
 
@@ -328,7 +328,7 @@ def _rights(options: dict[str, Any]) -> _Rights:
 def _place_checks(spec: PieceSpec, look: PathFacts) -> list[Check]:
     about = tr("target {target}", target=clean(spec.target))
     if not spec.name or spec.name in (".", ".."):
-        return [Check(about, "bad", tr("it has no name to swap"), tr("name the folder itself"))]
+        return [Check(about, "bad", tr("a path like this cannot be renamed"), tr("name the folder itself"))]
     if look["parent"] != "folder":
         return [
             Check(
@@ -344,7 +344,7 @@ def _place_checks(spec: PieceSpec, look: PathFacts) -> list[Check]:
                 about,
                 "bad",
                 tr("no write permission for {parent}", parent=clean(spec.parent)),
-                tr("a restore is staged next to the existing data: grant write permission there, or set sudo: true"),
+                tr("a restore is staged in this folder: grant write permission for it, or set sudo: true"),
             )
         ]
     devices = look["devices"].split()
@@ -371,7 +371,7 @@ def _place_checks(spec: PieceSpec, look: PathFacts) -> list[Check]:
 
 
 def _most(spec: PieceSpec, free: int | None) -> int | None:
-    """Return how many bytes of content an archive may hold: as the manifest says, or the free space."""
+    """Return how many bytes of content an archive may have: the number in the manifest, else the free space."""
     said = spec.part.said.detail.get("bytes") if spec.part.said is not None else None
     return said if isinstance(said, int) else free
 
@@ -381,7 +381,9 @@ def _room(piece: RestorePiece, look: PathFacts, free: int | None) -> Check:
     inodes = look["inodes"].split()
     if free is not None and free < piece.needed_bytes:
         have, need = human_bytes(free), human_bytes(piece.needed_bytes)
-        return Check(about, "bad", tr("{have} free, {need} needed", have=have, need=need), tr("make room there"))
+        return Check(
+            about, "bad", tr("{have} free, {need} needed", have=have, need=need), tr("make room on that file system")
+        )
     told = len(inodes) == 2 and all(word.isdigit() for word in inodes) and inodes[0] != "0"
     if told and whole(inodes[1]) < piece.needed_files:
         return Check(
@@ -393,7 +395,7 @@ def _room(piece: RestorePiece, look: PathFacts, free: int | None) -> Check:
                 whole(inodes[1]),
                 need=piece.needed_files,
             ),
-            tr("remove files there, or restore to another file system"),
+            tr("remove files from that file system, or restore to another one"),
         )
     return Check(about, "good", tr("{free} free", free=human_bytes(free)))
 
@@ -452,7 +454,7 @@ class _Names(Struct, frozen=True):
 
 
 async def kept(swap: Swap, host: Host) -> list[RetainedItem]:
-    """Return the items retained beside the targets, each with the reason if it must stay. Raises BackupError,
+    """Return the retained items next to the targets; an item that must stay has the reason. Raises BackupError,
     HostError."""
     found = []
     for one in swap.renames:
@@ -462,7 +464,7 @@ async def kept(swap: Swap, host: Host) -> list[RetainedItem]:
             continue
         names = _names(one)
         if names is None:
-            why_not = tr("its name is not one that a restore of {target} creates", target=clean(one.target))
+            why_not = tr("a restore of {target} does not create this name", target=clean(one.target))
             found.append(RetainedItem(target=one.target, name=path, why_not=why_not))
         elif staged and before:
             found.append(RetainedItem(target=one.target, name=path, why_not=tr("the restore did not finish")))
@@ -473,8 +475,8 @@ async def kept(swap: Swap, host: Host) -> list[RetainedItem]:
 
 
 async def forget(swap: Swap, host: Host) -> None:
-    """Remove what :func:`kept` returns. Raises BackupError, either with everything still there or naming what could not
-    be removed; HostError."""
+    """Remove what :func:`kept` returns. Raises BackupError if an item must stay, in which case nothing is removed, or
+    if something could not be removed, which it names; HostError."""
     for each in await kept(swap, host):
         if str(each.why_not):
             raise BackupError(tr("{name} cannot be deleted: {reason}", name=clean(each.name), reason=each.why_not))
@@ -490,8 +492,8 @@ async def forget(swap: Swap, host: Host) -> None:
 
 
 async def left(targets: Sequence[str], host: Host, *, sudo: bool) -> list[RetainedItem]:
-    """Return what drills left beside ``targets``. One that was written to within an hour may still be running, here or
-    elsewhere. Raises BackupError, HostError."""
+    """Return what drills left behind next to ``targets``. An item written to within the last hour must stay, because
+    its drill may still be running. Raises BackupError, HostError."""
     found = []
     for target in targets:
         parent, _, name = target.rpartition("/")
@@ -551,7 +553,7 @@ async def _remove(host: Host, parent: str, names: Sequence[str], *, sudo: bool) 
 
 
 def _names(one: Renames) -> _Names | None:
-    """Return the names of ``one``, if they are exactly those that a restore of its target uses."""
+    """Return the names that a restore used for ``one``; None if they are not exactly those that LilFox would choose."""
     target, staged = one.target.split("/"), one.staged.split("/")
     for depth in range(1, min(len(target), len(staged))):
         stamped = _STAGED.search(staged[depth])

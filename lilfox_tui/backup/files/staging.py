@@ -1,4 +1,4 @@
-"""Stages a restore of files beside the current ones, and swaps it in by renames."""
+"""Stages restored files next to the current ones, and swaps them in by renames."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class StagingFolder:
         return f"{self._parent.rstrip('/')}/{self._folder()}"
 
     def before(self, name: str) -> str:
-        """Return the path that retains what is now called ``name`` in the parent."""
+        """Return the path to which the current ``name`` in the parent is renamed to retain it."""
         return f"{self._parent.rstrip('/')}/{before_name(name, self.stamp)}"
 
     async def make(self, now: datetime) -> None:
@@ -92,7 +92,7 @@ class StagingFolder:
                 return
             if done.exit_status != _TAKEN:
                 raise _failed(self.path, self._host, done)
-        raise BackupError(tr("{path} and the names after it are taken", path=clean(self.path)))
+        raise BackupError(tr("{path} is taken, and so are the names for the following seconds", path=clean(self.path)))
 
     async def extract(self, blocks: AsyncIterator[bytes]) -> None:
         """Extract an archive that was checked. Raises BackupError, and what ``blocks`` raises."""
@@ -165,7 +165,7 @@ def _failed(path: str, host: Host, done: Completed) -> BackupError:
     if done.exit_status == _REPLACED:
         return BackupError(
             tr("{path} on {host} was replaced in the meantime", path=clean(path), host=host.name),
-            tr("nothing was written there; check who can write next to it"),
+            tr("nothing was written to it; check who can write to its parent folder"),
         )
     return BackupError(
         tr(
@@ -201,8 +201,8 @@ _REMOVE_EMPTY = 'rmdir -p -- "$1" 2>/dev/null; exit 0'
 
 
 async def swap_in(host: Host, renames: tuple[Renames, ...], *, sudo: bool) -> None:
-    """Put everything that was staged in place. Raises BackupError with everything as before, or HalfSwapped, which
-    names what is where."""
+    """Put everything that was staged in place. Raises BackupError if that failed and all is as before, or HalfSwapped,
+    which names what is where."""
     begun: list[Renames] = []
     half: list[Renames] = []
     try:
@@ -221,14 +221,15 @@ async def swap_in(host: Host, renames: tuple[Renames, ...], *, sudo: bool) -> No
 
 
 async def take_back(host: Host, swap: Swap, *, sudo: bool) -> None:
-    """Undo the swap: what was restored gets its staging name again. Raises BackupError, HostError."""
+    """Undo the swap: put the earlier data back and give the restored data its staging name again. Raises BackupError,
+    HostError."""
     for one in reversed(swap.renames):
         target, staged, before = await existing_names(host, one, sudo=sudo)
         if one.before and not before:
             if target:
                 continue  # never swapped, or undone already
             raise BackupError(
-                tr("{before} is gone: there is nothing to go back to", before=clean(one.before)),
+                tr("{before} no longer exists, so the restore cannot be undone", before=clean(one.before)),
                 tr("restore another set"),
             )
         if target and staged and one.before:
@@ -259,14 +260,14 @@ async def settle_all(host: Host, swap: Swap, *, sudo: bool) -> Settled:
         await remove_empty(host, one.staged.rpartition("/")[0], sudo=sudo)
     if {"finished", "undone"} <= found:
         raise BackupError(
-            tr("the restore of {set} lost one part, and another part is in place", set=swap.set),
-            tr("undo it: lilfox restore --undo {set}", set=swap.set),
+            tr("part of the restore of {set} is in place, but another part was lost", set=swap.set),
+            tr("undo the restore: lilfox restore --undo {set}", set=swap.set),
         )
     return next((state for state in ("undone", "finished") if state in found), "nothing")
 
 
 async def standing(host: Host, swap: Swap, *, sudo: bool) -> list[Standing]:
-    """Return what is in place at each target. Raises BackupError, HostError."""
+    """Return which data is in place at each target. Raises BackupError, HostError."""
     found = []
     for one in swap.renames:
         target, staged, before = await existing_names(host, one, sudo=sudo)
@@ -279,7 +280,7 @@ async def finish_all(host: Host, swap: Swap, *, sudo: bool) -> None:
     if await settle_all(host, swap, sudo=sudo) == "undone":
         raise BackupError(
             tr("{staged} is gone, so the restore cannot be finished", staged=clean(swap.staged)),
-            tr("take it back, then restore it again"),
+            tr("take the restore back, then restore again"),
         )
 
 
@@ -301,11 +302,11 @@ async def _back(host: Host, one: Renames, *, half: bool, sudo: bool, cause: Back
     except BackupError as error:
         raise HalfSwapped(
             tr(
-                "{cause}; going back failed too: {error}. The previous {target} is now {before}; the restored "
+                "{cause}; rolling back failed too: {error}. The previous {target} is now {before}; the restored "
                 "data is at {staged}",
                 cause=cause, error=error, target=clean(one.target), before=clean(one.before), staged=clean(one.staged),
             ),
-            tr("move {target} out of the way; the next lilfox restore or undo then goes back",
+            tr("move {target} out of the way; the next lilfox restore or undo then puts the previous data back",
                target=clean(one.target)),
         ) from error  # fmt: skip
 
@@ -338,7 +339,7 @@ def _renames_failed(host: Host, stderr: bytes) -> Message:
 def _too_many(one: Renames) -> BackupError:
     return BackupError(
         tr(
-            "{target} exists although it was renamed to {before}: it was created again",
+            "{target} was renamed to {before}, but exists again",
             target=clean(one.target),
             before=clean(one.before),
         ),

@@ -76,9 +76,9 @@ Piece: TypeAlias = TarMember | MemberContent
 
 
 class TarReader:
-    """Use ``for piece in reader.feed(block)``: yields each TarMember, then its MemberContent if it is a file with
-    ``stored`` bytes. Call ``finish`` at the end. Raises BrokenSet for a broken or ambiguous member, before yielding any
-    of it."""
+    """Parses a tar archive: ``for piece in reader.feed(block)`` yields each TarMember, followed by its MemberContent if
+    it is a file with ``stored`` bytes. Call ``finish`` at the end. Raises BrokenSet for a broken or ambiguous member,
+    before yielding any of it."""
 
     def __init__(self) -> None:
         self._held = b""
@@ -128,8 +128,8 @@ class TarReader:
             )
 
     def _header(self, data: memoryview, at: int) -> tuple[TarMember | None, int]:
-        """Return the member that begins at ``at`` (None: something else begins there) and the bytes used; 0 when more
-        data is needed."""
+        """Return the member whose header is at ``at`` (None if something else is there) and the number of bytes used, 0
+        if more data is needed."""
         if len(data) - at < BLOCK:
             return None, 0
         header = bytes(data[at : at + BLOCK])
@@ -161,7 +161,7 @@ class TarReader:
         """Parse an extended header or a long name; return the bytes used, 0 when more data is needed."""
         size = self._number(header[124:136])
         if not 0 < size <= MAX_EXTENDED:
-            raise self._broken(tr("an extended header of {size} bytes", size=size))
+            raise self._broken(tr("an extended header has an invalid size: {size} bytes", size=size))
         whole = size + -size % BLOCK
         if len(data) - at < whole:
             return 0
@@ -172,7 +172,7 @@ class TarReader:
             new = self._records(body)
         if kind == ord("g"):
             if any(key in (b"path", b"linkpath", b"size") or key.startswith(b"GNU.") for key in new):
-                raise self._broken(tr("a name or a size set for all members"))
+                raise self._broken(tr("a global header sets a name or a size for all members"))
             self._always |= new
         elif self._next.keys() & new.keys() or (self._next and kind == ord("x")):
             raise self._broken(tr("a member has two extended headers"))
@@ -247,7 +247,8 @@ class TarReader:
         return None, 0
 
     def _lines_of_map(self, text: bytes) -> list[bytes]:
-        """Return the count, the numbers and the rest; an empty list when they are incomplete."""
+        """Split a sparse map into its count, its numbers and the rest; return an empty list if the map is
+        incomplete."""
         if b"\n" not in text[:32]:
             return []
         count = self._decimal(text.split(b"\n", 1)[0])
@@ -255,7 +256,7 @@ class TarReader:
         return lines if len(lines) == 2 * count + 2 else []
 
     def _numbers(self, lines: list[bytes]) -> list[int]:
-        """Parse many numbers at once, as ``_decimal`` does."""
+        """Parse many decimal numbers at once, with the same rules as ``_decimal``."""
         digits = b"".join(lines)
         if lines and not (digits.isdigit() and all(lines) and max(map(len, lines)) < 20):
             raise self._broken(tr("a number in an extended header cannot be read"))
@@ -266,7 +267,7 @@ class TarReader:
         end = 0
         for offset, length in regions:
             if offset < end or offset + length > size:
-                raise self._broken(tr("a sparse map has overlapping regions"))
+                raise self._broken(tr("a sparse map has regions that overlap or exceed the file"))
             end = offset + length
         if sum(length for _, length in regions) != stored:
             raise self._broken(tr("a sparse map does not match its content"))
@@ -327,7 +328,8 @@ _MOST = 0o7777777
 
 
 def header(member: TarMember) -> bytes:
-    """Return everything that precedes the content of ``member``; the content is padded with zeros to a whole block."""
+    """Return all blocks that precede the content of ``member``. The content must be padded with zeros to a whole
+    block."""
     stored = len(member.sparse_map) + member.stored
     sign = b"-" if member.mtime_ns < 0 else b""
     records = [(b"mtime", sign + b"%d.%09d" % divmod(abs(member.mtime_ns), 10**9))]
@@ -390,7 +392,7 @@ _PRIVILEGED = b"SCHILY.xattr.security."
 
 
 class SafeMembers:
-    """Judges members one by one, in the archive's order. All names must begin with ``prefix``; returned names are
+    """Checks members one by one, in the archive's order. All names must begin with ``prefix``; the returned names are
     relative to it, and the folder itself is ``b""``."""
 
     def __init__(self, prefix: bytes, *, links_out: bool, setuid: bool) -> None:
@@ -448,11 +450,11 @@ class SafeMembers:
 
     def _judge_link(self, member: TarMember, parts: list[bytes]) -> None:
         if not member.target or len(member.target) > LONGEST_PATH:
-            raise refused(member, tr("it is a link without a valid target"))
+            raise refused(member, tr("it is a symlink without a valid target"))
         if leads_out(b"/".join(parts), member.target) and not self._links_out:
             raise BrokenSet(
                 tr(
-                    "{name} is a link to {target}, outside the folder",
+                    "{name} is a symlink to {target}, outside the folder",
                     name=clean(member.name),
                     target=clean(member.target),
                 ),
@@ -471,8 +473,9 @@ class SafeMembers:
 
 
 def leads_out(name: bytes, target: bytes) -> bool:
-    """Whether a symbolic link may lead out of the folder that contains ``name``. ``..`` is allowed only at the start of
-    its target: its own folder is real, but a later component may be a link, and ``..`` after that leads anywhere."""
+    """Return whether a symbolic link may lead out of the folder that contains ``name``. ``..`` is allowed only at the
+    start of its target: the link's own folder is real, but a later component may itself be a link, and ``..`` after
+    that may lead anywhere."""
     if target.startswith(b"/"):
         return True
     parts = _parts(target)
@@ -481,7 +484,7 @@ def leads_out(name: bytes, target: bytes) -> bool:
 
 
 def refused(member: TarMember, why: Message) -> BrokenSet:
-    """Return the error for a member that must not be written."""
+    """Return the error for an unsafe member."""
     return BrokenSet(
         tr("the archive contains an entry that must not be restored: {name}: {why}", name=clean(member.name), why=why),
         tr("nothing was changed; check who can write to the store, and choose another set"),

@@ -69,7 +69,7 @@ class IndexEntry(Struct, frozen=True):
 
 
 class Totals(Struct, frozen=True):
-    """The number of entries of one side."""
+    """The totals of one side of an index."""
 
     files: int
     folders: int
@@ -83,7 +83,8 @@ def _held(time_ns: int) -> int:
 
 
 class Index:
-    """Entries by side and name, in a temporary database; call ``close``."""
+    """An index of entries by name, in a temporary database, with one side each for the archive, the staged files and
+    the current files. Call ``close`` at the end."""
 
     def __init__(self) -> None:
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
@@ -130,7 +131,7 @@ class Index:
         return next(self._entries("side = ? AND name = ?", side, name), None)
 
     def within(self, side: Side, name: bytes) -> Iterator[IndexEntry]:
-        """Return ``name`` and everything below it (everything, when empty), in order of names."""
+        """Yield ``name`` and everything below it (if empty, all entries), sorted by name."""
         if not name:
             return self._entries("side = ?", side)
         return self._entries("side = ? AND (name = ? OR (name > ? AND name < ?))", side, name, name + b"/", name + b"0")
@@ -146,14 +147,15 @@ class Index:
             return Totals(*next(found))
 
     def owners(self, side: Side) -> Iterator[tuple[bytes, bytes, int]]:
-        """Return user, group and their number of files and folders, largest first."""
+        """Yield each user and group with the number of their entries, largest first."""
         self._flush()
         yield from self._database.execute(
             "SELECT user, grp, count(*) FROM entry WHERE side = ? GROUP BY user, grp ORDER BY 3 DESC", (side,)
         )
 
     def unequal(self, one: Side, other: Side, where: str) -> Iterator[tuple[IndexEntry, IndexEntry]]:
-        """Return pairs of the same name for which the condition is true; it refers to columns of ``o`` and ``p``."""
+        """Yield the pairs of entries with the same name for which the SQL condition ``where`` is true; it refers to the
+        columns of ``o`` and ``p``."""
         self._flush()
         yield from (
             (_entry(row[:10]), _entry(row[10:]))
@@ -298,7 +300,7 @@ class MemberJudge(Protocol):
 
 
 class TarFilter:
-    """Takes an archive in blocks and returns it as it may be written.
+    """Filters an archive block by block: returns the members that may be written.
 
     ``index`` gets its members under ``side`` (None: not again). ``rename`` gives a member as it is written, None for
     one that is not (None: nothing is written). More than ``most`` bytes of content raise BrokenSet, as do more than can
@@ -341,7 +343,7 @@ class TarFilter:
         return END if self._rename is not None else b""
 
     def digest(self) -> bytes:
-        """Return the SHA-256 of the whole input, if it is indexed or bounded."""
+        """Return the SHA-256 of the whole input; empty unless the filter has an index or a limit."""
         return self._seen.digest() if self._seen is not None else b""
 
     def _begin(self, found: TarMember, out: list[bytes | memoryview]) -> None:
@@ -351,7 +353,7 @@ class TarFilter:
         self.bytes += member.size
         if self.bytes > self._most:
             raise BrokenSet(
-                tr("the archive holds more than the expected {bytes}", bytes=human_bytes(self._most)),
+                tr("the archive holds more than the allowed {bytes}", bytes=human_bytes(self._most)),
                 tr("nothing was changed; choose another set"),
             )
         written = self._rename(member) if self._rename is not None else None
@@ -399,8 +401,8 @@ _MOST_NAMES = 100
 
 
 class ArchiveSummary:
-    """Passes members on unchanged, except devices and pipes, which a restore could not make. ``top`` is the name of the
-    dumped folder."""
+    """Counts the members of an archive. Leaves out devices and pipes, which a restore could not create. ``top`` is the
+    name of the archived folder."""
 
     def __init__(self, top: bytes) -> None:
         self._top = top
@@ -448,7 +450,8 @@ class ArchiveSummary:
 
 
 class _Judged:
-    """Judges by name, then counts. Links that lead out are left for a restore to refuse, by its Options."""
+    """Checks members like a restore, then counts them. Accepts links that lead out: a restore decides about them by its
+    Options."""
 
     def __init__(self, top: bytes) -> None:
         self._safe = SafeMembers(b"", links_out=True, setuid=True)
@@ -460,8 +463,8 @@ class _Judged:
 
 
 async def read_archive(part: FoundPart, blocks: AsyncIterator[bytes]) -> source_Content:
-    """Check that ``blocks`` is a complete archive that may be restored, and return its contents as the manifest has
-    them."""
+    """Check that ``blocks`` is a complete archive that may be restored, and return its contents in the form of the
+    manifest."""
     said = part.said.detail if part.said is not None else {}
     judge = _Judged(os.fsencode(str(said.get("top", ""))))
     sieve = TarFilter(judge)

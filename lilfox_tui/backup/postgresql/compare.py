@@ -1,4 +1,4 @@
-"""Compares databases: what was restored with the set's record, and the current content with the set."""
+"""Compares databases: a restored one with the set's record, and the current content with the set."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ _SHARE_OF_LOOKING = 0.05
 
 
 class EarlyCounter:
-    """Counts what has been loaded into ``database`` and equals ``said``. Errors are ignored here: the comparison counts
-    whatever is left."""
+    """Counts tables of ``database`` while it is being loaded, and keeps those that are equal to ``said``. Ignores
+    errors, because the comparison counts the other tables."""
 
     def __init__(self, access: ServerAccess, database: str, version_num: int, said: DatabaseContent) -> None:
         self._access, self._database, self._version_num = access, database, version_num
@@ -133,8 +133,8 @@ async def content_of(
     said: DatabaseContent | None,
     counted: Mapping[str, TableContent] | None = None,
 ) -> DatabaseContent:
-    """Return the current content of ``database``, counted the same way as ``said``, except for tables already in
-    ``counted``. Raises BackupError, HostError."""
+    """Return the current content of ``database``, with the digest methods of ``said``; tables in ``counted`` are not
+    counted again. Raises BackupError, HostError."""
     ways = {} if said is None else {name: table.way for name, table in said.tables.items()}
     async with take_snapshot(access, database, version_num=version_num, ways=ways) as snapshot:
         await snapshot.read_sequences()
@@ -203,7 +203,7 @@ def _rows(count: int) -> Message:
 
 
 def _same_value(said: SequenceValue, found: SequenceValue | None) -> bool:
-    """Whether a sequence's value is between the two values that were read around the dump."""
+    """Return whether a sequence's value lies between the values read before and after the dump."""
     if found is None:
         return False
     if said.last_after is None:
@@ -224,7 +224,8 @@ def _ways(said: DatabaseContent) -> list[str]:
 
 
 def _same_programs(detail: DatabaseDetail, server: ServerFacts, clients: HostClients) -> ClientPrograms | None:
-    """Return the programs that dump the schema of an equal database as it was dumped; None if there are none."""
+    """Return the client programs whose schema dump can be compared with the recorded one: those of the major version
+    that made it. None if there are none, or if the server has another major version."""
     if (detail.server_version_num or 0) // 10000 != server.major:
         return None
     by = detail.dumped_by.partition(".")[0]
@@ -258,7 +259,8 @@ WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_sche
 async def changes_of(
     access: ServerAccess, info: ServerInfo, target: DatabaseTarget, *, table: str = ""
 ) -> list[RestoreChange]:
-    """Return a line for each table that would change (only ``table``, if given), most rows first.
+    """Return a change for each table that a restore would change (only ``table``, if given), those with most rows
+    first.
 
     Raises BackupError, HostError.
     """
@@ -270,7 +272,7 @@ async def changes_of(
     if said is None:
         return [
             RestoreChange(
-                clean(target.database), str(tr("is replaced")), str(tr("the set does not record its content"))
+                clean(target.database), str(tr("will be replaced")), str(tr("the set does not record its content"))
             )
         ]
     about = live.size_bytes > COUNTED_UP_TO_BYTES

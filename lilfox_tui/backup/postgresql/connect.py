@@ -69,7 +69,7 @@ class Connection(Struct, frozen=True, kw_only=True):
 
 
 def read_url(url: str, *, run_as: str = "", password: SecretRef | None = None) -> Connection:
-    """Parse the connection in ``url``: ``postgresql://USER@HOST:PORT/DB``, or the folder of a socket.
+    """Parse ``url``: ``postgresql://USER@HOST:PORT/DB``, or the folder of a socket.
 
     Raises UsageError, which never repeats the URL, where it holds a password, names several servers or is no such URL.
     """
@@ -91,7 +91,7 @@ def read_url(url: str, *, run_as: str = "", password: SecretRef | None = None) -
         raise UsageError(
             tr("the database URL contains a password, which others could see"),
             tr(
-                "Remove it from the URL and set password: env:NAME (or file:PATH, cmd:ARGV) next to it, or set "
+                "Remove it from the URL; set password: env:NAME (or file:PATH, cmd:ARGV) beside the URL, or set "
                 "PGPASSWORD."
             ),
         )
@@ -100,7 +100,7 @@ def read_url(url: str, *, run_as: str = "", password: SecretRef | None = None) -
         raise _no_url(tr("it must name a single server"))
     unknown = sorted(set(said) - {"host", "port", "user", "dbname", *_PARAMETERS})
     if unknown:
-        raise _no_url(tr("{names}: not supported here", names=listed(unknown)))
+        raise _no_url(tr("unsupported parameters: {names}", names=listed(unknown)))
     return Connection(
         address=said.get("host") or unquote(_address(hosts)),
         port=port or _port(said.get("port")),
@@ -166,8 +166,8 @@ _MOST_BYTES = 1 << 20
 
 
 def callers_password(connection: Connection, environment: Mapping[str, str]) -> str | None:
-    """Return the password for ``connection``; None if neither source has one (libpq then reads ``~/.pgpass`` on the
-    host).
+    """Return the password for ``connection`` from the caller's environment or password file; None if neither has one
+    (libpq then reads ``~/.pgpass`` on the host).
 
     Raises LilFoxError where PGPASSFILE cannot be used: libpq itself would pass it over in silence.
     """
@@ -197,7 +197,7 @@ def _lines(path: Path) -> Iterator[list[str]]:
                 raise LilFoxError(tr("PGPASSFILE {path}: not a regular file", path=path))
             if found.st_mode & 0o077:
                 raise LilFoxError(
-                    tr("PGPASSFILE {path}: others may read or write it, so PostgreSQL does not use it", path=path),
+                    tr("PGPASSFILE {path}: other users can read or write it, so PostgreSQL ignores it", path=path),
                     tr("run: chmod 600 {path}", path=path),
                 )
             text = files.content(descriptor, _MOST_BYTES).decode("utf-8", "surrogateescape")
@@ -295,15 +295,15 @@ class HostClients(Struct, frozen=True, kw_only=True):
         return self.programs[0]
 
     def for_server(self, major: int) -> ClientPrograms:
-        """Return the programs of the server's major version, else the nearest newer ones, which can dump it. Raises
-        BackupError if all are older: they refuse (``aborting because of server version mismatch``)."""
+        """Return the programs of the server's major version, else the next newer ones, which can dump it too. Raises
+        BackupError if all are older, because they refuse (``aborting because of server version mismatch``)."""
         same_or_newer = [each for each in self.programs if each.major >= major]
         if not same_or_newer:
             raise BackupError(
                 tr("{host} has client programs up to PostgreSQL {newest}, but the server is {major}: pg_dump "
                    "refuses to dump it",
                    host=self.host, newest=self.newest.text, major=major),
-                tr("Install postgresql-client-{major} on the host, or set its folder with binaries:", major=major),
+                tr("Install postgresql-client-{major} on the host, or set binaries: to its folder.", major=major),
             )  # fmt: skip
         nearest = min(each.major for each in same_or_newer)
         return next(each for each in same_or_newer if each.major == nearest)
@@ -325,10 +325,10 @@ async def find_clients(host: Host, *, folder: str = "", run_as: str = "") -> Hos
             programs.add(ClientPrograms((whole(version[1]), whole(version[2] or "0")), place))
     if not programs:
         raise BackupError(
-            tr("{host} has no pg_dump and psql in {place}", host=host.name, place=clean(folder))
+            tr("pg_dump and psql were not found in {place} on {host}", host=host.name, place=clean(folder))
             if folder
-            else tr("{host} has no pg_dump and psql", host=host.name),
-            tr("Install postgresql-client of the server's version on the host, or set its folder with binaries:"),
+            else tr("pg_dump and psql were not found on {host}", host=host.name),
+            tr("Install postgresql-client of the server's version on the host, or set binaries: to its folder."),
         )
     other = bool(run_as) and run_as != login
     return HostClients(
@@ -399,7 +399,7 @@ class ServerAccess:
         stops: bool = False,
         variables: Mapping[str, str] | None = None,
     ) -> list[str]:
-        """The newest psql with its words (see :func:`psql_argv`), for :meth:`argv`."""
+        """Return the words that run the newest psql (see :func:`psql_argv`), to be passed to :meth:`argv`."""
         program, conninfo = self.clients.newest.path("psql"), self.conninfo(database, settings)
         return psql_argv(program, conninfo, *words, rows=rows, stops=stops, variables=variables)
 
@@ -431,8 +431,8 @@ async def open_server_access(
 
 
 def _refuse_files(host: Host, connection: Connection, clients: HostClients) -> None:
-    """Refuse TLS files that others can write. Files on another host, and files that another account reads and may own,
-    are the responsibility of their owners. Raises NotTrusted."""
+    """Raise NotTrusted if others can write the connection's TLS files. Does not check files on another host, nor if
+    another account, which may own them, runs the programs."""
     if not isinstance(host, LocalHost) or clients.account:
         return
     for name in _TLS_FILES:

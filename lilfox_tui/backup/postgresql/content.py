@@ -121,7 +121,8 @@ def sizes(oids: Sequence[int]) -> str:
 
 
 def loaded_tables(seen: Sequence[int]) -> str:
-    """Return the query for ``oid`` and ``name`` of tables that have data and no writers, except those in ``seen``."""
+    """Return the query for ``oid`` and ``name`` of tables that have rows and that nobody is writing to, except those in
+    ``seen``."""
     return _LOADED.format(seen=_array(seen))
 
 
@@ -217,8 +218,8 @@ class DatabaseSnapshot:
         self._first = await self._read_sequences()
 
     async def count(self, counted: Mapping[str, TableContent] | None = None) -> DatabaseContent:
-        """Count rows and digests of all tables not yet in ``counted``, and large objects. A table that cannot be
-        counted has the reason in its note.
+        """Count the rows and compute the digests of all tables that are not in ``counted``, and of large objects. If a
+        table cannot be counted, its note has the reason.
 
         Raises BackupError where the session ended, HostError.
         """
@@ -277,8 +278,8 @@ class DatabaseSnapshot:
 async def take_snapshot(
     access: ServerAccess, database: str, *, version_num: int, ways: Mapping[str, DigestWay] | None = None
 ) -> AsyncIterator[DatabaseSnapshot]:
-    """Open a snapshot of ``database`` that lasts as long as the context. ``ways``: table → digest method, from the
-    manifest that this content is compared with.
+    """Open a snapshot of ``database`` that lasts as long as the context. ``ways`` maps tables to digest methods, from
+    the manifest that the content will be compared with.
 
     Raises BackupError, HostError.
     """

@@ -47,7 +47,8 @@ def read_head(data: bytes) -> CustomHead:
 
 
 def read_archive_head(data: bytes) -> tuple[ArchiveReader, CustomHead]:
-    """The head, and what reads on behind it. Raises BrokenSet for anything else."""
+    """Return a reader behind the header, and the header. Raises BrokenSet if ``data`` is not an archive in the custom
+    format."""
     if not data.startswith(MAGIC):
         raise BrokenSet(tr("it is not a pg_dump archive; it begins with {beginning}", beginning=_shown(data)))
     archive = ArchiveReader(data, len(MAGIC))
@@ -185,11 +186,11 @@ class TocEntry(Struct, frozen=True, gc=False):
 
 
 def read_contents(data: bytes) -> list[TocEntry]:
-    """Return all entries of the archive at the start of ``data``. Raises TruncatedArchive if more data is needed,
-    BrokenSet for anything but an archive."""
+    """Return all entries of the archive at the start of ``data``. Raises TruncatedArchive if more data is needed, and
+    BrokenSet if it is not an archive."""
     archive, head = read_archive_head(data)
     if head.entries > MOST_ENTRIES:
-        raise BrokenSet(tr("its table of contents is implausible"))
+        raise BrokenSet(tr("its table of contents has implausibly many entries"))
     return [_entry(archive) for _number in range(head.entries)]
 
 
@@ -222,7 +223,7 @@ def _entry(archive: ArchiveReader) -> TocEntry:
 def executed_by(
     entries: list[TocEntry], heard: Callable[[ExecutedCodeFinder], None] = lambda _executing: None
 ) -> ExecutedCodeFinder:
-    """Return what restoring the entries executes, in order; ``heard`` gets all of it once, and may raise."""
+    """Return the code that restoring the entries executes. Calls ``heard`` once with all of it; ``heard`` may raise."""
     executing = ExecutedCodeFinder()
     for entry in entries:
         _look(entry, executing)
@@ -250,8 +251,8 @@ def _look(entry: TocEntry, executing: ExecutedCodeFinder) -> None:
 
 
 def _each(text: bytes, name: str, executing: ExecutedCodeFinder) -> None:
-    """Judge each statement of an entry. Text that psql would not read as pg_dump's is sent to the server all the
-    same."""
+    """Inspect each statement of an entry. Text that pg_dump would not write is reported, because pg_restore sends it to
+    the server all the same."""
     lexer = Lexer(_Statements(executing, name))
     try:
         if COPY.fullmatch(text.strip()):
@@ -275,8 +276,8 @@ class _Statements:
         self._executing, self._name = executing, name
 
     def statement(self, text: bytes, whole: bool) -> bool:
-        """See ``psql_lexer.ScriptListener``. Settings that change quoting are allowed only at the start of an
-        archive."""
+        """See ``psql_lexer.ScriptListener``. Settings that change quoting are reported unless they are at the start of
+        an archive."""
         if _SET.match(text) and not _is_of_head(text):
             self._executing.unseen(tr("settings that pg_dump does not write"), self._name)
         self._executing.statement(text, whole=whole)
@@ -286,7 +287,8 @@ class _Statements:
         """See ``psql_lexer.ScriptListener``."""
 
     def command(self, line: bytes) -> None:
-        """See ``psql_lexer.ScriptListener``: pg_restore has no commands; the server gets the line."""
+        """See ``psql_lexer.ScriptListener``. Reports a psql command: pg_restore does not know commands and sends the
+        line to the server."""
         told = clean(line[:60].decode("utf-8", "replace"))
         self._executing.unseen(tr("statements that pg_dump does not write"), told)
 
@@ -297,8 +299,8 @@ class _Statements:
 async def looked_through(
     blocks: AsyncIterator[bytes], heard: Callable[[ExecutedCodeFinder], None]
 ) -> AsyncGenerator[bytes, None]:
-    """Pass an archive on once its table of contents was inspected: ``heard`` may raise before any of it runs. Use
-    inside ``aclosing``."""
+    """Yield an archive unchanged, but only after its table of contents has been inspected: ``heard`` may raise before
+    any of it runs. Use inside ``aclosing``."""
     held: list[bytes] = []
     size, look_at = 0, _FIRST_LOOK
     known = False
@@ -322,7 +324,7 @@ async def looked_through(
 
 
 async def executed_of(blocks: AsyncGenerator[bytes, None]) -> ExecutedCodeFinder:
-    """Return what restoring an archive executes; reads no further than its table of contents."""
+    """Return the code that restoring an archive executes; reads only as far as the table of contents."""
     found: list[ExecutedCodeFinder] = []
     async with aclosing(blocks), aclosing(looked_through(blocks, found.append)) as passed:
         async for _block in passed:
@@ -332,8 +334,8 @@ async def executed_of(blocks: AsyncGenerator[bytes, None]) -> ExecutedCodeFinder
 
 
 def _try(data: bytes, heard: Callable[[ExecutedCodeFinder], None], *, last: bool) -> bool:
-    """Whether ``data`` contains the whole table of contents, which was then inspected; ``last``: no more data
-    follows."""
+    """Try to inspect the table of contents; return False if ``data`` ends before it does. ``last``: there is no more
+    data."""
     try:
         if (archive := read_archive_head(data)[0]).version > _KNOWN:
             heard(_unread(f"{archive.version[0]}.{archive.version[1]}"))

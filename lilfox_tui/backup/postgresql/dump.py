@@ -41,10 +41,11 @@ _LOCKING = re.compile(r"LOCK TABLE")
 _NO_RIGHT = re.compile(r"permission denied for (.+)")
 _HINTS = (
     ("row-level security", tr("Dump as the tables' owner, or as a role with BYPASSRLS.")),
-    ("server version mismatch", tr("pg_dump must not be older than the server; name a newer one with binaries:")),
+    ("server version mismatch", tr("pg_dump must not be older than the server; set binaries: to the folder of a "
+                                   "newer one.")),
     ("conflict with recovery",
-     tr("The standby had to continue its replay. Raise max_standby_streaming_delay there, set "
-        "hot_standby_feedback = on, or dump from the primary.")),
+     tr("The standby had to continue its replay. On the standby, raise max_standby_streaming_delay or set "
+        "hot_standby_feedback = on; or dump from the primary.")),
     ("recovery is in progress", tr("A standby cannot do this; dump from the primary.")),
     ("invalid memory alloc", tr("A value is larger than a dump can hold (1 GB as text): pg_dump can never dump it.")),
     ("out of memory", tr("A value is too large for a dump (1 GB as text), or the server has too little memory.")),
@@ -55,8 +56,8 @@ _HINTS = (
 
 
 async def why_failed(access: ServerAccess, database: str, error: CommandFailed) -> BackupError:
-    """Return the cause of a failed dump and what to do about it. Queries the server for the blocking session if that is
-    the cause."""
+    """Return the error for a failed dump: its cause and what to do. If a lock is the cause, queries the server for the
+    blocking session."""
     where = f"{access.host.name}: {database}"
     if isinstance(error.outcome, str):
         return BackupError(
@@ -68,7 +69,7 @@ async def why_failed(access: ServerAccess, database: str, error: CommandFailed) 
         return await _blocked(access, database, where, said)
     if no_right := _NO_RIGHT.search(error.stderr):
         message = tr("{where}: no permission to read {what}", where=where, what=clean(no_right[1]).strip())
-        return BackupError(message, tr("GRANT pg_read_all_data TO the role that dumps, or dump as the owner."))
+        return BackupError(message, tr("Run GRANT pg_read_all_data TO the role that dumps, or dump as the owner."))
     hint: Message | str = next((hint for words, hint in _HINTS if words in error.stderr), refusal_hint(error.stderr))
     return BackupError(tr("{where}: pg_dump failed: {reason}", where=where, reason=said), hint)
 
@@ -88,19 +89,23 @@ async def _blocked(access: ServerAccess, database: str, where: str, said: str) -
     if not blockers:
         return BackupError(
             tr("{where}: a table stayed locked: {reason}", where=where, reason=said),
-            tr("The lock has been released since. Try again, or raise lock_timeout:"),
+            tr(
+                "The blocking session has ended or could not be found. Try again, or raise lock_timeout: for the "
+                "source."
+            ),
         )
     return BackupError(
         tr("{where}: a table stayed locked: {blocker}", where=where, blocker=blocked_by(blockers[0])),
         tr(
-            "Wait for it to end, or terminate it: SELECT pg_terminate_backend({pid}). Or raise lock_timeout:",
+            "Wait for it to end, or terminate it: SELECT pg_terminate_backend({pid}). Or raise lock_timeout: for "
+            "the source.",
             pid=blockers[0].pid,
         ),
     )
 
 
 def blocked_by(blocker: Blocker) -> Message:
-    """Return ``pid 4711 (role app, psql, idle in transaction) has public.users locked for 3m 20s``."""
+    """Return ``pid 4711 (role app, psql, idle in transaction) has held a lock on public.users for 3m 20s``."""
     who = listed(word for word in (_("role {role}", role=blocker.role), blocker.application, blocker.state) if word)
     return tr(
         "pid {pid} ({who}) has held a lock on {table} for {time}",
@@ -144,8 +149,8 @@ _TIMEOUTS = (
 
 
 async def about_server(access: ServerAccess, *, globals_too: bool) -> tuple[list[Check], ServerFacts | None]:
-    """Return the checks of the server: reachable, versions, clock, standby, globals. The server is None if it cannot be
-    dumped at all.
+    """Return the checks of the server (reachable, versions, clock, standby, globals) and its facts, None if it cannot
+    be dumped at all.
 
     Raises BackupError, HostError where it cannot be asked.
     """
@@ -218,7 +223,7 @@ async def _readable(psql: Psql, server: ServerFacts, name: str, about: Message) 
     )
     checks = []
     role = clean(server.role)
-    grant = tr("GRANT pg_read_all_data TO {role}, or dump as the owner.", role=role)
+    grant = tr("Run GRANT pg_read_all_data TO {role}, or dump as the owner.", role=role)
     if unreadable:
         checks.append(
             Check(about, "bad", tr("{role} is not allowed to read {names}", role=role, names=_some(unreadable)), grant)
@@ -233,7 +238,9 @@ async def _readable(psql: Psql, server: ServerFacts, name: str, about: Message) 
         checks.append(Check(about, "bad", found, tr("Dump as their owner or as a superuser.")))
     if hidden:
         found = tr("row-level security hides rows of {names} from {role}", names=_some(hidden), role=role)
-        checks.append(Check(about, "bad", found, tr("ALTER ROLE {role} BYPASSRLS, or dump as the owner.", role=role)))
+        checks.append(
+            Check(about, "bad", found, tr("Run ALTER ROLE {role} BYPASSRLS, or dump as the owner.", role=role))
+        )
     if counts["objects"] > server.max_locks:
         found = tr("{count} tables; the server can lock at most {most}", count=counts["objects"], most=server.max_locks)
         checks.append(
@@ -247,7 +254,7 @@ async def _readable(psql: Psql, server: ServerFacts, name: str, about: Message) 
         )
     if timeouts:
         names = clean(listed(row["setting"] for row in timeouts))
-        found = tr("{names} of {role} are ignored for the dump", names=names, role=role)
+        found = tr("timeouts that apply to {role} are ignored for the dump: {names}", names=names, role=role)
         checks.append(Check(about, "good", found))
     return checks
 
@@ -258,7 +265,7 @@ def _some(rows: list[dict[str, str]]) -> str:
 
 
 async def _in_the_way(psql: Psql, name: str) -> list[Check]:
-    hint = tr("The dump waits for this lock and fails if it is held for longer than lock_timeout:")
+    hint = tr("The dump waits for this lock and fails if it is held for longer than lock_timeout: allows.")
     return [
         Check(tr("locks"), "warning", blocked_by(blocker), hint)
         for blocker in await blockers_in(psql, database=name)
@@ -355,8 +362,9 @@ async def dump_database(
     *,
     lock_timeout_s: float,
 ) -> tuple[StoredPart, DatabaseContent | None, str | None]:
-    """Store the part of the database; return its content and its schema digest. Either is None if it is not available,
-    which is noted: when the store's host makes the dump, the counting session may be lost with the connection.
+    """Dump the database into a part; return the part, the content and the schema digest. The latter two are None if
+    they could not be read, which is noted: when the store's host makes the dump, the counting session may be lost with
+    the connection.
 
     Raises BackupError with the cause where pg_dump fails, HostError; then nothing of the part stays.
     """
@@ -391,7 +399,7 @@ async def _put_there(
     began: asyncio.Event,
     snapshot: DatabaseSnapshot,
 ) -> StoredPart | None:
-    """Make the part on the store's own host; None if that is another host, or cannot."""
+    """Let the store's own host make the part; return None if that is another host, or if it cannot."""
     suffix, kind, end = _FORMS[into.manual]
     made = await into.put_there(
         stem, suffix, kind, DumpCommand(access.host, tuple(argv), access.sudo), began=began.set
@@ -407,7 +415,7 @@ async def _put_there(
 
 
 def _failed(access: ServerAccess, argv: list[str], made: RemotePart) -> CommandFailed:
-    """Return the failure as a stream reports it: a shell reports a signal as 128 plus its number."""
+    """Return the failure in the form that a stream reports; a shell reports a signal as 128 plus its number."""
     signal = made.status - 128
     name = Signals(signal).name.removeprefix("SIG") if signal in set(Signals) else ""
     return failed(access.host.name, argv[0], name or made.status, made.said)
@@ -459,7 +467,7 @@ def _pg_dump(
 async def _whole(
     access: ServerAccess, argv: Sequence[str], end: bytes, began: asyncio.Event
 ) -> AsyncGenerator[bytes, None]:
-    """Yield the program's output; raise BackupError if it succeeded but its last bytes do not contain ``end``."""
+    """Yield the program's output; raise BackupError if it ends without ``end``, although the program succeeded."""
     last = b""
     async with aclosing(access.host.stream(argv, sudo=access.sudo)) as blocks:
         async for block in blocks:
@@ -503,7 +511,7 @@ async def _counted(
         return await counting
     except told as error:
         into.note(
-            tr("{database}: its rows were not counted, so the restore cannot be compared: {reason}",
+            tr("{database}: its rows were not counted, so a restore cannot be compared: {reason}",
                database=database, reason=error.message)
         )  # fmt: skip
         return None
@@ -519,7 +527,7 @@ async def _read(reading: asyncio.Future[str | None], into: PartSink, database: s
 
 def _no_schema(database: str, error: LilFoxError) -> Message:
     return tr(
-        "{database}: its schema was not read, so the restore cannot be compared with it: {reason}",
+        "{database}: its schema was not read, so a restore cannot be compared with it: {reason}",
         database=database,
         reason=error.message,
     )

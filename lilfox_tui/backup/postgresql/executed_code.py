@@ -1,4 +1,4 @@
-"""What a dump executes when it is restored, apart from its data and definitions."""
+"""Finds the code that a dump executes when it is restored, apart from its data and definitions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NESTED = re.compile(rb"/\*|\*/")
 
 
 class SqlToken(NamedTuple):
-    """A token of SQL: ``word`` in upper case; ``name`` without its double quotes; ``text`` and ``number`` without
+    """A token of SQL: a ``word`` is in upper case, a ``name`` has no double quotes, and ``text`` and ``number`` have no
     content."""
 
     kind: str
@@ -36,8 +36,8 @@ class SqlToken(NamedTuple):
 
 
 def tokens_of(statement: bytes, *, backslashes: bool = False) -> list[SqlToken]:
-    """Return all tokens of a statement. ``backslashes``: they escape in plain quotes too (``standard_conforming_strings
-    = off``)."""
+    """Return all tokens of a statement. ``backslashes``: a backslash escapes in plain quotes too
+    (``standard_conforming_strings = off``)."""
     found: list[SqlToken] = []
     at = 0
     while (token := _TOKEN.search(statement, at)) is not None:
@@ -89,7 +89,8 @@ def name_at(tokens: Sequence[SqlToken], at: int) -> tuple[str, ...]:
 
 
 def name_before(tokens: Sequence[SqlToken], at: int) -> tuple[tuple[str, ...], int]:
-    """Return the name that ends right before ``at`` and its position; an empty name if there is none."""
+    """Return the name that ends right before ``at`` and the position where it begins; an empty name if there is
+    none."""
     parts: list[str] = []
     while at > 0 and tokens[at - 1].kind in ("word", "name", "coded"):
         at -= 1
@@ -185,14 +186,16 @@ _OF_TYPES = frozenset(("INPUT", "OUTPUT", "RECEIVE", "SEND", "ANALYZE", "SUBTYPE
 
 
 class ExecutedCode(Struct, frozen=True):
-    """Something that a dump executes. ``asks``: with superuser rights it could do anything to the server."""
+    """Code that a dump executes. ``asks``: it needs permission, because with superuser rights it could do anything to
+    the server."""
 
     what: Message
     asks: bool
 
 
 class ExecutedCodeFinder:
-    """Collects what the statements of a dump execute; takes them in order. ``backslashes``: as in the lexer."""
+    """Finds the code that the statements of a dump execute. Pass the statements in order. ``backslashes``: as in the
+    lexer."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, bool], list[str]] = {}
@@ -205,7 +208,7 @@ class ExecutedCodeFinder:
 
     @property
     def fires(self) -> bool:
-        """Whether data that follows would run something."""
+        """Whether rows that follow would run triggers or rules."""
         return bool(self._fires)
 
     @property
@@ -220,7 +223,7 @@ class ExecutedCodeFinder:
 
     @property
     def found(self) -> Sequence[ExecutedCode]:
-        """All findings so far, one for each kind with its first names."""
+        """All findings so far: one per kind, with the first names."""
         found = []
         for (kind, asks), names in self._found.items():
             more = self._count[kind, asks] - len(names)
@@ -229,7 +232,7 @@ class ExecutedCodeFinder:
         return sorted(found, key=lambda each: not each.asks)
 
     def statement(self, text: bytes, *, whole: bool = True, backslashes: bool = False) -> None:
-        """Add one statement; only its beginning if not ``whole``."""
+        """Inspect one statement. If it is not ``whole``, it was too long, which is a finding."""
         if not whole:
             return self._add(tr("a statement that is too long to inspect"), _shown(text))
         if _PLAIN_SELECT.match(text) or _STATISTICS.match(text):
@@ -242,9 +245,9 @@ class ExecutedCodeFinder:
         return None
 
     def data(self, table: str) -> None:
-        """Add rows of a table, which run its triggers."""
+        """Take rows of a table. They are a finding if triggers or rules were created before, which they would run."""
         if self._fires:
-            self._add(tr("rows that follow triggers or rules and fire them"), f"{table} ({self._fires[-1]})")
+            self._add(tr("rows loaded after triggers or rules, which then fire"), f"{table} ({self._fires[-1]})")
 
     def unseen(self, what: Message, name: str) -> None:
         """Add something that cannot be inspected."""
@@ -261,7 +264,7 @@ class ExecutedCodeFinder:
         elif begins & _VIEWS:
             self._view(text, tokens, words)
         elif words[:3] == ("REFRESH", "MATERIALIZED", "VIEW"):
-            self._add(tr("queries that are executed"), _shown(text), asks=self._views_call)
+            self._add(tr("queries that fill materialized views"), _shown(text), asks=self._views_call)
         elif first in ("GRANT", "REVOKE"):
             self._rights(text, tokens)
         elif first == "SET":
@@ -278,7 +281,7 @@ class ExecutedCodeFinder:
     def _view(self, text: bytes, tokens: Sequence[SqlToken], words: tuple[str, ...]) -> None:
         self._views_call = self._views_call or bool(self._calls(tokens, queries=True))
         if words[1] == "MATERIALIZED" and [token.text for token in tokens[-3:]] != ["WITH", "NO", "DATA"]:
-            self._add(tr("queries that are executed"), _shown(text), asks=self._views_call)
+            self._add(tr("queries that fill materialized views"), _shown(text), asks=self._views_call)
 
     def _copies(self, text: bytes) -> None:
         found = COPY.fullmatch(text.strip())
@@ -296,7 +299,7 @@ class ExecutedCodeFinder:
             self._extension(tokens)
         elif what == "TYPE":
             if _OF_TYPES & {token.text for token in tokens if token.kind == "word"}:
-                self._add(tr("types with functions of their own"), _shown(text))
+                self._add(tr("types with custom functions"), _shown(text))
         elif what == "SCHEMA":
             if sum(token == SqlToken("word", "CREATE") for token in tokens) > 1:
                 self._add(tr("statements that pg_dump does not write"), _shown(text))
@@ -305,7 +308,7 @@ class ExecutedCodeFinder:
             quiet = any(options[at : at + 3] == ["CONNECT", "=", "FALSE"] for at in range(len(options)))
             self._add(tr("subscriptions, which connect to another server"), _shown(text), asks=not quiet)
         elif what == "EVENT":
-            self._add(tr("event triggers, which fire on every definition"), _shown(text))
+            self._add(tr("event triggers, which fire on every DDL statement"), _shown(text))
         elif what in ("ROLE", "GROUP", "TABLESPACE", "DATABASE") or (what == "USER" and "MAPPING" not in words):
             self._add(tr("privileges beyond the database"), _shown(text))
         elif what in ("SERVER", "USER", "FOREIGN"):
@@ -358,8 +361,9 @@ class ExecutedCodeFinder:
             self._add(tr("settings that pg_dump does not write"), _shown(text))
 
     def _calls(self, tokens: Sequence[SqlToken], *, queries: bool = False) -> list[str]:
-        """Return the functions of the dump that a statement calls, and those that reach outside. ``queries``: a view's.
-        A function of the dump can also be called without parentheses: ``row.function``."""
+        """Return the functions that a statement calls and that are the dump's own or reach outside the database.
+        ``queries``: the statement defines a view. A function of the dump can also be called without parentheses:
+        ``row.function``."""
         found = []
         for at, token in enumerate(tokens):
             if token != _OPEN:
@@ -390,7 +394,8 @@ class ExecutedCodeFinder:
 
 
 def _is_plain(tokens: Sequence[SqlToken], words: tuple[str, ...]) -> bool:
-    """Whether the statement only changes an owner, or drops something in the database."""
+    """Return whether the statement only changes an owner or drops something in the database, and so executes
+    nothing."""
     if words[0:1] == ("ALTER",):
         return [token.text for token in tokens[-3:-1]] == ["OWNER", "TO"]
     return words[0:1] == ("DROP",) and len(words) > 1 and words[1] not in _DROPPED_ELSEWHERE

@@ -83,7 +83,8 @@ def settings_of(version_num: int, *, jobs: int = 1) -> dict[str, str]:
 
 
 class ArchiveFolder:
-    """A folder of mode 0700 on the host, removed when this process ends. Made by :func:`folder_on`."""
+    """A temporary folder of mode 0700 on the host, which is removed when this process ends. Made by
+    :func:`folder_on`."""
 
     def __init__(self, path: str, free_bytes: int | None) -> None:
         self.path = path
@@ -96,7 +97,7 @@ class ArchiveFolder:
 
 @asynccontextmanager
 async def folder_on(access: ServerAccess) -> AsyncIterator[ArchiveFolder]:
-    """Create the folder; raises HostError."""
+    """Create a temporary folder on the host for the duration of the context. Raises HostError."""
     async with access.host.loop(access.script(_FOLDER), sudo=access.sudo) as holder:
         answer = (await holder.ask("where", timeout_s=_FOLDER_TIMEOUT_S)).decode("utf-8", "replace").splitlines()
         free = int(answer[1]) * 1024 if len(answer) > 1 and answer[1].isdigit() else None
@@ -115,7 +116,7 @@ async def keep_archive(
 
 
 class ArchiveHead:
-    """Keeps the first bytes of an archive while the whole archive passes through."""
+    """Keeps the beginning of an archive while the archive passes through."""
 
     def __init__(self) -> None:
         self._blocks: list[bytes] = []
@@ -123,7 +124,7 @@ class ArchiveHead:
         self._whole = asyncio.Event()
 
     async def of(self, blocks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-        """Pass ``blocks`` on."""
+        """Yield ``blocks`` unchanged, keeping a copy of the first ones."""
         async with aclosing(blocks):
             async for block in blocks:
                 if self._size < HEAD_BYTES:
@@ -135,7 +136,7 @@ class ArchiveHead:
         self._whole.set()
 
     async def taken(self) -> AsyncGenerator[bytes, None]:
-        """Yield the kept bytes once they are complete, and release them."""
+        """Wait until the kept bytes are complete, then yield and release them."""
         await self._whole.wait()
         blocks, self._blocks = self._blocks, []
         for block in blocks:
@@ -143,7 +144,7 @@ class ArchiveHead:
 
 
 async def has_contents(access: ServerAccess, programs: ClientPrograms, path: str) -> bool:
-    """Whether the file with the archive's beginning contains the whole table of contents. Raises HostError."""
+    """Return whether the file, the beginning of an archive, contains the whole table of contents. Raises HostError."""
     argv = access.argv(programs.path("pg_restore"), "-l", "-f", "/dev/null", path)
     return (await access.host.run(argv, sudo=access.sudo)).ok
 
@@ -199,8 +200,8 @@ def _pg_restore(
 async def _poured(
     access: ServerAccess, argv: list[str], blocks: AsyncGenerator[bytes, None], moved: Moved
 ) -> Completed:
-    """Stream everything to the command; ``blocks`` is read to its end, so that its digest is checked, even if the
-    command stops reading."""
+    """Stream ``blocks`` to a command. They are read to the end even if the command stops reading, so that their digest
+    is checked."""
 
     async def told() -> AsyncGenerator[bytes, None]:
         done = 0
@@ -219,13 +220,13 @@ async def _poured(
 
 
 async def _nothing() -> AsyncGenerator[bytes, None]:
-    """Return a stdin that stays open and empty until the command ends."""
+    """Serve as stdin that stays open and empty until the command ends."""
     await asyncio.Event().wait()
     yield b""
 
 
 def _refuse_failed(access: ServerAccess, program: str, done: Completed, hint: Message = STAGING_ONLY) -> None:
-    """Raise BackupError with the line that names the error."""
+    """Raise BackupError if the program failed, with the line of its output that has the error."""
     if done.ok:
         return
     said = redact(done.stderr.decode("utf-8", "replace"))
@@ -263,10 +264,10 @@ async def restore_part(
     *,
     heard: Callable[[ExecutedCodeFinder], None] = lambda _executing: None,
 ) -> PlainDump | None:
-    """Restore the part into the database ``staged``, which ``make`` creates; for a script, return what it says.
-    ``passes``: for an archive, the words of each pg_restore run. ``ahead`` counts a large archive's tables as they
-    arrive. ``access`` is that of the role that runs the dump; ``heard`` gets what it executes before that runs, and may
-    raise.
+    """Restore a part into the database ``staged``, which ``make`` creates; for a script, return the facts in it.
+    ``passes`` are the arguments of each pg_restore run, for an archive. ``ahead`` counts tables of a large archive
+    while they are loaded. ``access`` is that of the role that runs the dump; ``heard`` is called with the code that the
+    dump executes before it runs, and may raise.
 
     Raises BackupError, BrokenSet, HostError.
     """
@@ -294,7 +295,7 @@ async def restore_part(
 
 
 class _Archive:
-    """One archive on its way into the database ``staged``."""
+    """The restore of one archive into the database ``staged``."""
 
     def __init__(
         self,
@@ -326,8 +327,8 @@ class _Archive:
                 yield block
 
     async def restore_by_sections(self, folder: ArchiveFolder, ahead: EarlyCounter | None) -> None:
-        """Load the rows with one session while they are decoded: decoding and the server use one core each. Then create
-        indexes and constraints with several sessions, from the archive's beginning."""
+        """Load the rows with one session while they are decoded, as decoding and the server use one core each. Then
+        create indexes and constraints with several sessions, which need only the archive's beginning."""
         head = ArchiveHead()
         if ahead is not None:
             ahead.begin()
@@ -355,16 +356,16 @@ class _Archive:
             ahead.loaded()
 
     async def _keep_contents(self, folder: ArchiveFolder, head: ArchiveHead) -> str | None:
-        """Return the path of the archive's beginning as soon as it has passed; None if it does not contain
-        everything."""
+        """Write the archive's beginning to a file as soon as it has arrived; return the path, or None if the table of
+        contents is not complete in it."""
         path = await keep_archive(self._access, folder, head.taken(), lambda _done: None)
         return path if await has_contents(self._access, self._programs, path) else None
 
     async def restore_kept(
         self, folder: ArchiveFolder, make: Callable[[], Awaitable[None]], passes: Sequence[Sequence[str]]
     ) -> None:
-        """Restore with several sessions once the host has decoded the archive, which it does while the database is
-        created."""
+        """Restore with several sessions after the host has decoded the archive to a file. It is decoded while the
+        database is created."""
         decoded = self._blocks()
         keeping = asyncio.ensure_future(
             keep_archive(self._access, folder, decoded, self._shared(_SHARE_OF_DECODING))
@@ -410,7 +411,7 @@ async def _restore_script(
         script = safe_script(_counted(blocks, moved), PlainReader(heard=heard), found)
         await run_script(access, script, staged, settings_of(info.server.version_num), STAGING_ONLY)
     if not found:
-        raise BrokenSet(tr("{part}: psql ended before the script did", part=target.part.name))
+        raise BrokenSet(tr("{part}: psql exited before the end of the script", part=target.part.name))
     return found[0]
 
 
@@ -426,7 +427,8 @@ async def _counted(blocks: AsyncGenerator[bytes, None], moved: Moved) -> AsyncIt
 async def _growing(
     lock: PersistentPsql, staged: str, target: DatabaseTarget, raw_bytes: int, moved: Moved, before: float
 ) -> AsyncIterator[None]:
-    """Report progress by the size of the database; ``before`` is the share of what came first."""
+    """Report progress by the size of the database while the context is open; ``before`` is the share of the progress
+    before this step."""
     whole = target.detail.size_bytes
     ended = asyncio.Event()
 

@@ -1,4 +1,5 @@
-"""Reads a plain dump (a psql script): whether it is complete, what it contains, and a stream that is safe to run.
+"""Reads a plain dump (a psql script): checks that it is complete, finds what it contains, and makes a stream that is
+safe to run.
 
 What may be run holds none of psql's own commands; the dump's pair of ``\restrict`` is taken off and a fresh one with a
 random key is put around it, so that psql refuses whatever this reader should have overlooked (CVE-2025-8714). It tells
@@ -68,7 +69,7 @@ character may hold the byte of a quote or a backslash."""
 
 
 class PlainDump(Struct, frozen=True, kw_only=True):
-    """The facts of a complete plain dump."""
+    """What is known about a complete plain dump."""
 
     database: str | None
     """Told by dumps with ``--create`` only."""
@@ -103,8 +104,8 @@ class PlainDump(Struct, frozen=True, kw_only=True):
 
 
 class PlainReader:
-    """Reads one dump block by block. ``cluster``: the globals of pg_dumpall. ``heard`` gets the list of what the dump
-    runs whenever it grows, before the statement is passed on, and may raise."""
+    """Reads one dump block by block. ``cluster``: it has the globals of pg_dumpall. ``heard`` is called with the code
+    that the dump executes whenever there is more of it, before the statement is passed on, and may raise."""
 
     def __init__(
         self, *, cluster: bool = False, heard: Callable[[ExecutedCodeFinder], None] = lambda _executing: None
@@ -129,7 +130,8 @@ class PlainReader:
         self._empty = True
 
     def feed(self, block: bytes) -> list[bytes]:
-        """Return what may be passed on so far. Raises BrokenSet for anything but a dump, and for what must not run."""
+        """Return what may be passed on so far. Raises BrokenSet if it is not a dump, or contains something that must
+        not run."""
         if len(self._beginning) < 64:
             self._beginning += block[:64]
             self._empty = self._empty and not block.strip()
@@ -174,7 +176,7 @@ class PlainReader:
         if self._ended:
             raise refused(tr("there is more after its end: {statement}", statement=_shown(text)))
         if self._restricted and not self._opened:
-            raise refused(tr("there is more after its unrestrict: {statement}", statement=_shown(text)))
+            raise refused(tr("there is more after its unrestrict line: {statement}", statement=_shown(text)))
         if text.startswith(b"INSERT INTO ") and not self._must_look(text):
             self._inserts += 1
             return True
@@ -192,7 +194,8 @@ class PlainReader:
         return True
 
     def _must_look(self, text: bytes) -> bool:
-        """Whether rows may call something: always, unless they are only literals and no trigger was created before."""
+        """Return whether rows must be inspected because they may call something: always, except rows of literals before
+        any trigger was created."""
         return self._executing.fires or self._lexer.backslash_escapes or not _LITERALS.fullmatch(text)
 
     def _look(self, text: bytes, *, whole: bool) -> None:
@@ -262,7 +265,7 @@ class PlainReader:
 
     def _no_dump(self) -> BrokenSet:
         return BrokenSet(
-            tr("it is not a dump by pg_dump; it begins with {beginning}", beginning=_shown(self._beginning[:64]))
+            tr("it is not a pg_dump script; it begins with {beginning}", beginning=_shown(self._beginning[:64]))
         )
 
 
@@ -296,7 +299,8 @@ async def read_plain(blocks: AsyncIterator[bytes], *, cluster: bool = False) -> 
 
 
 def _may_change_quotes(text: bytes, *, whole: bool) -> bool:
-    """Whether the statement may change how the following text is read; only pg_dump's own SET is understood here."""
+    """Return whether the statement may change how the text after it is read. Of the settings that do, only pg_dump's
+    own SET is understood."""
     if not _MAY_SET.match(text) or _LEXING_SET.fullmatch(text):
         return False
     setting = _SET.match(text) is not None

@@ -1,4 +1,4 @@
-"""psql sessions on a host, and the details of their answers."""
+"""psql sessions on a host, and the details that a manifest has about databases."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ _HINTS = (
     (
         ("no password supplied", "password authentication failed"),
         tr(
-            "Set password: env:NAME (or file:PATH, cmd:ARGV) for the source, or set PGPASSWORD. There is no "
-            "prompt for it here."
+            "Set password: env:NAME (or file:PATH, cmd:ARGV) for the source, or set PGPASSWORD. LilFox does not "
+            "prompt for it."
         ),
     ),
     (("Connection refused", "No such file or directory"), tr("Is the server running? Check its address and port.")),
@@ -64,7 +64,8 @@ _HINTS = (
 
 
 class SqlRefused(BackupError):
-    """The server refused a statement. ``sqlstate`` is its code (PostgreSQL, appendix A), ``said`` its first line."""
+    """Raised when the server refuses a statement. ``sqlstate`` is the code (PostgreSQL, appendix A), ``said`` the first
+    line of the message."""
 
     def __init__(self, message: Message | str, hint: Message | str = "", *, sqlstate: str, said: str) -> None:
         super().__init__(message, hint)
@@ -73,8 +74,8 @@ class SqlRefused(BackupError):
 
 
 class NoConnection(BackupError):
-    """No session could be opened: refused, wrong password, unknown database, no such socket. ``said`` is psql's own
-    line."""
+    """Raised when no session can be opened: connection refused, wrong password, unknown database or no such socket.
+    ``said`` is psql's message."""
 
     def __init__(self, message: Message | str, hint: Message | str = "", *, said: str) -> None:
         super().__init__(message, hint)
@@ -85,7 +86,7 @@ class Psql:
     """Queries one server. Each call opens and ends its own session."""
 
     def __init__(self, access: ServerAccess, *, settings: Mapping[str, str] | None = None) -> None:
-        """Override :data:`SETTINGS` with ``settings`` for every session."""
+        """``settings`` override :data:`SETTINGS` in every session."""
         self.access = access
         self._settings = {**SETTINGS, **(settings or {})}
 
@@ -218,8 +219,8 @@ class PersistentPsql:
         self._access, self._loop = access, loop
 
     async def tell(self, line: str, *, timeout_s: float = LONGEST_S) -> list[str]:
-        """Return the lines that psql prints for ``line`` (SQL or a psql command). Raises SqlRefused for its last
-        statement, BackupError if the session has ended, HostError."""
+        """Run ``line`` (SQL or a psql command) and return the lines that psql prints. Raises SqlRefused if its last
+        statement is refused, BackupError if the session has ended, and HostError."""
         if "\n" in line:
             raise ValueError("a statement of a kept session is one line")
         try:
@@ -281,7 +282,7 @@ name, for tables with values that are too large for a row's text (1 GB) or whose
 
 
 class TableContent(Struct, frozen=True):
-    """A table's own rows (not those of its partitions and children) in the dump's snapshot."""
+    """The content of a table in the dump's snapshot, without the rows of its partitions and children."""
 
     rows: int | None
     """None where they could not be counted; ``note`` says why."""
@@ -292,8 +293,8 @@ class TableContent(Struct, frozen=True):
 
 
 class SequenceValue(Struct, frozen=True):
-    """The value of a sequence. Sequences do not follow snapshots: pg_dump read a value from ``last`` (before it
-    started) to ``last_after``."""
+    """The value of a sequence. Sequences are not part of snapshots: pg_dump read a value between ``last`` (from before
+    it started) and ``last_after``."""
 
     last: int
     called: bool
@@ -311,7 +312,8 @@ class DatabaseContent(Struct, frozen=True, kw_only=True):
 
 
 class DatabaseDetail(Struct, frozen=True, kw_only=True):
-    """The detail of a part of kind ``postgresql-custom`` or ``postgresql-plain``. Unknown values are None."""
+    """The manifest's detail about a part of kind ``postgresql-custom`` or ``postgresql-plain``. Unknown values are
+    None."""
 
     database: str
     server_version_num: int | None = None
@@ -345,7 +347,8 @@ class DatabaseDetail(Struct, frozen=True, kw_only=True):
 
 
 class GlobalsDetail(Struct, frozen=True, kw_only=True):
-    """The detail of a part of kind ``postgresql-globals``: roles, their memberships and settings, tablespaces."""
+    """The manifest's detail about a part of kind ``postgresql-globals``: roles, their memberships and settings,
+    tablespaces."""
 
     server_version_num: int | None = None
     system_identifier: str | None = None
@@ -354,7 +357,7 @@ class GlobalsDetail(Struct, frozen=True, kw_only=True):
 
 
 def as_detail(detail: DatabaseDetail | GlobalsDetail) -> dict[str, Any]:
-    """Convert a detail for the manifest."""
+    """Convert a detail to the form in which the manifest has it."""
     built: dict[str, Any] = msgspec.to_builtins(detail)
     return built
 
@@ -386,14 +389,14 @@ class DatabaseTarget(Struct, frozen=True, kw_only=True):
 
 
 def database_targets(task: RestoreTask, databases: Sequence[str]) -> tuple[DatabaseTarget, ...]:
-    """The database parts of the task. ``databases`` are those that the options or the place name: one takes any single
-    part, several are found again by their names in the set.
+    """Return the parts with databases, each with the database to restore it to. ``databases`` are the names from the
+    options or the restore location: a single name takes a single part, several must match the names in the set.
 
     Raises UsageError where a part has no database to go to, BrokenSet for a manifest that tells nonsense.
     """
     parts = [part for part in task.parts if part.kind in DATABASE_KINDS]
     if not parts:
-        raise UsageError(tr("{set} has no part with a database", set=task.set.id))
+        raise UsageError(tr("{set} contains no database", set=task.set.id))
     details = [_detail(task, part) for part in parts]
     if len(parts) == 1 and len(databases) == 1:
         return (DatabaseTarget(part=parts[0], detail=details[0], database=databases[0]),)
@@ -415,7 +418,7 @@ def globals_of(task: RestoreTask) -> FoundPart | None:
 
 
 def _detail(task: RestoreTask, part: FoundPart) -> DatabaseDetail:
-    """Return the detail from the manifest; for a set without one, what its proof has counted."""
+    """Return a part's detail from the manifest; for a set without a manifest, from what its proof has counted."""
     said = part.said.detail if part.said is not None else None
     if said is None:
         proof = task.set.proof

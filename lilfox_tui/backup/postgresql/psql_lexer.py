@@ -1,4 +1,4 @@
-r"""Splits a script as psql does: statements, comments, its own commands, COPY data (psqlscan.l of PostgreSQL).
+r"""Splits a script like psql (psqlscan.l of PostgreSQL): statements, comments, psql's own commands and COPY data.
 
 psql reads a backslash outside of quotes as a command, and all that follows ``COPY … FROM stdin;`` as data up to a line
 ``\.``. A reader that takes other things for quoted than psql does can be led past a command; so this one keeps to the
@@ -46,10 +46,10 @@ _COUNTED = frozenset((b"create", b"function", b"procedure", b"or", b"replace"))
 
 
 class ScriptListener(Protocol):
-    """Receives what is found, in order. Each method may raise BrokenSet."""
+    """Receives the parts of a script in order. Each method may raise BrokenSet."""
 
     def statement(self, text: bytes, whole: bool) -> bool:
-        """Take a statement with its ``;`` (only its beginning if not ``whole``); False leaves it out."""
+        """Take a statement with its ``;`` (only its beginning if not ``whole``). Return False to leave it out."""
         ...
 
     def comment(self, text: bytes) -> None:
@@ -61,12 +61,12 @@ class ScriptListener(Protocol):
         ...
 
     def copied(self, table: bytes, rows: int) -> None:
-        """Take the end of a COPY's data."""
+        """Take the number of rows at the end of a COPY's data."""
         ...
 
 
 class _Quoted(NamedTuple):
-    """The end of the current quote, a byte string; if ``escaped``, a backslash also takes the next byte."""
+    """The byte string that ends the current quote; ``escaped``: a backslash escapes the next byte."""
 
     end: bytes
     escaped: bool = False
@@ -180,9 +180,9 @@ class Lexer:
         return True
 
     def _refuse_return(self, end: int) -> None:
-        """Refuse a carriage return in a comment: psql and the server take what follows for the next line, so it would
-        run unread. ``end`` is the end of the comment's line; below 0 it has not arrived, and what follows the last byte
-        is unknown."""
+        """Raise BrokenSet for a carriage return in a comment: psql and the server take it as the end of the line, so
+        the rest would run without having been inspected. ``end`` is the end of the comment's line, negative if it has
+        not arrived; then the last byte is not checked yet."""
         text = self._buffer[self._at : end].rstrip(b"\r") if end >= 0 else self._buffer[self._at : -1]
         if b"\r" in text:
             raise refused(tr("a comment contains a carriage return"))
@@ -293,8 +293,8 @@ class Lexer:
         return False
 
     def _ends_there(self, at: int, last: bool) -> bool:
-        """Whether it is known what follows an escaped string. psql joins it to a quote on a later line, which is then
-        escaped too; pg_dump never writes that."""
+        """Return whether the text after an escaped string has arrived. Raises BrokenSet if the string continues on a
+        later line: psql would join both and read the second part as escaped too, and pg_dump never writes that."""
         after = _AFTER_ESCAPED.match(self._buffer, at)
         assert after is not None
         if after.end() >= len(self._buffer) and not last:
@@ -352,10 +352,10 @@ class Lexer:
 
 
 def refused(why: Message) -> BrokenSet:
-    """Return the error for a script that is not what pg_dump writes."""
+    """Return the error for a script that pg_dump would not write."""
     return BrokenSet(
-        tr("this is not a dump as written by pg_dump: {why}", why=why),
-        tr("Someone may have changed it. None of it is run."),
+        tr("this is not how pg_dump writes a dump: {why}", why=why),
+        tr("Someone may have changed it. LilFox does not restore it."),
     )
 
 

@@ -78,7 +78,7 @@ from lilfox_tui.hosts.base import Host
 
 
 class ServerRoute(Struct, frozen=True, kw_only=True):
-    """How to reach the server. ``options`` are the source's as JSON, for the journal."""
+    """How to reach the server. ``options`` are the source's Options as JSON, for the journal."""
 
     host: Host
     host_name: str
@@ -92,8 +92,9 @@ class ServerRoute(Struct, frozen=True, kw_only=True):
 
     @asynccontextmanager
     async def opened_to_restore(self, access: ServerAccess) -> AsyncIterator[ServerAccess]:
-        """Open the access that runs dumps: ``access`` itself, or that of a role with no rights beyond the database.
-        That role logs in by itself, so a script cannot regain other rights. Raises BackupError, HostError."""
+        """Open the access that runs dumps: ``access`` itself, or that of the restore role, which has no rights beyond
+        the database. That role logs in by itself, so that a script cannot regain other rights. Raises BackupError,
+        HostError."""
         if self.restorer is None:
             yield access
             return
@@ -141,7 +142,7 @@ class DatabaseRestore:
 
     @property
     def where(self) -> str:
-        """The databases and their server, for display: ``lilfox, db-1:5432``."""
+        """The restore target for display: ``database lilfox on db-1``."""
         names = clean(listed(target.database for target in self._targets))
         if self._task.scratch:
             return str(tr("a scratch database on {server}", server=self._route.connection.server))
@@ -295,8 +296,8 @@ class DatabaseRestore:
         return self._task.spec.run_code or self._route.run_code
 
     def _powers(self, info: ServerInfo) -> tuple[str, ...]:
-        """Return the rights beyond the database of the role that runs the dumps; none for a restore role, which was
-        checked for that."""
+        """Return the rights beyond the database of the role that runs the dumps; none for a restore role, which has
+        been checked."""
         return () if self._route.restorer is not None else info.powers
 
     async def _check_restorer(self, access: ServerAccess, info: ServerInfo) -> list[Check]:
@@ -305,8 +306,8 @@ class DatabaseRestore:
         return checks
 
     def _made_as(self, target: DatabaseTarget, info: ServerInfo) -> DatabaseTemplate:
-        """Return the template of the staging database: it belongs to the role that runs the dump until it is put in
-        place."""
+        """Return the settings for creating the staging database: its owner is the role that runs the dump, until it is
+        put in place."""
         form = _form(target, info)
         restorer = self._route.restorer
         if restorer is None or form.owner in self._member_of:
@@ -314,7 +315,7 @@ class DatabaseRestore:
         return structs.replace(form, owner=restorer.user)
 
     async def _drop_made(self, info: ServerInfo) -> None:
-        """Drop the databases made, over a new connection: the one that staged may be what failed."""
+        """Drop the staging databases over a new connection, because the old one may be what failed."""
         try:
             async with self._route.opened() as access:
                 for name in self._made:
@@ -324,7 +325,8 @@ class DatabaseRestore:
                 tr("the staged databases could not be removed ({names}): {reason}",
                    names=clean(listed(self._made)), reason=error.message),
                 tr("The existing data was not touched. The next backup run, backup prune or restore removes the "
-                   "leftovers, or run: {statements}", statements=clean("; ".join(map(_drop_by_hand, self._made)))),
+                   "leftovers; to remove them now, run: {statements}",
+                   statements=clean("; ".join(map(_drop_by_hand, self._made)))),
             ) from None  # fmt: skip
         self._made.clear()
 
@@ -342,7 +344,7 @@ class DatabaseRestore:
         ]
 
     async def _read_untold(self) -> None:
-        """Read the scripts about which nothing is known yet."""
+        """Read the scripts for which neither the manifest nor a proof has the content."""
         for number, target in enumerate(self._targets):
             if target.plain and target.part.said is None and target.detail.content is None:
                 async with aclosing(self._task.blocks(target.part)) as blocks:
@@ -382,7 +384,7 @@ def _with(targets: tuple[DatabaseTarget, ...], number: int, target: DatabaseTarg
 
 
 def _untold(detail: DatabaseDetail, inserts: int) -> DatabaseDetail:
-    """Return what a script says of itself; nothing is counted if its rows are INSERT statements."""
+    """Return the detail of a script, without its content if its rows are INSERT statements, which are not counted."""
     return structs.replace(detail, content=None) if inserts else detail
 
 
@@ -408,9 +410,7 @@ async def undo_databases(route: ServerRoute, swap: Swap) -> None:
                 return
             lost = [pair.before for pair in pairs if pair.before and pair.before not in there]
             if lost:
-                raise BackupError(
-                    tr("{names}: no longer there, so the restore cannot be undone", names=clean(listed(lost)))
-                )
+                raise BackupError(tr("the restore cannot be undone; missing: {names}", names=clean(listed(lost))))
             steps: list[RenameStep] = []
             for pair in pairs:
                 if pair.target in there:
@@ -421,8 +421,8 @@ async def undo_databases(route: ServerRoute, swap: Swap) -> None:
 
 
 async def settle_databases(route: ServerRoute, swap: Swap) -> Settled:
-    """Settle the renames: they are one transaction, so all or none were made; in the latter case the staged databases
-    are dropped.
+    """Settle interrupted renames. They are one transaction, so either all or none were made; if none, the staged
+    databases are dropped.
 
     Raises BackupError, HostError.
     """
@@ -439,7 +439,7 @@ async def settle_databases(route: ServerRoute, swap: Swap) -> Settled:
             for pair in pairs:
                 if pair.target in there and not pair.before:
                     raise BackupError(
-                        tr("{target} exists, but there was none before the restore: it was created since",
+                        tr("{target} did not exist before the restore; it was created in the meantime",
                            target=clean(pair.target)),
                         tr("Rename it, then try again."),
                     )  # fmt: skip
@@ -451,7 +451,7 @@ async def settle_databases(route: ServerRoute, swap: Swap) -> Settled:
 
 
 async def standing_of_databases(route: ServerRoute, swap: Swap) -> list[Standing]:
-    """Return what is in place of each database. Raises BackupError, HostError."""
+    """Return which data is in place for each database. Raises BackupError, HostError."""
     async with route.opened() as access:
         known = await databases_of(Psql(access), database=MEETING)
     return [
@@ -461,8 +461,8 @@ async def standing_of_databases(route: ServerRoute, swap: Swap) -> list[Standing
 
 
 async def finish_databases(route: ServerRoute, swap: Swap) -> None:
-    """Put what was staged in place, in one transaction, unless that was done. For a database that does not exist now
-    only the owner is known: set its settings and rights by hand.
+    """Put the staged databases in place in one transaction, unless that has been done. If a database does not exist
+    now, only its owner is known: set its settings and rights by hand.
 
     Raises BackupError with everything as it is now, HostError.
     """
@@ -481,9 +481,10 @@ async def finish_databases(route: ServerRoute, swap: Swap) -> None:
                     continue
                 if pair.staged not in there or standing == "unknown":
                     raise BackupError(
-                        tr("{target} cannot be put in place: {staged} is not what the restore left",
+                        tr("{target} cannot be put in place: the databases are not as the restore left them "
+                           "(staged: {staged})",
                            target=clean(pair.target), staged=clean(pair.staged)),
-                        tr("take the restore back, then restore it again"),
+                        tr("take the restore back, then restore again"),
                     )  # fmt: skip
                 if standing == "before" and pair.before:
                     steps.append(RenameStep(pair.target, pair.before))

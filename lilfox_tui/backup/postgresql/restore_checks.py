@@ -1,4 +1,5 @@
-"""Checks before a restore: the server, what the dump needs of it, its disk, and what the dump executes."""
+"""Checks before a restore: the server, what it must have for the dump, its disk, and the code that the dump
+executes."""
 
 from __future__ import annotations
 
@@ -47,8 +48,9 @@ def major_of(version: str) -> int | None:
 
 
 def fitting(clients: HostClients, server: ServerFacts, target: DatabaseTarget) -> ClientPrograms | None:
-    """Return the programs that restore the dump: not older than the pg_dump that made it (its archive format is newer),
-    not newer than the server (they use settings that it lacks), and the newest of these; None if there are none.
+    """Return the newest programs that can restore the dump: not older than the pg_dump that made it, whose archive
+    format they would not know, and not newer than the server, which would not know settings that they use. None if
+    there are none.
 
     A script needs none but psql, of any version that guards it.
     """
@@ -59,8 +61,8 @@ def fitting(clients: HostClients, server: ServerFacts, target: DatabaseTarget) -
 
 
 def about_server(info: ServerInfo, targets: tuple[DatabaseTarget, ...], task: RestoreTask, where: str) -> list[Check]:
-    """Return the checks of the server: it accepts writes, lets us create databases, and is the one that the set comes
-    from."""
+    """Return the checks of the server: it accepts writes, LilFox's role may create databases, and it is the server that
+    the set comes from."""
     server, about = info.server, tr("database server {server}", server=where)
     role = clean(server.role)
     checks = [Check(about, "good", tr("PostgreSQL {version}", version=server.version))]
@@ -68,22 +70,26 @@ def about_server(info: ServerInfo, targets: tuple[DatabaseTarget, ...], task: Re
         checks.append(Check(about, "bad", tr("it is a standby and cannot be written to"), tr("Use its primary.")))
     elif server.read_only:
         found = tr("default_transaction_read_only is on: {role} cannot write", role=role)
-        checks.append(Check(about, "bad", found, tr("ALTER ROLE {role} RESET default_transaction_read_only, or see "
-                                                    "postgresql.conf.", role=role)))  # fmt: skip
+        checks.append(Check(about, "bad", found, tr("Run ALTER ROLE {role} RESET default_transaction_read_only, "
+                                                    "or see postgresql.conf.", role=role)))  # fmt: skip
     if not server.can_create_db:
         found = tr("{role} cannot create databases", role=role)
-        checks.append(Check(about, "bad", found, tr("ALTER ROLE {role} CREATEDB, or use a superuser.", role=role)))
+        checks.append(Check(about, "bad", found, tr("Run ALTER ROLE {role} CREATEDB, or use a superuser.", role=role)))
     origins = {target.detail.system_identifier for target in targets} - {None}
     if task.scratch or task.spec.other_server or not origins:
         return checks
     if server.system_identifier is None:
-        found = tr("{role} is not allowed to query which server this is", role=role)
-        hint = tr("GRANT EXECUTE ON FUNCTION pg_control_system() TO {role}; or check it yourself.", role=role)
+        found = tr("{role} is not allowed to read the server's system identifier", role=role)
+        hint = tr(
+            "Run GRANT EXECUTE ON FUNCTION pg_control_system() TO {role}; or check yourself that it is the "
+            "right server.",
+            role=role,
+        )
         checks.append(Check(about, "warning", found, hint))
     elif origins != {server.system_identifier}:
         found = tr("it is not the server that the set comes from (system identifier {now}, {then} in the set)",
                    now=server.system_identifier, then=listed(sorted(map(str, origins))))  # fmt: skip
-        checks.append(Check(about, "bad", found, tr("If this is intended: --other-server")))
+        checks.append(Check(about, "bad", found, tr("If this is intended, use --other-server.")))
     return checks
 
 
@@ -106,7 +112,7 @@ def about_versions(info: ServerInfo, target: DatabaseTarget, clients: HostClient
             hint = tr("Install postgresql-client 14.25, 15.20, 16.16, 17.12, 18.6 or newer on {host}.",
                       host=clients.host)  # fmt: skip
             return [Check(tr("psql"), "bad", found, hint)]
-        found = tr("it needs pg_restore from {least} to {most}; {host} has {versions}",
+        found = tr("it needs pg_restore {least} to {most}; {host} has {versions}",
                    least=by or dumped or "-", most=server.major, host=clients.host,
                    versions=listed(each.text for each in clients.programs))  # fmt: skip
         return [Check(about, "bad", found, tr("Install postgresql-client-{major} on the host.", major=server.major))]
@@ -117,7 +123,8 @@ def about_versions(info: ServerInfo, target: DatabaseTarget, clients: HostClient
 async def about_target(
     access: ServerAccess, info: ServerInfo, target: DatabaseTarget, task: RestoreTask
 ) -> list[Check]:
-    """Return the checks of the target: a database of ours to replace, with no sessions and no other restore."""
+    """Return the checks of the target database: LilFox's role may replace it, nobody is connected, and no other restore
+    is running."""
     name = target.database
     about = tr("database {name}", name=clean(name))
     if task.scratch:
@@ -160,7 +167,7 @@ def _about_sessions(sessions: list[ServerSession], info: ServerInfo, name: str, 
         return [Check(about, "bad", found, hint_to_end())]
     others = [each for each in sessions if not info.roles.get(each.role, False)]
     if others and not info.may_end:
-        hint = tr("GRANT pg_signal_backend TO {role}, or restore as a superuser.", role=clean(info.server.role))
+        hint = tr("Run GRANT pg_signal_backend TO {role}, or restore as a superuser.", role=clean(info.server.role))
         return [
             Check(
                 about,
@@ -214,7 +221,7 @@ def about_leftovers(info: ServerInfo, names: list[str]) -> list[Check]:
     checks = []
     for left in info.leftovers:
         about = tr("database {name}", name=clean(left.name))
-        found = tr("left by a restore of {target} that did not finish", target=clean(left.target))
+        found = tr("left by an unfinished restore of {target}", target=clean(left.target))
         if left.target in names:
             checks.append(Check(about, "warning", found, tr("It is dropped when this restore begins.")))
         else:
@@ -235,7 +242,8 @@ _LOCALES_OF_EVERY_SERVER = frozenset({"C", "POSIX", "C.UTF-8", "C.utf8"})
 def about_roles(
     info: ServerInfo, target: DatabaseTarget, form: DatabaseTemplate, held_by: FoundPart | None
 ) -> list[Check]:
-    """Return the checks of roles that own something or have rights: they exist, and we may give objects to them."""
+    """Return the checks of the roles that own objects or have rights: they exist, and LilFox's role may give objects to
+    them."""
     needed = {*target.detail.roles, *([form.owner] if form.owner else [])}
     if target.database not in info.databases:
         needed |= {setting.role for setting in recorded_settings(target.detail).settings if setting.role}
@@ -245,18 +253,22 @@ def about_roles(
         hint = (
             tr("Create them: see the CREATE ROLE statements in {part} and run those you need.", part=held_by.name)
             if held_by is not None
-            else tr("Run CREATE ROLE {name}; and so on: the set contains no roles.", name=clean(missing[0]))
+            else tr(
+                "Create the roles, for example CREATE ROLE {name}; the set contains no roles.", name=clean(missing[0])
+            )
         )
         return [Check(about, "bad", found, hint)]
     if not info.server.superuser and (foreign := sorted(name for name in needed if not info.roles[name])):
         found = tr("{role} is not a member of {names} and cannot assign objects to them",
                    role=clean(info.server.role), names=_some(foreign))  # fmt: skip
-        return [Check(about, "bad", found, tr("Restore as a superuser, or GRANT the roles to it."))]
+        return [
+            Check(about, "bad", found, tr("Restore as a superuser, or grant these roles to the role that restores."))
+        ]
     return [Check(about, "good", tr("all exist: {count}", count=len(needed)))] if needed else []
 
 
 def about_extensions(info: ServerInfo, target: DatabaseTarget) -> list[Check]:
-    """Return the checks of extensions: those in the dump can be installed, and by us."""
+    """Return the checks of the dump's extensions: the server has them, and LilFox's role may install them."""
     checks = []
     about = tr("extensions for {name}", name=clean(target.database))
     for name, version in sorted(target.detail.extensions.items()):
@@ -268,21 +280,22 @@ def about_extensions(info: ServerInfo, target: DatabaseTarget) -> list[Check]:
             found = tr("only a superuser may install {name}", name=clean(name))
             checks.append(Check(about, "bad", found, tr("Restore as a superuser.")))
         elif version and version not in there.versions:
-            found = tr("{name} {then} in the dump, {now} on the server", name=clean(name), then=version,
+            found = tr("{name}: {then} in the dump, {now} on the server", name=clean(name), then=version,
                        now=listed(sorted(there.versions)))  # fmt: skip
-            checks.append(Check(about, "warning", found, tr("The server's own version is installed.")))
+            checks.append(Check(about, "warning", found, tr("The version available on the server is installed.")))
     return checks
 
 
 def missing_tablespaces(info: ServerInfo, target: DatabaseTarget) -> list[str]:
-    """Return the dump's tablespaces that the server does not have, or in which we may create nothing."""
+    """Return the dump's tablespaces that the server does not have, or in which LilFox's role may not create
+    anything."""
     there = {name for name, each in info.tablespaces.items() if each.allowed or info.server.superuser}
     return sorted(set(target.detail.tablespaces) - there)
 
 
 def about_tablespaces(info: ServerInfo, target: DatabaseTarget) -> list[Check]:
-    """Return the check of missing tablespaces: the tables of an archive go to the database's default tablespace, but a
-    script requires them."""
+    """Return the check of missing tablespaces. A script requires them; the tables of an archive go to the database's
+    default tablespace instead."""
     if not (missing := missing_tablespaces(info, target)):
         return []
     about = tr("tablespaces for {name}", name=clean(target.database))
@@ -302,10 +315,10 @@ async def about_locale(psql: Psql, info: ServerInfo, target: DatabaseTarget, for
     about = tr("encoding and locale of {name}", name=clean(target.database))
     said = listed(word for word in (form.encoding, form.collate, form.locale) if word)
     if form.provider == "b" and info.server.major < 17:
-        found = tr("{said} from PostgreSQL's builtin provider", said=clean(said))
+        found = tr("{said}, with PostgreSQL's builtin locale provider", said=clean(said))
         return [Check(about, "bad", found, tr("It requires PostgreSQL 17 or newer."))]
     if form.provider == "i" and info.server.major < 15:
-        return [Check(about, "bad", tr("{said} from ICU for a whole database", said=clean(said)),
+        return [Check(about, "bad", tr("{said}, with ICU as the database's locale provider", said=clean(said)),
                       tr("It requires PostgreSQL 15 or newer."))]  # fmt: skip
     for locale in dict.fromkeys(each for each in (form.collate, form.ctype) if each):
         if locale not in _LOCALES_OF_EVERY_SERVER and (reason := await _no_such_locale(psql, info, locale, form)):
@@ -317,7 +330,12 @@ async def about_locale(psql: Psql, info: ServerInfo, target: DatabaseTarget, for
         found = tr("{then} in the set, {now} in the existing database", then=clean(f"{form.encoding}, {form.collate}"),
                    now=clean(f"{live.encoding}, {live.collate}"))  # fmt: skip
         return [
-            Check(about, "warning", found, tr("The restored database uses the values of the set: no text is changed."))
+            Check(
+                about,
+                "warning",
+                found,
+                tr("The restored database uses the encoding and locale of the set; no text is changed."),
+            )
         ]
     return [Check(about, "good", said)] if said else []
 
@@ -355,7 +373,7 @@ _DF = "df -Pk \"$1\" | awk 'NR == 2 { print $4 }'"
 
 
 def needed_bytes(target: DatabaseTarget, max_wal_bytes: int) -> int | None:
-    """Return the space that a restore needs: the size of the database, and the WAL before the server removes it."""
+    """Return the space that a restore needs: the size of the database, plus the WAL that is kept meanwhile."""
     size = target.detail.size_bytes
     if size is None:
         size = target.part.said.raw_bytes if target.part.said is not None else None
@@ -419,8 +437,8 @@ async def executed_in(target: DatabaseTarget, task: RestoreTask) -> Sequence[Exe
 def about_code(
     target: DatabaseTarget, executed: Sequence[ExecutedCode], powers: Sequence[str], *, allowed: bool
 ) -> list[Check]:
-    """Return one check for each kind of executed code. ``powers``: the roles with rights beyond the database that its
-    runner has."""
+    """Return one check for each kind of executed code. ``powers`` are the rights beyond the database of the role that
+    runs it."""
     about = tr("what {part} executes", part=target.part.name)
     if not executed:
         return [Check(about, "good", tr("only data and definitions"))]
@@ -432,19 +450,21 @@ def about_code(
         elif asked:
             checks.append(Check(about, "bad", _with_powers(each.what, powers), _hint()))
         else:
-            checks.append(Check(about, "warning", each.what, tr("Allowed explicitly.") if powers else ""))
+            checks.append(
+                Check(about, "warning", each.what, tr("Allowed by --run-code or run_code: true.") if powers else "")
+            )
     return checks
 
 
 def barring(part: str, powers: Sequence[str], *, allowed: bool) -> Callable[[ExecutedCodeFinder], None]:
-    """Return a function that raises NotReady for code that needs permission, if its role could do anything and nobody
-    allowed it: the checks' verdict is repeated for what is really run."""
+    """Return a function that raises NotReady for code that needs permission, if ``powers`` is not empty and it is not
+    ``allowed``: the verdict of the checks is repeated for the code that really runs."""
 
     def heard(executing: ExecutedCodeFinder) -> None:
         if powers and not allowed and (asking := executing.asking):
             what = clauses(str(each.what) for each in asking)
             raise NotReady(
-                tr("{part} executes {what}; none of it was run", part=part, what=_with_powers(what, powers)),
+                tr("{part} would execute {what}; none of it was run", part=part, what=_with_powers(what, powers)),
                 _hint(),
             )
 
@@ -458,22 +478,28 @@ async def about_restore_role(psql: Psql, info: ServerInfo, role: str) -> tuple[l
     rows, powers = await psql.ask(_ROLE, POWERS.format(role=":'role'"), database=MEETING, variables={"role": role})
     if not rows:
         found = tr("the server has no such role")
-        return [Check(about, "bad", found, tr("CREATE ROLE {role} LOGIN PASSWORD …", role=clean(role)))], frozenset()
+        return [
+            Check(about, "bad", found, tr("Run CREATE ROLE {role} LOGIN PASSWORD …", role=clean(role)))
+        ], frozenset()
     member_of = frozenset(rows[0]["member_of"])
     if not rows[0]["logs_in"]:
-        return [Check(about, "bad", tr("it cannot log in"), tr("ALTER ROLE {role} LOGIN", role=clean(role)))], member_of
+        return [
+            Check(about, "bad", tr("it cannot log in"), tr("Run ALTER ROLE {role} LOGIN", role=clean(role)))
+        ], member_of
     if powers:
         names = clean(listed(row["name"] for row in powers))
         found = tr("it has the privileges of {names}: code in a dump could use them too", names=names)
         return [Check(about, "bad", found, tr("Use a role without these privileges."))], member_of
     if not info.server.superuser and not info.roles.get(role, False):
-        found = tr("{us} is not a member of it and cannot make it owner of a database", us=clean(info.server.role))
-        return [Check(about, "bad", found, tr("GRANT it to {us}.", us=clean(info.server.role)))], member_of
-    return [Check(about, "good", tr("it runs the dumps, with its own login"))], member_of
+        found = tr(
+            "{us} is not a member of this role and cannot make it the owner of a database", us=clean(info.server.role)
+        )
+        return [Check(about, "bad", found, tr("Grant {us} membership in it.", us=clean(info.server.role)))], member_of
+    return [Check(about, "good", tr("dumps are run by this role, over its own connection"))], member_of
 
 
 def refuse_restore_role(checks: Sequence[Check]) -> None:
-    """Raise NotReady if the role may not run dumps: it may have been granted rights since the checks."""
+    """Raise NotReady if a check of the restore role failed: it may have been granted rights since the first checks."""
     for check in checks:
         if check.state == "bad":
             raise NotReady(
@@ -487,6 +513,6 @@ def _with_powers(what: Message | str, powers: Sequence[str]) -> Message:
 
 def _hint() -> Message:
     return tr(
-        "Inspect it (pg_restore -f -, zstdcat). If you trust it: --run-code, or run_code: true for the source. "
-        "Better: set restore_role: for the source to a role without these privileges."
+        "Inspect it (pg_restore -f -, zstdcat). If you trust it, use --run-code, or set run_code: true for the "
+        "source. Better: set restore_role: for the source to a role without these privileges."
     )

@@ -75,7 +75,7 @@ class ServerSession(Struct, frozen=True, kw_only=True):
 
 
 class Blocker(Struct, frozen=True, kw_only=True):
-    """A session that holds (or waits for) a lock that keeps even readers out of a table."""
+    """A session that holds or waits for a lock that blocks even readers of a table."""
 
     pid: int
     role: str
@@ -127,7 +127,7 @@ ORDER BY l.granted DESC, since_s DESC NULLS LAST LIMIT 20
 
 
 async def server_of(psql: Psql, *, database: str = "") -> ServerFacts:
-    """Query the server facts, in ``database`` (the connection's own when not given). Raises SqlRefused, NoConnection,
+    """Query the server facts, in ``database`` (default: that of the connection). Raises SqlRefused, NoConnection,
     HostError."""
     identifier = asyncio.ensure_future(identifier_of(psql, database=database))
     try:
@@ -139,8 +139,8 @@ async def server_of(psql: Psql, *, database: str = "") -> ServerFacts:
 
 
 async def identifier_of(psql: Psql, *, database: str = "") -> str | None:
-    """Return the cluster's system identifier; None if the role may not read it, which takes a session of its own to
-    find out. Raises as :func:`server_of`."""
+    """Return the cluster's system identifier; None if the role may not read it. Uses a session of its own, because that
+    may be refused. Raises like :func:`server_of`."""
     try:
         [[row]] = await psql.ask(_IDENTIFIER, database=database)
     except SqlRefused:
@@ -165,7 +165,7 @@ def databases_from(rows: Sequence[Row]) -> dict[str, DatabaseFacts]:
 
 
 async def sessions_in(psql: Psql, name: str, *, database: str = "") -> list[ServerSession]:
-    """Return who is connected to the database ``name``, except us. Raises as :func:`server_of`."""
+    """Return the sessions in the database ``name``, without LilFox's own. Raises like :func:`server_of`."""
     [rows] = await psql.ask(SESSIONS, database=database, variables={"name": name})
     return sessions_from(rows)
 
@@ -176,7 +176,8 @@ def sessions_from(rows: Sequence[Row]) -> list[ServerSession]:
 
 
 async def blockers_in(psql: Psql, *, database: str = "") -> list[Blocker]:
-    """Return who keeps readers out of tables of ``database``, lock holders first. Raises as :func:`server_of`."""
+    """Return the sessions that block readers of tables in ``database``, lock holders first. Raises like
+    :func:`server_of`."""
     [rows] = await psql.ask(_BLOCKERS, database=database)
     return [convert(row, Blocker) for row in rows]
 
@@ -222,19 +223,20 @@ async def restore_lock(access: ServerAccess, version_num: int, names: Sequence[s
                 holder = await holder_of(Psql(access), name)
                 raise BackupError(
                     holder or tr("another restore into {name} is running", name=clean(name)),
-                    tr("Wait until it has ended: lilfox jobs lists the jobs of this machine."),
+                    tr("Wait for it to end; lilfox jobs lists the jobs on this machine."),
                 )
         yield session
 
 
 async def holder_of(psql: Psql, name: str) -> Message | None:
-    """Return who is restoring into ``name`` now; None: nobody. Raises BackupError, HostError."""
+    """Return a message about the restore into ``name`` that is running now; None if there is none. Raises BackupError,
+    HostError."""
     [rows] = await psql.ask(HOLDER, database=MEETING, variables={"name": name})
     return holder_from(rows, name)
 
 
 def holder_from(rows: Sequence[Row], name: str) -> Message | None:
-    """Return the row of ``HOLDER`` as a message; None: nobody."""
+    """Convert the row that the query ``HOLDER`` returns to a message; None if there is no row."""
     if not rows:
         return None
     row = rows[0]

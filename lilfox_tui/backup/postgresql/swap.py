@@ -72,7 +72,7 @@ _GIVE = (
 
 
 class DatabaseSetting(Struct, frozen=True):
-    """One setting; ``values`` has several items if it is a list of names."""
+    """One setting of a database or of a role in it; ``values`` has several items if the setting is a list of names."""
 
     role: str
     """Empty: for all."""
@@ -81,7 +81,8 @@ class DatabaseSetting(Struct, frozen=True):
 
 
 class PreservedSettings(Struct, frozen=True, kw_only=True):
-    """The settings that a database gets. ``acl`` is an array of aclitem as text; None: the server's default."""
+    """The settings of a database that a restore preserves. ``acl`` is an array of aclitem as text; None stands for the
+    server's default."""
 
     owner: str | None = None
     acl: str | None = None
@@ -114,7 +115,7 @@ def recorded_settings(detail: DatabaseDetail) -> PreservedSettings:
 
 
 async def apply_settings(session: PersistentPsql, carried: PreservedSettings) -> None:
-    """Apply the settings to the database in the session's variable ``staged``. Raises SqlRefused, BackupError,
+    """Apply the settings to the database that the session's variable ``staged`` names. Raises SqlRefused, BackupError,
     HostError."""
     await session.tell(variable("carried", json.dumps(msgspec.to_builtins(carried))))
     await session.tell(_GIVE)
@@ -181,7 +182,8 @@ class RenameStep(Struct, frozen=True):
 async def rename(
     access: ServerAccess, server: ServerFacts, lock: PersistentPsql, steps: Sequence[RenameStep], *, end_sessions: bool
 ) -> None:
-    """Makes all steps, or none. ``lock`` is the session that holds the claims; it ends who is in the way.
+    """Rename all databases, or none. ``lock`` is the session that holds the restore locks; it also terminates blocking
+    sessions, if ``end_sessions``.
 
     Raises BackupError where somebody is in the way or the server refuses: then everything is as it was.
     """
@@ -204,7 +206,7 @@ async def rename(
 
 
 async def refuse_sessions(psql: Psql, names: Sequence[str]) -> None:
-    """Raise BackupError, which names the sessions in the databases; HostError."""
+    """Raise BackupError if there are sessions in the databases, and name them. Raises HostError."""
     for name in names:
         if sessions := await sessions_in(psql, name, database=MEETING):
             raise BackupError(in_the_way(name, sessions), hint_to_end())
@@ -223,8 +225,8 @@ def _who(session: ServerSession) -> str:
 
 
 def hint_to_end() -> Message:
-    """Return what to do about the sessions."""
-    return tr("stop what uses it, or allow terminating these sessions during the swap (--end-sessions)")
+    """Return the hint for sessions that block a swap."""
+    return tr("stop the applications that use it, or allow terminating these sessions during the swap (--end-sessions)")
 
 
 async def _in_one_transaction(session: PersistentPsql, steps: Sequence[RenameStep], patience: str) -> None:
@@ -244,7 +246,7 @@ async def _in_one_transaction(session: PersistentPsql, steps: Sequence[RenameSte
 
 @asynccontextmanager
 async def _ended(lock: PersistentPsql, names: Sequence[str]) -> AsyncIterator[None]:
-    """End the sessions in ``names`` repeatedly while the context is open."""
+    """Keep terminating the sessions in ``names`` while the context is open."""
     if not names:
         yield
         return
@@ -290,29 +292,30 @@ _STAMP_LENGTH = len("20231230_020000")
 
 
 def restored_name(name: str, stamp: str) -> str:
-    """Return ``lilfox_restore_20231230_020000``: restored, and not yet in place."""
+    """Return the name of a database that is restored but not yet in place: ``lilfox_restore_20231230_020000``."""
     return _fitted(name, f"_restore_{stamp}")
 
 
 def before_name(name: str, stamp: str) -> str:
-    """Return ``lilfox_before_20231230_020000``: what was there before a restore."""
+    """Return the name under which a restore retains the earlier database: ``lilfox_before_20231230_020000``."""
     return _fitted(name, f"_before_{stamp}")
 
 
 def drill_name(name: str, stamp: str) -> str:
-    """Return ``lilfox_drill_lilfox_20231230_020000``: restored for comparison, then dropped."""
+    """Return the name of a database restored by a drill, to be compared and dropped:
+    ``lilfox_drill_lilfox_20231230_020000``."""
     return _fitted(DRILL + name, f"_{stamp}")
 
 
 def is_staged(name: str, target: str) -> bool:
-    """Whether ``name`` is a staging name that a restore or a drill of ``target`` uses."""
+    """Return whether ``name`` is a name under which a restore or a drill of ``target`` stages it."""
     stamp = name[-_STAMP_LENGTH:]
     return name in (restored_name(target, stamp), drill_name(target, stamp))
 
 
 def free_stamp(at: datetime, zone: tzinfo, names: list[str], taken: Container[str]) -> str:
-    """Return the local time ``at`` as a stamp, moved to a later second until no name that a restore of ``names`` makes
-    is ``taken``."""
+    """Return the stamp of the local time ``at``, or of the next second for which none of the names of a restore of
+    ``names`` is ``taken``."""
     while True:
         stamp = stamp_of(at, zone)
         made = [make(name, stamp) for name in names for make in (restored_name, before_name, drill_name)]
@@ -368,7 +371,7 @@ class Leftover(Struct, frozen=True):
 
 
 class DatabaseTemplate(Struct, frozen=True, kw_only=True):
-    """How a database is created. None: the server's default."""
+    """The settings for creating a database; None stands for the server's default."""
 
     owner: str | None = None
     encoding: str | None = None
@@ -381,8 +384,8 @@ class DatabaseTemplate(Struct, frozen=True, kw_only=True):
 
 
 def form_of(target: DatabaseTarget, live: DatabaseFacts | None) -> DatabaseTemplate:
-    """Return the template from the set; what the set lacks, and the owner and tablespace, come from the existing
-    database."""
+    """Return the settings for the new database: encoding and locale from the set, or from the live database if the set
+    has none; tablespace and owner from the live database (without one, the owner from the set)."""
     detail = target.detail
     tablespace = live.tablespace if live is not None and live.tablespace != "pg_default" else None
     owner = live.owner if live is not None else detail.owner
@@ -446,8 +449,8 @@ async def drop(psql: Psql, server: ServerFacts, name: str) -> None:
 
 
 async def once_left(psql: Psql, name: str, *statements: str, variables: Mapping[str, str]) -> None:
-    """Run statements once no session is in the database ``name``, which the first one requires; after ``LEAVE_S``
-    report the sessions. Raises BackupError, HostError."""
+    """Run statements as soon as nobody is connected to the database ``name``, which the first statement requires. After
+    ``LEAVE_S`` raises BackupError, which names the sessions. Raises HostError."""
     clock = asyncio.get_running_loop().time
     ends_s = clock() + LEAVE_S
     while True:
@@ -462,7 +465,7 @@ async def once_left(psql: Psql, name: str, *statements: str, variables: Mapping[
                 sessions = await sessions_in(psql, name, database=MEETING)
                 if not sessions:
                     raise
-                hint = tr("stop what uses it; the next run tries again")
+                hint = tr("stop the applications that use it; the next run tries again")
                 raise BackupError(in_the_way(name, sessions), hint) from None
         await asyncio.sleep(_STAGING_AGAIN_S)
 

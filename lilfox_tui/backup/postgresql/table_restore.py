@@ -98,7 +98,7 @@ _SIMPLE = re.compile(r"[a-z_][a-z0-9_]*", re.ASCII)
 
 
 class TableShape(Struct, frozen=True, kw_only=True):
-    """A table's shape in one database."""
+    """A table of one database, as its catalog describes it: kind, columns, children and foreign keys."""
 
     oid: int
     kind: str
@@ -116,14 +116,14 @@ class TableShape(Struct, frozen=True, kw_only=True):
 
 
 async def shape_of(psql: Psql, database: str, only: str) -> TableShape | None:
-    """Return the table that ``only`` names in ``database``; None if it does not exist. Raises BackupError,
+    """Return the shape of the table ``only`` in ``database``; None if it does not exist. Raises BackupError,
     HostError."""
     [rows] = await psql.ask(_SHAPE, database=database, variables={"only": only})
     return convert(rows[0], TableShape) if rows else None
 
 
 def beside(live: TableShape, table: str) -> str:
-    """Return a table name in the same schema, as to_regclass reads it."""
+    """Return ``table`` with the schema of ``live``, quoted for to_regclass."""
     return f"{_quoted(live.schema)}.{_quoted(table)}"
 
 
@@ -134,14 +134,15 @@ def _quoted(name: str) -> str:
 
 
 async def steps_of(psql: Psql, database: str, only: str, *, before: str, aside: str) -> list[tuple[int, str]]:
-    """Return the statements by their order: ``before`` is the table beside it whose rows are put back, ``aside`` the
-    one that keeps the current rows. Raises BackupError, HostError."""
+    """Return the numbered statements that replace the table's rows by those of the table ``before`` and keep the
+    current ones in the table ``aside``, both in the same schema. Raises BackupError, HostError."""
     [rows] = await psql.ask(_PUT, database=database, variables={"only": only, "before": before, "aside": aside})
     return [(row["n"], row["sql"]) for row in rows]
 
 
 async def taking(psql: Psql, database: str, only: str, columns: Sequence[str]) -> str:
-    """Return the statement that reads the table's rows, in the order of ``columns``. Raises BackupError, HostError."""
+    """Return the COPY statement that reads the table's rows, its columns in the order of ``columns``. Raises
+    BackupError, HostError."""
     quoted = ",".join('"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"' for name in columns)
     [[row]] = await psql.ask(_TAKE, database=database, variables={"only": only, "columns": "{" + quoted + "}"})
     sql: str = row["sql"]
@@ -149,14 +150,14 @@ async def taking(psql: Psql, database: str, only: str, columns: Sequence[str]) -
 
 
 async def sequences_of(psql: Psql, database: str, only: str) -> dict[str, str]:
-    """Return each column with the sequence that it owns, as in SQL. Raises BackupError, HostError."""
+    """Map each column that owns a sequence to that sequence's name in SQL. Raises BackupError, HostError."""
     [rows] = await psql.ask(_SEQUENCES, database=database, variables={"only": only})
     return {row["column"]: row["sequence"] for row in rows}
 
 
 async def digesting(psql: Psql, database: str, oid: int) -> str:
-    """Return the statement for one row of JSON: ``rows``, and ``digest``, which does not depend on the order of
-    columns. Raises BackupError, HostError."""
+    """Return the statement that counts and digests a table's rows as one JSON row (``rows``, ``digest``); the order of
+    columns does not affect the digest. Raises BackupError, HostError."""
     query = f"SELECT s AS sql FROM ({counting([oid], 'columns')}) q (s)"  # noqa: S608 - an oid
     [[row]] = await psql.ask(query, database=database)
     sql: str = row["sql"]
@@ -164,7 +165,7 @@ async def digesting(psql: Psql, database: str, oid: int) -> str:
 
 
 async def digest_of(access: ServerAccess, database: str, statement: str) -> tuple[int, str | None]:
-    """Run the statement of :func:`digesting`; return rows and digest. Raises BackupError, HostError."""
+    """Run the statement of :func:`digesting`; return the row count and the digest. Raises BackupError, HostError."""
     psql = Psql(access, settings=TEXT_FORM)
     query = f"SELECT j FROM ({statement}) q (j)"  # noqa: S608 - made by the server
     [[row]] = await psql.ask(query, database=database, timeout_s=LONGEST_S)
@@ -178,8 +179,8 @@ async def digest_of(access: ServerAccess, database: str, statement: str) -> tupl
 _KINDS = {
     "p": tr("it is partitioned: restore its partitions one by one"),
     "v": tr("it is a view and has no rows of its own"),
-    "m": tr("it is a materialized view: REFRESH it instead"),
-    "f": tr("it is a foreign table: its rows are elsewhere"),
+    "m": tr("it is a materialized view: use REFRESH MATERIALIZED VIEW"),
+    "f": tr("it is a foreign table: its rows are stored outside this database"),
     "S": tr("it is a sequence"),
 }
 _AS_IT_WAS = tr("The transaction was rolled back: the table is unchanged.")
@@ -188,7 +189,7 @@ _OTHER_ROWS, _OTHER_ROWS_STATE = "division by zero", "22012"
 
 
 class TableRestore(DatabaseRestore):
-    """See :class:`~lilfox_tui.backup.source.RestoreTarget`: ``task.spec.only`` of one database."""
+    """A :class:`~lilfox_tui.backup.source.RestoreTarget` for one table, ``task.spec.only``, of one database."""
 
     def __init__(self, route: ServerRoute, task: RestoreTask, databases: Sequence[str]) -> None:
         super().__init__(route, task, databases)
@@ -257,12 +258,14 @@ class TableRestore(DatabaseRestore):
         checks = await super()._checks_of(access, info, target)
         about = tr("table {table}", table=clean(self._table))
         if target.database not in info.databases:
-            return [*checks, Check(about, "bad", tr("there is no database {name}", name=clean(target.database)),
+            return [*checks, Check(about, "bad", tr("database {name} does not exist", name=clean(target.database)),
                                    tr("Restore the whole database."))]  # fmt: skip
         live = await shape_of(Psql(access), target.database, self._table)
         if live is None:
-            return [*checks, Check(about, "bad", tr("{name} has no such table now", name=clean(target.database)),
-                                   tr("Create it as it was, or restore the whole database."))]  # fmt: skip
+            return [*checks, Check(about, "bad", tr("{name} does not contain this table now",
+                                                      name=clean(target.database)),
+                                   tr("Create the table with its previous definition, or restore the whole "
+                                      "database."))]  # fmt: skip
         why_not = _not_whole(live)
         return [*checks, Check(about, "bad", why_not) if why_not else Check(about, "good", tr("exists"))]
 
@@ -311,7 +314,7 @@ class TableRestore(DatabaseRestore):
         self._targets = self._find_table()
 
     def _find_table(self) -> tuple[DatabaseTarget]:
-        """Return the database that contains the table, and take over the table's name from the set. Raises
+        """Return the database that contains the table, and adopt the table's name as the set has it. Raises
         UsageError."""
         wanted = (self._table, f"public.{self._table}")
         untold = [target for target in self._targets if target.detail.content is None]
@@ -327,16 +330,16 @@ class TableRestore(DatabaseRestore):
         if not found and len(untold) == 1 == len(self._targets):
             return (untold[0],)
         raise UsageError(
-            tr("{table} is in several databases of the set: restore one of them alone", table=clean(self._table))
+            tr("{table} is in several databases of the set: restore it from one of them only", table=clean(self._table))
             if found
             else tr("{set} has no table {table}", set=self._task.set.id, table=clean(self._table)),
-            tr("Write it as in SQL, with its schema: public.users"),
+            tr("Specify the table as in SQL, with its schema: public.users"),
         )
 
 
 async def undo_table(route: ServerRoute, swap: Swap) -> None:
-    """Put the retained rows back into the table and set the current ones aside. Raises BackupError with everything as
-    it is now, HostError."""
+    """Put the retained rows back into the table and set the current ones aside. Raises BackupError and then changes
+    nothing; HostError."""
     async with route.opened() as access:
         psql = Psql(access)
         info = await read_server_info(psql)
@@ -346,7 +349,7 @@ async def undo_table(route: ServerRoute, swap: Swap) -> None:
                 await drop(psql, info.server, swap.staged)
                 return
             if kept is None:
-                raise BackupError(tr("{names}: no longer there, so the restore cannot be undone",
+                raise BackupError(tr("the restore cannot be undone; missing: {names}",
                                      names=clean(swap.before)))  # fmt: skip
             live = await shape_of(psql, swap.within, swap.target)
             if live is None:
@@ -368,7 +371,7 @@ async def undo_table(route: ServerRoute, swap: Swap) -> None:
                     raise
                 raise BackupError(
                     tr(
-                        "{table}: its rows differ from those that were kept; a rule changed them",
+                        "{table}: its rows differ from the retained rows; a rule changed them",
                         table=clean(swap.target),
                     ),
                     _AS_IT_WAS,
@@ -376,13 +379,14 @@ async def undo_table(route: ServerRoute, swap: Swap) -> None:
 
 
 def aside_name(table: str, swap: Swap) -> str:
-    """Return the name of the table that keeps the rows which undoing ``swap`` takes out of ``table``."""
+    """Return the name of the table in which undoing ``swap`` keeps the rows that it replaces in ``table``."""
     return restored_name(table, swap.staged[-len("20231230_020000") :])
 
 
 async def settle_table(route: ServerRoute, swap: Swap) -> Settled:
-    """Settle the swap: one transaction puts the rows in, so all or none were; ``undo_table`` then removes what was
-    staged. Raises BackupError, HostError."""
+    """Settle an interrupted swap, which is one transaction. Returns ``finished`` if it was committed, after dropping
+    the staging database, else ``undone``; ``undo_table`` then removes what was staged. Raises BackupError,
+    HostError."""
     async with route.opened() as access:
         psql = Psql(access)
         info = await read_server_info(psql)
@@ -395,8 +399,8 @@ async def settle_table(route: ServerRoute, swap: Swap) -> Settled:
 
 
 async def standing_of_table(route: ServerRoute, swap: Swap) -> list[Standing]:
-    """Return whose rows the table has: the transaction that puts in the set's rows also creates the table with the
-    previous ones. Raises BackupError, HostError."""
+    """Return whether the table has the set's rows or its previous ones; the transaction that inserts the set's rows
+    also creates the table with the previous ones. Raises BackupError, HostError."""
     async with route.opened() as access:
         psql = Psql(access)
         if await shape_of(psql, swap.within, swap.target) is None:
@@ -405,11 +409,12 @@ async def standing_of_table(route: ServerRoute, swap: Swap) -> list[Standing]:
 
 
 async def finish_table(route: ServerRoute, swap: Swap) -> None:
-    """Raise BackupError if the rows were not put in: that needs the set. Raises HostError."""
+    """Finish an interrupted swap. Raises BackupError if the set's rows were not inserted, since that needs the set;
+    HostError."""
     if await standing_of_table(route, swap) != ["restored"]:
         raise BackupError(
-            tr("{table} still has its previous rows: none of the set's were inserted", table=clean(swap.target)),
-            tr("take it back, then restore the table again"),
+            tr("{table} still has its previous rows; no rows from the set were inserted", table=clean(swap.target)),
+            tr("take it back (--take-back), then restore the table again"),
         )
     await settle_table(route, swap)
 
@@ -417,7 +422,7 @@ async def finish_table(route: ServerRoute, swap: Swap) -> None:
 async def _putting(
     staging: StagedDatabases, target: DatabaseTarget, staged: str, table: str, relation: str
 ) -> AsyncGenerator[bytes, None]:
-    """Yield the whole transaction, including the staged rows."""
+    """Yield the SQL script of the swap: one transaction, including the staged rows."""
     access, psql = staging.access, Psql(staging.access)
     live, there = await shape_of(psql, target.database, table), await shape_of(psql, staged, table)
     if live is None or there is None:
@@ -441,7 +446,8 @@ async def _putting(
 
 
 async def _sequences(psql: Psql, target: DatabaseTarget, staged: str, table: str) -> list[str]:
-    """Return statements that advance the table's sequences to the higher value, so that they return no existing one."""
+    """Return statements that set each sequence of the table to the higher of its value and the set's, so that it
+    returns no existing value."""
     live, there = await sequences_of(psql, target.database, table), await sequences_of(psql, staged, table)
     said = target.detail.content.sequences if target.detail.content is not None else {}
     return [
@@ -452,7 +458,7 @@ async def _sequences(psql: Psql, target: DatabaseTarget, staged: str, table: str
 
 
 def _not_whole(live: TableShape) -> Message | None:
-    """Return why the table's rows cannot be replaced as a whole."""
+    """Return why the table's rows cannot all be replaced; None if they can."""
     if live.kind != "r":
         return _KINDS.get(live.kind, tr("it is not a table"))
     if not live.ours:
@@ -460,17 +466,17 @@ def _not_whole(live: TableShape) -> Message | None:
     if live.hides_rows:
         return tr("row-level security hides some of its rows from this role")
     if live.others:
-        return tr("tables of other owners reference it: {names}", names=clean(listed(live.others)))
+        return tr("tables owned by other roles reference it: {names}", names=clean(listed(live.others)))
     return None
 
 
 def _apart(there: TableShape, live: TableShape) -> str:
-    """Return the columns that only one of both has."""
+    """Return the columns that differ: ``-`` marks those of the set only, ``+`` those of the live table only."""
     then = [f"-{name} {kind}" for name, kind, _ in set(there.columns) - set(live.columns)]
     now = [f"+{name} {kind}" for name, kind, _ in set(live.columns) - set(there.columns)]
     return clean(listed(sorted([*then, *now])))
 
 
 def _literal(text: str) -> str:
-    """Quote a literal for standard_conforming_strings, which the script sets."""
+    """Return ``text`` as an SQL literal; the script must set standard_conforming_strings."""
     return "'" + text.replace("'", "''") + "'"

@@ -45,7 +45,7 @@ _RESTORES = "restores"
 
 
 class Restored(Struct, frozen=True, kw_only=True):
-    """One restore that reached its renames. ``run`` is the job's id."""
+    """The journal's record of a restore that reached its renames. ``run`` is the job's id."""
 
     run: str
     set: str
@@ -57,9 +57,9 @@ class Restored(Struct, frozen=True, kw_only=True):
 
 
 def write(restored: Restored) -> None:
-    """Write the record to disk (fsync of file and folder), where it already is or else in this process's state folder,
-    and delete those that keep nothing and are older than 90 days or beyond 200. Raises BackupError: the renames must
-    then not be made."""
+    """Write the record to disk (fsync of file and folder), where it already is or else in this process's state folder.
+    Also delete records that keep nothing and are older than 90 days or beyond the newest 200. Raises BackupError; the
+    renames must then not be made."""
     noted = _file_of(restored.run)
     folder = _own_folder() if noted is None else noted.parent
     file = folder / f"{restored.run}.json"
@@ -85,8 +85,11 @@ def _hint(restored: Restored, noted: Path | None) -> Message:
     if noted is not None and not os.access(noted.parent, os.W_OK):
         return tr("nothing was changed; the restore was run as {user}: run this as {user} too", user=_owner(noted))
     if restored.stage in SETTLED or restored.undone:
-        return tr("the work is done but not recorded; make room there: the next lilfox restore or undo records it")
-    return tr("nothing was changed; make room there, then try again")
+        return tr(
+            "the work is done but not recorded; make this path writable (is the disk full?): the next "
+            "lilfox restore or undo records it"
+        )
+    return tr("nothing was changed; make this path writable (is the disk full?), then try again")
 
 
 def read_all() -> list[Restored]:
@@ -96,8 +99,8 @@ def read_all() -> list[Restored]:
 
 
 def read_open() -> list[Restored]:
-    """Return those of :func:`read_all` whose renames, or their undoing, did not finish; the other records are only
-    scanned, so this is cheap enough for each start."""
+    """Return the restores of :func:`read_all` whose renames or undo did not finish, newest first. Other records are
+    scanned, not decoded, so this is cheap enough for each start."""
     return sorted(
         (restored for _file, restored in _read(OPEN) if restored.stage in OPEN),
         key=lambda restored: restored.at,
@@ -106,19 +109,19 @@ def read_open() -> list[Restored]:
 
 
 def may_write(restored: Restored) -> bool:
-    """Whether this process can record the outcome; if not, it must leave the restore alone."""
+    """Return whether this process may record the outcome of the restore; if not, it must leave the restore alone."""
     noted = _file_of(restored.run)
     return noted is None or os.access(noted.parent, os.W_OK)
 
 
 def owner_of(restored: Restored) -> str:
-    """Return the user who recorded it; empty if nobody has."""
+    """Return the user who owns the restore's record; empty if there is none."""
     noted = _file_of(restored.run)
     return "" if noted is None else _owner(noted)
 
 
 def _read(stages: Collection[Stage] = ()) -> Iterator[tuple[Path, Restored]]:
-    """Read all records; with ``stages`` at least those at one of these stages."""
+    """Yield all records; with ``stages``, only those that mention one of these stages, which the caller must check."""
     words = [f'"{stage}"'.encode() for stage in stages]
     for file in _files():
         try:
@@ -141,7 +144,7 @@ def _files() -> Iterator[Path]:
 
 
 def _is_trusted(look: Callable[[], os.stat_result]) -> bool:
-    """Whether only root and this user can write it."""
+    """Return whether a file or folder belongs to root or this user, and nobody else can write to it."""
     try:
         facts = look()
     except OSError:  # it is not there, or is for others alone
@@ -194,7 +197,7 @@ LONGEST_S = 5.0
 
 
 class SwapSide(Struct, frozen=True, kw_only=True):
-    """What is in place at one target."""
+    """Which data is in place at one target."""
 
     target: str
     host: str
@@ -205,7 +208,7 @@ class SwapSide(Struct, frozen=True, kw_only=True):
 
 
 class InterruptedRestore(Struct, frozen=True, kw_only=True):
-    """A restore, or its undoing, that did not finish."""
+    """A restore or undo that ended between its renames."""
 
     restored: Restored
     sides: tuple[SwapSide, ...]
@@ -214,7 +217,7 @@ class InterruptedRestore(Struct, frozen=True, kw_only=True):
 
     @property
     def message(self) -> Message:
-        """What is interrupted since when, and what is in place on both sides."""
+        """What was interrupted and when, and which data is in place at each target."""
         stage, at = self.restored.stage, f"{self.restored.at.astimezone():%Y-%m-%d %H:%M:%S}"
         what = tr("the restore of {set} was interrupted", set=self.restored.set)
         if stage == "undoing":
@@ -224,7 +227,7 @@ class InterruptedRestore(Struct, frozen=True, kw_only=True):
 
     @property
     def hint(self) -> Message:
-        """What to do about it."""
+        """How to settle it: the command, and the user who must run it if that is another one."""
         if self.owner:
             return tr("run as {user}: lilfox backup settle {job}", user=self.owner, job=self.restored.run)
         if self.restored.stage == "undoing":
@@ -241,8 +244,8 @@ class InterruptedRestore(Struct, frozen=True, kw_only=True):
 
     def _told(self) -> list[Message]:
         texts: dict[Standing, Message] = {
-            "restored": tr("from the set"),
-            "before": tr("as before"),
+            "restored": tr("restored data"),
+            "before": tr("previous data"),
             "neither": tr("absent"),
         }
         told = []
@@ -252,12 +255,12 @@ class InterruptedRestore(Struct, frozen=True, kw_only=True):
                 told.append(tr("{what}: {names}", what=text, names=listed(names)))
         for side in self.sides:
             if side.standing == "unknown":
-                why = side.reason or tr("its names do not show the state")
-                told.append(tr("unknown for {name}: {reason}", name=_name(side), reason=why))
+                why = side.reason or tr("the names do not show which data is in place")
+                told.append(tr("state of {name} unknown: {reason}", name=_name(side), reason=why))
         return told
 
     def document(self) -> dict[str, Any]:
-        """Return it for JSON."""
+        """Return the interrupted restore as a JSON document."""
         return {
             "set": self.restored.set,
             "job": self.restored.run,
@@ -291,13 +294,15 @@ def job_runs(job_id: str) -> bool:
 
 
 async def interrupted_restores(context: BackupContext) -> list[InterruptedRestore]:
-    """Return all interrupted restores, newest first, with what is in place. Errors of a host are not raised."""
+    """Return all interrupted restores, newest first, with what is in place. A host's error becomes the reason why that
+    is unknown."""
     found = await asyncio.to_thread(open_restores)
     return [await _looked_at(context, restored) for restored in found]
 
 
 async def chosen_interrupted_restore(words: str) -> Restored:
-    """Return the one that ``words`` name (by its set or job), or the only one. Raises BackupError."""
+    """Return the interrupted restore of the set or job ``words``, or the only one if ``words`` is empty. Raises
+    BackupError."""
     found = await asyncio.to_thread(open_restores)
     named = [each for each in found if words in ("", each.run, each.set, each.set[-15:])]
     if len(named) == 1:
@@ -310,7 +315,7 @@ async def chosen_interrupted_restore(words: str) -> Restored:
         return named[0]
     known = listed(each.run for each in found) or tr("none")
     if named:
-        raise BackupError(tr("several restores are interrupted"), tr("specify one by its job: {jobs}", jobs=known))
+        raise BackupError(tr("several restores are interrupted"), tr("specify one by job id: {jobs}", jobs=known))
     raise BackupError(
         tr("no restore of {set} is interrupted", set=words) if words else tr("no restore is interrupted"),
         tr("known: {sets}", sets=known),
@@ -347,14 +352,14 @@ def _name(side: SwapSide) -> str:
 
 
 async def undo_swap(context: BackupContext, swap: Swap) -> None:
-    """Put back what was there before. Raises BackupError, HostError."""
+    """Undo one swap: put the previous data back in place. Raises BackupError, HostError."""
     await source_module(swap.kind).undo(swap, context.host(swap.host or None))
 
 
 async def settle(context: BackupContext, restored: Restored) -> str:
-    """Finish the renames of a restore whose process died between them (everything was compared before the first), or
-    its undoing; return a sentence about it. If one cannot be finished, all are undone, including those after it, which
-    were not started. Raises BackupError, HostError."""
+    """Settle a restore whose process died between the renames: finish them (everything was compared before the first),
+    or finish its undo. If a swap cannot be finished, all are undone, including those after it, which were not started.
+    Returns a sentence. Raises BackupError, HostError."""
     if restored.stage == "undoing":
         await undo_rest(context, restored)
         return str(tr("the interrupted restore of {set} was undone", set=restored.set))
@@ -369,17 +374,15 @@ async def settle(context: BackupContext, restored: Restored) -> str:
 
 
 async def finish(context: BackupContext, restored: Restored) -> str:
-    """Put everything that was restored in place, whichever renames were made; for an undoing, put everything back as
-    before. Returns a sentence. Raises BackupError, HostError; completed steps stay, and the restore stays
-    interrupted."""
+    """Put all restored data in place, whichever renames were made; for an undo, put all previous data back. Returns a
+    sentence. Raises BackupError, HostError; completed steps stay, and the restore stays interrupted."""
     if restored.stage == "undoing":
         return await _all_back(context, restored, restored.swaps)
     return await _all_in_place(context, restored)
 
 
 async def take_back(context: BackupContext, restored: Restored) -> str:
-    """Put everything back as before; for an undoing, put everything that was restored in place again. Raises
-    BackupError, HostError."""
+    """Put all previous data back; for an undo, put all restored data in place again. Raises BackupError, HostError."""
     if restored.stage == "undoing":
         return await _all_in_place(context, restored)
     return await _all_back(context, restored, restored.swaps)
@@ -391,11 +394,12 @@ async def _all_in_place(context: BackupContext, restored: Restored) -> str:
     for swap in restored.swaps:
         await source_module(swap.kind).finish(swap, context.host(swap.host or None))
     write(msgspec.structs.replace(restored, stage="swapped"))
-    return str(tr("all of {set} is in place; to go back: lilfox restore --undo {set}", set=restored.set))
+    return str(tr("all of {set} is in place; to undo: lilfox restore --undo {set}", set=restored.set))
 
 
 async def _all_back(context: BackupContext, restored: Restored, rest: Sequence[Swap]) -> str:
-    """Put everything back. ``rest``: swaps that may never have started; their staged data is removed too."""
+    """Put all previous data back. ``rest``: swaps that may never have started; if so, their staged data is removed
+    too."""
     idle = [each for each in rest if await _is_staged_alone(context, each)]
     await undo_rest(context, restored)
     for each in idle:
@@ -405,7 +409,8 @@ async def _all_back(context: BackupContext, restored: Restored, rest: Sequence[S
 
 
 async def _is_staged_alone(context: BackupContext, swap: Swap) -> bool:
-    """Whether none of its renames was made: the staged data was never in use, and nobody needs it."""
+    """Return whether none of the swap's renames was made, so that its staged data was never in use and nobody needs
+    it."""
     try:
         kept: list[RetainedItem] = await source_module(swap.kind).kept(swap, context.host(swap.host or None))
     except LilFoxError:
@@ -420,8 +425,8 @@ async def undo_rest(
     intend: Callable[[Swap], None] = lambda _swap: None,
     tell: Callable[[Swap], None] = lambda _swap: None,
 ) -> None:
-    """Undo the swaps that are not undone yet, last first; record each one on disk. If the first one of a complete
-    restore is refused, the restore stays as it was."""
+    """Undo the swaps that are not undone yet, last first, and record each one on disk. If the first undo of a finished
+    restore fails, the restore is recorded as finished again."""
     stood = restored.stage == "swapped"
     restored = msgspec.structs.replace(restored, stage="undoing")
     write(restored)
@@ -452,7 +457,7 @@ class RestorePlace(NamedTuple):
 
 
 async def tell_open(run: Run) -> list[Restored]:
-    """Warn of each interrupted restore and how to settle it; return them. Changes nothing."""
+    """Warn of each interrupted restore and say how to settle it; return them. Changes nothing."""
     found = await asyncio.to_thread(open_restores)
     for restored in found:
         run.say(_told(restored), "warning")
@@ -460,8 +465,8 @@ async def tell_open(run: Run) -> list[Restored]:
 
 
 async def settle_open(run: Run, context: BackupContext, config: Config) -> list[Restored]:
-    """Finish or undo what a crash between two renames left, if this user and the configuration may change its hosts.
-    Returns those that could not be settled; each is reported and stops nothing else."""
+    """Settle each interrupted restore, if this user and the configuration may change its hosts. Returns those that
+    could not be settled; each is reported and does not stop the others."""
     left = []
     for restored in await asyncio.to_thread(open_restores):
         if not may_write(restored):
@@ -478,12 +483,12 @@ async def settle_open(run: Run, context: BackupContext, config: Config) -> list[
 
 
 def refuse_hosts(config: Config, restored: Restored) -> None:
-    """Raise NotAllowed if changes are forbidden on one of its hosts."""
+    """Raise NotAllowed if changes are forbidden on one of the restore's hosts."""
     refuse_change(config, [swap.host or None for swap in restored.swaps])
 
 
 def refuse_shared(config: Config, left: Iterable[Restored], places: Collection[RestorePlace]) -> None:
-    """Raise BackupError if one of ``places`` belongs to an interrupted restore: its renames are still to come."""
+    """Raise BackupError if an interrupted restore may still rename one of ``places``."""
     for restored in left:
         shared = [
             theirs.name
@@ -495,8 +500,8 @@ def refuse_shared(config: Config, left: Iterable[Restored], places: Collection[R
 
 
 def refuse_on_hosts(config: Config, left: Iterable[Restored], hosts: Iterable[str | None]) -> None:
-    """Raise BackupError if a restore is interrupted on one of ``hosts``: its staged data looks like leftovers of
-    drills."""
+    """Raise BackupError if a restore is interrupted on one of ``hosts``, where its staged data would pass for leftovers
+    of drills."""
     ours = {_here(config, RestorePlace(name or "", "")).host for name in hosts}
     for restored in left:
         for place in places_of(restored.swaps):
@@ -506,7 +511,7 @@ def refuse_on_hosts(config: Config, left: Iterable[Restored], hosts: Iterable[st
 
 def _interrupted_there(names: Message | str, restored: Restored) -> BackupError:
     return BackupError(
-        tr("{names}: a restore of {set} (job {job}) was interrupted there; nothing was changed",
+        tr("a restore of {set} into {names} (job {job}) was interrupted; this job changed nothing",
            names=names, set=restored.set, job=restored.run),
         tr("settle it first: lilfox backup settle {job} --finish or --take-back; if its host is gone for good: "
            "--forget", job=restored.run),
@@ -514,7 +519,7 @@ def _interrupted_there(names: Message | str, restored: Restored) -> BackupError:
 
 
 def places_of(swaps: Sequence[Swap]) -> list[RestorePlace]:
-    """Return what these renames replace; for a table, its database."""
+    """Return what ``swaps`` replace; for a table, its database."""
     return [
         RestorePlace(swap.host, name)
         for swap in swaps
@@ -523,7 +528,7 @@ def places_of(swaps: Sequence[Swap]) -> list[RestorePlace]:
 
 
 def what_stays(restored: Restored) -> str:
-    """Return the names that its renames may have left, for each host, for manual cleanup."""
+    """List, for each host, the names that the restore's renames may have left, for manual cleanup."""
     texts = []
     for swap in restored.swaps:
         names = [clean(name) for one in swap.renames for name in (one.target, one.staged, one.before) if name]
@@ -554,7 +559,7 @@ def _told(restored: Restored) -> str:
 
 
 def _here(config: Config, place: RestorePlace) -> RestorePlace:
-    """Return the place with all names of this machine as one."""
+    """Return the place with an empty host if it is on this machine, whatever name the host has."""
     host = config.hosts.get(place.host)
     return RestorePlace("", place.name) if host is not None and host.local else place
 

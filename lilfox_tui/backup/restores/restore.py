@@ -1,4 +1,4 @@
-"""Restores a set, or drills it into scratch locations."""
+"""Restores a set in place, or into scratch locations as a drill."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ BlocksOf = Callable[[FoundPart], AsyncGenerator[bytes, None]]
 
 
 class Restore:
-    """One restore of one set. The calls come in this order; ``close`` removes what was staged and not swapped."""
+    """One restore of one set. Call the methods in the order below; ``close`` removes what was staged but not
+    swapped."""
 
     def __init__(
         self,
@@ -50,8 +51,8 @@ class Restore:
         known: Sequence[Check] = (),
         scratch: bool = False,
     ) -> None:
-        """``sources``: Options of each source that is restored; others of the set stay where they are. ``known``: what
-        is known of the set itself, told before all other checks."""
+        """``sources``: Options of each source to restore; the set's other sources are not touched. ``known``: checks of
+        the set itself, reported before all others."""
         self._context = context
         self._known = known
         self._set = found
@@ -90,7 +91,7 @@ class Restore:
         return {source: _name_of(options, self._tasks[source].place) for source, options in self._sources.items()}
 
     async def checks(self, heard: Callable[[Check], None] = lambda _check: None) -> list[Check]:
-        """Run all checks of all parts before the first write. ``heard`` gets each one at once."""
+        """Run all checks before the first write. ``heard`` gets each one as soon as its result is known."""
         found: list[Check] = [*self._known]
         for check in found:
             heard(check)
@@ -104,7 +105,7 @@ class Restore:
         host = self._context.host(self._sources[source].host)
         if not host.protected:
             return []
-        return [Check(tr("changes on {host}", host=host.name), "bad", tr("it is protected"))]
+        return [Check(tr("changes on {host}", host=host.name), "bad", tr("the host is protected"))]
 
     async def changes(self) -> dict[str, list[RestoreChange]]:
         """Return for each source what restoring would change."""
@@ -127,7 +128,7 @@ class Restore:
         self._begun.add(source)
         await target.stage(_mover(run, source, _raw_bytes(self._tasks[source].parts)))
         self._staged.add(source)
-        run.done(str(tr("{source} is restored beside {where}", source=source, where=target.where)))
+        run.done(str(tr("{source} was restored beside {where}", source=source, where=target.where)))
 
     async def _compare(self, run: Run, source: str) -> Comparison:
         if source not in self._staged:
@@ -145,8 +146,8 @@ class Restore:
         return await retry(run, once)
 
     async def compare(self, run: Run) -> None:
-        """Compare what was restored. Raises RestoredDiffers if it is not what was backed up. What has lost its
-        connection since staging is staged again."""
+        """Compare the staged data with the set. Raises RestoredDiffers if they differ. After a lost connection, the
+        source is staged again."""
         phase("compare")
         for source in self._targets:
             comparison = await self._again(run, partial(self._compare, run, source))
@@ -159,10 +160,13 @@ class Restore:
                     ),
                     tr("the existing data was not touched; choose another set"),
                 )
-            run.say(str(tr("{source}: equal ({compared})", source=source, compared=comparison.compared)), "good")
+            run.say(
+                str(tr("{source}: matches the backup ({compared})", source=source, compared=comparison.compared)),
+                "good",
+            )
 
     async def swap(self, run: Run) -> interrupted.Restored:
-        """Swap in what was restored: everything, or nothing. Raises BackupError."""
+        """Put the staged data in place: all of it or nothing. Raises BackupError."""
         return await _to_the_end(run, self._swap(run))
 
     async def _swap(self, run: Run) -> interrupted.Restored:
@@ -175,7 +179,7 @@ class Restore:
         self._staged_is_ours = False
         done: list[Swap] = []
         for target, swap in zip(self._targets.values(), swaps, strict=True):
-            run.intent(str(tr("{target}: put in place", target=swap.target)))
+            run.intent(str(tr("{target}: putting the restored data in place", target=swap.target)))
             try:
                 await target.swap()
             except LINK as error:
@@ -195,8 +199,8 @@ class Restore:
         return restored
 
     async def _settled(self, run: Run, restored: interrupted.Restored, error: HostError) -> interrupted.Restored:
-        """Settle renames of unknown state: finish or undo them when the host responds again."""
-        run.say(str(tr("{error}; the renames are checked when the host answers again", error=error)), "warning")
+        """Settle renames whose outcome is unknown: finish or undo them once the host responds again."""
+        run.say(str(tr("{error}; the renames will be checked when the host responds again", error=error)), "warning")
         try:
             run.say(await retry(run, partial(settle, self._context, restored)), "warning")
         except LilFoxError as second:
@@ -207,7 +211,10 @@ class Restore:
                     set=self._set.id,
                     second=second,
                 ),
-                tr("once the host answers: lilfox backup settle {job} --finish or --take-back", job=restored.run),
+                tr(
+                    "when the host responds again, run: lilfox backup settle {job} --finish or --take-back",
+                    job=restored.run,
+                ),
             ) from None
         now = next(each for each in interrupted.read_all() if each.run == restored.run)
         if now.stage != "swapped":
@@ -216,7 +223,7 @@ class Restore:
         return now
 
     async def close(self, run: Run) -> None:
-        """Remove what was staged, unless it was swapped or may be in the middle of that, which the next start settles.
+        """Remove the staged data, unless it was swapped or a swap may be unfinished, which the next start settles.
         Failures are only reported, so they hide no earlier error."""
         for target in self._targets.values():
             try:
@@ -226,7 +233,7 @@ class Restore:
                 run.say(str(told), "warning")
 
     async def _taken_back(self, error: LilFoxError, restored: interrupted.Restored, done: list[Swap]) -> BackupError:
-        """Return the error for a failed swap, after undoing those before it."""
+        """Undo the swaps made before the failed one; return the error to raise."""
         interrupted.write(replace(restored, stage="undoing"))
         try:
             for swap in reversed(done):
@@ -246,7 +253,7 @@ class Restore:
 
 
 def refuse_bad(checks: list[Check]) -> None:
-    """Raise NotReady if a check forbids the start; it names the first."""
+    """Raise NotReady if any check failed; the message names the first one."""
     bad = [check for check in checks if check.state == "bad"]
     if bad:
         more = tr(" (and {count} more)", count=len(bad) - 1) if len(bad) > 1 else ""
@@ -271,16 +278,18 @@ async def undo(run: Run, context: BackupContext, restored: interrupted.Restored)
     """Undo a whole restore, last part first. Raises NotAllowed for a protected host, BackupError, HostError."""
     for host in {swap.host or None: context.host(swap.host or None) for swap in restored.swaps}.values():
         if host.protected:
-            raise NotAllowed(tr("{host} is protected: nothing is undone there", host=host.name))
+            raise NotAllowed(tr("{host} is protected: undoing a restore is not allowed", host=host.name))
     await _to_the_end(run, _undo(run, context, restored))
 
 
 async def _undo(run: Run, context: BackupContext, restored: interrupted.Restored) -> None:
     def intend(swap: Swap) -> None:
-        run.intent(str(tr("{target}: put back the previous data: {before}", target=swap.target, before=swap.before)))
+        run.intent(
+            str(tr("{target}: putting the previous data back: {before}", target=swap.target, before=swap.before))
+        )
 
     def tell(swap: Swap) -> None:
-        run.done(str(tr("{target}: back as it was before", target=swap.target)))
+        run.done(str(tr("{target}: the previous data is back in place", target=swap.target)))
 
     await undo_rest(context, restored, intend, tell)
 
@@ -294,11 +303,12 @@ async def _to_the_end(run: Run, renames: Coroutine[Any, Any, T]) -> T:
         except asyncio.CancelledError:
             if going.cancelled():
                 raise
-            run.say(str(tr("too late to cancel: the renames are under way")), "warning")
+            run.say(str(tr("too late to cancel: renaming is in progress")), "warning")
 
 
 def _name_of(options: Any, place: str) -> str:
-    """Return a database's name from its URL, or the first one named; a folder's name from its path."""
+    """Return the name of the database or folder that a source is restored to: the last part of its place, URL or path,
+    or the first of its ``databases``."""
     where = place or getattr(options, "url", "") or getattr(options, "path", "") or getattr(options, "root", "")
     if "://" in where:
         where = unquote(urlsplit(where).path)
@@ -317,7 +327,7 @@ def _raw_bytes(parts: tuple[FoundPart, ...]) -> int | None:
 
 def _placed(swap: Swap) -> str:
     if not swap.before:
-        return str(tr("{target}: in place; nothing was there before", target=swap.target))
+        return str(tr("{target}: in place; it did not exist before", target=swap.target))
     return str(tr("{target}: in place; the previous data is kept as {before}", target=swap.target, before=swap.before))
 
 
@@ -396,12 +406,12 @@ def _refuse_placeless(found: BackupSet, sources: Mapping[str, Any]) -> None:
     if missing:
         raise BackupError(
             tr(
-                "{set} has parts of {sources}, which have no restore target",
+                "no restore target for {sources}, which {set} contains",
                 set=found.id,
                 sources=listed(missing),
             ),
             tr(
-                "name the server, for example: --database postgresql://USER@HOST/DATABASE; or use a plan that "
+                "specify the server, for example: --database postgresql://USER@HOST/DATABASE; or use a plan that "
                 "contains these sources"
             ),
         )

@@ -1,4 +1,4 @@
-"""What restores retain beside the current data, from the journal and the hosts, and how it is removed."""
+"""Lists and removes the data that restores retain, by the journal and by what the hosts have."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ AT_ONCE = 8
 
 
 class RetainedRow(Struct, frozen=True, kw_only=True):
-    """One name under which a restore retains something."""
+    """One name under which a restore or drill left data, and its state."""
 
     restored: Restored | None
     """None: a drill left it, or a restore that did not come to its end."""
@@ -40,7 +40,7 @@ class RetainedRow(Struct, frozen=True, kw_only=True):
 
     @property
     def state_text(self) -> Message:
-        """Return the state of what is under that name, in words."""
+        """Return the state of the retained data as text."""
         if self.there is None:
             return tr("unknown: {reason}", reason=self.reason)
         if not self.there:
@@ -50,14 +50,14 @@ class RetainedRow(Struct, frozen=True, kw_only=True):
         elif self.restored.stage == "aside":
             what = tr("left by an interrupted restore that was set aside")
         elif self.restored.stage == "undone":
-            what = tr("data of a restore that was undone")
+            what = tr("data from a restore that was undone")
         else:
-            what = tr("the previous data")
+            what = tr("data from before the restore")
         return tr("{what}; cannot be removed: {reason}", what=what, reason=self.reason) if str(self.reason) else what
 
 
 async def all_kept(context: BackupContext) -> list[RetainedRow]:
-    """Return what all known restores retain, newest first: what exists, and what should exist but does not."""
+    """Return what all known restores retain, newest first, including data that should exist but does not."""
     known = [restored for restored in await asyncio.to_thread(interrupted.read_all) if restored.stage != "forgotten"]
     return await kept_of(context, known)
 
@@ -75,7 +75,7 @@ async def kept_of(context: BackupContext, known: list[Restored]) -> list[Retaine
 
 
 async def all_left(context: BackupContext, plans: Iterable[PlanConfig]) -> list[RetainedRow]:
-    """Return what drills left beside the sources of these plans."""
+    """Return what drills and unfinished restores left beside the sources of these plans."""
     found = []
     for source, options in _sources(plans):
         try:
@@ -101,7 +101,7 @@ async def forget_left(run: Run, context: BackupContext, plan: PlanConfig) -> lis
     for _source, options in _sources([plan]):
         host = context.host(options.host)
         if host.protected:
-            raise NotAllowed(tr("{host} is protected: nothing is changed there", host=host.name))
+            raise NotAllowed(tr("{host} is protected: changes are not allowed", host=host.name))
         if not await source_module(options.kind).left(options, host):
             continue
         run.intent(str(tr("removing what restores and drills left on {host}", host=host.name)))
@@ -113,7 +113,7 @@ async def forget_left(run: Run, context: BackupContext, plan: PlanConfig) -> lis
 
 
 def _sources(plans: Iterable[PlanConfig]) -> list[tuple[str, Any]]:
-    """Return names and Options of all sources, each once."""
+    """Return the name and the Options of each source, without duplicates."""
     found: list[tuple[str, Any]] = []
     for plan in plans:
         found += [source for source in plan.sources.items() if source not in found]
@@ -121,15 +121,15 @@ def _sources(plans: Iterable[PlanConfig]) -> list[tuple[str, Any]]:
 
 
 def chosen(words: str) -> list[Restored]:
-    """Return the restores that ``words`` name: a set's id or date, or a job's id for one of several restores of a set;
-    never those with unsettled renames. Raises BackupError if there is none."""
+    """Return the restores that ``words`` name: a set's id or date, a job's id for one of several restores of a set, or
+    ``latest``; never those with unsettled renames. Raises BackupError if there is none."""
     known = [restored for restored in interrupted.read_all() if restored.stage in ("swapped", "undone", "forgetting")]
     found = [restored for restored in known if words in names_of(restored)]
     if words == "latest":
         found = known[:1]
     if not found:
         raise BackupError(
-            tr("no restore of {set} is known that keeps data", set=words),
+            tr("no known restore of {set} keeps data", set=words),
             tr("known: {sets}", sets=listed(dict.fromkeys(restored.set for restored in known)) or tr("none")),
         )
     return found
@@ -141,23 +141,23 @@ def names_of(restored: Restored) -> tuple[str, ...]:
 
 
 def is_let_go(restored: Restored) -> bool:
-    """Whether it cannot be undone because what was there before was removed, or its removal has started."""
+    """Return whether the restore can no longer be undone: its previous data was removed, or the removal has started."""
     return restored.stage in ("forgetting", "forgotten")
 
 
 async def forget(run: Run, context: BackupContext, restored: Restored) -> list[str]:
-    """Remove what the restore retains and return the names; it can no longer be undone. Raises BackupError, with
-    everything still there, if one of them must stay; HostError."""
+    """Remove what the restore retains and return the names; it can no longer be undone. Raises BackupError and removes
+    nothing if one of them must stay; NotAllowed, HostError."""
     lines = await kept_of(context, [restored])
     for line in lines:
         if str(line.reason):
             raise BackupError(
-                tr("{name} stays: {reason}; nothing was removed", name=line.name, reason=line.reason),
+                tr("cannot remove {name}: {reason}; nothing was removed", name=line.name, reason=line.reason),
                 tr("lilfox restore --kept shows what is kept"),
             )
     for swap in restored.swaps:
         if (host := context.host(swap.host or None)).protected:
-            raise NotAllowed(tr("{host} is protected: nothing is changed there", host=host.name))
+            raise NotAllowed(tr("{host} is protected: changes are not allowed", host=host.name))
     interrupted.write(replace(restored, stage="forgetting"))
     gone = [line.name for line in lines if line.there]
     for swap in restored.swaps:

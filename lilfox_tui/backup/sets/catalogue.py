@@ -73,7 +73,7 @@ _SHOWN = 80
 
 
 def manifest_trouble(manifest: Manifest, stamp: str) -> Message | str:
-    """Return why the manifest of a set with ``stamp`` in its name cannot be valid; empty if it can."""
+    """Return why the manifest of a set with ``stamp`` in its name is invalid; empty if it is valid."""
     return next(_troubles(manifest, stamp), "")
 
 
@@ -82,7 +82,7 @@ def _troubles(manifest: Manifest, stamp: str) -> Iterator[Message]:
         if not _fits(part, stamp):
             yield tr("its manifest does not match the file name {name}", name=_shown(part.name))
         if not _HEXADECIMAL.fullmatch(part.sha256) or not _HEXADECIMAL.fullmatch(part.raw_sha256):
-            yield tr("its manifest has no digest of {name}", name=_shown(part.name))
+            yield tr("its manifest has no valid digest for {name}", name=_shown(part.name))
         if not _has_content(part):
             yield tr("its manifest says that {name} is empty", name=_shown(part.name))
     yield from _of_sources(manifest)
@@ -96,7 +96,8 @@ def _fits(part: ManifestPart, stamp: str) -> bool:
 
 @lru_cache(4096)
 def _is_kind(suffix: str, kind: str, source_kind: str, packing: str, encrypted: bool) -> bool:
-    """Whether the file name agrees with the manifest. Cached: the sets of a plan have few combinations."""
+    """Return whether a file name's suffix agrees with what the manifest says of the part. Cached: the sets of a plan
+    have few combinations."""
     read = read_file_name(f"x_{_ANY_STAMP}{suffix}")
     return (
         read is not None
@@ -120,9 +121,9 @@ def _of_sources(manifest: Manifest) -> Iterator[Message]:
         found.setdefault(part.source, []).append(part)
     for source, parts in found.items():
         if len({part.source_kind for part in parts}) > 1:
-            yield tr("its manifest gives two kinds for {source}", source=_shown(source))
+            yield tr("its manifest gives {source} two different kinds", source=_shown(source))
         if parts[0].source_kind == "postgresql" and not any(part.kind in _DATABASES for part in parts):
-            yield tr("its manifest lists no database of {source}", source=_shown(source))
+            yield tr("its manifest lists no database for {source}", source=_shown(source))
     said = {source: tuple(part.name for part in parts) for source, parts in found.items()}
     twice = found.keys() & manifest.missing.keys()
     if twice:
@@ -136,13 +137,13 @@ def _of_sources(manifest: Manifest) -> Iterator[Message]:
         name for name in said.keys() | manifest.sources.keys() if said.get(name) != manifest.sources.get(name)
     }
     if unaccounted:
-        yield tr("its manifest does not account for {sources}", sources=_names(unaccounted))
+        yield tr("its manifest contradicts itself about {sources}", sources=_names(unaccounted))
 
 
 def _of_times(manifest: Manifest, stamp: str) -> Iterator[Message]:
     begun, ended = manifest.created, manifest.finished
     if ended.tzinfo is None or ended < begun - _LATER:
-        yield tr("its manifest says that it ended before it began")
+        yield tr("its manifest has an end time before its start time")
         return
     named = moment_of(stamp, UTC)
     try:
@@ -178,8 +179,8 @@ class _Schema(Struct, frozen=True):
 
 
 class DescribedSet(Struct, frozen=True, kw_only=True, gc=False):
-    """A manifest as it was read. ``trouble`` says why it is unusable, or which of its names are not its own; ``parts``
-    are those with valid names."""
+    """A manifest as it was read. ``trouble`` says why it is unusable, or which file it names does not belong to it;
+    ``parts`` are those with valid names."""
 
     id: str
     name: SetName
@@ -196,8 +197,8 @@ _schemas = msgspec.json.Decoder(_Schema)
 
 
 def read_manifest(file: str, raw: bytes | None, keys: SigningKeys = NO_KEYS) -> DescribedSet | None:
-    """Read the manifest in a file of that name, with content ``raw`` (None: not readable); None if the name is not a
-    set's. ``keys`` identify who wrote it."""
+    """Read the manifest file named ``file``, with content ``raw`` (None: not readable); return None if the name is not
+    that of a set. ``keys`` verify its signature."""
     name = file.removesuffix(MANIFEST)
     parsed = read_id(name)
     if parsed is None:
@@ -244,7 +245,7 @@ def _decoded(raw: bytes | None) -> Manifest | Message:
     if not read.parts or len({part.name for part in read.parts}) != len(read.parts):
         return tr("its manifest lists no file, or a file twice")
     if read.created.tzinfo is None or not FIRST_YEAR <= read.created.year <= LAST_YEAR:
-        return tr("its manifest cannot be read: {error}", error=tr("an impossible time"))
+        return tr("its manifest cannot be read: {error}", error=tr("invalid time"))
     return read
 
 
@@ -257,7 +258,9 @@ def _schema(raw: bytes) -> int | None:
 
 def _newer(schema: int) -> Message:
     return tr(
-        "its manifest has format {schema}, but this LilFox reads {known}: upgrade LilFox", schema=schema, known=SCHEMA
+        "its manifest has format {schema}, but this LilFox reads only formats up to {known}: upgrade LilFox",
+        schema=schema,
+        known=SCHEMA,
     )
 
 
@@ -268,13 +271,14 @@ def _is_own(name: str, stamp: str) -> bool:
 
 @lru_cache(4096)
 def _is_shape(stem: str, suffix: str) -> bool:
-    """Whether a part of a set can be named like this around its date. Cached: the sets of a plan have few shapes."""
+    """Return whether a part's file name may have this text before and after the date. Cached: the sets of a plan have
+    few shapes."""
     read = read_file_name(f"{stem}_{_ANY_STAMP}{suffix}")
     return read is not None and not read.unfinished
 
 
 class StoreListing:
-    """The contents of a store: ``entries``, some of which ``described`` name."""
+    """The files of a store (``entries``), and which of them the manifests ``described`` name."""
 
     def __init__(self, entries: Sequence[StoreEntry], described: Sequence[DescribedSet]) -> None:
         self.files = {entry.name: entry for entry in entries}
@@ -294,8 +298,9 @@ class StoreListing:
 def described_set(
     described: DescribedSet, there: StoreListing, proof: bytes | None, zone: tzinfo, keys: SigningKeys = NO_KEYS
 ) -> BackupSet:
-    """Return the set as stored; if its manifest is unreadable, with the time in its name (in ``zone``). A file that
-    another manifest also names belongs to neither set: removing one must not take it from the other."""
+    """Return the set that a manifest describes, compared with the files in the store. If the manifest is unreadable,
+    the time comes from the set's name (in ``zone``). A file that several manifests name belongs to none of the sets, so
+    that removing one cannot take it from another."""
     named = tuple([_found(part, there) for part in described.parts])
     fault = described.trouble or next(iter([part.trouble for part in named if part.trouble]), "")
     manifest = described.manifest
@@ -322,14 +327,14 @@ def described_set(
 
 
 def _reason(status: Status, signature: Signature, proof: Proof | None, manifest: Manifest | None) -> Message | str:
-    """Return why the set has that state, if its files are in order."""
+    """Return the reason for the status of a set whose files are in order; empty if the status needs none."""
     if status is Status.UNTRUSTED:
         return untrusted_text(signature)
     if status is Status.BROKEN and proof is not None:
         return proof.reason or tr("verification found it broken")
     if status is Status.PARTIAL and manifest is not None:
         missing = clauses(f"{clean(source)}: {clean(why)}" for source, why in manifest.missing.items())
-        return tr("incomplete, could not be backed up: {missing}", missing=missing)
+        return tr("incomplete; not backed up: {missing}", missing=missing)
     return ""
 
 
@@ -337,7 +342,7 @@ def untrusted_text(signature: Signature) -> Message:
     """Return why a signature is not accepted."""
     return {
         "forged": tr("its signature is forged: someone without the key changed or wrote its manifest"),
-        "other": tr("it is signed by a key that this configuration does not have, but signing: required: is set"),
+        "other": tr("it is signed by a key that is not in this configuration, but signing: required: is set"),
     }.get(signature, tr("it is not signed, but signing: required: is set"))
 
 
@@ -365,7 +370,7 @@ def _trouble(part: ManifestPart, entry: StoreEntry | None, there: StoreListing) 
         return tr("{name} is missing", name=part.name)
     if entry.size_bytes != part.size_bytes:
         return tr(
-            "{name} has {size} bytes, not the {said} that were written",
+            "{name} has {size} bytes, but {said} were written",
             name=part.name, size=entry.size_bytes, said=part.size_bytes,
         )  # fmt: skip
     return tr("{name} is also in the manifest of another set", name=part.name) if part.name in there.shared else ""
@@ -374,9 +379,8 @@ def _trouble(part: ManifestPart, entry: StoreEntry | None, there: StoreListing) 
 def read_proof(
     name: str, raw: bytes | None, keys: SigningKeys = NO_KEYS, signature: Signature = "none"
 ) -> Proof | None:
-    """Return the verification result of the set of that name, whose manifest has that signature; None if there is no
-    usable one. For a set signed with one of ``keys``, a proof must be signed too, unless it says that the set is
-    broken."""
+    """Return the proof of the set ``name``, whose manifest has ``signature``; None if there is no usable one. For a set
+    signed with one of ``keys``, a proof must be signed too, unless it says that the set is broken."""
     if raw is None or not is_unchanged(raw):
         return None
     try:
@@ -391,8 +395,8 @@ def read_proof(
 
 
 def _proven(proof: Proof, manifest: Manifest, checksum: str) -> Level | None:
-    """Return what the proof says of the set in the manifest: nothing if it is older, or belongs to another manifest or
-    other digests."""
+    """Return the level that the proof gives the manifest's set; None if the proof is older, or belongs to another
+    manifest or other digests. ``broken`` always counts."""
     if proof.level == "broken":
         return "broken"
     said = {part.name: part.sha256 for part in manifest.parts}
@@ -410,8 +414,8 @@ _SOURCE_KINDS = {".dump": "postgresql", ".sql": "postgresql", ".tar": "files", "
 
 async def read_sets(store: BackupStore, *, zone: tzinfo | None = None, keys: SigningKeys = NO_KEYS) -> list[BackupSet]:
     """Return all sets, newest first: those with a manifest, those of the manual's scripts, and leftovers of unfinished
-    runs (broken, with that reason). Only the first have a plan. ``zone`` is that of the dates in names, this machine's
-    when not given; ``keys`` identify who wrote them (``BackupContext.sets_in`` uses the configuration's). Raises
+    runs (broken, with that reason). Only the first have a plan. ``zone`` is the time zone of the dates in names, by
+    default this machine's; ``keys`` verify signatures (``BackupContext.sets_in`` uses the configuration's). Raises
     StoreError, HostError."""
     with nothing_collected():
         texts, entries = await store.look((MANIFEST, PROOF))
@@ -456,9 +460,9 @@ def sets_of(
 def _sorted_out(
     entries: Sequence[StoreEntry], unread: Iterable[str], zone: tzinfo
 ) -> tuple[list[OldFile], dict[str, list[StoreEntry]]]:
-    """Sort the files that no manifest names: files of the manual's scripts, and, by the date in their names, leftovers
-    of runs and files of unreadable manifests (``unread``: their dates). A file named as in the manual belongs to the
-    latter if it has exactly the same date."""
+    """Split the files that no manifest names into files of the manual's scripts and, by the date in their names,
+    leftovers of runs and files of unreadable manifests (``unread``: their dates). A file named as in the manual counts
+    among the latter if it has exactly the same date."""
     old: list[OldFile] = []
     left: dict[str, list[StoreEntry]] = {stamp: [] for stamp in unread}
     for entry in entries:
@@ -474,7 +478,7 @@ def _sorted_out(
 
 
 def _stamp_of_left(name: str) -> str | None:
-    """Return the date in a name that only LilFox uses, before a manifest names it."""
+    """Return the date in a file name that only LilFox gives, even without a manifest; None for any other name."""
     if name.endswith((MANIFEST + UNFINISHED, PROOF + UNFINISHED)):
         parsed = read_id(name.removesuffix(UNFINISHED).removesuffix(MANIFEST).removesuffix(PROOF))
         return None if parsed is None or PROOF in name else parsed.stamp
@@ -514,8 +518,8 @@ def _left_part(entry: StoreEntry, trouble: Message | str) -> FoundPart:
 
 
 def _with_proof(found: BackupSet, proof: Proof | None, keys: SigningKeys) -> BackupSet:
-    """Apply a proof to a set without a manifest: it holds for the files that it names, as long as none has another size
-    or was written since. Such a set has no signature."""
+    """Apply a proof to a set without a manifest. It holds for the files that it names, if none has another size or was
+    written later. Such a set has no signature."""
     found = msgspec.structs.replace(found, untrusted=keys.refuses("none"))
     if found.untrusted and not found.fault:
         found = msgspec.structs.replace(found, status=Status.UNTRUSTED, reason=untrusted_text("none"))

@@ -43,7 +43,8 @@ Signature = Literal["none", "good", "other", "forged"]
 
 
 class ManifestPart(Struct, frozen=True, kw_only=True, gc=False):
-    """One file of a set. ``raw`` is the source's output, before packing and encryption."""
+    """One file of a set. Fields with ``raw`` in their name describe the source's output, before packing and
+    encryption."""
 
     name: Annotated[str, Meta(max_length=255)]
     """Beside the manifest; in the manual's format a database lies in ``postgresql/``."""
@@ -131,7 +132,7 @@ Sign = Callable[[bytes], bytes]
 
 
 def detail_json(detail: dict[str, Any]) -> Raw:
-    """Encode ``detail`` as a part stores it."""
+    """Encode ``detail`` for :attr:`ManifestPart.detail_json`."""
     return Raw(msgspec.json.encode(detail))
 
 
@@ -141,7 +142,7 @@ def unsigned(_text: bytes) -> bytes:
 
 
 def encoded(document: Manifest | Proof, sign: Sign = unsigned) -> bytes:
-    """Encode a document as it is stored."""
+    """Encode a manifest or proof as it is stored, with signature and checksum."""
     text = msgspec.json.encode(document)[:-1]
     text += sign(text)
     return text + _tail(text)
@@ -176,7 +177,7 @@ _LONGEST = 128
 
 
 class SigningKeys(Struct, frozen=True):
-    """The keys of a configuration. ``own`` signs; ``known`` are all accepted keys, by id."""
+    """The signing keys of a configuration. ``own`` signs; ``known`` are all accepted keys, by id."""
 
     own: bytes = b""
     known: Mapping[str, bytes] = {}
@@ -190,7 +191,8 @@ class SigningKeys(Struct, frozen=True):
         return f',"signature":"hmac-sha256:{_id_of(self.own)}:{_mac(self.own, text)}"'.encode()
 
     def judge(self, raw: bytes) -> Signature:
-        """Return whose signature a complete file has."""
+        """Return whether a complete file is signed, and by whom: ``none``, ``good`` (a known key), ``other`` (an
+        unknown key) or ``forged``."""
         found = _SIGNED.search(raw[-TAIL_BYTES - _LONGEST : -TAIL_BYTES])
         if found is None:
             return "none"
@@ -295,7 +297,7 @@ class FoundPart(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class BackupSet(Struct, frozen=True, kw_only=True, gc=False):
-    """One set in one store, newest first in lists. ``created`` is aware UTC."""
+    """One set in one store; lists have the newest first. ``created`` is aware UTC."""
 
     id: str
     created: datetime
@@ -328,12 +330,12 @@ class BackupSet(Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def good(self) -> bool:
-        """Whether retention may count on it: complete, and at least read back."""
+        """Whether retention may rely on the set: complete, and at least read back."""
         return self.status in COUNTED
 
     @property
     def refused(self) -> bool:
-        """Whether it is never restored."""
+        """Whether the set must not be restored: broken or untrusted."""
         return self.status in REFUSED
 
     @property
@@ -342,7 +344,7 @@ class BackupSet(Struct, frozen=True, kw_only=True, gc=False):
         return not self.refused and self.status != Status.PARTIAL
 
     def proven_as(self, level: Level) -> Status:
-        """Return its state after a proof with ``level``."""
+        """Return the status that the set would have after a proof with ``level``."""
         return state_of(fault=self.fault, untrusted=self.untrusted, missing=bool(self.missing), proven=level)
 
 

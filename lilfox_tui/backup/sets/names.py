@@ -63,7 +63,7 @@ class FileName(Struct, frozen=True, kw_only=True):
 
 
 def local_zone() -> tzinfo:
-    """Return the time zone of the times in names: this machine's."""
+    """Return this machine's time zone, which the times in names use."""
     return zone_of("")
 
 
@@ -73,8 +73,8 @@ def stamp_of(at: datetime, zone: tzinfo) -> str:
 
 
 def moment_of(stamp: str, zone: tzinfo, *, fold: int = 0) -> datetime | None:
-    """Return the aware UTC time of a stamp in ``zone`` (``fold`` 1: the second of two); None for a time that is not on
-    the calendar."""
+    """Return the aware UTC time of a stamp in ``zone``; None if the calendar has no such time. If the hour occurs
+    twice, ``fold`` 1 selects the second."""
     if not _STAMPED.fullmatch(stamp) or not FIRST_YEAR <= int(stamp[:4]) <= LAST_YEAR:
         return None
     try:
@@ -88,7 +88,7 @@ def moment_of(stamp: str, zone: tzinfo, *, fold: int = 0) -> datetime | None:
 
 
 def set_id(plan: str, at: datetime, zone: tzinfo, taken: Container[str] = ()) -> str:
-    """Return the id of a set whose run starts at ``at``, moved to the next second while it is in ``taken``."""
+    """Return the id of a set whose run starts at ``at``; adds seconds until the id is not in ``taken``."""
     while (made := f"{plan}_{stamp_of(at, zone)}") in taken:
         at += timedelta(seconds=1)
     return made
@@ -111,7 +111,7 @@ def proof_name(set_name: str) -> str:
 
 
 def stamp_in(name: str) -> str | None:
-    """Return the date in the name of a file of a set, its manifest or its proof."""
+    """Return the date in the name of a part, manifest or proof; None for any other name."""
     base = name.removesuffix(UNFINISHED).removesuffix(MANIFEST).removesuffix(PROOF)
     if base != name and (of_set := read_id(base)) is not None:
         return of_set.stamp
@@ -120,8 +120,8 @@ def stamp_in(name: str) -> str | None:
 
 
 def safe_stem(text: str) -> str:
-    """Return ``text`` (such as a database's name) as part of a file name: letters and digits of any script, ``.``,
-    ``_`` and ``-`` stay; other characters become ``%XX`` of their UTF-8 bytes."""
+    """Escape ``text`` (such as a database's name) for a file name: letters and digits of any script, ``.``, ``_`` and
+    ``-`` stay; other characters become ``%XX`` of their UTF-8 bytes."""
     return _UNSAFE.sub(
         lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode("utf-8", "surrogateescape")), text
     )
@@ -140,7 +140,7 @@ def file_name(
 
 
 def read_file_name(name: str) -> FileName | None:
-    """Parse the name of a part; None if it is not a part of a set, such as a path out of the store."""
+    """Parse the file name of a part; None if no part has such a name, for example a path out of the store."""
     found = _FILE.fullmatch(name)
     if found is None or (len(name) > _NAME_BYTES // 4 and len(name.encode("utf-8", "surrogateescape")) > _NAME_BYTES):
         return None
@@ -163,7 +163,8 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def is_name(name: str) -> bool:
-    """Whether ``name`` is a file name in the store's folder or in one of FOLDERS. Dot files are the store's own."""
+    """Return whether ``name`` is valid for a file in the store's folder or in one of FOLDERS. Dot files are reserved
+    for the store itself."""
     folder, slash, base = name.rpartition("/")
     try:
         size = len(base) if base.isascii() else len(base.encode())
@@ -179,7 +180,7 @@ def is_name(name: str) -> bool:
 
 
 def parted(name: str) -> tuple[str, str]:
-    """Split a name into folder (or empty) and base name. Raises StoreError for a name that leads elsewhere."""
+    """Split a name into folder (or empty) and base name. Raises StoreError for an invalid name."""
     if not is_name(name):
         raise StoreError(
             tr("{name} is not a valid file name in a store", name=clean(repr(name)[1:-1])),
@@ -190,11 +191,11 @@ def parted(name: str) -> tuple[str, str]:
 
 
 def store_error(where: str, name: str, error: OSError) -> StoreError:
-    """Return the error for an operation on ``name`` that the system refused in the store at ``where``."""
+    """Convert the OSError of an operation on ``name`` in the store at ``where`` to a StoreError."""
     if error.errno in FULL:
         return StoreError(
             tr("no space left in {where} for {name}", where=where, name=name),
-            tr("Make room there, or remove older sets; the existing data is untouched."),
+            tr("Free up space, or remove older sets; the existing data is untouched."),
             full=True,
         )
     if error.errno == errno.EROFS:
@@ -214,7 +215,7 @@ def store_error(where: str, name: str, error: OSError) -> StoreError:
         )
     if error.errno in (errno.ELOOP, errno.ENOTDIR):
         return StoreError(
-            tr("{name} in {where} is a link or not a regular file: it is not followed", name=name, where=where),
+            tr("{name} in {where} is a symbolic link, or not a regular file: access refused", name=name, where=where),
             tr("Move it away if it is not needed: a store holds only its own files."),
         )
     reason = os.strerror(error.errno) if error.errno else clean(str(error))

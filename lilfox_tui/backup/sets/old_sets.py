@@ -1,4 +1,4 @@
-"""Sets of the manual's scripts: files by name, grouped by date, judged by size.
+"""Sets of the manual's scripts: files recognized by name, grouped by date, checked by size.
 
 ``backup_db.sh`` writes ``postgresql/lilfox_DATE.sql.gz`` (``.sql`` once somebody has unpacked it), ``backup.sh`` above
 it ``env_DATE``, ``config_DATE.tar.gz``, ``uploads_DATE.tar.gz``; the scripts for one part put those into ``config/``
@@ -34,7 +34,7 @@ _UPLOADS = re.compile(rf"(?:files/)?uploads_{_STAMP}\.tar(?:\.gz)?", re.ASCII | 
 
 
 class OldSetSlot(Struct, frozen=True):
-    """A slot of a set that one file fills. ``about`` is its label."""
+    """One kind of file in a set of the manual's scripts; a set has at most one of each. ``about`` is its label."""
 
     pattern: re.Pattern[str]
     source: str
@@ -64,7 +64,7 @@ class OldFile(Struct, frozen=True):
 
     @property
     def is_rollback(self) -> bool:
-        """Whether it is a dump for ``rollback.sh``, which is a set of its own."""
+        """Whether the file is a dump for ``rollback.sh``, which forms a set by itself."""
         return self.slot.pattern is _ROLLBACK
 
 
@@ -75,7 +75,7 @@ def is_rollback(found: BackupSet) -> bool:
 
 def read_old_name(entry: StoreEntry, zone: tzinfo) -> OldFile | None:
     """Parse a file name of the manual's scripts; None if it is not one. A dump for ``rollback.sh`` without a date gets
-    the time it was written."""
+    its modification time."""
     for slot in _SLOTS:
         found = slot.pattern.fullmatch(entry.name)
         if found is None:
@@ -88,7 +88,7 @@ def read_old_name(entry: StoreEntry, zone: tzinfo) -> OldFile | None:
 
 
 def _moment(stamp: str, modified: datetime, zone: tzinfo) -> datetime | None:
-    """Return the time of a stamp; in an hour that occurs twice, the second one if the file was written within it."""
+    """Return the time of a stamp. In an hour that occurs twice, it is the second one if the file was written then."""
     first, second = moment_of(stamp, zone), moment_of(stamp, zone, fold=1)
     if first is None or second is None or first >= second:
         return first
@@ -96,9 +96,9 @@ def _moment(stamp: str, modified: datetime, zone: tzinfo) -> datetime | None:
 
 
 def old_sets(files: Sequence[OldFile], taken: Collection[str] = ()) -> list[BackupSet]:
-    """Group ``files`` into sets, in no order: each file belongs to one, with the nearest database within
-    :data:`WINDOW`, else with the files near it. No id is in ``taken``. Nothing records what a set should contain: it is
-    partial if it lacks what another one has, because one script writes everything."""
+    """Group ``files`` into sets, in no order. Each file joins the nearest database within :data:`WINDOW`, else the
+    files near it. No id is in ``taken``. Nothing records what a set should contain: it is partial if it lacks a file
+    that another set has, because one script writes everything."""
     ordered = sorted((file for file in files if not file.is_rollback), key=lambda file: (file.at, file.entry.name))
     groups = [[file] for file in files if file.is_rollback]
     groups += _grouped([file for file in ordered if file.slot is _SLOTS[0]], ordered)
@@ -131,8 +131,8 @@ def _grouped(databases: list[OldFile], files: list[OldFile]) -> list[list[OldFil
 
 
 def _first_of_each_time(databases: list[OldFile]) -> Iterator[OldFile]:
-    """Yield one file for each time: if a dump exists in several forms, one that is not empty, preferably as written
-    rather than unpacked."""
+    """Yield one database dump for each time: of several forms, one that is not empty, preferably as written rather than
+    unpacked."""
     best: dict[datetime, OldFile] = {}
     for file in databases:
         other = best.get(file.at)
@@ -146,7 +146,8 @@ def _preference(file: OldFile) -> tuple[bool, bool]:
 
 
 def _join(groups: list[list[OldFile]], files: list[OldFile]) -> None:
-    """Add files to the groups whose first file is nearest; a group has one file for each slot."""
+    """Add files to the groups, nearest pairs first, by the time of a group's first file; a group takes one file for
+    each slot."""
     times = [group[0].at for group in groups]
     pairs: list[tuple[timedelta, int, int]] = []
     for at, file in enumerate(files):
@@ -208,7 +209,7 @@ def _lacking(group: list[OldFile]) -> list[OldSetSlot]:
 
 def _not_whole(lacking: list[OldSetSlot]) -> Message | str:
     missing = listed(str(slot.about) for slot in lacking)
-    return tr("incomplete, no file of that time for: {missing}", missing=missing) if lacking else ""
+    return tr("incomplete; no file from that time for: {missing}", missing=missing) if lacking else ""
 
 
 def _free_id(file: OldFile, taken: set[str]) -> str:

@@ -1,4 +1,4 @@
-"""Decides which sets stay and which go, each with the reason. Pure: nothing is removed here.
+"""Decides which sets retention keeps and which it removes, each with the reason. Removes nothing itself.
 
 What somebody has tagged stays as long as its tag does, and changes nothing for the others.
 
@@ -26,7 +26,7 @@ CLOCKS_APART = timedelta(minutes=5)
 
 
 class RetentionVerdict(Struct, frozen=True):
-    """The verdict of retention on a set, with the reason as a sentence."""
+    """Whether retention removes a set, and why (as a sentence)."""
 
     set: BackupSet
     goes: bool
@@ -44,7 +44,7 @@ def judge(
     """
     every = sorted(sets, key=lambda found: (found.created, found.id), reverse=True)
     if keep is None:
-        return [RetentionVerdict(found, False, tr("the plan has no retention")) for found in every]
+        return [RetentionVerdict(found, False, tr("the plan has no retention policy")) for found in every]
     _refuse_empty(keep)
     tagged = {found.id: tag for tag, found in list(newest_of_each(every).items())[: keep.tagged]}
     others = iter(_judged([found for found in every if found.id not in tagged], keep, now, zone, just_made))
@@ -75,13 +75,14 @@ def _refuse_empty(keep: KeepConfig) -> None:
     wrong = [name for name, count in numbers.items() if count is not None and count < 1]
     if wrong or all(count is None for name, count in numbers.items() if name != "tagged"):
         raise UsageError(
-            tr("a retention policy that keeps nothing: {names}", names=listed(wrong or numbers)),
+            tr("the retention policy would keep nothing: {names}", names=listed(wrong or numbers)),
             tr("keep at least 1, for example last: 7; nothing was removed"),
         )
 
 
 def _kept(counted: Sequence[BackupSet], keep: KeepConfig, now: datetime, zone: tzinfo) -> Iterator[tuple[int, Message]]:
-    """Yield the positions in ``counted`` that the policy keeps; of several reasons the last one counts."""
+    """Yield the position in ``counted`` and the reason for each set that the policy keeps; of several reasons for one
+    set, the last counts."""
     if keep.days is not None:
         since = now - timedelta(days=keep.days)
         why = ntr("younger than {count} day", "younger than {count} days", keep.days)
@@ -104,8 +105,8 @@ def _kept(counted: Sequence[BackupSet], keep: KeepConfig, now: datetime, zone: t
 
 
 def _newest_of_each(times: Sequence[datetime], part: Callable[[datetime], tuple[int, ...]], count: int) -> list[int]:
-    """Return the positions of the first time of each period in ``times`` (newest first), for the ``count`` newest
-    periods that have any."""
+    """Return the position of the newest time in each of the ``count`` newest periods that occur in ``times`` (newest
+    first)."""
     first: dict[tuple[int, ...], int] = {}
     for at, time in enumerate(times):
         first.setdefault(part(time), at)
@@ -116,7 +117,7 @@ def _verdict(
     found: BackupSet, kept: dict[int, Message], place: int | None, oldest: datetime | None, future: datetime
 ) -> RetentionVerdict:
     if found.created > future:
-        return RetentionVerdict(found, False, tr("its time is in the future: check the clocks; not counted"))
+        return RetentionVerdict(found, False, tr("dated in the future, so not counted: check the clocks"))
     if found.status == Status.UNTRUSTED:
         return RetentionVerdict(found, False, tr("not trusted, and not counted: {reason}", reason=found.reason))
     if place is not None:

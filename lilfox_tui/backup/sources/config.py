@@ -96,13 +96,13 @@ class ConfigSource:
 
 
 def open_source(name: str, options: ConfigOptions, host: Host) -> BackupSource:
-    """Return the source of both; nothing is read yet."""
+    """Return the source of the environment file and the folder; reads nothing yet."""
     return ConfigSource(name, options, host)
 
 
 def open_target(options: ConfigOptions, host: Host, task: RestoreTask) -> RestoreTarget:
-    """Where both go back to: below ``task.place`` or ``root``. ``task.spec.only`` names one of them, or a path in the
-    folder."""
+    """Return the restore target of the environment file and the folder, below ``task.place`` or ``root``.
+    ``task.spec.only`` names one of them, or a path in the folder."""
     root = posixpath.normpath(task.place or options.root)
     first, _, below = task.spec.only.strip("/").partition("/")
     pieces: list[RestorePiece] = []

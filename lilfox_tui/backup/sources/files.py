@@ -63,12 +63,12 @@ class FilesSource:
 
 
 def open_source(name: str, options: FilesOptions, host: Host) -> BackupSource:
-    """Return the source of the folder; nothing is read yet. Raises UsageError for a path that is not below ``root``."""
+    """Return the source of the folder; reads nothing yet. Raises UsageError for a path that is not below ``root``."""
     return FilesSource(name, options, host)
 
 
 def open_target(options: FilesOptions, host: Host, task: RestoreTask) -> RestoreTarget:
-    """Where the folder goes back to: ``task.place``, or where it was."""
+    """Return the restore target of the folder: ``task.place``, or its original path."""
     target = posixpath.normpath(task.place or options.path)
     missing = []
     if len(task.parts) != 1:

@@ -1,4 +1,4 @@
-"""The PostgreSQL source: opens dumps, restores, and what a restore retained."""
+"""The PostgreSQL source: dumps, restores, and the data that restores retain."""
 
 from __future__ import annotations
 
@@ -103,8 +103,8 @@ async def forget_databases(route: ServerRoute, swap: Swap) -> None:
 
 
 async def left_databases(route: ServerRoute, names: Collection[str]) -> list[RetainedItem]:
-    """Return the databases marked as staged for one of ``names`` that nobody is working on. Raises BackupError,
-    HostError."""
+    """Return the databases that are marked as staged for one of ``names`` and that no restore is working on. Raises
+    BackupError, HostError."""
     async with route.opened() as access:
         return await _left(Psql(access), names)
 
@@ -169,7 +169,7 @@ def _why_not(pair: Renames, there: list[str], known: Mapping[str, DatabaseFacts]
         and pair.before in ("", before_name(pair.target, stamped[1]))
     )
     if not ours:
-        return tr("its name is not one that a restore of {target} creates", target=clean(pair.target))
+        return tr("a restore of {target} does not create this name", target=clean(pair.target))
     if len(there) > 1:
         return tr("the restore did not finish")
     if pair.before and pair.target not in known:
@@ -183,7 +183,7 @@ async def _in_use(psql: Psql, name: str) -> Message | str:
 
 
 async def _table(psql: Psql, swap: Swap) -> tuple[list[RetainedItem], str]:
-    """Return what is retained of the table, or was set aside by an undo, and the table's name as in SQL."""
+    """Return the retained table, or the one that an undo set aside, and its name in SQL."""
     if swap.within not in await databases_of(psql, database=MEETING):
         return [], ""
     live = await shape_of(psql, swap.within, swap.target)
@@ -205,7 +205,7 @@ async def _table(psql: Psql, swap: Swap) -> tuple[list[RetainedItem], str]:
         or kept.schema != live.schema
         or kept.table not in (before_name(live.table, stamped[1]), restored_name(live.table, stamped[1]))
     ):
-        why_not = tr("its name is not one that a restore of {target} creates", target=clean(swap.target))
+        why_not = tr("a restore of {target} does not create this name", target=clean(swap.target))
     found = RetainedItem(target=swap.target, name=only, size_bytes=rows[0]["size_bytes"], why_not=why_not)
     return [found], kept.name
 
@@ -222,8 +222,8 @@ def _refuse(found: list[RetainedItem]) -> None:
 async def judge_part(
     kind: str, said: ManifestPart | None, blocks: AsyncIterator[bytes], executed: list[ExecutedCode] | None = None
 ) -> dict[str, Any]:
-    """Read the whole part of ``kind``; return its detail, counted if there is no manifest (``said``). Fills
-    ``executed`` with what the part executes when it is restored.
+    """Read the whole part of ``kind`` and return its detail; without a manifest entry (``said``), counted from the
+    data. Fills ``executed`` with the code that a restore of the part executes.
 
     Raises BrokenSet for what is not whole, holds commands, or is of another database than the manifest says.
     """
@@ -269,7 +269,7 @@ def _of_plain(dump: PlainDump, said: ManifestPart | None) -> dict[str, Any]:
             counted = content.tables.get(name)
             if counted is not None and counted.rows not in (None, rows):
                 raise BrokenSet(
-                    tr("{table} has {rows} in the dump, but {counted} were counted",
+                    tr("{table} has {rows} in the dump, but {counted} were counted at backup time",
                        table=clean(name), rows=ntr("{count} row", "{count} rows", rows), counted=counted.rows)
                 )  # fmt: skip
     return said.detail
@@ -313,7 +313,7 @@ async def read_content(part: FoundPart, blocks: AsyncIterator[bytes]) -> PartCon
 
 
 def open_target(options: PostgresqlOptions, host: Host, task: RestoreTask) -> DatabaseRestore:
-    """Where the databases of a set go: those of ``options``, or the one of the URL ``task.place``.
+    """Return the restore target: the databases of ``options``, or the one of the URL ``task.place``.
 
     Raises UsageError.
     """
@@ -389,7 +389,7 @@ def _restorer(options: PostgresqlOptions) -> Connection | None:
 
 
 def _plain(value: object) -> object:
-    """Convert seconds and references to secrets for JSON."""
+    """Convert durations and secret references to types that JSON has."""
     return float(value) if isinstance(value, float) else str(value)
 
 
@@ -404,9 +404,7 @@ def connection_of(options: PostgresqlOptions) -> Connection:
     if connection.database:
         return connection
     if not options.databases:
-        raise UsageError(
-            tr("no database is specified"), tr("Add it at the end of url:, or list one or more under databases:")
-        )
+        raise UsageError(tr("no database is specified"), tr("Append one to url:, or list one or more under databases:"))
     return msgspec.structs.replace(connection, database=options.databases[0])
 
 

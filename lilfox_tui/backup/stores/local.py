@@ -42,8 +42,8 @@ FLOCK = ".lilfox.flock"
 
 @asynccontextmanager
 async def local_lock(folder: LocalFolder, where: str, who: str, *, shared: bool) -> AsyncIterator[None]:
-    """See :meth:`lilfox_tui.backup.store.BackupStore.lock`. A folder that is not writable is shared without a mark,
-    using only the flock if its file exists: nothing can be removed from it this way."""
+    """See :meth:`lilfox_tui.backup.store.BackupStore.lock`. A folder that is not writable is shared without a mark, by
+    the flock alone if its file exists, because this process cannot remove anything from it."""
     machine = _machine()
     try:
         writable, descriptor = _opened(folder, shared=shared)
@@ -73,7 +73,7 @@ async def local_lock(folder: LocalFolder, where: str, who: str, *, shared: bool)
 
 
 def _opened(folder: LocalFolder, *, shared: bool) -> tuple[bool, int | None]:
-    """Return whether files can be created in the folder, and a descriptor of the lock file."""
+    """Return whether files can be created in the folder, and a descriptor of the lock file, None if there is none."""
     with folder.root(make=not shared) as root:
         writable = os.access(".", os.W_OK | os.X_OK, dir_fd=root) and not os.fstatvfs(root).f_flag & os.ST_RDONLY
         flags = os.O_RDWR | os.O_CREAT if writable or not shared else os.O_RDONLY
@@ -84,7 +84,7 @@ def _opened(folder: LocalFolder, *, shared: bool) -> tuple[bool, int | None]:
 
 
 def _take(folder: LocalFolder, where: str, descriptor: int, *, shared: bool) -> bool:
-    """Take the flock; False if the filesystem has none."""
+    """Take the flock; False if the filesystem does not support it. Raises StoreHeld."""
     try:
         fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -95,7 +95,7 @@ def _take(folder: LocalFolder, where: str, descriptor: int, *, shared: bool) -> 
 
 
 def _holder(folder: LocalFolder) -> StoreLockHolder:
-    """Return who created a mark: the exclusive holder, or one of those that share it."""
+    """Return the lock's holder as the marks say: the exclusive one, else one that shares it."""
     with suppress(OSError), folder.root() as root:
         shared = sorted(name for name in os.listdir(root) if name.startswith(SHARED))  # noqa: PTH208 - a descriptor
         for name in (LOCK, *shared):
@@ -181,7 +181,7 @@ class _LocalMarks:
 
 
 def _machine() -> str:
-    """Return what distinguishes this machine from others that may have the folder mounted."""
+    """Return an identity that tells this machine from others that may have the folder mounted."""
     with suppress(OSError):
         return f"{platform.node()} {Path('/etc/machine-id').read_text().strip()}"
     return platform.node()
@@ -233,7 +233,7 @@ class LocalStore:
         )
 
     def lock(self, who: str, *, shared: bool = False) -> AbstractAsyncContextManager[None]:
-        """See :meth:`BackupStore.lock` and ``local_lock``, which documents who sees it."""
+        """See :meth:`BackupStore.lock` and ``local_lock``."""
         return local_lock(self._folder, self.where, who, shared=shared)
 
     async def entries(self) -> Sequence[StoreEntry]:
@@ -241,8 +241,8 @@ class LocalStore:
         return await self._call(".", self._folder.entries)
 
     async def read(self, name: str) -> AsyncGenerator[bytes, None]:
-        """See :meth:`BackupStore.read`. Drops what was read from the page cache, as for written data: reads come from
-        the disk, and the machine's services keep the cache."""
+        """See :meth:`BackupStore.read`. Drops the data from the page cache, as after a write, so that the next read
+        comes from the disk and the machine's services keep the cache."""
         descriptor, facts = await self._call(name, lambda: self._folder.open(name))
         loop = asyncio.get_running_loop()
         thread = ThreadPoolExecutor(1, "lilfox-read")

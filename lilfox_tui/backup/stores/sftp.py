@@ -46,7 +46,7 @@ class RemoteFolder:
         if self._files is None or not self._files.alive:
             if not isinstance(self._host, HasSftp):
                 raise UsageError(
-                    tr("{host} is not reached over SSH: it has no SFTP", host=self._host.name),
+                    tr("{host} is not reached over SSH, so it has no SFTP", host=self._host.name),
                     tr("For a folder on this machine, use a store of kind local."),
                 )
             await self.close()
@@ -60,11 +60,11 @@ class RemoteFolder:
             await files.close()
 
     async def look(self, *, make: bool = False) -> RemoteFiles:
-        """Return the session if the folder is the same as before; ``make`` creates the folder."""
+        """Check that the folder is still the same and mounted, and return the session; ``make`` creates the folder."""
         files = await self.files()
         if self._mount is not None and not await self._is_mounted(files, self._mount):
             raise StoreError(
-                tr("nothing is mounted at {mount}: {folder} is not written", mount=self._mount, folder=self.where),
+                tr("nothing is mounted at {mount}: {folder} is not used", mount=self._mount, folder=self.where),
                 tr("Mount it; otherwise the backup would be written to the disk underneath."),
             )
         try:
@@ -76,14 +76,14 @@ class RemoteFolder:
             now = await files.filesystem(self.path)
         if now is not None and self._filesystem not in (None, now.id):
             raise StoreError(
-                tr("{folder} is not on the same filesystem as at the start", folder=self.where),
-                tr("The file system mounted there may be gone: check mount and dmesg."),
+                tr("the filesystem of {folder} has changed since the start", folder=self.where),
+                tr("Its file system may have been unmounted: check mount and dmesg."),
             )
         self._filesystem = None if now is None else now.id
         return files
 
     async def _is_mounted(self, files: RemoteFiles, mount: str) -> bool:
-        """Compare the filesystem of the folder with that of its parent: a bind mount of the same filesystem is not
+        """Return whether ``mount`` is on another filesystem than its parent: a bind mount of the same filesystem is not
         detected."""
         with suppress(FileNotFoundError):
             real = await files.real(mount)
@@ -92,16 +92,17 @@ class RemoteFolder:
         return False
 
     async def room(self, *, make: bool) -> tuple[RemoteFilesystem | None, RemotePathFacts]:
-        """Return its filesystem, and the folder."""
+        """Return the facts of the folder's filesystem, None if the server reports none, and of the folder itself."""
         files = await self.look(make=make)
         return await files.filesystem(self.path), await files.facts(await files.real(self.path))
 
     def at(self, name: str) -> str:
-        """Return the path of one of our own names in the folder."""
+        """Return the path of one of LilFox's own files in the folder."""
         return f"{self.path}/{name}"
 
     async def _path(self, files: RemoteFiles, name: str, *, make: bool = False) -> str:
-        """Return the path where ``name`` is or will be; raises NotADirectoryError for a link on the way."""
+        """Return the path where ``name`` is or will be; raises NotADirectoryError if its sub-folder is a link or a
+        file."""
         folder, base = parted(name)
         if not folder:
             return self.at(base)
@@ -262,7 +263,7 @@ class _RemoteMarks:
                 await file.close()
 
     async def touch(self, name: str) -> None:
-        """Rewrite the first byte of a JSON object, so that the server's clock sets the mtime."""
+        """Rewrite the mark's first byte, so that the server sets the mtime by its own clock."""
         with self._said(name), suppress(FileNotFoundError):
             file = await (await self._folder.files()).open(self._folder.at(name), write=True)
             try:
@@ -290,7 +291,7 @@ class _RemoteMarks:
         return [name for name, _ in listed if name.startswith(PREFIX)]
 
     async def now(self) -> datetime:
-        """Return the mtime of a file that is created now."""
+        """Return the server's time: the mtime of a file that is created for this."""
         path = self._folder.at(CLOCK + os.urandom(8).hex())
         with self._said(CLOCK):
             files = await self._folder.look()
@@ -347,7 +348,8 @@ class SftpStore:
         return room_checks(self.where, room, needed_bytes, write=write)
 
     async def _can_write(self) -> bool:
-        """Whether the folder is writable, by trying: SFTP does not report whose rights they are."""
+        """Return whether the folder is writable, by creating a file: SFTP does not report which permissions apply to
+        the account."""
         try:
             file = await self._folder.create(_TRIAL)
         except FileExistsError:
@@ -359,7 +361,7 @@ class SftpStore:
         return True
 
     def lock(self, who: str, *, shared: bool = False) -> AbstractAsyncContextManager[None]:
-        """See :meth:`BackupStore.lock` and ``remote_lock``, which documents who sees it."""
+        """See :meth:`BackupStore.lock` and ``remote_lock``."""
         return remote_lock(self._folder, who, shared=shared)
 
     def keep_there(self, kept: bool) -> None:
@@ -372,7 +374,7 @@ class SftpStore:
             return await self._folder.entries()
 
     async def read(self, name: str) -> AsyncGenerator[bytes, None]:
-        """See :meth:`BackupStore.read`. The server decides whether its disk or its cache answers."""
+        """See :meth:`BackupStore.read`. It depends on the server whether the data comes from its disk or its cache."""
         with self._said(name):
             file = await self._folder.open(name)
             reading: asyncio.Task[bytes] | None = None

@@ -79,7 +79,7 @@ def alerts_now(saved: AlertStorage) -> Alerts:
     if not lock.is_held():
         newest_ms = max((group.evaluated_ms for group in saved.groups().values()), default=None)
         age = "-" if newest_ms is None else human_duration(now.timestamp() - newest_ms / 1000)
-        warn(tr("no LilFox process evaluates these rules now; showing the state of {age} ago", age=age))
+        warn(tr("no LilFox process evaluates these rules now; showing the state from {age} ago", age=age))
     elif (frozen := lock.frozen(now)) is not None:
         alerts = alerts_from_storage(saved, now)
         return replace(alerts, troubles=(*alerts.troubles, Trouble("frozen", frozen, blind=True)))
@@ -118,7 +118,7 @@ def add_list_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_list(args: argparse.Namespace) -> int:
-    """Prints the alerts; returns 1 if one fires that is not silenced, or if one may be missing or undelivered."""
+    """Prints the alerts; returns 1 if one fires unsilenced, or if alerts may be missing or undelivered."""
     if args.json_schema:
         print_schema("alerts-list")
         return 0
@@ -177,7 +177,7 @@ def _response_text(alert: Alert) -> str:
 
 
 def _not_told(saved: AlertStorage) -> list[dict[str, Any]]:
-    """The notifiers with messages that were tried and not yet delivered."""
+    """The notifiers with messages that were tried at least once and are not delivered yet."""
     outbox = Outbox(saved.database)
     found: list[dict[str, Any]] = []
     for name in outbox.receivers():
@@ -213,13 +213,13 @@ def add_ack_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``alerts ack``."""
     matchers = tr('alert name, or label matchers: instance=a:9100, team=~"web|db"')
     parser.add_argument("matchers", nargs="+", metavar="MATCHER", help=str(matchers))
-    parser.add_argument("--note", default="", metavar="TEXT", help=str(tr("note for the others")))
-    parser.add_argument("--by", metavar="NAME", help=str(tr("who is in charge; default: the login name")))
+    parser.add_argument("--note", default="", metavar="TEXT", help=str(tr("note for other responders")))
+    parser.add_argument("--by", metavar="NAME", help=str(tr("name to record as the author; default: the login name")))
     parser.add_argument("--undo", action="store_true", help=str(tr("withdraw the acknowledgement")))
 
 
 def run_ack(args: argparse.Namespace) -> int:
-    """Acknowledges every pending or firing alert that all matchers take."""
+    """Acknowledges every pending or firing alert that matches all matchers."""
     wanted, by = matchers_of(args.matchers), args.by or user()
     with saved_state(args, changes=True) as saved:
         alerts = would_silence(wanted, alerts_now(saved).alerts)
@@ -257,7 +257,7 @@ def add_silence_arguments(parser: argparse.ArgumentParser) -> None:
         "--preview", action="store_true", help=str(tr("show which alerts it would silence; change nothing"))
     )
     parser.add_argument("--comment", default="", metavar="TEXT", help=str(tr("why")))
-    parser.add_argument("--by", metavar="NAME", help=str(tr("who is in charge; default: the login name")))
+    parser.add_argument("--by", metavar="NAME", help=str(tr("name to record as the author; default: the login name")))
 
 
 def run_silence(args: argparse.Namespace) -> int:
@@ -337,7 +337,7 @@ def run_silences(args: argparse.Namespace) -> int:
 def add_expire_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``alerts expire``."""
     parser.add_argument("ids", nargs="+", metavar="ID", help=str(tr("silence id, or its first characters")))
-    parser.add_argument("--by", metavar="NAME", help=str(tr("who is in charge; default: the login name")))
+    parser.add_argument("--by", metavar="NAME", help=str(tr("name to record as the author; default: the login name")))
 
 
 def run_expire(args: argparse.Namespace) -> int:
@@ -423,8 +423,8 @@ def add_notify_test_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_notify_test(args: argparse.Namespace) -> int:
-    """Sends a test message to each notifier once, without retries; returns 1 if one failed. Messages waiting for one
-    that succeeded are sent."""
+    """Sends a test message to each notifier once, without retries; returns 1 if one failed. After a success, messages
+    that wait for the notifier are sent too."""
     loaded = load_settings(args)
     config = loaded.config
     if not config.notifiers:
@@ -455,7 +455,7 @@ async def _send_tests(config: Config, wanted: Mapping[str, NotifierConfig]) -> l
     errors = await asyncio.gather(*(_send_test(config, name, options) for name, options in wanted.items()))
     for name, error in zip(wanted, errors, strict=True):
         if error is None:
-            print_line(tr("{name}: notified", name=name))
+            print_line(tr("{name}: test notification sent", name=name))
         else:
             print_error(LilFoxError(tr("{name}: {error}", name=name, error=error), error.hint))
     return [name for name, error in zip(wanted, errors, strict=True) if error is None]
@@ -501,9 +501,7 @@ ACTIONS = {
     "notify-test": Subcommand(
         tr("send a test notification through each notifier"), add_notify_test_arguments, run_notify_test
     ),
-    "lint": Subcommand(
-        tr("check rule files for errors and for rules that do not mean what they seem to"), add_lint_arguments, run_lint
-    ),
+    "lint": Subcommand(tr("check rule files for errors and misleading rules"), add_lint_arguments, run_lint),
     "test": Subcommand(
         tr("run unit tests of rules, in the format of promtool test rules"), add_test_arguments, run_test
     ),

@@ -1,4 +1,4 @@
-"""``lilfox attach``: replays a job's events, then follows it until it ends. Exits as the job does."""
+"""``lilfox attach``: replays a job's events, then follows it until it ends. Exits with the job's exit code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "job", nargs="?", metavar="ID", help=_("job id, or its last characters; default: the only running job")
     )
     parser.add_argument("--json", action="store_true", help=_("each event as a line of JSON"))
-    parser.add_argument("--json-schema", action="store_true", help=_("the schema of such a line"))
+    parser.add_argument("--json-schema", action="store_true", help=_("the schema of each line"))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -81,7 +81,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         help=_("tag the set: it is kept, and tag:NAME selects it"),
     )
     parser.add_argument("--dry-run", action="store_true", help=_("only check whether it could run"))
-    parser.add_argument("--quiet", action="store_true", help=_("print nothing while all is well"))
+    parser.add_argument("--quiet", action="store_true", help=_("print only warnings and failures"))
     add_json(parser)
 
 
@@ -96,7 +96,7 @@ def run_backup(args: argparse.Namespace) -> int:
     named = bool(args.database or args.folders or args.app)
     if args.plan and (named or args.store):
         raise UsageError(
-            tr("{plan} already defines what is backed up and where to", plan=args.plan),
+            tr("plan {plan} already defines what to back up and where", plan=args.plan),
             tr("lilfox backup run {plan}, or without a plan: --database URL --files DIR --store DIR", plan=args.plan),
         )
     plans = [args.plan] if args.plan else [] if args.store or named else list(loaded.config.backup.plans)
@@ -189,8 +189,8 @@ def list_document(found: BackupSet, interrupted_restores: Sequence[InterruptedRe
 async def _sets(
     args: argparse.Namespace, loaded: LoadedConfig
 ) -> tuple[list[tuple[str, BackupSet]], list[LilFoxError]]:
-    """All sets of the store named, or of the configuration's plans, each with its store; and what could not be
-    read."""
+    """All sets of the named store, or of the stores of the configuration's plans, each with its store, and the errors
+    of what could not be read."""
     sets: list[tuple[str, BackupSet]] = []
     troubles: list[LilFoxError] = []
     async with BackupContext(loaded.config) as context:
@@ -269,7 +269,9 @@ def add_drill_arguments(parser: argparse.ArgumentParser) -> None:
     add_plan(parser)
     add_sources(parser)
     parser.add_argument(
-        "--run-code", action="store_true", help=_("allow the dump to execute its code, even with superuser rights")
+        "--run-code",
+        action="store_true",
+        help=_("allow the dump to run the code it contains, even with superuser rights"),
     )
     add_json(parser)
 
@@ -296,12 +298,14 @@ def add_settle_arguments(parser: argparse.ArgumentParser) -> None:
         help=_("the set, or the id of the restore job; default: the only one"),
     )
     way = parser.add_mutually_exclusive_group()
-    way.add_argument("--finish", action="store_true", help=_("put in place what is not in place yet"))
-    way.add_argument("--take-back", action="store_true", help=_("put back what is no longer in place"))
+    way.add_argument("--finish", action="store_true", help=_("complete the interrupted restore or undo"))
+    way.add_argument("--take-back", action="store_true", help=_("revert the interrupted restore or undo"))
     way.add_argument(
         "--forget",
         action="store_true",
-        help=_("set aside, as it is, an interrupted restore that can never be settled; shows what stays"),
+        help=_(
+            "set aside an interrupted restore that can never be settled, leaving its data as it is; shows what stays"
+        ),
     )
     parser.add_argument("--yes", action="store_true", help=_("with --forget: do it instead of only showing what stays"))
     parser.add_argument("--json", action="store_true", help=_("one JSON document"))
@@ -338,8 +342,8 @@ def _show_what_stays(args: argparse.Namespace) -> int:
         return 1
     print_line(_("the restore of {set} (job {job}) would be set aside as it is; nothing is renamed",
                  set=restored.set, job=restored.run))  # fmt: skip
-    print_line(_("what stays there: {names}", names=what_stays(restored)))
-    print_line(_("to do it: lilfox backup settle {job} --forget --yes", job=restored.run))
+    print_line(_("what stays: {names}", names=what_stays(restored)))
+    print_line(_("to set it aside: lilfox backup settle {job} --forget --yes", job=restored.run))
     return 1
 
 
@@ -362,7 +366,7 @@ def add_prune_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_prune(args: argparse.Namespace) -> int:
-    """Shows which sets go and why; on request removes them, and what unfinished restores left."""
+    """Shows which sets retention removes and why; with ``--yes`` removes them and what unfinished restores left."""
     loaded = settings(args)
     verdicts = asyncio.run(_verdicts(args.plan, loaded))
     print_table([Cell(verdict.set.id), Cell(str(verdict.why))] for verdict in verdicts if verdict.goes)
@@ -387,16 +391,22 @@ async def _verdicts(name: str, loaded: LoadedConfig) -> list[RetentionVerdict]:
 
 ACTIONS = {
     "run": Subcommand(
-        tr("back up what a plan names, read it back, and remove old sets"), add_run_arguments, run_backup
+        tr("back up what a plan defines, read it back, and remove old sets"), add_run_arguments, run_backup
     ),
-    "list": Subcommand(tr("list the sets, each with how far it is verified"), add_list_arguments, run_list),
-    "verify": Subcommand(tr("read a set whole: digests, trailer, content"), add_verify_arguments, run_verify),
+    "list": Subcommand(tr("list the sets with their verification level"), add_list_arguments, run_list),
+    "verify": Subcommand(
+        tr("read a whole set and verify digests, trailers and content"), add_verify_arguments, run_verify
+    ),
     "drill": Subcommand(
-        tr("restore a set into a scratch place, compare, measure, then remove it"), add_drill_arguments, run_drill
+        tr("restore a set to a scratch location, compare and time it, then remove the copy"),
+        add_drill_arguments,
+        run_drill,
     ),
     "settle": Subcommand(tr("finish an interrupted restore, or take it back"), add_settle_arguments, run_settle),
     "prune": Subcommand(
-        tr("remove the sets that the plan's retention no longer keeps"), add_prune_arguments, run_prune
+        tr("list the sets that the plan's retention no longer keeps; --yes removes them"),
+        add_prune_arguments,
+        run_prune,
     ),
 }
 

@@ -94,14 +94,14 @@ def _alert_row(level: Level, name: str, text: str) -> list[Cell]:
 
 
 def interrupted_rows(interrupted_restores: Sequence[InterruptedRestore]) -> Iterator[tuple[Level, list[list[Cell]]]]:
-    """Interrupted restores, each with what can be done."""
+    """Interrupted restores, each with how to settle it."""
     for half in interrupted_restores:
         first = [shape(Level.FAILING), Cell(_("restore")), Cell(half.restored.set), Cell(str(half.message))]
         yield Level.FAILING, [first, [Cell(""), Cell(""), Cell(""), Cell(str(half.hint))]]
 
 
 def plan_rows(overview: Overview) -> Iterator[tuple[Level, list[list[Cell]]]]:
-    """Each plan in each of its stores: its problem, else its newest set."""
+    """Each plan in each of its stores, with its problems or else its newest set."""
     for view in overview.backups.plans.values() if overview.backups is not None else ():
         if view.config is None:
             continue
@@ -132,7 +132,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help=_("one JSON document"))
     parser.add_argument("--json-schema", action="store_true", help=_("the schema of that document"))
     parser.add_argument(
-        "--timeout", type=duration, default=15.0, metavar="DURATION", help=_("time limit for everything together")
+        "--timeout", type=duration, default=15.0, metavar="DURATION", help=_("time limit for all checks together")
     )
 
 

@@ -26,9 +26,9 @@ _PACKAGES = {
     "backup store": "lilfox_tui.backup.stores",
 }
 ACTIONS = {
-    "check": tr("report all errors at once, as file:line: key: what"),
-    "show": tr("print the configuration in force as YAML, without secrets"),
-    "schema": tr("JSON Schema of the file, for editors"),
+    "check": tr("report all errors at once, as file:line: key: message"),
+    "show": tr("print the effective configuration as YAML, without secrets"),
+    "schema": tr("print the JSON Schema of the configuration file, for editors"),
     "kinds": tr("list the plug-ins"),
 }
 

@@ -13,7 +13,9 @@ from lilfox_tui.monitor.model import this_machine
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``demo``."""
-    parser.add_argument("--no-ui", action="store_true", help=_("run only the services, until they are stopped"))
+    parser.add_argument(
+        "--no-ui", action="store_true", help=_("run only the services, without the console, until stopped")
+    )
     parser.add_argument(
         "--fault",
         action="append",
@@ -24,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the stack until it is told to end."""
+    """Runs the stack until it is stopped."""
     asyncio.run(run_headless(args.fault, say=_say, host=this_machine()))
     return 0
 

@@ -39,8 +39,8 @@ WantedBy=multi-user.target
 
 KINDS = {
     "systemd-unit": tr("unit for lilfox monitor"),
-    "cron": tr("crontab lines of the backup plans"),
-    "systemd-timer": tr("timers of the backup plans"),
+    "cron": tr("crontab lines for the backup plans"),
+    "systemd-timer": tr("timers for the backup plans"),
     "prometheus": tr("prometheus.yml with the same scraping, rules and notifications"),
     "alertmanager": tr("alertmanager.yml that notifies the same people"),
     "grafana": tr("a dashboard of services, hosts and backends"),
@@ -99,7 +99,8 @@ def _print_dashboard(loaded: LoadedConfig) -> int:
 
 
 def systemd_unit(config: Path | None) -> str:
-    """The unit that runs ``lilfox monitor`` with ``config`` (an absolute path; none: the defaults), systemd.service(5).
+    """The unit (systemd.service(5)) that runs ``lilfox monitor`` with ``config``, an absolute path, or with the
+    defaults for None.
 
     Raises UsageError for a path that a unit cannot hold.
     """

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     trusting.add_argument("name", metavar="NAME", help=_("the host's name in the config"))
     how = trusting.add_mutually_exclusive_group()
     how.add_argument("--fingerprint", metavar="SHA256:…", help=_("accept only the key with this fingerprint"))
-    how.add_argument("--yes", action="store_true", help=_("accept any key it presents, without asking"))
+    how.add_argument("--yes", action="store_true", help=_("accept any key the host presents, without asking"))
 
 
 def _add_list_arguments(parser: argparse.ArgumentParser, *, first: bool) -> None:
@@ -51,7 +51,7 @@ def _add_list_arguments(parser: argparse.ArgumentParser, *, first: bool) -> None
         type=duration,
         default=default(15.0),
         metavar="DURATION",
-        help=_("time limit for everything together"),
+        help=_("time limit for all checks together"),
     )
 
 
@@ -92,7 +92,7 @@ async def _trust(config: Config, args: argparse.Namespace) -> int:
         known = listed(config.hosts) or "-"
         raise UsageError(tr("{host}: no such host in the config", host=args.name), tr("one of: {names}", names=known))
     if config.read_only:
-        raise NotAllowed(tr("no host key can be accepted in read_only mode"), tr("leave out --read-only"))
+        raise NotAllowed(tr("host keys cannot be accepted in read_only mode"), tr("leave out --read-only"))
     key = await offered_key(args.name, host, config.ssh)
     if key.known == "trusted":
         print_line(tr("{host} is already trusted: {key}", host=args.name, key=_shown(key)))
@@ -103,7 +103,9 @@ async def _trust(config: Config, args: argparse.Namespace) -> int:
     if not args.fingerprint and not args.yes and not _agreed(args.name, key):
         return 1
     trusted = await trust(args.name, host, config.ssh, fingerprint)
-    print_line(tr("{host} is trusted: {key}, in {file}", host=args.name, key=_shown(trusted), file=trusted.file))
+    print_line(
+        tr("{host} is now trusted: {key}, saved in {file}", host=args.name, key=_shown(trusted), file=trusted.file)
+    )
     return 0
 
 
@@ -131,7 +133,8 @@ def _shown(key: OfferedKey) -> str:
 
 
 def _agreed(name: str, key: OfferedKey) -> bool:
-    """Whether the user at a terminal typed the whole word. Raises UsageError if there is no terminal to ask at."""
+    """Asks at the terminal whether to trust the key; returns whether the user typed the whole word. Raises UsageError
+    if there is no terminal."""
     print_line(tr("{host} presents an unknown key: {key}", host=name, key=_shown(key)))
     if not sys.stdin.isatty():
         raise UsageError(
@@ -142,7 +145,7 @@ def _agreed(name: str, key: OfferedKey) -> bool:
                 fingerprint=key.fingerprint,
             ),
         )
-    answer = ask_line(tr("Compare the fingerprint with the one from the host's owner. Trust this key? Type yes:"))
+    answer = ask_line(tr("Compare the fingerprint with the one from the host's owner. To trust this key, type yes:"))
     if (answer or "").strip() == "yes":
         return True
     print_line(tr("not trusted"))

@@ -76,7 +76,7 @@ def add_incident(parser: argparse.ArgumentParser) -> None:
 
 def add_by(parser: argparse.ArgumentParser) -> None:
     """Adds the option for the author."""
-    parser.add_argument("--by", metavar="NAME", help=_("who is in charge; default: the login name"))
+    parser.add_argument("--by", metavar="NAME", help=_("name to record as the author; default: the login name"))
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -91,7 +91,7 @@ def folder(args: argparse.Namespace) -> Path:
 
 
 def writes(args: argparse.Namespace) -> str:
-    """The author; applies language and colours of the configuration. Raises NotAllowed with ``--read-only``."""
+    """The author; applies the configuration's language and colours. Raises NotAllowed if changes are forbidden."""
     if settings(args):
         raise NotAllowed(tr("incidents cannot be changed in read_only mode"), tr("leave out --read-only"))
     name = args.by or ""
@@ -104,14 +104,14 @@ def writes(args: argparse.Namespace) -> str:
 
 
 def add_course_arguments(parser: argparse.ArgumentParser, action: str) -> None:
-    """Adds the arguments of these actions."""
+    """Adds the arguments of ``action``."""
     match action:
         case "open":
             parser.add_argument("title", nargs="*", metavar="TITLE", help=_("what is wrong, in a few words"))
             parser.add_argument(
-                "--severity", choices=get_args(SeverityLevel), default="SEV-3", help=_("how severe it is")
+                "--severity", choices=get_args(SeverityLevel), default="SEV-3", help=_("severity of the incident")
             )
-            parser.add_argument("--cause", default="", metavar="TEXT", help=_("name of an alert or a runbook"))
+            parser.add_argument("--cause", default="", metavar="TEXT", help=_("alert or runbook it was opened for"))
             add_json(parser)
         case "close":
             add_id(parser)
@@ -148,8 +148,8 @@ def run_course(args: argparse.Namespace) -> int:
 
 
 def _tell_runs(place: Path) -> None:
-    """Warns of runs of the incident in which somebody else still acts: giving orders to a run needs a program that
-    stays, unlike this one."""
+    """Warns of runs of the incident that another client controls: giving orders to a run needs a client that stays
+    connected, unlike this command."""
     for job in list_jobs():
         if job.kind != RUN_KIND or job.state != "running":
             continue
@@ -159,15 +159,15 @@ def _tell_runs(place: Path) -> None:
         acts = [fact for fact in facts if isinstance(fact, ClientActs)][-1:]
         mine = any(isinstance(fact, RunOpened) and fact.incident == place.name for fact in facts)
         if mine and acts and (who := acts[0].other):
-            warn(_("{who} is still in control of {title}; to take that over, too: lilfox runbook run --resume "
-                   "{run}, then t",
+            warn(_("{who} is still in control of {title}; to take over this run too: lilfox runbook run --resume "
+                   "{run}, then press t",
                    who=who, title=job.title, run=job.id))  # fmt: skip
 
 
 def _tell_current(place: Path) -> None:
-    """Warns if another open incident is the current one and gets what is done from now on."""
+    """Warns if another open incident is the current one, in which everything from now on is recorded."""
     if (other := open_beside(place)) is not None:
-        warn(_("{id} is also open and is the current one: what is done from now on is recorded there", id=other.id))
+        warn(_("{id} is also open and is the current incident: from now on, actions are recorded in it", id=other.id))
         warn(f"  {other.severity}: {other.title}")
 
 
@@ -183,7 +183,7 @@ def _open(args: argparse.Namespace) -> int:
     else:
         print_line(_("{id} is open: {title} ({severity})", id=made.id, title=made.title, severity=made.severity))
     if before is not None:
-        warn(_("{before} is also open; what is done from now on is recorded in {id}", before=before.id, id=made.id))
+        warn(_("{before} is also open; from now on, actions are recorded in {id}", before=before.id, id=made.id))
     return 0
 
 
@@ -197,7 +197,7 @@ def _closed(place: Path, what: Closed) -> int:
     left = list(read_incident(place).jobs)
     if left:
         warn(_("jobs without a recorded end: {ids}", ids=listed(left)))
-    warn(_("export all of it as Markdown: lilfox incident export {id} --to FOLDER", id=place.name))
+    warn(_("to export the whole incident as Markdown: lilfox incident export {id} --to FOLDER", id=place.name))
     _tell_current(place)
     return 0
 
@@ -206,13 +206,13 @@ def _closed(place: Path, what: Closed) -> int:
 
 
 def add_entry_arguments(parser: argparse.ArgumentParser, action: str) -> None:
-    """Adds the arguments of these actions."""
+    """Adds the arguments of ``action``."""
     match action:
         case "note" | "decide":
             parser.add_argument("text", nargs="+", metavar="TEXT", help=_("text to record"))
         case "role":
-            parser.add_argument("role", metavar="ROLE", help=_("lead, communication, scribe, or one of your own"))
-            parser.add_argument("who", metavar="WHO", help=_("who has the role from now on"))
+            parser.add_argument("role", metavar="ROLE", help=_("lead, communication, scribe, or a custom role"))
+            parser.add_argument("who", metavar="WHO", help=_("who takes the role"))
         case "severity":
             parser.add_argument("severity", choices=get_args(SeverityLevel))
         case "call":
@@ -233,7 +233,7 @@ def add_entry_arguments(parser: argparse.ArgumentParser, action: str) -> None:
 
 
 def run_entry(args: argparse.Namespace) -> int:
-    """Adds the entry; ``call`` alone lists the contacts."""
+    """Adds an entry to the timeline; ``call`` without a contact lists the contacts."""
     if args.action == "call" and args.contact is None:
         return _contacts(args)
     by = writes(args)
@@ -297,7 +297,7 @@ _SHOWN = 30
 
 
 def add_view_arguments(parser: argparse.ArgumentParser, action: str) -> None:
-    """Adds the arguments of these actions."""
+    """Adds the arguments of ``action``."""
     if action == "list":
         parser.add_argument("--all", action="store_true", help=_("include closed incidents"))
     if action in ("show", "handover"):
@@ -353,7 +353,9 @@ def _show(args: argparse.Namespace) -> int:
     print_line()
     print_table(entry_rows(shown))
     if left_out := len(read.entries) - len(shown):
-        text = ngettext("{count} earlier entry: --all", "{count} earlier entries: --all", left_out)
+        text = ngettext(
+            "{count} earlier entry not shown; use --all", "{count} earlier entries not shown; use --all", left_out
+        )
         print_line(text)
     _tell_unreadable(read, incident.id)
     return 0
@@ -371,8 +373,8 @@ def _handover(args: argparse.Namespace) -> int:
 
 def _tell_unreadable(read: TimelineContents, incident_id: str) -> None:
     if read.unreadable:
-        count = ngettext("{count} line is not an entry", "{count} lines are not entries", read.unreadable)
-        warn(_("{count}: lilfox incident verify {id}", count=count, id=incident_id))
+        count = ngettext("{count} line is not a valid entry", "{count} lines are not valid entries", read.unreadable)
+        warn(_("{count}; to check: lilfox incident verify {id}", count=count, id=incident_id))
 
 
 # ``lilfox incident follow``: the timeline as it grows, whoever writes it, until the incident is closed.
@@ -383,11 +385,11 @@ def add_follow_arguments(parser: argparse.ArgumentParser) -> None:
     add_id(parser)
     parser.add_argument("--new", action="store_true", help=_("only new entries"))
     parser.add_argument("--json", action="store_true", help=_("each entry as a line of JSON"))
-    parser.add_argument("--json-schema", action="store_true", help=_("the schema of such a line"))
+    parser.add_argument("--json-schema", action="store_true", help=_("the schema of each line"))
 
 
 def run_follow(args: argparse.Namespace) -> int:
-    """Follows; ctrl-c ends it."""
+    """Prints the timeline as it grows; ctrl-c ends it."""
     if args.json_schema:
         print_schema("incident-entry")
         return 0
@@ -420,19 +422,19 @@ def _print_entry(entry: TimelineEntry, *, as_json: bool) -> None:
 
 
 def add_evidence_arguments(parser: argparse.ArgumentParser, action: str) -> None:
-    """Adds the arguments of these actions."""
+    """Adds the arguments of ``action``."""
     match action:
         case "evidence":
             parser.add_argument("file", metavar="FILE", help=_("the file; - for standard input"))
             parser.add_argument("--text", default="", metavar="TEXT", help=_("what the evidence shows"))
-            parser.add_argument("--name", metavar="NAME", help=_("name to keep it under; default: its own"))
+            parser.add_argument("--name", metavar="NAME", help=_("name to save it under; default: its own name"))
             add_incident(parser)
             add_by(parser)
         case "verify":
             add_id(parser)
             parser.add_argument(
                 "--known", action="append", default=[], type=_known_line, metavar="N:SHA256",
-                help=_("hash of a line, kept elsewhere: from syslog or an export"),
+                help=_("hash of a line as recorded elsewhere, in syslog or an export"),
             )  # fmt: skip
             add_json(parser)
         case _:
@@ -463,7 +465,7 @@ def _evidence(args: argparse.Namespace) -> int:
 
 
 def _content(file: str) -> bytes:
-    """The content, at most one byte over the limit, which is then refused."""
+    """The content of the file or of stdin, at most one byte over the limit, so that a larger one can be refused."""
     try:
         if file == "-":
             return sys.stdin.buffer.read(MOST_EVIDENCE_BYTES + 1)
@@ -496,7 +498,7 @@ def _print_verdict(verdict: IntegrityReport) -> None:
         print_line(_("{id}: altered", id=verdict.id))
         return
     print_line(
-        _("{id}: intact: {entries}; SHA-256 of the last one: {number}:{sha256}",
+        _("{id}: intact, {entries}; SHA-256 of the last entry: {number}:{sha256}",
           id=verdict.id, entries=ngettext("{count} entry", "{count} entries", verdict.entries),
           number=verdict.entries, sha256=verdict.sha256)
     )  # fmt: skip
@@ -528,14 +530,14 @@ def _known_line(text: str) -> tuple[int, str]:
     number, _colon, sha256 = text.partition(":")
     if not number.isdecimal() or len(sha256) != 64:
         raise argparse.ArgumentTypeError(
-            _("{given} is not a line number and its SHA-256, such as 57:9f86d081…", given=text)
+            _("{given}: expected a line number and its SHA-256, such as 57:9f86d081…", given=text)
         )
     return int(number), sha256.lower()
 
 
 ACTIONS = {
     "open": Subcommand(
-        tr("open an incident: from then on LilFox records what it does"),
+        tr("open an incident; LilFox records its own actions in it from then on"),
         partial(add_course_arguments, action="open"),
         run_course,
     ),
@@ -549,7 +551,7 @@ ACTIONS = {
     ),
     "show": Subcommand(tr("show an incident and its timeline"), partial(add_view_arguments, action="show"), run_view),
     "handover": Subcommand(
-        tr("print what the next person must know, as text"), partial(add_view_arguments, action="handover"), run_view
+        tr("print a handover summary as text"), partial(add_view_arguments, action="handover"), run_view
     ),
     "follow": Subcommand(tr("follow the timeline until the incident is closed"), add_follow_arguments, run_follow),
     "note": Subcommand(tr("record a note"), partial(add_entry_arguments, action="note"), run_entry),
@@ -559,7 +561,7 @@ ACTIONS = {
     ),
     "severity": Subcommand(tr("set the severity"), partial(add_entry_arguments, action="severity"), run_entry),
     "call": Subcommand(
-        tr("list whom to call; or record a call and its outcome"),
+        tr("list the contacts, or record a call and its outcome"),
         partial(add_entry_arguments, action="call"),
         run_entry,
     ),
@@ -579,10 +581,12 @@ ACTIONS = {
         run_evidence,
     ),
     "export": Subcommand(
-        tr("export all of it as Markdown"), partial(add_evidence_arguments, action="export"), run_evidence
+        tr("export the whole incident as Markdown"), partial(add_evidence_arguments, action="export"), run_evidence
     ),
     "take-over": Subcommand(
-        tr("take over: you act from now on"), partial(add_course_arguments, action="take-over"), run_course
+        tr("take over: you act from now on, the previous person follows"),
+        partial(add_course_arguments, action="take-over"),
+        run_course,
     ),
     "close": Subcommand(
         tr("close the incident; lists the changes still in force"),

@@ -24,21 +24,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``jobs``."""
     parser.add_argument("--json", action="store_true", help=_("one JSON document"))
     parser.add_argument("--json-schema", action="store_true", help=_("the schema of that document"))
-    parser.add_argument("--all", action="store_true", help=_("include jobs that ended long ago"))
+    parser.add_argument("--all", action="store_true", help=_("list all jobs, including older ones"))
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
-    ending = actions.add_parser("cancel", help=_("end a job and wait for its clean-up"))
+    ending = actions.add_parser("cancel", help=_("cancel a job and wait for its clean-up"))
     ending.add_argument(
         "--timeout", type=duration, default=60.0, metavar="DURATION", help=_("how long to wait for its clean-up")
     )
-    checked = actions.add_parser("checked", help=_("mark an unknown job as checked: somebody looked at what it left"))
+    checked = actions.add_parser(
+        "checked", help=_("mark a job of unknown state as checked, after someone has looked at what it left")
+    )
     for action in (ending, checked):
         action.add_argument("job", metavar="ID", help=_("job id, or its last characters"))
         add_everywhere(action)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Lists the jobs, and returns 1 if an unknown one needs attention or a restore was interrupted. Or ends one, or
-    marks one as checked."""
+    """Lists the jobs, ends one, or marks one as checked. The list returns 1 if a job of unknown outcome needs attention
+    or a restore was interrupted."""
     if args.json_schema:
         print_schema("jobs")
         return 0
@@ -68,7 +70,11 @@ def run(args: argparse.Namespace) -> int:
             print_line(_("no jobs"))
         if left_out:
             print_line(
-                ngettext("{count} older one: lilfox jobs --all", "{count} older ones: lilfox jobs --all", left_out)
+                ngettext(
+                    "{count} older job not shown; list all: lilfox jobs --all",
+                    "{count} older jobs not shown; list all: lilfox jobs --all",
+                    left_out,
+                )
             )
     return 1 if asked_for or interrupted_restores else 0
 
@@ -79,8 +85,8 @@ def settings(args: argparse.Namespace) -> bool:
 
 
 def _config(args: argparse.Namespace) -> Config:
-    """The configuration, with its language and colours applied. An unusable one must not keep a user from a running
-    job."""
+    """The configuration, with its language and colours applied; the defaults if it is unusable, so that a running job
+    can still be reached."""
     try:
         return load_settings(args).config
     except ConfigError:

@@ -87,7 +87,7 @@ def _level_name(severity: Severity) -> str | None:
 
 
 def _text_lines(record: LogRecord) -> Iterator[str]:
-    """The message, and the exception's text where that is not part of it."""
+    """The message, and the exception's text unless the message contains it."""
     entry = record.entry
     yield from entry.message.splitlines() or [""]
     if entry.fault is not None and entry.fault.text not in entry.message:
@@ -132,7 +132,7 @@ def print_statistics(found: Statistics, zone: tzinfo) -> None:
     print_line(_("records: {count}", count=found.records))
     print_line(_("errors: {count}", count=found.errors))
     if found.unread:
-        print_line(_("not counted (not in the format of their log): {count}", count=found.unread))
+        print_line(_("not counted (not in the expected log format): {count}", count=found.unread))
     if found.timeless:
         print_line(_("without a time: {count}", count=found.timeless))
     _print_counts(_("errors by type"), found.errors_by_type)
@@ -207,12 +207,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "errors and response times"
         ),
     )
-    parser.add_argument("--host", metavar="NAME", help=_("sources and files on that host"))
+    parser.add_argument("--host", metavar="NAME", help=_("use the sources and files on this host"))
     parser.add_argument(
-        "--level", metavar="LEVEL", help=_("that level or worse: debug, info, warning, error, critical")
+        "--level", metavar="LEVEL", help=_("this level or worse: debug, info, warning, error, critical")
     )
     parser.add_argument(
-        "--grep", metavar="TEXT", help=_("records that contain this text; text in all lower case matches any case")
+        "--grep", metavar="TEXT", help=_("records that contain this text; all-lowercase text matches any case")
     )
     parser.add_argument(
         "--where", metavar="EXPR", help=_("records that match, such as: status>=500 and not path~^/health")
@@ -224,9 +224,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-f", "--follow", action="store_true", help=_("keep printing new records"))
     parser.add_argument("--tail", type=_count, metavar="N", help=_("only the last N records"))
     parser.add_argument(
-        "--zone", default="", metavar="NAME", help=_("time zone for file times without one, such as UTC")
+        "--zone", default="", metavar="NAME", help=_("time zone for file timestamps without one, such as UTC")
     )
-    parser.add_argument("--json", action="store_true", help=_("JSON: a line for each record, one document for stats"))
+    parser.add_argument(
+        "--json", action="store_true", help=_("JSON: one line for each record; for stats, one document")
+    )
     parser.add_argument("--json-schema", action="store_true", help=_("the schema of that JSON"))
 
 
@@ -252,7 +254,7 @@ def _count(text: str) -> int:
 
 
 def _where(args: argparse.Namespace) -> Filter:
-    """The filter of all options together. Raises UsageError."""
+    """The filter that combines all options. Raises UsageError."""
     now, zone = datetime.now(UTC), zone_of("")
     parts: list[Filter] = []
     if args.level is not None:
@@ -338,7 +340,7 @@ async def _statistics(config: Config, args: argparse.Namespace, where: Filter) -
 
 
 async def _counted(sources: Sequence[LogSource], where: Filter, *, slices: bool) -> Analysis:
-    """The count; at a terminal it shows its progress."""
+    """Counts the records of all sources; shows the progress at a terminal."""
     from lilfox_tui.logs.analyze import analyze, report_progress
 
     if not sys.stderr.isatty():

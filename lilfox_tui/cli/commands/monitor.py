@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs until it is told to end."""
+    """Runs the daemon until a signal ends it."""
     loaded = load_settings(args)
     config, publish = loaded.config, _nothing if args.quiet else _print_report
     daemon = Daemon(config, _options(config, args), publish=publish, warn=warn, config_file=loaded.path)

@@ -15,7 +15,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``query``."""
     add = parser.add_argument
     add("expression", nargs="?", metavar="EXPR", help=_("PromQL, such as: sum by (job) (up)"))
-    add("--at", metavar="TIME", help=_("evaluate at this time: 10m, 03:15, 2026-11-25T03:15Z; needs a Prometheus"))
+    add(
+        "--at",
+        metavar="TIME",
+        help=_("evaluate at this time: 10m, 03:15, 2026-11-25T03:15Z; requires a Prometheus server"),
+    )
     add(
         "--range",
         type=duration,
@@ -26,9 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--step",
         type=duration,
         metavar="DURATION",
-        help=_("step of the range; default: a sixtieth of it"),
+        help=_("step of the range; default: 1/60 of the range"),
     )
-    add("--prometheus", metavar="URL", help=_("query this Prometheus, or a server with a compatible API"))
+    add("--prometheus", metavar="URL", help=_("query this Prometheus server, or one with a compatible API"))
     add("--json", action="store_true", help=_("one JSON document"))
     add("--json-schema", action="store_true", help=_("the schema of that document"))
 

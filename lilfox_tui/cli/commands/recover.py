@@ -20,15 +20,15 @@ from lilfox_tui.recovery.watch import UnitWatch, open_units
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``recover``."""
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=_("a name under recovery: in the configuration; default: all")
+        "names", nargs="*", metavar="NAME", help=_("a unit under recovery: in the configuration; default: all")
     )
     parser.add_argument("--dry-run", action="store_true", help=_("check once, restart nothing"))
     parser.add_argument("--json", action="store_true", help=_("one JSON document"))
 
 
 def run(args: argparse.Namespace) -> int:
-    """Checks the units, restarts what is due, and prints all states; returns 1 if one is not well, 3 if another was
-    recovered."""
+    """Checks the units, restarts what is due, and prints all states; returns 0 if all are well, 3 if some are not but
+    another was recovered, else 1."""
     loaded = load_settings(args)
     units = loaded.config.recovery
     if unknown := [name for name in args.names if name not in units]:
@@ -41,7 +41,9 @@ def run(args: argparse.Namespace) -> int:
             tr("the configuration has no unit under recovery:"), tr("see config.example.yaml for an example")
         )
     if loaded.config.read_only and not args.dry_run:
-        raise NotAllowed(tr("nothing is restarted in read_only mode"), tr("leave out --read-only, or use --dry-run"))
+        raise NotAllowed(
+            tr("units cannot be restarted in read_only mode"), tr("leave out --read-only, or use --dry-run")
+        )
     found, hints = asyncio.run(_look(loaded, args.names or list(units), restarts=not args.dry_run))
     if args.json:
         print_json({"units": {name: _document(record) for name, record in found.items()}})

@@ -61,7 +61,7 @@ def forget_kept(args: argparse.Namespace) -> int:
     loaded = settings(args)
     request = request_from(args, loaded)
     if not args.set and not request.plan:
-        raise UsageError(tr("no set given"), tr("to see which restores keep something: lilfox restore --kept"))
+        raise UsageError(tr("no set given"), tr("to see which restores keep data: lilfox restore --kept"))
     lines = asyncio.run(_chosen_kept(args.set, loaded) if args.set else _leftovers(request.plan, loaded))
     if not args.json:
         _print_kept(lines)
@@ -117,7 +117,8 @@ def _confirm_forget(args: argparse.Namespace, lines: list[RetainedRow]) -> None:
         )
     answer = ask_line(
         _(
-            "This deletes it for good, and the restore can no longer be undone. To delete it, type: {name}",
+            "This deletes the retained data for good, and the restore can no longer be undone. To delete it, "
+            "type: {name}",
             name=there[0],
         )
     )
@@ -167,24 +168,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PART",
         action=NonEmptyValue,
         default="",
-        help=_("only one table (public.users), or one file or folder of the set"),
+        help=_("restore only this table (public.users), or this file or folder of the set"),
     )
     add(
         "--source",
         metavar="NAME",
         action=NonEmptyValue,
         default=[],
-        help=_("only this source of the set; may be repeated"),
+        help=_("restore only this source of the set; may be repeated"),
     )
     add("--other-server", action="store_true", help=_("allow restoring to a different server than the set comes from"))
     add("--end-sessions", action="store_true", help=_("terminate the sessions that block the swap"))
-    add("--run-code", action="store_true", help=_("allow the dump to execute its code, even with superuser rights"))
-    add("--undo", action="store_true", help=_("put back what was there before SET was restored"))
+    add(
+        "--run-code",
+        action="store_true",
+        help=_("allow the dump to run the code it contains, even with superuser rights"),
+    )
+    add("--undo", action="store_true", help=_("undo the restore of SET: put the previous data back"))
     add("--kept", action="store_true", help=_("show what restores keep next to the live data"))
     add(
         "--forget",
         action="store_true",
-        help=_("delete what the restores of SET keep; SET may also be the id of their job"),
+        help=_("delete the data that restores of SET keep; SET may also be the id of a restore job"),
     )
     add("--dry-run", action="store_true", help=_("only show what would happen"))
     add("--yes", action="store_true", help=_("do not ask for confirmation"))
@@ -206,7 +211,9 @@ def run(args: argparse.Namespace) -> int:
             tr("no set given"), tr("for example: lilfox restore latest; list the sets: lilfox backup list")
         )
     if args.only and not args.only.strip("/"):
-        raise UsageError(tr("--only {part} selects everything", part=args.only), tr("leave it out to restore all"))
+        raise UsageError(
+            tr("--only {part} selects everything", part=args.only), tr("to restore everything, omit --only")
+        )
     loaded = settings(args)
     spec = RestoreSpec(
         sources=tuple(args.source),
@@ -231,7 +238,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def _show_plan(request: BackupRequest) -> tuple[list[str], bool]:
     """Shows checks and changes before the decision (reads the existing data for that); returns the targets, and whether
-    no check forbids the restore."""
+    the checks allow the restore."""
     from lilfox_tui.backup.effects import looked_at
 
     async with looked_at(request) as (found, restore):

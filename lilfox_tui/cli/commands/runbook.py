@@ -81,8 +81,8 @@ def runbook_document(word: str, config: RunbooksConfig) -> Document:
 
 
 def sound_document(word: str, config: RunbooksConfig) -> Document:
-    """As :func:`document`, but raises LilFoxError also if the document has an error or no runbook: nothing of it may
-    run."""
+    """As :func:`runbook_document`, but raises LilFoxError also if the document has an error or no runbook, so that none
+    of it can run."""
     found = runbook_document(word, config)
     refuse_broken(found)
     return found
@@ -261,7 +261,7 @@ def add_lint_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         type=Path,
         metavar="FILE",
-        help=_("Markdown files, with or without runbooks; default: those of the configuration"),
+        help=_("Markdown files, with or without runbooks; default: the files in the configuration"),
     )
     parser.add_argument("--strict", action="store_true", help=_("exit 1 for warnings too"))
     parser.add_argument("--json", action="store_true", help=_("one JSON document"))
@@ -338,7 +338,13 @@ NEW = "new"
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``runbook run``."""
     add = parser.add_argument
-    add("runbook", nargs="?", default="", metavar="FILE|ID", help=_("a Markdown file, or a runbook from the list"))
+    add(
+        "runbook",
+        nargs="?",
+        default="",
+        metavar="FILE|ID",
+        help=_("a Markdown file, or the id of a runbook from lilfox runbook list"),
+    )
     add("--runbook", dest="title", default="", metavar="TITLE", help=_("which runbook of the file, by title or id"))
     add("--var", dest="vars", action="append", type=pair, default=[], metavar="NAME=VALUE",
         help=_("a value; for a secret, a reference: env:NAME, file:PATH, cmd:ARGV"))  # fmt: skip
@@ -346,17 +352,17 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         "--host",
         default="",
         metavar="HOSTS",
-        help=_("hosts for commands that name none: a name, a glob, all"),
+        help=_("hosts for commands that specify none: a name, a glob, or all"),
     )
-    add("--yes", action="store_true", help=_("run all of it without asking"))
-    add("--dry-run", action="store_true", help=_("show all of it and run nothing"))
+    add("--yes", action="store_true", help=_("run everything without asking"))
+    add("--dry-run", action="store_true", help=_("show everything and run nothing"))
     add("--on-failure", choices=["stop", "undo"], default="stop", help=_("with --yes: what to do when a command fails"))
     add("--incident", default="", metavar="ID", help=_("the incident this run belongs to; new: open one"))
-    add("--resume", default="", metavar="RUN", help=_("resume a run that waits, or whose job was killed"))
+    add("--resume", default="", metavar="RUN", help=_("resume a run that is waiting, or whose job was killed"))
     add(
         "--recorded",
         action="store_true",
-        help=_("with --resume: if its file has changed, use the text that the run read"),
+        help=_("with --resume: if the file has changed, use the text that the run read"),
     )
     add("--json", action="store_true", help=_("one JSON document at the end"))
     add("--json-schema", action="store_true", help=_("the schema of that document"))
@@ -373,7 +379,7 @@ def run_runbook(args: argparse.Namespace) -> int:
     if args.recorded:
         raise UsageError(tr("--recorded works only with --resume"), tr("for example: --resume RUN --recorded"))
     if not args.runbook:
-        raise UsageError(tr("no runbook given"), tr("give a file, or one of: lilfox runbook list"))
+        raise UsageError(tr("no runbook given"), tr("specify a file, or an id from lilfox runbook list"))
     runbook = _chosen(args, loaded)
     values = given(runbook, args.vars)
     refuse_unknown(loaded.config, runbook, values)
@@ -404,12 +410,13 @@ def _chosen(args: argparse.Namespace, loaded: LoadedConfig) -> Runbook:
 
 
 def _refuse_unasked(args: argparse.Namespace, config: Config, runbook: Runbook, values: dict[str, str]) -> None:
-    """Raises UsageError if something must be asked without a terminal, or if ``--yes`` would not help."""
+    """Raises UsageError if there is no terminal and values are missing or, without ``--yes``, a command could not run,
+    the runbook is not allowed yet, or a command needs confirmation."""
     if sys.stdin.isatty():
         return
     if lacking := missing(runbook, values):
         names = listed(variable.name for variable in lacking)
-        raise UsageError(tr("values are missing: {names}", names=names), tr("give them: --var NAME=VALUE"))
+        raise UsageError(tr("values are missing: {names}", names=names), tr("set them with --var NAME=VALUE"))
     if args.yes:
         return
     refuse_unsafe(config, runbook, values)
@@ -418,7 +425,8 @@ def _refuse_unasked(args: argparse.Namespace, config: Config, runbook: Runbook, 
     values = with_defaults(runbook, values)
 
     def asked(command: Command) -> bool:
-        """Whether a command needs confirmation; with values that come later, the job decides."""
+        """Whether a command needs confirmation. If some of its values are known only during the run, the job
+        decides."""
         known = all(placeholder.name in values for placeholder in command.placeholders)
         return command.kind == "interactive" or (asks_with(command, values, runbook) if known else asks(command))
 
@@ -499,10 +507,10 @@ def _resumed(args: argparse.Namespace, loaded: LoadedConfig) -> int:
     values = given(runbook, args.vars)
     refuse_unknown(loaded.config, runbook, values)
     if not sys.stdin.isatty() and not args.yes:
-        raise UsageError(tr("no terminal to ask how to continue"), tr("add --yes to run everything that is left"))
+        raise UsageError(tr("no terminal to ask how to continue"), tr("to run everything that is left, add --yes"))
     if loaded.config.read_only and job.state == "running" and not before.read_only:
         raise UsageError(
-            tr("read only: no orders are sent to a run that may change something"),
+            tr("a run that may make changes cannot be controlled in read_only mode"),
             tr("watch it: lilfox attach {id}", id=job.id),
         )
     begins = job.state != "running"
@@ -519,9 +527,11 @@ ACTIONS = {
         add_show_arguments,
         run_show,
     ),
-    "run": Subcommand(tr("walk through a runbook on its hosts; asks before changes"), add_run_arguments, run_runbook),
+    "run": Subcommand(
+        tr("run a runbook step by step on its hosts; asks before changes"), add_run_arguments, run_runbook
+    ),
     "lint": Subcommand(
-        tr("check runbooks for errors and for commands that do not do what they seem to"),
+        tr("check runbooks for errors and misleading commands"),
         add_lint_arguments,
         run_lint,
     ),

@@ -1,1 +1,1 @@
-"""SSH hosts. Only the modules of this package know asyncssh."""
+"""SSH hosts. Only the modules of this package use asyncssh."""

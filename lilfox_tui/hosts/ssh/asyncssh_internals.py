@@ -1,4 +1,4 @@
-"""Everything of asyncssh that its documentation does not promise and that hosts rely on; pyproject.toml caps asyncssh
+"""Undocumented behaviour of asyncssh that hosts rely on, all in one place; pyproject.toml caps the version of asyncssh
 for it.
 
 ``tests/unit/hosts/test_asyncssh_internals.py`` has a test for each part, which says what breaks at an upgrade. What is
@@ -23,7 +23,7 @@ takes less than a window lets the buffer grow without bound, and one that takes 
 
 
 def overhear(connection: asyncssh.SSHClientConnection, hear: Callable[[bytes], bool]) -> None:
-    """Gives ``hear`` what ``connection`` receives, before asyncssh reads it, until it returns True.
+    """Passes what ``connection`` receives to ``hear``, before asyncssh reads it, until ``hear`` returns True.
 
     asyncssh drops the lines that a server sends before its version, so that an error cannot say what answered instead
     of SSH. The event loop calls ``data_received`` of the connection, which this replaces.
@@ -55,7 +55,7 @@ _WORDS: tuple[ConfigWord, ...] = get_args(ConfigWord)
 
 
 class EffectiveConfig:
-    """What files of ssh_config say of a host.
+    """The settings that ssh_config files have for a host.
 
     asyncssh reads them for a connection and documents no way to ask what they said; the options that it makes of them
     have it all. The files decide which known_hosts and keys are looked at, so they are asked before anything is sent.
@@ -74,13 +74,13 @@ class EffectiveConfig:
         self.identities: tuple[str, ...] = tuple(self._said["IdentityFile"] or ())
 
     def says(self, word: ConfigWord) -> bool:
-        """Whether a line of the files is about ``word``."""
+        """Whether the files set the keyword ``word``."""
         return self._said[word] is not None
 
 
 async def effective_config(address: str, **options: Any) -> EffectiveConfig:
-    """Reads the files of ``options`` for ``address``, in a thread. Raises OSError, ValueError where they cannot be
-    used."""
+    """Reads the ssh_config files in ``options`` for ``address``, in a thread. Raises OSError, ValueError if they cannot
+    be used."""
     return EffectiveConfig(
         await asyncssh.SSHClientConnectionOptions.construct(None, host=address, client_keys=None, **options)
     )
@@ -95,11 +95,12 @@ def signature_algorithms(key: asyncssh.SSHKey) -> list[str]:
 
 
 def is_of_revoked_key(error: asyncssh.HostKeyNotVerifiable) -> bool:
-    """Whether a host's key was refused for a ``@revoked`` line: asyncssh asks nobody then, only its text tells."""
+    """Whether a host's key was refused because of a ``@revoked`` line, for which asyncssh calls nobody: only the text
+    of its error shows it."""
     return "revoked" in str(error)
 
 
 def lacks_passphrase(error: ValueError) -> bool:
-    """Whether a private key could not be read for want of a passphrase: the type is that of every broken file, only
-    the text tells."""
+    """Whether a private key could not be read because a passphrase is missing; only the text of the error tells this
+    from a broken file."""
     return str(error).startswith("Passphrase")

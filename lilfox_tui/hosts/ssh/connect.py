@@ -71,7 +71,7 @@ class KnownKeys(Struct, frozen=True):
         return list(dict.fromkeys([*certified, *known, *KEY_TYPES]))
 
     def verdict(self, key: asyncssh.SSHKey) -> Verdict:
-        """Return how these files judge ``key``."""
+        """Return what the files say about ``key``: trusted, changed, revoked or unknown."""
         if key in self.revoked:
             return "revoked"
         if key in self.trusted:
@@ -80,8 +80,8 @@ class KnownKeys(Struct, frozen=True):
 
 
 def known_keys(files: tuple[str, ...], host: str, address: str, port: int) -> KnownKeys:
-    """Return what the readable ones of ``files`` list for ``host``. Raises NotTrusted; ValueError for an invalid
-    line."""
+    """Return the keys that the readable ones of ``files`` list for ``host``. Raises NotTrusted; ValueError for an
+    invalid line."""
     readable = [file for file in files if os.access(file, os.R_OK)]
     refuse_all(readable)
     hosts = asyncssh.read_known_hosts(readable)
@@ -93,7 +93,7 @@ def known_keys(files: tuple[str, ...], host: str, address: str, port: int) -> Kn
 
 
 def place_of(host: str, port: int) -> str:
-    """Return the name that known_hosts uses for a place."""
+    """Return the name that known_hosts uses for a host and port."""
     return host if port == DEFAULT_PORT else f"[{host}]:{port}"
 
 
@@ -115,7 +115,7 @@ def key_error(host: str, place: str, verdict: Verdict, key: asyncssh.SSHKey | No
         hint = tr("Do not connect: whoever has the revoked key can pose as the host. Give the host a new key.")
     else:
         message = tr(
-            "THE HOST KEY OF {place} HAS CHANGED: it presents {fingerprint}, known is {known}",
+            "THE HOST KEY OF {place} HAS CHANGED: it presents {fingerprint}, expected {known}",
             place=place, fingerprint=fingerprint, known=listed(known.fingerprints()),
         )  # fmt: skip
         hint = tr(
@@ -132,7 +132,7 @@ USUAL = ("id_ed25519_sk", "id_ecdsa_sk", "id_ed25519", "id_ecdsa", "id_rsa")
 """In ~/.ssh, where no key is named (ssh(1), ``-i``)."""
 _KEY_ERRORS = (asyncssh.KeyImportError, asyncssh.KeyEncryptionError)
 _CORRECT = tr(
-    "Correct the secret that passphrase of this host refers to, or load the key with ssh-add; then try again by hand."
+    "Correct the secret that passphrase of this host refers to, or load the key with ssh-add; then retry manually."
 )
 
 
@@ -171,12 +171,15 @@ async def login_refused(where: str, host: str, user: str, files: Sequence[str], 
         return AuthRefused(
             host,
             refused,
-            tr("Check user, key and agent (ssh-add -l), then try again by hand: it is not retried automatically."),
+            tr(
+                "Check user, key and agent (ssh-add -l), then retry manually: LilFox does not retry this automatically."
+            ),
         )
     if ref is None:
-        why = tr("{keys} has a passphrase, but none is set", keys=shut)
+        why = tr("{keys}: protected by a passphrase, but none is set", keys=shut)
         hint = tr(
-            "Load it with ssh-add, or set passphrase for this host. If the agent has it, the server does not accept it."
+            "Load the key with ssh-add, or set passphrase for this host. If the agent already has the key, the "
+            "server rejects it."
         )
     else:
         why, hint = _not_opened(host, shut), _CORRECT
@@ -292,12 +295,12 @@ class SshClient(asyncssh.SSHClient):
         return False
 
     async def password_auth_requested(self) -> str | None:
-        """The password, once: a wrong one is not sent again."""
+        """The password at the first request, then None: a wrong one is not sent again."""
         ref, self._password = self._password, None
         return await secret(ref) if ref is not None else None
 
     async def kbdint_auth_requested(self) -> str | None:
-        """Accept keyboard-interactive login only while a password is left to give."""
+        """Accept keyboard-interactive login only while the password has not been sent."""
         return "" if self._password is not None else None
 
     async def kbdint_challenge_received(
@@ -465,7 +468,7 @@ def _key_refused(
 
 
 async def _through(target: SshTarget, resolved: ResolvedTarget, ssh: SshConfig) -> asyncssh.SSHClientConnection | None:
-    """The connection to the last jump host, or None."""
+    """Connects through the jump hosts; returns the connection to the last one, None without any."""
     via: asyncssh.SSHClientConnection | None = None
     for spec in filter(None, resolved.jumps.split(",")):
         hop = target.hop(spec)

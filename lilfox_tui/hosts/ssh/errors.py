@@ -23,7 +23,7 @@ SHOWN = 80
 
 
 class Greeting:
-    """Counts the lines that a server sends before its version. ``versioned``: the version has come."""
+    """Counts the lines that a server sends before its version. ``versioned``: the version was received."""
 
     def __init__(self) -> None:
         self.versioned = False
@@ -32,7 +32,7 @@ class Greeting:
         self._open = b""
 
     def hear(self, data: bytes) -> bool:
-        """Takes the next bytes in, up to the version; whether that came."""
+        """Processes the next bytes, up to the version; returns whether the version was received."""
         *lines, self._open = (self._open + data).split(b"\n")
         self._open = self._open[:MAX_LINE]
         for line in lines:
@@ -83,16 +83,18 @@ def _not_ssh(where: str, error: BaseException, greeting: Greeting | None) -> tup
         return None
     values = {"where": where, "count": greeting.count, "line": greeting.first}
     if not greeting.versioned:
-        message = tr("{where} sent other lines instead of an SSH version ({count}): {line}", **values)
+        message = tr(
+            "{where} did not send an SSH version string; lines received: {count}, first line: {line}", **values
+        )
     elif isinstance(error, asyncssh.ProtocolError | ValueError):
         message = tr(
-            "{where} sent other lines before its SSH version ({count}): {line}; then data that is not SSH: "
-            "{reason}",
+            "{where} sent other data before its SSH version string (lines: {count}, first line: {line}), then "
+            "data that is not SSH: {reason}",
             reason=clean(str(error)), **values,
         )  # fmt: skip
     else:
         return None
-    return message, tr("Another service may listen on that port, or a device in between may answer: check the port.")
+    return message, tr("Another service or an intermediate device may be answering on that port: check the port.")
 
 
 def _unreachable(where: str, error: BaseException, timeout_s: float) -> tuple[Message, Message]:
@@ -104,7 +106,7 @@ def _unreachable(where: str, error: BaseException, timeout_s: float) -> tuple[Me
     if isinstance(error, ConnectionRefusedError):
         return (
             tr("{where} refuses the connection", where=where),
-            tr("The host is up, but no SSH server listens there: check port and sshd."),
+            tr("The host is up, but no SSH server listens on that port: check port and sshd."),
         )
     if isinstance(error, socket.gaierror):
         return (
@@ -133,7 +135,7 @@ def _unreachable(where: str, error: BaseException, timeout_s: float) -> tuple[Me
         )
     reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else clean(str(error))
     reason = reason or type(error).__name__
-    return tr("{where} cannot be reached: {reason}", where=where, reason=reason), tr("Run ssh by hand to see more.")
+    return tr("{where} cannot be reached: {reason}", where=where, reason=reason), tr("Run ssh manually for details.")
 
 
 def link_lost(host: str, error: BaseException | None) -> HostUnreachable:
@@ -142,7 +144,7 @@ def link_lost(host: str, error: BaseException | None) -> HostUnreachable:
     return HostUnreachable(
         host,
         tr("The connection to {host} was lost: {reason}", host=host, reason=reason),
-        tr("The connection is retried."),
+        tr("LilFox reconnects automatically."),
         link_lost=True,
     )
 
@@ -153,8 +155,8 @@ def fate_unknown(host: str, command: str, pid: int | None) -> CommandUnknown:
         host,
         tr("The connection to {host} was lost while {command} was running: it may or may not have completed", host=host,
            command=command),
-        tr("Check its effect on the host. If it is still running (pid {pid}), it is terminated at the next "
-           "connect.",
+        tr("Check its effects on the host. If it is still running (pid {pid}), LilFox terminates it when it "
+           "reconnects.",
            pid=pid if pid is not None else "?"),
         pid=pid,
     )  # fmt: skip
@@ -164,7 +166,7 @@ def no_shell(host: str, said: bytes) -> HostUnreachable:
     """Return the error for a login that works but runs no commands: nologin, a forced command, a broken shell."""
     return HostUnreachable(
         host,
-        tr("The login on {host} does not run commands: {words}", host=host,
+        tr("{host} accepts the login, but does not run commands: {words}", host=host,
            words=last_words(said) or str(tr("it said nothing"))),
         tr("Check the account's login shell and ForceCommand in sshd_config."),
     )  # fmt: skip
@@ -174,6 +176,6 @@ def no_session(host: str) -> HostUnreachable:
     """Return the error for a server that opens no session for a command."""
     return HostUnreachable(
         host,
-        tr("{host} does not open a session for a command", host=host),
+        tr("{host} refused to open a session for a command", host=host),
         tr("Check MaxSessions in its sshd_config, and whether the host can still start processes."),
     )

@@ -70,8 +70,8 @@ async def open_sftp(host: str, sessions: Sessions, *, read_only: bool) -> Sftp:
             raise link_lost(host, sessions.client.lost_by) from None
         raise HostError(
             host,
-            tr("{host} does not open an SFTP session: {reason}", host=host, reason=clean(str(error))),
-            tr("Check Subsystem sftp in its sshd_config, and MaxSessions."),
+            tr("cannot open an SFTP session on {host}: {reason}", host=host, reason=clean(str(error))),
+            tr("Check Subsystem sftp and MaxSessions in its sshd_config."),
         ) from None
     return Sftp(host, client, sessions, read_only=read_only)
 
@@ -80,7 +80,7 @@ def _silent(host: str, timeout_s: float) -> CommandTimeout:
     return CommandTimeout(
         host,
         tr("SFTP on {host} did not answer within {seconds:g} s", host=host, seconds=timeout_s),
-        tr("Its disk or a mounted file system may hang."),
+        tr("Its disk or a mounted file system may be hanging."),
     )
 
 
@@ -135,7 +135,7 @@ class Sftp:
                 if len(found) > MOST_NAMES:
                     raise HostError(
                         self._host,
-                        tr("{path} on {host} holds more than {count} names; none were used",
+                        tr("{path} on {host} contains more than {count} entries; none were used",
                            path=folder, host=self._host, count=MOST_NAMES),
                         tr("Use a dedicated folder for these files."),
                     )  # fmt: skip
@@ -259,13 +259,13 @@ class SftpFile:
         self._file = file
 
     async def read(self, offset: int, size: int) -> bytes:
-        """See :meth:`RemoteFile.read`."""
+        """See :meth:`RemoteFileHandle.read`."""
         data: object = await self._sftp.ask(self._file.read(size, offset), self._path, 2 * ANSWER_S)
         assert isinstance(data, bytes)
         return data
 
     async def write(self, offset: int, data: bytes) -> None:
-        """See :meth:`RemoteFile.write`."""
+        """See :meth:`RemoteFileHandle.write`."""
         try:
             await self._sftp.ask(self._file.write(data, offset), self._path, 2 * ANSWER_S)
         except OSError as error:
@@ -274,11 +274,11 @@ class SftpFile:
             raise
 
     async def facts(self) -> RemotePathFacts:
-        """See :meth:`RemoteFile.facts`."""
+        """See :meth:`RemoteFileHandle.facts`."""
         return facts_of(await self._sftp.ask(self._file.stat(), self._path))
 
     async def sync(self) -> None:
-        """See :meth:`RemoteFile.sync`."""
+        """See :meth:`RemoteFileHandle.sync`."""
         try:
             await self._sftp.ask(self._file.fsync(), self._path, SYNC_S)
         except OSError as error:
@@ -286,7 +286,7 @@ class SftpFile:
                 raise
 
     async def close(self) -> None:
-        """See :meth:`RemoteFile.close`."""
+        """See :meth:`RemoteFileHandle.close`."""
         with suppress(OSError, HostError):
             await self._sftp.ask(self._file.close(), self._path, 10.0)
 

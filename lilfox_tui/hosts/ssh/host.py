@@ -25,8 +25,8 @@ from lilfox_tui.hosts.ssh.link import END_S, SESSIONS, Opening, Process, Session
 
 
 def _script(spec: CommandSpec, password: SecretRef | None) -> tuple[str, SudoDialog | None]:
-    """What the host's sh runs for ``spec``, and the sudo that may ask. Raises ValueError for a NUL or a bad name of a
-    variable."""
+    """Returns the script that the host's sh runs for ``spec``, and the dialog if its sudo may ask. Raises ValueError
+    for a NUL or an invalid variable name."""
     if not spec.sudo:
         script = spec.script
         return (running(spec.argv, spec.env) if script is None else with_args(script, spec.argv[4:])), None
@@ -65,8 +65,8 @@ class SshProcess(HostProcess):
             return end_abandoned(opening)
 
         async def end_abandoned(opening: Opening) -> None:
-            """End a command whose caller has gone, once the server has answered; without an answer the link counts as
-            lost."""
+            """End a command whose caller was cancelled, once the server has answered; without an answer the link counts
+            as lost."""
             await asyncio.wait([opening])
             if opening.cancelled() or opening.exception() is not None:
                 sessions.give()
@@ -111,7 +111,7 @@ class SshProcess(HostProcess):
         return None if self._sessions.alive else link_lost(self._host, self._sessions.client.lost_by)
 
     async def read(self) -> bytes:
-        """See :meth:`HostProcess.read`: what comes after the start line."""
+        """See :meth:`HostProcess.read`. Returns only what follows the start line."""
         if not self._first:
             await self.begun()
         if self._first:
@@ -187,7 +187,7 @@ class SshProcess(HostProcess):
         return await self._end_by_signal()
 
     async def _end_by_signal(self) -> bool:
-        """End the command without a second session (RFC 4254, 6.9), for a server that has no room for one."""
+        """End the command without a second session (RFC 4254, 6.9), for a server that allows no further one."""
         try:
             for send in (self._process.terminate, self._process.kill):
                 send()
@@ -211,7 +211,8 @@ LOGIN_S = 30.0
 
 
 class SshHost(Host):
-    """One host over one kept SSH connection. ``read_only`` refuses changes by SFTP, as a protected host does."""
+    """One host over one SSH connection that is kept open. ``read_only`` refuses changes by SFTP, as a protected host
+    does."""
 
     def __init__(
         self,
@@ -249,7 +250,7 @@ class SshHost(Host):
         self._link.retry_now()
 
     async def start(self, spec: CommandSpec) -> HostProcess:
-        """See :meth:`Host.start`. Not beside what a lost link has left: that is ended first, as far as it can be."""
+        """See :meth:`Host.start`. Commands that a lost connection left running are ended first, if possible."""
         sessions = await self._link.sessions()
         if self._ending is not None:
             await asyncio.wait([self._ending], timeout=END_S)
@@ -258,7 +259,7 @@ class SshHost(Host):
         return process
 
     async def _begin_loop(self, loop: ProcessLoop) -> None:
-        """Waits until the login is through, so that no question pays for it."""
+        """Waits until the login's start-up files have ended, so that they do not delay the first request."""
         process = loop.process
         assert isinstance(process, SshProcess)
         loop.hung = True  # also when this is cancelled: a login that has not ended does not see the end of its stdin
@@ -272,7 +273,7 @@ class SshHost(Host):
         loop.hung = False
 
     async def _end_loop(self, loop: ProcessLoop) -> None:
-        """At its end the script sees the end of its stdin; one that hung is ended, and nobody waits for that."""
+        """Closes the script's stdin, which ends it; a script that hung is ended in the background."""
         process = loop.process
         if loop.hung:
             self._spawn(self._end(process))
@@ -319,7 +320,7 @@ class SshHost(Host):
             self._spawn(self._end_lost_later(sessions))
 
     async def _end_lost_later(self, sessions: Sessions) -> None:
-        """Retry ending commands for which a busy host was too slow; new commands do not wait for it."""
+        """Try again to end commands that a busy host was too slow to end; new commands do not wait for this."""
         for wait_s in AGAIN_S:
             await asyncio.sleep(wait_s)
             if not self._lost or not sessions.alive:

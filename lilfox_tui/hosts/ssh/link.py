@@ -1,4 +1,5 @@
-"""The kept connection of one host (dialled, watched, redialled with back-off) and the sessions on it."""
+"""The connection of one host, which is kept open (dialled, watched, redialled with back-off), and the sessions on
+it."""
 
 from __future__ import annotations
 
@@ -60,21 +61,21 @@ class Sessions:
         return not self.lost.is_set()
 
     async def take(self) -> None:
-        """Wait for a free session slot; ``give`` returns it."""
+        """Wait for a free session slot and take it; ``give`` releases it."""
         while self._used >= SESSIONS and self.alive:
             self._freed.clear()
             await self._freed.wait()
         self._used += 1
 
     def give(self) -> None:
-        """Return one session slot."""
+        """Release one session slot."""
         self._used -= 1
         self._freed.set()
 
     async def open(
         self, line: str, abandoned: Callable[[Opening], Coroutine[Any, Any, None]], **options: Any
     ) -> Process:
-        """Start ``line`` in a slot taken before. Raises HostUnreachable.
+        """Start the command ``line`` in a session slot that was taken before. Raises HostUnreachable.
 
         Cancelled while the server has not answered yet, it leaves what may start there, and the room, to ``abandoned``.
         """
@@ -96,7 +97,7 @@ class Sessions:
     async def _try(
         self, line: str, abandoned: Callable[[Opening], Coroutine[Any, Any, None]], options: dict[str, Any]
     ) -> Process | None:
-        """The process, or None when the server refuses a session."""
+        """Start ``line``; return None if the server refuses a session."""
         opening = asyncio.ensure_future(self.connection.create_process(line, encoding=None, window=WINDOW, **options))
         try:
             return await asyncio.shield(opening)
@@ -114,7 +115,7 @@ class Sessions:
             raise link_lost(self._host, self.client.lost_by or error) from None
 
     async def end_group(self, group: int, since: str, *, as_root: bool = False) -> bool:
-        """Ends a process group on the host (TERM, 2 s, KILL); whether nothing of it runs any more."""
+        """Ends a process group on the host (TERM, 2 s, KILL); returns whether none of it runs any more."""
         argv = ["sh", "-c", END_GROUP, "sh", str(group), since]
         script = root_or(argv, sudo_quietly(argv, {})) if as_root else running(argv)
         line, _ = command(script)
@@ -150,7 +151,8 @@ def asleep_s() -> float:
 
 
 class SshLink:
-    """Dials and publishes the result on ``feed``. ``on_connect`` is called with each new connection."""
+    """Dials the host and publishes the state of the connection on ``feed``. ``on_connect`` is called with each new
+    connection."""
 
     def __init__(
         self,
@@ -206,7 +208,7 @@ class SshLink:
 
     @contextmanager
     def logging_in(self) -> Iterator[None]:
-        """Publish on ``feed`` meanwhile since when the login shell is awaited."""
+        """Publish on ``feed`` since when the login shell has been awaited, until the block ends."""
         self._tell_login(datetime.now(UTC))
         try:
             yield

@@ -27,8 +27,8 @@ def copied(log: LogFile) -> SourceNotice:
     return _notice(
         log,
         tr(
-            "{path} was truncated by its rotation; the copy was read to its end. Data written between copy and "
-            "truncation is in neither.",
+            "{path} was truncated by log rotation; its copy was read to the end. Data written between copying "
+            "and truncating is lost.",
             path=log.path,
         ),
     )
@@ -46,7 +46,7 @@ def away(log: LogFile) -> SourceNotice:
 
 def lost_rest(log: LogFile) -> SourceNotice:
     """Return the notice that the file cannot be read any more, and has no copy."""
-    text = tr("{path} was rotated out before it was read to its end: the rest of it is missing here", path=log.path)
+    text = tr("{path} was rotated out before it was fully read: the rest is missing here", path=log.path)
     return _notice(log, text)
 
 
@@ -78,11 +78,11 @@ Batch = list[LogRecord | SourceNotice | SkippedRecords]
 
 
 class Follower:
-    """``async for batch in follower.batches()``. ``failed`` gets each temporary error and the wait in seconds; ``good``
-    is called each time the files were checked, with their size. If more records arrive at once than ``keep`` returns
-    (None: all; called in a thread), only that many of the newest are given, after a SkippedRecords. ``quiet``, from a
-    caller that lists all files anyway, is asked before each check whether nothing has changed since a file was given up
-    to a byte (None: not all of it was given yet)."""
+    """Follows one log: ``async for batch in follower.batches()``. ``failed`` gets each temporary error and the wait in
+    seconds; ``good`` is called after each check of the files, with their size. If more records arrive at once than
+    ``keep`` returns (None: all; called in a thread), only that many of the newest are yielded, after a SkippedRecords.
+    ``quiet``, from a caller that lists all files anyway, is asked before each check whether nothing has changed since a
+    file was yielded up to a byte (None: not completely yet)."""
 
     def __init__(
         self,
@@ -110,8 +110,8 @@ class Follower:
         self._looked_s = 0.0
 
     async def batches(self) -> AsyncGenerator[Batch, None]:
-        """Records and notices as they come, at most BATCH at once, or what is kept; never ends. Raises LilFoxError when
-        it cannot go on."""
+        """Yields records and notices as they come, at most BATCH at once, or as many as ``keep`` returned; never ends.
+        Raises LilFoxError when it cannot go on."""
         tries = 0
         while True:
             try:
@@ -207,7 +207,7 @@ class Follower:
                 yield batch
 
     async def _new_of(self, tail: FileTail, now: LogFile, *, grew: bool, over: bool) -> AsyncGenerator[Batch, None]:
-        """Yield what is new in a file. A line without an end is given if a newer file exists and the file has been
+        """Yield what is new in a file. A line without an end is yielded if a newer file exists and the file has been
         quiet for a while."""
         if grew:
             async with aclosing(self._read_on(tail, now, settled=False)) as batches:
@@ -232,7 +232,7 @@ class Follower:
         return False
 
     async def _emptied(self, tail: FileTail, seen: Sequence[FileStat]) -> bytes | None:
-        """Return what was last read, if the file no longer begins as it did; else None."""
+        """Return an empty block if the file was truncated since it was last read; else None."""
         own = next((one for one in seen if one.key == tail.log.key), None)
         if own is None or tail.log.is_packed:
             return None
@@ -353,8 +353,8 @@ def _read(log: LogFile, pieces: Sequence[Piece], *, rests: bool) -> Iterator[Log
 
 
 async def after_hole(log: LogFile) -> int:
-    """Return where a file begins that was truncated while its writer continued at the old offset: behind the NUL
-    bytes."""
+    """Return where the content begins of a file that was truncated while its writer continued at the old offset: after
+    the NUL bytes."""
     at = 0
     while (block := await log.file.read(at, BLOCK)) and block.startswith(b"\0"):
         rest = block.lstrip(b"\0")

@@ -1,4 +1,4 @@
-"""The files that are read on while a log is followed, whatever rotation does to their names."""
+"""The files that are being read while a log is followed, whatever rotation does to their names."""
 
 from __future__ import annotations
 
@@ -42,8 +42,9 @@ class FileTruncated(Exception):
 
 
 class FileTail:
-    """``offset`` is the start of the first record not given yet, ``seen_bytes`` how far the file was read. Records that
-    begin at ``after`` or before are not given: reading may begin within one."""
+    """The position in a file that is being followed. ``offset`` is the start of the first record not yielded yet,
+    ``seen_bytes`` how far the file was read. Records that begin at ``after`` or before are not yielded: reading may
+    begin within one."""
 
     def __init__(self, log: LogFile, offset: int, *, after: int = -1) -> None:
         self.log = log
@@ -61,13 +62,13 @@ class FileTail:
         self._scanned = 0
 
     def grown(self, log: LogFile) -> None:
-        """Take in what is now known of the file. Raises FileTruncated if its beginning differs."""
+        """Update the tail with the file's current state. Raises FileTruncated if its beginning differs."""
         if not log.start.startswith(self.log.start):
             raise FileTruncated(b"")
         self.log = log
 
     async def read(self, *, settled: bool, ended: bool = False) -> AsyncGenerator[list[Piece], None]:
-        """Yield the complete records. The last one may continue in the next line: it is given if ``settled``, and a
+        """Yield the complete records. The last one may continue in the next line: it is yielded if ``settled``, and a
         line without its end if the file has ``ended``. Raises FileTruncated, LilFoxError."""
         full = True
         while full:
@@ -97,7 +98,7 @@ class FileTail:
             raise FileTruncated(block)
 
     async def _long(self, *, settled: bool, ended: bool) -> Piece | None:
-        """The record at ``offset``, which is longer than a block, if it is whole."""
+        """Return the record at ``offset``, which is longer than a block; None if it is not complete."""
         file, size = self.log.file, await self.log.file.size()
         self.seen_bytes = max(self.seen_bytes, size)
         next_at = await beginning_after(file, self.log.format, max(self.offset, self._scanned), size)
@@ -128,7 +129,7 @@ _DOUBTED_MOST = 3
 
 
 class ConsumedFile(Struct, frozen=True):
-    """A file of the log that is not read: all it held was given, or is older than the start of following."""
+    """A file of the log that is no longer read: all of it was yielded, or it is older than the start of following."""
 
     path: str
     size_bytes: int
@@ -136,7 +137,7 @@ class ConsumedFile(Struct, frozen=True):
 
 
 class FollowedFiles:
-    """``tails`` are the files being read, oldest first; the last one is the newest."""
+    """The files of a log that is followed. ``tails`` are those being read, oldest first; the last one is the newest."""
 
     def __init__(self, file_set: LogFileSet) -> None:
         self.tails: list[FileTail] = []
@@ -248,7 +249,7 @@ class FollowedFiles:
         return self.newest
 
     async def _is_copy(self, one: FileStat, log: LogFile) -> bool:
-        """Whether all its contents are read elsewhere."""
+        """Return whether all contents of the file are read from another file."""
         if not log.start:
             return False
         if any(log.start == start or (len(start) > _TELLING and log.start.startswith(start)) for start in self._starts):
@@ -265,7 +266,7 @@ class FollowedFiles:
         return False
 
     def replace(self, tail: FileTail, by: FileTail, copies: Sequence[FileTail]) -> None:
-        """Read the copies of a truncated file, and then its current contents."""
+        """Read the copies of the truncated file ``tail`` instead of it, and then its current contents, ``by``."""
         self._note_start(tail.log)
         at = self.tails.index(tail)
         self.tails[at : at + 1] = [*copies, by]

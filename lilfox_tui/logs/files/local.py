@@ -97,7 +97,7 @@ _PART = 'file=$1 from=$2 length=$3; shift 3; tail -c "+$from" "$file" | head -c 
 async def search_locally(
     host: Host, descriptor: int, wanted: Needles, start: int, end: int
 ) -> AsyncGenerator[SearchHits, None]:
-    """Yield the hits in that part, ascending. Raises LilFoxError if the search failed."""
+    """Yield the hits between ``start`` and ``end``, ascending. Raises LilFoxError if the search failed."""
     path = f"/proc/{os.getpid()}/fd/{descriptor}"
     program = await _program(host, wanted) if await asyncio.to_thread(Path(path).exists) else ()
     searched = (
@@ -111,7 +111,8 @@ async def search_locally(
 
 
 async def _program(host: Host, wanted: Needles) -> tuple[str, ...]:
-    """Return the fastest installed search program; none if a needle cannot be an argument."""
+    """Return the command of the fastest installed search program; empty if there is none, or if a needle cannot be an
+    argument."""
     if any(b"\0" in needle for needle in wanted.any_of):
         return ()
     words = search_words(wanted)
@@ -170,7 +171,7 @@ async def _read(descriptor: int, offset: int, length: int) -> bytes:
 async def by_block(
     read: Callable[[int, int], Awaitable[bytes]], wanted: Needles, start: int, end: int
 ) -> AsyncGenerator[list[int], None]:
-    """Yield the hits in that part by reading all of it, if there is no search program."""
+    """Yield the hits between ``start`` and ``end`` by reading all of it, if there is no search program."""
     literals = [literal.lower() if wanted.ignore_case else literal for literal in wanted.any_of]
     overlap = max(map(len, literals)) - 1
     while start < end:
@@ -215,7 +216,7 @@ class LocalFile:
 
     @property
     def descriptor(self) -> int:
-        """The descriptor of the open file, for our own processes; valid until it is closed."""
+        """The descriptor of the open file, for LilFox's own processes; valid until it is closed."""
         return self._descriptor
 
     async def size(self) -> int:
@@ -305,7 +306,7 @@ class LocalDisk:
 
 
 def read_at(descriptor: int, offset: int, length: int) -> bytes:
-    """``length`` bytes from ``offset``, fewer only at the end."""
+    """Read ``length`` bytes from ``offset``, fewer only at the end."""
     block = os.pread(descriptor, length, offset)
     if not block or len(block) == length:
         return block
@@ -372,7 +373,7 @@ _MAGIC = {b"\x1f\x8b\x08": "gz", b"\x28\xb5\x2f\xfd": "zst", b"\xfd7zXZ\x00": "x
 
 
 class Unpacked(Struct):
-    """The decompressed file; ``note`` says what of it is missing, and why."""
+    """The decompressed file; ``note`` says what is missing from it, and why."""
 
     file: LocalFile
     note: Message | None
@@ -448,7 +449,9 @@ def _unpack(packed: IO[bytes], plain: IO[bytes], kind: str, path: str, stopped: 
             room -= len(block)
             if room < 0:
                 size = human_bytes(plain.tell())
-                return tr("{path}: only the first {size} are decompressed, not enough space", path=path, size=size)
+                return tr(
+                    "{path}: only the first {size} are decompressed (disk space or size limit)", path=path, size=size
+                )
     except _broken(kind) as error:
         return tr("{path}: damaged or incomplete, read as far as possible ({reason})", path=path, reason=str(error))
     finally:

@@ -48,7 +48,7 @@ def not_regular(host: str, path: str, mode: int) -> FileRefused | None:
         return FileRefused(
             host,
             tr("{path} on {host} is a directory", path=path, host=host),
-            tr("Name a file in it, or a pattern: {path}/*.log", path=path.rstrip("/")),
+            tr("Specify a file in it, or a pattern: {path}/*.log", path=path.rstrip("/")),
         )
     return FileRefused(
         host,
@@ -78,8 +78,8 @@ def place_gone(source: str) -> PlaceGone:
     """Return the error for a record whose file is no longer among those of the source."""
     return PlaceGone(
         source,
-        tr("The file of that record no longer belongs to {source}", source=source),
-        tr("It was rotated out. Continue from the beginning, the end or a time."),
+        tr("The file of that record is no longer part of {source}", source=source),
+        tr("It was rotated out. Continue from the beginning, the end or a given time."),
     )
 
 
@@ -108,8 +108,8 @@ Text: TypeAlias = tuple[int, bytes]
 
 
 class SearchHits(Struct, frozen=True):
-    """Offsets of search hits, ascending; ``texts`` is what the search sent along: by offset, the line of the hit and
-    what follows it."""
+    """Offsets of search hits, ascending. ``texts`` maps offsets to text that the search returned with them: the line of
+    the hit and what follows it."""
 
     offsets: Sequence[int]
     texts: Mapping[int, Text]
@@ -137,12 +137,12 @@ class ByteFile(Protocol):
 
     def find(self, wanted: Needles, start: int, end: int, *, following: bool) -> AsyncGenerator[SearchHits, None]:
         """Yield the offsets between ``start`` and ``end`` where a needle is found, ascending; several hits in a line
-        may be one. With ``following``, texts include the lines after a hit. Never on the event loop; closing it ends
-        the search. Use inside ``contextlib.aclosing``. Raises LilFoxError."""
+        may be one. With ``following``, texts include the lines after a hit. Does not block the event loop; closing it
+        ends the search. Use inside ``contextlib.aclosing``. Raises LilFoxError."""
         ...
 
     async def count_lines(self, start: int, length: int) -> int | None:
-        """Count the newlines in that part; None if counting would cost the host too much."""
+        """Count the newlines in ``length`` bytes from ``start``; None if counting would cost the host too much."""
         ...
 
     async def close(self) -> None:
@@ -168,11 +168,12 @@ class Disk(Protocol):
         ...
 
     async def open(self, seen: FileStat) -> ByteFile:
-        """The file, if it is still the same. Raises LilFoxError, ``FileMoved`` when it is another one by now."""
+        """Open the file, if it is still the same. Raises LilFoxError, ``FileMoved`` if the name belongs to another file
+        now."""
         ...
 
     async def close(self) -> None:
-        """End what was started for the disk."""
+        """End everything that was started to read from it."""
         ...
 
 
@@ -260,7 +261,7 @@ async def beginning_before(file: ByteFile, format_: Format, offset: int) -> int:
 
 
 async def last_line_end(file: ByteFile, end: int) -> int:
-    """Return the offset just behind the last newline before ``end``; 0 without one."""
+    """Return the offset just after the last newline before ``end``; 0 without one."""
     length = _FIRST_READ
     while end > 0:
         low = max(0, end - length)
@@ -272,8 +273,9 @@ async def last_line_end(file: ByteFile, end: int) -> int:
 
 
 def _first_beginning(block: bytes, format_: Format, *, last: bool) -> tuple[int | None, int]:
-    """Return where, after a newline of the block, a record begins, or None; and how far the block is known to have
-    none. A line that runs out of the block is judged by its part in it if that is long, or the file's ``last``."""
+    """Return where the first record begins after a newline of the block, or None; and up to where the block certainly
+    has none. A line that the end of the block cuts off is judged by its part in the block if that is long, or if the
+    block is the file's ``last``."""
     newline = block.find(b"\n")
     while newline >= 0:
         start = newline + 1
@@ -314,7 +316,7 @@ def cut_whole(block: bytes, base: int, format_: Format, *, ended: bool) -> tuple
 
 
 def long_piece(begins_at: int, start: bytes, ends_at: int) -> Piece:
-    """Return a record from its start, its end and its first bytes: RAW_LIMIT of them if it is longer."""
+    """Build a record from its offsets and its first bytes, of which it keeps RAW_LIMIT at most."""
     whole = len(start) >= ends_at - begins_at
     raw = start[: ends_at - begins_at]
     if whole:
@@ -337,9 +339,9 @@ SAMPLE_BYTES = 64 * 1024
 
 
 class LogFile:
-    """``key`` is device and inode, ``head`` a checksum of the first line: together they identify the file under any
-    name; the head alone identifies a copy (copytruncate, compressed). Records' places consist of both and the
-    offset."""
+    """A file of a log. ``key`` is device and inode, ``head`` a checksum of the first line: together they identify the
+    file under any name; the head alone identifies a copy (copytruncate, compressed). Records' places consist of both
+    and the offset."""
 
     def __init__(
         self, source: str, seen: FileStat, file: ByteFile, sample: bytes, format_name: str, zone: tzinfo
@@ -375,7 +377,7 @@ class LogFile:
         return place_word(self.named, self.head, offset, self.log)
 
     def record(self, piece: Piece) -> LogRecord:
-        """The record as its format reads it, else as plain text."""
+        """Parse the record in the file's format, else as plain text."""
         offset, raw, size = piece
         latest = self.latest_at(offset) if self.years else self.latest
         entry = self.format.parse(raw, self.zone, latest) or self._plain.parse(raw, self.zone, latest)
@@ -385,11 +387,11 @@ class LogFile:
         )
 
     def latest_at(self, offset: int) -> datetime | None:
-        """Return the latest possible time of a record there whose time has no year."""
+        """Return the latest possible time of a record at ``offset`` whose time has no year."""
         return next((latest for end, latest in self.years if offset < end), self.latest)
 
     def time_us(self, piece: Piece) -> int | None:
-        """The record's time."""
+        """The record's time in microseconds since 1970; None if it has none."""
         entry = self.format.parse(piece[1], self.zone, self.latest_at(piece[0]))
         return None if entry is None else entry.time_us
 
@@ -405,11 +407,11 @@ class LastSearch:
         self.texts: dict[int, Text] = {}
 
     def between(self, start: int, end: int) -> Sequence[int]:
-        """The hits in that part."""
+        """The hits from ``start`` to before ``end``."""
         return self.offsets[bisect_left(self.offsets, start) : bisect_left(self.offsets, end)]
 
     def covers(self, wanted: Needles, start: int, end: int, *, older: bool) -> bool:
-        """Whether it covers the end at which reading that part begins."""
+        """Whether the search covers the side of ``start`` to ``end`` on which reading begins."""
         if self.wanted != wanted:
             return False
         return self.start < end <= self.end if older else self.start <= start < self.end
@@ -427,19 +429,19 @@ class RecordPosition:
         self.offset = int(offset)
 
     def at(self, offset: int) -> str:
-        """The place of another byte of the same file."""
+        """The place of the byte at ``offset`` of the same file."""
         return place_word(self.key, self.head, offset, self.log)
 
 
 def place_word(key: tuple[int, int], head: int, offset: int, log: str) -> str:
-    """Return the place of that byte of the file, including the log of its source."""
+    """Return the place of the byte at ``offset`` of a file, including the log of its source."""
     word = f"{key[0]:x}.{key[1]:x}.{head:x}:{offset}"
     return f"{word}@{log}" if log else word
 
 
 def head_of(sample: bytes) -> int:
-    """The checksum of a file's first line, and of the comments (``#``) before it, which are alike in all files of some
-    formats: it stays while the file only grows."""
+    """The checksum of a file's first line and of the comments (``#``) before it, which in some formats are the same in
+    all files. It stays the same while the file only grows."""
     end = 0
     while end < HEAD_BYTES:
         start, end = end, sample.find(b"\n", end, HEAD_BYTES) + 1 or HEAD_BYTES
@@ -458,7 +460,7 @@ _KNOWN_TIMES = 16
 
 
 async def time_offset(log: LogFile, time_us: int, end: int) -> int:
-    """Return the start of the first record of that time or later; ``end`` without one. Records without a time are
+    """Return the start of the first record at ``time_us`` or later; ``end`` without one. Records without a time are
     skipped."""
     if (known := log.times.get(time_us)) is not None:
         return known

@@ -141,7 +141,7 @@ def _split(path: str) -> tuple[str, str]:
 
 
 def literal(text: str) -> str:
-    """Return a pattern that matches just that text."""
+    """Escape ``text`` to a pattern that matches only itself."""
     return re.sub(r"([*?\[])", r"[\1]", text)
 
 
@@ -163,7 +163,7 @@ _DAY_S = 86400.0
 
 
 async def note_years(log: LogFile, sample: bytes) -> None:
-    """Find the years of the file's times, if they have none; ``sample`` is its beginning. Raises LilFoxError."""
+    """Determine the years of the file's times if these have none; ``sample`` is its beginning. Raises LilFoxError."""
     lines = sample[:_PROBE_BYTES].decode("utf-8", "replace").split("\n")[:_SAMPLED_LINES]
     if not any(map(lacks_year, lines)):
         return
@@ -215,8 +215,8 @@ def _years_before(at: datetime, years: int) -> datetime:
 
 
 def _times_in(log: LogFile, base: int, block: bytes) -> list[tuple[int, int]]:
-    """Return where records of the block begin, with their times; none of 29 February, which is in another year than the
-    days around it while the year is unknown."""
+    """Return where records of the block begin, with their times. Leaves out those of 29 February: while the year is
+    unknown, that day is read in another year than the days around it."""
     found = [(base + at, log.time_us((base + at, raw, len(raw)))) for at, raw in split_records(block, log.format)]
     return [(at, time_us) for at, time_us in found if time_us is not None and not _is_leap_day(time_us)]
 
@@ -229,8 +229,8 @@ async def _first_time(log: LogFile, start: int, end: int) -> tuple[int, int] | N
 
 
 async def _end_of_year(log: LogFile, before: tuple[int, int], after: tuple[int, int]) -> int:
-    """Return the start of the first record in the year after ``before``'s: it is after that, and not after
-    ``after``."""
+    """Return the start of the first record in the year after that of ``before``; it lies after ``before``, and at
+    ``after`` at the latest."""
     low, high, found_at = before[0], after[0], after[0]
     while high - low > _PROBE_BYTES:
         middle = (low + high) // 2
@@ -301,7 +301,7 @@ class LogFileSet:
         return await self._noted(await self._look(rotated=True))
 
     async def _noted(self, seen: list[FileStat]) -> list[FileStat]:
-        """Close files that no longer exist, and note what has become of the others."""
+        """Close files that no longer exist, and update what is known of the others."""
         present = {one.key for one in seen} | self.keep
         for key in [key for key in self._open if key not in present]:
             gone = self._open.pop(key)
@@ -324,7 +324,7 @@ class LogFileSet:
         return chain(self.path, own, rotated=True)
 
     async def open(self, seen: FileStat) -> LogFile:
-        """The file, opened once. Raises LilFoxError; FileMoved when it has another name by now."""
+        """Return the open file, opening it if needed. Raises LilFoxError; FileMoved if it has another name now."""
         async with self._opening:
             await self._refresh(seen)
             if seen.key not in self._open:
@@ -341,7 +341,7 @@ class LogFileSet:
         return self._open[log.key]
 
     async def _refresh(self, seen: FileStat) -> None:
-        """Note what has become of an open file: truncated, or now long enough to be identified."""
+        """Update what is known of an open file: it was truncated, or is now long enough to be identified."""
         known = self._open.get(seen.key)
         if known is None or known.is_packed:
             return
@@ -434,7 +434,7 @@ _READ_BYTES = 256 * 1024
 
 
 class LineIndex:
-    """Newline counts of each block of ``file``; ``indexed_bytes`` is how far it has come, ``lines`` their total.
+    """Newline counts of each block of ``file``; ``indexed_bytes`` is how far it was counted, ``lines`` their total.
     ``given_up``: further counting would cost the file's host too much."""
 
     def __init__(self, file: ByteFile) -> None:
@@ -469,7 +469,7 @@ class LineIndex:
         return [min(end, size) - begin for begin, end in zip((start, *ends), ends, strict=False)]
 
     async def line_at(self, offset: int) -> int | None:
-        """The number (from 1) of the line that holds the byte at ``offset``; None where it is not indexed. Raises
+        """Return the number (from 1) of the line that holds the byte at ``offset``; None if it is not indexed. Raises
         LilFoxError."""
         if offset >= self.indexed_bytes:
             return None
@@ -489,7 +489,7 @@ class LineIndex:
         return None
 
     async def _behind(self, newline: int, start: int) -> int | None:
-        """Return the offset just behind that newline (from 1) of the block that begins at ``start``."""
+        """Return the offset just after the given newline (counted from 1) of the block that begins at ``start``."""
         length = min(self._block, self.indexed_bytes - start)
         while length > _READ_BYTES:
             found = await self.file.count_lines(start, length // 2)
@@ -509,8 +509,9 @@ class LineIndex:
 
 
 class RecordCounter:
-    """``newest`` is the index of the file being written. ``records`` is None until all were counted once, or if a
-    record may have several lines; ``more``: there are others, in compressed files or written since."""
+    """Counts the records of a log. ``newest`` is the index of the file being written. ``records`` is None until all
+    were counted once, or if a record may have several lines; ``more``: there are others, in compressed files or written
+    since."""
 
     def __init__(self, file_set: LogFileSet) -> None:
         self.newest: LineIndex | None = None
@@ -520,7 +521,8 @@ class RecordCounter:
         self._older: dict[tuple[int, int], LineIndex] = {}
 
     def take_newest(self, log: LogFile, size: int) -> None:
-        """Record which file is the newest, and its size in bytes."""
+        """Set which file is the newest. Starts a new index if it is another file, or if its ``size`` is below what was
+        indexed."""
         if self.newest is None or self.newest.file is not log.file or size < self.newest.indexed_bytes:
             self.newest = LineIndex(log.file)
 

@@ -64,9 +64,9 @@ _WAITING_MOST = 64
 
 
 class ManyFollower:
-    """``async for batch in follower.batches()``. ``begin`` makes the cursor over existing records. ``remember`` gets
-    the place of each batch's last record, and the cut of the logs behind it; ``failed`` gets a temporary error and the
-    wait in seconds. See :class:`Follower` for ``keep``."""
+    """Follows all logs of a pattern: ``async for batch in follower.batches()``. ``begin`` makes the cursor over
+    existing records. ``remember`` gets the place of each batch's last record, and the cut of the logs after it;
+    ``failed`` gets a temporary error and the wait in seconds. See :class:`Follower` for ``keep``."""
 
     def __init__(
         self,
@@ -92,7 +92,8 @@ class ManyFollower:
         self._alive_s: dict[str, float] = {}
 
     async def batches(self) -> AsyncGenerator[Batch, None]:
-        """Records and notices, at most BATCH at once, or what is kept; never ends. Raises LilFoxError."""
+        """Yields records and notices, at most BATCH at once, or as many as ``keep`` returned; never ends. Raises
+        LilFoxError."""
         passage = await self._patiently(self._begin)
         buffer, records = TimeOrderBuffer(passage.cut), list[LogRecord]()
         while self._keep() is None and not passage.is_over:
@@ -118,7 +119,7 @@ class ManyFollower:
             await disk.close()
 
     async def _patiently(self, ask: Callable[[], Awaitable[A]]) -> A:
-        """Return the answer, however long the host is unreachable."""
+        """Return the result of ``ask``; retry it for as long as the host is unreachable."""
         tries = 0
         while True:
             try:
@@ -292,13 +293,13 @@ class ManyLogs:
         return None
 
     async def _passage(self, start: Start, where: Filter, *, older: bool) -> MergeCursor:
-        """Return a cursor over all logs from there. Raises LilFoxError."""
+        """Return a cursor over all logs from ``start``. Raises LilFoxError."""
         logs = await self._logs()
         cut = await self._cut(start, logs, older=older)
         return MergeCursor(logs, cut, where, older=older, refused=self._group.note_refused)
 
     def _remember(self, place: str, cut: MergeCut) -> None:
-        """Remember the cut of the logs behind a record: its time alone does not determine it exactly."""
+        """Remember the cut of the logs after a record, which the record's time alone does not determine exactly."""
         self._cuts[place] = cut
         self._cuts.move_to_end(place)
         while len(self._cuts) > _CUTS:
@@ -325,8 +326,8 @@ class ManyLogs:
                 return known or await self._around(RecordPosition(words), logs, older=older)
 
     async def _around(self, place: RecordPosition, logs: dict[str, OneLog], *, older: bool) -> MergeCut:
-        """Return the cut that a record makes by its time: its own log at the record, logs after it (in the order of
-        their paths) before that time, logs before it behind that time."""
+        """Return the cut at a record: its own log is cut at the record, logs later in the order of paths before the
+        record's time, earlier ones after it."""
         own = logs.get(place.log)
         if own is None:
             raise place_gone(self.name)
@@ -342,8 +343,8 @@ class ManyLogs:
         return MergeCut(time_us, edges)
 
     async def local_files(self) -> list[LogFile] | None:
-        """Return the files of all logs, for callers that read them whole; None if they are on an SSH host. Open until
-        the next call. Raises LilFoxError."""
+        """Return the files of all logs, for callers that read them whole; None if they are on an SSH host. They stay
+        open until the next call. Raises LilFoxError."""
         files: list[LogFile] = []
         logs = await self._logs()
         for path, log in logs.items():
@@ -367,7 +368,7 @@ class ManyLogs:
     async def follow_newest(
         self, start: Start, where: Filter, keep: Callable[[], int | None]
     ) -> AsyncGenerator[list[LogRecord | SourceNotice | SkippedRecords], None]:
-        """See :meth:`Hurried.follow_newest`. A newly created log is included."""
+        """See :meth:`SupportsFollowNewest.follow_newest`. A newly created log is included."""
         follower = ManyFollower(
             self._group,
             partial(self._newer, start, where),
@@ -402,7 +403,8 @@ class ManyLogs:
         self._status.fail(error, next_try=datetime.now(UTC) + timedelta(seconds=wait_s))
 
     async def at_share(self, share: float) -> Start:
-        """See :meth:`Scaled.at_share`; with several logs, by the time between the oldest and the newest record."""
+        """See :meth:`SupportsSeek.at_share`; with several logs, by the time between the oldest and the newest
+        record."""
         if (only := await self._only()) is not None:
             return await only.at_share(share)
         oldest = await self.page(AtBeginning(), older=False, limit=1, where=EVERYTHING)
@@ -413,16 +415,16 @@ class ManyLogs:
         return AtTime(int(times[0] + share * (times[1] - times[0]))) if share < 1 else AtEnd()
 
     async def at_line(self, number: int) -> Start | None:
-        """See :meth:`Scaled.at_line`."""
+        """See :meth:`SupportsSeek.at_line`."""
         if (only := await self._only()) is not None:
             return await only.at_line(number)
         pattern, count = self._group.pattern, len(self._group.present)
         raise UsageError(
-            tr("a line number needs a single file, and {path} matches {count} logs", path=pattern, count=count)
+            tr("a line number needs a single file, but {path} matches {count} logs", path=pattern, count=count)
         )
 
     async def line_of(self, place: str) -> int | None:
-        """See :meth:`Scaled.line_of`; the line number is that in the record's own log."""
+        """See :meth:`SupportsSeek.line_of`; the line number is that in the record's own log."""
         own = (await self._logs()).get(RecordPosition(place).log)
         return None if own is None else await own.line_of(place)
 

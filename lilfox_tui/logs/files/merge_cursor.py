@@ -32,9 +32,9 @@ _TIME = "="
 
 
 class MergeCut(Struct, frozen=True):
-    """``edges`` holds for each log FIRST, LAST, a time (:func:`edge_at`) or the place of a byte: records that begin
-    before it are older. A log that is missing has come since: all of it is newer. ``time_us`` is where the list is
-    cut."""
+    """A cut through the records of several logs, at ``time_us``. ``edges`` holds for each log FIRST, LAST, a time
+    (:func:`edge_at`) or the place of a byte: records that begin before it are older. A log without an edge appeared
+    later: all of it is newer."""
 
     time_us: int
     edges: Mapping[str, str]
@@ -45,7 +45,7 @@ class MergeCut(Struct, frozen=True):
         return json.dumps([self.time_us, dict(self.edges)])
 
     def start(self, log: str, *, older: bool) -> Start | None:
-        """Return where that log continues in a direction; None if it has nothing there."""
+        """Return where the reading of ``log`` continues from the cut; None if nothing is left in that direction."""
         edge = self.edges.get(log, FIRST)
         if edge == FIRST:
             return None if older else AtBeginning()
@@ -58,28 +58,28 @@ class MergeCut(Struct, frozen=True):
 
 
 def is_cut(words: str) -> bool:
-    """Whether that place is a cut's rather than a record's."""
+    """Return whether ``words`` are the place of a cut rather than of a record."""
     return words.startswith("[")
 
 
 def read_cut(words: str) -> MergeCut:
-    """Parse the cut from that place."""
+    """Parse the place of a cut."""
     time_us, edges = json.loads(words)
     return MergeCut(time_us, edges)
 
 
 def edge_at(time_us: int) -> str:
-    """Return the edge at that time: earlier records are before it."""
+    """Return the edge at ``time_us``: earlier records are before it."""
     return f"{_TIME}{time_us}"
 
 
 def edge_before(record: LogRecord) -> str:
-    """The edge in front of a record."""
+    """The edge before a record."""
     return record.place
 
 
 def edge_behind(record: LogRecord) -> str:
-    """The edge behind a record, at the end of its last line."""
+    """The edge after a record, at the end of its last line."""
     place = RecordPosition(record.place)
     return place.at(place.offset + max(1, record.size_bytes))
 
@@ -108,7 +108,7 @@ _HELD_AT_MOST = 1000
 
 class LogCursor:
     """A cursor over one log from ``cut`` on. ``waiting`` are its next records and their times; ``newest`` is the edge
-    behind the newest record, if it began at the end."""
+    after the newest record, if it began at the end."""
 
     def __init__(self, log: OneLog, cut: MergeCut, where: Filter, *, older: bool) -> None:
         self.waiting: deque[tuple[int, LogRecord]] = deque()
@@ -130,7 +130,7 @@ class LogCursor:
 
     @property
     def is_behind(self) -> bool:
-        """Whether its next record is not known yet."""
+        """Whether the next record has yet to be read."""
         return not self.waiting and self._more is not None
 
     @property
@@ -199,7 +199,8 @@ class LogCursor:
 
 
 class MergeCursor:
-    """``page`` returns the next records. ``refused`` is called for each log that was read, with the error or None."""
+    """A cursor over several logs, merged by time. ``page`` returns the next records. ``refused`` is called for each log
+    that was read, with the error or None."""
 
     def __init__(
         self,
@@ -308,8 +309,8 @@ class _Waiting(NamedTuple):
 
 
 class TimeOrderBuffer:
-    """Waiting items of logs (by path); each log's own keep their order. ``cut`` is where the given items end in each
-    log."""
+    """Holds items of several logs (by path) until they can be put in order of time; items of one log keep their order.
+    ``cut`` is where the released items end in each log."""
 
     def __init__(self, cut: MergeCut) -> None:
         self._begin_us = cut.time_us
@@ -322,11 +323,11 @@ class TimeOrderBuffer:
 
     @property
     def cut(self) -> MergeCut:
-        """The cut where the given items end."""
+        """The cut where the released items end."""
         return MergeCut(self._time_us, dict(self._edges))
 
     def put(self, log: str, batch: list[LogRecord | SourceNotice | SkippedRecords], now_s: float) -> None:
-        """Take in items of a log. If it has skipped records, earlier records of all logs are skipped too."""
+        """Add items of a log. If it has skipped records, earlier records of all logs are skipped too."""
         gap = False
         for item in batch:
             if isinstance(item, SkippedRecords):
@@ -344,7 +345,8 @@ class TimeOrderBuffer:
             self._numbers += 1
 
     def _pass_over(self, *, log: str = "", before_us: int = FOREVER_US) -> None:
-        """Count the waiting records, of one log or of all, from before a time, instead of giving them."""
+        """Drop the waiting records of one log or of all that are older than ``before_us``, and count them as
+        skipped."""
         kept = [
             each
             for each in self._waiting
@@ -360,7 +362,8 @@ class TimeOrderBuffer:
         return bool(self._waiting)
 
     def ready(self, until_s: float) -> list[LogRecord | SourceNotice | SkippedRecords]:
-        """Return what arrived up to that time, and everything with an earlier time."""
+        """Return the items that arrived up to ``until_s``, and all items with an earlier time than the latest of
+        those."""
         found: list[LogRecord | SourceNotice | SkippedRecords] = [SkippedRecords(self._passed)] if self._passed else []
         self._passed = 0
         if len(self._waiting) > MOST:
@@ -372,7 +375,7 @@ class TimeOrderBuffer:
         return found
 
     def gave(self, batch: Sequence[LogRecord | SourceNotice | SkippedRecords]) -> str | None:
-        """Record that these were given; return the place of the last record among them."""
+        """Record that ``batch`` was released; return the place of the last record in it."""
         records = [each for each in batch if isinstance(each, LogRecord)]
         for record in records:
             self._edges[record.log] = edge_behind(record)

@@ -126,7 +126,8 @@ class OneLog:
         return [str(note) for note in self._file_set.notes.values()]
 
     async def end(self) -> str | None:
-        """Return the place of its current end: behind its last complete line; None without one. Raises LilFoxError."""
+        """Return the place of the log's current end: after its last complete line; None without one. Raises
+        LilFoxError."""
         for seen in reversed(await self._file_set.look()):
             log = await self._file_set.open(seen)
             if end := await usable_end(log, seen):
@@ -135,7 +136,7 @@ class OneLog:
 
     async def local_files(self) -> list[LogFile] | None:
         """Return the log's files, oldest first, for callers that read them whole (``analyze.py``); None if they are on
-        an SSH host. Open until the next call. Raises LilFoxError."""
+        an SSH host. They stay open until the next call. Raises LilFoxError."""
         if not self._local:
             return None
         return [await self._file_set.open(seen) for seen in await self._file_set.look()]
@@ -153,7 +154,8 @@ class OneLog:
         keep: Callable[[], int | None],
         quiet: Callable[[LogFile, int | None], Awaitable[bool]] | None = None,
     ) -> AsyncGenerator[list[LogRecord | SourceNotice | SkippedRecords], None]:
-        """See :meth:`Hurried.follow_newest`. It uses its own handles. See :class:`Follower` for ``quiet``."""
+        """See :meth:`SupportsFollowNewest.follow_newest`. Uses file handles of its own. See :class:`Follower` for
+        ``quiet``."""
         file_set = self._new_file_set(following=True)
         poll_s = POLL_S if self._local else REMOTE_POLL_S
         follower = Follower(
@@ -170,20 +172,20 @@ class OneLog:
             await file_set.close()
 
     async def at_share(self, share: float) -> Start:
-        """See :meth:`Scaled.at_share`."""
+        """See :meth:`SupportsSeek.at_share`."""
         log = await self._look_at_newest()
         size = await log.file.size()
         return AtPlace(log.place(int(size * share) - 1)) if share < 1 else AtEnd()
 
     async def at_line(self, number: int) -> Start | None:
-        """See :meth:`Scaled.at_line`."""
+        """See :meth:`SupportsSeek.at_line`."""
         log = await self._look_at_newest()
         index = self._counted.newest
         offset = None if index is None else await index.offset_of(number)
         return None if offset is None else AtPlace(log.place(offset - 1))
 
     async def line_of(self, place: str) -> int | None:
-        """See :meth:`Scaled.line_of`."""
+        """See :meth:`SupportsSeek.line_of`."""
         log, wanted = await self._look_at_newest(), RecordPosition(place)
         index = self._counted.newest
         if index is None or (wanted.key, wanted.head) != (log.named, log.head):
@@ -299,7 +301,7 @@ class LogGroup:
         return found
 
     def log(self, path: str) -> OneLog:
-        """That log, opened once."""
+        """Return the log ``path``, opening it if needed."""
         if path not in self._opened:
             self._opened[path] = OneLog(
                 self.source, path, self._setting, rotated=self._rotated, among=self._among, changed=self._changed
@@ -307,7 +309,7 @@ class LogGroup:
         return self._opened[path]
 
     def note_refused(self, path: str, error: LilFoxError | None) -> None:
-        """Record why that log cannot be read; None: it can."""
+        """Record why the log ``path`` cannot be read; None: it can."""
         if error is None:
             self.refused.pop(path, None)
         else:
@@ -390,7 +392,7 @@ class ListingCache:
 
 
 class LogListing:
-    """Tracks the listings of one log. Everything written to it up to ``given_s`` (monotonic) has been given."""
+    """Tracks the listings of one log. Everything written to it up to ``given_s`` (monotonic) has been yielded."""
 
     def __init__(self, path: str, cache: ListingCache) -> None:
         self.given_s = float("-inf")

@@ -48,7 +48,8 @@ _AFTER = 24 * 1024
 
 
 class SearchBatch(Struct):
-    """Pieces in reading order, the position reached (see ``PartialPage.at``), and how many bytes that was."""
+    """Pieces in reading order, the position reached (see ``PartialPage.at``), and the number of bytes read to get
+    there."""
 
     pieces: Sequence[Piece]
     at: int
@@ -92,7 +93,7 @@ async def found_pieces(
 
 
 def _step(log: LogFile, wanted: Needles, edge: int) -> int:
-    """Return how much to search from ``edge`` on: more than before if it continues from there."""
+    """Return how many bytes to search from ``edge`` on: more than in the last search if this one continues it."""
     known = log.searched
     if known is not None and known.wanted == wanted and edge in (known.start, known.end):
         return min(8 * max(known.end - known.start, log.file.STEP_BYTES), MAX_STEP_BYTES)
@@ -113,8 +114,8 @@ async def _gone(log: LogFile, edge: int, last: int | None, end: int, *, older: b
 
 
 async def _search(log: LogFile, wanted: Needles, start: int, end: int, *, older: bool) -> LastSearch:
-    """Return the hits of that part, or of as much of it as hits can be kept: its end when reading older, its start when
-    reading newer."""
+    """Return the hits from ``start`` to ``end``, or in as much of it as the number of kept hits allows: its end when
+    reading older, its start when reading newer."""
     if log.searched is not None and log.searched.covers(wanted, start, end, older=older):
         return log.searched
     searched = LastSearch(wanted, start, end)
@@ -407,7 +408,7 @@ async def _cursor(file_set: LogFileSet, seen: list[FileStat], start: Start, *, o
 
 
 async def _at_time(file_set: LogFileSet, seen: list[FileStat], time_us: int) -> FileCursor:
-    """The first record of that time or later, in the newest file that begins before it."""
+    """Return the cursor at the first record at ``time_us`` or later, in the newest file that begins before it."""
     for index in range(len(seen) - 1, -1, -1):
         log = await file_set.open(seen[index])
         offset = await time_offset(log, time_us, await usable_end(log, seen[index]))
@@ -445,8 +446,8 @@ async def _read(file_set: LogFileSet, seen: list[FileStat], cursor: FileCursor |
 
 
 async def _first_of(file_set: LogFileSet, seen: list[FileStat], since_us: int) -> int:
-    """Return the oldest file that may hold records not before that time. Modification times do not help: a copied or
-    touched file has a new one."""
+    """Return the index of the oldest file that may hold records at ``since_us`` or later. Modification times do not
+    help: a copied or touched file has a new one."""
     for index in range(len(seen) - 1, 0, -1):
         if await _begins_before(await file_set.open(seen[index]), seen[index], since_us):
             return index
@@ -454,7 +455,7 @@ async def _first_of(file_set: LogFileSet, seen: list[FileStat], since_us: int) -
 
 
 async def _begins_before(log: LogFile, seen: FileStat, since_us: int) -> bool:
-    """Whether the file begins so long before the time that all older files are before it too."""
+    """Return whether the file begins so long before ``since_us`` that all older files are before it too."""
     end = await usable_end(log, seen)
     if await time_offset(log, since_us, end) > SLACK_BYTES:
         return True

@@ -119,7 +119,8 @@ dd if="$file" bs=65536 skip="$3" count="$4" 2>/dev/null | tail -c "+$5" | head -
 async def count_lines(
     host: Host, path: str, key: tuple[int, int], start: int, length: int, *, sudo: bool
 ) -> int | None:
-    """Count the newlines in that part; None if the host has no program for it. Raises LilFoxError, FileMoved."""
+    """Count the newlines in ``length`` bytes from ``start``; None if the host has no program for it. Raises
+    LilFoxError, FileMoved."""
     first, within = divmod(start, _BLOCK)
     blocks = (within + length + _BLOCK - 1) // _BLOCK
     words = [path, f"{key[0]} {key[1]}", *map(str, (first, blocks, within + 1, length))]
@@ -213,8 +214,8 @@ async def search_remotely(
     following: bool,
     sudo: bool = False,
 ) -> AsyncGenerator[SearchHits, None]:
-    """Yield the hits in that part, ascending, with their lines, and with ``following`` the lines after them. Raises
-    LilFoxError; CannotSearch if the host has no program for it."""
+    """Yield the hits in ``part``, ascending, with their lines, and with ``following`` the lines after them. Raises
+    LilFoxError; SearchUnavailable if the host has no program for it."""
     start, end = part
     lines = str(FOLLOWING_LINES) if following else "0"
     length = str(end - start + RAW_LIMIT)  # the last line goes on behind the end
@@ -250,7 +251,7 @@ class _WireDecoder:
         self._gzip = zlib.decompressobj(wbits=31)
 
     def take(self, block: bytes) -> bytes:
-        """What the search has printed. Raises FileMoved, CannotSearch."""
+        """Return the decompressed search output in ``block``. Raises FileMoved, SearchUnavailable."""
         if not self._kind:
             self._head += block
             if b"\n" not in self._head:
@@ -274,7 +275,7 @@ _COUNTING: WeakKeyDictionary[Host, asyncio.Lock] = WeakKeyDictionary()
 
 class RemoteDisk:
     """The files of an SSH host. See :class:`lilfox_tui.logs.files.log_file.Disk`. With ``sudo``, files are read as root
-    from the first one on that this account may not read."""
+    as soon as there is one that this account may not read."""
 
     def __init__(self, host: Host, *, sudo: bool = False, following: bool = False) -> None:
         self.host = host
@@ -286,7 +287,7 @@ class RemoteDisk:
         self._paths: dict[tuple[int, int], str] = {}
 
     async def ask(self, *words: str) -> bytes:
-        """The answer about these files. Raises HostError."""
+        """Return the shell's answer to the query ``words``. Raises HostError."""
         return await self._asked(lambda shell: shell.ask(*words))
 
     async def ask_about(self, key: tuple[int, int], path: str, *words: str | int) -> bytes:
@@ -311,7 +312,8 @@ class RemoteDisk:
             await leave(self.host, shell)
 
     async def _set_apart(self, apart: bool) -> None:
-        """Separate these files, so that other queries do not wait for them, or rejoin them."""
+        """Query these files in a separate shell, so that other queries do not wait for them, or in the shared one
+        again."""
         if apart is not self._apart:
             self._apart = apart
             await self.close()

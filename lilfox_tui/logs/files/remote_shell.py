@@ -1,4 +1,5 @@
-"""The kept ``sh`` on a host that answers queries about its log files: one round trip each, without starting processes.
+"""The long-running ``sh`` on a host that answers queries about its log files: one round trip each, without starting
+processes.
 
 All files of a host share it, for a server allows few sessions at a time (``hosts/ssh/link.py``): one ``sh`` for
 pages, one for following, so that neither waits for the other, and as many as root where that is needed. Files that the
@@ -143,8 +144,8 @@ class RemoteShell:
                 raise
 
     async def ask_about(self, key: tuple[int, int], path: str, *words: str | int) -> bytes:
-        """The answer about the file of that device and inode, held open or opened at ``path``; without ``words`` it is
-        only opened. MOVED when it is not there. Raises HostError."""
+        """Return the answer to a query about the file with device and inode ``key``, which is held open or opened at
+        ``path``; without ``words`` it is only opened. MOVED if the file is no longer there. Raises HostError."""
         async with self._holding:
             slot = next((slot for slot, held in self._held.items() if held == key), None)
             if slot is None:
@@ -162,8 +163,8 @@ class RemoteShell:
             return answer
 
     async def _free_slot(self) -> int:
-        """Return a slot for another file: of the files that could be reopened by name, the least recently used. A file
-        that has lost its name is kept as long as possible."""
+        """Return a slot for another file: a free one, or that of the least recently used file that can be reopened by
+        name. A file that has lost its name is kept as long as possible."""
         for slot in SLOTS:
             if slot not in self._held:
                 return slot
@@ -189,7 +190,7 @@ _SHELLS: WeakKeyDictionary[Host, dict[tuple[bool, bool, bool], RemoteShell]] = W
 
 
 def enter(host: Host, *, following: bool, as_root: bool, apart: bool) -> RemoteShell:
-    """Return the host's shell for this use; call ``leave`` in the end."""
+    """Return the host's shell for this use; call ``leave`` afterwards."""
     shells = _SHELLS.setdefault(host, {})
     shell = shells.get((following, as_root, apart)) or RemoteShell(host, as_root=as_root, apart=apart)
     shells[following, as_root, apart] = shell

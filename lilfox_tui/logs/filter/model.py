@@ -27,15 +27,15 @@ Search: TypeAlias = Callable[[bytes], object | None]
 
 @lru_cache(maxsize=64)
 def search(pattern: str) -> Search:
-    """Return a search for ``pattern`` in UTF-8 bytes, which returns None if it is not found. Raises UsageError with
-    RE2's complaint."""
+    """Return a function that searches UTF-8 bytes for ``pattern`` and returns None if it is not found. Raises
+    UsageError with RE2's message."""
     options = re2.Options()
     options.log_errors = False
     options.never_capture = True
     try:
         return cast("Search", re2.compile(b"(?m)" + pattern.encode(), options).search)
     except UnicodeEncodeError:
-        raise UsageError(tr("regular expression: half a character (a lone surrogate)")) from None
+        raise UsageError(tr("regular expression: incomplete character (lone surrogate)")) from None
     except re2.error as error:
         reason = error.args[0] if error.args else ""
         reason = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
@@ -78,7 +78,7 @@ _SEVERITIES = {
 
 
 def severity_named(word: str) -> Severity | None:
-    """``warn``, ``ERROR``, ``fatal`` as a severity; None for another word."""
+    """The severity of a word such as ``warn``, ``ERROR`` or ``fatal``; None for any other word."""
     return _SEVERITIES.get(word.lower())
 
 
@@ -163,8 +163,8 @@ OPS = ("=", "!=", "~", "!~", *_ORDER)
 
 @lru_cache(maxsize=256)
 def comparison(name: str, op: str, wanted: str) -> Comparison:
-    """Return whether one value of the field ``name`` satisfies ``op`` and ``wanted``. Raises UsageError for an invalid
-    regular expression, ValueError for an ``op`` that is not in OPS."""
+    """Return a function that tells whether one value of the field ``name`` satisfies ``op`` and ``wanted``. Raises
+    UsageError for an invalid regular expression, ValueError for an ``op`` that is not in OPS."""
     if op in ("~", "!~"):
         find = search(wanted)
         found = op == "~"
@@ -229,10 +229,10 @@ def _level_comparison(op: str, wanted: str) -> Comparison:
 
 
 class Filter(Protocol):
-    """A node of the tree. Frozen; two equal trees compare equal."""
+    """A node in the tree of a filter. Frozen; two equal trees compare equal."""
 
     def matches(self, record: LogRecord) -> bool:
-        """Whether the record is shown."""
+        """Whether the record matches the filter."""
         ...
 
 
@@ -379,8 +379,8 @@ NO_TIME: Span = (0, 0)
 
 
 def span(where: Filter) -> Span:
-    """Return the time bounds; for what cannot match (``1h and ..2h``) an end that is not after its start. With a bound,
-    records without a time do not match."""
+    """Return the time bounds of all matches; for a filter that cannot match (``1h and ..2h``) the end is not after the
+    start. With a bound, records without a time do not match."""
     match where:
         case Within(since_us, until_us):
             return since_us, until_us
@@ -414,7 +414,7 @@ ALL = frozenset(Severity)
 
 
 def severities(where: Filter) -> frozenset[Severity]:
-    """Return severities of which every match has one; UNKNOWN is included if a match need not have any."""
+    """Return the severities that a match can have; UNKNOWN is included if a match need not have any."""
     match where:
         case And(parts):
             return ALL.intersection(*map(severities, parts))

@@ -39,7 +39,7 @@ _ONE_OF_A_CLASS = frozenset("dDwWsSbBAzntrfva")
 
 
 class Literals(Struct, frozen=True):
-    """The texts of each alternative, all of which are contained in every match of it."""
+    """Literal texts of each alternative of a pattern; every match of an alternative contains all of its texts."""
 
     alternatives: tuple[tuple[str, ...], ...]
     ignore_case: bool

@@ -43,7 +43,7 @@ class FilterError(UsageError):
         super().__init__(
             tr("filter, column {column}, at “{at}”: {what}", column=column + 1, at=at, what=what)
             if at
-            else tr("filter, at its end: {what}", what=what),
+            else tr("filter, at the end: {what}", what=what),
             hint,
         )
         self.column = column
@@ -116,7 +116,7 @@ class Scanner:
             at += 1
         if at == len(self.text):
             raise self.wrong(
-                tr("the quotation mark is not closed"), start, tr('write "text"; \\" for a quotation mark in it')
+                tr("the quotation mark is not closed"), start, tr('write "text", with \\" for a quotation mark inside')
             )
         self.column = at + 1
         return "".join(held)
@@ -219,7 +219,7 @@ class Clock:
             return start, self._end(until, start, since) if until else None
         except (ValueError, OverflowError):
             raise UsageError(
-                tr("no such time: {word}", word=word), hint=tr("for example {times}", times=EXAMPLES)
+                tr("not a valid time: {word}", word=word), hint=tr("for example {times}", times=EXAMPLES)
             ) from None
 
     def _moment(self, word: str) -> datetime:
@@ -264,7 +264,7 @@ class Clock:
 
 
 def _named_us(word: str) -> int:
-    """Return the length of what a time names: a minute, a second, or less."""
+    """Return the length, in microseconds, of what a time names: a minute, a second, or less."""
     of_day = re.split(r"[T ]", word)[-1]
     of_day, dot, _ = re.split(r"[Z+-]", of_day)[0].partition(".")
     return 1 if dot else 1_000_000 if len(of_day.replace(":", "")) > 4 else 60_000_000
@@ -342,7 +342,7 @@ class _FilterParser:
         self._depth += 1
         if self._depth > DEEPEST:
             self._scanner.skip_space()
-            raise self._scanner.wrong(tr("more than {count} nested parentheses and nots", count=DEEPEST))
+            raise self._scanner.wrong(tr("parentheses and not are nested deeper than {count} levels", count=DEEPEST))
         self._scanner.skip_space()
         negated = self._keyword("not", "NOT") or self._scanner.take_minus()
         where = Not(self._negation()) if negated else self._primary()
@@ -402,7 +402,7 @@ class _FilterParser:
         if name in ("since", "until"):
             value = self._value(op)
             if op != "=":
-                raise self._scanner.wrong(tr("{name} takes only ="), start, f"{name}={value}")
+                raise self._scanner.wrong(tr("{name} accepts only ="), start, f"{name}={value}")
             try:
                 return self._clock.between(value if name == "since" else "", value if name == "until" else "")
             except UsageError as error:
@@ -474,7 +474,7 @@ _OWN_MEANING = frozenset({"since", "until", "and", "or", "not", "AND", "OR", "NO
 
 
 def to_text(where: Filter) -> str:
-    """Return the text for which ``parse_filter`` gives ``where``, times as UTC; for EVERYTHING ``""``."""
+    """Return the text that ``parse_filter`` parses to ``where``, times as UTC; for EVERYTHING ``""``."""
     return "" if where == EVERYTHING else _written(where, _LOOSEST)
 
 
@@ -482,7 +482,7 @@ _LOOSEST, _IN_OR, _IN_AND, _IN_NOT = range(4)
 
 
 def _written(where: Filter, around: int) -> str:
-    """Return the text, in parentheses if the operator ``around`` it binds closer."""
+    """Return the text, in parentheses if the operator ``around`` it binds more tightly."""
     match where:
         case And(parts) if not parts:
             return "()"
@@ -530,7 +530,7 @@ def _moment(time_us: int | None) -> str:
 
 
 def narrowed(where: Filter, part: Filter) -> Filter:
-    """Return a filter that matches both; ``where`` itself if it already includes ``part``."""
+    """Return a filter that requires ``where`` and ``part``; ``where`` itself if it already includes ``part``."""
     parts = where.parts if isinstance(where, And) else (where,)
     if part in parts or part == EVERYTHING:
         return where

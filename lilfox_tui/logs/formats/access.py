@@ -35,7 +35,7 @@ _LONGEST_ROUTE = 2000
 
 
 def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry | None:  # noqa: ARG001  the time has its offset
-    """One request; None for another line."""
+    """Parse one request; None for any other line."""
     match = _LINE.fullmatch(raw.decode("utf-8", "replace"))
     if match is None:
         return None

@@ -1,4 +1,4 @@
-"""The journal as ``journalctl -o json`` prints it: one object a line (systemd's Journal Export Formats).
+"""The journal as ``journalctl -o json`` prints it: one object per line (systemd's Journal Export Formats).
 
 The level is the priority that the journal has. What a program prints has priority 6 whatever it says, so there its
 words count (``ERROR``, ``[warn]``) where they tell a level. A message with colours or invalid UTF-8 comes as numbers:
@@ -33,7 +33,7 @@ _TIME = "__REALTIME_TIMESTAMP"
 
 
 def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry | None:  # noqa: ARG001  the journal's times are UTC
-    """One record of the journal; None for a line without its time."""
+    """Parse one record of the journal; None for a line without its time."""
     if b"__REALTIME_TIMESTAMP" not in raw:
         return None
     fields = object_in(raw)

@@ -13,9 +13,9 @@ __all__ = ["LEVEL_WORDS", "begins", "parse"]
 
 
 def _number_words(severity: Severity) -> tuple[bytes, ...]:
-    """Return the end of ``"level":50``; for a single digit with what follows, since ``"level":5`` begins others, and
-    for ``"severityNumber":17`` the first digit. No more of the key, and few words: ripgrep searches up to 64 short ones
-    several times as fast as more."""
+    """Return the search words for levels that are numbers, such as the end of ``"level":50``; for a single digit with
+    what follows it, since ``"level":5`` begins other numbers, and for ``"severityNumber":17`` with its first digit.
+    Words are short and few, because ripgrep searches up to 64 short ones several times as fast as more."""
     numbers = [
         (ending, f"{number}"[:1] if ending == "mber" else f"{number}")
         for ending in ENDINGS

@@ -30,7 +30,7 @@ def begins(line: bytes) -> bool:
 
 
 def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry | None:
-    """One message; None for another line."""
+    """Parse one message; None for any other line."""
     text = text_of(raw)
     head = _HEAD.match(text)
     if head is None or not 1 <= int(head["month"]) <= 12:

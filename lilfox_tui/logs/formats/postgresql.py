@@ -51,7 +51,7 @@ def begins(line: bytes) -> bool:
 
 
 def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry | None:  # noqa: ARG001  its times have years
-    """Parse one message with its DETAIL, STATEMENT and so on as fields; None for another text."""
+    """Parse one message with its DETAIL, STATEMENT and so on as fields; None for any other text."""
     first, *rest = text_of(raw).split("\n")
     head = _HEAD.match(first)
     if head is None or head["word"] not in POSTGRESQL_LEVELS:

@@ -18,7 +18,7 @@ LEVEL_WORDS = {
 
 
 def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry | None:  # noqa: ARG001  its times have years
-    """One message; None for an object without ``error_severity``."""
+    """Parse one message; None for an object without ``error_severity``."""
     if b'"error_severity"' not in raw:
         return None
     fields = object_in(raw)

@@ -55,7 +55,7 @@ def begins(line: bytes) -> bool:
 
 
 def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry | None:
-    """One message of either RFC; None for another line."""
+    """Parse one message of either RFC; None for any other line."""
     text = text_of(raw)
     priority = _PRIORITY.match(text)
     number = int(priority[1]) if priority else None

@@ -106,10 +106,10 @@ _CALENDAR = (
 
 
 class IndexMapping(Struct, frozen=True):
-    """The mapping of an index pattern: the type of each full field name, as ``_field_caps`` gives it; ``""`` for a
-    field with several types or one that cannot be searched everywhere, none for metadata. ``whole``: the documents
-    contain nothing else, and texts are analyzed word by word, so that texts may be pushed down. ``plain``: records are
-    read from the documents' own fields, not from lines of another format in them."""
+    """The mapping of an index pattern: the type of each field by its full name, as ``_field_caps`` returns it; ``""``
+    for a field that has several types or is not searchable in every index; no metadata fields. ``whole``: the documents
+    have no other fields and their texts are analyzed word by word, so that text searches can be pushed down. ``plain``:
+    records are read from the documents' own fields, not from lines of another format in them."""
 
     types: abc.Mapping[str, str] = {}
     whole: bool = False
@@ -129,7 +129,7 @@ class _Pushed:
         self._mapping = mapping
 
     def of(self, where: Filter) -> EsQuery | None:
-        """Return the query; None for everything."""
+        """Return the query for ``where``; None if nothing of it can be pushed down."""
         match where:
             case And(parts):
                 pushed = [query for part in parts if (query := self.of(part)) is not None]
@@ -216,7 +216,8 @@ class _Pushed:
 
 
 def _words(text: str, *, runs_only: bool) -> list[str]:
-    """Return the words that are inside a single token, longest first, and occur only in texts."""
+    """Return the words of ``text`` that always lie within a single token and cannot come from a number, date or
+    address; longest first."""
     runs = [
         run
         for run in _RUN.findall(_ESCAPED_START.sub("", text.lower()))
@@ -235,7 +236,7 @@ def _is_ideograph(char: str) -> bool:
 
 
 def _holds(name: str, word: str) -> EsQuery:
-    """Return a wildcard query; ``word`` contains no wildcard character."""
+    """Return a wildcard query for the field ``name`` containing ``word``, which has no wildcard characters."""
     return {"wildcard": {name: {"value": f"*{word}*", "case_insensitive": True}}}
 
 
@@ -290,19 +291,20 @@ class FieldMapping:
 
 
 def _types(caps: Any) -> dict[str, str]:
-    """Return the types, see :class:`IndexMapping`; without the server's own fields."""
+    """Return the type of each field (see :class:`IndexMapping`), without the server's own fields."""
     return {name: _type(list(kinds.values())) for name, kinds in caps["fields"].items() if not name.startswith("_")}
 
 
 def _type(kinds: list[Any]) -> str:
-    """The type of a field that has it in all indices and can be searched in all, or has fields itself; else ``""``."""
+    """Return a field's type if all indices have the same and can search it, or if it is an object; otherwise ``""``."""
     one = kinds[0]
     sure = (one.get("searchable") and "non_searchable_indices" not in one) or one["type"] == "object"
     return str(one["type"]) if len(kinds) == 1 and sure else ""
 
 
 def _all_indexed(part: dict[str, Any]) -> bool:
-    """Whether a mapping or a field of it is entirely indexed (Elasticsearch's "Mapping parameters")."""
+    """Return whether a mapping, or a field with all its subfields, is indexed entirely (Elasticsearch's "Mapping
+    parameters")."""
     if str(part.get("dynamic", "true")).lower() != "true" or str(part.get("enabled", "true")).lower() != "true":
         return False
     if str(part.get("index", "true")).lower() != "true" or {"analyzer", "normalizer", "runtime"} & part.keys():
@@ -326,7 +328,7 @@ _MS = 10**6
 
 
 class Options(HttpSourceOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``index`` is a name or pattern in the server's syntax; an API key goes into the header Authorization."""
+    """``index`` is a name or pattern in the server's syntax; an API key goes into the Authorization header."""
 
     kind: str = "elasticsearch"
     index: str
@@ -338,14 +340,14 @@ class Options(HttpSourceOptions, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class _Pit(msgspec.Struct):
-    """A point in time, and the path by which its kind of server closes it."""
+    """An open point in time, and the path of the request that closes it."""
 
     id: str
     path: str
 
 
 def open_source(name: str, options: Options, setting: SourceSettings) -> PolledSource:
-    """Open the documents of the pattern; nothing is requested yet."""
+    """Return a source for the index pattern; sends no request yet."""
     server = LogServer(options, setting.host)
     description = f"Elasticsearch {options.index} {server.where}"
     store = _Elasticsearch(name, options, setting, server)
@@ -387,7 +389,8 @@ class _Elasticsearch(TimeStore):
                     raise self._crowded()
 
     def _search(self, low: int | None, high: int | None, *, older: bool) -> dict[str, Any]:
-        """Return the request. Its range is in whole milliseconds and wide enough; the exact bounds are applied here."""
+        """Return the body of a search request. Its range is rounded outwards to whole milliseconds; the exact bounds
+        are applied to the response."""
         field = self._options.time_field
         bounds: dict[str, object] = {"format": "epoch_millis"}
         if low is not None:
@@ -414,7 +417,7 @@ class _Elasticsearch(TimeStore):
             failed = answer.get("_shards", {}).get("failed", 0)
             if failed or answer.get("timed_out"):
                 raise ServerError(
-                    tr("{where} returns results from some of its shards only ({failed} failed)",
+                    tr("{where} returned partial results (failed shards: {failed})",
                        where=self._server.where, failed=failed),
                     tr("Check the health of the cluster. Partial results are not shown."), status=200, passing=True,
                 )  # fmt: skip
@@ -427,7 +430,7 @@ class _Elasticsearch(TimeStore):
 
     @contextlib.asynccontextmanager
     async def _point_in_time(self) -> AsyncIterator[_Pit | None]:
-        """Open a point in time for a range; None if the server gives none."""
+        """Open a point in time for the duration of the context; None if the server does not offer one."""
         pit = await self._opened()
         try:
             yield pit
@@ -451,12 +454,12 @@ class _Elasticsearch(TimeStore):
         return None
 
     def _stamped(self, hits: list[dict[str, Any]]) -> list[StampedRecord]:
-        """Return the hits in the order of the response."""
+        """Return the hits as records with their timestamps, in the order of the response."""
         try:
             return [StampedRecord(int(hit["sort"][0]), self._record(hit)) for hit in hits]
         except (LookupError, TypeError, ValueError):
             raise ServerError(
-                tr("{where} returns a document without a time: is {field} a date field there?",
+                tr("{where} returned a document without a time: {field} may not be a date field",
                    where=self._server.where, field=self._options.time_field),
                 tr("Set time_field to the timestamp field of the documents."), status=200, passing=False,
             ) from None  # fmt: skip
@@ -492,5 +495,5 @@ def _closing(pit: _Pit) -> dict[str, object]:
 
 
 def _in_order(entries: list[StampedRecord]) -> list[StampedRecord]:
-    """Sort by time, and within one time by place: the server's own order changes with its merges."""
+    """Sort by time, and entries of one time by place, because the server's own order changes with its merges."""
     return sorted(entries, key=lambda entry: (entry.stamp, entry.record.place))

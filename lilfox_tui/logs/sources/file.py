@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 class Options(LogConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``path`` may be a pattern (``*``, ``?``, ``[…]``): of the matching files, those that rotation made of one another
-    are one log, others a log each. With ``rotated``, rotated files are read too, even if the pattern does not match
+    """``path`` may be a pattern (``*``, ``?``, ``[…]``): matching files that are rotations of one log form one log;
+    every other file is a separate log. With ``rotated``, rotated files are read too, even if the pattern does not match
     them."""
 
     path: str = ""

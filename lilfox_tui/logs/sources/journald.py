@@ -53,7 +53,7 @@ _NOT_EXACT = re.compile("[\0\n\ufffd\ud800-\udfff]")
 
 
 def to_matches(where: Filter) -> list[str]:
-    """Arguments of journalctl that keep every match of ``where``, for instance ``--priority=0..6``, ``_PID=x``."""
+    """Return journalctl arguments that keep every match of ``where``, for instance ``--priority=0..6``, ``_PID=x``."""
     return [*_priorities(where), *dict.fromkeys(_fields(where))]
 
 
@@ -66,8 +66,8 @@ def _priorities(where: Filter) -> list[str]:
 
 
 def _fields(where: Filter) -> list[str]:
-    """Return field matches: journalctl combines values of one field with or, and several fields with and, so it selects
-    as much or more."""
+    """Return field matches. journalctl combines values of one field with OR and different fields with AND, so they
+    select at least every match."""
     match where:
         case And(parts):
             return [argument for part in parts for argument in _fields(part)]
@@ -79,8 +79,8 @@ def _fields(where: Filter) -> list[str]:
 
 
 def _is_exact(value: str) -> bool:
-    """Whether a value can be matched exactly: not a number, which may be a byte of a non-text field, nor a text that
-    stands for something else."""
+    """Return whether journalctl can match the value exactly: it is not a number, which may be a byte of a binary field,
+    and has no character that may stand for another one."""
     return bool(value) and number(value) is None and not _NOT_EXACT.search(value)
 
 
@@ -107,8 +107,9 @@ BEGUN = b"-- narrowed --"
 
 
 def narrowed(argv: Sequence[str], wanted: Needles, *, live: bool) -> list[str]:
-    """Return ``argv`` with its output reduced to lines that contain one of ``wanted``. With ``live`` each line comes at
-    once, if the host's grep can do that (GNU, BSD); if it cannot (BusyBox), or without grep, the whole output comes.
+    """Return ``argv`` with its output reduced to lines that contain one of ``wanted``. With ``live``, each line is
+    passed on at once if the host's grep can do that (GNU, BSD); if it cannot (BusyBox), or without grep, the whole
+    output is passed on.
 
     It ends with 0 if ``argv`` has, otherwise with 1 and the same words on stderr."""
     needles = "\n".join(map(os.fsdecode, wanted.any_of))
@@ -135,8 +136,8 @@ _NOT_ALL = (b"not seeing messages from other users", b"insufficient permissions"
 
 
 class Options(LogConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Each option narrows what is read; "" is all. ``boot`` is as in journalctl: 0 the current one, -1 the one before,
-    or an id."""
+    """Each option narrows what is read; "" means everything. ``boot`` is as in journalctl: 0 the current one, -1 the
+    one before, or an id."""
 
     kind: str = "journald"
     unit: str = ""
@@ -148,12 +149,12 @@ class Options(LogConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 def open_source(name: str, options: Options, setting: SourceSettings) -> JournaldSource:
-    """The journal; nothing is run yet."""
+    """Return a source for the journal; runs no command yet."""
     return JournaldSource(name, options, setting)
 
 
 class _Access(Struct, frozen=True):
-    """How the journal can be read, as the first check has found."""
+    """How the journal can be read, as found by the first check."""
 
     sudo: bool
     whole: bool
@@ -174,7 +175,7 @@ class JournaldSource:
 
     @property
     def status(self) -> Feed[SourceStatus]:
-        """See :attr:`LogSource.status`; the description says if only a part is visible."""
+        """See :attr:`LogSource.status`; the description states if this user can see only part of the journal."""
         return self._status
 
     async def page(self, start: Start, *, older: bool, limit: int, where: Filter) -> RecordPage:
@@ -195,7 +196,7 @@ class JournaldSource:
     async def _page(
         self, access: _Access, start: Start, *, older: bool, limit: int, where: Filter
     ) -> tuple[RecordPage, int]:
-        """The page, and how many entries journalctl gave for it."""
+        """Return the page, and the number of entries that journalctl printed for it."""
         argv = self._argv(where, start, older=older)
         argv += ["--reverse"] if older else []
         found: list[LogRecord] = []
@@ -222,7 +223,7 @@ class JournaldSource:
         return RecordPage(tuple(reversed(found)) if older else tuple(found), more), looked_at
 
     async def follow(self, start: Start, where: Filter) -> AsyncGenerator[list[LogRecord | SourceNotice], None]:
-        """See :meth:`LogSource.follow`. After a lost link it continues behind the last entry read."""
+        """See :meth:`LogSource.follow`. After a lost connection it continues after the last entry read."""
         access = await self._looked()
         if isinstance(start, AtEnd):
             start = await self._newest(access)
@@ -311,7 +312,7 @@ class JournaldSource:
         return narrowed(argv, Needles((*wanted.any_of, _MILESTONE), wanted.ignore_case), live=live)
 
     async def _lines(self, argv: list[str], *, sudo: bool) -> AsyncGenerator[list[tuple[bytes, int]], None]:
-        """Yield complete lines as they come, with their sizes; the start of one that is too long."""
+        """Yield complete lines as they arrive, with their sizes; lines that are too long are truncated."""
         rest, cut = bytearray(), 0
         async with aclosing(in_pieces(self.host.stream(argv, sudo=sudo))) as blocks:
             async for block in blocks:
@@ -326,7 +327,7 @@ class JournaldSource:
                 rest, cut = bytearray(half), 0
 
     def _record(self, line: bytes, size: int) -> LogRecord | None:
-        """Return an entry; None for a line that is not one (``-- No entries --``)."""
+        """Return the record for a line of output; None for a line that is not an entry (``-- No entries --``)."""
         entry = self._format.parse(line, self._setting.zone)
         cursor = entry.fields.get("__CURSOR") if entry is not None else None
         if entry is None or not isinstance(cursor, str):
@@ -334,7 +335,7 @@ class JournaldSource:
         return LogRecord(source=self.name, place=cursor, entry=entry, raw=line[:RAW_LIMIT], size_bytes=size)
 
     async def _newest(self, access: _Access) -> Start:
-        """Return the newest entry's place, or the beginning without entries."""
+        """Return the place of the newest entry; the beginning if the journal has no entries."""
         argv = [*self._argv(EVERYTHING, AtEnd(), older=True), "--lines=1"]
         done = await self.host.run(argv, sudo=access.sudo)
         line = done.stdout.rstrip(b"\n")
@@ -342,7 +343,8 @@ class JournaldSource:
         return AtBeginning() if record is None else AtPlace(record.place)
 
     async def _looked(self) -> _Access:
-        """Return whether journalctl is there and what it shows this user; with sudo if that is allowed and needed."""
+        """Return how this user can read the journal, with sudo if that is allowed and needed; runs journalctl the first
+        time, and raises LilFoxError if it fails."""
         async with self._looking:
             if self._access is not None:
                 return self._access
@@ -368,10 +370,10 @@ class JournaldSource:
         if any(words in done.stderr for words in _NOT_ALL):
             return HostError(
                 host, tr("The journal on {host} is not readable by this user", host=host),
-                tr("Add the user to the systemd-journal group there, or set sudo for this host."),
+                tr("Add the user to the systemd-journal group on the host, or set sudo: true for this host."),
             )  # fmt: skip
         words = last_words(done.stderr)
-        return HostError(host, tr("journalctl fails on {host}: {words}", host=host, words=words))
+        return HostError(host, tr("journalctl failed on {host}: {words}", host=host, words=words))
 
     async def _refuse_unknown_unit(self) -> None:
         """Raise an error if the unit does not exist; called when there are no entries at all."""
@@ -382,8 +384,8 @@ class JournaldSource:
         if done.ok and done.stdout.strip() == b"LoadState=not-found":
             host = self.host.name
             raise HostError(
-                host, tr("{host} has no unit {unit}, and its journal has no entries of it", host=host, unit=unit),
-                tr("Run systemctl list-units --all there to see the names."),
+                host, tr("{host} has no unit {unit}, and its journal has no entries for it", host=host, unit=unit),
+                tr("Run systemctl list-units --all on the host to see the names."),
             )  # fmt: skip
 
     def _gap(self) -> SourceNotice:
@@ -397,7 +399,7 @@ class JournaldSource:
         description = " ".join(word for word in words if word)
         if not access.whole:
             description = _(
-                "{source} (only this user's entries: the user is not in systemd-journal)", source=description
+                "{source} (only this user's entries: the user is not in the systemd-journal group)", source=description
             )
         status = SourceStatus(description=description, format="journald")
         if status != self._status.value:

@@ -102,7 +102,8 @@ def _without(text: str) -> list[str]:
 
 
 def _is_sure(text: str) -> bool:
-    """Whether the line in Loki is certain to be as we read it: not if U+FFFD stands for invalid UTF-8."""
+    """Return whether ``text`` is certain to be the same in Loki: U+FFFD and lone surrogates may stand for invalid
+    UTF-8."""
     return not any(char == "\ufffd" or "\ud800" <= char <= "\udfff" for char in text)
 
 
@@ -157,7 +158,7 @@ class Options(HttpSourceOptions, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 def open_source(name: str, options: Options, setting: SourceSettings) -> PolledSource:
-    """Open the query's entries; nothing is requested yet."""
+    """Return a source for the LogQL query; sends no request yet."""
     server = LogServer(options, setting.host)
     description = f"Loki {options.query} {server.where}"
     store = _Loki(name, options, setting, server)
@@ -190,7 +191,7 @@ class _Loki(TimeStore):
         raise LilFoxError(
             tr("{where} has more than {limit} entries in one nanosecond and cannot page through them",
                where=self._server.where, limit=self._most),
-            tr("Narrow the query with a label, or the filter with a text."),
+            tr("Narrow the query with a label matcher, or the filter with a search term."),
         )  # fmt: skip
 
     async def _ask(self, start: int, end: int, *, older: bool, limit: int, where: Filter) -> list[StampedRecord]:
@@ -213,7 +214,7 @@ class _Loki(TimeStore):
         return await asyncio.to_thread(self._stamped, answer, older)
 
     def _stamped(self, answer: Any, older: bool) -> list[StampedRecord]:
-        """Return the entries, oldest first; those of one time in the order of their stream."""
+        """Return the entries, oldest first; entries with the same time keep the order of their stream."""
         try:
             streams = _streams(answer)
         except (LookupError, TypeError, ValueError, AttributeError):

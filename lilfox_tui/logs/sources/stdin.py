@@ -24,18 +24,18 @@ class Options(LogConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 def open_source(name: str, options: Options, setting: SourceSettings) -> StreamSource:
-    """Open the data on the descriptor, which stays open at the end."""
+    """Return a source for the data on the descriptor, which is not closed at the end."""
     return StreamSource(name, StreamOrigin("-", lambda: blocks_of(options.descriptor)), setting)
 
 
 async def blocks_of(descriptor: int) -> AsyncGenerator[bytes, None]:
-    """Yield blocks as they come, until the end of the pipe or file. A thread waits for each, so that a slow reader
-    slows the writer down and the descriptor's flags, which it shares with other programs, stay unchanged. Raises
-    UsageError for a terminal, whose keys are not ours to read."""
+    """Yield blocks as they arrive, until the end of the pipe or file. A thread waits for each block, so that a slow
+    reader slows the writer down, and the descriptor's flags, which other programs share, stay unchanged. Raises
+    UsageError for a terminal, because its keys are meant for the console."""
     if os.isatty(descriptor):
         raise UsageError(
             tr("standard input is the terminal: there is nothing to read"),
-            tr("Pipe something into it: PROGRAM | lilfox logs -"),
+            tr("Pipe data into it: PROGRAM | lilfox logs -"),
         )
     awake, wake = os.pipe()
     try:

@@ -28,8 +28,8 @@ def read_here(options: Options) -> str | None:
 
 
 def parse(text: Mapping[str, str], options: Options) -> list[Sample]:
-    """``clock_seconds`` (since 1970) and ``clock_resolution_seconds``, the longest time for which the clock may have
-    shown that value."""
+    """Return ``clock_seconds`` (since 1970) and ``clock_resolution_seconds``, the longest time for which the clock may
+    have shown that value."""
     shown = text.get("script", "").strip()
     whole, _, fraction = shown.partition(".")
     try:

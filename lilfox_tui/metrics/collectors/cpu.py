@@ -24,7 +24,8 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 def parse(text: Mapping[str, str], options: Options) -> list[Sample]:
-    """``cpu_seconds_total`` by mode and core (without ``cpu`` for all together), ``cpu_count``, ``boot_time_seconds``.
+    """Return ``cpu_seconds_total`` by mode and core (the totals have no label ``cpu``), ``cpu_count`` and
+    ``boot_time_seconds``.
 
     ``user`` has nice in it, ``system`` the interrupts, so that the five modes are the whole time. Guest time is in
     ``user`` already.
@@ -54,7 +55,7 @@ def parse(text: Mapping[str, str], options: Options) -> list[Sample]:
 
 
 def _times(line: str) -> list[Sample]:
-    """The modes of one ``cpu`` line: user nice system idle [iowait irq softirq [steal [guest …]]]."""
+    """Parse one ``cpu`` line: user nice system idle [iowait irq softirq [steal [guest …]]]."""
     words = line.split(maxsplit=9)
     ticks = [count(word) for word in words[1:9]]
     if len(ticks) < 8:

@@ -26,7 +26,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 def parse(text: Mapping[str, str], options: Options) -> list[Sample]:
-    """Bytes, completed operations and time with I/O under way (seconds) of each device (label ``device``)."""
+    """Return bytes, completed operations and time with I/O in progress (seconds) of each device (label ``device``)."""
     diskstats = text.get(_DISKSTATS)
     if diskstats is None:
         return checked([], [missing(_DISKSTATS)])
@@ -51,7 +51,8 @@ def _is_partition(name: str, names: Collection[str]) -> bool:
 
 
 def _counters(row: list[str]) -> list[Sample]:
-    """major minor name, then reads merged sectors ms, writes merged sectors ms, in_flight io_ms weighted_ms …"""
+    """Parse a row: major minor name, then reads merged sectors ms, writes merged sectors ms, in_flight io_ms
+    weighted_ms …"""
     name = row[2]
     reads, _, sectors_read, _, writes, _, sectors_written, _, _, io_ms = [count(word) for word in row[3:13]]
     labels = _labels(name)

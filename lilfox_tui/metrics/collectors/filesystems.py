@@ -74,7 +74,8 @@ def script(options: Options) -> str:
 
 
 def read_here(options: Options) -> str | None:
-    """Return the same text by statvfs(3). None with ``network``: a hanging server would block this process."""
+    """Return the text of ``script``, but from statvfs(3). None with ``network``: a hanging server would block this
+    process."""
     if options.network:
         return None
     with open(_MOUNTS, encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123 - no pathlib before the first frame
@@ -93,7 +94,7 @@ def read_here(options: Options) -> str | None:
 
 
 def parse(text: Mapping[str, str], options: Options) -> list[Sample]:
-    """``filesystem_size_bytes``, ``…_used_bytes``, ``…_available_bytes``, ``…_inodes_used_percent`` and
+    """Return ``filesystem_size_bytes``, ``…_used_bytes``, ``…_available_bytes``, ``…_inodes_used_percent`` and
     ``…_read_only`` by device, fstype and mountpoint."""
     mounts = text.get(_MOUNTS, "")
     if not mounts:
@@ -115,8 +116,8 @@ def parse(text: Mapping[str, str], options: Options) -> list[Sample]:
 
 
 def _rows(output: str, bad: list[Message]) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-    """Return total, used and available by mount point: of blocks, and of inodes. The last mount at a place hides
-    earlier ones."""
+    """Return total, used and available by mount point, once for blocks and once for inodes. The last mount at a mount
+    point hides earlier ones."""
     sizes: dict[str, list[float]] = {}
     inodes: dict[str, list[float]] = {}
     found = sizes

@@ -29,8 +29,8 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 def script(options: Options) -> str:
-    """A line for each limit that process 1 lives in, from its own group up: ``host memory LIMIT USED INACTIVE PATH`` in
-    bytes, ``host cpu QUOTA PERIOD USED PATH``, quota and period in the same unit, used in microseconds."""
+    """Print a line for each limit on process 1, from its own control group up: ``host memory LIMIT USED INACTIVE PATH``
+    in bytes, ``host cpu QUOTA PERIOD USED PATH``, quota and period in the same unit, used in microseconds."""
     return r"""
 lilfox_idle() {
     idle=0
@@ -77,7 +77,7 @@ done </proc/1/cgroup"""
 
 
 def read_here(options: Options) -> str | None:
-    """Return the same for this machine, and also LilFox's own limits (``own``)."""
+    """Return the lines of ``script`` for this machine, and also LilFox's own limits (``own``)."""
     lines: list[str] = []
     seen: set[str] = set()
     for scope, file in ((HOST, _OF_FIRST), (OWN, _OF_US)):
@@ -89,8 +89,9 @@ def read_here(options: Options) -> str | None:
 
 
 def parse(text: Mapping[str, str], options: Options) -> list[Sample]:
-    """``cgroup_memory_limit_bytes``, ``…_used_bytes``, ``cgroup_cpu_limit_cores`` and ``cgroup_cpu_seconds_total`` by
-    ``scope``, of the tightest group: the one with the least memory left, with the fewest cores."""
+    """Return ``cgroup_memory_limit_bytes``, ``…_used_bytes``, ``cgroup_cpu_limit_cores`` and
+    ``cgroup_cpu_seconds_total`` by ``scope``, each of the tightest group: the one with the least memory left, or with
+    the fewest cores."""
     found: dict[tuple[str, str], tuple[float, list[Sample]]] = {}
     bad: list[Message] = []
     for line in filter(None, text.get("script", "").split("\n")):
@@ -105,7 +106,8 @@ def parse(text: Mapping[str, str], options: Options) -> list[Sample]:
 
 
 def _limit(line: str) -> tuple[str, str, float, list[Sample]]:
-    """Parse a line to its scope, resource, tightness and samples; no samples if it sets no limit. Raises ValueError."""
+    """Parse a line into its scope, resource, tightness and samples; no samples if it sets no limit. Raises
+    ValueError."""
     scope, what, *words, at = line.split(" ", 5)
     first, second, third = map(count, words)
     labels: Labels = (("cgroup", at), ("scope", scope))

@@ -18,7 +18,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 def parse(text: Mapping[str, str], options: Options) -> list[Sample]:
-    """``load1``, ``load5``, ``load15``: mean number of runnable and blocked tasks."""
+    """Return ``load1``, ``load5``, ``load15``: mean number of runnable and blocked tasks."""
     loadavg = text.get(_LOADAVG, "").strip()
     if not loadavg:
         return checked([], [missing(_LOADAVG)])

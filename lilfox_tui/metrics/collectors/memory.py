@@ -32,7 +32,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 def parse(text: Mapping[str, str], options: Options) -> list[Sample]:
-    """``memory_…_bytes`` and ``swap_…_bytes``. ``memory_available_bytes`` is estimated before Linux 3.14."""
+    """Return ``memory_…_bytes`` and ``swap_…_bytes``. ``memory_available_bytes`` is estimated before Linux 3.14."""
     meminfo = text.get(_MEMINFO, "")
     if not meminfo:
         return checked([], [missing(_MEMINFO)])

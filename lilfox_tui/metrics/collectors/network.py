@@ -33,7 +33,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 def parse(text: Mapping[str, str], options: Options) -> list[Sample]:
-    """Bytes, packets, errors and drops of each interface (label ``device``), both ways."""
+    """Return bytes, packets, errors and drops of each interface (label ``device``) in both directions."""
     dev = text.get(_DEV, "")
     samples: list[Sample] = []
     bad: list[Message] = [] if dev else [missing(_DEV)]

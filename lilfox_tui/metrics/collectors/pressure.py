@@ -23,7 +23,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 def parse(text: Mapping[str, str], options: Options) -> list[Sample]:
-    """``pressure_percent`` (avg10) and ``pressure_waiting_seconds_total`` by resource and kind (some, full).
+    """Return ``pressure_percent`` (avg10) and ``pressure_waiting_seconds_total`` by resource and kind (some, full).
 
     A kernel without pressure gives nothing, which is no fault of it.
     """
@@ -41,7 +41,7 @@ def parse(text: Mapping[str, str], options: Options) -> list[Sample]:
 
 
 def _line(line: str, resource: str) -> list[Sample]:
-    """``some avg10=0.12 avg60=0.10 avg300=0.05 total=123456``; total is in microseconds."""
+    """Parse a line such as ``some avg10=0.12 avg60=0.10 avg300=0.05 total=123456``; total is in microseconds."""
     kind, *pairs = line.split()
     labels = _LABELS[resource, kind]
     values = {key: word for key, _, word in (pair.partition("=") for pair in pairs)}

@@ -37,7 +37,8 @@ def script(options: Options) -> str:
 
 
 def read_here(options: Options) -> str | None:
-    """Return the same text, read directly; the owner of /proc/PID and the pages of ``stat`` replace ``status``."""
+    """Return the text of ``script``, read without a process; the owner of /proc/PID and the pages of ``stat`` replace
+    ``status``."""
     lines = []
     page_kb = os.sysconf("SC_PAGESIZE") // 1024
     for pid in filter(str.isdecimal, os.listdir("/proc")):  # noqa: PTH208 - a third of pathlib's time
@@ -60,7 +61,7 @@ def read_here(options: Options) -> str | None:
 
 
 def parse(text: Mapping[str, str], options: Options) -> list[Sample]:
-    """``process_cpu_seconds_total`` and ``process_resident_memory_bytes`` by command, pid, started (ticks since
+    """Return ``process_cpu_seconds_total`` and ``process_resident_memory_bytes`` by command, pid, started (ticks since
     boot), state and uid (empty when unknown). A kernel thread has no memory of its own: 0."""
     lines = text.get("script", "").split("\n")
     status = dict(_status(lines))

@@ -32,12 +32,12 @@ def script(options: Options) -> str:
 
 
 def read_here(options: Options) -> str | None:
-    """Return an empty text without systemd; with systemd None, as only systemctl can tell."""
+    """Return an empty text without systemd; None with systemd, because only systemctl knows which units have failed."""
     return None if Path(_BOOTED).is_dir() else ""
 
 
 def parse(text: Mapping[str, str], options: Options) -> list[Sample]:
-    """``failed_units``, their number, and ``failed_unit`` (1) for each (label ``unit``)."""
+    """Return ``failed_units``, their number, and ``failed_unit`` (1) for each (label ``unit``)."""
     lines = [line for line in text.get("script", "").split("\n") if line.strip()]
     if not lines:
         return []

@@ -24,7 +24,8 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 def parse(text: Mapping[str, str], options: Options) -> list[Sample]:
-    """``uptime_seconds``, ``host_info`` (1, its label ``kernel`` is the release) and ``boot_info`` (1, ``boot_id``)."""
+    """Return ``uptime_seconds``, ``host_info`` (1, its label ``kernel`` is the release) and ``boot_info`` (1,
+    ``boot_id``)."""
     samples: list[Sample] = []
     bad: list[Message] = []
     release = text.get(_OSRELEASE, "").strip()

@@ -46,7 +46,7 @@ ALERTS_KEPT = 50_000
 
 
 class PastAlerts:
-    """The newest KEPT distinct states, fewer if they hold many alerts."""
+    """The newest KEPT distinct states of the alerts; fewer if they hold many alerts."""
 
     def __init__(self) -> None:
         self._times: list[datetime] = []
@@ -68,7 +68,7 @@ class PastAlerts:
         del self._times[:first], self._states[:first]
 
     def at(self, at: datetime) -> Alerts | None:
-        """The state at that time (aware UTC); None before the first."""
+        """Return the state at that time (aware UTC); None before the first."""
         place = bisect_right(self._times, at)
         return self._states[place - 1] if place else None
 
@@ -148,7 +148,7 @@ class AlertWatch:
             await asyncio.sleep(AGAIN_S if self._named else 0.0)
 
     async def look_once(self) -> None:
-        """Read once what is known elsewhere: from the LilFox that evaluates, or from a Prometheus and an
+        """Read the alerts once from elsewhere: from the LilFox that evaluates the rules, or from a Prometheus and an
         Alertmanager."""
         if not self._named:
             return
@@ -191,7 +191,7 @@ class AlertWatch:
         await self._running().expire(silence, by)
 
     def preview(self, matchers: Sequence[SilenceMatcher]) -> tuple[Alert, ...]:
-        """The alerts that a silence would silence now. Raises UsageError."""
+        """Return the alerts that a silence would silence now. Raises UsageError."""
         return self._running().preview(matchers)
 
     async def events(self, labels: Labels, limit: int = 50) -> tuple[Event, ...]:
@@ -212,7 +212,7 @@ class AlertWatch:
         named = [key for key, api in others.items() if api is not None]
         if self._own is None or not named:
             return None
-        return tr("LilFox rules only: alerts of {others} are not shown", others=listed(named))
+        return tr("LilFox evaluates its own rules; alerts from {others} are not shown", others=listed(named))
 
     async def why(self, expression: str, start: datetime, end: datetime, columns: int) -> Explanation:
         """Explain the value of ``expression``: its left-hand side at ``end`` and in ``columns`` steps since ``start``
@@ -247,7 +247,7 @@ class AlertWatch:
         await self._run_and_follow(engine)
 
     async def _follow_others(self, config: Config) -> None:
-        """The rules and alerts of a Prometheus, the alerts and silences of an Alertmanager."""
+        """Follow the rules and alerts of a Prometheus, and the alerts and silences of an Alertmanager."""
         await asyncio.to_thread(importlib.import_module, "lilfox_tui.alerts.external")
         from lilfox_tui.alerts.external import open_others
 
@@ -315,7 +315,8 @@ def with_rules_of_prometheus(config: Config) -> Config:
 
 
 def _with_rules_of_recovery(config: Config) -> Config:
-    """Add the rules of recovery, unless rules are evaluated elsewhere: then those use the gauge on our own /metrics."""
+    """Add the rules for recovered units, unless rules are evaluated elsewhere: those use the gauge on our own
+    /metrics."""
     elsewhere = not config.rules and (config.prometheus is not None or config.alertmanager is not None)
     if not config.recovery or elsewhere:
         return config

@@ -96,7 +96,7 @@ class BackendWatch:
             await self._backend.close()
 
     def view(self) -> BackendView:
-        """The backend's row."""
+        """Return the backend's row."""
         outage = self.feed.state if isinstance(self.feed.state, Unavailable) else None
         return BackendView(
             name=self.name,
@@ -123,7 +123,8 @@ class BackendWatch:
         self.level = level
 
     def _wait_s(self) -> float:
-        """Return the wait: a period, varied a little per backend; doubled after each failure but the first."""
+        """Return the seconds to wait before the next read: a period, varied a little per backend; doubled after each
+        failure but the first."""
         spread = 0.95 + 0.1 * zlib.crc32(self.name.encode()) / 2**32
         wait_s = self.config.every * 2.0 ** max(0, min(self._failures, 10) - 1)
         return spread * max(self.config.every, min(wait_s, LONGEST_WAIT_S))
@@ -156,7 +157,7 @@ class WatchedBackends:
                 group.create_task(watch.run(self._looked))
 
     def checks(self) -> list[Coroutine[Any, Any, None]]:
-        """Return one read of each backend."""
+        """Return a coroutine for each backend that reads it once."""
         return [self._check(watch) for watch in self._watches.values()]
 
     def give_up(self, timeout_s: float) -> None:
@@ -170,7 +171,7 @@ class WatchedBackends:
         return {name: watch.view() for name, watch in self._watches.items()}
 
     def views_at(self, at: datetime) -> dict[str, BackendView]:
-        """The rows as they were ``at`` (aware UTC)."""
+        """Return the rows as they were ``at`` (aware UTC)."""
         return {
             name: past_backend(name, watch.config, self._history.values_at(f"backend/{name}", at), at)
             for name, watch in self._watches.items()

@@ -76,7 +76,7 @@ class _StoreWatch:
             self.feed.publish(self.sets, self.read_at)
 
     def fail(self, error: LilFoxError) -> None:
-        """Record why there is nothing newer."""
+        """Record why the store could not be read."""
         self.failures += 1
         self.feed.fail(error, next_try=datetime.now(UTC) + timedelta(seconds=self.wait_s))
 
@@ -97,8 +97,8 @@ class _StoreWatch:
 
 
 class BackupWatch:
-    """The plans, stores and jobs. ``file`` is the file of ``config``, None for the usual place. ``host_of`` lends hosts
-    that are watched anyway; ``changed`` is called when a level changes."""
+    """The plans, stores and jobs. ``file`` is the file of ``config``, None for the usual place. ``host_of`` returns
+    hosts that are already monitored; ``changed`` is called when a level changes."""
 
     def __init__(
         self,
@@ -220,7 +220,7 @@ class BackupWatch:
                     await self._ended.wait()
 
     async def _look_for_interrupted(self) -> None:
-        """Read what restores left between their renames; nothing is imported if nothing was ever restored."""
+        """Look for interrupted restores; nothing is imported if nothing was ever restored on this machine."""
         if not await asyncio.to_thread(_was_restored):
             self._interrupted = ()
             return
@@ -264,11 +264,12 @@ class BackupWatch:
         return BackupContext(self._config, lent=self._lent)
 
     def _lent(self, name: str | None) -> Host | None:
-        """Return a host that is watched anyway; this machine is opened anew, which costs nothing."""
+        """Return a host that is already monitored; None for others and for this machine, which costs nothing to open
+        anew."""
         return None if name is None or name not in self._config.hosts else self._host_of(name)
 
     def _places(self) -> Mapping[str, Any]:
-        """Return name → Options of the stores to read."""
+        """Return the Options of the stores to read, by name."""
         if self.configured:
             return self._config.backup.stores
         from lilfox_tui.backup.plan import store_options

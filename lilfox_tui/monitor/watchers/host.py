@@ -78,12 +78,12 @@ class HostWatch:
         return self._samples >= self.hold
 
     def once(self, within_s: float) -> None:
-        """Let one sample suffice for a level, and none be too old within a round of ``within_s`` seconds."""
+        """Make one sample enough for a level, and none too old during one pass of ``within_s`` seconds."""
         self.hold = 1
         self._period_s = max(self._period_s, within_s)
 
     def take(self, snapshot: HostSnapshot) -> HostSummary:
-        """Take in a new reading."""
+        """Take in a new reading; return its summary."""
         self._summary = summarize(snapshot)
         self._held = streaks(self._summary, self._thresholds, self._held)
         self._samples += 1
@@ -94,8 +94,8 @@ class HostWatch:
     def fail(
         self, error: LilFoxError, now: datetime, next_try: datetime | None = None, since: datetime | None = None
     ) -> None:
-        """Record why there is no new reading, ``since`` then (now if not given); ``next_try`` is the time of the next
-        automatic attempt."""
+        """Record why there is no new reading, and ``since`` when (now if not given); ``next_try`` is the time of the
+        next automatic attempt."""
         since = self._failure.since if self._failure is not None else since or now
         self.snapshots.fail(error, since=since, next_try=next_try)
         self._failure, self._failed_at = Unavailable(error, since, next_try), now
@@ -119,7 +119,7 @@ class HostWatch:
         return changed
 
     def view(self, now: datetime) -> HostView:
-        """The host's row at ``now`` (aware UTC)."""
+        """Return the host's row at ``now`` (aware UTC)."""
         self.judge(now)
         return HostView(
             name=self.name,
@@ -206,7 +206,7 @@ def _past_traffic(name: str, history: History, at: datetime) -> State[Traffic]:
 
 
 def past_backend(name: str, config: BackendConfig, values: Values, at: datetime) -> BackendView:
-    """A backend at ``at`` (aware UTC): its level and its line; its tables and reasons are not kept."""
+    """Return a backend at ``at`` (aware UTC): its level and its headline; its tables and reasons are not kept."""
     if LEVEL not in values:
         return BackendView(name, config, Level.UNKNOWN, at, _nothing_recorded())
     return BackendView(
@@ -224,7 +224,8 @@ def recent_before(
     count: int,
     backends: Mapping[str, BackendConfig] | None = None,
 ) -> dict[str, list[float | None]]:
-    """The ``count`` values up to ``at`` (aware UTC), ``step`` apart, oldest first, None where nothing was recorded.
+    """Return the ``count`` values up to ``at`` (aware UTC), ``step`` apart, oldest first, None where nothing was
+    recorded.
 
     CPU and memory percents by ``NAME/cpu`` and ``NAME/memory``, requests a second by ``traffic/NAME``,
     the series ``TREND`` of a backend's kind by ``backend/NAME``.

@@ -67,7 +67,8 @@ class IncidentWatch:
                     await self._wake.wait()
 
     def look(self, happened: Sequence[StatusChange] = ()) -> None:
-        """Run once: record changes of alerts and what ``happened``, read what is new, and publish changes. Blocks."""
+        """Run once: record changes of alerts and those in ``happened``, read new entries, and publish changes.
+        Blocks."""
         from lilfox_tui.monitor.incident_events import IncidentFollower
 
         if self._recorder is None:

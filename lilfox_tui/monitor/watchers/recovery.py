@@ -1,4 +1,4 @@
-"""Watches recovered units: ``lilfox monitor`` restarts them, and every watching LilFox knows their state."""
+"""Watches recovered units: ``lilfox monitor`` restarts them, and every other LilFox reads their state."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ AFTER_FIRST_FRAME_S = 1.0
 
 
 class RecoveryWatch:
-    """The units of ``recovery:``. ``acts``: they are checked and restarted here; otherwise the records of another
+    """The units of ``recovery:``. With ``acts`` they are checked and restarted here; otherwise the records of another
     LilFox are read."""
 
     def __init__(

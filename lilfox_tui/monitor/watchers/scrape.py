@@ -72,7 +72,7 @@ class ScrapeWatch:
         self._file_problems: tuple[str, ...] = ()
 
     async def run(self) -> None:
-        """Scrapes until cancelled."""
+        """Scrape until cancelled."""
         config = self._config
         asked = self._asked()
         named = self._names_others()
@@ -97,8 +97,8 @@ class ScrapeWatch:
         return bool(self._config.scrape or self._config.prometheus_config)
 
     def _asked(self) -> list[ServiceWatch]:
-        """Return the services that have a metrics page: at their own address, or at that of the targets of their
-        name."""
+        """Return the services that have a metrics page, configured at the service or as targets of its name in
+        ``scrape``."""
         return [
             watch
             for name, watch in self._services.items()
@@ -129,8 +129,8 @@ class ScrapeWatch:
         await others.pool.look_once(others.targets, others.discovery)
 
     async def _others(self, store: SeriesStore) -> OtherTargets:
-        """Return what scrapes the section ``scrape`` and the jobs of a prometheus.yml, and those of its targets that
-        are not services."""
+        """Return the scrapers of targets that are not services: those of the section ``scrape`` and of the jobs of a
+        prometheus.yml."""
         from lilfox_tui.monitor.watchers.scraped_service import others_of
 
         asked = [watch for watch in self._asked() if not self._is_found(watch)]
@@ -144,12 +144,12 @@ class ScrapeWatch:
         return watch.found and watch.name not in self._config.scrape
 
     def take_host(self, watch: HostWatch, snapshot: HostSnapshot) -> None:
-        """Take in a new reading of a host."""
+        """Add a new reading of a host to its series."""
         if self.store.value is not None:
             self._series_of(watch.name, self.store.value).take(watch.view(datetime.now(UTC)), snapshot)
 
     def take_lost(self, overview: Overview) -> None:
-        """End the numbers of unreachable hosts."""
+        """End the series of unreachable hosts."""
         if self.store.value is None:
             return
         for name, view in overview.hosts.items():
@@ -206,7 +206,7 @@ class ScrapeWatch:
         )
 
     async def _opened(self) -> SeriesStore:
-        """The store, made at the first call; the imports run in a thread."""
+        """Return the store; the first call creates it, with the imports in a thread."""
         if (store := self.store.value) is not None:
             return store
         for module in _IMPORTED_IN_THREAD:
@@ -241,7 +241,7 @@ class ScrapeWatch:
                 await asyncio.sleep(AFTER_FAULT_S)
 
     async def _scrape(self, watch: ServiceWatch) -> None:
-        """Scrape until the service turns out to have no metrics page."""
+        """Scrape a service until it turns out to have no metrics page."""
         from lilfox_tui.scrape.scraper import NotMetrics
 
         scraped = self._scraped_service(watch)

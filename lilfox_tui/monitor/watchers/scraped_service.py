@@ -105,7 +105,7 @@ class ScrapedService:
             await each.close()
 
     async def traffic(self, at: datetime) -> Traffic:
-        """All requests before the last scrape at or before ``at`` (aware UTC)."""
+        """Return the traffic of all requests in the window up to the last scrape at or before ``at`` (aware UTC)."""
         if sum(series.series_count for series in self._series) > _ASKED_IN_THREAD:
             return await asyncio.to_thread(self._traffic, ms_of(at))
         return self._traffic(ms_of(at))
@@ -116,11 +116,11 @@ class ScrapedService:
         return self._asked(window_ms).whole(self._source, at_ms)
 
     def by_route(self, at: datetime) -> list[TrafficPart]:
-        """The same by route, the busiest first."""
+        """Return the traffic by route, the busiest first."""
         return self._parts("route", at, lambda asked, at_ms: asked.by_route(self._source, at_ms))
 
     def by_status(self, at: datetime) -> list[TrafficPart]:
-        """The same by status."""
+        """Return the traffic by status."""
         return self._parts("status", at, lambda asked, at_ms: asked.by_status(self._source, at_ms))
 
     def _parts(
@@ -134,8 +134,9 @@ class ScrapedService:
         return known[1]
 
     def _window(self, at_ms: int) -> tuple[int, int]:
-        """Return the last scrape at or before ``at_ms``, and the span from the first scrape of the window to it: a rate
-        then divides by the time in which its requests were counted, also just after the start or an outage."""
+        """Return the time of the last scrape at or before ``at_ms``, and the milliseconds from the first scrape of the
+        window to it: a rate then divides by the time in which its requests were counted, also just after the start or
+        an outage."""
         spans = [span for series in self._series if (span := self._up_span(series, at_ms)) is not None]
         if not spans:
             return at_ms, self._window_ms
@@ -144,7 +145,8 @@ class ScrapedService:
         return newest, min(self._window_ms, steps * _WINDOW_STEP_MS)
 
     def _up_span(self, series: TargetSeries, at_ms: int) -> tuple[int, int] | None:
-        """The first and the last scrape of the window since the target was last down."""
+        """Return the times of the first and the last scrape of the window since the target was last down; None without
+        one."""
         found = series.select(_UP, at_ms - self._window_ms, at_ms)
         if found is None:
             return None
@@ -176,7 +178,8 @@ class ScrapedService:
 
 
 def _is_no_page(error: LilFoxError) -> bool:
-    """Whether the service answers with something else, including a text without a single sample."""
+    """Return whether the service has no metrics page: it answers with something else, such as a text without a single
+    sample."""
     return isinstance(error, NotMetrics) or (isinstance(error, BadPage) and error.samples == 0)
 
 
@@ -190,7 +193,7 @@ def scraped_service(
     host_of: Callable[[str | None], Host | None],
     window_s: float,
 ) -> ScrapedService:
-    """What scrapes a service. A section of ``scrape`` with its name tells where its page is."""
+    """Return the scraper of a service. A section of ``scrape`` with its name tells where its page is."""
     named = config.scrape.get(watch.name)
     targets = [each for each in configured_targets(config) if each.label("job") == watch.name]
     if named is None:
@@ -200,7 +203,7 @@ def scraped_service(
 
 
 class OtherTargets(NamedTuple):
-    """What scrapes the targets that are of no service."""
+    """The scrapers of the targets that belong to no service."""
 
     pool: ScraperPool
     targets: list[ScrapeTarget]
@@ -215,7 +218,8 @@ async def others_of(
     host_of: Callable[[str | None], Host | None],
     services: Sequence[ServiceWatch],
 ) -> OtherTargets:
-    """What scrapes the section ``scrape`` and the jobs of a prometheus.yml, without those of ``services``."""
+    """Return the scrapers of the section ``scrape`` and of the jobs of a prometheus.yml, except the targets of
+    ``services``."""
     own, asked = configured_targets(config), {watch.name for watch in services}
     of_services = [target_of(watch) for watch in services if watch.name not in config.scrape]
     of_services += [each for each in own if each.label("job") in asked]

@@ -83,7 +83,7 @@ class ServiceWatch:
         return before is not state.level
 
     def take_traffic(self, traffic: Traffic, at: datetime) -> None:
-        """Take in its newest requests."""
+        """Take in the newest traffic, and judge the share of failed requests."""
         judged = self._errors.level
         self._error_streak = error_streak(traffic, self._limits, self._error_streak)
         self._errors = judge_errors(traffic, self._limits, self._error_streak, self.hold)
@@ -92,7 +92,7 @@ class ServiceWatch:
         self.traffic.publish(traffic, at)
 
     def view(self) -> ServiceView:
-        """The service's row."""
+        """Return the service's row."""
         probed, errors = judge_service(self.state), self._of_requests()
         since = self._started if self.state is None else self.state.since
         if errors.level > probed.level and self._errors_since is not None:

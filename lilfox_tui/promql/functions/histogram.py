@@ -73,7 +73,7 @@ def _number(text: str) -> float | None:
 
 
 def _counts(shape: BucketLayout, values: Floats) -> Floats:
-    """The counts of all buckets, [histogram, bucket]."""
+    """Return the counts of all buckets, as [histogram, bucket]."""
     counts = values[shape.places[0]]
     for layer in shape.places[1:]:
         counts = np.where(layer >= 0, counts + values[layer], counts)
@@ -175,7 +175,7 @@ def _fraction(lower: float, upper: float, bounds: Floats, counts: Floats) -> Flo
 
 
 def _below(value: float, bounds: Floats, counts: Floats) -> Floats:
-    """How many observations are below ``value``: at most all."""
+    """Return how many observations are below ``value``; at most all of them."""
     observed = counts[:, -1]
     bucket = int(np.searchsorted(bounds, value, side="right"))
     if bucket == len(bounds):

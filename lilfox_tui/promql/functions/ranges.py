@@ -96,7 +96,7 @@ def slope(_: EvaluationRange, times: Times, values: Floats) -> Floats | None:
 
 
 def predicted(span: EvaluationRange, times: Times, values: Floats, ahead_s: float) -> Floats | None:
-    """``predict_linear``: the value that many seconds after the evaluation; None for fewer than two samples."""
+    """``predict_linear``: the value ``ahead_s`` seconds after the evaluation time; None for fewer than two samples."""
     if len(times) < 2:
         return None
     slope, now = regression(times, values, span.at_ms)
@@ -104,12 +104,12 @@ def predicted(span: EvaluationRange, times: Times, values: Floats, ahead_s: floa
 
 
 def resets(_: EvaluationRange, __: Times, values: Floats) -> Floats:
-    """How often a counter fell."""
+    """``resets``: how often a counter fell."""
     return _how_often(values[1:] < values[:-1])
 
 
 def changes(_: EvaluationRange, __: Times, values: Floats) -> Floats:
-    """How often a value differed from the previous one; NaN after NaN is no change."""
+    """``changes``: how often a value differed from the previous one; NaN after NaN is no change."""
     before, after = values[:-1], values[1:]
     return _how_often((before != after) & ~(np.isnan(before) & np.isnan(after)))
 
@@ -171,7 +171,7 @@ def mean(span: EvaluationRange, _: Times, values: Floats) -> Floats:
 
 
 def _mean_past_overflow(values: Floats) -> Floats:
-    """Return the mean when the plain sum overflows: from there on, means of the values so far."""
+    """Return the mean when the plain sum overflows: a running mean from the overflow on."""
     average: Floats = values[0].copy()
     lost = np.zeros(len(average))
     running = np.zeros(len(average), bool)
@@ -258,7 +258,7 @@ def deviation(span: EvaluationRange, times: Times, values: Floats) -> Floats:
 
 
 def quantile_over_time(_: EvaluationRange, __: Times, values: Floats, q: float) -> Floats:
-    """The ``q``-quantile."""
+    """``quantile_over_time``: the ``q``-quantile."""
     return quantile(q, values)
 
 

@@ -30,12 +30,12 @@ from lilfox_tui.scrape.labels import (
 
 
 def absent(call: FunctionCall, vector: Vector) -> Vector:
-    """``absent``: 1 if there is nothing, with the labels that are certain."""
+    """``absent``: 1 if the vector is empty, with the labels that the selector requires."""
     return NOTHING if len(vector.labels) else Vector(certain(call.matchers or ()), np.ones(1))
 
 
 def absent_over_time(call: FunctionCall, samples: RangeVector) -> Vector:
-    """``absent_over_time``: 1 where there was nothing."""
+    """``absent_over_time``: 1 if there are no samples, with the labels that the selector requires."""
     return NOTHING if samples.blocks else Vector(certain(call.matchers or ()), np.ones(1))
 
 
@@ -144,7 +144,7 @@ def label_join(call: FunctionCall, vector: Vector, target: str, separator: str, 
 def _check_name(name: str, semantics: Semantics) -> None:
     valid: Callable[[str], object] = bool if semantics.any_label_name else LABEL_NAME.fullmatch
     if not valid(name):
-        raise QueryError(tr("“{name}” is not a label name", name=name))
+        raise QueryError(tr("“{name}” is not a valid label name", name=name))
 
 
 LABEL_FUNCTIONS = (

@@ -43,7 +43,7 @@ class NeededVariables(Struct, frozen=True):
 
 
 class UnsetVariables:
-    """The unset variables of a runbook's commands."""
+    """Finds the variables that a runbook's commands need but that are not set."""
 
     def __init__(self, runbook: Runbook) -> None:
         self._fences: dict[int, list[Command]] = {}
@@ -58,7 +58,8 @@ class UnsetVariables:
                     self._set_in.setdefault(name, {}).setdefault(fence, command.line)
 
     def needed(self, command: Command) -> NeededVariables:
-        """Return what the command's shell checks; nothing for a command whose fence makes no change."""
+        """Return the variables that the shell checks before the command; none for a command whose fence makes no
+        change."""
         if not self._counts(command):
             return NeededVariables()
         names = tuple(name for name in _variables(command).needs if not _OF_OURS.fullmatch(name))
@@ -66,7 +67,7 @@ class UnsetVariables:
         return NeededVariables(names, strict)
 
     def elsewhere(self, command: Command) -> Iterator[tuple[str, int]]:
-        """Yield the names that it needs and that another fence sets, each with the line of the assignment."""
+        """Yield the names that a command needs and that another fence sets, each with the line of the assignment."""
         if not self._counts(command):
             return
         mine, before = _variables(command), [_variables(each) for each in self._before(command)]
@@ -78,7 +79,7 @@ class UnsetVariables:
                 yield name, there[0]
 
     def nowhere(self, command: Command) -> Iterator[str]:
-        """Yield the names that it needs and that nothing in the runbook sets; its host may."""
+        """Yield the names that a command needs and that nothing in the runbook sets; its host may set them."""
         if self._counts(command):
             names = (name for name in _variables(command).needs if name not in self._set_in)
             yield from (name for name in names if not _OF_EVERY_SHELL.fullmatch(name))
@@ -101,8 +102,8 @@ class UnsetVariables:
             raise LilFoxError(why, tr("set it in this fence too, or pass the value with a <placeholder> or a capture"))
 
     def _counts(self, command: Command) -> bool:
-        """Whether the command is bash, and its fence changes something: a folder or a variable that one command sets
-        affects the later ones."""
+        """Return whether variables of the command are checked: it is bash, and its fence changes something, because a
+        folder or a variable that one command sets then affects the later ones."""
         mine = self._fences.get(command.fence, [command])
         return command.kind != "none" and _is_bash(command) and any(
             each.kind in ("change", "interactive") for each in mine
@@ -303,7 +304,7 @@ class FenceSession(Struct, frozen=True):
 
     @property
     def folder(self) -> str:
-        """The folder below ``FOLDER``."""
+        """The session's folder, relative to ``FOLDER``."""
         return f"{self.run}/{self.number}-{hashlib.sha256(self.host.encode()).hexdigest()[:16]}"
 
 
@@ -381,7 +382,7 @@ def with_words(script: str, interpreter: str) -> str:
 
 
 def is_bash(script: str, interpreter: str | None) -> bool:
-    """Whether bash reads a whole script, as it does any other command."""
+    """Return whether bash itself runs a whole script: its first line names bash, and no ``interpreter`` is set."""
     return not interpreter and script.split("\n", 1)[0].strip() in _BASHES
 
 

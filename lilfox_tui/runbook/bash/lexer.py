@@ -49,7 +49,8 @@ class Part(Struct, gc=False):
 
 
 class Heredoc(Struct, gc=False):
-    """A here-document. ``start`` and ``end`` are of what it holds, -1 until the newline behind its operator is read."""
+    """A here-document. ``start`` and ``end`` are those of its content, -1 until the newline after its operator has been
+    read."""
 
     delimiter: str
     quoted: bool
@@ -82,7 +83,7 @@ class Token(Struct, gc=False):
 
 
 class _Level(Struct):
-    """Where commands are read: a text, or what is between parentheses."""
+    """The state of a level at which commands are read: the text itself, or the inside of parentheses."""
 
     first: bool = True
     """The next word is the first one of a command."""
@@ -126,13 +127,14 @@ _ESCAPES: dict[_Within, str] = {"double": '"\\$`', "heredoc": "\\$`", "quoted pa
 
 
 def escapes(text: str, start: int, at: int) -> bool:
-    """Whether an odd number of ``\\`` from ``start`` on stands before ``at``: the last one takes what comes next."""
+    """Return whether the character at ``at`` is escaped: an odd number of ``\\`` stands directly before it, counted
+    from ``start``."""
     before = text[start:at]
     return (len(before) - len(before.rstrip("\\"))) % 2 == 1
 
 
 def read_through(text: str) -> BashLexer:
-    """The lexer of a text that has read all of it."""
+    """Read all of the text; return the lexer at its end."""
     lexer = BashLexer(text)
     for _token in lexer:
         pass
@@ -140,12 +142,12 @@ def read_through(text: str) -> BashLexer:
 
 
 def goes_on(text: str) -> bool:
-    """Whether its last character is a ``\\`` that takes the next line to it."""
+    """Return whether the text ends with a ``\\`` that continues it on the next line."""
     return len(text) in read_through(text).joined
 
 
 def variables_in(text: str) -> Iterator[tuple[Part, bool]]:
-    """Each ``$name`` and ``${name}`` of a text that is expanded, in order, and whether it is in double quotes."""
+    """Yield each ``$name`` and ``${name}`` of a text that is expanded, in order, and whether it is in double quotes."""
     for token in BashLexer(text):
         yield from _variables_of(token)
 
@@ -168,14 +170,14 @@ def _variables_among(parts: Sequence[Part], *, quoted: bool) -> Iterator[tuple[P
 
 
 class TokenReader:
-    """Reads tokens one after the other; comments are passed over."""
+    """Reads tokens one after the other, without comments."""
 
     def __init__(self, source: Iterable[Token]) -> None:
         self._source = iter(source)
         self._next: Token | None = None
 
     def peek(self) -> Token | None:
-        """The next token, without taking it."""
+        """Return the next token without consuming it; None at the end."""
         while self._next is None or self._next.kind == "comment":
             self._next = next(self._source, None)
             if self._next is None:
@@ -188,7 +190,8 @@ class TokenReader:
 
 
 class BashLexer:
-    """Reads ``text`` on from ``at``. ``placeholders``: ``<name>`` is a part of a word, and no redirection."""
+    """Splits ``text`` into tokens, from ``at`` on. With ``placeholders``, ``<name>`` is a part of a word, not a
+    redirection."""
 
     def __init__(self, text: str, at: int = 0, end: int | None = None, *, placeholders: bool = False) -> None:
         self.text, self.at = text, at
@@ -214,7 +217,7 @@ class BashLexer:
         return token
 
     def token(self) -> Token | None:
-        """The next token; None at the end."""
+        """Return the next token; None at the end."""
         text, level = self.text, self._level
         at = self._after_blanks()
         if at >= self._end:
@@ -243,7 +246,7 @@ class BashLexer:
         return word
 
     def _after_blanks(self) -> int:
-        """Passes over blanks and the newlines that a ``\\`` takes away."""
+        """Skip blanks and line continuations (``\\`` and a newline); return the position after them."""
         while found := _BLANKS.match(self.text, self.at, self._end):
             self.at = found.end()
             if not self.text.startswith("\\\n", self.at, self._end):
@@ -253,14 +256,15 @@ class BashLexer:
         return self.at
 
     def quoted_parts(self, start: int, end: int) -> list[Part]:
-        """What is expanded in a here-document that holds the text from ``start`` to ``end``."""
+        """Return the parts of a here-document's content, the text from ``start`` to ``end``, with its expansions."""
         inner = BashLexer(self.text, start, end, placeholders=self._placeholders)
         return inner._parts("heredoc", "")[0]
 
     # ---- commands ----------------------------------------------------------------------------------------------------
 
     def _is_first_behind(self, word: str, start: int) -> bool:
-        """Whether the word behind this one, which begins at ``start``, is the first one of a command."""
+        """Return whether the word after ``word``, which begins at ``start``, is the first one of a command; keeps track
+        of ``[[`` and ``case``."""
         level = self._level
         if level.test and word == "]]":
             level.test = False
@@ -304,7 +308,7 @@ class BashLexer:
         return self._placeholders and at >= 0 and NAMED.match(self.text, at, self._end) is not None
 
     def _parenthesis(self) -> Token:
-        """``( … )``, ``(( … ))`` or ``()``."""
+        """Read ``( … )``, ``(( … ))`` or ``()``."""
         start = self.at
         if found := _PARENTHESES.match(self.text, start, self._end):
             self.at = found.end()
@@ -318,7 +322,7 @@ class BashLexer:
         return Token("group", start, self.at, "((" if doubled else "(", tokens=inner, closed=closed)
 
     def _commands(self, *, array: bool = False) -> tuple[list[Token], bool]:
-        """Tokens up to the ``)`` that ends them, which is taken; whether there is one."""
+        """Return the tokens up to the closing ``)``, which is consumed, and whether there is one."""
         outer, self._level = self._level, _Level(first=not array, array=array)
         found: list[Token] = []
         closed = False
@@ -341,7 +345,7 @@ class BashLexer:
     # ---- here-documents ----------------------------------------------------------------------------------------------
 
     def _delimiter(self, parts: Sequence[Part]) -> str:
-        """The line that ends a here-document: nothing is expanded in it."""
+        """Return the line that ends a here-document: ``parts`` without quotes, in which nothing is expanded."""
         texts = []
         for part in parts:
             if part.kind == "double":
@@ -353,7 +357,7 @@ class BashLexer:
         return "".join(texts)
 
     def _bodies(self) -> Sequence[Heredoc]:
-        """The here-documents that begin here."""
+        """Read the contents of the here-documents whose operators came before this newline; return them."""
         begun, self._heredocs = self._heredocs, []
         for heredoc in begun:
             heredoc.start = heredoc.end = self.at
@@ -376,7 +380,7 @@ class BashLexer:
     # ---- words -------------------------------------------------------------------------------------------------------
 
     def _word(self, *, assigns: bool = False) -> Token:
-        """``assigns``: it may be ``name[index]=value``, where blanks in the index do not end it."""
+        """Read a word. With ``assigns`` it may be ``name[index]=value``, where blanks in the index do not end it."""
         text, start = self.text, self.at
         parts: list[Part] = []
         closed = True
@@ -403,7 +407,7 @@ class BashLexer:
         return Token("word", start, self.at, "", parts, closed=closed)
 
     def _begins_list(self, start: int, parts: Sequence[Part]) -> OneOf["array", "pattern"] | None:
-        """What a ``(`` within a word begins: an array, a pattern; or nothing, as it is no part of the word."""
+        """Return what a ``(`` within a word begins, an array or a pattern; None if it is not part of the word."""
         if ASSIGNED.fullmatch(self.text, start, self.at):
             return "array"
         last = parts[-1] if parts else None
@@ -411,7 +415,7 @@ class BashLexer:
         return "pattern" if last and last.kind == "plain" and last.text[-1] in "?*+@!" and not negates else None
 
     def _part(self, within: _Within) -> Part:
-        """What begins at a character that is not plain."""
+        """Read the part that begins at a special character."""
         text, at = self.text, self.at
         char = text[at]
         if char == "\\":
@@ -427,7 +431,7 @@ class BashLexer:
         return Part("single", at, self.at, text[at + 1 : end if end >= 0 else self._end], closed=end >= 0)
 
     def _angle(self, within: _Within) -> Part:
-        """A placeholder, ``<( … )``, or a character that means nothing where it stands."""
+        """Read a placeholder, ``<( … )``, or a ``<`` or ``>`` without a meaning in this context."""
         text, at = self.text, self.at
         if self._placeholders and (found := NAMED.match(text, at, self._end)):
             self.at = found.end()
@@ -454,14 +458,14 @@ class BashLexer:
         return Part("escaped", at, self.at, "\\" * kept + following)
 
     def _quoted(self, start: int, opener: int) -> Part:
-        """What is in double quotes."""
+        """Read a part in double quotes."""
         self.at = start + opener
         parts, closed = self._parts("double", '"')
         return Part("double", start, self.at, self.text[start : start + opener], parts, closed=closed)
 
     def _parts(self, within: _Within, closer: str) -> tuple[list[Part], bool]:
-        """Parts up to ``closer``, which is taken; whether it is there. One that is calculated also ends at a ``)`` that
-        closes nothing in it."""
+        """Return the parts up to ``closer``, which is consumed, and whether it was found. An arithmetic expression also
+        ends at a ``)`` that closes nothing in it."""
         found: list[Part] = []
         closed = not closer
         opener = {"arithmetic": "(", "bracket": "["}.get(within, "")
@@ -528,7 +532,8 @@ class BashLexer:
         return Part("dollar", at, self.at, "$")
 
     def _arithmetic(self, start: int, opener: int, within: _Within) -> tuple[list[Part], bool] | None:
-        """What is calculated behind an opener that ends in ``((``; None where it is two ``(``."""
+        """Return the parts of an arithmetic expression after an opener that ends in ``((``, and whether it is closed;
+        None if that is two ``(`` instead."""
         if start in self._no_arithmetic:
             return None
         self.at = start + opener
@@ -539,7 +544,7 @@ class BashLexer:
         return parts, closed
 
     def _ansi(self) -> Part:
-        """``$'…'``; its text is as it is written."""
+        """Read ``$'…'``; its text keeps its escapes."""
         start, at = self.at, self.at + 2
         while at < self._end and self.text[at] != "'":
             at += 2 if self.text[at] == "\\" else 1

@@ -1,4 +1,4 @@
-"""Parses commands of bash; what is not understood for certain is Unclear."""
+"""Parses bash commands; raises Unclear for what it does not understand for certain."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def read_all(text: str) -> Sequence[Statement]:
 
 
 class _CommandReader:
-    """Recursive descent over the tokens of a text, or of what stands between parentheses in it."""
+    """Recursive descent parser over the tokens of a text, or of the inside of parentheses in it."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class _CommandReader:
         """Here-documents whose text is still to come."""
 
     def peek(self) -> str:
-        """The operator that comes next, "" at the end, "word" for a word or a redirection."""
+        """Return the next operator without consuming it; "" at the end, "word" for a word or a redirection."""
         token = self._tokens.peek()
         if token is None:
             return ""
@@ -216,7 +216,8 @@ class _CommandReader:
         raise Unclear
 
     def body(self, *ends: str) -> tuple[list[Statement], str]:
-        """A list that is not empty, up to one of the reserved words, which is taken; up to the end without them."""
+        """Parse a non-empty list up to one of the reserved words ``ends``, which is consumed and returned; without
+        them, up to the end."""
         self.newlines()
         found = [self.and_or()]
         while (operator := self.peek()) in (";", "&", "\n"):
@@ -230,7 +231,7 @@ class _CommandReader:
         return found, self.expect(*ends) if ends else ""
 
     def _nested(self, tokens: Sequence[Token]) -> list[Statement]:
-        """What stands between parentheses."""
+        """Parse the commands between parentheses."""
         inner = _CommandReader(self._text, tokens, self._depth, self._begun)
         body, _end = inner.body()
         if inner.peek():
@@ -332,7 +333,8 @@ class _CommandReader:
         return redirect
 
     def _held(self, heredoc: Heredoc) -> Word:
-        """What a here-document holds; where variables are expanded in it, as in double quotes."""
+        """Return the content of a here-document as a word; unless its delimiter is quoted, its variables are expanded
+        as in double quotes."""
         if not heredoc.closed:
             raise Unclear
         lines = self._text[heredoc.start : heredoc.end].split("\n")
@@ -380,7 +382,7 @@ class _CommandReader:
         return ProcessSubstitution(self._substituted(part))
 
     def _substituted(self, part: Part) -> list[Statement]:
-        """The commands in ``$( … )`` and ``<( … )``; their here-documents end in it."""
+        """Parse the commands in ``$( … )`` or ``<( … )``; their here-documents must end inside it. Raises Unclear."""
         begun = len(self._begun)
         body = self._nested(part.tokens)
         if len(self._begun) != begun:
@@ -393,7 +395,7 @@ class _CommandReader:
         return part.text
 
     def _part(self, part: Part) -> list[WordPart]:
-        """A part that is not in double quotes."""
+        """Convert a part that is not in double quotes."""
         match part.kind:
             case "plain":
                 return [Literal(self._plain(part))]
@@ -414,7 +416,7 @@ class _CommandReader:
         return [self._expansion(part, quoted=False)]
 
     def _within(self, part: Part) -> WordPart:
-        """A part in double quotes, or of a here-document."""
+        """Convert a part in double quotes, or of a here-document."""
         if part.kind == "plain":
             return Literal(part.text, quoted=True)
         if part.kind != "escaped":
@@ -463,7 +465,7 @@ def _assignment(word: Word) -> Assignment | None:
 
 
 def _parameter(written: str, *, quoted: bool) -> WordPart:
-    """``${…}``."""
+    """Read ``${…}``."""
     if found := _VARIABLE.fullmatch(written):
         return ShellVariable(found[1], quoted)
     if found := _MADE.fullmatch(written):

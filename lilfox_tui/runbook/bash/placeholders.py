@@ -31,7 +31,7 @@ from lilfox_tui.runbook.model import Placeholder
 
 
 class Need(IntEnum):
-    """What a value at a place must be."""
+    """What a placeholder's value must be in its place, from the loosest to the strictest."""
 
     ANY = 0
     SAFE = 1
@@ -74,7 +74,7 @@ _SUBSCRIPT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\[[^\]]*")
 
 
 def needed(words: Sequence[str], current: str) -> Need:
-    """Return what a value must be after ``words`` of a simple command, in the word that begins with ``current``."""
+    """Return what a value must be in the word that begins with ``current``, after ``words`` of a simple command."""
     if len(words) > _MOST_WORDS:
         return Need.NEVER
     if _SUBSCRIPT.fullmatch(current) or "let" in words:
@@ -154,7 +154,7 @@ class Site(Struct, frozen=True, kw_only=True):
 
 
 class _CommandState(Struct):
-    """A simple command as far as it is read."""
+    """The state of a simple command that has been read in part."""
 
     need: Need = Need.ANY
     """What all within must be at least."""
@@ -174,7 +174,7 @@ def sites(text: str) -> tuple[Site, ...]:
 
 
 class _SiteReader:
-    """Walks the tokens of a text."""
+    """Finds the placeholders in the tokens of a text."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -194,7 +194,7 @@ class _SiteReader:
         self._found.append(Site(placeholder=placeholder, place=place, need=max(need, self._least), **more))
 
     def _all_within(self, start: int, end: int, place: Place, need: Need, **more: Any) -> None:
-        """Adds each placeholder of a text that is not looked at more closely."""
+        """Add each placeholder of a text that is not analyzed further."""
         for found in NAMED.finditer(self._text, start, end):
             placeholder = Placeholder(found[1], found.start(), found.end())
             self._add(placeholder, place, need, escaped=self._behind_dollar(found.start()), **more)
@@ -245,8 +245,8 @@ class _SiteReader:
     # ---- words -------------------------------------------------------------------------------------------------------
 
     def _word(self, token: Token, state: _CommandState, redirected: Need | None = None) -> str:
-        """Adds the placeholders of a word; its text. ``redirected``: it is a file, a descriptor or a here-string, and
-        must be this."""
+        """Add the placeholders of a word; return its text. ``redirected``: the word is a file, a descriptor or a
+        here-string, and its values must meet this need."""
         word = ""
         for part in token.parts:
             need = self._need(state, word, redirected)
@@ -292,7 +292,7 @@ class _SiteReader:
             option = False
 
     def _placeholder(self, part: Part, place: Place, need: Need, *, option: bool = False, delimiter: str = "") -> None:
-        """``place``: of what it stands in."""
+        """Add a placeholder; ``place`` is the kind of text that it stands in."""
         start = part.end - len(part.text) - 2
         escaped = part.kind == "escaped placeholder"
         placeholder = Placeholder(part.text, start, part.end)
@@ -302,7 +302,7 @@ class _SiteReader:
         )  # fmt: skip
 
     def _part(self, part: Part, place: Place, need: Need, *, option: bool = False) -> None:
-        """Adds the placeholders of one part, in which a value must at least be ``need``."""
+        """Add the placeholders of one part, in which a value must meet at least ``need``."""
         match part.kind:
             case "placeholder" | "escaped placeholder":
                 self._placeholder(part, place, need)
@@ -324,7 +324,7 @@ class _SiteReader:
                 self._all_within(part.start, part.end, "word", Need.NEVER)
 
     def _verbatim(self, part: Part, need: Need, *, option: bool) -> None:
-        """``'…'`` and ``$'…'``."""
+        """Add the placeholders of ``'…'`` or ``$'…'``."""
         kind: Place = "single" if part.kind == "single" else "ansi"
         begins = part.start + (1 if kind == "single" else 2)
         for found in NAMED.finditer(self._text, begins, part.end):
@@ -337,7 +337,7 @@ class _SiteReader:
     # ---- heredocs ----------------------------------------------------------------------------------------------------
 
     def _heredoc(self, heredoc: Heredoc) -> None:
-        """Adds the placeholders of what it holds. Behind an expansion there none has a safe value."""
+        """Add the placeholders of a here-document's content. After an expansion in it, no value is safe."""
         need, end = self._needs[heredoc.begun], heredoc.delimiter
         if heredoc.quoted:
             for found in NAMED.finditer(self._text, heredoc.start, heredoc.end):

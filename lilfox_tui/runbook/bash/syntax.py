@@ -83,7 +83,7 @@ class Word(Struct):
 
     @property
     def bare(self) -> bool:
-        """Whether nothing in it is quoted or expanded; only then it may be a reserved word."""
+        """Whether nothing in the word is quoted or expanded; only then can it be a reserved word."""
         return all(isinstance(part, Literal) and not part.quoted for part in self.parts)
 
 

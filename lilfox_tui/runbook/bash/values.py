@@ -59,7 +59,7 @@ class Argument(Struct, frozen=True):
 
     @property
     def head(self) -> str:
-        """The characters that it certainly begins with."""
+        """The characters that the argument certainly begins with."""
         return (self.pieces[0] or "") if self.pieces else ""
 
     @property
@@ -70,11 +70,11 @@ class Argument(Struct, frozen=True):
 
     @property
     def is_one(self) -> bool:
-        """Whether it is exactly one word, whatever its text."""
+        """Whether the argument is exactly one word, whatever its text."""
         return not self.many and not self.loose
 
     def behind(self, count: int) -> Argument:
-        """Return it without its first ``count`` characters, which are known."""
+        """Return the argument without its first ``count`` characters, which are known."""
         rest = self.head[count:]
         return Argument(
             ((rest,) if rest else ()) + self.pieces[1:], False, self.many, self.loose, self.deep, self.printed
@@ -149,7 +149,7 @@ def _printed(word: Word, have: KnownVariables) -> bool:
 
 
 def _tells_of_the_host(output: CommandSubstitution) -> bool:
-    """Whether the output is only the host's name or the time, and no file."""
+    """Return whether the command prints only the host's name or the time, and reads no file."""
     only = output.body[0] if len(output.body) == 1 else None
     if not isinstance(only, Simple) or only.redirects or only.assignments:
         return False
@@ -158,12 +158,13 @@ def _tells_of_the_host(output: CommandSubstitution) -> bool:
 
 
 def number(argument: Argument) -> bool:
-    """Whether it is a number that bash can certainly calculate with."""
+    """Return whether the argument is known to be a number that bash can calculate with."""
     return argument.text is not None and _NUMBER.fullmatch(argument.text) is not None
 
 
 def _home(text: str, have: KnownVariables, pieces: list[str | None]) -> bool:
-    """Append a text that begins with ``~``, a home folder."""
+    """Append a text that begins with ``~``, a home folder whose path is unknown; return True, because that does not
+    begin with ``-``."""
     found = re.match(r"~(?:[A-Za-z_][A-Za-z0-9_]*)?(?=/|$)", text)
     if found is None:
         raise Unclear
@@ -173,7 +174,7 @@ def _home(text: str, have: KnownVariables, pieces: list[str | None]) -> bool:
 
 
 def _add(part: WordPart, have: KnownVariables, pieces: list[str | None]) -> bool:
-    """Append the value of one part, as if quoted; True if it is unknown but does not begin with ``-``."""
+    """Append the value of one part, as if quoted; return True if it is unknown but does not begin with ``-``."""
     if isinstance(part, Literal):
         return _literal(part.text, have, pieces)
     if isinstance(part, ShellVariable):
@@ -195,7 +196,7 @@ def _add(part: WordPart, have: KnownVariables, pieces: list[str | None]) -> bool
 
 
 def _literal(text: str, have: KnownVariables, pieces: list[str | None]) -> bool:
-    """Append a text with its placeholders; True if it begins with one without a value."""
+    """Append a text with its placeholders; return True if it begins with a placeholder without a value."""
     at, undashed = 0, False
     for found in _PLACEHOLDER.finditer(text):
         if found.start() > at:

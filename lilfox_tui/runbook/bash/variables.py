@@ -91,12 +91,12 @@ def variables_of(text: str) -> Variables:
 
 
 class _UnreadableText(Exception):
-    """A quote or parenthesis in it is not closed, or it goes deeper than anybody writes."""
+    """The text has an unclosed quote or parenthesis, or is nested too deeply."""
 
 
 class _VariableReader:
-    """Walks the tokens of a text in the order in which bash reads them. What it needs is in ``needs``, with whether
-    that comes behind what may have set it."""
+    """Walks the tokens of a text in the order in which bash reads them. ``needs`` has the names that the text needs,
+    each with whether it comes after something that may have set it."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -112,7 +112,7 @@ class _VariableReader:
         self._depth = 0
 
     def read(self) -> None:
-        """Raises _UnreadableText."""
+        """Read the whole text. Raises _UnreadableText."""
         self._commands(TokenReader(self._lexer), "")
 
     def _set(self, names: set[str]) -> None:
@@ -126,7 +126,7 @@ class _VariableReader:
     # ---- commands ------------------------------------------------------------------------------------------------
 
     def _commands(self, reader: TokenReader, end: str) -> None:
-        """All of them, or those up to the word ``end``."""
+        """Read all commands, or those up to the word ``end``."""
         self._depth += 1
         if self._depth > _DEEPEST:
             raise _UnreadableText
@@ -139,7 +139,7 @@ class _VariableReader:
         self._depth -= 1
 
     def _between(self, reader: TokenReader) -> None:
-        """What stands between simple commands: an operator, or a compound in parentheses."""
+        """Read what stands between simple commands: an operator, or a compound command in parentheses."""
         token = reader.take()
         assert token is not None
         if not token.closed:
@@ -176,7 +176,7 @@ class _VariableReader:
             self._between(reader)
 
     def _bare(self, token: Token) -> str:
-        """Its text where nothing of it is quoted or expanded, else ""."""
+        """Return the token's text; empty if any of it is quoted or expanded."""
         return token.parts[0].text if len(token.parts) == 1 and token.parts[0].kind == "plain" else ""
 
     def _command(self, reader: TokenReader) -> str:
@@ -214,7 +214,8 @@ class _VariableReader:
         return words[0] if words else ""
 
     def _argument(self, token: Token, words: list[str]) -> str:
-        """A word of a command; of one that declares, ``name=`` without the value that it assigns."""
+        """Read a word of a command and return its text; for a command that declares, ``name=`` without the assigned
+        value."""
         literal = self._visit(token.parts)
         if words and words[0] in (*_DECLARES, "alias"):
             found = ASSIGNS.match(self._text, token.start, token.end)
@@ -222,7 +223,7 @@ class _VariableReader:
         return literal
 
     def _reserved(self, words: list[str], reader: TokenReader) -> str | None:
-        """Read what a leading reserved word begins; None if there is none."""
+        """Read the construct that a leading reserved word begins; return None if there is no such word."""
         match words:
             case [word] if word in _STAYS_FIRST:
                 return word
@@ -248,7 +249,8 @@ class _VariableReader:
         return None
 
     def _ran(self, words: list[str], given: set[str]) -> None:
-        """Record a finished command: what its name and words set, and what the text that it runs needs."""
+        """Record a finished command: the variables that its name and words set, and those needed by a text that it
+        runs."""
         name, *rest = [word for word in words if word not in ("builtin", "command")] or [""]
         self._set(sets(name, rest))
         if name == "unset":
@@ -267,7 +269,7 @@ class _VariableReader:
                 self._known, self.sets, self._behind = known, sets_, behind  # another process sets nothing here
 
     def _runs(self, text: str, given: set[str]) -> None:
-        """Read a text that a command runs as shell; ``given`` is set for it."""
+        """Read a text that a command runs as shell code, with the variables ``given`` set for it."""
         inner = variables_of(text)
         for name in (*inner.needs, *(() if inner.foreign else inner.maybe)):
             if name not in given:
@@ -285,7 +287,7 @@ class _VariableReader:
         raise _UnreadableText
 
     def _listed(self, tokens: Iterable[Token]) -> None:
-        """Words that are no commands: of an array, a pattern or a test."""
+        """Read words that are not commands: those of an array, a pattern or a test."""
         for token in tokens:
             if not token.closed:
                 raise _UnreadableText
@@ -309,7 +311,7 @@ class _VariableReader:
     # ---- words and expansions ------------------------------------------------------------------------------------
 
     def _visit(self, parts: Sequence[Part]) -> str:
-        """Takes in what is expanded in the parts of a word; their text, in which each expansion is ``\\0``."""
+        """Record what the parts of a word expand; return their text, in which each expansion is ``\\0``."""
         return "".join(map(self._part, parts))
 
     def _part(self, part: Part) -> str:
@@ -343,7 +345,7 @@ class _VariableReader:
         self._text, self._lexer = whole, lexer
 
     def _parameter(self, part: Part) -> None:
-        """``${…}``."""
+        """Read ``${…}``."""
         found = _PARAMETER.match(self._text, part.start, part.end)
         alone = False
         begins = part.start
@@ -360,7 +362,7 @@ class _VariableReader:
         self._quiet -= alone
 
     def _arithmetic(self, parts: Sequence[Part]) -> None:
-        """Names are variables there, with and without ``$``."""
+        """Read an arithmetic expression, in which names are variables with and without ``$``."""
         written = "".join(part.text if part.kind == "plain" else "0" for part in parts)
         self._visit([part for part in parts if part.kind != "plain"])
         for found in _ARITHMETIC.finditer(written):

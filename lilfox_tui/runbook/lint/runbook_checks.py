@@ -50,7 +50,10 @@ def check_steps(runbook: Runbook, declared: Sequence[str]) -> Iterator[Problem]:
                 yield hazard(
                     command.line,
                     "iptables-append",
-                    _("no effect after an ACCEPT, never expires, no IPv6, may ban you; use an nft set with a timeout"),
+                    _(
+                        "has no effect after an ACCEPT rule, never expires, ignores IPv6 and may lock you out; use "
+                        "an nft set with a timeout"
+                    ),
                 )
 
 
@@ -83,7 +86,7 @@ def _captures(runbook: Runbook) -> Iterator[Problem]:
 
 
 def _where(command: Command, runbook: Runbook) -> str:
-    """Return the hosts in the runbook's words; running on them one by one makes no difference."""
+    """Return the command's hosts in the runbook's words; ``each`` (one by one) counts as the runbook's hosts."""
     word = word_of(command, runbook)
     return runbook.hosts or "each" if word == EACH else word
 
@@ -101,7 +104,10 @@ def _unset(command: Command, unset: UnsetVariables) -> Iterator[Problem]:
         yield hazard(
             command.line,
             "variable-unset",
-            _("nothing here sets ${name}: unless the host's environment has it, this is not run", name=name),
+            _(
+                "nothing in this runbook sets ${name}: unless the host's environment does, this command is not run",
+                name=name,
+            ),
         )
 
 
@@ -115,13 +121,19 @@ def _order(step: Step) -> Iterator[Problem]:
             yield hazard(
                 command.line,
                 "follow-first",
-                _("never ends by itself: pasted as a whole, the lines after it do not run; put it last"),
+                _(
+                    "does not end by itself: if the fence is pasted as a whole, the lines after it do not run; put "
+                    "it last"
+                ),
             )
         elif command.kind == "interactive":
             yield hazard(
                 command.line,
                 "interactive-first",
-                _("takes the terminal: pasted as a whole, the lines after it become its input; use a separate fence"),
+                _(
+                    "takes over the terminal: if the fence is pasted as a whole, the lines after it become its "
+                    "input; use a separate fence"
+                ),
             )
     for at, command in enumerate(commands):
         found = _EXPORT.match(command.text)
@@ -130,7 +142,10 @@ def _order(step: Step) -> Iterator[Problem]:
             yield hazard(
                 command.line,
                 "export-no-effect",
-                _("units do not see a shell's exports: nothing is switched; change the unit's EnvironmentFile"),
+                _(
+                    "systemd units do not inherit a shell's exports: this has no effect on the unit; change its "
+                    "EnvironmentFile"
+                ),
             )
 
 
@@ -180,7 +195,10 @@ def _shown(command: Command) -> Iterator[Problem]:
         yield hazard(
             command.line,
             "edit-in-no-process",
-            _("is only shown, not run: typing it in changes no running process; name the file, and reload"),
+            _(
+                "this code is only shown, not run: typing it in changes no running process; name the file to edit, "
+                "then reload"
+            ),
         )
 
 
@@ -199,7 +217,7 @@ def _destroys(command: Command) -> Iterator[Problem]:
                 command.line + number,
                 "destroys",
                 _(
-                    "{command} cannot be undone; {example} requires its hosts to be typed first",
+                    "{command} cannot be undone; add {example}, so that its hosts must be typed first",
                     example='{"risk": "destroy"}',
                     command=found[0],
                 ),
@@ -270,7 +288,7 @@ def _places(sources: Sequence[FenceSource]) -> Iterator[Problem]:
                 line,
                 "nobody-writes-it",
                 _(
-                    "nothing in this file writes {path}…: it will be missing; save it when releasing",
+                    "reads {path}…, but nothing in this file writes it; save it during the release",
                     path=f"{folder}/{prefix}",
                 ),
             )
@@ -289,14 +307,15 @@ def _retention(sources: Sequence[FenceSource]) -> Iterator[Problem]:
                 number,
                 "retention-differs",
                 _(
-                    "-mtime +{days} here, +{other} on line {line}: older sets lack a part; use one rule for all",
+                    "-mtime +{days} here, but +{other} on line {line}: older sets are incomplete; use the same "
+                    "retention for all",
                     days=days, line=found[0][0], other=found[0][1],
                 ),
             )  # fmt: skip
 
 
 def _ports(sources: Sequence[FenceSource]) -> Iterator[Problem]:
-    """Yield second ports in a switch that another service uses."""
+    """Yield ports that a script may switch to, but that another service uses."""
     for source in sources:
         ports = [(number, found[1], found[2]) for number, found in source.each(_PORT.pattern)] if source.script else []
         for number, name, port in ports[1:]:

@@ -55,16 +55,16 @@ class FenceSource:
 
     @cached_property
     def stops(self) -> bool:
-        """Whether it stops at a failing command."""
+        """Whether the script stops at a failing command."""
         return self.has(r"\bset\s+-[a-z]*e|set -o errexit") or bool(re.match(r"#!\S+\s+-\w*e", self.fence.text))
 
     @cached_property
     def values(self) -> dict[str, str]:
-        """The variables that a line sets to a plain text."""
+        """The variables that a line sets to a plain text, with their values."""
         return dict(filter(None, (_assigned(line) for _number, line in self.lines)))
 
     def filled(self, line: str) -> str:
-        """Return ``line`` with the values of such variables filled in."""
+        """Return ``line`` with the variables of :attr:`values` replaced by their values."""
         pieces, at = [], 0
         for part, _quoted in variables_in(line):
             pieces += [line[at : part.start], self.values.get(part.text, line[part.start : part.end])]
@@ -72,7 +72,7 @@ class FenceSource:
         return "".join([*pieces, line[at:]])
 
     def has(self, pattern: str) -> bool:
-        """Whether a line matches."""
+        """Return whether the text matches ``pattern``."""
         return re.search(pattern, self.text) is not None
 
     def each(self, pattern: str) -> Iterator[tuple[int, re.Match[str]]]:
@@ -88,7 +88,7 @@ class FenceSource:
 
 
 def _assigned(line: str) -> tuple[str, str] | None:
-    """Name and value where the line is one assignment of a plain text, by ``export`` or ``local`` too."""
+    """Return name and value if the line is one assignment of a plain text, also with ``export`` or ``local``."""
     words = list(BashLexer(line))
     if len(words) == 2 and line[: words[0].end] in ("export", "local"):
         words = words[1:]
@@ -138,7 +138,7 @@ def _unheard(source: FenceSource) -> Iterator[Problem]:
             yield hazard(
                 source.fence.line + 1,
                 "goes-on-after-failure",
-                _("continues when a command fails, and the last command decides its status; set -euo pipefail"),
+                _("continues after a failed command and exits with the status of the last one; use set -euo pipefail"),
             )
         yield from _success(source)
         yield from _returned(source)
@@ -149,15 +149,15 @@ def _unheard(source: FenceSource) -> Iterator[Problem]:
                 line,
                 "status-of-another",
                 _(
-                    "$? is the status of that script's last command: always 0 after a final echo; make it exit "
-                    "with its real status"
+                    "$? is the status of the last command in the script above: always 0 after a final echo; make "
+                    "that script exit with its real status"
                 ),
             )
         before = text
 
 
 def _quiet_greps(source: FenceSource) -> Iterator[Problem]:
-    """Find ``… | grep -q`` where the failure of any part of a pipe fails the pipe."""
+    """Find ``… | grep -q`` under ``pipefail``, where the failure of any part fails the whole pipe."""
     pipefail = re.match(r"#!.*pipefail", source.fence.text) is not None
     for line, text in source.lines:
         pipefail = pipefail or _PIPEFAIL.match(text) is not None
@@ -180,7 +180,7 @@ def _success(source: FenceSource) -> Iterator[Problem]:
             yield hazard(
                 line,
                 "success-unchecked",
-                _("reports success whatever happened before it; test the command, then report"),
+                _("reports success even if the command before it failed; check the result first"),
             )
         before = text
 
@@ -200,7 +200,7 @@ def _returned(source: FenceSource) -> Iterator[Problem]:
             yield hazard(
                 line,
                 "failure-passed-over",
-                _("{name} returns a failure here that nothing checks; {name} || exit 1", name=word),
+                _("the failure status of {name} is not checked here; write {name} || exit 1", name=word),
             )
 
 
@@ -230,7 +230,8 @@ def _paths(source: FenceSource) -> Iterator[Problem]:
                     line,
                     "unquoted-variable",
                     _(
-                        '${name} without quotes: if it is empty or has a space, it names other files; write "${name}"',
+                        "${name} is unquoted: if it is empty or contains a space, other files are affected; "
+                        'write "${name}"',
                         name=name,
                     ),
                 )
@@ -250,7 +251,9 @@ def _lines(source: FenceSource) -> Iterator[Problem]:
         )
     if source.fence.language != "console":
         for line, _found in source.each(r"^\$\s+\w"):
-            yield hazard(line, "prompt", _("“$ ” is before the command: the shell looks for a command of that name"))
+            yield hazard(
+                line, "prompt", _("the line starts with the prompt “$ ”: the shell looks for a command of that name")
+            )
 
 
 # Hazards of Python that a manual carries: health checks, alerts by mail, what reads logs.
@@ -265,19 +268,21 @@ def check_python(source: FenceSource) -> Iterator[Problem]:
             line,
             "starttls-unverified",
             _(
-                "verifies no certificate: a man in the middle can read the password; "
+                "does not verify the certificate: a man in the middle can read the password; pass "
                 "context=ssl.create_default_context()"
             ),
         )
     for line, _found in source.each(r"^except\s*:"):
         yield hazard(
-            line, "bare-except", _("hides every error, including its own; name the expected ones, report the rest")
+            line,
+            "bare-except",
+            _("hides every error, including bugs in this code; catch the expected exceptions, report the rest"),
         )
     if (line := source.first(r"\.(?:send_message|sendmail)\(")) and not source.has(r"open\(|sqlite|redis|state|last_"):
         yield hazard(
             line,
             "mails-each-time",
-            _("sends a mail on every call; remember what was sent, and send one when it ends"),
+            _("sends mail on every run; record what was reported, and send one mail when the problem ends"),
         )
     mails = source.has(r"send_message|sendmail") and source.has(r"requests\.get|urlopen|httpx")
     if mails and (line := source.first(r"https?://(?:localhost|127\.0\.0\.1)")):
@@ -323,7 +328,7 @@ def check_secrets(source: FenceSource) -> Iterator[Problem]:
             yield hazard(
                 line,
                 "secret-in-text",
-                _("a password or key is in the text; ask for it (type: secret), or read it from a file"),
+                _("contains a password or key; prompt for it (type: secret), or read it from a file"),
             )
 
 
@@ -356,7 +361,10 @@ def _dumping(source: FenceSource) -> Iterator[Problem]:
             yield hazard(
                 line,
                 "pipe-hides-failure",
-                _("when the first command of a pipe fails, the pipe exits 0 and leaves a short file; set -o pipefail"),
+                _(
+                    "if the first command of a pipe fails, the pipe still exits 0 and leaves a truncated file; use "
+                    "set -o pipefail"
+                ),
             )
     if (line := source.first(r"\bpg_dump\b")) and not source.has(r"pg_dumpall|globals"):
         yield hazard(
@@ -373,7 +381,10 @@ def _keeping(source: FenceSource) -> Iterator[Problem]:
             yield hazard(
                 line,
                 "prunes-after-failure",
-                _("also runs after a failure, by file time: the last good backup is deleted; prune verified ones"),
+                _(
+                    "prunes by file age even after a failed backup, until the last good one is gone; prune only "
+                    "after a verified backup"
+                ),
             )
     dated = source.first(r"\b(?:cp|tar)\b.*\$\{?\w*(?:DATE|STAMP)")
     if dated and not source.has(r"-delete|\brm\b|prune|forget"):
@@ -388,7 +399,7 @@ def _keeping(source: FenceSource) -> Iterator[Problem]:
         yield hazard(
             line,
             "two-clocks",
-            _("that script reads the time again: its names may differ by a second; pass the name to it"),
+            _("the called script reads the clock again: its names may differ by a second; pass the name to it"),
         )
 
 
@@ -414,7 +425,8 @@ def _writing(source: FenceSource) -> Iterator[Problem]:
             line,
             "log-on-same-disk",
             _(
-                "the log is on the disk that backups fill: a full disk silences it; log elsewhere ({name})",
+                "the log is on the disk that backups fill ({name}): when that is full, nothing is logged; log "
+                "elsewhere",
                 name=found[1],
             ),
         )
@@ -427,20 +439,23 @@ def _restoring(source: FenceSource) -> Iterator[Problem]:
         yield hazard(
             line,
             "unpacks-into-root",
-            _("unpacks into /, wherever the files were; unpack into another directory and move them over"),
+            _(
+                "unpacks straight into / and overwrites live files; unpack into another directory, then move the "
+                "files over"
+            ),
         )
     for line, _found in source.each(r"\bcp\s+\S*(?:backup|BACKUP|env_)\S*\s+\S*\.env$"):
         yield hazard(
             line,
             "overwrites-secrets",
-            _("overwrites .env with the permissions of umask; use install -m 0600, keep the old file"),
+            _("overwrites .env without keeping the old file or setting its mode; keep a copy, and use install -m 0600"),
         )
     restores = source.first(r"\bpsql\b.*<\s*\S|\|\s*psql\b|\bpg_restore\b|\btar\s+-?\w*x")
     if restores and source.script and not source.has(r"(?:\[\[?|\btest)\s+-[efrs]\s|gzip\s+-t|--test"):
         yield hazard(
             restores,
             "restore-without-preflight",
-            _("starts to overwrite before every part is known to be present and intact; check all of them first"),
+            _("starts overwriting before it checks that every part is present and intact; check all parts first"),
         )
 
 
@@ -450,7 +465,10 @@ def _clients(source: FenceSource) -> Iterator[Problem]:
             yield hazard(
                 line,
                 "psql-goes-on",
-                _("psql continues after errors and exits 0; use -X -1 -v ON_ERROR_STOP=1, into an empty database"),
+                _(
+                    "psql continues after errors and exits 0; use -X -1 -v ON_ERROR_STOP=1, and restore into an "
+                    "empty database"
+                ),
             )
     if source.has(r"PGPASS|PGSERVICE"):
         return
@@ -474,7 +492,9 @@ def check_release(source: FenceSource) -> Iterator[Problem]:
     """Yield the problems of one fence."""
     if source.fence.language in ("yaml", "yml"):
         for line, _found in source.each(r"\bimage:\s*\S+:latest\b"):
-            yield hazard(line, "unpinned", _("this version changes by itself; pin a tag or a digest"))
+            yield hazard(
+                line, "unpinned", _("the image behind :latest changes over time; pin a version tag or a digest")
+            )
     if not source.shell:
         return
     yield from _switching(source)
@@ -493,14 +513,14 @@ def _switching(source: FenceSource) -> Iterator[Problem]:
             )
         if found[2].startswith("/etc/") and not found[1] and source.has(r"\bsudo\b"):
             yield hazard(
-                line, "without-sudo", _("{path} belongs to root, and only other lines use sudo", path=found[2])
+                line, "without-sudo", _("{path} belongs to root, but this line does not use sudo", path=found[2])
             )
     for line, _found in source.each(_RELOADS):
         if not source.has(r"\bnginx\s+-t\b"):
             yield hazard(
                 line,
                 "reload-untested",
-                _("only a test keeps out a broken configuration; run nginx -t first"),
+                _("applies the nginx configuration untested; run nginx -t first"),
             )
     for line, found in source.each(r"^(CURRENT_\w+|ACTIVE_\w+)="):
         again = [number for number, other in source.each(rf"^{found[1]}=") if number != line]
@@ -533,7 +553,7 @@ def _versions(source: FenceSource) -> Iterator[Problem]:
             yield hazard(
                 line,
                 "checkout-alone",
-                _("dependencies and schema stay at the other version; roll back all three, and check first"),
+                _("changes only the code: dependencies and schema keep the other version; roll back all three"),
             )
 
 
@@ -549,7 +569,7 @@ def _values(source: FenceSource) -> Iterator[Problem]:
             yield hazard(
                 line,
                 "value-unchecked",
-                _("${name} is used unchecked (--force, ../); check its form first", name=found[1]),
+                _("${name} is not validated (--force and ../ would pass); validate it first", name=found[1]),
             )
 
 
@@ -560,7 +580,7 @@ def _restarting(source: FenceSource) -> Iterator[Problem]:
             yield hazard(
                 line,
                 "starts-what-was-stopped",
-                _("also starts what was stopped on purpose, on every call; check is-enabled, set a limit"),
+                _("also restarts a service that was stopped on purpose; check is-enabled and limit restarts"),
             )
         if not source.has(_LOOKS):
             after = next((n for n, _f in source.each(r"\bis-active\b") if n > line), line)
@@ -573,5 +593,5 @@ def _restarting(source: FenceSource) -> Iterator[Problem]:
         yield hazard(
             line,
             "restart-unchecked",
-            _("restarts the only serving instance without checking that it responds; check its health"),
+            _("restarts the service without checking that it responds; check its health"),
         )

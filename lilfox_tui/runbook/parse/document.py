@@ -48,7 +48,7 @@ class Header(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class _WrittenVariable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One of ``vars:``, as written; for ``NAME: TYPE``, its type."""
+    """One variable of ``vars:``, as written; ``NAME: TYPE`` gives only its type."""
 
     SHORT = "type"
 
@@ -64,8 +64,8 @@ class _WrittenVariable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class FrontMatter(Struct, frozen=True, kw_only=True):
-    """The front matter. ``written``: whether the file has a ``lilfox:``; ``end`` is the first line (from 0) after
-    it."""
+    """The front matter. ``written``: whether the file has a section ``lilfox:``; ``end`` is the first line (from 0)
+    after the front matter."""
 
     header: Header = Header()
     variables: tuple[Variable, ...] = ()
@@ -110,7 +110,7 @@ def _read(text: str, end: int) -> FrontMatter:
 
 
 def _problems(findings: Findings) -> list[Problem]:
-    """Convert findings, each ``FILE:LINE: what`` with a file name that is dropped here."""
+    """Convert findings of the form ``FILE:LINE: what`` to problems, without the file name."""
     made = []
     for finding in findings.sorted():
         _file, line, what = finding.split(":", 2)
@@ -123,7 +123,7 @@ def _variables(node: MapNode, findings: Findings) -> list[Variable]:
     for key, value in node.entries:
         path = ("vars", key.text)
         if not _NAME.fullmatch(key.text):
-            findings.add(key.line, path, _("not a name; use letters, digits, - and _, starting with a letter"))
+            findings.add(key.line, path, _("not a valid name; use letters, digits, - and _, starting with a letter"))
             continue
         written = to_struct(_WrittenVariable, value, findings, path)
         if wrong := _contradiction(written):
@@ -161,7 +161,7 @@ def _contradiction(written: _WrittenVariable) -> str:
     if written.deny and written.type not in ("ip", "cidr"):
         return _("deny is only for ip and cidr")
     if written.type == "secret" and written.default is not None:
-        return _("a secret has no default: it would be stored in this file")
+        return _("a secret cannot have a default: it would be stored in this file")
     if written.min is not None and written.max is not None and written.min > written.max:
         return _("min is larger than max")
     try:
@@ -212,7 +212,8 @@ def _captured_secrets(runbook: Runbook) -> list[Problem]:
         for name in command.attributes.capture:
             if name in secret or names_a_secret(name):
                 what = _(
-                    "capture: “{name}” is a secret, and output is saved; let the command that needs it read it",
+                    "capture: “{name}” is a secret, and a command's output is saved; read it in the command that "
+                    "needs it",
                     name=name,
                 )
                 found.setdefault(command.fence, Problem(command.line - 1, "error", "attribute-value", what))
@@ -275,12 +276,12 @@ def data_of(path: Path) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise UnreadableRunbook(path, tr("not a file"), tr("name a Markdown file"))
+                raise UnreadableRunbook(path, tr("not a regular file"), tr("name a Markdown file"))
             data = file.read(LARGEST + 1)
     except OSError as error:
         raise UnreadableRunbook(path, tr("cannot be read: {reason}", reason=error.strerror or "")) from None
     if len(data) > LARGEST:
-        raise UnreadableRunbook(path, tr("larger than 64 MiB; not a runbook"), tr("split it"))
+        raise UnreadableRunbook(path, tr("larger than 64 MiB: too large for a runbook"), tr("split it"))
     return data
 
 
@@ -312,7 +313,7 @@ def parse(data: bytes, path: str) -> Document:
     for runbook in runbooks:
         problems += problems_of_names(runbook)
     if not runbooks:
-        what = _("no runbook: no heading here directly contains a numbered list of steps")
+        what = _("no runbook: no heading in this file directly contains a numbered list of steps")
         problems.append(Problem(1, "error" if front.written else "warning", "no-steps", what))
     everything = tuple(
         Fence(

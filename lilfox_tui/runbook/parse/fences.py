@@ -148,12 +148,14 @@ def _expect(value: Any) -> int | str:
 
 def _capture(value: Any) -> dict[str, str]:
     if not isinstance(value, dict) or not value:
-        raise _WrongAttribute(_("write an object of variables and regular expressions"))
+        raise _WrongAttribute(_("write an object that maps variables to regular expressions"))
     for name, pattern in value.items():
         if not _NAME.fullmatch(name) or not isinstance(pattern, str):
-            raise _WrongAttribute(_("write an object of variables and regular expressions"))
+            raise _WrongAttribute(_("write an object that maps variables to regular expressions"))
         if not _compiled(pattern).groups:
-            raise _WrongAttribute(_("{pattern} has no group; put the part to keep in parentheses", pattern=pattern))
+            raise _WrongAttribute(
+                _("{pattern} has no capture group; put the part to capture in parentheses", pattern=pattern)
+            )
     return dict(value)
 
 
@@ -164,7 +166,7 @@ def _compiled(pattern: str) -> re2.Pattern:
     try:
         return re2.compile(pattern, options)
     except UnicodeEncodeError:
-        reason = _("half a character (a lone surrogate)")
+        reason = _("it contains an unpaired surrogate")
         raise _WrongAttribute(
             _("{pattern} is not a regular expression: {reason}", pattern=pattern, reason=reason)
         ) from None
@@ -274,8 +276,8 @@ def _is_comment(line: str) -> bool:
 
 
 def _next(lines: list[str], at: int, read: str, offset: int, asking: SyntaxProbe) -> tuple[CommandText, int]:
-    """The command that begins in line ``at``, and how many lines it has; ``read`` is the whole text, masked, in which
-    it begins at ``offset``."""
+    """Return the command that begins in line ``at``, and how many lines it has; ``read`` is the whole text, masked, in
+    which it begins at ``offset``."""
     line = read[offset : offset + len(lines[at])]
     if not line.endswith("\\"):
         try:
@@ -343,7 +345,7 @@ class FenceReader:
             attributes = known or _NONE
             self.problems += problems
         if not block.closed:
-            what = _("this fence is not closed; end it with a line of the same marks")
+            what = _("this fence is not closed; close it with a line of the same fence characters")
             self.problems.append(Problem(block.line, "error", "fence-open", what))
             known = None
         if not text.strip():
@@ -359,7 +361,7 @@ class FenceReader:
     def _commands(
         self, parts: list[CommandText], block: MarkdownBlock, language: str, attributes: Attributes | None, number: int
     ) -> Iterator[Command]:
-        """Yield the commands; after one that may change what later ones do, nothing is known of those."""
+        """Yield the commands. After one that may change what later ones do, the later ones are not judged."""
         lost = False
         for part in parts:
             text = checked(part.text, filled=False)
@@ -405,7 +407,7 @@ class FenceReader:
     def _whole(
         self, block: MarkdownBlock, language: str, attributes: Attributes, number: int, *, runs: bool
     ) -> Command:
-        """Return a fence that is run as one script, or only shown."""
+        """Return the command of a fence that is run as one script, or (without ``runs``) only shown."""
         judged = runs and is_bash(block.text, attributes.interpreter)
         known: Verdict = verdict_of_text(block.text, filled=False) if judged else "unknown"
         if runs:
@@ -426,10 +428,12 @@ class FenceReader:
         if attributes.risk != "read" or self._ours:
             return
         if known == "change":
-            what = _("risk is “read”, but this is known to change something; it needs confirmation as a change")
+            what = _("risk is “read”, but this command changes something; it must be confirmed like any change")
             self.problems.append(Problem(line, "error", "risk-too-low", what))
         elif known == "unknown":
-            what = _("risk is “read”, but this is not known to only read; it needs confirmation as a change")
+            what = _(
+                "risk is “read”, but this command is not known to be read-only; it must be confirmed like any change"
+            )
             self.problems.append(Problem(line, "warning", "risk-not-known", what))
 
 
@@ -438,8 +442,8 @@ def _placeholders(text: str) -> tuple[Placeholder, ...]:
 
 
 def _without_prompts(text: str) -> str:
-    """Return a session copied from a terminal without its prompts; one without any prompts is all commands. Line
-    numbers stay the same."""
+    """Return a session copied from a terminal without its prompts; if no line has a prompt, every line is a command.
+    Line numbers stay the same."""
     lines = text.split("\n")
     if not any(_PROMPT.match(line) for line in lines):
         return text

@@ -124,7 +124,7 @@ class _MarkdownScanner:
         self._close(0)
 
     def _inside(self, line: str) -> tuple[int, int]:
-        """Return how far the containers that continue in ``line`` reach, and how many they are."""
+        """Return the position in ``line`` after the containers that continue in it, and their number."""
         position = matched = at = 0
         for container in self.containers:
             at = max(at, position)  # blanks that were skipped are not skipped once more for each container
@@ -255,7 +255,7 @@ class _MarkdownScanner:
         return line[position:] if matched == len(self.containers) else None
 
     def _html(self, line: str, at: int, matched: int) -> bool:
-        """Skip a block of HTML."""
+        """Skip a block of HTML; return whether one begins at ``at``."""
         begun = next((each for each in _HTML_STARTS if each[0].match(line, at)), None)
         if begun is None and (self.paragraph or not _LONE_TAG.match(line, at)):
             return False
@@ -323,7 +323,7 @@ class _MarkdownScanner:
 
 
 def _of_heading(text: str) -> str:
-    """Return ``text`` after the signs of a heading, without closing signs."""
+    """Return the text of a heading: ``text`` follows the opening ``#`` signs, and closing ones are removed."""
     text = text.strip(" \t")
     without = text.rstrip("#")
     return without.rstrip(" \t") if not without or without[-1] in " \t" else text

@@ -56,7 +56,8 @@ _AWS_GETS = frozenset(
 
 
 def _aws(words: Sequence[Argument], _context: Context) -> Verdict:
-    """Judge ``aws SERVICE VERB``: verbs that describe, list or are known; a further word may be a file to write."""
+    """Judge ``aws SERVICE VERB``: verbs that describe or list, and some others, only read; a further word may be a file
+    to write."""
     texts = [word.text for word in words]
     at = 0
     while at < len(texts) and texts[at] in ("--region", "--profile", "--output", "--no-cli-pager"):
@@ -73,7 +74,7 @@ def _aws(words: Sequence[Argument], _context: Context) -> Verdict:
 
 
 def _understood(words: Sequence[Argument], table: dict[str, ProgramOption]) -> bool:
-    """Whether these are options of the table, each with its value, or several if its name says so."""
+    """Return whether every word is an option from the table or a value of one; some options take several values."""
     at = 0
     while at < len(words):
         name, equals, _rest = words[at].head.partition("=")
@@ -99,7 +100,7 @@ _FETCHED = re.compile(r"@|(?:file|fileb|https?)://", re.IGNORECASE)
 
 
 def _fetched(name: str, value: Argument) -> bool:
-    """Whether the value is replaced by the content of a file or an address; a queue's address is its name."""
+    """Return whether aws replaces the value by the content of a file or URL; a queue's URL is only its name."""
     return _FETCHED.match(value.head) is not None and name != "--queue-url"
 
 

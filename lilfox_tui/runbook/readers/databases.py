@@ -81,7 +81,7 @@ class _UnclearSql(Exception):
 
 
 def sql_only_reads(statement: str) -> bool:
-    """Whether it only reads; False also if unknown."""
+    """Return whether a script or statement only reads; False also if unknown."""
     try:
         tokens = _tokens(statement)
     except _UnclearSql:
@@ -154,7 +154,8 @@ def _behind_explain(tokens: list[tuple[str, str]], words: list[str]) -> int:
 
 
 def _may_be_called(tokens: list[tuple[str, str]], words: list[str], place: int) -> bool:
-    """Whether the word before a ``(`` is not a function, or is one that is known to read."""
+    """Return whether a ``(`` may follow the word before it: that is not a function, or one that is known to only
+    read."""
     if place == 0:
         return True
     kind = tokens[place - 1][0]
@@ -184,7 +185,7 @@ def _is_known(word: str) -> bool:
 
 
 def _is_alias(words: list[str], place: int) -> bool:
-    """Whether it is ``with name (columns) as`` or ``… as name (columns)``."""
+    """Return whether a ``(`` follows an alias: ``with name (columns) as`` or ``… as name (columns)``."""
     before = words[place - 2] if place > 1 else ""
     return before in ("with", "recursive", "as")
 
@@ -224,8 +225,8 @@ def _psql(call: ProgramCall, _context: Context) -> Verdict:
 
 
 def _database(value: Argument) -> Verdict:
-    """Judge a database: a name, or an address with nothing but the location; others also choose settings and
-    libraries."""
+    """Judge which database a client connects to: only a name, or an address with nothing but the location, is known to
+    read; others may also choose settings and libraries."""
     text = value.text
     if text is None:
         return "unknown"
@@ -252,7 +253,8 @@ _MYSQL_WORDS = frozenset("if in and or not from where on select exists as using 
 
 
 def mysql_only_reads(statement: str) -> bool:
-    """Whether it only reads; False also if unknown, such as the client's own commands or comment marks."""
+    """Return whether a MySQL statement only reads; False also if unknown, such as the client's own commands or comment
+    marks."""
     text = statement.rstrip().removesuffix(";").removesuffix("\\G").rstrip()
     if not _MYSQL_BEGINS.match(text) or any(
         mark in text for mark in (";", "\\", "#", "--", "/*", "@@global.", "\n", '"', "$")

@@ -102,7 +102,7 @@ def _taken_apart(
 
 
 def _stops(spec: Spec) -> bool:
-    """Whether words after its first operand are not its options."""
+    """Return whether the words after a program's first operand are no longer its options."""
     return bool(spec.subs) or not spec.permutes or spec.runs >= 0
 
 
@@ -177,8 +177,8 @@ def _valued(option: ProgramOption, words: Sequence[Argument], at: int, call: Pro
 
 
 def _attached(option: ProgramOption, value: Argument, call: ProgramCall) -> None:
-    """Consume a value attached to its option. Each file that a pattern matches repeats the option, if it begins like
-    it."""
+    """Consume a value attached to its option. If it is a pattern, the file names that match begin with the option too,
+    so each repeats it."""
     if value.many and not value.head:
         raise NotUnderstood
     call.options.append((option.name, _one_of(value)))

@@ -96,7 +96,7 @@ class ProgramOption(Struct, frozen=True):
 
 
 class Spec(Struct, frozen=True, kw_only=True):
-    """The part of a program that only reads."""
+    """The table of a program: the part of its usage that only reads."""
 
     reads: str = ""
     """Options with which it reads."""
@@ -154,7 +154,7 @@ def options(spec_text: str, verdict: Verdict = "read") -> dict[str, ProgramOptio
 
 
 def all_options(spec: Spec) -> dict[str, ProgramOption]:
-    """Return the options of one level."""
+    """Return all options of a program or a sub-command, by name."""
     return {
         **options(spec.reads),
         **options(spec.follows, "follow"),
@@ -225,7 +225,8 @@ def acts_when_read(path: Argument) -> bool:
 
 
 def holds_devices(folder: Argument) -> bool:
-    """Whether a folder contains, or may contain, devices: a file name there needs no ``/dev/`` before it."""
+    """Return whether a folder contains, or may contain, devices, whose file names then have no ``/dev/`` before
+    them."""
     path = _normal(folder.text if folder.text is not None else folder.head)
     if folder.text is None and path in _MAY_BE_DEVICES[1:]:
         return True
@@ -272,7 +273,8 @@ _WITHOUT_SCHEME = re.compile(
 
 
 def _url(value: Argument, _context: Context) -> Verdict:
-    """Judge an address that is fetched by HTTP: its scheme is given, or cannot be guessed otherwise from its name."""
+    """Judge a URL that is fetched by HTTP: its scheme must be given, unless its host name cannot suggest another
+    one."""
     if value.text is not None:
         good = _FETCHED.fullmatch(value.text) or _WITHOUT_SCHEME.fullmatch(value.text)
         return "read" if good else "unknown"
@@ -351,7 +353,8 @@ def may_be_given(name: str, pieces: Sequence[str | None]) -> bool:
 
 
 def may_be_assigned(name: str) -> bool:
-    """Whether the name may be a variable of the shell, exported or not."""
+    """Return whether a shell variable of that name may be assigned, exported or not: no program takes it for a
+    setting."""
     if name in _TAKEN:
         return False
     if _OWN.fullmatch(name) or _HANDED.fullmatch(name):

@@ -28,7 +28,7 @@ _OPEN_ENDED = frozenset(
 
 
 def awk_only_reads(program: str) -> bool:
-    """Whether it only reads; False also if unknown."""
+    """Return whether a script or statement only reads; False also if unknown."""
     at, depth, prints = 0, 0, False
     before, kind = "", ""
     while at < len(program):
@@ -88,7 +88,7 @@ class _UnclearSed(Exception):
 
 
 def sed_only_reads(script: str) -> bool:
-    """Whether it only reads; False also if unknown."""
+    """Return whether a script or statement only reads; False also if unknown."""
     at = 0
     try:
         while at < len(script):
@@ -99,7 +99,7 @@ def sed_only_reads(script: str) -> bool:
 
 
 def _command(script: str, at: int) -> int:
-    """Parse one command with its addresses and the separator after it."""
+    """Parse one sed command with its addresses and the separator after it; return the position after them."""
     while at < len(script) and script[at] in " \t\n;":
         at += 1
     if at >= len(script):

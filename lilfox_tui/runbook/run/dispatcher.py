@@ -1,4 +1,4 @@
-"""Dispatches orders to a run: who may give them, the result of each, and how the run ends."""
+"""Dispatches clients' commands to a run: who may give them, the result of each, and how the run ends."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ from lilfox_tui.runbook.run.state import CommandResult, State, Turn, hosts_of
 
 
 class RunOwnership:
-    """Which client acts in one run. At first nobody does; the first client to give an order then takes over."""
+    """Which client acts in one run. At first nobody does; the first client to give a command then takes over."""
 
     def __init__(self, record: RunRecorder) -> None:
         self._record = record
         self._presence: ClientPresence | None = None
 
     async def ask(self, client: RunClient) -> None:
-        """Raise LilFoxError if another client acts and is still running; else let ``face`` act."""
+        """Raise LilFoxError if another client acts and is still running; otherwise let ``client`` act."""
         control = self._record.reducer.control
         current = None if control is None else control.client
         if current is None or (current.process != client.process and not current.process.runs()):
@@ -63,11 +63,11 @@ class RunOwnership:
                     who=current.who,
                     since=control.at,
                 ),
-                tr("to take over: O in pane 4, or lilfox runbook run --resume {run}", run=self._record.run_id),
+                tr("to take over, press O in pane 4 or use lilfox runbook run --resume {run}", run=self._record.run_id),
             )
 
     async def take(self, client: RunClient) -> None:
-        """From now on ``client`` acts; who did before follows."""
+        """Let ``client`` act from now on; the client that acted before follows."""
         control = self._record.reducer.control
         if (
             control is not None
@@ -92,9 +92,7 @@ class RunOwnership:
         control = self._record.reducer.control
         if control is not None and control.client is not None:
             self._record.fact(ClientActs(at=now(), before=control.client.who), must=False)
-            self._record.say(
-                _("{who} has left; the next client to give an order takes control", who=control.client.who)
-            )
+            self._record.say(_("{who} has left; the next client to act takes control", who=control.client.who))
 
 
 # How a run ended, as its job says it.
@@ -105,9 +103,9 @@ CANCELLED = 130
 
 
 def outcome_of(reducer: RunReducer, *, aborted: bool = False, failure: LilFoxError | None = None) -> Outcome:
-    """Return the outcome. ``ok`` (0): everything is done. ``failed`` (1): it failed, and no change is in force.
-    ``partly`` (3): incomplete with changes made, or something was skipped. ``unknown`` (1): the end of a command is
-    unknown. ``cancelled`` (130): aborted before anything was changed."""
+    """Return the outcome of the run. ``ok`` (0): everything is done. ``failed`` (1): it failed, and no change is in
+    force. ``partly`` (3): incomplete with changes made, or something was skipped. ``unknown`` (1): the end of a command
+    is unknown. ``cancelled`` (130): aborted before anything was changed."""
     turns = [turn for turn in reducer.turns() if turn.command is not None]
     begun = [*turns, *_ways_back(reducer)]
     states: Counter[State] = Counter(reducer.state_of(turn) for turn in turns)
@@ -152,7 +150,7 @@ def _ways_back(reducer: RunReducer) -> list[Turn]:
 
 
 def _first(reducer: RunReducer, turns: list[Turn], state: State) -> tuple[Message, CommandResult] | None:
-    """Return the first command in that state that the run cannot pass, in words."""
+    """Return the first command in that state that the run cannot pass, in words, and its result."""
     for turn in turns:
         if reducer.state_of(turn) != state or reducer.passed(turn):
             continue
@@ -168,7 +166,7 @@ def _first(reducer: RunReducer, turns: list[Turn], state: State) -> tuple[Messag
 def _half_done(reducer: RunReducer, failed: CommandResult) -> Message | str:
     if not is_half_done(reducer, failed):
         return ""
-    return tr("the failed command may have changed something on {host}: check there", host=failed.host)
+    return tr("the failed command may have changed something: check {host}", host=failed.host)
 
 
 def _hint(changed: int, undoable: bool) -> Message | str:
@@ -186,7 +184,7 @@ _ENDS_S = 1.0
 
 
 class OrderDispatcher:
-    """Takes orders until the run has ended; ``ended`` then contains the outcome."""
+    """Takes clients' commands until the run has ended; ``ended`` then contains the outcome."""
 
     def __init__(self, runner: Runner, ownership: RunOwnership) -> None:
         self.ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
@@ -206,12 +204,12 @@ class OrderDispatcher:
         self._leaving: asyncio.Task[bool] | None = None
 
     def fail(self, error: Exception) -> None:
-        """End the run: it cannot continue."""
+        """End the run with ``error``, because it cannot continue."""
         if not self.ended.done():
             self.ended.set_exception(error)
 
     async def handle(self, order: Order, client: RunClient) -> None:
-        """Execute an order, or start it. Raises LilFoxError: it is refused, and nothing was done."""
+        """Execute a client's order, or start it. Raises LilFoxError if it is rejected; then nothing was done."""
         if self.ended.done():
             raise LilFoxError(tr("the run has ended"))
         if isinstance(order, TakeOver):
@@ -261,12 +259,12 @@ class OrderDispatcher:
             await asyncio.wait([self._busy], timeout=1.0)
 
     def begin(self, work: Coroutine[object, object, object]) -> None:
-        """Start ``work``; orders that start something are refused until it has ended."""
+        """Start ``work``; client commands that start something are rejected until it has ended."""
         self._busy = asyncio.create_task(self._told(work))
 
     def ask_hosts(self, asking: Coroutine[object, object, object]) -> None:
-        """Start ``asking``, which finds out how commands of an earlier job ended; running commands continue. An order
-        to run everything left waits for it, others are refused until then."""
+        """Start ``asking``, which finds out how commands of an earlier job ended; running commands continue. A client's
+        order to run everything left waits for it, others are rejected until then."""
         self.begin(asking)
         self._asking = self._busy
 
@@ -280,7 +278,7 @@ class OrderDispatcher:
             self.fail(error)
 
     async def _free(self) -> None:
-        """Raise LilFoxError while something is running: the first one continues."""
+        """Raise LilFoxError while a command is running; that command continues."""
         if self._busy is not None and not self._busy.done() and not self._reducer.running():
             await asyncio.wait([self._busy], timeout=_ENDS_S)  # it is about to end, or begins the next one
         if self._terminal or (self._busy is not None and not self._busy.done()):
@@ -296,7 +294,7 @@ class OrderDispatcher:
             raise LilFoxError(tr("there is no step {step}", step=number + 1))
 
     def _turn(self, step: int, number: int, hosts: Sequence[str] | None) -> Turn:
-        """Return the command on ``hosts``; without them, on those of its own hosts where it is not done."""
+        """Return the turn of a command on ``hosts``; without them, on those of its own hosts where it is not done."""
         self._step(step)
         runbook = self._reducer.runbook
         commands = runbook.steps[step].commands
@@ -316,7 +314,7 @@ class OrderDispatcher:
         if not order.again:
             refuse_again(self._reducer, turn)
         if self._reducer.command(turn).kind == "interactive":
-            raise LilFoxError(tr("this needs a terminal: it runs in yours, not in the job"))
+            raise LilFoxError(tr("this command needs a terminal: it runs in yours, not in the job"))
         ready = await self._runner.ready(turn)
         if not order.seen:
             refuse_unseen(ready)
@@ -354,7 +352,7 @@ class OrderDispatcher:
         """Whether changes may be rolled back: never while a command may still be running."""
         unknown = any(self._reducer.state_of(turn) == "unknown" for turn in self._reducer.turns())
         if unknown:
-            self._record.say(_("nothing is undone: the outcome of a command is unknown"), "bad")
+            self._record.say(_("nothing was undone: the outcome of a command is unknown"), "bad")
         return not unknown and not self._ending
 
     async def _walk(self, by: str) -> bool:
@@ -395,7 +393,7 @@ class OrderDispatcher:
         self._runner.take_given(order.values)
         runs = [order.run] if order.run else self._undoable()
         if not runs or not self._reducer.rollback_of(runs[0]):
-            raise LilFoxError(tr("the runbook does not say how to undo anything that was done here"))
+            raise LilFoxError(tr("the runbook has no rollback for anything that was done here"))
         self.begin(self._undo(runs, by, seen=True))
 
     async def _undo(self, runs: Sequence[str], by: str, *, seen: bool) -> None:
@@ -411,7 +409,7 @@ class OrderDispatcher:
                 if not seen:
                     refuse_unseen(ready)
                 if not await self._runner.run(ready, by, undoes=self._reducer.taken_back_by(turn)):
-                    self._record.say(_("undoing failed; nothing more is undone"), "bad")
+                    self._record.say(_("undo failed; the remaining changes are not undone"), "bad")
                     return
 
     async def _skip(self, order: Skip, by: str) -> None:
@@ -432,7 +430,7 @@ class OrderDispatcher:
         turn = self._turn(order.step, order.command, (order.host,))
         ready = await self._runner.ready(turn)
         if ready.command.kind != "interactive":
-            raise LilFoxError(tr("this needs no terminal: the job runs it"))
+            raise LilFoxError(tr("this command needs no terminal: the job runs it"))
         began = CommandBegan(
             at=now(),
             run=self._record.next_command(),
@@ -453,7 +451,7 @@ class OrderDispatcher:
         self._leaving = asyncio.create_task(self._leave_terminal())
 
     def _left_terminal(self) -> str:
-        """Return the command in the terminal, and clear it."""
+        """Return the ``run`` of the command in the terminal, and clear it."""
         if self._at_terminal is not None:
             self._at_terminal.close()
         run, self._terminal, self._terminal_client, self._at_terminal = self._terminal, "", None, None
@@ -462,11 +460,11 @@ class OrderDispatcher:
     async def _terminal_ended(self, order: TerminalEnded, client: RunClient) -> None:
         result, began = self._reducer.result(self._terminal), self._terminal_client
         if result is None or result.host != order.host or began is None or began.process != client.process:
-            raise LilFoxError(tr("no command of this run is in your terminal now"))
+            raise LilFoxError(tr("no command of this run is running in your terminal"))
         run = self._left_terminal()
         clean = order.exit_status == 0
         worked = clean if order.worked is None else order.worked
-        message = "" if clean else str(_("it ended with {status}", status=order.exit_status))
+        message = "" if clean else str(_("it exited with status {status}", status=order.exit_status))
         if worked != clean:
             said = _("{who} reports that it worked", who=client.name)
             message = " ".join([message, said if worked else _("{who} reports that it did not work", who=client.name)])

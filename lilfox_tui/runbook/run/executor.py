@@ -93,16 +93,16 @@ class CommandExecution:
         """Why it is ended by us."""
 
     async def run(self) -> ExecutionEnd:
-        """Run it to its end, or until ``stop``."""
+        """Run the command to its end, or until ``stop``."""
         return await self._watched(self._changes() if self._task.kind == "change" else self._reads())
 
     async def go_on(self) -> ExecutionEnd:
-        """Follow a change that an earlier job started, as ``run`` does: it is found by its id and never started
+        """Follow a change that an earlier job started, as ``run`` does; the change is found by its id and never started
         again."""
         return await self._watched(self._followed())
 
     def stop(self, why: Message | str) -> None:
-        """End it on the host; ``run`` then returns how it ended. For a follow command that is a success."""
+        """End the command on the host; ``run`` then returns how it ended. For a follow command that is a success."""
         if self._why is None and self._work is not None:
             self._why = why
             self._work.cancel()
@@ -134,10 +134,10 @@ class CommandExecution:
                     each.cancel()
 
     def _begin_to_count(self) -> None:
-        """Start its timeout."""
+        """Start the timeout of the command."""
         seconds = self._task.timeout_s
         if seconds is not None:
-            late = tr("it did not end within {seconds:g} s", seconds=seconds)
+            late = tr("it timed out after {seconds:g} s", seconds=seconds)
             self._late = asyncio.get_running_loop().call_later(seconds, self.stop, late)
 
     async def _reads(self) -> ExecutionEnd:
@@ -211,15 +211,15 @@ class CommandExecution:
                     read[each.stream] += len(each.data)
         except LilFoxError as error:
             return ExecutionEnd(state="unknown", message=error.message)
-        return ExecutionEnd(state="unknown", message=tr("{host} does not report how it ended", host=self._host.name))
+        return ExecutionEnd(state="unknown", message=tr("{host} did not report the outcome", host=self._host.name))
 
     async def _seen(self, look: detached.DetachedState) -> ExecutionEnd:
         """Return the end that the host reports."""
         host = self._host.name
         unbegun = look.state in ("absent", "unbegun") or (look.state == "ended" and look.exit_status is None)
         if self._ran and unbegun:
-            gone = tr("{host} has no record of it any more, and its outcome is unknown: see ~/.cache/lilfox/jobs "
-                      "there",
+            gone = tr("{host} no longer has a record of it, so its outcome is unknown: see ~/.cache/lilfox/jobs "
+                      "on the host",
                       host=host)  # fmt: skip
             return ExecutionEnd(state="unknown", message=gone)
         if look.state in ("absent", "unbegun"):
@@ -232,7 +232,7 @@ class CommandExecution:
             )
             return ExecutionEnd(state="unknown", message=gone)
         if look.exit_status is None:
-            before = tr("it was ended on {host} before it started", host=host)
+            before = tr("it was cancelled on {host} before it started", host=host)
             return ExecutionEnd(state="not begun", message=before, stopped=self._why is not None)
         if look.cancelled:
             return ExecutionEnd(
@@ -244,7 +244,7 @@ class CommandExecution:
         return ExecutionEnd(state="done", exit_status=look.exit_status)
 
     async def _cancelled(self, why: Message | str) -> ExecutionEnd:
-        """End it on the host and return how it ended there."""
+        """End the command on the host and return how it ended."""
         reason: Message | str = tr("no answer")
         try:
             async with asyncio.timeout(_END_S):
@@ -256,7 +256,7 @@ class CommandExecution:
             reason = error.message
         except TimeoutError:
             pass
-        return ExecutionEnd(state="unknown", message=tr("{why}, and it may not have ended: {reason}", why=why,
+        return ExecutionEnd(state="unknown", message=tr("{why}, and it may still be running: {reason}", why=why,
                    reason=reason), stopped=True)  # fmt: skip
 
     def _given(self, mark: str) -> bytes:
@@ -318,7 +318,7 @@ class _Marked:
 
 
 def _without_end(error: LilFoxError) -> ExecutionEnd:
-    """Return the end of a reading command when the host raised ``error`` instead."""
+    """Return how a reading command ended if the host raised ``error``."""
     link_lost = isinstance(error, HostUnreachable) and error.link_lost
     if link_lost or isinstance(error, CommandUnknown | CommandTimeout):
         return ExecutionEnd(state="unknown", message=error.message)

@@ -55,7 +55,7 @@ def resolve(config: Config, word: str, run: tuple[str, ...] = ()) -> tuple[str, 
         names = _of_part(config, part, run)
         if not names:
             raise UsageError(
-                tr("{word}: matches no host of the configuration", word=part),
+                tr("{word}: matches no configured host", word=part),
                 tr("available hosts: {names}", names=listed(config.hosts) or HERE),
             )
         found |= dict.fromkeys(names)
@@ -143,7 +143,9 @@ async def offered(config: Config, variable: Variable, hosts: tuple[str, ...]) ->
     if variable.type == "enum" or not variable.from_:
         return tuple(map(ValueChoice, variable.choices))
     if verdict_of_text(variable.from_) != "read":
-        raise LilFoxError(tr("{name}: its from: is not known to only read; it is not run", name=variable.name))
+        raise LilFoxError(
+            tr("{name}: its from: command is not known to be read-only, so it is not run", name=variable.name)
+        )
     name = hosts[0] if hosts else here(config)
     wall = WALL if allows_no_change(config, name) else ""
     argv = ("bash", "--noprofile", "--norc", "-c", f"{wall}{variable.from_}")
@@ -157,7 +159,7 @@ async def offered(config: Config, variable: Variable, hosts: tuple[str, ...]) ->
             tr("{name}: its choices cannot be read: {reason}", name=variable.name, reason=said or done.exit_status)
         )
     if not found and refused:
-        raise LilFoxError(tr("{name}: all offered values would be refused", name=variable.name))
+        raise LilFoxError(tr("{name}: all values that its from: returned are invalid", name=variable.name))
     return found
 
 
@@ -177,8 +179,9 @@ READS: frozenset[Kind] = frozenset({"read", "follow"})
 
 
 def kind_as_run(command: Command, filled: FilledCommand, runbook: Runbook, *, protected: bool = False) -> Kind:
-    """Return the kind of the command with its values, whatever it was without them. An interactive one stays so.
-    ``protected``: on a protected host no fence's word counts, not even a bundled one's."""
+    """Return the kind of the command with its values, whatever it was without them. An interactive command stays
+    interactive. ``protected``: on a protected host no fence can declare that a command only reads, not even a bundled
+    one."""
     if command.kind in ("none", "interactive"):
         return command.kind
     known: Verdict = "unknown"
@@ -200,10 +203,10 @@ def let_through(
 
 
 def let_argv_through(config: Config, host: str | None, argv: Sequence[str]) -> None:
-    """Raise NotAllowed if a configured program, on ``host`` (None: this machine), is not known to only read and changes
-    are forbidden there."""
+    """Raise NotAllowed if changes are forbidden on ``host`` (None: this machine) and a configured program is not known
+    to only read."""
     if verdict_of_text(shlex.join(argv)) not in READS:
-        refuse_change(config, (host,), tr("{program} is not known to only read", program=argv[0]))
+        refuse_change(config, (host,), tr("{program} is not known to be read-only", program=argv[0]))
 
 
 def kind_with(command: Command, values: Mapping[str, str], runbook: Runbook) -> Kind:
@@ -218,8 +221,8 @@ def kind_with(command: Command, values: Mapping[str, str], runbook: Runbook) -> 
 
 
 def asks_with(command: Command, values: Mapping[str, str], runbook: Runbook) -> bool:
-    """Whether the user confirms it before it runs with ``values``. A change that results only from these is confirmed
-    whatever its fence says, because that was about something else."""
+    """Return whether the user must confirm the command before it runs with ``values``. If only these make it a change,
+    it must be confirmed whatever its fence says, because that was written for the command without them."""
     found = kind_with(command, values, runbook)
     return asks(replace(command, kind=found)) or found == "change" != command.kind
 
@@ -227,15 +230,15 @@ def asks_with(command: Command, values: Mapping[str, str], runbook: Runbook) -> 
 def unseen(command: Command) -> LilFoxError:
     """Return the error for a command that only its values turn into a change, which nobody has confirmed."""
     return LilFoxError(
-        tr("{why}; it was not confirmed and not run", why=_became(command)),
-        tr("run it step by step, without --yes: LilFox then shows it as it will run, and asks"),
+        tr("{why}: not run without confirmation", why=_became(command)),
+        tr("run it step by step, without --yes: LilFox then shows the final command, and asks"),
     )
 
 
 def _became(command: Command) -> Message:
     if not command.placeholders:
-        return tr("line {line}: not known to only read", line=command.line)
-    return tr("line {line}: not known to only read with these values", line=command.line)
+        return tr("line {line}: not known to be read-only", line=command.line)
+    return tr("line {line}: not known to be read-only with these values", line=command.line)
 
 
 # From a turn to what runs: hosts, values and their checks, the text with its values. Nothing has run when it fails.
@@ -279,7 +282,7 @@ class CommandPreparer:
             raise LilFoxError(tr("line {line}: this is only shown, never run", line=command.line))
         self._refuse_missing(turn)
         if not turn.hosts:
-            raise LilFoxError(tr("line {line}: it names no host to run on", line=command.line))
+            raise LilFoxError(tr("line {line}: the command has no host to run on", line=command.line))
         self._unset().refuse(command)
         for name in turn.hosts:
             host_config(self._config, name)
@@ -309,7 +312,7 @@ class CommandPreparer:
         )
 
     def _refuse_missing(self, turn: Turn) -> None:
-        """Raise LilFoxError if a value that it needs is unknown on one of its hosts."""
+        """Raise LilFoxError if a value that the command needs is unknown on one of its hosts."""
         missing = self._reducer.missing(turn)
         if not missing:
             return
@@ -317,8 +320,8 @@ class CommandPreparer:
         if missing[0] in self._reducer.known.names() | self._reducer.hidden.names():
             where = listed(host for host in turn.hosts if self._reducer.missing(Turn(turn.step, turn.command, (host,))))
             raise LilFoxError(
-                tr("<{name}> has no value on {hosts}: a value captured on several hosts belongs to its own host "
-                   "only",
+                tr("<{name}> has no value on {hosts}: a value captured on several hosts applies only to the host "
+                   "it was captured on",
                    name=missing[0], hosts=where or "?"),
                 hint,
             )  # fmt: skip
@@ -326,7 +329,7 @@ class CommandPreparer:
 
     def look_ahead(self) -> None:
         """Raise LilFoxError if one of the remaining commands could not run: a missing value that no output provides, a
-        value not allowed there, or a host where changes are forbidden."""
+        value that is not allowed in its place, or a host where changes are forbidden."""
         reducer, runbook = self._reducer, self._reducer.runbook
         commands = [command for step in runbook.steps for command in step.commands]
         captured = {name for command in commands for name in command.attributes.capture}
@@ -358,8 +361,8 @@ class CommandPreparer:
 
     async def _denied(self, variables: list[Variable], hosts: tuple[str, ...]) -> tuple[Denied, Message | None]:
         """Return the addresses that are denied, and whose hosts' addresses are unknown. Queries hosts for our address
-        and looks names up only if a variable needs it, and then each time: a restored connection may come from
-        elsewhere."""
+        and looks names up only if a variable needs it, and then each time, because a restored connection may come from
+        another address."""
         never = self._config.runbooks.never_ban
         if not any("self" in variable.deny for variable in variables):
             return denied((), never, ()), None
@@ -402,12 +405,12 @@ def refuse_again(reducer: RunReducer, turn: Turn) -> None:
         if state == "done":
             raise LilFoxError(
                 tr("it is already done on {host}; nothing was run", host=host),
-                tr("to run it again, say so: again"),
+                tr("to run it again, confirm that explicitly"),
             )
         if state in ("unknown", "running"):
             raise LilFoxError(
                 tr("its outcome on {host} is unknown; nothing was run", host=host),
-                tr("check there first; to run it again, say so: again"),
+                tr("check the host first; to run it again, confirm that explicitly"),
             )
 
 
@@ -422,6 +425,6 @@ def refuse_behind_undone(reducer: RunReducer) -> None:
     LilFoxError."""
     if any(reducer.state_of(turn) == "undone" for turn in reducer.turns()):
         raise LilFoxError(
-            tr("the changes were undone: nothing after that continues without confirmation"),
+            tr("the changes were undone: what follows them is not run without confirmation"),
             tr("start a new run, or continue this one step by step, without --yes"),
         )

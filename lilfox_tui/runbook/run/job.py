@@ -1,4 +1,4 @@
-"""The job of a run: it holds the connections, takes orders, and knows the result of every command.
+"""The job of a run: it holds the connections, takes clients' commands, and knows each runbook command's result.
 
 It outlives its clients. Killed, it loses nothing: another job goes on with what it wrote down, and asks the hosts how
 that ended which ran when it was killed.
@@ -43,7 +43,7 @@ _LOOK_S = 5.0
 
 
 async def run(run: Run, arguments: dict[str, Any]) -> Outcome:
-    """Run a runbook by orders, until one ends it."""
+    """Run a runbook as clients direct, until one of them ends the run."""
     request = msgspec.convert(arguments, RunRequest)
     config = Config() if request.config is None else load(Path(request.config)).config
     if request.read_only:
@@ -68,7 +68,7 @@ async def run(run: Run, arguments: dict[str, Any]) -> Outcome:
             async with listening(run.folder, dispatcher.handle):
                 if request.resumes:
                     dispatcher.ask_hosts(_ask_hosts(runner))
-                run.say(_("waiting for orders"))
+                run.say(_("ready; waiting for requests"))
                 return await dispatcher.ended
         finally:
             looking.cancel()
@@ -78,12 +78,12 @@ async def run(run: Run, arguments: dict[str, Any]) -> Outcome:
 
 
 async def _fail_without_folder(folder: Path, dispatcher: OrderDispatcher) -> None:
-    """End the run if its folder was removed: nothing can be recorded any more, and nobody can give orders."""
+    """End the run if its folder was removed: nothing can be recorded any more, and no client can reach it."""
     while True:
         await asyncio.sleep(_LOOK_S)
         if not await asyncio.to_thread(folder.exists):
             break
-    dispatcher.fail(LilFoxError(tr("{folder}: it was removed", folder=folder)))
+    dispatcher.fail(LilFoxError(tr("{folder} was removed", folder=folder)))
 
 
 def _read(on_disk: RunbookFile, request: RunRequest) -> Runbook:
@@ -101,7 +101,7 @@ def _read(on_disk: RunbookFile, request: RunRequest) -> Runbook:
 
 
 def _recorded(request: RunRequest) -> Runbook:
-    """Return what the resumed run had, if that is what the user saw. Raises LilFoxError."""
+    """Return the runbook that the resumed run recorded, if that is what the user saw. Raises LilFoxError."""
     folder = find_folder(request.resumes) if request.resumes else None
     if folder is not None and persistence.read_snapshot(folder).sha256 == request.sha256:
         return persistence.read_full_snapshot(folder)
@@ -131,7 +131,7 @@ def _opened(run: Run, runbook: Runbook, config: Config, request: RunRequest) -> 
 
 
 def _take_first_values(runner: Runner, runbook: Runbook, request: RunRequest) -> None:
-    """Defaults, and what was given with the request; an earlier run's values stay."""
+    """Set the values of the request, and defaults for those that the earlier run does not already have."""
     defaults = {each.name: each.default for each in runbook.variables if each.default is not None}
     known = runner.reducer.known.names() | runner.reducer.hidden.names()
     runner.take_given({name: value for name, value in defaults.items() if name not in known} | request.values)
@@ -150,7 +150,7 @@ def _go_on(
         raise LilFoxError(
             tr("{path} has changed since run {run}: its commands are no longer the same", path=request.path,
                run=request.resumes),
-            tr("put the original text back and continue, or start a new run"),
+            tr("restore the original text and resume, or start a new run"),
         )  # fmt: skip
     mark_resumed(request.resumes, record.run_id)
     for fact in before:

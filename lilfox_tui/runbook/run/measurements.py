@@ -36,7 +36,7 @@ _MOST_UNITS = 50
 
 
 class MeasuredFilesystem(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A mounted filesystem; percent."""
+    """A mounted filesystem; shares in percent."""
 
     mountpoint: str
     used_percent: float
@@ -46,7 +46,7 @@ class MeasuredFilesystem(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class DeviceLoad(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A block device; percent of the time, bytes per second."""
+    """A block device; utilisation in percent of the time, rates in bytes per second."""
 
     device: str
     utilisation_percent: float | None = None
@@ -76,7 +76,7 @@ class HostMeasured(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ServiceMeasured(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The response of a service's health address; ``error`` says why it is not healthy, or why it is unknown."""
+    """The response of a service's health URL; ``error`` says why it is not healthy, or why it is unknown."""
 
     at: datetime | None = None
     health: str = ""
@@ -168,7 +168,7 @@ def as_text(measured: Measurement) -> str:
 
 def _of_host(host: HostMeasured) -> Iterator[str]:
     if host.error:
-        yield _("not read: {reason}", reason=host.error)
+        yield _("no metrics: {reason}", reason=host.error)
         return
     if host.cpu_percent:
         yield _("CPU {percent:.0f} %", percent=100 - host.cpu_percent["idle"] - host.cpu_percent["iowait"])
@@ -274,7 +274,8 @@ class MeasurementTaker:
             await asyncio.sleep(_LOOK_S)
 
     def _next_change(self) -> Turn | None:
-        """Return the change that waits for an order; None if nothing waits, or only a reading command."""
+        """Return the change that is the next command to be started; None if nothing waits, or only a reading
+        command."""
         waiting = self._record.reducer.waiting()
         turn = waiting.turn if waiting.what in ("value", "confirm", "order") else None
         return turn if turn is not None and self._record.reducer.command(turn).kind == "change" else None
@@ -286,7 +287,7 @@ class MeasurementTaker:
         return None
 
     async def _keep(self, moment: Moment, ready: PreparedCommand, by: str, since_s: float, services_s: float) -> None:
-        """Record what was read since then, or is read within two seconds."""
+        """Record what was read since ``since_s``, or is read within two seconds."""
         try:
             measured = await self._measured(moment, ready, since_s, services_s)
             data, text = as_file(measured), masked(as_text(measured), self._record.secrets)
@@ -358,8 +359,7 @@ async def _within(seconds: float, waits: Sequence[asyncio.Task[None]]) -> None:
 
 
 class _Readings(Generic[T]):
-    """The newest reading of one thing; only one runs at a time. ``failed`` makes a reading of the reason why there is
-    none."""
+    """The newest reading of one thing; only one runs at a time. ``failed`` turns an error into a reading."""
 
     def __init__(self, read: Callable[[], Coroutine[object, object, T]], failed: Callable[[str], T]) -> None:
         self._read, self._failed = read, failed
@@ -368,11 +368,11 @@ class _Readings(Generic[T]):
         self._task: asyncio.Task[None] | None = None
 
     def value(self, since_s: float) -> T | None:
-        """Return the newest reading, if it started since then (the loop's clock)."""
+        """Return the newest reading if it started at ``since_s`` (the loop's clock) or later; otherwise None."""
         return self._value if self._began_s >= since_s else None
 
     async def since(self, since_s: float) -> None:
-        """Wait for a reading that started since then. A cancellation does not stop the reading."""
+        """Wait for a reading that started at ``since_s`` or later. A cancellation does not stop the reading."""
         while self.value(since_s) is None:
             if self._task is None or self._task.done():
                 self._task = asyncio.create_task(self._once())

@@ -244,21 +244,21 @@ def fine_status(attributes: Attributes) -> int | None:
 
 
 def why_failed(attributes: Attributes, exit_status: int, output: str) -> Message | None:
-    """Return why it did not work; None if it did. ``output``: the stored part."""
+    """Return why the command did not work; None if it did. ``output``: the stored part."""
     expect = attributes.expect
     if isinstance(expect, str):
         return None if _found(expect, output) else tr("its output does not match /{pattern}/", pattern=expect)
     if exit_status == fine_status(attributes):
         return None
     if (signalled := signal_of(exit_status)) and expect is None:
-        return tr("it ended with {status}: killed by signal {name}", status=exit_status, name=signalled)
+        return tr("it exited with status {status}: killed by signal {name}", status=exit_status, name=signalled)
     if expect is None:
-        return tr("it ended with {status}", status=exit_status)
-    return tr("it ended with {status}, expected {expected}", status=exit_status, expected=expect)
+        return tr("it exited with status {status}", status=exit_status)
+    return tr("it exited with status {status}, expected {expected}", status=exit_status, expected=expect)
 
 
 def signal_of(exit_status: int) -> str:
-    """Return the name of the signal that ended it, from a shell's exit status; empty if none did."""
+    """Return the name of the signal that ended a command, from a shell's exit status; empty if none did."""
     try:
         return signal.Signals(exit_status - 128).name
     except ValueError:

@@ -58,7 +58,7 @@ _EVIDENCE_FROM = 2 * _IN_TIMELINE
 
 
 class RunRecorder:
-    """Records facts, and reduces what it records. ``secrets``: values that are never written."""
+    """Records the facts of a run, and reduces them to its state. ``secrets``: values that are never written."""
 
     def __init__(self, run: Run, runbook: Runbook) -> None:
         self.reducer = RunReducer(runbook)
@@ -68,12 +68,12 @@ class RunRecorder:
 
     @property
     def folder(self) -> Path:
-        """The job's own."""
+        """Identical to that of the run's job."""
         return self._run.folder
 
     @property
     def run_id(self) -> str:
-        """The job's own."""
+        """Identical to that of the run's job."""
         return self._run.id
 
     def next_command(self) -> str:
@@ -99,10 +99,10 @@ class RunRecorder:
         self._run.say(masked(text, self.secrets), level)
 
     async def take_control(self, fact: ClientActs, client: RunClient) -> None:
-        """From now on ``client`` orders; that it took over from somebody is told to all."""
+        """Record that ``client`` acts from now on; if it took over from somebody, tell all clients."""
         self.fact(fact, must=False, sync=True)
         if fact.before not in ("", client.who):
-            self.say(_("{who} is in control now; before: {before}", who=client.who, before=fact.before), "warning")
+            self.say(_("{who} is now in control; previously {before}", who=client.who, before=fact.before), "warning")
             what = timeline.TookOver(before=fact.before, who=client.who, process=client.pid)
             await self._in_timeline(what, by=client.name)
 
@@ -111,7 +111,7 @@ class RunRecorder:
         self.fact(fact, sync=True)
         path, sha256 = self.reducer.runbook.path, fact.sha256[:12]
         text = _(
-            "the run continues with {path} as it read it (sha256 {sha256}…), whatever the file contains now",
+            "the run continues with its own copy of {path} (sha256 {sha256}…), whatever the file contains now",
             path=path,
             sha256=sha256,
         )
@@ -144,8 +144,8 @@ class RunRecorder:
             self.say(words)
 
     async def ended(self, fact: CommandEnded, result: CommandResult, kept: StoredOutput, undo: str) -> bool:
-        """Record the end of a command; return whether it is on disk. If not, it holds nevertheless, and the next change
-        is not started."""
+        """Record the end of a command; return whether it is on disk. If not, only this process knows it, and the next
+        change is not started."""
         await self._end_in_timeline(fact, result, kept)
         if fact.state == "done":
             await self._in_force(fact, result, undo)
@@ -209,7 +209,7 @@ class RunRecorder:
             await self._in_timeline(timeline.Reverted(change=run, text=f"{result.host}: {result.shown}"), by=result.by)
 
     async def _evidence(self, run: str, result: CommandResult, kept: StoredOutput) -> str:
-        """Store the output beside the timeline; return the name of its file there."""
+        """Store the output beside the timeline; return the name of its file."""
         between = f"\n… {kept.left_out_bytes} bytes are left out\n" if kept.left_out_bytes else ""
         data = f"{kept.head}{between}{kept.tail}".encode()
         with suppress(LilFoxError):
@@ -275,17 +275,17 @@ def read_snapshot(folder: Path) -> Runbook:
 
 
 def read_full_snapshot(folder: Path) -> Runbook:
-    """Read the same if nothing of it was masked, so that it can run again. Raises NotTrusted if another user may have
-    written it, LilFoxError."""
+    """Read the runbook of the run in ``folder`` to run it again; refuses one of which anything was masked. Raises
+    NotTrusted if another user may have written it, LilFoxError."""
     refuse(folder / SNAPSHOT)
     runbook, masked = _read(folder)
     if masked:
         raise LilFoxError(
             tr(
-                "{folder}: the text of its runbook contained what looks like a secret, which is not saved",
+                "{folder}: the runbook text contained what looks like a secret; that part was not saved",
                 folder=folder,
             ),
-            tr("put the original text back and continue, or start a new run"),
+            tr("restore the original text and resume, or start a new run"),
         )
     return runbook
 
@@ -338,7 +338,8 @@ class RunbookFile:
         self._sha256 = ""
 
     def read(self) -> Runbook:
-        """Read its current text. Raises LilFoxError if it is unreadable, missing, or has errors."""
+        """Read the runbook from the file as it is now. Raises LilFoxError if it is unreadable, missing, or has
+        errors."""
         self._seen = self._signature()
         document = self._document()
         self._sha256 = document.sha256
@@ -347,7 +348,7 @@ class RunbookFile:
             if runbook.id == self._name:
                 return runbook
         raise LilFoxError(
-            tr("{path}: it has no runbook {name}", path=self._path, name=self._name),
+            tr("{path}: this file has no runbook {name}", path=self._path, name=self._name),
             tr("available: {names}", names=listed(runbook.id for runbook in document.runbooks) or "-"),
         )
 
@@ -386,8 +387,8 @@ class RunbookFile:
 
 
 def command_moves(before: Runbook, now: Runbook) -> tuple[tuple[int, int, int, int], ...]:
-    """Return old and new position (step, command, step, command) of each command that is in both, with the same text in
-    a step of the same title. Equal ones are matched in order."""
+    """Return old and new position (step, command, step, command) of each command that is in both runbooks, with the
+    same text in a step of the same title. Equal ones are matched in order."""
     places: dict[tuple[str, str, str], deque[tuple[int, int]]] = defaultdict(deque)
     for step, each in enumerate(now.steps):
         for number, command in enumerate(each.commands):
@@ -422,12 +423,12 @@ _MOST_EVENTS_BYTES = 8 << 20
 
 def newest_run(run: str) -> str:
     """Return the last run in the chain that resumed ``run``: its facts are complete. Raises LilFoxError if there is
-    none, it is not a run of a runbook, or it is still running."""
+    none, it is not a runbook run, or it is still running."""
     for _number in range(_MOST_RUNS):
         folder = find_folder(run)
         job = find_job(folder.name)
         if job.kind != RUN_KIND:
-            raise LilFoxError(tr("job {id} is not a run of a runbook: {title}", id=job.id, title=job.title))
+            raise LilFoxError(tr("job {id} is not a runbook run: {title}", id=job.id, title=job.title))
         if job.state == "running":
             raise LilFoxError(
                 tr("run {id} is still active, process {pid} on {host}", id=job.id, pid=job.pid, host=job.host),
@@ -441,7 +442,7 @@ def newest_run(run: str) -> str:
         if not later:
             return folder.name
         run = later
-    raise LilFoxError(tr("run {id}: the runs that resumed it form a circle", id=run))
+    raise LilFoxError(tr("run {id}: the chain of resumed runs is circular", id=run))
 
 
 def request_of_run(run: str) -> RunRequest:
@@ -454,7 +455,7 @@ def request_of_run(run: str) -> RunRequest:
             return msgspec.convert(request.arguments, RunRequest)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise LilFoxError(tr("{folder}: cannot be read: {reason}", folder=folder, reason=error)) from None
-    raise LilFoxError(tr("job {id} is not a run of a runbook: {title}", id=folder.name, title=request.title))
+    raise LilFoxError(tr("job {id} is not a runbook run: {title}", id=folder.name, title=request.title))
 
 
 def runbook_of(run: str) -> Runbook:
@@ -490,11 +491,12 @@ def _known(run: str) -> tuple[Path, list[RunFact]]:
         if not resumes or any(isinstance(fact, RunResumed) and fact.run == resumes for fact in facts):
             return folder, facts
         run = resumes
-    raise LilFoxError(tr("run {id}: the runs that resumed it form a circle", id=run))
+    raise LilFoxError(tr("run {id}: the chain of resumed runs is circular", id=run))
 
 
 def _resumed_by_request(run: str) -> str:
-    """Return the run that it was to resume, if it did not get to record that itself."""
+    """Return the run that ``run`` was requested to resume, for a run that has not recorded that itself; empty if
+    unknown."""
     with suppress(LilFoxError):
         return request_of_run(run).resumes
     return ""
@@ -524,8 +526,8 @@ def mark_resumed(run: str, by: str) -> None:
 
 
 def _own_folder(run: str) -> Path:
-    """Return the folder of a run to resume. Raises NotTrusted for another user's, since we would run its commands and
-    values; LilFoxError."""
+    """Return the folder of a run to resume. Raises NotTrusted for another user's, because its commands and values would
+    be run; LilFoxError."""
     folder = find_folder(run)
     for name in (REQUEST, EVENTS, SNAPSHOT):
         refuse(folder / name)

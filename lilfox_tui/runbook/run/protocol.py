@@ -1,4 +1,4 @@
-"""The protocol of a run: the request that starts its job, the facts it records, the orders it takes, its clients."""
+"""The protocol of a run: the request that starts its job, the facts it records, and its clients with their commands."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class RunClient(Struct, frozen=True, kw_only=True):
 
 
 def client_of(pid: int, uid: int) -> RunClient:
-    """Return the client in a process of that user."""
+    """Return the client that runs as process ``pid`` of the user ``uid``."""
     return RunClient(
         name=name_of(uid, _called_by(pid)),
         terminal=_terminal(pid),
@@ -66,7 +66,7 @@ def this_client() -> RunClient:
 
 
 def _called_by(pid: int) -> str:
-    """Return who called sudo to start it; empty if nobody did."""
+    """Return the user who started the process with sudo; empty if nobody did."""
     try:
         variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:
@@ -76,7 +76,8 @@ def _called_by(pid: int) -> str:
 
 
 def _terminal(pid: int) -> str:
-    """Return its controlling terminal, as who(1) names it (tty_nr of proc_pid_stat(5), numbers of devices.txt)."""
+    """Return the controlling terminal of a process, as who(1) names it (tty_nr of proc_pid_stat(5), numbers of
+    devices.txt)."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
@@ -154,7 +155,8 @@ class RunOpened(Struct, frozen=True, kw_only=True, tag="opened", tag_field="fact
 
 
 class RunResumed(Struct, frozen=True, kw_only=True, tag="resumed", tag_field="fact"):
-    """All facts of the resumed run come before this one. Secret values are no longer known."""
+    """The run continues an earlier one; all facts of that run come before this one. Secret values are no longer
+    known."""
 
     at: datetime
     run: str
@@ -222,8 +224,8 @@ class OutputProgress(Struct, frozen=True, kw_only=True, tag="printed", tag_field
 
 
 class ConnectionLost(Struct, frozen=True, kw_only=True, tag="link lost", tag_field="fact"):
-    """The connection to the host was lost while the command runs there; the run waits for it. ``reason`` is empty once
-    it is back."""
+    """The connection to the host was lost while a command is running; the run waits for it. ``reason`` is empty once it
+    is back."""
 
     at: datetime
     run: str
@@ -249,7 +251,7 @@ class CommandEnded(Struct, frozen=True, kw_only=True, tag="ended", tag_field="fa
 
 
 class RunAllStarted(Struct, frozen=True, kw_only=True, tag="runs all", tag_field="fact"):
-    """The run asks nobody from now on, until its end."""
+    """The run continues to its end without asking anybody."""
 
     at: datetime
     by: str
@@ -274,8 +276,8 @@ class DoneByHand(Struct, frozen=True, kw_only=True, tag="by hand", tag_field="fa
 
 
 class ClientActs(Struct, frozen=True, kw_only=True, tag="acts", tag_field="fact"):
-    """This client acts from now on, and no other; without one it has left, and the next client to give an order
-    acts."""
+    """This client acts from now on, and no other. Without a client: the last one has left, and the next one to give a
+    command acts."""
 
     at: datetime
     client: RunClient | None = field(default=None, name="face")
@@ -284,12 +286,12 @@ class ClientActs(Struct, frozen=True, kw_only=True, tag="acts", tag_field="fact"
 
     @property
     def last(self) -> str:
-        """Who acts, or acted last."""
+        """The client that acts, or acted last."""
         return self.before if self.client is None else self.client.who
 
     @property
     def other(self) -> str:
-        """Who acts instead of the current client; empty if that one may."""
+        """The client that acts instead of this process; empty if this process may act."""
         return "" if self.client is None or self.client.process == this_client().process else self.client.who
 
 
@@ -300,7 +302,7 @@ RunFact: TypeAlias = (
 
 
 def encode_fact(fact: RunFact) -> tuple[str, dict[str, Any]]:
-    """Return name and value of the job's fact that contains it."""
+    """Return the name and value under which the job records the fact."""
     value: dict[str, Any] = msgspec.to_builtins(fact)
     return value.pop("fact"), value
 
@@ -331,11 +333,11 @@ OnFailure = Literal["stop", "undo"]
 
 
 class OrderRefused(LilFoxError):
-    """The job refuses an order, and says why."""
+    """Raised when the run rejects a client's order; message and hint give the reason."""
 
 
 class RunOne(Struct, frozen=True, kw_only=True, tag="run", tag_field="order"):
-    """Run a command: this is its confirmation. Refused while another one is running (of two clients the first wins),
+    """Run a command: this is its confirmation. Rejected while another one is running (of two clients the first wins),
     and if the file has changed since the client saw it."""
 
     step: int
@@ -376,7 +378,7 @@ class ByHand(Struct, frozen=True, kw_only=True, tag="hand", tag_field="order"):
 
 
 class TerminalBegins(Struct, frozen=True, kw_only=True, tag="terminal begins", tag_field="order"):
-    """The client is about to run an interactive command in its terminal, unless this is refused."""
+    """The client is about to run an interactive command in its terminal, unless this is rejected."""
 
     step: int
     command: int
@@ -397,7 +399,7 @@ class TerminalEnded(Struct, frozen=True, kw_only=True, tag="terminal ended", tag
 
 
 class LookAgain(Struct, frozen=True, kw_only=True, tag="look", tag_field="order"):
-    """Ask the host how an unknown command ended."""
+    """Ask the host how a command with an unknown outcome ended."""
 
     run: str
 
@@ -432,7 +434,7 @@ class UseText(Struct, frozen=True, kw_only=True, tag="text", tag_field="order"):
 
 
 class TakeOver(Struct, frozen=True, kw_only=True, tag="take over", tag_field="order"):
-    """Let the client that gives this order act; the previous one follows."""
+    """Let the client that sends this act; the previous one follows."""
 
 
 Order: TypeAlias = (
@@ -455,15 +457,15 @@ _order: msgspec.json.Decoder[Order] = msgspec.json.Decoder(Order)
 
 
 class _OrderReply(Struct, frozen=True):
-    """The job's reply to an order; without a message the order is accepted."""
+    """The job's reply to a client's order; without a message the command is accepted."""
 
     message: str = ""
     hint: str = ""
 
 
 async def send(folder: Path, order: Order) -> None:
-    """Send the order to the job of ``folder``; return when the job has accepted it, which is before it is done. Raises
-    OrderRefused with the job's reason, LilFoxError if no job listens there."""
+    """Send a client's order to the job of ``folder``; return when the job has accepted it, which is before it is done.
+    Raises OrderRefused with the job's reason, LilFoxError if no job listens at ``folder``."""
     try:
         async with asyncio.timeout(_ANSWER_S):
             line = await _asked(folder, msgspec.json.encode(order) + b"\n")
@@ -471,7 +473,7 @@ async def send(folder: Path, order: Order) -> None:
     except (OSError, ValueError, EOFError, msgspec.DecodeError) as error:
         reason = "" if isinstance(error, TimeoutError) else getattr(error, "strerror", None) or str(error)
         raise LilFoxError(
-            tr("run {run} accepts no orders: {reason}", run=folder.name, reason=reason or tr("no answer")),
+            tr("cannot reach run {run}: {reason}", run=folder.name, reason=reason or tr("no answer")),
             tr("check whether it still runs: lilfox jobs; resume it: lilfox runbook run --resume {run}",
                run=folder.name),
         ) from None  # fmt: skip
@@ -503,8 +505,8 @@ async def _connected(folder: Path, path: str) -> tuple[asyncio.StreamReader, asy
 
 @asynccontextmanager
 async def listening(folder: Path, handle: Handler) -> AsyncIterator[None]:
-    """Accept orders for the job of ``folder`` and pass them to ``handle``, one at a time. Raises LilFoxError if the
-    socket cannot be created."""
+    """Accept clients' commands for the job of ``folder`` and pass them to ``handle``, one at a time. Raises LilFoxError
+    if the socket cannot be created."""
     turn = asyncio.Lock()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -519,7 +521,7 @@ async def listening(folder: Path, handle: Handler) -> AsyncIterator[None]:
             os.chmod(path, 0o600)  # noqa: PTH101  no more than the umask of a job gives it already
     except OSError as error:
         raise LilFoxError(
-            tr("{folder}: the socket for orders cannot be created there: {reason}", folder=folder,
+            tr("{folder}: cannot create the control socket: {reason}", folder=folder,
                reason=error.strerror or error)
         ) from None  # fmt: skip
     try:
@@ -540,7 +542,7 @@ async def _answer(
     try:
         order = _order.decode(await reader.readline())
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return _OrderReply(str(tr("this version of LilFox does not know this order")))
+        return _OrderReply(str(tr("this version of LilFox does not support this request")))
     try:
         async with turn:
             await handle(order, client_of(pid, uid))
@@ -551,7 +553,7 @@ async def _answer(
 
 @contextmanager
 def _short(folder: Path) -> Iterator[str]:
-    """Return the socket's path in at most 108 bytes (unix(7)), however long the folder's path is."""
+    """Yield a path to the socket of at most 108 bytes (unix(7)), however long the folder's path is."""
     handle = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield f"/proc/self/fd/{handle}/{SOCKET}"
@@ -566,7 +568,7 @@ RUN_KIND = "runbook"
 
 
 class RunRequest(Struct, frozen=True, kw_only=True):
-    """The request for a run of a runbook. It contains no secrets: secret values come with orders."""
+    """The request for a run of a runbook. It contains no secrets: clients send secret values later."""
 
     path: str
     """Of the file, as ``Runbook.path`` has it."""

@@ -109,8 +109,8 @@ class RunValues:
 
 
 class RunReducer:
-    """Takes facts in their order. ``runbook`` is that of the run; ``read_again`` takes the new one
-    after RunbookReloaded."""
+    """Reduces the facts of a run, in their order, to its state. ``runbook`` is that of the run; ``read_again`` takes
+    the new one after RunbookReloaded."""
 
     def __init__(self, runbook: Runbook) -> None:
         self.runbook, self._rollbacks = runbook, rollbacks(runbook)
@@ -207,15 +207,16 @@ class RunReducer:
         return self._state(turn.step, turn.command, turn.hosts)
 
     def passed(self, turn: Turn) -> bool:
-        """Whether the run continues after it: done, undone, skipped; or it only reads, and its step has a check."""
+        """Return whether the run continues after ``turn``: it is done, undone, skipped or in the background, or it
+        failed but a check decides."""
         state = self.state_of(turn)
         if state == "running":
             return self._in_background(turn)
         return state in ("done", "undone", "skipped") or (state == "failed" and self.decided_by_check(turn))
 
     def left(self, turn: Turn) -> Turn:
-        """Return ``turn`` on the hosts where it is still to do. Everything that starts a command asks here: it is not
-        started again where it is done or running, even if it failed on another host."""
+        """Return ``turn`` limited to the hosts where it has still to run. Everything that starts a command calls this,
+        so that the command is not started again where it is done or running, even if it failed on another host."""
         if turn.command is None:
             return turn
         results = self.results(turn.step, turn.command)
@@ -223,7 +224,8 @@ class RunReducer:
         return Turn(turn.step, turn.command, tuple(host for host in turn.hosts if host not in there))
 
     def decided_by_check(self, turn: Turn) -> bool:
-        """Whether its failure alone does not fail its step."""
+        """Return whether a failure of ``turn`` does not fail its step, because it only reads and a later check
+        decides."""
         if turn.command is None:
             return False
         commands = self.runbook.steps[turn.step].commands
@@ -247,7 +249,7 @@ class RunReducer:
         return None if place is None else self._results[place[:2]][place[2]]
 
     def place(self, run: str) -> tuple[Turn, Command] | None:
-        """Return which command that is, on its host."""
+        """Return the turn and the command with that id, on its host; None if there is none."""
         if (place := self._place.get(run)) is None:
             return None
         step, command, host = place
@@ -265,7 +267,7 @@ class RunReducer:
         return None if found is None else found[0]
 
     def running(self) -> list[CommandResult]:
-        """Return what has started and not ended."""
+        """Return the commands that have started and not ended."""
         return [result for each in self._results.values() for result in each.values() if result.state == "running"]
 
     def changes(self) -> tuple[CommandResult, ...]:
@@ -280,8 +282,8 @@ class RunReducer:
         return [Turn(step, number, found[0].hosts) for step, number in self._rollbacks.get(name, ())]
 
     def taken_back_by(self, turn: Turn) -> tuple[str, ...]:
-        """Return the ``run`` of each command that is rolled back on its hosts once ``turn`` is done, which the last one
-        of a rollback completes."""
+        """Return the ``run`` of each change that is rolled back on its hosts once ``turn`` is done; empty unless
+        ``turn`` is the last command of a rollback."""
         name = None if turn.command is None else self.command(turn).attributes.rollback_of
         later = self.runbook.steps[turn.step].commands[(turn.command or 0) + 1 :]
         if name is None or any(command.attributes.rollback_of == name for command in later):
@@ -295,7 +297,7 @@ class RunReducer:
         )
 
     def missing(self, turn: Turn) -> tuple[str, ...]:
-        """Return the names of the values that it needs and that are not known on all of its hosts."""
+        """Return the names of the values that ``turn`` needs and that are not known on all of its hosts."""
         if turn.command is None:
             return ()
         command = self.command(turn)
@@ -309,7 +311,7 @@ class RunReducer:
         return tuple(lacking)
 
     def waiting(self) -> WaitingFor:
-        """Return what is to be done next, and by whom; its turn has the hosts where it is still to do."""
+        """Return what is to be done next, and by whom; its turn has only the hosts where it has still to run."""
         if self.taking_over:
             return WaitingFor(what="nothing")
         for result in self.running():
@@ -420,7 +422,7 @@ class RunReducer:
         )
 
     def _waits(self, turn: Turn) -> WaitingFor:
-        """Return the question at ``turn``, which the run cannot pass."""
+        """Return what the run waits for at ``turn``, which it cannot pass."""
         if turn.command is None:
             return WaitingFor(what="hand", turn=turn)
         if self.state_of(turn) in ("failed", "unknown"):
@@ -450,7 +452,7 @@ class RunReducer:
         )
 
     def _counted(self, turn: Turn) -> State | None:
-        """Return its state as it counts for its step; None if a check decides."""
+        """Return the state of ``turn`` as it counts for its step; None if a check decides."""
         state = self.state_of(turn)
         return None if state == "failed" and self.decided_by_check(turn) else state
 
@@ -460,7 +462,7 @@ class RunReducer:
 
 
 def is_half_done(reducer: RunReducer, failed: CommandResult) -> bool:
-    """Whether the command may have changed something before it failed, which nothing has rolled back since."""
+    """Return whether the command failed but may have changed something that has not been rolled back since."""
     begun = failed.exit_status is not None or failed.stopped
     return failed.kind == "change" and failed.state == "failed" and begun and not _taken_back(reducer, failed)
 

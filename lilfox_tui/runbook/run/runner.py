@@ -59,7 +59,8 @@ _MOST = 50
 
 
 class RemoteCleanup:
-    """Collects ids, and removes those of one host in one request. The host removes by itself what this cannot."""
+    """Removes what hosts keep of ended commands, with one request for all ids of a host. The host itself removes what
+    this cannot."""
 
     def __init__(self, hosts: Hosts) -> None:
         self._hosts = hosts
@@ -68,7 +69,7 @@ class RemoteCleanup:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def add(self, host: str, run: str, *, sudo: bool) -> None:
-        """Schedule the removal of an id."""
+        """Schedule the removal of a command's id."""
         ended = self._ended.setdefault((host, sudo), [])
         ended.append(run)
         if self._timer is not None:
@@ -79,7 +80,7 @@ class RemoteCleanup:
             self._begin()
 
     async def close(self, within_s: float) -> None:
-        """Remove what is left."""
+        """Remove the ids that are left."""
         self._begin()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=within_s)
@@ -157,8 +158,8 @@ class Runner:
         self.record.fact(ValuesSet(at=now(), values=plain, secret=tuple(sorted(secret)), run=run, host=host))
 
     def take_given(self, values: dict[str, str]) -> None:
-        """Take values that the user gave. Raises LilFoxError for one that nothing asks for, that its type refuses, or
-        that should name a host but names none."""
+        """Take values that the user gave. Raises LilFoxError for one that the runbook does not ask for, that its type
+        does not accept, or that should name a host but names none."""
         refuse_unknown(self._config, self.reducer.runbook, values)
         variables = self.reducer.runbook.variables
         self.take_values({**check_all([each for each in variables if each.name in values], values, denied=Denied())})
@@ -173,7 +174,7 @@ class Runner:
         if not there:
             raise LilFoxError(tr("{path}: can no longer be read; nothing is run", path=path), self._other_text)
         if there != sha256:
-            what = tr("{path} has changed since it was read; nothing more of it is run", path=path)
+            what = tr("{path} has changed since it was read; none of its other commands are run", path=path)
             raise LilFoxError(what, self._other_text)
         if there == self.reducer.sha256:
             return
@@ -186,14 +187,14 @@ class Runner:
             sync=True,
         )
         self.reducer.read_again(read)
-        self.record.say(_("{path} has changed and is read again", path=path), "warning")
+        self.record.say(_("{path} has changed and was reloaded", path=path), "warning")
 
     @property
     def _other_text(self) -> Message:
         """Return what to do if the file differs from what was seen."""
         return tr(
-            "to continue: lilfox runbook run --resume {run}, which asks for the text to use; --recorded: the "
-            "text as the run read it",
+            "to continue, use lilfox runbook run --resume {run} and choose the text to use; add --recorded to "
+            "use the text that the run read",
             run=self.record.run_id,
         )
 
@@ -252,7 +253,8 @@ class Runner:
             await self.record.ended(ended, result, StoredOutput(head=""), "")
 
     async def look_again(self, run: str) -> None:
-        """Ask the host how an unknown command ended. Raises LilFoxError if there is nothing to ask about."""
+        """Ask the host how a command with an unknown outcome ended. Raises LilFoxError if its outcome is known or the
+        host cannot know it."""
         result, place = self.reducer.result(run), self.reducer.place(run)
         if result is None or place is None or result.state not in ("unknown", "running"):
             raise LilFoxError(tr("{run}: its outcome is already known", run=run))
@@ -308,7 +310,7 @@ class Runner:
     async def _begun(
         self, ready: PreparedCommand, host: str, by: str, undoes: tuple[str, ...]
     ) -> Coroutine[object, object, bool]:
-        """Record that it is about to run on one host; return the coroutine that runs it and returns whether it
+        """Record that a command is about to run on one host; return the coroutine that runs it and returns whether it
         worked."""
         command, run = ready.command, self.record.next_command()
         began = CommandBegan(
@@ -360,7 +362,7 @@ class Runner:
         )
 
     def fence_left(self, ready: PreparedCommand, host: str) -> FenceSession | None:
-        """Return where its fence leaves shell state on the host, which is removed when the run ends."""
+        """Return where the command's fence leaves shell state on the host, which is removed when the run ends."""
         fence = self._carrying.fence(ready.turn, host)
         if fence is not None:
             self._left_on.add((host, bool(ready.command.attributes.sudo)))
@@ -397,7 +399,7 @@ class Runner:
                 self.record.fact(OutputProgress(run=run, size_bytes=told, lines=output.lines), must=False)
 
     async def _end(self, command: Command, run: str, host: str, end: ExecutionEnd, output: CommandOutput) -> bool:
-        """Judge how it ended and record it; return whether it worked."""
+        """Judge how a command ended and record it; return whether it worked."""
         kept = output.close()
         found: dict[str, str] = {}
         if end.exit_status is not None and (refused := why_not_run(end.exit_status, kept.text)) is not None:
@@ -409,7 +411,12 @@ class Runner:
             if why is not None:
                 end = replace(end, state="failed", message=why)
         if (result := self.reducer.result(run)) is None:
-            self.record.say(_("a background command ended; it was started again meanwhile, or is not in the text"))
+            self.record.say(
+                _(
+                    "a background command ended; its result is dropped, because it was restarted in "
+                    "the meantime or is no longer in the runbook"
+                )
+            )
             return end.state == "done"
         ended = CommandEnded(
             at=now(),

@@ -22,7 +22,7 @@ before the next one's turn."""
 
 
 class Turn(Struct, frozen=True):
-    """What runs at once: one command of a step on its hosts. ``command`` None: a step that is done by hand."""
+    """The unit of a run: one command of a step on its hosts. ``command`` None: a step that is done by hand."""
 
     step: int
     command: int | None
@@ -35,7 +35,7 @@ def word_of(command: Command, runbook: Runbook) -> str:
 
 
 def named_host(command: Command, runbook: Runbook) -> str | None:
-    """Return the variable that names its host, if there is one."""
+    """Return the name of the variable that names the command's host; None if there is none."""
     word = word_of(command, runbook)
     return word[1:-1] if word.startswith("<") and word.endswith(">") else None
 
@@ -43,16 +43,16 @@ def named_host(command: Command, runbook: Runbook) -> str | None:
 def hosts_of(
     command: Command, runbook: Runbook, hosts: Mapping[str, tuple[str, ...]], values: Mapping[str, str]
 ) -> tuple[str, ...]:
-    """Return the names of the hosts where it runs: ``hosts`` resolves each word, ``values`` those that a variable
-    names. Empty if that is not known yet."""
+    """Return the names of the hosts where the command runs: ``hosts`` resolves each word, ``values`` those that a
+    variable names. Empty if that is not known yet."""
     if (name := named_host(command, runbook)) is not None:
         return (values[name],) if name in values else ()
     return hosts.get(word_of(command, runbook), ())
 
 
 def asks(command: Command) -> bool:
-    """Whether the user confirms it before it runs. ``confirm: none`` lets a change run without it, except one that its
-    fence calls ``read``, which is wrong about it."""
+    """Return whether the user must confirm the command before it runs. ``confirm: none`` lets a change run without
+    confirmation, except one that its fence wrongly calls ``read``."""
     attributes = command.attributes
     if command.kind == "change" and attributes.risk == "read":
         return True
@@ -60,7 +60,7 @@ def asks(command: Command) -> bool:
 
 
 def runnable(command: Command) -> bool:
-    """Whether it has its own turn: it is not display-only, a rollback, or excluded from running all."""
+    """Return whether the command has its own turn: it is not display-only, a rollback, or excluded from running all."""
     attributes = command.attributes
     return command.kind != "none" and attributes.rollback_of is None and not attributes.exclude_from_run_all
 
@@ -214,9 +214,9 @@ def kind_text(kind: str) -> str:
     return {
         "read": _("reads"),
         "change": _("changes something"),
-        "follow": _("follows"),
+        "follow": _("follows output"),
         "interactive": _("needs a terminal"),
-        "none": _("is only shown"),
+        "none": _("display only"),
     }[kind]
 
 

@@ -55,9 +55,9 @@ def check_value(variable: Variable, value: str, *, denied: Denied) -> str:
         if variable.type in ("ip", "cidr", "host"):
             return _address_of(variable, value, denied)
     except ValueError:
-        raise _refused(variable, tr("it does not fit its type")) from None
+        raise _refused(variable, tr("it does not match its type")) from None
     if not _fits(variable, value):
-        raise _refused(variable, tr("it does not fit its type"))
+        raise _refused(variable, tr("it does not match its type"))
     return value
 
 
@@ -73,8 +73,8 @@ def admits(variable: Variable) -> Need:
 
 
 def is_safe(value: str) -> bool:
-    """Whether a shell reads it as itself in every kind of quotes. ``LF_…`` is the name of another value, which
-    arithmetic would evaluate."""
+    """Return whether a shell reads the value literally in every kind of quotes. ``LF_…`` is the name of another value,
+    which arithmetic would evaluate."""
     return _SAFE.fullmatch(value) is not None and "LF_" not in value
 
 
@@ -107,7 +107,7 @@ def check_all(variables: Sequence[Variable], values: Mapping[str, str], *, denie
     known = {variable.name: variable for variable in variables}
     if unknown := sorted(set(values) - set(known)):
         raise LilFoxError(
-            tr("There is no variable {name} here", name=unknown[0]),
+            tr("This runbook has no variable {name}", name=unknown[0]),
             hint=tr("Variables: {names}", names=listed(sorted(known)) or "-"),
         )
     given = {name: values.get(name, variable.default) for name, variable in known.items()}
@@ -140,7 +140,7 @@ def described(variable: Variable) -> Message:
 
 
 _WORDS: dict[VariableType, Message] = {
-    "ip": tr("an address (203.0.113.7, 2001:db8::7)"),
+    "ip": tr("an IP address (203.0.113.7, 2001:db8::7)"),
     "cidr": tr("an address range (203.0.113.0/24)"),
     "port": tr("a port (1…65535)"),
     "host": tr("a host's name or address"),
@@ -207,7 +207,7 @@ def _refuse_denied(variable: Variable, wanted: Network, text: str, denied: Denie
     if variable.deny and (why := why_denied(wanted, denied, variable.deny)) is not None:
         raise LilFoxError(
             tr("{name}: {value} is refused: {why}", name=variable.name, value=text, why=why),
-            hint=tr("Give an internet address that is neither yours nor in never_ban."),
+            hint=tr("Enter a public address that is neither yours nor in never_ban."),
         )
 
 
@@ -238,7 +238,7 @@ class FilledCommand(Struct, frozen=True, kw_only=True):
 
     @property
     def marked(self) -> str:
-        """Return it as text, each value between ``‹`` and ``›``; secrets are masked."""
+        """Return the command as text, each value between ``‹`` and ``›``; secrets are masked."""
         return marked(self.shown)
 
 
@@ -265,7 +265,7 @@ def fill(command: Command, values: Mapping[str, str], variables: Sequence[Variab
         if name not in values:
             raise LilFoxError(
                 tr("<{name}> has no value: the command is not run", name=name),
-                hint=tr("Line {line}. Give it a value first.", line=command.line + text.count("\n", 0, _start(site))),
+                hint=tr("Line {line}. Set its value first.", line=command.line + text.count("\n", 0, _start(site))),
             )
         if reason := why_not(site, known.get(name, Variable(name=name)), values[name]):
             raise _refused_in_place(site, reason, command)
@@ -331,9 +331,9 @@ def why_not(site: Site, variable: Variable, value: str) -> Message | None:
 
 
 _NEVER: dict[Place, Message] = {
-    "backquotes": tr("inside backquotes it cannot be made safe; write $( ) instead"),
-    "parameter": tr("inside ${{ }} it cannot be made safe"),
-    "heredoc": tr("inside $( ) of a heredoc it cannot be made safe"),
+    "backquotes": tr("a value inside backquotes cannot be made safe; write $( ) instead"),
+    "parameter": tr("a value inside a parameter expansion cannot be made safe"),
+    "heredoc": tr("a value inside $( ) in a heredoc cannot be made safe"),
 }
 
 
@@ -347,13 +347,14 @@ def _why_never(site: Site, variable: Variable) -> Message | None:
     if site.need is Need.NUMBER:
         return tr("only a port, or an int with a minimum, can be used in arithmetic")
     return tr(
-        "inside quotes, $( ), a heredoc, or where its text is read as a program, a value of type {type} is not safe",
+        "a value of type {type} is not safe inside quotes, $( ) or a heredoc, or where its text is read as a program",
         type=variable.type,
     )
 
 
 def _no_shell(command: Command) -> Message | None:
-    """Return why nothing can be filled in: a program other than a shell reads ``"$LF_name"`` as something else."""
+    """Return why nothing can be filled in: the command is read by a program other than a shell, which does not expand
+    ``"$LF_name"``. None for a shell."""
     program = command.attributes.interpreter or ""
     if not program and command.script and command.text.startswith("#!"):
         program = command.text[2:].split("\n", 1)[0].strip()
@@ -363,8 +364,8 @@ def _no_shell(command: Command) -> Message | None:
 def _refused_in_place(site: Site, why: Message, command: Command, hint: Message | None = None) -> LilFoxError:
     line = command.line + command.text.count("\n", 0, _start(site))
     return LilFoxError(
-        tr("<{name}> on line {line} is not filled in: {why}", name=site.placeholder.name, line=line, why=why),
-        hint=hint or tr("Make the placeholder a word of its own, or declare it with a type that fits."),
+        tr("<{name}> on line {line} cannot be filled in: {why}", name=site.placeholder.name, line=line, why=why),
+        hint=hint or tr("Write the placeholder as a separate word, or declare a suitable type for it."),
     )
 
 

@@ -430,7 +430,7 @@ async def test_alerts_of_a_file_that_is_gone_at_the_start_are_held(tmp_path: Pat
     after = Run(tmp_path, clock=before.clock, rules=None)
     await after.start()
     assert await after.go(60, ANSWERS) == ["Down a firing"]
-    assert after.troubles()[-1] == "1 rule group cannot be read now; its alerts stay as they were"
+    assert after.troubles()[-1] == "1 rule group cannot be read right now; its alerts keep their last state"
 
 
 async def test_an_acknowledgement_ends_with_what_was_pending_only(tmp_path: Path) -> None:

@@ -181,8 +181,10 @@ def test_how_the_sides_are_brought_together_is_hinted() -> None:
 
 
 def test_the_bounds_that_fit_all_versions_are_hinted() -> None:
-    assert hint(warnings('rate(x_bucket{le="1"}[5m]) > 1'), "bound-as-text") == 'for all versions: le=~"1|1.0"'
-    assert hint(warnings('rate(x_bucket{le=~"0.5|1"}[5m]) > 1'), "bound-as-text") == 'for all versions: le=~"0.5|1.0"'
+    assert hint(warnings('rate(x_bucket{le="1"}[5m]) > 1'), "bound-as-text") == 'to match all versions: le=~"1|1.0"'
+    assert (
+        hint(warnings('rate(x_bucket{le=~"0.5|1"}[5m]) > 1'), "bound-as-text") == 'to match all versions: le=~"0.5|1.0"'
+    )
 
 
 @pytest.mark.parametrize(

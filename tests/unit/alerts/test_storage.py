@@ -111,7 +111,7 @@ def test_silences_are_kept_and_expire(saved: AlertStorage) -> None:
     assert saved.silences() == (longer,)
     with pytest.raises(UsageError, match="everything"):
         silence(saved, parse_matchers('team!="x"'), 60, "kim", "", T0)
-    with pytest.raises(UsageError, match="longer than 0"):
+    with pytest.raises(UsageError, match="more than 0 s"):
         silence(saved, parse_matchers('team="x"'), 0, "kim", "", T0)
 
 

@@ -106,7 +106,7 @@ def test_a_page_is_of_one_set_and_of_no_other() -> None:
     state.choose_set(None)
     state.open("lilfox_20260328_020000")
     assert selected(state) == "lilfox_20260328_020000"
-    assert "open already" in str(state.why_not_open())
+    assert "already open" in str(state.why_not_open())
     view = plan("lilfox", nights(1))
     state.backups = Backups({view.key: view}, jobs=())
     assert selected(state) == "", "it was removed meanwhile"

@@ -263,7 +263,7 @@ def test_the_filter_of_a_template_finds_the_messages_it_was_made_of(message: str
 
 
 NOW = datetime(2026, 3, 29, 3, 12, 44, tzinfo=UTC)
-HINT = "The host is up, but no SSH server listens there: check port and sshd."
+HINT = "The host is up, but no SSH server listens on that port: check port and sshd."
 
 
 def trouble(next_try_s: float | None = 4) -> Unavailable:
@@ -281,7 +281,7 @@ def texts_of(*, width: int = 80, roomy: bool = True, **troubles: Unavailable) ->
 def test_one_trouble_is_told_in_full() -> None:
     assert texts_of(api=trouble()) == [
         " ✖ api: it refuses the connection  since 03:12:30, next try in 4 s",
-        "   The host is up, but no SSH server listens there: check port and sshd.",
+        "   The host is up, but no SSH server listens on that port: check port and sshd.",
     ]
 
 
@@ -304,7 +304,7 @@ def test_where_there_is_room_it_takes_one_row() -> None:
 def test_several_take_a_row_each_and_those_not_shown_are_counted(roomy: bool) -> None:
     rows = texts_of(roomy=roomy, a=trouble(), b=trouble(), c=trouble(), d=trouble(), e=trouble())
     assert [row.split()[1] for row in rows[:3]] == ["a:", "b:", "c:"]
-    assert rows[3].strip() == "2 more cannot be read; o shows each"
+    assert rows[3].strip() == "2 more cannot be read; press o for details"
     assert len(rows) == 4
 
 

@@ -100,7 +100,7 @@ def test_what_a_key_goes_back_from() -> None:
     assert "first screen" in str(state.why_not_back())
     state.open(("host", state.hosts(mixed())[0].name))
     assert state.why_not_back() is None
-    assert "open already" in str(state.why_not_open())
+    assert "already open" in str(state.why_not_open())
     state.open(None)
     state.filter = "x"
     assert state.why_not_back() is None

@@ -192,7 +192,7 @@ def test_a_container_says_its_limits_and_the_machines_numbers(width: int) -> Non
     rows = [" ".join(text_of(row).split()) for row in page(width, host("box", Level.FAILING, numbers))]
     text = "\n".join(rows)
     assert "0.5 of 4 cores" in text
-    for start in ("this host 88%", "machine 5%", "memory 97% 1.0G", "machine 25% 16G 12G", "own unit 60% 256M"):
+    for start in ("this host 88%", "machine 5%", "memory 97% 1.0G", "machine 25% 16G 12G", "LilFox unit 60% 256M"):
         assert any(row.startswith(start) for row in rows), (start, text)
 
 

@@ -42,7 +42,7 @@ def test_of_one_host_its_step_command_and_end_stay() -> None:
 
 
 def test_of_a_command_that_is_not_the_one_above_that_is_said() -> None:
-    assert stays({"web-1": "done"}, None, of=Of(0, OF.command, last=True))[0] == "── last run: step 1: seq 9"
+    assert stays({"web-1": "done"}, None, of=Of(0, OF.command, last=True))[0] == "── previous command: step 1: seq 9"
 
 
 def test_of_several_hosts_the_one_whose_output_is_in_sight_stays() -> None:

@@ -94,7 +94,7 @@ def test_what_is_not_as_it_should_be() -> None:
         replace(QUIET, sessions=(session_of("idle in transaction"),)),
     )
     assert found(waits) == ["7 has waited 6 min for a lock held by 3 4"]
-    assert found(idles) == ["7 of app has been idle in transaction for 6 min"]
+    assert found(idles) == ["7 (app) has been idle in transaction for 6 min"]
     behind = replace(QUIET, senders=(WalSender("s", None, None, None, 0.0, 31.0),))
     assert found(behind) == ["standby s is 31 s behind"]
     alone = replace(QUIET, server=replace(SERVER, standby=True), receiver=WalReceiver(None, None, None, 0.0))

@@ -27,7 +27,7 @@ def found(info: Info, **rises: float) -> list[tuple[Level, str]]:
 @pytest.mark.parametrize(
     ("info", "said"),
     [
-        (FULL | {"maxmemory_policy": "noeviction"}, "memory 96B of 100B, and nothing is evicted"),
+        (FULL | {"maxmemory_policy": "noeviction"}, "memory 96B of 100B with noeviction"),
         (FULL | {"maxmemory_policy": "allkeys-lru"}, ""),
         ({"used_memory": 96, "maxmemory": 0, "maxmemory_policy": "noeviction"}, ""),
         ({"used_memory": 99 * MIB, "mem_fragmentation_ratio": 3.0}, ""),

@@ -130,7 +130,7 @@ async def test_another_key_is_not_a_broken_set() -> None:
     stored, _ = await pack(b"secret" * 1000, "zstd", True)
     with pytest.raises(NotReady, match="for another key"):
         await unpack(stored, "zstd", str(pyrage.x25519.Identity.generate()))
-    with pytest.raises(NotReady, match="is not an age key") as caught:
+    with pytest.raises(NotReady, match="is not a valid age secret key") as caught:
         await unpack(stored, "zstd", "hunter2")
     assert "hunter2" not in f"{caught.value} {caught.value.hint}"
     with pytest.raises(NotReady, match="recipient"):

@@ -75,7 +75,7 @@ def test_where_nothing_is_the_nearest_are_offered() -> None:
     assert refused("20231230_020000")[1].startswith("the nearest are lilfox_20231229_020000")
     assert refused("2020-01-01")[1] == "the nearest is lilfox_20231228_020000 (2023-12-28 02:00:00)"
     assert refused("2030-01-01")[1] == "the nearest is lilfox_20231231_020000 (2023-12-31 02:00:00)"
-    assert refused("yesterday", [])[1] == "the store holds no set"
+    assert refused("yesterday", [])[1] == "the store has no sets"
 
 
 def test_several_are_named() -> None:
@@ -96,7 +96,7 @@ def test_what_is_no_set_and_no_time_is_refused_with_what_would_be(words: str) ->
     message, hint = refused(words)
     assert message.startswith("no set is named “")
     assert "\x1b" not in message
-    assert hint == "write, for example: lilfox_20231231_020000, 20231231_020000, latest or yesterday 02:00"
+    assert hint == "for example: lilfox_20231231_020000, 20231231_020000, latest or yesterday 02:00"
 
 
 def test_a_slip_of_the_pen_is_guessed() -> None:
@@ -138,7 +138,7 @@ def test_by_its_tag_the_newest_set_is_found_that_is_not_broken() -> None:
     ]
     assert chosen("tag:1.4.0", sets) == "lilfox_20231228_090000"
     assert chosen("tag:latest", sets) == "other_20231230_090000"
-    assert refused("tag:2.0", sets)[0] == "every set with the tag “2.0” is broken"
+    assert refused("tag:2.0", sets)[0] == "every set with the tag “2.0” is broken or not trusted"
     assert refused("tag:1.4", sets) == ("no set has the tag “1.4”", "existing tags: latest, 1.4.0")
     with pytest.raises(UsageError, match="no set has the tag"):
         chosen("tag:latest", sets, plan="lilfox")

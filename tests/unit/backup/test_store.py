@@ -44,7 +44,7 @@ async def test_a_lost_link_is_told_and_the_work_begun_again(count: int) -> None:
     assert len(calls) == count + 1
     told = run.told("warning")
     assert [text.partition(": ")[0] for text in told] == [
-        f"the connection to db-1 was lost, retrying in {0.001 * (number - 1):g} s ({number} of 4)"
+        f"the connection to db-1 was lost, retrying in {0.001 * (number - 1):g} s (attempt {number} of 4)"
         for number in range(2, count + 2)
     ]
 

@@ -83,7 +83,7 @@ def test_few_are_shown_unless_all_are_asked_for(jobs: Path, capsys: pytest.Captu
         make(jobs, number, [began(AT + timedelta(seconds=number)), OK])
     out = printed(capsys, "jobs")[1]
     assert len(out.splitlines()) == 1 + 20 + 1
-    assert "10 older ones: lilfox jobs --all" in out
+    assert "10 older jobs not shown; list all: lilfox jobs --all" in out
     assert len(printed(capsys, "jobs", "--all")[1].splitlines()) == 31
 
 

@@ -86,7 +86,10 @@ def test_what_a_person_sees(pages: Path, capsys: pytest.CaptureFixture[str]) -> 
     _run("show", str(pages / "page.md"))
 
     printed = capsys.readouterr().out
-    assert "1. Look\n   reads    psql -h <host> -c 'SELECT 1'\n   follows  tail -f /var/log/x.log\n" in printed
+    assert (
+        "1. Look\n   reads           psql -h <host> -c 'SELECT 1'\n   follows output  tail -f /var/log/x.log\n"
+        in printed
+    )
     assert "   changes something (db-2)  systemctl restart shop\n" in printed
     assert "   - who is on duty\n" in printed
 
@@ -105,7 +108,7 @@ def test_a_file_that_is_broken_is_shown_with_what_is_wrong(pages: Path, capsys: 
     assert _run("show", str(pages / "broken.md")) == 1
 
     printed = capsys.readouterr()
-    assert "is only shown  ls" in printed.out
+    assert "display only  ls" in printed.out
     assert f"{pages / 'broken.md'}:4: error: the attributes are not a JSON object" in printed.err
 
 

@@ -52,7 +52,7 @@ def test_series_of_hosts_and_services_are_named_by_labels() -> None:
         ("{user: u}", "prometheus.url: this key is missing"),
         ("{url: 'http://p', from: nowhere}", "prometheus.from: no host named"),
         ("{url: 'http://p', user: u, bearer: 'env:B'}", "prometheus.bearer: use only one of"),
-        ("{url: 'http://p', password: 'env:B'}", "prometheus.password: a password without a user"),
+        ("{url: 'http://p', password: 'env:B'}", "prometheus.password: password needs a user"),
         ("{url: 'http://p', headers: {X-Token: abc}}", "prometheus.headers.X-Token: this header holds a secret"),
         ("[1]", "prometheus: expected a mapping"),
     ],

@@ -92,9 +92,9 @@ def test_stores_and_sources_are_the_options_of_their_kinds() -> None:
         ("config, root: /srv/lilfox", "config, root: lilfox", "settings.root: “lilfox” is not an absolute path"),
         ("store: here", "store: her", "14: backup.plans.lilfox.store: no store named “her”; did you mean here?"),
         ("copies: [nas]", "copies: [nas, usbb]", "backup.plans.lilfox.copies.2: no store named “usbb”"),
-        ("copies: [nas]", "copies: [here]", "backup.plans.lilfox.copies.1: “here” is named twice"),
+        ("copies: [nas]", "copies: [here]", "backup.plans.lilfox.copies.1: “here” is listed twice"),
         ("8-18", "18-8", "16: backup.plans.lilfox.schedule: “18-8” ends before it begins; write 18-23,0-8"),
-        ("keep: {last: 3, days: 30}", "keep: {}", "18: backup.plans.lilfox.keep: no retention is given"),
+        ("keep: {last: 3, days: 30}", "keep: {}", "18: backup.plans.lilfox.keep: keep sets no retention"),
         (
             "//fox@h/",
             "//fox:hunter2@h/",
@@ -104,8 +104,8 @@ def test_stores_and_sources_are_the_options_of_their_kinds() -> None:
         (RECIPIENT, "age1xyz", "backup.plans.lilfox.encrypt.recipients.1: “age1xyz” is not an age public key"),
         (RECIPIENT, "hunter2", "backup.plans.lilfox.encrypt.recipients.1: “hunter2” is not an age public key (age1…)"),
         (f"[{RECIPIENT}]", "[]", "backup.plans.lilfox.encrypt.recipients: fewer than 1 items"),
-        (', identity: "env:KEY"', "", "backup.plans.lilfox.encrypt.identity: a drill needs the key to restore"),
-        ("drill: true", "format: manual", "backup.plans.lilfox.encrypt: the manual's restore.sh cannot read"),
+        (', identity: "env:KEY"', "", "backup.plans.lilfox.encrypt.identity: a drill needs the private key"),
+        ("drill: true", "format: manual", "backup.plans.lilfox.encrypt: the restore.sh of format: manual cannot read"),
         ('schedule: "*/15 8-18 * * mon-fri"', "drill: true", "late_after: late_after needs a schedule"),
     ],
 )  # fmt: skip

@@ -40,8 +40,8 @@ def test_what_the_owner_alone_may_write_is_read(file: Path, mode: int) -> None:
 def test_what_others_may_write_is_refused(file: Path, mode: int) -> None:
     file.chmod(mode)
     said = refusal(file)
-    assert f"{file} belongs to " in said
-    assert f"its mode is {mode:04o}" in said
+    assert f"{file} is owned by " in said
+    assert f" with mode {mode:04o}" in said
     assert f"chmod go-w {file}" in said
 
 
@@ -51,7 +51,7 @@ def test_what_others_may_write_is_refused(file: Path, mode: int) -> None:
 def test_what_belongs_to_somebody_else_is_refused(file: Path) -> None:
     os.chown(file, 4711, -1)
     said = refusal(file)
-    assert f"{file} belongs to 4711" in said
+    assert f"{file} is owned by 4711" in said
     assert f"copy {file} to a folder of your own" in said
 
 
@@ -59,10 +59,9 @@ def test_what_belongs_to_somebody_else_is_refused(file: Path) -> None:
 def test_a_folder_that_anybody_may_write_is_refused_unless_sticky(file: Path) -> None:
     file.parent.chmod(0o777)
     said = refusal(file)
-    assert f"{file.parent} belongs to " in said
+    assert f"{file.parent} is owned by " in said
     assert (
-        f"its mode is 0777 / Inspect its contents, then remove write access for others: chmod go-w {file.parent}"
-        in said
+        f" with mode 0777 / Inspect its contents, then remove write access for others: chmod go-w {file.parent}" in said
     )
     file.parent.chmod(0o1777)
     assert loader.read_config_file(file).text == "name: x\n"
@@ -76,7 +75,7 @@ def test_folders_further_up_count_too(tmp_path: Path) -> None:
     path.write_text("")
     path.chmod(0o600)
     (tmp_path / "open").chmod(0o777)
-    assert f"{tmp_path / 'open'} belongs to " in refusal(path)
+    assert f"{tmp_path / 'open'} is owned by " in refusal(path)
 
 
 @pytest.mark.fault("S26")
@@ -87,7 +86,7 @@ def test_a_link_is_followed_and_both_its_folders_count(file: Path, tmp_path: Pat
     link.symlink_to(file)
     assert loader.read_config_file(link).text == "name: x\n"
     links.chmod(0o777)
-    assert f"{links} belongs to " in refusal(link)
+    assert f"{links} is owned by " in refusal(link)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def test_all_errors_are_told_at_once_in_the_order_of_the_file() -> None:
         ["8", "collectors.cpus"],
         ["9", "collectors.disk.ignor"],
         ["10", "theme"],
-        ["11", "YAML tag “tag:yaml.org,2002:str” is refused; write the plain value"],
+        ["11", "YAML tag “tag:yaml.org,2002:str” is not allowed; write the plain value"],
     ]
 
 
@@ -114,8 +114,8 @@ def test_all_errors_are_told_at_once_in_the_order_of_the_file() -> None:
         ("refrsh: 2", 1, "refrsh: no such key; did you mean refresh?"),
         ("hosts: {a: {adress: x}}", 1, "hosts.a.adress: no such key; did you mean address?"),
         ("history: {zzz: 1}", 1, "history.zzz: no such key; one of: hours, memory_mb"),
-        ("name: a\n\nname: b", 3, "name: this key is already in line 1"),
-        ("hosts:\n  a: {}\n  a: {}", 3, "a: this key is already in line 2"),
+        ("name: a\n\nname: b", 3, "name: this key is already on line 1"),
+        ("hosts:\n  a: {}\n  a: {}", 3, "a: this key is already on line 2"),
         ("refresh: 2x", 1, "write 500ms, 2s, 5m, 1h, 1d or a number of seconds"),
         ("refresh: 0", 1, "above zero"),
         ("refresh: -1s", 1, "is not a duration"),
@@ -133,11 +133,11 @@ def test_all_errors_are_told_at_once_in_the_order_of_the_file() -> None:
         ("hosts: {a: {user: 12}}", 1, 'is a number or a date in YAML; write it as "12"'),
         ("hosts: {a: {tags: [2026-01-01]}}", 1, "number or a date"),
         ("name: 12:30", 1, "number or a date"),
-        ("name: ~", 1, "no value; write a text"),
+        ("name: ~", 1, "no value; write text"),
         ('name: "a\\nb"', 1, "write it on one line"),
         ("name: " + "x" * 33, 1, "longer than 32 characters"),
-        ("hosts: {-a: {}}", 1, "is not a name"),
-        ("hosts: {'a b': {}}", 1, "is not a name"),
+        ("hosts: {-a: {}}", 1, "is not a valid name"),
+        ("hosts: {'a b': {}}", 1, "is not a valid name"),
         ("language: de", 1, "“de” is not a valid value; one of: auto, en, zh_CN"),
         ("hosts: [a]", 1, "hosts: expected a mapping"),
         ("[a]", 1, "expected a mapping"),
@@ -153,7 +153,7 @@ def test_all_errors_are_told_at_once_in_the_order_of_the_file() -> None:
             1,
             "services.s.health: the path must start with /",
         ),
-        ("services: {s: {url: 'http://h', expect: []}}", 1, "no status would count as good"),
+        ("services: {s: {url: 'http://h', expect: []}}", 1, "no status counts as good"),
         ("services: {s: {url: 'http://h', expect: [99]}}", 1, "services.s.expect.1: 99 is out of range"),
         (
             "services: {s: {url: 'http://h', headers: {'a b': c}}}",
@@ -175,14 +175,14 @@ def test_all_errors_are_told_at_once_in_the_order_of_the_file() -> None:
         ("name: !!str a", 1, "YAML tag"),
         ("theme_dirs: !!python/object/apply:os.system [id]", 1, "YAML tag"),
         ("name: ! a", 1, "YAML tag"),
-        ("? [a, b]\n: c", 1, "a key is one word"),
+        ("? [a, b]\n: c", 1, "a key must be a single word"),
         (
             "hosts: {a: &a {}, b: {<<: *a}}",
             1,
             "merge keys are not supported",
         ),
-        ("hosts: &h {a: *h}", 1, "alias *h refers to no complete value above it"),
-        ("name: *x", 1, "alias *x refers to no complete value"),
+        ("hosts: &h {a: *h}", 1, "alias *h does not refer to a complete value above it"),
+        ("name: *x", 1, "alias *x does not refer to a complete value"),
         ("name: " + "[" * 40, 1, "nested deeper than"),
     ],
 )
@@ -202,7 +202,7 @@ def test_an_alias_is_the_value_it_names() -> None:
 def test_a_bomb_of_aliases_is_refused_before_it_is_written_out() -> None:
     levels = [f"x{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
     found = problems("x0: &a0 [a, a, a, a, a, a, a, a, a, a]\n" + "\n".join(levels))
-    assert any("with all aliases expanded; refused" in line for line in found)
+    assert any("after all aliases are expanded; refused" in line for line in found)
 
 
 @pytest.mark.fault("S28")

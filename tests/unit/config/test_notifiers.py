@@ -77,8 +77,8 @@ def test_what_is_wrong_is_named_with_what_there_is(notifier: str, says: str) -> 
 @pytest.mark.parametrize(
     ("alerts", "says"),
     [
-        ("{external_labels: {a-b: c}}", "alerts.external_labels: “a-b” is not a label name"),
-        ("{group_by: ['...']}", "alerts.group_by: “...” is not a label name"),
+        ("{external_labels: {a-b: c}}", "alerts.external_labels: “a-b” is not a valid label name"),
+        ("{group_by: ['...']}", "alerts.group_by: “...” is not a valid label name"),
         ("{external_url: fox}", "alerts.external_url: not an address"),
         ("{every: 0s}", "alerts.every: "),
         ("{group_interval: 0s}", "alerts.group_interval: "),  # as Alertmanager

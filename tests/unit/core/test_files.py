@@ -42,7 +42,7 @@ def refused(path: Path) -> str:
         text_of(path)
     error = caught.value
     assert why_not(path) is not None
-    assert str(error.message).startswith(f"{path} is not used, because others can change it: ")
+    assert str(error.message).startswith(f"{path} is not used because others can change it: ")
     assert error.problems == (f"{error.message}. {error.hint}",), "lists of problems tell all of it"
     return f"{error.message} / {error.hint}"
 
@@ -54,7 +54,7 @@ def test_a_folder_anywhere_on_the_way_that_others_may_write(file: Path, mode: in
         folder.chmod(mode)
         said = refused(file)
         owner = f"{pwd.getpwuid(os.geteuid()).pw_name} ({os.geteuid()})"
-        assert f"{folder} belongs to {owner}, its mode is {mode:04o}" in said
+        assert f"{folder} is owned by {owner} with mode {mode:04o}" in said
         assert said.endswith(f"chmod go-w {folder}")
         folder.chmod(0o700)
         assert text_of(file) == "text"
@@ -67,7 +67,7 @@ def test_a_file_or_a_folder_of_somebody_else(file: Path) -> None:
     for place in (file, file.parent, file.parent.parent):
         os.chown(place, STRANGER, -1)
         said = refused(file)
-        assert f"{place} belongs to {STRANGER}" in said
+        assert f"{place} is owned by {STRANGER}" in said
         assert said.endswith(f"Run LilFox as {STRANGER}; or copy {file} to a folder of your own, "
                              "review its contents, and use the copy")  # fmt: skip
         assert "chown" not in said, "it may be somebody's home"
@@ -89,7 +89,7 @@ def test_in_a_sticky_folder_each_counts_by_its_own_owner(file: Path) -> None:
     assert why_not(link) is None
     os.chown(link, STRANGER, -1, follow_symlinks=False)
     said = refused(link)
-    assert f"{link} belongs to {STRANGER}" in said
+    assert f"{link} is owned by {STRANGER}" in said
     assert f"copy {link} to a folder of your own" in said
 
 
@@ -108,13 +108,13 @@ def test_links_on_the_way_are_followed_and_each_of_their_folders_counts(
     path = tmp_path / "here" / "there" / "file"
     assert text_of(path) == "text"
     (tmp_path / "open").chmod(0o777)
-    assert f"{tmp_path / 'open'} belongs to " in refused(path)
+    assert f"{tmp_path / 'open'} is owned by " in refused(path)
     (tmp_path / "open").chmod(0o755)
     os.chown(tmp_path / "open", STRANGER, -1)
-    assert f"{tmp_path / 'open'} belongs to {STRANGER}" in refused(path)
+    assert f"{tmp_path / 'open'} is owned by {STRANGER}" in refused(path)
     os.chown(tmp_path / "open", 0, -1)
     (tmp_path / "a").chmod(0o777)
-    assert f"{tmp_path / 'a'} belongs to " in refused(path)
+    assert f"{tmp_path / 'a'} is owned by " in refused(path)
 
 
 @pytest.mark.fault("4.20")
@@ -230,8 +230,8 @@ def test_what_others_may_still_put_there_is_refused_before_it_is_there(file: Pat
     for path in (gone, gone / "below", link):
         error = why_not(path)
         assert error is not None
-        assert f"{file.parent} belongs to " in str(error.message)
-        assert str(error.hint) == f"Keep {path} in a folder of your own, and use that path"
+        assert f"{file.parent} is owned by " in str(error.message)
+        assert str(error.hint) == f"Move {path} to a folder of your own, and use the new path"
         with pytest.raises(FileNotFoundError):
             text_of(path)
 
@@ -287,7 +287,7 @@ def test_an_access_list_lets_others_in_also_where_the_group_is_root(file: Path) 
     except OSError:
         pytest.skip("this filesystem has no access lists")
     assert file.parent.stat().st_mode & 0o777 == 0o775
-    assert f"{file.parent} belongs to " in refused(file)
+    assert f"{file.parent} is owned by " in refused(file)
 
 
 @pytest.mark.fault("4.20")

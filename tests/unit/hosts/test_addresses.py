@@ -44,7 +44,7 @@ async def test_names_are_looked_up_and_of_which_nothing_is_known_is_told(ssh: Ss
         "both": address("192.0.2.7"),
     }
     assert found.unknown == ("gone",)
-    assert str(found.warning) == "not protected from a ban because their names cannot be resolved: gone"
+    assert str(found.warning) == "hosts not protected from a ban, because their names cannot be resolved: gone"
 
 
 async def test_a_resolver_that_does_not_answer_in_time_is_not_waited_for(ssh: SshConfig) -> None:

@@ -126,7 +126,7 @@ def test_an_export_says_whether_it_was_altered_and_what_is_in_force(incidents: P
     text = export_markdown(made.id, "en")
     assert "verified at export" not in text  # evidence/kept is not there
     assert "evidence/kept: the file is missing" in text
-    assert "- [ ] undo, or keep on purpose: words" in text
+    assert "- [ ] undo, or decide to keep: words" in text
     assert "job j unknown: nobody saw it\n" in text.partition("## What did not go well")[2]
     assert "````text\n  a\n  ```\n  b\n  ````" in text
 
@@ -161,14 +161,14 @@ def test_an_export_tells_who_did_what_and_when(incidents: Path) -> None:
         return text.partition(f"## {title}\n\n")[2].partition("\n\n## ")[0]
 
     overview = section("Overview")
-    assert "**Opened because of**: HighErrorRate" in overview
+    assert "**Trigger**: HighErrorRate" in overview
     assert ("**Summary**: the last end" in overview, "the first end" in overview) == (True, False)
     assert section("Impact times").splitlines()[2:5] == [
         "| detected | 2023-12-30 02:00:00 | - | recorded by hand |",
         "| acknowledged | - | - | not recorded |",
         "| mitigated | 2023-12-30 04:14:00 | 2 h 14 min | recorded by hand |",
     ]
-    assert section("Impact times").splitlines()[5].endswith(" | alerts, opening and closing |")
+    assert section("Impact times").splitlines()[5].endswith(" | derived from alerts, opening or closing |")
     responders = section("Responders").splitlines()
     assert responders[0] == "- **lead**: bob"
     assert [PARSER.renderInline(line).removeprefix("- ") for line in responders[1:3]] == [
@@ -186,5 +186,5 @@ def test_an_export_tells_who_did_what_and_when(incidents: Path) -> None:
     assert [line[len("- 2023-12-30 02:00:00 ") :] for line in not_well[:3]] == [
         "web1: `uptime`: failed: no answer", "web1: `reboot`: unknown: the link went", "job j failed: no room",
     ]  # fmt: skip
-    assert "check the effects of this command, its outcome is unknown: `reboot`" in section("Action items")
+    assert "check what this command did; its outcome is unknown: `reboot`" in section("Action items")
     assert "`uptime`" not in section("Action items")

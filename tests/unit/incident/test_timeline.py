@@ -182,7 +182,7 @@ def test_a_chain_that_begins_with_something_else_is_altered_from_its_first_line_
     timeline.write_bytes(timeline.read_bytes().replace(b"0" * 64, b"1" * 64))
     (incidents / made.id / "head").unlink()
     (problem,) = verify(made.id).problems
-    assert (problem.line, "this differs from what was written" in str(problem.text)) == (1, True)
+    assert (problem.line, "changed since it was written" in str(problem.text)) == (1, True)
 
 
 @pytest.mark.fault("S23")
@@ -199,7 +199,7 @@ def test_evidence_lies_in_its_folder_whatever_the_timeline_says(incidents: Path,
     ("do", "said"),
     [
         (lambda file: file.unlink(), "the file is missing"),
-        (lambda file: file.write_bytes(b"texT"), "this differs from what was stored: its SHA-256 does not match"),
+        (lambda file: file.write_bytes(b"texT"), "changed since it was stored: its SHA-256 does not match"),
         (lambda file: (file.unlink(), file.symlink_to("/etc/passwd")), "cannot be read"),
     ],
 )

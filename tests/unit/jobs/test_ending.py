@@ -61,7 +61,7 @@ def test_a_second_signal_does_not_cut_its_clean_up(jobs: Path, tmp_path: Path, n
     os.kill(pid, number)
     clean.touch()
     assert ended(job_id).state == "cancelled"
-    assert [text for text in said(job_id) if "clean" in text] == ["asked to end; cleaning up", "cleaned up"]
+    assert [text for text in said(job_id) if "clean" in text] == ["cancellation requested; cleaning up", "cleaned up"]
 
 
 def test_told_to_end_before_it_makes_its_effect_it_makes_none(jobs: Path) -> None:
@@ -72,7 +72,7 @@ def test_told_to_end_before_it_makes_its_effect_it_makes_none(jobs: Path) -> Non
         os.kill(pid, signal.SIGTERM)
         job = ended(job_id)
         assert job.state == "cancelled"
-        assert said(job_id)[-1] in ("asked to end; cleaning up", "cleaned up")
+        assert said(job_id)[-1] in ("cancellation requested; cleaning up", "cleaned up")
 
 
 def test_hanging_up_is_nothing_to_it(jobs: Path, tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_an_unknown_one_asks_for_a_look_until_somebody_looked_or_a_later_one_was
     assert mark_checked("0002").checked
     assert unsettled(list_jobs()) == []
     assert unsettled(listing.look()) == []
-    with pytest.raises(JobError, match="is not in state unknown"):
+    with pytest.raises(JobError, match="is in state ok; only a job in state unknown"):
         mark_checked("0005")
     make(jobs, 6, [began(), Ended(AT, "unknown", "nobody saw it", "", 1)], key="c")
     assert [job.title for job in unsettled(listing.look())] == ["job 6"]

@@ -96,7 +96,7 @@ def test_whatever_an_effect_raises_is_told(jobs: Path, how: str, message: str, e
 def test_only_effects_of_lilfox_are_made(jobs: Path, entry: str) -> None:
     job = ended(start(JobRequest(entry=entry, kind="x", title="x", key="x", arguments={})))
     assert job.state == "failed"
-    assert "not an effect of LilFox" in job.message or "ModuleNotFoundError" in job.message
+    assert "not part of LilFox" in job.message or "ModuleNotFoundError" in job.message
 
 
 def test_of_two_with_the_same_key_one_runs_and_the_other_leaves_nothing(jobs: Path, tmp_path: Path) -> None:

@@ -138,4 +138,4 @@ def test_a_service_says_its_last_answer() -> None:
     good = HealthCheck(AT, Health.HEALTHY, 200, 0.01)
     assert judge_service(ServiceState("backend", "http://h:1", Level.GOOD, AT, good, 0)) == Judgement(Level.GOOD)
     back = judge_service(ServiceState("backend", "http://h:1", Level.DEGRADED, AT, good, 0))
-    assert (back.level, texts(back)) == (Level.DEGRADED, ["answers again, but not for long enough yet"])
+    assert (back.level, texts(back)) == (Level.DEGRADED, ["responding again, but not yet stable"])

@@ -95,7 +95,7 @@ async def test_a_session_that_is_gone_afterwards_was_ended(cut: Any) -> None:
 async def test_of_one_that_is_still_there_nobody_knows(cut: Any) -> None:
     outcome, _said = await cut("terminate", SESSION)
     assert (outcome.state, outcome.exit_code) == ("unknown", 1)
-    assert outcome.message == "it is not known whether session 7 was told to end; it is still there"
+    assert outcome.message == "it is unknown whether session 7 received the request; it has not stopped"
 
 
 async def test_where_nobody_can_look_any_more_nobody_knows(cut: Any, monkeypatch: pytest.MonkeyPatch) -> None:

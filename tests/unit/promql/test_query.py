@@ -281,7 +281,7 @@ def test_two_metrics_never_become_one_line() -> None:
 def test_as_many_steps_as_prometheus_takes() -> None:
     query = parse("vector(1)")
     assert len(query.over(SOURCE, 0, 10_999, 1)[0].times) == 11_000
-    with pytest.raises(QueryError, match="11000 values"):
+    with pytest.raises(QueryError, match="at most 11000 points per series"):
         query.over(SOURCE, 0, 11_000, 1)
 
 

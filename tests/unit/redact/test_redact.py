@@ -55,7 +55,7 @@ def test_secrets_go_and_the_rest_stays(raw: str, kept: str) -> None:
         "the token bucket is empty",
         "mailto:joe@example.net",
         "a: b",
-        "write password: env:NAME or file:PATH",
+        "set password: env:NAME or file:PATH",
         "\x1b[31mtoken\x1b[0m bucket",
     ],
 )

@@ -64,7 +64,8 @@ def test_a_file_that_nobody_chose_is_asked_once_for_all_of_its_runbooks(tmp_path
     assert (first.changed, first.commands) == (False, {"read": 2, "change": 1})
     said = str(first.question)
     assert said == (
-        f"first run of {tmp_path}/made.md here (sha256 {made.sha256[:12]}…); its commands: 2 read, 1 changes something"
+        f"first run of {tmp_path}/made.md here (sha256 {made.sha256[:12]}…); "
+        "its commands: 2 read-only, 1 changes something"
     )
     with pytest.raises(NotAllowedYet, match="first run of"):
         refuse_first_run(made, NONE)
@@ -80,7 +81,7 @@ def test_another_text_is_asked_again_and_the_one_before_is_not(tmp_path: Path) -
     allow(asked(before))
     after = runbook(tmp_path / "made.md", TEXT + "\nMore.\n")
     assert asked(after).changed
-    assert "has changed since it was allowed" in str(asked(after).question)
+    assert "has changed since it was approved" in str(asked(after).question)
     allow(asked(after))
     assert first_run(after, NONE) is None
     assert first_run(before, NONE) is None, "a run that began with it goes on with it"
@@ -129,7 +130,7 @@ def test_what_was_remembered_and_cannot_be_read_is_asked_again(tmp_path: Path, s
 def test_what_cannot_be_remembered_is_told(tmp_path: Path, state: Path) -> None:
     first = asked(runbook(tmp_path / "made.md"))
     state.mkdir()
-    with pytest.raises(LilFoxError, match="cannot be saved"):
+    with pytest.raises(LilFoxError, match="cannot save the approval of"):
         allow(first)
     assert asked(runbook(tmp_path / "made.md")) == first
 
@@ -179,7 +180,7 @@ def test_a_configured_file_that_others_may_write_is_asked_and_yes_alone_is_no_an
         os.chown(place, owner, -1)
         first = asked(made, config)
         assert first.others is not None
-        assert f"{place} belongs to " in str(first.question)
+        assert f"{place} is owned by " in str(first.question)
         with pytest.raises(NotAllowedYet, match="because others can change it") as caught:
             allow_first_run(made, config, yes=True)
         assert str(place) in str(caught.value.hint)

@@ -169,7 +169,7 @@ def test_says_of_html_what_to_do() -> None:
         ("", "line 1 is not a metric"),
         ("a 1\n\n# EOF\n", "empty"),
         ("# EOF\na 1\n", "after # EOF"),
-        ("# a comment\n# EOF\n", "no comments other than"),
+        ("# a comment\n# EOF\n", "allows only HELP, TYPE and UNIT comments"),
         ("# TYPE a untyped\n# EOF\n", "no such metric type"),
         ("# UNIT a_seconds bytes\n# EOF\n", "unit"),
         ("a  1\n# EOF\n", "expected a name, labels"),
@@ -324,7 +324,7 @@ def test_what_was_read_before_changes_nothing(pages: list[tuple[list[str], bool]
 
 @pytest.mark.parametrize(("page", "openmetrics"), [("a 1 9223372036854775808", False), ("a 1 9.3e15\n# EOF", True)])
 def test_a_time_that_no_clock_can_tell_is_refused(page: str, openmetrics: bool) -> None:
-    with pytest.raises(BadPage, match="time out of range"):
+    with pytest.raises(BadPage, match="timestamp out of range"):
         read(page, openmetrics=openmetrics)
 
 

@@ -64,8 +64,8 @@ def test_what_stands_in_a_mapping_goes_before_what_is_merged_into_it() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("  tls_config: {cert_file: c.pem}\n", "belong together"),
-        ("  tls_config: {key_file: k.pem}\n", "belong together"),
+        ("  tls_config: {cert_file: c.pem}\n", "must be set together"),
+        ("  tls_config: {key_file: k.pem}\n", "must be set together"),
         ("  bearer_token: t\n  basic_auth: {username: u}\n", "only one of bearer_token, basic_auth"),
         ("  basic_auth: {username: u, password: p, password_file: f}\n", "only one of password, password_file"),
         ("  authorization: {type: basic, credentials: t}\n", "basic_auth"),

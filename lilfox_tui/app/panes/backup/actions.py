@@ -50,15 +50,15 @@ class JobStarter:
         self._context, self._state, self._app = context, context.state, context.app
 
     def request(self, plan: PlanView, set_id: str = "") -> BackupRequest:
-        """The request for a plan, or for a store without one, and a set of it. Made before anything is asked, as
-        another plan may be selected by the time of the answer."""
+        """Return a request for a plan (or for a store that has no plan) and one of its sets. Make it before asking
+        anything: another plan may be selected when the answer comes."""
         config = self._app.monitor.backups.config_path
         if plan.config is None:
             return BackupRequest(config=config, plan_arguments=PlanArguments(store=plan.where), set=set_id)
         return BackupRequest(config=config, plan=plan.name, store=plan.store, set=set_id)
 
     def request_without_plan(self, set_id: str = "") -> BackupRequest:
-        """The request for what is known on this machine, whichever plan it belongs to."""
+        """Return a request without a plan, for restores recorded on this machine."""
         return BackupRequest(config=self._app.monitor.backups.config_path, set=set_id)
 
     def ask_and_start(self, kind: RequestKind, title: str, rows: Sequence[Row], request: BackupRequest) -> None:
@@ -71,7 +71,7 @@ class JobStarter:
             await self.start(kind, request)
 
     async def start(self, kind: RequestKind, request: BackupRequest) -> None:
-        """Starts the job and tells its id, or why it could not begin."""
+        """Starts the job and shows its id, or why it could not be started."""
         from lilfox_tui.jobs import start as starting
 
         self._state.busy = True
@@ -289,7 +289,7 @@ class SetActions(ActionGroup):
         rows = [
             fact_row(_("set"), found.id),
             fact_row(_("size"), human_bytes(found.size_bytes)),
-            (Piece("  "), Piece(_("Reads the whole set from its store. Writes nothing but its proof."))),
+            (Piece("  "), Piece(_("Reads the whole set from its store. Writes only the proof."))),
         ]
         self._starter.ask_and_start("verify", _("Verify this set"), rows, self._starter.request(plan, found.id))
 
@@ -330,7 +330,7 @@ _SWAPPED = "swapped"
 
 
 class RestoreActions(ActionGroup):
-    """Actions on what a restore left: undo it, and drop the data that it keeps."""
+    """Actions after a restore: undo it, and delete the earlier data that it retains."""
 
     def __init__(self, context: PaneContext[BackupState], starter: JobStarter) -> None:
         self._context, self._state, self._app, self._starter = context, context.state, context.app, starter
@@ -375,9 +375,9 @@ class RestoreActions(ActionGroup):
                     before=swap.before,
                 )
             else:
-                back = _("{target} is removed: nothing existed there before", target=swap.target)
+                back = _("{target} is removed: it did not exist before the restore", target=swap.target)
             rows.append((Piece("  "), Piece(back)))
-        lost = _("Data written there since the restore will no longer be in use.")
+        lost = _("Data written since the restore will no longer be in use.")
         return [*rows, (Piece("  "), Piece(lost, "degraded"))]
 
     # ---- what restores keep --------------------------------------------------------------------------------------
@@ -389,14 +389,14 @@ class RestoreActions(ActionGroup):
         "kept",
         "K",
         tr("retained"),
-        tr("data that restores retain beside the live data; discard it"),
+        tr("list the data that restores retained, or discard it"),
         why_not=_why_nothing_kept,
     )
     def show_kept(self) -> None:
         self._context.run(self._show_kept(self._state.selected_plan), group=START, exclusive=True)
 
     async def _show_kept(self, plan: PlanView | None) -> None:
-        self._app.tell(tr("querying what restores retain …"))
+        self._app.tell(tr("querying retained data …"))
         lines = await self._kept_lines(plan)
         if not self._context.is_on_top:
             return  # somebody has begun to do something else meanwhile
@@ -411,7 +411,7 @@ class RestoreActions(ActionGroup):
             await self._let_go(lines[int(chosen)], lines, plan)
 
     async def _kept_lines(self, plan: PlanView | None) -> list[RetainedRow]:
-        """The retained items of all known restores, and what drills of the plan left."""
+        """Return the retained items of all known restores, and what drills of the plan left behind."""
         from lilfox_tui.backup.restores.retained import all_kept, all_left
 
         async with BackupContext(self._app.config) as context:
@@ -419,7 +419,7 @@ class RestoreActions(ActionGroup):
             return await all_kept(context) + await all_left(context, plans)
 
     async def _let_go(self, line: RetainedRow, lines: Sequence[RetainedRow], plan: PlanView | None) -> None:
-        """Drops everything that the same restore retains, or nothing."""
+        """Deletes everything that the restore of ``line`` retains; if one item cannot be deleted, nothing is."""
         if (why := self._state.why_no_change()) is not None:
             self._app.tell(why)
             return
@@ -427,15 +427,17 @@ class RestoreActions(ActionGroup):
         going = [each for each in lines if each.there and (each.restored and each.restored.run) == run]
         stays = next((each for each in going if str(each.reason)), None) if run is not None else None
         if stays is not None:
-            self._app.tell(tr("{name} stays: {reason}; nothing was removed", name=stays.name, reason=stays.reason))
+            self._app.tell(
+                tr("cannot remove {name}: {reason}; nothing was removed", name=stays.name, reason=stays.reason)
+            )
             return
         going = [each for each in going if not str(each.reason)]
         if await self._app.confirm(_("Discard retained data"), list(_going_rows(going)), line.name):
             await self._starter.start("forget", self._request_to_forget(line.restored, plan))
 
     def _request_to_forget(self, restored: Restored | None, plan: PlanView | None) -> BackupRequest:
-        """The request to forget: with the set's id if the set was restored once, else the id of the restore's job; with
-        none for what drills left."""
+        """Return the request to delete retained items: with the set's id if the set was restored once, else with the id
+        of the restore's job; without either for what drills left behind."""
         if restored is None:
             return self._starter.request_without_plan() if plan is None else self._starter.request(plan)
         alike = [each for each in self._state.restores if each.set == restored.set]
@@ -507,8 +509,8 @@ def _where(line: RetainedRow) -> str:
 
 def _settle_text(half: InterruptedRestore, *, finish: bool) -> str:
     if finish is (half.restored.stage != "undoing"):
-        return _("Put all of {set} in place", set=half.restored.set)
-    return _("Roll everything back to before {set}", set=half.restored.set)
+        return _("Put all data from {set} in place", set=half.restored.set)
+    return _("Roll all data back to its state before restoring {set}", set=half.restored.set)
 
 
 def _settle_choice(at: int, half: InterruptedRestore, *, finish: bool) -> Choice:

@@ -52,7 +52,7 @@ class BackupLists(StateList[BackupState]):
         self._open_page, self._scroll_page = open_page, scroll_page
 
     def move(self, step: int) -> None:
-        """Moves that many rows down or up, in the list or in the open page."""
+        """Moves ``step`` rows down (or up, if negative) in the list or on the open page."""
         if self._state.page is not None:
             self._scroll_page(step)
         else:
@@ -60,7 +60,7 @@ class BackupLists(StateList[BackupState]):
             self._context.repaint()
 
     def open_selected(self) -> None:
-        """Opens the sets of a plan, then the details of a set."""
+        """Opens the sets of the selected plan, or the details of the selected set."""
         if self._state.focus == "plans":
             self._state.choose_set(None)
             self._context.repaint()
@@ -71,7 +71,7 @@ class BackupLists(StateList[BackupState]):
         return self._state.why_not_open()
 
     def back(self) -> None:
-        """Leaves the page, then the filter, then returns to the plans."""
+        """Goes back one level: closes the page, else clears the filter, else returns to the plans."""
         if self._state.page is not None:
             self._open_page(None)
         elif self._state.filter:
@@ -160,13 +160,13 @@ class BackupPane(Pane):
         self.repaint()
 
     def rewind(self, _at: datetime | None) -> None:
-        """Redraws: past backup states are not recorded, so the pane says that it shows the present."""
+        """Redraws. Past states of backups are not recorded, so a rewound screen shows the present and says so."""
         self.repaint()
 
     # ---- the page of a set, and the mouse ------------------------------------------------------------------------
 
     def open_page(self, set_id: str | None) -> None:
-        """Shows the details page of a set, or the lists for None."""
+        """Opens the page of a set; None shows the lists."""
         self.state.open(set_id)
         self.query_one("#backup-page", Lines).scroll_rows(-_ALL)
         self.repaint()

@@ -54,7 +54,7 @@ class PageStyle(Struct, frozen=True):
 
 
 class WizardItem(Struct, frozen=True):
-    """A selectable line: ``act`` is what space does with it; some ask for a line of text."""
+    """A selectable line: ``act`` is what space does with it, which may be to ask for a line of text."""
 
     row: Row
     act: Toggle | Literal["only", "place"]
@@ -67,7 +67,7 @@ def step_names() -> tuple[str, ...]:
 
 
 def head_row(step: int, set_id: str, width: int, glyphs: Glyphs, below: str) -> Row:
-    """The current page among all pages, and what is ``below`` its lower edge."""
+    """Return the title row: the open page among all pages; ``below`` tells how many rows are hidden."""
     rest = (Piece(f"  {below}", "muted"),) if below else ()
     names = step_names()
     title = Piece(" " + _("Restore {set}", set=set_id), "title")
@@ -141,7 +141,8 @@ def keys_row(step: int, width: int, *, asks: bool) -> Row:
 
 
 def what_items(choice: RestoreChoice, glyphs: Glyphs) -> list[WizardItem]:
-    """Each source and whether it is restored, then one table, file or folder of each."""
+    """Return the lines of the What page: the whole set, each source, and for each source one table, file or folder in
+    it."""
     items = [WizardItem(_box(choice.whole, _("the whole set"), glyphs), "whole")]
     for each in choice.sources:
         on = not choice.spec.only and each.wanted
@@ -257,7 +258,7 @@ def _check(check: Check, about: int, glyphs: Glyphs) -> Iterator[Row]:
 
 
 def check_items(choice: RestoreChoice, glyphs: Glyphs) -> list[WizardItem]:
-    """What the user may allow despite a check."""
+    """Return the lines that allow what a check would otherwise block."""
     if not any(each.is_database for each in choice.chosen):
         return []
     server = _box(choice.spec.other_server, _("allow restoring to a different server"), glyphs)
@@ -284,7 +285,9 @@ def confirm_rows(choice: RestoreChoice, looked: Looked, glyphs: Glyphs) -> Itera
                 where=where,
             )
         yield (Piece(f" {glyphs.chosen} ", "accent"), Piece(written))
-    kept = _("The current data is retained under a name with _before_ and the date, so that u can undo the restore.")
+    kept = _(
+        "The current data is retained under a name with _before_ and the date; pressing u then undoes the restore."
+    )
     yield (Piece("   "), Piece(kept))
     if choice.spec.end_sessions:
         yield (Piece("   "), Piece(_("Blocking sessions are terminated."), "degraded"))
@@ -319,7 +322,7 @@ def _changes(source: str, changes: Sequence[RestoreChange]) -> Iterator[Row]:
 
 
 def _widest(texts: Iterable[str], most: int) -> int:
-    """Cells of the widest of them, ``most`` at most."""
+    """Return the width of the widest text in cells, ``most`` at most."""
     return min(most, max((cell_width(clean(text)) for text in texts), default=0))
 
 
@@ -354,7 +357,7 @@ def result_rows(ended: Ended, set_id: str, glyphs: Glyphs) -> Iterator[Row]:
         yield (Piece("   " + _("The previous data is retained as:"), "muted"),)
         yield from ((Piece("     "), Piece(str(name), "strong")) for name in kept[:40])
         yield BLANK
-        undo = _("To undo: u in this pane, or lilfox restore --undo {set}", set=set_id)
+        undo = _("To undo: press u in this pane, or run lilfox restore --undo {set}", set=set_id)
         yield (Piece("   "), Piece(undo))
     elif not good:
         yield (Piece("   "), Piece(_("o shows the full output of the job.")))

@@ -30,7 +30,7 @@ _PLACES = {"postgresql": "database", "files": "files", "config": "app"}
 
 
 class SourceChoice(Struct):
-    """One source of the set: whether it is restored, and where to (its own place when empty)."""
+    """One source of the set: whether it is restored, and where to (empty: to its original place)."""
 
     name: str
     kind: str
@@ -40,12 +40,12 @@ class SourceChoice(Struct):
 
     @property
     def is_database(self) -> bool:
-        """Whether its parts are tables; otherwise they are files."""
+        """Whether the source is a database, with tables; otherwise it has files."""
         return self.kind == "postgresql"
 
 
 class RestoreChoice(Struct):
-    """What is restored, and where to: changed by the pages; ``request()`` is made of it."""
+    """What is restored, and where to. The pages change it; ``request()`` turns it into a request."""
 
     set: str
     status: str
@@ -68,7 +68,7 @@ class RestoreChoice(Struct):
 
     @property
     def spec(self) -> RestoreSpec:
-        """What of ``base`` the pages change."""
+        """The restore options of ``base``."""
         return self.base.restore
 
     def _change(self, **fields: Any) -> None:
@@ -128,7 +128,7 @@ class RestoreChoice(Struct):
         return None
 
     def request(self) -> BackupRequest:
-        """The choices as a request that the effects take."""
+        """Return the choices as a backup request."""
         sources = () if self.whole else tuple(each.name for each in self.chosen)
         if not self.planless:
             places = {each.name: each.place for each in self.chosen if each.place}
@@ -155,12 +155,12 @@ class Looked(Struct):
 
     @property
     def ready(self) -> bool:
-        """Whether no check forbids the start."""
+        """Whether all checks have run and none of them forbids the restore."""
         return self.checked and self.error is None and all(check.state != "bad" for check in self.checks)
 
 
 class RestoreState:
-    """The wizard's position. Nothing is written before ``may_run`` accepts what was typed."""
+    """The wizard's state. Nothing is written before ``may_run`` accepts the typed word."""
 
     def __init__(self, choice: RestoreChoice) -> None:
         self.choice = choice
@@ -178,8 +178,8 @@ class RestoreState:
         """The highlight was moved on this page: it is kept in sight."""
 
     def open(self, step: int) -> None:
-        """Opens a page and highlights its first line; none on the checks page, so that one key too many allows
-        nothing."""
+        """Opens a page and highlights its first line. On the checks page no line is highlighted, so that a key pressed
+        once too often allows nothing."""
         self.step, self.moved = step, False
         self.at = NOTHING if step == CHECKS else 0
 
@@ -203,11 +203,12 @@ class RestoreState:
             return None
         if self.looked is None or (not self.looked.checked and self.looked.error is None):
             return tr("still checking")
-        return tr("blocked by the failed checks; R rechecks, space allows what can be allowed")
+        return tr("blocked by the failed checks; R rechecks, space allows the selected option")
 
     @property
     def word(self) -> str:
-        """The word to type before the restore begins: the name of the replaced database, else of the folder."""
+        """The word to type before the restore begins: the name of the replaced database, else of the replaced folder,
+        else the set's id."""
         names = {} if self.looked is None else self.looked.names
         first = sorted(self.choice.chosen, key=lambda each: not each.is_database)
         return next((names[each.name] for each in first if names.get(each.name)), self.choice.set)
@@ -218,7 +219,7 @@ class RestoreState:
         return self.looked is not None and self.looked.ready and self.is_looked_at
 
     def may_run(self, typed: str) -> bool:
-        """Whether the restore may begin with what was typed."""
+        """Return whether the restore may begin after this word was typed."""
         return self.is_ready and typed == self.word and not self.starting
 
     def take_end(self) -> bool:
@@ -229,8 +230,8 @@ class RestoreState:
         return True
 
     def move(self, step: int, count: int, *, more_below: bool) -> bool:
-        """Moves the highlight among ``count`` lines. Returns False if the key scrolls the rows above them instead: on
-        the checks page those are read first, also while there is ``more_below``."""
+        """Moves the highlight among ``count`` lines. Returns False if the key must scroll the rows above the lines
+        instead: the checks page is read first, to its end (``more_below``)."""
         if not count:
             return False
         if self.step == CHECKS and (self.at == NOTHING or (self.at == 0 and step < 0)):

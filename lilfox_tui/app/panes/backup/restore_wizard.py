@@ -141,7 +141,7 @@ class RestoreWizard(Dialog[None]):
 
     @work(exclusive=True, group="look")
     async def _look(self) -> None:
-        """Checks the choices and what they would change; writes nothing."""
+        """Runs the checks for the choices and works out what a restore would change; writes nothing."""
         from lilfox_tui.backup import effects
 
         request = self.state.choice.request()
@@ -216,7 +216,7 @@ class RestoreWizard(Dialog[None]):
         return page_items(self.state, self._glyphs)
 
     def _note_or_keys(self, width: int) -> list[Row]:
-        """A note, on as many lines as it takes and it may have; else the keys."""
+        """Return a note, wrapped to a few lines; without one, the keys."""
         text, role = self._note
         if text:
             return wrapped([(Piece(" "), Piece(text, role))], width)[:MOST_SAID]

@@ -164,7 +164,7 @@ def _proof(each: _Set) -> Row:
         return (Piece(labelled(text, found.reason), "failing"),)
     role = SET_ROLES[found.status]
     if found.missing:
-        return Piece(text, role), Piece("  " + _("without {names}", names=listed(found.missing)), "degraded")
+        return Piece(text, role), Piece("  " + _("missing {names}", names=listed(found.missing)), "degraded")
     return (Piece(text, role),)
 
 
@@ -260,7 +260,7 @@ def _outage_rows(view: PlanView, outage: Unavailable, style: BackupStyle) -> lis
         asked = max(1, round((style.now - outage.since).total_seconds()))
         since = _("never read, first tried {time} ago", time=human_duration(asked))
     else:
-        since = _("not read for {time}", time=human_duration(round((style.now - view.read_at).total_seconds())))
+        since = _("unreadable for {time}", time=human_duration(round((style.now - view.read_at).total_seconds())))
     again = _("R retries")
     if outage.next_try is not None:
         wait = max(1, round((outage.next_try - style.now).total_seconds()))
@@ -290,12 +290,14 @@ def _facts(view: PlanView, restores: int, style: BackupStyle) -> Row:
         parts.append(_("no schedule"))
     if restores:
         parts.append(
-            ngettext("{count} restore has retained data: K", "{count} restores have retained data: K", restores)
+            ngettext(
+                "{count} restore has retained data (press K)", "{count} restores have retained data (press K)", restores
+            )
         )
     if view.rto_s is not None:
         parts.append(_("a drill restored it in {time}", time=human_duration(view.rto_s)))
     elif view.config is not None:
-        parts.append(_("never drilled: D"))
+        parts.append(_("never drilled (press D)"))
     room = style.width - 3 - cell_width(separator.join(["", *parts]))
     where = fit_middle(view.where or view.store, max(_LEAST_PLACE, room))
     return (Piece("   "), Piece(separator.join([where, *parts]), "muted"))

@@ -70,7 +70,7 @@ class BackupState:
 
     @property
     def selected_plan(self) -> PlanView | None:
-        """The selected plan; before a choice, the plan of a running job, else the worst."""
+        """The selected plan; if none was chosen, the plan of a running job, else the worst one."""
         chosen = None if self.backups is None or self._plan is None else self.backups.plans.get(self._plan)
         if chosen is not None and self._chosen:
             return chosen
@@ -100,7 +100,7 @@ class BackupState:
             self._plan, self._set, self._chosen = key, None, True
 
     def choose_set(self, set_id: str | None) -> None:
-        """Selects a set of the selected plan, the first for None; the plan stays selected from here on."""
+        """Selects a set of the selected plan; None selects the first. The plan stays selected from then on."""
         self._keep_plan()
         self._set = set_id
         self.focus = "sets"
@@ -147,14 +147,14 @@ class BackupState:
         self.only_matching = not self.only_matching
 
     def open(self, set_id: str | None) -> None:
-        """Opens the page of a set; the lists for None."""
+        """Opens the page of a set; None shows the lists."""
         self._keep_plan()
         self.page, self._set = set_id, set_id or self._set
 
     def why_not_open(self) -> Message | None:
         """Why nothing can be opened."""
         if self.page is not None:
-            return tr("this page is open already")
+            return tr("this page is already open")
         return None if self.sets else tr("there is no set")
 
     def why_not_back(self) -> Message | None:
@@ -166,7 +166,8 @@ class BackupState:
     # ---- jobs and restores ---------------------------------------------------------------------------------------
 
     def running(self, plan: PlanView | None) -> Job | None:
-        """The running job of a plan, in the row of its own store; for None the newest of any plan."""
+        """Return the running job of a plan, only for the row of the plan's own store; for None, the newest job of any
+        plan."""
         jobs = () if self.backups is None else self.backups.running
         if plan is None:
             return next(iter(jobs), None)
@@ -200,7 +201,7 @@ class BackupState:
     # ---- what may be done ----------------------------------------------------------------------------------------
 
     def why_no_plan(self) -> Message | None:
-        """Why there is nothing to act on."""
+        """Why there is no plan to act on."""
         if self.plans:
             return None
         return tr("no backups are configured; add backup: plans: to the configuration")
@@ -212,11 +213,11 @@ class BackupState:
         return self.why_no_plan() or tr("there is no set")
 
     def why_read_only(self) -> Message | None:
-        """Why nothing may ever be changed from here."""
+        """Why this console must not change anything: the configuration is ``read_only``."""
         return tr("read_only: changes are disabled") if self.config.read_only else None
 
     def why_no_change(self) -> Message | None:
-        """Why nothing may be changed from here now."""
+        """Why nothing can be changed now."""
         return tr("a job is already starting") if self.busy else self.why_read_only()
 
     def why_not_back_up(self) -> Message | None:
@@ -235,14 +236,14 @@ class BackupState:
         return tr("{title} is running; o shows it", title=job.title)
 
     def why_not_prune(self) -> Message | None:
-        """Why nothing of the selected plan can be removed."""
+        """Why the retention of the selected plan cannot be applied."""
         why, plan = self.why_not_back_up(), self.selected_plan
         if why is None and plan is not None and plan.config is not None and plan.config.keep is None:
             return tr("the plan has no retention: its sets are never removed")
         return why
 
     def why_not_restore(self) -> Message | None:
-        """Why the selected set cannot be restored, for use or into a scratch place."""
+        """Why the selected set cannot be restored, neither for use nor for a drill."""
         found, why = self.selected_set, self.why_no_set() or self.why_no_change() or self.why_protected()
         if why is not None or found is None:
             return why
@@ -263,14 +264,14 @@ class BackupState:
 
 
 def newest_of(plan: PlanView) -> BackupSet | None:
-    """The newest set for a row: of the plan itself, else any in the store."""
+    """Return the set that stands for a plan in its row: the plan's newest, else the newest in the store."""
     sets = plan.sets or ()
     own = (found for found in sets if plan.config is None or found.plan == plan.name)
     return next(own, None) or next(iter(sets), None)
 
 
 def is_about(job: Job, plan: PlanView) -> bool:
-    """Whether a job acts on a plan, or on a store without one, according to its key."""
+    """Return whether a job's key names this plan, or the store if it has no plan."""
     _kind, _space, rest = job.key.partition(" ")
     subject = plan.name if plan.config is not None else plan.where or plan.store
     return rest == subject or rest.startswith(f"{subject} ")

@@ -119,7 +119,7 @@ def _proof(found: BackupSet, style: BackupStyle) -> Iterator[Row]:
             "restore-tested on {at}: restored to {where} in {time} and compared", at=at, time=took, where=proof.where
         )
     elif proof.level == "intact":
-        text = _("verified on {at}: read whole; digests, trailers and content are correct", at=at)
+        text = _("verified on {at}: fully read; digests, trailers and content are correct", at=at)
     else:
         text = _("found broken on {at}: {reason}", at=at, reason=proof.reason)
     yield _field(_("proof"), text, SET_ROLES.get(proof.level, "text"))
@@ -206,7 +206,7 @@ def nothing_configured(style: BackupStyle, *, looked: bool) -> list[Row]:
     if looked:
         rows += [
             BLANK,
-            (Piece(" "), Piece(_("This machine has no /backup with sets from the manual's scripts."), "muted")),
+            (Piece(" "), Piece(_("No sets from the manual's scripts were found in /backup on this machine."), "muted")),
         ]
     return wrapped(rows, style.width - 1)
 
@@ -227,8 +227,8 @@ class BackupView:
 
     @property
     def now(self) -> datetime:
-        """The time from which ages are computed (aware UTC): the frame's, which stands still while the screen is
-        paused."""
+        """The time from which ages are computed (aware UTC): that of the shown overview, which stands still while the
+        screen is paused; the present on a rewound screen."""
         shown = self._app.shown
         return shown.at if shown is not None and not shown.rewound else datetime.now(UTC)
 
@@ -240,18 +240,19 @@ class BackupView:
         return warning_rows(self._state.interrupted_restores, self._app.rewound, self._style(self._app.room.width))
 
     def page(self) -> list[Row] | None:
-        """What replaces the lists: a set's page, or what to do when nothing is configured."""
+        """The rows shown instead of the lists: a set's page, or what to do if nothing is configured; None for the
+        lists."""
         state, style, plan = self._state, self._style(self._app.room.width), self._state.selected_plan
         if state.page is not None and plan is not None:
             if (found := state.selected_set) is not None:
                 return set_page(found, plan, style)
-            return [(Piece(f" {state.page}", "strong"), Piece("  " + _("is gone"), "failing"))]
+            return [(Piece(f" {state.page}", "strong"), Piece("  " + _("no longer exists"), "failing"))]
         if not state.plans and not self._app.monitor.backups.configured:
             return nothing_configured(style, looked=state.backups is not None)
         return None
 
     def detail(self) -> list[Row]:
-        """What is selected in words, on as many rows as the screen leaves for it."""
+        """The selected plan or set as text, in as many rows as the screen has for it."""
         state, plan = self._state, self._state.selected_plan
         if state.page is not None or plan is None:
             return []
@@ -310,14 +311,15 @@ class BackupView:
         title = _("SETS") if plan is None else _("SETS of {plan}", plan=plan.name)
         if not state.filter:
             return title
-        return f"{title}  /{state.filter}" + ("" if state.only_matching else " " + _("(marked)"))
+        return f"{title}  /{state.filter}" + ("" if state.only_matching else " " + _("(matches marked)"))
 
     def _set_row(self, sets: Sequence[BackupSet], width: int, place: int) -> Row:
         return set_row(sets[place], self._style(width, marked=self._state.is_marked(sets[place])))
 
 
 class JobSection:
-    """Draws the running job: progress bars of its parts, and its last lines. ``changed`` is called on news."""
+    """Draws the running job: progress bars of its parts, and its last lines. Calls ``changed`` when there is something
+    new."""
 
     def __init__(self, context: PaneContext[BackupState], changed: Callable[[], None]) -> None:
         self._context, self._state, self._app = context, context.state, context.app
@@ -326,7 +328,7 @@ class JobSection:
         """What the job said that was followed last."""
 
     def follow(self) -> None:
-        """Follows the events of the shown job, and of another one once that is shown."""
+        """Follows the events of the job that is shown, and switches when another job is."""
         job = self._state.shown_job
         if job is None or (self.log is not None and self.log.job_id == job.id):
             return

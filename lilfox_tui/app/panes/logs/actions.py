@@ -144,7 +144,7 @@ class LookActions(ActionGroup):
         "right",
         "right",
         tr("right"),
-        tr("scroll past the right edge of the messages"),
+        tr("scroll right to see the rest of long messages"),
         why_not=_why_no_more_right,
     )
     def right(self) -> None:
@@ -153,7 +153,7 @@ class LookActions(ActionGroup):
     def _why_not_left(self) -> Message | None:
         if (reason := self._state.why_not_sideways()) is not None:
             return reason
-        return None if self._state.shifted else tr("the messages already show from their start")
+        return None if self._state.shifted else tr("the messages are already shown from their start")
 
     @action(
         "left",
@@ -218,8 +218,8 @@ class SourceActions(ActionGroup):
         )
 
     def _how_it_is(self, source: LogSource) -> str:
-        """How a source is read: its format, the zone of its times without one, and where it is; or why it is not
-        read."""
+        """Return how a source is read: its format, the time zone for times that have none, and its location; or why it
+        cannot be read."""
         status, state = source.status.value, source.status.state
         if isinstance(state, Unavailable):
             return f"{state.error}  {when(state, datetime.now(UTC), self._state.zone)}  {state.error.hint}".rstrip()
@@ -254,7 +254,7 @@ class SourceActions(ActionGroup):
 
 
 class SaveActions(ActionGroup):
-    """Saves the matching records to a file."""
+    """The action that saves the matching records to a file."""
 
     def __init__(self, context: Context) -> None:
         self._context, self._state, self._app = context, context.state, context.app
@@ -302,7 +302,7 @@ class SaveActions(ActionGroup):
         except LilFoxError as error:
             self._app.tell(
                 tr(
-                    "{reason}: {records} saved in {path}",
+                    "{reason}; {records} were saved in {path}",
                     reason=error,
                     records=_records(written),
                     path=unfinished(path),
@@ -397,7 +397,7 @@ def _said(choice: ChosenRecords, kept: Sequence[LogRecord], sources: Sequence[st
     names = listed(sources[:_NAMES_SHOWN])
     if more := len(sources) - _NAMES_SHOWN:
         names += _(" and {count} more", count=more) if more > 0 else ""
-    said = ngettext("{count} record of {names}", "{count} records of {names}", len(kept), names=names)
+    said = ngettext("{count} record from {names}", "{count} records from {names}", len(kept), names=names)
     times = sorted(each.at for each in kept if each.at is not None)
     if times:
         said = _("{said}, {first} to {last} UTC", said=said, first=_utc(times[0]), last=_utc(times[-1]))
@@ -439,7 +439,7 @@ class LogEvidence:
         where = self._where_text()
         if self._state.marks:
             records, lost = await self._marked()
-            return ChosenRecords(records, _("marked"), lost=lost)
+            return ChosenRecords(records, _("marked records only"), lost=lost)
         record = self._state.selected_record
         if self._state.page is not None and self._state.page.record is not None:
             return ChosenRecords(
@@ -484,7 +484,7 @@ class LogEvidence:
         return found, len(ordered) - len(found)
 
     async def _read_again(self, name: str, place: str) -> LogRecord | None:
-        """Reads a record that is not loaded: the one after the record before it."""
+        """Read a record that is not loaded, as the one that follows its predecessor; None if it is no longer there."""
         source = self._state.source(name)
         if source is None:
             return None

@@ -1,4 +1,4 @@
-"""How records reach the screen of the Logs pane: opening, merging and following sources, and moving in them."""
+"""Opens, merges and follows the sources of the Logs pane, and moves in them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NEAR_EDGE = 100
 
 
 class LogFeed:
-    """Opens the logs, and keeps and moves the list of shown records. The results are in the state.
+    """Opens the logs, and loads, moves and follows the list of shown records. The results are in the state.
 
     What one key may begin again before it has started is given to the context as a function, not as a coroutine.
     """
@@ -136,7 +136,7 @@ class LogFeed:
             self.go(AtEnd())
 
     def go(self, start: AtBeginning | AtEnd | AtTime) -> None:
-        """Moves to an end or a time."""
+        """Moves the list to its beginning, its end or a time."""
         self._context.run(partial(self._go, start), group="move", exclusive=True)
 
     async def _go(self, start: AtBeginning | AtEnd | AtTime) -> None:
@@ -144,7 +144,7 @@ class LogFeed:
             self.arrive(await self._state.merged.go(start))
 
     def arrive(self, key: MergeKey | None, *, by_filter: bool = False) -> None:
-        """Shows the position that the list was moved to."""
+        """Sets the cursor after the list has moved, and draws."""
         self._state.arrive(key, by_filter=by_filter)
         self._context.repaint()
         self._context.paint_now()
@@ -152,7 +152,8 @@ class LogFeed:
     # ---- what is shown -------------------------------------------------------------------------------------------
 
     def set_filter(self, text: str) -> None:
-        """Shows only, or marks, what ``text`` matches. On an error in it, reports that and keeps the shown records."""
+        """Shows only the records that match ``text``, or marks them. An invalid filter is reported, and the shown
+        records stay."""
         if self._state.set_filter(text):
             self.apply()
         self._context.repaint()
@@ -237,7 +238,7 @@ class LogFeed:
     # ---- when to draw --------------------------------------------------------------------------------------------
 
     def changed(self) -> None:
-        """Draws records that arrived unasked, no more often than the eye or the link needs."""
+        """Draws records that have arrived, no more often than the eye or the link needs."""
         merged, state = self._state.merged, self._state
         if merged is None:
             return

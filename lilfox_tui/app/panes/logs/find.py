@@ -1,4 +1,5 @@
-"""How the Logs pane finds a record: its page, the next match, a mark, a time, a percentage or a line."""
+"""Finds a record in the Logs pane and moves to it: the next match, a mark, a time, a percentage or a line; and opens
+its page."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ _LINE = re.compile(r"\d{1,12}")
 
 
 class RecordFinder:
-    """Goes to records that may not be loaded, and reads the neighbours of one."""
+    """Moves to records that may not be loaded, and reads the neighbours of a record."""
 
     def __init__(self, context: PaneContext[LogsState], feed: LogFeed) -> None:
         self._context, self._state, self._app, self._feed = context, context.state, context.app, feed
@@ -101,7 +102,7 @@ class RecordFinder:
     # ---- a mark, a time, a share, a line ---------------------------------------------------------------------------
 
     def go_to_mark(self, mark: Mark, time_us: int) -> None:
-        """Goes to a marked record of that time."""
+        """Moves to a marked record; ``time_us`` is its time."""
         self._context.run(partial(self._go_to_mark, *mark, time_us), group="move", exclusive=True)
 
     async def _go_to_mark(self, source: str, place: str, time_us: int) -> None:
@@ -180,7 +181,7 @@ async def neighbours_of(source: LogSource, record: LogRecord) -> tuple[tuple[Log
 
 
 def _placed(records: tuple[LogRecord, ...], beside: WindowItem) -> tuple[WindowItem, ...]:
-    """Records as rows take them, with unknown list positions."""
+    """Return records as list items, for drawing; their keys name no position in the list."""
     return tuple(WindowItem(MergeKey(beside.key.time_us, -1, turn), record) for turn, record in enumerate(records))
 
 
@@ -192,7 +193,8 @@ def _key_of(merged: MergedLogs, source: str, place: str) -> MergeKey | None:
 
 
 async def _key_once_loaded(merged: MergedLogs, source: str, place: str) -> MergeKey | None:
-    """The key of a record near the position ``merged`` has moved to, once its source has answered."""
+    """Wait until the source has answered or the record is loaded near the position of ``merged``; return the record's
+    key, or None."""
     async with aclosing(merged.changes.watch()) as changes:
         async for _version in changes:
             key = _key_of(merged, source, place)
@@ -202,7 +204,8 @@ async def _key_once_loaded(merged: MergedLogs, source: str, place: str) -> Merge
 
 
 async def _first_past(found: MergedLogs, edge: MergeKey, *, older: bool) -> WindowItem | None:
-    """The nearest record on one side of ``edge`` (another list's), once everything nearer was searched."""
+    """Return the nearest record on one side of ``edge``, a key of another list, once everything nearer has been
+    searched."""
     await found.go(AtTime(edge.time_us if older else edge.time_us + 1), 1)
     async with aclosing(found.changes.watch()) as changes:
         async for _version in changes:
@@ -250,7 +253,7 @@ async def _at_line(number: int, sources: Sequence[LogSource]) -> Start:
         )
     start = await only.at_line(number)
     if start is None:
-        raise UsageError(tr("line {number} is not counted yet, or past the end", number=number))
+        raise UsageError(tr("line {number} is past the end, or has not been counted yet", number=number))
     return start
 
 

@@ -34,7 +34,8 @@ _ALL = 10**6
 
 
 class RecordList:
-    """See :class:`~lilfox_tui.app.shared_actions.ListView`. ``screenful`` gives the rows that are seen at once."""
+    """The list of the Logs pane; see :class:`~lilfox_tui.app.shared_actions.ListView`. ``screenful`` returns the number
+    of visible rows."""
 
     def __init__(
         self, context: PaneContext[LogsState], feed: LogFeed, finder: RecordFinder, screenful: Callable[[], int]
@@ -47,7 +48,7 @@ class RecordList:
         return self._state.filter_text
 
     def move(self, step: int) -> None:
-        """Moves that many rows down or up, in the list or in the open page."""
+        """Moves ``step`` rows down (or up, if negative) in the list or on the open page."""
         if self._state.page is None:
             self._feed.move(step)
         else:
@@ -58,7 +59,7 @@ class RecordList:
         self.move(direction * max(1, self._screenful() - 1))
 
     def go_to_end(self, direction: int) -> None:
-        """Moves to the newest record (1) or the oldest (-1); on an open page to its end."""
+        """Moves to the newest record (1) or the oldest (-1); on an open page, to its last or first row."""
         if self._state.page is None:
             self._feed.go_to_end(direction)
         else:
@@ -156,7 +157,8 @@ class LogsPane(Pane):
         self.feed.open()
 
     async def on_unmount(self) -> None:
-        """Waits for the work started here, so that files, processes and hosts are closed afterwards."""
+        """Cancels the work started here and waits for its end, so that files, processes and hosts are closed
+        afterwards."""
         mine = [worker for worker in self.workers if worker.node is self]
         self.workers.cancel_node(self)
         for worker in mine:

@@ -54,7 +54,7 @@ class LogStyle(Struct, frozen=True):
 
     @property
     def message_width(self) -> int:
-        """Cells for the message; never too few, whatever the width."""
+        """The cells for the message; a minimum even on a narrow screen."""
         return max(8, self.width - self.prefix_width)
 
     @property
@@ -103,7 +103,8 @@ def overhang(shown: WindowItem, style: LogStyle, *, times: int = 1, until_us: in
 
 
 def moved(text: str, cells: int) -> str:
-    """``text``, cleaned, from that cell on; a mark tells that some of it is to the left."""
+    """Return ``text``, without control sequences, from that cell on; a mark shows that something is cut off on the
+    left."""
     if not cells or not text:
         return text
     text = clean(text)
@@ -176,7 +177,7 @@ def outcome(fault: LoggedException) -> str:
 
 
 def message_role(record: LogRecord, style: LogStyle) -> str:
-    """The colour of a message: matches, the gravest levels and unimportant records differ from the rest."""
+    """Return the colour role of a message: matches, critical records and those below info stand out from the rest."""
     if style.matches is not None and style.matches(record):
         return "accent"
     severity = record.entry.severity
@@ -264,14 +265,16 @@ def _trace(record: LogRecord, style: LogStyle) -> tuple[Piece, ...]:
 
 
 class Place(NamedTuple):
-    """A stable position of a row while records come and go: the first record of its group, and the row within it."""
+    """The position of a row that stays valid while records are added and removed: the first record of its group, and
+    the row within it."""
 
     key: MergeKey
     below: int
 
 
 class LogList(Sequence[Row]):
-    """``shown`` as rows in one style. A group is what one selection covers: a record, or similar ones folded."""
+    """The rows of ``shown`` in one style. A group is what is selected as one: a record, or several similar ones folded
+    into one row."""
 
     def __init__(self, shown: Sequence[WindowItem], style: LogStyle, *, folded: bool) -> None:
         self.shown = shown
@@ -319,7 +322,7 @@ class LogList(Sequence[Row]):
         return Place(self.first_of(group).key, row - self.row_of(group))
 
     def row_of_place(self, place: Place, index: int) -> int:
-        """The row of a place whose record is at ``index``; at most the last row of its group."""
+        """Return the row of a stable position whose record is now at ``index``; at most the last row of its group."""
         group = self.group_of(index)
         end = len(self) if group + 1 == self.groups else self.row_of(group + 1)
         return min(self.row_of(group) + place.below, end - 1)
@@ -402,7 +405,7 @@ LINES_BEFORE_FIELDS = 8
 
 
 class FieldValue(Struct, frozen=True):
-    """A field by its name in filters, and its value as filters compare it."""
+    """A field of a record: its name and its value, both as filters write them."""
 
     name: str
     value: str
@@ -555,5 +558,5 @@ def _field(field: FieldValue, name: str, depth: int, page: _Page) -> list[Detail
 
 
 def first_field(rows: Sequence[DetailRow]) -> int:
-    """The row selected at first."""
+    """Return the index of the first row with a field, which is selected at first."""
     return next((at for at, each in enumerate(rows) if each.field is not None), 0)

@@ -1,4 +1,5 @@
-"""Which logs the pane opens: files of the command line, those of the config, or those found on this machine."""
+"""Decides which logs the pane opens: files of the command line, those of the configuration, or those found on this
+machine."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ SERVERS = ("loki", "elasticsearch")
 
 
 class OpenLogs:
-    """The open sources, and the config of each by name. Close it at the end."""
+    """The open log sources, and the configuration of each by name. Call :meth:`close` at the end."""
 
     def __init__(self, app: Console) -> None:
         self._app = app
@@ -44,7 +45,7 @@ class OpenLogs:
         return await find_logs(self._host(None), None)
 
     def where_to_look(self, kind: str, name: str) -> str | None:
-        """The host that may have logs of a host or a service if none of them is open; else None."""
+        """Return the host to search for logs of a host or a service if no open log is about it; else None."""
         host = name if kind == "host" else self.host_of_service(name)
         if host is None or self._app.files or host not in self._app.config.hosts:
             return None
@@ -65,15 +66,15 @@ class OpenLogs:
         return self._here
 
     async def close(self) -> None:
-        """Ends what the sources have begun."""
+        """Closes the sources."""
         for source in self.sources:
             await source.close()
         if self._here is not None:
             await self._here.close()
 
     def about(self, kind: str, name: str) -> list[str]:
-        """The sources about a host or a service: read on that host, or named after the service. For a service checked
-        from a host, those read there come first, then all that are read there."""
+        """Return the sources about a host (read on it) or a service (named after it). For a service that is checked
+        from a host, the sources named after it on that host are preferred, then all sources on that host."""
         if kind == "host":
             return self._on(name)
         host = self.host_of_service(name)
@@ -82,7 +83,8 @@ class OpenLogs:
         return self._of_service_on(name, host) or self._on(host) or self._of_service(name)
 
     def host_that_wrote(self, source: str) -> str | None:
-        """The host whose records a source has, if it is known."""
+        """Return the host where a source's records were written; None if it is not known or the source is a log
+        server."""
         config = self.configs.get(source)
         return None if config is None or config.kind in SERVERS else config.host
 
@@ -90,10 +92,10 @@ class OpenLogs:
         """The sources to show for a host or a service, and a message if those are not what was asked for."""
         names = self.about(kind, name)
         if not names:
-            return [each.name for each in self.sources], tr("no known log for {name}: showing all", name=name)
+            return [each.name for each in self.sources], tr("no known log for {name}: showing all logs", name=name)
         if kind == "service" and not set(names) & set(self._of_service(name)):
             host = self.host_of_service(name)
-            return names, tr("no known log for {name} on {host}: showing all of {host}", name=name, host=host)
+            return names, tr("no known log for {name} on {host}: showing all logs of {host}", name=name, host=host)
         return names, None
 
     def host_of_service(self, name: str) -> str | None:
@@ -109,13 +111,15 @@ class OpenLogs:
         return [each for each in self.configs if each == name or service in each.replace("-", ".").split(".")]
 
     def _of_service_on(self, name: str, host: str) -> list[str]:
-        """The sources read on that host, and those of log servers, which hold records of any host."""
+        """Return the sources named after a service that are read on that host or from a log server, which has records
+        of any host."""
         there = self._on(host)
         return [each for each in self._of_service(name) if each in there or self.configs[each].kind in SERVERS]
 
 
 def host_of(log: LogConfig, config: Config) -> str | None:
-    """The name of the host where a log is read; None for this machine if the config has no name for it."""
+    """Return the name of the host where a log is read; None if it is read on this machine, and hosts are configured but
+    none is local."""
     if log.host is not None:
         return log.host
     if config.hosts:
@@ -124,7 +128,7 @@ def host_of(log: LogConfig, config: Config) -> str | None:
 
 
 def named(paths: tuple[str, ...]) -> dict[str, str]:
-    """A name for each file: its own without ``.log``, or its path if two are the same."""
+    """Return a name for each file: the file name without ``.log``, or the path if two files have the same name."""
     names: dict[str, str] = {}
     for path in paths:
         name = Path(path).name.removesuffix(".log") or path

@@ -52,7 +52,7 @@ class OpenRecord:
 
     @property
     def row(self) -> int:
-        """The selected row; before a choice, the first one with a field."""
+        """The selected row; if none was chosen, the first one with a field."""
         return first_field(self.rows) if self._row is None else self._row
 
     @property
@@ -61,7 +61,7 @@ class OpenRecord:
         return self.rows[min(self.row, len(self.rows) - 1)].field if self.rows else None
 
     def select(self, row: int) -> None:
-        """Selects a row, within the first and the last one."""
+        """Selects a row; the number is limited to the existing rows."""
         if self.rows:
             self._row = max(0, min(len(self.rows) - 1, row))
 
@@ -138,7 +138,7 @@ class LogsState:
         return next((each for each in self.sources if each.name == name), None)
 
     def show_only(self, names: Iterable[str]) -> None:
-        """Hides all other sources."""
+        """Shows only the sources with those names."""
         self.hidden = frozenset(each.name for each in self.sources) - frozenset(names)
 
     @property
@@ -158,7 +158,7 @@ class LogsState:
 
     @property
     def where(self) -> Filter:
-        """The filter for records in the list."""
+        """The filter that decides which records are in the list."""
         parts: list[Filter] = [AtLeast(self.level)] if self.level > Severity.UNKNOWN else []
         if self.only_matching and self.filter != EVERYTHING:
             parts.append(self.filter)
@@ -166,7 +166,7 @@ class LogsState:
 
     @property
     def match(self) -> Filter:
-        """The filter for matches, also while other records are shown."""
+        """The filter that decides which records match, whether or not other records are shown."""
         return And((AtLeast(self.level), self.filter)) if self.level else self.filter
 
     @property
@@ -175,8 +175,8 @@ class LogsState:
         return bool(self.filter_text) or self.level > Severity.UNKNOWN
 
     def set_filter(self, text: str) -> bool:
-        """Sets the filter from ``text``; returns whether it changed. On an error in it, keeps the error for display and
-        the old filter."""
+        """Sets the filter from ``text``; returns whether it changed. If ``text`` is invalid, stores the error for
+        display and keeps the old filter."""
         self.filter_text = text
         try:
             found = parse_filter(text, now=self.clock, zone=self.zone)
@@ -191,7 +191,7 @@ class LogsState:
         return True
 
     def step_level(self, step: int) -> None:
-        """Makes the next or previous level the lowest one shown."""
+        """Changes the lowest level shown by ``step`` levels, wrapping around."""
         self.level = LEVELS[(LEVELS.index(self.level) + step) % len(LEVELS)]
 
     # ---- where the reader stands ---------------------------------------------------------------------------------
@@ -214,7 +214,7 @@ class LogsState:
 
     @property
     def selected(self) -> WindowItem | None:
-        """The record that actions act on."""
+        """The item of the list under the cursor, which actions apply to."""
         if self.merged is None or not self.merged.shown:
             return None
         at = len(self.merged.shown) - 1 if self.cursor is None else self.merged.index(self.cursor)
@@ -227,12 +227,12 @@ class LogsState:
         return shown.item if shown is not None and isinstance(shown.item, LogRecord) else None
 
     def why_no_record(self) -> Message | None:
-        """Why no record is selected to act on."""
+        """Why there is no record to act on."""
         return None if self.selected_record is not None else tr("there is no record here")
 
     @property
     def start(self) -> AtEnd | AtTime:
-        """Where a new list starts: at the cursor of the current one."""
+        """The position at which a new list starts: at the cursor of the current one, or at the rewound time."""
         if self.rewound is not None:
             return AtTime(microseconds(self.rewound))
         here = self.selected
@@ -242,23 +242,23 @@ class LogsState:
 
     @property
     def stood_on(self) -> WindowItem | None:
-        """Where the cursor was when filter input began, so that typing letter by letter does not move away from there.
-        None once the user has moved."""
+        """The item under the cursor when the user began to type a filter, so that each letter searches from there. None
+        once the user has moved."""
         return self._stood_on
 
     def merge(self, merged: MergedLogs) -> None:
-        """Begins another list."""
+        """Replaces the list by a new one."""
         self.merged, self.cursor, self._stood_on = merged, None, None
 
     def stand_on(self, key: MergeKey | None) -> None:
-        """Moves the cursor to ``key``, for None to the newest loaded row."""
+        """Moves the cursor to ``key``; None means the newest loaded row."""
         if self.merged is not None and self.merged.shown:
             self._stood_on = None
             self.cursor = self.merged.reader = self.merged.shown[-1].key if key is None else key
             self.at_end = self.merged.at_newest and self.cursor == self.merged.shown[-1].key
 
     def arrive(self, key: MergeKey | None, *, by_filter: bool = False) -> None:
-        """Sets the cursor to ``key``, to which the list was moved."""
+        """Sets the cursor to ``key`` after the list has moved there."""
         self.cursor = key
         if not by_filter:
             self._stood_on = None
@@ -266,7 +266,8 @@ class LogsState:
             self.at_end = self.merged.at_newest and key == self.merged.shown[-1].key
 
     def step(self, step: int) -> tuple[MergeKey, bool] | None:
-        """The row ``step`` rows down or up, and whether the cursor is on it already; None if there are no rows."""
+        """Return the key of the row ``step`` rows away, and whether the cursor is in that row already; None if there
+        are no rows."""
         if self.list is None or not self.list.groups or self.merged is None:
             return None
         at = 0 if self.cursor is None else self.list.group_of(self.merged.index(self.cursor))
@@ -299,7 +300,7 @@ class LogsState:
 
     def why_not_open(self) -> Message | None:
         """Why there is no record to open."""
-        return self.why_no_record() if self.page is None else tr("this page is open already")
+        return self.why_no_record() if self.page is None else tr("this page is already open")
 
     def why_not_sideways(self) -> Message | None:
         """Why messages cannot be moved sideways."""
@@ -320,7 +321,8 @@ class LogsState:
 
     @property
     def traced(self) -> FieldValue | None:
-        """The value to follow in all sources: the selected field, or the request of the selected record."""
+        """The value to search for in all sources: that of the selected field, or the request's ID in the selected
+        record."""
         if self.page is not None:
             return self.field
         record = self.selected_record
@@ -330,15 +332,17 @@ class LogsState:
     # ---- what was counted ----------------------------------------------------------------------------------------
 
     def is_counted(self, merged: MergedLogs) -> bool:
-        """Whether everything is counted, or being counted; later records do not matter while they are loaded."""
+        """Return whether everything is counted or being counted. Records that arrived later do not matter, as long as
+        they are loaded."""
         return self.is_count_of(merged, merged.where) and self._leaps_before == merged.leaps
 
     def is_count_of(self, merged: MergedLogs, where: Filter) -> bool:
-        """Whether that is what was counted, or is being counted."""
+        """Return whether the current count, finished or not, is of this list with this filter."""
         return self._counted_for == (merged, where)
 
     def begin_count(self, merged: MergedLogs) -> None:
-        """Starts counting all of ``merged``; an existing count of the same stays valid until the new one is done."""
+        """Marks a count of all of ``merged`` as started; a finished count of the same stays until the new one is
+        done."""
         if not self.is_count_of(merged, merged.where):
             self._counted_for, self.counted = (merged, merged.where), None
         self._leaps_before, self.came_before = merged.leaps, merged.came

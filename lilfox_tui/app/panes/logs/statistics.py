@@ -64,7 +64,8 @@ CHEAP_BYTES = 256 * 1024 * 1024
 
 
 class Span(NamedTuple):
-    """The minutes (since 1970, UTC) from ``first`` to before ``end``, and the number of errors in each."""
+    """A run of minutes (since 1970, UTC), ``first`` inclusive and ``end`` exclusive, with the same number of errors in
+    each."""
 
     first: int
     end: int
@@ -72,7 +73,8 @@ class Span(NamedTuple):
 
 
 class ErrorRates(Struct, frozen=True):
-    """Errors per minute from the minute ``first`` to before ``end``; minutes outside all spans had none."""
+    """The errors per minute between the minutes ``first`` (inclusive) and ``end`` (exclusive). Minutes outside all
+    spans had no errors."""
 
     spans: tuple[Span, ...]
     first: int
@@ -108,8 +110,8 @@ def counted_errors(slices: Sequence[Slice]) -> ErrorRates | None:
 
 
 def joined(counted: ErrorRates, loaded: ErrorRates | None) -> ErrorRates:
-    """The counted errors and the later loaded ones; ends early where the newest loaded record falls into the last
-    slice."""
+    """The counted errors followed by those of records loaded later. If the newest loaded record is in the last slice,
+    the result ends there."""
     if loaded is None:
         return counted
     if loaded.end <= counted.end:
@@ -120,8 +122,8 @@ def joined(counted: ErrorRates, loaded: ErrorRates | None) -> ErrorRates:
 
 
 class StripParts(Struct, frozen=True):
-    """What the strip shows besides the errors: the shown records, whether more are not loaded, the total (None:
-    unknown), or ``more_in_all``."""
+    """What the strip shows besides the errors: the number of shown records, whether more are not loaded, the total
+    (None: unknown), and whether the total is a lower bound (``more_in_all``)."""
 
     shown: int
     more: bool
@@ -150,7 +152,7 @@ def strip_row(errors: ErrorRates | None, parts: StripParts) -> Row:
 
 
 def _rates(errors: ErrorRates, columns: int) -> list[float]:
-    """The highest errors per minute in each column's minutes, so that a spike of one minute stays visible."""
+    """The highest number of errors per minute within each column, so that a spike of one minute stays visible."""
     minutes = errors.end - errors.first
     rates = [0.0] * columns
     for span in errors.spans:
@@ -192,8 +194,8 @@ def _spread(left: list[Piece], right: list[Piece], width: int) -> Row:
 
 
 class ErrorStrip:
-    """Draws the strip. While the pane is idle and the count is cheap, it counts all matching records and then covers
-    everything."""
+    """Draws the strip. While nothing else runs and counting is cheap, counts all matching records, so that the strip
+    covers all of them."""
 
     def __init__(self, context: PaneContext[LogsState]) -> None:
         self._context, self._state, self._app = context, context.state, context.app
@@ -246,7 +248,8 @@ class ErrorStrip:
         )
 
     def _all_records(self) -> tuple[int | None, bool]:
-        """The number of records in all shown sources, None if one does not know it; and whether there are more."""
+        """The number of records in all shown sources (None if a source does not know it), and whether there are
+        more."""
         statuses = [source.status.value for source in self._state.shown_sources]
         counts = [None if status is None else status.records for status in statuses]
         if None in counts:
@@ -255,7 +258,7 @@ class ErrorStrip:
         return sum(count or 0 for count in counts), more
 
     def _look_again(self) -> None:
-        """Updates a count that lagged behind the written log."""
+        """Redraws the strip, whose count was behind because a source is still indexing its log."""
         self._looks_again = False
         if self._context.is_displayed and not self._app.leaving:
             self._context.repaint()
@@ -285,7 +288,8 @@ class ErrorStrip:
 
 
 async def _is_cheap(sources: Sequence[LogSource]) -> bool:
-    """Whether all sources are files on this machine that are read quickly. Raises LilFoxError."""
+    """Return whether all sources are files on this machine that are small enough to count at once. Raises
+    LilFoxError."""
     size = 0
     for source in sources:
         files = await source.local_files() if isinstance(source, HasLocalFiles) else None
@@ -304,13 +308,18 @@ _PLACEHOLDER = re.compile(r"<(?:num|hex|uuid|str|path|url|addr)>")
 
 
 class StatisticsActions(ActionGroup):
-    """Actions that count matching records and offer the results as filters. The counting code is imported on use, to
-    keep it out of the way of the first records."""
+    """Actions that count the matching records and offer the results as filters. The counting code is imported on first
+    use, as it would delay the first records."""
 
     def __init__(self, context: PaneContext[LogsState], feed: LogFeed) -> None:
         self._context, self._state, self._app, self._feed = context, context.state, context.app, feed
 
-    @action("statistics", "S", tr("statistics"), tr("errors by type and module, response times; each row is a filter"))
+    @action(
+        "statistics",
+        "S",
+        tr("statistics"),
+        tr("errors by type and module, response times; select a row to filter by it"),
+    )
     def show_statistics(self) -> None:
         self._context.run(self._count, group="count", exclusive=True)
 
@@ -359,7 +368,7 @@ class StatisticsActions(ActionGroup):
             self._app.tell(tr("{source}: {reason}", source=name, reason=error))
 
     def _offer(self, title: str, rows: Offer) -> None:
-        """Shows rows that are filters; the chosen one narrows what is shown."""
+        """Offers rows that stand for filters; the chosen one is added to the current filter."""
         filters = {choice.id: where for choice, where in rows}
 
         def take(chosen: str | None) -> None:
@@ -405,7 +414,8 @@ def pattern_choices(recent: RecentPatterns, glyphs: Glyphs) -> Offer:
 
 
 def filter_of(template: str) -> Filter:
-    """A filter for records with the words of a template in that order, with anything in its gaps."""
+    """Return a filter for records that contain the words of a template in that order, with anything in place of its
+    placeholders."""
     pieces = [piece for piece in _PLACEHOLDER.split(template) if piece]
     return RegexMatch(".*".join(re.escape(piece).replace(r"\ ", " ") for piece in pieces) or ".")
 

@@ -35,7 +35,7 @@ class LogHead:
         self._timeless: tuple[object, tuple[str, ...]] = (None, ())
 
     def paint(self, lines: Lines) -> None:
-        """Shows them, as many as there are."""
+        """Draws the sources and the messages, and sets the height to their number of rows."""
         rows = [self._sources_row(), *self._message_rows()]
         if len(rows) != self._height:
             self._height = len(rows)
@@ -57,8 +57,8 @@ class LogHead:
         return (*left, Piece(" " * max(1, space)), *right)
 
     def _names(self) -> list[str]:
-        """The names of the shown sources, with a note on those whose records have no times and cannot be merged by
-        time."""
+        """The names of the shown sources, with a note after those whose records have no times and cannot be sorted
+        in."""
         names = [each.name for each in self._state.shown_sources]
         if self._state.merged is None or len(names) == 1:
             return names
@@ -74,7 +74,7 @@ class LogHead:
             sign = ">=" if glyphs.ascii_only else "≥"
             parts.append(Piece(_("level {sign} {level}", sign=sign, level=state.level.name) + "   ", "accent"))
         if state.filter_text:
-            marked = "" if state.only_matching else " " + _("(marked)")
+            marked = "" if state.only_matching else " " + _("(matches marked)")
             parts.append(Piece(f"{state.filter_text[:40]}{marked}   ", "failing" if state.filter_error else "accent"))
         if state.shifted and not state.wrapped and state.page is None:
             parts.append(Piece(_("from column {count}", count=state.shifted + 1) + "   ", "accent"))
@@ -124,8 +124,8 @@ class LogHead:
 def trouble_rows(
     troubles: Mapping[str, Unavailable], glyphs: Glyphs, *, now: datetime, zone: tzinfo, width: int, roomy: bool
 ) -> list[Row]:
-    """One row for each of the first unreadable sources; for a single one on a ``roomy`` screen the text that was cut
-    off continues below. ``now`` is the clock's (aware)."""
+    """A row for each of the first unreadable sources. If there is only one, and the screen is ``roomy``, the text cut
+    off in its row continues below it. ``now`` is the wall clock (aware)."""
     rows: list[Row] = []
     for name, trouble in list(troubles.items())[:TROUBLES_SHOWN]:
         more = len(troubles) == 1 and roomy
@@ -133,7 +133,7 @@ def trouble_rows(
             f"{name}: {trouble.error}", str(trouble.error.hint), when(trouble, now, zone), glyphs, width, more
         )
     if (left := len(troubles) - TROUBLES_SHOWN) > 0:
-        text = _("{count} more cannot be read; o shows each", count=left)
+        text = _("{count} more cannot be read; press o for details", count=left)
         rows.append((Piece(f"   {text}", "muted"),))
     return rows
 
@@ -152,7 +152,7 @@ def _rows(what: str, hint: str, times: str, glyphs: Glyphs, width: int, more: bo
 
 
 def when(trouble: Unavailable, now: datetime, zone: tzinfo) -> str:
-    """When the failure began, and when the next try is."""
+    """Return since when a source cannot be read, and when the next try is."""
     since = trouble.since.astimezone(zone).strftime("%H:%M:%S")
     then = _("r retries")
     if trouble.next_try is not None:
@@ -200,7 +200,7 @@ class LogTable:
         if state.opened is None:
             return _("opening the logs")
         if not state.sources:
-            return _("no logs found: give files on the command line, or sources in the configuration")
+            return _("no logs found: specify files on the command line, or sources in the configuration")
         if merged is None or merged.searching:
             return _("reading")
         if merged.troubles:
@@ -239,8 +239,9 @@ class LogTable:
         return (EPOCH + timedelta(microseconds=shown.item.entry.time_us)).astimezone(self._state.zone).date()
 
     def _width_of_loggers(self, merged: MergedLogs, width: int) -> int:
-        """The width of the widest logger seen so far, so that columns do not jump; at most a tenth of the screen. A
-        logger that repeats its source's name (``lilfox-backend`` of ``backend``) needs no column."""
+        """The width of the logger column: the widest logger seen so far, so that columns do not jump, but at most a
+        tenth of the screen. Loggers that repeat the name of their source (``lilfox-backend`` of ``backend``) need no
+        column."""
         if width < 80:
             return 0
         if self._seen_loggers != (seen_now := (merged, merged.edition)):

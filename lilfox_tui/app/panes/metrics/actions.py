@@ -1,4 +1,4 @@
-"""The actions of the Metrics pane on what is watched: connections, charts, statements, queries, targets."""
+"""Actions of the Metrics pane on hosts, services and backends: connections, charts, statements, queries, targets."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class ViewActions(ActionGroup):
         if view is not None:
             self._app.go_to_logs("host" if isinstance(view, HostView) else "service", view.name, self._app.rewound)
         elif self._state.selected_item() is not None:
-            self._app.tell(tr("its labels match no monitored service or host"))
+            self._app.tell(tr("the alert's labels match no monitored service or host"))
 
-    @action("window", "w", tr("window"), tr("time range of the charts, 5 min and up"))
+    @action("window", "w", tr("window"), tr("change the time range of the charts, 5 min and up"))
     def next_window(self) -> None:
         self._state.next_window()
         self._context.repaint_all()
@@ -91,7 +91,7 @@ class LinkActions(ActionGroup):
         view = self._state.selected_view()
         if view is not None and isinstance(link_error(view), HostKeyUnknown | HostKeyChanged):
             return None
-        return tr("this host presents no unknown key")
+        return tr("this host has not presented an unknown key")
 
     @action(
         "trust",
@@ -119,7 +119,7 @@ class LinkActions(ActionGroup):
         if not isinstance(view, HostView):
             return tr("select a host first")
         if self._app.config.read_only or view.config.protected:
-            return tr("{name} is read-only here: no shell, because it could make changes", name=view.name)
+            return tr("{name} is read-only here; the shell is disabled because it could make changes", name=view.name)
         return None
 
     @action(
@@ -141,7 +141,7 @@ class QueryActions(ActionGroup):
     def _why_no_targets(self) -> Message | None:
         config = self._app.config
         named = config.services or config.scrape or config.prometheus_config
-        return None if named else tr("nothing to scrape is configured: add services, scrape or prometheus_config")
+        return None if named else tr("no scrape targets are configured; add services, scrape or prometheus_config")
 
     @action(
         "targets",
@@ -157,7 +157,7 @@ class QueryActions(ActionGroup):
         rows = target_rows(scraping.all_targets(), scraping.kept(), now, self._app.glyphs)
         self._app.push_screen(Reader(rows))
 
-    @action("query", "Q", tr("query"), tr("run a PromQL query at this time: table and chart"))
+    @action("query", "Q", tr("query"), tr("run a PromQL query at the displayed time: table and chart"))
     def ask_query(self) -> None:
         self._context.run(self._ask_query, group="query", exclusive=True)
 

@@ -24,7 +24,7 @@ class AlertActions(ActionGroup):
         self._context, self._state, self._app = context, context.state, context.app
 
     def _why_no_alert(self) -> Message | None:
-        """Why an action on an unresolved alert is disabled."""
+        """Why an action on an alert is disabled: none is selected, or it has resolved, or nothing may be changed."""
         alert = self._state.selected_alert()
         if alert is None:
             return tr("select an alert first")
@@ -116,7 +116,7 @@ class AlertActions(ActionGroup):
         "silences",
         "S",
         tr("silences"),
-        tr("list the silences with author and end; enter ends the selected one"),
+        tr("list the silences with author and end time; enter ends the selected one"),
         why_not=_why_no_silences,
     )
     def silences(self) -> None:
@@ -127,7 +127,7 @@ class AlertActions(ActionGroup):
 
         can_end = self._app.rewound is None and not self._app.config.read_only
         choices = silence_choices(alerts, can_end=can_end)
-        self._app.push_screen(Chooser(_("Silences: enter ends one"), choices, wide=True), self._take_end)
+        self._app.push_screen(Chooser(_("Silences: enter ends the selected one"), choices, wide=True), self._take_end)
 
     def _take_end(self, chosen: str | None) -> None:
         if chosen is not None:
@@ -142,7 +142,7 @@ class AlertActions(ActionGroup):
         return (
             None
             if self._alert_that_fires() is not None
-            else tr("no alert is selected, and none is firing for the selection")
+            else tr("select an alert, or a host or service with a firing alert")
         )
 
     @action(
@@ -158,7 +158,7 @@ class AlertActions(ActionGroup):
             self._app.go_to_runbook(cause_of(alert))
 
     def _alert_that_fires(self) -> Alert | None:
-        """The selected alert; for a host or service the first unresolved alert that names it."""
+        """The selected alert; if a host or service is selected, its first unresolved alert."""
         if (alert := self._state.selected_alert()) is not None or self._state.overview is None:
             return alert
         subject = self._state.page or self._state.selected

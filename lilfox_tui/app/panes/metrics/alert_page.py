@@ -34,7 +34,7 @@ _TOLD_ELSEWHERE = ("alertname", "severity")
 
 
 class AlertItem(Struct, frozen=True):
-    """A row of the section: an alert with its rule, or a rule with a problem. ``subject`` identifies it in the pane:
+    """A row of the section: an alert with its rule, or a rule with a problem. ``subject`` is its key in the pane:
     ``("alert", …)`` or ``("rule", …)``."""
 
     subject: tuple[str, str]
@@ -63,7 +63,7 @@ class AlertItem(Struct, frozen=True):
 
     @property
     def level(self) -> Level:
-        """The level of the row; a silenced alert counts as good."""
+        """The level of the row; silenced and resolved alerts count as good."""
         if self.alert is None:
             return Level.FAILING if self.rule is not None and self.rule.health is RuleHealth.FAILED else Level.UNKNOWN
         if self.alert.silenced_by or self.alert.state is AlertState.RESOLVED:
@@ -89,7 +89,7 @@ def items_of(alerts: Alerts) -> list[AlertItem]:
 
 
 def where(labels: Labels) -> str:
-    """The values of the labels that say where it is, service and host first."""
+    """Return the label values that tell where the alert is, service and host first, then the other labels."""
     known = dict(labels)
     first = dict.fromkeys(known[name] for name in _FIRST if name in known)
     rest = [f"{name}={value}" for name, value in labels if name not in (*_FIRST, *_TOLD_ELSEWHERE, "__name__")]
@@ -127,7 +127,8 @@ def state_text(alert: Alert, rule: RuleView | None, now: datetime) -> str:
 
 
 def marks(alert: Alert) -> str:
-    """Who acknowledged the alert, and whether it is silenced; nothing if neither."""
+    """Return who acknowledged the alert, and whether it is silenced or kept firing; empty if nothing of that
+    applies."""
     found = []
     if alert.silenced_by:
         found.append(_("silenced"))
@@ -199,18 +200,18 @@ def rule_trouble(rule: RuleView | None, now: datetime) -> str:
     if rule is None or rule.health is RuleHealth.GOOD:
         return ""
     if rule.health is RuleHealth.NO_DATA:
-        return _("no data: its expression selects no series")
+        return _("no data: the expression selects no series")
     if rule.health is RuleHealth.UNKNOWN:
         return _("not evaluated yet")
     why = rule.error or _("unknown")
     if rule.failing_since is None:
         return _("cannot be evaluated: {why}", why=why)
     age = human_duration(max(1, round((now - rule.failing_since).total_seconds())))
-    return _("cannot be evaluated for {age}: {why}", age=age, why=why)
+    return _("evaluation failing for {age}: {why}", age=age, why=why)
 
 
 def summary_pieces(alerts: Alerts, below: str) -> list[Piece]:
-    """The text after the section's title; ``below`` is about rows past the lower edge."""
+    """The counts after the section's title; ``below`` tells how many rows are past the lower edge."""
     pieces = []
     for state, text in ((AlertState.FIRING, _("firing")), (AlertState.PENDING, _("pending"))):
         if count := alerts.count(state):
@@ -244,8 +245,8 @@ _NAME = 14
 
 
 class AlertPage(Struct, frozen=True):
-    """The contents of the page. ``why`` is None while the answer is awaited, an error if there is none. ``events`` are
-    newest first."""
+    """The contents of an alert's page. ``why`` is None until the data has arrived, or an error if it could not be read.
+    ``events`` are newest first."""
 
     item: AlertItem
     now: datetime
@@ -259,7 +260,7 @@ class AlertPage(Struct, frozen=True):
 
 
 def alert_page(page: AlertPage) -> list[Row]:
-    """All rows; the first two are the title."""
+    """The rows of an alert's page; the first two are the title."""
     rows = [*_title(page), *_said(page), *_why(page)]
     if (alert := page.item.alert) is not None:
         rows += _pairs(_("LABELS"), alert.labels)
@@ -274,7 +275,7 @@ def _title(page: AlertPage) -> list[Row]:
     head: list[Piece] = [Piece(" "), shape(item, page.glyphs), Piece(" "), Piece(item.name, "strong")]
     if alert is None:
         return [
-            (*head, Piece("  " + _("a rule"), "muted")),
+            (*head, Piece("  " + _("rule"), "muted")),
             (Piece("   " + rule_trouble(item.rule, page.now), "degraded"),),
         ]
     head += [
@@ -348,7 +349,7 @@ def _fewer(values: Sequence[float | None], count: int) -> list[float | None]:
 
 
 def _scale(why: Explanation) -> float | None:
-    """One scale for all series, so that they can be compared; None if nothing is above zero."""
+    """The upper end of a scale that all series share, so that they can be compared; None if no value is above zero."""
     return max((value for side in why.sides for value in side.values if value is not None and value > 0), default=None)
 
 
@@ -374,7 +375,7 @@ def _chart(why: Explanation, page: AlertPage) -> list[Row]:
 
 
 def _top(values: Sequence[float]) -> float | None:
-    """The upper end of a scale that shows the limit too; None if nothing is above zero."""
+    """The upper end of a scale that also leaves room for the limit; None if no value is above zero."""
     return max(values) * 1.1 if max(values) > 0 else None
 
 

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 
 def target_rows(targets: Sequence[TargetView], kept: StoreUsage | None, now: datetime, glyphs: Glyphs) -> list[Row]:
-    """A title and the keys, then the targets that are down, then the others, then the problems that prevent scraping
-    more."""
+    """The rows about scrape targets: the title, the keys, the targets that are down, the others, then the usage of the
+    series store and its problems."""
     up = sum(isinstance(target.state, Ready) for target in targets)
     count = _("{up} of {count} up", up=up, count=len(targets))
     rows: list[Row] = [
@@ -63,7 +63,7 @@ def _target(target: TargetView, now: datetime, glyphs: Glyphs) -> list[Row]:
     sign, role = (glyphs.good, "good") if isinstance(state, Ready) else (glyphs.unknown, "muted")
     if target.down:
         sign, role = glyphs.failing, "failing"
-    where = "  ".join((target.url, *([_("from {host}", host=target.host)] if target.host else [])))
+    where = "  ".join((target.url, *([_("scraped from {host}", host=target.host)] if target.host else [])))
     rows: list[Row] = [
         (
             Piece(f" {sign} ", role),
@@ -107,7 +107,8 @@ _TROUBLES_SHOWN = 3
 
 
 class AlertSection:
-    """Draws alerts. Asks the monitor for the details of a page, and draws them when they arrive."""
+    """Draws the alerts, and the page of one. The data of the page is fetched in the background and drawn when it
+    arrives."""
 
     def __init__(self, context: PaneContext[MetricsState]) -> None:
         self._context, self._state, self._app = context, context.state, context.app
@@ -201,7 +202,7 @@ class AlertSection:
     # ---- its page ------------------------------------------------------------------------------------------------
 
     def paint_page(self, overview: Overview, lines: Lines, chart_height: int) -> None:
-        """Shows the page of the open alert or rule; the tables once that no longer exists."""
+        """Draws the page of the open alert or rule, or a message if it no longer exists."""
         item, alerts = self._state.selected_item(), alerts_of(overview)
         if item is None or alerts is None:
             lines.show([(Piece("   " + self._gone(overview), "muted"),)], follow=False)
@@ -229,7 +230,7 @@ class AlertSection:
         return _("this alert has ended and is no longer kept")
 
     def _ask(self, item: AlertItem, overview: Overview, alerts_at: datetime) -> None:
-        """Asks for the data of the page if the question has changed."""
+        """Fetches the data of the page in the background if the alert, the window or the time has changed."""
         columns = chart_columns(self._app.room.width)
         question = (
             item.subject,

@@ -65,8 +65,8 @@ class QueryAnswer(Struct, frozen=True):
 
 
 class QueryPage(Struct, frozen=True):
-    """The contents of the page; ``chosen`` is an index into the rows of series. ``answer`` is None before the first
-    query."""
+    """The contents of the query dialog; ``chosen`` is the index of the selected series. ``answer`` is None before the
+    first query."""
 
     answer: QueryAnswer | None
     chosen: int
@@ -100,7 +100,7 @@ def series_of(answer: QueryAnswer | None) -> list[tuple[LabelSet, float | None, 
 
 
 def query_page(page: QueryPage) -> tuple[list[Row], int | None]:
-    """All rows, and which of them is the chosen one; the first two stay on the screen."""
+    """The rows of the query dialog, and the index of the selected one; the first two stay on the screen."""
     answer = page.answer
     if answer is None:
         return [(Piece(" " + _("type an expression; enter runs it, tab completes, esc closes"), "muted"),), BLANK], None
@@ -125,7 +125,7 @@ def query_page(page: QueryPage) -> tuple[list[Row], int | None]:
 
 
 def head_rows(page: QueryPage) -> int:
-    """The number of first rows that stay: the title, and the chart if there is room."""
+    """The number of rows at the top that stay on the screen: the title, with the chart if there is room."""
     has_chart = page.answer is not None and page.height >= 2 * _CHART_ROWS and bool(series_of(page.answer))
     return _CHART_ROWS + 1 if has_chart and page.answer is not None and page.answer.error is None else 2
 
@@ -177,7 +177,8 @@ def _chart(page: QueryPage, answer: QueryAnswer, labels: LabelSet, value: float 
 
 
 def _in_columns(line: Line, answer: QueryAnswer, columns: int) -> Values:
-    """One value per step, the last one for now; None where there is no finite value."""
+    """Return the values of a line, one per column; the last column is the present. None where there is no finite
+    value."""
     values: list[float | None] = [None] * columns
     end_s = answer.at.timestamp()
     for at_ms, value in zip(line.times.tolist(), line.values.tolist(), strict=True):
@@ -194,7 +195,7 @@ def _fewer(values: Values, count: int) -> list[float | None]:
 
 
 def _top(found: Sequence[tuple[LabelSet, float | None, Values]]) -> float | None:
-    """One scale for all sparklines; None if nothing is above zero."""
+    """The upper end of a scale that all sparklines share; None if no value is above zero."""
     return max((value for *_rest, values in found for value in values if value is not None and value > 0), default=None)
 
 
@@ -204,8 +205,7 @@ _NAMES_OF = timedelta(hours=1)
 
 
 class Expression(TextField):
-    """The input line of the expression. It completes synchronously: keys typed ahead must act on the result of earlier
-    keys."""
+    """The input line for the expression. Completion is synchronous, because keys typed ahead must act on its result."""
 
     def __init__(self) -> None:
         super().__init__(id="query-input", placeholder="sum by (job) (up)", select_on_focus=False)
@@ -229,7 +229,7 @@ class Expression(TextField):
 
 
 class QueryBox(Dialog[str]):
-    """A dialog that returns the last expression.
+    """A dialog that runs queries; it returns the last expression entered.
 
     ``engine`` gives what answers, None while nothing does; ``at`` is the time that is looked at (aware UTC), None for
     now; ``window`` how far back the chart goes.
@@ -311,7 +311,7 @@ class QueryBox(Dialog[str]):
         if engine is None:
             error = LilFoxError(
                 tr("nothing is scraped yet, and no Prometheus is configured"),
-                tr("Add services with metrics, scrape or prometheus to the configuration."),
+                tr("Add services with metrics, or scrape or prometheus, to the configuration."),
             )
             self._take(QueryAnswer(text, at, self._window, step_s, error=error))
             return
@@ -416,13 +416,13 @@ class SilenceRequest(NamedTuple):
 
     @property
     def length(self) -> str:
-        """For how long, in words."""
+        """The duration as text."""
         return length_text(self.for_s)
 
 
 class SilenceDialog(Dialog[SilenceRequest | None]):
-    """Gives what was entered, or None; offers what takes ``alert``. ``preview`` tells which alerts matchers take; it
-    raises LilFoxError."""
+    """A dialog that returns the silence to create, or None on cancel. Its matchers at first match exactly ``alert``.
+    ``preview`` returns the alerts that matchers match, and raises LilFoxError."""
 
     def __init__(self, alert: Alert, preview: Callable[[Sequence[SilenceMatcher]], tuple[Alert, ...]]) -> None:
         super().__init__()
@@ -468,7 +468,7 @@ class SilenceDialog(Dialog[SilenceRequest | None]):
         self.query_one("#dialog-text", Lines).show(self._told())
 
     def _told(self) -> list[Row]:
-        """The alerts that such a silence would affect, or why it is invalid."""
+        """The rows that tell which alerts the silence would affect, or why it is invalid."""
         try:
             matchers = self._matchers()
             found = self._preview(matchers)

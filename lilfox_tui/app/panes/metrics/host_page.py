@@ -233,7 +233,7 @@ def _memory(page: HostPage, summary: HostSummary) -> list[Row]:
         why = _("the host has a limit: control group {cgroup}", cgroup=clean(summary.limit.cgroup))
         rows.append((*row, Piece("  " + why, "muted")))
     if own is not None and summary.own_limit is not None:
-        row = _room(page, _("own unit"), own.percent, own.total, own.available, limits.memory_percent)
+        row = _room(page, _("LilFox unit"), own.percent, own.total, own.available, limits.memory_percent)
         why = _("LilFox's own limit: control group {cgroup}", cgroup=clean(summary.own_limit.cgroup))
         rows.append((*row, Piece("  " + why, "muted")))
     rows.append(_room(page, _("swap"), summary.swap_percent, summary.swap_total, swap_free, limits.swap_percent))
@@ -354,7 +354,7 @@ def unknown_key_rows(host: str, error: HostKeyUnknown) -> list[Row]:
             (_("host"), Piece(host, "strong")),
             (_("fingerprint"), Piece(f"{error.key_type} {error.fingerprint}", "accent")),
         ),
-        (Piece("  " + _("Verify it with the host's owner through a different channel.")),),
+        (Piece("  " + _("Verify the fingerprint with the host's owner through a different channel.")),),
     ]
 
 
@@ -365,13 +365,13 @@ def changed_key_rows(host: str, error: HostKeyChanged) -> list[Row]:
         BLANK,
         *_named(
             (_("presented now"), Piece(error.fingerprint, "failing")),
-            (_("known"), Piece(error.known or _("no unrevoked key"), "strong")),
+            (_("known"), Piece(error.known or _("only revoked keys"), "strong")),
         ),
         BLANK,
         (Piece("  "), Piece(str(error.message))),
         (Piece("  "), Piece(str(error.hint))),
         BLANK,
-        (Piece("  "), Piece(_("Until then nothing is sent to it: no commands, no passwords."))),
+        (Piece("  "), Piece(_("Until this is resolved, LilFox sends nothing to the host: no commands, no passwords."))),
         (Piece("  "), Piece(_("1. Ask the host's owner, through a different channel, whether its key was replaced."))),
         (Piece("  "), Piece(_("2. Only if it was: remove the old line as shown above, then press R to retry."))),
         (Piece("  "), Piece(_("3. The new key is then unknown: compare its fingerprint, and trust it with K."))),

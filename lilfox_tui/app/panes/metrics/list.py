@@ -26,7 +26,7 @@ class MetricsList(StateList[MetricsState]):
         self._open_page, self._scroll_page = open_page, scroll_page
 
     def move(self, step: int) -> None:
-        """Moves that many rows down or up, in the list or in the open page."""
+        """Moves ``step`` rows down (or up, if negative) in the list or on the open page."""
         if self._state.page is not None:
             self._scroll_page(step)
         else:
@@ -52,7 +52,7 @@ class MetricsList(StateList[MetricsState]):
         """Copies the name and state of the row; for an alert the expression of its rule."""
         item, view = self._state.selected_item(), self._state.selected_view()
         if item is not None and not item.expression:
-            self._app.tell(LilFoxError(tr("its rule is not available here")))
+            self._app.tell(LilFoxError(tr("no expression to copy: the rule is not available here")))
         elif item is not None:
             self._app.copy_text(item.expression)
         elif view is not None:
@@ -96,8 +96,8 @@ def heads(height: int) -> Parts:
 
 
 def heights(height: int, wanted: Parts, *, selected: str | None, only: str | None) -> Parts:
-    """The share of ``height`` rows for each part that exists (``wanted``). ``selected`` is the kind of the selected
-    row, ``only`` the kind of a part that is shown alone.
+    """Return how ``height`` rows are divided among the parts; ``wanted`` is how many each would fill. ``selected`` is
+    the kind of the selected row, ``only`` the kind of a part that is shown alone.
 
     Alerts and backends get a quarter at most, services a third, hosts the rest, but about a quarter: each that is
     there shows a row. What is left over then goes to services, backends and alerts.
@@ -128,7 +128,7 @@ def heights(height: int, wanted: Parts, *, selected: str | None, only: str | Non
 
 
 def _one_of(services: int, backends: int, alerts: int, selected: str | None) -> tuple[int, int, int]:
-    """Keeps only the part of the selected row; without a selection, the first existing part."""
+    """Return the heights with only the part of the selected row kept; without a selection, the first part with rows."""
     if selected == "alerts" or not (services or backends):
         return 0, 0, alerts
     if selected == "backends" or not services:

@@ -1,4 +1,4 @@
-"""The contents of the Metrics pane's pages, also for times before LilFox started, and the same as evidence."""
+"""The contents of the Metrics pane's pages, including values from before LilFox started, and the pages as evidence."""
 
 from __future__ import annotations
 
@@ -49,8 +49,9 @@ _IMPORTED_IN_THREAD = ("lilfox_tui.monitor.remote_history", "lilfox_tui.promql.r
 
 
 class _Question(Struct, frozen=True):
-    """A query for the values of ``series`` from ``start`` to before ``begin``, one per ``step_s``; ``grid`` counts the
-    steps up to the chart's end, so that a moved chart is a new query."""
+    """A query to Prometheus for the values of ``series`` from ``start`` to before ``begin``, one per ``step_s``.
+    ``grid`` is the number of steps since 1970 at the chart's end: once the chart has moved on by a step, it is a new
+    query."""
 
     view: HostView | ServiceView
     series: Series
@@ -60,7 +61,7 @@ class _Question(Struct, frozen=True):
     grid: int
 
     def same(self, other: _Question) -> bool:
-        """Whether an answer to the one is one to the other."""
+        """Return whether the other query is for the same steps, so that one answer serves both."""
         return (self.step_s, self.grid) == (other.step_s, other.grid)
 
 
@@ -71,7 +72,8 @@ class _Asked(Struct):
 
 
 class FarPast:
-    """Gives charts and the rewound screen the values in history, and for earlier times those of a Prometheus."""
+    """The values that charts and the rewound screen show: those in LilFox's history, and earlier ones from a
+    Prometheus."""
 
     def __init__(self, context: PaneContext[MetricsState]) -> None:
         self._context, self._state, self._app = context, context.state, context.app
@@ -98,14 +100,14 @@ class FarPast:
         return self._asked_past
 
     def _begins(self, subject: str, now: datetime) -> datetime:
-        """The earliest time up to ``now`` that history has for ``subject``; ``now`` if it has none."""
+        """Return the time up to ``now`` at which the history of ``subject`` begins; ``now`` if there is none."""
         span = self._app.monitor.history.span(subject)
         return now if span is None else min(now, span[0])
 
     # ---- charts --------------------------------------------------------------------------------------------------
 
     def new_page(self) -> None:
-        """Begins a new drawing of charts."""
+        """Called before the charts of a page are drawn."""
         self._far_drawn = []
 
     def past(self, subject: str, series: Series, columns: int, now: datetime) -> Values:
@@ -116,8 +118,8 @@ class FarPast:
     def long_past(
         self, view: HostView | ServiceView, subject: str, series: Series, columns: int, now: datetime
     ) -> Values:
-        """The values in history, before its start those of the Prometheus: returns what has arrived, and queues a query
-        for the rest."""
+        """Return the values in LilFox's history, preceded by those of the Prometheus. Values that have not arrived yet
+        are queued to be queried."""
         start, step_s = now - self._state.window, self._state.window.total_seconds() / columns
         begin = self._begins(subject, now)
         if not self._where or (self._app.rewound is None and self._state.window < _ASKED_FROM):
@@ -142,7 +144,7 @@ class FarPast:
         return [] if chart is None else [point for point in chart.points if point.at < question.begin]
 
     def page_is_drawn(self) -> None:
-        """Queries the missing values in the background."""
+        """Called after the charts of a page were drawn: queries the missing values in the background."""
         if self._far_wanted:
             wanted, self._far_wanted = self._far_wanted, []
             self._context.run(self._ask_charts(wanted), group="far charts")
@@ -166,7 +168,7 @@ class FarPast:
             asked.waits = False
 
     def rows(self) -> list[Row]:
-        """What the charts just drawn took from elsewhere, or why they could not."""
+        """The rows that tell which values of the drawn charts come from the Prometheus, or why they are missing."""
         states = self._far_states()
         if not states:
             title = () if isinstance(self._far_screen, Ready) else self.title()
@@ -183,18 +185,19 @@ class FarPast:
         if any(isinstance(state, Pending) for state in states):
             return [(Piece("   " + _("before {time}: querying {where}", time=before, where=self._where), "muted"),)]
         taken = dict.fromkeys(state.value.taken for state in states if isinstance(state, Ready) and state.value)
-        text = _("before {time} from {where}: {series}", time=before, where=self._where, series=listed(taken))
+        text = _("before {time}: {series} from {where}", time=before, where=self._where, series=listed(taken))
         return wrapped([(Piece("   "), Piece(text, "muted"))], self._app.room.width)
 
     def _far_states(self) -> list[State[FarChart | None]]:
-        """The states of the queries for the charts just drawn, without series that no Prometheus has."""
+        """Return the state of each query for the charts just drawn, except for series that the Prometheus does not
+        have."""
         states = (asked.state for asked in self._far_drawn)
         return [state for state in states if not isinstance(state, Ready) or state.value is not None]
 
     # ---- the rewound screen --------------------------------------------------------------------------------------
 
     def rewind(self, overview: Overview) -> None:
-        """Shows ``overview``, which is of the past, and queries what history lacks of it."""
+        """Shows ``overview``, which is of a past time, and queries what LilFox's history lacks of it."""
         self._state.overview = overview
         known, self._far_screen = self._far_screen, None
         hosts = [name for name in overview.hosts if self._lies_before(f"host/{name}", overview.at)]
@@ -226,7 +229,8 @@ class FarPast:
         self._app.frame(self._state.overview)
 
     def title(self) -> tuple[Piece, ...]:
-        """The source of the rows on a rewound screen, or why they are empty."""
+        """The source of the rows on a rewound screen, or why they are empty; nothing if they come from LilFox's
+        history."""
         match self._far_screen if self._app.rewound is not None else None:
             case Ready():
                 return (Piece("  " + _("from {where}", where=self._where), "accent"),)
@@ -246,7 +250,7 @@ class FarPast:
             return _("unknown before {time}", time=before)
         if any(isinstance(state, Pending) for state in states):
             return _("before {time}: querying {where}", time=before, where=self._where)
-        return _("before {time} from {where}", time=before, where=self._where)
+        return _("before {time}: from {where}", time=before, where=self._where)
 
 
 def _is_due(state: State[FarChart | None]) -> bool:
@@ -405,7 +409,7 @@ class MetricsPages:
 
 
 def _why(view: View) -> str:
-    """What is wrong with it, or that all is well."""
+    """Return what is wrong with a host, service or backend, or that all is well."""
     error = link_error(view)
     return str(error) if error is not None else clauses(map(str, view.reasons)) or well(view)
 

@@ -135,7 +135,7 @@ class MetricsPane(Pane):
     # ---- the page that is open, and the mouse --------------------------------------------------------------------
 
     def open_page(self, subject: Subject | None) -> None:
-        """Shows the page of a host, service or backend, or the tables for None."""
+        """Opens the page of a host, service, backend or alert; None shows the tables."""
         self.state.open(subject)
         self.lilfox.monitor.focus(subject[1] if subject and subject[0] == "host" else None)
         self.query_one("#hosts", Lines).scroll_rows(-_ALL)
@@ -148,7 +148,7 @@ class MetricsPane(Pane):
         self.look_below(lines)
 
     def select_worst_alert(self) -> None:
-        """Returns to the tables and highlights the first alert."""
+        """Returns to the tables and selects the first alert, which is the worst."""
         self.open_page(None)
         self.state.choose(next(iter(self.state.items(self.state.overview)), None))
         self.repaint()
@@ -196,7 +196,7 @@ class MetricsPane(Pane):
             self._paint_page(self.state.overview)
 
     def _arrange(self, overview: Overview) -> None:
-        """Sets the height of each part: a page takes all."""
+        """Sets the height of each part; an open page takes all rows."""
         height, head = self.lilfox.room.height, heads(self.lilfox.room.height)
         wanted = Parts(
             len(self.state.hosts(overview)) + head.hosts,
@@ -262,8 +262,8 @@ class MetricsPane(Pane):
     def _show_table(
         self, lines: Lines, heads: Callable[[], list[Row]], named: Sequence[tuple[str, Callable[[], Row]]]
     ) -> None:
-        """Shows rows by name below ``heads``, and draws again if ``heads`` changes, as it counts the rows past the
-        lower edge."""
+        """Shows one row per name below ``heads``. Draws twice if needed, because ``heads`` tells how many rows are past
+        the lower edge."""
         kind = (lines.id or "").removesuffix("s")
         for _time in range(2):
             head = heads()[-lines.sticky :]
@@ -318,12 +318,12 @@ class MetricsPane(Pane):
             parts.append(_("last {time}", time=human_duration(self.state.window.total_seconds())))
             parts += filter(None, [self.far.status()])
         if self.state.filter:
-            parts.append(f"/{self.state.filter}/" + ("" if self.state.only_matching else " " + _("(marked)")))
+            parts.append(f"/{self.state.filter}/" + ("" if self.state.only_matching else " " + _("(matches marked)")))
         return (Piece("   ".join(parts), "accent" if self.state.filter else "muted"),)
 
 
 def _place(selected: Subject | None, kind: str, names: list[str], head: int) -> int | None:
-    """The row of the selected subject below ``head`` rows, if it is of that kind."""
+    """Return the row of the selected subject below ``head`` rows; None if it is not in this table."""
     if selected is None or selected[0] != kind or selected[1] not in names:
         return None
     return names.index(selected[1]) + head

@@ -299,7 +299,8 @@ _INDENT = 3
 
 
 class TrafficPage(Struct, frozen=True):
-    """The contents of the traffic part of a page. ``past`` returns the series of :mod:`lilfox_tui.metrics.traffic`."""
+    """The contents of the traffic part of a page. ``past`` returns past values of the series in
+    :mod:`lilfox_tui.metrics.traffic`."""
 
     state: State[Traffic]
     routes: Sequence[TrafficPart]
@@ -317,7 +318,7 @@ class TrafficPage(Struct, frozen=True):
 
 
 def traffic_rows(page: TrafficPage) -> list[Row]:
-    """All rows; if there are no numbers, why."""
+    """The rows of the traffic part; if there are no values, the reason."""
     rows: list[Row] = [BLANK]
     if isinstance(page.state, Ready):
         traffic = page.state.value
@@ -509,7 +510,7 @@ def _parts(page: TrafficPage, title: str, parts: Sequence[TrafficPart]) -> list[
 
 
 def _source(page: TrafficPage) -> list[Row]:
-    """The target's state, the metrics used, and the memory of all series."""
+    """The rows about the source of the traffic: the targets' states, the metrics used, and the series store."""
     facts: list[tuple[str, str]] = []
     for target in page.targets:
         facts += _target_facts(target)
@@ -555,7 +556,7 @@ def _taken(traffic: Traffic) -> Iterator[tuple[str, str]]:
 
 
 def kept_text(kept: StoreUsage, now: datetime) -> str:
-    """The memory used by all series, and since when they are kept."""
+    """Return the usage of the series store as text, and since when it has data."""
     told = [_("{count} series", count=kept.series)]
     if kept.bytes_a_sample is not None:
         told.append(_("{count:.0f} bytes per sample", count=kept.bytes_a_sample))

@@ -1,4 +1,5 @@
-"""What the Metrics pane shows: the rows, the selected one, the open page, and the chart window. No screen."""
+"""What the Metrics pane shows: the rows, the selected one, the open page, and the chart window. Nothing is drawn
+here."""
 
 from __future__ import annotations
 
@@ -34,12 +35,12 @@ def alerts_of(overview: Overview | None) -> Alerts | None:
 
 
 def link_error(view: View) -> LilFoxError | None:
-    """Why a host is unreachable, or None."""
+    """Return the error of the connection to a host; None if the host is reachable or it is no host."""
     return view.link.error if isinstance(view, HostView) and isinstance(view.link, Unavailable) else None
 
 
 class MetricsState:
-    """The pane's state. ``far``: whether a Prometheus is configured, which has older data than LilFox keeps."""
+    """The Metrics pane's state. ``far`` tells whether a Prometheus is configured, which has older data than LilFox."""
 
     def __init__(self, *, far: bool = False) -> None:
         self.overview: Overview | None = None
@@ -84,7 +85,7 @@ class MetricsState:
         return self._items
 
     def order(self) -> list[Subject]:
-        """All rows, from the first of the first table to the last of the last table."""
+        """All rows of all tables, from top to bottom."""
         if self.overview is None:
             return []
         return [
@@ -122,14 +123,14 @@ class MetricsState:
     # ---- the selection -------------------------------------------------------------------------------------------
 
     def selected_view(self) -> View | None:
-        """The host, service or backend that actions act on: the page's, or the highlighted one."""
+        """The host, service or backend that actions apply to: the one whose page is open, or the highlighted one."""
         subject = self.page or self.selected
         if self.overview is None or subject is None:
             return None
         return _of_kind(self.overview, subject[0]).get(subject[1])
 
     def selected_item(self) -> AlertItem | None:
-        """The alert, or rule, that actions are about: the page's, or the highlighted one."""
+        """The alert or rule that actions apply to: the one whose page is open, or the highlighted one."""
         subject = self.page or self.selected
         return None if subject is None or subject[0] not in ALERT_KINDS else self.items(self.overview).get(subject)
 
@@ -139,7 +140,7 @@ class MetricsState:
         return None if item is None else item.alert
 
     def nothing_selected(self) -> Message | None:
-        """Why an action on the selection is disabled."""
+        """Why an action on the selection is disabled: nothing is selected."""
         selected = self.selected_item() is not None or self.selected_view() is not None
         return None if selected else tr("nothing is selected")
 
@@ -156,7 +157,7 @@ class MetricsState:
         return None
 
     def place_selected(self) -> View | None:
-        """The selected host, service or backend; for an alert the one that its labels name."""
+        """The selected host, service or backend; if an alert is selected, the service or host that its labels name."""
         item = self.selected_item()
         place = None if item is None else self.place_of(item)
         if place is None or self.overview is None:
@@ -164,7 +165,7 @@ class MetricsState:
         return _of_kind(self.overview, place[0])[place[1]]
 
     def choose_first(self) -> None:
-        """Selects the worst row until the user chooses one, so that something is always selected."""
+        """Selects the worst row as long as the user has not chosen one, so that a row is always selected."""
         if self.overview is not None and self.page is None:
             overview, order = self.overview, self.order()
             if self.selected not in order or not self._chosen:
@@ -212,23 +213,23 @@ class MetricsState:
         self._window = (self._window + 1) % len(self._windows)
 
     def open(self, subject: Subject | None) -> None:
-        """Opens the page of ``subject``; the tables for None."""
+        """Opens the page of ``subject``; None shows the tables."""
         self.page = subject
         self.zoomed = False
         self.choose(subject)
 
     def why_not_open(self) -> Message | None:
         """Why nothing can be opened."""
-        return tr("this page is open already") if self.page is not None else self.nothing_selected()
+        return tr("this page is already open") if self.page is not None else self.nothing_selected()
 
     def why_not_back(self) -> Message | None:
         """Why the pane cannot go back."""
         return None if self.zoomed or self.page is not None or self.filter else tr("this is the first screen; q quits")
 
     def no_rules(self) -> Message | None:
-        """Why there are no alerts."""
+        """Why there are no alerts: no rules are configured, or the state of the alerts is unknown."""
         if self.overview is None or self.overview.alerts is None:
-            return tr("no rule files are configured: rules: [FILE]")
+            return tr("no rule files are configured; add rules: [FILE]")
         return None if alerts_of(self.overview) is not None else tr("alerts are currently unknown")
 
 

@@ -53,7 +53,8 @@ if TYPE_CHECKING:
 
 
 class WaitingSteps:
-    """Performs the waiting step: asks for its values, shows it, confirms it, and sends the order."""
+    """Performs the step that a run waits for: asks for its values, shows it, asks for confirmation, and tells the run's
+    job to run it."""
 
     def __init__(self, context: PaneContext[RunbookState], values: ValuePrompts, orders: RunOrders) -> None:
         self._state, self._app = context.state, context.app
@@ -66,7 +67,7 @@ class WaitingSteps:
         turn = waiting.turn
         if waiting.what == "nothing":
             runs = bool(run.reducer.running())
-            self._app.tell(tr("a command is running; S stops it") if runs else tr("reading what was done before"))
+            self._app.tell(tr("a command is running; S stops it") if runs else tr("loading the run's earlier progress"))
         elif turn is None and self._state.failed_undo is not None:
             await self._orders.end(run)  # not what somebody wanted who took it back: what stays is listed first
         elif turn is None:
@@ -93,7 +94,8 @@ class WaitingSteps:
             await self._run_turn(run, reducer, turn)
 
     async def _run_turn(self, run: RunLog, reducer: RunReducer, turn: Turn, *, again: bool = False) -> None:
-        """Runs a command. Asks first if it changes something, needs the terminal, or may run twice."""
+        """Runs a command. Asks first if the command changes something, needs the terminal, or would run a second
+        time."""
         if reducer.command(turn).kind == "interactive":
             await self._in_terminal(run, reducer, turn, again=again)
             return
@@ -155,7 +157,7 @@ class WaitingSteps:
             await self._orders.send(run, ended)
 
     async def _worked(self, reducer: RunReducer, turn: Turn, status: int) -> bool | None:
-        """Asks the user whether a program that ended here worked; None leaves it to the exit status."""
+        """Asks the user whether the interactive program succeeded; None means to go by its exit status."""
         rows = worked_rows(reducer.command(turn), turn.hosts, status)
         chosen = await self._app.push_screen_wait(OptionsDialog(_title_of(reducer, turn), rows, worked_ways(status)))
         return None if chosen is None else chosen == "worked"
@@ -171,14 +173,15 @@ OPENED_S = 30.0
 
 
 class RunStarter:
-    """Starts a run of the chosen runbook, or performs its waiting step."""
+    """Starts a run of the selected runbook, or performs the step that its run waits for."""
 
     def __init__(self, context: PaneContext[RunbookState], waiting: WaitingSteps) -> None:
         self._context, self._state, self._app = context, context.state, context.app
         self._waiting = waiting
 
     async def begin_or_go_on(self) -> None:
-        """Starts a run; for a run in progress first shows what waits, then performs it."""
+        """Starts a run. If one is in progress, performs the step that it waits for; if another step is selected, only
+        selects that step."""
         state = self._state
         run, turn = state.run, state.turn
         if run is None:
@@ -195,7 +198,7 @@ class RunStarter:
         if item is None:
             return
         if log is not None and log.ended is None:
-            self._app.tell(tr("the run is just starting"))
+            self._app.tell(tr("the run is still starting"))
         elif self._state.killed is not None:
             await self._resume(item)
         elif item.runbook is not None:
@@ -214,18 +217,22 @@ class RunStarter:
         await self._begin_job(item, lambda: begin(runbook, app.config, path, values=values, incident=incident))
 
     async def _allowed(self, runbook: Runbook) -> bool:
-        """Whether a run of the runbook may start here; asks at the first run of a file that nobody chose."""
+        """Return whether the runbook may run on this machine. Asks on the first run of a file that nobody has approved
+        yet."""
         first = await asyncio.to_thread(first_run, runbook, self._app.config.runbooks)
         if first is None:
             return True
         ways = [Option("y", _("allow it"), "allow")]
-        if await self._app.push_screen_wait(OptionsDialog(_("First run here"), first_run_rows(first), ways)) != "allow":
+        if (
+            await self._app.push_screen_wait(OptionsDialog(_("First run on this machine"), first_run_rows(first), ways))
+            != "allow"
+        ):
             return False
         await asyncio.to_thread(allow, first)
         return True
 
     async def _incident_for(self, item: RunbookItem) -> str | None:
-        """The id of the incident that the run belongs to, empty for none; None if nothing is to start."""
+        """Return the id of the incident that the run will belong to, empty for none; None if the user cancels."""
         there = await asyncio.to_thread(current_folder)  # what is shown may not have it yet
         again = self._state.seen is not None or item.last is not None
         if there is not None and not again:
@@ -245,7 +252,7 @@ class RunStarter:
         return opened
 
     async def _resume(self, item: RunbookItem) -> None:
-        """Goes on with a run whose job is gone, or begins a new one."""
+        """Resumes a run whose job was killed, or starts a new one, as the user chooses."""
         job, app = item.job, self._app
         assert job is not None
         ways = [Option("enter", _("resume where it stopped"), "on")]
@@ -258,7 +265,7 @@ class RunStarter:
             await self._begin_job(item, lambda: go_on(job.id, app.config, app.monitor.backups.config_path))
 
     async def _begin_job(self, item: RunbookItem, begin: Callable[[], str]) -> None:
-        """Starts a job and watches it until its run is open; then runs a read-only command at once."""
+        """Starts a job, waits until it has opened the run, and runs the first command at once if that is read-only."""
         state = self._state
         state.busy = True
         try:
@@ -269,7 +276,7 @@ class RunStarter:
                 while (log.reducer is None or log.reducer.taking_over) and log.ended is None:
                     await log.next_change()
         except TimeoutError:
-            self._app.tell(tr("job {id} is running but has not opened its run yet", id=job))
+            self._app.tell(tr("job {id} is running but has not started the runbook run yet", id=job))
             return
         finally:
             state.busy = False
@@ -294,7 +301,7 @@ class ColumnActions(ActionGroup):
     def __init__(self, context: Context) -> None:
         self._context, self._state = context, context.state
 
-    @action("other-list", "tab left right", tr("other list"), tr("the next column: runbooks, steps, the command"))
+    @action("other-list", "tab left right", tr("other list"), tr("go to the next column: runbooks, steps, command"))
     def other_list(self) -> None:
         self._state.go_column((self._state.column + 1) % 3)
         self._context.repaint_all()
@@ -304,7 +311,7 @@ class ColumnActions(ActionGroup):
         self._state.toggle_zoom()
         self._context.repaint_all()
 
-    @action("follow", "F", tr("follow"), tr("follow the run and the end of its output again"))
+    @action("follow", "F", tr("follow"), tr("resume following the run and its latest output"))
     def follow_run(self) -> None:
         self._state.choose_place(None)
         self._state.output_top = None
@@ -312,7 +319,7 @@ class ColumnActions(ActionGroup):
 
 
 class RunActions(ActionGroup):
-    """Actions that start runs and give orders to the current one."""
+    """Actions that start runs and that control the current one."""
 
     def __init__(
         self, context: Context, view: ListView, permission: Permission, orders: RunOrders, waiting: WaitingSteps
@@ -321,7 +328,7 @@ class RunActions(ActionGroup):
         self._view, self._permission, self._orders, self._waiting = view, permission, orders, waiting
 
     def _order(self, give: Callable[[RunLog], Awaitable[None]]) -> None:
-        """Gives an order to the current run in the background."""
+        """Calls ``give`` with the current run, in the background."""
         self._context.run(partial(self._give, give), group="order", exclusive=True)
 
     async def _give(self, give: Callable[[RunLog], Awaitable[None]]) -> None:
@@ -352,7 +359,7 @@ class RunActions(ActionGroup):
             return tr("no command is waiting for a terminal")
         return self._permission.why_no_run()
 
-    @action("terminal", "x", tr("terminal"), tr("run the command that needs a terminal here; suspends the console"),
+    @action("terminal", "x", tr("terminal"), tr("run the waiting command in this terminal; suspends the console"),
             why_not=_why_nothing_for_terminal)  # fmt: skip
     def terminal(self) -> None:
         self._order(self._waiting.go_on)
@@ -363,7 +370,7 @@ class RunActions(ActionGroup):
             return tr("no manual step is waiting")
         return self._permission.why_no_run()
 
-    @action("by-hand", "H", tr("mark done"), tr("mark the step without commands as done"),
+    @action("by-hand", "H", tr("mark done"), tr("mark the waiting manual step as done"),
             why_not=_why_nothing_by_hand)  # fmt: skip
     def by_hand(self) -> None:
         self._order(self._waiting.go_on)
@@ -374,7 +381,7 @@ class RunActions(ActionGroup):
             return tr("the last command did not fail")
         return self._permission.why_no_run()
 
-    @action("retry", "r", tr("retry"), tr("retry the failed command where it is not done yet"),
+    @action("retry", "r", tr("retry"), tr("retry the failed command on the hosts where it is not done"),
             why_not=_why_nothing_failed, footer=1)  # fmt: skip
     def retry(self) -> None:
         self._order(self._waiting.retry)
@@ -385,7 +392,8 @@ class RunActions(ActionGroup):
             return tr("no command is running")
         return self._permission.why_no_run()
 
-    @action("stop", "S", tr("stop"), tr("stop the running command; if it follows a log, this ends it as a success"),
+    @action("stop", "S", tr("stop"), tr("stop the running command; a command that follows a log then counts as "
+                                        "successful"),
             why_not=_why_nothing_runs, footer=1)  # fmt: skip
     def stop(self) -> None:
         self._order(self._orders.stop)
@@ -409,7 +417,7 @@ class RunActions(ActionGroup):
             return tr("this run changed nothing")
         return self._permission.why_no_run()
 
-    @action("undo", "u", tr("undo"), tr("undo the changes of this run, last change first"),
+    @action("undo", "u", tr("undo"), tr("undo this run's changes, latest first"),
             why_not=_why_nothing_to_undo, footer=1)  # fmt: skip
     def undo(self) -> None:
         self._order(self._orders.undo)
@@ -417,8 +425,8 @@ class RunActions(ActionGroup):
     def _why_no_run(self) -> Message | None:
         return self._permission.why_no_run()
 
-    @action("end-run", "X", tr("end the run"), tr("abandon the run; its changes stay in force, and are listed "
-                                                  "first"),
+    @action("end-run", "X", tr("end the run"), tr("abandon the run; its changes are listed first and stay in "
+                                                  "force"),
             why_not=_why_no_run)  # fmt: skip
     def end_run(self) -> None:
         self._order(self._orders.end)

@@ -39,7 +39,7 @@ WIDE = 98
 
 
 def beginning_rows(runbook: Runbook, cause: Cause | None, values: Mapping[str, str], config: Config) -> list[Row]:
-    """What is about to start: the file, the hosts, and the cause."""
+    """The rows about a run to be started: the file, the hosts, and the cause."""
     count = ngettext("{count} step", "{count} steps", len(runbook.steps))
     said = _("{count}, {place}", count=count, place=f"{runbook.path}:{runbook.line}")
     rows = [_line(_("runbook"), said), *_where(runbook, config)]
@@ -51,7 +51,7 @@ def beginning_rows(runbook: Runbook, cause: Cause | None, values: Mapping[str, s
 
 
 def _where(runbook: Runbook, config: Config) -> list[Row]:
-    """The hosts that the runbook names; if one of its words matches none, why it cannot start."""
+    """The hosts that the runbook names; if a name matches no host, why the run cannot start."""
     try:
         found = words(config, runbook)
     except LilFoxError as error:
@@ -95,17 +95,21 @@ def resuming_rows(job: Job) -> list[Row]:
         (
             Piece("  "),
             Piece(
-                _("LilFox knows what was done, and asks the host about what was running. Nothing runs twice."), "muted"
+                _(
+                    "LilFox knows which commands finished, and asks the host about those that were running. "
+                    "Nothing runs twice."
+                ),
+                "muted",
             ),
         ),
     ]
 
 
 def first_run_rows(first: FirstRun) -> list[Row]:
-    """The text about a file that nobody chose for this machine."""
+    """The text about a runbook file that nobody has approved on this machine yet."""
     told = _(
         "This file is not approved on this machine yet, not even for read-only commands. Review it first; you "
-        "are asked once."
+        "are asked only once."
     )
     return [(Piece("  "), Piece(str(first.question), "degraded")), BLANK, (Piece("  "), Piece(told, "muted"))]
 
@@ -119,10 +123,10 @@ def other_text_rows(other: ChangedText) -> list[Row]:
 
 def other_text_ways(other: ChangedText) -> list[Option]:
     """The options for which text to continue with."""
-    ways = [] if other.now is None else [Option("n", _("continue with the current text"), "now")]
+    ways = [] if other.now is None else [Option("n", _("continue with the current version of the file"), "now")]
     return [
         *ways,
-        Option("o", _("continue with the text this run was started with"), "stay"),
+        Option("o", _("continue with the version this run was started with"), "stay"),
         Option("X", _("end the run"), "end"),
     ]
 
@@ -149,7 +153,10 @@ def confirm_rows(
         rows.append(_line(_("undo"), back, "text" if backs else "degraded"))
     if again:
         rows.append(
-            (Piece("  "), Piece(_("The outcome of its last run is unknown: it may run a second time."), "failing"))
+            (
+                Piece("  "),
+                Piece(_("The outcome of its last run is unknown: running it again may repeat the change."), "failing"),
+            )
         )
     style = RunbookStyle(WIDE, glyphs, _NEVER)
     return rows, text_rows(command, reducer.known.shown(turn.hosts) | dict(given), runbook.variables, style)
@@ -189,8 +196,8 @@ def hand_rows(step: Step, glyphs: Glyphs) -> list[Row]:
 
 
 def undo_rows(reducer: RunReducer, given: Mapping[str, str], glyphs: Glyphs, half: str = "") -> list[Row]:
-    """What will be undone, in order and by which commands, and what stays. ``half``: undo only that command, which
-    failed midway."""
+    """The changes that will be undone, in order and with the commands, and those that stay. ``half``: undo only this
+    command, which failed midway."""
     state = reducer.state()
     undoable = (half,) if half else state.undoable
     known = {run: each for run in undoable if (each := reducer.result(run)) is not None}
@@ -204,7 +211,11 @@ def undo_rows(reducer: RunReducer, given: Mapping[str, str], glyphs: Glyphs, hal
                 reducer.command(turn), reducer.known.shown(turn.hosts) | dict(given), reducer.runbook.variables, style
             )
     if half:
-        return [*rows, BLANK, (Piece("  "), Piece(_("The rollback was written for the whole change."), "degraded"))]
+        return [
+            *rows,
+            BLANK,
+            (Piece("  "), Piece(_("The rollback commands assume that the whole change was made."), "degraded")),
+        ]
     left = [each for each in state.changes if each.run not in state.undoable]
     return rows + _staying(left)
 
@@ -212,11 +223,11 @@ def undo_rows(reducer: RunReducer, given: Mapping[str, str], glyphs: Glyphs, hal
 def stop_rows(running: Sequence[CommandResult]) -> list[Row]:
     """The text about the commands that would be stopped."""
     rows = [_change(" ", each) for each in running]
-    return [*rows, BLANK, (Piece("  "), Piece(_("What it has done so far stays as it is."), "degraded"))]
+    return [*rows, BLANK, (Piece("  "), Piece(_("What was done so far is not undone."), "degraded"))]
 
 
 def ending_rows(state: RunState) -> list[Row]:
-    """What is left of a run that is ended now."""
+    """The text about ending a run: the changes that stay in force."""
     left = sum(step.state in ("ready", "failed", "unknown", "running") for step in state.steps)
     told = ngettext("{count} step is not done", "{count} steps are not done", left) if left else ""
     rows: list[Row] = [(Piece("  "), Piece(told or _("All steps are done or skipped.")))]
@@ -232,7 +243,7 @@ def _staying(changes: Sequence[CommandResult]) -> list[Row]:
 
 
 def value_rows(variable: Variable, trouble: str) -> list[Row]:
-    """The requirements for a value."""
+    """The text above the input of a value: what it must be, and why the last input was rejected."""
     rows = [_line(f"<{variable.name}>", str(described(variable)))]
     if "self" in variable.deny or "private" in variable.deny:
         rows.append(_line("", _("your own address and private ranges are refused")))
@@ -242,27 +253,28 @@ def value_rows(variable: Variable, trouble: str) -> list[Row]:
 
 
 def offer_of(choice: ValueChoice) -> PromptOffer:
-    """A value on offer."""
+    """Return a proposed value as a row to choose."""
     return PromptOffer((Piece(fit(choice.value, 32), "strong"), Piece(f"  {choice.note}", "muted")), choice.value)
 
 
 def take_over_rows(leader: str, runs: Sequence[tuple[str, str]]) -> list[Row]:
-    """Who acts now: in runs (title, who), or without runs of others in the incident."""
+    """The text about a takeover: who is in control of each run (title, who), or of the incident if there are no such
+    runs."""
     texts = [
-        _("{title}: {who} is in control now, and follows after the takeover.", title=title, who=who)
+        _("{title}: {who} is in control now and will follow after the takeover.", title=title, who=who)
         for title, who in runs
     ]
-    texts = texts or [_("{who} is in control now, and follows after the takeover.", who=leader)]
+    texts = texts or [_("{who} is in control now and will follow after the takeover.", who=leader)]
     rows: list[Row] = [(Piece("  "), Piece(text)) for text in texts]
     told = _("Running commands continue. The takeover is recorded and shown on their screen.")
     return [*rows, BLANK, (Piece("  "), Piece(told, "muted"))]
 
 
 def worked_rows(command: Command, hosts: Sequence[str], status: int) -> list[Row]:
-    """The text about a program that has exited: its exit status alone does not say what the user saw in it."""
+    """The text about an interactive program that has exited: only the user knows whether it did what it should."""
     first = redact(command.text).strip().split("\n", 1)[0]
-    ended = _("it ended with {status}", status=status)
-    asked = _("Did it work? Your answer is recorded; esc: use the exit status.")
+    ended = _("it exited with status {status}", status=status)
+    asked = _("Did it work? Your answer is recorded; press esc to use the exit status.")
     return [
         (Piece("  "), Piece(listed(hosts), "accent"), Piece(f"  {first}", "strong")),
         (Piece("  "), Piece(ended, "degraded" if status else "text")),
@@ -275,7 +287,8 @@ def worked_rows(command: Command, hosts: Sequence[str], status: int) -> list[Row
 
 
 def worked_ways(status: int) -> list[Option]:
-    """The options: worked or failed; enter takes what the exit status says."""
+    """Return the options after an interactive program: it worked, or it failed; enter selects what the exit status
+    says."""
     if status == 0:
         return [Option("enter", _("it worked"), "worked"), Option("f", _("it did not work"), "failed")]
     return [Option("enter", _("it did not work"), "failed"), Option("w", _("it worked anyway"), "worked")]
@@ -294,8 +307,9 @@ def _line(label: str, text: str, role: str = "strong") -> Row:
 
 
 class RunDialog(Dialog[bool]):
-    """A dialog that returns whether enter was pressed, or with a ``word`` whether exactly that was typed; after another
-    word it says so and stays open. ``about`` is above the command, whose ``text`` scrolls if it does not fit."""
+    """A dialog that returns True when enter was pressed, or, with a ``word``, when exactly that was typed; after
+    another word it stays open and says so. ``about`` is shown above the command ``text``, which scrolls if it does not
+    fit."""
 
     def __init__(self, title: str, about: Sequence[Row], text: Sequence[Row], word: str = "") -> None:
         super().__init__()

@@ -42,7 +42,7 @@ MOST_WAITING = 5
 
 
 class Drawing:
-    """Makes the rows of one pane."""
+    """Makes the rows of the Runbook pane."""
 
     def __init__(self, context: PaneContext[RunbookState]) -> None:
         self._state, self._app = context.state, context.app
@@ -50,7 +50,8 @@ class Drawing:
 
     @property
     def _now(self) -> datetime:
-        """The time from which ages are computed (aware UTC)."""
+        """The time from which ages are computed (aware UTC); the present on a rewound screen, because runs are not
+        rewound."""
         return self._app.clock if self._app.rewound is None else datetime.now(UTC)  # runs are shown as they are
 
     # ---- where things stand ----------------------------------------------------------------------------------------
@@ -90,7 +91,7 @@ class Drawing:
         items, item = state.items, state.item
         title = _("RUNBOOKS")
         if state.filter:
-            title = f"{title}  /{state.filter}" + ("" if state.only_matching else " " + _("(marked)"))
+            title = f"{title}  /{state.filter}" + ("" if state.only_matching else " " + _("(matches marked)"))
         head: Row = (Piece(f" {title}", "title"), Piece(f"  {len(items)}  {more_below(lines.hidden_below)}", "muted"))
         if not items:
             return [head, BLANK, *wrapped([(Piece("  "), Piece(self._why_none(), "muted"))], width - 1)], None
@@ -188,7 +189,7 @@ class Drawing:
         return [*wrapped(rows, width - 1), BLANK] if rows else []
 
     def _place_rows(self, runbook: Runbook, width: int) -> list[Row]:
-        """The selected step or command of ``runbook``."""
+        """The text and commands of the selected step, or the selected command."""
         state = self._state
         step = state.place[0]
         style = self.style(width)
@@ -230,8 +231,8 @@ class Drawing:
     def output_rows(
         self, results: Sequence[CommandResult], width: int, top: int | None, room: int
     ) -> tuple[Sequence[Row], int]:
-        """The output of the command on these hosts, and the number of first rows that stay. ``top`` is the first
-        visible one of the others, None for the end; ``room`` is the number of rows available."""
+        """The rows of a command's output on these hosts, and how many rows at the top do not scroll. ``top`` is the
+        first visible row of the rest, None for the end; ``room`` is the number of rows available."""
         log, found = self._state.seen, self._state.command
         assert log is not None
         assert log.reducer is not None
@@ -264,7 +265,7 @@ class Drawing:
         if log is not None and log.ended is not None and state.killed is None:
             return self._of_ended(log.ended.state, log.ended.message, log.ended.at, log.by or "?")
         if state.killed is not None:
-            return (mark, Piece(_("its job was interrupted: enter resumes it"), "failing"))
+            return (mark, Piece(_("the job was interrupted: enter resumes the run"), "failing"))
         if log is not None and log.state is not None and log.reducer is not None:
             return self._of_run(log.state, log.reducer, mark)
         if (said := self._for_none()) is not None:
@@ -273,7 +274,7 @@ class Drawing:
             return ()
         if item.problems:
             problem = item.problems[0]
-            text = _("line {line}: {what}; nothing in this file is run", line=problem.line, what=problem.text)
+            text = _("line {line}: {what}; no command in this file is run", line=problem.line, what=problem.text)
             return (Piece(f" {self._app.glyphs.failing} ", "failing"), Piece(text, "failing"))
         if item.alert:
             return (mark, Piece(self._of_alert(item.alert), "accent"))
@@ -282,20 +283,20 @@ class Drawing:
         return (mark, Piece(self._of_new(), "muted"))
 
     def _of_alert(self, alert: str) -> str:
-        """What enter does with a runbook for a firing alert."""
+        """The text about a runbook for a firing alert: what enter does."""
         if self._state.column == LIST:
-            return _("{alert} is firing, this runbook is for it: enter opens its steps", alert=alert)
+            return _("runbook for firing alert {alert}: enter opens the steps", alert=alert)
         if self._state.shows_less(self._app.room.width):
             return _(
-                "{alert} is firing, this runbook is for it: enter shows the command, enter again starts a run",
+                "runbook for firing alert {alert}: enter shows the command, enter again starts a run",
                 alert=alert,
             )
-        return _("{alert} is firing, this runbook is for it: enter starts a run", alert=alert)
+        return _("runbook for firing alert {alert}: enter starts a run", alert=alert)
 
     def _of_new(self) -> str:
-        """What enter does with a runbook that never ran."""
+        """The text about a runbook that has never run: what enter does."""
         if self._state.column == LIST:
-            return _("enter opens its steps; enter there starts a run; changes are confirmed first")
+            return _("enter opens the steps; enter again starts a run; changes are confirmed first")
         if self._state.shows_less(self._app.room.width):
             return _("enter shows the command; enter again starts a run; changes are confirmed first")
         return _("enter starts a run; nothing changes until you have seen and confirmed it")
@@ -308,17 +309,17 @@ class Drawing:
         return (Piece(" "), mark, Piece(f" {text}", "good" if good else "degraded"))
 
     def _of_failed_undo(self) -> list[Row]:
-        """That the undo failed, which changes stay in force, and what can be done."""
+        """The row about a failed undo: which changes stay in force, and what can be done."""
         failed, state = self._state.failed_undo, None if self._state.seen is None else self._state.seen.state
         if failed is None or state is None:
             return []
         left = ngettext("{count} change stays in force", "{count} changes stay in force", len(state.changes))
-        text = _("undo failed on {host}: {left}; u retries, X lists it and ends the run",
+        text = _("undo failed on {host}: {left}; u retries, X lists the changes and ends the run",
                  host=failed.host, left=left)  # fmt: skip
         return [(Piece(f" {self._app.glyphs.failing} ", "failing"), Piece(text, "failing"))]
 
     def _for_none(self) -> str | None:
-        """That the alert that led here has no runbook, if so."""
+        """The text about an alert that led here but has no runbook; None if it has one."""
         cause, view = self._state.cause, self._state.view
         if cause is None or view is None or view.documents is None or self._state.chosen:
             return None
@@ -345,7 +346,9 @@ class Drawing:
             text = _("step {number} is running on {hosts}: S stops it", number=number, hosts=hosts)
             if first.link_lost:
                 text = _(
-                    "step {number} is running on {hosts}: connection lost, waiting for it", number=number, hosts=hosts
+                    "step {number} is running on {hosts}: connection lost, waiting to reconnect",
+                    number=number,
+                    hosts=hosts,
                 )
             return (Piece(f" {self._app.glyphs.job} ", "accent"), Piece(text, "accent"))
         turn = state.waiting.turn
@@ -382,7 +385,7 @@ def _here(turn: Turn | None) -> str:
 def following_text(asked: Asked, who: str, *, here: str) -> str:
     """The text shown instead of keys to a follower; ``here`` names the step and its hosts, empty at the end."""
     if asked == "end":
-        return _("you follow, O takes over: all steps done; {who} is in control", who=who)
+        return _("you follow (O takes over): all steps are done; {who} is in control", who=who)
     if asked == "nothing":
-        return _("you follow, O takes over: command running; {who} is in control", who=who)
-    return _("you follow, O takes over: {what} waits for {who}", what=here, who=who)
+        return _("you follow (O takes over): a command is running; {who} is in control", who=who)
+    return _("you follow (O takes over): {what} is waiting for {who}", what=here, who=who)

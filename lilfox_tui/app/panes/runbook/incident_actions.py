@@ -1,4 +1,4 @@
-"""Actions of the Runbook pane on the open incident: its entries and its course. Typed text goes into the incident that
+"""Actions of the Runbook pane on the open incident: its entries and its status. Entered text goes to the incident that
 was open when the key was pressed."""
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ class IncidentActions(ActionGroup):
         prompt = _("decision for {id}: enter saves it, esc cancels", id=incident.id)
         self._app.ask_line(prompt, "", take, live=False)
 
-    @action("moment", "M", tr("moment"), tr("record that it was detected, acknowledged, mitigated or resolved now"),
+    @action("moment", "M", tr("moment"), tr("mark the incident as detected, acknowledged, mitigated or resolved "
+                                            "now"),
             why_not=_why_no_incident)  # fmt: skip
     def mark_moment(self) -> None:
         if (incident := self._state.open_incident) is None:
@@ -101,7 +102,7 @@ class IncidentActions(ActionGroup):
             return tr("no contacts are configured: add contacts: to the configuration")
         return self._permission.why_no_incident()
 
-    @action("call", "C", tr("call"), tr("the configured contacts; records the outcome of a call"),
+    @action("call", "C", tr("call"), tr("show the configured contacts and record the outcome of a call"),
             why_not=_why_no_contacts)  # fmt: skip
     def call(self) -> None:
         contacts = self._app.config.contacts
@@ -123,7 +124,7 @@ class IncidentActions(ActionGroup):
         def take(text: str) -> None:
             self._append(incident_id, Called(contact=contact, outcome=text.strip()))
 
-        self._app.ask_line(_("{contact}: outcome of the call? enter saves it", contact=contact), "", take, live=False)
+        self._app.ask_line(_("outcome of the call to {contact}: enter saves it", contact=contact), "", take, live=False)
 
     # ---- evidence --------------------------------------------------------------------------------------------------
 
@@ -138,7 +139,9 @@ class IncidentActions(ActionGroup):
         if (logs := self._app.selected_logs()) is not None:
             found.append((_("log records"), logs.title, logs.read))
         measured = _("current values of hosts and services")
-        found.append((_("measurements"), measured, partial(_at_once, self._metrics(_("measured")))))
+        found.append(
+            (_("measurements"), measured, partial(_at_once, self._metrics(_("measured values of hosts and services"))))
+        )
         choices = [
             Choice(str(at), (Piece(fit(name, 14), "strong"), Piece(f"  {text}", "muted")), f"{name} {text}")
             for at, (name, text, _read) in enumerate(found)
@@ -148,11 +151,12 @@ class IncidentActions(ActionGroup):
             if chosen is not None:
                 self._context.run(partial(self._keep, incident.id, found[int(chosen)][2]), group="incident")
 
-        title = _("Save as evidence of {id}", id=incident.id)
+        title = _("Save as evidence for {id}", id=incident.id)
         self._app.push_screen(Chooser(title, choices, wide=True), take)
 
     def _outputs(self) -> list[Selected]:
-        """The output of the selected command on each host; for a step of several commands that of the last one."""
+        """Return the output of the selected command on each host as evidence; for a step with several commands, that of
+        the last one that ran."""
         log, found = self._state.seen, []
         for result in () if log is None else self._state.results():
             kept = log.kept(result) if log is not None else None
@@ -190,7 +194,7 @@ class CourseActions(ActionGroup):
     def _why_not_ours(self) -> Message | None:
         return self._permission.why_not_ours()
 
-    @action("incident", "I", tr("incident"), tr("open an incident, or close the one that is open"),
+    @action("incident", "I", tr("incident"), tr("open an incident, or close the open one"),
             why_not=_why_not_ours, footer=1)  # fmt: skip
     def open_or_close(self) -> None:
         incident = self._state.open_incident
@@ -201,7 +205,7 @@ class CourseActions(ActionGroup):
         title = "" if cause is None else cause.title
         asked = Prompt(
             _("Open an incident"),
-            [(Piece("  "), Piece(_("What is wrong, in a few words, and how severe it is.")))],
+            [(Piece("  "), Piece(_("Describe the problem in a few words, and choose its severity.")))],
             text=title,
             placeholder=_("what is wrong"),
             offers=[PromptOffer((Piece(each, "strong"),), None) for each in levels],
@@ -238,12 +242,12 @@ class CourseActions(ActionGroup):
         if other is not None:
             told.append(_("{id} is now the current incident", id=other.id))
         self._state.last_incident = incident.id
-        self._app.tell(tr("{said}; E exports it", said=clauses(told)))
+        self._app.tell(tr("{said}; press E to export it", said=clauses(told)))
 
     def _why_not_take_over(self) -> Message | None:
         run = self._state.run
         if self._state.open_incident is None and (run is None or not run.actor):
-            return tr("no incident is open, and nobody else controls a run here")
+            return tr("nothing to take over: no incident is open, and nobody else controls a run")
         return self._permission.why_not_now()
 
     @action("take-over", "O", tr("take over"), tr("take control of the incident and its runs; whoever was in "
@@ -268,7 +272,7 @@ class CourseActions(ActionGroup):
     def _why_no_incident_to_read(self) -> Message | None:
         return self._permission.why_no_incident_to_read()
 
-    @action("hand-over", "o", tr("hand over"), tr("what the next person on call must know, to read or copy"),
+    @action("hand-over", "o", tr("hand over"), tr("show the handover for the next person on call, to read or copy"),
             why_not=_why_no_incident_to_read)  # fmt: skip
     def hand_over(self) -> None:
         view = self._state.incident
@@ -293,7 +297,7 @@ class CourseActions(ActionGroup):
             self._ask_folder(next(iter(found)))
             return
         choices = [Choice(name, (Piece(name, "strong"),), name) for name in found]
-        self._app.push_screen(Chooser(_("Export which?"), choices), self._ask_folder)
+        self._app.push_screen(Chooser(_("Export which incident?"), choices), self._ask_folder)
 
     def _ask_folder(self, name: str | None) -> None:
         if name is None:
@@ -320,10 +324,10 @@ async def _written(app: Console, write: Callable[[], Done]) -> Done:
 
 
 async def _write_only(app: Console, write: Callable[[], object]) -> None:
-    """Runs a blocking call without a result the same way."""
+    """Like :func:`_written`, for a call without a result."""
     await _written(app, write)
 
 
 async def _at_once(selected: Selected) -> Selected:
-    """A selection that was already read."""
+    """Return ``selected``, which has already been read."""
     return selected

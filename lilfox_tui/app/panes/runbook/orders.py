@@ -1,4 +1,5 @@
-"""Orders of the Runbook pane to a run, and whether they may be given."""
+"""Sends orders (run, retry, skip, undo, stop, end) from the Runbook pane to a run's job, and decides whether that is
+allowed."""
 
 from __future__ import annotations
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class ValuePrompts:
-    """The run values entered here, including secret ones, which exist only here and in their jobs."""
+    """The values entered here for runs. Secret values exist only here and in the runs' jobs."""
 
     def __init__(self, context: PaneContext[RunbookState]) -> None:
         self._app = context.app
@@ -84,14 +85,14 @@ class ValuePrompts:
 
 
 class RunOrders:
-    """Gives orders to the jobs of runs, after confirmation where one is needed."""
+    """Sends orders to the jobs of runs, after confirmation where necessary."""
 
     def __init__(self, context: PaneContext[RunbookState], values: ValuePrompts) -> None:
         self._context, self._state, self._app = context, context.state, context.app
         self._values = values
 
     async def send(self, run: RunLog, order: Order) -> bool:
-        """Gives an order; returns whether it was accepted, and otherwise shows why not."""
+        """Sends an order to a run's job; returns whether the job accepted it. If not, shows why."""
         self._state.busy = True
         run.trouble = ""
         try:
@@ -106,8 +107,8 @@ class RunOrders:
         return True
 
     async def with_its_text(self, run: RunLog) -> RunReducer | None:
-        """The run, if its file is unchanged or the user keeps the run's text; None if nothing is to be done now. Asks
-        if the file has changed; its new text is shown before any of it runs."""
+        """Return the state of a run whose file is unchanged, or whose own text the user keeps; None if nothing is to be
+        run now. If the file has changed, asks which text to use; a new text is shown before any of it runs."""
         reducer = run.reducer
         assert reducer is not None
         other = await asyncio.to_thread(other_text, reducer)
@@ -142,7 +143,8 @@ class RunOrders:
         await self.send(run, Skip(step=turn.step, command=turn.command, reason=reason))
 
     async def undo(self, run: RunLog, half: str = "") -> None:
-        """Shows how the changes, or those of the command that failed ``half`` way, are undone, and undoes them."""
+        """Shows how the changes will be undone (only those of the command ``half``, which failed midway, if given), and
+        undoes them."""
         given = self._values.given(run)
         if (reducer := await self.with_its_text(run)) is None:
             return
@@ -179,13 +181,13 @@ class RunOrders:
 
 
 class Permission:
-    """The checks that the keys of runs and incidents make before they act."""
+    """Decides whether the keys for runs and incidents are enabled."""
 
     def __init__(self, context: PaneContext[RunbookState]) -> None:
         self._state, self._app = context.state, context.app
 
     def why_not_now(self) -> Message | None:
-        """Why nothing is changed from here now."""
+        """Why nothing can be changed now."""
         if self._app.rewound is not None:
             return tr("you are viewing the past; ` returns to now")
         if self._app.config.read_only:
@@ -193,21 +195,23 @@ class Permission:
         return tr("busy: the previous command is still being submitted") if self._state.busy else None
 
     def why_not_order(self) -> Message | None:
-        """Why no run can be started or given orders from here now: somebody else may act."""
+        """Why no run can be started or controlled now, for example because somebody else is in control."""
         return self.why_not_now() or self._who_acts()
 
     def _who_acts(self) -> Message | None:
         run = self._state.run
         if run is not None and run.actor:
-            return tr("{who} controls this run, you follow; O takes over", who=run.actor)
+            return tr("{who} controls this run: you follow; press O to take over", who=run.actor)
         return self._who_took_over()
 
     def _who_took_over(self) -> Message | None:
         taken_by = self._app.acting.taken_by
-        return tr("{who} took over the incident, you follow; O takes it back", who=taken_by) if taken_by else None
+        return (
+            tr("{who} took over the incident: you follow; press O to take it back", who=taken_by) if taken_by else None
+        )
 
     def why_no_run(self) -> Message | None:
-        """Why no run takes orders."""
+        """Why there is no run that can be controlled."""
         if self._state.run is None:
             return tr("no run of this runbook is in progress; enter starts one")
         return self.why_not_order()
@@ -217,25 +221,25 @@ class Permission:
         state, item = self._state, self._state.item
         if item is None:
             return tr(
-                "no runbook is selected; esc clears the filter, runbooks: folders: [PATH] in the configuration "
-                "adds runbooks"
+                "no runbook is selected; clear the filter with esc, or add runbooks with runbooks: folders: "
+                "[PATH] in the configuration"
             )
         if state.column == LIST or state.shows_less(self._app.room.width):
             return None
         if item.runbook is None and item.last is not None and state.run is None:
             return tr(
-                "this run has ended, and its file is in no folder listed under runbooks: in the configuration; "
-                "start another run with lilfox runbook run"
+                "this run has ended, and its file is not in any of the folders under runbooks: in the "
+                "configuration; start another run with lilfox runbook run"
             )
         if item.runbook is None and item.job is None:
             return tr("this file has no runnable runbook; its problems are shown beside it")
         if item.problems and state.run is None:
-            return tr("line {line}: {what}; nothing in this file is run",
+            return tr("line {line}: {what}; no command in this file is run",
                       line=item.problems[0].line, what=item.problems[0].text)  # fmt: skip
         return self.why_not_order()
 
     def why_not_ours(self) -> Message | None:
-        """Why the incident's course is not changed from here now."""
+        """Why the incident cannot be opened, closed, taken over or handed over now."""
         return self.why_not_now() or self._who_took_over()
 
     def why_no_incident(self) -> Message | None:
@@ -243,5 +247,5 @@ class Permission:
         return self.why_no_incident_to_read() or self.why_not_now()
 
     def why_no_incident_to_read(self) -> Message | None:
-        """Why there is no incident to read of."""
-        return None if self._state.open_incident is not None else tr("no incident is open; I opens one")
+        """Why there is no incident to show."""
+        return None if self._state.open_incident is not None else tr("no incident is open; press I to open one")

@@ -59,8 +59,8 @@ class RunbookFeeds:
                 self._changed()
 
     def _attach_to(self, view: RunbooksView) -> None:
-        """Attaches to running runs, and to those started since the pane was opened, by whomever; they stay after they
-        have ended."""
+        """Attaches to runs that are in progress, and to those that anybody has started since the pane was opened; they
+        stay after they have ended."""
         last_run = self._state.last_run
         for key, job in newest_of(view.runs).items():
             ours = self._app.runs.get(last_run.get(key, ""))
@@ -99,7 +99,7 @@ class RunbookLists(StateList[RunbookState]):
         self._permission, self._starter, self._read = permission, starter, read
 
     def move(self, step: int) -> None:
-        """Moves that many rows down or up: in the runbooks, the steps, or the output of the command."""
+        """Moves ``step`` rows down or up: in the runbooks, the steps, or the command's output."""
         if self._state.column == COMMAND:
             self._read(step)
         else:
@@ -107,7 +107,8 @@ class RunbookLists(StateList[RunbookState]):
         self._context.repaint_all()
 
     def open_selected(self) -> None:
-        """Opens the selected row of a list; at the steps or the command, starts a run or performs its waiting step."""
+        """Opens the selected row of a list. In the steps or the command, starts a run or performs the step that it
+        waits for."""
         if self._state.column == LIST or self._state.shows_less(self._context.app.room.width):
             self._state.go_column(self._state.column + 1)
             self._context.repaint_all()
@@ -193,7 +194,7 @@ class RunbookPane(Pane):
             self.repaint()
 
     def rewind(self, _at: datetime | None) -> None:
-        """Shows the timeline as it was then."""
+        """Redraws with the timeline as it was at that time."""
         self.repaint()
 
     def look_for(self, cause: Cause) -> None:
@@ -209,7 +210,7 @@ class RunbookPane(Pane):
     # ---- what the command printed, and the mouse -----------------------------------------------------------------
 
     def _read(self, step: int) -> None:
-        """Scrolls the output, and at its start the command above it."""
+        """Scrolls the output, or the command above it while the output is at its start."""
         output, command = self.query_one("#run-output", Lines), self.query_one("#run-command", Lines)
         if not output.display or (step < 0 and output.top == 0) or (step > 0 and command.hidden_below):
             command.scroll_rows(step)

@@ -34,7 +34,7 @@ _PIECE_ROLES = {"text": "text", "value": "accent", "open": "degraded"}
 
 
 class RunbookStyle(Struct, frozen=True):
-    """The width of a part, its glyphs, and the time of drawing (aware UTC)."""
+    """How rows are drawn: the width, the glyphs, and the time of drawing (aware UTC)."""
 
     width: int
     glyphs: Glyphs
@@ -109,7 +109,7 @@ def about_row(command: Command, hosts: Sequence[str], style: RunbookStyle) -> li
     role = {"change": "degraded", "interactive": "degraded"}.get(command.kind, "muted")
     if attributes.risk == "destroy":
         role = "failing"
-    words = [_("destroys") if attributes.risk == "destroy" else kind_text(command.kind)]
+    words = [_("destructive") if attributes.risk == "destroy" else kind_text(command.kind)]
     words += [_("sudo")] if attributes.sudo else []
     words += [_("check")] if attributes.check else []
     words += [_("in the background")] if attributes.background else []
@@ -173,7 +173,9 @@ def result_rows(result: CommandResult, style: RunbookStyle) -> list[Row]:
         rows.append(
             (
                 Piece("   "),
-                Piece(_("unreachable: {reason}; the command continues there", reason=result.link_lost), "degraded"),
+                Piece(
+                    _("unreachable: {reason}; the command continues on the host", reason=result.link_lost), "degraded"
+                ),
             )
         )
     if result.message:
@@ -196,23 +198,23 @@ def output_row(line: str) -> Row:
 
 
 def waiting_text(asked: str, *, here: str, undoable: bool, states: Collection[State]) -> tuple[str, str]:
-    """What the run waits for, and the colour role; ``here`` names the step and its hosts, ``states`` are the states of
-    the commands."""
-    decision = _("{what}: r retries, s skips, enter shows all", what=here)
+    """Return what the run waits for, and the colour role of the text. ``here`` names the step and its hosts; ``states``
+    are the states of the commands."""
+    decision = _("{what}: r retries, s skips, enter shows all options", what=here)
     if undoable:
-        decision = _("{what}: r retries, s skips, u undoes, enter shows all", what=here)
+        decision = _("{what}: r retries, s skips, u undoes, enter shows all options", what=here)
     end = (_("all steps are done: enter ends the run"), "good")
     if "skipped" in states:
         end = (_("all steps are done or skipped: enter ends the run"), "degraded")
     if "undone" in states:
-        end = (_("all that can be undone is undone: enter ends the run"), "degraded")
+        end = (_("all reversible changes are undone: enter ends the run"), "degraded")
     texts = {
-        "nothing": (_("reading what was done before"), "accent"),
+        "nothing": (_("loading the run's earlier progress"), "accent"),
         "order": (_("{what} is read-only: enter runs it", what=here), "accent"),
-        "confirm": (_("{what} makes a change: enter shows it, then asks", what=here), "accent"),
+        "confirm": (_("{what} makes a change: enter to review and confirm", what=here), "accent"),
         "value": (_("{what} needs a value: enter asks for it", what=here), "accent"),
-        "terminal": (_("{what} needs this terminal: enter or x", what=here), "accent"),
-        "hand": (_("{what} is manual: enter or H when done", what=here), "accent"),
+        "terminal": (_("{what} needs this terminal: enter or x runs it", what=here), "accent"),
+        "hand": (_("{what} is manual: press enter or H when done", what=here), "accent"),
         "decision": (decision, "failing"),
         "end": end,
     }
@@ -234,8 +236,8 @@ _LEAST_BELOW = 2
 
 
 class Of(Struct, frozen=True):
-    """The command whose output is shown. ``last``: not the command above, which has not started, but the one that ran
-    before it."""
+    """The command whose output is shown. ``last``: it is the command that ran last, because the selected one has not
+    started."""
 
     step: int
     command: Command
@@ -256,8 +258,8 @@ class Outputs:
         top: int | None,
         room: int,
     ) -> tuple[Sequence[Row], int]:
-        """All rows, and the number of first rows that stay. ``top`` is the first visible one of the others, None for
-        the end; ``room`` is the number of rows available."""
+        """Return the rows, and how many of them at the top do not scroll. ``top`` is the first visible row of the rest,
+        None for the end; ``room`` is the number of rows available."""
         rule = _rule(of, style)
         if len(results) == 1:
             result, kept = results[0]
@@ -302,7 +304,9 @@ def _rule(of: Of, style: RunbookStyle) -> Row:
     """A line across, with the command's step and name."""
     rule = style.glyphs.rule
     named = {"number": of.step + 1, "command": command_name(of.command)}
-    text = _("last run: step {number}: {command}", **named) if of.last else _("step {number}: {command}", **named)
+    text = (
+        _("previous command: step {number}: {command}", **named) if of.last else _("step {number}: {command}", **named)
+    )
     text = fit(text, min(cell_width(text), max(4, style.width - 6)))
     rest = max(0, style.width - 4 - cell_width(text) - 1)
     return (

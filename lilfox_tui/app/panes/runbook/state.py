@@ -1,4 +1,5 @@
-"""What the Runbook pane shows: its items, the selected and open ones, and the enabled actions. No screen."""
+"""What the Runbook pane shows: its items, the selected and open ones, and the enabled actions. Nothing is drawn
+here."""
 
 from __future__ import annotations
 
@@ -52,8 +53,8 @@ _CALLED = {"service": ("job",), "host": ("instance",)}
 
 
 def values_from(cause: Cause, runbook: Runbook) -> dict[str, str]:
-    """The values that the alert's labels give to variables of a matching name without a default, where the variable's
-    type accepts them."""
+    """Return the values for variables that come from labels of an alert with a matching name. Skips variables that have
+    a default or are secret, and values that the variable's type rejects."""
     found: dict[str, str] = {}
     for variable in runbook.variables:
         names = (variable.name, *_CALLED.get(variable.name, ()))
@@ -68,8 +69,9 @@ def values_from(cause: Cause, runbook: Runbook) -> dict[str, str]:
 
 
 def items_of(view: RunbooksView, firing: Sequence[str], seen: Collection[str] = ()) -> list[RunbookItem]:
-    """The items: those with a running or interrupted run first, then those for firing alerts, then all others; unusable
-    files last. The last run of an unlisted runbook stays if its key is in ``seen``."""
+    """Return the items of the list: those with a running or interrupted run first, then those for firing alerts, then
+    the others, and unusable files last. An ended run of an unlisted runbook stays in the list if its key is in
+    ``seen``."""
     live = left_over(view.runs)
     ended = {key: job for key, job in newest_of(view.runs).items() if key not in live}
     problems = {each.path: _errors(each.problems) for each in view.documents or ()}
@@ -90,7 +92,8 @@ def items_of(view: RunbooksView, firing: Sequence[str], seen: Collection[str] = 
 
 
 def _told_apart(items: Sequence[RunbookItem]) -> list[RunbookItem]:
-    """Adds the origin to items of the same title: a manual's own runbook and the one shipped with LilFox."""
+    """Adds the origin to items that have the same title, such as a user's own runbook and the one shipped with
+    LilFox."""
     titles = Counter(item.title for item in items)
     return [
         item._replace(origin=_origin(item.runbook.path))
@@ -105,7 +108,7 @@ def _origin(path: str) -> str:
 
 
 def key_of(runbook: Runbook) -> str:
-    """The key of a run's job, as ``runbook.wish`` makes it."""
+    """Return the key of the jobs that run this runbook, the same as in ``runbook.run.protocol.request_of``."""
     return f"runbook {runbook.path}#{runbook.id}"
 
 
@@ -127,7 +130,7 @@ def left_over(runs: Sequence[Job]) -> dict[str, Job]:
 
 
 def _was_killed(job: Job) -> bool:
-    """Whether a run ended without a result of its own."""
+    """Return whether a run's job ended without a result of its own."""
     return job.state in ("unknown", "cancelled") and not job.result and not job.checked
 
 
@@ -191,7 +194,7 @@ class RunbookState:
 
     @property
     def item(self) -> RunbookItem | None:
-        """The chosen row; before a choice, the first."""
+        """The selected row; if none was chosen, the first."""
         items = self.items
         return next((each for each in items if each.key == self.chosen), items[0] if items else None)
 
@@ -220,7 +223,7 @@ class RunbookState:
         self.only_matching = not self.only_matching
 
     def take_runbooks(self, view: RunbooksView) -> None:
-        """Stores ``view``, and selects the runbook for an alert if that is still due."""
+        """Stores ``view``, and selects the runbook for an alert if it could not be selected before."""
         self.view = view
         if self._looks_for:
             self._select_for_cause()
@@ -242,7 +245,7 @@ class RunbookState:
     # ---- the run of the chosen row -------------------------------------------------------------------------------
 
     def run_of(self, item: RunbookItem) -> RunLog | None:
-        """The run of a row: the running one, or the last one seen from here."""
+        """Return the run of a row: the running one, or the last one that was followed here."""
         ours = self.last_run.get(item.key, "")
         return self.runs.get(ours or (item.job.id if item.job is not None else ""))
 
@@ -254,13 +257,13 @@ class RunbookState:
 
     @property
     def run(self) -> RunLog | None:
-        """The run that takes orders, that is, has not ended."""
+        """The run of the selected row if it is in progress, so that it can be controlled."""
         log = self.seen
         return log if log is not None and log.ended is None and log.reducer is not None else None
 
     @property
     def runbook(self) -> Runbook | None:
-        """The runbook as the run has it; without a run, as its file has it."""
+        """The runbook text that the run uses; without a run, the text of the file."""
         log, item = self.seen, self.item
         if log is not None and log.reducer is not None:
             return log.reducer.runbook
@@ -268,24 +271,24 @@ class RunbookState:
 
     @property
     def killed(self) -> Job | None:
-        """The run of the chosen row whose job is gone without a result."""
+        """The run of the selected row if its job was killed."""
         item = self.item
         return item.job if item is not None and self.cut_off(item) else None
 
     def cut_off(self, item: RunbookItem) -> bool:
-        """Whether its run was killed and no newer one, not yet listed, was started since."""
+        """Return whether the item's run was killed, and no newer one has been started here since."""
         job = item.job
         return job is not None and job.state != "running" and self.last_run.get(item.key, job.id) == job.id
 
     @property
     def turn(self) -> Turn | None:
-        """The turn that runs or comes next in the shown run."""
+        """The turn that runs now or comes next in the shown run; None if it has ended."""
         log = self.seen
         return None if log is None or log.ended is not None else log.turn
 
     @property
     def failed_undo(self) -> CommandResult | None:
-        """The result of a failed undo, if nothing was started after it."""
+        """The result of the last command if it was an undo and failed."""
         run = self.run
         if run is None or run.state is None:
             return None
@@ -294,9 +297,9 @@ class RunbookState:
         return last if last is not None and last.rollback and last.state in ("failed", "unknown") else None
 
     def results(self) -> tuple[CommandResult, ...]:
-        """The results shown below the command, one per host. For a step of several commands, and for a waiting one
-        while the run is followed, those of the command that began last; those of a failed undo come before those of
-        what waits."""
+        """The results shown below the command, one per host. These are the selected command's own; if it has none,
+        those of the command that started last (in the selected step, or in the whole run while the run is followed).
+        The results of a failed undo take precedence."""
         run, found = self.seen, self.command
         if run is None or run.reducer is None or run.state is None:
             return ()
@@ -326,8 +329,8 @@ class RunbookState:
 
     @property
     def place(self) -> Place:
-        """The selected step or command: the user's choice, else the run's position; in an ended run the one that ran
-        last, whose output is shown."""
+        """The selected step or command: the user's choice, else that of the run. For a run that has ended, it is the
+        last one that ran, whose output is shown."""
         chosen = self.chosen_place
         if chosen is not None and chosen in self.places:
             return chosen
@@ -351,7 +354,7 @@ class RunbookState:
 
     @property
     def command(self) -> tuple[int, int, Command] | None:
-        """The selected command with its step and number; None if a step with several commands, or none, is selected."""
+        """The selected command with its step and number; None if no single command is selected."""
         runbook, (step, number) = self.runbook, self.place
         if runbook is None or step >= len(runbook.steps):
             return None
@@ -362,7 +365,7 @@ class RunbookState:
 
     @property
     def values(self) -> dict[str, str]:
-        """The known values of the shown run, or its initial values; no secret ones."""
+        """The known values of the shown run; without a run, the initial ones. Without secret values."""
         log, runbook = self.seen, self.runbook
         if log is not None and log.reducer is not None:
             return log.reducer.values
@@ -371,16 +374,17 @@ class RunbookState:
         return values_of(runbook) | self.values_of_cause(runbook)
 
     def values_on(self, hosts: Sequence[str]) -> dict[str, str]:
-        """The known values on these hosts; values captured on several hosts differ by host."""
+        """Return the values known for these hosts; a value captured on several hosts may differ by host."""
         log = self.seen
         return self.values if log is None or log.reducer is None else log.reducer.known.shown(hosts)
 
     def values_of_cause(self, runbook: Runbook) -> dict[str, str]:
-        """The values that the alert that led here gives to variables, if they have the right type."""
+        """Return the values that the alert that led here provides for the runbook's variables."""
         return {} if self.cause is None else values_from(self.cause, runbook)
 
     def text_to_copy(self) -> str | None:
-        """The selected command with its values; in the list the runbook_url of the alert that led here."""
+        """The text that copying puts into the clipboard: the selected command with its values; in the list, the
+        runbook_url of the alert that led here."""
         if self.column == LIST and self.cause is not None and self.cause.runbook_url:
             return self.cause.runbook_url
         runbook, found = self.runbook, self.command
@@ -398,7 +402,7 @@ class RunbookState:
         return 1 if self.zoomed else 3 if width >= THREE else 2 if width >= TWO else 1
 
     def shows_less(self, width: int) -> bool:
-        """Whether enter first opens the command, which does not fit beside the steps."""
+        """Return whether enter first opens the next column, because only one column fits."""
         return self.side_by_side(width) == 1 and self.column < COMMAND
 
     def go_column(self, column: int) -> None:
@@ -421,7 +425,7 @@ class RunbookState:
         self.column = COMMAND if self.zoomed else STEPS
 
     def back(self) -> None:
-        """Leaves the zoom, goes one column back, or leaves the filter."""
+        """Goes back one level: leaves the zoom, else moves a column to the left, else clears the filter."""
         if self.zoomed:
             self.toggle_zoom()
         elif self.column > LIST:
@@ -443,7 +447,7 @@ class RunbookState:
         return None if self.incident is None else self.incident.incident
 
     def runs_of_others(self) -> list[RunLog]:
-        """The shown run and the runs of the incident in which somebody else acts."""
+        """The shown run and the runs of the open incident that somebody else controls."""
         incident = "" if self.open_incident is None else self.open_incident.id
         return [
             run

@@ -103,8 +103,8 @@ def test_zeros_at_the_end_and_a_shorter_file_are_not_the_same() -> None:
     ("archive", "said"),
     [
         (sparse("a", 2**64, b"1\n0\n0\n"), "a number in an extended header"),
-        (sparse("a", 10, b"1\n0\n20\n", bytes(20)), "overlapping regions"),
-        (sparse("a", 10, b"2\n0\n5\n0\n5\n", bytes(10)), "overlapping regions"),
+        (sparse("a", 10, b"1\n0\n20\n", bytes(20)), "regions that overlap or exceed the file"),
+        (sparse("a", 10, b"2\n0\n5\n0\n5\n", bytes(10)), "regions that overlap or exceed the file"),
         (sparse("a", 10, b"1\n0\n5\n", bytes(4)), "does not match its content"),
         (sparse("a", 10, b"1\n0\n-5\n"), "a number in an extended header"),
         (sparse("a", 10, b"1\n0\n" + b"9" * 5000 + b"\n"), "a number in an extended header"),

@@ -93,7 +93,7 @@ async def test_who_was_not_ordered_to_settle_only_tells(place: Shop, protected: 
         assert outcome.state == "ok"
         assert f"lilfox backup settle {RUN} --finish or --take-back" in "\n".join(run.told("warning"))
         assert (place.stage, place.uploads.exists()) == ("swapping", False), effect
-    with pytest.raises(BackupError, match="was interrupted there"):
+    with pytest.raises(BackupError, match=r"a restore of .* was interrupted; this job changed nothing"):
         await place.do(effects.forget, plan="other")
     assert (place.stage, place.uploads.exists()) == ("swapping", False)
 
@@ -132,7 +132,9 @@ async def test_one_that_cannot_be_settled_keeps_only_its_own_place_from_being_re
     assert "was interrupted" in "\n".join(run.told("warning"))
     run, outcome = await place.do(effects.undo, set="latest")
     assert (place.other / "a.txt").read_text() == "later\n"
-    with pytest.raises(BackupError, match=r"uploads: a restore of .* was interrupted there") as refused:
+    with pytest.raises(
+        BackupError, match=r"a restore of .* into .*uploads \(job .*\) was interrupted; this job changed nothing"
+    ) as refused:
         await place.do(effects.restore, plan="uploads")
     assert "--forget" in str(refused.value.hint)
     assert not place.uploads.exists()
@@ -190,7 +192,7 @@ def test_what_is_interrupted_is_held_against_what_is_to_be_replaced(host: str, n
     if not meets:
         refuse_shared(config, left, [RestorePlace(host, name)])
         return
-    with pytest.raises(BackupError, match="was interrupted there"):
+    with pytest.raises(BackupError, match=r"a restore of .* was interrupted; this job changed nothing"):
         refuse_shared(config, left, [RestorePlace(host, name)])
-    with pytest.raises(BackupError, match="was interrupted there"):
+    with pytest.raises(BackupError, match=r"a restore of .* was interrupted; this job changed nothing"):
         refuse_on_hosts(config, left, [host])

@@ -166,13 +166,13 @@ async def test_one_bad_check_of_any_part_forbids_the_first_write(world: World) -
 
 async def test_a_protected_host_is_not_restored_to(world: World) -> None:
     world.protected = True
-    with pytest.raises(NotReady, match="changes on db-1: it is protected"):
+    with pytest.raises(NotReady, match="changes on db-1: the host is protected"):
         await whole(world)
     assert not any("stage" in call for call in world.calls)
     world.protected = False
     restored = await whole(world)
     world.protected = True
-    with pytest.raises(NotAllowed, match="db-1 is protected: nothing is undone there"):
+    with pytest.raises(NotAllowed, match="db-1 is protected: undoing a restore is not allowed"):
         await restore.undo(NotedRun(), opening_of(world), restored)
     assert [each.stage for each in journal.read_all()] == ["swapped"]
 
@@ -362,7 +362,7 @@ async def test_a_cancel_between_two_renames_waits_for_them(world: World) -> None
     await made.close(run)
     assert world.place == {"database": "new", "uploads": "new"}
     assert "database.discard" not in world.calls
-    assert run.told("warning") == ["too late to cancel: the renames are under way"]
+    assert run.told("warning") == ["too late to cancel: renaming is in progress"]
 
 
 async def test_what_was_staged_is_left_for_the_next_start_where_a_swap_ends_in_a_fault(world: World) -> None:

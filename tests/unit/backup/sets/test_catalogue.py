@@ -52,7 +52,7 @@ async def test_a_part_that_is_gone_or_of_another_size_breaks_its_set(tmp_path: P
     short, gone = await sets_in(tmp_path)
     assert (short.status, gone.status) == ("broken", "broken")
     assert str(gone.reason) == "lilfox_20261125_120000.dump.zst is missing"
-    assert str(short.reason) == "lilfox_20261125_130000.dump.zst has 3 bytes, not the 4 that were written"
+    assert str(short.reason) == "lilfox_20261125_130000.dump.zst has 3 bytes, but 4 were written"
 
 
 async def test_a_part_in_another_case_is_named(tmp_path: Path) -> None:
@@ -132,7 +132,10 @@ async def test_a_file_that_two_manifests_name_is_of_neither(tmp_path: Path) -> N
         (b"{}", "its manifest cannot be read: Object missing required field"),
         (b"[" * 100_000, "its manifest cannot be read: "),
         (b"\xff\xfe", "its manifest cannot be read: "),
-        (b'{"schema": 3, "sets": []}', "its manifest has format 3, but this LilFox reads 2: upgrade LilFox"),
+        (
+            b'{"schema": 3, "sets": []}',
+            "its manifest has format 3, but this LilFox reads only formats up to 2: upgrade LilFox",
+        ),
     ],
 )
 async def test_a_manifest_that_cannot_be_read_is_a_broken_set(tmp_path: Path, content: bytes, reason: str) -> None:
@@ -201,4 +204,4 @@ async def test_a_set_without_one_of_its_sources_says_so(tmp_path: Path) -> None:
     put_set(tmp_path, without(manifest_of(NOON), "uploads", "no right"), proven=True)
     found = await only_set(tmp_path)
     assert (found.status, found.good, found.complete) == ("partial", False, False)
-    assert str(found.reason) == "incomplete, could not be backed up: uploads: no right"
+    assert str(found.reason) == "incomplete; not backed up: uploads: no right"

@@ -167,7 +167,7 @@ async def test_a_file_that_is_emptied_and_at_once_longer_than_before_is_noticed(
         await until(lambda: len(log.records) == 63)
         assert log.raws == raws(console_log(9, 3, first=100)) + raws(console_log(9, 60, first=200))
         assert len(log.notices) == 1
-        assert "the copy was read to its end" in log.notices[0]
+        assert "its copy was read to the end" in log.notices[0]
 
 
 @pytest.mark.parametrize("begins_empty", [False, True])

@@ -15,7 +15,7 @@ from tests.unit.runbook.made import AT, began, command, ended, opened, runbook
 MAKE = command("make", "change", name="make")
 BACK = command("back", "change", rollback_of="make")
 TURN = Turn(0, 0, ("web1",))
-LOOK = "may have changed something on web1"
+LOOK = "may have changed something: check web1"
 
 
 @pytest.fixture

@@ -31,8 +31,8 @@ def test_what_is_expected(expect: int | str | None, status: int, output: str, go
 
 
 def test_why_it_failed_names_what_was_expected_where_somebody_said_so() -> None:
-    assert str(why_failed(Attributes(), 4, "")) == "it ended with 4"
-    assert str(why_failed(Attributes(expect=3), 4, "")) == "it ended with 4, expected 3"
+    assert str(why_failed(Attributes(), 4, "")) == "it exited with status 4"
+    assert str(why_failed(Attributes(expect=3), 4, "")) == "it exited with status 4, expected 3"
     assert str(why_failed(Attributes(expect="up"), 0, "")) == "its output does not match /up/"
 
 

@@ -55,7 +55,7 @@ def test_the_last_one_that_went_on_with_it_knows_all(jobs: Path) -> None:
     mark_resumed(second.name, third.name)
     assert newest_run(first.name) == newest_run(third.name) == third.name
     mark_resumed(third.name, first.name)
-    with pytest.raises(LilFoxError, match="the runs that resumed it form a circle"):
+    with pytest.raises(LilFoxError, match="the chain of resumed runs is circular"):
         newest_run(second.name)
 
 
@@ -69,7 +69,7 @@ def test_who_went_on_is_a_run_or_nobody(jobs: Path, written: bytes) -> None:
 def test_what_is_no_run_of_a_runbook_is_not_gone_on_with(jobs: Path) -> None:
     backup = make(jobs, 1, [job_began(), OK])
     for ask in (newest_run, request_of_run):
-        with pytest.raises(LilFoxError, match="is not a run of a runbook: job 1"):
+        with pytest.raises(LilFoxError, match="is not a runbook run: job 1"):
             ask(backup.name)
 
 

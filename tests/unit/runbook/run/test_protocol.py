@@ -54,7 +54,7 @@ async def test_an_order_arrives_whole_and_its_refusal_comes_back(folder: Path) -
     assert "@" in got[0][1].name
     assert got[0][1].process == this_process()
     assert not (folder / SOCKET).exists()
-    with pytest.raises(LilFoxError, match="accepts no orders"):
+    with pytest.raises(LilFoxError, match="cannot reach run"):
         await send(folder, FinishRun())
 
 
@@ -84,7 +84,7 @@ async def test_what_is_no_order_reaches_nobody(folder: Path, line: bytes) -> Non
         os.close(handle_of)
         writer.write(line)
         with suppress(ConnectionResetError):  # of the one that is far too long
-            assert b"does not know this order" in await reader.read()
+            assert b"does not support this request" in await reader.read()
         writer.close()
 
 
