@@ -278,7 +278,7 @@ async def test_60_a_password_file_that_others_may_read_is_told_of(
     file.chmod(0o644)
     monkeypatch.setenv("PGPASSFILE", str(file))
     check = await bad(source(with_passwords, user="app"))
-    assert "others may read or write it, so PostgreSQL does not use it" in str(check.found)
+    assert "other users can read or write it, so PostgreSQL ignores it" in str(check.found)
     assert str(check.hint) == f"run: chmod 600 {file}"
     file.chmod(0o600)
     assert [each for each in await source(with_passwords, user="app").checks() if each.state == "bad"] == []
@@ -365,7 +365,7 @@ async def test_63_no_pg_dump_is_told_and_a_wrapper_in_the_path_is_passed_over(
     assert "Install postgresql-client" in str(check.hint)
     for name in ("pg_dump", "psql"):
         (tmp_path / name).symlink_to("/usr/share/postgresql-common/pg_wrapper")
-    assert "has no pg_dump" in str((await bad(source(server, binaries=str(tmp_path)))).found)
+    assert "pg_dump and psql were not found" in str((await bad(source(server, binaries=str(tmp_path)))).found)
     monkeypatch.setenv("PATH", "/nowhere:/usr/bin:/bin")
     found = [str(check.found) for check in await source(server).checks() if str(check.about) == "pg_dump"]
     assert len(found) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import threading
@@ -52,7 +53,8 @@ async def test_row_53_what_changes_while_it_is_read_is_recorded(app: Path, tmp_p
     finally:
         ended.set()
         thread.join()
-    assert [note for note in stored.notes if note.startswith(("changed while being read", "gone before"))]
+    told = re.compile("files in .* (changed while being read|disappeared before they could be read): ")
+    assert [note for note in stored.notes if told.match(note)]
     detail = stored.parts["uploads_20231230_020000.tar"].detail
     assert detail.get("changed") or detail.get("vanished")
     await restored(files.open_target(options(app), host, stored.task()))

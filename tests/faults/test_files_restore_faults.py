@@ -302,7 +302,7 @@ async def test_row_48_a_folder_that_somebody_makes_anew_is_not_written_over(
     swap = target.swap_plan()
     os.rename(swap.target, swap.before)
     os.mkdir(swap.target)
-    with pytest.raises(BackupError, match="it was created again"):
+    with pytest.raises(BackupError, match="but exists again"):
         await files.settle(swap, host)
     assert os.listdir(swap.target) == []
     assert os.listdir(swap.before) == ["kept.txt"]
@@ -327,7 +327,7 @@ async def test_row_48_an_upload_between_the_renames_is_told_and_nothing_is_lost(
         await target.swap()
     assert os.listdir(swap.target) == ["new.txt"]
     assert os.listdir(swap.before) == ["kept.txt"]
-    with pytest.raises(BackupError, match="it was created again"):
+    with pytest.raises(BackupError, match="but exists again"):
         await files.undo(swap, host)
     os.rename(swap.target, app / "new")
     await files.undo(swap, host)

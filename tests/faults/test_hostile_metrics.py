@@ -122,7 +122,7 @@ async def test_times_without_a_zone_are_refused() -> None:
     silence = b'[{"id":"x","matchers":[],"startsAt":"2026-01-01T00:00:00","endsAt":"2099-01-01T00:00:00"}]'
     async with serving(page(silence, head=JSON)) as port:
         api = AlertmanagerApi(ApiConfig(url=f"http://127.0.0.1:{port}"))
-        with pytest.raises(LilFoxError, match="does not respond like Alertmanager's API"):
+        with pytest.raises(LilFoxError, match="did not return an Alertmanager API v2 response"):
             await api.silences()
         await api.close()
 
@@ -142,7 +142,7 @@ async def test_times_without_a_zone_are_refused() -> None:
 async def test_numbers_and_times_that_are_none_are_refused(data: str) -> None:
     async with serving(page(f'{{"status":"success","data":{data}}}'.encode(), head=JSON)) as port:
         remote = RemoteEngine(ApiConfig(url=f"http://127.0.0.1:{port}"))
-        with pytest.raises(LilFoxError, match="does not respond like the Prometheus API"):
+        with pytest.raises(LilFoxError, match="did not send a Prometheus API response"):
             await (remote.rules() if "groups" in data else remote.instant("up"))
         await remote.close()
 

@@ -147,7 +147,7 @@ def test_a_host_that_does_not_answer_is_said_and_keeps_nothing_from_being_told(
         [half] = told(lab)
         assert half["set"] == name
         assert [side["standing"] for side in half["sides"]] == ["unknown", "before"]
-        assert "unknown for" in half["message"]
+        assert " unknown: " in half["message"]
         assert lab.lilfox("backup", "settle", "--finish").returncode == 1
         assert len(told(lab)) == 1, "it is still interrupted"
     finally:

@@ -310,7 +310,7 @@ def test_a_text_with_a_secret_is_not_kept_and_so_not_gone_on_with(lab: RunbookLa
     kill_job(lab, job)
     lab.path.unlink()
     ended = lab.ended(lab.begin(resumes=newest_run(job), hosts="web1", runbook=before))
-    assert "contained what looks like a secret, which is not saved" in ended.message
+    assert "contained what looks like a secret; that part was not saved" in ended.message
 
 
 @pytest.mark.fault("S25")

@@ -236,7 +236,7 @@ def test_read_only_changes_nothing(files: BackupLab) -> None:
     for words in (("backup", "run"), ("backup", "verify"), ("backup", "drill"), ("restore", "latest", "--yes")):
         done = files.lilfox(*words)
         assert done.returncode != 0
-        assert "read only" in done.stderr
+        assert "in read_only mode" in done.stderr
     assert len(files.sets()) == 1
 
 

@@ -73,10 +73,10 @@ def test_what_a_restore_keeps_is_shown_and_let_go_and_then_not_undone(tmp_path: 
     assert lab.lilfox("restore", "--kept").stdout == "nothing is retained\n"
     done = lab.lilfox("restore", "--undo", name)
     assert done.returncode == 1
-    assert f"the restore of {name} cannot be undone: data from before the restore was deleted" in done.stderr
+    assert f"the restore of {name} cannot be undone: the previous data was deleted" in done.stderr
     done = lab.lilfox("restore", name, "--forget", "--yes")
     assert done.returncode == 1
-    assert "no restore of" in done.stderr
+    assert f"no known restore of {name} keeps data" in done.stderr
 
 
 def test_letting_go_is_asked_first(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ async def test_charts_that_reach_further_back(
             app.metrics.open_page((kind, name))
             assert "9090" not in screen_text(pilot)
             await pilot.press(*"w" * presses)
-            told = "03-29 03:10 之前来自" if language == "zh_CN" else "before 03-29 03:10 from"
+            told = "03-29 03:10 之前：来自" if language == "zh_CN" else "before 03-29 03:10: from"
             text = await shown(pilot, server, told)
             check(f"far-{name}-{presses}-{size[0]}x{size[1]}-{language}", text)
             assert all(cell_width(line) <= size[0] for line in text.splitlines())

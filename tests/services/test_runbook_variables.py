@@ -119,7 +119,10 @@ def test_what_is_captured_on_several_hosts_is_not_used_on_another(lab: RunbookLa
     )
     job = lab.run_all(lab.begin())
     assert (job.state, job.exit_code) == ("failed", 1)
-    assert "<mine> has no value on here: a value captured on several hosts belongs to its own host only" in job.message
+    refused = (
+        "<mine> has no value on here: a value captured on several hosts applies only to the host it was captured on"
+    )
+    assert refused in job.message
     assert "capture-of-another-host" in [each.code for each in lint(read(lab.path))]
 
 
