@@ -59,7 +59,7 @@ def room_checks(where: str, room: StoreRoom, needed_bytes: int | None, *, write:
                     room.free_files)  # fmt: skip
         checks.append(Check(about, "bad", found, tr("Its filesystem is running out of inodes: remove files from it.")))
     if room.mode is not None and room.mode & 0o077:
-        found = tr("readable by other users on its machine (mode {mode})", mode=f"{room.mode:04o}")
+        found = tr("other users on its machine have access to it (mode {mode})", mode=f"{room.mode:04o}")
         checks.append(Check(about, "warning", found, tr("Run: chmod 700 {where}", where=where)))
     return checks
 

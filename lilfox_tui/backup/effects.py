@@ -213,13 +213,20 @@ async def undo(run: Run, arguments: dict[str, Any]) -> Outcome:
     request = read_request(arguments)
     config = _changeable(request)
     async with BackupContext(config) as context:
+        meant = _unfinished(request.set)
         left = await settle_open(run, context, config)
+        if meant is not None and _settled_stage(meant) == "undone":
+            return _undone(meant)
         restored = _last_restored(request.set)
         refuse_shared(config, left, places_of(restored.swaps))
         if request.restore.end_sessions:
             swaps = tuple(msgspec.structs.replace(swap, end_sessions=True) for swap in restored.swaps)
             restored = msgspec.structs.replace(restored, swaps=swaps)
         await undo_restore(run, context, restored)
+    return _undone(restored)
+
+
+def _undone(restored: interrupted.Restored) -> Outcome:
     return Outcome("ok", str(tr("the restore of {set} was undone", set=restored.set)), result={"set": restored.set})
 
 
@@ -338,6 +345,29 @@ def _newest(sets: Sequence[BackupSet], request: BackupRequest) -> BackupSet:
         if (not request.plan or found.plan == request.plan) and (request.partial or found.status != Status.PARTIAL)
     ]
     return ours[0] if ours else chosen(sets, request)
+
+
+def _unfinished(words: str) -> interrupted.Restored | None:
+    """Return the restore to undo if its renames, or their undo, did not finish."""
+    known = [each for each in interrupted.read_all() if each.stage == "swapped" or each.stage in interrupted.OPEN]
+    newest = next((each for each in known if words in ("", "latest", *names_of(each))), None)
+    return newest if newest is not None and newest.stage in interrupted.OPEN else None
+
+
+def _settled_stage(meant: interrupted.Restored) -> interrupted.Stage:
+    """Return what the restore is settled as. Raises BackupError if it is not settled: an older restore of the same name
+    must not be undone in its place."""
+    stage = next((each.stage for each in interrupted.read_all() if each.run == meant.run), meant.stage)
+    if stage in interrupted.OPEN:
+        raise BackupError(
+            tr("the restore of {set} (job {job}) did not finish; nothing was undone", set=meant.set, job=meant.run),
+            tr(
+                "settle it first: lilfox backup settle {job} --finish or --take-back; if its host is gone for good: "
+                "--forget",
+                job=meant.run,
+            ),
+        )
+    return stage
 
 
 def _last_restored(words: str) -> interrupted.Restored:

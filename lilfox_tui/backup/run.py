@@ -42,7 +42,7 @@ class Preflight(Struct, frozen=True):
 
     @property
     def checks(self) -> list[Check]:
-        """All of them."""
+        """The checks of all sources, then those of all stores."""
         return [check for checks in (*self.sources.values(), *self.stores.values()) for check in checks]
 
     def refuse(self, main: str) -> None:

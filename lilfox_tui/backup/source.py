@@ -199,7 +199,7 @@ class Swap(Struct, frozen=True, kw_only=True):
 
     @property
     def renames(self) -> tuple[Renames, ...]:
-        """All of them."""
+        """The renames of all its targets, the first one's first."""
         return (Renames(self.target, self.staged, self.before), *self.also)
 
 

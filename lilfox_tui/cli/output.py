@@ -68,11 +68,12 @@ def print_text(text: str) -> None:
         print_line(line)
 
 
-def print_table(rows: Iterable[Sequence[Cell]]) -> None:
-    """Prints rows in aligned columns, without trailing blanks."""
-    coloured = _colour_wanted and not os.environ.get("NO_COLOR") and sys.stdout.isatty()
+def print_table(rows: Iterable[Sequence[Cell]], stream: TextIO | None = None) -> None:
+    """Prints rows in aligned columns, without trailing blanks; to stdout, unless ``stream`` is given."""
+    stream = sys.stdout if stream is None else stream
+    coloured = _colour_wanted and not os.environ.get("NO_COLOR") and stream.isatty()
     columns = [_in_line(cells, coloured=coloured) for cells in zip_longest(*rows, fillvalue=_NOTHING)]
-    _write(sys.stdout, "".join(["  ".join(line).rstrip() + "\n" for line in zip(*columns, strict=True)]))
+    _write(stream, "".join(["  ".join(line).rstrip() + "\n" for line in zip(*columns, strict=True)]))
 
 
 def _in_line(cells: Sequence[Cell], *, coloured: bool) -> list[str]:

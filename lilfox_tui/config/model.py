@@ -487,7 +487,7 @@ def refuse_change(config: Config, hosts: Iterable[str | None], why: Message | st
         what = (
             tr("read-only mode: changes on {host} are not allowed", host=name)
             if config.read_only
-            else tr("{host} is protected: changes are not allowed", host=name)
+            else tr("{host} is protected: changes on it are not allowed", host=name)
         )
         raise NotAllowed(
             tr("{what}; {why}", what=what, why=why) if why else what,

@@ -177,6 +177,14 @@ async def test_6_who_holds_a_lock_is_named_and_waited_for_no_longer_than_told(se
     no_session_is_left(server)
 
 
+async def test_too_few_locks_for_all_tables_are_not_called_a_lock_of_somebody() -> None:
+    with Postgres("max_locks_per_transaction = 10\nmax_connections = 10\n") as small:
+        fresh(small, "; ".join(f"CREATE TABLE t{n} ()" for n in range(1000)))
+        error = await failure(source(small, globals=False))
+    assert "out of shared memory" in str(error)
+    assert "max_locks_per_transaction" in str(error.hint)
+
+
 async def test_6_a_reader_of_a_table_is_not_in_the_way_and_a_dump_blocks_no_writer(server: Postgres) -> None:
     fresh(server, ROWS)
     writes: list[bytes] = []

@@ -215,6 +215,30 @@ async def test_38_tables_of_a_missing_tablespace_go_into_the_default_one(
     assert server.csv("SELECT x FROM hot", database="shop") == [["1"]]
 
 
+async def test_a_tablespace_that_is_there_but_not_for_us_is_not_called_missing(
+    server: Postgres, shop: PostgresqlOptions
+) -> None:
+    folder = server.folder / "shut"
+    folder.mkdir()
+    if os.geteuid() == 0:
+        shutil.chown(folder, SUPERUSER, SUPERUSER)
+    server.csv(f"CREATE TABLESPACE shut LOCATION '{folder}'")
+    script(server, "CREATE TABLE hot TABLESPACE shut AS SELECT 1 AS x", "shop")
+    kept, as_script = await dumped(shop), await dumped(shop, manual=True)
+    ours = options_for(server, "new", user="creator")
+    for found in (
+        bad(await target(ours, as_script.task()).checks()),
+        bad(await target(ours, kept.task()).checks(), "warning"),
+    ):
+        [said] = [each for each in found if "tablespaces" in each]
+        assert "creator may not create objects in shut" in said
+        assert "GRANT CREATE ON TABLESPACE" in said
+        assert "create the tablespaces" not in said
+    script(server, "DROP TABLE hot", "shop")
+    server.csv("DROP TABLESPACE shut")
+    folder.rmdir()
+
+
 async def test_39_the_encoding_is_that_of_the_set_and_a_change_is_told(
     server: Postgres, shop: PostgresqlOptions
 ) -> None:

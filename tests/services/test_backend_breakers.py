@@ -71,7 +71,7 @@ async def test_resilience4j() -> None:
         (Level.FAILING, "mail open"),
         (Level.DEGRADED, "model half-open"),
     ]
-    details = {row[0]: row[3] for row in reading.tables[0].rows}
+    details = {row[0]: str(row[3]) for row in reading.tables[0].rows}
     assert details == {"model": "failure rate 62.5%", "mail": "", "tax": ""}
     assert reading.values[Series("breakers_not_closed")] == 2
 

@@ -294,8 +294,10 @@ def test_a_restore_asks_first(tmp_path: Path, server: Postgres) -> None:
     assert typed(f"database {lab.database}", restore) in (0, 2)
 
 
-def typed(answer: str, words: tuple[str, ...]) -> int:
-    """Runs it on a terminal and types ``answer`` to what it asks for last; its exit code."""
+def typed(answer: str, words: tuple[str, ...], said: list[str] | None = None) -> int:
+    """Runs it on a terminal and types ``answer`` to what it asks for last; its exit code. ``said`` gets the lines of
+    its stderr."""
+    said = [] if said is None else said
     ours, its = pty.openpty()
     program = subprocess.Popen(
         [*LILFOX, *words], stdin=its, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
@@ -304,6 +306,7 @@ def typed(answer: str, words: tuple[str, ...]) -> int:
     try:
         assert program.stderr is not None
         for line in program.stderr:
+            said.append(line)
             if "type" in line:
                 os.write(ours, f"{answer}\n".encode())
         return program.wait(60)

@@ -203,6 +203,14 @@ async def test_an_api_key_is_sent_and_errors_say_what_the_server_says(
             await read(source)
 
 
+async def test_a_search_that_times_out_is_no_answer_and_called_so(server: ElasticsearchServer) -> None:
+    fill(server, 3, each_second=1)
+    server.timed_out = True
+    async with opened(server) as source:
+        with pytest.raises(ServerError, match="the search timed out and returned partial results"):
+            await read(source)
+
+
 async def test_a_part_of_the_shards_is_no_answer(server: ElasticsearchServer) -> None:
     fill(server, 3, each_second=1)
     server.failed_shards = 1

@@ -172,6 +172,23 @@ async def test_several_databases_are_swapped_together_or_not_at_all(server: Post
         target(options_for(server, "one"), kept.task())
 
 
+async def test_a_table_of_several_databases_is_restored_from_the_one_that_is_named(server: Postgres) -> None:
+    for name in ("one", "two"):
+        fresh(server, f"CREATE TABLE t AS SELECT '{name}' AS x", name)
+    into_memory = KeptParts()
+    await source(server, databases=["one", "two"]).dump(into_memory)
+    kept = DatabaseSet(into_memory.raw, into_memory.details)
+    for name in ("one", "two"):
+        script(server, "UPDATE t SET x = 'changed'", name)
+    with pytest.raises(UsageError, match="t is in several databases of the set: one, two") as refused:
+        await target(options_for(server, "", databases=["one", "two"]), kept.task(only="public.t")).changes()
+    assert "--database postgresql://USER@HOST/DATABASE" in str(refused.value.hint)
+    await restored(options_for(server, "two"), kept.task(only="public.t"))
+    assert server.csv("SELECT x FROM t", database="one") == [["changed"]]
+    assert server.csv("SELECT x FROM t", database="two") == [["two"]]
+    without_others(server)
+
+
 async def test_what_would_change_is_told_by_table(server: Postgres, shop: PostgresqlOptions) -> None:
     kept = await dumped(shop)
     script(server, "DELETE FROM users WHERE id = 400; INSERT INTO log VALUES ('x'); UPDATE orders SET u = 1", "shop")

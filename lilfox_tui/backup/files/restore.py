@@ -71,6 +71,12 @@ class PieceSpec(Struct, frozen=True, kw_only=True):
         return self.task.blocks(self.part)
 
     @property
+    def told_bytes(self) -> int | None:
+        """The bytes of content that the manifest tells; None if it does not, or there is none."""
+        told = self.part.said.detail.get("bytes") if self.part.said is not None else None
+        return told if isinstance(told, int) else None
+
+    @property
     def parent(self) -> str:
         """The folder that contains the target."""
         return self.target.rpartition("/")[0] or "/"
@@ -372,8 +378,7 @@ def _place_checks(spec: PieceSpec, look: PathFacts) -> list[Check]:
 
 def _most(spec: PieceSpec, free: int | None) -> int | None:
     """Return how many bytes of content an archive may have: the number in the manifest, else the free space."""
-    said = spec.part.said.detail.get("bytes") if spec.part.said is not None else None
-    return said if isinstance(said, int) else free
+    return free if spec.told_bytes is None else spec.told_bytes
 
 
 def _room(piece: RestorePiece, look: PathFacts, free: int | None) -> Check:

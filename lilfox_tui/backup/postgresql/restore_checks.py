@@ -294,19 +294,36 @@ def missing_tablespaces(info: ServerInfo, target: DatabaseTarget) -> list[str]:
 
 
 def about_tablespaces(info: ServerInfo, target: DatabaseTarget) -> list[Check]:
-    """Return the check of missing tablespaces. A script requires them; the tables of an archive go to the database's
-    default tablespace instead."""
-    if not (missing := missing_tablespaces(info, target)):
-        return []
+    """Return the checks of tablespaces that are missing, or in which LilFox's role may not create anything. A script
+    requires them; the tables of an archive go to the database's default tablespace instead."""
     about = tr("tablespaces for {name}", name=clean(target.database))
-    found = tr("the server has no {names}", names=_some(missing))
-    if target.plain:
-        return [Check(about, "bad", found, tr("Create them with CREATE TABLESPACE: a script requires them."))]
-    hint = tr(
-        "All tables go into the database's default tablespace (--no-tablespaces); to keep the original layout, "
-        "create the tablespaces."
-    )
-    return [Check(about, "warning", found, hint)]
+    unusable = missing_tablespaces(info, target)
+    checks = []
+    if absent := [name for name in unusable if name not in info.tablespaces]:
+        found = tr("the server has no {names}", names=_some(absent))
+        by_script = tr("Create them with CREATE TABLESPACE: a script requires them.")
+        by_archive = tr(
+            "All tables go into the database's default tablespace (--no-tablespaces); to keep the original layout, "
+            "create the tablespaces."
+        )
+        checks.append(_without_tablespaces(about, target, found, by_script, by_archive))
+    if denied := [name for name in unusable if name in info.tablespaces]:
+        role = clean(info.server.role)
+        found = tr("{role} may not create objects in {names}", role=role, names=_some(denied))
+        by_script = tr("Run GRANT CREATE ON TABLESPACE … TO {role}: a script requires them.", role=role)
+        by_archive = tr(
+            "All tables go into the database's default tablespace (--no-tablespaces); to keep the original layout, "
+            "run GRANT CREATE ON TABLESPACE … TO {role}.",
+            role=role,
+        )
+        checks.append(_without_tablespaces(about, target, found, by_script, by_archive))
+    return checks
+
+
+def _without_tablespaces(
+    about: Message, target: DatabaseTarget, found: Message, by_script: Message, by_archive: Message
+) -> Check:
+    return Check(about, "bad", found, by_script) if target.plain else Check(about, "warning", found, by_archive)
 
 
 async def about_locale(psql: Psql, info: ServerInfo, target: DatabaseTarget, form: DatabaseTemplate) -> list[Check]:

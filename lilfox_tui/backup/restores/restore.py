@@ -184,8 +184,8 @@ class Restore:
                 await target.swap()
             except LINK as error:
                 return await self._settled(run, restored, error)
-            except HalfSwapped:
-                interrupted.write(replace(restored, stage="undoing"))
+            except HalfSwapped as error:
+                _write_undoing(restored, error)
                 raise
             except LilFoxError as error:
                 raise await self._taken_back(error, restored, done) from error
@@ -234,7 +234,7 @@ class Restore:
 
     async def _taken_back(self, error: LilFoxError, restored: interrupted.Restored, done: list[Swap]) -> BackupError:
         """Undo the swaps made before the failed one; return the error to raise."""
-        interrupted.write(replace(restored, stage="undoing"))
+        _write_undoing(restored, error)
         try:
             for swap in reversed(done):
                 await undo_swap(self._context, swap)
@@ -245,11 +245,25 @@ class Restore:
                     error=error,
                     second=second,
                 ),
-                tr("fix that, then run: lilfox restore --undo {set}", set=self._set.id),
+                tr("fix that, then run: lilfox backup settle {job} --finish", job=restored.run),
             )
         interrupted.write(replace(restored, stage="undone"))
         self._staged_is_ours = True
         return BackupError(tr("{error}; everything is as it was before", error=error), error.hint)
+
+
+def _write_undoing(restored: interrupted.Restored, error: LilFoxError) -> None:
+    """Record that the restore is being undone because of ``error``. Raises BackupError, which tells both errors."""
+    try:
+        interrupted.write(replace(restored, stage="undoing"))
+    except BackupError as second:
+        raise BackupError(
+            tr("{error}. The state of the restore could not be recorded: {second}", error=error, second=second),
+            tr(
+                "make this path writable (is the disk full?), then run: lilfox backup settle {job} --take-back",
+                job=restored.run,
+            ),
+        ) from error
 
 
 def refuse_bad(checks: list[Check]) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from msgspec.structs import replace
 
@@ -65,6 +65,8 @@ def forget_kept(args: argparse.Namespace) -> int:
     lines = asyncio.run(_chosen_kept(args.set, loaded) if args.set else _leftovers(request.plan, loaded))
     if not args.json:
         _print_kept(lines)
+    elif not args.yes:  # stdout is for the document
+        _print_kept(lines, sys.stderr)
     _confirm_forget(args, lines)
     code, result = do("forget", request)
     if args.json:
@@ -115,20 +117,23 @@ def _confirm_forget(args: argparse.Namespace, lines: list[RetainedRow]) -> None:
             tr("this deletes {names}, and there is no terminal to confirm it", names=listed(there)),
             tr("review it with --kept, then add --yes"),
         )
-    answer = ask_line(
-        _(
+    if args.set:
+        question = _(
             "This deletes the retained data for good, and the restore can no longer be undone. To delete it, "
             "type: {name}",
             name=there[0],
         )
-    )
+    else:
+        question = _("This deletes for good what drills and unfinished restores left. To delete it, type: {name}",
+                     name=there[0])  # fmt: skip
+    answer = ask_line(question)
     if (answer or "").strip() != there[0]:
         raise UsageError(tr("the input does not match: nothing was deleted"))
 
 
-def _print_kept(lines: list[RetainedRow]) -> None:
+def _print_kept(lines: list[RetainedRow], stream: TextIO | None = None) -> None:
     zone = local_zone()
-    print_table(
+    rows = [
         [
             shape(_kept_level(line)),
             Cell(line.restored.set if line.restored else "-"),
@@ -139,9 +144,8 @@ def _print_kept(lines: list[RetainedRow]) -> None:
             Cell(str(line.state_text)),
         ]
         for line in lines
-    )
-    if not lines:
-        print_line(_("nothing is retained"))
+    ]
+    print_table(rows or [[Cell(_("nothing is retained"))]], stream)
 
 
 def _kept_level(line: RetainedRow) -> Level:

@@ -210,13 +210,11 @@ class RunRecorder:
 
     async def _evidence(self, run: str, result: CommandResult, kept: StoredOutput) -> str:
         """Store the output beside the timeline; return the name of its file."""
-        between = f"\n… {kept.left_out_bytes} bytes are left out\n" if kept.left_out_bytes else ""
-        data = f"{kept.head}{between}{kept.tail}".encode()
         with suppress(LilFoxError):
             folder = await asyncio.to_thread(incidents.current_folder, own=True)
             if folder is not None:
                 entry = await asyncio.to_thread(
-                    incidents.keep_evidence, folder.name, f"{run}.txt", data, f"{result.host}: {result.shown}"
+                    incidents.keep_evidence, folder.name, f"{run}.txt", kept.evidence, f"{result.host}: {result.shown}"
                 )
                 if isinstance(entry.what, timeline.EvidenceKept):
                     return entry.what.file

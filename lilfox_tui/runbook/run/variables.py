@@ -129,14 +129,20 @@ def _refused(variable: Variable, why: Message) -> LilFoxError:
 def described(variable: Variable) -> Message:
     """Return what a variable accepts, in words."""
     if variable.type == "int":
-        low = "" if variable.minimum is None else str(variable.minimum)
-        high = "" if variable.maximum is None else str(variable.maximum)
-        return tr("a whole number ({low}…{high})", low=low, high=high)
+        return _whole_number(variable.minimum, variable.maximum)
     if variable.type == "enum":
         return tr("one of {choices}", choices=listed(variable.choices))
     if variable.type == "regex":
         return tr("text that matches {pattern}", pattern=variable.pattern)
     return _WORDS[variable.type]
+
+
+def _whole_number(low: int | None, high: int | None) -> Message:
+    if low is None:
+        return tr("a whole number") if high is None else tr("a whole number (at most {high})", high=high)
+    if high is None:
+        return tr("a whole number (at least {low})", low=low)
+    return tr("a whole number ({low}…{high})", low=low, high=high)
 
 
 _WORDS: dict[VariableType, Message] = {

@@ -103,7 +103,7 @@ def test_other_times_follow_the_hands() -> None:
         ("0 0 31 2,4 *", "this date never occurs", "none of these months has 31 days"),
         ("@reboot", "@reboot does not specify a time", "write five fields"),
         ("@Daily", "unknown cron keyword @Daily", "one of: @annually"),
-        ("1" * 600 + " * * * *", "5 fields, but cron needs five", ""),
+        ("1" * 600 + " * * * *", "the schedule has 608 characters; at most 500", "write ranges and steps"),
     ],
 )
 def test_what_cron_refuses_is_refused(schedule: str, says: str, hint: str) -> None:

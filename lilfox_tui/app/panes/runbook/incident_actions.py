@@ -161,10 +161,8 @@ class IncidentActions(ActionGroup):
         for result in () if log is None else self._state.results():
             kept = log.kept(result) if log is not None else None
             if kept is not None and kept.head:
-                left_out = f"\n… {kept.left_out_bytes} bytes are left out\n" if kept.left_out_bytes else ""
                 first = result.shown.strip().split("\n", 1)[0]
-                text = f"{kept.head}{left_out}{kept.tail}"
-                found.append(Selected(f"{result.run}.txt", text.encode(), f"{result.host}: {first}"))
+                found.append(Selected(f"{result.run}.txt", kept.evidence, f"{result.host}: {first}"))
         return found
 
     def _metrics(self, text: str) -> Selected:

@@ -168,6 +168,21 @@ async def test_a_manifest_that_cannot_be_is_a_broken_set(tmp_path: Path, changes
     assert [part.name for part in found.parts] == ["lilfox_20261125_120000.dump.zst"]
 
 
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        ({"raw_bytes": 0}, "its manifest says that lilfox_20261125_120000.dump.zst is empty"),
+        ({"size_bytes": 0}, "its manifest contradicts itself on the size or digest of lilfox_20261125_120000.dump.zst"),
+    ],
+)
+async def test_only_an_empty_part_is_called_empty(tmp_path: Path, part: dict[str, int], reason: str) -> None:
+    manifest = manifest_of(NOON)
+    parts = (msgspec.structs.replace(manifest.parts[0], **part),)
+    put_set(tmp_path, msgspec.structs.replace(manifest, parts=parts))
+    found = await only_set(tmp_path)
+    assert (found.status, str(found.reason)) == ("broken", reason)
+
+
 async def test_what_a_run_left_is_unfinished_and_never_good(tmp_path: Path) -> None:
     (tmp_path / "postgresql").mkdir()
     for name in (
