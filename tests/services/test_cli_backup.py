@@ -230,6 +230,62 @@ def test_a_plan_is_not_mixed_with_words(files: BackupLab) -> None:
     assert files.manifests() == []
 
 
+@pytest.mark.fault("4.101")
+@pytest.mark.parametrize("named", [(), ("--plan", "nightly"), ("--plan", "nightly", "--store", "here")])
+def test_a_plan_s_set_goes_to_the_folder_that_is_named(files: BackupLab, named: tuple[str, ...]) -> None:
+    files.planned({"nightly": files.plan()})
+    files.run("nightly")
+    (files.uploads / "a.txt").write_text("of today\n")
+    other = files.folder / "other"
+    done = files.lilfox("restore", "latest", *named, "--files", other, "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (other / "a.txt").read_text() == "fox\n"
+    assert (files.uploads / "a.txt").read_text() == "of today\n"
+
+
+@pytest.mark.fault("4.101")
+def test_it_is_asked_which_source_of_a_plan_a_folder_is_for(files: BackupLab) -> None:
+    second = files.folder / "second"
+    second.mkdir()
+    (second / "b.txt").write_text("two\n")
+    plan = files.plan()
+    plan["sources"]["more"] = {"kind": "files", "path": str(second)}
+    files.planned({"nightly": plan})
+    files.run("nightly")
+    other = files.folder / "other"
+    for words, why in (
+        ((), "has 2 sources of kind files to restore"),
+        (("--source", "more", "--app", files.folder), "has 0 sources of kind config to restore"),
+        (("--source", "more", "--files", files.folder), "--files is given 2 times"),
+        (("--source", "more", "--host", "nas"), "--host cannot be combined with the plan nightly"),
+    ):
+        done = files.lilfox("restore", "latest", "--files", other, *words, "--yes")
+        assert (done.returncode, why in done.stderr) == (2, True), (words, done.stderr)
+    assert not other.exists()
+    done = files.lilfox("restore", "latest", "--files", other, "--source", "more", "--yes")
+    assert (done.returncode, (other / "b.txt").read_text()) == (0, "two\n"), done.stderr
+    assert sorted(path.name for path in files.uploads.iterdir()) == ["a.txt", "sub"]
+
+
+@pytest.mark.fault("4.101")
+def test_what_a_plan_has_besides_the_named_target_is_not_restored_unasked(tmp_path: Path, server: Postgres) -> None:
+    lab = BackupLab(tmp_path, server)
+    lab.planned({"nightly": lab.plan()})
+    lab.run("nightly")
+    other = tmp_path / "other"
+    done = lab.lilfox("restore", "latest", "--files", other, "--yes")
+    assert (done.returncode, "restore database too?" in done.stderr) == (2, True), done.stderr
+    assert not other.exists()
+
+
+@pytest.mark.fault("4.101")
+def test_a_plan_is_not_drilled_or_verified_with_other_words(files: BackupLab) -> None:
+    files.planned({"nightly": files.plan()})
+    files.run("nightly")
+    done = files.lilfox("backup", "drill", "latest", "--files", files.uploads)
+    assert (done.returncode, "--files cannot be combined with the plan nightly" in done.stderr) == (2, True)
+
+
 def test_read_only_changes_nothing(files: BackupLab) -> None:
     files.run()
     files.planned({"nightly": files.plan()}, read_only=True)

@@ -24,6 +24,7 @@ from lilfox_tui.cli.backup_request import (
     print_changes,
     print_checks,
     request_from,
+    restore_request_from,
     settings,
 )
 from lilfox_tui.cli.output import Cell, ask_line, print_json, print_line, print_table, shape, warn
@@ -219,14 +220,16 @@ def run(args: argparse.Namespace) -> int:
             tr("--only {part} selects everything", part=args.only), tr("to restore everything, omit --only")
         )
     loaded = settings(args)
+    request = restore_request_from(args, loaded)
     spec = RestoreSpec(
+        places=request.restore.places,
         sources=tuple(args.source),
         only=args.only,
         other_server=args.other_server,
         end_sessions=args.end_sessions,
         run_code=args.run_code,
     )
-    request = replace(request_from(args, loaded), restore=spec)
+    request = replace(request, restore=spec)
     if args.undo:
         return _done(args, "undo", request)
     if args.dry_run or not args.yes:
