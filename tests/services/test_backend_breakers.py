@@ -86,7 +86,7 @@ async def test_envoy() -> None:
 async def test_a_gauge_of_ones_own_means_what_the_config_says_and_nothing_before() -> None:
     without = await look(GAUGE)
     assert states(without) == {}
-    assert "unknown values 0, 1, 2 of circuit_breaker_state" in str(without.incomplete)
+    assert "values 0, 1, 2 of circuit_breaker_state are not mapped" in str(without.incomplete)
     assert without.findings == ()
     one = await look(GAUGE, states={"0": "closed", "1": "half-open", "2": "open"})
     assert states(one) == {"a": BreakerState.CLOSED, "b": BreakerState.HALF_OPEN, "c": BreakerState.OPEN}

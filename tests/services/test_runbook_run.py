@@ -374,7 +374,7 @@ def test_a_host_that_is_not_there_is_told_before_anything_runs(lab: RunbookLab) 
     assert "web2" in job.message
     result = lab.results(job.id)["web2"]
     assert (result.state, result.exit_status) == ("failed", None)
-    with pytest.raises(LilFoxError, match="no host"):
+    with pytest.raises(LilFoxError, match="matches no configured host"):
         raise LilFoxError(lab.ended(lab.begin(hosts="nowhere*")).message)
 
 

@@ -324,7 +324,7 @@ async def test_more_series_than_the_store_holds_are_refused_before_they_are_read
         for _turn in range(2):
             await scraper.scrape_once()
             assert isinstance(scraper.feed.state, Unavailable)
-            assert "no room for 200000 series" in str(scraper.feed.state.error)
+            assert "no memory left for 200000 series" in str(scraper.feed.state.error)
         assert not scraper.exposition._known, "nothing of it was read"
         began = time.process_time()
         await scraper.scrape_once()
