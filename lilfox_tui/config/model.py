@@ -132,7 +132,7 @@ def _levels(warn: float | None, fail: float | None) -> Threshold:
 
 
 class ServiceConfig(MetricNames, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One HTTP service, with a health check and, if it has one, a metrics page."""
+    """One HTTP service, with a health check and, if it has one, a metrics endpoint."""
 
     url: str
     health: str = "/health"

@@ -143,9 +143,9 @@ def test_a_dry_run_shows_everything_and_runs_nothing(lab: RunbookLab) -> None:
     done = run(lab, "--dry-run", "--var", "who=me")
     assert done.returncode == 0, done.stderr
     for words in (
-        "web1: changes something",
+        "web1: makes changes",
         "touch ‹me›",
-        "here: changes something, rollback of make",
+        "here: makes changes, rollback of make",
         "manual step",
         "display only",
     ):

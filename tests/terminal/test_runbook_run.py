@@ -81,7 +81,7 @@ def test_each_answer_does_what_it_says(home: Path) -> None:
         run.press("r\n")
         run.until("this command needs the terminal")
         run.press("s\n")
-        run.until("why skip it?")
+        run.until("reason for skipping (required):")
         run.press("not now\n")
         assert run.ended_within() == 3
         assert "skipped: " in run.text

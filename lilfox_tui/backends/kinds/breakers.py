@@ -1,4 +1,4 @@
-"""Circuit breakers read from a Prometheus metrics page: resilience4j, opossum, Envoy, or a custom gauge."""
+"""Circuit breakers read from a Prometheus metrics endpoint: resilience4j, opossum, Envoy, or a custom gauge."""
 
 from __future__ import annotations
 

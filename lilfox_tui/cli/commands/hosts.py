@@ -141,9 +141,10 @@ def _agreed(name: str, key: OfferedKey) -> bool:
     print_line(tr("{host} presents an unknown key: {key}", host=name, key=_shown(key)))
     if not sys.stdin.isatty():
         raise UsageError(
-            tr("no terminal to ask whether to trust {host}", host=name),
+            tr("cannot ask whether to trust {host}: stdin is not a terminal", host=name),
             tr(
-                "compare the fingerprint, then run: lilfox hosts trust {host} --fingerprint {fingerprint}",
+                "verify the fingerprint with the host's owner, then run: lilfox hosts trust {host} --fingerprint "
+                "{fingerprint}",
                 host=name,
                 fingerprint=key.fingerprint,
             ),

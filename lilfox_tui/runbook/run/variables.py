@@ -270,7 +270,7 @@ def fill(command: Command, values: Mapping[str, str], variables: Sequence[Variab
         name = site.placeholder.name
         if name not in values:
             raise LilFoxError(
-                tr("<{name}> has no value: the command is not run", name=name),
+                tr("<{name}> has no value: the command was not run", name=name),
                 hint=tr("Line {line}. Set its value first.", line=command.line + text.count("\n", 0, _start(site))),
             )
         if reason := why_not(site, known.get(name, Variable(name=name)), values[name]):
