@@ -135,7 +135,7 @@ def test_under_each_protection_each_order_goes_through_the_gate(lab: RunbookLab,
     job = lab.begin()
     refused = {
         "read_only": "read-only mode: changes on here are not allowed",
-        "protected": "here is protected: changes are not allowed",
+        "protected": "here is protected: changes on it are not allowed",
     }[way]
     for step in (1, 2, 3):
         with pytest.raises(OrderRefused, match=refused):
