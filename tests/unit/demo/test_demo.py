@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import lilfox_tui.demo
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.demo.control_socket import parse_fault
 from lilfox_tui.demo.http import SharedFolder, remove_left
@@ -157,3 +159,14 @@ def test_the_log_rotates_by_size_and_the_daily_file_does_not(logger: logging.Log
     name = logger.name
     assert names == {f"{name}.log", f"{name}.log.1", f"{name}.log.2", f"{name}.log.3", f"{name}-daily.log"}
     assert len((tmp_path / f"{name}-daily.log").read_text().splitlines()) == 100
+
+
+def test_how_busy_the_machine_is_comes_after_the_faults_of_the_demo() -> None:
+    rules = (Path(lilfox_tui.demo.__file__).parent / "rules.yml").read_text()
+    severity = dict(re.findall(r"alert: (\w+)\n(?:.*\n)+?.*severity: (\w+)", rules))
+    assert severity == {
+        "HighErrorRate": "critical",
+        "HighLatency": "warning",
+        "HighCPUUsage": "info",
+        "HighMemoryUsage": "info",
+    }
