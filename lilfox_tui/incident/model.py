@@ -110,7 +110,7 @@ class StepBegan(Struct, frozen=True, kw_only=True, tag="step began", tag_field="
     step: int
     title: str
     command: str
-    """As it runs, values marked, secrets masked."""
+    """As it runs, with its values, secrets masked."""
     host: str
     run: str
     """By which its end is matched: of one command on one host, once."""
