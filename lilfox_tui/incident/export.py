@@ -344,10 +344,21 @@ def _impact_times(found: dict[Moment, Impact]) -> Iterator[str]:
         if moment not in found:
             yield _row(moment_text(moment), "-", "-", _("not recorded"))
             continue
-        when, told = found[moment].when, found[moment].told
+        when = found[moment].when
         after = "-" if moment == "detected" else human_duration((when - start).total_seconds())
-        source = _("recorded by hand") if told else _("derived from alerts, opening or closing")
-        yield _row(moment_text(moment), utc(when), after, source)
+        yield _row(moment_text(moment), utc(when), after, md_inline(_source(moment, found[moment])))
+
+
+def _source(moment: Moment, found: Impact) -> str:
+    if found.told:
+        return _("recorded by hand")
+    if not found.alert:
+        return _("the incident was opened") if moment == "detected" else _("the incident was closed")
+    if moment == "detected":
+        return _("alert {name} fired", name=found.alert)
+    if moment == "acknowledged":
+        return _("alert {name} was acknowledged", name=found.alert)
+    return _("alert {name} resolved", name=found.alert)
 
 
 def _responders(incident: Incident, entries: Sequence[TimelineEntry]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -58,6 +59,12 @@ class Marked(Struct, frozen=True, kw_only=True, tag="moment", tag_field="event")
 
     moment: Moment
     when: datetime
+
+
+def alert_title(name: str, labels: Mapping[str, str]) -> str:
+    """Return the title, and the cause, of an incident that is opened for an alert: its name and what it is about."""
+    subject = next((labels[each] for each in ("service", "job", "host", "instance") if labels.get(each)), "")
+    return f"{name}: {subject}" if subject else name
 
 
 class AlertChanged(Struct, frozen=True, kw_only=True, tag="alert", tag_field="event"):

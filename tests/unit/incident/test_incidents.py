@@ -278,12 +278,43 @@ def test_moments_are_what_was_said_else_what_alerts_and_the_course_tell(incident
     book.append_in(folder, Marked(moment="mitigated", when=AT + timedelta(hours=1)))
     closed = book.close(folder, "")
     found = impact(book.read_incident(folder), book.entries(made.id))
-    assert {name: (each.when, each.told) for name, each in found.items()} == {
-        "detected": (AT, False),
-        "acknowledged": (seen.at, False),
-        "mitigated": (AT + timedelta(hours=1), True),
-        "resolved": (closed.at, False),
+    assert {name: (each.when, each.told, each.alert) for name, each in found.items()} == {
+        "detected": (AT, False, "a"),
+        "acknowledged": (seen.at, False, "a"),
+        "mitigated": (AT + timedelta(hours=1), True, ""),
+        "resolved": (closed.at, False, ""),
     }
+
+
+@pytest.mark.parametrize("cause", ["Slow: backend", "Slow"])
+def test_moments_follow_from_the_alert_that_the_incident_was_opened_for(incidents: Path, cause: str) -> None:
+    made = book.open_incident("x", cause=cause)
+    folder = find(made.id)
+
+    def at(minutes: float) -> datetime:
+        return made.opened + timedelta(minutes=minutes)
+
+    labels = {"job": "backend"}
+    for what in (
+        AlertChanged(name="Busy", labels={"host": "vm"}, state="firing", since=at(-60)),
+        AlertChanged(name="Slow", labels=labels, state="firing", since=at(-5)),
+        AlertChanged(name="Busy", labels={"host": "vm"}, state="acknowledged", since=at(-60)),
+        AlertChanged(name="Slow", labels=labels, state="resolved", since=at(3)),
+    ):
+        book.append_in(folder, what)
+
+    def moments() -> dict[str, tuple[datetime, str]]:
+        found = impact(book.read_incident(folder), book.entries(made.id))
+        return {name: (each.when, each.alert) for name, each in found.items()}
+
+    assert moments() == {"detected": (at(-5), "Slow"), "mitigated": (at(3), "Slow")}
+    closed = book.close(folder, "")
+    assert moments() == {"detected": (at(-5), "Slow"), "mitigated": (at(3), "Slow"), "resolved": (at(3), "Slow")}
+    book.append_in(folder, Marked(moment="mitigated", when=at(4)))
+    assert moments()["resolved"] == (closed.at, ""), "not before it was mitigated, as somebody says"
+    book.append_in(folder, AlertChanged(name="Slow", labels=labels, state="firing", since=at(5)))
+    book.append_in(folder, Marked(moment="mitigated", when=at(1)))
+    assert moments()["resolved"] == (closed.at, ""), "it fires again"
 
 
 def test_a_moment_is_not_before_its_detection_and_not_to_come(incidents: Path) -> None:
