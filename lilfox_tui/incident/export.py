@@ -421,8 +421,10 @@ def _step_end(before: str, what: StepEnded, begun: StepBegan | None) -> Iterator
 def _in_force(incident: Incident, now: datetime) -> Iterator[str]:
     for change in still_in_force(incident, now):
         ends = "" if change.ends is None else " " + _("(ends automatically at {when} UTC)", when=utc(change.ends))
-        undo = "" if not change.undo else " " + _("To undo: {undo}", undo=md_code(change.undo))
-        yield f"- {md_lines(change.text, 2)}{ends}{undo}"
+        said = f"{md_lines(change.text, 2)}{ends}"
+        if change.undo:
+            said = _("{change}. To undo: {undo}", change=said, undo=md_code(change.undo))
+        yield f"- {said}"
 
 
 def _not_well(entries: Sequence[TimelineEntry]) -> Iterator[str]:
