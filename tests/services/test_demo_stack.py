@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -109,6 +110,15 @@ async def test_slow_is_healthy_but_late(stack: Stack) -> None:
     assert check.health is Health.HEALTHY
     assert check.response_time_s is not None
     assert check.response_time_s > 1.4
+
+
+async def test_a_slow_request_is_logged_as_a_warning_with_its_duration(stack: Stack) -> None:
+    await stack.fault("model", "slow")
+    for name in ("model", "gateway"):
+        log = stack.log_dir / f"lilfox-{name}.log"
+        await until(partial(_holds, log, '"level": "WARNING"'), what=f"in {name}'s log")
+        warned = [json.loads(line) for line in log.read_text().splitlines() if '"WARNING"' in line]
+        assert re.fullmatch(r"slow: GET \S+ 200 in [1-9]\.\d{3} s", warned[0]["message"])
 
 
 async def test_a_leak_grows_and_healing_gives_it_back(stack: Stack) -> None:
