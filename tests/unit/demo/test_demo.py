@@ -12,14 +12,18 @@ import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 import lilfox_tui.demo
 from lilfox_tui.core.errors import UsageError
+from lilfox_tui.core.i18n import in_language
+from lilfox_tui.demo import stack
 from lilfox_tui.demo.control_socket import parse_fault
 from lilfox_tui.demo.http import SharedFolder, remove_left
 from lilfox_tui.demo.service import RequestCount, resident_bytes, setup_logging
+from lilfox_tui.runbook.parse.document import read
 
 
 def _left(place: Path, name: str = "lilfox-demo-left") -> Path:
@@ -170,3 +174,18 @@ def test_how_busy_the_machine_is_comes_after_the_faults_of_the_demo() -> None:
         "HighCPUUsage": "info",
         "HighMemoryUsage": "info",
     }
+
+
+@pytest.mark.parametrize("language", ["en", "zh_CN"])
+@pytest.mark.parametrize("curl", ["/usr/bin/curl", None])
+def test_only_healing_and_its_rollback_change_something_in_the_runbook(
+    monkeypatch: pytest.MonkeyPatch, language: str, curl: str | None
+) -> None:
+    monkeypatch.setattr(stack.shutil, "which", lambda _name: curl)
+    with in_language(language), TemporaryDirectory(dir="/tmp") as place:  # not in /dev, of which reading may act
+        logs = {"model": Path(place, "logs/lilfox-model.log")}
+        stack.write_config(Path(place), {}, logs, host="vm", database=False)
+        (runbook,) = read(Path(place, "runbooks/demo-service.md")).runbooks
+    kinds = {each.attributes.name: each.kind for step in runbook.steps for each in step.commands}
+    healthy = "read" if curl else "change"  # its own command, which nobody knows
+    assert kinds == {"look": "read", "log": "read", "heal": "change", "healthy": healthy, "undo-heal": "change"}
