@@ -123,7 +123,9 @@ async def test_a_slow_request_is_logged_as_a_warning_with_its_duration(stack: St
 
 async def _run(stack: Stack, *words: str) -> tuple[int, str]:
     """Runs the demo's command, as its runbook does; its exit status and what it printed."""
-    done = await asyncio.to_thread(subprocess.run, [stack.folder / "stack", *words], capture_output=True, text=True)
+    done = await asyncio.to_thread(
+        subprocess.run, [str(stack.folder / "stack"), *words], capture_output=True, text=True
+    )
     return done.returncode, done.stdout + done.stderr
 
 

@@ -181,7 +181,7 @@ def test_how_busy_the_machine_is_comes_after_the_faults_of_the_demo() -> None:
 def test_only_healing_and_its_rollback_change_something_in_the_runbook(
     monkeypatch: pytest.MonkeyPatch, language: str, curl: str | None
 ) -> None:
-    monkeypatch.setattr(stack.shutil, "which", lambda _name: curl)
+    monkeypatch.setattr("shutil.which", lambda _name: curl)
     with in_language(language), TemporaryDirectory(dir="/tmp") as place:  # not in /dev, of which reading may act
         logs = {"model": Path(place, "logs/lilfox-model.log")}
         stack.write_config(Path(place), {}, logs, host="vm", database=False)
