@@ -40,6 +40,7 @@ from lilfox_tui.incident.model import (
 )
 from lilfox_tui.incident.reducer import (
     Impact,
+    begun_steps,
     event_text,
     fold,
     impact,
@@ -505,12 +506,13 @@ def handover_text(incident: Incident, entries: Sequence[TimelineEntry], now: dat
     yield from _list(_("changes in force:"), (_change(change.text, change.undo) for change in changes))
     jobs = (_("{id} {title}", id=job.job, title=job.title) for job in incident.jobs.values())
     yield from _list(_("jobs without a reported result:"), jobs)
-    steps = (_("{host}: {command}", host=step.host, command=step.command) for step in incident.steps.values())
-    yield from _list(_("commands with unknown outcome:"), steps)
+    unknown = (_("{host}: {command}", host=step.host, command=step.command) for step in incident.steps.values())
+    yield from _list(_("commands with unknown outcome:"), unknown)
     told = [each for each in entries if isinstance(each.what, Noted | Decided | Called)]
-    yield from _list(_("notes, decisions and calls:"), (_entry(each) for each in told[-_LAST:]))
+    steps = begun_steps(entries)
+    yield from _list(_("notes, decisions and calls:"), (_entry(each, steps) for each in told[-_LAST:]))
     done = [each for each in entries if not isinstance(each.what, Noted | Decided | Called)]
-    yield from _list(_("last events:"), (_entry(each) for each in done[-_LAST:]))
+    yield from _list(_("last events:"), (_entry(each, steps) for each in done[-_LAST:]))
 
 
 def _age(since: datetime, now: datetime) -> str:
@@ -521,8 +523,8 @@ def _change(text: str, undo: str) -> str:
     return _("{said} (to undo: {undo})", said=text, undo=undo) if undo else text
 
 
-def _entry(entry: TimelineEntry) -> str:
-    text = event_text(entry.what)
+def _entry(entry: TimelineEntry, steps: Mapping[str, StepBegan]) -> str:
+    text = event_text(entry.what, steps)
     if isinstance(entry.what, StepEnded) and entry.what.output:
         text = ngettext("{said} ({count} line of output)", "{said} ({count} lines of output)",
                         entry.what.output_lines, said=text)  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -192,9 +192,17 @@ class _State:
 # Texts of timeline events, in the reader's language. Texts in them are data: cleaned where they are shown.
 
 
-def event_text(what: What) -> str:
-    """Return the text of ``what``: one line, or several if its author wrote several."""
+def begun_steps(entries: Iterable[TimelineEntry]) -> dict[str, StepBegan]:
+    """Return the commands that began, by ``run``: what :func:`event_text` needs to name the one that ended."""
+    return {entry.what.run: entry.what for entry in entries if isinstance(entry.what, StepBegan)}
+
+
+def event_text(what: What, steps: Mapping[str, StepBegan] | None = None) -> str:
+    """Return the text of ``what``: one line, or several if its author wrote several. ``steps`` are the commands that
+    began before it."""
     match what:
+        case model.StepEnded():
+            return _step_end(what, (steps or {}).get(what.run))
         case model.IncidentOpened():
             text = _("opened: {title} ({severity})", title=what.title, severity=what.severity)
             return _("{said}, because of {cause}", said=text, cause=what.cause) if what.cause else text
@@ -294,14 +302,18 @@ def _work(what: What) -> str:
             return _("job {id} {state}: {message}", id=what.job, state=state, message=what.message)
         case model.StepBegan():
             return _("{host}: {command}", host=what.host, command=what.command)
-        case model.StepEnded():
-            state = step_state_text(what.state)
-            return _("{state}: {message}", state=state, message=what.message) if what.message else state
         case model.StepSkipped():
             values = {"number": what.step, "title": what.title, "reason": what.reason}
             return _("step {number} skipped ({title}): {reason}", **values)
         case _:
             return _things(what)
+
+
+def _step_end(what: StepEnded, begun: StepBegan | None) -> str:
+    text = step_state_text(what.state)
+    if begun is not None:
+        text = _("step {number} {state} on {host}", number=begun.step, state=text, host=begun.host)
+    return _("{state}: {message}", state=text, message=what.message) if what.message else text
 
 
 def _things(what: What) -> str:
@@ -314,7 +326,8 @@ def _things(what: What) -> str:
         case model.Reverted():
             return _("undone: {said}", said=what.text)
         case model.EvidenceKept():
-            said = what.text or "-"
-            return _("evidence {file} ({size} bytes): {said}", file=what.file, size=what.size_bytes, said=said)
+            if not what.text:
+                return _("evidence: {said}", said=what.file)
+            return _("evidence: {said} ({file})", said=what.text, file=what.file)
         case _:
             return str(what)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from lilfox_tui.incident import incidents as book
 from lilfox_tui.incident.export import verify
@@ -32,7 +33,7 @@ from lilfox_tui.incident.model import (
     TookOver,
     find,
 )
-from lilfox_tui.incident.reducer import impact, still_in_force
+from lilfox_tui.incident.reducer import begun_steps, event_text, impact, still_in_force
 from tests.unit.incident.made import AT, all_events
 
 
@@ -387,3 +388,19 @@ def test_root_by_sudo_is_named_by_who_called_it(monkeypatch: pytest.MonkeyPatch)
     assert book.myself().startswith("ann (root)@")
     monkeypatch.setattr(os, "geteuid", lambda: 65534)
     assert "ann" not in book.myself()
+
+
+def test_the_end_of_a_command_names_its_step_and_host(incidents: Path) -> None:
+    made = book.open_incident("x")
+    began = StepBegan(runbook="r", sha256="0", step=3, title="Heal", command="heal", host="vm", run="1")
+    book.append(made.id, began)
+    ended = StepEnded(run="1", state="failed", message="no answer")
+    steps = begun_steps(book.entries(made.id))
+    assert event_text(ended, steps) == "step 3 failed on vm: no answer"
+    assert event_text(replace(ended, state="done", message=""), steps) == "step 3 done on vm"
+    assert event_text(ended) == "failed: no answer", "of a command whose beginning is not there"
+
+
+@pytest.mark.parametrize(("text", "told"), [("before step 1, Heal", "before step 1, Heal (m.json)"), ("", "m.json")])
+def test_evidence_says_what_it_is_before_the_name_of_its_file(text: str, told: str) -> None:
+    assert event_text(EvidenceKept(file="m.json", sha256="0", size_bytes=2402, text=text)) == f"evidence: {told}"
