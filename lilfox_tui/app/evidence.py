@@ -10,6 +10,7 @@ from msgspec import Struct
 from lilfox_tui.app.rendering.draw import Row
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.text import clean
+from lilfox_tui.incident.model import alert_title
 from lilfox_tui.monitor.model import Overview
 
 if TYPE_CHECKING:
@@ -56,10 +57,7 @@ class Cause(Struct, frozen=True):
     @property
     def title(self) -> str:
         """The title of an incident opened for it."""
-        subject = next(
-            (self.labels[name] for name in ("service", "job", "host", "instance") if name in self.labels), ""
-        )
-        return f"{self.alert}: {subject}" if subject else self.alert
+        return alert_title(self.alert, self.labels)
 
 
 def cause_of(alert: Alert) -> Cause:

@@ -206,7 +206,10 @@ async def _dump(
         for source_name in publication.empty(plan.config.sources):
             missing.setdefault(source_name, str(tr("it produced no data")))
         manifest = await publication.publish(missing=missing)
-    run.done(str(tr("{set} was written: {parts} parts", set=heading.id, parts=len(manifest.parts))))
+    written = ntr(
+        "{set} was written: {count} part", "{set} was written: {count} parts", len(manifest.parts), set=heading.id
+    )
+    run.done(str(written))
     return manifest
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import msgspec
 from lilfox_tui.cli.output import Cell, shape
 from lilfox_tui.core.i18n import _
 from lilfox_tui.core.text import human_duration
-from lilfox_tui.incident.model import Incident, SeverityLevel, StepEnded, TimelineEntry
+from lilfox_tui.incident.model import Incident, SeverityLevel, StepBegan, StepEnded, TimelineEntry
 from lilfox_tui.incident.reducer import event_text, still_in_force
 from lilfox_tui.metrics.model import Level
 
@@ -86,10 +86,11 @@ def _incident_state(incident: Incident, current: Path | None) -> str:
     return _("current") if incident.folder == str(current) else _("also open")
 
 
-def entry_rows(entries: Iterable[TimelineEntry]) -> Iterator[list[Cell]]:
-    """The timeline as table rows, in local time; below a command the last lines of its output."""
+def entry_rows(entries: Iterable[TimelineEntry], steps: Mapping[str, StepBegan]) -> Iterator[list[Cell]]:
+    """The timeline as table rows, in local time; below a command the last lines of its output. ``steps`` are the
+    commands that began."""
     for entry in entries:
-        first, *more = event_text(entry.what).splitlines() or [""]
+        first, *more = event_text(entry.what, steps).splitlines() or [""]
         when = f"{entry.at.astimezone():%Y-%m-%d %H:%M:%S}"
         yield [Cell(str(entry.number), right=True), Cell(when), Cell(entry.by), Cell(first)]
         if isinstance(entry.what, StepEnded):

@@ -36,6 +36,10 @@ BAD = {
     "nobody": ("# Made\n\n" + step('{"rollback-of": "b"}'), 5, "b"),
     "no steps": ("# Made\n\nWords.\n", 1, "no heading in this file directly contains a numbered list"),
     "nothing": ("", 1, "no heading in this file directly contains a numbered list"),
+    "fences alone": (
+        "# Made\n\n```bash\ntouch canary\n```\n", 1,
+        "write at least a heading (# Title), below it a step (1. Step), and in the step an indented fence (```bash)",
+    ),
     "open": ("# Made\n\n1. Step\n\n   ```bash\n   touch canary\n", 5, "this fence is not closed"),
     "shell": ("# Made\n\n1. Step\n\n   ```bash\n   touch canary\n   echo '\n   ```\n", 7, "bash cannot parse this"),
     "bytes": ("# Made\n\n1. St\udcff\n\n   ```bash\n   touch canary\n   ```\n", 3, "not UTF-8 text"),

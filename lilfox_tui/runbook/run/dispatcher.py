@@ -441,7 +441,7 @@ class OrderDispatcher:
             command=order.command,
             host=order.host,
             kind="interactive",
-            shown=ready.filled[order.host].marked,
+            shown=ready.filled[order.host].plain,
             by=client.name,
         )
         await self._record.began(began, ready.title, ready.command)

@@ -406,7 +406,7 @@ def refuse_broken(document: Document) -> None:
             raise UsageError(
                 tr("{path}:{line}: {what}; nothing in this file is run", path=document.path, line=problem.line,
                    what=problem.text),
-                tr("fix it; list all problems: lilfox runbook lint {path}", path=document.path),
+                tr("list all problems: lilfox runbook lint {path}", path=document.path),
             )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import shlex
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -243,14 +244,21 @@ class FilledCommand(Struct, frozen=True, kw_only=True):
     shown: tuple[CommandPiece, ...]
 
     @property
-    def marked(self) -> str:
-        """Return the command as text, each value between ``‹`` and ``›``; secrets are masked."""
-        return marked(self.shown)
+    def plain(self) -> str:
+        """Return the command as a person would type it; secrets are masked."""
+        return plain(self.shown)
 
 
 def marked(pieces: Sequence[CommandPiece]) -> str:
-    """Return pieces as one text, each value between ``‹`` and ``›``."""
+    """Return pieces as one text, each value between ``‹`` and ``›``: of a command that is yet to run."""
     return "".join(f"‹{piece.text}›" if piece.role == "value" else piece.text for piece in pieces)
+
+
+def plain(pieces: Sequence[CommandPiece]) -> str:
+    """Return pieces as a command that can be pasted into a shell: values without marks, quoted where they must be."""
+    return "".join(
+        shlex.quote(piece.text) if piece.role == "value" and piece.text != MASK else piece.text for piece in pieces
+    )
 
 
 def fill(command: Command, values: Mapping[str, str], variables: Sequence[Variable]) -> FilledCommand:

@@ -47,6 +47,8 @@ class MetricsState:
         self.page: Subject | None = None
         """What the open page is about; None where the tables are shown."""
         self.selected: Subject | None = None
+        self.went_to_alert: Subject | None = None
+        """What :meth:`next_alert` selected last; None once a page was opened or the pane shown again."""
         self.filter = ""
         self.only_matching = True
         self.worst_first = True
@@ -175,6 +177,17 @@ class MetricsState:
         """Selects a row as the user's choice."""
         self.selected, self._chosen = subject or self.selected, True
 
+    def next_alert(self) -> None:
+        """Selects the most severe alert, of those the newest; the next one when called again with nothing in
+        between."""
+        items = sorted(self.items(self.overview).values(), key=lambda item: item.rank)
+        subjects = [item.subject for item in items]
+        again = self.went_to_alert is not None and self.selected == self.went_to_alert
+        at = subjects.index(self.selected) + 1 if again and self.selected in subjects else 0
+        if subjects:
+            self.went_to_alert = subjects[at % len(subjects)]
+            self.choose(self.went_to_alert)
+
     def move(self, step: int) -> None:
         """Selects the row ``step`` rows down, or up."""
         if order := self.order():
@@ -216,6 +229,8 @@ class MetricsState:
         """Opens the page of ``subject``; None shows the tables."""
         self.page = subject
         self.zoomed = False
+        if subject is not None:
+            self.went_to_alert = None
         self.choose(subject)
 
     def why_not_open(self) -> Message | None:
