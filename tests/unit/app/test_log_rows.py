@@ -20,7 +20,7 @@ from lilfox_tui.app.panes.logs.rows import (
     log_row,
     wrapped_rows,
 )
-from lilfox_tui.app.panes.logs.sources import host_of, named
+from lilfox_tui.app.panes.logs.sources import host_of
 from lilfox_tui.app.panes.logs.statistics import (
     ErrorRates,
     Span,
@@ -324,16 +324,7 @@ def test_a_row_is_plain_pieces() -> None:
     assert [piece.role for piece in row] == ["failing", "failing", "muted", "muted"]
 
 
-# Names of files, and which logs tell of a host or a service.
-
-
-def test_files_are_named_by_themselves_and_by_their_path_where_two_are_alike() -> None:
-    assert named(("/a/x.log", "/b/x.log", "/a/y", "/a/z.log.1")) == {
-        "x": "/a/x.log",
-        "/b/x.log": "/b/x.log",
-        "y": "/a/y",
-        "z.log.1": "/a/z.log.1",
-    }
+# Which logs tell of a host or a service.
 
 
 @pytest.mark.parametrize(
