@@ -18,7 +18,7 @@ import msgspec
 
 from lilfox_tui.backup.checks import Check, check_text, signature_text
 from lilfox_tui.backup.context import BackupContext
-from lilfox_tui.backup.plan import BackupPlan, BackupRequest, plan_named, plan_of, read_request
+from lilfox_tui.backup.plan import BackupPlan, BackupRequest, plan_named, plan_of, read_request, undo_command
 from lilfox_tui.backup.restores import interrupted
 from lilfox_tui.backup.restores.interrupted import (
     chosen_interrupted_restore,
@@ -160,10 +160,10 @@ async def restore(run: Run, arguments: dict[str, Any]) -> Outcome:
             sources = restored_sources(request, plan, found)
             made = Restore(context, found, reader.after(proof).blocks, request.restore, sources, known=known)
             refuse_shared(config, left, made.places)
-            return await _restore(run, made)
+            return await _restore(run, made, request.config)
 
 
-async def _restore(run: Run, made: Restore) -> Outcome:
+async def _restore(run: Run, made: Restore, config: str | None) -> Outcome:
     try:
         refuse_bad(await retry(run, partial(made.checks, partial(_tell, run))))
         await made.stage(run)
@@ -177,9 +177,9 @@ async def _restore(run: Run, made: Restore) -> Outcome:
         str(tr("{set} is restored, compared and in place", set=restored.set)),
         str(
             tr(
-                "the previous data is retained as {kept}; to go back: lilfox restore --undo {set}",
+                "the previous data is retained as {kept}; to go back: {command}",
                 kept=listed(kept),
-                set=restored.set,
+                command=undo_command(restored.set, config),
             )
         )
         if kept

@@ -10,15 +10,18 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from lilfox_tui.app.app import LilFoxApp
+from lilfox_tui.app.dialogs.messages import ConfirmDialog
 from lilfox_tui.app.panes.backup.restore_state import CHECKS, CONFIRM, NOTHING, RESULT, RUN, WHAT, WHERE
 from lilfox_tui.app.panes.backup.restore_wizard import RestoreWizard
 from lilfox_tui.backup.checks import Check
 from lilfox_tui.backup.plan import BackupRequest, read_request
-from lilfox_tui.backup.source import RestoreChange
+from lilfox_tui.backup.restores import interrupted
+from lilfox_tui.backup.restores.interrupted import Restored
+from lilfox_tui.backup.source import RestoreChange, Swap
 from lilfox_tui.core.errors import LilFoxError, UsageError
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.jobs.model import KeyHeld
-from tests.app.backups_made import healthy, plan
+from tests.app.backups_made import NOW, healthy, plan
 from tests.app.restore_stand_in import StandIn
 from tests.app.still import screen_text
 from tests.app.test_backup_screens import pane_of, showing
@@ -122,6 +125,27 @@ async def test_the_whole_set_goes_back_to_where_it_was(stand_in: StandIn) -> Non
         assert "lilfox_before_20260329_031244" in screen_text(pilot)
         await pilot.press("enter")
         assert not isinstance(app.screen, RestoreWizard)
+
+
+async def test_it_is_undone_from_the_result_page(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = "lilfox_20260329_020000"
+    swap = Swap(kind="postgresql", set=found, target="lilfox", staged="lilfox_restore_1", before="lilfox_before_1")
+    done = Restored(run="1", set=found, at=NOW, stage="swapped", swaps=(swap,))
+    monkeypatch.setattr(interrupted, "read_all", lambda: [done])
+    app = showing(healthy())
+    async with app.run_test(size=(80, 24)) as pilot:
+        wizard = await confirmed(pilot, "lilfox")
+        await pilot.press("u")
+        assert wizard.state.step == RUN
+        stand_in.going_on.set()
+        await until(lambda: wizard.state.step == RESULT)
+        await pilot.pause()
+        assert f"press u, or run lilfox restore --undo {found}" in " ".join(screen_text(pilot).split())
+        await pilot.press("u")
+        await until(lambda: isinstance(app.screen, ConfirmDialog) and app.screen.is_painted)
+        await pilot.press(*"undo", "enter")
+        await until(lambda: len(stand_in.started) == 2)
+        assert (stand_in.started[1].kind, asked_in(stand_in).set) == ("undo", found)
 
 
 async def test_one_table_to_another_database(stand_in: StandIn) -> None:

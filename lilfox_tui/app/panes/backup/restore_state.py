@@ -162,8 +162,10 @@ class Looked(Struct):
 class RestoreState:
     """The wizard's state. Nothing is written before ``may_run`` accepts the typed word."""
 
-    def __init__(self, choice: RestoreChoice) -> None:
+    def __init__(self, choice: RestoreChoice, undo_command: str = "") -> None:
         self.choice = choice
+        self.undo_command = undo_command
+        """What undoes the restore on the command line; empty if no other terminal can."""
         self.step = WHAT
         self.looked: Looked | None = None
         self.log: JobLog | None = None
@@ -212,6 +214,12 @@ class RestoreState:
         names = {} if self.looked is None else self.looked.names
         first = sorted(self.choice.chosen, key=lambda each: not each.is_database)
         return next((names[each.name] for each in first if names.get(each.name)), self.choice.set)
+
+    @property
+    def undoable(self) -> bool:
+        """Whether the restore is in place and its previous data is retained."""
+        ended = self.log.ended if self.step == RESULT and self.log is not None else None
+        return ended is not None and ended.state == "ok" and bool(ended.result.get("kept"))
 
     @property
     def is_ready(self) -> bool:

@@ -57,12 +57,15 @@ _STEPS = {"down": 1, "up": -1, "pagedown": 10, "pageup": -10}
 _LETTER_STEPS = {"j": 1, "k": -1}
 
 
-class RestoreWizard(Dialog[None]):
-    """The wizard: asks page by page, checks in the background, starts the job and follows it; the job outlives it."""
+class RestoreWizard(Dialog[bool]):
+    """The wizard: asks page by page, checks in the background, starts the job and follows it; the job outlives it.
+    Returns whether the restore shall be undone."""
 
-    def __init__(self, choice: RestoreChoice, *, glyphs: Glyphs, zone: tzinfo, slow: bool) -> None:
+    def __init__(
+        self, choice: RestoreChoice, *, glyphs: Glyphs, zone: tzinfo, slow: bool, undo_command: str = ""
+    ) -> None:
         super().__init__()
-        self.state = RestoreState(choice)
+        self.state = RestoreState(choice, undo_command)
         self._glyphs, self._zone, self._slow = glyphs, zone, slow
         self._take: Callable[[str], None] | None = None
         self._note: tuple[str, str] = ("", "muted")
@@ -108,7 +111,7 @@ class RestoreWizard(Dialog[None]):
         elif state.step < CONFIRM:
             self._open(state.step + 1)
         elif state.step == RESULT:
-            self.close(None)
+            self.close(False)
 
     def _bring_up_what_forbids(self) -> None:
         """Scrolls to the first failed check if it is out of sight."""
@@ -123,7 +126,7 @@ class RestoreWizard(Dialog[None]):
             self._close_line()
             self.repaint()
         elif self.state.step in (WHAT, RUN, RESULT):
-            self.close(None)
+            self.close(False)
         else:
             self._open(self.state.step - 1)
 
@@ -220,7 +223,7 @@ class RestoreWizard(Dialog[None]):
         text, role = self._note
         if text:
             return wrapped([(Piece(" "), Piece(text, role))], width)[:MOST_SAID]
-        return [keys_row(self.state.step, width, asks=self._take is not None)]
+        return [keys_row(self.state.step, width, asks=self._take is not None, undoes=self.state.undoable)]
 
     def _tell(self, what: LilFoxError | Message | str, role: str = "degraded") -> None:
         text = f"{what} {self._glyphs.dash} {what.hint}" if isinstance(what, LilFoxError) and what.hint else str(what)
@@ -267,6 +270,8 @@ class RestoreWizard(Dialog[None]):
             self._next()
         elif event.key == "space":
             self._choose()
+        elif event.key == "u" and self.state.undoable:
+            self.close(True)
         elif event.key == "o" and checks:
             self.state.all_checks = not self.state.all_checks
             self.repaint()
