@@ -93,6 +93,20 @@ async def test_the_pages(size: tuple[int, int], language: str, stand_in: StandIn
             assert all(cell_width(line) <= size[0] for line in text.splitlines())
 
 
+async def test_nothing_of_the_run_stands_on_the_result_page(stand_in: StandIn) -> None:
+    app = showing(healthy())
+    async with app.run_test(size=(40, 10)) as pilot:
+        wizard = await confirmed(pilot, "lilfox")
+        await until(lambda: wizard.state.log is not None and len(wizard.state.log.events) > 2)
+        wizard.repaint()
+        await pilot.pause()
+        assert "(process 4711)" in screen_text(pilot)
+        stand_in.going_on.set()
+        await until(lambda: wizard.state.step == RESULT)
+        await pilot.pause()
+        assert "process" not in screen_text(pilot)
+
+
 async def test_nothing_begins_before_the_name_is_typed(stand_in: StandIn) -> None:
     app = showing(healthy())
     async with app.run_test(size=(80, 24)) as pilot:

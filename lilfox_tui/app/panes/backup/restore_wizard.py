@@ -51,6 +51,8 @@ if TYPE_CHECKING:
 PAINT_S, SLOW_PAINT_S = 0.5, 2.0
 MOST_SAID = 3
 """Lines of a note."""
+_ALL = 10**6
+"""Rows: to the top of a page."""
 _FRAME_ROWS = 4
 """Of the screen, which the page's text does not have."""
 _STEPS = {"down": 1, "up": -1, "pagedown": 10, "pageup": -10}
@@ -94,7 +96,7 @@ class RestoreWizard(Dialog[bool]):
         state.open(step)
         self._note = ("", "muted")
         self._close_line()
-        self.query_one("#wizard-body", Lines).top = 0
+        self.query_one("#wizard-body", Lines).scroll_rows(-_ALL)
         if state.wants_look:
             self._look()
         if step == CONFIRM and state.looked is not None:
@@ -197,7 +199,7 @@ class RestoreWizard(Dialog[bool]):
             return
         state, body = self.state, self.query_one("#wizard-body", Lines)
         if state.take_end():
-            body.top = 0
+            body.scroll_rows(-_ALL)
         size = self.app.size
         style = PageStyle(size.width, size.height - _FRAME_ROWS, self._glyphs, self._zone, Digits(few=self._slow))
         items = self._items()
