@@ -218,6 +218,26 @@ async def test_what_forbids_it_stops_there(stand_in: StandIn, size: tuple[int, i
         assert wizard.state.step == CONFIRM
 
 
+async def test_what_allows_it_is_highlighted(stand_in: StandIn) -> None:
+    stand_in.all_checks.append(Check("sessions in lilfox", "bad", "in use", "Stop the applications.", "end-sessions"))
+    app = showing(healthy())
+    async with app.run_test(size=(80, 24)) as pilot:
+        wizard = await opened(pilot)
+        await until(lambda: wizard.state.looked is not None and wizard.state.looked.checked)
+        await pilot.press("enter", "enter")
+        await pilot.pause()
+        assert wizard.state.at == 1
+        text = screen_text(pilot)
+        assert "To allow it anyway: terminate blocking sessions during the swap" in text
+        assert "--end-sessions" not in text
+        before = len(stand_in.looked)
+        await pilot.press("space")
+        assert not wizard.state.choice.spec.end_sessions, "a key too many allows nothing"
+        await pilot.press("space")
+        await until(lambda: len(stand_in.looked) > before)
+        assert (wizard.state.choice.spec.end_sessions, wizard.state.choice.spec.other_server) == (True, False)
+
+
 async def test_what_forbids_it_is_brought_into_sight(stand_in: StandIn) -> None:
     stand_in.all_checks[:] = [Check(f"part-{number}", "good", f"found {number}", "") for number in range(9)]
     stand_in.all_checks.append(Check("room", "bad", "the disk is full", "make room"))

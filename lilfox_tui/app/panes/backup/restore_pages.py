@@ -256,16 +256,28 @@ def _check(check: Check, about: int, glyphs: Glyphs) -> Iterator[Row]:
     )
     if check.state != "good" and str(check.hint):
         yield (Piece(" " * 7), Piece(str(check.hint)))
+    if check.allowed_by:
+        yield (Piece(" " * 7), Piece(_("To allow it anyway: {option}", option=_option_texts()[check.allowed_by])))
 
 
 def check_items(choice: RestoreChoice, glyphs: Glyphs) -> list[WizardItem]:
     """Return the lines that allow what a check would otherwise block."""
     if not any(each.is_database for each in choice.chosen):
         return []
-    server = _box(choice.spec.other_server, _("allow restoring to a different server"), glyphs)
-    sessions = _box(choice.spec.end_sessions, _("terminate blocking sessions during the swap"), glyphs)
-    code = _box(choice.spec.run_code, _("allow running the code in the dump"), glyphs)
-    return [WizardItem(server, "other-server"), WizardItem(sessions, "end-sessions"), WizardItem(code, "run-code")]
+    spec, texts = choice.spec, _option_texts()
+    return [
+        WizardItem(_box(spec.other_server, texts["other-server"], glyphs), "other-server"),
+        WizardItem(_box(spec.end_sessions, texts["end-sessions"], glyphs), "end-sessions"),
+        WizardItem(_box(spec.run_code, texts["run-code"], glyphs), "run-code"),
+    ]
+
+
+def _option_texts() -> dict[str, str]:
+    return {
+        "other-server": _("allow restoring to a different server"),
+        "end-sessions": _("terminate blocking sessions during the swap"),
+        "run-code": _("allow running the code in the dump"),
+    }
 
 
 # ---- Confirm -----------------------------------------------------------------------------------------------------
@@ -316,7 +328,7 @@ def _changes(source: str, changes: Sequence[RestoreChange]) -> Iterator[Row]:
             Piece("  " + fit(change.now, now, right=True), "muted"),
             Piece(" → "),
             Piece(fit(change.then, then), "strong"),
-            Piece("  " + _("newer than the backup: would be lost") if change.newer else "", "degraded"),
+            Piece("  " + _("newer than the backup: not restored") if change.newer else "", "degraded"),
         )
     if len(changes) > CHANGES_SHOWN:
         yield (Piece("   " + _("and {count} more", count=len(changes) - CHANGES_SHOWN), "muted"),)

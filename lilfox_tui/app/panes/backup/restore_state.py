@@ -180,8 +180,8 @@ class RestoreState:
         """The highlight was moved on this page: it is kept in sight."""
 
     def open(self, step: int) -> None:
-        """Opens a page and highlights its first line. On the checks page no line is highlighted, so that a key pressed
-        once too often allows nothing."""
+        """Opens a page and highlights its first line. On the checks page no line is highlighted unless a check failed
+        that it allows, and ``space`` must be pressed twice, so that a key pressed once too often allows nothing."""
         self.step, self.moved = step, False
         self.at = NOTHING if step == CHECKS else 0
 
@@ -237,10 +237,25 @@ class RestoreState:
         self.step = RESULT
         return True
 
+    def highlight_what_allows(self, options: Sequence[str]) -> None:
+        """Highlights the option that allows what the first failed check forbids, unless the highlight was moved."""
+        if self.step == CHECKS and not self.moved and self.at == NOTHING and self.looked is not None:
+            wanted = (check.allowed_by for check in self.looked.checks if check.state == "bad")
+            self.at = next((options.index(each) for each in wanted if each in options), NOTHING)
+
+    def take_choice(self) -> bool:
+        """Return whether ``space`` chooses the highlighted line; on the checks page it first only confirms which."""
+        if self.step != CHECKS or (self.moved and self.at != NOTHING):
+            return True
+        self.at, self.moved = max(0, self.at), True
+        return False
+
     def move(self, step: int, count: int, *, more_below: bool) -> bool:
         """Moves the highlight among ``count`` lines. Returns False if the key must scroll the rows above the lines
         instead: the checks page is read first, to its end (``more_below``)."""
         if not count:
+            return False
+        if self.step == CHECKS and not self.moved and more_below:
             return False
         if self.step == CHECKS and (self.at == NOTHING or (self.at == 0 and step < 0)):
             self.at = NOTHING

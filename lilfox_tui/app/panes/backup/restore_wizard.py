@@ -27,7 +27,6 @@ from lilfox_tui.app.panes.backup.restore_pages import (
 from lilfox_tui.app.panes.backup.restore_state import (
     CHECKS,
     CONFIRM,
-    NOTHING,
     RESULT,
     RUN,
     WHAT,
@@ -203,6 +202,7 @@ class RestoreWizard(Dialog[bool]):
         size = self.app.size
         style = PageStyle(size.width, size.height - _FRAME_ROWS, self._glyphs, self._zone, Digits(few=self._slow))
         items = self._items()
+        state.highlight_what_allows([item.act for item in items])
         rows = wrapped([BLANK, *page_rows(state, style)], size.width - 1)
         shown = [*rows, *(item.row for item in items)]
         if state.step == RUN:
@@ -296,8 +296,7 @@ class RestoreWizard(Dialog[bool]):
         state, items = self.state, self._items()
         if not items:
             return
-        if state.at == NOTHING:
-            state.at, state.moved = 0, True
+        if not state.take_choice():
             self._tell(_("press space again to confirm"))
             return
         item = items[min(state.at, len(items) - 1)]
@@ -331,5 +330,5 @@ class RestoreWizard(Dialog[bool]):
         items = self._items()
         first = len(event.lines.rows) - len(items)
         if event.lines.id == "wizard-body" and items and event.index >= first:
-            self.state.at = event.index - first
+            self.state.at, self.state.moved = event.index - first, True
             self._choose()
