@@ -10,6 +10,8 @@ from lilfox_tui.core.i18n import Message, _, ntr, tr
 from lilfox_tui.core.text import human_bytes
 
 CheckState = Literal["good", "warning", "bad"]
+AllowedBy = Literal["", "other-server", "end-sessions", "run-code"]
+"""The option of a restore that allows what a check forbids."""
 
 
 class Check(Struct, frozen=True):
@@ -20,6 +22,7 @@ class Check(Struct, frozen=True):
     state: CheckState
     found: Message | str
     hint: Message | str = ""
+    allowed_by: AllowedBy = ""
 
 
 SMALL_BYTES = 4 * 1024 * 1024
@@ -104,6 +107,13 @@ def signature_text(signature: str) -> str:
 def check_text(check: Check) -> str:
     """Return what was checked and what was found, as one line."""
     return labelled(str(check.about), check.found)
+
+
+def hint_text(check: Check) -> str:
+    """Return what to do on the command line, with the option that allows it."""
+    if not check.allowed_by:
+        return str(check.hint)
+    return _("{hint} To allow it anyway, use {option}.", hint=check.hint, option=f"--{check.allowed_by}")
 
 
 def labelled(name: str, what: object) -> str:

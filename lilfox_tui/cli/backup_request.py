@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from lilfox_tui.backup.checks import hint_text
 from lilfox_tui.backup.context import BackupContext
 from lilfox_tui.backup.options import PostgresqlOptions
 from lilfox_tui.backup.plan import BackupRequest, PlanArguments, plan_named, request_of
@@ -19,7 +20,7 @@ from lilfox_tui.cli.job_output import follow_job
 from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, shape
 from lilfox_tui.cli.parser import load_settings
 from lilfox_tui.config.model import KeepConfig
-from lilfox_tui.core.errors import NotAllowed, UsageError
+from lilfox_tui.core.errors import LilFoxError, NotAllowed, UsageError
 from lilfox_tui.core.i18n import _, listed, tr
 from lilfox_tui.jobs.listing import find_job
 from lilfox_tui.jobs.start import start
@@ -68,15 +69,23 @@ def print_checks(checks: Sequence[Check]) -> None:
     rows = []
     for check in checks:
         rows.append([shape(_LEVELS[check.state]), Cell(str(check.about)), Cell(str(check.found))])
-        if check.state != "good" and str(check.hint):
-            rows.append([Cell(""), Cell(""), Cell(_("→ {hint}", hint=check.hint))])
+        if check.state != "good" and (hint := hint_text(check)):
+            rows.append([Cell(""), Cell(""), Cell(_("→ {hint}", hint=hint))])
     print_table(rows)
 
 
-async def print_changes(restore: Restore) -> None:
-    """Prints what restoring would change, a block for each source."""
-    for source, changes in (await restore.changes()).items():
-        print_line(f"{source} → {restore.where[source]}")
+async def print_changes(restore: Restore, *, blocked: bool = False) -> None:
+    """Prints what restoring would change, a block for each source. ``blocked``: a check failed, so that the changes may
+    not be readable."""
+    for source, where in restore.where.items():
+        print_line(f"{source} → {where}")
+        try:
+            changes = await restore.changes_of(source)
+        except LilFoxError as error:
+            if not blocked:
+                raise
+            print_line("  " + _("its changes cannot be shown: {error}", error=error))
+            continue
         if not changes:
             print_line("  " + _("nothing would change"))
         print_table(
@@ -90,7 +99,7 @@ async def print_changes(restore: Restore) -> None:
 
 
 def _newer(newer: bool) -> Cell:
-    return Cell(_("newer than the backup: would be lost"), Level.DEGRADED) if newer else Cell("")
+    return Cell(_("newer than the backup: not restored"), Level.DEGRADED) if newer else Cell("")
 
 
 class NonEmptyValue(argparse.Action):

@@ -17,6 +17,7 @@ from lilfox_tui.cli.schemas import schema
 from tests.services.backup_lab import BackupLab
 from tests.services.lilfox_command import LILFOX
 from tests.services.postgres import Postgres
+from tests.services.postgres_backups import holding
 from tests.unit.jobs.running import jobs
 
 __all__ = ["jobs"]
@@ -332,6 +333,13 @@ def test_prune_shows_first_and_removes_with_yes(files: BackupLab) -> None:
     assert files.left() == []
 
 
+def test_a_server_that_does_not_answer_has_no_leftovers(tmp_path: Path, files: BackupLab) -> None:
+    done = files.lilfox("backup", "run", "--database", "postgresql://127.0.0.1:1/shop", "--store", tmp_path / "store")
+    assert done.returncode == 1
+    assert "Connection refused" in done.stderr
+    assert "leftovers" not in done.stderr
+
+
 def test_a_restore_asks_first(tmp_path: Path, server: Postgres) -> None:
     lab = BackupLab(tmp_path, server)
     name = lab.run().stdout.strip()
@@ -342,6 +350,13 @@ def test_a_restore_asks_first(tmp_path: Path, server: Postgres) -> None:
     assert done.returncode == 0
     assert "public.users" in done.stdout
     assert "a.txt" in done.stdout
+    with holding(server, "SELECT 1", lab.database) as pid:
+        done = lab.lilfox(*restore, "--dry-run")
+    assert done.returncode == 1
+    said = " ".join(done.stdout.split())
+    assert f"pid {pid}" in said
+    assert "To allow it anyway, use --end-sessions." in said
+    assert "public.users" in said.partition("--end-sessions")[2], "the changes are shown too"
     done = lab.lilfox(*restore)
     assert done.returncode == 2
     assert "--yes" in done.stderr

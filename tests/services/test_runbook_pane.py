@@ -137,7 +137,11 @@ async def test_what_destroys_wants_its_host_typed(home: Path) -> None:
         await shown.until("last run, by")
 
 
-async def test_the_incident_is_written_by_keys_and_closed_with_what_is_in_force(home: Path) -> None:
+async def test_the_incident_is_written_by_keys_and_closed_with_what_is_in_force(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir("/")
     async with console(home) as shown:
         await shown.keys("i")
         await shown.until("no incident is open")

@@ -295,7 +295,7 @@ class FilesRestore:
                 tr("newer than the backup"),
                 "warning",
                 ntr("{count} file: {names}", "{count} files: {names}", len(newer), names=listed(newer[:5]) + more),
-                tr("they are kept next to the restored data, not in it"),
+                tr("They would not be in the restored data; they are kept with the previous data."),
             )
         ]
 

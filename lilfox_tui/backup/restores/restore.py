@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 from msgspec.structs import replace
 
-from lilfox_tui.backup.checks import Check
+from lilfox_tui.backup.checks import Check, hint_text
 from lilfox_tui.backup.context import BackupContext
 from lilfox_tui.backup.options import SOURCES
 from lilfox_tui.backup.plan import RestoreSpec
@@ -109,7 +109,11 @@ class Restore:
 
     async def changes(self) -> dict[str, list[RestoreChange]]:
         """Return for each source what restoring would change."""
-        return {source: await target.changes() for source, target in self._targets.items()}
+        return {source: await self.changes_of(source) for source in self._targets}
+
+    async def changes_of(self, source: str) -> list[RestoreChange]:
+        """Return what restoring one source would change. Raises BackupError, HostError."""
+        return await self._targets[source].changes()
 
     async def stage(self, run: Run) -> None:
         """Restore everything into staging. Raises BackupError, HostError."""
@@ -273,7 +277,7 @@ def refuse_bad(checks: list[Check]) -> None:
         more = tr(" (and {count} more)", count=len(bad) - 1) if len(bad) > 1 else ""
         raise NotReady(
             tr("{about}: {found}{more}; nothing was written", about=bad[0].about, found=bad[0].found, more=more),
-            bad[0].hint,
+            hint_text(bad[0]),
             checks=tuple(checks),
         )
 

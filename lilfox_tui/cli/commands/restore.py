@@ -233,7 +233,7 @@ def run(args: argparse.Namespace) -> int:
     if args.undo:
         return _done(args, "undo", request)
     if args.dry_run or not args.yes:
-        where, ready = asyncio.run(_show_plan(request))
+        where, ready = asyncio.run(_show_plan(request, dry=args.dry_run))
         if args.dry_run:
             return 0 if ready else 1
         if not ready:
@@ -243,9 +243,9 @@ def run(args: argparse.Namespace) -> int:
     return _done(args, "restore", request)
 
 
-async def _show_plan(request: BackupRequest) -> tuple[list[str], bool]:
+async def _show_plan(request: BackupRequest, *, dry: bool) -> tuple[list[str], bool]:
     """Shows checks and changes before the decision (reads the existing data for that); returns the targets, and whether
-    the checks allow the restore."""
+    the checks allow the restore. If they do not, only a ``dry`` run shows the changes."""
     from lilfox_tui.backup.effects import looked_at
 
     async with looked_at(request) as (found, restore):
@@ -253,8 +253,8 @@ async def _show_plan(request: BackupRequest) -> tuple[list[str], bool]:
         checks = await restore.checks()
         print_checks(checks)
         ready = all(check.state != "bad" for check in checks)
-        if ready:
-            await print_changes(restore)
+        if ready or dry:
+            await print_changes(restore, blocked=not ready)
         return list(restore.where.values()), ready
 
 

@@ -22,7 +22,7 @@ from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import SET_LEVELS, PlanView
 
 if TYPE_CHECKING:
-    from lilfox_tui.backup.restores.interrupted import InterruptedRestore
+    from lilfox_tui.backup.restores.interrupted import InterruptedRestore, Restored
     from lilfox_tui.backup.sets.model import BackupSet
     from lilfox_tui.jobs.model import Job
 
@@ -239,8 +239,8 @@ def warning_rows(
     return wrapped(rows, style.width - 1)[:_MOST_WARNINGS]
 
 
-def plan_detail(view: PlanView, restores: int, style: BackupStyle) -> list[Row]:
-    """A plan as text: what is wrong and since when, then other facts. ``restores`` is how many restores retain data."""
+def plan_detail(view: PlanView, restores: Sequence[Restored], style: BackupStyle) -> list[Row]:
+    """A plan as text: what is wrong and since when, then other facts. ``restores`` are those that retain data."""
     if view.outage is not None:
         return _outage_rows(view, view.outage, style)
     mark = Piece(f" {style.glyphs.level(view.level)} ", ROLES[view.level])
@@ -281,17 +281,26 @@ def _well(view: PlanView, style: BackupStyle) -> str:
     return _("the newest set is {age} old and {status}", age=age, status=status_text(newest.status))
 
 
-def _facts(view: PlanView, restores: int, style: BackupStyle) -> Row:
+def _facts(view: PlanView, restores: Sequence[Restored], style: BackupStyle) -> Row:
     separator = f" {style.glyphs.separator} "
     parts: list[str] = []
     if view.config is not None and view.config.schedule:
         parts.append(_("next run {time} ({schedule})", time=when(view.next_run, style), schedule=view.config.schedule))
     elif view.config is not None and not view.copy:
         parts.append(_("no schedule"))
-    if restores:
+    undone = sum(restored.stage == "undone" for restored in restores)
+    if kept := len(restores) - undone:
         parts.append(
             ngettext(
-                "{count} restore has retained data (press K)", "{count} restores have retained data (press K)", restores
+                "{count} restore has retained data (press K)", "{count} restores have retained data (press K)", kept
+            )
+        )
+    if undone:
+        parts.append(
+            ngettext(
+                "data of {count} undone restore is retained (press K)",
+                "data of {count} undone restores is retained (press K)",
+                undone,
             )
         )
     if view.rto_s is not None:

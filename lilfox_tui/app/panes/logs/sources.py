@@ -4,13 +4,13 @@ machine."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lilfox_tui.config.model import Config, HostConfig, LogConfig
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
+from lilfox_tui.logs.files.log_file_set import literal, named_files
 from lilfox_tui.logs.source import LogSource, file_log, find_logs, open_logs
 from lilfox_tui.monitor.model import this_machine
 from lilfox_tui.runbook.run.gate import let_argv_through
@@ -39,7 +39,7 @@ class OpenLogs:
     async def _wanted(self) -> Mapping[str, LogConfig]:
         app = self._app
         if app.files:
-            return {name: file_log(path) for name, path in named(app.files).items()}
+            return {name: file_log(literal(path)) for name, path in named_files(app.files).items()}
         if app.config.logs:
             return app.config.logs
         return await find_logs(self._host(None), None)
@@ -125,12 +125,3 @@ def host_of(log: LogConfig, config: Config) -> str | None:
     if config.hosts:
         return next((name for name, host in config.hosts.items() if host.local), None)
     return this_machine()
-
-
-def named(paths: tuple[str, ...]) -> dict[str, str]:
-    """Return a name for each file: the file name without ``.log``, or the path if two files have the same name."""
-    names: dict[str, str] = {}
-    for path in paths:
-        name = Path(path).name.removesuffix(".log") or path
-        names[path if name in names else name] = path
-    return names

@@ -300,7 +300,7 @@ class CourseActions(ActionGroup):
     def _ask_folder(self, name: str | None) -> None:
         if name is None:
             return
-        path = Path.cwd() / f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+        path = Path.home() / f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
 
         def take(text: str) -> None:
             if text.strip():
