@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lilfox_tui.app.actions import Action
 from lilfox_tui.app.console import Console
@@ -263,7 +264,7 @@ class FramePainter:
         status = fitting(titles, marks, told, (*navigation.pane.status(), *jobs), width)
         screen.query_one("#tabs", Lines).show([tabs(titles, marks, navigation.current, status, width)])
         ordered = sorted((each for each in navigation.actions if each.footer), key=lambda each: each.footer)
-        can = [(each, each.why_not() is None) for each in ordered]
+        can = [(replace(each, title=each.now() or each.title), each.why_not() is None) for each in ordered]
         screen.query_one("#footer", Lines).show([footer(can, width, *app.note)])
 
     def _incident_shown(self) -> IncidentView | None:

@@ -195,10 +195,12 @@ class Service:
             self._count.took(method, route, response.status, seconds)
         if route not in ("/health", "/metrics"):
             extra = {"request_id": request_id, "user_id": f"u{random.randrange(50):02}", "response_time": seconds}  # noqa: S311 -- a made-up user, no secret
-            level, mark = (logging.WARNING, "slow: ") if seconds >= _SLOW_FROM_S else (logging.INFO, "")
-            self._log.log(
-                level, "%s%s %s %d in %.3f s", mark, request.method, route, response.status, seconds, extra=extra
-            )
+            if seconds >= _SLOW_FROM_S:
+                self._log.warning(
+                    "slow, %.3f s: %s %s %d", seconds, request.method, route, response.status, extra=extra
+                )
+            else:
+                self._log.info("%s %s %d in %.3f s", request.method, route, response.status, seconds, extra=extra)
         return response
 
     async def _respond(self, request: DemoRequest, route: str, request_id: str) -> DemoResponse:

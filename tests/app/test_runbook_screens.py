@@ -229,9 +229,13 @@ async def test_the_end_after_a_skip_or_an_undo_is_not_said_to_be_good(tmp_path: 
     ):
         app = showing(view(text=text), run(tmp_path, facts, text), open_incident())
         async with app.run_test(size=(120, 30)) as pilot:
-            await pilot.press("4", "enter")
+            await pilot.press("4")
+            await pilot.pause()
+            assert screen_text(pilot).splitlines()[-1].startswith(" enter open "), "in the list of runbooks"
+            await pilot.press("enter")
             await pilot.pause()
             assert told in screen_text(pilot)
+            assert screen_text(pilot).splitlines()[-1].startswith(" enter end the run "), "as the line above says"
 
 
 async def test_a_rewound_screen_has_the_incident_as_it_was(tmp_path: Path) -> None:

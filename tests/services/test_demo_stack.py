@@ -118,7 +118,7 @@ async def test_a_slow_request_is_logged_as_a_warning_with_its_duration(stack: St
         log = stack.log_dir / f"lilfox-{name}.log"
         await until(partial(_holds, log, '"level": "WARNING"'), what=f"in {name}'s log")
         warned = [json.loads(line) for line in log.read_text().splitlines() if '"WARNING"' in line]
-        assert re.fullmatch(r"slow: GET \S+ 200 in [1-9]\.\d{3} s", warned[0]["message"])
+        assert re.fullmatch(r"slow, [1-9]\.\d{3} s: GET \S+ 200", warned[0]["message"])
 
 
 async def _run(stack: Stack, *words: str) -> tuple[int, str]:
