@@ -68,7 +68,7 @@ def print_checks(checks: Sequence[Check]) -> None:
     """Prints a line for each check, with its hint unless it passed."""
     rows = []
     for check in checks:
-        rows.append([shape(_LEVELS[check.state]), Cell(str(check.about)), Cell(str(check.found))])
+        rows.append([shape(_LEVELS[check.state]), Cell(str(check.about)), Cell(str(check.found), folds=True)])
         if check.state != "good" and (hint := hint_text(check)):
             rows.append([Cell(""), Cell(""), Cell(_("→ {hint}", hint=hint))])
     print_table(rows)
@@ -99,7 +99,7 @@ async def print_changes(restore: Restore, *, blocked: bool = False) -> None:
 
 
 def _newer(newer: bool) -> Cell:
-    return Cell(_("newer than the backup: not restored"), Level.DEGRADED) if newer else Cell("")
+    return Cell(_("newer than the backup: not restored"), Level.DEGRADED, folds=True) if newer else Cell("")
 
 
 class NonEmptyValue(argparse.Action):

@@ -350,7 +350,7 @@ def test_a_restore_asks_first(tmp_path: Path, server: Postgres) -> None:
     assert done.returncode == 0
     assert "public.users" in done.stdout
     assert "a.txt" in done.stdout
-    with holding(server, "SELECT 1", lab.database) as pid:
+    with holding(server, "SET LOCAL work_mem = '1MB'", lab.database) as pid:
         done = lab.lilfox(*restore, "--dry-run")
     assert done.returncode == 1
     said = " ".join(done.stdout.split())
