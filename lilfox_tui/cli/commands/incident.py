@@ -355,10 +355,8 @@ def _show(args: argparse.Namespace) -> int:
     print_line()
     print_table(entry_rows(shown, begun_steps(read.entries)))
     if left_out := len(read.entries) - len(shown):
-        text = ngettext(
-            "{count} earlier entry not shown; use --all", "{count} earlier entries not shown; use --all", left_out
-        )
-        print_line(text)
+        print_line(ngettext("{count} earlier entry not shown; use --all",
+                            "{count} earlier entries not shown; use --all", left_out))  # fmt: skip
     _tell_unreadable(read, incident.id)
     return 0
 
