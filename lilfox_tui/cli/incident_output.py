@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from lilfox_tui.cli.output import Cell, shape
+from lilfox_tui.cli.output import Cell, print_json, print_line, shape
 from lilfox_tui.core.i18n import _
 from lilfox_tui.core.text import human_duration
 from lilfox_tui.incident.model import Incident, SeverityLevel, StepBegan, StepEnded, TimelineEntry
@@ -97,6 +98,17 @@ def entry_rows(entries: Iterable[TimelineEntry], steps: Mapping[str, StepBegan])
             more += entry.what.output.splitlines()[-_OUTPUT_LINES:]
         for line in more:
             yield [Cell(""), Cell(""), Cell(""), Cell(f"  {line}")]
+
+
+def print_entry(entry: TimelineEntry, steps: Mapping[str, StepBegan], *, as_json: bool) -> None:
+    """Print an entry as it comes: a line, below it the rest of its text and its output; or a line of JSON."""
+    if as_json:
+        print_json(entry_document(entry), lines=True)
+        return
+    first, *more = event_text(entry.what, steps).splitlines() or [""]
+    print_line(f"{entry.at.astimezone():%Y-%m-%d %H:%M:%S} {entry.by}: {first}")
+    for line in chain(more, getattr(entry.what, "output", "").splitlines()):
+        print_line(f"    {line}")
 
 
 _OUTPUT_LINES = 5

@@ -6,16 +6,20 @@ import argparse
 import asyncio
 import socket
 import sys
-from collections.abc import Mapping
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import get_args
 
 from lilfox_tui.cli.commands.jobs import settings
-from lilfox_tui.cli.incident_output import entry_document, entry_rows, incident_document, incident_rows
+from lilfox_tui.cli.incident_output import (
+    entry_document,
+    entry_rows,
+    incident_document,
+    incident_rows,
+    print_entry,
+)
 from lilfox_tui.cli.main import Subcommand, subcommands
 from lilfox_tui.cli.output import Cell, flush, print_json, print_line, print_table, print_text, warn
 from lilfox_tui.cli.parser import load_settings
@@ -404,22 +408,12 @@ async def _follow(incident_id: str, *, as_json: bool, new_only: bool) -> int:
             steps |= begun_steps(entries)
             if not (first and new_only):
                 for entry in entries:
-                    _print_entry(entry, steps, as_json=as_json)
+                    print_entry(entry, steps, as_json=as_json)
                 flush()
             first = False
             if not is_open(entries):
                 return 0
     return 0
-
-
-def _print_entry(entry: TimelineEntry, steps: Mapping[str, StepBegan], *, as_json: bool) -> None:
-    if as_json:
-        print_json(entry_document(entry), lines=True)
-        return
-    first, *more = event_text(entry.what, steps).splitlines() or [""]
-    print_line(f"{entry.at.astimezone():%Y-%m-%d %H:%M:%S} {entry.by}: {first}")
-    for line in chain(more, getattr(entry.what, "output", "").splitlines()):
-        print_line(f"    {line}")
 
 
 def add_evidence_arguments(parser: argparse.ArgumentParser, action: str) -> None:
