@@ -93,7 +93,7 @@ def refused(acts: Acts, walk: Walk, *addresses: str) -> None:
     """By key and in the runbook; and nothing is banned."""
     for address in addresses:
         done = acts.make(ban_operation("web-1", address, 60, sudo=False))
-        assert (done.state, f"refused to ban {address}" in done.message) == ("failed", True), (address, done.message)
+        assert (done.state, "refused to ban " in done.message) == ("failed", True), (address, done.message)
         walked = walk("network-attack", "web-1", attack_ip=address)
         assert (walked.code != 0, "is refused" in walked.said) == (True, True), (address, walked.why)
     assert "lilfox_ban" not in acts.web.ssh("nft list tables")

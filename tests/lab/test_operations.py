@@ -329,7 +329,7 @@ def test_what_must_not_be_banned_is_not(acts: Acts) -> None:
         private = [acts.web.address, "127.0.0.1", "10.0.0.1", "169.254.1.1", "fe80::1", "::1"]
         for address in (*mine, *private, f"{net}.1", f"{net}.77", "198.51.100.53"):
             done = acts.ban(address)
-            assert (done.state, f"refused to ban {address}: " in done.message) == ("failed", True), done.message
+            assert (done.state, "refused to ban " in done.message) == ("failed", True), (address, done.message)
         assert acts.web.ssh("nft list tables") == ""
     finally:
         acts.web.ssh("ip route del 203.0.113.0/24; sed -i /198.51.100.53/d /etc/resolv.conf")
