@@ -33,6 +33,7 @@ LAZY = {
     "imported, or configured, before the first frame; needed after it (test_first_frame.py)": {
         "app/app_actions": ".demo.control_socket",
         "app/console": ".incident.model .jobs.reader",
+        "app/evidence": ".incident.model",
         "app/followers": ".app.panes.runbook.state .app.run_log .incident.incidents",
         "app/pane": ".app.operations",
         "app/panes/metrics/actions": ".app.panes.metrics.dialogs",

@@ -10,7 +10,6 @@ from msgspec import Struct
 from lilfox_tui.app.rendering.draw import Row
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.text import clean
-from lilfox_tui.incident.model import alert_title
 from lilfox_tui.monitor.model import Overview
 
 if TYPE_CHECKING:
@@ -57,6 +56,8 @@ class Cause(Struct, frozen=True):
     @property
     def title(self) -> str:
         """The title of an incident opened for it."""
+        from lilfox_tui.incident.model import alert_title
+
         return alert_title(self.alert, self.labels)
 
 

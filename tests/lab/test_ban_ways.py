@@ -65,6 +65,7 @@ class Ways(Attack):
 @pytest.fixture(scope="module")
 def ways(lab: MachineLab) -> Iterator[Ways]:
     made = Ways(lab)
+    assert made.gets_in(), "the runbook reads the access log, which must not be empty"
     yield made
     subprocess.run(["ip", "route", "del", f"{ELSEWHERE}/32"], check=False)
     for machine in (made.web, made.bad, made.gate):
