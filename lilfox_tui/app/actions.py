@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui.config.yaml_nodes import rather
 from lilfox_tui.core.errors import ConfigError
 from lilfox_tui.core.i18n import Message, _, tr
 
@@ -127,16 +126,19 @@ def bound_actions(owner: object, groups: Iterable[ActionGroup] = ()) -> tuple[Ac
     )
 
 
+def _rather(name: str, known: Collection[str]) -> str:
+    from lilfox_tui.config.yaml_nodes import rather
+
+    return rather(name, known)
+
+
 def rebound(actions: Iterable[Action], keys: Mapping[str, str], elsewhere: Collection[str] = ()) -> tuple[Action, ...]:
     """Return ``actions`` with the keys set in the configuration. Raises ConfigError for an unknown action or a key used
     twice. ``elsewhere`` holds the ids of other panes' actions, which are valid too."""
     actions = tuple(actions)
     known = {each.id for each in actions} | set(elsewhere)
-    problems = [
-        _("keys.{name}: no such action; {rather}", name=name, rather=rather(name, known))
-        for name in keys
-        if name not in known
-    ]
+    unknown = [name for name in keys if name not in known]
+    problems = [_("keys.{name}: no such action; {rather}", name=name, rather=_rather(name, known)) for name in unknown]
     bound = tuple(replace(each, keys=(key_name(keys[each.id]),)) if each.id in keys else each for each in actions)
     owners: dict[str, str] = {}
     for each in bound:

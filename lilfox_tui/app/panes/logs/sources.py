@@ -3,7 +3,7 @@ machine."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lilfox_tui.config.model import Config, HostConfig, LogConfig
@@ -13,13 +13,19 @@ from lilfox_tui.hosts.open import open_host
 from lilfox_tui.logs.files.log_file_set import literal, named_files
 from lilfox_tui.logs.source import LogSource, file_log, find_logs, open_logs
 from lilfox_tui.monitor.model import this_machine
-from lilfox_tui.runbook.run.gate import let_argv_through
 
 if TYPE_CHECKING:
     from lilfox_tui.app.console import Console
 
 SERVERS = ("loki", "elasticsearch")
 """Kinds of sources that are asked from here and hold the logs of other hosts."""
+
+
+def _let_argv_through(config: Config, host: str | None, argv: Sequence[str]) -> None:
+    """The gate of commands, for logs of ``kind: command`` alone."""
+    from lilfox_tui.runbook.run.gate import let_argv_through
+
+    let_argv_through(config, host, argv)
 
 
 class OpenLogs:
@@ -34,7 +40,7 @@ class OpenLogs:
     async def open(self) -> None:
         """Finds and opens the logs; reads nothing yet. Raises LilFoxError."""
         self.configs = await self._wanted()
-        self.sources = open_logs(self._app.config, self.configs, self._host, let_argv_through)
+        self.sources = open_logs(self._app.config, self.configs, self._host, _let_argv_through)
 
     async def _wanted(self) -> Mapping[str, LogConfig]:
         app = self._app
@@ -55,7 +61,7 @@ class OpenLogs:
     async def find(self, name: str) -> None:
         """Opens the logs that are found on that host. Raises HostError."""
         found = await find_logs(self._host(name), name)
-        self.sources += open_logs(self._app.config, found, self._host, let_argv_through)
+        self.sources += open_logs(self._app.config, found, self._host, _let_argv_through)
         self.configs = {**self.configs, **found}
 
     def _host(self, name: str | None) -> Host:
