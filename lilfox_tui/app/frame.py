@@ -13,7 +13,7 @@ from lilfox_tui.app.actions import Action
 from lilfox_tui.app.console import Console
 from lilfox_tui.app.navigation import BACKUP, TABS, Navigation
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
-from lilfox_tui.app.rows.job_words import kind_text, percent_of
+from lilfox_tui.app.rows.job_words import job_kind_text, percent_of
 from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.i18n import _, ngettext
@@ -146,7 +146,7 @@ def job_pieces(backups: Backups | None, glyphs: Glyphs) -> Row:
     running = [job for job in backups.running if job.kind != "runbook"]  # of these the step is told
     if len(running) == 1:
         percent = percent_of(running[0])
-        text = kind_text(running[0].kind) + ("" if percent is None else f" {percent}%")
+        text = job_kind_text(running[0].kind) + ("" if percent is None else f" {percent}%")
         pieces.append(Piece(f"  {glyphs.job} {text}", "accent"))
     elif running:
         pieces.append(Piece(f"  {glyphs.job} " + _("{count} jobs", count=len(running)), "accent"))

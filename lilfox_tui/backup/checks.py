@@ -55,7 +55,7 @@ def room_checks(where: str, room: StoreRoom, needed_bytes: int | None, *, write:
             if needed_bytes is None
             else tr("{free} free; {needed} may be needed", free=free, needed=human_bytes(needed_bytes))
         )
-        hint = "" if enough else tr("Make room, keep fewer sets, or use another store.")
+        hint = "" if enough else tr("Free up space, keep fewer sets, or use another store.")
         checks.append(Check(about, "good" if enough else "bad", found, hint))
     if write and room.free_files is not None and room.free_files < FEW_FILES:
         found = ntr("only {count} more file can be created", "only {count} more files can be created",

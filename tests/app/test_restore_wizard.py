@@ -52,6 +52,15 @@ async def looked(wizard: RestoreWizard) -> None:
     )
 
 
+async def at_checks(pilot: Pilot[None]) -> RestoreWizard:
+    """The wizard at its step Checks, when they are done."""
+    wizard = await opened(pilot)
+    await until(lambda: wizard.state.looked is not None and wizard.state.looked.checked)
+    await pilot.press("enter", "enter")
+    await pilot.pause()
+    return wizard
+
+
 async def confirmed(pilot: Pilot[None], word: str) -> RestoreWizard:
     wizard = await opened(pilot)
     await looked(wizard)
@@ -198,9 +207,8 @@ async def test_what_forbids_it_stops_there(stand_in: StandIn, size: tuple[int, i
     stand_in.all_checks.append(Check("server", "bad", "another server than the set's", "say that it is right: space"))
     app = showing(healthy())
     async with app.run_test(size=size) as pilot:
-        wizard = await opened(pilot)
-        await until(lambda: wizard.state.looked is not None and wizard.state.looked.checked)
-        await pilot.press("enter", "enter", "enter", "enter")
+        wizard = await at_checks(pilot)
+        await pilot.press("enter", "enter")
         assert wizard.state.step == CHECKS
         await pilot.pause()
         assert "space allows the selected option" in " ".join(screen_text(pilot).split())
@@ -222,10 +230,7 @@ async def test_what_allows_it_is_highlighted(stand_in: StandIn) -> None:
     stand_in.all_checks.append(Check("sessions in lilfox", "bad", "in use", "Stop the applications.", "end-sessions"))
     app = showing(healthy())
     async with app.run_test(size=(80, 24)) as pilot:
-        wizard = await opened(pilot)
-        await until(lambda: wizard.state.looked is not None and wizard.state.looked.checked)
-        await pilot.press("enter", "enter")
-        await pilot.pause()
+        wizard = await at_checks(pilot)
         assert wizard.state.at == 1
         text = screen_text(pilot)
         assert "To allow it anyway: terminate blocking sessions during the swap" in text
@@ -243,10 +248,7 @@ async def test_what_forbids_it_is_brought_into_sight(stand_in: StandIn) -> None:
     stand_in.all_checks.append(Check("room", "bad", "the disk is full", "make room"))
     app = showing(healthy())
     async with app.run_test(size=(40, 10)) as pilot:
-        wizard = await opened(pilot)
-        await until(lambda: wizard.state.looked is not None and wizard.state.looked.checked)
-        await pilot.press("enter", "enter")
-        await pilot.pause()
+        await at_checks(pilot)
         text = screen_text(pilot)
         assert "the disk is full" in text, "what forbids it stands first"
         assert "found 0" not in text

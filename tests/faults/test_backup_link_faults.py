@@ -17,19 +17,15 @@ from lilfox_tui.backup.restores.interrupted import settle_open
 from lilfox_tui.backup.store import BackupError
 from tests.faults.linked_backup import Linked, Watched, linked
 from tests.faults.relay import Way
+from tests.services.backup_lab import server
 from tests.services.postgres import Postgres
 from tests.services.sshd import SshdLab, sshd_lab
 from tests.waiting import until
 
+__all__ = ["server"]
 pytestmark = pytest.mark.root
 MB = 1024 * 1024
 Moment = Callable[[str, str, int], bool]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with Postgres() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -413,4 +413,4 @@ async def test_of_a_set_without_a_manifest_a_full_disk_is_no_fault_of_the_set(
     monkeypatch.setattr("lilfox_tui.backup.files.restore.inspect_place", full)
     said = [(str(check.found), str(check.hint)) for check in await files.open_target(options(app), host, old).checks()
             if check.state == "bad"]  # fmt: skip
-    assert said == [("not enough room for it", "make room on that file system")]
+    assert said == [("not enough space", "free up space on that file system")]

@@ -194,15 +194,21 @@ async def test_37_extensions_that_are_missing_or_need_a_superuser_are_told(
     assert said == ["extensions for new: only a superuser may install pg_stat_statements (Restore as a superuser.)"]
 
 
-async def test_38_tables_of_a_missing_tablespace_go_into_the_default_one(
-    server: Postgres, shop: PostgresqlOptions
-) -> None:
-    folder = server.folder / "space"
+def with_tablespace(server: Postgres, name: str) -> Path:
+    """Make a tablespace and the table ``hot`` in it; its folder."""
+    folder = server.folder / name
     folder.mkdir()
     if os.geteuid() == 0:
         shutil.chown(folder, SUPERUSER, SUPERUSER)
-    server.csv(f"CREATE TABLESPACE fast LOCATION '{folder}'")
-    script(server, "CREATE TABLE hot TABLESPACE fast AS SELECT 1 AS x", "shop")
+    server.csv(f"CREATE TABLESPACE {name} LOCATION '{folder}'")
+    script(server, f"CREATE TABLE hot TABLESPACE {name} AS SELECT 1 AS x", "shop")
+    return folder
+
+
+async def test_38_tables_of_a_missing_tablespace_go_into_the_default_one(
+    server: Postgres, shop: PostgresqlOptions
+) -> None:
+    folder = with_tablespace(server, "fast")
     kept, as_script = await dumped(shop), await dumped(shop, manual=True)
     script(server, "DROP TABLE hot", "shop")
     server.csv("DROP TABLESPACE fast")
@@ -218,12 +224,7 @@ async def test_38_tables_of_a_missing_tablespace_go_into_the_default_one(
 async def test_a_tablespace_that_is_there_but_not_for_us_is_not_called_missing(
     server: Postgres, shop: PostgresqlOptions
 ) -> None:
-    folder = server.folder / "shut"
-    folder.mkdir()
-    if os.geteuid() == 0:
-        shutil.chown(folder, SUPERUSER, SUPERUSER)
-    server.csv(f"CREATE TABLESPACE shut LOCATION '{folder}'")
-    script(server, "CREATE TABLE hot TABLESPACE shut AS SELECT 1 AS x", "shop")
+    folder = with_tablespace(server, "shut")
     kept, as_script = await dumped(shop), await dumped(shop, manual=True)
     ours = options_for(server, "new", user="creator")
     for found in (

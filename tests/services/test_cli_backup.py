@@ -6,7 +6,6 @@ import json
 import os
 import pty
 import subprocess
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -14,26 +13,14 @@ import jsonschema
 import pytest
 
 from lilfox_tui.cli.schemas import schema
-from tests.services.backup_lab import BackupLab
+from tests.services.backup_lab import BackupLab, files, server
 from tests.services.lilfox_command import LILFOX
 from tests.services.postgres import Postgres
 from tests.services.postgres_backups import holding
 from tests.unit.jobs.running import jobs
 
-__all__ = ["jobs"]
+__all__ = ["files", "jobs", "server"]
 pytestmark = pytest.mark.usefixtures("jobs")
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> BackupLab:
-    """Without a database, which is quicker."""
-    return BackupLab(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with Postgres() as running:
-        yield running
 
 
 @pytest.mark.parametrize(

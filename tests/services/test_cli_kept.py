@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import jsonschema
@@ -12,19 +11,13 @@ import pytest
 
 from lilfox_tui.backup.postgresql.swap import MARK
 from lilfox_tui.cli.schemas import schema
-from tests.services.backup_lab import BackupLab
+from tests.services.backup_lab import BackupLab, server
 from tests.services.postgres import Postgres
 from tests.services.test_cli_backup import typed
 from tests.unit.jobs.running import jobs
 
-__all__ = ["jobs"]
+__all__ = ["jobs", "server"]
 pytestmark = pytest.mark.usefixtures("jobs")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with Postgres() as running:
-        yield running
 
 
 def restored(lab: BackupLab) -> str:

@@ -356,7 +356,7 @@ class _Counted:
 
 def _no_room(about: Message) -> Check:
     """Return the check of a part without a manifest that is larger than the free space."""
-    return Check(about, "bad", tr("not enough room for it"), tr("make room on that file system"))
+    return Check(about, "bad", tr("not enough space"), tr("free up space on that file system"))
 
 
 class FilePiece:

@@ -387,7 +387,10 @@ def _room(piece: RestorePiece, look: PathFacts, free: int | None) -> Check:
     if free is not None and free < piece.needed_bytes:
         have, need = human_bytes(free), human_bytes(piece.needed_bytes)
         return Check(
-            about, "bad", tr("{have} free, {need} needed", have=have, need=need), tr("make room on that file system")
+            about,
+            "bad",
+            tr("{have} free, {need} needed", have=have, need=need),
+            tr("free up space on that file system"),
         )
     told = len(inodes) == 2 and all(word.isdigit() for word in inodes) and inodes[0] != "0"
     if told and whole(inodes[1]) < piece.needed_files:

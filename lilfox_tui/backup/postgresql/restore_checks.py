@@ -430,7 +430,7 @@ async def about_room(
     found = tr("{needed} needed, {free} free in {folder}", needed=human_bytes(known), free=human_bytes(free),
                folder=clean(folder))  # fmt: skip
     if free < known:
-        return [Check(about, "bad", found, tr("Make room, or restore to another server."))]
+        return [Check(about, "bad", found, tr("Free up space, or restore to another server."))]
     return [Check(about, "good", found)]
 
 

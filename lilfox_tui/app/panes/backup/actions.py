@@ -15,7 +15,7 @@ from lilfox_tui.app.dialogs.prompt import Choice, Chooser
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.backup.state import BackupState, is_of, newest_of, undoable
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
-from lilfox_tui.app.rows.job_words import kind_text
+from lilfox_tui.app.rows.job_words import job_kind_text
 from lilfox_tui.backup.context import BackupContext
 from lilfox_tui.backup.plan import BackupRequest, PlanArguments, request_of, undo_command
 from lilfox_tui.backup.restores import interrupted
@@ -67,7 +67,7 @@ class JobStarter:
         self._context.run(self._ask_and_start(kind, title, rows, request), group=START, exclusive=True)
 
     async def _ask_and_start(self, kind: RequestKind, title: str, rows: Sequence[Row], request: BackupRequest) -> None:
-        ask = AskDialog(title, rows, does=kind_text(kind), stays=_("go back"))
+        ask = AskDialog(title, rows, does=_("back up") if kind == "backup" else job_kind_text(kind), stays=_("go back"))
         if await self._app.push_screen_wait(ask):
             await self.start(kind, request)
 
@@ -84,10 +84,10 @@ class JobStarter:
         finally:
             self._state.busy = False
         runs = tr("{kind}: job {id} is running; o shows it, and it keeps running after you quit",
-                  kind=kind_text(kind), id=job)  # fmt: skip
+                  kind=job_kind_text(kind), id=job)  # fmt: skip
         if self._app.demo is not None:
             runs = tr(
-                "{kind}: job {id} is running; o shows it, and it ends with the demo", kind=kind_text(kind), id=job
+                "{kind}: job {id} is running; o shows it, and it ends with the demo", kind=job_kind_text(kind), id=job
             )
         self._started.add(job)
         self._app.tell(runs)

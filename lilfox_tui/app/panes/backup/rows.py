@@ -13,7 +13,7 @@ from lilfox_tui.app.panes.backup.state import newest_of
 from lilfox_tui.app.rendering.columns import Column, cells, choose, heading, line, wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES
-from lilfox_tui.app.rows.job_words import kind_text, percent_of
+from lilfox_tui.app.rows.job_words import job_kind_text, percent_of
 from lilfox_tui.backup.checks import labelled, status_text
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import _, clauses, listed, ngettext
@@ -78,7 +78,7 @@ def _last(plan: _Plan) -> Row:
         percent = percent_of(plan.running)
         mark = plan.style.glyphs.job
         # The number first: in a narrow column it must not be cut to another one.
-        words = ("" if percent is None else f"{percent}% ") + kind_text(plan.running.kind)
+        words = ("" if percent is None else f"{percent}% ") + job_kind_text(plan.running.kind)
         return (Piece(f"{mark} {words}", "accent"),)
     view, newest = plan.view, newest_of(plan.view)
     if view.outage is not None:
