@@ -42,18 +42,21 @@ def running() -> Backups:
 
 
 @pytest.mark.parametrize(
-    ("key", "kind", "about", "set_id"),
+    ("key", "does", "kind", "about", "set_id"),
     [
-        ("b", "backup", "backup lilfox", ""),
-        ("v", "verify", "verify lilfox lilfox_20260329_020000", "lilfox_20260329_020000"),
-        ("D", "drill", "drill lilfox lilfox_20260329_020000", "lilfox_20260329_020000"),
+        ("b", "back up", "backup", "backup lilfox", ""),
+        ("v", "verify", "verify", "verify lilfox lilfox_20260329_020000", "lilfox_20260329_020000"),
+        ("D", "drill", "drill", "drill lilfox lilfox_20260329_020000", "lilfox_20260329_020000"),
     ],
 )
-async def test_a_job_is_asked_for_and_started(key: str, kind: str, about: str, set_id: str, stand_in: StandIn) -> None:
+async def test_a_job_is_asked_for_and_started(
+    key: str, does: str, kind: str, about: str, set_id: str, stand_in: StandIn
+) -> None:
     app = showing(healthy())
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("3", key)
         await until(lambda: isinstance(app.screen, AskDialog) and app.screen.is_painted)
+        assert f"enter {does}   esc go back" in screen_text(pilot)
         await pilot.press("escape")
         await until(lambda: len(app.screen_stack) == 1)
         assert stand_in.started == []

@@ -110,8 +110,8 @@ def _is_kind(suffix: str, kind: str, source_kind: str, packing: str, encrypted: 
 
 def _is_consistent(part: ManifestPart) -> bool:
     """Whether the sizes and digests of the part fit each other."""
-    if part.raw_bytes == 0:
-        return part.raw_sha256 == _NOTHING
+    if (part.raw_bytes == 0) != (part.raw_sha256 == _NOTHING):
+        return False
     if part.packing == "none" and not part.encrypted:
         return (part.size_bytes, part.sha256) == (part.raw_bytes, part.raw_sha256)
     return part.size_bytes > 0
