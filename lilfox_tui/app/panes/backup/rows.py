@@ -65,6 +65,8 @@ class _Plan(Struct, frozen=True):
 class _Set(Struct, frozen=True):
     found: BackupSet
     style: BackupStyle
+    proof_width: int
+    """Cells of the column of proofs."""
 
 
 def _short(status: str) -> str:
@@ -157,9 +159,9 @@ def _left(style: BackupStyle) -> Piece:
 def _proof(each: _Set) -> Row:
     found = each.found
     text = status_text(found.status) if each.style.width >= WIDE else _short(found.status)
-    proven = found.status == "restored" and found.proof is not None and each.style.width >= WIDE
-    if proven and found.proof is not None and found.proof.took_s is not None:
-        text = _("restore-tested in {time}", time=short_age(max(1.0, found.proof.took_s)))
+    if found.status == "restored" and found.proof is not None and found.proof.took_s is not None:
+        timed = _("restore-tested in {time}", time=short_age(max(1.0, found.proof.took_s)))
+        text = timed if cell_width(timed) <= each.proof_width else text
     if found.refused:
         return (Piece(labelled(text, found.reason), "failing"),)
     role = SET_ROLES[found.status]
@@ -207,7 +209,8 @@ def set_row(found: BackupSet, style: BackupStyle) -> Row:
     """One set in one line."""
     chosen = choose(_set_columns(style.width), style.width - INDENT)
     mark = Piece(style.glyphs.level(SET_LEVELS[found.status]), SET_ROLES[found.status])
-    return (_left(style), mark, Piece(" "), *line(chosen, _Set(found, style)))
+    proof_width = next((width for column, width in chosen if column.cell is _proof), 0)
+    return (_left(style), mark, Piece(" "), *line(chosen, _Set(found, style, proof_width)))
 
 
 def why_no_sets(view: PlanView | None, *, filtered: bool) -> str:
