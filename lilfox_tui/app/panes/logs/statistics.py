@@ -39,13 +39,13 @@ from lilfox_tui.logs.statistics import (
     errors_of_type,
     of_slice,
     of_source,
-    recent_patterns,
     slower_than,
 )
 from lilfox_tui.logs.window import WindowItem
 
 if TYPE_CHECKING:
-    from lilfox_tui.logs.statistics import PatternChange, RecentPatterns
+    from lilfox_tui.logs.analyze import RecentPatterns
+    from lilfox_tui.logs.statistics import PatternChange
 
 
 # The strip below the list: errors per minute over a span of time, and how much of everything is shown; it has all
@@ -351,6 +351,8 @@ class StatisticsActions(ActionGroup):
         self._context.run(self._count_patterns, group="count", exclusive=True)
 
     async def _count_patterns(self) -> None:
+        from lilfox_tui.logs.analyze import recent_patterns
+
         state, record = self._state, self._state.selected_record
         until_us = None if record is None or state.at_end else record.entry.time_us
         self._tell_work(_("counting"))
