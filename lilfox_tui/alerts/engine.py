@@ -192,7 +192,7 @@ AGAIN_S = 10.0
 class AlertEngine:
     """Evaluates ``config.rules`` over ``source`` and notifies ``config.notifiers``; publishes the alerts in ``feed``.
 
-    ``folder`` is where state is kept (:func:`.ownership.state_folder`), None for memory alone; ``base`` the folder that
+    ``folder`` is where state is kept (:func:`.storage.state_folder`), None for memory alone; ``base`` the folder that
     relative rule files begin at. ``now`` is the clock (aware UTC), ``passed`` the seconds that pass while the machine
     runs. Use from one event loop. Raises LilFoxError where the configuration of a notifier cannot be used.
     """

@@ -26,6 +26,7 @@ from lilfox_tui.alerts.model import (
     Trouble,
     worst_first,
 )
+from lilfox_tui.alerts.rules import stamp_of
 from lilfox_tui.alerts.silences import check_silence, matchers_of, would_silence
 from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, AlertStorage, EvaluationLock, state_folder
 from lilfox_tui.config.model import ApiConfig, Config
@@ -425,15 +426,20 @@ def open_others(
     return ExternalAlerts(prometheus, told), prometheus
 
 
-def kept_alerts(folder: Path | None, config_file: Path | None = None) -> Ready[Alerts] | Unavailable:
+def kept_alerts(
+    folder: Path | None, config_file: Path | None = None, patterns: Sequence[str] = ()
+) -> Ready[Alerts] | Unavailable:
     """Return the alerts saved by the LilFox that evaluates with the state in ``folder`` (None: the state folder of
-    ``config_file``). They are unavailable if none evaluates now, because rules need continuous evaluation. Blocks."""
+    ``config_file``). They are unavailable if none evaluates now, because rules need continuous evaluation. ``patterns``
+    are those of the rule files. Blocks."""
     now = datetime.now(UTC)
     folder = folder or state_folder(config_file)
     path = None if folder is None else folder / DATABASE
     hint = tr("run lilfox monitor, or keep the screen open: rules need continuous evaluation")
     if path is None or not path.exists():
-        return Unavailable(NotEvaluated(tr("these rules have not been evaluated yet"), hint), now)
+        if patterns and not stamp_of(patterns, Path()):
+            return Unavailable(NotEvaluated(tr("rules: no file matches {pattern}", pattern=patterns[0])), now)
+        return Unavailable(NotEvaluated(tr("the rules have not been evaluated yet"), hint), now)
     database = None
     try:
         database = AlertDatabase(path)

@@ -124,7 +124,7 @@ class ScheduledGroup:
         self._events, self._ended = before._events, before._ended
 
     def troubles(self) -> list[Trouble]:
-        """Return the problems."""
+        """Return the group's slow or missed evaluations."""
         found = []
         interval_s = self.interval_ms / 1000
         if self.took_s > interval_s:
@@ -257,7 +257,7 @@ class RuleManager:
         return tuple(found)
 
     def troubles(self) -> tuple[Trouble, ...]:
-        """Return the problems."""
+        """Return the problems of the disk, of rule files and of all groups."""
         found = [] if self.disk_trouble is None else [Trouble("disk", self.disk_trouble)]
         found += self._files.troubles
         found += [Trouble(f"refused {name}", text, blind=True) for name, text in self._refused.items()]

@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui.config.yaml_nodes import rather
 from lilfox_tui.core.errors import ConfigError
 from lilfox_tui.core.i18n import Message, _, tr
 
@@ -40,9 +39,14 @@ _NAMES = {
 }
 
 
+def _nothing(_owner: object = None) -> None:
+    """The ``why_not`` of an action that is always enabled, and the ``now`` of one that always does the same."""
+
+
 class Action(Struct, frozen=True):
-    """What a key triggers. ``footer`` is its rank in the footer (0: not shown). The ``run`` and ``why_not`` of an
-    action declared in a class take the owner as argument; those from :func:`bound_actions` take none."""
+    """What a key triggers. ``footer`` is its rank in the footer (0: not shown); ``now`` returns what stands there
+    instead of ``title`` for the time being, None for the title. The functions of an action declared in a class take the
+    owner as argument; those from :func:`bound_actions` take none."""
 
     id: str
     keys: tuple[str, ...]
@@ -51,6 +55,7 @@ class Action(Struct, frozen=True):
     run: Callable[..., object]
     why_not: Callable[..., Message | None]
     footer: int = 0
+    now: Callable[..., Message | None] = _nothing
 
     @property
     def key_text(self) -> str:
@@ -79,22 +84,19 @@ def action(
     title: Message,
     help_: Message,
     *,
-    why_not: Callable[[Any], Message | None] | None = None,
+    why_not: Callable[[Any], Message | None] = _nothing,
     footer: int = 0,
+    now: Callable[[Any], Message | None] = _nothing,
 ) -> Callable[[Handler], Handler]:
-    """Marks a method as the handler of an action. ``keys`` are separated by spaces; ``why_not`` takes the same object
-    as the method."""
+    """Marks a method as the handler of an action. ``keys`` are separated by spaces; ``why_not`` and ``now`` take the
+    same object as the method."""
 
     def mark(handler: Handler) -> Handler:
-        made = Action(id_, tuple(keys.split()), title, help_, handler, why_not or _always_possible, footer)
+        made = Action(id_, tuple(keys.split()), title, help_, handler, why_not, footer, now)
         setattr(handler, _MARK, made)
         return handler
 
     return mark
-
-
-def _always_possible(_owner: object) -> None:
-    """The ``why_not`` of an action that is always enabled."""
 
 
 def actions_of(owner: type) -> tuple[Action, ...]:
@@ -113,9 +115,21 @@ def bound_actions(owner: object, groups: Iterable[ActionGroup] = ()) -> tuple[Ac
     """The actions of ``owner`` and its ``groups``, each bound to the object that declares it."""
     of_groups = {each.id: each for group in groups for each in bound_actions(group)}
     return tuple(
-        of_groups.get(each.id) or replace(each, run=partial(each.run, owner), why_not=partial(each.why_not, owner))
+        of_groups.get(each.id)
+        or replace(
+            each,
+            run=partial(each.run, owner),
+            why_not=partial(each.why_not, owner),
+            now=partial(each.now, owner),
+        )
         for each in actions_of(type(owner))
     )
+
+
+def _rather(name: str, known: Collection[str]) -> str:
+    from lilfox_tui.config.yaml_nodes import rather
+
+    return rather(name, known)
 
 
 def rebound(actions: Iterable[Action], keys: Mapping[str, str], elsewhere: Collection[str] = ()) -> tuple[Action, ...]:
@@ -123,11 +137,8 @@ def rebound(actions: Iterable[Action], keys: Mapping[str, str], elsewhere: Colle
     twice. ``elsewhere`` holds the ids of other panes' actions, which are valid too."""
     actions = tuple(actions)
     known = {each.id for each in actions} | set(elsewhere)
-    problems = [
-        _("keys.{name}: no such action; {rather}", name=name, rather=rather(name, known))
-        for name in keys
-        if name not in known
-    ]
+    unknown = [name for name in keys if name not in known]
+    problems = [_("keys.{name}: no such action; {rather}", name=name, rather=_rather(name, known)) for name in unknown]
     bound = tuple(replace(each, keys=(key_name(keys[each.id]),)) if each.id in keys else each for each in actions)
     owners: dict[str, str] = {}
     for each in bound:

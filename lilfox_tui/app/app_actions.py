@@ -101,13 +101,13 @@ class PaneActions(_Everywhere):
         "alerts",
         "exclamation_mark",
         tr("alerts"),
-        tr("go to the worst alert, or to the incident if there are no alerts"),
+        tr("go to the most severe alert, pressed again to the next; without alerts to the incident"),
         why_not=_why_no_alerts,
     )
     def show_alerts(self) -> None:
         if self._navigation.metrics.state.items(self._navigation.metrics.state.overview):
             self._navigation.open(METRICS)
-            self._navigation.metrics.select_worst_alert()
+            self._navigation.metrics.select_alert()
         else:
             self._navigation.open(RUNBOOK)
 

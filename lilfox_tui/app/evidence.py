@@ -56,10 +56,9 @@ class Cause(Struct, frozen=True):
     @property
     def title(self) -> str:
         """The title of an incident opened for it."""
-        subject = next(
-            (self.labels[name] for name in ("service", "job", "host", "instance") if name in self.labels), ""
-        )
-        return f"{self.alert}: {subject}" if subject else self.alert
+        from lilfox_tui.incident.model import alert_title
+
+        return alert_title(self.alert, self.labels)
 
 
 def cause_of(alert: Alert) -> Cause:

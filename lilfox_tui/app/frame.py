@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lilfox_tui.app.actions import Action
 from lilfox_tui.app.console import Console
 from lilfox_tui.app.navigation import BACKUP, TABS, Navigation
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
-from lilfox_tui.app.rows.job_words import kind_text, percent_of
+from lilfox_tui.app.rows.job_words import job_kind_text, percent_of
 from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.i18n import _, ngettext
@@ -145,7 +146,7 @@ def job_pieces(backups: Backups | None, glyphs: Glyphs) -> Row:
     running = [job for job in backups.running if job.kind != "runbook"]  # of these the step is told
     if len(running) == 1:
         percent = percent_of(running[0])
-        text = kind_text(running[0].kind) + ("" if percent is None else f" {percent}%")
+        text = job_kind_text(running[0].kind) + ("" if percent is None else f" {percent}%")
         pieces.append(Piece(f"  {glyphs.job} {text}", "accent"))
     elif running:
         pieces.append(Piece(f"  {glyphs.job} " + _("{count} jobs", count=len(running)), "accent"))
@@ -263,7 +264,7 @@ class FramePainter:
         status = fitting(titles, marks, told, (*navigation.pane.status(), *jobs), width)
         screen.query_one("#tabs", Lines).show([tabs(titles, marks, navigation.current, status, width)])
         ordered = sorted((each for each in navigation.actions if each.footer), key=lambda each: each.footer)
-        can = [(each, each.why_not() is None) for each in ordered]
+        can = [(replace(each, title=each.now() or each.title), each.why_not() is None) for each in ordered]
         screen.query_one("#footer", Lines).show([footer(can, width, *app.note)])
 
     def _incident_shown(self) -> IncidentView | None:

@@ -16,7 +16,7 @@ from lilfox_tui.app.dialogs.job_output import JobOutput
 from lilfox_tui.app.dialogs.messages import AskDialog
 from lilfox_tui.app.dialogs.prompt import Choice, Chooser
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
-from lilfox_tui.app.rows.job_words import kind_text
+from lilfox_tui.app.rows.job_words import job_kind_text
 from lilfox_tui.backends.model import ClientSession, Ending, EndsSessions
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.core.aio import Unavailable
@@ -120,7 +120,7 @@ async def _confirmed(app: Console, operation: Operation) -> bool:
     title = operation.title[:1].upper() + operation.title[1:]
     if operation.confirm:
         return await app.confirm(title, rows, operation.confirm)
-    return await app.push_screen_wait(AskDialog(title, rows, does=kind_text(operation.kind), stays=_("go back")))
+    return await app.push_screen_wait(AskDialog(title, rows, does=job_kind_text(operation.kind), stays=_("go back")))
 
 
 def shown_rows(operation: Operation) -> list[Row]:

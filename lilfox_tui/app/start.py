@@ -98,7 +98,7 @@ def run_demo(arguments: argparse.Namespace) -> int:
     """Runs the app on the demo stack, which ends with it; returns the exit code."""
 
     async def on_the_stack() -> int:
-        from lilfox_tui.demo.control_socket import SERVICES, parse_fault
+        from lilfox_tui.demo.control_socket import DATABASE, SERVICES, parse_fault
         from lilfox_tui.demo.stack import Stack
 
         faults = [parse_fault(text) for text in arguments.fault or ()]
@@ -108,7 +108,8 @@ def run_demo(arguments: argparse.Namespace) -> int:
             arguments.config = str(stack.write_config(this_machine()))
             with _state_in(stack.state_dir):
                 app = build_app(_load(arguments), arguments, stack)
-                starting = asyncio.create_task(_complete(app, stack, faults, SERVICES))
+                database_is_up = app.monitor.backends.hold(DATABASE)
+                starting = asyncio.create_task(_complete(app, stack, faults, SERVICES, database_is_up))
                 try:
                     return await _run_app(app)
                 finally:
@@ -122,15 +123,24 @@ def _import_for_demo() -> None:
         import_module(f"lilfox_tui.{name}")
 
 
-async def _complete(app: LilFoxApp, stack: Stack, faults: Sequence[tuple[str, str]], services: Collection[str]) -> None:
+async def _complete(
+    app: LilFoxApp,
+    stack: Stack,
+    faults: Sequence[tuple[str, str]],
+    services: Collection[str],
+    database_is_up: Callable[[], None],
+) -> None:
     """Injects the faults named on the command line. Those of the database follow once the screen is up and the demo's
-    database has been started."""
+    database has been started. ``database_is_up`` is called then, or once it is known that it does not start."""
     try:
         for name, kind in faults:
             if name in services:
                 await stack.fault(name, kind)
         await asyncio.sleep(scrape.AFTER_FIRST_FRAME_S)
-        await stack.start_database()
+        try:
+            await stack.start_database()
+        finally:
+            database_is_up()
         for name, kind in faults:
             if name not in services:
                 await stack.fault(name, kind)

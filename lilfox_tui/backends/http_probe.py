@@ -105,7 +105,7 @@ _MOST_SAMPLES = 50_000
 
 
 class MetricsPage:
-    """Reads the metrics pages of one server, keeping only metrics whose name ``wanted`` accepts."""
+    """Reads the metrics endpoints of one server, keeping only metrics whose name ``wanted`` accepts."""
 
     def __init__(self, where: str, wanted: Callable[[str], bool]) -> None:
         self._where, self._wanted = where, wanted

@@ -187,7 +187,7 @@ class Breaker(Struct, frozen=True):
 
     name: str
     state: BreakerState | None
-    detail: str = ""
+    detail: Message | str = ""
 
 
 class TripCounter:
@@ -198,7 +198,7 @@ class TripCounter:
         self._tripped: dict[str, deque[float]] = {}
 
     def reading(self, breakers: Sequence[Breaker], *, incomplete: Message | None = None) -> BackendReading:
-        """Return the queues as one reading."""
+        """Return the breakers as one reading, with how often each tripped."""
         now = time.monotonic()
         for breaker in breakers:
             before = self._before.get(breaker.name)

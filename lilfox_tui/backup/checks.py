@@ -10,6 +10,8 @@ from lilfox_tui.core.i18n import Message, _, ntr, tr
 from lilfox_tui.core.text import human_bytes
 
 CheckState = Literal["good", "warning", "bad"]
+AllowedBy = Literal["", "other-server", "end-sessions", "run-code"]
+"""The option of a restore that allows what a check forbids."""
 
 
 class Check(Struct, frozen=True):
@@ -20,6 +22,7 @@ class Check(Struct, frozen=True):
     state: CheckState
     found: Message | str
     hint: Message | str = ""
+    allowed_by: AllowedBy = ""
 
 
 SMALL_BYTES = 4 * 1024 * 1024
@@ -52,14 +55,14 @@ def room_checks(where: str, room: StoreRoom, needed_bytes: int | None, *, write:
             if needed_bytes is None
             else tr("{free} free; {needed} may be needed", free=free, needed=human_bytes(needed_bytes))
         )
-        hint = "" if enough else tr("Make room, keep fewer sets, or use another store.")
+        hint = "" if enough else tr("Free up space, keep fewer sets, or use another store.")
         checks.append(Check(about, "good" if enough else "bad", found, hint))
     if write and room.free_files is not None and room.free_files < FEW_FILES:
         found = ntr("only {count} more file can be created", "only {count} more files can be created",
                     room.free_files)  # fmt: skip
         checks.append(Check(about, "bad", found, tr("Its filesystem is running out of inodes: remove files from it.")))
     if room.mode is not None and room.mode & 0o077:
-        found = tr("readable by other users on its machine (mode {mode})", mode=f"{room.mode:04o}")
+        found = tr("other users on its machine have access to it (mode {mode})", mode=f"{room.mode:04o}")
         checks.append(Check(about, "warning", found, tr("Run: chmod 700 {where}", where=where)))
     return checks
 
@@ -104,6 +107,13 @@ def signature_text(signature: str) -> str:
 def check_text(check: Check) -> str:
     """Return what was checked and what was found, as one line."""
     return labelled(str(check.about), check.found)
+
+
+def hint_text(check: Check) -> str:
+    """Return what to do on the command line, with the option that allows it."""
+    if not check.allowed_by:
+        return str(check.hint)
+    return _("{hint} To allow it anyway, use {option}.", hint=check.hint, option=f"--{check.allowed_by}")
 
 
 def labelled(name: str, what: object) -> str:

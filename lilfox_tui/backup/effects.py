@@ -18,7 +18,7 @@ import msgspec
 
 from lilfox_tui.backup.checks import Check, check_text, signature_text
 from lilfox_tui.backup.context import BackupContext
-from lilfox_tui.backup.plan import BackupPlan, BackupRequest, plan_named, plan_of, read_request
+from lilfox_tui.backup.plan import BackupPlan, BackupRequest, plan_named, plan_of, read_request, undo_command
 from lilfox_tui.backup.restores import interrupted
 from lilfox_tui.backup.restores.interrupted import (
     chosen_interrupted_restore,
@@ -36,9 +36,9 @@ from lilfox_tui.backup.restores.interrupted import (
 from lilfox_tui.backup.restores.restore import Restore, refuse_bad, refuse_broken, with_scratch
 from lilfox_tui.backup.restores.restore import drill as drill_set
 from lilfox_tui.backup.restores.restore import undo as undo_restore
+from lilfox_tui.backup.restores.retained import all_left, forget_left, is_let_go, names_of
 from lilfox_tui.backup.restores.retained import chosen as chosen_restores
 from lilfox_tui.backup.restores.retained import forget as forget_kept
-from lilfox_tui.backup.restores.retained import forget_left, is_let_go, names_of
 from lilfox_tui.backup.run import back_up, reader_of
 from lilfox_tui.backup.run import prune as prune_store
 from lilfox_tui.backup.selection import choose
@@ -160,10 +160,10 @@ async def restore(run: Run, arguments: dict[str, Any]) -> Outcome:
             sources = restored_sources(request, plan, found)
             made = Restore(context, found, reader.after(proof).blocks, request.restore, sources, known=known)
             refuse_shared(config, left, made.places)
-            return await _restore(run, made)
+            return await _restore(run, made, request.config)
 
 
-async def _restore(run: Run, made: Restore) -> Outcome:
+async def _restore(run: Run, made: Restore, config: str | None) -> Outcome:
     try:
         refuse_bad(await retry(run, partial(made.checks, partial(_tell, run))))
         await made.stage(run)
@@ -177,9 +177,9 @@ async def _restore(run: Run, made: Restore) -> Outcome:
         str(tr("{set} is restored, compared and in place", set=restored.set)),
         str(
             tr(
-                "the previous data is retained as {kept}; to go back: lilfox restore --undo {set}",
+                "the previous data is retained as {kept}; to go back: {command}",
                 kept=listed(kept),
-                set=restored.set,
+                command=undo_command(restored.set, config),
             )
         )
         if kept
@@ -213,13 +213,20 @@ async def undo(run: Run, arguments: dict[str, Any]) -> Outcome:
     request = read_request(arguments)
     config = _changeable(request)
     async with BackupContext(config) as context:
+        meant = _unfinished(request.set)
         left = await settle_open(run, context, config)
+        if meant is not None and _settled_stage(meant) == "undone":
+            return _undone(meant)
         restored = _last_restored(request.set)
         refuse_shared(config, left, places_of(restored.swaps))
         if request.restore.end_sessions:
             swaps = tuple(msgspec.structs.replace(swap, end_sessions=True) for swap in restored.swaps)
             restored = msgspec.structs.replace(restored, swaps=swaps)
         await undo_restore(run, context, restored)
+    return _undone(restored)
+
+
+def _undone(restored: interrupted.Restored) -> Outcome:
     return Outcome("ok", str(tr("the restore of {set} was undone", set=restored.set)), result={"set": restored.set})
 
 
@@ -340,6 +347,29 @@ def _newest(sets: Sequence[BackupSet], request: BackupRequest) -> BackupSet:
     return ours[0] if ours else chosen(sets, request)
 
 
+def _unfinished(words: str) -> interrupted.Restored | None:
+    """Return the restore to undo if its renames, or their undo, did not finish."""
+    known = [each for each in interrupted.read_all() if each.stage == "swapped" or each.stage in interrupted.OPEN]
+    newest = next((each for each in known if words in ("", "latest", *names_of(each))), None)
+    return newest if newest is not None and newest.stage in interrupted.OPEN else None
+
+
+def _settled_stage(meant: interrupted.Restored) -> interrupted.Stage:
+    """Return what the restore is settled as. Raises BackupError if it is not settled: an older restore of the same name
+    must not be undone in its place."""
+    stage = next((each.stage for each in interrupted.read_all() if each.run == meant.run), meant.stage)
+    if stage in interrupted.OPEN:
+        raise BackupError(
+            tr("the restore of {set} (job {job}) did not finish; nothing was undone", set=meant.set, job=meant.run),
+            tr(
+                "settle it first: lilfox backup settle {job} --finish or --take-back; if its host is gone for good: "
+                "--forget",
+                job=meant.run,
+            ),
+        )
+    return stage
+
+
 def _last_restored(words: str) -> interrupted.Restored:
     known = [restored for restored in interrupted.read_all() if restored.stage == "swapped"]
     for restored in known:
@@ -360,11 +390,13 @@ def _last_restored(words: str) -> interrupted.Restored:
 
 async def _sweep(run: Run, context: BackupContext, plan: BackupPlan) -> None:
     """Remove what earlier restores or drills of the plan's sources could not remove, for example because the server
-    died. Does nothing while a restore is interrupted. A failure here does not stop the job."""
+    died. Does nothing while a restore is interrupted. A failure here does not stop the job, and what cannot be asked
+    for leftovers is reported by the step that needs it next."""
     if await asyncio.to_thread(open_restores):
         return
     try:
-        await forget_left(run, context, plan.config)
+        if any(row.there for row in await all_left(context, [plan.config])):
+            await forget_left(run, context, plan.config)
     except HostError:
         return  # it is told by what needs the host next
     except LilFoxError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
@@ -18,6 +19,7 @@ from lilfox_tui.config.model import BackupConfig, KeepConfig, PlanConfig
 from lilfox_tui.core import plugins
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import Message, listed, tr
+from lilfox_tui.core.paths import config_file
 from lilfox_tui.jobs.model import JobRequest
 
 # A backup plan with everything that it names: from the configuration, or from the words of a command.
@@ -195,6 +197,12 @@ def request_of(kind: RequestKind, request: BackupRequest) -> JobRequest:
     return JobRequest(
         entry=f"{_EFFECTS}:{kind}", kind=kind, title=title, key=_key(kind, request), arguments=as_document(request)
     )
+
+
+def undo_command(set_id: str, config: str | None) -> str:
+    """Return the command that undoes the restore of a set, with ``--config`` if it is not the usual file."""
+    named = [] if config is None or Path(config) == config_file() else ["--config", config]
+    return shlex.join(["lilfox", *named, "restore", "--undo", set_id])
 
 
 def subject_of(request: BackupRequest) -> str:

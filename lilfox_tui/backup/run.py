@@ -42,7 +42,7 @@ class Preflight(Struct, frozen=True):
 
     @property
     def checks(self) -> list[Check]:
-        """All of them."""
+        """The checks of all sources, then those of all stores."""
         return [check for checks in (*self.sources.values(), *self.stores.values()) for check in checks]
 
     def refuse(self, main: str) -> None:
@@ -206,7 +206,10 @@ async def _dump(
         for source_name in publication.empty(plan.config.sources):
             missing.setdefault(source_name, str(tr("it produced no data")))
         manifest = await publication.publish(missing=missing)
-    run.done(str(tr("{set} was written: {parts} parts", set=heading.id, parts=len(manifest.parts))))
+    written = ntr(
+        "{set} was written: {count} part", "{set} was written: {count} parts", len(manifest.parts), set=heading.id
+    )
+    run.done(str(written))
     return manifest
 
 

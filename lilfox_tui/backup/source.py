@@ -149,13 +149,13 @@ class RestoreChange(Struct, frozen=True):
     now: str
     then: str
     lost_rows: int = 0
-    """So many rows more are there now than in the backup: restoring loses them."""
+    """So many rows more are there now than in the backup: they would be only in the retained data."""
     lost_files: int = 0
-    """So many files there now are newer than the backup: restoring loses them."""
+    """So many files there now are newer than the backup: they would be only in the retained data."""
 
     @property
     def newer(self) -> bool:
-        """Whether restoring loses something that was added after the backup."""
+        """Whether something that was added after the backup would not be in the restored data."""
         return bool(self.lost_rows or self.lost_files)
 
 
@@ -199,7 +199,7 @@ class Swap(Struct, frozen=True, kw_only=True):
 
     @property
     def renames(self) -> tuple[Renames, ...]:
-        """All of them."""
+        """The renames of all its targets, the first one's first."""
         return (Renames(self.target, self.staged, self.before), *self.also)
 
 
@@ -304,15 +304,15 @@ class RestoreTarget(Protocol):
 
 
 def lost_text(changes: Iterable[RestoreChange]) -> str:
-    """Describe how many rows and files a restore would lose; empty if none."""
+    """Describe how many rows and files would be only in the retained data; empty if none."""
     rows = files = 0
     for change in changes:
         rows, files = rows + change.lost_rows, files + change.lost_files
     told = []
     if rows:
-        told.append(ngettext("{count} row is newer than the backup and would be lost",
-                             "{count} rows are newer than the backup and would be lost", rows))  # fmt: skip
+        told.append(ngettext("{count} row is newer than the backup and would not be restored",
+                             "{count} rows are newer than the backup and would not be restored", rows))  # fmt: skip
     if files:
-        told.append(ngettext("{count} file is newer than the backup and would be lost",
-                             "{count} files are newer than the backup and would be lost", files))  # fmt: skip
+        told.append(ngettext("{count} file is newer than the backup and would not be restored",
+                             "{count} files are newer than the backup and would not be restored", files))  # fmt: skip
     return clauses(told)

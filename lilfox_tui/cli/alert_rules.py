@@ -58,7 +58,7 @@ def add_lint_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=[],
         metavar="PAGE",
-        help=str(tr("look up the rules' series in this saved metrics page instead of querying the targets")),
+        help=str(tr("look up the rules' series in this saved scrape instead of querying the targets")),
     )
     parser.add_argument("--json", action="store_true", help=str(tr("one JSON document")))
     parser.add_argument("--json-schema", action="store_true", help=str(tr("the schema of that document")))

@@ -8,17 +8,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
+from lilfox_tui.backup.checks import hint_text
 from lilfox_tui.backup.context import BackupContext
 from lilfox_tui.backup.options import PostgresqlOptions
-from lilfox_tui.backup.plan import BackupRequest, PlanArguments, request_of
+from lilfox_tui.backup.plan import BackupRequest, PlanArguments, plan_named, request_of
 from lilfox_tui.backup.source import lost_text
 from lilfox_tui.backup.store import NotReady
 from lilfox_tui.cli.job_output import follow_job
 from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, shape
 from lilfox_tui.cli.parser import load_settings
 from lilfox_tui.config.model import KeepConfig
-from lilfox_tui.core.errors import NotAllowed, UsageError
-from lilfox_tui.core.i18n import _, tr
+from lilfox_tui.core.errors import LilFoxError, NotAllowed, UsageError
+from lilfox_tui.core.i18n import _, listed, tr
 from lilfox_tui.jobs.listing import find_job
 from lilfox_tui.jobs.start import start
 from lilfox_tui.metrics.model import Level
@@ -65,16 +68,24 @@ def print_checks(checks: Sequence[Check]) -> None:
     """Prints a line for each check, with its hint unless it passed."""
     rows = []
     for check in checks:
-        rows.append([shape(_LEVELS[check.state]), Cell(str(check.about)), Cell(str(check.found))])
-        if check.state != "good" and str(check.hint):
-            rows.append([Cell(""), Cell(""), Cell(_("→ {hint}", hint=check.hint))])
+        rows.append([shape(_LEVELS[check.state]), Cell(str(check.about)), Cell(str(check.found), folds=True)])
+        if check.state != "good" and (hint := hint_text(check)):
+            rows.append([Cell(""), Cell(""), Cell(_("→ {hint}", hint=hint))])
     print_table(rows)
 
 
-async def print_changes(restore: Restore) -> None:
-    """Prints what restoring would change, a block for each source."""
-    for source, changes in (await restore.changes()).items():
-        print_line(f"{source} → {restore.where[source]}")
+async def print_changes(restore: Restore, *, blocked: bool = False) -> None:
+    """Prints what restoring would change, a block for each source. ``blocked``: a check failed, so that the changes may
+    not be readable."""
+    for source, where in restore.where.items():
+        print_line(f"{source} → {where}")
+        try:
+            changes = await restore.changes_of(source)
+        except LilFoxError as error:
+            if not blocked:
+                raise
+            print_line("  " + _("its changes cannot be shown: {error}", error=error))
+            continue
         if not changes:
             print_line("  " + _("nothing would change"))
         print_table(
@@ -88,7 +99,7 @@ async def print_changes(restore: Restore) -> None:
 
 
 def _newer(newer: bool) -> Cell:
-    return Cell(_("newer than the backup: would be lost"), Level.DEGRADED) if newer else Cell("")
+    return Cell(_("newer than the backup: not restored"), Level.DEGRADED, folds=True) if newer else Cell("")
 
 
 class NonEmptyValue(argparse.Action):
@@ -180,8 +191,71 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 def request_from(args: argparse.Namespace, loaded: LoadedConfig, *, plan: str | None = None) -> BackupRequest:
     """The backup request in ``args``, for the named or implied plan, or for one built from the arguments. Raises
-    UsageError."""
+    UsageError, also for a plan together with the options of :func:`add_sources`, which describe one without it."""
     name = _plan_meant(args, loaded.config.backup) if plan is None else plan
+    if name and (given := _given_sources(args)):
+        raise _not_with_a_plan(given, name)
+    return _request(args, loaded, name)
+
+
+def restore_request_from(args: argparse.Namespace, loaded: LoadedConfig) -> BackupRequest:
+    """The same for a restore, where those options give the targets of the plan's sources. Raises UsageError where it is
+    not clear which source is meant, or whether the others are to be restored too."""
+    name = _plan_meant(args, loaded.config.backup)
+    request = _request(args, loaded, name)
+    given = _given_sources(args)
+    if not name or not given:
+        return request
+    if "--host" in given:
+        raise _not_with_a_plan(["--host"], name)
+    sources = plan_named(loaded.config.backup, name).config.sources
+    wanted = args.source or list(sources)
+    places: dict[str, str] = {}
+    for option, kind, targets in _targets(args):
+        of_kind = [each for each in wanted if each in sources and sources[each].kind == kind]
+        if len(targets) != 1:
+            raise UsageError(
+                tr("{option} is given {count} times", option=option, count=len(targets)),
+                tr("restore the sources of a plan to other folders one after the other, each with --source"),
+            )
+        if len(of_kind) != 1:
+            raise UsageError(
+                tr("{option}: the plan {plan} has {count} sources of kind {kind} to restore",
+                   option=option, plan=name, count=len(of_kind), kind=kind),
+                tr("name one of them with --source; known: {names}", names=listed(sources)),
+            )  # fmt: skip
+        places[of_kind[0]] = targets[0]
+    if others := [each for each in wanted if each not in places and not args.source]:
+        raise UsageError(
+            tr("restore {others} too? {options} name no target for it", others=listed(others), options=listed(given)),
+            tr("name what to restore with --source: {names}", names=listed(sources)),
+        )
+    return replace(request, restore=replace(request.restore, places=places))
+
+
+def _given_sources(args: argparse.Namespace) -> list[str]:
+    """Those of the options of :func:`add_sources` that are given."""
+    options = {"--database": "database", "--files": "folders", "--app": "app", "--host": "host"}
+    return [option for option, name in options.items() if getattr(args, name, None)]
+
+
+def _targets(args: argparse.Namespace) -> list[tuple[str, str, list[str]]]:
+    """Option, kind of source, and targets, of those that are given."""
+    database = [_without_password(args.database)] if args.database else []
+    folders = [str(Path(folder).absolute()) for folder in args.folders]
+    app = [str(Path(args.app).absolute())] if args.app else []
+    every = [("--database", "postgresql", database), ("--files", "files", folders), ("--app", "config", app)]
+    return [each for each in every if each[2]]
+
+
+def _not_with_a_plan(given: Sequence[str], plan: str) -> UsageError:
+    return UsageError(
+        tr("{options} cannot be combined with the plan {plan}", options=listed(given), plan=plan),
+        tr("The plan says what is backed up. Leave them out, or give --store DIR to work without a plan."),
+    )
+
+
+def _request(args: argparse.Namespace, loaded: LoadedConfig, name: str) -> BackupRequest:
     return BackupRequest(
         config=None if loaded.path is None else str(Path(loaded.path).absolute()),
         plan=name,

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from lilfox_tui.cli.output import Cell, shape
+from lilfox_tui.cli.output import Cell, print_json, print_line, shape
 from lilfox_tui.core.i18n import _
 from lilfox_tui.core.text import human_duration
-from lilfox_tui.incident.model import Incident, SeverityLevel, StepEnded, TimelineEntry
+from lilfox_tui.incident.model import Incident, SeverityLevel, StepBegan, StepEnded, TimelineEntry
 from lilfox_tui.incident.reducer import event_text, still_in_force
 from lilfox_tui.metrics.model import Level
 
@@ -86,16 +87,28 @@ def _incident_state(incident: Incident, current: Path | None) -> str:
     return _("current") if incident.folder == str(current) else _("also open")
 
 
-def entry_rows(entries: Iterable[TimelineEntry]) -> Iterator[list[Cell]]:
-    """The timeline as table rows, in local time; below a command the last lines of its output."""
+def entry_rows(entries: Iterable[TimelineEntry], steps: Mapping[str, StepBegan]) -> Iterator[list[Cell]]:
+    """The timeline as table rows, in local time; below a command the last lines of its output. ``steps`` are the
+    commands that began."""
     for entry in entries:
-        first, *more = event_text(entry.what).splitlines() or [""]
+        first, *more = event_text(entry.what, steps).splitlines() or [""]
         when = f"{entry.at.astimezone():%Y-%m-%d %H:%M:%S}"
         yield [Cell(str(entry.number), right=True), Cell(when), Cell(entry.by), Cell(first)]
         if isinstance(entry.what, StepEnded):
             more += entry.what.output.splitlines()[-_OUTPUT_LINES:]
         for line in more:
             yield [Cell(""), Cell(""), Cell(""), Cell(f"  {line}")]
+
+
+def print_entry(entry: TimelineEntry, steps: Mapping[str, StepBegan], *, as_json: bool) -> None:
+    """Print an entry as it comes: a line, below it the rest of its text and its output; or a line of JSON."""
+    if as_json:
+        print_json(entry_document(entry), lines=True)
+        return
+    first, *more = event_text(entry.what, steps).splitlines() or [""]
+    print_line(f"{entry.at.astimezone():%Y-%m-%d %H:%M:%S} {entry.by}: {first}")
+    for line in chain(more, getattr(entry.what, "output", "").splitlines()):
+        print_line(f"    {line}")
 
 
 _OUTPUT_LINES = 5

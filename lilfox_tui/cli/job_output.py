@@ -232,7 +232,9 @@ class JobPrinter:
         warn(text)
 
     def event(self, event: Event) -> None:
-        """Shows an event."""
+        """Shows an event. The last progress of a part comes before what is told of it."""
+        if not isinstance(event, ProgressMade):
+            self._finish_progress(event)
         match event:
             case ProgressMade():
                 self._moved(event.progress)
@@ -255,8 +257,6 @@ class JobPrinter:
         if self._quiet and event.state == "ok":
             self._clear()
             return
-        for progress in () if self._quiet else self._progress.values():
-            self._say(event.at, " ", progress_text(progress))
         mark = {"ok": "+", "partly": "!", "cancelled": "!"}.get(event.state, "x")
         self._say(event.at, mark, f"{state_text(event.state)}: {event.message}")
         if event.hint:
@@ -265,6 +265,15 @@ class JobPrinter:
         with suppress(OSError):
             if event.state != "ok" and output.stat().st_size:
                 self._line(_("program output: {path}", path=output))
+
+    def _finish_progress(self, event: Event) -> None:
+        """Prints the parts that are complete; at the end of the job, all."""
+        for part, progress in tuple(self._progress.items()):
+            complete = progress.total_bytes is not None and progress.done_bytes >= progress.total_bytes
+            if complete or isinstance(event, Ended):
+                del self._progress[part]
+                if not self._quiet:
+                    self._say(event.at, " ", progress_text(progress))
 
     def _moved(self, progress: Progress) -> None:
         self._progress[progress.part] = progress

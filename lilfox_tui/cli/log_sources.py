@@ -13,7 +13,7 @@ from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import listed, tr
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
-from lilfox_tui.logs.files.log_file_set import is_pattern, literal
+from lilfox_tui.logs.files.log_file_set import is_pattern, literal, named_files
 from lilfox_tui.logs.source import LogSource, find_logs, open_logs
 from lilfox_tui.logs.sources.file import Options
 from lilfox_tui.logs.sources.stdin import Options as StdinOptions
@@ -82,28 +82,27 @@ async def _named(
         if len(words) > 1:
             raise UsageError(tr("- (standard input) cannot be combined with other sources"))
         return {STDIN: StdinOptions(kind="stdin", zone=zone)}
-    logs: dict[str, LogConfig] = {}
-    for word in dict.fromkeys(words):
-        if word in configured:
-            logs[word] = configured[word]
-        else:
-            logs[_free(word, logs)] = _file(word, host, zone, list(configured))
+    logs = {word: configured[word] for word in words if word in configured}
+    paths = [_path(word, host, list(configured)) for word in words if word not in configured]
+    for name, path in named_files(paths, taken=logs).items():
+        logs[name] = _file(path, host, zone)
     return logs
 
 
-def _file(word: str, host: str | None, zone: str, known: Sequence[str]) -> LogConfig:
-    """The config of exactly one file, without its rotated ones, or of all files that match a pattern."""
-    is_file = host is None and Path(word).exists()
-    if host is None and "/" not in word and not is_file and not is_pattern(word):
+def _path(word: str, host: str | None, known: Sequence[str]) -> str:
+    """The path of a file, or of all files that match a pattern. Raises UsageError for a word that is neither."""
+    if host is not None:
+        return word
+    if "/" not in word and not Path(word).exists() and not is_pattern(word):
         raise UsageError(
             tr("no source or file named {name}", name=word),
             tr("one of: {kinds}", kinds=listed(known)) if known else "",
         )
-    path = word if host is not None else str(Path(word).absolute())
-    path = literal(path) if is_file else path
-    return Options(kind="file", host=host, zone=zone, path=path, rotated=False)
+    return str(Path(word).absolute())
 
 
-def _free(word: str, taken: dict[str, LogConfig]) -> str:
-    """A name for the file's source: its own name, or its path if the name is taken."""
-    return word if Path(word).name in taken else Path(word).name
+def _file(path: str, host: str | None, zone: str) -> LogConfig:
+    """The config of one file with its rotated ones, or of the files that match a pattern and no others."""
+    is_file = host is None and Path(path).exists()
+    whole = literal(path) if is_file else path
+    return Options(kind="file", host=host, zone=zone, path=whole, rotated=is_file or not is_pattern(path))

@@ -19,7 +19,7 @@ from msgspec import Struct
 from lilfox_tui.core.crash import write_crash
 from lilfox_tui.core.errors import ConfigError, LilFoxError
 from lilfox_tui.core.i18n import Message, _, tr
-from lilfox_tui.core.text import cell_width, clean, fit
+from lilfox_tui.core.text import break_line, cell_width, clean, fit
 from lilfox_tui.metrics.model import Level
 
 _SHAPES = {Level.GOOD: "●", Level.UNKNOWN: "○", Level.DEGRADED: "◐", Level.FAILING: "✖"}
@@ -30,14 +30,18 @@ _colour_wanted = True
 
 
 class Cell(Struct, frozen=True, gc=False):
-    """One cell of a table; ``level`` colours it, ``right`` aligns it to the right."""
+    """One cell of a table; ``level`` colours it, ``right`` aligns it to the right. ``folds``: it is a sentence in the
+    last column, broken between words on a terminal; text to be copied does not fold."""
 
     text: str
     level: Level | None = None
     right: bool = False
+    folds: bool = False
 
 
 _NOTHING = Cell("")
+_LEAST_ROOM = 20
+"""Cells of the terminal to the right of the other columns in which a cell is folded."""
 
 
 def no_colour() -> None:
@@ -68,11 +72,34 @@ def print_text(text: str) -> None:
         print_line(line)
 
 
-def print_table(rows: Iterable[Sequence[Cell]]) -> None:
-    """Prints rows in aligned columns, without trailing blanks."""
-    coloured = _colour_wanted and not os.environ.get("NO_COLOR") and sys.stdout.isatty()
+def print_table(rows: Iterable[Sequence[Cell]], stream: TextIO | None = None) -> None:
+    """Prints rows in aligned columns, without trailing blanks; to stdout, unless ``stream`` is given."""
+    stream = sys.stdout if stream is None else stream
+    coloured = _colour_wanted and not os.environ.get("NO_COLOR") and stream.isatty()
+    if stream.isatty():
+        rows = _folded([list(row) for row in rows], shutil.get_terminal_size().columns)
     columns = [_in_line(cells, coloured=coloured) for cells in zip_longest(*rows, fillvalue=_NOTHING)]
-    _write(sys.stdout, "".join(["  ".join(line).rstrip() + "\n" for line in zip(*columns, strict=True)]))
+    _write(stream, "".join(["  ".join(line).rstrip() + "\n" for line in zip(*columns, strict=True)]))
+
+
+def _folded(rows: list[list[Cell]], width: int) -> list[list[Cell]]:
+    """The rows, with the cells that fold in as many rows as they need."""
+    if not any(cell.folds for row in rows for cell in row):
+        return rows
+    last = max(map(len, rows)) - 1
+    widths = [max(cell_width(clean(row[at].text)) for row in rows if at < len(row)) for at in range(last)]
+    room = width - sum(each + 2 for each in widths)
+    found = []
+    for row in rows:
+        if room < _LEAST_ROOM or len(row) <= last or not row[last].folds:
+            found.append(row)
+            continue
+        first, rest = break_line(row[last].text, room)
+        found.append([*row[:last], Cell(first, row[last].level)])
+        while rest:
+            first, rest = break_line(rest, room)
+            found.append([*[_NOTHING] * last, Cell(first, row[last].level)])
+    return found
 
 
 def _in_line(cells: Sequence[Cell], *, coloured: bool) -> list[str]:

@@ -247,7 +247,7 @@ class RunPrompts:
         if answer == "s":
             reason = ""
             while not reason.strip():
-                line = await asked_line(tr("why skip it?"))
+                line = await asked_line(tr("reason for skipping (required):"))
                 if line is None:
                     return None
                 reason = line

@@ -37,6 +37,7 @@ from lilfox_tui.core import plugins
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import _
 from lilfox_tui.core.plugins import BACKENDS, COLLECTORS, LOG_FORMATS, LOG_SOURCES, NOTIFIERS
+from lilfox_tui.core.text import first_paragraph
 from lilfox_tui.redact import redact
 
 _SSH_KEYS = ("address", "user", "port", "identity", "password", "passphrase")
@@ -536,7 +537,7 @@ def _of(shape: types.Type) -> dict[str, Any]:
 
 
 def _of_struct(shape: types.StructType) -> dict[str, Any]:
-    made: dict[str, Any] = {"description": (shape.cls.__doc__ or "").partition("\n")[0], "type": "object"}
+    made: dict[str, Any] = {"description": first_paragraph(shape.cls.__doc__ or ""), "type": "object"}
     made["properties"] = {field.encode_name: _of_field(field) for field in shape.fields}
     required = [field.encode_name for field in shape.fields if field.required]
     return made | ({"required": required} if required else {}) | {"additionalProperties": False}

@@ -95,10 +95,8 @@ def to_wait(node: ScalarNode) -> Wait:
             _("{value} is not a duration; write 500ms, 2s, 5m, 1h, 1d or a number of seconds", value=quoted(node.text))
         )
     seconds = float(match[1]) * _UNITS[match[2]]
-    if not 0 <= seconds <= _LONGEST_S:
-        raise WrongScalar(
-            _("{value} is out of range; a duration must be above zero and at most one year", value=quoted(node.text))
-        )
+    if seconds > _LONGEST_S:
+        raise WrongScalar(_("{value} is out of range; a duration must be at most one year", value=quoted(node.text)))
     return Wait(seconds)
 
 

@@ -75,12 +75,17 @@ class Cron(Struct, frozen=True, kw_only=True):
 def read_cron(text: str) -> Cron:
     """Parses a time in crontab(5) syntax. Raises UsageError, which says what is wrong and what to write."""
     written = text.strip()
+    if len(written) > _LONGEST:
+        raise UsageError(
+            tr("the schedule has {count} characters; at most {most} are allowed", count=len(written), most=_LONGEST),
+            tr("write ranges and steps instead of lists, such as 1-5 or */10"),
+        )
     if written == "@reboot":
         raise UsageError(tr("@reboot does not specify a time"), tr("write five fields, such as 0 2 * * *, or @daily"))
     if written.startswith("@") and written not in _WORDS:
         raise UsageError(tr("unknown cron keyword {word}", word=written), _one_of(_WORDS))
     fields = _WORDS.get(written, written).split()
-    if len(fields) != len(_FIELDS) or len(written) > _LONGEST:
+    if len(fields) != len(_FIELDS):
         raise UsageError(
             tr("{count} fields, but cron needs five", count=len(fields)),
             tr("write minute, hour, day of the month, month, day of the week: 0 2 * * *"),

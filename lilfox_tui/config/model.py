@@ -132,7 +132,7 @@ def _levels(warn: float | None, fail: float | None) -> Threshold:
 
 
 class ServiceConfig(MetricNames, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One HTTP service, with a health check and, if it has one, a metrics page."""
+    """One HTTP service, with a health check and, if it has one, a metrics endpoint."""
 
     url: str
     health: str = "/health"
@@ -487,7 +487,7 @@ def refuse_change(config: Config, hosts: Iterable[str | None], why: Message | st
         what = (
             tr("read-only mode: changes on {host} are not allowed", host=name)
             if config.read_only
-            else tr("{host} is protected: changes are not allowed", host=name)
+            else tr("{host} is protected: changes on it are not allowed", host=name)
         )
         raise NotAllowed(
             tr("{what}; {why}", what=what, why=why) if why else what,

@@ -9,7 +9,6 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import yaml
 from msgspec import Struct
 
 from lilfox_tui.core.errors import ConfigError
@@ -159,6 +158,8 @@ def load_theme(name: str, extra: Sequence[str] = ()) -> Theme:
 
 def read_theme(file: Path) -> Theme:
     """Reads and checks one theme file; raises ConfigError with every problem."""
+    import yaml
+
     try:
         raw = yaml.load(file.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

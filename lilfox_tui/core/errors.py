@@ -79,12 +79,23 @@ class HostKeyUnknown(HostError):
 
 
 class HostKeyChanged(HostError):
-    """The host shows a different key than known_hosts has, or a revoked one. Never accepted by a key press."""
+    """The host shows a different key than known_hosts has, or one that is ``revoked`` there. Never accepted by a key
+    press."""
 
-    def __init__(self, host: str, message: Message | str, hint: Message | str, *, fingerprint: str, known: str) -> None:
+    def __init__(
+        self,
+        host: str,
+        message: Message | str,
+        hint: Message | str,
+        *,
+        fingerprint: str,
+        known: str,
+        revoked: bool = False,
+    ) -> None:
         super().__init__(host, message, hint)
         self.fingerprint = fingerprint
         self.known = known
+        self.revoked = revoked
 
 
 class AuthRefused(HostError):
@@ -106,7 +117,7 @@ class CommandUnknown(HostError):
 
 class CommandFailed(HostError):
     """A streamed command did not exit with 0. ``outcome`` is its exit status or the name of the signal that ended it;
-    ``stderr`` the end of its error output, untrusted text."""
+    ``stderr`` the start and the end of its error output, untrusted text."""
 
     def __init__(
         self, host: str, message: Message | str, hint: Message | str = "", *, outcome: str | int | None, stderr: str

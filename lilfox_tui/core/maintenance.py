@@ -12,7 +12,7 @@ from msgspec import Struct
 from lilfox_tui.core.errors import LilFoxError, UsageError
 from lilfox_tui.core.files import locked, replace_file
 from lilfox_tui.core.i18n import tr
-from lilfox_tui.core.paths import all_folders, modes, own_folder
+from lilfox_tui.core.paths import all_folders, modes, own_folder, write_hint
 
 ALL = "all"
 """The name that stands for everything."""
@@ -71,7 +71,7 @@ def _change(change: Callable[[list[MaintenanceWindow]], list[MaintenanceWindow]]
     except OSError as error:
         raise LilFoxError(
             tr("{path}: the maintenance window cannot be recorded: {reason}", path=path, reason=error.strerror),
-            tr("free up disk space, or set XDG_STATE_HOME to another directory"),
+            write_hint(error),
         ) from None
 
 

@@ -124,6 +124,17 @@ def modes(folder: Path) -> tuple[int, int]:
     return 0o750 | found & stat.S_ISGID, 0o640
 
 
+def write_hint(error: OSError) -> Message:
+    """What to do when a file in the state folder cannot be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return tr("free up disk space, or set XDG_STATE_HOME to another directory")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return tr("check the owner and mode of this path, or set XDG_STATE_HOME to another directory")
+    if error.errno == errno.EROFS:
+        return tr("mount this file system read-write, or set XDG_STATE_HOME to another directory")
+    return tr("check this path and its disk, or set XDG_STATE_HOME to another directory")
+
+
 def user_name() -> str:
     """The name of the account that this process runs as."""
     try:

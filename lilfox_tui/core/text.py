@@ -115,6 +115,11 @@ _CLOSING = frozenset("，。；：、！？）》」』”’…%")
 _OPENING = frozenset("（《「『“‘")
 
 
+def first_paragraph(text: str) -> str:
+    """The lines up to the first empty one, as one line."""
+    return " ".join(text.strip().partition("\n\n")[0].split())
+
+
 def _may_break(text: str, at: int) -> bool:
     """Whether a line may end before the character ``at``, which is not the first."""
     before, after = text[at - 1], text[at]

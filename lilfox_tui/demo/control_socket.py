@@ -69,6 +69,7 @@ class Control(Struct):
     state: Callable[[str], tuple[str, int]]
     fault: Callable[[str, str], Awaitable[None]]
     heal: Callable[[str], Awaitable[None]]
+    undo_heal: Callable[[str], Awaitable[None]]
 
 
 @asynccontextmanager
@@ -95,6 +96,8 @@ async def _answer(control: Control, request: DemoRequest) -> DemoResponse:
     try:
         if request.method == "POST" and verb == "heal":
             await control.heal(service)
+        elif request.method == "POST" and verb == "undo-heal":
+            await control.undo_heal(service)
         elif request.method == "POST" and verb == "fault":
             await control.fault(service, kind[0])
         elif verb != "state":
@@ -108,7 +111,7 @@ async def _answer(control: Control, request: DemoRequest) -> DemoResponse:
 async def tell(socket: str, words: Sequence[str]) -> int:
     """Execute the command in ``words`` and print the state; return the exit status."""
     verb, service, *kind = [*words, "", ""]
-    method = "POST" if verb in ("heal", "fault") else "GET"
+    method = "POST" if verb in ("heal", "undo-heal", "fault") else "GET"
     path = "/".join(["", "state" if verb == "healthy" else verb, service, *filter(None, kind)])
     try:
         response = await ask(socket, method, path, timeout_s=_ANSWER_S)

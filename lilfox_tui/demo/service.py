@@ -155,6 +155,8 @@ def setup_logging(
 ROUTES = {"gateway": "/api/chat", "backend": "/api/messages", "model": "/v1/completions"}
 CRASH_STATUS = 70
 _SLOW_S = 1.5
+_SLOW_FROM_S = 1.0
+"""A request that takes so long is logged as a warning."""
 _LEAK_BLOCK = 1024 * 1024
 _LEAK_BLOCKS = 256
 _WORK_S = {"gateway": 0.002, "backend": 0.008, "model": 0.04}
@@ -193,7 +195,12 @@ class Service:
             self._count.took(method, route, response.status, seconds)
         if route not in ("/health", "/metrics"):
             extra = {"request_id": request_id, "user_id": f"u{random.randrange(50):02}", "response_time": seconds}  # noqa: S311 -- a made-up user, no secret
-            self._log.info("%s %s %d", request.method, route, response.status, extra=extra)
+            if seconds >= _SLOW_FROM_S:
+                self._log.warning(
+                    "slow, %.3f s: %s %s %d", seconds, request.method, route, response.status, extra=extra
+                )
+            else:
+                self._log.info("%s %s %d in %.3f s", request.method, route, response.status, seconds, extra=extra)
         return response
 
     async def _respond(self, request: DemoRequest, route: str, request_id: str) -> DemoResponse:

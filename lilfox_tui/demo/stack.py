@@ -9,6 +9,7 @@ import os
 import random
 import secrets
 import shlex
+import shutil
 import signal
 import socket
 import sys
@@ -25,6 +26,7 @@ from lilfox_tui.core.text import clean
 from lilfox_tui.demo.control_socket import (
     COMMAND,
     DATABASE,
+    FAULTS,
     FAULTS_OF,
     HEALED,
     SERVICES,
@@ -44,7 +46,11 @@ DATABASE_FOLDER = "db"
 """Short: the server's socket is in it (unix(7))."""
 DISK = "disk"
 """Stands for the disk that backups are on."""
+STATES = "states"
+"""Has a file for each service that says which fault it has, and its port."""
 _RUNBOOKS = Path(__file__).parent / "runbooks"
+_HEALTHY = "curl -sS --fail --noproxy '*' --retry 10 --retry-delay 1 --retry-connrefused http://127.0.0.1:<port>/health"
+"""LilFox knows that it only reads, unlike the demo's own command."""
 _UPLOADS, _SEED = 40, 7
 _SIZES = (2_000, 60_000)
 
@@ -114,7 +120,9 @@ def _write_runbook(folder: Path, logs: Path) -> Path:
     runbooks = folder / "runbooks"
     runbooks.mkdir(exist_ok=True)
     text = (_RUNBOOKS / ("zh.md" if language().startswith("zh") else "en.md")).read_text("utf-8")
+    healthy = _HEALTHY if shutil.which("curl") else f"{folder / COMMAND} healthy <service>"
     text = text.replace("@STACK@", str(folder / COMMAND)).replace("@LOGS@", str(logs))
+    text = text.replace("@STATES@", str(folder / STATES)).replace("@HEALTHY@", healthy)
     (runbooks / "demo-service.md").write_text(text, "utf-8")
     return runbooks
 
@@ -166,6 +174,8 @@ class Stack:
         self._ports: dict[str, int] = {}
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._faults: dict[str, str] = {}
+        self._healed: dict[str, str] = {}
+        """The fault of each service that was removed last."""
         self._programs = server_programs()
         self._open = contextlib.AsyncExitStack()
         self.folder = Path()
@@ -226,9 +236,13 @@ class Stack:
                 self._ports[name] = _free_port(wanted, taken)
                 taken.add(self._ports[name])
             make_application(self.folder)
+            (self.folder / STATES).mkdir()
+            for name in SERVICES:
+                self._write_state(name)
             await asyncio.gather(*(self._start_service(name) for name in SERVICES))
             await self._start("traffic", ["--port", str(self._ports["gateway"]), "--rate", str(self._rate)])
-            await self._open.enter_async_context(controlled(self.folder, Control(self._state, self.fault, self.heal)))
+            control = Control(self._state, self.fault, self.heal, self.undo_heal)
+            await self._open.enter_async_context(controlled(self.folder, control))
         except BaseException:
             await self._end_all()
             raise
@@ -276,6 +290,7 @@ class Stack:
         else:
             await self._make_service_ill(service, kind)
         self._faults[service] = kind
+        self._write_state(service)
 
     async def _make_service_ill(self, service: str, kind: str) -> None:
         if self._processes[service].returncode is not None:
@@ -301,7 +316,21 @@ class Stack:
             await self._tell(service, HEALED)
         else:
             await self._start_service(service)
-        self._faults.pop(service, None)
+        if kind := self._faults.pop(service, ""):
+            self._healed[service] = kind
+        self._write_state(service)
+
+    async def undo_heal(self, service: str) -> None:
+        """Inject the fault that was removed last again. Raises LilFoxError if there was none."""
+        if service not in self._healed:
+            raise LilFoxError(tr("{service}: no fault was removed", service=service))
+        await self.fault(service, self._healed[service])
+
+    def _write_state(self, service: str) -> None:
+        if service in SERVICES:
+            fault, port = self._state(service)
+            said = f"{fault} ({FAULTS[fault]})" if fault in FAULTS else "no fault"
+            (self.folder / STATES / service).write_text(f"{service}: {said}, port {port}\n", "utf-8")
 
     def _move_disk(self, *, away: bool) -> None:
         here, there = self.folder / DISK, self.folder / f"{DISK}-unplugged"

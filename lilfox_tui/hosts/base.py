@@ -201,7 +201,7 @@ class Host(ABC):
     ) -> AsyncGenerator[bytes, None]:
         """Yield what ``argv`` writes to stdout, in blocks as they arrive; flow-controlled. Use inside ``aclosing``.
 
-        Ends when the command ends with status 0; raises HostError with the tail of stderr otherwise. Closing it ends
+        Ends when the command ends with status 0; raises HostError with the ends of stderr otherwise. Closing it ends
         the command on the host.
         """
         process = await self._started(CommandSpec(tuple(argv), sudo=sudo, with_stdin=bool(stdin)))

@@ -306,7 +306,10 @@ class HttpConnection:
 
     def _cut(self) -> HungUp:
         return HungUp(
-            tr("{where} closed the connection before its answer was complete: see the service's log", where=self._where)
+            tr(
+                "{where} closed the connection before the response was complete: see the service's log",
+                where=self._where,
+            )
         )
 
 

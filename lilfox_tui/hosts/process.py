@@ -168,9 +168,9 @@ class HostProcess(ABC):
         return truncated
 
     async def blocks(self, given: AsyncIterator[bytes] | None) -> AsyncGenerator[bytes, None]:
-        """Yields stdout as it arrives, while ``given`` is written to stdin; keeps the tail of stderr. Raises
+        """Yields stdout as it arrives, while ``given`` is written to stdin; keeps the ends of stderr. Raises
         HostError."""
-        err = OutputTail()
+        err = OutputEnds()
         tasks = [asyncio.ensure_future(self._read_stderr(err))]
         try:
             await self.begun()
@@ -192,7 +192,7 @@ class HostProcess(ABC):
         """Waits until sudo has started the command, if it has a sudo dialog; stdin stays open. Returns False if sudo
         refused. Raises OSError if the process is gone."""
         if self.dialog is not None:
-            self._hearing = asyncio.create_task(self._read_stderr(OutputTail()))  # to the end: unread, it would stop
+            self._hearing = asyncio.create_task(self._read_stderr(OutputEnds()))  # to the end: unread, it would stop
             if not await self.dialog.reach_root(self._hearing, self.write):
                 return False
         if self.spec.first:
@@ -209,7 +209,7 @@ class HostProcess(ABC):
         while block := await self.read():
             kept.add(block)
 
-    async def _read_stderr(self, kept: BoundedOutput | OutputTail) -> None:
+    async def _read_stderr(self, kept: BoundedOutput | OutputEnds) -> None:
         while block := await self.read_stderr():
             kept.add(self.dialog.hear(block) if self.dialog else block)
 
@@ -280,7 +280,7 @@ class ProcessLoop:
 # The output of commands, bounded.
 
 
-TAIL_BYTES = 4096
+END_BYTES = 4096
 
 
 class LimitReached(Exception):
@@ -307,19 +307,25 @@ class BoundedOutput:
         return b"".join(self._blocks)
 
 
-class OutputTail:
-    """The last few KB of a stream."""
+class OutputEnds:
+    """The first and the last few KB of a stream."""
 
     def __init__(self) -> None:
+        self._start = b""
         self._end = b""
+        self._cut = False
 
     def add(self, block: bytes) -> None:
-        """Keep the end of what has arrived so far."""
-        self._end = (self._end + block)[-TAIL_BYTES:]
+        """Keep the start and the end of what has arrived so far."""
+        room = END_BYTES - len(self._start)
+        self._start += block[:room]
+        end = self._end + block[room:]
+        self._cut = self._cut or len(end) > END_BYTES
+        self._end = end[-END_BYTES:]
 
     def joined(self) -> bytes:
-        """Return the end of the stream."""
-        return self._end
+        """Return what was kept; where something is left out, the start ends with a whole word, to redact it."""
+        return self._start.rpartition(b" ")[0] + b" ...\n" + self._end if self._cut else self._start + self._end
 
 
 def last_words(stderr: bytes) -> str:

@@ -40,6 +40,7 @@ from lilfox_tui.incident.model import (
 )
 from lilfox_tui.incident.reducer import (
     Impact,
+    begun_steps,
     event_text,
     fold,
     impact,
@@ -344,10 +345,21 @@ def _impact_times(found: dict[Moment, Impact]) -> Iterator[str]:
         if moment not in found:
             yield _row(moment_text(moment), "-", "-", _("not recorded"))
             continue
-        when, told = found[moment].when, found[moment].told
+        when = found[moment].when
         after = "-" if moment == "detected" else human_duration((when - start).total_seconds())
-        source = _("recorded by hand") if told else _("derived from alerts, opening or closing")
-        yield _row(moment_text(moment), utc(when), after, source)
+        yield _row(moment_text(moment), utc(when), after, md_inline(_source(moment, found[moment])))
+
+
+def _source(moment: Moment, found: Impact) -> str:
+    if found.told:
+        return _("recorded by hand")
+    if not found.alert:
+        return _("the incident was opened") if moment == "detected" else _("the incident was closed")
+    if moment == "detected":
+        return _("alert {name} fired", name=found.alert)
+    if moment == "acknowledged":
+        return _("alert {name} was acknowledged", name=found.alert)
+    return _("alert {name} resolved", name=found.alert)
 
 
 def _responders(incident: Incident, entries: Sequence[TimelineEntry]) -> Iterator[str]:
@@ -410,8 +422,10 @@ def _step_end(before: str, what: StepEnded, begun: StepBegan | None) -> Iterator
 def _in_force(incident: Incident, now: datetime) -> Iterator[str]:
     for change in still_in_force(incident, now):
         ends = "" if change.ends is None else " " + _("(ends automatically at {when} UTC)", when=utc(change.ends))
-        undo = "" if not change.undo else " " + _("To undo: {undo}", undo=md_code(change.undo))
-        yield f"- {md_lines(change.text, 2)}{ends}{undo}"
+        said = f"{md_lines(change.text, 2)}{ends}"
+        if change.undo:
+            said = _("{change}. To undo: {undo}", change=said, undo=md_code(change.undo))
+        yield f"- {said}"
 
 
 def _not_well(entries: Sequence[TimelineEntry]) -> Iterator[str]:
@@ -492,12 +506,13 @@ def handover_text(incident: Incident, entries: Sequence[TimelineEntry], now: dat
     yield from _list(_("changes in force:"), (_change(change.text, change.undo) for change in changes))
     jobs = (_("{id} {title}", id=job.job, title=job.title) for job in incident.jobs.values())
     yield from _list(_("jobs without a reported result:"), jobs)
-    steps = (_("{host}: {command}", host=step.host, command=step.command) for step in incident.steps.values())
-    yield from _list(_("commands with unknown outcome:"), steps)
+    unknown = (_("{host}: {command}", host=step.host, command=step.command) for step in incident.steps.values())
+    yield from _list(_("commands with unknown outcome:"), unknown)
     told = [each for each in entries if isinstance(each.what, Noted | Decided | Called)]
-    yield from _list(_("notes, decisions and calls:"), (_entry(each) for each in told[-_LAST:]))
+    steps = begun_steps(entries)
+    yield from _list(_("notes, decisions and calls:"), (_entry(each, steps) for each in told[-_LAST:]))
     done = [each for each in entries if not isinstance(each.what, Noted | Decided | Called)]
-    yield from _list(_("last events:"), (_entry(each) for each in done[-_LAST:]))
+    yield from _list(_("last events:"), (_entry(each, steps) for each in done[-_LAST:]))
 
 
 def _age(since: datetime, now: datetime) -> str:
@@ -508,8 +523,8 @@ def _change(text: str, undo: str) -> str:
     return _("{said} (to undo: {undo})", said=text, undo=undo) if undo else text
 
 
-def _entry(entry: TimelineEntry) -> str:
-    text = event_text(entry.what)
+def _entry(entry: TimelineEntry, steps: Mapping[str, StepBegan]) -> str:
+    text = event_text(entry.what, steps)
     if isinstance(entry.what, StepEnded) and entry.what.output:
         text = ngettext("{said} ({count} line of output)", "{said} ({count} lines of output)",
                         entry.what.output_lines, said=text)  # fmt: skip

@@ -317,7 +317,8 @@ def mark(folder: Path, moment: Moment, when: datetime, *, by: str = "") -> Timel
     not fit the known moments, NotRecorded, IncidentError."""
     with open_for_append(folder, by or myself()) as timeline:
         entries = read_timeline(folder).entries
-        known = {name: found.when for name, found in impact(fold(entries, folder), entries).items()}
+        derived = impact(fold(entries, folder), entries).items()
+        known = {name: found.when for name, found in derived if found.told or name == "detected" or not found.alert}
         _check(moment, when, known)
         return timeline.append(Marked(moment=moment, when=when))
 

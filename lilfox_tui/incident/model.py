@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -60,6 +61,12 @@ class Marked(Struct, frozen=True, kw_only=True, tag="moment", tag_field="event")
     when: datetime
 
 
+def alert_title(name: str, labels: Mapping[str, str]) -> str:
+    """Return the title, and the cause, of an incident that is opened for an alert: its name and what it is about."""
+    subject = next((labels[each] for each in ("service", "job", "host", "instance") if labels.get(each)), "")
+    return f"{name}: {subject}" if subject else name
+
+
 class AlertChanged(Struct, frozen=True, kw_only=True, tag="alert", tag_field="event"):
     name: str
     labels: dict[str, str]
@@ -110,7 +117,7 @@ class StepBegan(Struct, frozen=True, kw_only=True, tag="step began", tag_field="
     step: int
     title: str
     command: str
-    """As it runs, values marked, secrets masked."""
+    """As it runs, with its values, secrets masked."""
     host: str
     run: str
     """By which its end is matched: of one command on one host, once."""

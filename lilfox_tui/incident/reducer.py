@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -37,11 +37,12 @@ MOMENTS: tuple[Moment, ...] = ("detected", "acknowledged", "mitigated", "resolve
 
 
 class Impact(Struct, frozen=True):
-    """The time of one of the four moments. ``told``: somebody recorded it; otherwise it follows from alerts or from the
-    opening and end of the incident."""
+    """The time of one of the four moments. ``told``: somebody recorded it; otherwise it follows from ``alert`` or, if
+    that is empty, from the opening or closing of the incident."""
 
     when: datetime
     told: bool
+    alert: str = ""
 
 
 def fold(entries: Sequence[TimelineEntry], folder: Path) -> Incident:
@@ -87,19 +88,44 @@ def still_in_force(incident: Incident, now: datetime) -> list[Changed]:
 
 
 def impact(incident: Incident, entries: Sequence[TimelineEntry]) -> dict[Moment, Impact]:
-    """Return the known moments, in their order."""
+    """Return the known moments, in their order. What nobody recorded follows from the alert that the incident was
+    opened for (from all alerts if no cause is recorded), and from its opening and closing."""
     found: dict[Moment, Impact] = {moment: Impact(when, True) for moment, when in incident.moments.items()}
-    alerts = [entry.what for entry in entries if isinstance(entry.what, AlertChanged)]
-    firing = [alert.since for alert in alerts if alert.state == "firing"]
-    seen = [
-        entry.at for entry in entries if isinstance(entry.what, AlertChanged) and entry.what.state == "acknowledged"
-    ]
-    found.setdefault("detected", Impact(min([incident.opened, *firing]), False))
-    if seen:
-        found.setdefault("acknowledged", Impact(seen[0], False))
+    first = entries[0].what
+    cause = first.cause if isinstance(first, IncidentOpened) else ""
+    alerts = [entry for entry in entries if isinstance(entry.what, AlertChanged) and _is_about(entry.what, cause)]
+    changes = [entry.what for entry in alerts if isinstance(entry.what, AlertChanged)]
+    fired = [Impact(each.since, False, each.name) for each in changes if each.state == "firing"]
+    earliest = min([Impact(incident.opened, False), *fired], key=lambda each: each.when)
+    found.setdefault("detected", earliest)
+    for entry, change in zip(alerts, changes, strict=True):
+        if change.state == "acknowledged":
+            found.setdefault("acknowledged", Impact(entry.at, False, change.name))
+    over, resolved = _over(changes), found.get("resolved")
+    if over is not None and over.when >= found["detected"].when:
+        if resolved is None or over.when <= resolved.when:
+            found.setdefault("mitigated", over)
+        if incident.closed is not None and ("mitigated" not in found or found["mitigated"].when <= over.when):
+            found.setdefault("resolved", over)
     if incident.closed is not None:
         found.setdefault("resolved", Impact(incident.closed, False))
     return {moment: found[moment] for moment in MOMENTS if moment in found}
+
+
+def _is_about(what: AlertChanged, cause: str) -> bool:
+    return cause in ("", what.name, model.alert_title(what.name, what.labels))
+
+
+def _over(changes: Sequence[AlertChanged]) -> Impact | None:
+    """Return when the last of the alerts resolved; None if one still fires, or none was seen to resolve."""
+    last: dict[tuple[str, frozenset[tuple[str, str]]], AlertChanged] = {}
+    for each in changes:
+        if each.state in ("firing", "resolved"):
+            last[each.name, frozenset(each.labels.items())] = each
+    if not last or any(each.state == "firing" for each in last.values()):
+        return None
+    newest = max(last.values(), key=lambda each: each.since)
+    return Impact(newest.since, False, newest.name)
 
 
 class _State:
@@ -166,9 +192,17 @@ class _State:
 # Texts of timeline events, in the reader's language. Texts in them are data: cleaned where they are shown.
 
 
-def event_text(what: What) -> str:
-    """Return the text of ``what``: one line, or several if its author wrote several."""
+def begun_steps(entries: Iterable[TimelineEntry]) -> dict[str, StepBegan]:
+    """Return the commands that began, by ``run``: what :func:`event_text` needs to name the one that ended."""
+    return {entry.what.run: entry.what for entry in entries if isinstance(entry.what, StepBegan)}
+
+
+def event_text(what: What, steps: Mapping[str, StepBegan] | None = None) -> str:
+    """Return the text of ``what``: one line, or several if its author wrote several. ``steps`` are the commands that
+    began before it."""
     match what:
+        case model.StepEnded():
+            return _step_end(what, (steps or {}).get(what.run))
         case model.IncidentOpened():
             text = _("opened: {title} ({severity})", title=what.title, severity=what.severity)
             return _("{said}, because of {cause}", said=text, cause=what.cause) if what.cause else text
@@ -268,14 +302,18 @@ def _work(what: What) -> str:
             return _("job {id} {state}: {message}", id=what.job, state=state, message=what.message)
         case model.StepBegan():
             return _("{host}: {command}", host=what.host, command=what.command)
-        case model.StepEnded():
-            state = step_state_text(what.state)
-            return _("{state}: {message}", state=state, message=what.message) if what.message else state
         case model.StepSkipped():
             values = {"number": what.step, "title": what.title, "reason": what.reason}
             return _("step {number} skipped ({title}): {reason}", **values)
         case _:
             return _things(what)
+
+
+def _step_end(what: StepEnded, begun: StepBegan | None) -> str:
+    text = step_state_text(what.state)
+    if begun is not None:
+        text = _("step {number} {state} on {host}", number=begun.step, state=text, host=begun.host)
+    return _("{state}: {message}", state=text, message=what.message) if what.message else text
 
 
 def _things(what: What) -> str:
@@ -288,7 +326,8 @@ def _things(what: What) -> str:
         case model.Reverted():
             return _("undone: {said}", said=what.text)
         case model.EvidenceKept():
-            said = what.text or "-"
-            return _("evidence {file} ({size} bytes): {said}", file=what.file, size=what.size_bytes, said=said)
+            if not what.text:
+                return _("evidence: {said}", said=what.file)
+            return _("evidence: {said} ({file})", said=what.text, file=what.file)
         case _:
             return str(what)

@@ -62,7 +62,7 @@ class Began(Struct, frozen=True, tag="began", tag_field="event"):
 
 
 class Intent(Struct, frozen=True, tag="intent", tag_field="event"):
-    """What is about to be changed, on disk before the change is made."""
+    """A change about to be made, written to disk before it is made (write-ahead)."""
 
     at: datetime
     text: str

@@ -22,7 +22,7 @@ import msgspec
 from msgspec.structs import replace
 
 from lilfox_tui.core.i18n import language, tr
-from lilfox_tui.core.paths import modes, user_name
+from lilfox_tui.core.paths import modes, user_name, write_hint
 from lilfox_tui.jobs import child
 from lilfox_tui.jobs.model import JobError, JobRequest, KeyHeld, LockHolder
 from lilfox_tui.jobs.reader import EVENTS, OUTPUT, REQUEST, is_held, own_folder
@@ -236,5 +236,5 @@ def _cannot(folder: Path, error: OSError) -> JobError:
     reason = error.strerror or error
     return JobError(
         tr("{folder}: cannot be written: {reason}; nothing was started", folder=folder, reason=reason),
-        tr("free up disk space, or set XDG_STATE_HOME to another directory"),
+        write_hint(error),
     )

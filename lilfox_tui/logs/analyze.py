@@ -7,7 +7,7 @@ import os
 import pickle
 import sys
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager, suppress
 from datetime import UTC
 from pathlib import Path
@@ -36,8 +36,18 @@ from lilfox_tui.logs.files.local import LocalFile
 from lilfox_tui.logs.files.log_file import HasLocalFiles, LogFile
 from lilfox_tui.logs.filter.model import EVERYTHING, NOTHING, Filter, of_source, span
 from lilfox_tui.logs.record import FORMATS, LogRecord, load_format
-from lilfox_tui.logs.source import AtBeginning, AtEnd, LogSource, RecordPage, SourceNotice, SourceStatus, Start
-from lilfox_tui.logs.statistics import Statistics, Tally, statistics_of
+from lilfox_tui.logs.source import (
+    AtBeginning,
+    AtEnd,
+    AtTime,
+    LogSource,
+    RecordPage,
+    SourceNotice,
+    SourceStatus,
+    Start,
+    page_of,
+)
+from lilfox_tui.logs.statistics import PatternChange, Patterns, Statistics, Tally, statistics_of
 
 # How far a count has come in sources that are read page by page: by the time of what was read, for bytes of packed and
 # rotated files, of a journal or a server, are not known before they are read.
@@ -317,3 +327,68 @@ async def _process(descriptors: Sequence[int]) -> AsyncIterator[_Process]:
         with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
+
+
+# What was said lately that was not said before: templates of the last minutes against the time before them.
+
+
+RECENT_US = 10 * 60_000_000
+BEFORE_US = 60 * 60_000_000
+AT_MOST = 300_000
+"""Records that are read of one source, the oldest of that time first."""
+
+
+class RecentPatterns(Struct, frozen=True):
+    """The patterns of the RECENT_US up to ``until_us`` (microseconds since 1970, UTC), new ones first. ``cut`` names
+    sources that had too much to read completely; ``failed`` says which could not be read."""
+
+    changes: tuple[PatternChange, ...]
+    until_us: int | None
+    cut: tuple[str, ...] = ()
+    failed: Mapping[str, LilFoxError] = {}
+
+
+async def recent_patterns(sources: Sequence[LogSource], where: Filter, *, until_us: int | None) -> RecentPatterns:
+    """Count matches in the ten minutes up to ``until_us`` (the newest record if None), and in the hour before."""
+    failed: dict[str, LilFoxError] = {}
+    until_us = await _newest(sources, failed) if until_us is None else until_us
+    if until_us is None:
+        return RecentPatterns((), None, failed=failed)
+    patterns, cut = Patterns(), []
+    for source in sources:
+        try:
+            if not await _add(patterns, source, where, until_us):
+                cut.append(source.name)
+        except LilFoxError as error:
+            failed[source.name] = error
+    return RecentPatterns(tuple(patterns.new_since(until_us - RECENT_US, BEFORE_US)), until_us, tuple(cut), failed)
+
+
+async def _newest(sources: Sequence[LogSource], failed: dict[str, LilFoxError]) -> int | None:
+    times = []
+    for source in sources:
+        try:
+            page = await source.page(AtEnd(), older=True, limit=1, where=EVERYTHING)
+        except LilFoxError as error:
+            failed[source.name] = error
+            continue
+        times += [each.entry.time_us for each in page.records if each.entry.time_us is not None]
+    return max(times, default=None)
+
+
+async def _add(patterns: Patterns, source: LogSource, where: Filter, until_us: int) -> bool:
+    """Count a source's records; return whether all records of the time range were counted."""
+    start: Start | None = AtTime(until_us - RECENT_US - BEFORE_US)
+    count = 0
+    while start is not None:
+        page = await page_of(source, start, older=False, limit=_PAGE, where=where)
+        for record in page.records:
+            time_us = record.entry.time_us
+            if time_us is not None and time_us > until_us:
+                return True
+            patterns.add(record)
+        count += len(page.records)
+        if count >= AT_MOST:
+            return False
+        start = page.more
+    return True

@@ -142,8 +142,10 @@ def _level_changes(subject: str, view: View | PlanView, known: KnownState, at: d
         return
     when = min(view.since, at)
     if view.level is Level.GOOD:
-        lasted = "" if since is None else human_duration(at.timestamp() - since)
-        yield StatusChange(when, subject, tr("good again after {lasted}", lasted=lasted), Level.GOOD, "level")
+        again = tr("good again")
+        if since is not None:
+            again = tr("good again after {lasted}", lasted=human_duration(at.timestamp() - since))
+        yield StatusChange(when, subject, again, Level.GOOD, "level")
         return
     why: Message | str = view.reasons[0] if view.reasons else ""
     if view.level is Level.FAILING:

@@ -245,7 +245,7 @@ def host_families(views: Iterable[HostView]) -> Iterator[Family]:
     up = [(labels, float(isinstance(view.link, Ready))) for labels, view in hosts]
     yield "lilfox_host_up", "gauge", "Whether the host is connected.", up
     levels = [(labels, float(view.level)) for labels, view in hosts]
-    yield "lilfox_host_level", "gauge", "How well the host is: 0 good, 1 unknown, 2 degraded, 3 failing.", levels
+    yield "lilfox_host_level", "gauge", "State of the host: 0 good, 1 unknown, 2 degraded, 3 failing.", levels
     cpu: list[Line] = [
         ((*labels, ("mode", mode)), getattr(view.summary.cpu, mode) / 100)
         for labels, view in hosts
@@ -265,13 +265,14 @@ def usage_families(views: Iterable[HostView]) -> Iterator[Family]:
         for lines, value in ((cpu, view.summary.cpu_percent), (memory, view.summary.memory_percent)):
             if value is not None:
                 lines.append(((("host", view.name),), value))
-    yield "cpu_usage_percent", "gauge", "Share of the time of all cores that was not idle.", cpu
+    about_cpu = "CPU time neither idle nor waiting for I/O, of all cores or of the CPU limit."
+    yield "cpu_usage_percent", "gauge", about_cpu, cpu
     yield "memory_usage_percent", "gauge", "Share of memory that is not available.", memory
 
 
 def _service_families(services: list[tuple[Labels, ServiceView]]) -> Iterator[Family]:
     levels = [(labels, float(view.level)) for labels, view in services]
-    yield "lilfox_service_level", "gauge", "How well the service is: 0 good, 1 unknown, 2 degraded, 3 failing.", levels
+    yield "lilfox_service_level", "gauge", "State of the service: 0 good, 1 unknown, 2 degraded, 3 failing.", levels
     answers = [(labels, view.state.last) for labels, view in services if view.state is not None]
     healthy = [(labels, float(last.health is Health.HEALTHY)) for labels, last in answers]
     yield "lilfox_service_up", "gauge", "Whether the last answer of the service was healthy.", healthy
@@ -293,7 +294,7 @@ def backend_families(views: Iterable[BackendView]) -> Iterator[Family]:
             families.setdefault(series.name, []).append(((*own, *series.labels), value))
     for name, lines in families.items():
         kind = "counter" if name.endswith("_total") else "gauge"
-        yield f"lilfox_{name}", kind, f"{name} as asked of the backend.", lines
+        yield f"lilfox_{name}", kind, f"{name} as the backend reports it.", lines
 
 
 def read_families(snapshots: Mapping[str, HostSnapshot]) -> Iterator[Family]:

@@ -100,7 +100,7 @@ def alerts_families(state: State[Alerts] | None) -> Iterator[Family]:
     if state is None:
         return
     known = isinstance(state, Ready)
-    yield "lilfox_alerts_known", "gauge", "Whether it is known what fires.", [((), float(known))]
+    yield "lilfox_alerts_known", "gauge", "Whether the state of the alerts is known.", [((), float(known))]
     if not isinstance(state, Ready):
         return
     live = [alert for alert in state.value.alerts if alert.resolved_at is None]
@@ -114,7 +114,8 @@ def alerts_families(state: State[Alerts] | None) -> Iterator[Family]:
     yield "lilfox_alerts_silenced", "gauge", "Alerts that are silenced.", [((), float(silenced))]
     failing = sum(rule.error is not None for rule in state.value.rules)
     yield "lilfox_rules_failing", "gauge", "Rules whose last evaluation failed.", [((), float(failing))]
-    yield "lilfox_alert_troubles", "gauge", "What does not go as it should.", [((), float(len(state.value.troubles)))]
+    troubles = float(len(state.value.troubles))
+    yield "lilfox_alert_troubles", "gauge", "Problems with rules, state or notifications.", [((), troubles)]
 
 
 def _valid_labels(labels: Labels) -> Labels:
@@ -162,7 +163,7 @@ def backups_families(backups: Backups | None, now: datetime) -> Iterator[Family]
     half: list[Line] = [] if backups is None else [((), float(len(backups.interrupted_restores)))]
     yield "lilfox_restores_interrupted", "gauge", "Restores whose process died between their renames.", half
     levels = [(labels, float(view.level)) for labels, view in views]
-    yield "lilfox_backup_level", "gauge", "How well the plan is: 0 good, 1 unknown, 2 degraded, 3 failing.", levels
+    yield "lilfox_backup_level", "gauge", "State of the plan: 0 good, 1 unknown, 2 degraded, 3 failing.", levels
     yield "lilfox_backup_sets", "gauge", "Sets in the store, by their state.", _by_state(views)
     late = [(labels, float(view.late is not None)) for labels, view in views if view.sets is not None]
     yield "lilfox_backup_late", "gauge", "Whether a scheduled run gave no good set.", late

@@ -23,6 +23,7 @@ from lilfox_tui.incident.model import (
     Noticed,
     SeverityLevel,
     TimelineEntry,
+    alert_title,
     incidents_in,
     own_path,
 )
@@ -160,10 +161,9 @@ def already_recorded(alert: Alert) -> bool:
 def open_for_alert(alert: Alert) -> Path:
     """Open an incident for the alert and return its folder, or that of an incident opened just before. Blocks. Raises
     NotRecorded."""
-    subject = next(filter(None, map(alert.label, ("service", "job", "host", "instance"))), "")
-    title = f"{alert.name}: {subject}" if subject else alert.name
+    title = alert_title(alert.name, dict(alert.labels))
     severity: SeverityLevel = "SEV-2" if alert.urgency == _CRITICAL else "SEV-3"
-    return Path(open_incident(title, severity, alert.name, BY, unless_open=True).folder)
+    return Path(open_incident(title, severity, title, BY, unless_open=True).folder)
 
 
 def _same_alert(told: AlertChanged, alert: Alert, labels: dict[str, str]) -> bool:

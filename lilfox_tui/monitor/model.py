@@ -99,7 +99,7 @@ class Backups(Struct, frozen=True):
 
 class TargetView(Struct, frozen=True):
     """One target: its address, its period, the result of the last scrape, and its live series. ``host`` scrapes it,
-    empty for this machine. ``optional``: it is a service and need not have a metrics page."""
+    empty for this machine. ``optional``: it is a service and need not have a metrics endpoint."""
 
     url: str
     every_s: float
@@ -112,7 +112,7 @@ class TargetView(Struct, frozen=True):
 
     @property
     def down(self) -> bool:
-        """Whether the last scrape failed although the target should have a metrics page."""
+        """Whether the last scrape failed although the target should have a metrics endpoint."""
         return isinstance(self.state, Unavailable) and not self.optional
 
 
@@ -173,8 +173,8 @@ class HostView(Struct, frozen=True):
 
 
 class ServiceView(Struct, frozen=True):
-    """One service as a row shows it; ``state`` is None until the first probe. ``traffic`` comes from its metrics page,
-    or says why it is unavailable. ``found``: not in the config, and only displayed."""
+    """One service as a row shows it; ``state`` is None until the first probe. ``traffic`` comes from its metrics
+    endpoint, or says why it is unavailable. ``found``: not in the config, and only displayed."""
 
     name: str
     config: ServiceConfig

@@ -85,7 +85,7 @@ async def scrape_once(
 
 
 def _targets(config: Config, config_file: Path | None) -> tuple[list[ScrapeTarget], set[str]]:
-    """Return all targets, and the keys of those that need not have a metrics page: services."""
+    """Return all targets, and the keys of those that need not have a metrics endpoint: services."""
     named = config.scrape or config.prometheus_config or config.rules  # then nothing else is a series of these
     watched = config.services if named else watched_services(config)
     services = [ServiceWatch(name, each) for name, each in watched.items() if each.metrics is not None]

@@ -14,7 +14,7 @@ from msgspec import Struct
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.files import locked, replace_file
 from lilfox_tui.core.i18n import Message, tr
-from lilfox_tui.core.paths import all_folders, modes, own_folder
+from lilfox_tui.core.paths import all_folders, modes, own_folder, write_hint
 from lilfox_tui.metrics.model import Level
 
 # What is remembered of each unit: how it was at the last look, and when it was restarted. Every LilFox of a user reads
@@ -82,7 +82,7 @@ class RecoveryHistory:
                     path=path,
                     reason=error.strerror or error,
                 ),
-                tr("free up disk space, or set XDG_STATE_HOME to another directory"),
+                write_hint(error),
             ) from None
 
 

@@ -167,7 +167,7 @@ def report_give_up(name: str, config: RecoveryConfig, record: UnitRecord) -> Non
         len(record.restarts), unit=config.unit, host=config.host, why=record.why,
     )  # fmt: skip
     incident = open_incident(
-        _("{unit} on {host} does not recover", unit=config.unit, host=config.host),
+        _("{unit} on {host} failed to recover", unit=config.unit, host=config.host),
         "SEV-2", f"recovery {name}", "lilfox recover", unless_open=True,
     )  # fmt: skip
     append(incident.id, Noted(text=text), by="lilfox recover")

@@ -208,7 +208,7 @@ def _commands(runbook: Runbook) -> dict[Kind, int]:
 def _counted(commands: dict[Kind, int]) -> str:
     words = {
         "read": ngettext("{count} read-only", "{count} read-only", commands.get("read", 0)),
-        "change": ngettext("{count} changes something", "{count} change something", commands.get("change", 0)),
+        "change": ngettext("{count} makes changes", "{count} make changes", commands.get("change", 0)),
         "follow": ngettext("{count} follows output", "{count} follow output", commands.get("follow", 0)),
         "interactive": ngettext("{count} needs a terminal", "{count} need a terminal", commands.get("interactive", 0)),
     }

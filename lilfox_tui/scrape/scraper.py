@@ -49,11 +49,11 @@ class Body(NamedTuple):
 
 
 class NoPage(LilFoxError):
-    """There is no page: no response, another status, too large, or not a metrics page."""
+    """There is no page: no response, another status, too large, or not a metrics endpoint."""
 
 
 class NotMetrics(NoPage):
-    """A server responds, but not with a metrics page: a 4xx status, or another content type."""
+    """A server responds, but not with a metrics endpoint: a 4xx status, or another content type."""
 
 
 class PageRequest:
@@ -79,7 +79,11 @@ class PageRequest:
         except TimeoutError:
             await self.close()
             raise NoPage(
-                tr("no complete page from {where} within {seconds:g} s", where=where, seconds=self._target.timeout_s),
+                tr(
+                    "no complete response from {where} within {seconds:g} s",
+                    where=where,
+                    seconds=self._target.timeout_s,
+                ),
                 tr("Is the exporter hung, or the network broken? A slow exporter needs a longer timeout."),
             ) from None
         except HostError as error:

@@ -157,7 +157,7 @@ def looked(folder: Path, output: str = OUTPUT) -> list[RunFact]:
     facts: list[RunFact] = [valued]
     for number, host in enumerate(HOSTS):
         (folder / f"{job().id}-{number}.head").write_text(output, encoding="utf-8")
-        facts += ran(number, 0, 0, host, "done", shown="systemctl status ‹nginx.service›", size=len(output))
+        facts += ran(number, 0, 0, host, "done", shown="systemctl status nginx.service", size=len(output))
     return facts
 
 
@@ -165,9 +165,9 @@ def failed(folder: Path, message: str = "its output does not match /active/") ->
     """The restart done on both hosts, its check failed on one."""
     facts = looked(folder)
     for number, host in enumerate(HOSTS):
-        facts += ran(2 + number, 1, 0, host, "done", shown="systemctl restart ‹nginx.service›")
+        facts += ran(2 + number, 1, 0, host, "done", shown="systemctl restart nginx.service")
     (folder / f"{job().id}-5.head").write_text("failed\n", encoding="utf-8")
-    shown = "systemctl is-active ‹nginx.service›"
+    shown = "systemctl is-active nginx.service"
     facts += ran(4, 1, 1, "web-1", "done", shown=shown)
     return facts + ran(5, 1, 1, "web-2", "failed", shown=shown, message=message, size=7)
 
@@ -196,10 +196,10 @@ def open_incident(note: str = "connections are refused since the deploy") -> Inc
         incident.Noted(text=note),
         incident.StepBegan(
             runbook="Restart the web service", sha256="0" * 64, step=2, title="Restart it once",
-            command="systemctl restart ‹nginx.service›", host="web-1", run="r1",
+            command="systemctl restart nginx.service", host="web-1", run="r1",
         ),
         incident.StepEnded(run="r1", state="done", message=""),
-        incident.Changed(change="r1", text="web-1: systemctl restart ‹nginx.service›", undo="systemctl stop nginx"),
+        incident.Changed(change="r1", text="web-1: systemctl restart nginx.service", undo="systemctl stop nginx"),
     ]  # fmt: skip
     entries = tuple(
         incident.TimelineEntry(

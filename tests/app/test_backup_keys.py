@@ -42,18 +42,21 @@ def running() -> Backups:
 
 
 @pytest.mark.parametrize(
-    ("key", "kind", "about", "set_id"),
+    ("key", "does", "kind", "about", "set_id"),
     [
-        ("b", "backup", "backup lilfox", ""),
-        ("v", "verify", "verify lilfox lilfox_20260329_020000", "lilfox_20260329_020000"),
-        ("D", "drill", "drill lilfox lilfox_20260329_020000", "lilfox_20260329_020000"),
+        ("b", "back up", "backup", "backup lilfox", ""),
+        ("v", "verify", "verify", "verify lilfox lilfox_20260329_020000", "lilfox_20260329_020000"),
+        ("D", "drill", "drill", "drill lilfox lilfox_20260329_020000", "lilfox_20260329_020000"),
     ],
 )
-async def test_a_job_is_asked_for_and_started(key: str, kind: str, about: str, set_id: str, stand_in: StandIn) -> None:
+async def test_a_job_is_asked_for_and_started(
+    key: str, does: str, kind: str, about: str, set_id: str, stand_in: StandIn
+) -> None:
     app = showing(healthy())
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("3", key)
         await until(lambda: isinstance(app.screen, AskDialog) and app.screen.is_painted)
+        assert f"enter {does}   esc go back" in screen_text(pilot)
         await pilot.press("escape")
         await until(lambda: len(app.screen_stack) == 1)
         assert stand_in.started == []
@@ -129,15 +132,25 @@ async def test_the_last_restore_is_undone(stand_in: StandIn, monkeypatch: pytest
     monkeypatch.setattr("lilfox_tui.backup.restores.interrupted.read_all", lambda: known)
     app = showing(healthy())
     async with app.run_test(size=(100, 30)) as pilot:
-        await pilot.press("3", "u")
+        await pilot.press("3")
+        await until(lambda: "u undo" in screen_text(pilot).splitlines()[-1])
+        await pilot.press("u")
         await until(lambda: isinstance(app.screen, ConfirmDialog) and app.screen.is_painted)
         await pilot.pause()
-        assert "lilfox_before_1" in (text := screen_text(pilot))
-        assert "/srv/config_before_1" in text
+        told = [line.strip(" │") for line in screen_text(pilot).splitlines()]
+        places = [(told[at], told[at + 1]) for at, line in enumerate(told) if line in ("lilfox", "/srv/config")]
+        assert places == [
+            ("lilfox", "goes back to lilfox_before_1"),
+            ("/srv/config", "goes back to /srv/config_before_1"),
+        ]
         await pilot.press(*"undo", "enter")
         await until(lambda: stand_in.started)
         assert (stand_in.started[0].kind, stand_in.started[0].arguments["set"]) == ("undo", "lilfox_20260328_020000")
-        known.clear()
+        known[:] = [undone]
+        ended = job(id=JOB, kind="undo", state="ok", message="the restore of lilfox_20260328_020000 was undone")
+        app.monitor.backups.feed.publish(replace(healthy(), jobs=(ended,)))
+        await until(lambda: app.note[0] == ended.message)
+        await until(lambda: "data of 1 undone restore is retained (press K)" in screen_text(pilot))
         await pilot.press("u")
         await until(lambda: "no known restore" in app.note[0])
 

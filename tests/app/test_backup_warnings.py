@@ -100,7 +100,7 @@ def test_what_is_lost_is_counted_in_rows_and_files() -> None:
         RestoreChange("public.log", "1,227 rows", "0 rows", lost_rows=1227),
         RestoreChange("public.users", "1 row", "2 rows"),
     ]
-    assert lost_text(changes) == "1227 rows are newer than the backup and would be lost"
+    assert lost_text(changes) == "1227 rows are newer than the backup and would not be restored"
     changes.append(RestoreChange("a.png", "newer", "older", lost_files=1))
     assert "1 file is newer than the backup" in lost_text(changes)
     assert lost_text([RestoreChange("public.users", "1 row", "2 rows")]) == ""
@@ -115,8 +115,8 @@ async def test_the_wizard_counts_rows_and_files(stand_in: StandIn) -> None:
         await pilot.press("enter", "enter", "enter")
         await pilot.pause()
         text = screen_text(pilot)
-        assert "90 rows are newer than the backup and would be lost" in text
-        assert "1 file is newer than the backup and would be lost" in text
+        assert "90 rows are newer than the backup and would not be restored" in text
+        assert "1 file is newer than the backup and would not be restored" in text
     assert stand_in.started == []
 
 

@@ -176,6 +176,8 @@ async def test_another_word_than_the_one_that_is_wanted_is_told_and_the_dialog_s
         for wrong in ("", "web", "web1x"):
             await pilot.press(*wrong, "enter")
             await until(lambda: "nothing was done: type web1 in full, or press esc to cancel" in screen_text(pilot))
+            await pilot.pause()
+            assert "more below" not in screen_text(pilot), "all of it is on the screen"
             assert given == []
             await pilot.press(*["backspace"] * len(wrong))
         await pilot.press(*"web1", "enter")

@@ -162,6 +162,9 @@ async def test_a_request_is_followed_over_all_sources(tmp_path: Path) -> None:
         assert shown_names(pane) == ["gateway", "backend"]
         assert pane.state.filter_text == "request_id=0042"
         assert "GET /api/chat 200" in messages(pane)
+        await pilot.press("escape")
+        await until(lambda: len(messages(pane)) == 12)
+        assert shown_names(pane) == ["backend"], "as before the trace"
 
 
 async def test_following_goes_along_at_the_end_and_never_moves_a_reader(tmp_path: Path) -> None:

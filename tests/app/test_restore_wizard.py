@@ -10,15 +10,18 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from lilfox_tui.app.app import LilFoxApp
+from lilfox_tui.app.dialogs.messages import ConfirmDialog
 from lilfox_tui.app.panes.backup.restore_state import CHECKS, CONFIRM, NOTHING, RESULT, RUN, WHAT, WHERE
 from lilfox_tui.app.panes.backup.restore_wizard import RestoreWizard
 from lilfox_tui.backup.checks import Check
 from lilfox_tui.backup.plan import BackupRequest, read_request
-from lilfox_tui.backup.source import RestoreChange
+from lilfox_tui.backup.restores import interrupted
+from lilfox_tui.backup.restores.interrupted import Restored
+from lilfox_tui.backup.source import RestoreChange, Swap
 from lilfox_tui.core.errors import LilFoxError, UsageError
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.jobs.model import KeyHeld
-from tests.app.backups_made import healthy, plan
+from tests.app.backups_made import NOW, healthy, plan
 from tests.app.restore_stand_in import StandIn
 from tests.app.still import screen_text
 from tests.app.test_backup_screens import pane_of, showing
@@ -47,6 +50,15 @@ async def looked(wizard: RestoreWizard) -> None:
             wizard.state.looked is not None and (wizard.state.looked.changes is not None or wizard.state.looked.error)
         )
     )
+
+
+async def at_checks(pilot: Pilot[None]) -> RestoreWizard:
+    """The wizard at its step Checks, when they are done."""
+    wizard = await opened(pilot)
+    await until(lambda: wizard.state.looked is not None and wizard.state.looked.checked)
+    await pilot.press("enter", "enter")
+    await pilot.pause()
+    return wizard
 
 
 async def confirmed(pilot: Pilot[None], word: str) -> RestoreWizard:
@@ -90,6 +102,20 @@ async def test_the_pages(size: tuple[int, int], language: str, stand_in: StandIn
             assert all(cell_width(line) <= size[0] for line in text.splitlines())
 
 
+async def test_nothing_of_the_run_stands_on_the_result_page(stand_in: StandIn) -> None:
+    app = showing(healthy())
+    async with app.run_test(size=(40, 10)) as pilot:
+        wizard = await confirmed(pilot, "lilfox")
+        await until(lambda: wizard.state.log is not None and len(wizard.state.log.events) > 2)
+        wizard.repaint()
+        await pilot.pause()
+        assert "(process 4711)" in screen_text(pilot)
+        stand_in.going_on.set()
+        await until(lambda: wizard.state.step == RESULT)
+        await pilot.pause()
+        assert "process" not in screen_text(pilot)
+
+
 async def test_nothing_begins_before_the_name_is_typed(stand_in: StandIn) -> None:
     app = showing(healthy())
     async with app.run_test(size=(80, 24)) as pilot:
@@ -122,6 +148,27 @@ async def test_the_whole_set_goes_back_to_where_it_was(stand_in: StandIn) -> Non
         assert "lilfox_before_20260329_031244" in screen_text(pilot)
         await pilot.press("enter")
         assert not isinstance(app.screen, RestoreWizard)
+
+
+async def test_it_is_undone_from_the_result_page(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = "lilfox_20260329_020000"
+    swap = Swap(kind="postgresql", set=found, target="lilfox", staged="lilfox_restore_1", before="lilfox_before_1")
+    done = Restored(run="1", set=found, at=NOW, stage="swapped", swaps=(swap,))
+    monkeypatch.setattr(interrupted, "read_all", lambda: [done])
+    app = showing(healthy())
+    async with app.run_test(size=(80, 24)) as pilot:
+        wizard = await confirmed(pilot, "lilfox")
+        await pilot.press("u")
+        assert wizard.state.step == RUN
+        stand_in.going_on.set()
+        await until(lambda: wizard.state.step == RESULT)
+        await pilot.pause()
+        assert f"press u, or run lilfox restore --undo {found}" in " ".join(screen_text(pilot).split())
+        await pilot.press("u")
+        await until(lambda: isinstance(app.screen, ConfirmDialog) and app.screen.is_painted)
+        await pilot.press(*"undo", "enter")
+        await until(lambda: len(stand_in.started) == 2)
+        assert (stand_in.started[1].kind, asked_in(stand_in).set) == ("undo", found)
 
 
 async def test_one_table_to_another_database(stand_in: StandIn) -> None:
@@ -160,9 +207,8 @@ async def test_what_forbids_it_stops_there(stand_in: StandIn, size: tuple[int, i
     stand_in.all_checks.append(Check("server", "bad", "another server than the set's", "say that it is right: space"))
     app = showing(healthy())
     async with app.run_test(size=size) as pilot:
-        wizard = await opened(pilot)
-        await until(lambda: wizard.state.looked is not None and wizard.state.looked.checked)
-        await pilot.press("enter", "enter", "enter", "enter")
+        wizard = await at_checks(pilot)
+        await pilot.press("enter", "enter")
         assert wizard.state.step == CHECKS
         await pilot.pause()
         assert "space allows the selected option" in " ".join(screen_text(pilot).split())
@@ -180,15 +226,29 @@ async def test_what_forbids_it_stops_there(stand_in: StandIn, size: tuple[int, i
         assert wizard.state.step == CONFIRM
 
 
+async def test_what_allows_it_is_highlighted(stand_in: StandIn) -> None:
+    stand_in.all_checks.append(Check("sessions in lilfox", "bad", "in use", "Stop the applications.", "end-sessions"))
+    app = showing(healthy())
+    async with app.run_test(size=(80, 24)) as pilot:
+        wizard = await at_checks(pilot)
+        assert wizard.state.at == 1
+        text = screen_text(pilot)
+        assert "To allow it anyway: terminate blocking sessions during the swap" in text
+        assert "--end-sessions" not in text
+        before = len(stand_in.looked)
+        await pilot.press("space")
+        assert not wizard.state.choice.spec.end_sessions, "a key too many allows nothing"
+        await pilot.press("space")
+        await until(lambda: len(stand_in.looked) > before)
+        assert (wizard.state.choice.spec.end_sessions, wizard.state.choice.spec.other_server) == (True, False)
+
+
 async def test_what_forbids_it_is_brought_into_sight(stand_in: StandIn) -> None:
     stand_in.all_checks[:] = [Check(f"part-{number}", "good", f"found {number}", "") for number in range(9)]
     stand_in.all_checks.append(Check("room", "bad", "the disk is full", "make room"))
     app = showing(healthy())
     async with app.run_test(size=(40, 10)) as pilot:
-        wizard = await opened(pilot)
-        await until(lambda: wizard.state.looked is not None and wizard.state.looked.checked)
-        await pilot.press("enter", "enter")
-        await pilot.pause()
+        await at_checks(pilot)
         text = screen_text(pilot)
         assert "the disk is full" in text, "what forbids it stands first"
         assert "found 0" not in text

@@ -229,9 +229,13 @@ async def test_the_end_after_a_skip_or_an_undo_is_not_said_to_be_good(tmp_path: 
     ):
         app = showing(view(text=text), run(tmp_path, facts, text), open_incident())
         async with app.run_test(size=(120, 30)) as pilot:
-            await pilot.press("4", "enter")
+            await pilot.press("4")
+            await pilot.pause()
+            assert screen_text(pilot).splitlines()[-1].startswith(" enter open "), "in the list of runbooks"
+            await pilot.press("enter")
             await pilot.pause()
             assert told in screen_text(pilot)
+            assert screen_text(pilot).splitlines()[-1].startswith(" enter end the run "), "as the line above says"
 
 
 async def test_a_rewound_screen_has_the_incident_as_it_was(tmp_path: Path) -> None:
@@ -322,7 +326,7 @@ async def test_only_rows_that_changed_are_drawn_anew(tmp_path: Path, monkeypatch
         assert regions == []
         log = app.runs[job().id]
         assert log.reducer is not None
-        log.reducer.take(ran(2, 1, 0, "web-1", None, shown="systemctl restart ‹nginx.service›"))
+        log.reducer.take(ran(2, 1, 0, "web-1", None, shown="systemctl restart nginx.service"))
         log._state = None
         app.pane.repaint()
         assert 0 < len(regions) < 20
@@ -344,7 +348,7 @@ async def test_the_incident_and_the_step_are_in_the_line_of_tabs_of_every_pane(w
 async def test_a_host_that_cannot_be_reached_is_waited_for(tmp_path: Path) -> None:
     from lilfox_tui.runbook.run.protocol import ConnectionLost
 
-    facts = looked(tmp_path) + ran(2, 1, 0, "web-1", None, shown="systemctl restart ‹nginx.service›")
+    facts = looked(tmp_path) + ran(2, 1, 0, "web-1", None, shown="systemctl restart nginx.service")
     lost = ConnectionLost(at=NOW, run=f"{job().id}-2", reason="connection lost")
     app = showing(view(), run(tmp_path, [*facts, lost]), replace(open_incident()))
     async with app.run_test(size=(120, 30)) as pilot:

@@ -25,7 +25,8 @@ PAGE_UP = "\x1b[5~"
 UP = "\x1b[A"
 _PAGE_S = 0.15
 _KEYS = 40
-_LOOKS = 20
+_LOOKS = 100
+"""Ten a second: a process that counts lives for one."""
 _TOOLONG = "toolong: not installed"
 
 
@@ -111,7 +112,7 @@ def _most_anonymous_bytes(argv: Sequence[str], newest: str, home: Path) -> int:
         program.until(partial(_shows, newest), WITHIN_S)
         most = 0
         for _ in range(_LOOKS):
-            program.collect(0.5)
+            program.collect(0.1)
             most = max(most, _anonymous_bytes(program.pid))
         return most
 

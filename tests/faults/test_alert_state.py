@@ -44,7 +44,7 @@ async def test_one_that_evaluates_and_stands_still_is_told_of(lab: Lab, monkeypa
     try:
         later = datetime.now(UTC) + timedelta(seconds=SILENT_S + 1)
         said = str(lock.frozen(later))
-        assert f"process {first.process.pid}) has not responded since" in said
+        assert f"(PID {first.process.pid}) has not responded since" in said
         assert not lock.take()
         monkeypatch.setattr("lilfox_tui.alerts.storage.SILENT_S", 0.0)
         kept = kept_alerts(folder)

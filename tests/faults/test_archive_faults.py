@@ -169,7 +169,7 @@ async def test_row_51_links_out_come_back_where_they_are_right(app: Path, tmp_pa
     (app / U / "out").symlink_to("/etc/passwd")
     stored = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
     assert [note for note in stored.notes if "links_out: true" in note]
-    assert "out is a link to" in await refused(files.open_target(options(app), host, stored.task()))
+    assert "out is a symlink to" in await refused(files.open_target(options(app), host, stored.task()))
     right = options(app, links_out=True)
     (app / U / "out").unlink()
     await restored(files.open_target(right, host, stored.task()))

@@ -17,19 +17,15 @@ from lilfox_tui.backup.restores.interrupted import settle_open
 from lilfox_tui.backup.store import BackupError
 from tests.faults.linked_backup import Linked, Watched, linked
 from tests.faults.relay import Way
+from tests.services.backup_lab import server
 from tests.services.postgres import Postgres
 from tests.services.sshd import SshdLab, sshd_lab
 from tests.waiting import until
 
+__all__ = ["server"]
 pytestmark = pytest.mark.root
 MB = 1024 * 1024
 Moment = Callable[[str, str, int], bool]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with Postgres() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +148,7 @@ async def test_14_reading_back_is_begun_again(lab: Linked, how: Callable[..., Wa
     read: list[str] = []
 
     def moment(kind: str, text: str, size: int) -> bool:
-        read.extend([text] if kind == "done" and "is written" in text else [])
+        read.extend([text] if kind == "done" and "was written" in text else [])
         return bool(read) and kind == "moved" and size > 4 * MB
 
     await a_whole_set(lab, how(lab, "nas", moment), "files")
@@ -188,7 +184,7 @@ async def test_46_what_is_staged_is_staged_anew_when_the_link_goes(
 @pytest.mark.parametrize("how", [killed, stalled])
 async def test_46_a_link_that_goes_between_staging_and_comparing(lab: Linked, how: Callable[..., Watched]) -> None:
     digest = await broken(lab, "nightly")
-    run = how(lab, "db", at("done", "uploads is restored beside"))
+    run = how(lab, "db", at("done", "uploads was restored beside"))
     outcome = await effects.restore(run, lab.request("nightly"))
     assert run.acted
     assert outcome.state == "ok", run.said

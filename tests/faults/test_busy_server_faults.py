@@ -57,7 +57,7 @@ async def test_46_a_session_that_does_not_leave_is_named(server: Postgres, monke
         try:
             with pytest.raises(BackupError, match=rf"staged is in use: pid {pid} \(") as refused:
                 await _drop(server, "staged")
-            assert "stop what uses it" in str(refused.value.hint)
+            assert "stop the applications that use it" in str(refused.value.hint)
         finally:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)

@@ -58,7 +58,7 @@ async def test_a_database_that_somebody_made_before_it_was_settled_is_not_taken_
     plan = into.swap_plan()
     await into.leave()
     fresh(server, "", "new")
-    with pytest.raises(BackupError, match="new exists, but there was none before the restore"):
+    with pytest.raises(BackupError, match="new did not exist before the restore"):
         await postgresql.settle(plan, local())
     assert databases(server) == ["new", plan.staged, "shop"]
     server.csv("DROP DATABASE new")

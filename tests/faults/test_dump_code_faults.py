@@ -203,7 +203,7 @@ def test_verify_names_what_a_dump_executes_and_a_restore_asks(tmp_path: Path, ca
         dump.write_bytes(gzip.compress(text.replace(end, code + end)))
         [found] = lab.sets("--store", lab.store)
         done = lab.lilfox("backup", "verify", found["id"], "--store", lab.store)
-        assert "a restore of it executes code that is run directly: DO $$ BEGIN" in done.stdout + done.stderr
+        assert "restoring it executes code that is run directly: DO $$ BEGIN" in done.stdout + done.stderr
         words = ("restore", found["id"], "--store", lab.store, "--database", lab.url)
         done = lab.lilfox(*words, "--dry-run")
         assert done.returncode == 1

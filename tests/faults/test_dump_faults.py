@@ -177,6 +177,14 @@ async def test_6_who_holds_a_lock_is_named_and_waited_for_no_longer_than_told(se
     no_session_is_left(server)
 
 
+async def test_too_few_locks_for_all_tables_are_not_called_a_lock_of_somebody() -> None:
+    with Postgres("max_locks_per_transaction = 10\nmax_connections = 10\n") as small:
+        fresh(small, "; ".join(f"CREATE TABLE t{n} ()" for n in range(1000)))
+        error = await failure(source(small, globals=False))
+    assert "out of shared memory" in str(error)
+    assert "max_locks_per_transaction" in str(error.hint)
+
+
 async def test_6_a_reader_of_a_table_is_not_in_the_way_and_a_dump_blocks_no_writer(server: Postgres) -> None:
     fresh(server, ROWS)
     writes: list[bytes] = []
@@ -278,7 +286,7 @@ async def test_60_a_password_file_that_others_may_read_is_told_of(
     file.chmod(0o644)
     monkeypatch.setenv("PGPASSFILE", str(file))
     check = await bad(source(with_passwords, user="app"))
-    assert "others may read or write it, so PostgreSQL does not use it" in str(check.found)
+    assert "other users can read or write it, so PostgreSQL ignores it" in str(check.found)
     assert str(check.hint) == f"run: chmod 600 {file}"
     file.chmod(0o600)
     assert [each for each in await source(with_passwords, user="app").checks() if each.state == "bad"] == []
@@ -365,7 +373,7 @@ async def test_63_no_pg_dump_is_told_and_a_wrapper_in_the_path_is_passed_over(
     assert "Install postgresql-client" in str(check.hint)
     for name in ("pg_dump", "psql"):
         (tmp_path / name).symlink_to("/usr/share/postgresql-common/pg_wrapper")
-    assert "has no pg_dump" in str((await bad(source(server, binaries=str(tmp_path)))).found)
+    assert "pg_dump and psql were not found" in str((await bad(source(server, binaries=str(tmp_path)))).found)
     monkeypatch.setenv("PATH", "/nowhere:/usr/bin:/bin")
     found = [str(check.found) for check in await source(server).checks() if str(check.about) == "pg_dump"]
     assert len(found) == 1

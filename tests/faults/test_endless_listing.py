@@ -62,7 +62,7 @@ async def test_a_listing_without_an_end_is_a_sentence(lab: SshdLab, monkeypatch:
     monkeypatch.setattr(ssh_sftp, "MOST_NAMES", 2000)
     async with endless(lab) as host:
         files = await host.open_sftp()
-        with pytest.raises(HostError, match="holds more than 2000 names; none were used"):
+        with pytest.raises(HostError, match="contains more than 2000 entries; none were used"):
             await files.listing("/backup")
         assert Endless.given < 20_000
         assert files.alive

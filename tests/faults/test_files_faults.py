@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import threading
@@ -20,6 +21,7 @@ from lilfox_tui.backup.store import BackupError
 from lilfox_tui.core.errors import HostError
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
+from tests.faults.damaged_disk import SIZE, damaged_disk
 from tests.faults.uploads_app import U, app, host, options
 from tests.services.accounts import account
 from tests.services.sshd import sshd_lab
@@ -52,7 +54,8 @@ async def test_row_53_what_changes_while_it_is_read_is_recorded(app: Path, tmp_p
     finally:
         ended.set()
         thread.join()
-    assert [note for note in stored.notes if note.startswith(("changed while being read", "gone before"))]
+    told = re.compile("files in .* (changed while being read|disappeared before they could be read): ")
+    assert [note for note in stored.notes if told.match(note)]
     detail = stored.parts["uploads_20231230_020000.tar"].detail
     assert detail.get("changed") or detail.get("vanished")
     await restored(files.open_target(options(app), host, stored.task()))
@@ -86,6 +89,22 @@ async def test_row_54_what_may_not_be_read_fails_by_name_unless_told(tmp_path: P
         excluding = FilesOptions(path=str(home / "up"), exclude=("bad *", "shut"))
         assert (await dumped(files.open_source("up", excluding, host), tmp_path / "set3")).notes == []
         await host.close()
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("skip_unreadable", [False, True])
+async def test_a_file_that_the_disk_cannot_read_fails_the_source_whatever_may_be_skipped(
+    tmp_path: Path, host: Host, skip_unreadable: bool
+) -> None:
+    """GNU tar puts zeros in the place of what it could not read, and with --ignore-failed-read ends with 0."""
+    (tmp_path / "up").mkdir()
+    with damaged_disk(tmp_path / "up") as bad:
+        assert bad.stat().st_size == SIZE
+        source = files.open_source("up", FilesOptions(path=str(bad.parent), skip_unreadable=skip_unreadable), host)
+        with pytest.raises(BackupError, match=r"reading failed: up/bad: Read error at byte 0.*Input/output") as failed:
+            await source.dump(StoredTree(tmp_path / "set"))
+    assert "skip_unreadable" not in str(failed.value.hint)
+    assert "kernel log" in str(failed.value.hint)
 
 
 def home_of(user: str) -> Path:

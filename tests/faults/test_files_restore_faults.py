@@ -15,12 +15,14 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
 
 from lilfox_tui.backup.context import BackupContext, source_module
 from lilfox_tui.backup.files import staging as renames
+from lilfox_tui.backup.files.archive import PathFacts, inspect_place
 from lilfox_tui.backup.options import ConfigOptions
 from lilfox_tui.backup.restores import interrupted
 from lilfox_tui.backup.restores.interrupted import Restored
@@ -302,7 +304,7 @@ async def test_row_48_a_folder_that_somebody_makes_anew_is_not_written_over(
     swap = target.swap_plan()
     os.rename(swap.target, swap.before)
     os.mkdir(swap.target)
-    with pytest.raises(BackupError, match="it was created again"):
+    with pytest.raises(BackupError, match="but exists again"):
         await files.settle(swap, host)
     assert os.listdir(swap.target) == []
     assert os.listdir(swap.before) == ["kept.txt"]
@@ -327,7 +329,7 @@ async def test_row_48_an_upload_between_the_renames_is_told_and_nothing_is_lost(
         await target.swap()
     assert os.listdir(swap.target) == ["new.txt"]
     assert os.listdir(swap.before) == ["kept.txt"]
-    with pytest.raises(BackupError, match="it was created again"):
+    with pytest.raises(BackupError, match="but exists again"):
         await files.undo(swap, host)
     os.rename(swap.target, app / "new")
     await files.undo(swap, host)
@@ -362,3 +364,53 @@ async def test_row_48_a_file_that_comes_in_the_last_moment_is_not_written_over(
         await renames.swap_in(host, (one,), sudo=False)
     assert (tmp_path / "target").read_text() == "theirs"
     assert (tmp_path / "staged").read_text() == "staged"
+
+
+@pytest.mark.parametrize("there", [False, True])
+async def test_what_cannot_be_rolled_back_is_named_as_it_is(
+    tmp_path: Path, host: Host, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    """The second of two has lost what was staged, and the restored first one cannot get its staging name again;
+    ``there``: it replaced something."""
+    (tmp_path / "staged").write_text("staged")
+    target, before = str(tmp_path / "target"), str(tmp_path / "before")
+    if there:
+        (tmp_path / "target").write_text("previous")
+    fails = 'case "$2" in */staged) echo no >&2; exit 5 ;; esac\n'
+    monkeypatch.setattr("lilfox_tui.backup.files.staging._MOVE", fails + renames._MOVE)
+    first = Renames(target, str(tmp_path / "staged"), before if there else "")
+    second = Renames(str(tmp_path / "other"), str(tmp_path / "lost"), "")
+    with pytest.raises(HalfSwapped) as caught:
+        await renames.swap_in(host, (first, second), sudo=False)
+    if there:
+        assert f"The previous {target} is now {before}; the restored data is at {target}" in str(caught.value)
+    else:
+        assert f"{target} did not exist before; it is the restored data" in str(caught.value)
+    assert str(caught.value.hint).startswith("fix that; ")
+
+
+async def test_a_target_that_did_not_exist_is_not_said_to_be_renamed(tmp_path: Path, host: Host) -> None:
+    for name in ("target", "staged"):
+        (tmp_path / name).write_text(name)
+    swap = Swap(kind="files", set="s", target=str(tmp_path / "target"), staged=str(tmp_path / "staged"), before="")
+    with pytest.raises(BackupError, match="target did not exist before the restore, but exists now"):
+        await renames.settle_all(host, swap, sudo=False)
+
+
+async def test_of_a_set_without_a_manifest_a_full_disk_is_no_fault_of_the_set(
+    app: Path, tmp_path: Path, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (app / U / "much").write_bytes(b"x" * 100_000)
+    stored = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
+    task = stored.task()
+    parts = tuple(msgspec.structs.replace(part, said=None) for part in task.set.parts)
+    old = msgspec.structs.replace(task, set=msgspec.structs.replace(task.set, parts=parts))
+
+    async def full(*args: Any, **more: Any) -> PathFacts:
+        facts = await inspect_place(*args, **more)
+        return PathFacts({**facts.words, "bytes": "50000"})
+
+    monkeypatch.setattr("lilfox_tui.backup.files.restore.inspect_place", full)
+    said = [(str(check.found), str(check.hint)) for check in await files.open_target(options(app), host, old).checks()
+            if check.state == "bad"]  # fmt: skip
+    assert said == [("not enough space", "free up space on that file system")]

@@ -79,7 +79,7 @@ async def repeat(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 @pytest.mark.parametrize(
     ("talk", "said"),
     [
-        (byte_by_byte, "no complete page|longer than 256K"),  # a busy machine gives it the time to end
+        (byte_by_byte, "no complete response|longer than 256K"),  # a busy machine gives it the time to end
         (page(b"\n" * (30 << 20), head=TEXT), "more than 4000000 lines"),
         (page(b'a{x="' + b"y" * (30 << 20) + b'"} 1\n', head=TEXT), "line 1 is not a metric: it is longer than 256K"),
         (page(gzip.compress(b"\n" * (100 << 20), 1), head=f"{TEXT}Content-Encoding: gzip\r\n"), "more than 32M"),
@@ -122,7 +122,7 @@ async def test_times_without_a_zone_are_refused() -> None:
     silence = b'[{"id":"x","matchers":[],"startsAt":"2026-01-01T00:00:00","endsAt":"2099-01-01T00:00:00"}]'
     async with serving(page(silence, head=JSON)) as port:
         api = AlertmanagerApi(ApiConfig(url=f"http://127.0.0.1:{port}"))
-        with pytest.raises(LilFoxError, match="does not respond like Alertmanager's API"):
+        with pytest.raises(LilFoxError, match="did not return an Alertmanager API v2 response"):
             await api.silences()
         await api.close()
 
@@ -142,7 +142,7 @@ async def test_times_without_a_zone_are_refused() -> None:
 async def test_numbers_and_times_that_are_none_are_refused(data: str) -> None:
     async with serving(page(f'{{"status":"success","data":{data}}}'.encode(), head=JSON)) as port:
         remote = RemoteEngine(ApiConfig(url=f"http://127.0.0.1:{port}"))
-        with pytest.raises(LilFoxError, match="does not respond like the Prometheus API"):
+        with pytest.raises(LilFoxError, match="did not send a Prometheus API response"):
             await (remote.rules() if "groups" in data else remote.instant("up"))
         await remote.close()
 

@@ -173,8 +173,8 @@ STACKED = gzip.compress(GZIP_BOMB)
 
 
 BODIES = {
-    "gzip": (packed(b"gzip", GZIP_BOMB), "sends more than"),
-    "x-gzip": (packed(b"x-gzip", GZIP_BOMB), "sends more than"),
+    "gzip": (packed(b"gzip", GZIP_BOMB), "sent more than"),
+    "x-gzip": (packed(b"x-gzip", GZIP_BOMB), "sent more than"),
     "stacked": (packed(b"gzip, gzip", STACKED), "which was not requested"),
     "two-headers": (packed(b"gzip\r\nContent-Encoding: gzip", STACKED), "which was not requested"),
     "zstd": (packed(b"zstd", squeezed(zstandard.ZstdCompressor().compressobj())), "which was not requested"),
@@ -189,7 +189,7 @@ BODIES = {
         Sender(OK + b"Transfer-Encoding: chunked\r\n\r\n1;", endless(b"z" * 65536)),
         "does not speak HTTP",
     ),
-    "length": (Sender(OK + b"Content-Length: 99999999999999\r\n\r\n", endless(b" " * 65536)), "sends more than"),
+    "length": (Sender(OK + b"Content-Length: 99999999999999\r\n\r\n", endless(b" " * 65536)), "sent more than"),
 }
 HEADS = {
     "continue": (Sender(b"", endless(b"HTTP/1.1 100 Continue\r\n\r\n" * 500)), "interim"),

@@ -111,7 +111,7 @@ def test_killed_in_the_middle_of_a_line_that_line_is_put_aside_and_told(memory_d
     assert writer.returncode == -signal.SIGKILL
     verdict = verify("INC-1")
     assert verdict.problems == ()
-    assert f"the last {size} bytes come from an interrupted write" in str(verdict.notes[0])
+    assert f"the last {size} bytes are from an interrupted write" in str(verdict.notes[0])
     assert [type(entry.what).__name__ for entry in book.entries("INC-1")] == ["IncidentOpened"]
     entry = book.append("INC-1", Noted(text="goes on"))
     kept = book.entries("INC-1")[1].what
@@ -217,7 +217,7 @@ def test_a_process_that_stands_still_with_the_lock_does_not_hang_the_others(
     book.open_incident("x")
     with (memory_disk / "INC-1/timeline.jsonl").open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(IncidentError, match="another process is writing there and does not finish"):
+        with pytest.raises(IncidentError, match="another process is writing to it and does not finish"):
             book.append("INC-1", Noted(text="x"))
     book.append("INC-1", Noted(text="x"))
 

@@ -8,9 +8,7 @@ import os
 import random
 import signal
 import subprocess
-from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -21,14 +19,14 @@ from lilfox_tui.backup.plan import BackupRequest, as_document
 from lilfox_tui.cli.schemas import schema
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.jobs.listing import find_job, list_jobs
-from tests.services.backup_lab import ROWS, BackupLab
+from tests.services.backup_lab import ROWS, BackupLab, lab, server
 from tests.services.lilfox_command import LILFOX
 from tests.services.postgres import Postgres
 from tests.unit.backup.noted_run import NotedRun
 from tests.unit.jobs.running import all_events, jobs
 from tests.waiting import wait_for
 
-__all__ = ["jobs"]
+__all__ = ["jobs", "lab", "server"]
 pytestmark = pytest.mark.usefixtures("jobs")
 STEPS = {
     "journal": ("before", "before"),
@@ -38,17 +36,6 @@ STEPS = {
     "swap-second:2": ("restored", "restored"),
 }
 """Where it is killed → what is in place of the database and of the folder."""
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with Postgres() as running:
-        yield running
-
-
-@pytest.fixture
-def lab(tmp_path: Path, server: Postgres) -> BackupLab:
-    return BackupLab(tmp_path, server)
 
 
 def killed(lab: BackupLab, at: str) -> str:
@@ -147,7 +134,7 @@ def test_a_host_that_does_not_answer_is_said_and_keeps_nothing_from_being_told(
         [half] = told(lab)
         assert half["set"] == name
         assert [side["standing"] for side in half["sides"]] == ["unknown", "before"]
-        assert "unknown for" in half["message"]
+        assert " unknown: " in half["message"]
         assert lab.lilfox("backup", "settle", "--finish").returncode == 1
         assert len(told(lab)) == 1, "it is still interrupted"
     finally:

@@ -85,7 +85,7 @@ async def test_27b_what_follows_the_end_is_refused(dump: bytes) -> None:
         (b"", "it is empty"),
         (b"\n \n", "it is empty"),
         (b"<html><body>502 Bad Gateway</body></html>\n", "it begins with <html>"),
-        (b"SELECT 1;\n", "it is not a dump by pg_dump"),
+        (b"SELECT 1;\n", "it is not a pg_dump script"),
         (b"PGDMP\x01\x0f\x00", "custom format"),
         (b"--\n-- PostgreSQL database dump\n--\n\n", "it is truncated"),
     ],
@@ -186,7 +186,7 @@ async def test_35_s9_a_tampered_dump_runs_nothing(server: Postgres, dump: bytes,
     fresh(server, name="victim")
     run(server, with_restrict[0], "victim")
     assert not canary.exists()
-    assert "not a dump as written by pg_dump" in await reason(tampered)
+    assert "this is not how pg_dump writes a dump" in await reason(tampered)
 
 
 def test_35_the_canary_would_sing_without_the_reader(server: Postgres, dump: bytes, tmp_path: Path) -> None:

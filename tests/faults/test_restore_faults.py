@@ -71,7 +71,7 @@ async def test_30_what_is_no_dump_is_found_before_anything_is_written(
     kept = await dumped(shop, manual=True, told=False)
     with untouched(server):
         [said] = bad(await target(shop, kept.with_bytes(raw, told=False).task()).checks())
-    assert "empty" in said or "not a dump" in said or "custom format" in said
+    assert "empty" in said or "not a pg_dump script" in said or "custom format" in said
 
 
 async def test_30_another_databases_dump_is_not_equal(server: Postgres, shop: PostgresqlOptions) -> None:
@@ -194,15 +194,21 @@ async def test_37_extensions_that_are_missing_or_need_a_superuser_are_told(
     assert said == ["extensions for new: only a superuser may install pg_stat_statements (Restore as a superuser.)"]
 
 
-async def test_38_tables_of_a_missing_tablespace_go_into_the_default_one(
-    server: Postgres, shop: PostgresqlOptions
-) -> None:
-    folder = server.folder / "space"
+def with_tablespace(server: Postgres, name: str) -> Path:
+    """Make a tablespace and the table ``hot`` in it; its folder."""
+    folder = server.folder / name
     folder.mkdir()
     if os.geteuid() == 0:
         shutil.chown(folder, SUPERUSER, SUPERUSER)
-    server.csv(f"CREATE TABLESPACE fast LOCATION '{folder}'")
-    script(server, "CREATE TABLE hot TABLESPACE fast AS SELECT 1 AS x", "shop")
+    server.csv(f"CREATE TABLESPACE {name} LOCATION '{folder}'")
+    script(server, f"CREATE TABLE hot TABLESPACE {name} AS SELECT 1 AS x", "shop")
+    return folder
+
+
+async def test_38_tables_of_a_missing_tablespace_go_into_the_default_one(
+    server: Postgres, shop: PostgresqlOptions
+) -> None:
+    folder = with_tablespace(server, "fast")
     kept, as_script = await dumped(shop), await dumped(shop, manual=True)
     script(server, "DROP TABLE hot", "shop")
     server.csv("DROP TABLESPACE fast")
@@ -213,6 +219,25 @@ async def test_38_tables_of_a_missing_tablespace_go_into_the_default_one(
     assert "--no-tablespaces" in said
     await restored(shop, kept.task())
     assert server.csv("SELECT x FROM hot", database="shop") == [["1"]]
+
+
+async def test_a_tablespace_that_is_there_but_not_for_us_is_not_called_missing(
+    server: Postgres, shop: PostgresqlOptions
+) -> None:
+    folder = with_tablespace(server, "shut")
+    kept, as_script = await dumped(shop), await dumped(shop, manual=True)
+    ours = options_for(server, "new", user="creator")
+    for found in (
+        bad(await target(ours, as_script.task()).checks()),
+        bad(await target(ours, kept.task()).checks(), "warning"),
+    ):
+        [said] = [each for each in found if "tablespaces" in each]
+        assert "creator may not create objects in shut" in said
+        assert "GRANT CREATE ON TABLESPACE" in said
+        assert "create the tablespaces" not in said
+    script(server, "DROP TABLE hot", "shop")
+    server.csv("DROP TABLESPACE shut")
+    folder.rmdir()
 
 
 async def test_39_the_encoding_is_that_of_the_set_and_a_change_is_told(

@@ -18,31 +18,14 @@ import pytest
 
 from lilfox_tui.core.crash import CRASH_AT
 from lilfox_tui.jobs.listing import list_jobs
-from tests.services.backup_lab import ROWS, BackupLab
+from tests.services.backup_lab import ROWS, BackupLab, files, lab, server
 from tests.services.lilfox_command import LILFOX
-from tests.services.postgres import Postgres
 from tests.unit.jobs.running import jobs
 from tests.waiting import wait_for
 
-__all__ = ["jobs"]
+__all__ = ["files", "jobs", "lab", "server"]
 pytestmark = pytest.mark.usefixtures("jobs")
 MUCH = 40_000_000
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with Postgres() as running:
-        yield running
-
-
-@pytest.fixture
-def lab(tmp_path: Path, server: Postgres) -> BackupLab:
-    return BackupLab(tmp_path, server)
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> BackupLab:
-    return BackupLab(tmp_path)
 
 
 def is_honest(lab: BackupLab) -> None:

@@ -44,7 +44,7 @@ def test_of_what_has_printed_and_is_gone_from_its_host_nobody_says_that_it_did_n
     wait_for(lambda: (home / "count").read_text() == "once\nover\n", what="it has ended")
     shutil.rmtree(home / ".cache")
     again = lab.begin(resumes=job)
-    assert "has no record from it any more" in lab.until(again, "unknown").message
+    assert "no longer has a record of it" in lab.until(again, "unknown").message
     lab.order(again, FinishRun(abort=True))
     lab.ended(again)
 

@@ -6,7 +6,7 @@ import gzip
 import os
 import random
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
@@ -20,31 +20,15 @@ from lilfox_tui.backup.plan import BackupRequest, as_document
 from lilfox_tui.backup.sets.catalogue import read_sets
 from lilfox_tui.backup.stores.local import LocalStore
 from lilfox_tui.core.errors import LilFoxError
-from tests.services.backup_lab import BackupLab
+from tests.services.backup_lab import BackupLab, files, lab, server
 from tests.services.manual_backup import Application, make_database
 from tests.services.postgres import Postgres
 from tests.unit.backup.noted_run import NotedRun
 from tests.unit.jobs.running import jobs
 
-__all__ = ["jobs"]
+__all__ = ["files", "jobs", "lab", "server"]
 pytestmark = pytest.mark.usefixtures("jobs")
 FORMATS = ["zstd", "manual", "age"]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with Postgres() as running:
-        yield running
-
-
-@pytest.fixture
-def lab(tmp_path: Path, server: Postgres) -> BackupLab:
-    return BackupLab(tmp_path, server)
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> BackupLab:
-    return BackupLab(tmp_path)
 
 
 def made(lab: BackupLab, how: str) -> BackupRequest:

@@ -56,7 +56,7 @@ def test_07_a_disk_that_is_too_small_is_told_before_anything_is_written(disk: Pa
     (lab.uploads / "much").write_bytes(os.urandom(MUCH))
     done = lab.run(code=1)
     assert "nothing was written" in done.stderr
-    assert "Make room" in done.stderr
+    assert "Free up space" in done.stderr
     assert list(lab.status().values()) == ["intact"]
     assert lab.left() == []
 

@@ -67,6 +67,25 @@ async def test_42_sessions_in_the_way_are_named_and_ended_only_when_told(
     assert len(databases(server)) == 2
 
 
+async def test_who_has_ended_sessions_already_is_not_told_to(
+    server: Postgres, shop: PostgresqlOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a role that may not terminate them."""
+    kept = await dumped(shop)
+    monkeypatch.setattr("lilfox_tui.backup.postgresql.swap._END", "SELECT :'ended' AS ended")
+    into = target(shop, kept.task(end_sessions=True))
+    await into.stage(lambda _done: None)
+    with (
+        untouched_name(server),
+        holding(server, "SET LOCAL work_mem = '1MB'", "shop") as pid,
+        pytest.raises(BackupError, match=f"shop is in use: pid {pid}") as refused,
+    ):
+        await into.swap()
+    await into.discard()
+    assert "--end-sessions" not in str(refused.value.hint)
+    assert "reconnect at once" in str(refused.value.hint)
+
+
 @contextmanager
 def untouched_name(server: Postgres) -> Iterator[None]:
     """The database called ``shop`` is the same one, and takes connections."""

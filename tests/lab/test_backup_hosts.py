@@ -229,7 +229,7 @@ def test_a_dump_into_a_store_of_its_own_host_goes_on_while_the_host_cannot_be_re
     seen: list[list[str]] = []
 
     def told() -> list[str]:
-        return [text for text in said(list_jobs()[0].id) if "continues there, reconnecting" in text]
+        return [text for text in said(list_jobs()[0].id) if "was lost, reconnecting" in text]
 
     def pulled() -> None:
         seen.append(made.pids())

@@ -133,7 +133,7 @@ async def test_a_cut_network_loses_and_doubles_nothing(
         await there(
             machine, f"logger -t counter before; systemd-run --quiet -p SyslogIdentifier=counter sh -c '{script}'"
         )
-        await until(lambda: len(got) > 50, what="it follows output")
+        await until(lambda: len(got) > 50, what="it follows")
         await asyncio.to_thread(machine.cut)
         await until(lambda: isinstance(source.status.state, Unavailable), what="the cut is noticed")
         await asyncio.to_thread(machine.heal)

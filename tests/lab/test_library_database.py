@@ -182,7 +182,7 @@ def test_each_step_can_fail_and_nothing_comes_behind_it(
         done = walk("database-failure", "db-1", unit="database.service", patience=3)
         assert (done.code != 0, done.failed) == (True, [fails]), done.why
     finally:
-        databases.primary.ssh(f"{MENDED}; 请运行：chmod 700 /srv/postgresql/data; systemctl start database")
+        databases.primary.ssh(f"{MENDED}; chmod 700 /srv/postgresql/data; systemctl start database")
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def test_a_unit_that_is_up_again_and_still_answers_badly_is_not_well(backend: Re
     code, found = backend.recover()
     assert (code, found["state"]) == (1, "waiting"), found
     (job,) = list_jobs()
-    assert (job.state, "active (running), but backend is not" in job.message) == ("failed", True), job.message
+    assert (job.state, "active (running), but backend is unhealthy" in job.message) == ("failed", True), job.message
 
 
 @pytest.mark.fault("2.22")

@@ -6,12 +6,13 @@ import json
 import os
 import secrets
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import msgspec
+import pytest
 import yaml
 
 from lilfox_tui.backup.sets.model import Manifest
@@ -131,3 +132,22 @@ class BackupLab:
         """Runs it in the database."""
         assert self.server is not None
         return self.server.csv(text, database=database or self.database)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgres]:
+    """A PostgreSQL server for one file of tests."""
+    with Postgres() as running:
+        yield running
+
+
+@pytest.fixture
+def lab(tmp_path: Path, server: Postgres) -> BackupLab:
+    """A database, a folder and stores of one test."""
+    return BackupLab(tmp_path, server)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> BackupLab:
+    """A folder and stores of one test; no database, which is quicker."""
+    return BackupLab(tmp_path)

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from lilfox_tui.backup.checks import Check
+from lilfox_tui.backup.checks import Check, hint_text
 from lilfox_tui.backup.options import PostgresqlOptions
 from lilfox_tui.backup.plan import RestoreSpec
 from lilfox_tui.backup.sets.model import BackupSet, FoundPart, ManifestPart, PartKind, Status, detail_json
@@ -116,7 +116,7 @@ async def restored(options: PostgresqlOptions, task: RestoreTask) -> RestoreTarg
 
 def bad(checks: list[Check], state: str = "bad") -> list[str]:
     """What the checks of that state say, each with what to do."""
-    return [f"{check.about}: {check.found} ({check.hint})" for check in checks if check.state == state]
+    return [f"{check.about}: {check.found} ({hint_text(check)})" for check in checks if check.state == state]
 
 
 def databases(server: Postgres) -> list[str]:

@@ -33,6 +33,7 @@ class ElasticsearchServer(StandIn):
         self.types = {"@timestamp": "date_nanos", "level": "keyword", "message": "text", "status": "long"}
         self.dynamic = "true"
         self.failed_shards = 0
+        self.timed_out = False
         self._opened = 0
 
     def add(self, index: str, source: dict[str, Any]) -> None:
@@ -119,7 +120,7 @@ class ElasticsearchServer(StandIn):
             for _key, at, stamp, document in rows[: body.get("size", 10)]
         ]
         shards = {"total": 3, "successful": 3 - self.failed_shards, "failed": self.failed_shards}
-        answer = {"took": 1, "timed_out": False, "_shards": shards, "hits": {"max_score": None, "hits": hits}}
+        answer = {"took": 1, "timed_out": self.timed_out, "_shards": shards, "hits": {"max_score": None, "hits": hits}}
         return Reply(200, answer | ({"pit_id": pit} if pit else {}))
 
 

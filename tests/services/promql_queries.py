@@ -8,7 +8,7 @@ VECTORS: Final = (
     "requests_total", 'requests_total{status=~"5..|404"}', "load", "odd", "passing", "stamped", "up",
     "latency_seconds_count", 'load{cpu!="1"}', 'build_info{version!~".*1"}',
 )  # fmt: skip
-_GROUPINGS: Final = ("", "by (instance)", "by (route, kind, cpu, __name__)", "missing (instance, job)")
+_GROUPINGS: Final = ("", "by (instance)", "by (route, kind, cpu, __name__)", "without (instance, job)")
 _ARITHMETIC: Final = ("+", "-", "*", "/", "%", "^", "atan2")
 _COMPARISONS: Final = ("==", "!=", ">", "<", ">=", "<=")
 _OVER_TIME: Final = (

@@ -277,8 +277,15 @@ def main(seed: int, count: int) -> None:
     """Inside the sandbox; the first time with what makes it, then without."""
     if os.environ[IN_BOX] == "to be made":
         shell("mount", "-o", "remount,bind,ro", "/")
+        tree = Path(__file__).parents[2]
+        opened = os.open(tree, os.O_RDONLY | os.O_DIRECTORY)
         for place in ("/tmp", "/run", "/var/tmp", "/dev/shm"):
             shell("mount", "-t", "tmpfs", "none", place)
+        if not tree.is_dir():  # it is in one of these places, which hides it now
+            tree.mkdir(parents=True)
+            shell("mount", "--no-canonicalize", "--bind", f"/proc/{os.getpid()}/fd/{opened}", str(tree))
+            shell("mount", "-o", "remount,bind,ro", str(tree))
+        os.close(opened)
         os.environ[IN_BOX] = "made"
         argv = ["setpriv", f"--bounding-set={_WITHOUT}", "--", sys.executable, "-m", "tests.services.protected_box"]
         os.execvp(argv[0], [*argv, str(seed), str(count)])

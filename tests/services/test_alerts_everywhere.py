@@ -61,6 +61,14 @@ def checked(config: Path) -> subprocess.CompletedProcess[str]:
     return lilfox("--config", config, "check", "--json")
 
 
+def test_check_says_that_no_file_matches_where_there_are_no_rules(config: Path, tmp_path: Path) -> None:
+    told = lilfox("--config", config, "check").stdout
+    assert re.search(r"^○ +alerts +the rules have not been evaluated yet$", told, re.MULTILINE), told
+    (tmp_path / "rules.yml").unlink()
+    told = lilfox("--config", config, "check").stdout
+    assert re.search(rf"^○ +alerts +rules: no file matches {tmp_path}/rules\.yml$", told, re.MULTILINE), told
+
+
 def test_monitor_check_and_a_console_tell_the_same(config: Path, tmp_path: Path, own_folders: Path) -> None:
     jsonschema.validate(json.loads(checked(config).stdout), schema("check"))
     assert json.loads(checked(config).stdout)["alerts"]["known"] is False
@@ -114,7 +122,7 @@ def test_monitor_check_and_a_console_tell_the_same(config: Path, tmp_path: Path,
 
     after = json.loads(checked(config).stdout)
     assert after["alerts"]["known"] is False
-    assert "no LilFox is evaluating these rules" in after["alerts"]["why"]
+    assert "no LilFox process evaluates these rules" in after["alerts"]["why"]
 
 
 def _others_fail(report: dict[str, Any]) -> bool:

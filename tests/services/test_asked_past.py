@@ -198,7 +198,7 @@ async def test_the_config_says_which_series_are_meant(tmp_path: Path) -> None:
     start = end - timedelta(hours=6)
     with filled(tmp_path, end) as server:
         async with asked_of(server) as past:
-            with pytest.raises(LilFoxError, match="no series there for") as refused:
+            with pytest.raises(LilFoxError, match="the server has no series for") as refused:
                 await past.chart(host("db"), Series("load1"), start, end, STEP_S)
             assert "series:" in str(refused.value.hint)
             named = host("db", series={"instance": "web-1:9100"})
@@ -212,7 +212,7 @@ async def test_the_config_says_which_series_are_meant(tmp_path: Path) -> None:
             assert rewound.hosts["db"].summary is not None
 
             elsewhere = service("checkout", series={"job": "nobody"})
-            with pytest.raises(LilFoxError, match=r'no request series there .*job="nobody"'):
+            with pytest.raises(LilFoxError, match=r'the server has no request series for .*job="nobody"'):
                 await past.chart(elsewhere, REQUESTS, start, end, STEP_S)
             meant = service("checkout", series={"job": "shop", "instance": "10.0.0.7:8000"})
             assert await past.chart(meant, REQUESTS, start, end, STEP_S) is not None

@@ -71,7 +71,7 @@ async def test_resilience4j() -> None:
         (Level.FAILING, "mail open"),
         (Level.DEGRADED, "model half-open"),
     ]
-    details = {row[0]: row[3] for row in reading.tables[0].rows}
+    details = {row[0]: str(row[3]) for row in reading.tables[0].rows}
     assert details == {"model": "failure rate 62.5%", "mail": "", "tax": ""}
     assert reading.values[Series("breakers_not_closed")] == 2
 
@@ -86,7 +86,7 @@ async def test_envoy() -> None:
 async def test_a_gauge_of_ones_own_means_what_the_config_says_and_nothing_before() -> None:
     without = await look(GAUGE)
     assert states(without) == {}
-    assert "unknown values 0, 1, 2 of circuit_breaker_state" in str(without.incomplete)
+    assert "values 0, 1, 2 of circuit_breaker_state are not mapped" in str(without.incomplete)
     assert without.findings == ()
     one = await look(GAUGE, states={"0": "closed", "1": "half-open", "2": "open"})
     assert states(one) == {"a": BreakerState.CLOSED, "b": BreakerState.HALF_OPEN, "c": BreakerState.OPEN}

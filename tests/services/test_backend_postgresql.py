@@ -165,7 +165,7 @@ async def test_a_deadlock_and_an_idle_transaction_are_told(postgres: Postgres) -
         reading = await backend.read()
         idle = [str(each.text) for each in reading.findings]
         assert len(idle) == 2
-        assert f"{first.info.backend_pid} of {SUPERUSER} has been idle in transaction for" in " ".join(idle)
+        assert f"{first.info.backend_pid} ({SUPERUSER}) has been idle in transaction for" in " ".join(idle)
         wait_for_each_other(postgres, first, second)
     finally:
         first.close()

@@ -15,7 +15,7 @@ import pyrage
 import pytest
 
 from lilfox_tui.jobs.listing import list_jobs
-from tests.services.backup_lab import ROWS, BackupLab
+from tests.services.backup_lab import ROWS, BackupLab, files, lab, server
 from tests.services.lilfox_command import LILFOX
 from tests.services.postgres import Postgres
 from tests.services.postgres_looks import VERSIONS
@@ -23,7 +23,7 @@ from tests.services.sshd import SshdLab, sshd_lab
 from tests.unit.jobs.running import jobs
 from tests.waiting import wait_for
 
-__all__ = ["jobs"]
+__all__ = ["files", "jobs", "lab", "server"]
 pytestmark = pytest.mark.usefixtures("jobs")
 
 
@@ -37,27 +37,10 @@ def each_server(request: pytest.FixtureRequest) -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with Postgres() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def ssh() -> Iterator[SshdLab]:
     with sshd_lab() as made:
         made.sshd()
         yield made
-
-
-@pytest.fixture
-def lab(tmp_path: Path, server: Postgres) -> BackupLab:
-    return BackupLab(tmp_path, server)
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> BackupLab:
-    """Without a database, which is quicker."""
-    return BackupLab(tmp_path)
 
 
 def test_a_good_run_is_a_whole_set_that_was_read_back(tmp_path: Path, each_server: Postgres) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from lilfox_tui.alerts.storage import Outbox
+from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, Outbox, state_folder
 from lilfox_tui.cli.schemas import schema
 from tests.services.alert_lab import Lab
 from tests.services.http_stand_in import Reply, StandIn
@@ -81,6 +81,16 @@ async def test_people_see_acknowledge_and_silence_what_another_lilfox_evaluates(
     engine.kill()
     after = lilfox("--config", lab.folder / "config.yaml", "alerts", "list")
     assert "no LilFox process evaluates these rules now" in after.stderr
+
+
+def test_of_rules_that_nobody_has_evaluated_no_age_is_told(lab: Lab) -> None:
+    lab.configure("{}")
+    folder = state_folder(lab.folder / "config.yaml")
+    assert folder is not None
+    folder.mkdir(parents=True, exist_ok=True)
+    AlertDatabase(folder / DATABASE).close()
+    done = lilfox("--config", lab.folder / "config.yaml", "alerts", "list")
+    assert done.stderr == "no LilFox process evaluates these rules now, and none has evaluated them yet\n"
 
 
 def test_without_a_state_and_with_wrong_words_it_says_what_to_do(lab: Lab) -> None:

@@ -6,7 +6,6 @@ import json
 import os
 import pty
 import subprocess
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -14,25 +13,14 @@ import jsonschema
 import pytest
 
 from lilfox_tui.cli.schemas import schema
-from tests.services.backup_lab import BackupLab
+from tests.services.backup_lab import BackupLab, files, server
 from tests.services.lilfox_command import LILFOX
 from tests.services.postgres import Postgres
+from tests.services.postgres_backups import holding
 from tests.unit.jobs.running import jobs
 
-__all__ = ["jobs"]
+__all__ = ["files", "jobs", "server"]
 pytestmark = pytest.mark.usefixtures("jobs")
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> BackupLab:
-    """Without a database, which is quicker."""
-    return BackupLab(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with Postgres() as running:
-        yield running
 
 
 @pytest.mark.parametrize(
@@ -230,13 +218,69 @@ def test_a_plan_is_not_mixed_with_words(files: BackupLab) -> None:
     assert files.manifests() == []
 
 
+@pytest.mark.fault("4.101")
+@pytest.mark.parametrize("named", [(), ("--plan", "nightly"), ("--plan", "nightly", "--store", "here")])
+def test_a_plan_s_set_goes_to_the_folder_that_is_named(files: BackupLab, named: tuple[str, ...]) -> None:
+    files.planned({"nightly": files.plan()})
+    files.run("nightly")
+    (files.uploads / "a.txt").write_text("of today\n")
+    other = files.folder / "other"
+    done = files.lilfox("restore", "latest", *named, "--files", other, "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (other / "a.txt").read_text() == "fox\n"
+    assert (files.uploads / "a.txt").read_text() == "of today\n"
+
+
+@pytest.mark.fault("4.101")
+def test_it_is_asked_which_source_of_a_plan_a_folder_is_for(files: BackupLab) -> None:
+    second = files.folder / "second"
+    second.mkdir()
+    (second / "b.txt").write_text("two\n")
+    plan = files.plan()
+    plan["sources"]["more"] = {"kind": "files", "path": str(second)}
+    files.planned({"nightly": plan})
+    files.run("nightly")
+    other = files.folder / "other"
+    for words, why in (
+        ((), "has 2 sources of kind files to restore"),
+        (("--source", "more", "--app", files.folder), "has 0 sources of kind config to restore"),
+        (("--source", "more", "--files", files.folder), "--files is given 2 times"),
+        (("--source", "more", "--host", "nas"), "--host cannot be combined with the plan nightly"),
+    ):
+        done = files.lilfox("restore", "latest", "--files", other, *words, "--yes")
+        assert (done.returncode, why in done.stderr) == (2, True), (words, done.stderr)
+    assert not other.exists()
+    done = files.lilfox("restore", "latest", "--files", other, "--source", "more", "--yes")
+    assert (done.returncode, (other / "b.txt").read_text()) == (0, "two\n"), done.stderr
+    assert sorted(path.name for path in files.uploads.iterdir()) == ["a.txt", "sub"]
+
+
+@pytest.mark.fault("4.101")
+def test_what_a_plan_has_besides_the_named_target_is_not_restored_unasked(tmp_path: Path, server: Postgres) -> None:
+    lab = BackupLab(tmp_path, server)
+    lab.planned({"nightly": lab.plan()})
+    lab.run("nightly")
+    other = tmp_path / "other"
+    done = lab.lilfox("restore", "latest", "--files", other, "--yes")
+    assert (done.returncode, "restore database too?" in done.stderr) == (2, True), done.stderr
+    assert not other.exists()
+
+
+@pytest.mark.fault("4.101")
+def test_a_plan_is_not_drilled_or_verified_with_other_words(files: BackupLab) -> None:
+    files.planned({"nightly": files.plan()})
+    files.run("nightly")
+    done = files.lilfox("backup", "drill", "latest", "--files", files.uploads)
+    assert (done.returncode, "--files cannot be combined with the plan nightly" in done.stderr) == (2, True)
+
+
 def test_read_only_changes_nothing(files: BackupLab) -> None:
     files.run()
     files.planned({"nightly": files.plan()}, read_only=True)
     for words in (("backup", "run"), ("backup", "verify"), ("backup", "drill"), ("restore", "latest", "--yes")):
         done = files.lilfox(*words)
         assert done.returncode != 0
-        assert "read only" in done.stderr
+        assert "in read_only mode" in done.stderr
     assert len(files.sets()) == 1
 
 
@@ -276,6 +320,13 @@ def test_prune_shows_first_and_removes_with_yes(files: BackupLab) -> None:
     assert files.left() == []
 
 
+def test_a_server_that_does_not_answer_has_no_leftovers(tmp_path: Path, files: BackupLab) -> None:
+    done = files.lilfox("backup", "run", "--database", "postgresql://127.0.0.1:1/shop", "--store", tmp_path / "store")
+    assert done.returncode == 1
+    assert "Connection refused" in done.stderr
+    assert "leftovers" not in done.stderr
+
+
 def test_a_restore_asks_first(tmp_path: Path, server: Postgres) -> None:
     lab = BackupLab(tmp_path, server)
     name = lab.run().stdout.strip()
@@ -286,6 +337,13 @@ def test_a_restore_asks_first(tmp_path: Path, server: Postgres) -> None:
     assert done.returncode == 0
     assert "public.users" in done.stdout
     assert "a.txt" in done.stdout
+    with holding(server, "SET LOCAL work_mem = '1MB'", lab.database) as pid:
+        done = lab.lilfox(*restore, "--dry-run")
+    assert done.returncode == 1
+    said = " ".join(done.stdout.split())
+    assert f"pid {pid}" in said
+    assert "To allow it anyway, use --end-sessions." in said
+    assert "public.users" in said.partition("--end-sessions")[2], "the changes are shown too"
     done = lab.lilfox(*restore)
     assert done.returncode == 2
     assert "--yes" in done.stderr
@@ -294,8 +352,10 @@ def test_a_restore_asks_first(tmp_path: Path, server: Postgres) -> None:
     assert typed(f"database {lab.database}", restore) in (0, 2)
 
 
-def typed(answer: str, words: tuple[str, ...]) -> int:
-    """Runs it on a terminal and types ``answer`` to what it asks for last; its exit code."""
+def typed(answer: str, words: tuple[str, ...], said: list[str] | None = None) -> int:
+    """Runs it on a terminal and types ``answer`` to what it asks for last; its exit code. ``said`` gets the lines of
+    its stderr."""
+    said = [] if said is None else said
     ours, its = pty.openpty()
     program = subprocess.Popen(
         [*LILFOX, *words], stdin=its, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
@@ -304,6 +364,7 @@ def typed(answer: str, words: tuple[str, ...]) -> int:
     try:
         assert program.stderr is not None
         for line in program.stderr:
+            said.append(line)
             if "type" in line:
                 os.write(ours, f"{answer}\n".encode())
         return program.wait(60)

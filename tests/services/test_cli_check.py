@@ -198,6 +198,11 @@ def test_trust_needs_a_yes_and_then_the_host_is_reached(config: Path, lab: SshdL
     changed = lilfox("--config", config, "hosts", "trust", "web", "--yes")
     assert changed.returncode == 1
     assert "ssh-keygen -R" in changed.stderr
+    known_hosts.write_text("@revoked " + server.known_line())
+    revoked = lilfox("--config", config, "hosts", "trust", "web", "--yes")
+    assert revoked.returncode == 1
+    assert "revoked key" in revoked.stderr
+    assert "ssh-keygen -R" not in revoked.stderr
 
 
 def test_an_unknown_host_name_says_which_there_are(config: Path) -> None:

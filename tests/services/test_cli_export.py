@@ -184,8 +184,8 @@ def test_amtool_takes_the_alertmanager_yml(config: Path) -> None:
     assert receivers["chat"]["webhook_configs"][0]["url_file"] == "/etc/alertmanager/secrets/chat-url"
     assert receivers["chat"]["webhook_configs"][0]["send_resolved"] is False
     for note in (
-        "ring: Alertmanager has no bell",
-        "page: Alertmanager has no command",
+        "ring: Alertmanager does not support bell",
+        "page: Alertmanager does not support command",
         "up: this notifier is itself an Alertmanager",
     ):
         assert f"# {note}" in text

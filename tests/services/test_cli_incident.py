@@ -56,7 +56,7 @@ def document(*words: str) -> dict[str, object]:
 
 
 def test_an_incident_from_its_opening_to_its_export(state: Path, tmp_path: Path) -> None:
-    assert "no incident is already open" in incident("current", code=1)
+    assert "no incident is open" in incident("current", code=1)
     assert "INC-1 is open: db down (SEV-2)" in incident("open", "db", "down", "--severity", "SEV-2", "--by", "ann@a")
     assert "INC-1 SEV-2: db down" in incident("current")
     incident("note", "looked", "at", "the", "logs")
@@ -69,13 +69,13 @@ def test_an_incident_from_its_opening_to_its_export(state: Path, tmp_path: Path)
     assert "one of: security" in incident("call", "nobody", code=2)
     incident("mark", "detected", "--at", "2023-12-30T02:00Z")
     assert "is in the future" in incident("mark", "resolved", "--at", "2999-01-01T00:00Z", code=2)
-    assert "mitigated: that would be before detected" in incident("mark", "mitigated", "--at", "2023-12-30", code=2)
+    assert "mitigated: must not be earlier than detected" in incident("mark", "mitigated", "--at", "2023-12-30", code=2)
     (tmp_path / "a.log").write_text("connection refused\n")
-    assert "evidence a.log (19 bytes)" in incident("evidence", tmp_path / "a.log", "--text", "why")
-    assert "evidence stdin (3 bytes)" in incident("evidence", "-", stdin="abc")
+    assert "evidence: why (a.log)" in incident("evidence", tmp_path / "a.log", "--text", "why")
+    assert "evidence: stdin" in incident("evidence", "-", stdin="abc")
     assert "took over from ann@a" in incident("take-over", "--by", "bob@b")
     assert "in charge: bob@b" in incident("handover")
-    assert "INC-1: intact: 10 entries" in incident("verify")
+    assert "INC-1: intact, 10 entries" in incident("verify")
     assert "SEV-1" in incident("show")
     assert "INC-1 is closed" in incident("close", "--summary", "a bad release")
     assert "already closed" in incident("close", "INC-1", code=1)
@@ -119,10 +119,10 @@ def test_of_several_that_are_open_it_is_said_which_is_the_current_one(state: Pat
     )
     assert "INC-1  current" in incident("list", "--all")
     incident("open", "the", "newest")
-    assert "INC-3 is also open and is the current one" in incident("reopen", "INC-2")
+    assert "INC-3 is also open and is the current incident" in incident("reopen", "INC-2")
     incident("close", "INC-2")
-    assert "INC-3 is also open and is the current one" in incident("close", "INC-1")
-    assert "is the current one" not in incident("close")
+    assert "INC-3 is also open and is the current incident" in incident("close", "INC-1")
+    assert "is the current incident" not in incident("close")
 
 
 @pytest.mark.fault("S23")
@@ -132,7 +132,7 @@ def test_what_was_altered_exits_1_and_is_named(state: Path) -> None:
     timeline = state / "INC-1/timeline.jsonl"
     timeline.write_bytes(timeline.read_bytes().replace(b'"y"', b'"z"'))
     told = incident("verify", code=1)
-    assert "timeline.jsonl:2: this differs from what was written" in told
+    assert "timeline.jsonl:2: changed since it was written" in told
     assert document("verify")["intact"] is False
     assert "**altered**: timeline.jsonl:2" in incident("export")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import jsonschema
@@ -12,19 +11,13 @@ import pytest
 
 from lilfox_tui.backup.postgresql.swap import MARK
 from lilfox_tui.cli.schemas import schema
-from tests.services.backup_lab import BackupLab
+from tests.services.backup_lab import BackupLab, server
 from tests.services.postgres import Postgres
 from tests.services.test_cli_backup import typed
 from tests.unit.jobs.running import jobs
 
-__all__ = ["jobs"]
+__all__ = ["jobs", "server"]
 pytestmark = pytest.mark.usefixtures("jobs")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with Postgres() as running:
-        yield running
 
 
 def restored(lab: BackupLab) -> str:
@@ -73,10 +66,10 @@ def test_what_a_restore_keeps_is_shown_and_let_go_and_then_not_undone(tmp_path: 
     assert lab.lilfox("restore", "--kept").stdout == "nothing is retained\n"
     done = lab.lilfox("restore", "--undo", name)
     assert done.returncode == 1
-    assert f"the restore of {name} cannot be undone: data from before the restore was deleted" in done.stderr
+    assert f"the restore of {name} cannot be undone: the previous data was deleted" in done.stderr
     done = lab.lilfox("restore", name, "--forget", "--yes")
     assert done.returncode == 1
-    assert "no restore of" in done.stderr
+    assert f"no known restore of {name} keeps data" in done.stderr
 
 
 def test_letting_go_is_asked_first(tmp_path: Path) -> None:
@@ -111,6 +104,11 @@ def test_what_a_drill_of_a_plan_left_is_shown_and_let_go(tmp_path: Path, server:
     ]
     assert "did not finish" in lab.lilfox("restore", "--kept").stdout
     assert lab.lilfox("restore", "--forget").returncode == 2
+    asked: list[str] = []
+    assert typed("no", ("restore", "--forget", "--json"), asked) == 2
+    assert any(name in line and "did not finish" in line for line in asked), "what goes is shown before the question"
+    assert any("drills and unfinished restores" in line for line in asked)
+    assert "can no longer be undone" not in "".join(asked)
     done = lab.lilfox("restore", "--forget", "--yes", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"exit_code": 0, "set": "", "forgotten": [name]}

@@ -122,7 +122,7 @@ def test_records_are_printed_in_the_order_of_their_times_over_files(folder: Path
     times = [each["time"] for each in found]
     assert len(found) == 2 * 2000
     assert times == sorted(times)
-    assert {each["source"] for each in found} == {"console.log", "nginx.log"}
+    assert {each["source"] for each in found} == {"console", "nginx"}
 
 
 @pytest.mark.parametrize(
@@ -195,6 +195,14 @@ def test_a_wrong_word_exits_2_and_is_named(words: tuple[str, ...], said: str) ->
     done = lilfox("logs", *words, stdin="")
     assert done.returncode == 2
     assert said in done.stderr
+
+
+def test_a_rotated_file_is_read_with_its_log_and_only_once(tmp_path: Path) -> None:
+    for name, number in (("worker.log.1", 1), ("worker.log", 2)):
+        (tmp_path / name).write_text(json.dumps({"level": "INFO", "message": f"n{number}"}) + "\n")
+    for files in (["worker.log"], ["worker.log", "worker.log.1"]):
+        found = records(*(tmp_path / name for name in files))
+        assert [(each["message"], each["source"]) for each in found] == [("n1", "worker"), ("n2", "worker")]
 
 
 def test_following_prints_what_is_new_once(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_a_failure_is_1_or_3_where_something_is_changed_and_undone_it_is_1(lab: 
     assert not (lab.on_host("web1") / "made").exists()
     again = run(lab, "--yes", "--resume", json.loads(undone.stdout)["run"])
     assert again.returncode == 1
-    assert "nothing after that continues without confirmation" in again.stderr
+    assert "what follows them is not run without confirmation" in again.stderr
     assert "start a new run, or continue this one step by step" in again.stderr
     assert not (lab.on_host("web1") / "made").exists()
     lab.write(fence("false"))
@@ -112,7 +112,7 @@ def test_the_first_run_of_a_file_that_nobody_chose_is_2_until_somebody_says_yes(
     assert run(lab).stdout == "read only\n", "it is remembered"
     lab.write(fence("echo read only, but otherwise"))
     changed = run(lab)
-    assert (changed.returncode, "has changed since it was allowed" in changed.stderr) == (2, True)
+    assert (changed.returncode, "has changed since it was approved" in changed.stderr) == (2, True)
     lab.configure(more=f"runbooks: {{folders: [{lab.path}]}}\n")
     assert run(lab).returncode == 0, "the configuration names it"
 
@@ -143,9 +143,9 @@ def test_a_dry_run_shows_everything_and_runs_nothing(lab: RunbookLab) -> None:
     done = run(lab, "--dry-run", "--var", "who=me")
     assert done.returncode == 0, done.stderr
     for words in (
-        "web1: changes something",
+        "web1: makes changes",
         "touch ‹me›",
-        "here: changes something, rollback of make",
+        "here: makes changes, rollback of make",
         "manual step",
         "display only",
     ):
@@ -173,7 +173,7 @@ def test_a_secret_comes_by_reference_alone(lab: RunbookLab, monkeypatch: pytest.
     )
     refused = run(lab, "--yes", "--var", "pw=hunter2canary")
     assert refused.returncode == 2
-    assert "everybody on this machine can read a command line" in refused.stderr
+    assert "all users of this machine can read command lines" in refused.stderr
     monkeypatch.setenv("DB_PW", "hunter2canary")
     done = run(lab, "--yes", "--var", "pw=env:DB_PW")
     assert done.stdout.splitlines() == ["13", "1"], "the command's own variable alone has it"
@@ -244,4 +244,4 @@ def test_a_job_that_ends_before_it_listens_tells_its_own_reason(
     assert asyncio.run(attend()) == 1
     told = capsys.readouterr().err
     assert "has changed since it was read; nothing was run" in told
-    assert "accepts no orders" not in told
+    assert "cannot reach run" not in told

@@ -43,7 +43,7 @@ def _at_a_terminal(argv: list[str], typed: bytes) -> tuple[int, str]:
     reader = threading.Thread(target=read)
     reader.start()
     try:
-        wait_for(lambda: b"Type yes" in shown or process.poll() is not None, what="the question")
+        wait_for(lambda: b"type yes" in shown or process.poll() is not None, what="the question")
         os.write(ours, typed)
         code = process.wait(timeout=60)
     finally:
@@ -99,7 +99,7 @@ def test_the_screen_is_not_written_where_no_terminal_is(stream: str, command: li
             process.kill()
             process.wait()
         told = os.read(read if stream == "stderr" else ours, 4096)
-        assert f"needs a terminal: {stream} is not one".encode() in told
+        assert f"{stream} is not a terminal; the console needs one".encode() in told
         assert b"\x1b" not in told
     finally:
         for each in (ours, theirs, read, write):
@@ -124,7 +124,7 @@ def test_how_far_a_count_of_a_hosts_log_is_stands_on_the_terminal_meanwhile(lab:
         os.close(theirs)
         os.close(ours)
     assert json.loads(done.stdout)["records"] == 20_000
-    shares = [int(share) for share in re.findall(r"\rcounting shop\.log: (\d+) %\x1b\[K", shown)]
+    shares = [int(share) for share in re.findall(r"\rcounting shop: (\d+) %\x1b\[K", shown)]
     assert len(shares) > 3
     assert shares == sorted(shares)
     assert 0 < shares[0] < shares[-1] <= 100

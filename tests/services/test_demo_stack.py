@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -109,6 +110,35 @@ async def test_slow_is_healthy_but_late(stack: Stack) -> None:
     assert check.health is Health.HEALTHY
     assert check.response_time_s is not None
     assert check.response_time_s > 1.4
+
+
+async def test_a_slow_request_is_logged_as_a_warning_with_its_duration(stack: Stack) -> None:
+    await stack.fault("model", "slow")
+    for name in ("model", "gateway"):
+        log = stack.log_dir / f"lilfox-{name}.log"
+        await until(partial(_holds, log, '"level": "WARNING"'), what=f"in {name}'s log")
+        warned = [json.loads(line) for line in log.read_text().splitlines() if '"WARNING"' in line]
+        assert re.fullmatch(r"slow, [1-9]\.\d{3} s: GET \S+ 200", warned[0]["message"])
+
+
+async def _run(stack: Stack, *words: str) -> tuple[int, str]:
+    """Runs the demo's command, as its runbook does; its exit status and what it printed."""
+    done = await asyncio.to_thread(
+        subprocess.run, [str(stack.folder / "stack"), *words], capture_output=True, text=True
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+async def test_undoing_a_heal_brings_back_the_fault_that_was_there(stack: Stack) -> None:
+    state, port = stack.folder / "states/backend", _port(stack, "backend")
+    assert state.read_text() == f"backend: no fault, port {port}\n"
+    assert await _run(stack, "undo-heal", "backend") == (1, "backend: no fault was removed\n")
+    await stack.fault("backend", "slow")
+    assert state.read_text() == f"backend: slow (every response takes 1.5 s longer), port {port}\n"
+    assert await _run(stack, "heal", "backend") == (0, f"backend: no fault, port {port}\n")
+    assert state.read_text() == f"backend: no fault, port {port}\n"
+    assert await _run(stack, "undo-heal", "backend") == (0, f"backend: slow, port {port}\n")
+    assert stack.faults() == [("backend", "slow")]
 
 
 async def test_a_leak_grows_and_healing_gives_it_back(stack: Stack) -> None:

@@ -19,7 +19,7 @@ from lilfox_tui.core.text import cell_width
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.metrics.traffic import series_of_traffic
 from lilfox_tui.monitor.model import Overview
-from tests.app.conftest import _utc_and_english  # noqa: F401
+from tests.app.conftest import _utc_and_english
 from tests.app.overviews import NOW, host, service, summary
 from tests.app.still import screen_text, still_app
 from tests.app.test_screens import check
@@ -27,6 +27,8 @@ from tests.app.traffic_overviews import BACKEND, having
 from tests.services.prometheus_server import PrometheusServer, prometheus
 from tests.services.two_days import fill
 from tests.waiting import until
+
+__all__ = ["_utc_and_english"]
 
 YESTERDAY = NOW - timedelta(hours=24)
 
@@ -80,7 +82,7 @@ async def test_charts_that_reach_further_back(
             app.metrics.open_page((kind, name))
             assert "9090" not in screen_text(pilot)
             await pilot.press(*"w" * presses)
-            told = "03-29 03:10 之前来自" if language == "zh_CN" else "before 03-29 03:10 from"
+            told = "03-29 03:10 之前：来自" if language == "zh_CN" else "before 03-29 03:10: from"
             text = await shown(pilot, server, told)
             check(f"far-{name}-{presses}-{size[0]}x{size[1]}-{language}", text)
             assert all(cell_width(line) <= size[0] for line in text.splitlines())

@@ -29,7 +29,7 @@ def test_a_console_that_has_just_begun_shows_yesterday(tmp_path: Path) -> None:
             console.press("\r")
             console.until("CPU busy", 10)
             console.press("www")
-            told = f"from 127.0.0.1:{server.port}: {{instance="
+            told = f'{{instance="web-1:9100", job="node"}} from 127.0.0.1:{server.port}'
             console.until(told, 20)
             assert console.text.count("█") > 200, "24 hours are drawn though nothing was recorded"
             console.press("[")  # a thirtieth of the day: 48 minutes

@@ -214,7 +214,7 @@ async def test_what_was_changed_after_staging_is_found(host: Host, app: Path, tm
         "2023/plain.txt",
         "again.txt",
     ]
-    assert any(line.startswith("the copy lacks the newest good set latest") for line in found)
+    assert any(line.startswith("latest is missing") for line in found)
     assert any(line.startswith("more is not in the backup") for line in found)
     assert any("0644 → 0600" in line for line in found)
     await target.discard()
@@ -322,8 +322,8 @@ async def test_a_host_with_busybox_alone_is_told(lab: SshdLab, app: Path) -> Non
     source = files.open_source("uploads", options(app), host)
     found = [str(check.found) for check in await source.checks() if check.state == "bad"]
     assert found == [
-        "no tar, or an unknown one; GNU tar is required",
-        "no find, or an unknown one; GNU find is required",
+        "tar is missing or reports no version; GNU tar is required",
+        "find is missing or reports no version; GNU find is required",
     ]
     await host.close()
 
@@ -347,7 +347,7 @@ async def test_another_account_than_root_is_told_what_it_cannot_give(lab: SshdLa
         await target.stage(lambda _: None)
         comparison = await target.compare()
         assert comparison.differences == ()
-        assert "differs from the backup: owner of" in comparison.compared
+        assert "not as in the backup: owner of" in comparison.compared
         await target.swap()
         assert (home / "uploads" / "2023" / "plain.txt").owner() == user
         await host.close()

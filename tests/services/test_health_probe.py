@@ -96,7 +96,7 @@ async def test_a_refused_connection_is_an_error() -> None:
         held.bind(("127.0.0.1", 0))
         check = await _check(f"http://user:geheim@127.0.0.1:{held.getsockname()[1]}")
     assert check.health is Health.ERROR
-    assert "nothing is listening at this address" in str(check.error)
+    assert "nothing is listening on that port" in str(check.error)
     assert "geheim" not in str(check.error)
 
 

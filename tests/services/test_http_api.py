@@ -35,14 +35,14 @@ async def asked(talk: Talk, text: str = "up", **config: object) -> object:
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        (page(b"<html>Welcome</html>"), "does not respond like the Prometheus API: <html>Welcome"),
-        (page(b'{"status":"success"'), "does not respond like the Prometheus API"),
+        (page(b"<html>Welcome</html>"), "did not send a Prometheus API response: <html>Welcome"),
+        (page(b'{"status":"success"'), "did not send a Prometheus API response"),
         (
             page(b'{"status":"success","data":{"resultType":"tensor","result":[1,"2"]}}'),
-            "does not respond like the Prometheus API",
+            "did not send a Prometheus API response",
         ),
         (page(b'{"status":"success","data":{"resultType":"vector","result":[{"metric":{}}]}}'), "native histograms"),
-        (page(b"[" * 100_000), "does not respond like the Prometheus API"),
+        (page(b"[" * 100_000), "did not send a Prometheus API response"),
         (page(b"no", status="401 Unauthorized"), "returns 401: no"),
         (page(b"404 page not found", status="404 Not Found"), "returns 404"),
         (page(b"oops", status="500 Internal Server Error"), "returns 500: oops"),
@@ -52,7 +52,7 @@ async def asked(talk: Talk, text: str = "up", **config: object) -> object:
             "query timed out",
         ),
         (page(b"password=hunter2", status="500 No"), r"returns 500: password=\*\*\*"),
-        (page(b"\x1f\x8bgarbage", head="Content-Encoding: gzip\r\n"), "compressed answer that is corrupt"),
+        (page(b"\x1f\x8bgarbage", head="Content-Encoding: gzip\r\n"), "compressed response that is corrupt"),
     ],
 )
 async def test_what_is_no_answer_is_a_sentence(answer: Talk, says: str) -> None:
@@ -69,7 +69,7 @@ async def test_a_server_that_is_silent_is_given_up() -> None:
 async def test_a_bomb_is_given_up_early(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_api, "BODY_LIMIT", 2 * 1024 * 1024)
     bomb = gzip.compress(b" " * 200 * 1024 * 1024)
-    with pytest.raises(NotAnswered, match=r"sends more than 2\.0M"):
+    with pytest.raises(NotAnswered, match=r"sent more than 2\.0M"):
         await asked(page(bomb, head="Content-Encoding: gzip\r\n"))
 
 

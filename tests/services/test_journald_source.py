@@ -156,7 +156,7 @@ async def test_a_cut_link_loses_and_doubles_nothing(start: Start) -> None:
     first = 0 if isinstance(start, AtBeginning) else 20
     following = asyncio.create_task(followed(opened(host), start, got, EVERYTHING))
     try:
-        await until(lambda: any("--follow" in argv for argv, _ in host.argvs), what="it follows output")
+        await until(lambda: any("--follow" in argv for argv, _ in host.argvs), what="it follows")
         for turn in range(5):
             for number in range(20 + turn * 10, 30 + turn * 10):
                 host.add(FIRST_US + number * 1000, f"m{number}")

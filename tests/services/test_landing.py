@@ -55,7 +55,7 @@ async def test_it_opens_on_the_run_that_waits_or_was_killed(home: Path, killed: 
         await until(lambda: not any(job.state == "running" for job in list_jobs()), what="its end is seen")
     async with started(home) as again:
         await until(lambda: isinstance(again.app.pane, RunbookPane), what="it is the pane that is shown")
-        await again.until("INC-1 is open, and ")
+        await again.until("INC-1 is open and ")
         await again.until("interrupted" if killed else "step 2/5")
         await again.until("Change it")
         await again.keys("enter")
@@ -77,5 +77,5 @@ async def test_who_does_something_else_already_is_only_told(home: Path) -> None:
     await left(home)
     async with started(home) as again:
         await again.keys("w")
-        await again.until("INC-1 is open, and ")
+        await again.until("INC-1 is open and ")
         assert isinstance(again.app.pane, MetricsPane)

@@ -251,7 +251,7 @@ async def test_what_is_no_log_file_is_refused_in_words(tmp_path: Path, host: Hos
         (tmp_path / "none" / "no.log", ": no such file"),
         (tmp_path, "is a directory"),
         (tmp_path / "pipe", "is a pipe"),
-        (Path("/dev/null"), "is a pipe, a socket or a device, not a regular file"),
+        (Path("/dev/null"), "is a pipe, a socket or a device, not a file"),
     ):
         source = source_on(host, path)
         with pytest.raises(FileRefused, match=words):

@@ -258,7 +258,7 @@ async def test_a_bomb_is_given_up(server: LokiServer, monkeypatch: pytest.Monkey
     monkeypatch.setattr(http_source, "BODY_LIMIT", 1024 * 1024)
     server.first = [Reply(200, gzip.compress(b" " * 50_000_000), {"Content-Encoding": "gzip"})]
     async with opened(server) as source:
-        with pytest.raises(ServerError, match=r"sends more than 1\.0M"):
+        with pytest.raises(ServerError, match=r"sent more than 1\.0M"):
             await read(source)
 
 
@@ -310,7 +310,7 @@ async def test_following_through_ssh_goes_on_when_the_host_is_back(server: LokiS
             async with opened(server, host, since=Seconds(60), timeout=Seconds(2)) as source:
                 following = asyncio.create_task(follow_into(source, got))
                 server.add(now_ns(), "before", job="app")
-                await until(lambda: got == ["before"], what="it follows output")
+                await until(lambda: got == ["before"], what="it follows")
                 await asyncio.to_thread(sshd.kill)
                 await until(lambda: isinstance(source.status.state, Unavailable), what="the cut is noticed")
                 server.add(now_ns(), "meanwhile", job="app")

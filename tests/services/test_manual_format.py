@@ -4,24 +4,17 @@ verified and restored."""
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.services.backup_lab import BackupLab
+from tests.services.backup_lab import BackupLab, server
 from tests.services.manual_backup import Application, make_database
 from tests.services.postgres import Postgres
 from tests.unit.jobs.running import jobs
 
-__all__ = ["jobs"]
+__all__ = ["jobs", "server"]
 pytestmark = pytest.mark.usefixtures("jobs")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with Postgres() as running:
-        yield running
 
 
 def test_the_manual_s_restore_script_reads_what_its_format_is_written_in(tmp_path: Path, server: Postgres) -> None:

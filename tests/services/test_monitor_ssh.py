@@ -106,7 +106,7 @@ async def test_a_host_that_goes_on_after_a_moment_of_silence_is_back_since_then(
         server.thaw()
         await until(lambda: seen(monitor).hosts["web"].level is Level.GOOD, what="good again")
     back = next(each for each in monitor.changes.all() if str(each.what) == "reachable again")
-    assert back.at >= thawed, "its link is as old previous data, its answer is not"
+    assert back.at >= thawed, "its link is as old as before, its answer is not"
 
 
 def _is_newer(monitor: Monitor, before: HostSnapshot | None) -> bool:

@@ -151,16 +151,21 @@ async def test_it_comes_back_to_another_place_when_one_is_named(server: Postgres
     assert server.csv(COUNTS, database="other shop") == server.csv(COUNTS, database="shop")
 
 
-async def test_several_databases_are_swapped_together_or_not_at_all(server: Postgres) -> None:
+async def two_changed(server: Postgres) -> DatabaseSet:
+    """A set of the databases ``one`` and ``two``, whose table ``t`` was changed afterwards."""
     for name in ("one", "two"):
         fresh(server, f"CREATE TABLE t AS SELECT '{name}' AS x", name)
     into_memory = KeptParts()
     await source(server, databases=["one", "two"]).dump(into_memory)
     kept = DatabaseSet(into_memory.raw, into_memory.details)
-    options = options_for(server, "", databases=["one", "two"])
     for name in ("one", "two"):
         script(server, "UPDATE t SET x = 'changed'", name)
+    return kept
 
+
+async def test_several_databases_are_swapped_together_or_not_at_all(server: Postgres) -> None:
+    kept = await two_changed(server)
+    options = options_for(server, "", databases=["one", "two"])
     into = await restored(options, kept.task())
     assert server.csv("SELECT x FROM t", database="one") == [["one"]]
     assert server.csv("SELECT x FROM t", database="two") == [["two"]]
@@ -170,6 +175,17 @@ async def test_several_databases_are_swapped_together_or_not_at_all(server: Post
     without_others(server)
     with pytest.raises(UsageError, match="not among the target databases: one"):
         target(options_for(server, "one"), kept.task())
+
+
+async def test_a_table_of_several_databases_is_restored_from_the_one_that_is_named(server: Postgres) -> None:
+    kept = await two_changed(server)
+    with pytest.raises(UsageError, match="t is in several databases of the set: one, two") as refused:
+        await target(options_for(server, "", databases=["one", "two"]), kept.task(only="public.t")).changes()
+    assert "--database postgresql://USER@HOST/DATABASE" in str(refused.value.hint)
+    await restored(options_for(server, "two"), kept.task(only="public.t"))
+    assert server.csv("SELECT x FROM t", database="one") == [["changed"]]
+    assert server.csv("SELECT x FROM t", database="two") == [["two"]]
+    without_others(server)
 
 
 async def test_what_would_change_is_told_by_table(server: Postgres, shop: PostgresqlOptions) -> None:

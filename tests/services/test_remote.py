@@ -200,5 +200,5 @@ async def _refused_in_their_own_words(found: Servers) -> None:
         await found.prometheus.instant("level + on (job) wave")
     with pytest.raises(QueryError, match="unsupported function"):
         await found.victoria.instant("nothing_of(level)")
-    with pytest.raises(QueryError, match="at most 11000 values"):
+    with pytest.raises(QueryError, match="at most 11000 points per series"):
         await found.prometheus.range("level", found.at[0] - timedelta(days=1), found.at[0], 1)

@@ -122,7 +122,7 @@ def test_how_a_change_is_taken_back_is_told_with_its_values(lab: RunbookLab) -> 
     job = lab.run_all(lab.begin(), values={"made": "fox.service"})
     assert job.state == "ok", job.message
     (changed,) = (each.what for each in entries(incident) if isinstance(each.what, Changed))
-    assert (changed.text, changed.undo) == ("web1: touch ‹fox.service›", "rm ‹fox.service›")
+    assert (changed.text, changed.undo) == ("web1: touch fox.service", "rm fox.service")
 
 
 def test_without_an_incident_nothing_is_measured(lab: RunbookLab) -> None:

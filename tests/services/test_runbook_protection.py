@@ -103,7 +103,7 @@ def test_the_word_of_a_runbook_that_lilfox_brings_counts_where_something_may_be_
         filled = fill(command, {}, ())
         assert let_through(Config(), ("localhost",), command, filled, made) == "read"
         if protected:
-            with pytest.raises(NotAllowed, match="not known to only read"):
+            with pytest.raises(NotAllowed, match="not known to be read-only"):
                 let_through(Config(read_only=True), ("localhost",), command, filled, made)
         else:
             assert let_through(Config(read_only=True), ("localhost",), command, filled, made) == "read"
@@ -133,14 +133,18 @@ def test_under_each_protection_each_order_goes_through_the_gate(lab: RunbookLab,
         fence("uptime"),
     )
     job = lab.begin()
+    refused = {
+        "read_only": "read-only mode: changes on here are not allowed",
+        "protected": "here is protected: changes on it are not allowed",
+    }[way]
     for step in (1, 2, 3):
-        with pytest.raises(OrderRefused, match="nothing is changed"):
+        with pytest.raises(OrderRefused, match=refused):
             lab.run_one(job, step)
-    with pytest.raises(OrderRefused, match="nothing is changed"):
+    with pytest.raises(OrderRefused, match=refused):
         lab.order(job, TerminalBegins(step=3, command=0, host="here", sha256=lab.sha256))
-    with pytest.raises(OrderRefused, match="nothing is changed"):
+    with pytest.raises(OrderRefused, match=refused):
         lab.run_one(job, 5, values={"x": "net.ipv4.ip_forward=1"})
-    with pytest.raises(OrderRefused, match="nothing is changed"):
+    with pytest.raises(OrderRefused, match=refused):
         lab.run_all(job, values={"x": "net.ipv4.ip_forward"})
     lab.run_one(job, 5, values={"x": "net.ipv4.ip_forward"})
     assert lab.until(job, "done", 5).kind == "read"
@@ -179,7 +183,7 @@ async def test_what_offers_choices_only_reads(config: Config, tmp_path: Path) ->
         "tail -f /etc/hostname",
         f"sh -c 'touch {made}'",
     ):
-        with pytest.raises(LilFoxError, match="not known to only read"):
+        with pytest.raises(LilFoxError, match="not known to be read-only"):
             await offered(config, Variable(name="x", from_=text), ("localhost",))
     assert not made.exists()
     found = await offered(config, Variable(name="x", from_="echo $PGOPTIONS; echo b"), ("localhost",))

@@ -100,7 +100,7 @@ async def test_a_good_page_is_kept_with_what_is_known_of_the_scrape() -> None:
         (page(b"down", status="503 Service Unavailable"), {}, "returns 503"),
         (page(b"", status="401 Unauthorized"), {}, "returns 401"),
         (page(b"", status="302 Found", head="Location: http://elsewhere.invalid/metrics\r\n"), {}, "not followed"),
-        (page(b"", status="302 Found", head="Location: /metrics\r\n"), {}, "redirects endlessly"),
+        (page(b"", status="302 Found", head="Location: /metrics\r\n"), {}, "redirects too many times"),
         (says(b"SSH-2.0-OpenSSH_10.0\r\n\r\n"), {}, "does not speak HTTP"),
         (says(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\na 1\n"), {}, "closed the connection"),
         (never, {"timeout_s": 0.2}, "within 0.2 s"),
@@ -197,7 +197,7 @@ async def test_a_million_series_of_many_targets_stop_where_the_store_is_full() -
     assert kept.size_bytes < 5 << 20
     assert kept.series_count > 8000
     assert refused
-    assert all(one.startswith("no room for 4000 series: the limit is 4.0M") for one in refused)
+    assert all(one.startswith("no memory left for 4000 series: all targets together may use 4.0M") for one in refused)
 
 
 async def test_pages_that_are_refused_leave_nothing_in_memory() -> None:
@@ -324,7 +324,7 @@ async def test_more_series_than_the_store_holds_are_refused_before_they_are_read
         for _turn in range(2):
             await scraper.scrape_once()
             assert isinstance(scraper.feed.state, Unavailable)
-            assert "no room for 200000 series" in str(scraper.feed.state.error)
+            assert "no memory left for 200000 series" in str(scraper.feed.state.error)
         assert not scraper.exposition._known, "nothing of it was read"
         began = time.process_time()
         await scraper.scrape_once()
@@ -345,7 +345,7 @@ async def test_the_timeout_is_of_asking_and_reading_together(monkeypatch: pytest
         monkeypatch.setattr(scraper.exposition, "read", late)
         await scraper.scrape_once()
         assert isinstance(scraper.feed.state, Unavailable)
-        assert "not read in time: 512 of 20000 lines" in str(scraper.feed.state.error)
+        assert "took too long to parse: 512 of 20000 lines" in str(scraper.feed.state.error)
     assert {name: value for name, value in newest(kept).items() if name == "up"} == {"up": 0}
 
 

@@ -148,7 +148,7 @@ async def test_is_asked_through_a_host_also_after_its_link_was_lost(lab: SshdLab
             with pytest.raises(
                 NoPage,
                 match=r"cannot send the request from web|refuses|closed the connection|connection is broken"
-                r"|no complete page",
+                r"|no complete response",
             ):
                 await request.fetch()
             sshd.start()

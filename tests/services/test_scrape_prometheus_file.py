@@ -177,6 +177,6 @@ def test_alertmanagers_of_the_file_are_said_to_be_told_nothing(tmp_path: Path) -
     config = tmp_path / "config.yaml"
     config.write_text("prometheus_config: prometheus.yml\n")
     said = lilfox("--language", "en", "config", "check", "--config", config).stdout
-    assert f"{tmp_path}/prometheus.yml:2: LilFox does not notify its Alertmanagers" in said
+    assert f"{tmp_path}/prometheus.yml:2: LilFox does not notify the Alertmanagers configured here" in said
     config.write_text(config.read_text() + "notifiers: {am: {kind: alertmanager, url: 'http://a:9093'}}\n")
     assert "Alertmanagers" not in lilfox("--language", "en", "config", "check", "--config", config).stdout

@@ -76,6 +76,7 @@ async def test_a_revoked_key_is_refused(lab: SshdLab) -> None:
     host = open_host("web", lab.host(server), lab.ssh())
     with pytest.raises(HostKeyChanged, match="revoked") as refused:
         await host.connect()
+    assert refused.value.revoked
     assert "new key" in str(refused.value.hint)
     assert "ssh-keygen -R" not in str(refused.value.hint)  # that would take away what keeps the key out
     await host.close()

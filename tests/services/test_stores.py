@@ -395,6 +395,6 @@ async def test_this_machine_has_no_sftp(here: Host) -> None:
 async def test_a_server_without_sftp_says_so(lab: SshdLab) -> None:
     host = open_host("nas", lab.host(lab.sshd("Subsystem sftp /nonexistent")), lab.ssh())
     store = sftp.open_store("s", SftpOptions(host="nas", path="/tmp"), host)
-    with pytest.raises(HostError, match="does not open an SFTP session"):
+    with pytest.raises(HostError, match="cannot open an SFTP session on nas"):
         await store.entries()
     await host.close()

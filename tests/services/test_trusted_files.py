@@ -201,14 +201,14 @@ def test_a_state_folder_that_leads_into_a_folder_of_others_is_not_used(
         folder.chmod(mode)
     monkeypatch.setenv("XDG_STATE_HOME", str(state))
     (state / "lilfox").symlink_to(etc)
-    with pytest.raises(paths.FolderRefused, match=f"is a link to {etc}, which is not exclusive to LilFox"):
+    with pytest.raises(paths.FolderRefused, match=f"is a symbolic link to {etc}, which others can access"):
         paths.own_folder("jobs")
     assert [*etc.iterdir()] == []
     (state / "lilfox").unlink()
     (state / "lilfox").symlink_to(own)
     assert paths.own_folder("jobs").is_dir(), "on another disk, and its own"
     (own / "incidents").symlink_to(etc)
-    with pytest.raises(paths.FolderRefused, match="is a link to"):
+    with pytest.raises(paths.FolderRefused, match="is a symbolic link to"):
         paths.own_folder("incidents")
 
 
@@ -235,6 +235,6 @@ def test_a_run_of_somebody_else_is_not_gone_on_with(jobs: Path, tmp_path: Path, 
     folder = lab.job_folder(job)
     for place in (folder, folder / "request.json"):
         os.chown(place, STRANGER, -1)
-        with pytest.raises(NotTrusted, match=f"{place} belongs to {STRANGER}"):
+        with pytest.raises(NotTrusted, match=f"{place} is owned by {STRANGER}"):
             request_of_run(job)
         os.chown(place, 0, -1)

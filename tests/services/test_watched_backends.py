@@ -76,6 +76,31 @@ async def test_an_outage_says_what_since_when_and_when_it_is_tried_again() -> No
             assert any(text.startswith("good again after") for text in changes)
 
 
+async def test_a_backend_that_is_still_being_started_is_not_checked_and_no_outage() -> None:
+    with RedisServer() as server:
+        server.stop()
+        monitor = Monitor(config_for(server))
+        is_up = monitor.backends.hold("cache")
+        task, seen = asyncio.create_task(monitor.run()), set[datetime]()
+
+        def some_periods() -> bool:
+            if monitor.overview.value is not None:
+                seen.add(monitor.overview.value.at)
+            return len(seen) > 3
+
+        try:
+            await until(some_periods)
+            assert (cache(monitor).level, str(cache(monitor).reasons[0])) == (Level.UNKNOWN, "not checked yet")
+            server.start()
+            is_up()
+            await until(lambda: cache(monitor).level is Level.GOOD, what="it is good")
+            assert [each for each in monitor.changes.all() if each.subject == "backend/cache"] == []
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
 async def test_the_past_has_its_line() -> None:
     with RedisServer() as server:
         async with running(config_for(server)) as monitor:

@@ -6,6 +6,8 @@ import io
 import itertools
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, timedelta, timezone
 from pathlib import Path
@@ -262,3 +264,12 @@ async def test_files_of_this_machine_are_left_as_they_are(tmp_path: Path) -> Non
     source = local_source(tmp_path / "app.log")
     assert await report_progress([source], lambda _name, _share: None) == [source]
     await source.close()
+
+
+def test_a_process_that_counts_imports_only_what_counting_needs() -> None:
+    """There is one for each core: what it imports without need is memory that is taken several times."""
+    code = "import sys, lilfox_tui.logs.count_process; print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "msgspec" in found
+    heavy = {"asyncio", "ssl", "lilfox_tui.logs.source", "lilfox_tui.hosts.base", "lilfox_tui.config.model"}
+    assert not heavy.intersection(found)

@@ -150,6 +150,7 @@ def test_a_restore_is_undone_and_quitting_over_a_job_is_asked(home: Path, server
         assert server.csv("select count(*) from users", database="shop") == [["5000"]]
         sessions = "select count(*) from pg_stat_activity where datname = 'shop'"
         wait_for(lambda: server.csv(sessions) == [["0"]], what="nobody uses it, nor we: it is not undone below anybody")
+        console.until("u undo")
         console.press("u")
         console.until("Undo the last restore")
         console.press("undo\r")

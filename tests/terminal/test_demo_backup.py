@@ -32,7 +32,7 @@ def restore(console: Console) -> str:
     console.until("Where to?")
     console.press("\r")
     console.until("Blocked by the failed checks")  # the backend is in the way
-    console.press("jj ")  # the first of what may be allowed, then the second
+    console.press("  ")  # what allows it is highlighted, and confirmed
     console.until("No check blocks the restore")
     console.press("\r")
     text = console.until(lambda text: "type lilfox" in text and "→ 2000 rows" in text)

@@ -65,7 +65,7 @@ def test_no_sequence_of_a_log_line_reaches_the_terminal(tmp_path: Path, log: Cal
             ("o", "Sources"),
             ("\x1b", gone("Sources")),
             ("/evil\r", "evil"),
-            ("&", "(marked)"),
+            ("&", "(matches marked)"),
             ("J/\r", "is not a time"),
         ):
             console.press(keys)

@@ -79,9 +79,9 @@ def test_each_answer_does_what_it_says(home: Path) -> None:
         run.until("it failed: [r]etry")
         (home / "mended").touch()
         run.press("r\n")
-        run.until("it needs this terminal")
+        run.until("this command needs the terminal")
         run.press("s\n")
-        run.until("why skip it?")
+        run.until("reason for skipping (required):")
         run.press("not now\n")
         assert run.ended_within() == 3
         assert "skipped: " in run.text
@@ -104,13 +104,13 @@ def test_who_takes_an_incident_over_is_told_in_which_runs_another_goes_on_to_act
         first.until("run it? [y]es")
         (job,) = list_jobs()
         told = taken_over()
-        assert "is still in control of runbook Made; to take that over, too: " in told
-        assert f"lilfox runbook run --resume {job.id}, then t" in told
+        assert "is still in control of runbook Made; to take over this run too: " in told
+        assert f"lilfox runbook run --resume {job.id}, then press t" in told
         with console(home, "--resume", job.id) as second:
-            second.until("press t and enter to take over")
+            second.until("Press t and Enter to take over")
             second.press("t\n")
             second.until("run it? [y]es")
-            first.until("press t and enter to take over")
+            first.until("Press t and Enter to take over")
             second.press("a\n")
             assert second.ended_within() == 130
         assert first.ended_within() == 130
@@ -306,7 +306,7 @@ def _waits_with_another_text(home: Path, run: Console) -> None:
     (home / "made.md").write_text(TWO.replace("of old", "of new"))
     run.press("y\n")
     run.until("has changed since it was read")
-    run.until("go on with the file as it is [n]ow")
+    run.until("continue with the file as it is [n]ow")
     assert "unchanged commands: 1 of 2" in run.text
     assert not (home / "one").exists()
 
@@ -317,7 +317,7 @@ def test_a_file_that_is_changed_in_mid_run_is_gone_on_with_as_it_says_now(home: 
     with console(home, str(home / "made.md")) as run:
         _waits_with_another_text(home, run)
         run.press("n\n")
-        run.until("is read again")
+        run.until("has changed and was reloaded")
         run.until(lambda text: text.count("run it? [y]es") == 2)
         run.press("y\n")
         assert run.ended_within(30) == 0
@@ -360,9 +360,9 @@ def test_a_run_whose_file_is_gone_can_be_ended(home: Path) -> None:
         run.until("run it? [y]es")
         (home / "made.md").unlink()
         run.press("y\n")
-        run.until("go on with the text [a]s this run read it")
+        run.until("continue with the version [a]lready loaded")
         run.press("n\n")
-        run.until(lambda text: text.count("go on with the text [a]s this run read it") == 2)
+        run.until(lambda text: text.count("continue with the version [a]lready loaded") == 2)
         run.press("e\n")
         assert run.ended_within(30) == 130
     assert not (home / "one").exists()
@@ -395,6 +395,6 @@ def test_with_read_only_nothing_is_ordered_of_a_run_that_may_change_something(ho
         words = ["--read-only", "runbook", "run", "--resume", job.id]
         with Console(words, home=home, env={"PYTHONPATH": str(ROOT)}, rows=60) as second:
             assert second.ended_within(30) == 2
-            assert "read only: no orders are sent" in second.text
+            assert "a run that may make changes cannot be controlled in read_only mode" in second.text
         first.press("a\n")
         assert first.ended_within(30) == 130

@@ -93,27 +93,29 @@ def test_a_second_operator_follows_live_and_takes_over(home: Path) -> None:
     with operator(home) as first, operator(home) as second:
         one, two = terminal_of(first), terminal_of(second)
         begin(first)
-        second.until(lambda text: re.search(rf"O takes over: step 2 on here waits for \S+ {one}", text) is not None)
+        second.until(
+            lambda text: re.search(rf"O takes over\): step 2 on here is waiting for \S+ {one}", text) is not None
+        )
         second.press("\r\r")
         second.until(f"{one} controls this run: you follow; press O to take over")
         order(first)
         second.until("half 2")
-        second.until("O takes over: command running;")
+        second.until("(O takes over): a command is running;")
         take_over(second)
         first.until(f"{two} took over INC-1: you now follow; press O in pane 4 to take it back")
         first.press("S")
         first.until(f"{two} controls this run: you follow; press O to take over")
-        first.until("O takes over: command running;")
+        first.until("(O takes over): a command is running;")
         (home / "go").touch()
         second.until("step 3 on here makes a change")
-        first.until("step 3 on here waits for")
+        first.until("step 3 on here is waiting for")
         first.press("\r")
         order(second)
         second.until("all steps are done: enter ends the run")
-        first.until("O takes over: all steps done;")
+        first.until("(O takes over): all steps are done;")
         assert changed(home) == ["one", "two"]
         first.press("I")
-        first.until("took over the incident, you follow; O takes it back")
+        first.until("took over the incident: you follow; press O to take it back")
         take_over(first)
         second.until(f"{one} took over INC-1")
         first.until("all steps are done: enter ends the run")
@@ -129,7 +131,7 @@ def test_who_follows_goes_on_when_who_acted_was_killed(home: Path) -> None:
         one, two = terminal_of(first), terminal_of(second)
         begin(first)
         order(first)
-        second.until("O takes over: command running;")
+        second.until("(O takes over): a command is running;")
         first.process.kill()
         second.until("step 2 is running on here: S stops it")
         assert not took_over(), "nobody has taken anything over yet"
@@ -163,26 +165,27 @@ def test_of_two_who_confirm_the_same_step_at_once_one_runs_it(home: Path) -> Non
         assert sorted(acts) == [False, True]
         follower = (second, third)[acts.index(False)]
         actor = terminal_of((second, third)[acts.index(True)])
-        assert re.search(rf"O takes over: step 3 on here waits for \S+ {actor}", follower.text)
+        assert re.search(rf"O takes over\): step 3 on here is waiting for \S+ {actor}", follower.text)
         follower.press("\r")
-        follower.until("controls this run, you follow output")
+        follower.until("controls this run: you follow")
         assert changed(home) == ["one"]
 
 
 def test_at_the_command_line_one_follows_and_takes_over_too(home: Path) -> None:
     (home / "go").touch()
     words = ["runbook", "run", str(home / "runbooks/made.md")]
-    with Console(words, home=home, env={"PYTHONPATH": str(ROOT)}, rows=50) as first:
+    controls = "is in control of this run; you are following. Press t and Enter to take over"
+    with Console(words, home=home, env={"PYTHONPATH": str(ROOT)}, rows=50, columns=200) as first:
         first.until("run it? [y]es")
         (job,) = list_jobs()
         words = ["runbook", "run", "--resume", job.id]
-        with Console(words, home=home, env={"PYTHONPATH": str(ROOT)}, rows=50) as second:
-            second.until(f"{terminal_of(first)} is in control of this run, you follow; press t and enter to take over")
+        with Console(words, home=home, env={"PYTHONPATH": str(ROOT)}, rows=50, columns=200) as second:
+            second.until(f"{terminal_of(first)} {controls}")
             assert "run it?" not in second.text
             second.press("y\n")
             second.press("t\n")
             second.until("run it? [y]es")
-            first.until(f"{terminal_of(second)} is in control of this run, you follow; press t and enter to take over")
+            first.until(f"{terminal_of(second)} {controls}")
             first.press("y\n")
             second.press("y\n")
             first.until("here: done (0)")

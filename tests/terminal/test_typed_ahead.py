@@ -72,7 +72,7 @@ def test_on_the_screen_keys_before_a_dialog_are_dropped(home: Path) -> None:
         console.press("\r" * 3)
         console.until("run without an incident")
         console.press("w")
-        console.until("makes a change: enter shows it")
+        console.until("makes a change: enter to review")
         console.press("\r" * 5)  # in one burst: the first opens the dialog, the others came before it was painted
         console.until("run it")
         console.press("\x1b")

@@ -440,11 +440,11 @@ def _why_not(node: BinaryOperation, recorded: Collection[str]) -> tuple[Message,
                 right=f'"{right.fixed[name]}"',
             )
             return what, tr("write {op} ignoring({label})", op=node.op, label=name)
-    for one, other, place in ((left, right, tr("left")), (right, left, tr("right"))):
+    for one, other, place in ((left, right, tr("left side")), (right, left, tr("right side"))):
         lacking = sorted(other.has - one.exactly) if one.exactly is not None else []
         if lacking:
             what = tr(
-                "the sides of {op} never match: the {side} side lacks label {label}, which the other side has",
+                "the sides of {op} never match: the {side} lacks label {label}, which the other side has",
                 op=node.op,
                 side=place,
                 label=lacking[0],

@@ -134,7 +134,7 @@ class Mail:
             text = text.replace(password, "***")
         reason = redact(" ".join(text.split()))[:_REASON_CHARS]
         hint = tr("Check server, port, tls, user and password of this notifier.")
-        return LilFoxError(tr("{where}: the mail was not accepted: {reason}", where=self._where, reason=reason), hint)
+        return LilFoxError(tr("{where}: sending the email failed: {reason}", where=self._where, reason=reason), hint)
 
 
 def open_notifier(_name: str, options: Options, _setting: NotifierSetup) -> Mail:

@@ -111,7 +111,7 @@ class MessageBody:
         """Appends rows below the text, replaces those of the previous call, and scrolls to them."""
         self._added = [*rows, BLANK]
         self.show()
-        self._dialog.call_after_refresh(lambda: self._lines.scroll_rows(10**6))
+        self._dialog.call_after_refresh(lambda: self.scroll(self._lines, 10**6))  # only now it has its new height
 
     def scrolls(self, event: events.Key) -> bool:
         """Scrolls the text if the key is a scroll key; returns whether it is one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -19,10 +19,11 @@ from lilfox_tui.incident.model import (
     JobEnded,
     Noted,
     Noticed,
+    StepBegan,
     StepEnded,
     TimelineEntry,
 )
-from lilfox_tui.incident.reducer import event_text, fold, still_in_force
+from lilfox_tui.incident.reducer import begun_steps, event_text, fold, still_in_force
 
 _BY = 14
 _TITLE = 8
@@ -55,9 +56,9 @@ def timeline_rows(
 ) -> list[Row]:
     """The head, and as many of the newest ``entries`` as fit, in chronological order."""
     shown = entries[len(entries) - min(rows - 1, len(entries)) :]
-    left = len(entries) - len(shown)
+    left, steps = len(entries) - len(shown), begun_steps(entries)
     before = _("{count} earlier not shown", count=left) if left else ""
-    return [title_row(incident, now, before, width), *(entry_row(each, width) for each in shown)]
+    return [title_row(incident, now, before, width), *(entry_row(each, width, steps) for each in shown)]
 
 
 def as_it_was(
@@ -68,9 +69,10 @@ def as_it_was(
     return (fold(known, Path(incident.folder)), known) if known else None
 
 
-def entry_row(entry: TimelineEntry, width: int) -> Row:
-    """An entry on one line; longer ones are shown in full by the handover and the export."""
-    text = event_text(entry.what).strip().split("\n", 1)[0]
+def entry_row(entry: TimelineEntry, width: int, steps: Mapping[str, StepBegan]) -> Row:
+    """An entry on one line; longer ones are shown in full by the handover and the export. ``steps`` are the commands
+    that began."""
+    text = event_text(entry.what, steps).strip().split("\n", 1)[0]
     by = fit(_name(entry.by), _BY) if width >= 70 else ""
     return (
         Piece(f" {entry.at:%H:%M:%S}  ", "muted"),

@@ -32,7 +32,7 @@ STATE_ROLES = {
 }
 
 
-def kind_text(kind: str) -> str:
+def job_kind_text(kind: str) -> str:
     """A word for what a job does."""
     return {
         "backup": _("backup"),

@@ -1,4 +1,4 @@
-"""Circuit breakers read from a Prometheus metrics page: resilience4j, opossum, Envoy, or a custom gauge."""
+"""Circuit breakers read from a Prometheus metrics endpoint: resilience4j, opossum, Envoy, or a custom gauge."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _of_resilience4j(samples: Sequence[Sample]) -> list[Breaker]:
     """Return the breakers of resilience4j (its Micrometer module): one series per state, with the value 1 for the
     current state."""
     states: dict[str, BreakerState | None] = {}
-    rates: dict[str, str] = {}
+    rates: dict[str, Message] = {}
     for sample in samples:
         name = sample.series.label("name")
         if sample.name == _RESILIENCE:
@@ -93,7 +93,7 @@ def _of_resilience4j(samples: Sequence[Sample]) -> list[Breaker]:
             if sample.value == 1:
                 states[name] = _STATES.get(sample.series.label("state"))
         elif sample.name == _FAILURE_RATE and sample.value >= 0:  # -1: too few calls yet
-            rates[name] = f"failure rate {sample.value:g}%"
+            rates[name] = tr("failure rate {percent:g}%", percent=sample.value)
     return [Breaker(name, state, rates.get(name, "")) for name, state in states.items()]
 
 
@@ -154,6 +154,6 @@ def _of_gauge(samples: Sequence[Sample], options: Options) -> tuple[list[Breaker
             made.append(Breaker(name, state, f"{sample.value:g}"))
     if not any(each.state is None for each in made):
         return made, None
-    values = listed(sorted({each.detail for each in made if each.state is None}))
+    values = listed(sorted({str(each.detail) for each in made if each.state is None}))
     return made, tr("incomplete: values {values} of {gauge} are not mapped; add them to states: of this backend",
                     gauge=options.gauge, values=values)  # fmt: skip

@@ -57,6 +57,9 @@ class TarOutcome(Struct):
     changed: list[bytes] = []
     vanished: list[bytes] = []
     unreadable: list[bytes] = []
+    damaged: list[str] = []
+    """The lines of files that the disk could not read, safe to show: tar puts zeros in their place, or leaves them out,
+    also without an exit status if it may skip what is unreadable."""
     elsewhere: list[bytes] = []
     """On another file system: not dumped."""
     other: list[str] = []
@@ -102,6 +105,11 @@ async def archive(
 def refuse_incomplete(said: TarOutcome, where: str) -> None:
     """Raise BackupError when tar could not read everything. Files that changed meanwhile (exit status 1, tar manual,
     "Return Codes") are no error."""
+    if said.damaged:
+        raise BackupError(
+            tr("{where}: reading failed: {words}", where=where, words=clauses(said.damaged[:3])),
+            tr("check the disk and the kernel log of the host; exclude these files to back up the rest"),
+        )
     if said.status in (0, 1):
         return
     if said.unreadable:
@@ -146,7 +154,9 @@ def fill(said: TarOutcome, words: bytes) -> None:
             said.changed.append(name)
         elif b"removed before" in what:
             said.vanished.append(name)
-        elif b"Permission denied" in what or b"Read error" in what:
+        elif b"Read error" in what or b"Input/output error" in what:
+            said.damaged.append(clean(os.fsdecode(name)) + ": " + clean(what.removeprefix(b"Warning: ")))
+        elif b"Permission denied" in what:
             said.unreadable.append(name)
         elif b"different filesystem" in what:
             said.elsewhere.append(name)

@@ -17,7 +17,7 @@ from lilfox_tui.backup.files.tar import SafeMembers, TarMember
 from lilfox_tui.backup.files.tar_filter import Index, IndexEntry, TarFilter, filtered, list_folder, put_below
 from lilfox_tui.backup.source import Comparison, Renames, RestoreChange
 from lilfox_tui.backup.store import BrokenSet
-from lilfox_tui.core.i18n import clauses, listed, ntr, tr
+from lilfox_tui.core.i18n import Message, clauses, listed, ntr, tr
 from lilfox_tui.core.text import clean, human_bytes, time_at, whole
 
 # What is not equal: between the archive and what was restored of it, and between it and what is there now.
@@ -212,6 +212,8 @@ class FolderPiece:
             sieve.finish()
             found = self._index.totals("archive")
         except BrokenSet as error:
+            if spec.told_bytes is None and most_bytes is not None and sieve.bytes > most_bytes:
+                return [_no_room(about)]
             return [Check(about, "bad", error.message, error.hint)]
         self._prefix, self._digest = judge.prefix, sieve.digest()
         self.needed_files = found.files + found.folders + found.links
@@ -352,6 +354,11 @@ class _Counted:
             yield block
 
 
+def _no_room(about: Message) -> Check:
+    """Return the check of a part without a manifest that is larger than the free space."""
+    return Check(about, "bad", tr("not enough space"), tr("free up space on that file system"))
+
+
 class FilePiece:
     """See :class:`~lilfox_tui.backup.files.restore.RestorePiece`."""
 
@@ -374,7 +381,7 @@ class FilePiece:
             async with aclosing(self.spec.blocks()) as blocks:
                 async for _ in counted_now.passing(blocks):
                     if most_bytes is not None and counted_now.bytes > most_bytes:
-                        return [Check(about, "bad", tr("not enough room for it"), tr("make room"))]
+                        return [_no_room(about)]
         except BrokenSet as error:
             return [Check(about, "bad", error.message, error.hint)]
         self._digest, self.needed_bytes = counted_now.digest.hexdigest(), counted_now.bytes

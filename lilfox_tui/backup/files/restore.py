@@ -71,6 +71,12 @@ class PieceSpec(Struct, frozen=True, kw_only=True):
         return self.task.blocks(self.part)
 
     @property
+    def told_bytes(self) -> int | None:
+        """The bytes of content that the manifest tells; None if it does not, or there is none."""
+        told = self.part.said.detail.get("bytes") if self.part.said is not None else None
+        return told if isinstance(told, int) else None
+
+    @property
     def parent(self) -> str:
         """The folder that contains the target."""
         return self.target.rpartition("/")[0] or "/"
@@ -289,7 +295,7 @@ class FilesRestore:
                 tr("newer than the backup"),
                 "warning",
                 ntr("{count} file: {names}", "{count} files: {names}", len(newer), names=listed(newer[:5]) + more),
-                tr("they are kept next to the restored data, not in it"),
+                tr("They would not be in the restored data; they are kept with the previous data."),
             )
         ]
 
@@ -372,8 +378,7 @@ def _place_checks(spec: PieceSpec, look: PathFacts) -> list[Check]:
 
 def _most(spec: PieceSpec, free: int | None) -> int | None:
     """Return how many bytes of content an archive may have: the number in the manifest, else the free space."""
-    said = spec.part.said.detail.get("bytes") if spec.part.said is not None else None
-    return said if isinstance(said, int) else free
+    return free if spec.told_bytes is None else spec.told_bytes
 
 
 def _room(piece: RestorePiece, look: PathFacts, free: int | None) -> Check:
@@ -382,7 +387,10 @@ def _room(piece: RestorePiece, look: PathFacts, free: int | None) -> Check:
     if free is not None and free < piece.needed_bytes:
         have, need = human_bytes(free), human_bytes(piece.needed_bytes)
         return Check(
-            about, "bad", tr("{have} free, {need} needed", have=have, need=need), tr("make room on that file system")
+            about,
+            "bad",
+            tr("{have} free, {need} needed", have=have, need=need),
+            tr("free up space on that file system"),
         )
     told = len(inodes) == 2 and all(word.isdigit() for word in inodes) and inodes[0] != "0"
     if told and whole(inodes[1]) < piece.needed_files:

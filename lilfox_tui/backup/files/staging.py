@@ -293,22 +293,38 @@ async def _back(host: Host, one: Renames, *, half: bool, sudo: bool, cause: Back
     """Undo one pair of renames as far as it was done; ``half``: the first one was certainly done. Raises HalfSwapped,
     HostError."""
     target, staged, before = await existing_names(host, one, sudo=sudo)
+    restored_at = one.staged
     try:
         if target and not staged:
+            restored_at = one.target
             await _move(host, one.target, one.staged, sudo=sudo)
-            target = False
+            restored_at, target = one.staged, False
         if one.before and before and (half or not target):
             await _move(host, one.before, one.target, sudo=sudo)
     except BackupError as error:
-        raise HalfSwapped(
-            tr(
-                "{cause}; rolling back failed too: {error}. The previous {target} is now {before}; the restored "
-                "data is at {staged}",
-                cause=cause, error=error, target=clean(one.target), before=clean(one.before), staged=clean(one.staged),
-            ),
-            tr("move {target} out of the way; the next lilfox restore or undo then puts the previous data back",
-               target=clean(one.target)),
-        ) from error  # fmt: skip
+        raise _half_swapped(one, cause, error, restored_at) from error
+
+
+def _half_swapped(one: Renames, cause: BackupError, error: BackupError, restored_at: str) -> HalfSwapped:
+    target = clean(one.target)
+    if not one.before:
+        message = tr(
+            "{cause}; rolling back failed too: {error}. {target} did not exist before; it is the restored data",
+            cause=cause, error=error, target=target,
+        )  # fmt: skip
+    else:
+        message = tr(
+            "{cause}; rolling back failed too: {error}. The previous {target} is now {before}; the restored "
+            "data is at {staged}",
+            cause=cause, error=error, target=target, before=clean(one.before), staged=clean(restored_at),
+        )  # fmt: skip
+    if restored_at == one.target:
+        return HalfSwapped(message, tr("fix that; the next lilfox restore or undo then puts everything back"))
+    return HalfSwapped(
+        message,
+        tr("move {target} out of the way; the next lilfox restore or undo then puts the previous data back",
+           target=target),
+    )  # fmt: skip
 
 
 async def existing_names(host: Host, one: Renames, *, sudo: bool) -> tuple[bool, bool, bool]:
@@ -337,11 +353,10 @@ def _renames_failed(host: Host, stderr: bytes) -> Message:
 
 
 def _too_many(one: Renames) -> BackupError:
+    target = clean(one.target)
     return BackupError(
-        tr(
-            "{target} was renamed to {before}, but exists again",
-            target=clean(one.target),
-            before=clean(one.before),
-        ),
+        tr("{target} was renamed to {before}, but exists again", target=target, before=clean(one.before))
+        if one.before
+        else tr("{target} did not exist before the restore, but exists now", target=target),
         tr("move it out of the way, then try again; the restored data is at {staged}", staged=clean(one.staged)),
     )

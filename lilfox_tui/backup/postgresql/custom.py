@@ -261,7 +261,7 @@ def _each(text: bytes, name: str, executing: ExecutedCodeFinder) -> None:
         lexer.feed(text if text.rstrip().endswith(b";") else text + b"\n;")
         lexer.finish()
     except BrokenSet as error:
-        executing.unseen(tr("statements that pg_dump does not write"), f"{name}: {error.message}"[:_LONGEST_NAME])
+        executing.unseen(tr("statements that pg_dump never generates"), f"{name}: {error.message}"[:_LONGEST_NAME])
 
 
 def _is_of_head(text: bytes) -> bool:
@@ -279,7 +279,7 @@ class _Statements:
         """See ``psql_lexer.ScriptListener``. Settings that change quoting are reported unless they are at the start of
         an archive."""
         if _SET.match(text) and not _is_of_head(text):
-            self._executing.unseen(tr("settings that pg_dump does not write"), self._name)
+            self._executing.unseen(tr("settings that pg_dump never generates"), self._name)
         self._executing.statement(text, whole=whole)
         return True
 
@@ -290,7 +290,7 @@ class _Statements:
         """See ``psql_lexer.ScriptListener``. Reports a psql command: pg_restore does not know commands and sends the
         line to the server."""
         told = clean(line[:60].decode("utf-8", "replace"))
-        self._executing.unseen(tr("statements that pg_dump does not write"), told)
+        self._executing.unseen(tr("statements that pg_dump never generates"), told)
 
     def copied(self, table: bytes, rows: int) -> None:
         """See ``psql_lexer.ScriptListener``."""

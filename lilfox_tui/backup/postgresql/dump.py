@@ -37,7 +37,7 @@ from lilfox_tui.hosts.process import failed
 # The server's words come in its own language; where they are not English the words themselves are told.
 
 
-_LOCKING = re.compile(r"LOCK TABLE")
+_LOCKING = "LOCK TABLE"
 _NO_RIGHT = re.compile(r"permission denied for (.+)")
 _HINTS = (
     ("row-level security", tr("Dump as the tables' owner, or as a role with BYPASSRLS.")),
@@ -65,13 +65,16 @@ async def why_failed(access: ServerAccess, database: str, error: CommandFailed) 
             tr("A user or the kernel (out of memory?) killed it. Nothing of this dump was kept."),
         )
     said = _said(error.stderr)
-    if _LOCKING.search(error.stderr) and "permission denied" not in error.stderr:
-        return await _blocked(access, database, where, said)
-    if no_right := _NO_RIGHT.search(error.stderr):
+    server_words, locking, _query = error.stderr.partition(_LOCKING)  # a table in the query may have any name
+    if no_right := _NO_RIGHT.search(server_words):
         message = tr("{where}: no permission to read {what}", where=where, what=clean(no_right[1]).strip())
         return BackupError(message, tr("Run GRANT pg_read_all_data TO the role that dumps, or dump as the owner."))
-    hint: Message | str = next((hint for words, hint in _HINTS if words in error.stderr), refusal_hint(error.stderr))
-    return BackupError(tr("{where}: pg_dump failed: {reason}", where=where, reason=said), hint)
+    hint = next((hint for words, hint in _HINTS if words in server_words), None)
+    if locking and hint is None and "permission denied" not in server_words:
+        return await _blocked(access, database, where, said)
+    return BackupError(
+        tr("{where}: pg_dump failed: {reason}", where=where, reason=said), hint or refusal_hint(error.stderr)
+    )
 
 
 def _said(stderr: str) -> str:

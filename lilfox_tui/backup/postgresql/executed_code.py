@@ -276,7 +276,7 @@ class ExecutedCodeFinder:
         elif first == "CREATE":
             self._creates(text, tokens, words)
         elif not (begins & _SILENT or _is_plain(tokens, words)):
-            self._add(tr("statements that pg_dump does not write"), _shown(text))
+            self._add(tr("statements that pg_dump never generates"), _shown(text))
 
     def _view(self, text: bytes, tokens: Sequence[SqlToken], words: tuple[str, ...]) -> None:
         self._views_call = self._views_call or bool(self._calls(tokens, queries=True))
@@ -302,7 +302,7 @@ class ExecutedCodeFinder:
                 self._add(tr("types with custom functions"), _shown(text))
         elif what == "SCHEMA":
             if sum(token == SqlToken("word", "CREATE") for token in tokens) > 1:
-                self._add(tr("statements that pg_dump does not write"), _shown(text))
+                self._add(tr("statements that pg_dump never generates"), _shown(text))
         elif what == "SUBSCRIPTION":
             options = [token.text for token in tokens]
             quiet = any(options[at : at + 3] == ["CONNECT", "=", "FALSE"] for at in range(len(options)))
@@ -319,7 +319,7 @@ class ExecutedCodeFinder:
     def _look_into(self, text: bytes, tokens: Sequence[SqlToken], words: tuple[str, ...]) -> None:
         said = {token.text for token in tokens if token.kind == "word"}
         if said & {"SELECT", "EXECUTE"} or (words[0] == "ALTER" and {"TYPE", "USING"} <= said):
-            self._add(tr("statements that pg_dump does not write"), _shown(text))
+            self._add(tr("statements that pg_dump never generates"), _shown(text))
         if calls := self._calls(tokens):
             self._add(tr("code that is called for rows, constraints or indexes"), f"{calls[0]}() – {_shown(text)}")
         if words[0] == "INSERT":
@@ -358,7 +358,7 @@ class ExecutedCodeFinder:
     def _setting(self, text: bytes, tokens: Sequence[SqlToken]) -> None:
         name = tokens[1].text.lower() if len(tokens) > 1 and tokens[1].kind == "word" else ""
         if name not in _SETTINGS or len(tokens) < 3 or tokens[2].text != "=":
-            self._add(tr("settings that pg_dump does not write"), _shown(text))
+            self._add(tr("settings that pg_dump never generates"), _shown(text))
 
     def _calls(self, tokens: Sequence[SqlToken], *, queries: bool = False) -> list[str]:
         """Return the functions that a statement calls and that are the dump's own or reach outside the database.

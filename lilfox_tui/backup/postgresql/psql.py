@@ -390,7 +390,8 @@ class DatabaseTarget(Struct, frozen=True, kw_only=True):
 
 def database_targets(task: RestoreTask, databases: Sequence[str]) -> tuple[DatabaseTarget, ...]:
     """Return the parts with databases, each with the database to restore it to. ``databases`` are the names from the
-    options or the restore location: a single name takes a single part, several must match the names in the set.
+    options or the restore location: a single name takes a single part, several must match the names in the set. To
+    restore one table, the set's databases that are not among ``databases`` are left out.
 
     Raises UsageError where a part has no database to go to, BrokenSet for a manifest that tells nonsense.
     """
@@ -401,7 +402,10 @@ def database_targets(task: RestoreTask, databases: Sequence[str]) -> tuple[Datab
     if len(parts) == 1 and len(databases) == 1:
         return (DatabaseTarget(part=parts[0], detail=details[0], database=databases[0]),)
     targets = []
+    may_leave_out = task.spec.only and any(detail.database in databases for detail in details)
     for part, detail in zip(parts, details, strict=True):
+        if detail.database not in databases and may_leave_out:
+            continue
         if detail.database not in databases:
             raise UsageError(
                 tr("{part} holds the database {name}, which is not among the target databases: {names}",

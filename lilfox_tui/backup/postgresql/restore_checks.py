@@ -25,7 +25,6 @@ from lilfox_tui.backup.postgresql.server_info import POWERS, ServerInfo
 from lilfox_tui.backup.postgresql.swap import (
     LONGEST_BYTES,
     DatabaseTemplate,
-    hint_to_end,
     in_the_way,
     recorded_settings,
 )
@@ -89,7 +88,8 @@ def about_server(info: ServerInfo, targets: tuple[DatabaseTarget, ...], task: Re
     elif origins != {server.system_identifier}:
         found = tr("it is not the server that the set comes from (system identifier {now}, {then} in the set)",
                    now=server.system_identifier, then=listed(sorted(map(str, origins))))  # fmt: skip
-        checks.append(Check(about, "bad", found, tr("If this is intended, use --other-server.")))
+        hint = tr("Make sure that this is the right server.")
+        checks.append(Check(about, "bad", found, hint, "other-server"))
     return checks
 
 
@@ -164,7 +164,7 @@ def _about_sessions(sessions: list[ServerSession], info: ServerInfo, name: str, 
         return []
     about, found = tr("sessions in {name}", name=clean(name)), in_the_way(name, sessions)
     if not task.spec.end_sessions:
-        return [Check(about, "bad", found, hint_to_end())]
+        return [Check(about, "bad", found, tr("Stop the applications that use it."), "end-sessions")]
     others = [each for each in sessions if not info.roles.get(each.role, False)]
     if others and not info.may_end:
         hint = tr("Run GRANT pg_signal_backend TO {role}, or restore as a superuser.", role=clean(info.server.role))
@@ -209,10 +209,13 @@ def _about_ties(row: Row, name: str, task: RestoreTask) -> list[Check]:
     if row["subscriptions"]:
         found = tr("subscriptions continue in the existing database: {names}", names=clean(row["subscriptions"]))
         hint = tr(
-            "Run ALTER SUBSCRIPTION … DISABLE; or use --end-sessions, then disable the old subscription "
-            "and enable the new one."
+            "Run ALTER SUBSCRIPTION … DISABLE. If its sessions are terminated instead, disable the old "
+            "subscription and enable the new one after the restore."
         )
-        checks.append(Check(about, "warning" if task.spec.end_sessions else "bad", found, hint))
+        allowed = task.spec.end_sessions
+        checks.append(
+            Check(about, "warning", found, hint) if allowed else Check(about, "bad", found, hint, "end-sessions")
+        )
     return checks
 
 
@@ -294,19 +297,36 @@ def missing_tablespaces(info: ServerInfo, target: DatabaseTarget) -> list[str]:
 
 
 def about_tablespaces(info: ServerInfo, target: DatabaseTarget) -> list[Check]:
-    """Return the check of missing tablespaces. A script requires them; the tables of an archive go to the database's
-    default tablespace instead."""
-    if not (missing := missing_tablespaces(info, target)):
-        return []
+    """Return the checks of tablespaces that are missing, or in which LilFox's role may not create anything. A script
+    requires them; the tables of an archive go to the database's default tablespace instead."""
     about = tr("tablespaces for {name}", name=clean(target.database))
-    found = tr("the server has no {names}", names=_some(missing))
-    if target.plain:
-        return [Check(about, "bad", found, tr("Create them with CREATE TABLESPACE: a script requires them."))]
-    hint = tr(
-        "All tables go into the database's default tablespace (--no-tablespaces); to keep the original layout, "
-        "create the tablespaces."
-    )
-    return [Check(about, "warning", found, hint)]
+    unusable = missing_tablespaces(info, target)
+    checks = []
+    if absent := [name for name in unusable if name not in info.tablespaces]:
+        found = tr("the server has no {names}", names=_some(absent))
+        by_script = tr("Create them with CREATE TABLESPACE: a script requires them.")
+        by_archive = tr(
+            "All tables go into the database's default tablespace (--no-tablespaces); to keep the original layout, "
+            "create the tablespaces."
+        )
+        checks.append(_without_tablespaces(about, target, found, by_script, by_archive))
+    if denied := [name for name in unusable if name in info.tablespaces]:
+        role = clean(info.server.role)
+        found = tr("{role} may not create objects in {names}", role=role, names=_some(denied))
+        by_script = tr("Run GRANT CREATE ON TABLESPACE … TO {role}: a script requires them.", role=role)
+        by_archive = tr(
+            "All tables go into the database's default tablespace (--no-tablespaces); to keep the original layout, "
+            "run GRANT CREATE ON TABLESPACE … TO {role}.",
+            role=role,
+        )
+        checks.append(_without_tablespaces(about, target, found, by_script, by_archive))
+    return checks
+
+
+def _without_tablespaces(
+    about: Message, target: DatabaseTarget, found: Message, by_script: Message, by_archive: Message
+) -> Check:
+    return Check(about, "bad", found, by_script) if target.plain else Check(about, "warning", found, by_archive)
 
 
 async def about_locale(psql: Psql, info: ServerInfo, target: DatabaseTarget, form: DatabaseTemplate) -> list[Check]:
@@ -410,7 +430,7 @@ async def about_room(
     found = tr("{needed} needed, {free} free in {folder}", needed=human_bytes(known), free=human_bytes(free),
                folder=clean(folder))  # fmt: skip
     if free < known:
-        return [Check(about, "bad", found, tr("Make room, or restore to another server."))]
+        return [Check(about, "bad", found, tr("Free up space, or restore to another server."))]
     return [Check(about, "good", found)]
 
 
@@ -448,10 +468,14 @@ def about_code(
         if not each.asks:
             checks.append(Check(about, "good", each.what))
         elif asked:
-            checks.append(Check(about, "bad", _with_powers(each.what, powers), _hint()))
+            hint = tr(
+                "Inspect it (pg_restore -f -, zstdcat). Better: set restore_role: for the source to a role without "
+                "these privileges."
+            )
+            checks.append(Check(about, "bad", _with_powers(each.what, powers), hint, "run-code"))
         else:
             checks.append(
-                Check(about, "warning", each.what, tr("Allowed by --run-code or run_code: true.") if powers else "")
+                Check(about, "warning", each.what, tr("You allowed it, here or by run_code: true.") if powers else "")
             )
     return checks
 

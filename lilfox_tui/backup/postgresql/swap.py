@@ -201,7 +201,8 @@ async def rename(
         except SqlRefused as error:
             with suppress(LilFoxError):
                 await session.tell("ROLLBACK;")
-            raise await _refused(Psql(access), busy, error) from None
+            hint = _hint_still_there() if end_sessions else hint_to_end()
+            raise await _refused(Psql(access), busy, error, hint) from None
     phase("swap-second")
 
 
@@ -227,6 +228,13 @@ def _who(session: ServerSession) -> str:
 def hint_to_end() -> Message:
     """Return the hint for sessions that block a swap."""
     return tr("stop the applications that use it, or allow terminating these sessions during the swap (--end-sessions)")
+
+
+def _hint_still_there() -> Message:
+    """Return the hint for sessions that block a swap although they are terminated."""
+    return tr(
+        "stop the applications that use it: they reconnect at once, or this role may not terminate their sessions"
+    )
 
 
 async def _in_one_transaction(session: PersistentPsql, steps: Sequence[RenameStep], patience: str) -> None:
@@ -270,11 +278,12 @@ async def _ended(lock: PersistentPsql, names: Sequence[str]) -> AsyncIterator[No
             await ending
 
 
-async def _refused(psql: Psql, names: Sequence[str], error: SqlRefused) -> BackupError:
+async def _refused(psql: Psql, names: Sequence[str], error: SqlRefused, hint: Message) -> BackupError:
+    """Return the error for a refused rename; ``hint`` is for sessions that block it."""
     if error.sqlstate in (IN_USE, "57014"):
         for name in names:
             if sessions := await sessions_in(psql, name, database=MEETING):
-                return BackupError(in_the_way(name, sessions), hint_to_end())
+                return BackupError(in_the_way(name, sessions), hint)
     return BackupError(tr("the databases could not be swapped: {reason}", reason=error.message), error.hint)
 
 

@@ -329,10 +329,14 @@ class TableRestore(DatabaseRestore):
             return (target,)
         if not found and len(untold) == 1 == len(self._targets):
             return (untold[0],)
+        if found:
+            names = clean(listed(dict.fromkeys(target.database for target, _name in found)))
+            raise UsageError(
+                tr("{table} is in several databases of the set: {names}", table=clean(self._table), names=names),
+                tr("Specify one: --store DIR --database postgresql://USER@HOST/DATABASE"),
+            )
         raise UsageError(
-            tr("{table} is in several databases of the set: restore it from one of them only", table=clean(self._table))
-            if found
-            else tr("{set} has no table {table}", set=self._task.set.id, table=clean(self._table)),
+            tr("{set} has no table {table}", set=self._task.set.id, table=clean(self._table)),
             tr("Specify the table as in SQL, with its schema: public.users"),
         )
 

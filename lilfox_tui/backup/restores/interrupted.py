@@ -89,6 +89,8 @@ def _hint(restored: Restored, noted: Path | None) -> Message:
             "the work is done but not recorded; make this path writable (is the disk full?): the next "
             "lilfox restore or undo records it"
         )
+    if noted is not None:  # it may be settled: what was renamed before, or by this job, is in place
+        return tr("make this path writable (is the disk full?), then try again")
     return tr("nothing was changed; make this path writable (is the disk full?), then try again")
 
 

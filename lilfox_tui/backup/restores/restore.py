@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 from msgspec.structs import replace
 
-from lilfox_tui.backup.checks import Check
+from lilfox_tui.backup.checks import Check, hint_text
 from lilfox_tui.backup.context import BackupContext
 from lilfox_tui.backup.options import SOURCES
 from lilfox_tui.backup.plan import RestoreSpec
@@ -109,7 +109,11 @@ class Restore:
 
     async def changes(self) -> dict[str, list[RestoreChange]]:
         """Return for each source what restoring would change."""
-        return {source: await target.changes() for source, target in self._targets.items()}
+        return {source: await self.changes_of(source) for source in self._targets}
+
+    async def changes_of(self, source: str) -> list[RestoreChange]:
+        """Return what restoring one source would change. Raises BackupError, HostError."""
+        return await self._targets[source].changes()
 
     async def stage(self, run: Run) -> None:
         """Restore everything into staging. Raises BackupError, HostError."""
@@ -184,8 +188,8 @@ class Restore:
                 await target.swap()
             except LINK as error:
                 return await self._settled(run, restored, error)
-            except HalfSwapped:
-                interrupted.write(replace(restored, stage="undoing"))
+            except HalfSwapped as error:
+                _write_undoing(restored, error)
                 raise
             except LilFoxError as error:
                 raise await self._taken_back(error, restored, done) from error
@@ -234,7 +238,7 @@ class Restore:
 
     async def _taken_back(self, error: LilFoxError, restored: interrupted.Restored, done: list[Swap]) -> BackupError:
         """Undo the swaps made before the failed one; return the error to raise."""
-        interrupted.write(replace(restored, stage="undoing"))
+        _write_undoing(restored, error)
         try:
             for swap in reversed(done):
                 await undo_swap(self._context, swap)
@@ -245,11 +249,25 @@ class Restore:
                     error=error,
                     second=second,
                 ),
-                tr("fix that, then run: lilfox restore --undo {set}", set=self._set.id),
+                tr("fix that, then run: lilfox backup settle {job} --finish", job=restored.run),
             )
         interrupted.write(replace(restored, stage="undone"))
         self._staged_is_ours = True
         return BackupError(tr("{error}; everything is as it was before", error=error), error.hint)
+
+
+def _write_undoing(restored: interrupted.Restored, error: LilFoxError) -> None:
+    """Record that the restore is being undone because of ``error``. Raises BackupError, which tells both errors."""
+    try:
+        interrupted.write(replace(restored, stage="undoing"))
+    except BackupError as second:
+        raise BackupError(
+            tr("{error}. The state of the restore could not be recorded: {second}", error=error, second=second),
+            tr(
+                "make this path writable (is the disk full?), then run: lilfox backup settle {job} --take-back",
+                job=restored.run,
+            ),
+        ) from error
 
 
 def refuse_bad(checks: list[Check]) -> None:
@@ -259,7 +277,7 @@ def refuse_bad(checks: list[Check]) -> None:
         more = tr(" (and {count} more)", count=len(bad) - 1) if len(bad) > 1 else ""
         raise NotReady(
             tr("{about}: {found}{more}; nothing was written", about=bad[0].about, found=bad[0].found, more=more),
-            bad[0].hint,
+            hint_text(bad[0]),
             checks=tuple(checks),
         )
 

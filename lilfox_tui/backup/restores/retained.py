@@ -101,7 +101,7 @@ async def forget_left(run: Run, context: BackupContext, plan: PlanConfig) -> lis
     for _source, options in _sources([plan]):
         host = context.host(options.host)
         if host.protected:
-            raise NotAllowed(tr("{host} is protected: changes are not allowed", host=host.name))
+            raise NotAllowed(tr("{host} is protected: changes on it are not allowed", host=host.name))
         if not await source_module(options.kind).left(options, host):
             continue
         run.intent(str(tr("removing what restores and drills left on {host}", host=host.name)))
@@ -157,7 +157,7 @@ async def forget(run: Run, context: BackupContext, restored: Restored) -> list[s
             )
     for swap in restored.swaps:
         if (host := context.host(swap.host or None)).protected:
-            raise NotAllowed(tr("{host} is protected: changes are not allowed", host=host.name))
+            raise NotAllowed(tr("{host} is protected: changes on it are not allowed", host=host.name))
     interrupted.write(replace(restored, stage="forgetting"))
     gone = [line.name for line in lines if line.there]
     for swap in restored.swaps:

@@ -83,8 +83,10 @@ def _troubles(manifest: Manifest, stamp: str) -> Iterator[Message]:
             yield tr("its manifest does not match the file name {name}", name=_shown(part.name))
         if not _HEXADECIMAL.fullmatch(part.sha256) or not _HEXADECIMAL.fullmatch(part.raw_sha256):
             yield tr("its manifest has no valid digest for {name}", name=_shown(part.name))
-        if not _has_content(part):
+        if part.raw_bytes == 0 and part.kind != "file":  # only one stored as it is, such as ``.env``, can be empty
             yield tr("its manifest says that {name} is empty", name=_shown(part.name))
+        if not _is_consistent(part):
+            yield tr("its manifest contradicts itself on the size or digest of {name}", name=_shown(part.name))
     yield from _of_sources(manifest)
     yield from _of_times(manifest, stamp)
 
@@ -106,10 +108,10 @@ def _is_kind(suffix: str, kind: str, source_kind: str, packing: str, encrypted: 
     )
 
 
-def _has_content(part: ManifestPart) -> bool:
-    """Whether the part's size is plausible: only a file stored as it is, such as ``.env``, can be empty."""
-    if part.raw_bytes == 0:
-        return part.kind == "file" and part.raw_sha256 == _NOTHING
+def _is_consistent(part: ManifestPart) -> bool:
+    """Whether the sizes and digests of the part fit each other."""
+    if (part.raw_bytes == 0) != (part.raw_sha256 == _NOTHING):
+        return False
     if part.packing == "none" and not part.encrypted:
         return (part.size_bytes, part.sha256) == (part.raw_bytes, part.raw_sha256)
     return part.size_bytes > 0

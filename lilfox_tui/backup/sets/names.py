@@ -184,7 +184,12 @@ def parted(name: str) -> tuple[str, str]:
     if not is_name(name):
         raise StoreError(
             tr("{name} is not a valid file name in a store", name=clean(repr(name)[1:-1])),
-            tr("Names cannot contain control characters, or folders other than: {folders}", folders=listed(FOLDERS)),
+            tr(
+                "Names cannot be empty, begin with a dot, be longer than {most} bytes, or contain backslashes, control "
+                "characters, or folders other than: {folders}",
+                most=NAME_BYTES,
+                folders=listed(FOLDERS),
+            ),
         )
     folder, _, base = name.rpartition("/")
     return folder, base

@@ -78,8 +78,11 @@ def alerts_now(saved: AlertStorage) -> Alerts:
     lock = EvaluationLock(folder)
     if not lock.is_held():
         newest_ms = max((group.evaluated_ms for group in saved.groups().values()), default=None)
-        age = "-" if newest_ms is None else human_duration(now.timestamp() - newest_ms / 1000)
-        warn(tr("no LilFox process evaluates these rules now; showing the state from {age} ago", age=age))
+        if newest_ms is None:
+            warn(tr("no LilFox process evaluates these rules now, and none has evaluated them yet"))
+        else:
+            age = human_duration(now.timestamp() - newest_ms / 1000)
+            warn(tr("no LilFox process evaluates these rules now; showing the state from {age} ago", age=age))
     elif (frozen := lock.frozen(now)) is not None:
         alerts = alerts_from_storage(saved, now)
         return replace(alerts, troubles=(*alerts.troubles, Trouble("frozen", frozen, blind=True)))

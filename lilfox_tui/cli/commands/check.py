@@ -45,7 +45,7 @@ def alert_rows(state: State[Alerts] | None) -> Iterator[Ranked]:
     if not isinstance(state, Ready):
         why = str(state.error) if isinstance(state, Unavailable) else _("unknown")
         level = alerts_level(state)
-        rows = [_alert_row(level, _("alerts"), why)]
+        rows = [_alert_row(level, "", why)]
         if isinstance(state, Unavailable) and str(state.error.hint):
             rows.append([Cell(""), Cell(""), Cell(""), Cell(str(state.error.hint))])
         yield level, rows
@@ -59,14 +59,14 @@ def alert_rows(state: State[Alerts] | None) -> Iterator[Ranked]:
             yield Level.FAILING, [_alert_row(Level.FAILING, rule.name, text)]
     for trouble in alerts.troubles:
         level = Level.FAILING if trouble.blind else Level.DEGRADED
-        yield level, [_alert_row(level, _("alerts"), str(trouble))]
+        yield level, [_alert_row(level, "", str(trouble))]
     if not live and not alerts.blind:
         yield (
             Level.GOOD,
             [
                 _alert_row(
                     Level.GOOD,
-                    _("alerts"),
+                    "",
                     ngettext("{count} rule, none fires", "{count} rules, none fires", len(alerts.rules)),
                 )
             ],
@@ -90,7 +90,8 @@ def _alert_lines(alert: Alert, alerts: Alerts) -> Ranked:
 
 
 def _alert_row(level: Level, name: str, text: str) -> list[Cell]:
-    return [shape(level), Cell(_("alert")), Cell(name), Cell(text)]
+    """A row about the alert or rule ``name``, or about all alerts if that is empty."""
+    return [shape(level), Cell(_("alert") if name else _("alerts")), Cell(name), Cell(text)]
 
 
 def interrupted_rows(interrupted_restores: Sequence[InterruptedRestore]) -> Iterator[tuple[Level, list[list[Cell]]]]:

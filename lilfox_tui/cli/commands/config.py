@@ -15,6 +15,7 @@ from lilfox_tui.core.errors import ConfigError
 from lilfox_tui.core.i18n import ntr, tr
 from lilfox_tui.core.paths import config_file
 from lilfox_tui.core.plugins import kinds, load
+from lilfox_tui.core.text import first_paragraph
 
 _PACKAGES = {
     "collector": "lilfox_tui.metrics.collectors",
@@ -96,7 +97,7 @@ def _print_kinds() -> None:
     rows = []
     for what, package in _PACKAGES.items():
         for kind in kinds(package):
-            about = (load(package, kind).__doc__ or "").strip().partition("\n")[0]
+            about = first_paragraph(load(package, kind).__doc__ or "")
             rows.append([Cell(what), Cell(kind), Cell(about)])
     rows.extend([Cell("theme"), Cell(name), Cell(load_theme(name).title)] for name in theme_names())
     print_table(rows)

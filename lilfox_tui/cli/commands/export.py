@@ -42,7 +42,7 @@ KINDS = {
     "cron": tr("crontab lines for the backup plans"),
     "systemd-timer": tr("timers for the backup plans"),
     "prometheus": tr("prometheus.yml with the same scraping, rules and notifications"),
-    "alertmanager": tr("alertmanager.yml that notifies the same people"),
+    "alertmanager": tr("alertmanager.yml with the notifiers as routes and receivers"),
     "grafana": tr("a dashboard of services, hosts and backends"),
     "grafana-datasource": tr("the data sources that the dashboard queries"),
 }

@@ -111,8 +111,10 @@ async def _trust(config: Config, args: argparse.Namespace) -> int:
 
 def _refused(name: str, key: OfferedKey) -> HostKeyChanged:
     known = listed(key.known_fingerprints) or "-"
-    if key.known == "revoked":
+    revoked = key.known == "revoked"
+    if revoked:
         message = tr("{host} presents a revoked key: {key}", host=name, key=_shown(key))
+        hint = tr("Do not connect: whoever has the revoked key can pose as the host. Give the host a new key.")
     else:
         message = tr(
             "{host} presents a different key than before: {key}, known: {known}",
@@ -120,12 +122,13 @@ def _refused(name: str, key: OfferedKey) -> HostKeyChanged:
             key=_shown(key),
             known=known,
         )
-    hint = tr(
-        "possible man-in-the-middle attack; if the host was reinstalled, first run: ssh-keygen -R '{place}' -f {file}",
-        place=key.place,
-        file=key.file,
-    )
-    return HostKeyChanged(name, message, hint, fingerprint=key.fingerprint, known=known)
+        hint = tr(
+            "possible man-in-the-middle attack; if the host was reinstalled, first run: "
+            "ssh-keygen -R '{place}' -f {file}",
+            place=key.place,
+            file=key.file,
+        )
+    return HostKeyChanged(name, message, hint, fingerprint=key.fingerprint, known=known, revoked=revoked)
 
 
 def _shown(key: OfferedKey) -> str:
@@ -138,9 +141,10 @@ def _agreed(name: str, key: OfferedKey) -> bool:
     print_line(tr("{host} presents an unknown key: {key}", host=name, key=_shown(key)))
     if not sys.stdin.isatty():
         raise UsageError(
-            tr("no terminal to ask whether to trust {host}", host=name),
+            tr("cannot ask whether to trust {host}: stdin is not a terminal", host=name),
             tr(
-                "compare the fingerprint, then run: lilfox hosts trust {host} --fingerprint {fingerprint}",
+                "verify the fingerprint with the host's owner, then run: lilfox hosts trust {host} --fingerprint "
+                "{fingerprint}",
                 host=name,
                 fingerprint=key.fingerprint,
             ),

@@ -9,12 +9,17 @@ import sys
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import get_args
 
 from lilfox_tui.cli.commands.jobs import settings
-from lilfox_tui.cli.incident_output import entry_document, entry_rows, incident_document, incident_rows
+from lilfox_tui.cli.incident_output import (
+    entry_document,
+    entry_rows,
+    incident_document,
+    incident_rows,
+    print_entry,
+)
 from lilfox_tui.cli.main import Subcommand, subcommands
 from lilfox_tui.cli.output import Cell, flush, print_json, print_line, print_table, print_text, warn
 from lilfox_tui.cli.parser import load_settings
@@ -50,10 +55,11 @@ from lilfox_tui.incident.model import (
     Noted,
     RoleAssigned,
     SeverityLevel,
+    StepBegan,
     TimelineEntry,
     What,
 )
-from lilfox_tui.incident.reducer import event_text, fold, is_open
+from lilfox_tui.incident.reducer import begun_steps, event_text, fold, is_open
 from lilfox_tui.incident.timeline import follow
 from lilfox_tui.jobs.listing import list_jobs
 from lilfox_tui.logs.filter.syntax import Clock
@@ -351,12 +357,10 @@ def _show(args: argparse.Namespace) -> int:
     print_table(incident_rows([incident], datetime.now(UTC), current_folder()))
     shown = read.entries if args.all else read.entries[-_SHOWN:]
     print_line()
-    print_table(entry_rows(shown))
+    print_table(entry_rows(shown, begun_steps(read.entries)))
     if left_out := len(read.entries) - len(shown):
-        text = ngettext(
-            "{count} earlier entry not shown; use --all", "{count} earlier entries not shown; use --all", left_out
-        )
-        print_line(text)
+        print_line(ngettext("{count} earlier entry not shown; use --all",
+                            "{count} earlier entries not shown; use --all", left_out))  # fmt: skip
     _tell_unreadable(read, incident.id)
     return 0
 
@@ -398,27 +402,18 @@ def run_follow(args: argparse.Namespace) -> int:
 
 
 async def _follow(incident_id: str, *, as_json: bool, new_only: bool) -> int:
-    first = True
+    first, steps = True, dict[str, StepBegan]()
     async with aclosing(follow(incident_id)) as coming:
         async for entries in coming:
+            steps |= begun_steps(entries)
             if not (first and new_only):
                 for entry in entries:
-                    _print_entry(entry, as_json=as_json)
+                    print_entry(entry, steps, as_json=as_json)
                 flush()
             first = False
             if not is_open(entries):
                 return 0
     return 0
-
-
-def _print_entry(entry: TimelineEntry, *, as_json: bool) -> None:
-    if as_json:
-        print_json(entry_document(entry), lines=True)
-        return
-    first, *more = event_text(entry.what).splitlines() or [""]
-    print_line(f"{entry.at.astimezone():%Y-%m-%d %H:%M:%S} {entry.by}: {first}")
-    for line in chain(more, getattr(entry.what, "output", "").splitlines()):
-        print_line(f"    {line}")
 
 
 def add_evidence_arguments(parser: argparse.ArgumentParser, action: str) -> None:

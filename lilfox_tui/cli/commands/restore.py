@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from msgspec.structs import replace
 
@@ -24,6 +24,7 @@ from lilfox_tui.cli.backup_request import (
     print_changes,
     print_checks,
     request_from,
+    restore_request_from,
     settings,
 )
 from lilfox_tui.cli.output import Cell, ask_line, print_json, print_line, print_table, shape, warn
@@ -65,6 +66,8 @@ def forget_kept(args: argparse.Namespace) -> int:
     lines = asyncio.run(_chosen_kept(args.set, loaded) if args.set else _leftovers(request.plan, loaded))
     if not args.json:
         _print_kept(lines)
+    elif not args.yes:  # stdout is for the document
+        _print_kept(lines, sys.stderr)
     _confirm_forget(args, lines)
     code, result = do("forget", request)
     if args.json:
@@ -115,20 +118,23 @@ def _confirm_forget(args: argparse.Namespace, lines: list[RetainedRow]) -> None:
             tr("this deletes {names}, and there is no terminal to confirm it", names=listed(there)),
             tr("review it with --kept, then add --yes"),
         )
-    answer = ask_line(
-        _(
+    if args.set:
+        question = _(
             "This deletes the retained data for good, and the restore can no longer be undone. To delete it, "
             "type: {name}",
             name=there[0],
         )
-    )
+    else:
+        question = _("This deletes for good what drills and unfinished restores left. To delete it, type: {name}",
+                     name=there[0])  # fmt: skip
+    answer = ask_line(question)
     if (answer or "").strip() != there[0]:
         raise UsageError(tr("the input does not match: nothing was deleted"))
 
 
-def _print_kept(lines: list[RetainedRow]) -> None:
+def _print_kept(lines: list[RetainedRow], stream: TextIO | None = None) -> None:
     zone = local_zone()
-    print_table(
+    rows = [
         [
             shape(_kept_level(line)),
             Cell(line.restored.set if line.restored else "-"),
@@ -139,9 +145,8 @@ def _print_kept(lines: list[RetainedRow]) -> None:
             Cell(str(line.state_text)),
         ]
         for line in lines
-    )
-    if not lines:
-        print_line(_("nothing is retained"))
+    ]
+    print_table(rows or [[Cell(_("nothing is retained"))]], stream)
 
 
 def _kept_level(line: RetainedRow) -> Level:
@@ -215,18 +220,20 @@ def run(args: argparse.Namespace) -> int:
             tr("--only {part} selects everything", part=args.only), tr("to restore everything, omit --only")
         )
     loaded = settings(args)
+    request = restore_request_from(args, loaded)
     spec = RestoreSpec(
+        places=request.restore.places,
         sources=tuple(args.source),
         only=args.only,
         other_server=args.other_server,
         end_sessions=args.end_sessions,
         run_code=args.run_code,
     )
-    request = replace(request_from(args, loaded), restore=spec)
+    request = replace(request, restore=spec)
     if args.undo:
         return _done(args, "undo", request)
     if args.dry_run or not args.yes:
-        where, ready = asyncio.run(_show_plan(request))
+        where, ready = asyncio.run(_show_plan(request, dry=args.dry_run))
         if args.dry_run:
             return 0 if ready else 1
         if not ready:
@@ -236,9 +243,9 @@ def run(args: argparse.Namespace) -> int:
     return _done(args, "restore", request)
 
 
-async def _show_plan(request: BackupRequest) -> tuple[list[str], bool]:
+async def _show_plan(request: BackupRequest, *, dry: bool) -> tuple[list[str], bool]:
     """Shows checks and changes before the decision (reads the existing data for that); returns the targets, and whether
-    the checks allow the restore."""
+    the checks allow the restore. If they do not, only a ``dry`` run shows the changes."""
     from lilfox_tui.backup.effects import looked_at
 
     async with looked_at(request) as (found, restore):
@@ -246,8 +253,8 @@ async def _show_plan(request: BackupRequest) -> tuple[list[str], bool]:
         checks = await restore.checks()
         print_checks(checks)
         ready = all(check.state != "bad" for check in checks)
-        if ready:
-            await print_changes(restore)
+        if ready or dry:
+            await print_changes(restore, blocked=not ready)
         return list(restore.where.values()), ready
 
 

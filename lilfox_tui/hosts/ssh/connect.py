@@ -122,7 +122,9 @@ def key_error(host: str, place: str, verdict: Verdict, key: asyncssh.SSHKey | No
             "Someone may be eavesdropping. If the host was reinstalled, remove the old line: ssh-keygen -R '{place}'",
             place=place,
         )
-    return HostKeyChanged(host, message, hint, fingerprint=fingerprint, known=listed(known.fingerprints()))
+    fingerprints = listed(known.fingerprints())
+    revoked = verdict == "revoked"
+    return HostKeyChanged(host, message, hint, fingerprint=fingerprint, known=fingerprints, revoked=revoked)
 
 
 # Private key files: which ones a login uses, and which of them stay shut without the right passphrase.

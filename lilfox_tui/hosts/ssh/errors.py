@@ -12,6 +12,7 @@ from lilfox_tui.core.errors import AuthRefused, CommandUnknown, HostError, HostU
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.core.text import clean
 from lilfox_tui.hosts.process import last_words
+from lilfox_tui.hosts.ssh.asyncssh_internals import lacks_passphrase
 from lilfox_tui.redact import redacted_start
 
 # What a server sends before SSH begins: its version line and, allowed but rare, lines before it (RFC 4253, 4.2).
@@ -68,10 +69,16 @@ def dial_error(
     if isinstance(error, HostError):
         return error
     if isinstance(error, asyncssh.KeyEncryptionError | asyncssh.KeyImportError):
+        locked = isinstance(error, asyncssh.KeyEncryptionError) or lacks_passphrase(error)
         return AuthRefused(
             host,
             tr("A private key for {where} cannot be opened: {reason}", where=where, reason=clean(str(error))),
-            tr("Load it into the agent with ssh-add, or set passphrase for this host."),
+            tr("Load it into the agent with ssh-add, or set passphrase for this host.")
+            if locked
+            else tr(
+                "The key file is damaged or of an unsupported type: check it with ssh-keygen -y, or set identity for "
+                "this host to another key."
+            ),
         )
     message, hint = _not_ssh(where, error, greeting) or _unreachable(where, error, timeout_s)
     return HostUnreachable(host, message, hint)

@@ -441,22 +441,27 @@ async def _in_thread_to_its_end(packed: IO[bytes], plain: IO[bytes], kind: str, 
 
 def _unpack(packed: IO[bytes], plain: IO[bytes], kind: str, path: str, stopped: asyncio.Event) -> Message | None:
     packed.seek(0)
-    room = min(MAX_BYTES, shutil.disk_usage(_folder()).free // 2)
+    free = shutil.disk_usage(_folder()).free // 2
+    room = min(MAX_BYTES, free)
     try:
         stream = _opened(packed, kind)
         while not stopped.is_set() and (block := stream.read1(BLOCK)):
             plain.write(block[:room])
             room -= len(block)
             if room < 0:
-                size = human_bytes(plain.tell())
-                return tr(
-                    "{path}: only the first {size} are decompressed (disk space or size limit)", path=path, size=size
-                )
+                return _cut(path, human_bytes(plain.tell()), full=free < MAX_BYTES)
     except _broken(kind) as error:
         return tr("{path}: damaged or incomplete, read as far as possible ({reason})", path=path, reason=str(error))
     finally:
         plain.flush()
     return None
+
+
+def _cut(path: str, size: str, *, full: bool) -> Message:
+    if full:
+        return tr("{path}: only the first {size} are decompressed (too little free disk space in {folder})",
+                  path=path, size=size, folder=_folder())  # fmt: skip
+    return tr("{path}: only the first {size} are decompressed (the limit for one file)", path=path, size=size)
 
 
 def _opened(packed: IO[bytes], kind: str) -> _Stream:

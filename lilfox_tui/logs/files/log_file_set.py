@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
 from itertools import pairwise
@@ -69,6 +69,23 @@ def chain(path: str, seen: Iterable[FileStat], *, rotated: bool, numbered: bool 
     names = {one.path for _, one in aged}
     aged = [(age, one) for age, one in aged if _unpacked(one.path) == one.path or _unpacked(one.path) not in names]
     return [one for _, one in sorted(aged, key=lambda pair: (pair[0], pair[1].modified_s))]
+
+
+def named_files(paths: Iterable[str], taken: Collection[str] = ()) -> dict[str, str]:
+    """Return a name for each path: the file name without ``.log``, or the path if that name is taken. A file that is
+    read as a rotation of another one of the paths is left out, so that no record is read twice."""
+    files = dict.fromkeys(paths)
+    names: dict[str, str] = {}
+    for path in files:
+        if not any(_is_rotation(path, log) for log in files if log != path):
+            name = PurePath(path).name.removesuffix(".log") or path
+            names[path if name in names or name in taken else name] = path
+    return names
+
+
+def _is_rotation(path: str, log: str) -> bool:
+    (folder, name), (log_folder, log_name) = _split(path), _split(log)
+    return folder == log_folder and _age(log_name, name, numbered=True) is not None
 
 
 class LogNames:

@@ -9,7 +9,6 @@ from functools import lru_cache
 from typing import Protocol, TypeAlias, cast
 
 import msgspec
-import re2
 from msgspec import Struct
 
 from lilfox_tui.core.errors import UsageError
@@ -29,6 +28,8 @@ Search: TypeAlias = Callable[[bytes], object | None]
 def search(pattern: str) -> Search:
     """Return a function that searches UTF-8 bytes for ``pattern`` and returns None if it is not found. Raises
     UsageError with RE2's message."""
+    import re2
+
     options = re2.Options()
     options.log_errors = False
     options.never_capture = True

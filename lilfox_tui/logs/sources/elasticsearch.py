@@ -414,8 +414,12 @@ class _Elasticsearch(TimeStore):
         try:
             if pit is not None and "pit_id" in answer:
                 pit.id = answer["pit_id"]
-            failed = answer.get("_shards", {}).get("failed", 0)
-            if failed or answer.get("timed_out"):
+            if answer.get("timed_out"):
+                raise ServerError(
+                    tr("{where}: the search timed out and returned partial results", where=self._server.where),
+                    tr("Check the load of the cluster. Partial results are not shown."), status=200, passing=True,
+                )  # fmt: skip
+            if failed := answer.get("_shards", {}).get("failed", 0):
                 raise ServerError(
                     tr("{where} returned partial results (failed shards: {failed})",
                        where=self._server.where, failed=failed),

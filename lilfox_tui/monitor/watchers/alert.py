@@ -157,7 +157,7 @@ class AlertWatch:
         try:
             config = await asyncio.to_thread(with_rules_of_prometheus, self._config)
             if config.rules:
-                kept = await asyncio.to_thread(kept_alerts, self._folder, self._config_file)
+                kept = await asyncio.to_thread(kept_alerts, self._folder, self._config_file, config.rules)
                 if isinstance(kept, Ready):
                     self.feed.publish(kept.value, kept.at)
                 else:

@@ -48,11 +48,15 @@ class BackendWatch:
         self._reading: BackendReading | None = None
         self._failures = 0
         self._since = datetime.now(UTC)
+        self.may_begin = asyncio.Event()
+        """Set once the backend may be read."""
+        self.may_begin.set()
 
     async def run(self, looked: Callable[[BackendWatch], None]) -> None:
         """Read at once, then once per period, until cancelled; ``looked`` is called after each read. After failures the
         wait grows. An internal error affects only this backend's row."""
         try:
+            await self.may_begin.wait()
             while True:
                 began = asyncio.get_running_loop().time()
                 await self.look()
@@ -155,6 +159,13 @@ class WatchedBackends:
         async with asyncio.TaskGroup() as group:
             for watch in self._watches.values():
                 group.create_task(watch.run(self._looked))
+
+    def hold(self, name: str) -> Callable[[], None]:
+        """Do not read the backend, which is still being started, until the function returned is called."""
+        if name not in self._watches:
+            return lambda: None
+        self._watches[name].may_begin.clear()
+        return self._watches[name].may_begin.set
 
     def checks(self) -> list[Coroutine[Any, Any, None]]:
         """Return a coroutine for each backend that reads it once."""

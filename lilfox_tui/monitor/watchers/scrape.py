@@ -1,4 +1,4 @@
-"""Series of what is monitored: each service's metrics page, scraped, and the numbers of hosts, in one store.
+"""Series of what is monitored: each service's metrics endpoint, scraped, and the numbers of hosts, in one store.
 
 What a service's series tell of its requests goes to its row and to history.
 
@@ -97,7 +97,7 @@ class ScrapeWatch:
         return bool(self._config.scrape or self._config.prometheus_config)
 
     def _asked(self) -> list[ServiceWatch]:
-        """Return the services that have a metrics page, configured at the service or as targets of its name in
+        """Return the services that have a metrics endpoint, configured at the service or as targets of its name in
         ``scrape``."""
         return [
             watch
@@ -241,7 +241,7 @@ class ScrapeWatch:
                 await asyncio.sleep(AFTER_FAULT_S)
 
     async def _scrape(self, watch: ServiceWatch) -> None:
-        """Scrape a service until it turns out to have no metrics page."""
+        """Scrape a service until it turns out to have no metrics endpoint."""
         from lilfox_tui.scrape.scraper import NotMetrics
 
         scraped = self._scraped_service(watch)

@@ -1,4 +1,4 @@
-"""One service whose metrics page is scraped, and the traffic derived from its series. Imports numpy."""
+"""One service whose metrics endpoint is scraped, and the traffic derived from its series. Imports numpy."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ _ASKED_IN_THREAD = 1000
 
 class ScrapedService:
     """Scrapes the targets of a service, usually one; rates cover ``window_s`` seconds, or the time since the targets
-    were last down. ``names`` overrides what is recognised. ``expected``: a target without a metrics page is down."""
+    were last down. ``names`` overrides what is recognised. ``expected``: a target without a metrics endpoint is
+    down."""
 
     def __init__(
         self, scrapers: Sequence[Scraper], store: SeriesStore, names: MetricNames, window_s: float, *, expected: bool
@@ -178,8 +179,8 @@ class ScrapedService:
 
 
 def _is_no_page(error: LilFoxError) -> bool:
-    """Return whether the service has no metrics page: it answers with something else, such as a text without a single
-    sample."""
+    """Return whether the service has no metrics endpoint: it answers with something else, such as a text without a
+    single sample."""
     return isinstance(error, NotMetrics) or (isinstance(error, BadPage) and error.samples == 0)
 
 

@@ -26,7 +26,7 @@ STATUS_CODE = Series("service_status_code")
 
 
 class ServiceWatch:
-    """The state of one service; ``state`` is None until the first probe. ``traffic`` comes from its metrics page,
+    """The state of one service; ``state`` is None until the first probe. ``traffic`` comes from its metrics endpoint,
     unavailable while there is none. ``found``: not in the config. ``thresholds`` limit its share of failed requests
     unless ``config`` does."""
 
@@ -53,7 +53,7 @@ class ServiceWatch:
         return max(probed, self._of_requests().level)
 
     def _of_requests(self) -> Judgement:
-        """Return the level of its requests; GOOD while there is no metrics page."""
+        """Return the level of its requests; GOOD while there is no metrics endpoint."""
         return self._errors if isinstance(self.traffic.state, Ready) else Judgement(Level.GOOD)
 
     def period_s(self, refresh_s: float) -> float:

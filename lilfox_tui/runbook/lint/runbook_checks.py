@@ -164,7 +164,7 @@ def _changes(step: Step, undone: set[str | None]) -> Iterator[Problem]:
         changing[0].line,
         "change-unchecked",
         _(
-            "changes something, but the step has neither a check nor a rollback; add {example}",
+            "makes changes, but the step has neither a check nor a rollback; add {example}",
             example='{"check": true}',
         ),
     )

@@ -289,7 +289,7 @@ def check_python(source: FenceSource) -> Iterator[Problem]:
         yield hazard(
             line,
             "only-this-host",
-            _("checks from the host itself: when the host is down, nobody is notified; check from elsewhere"),
+            _("checks the host that it runs on: if that host is down, nobody is notified; check from another host"),
         )
     for line, _found in source.each(r"datetime\.(?:utcnow\(\)|now\(\))"):
         yield hazard(line, "naive-time", _("a time without a time zone; use datetime.now(timezone.utc)"))

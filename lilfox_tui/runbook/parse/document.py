@@ -313,7 +313,10 @@ def parse(data: bytes, path: str) -> Document:
     for runbook in runbooks:
         problems += problems_of_names(runbook)
     if not runbooks:
-        what = _("no runbook: no heading in this file directly contains a numbered list of steps")
+        what = _(
+            "no runbook: no heading in this file directly contains a numbered list of steps; write at least a heading "
+            "(# Title), below it a step (1. Step), and in the step an indented fence (```bash)"
+        )
         problems.append(Problem(1, "error" if front.written else "warning", "no-steps", what))
     everything = tuple(
         Fence(

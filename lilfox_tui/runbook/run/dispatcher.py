@@ -283,10 +283,13 @@ class OrderDispatcher:
             await asyncio.wait([self._busy], timeout=_ENDS_S)  # it is about to end, or begins the next one
         if self._terminal or (self._busy is not None and not self._busy.done()):
             running = self._reducer.running()
-            what = f"{running[0].host}: {running[0].shown}" if running else tr("a command")
+            if not running:
+                raise LilFoxError(
+                    tr("busy: the previous order has not finished yet"), tr("wait a moment, then try again")
+                )
+            what = f"{running[0].host}: {running[0].shown}"
             raise LilFoxError(
-                tr("busy: {by} is running {what}", by=running[0].by if running else "?", what=what),
-                tr("wait until it ends, or stop it"),
+                tr("busy: {by} is running {what}", by=running[0].by, what=what), tr("wait until it ends, or stop it")
             )
 
     def _step(self, number: int) -> None:
@@ -438,7 +441,7 @@ class OrderDispatcher:
             command=order.command,
             host=order.host,
             kind="interactive",
-            shown=ready.filled[order.host].marked,
+            shown=ready.filled[order.host].plain,
             by=client.name,
         )
         await self._record.began(began, ready.title, ready.command)

@@ -409,7 +409,7 @@ def refuse_again(reducer: RunReducer, turn: Turn) -> None:
             )
         if state in ("unknown", "running"):
             raise LilFoxError(
-                tr("its outcome on {host} is unknown; nothing was run", host=host),
+                tr("its earlier outcome on {host} is unknown; it was not run now", host=host),
                 tr("check the host first; to run it again, confirm that explicitly"),
             )
 

@@ -16,7 +16,7 @@ import re2
 from msgspec import Struct
 
 from lilfox_tui.core.files import open_regular
-from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.core.i18n import Message, _, tr
 from lilfox_tui.core.paths import modes
 from lilfox_tui.core.text import between_words
 from lilfox_tui.jobs.writer import between_secrets
@@ -51,6 +51,12 @@ class StoredOutput(Struct, frozen=True, kw_only=True):
     def text(self) -> str:
         """Head and tail joined."""
         return self.head + self.tail
+
+    @property
+    def evidence(self) -> bytes:
+        """Head and tail as a file, with a line that says how much is left out between them."""
+        gap = "\n" + _("… {count} bytes omitted …", count=self.left_out_bytes) + "\n" if self.left_out_bytes else ""
+        return f"{self.head}{gap}{self.tail}".encode()
 
 
 class CommandOutput:

@@ -210,13 +210,11 @@ class RunRecorder:
 
     async def _evidence(self, run: str, result: CommandResult, kept: StoredOutput) -> str:
         """Store the output beside the timeline; return the name of its file."""
-        between = f"\n… {kept.left_out_bytes} bytes are left out\n" if kept.left_out_bytes else ""
-        data = f"{kept.head}{between}{kept.tail}".encode()
         with suppress(LilFoxError):
             folder = await asyncio.to_thread(incidents.current_folder, own=True)
             if folder is not None:
                 entry = await asyncio.to_thread(
-                    incidents.keep_evidence, folder.name, f"{run}.txt", data, f"{result.host}: {result.shown}"
+                    incidents.keep_evidence, folder.name, f"{run}.txt", kept.evidence, f"{result.host}: {result.shown}"
                 )
                 if isinstance(entry.what, timeline.EvidenceKept):
                     return entry.what.file
@@ -408,7 +406,7 @@ def refuse_broken(document: Document) -> None:
             raise UsageError(
                 tr("{path}:{line}: {what}; nothing in this file is run", path=document.path, line=problem.line,
                    what=problem.text),
-                tr("fix it; list all problems: lilfox runbook lint {path}", path=document.path),
+                tr("list all problems: lilfox runbook lint {path}", path=document.path),
             )  # fmt: skip
 
 

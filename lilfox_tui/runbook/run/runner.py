@@ -48,7 +48,7 @@ from lilfox_tui.runbook.run.protocol import (
 )
 from lilfox_tui.runbook.run.reducer import FenceCarryover, RunValues
 from lilfox_tui.runbook.run.state import Turn
-from lilfox_tui.runbook.run.variables import check_all, marked, shown
+from lilfox_tui.runbook.run.variables import check_all, plain, shown
 
 # What ended on hosts and is written down here is taken away there, once nothing else is asked of them for a moment.
 
@@ -320,7 +320,7 @@ class Runner:
             command=ready.turn.command or 0,
             host=host,
             kind=command.kind,
-            shown=masked(ready.filled[host].marked, self.record.secrets),
+            shown=masked(ready.filled[host].plain, self.record.secrets),
             by=by,
             rollback=command.attributes.rollback_of is not None,
             undoes=undoes,
@@ -349,7 +349,7 @@ class Runner:
             kind=command.kind,
             script=ready.filled[host].script,
             env=ready.filled[host].env,
-            label=masked(ready.filled[host].marked, self.record.secrets).split("\n")[0][:200],
+            label=masked(ready.filled[host].plain, self.record.secrets).split("\n")[0][:200],
             sudo=bool(attributes.sudo),
             fence=self.fence_left(ready, host),
             fine=fine_status(attributes),
@@ -441,7 +441,7 @@ class Runner:
     def _undo_words(self, run: str, host: str) -> str:
         runbook, values = self.reducer.runbook, self.values.on(host)
         texts = [
-            marked(shown(runbook.steps[turn.step].commands[turn.command or 0].text, values, runbook.variables))
+            plain(shown(runbook.steps[turn.step].commands[turn.command or 0].text, values, runbook.variables))
             for turn in self.reducer.rollback_of(run)
         ]
         return masked("\n".join(texts), self.record.secrets)

@@ -213,7 +213,7 @@ def kind_text(kind: str) -> str:
     """Return what a kind of command does, in words."""
     return {
         "read": _("reads"),
-        "change": _("changes something"),
+        "change": _("makes changes"),
         "follow": _("follows output"),
         "interactive": _("needs a terminal"),
         "none": _("display only"),

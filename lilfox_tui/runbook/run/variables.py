@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import shlex
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -129,14 +130,20 @@ def _refused(variable: Variable, why: Message) -> LilFoxError:
 def described(variable: Variable) -> Message:
     """Return what a variable accepts, in words."""
     if variable.type == "int":
-        low = "" if variable.minimum is None else str(variable.minimum)
-        high = "" if variable.maximum is None else str(variable.maximum)
-        return tr("a whole number ({low}…{high})", low=low, high=high)
+        return _whole_number(variable.minimum, variable.maximum)
     if variable.type == "enum":
         return tr("one of {choices}", choices=listed(variable.choices))
     if variable.type == "regex":
         return tr("text that matches {pattern}", pattern=variable.pattern)
     return _WORDS[variable.type]
+
+
+def _whole_number(low: int | None, high: int | None) -> Message:
+    if low is None:
+        return tr("a whole number") if high is None else tr("a whole number (at most {high})", high=high)
+    if high is None:
+        return tr("a whole number (at least {low})", low=low)
+    return tr("a whole number ({low}…{high})", low=low, high=high)
 
 
 _WORDS: dict[VariableType, Message] = {
@@ -237,14 +244,21 @@ class FilledCommand(Struct, frozen=True, kw_only=True):
     shown: tuple[CommandPiece, ...]
 
     @property
-    def marked(self) -> str:
-        """Return the command as text, each value between ``‹`` and ``›``; secrets are masked."""
-        return marked(self.shown)
+    def plain(self) -> str:
+        """Return the command as a person would type it; secrets are masked."""
+        return plain(self.shown)
 
 
 def marked(pieces: Sequence[CommandPiece]) -> str:
-    """Return pieces as one text, each value between ``‹`` and ``›``."""
+    """Return pieces as one text, each value between ``‹`` and ``›``: of a command that is yet to run."""
     return "".join(f"‹{piece.text}›" if piece.role == "value" else piece.text for piece in pieces)
+
+
+def plain(pieces: Sequence[CommandPiece]) -> str:
+    """Return pieces as a command that can be pasted into a shell: values without marks, quoted where they must be."""
+    return "".join(
+        shlex.quote(piece.text) if piece.role == "value" and piece.text != MASK else piece.text for piece in pieces
+    )
 
 
 def fill(command: Command, values: Mapping[str, str], variables: Sequence[Variable]) -> FilledCommand:
@@ -264,7 +278,7 @@ def fill(command: Command, values: Mapping[str, str], variables: Sequence[Variab
         name = site.placeholder.name
         if name not in values:
             raise LilFoxError(
-                tr("<{name}> has no value: the command is not run", name=name),
+                tr("<{name}> has no value: the command was not run", name=name),
                 hint=tr("Line {line}. Set its value first.", line=command.line + text.count("\n", 0, _start(site))),
             )
         if reason := why_not(site, known.get(name, Variable(name=name)), values[name]):

@@ -10,6 +10,7 @@ import pytest
 
 from lilfox_tui.alerts.lint import KnownSeries, RuleWarning, lint
 from lilfox_tui.alerts.rules import from_text
+from lilfox_tui.core import i18n
 from lilfox_tui.promql.query import parse
 from lilfox_tui.scrape.labels import LabelList, LabelSet
 from lilfox_tui.scrape.store import SeriesStore
@@ -178,6 +179,20 @@ def test_how_the_sides_are_brought_together_is_hinted() -> None:
     assert hint(warnings("x / sum(y) > 1"), "cannot-match") == "write / on() group_left"
     said = hint(warnings('node_cpu{mode="a"} / node_cpu{mode="b"} > 1'), "cannot-match")
     assert said == "write / ignoring(mode)"
+
+
+@pytest.mark.parametrize(
+    ("expression", "said", "chinese"),
+    [
+        ("x / sum(y) > 1", "the right side lacks label", "右侧没有标签"),
+        ("sum by (job) (x) > y", "the left side lacks label", "左侧没有标签"),
+    ],
+)
+def test_the_side_that_lacks_a_label_is_named(expression: str, said: str, chinese: str) -> None:
+    [what] = [remark.what for remark in warnings(expression) if remark.code == "cannot-match"]
+    assert said in str(what)
+    i18n.set_language("zh_CN")
+    assert chinese in str(what)
 
 
 def test_the_bounds_that_fit_all_versions_are_hinted() -> None:

@@ -20,7 +20,7 @@ from lilfox_tui.app.panes.logs.rows import (
     log_row,
     wrapped_rows,
 )
-from lilfox_tui.app.panes.logs.sources import host_of, named
+from lilfox_tui.app.panes.logs.sources import host_of
 from lilfox_tui.app.panes.logs.statistics import (
     ErrorRates,
     Span,
@@ -206,6 +206,8 @@ def test_the_strip_shows_a_spike_of_one_minute_however_long_the_span_is() -> Non
     assert text_of(row).count("▇") == 1
     assert text_of(row).endswith("7+ of 1 204 331 records ")
     assert text_of(strip_row(None, replace(parts, total=None))).endswith("7+ records ")
+    same = replace(parts, total=7, more_in_all=True)
+    assert text_of(strip_row(None, same)).strip() == "7+ records", "not 7+ of 7+"
     assert "0" not in text_of(strip_row(None, replace(parts, shown=0, total=None))), "not read yet is not none"
 
 
@@ -214,7 +216,7 @@ def test_what_was_counted_and_what_has_come_since_are_one_strip() -> None:
     slices = [
         Slice(minute_us * at, minute_us * (at + 5), 100, errors, None) for at, errors in ((0, 10), (5, 0), (10, 5))
     ]
-    counted = counted_errors(slices)
+    counted = counted_errors(slices, NOW)
     assert counted is not None
     assert [span.errors for span in counted.spans] == [2, 0, 1]
     loaded = ErrorRates((Span(3, 4, 9), Span(16, 17, 4)), 3, 17)
@@ -222,7 +224,17 @@ def test_what_was_counted_and_what_has_come_since_are_one_strip() -> None:
     assert (both.first, both.end) == (0, 17)
     assert [span.errors for span in both.spans] == [2, 0, 1, 4], "what was counted is not counted again"
     assert joined(counted, None) == counted
-    assert counted_errors([]) is None
+    assert counted_errors([], NOW) is None
+
+
+@pytest.mark.parametrize(("begun", "end"), [(-5, 1), (-20, 0), (5, 6)])
+def test_the_strip_does_not_end_in_the_future(begun: int, end: int) -> None:
+    """Unless its records are of the future."""
+    now = int(NOW.timestamp()) // 60
+    since = now + begun
+    counted = counted_errors([Slice(since * 60_000_000, (since + 20) * 60_000_000, 1, 0, None)], NOW)
+    assert counted is not None
+    assert counted.end - now == end
 
 
 def test_a_records_page_has_its_fields_by_the_names_that_filters_know() -> None:
@@ -324,16 +336,7 @@ def test_a_row_is_plain_pieces() -> None:
     assert [piece.role for piece in row] == ["failing", "failing", "muted", "muted"]
 
 
-# Names of files, and which logs tell of a host or a service.
-
-
-def test_files_are_named_by_themselves_and_by_their_path_where_two_are_alike() -> None:
-    assert named(("/a/x.log", "/b/x.log", "/a/y", "/a/z.log.1")) == {
-        "x": "/a/x.log",
-        "/b/x.log": "/b/x.log",
-        "y": "/a/y",
-        "z.log.1": "/a/z.log.1",
-    }
+# Which logs tell of a host or a service.
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
+from lilfox_tui.alerts.model import AlertState, worst_first
 from lilfox_tui.app.panes.metrics.state import FAR_WINDOW, WINDOWS, MetricsState
+from lilfox_tui.core.aio import Ready
 from lilfox_tui.metrics.model import Level
-from tests.app.overviews import mixed
+from tests.app.alerts_made import RULES, alert, some
+from tests.app.overviews import NOW, mixed
 
 
 def showing(**shape: bool) -> MetricsState:
@@ -174,3 +178,25 @@ def test_charts_go_back_to_where_something_is_known_and_around(far: bool, longes
         seen.append(state.window)
         state.next_window()
     assert (seen[0], seen[-1], state.window) == (WINDOWS[0], longest, WINDOWS[0])
+
+
+def test_the_key_for_alerts_goes_to_the_most_severe_then_the_newest_and_steps_on_when_pressed_again() -> None:
+    named = {"old": ("warning", 9), "cpu": ("info", 1), "new": ("warning", 2), "down": ("critical", 5)}
+    alerts = [
+        alert(RULES[1], AlertState.FIRING, 1.0, minutes, {"job": job, "severity": severity})
+        for job, (severity, minutes) in named.items()
+    ]
+    state = MetricsState()
+    state.overview = replace(mixed(), alerts=Ready(replace(some(), alerts=worst_first(alerts), rules=()), NOW))
+
+    def went_to() -> str:
+        state.next_alert()
+        selected = state.selected_alert()
+        return "" if selected is None else selected.label("job")
+
+    assert [went_to() for _ in range(5)] == ["down", "new", "old", "cpu", "down"]
+    state.move(1)
+    assert went_to() == "down", "another key was pressed in between"
+    state.open(state.selected)
+    state.open(None)
+    assert went_to() == "down"

@@ -115,6 +115,24 @@ def test_the_checks_are_read_before_something_is_allowed() -> None:
     assert not state.move(1, 0, more_below=True), "there is nothing to move to"
 
 
+def test_what_allows_the_failed_check_is_highlighted_and_confirmed() -> None:
+    options = ("other-server", "end-sessions", "run-code")
+    state = chosen()
+    state.open(CHECKS)
+    look(state, GOOD)
+    state.highlight_what_allows(options)
+    assert state.at == NOTHING
+    look(state, GOOD, Check("room", "bad", "full"), Check("sessions", "bad", "in use", "", "end-sessions"))
+    state.highlight_what_allows(options)
+    assert state.at == 1
+    assert not state.move(1, 3, more_below=True), "the rest of the checks is read first"
+    assert not state.take_choice(), "a key too many allows nothing"
+    assert state.take_choice()
+    assert state.move(-1, 3, more_below=False)
+    state.highlight_what_allows(options)
+    assert state.at == 0
+
+
 def test_the_result_follows_the_end_of_the_job() -> None:
     state = chosen()
     assert state.step == WHAT

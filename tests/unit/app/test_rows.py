@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.app.frame import HeaderState, header
 from lilfox_tui.app.panes.metrics.host_page import HostPage, host_page
-from lilfox_tui.app.panes.metrics.service_page import service_row
+from lilfox_tui.app.panes.metrics.service_page import ServicePage, service_page, service_row
 from lilfox_tui.app.rendering.columns import Digits
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Palette, Piece, Row, safe
 from lilfox_tui.app.rows.hosts import TableStyle, host_heading, host_row
@@ -274,3 +274,14 @@ def test_a_page_of_the_past_tells_nothing_of_what_came_after() -> None:
 def test_a_total_that_was_passed_is_not_told(done: int, total: int | None, said: str) -> None:
     row = progress_row(Progress("config", done, total), 120, UNICODE, Digits(few=False))
     assert row[-1].text.strip() == said
+
+
+def test_a_service_that_nobody_named_says_that_it_was_found() -> None:
+    named = mixed().services["model"]
+    found = replace(named, found=True)
+    assert " found here  " in text_of(service_row(found, NOW, style(100)))
+    assert "found" not in text_of(service_row(named, NOW, style(100)))
+    told = "found on this machine; no configuration names it"
+    for view in (named, found):
+        page = ServicePage(view, (), lambda _series, columns: [None] * columns, NOW, timedelta(hours=1), UNICODE, 100)
+        assert any(told in text_of(row) for row in service_page(page)) is view.found

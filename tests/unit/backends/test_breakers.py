@@ -10,6 +10,7 @@ from lilfox_tui.backends.http_probe import HttpBody, MetricsPage
 from lilfox_tui.backends.kinds.breakers import Opossum, _of_resilience4j
 from lilfox_tui.backends.model import BackendError
 from lilfox_tui.backends.tables import TRIPS_FOR_S, Breaker, BreakerState, TripCounter, breaker_headline
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.metrics.model import Sample, Series
 
 
@@ -83,7 +84,7 @@ def test_resilience4j_has_no_rate_of_failures_before_enough_calls() -> None:
         ])  # fmt: skip
 
     assert of(-1) == [Breaker("b", BreakerState.HALF_OPEN)]
-    assert of(12.5) == [Breaker("b", BreakerState.HALF_OPEN, "failure rate 12.5%")]
+    assert of(12.5) == [Breaker("b", BreakerState.HALF_OPEN, tr("failure rate {percent:g}%", percent=12.5))]
 
 
 def test_a_page_for_people_is_none_of_metrics() -> None:

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lilfox_tui.backup.plan import LatePlan, last_due, late, next_due
+from lilfox_tui.backup.plan import LatePlan, last_due, late, next_due, undo_command
 from lilfox_tui.config.cron import read_cron
 from lilfox_tui.config.model import PlanConfig, Seconds
 from lilfox_tui.core.errors import UsageError
+from lilfox_tui.core.paths import config_file
 from tests.unit.backup.made_sets import NOON, a_set
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -103,7 +104,7 @@ def test_other_times_follow_the_hands() -> None:
         ("0 0 31 2,4 *", "this date never occurs", "none of these months has 31 days"),
         ("@reboot", "@reboot does not specify a time", "write five fields"),
         ("@Daily", "unknown cron keyword @Daily", "one of: @annually"),
-        ("1" * 600 + " * * * *", "5 fields, but cron needs five", ""),
+        ("1" * 600 + " * * * *", "the schedule has 608 characters; at most 500", "write ranges and steps"),
     ],
 )
 def test_what_cron_refuses_is_refused(schedule: str, says: str, hint: str) -> None:
@@ -177,3 +178,9 @@ def test_a_plan_may_say_when_it_is_late_and_has_no_due_time_without_a_schedule()
     plan = PlanConfig(sources={}, store="s", schedule="0 2 * * *", late_after=Seconds(6 * 3600))
     assert late(plan, [], at("2026-11-25T07:59"), BERLIN) == LatePlan(at("2026-11-24T02:00"), None)
     assert late(PlanConfig(sources={}, store="s"), [], NOON, BERLIN) is None
+
+
+def test_the_command_that_undoes_a_restore_names_a_configuration_that_is_not_the_usual_one() -> None:
+    assert undo_command("lilfox_1", None) == "lilfox restore --undo lilfox_1"
+    assert undo_command("lilfox_1", str(config_file())) == "lilfox restore --undo lilfox_1"
+    assert undo_command("lilfox_1", "/tmp/a b.yaml") == "lilfox --config '/tmp/a b.yaml' restore --undo lilfox_1"

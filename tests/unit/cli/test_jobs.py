@@ -11,9 +11,9 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.__main__ import main
-from lilfox_tui.cli.job_output import follow_job, progress_text
+from lilfox_tui.cli.job_output import JobPrinter, follow_job, progress_text
 from lilfox_tui.cli.schemas import schema
-from lilfox_tui.jobs.model import Ended, Event, Intent, MessageLogged, Progress, ProgressMade, StepDone
+from lilfox_tui.jobs.model import Ended, Event, Intent, MessageLogged, Progress, ProgressMade, StepDone, state_text
 from lilfox_tui.jobs.reader import CHECKED, EVENTS
 from lilfox_tui.metrics.model import Level
 from tests.unit.jobs.made import AT, OK, began, make
@@ -194,3 +194,24 @@ def test_progress_says_only_what_is_known() -> None:
     assert progress_text(Progress("db", 0)) == "db 0B"
     assert progress_text(Progress("db", 10, 0)) == "db 10B"
     assert progress_text(Progress("db", 30, 20)) == "db 30B of 20B 100%"
+
+
+def test_the_last_progress_of_a_part_comes_before_what_is_told_of_it() -> None:
+    at, lines = AT, list[str]()
+    printer = JobPrinter(lines.append)
+    for event in (
+        ProgressMade(at, Progress("a", 10, 20)),
+        MessageLogged(at, "reading"),
+        ProgressMade(at, Progress("a", 20, 20)),
+        ProgressMade(at, Progress("b", 5)),
+        MessageLogged(at, "a is intact", "good"),
+        Ended(at, "ok", "all is intact"),
+    ):
+        printer.event(event)
+    assert [line[9:].strip() for line in lines] == [
+        "reading",
+        "a 20B of 20B 100%",
+        "+ a is intact",
+        "b 5B",
+        f"+ {state_text('ok')}: all is intact",
+    ]

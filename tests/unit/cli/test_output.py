@@ -94,3 +94,21 @@ def test_errors_say_what_and_what_to_do(capsys: pytest.CaptureFixture[str]) -> N
     print_error(LilFoxError(tr("no"), tr("do")))
     print_error(ConfigError(tr("bad"), ("c.yaml:1: a: x", "c.yaml:2: b: y")))
     assert capsys.readouterr().err == "lilfox: no\n  hint: do\nc.yaml:1: a: x\nc.yaml:2: b: y\n"
+
+
+def test_a_sentence_is_broken_between_words_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("NO_COLOR", "1")
+    sentence = "3 rows are newer than the backup and would not be restored"
+    rows = [[Cell("public.users"), Cell(sentence, folds=True)], [Cell("b"), Cell("x" * 40)]]
+    monkeypatch.setattr(sys, "stdout", terminal := Terminal())
+    print_table(rows)
+    assert terminal.getvalue().splitlines() == [
+        "public.users  3 rows are newer than the",
+        "              backup and would not be",
+        "              restored",
+        "b             " + "x" * 40,
+    ]
+    monkeypatch.setattr(sys, "stdout", written := io.StringIO())
+    print_table(rows)
+    assert written.getvalue().splitlines()[0] == f"public.users  {sentence}"

@@ -90,7 +90,7 @@ def test_what_a_person_sees(pages: Path, capsys: pytest.CaptureFixture[str]) -> 
         "1. Look\n   reads           psql -h <host> -c 'SELECT 1'\n   follows output  tail -f /var/log/x.log\n"
         in printed
     )
-    assert "   changes something (db-2)  systemctl restart shop\n" in printed
+    assert "   makes changes (db-2)  systemctl restart shop\n" in printed
     assert "   - who is on duty\n" in printed
 
 

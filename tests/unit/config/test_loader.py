@@ -118,6 +118,7 @@ def test_all_errors_are_told_at_once_in_the_order_of_the_file() -> None:
         ("hosts:\n  a: {}\n  a: {}", 3, "a: this key is already on line 2"),
         ("refresh: 2x", 1, "write 500ms, 2s, 5m, 1h, 1d or a number of seconds"),
         ("refresh: 0", 1, "above zero"),
+        ("refresh: 400d", 1, "a duration must be at most one year"),
         ("refresh: -1s", 1, "is not a duration"),
         ("refresh: 9999d", 1, "out of range"),
         ("refresh: 1ms", 1, "refresh: shorter than 100ms"),

@@ -25,6 +25,22 @@ def test_it_is_a_schema_and_the_example_follows_it() -> None:
     assert accepts(EXAMPLE.read_text())
 
 
+def described(part: Any) -> list[str]:
+    """The descriptions of all objects in a part of the schema."""
+    if isinstance(part, list):
+        return [text for each in part for text in described(each)]
+    if not isinstance(part, dict):
+        return []
+    own = [part["description"]] if part.get("type") == "object" and "description" in part else []
+    return own + [text for each in part.values() for text in described(each)]
+
+
+def test_descriptions_are_whole_sentences() -> None:
+    found = described(schema())
+    assert len(found) > 50
+    assert [text for text in found if not text.endswith(".") or "\n" in text] == []
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -52,5 +52,6 @@ def test_a_torn_file_is_no_window_and_can_be_written_again(tmp_path: Path) -> No
 
 
 def test_where_nothing_can_be_written_that_is_said(tmp_path: Path) -> None:
-    with pytest.raises(LilFoxError, match="the maintenance window cannot be recorded"):
+    with pytest.raises(LilFoxError, match="the maintenance window cannot be recorded") as refused:
         open_window(window("web-1"), tmp_path / "nowhere")
+    assert "disk space" not in str(refused.value.hint)

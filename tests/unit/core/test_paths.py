@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import stat
 from pathlib import Path
 
@@ -23,3 +24,17 @@ def test_without_xdg_variables_home_holds_them(tmp_path: Path, monkeypatch: pyte
     monkeypatch.delenv("XDG_CONFIG_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert paths.config_file() == tmp_path / ".config" / "lilfox" / "config.yaml"
+
+
+@pytest.mark.parametrize(
+    ("number", "says"),
+    [
+        (errno.ENOSPC, "free up disk space"),
+        (errno.EDQUOT, "free up disk space"),
+        (errno.EACCES, "check the owner and mode"),
+        (errno.EROFS, "mount this file system read-write"),
+        (errno.EIO, "check this path and its disk"),
+    ],
+)
+def test_only_a_full_disk_is_to_be_emptied(number: int, says: str) -> None:
+    assert str(paths.write_hint(OSError(number, "no"))).startswith(says)

@@ -5,19 +5,25 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
+import lilfox_tui.demo
 from lilfox_tui.core.errors import UsageError
+from lilfox_tui.core.i18n import in_language
+from lilfox_tui.demo import stack
 from lilfox_tui.demo.control_socket import parse_fault
 from lilfox_tui.demo.http import SharedFolder, remove_left
 from lilfox_tui.demo.service import RequestCount, resident_bytes, setup_logging
+from lilfox_tui.runbook.parse.document import read
 
 
 def _left(place: Path, name: str = "lilfox-demo-left") -> Path:
@@ -157,3 +163,29 @@ def test_the_log_rotates_by_size_and_the_daily_file_does_not(logger: logging.Log
     name = logger.name
     assert names == {f"{name}.log", f"{name}.log.1", f"{name}.log.2", f"{name}.log.3", f"{name}-daily.log"}
     assert len((tmp_path / f"{name}-daily.log").read_text().splitlines()) == 100
+
+
+def test_how_busy_the_machine_is_comes_after_the_faults_of_the_demo() -> None:
+    rules = (Path(lilfox_tui.demo.__file__).parent / "rules.yml").read_text()
+    severity = dict(re.findall(r"alert: (\w+)\n(?:.*\n)+?.*severity: (\w+)", rules))
+    assert severity == {
+        "HighErrorRate": "critical",
+        "HighLatency": "warning",
+        "HighCPUUsage": "info",
+        "HighMemoryUsage": "info",
+    }
+
+
+@pytest.mark.parametrize("language", ["en", "zh_CN"])
+@pytest.mark.parametrize("curl", ["/usr/bin/curl", None])
+def test_only_healing_and_its_rollback_change_something_in_the_runbook(
+    monkeypatch: pytest.MonkeyPatch, language: str, curl: str | None
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda _name: curl)
+    with in_language(language), TemporaryDirectory(dir="/tmp") as place:  # not in /dev, of which reading may act
+        logs = {"model": Path(place, "logs/lilfox-model.log")}
+        stack.write_config(Path(place), {}, logs, host="vm", database=False)
+        (runbook,) = read(Path(place, "runbooks/demo-service.md")).runbooks
+    kinds = {each.attributes.name: each.kind for step in runbook.steps for each in step.commands}
+    healthy = "read" if curl else "change"  # its own command, which nobody knows
+    assert kinds == {"look": "read", "log": "read", "heal": "change", "healthy": healthy, "undo-heal": "change"}

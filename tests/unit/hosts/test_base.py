@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import errno
 
+import asyncssh
+import pytest
+
 from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.base import wait_until_reconnected
@@ -60,3 +63,18 @@ def test_the_systems_reason_comes_without_pythons_words() -> None:
     error = OSError(errno.EHOSTUNREACH, "Connect call failed ('192.0.2.1', 22)")
     told = str(dial_error("web-1", "[192.0.2.1]:22", error, 5))
     assert told == "[192.0.2.1]:22 cannot be reached: No route to host"
+
+
+@pytest.mark.parametrize(
+    ("error", "locked"),
+    [
+        (asyncssh.KeyImportError("Passphrase must be specified to import encrypted private keys"), True),
+        (asyncssh.KeyEncryptionError("Incorrect passphrase"), True),
+        (asyncssh.KeyImportError("Invalid OpenSSH private key"), False),
+        (asyncssh.KeyImportError("Unknown OpenSSH private key algorithm"), False),
+    ],
+)
+def test_only_a_locked_key_needs_a_passphrase(error: ValueError, locked: bool) -> None:
+    told = dial_error("web-1", "[192.0.2.1]:22", error, 5)
+    assert ("passphrase" in str(told.hint)) is locked
+    assert ("damaged or of an unsupported type" in str(told.hint)) is not locked

@@ -168,7 +168,7 @@ def test_an_export_tells_who_did_what_and_when(incidents: Path) -> None:
         "| acknowledged | - | - | not recorded |",
         "| mitigated | 2023-12-30 04:14:00 | 2 h 14 min | recorded by hand |",
     ]
-    assert section("Impact times").splitlines()[5].endswith(" | derived from alerts, opening or closing |")
+    assert section("Impact times").splitlines()[5].endswith(" | the incident was closed |")
     responders = section("Responders").splitlines()
     assert responders[0] == "- **lead**: bob"
     assert [PARSER.renderInline(line).removeprefix("- ") for line in responders[1:3]] == [
@@ -180,7 +180,7 @@ def test_an_export_tells_who_did_what_and_when(incidents: Path) -> None:
     assert "2. Look, web1: failed (exit status 7): no answer" in timeline
     assert "2. Look, web1: unknown: the link went" in timeline
     in_force = section("Changes still in force").splitlines()
-    assert in_force[0].endswith("UTC) To undo: `unban it`")
+    assert in_force[0].endswith("UTC). To undo: `unban it`")
     assert in_force[1] == "- stopped nginx"
     not_well = section("What did not go well").splitlines()
     assert [line[len("- 2023-12-30 02:00:00 ") :] for line in not_well[:3]] == [

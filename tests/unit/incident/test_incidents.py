@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from lilfox_tui.incident import incidents as book
 from lilfox_tui.incident.export import verify
@@ -32,7 +33,7 @@ from lilfox_tui.incident.model import (
     TookOver,
     find,
 )
-from lilfox_tui.incident.reducer import impact, still_in_force
+from lilfox_tui.incident.reducer import begun_steps, event_text, impact, still_in_force
 from tests.unit.incident.made import AT, all_events
 
 
@@ -278,12 +279,43 @@ def test_moments_are_what_was_said_else_what_alerts_and_the_course_tell(incident
     book.append_in(folder, Marked(moment="mitigated", when=AT + timedelta(hours=1)))
     closed = book.close(folder, "")
     found = impact(book.read_incident(folder), book.entries(made.id))
-    assert {name: (each.when, each.told) for name, each in found.items()} == {
-        "detected": (AT, False),
-        "acknowledged": (seen.at, False),
-        "mitigated": (AT + timedelta(hours=1), True),
-        "resolved": (closed.at, False),
+    assert {name: (each.when, each.told, each.alert) for name, each in found.items()} == {
+        "detected": (AT, False, "a"),
+        "acknowledged": (seen.at, False, "a"),
+        "mitigated": (AT + timedelta(hours=1), True, ""),
+        "resolved": (closed.at, False, ""),
     }
+
+
+@pytest.mark.parametrize("cause", ["Slow: backend", "Slow"])
+def test_moments_follow_from_the_alert_that_the_incident_was_opened_for(incidents: Path, cause: str) -> None:
+    made = book.open_incident("x", cause=cause)
+    folder = find(made.id)
+
+    def at(minutes: float) -> datetime:
+        return made.opened + timedelta(minutes=minutes)
+
+    labels = {"job": "backend"}
+    for what in (
+        AlertChanged(name="Busy", labels={"host": "vm"}, state="firing", since=at(-60)),
+        AlertChanged(name="Slow", labels=labels, state="firing", since=at(-5)),
+        AlertChanged(name="Busy", labels={"host": "vm"}, state="acknowledged", since=at(-60)),
+        AlertChanged(name="Slow", labels=labels, state="resolved", since=at(3)),
+    ):
+        book.append_in(folder, what)
+
+    def moments() -> dict[str, tuple[datetime, str]]:
+        found = impact(book.read_incident(folder), book.entries(made.id))
+        return {name: (each.when, each.alert) for name, each in found.items()}
+
+    assert moments() == {"detected": (at(-5), "Slow"), "mitigated": (at(3), "Slow")}
+    closed = book.close(folder, "")
+    assert moments() == {"detected": (at(-5), "Slow"), "mitigated": (at(3), "Slow"), "resolved": (at(3), "Slow")}
+    book.append_in(folder, Marked(moment="mitigated", when=at(4)))
+    assert moments()["resolved"] == (closed.at, ""), "not before it was mitigated, as somebody says"
+    book.append_in(folder, AlertChanged(name="Slow", labels=labels, state="firing", since=at(5)))
+    book.append_in(folder, Marked(moment="mitigated", when=at(1)))
+    assert moments()["resolved"] == (closed.at, ""), "it fires again"
 
 
 def test_a_moment_is_not_before_its_detection_and_not_to_come(incidents: Path) -> None:
@@ -356,3 +388,19 @@ def test_root_by_sudo_is_named_by_who_called_it(monkeypatch: pytest.MonkeyPatch)
     assert book.myself().startswith("ann (root)@")
     monkeypatch.setattr(os, "geteuid", lambda: 65534)
     assert "ann" not in book.myself()
+
+
+def test_the_end_of_a_command_names_its_step_and_host(incidents: Path) -> None:
+    made = book.open_incident("x")
+    began = StepBegan(runbook="r", sha256="0", step=3, title="Heal", command="heal", host="vm", run="1")
+    book.append(made.id, began)
+    ended = StepEnded(run="1", state="failed", message="no answer")
+    steps = begun_steps(book.entries(made.id))
+    assert event_text(ended, steps) == "step 3 failed on vm: no answer"
+    assert event_text(replace(ended, state="done", message=""), steps) == "step 3 done on vm"
+    assert event_text(ended) == "failed: no answer", "of a command whose beginning is not there"
+
+
+@pytest.mark.parametrize(("text", "told"), [("before step 1, Heal", "before step 1, Heal (m.json)"), ("", "m.json")])
+def test_evidence_says_what_it_is_before_the_name_of_its_file(text: str, told: str) -> None:
+    assert event_text(EvidenceKept(file="m.json", sha256="0", size_bytes=2402, text=text)) == f"evidence: {told}"

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import tr
-from lilfox_tui.logs import statistics as statistics_module
+from lilfox_tui.logs import analyze as analyze_module
+from lilfox_tui.logs.analyze import recent_patterns
 from lilfox_tui.logs.filter.model import Filter
 from lilfox_tui.logs.filter.syntax import parse_filter, to_text
 from lilfox_tui.logs.record import EPOCH, LogRecord, Severity, load_format, split_records
@@ -28,7 +29,6 @@ from lilfox_tui.logs.statistics import (
     errors_of_type,
     of_slice,
     of_source,
-    recent_patterns,
     slower_than,
     statistics_of,
     template_of,
@@ -139,7 +139,7 @@ async def test_it_can_be_asked_of_another_moment_and_through_a_filter() -> None:
 
 async def test_what_is_too_much_is_said_and_nothing_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (await recent_patterns([said()], Every(), until_us=None)).changes == ()
-    monkeypatch.setattr(statistics_module, "AT_MOST", 2)
+    monkeypatch.setattr(analyze_module, "AT_MOST", 2)
     found = await recent_patterns([said((3, "a"), (2, "b"), (1, "c"), (0, "d"))], Every(), until_us=None)
     assert found.cut == ("app",)
 

@@ -14,7 +14,7 @@ from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.base import Link
 from lilfox_tui.metrics.model import DiskActivity, InterfaceActivity, Level
-from lilfox_tui.monitor.changes import KEPT, ChangeLog
+from lilfox_tui.monitor.changes import KEPT, ChangeLog, KnownState, _level_changes
 from lilfox_tui.monitor.model import HostView, Overview, ServiceView, StatusChange
 from tests.unit.monitor.summaries import AT, mount, summary
 
@@ -59,6 +59,12 @@ def test_levels_that_turn_and_turn_back() -> None:
     back = log.observe(seen(at=AT + timedelta(minutes=6)))
     assert texts(back) == ["host/web-1 good again after 6 min", "service/backend good again after 6 min"]
     assert log.since_last_visit() == went + back
+
+
+def test_how_long_it_lasted_is_told_only_where_it_is_known() -> None:
+    known = KnownState(level=int(Level.FAILING))
+    [change] = _level_changes("host/web-1", seen().hosts["web-1"], known, AT)
+    assert str(change.what) == "good again"
 
 
 def test_not_known_is_no_change_of_level() -> None:

@@ -222,3 +222,9 @@ def test_each_host_that_is_reached_has_them_and_no_other() -> None:
         known = {name: getattr(summary, field) for name, summary in reached.items() if summary is not None}
         assert found == {name: value for name, value in known.items() if value is not None}
         assert found
+
+
+def test_the_help_of_the_cpu_says_what_it_is_of() -> None:
+    found = {family.name: family.documentation for family in text_string_to_metric_families(prometheus(mixed(), {}))}
+    assert "waiting for I/O" in found["cpu_usage_percent"]
+    assert "CPU limit" in found["cpu_usage_percent"]

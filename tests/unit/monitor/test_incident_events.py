@@ -164,7 +164,7 @@ def test_a_critical_alert_opens_one_with_its_name_and_is_in_it() -> None:
     assert (incident.title, incident.severity, incident.leader) == ("DatabaseDown: postgres", "SEV-2", "lilfox monitor")
     opened, fired = (each.what for each in entries(incident.id))
     assert isinstance(opened, IncidentOpened)
-    assert opened.cause == "DatabaseDown"
+    assert opened.cause == opened.title
     assert isinstance(fired, AlertChanged)
     assert (fired.name, fired.state) == ("DatabaseDown", "firing")
 

@@ -64,8 +64,7 @@ def test_a_file_that_nobody_chose_is_asked_once_for_all_of_its_runbooks(tmp_path
     assert (first.changed, first.commands) == (False, {"read": 2, "change": 1})
     said = str(first.question)
     assert said == (
-        f"first run of {tmp_path}/made.md here (sha256 {made.sha256[:12]}…); "
-        "its commands: 2 read-only, 1 changes something"
+        f"first run of {tmp_path}/made.md here (sha256 {made.sha256[:12]}…); its commands: 2 read-only, 1 makes changes"
     )
     with pytest.raises(NotAllowedYet, match="first run of"):
         refuse_first_run(made, NONE)

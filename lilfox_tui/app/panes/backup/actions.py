@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -13,11 +13,11 @@ from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.dialogs.messages import AskDialog
 from lilfox_tui.app.dialogs.prompt import Choice, Chooser
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.backup.state import BackupState, is_of, newest_of
-from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
-from lilfox_tui.app.rows.job_words import kind_text
+from lilfox_tui.app.panes.backup.state import BackupState, is_of, newest_of, undoable
+from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
+from lilfox_tui.app.rows.job_words import job_kind_text
 from lilfox_tui.backup.context import BackupContext
-from lilfox_tui.backup.plan import BackupRequest, PlanArguments, request_of
+from lilfox_tui.backup.plan import BackupRequest, PlanArguments, request_of, undo_command
 from lilfox_tui.backup.restores import interrupted
 from lilfox_tui.backup.sets.retention import judge
 from lilfox_tui.core.errors import LilFoxError
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from lilfox_tui.backup.restores.retained import RetainedRow
     from lilfox_tui.config.model import KeepConfig
     from lilfox_tui.jobs.model import Job
-    from lilfox_tui.monitor.model import PlanView
+    from lilfox_tui.monitor.model import Backups, PlanView
 
 
 # Starts the jobs of the Backup pane, which outlive the screen; nothing begins on one key.
@@ -48,6 +48,7 @@ class JobStarter:
 
     def __init__(self, context: PaneContext[BackupState]) -> None:
         self._context, self._state, self._app = context, context.state, context.app
+        self._started: set[str] = set()
 
     def request(self, plan: PlanView, set_id: str = "") -> BackupRequest:
         """Return a request for a plan (or for a store that has no plan) and one of its sets. Make it before asking
@@ -66,7 +67,7 @@ class JobStarter:
         self._context.run(self._ask_and_start(kind, title, rows, request), group=START, exclusive=True)
 
     async def _ask_and_start(self, kind: RequestKind, title: str, rows: Sequence[Row], request: BackupRequest) -> None:
-        ask = AskDialog(title, rows, does=kind_text(kind), stays=_("go back"))
+        ask = AskDialog(title, rows, does=_("back up") if kind == "backup" else job_kind_text(kind), stays=_("go back"))
         if await self._app.push_screen_wait(ask):
             await self.start(kind, request)
 
@@ -83,12 +84,21 @@ class JobStarter:
         finally:
             self._state.busy = False
         runs = tr("{kind}: job {id} is running; o shows it, and it keeps running after you quit",
-                  kind=kind_text(kind), id=job)  # fmt: skip
+                  kind=job_kind_text(kind), id=job)  # fmt: skip
         if self._app.demo is not None:
             runs = tr(
-                "{kind}: job {id} is running; o shows it, and it ends with the demo", kind=kind_text(kind), id=job
+                "{kind}: job {id} is running; o shows it, and it ends with the demo", kind=job_kind_text(kind), id=job
             )
+        self._started.add(job)
         self._app.tell(runs)
+
+    def tell_ended(self, backups: Backups) -> None:
+        """Shows how the jobs ended that were started here."""
+        for job in backups.jobs or ():
+            if job.id in self._started and job.state != "running":
+                self._started.discard(job.id)
+                good = job.state == "ok"
+                self._app.tell(job.message if good else tr("{title}: {message}", title=job.title, message=job.message))
 
 
 def fact_row(label: str, text: str) -> Row:
@@ -245,10 +255,10 @@ class PlanActions(ActionGroup):
 
 
 class SetActions(ActionGroup):
-    """Actions on the selected set: restore or verify it."""
+    """Actions on the selected set: restore or verify it. ``undo`` asks whether to undo a plan's last restore."""
 
-    def __init__(self, context: Context, starter: JobStarter) -> None:
-        self._state, self._app, self._starter = context.state, context.app, starter
+    def __init__(self, context: Context, starter: JobStarter, undo: Callable[[PlanView], None]) -> None:
+        self._state, self._app, self._starter, self._undo = context.state, context.app, starter, undo
 
     def _why_not_restore(self) -> Message | None:
         return self._state.why_not_restore()
@@ -269,7 +279,11 @@ class SetActions(ActionGroup):
         if found is None or plan is None:
             return
         app, choice = self._app, RestoreChoice.of(found, plan, self._starter.request(plan, found.id))
-        app.push_screen(RestoreWizard(choice, glyphs=app.glyphs, zone=self._state.zone, slow=app.slow_link))
+        command = undo_command(found.id, choice.base.config) if app.demo is None else ""  # its state is not found there
+        wizard = RestoreWizard(
+            choice, glyphs=app.glyphs, zone=self._state.zone, slow=app.slow_link, undo_command=command
+        )
+        app.push_screen(wizard, lambda undoes: self._undo(plan) if undoes else None)
 
     def _why_not_verify(self) -> Message | None:
         return self._state.why_no_set() or self._state.why_no_change()
@@ -325,8 +339,6 @@ class SetActions(ActionGroup):
 
 
 _NAME = 44
-_SWAPPED = "swapped"
-"""The stage of a restore that can be undone."""
 
 
 class RestoreActions(ActionGroup):
@@ -338,7 +350,7 @@ class RestoreActions(ActionGroup):
     # ---- undo ----------------------------------------------------------------------------------------------------
 
     def _why_not_undo(self) -> Message | None:
-        return self._state.why_no_change() or self._state.why_protected()
+        return self._state.why_not_undo()
 
     @action(
         "undo",
@@ -346,14 +358,17 @@ class RestoreActions(ActionGroup):
         tr("undo"),
         tr("put back the data from before the last restore"),
         why_not=_why_not_undo,
+        footer=2,
     )
     def undo(self) -> None:
-        self._context.run(self._undo(self._state.selected_plan), group=START, exclusive=True)
+        self.undo_of(self._state.selected_plan)
+
+    def undo_of(self, plan: PlanView | None) -> None:
+        """Asks whether to undo the last restore of a plan's sets, or of any, and starts the job."""
+        self._context.run(self._undo(plan), group=START, exclusive=True)
 
     async def _undo(self, plan: PlanView | None) -> None:
-        restored = [each for each in await asyncio.to_thread(interrupted.read_all) if each.stage == _SWAPPED]
-        if plan is not None and plan.config is not None:
-            restored = [each for each in restored if is_of(each.set, plan)]
+        restored = undoable(await asyncio.to_thread(interrupted.read_all), plan)
         if not restored:
             self._app.tell(tr("no known restore can be undone"))
             return
@@ -366,19 +381,14 @@ class RestoreActions(ActionGroup):
 
     def _undo_rows(self, last: Restored) -> list[Row]:
         when = last.at.astimezone(self._state.zone).strftime("%Y-%m-%d %H:%M:%S")
-        rows: list[Row] = [fact_row(_("set"), last.set), fact_row(_("when"), when)]
+        rows: list[Row] = [fact_row(_("set"), last.set), fact_row(_("when"), when), BLANK]
         for swap in [renames for each in last.swaps for renames in each.renames][:_MOST_SHOWN]:
-            if swap.before:
-                back = _(
-                    "{target} reverts to its previous content, retained as {before}",
-                    target=swap.target,
-                    before=swap.before,
-                )
-            else:
-                back = _("{target} is removed: it did not exist before the restore", target=swap.target)
-            rows.append((Piece("  "), Piece(back)))
+            back = _("goes back to {before}", before=swap.before)
+            if not swap.before:
+                back = _("is removed: it did not exist before the restore")
+            rows += [(Piece(f"  {swap.target}", "strong"),), (Piece("    "), Piece(back))]
         lost = _("Data written since the restore will no longer be in use.")
-        return [*rows, (Piece("  "), Piece(lost, "degraded"))]
+        return [*rows, BLANK, (Piece("  "), Piece(lost, "degraded"))]
 
     # ---- what restores keep --------------------------------------------------------------------------------------
 
@@ -440,7 +450,7 @@ class RestoreActions(ActionGroup):
         of the restore's job; without either for what drills left behind."""
         if restored is None:
             return self._starter.request_without_plan() if plan is None else self._starter.request(plan)
-        alike = [each for each in self._state.restores if each.set == restored.set]
+        alike = [each for each in self._state.restores or () if each.set == restored.set]
         name = restored.set if len(alike) == 1 else restored.run
         if plan is not None and plan.config is not None and is_of(restored.set, plan):
             return self._starter.request(plan, name)

@@ -30,6 +30,7 @@ from lilfox_tui.backup.restores import interrupted
 from lilfox_tui.backup.sets.names import local_zone
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import Message
+from lilfox_tui.monitor.model import Backups
 
 PAINT_S, SLOW_PAINT_S = 0.5, 2.0
 """Between two drawings of progress, and over a slow link."""
@@ -102,14 +103,15 @@ class BackupPane(Pane):
         context = PaneContext(self, self.state)
         self.view = BackupView(context)
         self.job = JobSection(context, self._repaint_soon)
-        starter = JobStarter(context)
+        self._starter = starter = JobStarter(context)
+        restores = RestoreActions(context, starter)
         self.groups = (
             ListActions(lilfox, BackupLists(context, self.open_page, self._scroll_page)),
             PlanListActions(context),
             JobActions(context),
             PlanActions(context, starter),
-            SetActions(context, starter),
-            RestoreActions(context, starter),
+            SetActions(context, starter, restores.undo_of),
+            restores,
         )
         self._paint_due = False
         self._heights: dict[str, int] = {}
@@ -141,10 +143,11 @@ class BackupPane(Pane):
         async with aclosing(self.lilfox.monitor.backups.feed.watch()) as states:
             async for newest in states:
                 if isinstance(newest, Ready) and not self.lilfox.leaving and newest.value is not state.backups:
-                    ran = () if state.backups is None else state.backups.running
+                    ended = _ended(state.backups)
                     state.backups = newest.value
-                    if len(state.backups.running) != len(ran):
+                    if _ended(state.backups) != ended:
                         self._read_restores()
+                    self._starter.tell_ended(newest.value)
                     self._follow_job()
                     self._repaint_soon()
 
@@ -239,7 +242,8 @@ class BackupPane(Pane):
         """Redraws the footer if the enabled keys have changed."""
         state, job, found = self.state, self.state.shown_job, self.state.selected_set
         possible = (state.page, state.busy, None if job is None else job.id, None if found is None else found.id,
-                    state.backups is None or state.backups.running, len(state.interrupted_restores))  # fmt: skip
+                    state.backups is None or state.backups.running, len(state.interrupted_restores),
+                    len(state.undoable))  # fmt: skip
         if possible != self._possible:
             self._possible = possible
             self.lilfox.repaint_frame()
@@ -275,3 +279,8 @@ class BackupPane(Pane):
             self.view.paint_plans(self.query_one("#plans", Lines), left)
         if right:
             self.view.paint_sets(self.query_one("#sets", Lines), right)
+
+
+def _ended(backups: Backups | None) -> set[str]:
+    """The jobs that have ended: what restores keep may have changed."""
+    return {job.id for job in (() if backups is None else backups.jobs or ()) if job.state != "running"}

@@ -101,7 +101,7 @@ def page_rows(state: RestoreState, style: PageStyle) -> list[Row]:
     elif state.step == RUN:
         rows += run_rows(state, style)
     elif state.step == RESULT and state.log is not None and state.log.ended is not None:
-        rows += result_rows(state.log.ended, state.choice.set, style.glyphs)
+        rows += result_rows(state.log.ended, state.undo_command, style.glyphs)
     return rows
 
 
@@ -114,8 +114,9 @@ def page_items(state: RestoreState, glyphs: Glyphs) -> list[WizardItem]:
     return check_items(state.choice, glyphs) if state.step == CHECKS else []
 
 
-def keys_row(step: int, width: int, *, asks: bool) -> Row:
-    """The keys of a page and what they do, as many as fit. ``asks``: a line of text is being typed."""
+def keys_row(step: int, width: int, *, asks: bool, undoes: bool = False) -> Row:
+    """The keys of a page and what they do, as many as fit. ``asks``: a line of text is being typed; ``undoes``: the
+    restore can be undone."""
     keys: dict[int, tuple[tuple[str, str], ...]] = {
         WHAT: (("space", _("choose")), ("enter", _("next page")), ("esc", _("cancel"))),
         WHERE: (("space", _("other location")), ("enter", _("next page")), ("esc", _("back"))),
@@ -128,7 +129,7 @@ def keys_row(step: int, width: int, *, asks: bool) -> Row:
         ),
         CONFIRM: (("enter", _("restore, after the name is typed")), ("pgdn", _("more")), ("esc", _("back"))),
         RUN: (("esc", _("close: the job keeps running")),),
-        RESULT: (("enter", _("close")),),
+        RESULT: (("enter", _("close")), *((("u", _("undo")),) if undoes else ())),
     }
     shown = (("enter", _("accept")), ("esc", _("go back"))) if asks and step != CONFIRM else keys[step]
     row: Row = tuple(piece for key, does in shown for piece in (Piece(f" {key}", "key"), Piece(f" {does}  ", "muted")))
@@ -255,16 +256,28 @@ def _check(check: Check, about: int, glyphs: Glyphs) -> Iterator[Row]:
     )
     if check.state != "good" and str(check.hint):
         yield (Piece(" " * 7), Piece(str(check.hint)))
+    if check.allowed_by:
+        yield (Piece(" " * 7), Piece(_("To allow it anyway: {option}", option=_option_texts()[check.allowed_by])))
 
 
 def check_items(choice: RestoreChoice, glyphs: Glyphs) -> list[WizardItem]:
     """Return the lines that allow what a check would otherwise block."""
     if not any(each.is_database for each in choice.chosen):
         return []
-    server = _box(choice.spec.other_server, _("allow restoring to a different server"), glyphs)
-    sessions = _box(choice.spec.end_sessions, _("terminate blocking sessions during the swap"), glyphs)
-    code = _box(choice.spec.run_code, _("allow running the code in the dump"), glyphs)
-    return [WizardItem(server, "other-server"), WizardItem(sessions, "end-sessions"), WizardItem(code, "run-code")]
+    spec, texts = choice.spec, _option_texts()
+    return [
+        WizardItem(_box(spec.other_server, texts["other-server"], glyphs), "other-server"),
+        WizardItem(_box(spec.end_sessions, texts["end-sessions"], glyphs), "end-sessions"),
+        WizardItem(_box(spec.run_code, texts["run-code"], glyphs), "run-code"),
+    ]
+
+
+def _option_texts() -> dict[str, str]:
+    return {
+        "other-server": _("allow restoring to a different server"),
+        "end-sessions": _("terminate blocking sessions during the swap"),
+        "run-code": _("allow running the code in the dump"),
+    }
 
 
 # ---- Confirm -----------------------------------------------------------------------------------------------------
@@ -315,7 +328,7 @@ def _changes(source: str, changes: Sequence[RestoreChange]) -> Iterator[Row]:
             Piece("  " + fit(change.now, now, right=True), "muted"),
             Piece(" → "),
             Piece(fit(change.then, then), "strong"),
-            Piece("  " + _("newer than the backup: would be lost") if change.newer else "", "degraded"),
+            Piece("  " + _("newer than the backup: not restored") if change.newer else "", "degraded"),
         )
     if len(changes) > CHANGES_SHOWN:
         yield (Piece("   " + _("and {count} more", count=len(changes) - CHANGES_SHOWN), "muted"),)
@@ -343,8 +356,9 @@ def run_rows(state: RestoreState, style: PageStyle) -> list[Row]:
 # ---- Result ------------------------------------------------------------------------------------------------------
 
 
-def result_rows(ended: Ended, set_id: str, glyphs: Glyphs) -> Iterator[Row]:
-    """The result, the retained items by name, and how to undo the restore."""
+def result_rows(ended: Ended, command: str, glyphs: Glyphs) -> Iterator[Row]:
+    """The result, the retained items by name, and how to undo the restore: by a key, or by ``command`` if it is not
+    empty."""
     good = ended.state == "ok"
     mark, role = (glyphs.good, "good") if good else (glyphs.failing, "failing")
     yield (Piece(f" {mark} ", role), Piece(ended.message, role))
@@ -357,7 +371,7 @@ def result_rows(ended: Ended, set_id: str, glyphs: Glyphs) -> Iterator[Row]:
         yield (Piece("   " + _("The previous data is retained as:"), "muted"),)
         yield from ((Piece("     "), Piece(str(name), "strong")) for name in kept[:40])
         yield BLANK
-        undo = _("To undo: press u in this pane, or run lilfox restore --undo {set}", set=set_id)
+        undo = _("To undo: press u, or run {command}", command=command) if command else _("To undo: press u.")
         yield (Piece("   "), Piece(undo))
     elif not good:
         yield (Piece("   "), Piece(_("o shows the full output of the job.")))

@@ -162,8 +162,10 @@ class Looked(Struct):
 class RestoreState:
     """The wizard's state. Nothing is written before ``may_run`` accepts the typed word."""
 
-    def __init__(self, choice: RestoreChoice) -> None:
+    def __init__(self, choice: RestoreChoice, undo_command: str = "") -> None:
         self.choice = choice
+        self.undo_command = undo_command
+        """What undoes the restore on the command line; empty if no other terminal can."""
         self.step = WHAT
         self.looked: Looked | None = None
         self.log: JobLog | None = None
@@ -178,8 +180,8 @@ class RestoreState:
         """The highlight was moved on this page: it is kept in sight."""
 
     def open(self, step: int) -> None:
-        """Opens a page and highlights its first line. On the checks page no line is highlighted, so that a key pressed
-        once too often allows nothing."""
+        """Opens a page and highlights its first line. On the checks page no line is highlighted unless a check failed
+        that it allows, and ``space`` must be pressed twice, so that a key pressed once too often allows nothing."""
         self.step, self.moved = step, False
         self.at = NOTHING if step == CHECKS else 0
 
@@ -214,6 +216,12 @@ class RestoreState:
         return next((names[each.name] for each in first if names.get(each.name)), self.choice.set)
 
     @property
+    def undoable(self) -> bool:
+        """Whether the restore is in place and its previous data is retained."""
+        ended = self.log.ended if self.step == RESULT and self.log is not None else None
+        return ended is not None and ended.state == "ok" and bool(ended.result.get("kept"))
+
+    @property
     def is_ready(self) -> bool:
         """Whether the current choices were checked and no check forbids them."""
         return self.looked is not None and self.looked.ready and self.is_looked_at
@@ -229,10 +237,25 @@ class RestoreState:
         self.step = RESULT
         return True
 
+    def highlight_what_allows(self, options: Sequence[str]) -> None:
+        """Highlights the option that allows what the first failed check forbids, unless the highlight was moved."""
+        if self.step == CHECKS and not self.moved and self.at == NOTHING and self.looked is not None:
+            wanted = (check.allowed_by for check in self.looked.checks if check.state == "bad")
+            self.at = next((options.index(each) for each in wanted if each in options), NOTHING)
+
+    def take_choice(self) -> bool:
+        """Return whether ``space`` chooses the highlighted line; on the checks page it first only confirms which."""
+        if self.step != CHECKS or (self.moved and self.at != NOTHING):
+            return True
+        self.at, self.moved = max(0, self.at), True
+        return False
+
     def move(self, step: int, count: int, *, more_below: bool) -> bool:
         """Moves the highlight among ``count`` lines. Returns False if the key must scroll the rows above the lines
         instead: the checks page is read first, to its end (``more_below``)."""
         if not count:
+            return False
+        if self.step == CHECKS and not self.moved and more_below:
             return False
         if self.step == CHECKS and (self.at == NOTHING or (self.at == 0 and step < 0)):
             self.at = NOTHING

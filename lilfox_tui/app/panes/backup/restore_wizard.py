@@ -27,7 +27,6 @@ from lilfox_tui.app.panes.backup.restore_pages import (
 from lilfox_tui.app.panes.backup.restore_state import (
     CHECKS,
     CONFIRM,
-    NOTHING,
     RESULT,
     RUN,
     WHAT,
@@ -51,18 +50,23 @@ if TYPE_CHECKING:
 PAINT_S, SLOW_PAINT_S = 0.5, 2.0
 MOST_SAID = 3
 """Lines of a note."""
+_ALL = 10**6
+"""Rows: to the top of a page."""
 _FRAME_ROWS = 4
 """Of the screen, which the page's text does not have."""
 _STEPS = {"down": 1, "up": -1, "pagedown": 10, "pageup": -10}
 _LETTER_STEPS = {"j": 1, "k": -1}
 
 
-class RestoreWizard(Dialog[None]):
-    """The wizard: asks page by page, checks in the background, starts the job and follows it; the job outlives it."""
+class RestoreWizard(Dialog[bool]):
+    """The wizard: asks page by page, checks in the background, starts the job and follows it; the job outlives it.
+    Returns whether the restore shall be undone."""
 
-    def __init__(self, choice: RestoreChoice, *, glyphs: Glyphs, zone: tzinfo, slow: bool) -> None:
+    def __init__(
+        self, choice: RestoreChoice, *, glyphs: Glyphs, zone: tzinfo, slow: bool, undo_command: str = ""
+    ) -> None:
         super().__init__()
-        self.state = RestoreState(choice)
+        self.state = RestoreState(choice, undo_command)
         self._glyphs, self._zone, self._slow = glyphs, zone, slow
         self._take: Callable[[str], None] | None = None
         self._note: tuple[str, str] = ("", "muted")
@@ -91,7 +95,7 @@ class RestoreWizard(Dialog[None]):
         state.open(step)
         self._note = ("", "muted")
         self._close_line()
-        self.query_one("#wizard-body", Lines).top = 0
+        self.query_one("#wizard-body", Lines).scroll_rows(-_ALL)
         if state.wants_look:
             self._look()
         if step == CONFIRM and state.looked is not None:
@@ -108,7 +112,7 @@ class RestoreWizard(Dialog[None]):
         elif state.step < CONFIRM:
             self._open(state.step + 1)
         elif state.step == RESULT:
-            self.close(None)
+            self.close(False)
 
     def _bring_up_what_forbids(self) -> None:
         """Scrolls to the first failed check if it is out of sight."""
@@ -123,7 +127,7 @@ class RestoreWizard(Dialog[None]):
             self._close_line()
             self.repaint()
         elif self.state.step in (WHAT, RUN, RESULT):
-            self.close(None)
+            self.close(False)
         else:
             self._open(self.state.step - 1)
 
@@ -194,10 +198,11 @@ class RestoreWizard(Dialog[None]):
             return
         state, body = self.state, self.query_one("#wizard-body", Lines)
         if state.take_end():
-            body.top = 0
+            body.scroll_rows(-_ALL)
         size = self.app.size
         style = PageStyle(size.width, size.height - _FRAME_ROWS, self._glyphs, self._zone, Digits(few=self._slow))
         items = self._items()
+        state.highlight_what_allows([item.act for item in items])
         rows = wrapped([BLANK, *page_rows(state, style)], size.width - 1)
         shown = [*rows, *(item.row for item in items)]
         if state.step == RUN:
@@ -220,7 +225,7 @@ class RestoreWizard(Dialog[None]):
         text, role = self._note
         if text:
             return wrapped([(Piece(" "), Piece(text, role))], width)[:MOST_SAID]
-        return [keys_row(self.state.step, width, asks=self._take is not None)]
+        return [keys_row(self.state.step, width, asks=self._take is not None, undoes=self.state.undoable)]
 
     def _tell(self, what: LilFoxError | Message | str, role: str = "degraded") -> None:
         text = f"{what} {self._glyphs.dash} {what.hint}" if isinstance(what, LilFoxError) and what.hint else str(what)
@@ -267,6 +272,8 @@ class RestoreWizard(Dialog[None]):
             self._next()
         elif event.key == "space":
             self._choose()
+        elif event.key == "u" and self.state.undoable:
+            self.close(True)
         elif event.key == "o" and checks:
             self.state.all_checks = not self.state.all_checks
             self.repaint()
@@ -289,8 +296,7 @@ class RestoreWizard(Dialog[None]):
         state, items = self.state, self._items()
         if not items:
             return
-        if state.at == NOTHING:
-            state.at, state.moved = 0, True
+        if not state.take_choice():
             self._tell(_("press space again to confirm"))
             return
         item = items[min(state.at, len(items) - 1)]
@@ -324,5 +330,5 @@ class RestoreWizard(Dialog[None]):
         items = self._items()
         first = len(event.lines.rows) - len(items)
         if event.lines.id == "wizard-body" and items and event.index >= first:
-            self.state.at = event.index - first
+            self.state.at, self.state.moved = event.index - first, True
             self._choose()

@@ -13,7 +13,7 @@ from lilfox_tui.app.panes.backup.state import newest_of
 from lilfox_tui.app.rendering.columns import Column, cells, choose, heading, line, wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES
-from lilfox_tui.app.rows.job_words import kind_text, percent_of
+from lilfox_tui.app.rows.job_words import job_kind_text, percent_of
 from lilfox_tui.backup.checks import labelled, status_text
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import _, clauses, listed, ngettext
@@ -22,7 +22,7 @@ from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import SET_LEVELS, PlanView
 
 if TYPE_CHECKING:
-    from lilfox_tui.backup.restores.interrupted import InterruptedRestore
+    from lilfox_tui.backup.restores.interrupted import InterruptedRestore, Restored
     from lilfox_tui.backup.sets.model import BackupSet
     from lilfox_tui.jobs.model import Job
 
@@ -65,6 +65,8 @@ class _Plan(Struct, frozen=True):
 class _Set(Struct, frozen=True):
     found: BackupSet
     style: BackupStyle
+    proof_width: int
+    """Cells of the column of proofs."""
 
 
 def _short(status: str) -> str:
@@ -78,7 +80,7 @@ def _last(plan: _Plan) -> Row:
         percent = percent_of(plan.running)
         mark = plan.style.glyphs.job
         # The number first: in a narrow column it must not be cut to another one.
-        words = ("" if percent is None else f"{percent}% ") + kind_text(plan.running.kind)
+        words = ("" if percent is None else f"{percent}% ") + job_kind_text(plan.running.kind)
         return (Piece(f"{mark} {words}", "accent"),)
     view, newest = plan.view, newest_of(plan.view)
     if view.outage is not None:
@@ -157,9 +159,9 @@ def _left(style: BackupStyle) -> Piece:
 def _proof(each: _Set) -> Row:
     found = each.found
     text = status_text(found.status) if each.style.width >= WIDE else _short(found.status)
-    proven = found.status == "restored" and found.proof is not None and each.style.width >= WIDE
-    if proven and found.proof is not None and found.proof.took_s is not None:
-        text = _("restore-tested in {time}", time=short_age(max(1.0, found.proof.took_s)))
+    if found.status == "restored" and found.proof is not None and found.proof.took_s is not None:
+        timed = _("restore-tested in {time}", time=short_age(max(1.0, found.proof.took_s)))
+        text = timed if cell_width(timed) <= each.proof_width else text
     if found.refused:
         return (Piece(labelled(text, found.reason), "failing"),)
     role = SET_ROLES[found.status]
@@ -207,7 +209,8 @@ def set_row(found: BackupSet, style: BackupStyle) -> Row:
     """One set in one line."""
     chosen = choose(_set_columns(style.width), style.width - INDENT)
     mark = Piece(style.glyphs.level(SET_LEVELS[found.status]), SET_ROLES[found.status])
-    return (_left(style), mark, Piece(" "), *line(chosen, _Set(found, style)))
+    proof_width = next((width for column, width in chosen if column.cell is _proof), 0)
+    return (_left(style), mark, Piece(" "), *line(chosen, _Set(found, style, proof_width)))
 
 
 def why_no_sets(view: PlanView | None, *, filtered: bool) -> str:
@@ -239,8 +242,8 @@ def warning_rows(
     return wrapped(rows, style.width - 1)[:_MOST_WARNINGS]
 
 
-def plan_detail(view: PlanView, restores: int, style: BackupStyle) -> list[Row]:
-    """A plan as text: what is wrong and since when, then other facts. ``restores`` is how many restores retain data."""
+def plan_detail(view: PlanView, restores: Sequence[Restored], style: BackupStyle) -> list[Row]:
+    """A plan as text: what is wrong and since when, then other facts. ``restores`` are those that retain data."""
     if view.outage is not None:
         return _outage_rows(view, view.outage, style)
     mark = Piece(f" {style.glyphs.level(view.level)} ", ROLES[view.level])
@@ -281,17 +284,26 @@ def _well(view: PlanView, style: BackupStyle) -> str:
     return _("the newest set is {age} old and {status}", age=age, status=status_text(newest.status))
 
 
-def _facts(view: PlanView, restores: int, style: BackupStyle) -> Row:
+def _facts(view: PlanView, restores: Sequence[Restored], style: BackupStyle) -> Row:
     separator = f" {style.glyphs.separator} "
     parts: list[str] = []
     if view.config is not None and view.config.schedule:
         parts.append(_("next run {time} ({schedule})", time=when(view.next_run, style), schedule=view.config.schedule))
     elif view.config is not None and not view.copy:
         parts.append(_("no schedule"))
-    if restores:
+    undone = sum(restored.stage == "undone" for restored in restores)
+    if kept := len(restores) - undone:
         parts.append(
             ngettext(
-                "{count} restore has retained data (press K)", "{count} restores have retained data (press K)", restores
+                "{count} restore has retained data (press K)", "{count} restores have retained data (press K)", kept
+            )
+        )
+    if undone:
+        parts.append(
+            ngettext(
+                "data of {count} undone restore is retained (press K)",
+                "data of {count} undone restores is retained (press K)",
+                undone,
             )
         )
     if view.rto_s is not None:

@@ -27,8 +27,8 @@ class BackupState:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.backups: Backups | None = None
-        self.restores: Sequence[Restored] = ()
-        """Those that keep something, as they are noted on this machine."""
+        self.restores: Sequence[Restored] | None = None
+        """Those that keep something, as they are noted on this machine; None before the first read."""
         self.focus: Literal["plans", "sets"] = "plans"
         """The list that the keys move in."""
         self.page: str | None = None
@@ -196,7 +196,12 @@ class BackupState:
 
     def restores_of(self, plan: PlanView) -> Sequence[Restored]:
         """The restores of a plan's sets that retain the earlier data."""
-        return [each for each in self.restores if is_of(each.set, plan)]
+        return [each for each in self.restores or () if is_of(each.set, plan)]
+
+    @property
+    def undoable(self) -> Sequence[Restored]:
+        """The restores that can be undone: of the selected plan if it is configured."""
+        return undoable(self.restores or (), self.selected_plan)
 
     # ---- what may be done ----------------------------------------------------------------------------------------
 
@@ -252,6 +257,13 @@ class BackupState:
             return tr("{set} is {status}: {reason}", set=found.id, status=status, reason=found.reason)
         return None
 
+    def why_not_undo(self) -> Message | None:
+        """Why no restore can be undone."""
+        why = self.why_no_change() or self.why_protected()
+        if why is not None or self.undoable:
+            return why
+        return tr("loading") if self.restores is None else tr("no known restore can be undone")
+
     def why_protected(self) -> Message | None:
         """Why nothing is restored to the hosts of the selected plan: one of them is protected."""
         plan, hosts = self.selected_plan, self.config.hosts
@@ -280,6 +292,12 @@ def is_about(job: Job, plan: PlanView) -> bool:
 def is_of(set_id: str, plan: PlanView) -> bool:
     """Whether a set belongs to a plan, by its name or because it is among the plan's sets."""
     return set_id.startswith(f"{plan.name}_") or any(found.id == set_id for found in plan.sets or ())
+
+
+def undoable(restores: Sequence[Restored], plan: PlanView | None) -> list[Restored]:
+    """Return the restores that can be undone; if ``plan`` is a configured one, only those of its sets."""
+    done = [each for each in restores if each.stage == "swapped"]
+    return done if plan is None or plan.config is None else [each for each in done if is_of(each.set, plan)]
 
 
 def _holds_all(found: BackupSet, words: str) -> bool:

@@ -262,7 +262,7 @@ class BackupView:
             most = height // 3  # what to do is said too
         if state.focus == "sets" and (found := state.selected_set) is not None:
             return set_detail(found, style)[:most]
-        return plan_detail(plan, len(state.restores_of(plan)), style)[:most]
+        return plan_detail(plan, state.restores_of(plan), style)[:most]
 
     # ---- the lists -----------------------------------------------------------------------------------------------
 

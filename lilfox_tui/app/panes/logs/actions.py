@@ -106,8 +106,9 @@ class NarrowActions(ActionGroup):
         if found is None:
             return
         self._show(FieldMatch(found.name, "=", found.value))
-        if self._state.hidden:
+        if hidden := self._state.hidden:
             self._feed.show_only(each.name for each in self._state.sources)
+            self._state.hidden_before_trace = hidden
 
 
 class LookActions(ActionGroup):

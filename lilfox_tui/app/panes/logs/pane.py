@@ -78,6 +78,8 @@ class RecordList:
             self._feed.stop()
         elif self._state.filter_text:
             self.set_filter("")
+            if (hidden := self._state.hidden_before_trace) is not None:
+                self._feed.show_only(each.name for each in self._state.sources if each.name not in hidden)
         elif self._state.level > Severity.UNKNOWN:
             self._state.level = Severity.UNKNOWN
             self._feed.apply()

@@ -3,23 +3,29 @@ machine."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lilfox_tui.config.model import Config, HostConfig, LogConfig
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
+from lilfox_tui.logs.files.log_file_set import literal, named_files
 from lilfox_tui.logs.source import LogSource, file_log, find_logs, open_logs
 from lilfox_tui.monitor.model import this_machine
-from lilfox_tui.runbook.run.gate import let_argv_through
 
 if TYPE_CHECKING:
     from lilfox_tui.app.console import Console
 
 SERVERS = ("loki", "elasticsearch")
 """Kinds of sources that are asked from here and hold the logs of other hosts."""
+
+
+def _let_argv_through(config: Config, host: str | None, argv: Sequence[str]) -> None:
+    """The gate of commands, for logs of ``kind: command`` alone."""
+    from lilfox_tui.runbook.run.gate import let_argv_through
+
+    let_argv_through(config, host, argv)
 
 
 class OpenLogs:
@@ -34,12 +40,12 @@ class OpenLogs:
     async def open(self) -> None:
         """Finds and opens the logs; reads nothing yet. Raises LilFoxError."""
         self.configs = await self._wanted()
-        self.sources = open_logs(self._app.config, self.configs, self._host, let_argv_through)
+        self.sources = open_logs(self._app.config, self.configs, self._host, _let_argv_through)
 
     async def _wanted(self) -> Mapping[str, LogConfig]:
         app = self._app
         if app.files:
-            return {name: file_log(path) for name, path in named(app.files).items()}
+            return {name: file_log(literal(path)) for name, path in named_files(app.files).items()}
         if app.config.logs:
             return app.config.logs
         return await find_logs(self._host(None), None)
@@ -55,7 +61,7 @@ class OpenLogs:
     async def find(self, name: str) -> None:
         """Opens the logs that are found on that host. Raises HostError."""
         found = await find_logs(self._host(name), name)
-        self.sources += open_logs(self._app.config, found, self._host, let_argv_through)
+        self.sources += open_logs(self._app.config, found, self._host, _let_argv_through)
         self.configs = {**self.configs, **found}
 
     def _host(self, name: str | None) -> Host:
@@ -125,12 +131,3 @@ def host_of(log: LogConfig, config: Config) -> str | None:
     if config.hosts:
         return next((name for name, host in config.hosts.items() if host.local), None)
     return this_machine()
-
-
-def named(paths: tuple[str, ...]) -> dict[str, str]:
-    """Return a name for each file: the file name without ``.log``, or the path if two files have the same name."""
-    names: dict[str, str] = {}
-    for path in paths:
-        name = Path(path).name.removesuffix(".log") or path
-        names[path if name in names else name] = path
-    return names

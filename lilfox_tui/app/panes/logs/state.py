@@ -80,6 +80,8 @@ class LogsState:
         self.failure: LilFoxError | None = None
         """Why nothing is open."""
         self.hidden: frozenset[str] = frozenset()
+        self.hidden_before_trace: frozenset[str] | None = None
+        """The hidden sources before a trace showed all; None if none did."""
         self.follows = True
         self.rewound: datetime | None = None
         """The time that is looked at (aware UTC); None for now."""
@@ -139,6 +141,7 @@ class LogsState:
 
     def show_only(self, names: Iterable[str]) -> None:
         """Shows only the sources with those names."""
+        self.hidden_before_trace = None
         self.hidden = frozenset(each.name for each in self.sources) - frozenset(names)
 
     @property

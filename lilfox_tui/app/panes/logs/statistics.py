@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -39,13 +39,13 @@ from lilfox_tui.logs.statistics import (
     errors_of_type,
     of_slice,
     of_source,
-    recent_patterns,
     slower_than,
 )
 from lilfox_tui.logs.window import WindowItem
 
 if TYPE_CHECKING:
-    from lilfox_tui.logs.statistics import PatternChange, RecentPatterns
+    from lilfox_tui.logs.analyze import RecentPatterns
+    from lilfox_tui.logs.statistics import PatternChange
 
 
 # The strip below the list: errors per minute over a span of time, and how much of everything is shown; it has all
@@ -97,8 +97,9 @@ def loaded_errors(shown: Iterable[WindowItem]) -> ErrorRates | None:
     return ErrorRates(spans, min(minutes), max(minutes) + 1)
 
 
-def counted_errors(slices: Sequence[Slice]) -> ErrorRates | None:
-    """The errors of all records, as counted in slices; None if no record has a time."""
+def counted_errors(slices: Sequence[Slice], now: datetime) -> ErrorRates | None:
+    """The errors of all records, as counted in slices; None if no record has a time. The last slice may end later than
+    its records: the result ends ``now`` (aware) at the latest, if the slice has begun."""
     spans = [Span(each.since_us // MINUTE_US, each.until_us // MINUTE_US, 0.0) for each in slices]
     if not spans:
         return None
@@ -106,7 +107,8 @@ def counted_errors(slices: Sequence[Slice]) -> ErrorRates | None:
         span._replace(errors=each.errors / max(1, span.end - span.first))
         for span, each in zip(spans, slices, strict=True)
     )
-    return ErrorRates(rated, rated[0].first, rated[-1].end)
+    last, past = rated[-1], (now - EPOCH) // timedelta(minutes=1) + 1
+    return ErrorRates(rated, rated[0].first, max(last.first + 1, min(last.end, past)))
 
 
 def joined(counted: ErrorRates, loaded: ErrorRates | None) -> ErrorRates:
@@ -167,7 +169,7 @@ def _counts(parts: StripParts) -> list[Piece]:
     if parts.more and not parts.shown:
         return []  # nothing was read yet: that is no count
     shown = f"{grouped(parts.shown)}{'+' if parts.more else ''}"
-    if parts.total is None:
+    if parts.total is None or (parts.more and parts.more_in_all and parts.total == parts.shown):
         text = ngettext("{shown} record", "{shown} records", parts.shown + parts.more, shown=shown)
     else:
         total = f"{grouped(parts.total)}{'+' if parts.more_in_all else ''}"
@@ -223,7 +225,7 @@ class ErrorStrip:
         made_from = (merged, merged.edition, parts, counted is not None, language())
         if self._made is None or self._made[0] != made_from:
             errors = loaded_errors(merged.shown)
-            if counted is not None and (overall := counted_errors(counted.by_slice)) is not None:
+            if counted is not None and (overall := counted_errors(counted.by_slice, datetime.now(UTC))) is not None:
                 errors = joined(overall, errors)
             self._made = (made_from, strip_row(errors, parts))
         return self._made[1]
@@ -349,6 +351,8 @@ class StatisticsActions(ActionGroup):
         self._context.run(self._count_patterns, group="count", exclusive=True)
 
     async def _count_patterns(self) -> None:
+        from lilfox_tui.logs.analyze import recent_patterns
+
         state, record = self._state, self._state.selected_record
         until_us = None if record is None or state.at_end else record.entry.time_us
         self._tell_work(_("counting"))

@@ -71,6 +71,14 @@ class AlertItem(Struct, frozen=True):
         return Level.FAILING if self.alert.state is AlertState.FIRING else Level.DEGRADED
 
     @property
+    def rank(self) -> tuple[float, ...]:
+        """Sorts the most severe first, of those the newest; silenced and resolved alerts and rules last."""
+        if self.alert is None or self.alert.silenced_by or self.alert.state is AlertState.RESOLVED:
+            return (1,)
+        since = self.alert.fired_at or self.alert.active_at
+        return 0, -self.alert.state, -self.alert.urgency, -since.timestamp()
+
+    @property
     def words(self) -> str:
         """The text in which a filter searches for words."""
         labels = () if self.alert is None else (*self.alert.labels, *self.alert.annotations)

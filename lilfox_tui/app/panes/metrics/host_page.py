@@ -367,9 +367,12 @@ def unknown_key_rows(host: str, error: HostKeyUnknown) -> list[Row]:
 
 
 def changed_key_rows(host: str, error: HostKeyChanged) -> list[Row]:
-    """Both fingerprints and what to do. No key press accepts the new key here."""
+    """Both fingerprints and what to do about a key that changed or is revoked. No key press accepts it here."""
+    heading, steps = _("THE KEY OF {host} HAS CHANGED", host=host), _changed_steps()
+    if error.revoked:
+        heading, steps = _("THE KEY OF {host} IS REVOKED", host=host), _revoked_steps()
     return [
-        (Piece(" " + _("THE KEY OF {host} HAS CHANGED", host=host), "failing"),),
+        (Piece(" " + heading, "failing"),),
         BLANK,
         *_named(
             (_("presented now"), Piece(error.fingerprint, "failing")),
@@ -380,9 +383,23 @@ def changed_key_rows(host: str, error: HostKeyChanged) -> list[Row]:
         (Piece("  "), Piece(str(error.hint))),
         BLANK,
         (Piece("  "), Piece(_("Until this is resolved, LilFox sends nothing to the host: no commands, no passwords."))),
-        (Piece("  "), Piece(_("1. Ask the host's owner, through a different channel, whether its key was replaced."))),
-        (Piece("  "), Piece(_("2. Only if it was: remove the old line as shown above, then press R to retry."))),
-        (Piece("  "), Piece(_("3. The new key is then unknown: compare its fingerprint, and trust it with K."))),
+        *((Piece("  "), Piece(step)) for step in steps),
+    ]
+
+
+def _changed_steps() -> list[str]:
+    return [
+        _("1. Ask the host's owner, through a different channel, whether its key was replaced."),
+        _("2. Only if it was: remove the old line as shown above, then press R to retry."),
+        _("3. The new key is then unknown: compare its fingerprint, and trust it with K."),
+    ]
+
+
+def _revoked_steps() -> list[str]:
+    return [
+        _("1. Ask the host's owner, through a different channel, why the key was revoked."),
+        _("2. Keep the @revoked line in known_hosts. Let the owner give the host a new key, then press R to retry."),
+        _("3. If the new key is unknown, compare its fingerprint, and trust it with K."),
     ]
 
 

@@ -117,6 +117,7 @@ class MetricsPane(Pane):
     def rewind(self, at: datetime | None) -> None:
         """Shows the pane as it was ``at`` (aware UTC), or now."""
         monitor = self.lilfox.monitor
+        self.state.went_to_alert = None
         if at is None:
             self.state.overview = monitor.overview.value
         else:
@@ -145,10 +146,10 @@ class MetricsPane(Pane):
         lines.scroll_rows(step)
         self.look_below(lines)
 
-    def select_worst_alert(self) -> None:
-        """Returns to the tables and selects the first alert, which is the worst."""
+    def select_alert(self) -> None:
+        """Returns to the tables and selects the most severe alert; the next one when called again."""
         self.open_page(None)
-        self.state.choose(next(iter(self.state.items(self.state.overview)), None))
+        self.state.next_alert()
         self.repaint()
 
     def evidence(self) -> Selection | None:

@@ -175,6 +175,8 @@ def service_row(view: ServiceView, now: datetime, style: TableStyle) -> Row:
     told = _where(value)
     if view.level is not Level.GOOD:
         told += (Piece("  "), *_since(value))
+    if view.found:
+        told = (Piece(_("found here") + "  ", "muted"), *told)
     return (*mark, *line(chosen[:2], value), Piece(" " * GAP), *(Piece(clean(p.text), p.role) for p in told))
 
 
@@ -210,6 +212,11 @@ def service_page(page: ServicePage) -> list[Row]:
             Piece("   " + view.config.url + view.config.health, "muted"),
         ),
         *reason_rows(view, page.now),
+        *(
+            [(Piece("   "), Piece(_("found on this machine; no configuration names it"), "muted"))]
+            if view.found
+            else []
+        ),
         *_what_it_said(view),
         *_traffic(page),
         *page.below_charts(),

@@ -54,6 +54,8 @@ class MetricsState:
         """Whether the selected row is that of the problems, where a host stands a second time."""
         self.each_once = False
         """Whether what is among the problems has no second row in its list, as on a screen without panels."""
+        self.went_to_alert: Subject | None = None
+        """What :meth:`next_alert` selected last; None once a page was opened or the pane shown again."""
         self.filter = ""
         self.only_matching = True
         self.worst_first = True
@@ -243,6 +245,17 @@ class MetricsState:
             self.selected, self.in_problems = subject, in_problems or subject[0] in PROBLEM_KINDS
         self._chosen = True
 
+    def next_alert(self) -> None:
+        """Selects the most severe alert, of those the newest; the next one when called again with nothing in
+        between."""
+        items = sorted(self.items(self.overview).values(), key=lambda item: item.rank)
+        subjects = [item.subject for item in items]
+        again = self.went_to_alert is not None and self.selected == self.went_to_alert
+        at = subjects.index(self.selected) + 1 if again and self.selected in subjects else 0
+        if subjects:
+            self.went_to_alert = subjects[at % len(subjects)]
+            self.choose(self.went_to_alert)
+
     def move(self, step: int) -> None:
         """Selects the row ``step`` rows down, or up."""
         if rows := self.rows():
@@ -286,6 +299,8 @@ class MetricsState:
         """Opens the page of ``subject``; None shows the tables."""
         self.page = subject
         self.zoomed = False
+        if subject is not None:
+            self.went_to_alert = None
         self.choose(subject, in_problems=self.in_problems and subject == self.selected)
 
     def why_not_open(self) -> Message | None:

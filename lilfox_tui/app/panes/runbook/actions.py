@@ -342,6 +342,13 @@ class RunActions(ActionGroup):
     def _why_not_open(self) -> Message | None:
         return self._view.why_not_open()
 
+    def _what_enter_does(self) -> Message | None:
+        if self._permission.enter_opens():
+            return tr("open")
+        state = self._run_state()
+        ways = {"end": tr("end the run"), "decision": tr("options")}
+        return None if state is None else ways.get(state.waiting.what)
+
     @action(
         "open",
         "enter",
@@ -349,6 +356,7 @@ class RunActions(ActionGroup):
         tr("start a run, or run the waiting step: changes are shown and confirmed first; in a list, open the row"),
         why_not=_why_not_open,
         footer=1,
+        now=_what_enter_does,
     )
     def open(self) -> None:
         self._view.open_selected()

@@ -245,11 +245,19 @@ def _staying(changes: Sequence[CommandResult]) -> list[Row]:
 def value_rows(variable: Variable, trouble: str) -> list[Row]:
     """The text above the input of a value: what it must be, and why the last input was rejected."""
     rows = [_line(f"<{variable.name}>", str(described(variable)))]
-    if "self" in variable.deny or "private" in variable.deny:
-        rows.append(_line("", _("your own address and private ranges are refused")))
+    if refused := _refused_addresses(variable):
+        rows.append(_line("", refused))
     if trouble:
         rows.append((Piece("  "), Piece(trouble, "degraded")))
     return rows
+
+
+def _refused_addresses(variable: Variable) -> str:
+    if "self" in variable.deny and "private" in variable.deny:
+        return _("your own address and private ranges are refused")
+    if "self" in variable.deny:
+        return _("your own address is refused")
+    return _("private ranges are refused") if "private" in variable.deny else ""
 
 
 def offer_of(choice: ValueChoice) -> PromptOffer:

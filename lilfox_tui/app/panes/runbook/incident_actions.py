@@ -161,10 +161,8 @@ class IncidentActions(ActionGroup):
         for result in () if log is None else self._state.results():
             kept = log.kept(result) if log is not None else None
             if kept is not None and kept.head:
-                left_out = f"\n… {kept.left_out_bytes} bytes are left out\n" if kept.left_out_bytes else ""
                 first = result.shown.strip().split("\n", 1)[0]
-                text = f"{kept.head}{left_out}{kept.tail}"
-                found.append(Selected(f"{result.run}.txt", text.encode(), f"{result.host}: {first}"))
+                found.append(Selected(f"{result.run}.txt", kept.evidence, f"{result.host}: {first}"))
         return found
 
     def _metrics(self, text: str) -> Selected:
@@ -302,7 +300,7 @@ class CourseActions(ActionGroup):
     def _ask_folder(self, name: str | None) -> None:
         if name is None:
             return
-        path = Path.cwd() / f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+        path = Path.home() / f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
 
         def take(text: str) -> None:
             if text.strip():

@@ -216,6 +216,10 @@ class Permission:
             return tr("no run of this runbook is in progress; enter starts one")
         return self.why_not_order()
 
+    def enter_opens(self) -> bool:
+        """Whether enter goes into a row of a list, instead of running something."""
+        return self._state.column == LIST or self._state.shows_less(self._app.room.width)
+
     def why_not_open(self) -> Message | None:
         """Why enter does nothing."""
         state, item = self._state, self._state.item
@@ -224,7 +228,7 @@ class Permission:
                 "no runbook is selected; clear the filter with esc, or add runbooks with runbooks: folders: "
                 "[PATH] in the configuration"
             )
-        if state.column == LIST or state.shows_less(self._app.room.width):
+        if self.enter_opens():
             return None
         if item.runbook is None and item.last is not None and state.run is None:
             return tr(

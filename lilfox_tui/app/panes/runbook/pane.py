@@ -109,7 +109,7 @@ class RunbookLists(StateList[RunbookState]):
     def open_selected(self) -> None:
         """Opens the selected row of a list. In the steps or the command, starts a run or performs the step that it
         waits for."""
-        if self._state.column == LIST or self._state.shows_less(self._context.app.room.width):
+        if self._permission.enter_opens():
             self._state.go_column(self._state.column + 1)
             self._context.repaint_all()
         else:

@@ -104,7 +104,7 @@ async def test_on_a_protected_host_nothing_is_settled_by_order_either(place: Sho
     place.written(protected=True)
     with pytest.raises(NotAllowed, match="protected"):
         await place.do(effects.settle, finish=finish)
-    with pytest.raises(BackupError, match="no restore of"):
+    with pytest.raises(BackupError, match="did not finish; nothing was undone"):
         await place.do(effects.undo, set="latest")
     assert (place.stage, place.uploads.exists()) == ("swapping", False)
     place.written(protected=False)

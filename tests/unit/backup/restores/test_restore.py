@@ -207,7 +207,7 @@ async def test_a_first_swap_that_cannot_be_taken_back_says_how_to_go_on(world: W
     world.fails |= {"uploads.swap", "database.undo"}
     with pytest.raises(BackupError, match="could not be taken back: database cannot undo") as told:
         await whole(world)
-    assert "lilfox restore --undo lilfox_20231230_020000" in str(told.value.hint)
+    assert "lilfox backup settle 20231230-020000-abcd --finish" in str(told.value.hint)
     assert [each.stage for each in journal.read_all()] == ["undoing"]
 
 

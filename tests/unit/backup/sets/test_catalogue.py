@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from lilfox_tui.backup.sets.catalogue import read_sets
-from lilfox_tui.backup.sets.model import BackupSet, Proof, encoded
+from lilfox_tui.backup.sets.model import BackupSet, Packing, Proof, encoded
 from lilfox_tui.backup.sets.names import manifest_name
 from tests.unit.backup.folder_store import store_of
 from tests.unit.backup.made_sets import NOON, manifest_of, proof_of, put_proof, put_set, without
@@ -168,6 +170,21 @@ async def test_a_manifest_that_cannot_be_is_a_broken_set(tmp_path: Path, changes
     assert [part.name for part in found.parts] == ["lilfox_20261125_120000.dump.zst"]
 
 
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        ({"raw_bytes": 0}, "its manifest says that lilfox_20261125_120000.dump.zst is empty"),
+        ({"size_bytes": 0}, "its manifest contradicts itself on the size or digest of lilfox_20261125_120000.dump.zst"),
+    ],
+)
+async def test_only_an_empty_part_is_called_empty(tmp_path: Path, part: dict[str, int], reason: str) -> None:
+    manifest = manifest_of(NOON)
+    parts = (msgspec.structs.replace(manifest.parts[0], **part),)
+    put_set(tmp_path, msgspec.structs.replace(manifest, parts=parts))
+    found = await only_set(tmp_path)
+    assert (found.status, str(found.reason)) == ("broken", reason)
+
+
 async def test_what_a_run_left_is_unfinished_and_never_good(tmp_path: Path) -> None:
     (tmp_path / "postgresql").mkdir()
     for name in (
@@ -205,3 +222,38 @@ async def test_a_set_without_one_of_its_sources_says_so(tmp_path: Path) -> None:
     found = await only_set(tmp_path)
     assert (found.status, found.good, found.complete) == ("partial", False, False)
     assert str(found.reason) == "incomplete; not backed up: uploads: no right"
+
+
+@pytest.mark.fault("4.37")
+@pytest.mark.parametrize(
+    ("packing", "changes", "status"),
+    [
+        ("none", {}, "unverified"),
+        ("zstd", {}, "unverified"),
+        ("none", {"raw_sha256": "0" * 64}, "broken"),
+        ("zstd", {"raw_sha256": "0" * 64}, "broken"),
+        ("zstd", {"raw_bytes": 1}, "broken"),
+        ("none", {"size_bytes": 9}, "broken"),
+        ("none", {"sha256": "0" * 64}, "broken"),
+    ],
+    ids=str,
+)
+async def test_an_empty_file_is_valid_only_with_the_digest_of_nothing(
+    tmp_path: Path, packing: Packing, changes: dict[str, Any], status: str
+) -> None:
+    manifest = manifest_of(NOON)
+    nothing = hashlib.sha256(b"").hexdigest()
+    stored = b"" if packing == "none" else b"a frame without content"
+    suffix = ".zst" if packing == "zstd" else ""
+    empty = msgspec.structs.replace(
+        manifest.parts[0],
+        name=f"env_{manifest.id[-15:]}{suffix}", source="settings", source_kind="config", kind="file", packing=packing,
+        size_bytes=len(stored), sha256=hashlib.sha256(stored).hexdigest(), raw_bytes=0, raw_sha256=nothing,
+    )  # fmt: skip
+    part = msgspec.structs.replace(empty, **changes)
+    changed = msgspec.structs.replace(manifest, parts=(part,), sources={"settings": (part.name,)})
+    put_set(tmp_path, changed, stored.ljust(part.size_bytes, b"x"))
+    found = await only_set(tmp_path)
+    assert found.status == status
+    if status == "broken":
+        assert str(found.reason) == f"its manifest contradicts itself on the size or digest of {part.name}"

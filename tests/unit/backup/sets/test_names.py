@@ -12,12 +12,14 @@ from lilfox_tui.backup.sets.names import (
     FileName,
     file_name,
     moment_of,
+    parted,
     read_file_name,
     read_id,
     safe_stem,
     set_id,
     stamp_of,
 )
+from lilfox_tui.backup.store import StoreError
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -124,3 +126,20 @@ def test_names_are_read_back(stem: str, suffix: str, packing: Packing, encrypted
     assert read is not None
     assert (read.stem, read.suffix, read.packing, read.encrypted) == (safe_stem(stem), suffix, packing, encrypted)
     assert read.stamp == "20231230_020000"
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("", "empty"),
+        (".env", "begin with a dot"),
+        ("x" * 256, "longer than 255 bytes"),
+        ("a\\b", "backslashes"),
+        ("a\n", "control characters"),
+        ("other/a", "folders other than"),
+    ],
+)
+def test_why_a_name_is_refused_is_in_the_hint(name: str, says: str) -> None:
+    with pytest.raises(StoreError, match="is not a valid file name in a store") as refused:
+        parted(name)
+    assert says in str(refused.value.hint)

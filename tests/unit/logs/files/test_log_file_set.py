@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lilfox_tui.logs.files.log_file import FileStat
-from lilfox_tui.logs.files.log_file_set import LogNames, chain, patterns
+from lilfox_tui.logs.files.log_file_set import LogNames, chain, named_files, patterns
 
 
 def seen(*paths: str) -> list[FileStat]:
@@ -96,3 +96,17 @@ def test_what_was_told_apart_stays_so() -> None:
 
 def test_the_same_name_in_another_folder_is_another_log() -> None:
     assert LogNames().learn(["/a/app.log", "/b/app.log.1"]) == ["/a/app.log", "/b/app.log"]
+
+
+def test_files_are_named_by_themselves_and_by_their_path_where_two_are_alike() -> None:
+    assert named_files(("/a/x.log", "/b/x.log", "/a/y", "/a/z.log.1"), taken=("y",)) == {
+        "x": "/a/x.log",
+        "/b/x.log": "/b/x.log",
+        "/a/y": "/a/y",
+        "z.log.1": "/a/z.log.1",
+    }
+
+
+def test_a_rotation_of_another_file_is_no_source_of_its_own() -> None:
+    paths = ("/a/x.log.1", "/a/x.log", "/a/x.log.2.gz", "/a/x-2026-11-24.log", "/b/x.log.1", "/a/x.log")
+    assert named_files(paths) == {"x": "/a/x.log", "x.log.1": "/b/x.log.1"}

@@ -7,8 +7,10 @@ import bz2
 import gzip
 import lzma
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import zstandard
@@ -74,14 +76,25 @@ async def test_what_is_cut_short_is_read_as_far_as_it_goes_and_said(tmp_path: Pa
 
 @pytest.mark.fault("S12")
 async def test_a_bomb_is_unpacked_no_further_than_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "MAX_BYTES", 3_000_000)
+    await unpacked_in_part(tmp_path, monkeypatch, most=3_000_000, free=10**12, says="(the limit for one file)")
+
+
+async def test_a_bomb_leaves_half_of_the_disk_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    says = f"(too little free disk space in {local._folder()})"
+    await unpacked_in_part(tmp_path, monkeypatch, most=10**11, free=6_000_000, says=says)
+
+
+async def unpacked_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, most: int, free: int, says: str) -> None:
+    """3 MB of it; ``says`` why."""
+    monkeypatch.setattr(local, "MAX_BYTES", most)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: SimpleNamespace(free=free))
     path = tmp_path / "app.log.1.gz"
     path.write_bytes(gzip.compress(b"0123456789\n" * 1_000_000))
     source = local_source(path)
     await source.page(AtBeginning(), older=False, limit=1, where=EVERYTHING)
     status = source.status.value
     assert status is not None
-    assert "only the first 2.9M are decompressed" in status.description
+    assert f"only the first 2.9M are decompressed {says}" in status.description
     assert status.size_bytes == 3_000_000
     await source.close()
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import tr
-from lilfox_tui.runbook.run.dispatcher import outcome_of
+from lilfox_tui.runbook.run import dispatcher
+from lilfox_tui.runbook.run.dispatcher import OrderDispatcher, RunOwnership, outcome_of
 from lilfox_tui.runbook.run.protocol import CommandSkipped, EndState, RunFact
 from lilfox_tui.runbook.run.reducer import RunReducer
+from lilfox_tui.runbook.run.runner import Runner
 from tests.unit.runbook.made import AT, began, command, ended, opened, runbook
 
 
@@ -101,3 +107,17 @@ def test_a_look_that_failed_before_its_check_worked_is_no_failure() -> None:
     run.take([opened({"": ("here",), "local": ("here",)})])
     run.take([began("1", 0, 0, kind="read"), ended("1", "failed"), began("2", 0, 1, kind="read"), ended("2")])
     assert (outcome_of(run).state, outcome_of(run).exit_code) == ("ok", 0)
+
+
+async def never_ends() -> None:
+    await asyncio.Event().wait()
+
+
+async def test_where_nothing_is_recorded_as_running_nobody_is_said_to_run_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatcher, "_ENDS_S", 0.01)
+    runner = SimpleNamespace(record=None, reducer=reducer(), fault=None)
+    made = OrderDispatcher(cast("Runner", runner), cast("RunOwnership", None))
+    made._busy = asyncio.create_task(never_ends())
+    with pytest.raises(LilFoxError, match="busy: the previous order has not finished yet"):
+        await made._free()
+    made._busy.cancel()

@@ -9,7 +9,7 @@ import pytest
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.runbook.bash.placeholders import placeholders_of
 from lilfox_tui.runbook.model import Attributes, Command, Variable
-from lilfox_tui.runbook.run.variables import CommandPiece, fill, refusals
+from lilfox_tui.runbook.run.variables import CommandPiece, fill, marked, refusals
 
 IP = Variable(name="attack-ip", type="ip")
 
@@ -25,7 +25,14 @@ def test_a_value_travels_in_the_environment() -> None:
     assert made.shown == (
         CommandPiece("iptables -I INPUT -s "), CommandPiece("203.0.113.9", "value"), CommandPiece(" -j DROP")
     )  # fmt: skip
-    assert made.marked == "iptables -I INPUT -s ‹203.0.113.9› -j DROP"
+    assert marked(made.shown) == "iptables -I INPUT -s ‹203.0.113.9› -j DROP"
+    assert made.plain == "iptables -I INPUT -s 203.0.113.9 -j DROP"
+
+
+def test_what_is_recorded_of_a_command_can_be_pasted_into_a_shell() -> None:
+    made = fill(command("echo <name>"), {"name": "it's here $HOME"}, [Variable(name="name", type="text")])
+    said = subprocess.run(["bash", "-c", made.plain], capture_output=True, text=True, check=True)
+    assert said.stdout == "it's here $HOME\n"
 
 
 @pytest.mark.fault("2.26")
@@ -39,7 +46,7 @@ def test_a_secret_is_not_shown() -> None:
     secret = Variable(name="password", type="secret")
     made = fill(command("PGPASSWORD=<password> psql"), {"password": "hunter2"}, [secret])
     assert made.env == {"LF_password": "hunter2"}
-    assert "hunter2" not in made.script + made.marked
+    assert "hunter2" not in made.script + made.plain
     with pytest.raises(LilFoxError) as caught:
         fill(command('psql "password=<password>"'), {"password": "hunter2"}, [secret])
     assert "hunter2" not in f"{caught.value}{caught.value.hint}"

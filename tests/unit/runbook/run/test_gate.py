@@ -152,7 +152,7 @@ async def test_what_only_its_values_make_a_change_of_is_refused_until_somebody_h
         made.preparing.look_ahead()
     with pytest.raises(
         NotAllowed,
-        match="db is protected: changes are not allowed; line 0: not known to be read-only with these values",
+        match="db is protected: changes on it are not allowed; line 0: not known to be read-only with these values",
     ):
         await made.preparing.ready(Turn(0, 0, ("db",)))
     harmless = Prepared(runbook((command("sysctl <x>", "change"),)), x="kernel.panic")

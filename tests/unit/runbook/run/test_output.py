@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from lilfox_tui.core import i18n
 from lilfox_tui.redact import MASK
-from lilfox_tui.runbook.run.output import HEAD_BYTES, TAIL_BYTES, CommandOutput, read_output
+from lilfox_tui.runbook.run.output import HEAD_BYTES, TAIL_BYTES, CommandOutput, StoredOutput, read_output
 
 KEY = b"-----BEGIN RSA PRIVATE KEY-----\n" + b"MIIEcanaryAAAA\n" * 20 + b"-----END RSA PRIVATE KEY-----\n"
 SECRETS = b"postgresql://u:canary1@db/x\npassword=canary2\nplain hunter2 word\n" + KEY
@@ -104,3 +105,11 @@ def test_what_the_host_left_out_is_no_count(tmp_path: Path) -> None:
     output.add(b"tail\n")
     kept = output.close()
     assert (kept.head, kept.tail, output.uncounted) == ("head\n", "tail\n", True)
+
+
+def test_evidence_says_what_is_left_out() -> None:
+    assert StoredOutput(head="a\n").evidence == b"a\n"
+    kept = StoredOutput(head="a\n", tail="z\n", left_out_bytes=7)
+    assert kept.evidence.decode() == "a\n\n… 7 bytes omitted …\nz\n"
+    i18n.set_language("zh_CN")
+    assert "bytes" not in kept.evidence.decode()

@@ -17,7 +17,7 @@ from lilfox_tui.runbook.classify import checked, verdict_of_text
 from lilfox_tui.runbook.model import Command, Variable, VariableType
 from lilfox_tui.runbook.parse.fences import FenceReader
 from lilfox_tui.runbook.parse.markdown import scan
-from lilfox_tui.runbook.run.variables import admits, check_all, check_value, choices_of, fill
+from lilfox_tui.runbook.run.variables import admits, check_all, check_value, choices_of, described, fill
 
 NOBODY = Denied()
 GOOD: dict[VariableType, dict[str, str]] = {
@@ -279,3 +279,16 @@ def test_what_is_asked_for_runs_as_it_is() -> None:
     text = "kubectl -n $NAMESPACE get pods"
     assert fill(_command(text, 'bash {"risk": "change"}'), {}, ()).script == text
     assert fill(_command("kubectl get pods"), {}, ()).script == "kubectl get pods"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (None, None, "a whole number"),
+        (1, None, "a whole number (at least 1)"),
+        (None, 9, "a whole number (at most 9)"),
+        (0, 9, "a whole number (0…9)"),
+    ],
+)
+def test_a_number_has_only_the_limits_that_it_has(low: int | None, high: int | None, said: str) -> None:
+    assert str(described(Variable(name="n", type="int", minimum=low, maximum=high))) == said
