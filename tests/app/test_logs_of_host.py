@@ -8,8 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.app.app import LilFoxApp
+from lilfox_tui.app.open_logs import OpenLogs
 from lilfox_tui.app.panes.logs.pane import LogsPane
-from lilfox_tui.app.panes.logs.sources import OpenLogs
 from lilfox_tui.config.model import LogConfig
 from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.core.i18n import tr

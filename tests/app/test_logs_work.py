@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.app.app import LilFoxApp
-from lilfox_tui.app.panes.logs.sources import OpenLogs
+from lilfox_tui.app.open_logs import OpenLogs
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.logs import analyze, window

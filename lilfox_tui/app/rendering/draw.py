@@ -76,7 +76,7 @@ class Palette:
 
     def strip(self, pieces: Row, width: int, background: str = "background") -> Strip:
         """``pieces`` as a line of exactly ``width`` cells, in the fewest runs of one style that look the same."""
-        runs: list[_Run] = []
+        runs: list[_Stretch] = []
         left = width
         for piece in pieces:
             if left <= 0:
@@ -99,13 +99,13 @@ class Palette:
         return set_cell_size(set_cell_size(text, width - 1).rstrip(" ") + mark, width)
 
 
-class _Run(NamedTuple):
+class _Stretch(NamedTuple):
     role: str
     ground: str
     text: str
 
 
-def _join(runs: list[_Run], role: str, ground: str, text: str) -> None:
+def _join(runs: list[_Stretch], role: str, ground: str, text: str) -> None:
     """Adds ``text``; blanks look the same in every colour on one background, so they join their neighbour there."""
     if not text:
         return
@@ -113,9 +113,9 @@ def _join(runs: list[_Run], role: str, ground: str, text: str) -> None:
     if last is not None and (last.role == role or text.isspace()):
         runs[-1] = last._replace(text=last.text + text)
     elif last is not None and last.text.isspace():
-        runs[-1] = _Run(role, ground, last.text + text)
+        runs[-1] = _Stretch(role, ground, last.text + text)
     else:
-        runs.append(_Run(role, ground, text))
+        runs.append(_Stretch(role, ground, text))
 
 
 # The shapes that the screen is drawn with, and their ASCII stand-ins for terminals that have no others.

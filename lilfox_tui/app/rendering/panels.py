@@ -15,7 +15,7 @@ _NOTE_LEAST = 8
 """Cells of a note that is cut."""
 
 
-class Place(Struct, frozen=True):
+class PanelArea(Struct, frozen=True):
     """Where a panel is, its border included; neighbours overlap by the border that they share."""
 
     left: int
@@ -34,45 +34,45 @@ class Place(Struct, frozen=True):
         return max(0, self.height - 2)
 
 
-class Panel(Struct, frozen=True):
+class ScreenPanel(Struct, frozen=True):
     """A box on the screen. ``rows`` past its lower edge are not drawn. ``title`` stands in the upper border, and at the
     right of it ``note``, of which the pieces that have no room are left out, and ``more``."""
 
-    place: Place
+    area: PanelArea
     title: Row = ()
     rows: Sequence[Row] = ()
     note: Row = ()
     more: str = ""
 
 
-def draw_panels(panels: Sequence[Panel], width: int, height: int, glyphs: Glyphs) -> list[Row]:
+def draw_panels(panels: Sequence[ScreenPanel], width: int, height: int, glyphs: Glyphs) -> list[Row]:
     """``height`` rows of at most ``width`` cells with all panels on them."""
-    borders = _borders(tuple(panel.place for panel in panels), width, height, glyphs.boxes)
+    borders = _borders(tuple(panel.area for panel in panels), width, height, glyphs.boxes)
     lines: list[list[tuple[int, Row]]] = [[] for _y in range(height)]
     for panel in panels:
-        place = panel.place
-        if 0 <= place.top < height:
-            lines[place.top] += _titles(panel)
-        for offset in range(place.inner_height):
+        area = panel.area
+        if 0 <= area.top < height:
+            lines[area.top] += _titles(panel)
+        for offset in range(area.inner_height):
             row = panel.rows[offset] if offset < len(panel.rows) else BLANK
-            lines[place.top + 1 + offset].append((place.left + 1, fit_row(row, place.inner_width)))
+            lines[area.top + 1 + offset].append((area.left + 1, fit_row(row, area.inner_width)))
     return [_line(border, parts) for border, parts in zip(borders, lines, strict=True)]
 
 
-def _titles(panel: Panel) -> list[tuple[int, Row]]:
+def _titles(panel: ScreenPanel) -> list[tuple[int, Row]]:
     """The title, and what has room beside it, with the cell where each begins."""
-    place, parts = panel.place, []
-    room = place.width - 4
+    area, parts = panel.area, []
+    room = area.width - 4
     if panel.title and room > 0:
         title = cut_row(panel.title, room - 2)
         room -= row_width(title) + 2
-        parts.append((place.left + 2, (Piece(" "), *title, Piece(" "))))
+        parts.append((area.left + 2, (Piece(" "), *title, Piece(" "))))
     if noted := _noted(panel, room - 3):
-        parts.append((place.left + place.width - 4 - row_width(noted), (Piece(" "), *noted, Piece(" "))))
+        parts.append((area.left + area.width - 4 - row_width(noted), (Piece(" "), *noted, Piece(" "))))
     return parts
 
 
-def _noted(panel: Panel, room: int) -> Row:
+def _noted(panel: ScreenPanel, room: int) -> Row:
     """The pieces of the note that have room beside ``more``, two blanks apart; the first one is cut if it is longer."""
     last = (Piece(panel.more, "muted"),) if panel.more and row_width((Piece(panel.more),)) <= room else ()
     room -= row_width(last) + 2 * len(last)
@@ -100,19 +100,19 @@ def _line(border: str, parts: list[tuple[int, Row]]) -> Row:
 
 
 @lru_cache(maxsize=16)
-def _borders(places: tuple[Place, ...], width: int, height: int, boxes: str) -> list[str]:
-    """The borders of all places as lines of ``width`` characters; what is inside is blank."""
+def _borders(areas: tuple[PanelArea, ...], width: int, height: int, boxes: str) -> list[str]:
+    """The borders of all areas as lines of ``width`` characters; what is inside is blank."""
     directions = [[0] * width for _y in range(height)]
-    for place in places:
-        right, bottom = place.left + place.width - 1, place.top + place.height - 1
-        for y in (place.top, bottom):
+    for area in areas:
+        right, bottom = area.left + area.width - 1, area.top + area.height - 1
+        for y in (area.top, bottom):
             if 0 <= y < height:
-                for x in range(place.left, min(right, width - 1) + 1):
-                    directions[y][x] |= (_RIGHT if x < right else 0) | (_LEFT if x > place.left else 0)
-        for x in (place.left, right):
+                for x in range(area.left, min(right, width - 1) + 1):
+                    directions[y][x] |= (_RIGHT if x < right else 0) | (_LEFT if x > area.left else 0)
+        for x in (area.left, right):
             if 0 <= x < width:
-                for y in range(place.top, min(bottom, height - 1) + 1):
-                    directions[y][x] |= (_DOWN if y < bottom else 0) | (_UP if y > place.top else 0)
+                for y in range(area.top, min(bottom, height - 1) + 1):
+                    directions[y][x] |= (_DOWN if y < bottom else 0) | (_UP if y > area.top else 0)
     return ["".join(boxes[each] for each in line) for line in directions]
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from lilfox_tui.app.open_logs import host_of
 from lilfox_tui.app.panes.logs.rows import (
     LogList,
     LogStyle,
@@ -20,7 +21,6 @@ from lilfox_tui.app.panes.logs.rows import (
     log_row,
     wrapped_rows,
 )
-from lilfox_tui.app.panes.logs.sources import host_of
 from lilfox_tui.app.panes.logs.statistics import (
     ErrorRates,
     Span,

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from lilfox_tui.app.panes.metrics.layout import LISTS, LOWEST, NARROWEST, PanelId, Placed, arrange
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Piece, Row
-from lilfox_tui.app.rendering.panels import Panel, Place, draw_panels, fit_row, highlighted, row_width
+from lilfox_tui.app.rendering.panels import PanelArea, ScreenPanel, draw_panels, fit_row, highlighted, row_width
 
-TWO = [Place(0, 0, 12, 4), Place(11, 0, 10, 4), Place(0, 3, 21, 3)]
+TWO = [PanelArea(0, 0, 12, 4), PanelArea(11, 0, 10, 4), PanelArea(0, 3, 21, 3)]
 
 
 def text(rows: list[Row]) -> list[str]:
@@ -20,9 +20,14 @@ def text(rows: list[Row]) -> list[str]:
 def test_neighbours_share_their_border() -> None:
     titles = ("one", "two", "three")
     drawn = draw_panels(
-        [Panel(place, (Piece(title),), [(Piece("中文 and more"),)]) for place, title in zip(TWO, titles, strict=True)],
-        21, 6, UNICODE,
-    )  # fmt: skip
+        [
+            ScreenPanel(area, (Piece(title),), [(Piece("中文 and more"),)])
+            for area, title in zip(TWO, titles, strict=True)
+        ],
+        21,
+        6,
+        UNICODE,
+    )
     assert text(drawn) == [
         "┌─ one ────┬─ two ──┐",
         "│中文 and …│中文 an…│",
@@ -44,20 +49,22 @@ def test_neighbours_share_their_border() -> None:
     ],
 )
 def test_a_note_leaves_out_what_has_no_room_but_says_what_is_below(border: str) -> None:
-    place, note = Place(0, 0, len(border), 3), (Piece("2 firing"), Piece("1 pending"))
-    panel = Panel(place, (Piece("hosts"),), (), note, "25 more below")
+    place, note = PanelArea(0, 0, len(border), 3), (Piece("2 firing"), Piece("1 pending"))
+    panel = ScreenPanel(place, (Piece("hosts"),), (), note, "25 more below")
     assert text(draw_panels([panel], len(border), 3, UNICODE))[0] == border
 
 
 def test_a_note_of_one_long_piece_is_cut() -> None:
-    panel = Panel(Place(0, 0, 30, 3), (Piece("hosts"),), (), (Piece("unknown: no answer within 5 s"), Piece("4")))
+    panel = ScreenPanel(
+        PanelArea(0, 0, 30, 3), (Piece("hosts"),), (), (Piece("unknown: no answer within 5 s"), Piece("4"))
+    )
     assert text(draw_panels([panel], 30, 3, UNICODE))[0] == "┌─ hosts ─ unknown: no ans… ─┐"
 
 
 def test_ascii_has_borders_too_and_a_note_gives_way_to_the_title() -> None:
-    panel = Panel(TWO[0], (Piece("hosts"),), (), (Piece("25 more"),))
+    panel = ScreenPanel(TWO[0], (Piece("hosts"),), (), (Piece("25 more"),))
     assert text(draw_panels([panel], 12, 4, ASCII)) == ["+- hosts --+", "|          |", "|          |", "+----------+"]
-    wide = Panel(Place(0, 0, 24, 3), (Piece("hosts"),), (), (Piece("25 more"),))
+    wide = ScreenPanel(PanelArea(0, 0, 24, 3), (Piece("hosts"),), (), (Piece("25 more"),))
     assert text(draw_panels([wide], 24, 3, ASCII))[0] == "+- hosts ---- 25 more -+"
 
 

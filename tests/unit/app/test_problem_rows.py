@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
+from lilfox_tui.app.panes.metrics.problems import problem_row, problem_widths
 from lilfox_tui.app.panes.metrics.state import MetricsState
 from lilfox_tui.app.rendering.draw import UNICODE, Row
 from lilfox_tui.app.rows.hosts import well
-from lilfox_tui.app.rows.problems import problem_row, problem_widths
 from lilfox_tui.backends.kinds import redis
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.metrics.model import Level
@@ -21,7 +21,7 @@ from tests.app.backups_made import broken
 from tests.app.overviews import NOW, fleet, host, lost, service
 
 if TYPE_CHECKING:
-    from lilfox_tui.app.rows.problems import Problem
+    from lilfox_tui.app.panes.metrics.problems import Problem
 
 WIDTHS = [40, 58, 60, 76, 96, 118, 160]
 

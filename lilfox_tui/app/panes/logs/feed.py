@@ -9,8 +9,8 @@ from contextlib import aclosing
 from datetime import datetime
 from functools import partial
 
+from lilfox_tui.app.open_logs import OpenLogs
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.logs.sources import OpenLogs
 from lilfox_tui.app.panes.logs.state import LogsState
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import ntr, tr

@@ -18,7 +18,7 @@ from lilfox_tui.logs.source import AtEnd, AtTime, LogSource
 from lilfox_tui.logs.window import MergeKey, WindowItem
 
 if TYPE_CHECKING:
-    from lilfox_tui.app.panes.logs.sources import OpenLogs
+    from lilfox_tui.app.open_logs import OpenLogs
     from lilfox_tui.logs.statistics import Statistics
 
 

@@ -1,7 +1,8 @@
-"""Actions of the Metrics pane on hosts, services and backends: connections, charts, statements, queries, targets."""
+"""The list of the Metrics pane; its actions: connections, charts, statements, queries, targets."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 
@@ -12,17 +13,72 @@ from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.alert_section import target_rows
 from lilfox_tui.app.panes.metrics.backend_page import cell_text
 from lilfox_tui.app.panes.metrics.host_page import changed_key_rows, unknown_key_rows
-from lilfox_tui.app.panes.metrics.state import MetricsState, link_error
+from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, link_error
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rows.hosts import well
+from lilfox_tui.app.shared_actions import StateList
 from lilfox_tui.backends.model import StatementPlan
 from lilfox_tui.core.aio import Unavailable
-from lilfox_tui.core.errors import HostKeyChanged, HostKeyUnknown
-from lilfox_tui.core.i18n import Message, _, tr
+from lilfox_tui.core.errors import HostKeyChanged, HostKeyUnknown, LilFoxError
+from lilfox_tui.core.i18n import Message, _, clauses, tr
 from lilfox_tui.monitor.model import BackendView, HostView
 
 _NUMBERS = 4
 """Columns of a slow statement that are shown in front of it: total, calls and mean time."""
 Context = PaneContext[MetricsState]
+
+
+class MetricsList(StateList[MetricsState]):
+    """The list of the Metrics pane. ``scroll_page`` scrolls the open page."""
+
+    def __init__(
+        self,
+        context: PaneContext[MetricsState],
+        open_page: Callable[[Subject | None], None],
+        scroll_page: Callable[[int], None],
+    ) -> None:
+        super().__init__(context)
+        self._open_page, self._scroll_page = open_page, scroll_page
+
+    def move(self, step: int) -> None:
+        """Moves ``step`` rows down (or up, if negative) in the list or on the open page."""
+        if self._state.page is not None:
+            self._scroll_page(step)
+        else:
+            self._state.move(step)
+            self._context.repaint()
+
+    def open_selected(self) -> None:
+        if self._state.selected_plan() is not None:
+            self._app.go_to_backups()
+        else:
+            self._open_page(self._state.selected)
+
+    def why_not_open(self) -> Message | None:
+        return self._state.why_not_open()
+
+    def back(self) -> None:
+        if self._state.zoomed:
+            self._state.zoomed = False
+            self._context.repaint()
+        elif self._state.page is not None:
+            self._open_page(None)
+        else:
+            self.set_filter("")
+
+    def copy_selected(self) -> None:
+        """Copies the name and state of the row; for an alert the expression of its rule."""
+        item, view = self._state.selected_item(), self._state.selected_view()
+        if item is not None and not item.expression:
+            self._app.tell(LilFoxError(tr("no expression to copy: the rule is not available here")))
+        elif item is not None:
+            self._app.copy_text(item.expression)
+        elif view is not None:
+            why = clauses(str(reason) for reason in view.reasons) or well(view)
+            self._app.copy_text(f"{view.name}: {why}, {view.since.isoformat(timespec='seconds')}")
+
+    def why_not_copy(self) -> Message | None:
+        return self._state.nothing_selected()
 
 
 class ViewActions(ActionGroup):

@@ -49,7 +49,7 @@ class NewestErrors:
             self._context.run(self._follow, group="errors", exclusive=True)
 
     async def _follow(self) -> None:
-        from lilfox_tui.app.panes.logs.sources import OpenLogs
+        from lilfox_tui.app.open_logs import OpenLogs
         from lilfox_tui.logs.filter.model import And, AtLeast, Within
         from lilfox_tui.logs.merge import MergedLogs
         from lilfox_tui.logs.record import Severity

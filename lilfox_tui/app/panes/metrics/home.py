@@ -15,12 +15,7 @@ from lilfox_tui.app.panes.metrics.errors import NewestErrors
 from lilfox_tui.app.panes.metrics.home_charts import HomeCharts
 from lilfox_tui.app.panes.metrics.layout import LISTS, PanelId, arrange
 from lilfox_tui.app.panes.metrics.pages import FarPast
-from lilfox_tui.app.panes.metrics.service_page import service_heading, service_row
-from lilfox_tui.app.panes.metrics.state import MetricsState, Subject
-from lilfox_tui.app.rendering.draw import Piece, Row
-from lilfox_tui.app.rendering.panels import Panel, Place, draw_panels, highlighted
-from lilfox_tui.app.rows.hosts import OneKind, TableStyle, host_heading, host_row
-from lilfox_tui.app.rows.problems import (
+from lilfox_tui.app.panes.metrics.problems import (
     ProblemWidths,
     change_row,
     error_row,
@@ -30,6 +25,11 @@ from lilfox_tui.app.rows.problems import (
     process_heading,
     process_row,
 )
+from lilfox_tui.app.panes.metrics.service_page import service_heading, service_row
+from lilfox_tui.app.panes.metrics.state import MetricsState, Subject
+from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.app.rendering.panels import PanelArea, ScreenPanel, draw_panels, highlighted
+from lilfox_tui.app.rows.hosts import OneKind, TableStyle, host_heading, host_row
 from lilfox_tui.app.widgets import more_below
 from lilfox_tui.core.i18n import _, ngettext
 from lilfox_tui.metrics.model import HostSnapshot, Level, ProcessUsage
@@ -201,7 +201,7 @@ class Home:
         charts = 0 if self._app.slow_link else self.charts.count(overview)
         placed = arrange(style.width, height, wants, charts)
         if self._state.zoomed:
-            placed = [(self._selected_panel(lists), Place(0, 0, style.width, height))]
+            placed = [(self._selected_panel(lists), PanelArea(0, 0, style.width, height))]
         if self._state.each_once == bool(placed):
             self._state.each_once = not placed
             self._state.choose_first()
@@ -216,11 +216,11 @@ class Home:
                 panel = self.charts.panel(overview, place, style)
             elif name == "processes":
                 title = _("Processes of {host}", host=processes[0])
-                panel = Panel(place, (Piece(title, "title"),), _process_rows(processes[1], place.inner_width))
+                panel = ScreenPanel(place, (Piece(title, "title"),), _process_rows(processes[1], place.inner_width))
             elif name == "next":
-                panel = Panel(place, (Piece(_("Next"), "title"),), steps)
+                panel = ScreenPanel(place, (Piece(_("Next"), "title"),), steps)
             else:
-                panel = Panel(place, (Piece(_("Errors and changes"), "title"),), happened)
+                panel = ScreenPanel(place, (Piece(_("Errors and changes"), "title"),), happened)
                 self.errors.begin()
             panels.append(panel)
         glyphs = self._app.glyphs.without_borders() if self._app.slow_link else self._app.glyphs
@@ -236,7 +236,7 @@ class Home:
     def _is_selected(self, name: PanelId, subject: Subject) -> bool:
         return subject == self._state.selected and (name == "problems") == self._state.in_problems
 
-    def _list_panel(self, name: PanelId, shown: HomeList, place: Place) -> tuple[Panel, list[Hit]]:
+    def _list_panel(self, name: PanelId, shown: HomeList, place: PanelArea) -> tuple[ScreenPanel, list[Hit]]:
         width = place.inner_width
         heads = list(shown.heads(width))[: max(0, place.inner_height - 1)]
         room = max(1, place.inner_height - len(heads))
@@ -250,7 +250,7 @@ class Home:
             hits.append(Hit(y, place.left + 1, place.left + 1 + width, name, each.subject))
         rows += shown.more
         below = more_below(len(shown.rows) + len(shown.more) - top - room)
-        return Panel(place, (Piece(shown.title, "title"),), rows, shown.note, below), hits
+        return ScreenPanel(place, (Piece(shown.title, "title"),), rows, shown.note, below), hits
 
     def _top(self, name: PanelId, shown: HomeList, room: int) -> int:
         """The first row, so that the selected one is seen."""

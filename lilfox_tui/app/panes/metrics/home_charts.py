@@ -21,7 +21,7 @@ from lilfox_tui.app.rendering.chart import (
 )
 from lilfox_tui.app.rendering.columns import Digits, wrapped
 from lilfox_tui.app.rendering.draw import Piece, Row
-from lilfox_tui.app.rendering.panels import Panel, Place, fit_row
+from lilfox_tui.app.rendering.panels import PanelArea, ScreenPanel, fit_row
 from lilfox_tui.app.rows.hosts import TableStyle, why_no_numbers
 from lilfox_tui.backends.model import load
 from lilfox_tui.config.model import Threshold
@@ -88,14 +88,14 @@ class HomeCharts:
         others = bool(overview.services) or any(view.summary is not None for view in overview.hosts.values())
         return len(self._wanted(overview, Digits())) or int(others)
 
-    def panel(self, overview: Overview, place: Place, style: TableStyle) -> Panel:
+    def panel(self, overview: Overview, place: PanelArea, style: TableStyle) -> ScreenPanel:
         """The charts side by side, or below each other where the place is high."""
         wanted = self._wanted(overview, style.digits)
         view = self.subject(overview)
         name = "" if view is None else view.name
         if not wanted:
             why = why_no_numbers(view, overview.at) if isinstance(view, HostView) else _("no data")
-            return Panel(
+            return ScreenPanel(
                 place, (Piece(name, "title"),), wrapped([(Piece(" "), Piece(why, "muted"))], place.inner_width)
             )
         window = self._window(overview, view)
@@ -105,7 +105,7 @@ class HomeCharts:
             else self._side_by_side(wanted, place, overview, window)
         )
         note = _("last {time}", time=human_duration(window.total_seconds()))
-        return Panel(place, (Piece(name, "title"),), rows, (Piece(note, "muted"),))
+        return ScreenPanel(place, (Piece(name, "title"),), rows, (Piece(note, "muted"),))
 
     def _window(self, overview: Overview, view: View | None) -> timedelta:
         """The pane's time range, or a shorter one that the data fills."""
@@ -115,7 +115,7 @@ class HomeCharts:
         return min(self._state.window, next((each for each in _SPANS if each >= age), self._state.window))
 
     def _side_by_side(
-        self, wanted: Sequence[_Wanted], place: Place, overview: Overview, window: timedelta
+        self, wanted: Sequence[_Wanted], place: PanelArea, overview: Overview, window: timedelta
     ) -> list[Row]:
         width, height = place.inner_width, place.inner_height
         count = max(1, min(len(wanted), width // _LEAST_WIDTH))
@@ -130,7 +130,7 @@ class HomeCharts:
         ]
 
     def _below_each_other(
-        self, wanted: Sequence[_Wanted], place: Place, overview: Overview, window: timedelta
+        self, wanted: Sequence[_Wanted], place: PanelArea, overview: Overview, window: timedelta
     ) -> list[Row]:
         width, height = place.inner_width, place.inner_height
         count = max(1, min(len(wanted), height // (_LEAST_HIGH + 2)))

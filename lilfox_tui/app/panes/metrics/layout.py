@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from lilfox_tui.app.rendering.panels import Place
+from lilfox_tui.app.rendering.panels import PanelArea
 
 PanelId = Literal["problems", "hosts", "services", "backends", "next", "charts", "processes", "changes"]
 LISTS: tuple[PanelId, ...] = ("problems", "hosts", "services", "backends")
@@ -28,7 +28,7 @@ _HEAD = 1
 """Column titles of a list."""
 
 
-Placed = tuple[PanelId, Place]
+Placed = tuple[PanelId, PanelArea]
 
 
 def arrange(width: int, height: int, wants: Mapping[PanelId, int], charts: int) -> list[Placed]:
@@ -53,10 +53,10 @@ def _three_columns(width: int, height: int, wants: Mapping[PanelId, int], charts
     placed = _stack(lists, wants, 0, 0, left, height)
     at = left
     if charts:
-        placed.append(("charts", Place(left - 1, 0, middle + 1, height)))
+        placed.append(("charts", PanelArea(left - 1, 0, middle + 1, height)))
         at += middle
     if happened:
-        placed.append(("changes", Place(at - 1, 0, width - at + 1, height)))
+        placed.append(("changes", PanelArea(at - 1, 0, width - at + 1, height)))
     return placed
 
 
@@ -76,12 +76,12 @@ def _bands(width: int, height: int, wants: Mapping[PanelId, int], charts: int) -
     placed: list[Placed] = []
     top = 0
     if problems:
-        placed.append(("problems", Place(0, 0, width, problems + 2)))
+        placed.append(("problems", PanelArea(0, 0, width, problems + 2)))
         top = problems + 1
     placed += _side_by_side(columns, wants, width, top, table_band + 1)
     top += table_band
     if chart_band:
-        placed.append(("charts", Place(0, top, width, chart_band + 1)))
+        placed.append(("charts", PanelArea(0, top, width, chart_band + 1)))
         top += chart_band
     if bottom_band:
         shown = bottom if two else bottom[-1:]
@@ -148,7 +148,7 @@ def _stack(
     heights = _shares(height - 1 - len(names), [wants.get(name, 1) for name in names])
     placed: list[Placed] = []
     for name, inner in zip(names, heights, strict=True):
-        placed.append((name, Place(left, top, width, inner + 2)))
+        placed.append((name, PanelArea(left, top, width, inner + 2)))
         top += inner + 1
     return placed
 

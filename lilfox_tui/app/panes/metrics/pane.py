@@ -12,20 +12,19 @@ from textual.app import ComposeResult
 
 from lilfox_tui.app.console import Console
 from lilfox_tui.app.pane import Pane, PaneContext
-from lilfox_tui.app.panes.metrics.actions import LinkActions, QueryActions, ViewActions
+from lilfox_tui.app.panes.metrics.actions import LinkActions, MetricsList, QueryActions, ViewActions
 from lilfox_tui.app.panes.metrics.alert_actions import AlertActions
 from lilfox_tui.app.panes.metrics.alert_section import AlertSection
 from lilfox_tui.app.panes.metrics.backend_page import backend_page
 from lilfox_tui.app.panes.metrics.home import Home, HomeScreen
 from lilfox_tui.app.panes.metrics.host_page import host_page
-from lilfox_tui.app.panes.metrics.list import MetricsList
 from lilfox_tui.app.panes.metrics.pages import FarPast, MetricsPages
+from lilfox_tui.app.panes.metrics.problems import plan_detail
 from lilfox_tui.app.panes.metrics.service_page import service_page
 from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, link_error
 from lilfox_tui.app.rendering.columns import Digits
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES, TableStyle, held_for, well
-from lilfox_tui.app.rows.problems import plan_detail
 from lilfox_tui.app.shared_actions import EvidenceActions, ListActions
 from lilfox_tui.app.textual_internals import cells_of
 from lilfox_tui.app.widgets import Lines, more_below
