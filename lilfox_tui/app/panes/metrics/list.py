@@ -128,7 +128,8 @@ def heights(height: int, wanted: Parts, *, selected: str | None, only: str | Non
 
 
 def _one_of(services: int, backends: int, alerts: int, selected: str | None) -> tuple[int, int, int]:
-    """Return the heights with only the part of the selected row kept; without a selection, the first part with rows."""
+    """Return the heights if only one part is shown: that of the selected row; without a selection, the first part with
+    rows."""
     if selected == "alerts" or not (services or backends):
         return 0, 0, alerts
     if selected == "backends" or not services:
