@@ -101,7 +101,7 @@ async def test_help_scrolls_to_its_end_and_says_how_much_is_below() -> None:
         assert "more below" in screen_text(pilot)
         await pilot.press("G")
         await pilot.pause()
-        assert "rules: [FILE]" in screen_text(pilot).splitlines()[-1]
+        assert "Prometheus and Alertmanager" in screen_text(pilot).splitlines()[-1]
         assert "more below" not in screen_text(pilot)
         await pilot.press("k")
         await pilot.pause()
