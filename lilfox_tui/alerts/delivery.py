@@ -43,7 +43,7 @@ _DOUBLED_AT_MOST = 16
 
 
 class DeliveryOutage(Struct, frozen=True):
-    """A receiver that cannot be reached: why, since when, and when it is retried (aware UTC)."""
+    """An outage of a receiver: the reason, when it began, and when delivery is retried (aware UTC)."""
 
     error: LilFoxError
     since: datetime
@@ -101,7 +101,7 @@ class ReceiverDelivery:
         return None
 
     def _release(self) -> None:
-        """Make queued notifications due at once, because the receiver accepts something again. Blocks."""
+        """Make queued notifications due at once, because the receiver accepts notifications again. Blocks."""
         now = self._now()
         recent = {
             number: at
@@ -115,7 +115,7 @@ class ReceiverDelivery:
         self.outage = self.note = None
 
     def missed(self, error: LilFoxError, wait_s: float) -> None:
-        """Record that the receiver did not accept a notification, which is retried in ``wait_s``."""
+        """Record a failed delivery; the notification is sent again in ``wait_s`` seconds."""
         now = self._now()
         since = now if self.outage is None else self.outage.since
         self.outage = DeliveryOutage(error, since, datetime.fromtimestamp(now.timestamp() + wait_s, UTC))
@@ -163,7 +163,7 @@ _AGAIN_S = 60.0
 
 
 def open_notifier(name: str, options: NotifierConfig, setting: NotifierSetup) -> Notifier:
-    """The notifier that ``options`` describe. Raises LilFoxError."""
+    """Open the notifier that ``options`` configure. Raises LilFoxError."""
     notifier: Notifier = plugins.load(NOTIFIERS, options.kind).open_notifier(name, options, setting)
     return notifier
 
@@ -211,12 +211,12 @@ class NotificationDispatcher:
         return min((time for time in times if time is not None), default=None)
 
     def wake(self) -> None:
-        """Wake the routes to send what was planned."""
+        """Wake the routes, so that they send the planned notifications."""
         for route in self._routes:
             route.wake.set()
 
     async def run(self) -> None:
-        """Send until cancelled. A receiver that hangs delays no other."""
+        """Send queued notifications until cancelled. A receiver that hangs does not delay the others."""
         with suppress(LilFoxError):  # another process holds the file: at the next start again
             await asyncio.to_thread(self._forget_others)
         try:
@@ -239,7 +239,7 @@ class NotificationDispatcher:
             if sending.outage is not None:
                 outage = sending.outage
                 text = tr(
-                    "{name} has not been notified since {since:%H:%M:%S} UTC: {error}; next attempt at "
+                    "notifier {name} has been failing since {since:%H:%M:%S} UTC: {error}; next attempt at "
                     "{next:%H:%M:%S} UTC",
                     name=route.to.name, since=outage.since, error=outage.error, next=outage.next_try,
                 )  # fmt: skip

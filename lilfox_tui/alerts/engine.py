@@ -160,7 +160,8 @@ class EngineFollower:
         return alerts if trouble is None else replace(alerts, troubles=(*alerts.troubles, trouble))
 
     def again(self) -> None:
-        """Make the next :meth:`newer` return the state although no other process has written: this one has."""
+        """Make the next :meth:`newer` return the state even if no other process has written since, because this process
+        has."""
         self._version = None
 
     def ring(self, alerts: Alerts) -> None:
@@ -398,7 +399,8 @@ class AlertEngine:
         return Alerts(now, self._evaluating.views(), shown, silences, troubles=tuple(troubles)), look_at
 
     async def _follow(self) -> None:
-        """Publish the state that the evaluating process saved, if it has changed, then wait for the next look."""
+        """Publish the state that the evaluating process saved, if it has changed, then wait until the next check is
+        due."""
         if self._changed.is_set():
             self._changed.clear()
             self._following.again()

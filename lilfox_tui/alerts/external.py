@@ -91,8 +91,8 @@ class _Made(Struct, frozen=True):
 
 
 class AlertmanagerApi:
-    """The Alertmanager at ``config.url``; ``host`` sends the requests, None for this machine. Every method raises
-    LilFoxError, with the server's message if it refuses."""
+    """Client for the Alertmanager at ``config.url``. ``host`` sends the requests (None: this machine). Every method
+    raises LilFoxError, with the server's message if it rejects the request."""
 
     def __init__(self, config: ApiConfig, host: Host | None = None) -> None:
         self._api = HttpApi(config, host)
@@ -208,8 +208,8 @@ _STATES = {"firing": AlertState.FIRING, "pending": AlertState.PENDING}
 
 class ExternalAlerts:
     """Reads the alerts of ``prometheus`` and ``alertmanager`` (at least one) repeatedly and publishes them in ``feed``.
-    If one of them does not answer, its last answer is kept and ``troubles`` of the newest state report it; the feed has
-    no state until one has answered."""
+    If one of them does not answer, its last answer is kept and the problem is in ``troubles`` of the newest state; the
+    feed has no state until one has answered."""
 
     def __init__(self, prometheus: RemoteEngine | None, alertmanager: AlertmanagerApi | None) -> None:
         self.feed: Feed[Alerts] = Feed()
@@ -258,7 +258,7 @@ class ExternalAlerts:
             except LilFoxError as error:
                 failed = failed or error
                 troubles.append(
-                    Trouble("silences", tr("the silences in Alertmanager are unknown: {error}", error=error))
+                    Trouble("silences", tr("cannot read the silences from Alertmanager: {error}", error=error))
                 )
         if failed is not None and not self._heard:
             raise failed
@@ -322,8 +322,8 @@ class ExternalAlerts:
         return self._alertmanager
 
     def _together(self, where: str) -> list[Alert]:
-        """Return the alerts of Prometheus, with what Alertmanager knows about them, then those that only Alertmanager
-        has."""
+        """Return the alerts of Prometheus, with the silences and the firing time that Alertmanager has for them,
+        followed by the alerts that only Alertmanager has."""
         rest = list(self._told)
         found = []
         for alert in _alerts(self._groups, where):
@@ -372,8 +372,8 @@ def _key(group: RemoteGroup, place: int, where: str) -> str:
 
 
 def _alert(alert: RemoteAlert, rule_key: str, for_s: float) -> Alert:
-    """Convert an alert of Prometheus' API. The API reports since when the expression has held; the alert fired later by
-    ``for``, at the next evaluation."""
+    """Convert an alert of Prometheus' API. The API reports since when the expression has been true; the alert fires at
+    the first evaluation after ``for`` has passed."""
     try:
         value = float(alert.value)
     except ValueError:
@@ -415,8 +415,8 @@ def _view(group: RemoteGroup, place: int, where: str) -> RuleView:
 def open_others(
     config: Config, host_of: Callable[[str | None], Host | None]
 ) -> tuple[ExternalAlerts, RemoteEngine | None]:
-    """Return the alerts of ``config.prometheus`` and ``config.alertmanager``, and a client of the Prometheus for
-    queries (None without one). Raises LilFoxError."""
+    """Return a reader for the alerts of ``config.prometheus`` and ``config.alertmanager``, and a query client for the
+    Prometheus (None if there is none). Raises LilFoxError."""
 
     def host(api: ApiConfig) -> Host | None:
         return host_of(api.from_)
@@ -429,13 +429,13 @@ def open_others(
 def kept_alerts(
     folder: Path | None, config_file: Path | None = None, patterns: Sequence[str] = ()
 ) -> Ready[Alerts] | Unavailable:
-    """Return the alerts saved by the LilFox that evaluates with the state in ``folder`` (None: the state folder of
-    ``config_file``). They are unavailable if none evaluates now, because rules need continuous evaluation. ``patterns``
-    are those of the rule files. Blocks."""
+    """Return the alerts saved by the LilFox process that evaluates the rules and keeps its state in ``folder`` (None:
+    the state folder of ``config_file``). They are unavailable if no process evaluates now, because rules need
+    continuous evaluation. ``patterns`` are those of the rule files. Blocks."""
     now = datetime.now(UTC)
     folder = folder or state_folder(config_file)
     path = None if folder is None else folder / DATABASE
-    hint = tr("run lilfox monitor, or keep the screen open: rules need continuous evaluation")
+    hint = tr("run lilfox monitor, or keep the console open: rules need continuous evaluation")
     if path is None or not path.exists():
         if patterns and not stamp_of(patterns, Path()):
             return Unavailable(NotEvaluated(tr("rules: no file matches {pattern}", pattern=patterns[0])), now)
@@ -460,6 +460,8 @@ def kept_alerts(
     since = now if newest_ms is None else time_of(newest_ms)
     age = human_duration((now - since).total_seconds())
     return Unavailable(
-        NotEvaluated(tr("no LilFox process evaluates these rules; the last evaluation was {age} ago", age=age), hint),
+        NotEvaluated(
+            tr("no LilFox process is evaluating these rules; the last evaluation was {age} ago", age=age), hint
+        ),
         since,
     )

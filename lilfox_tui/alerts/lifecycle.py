@@ -58,7 +58,7 @@ class AlertChangeKind(Enum):
 
 
 class AlertChange(Struct, frozen=True):
-    """One change of an alert; ``alert`` is its state after it (for DROPPED, before it)."""
+    """One change of an alert; ``alert`` is its state after the change (for DROPPED, before it)."""
 
     kind: AlertChangeKind
     alert: LiveAlert
@@ -124,9 +124,9 @@ class RuleAlerts:
 
     def restore(self, saved: Iterable[LiveAlert], outage: EvaluationGap) -> None:
         """Restore alerts from before an outage. Their pending time counts, the outage itself does not (see
-        :class:`EvaluationGap`). Firing alerts keep firing, however long the outage was, because notified people wait
-        for the resolution. No alert ends during ``outage.blind_ms``, nor before LOOKS_BEFORE_GONE evaluations have had
-        data."""
+        :class:`EvaluationGap`). Firing alerts keep firing, however long the outage was, because the people notified
+        expect to hear when they resolve. No alert ends during ``outage.blind_ms``, nor before LOOKS_BEFORE_GONE
+        evaluations have had data."""
         self._data_until_ms = outage.to_ms + DATA_AWAITED_MS
         self._blind_until_ms = outage.to_ms + outage.blind_ms
         for alert in saved:

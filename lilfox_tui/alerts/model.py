@@ -22,7 +22,8 @@ class AlertState(IntEnum):
 
 
 class RuleHealth(IntEnum):
-    """The result of a rule's last evaluation. ``NO_DATA``: its selectors found no series, which is not "good"."""
+    """The result of a rule's last evaluation. ``NO_DATA``: its selectors found no series, so nothing is known about the
+    condition."""
 
     UNKNOWN = 0
     GOOD = 1
@@ -34,7 +35,7 @@ class RuleHealth(IntEnum):
 
 
 class Acknowledgement(Struct, frozen=True, gc=False):
-    """Who acknowledged an alert, and when. It rings no bell and sends no reminders until it resolves."""
+    """Who acknowledged an alert, and when. Until the alert resolves, it rings no bell and sends no reminders."""
 
     by: str
     at: datetime
@@ -51,7 +52,8 @@ class SilenceMatcher(Struct, frozen=True):
 
 
 class Silence(Struct, frozen=True):
-    """Alerts that match all ``matchers`` send no notifications from ``starts_at`` to ``ends_at`` (aware UTC)."""
+    """A silence: alerts that match all ``matchers`` cause no notifications from ``starts_at`` to ``ends_at`` (aware
+    UTC)."""
 
     id: str
     matchers: tuple[SilenceMatcher, ...]
@@ -162,7 +164,7 @@ EventKind = Literal["fired", "resolved", "acknowledged", "unacknowledged", "sile
 
 
 class Event(Struct, frozen=True):
-    """An event of an alert, or of those that share ``labels``, at ``at`` (aware UTC).
+    """An event of one alert, or of all alerts that share ``labels``, at ``at`` (aware UTC).
 
     ``lasted_s`` is how long it had fired when it resolved. ``by`` is a person, or the notifier that told it; ``note``
     what they said.

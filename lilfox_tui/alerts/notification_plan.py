@@ -41,7 +41,9 @@ def receiver(name: str, options: NotifierConfig) -> Receiver:
     try:
         only = tuple(one for text in options.only for one in parse_matchers(text))
     except UsageError as error:
-        raise UsageError(tr("notifier {name}: only: {reason}", name=name, reason=error.message), error.hint) from None
+        raise UsageError(
+            tr("option only of notifier {name}: {reason}", name=name, reason=error.message), error.hint
+        ) from None
     return Receiver(name, only, options.resolved)
 
 
@@ -177,7 +179,7 @@ class _AlertGroup:
 
 
 def is_muted(alert: Alert) -> bool:
-    """Return whether no notification is sent when it fires: it is silenced or acknowledged."""
+    """Return whether the alert is silenced or acknowledged, so that no notification is sent when it fires."""
     return bool(alert.silenced_by) or alert.acknowledged is not None
 
 

@@ -88,7 +88,7 @@ _MOST_LINES, _LINE_CHARS = 40, 1000
 
 
 def summary(alert: Alert) -> str:
-    """Return the alert's summary on one line. That of a resolved alert is marked as past, because the text is in the
+    """Return the alert's summary on one line. For a resolved alert it is marked as past, because the text is in the
     present tense."""
     text = alert.summary
     return _("was: {what}", what=text) if text and alert.state is AlertState.RESOLVED else text
@@ -111,7 +111,7 @@ def subject(notice: Notification) -> str:
 
 
 def body(notice: Notification) -> str:
-    """Return all its alerts, firing ones first; lines end with ``\\n``."""
+    """Return the text of a notification: its alerts up to a limit, firing ones first; lines end with ``\\n``."""
     lines: list[str] = []
     if notice.reason == "test":
         lines += [_("This is a test notification. Nothing is wrong."), ""]
@@ -226,8 +226,7 @@ _SHORTEST_SECRET, _LONG_WORD = 4, 8
 
 
 class PostOptions(NotifierConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The options common to all notifiers that use HTTP. The whole address may be a secret, as it is for chat
-    webhooks."""
+    """The options common to all notifiers that use HTTP. The whole URL may be secret, as with chat webhooks."""
 
     url: TextOrSecret
     headers: dict[str, TextOrSecret] = msgspec.field(default_factory=dict)
@@ -289,7 +288,12 @@ class JsonPost:
         lines |= await revealed(options.headers)
         for name, value in lines.items():
             if not value.isascii() or value != value.strip():
-                raise LilFoxError(tr("header {name} contains characters that HTTP does not allow", name=name))
+                raise LilFoxError(
+                    tr(
+                        "header {name} has leading or trailing spaces, or characters that HTTP does not allow",
+                        name=name,
+                    )
+                )
         return lines
 
 
@@ -312,7 +316,7 @@ def tls_of(ca: str | None, *, verify: bool = True) -> Tls:
 
 
 def _login(url: str) -> dict[str, str]:
-    """Return the header for a user in the address itself."""
+    """Return the authorization header for a user and password in the URL; empty without a user."""
     parts = urlsplit(url)
     if parts.username is None:
         return {}
@@ -320,13 +324,13 @@ def _login(url: str) -> dict[str, str]:
 
 
 def _parts(url: str) -> tuple[str, ...]:
-    """Return the path, the query and the long words of an address, which may be secret."""
+    """Return the path, the query and the long path components of a URL, which may be secret."""
     parts = urlsplit(url)
     return parts.query, parts.path, *(word for word in parts.path.split("/") if len(word) >= _LONG_WORD)
 
 
 def _without(secrets: Iterable[str], body: bytes) -> str:
-    """Return the server's message with the secrets masked: a server that refuses often repeats the request."""
+    """Return the server's error message with the secrets masked, because many servers repeat the request in it."""
     said = body.decode("utf-8", "replace").strip()
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= _SHORTEST_SECRET:
@@ -339,5 +343,5 @@ def _refused(where: str, status: int, reason: str) -> LilFoxError:
     if status in (401, 403):
         hint = tr("Check headers, user and password of this notifier.")
     elif 300 <= status < 400:
-        hint = tr("The server redirects, and redirects are not followed; set url to the final address.")
+        hint = tr("The server redirects, but LilFox does not follow redirects; set url to the final address.")
     return LilFoxError(tr("{where} returns {status}: {reason}", where=where, status=status, reason=reason), hint)

@@ -1,4 +1,4 @@
-"""Evaluates a group of rules: one after the other, each seeing the results of those before it at the same time."""
+"""Evaluates the rules of a group in order; each sees the results of the earlier ones at the same evaluation time."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class ResultSink(Protocol):
     """Stores the series of rules. ``rule`` is the rule's identity (:attr:`RuleEvaluator.identity`)."""
 
     def write(self, rule: str, at_ms: int, labels: LabelList, values: Floats) -> Message | None:
-        """Write all results of a rule at ``at_ms``; its series that are no longer among ``labels`` end there. Returns a
-        message if a part could not be stored."""
+        """Write all results of a rule at ``at_ms``; its series that are no longer among ``labels`` end at that time.
+        Returns a message if some of them could not be stored."""
         ...
 
     def end(self, rule: str, at_ms: int) -> None:
@@ -296,8 +296,8 @@ class GroupEvaluator:
         return f"{self.file};{self.group.name}"
 
     def evaluate(self, source: SeriesSource, at_ms: int) -> list[tuple[RuleEvaluator, AlertChange]]:
-        """Evaluate every rule once, at ``at_ms``; return the changes of alerts. ``source`` must include what the rules
-        write to ``around.results``. The error of a failed rule is kept in the rule, and the others are still
+        """Evaluate every rule once, at ``at_ms``; return the changes of alerts. ``source`` must include the series that
+        the rules write to ``around.results``. The error of a failed rule is kept in the rule, and the others are still
         evaluated."""
         changes: list[tuple[RuleEvaluator, AlertChange]] = []
         recorded: set[str] = set()
@@ -328,9 +328,9 @@ class GroupEvaluator:
         return {rule.identity: rule.state.alerts for rule in self.rules if rule.state.alerts}
 
     def restore(self, saved: Mapping[str, tuple[LiveAlert, ...]], outage: EvaluationGap) -> None:
-        """Restore alerts from before a restart; those of removed rules are ignored. No alert ends before the data
-        covers the windows of the rules, LONGEST_BLIND_MS at most: an ``increase`` over an hour is small after a
-        minute."""
+        """Restore alerts from before a restart; those of removed rules are ignored. No alert ends until the data covers
+        the windows of the rules (for at most LONGEST_BLIND_MS): one minute of data makes an ``increase`` over an hour
+        too small."""
         longest_ms = max((window_ms(rule.rule.query.tree) for rule in self.rules), default=0)
         outage = replace(outage, blind_ms=min(max(outage.blind_ms, longest_ms), LONGEST_BLIND_MS))
         self._recognise(saved)

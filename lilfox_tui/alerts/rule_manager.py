@@ -112,7 +112,7 @@ class ScheduledGroup:
         return {(rule, one.labels): one for rule, alerts in self.state.dump().items() for one in alerts}
 
     def as_saved(self) -> SavedGroup:
-        """Return what is saved besides its alerts."""
+        """Return the group's saved state, without its alerts."""
         keys = {rule.identity: rule.key for rule in self.state.rules}
         return SavedGroup(self.name, self.last_ms or 0, self.state.views(), keys)
 
@@ -129,7 +129,7 @@ class ScheduledGroup:
         interval_s = self.interval_ms / 1000
         if self.took_s > interval_s:
             slow = tr(
-                "group {group}: an evaluation takes {took:.1f} s, longer than its interval of {interval:g} s",
+                "group {group}: the last evaluation took {took:.1f} s, longer than the interval of {interval:g} s",
                 group=self.state.group.name, took=self.took_s, interval=interval_s,
             )  # fmt: skip
             found.append(Trouble(f"slow {self.name}", slow))
@@ -257,7 +257,7 @@ class RuleManager:
         return tuple(found)
 
     def troubles(self) -> tuple[Trouble, ...]:
-        """Return the problems of the disk, of rule files and of all groups."""
+        """Return the problems with the disk, the rule files and the groups."""
         found = [] if self.disk_trouble is None else [Trouble("disk", self.disk_trouble)]
         found += self._files.troubles
         found += [Trouble(f"refused {name}", text, blind=True) for name, text in self._refused.items()]

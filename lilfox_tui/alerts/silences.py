@@ -47,14 +47,14 @@ def parse_matchers(text: str) -> tuple[SilenceMatcher, ...]:
     while place < len(inner):
         match = _MATCHER.match(inner, place)
         if match is None:
-            raise _wrong(tr("cannot parse: {part}", part=inner[place : place + 60]))
+            raise _wrong(tr("cannot parse {part}", part=inner[place : place + 60]))
         name, op, value, _end = match.groups()
         made = SilenceMatcher(_plain(name), _plain(value), is_regex="~" in op, is_equal=op[0] == "=")
         _condition(made)
         found.append(made)
         place = match.end()
     if not found:
-        raise _wrong(tr("no matcher"))
+        raise _wrong(tr("none given"))
     return tuple(found)
 
 
@@ -69,7 +69,7 @@ def check_silence(matchers: Iterable[SilenceMatcher]) -> None:
 
 
 def matches_all(matchers: Iterable[SilenceMatcher], labels: Labels) -> bool:
-    """Whether all matchers match these labels. Raises UsageError for a pattern that RE2 refuses."""
+    """Whether all matchers match these labels. Raises UsageError for a pattern that RE2 rejects."""
     known = dict(labels)
     return all(_condition(one)(known.get(one.name, "")) is one.is_equal for one in matchers)
 

@@ -158,7 +158,7 @@ class AlertDatabase:
                     connection.execute(f"PRAGMA user_version = {VERSION}")
         elif version != VERSION:
             raise LilFoxError(
-                tr("{path}: written by another version of LilFox ({version})", path=self.path, version=version),
+                tr("{path} was written by another version of LilFox ({version})", path=self.path, version=version),
                 tr("Use that version, or move the file away: it contains the acknowledgements and silences."),
             )
         if not execute("SELECT 1 FROM sqlite_master WHERE name = 'trouble'").fetchone():
@@ -172,8 +172,8 @@ class AlertDatabase:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
                 raise DatabaseDamaged(
-                    tr("{path}: damaged: {reason}", path=self.path, reason=error),
-                    tr("Move it away; LilFox then creates a new one."),
+                    tr("{path} is damaged: {reason}", path=self.path, reason=error),
+                    tr("Move the file away; LilFox then creates a new one."),
                 ) from None
             kind = (
                 DatabaseNotWritable
@@ -183,7 +183,7 @@ class AlertDatabase:
                 else LilFoxError
             )
             raise kind(
-                tr("{path}: cannot be used: {reason}", path=self.path, reason=error),
+                tr("{path} cannot be used: {reason}", path=self.path, reason=error),
                 tr("Check that the disk has free space and that you may write to this file and its directory."),
             ) from None
 
@@ -279,7 +279,7 @@ class AlertStorage:
             write.executemany("INSERT INTO event (at_ms, body) VALUES (?, ?)", map(_event_row, events))
 
     def acknowledgements(self) -> dict[Labels, Acknowledgement]:
-        """Who acknowledged what, by the alert's labels."""
+        """Return all acknowledgements, by the alert's labels."""
         rows = self.database.rows("SELECT labels, body FROM acknowledgement")
         return {_labels(text): msgspec.msgpack.decode(body, type=Acknowledgement) for text, body in rows}
 
@@ -406,7 +406,7 @@ class Outbox:
     def put(
         self, receiver: str, notices: Iterable[Notification], told: Iterable[NotifiedAlert], over: Iterable[Labels]
     ) -> None:
-        """Queue messages, and save what the receiver will then know; all or nothing."""
+        """Queue messages, and save what the receiver will then know, in one transaction."""
         with self._database.transaction() as write:
             write.executemany(
                 "INSERT INTO outbox (receiver, grp, made_ms, body) VALUES (?, ?, ?, ?)",
@@ -450,8 +450,8 @@ class Outbox:
             write.execute("UPDATE outbox SET tries = tries + 1, next_ms = ? WHERE number = ?", (next_ms, number))
 
     def release(self, receiver: str, but: Collection[int] = ()) -> tuple[int, ...]:
-        """Make all notifications that wait for a retry due now, as if they had not been tried, ``but`` not these;
-        return their numbers."""
+        """Make all notifications that wait for a retry due now, as if they had not been tried, except the numbers in
+        ``but``; return the numbers of the others."""
         rows = self._database.rows("SELECT number FROM outbox WHERE receiver = ? AND tries > 0", (receiver,))
         numbers = tuple(number for (number,) in rows if number not in but)
         if numbers:
@@ -508,7 +508,7 @@ class EvaluationLock:
         try:
             file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
-            raise LilFoxError(tr("{path}: cannot be used: {reason}", path=self._path, reason=error.strerror)) from None
+            raise LilFoxError(tr("{path} cannot be used: {reason}", path=self._path, reason=error.strerror)) from None
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -549,8 +549,8 @@ class EvaluationLock:
         )  # fmt: skip
 
     def is_held(self) -> bool:
-        """Whether some process evaluates now. The lock is taken for a moment: a process that starts evaluating then
-        tries again."""
+        """Whether some process evaluates now. Takes the lock for a moment to find out; a process that starts evaluating
+        in that moment tries again."""
         if self._path is None or not self._path.exists():
             return False
         if self.take():

@@ -226,7 +226,7 @@ def _text(path: Path) -> str:
         try:
             if len(raw) <= MAX_BYTES:
                 return raw.decode("utf-8-sig")
-            what = _("larger than 32 MiB; not a test file")
+            what = _("larger than 32 MiB: too large for a test file")
         except UnicodeDecodeError:
             what = _("not UTF-8 text; save it as UTF-8")
     findings = Findings(str(path))

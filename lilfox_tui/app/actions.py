@@ -44,9 +44,9 @@ def _nothing(_owner: object = None) -> None:
 
 
 class Action(Struct, frozen=True):
-    """What a key triggers. ``footer`` is its rank in the footer (0: not shown); ``now`` returns what stands there
-    instead of ``title`` for the time being, None for the title. The functions of an action declared in a class take the
-    owner as argument; those from :func:`bound_actions` take none."""
+    """What a key triggers. ``footer`` is its rank in the footer (0: not shown); ``now`` returns the text that the
+    footer currently shows instead of ``title``, or None for the title. The functions of an action declared in a class
+    take the owner as argument; those from :func:`bound_actions` take none."""
 
     id: str
     keys: tuple[str, ...]

@@ -101,7 +101,7 @@ class PaneActions(_Everywhere):
         "alerts",
         "exclamation_mark",
         tr("alerts"),
-        tr("go to the most severe alert, pressed again to the next; without alerts to the incident"),
+        tr("go to the most severe alert, then to the next with each press; without alerts, to the incident"),
         why_not=_why_no_alerts,
     )
     def show_alerts(self) -> None:
@@ -170,7 +170,7 @@ class PaletteActions(_Everywhere):
 class TimeActions(_Everywhere):
     """Actions that choose the time shown."""
 
-    @action("pause", "p", tr("pause"), tr("freeze the screen, except for worsening states"), footer=9)
+    @action("pause", "p", tr("pause"), tr("freeze the screen; worsening states are still shown"), footer=9)
     def toggle_pause(self) -> None:
         self._app.paused = not self._app.paused
         if not self._app.paused:
@@ -181,7 +181,7 @@ class TimeActions(_Everywhere):
         self._step(-1)
 
     def _why_now(self) -> Message | None:
-        """Why the screen cannot go back to the present: it is there."""
+        """Why the screen cannot go back to the present: it already shows it."""
         return None if self._app.rewound is not None else tr("already showing the present")
 
     @action("later", "right_square_bracket", tr("later"), tr("step forward in time"), why_not=_why_now)
@@ -198,7 +198,7 @@ class TimeActions(_Everywhere):
         at = (self._app.rewound or now) + direction * step
         oldest = oldest_known(self._app)
         if at < oldest:
-            self._app.tell(tr("nothing was recorded before {time}", time=oldest.strftime("%H:%M:%S")))
+            self._app.tell(tr("cannot go back further than {time}", time=oldest.strftime("%H:%M:%S")))
             at = oldest
         self._navigation.rewind(None if at >= now - timedelta(seconds=1) else at)
 
@@ -285,7 +285,7 @@ class ConsoleActions(_Everywhere):
     def step_aside(self) -> None:
         self._app.action_suspend_process()
 
-    @action("quit", "q ctrl+c", tr("quit"), tr("quit; the hosts stay unchanged and jobs keep running"), footer=8)
+    @action("quit", "q ctrl+c", tr("quit"), tr("quit; changes nothing on the hosts, and jobs keep running"), footer=8)
     def leave(self) -> None:
         backups = self._app.monitor.backups.backups
         mine = [job for job in (() if backups is None else backups.running) if is_ours(job, user())]

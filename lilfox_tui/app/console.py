@@ -50,7 +50,7 @@ class Acting:
 
     @property
     def taken_by(self) -> str:
-        """Who took the incident over; empty while this console may act, also after the other process has ended."""
+        """Who took the incident over; empty while this console may act, and after the other process has ended."""
         pid, started = self._process
         if not pid:
             return self._who
@@ -80,7 +80,9 @@ class Acting:
         if not self._who:
             return None
         return tr(
-            "{who} took over {id}: you now follow; press O in pane 4 to take it back", who=self._who, id=incident.id
+            "{who} took over {id}: you are now following; press O in pane 4 to take it back",
+            who=self._who,
+            id=incident.id,
         )
 
 
@@ -161,7 +163,7 @@ class Console(PrivateApp, inherit_bindings=False):
 
     @property
     def tabs_fit(self) -> bool:
-        """Whether the screen is high enough for the tab line."""
+        """Whether the screen is tall enough for the tab line."""
         return self.size.height >= TABS_FROM
 
     @property
@@ -175,7 +177,7 @@ class Console(PrivateApp, inherit_bindings=False):
         """Handles the terminal's answer to the query sent at the start; its delay shows how fast the link is."""
         if time.monotonic() - self._started_s > SLOW_ANSWER_S and not self.slow_link:
             self.slow_link = True
-            self.tell(tr("the terminal responds slowly: drawing less, as with --slow-link"))
+            self.tell(tr("the terminal responds slowly: redrawing less often, as with --slow-link"))
 
     # ---- what panes ask of the app -------------------------------------------------------------------------------
 

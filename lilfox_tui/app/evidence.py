@@ -1,4 +1,5 @@
-"""What panes pass on: the alert that led to a runbook, and the selection as evidence for an incident."""
+"""Data that panes hand on: the alert for which a runbook or an incident was opened, and the selection as evidence for
+an incident."""
 
 from __future__ import annotations
 
@@ -26,8 +27,8 @@ class Selected(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """The selection as evidence. ``title`` is the title for an incident opened for it; ``read`` returns its current
-    content and raises LilFoxError if it cannot be read."""
+    """The selection as evidence. ``title`` is the title of a new incident opened for the selection; ``read`` returns
+    its current content and raises LilFoxError if it cannot be read."""
 
     title: str
     read: Callable[[], Awaitable[Selected]]
@@ -45,7 +46,7 @@ _SEVERITIES = {3: "SEV-2", 2: "SEV-3", 1: "SEV-3", 0: "SEV-4"}
 
 
 class Cause(Struct, frozen=True):
-    """The alert that led to a runbook or an incident."""
+    """The alert for which a runbook or an incident was opened."""
 
     alert: str
     labels: Mapping[str, str]
@@ -55,14 +56,14 @@ class Cause(Struct, frozen=True):
 
     @property
     def title(self) -> str:
-        """The title of an incident opened for it."""
+        """The title of an incident opened for this alert."""
         from lilfox_tui.incident.model import alert_title
 
         return alert_title(self.alert, self.labels)
 
 
 def cause_of(alert: Alert) -> Cause:
-    """Return the cause made from an alert."""
+    """Return the cause for an alert."""
     labels = {name: value for name, value in alert.labels if name != "alertname"}
     return Cause(alert.name, labels, _SEVERITIES[alert.urgency], dict(alert.annotations).get("runbook_url", ""))
 

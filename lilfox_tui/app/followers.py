@@ -39,7 +39,8 @@ class RunFollower:
         """Whether it was looked where the console opens."""
 
     async def follow_jobs(self) -> None:
-        """Shows the running jobs in the frame. Drawing may pause: the feed always has the newest state."""
+        """Shows the running jobs in the frame. Pausing between drawings loses nothing, because the feed always has the
+        newest state."""
         async with aclosing(self._app.monitor.backups.feed.watch()) as states:
             async for state in states:
                 if isinstance(state, Ready) and not self._app.leaving:
@@ -80,7 +81,10 @@ class RunFollower:
             return
         if run is not None and run.taken_by:
             self._app.tell(
-                tr("{who} took over this run: you now follow; press O in pane 4 to take it back", who=run.taken_by)
+                tr(
+                    "{who} took over this run: you are now following; press O in pane 4 to take it back",
+                    who=run.taken_by,
+                )
             )
             run.taken_by = ""
         for pane in self._navigation.panes.values():
@@ -130,7 +134,8 @@ class RunFollower:
 
 
 class NewlyFiring:
-    """Detects newly firing alerts. Those of the first look are not new: whoever opens the screen sees them."""
+    """Detects newly firing alerts. Those that already fire at the first look do not count: the user sees them when the
+    screen opens."""
 
     def __init__(self) -> None:
         self._known: set[object] | None = None

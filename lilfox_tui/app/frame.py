@@ -128,8 +128,8 @@ def _titles(names: Sequence[str], marks: Marks, current: int) -> list[Piece]:
 
 
 def fitting(names: Sequence[str], marks: Marks, told: Sequence[Row], status: Row, width: int) -> Row:
-    """Return ``status`` after the longest row of ``told`` that leaves room for all titles; the rows are ordered from
-    long to short."""
+    """Return ``status``, preceded by the longest row of ``told`` that leaves room for all titles; the rows are ordered
+    from long to short."""
     titles = _width(_titles(names, marks, 0))
     for row in told:
         if titles + _width([*row, *status]) + 2 <= width:

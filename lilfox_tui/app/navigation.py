@@ -1,4 +1,4 @@
-"""The panes: which one is shown, its actions, and the ways from one to another."""
+"""The panes: which one is shown, its actions, and switching between them."""
 
 from __future__ import annotations
 

@@ -22,7 +22,8 @@ SERVERS = ("loki", "elasticsearch")
 
 
 def _let_argv_through(config: Config, host: str | None, argv: Sequence[str]) -> None:
-    """The gate of commands, for logs of ``kind: command`` alone."""
+    """Raise NotAllowed if the command of a log of ``kind: command`` may not run on ``host``. Imports the check only for
+    such logs."""
     from lilfox_tui.runbook.run.gate import let_argv_through
 
     let_argv_through(config, host, argv)
@@ -95,7 +96,7 @@ class OpenLogs:
         return None if config is None or config.kind in SERVERS else config.host
 
     def chosen(self, kind: str, name: str) -> tuple[list[str], Message | None]:
-        """The sources to show for a host or a service, and a message if those are not what was asked for."""
+        """The sources to show for a host or a service, and a message if these are not the requested ones."""
         names = self.about(kind, name)
         if not names:
             return [each.name for each in self.sources], tr("no known log for {name}: showing all logs", name=name)

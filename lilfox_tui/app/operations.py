@@ -72,18 +72,18 @@ def why_unchanged(app: Console, name: str) -> Message | None:
     if app.rewound is not None:
         return tr("you are viewing the past; ` returns to now")
     if app.config.read_only:
-        return tr("read_only: changes are disabled")
+        return tr("changes are disabled in read_only mode")
     found = app.config.hosts.get(name)
     return tr("{name} is protected in the configuration", name=name) if found and found.protected else None
 
 
 def name_for_jobs(app: Console, name: str) -> str:
-    """The name under which a job finds a host that is watched here."""
+    """The name under which a job finds a host that this console monitors."""
     return name if name in app.config.hosts else HERE
 
 
 def host_config(app: Console, name: str) -> HostConfig:
-    """The config of a host that is watched here."""
+    """The config of a host that this console monitors."""
     return app.config.hosts.get(name) or HostConfig(local=True)
 
 
@@ -147,8 +147,8 @@ _NAME = 42
 
 
 def ban_acts(app: Console, texts: Iterable[str], first: str | None) -> list[Act]:
-    """Return the bans of the addresses in the first of ``texts`` that has any. ``first`` is the host offered first;
-    None if none is known."""
+    """Return the operations that ban the addresses found in the first of ``texts`` that contains any. ``first`` is the
+    host offered first; None if none is known."""
     acts = []
     for each in next(filter(None, map(addresses_in, texts)), []):
         why: Message | str | None

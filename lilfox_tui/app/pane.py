@@ -157,7 +157,7 @@ class Pane(Vertical):
         """Shows the runbooks for an alert."""
 
     def select_run(self, key: str) -> None:
-        """Selects the runbook run whose job has that key, so that the next enter answers what it waits for."""
+        """Selects the runbook run whose job has that key, so that the next enter continues it."""
 
     def clock_moved(self) -> None:
         """Updates the ages shown after the header's clock has moved."""

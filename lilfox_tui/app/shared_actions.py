@@ -207,7 +207,7 @@ class EvidenceActions(ActionGroup):
 
     def _why_not(self) -> Message | None:
         if self._app.config.read_only:
-            return tr("read_only: nothing can be written to an incident")
+            return tr("nothing can be written to an incident in read_only mode")
         return None if self._selection() is not None else tr("nothing is selected")
 
     @action(

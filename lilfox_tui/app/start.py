@@ -95,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def run_demo(arguments: argparse.Namespace) -> int:
-    """Runs the app on the demo stack, which ends with it; returns the exit code."""
+    """Runs the app on the demo stack, which is stopped when the app exits; returns the exit code."""
 
     async def on_the_stack() -> int:
         from lilfox_tui.demo.control_socket import DATABASE, SERVICES, parse_fault
@@ -131,7 +131,7 @@ async def _complete(
     database_is_up: Callable[[], None],
 ) -> None:
     """Injects the faults named on the command line. Those of the database follow once the screen is up and the demo's
-    database has been started. ``database_is_up`` is called then, or once it is known that it does not start."""
+    database has been started. ``database_is_up`` is called once the database has started or failed to start."""
     try:
         for name, kind in faults:
             if name in services:
@@ -151,7 +151,7 @@ async def _complete(
 @contextmanager
 def _state_in(folder: Path) -> Iterator[None]:
     """Within the context, use ``folder`` as the state directory of this process and its jobs. The crash log stays in
-    the old one, because it is read after the folder is gone."""
+    the old one, because it is read after ``folder`` has been deleted."""
     before, own = os.environ.get("XDG_STATE_HOME"), state_path()
     os.environ["XDG_STATE_HOME"] = str(folder)
     try:
@@ -190,7 +190,7 @@ def _require_terminal() -> None:
 
 
 def _load(arguments: argparse.Namespace) -> Config:
-    """The config. Imports nothing of YAML if no file is named and the XDG folder has none."""
+    """Return the configuration. Does not import YAML if no file is named and there is none in the XDG folder."""
     path = Path(arguments.config) if arguments.config else None
     if path is None and not config_file().exists():
         return Config()

@@ -52,11 +52,11 @@ class BackgroundScreen(Screen[Result]):
     """A screen that passes its changes to the screen on top of it, which paints them."""
 
     def before_painting(self) -> None:
-        """Called before what changed is painted."""
+        """Called before the changes are painted."""
 
     def _on_timer_update(self) -> None:
         """Works around a bug in Textual: when it repaints the whole screen, it forgets which widgets have changed. With
-        screens behind a dialog it paints only their changes, so that the dialog's own rows stayed unpainted."""
+        screens behind a dialog it paints only their changes, so the dialog's own rows would stay unpainted."""
         laid_out = not (self._layout_required or self._scroll_required)  # else Textual itself asks the widgets first
         if self._repaint_required and laid_out and self.is_current and not self.app._batch_count:
             screen = self._compositor.size.region
@@ -304,7 +304,7 @@ class PrivateApp(App[None], inherit_bindings=False):
 
 
 def _root(error: BaseException | None) -> BaseException:
-    """The original error, where Textual has wrapped it or has none."""
+    """The original error: unwrapped if Textual has wrapped it, a new one if Textual reports none."""
     if isinstance(error, WorkerFailed):
         return error.error
     return error or RuntimeError("Textual ended without telling why")
@@ -405,8 +405,7 @@ class Keyboard(LinuxDriver):
             self.process_message(message)
 
     def process_message(self, message: Message) -> None:
-        """Passes ``message`` on, unless it is a resize to an empty size, in which nothing can be drawn until the next
-        one."""
+        """Passes ``message`` on, unless it is a resize to an empty size: nothing can be drawn until the next resize."""
         if isinstance(message, Resize) and not message.size:
             return
         super().process_message(message)

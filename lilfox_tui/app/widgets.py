@@ -50,7 +50,7 @@ class RowsOnDemand(Sequence[Row]):
 
 
 def more_below(count: int) -> str:
-    """The text about that many rows past the lower edge; empty for none."""
+    """The text that tells how many rows are past the lower edge; empty for none."""
     return _("{count} more below", count=count) if count > 0 else ""
 
 

@@ -1,4 +1,4 @@
-"""Bounded HTTP GET requests to a backend, and a reader for Prometheus pages among the answers."""
+"""Bounded HTTP GET requests to a backend, and a reader for metrics endpoints."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class HttpBody(Struct, frozen=True):
 
 
 class HttpProbe:
-    """Sends requests to one server over one kept connection; after any error the next request reconnects."""
+    """Sends requests to one server over a persistent connection; after any error the next request reconnects."""
 
     def __init__(self, options: HttpBackendOptions, host: Host | None) -> None:
         self._options = options
@@ -112,7 +112,7 @@ class MetricsPage:
         self._reader: Exposition | None = None
 
     def samples(self, body: HttpBody) -> list[Sample]:
-        """The samples of a page. Raises BackendError."""
+        """Return the samples in a response. Raises BackendError."""
         from lilfox_tui.scrape.exposition import BadPage, Exposition
         from lilfox_tui.scrape.labels import NAME, LabelSet
 

@@ -1,4 +1,4 @@
-"""One kept connection to a Redis server, direct or through a port that a host forwards."""
+"""A persistent connection to a Redis server, direct or through a port that a host forwards."""
 
 from __future__ import annotations
 

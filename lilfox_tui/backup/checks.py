@@ -1,4 +1,4 @@
-"""Checks that are made before anything is written, and the texts for them and for the state of sets."""
+"""Checks that run before anything is written, and texts about them and about the state of sets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AllowedBy = Literal["", "other-server", "end-sessions", "run-code"]
 
 
 class Check(Struct, frozen=True):
-    """One check: ``about`` names what was inspected, ``found`` the result, ``hint`` what to do. A ``bad`` check forbids
+    """One check: ``about`` names what was inspected, ``found`` the result, ``hint`` what to do. A ``bad`` check blocks
     the start."""
 
     about: Message | str
@@ -62,7 +62,7 @@ def room_checks(where: str, room: StoreRoom, needed_bytes: int | None, *, write:
                     room.free_files)  # fmt: skip
         checks.append(Check(about, "bad", found, tr("Its filesystem is running out of inodes: remove files from it.")))
     if room.mode is not None and room.mode & 0o077:
-        found = tr("other users on its machine have access to it (mode {mode})", mode=f"{room.mode:04o}")
+        found = tr("other users of that machine can access it (mode {mode})", mode=f"{room.mode:04o}")
         checks.append(Check(about, "warning", found, tr("Run: chmod 700 {where}", where=where)))
     return checks
 
@@ -110,7 +110,7 @@ def check_text(check: Check) -> str:
 
 
 def hint_text(check: Check) -> str:
-    """Return what to do on the command line, with the option that allows it."""
+    """Return the check's hint as shown on the command line, with the option that allows what the check blocks."""
     if not check.allowed_by:
         return str(check.hint)
     return _("{hint} To allow it anyway, use {option}.", hint=check.hint, option=f"--{check.allowed_by}")

@@ -74,7 +74,7 @@ class BackupContext:
         return cast("BackupSource", source_module(options.kind).open_source(name, options, self.host(options.host)))
 
     def target(self, options: Any, task: RestoreTask) -> RestoreTarget:
-        """Return the target that the parts of one source of a set are restored to."""
+        """Return the target to which the parts of one source of a set are restored."""
         return cast("RestoreTarget", source_module(options.kind).open_target(options, self.host(options.host), task))
 
     async def close(self) -> None:
@@ -94,7 +94,7 @@ class BackupContext:
         except KeyError:
             raise UsageError(
                 tr("there is no host {name} in the configuration", name=name),
-                tr("configure the hosts that backups use under hosts:"),
+                tr("add it under hosts:, or correct the name"),
             ) from None
 
 

@@ -1,4 +1,4 @@
-"""Effects of the backup jobs: from a job's arguments to run, verify, drill, prune, restore and undo.
+"""Effects of the backup jobs: run, verify, drill, prune, restore and undo, each called with its job's arguments.
 
 ``arguments`` is a :class:`BackupRequest` as JSON. A job reads the configuration anew: what it does is what the file
 says when it begins.
@@ -56,7 +56,7 @@ from lilfox_tui.jobs.model import Outcome, Run
 
 
 def opened(request: BackupRequest) -> tuple[Config, BackupPlan]:
-    """The configuration and the plan. Raises ConfigError, UsageError, NotAllowed."""
+    """Return the configuration and the plan of a request. Raises ConfigError, UsageError, NotAllowed."""
     config = _changeable(request)
     if request.plan:
         return config, plan_named(config.backup, request.plan)
@@ -177,7 +177,7 @@ async def _restore(run: Run, made: Restore, config: str | None) -> Outcome:
         str(tr("{set} is restored, compared and in place", set=restored.set)),
         str(
             tr(
-                "the previous data is retained as {kept}; to go back: {command}",
+                "the previous data is retained as {kept}; to undo: {command}",
                 kept=listed(kept),
                 command=undo_command(restored.set, config),
             )
@@ -194,12 +194,12 @@ def about_set(found: BackupSet, *, signed: bool) -> list[Check]:
     about = tr("set {set}", set=found.id)
     checks = []
     if found.missing:
-        hint = tr("Parts that the set lacks stay as they are and may not match the restored ones.")
+        hint = tr("Parts missing from the set stay as they are and may not match the restored ones.")
         checks.append(Check(about, "warning", tr("partial: {reason}", reason=found.reason), hint))
     if found.signature == "good":
         checks.append(Check(about, "good", signature_text(found.signature)))
     elif signed or found.signature != "none":
-        hint = tr("Anyone who can write to the store may have made it. Inspect it, or restore another set.")
+        hint = tr("Anyone who can write to the store may have created it. Inspect it, or restore another set.")
         checks.append(Check(about, "warning", signature_text(found.signature), hint))
     return checks
 
@@ -300,10 +300,10 @@ def restored_sources(request: BackupRequest, plan: BackupPlan, found: BackupSet)
     lacking = [source for source in chosen if source not in sources]
     if lacking:
         raise BackupError(
-            tr("{set}: {sources}: no restore target", set=found.id, sources=listed(lacking)),
+            tr("{set}: no restore target for {sources}", set=found.id, sources=listed(lacking)),
             tr(
-                "name a target: --database URL for a database, --files DIR for files, or a plan that contains the "
-                "sources"
+                "specify a target: --database URL for a database, --files DIR for files, or a plan that contains "
+                "the sources"
             ),
         )
     return {source: sources[source] for source in chosen}
@@ -390,8 +390,8 @@ def _last_restored(words: str) -> interrupted.Restored:
 
 async def _sweep(run: Run, context: BackupContext, plan: BackupPlan) -> None:
     """Remove what earlier restores or drills of the plan's sources could not remove, for example because the server
-    died. Does nothing while a restore is interrupted. A failure here does not stop the job, and what cannot be asked
-    for leftovers is reported by the step that needs it next."""
+    died. Does nothing while a restore is interrupted. A failure does not stop the job; a host that fails here is
+    reported by the next step that needs it."""
     if await asyncio.to_thread(open_restores):
         return
     try:

@@ -61,7 +61,7 @@ _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 class LocalFolder:
     """The folder of a local store. ``mount``: where a filesystem must be mounted, or None. The path may contain links,
     which the administrator chose; links below it are not followed. Every call opens the folder anew and raises
-    StoreError if it is another one than before, such as after an unmount. Every other error is an OSError."""
+    StoreError if it is no longer the same folder, such as after an unmount. Every other error is an OSError."""
 
     def __init__(self, path: str, mount: str | None = None) -> None:
         self.path = path
@@ -81,7 +81,7 @@ class LocalFolder:
             now = os.fstat(descriptor)
             if self._was not in (None, (now.st_dev, now.st_ino)):
                 raise StoreError(
-                    tr("{folder} is now a different folder than at the start", folder=self.path),
+                    tr("{folder} has been replaced by a different folder since LilFox opened it", folder=self.path),
                     tr("Its file system may have been unmounted: check mount and dmesg."),
                 )
             self._was = (now.st_dev, now.st_ino)

@@ -191,7 +191,7 @@ class _Inflating:
         except zlib.error as error:
             raise _undecodable("gzip", error) from None
         if self._inflate.unused_data or self._source.read(1):
-            raise BrokenSet(tr("it continues after its end: a second gzip stream, or garbage"))
+            raise BrokenSet(tr("there is data after its end: a second gzip stream, or garbage"))
         return b""
 
 

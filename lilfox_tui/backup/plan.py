@@ -235,10 +235,10 @@ def _title(kind: RequestKind, request: BackupRequest) -> Message:
         if request.aside
         else tr("finish the restore of {set}", set=chosen)
         if request.finish
-        else tr("take back the restore of {set}", set=chosen),
+        else tr("revert the restore of {set}", set=chosen),
         "forget": tr("delete data retained by the restore of {set}", set=chosen)
         if request.set
-        else tr("delete what drills of {plan} left behind", plan=name),
+        else tr("delete data left by drills of {plan}", plan=name),
     }
     return titles[kind]
 
@@ -259,16 +259,16 @@ _LONGEST_DAYS = 41 * 366
 
 
 class LatePlan(Struct, frozen=True):
-    """How a plan is late: ``due`` is when the missed run should have started; ``newest`` is when the newest good set
-    was started. Both aware UTC."""
+    """A late plan: ``due`` is when the missed run should have started; ``newest`` is when the newest good set was
+    started. Both aware UTC."""
 
     due: datetime
     newest: datetime | None
 
 
 def next_due(schedule: str, after: datetime, zone: tzinfo) -> datetime:
-    """Return when cron starts the schedule next after ``after``, aware UTC. Raises UsageError for an invalid
-    schedule."""
+    """Return the next time after ``after`` at which cron starts the schedule, aware UTC. Raises UsageError for an
+    invalid schedule."""
     cron = read_cron(schedule)
     first = after.astimezone(zone).date() - _DAY
     for days in range(_LONGEST_DAYS):
@@ -281,8 +281,8 @@ def next_due(schedule: str, after: datetime, zone: tzinfo) -> datetime:
 
 
 def last_due(schedule: str, until: datetime, zone: tzinfo) -> datetime:
-    """Return when cron started the schedule last, up to ``until``, aware UTC. Raises UsageError for an invalid
-    schedule."""
+    """Return the last time up to ``until`` at which cron started the schedule, aware UTC. Raises UsageError for an
+    invalid schedule."""
     cron = read_cron(schedule)
     last = until.astimezone(zone).date() + _DAY
     for days in range(_LONGEST_DAYS):

@@ -51,8 +51,8 @@ _MARK = MANIFEST + UNFINISHED
 
 
 async def mark(store: BackupStore, manifest: Manifest, sign: Sign = unsigned) -> None:
-    """Write the mark of ``manifest``: its files belong to no set, either not yet or no longer. Raises StoreError,
-    HostError."""
+    """Write the unfinished manifest (``.part``) of a set that is not published yet or is being removed, so that its
+    files belong to no set. Raises StoreError, HostError."""
     await store.write(manifest_name(manifest.id), _encoded(manifest, sign))
 
 
@@ -91,8 +91,8 @@ async def clear(store: BackupStore) -> list[str]:
 
 
 def _files_of(mark: str, raw: bytes | None) -> set[str]:
-    """Return the files that a mark's manifest names and that have its date; none if the manifest is truncated, because
-    no file has its final name then."""
+    """Return the files that an unfinished manifest names and that have its date; none if the manifest is truncated,
+    because no file has its final name then."""
     described = read_manifest(mark.removesuffix(UNFINISHED), raw)
     if described is None or described.manifest is None:
         return set()
@@ -217,7 +217,7 @@ class Publication:
 
     async def publish(self, *, missing: Mapping[str, str] | None = None) -> Manifest:
         """Rename all parts at once, then write the manifest. ``missing`` maps sources without parts to the reason.
-        Raises StoreError, HostError; the set is then removed, as far as the store responds."""
+        Raises StoreError, HostError; the set is then removed if the store still responds."""
         if not self.parts:
             raise BackupError(tr("{set} would be empty: no source produced any data", set=self._heading.id))
         names = list(self.parts)

@@ -138,8 +138,8 @@ def open_remote_dump(run: Run, context: BackupContext, plan: BackupPlan, store: 
 
 
 class RemoteDump:
-    """Dumps that ``host`` itself writes into ``folder``, which is the folder of ``store`` and locked by this run.
-    ``sudo``: some of its commands run as root."""
+    """Dumps that ``host`` itself writes into ``folder``, the folder of ``store``, which this run has locked. ``sudo``:
+    some of its commands run as root."""
 
     def __init__(self, run: Run, store: SftpStore, host: Host, folder: str, *, sudo: bool = False) -> None:
         self._run, self._store, self._host, self._folder = run, store, host, folder
@@ -158,7 +158,7 @@ class RemoteDump:
         return not self._why_not[packing]
 
     def _cannot(self, packing: Packing, why: str) -> None:
-        """Remember why the host cannot dump by itself, empty if it can, and report the reason."""
+        """Remember and report why the host cannot write dumps itself; ``why`` is empty if it can."""
         self._why_not[packing] = why
         if why:
             self._run.say(
@@ -168,7 +168,7 @@ class RemoteDump:
             )  # fmt: skip
 
     async def _probe(self, packer: str) -> str:
-        """Return why the host cannot dump by itself; empty when it can."""
+        """Return why the host cannot write dumps itself; empty if it can."""
         name = f"lilfox-same-{os.urandom(8).hex()}"
         await self._store.put_small(name, name.encode())
         try:
@@ -229,8 +229,8 @@ class RemoteDump:
         if found.state == "running":
             since = "?" if found.since is None else f"{found.since.astimezone():%Y-%m-%d %H:%M:%S}"
             told = tr(
-                "an earlier run that died is still creating {part} on {host} (pid {pid}, since {since}): it is "
-                "stopped and started again", pid=found.pid, since=since, **words,
+                "a process left by an earlier run is still creating {part} on {host} (pid {pid}, since {since}); "
+                "LilFox stops it and starts again", pid=found.pid, since=since, **words,
             )  # fmt: skip
             found = await detached.cancel(self._host, found.id, sudo=sudo)
         else:
@@ -283,7 +283,7 @@ class RemoteDump:
             raise CommandUnknown(
                 self._host.name,
                 tr(
-                    "{part}: the process that created it on {host} is gone and left no result",
+                    "{part}: the process that was creating it on {host} is gone and left no result",
                     part=name,
                     host=self._host.name,
                 ),
@@ -318,7 +318,7 @@ class RemoteDump:
             raise LinkGone(
                 tr("no contact with {host} for {seconds:.0f} s: {error}", host=self._host.name, seconds=silent_s,
                    error=error),
-                tr("Work already started continues on the host; the next run finds it."),
+                tr("Work already started continues on the host; the next run stops it and creates the dump again."),
             )  # fmt: skip
         self._run.say(
             str(tr("the connection to {host} was lost, reconnecting; work already started on it continues: "

@@ -34,7 +34,7 @@ from lilfox_tui.jobs.model import Outcome, Run
 
 
 class Preflight(Struct, frozen=True):
-    """The checks of a plan, by source and by store. A source that cannot be dumped does not stop the others, nor does a
+    """The checks of a plan, by source and by store. A source that cannot be dumped does not stop the others; nor does a
     store that cannot take a copy."""
 
     sources: dict[str, list[Check]]
@@ -97,7 +97,7 @@ async def _added(needed: int | None, size: Awaitable[int | None]) -> int | None:
 
 
 class BackupReport(Struct):
-    """The result of a run so far; failures of single parts make it ``partly``."""
+    """The result of a run so far; any failure in it makes the run ``partly``."""
 
     set: str = ""
     tag: str = ""
@@ -270,7 +270,7 @@ async def _copy_everywhere(
                 raise BrokenSet(copied.proof.reason)
             report.failures += [labelled(other.where, failure) for failure in copied.failures]
         except LilFoxError as error:
-            report.failures.append(str(tr("copy to {store}: {error}", store=other.where, error=error)))
+            report.failures.append(str(tr("copying to {store} failed: {error}", store=other.where, error=error)))
             run.say(report.failures[-1], "bad")
 
 
@@ -394,8 +394,8 @@ async def _found(context: BackupContext, store: BackupStore, name: str) -> Backu
 
 
 async def _whole(context: BackupContext, store: BackupStore, name: str) -> Manifest | None:
-    """Return the manifest of the set ``name``; None if the store does not have the set, or has it broken or
-    untrusted."""
+    """Return the manifest of the set ``name``; None if the store does not have the set, or if the set is broken or
+    untrusted there."""
     found = next((each for each in await context.sets_in(store) if each.id == name), None)
     return None if found is None or found.refused else found.manifest
 
@@ -409,7 +409,7 @@ def _outcome(report: BackupReport, manifest: Manifest) -> Outcome:
         return Outcome(
             "partly",
             str(tr("{set} was written, but: {failures}", set=report.set, failures=clauses(report.failures))),
-            str(tr("fix that, then run the backup again; no old set was removed")),
+            str(tr("fix that, then run the backup again; old sets are removed only after a run without failures")),
             3,
             result,
         )

@@ -64,7 +64,7 @@ class RemotePart(Struct, frozen=True):
 
 
 class PartSink(Protocol):
-    """Where a source stores its parts. Their names get the set's date: ``lilfox`` + ``.dump`` →
+    """The sink into which a source stores its parts. Their names get the set's date: ``lilfox`` + ``.dump`` →
     ``lilfox_20231230_020000.dump.zst``."""
 
     manual: bool
@@ -80,8 +80,8 @@ class PartSink(Protocol):
         total_bytes: int | None = None,
         packed: bool = True,
     ) -> StoredPart:
-        """Pack, encrypt, hash and write ``blocks``. ``packed=False``: not compressed. Errors of ``blocks`` are passed
-        on, and nothing of the part stays. ``total_bytes`` is an estimate for progress."""
+        """Pack, encrypt, hash and write ``blocks``. ``packed=False``: not compressed. If ``blocks`` raises, the error
+        is passed on and the part is removed. ``total_bytes`` is an estimate for progress."""
         ...
 
     async def put_there(
@@ -155,7 +155,7 @@ class RestoreChange(Struct, frozen=True):
 
     @property
     def newer(self) -> bool:
-        """Whether something that was added after the backup would not be in the restored data."""
+        """Whether it includes data that was added after the backup and would not be in the restored data."""
         return bool(self.lost_rows or self.lost_files)
 
 
@@ -247,7 +247,7 @@ although something was there, or what cannot be told from names."""
 
 
 def standing_of(one: Renames, *, target: bool, staged: bool, before: bool) -> Standing:
-    """Return what is in place after one pair of renames, by which of its three names exist."""
+    """Return which data is in place after one pair of renames, derived from which of the three names exist."""
     if not target:
         return "neither" if one.before or not staged else "before"
     if staged:
@@ -256,7 +256,8 @@ def standing_of(one: Renames, *, target: bool, staged: bool, before: bool) -> St
 
 
 class RestoreTarget(Protocol):
-    """Where the parts of one source are restored to. Call the methods in the order below; ``discard`` at any time."""
+    """The target to which the parts of one source are restored. Call the methods in the order below; ``discard`` at any
+    time."""
 
     @property
     def where(self) -> str:
@@ -299,7 +300,8 @@ class RestoreTarget(Protocol):
         ...
 
     async def leave(self) -> None:
-        """End the target's sessions but remove nothing: it was swapped, or ``settle`` decides."""
+        """Close the target's sessions but remove nothing, because the staged data was swapped or ``settle`` decides
+        what happens to it."""
         ...
 
 

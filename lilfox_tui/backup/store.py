@@ -34,7 +34,7 @@ class StoreLockHolder(Struct, frozen=True):
 
 class BackupStore(Protocol):
     """A store of files by name. Everything is written as ``NAME.part`` until ``publish``; nothing outside the store's
-    folder is touched, and symbolic links in it are not followed. Raises StoreError, HostError."""
+    folder is touched, and symbolic links in it are not followed. Its methods raise StoreError, HostError."""
 
     name: str
     where: str
@@ -47,13 +47,13 @@ class BackupStore(Protocol):
 
     def lock(self, who: str, *, shared: bool = False) -> AbstractAsyncContextManager[None]:
         """Hold the store's lock: one run at a time across all users and machines (``shared``: restores and
-        verifications together). Raises StoreHeld, which names the holder, at once if another run has it. The lock ends
-        with its holder, however the holder ends."""
+        verifications together). Raises StoreHeld, which names the holder, at once if another run has it. The lock is
+        released when its holder ends, even by a crash."""
         ...
 
     async def entries(self) -> Sequence[StoreEntry]:
         """Return all files: those of the folder itself and of the sub-folders ``postgresql``, ``config``, ``files``,
-        ``rollback`` that the manual's scripts use, including ``.part`` files."""
+        ``rollback`` that the ops manual's scripts use, including ``.part`` files."""
         ...
 
     def read(self, name: str) -> AsyncGenerator[bytes, None]:
@@ -123,7 +123,7 @@ class BrokenSet(BackupError):
 
 
 class NotReady(BackupError):
-    """The preflight found something that forbids the start; nothing was written."""
+    """A preflight check failed, so the run was not started; nothing was written."""
 
     def __init__(self, message: Message | str, hint: Message | str = "", *, checks: tuple[Check, ...] = ()) -> None:
         super().__init__(message, hint)

@@ -1,4 +1,4 @@
-"""A store's lock as files beside the sets, visible to everybody who reaches the folder by any route.
+"""A store's lock: files beside the sets, visible to everybody who can reach the folder, by whatever route.
 
 ``.lilfox.lock`` is there while one run has the store for itself, ``.lilfox.shared.TOKEN`` for each that shares it. A
 mark says who holds it and is touched every half minute; one that nobody has touched for five minutes, by the clock of
@@ -91,8 +91,8 @@ async def marked(
     files: MarkFiles, where: str, mark: Mark, *, shared: bool, dead: Callable[[Mark], bool]
 ) -> AsyncIterator[None]:
     """Hold the lock of the store at ``where``. ``dead`` returns whether a mark's run has certainly ended. Raises
-    StoreHeld. If the mark is removed meanwhile, or cannot be refreshed until it is stale, cancels the body and raises
-    StoreError."""
+    StoreHeld. If the mark is removed meanwhile, or is stale because it could not be refreshed, cancels the body and
+    raises StoreError."""
     mark.token = os.urandom(8).hex()
     data = msgspec.json.encode(mark)
     marks = _Marks(files, where, dead)
@@ -222,8 +222,8 @@ class _Marks:
         return None
 
     async def _finish(self, name: str, data: bytes) -> None:
-        """Finish a rename that died halfway: renaming without overwriting is a link and an unlink, so both names may
-        exist."""
+        """Finish a rename that was interrupted halfway: renaming without overwriting is a link and an unlink, so both
+        names may exist."""
         await asyncio.sleep(SETTLE_S)
         read = await self._files.read(name)
         if read is not None and read[0] == data:

@@ -116,7 +116,7 @@ def _asked(loaded: LoadedConfig, files: Iterable[RuleFile]) -> KnownSeries | Non
 
 
 def _known(pages: Sequence[Path]) -> KnownSeries:
-    """The series of saved pages. Raises LilFoxError if one cannot be read."""
+    """The series in saved scrapes. Raises LilFoxError if one cannot be read."""
     saved = SavedPages()
     for path in pages:
         try:
@@ -125,7 +125,7 @@ def _known(pages: Sequence[Path]) -> KnownSeries:
         except OSError as error:
             raise LilFoxError(tr("{path}: cannot be read: {reason}", path=path, reason=error.strerror or "")) from None
         if len(body) > _LARGEST_PAGE:
-            raise LilFoxError(tr("{path}: larger than 64 MiB; not a metrics page", path=path))
+            raise LilFoxError(tr("{path}: larger than 64 MiB; not a saved scrape", path=path))
         saved.add(path, body)
     return KnownSeries(saved, saved.AT_MS, saved.types)
 
@@ -275,8 +275,7 @@ _END_OF_OPENMETRICS = b"# EOF"
 
 
 class SavedPages:
-    """The series of saved metrics pages. These lack the labels that a scrape adds, so matchers on those always
-    match."""
+    """The series in saved scrapes. These lack the labels that a scrape adds, so matchers on those always match."""
 
     AT_MS = 0
 
@@ -285,7 +284,7 @@ class SavedPages:
         self._store = SeriesStore(keep_s=1, limit_bytes=1 << 30)
 
     def add(self, path: Path, body: bytes) -> None:
-        """Adds the series of one page. Raises LilFoxError if it is not a metrics page."""
+        """Adds the series of one scrape. Raises LilFoxError if it cannot be parsed."""
         page_reader = Exposition(LabelSet.of, honor_timestamps=False)
         try:
             page = page_reader.read(body, openmetrics=body.rstrip().endswith(_END_OF_OPENMETRICS))

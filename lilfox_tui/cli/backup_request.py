@@ -1,4 +1,5 @@
-"""What ``lilfox backup`` and ``lilfox restore`` share: arguments, the request built from them, its checks, its job."""
+"""Code that ``lilfox backup`` and ``lilfox restore`` share: arguments, the request built from them, its checks, its
+job."""
 
 from __future__ import annotations
 
@@ -75,8 +76,8 @@ def print_checks(checks: Sequence[Check]) -> None:
 
 
 async def print_changes(restore: Restore, *, blocked: bool = False) -> None:
-    """Prints what restoring would change, a block for each source. ``blocked``: a check failed, so that the changes may
-    not be readable."""
+    """Prints what restoring would change, a block for each source. ``blocked``: a check failed, so reading the changes
+    may fail too."""
     for source, where in restore.where.items():
         print_line(f"{source} → {where}")
         try:
@@ -103,8 +104,8 @@ def _newer(newer: bool) -> Cell:
 
 
 class NonEmptyValue(argparse.Action):
-    """Takes one word per use of the option, and refuses an empty one, as from an unset shell variable: taken for an
-    absent option, an empty ``--only`` would restore everything."""
+    """An argparse action that takes one value each time the option is used, and rejects an empty one, as from an unset
+    shell variable: an empty ``--only`` must not restore everything, as leaving out the option does."""
 
     def __call__(
         self,
@@ -113,7 +114,7 @@ class NonEmptyValue(argparse.Action):
         values: Any,
         option_string: str | None = None,
     ) -> None:
-        """Exits with 2 for an empty word. None stands for an optional word that was left out, and is stored as
+        """Exits with 2 if the value is empty. None stands for an optional argument that was left out, and is stored as
         empty."""
         if values is None:
             values = ""
@@ -150,7 +151,7 @@ def add_store(parser: argparse.ArgumentParser) -> None:
 
 
 def add_sources(parser: argparse.ArgumentParser) -> None:
-    """Adds the options for what is backed up, or where it is restored to, without a configuration."""
+    """Adds the options that name the sources to back up, or the targets to restore to, without a configuration."""
     add = parser.add_argument
     add(
         "--database",
@@ -191,7 +192,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 def request_from(args: argparse.Namespace, loaded: LoadedConfig, *, plan: str | None = None) -> BackupRequest:
     """The backup request in ``args``, for the named or implied plan, or for one built from the arguments. Raises
-    UsageError, also for a plan together with the options of :func:`add_sources`, which describe one without it."""
+    UsageError, also if a plan is combined with the options of :func:`add_sources`, which replace it."""
     name = _plan_meant(args, loaded.config.backup) if plan is None else plan
     if name and (given := _given_sources(args)):
         raise _not_with_a_plan(given, name)
@@ -199,8 +200,9 @@ def request_from(args: argparse.Namespace, loaded: LoadedConfig, *, plan: str | 
 
 
 def restore_request_from(args: argparse.Namespace, loaded: LoadedConfig) -> BackupRequest:
-    """The same for a restore, where those options give the targets of the plan's sources. Raises UsageError where it is
-    not clear which source is meant, or whether the others are to be restored too."""
+    """The restore request in ``args``: like :func:`request_from`, but with a plan, those options give the targets of
+    its sources. Raises UsageError if it is not clear which source is meant, or whether the others are to be restored
+    too."""
     name = _plan_meant(args, loaded.config.backup)
     request = _request(args, loaded, name)
     given = _given_sources(args)
@@ -216,31 +218,35 @@ def restore_request_from(args: argparse.Namespace, loaded: LoadedConfig) -> Back
         if len(targets) != 1:
             raise UsageError(
                 tr("{option} is given {count} times", option=option, count=len(targets)),
-                tr("restore the sources of a plan to other folders one after the other, each with --source"),
+                tr("to restore several sources to other targets, run one restore for each, with --source"),
             )
         if len(of_kind) != 1:
             raise UsageError(
-                tr("{option}: the plan {plan} has {count} sources of kind {kind} to restore",
+                tr("{option} requires exactly one source of kind {kind} to restore; the plan {plan} has {count}",
                    option=option, plan=name, count=len(of_kind), kind=kind),
-                tr("name one of them with --source; known: {names}", names=listed(sources)),
+                tr("specify one with --source: {names}", names=listed(sources)),
             )  # fmt: skip
         places[of_kind[0]] = targets[0]
     if others := [each for each in wanted if each not in places and not args.source]:
         raise UsageError(
-            tr("restore {others} too? {options} name no target for it", others=listed(others), options=listed(given)),
-            tr("name what to restore with --source: {names}", names=listed(sources)),
+            tr(
+                "it is unclear whether to restore {others} too: no target was given for it with {options}",
+                others=listed(others),
+                options=listed(given),
+            ),
+            tr("specify the sources to restore with --source: {names}", names=listed(sources)),
         )
     return replace(request, restore=replace(request.restore, places=places))
 
 
 def _given_sources(args: argparse.Namespace) -> list[str]:
-    """Those of the options of :func:`add_sources` that are given."""
+    """The options of :func:`add_sources` that were given."""
     options = {"--database": "database", "--files": "folders", "--app": "app", "--host": "host"}
     return [option for option, name in options.items() if getattr(args, name, None)]
 
 
 def _targets(args: argparse.Namespace) -> list[tuple[str, str, list[str]]]:
-    """Option, kind of source, and targets, of those that are given."""
+    """The given target options, each with its kind of source and its targets."""
     database = [_without_password(args.database)] if args.database else []
     folders = [str(Path(folder).absolute()) for folder in args.folders]
     app = [str(Path(args.app).absolute())] if args.app else []
@@ -251,7 +257,10 @@ def _targets(args: argparse.Namespace) -> list[tuple[str, str, list[str]]]:
 def _not_with_a_plan(given: Sequence[str], plan: str) -> UsageError:
     return UsageError(
         tr("{options} cannot be combined with the plan {plan}", options=listed(given), plan=plan),
-        tr("The plan says what is backed up. Leave them out, or give --store DIR to work without a plan."),
+        tr(
+            "The plan determines what is backed up. Leave these options out, or specify --store DIR to work "
+            "without a plan."
+        ),
     )
 
 
@@ -362,7 +371,7 @@ def add_set(parser: argparse.ArgumentParser) -> None:
 def add_partial(parser: argparse.ArgumentParser) -> None:
     """Adds the option that accepts a partial set."""
     parser.add_argument(
-        "--partial", action="store_true", help=_("allow the newest, or tag:NAME, to select a partial set")
+        "--partial", action="store_true", help=_("also consider partial sets when selecting the newest set or tag:NAME")
     )
 
 

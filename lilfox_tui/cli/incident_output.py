@@ -88,8 +88,8 @@ def _incident_state(incident: Incident, current: Path | None) -> str:
 
 
 def entry_rows(entries: Iterable[TimelineEntry], steps: Mapping[str, StepBegan]) -> Iterator[list[Cell]]:
-    """The timeline as table rows, in local time; below a command the last lines of its output. ``steps`` are the
-    commands that began."""
+    """The timeline as table rows, in local time; a command is followed by the last lines of its output. ``steps`` are
+    the commands that began."""
     for entry in entries:
         first, *more = event_text(entry.what, steps).splitlines() or [""]
         when = f"{entry.at.astimezone():%Y-%m-%d %H:%M:%S}"
@@ -101,7 +101,7 @@ def entry_rows(entries: Iterable[TimelineEntry], steps: Mapping[str, StepBegan])
 
 
 def print_entry(entry: TimelineEntry, steps: Mapping[str, StepBegan], *, as_json: bool) -> None:
-    """Print an entry as it comes: a line, below it the rest of its text and its output; or a line of JSON."""
+    """Print an entry as it arrives: one line, and below it the rest of its text and its output; or one line of JSON."""
     if as_json:
         print_json(entry_document(entry), lines=True)
         return

@@ -49,8 +49,8 @@ LEVELS: dict[JobState, Level] = {
 
 
 def job_rows(jobs: Sequence[Job], now: datetime) -> Iterator[list[Cell]]:
-    """The table rows of jobs: id, what, state, since, and progress or result; a hint below if action is needed. ``now``
-    is aware."""
+    """The table rows of jobs: id, title, state, start time, and progress or result; a hint below if action is needed.
+    ``now`` is aware."""
     asked_for = {job.id for job in unsettled(jobs)}
     if jobs:
         yield [Cell(""), Cell(_("id")), Cell(_("job title")), Cell(_("state")), Cell(_("since")), Cell("")]
@@ -141,7 +141,7 @@ def interrupted_now(config: Config) -> list[InterruptedRestore]:
 
 
 def warn_interrupted(found: list[InterruptedRestore]) -> None:
-    """Warns of each interrupted restore on stderr and says how to settle it."""
+    """Warns about each interrupted restore on stderr and says how to settle it."""
     for half in found:
         warn(_("lilfox: {message}", message=half.message))
         warn(_("hint: {hint}", hint=half.hint))
@@ -151,7 +151,7 @@ _MARKS = {"note": " ", "good": "+", "warning": "!", "bad": "x"}
 
 
 def follow_job(job_id: str, *, quiet: bool = False) -> int:
-    """Shows the job on stderr until it ends; returns its exit code. stdout stays free: the job's result is
+    """Shows the job on stderr until it ends; returns its exit code. Nothing is written to stdout: the job's result is
     ``find_job(job_id).result``.
 
     ctrl-c (or SIGTERM) cancels the job and waits for its clean-up; a second one stops waiting and leaves the clean-up
@@ -232,7 +232,7 @@ class JobPrinter:
         warn(text)
 
     def event(self, event: Event) -> None:
-        """Shows an event. The last progress of a part comes before what is told of it."""
+        """Shows an event. Before an event about a part, prints the last progress of that part."""
         if not isinstance(event, ProgressMade):
             self._finish_progress(event)
         match event:

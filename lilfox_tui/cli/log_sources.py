@@ -1,5 +1,5 @@
-"""Opens the log sources of ``lilfox logs``: names of the configuration, files or ``-``; without any, the configured
-sources or else the logs found on the host."""
+"""Opens the log sources of ``lilfox logs``: names in the configuration, files or ``-``; if none are given, the
+configured sources or else the logs found on the host."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STDIN = "-"
 async def open_sources(
     config: Config, words: Sequence[str], *, host: str | None, zone: str = ""
 ) -> AsyncIterator[list[LogSource]]:
-    """Opens the sources that ``words`` name (all if there are none) on ``host`` (None: wherever they are), and closes
+    """Opens the sources that ``words`` name (all if there are none) on ``host`` (None: on their own hosts), and closes
     them afterwards. ``zone`` is the IANA time zone for times in files without an offset. Raises UsageError,
     HostError."""
     hosts = _Hosts(config)

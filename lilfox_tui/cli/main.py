@@ -14,18 +14,18 @@ from lilfox_tui.cli.parser import Parser, duration, translate_own_words
 from lilfox_tui.core.i18n import LANGUAGES, Message, _, language_from_locale, set_language, tr
 
 COMMANDS = {
-    "check": tr("check hosts and services once, worst first"),
-    "monitor": tr("monitor without the screen: JSON Lines reports, a /metrics endpoint, a heartbeat"),
+    "check": tr("check hosts, services, backends, backups and alerts once, worst first"),
+    "monitor": tr("monitor without the console: JSON Lines reports, a /metrics endpoint, a heartbeat"),
     "logs": tr("search and follow log records in time order; logs stats: errors and response times"),
     "alerts": tr("alerts: list, ack, silence, history, notify-test; rules: lint, test"),
-    "query": tr("evaluate a PromQL expression in a Prometheus, or over freshly scraped series"),
-    "backup": tr("backups: run, list, verify, drill, prune"),
+    "query": tr("evaluate a PromQL expression on a Prometheus server, or over freshly scraped series"),
+    "backup": tr("backups: run, list, verify, drill, settle, prune"),
     "restore": tr("restore a backup set or a part of it; undo a restore"),
     "recover": tr("check the units under recovery: once, and restart those that need it"),
     "maintenance": tr("maintenance windows, which suspend automatic restarts and notifications: on, off"),
     "incident": tr("incidents: open, note, evidence, verify, export, close; LilFox records the actions taken"),
     "runbook": tr("runbooks: list, show, lint, run"),
-    "jobs": tr("running and ended jobs: list, cancel, checked"),
+    "jobs": tr("list running and ended jobs; also: cancel, checked"),
     "attach": tr("replay a job's events, then follow it until it ends"),
     "hosts": tr("hosts and their keys: list, trust"),
     "config": tr("the configuration: check, show, schema, kinds"),

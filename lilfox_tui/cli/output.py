@@ -45,7 +45,7 @@ _LEAST_ROOM = 20
 
 
 def no_colour() -> None:
-    """Turns colours off, as ``--no-color`` asks."""
+    """Turns colours off, for ``--no-color``."""
     global _colour_wanted
     _colour_wanted = False
 
@@ -83,7 +83,7 @@ def print_table(rows: Iterable[Sequence[Cell]], stream: TextIO | None = None) ->
 
 
 def _folded(rows: list[list[Cell]], width: int) -> list[list[Cell]]:
-    """The rows, with the cells that fold in as many rows as they need."""
+    """The rows, in which folded cells take up as many rows as they need."""
     if not any(cell.folds for row in rows for cell in row):
         return rows
     last = max(map(len, rows)) - 1
@@ -130,7 +130,8 @@ def _cleaned(texts: list[str]) -> tuple[list[str], list[int]]:
 
 
 def print_json(document: Any, *, lines: bool = False) -> None:
-    """Prints one JSON document in ASCII, so that no terminal acts on it; on one line if ``lines``."""
+    """Prints one JSON document in ASCII, so that it cannot contain terminal escape sequences; on one line if
+    ``lines``."""
     text = json.dumps(document, indent=None if lines else 2).replace("\x7f", "\\u007f")
     _write(sys.stdout, text + "\n")
     if lines:
@@ -242,7 +243,7 @@ def ask_line(*question: Message | str) -> str | None:
 
 
 async def asked_line(*question: Message | str) -> str | None:
-    """As :func:`ask_line`, without blocking the event loop."""
+    """Like :func:`ask_line`, without blocking the event loop."""
     pose(*question)
     loop = asyncio.get_running_loop()
     typed: asyncio.Future[str | None] = loop.create_future()

@@ -60,8 +60,8 @@ def translate_own_words() -> None:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser, also for sub-commands, whose help fits the terminal in every language. Its output is cleaned: errors
-    repeat words of the command line, which may come from anywhere."""
+    """An argument parser, also for sub-commands, whose help fits the terminal in every language. Its output is cleaned,
+    because errors repeat words of the command line, which are untrusted."""
 
     def __init__(self, **more: Any) -> None:
         super().__init__(formatter_class=_Help, allow_abbrev=False, **more)

@@ -184,7 +184,7 @@ def _notes(seen: ScrapeResult, query: Query, range_s: float | None, known_ms: in
 
 
 def _every_s(ranges: tuple[int, ...], step_s: float | None) -> float:
-    """The scrape period: at least three scrapes in the shortest range, and one per step."""
+    """The scrape interval: short enough for three scrapes in the shortest range, and one per step, if possible."""
     wanted = [_PERIODS_S[1], *([ranges[0] / 3000] if ranges else []), *([step_s] if step_s else [])]
     return max(_PERIODS_S[0], min(wanted))
 

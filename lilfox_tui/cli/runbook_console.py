@@ -95,8 +95,9 @@ _OTHERS = tr("[s]kip, [u]ndo the changes, [a]bort")
 
 
 class RunPrompts:
-    """Asks the user at the terminal. ``values`` holds the values given so far, secret ones too; they are sent with the
-    next order. ``recorded``: if the runbook's file was changed, the run continues with the text that it read."""
+    """Asks the user at the terminal. ``values`` holds the values given so far, including secret ones; they are sent
+    with the next order. ``recorded``: if the runbook's file was changed, continue the run with the text that it read at
+    its start."""
 
     def __init__(self, config: Config, folder: Path, values: dict[str, str], *, recorded: bool = False) -> None:
         self._config, self._folder, self._values, self._recorded = config, folder, values, recorded
@@ -110,7 +111,8 @@ class RunPrompts:
         """Changes of the run when it waited last."""
 
     async def answer(self, reducer: RunReducer, waiting: WaitingFor) -> Order | None:
-        """Asks what the run waits for and returns the user's order; None if the user leaves. Raises LilFoxError."""
+        """Asks the user about what the run is waiting for and returns the order; None if the user leaves. Raises
+        LilFoxError."""
         before, self._in_force = self._in_force, len(reducer.changes())
         if before and not self._in_force:
             warn(tr("the changes were undone"))
@@ -298,7 +300,7 @@ async def _choice(question: Message, among: str | tuple[str, ...]) -> str | None
 
 
 class RunObserver:
-    """Watches which other client controls the run; ``t`` and enter takes control."""
+    """Watches which other client controls the run; ``t`` and enter take control."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -420,13 +422,13 @@ class RunConsole:
         return None if self.reducer is None else self.reducer.state()
 
     def _left_waiting(self) -> int:
-        warn(_("the run waits; resume it: lilfox runbook run --resume {id}", id=self.job.id))
+        warn(_("the run is waiting; resume it: lilfox runbook run --resume {id}", id=self.job.id))
         return INTERRUPTED
 
     async def order(self, order: Order) -> None:
-        """Sends an order to an unattended run. If the run rejects it, ends a run that was started here, unless one of
-        its commands is running. Does nothing if the job is over, maybe before it accepted orders: its last message says
-        why. Raises LilFoxError."""
+        """Sends an order to an unattended run. If the run rejects the order, ends a run that was started here, unless
+        one of its commands is running. Does nothing if the job has ended, perhaps before it accepted orders: its last
+        message says why. Raises LilFoxError."""
         try:
             await send(self.folder, order)
         except LilFoxError:
@@ -505,7 +507,7 @@ class RunConsole:
                 self._print(fact.run, ended=isinstance(fact, CommandEnded))
 
     def _print(self, run: str, *, ended: bool) -> None:
-        """Prints the command's output that was not shown yet, as far as it is kept."""
+        """Prints the part of the command's output that was not shown yet, if it was kept."""
         kept = output.read_output(self.folder, run)
         text = kept.head[self._printed.get(run, 0) :]
         if not ended:
@@ -518,8 +520,8 @@ class RunConsole:
 
     @asynccontextmanager
     async def _interrupts(self, alone: bool) -> AsyncIterator[None]:
-        """Handles ctrl-c: the first stops the running command, or an unattended run; the second, or one at a question
-        or while another client is in control, leaves the run."""
+        """Handles ctrl-c: the first one stops the running command, or an unattended run. The second one leaves the run,
+        as does one at a question or while another client is in control."""
         loop, watching = asyncio.get_running_loop(), asyncio.current_task()
         assert watching is not None
         stopping: set[asyncio.Task[None]] = set()

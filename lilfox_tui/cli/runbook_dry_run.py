@@ -113,8 +113,8 @@ async def offers(config: Config, variable: Variable, hosts: tuple[str, ...]) -> 
 
 
 def ask(variable: Variable, choices: Sequence[ValueChoice] = ()) -> str:
-    """Asks until the value is valid; it may be one of ``choices``, and a secret one is not echoed. Blocks. Raises
-    UsageError at the end of input."""
+    """Asks until the value is valid, offering ``choices``; a secret value is not echoed. Blocks. Raises UsageError at
+    the end of input."""
     title = variable.title or variable.name
     mark = _mark(variable)
     while True:
@@ -232,7 +232,8 @@ def _problem(
     captured: Collection[str],
     unset: UnsetVariables,
 ) -> str:
-    """Why the command could not be run; empty if it could, or needs a ``captured`` value that comes during the run."""
+    """Why the command could not be run; empty if it could, or if it needs a ``captured`` value that is only known
+    during the run."""
     if command.kind == "none":
         return ""
     try:

@@ -108,7 +108,7 @@ def _check_host(host: HostConfig, path: KeyPath, findings: Findings) -> None:
     for key in _SSH_KEYS:
         if getattr(host, key) is not None:
             findings.add_at(
-                (*path, key), _("this host is local, so nothing connects to it; remove the key or local: true")
+                (*path, key), _("this host is local, so LilFox does not connect to it; remove the key or local: true")
             )
 
 

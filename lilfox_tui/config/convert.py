@@ -78,7 +78,7 @@ def to_float(node: ScalarNode) -> float:
 
 
 def to_seconds(node: ScalarNode) -> Seconds:
-    """A span of time above zero and up to a year, ``500ms 2s 5m 1h 1d`` or a bare number of seconds."""
+    """A duration above zero and up to a year: ``500ms 2s 5m 1h 1d`` or a bare number of seconds."""
     seconds = to_wait(node)
     if not seconds:
         raise WrongScalar(
@@ -88,7 +88,7 @@ def to_seconds(node: ScalarNode) -> Seconds:
 
 
 def to_wait(node: ScalarNode) -> Wait:
-    """As :func:`to_seconds`, but zero is allowed."""
+    """Like :func:`to_seconds`, but zero is allowed."""
     match = _DURATION.fullmatch(node.text)
     if match is None:
         raise WrongScalar(
@@ -101,7 +101,7 @@ def to_wait(node: ScalarNode) -> Wait:
 
 
 def to_secret_ref(node: ScalarNode) -> SecretRef:
-    """A reference to a secret. Its error does not repeat the word: it may be the secret."""
+    """A reference to a secret. The error for an invalid one does not repeat the word, which may be the secret."""
     for kind in SECRET_KINDS:
         if node.text.startswith(kind) and node.text[len(kind) :].strip():
             return SecretRef(node.text)
@@ -155,7 +155,7 @@ def to_struct(cls: type[S], node: Node | None, findings: Findings, path: KeyPath
 
 
 def to_whole_struct(cls: type[S], node: Node, findings: Findings, path: KeyPath) -> S | None:
-    """As ``to_struct`` for a ``cls`` with required keys; None if it cannot be built."""
+    """Like ``to_struct``, for a ``cls`` with required keys; None if it cannot be built."""
     shape = types.type_info(cls)
     made = _Conversion(findings).value(shape, node, path, _empty(shape))
     return None if made is _WRONG else cast("S", made)
@@ -286,7 +286,7 @@ class _Conversion(Struct, frozen=True):
 
 
 def _empty(shape: types.Type) -> object:
-    """The struct of defaults on which a mapping's item is based; None if it has required keys."""
+    """The struct of defaults for a mapping's item; None if it has required keys."""
     if isinstance(shape, types.StructType) and not any(field.required for field in shape.fields):
         return shape.cls()
     return None
@@ -303,10 +303,10 @@ def _outside(shape: types.Type, value: Any, about: str) -> str:
         low, high = shape.ge, shape.le
         if (low is not None and value < low) or (high is not None and value > high):
             if high is None:
-                return _("{value} is out of range; at least {low}", value=value, low=low)
+                return _("{value} is out of range; the minimum is {low}", value=value, low=low)
             if low is None:
-                return _("{value} is out of range; at most {high}", value=value, high=high)
-            return _("{value} is out of range; from {low} to {high}", value=value, low=low, high=high)
+                return _("{value} is out of range; the maximum is {high}", value=value, high=high)
+            return _("{value} is out of range; it must be from {low} to {high}", value=value, low=low, high=high)
     if isinstance(shape, types.StrType):
         return _outside_text(shape, value, about)
     return ""

@@ -1,5 +1,5 @@
 """Reads the configuration file into the model, in two passes: first the types of its keys, then the plug-ins' options
-and the checks of the whole."""
+and the checks across keys."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class LoadedConfig(Struct, frozen=True):
 
 
 def load(path: Path | None = None, *, environ: Mapping[str, str] | None = None) -> LoadedConfig:
-    """Loads ``path``, or the file in the XDG folder if there is one, or the defaults, with no hosts.
+    """Loads ``path``; without it, the file in the XDG folder, or if there is none, the defaults without hosts.
 
     ``environ`` (the process's own when not given) is where ``env:`` references are looked for, to warn early. Raises
     ConfigError with every problem of the file at once.

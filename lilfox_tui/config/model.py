@@ -44,7 +44,7 @@ LanguageName = Literal["auto", "en", "zh_CN"]
 
 
 class RunbooksConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where runbooks are, and what none of them may do."""
+    """Where runbooks are, and what no runbook may do."""
 
     folders: tuple[str, ...] = ()
     """Markdown files and folders of them; relative ones are beside the configuration file."""
@@ -163,8 +163,8 @@ class ServiceConfig(MetricNames, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The thresholds for the values of a host's summary and for the share of a service's requests that end with 5xx; a
-    level applies after ``hold`` samples in a row above it."""
+    """The thresholds for the values of a host's summary and for the percentage of a service's requests that return 5xx;
+    a level applies after ``hold`` samples in a row above it."""
 
     cpu_percent: Threshold = _levels(80, 95)
     iowait_percent: Threshold = _levels(30, 60)
@@ -223,8 +223,8 @@ class BackendConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class ScrapeConfig(MetricNames, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Metrics pages scraped in addition to those of services. Its name is the label ``job`` of their series; they are
-    shown on the page of a service of that name."""
+    """Metrics endpoints scraped in addition to those of services. The name is the label ``job`` of their series; a
+    service of that name shows them on its page."""
 
     targets: Annotated[tuple[str, ...], Meta(min_length=1)]
     """``HOST:PORT`` as the host that asks sees it; each is the label ``instance`` of its series."""
@@ -257,7 +257,7 @@ class ScrapeConfig(MetricNames, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class HistoryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How much of the past is kept in memory."""
+    """How much history is kept in memory."""
 
     hours: Annotated[int, Meta(ge=1, le=168)] = 24
     memory_mb: Annotated[int, Meta(ge=8, le=4096)] = 64
@@ -303,7 +303,7 @@ class AlertsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     @property
     def every_s(self) -> float:
-        """The evaluation period of rule groups without one of their own."""
+        """The evaluation interval of rule groups that do not set one."""
         return 15.0 if self.every is None else self.every
 
 
@@ -388,7 +388,7 @@ class SigningConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class PlanConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One backup plan: what, where to, when, and how long it is kept."""
+    """One backup plan: the sources, the stores, the schedule, and the retention."""
 
     sources: dict[Name, Any]
     """Name → what is backed up. After loading, values are the Options of the kinds, each a :class:`SourceConfig`."""

@@ -51,7 +51,8 @@ def _from_file(ref: SecretRef, place: str) -> bytes:
                 raise LilFoxError(tr("{ref}: not a regular file", ref=ref))
             if found.st_mode & 0o077:
                 raise LilFoxError(
-                    tr("{ref}: others may read or write it; refused", ref=ref), tr("run: chmod 600 {path}", path=path)
+                    tr("{ref}: not used, because other users can access it", ref=ref),
+                    tr("run: chmod 600 {path}", path=path),
                 )
             return files.content(descriptor, _LIMIT_BYTES)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Themes: one YAML file each, colours only, checked when read.
+"""Themes: one YAML file each with only colours, checked when read.
 
 Roles name what a thing means (``failing``), never how it looks. They are searched in the folders of ``theme_dirs``,
 then where the package was installed, then in the source tree."""

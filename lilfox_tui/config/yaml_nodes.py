@@ -1,4 +1,4 @@
-"""YAML as nodes with their places in the file, and the problems found in it."""
+"""YAML as nodes with their positions in the file, and the problems found in it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def quoted(value: str) -> str:
 
 
 def rather(word: str, known: Iterable[str]) -> str:
-    """A suggestion instead of ``word``: the nearest of ``known``, or all of them if they are few."""
+    """A suggestion instead of ``word``: the most similar of ``known``, or else the first few of them."""
     words = sorted(known)
     near = get_close_matches(word, words, n=1, cutoff=0.6)
     if near:
@@ -60,7 +60,7 @@ class Findings(Struct):
         self._found.append((line, place + (f"{dotted(path)}: {what}" if path else what)))
 
     def add_at(self, path: KeyPath, what: str) -> None:
-        """As ``add``, at the line of ``path`` or of the nearest known parent."""
+        """Like ``add``, at the line of ``path`` or of the nearest known parent."""
         known = next((path[:end] for end in range(len(path), 0, -1) if path[:end] in self.lines), ())
         self.add(self.lines.get(known, 1), path, what)
 
@@ -131,7 +131,7 @@ OWN = Dialect()
 
 
 class UnreadableYaml(Exception):
-    """Raised when the tree cannot be built further; the problem is in the findings."""
+    """Raised when the rest of the file cannot be parsed; the problem is in the findings."""
 
 
 def parse(text: str, findings: Findings, dialect: Dialect = OWN) -> Node | None:

@@ -1,1 +1,1 @@
-"""What every package builds on: errors, files, feeds, languages, paths, plug-ins, text."""
+"""The base of every package: errors, files, feeds, languages, paths, plug-ins, text."""

@@ -1,4 +1,4 @@
-"""What asyncio lacks: a feed of the newest value, and a task group that never loses a cancellation."""
+"""Additions to asyncio: a feed of the newest value, and a task group that never loses a cancellation."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Feed(Generic[T]):
         self._set(Ready(value, at or datetime.now(UTC)))
 
     def fail(self, error: LilFoxError, *, since: datetime | None = None, next_try: datetime | None = None) -> None:
-        """Makes the feed unavailable. An outage keeps its first ``since`` until a value comes."""
+        """Makes the feed unavailable. A continuing outage keeps its first ``since``."""
         if since is None:
             since = self._state.since if isinstance(self._state, Unavailable) else datetime.now(UTC)
         self._set(Unavailable(error, since, next_try))
@@ -92,7 +92,8 @@ class Feed(Generic[T]):
 
 
 class CancelSafeTaskGroup:
-    """As asyncio.TaskGroup, but an outside cancellation is always raised, whatever fails in the same loop iteration.
+    """Like asyncio.TaskGroup, but an outside cancellation is always raised, even if a task fails in the same loop
+    iteration.
 
     The TaskGroup of Python 3.11 raises the failures alone then: whoever catches them to try again has heard of no
     cancellation, tries for ever, and is waited for as long (seen: a command past its limit of output at the moment at

@@ -1,4 +1,4 @@
-"""Faults of the program itself: crash reports, and the points at which tests kill a run."""
+"""Faults of the program itself: crash reports, and the points at which tests can kill a run."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _kept_in: list[Path] = []
 
 @contextmanager
 def kept_in(folder: Path) -> Iterator[None]:
-    """Writes crash logs to ``folder`` until the block ends, because a demo's state folder is removed before anybody can
-    read one in it."""
+    """Writes crash logs to ``folder`` until the block ends: a demo's own state folder is removed before anybody could
+    read them there."""
     _kept_in.append(folder)
     try:
         yield
@@ -56,8 +56,7 @@ def write_crash(error: BaseException) -> Path | None:
 
 
 def fault_of(error: BaseException) -> Message:
-    """Logs ``error``, a bug in LilFox that affects only one part of it; returns the text for a row or a list of
-    problems."""
+    """Logs ``error``, a bug that affects only one part of LilFox; returns the text for a row or a list of problems."""
     where, kind = write_crash(error), type(error).__name__
     if where is None:
         return tr("internal error in LilFox: {kind}", kind=kind)
@@ -65,7 +64,7 @@ def fault_of(error: BaseException) -> Message:
 
 
 def last_words(error: BaseException) -> str:
-    """Logs ``error``; returns the lines that tell the user what kind it is, and where its traceback is."""
+    """Logs ``error``; returns the lines that tell the user its type and where its traceback is."""
     where = write_crash(error)
     text = _("lilfox exited on an internal error: {kind}", kind=type(error).__name__)
     told = _("traceback: {file}", file=where)

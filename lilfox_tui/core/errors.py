@@ -27,7 +27,7 @@ class NotEvaluated(LilFoxError):
 
 
 class UsageError(LilFoxError):
-    """The command line asks for something that does not exist or is inconsistent."""
+    """The command line names something that does not exist, or contradicts itself."""
 
     exit_code = 2
 
@@ -58,7 +58,7 @@ class HostError(LilFoxError):
 
 
 class HostUnreachable(HostError):
-    """No connection: refused, no answer, unknown name, not SSH, no common algorithm, or a link that was lost.
+    """No connection: refused, no answer, unknown name, not an SSH server, no common algorithm, or lost.
 
     ``link_lost``: the link worked and went away. What was under way may be retried where it may be done twice."""
 
@@ -68,7 +68,7 @@ class HostUnreachable(HostError):
 
 
 class HostKeyUnknown(HostError):
-    """The host shows a key that is in no known_hosts file. ``fingerprint`` is ``SHA256:…`` of the key it showed."""
+    """The host presents a key that is in no known_hosts file. ``fingerprint`` is ``SHA256:…`` of that key."""
 
     def __init__(
         self, host: str, message: Message | str, hint: Message | str, *, fingerprint: str, key_type: str
@@ -79,7 +79,7 @@ class HostKeyUnknown(HostError):
 
 
 class HostKeyChanged(HostError):
-    """The host shows a different key than known_hosts has, or one that is ``revoked`` there. Never accepted by a key
+    """The host presents a different key than known_hosts has, or one that is ``revoked`` there. Never accepted by a key
     press."""
 
     def __init__(
@@ -116,8 +116,8 @@ class CommandUnknown(HostError):
 
 
 class CommandFailed(HostError):
-    """A streamed command did not exit with 0. ``outcome`` is its exit status or the name of the signal that ended it;
-    ``stderr`` the start and the end of its error output, untrusted text."""
+    """A streamed command exited with a status other than 0, or a signal ended it. ``outcome`` is its exit status or the
+    name of the signal; ``stderr`` the start and the end of its error output, untrusted text."""
 
     def __init__(
         self, host: str, message: Message | str, hint: Message | str = "", *, outcome: str | int | None, stderr: str
@@ -128,7 +128,7 @@ class CommandFailed(HostError):
 
 
 class FileRefused(HostError):
-    """A file on a host could not be read or written: missing, no right, no space, too large."""
+    """A file on a host could not be read or written: missing, no permission, no space, too large."""
 
     def __init__(self, host: str, message: Message | str, hint: Message | str = "", *, no_right: bool = False) -> None:
         super().__init__(host, message, hint)
@@ -136,7 +136,7 @@ class FileRefused(HostError):
 
 
 class FileMoved(HostError):
-    """The name belongs to another file now, as after a rotation."""
+    """The name now belongs to another file, for example after a rotation."""
 
 
 class PlaceGone(HostError):
@@ -144,7 +144,7 @@ class PlaceGone(HostError):
 
 
 class NotBegun(HostError):
-    """A detached command was not started, and has certainly not run."""
+    """A detached command was not started; it has certainly not run."""
 
 
 class StillRuns(HostError):

@@ -38,7 +38,7 @@ class NotTrusted(ConfigError):
 @contextmanager
 def opened(path: Path, *, trusted: bool = True) -> Iterator[tuple[int, os.stat_result]]:
     """Opens ``path``; yields its descriptor and stat result. Never blocks on a pipe. Raises OSError; NotTrusted if
-    others can change the file, unless ``trusted`` is False because it is only examined and nothing depends on it."""
+    others can change the file, unless ``trusted`` is False because the file is only examined."""
     descriptor = _walked(path) if trusted else os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         yield descriptor, os.fstat(descriptor)
@@ -53,8 +53,8 @@ def content(descriptor: int, limit_bytes: int) -> bytes:
 
 
 def why_not(path: Path) -> NotTrusted | None:
-    """Why a file or folder must not be used; None if it may be, or cannot be opened, which its reader reports. A
-    missing one is refused if others can still create it."""
+    """The reason why a file or folder must not be used; None if it may be used, or if it cannot be opened, which its
+    reader reports. A missing one must not be used if others can still create it."""
     try:
         os.close(_walked(path, read_later=True))
     except NotTrusted as error:
@@ -74,15 +74,15 @@ def is_ours(path: Path) -> bool:
 
 
 def refuse(path: Path) -> None:
-    """Raises NotTrusted if the file or folder must not be used, as :func:`why_not` says."""
+    """Raises NotTrusted if :func:`why_not` finds that the file or folder must not be used."""
     if (error := why_not(path)) is not None:
         raise error
 
 
 def _walked(path: Path, *, read_later: bool = False) -> int:
-    """Opens what ``path`` leads to and checks each folder on the way; returns the descriptor. Raises NotTrusted,
-    OSError. With ``read_later``, for a file that is opened again later, NotTrusted also if others can still create
-    it."""
+    """Opens the target of ``path`` and checks each folder on the way; returns the descriptor. Raises NotTrusted,
+    OSError. With ``read_later``, for a file that is opened again later, also raises NotTrusted if others can still
+    create it."""
     todo, place, links = [*reversed(path.absolute().parts[1:])], Path("/"), 0
     folder = os.open("/", _FOLDER)
     try:
@@ -144,9 +144,9 @@ def _checked_folder(path: Path, place: Path, folder: int) -> bool:
 
 
 def _others_write(found: os.stat_result, descriptor: int) -> bool:
-    """Whether others can write to it. Not counted are a group without other members (unless there is an access list,
-    acl(5), whose mask the group bits then are), a read-only mount (a ConfigMap's folder has mode 0777), and a device
-    (``/dev/null``), which keeps nothing."""
+    """Whether others can write to it. Does not count a group without other members (unless there is an access list,
+    acl(5), whose mask is then stored in the group bits), a read-only mount (a ConfigMap's folder has mode 0777), or a
+    device (``/dev/null``), which stores nothing."""
     if not found.st_mode & _BY_OTHERS or stat.S_ISCHR(found.st_mode):
         return False
     if not found.st_mode & stat.S_IWOTH and _is_own(found.st_gid) and not _has_list(descriptor):
@@ -189,8 +189,8 @@ def _name(uid: int) -> str:
 
 
 def _mending(path: Path, place: Path, found: os.stat_result) -> Message:
-    """The hint how to fix it. It never suggests changing the owner: the place may be somebody's home, and whoever has
-    the file open can still write to it."""
+    """The hint for fixing it. It never suggests changing the owner: the place may be somebody's home, and a process
+    that has the file open can still write to it."""
     if found.st_uid not in _trusted():
         return tr("Run LilFox as {owner}; or copy {path} to a folder of your own, review its contents, and use "
                   "the copy",

@@ -58,7 +58,7 @@ def _load(name: str) -> gettext.NullTranslations:
 
 
 def language_from_locale(environ: Mapping[str, str] | None = None) -> str:
-    """The language that LC_ALL, LC_MESSAGES or LANG ask for (POSIX order), else English."""
+    """The language set by LC_ALL, LC_MESSAGES or LANG (POSIX order), else English."""
     env = os.environ if environ is None else environ
     wanted = env.get("LC_ALL") or env.get("LC_MESSAGES") or env.get("LANG") or ""
     return "zh_CN" if wanted.startswith("zh") else "en"
@@ -91,7 +91,7 @@ def clauses(texts: Iterable[str]) -> str:
 
 
 class Message(Struct, frozen=True):
-    """A text and its values, translated when it is shown (``str(message)``); with ``plural``, in the form for
+    """A text and its values, translated when it is shown (``str(message)``); with ``plural``, in the plural form for
     ``count``."""
 
     text: str
@@ -106,7 +106,7 @@ class Message(Struct, frozen=True):
 
 
 def tr(text: str, **values: object) -> Message:
-    """A :class:`Message`: extractable like ``_``, translated later."""
+    """A :class:`Message`: extracted for translation like ``_``, but translated when it is shown."""
     return Message(text, values)
 
 

@@ -33,8 +33,8 @@ def config_file() -> Path:
 
 
 def state_dir() -> Path:
-    """The folder for state that outlives a run (the last visit, crash logs); made with mode 0700, its parents too,
-    whatever the umask. Raises OSError, also if others can change what is in it."""
+    """The folder for state that outlives a run (the last visit, crash logs); created with mode 0700, like its missing
+    parents, whatever the umask. Raises OSError, also if others can change its contents."""
     folder = state_path()
     for each in (*reversed(folder.parents), folder):  # mkdir(parents=True) would leave their mode to the umask
         if not each.is_dir():
@@ -45,8 +45,8 @@ def state_dir() -> Path:
 
 
 def not_ours(folder: Path) -> Message | str | None:
-    """Why a folder of the user must not be used; None if it is the user's alone. It may be a link to a folder that
-    LilFox alone uses, but not to a shared one such as ``/etc``, where its files would mix with others."""
+    """The reason why a folder of the user must not be used; None if it is the user's alone. It may be a link to a
+    folder that only LilFox uses, but not to a shared one such as ``/etc``, where its files would mix with others."""
     if (error := files.why_not(folder)) is not None:
         return error.problems[0]
     if folder.is_symlink() and folder.stat().st_mode & 0o077:

@@ -1,4 +1,4 @@
-"""Plug-ins: one file each in a package; the file's name is the kind."""
+"""Plug-ins: each is one file in a package; the file's name is the kind."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ BACKENDS = "lilfox_tui.backends.kinds"
 
 @cache
 def kinds(package: str) -> tuple[str, ...]:
-    """The kinds in ``package`` (a dotted name), sorted; files starting with ``_`` are not kinds. Cached, as each page
-    asks for a format."""
+    """The kinds in ``package`` (a dotted name), sorted; files starting with ``_`` are not kinds. Cached, because each
+    page of records looks up its format."""
     module = importlib.import_module(package)
     return tuple(sorted(m.name for m in pkgutil.iter_modules(module.__path__) if not m.name.startswith("_")))
 
@@ -39,8 +39,8 @@ def load(package: str, kind: str) -> ModuleType:
 
 def options_of(package: str, kind: str) -> type[Any]:
     """The Options of ``kind``: from the package's table ``OPTIONS`` if it has one (the configuration is read before the
-    first frame, and importing its kinds takes long), else from the kind's own module. Raises UsageError as :func:`load`
-    does."""
+    first frame, and importing all kinds takes long), else from the kind's own module. Raises UsageError like
+    :func:`load`."""
     table = getattr(importlib.import_module(package), "OPTIONS", None)
     if table is not None and kind in table:
         return cast("type[Any]", table[kind])

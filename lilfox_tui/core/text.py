@@ -1,4 +1,5 @@
-"""Text for humans: untrusted text made safe to show, widths, units; numbers and times from foreign text."""
+"""Text for humans: making untrusted text safe to show, widths, units; and parsing numbers and times from untrusted
+text."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ _LONE = re.compile("[\ud800-\udfff]")
 
 
 def clean(text: str | bytes) -> str:
-    """``text`` on one line, without characters that a terminal acts on.
+    """``text`` on one line, without terminal control characters.
 
     Controls become control pictures, C1 their ESC form, invalid bytes and lone surrogates U+FFFD; bidi overrides
     and zero-width characters become visible. Tab becomes one space.
@@ -40,7 +41,7 @@ def clean(text: str | bytes) -> str:
 
 
 def in_place(text: str) -> str:
-    """As :func:`clean`, but replaces each character by exactly one, so that positions in the text stay the same."""
+    """Like :func:`clean`, but replaces each character by exactly one, so that positions in the text stay the same."""
     return _LONE.sub("\ufffd", text.translate(_ONE_EACH))
 
 
@@ -189,7 +190,8 @@ def short_age(seconds: float) -> str:
 
 
 def between_words(text: bytes | bytearray, near: int) -> int:
-    """A position at or before ``near`` that cuts no word of an unfinished line."""
+    """A position at or before ``near``: after the last blank or line end shortly before it, if there is one, so that no
+    word is split."""
     at = max(text.rfind(each, max(0, near - _LONGEST_WORD), near) for each in (b" ", b"\t", b"\n", b"\r"))
     return at + 1 or near
 
@@ -205,8 +207,8 @@ EARLIEST, LATEST = datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UT
 
 
 def whole(text: str | bytes) -> int:
-    """The integer in decimal digits, with or without a sign. One that is too long for Python (4,300 digits) becomes the
-    largest that LilFox uses. Raises ValueError if ``text`` is not a number."""
+    """The integer in decimal digits, with or without a sign. A number of more than 18 digits becomes the largest that
+    LilFox uses (Python raises an error above 4,300 digits). Raises ValueError if ``text`` is not a number."""
     word = (text.decode("ascii", "replace") if isinstance(text, bytes) else text).strip()
     sign = -1 if word[:1] == "-" else 1
     digits = word[1:] if word[:1] in ("-", "+") else word

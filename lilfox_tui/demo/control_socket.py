@@ -127,7 +127,7 @@ async def tell(socket: str, words: Sequence[str]) -> int:
 
 
 async def _until_healthy(service: str, port: int) -> int:
-    """Wait until the service answers 200 to /health, and then return 0."""
+    """Wait until the service answers /health with 200; return 0 then."""
     answer = ""
     with suppress(TimeoutError):
         async with asyncio.timeout(_HEALTHY_S):

@@ -71,7 +71,7 @@ class NoAnswer(Exception):
 
 
 class DemoSession:
-    """Runs statements one after another in one psql, restarted if the last one ended. ``start`` is the argv."""
+    """Runs statements one after another in one psql, which is restarted if it has ended. ``start`` is the argv."""
 
     def __init__(self, argv: Sequence[str]) -> None:
         self._argv = tuple(argv)
@@ -220,7 +220,7 @@ class DemoDatabase:
             await asyncio.sleep(0.05)
 
     async def end(self) -> None:
-        """End the session and the server, as a crash would: no data needs to survive."""
+        """End the session and stop the server without a clean shutdown: no data needs to survive."""
         await self._session.close()
         server = self._server
         if server is None or server.returncode is not None:
@@ -271,7 +271,7 @@ async def _run(folder: Path, programs: Path, control: Path) -> None:
 
 
 def main() -> None:
-    """Run the database until its parent has ended."""
+    """Run the database until the parent process ends."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--programs", type=Path, required=True)

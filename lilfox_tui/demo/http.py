@@ -47,7 +47,7 @@ Answer = Callable[[DemoRequest], Awaitable[DemoResponse]]
 
 
 async def serve_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: Answer) -> None:
-    """Answer the requests of one connection until the client closes it, stays idle for long, or sends something other
+    """Answer the requests of one connection until the client closes it, is idle for too long, or sends something other
     than HTTP."""
     try:
         while True:
@@ -143,12 +143,13 @@ _REMOVE_TIMES, _REMOVE_AGAIN_S = 20, 0.1
 
 
 def die_with_parent() -> None:
-    """Ask Linux for a SIGTERM when the parent ends (prctl(2)); elsewhere the process relies on the end of stdin."""
+    """Have Linux send this process a SIGTERM when its parent ends (prctl(2)); on other systems the process relies on
+    the end of stdin."""
     at_parents_end(signal.SIGTERM)()
 
 
 def at_parents_end(number: signal.Signals) -> Callable[[], None]:
-    """Return a function that makes Linux send a signal to the calling process when its parent ends. The setting is lost
+    """Return a function that has Linux send a signal to the calling process when its parent ends. The setting is lost
     when the process changes its user."""
     if sys.platform != "linux":
         return lambda: None
@@ -157,7 +158,7 @@ def at_parents_end(number: signal.Signals) -> Callable[[], None]:
 
 
 async def until_told_to_end() -> None:
-    """Returns at SIGTERM or SIGINT, or when stdin is a pipe and ends."""
+    """Return at SIGTERM or SIGINT, or at the end of stdin if that is a pipe."""
     loop = asyncio.get_running_loop()
     over = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -190,8 +191,8 @@ class SharedFolder:
         return shared
 
     def leave(self) -> None:
-        """Release the lock, and remove the folder if nobody else holds it. The signal that the parent has ended, often
-        the reason for leaving, does not interrupt this."""
+        """Release the lock, and remove the folder if nobody else holds it. Not interrupted by the signal for the
+        parent's end, which is often the reason for leaving."""
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
         with contextlib.suppress(OSError):
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -52,7 +52,7 @@ class RequestCount:
         self._sums: defaultdict[tuple[str, str], float] = defaultdict(float)
 
     def took(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Counts one answered request."""
+        """Count one answered request."""
         self._requests[method, route, status] += 1
         buckets = self._buckets[method, route]
         buckets[next((index for index, bound in enumerate(BOUNDS) if seconds <= bound), len(BOUNDS))] += 1
@@ -109,7 +109,8 @@ _EXTRAS = ("request_id", "user_id", "response_time")
 
 
 class JSONFormatter(logging.Formatter):
-    """Writes one JSON object per record, with the keys of the manual's formatter, and ``response_time`` in seconds.
+    """Formats a record as one JSON object, with the keys of the ops manual's formatter, and ``response_time`` in
+    seconds.
 
     ``timestamp`` is UTC without an offset, as the manual's ``utcnow().isoformat()`` gives it.
     """
@@ -315,7 +316,7 @@ async def serve(service: Service, port: int, control: Path) -> None:
 
 
 def main() -> None:
-    """Run one service until its parent has ended."""
+    """Run one service until the parent process ends."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("name", choices=tuple(SERVICES))
     parser.add_argument("--port", type=int, required=True)

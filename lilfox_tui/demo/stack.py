@@ -75,7 +75,7 @@ def make_application(folder: Path) -> None:
 def write_config(
     folder: Path, services: Mapping[str, ServiceConfig], logs: Mapping[str, Path], *, host: str, database: bool
 ) -> Path:
-    """Writes ``config.yaml`` (as JSON, which is YAML) into ``folder``. ``host`` names this machine."""
+    """Write ``config.yaml`` (as JSON, which is YAML) into ``folder``. ``host`` names this machine."""
     sources: dict[str, Any] = {
         "uploads": {"kind": "files", "path": f"{folder}/app/public/uploads", "root": f"{folder}/app"},
         "settings": {"kind": "config", "root": f"{folder}/app"},
@@ -116,7 +116,7 @@ def write_config(
 
 
 def _write_runbook(folder: Path, logs: Path) -> Path:
-    """Return the folder with the demo's own runbook, in the current language."""
+    """Write the demo's own runbook, in the current language, and return its folder."""
     runbooks = folder / "runbooks"
     runbooks.mkdir(exist_ok=True)
     text = (_RUNBOOKS / ("zh.md" if language().startswith("zh") else "en.md")).read_text("utf-8")
@@ -150,8 +150,7 @@ def _free_port(wanted: int, taken: set[int]) -> int:
 
 
 def _short_folder() -> Path:
-    """Return the folder for temporary files, or /tmp if socket paths in it would exceed the limit of a UNIX socket's
-    name."""
+    """Return the folder for temporary files, or /tmp if socket paths in it would be too long for a UNIX socket."""
     folder = tempfile.gettempdir()
     short = folder if len(os.fsencode(folder)) <= _FOLDER_BYTES else "/tmp"  # noqa: S108 -- mkdtemp makes it private
     return Path(short)
@@ -187,7 +186,7 @@ class Stack:
 
     @property
     def logs(self) -> dict[str, Path]:
-        """The log of each service. Its times are UTC without an offset, as the manual's formatter writes them."""
+        """The log of each service. Its times are UTC without an offset, as the ops manual's formatter writes them."""
         return {name: self.log_dir / f"lilfox-{name}.log" for name in SERVICES}
 
     @property
@@ -254,8 +253,8 @@ class Stack:
         await asyncio.shield(self._end_all())
 
     async def start_database(self) -> None:
-        """Start the database; return once it has its rows. Raises LilFoxError if PostgreSQL is not installed or does
-        not run."""
+        """Start the database; return once its tables are filled. Raises LilFoxError if PostgreSQL is not installed or
+        does not run."""
         if self._programs is None:
             raise LilFoxError(
                 tr("the demo has no database: PostgreSQL is not installed"),
@@ -303,8 +302,8 @@ class Stack:
             await self._processes[service].wait()
 
     async def heal(self, service: str) -> None:
-        """Remove the fault; a service that died is restarted on its port. Raises LilFoxError for the database: what it
-        lost returns only by a restore."""
+        """Remove the fault; a service that died is restarted on its port. Raises LilFoxError for the database: its lost
+        data returns only by a restore."""
         if service == DATABASE:
             raise LilFoxError(
                 tr("the database does not recover its lost data by itself"),
@@ -321,9 +320,9 @@ class Stack:
         self._write_state(service)
 
     async def undo_heal(self, service: str) -> None:
-        """Inject the fault that was removed last again. Raises LilFoxError if there was none."""
+        """Inject the most recently removed fault again. Raises LilFoxError if there was none."""
         if service not in self._healed:
-            raise LilFoxError(tr("{service}: no fault was removed", service=service))
+            raise LilFoxError(tr("{service}: there is no removed fault to inject again", service=service))
         await self.fault(service, self._healed[service])
 
     def _write_state(self, service: str) -> None:
@@ -462,6 +461,6 @@ async def _start_database(stack: Stack, say: Callable[[Message], None]) -> None:
 
 
 def _command(stack: Stack, host: str) -> str:
-    """Return the command that opens a console on the stack in another terminal, with the demo's jobs only."""
+    """Return the command that opens a console on the stack in another terminal, showing only the demo's jobs."""
     config = stack.write_config(host)
     return f"XDG_STATE_HOME={shlex.quote(str(stack.state_dir))} lilfox --config {shlex.quote(str(config))}"

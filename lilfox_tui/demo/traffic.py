@@ -40,7 +40,7 @@ async def _run(port: int, rate: float) -> None:
 
 
 def main() -> None:
-    """Send requests until the parent has ended."""
+    """Send requests until the parent process ends."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--rate", type=float, default=20.0)

@@ -291,8 +291,8 @@ def own_addresses_here() -> frozenset[Address]:
 
 
 async def _connected(host: Host) -> frozenset[Address]:
-    """Return both ends of all connections that an SSH server of ``host`` holds (ss(8): only root sees the owning
-    process)."""
+    """Return both ends of all connections held by an SSH server on ``host`` (ss(8): only root sees the process that
+    owns them)."""
     completed = await host.run(["ss", "-Htnp", "state", "established"], timeout_s=15)
     if not completed.ok:
         raise HostError(

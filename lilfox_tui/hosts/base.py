@@ -77,14 +77,14 @@ class OfferedKey(Struct, frozen=True):
 
 
 class Loop(Protocol):
-    """A long-running process on a host that answers requests: one line in, one answer out, over and over.
+    """A long-running process on a host that answers requests, one after another: one line in, one answer out.
 
     The script given to ``Host.loop`` reads lines ``TICK WORDS…`` and ends each answer with a line
     ``@@LILFOX-END@@ TICK``. What the login prints before is dropped.
     """
 
     async def ask(self, words: str, *, timeout_s: float) -> bytes:
-        """Return the answer to ``words`` (one line of LilFox's own, no newline), without its end line.
+        """Return the answer to ``words`` (one line written by LilFox, no newline), without its end line.
 
         Raises CommandTimeout (the loop is then dead: close it and open another), HostUnreachable when the link or
         the process went.
@@ -121,7 +121,7 @@ class Host(ABC):
 
     @abstractmethod
     async def connect(self) -> None:
-        """Connects once if not connected, as every call does by itself. Raises HostError."""
+        """Connect once if not connected, as every call does by itself. Raises HostError."""
 
     @abstractmethod
     def retry_now(self) -> None:
@@ -129,7 +129,7 @@ class Host(ABC):
 
     @abstractmethod
     async def start(self, spec: CommandSpec) -> HostProcess:
-        """Starts a command on the connected host and adds it to ``_running``. If cancelled, first ends what may have
+        """Start a command on the connected host and add it to ``_running``. If cancelled, end first what may have
         started. Raises NotStarted, HostError."""
 
     @abstractmethod
@@ -138,7 +138,7 @@ class Host(ABC):
 
     @abstractmethod
     def forward(self, port: int, address: str = "127.0.0.1") -> AbstractAsyncContextManager[tuple[str, int]]:
-        """Forward a local address and port to ``address:port`` as the host sees it."""
+        """Yield a local address and port that are forwarded to ``address:port`` as seen from the host."""
 
     @abstractmethod
     async def close(self) -> None:
@@ -154,7 +154,7 @@ class Host(ABC):
         sudo: bool = False,
         env: dict[str, str] | None = None,
     ) -> Completed:
-        """Runs ``argv`` without a shell, with LC_ALL=C and ``env`` added to the login's environment. A program that
+        """Run ``argv`` without a shell, with LC_ALL=C and ``env`` added to the login's environment. A program that
         cannot be started ends with 127 or 126, as in a shell.
 
         A cancelled or timed-out command has ended on the host when this returns (TERM, 2 s, KILL to its process
@@ -187,8 +187,8 @@ class Host(ABC):
         limit_bytes: int = OUTPUT_LIMIT,
         sudo: bool = False,
     ) -> Completed:
-        """Run ``argv`` with everything that ``blocks`` yields as its stdin, without a time limit; flow-controlled: the
-        next block is requested once the command has taken all but a few of those before.
+        """Run ``argv`` with the bytes from ``blocks`` as its stdin, without a time limit. Applies back-pressure: the
+        next block is requested only once the command has read all but the last few.
 
         What ``blocks`` raises goes up, and the command was then ended without having seen the end of its stdin: half a
         stream is never taken for a whole one. A command that ends before it has read all just ends; ``blocks`` is then
@@ -199,7 +199,7 @@ class Host(ABC):
     async def stream(
         self, argv: Sequence[str], *, stdin: bytes = b"", sudo: bool = False
     ) -> AsyncGenerator[bytes, None]:
-        """Yield what ``argv`` writes to stdout, in blocks as they arrive; flow-controlled. Use inside ``aclosing``.
+        """Yield the stdout of ``argv`` in blocks as they arrive; flow-controlled. Use inside ``aclosing``.
 
         Ends when the command ends with status 0; raises HostError with the ends of stderr otherwise. Closing it ends
         the command on the host.
@@ -231,7 +231,7 @@ class Host(ABC):
             await self._end_loop(loop)
 
     async def _begin_loop(self, loop: ProcessLoop) -> None:
-        """Returns when ``loop`` reads its stdin. Raises HostError."""
+        """Return when ``loop`` reads its stdin. Raises HostError."""
         try:
             if not await loop.process.reach_root():
                 raise sudo_refused(self.name, loop.process.complaint())
@@ -239,11 +239,11 @@ class Host(ABC):
             raise loop.ended() from None
 
     async def _end_loop(self, loop: ProcessLoop) -> None:
-        """Ends ``loop``, or lets it end."""
+        """End ``loop``, or let it end."""
         await self._end(loop.process)
 
     async def _started(self, spec: CommandSpec) -> HostProcess:
-        """Starts a command; raises CommandFailed if its program cannot be started."""
+        """Start a command. Raises CommandFailed if its program cannot be started."""
         await self.connect()
         try:
             return await self.start(spec)
@@ -253,7 +253,7 @@ class Host(ABC):
     async def _run(
         self, spec: CommandSpec, blocks: AsyncIterator[bytes] | None, timeout_s: float | None, limit_bytes: int
     ) -> Completed:
-        """Runs a command to its end and returns the result."""
+        """Run a command to its end and return the result."""
         await self.connect()
         process: HostProcess | None = None
         try:
@@ -277,7 +277,7 @@ class Host(ABC):
         return Completed(spec.argv, status, signal, process.stdout, process.stderr, truncated)
 
     async def _end(self, process: HostProcess) -> None:
-        """Ends a command; one that cannot be ended is added to ``lost``."""
+        """End a command; one that cannot be ended is added to ``lost``."""
         try:
             await process.end()
         finally:
@@ -393,7 +393,7 @@ class RemoteFiles(Protocol):
         ...
 
     async def open(self, path: str, *, write: bool = False) -> RemoteFileHandle:
-        """Open an existing file; the server follows a link, so check with ``facts`` first."""
+        """Open an existing file. The server follows symbolic links, so check with ``facts`` first."""
         ...
 
     async def rename_new(self, old: str, new: str) -> None:
@@ -405,11 +405,11 @@ class RemoteFiles(Protocol):
         ...
 
     async def remove(self, path: str) -> None:
-        """Removes a file."""
+        """Remove a file."""
         ...
 
     async def make_folder(self, path: str) -> None:
-        """Makes a folder, 0700."""
+        """Create a folder with mode 0700."""
         ...
 
     async def sync_folder(self, path: str) -> None:
@@ -446,5 +446,5 @@ def no_change_allowed(host: str, path: str) -> NotAllowed:
     """Return the error for a change on a host that allows no changes."""
     return NotAllowed(
         tr("{path} was not written: {host} does not allow changes", path=path, host=host),
-        tr("Start without --read-only, or remove protected from this host."),
+        tr("Start without --read-only, or remove read_only (or protected of this host) from the configuration."),
     )

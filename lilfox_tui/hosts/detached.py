@@ -1,5 +1,5 @@
-"""A command on a host that survives a lost connection and the end of the LilFox that started it. Nothing is installed
-on the host.
+"""A command on a host that survives a lost connection and the end of the LilFox process that started it. Nothing is
+installed on the host.
 
 It runs in a session of its own, with a folder of its own (``~/.cache/lilfox/jobs/ID``, 0700; root's with ``sudo``), and
 is known by its ID from then on: by this process, by another one, after the link was lost, after the host was booted.
@@ -111,7 +111,7 @@ async def start(
     label: str = "",
     followed: bool = False,
 ) -> Begun:
-    """Start ``argv`` (without a shell) and return when its pid is on the host's disk, which is before it runs.
+    """Start ``argv`` (without a shell); return once its pid is on the host's disk, which is before it runs.
 
     An ID runs once: after any error but NotBegun the call may be repeated with the same ID, and what was begun by the
     first is found, running or ended. ``job``, its ID, is of letters, digits, ``.``, ``_``, ``-`` (ValueError). With
@@ -163,7 +163,7 @@ async def follow(
     lost: Callable[[HostError], None] | None = None,
 ) -> AsyncGenerator[DetachedOutput | DetachedState, None]:
     """Yield its output as it arrives, then one DetachedState: how it ended (or that it is gone, unbegun or absent).
-    ``begun``: continue after the output that its start returned. Use inside ``aclosing``.
+    ``begun``: start after the output that ``start`` has returned. Use inside ``aclosing``.
 
     A lost link is waited for as long as it takes (``lost`` is told each time) and it goes on where it was: nothing
     twice, nothing left out. Raises HostError for what waiting does not mend: refused logins and keys.
@@ -199,8 +199,9 @@ async def follow(
 
 
 async def cancel(host: Host, job: str, *, sudo: bool = False) -> DetachedState:
-    """End the command's process group (TERM, after 2 s KILL) and return its state. A command that has not begun never
-    will; one that has ended, or is gone, is not touched. ``running``: it could not be ended. Raises HostError."""
+    """End the command's process group (TERM, after 2 s KILL) and return its state. A command that has not begun will
+    never begin; one that has ended, or is gone, is not touched. The state ``running`` means that it could not be ended.
+    Raises HostError."""
     return _read_line(
         host, (await _asked(host, detached_scripts.CANCEL, [_named(job)], sudo, timeout_s=_CANCEL_S)).stdout
     )
@@ -233,7 +234,7 @@ def _named(job: str) -> str:
 
 
 def _lines(env: Mapping[str, str] | None, cwd: str | None, last: str) -> str:
-    """Return the script with which the command's shell sets variables and folder before it runs ``last``."""
+    """Return the script that sets environment variables and the working folder, then runs ``last``."""
     lines = []
     for name, value in (env or {}).items():
         if not (name.isascii() and name.isidentifier()):
@@ -291,8 +292,8 @@ async def _ask(
     timeout_s: float = _ASK_S,
     limit_bytes: int = OUTPUT_LIMIT,
 ) -> Completed:
-    """Run a script on the host, sent by stdin because it may hold secrets; in braces, so that a truncated one does not
-    run at all."""
+    """Run a script on the host. It is sent by stdin because it may contain secrets, and in braces so that a truncated
+    one does not run at all."""
     return await host.run(
         ["sh", "-c", _READ, "sh", *args],
         stdin=f"{{\n{script}\n}}".encode("utf-8", "surrogateescape"),
@@ -317,7 +318,7 @@ def _good(host: Host, done: Completed) -> Completed:
 
 
 def _answer(host: Host, told: bytes) -> tuple[DetachedState, bytes]:
-    """Split what ``answer`` printed into its status line and the data after it."""
+    """Split the output of ``answer`` into its status line and the data after it."""
     line, _, data = told.partition(b"\n")
     return _read_line(host, line), data
 

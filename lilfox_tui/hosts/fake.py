@@ -66,7 +66,7 @@ class FakeHost(Host):
         self._signal()
 
     def come_up(self, link: Link | None = None) -> None:
-        """Answer calls again from now on."""
+        """Respond to calls again from now on."""
         self._failure = None
         self._link.publish(link or Link(datetime.now(UTC), "fake"))
         self._signal()
@@ -76,7 +76,7 @@ class FakeHost(Host):
         self._changed = asyncio.Event()
 
     async def keep_connected(self) -> None:
-        """Connect and stay connected; the test decides when it goes down and up."""
+        """Connect and stay connected; the test decides when the host goes down and up."""
         if self._failure is None:
             await self.connect()
         await asyncio.Event().wait()

@@ -46,7 +46,7 @@ _MEMBERS_AT_MOST = 1000
 
 
 class HttpFault(LilFoxError):
-    """The server does not speak HTTP, breaks off, or sends something that is not accepted."""
+    """The server does not speak HTTP, ends the response early, or sends something that is not accepted."""
 
     message: Message
 
@@ -140,8 +140,8 @@ class HttpResponse:
 
 
 async def _sharing(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield ``blocks`` as they come, letting other tasks run in between: a body sent byte by byte, or compressed a
-    thousandfold, yields thousands of blocks at once."""
+    """Yield ``blocks`` as they come, letting other tasks run in between: a body sent byte by byte, or compressed to a
+    thousandth, yields thousands of blocks at once."""
     clock = asyncio.get_running_loop().time
     turn = clock() + _TURN_S
     async for block in blocks:
@@ -328,7 +328,7 @@ class Tls(Struct, frozen=True):
 
 
 class HttpTransport:
-    """A client for one address, ``scheme://host:port`` of ``url``. Connects at the first request; may be used
+    """A client for one address, ``scheme://host:port`` of ``url``. Connects at the first request. Requests may run
     concurrently.
 
     A connection that is idle is kept for ``keep_idle_s``. Each answer is to have come to its end after ``timeout_s``.
@@ -354,8 +354,8 @@ class HttpTransport:
         return f"[{self._address}]:{self._port}" if ":" in self._address else f"{self._address}:{self._port}"
 
     async def connect(self) -> None:
-        """Open the forwarded port and load the certificates, unless that is done. Raises HostError, TimeoutError,
-        OSError, LilFoxError."""
+        """Forward the port and load the certificates, if that is not done yet. Raises HostError, TimeoutError, OSError,
+        LilFoxError."""
         async with self._connecting, asyncio.timeout(max(self._timeout_s, CONNECT_AT_LEAST_S)):
             if self._place is not None:
                 return
@@ -371,8 +371,8 @@ class HttpTransport:
         self, method: str, path: str, *, headers: Mapping[str, str], content: bytes = b"", repeatable: bool = False
     ) -> AsyncIterator[HttpResponse]:
         """Send a request and yield the response with its head read, its body unread. ``path`` includes the query. If a
-        kept connection was closed meanwhile, a GET or a ``repeatable`` request is sent again on another one. Raises
-        what :meth:`connect` does, HttpFault, OSError, and TimeoutError if the whole takes too long."""
+        kept connection was closed meanwhile, a GET or a ``repeatable`` request is sent again on another one. Raises the
+        errors of :meth:`connect`, HttpFault, OSError, and TimeoutError if the whole request takes too long."""
         await self.connect()
         place = self._place
         lines = self._lines(headers, content, method)
@@ -393,8 +393,8 @@ class HttpTransport:
                     await connection.hang_up()
 
     async def close(self) -> None:
-        """Close the idle connections and the forwarded port, and connections in use after their response; the next
-        request reopens them and reloads the certificates."""
+        """Close the idle connections and the forwarded port, and connections in use once their response is complete.
+        The next request opens them again and reloads the certificates."""
         self._place = self._context = None
         idle, self._idle = self._idle, []
         opened, self._forwarded = self._forwarded, AsyncExitStack()
@@ -444,7 +444,9 @@ async def revealed(headers: Mapping[str, str]) -> dict[str, str]:
     for name, text in headers.items():
         value = await revealed_text(text)
         if not name.isascii() or value != value.strip() or any(char < " " or char == "\x7f" for char in value):
-            raise LilFoxError(tr("header {name} contains characters that HTTP does not allow", name=name))
+            raise LilFoxError(
+                tr("header {name} has leading or trailing spaces, or characters that HTTP does not allow", name=name)
+            )
         lines[name] = value
     return lines
 
@@ -478,7 +480,7 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
             context.load_cert_chain(tls.cert_file, tls.key_file or None)
     except (OSError, ValueError) as error:
         names = listed(name for name in (tls.ca_file, tls.cert_file, tls.key_file) if name)
-        raise LilFoxError(tr("{files}: not usable for TLS: {reason}", files=names, reason=str(error))) from None
+        raise LilFoxError(tr("{files} cannot be used for TLS: {reason}", files=names, reason=str(error))) from None
     return context
 
 

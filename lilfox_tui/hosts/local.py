@@ -36,9 +36,9 @@ _FIRST_LOOK_S, _LONGEST_LOOK_S = 0.002, 0.1
 
 
 async def end_group(group: int) -> bool:
-    """Send TERM, wait 2 s, send KILL, wait 2 s; return whether no process of the group runs any more. Zombies count as
-    ended, because only their parent can reap them. If cancelled, for example because LilFox itself ends, send KILL at
-    once: nobody is left to send it later."""
+    """Send TERM, wait 2 s, send KILL, wait 2 s; return whether no process of the group is running any more. Zombies
+    count as ended, because only their parent can reap them. If cancelled, for example because LilFox itself exits, send
+    KILL at once: nothing could send it later."""
     try:
         return await _group_ended(group)
     except asyncio.CancelledError:
@@ -146,9 +146,9 @@ class Pipe:
 
 
 class Outlet:
-    """A process's stdin, for bulk data. A full pipe becomes writable as soon as one page was read, so a writer woken by
-    that writes a page and waits again, which costs a core at 100 MB/s. Outlet polls after a moment instead. If the pipe
-    cannot be widened, that moment is too long and asyncio writes."""
+    """A process's stdin, for bulk data. A full pipe becomes writable again as soon as one page was read, so a writer
+    that waits for that writes one page at a time, which uses a whole core at 100 MB/s. Outlet polls after a short wait
+    instead. If the pipe cannot be enlarged, that wait would be too long, and asyncio writes."""
 
     def __init__(self, stdin: asyncio.StreamWriter) -> None:
         self._stdin = stdin
@@ -169,7 +169,7 @@ class Outlet:
             await self._stdin.drain()
 
     def _write(self, rest: memoryview) -> int:
-        """Write what fits into the pipe, once it has taken asyncio's own buffer."""
+        """Write as much as fits into the pipe, once asyncio's own buffer has been written to it."""
         if self._stdin.transport.get_write_buffer_size():
             return 0
         try:
@@ -179,8 +179,8 @@ class Outlet:
 
 
 def widen(pipe: int) -> bool:
-    """Make a pipe as large as a block, so that a dump needs a sixteenth of the writes (fcntl(2), F_SETPIPE_SZ); return
-    whether it is. A user with too many large pipes gets no more (pipe-user-pages-soft)."""
+    """Enlarge a pipe to the size of a block, so that a dump needs a sixteenth of the writes (fcntl(2), F_SETPIPE_SZ);
+    return whether that succeeded. A user with too many large pipes gets no more (pipe-user-pages-soft)."""
     try:
         return fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, BLOCK) >= BLOCK
     except OSError:
@@ -268,7 +268,8 @@ class LocalProcess(HostProcess):
             self._out.close()
 
     async def _see_end(self, ending: asyncio.Task[bool]) -> None:
-        """Wait for the end; if cancelled once more, the group is killed at once."""
+        """Wait until the process has been ended, even though the caller was cancelled. A second cancellation kills the
+        group at once."""
         await ending
 
     async def _end_group(self) -> bool:
@@ -346,7 +347,7 @@ class LocalHost(Host):
         yield address, port
 
     async def close(self) -> None:
-        """Ends every process started here, also one that is just being started."""
+        """End every process started here, even one that is just being started."""
         await asyncio.gather(*self._starting, return_exceptions=True)
         await self._end_all()
 
@@ -407,7 +408,7 @@ def _modes() -> list[int | list[bytes | int]] | None:
 
 
 def _put_back(modes: list[int | list[bytes | int]] | None, status: int | None) -> None:
-    """Restore the terminal modes, and switch off what an interrupted program left on."""
+    """Restore the terminal modes, and turn off the modes that an interrupted program left on."""
     if modes is None:
         return
     with suppress(termios.error, OSError, ValueError):
@@ -417,7 +418,7 @@ def _put_back(modes: list[int | list[bytes | int]] | None, status: int | None) -
 
 
 def _take_terminal() -> None:
-    """Make our process group the terminal's foreground group again: a killed shell has not given it back."""
+    """Make our process group the terminal's foreground group again: a shell that was killed did not do so."""
     before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     try:
         os.tcsetpgrp(sys.stdin.fileno(), os.getpgrp())

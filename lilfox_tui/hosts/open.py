@@ -19,7 +19,8 @@ def open_host(
     read_only: bool = False,
     dials: asyncio.Semaphore | None = None,
 ) -> Host:
-    """The host, not connected yet. ``dials`` bounds how many connections are opened at once; share it among hosts."""
+    """The host, not connected yet. ``dials`` limits the number of connections opened at the same time; share it among
+    hosts."""
     if config.local:
         return LocalHost(name, config)
     from lilfox_tui.hosts.ssh.host import SshHost
@@ -51,4 +52,9 @@ async def trust(name: str, config: HostConfig, ssh: SshConfig, fingerprint: str)
 
 def _refuse_local(name: str, config: HostConfig) -> None:
     if config.local:
-        raise UsageError(tr("{host} is this machine: it has no host key", host=name))
+        raise UsageError(
+            tr(
+                "{host} is this machine: LilFox does not connect to it over SSH, so there is no host key to trust",
+                host=name,
+            )
+        )

@@ -1,4 +1,4 @@
-"""A command that runs on a host: its pipes, sudo and end, the same for every kind of host; and its errors."""
+"""A command that runs on a host: its pipes, sudo dialog, termination and errors, the same for every kind of host."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class CommandSpec(Struct, frozen=True):
 
 
 class NotStarted(Exception):
-    """The system cannot start the program. ``status`` is what a shell reports for it."""
+    """The system cannot start the program. ``status`` is the exit status that a shell gives for it."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -55,7 +55,7 @@ class LostCommand(Struct, frozen=True):
 
 
 class HostProcess(ABC):
-    """A started command. A kind of host gives its pipes and its end; how they are used is the same everywhere.
+    """A started command. Each kind of host implements its pipes and its end; everything else is shared.
 
     ``dialog`` is the sudo that tells when root is reached, ``sudo`` whether a sudo may stand before the command.
     """
@@ -78,7 +78,7 @@ class HostProcess(ABC):
 
     @property
     def since(self) -> str:
-        """When the group's leader started: field 22 of /proc/PID/stat."""
+        """The start time of the group's leader: field 22 of /proc/PID/stat."""
         return ""
 
     @abstractmethod
@@ -87,14 +87,14 @@ class HostProcess(ABC):
 
     @abstractmethod
     async def read_stderr(self) -> bytes:
-        """Reads the next bytes of stderr; as ``read``."""
+        """Reads the next bytes of stderr, like ``read``."""
 
     @abstractmethod
     async def write(self, data: bytes) -> None:
         """Writes to the command's stdin. Raises OSError if it accepts no more input."""
 
     async def write_block(self, block: bytes) -> None:
-        """Writes one block of a large input; otherwise as ``write``."""
+        """Writes one block of a large input; otherwise like ``write``."""
         await self.write(block)
 
     @abstractmethod
@@ -102,8 +102,8 @@ class HostProcess(ABC):
         """Closes the command's stdin."""
 
     async def begun(self) -> None:
-        """Waits until the command itself reads its stdin, not the start-up files of a login. Returns at once unless
-        overridden."""
+        """Waits until the command itself reads its stdin, rather than the start-up files of a login. Returns at once
+        unless overridden."""
         return
 
     @abstractmethod
@@ -111,7 +111,7 @@ class HostProcess(ABC):
         """Waits until the command has ended, or until its end can no longer be known."""
 
     def conclude(self) -> None:
-        """Marks the command as completed, after all of its output was read. Raises HostError if its outcome is
+        """Marks the command as completed; call it after all of its output was read. Raises HostError if its outcome is
         unknown."""
         self.completed = True
 
@@ -140,7 +140,8 @@ class HostProcess(ABC):
             raise
 
     async def _see_end(self, ending: asyncio.Task[bool]) -> None:
-        """Waits for the end although the caller was cancelled; a second cancellation only ends the wait."""
+        """Wait until the process has been ended, even though the caller was cancelled. A second cancellation stops this
+        wait but not the termination."""
         await asyncio.wait([ending])
 
     def as_lost(self) -> LostCommand:
@@ -149,7 +150,7 @@ class HostProcess(ABC):
 
     async def collect(self, blocks: AsyncIterator[bytes] | None, limit: int) -> bool:
         """Write ``blocks`` as they come and read both streams to their end; return whether one exceeded ``limit``.
-        Raises HostError, and what ``blocks`` raises, leaving stdin open."""
+        Raises HostError, and the errors of ``blocks``, after which stdin is still open."""
         out, err = BoundedOutput(limit), BoundedOutput(limit)
         truncated = False
         try:
@@ -168,8 +169,8 @@ class HostProcess(ABC):
         return truncated
 
     async def blocks(self, given: AsyncIterator[bytes] | None) -> AsyncGenerator[bytes, None]:
-        """Yields stdout as it arrives, while ``given`` is written to stdin; keeps the ends of stderr. Raises
-        HostError."""
+        """Yields stdout as it arrives, while ``given`` is written to stdin; keeps the start and the end of stderr.
+        Raises HostError."""
         err = OutputEnds()
         tasks = [asyncio.ensure_future(self._read_stderr(err))]
         try:
@@ -200,7 +201,7 @@ class HostProcess(ABC):
         return True
 
     def complaint(self) -> bytes:
-        """The error output of a sudo that did not start the command, else empty."""
+        """The error output of sudo if it did not start the command, else empty."""
         if self.dialog is not None:
             return self.dialog.complaint()
         return quiet_complaint(self.outcome()[0], self.stdout, self.stderr) if self.sudo else b""
@@ -273,7 +274,7 @@ class ProcessLoop:
         return bytes(answer[: -len(end)])
 
     def ended(self) -> HostError:
-        """The error for a loop that is over: the lost connection, or the end of its process."""
+        """The error for a loop that has ended: the lost connection, or the end of its process."""
         return self.process.link_error() or loop_ended(self._host)
 
 
@@ -295,7 +296,7 @@ class BoundedOutput:
         self._room = limit
 
     def add(self, block: bytes) -> None:
-        """Keeps ``block``; keeps only what fits of it and raises LimitReached if it is too long."""
+        """Adds ``block``. If it is too long, keeps only the part that fits and raises LimitReached."""
         kept = block[: self._room]
         self._blocks.append(kept)
         self._room -= len(kept)
@@ -303,7 +304,7 @@ class BoundedOutput:
             raise LimitReached
 
     def joined(self) -> bytes:
-        """All that was kept."""
+        """All bytes that were kept."""
         return b"".join(self._blocks)
 
 
@@ -324,7 +325,8 @@ class OutputEnds:
         self._end = end[-END_BYTES:]
 
     def joined(self) -> bytes:
-        """Return what was kept; where something is left out, the start ends with a whole word, to redact it."""
+        """Return the kept bytes. If something was left out, the start ends with a whole word, so that it can be
+        redacted."""
         return self._start.rpartition(b" ")[0] + b" ...\n" + self._end if self._cut else self._start + self._end
 
 
@@ -364,7 +366,7 @@ def sudo_refused(host: str, complaint: bytes) -> AuthRefused:
     account after a few failures."""
     return AuthRefused(
         host,
-        tr("sudo refused on {host}: {words}", host=host, words=last_words(complaint)),
+        tr("sudo was refused on {host}: {words}", host=host, words=last_words(complaint)),
         tr("Set sudo_password for this host, or allow the command with NOPASSWD in its sudoers."),
     )
 

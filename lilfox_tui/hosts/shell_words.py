@@ -26,7 +26,8 @@ NOT_RUNNABLE = 126
 
 
 def new_tick() -> str:
-    """Return a random end mark for one answer. It cannot be predicted, so nothing in an answer can pass for its end."""
+    """Return a random end mark for one answer. It cannot be predicted, so no content of an answer can be mistaken for
+    the end."""
     return os.urandom(8).hex()
 
 
@@ -120,7 +121,7 @@ def written(script: str) -> bytes:
 
 
 def running(argv: Sequence[str], env: dict[str, str] | None = None) -> str:
-    """Return a script that replaces its shell by ``argv`` (exec), with ``env`` set. Raises ValueError for a NUL or an
+    """Return a script that replaces its shell with ``argv`` (exec), with ``env`` set. Raises ValueError for a NUL or an
     invalid name."""
     lines = []
     for name, value in (env or {}).items():
@@ -160,7 +161,7 @@ class StartLine:
         return bytes(self._noise)
 
     def hear(self, data: bytes) -> bytes:
-        """Return the part of ``data`` after the start line. Each byte is searched once, however the blocks are
+        """Return the part of ``data`` after the start line. Each byte is searched only once, wherever the blocks are
         split."""
         if self.seen:
             return data
@@ -238,7 +239,7 @@ def _kept(env: Mapping[str, str]) -> list[str]:
 
 
 class SudoDialog:
-    """One sudo that may ask for a password: the argv to start, its messages on stderr, the answer to give. Without
+    """One sudo that may ask for a password: the argv to start, the messages on stderr, and the answer. Without
     ``password`` it never asks."""
 
     def __init__(self, password: Callable[[], Awaitable[str]] | None) -> None:
@@ -253,7 +254,7 @@ class SudoDialog:
         self.accepted = False
 
     def argv(self, argv: Sequence[str], env: Mapping[str, str]) -> list[str]:
-        """Return the argv to start. The sudoers rules must allow ``sh``, which reports when root is reached."""
+        """Return the argv to start. The sudoers rules must allow ``sh``, which reports when it runs as root."""
         asking = ["-n"] if self._password is None else ["-k", "-S", "-p", self._prompt]
         return ["sudo", *asking, *_kept(env), "--", *self.plain(argv)]
 
@@ -277,7 +278,8 @@ class SudoDialog:
         return self._said.replace(self._prompt.encode(), b"") if not self.accepted else b""
 
     async def answer(self, write: Write) -> bool:
-        """Write the password if asked for it; return whether the command was started (its stdin may follow)."""
+        """Write the password if sudo has asked for it; return whether the command was started (its stdin may
+        follow)."""
         if await self._until(1) and self._password is not None:
             await write((await self._password()).encode() + b"\n")
             await self._until(2)

@@ -70,7 +70,7 @@ class IntegrityProblem(Struct, frozen=True):
 
 
 class IntegrityReport(Struct, frozen=True, kw_only=True):
-    """The result of a verification; no problems means that all is well."""
+    """The result of a verification: the incident is intact if there are no problems."""
 
     id: str
     entries: int
@@ -132,7 +132,10 @@ def _altered(lines: list[_Line], end: HeadHash | None, known: Mapping[int, str])
             yield number, tr("expected entry {number}, found entry {found}", found=line.entry.number, number=number)
             return
         if line.entry.previous != before:
-            yield _which(lines, number, end), tr("changed since it was written: its SHA-256 does not match")
+            yield (
+                _which(lines, number, end),
+                tr("this line has changed since it was written; its SHA-256 does not match"),
+            )
             return
         if known.get(number, line.sha256) != line.sha256:
             yield number, tr("this line or an earlier one has changed since its SHA-256 was recorded")
@@ -163,7 +166,7 @@ def _end(lines: list[_Line], end: HeadHash | None, known: Mapping[int, str]) -> 
             tr("cannot confirm that this is the last entry: the file {file} is missing or invalid", file=HEAD),
         )
     elif end.number > 0 and lines[end.number - 1].sha256 != end.sha256:
-        yield end.number, tr("changed since it was written: its SHA-256 does not match")
+        yield end.number, tr("this line has changed since it was written; its SHA-256 does not match")
 
 
 def _evidence(folder: Path, kept: EvidenceKept) -> IntegrityProblem | None:
@@ -180,7 +183,7 @@ def _evidence(folder: Path, kept: EvidenceKept) -> IntegrityProblem | None:
     except OSError as error:
         return IntegrityProblem(name, None, tr("cannot be read: {reason}", reason=error.strerror or error))
     if found.hexdigest() != kept.sha256:
-        return IntegrityProblem(name, None, tr("changed since it was stored: its SHA-256 does not match"))
+        return IntegrityProblem(name, None, tr("the file has changed since it was stored; its SHA-256 does not match"))
     return None
 
 
@@ -237,7 +240,7 @@ def md_block(text: str, indent: int) -> str:
 
 
 def md_link(file: str, folder: str) -> str:
-    """Return a link to an evidence file; only its name if ``keep`` would not have given such a name."""
+    """Return a link to an evidence file; only its name if ``keep`` could not have given it such a name."""
     return f"[{md_inline(file)}]({folder}/{file})" if _HARMLESS_FILE.fullmatch(file) else md_inline(file)
 
 

@@ -1,4 +1,4 @@
-"""Opens, writes, reads, hands over and closes incidents, and marks their moments."""
+"""Opens, writes, reads, hands over and closes incidents, and records their key moments."""
 
 from __future__ import annotations
 
@@ -92,8 +92,8 @@ def name_of(uid: int, caller: str = "") -> str:
 def open_incident(
     title: str, severity: SeverityLevel = "SEV-3", cause: str = "", by: str = "", *, unless_open: bool = False
 ) -> Incident:
-    """Open an incident, which becomes the current one; with ``unless_open`` return the one that is already open here
-    instead. ``cause`` is the name of an alert or a runbook. Raises NotRecorded."""
+    """Open an incident, which becomes the current one; with ``unless_open``, if one is already open here, return that
+    one instead. ``cause`` is the name of an alert or a runbook. Raises NotRecorded."""
     place = own_folder()
     try:
         with _alone(place):
@@ -125,7 +125,7 @@ def current() -> Incident | None:
 
 
 def open_beside(folder: Path) -> Incident | None:
-    """Return the current incident, if it is not that of ``folder``. Raises NoSuchIncident, IncidentError."""
+    """Return the current incident unless it is the one in ``folder``. Raises NoSuchIncident, IncidentError."""
     now = current_folder()
     return None if now is None or now == folder else read_incident(now)
 
@@ -153,14 +153,14 @@ def append(incident_id: str, what: What, *, by: str = "", once: str | None = Non
 
 
 def append_in(folder: Path, what: What, *, by: str = "", once: str | None = None) -> TimelineEntry:
-    """Append like ``append``, by the incident's folder."""
+    """Append like ``append``, to the incident in the given folder."""
     with open_for_append(folder, by or myself()) as timeline:
         return timeline.append(what, once=once or "")
 
 
 def record(what: What, *, by: str = "", once: str | None = None) -> bool:
     """Append ``what`` to the current incident in this process's own folder; return False if none is open. Raises
-    NotRecorded if it cannot be written, so that the action to be recorded is not taken."""
+    NotRecorded if it cannot be written; the recorded action must then not be taken."""
     folder = current_folder(own=True)
     if folder is None:
         return False
@@ -173,7 +173,7 @@ def keep_evidence(incident_id: str, name: str, data: bytes, text: str, *, by: st
     ``EvidenceKept`` with the file's name. Raises NoSuchIncident, NotRecorded, IncidentError."""
     if len(data) > MOST_EVIDENCE_BYTES:
         raise IncidentError(
-            tr("{name}: {size} bytes is too large for evidence: at most {most}",
+            tr("{name} is too large for evidence: {size} bytes, the limit is {most}",
                name=name, size=len(data), most=MOST_EVIDENCE_BYTES),
             tr("keep only the relevant part: its head, its tail, or the lines in question"),
         )  # fmt: skip
@@ -199,7 +199,7 @@ def read_timeline(folder: Path) -> TimelineContents:
 
 
 def read_incident(folder: Path) -> Incident:
-    """Return the incident in its current state according to its timeline. Raises IncidentError."""
+    """Return the incident's current state, computed from its timeline. Raises IncidentError."""
     return fold(read_timeline(folder).entries, folder)
 
 
@@ -223,7 +223,7 @@ def take_over(folder: Path, *, by: str = "", who: str = "", process: int = 0) ->
 
 
 def close(folder: Path, summary: str, *, by: str = "") -> TimelineEntry:
-    """Close the incident; the entry's ``Closed`` names the changes that are still in force. Raises NotRecorded,
+    """Close the incident; its ``Closed`` entry names the changes that are still in force. Raises NotRecorded,
     IncidentError (closed already)."""
     with open_for_append(folder, by or myself()) as timeline:
         incident = read_incident(folder)
@@ -254,7 +254,7 @@ def _alone(place: Path) -> Iterator[None]:
 
 
 def _make(place: Path, first: IncidentOpened, by: str) -> Path:
-    """Create an incident's folder, which is complete as soon as it is visible. Raises OSError, NotRecorded."""
+    """Create an incident's folder; it becomes visible only once it is complete. Raises OSError, NotRecorded."""
     for left in place.glob(f"{_NEW}*"):  # of somebody who was killed
         shutil.rmtree(left, ignore_errors=True)
     folder = place / f"{_NEW}{secrets.token_hex(4)}"
@@ -293,7 +293,7 @@ def _is_open(folder: Path) -> bool:
 
 
 def _masked_bytes(data: bytes) -> bytes:
-    """Mask secrets; binary data keeps its other bytes."""
+    """Mask secrets; in binary data all other bytes stay as they are."""
     try:
         return masked(data.decode("utf-8")).encode("utf-8")
     except UnicodeDecodeError:
@@ -331,11 +331,11 @@ def _check(moment: Moment, when: datetime, known: dict[Moment, datetime]) -> Non
         )
     for first, second in _IN_ORDER:
         if moment == first and second in known and when > known[second]:
-            text = tr("{moment}: must not be later than {other} ({time:%Y-%m-%d %H:%M:%S} UTC)",
+            text = tr("“{moment}” must not be later than “{other}” ({time:%Y-%m-%d %H:%M:%S} UTC)",
                       moment=moment_text(first), other=moment_text(second), time=known[second])  # fmt: skip
             raise MomentRefused(text, _hint(second))
         if moment == second and first in known and when < known[first]:
-            text = tr("{moment}: must not be earlier than {other} ({time:%Y-%m-%d %H:%M:%S} UTC)",
+            text = tr("“{moment}” must not be earlier than “{other}” ({time:%Y-%m-%d %H:%M:%S} UTC)",
                       moment=moment_text(second), other=moment_text(first), time=known[first])  # fmt: skip
             raise MomentRefused(text, _hint(first))
 

@@ -55,14 +55,15 @@ class Called(Struct, frozen=True, kw_only=True, tag="contact", tag_field="event"
 
 
 class Marked(Struct, frozen=True, kw_only=True, tag="moment", tag_field="event"):
-    """A moment of the incident was recorded: ``moment`` was at ``when``, which may be earlier than the entry."""
+    """The time of a moment of the incident was recorded: ``moment`` was at ``when``, which may be earlier than the
+    entry."""
 
     moment: Moment
     when: datetime
 
 
 def alert_title(name: str, labels: Mapping[str, str]) -> str:
-    """Return the title, and the cause, of an incident that is opened for an alert: its name and what it is about."""
+    """Return the title and the cause of an incident that is opened for an alert: the alert's name and its subject."""
     subject = next((labels[each] for each in ("service", "job", "host", "instance") if labels.get(each)), "")
     return f"{name}: {subject}" if subject else name
 
@@ -211,7 +212,7 @@ class TimelineEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Incident(Struct, frozen=True, kw_only=True):
-    """An incident in its current state according to its timeline."""
+    """The current state of an incident, computed from its timeline."""
 
     id: str
     """``INC-7``: numbers count up in the state folder."""
@@ -252,7 +253,7 @@ class NoSuchIncident(IncidentError):
 
 
 class NotRecorded(IncidentError):
-    """The entry could not be written (a full or read-only disk): the action to be recorded must not be taken."""
+    """The entry could not be written (full or read-only disk); the action to be recorded must not be taken."""
 
 
 class MomentRefused(IncidentError):
@@ -297,7 +298,7 @@ def all_folders() -> list[Path]:
 
 
 def number_of(name: str) -> int | None:
-    """Return 7 for ``INC-7``; None if the name is not an incident's id."""
+    """Return the number in an incident's id (7 for ``INC-7``); None if the name is not an id."""
     found = _ID.fullmatch(name)
     return None if found is None else int(found[1])
 

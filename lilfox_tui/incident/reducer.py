@@ -75,7 +75,7 @@ def fold(entries: Sequence[TimelineEntry], folder: Path) -> Incident:
 
 
 def is_open(entries: Sequence[TimelineEntry]) -> bool:
-    """Whether the last opening or closing entry is an opening."""
+    """Whether the last entry about opening or closing is an opening."""
     for entry in reversed(entries):
         if isinstance(entry.what, IncidentOpened | Closed | Reopened):
             return not isinstance(entry.what, Closed)
@@ -88,8 +88,8 @@ def still_in_force(incident: Incident, now: datetime) -> list[Changed]:
 
 
 def impact(incident: Incident, entries: Sequence[TimelineEntry]) -> dict[Moment, Impact]:
-    """Return the known moments, in their order. What nobody recorded follows from the alert that the incident was
-    opened for (from all alerts if no cause is recorded), and from its opening and closing."""
+    """Return the known moments, in their order. Those that nobody recorded are derived from the alert that the incident
+    was opened for (from all alerts if no cause is recorded), and from its opening and closing."""
     found: dict[Moment, Impact] = {moment: Impact(when, True) for moment, when in incident.moments.items()}
     first = entries[0].what
     cause = first.cause if isinstance(first, IncidentOpened) else ""
@@ -117,7 +117,7 @@ def _is_about(what: AlertChanged, cause: str) -> bool:
 
 
 def _over(changes: Sequence[AlertChanged]) -> Impact | None:
-    """Return when the last of the alerts resolved; None if one still fires, or none was seen to resolve."""
+    """Return when the last of the alerts resolved; None if one is still firing, or none was seen to resolve."""
     last: dict[tuple[str, frozenset[tuple[str, str]]], AlertChanged] = {}
     for each in changes:
         if each.state in ("firing", "resolved"):
@@ -193,7 +193,7 @@ class _State:
 
 
 def begun_steps(entries: Iterable[TimelineEntry]) -> dict[str, StepBegan]:
-    """Return the commands that began, by ``run``: what :func:`event_text` needs to name the one that ended."""
+    """Return the commands that began, by ``run``: :func:`event_text` needs them to name the command that ended."""
     return {entry.what.run: entry.what for entry in entries if isinstance(entry.what, StepBegan)}
 
 

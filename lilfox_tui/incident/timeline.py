@@ -119,8 +119,8 @@ _decoder: msgspec.json.Decoder[TimelineEntry] = msgspec.json.Decoder(TimelineEnt
 
 
 def masked(text: str) -> str:
-    """Return ``text`` in the form allowed in a timeline and its evidence: without colours, which could hide a secret
-    from redaction, without secrets, and without what JSON cannot hold."""
+    """Return ``text`` in the form allowed in a timeline and its evidence: without secrets, without colours (which could
+    hide a secret from redaction), and without characters that JSON cannot represent."""
     return redact(_ESCAPES.sub("", encodable(text)) if "\x1b" in text else encodable(text))
 
 
@@ -317,7 +317,7 @@ def open_for_append(folder: Path, by: str) -> Iterator[TimelineWriter]:
 def not_recorded(path: Path, error: OSError) -> NotRecorded:
     """Return the error for a place that cannot be written to."""
     return NotRecorded(
-        tr("{path}: cannot be written: {reason}; an action that cannot be recorded is not carried out",
+        tr("{path}: cannot be written: {reason}; nothing was recorded in the timeline",
            path=path, reason=error.strerror or error),
         tr("free up space on that disk, or check who may write to this path, then retry"),
     )  # fmt: skip
@@ -332,7 +332,7 @@ def _lock(handle: int, path: Path) -> None:
         except BlockingIOError:
             if time.monotonic() > deadline:
                 raise IncidentError(
-                    tr("{path}: another process is writing to it and does not finish", path=path),
+                    tr("another process is still writing to {path}", path=path),
                     tr("find the process: fuser -v {path}", path=path),
                 ) from None
             pause.wait(_LOOK_S)
@@ -424,7 +424,7 @@ class TimelineWriter:
         return torn
 
     def _last(self, end: int) -> tuple[int, str]:
-        """Number and digest of the last complete line; ``end`` is the offset after its newline."""
+        """Return number and digest of the last complete line; ``end`` is the offset after its newline."""
         if end == 0:
             return 0, NOTHING_BEFORE
         line, start = b"", end - 1
@@ -493,8 +493,8 @@ _FOLLOW_LOOK_S = 0.2
 
 
 async def follow(incident_id: str) -> AsyncGenerator[list[TimelineEntry]]:
-    """Yield all entries so far, then new ones, a few times a second; ends when the consumer stops. Raises
-    NoSuchIncident; IncidentError if it cannot be read (any more)."""
+    """Yield all entries so far, then new ones, a few times a second, until the consumer stops. Raises NoSuchIncident;
+    IncidentError if it cannot be read (any more)."""
     folder = await asyncio.to_thread(find, incident_id)
     reader = TimelineReader(folder)
     try:

@@ -74,7 +74,7 @@ class ProgressMeter:
         self._told_done = -1
 
     def moved(self, now: float, done: int, total: int | None) -> bool:
-        """Takes a progress step; returns whether it is time to report it."""
+        """Takes a progress step; returns whether the progress should be reported now."""
         self._done, self._total = done, total
         if not self._samples or now - self._samples[-1][0] >= _SAMPLES_S:
             self._samples.append((now, done))
@@ -118,23 +118,23 @@ class RecordedRun:
         """What was intended last and is not done."""
 
     def intent(self, text: str, *, sync: bool = True) -> None:
-        """Writes to disk what is about to be changed. Raises JobError if that fails."""
+        """Writes the intended change to disk. Raises JobError if that fails."""
         try:
             self._log.write(Intent(_now(), fit_text(text)), sync=sync)
         except OSError as error:
             raise JobError(
                 tr(
-                    "{folder}: {reason}: change not made because it cannot be recorded: {what}",
+                    "the change was not made because it cannot be recorded in {folder} ({reason}): {what}",
                     folder=self.folder,
                     what=fit_text(text),
                     reason=error.strerror or error,
                 ),
-                tr("free up space on that disk, then start again"),
+                tr("free up space on that disk, or check who may write to this path, then start again"),
             ) from None
         self.intended = fit_text(text)
 
     def done(self, text: str, *, worked: bool = True, sync: bool = True) -> None:
-        """Records that the intent succeeded or failed. A failed write is ignored here: the next intent will fail."""
+        """Records whether the intent succeeded. A failed write is ignored here: the next intent will fail."""
         self.intended = ""
         with suppress(OSError):
             self._log.write(StepDone(_now(), fit_text(text), worked), sync=sync)
@@ -150,13 +150,13 @@ class RecordedRun:
             self._log.write(JobFact(_now(), name, fit_result(value)), sync=sync)
         except OSError as error:
             raise JobError(
-                tr("{folder}: {reason}: the last action cannot be recorded, so nothing more is done",
+                tr("the last action cannot be recorded in {folder} ({reason}), so nothing more is done",
                    folder=self.folder, reason=error.strerror or error),
-                tr("free up space on that disk, then continue"),
+                tr("free up space on that disk, or check who may write to this path, then continue"),
             ) from None  # fmt: skip
 
     def moved(self, part: str, done_bytes: int, total_bytes: int | None = None) -> None:
-        """Takes the progress of ``part``; only few of the calls are written."""
+        """Takes the progress of ``part``; only a few of the calls are written."""
         now = time.monotonic()
         with self._lock:
             moving = self._parts.get(part)
@@ -168,7 +168,7 @@ class RecordedRun:
                 self._tell(moving, now)
 
     def end(self, outcome: Outcome) -> bool:
-        """Writes the result after the last progress of every part; returns whether it is on disk."""
+        """Writes the last progress of every part and then the result; returns whether it is on disk."""
         now = time.monotonic()
         with self._lock:
             for moving in self._parts.values():
@@ -212,7 +212,7 @@ class IncidentRecorder:
         self._tell(JobBegan(job=run.id, kind=request.kind, title=request.title))
 
     def ended(self, outcome: Outcome) -> None:
-        """Records the job's result in the same incident, whether that is still open or not."""
+        """Records the job's result in the same incident, even if that was closed meanwhile."""
         if self._folder is not None:
             from lilfox_tui.incident.model import JobEnded
 
@@ -283,8 +283,8 @@ def _say(waiting: int, word: bytes) -> None:
 
 
 class _EndSignal:
-    """Records whether SIGTERM or SIGINT asked the job to end, from its first moment on. Only the first signal counts,
-    so that a second one does not interrupt the clean-up. SIGHUP does nothing. Handlers, unlike ignored signals, are not
+    """Records from the start of the job whether SIGTERM or SIGINT asked it to end. Only the first signal counts, so
+    that a second one does not interrupt the clean-up. SIGHUP does nothing. Handlers, unlike ignored signals, are not
     inherited by child processes."""
 
     def __init__(self) -> None:
@@ -308,7 +308,7 @@ def _began() -> Began:
 
 
 def _outcome(request: JobRequest, run: RecordedRun, asked: _EndSignal, package: str) -> Outcome:
-    """Runs the effect and returns its outcome; reports whatever it raises."""
+    """Runs the effect and returns its outcome; reports any exception."""
     import asyncio
 
     try:
@@ -362,7 +362,7 @@ def _effect(entry: str, package: str) -> Effect:
     """The function that ``entry`` names; only from ``package``, whatever the request says."""
     module, _colon, name = entry.partition(":")
     if not module.startswith(f"{package}."):
-        raise LilFoxError(_("{entry}: not part of LilFox", entry=entry))
+        raise LilFoxError(_("{entry} is not part of LilFox", entry=entry))
     return cast("Effect", getattr(importlib.import_module(module), name))
 
 

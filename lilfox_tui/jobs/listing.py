@@ -1,4 +1,4 @@
-"""Lists the jobs of this machine, and ends them."""
+"""Lists the jobs of this machine, and cancels them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def find_folder(job_id: str) -> Path:
     if found:
         names = listed(sorted(each.name for each in found)[:10])
         raise NoSuchJob(
-            tr("{id}: ambiguous, several job ids end with it", id=job_id), tr("one of: {names}", names=names)
+            tr("{id} is ambiguous: several job IDs end with it", id=job_id), tr("one of: {names}", names=names)
         )
     raise _no_such(job_id)
 
@@ -113,7 +113,7 @@ class Jobs:
 
 
 class _OneJob:
-    """A job's folder and what was read of it."""
+    """A job's folder and the state that was read from it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -153,7 +153,7 @@ class _OneJob:
 
 
 def _ids(folder: Path) -> list[str]:
-    """The names of jobs in ``folder``; none if it is missing or unreadable."""
+    """The ids of the jobs in ``folder``; none if it is missing or unreadable."""
     try:
         return [name for name in os.listdir(folder) if is_id(name)]  # noqa: PTH208  a thousand names, no objects
     except OSError:
@@ -173,8 +173,8 @@ _GONE = ".gone-"
 
 
 def forget_old(jobs: Path, now: datetime) -> None:
-    """Removes expired jobs from the folder ``jobs``, but no running ones, and no unknown ones that need attention. What
-    cannot be removed stays."""
+    """Removes expired jobs from the folder ``jobs``, but no running ones, and no unknown ones that need attention. Jobs
+    that cannot be removed stay."""
     found = Listing([jobs]).look()
     asked_for = {job.id for job in unsettled(found)}
     for number, job in enumerate(found):
@@ -187,7 +187,7 @@ def forget_old(jobs: Path, now: datetime) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Removes the job's folder; readers see all of it or nothing."""
+    """Removes the job's folder in one step: readers see either all of it or nothing."""
     gone = folder.with_name(_GONE + folder.name)
     try:
         folder.rename(gone)
@@ -246,9 +246,9 @@ def _look(folder: Path, reader: EventReader, reducer: JobReducer) -> list[Event]
 
 
 async def cancel(job_id: str, *, wait_s: float = 60.0) -> Job:
-    """Asks the job to end (SIGTERM) and returns it once its clean-up has finished; at once if it has already ended.
-    Raises NoSuchJob, JobError: no permission, on another machine, or still cleaning up after ``wait_s`` (it goes
-    on)."""
+    """Asks the job to end (SIGTERM) and returns it once its clean-up has finished, or at once if it has already ended.
+    Raises NoSuchJob; JobError if there is no permission, if the job is on another machine, or if it is still cleaning
+    up after ``wait_s`` (the clean-up continues)."""
     job = await asyncio.to_thread(find_job, job_id)
     if job.state == "running":
         await asyncio.to_thread(request_end, job)
@@ -257,7 +257,7 @@ async def cancel(job_id: str, *, wait_s: float = 60.0) -> Job:
     while job.state == "running":
         if loop.time() > deadline:
             raise JobError(
-                tr("job {id} was told to stop and is still cleaning up (process {pid} on {host})",
+                tr("job {id} is being cancelled and is still cleaning up (process {pid} on {host})",
                    id=job.id, pid=job.pid, host=job.host),
                 tr("watch it: lilfox attach {id}", id=job.id),
             )  # fmt: skip
@@ -267,7 +267,7 @@ async def cancel(job_id: str, *, wait_s: float = 60.0) -> Job:
 
 
 def request_end(job: Job) -> None:
-    """Sends SIGTERM to the job's process, but never to another one that has its pid now. Raises JobError."""
+    """Sends SIGTERM to the job's process, but never to another process that now has its pid. Raises JobError."""
     folder = Path(job.folder)
     try:
         reducer = new_reducer(folder)
@@ -280,7 +280,7 @@ def request_end(job: Job) -> None:
     process = ProcessIdentity(began.pid, began.started, began.boot)
     if began.host != socket.gethostname():
         raise JobError(
-            tr("job {id} runs on {host}: it cannot be ended from here", id=job.id, host=began.host),
+            tr("job {id} is running on {host} and cannot be cancelled from here", id=job.id, host=began.host),
             tr("run on that host: lilfox jobs cancel {id}", id=job.id),
         )
     try:
@@ -291,13 +291,14 @@ def request_end(job: Job) -> None:
             )
     except PermissionError:
         raise JobError(
-            tr("job {id} belongs to {user}: no permission to end it", id=job.id, user=began.user),
+            tr("job {id} belongs to {user}: no permission to cancel it", id=job.id, user=began.user),
             tr("run as that user or root: lilfox jobs cancel {id}", id=job.id),
         ) from None
 
 
 def mark_checked(job_id: str) -> Job:
-    """Records that somebody has checked what a job with an unknown outcome left. Blocks. Raises NoSuchJob, JobError."""
+    """Records that somebody has checked what a job with an unknown outcome left behind. Blocks. Raises NoSuchJob,
+    JobError."""
     folder = find_folder(job_id)
     job = find_job(folder.name)
     if job.state != "unknown":

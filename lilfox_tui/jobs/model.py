@@ -142,7 +142,8 @@ class Job(Struct, frozen=True, kw_only=True):
 
 
 class LockHolder(Struct, frozen=True):
-    """The job that holds a key, as it recorded itself when it took the key: untrusted text, since when in aware UTC."""
+    """The job that holds a key, as it recorded itself when it took the key. Its text is untrusted; the time is aware
+    UTC."""
 
     id: str
     user: str
@@ -151,11 +152,11 @@ class LockHolder(Struct, frozen=True):
 
 
 class JobError(LilFoxError):
-    """A job could not be started, found or ended."""
+    """A job could not be started, found or cancelled."""
 
 
 class KeyHeld(JobError):
-    """Another job with the same key runs now. ``holder`` is None if it has not recorded who it is."""
+    """Another job with the same key is running. ``holder`` is None if it has not recorded itself."""
 
     def __init__(self, message: Message | str, hint: Message | str = "", *, holder: LockHolder | None) -> None:
         super().__init__(message, hint)
@@ -187,7 +188,7 @@ def state_text(state: str) -> str:
 
 
 class Outcome(Struct, frozen=True):
-    """The outcome of an effect that was not cancelled; for an error that it raises, ``failed`` with that error's exit
+    """The outcome of an effect that was not cancelled; if it raised an error, ``failed`` with that error's exit
     code."""
 
     state: JobState
@@ -198,20 +199,20 @@ class Outcome(Struct, frozen=True):
 
 
 class Run(Protocol):
-    """The job as its effect sees it. Cancelling the job cancels the effect's task; the job ends after the effect's own
-    clean-up."""
+    """The interface through which a job's effect reports progress. Cancelling the job cancels the effect's task; the
+    job ends after the effect's own clean-up."""
 
     id: str
     folder: Path
     """Its own, where it may keep files; they go with the job."""
 
     def intent(self, text: str, *, sync: bool = True) -> None:
-        """Writes to disk (fsync) what is about to be changed; without ``sync`` it is there after the next synced write.
+        """Writes the intended change to disk (fsync); without ``sync`` it is on disk after the next synced write.
         Raises LilFoxError if that fails: the change must then not be made."""
         ...
 
     def done(self, text: str, *, worked: bool = True, sync: bool = True) -> None:
-        """Records that the last intent succeeded, or that it ended and failed (fsync as in :meth:`intent`)."""
+        """Records that the last intent has succeeded or failed (fsync as in :meth:`intent`)."""
         ...
 
     def say(self, text: str, level: Level = "note") -> None:
@@ -223,8 +224,8 @@ class Run(Protocol):
         ...
 
     def fact(self, name: str, value: dict[str, Any], *, sync: bool = False) -> None:
-        """Records a :class:`JobFact`, its texts masked as all others; with ``sync`` it is on disk afterwards. Raises
-        LilFoxError if it cannot be written: what depends on it must then not be done."""
+        """Records a :class:`JobFact`, its texts masked like all others; with ``sync`` it is on disk afterwards. Raises
+        LilFoxError if it cannot be written: steps that depend on it must then not be taken."""
         ...
 
 

@@ -76,7 +76,7 @@ class ProcessIdentity(Struct, frozen=True):
         return self.boot == boot_id() and start_of(self.pid) == self.started
 
     def signal(self, number: int) -> bool:
-        """Sends a signal to the process, but never to another one that has its pid now; returns whether it existed.
+        """Sends a signal to the process, but never to another process that now has its pid; returns whether it existed.
         Raises PermissionError."""
         try:
             handle = os.pidfd_open(self.pid)
@@ -183,9 +183,9 @@ def _event(line: bytes) -> Event | None:
 
 
 def is_held(folder: Path, began: Began | None = None) -> bool:
-    """Whether the job's process exists: it holds a lock on its events from before they are visible until it ends, and
-    the kernel releases that lock in any case. Without locks (some network file systems), pid and start time decide.
-    Raises OSError if the events cannot be read."""
+    """Whether the job's process exists: it locks its events before they become visible and holds the lock until it
+    ends, and the kernel releases that lock in any case. Without locks (some network file systems), pid and start time
+    decide. Raises OSError if the events cannot be read."""
     handle = open_regular(folder / EVENTS)
     try:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -205,8 +205,8 @@ _MOST_REQUEST_BYTES = 8 << 20
 
 
 class JobReducer:
-    """Reduces events in order to the state of a job; ``began`` and ``ended`` are those events once taken. ``owner`` is
-    the user who requested it, as far as known before it began."""
+    """Reduces events in order to the state of a job; ``began`` and ``ended`` are those two events, once received.
+    ``owner`` is the user who requested the job, if known before it began."""
 
     def __init__(self, folder: Path, request: JobRequest, asked: datetime, owner: str) -> None:
         self._folder = folder

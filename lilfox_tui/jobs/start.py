@@ -68,8 +68,8 @@ def take_lock(jobs: Path, key: str, holder: LockHolder) -> int:
 
 
 def _holder(jobs: Path, handle: int) -> LockHolder | None:
-    """The holder that the lock file names. An entry of an earlier holder is recognised by its folder, which is no
-    longer locked."""
+    """The holder named in the lock file. An entry of an earlier holder is recognised by its folder, which is no longer
+    locked."""
     deadline = time.monotonic() + _TELLS_S
     pause = threading.Event()
     while True:
@@ -95,7 +95,7 @@ def _held(key: str, holder: LockHolder | None) -> KeyHeld:
             "was started",
             key=key, id=holder.id, since=holder.since.astimezone(), user=holder.user, host=holder.host,
         ),
-        tr("watch it: lilfox attach {id}; end it: lilfox jobs cancel {id}", id=holder.id),
+        tr("watch it: lilfox attach {id}; cancel it: lilfox jobs cancel {id}", id=holder.id),
         holder=holder,
     )  # fmt: skip
 
@@ -114,8 +114,8 @@ _ROOT = str(Path(__file__).parents[2])
 
 
 def start(request: JobRequest, *, env: Mapping[str, str] | None = None, module: str = child.__name__) -> str:
-    """Starts ``request`` in a process and session of its own; returns the job's id once that process runs and has
-    recorded this on disk. Blocks for about 0.2 s: from an event loop use ``asyncio.to_thread``.
+    """Starts ``request`` in its own process and session; returns the job's id once that process is running and has
+    recorded this on disk, or after ``_BEGINS_S``. Blocks for about 0.2 s: from an event loop use ``asyncio.to_thread``.
 
     The process runs in ``/`` (paths in ``arguments`` are absolute), with umask 077, in the language in force here and
     with ``env`` (this process's own when not given); ``module`` has its ``main``. Raises KeyHeld where another job has
@@ -170,7 +170,7 @@ def _make_folder(jobs: Path) -> tuple[Path, int]:
 
 
 def _write_request(folder: Path, request: JobRequest) -> None:
-    """Writes the request atomically: it makes the folder a job."""
+    """Writes the request atomically; from then on the folder is a job."""
     part = folder / f".{REQUEST}"
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(handle, "wb") as file:
@@ -206,7 +206,8 @@ def _begin(folder: Path, handles: list[int], env: dict[str, str], module: str) -
 
 
 def _wait_for_word(folder: Path, process: subprocess.Popen[bytes], waiting: int) -> None:
-    """Waits until the process reports that it runs. Raises JobError if it reports that it cannot begin, or ends."""
+    """Waits up to ``_BEGINS_S`` until the process reports that it is running. Raises JobError if it ends or reports
+    that it cannot begin."""
     try:
         if not select.select([waiting], [], [], _BEGINS_S)[0]:
             return  # a slow disk: it begins late

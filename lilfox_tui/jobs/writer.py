@@ -34,7 +34,7 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 class EventLog:
-    """Appends to the file ``handle``; thread-safe. ``reserve`` is a file that frees its space when the disk is full.
+    """Appends to the file ``handle``; thread-safe. ``reserve`` is a file whose space is freed when the disk is full.
     Raises OSError if there is no space for it."""
 
     def __init__(self, handle: int, reserve: Path | None = None) -> None:
@@ -47,8 +47,7 @@ class EventLog:
         self._kept = _fill(reserve) if reserve is not None else 0
 
     def write(self, event: Event, *, sync: bool = False) -> None:
-        """Appends an event; with ``sync`` it is on disk afterwards. Raises OSError, and then the event is not
-        recorded."""
+        """Appends an event; with ``sync`` it is on disk afterwards. Raises OSError if it could not be recorded."""
         with self._lock:
             if isinstance(event, ProgressMade | MessageLogged) and self._size > MOST_EVENT_BYTES:
                 if self._full:
@@ -95,7 +94,8 @@ class EventLog:
 
 
 def _fitting(event: Ended, most: int) -> Ended:
-    """The end event cut to the available space: drops its result first, then all but the start of its text."""
+    """The end event, shortened to the available space: first without its result, then with only the start of its
+    text."""
     if len(_encode(event)) > most:
         event = replace(event, result={"left_out_bytes": len(_encode(event.result))})
     if len(_encode(event)) > most:
@@ -124,13 +124,13 @@ def _fill(reserve: Path) -> int:
 
 
 def fit_text(text: object) -> str:
-    """``text`` as an event holds it: without secrets, bounded, and valid in JSON."""
+    """``text`` in the form that an event can hold: without secrets, limited in length, and valid in JSON."""
     clean = redacted_start(encodable(str(text)), _MOST_CHARS + 1)
     return clean if len(clean) <= _MOST_CHARS else clean[: _MOST_CHARS - 1] + "…"
 
 
 def fit_result(result: dict[str, Any]) -> dict[str, Any]:
-    """A result as an event holds it; one that is too large is left out, with a note."""
+    """A result in the form that an event can hold; one that is too large is replaced by a note."""
     plain = redact_all(msgspec.to_builtins(result, str_keys=True, enc_hook=str), lambda text: redact(encodable(text)))
     size = len(_encode(plain))
     return plain if size <= MOST_RESULT_BYTES else {"left_out_bytes": size}
@@ -170,7 +170,7 @@ class OutputLog:
         self._thread.start()
 
     def close(self) -> None:
-        """Writes the remaining output. What a program that is still running writes later is lost."""
+        """Writes the remaining output. Later output of programs that are still running is lost."""
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):
                 stream.flush()
@@ -221,7 +221,7 @@ class OutputLog:
 
 
 def between_secrets(text: bytes) -> int:
-    """A position near the end of an unfinished line that cuts neither a word nor a secret."""
+    """A position near the end of an unfinished line that splits neither a word nor a secret."""
     whole, at = _told(text), len(text) - _YET_TO_COME
     for _try in range(_TRIES):
         at = between_words(text, at - 1)

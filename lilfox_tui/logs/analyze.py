@@ -58,7 +58,7 @@ Tell = Callable[[str, int], None]
 
 
 async def report_progress(sources: Sequence[LogSource], tell: Tell) -> list[LogSource]:
-    """Return ``sources``, of which remote ones report to ``tell`` how far they have been read from their beginning."""
+    """Return ``sources`` with the remote ones wrapped, so that they report to ``tell`` how far they have been read."""
     return [source if await _lies_here(source) else _ProgressSource(source, tell) for source in sources]
 
 
@@ -95,7 +95,8 @@ class _ProgressSource:
         return page
 
     async def _last_us(self, where: Filter) -> int:
-        """Return the time of the newest record, or the time up to which records match; 0 if no record has a time."""
+        """Return the time of the newest record, or the time up to which records can match; 0 if no record has a
+        time."""
         newest = await self._source.page(AtEnd(), older=True, limit=1, where=EVERYTHING)
         time_us = next((record.entry.time_us for record in newest.records), None) or 0
         until_us = span(where)[1]
@@ -139,9 +140,9 @@ async def analyze(
     processes: int | None = None,
     slices: bool = True,
 ) -> Analysis:
-    """Count the records of ``sources`` that match ``where``. Without ``slices`` the statistics by time, a tenth of the
-    work, are left out. ``processes`` is the number of counting processes, by default one per CPU. If cancelled, they
-    have ended when this returns. Raises LilFoxError if a counting process has died."""
+    """Count the records of ``sources`` that match ``where``. Without ``slices`` there are no statistics by time, which
+    saves a tenth of the work. ``processes`` is the number of counting processes, by default one per CPU. If cancelled,
+    waits until they have ended. Raises LilFoxError if a counting process has died."""
     failed: dict[str, LilFoxError] = {}
     tally = Tally()
     with ExitStack() as opened:
@@ -201,7 +202,7 @@ def _count(source: LogSource, records: Iterable[LogRecord], tally: Tally) -> Non
 
 
 async def _ranges(log: LogFile, source: str, where: Filter, opened: ExitStack, *, slices: bool) -> list[CountRange]:
-    """Split the file into ranges; its descriptor stays open as long as ``opened``."""
+    """Split the file into ranges; its descriptor stays open until ``opened`` is closed."""
     assert isinstance(log.file, LocalFile)
     descriptor = os.dup(log.file.descriptor)
     opened.callback(os.close, descriptor)
@@ -282,7 +283,7 @@ class _Process:
         self._questions, self._answers = process.stdin, process.stdout
 
     async def ask(self, question: CountQuestion) -> None:
-        """Sends the question."""
+        """Send the question."""
         self._questions.write(message(question))
         with suppress(ConnectionError):  # it has ended: the answer that is missing says so
             await self._questions.drain()
@@ -309,7 +310,7 @@ class _Process:
 
 @asynccontextmanager
 async def _process(descriptors: Sequence[int]) -> AsyncIterator[_Process]:
-    """Start a process that inherits these descriptors; it has ended after the block."""
+    """Start a process that inherits these descriptors; when the block ends, the process has ended."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-P",
@@ -340,7 +341,7 @@ AT_MOST = 300_000
 
 class RecentPatterns(Struct, frozen=True):
     """The patterns of the RECENT_US up to ``until_us`` (microseconds since 1970, UTC), new ones first. ``cut`` names
-    sources that had too much to read completely; ``failed`` says which could not be read."""
+    sources that were too large to read completely; ``failed`` says which could not be read."""
 
     changes: tuple[PatternChange, ...]
     until_us: int | None

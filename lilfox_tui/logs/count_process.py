@@ -54,7 +54,7 @@ _FAULT_ROLES = ("fault", "fault_type", "error")
 
 
 class _UnreadableLine(Struct, frozen=True):
-    """Stands for a line that the plan cannot read: it has no time, and a route that is never known."""
+    """Stands for a line that the plan cannot read: it has no time, and its route is always unknown."""
 
     time: object = None
     level: object = None
@@ -66,7 +66,7 @@ _UNREADABLE = _UnreadableLine()
 
 
 class _DecodePlan:
-    """How to decode lines that have no keys other than these.
+    """How to decode lines whose keys are all among those given.
 
     A line becomes a struct with what plays a role (``time``, ``level``, ``module``, ``duration``, ``route``). Where a
     second key could play one, lines without the first cannot be read. Where nothing is counted by time it is not read.
@@ -120,7 +120,7 @@ class _DecodePlan:
 
 @lru_cache(maxsize=512)
 def _fault_type(written: bytes) -> str | None:
-    """Return what ``fault_type`` does, from the encoded exception; cached because the same one usually repeats."""
+    """Return the result of ``fault_type`` for the encoded exception; cached because the same one usually repeats."""
     try:
         fault = structured.from_value(msgspec.json.decode(written))
     except (ValueError, RecursionError):
@@ -159,8 +159,8 @@ class _Minute(dict[object, _Take]):
         return take
 
     def first(self, seen: Sequence[Any]) -> int:
-        """Return how many of the lines are in this minute, before the first that is not. A line at its very start does
-        not count: its time may have been rounded to that."""
+        """Return how many of the first lines are in this minute. One at its very start does not count: its time may
+        have been rounded to that."""
         begins, ends, at = self._begins, self._ends, 0
         try:
             for at, line in enumerate(seen):
@@ -192,7 +192,7 @@ class _Begun:
 
 class JsonCount:
     """Counts the JSON lines of one source into ``tally``. ``zone`` applies to times without an offset. Unless
-    ``timed``, the tally's slices are meaningless."""
+    ``timed``, ignore the tally's slices."""
 
     def __init__(self, tally: Tally, source: str, zone: tzinfo, *, timed: bool = True) -> None:
         self._tally = tally
@@ -230,14 +230,14 @@ class JsonCount:
             self.hand_on()
 
     def hand_on(self) -> None:
-        """Put what was counted into the tally."""
+        """Add the counts to the tally."""
         unit_s = 1.0 if self._plan is None else self._plan.unit_s
         for begun in self._begun:
             begun.hand_on(self._tally, unit_s)
         self._begun.clear()
 
     def _count_by(self, plan: _DecodePlan, lines: Sequence[bytes]) -> int:
-        """Count lines as long as the plan is in force; return how many."""
+        """Count lines for as long as the plan is in force; return how many."""
         seen = plan.read(lines)
         at = 0
         while at < len(lines) and self._plan is plan:
@@ -270,7 +270,7 @@ class JsonCount:
         return len(seen)
 
     def _of_one_minute(self, seen: Sequence[Any]) -> int:
-        """Return how many of the lines, from the first on, are in one known minute."""
+        """Return how many lines, from the first on, are in one known minute."""
         if not (count := self._minute.first(seen)) and isinstance(time := seen[0].time, datetime):
             minute = self._minutes.get(time.replace(second=0, microsecond=0))
             if minute is not None and (count := minute.first(seen)):
@@ -350,7 +350,7 @@ class JsonCount:
 
 
 def _players(keys: tuple[str, ...], role: str) -> list[str]:
-    """Return the keys for a role, each used if those before it are missing."""
+    """Return the keys for a role in order of preference: each is used if those before it are missing."""
     found: list[str] = []
     while (name := getattr(names_of(tuple(key for key in keys if key not in found)), role)) is not None:
         found.append(name)
@@ -431,8 +431,8 @@ def _beginning_in(held: bytes, at: int, begins: Begins) -> int | None:
 
 
 def _shortened(held: bytes) -> bytes:
-    """Remove the middle of ``held``, which begins with an unfinished record: nobody reads it, and it may be as long as
-    the file."""
+    """Remove the middle of ``held``, which begins with an unfinished record: the middle is not used, and it may be as
+    long as the file."""
     if len(held) <= 2 * RAW_LIMIT:
         return held
     last_line = held.rfind(b"\n") + 1
@@ -452,7 +452,7 @@ _TOLD_BYTES = 4 * 1024 * 1024
 
 class CountRange(Struct, frozen=True):
     """Request to count the matching records of ``path`` from byte ``start`` to before ``end``, in the named format.
-    Unless ``slices``, nothing is counted by time. Answered by CountProgress now and then, finally by CountDone."""
+    Unless ``slices``, nothing is counted by time. Answered by CountProgress repeatedly, and by CountDone at the end."""
 
     path: str
     source: str
@@ -467,7 +467,7 @@ class CountRange(Struct, frozen=True):
 
 
 class SortCounts(Struct, frozen=True):
-    """Request to sort what was counted so far, in parallel with the other processes. Answered by CountDone."""
+    """Request to sort the counts so far, in parallel with the other processes. Answered by CountDone."""
 
 
 class GetTally(Struct, frozen=True):
@@ -489,7 +489,7 @@ class CountProgress(Struct, frozen=True):
 
 
 class CountDone(Struct, frozen=True):
-    """The range is counted; ``refused`` is the system's error if it was not read to its end."""
+    """A range is counted, or the counts are sorted. ``refused``: why the range was not read to its end."""
 
     refused: str = ""
 
@@ -504,7 +504,7 @@ def message(content: CountQuestion | CountAnswer) -> bytes:
 
 
 def main() -> None:
-    """Answers questions until there are no more."""
+    """Answer questions until there are no more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who asks has the keyboard, and ends this
     gc.set_threshold(100_000)  # records make no circles: to look for some costs a twentieth of the time
     try:

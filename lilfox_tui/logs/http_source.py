@@ -69,9 +69,9 @@ class StampedRecord(Struct, frozen=True):
 
 
 class StampedRange(Struct, frozen=True):
-    """The entries of a query, oldest first, with all entries of each timestamp. ``edge``: nothing between it and the
-    start of the query is missing, and there may be more beyond it (going newer: from it on; going older: before it);
-    None: that was all."""
+    """The entries of a query, oldest first, with all entries of each timestamp. ``edge`` is the timestamp at which to
+    continue: nothing between it and the start of the query is missing, but more entries may follow (going newer, at it
+    or later; going older, before it). None if there are no more."""
 
     entries: Sequence[StampedRecord]
     edge: int | None
@@ -141,8 +141,8 @@ class TimePager:
     async def bounds(
         self, start: Start, *, older: bool, where: Filter
     ) -> tuple[int | None, int | None, frozenset[str]]:
-        """Return low and high (ns) of the query, and the places at ``start`` to leave out because they lie on the other
-        side of it."""
+        """Return the query's bounds, low and high (ns), and the places at ``start`` to leave out because they lie on
+        the other side of it."""
         first, last = span(where)
         low = None if first is None else first * 1000
         high = None if last is None else last * 1000
@@ -162,7 +162,7 @@ class TimePager:
 
     async def _other_side(self, stamp: int, place: str, *, older: bool) -> frozenset[str]:
         """Return the places with that timestamp up to ``place`` (going newer) or from it on (going older), ``place``
-        included. Queries without a filter, because the record may not match the current one."""
+        included. Queries without a filter, because the record at ``place`` may not match the current one."""
         stretch = await self._store.stretch(stamp, stamp + 1, older=older, size=_FEWEST, where=EVERYTHING)
         places = [entry.record.place for entry in stretch.entries]
         if place not in places:
@@ -274,7 +274,7 @@ class HttpSourceOptions(LogConfig, frozen=True, forbid_unknown_fields=True, kw_o
 
 class ServerError(LilFoxError):
     """The server could not be reached or refused the request. ``status`` is None without a response; ``passing``: the
-    same request may succeed later, ``wait_s`` is how long the server asks to wait."""
+    same request may succeed later; ``wait_s``: the time that the server asks to wait."""
 
     def __init__(
         self, message: Message, hint: Message | str = "", *, status: int | None, passing: bool, wait_s: float = 0.0
@@ -290,7 +290,7 @@ class _HttpResponse(Struct, frozen=True):
 
 
 class LogServer:
-    """One server. ``ask`` may be called concurrently; the connection is opened by the first request."""
+    """A log server. ``ask`` may be called concurrently; the first request opens the connection."""
 
     def __init__(self, options: HttpSourceOptions, host: Host) -> None:
         parts = urlsplit(options.url)
@@ -352,8 +352,8 @@ class LogServer:
             reason = str(error) or type(error).__name__
             raise ServerError(
                 tr("the request to {where} failed: {reason}", where=self.where, reason=redact(reason)),
-                tr("Check that it is running and that the address is right. With `host:`, that host sends the "
-                   "request."),
+                tr("Check that it is running and that the address is right. If `host:` is set, that host sends "
+                   "the request."),
                 status=None, passing=isinstance(error, HungUp | OSError),
             ) from None  # fmt: skip
         except HostError:
@@ -380,8 +380,8 @@ class LogServer:
         hint: Message | str = ""
         if 300 <= status < 400:
             target = urlsplit(answer.headers.get("location", ""))
-            what = tr("{where} redirects to {target}; not followed, because that address would receive the "
-                      "secrets",
+            what = tr("{where} redirects to {target}; the redirect is not followed, to avoid sending secrets "
+                      "there",
                       where=self.where, target=f"{target.scheme}://{target.hostname}{target.path}")  # fmt: skip
             hint = tr("Set url to the actual address.")
         else:

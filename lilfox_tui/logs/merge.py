@@ -1,4 +1,5 @@
-"""Several sources merged by time: as a list that moves both ways, as one pass for printing, and into a file."""
+"""Merges several sources by time: into a list that can be scrolled both ways, in one pass for printing, and into a
+file."""
 
 from __future__ import annotations
 
@@ -48,7 +49,8 @@ KEEP = 300
 
 
 class MergedLogs(LogWindow):
-    """``async with MergedLogs(sources, where) as merged``: see :class:`LogWindow` for what is shown.
+    """A window over several sources, merged by time: ``async with MergedLogs(sources, where) as merged``. See
+    :class:`LogWindow` for the rows that it shows.
 
     A source that fails is in ``troubles`` and is tried again; the others go on.
     """
@@ -100,7 +102,7 @@ class MergedLogs(LogWindow):
         return await self._go_around(here.key, here.item, count)
 
     async def _go_past(self, place: AtPlace, count: int) -> MergeKey | None:
-        """Move to the first match after a place; the window has only one source."""
+        """Move to the first match after a place; only for a window with a single source."""
         page = await page_of(self._buffers[0].source, place, older=False, limit=1, where=self.where)
         if not page.records:
             return await self.go(AtEnd(), count)
@@ -131,7 +133,7 @@ class MergedLogs(LogWindow):
         return self.shown[self.index(self.reader)]
 
     async def older(self, count: int = WINDOW_PAGE) -> None:
-        """Load up to ``count`` more older rows; return early if a source is slow, and its rows follow later."""
+        """Load up to ``count`` more older rows; if a source is slow, return early, and its rows follow later."""
         await self._extend(count, older=True)
 
     async def newer(self, count: int = WINDOW_PAGE) -> None:
@@ -143,7 +145,7 @@ class MergedLogs(LogWindow):
         await self._extend(count, older=False)
 
     def stop(self) -> None:
-        """Stop the running search; what is shown stays."""
+        """Stop the running search; the rows that are shown stay."""
         self._wanted = {True: 0, False: 0}
         for buffer in self._buffers:
             for edge in buffer.edges.values():
@@ -153,7 +155,7 @@ class MergedLogs(LogWindow):
         self._publish()
 
     def retry(self) -> None:
-        """Retry the failed sources now, and their hosts."""
+        """Retry the failed sources and their hosts now."""
         for buffer in self._buffers:
             if buffer.source.name in self.troubles and isinstance(buffer.source, OnHost):
                 buffer.source.host.retry_now()
@@ -203,7 +205,7 @@ class MergedLogs(LogWindow):
     def _new_in(
         self, buffer: SourceBuffer, start: Start
     ) -> AsyncGenerator[list[LogRecord | SourceNotice | SkippedRecords], None]:
-        """Yield new records of a source; a source that can count records yields only as many of the newest as the
+        """Yield new records of a source; if the source can count records, yield only as many of the newest as the
         window can use now."""
         source, where = buffer.source, of_source(self.where, buffer.source.name)
         if isinstance(source, SupportsFollowNewest):
@@ -259,8 +261,8 @@ _WAITING_MOST = 64
 
 
 class MergedStream:
-    """Reads several sources once and merges them. ``failed`` maps the name of each source that could not be read
-    further to its error; the others continue without it."""
+    """Reads several sources once and merges them. ``failed`` maps the name of each source that can no longer be read to
+    its error; the others continue without it."""
 
     def __init__(self, sources: Sequence[LogSource], where: Filter) -> None:
         self.failed: dict[str, LilFoxError] = {}

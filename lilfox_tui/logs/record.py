@@ -60,8 +60,8 @@ class LogEntry(Struct, frozen=True, kw_only=True):
 
 
 class LogRecord(Struct, frozen=True, kw_only=True):
-    """An entry and its place. ``place`` is a value that only its source interprets: the same record has the same place,
-    also after a restart."""
+    """A log entry and its place. ``place`` is a value that only the source interprets: the same record has the same
+    place, even after a restart."""
 
     source: str
     place: str
@@ -87,8 +87,8 @@ def microseconds(at: datetime) -> int:
 
 
 def every_line(line: bytes) -> bool:  # noqa: ARG001  the contract's ``begins``
-    """Return True: the ``begins`` of formats in which each line is a record. ``split_records`` recognises it, and does
-    not call it per line."""
+    """Return True: the ``begins`` of formats in which each line is a record. ``split_records`` recognises this
+    function, and does not call it for each line."""
     return True
 
 
@@ -188,8 +188,8 @@ _NARROW_FIRST = (
 
 @lru_cache(maxsize=4)  # who follows a log opens it once more, and begins with the same bytes
 def recognise(sample: bytes) -> str:
-    """Return the kind of format that parses the largest share of the first complete lines of ``sample``, of which 64
-    KiB are examined; "plain" if none parses enough of them, and for data with NUL."""
+    """Return the kind of format that parses the largest share of the first complete lines in the first 64 KiB of
+    ``sample``; "plain" if none parses enough of them, or if the data contains NUL."""
     sample = sample[:_SAMPLE_BYTES]
     lines = sample.split(b"\n")
     whole = lines[:-1] or lines

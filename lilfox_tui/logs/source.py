@@ -104,13 +104,13 @@ class SourceStatus(Struct, frozen=True):
 
 def no_command(argv: Sequence[str]) -> None:
     """Raise NotAllowed; the default for ``refuse``, for sources that run no configured command."""
-    raise NotAllowed(tr("{program}: not permitted to run here", program=argv[0]))
+    raise NotAllowed(tr("{program} is not permitted to run here", program=argv[0]))
 
 
 class SourceSettings(Struct, frozen=True):
-    """What every source is opened with: the host it reads on, the zone of naive times, a format named by the user (""
-    to detect it), whether the host's configuration permits sudo for commands that need it, and the function that
-    refuses a configured command by raising NotAllowed."""
+    """The settings with which every source is opened: the host it reads on, the zone of naive times, a format named by
+    the user ("" to detect it), whether the host's configuration permits sudo for commands that need it, and the
+    function that refuses a configured command by raising NotAllowed."""
 
     host: Host
     zone: tzinfo
@@ -141,7 +141,7 @@ class LogSource(Protocol):
         ...
 
     async def close(self) -> None:
-        """End everything that was started to read from it."""
+        """End everything that was started to read the files."""
         ...
 
 
@@ -174,14 +174,14 @@ class MultiLogSource(Protocol):
 
     @property
     def refused(self) -> Mapping[str, LilFoxError]:
-        """Why logs cannot be read, by name."""
+        """The logs that cannot be read, by name, each with the error."""
         ...
 
 
 @runtime_checkable
 class SupportsSeek(Protocol):
-    """A source that is one file, with positions by share of the file and by line number. Each method raises
-    LilFoxError."""
+    """A source that is one file, in which a position can be given as a share of the file or as a line number. Each
+    method raises LilFoxError."""
 
     async def at_share(self, share: float) -> Start:
         """Return the position at ``share`` (0 to 1) of the newest file."""
@@ -327,7 +327,7 @@ def _options(kind: str, **keys: object) -> LogConfig:
 
 
 def _is_copy(path: str, paths: list[str]) -> bool:
-    """Whether the log is a copy: the manual's services write each record to NAME.log and to NAME-daily.log."""
+    """Whether the log is a copy: the ops manual's services write each record to NAME.log and to NAME-daily.log."""
     return path.endswith("-daily.log") and path.removesuffix("-daily.log") + ".log" in paths
 
 

@@ -180,7 +180,7 @@ class Slice(Struct, frozen=True):
 
 
 class Statistics(Struct, frozen=True):
-    """The complete statistics. Groups and counts are sorted greatest first (errors, then records), slices oldest first.
+    """The complete statistics. Groups and counts are sorted largest first (errors, then records), slices oldest first.
 
     ``unread`` are records that are not of their source's format, ``timeless`` those in no slice; the former are
     counted nowhere else.
@@ -199,7 +199,7 @@ class Statistics(Struct, frozen=True):
 
 
 def statistics_of(tally: Tally) -> Statistics:
-    """Return the statistics of what was counted. Widens the tally's slices, and sorts its response times."""
+    """Return the statistics of ``tally``. Widens its slices, and sorts its response times."""
     _widen(tally)
     tally.put_in_order()
     cells = tally.by_route
@@ -260,8 +260,8 @@ def _greatest_first(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def _groups(named: Iterable[tuple[str, TallyCell]], of_all: ResponseTimes | None = None) -> tuple[StatisticsGroup, ...]:
-    """Return the statistics of each group. ``of_all`` are the response times of all records, if already known, for the
-    case that one group contains them all."""
+    """Return the statistics of each group. ``of_all`` are the response times of all records, if already known; they are
+    reused if one group contains all records."""
     cells: dict[str, list[TallyCell]] = {}
     for name, cell in named:
         cells.setdefault(name, []).append(cell)
@@ -278,7 +278,7 @@ def _groups(named: Iterable[tuple[str, TallyCell]], of_all: ResponseTimes | None
 
 
 def _widen(tally: Tally) -> None:
-    """Widen the slices so that there are about SLICES_MOST at most."""
+    """Widen the slices so that there are at most about SLICES_MOST."""
     if not tally.by_slice:
         return
     span_us = max(tally.by_slice) - min(tally.by_slice)
@@ -313,8 +313,8 @@ def _response_times(cells: Sequence[TallyCell]) -> ResponseTimes | None:
 
 
 def _in_order(arrays: Sequence[array[float]]) -> Iterator[list[float]]:
-    """Yield all values of sorted arrays in order, some ten thousand at a time: the numbers of a large log are never all
-    unpacked at once. The sum, taken in this order, equals the manual's to the last bit."""
+    """Yield all values of sorted arrays in order, some ten thousand at a time, so that the numbers of a large log are
+    never all unpacked at once. The sum, taken in this order, equals that of the ops manual to the last bit."""
     sample = sorted(value for each in arrays for value in each[_SAMPLE - 1 :: _SAMPLE])
     starts = [0] * len(arrays)
     for upto in [*dict.fromkeys(sample[_BLOCK // _SAMPLE :: _BLOCK // _SAMPLE]), float("inf")]:
@@ -385,7 +385,7 @@ def template_of(message: str) -> str:
 
 
 class Example(Struct, frozen=True):
-    """Where to find a record of a template, and the start of its message."""
+    """An example record of a template: where to find it, and the start of its message."""
 
     source: str
     place: str
@@ -403,8 +403,8 @@ class Pattern(Struct, frozen=True):
 
 
 class PatternChange(Struct, frozen=True):
-    """How often a pattern occurred recently, and before that. ``growth`` is the factor by which its rate has grown;
-    None for a new one, which did not occur before."""
+    """The change in a pattern's frequency: how often it occurred recently, and before that. ``growth`` is the factor by
+    which its rate has grown; None for a new one, which did not occur before."""
 
     pattern: Pattern
     recent: int

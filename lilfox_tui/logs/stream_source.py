@@ -1,4 +1,5 @@
-"""A source whose bytes come once (a command, a pipe): split as they arrive, retained in memory within bounds."""
+"""A source whose bytes can be read only once (a command, a pipe): split into records as they arrive, and retained in
+memory within bounds."""
 
 from __future__ import annotations
 
@@ -72,8 +73,8 @@ class RecordSplitter:
         return self._whole()
 
     def settle(self, *, ended: bool) -> list[tuple[bytes, int]]:
-        """Return the records that are complete after a pause: those of whole lines; with ``ended``, also of a partial
-        line."""
+        """Return the records that are complete after a pause: those that consist of whole lines; with ``ended``, also
+        those that end in a partial line."""
         if self._format is None and self._pending:
             if b"\n" not in self._pending and not ended:
                 return []

@@ -302,8 +302,8 @@ _LONGEST_HALF_ESCAPE = 5
 
 def object_in(raw: bytes) -> dict[str, object] | None:
     """Return the object in ``raw``; None if it is not one. Tolerates invalid UTF-8, lone surrogates, NaN and control
-    characters in strings; of an object cut at RAW_LIMIT, returns the fields before the cut. NUL bytes before it are the
-    hole that copytruncate leaves."""
+    characters in strings. If the object was cut at RAW_LIMIT, returns the fields before the cut. Skips NUL bytes before
+    the object, which are the hole that copytruncate leaves."""
     if not raw.lstrip(b"\0 \t\r\n\xef\xbb\xbf").startswith(b"{"):
         return None
     try:

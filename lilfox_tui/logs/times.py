@@ -56,7 +56,7 @@ def from_iso(text: str, zone: tzinfo) -> int | None:
 
 
 def from_number(value: float) -> int | None:
-    """Return a time since 1970, given in seconds, milliseconds, microseconds or nanoseconds; the magnitude tells
+    """Return a time since 1970, given in seconds, milliseconds, microseconds or nanoseconds; the magnitude determines
     which."""
     try:
         size = abs(value)

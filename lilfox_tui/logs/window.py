@@ -103,8 +103,8 @@ class SourceBuffer:
 
     @property
     def outage(self) -> Unavailable | None:
-        """The outage of a source that is being followed and waits by itself until it can be read again; None without
-        one."""
+        """The outage of a source that is being followed and waits by itself until it can be read again; None if there
+        is none."""
         state = self.source.status.state
         return state if self.follower is not None and isinstance(state, Unavailable) else None
 
@@ -165,8 +165,8 @@ class SourceBuffer:
         return self.items[0].key.time_us if self.items else OLDEST_US
 
     def take_newer(self, items: Iterable[LogRecord | SourceNotice], now_us: int | None = None) -> None:
-        """Add items at the newer end. ``now_us`` is the time of records without one that follow no record with a
-        time."""
+        """Add items at the newer end. ``now_us`` is the time assigned to records that have none and follow no record
+        with a time."""
         carried = self.items[-1].key.time_us if self.items else self._time_us
         for item in items:
             if isinstance(item, LogRecord):
@@ -204,7 +204,7 @@ class SourceBuffer:
         self._go_on_from_last()
 
     def drop(self, beyond: MergeKey, *, older: bool) -> None:
-        """Unload what lies past ``beyond`` at one end, but keep at least one record to continue from."""
+        """Unload the records past ``beyond`` at one end, but keep at least one to continue from."""
         keep = [shown for shown in self.items if (shown.key >= beyond if older else shown.key <= beyond)]
         if len(keep) == len(self.items):
             return
@@ -324,8 +324,7 @@ class LogWindow:
             buffer.follower = None
 
     async def _tell_outages(self, buffer: SourceBuffer) -> None:
-        """Publish a change when a source that follows through outages by itself becomes unavailable, and when it is
-        back."""
+        """Publish a change when a source that follows through outages by itself becomes unavailable or recovers."""
         was_away = False
         async with aclosing(buffer.source.status.watch()) as states:
             async for state in states:
@@ -338,7 +337,8 @@ class LogWindow:
 
     @property
     def troubles(self) -> dict[str, Unavailable]:
-        """The sources whose last query failed, by name: why, since when, and the next attempt."""
+        """The sources whose last query failed, by name, with the reason, the start of the outage and the time of the
+        next attempt."""
         found = {buffer.source: buffer.trouble or buffer.outage for buffer in self._buffers}
         return {source.name: _as_tried(source, trouble) for source, trouble in found.items() if trouble is not None}
 
@@ -394,7 +394,7 @@ class LogWindow:
                 self._settle()
 
     def _pump(self, *, older: bool) -> None:
-        """Query the sources without which the list cannot grow, and those that are behind the list."""
+        """Query the sources that the list needs before it can grow, and those that are behind the list."""
         limit = self._low if older else self._high
         for buffer in self._buffers:
             edge = buffer.edges[older]
@@ -455,7 +455,8 @@ class LogWindow:
         await _pause(buffer.source, wait_s)
 
     def _settle(self) -> None:
-        """Move the ends of the list as far as is wanted and loaded; query what is missing; publish the change."""
+        """Move the ends of the list as far as requested and loaded; query the records that are missing; publish the
+        change."""
         for older in (True, False):
             self._move_end(older=older)
             self._pump(older=older)
@@ -502,7 +503,7 @@ class LogWindow:
         self._tell()
 
     def _leap(self, buffer: SourceBuffer, items: Sequence[LogRecord | SourceNotice]) -> None:
-        """Continue with the newest items of ``buffer``, dropping what is older, so that no source has a gap from there
+        """Continue with the newest items of ``buffer`` and drop older ones, so that no source has a gap from there
         on."""
         self.leaps += 1
         buffer.leap(items)
@@ -520,8 +521,8 @@ class LogWindow:
         self._progress = asyncio.Event()
 
     def _trimmed(self, rows: list[WindowItem]) -> list[WindowItem]:
-        """Return ``rows`` cut to 90 % of the limit, so that this is not done for each new record; rows are dropped at
-        the end farther from the reader."""
+        """Return ``rows`` cut to 90 % of the limit, so that they need not be cut again for each new record; rows are
+        dropped at the end farther from the reader."""
         most = self._at_most - self._at_most // 10
         here = len(rows) if self.reader is None else bisect_left(rows, self.reader, key=BY_KEY)
         drop_older = here > len(rows) // 2

@@ -152,7 +152,7 @@ lilfox_answer "$@"
 
 class HostAnswer(Struct, frozen=True):
     """The texts read from a host: FILES by path, output of scripts by kind. Texts that could not be read, and scripts
-    that still run, are absent; ``failed`` has the error of each kind whose script could not be run."""
+    that are still running, are absent; ``failed`` has the error of each kind whose script could not be run."""
 
     files: dict[str, str] = field(default_factory=dict)
     scripts: dict[str, str] = field(default_factory=dict)
@@ -186,7 +186,7 @@ def _functions(collectors: Sequence[Collector], secret: str) -> str:
 
 
 def read_answer(output: bytes, asked: Sequence[Collector], secret: str) -> HostAnswer | None:
-    """Parse the output of the script that was asked for ``asked``; None if it is incomplete (its last mark is missing).
+    """Parse the output of the script for the collectors ``asked``; None if it is incomplete (its last mark is missing).
 
     Bytes that are not UTF-8 become lone surrogates (PEP 383).
     """
@@ -241,12 +241,12 @@ class SampleSource(Protocol):
         ...
 
     async def close(self) -> None:
-        """Stop what is kept running between reads; the next ``read`` starts it again."""
+        """Stop whatever runs between reads; the next ``read`` starts it again."""
         ...
 
 
 class HostSource:
-    """Reads through one persistent ``sh`` on the host; if that does not survive, runs the script anew for each
+    """Reads through one persistent ``sh`` on the host; if that shell does not survive, runs the script anew for each
     sample."""
 
     def __init__(self, host: Host, collectors: Sequence[Collector]) -> None:
@@ -327,7 +327,7 @@ class LocalSource:
         self._slow: tuple[str, ...] = ()
 
     def read_now(self, asked: Sequence[Collector]) -> HostAnswer:
-        """Read what needs no process and no waiting."""
+        """Read everything that needs neither a process nor waiting."""
         answer = HostAnswer()
         for path in file_list(asked):
             if text := read_text(path):

@@ -121,7 +121,7 @@ class Hysteresis:
         return Level.FAILING if self._up is False else Level.DEGRADED
 
     def _slow_since(self, check: HealthCheck) -> datetime | None:
-        """Return since when successful answers have been slow; None while they are not."""
+        """Return the time since which successful answers have been slow; None while they are not."""
         if self._slow_s is None or check.response_time_s is None:
             return None
         slow = check.response_time_s > self._slow_s
@@ -187,7 +187,7 @@ def _ports(lines: Iterable[str]) -> set[int]:
 
 
 def find_services(proc: Path = Path("/proc")) -> dict[str, ServiceConfig]:
-    """Return the manual's services whose port is listened on by this machine, by name."""
+    """Return the ops manual's services whose ports are open on this machine, by name."""
     open_ports = listening_ports(proc)
     return {
         name: ServiceConfig(url=f"http://localhost:{port}")
@@ -257,7 +257,7 @@ class HealthProbe:
         await self._transport.close()
 
     async def check_once(self) -> HealthCheck:
-        """Probe once and publish the result on ``feed``. Raises nothing that the service or its host can cause."""
+        """Probe once and publish the result on ``feed``. Never raises an error caused by the service or its host."""
         async with self._one_at_a_time:
             check = await self._check()
         self.feed.publish(self._hysteresis.take(check), check.at)
@@ -334,7 +334,7 @@ def _remark(answer: _HealthResponse) -> str:
         return _("the response is larger than {limit} KiB; the rest was not read", limit=BODY_LIMIT // 1024)
     text = _start(answer.body)
     if "html" in answer.content_type.lower() or text[:15].lower().startswith(("<!doctype html", "<html")):
-        return _("an HTML page, possibly not the health endpoint: {start}", start=text)
+        return _("the response is an HTML page, possibly not from the health endpoint: {start}", start=text)
     try:
         document = json.loads(answer.body)
     except (ValueError, RecursionError):

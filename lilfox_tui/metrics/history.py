@@ -1,4 +1,4 @@
-"""The past in bounded memory: every sample for ten minutes, means of 10 s for two hours, of 2 min for a day.
+"""Recorded values in bounded memory: every sample for ten minutes, means of 10 s for two hours, of 2 min for a day.
 
 A row of numbers is kept for each time, in one array of 32-bit floats a tier. Capacities follow from the memory that
 is allowed and the number of series there are: when it does not suffice, the coarsest tier forgets its oldest first.
@@ -84,7 +84,7 @@ class _Tier:
 
 
 class _Past:
-    """Everything recorded of one subject."""
+    """Everything recorded about one subject."""
 
     def __init__(self) -> None:
         self.places: dict[Series, int] = {}
@@ -138,7 +138,8 @@ class History:
         )
 
     def add(self, subject: str, at: datetime, values: Mapping[Series, float], *, holds_s: float = 0) -> None:
-        """Record the values of ``subject`` at ``at``, valid for ``holds_s`` unless newer ones come (10 s at least)."""
+        """Record the values of ``subject`` at ``at``, valid for ``holds_s`` (at least 10 s) unless newer ones
+        arrive."""
         past = self._pasts.get(subject)
         if past is None:
             past = self._pasts[subject] = _Past()

@@ -47,7 +47,7 @@ class Sample(NamedTuple):
 
 
 class MalformedOutput(LilFoxError):
-    """A part of a host's answer is malformed; ``samples`` is what could still be read."""
+    """A part of a host's answer is malformed; ``samples`` are those that could still be read."""
 
     def __init__(self, message: Message, samples: list[Sample]) -> None:
         super().__init__(message)
@@ -55,7 +55,7 @@ class MalformedOutput(LilFoxError):
 
 
 class Level(IntEnum):
-    """The condition of something, worst last. The screen shows each level as a shape and a colour."""
+    """The health of an object, worst last. The screen shows each level as a shape and a colour."""
 
     GOOD = 0
     UNKNOWN = 1
@@ -243,7 +243,7 @@ class HostSummary(Struct, frozen=True):
 
 
 class Health(IntEnum):
-    """The answer of a service, in the manual's terms."""
+    """The health of a service, in the ops manual's terms."""
 
     HEALTHY = 0
     UNHEALTHY = 1

@@ -40,7 +40,7 @@ _TICKS_PER_S = 100.0
 
 
 class ProcessTable:
-    """Keeps each process's CPU time by (pid, start time), so that a reused pid is another process."""
+    """Keeps each process's CPU time by (pid, start time), so that a reused pid counts as another process."""
 
     def __init__(self) -> None:
         self._cpu: dict[tuple[str, str], float] = {}
@@ -415,7 +415,7 @@ class Sampler:
         self.feed.publish(snapshot, snapshot.at)
 
     async def _heard(self) -> HostSnapshot:
-        """Return the next sample of another host; publish it as silent if the sample takes too long. Raises
+        """Return the next sample of another host; publish the host as silent if the sample takes too long. Raises
         HostError."""
         reading = asyncio.ensure_future(self._read())
         try:
@@ -431,8 +431,8 @@ class Sampler:
         return snapshot
 
     async def _comes_in_time(self, reading: asyncio.Future[HostSnapshot]) -> bool:
-        """Return whether an answer or an error comes before the host counts as silent. There is no limit before the
-        first answer: a login may take long."""
+        """Return whether an answer or an error arrives before the host counts as silent. There is no limit before the
+        first answer, because a login may take long."""
         if self._heard_s is None:
             return True
         left_s = self._heard_s + silent_after_s(self._period_s) - self._clock()
@@ -490,7 +490,7 @@ def _silent(host: str) -> HostUnreachable:
         host,
         tr("{host} does not answer", host=host),
         tr(
-            "LilFox retries automatically. If it persists, check for a hung or overloaded host, a network "
-            "failure, or a hung disk."
+            "LilFox retries automatically. If the problem persists, check for a hung or overloaded host, a "
+            "network failure, or a hung disk."
         ),
     )

@@ -187,7 +187,7 @@ def _cpu(rates: Named) -> tuple[CpuSplit | None, tuple[tuple[str, CpuSplit], ...
 
 
 def _share(part: float | None, whole: float | None) -> float | None:
-    """Return a percentage between 0 and 100; None if a part is unknown or there is no whole."""
+    """Return a percentage between 0 and 100; None if a value is unknown or the whole is 0."""
     if part is None or not whole:
         return None
     return min(100.0, max(0.0, 100 * part / whole))
@@ -311,7 +311,8 @@ def _pressure(gauges: Named) -> Pressure | None:
 
 
 def _booted_at(at: datetime, uptime_s: float | None, boot_time: float | None) -> datetime | None:
-    """Return the boot time by our clock if the host's uptime is known: its own clock may be wrong. To the second."""
+    """Return the boot time by our clock, to the second, if the host's uptime is known: the host's own clock may be
+    wrong."""
     if uptime_s is not None:
         try:
             return datetime.fromtimestamp(round((at - timedelta(seconds=uptime_s)).timestamp()), UTC)

@@ -30,7 +30,7 @@ def latency_series(quantile: float) -> Series:
 
 
 def traffic_window_s(every_s: float) -> float:
-    """Return the window for rates, if a page is scraped every ``every_s`` seconds."""
+    """Return the window for rates, if the metrics endpoint is scraped every ``every_s`` seconds."""
     return max(LEAST_WINDOW_S, WINDOW_SCRAPES * every_s)
 
 

@@ -1,5 +1,5 @@
-"""Detects changes of levels, links, boots, units, mounts and devices, also those that happened while LilFox did not
-run.
+"""Detects changes of levels, links, boots, units, mounts and devices, including those that happened while LilFox was
+not running.
 
 The last known state is kept in ``seen.json`` in the state folder, so that the first look of a visit is compared with
 the last look of the one before. Where the file cannot be read or written, changes are those of this run."""
@@ -122,8 +122,8 @@ class ChangeLog:
 
 
 def _is_fresh(view: HostView) -> bool:
-    """Return whether the numbers were read after the connection was made: just after a reconnect they are still those
-    from before."""
+    """Return whether the numbers were read after the connection was made: just after a reconnect they are still the old
+    ones."""
     return view.summary is None or not isinstance(view.link, Ready) or view.summary.at >= view.link.value.since
 
 

@@ -55,12 +55,12 @@ class AlertLog:
                 self._tell(tr("alerts: {trouble}", trouble=text))
         for key, text in self._told.items():
             if key not in now:
-                self._tell(tr("alerts: cleared: {trouble}", trouble=text))
+                self._tell(tr("alerts: the problem has cleared: {trouble}", trouble=text))
         self._told = {key: self._told.get(key, text) for key, text in now.items()}
 
 
 def _alert_troubles(state: State[Alerts]) -> Iterator[tuple[str, Message]]:
-    """Yield the problems, keyed by what stays constant while one lasts."""
+    """Yield the problems, keyed by a value that stays the same while the problem lasts."""
     if isinstance(state, Ready):
         for rule in state.value.rules:
             if rule.error is not None:
@@ -103,13 +103,13 @@ class Heartbeat:
                 if why:
                     self.failures += 1
                     if self.failures == 1:
-                        self._warn(tr("the heartbeat did not reach {where}: {why}", where=where, why=why))
+                        self._warn(tr("the heartbeat to {where} failed: {why}", where=where, why=why))
                 elif self.failures:
                     count, self.failures = self.failures, 0
                     self._warn(
                         ntr(
-                            "the heartbeat reaches {where} again after {count} failure",
-                            "the heartbeat reaches {where} again after {count} failures",
+                            "the heartbeat to {where} works again after {count} failure",
+                            "the heartbeat to {where} works again after {count} failures",
                             count,
                             where=where,
                         )

@@ -1,4 +1,5 @@
-"""Exports the overview for other programs: the manual's monitor.py document, and Prometheus' text format 0.0.4."""
+"""Exports the overview for other programs: the document of the ops manual's monitor.py, and Prometheus' text format
+0.0.4."""
 
 from __future__ import annotations
 
@@ -41,7 +42,7 @@ def worst(overview: Overview) -> Level:
 
 
 def report(overview: Overview, local: HostSnapshot | None = None) -> dict[str, Any]:
-    """Return the document of the manual's monitor.py, extended by ``level`` and ``hosts``.
+    """Return the document of the ops manual's monitor.py, extended by ``level`` and ``hosts``.
 
     ``local`` is this machine's newest reading, for ``system.network``. Sizes are bytes, times seconds, instants ISO
     8601 with their offset; null is not known.
@@ -131,7 +132,7 @@ def _bytes(memory: Memory | None) -> dict[str, float | None] | None:
 
 
 def _limit(limit: Limit | None) -> dict[str, Any] | None:
-    """Return a control group's limits for JSON: those of the host (then a container) or of LilFox's unit."""
+    """Return a control group's limits for JSON: those of the host, if it is a container, or of LilFox's unit."""
     if limit is None:
         return None
     return {
@@ -142,7 +143,7 @@ def _limit(limit: Limit | None) -> dict[str, Any] | None:
 
 
 def _whole(size_bytes: float | None) -> int | None:
-    """Round bytes to whole numbers, as in the manual's document."""
+    """Round bytes to whole numbers, as in the ops manual's document."""
     return None if size_bytes is None else round(size_bytes)
 
 
@@ -320,7 +321,7 @@ def _labels(labels: Labels) -> str:
 
 
 def _escaped(value: str) -> str:
-    """Escape a label value for the text format; what UTF-8 cannot hold becomes U+FFFD."""
+    """Escape a label value for the text format; characters that UTF-8 cannot encode become U+FFFD."""
     value = value.encode("utf-8", "replace").decode()
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 

@@ -54,7 +54,8 @@ def alerts_level(state: State[Alerts] | None) -> Level:
 
 
 def alerts_document(state: State[Alerts] | None) -> dict[str, Any] | None:
-    """Return what is known of alerts; None if the config names no rules. ``why`` says why nothing is known."""
+    """Return what is known about alerts; None if the config names no rules. ``why`` is the reason why nothing is
+    known."""
     if state is None:
         return None
     if not isinstance(state, Ready):
@@ -175,7 +176,7 @@ def backups_families(backups: Backups | None, now: datetime) -> Iterator[Family]
 
 
 def _by_state(views: Sequence[tuple[Labels, PlanView]]) -> list[tuple[Labels, float]]:
-    """Return the number of sets in every state, also if it is 0, so that an alert can see it change."""
+    """Return the number of sets in every state, even if it is 0, so that an alerting rule can see it change."""
     return [
         ((*labels, ("state", state.value)), float(sum(found.status == state for found in view.sets)))
         for labels, view in views
@@ -218,7 +219,7 @@ def _plans(backups: Backups | None) -> Iterator[PlanView]:
 
 
 def recovery_families(units: Mapping[str, RecoveryConfig], records: Mapping[str, UnitRecord]) -> Iterator[Family]:
-    """Yield for each unit that was checked whether recovery gave it up, and its restarts within its window."""
+    """Yield for each unit that was checked whether recovery gave up on it, and its restarts within its window."""
     known: list[tuple[Labels, UnitRecord]] = [
         ((("name", name), ("host", unit.host), ("unit", unit.unit)), records[name])
         for name, unit in units.items()

@@ -84,9 +84,9 @@ class EventDedup:
         self._claimed.add(entry.number)
 
     def _matters(self, change: StatusChange) -> bool:
-        """Return whether a change belongs in the timeline. Of the levels of a host only failures and recoveries from
-        them do; how busy it is can be seen in its metrics. Mounts and interfaces come and go with every container.
-        Backups have jobs, which record themselves."""
+        """Return whether a change belongs in the timeline. Excluded are level changes of hosts other than failures and
+        recoveries from them (the load can be seen in the metrics), mounts, disks and interfaces (they come and go with
+        every container), and backup plans (their jobs record themselves)."""
         kind = change.subject.partition("/")[0]
         if kind == "plan" or change.kind.startswith(("mount ", "disk ", "interface ")):
             return False
@@ -219,7 +219,7 @@ class IncidentFollower:
         self._notice(folder, happened)  # with what others wrote until now
 
     def _opened(self) -> Path | None:
-        """Open an incident for a firing alert, if one is to be opened."""
+        """Open an incident for the first firing alert that opens one and is not recorded yet; return its folder."""
         state = self._alerts() if self._opened_by else None
         if not isinstance(state, Ready):
             return None

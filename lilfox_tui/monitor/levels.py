@@ -34,7 +34,8 @@ class Judgement(NamedTuple):
 
 
 class ThresholdReading(NamedTuple):
-    """One value that has a threshold: ``measure`` is a field of Thresholds, ``name`` which one (a mount point)."""
+    """One value that has a threshold: ``measure`` is a field of Thresholds, ``name`` identifies the object (a mount
+    point)."""
 
     measure: str
     value: float

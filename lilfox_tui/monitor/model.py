@@ -1,4 +1,4 @@
-"""The overview of everything that is monitored, at one time, and what the configuration says to monitor."""
+"""The overview of all monitored objects at one time, and the objects that the configuration says to monitor."""
 
 from __future__ import annotations
 
@@ -262,8 +262,8 @@ def watched_services(config: Config) -> Mapping[str, ServiceConfig]:
 
 
 def names_services(config: Config) -> bool:
-    """Return whether ``config`` determines the services. Otherwise they are discovered and only displayed: neither a
-    rule nor another program should take a port that happens to be open for something that must be up."""
+    """Return whether ``config`` determines the services. Otherwise they are discovered and only displayed: rules and
+    other programs must not expect a service on a port just because it happens to be open."""
     return bool(config.services or config.hosts)
 
 

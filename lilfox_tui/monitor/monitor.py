@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 
 
 class Queries:
-    """Provides the query engine. ``host_of`` returns the host that sends queries, None for this machine. Its imports
-    happen at the first query."""
+    """Provides the query engine. ``host_of`` returns the host that sends queries, None for this machine. The engine is
+    imported at the first query."""
 
     def __init__(
         self, config: Config, host_of: Callable[[str | None], Host | None], scraping: ScrapeWatch, alerting: AlertWatch

@@ -284,7 +284,7 @@ class RemoteHistory:
         if not lines:
             raise LilFoxError(
                 tr("the server has no series for {scope} at that time", scope=said),
-                tr("under the host or service in the configuration, set series: to the labels to match"),
+                tr("in the configuration, set series: of the host or service to the labels to match"),
             )
         points = [
             Point(_time(at_ms / 1000), value, value, value)
@@ -366,7 +366,7 @@ class RemoteHistory:
         tried = ", ".join("{" + matchers(labels) + "}" for labels in scopes)
         raise _NoRequests(
             tr("the server has no request series for {scope} at that time", scope=tried),
-            tr("under the host or service in the configuration, set series: to the labels to match"),
+            tr("in the configuration, set series: of the host or service to the labels to match"),
         )
 
     async def _at(self, asked: Sequence[HistoryQuery], at: datetime) -> list[_QueryAnswer]:
@@ -399,7 +399,7 @@ class RemoteHistory:
 
 
 class _NoRequests(LilFoxError):
-    """Prometheus has no data of a service."""
+    """Prometheus has no data for a service."""
 
 
 def _values(name: str, answers: Sequence[_QueryAnswer]) -> Mapping[Series, float] | LilFoxError:
@@ -422,7 +422,7 @@ def _one_exporter(name: str, found: Iterable[LabelSet]) -> str:
     if len(exporters) > 1:
         raise LilFoxError(
             tr("{count} exporters match {name}: {which}", count=len(exporters), name=name, which=listed(exporters)),
-            tr("under the host or service in the configuration, set series: to the labels to match"),
+            tr("in the configuration, set series: of the host or service to the labels to match"),
         )
     return exporters[0] if exporters else ""
 

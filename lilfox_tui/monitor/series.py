@@ -28,7 +28,7 @@ _Lines = list[tuple[str, Labels, float]]
 
 
 class HostSeries:
-    """Writes the numbers of one host to ``store``: the two gauges at each reading, the others less often."""
+    """Writes the numbers of one host to ``store``: the CPU and memory gauges at each reading, the others less often."""
 
     def __init__(self, store: SeriesStore, name: str, *, others_every_ms: int = OTHERS_EVERY_MS) -> None:
         self._others_every_ms = others_every_ms

@@ -75,7 +75,7 @@ def ban_operation(host: str, text: str, seconds: int, *, sudo: bool) -> Operatio
         sudo=sudo,
         title=_("ban {address} on {host} for {time}", address=str(found), host=host, time=time),
         changes=(
-            _("traffic from {address} is blocked, open connections too", address=str(found)),
+            _("traffic from {address} is blocked, including open connections", address=str(found)),
             _("the ban expires after {time}, or when the host reboots", time=time),
             _("everyone who shares that address is blocked too, for example behind a proxy or in an office"),
         ),
@@ -111,9 +111,9 @@ def _why_never(
 
 
 async def check_ban(host: Host, operation: Operation, config: Config, *, local: bool) -> Message | None:
-    """Check, right before the change, that the ban does not shut out you, the host itself, its gateways and name
-    servers, or the hosts of the configuration. Returns which of them could not be looked up. Raises NotAllowed;
-    HostError if the host's addresses cannot be determined or nft is missing."""
+    """Check, right before the change, that the ban does not lock you out, and does not affect the host itself, its
+    gateways and name servers, or the hosts of the configuration. Returns which of them could not be looked up. Raises
+    NotAllowed; HostError if the host's addresses cannot be determined or nft is missing."""
     await check_nft(host, operation)
     found = _read(operation.subject)
     hosts = await looked_up(config.hosts, config.ssh)

@@ -146,7 +146,7 @@ class NotProved(LilFoxError):
 
     @property
     def outcome(self) -> Outcome:
-        """The outcome of the job that made the change, or did not."""
+        """The job's outcome for this error: ``unknown``."""
         return Outcome("unknown", str(self.message), str(self.hint), self.exit_code)
 
 
@@ -212,7 +212,7 @@ async def _run(run: Run, host: Host, operation: Operation) -> tuple[detached.Det
         raise NotBegun(
             host.name,
             tr(
-                "{host}: the connection was lost before the command started; nothing was done: {command}",
+                "{host}: the connection was lost before this command started, so nothing was done: {command}",
                 host=host.name,
                 command=operation.command,
             ),
@@ -248,7 +248,7 @@ async def _proved(run: Run, host: Host, operation: Operation, settles_s: float) 
 def _not_seen(host: Host, operation: Operation, why: Message | str) -> NotProved:
     return NotProved(
         tr(
-            "{host}: the outcome of this command is unknown: {command}: {why}",
+            "{host}: the outcome of “{command}” is unknown: {why}",
             host=host.name,
             command=operation.command,
             why=why,

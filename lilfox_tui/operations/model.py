@@ -1,4 +1,5 @@
-"""Operations: changes of a host, as they are shown and requested; those on systemd units and processes."""
+"""Operations: changes to a host, as they are shown and requested; also the operations on systemd units and
+processes."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ Kind = Literal["restart", "stop", "start", "signal", "ban", "unban", "cancel que
 
 
 class Operation(Struct, frozen=True, kw_only=True):
-    """A command on one host, or a statement on one backend. No shell reads it."""
+    """A command on one host, run without a shell, or a statement on one backend."""
 
     kind: Kind
     host: str
@@ -46,7 +47,7 @@ class Operation(Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> str:
-        """The key of the operation's job: two operations on one thing do not run at once."""
+        """The key of the operation's job: two operations on the same object never run at once."""
         return f"operation {self.host} {self.subject}"
 
     @property
@@ -141,7 +142,7 @@ async def read_unit(host: Host, unit: str) -> Unit:
     done = await host.run(["systemctl", "show", *properties, "--", checked(unit)], timeout_s=_ANSWER_S)
     if not done.ok:
         raise HostError(
-            host.name, tr("{host}: systemctl show fails for {unit}: {words}", host=host.name, unit=unit,
+            host.name, tr("{host}: systemctl show failed for {unit}: {words}", host=host.name, unit=unit,
                           words=last_words(done.stderr)),
         )  # fmt: skip
     shown = dict(line.partition("=")[::2] for line in done.stdout.decode("utf-8", "replace").splitlines())
@@ -170,7 +171,7 @@ async def service_units(host: Host) -> list[tuple[str, str]]:
     done = await host.run(argv, timeout_s=_ANSWER_S)
     if not done.ok:
         words = last_words(done.stderr)
-        raise HostError(host.name, tr("{host}: systemctl list-units fails: {words}", host=host.name, words=words))
+        raise HostError(host.name, tr("{host}: systemctl list-units failed: {words}", host=host.name, words=words))
     lines = [line.split() for line in done.stdout.decode("utf-8", "replace").splitlines()]
     return [(line[0], f"{line[2]} {line[3]}") for line in lines if len(line) > 3 and line[1] == "loaded"]
 
@@ -321,7 +322,7 @@ def signal_operation(
 
 
 async def prove_signal(host: Host, operation: Operation) -> str:
-    """Return what became of the process, in a sentence. Raises CommandFailed if KILL did not end it, HostError."""
+    """Return what happened to the process, in a sentence. Raises CommandFailed if KILL did not end it, HostError."""
     pid, start, signal = operation.argv[-3:]
     state: str | None = None
     for look in range(_LOOKS):

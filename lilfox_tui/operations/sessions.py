@@ -1,4 +1,5 @@
-"""Operations on database sessions: cancel what a session runs, or terminate it, over the backend's own connection."""
+"""Operations on database sessions: cancel a session's statement, or terminate the session, over the backend's own
+connection."""
 
 from __future__ import annotations
 
@@ -52,8 +53,8 @@ def session_operation(
     if session.blocks:
         changes.append(
             ngettext(
-                "{count} session that waits for its locks can continue",
-                "{count} sessions that wait for its locks can continue",
+                "{count} session waiting for its locks can continue",
+                "{count} sessions waiting for its locks can continue",
                 session.blocks,
             )
         )
@@ -89,7 +90,7 @@ async def run(run: Run, arguments: dict[str, Any]) -> Outcome:
     if found is None:
         raise UsageError(tr("there is no backend {name} in the configuration", name=asked.backend))
     if config.read_only:
-        raise NotAllowed(tr("{name}: nothing was changed: read_only is set", name=asked.backend),
+        raise NotAllowed(tr("{name}: nothing was changed because read_only is set", name=asked.backend),
                          tr("Remove read_only: from the configuration."))  # fmt: skip
     host = None if found.host is None else opened_host(config, found.host)
     backend = load(found.kind).open_backend(asked.backend, found, host)
@@ -117,7 +118,7 @@ async def run(run: Run, arguments: dict[str, Any]) -> Outcome:
 
 
 async def _proved(run: Run, backend: EndsSessions, session: ClientSession, how: Ending, told: bool | None) -> str:
-    """Return what became of the session, in a sentence; ``told`` is None if it is unknown whether it was signalled.
+    """Return what happened to the session, in a sentence; ``told`` is None if it is unknown whether it was signalled.
     Raises BackendError if the result is not the intended one, NotProved if it is unknown."""
     there: ClientSession | None = None
     for look in range(_LOOKS):
@@ -131,10 +132,10 @@ async def _proved(run: Run, backend: EndsSessions, session: ClientSession, how: 
         if how == "cancel" and (there.state != "active" or there.statement_began != session.statement_began):
             if told is False:
                 break
-            return _("session {pid} no longer runs that statement", pid=session.pid)
+            return _("session {pid} is no longer running that statement", pid=session.pid)
     if told is False:
         raise BackendError(
-            tr("session {pid} had already ended, or runs another statement; nothing was done", pid=session.pid),
+            tr("session {pid} had already ended, or was running another statement; nothing was done", pid=session.pid),
             tr("Check the current sessions."),
         )
     if told is None:
@@ -143,7 +144,7 @@ async def _proved(run: Run, backend: EndsSessions, session: ClientSession, how: 
         )
     raise BackendError(
         tr("session {pid} received the request but has not stopped", pid=session.pid),
-        tr("It stops when the disk or client that it waits for responds. Check again, then retry."),
+        tr("It may be waiting for a disk or a client, and stops when that responds. Check again, then retry."),
     )
 
 

@@ -128,8 +128,8 @@ def _in_quotes(raw: str) -> str:
 
 
 def error_position(text: str) -> int | None:
-    """Return the first position at which ``text`` cannot be a query, judging by its tokens alone; None if that does not
-    show."""
+    """Return the first position at which ``text`` cannot be a query, judging by its tokens alone; None if they show no
+    error."""
     opened: list[QueryToken] = []
     before: QueryToken | None = None
     for token in tokens(text):
@@ -196,8 +196,8 @@ class KnownNames(Struct, frozen=True):
 
 
 class Completion(NamedTuple):
-    """``choices`` for the text from ``start`` to the cursor. ``metric`` is the one whose labels are needed, empty if
-    none is: it must be in ``KnownNames.labels`` before there are choices."""
+    """``choices`` for the text from ``start`` to the cursor. ``metric`` is the metric whose labels are needed, empty if
+    none are: there are no choices until it is in ``KnownNames.labels``."""
 
     start: int
     choices: tuple[str, ...] = ()

@@ -347,8 +347,8 @@ def _turned(value: int, by: int) -> int:
 
 
 class Groups(NamedTuple):
-    """``order`` lists the elements group by group; each group begins in it at one of ``starts``. ``labels`` are those
-    of the groups."""
+    """A vector's elements by group: ``order`` lists the elements group by group, ``starts`` where each group begins in
+    it, and ``labels`` the labels of each group."""
 
     labels: LabelList
     order: NDArray[np.intp]

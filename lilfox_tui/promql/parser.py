@@ -1,4 +1,4 @@
-"""Parses a query: checks what to refuse first, then converts the parser library's tree to ours with Prometheus'
+"""Parses a query: first rejects what is not supported, then converts the parser library's tree to ours with Prometheus'
 checks."""
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _unsupported(before: QueryToken, token: QueryToken) -> Message | None:
 
 
 def _refuse_durations(words: list[QueryToken], text: str) -> None:
-    """Refuse durations that are so long that the parser aborts, or that it reads only in part; below 1 ms they would
+    """Refuse durations so long that the parser aborts or reads only part of them, and durations below 1 ms, which would
     count as nothing."""
     for place, token in enumerate(words):
         if token.sort != "number" and token.text.lower() not in ("nan", "inf"):

@@ -154,7 +154,7 @@ class HttpApi:
             parts = urlsplit(location)
             target = f"{parts.scheme}://{parts.hostname}{parts.path}" if parts.hostname else parts.path
             raise NotAnswered(
-                tr("{where} redirects to {target}; not followed, because that address would receive the secrets",
+                tr("{where} redirects to {target}; the redirect is not followed, to avoid sending secrets there",
                    where=self.where, target=target),
                 tr("Set url to the actual address."),
             )  # fmt: skip

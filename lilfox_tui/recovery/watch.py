@@ -1,4 +1,5 @@
-"""Watches units and restarts unhealthy ones as the policy says, each restart a job; given-up units open an incident."""
+"""Watches units and restarts unhealthy ones according to the policy, each restart as a job; opens an incident for a
+unit that it gives up on."""
 
 from __future__ import annotations
 
@@ -39,7 +40,8 @@ _LOOKS = 5
 
 
 class RestartRequest(Struct, frozen=True):
-    """``JobRequest.arguments``. ``config``: the configuration's path; ``name``: of the unit in its ``recovery:``."""
+    """``JobRequest.arguments``. ``config``: the configuration's path; ``name``: the unit's name in its
+    ``recovery:``."""
 
     config: str
     name: str
@@ -201,7 +203,7 @@ class UnitWatch:
 
     async def run(self) -> None:
         """Check every ``every`` seconds and restart, until cancelled. On an unreachable host nothing is restarted: the
-        state of its units is unknown, and that the host is down is reported elsewhere."""
+        state of its units is unknown, and the outage itself is reported elsewhere."""
         while True:
             with suppress(LilFoxError):
                 await self.look()

@@ -22,7 +22,7 @@ _LOOKED_AT = 64 << 10
 
 def redact(text: str) -> str:
     """Mask passwords in URLs, authorization headers, tokens, keys and ``password=…`` values in ``text``. A reference to
-    a secret (``password: env:NAME``) is not one. A text in which colours separate a secret from its name (``grep
+    a secret (``password: env:NAME``) is not masked. A text in which colours separate a secret from its name (``grep
     --color``, ``jq``) loses the colours."""
     masked = _masked(text)
     if "\x1b" in text and (plain := _masked(without_colours(text))) != without_colours(masked):

@@ -1,5 +1,5 @@
-"""Secrets recognised by their form alone: keys and tokens with their issuer's prefix, private keys, addresses that
-grant access to whoever knows them.
+"""Secrets recognised by their form alone: keys and tokens with their issuer's prefix, private keys, and URLs that grant
+access to whoever knows them.
 
 Each begins with its mark and ends with a run of characters; nothing has to follow the run, so that no text is read
 twice.

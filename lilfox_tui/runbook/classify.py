@@ -1,4 +1,4 @@
-"""Classifies a command before it runs: it only reads, follows, needs a terminal, or changes something."""
+"""Classifies a command before it runs: it only reads, follows output, needs a terminal, or changes something."""
 
 from __future__ import annotations
 
@@ -261,8 +261,8 @@ class Walk:
         return judge(spec, words[1:], Context(fed, self._of_inner, self._of_text))
 
     def _of_inner(self, words: Sequence[Argument], fed: Fed) -> Verdict:
-        """Judge a command that another one runs; unknown if it may assign names, because those after a command such as
-        ``command`` have not been counted."""
+        """Judge a command that another one runs; unknown if it may assign names, because names assigned after a command
+        such as ``command`` have not been counted."""
         return "unknown" if _assigns(words) else self._of_words(words, fed)
 
     def _of_text(self, text: str) -> Verdict:
@@ -358,7 +358,7 @@ _LONGEST = 100_000
 
 
 def verdict_of_text(text: str, values: Mapping[str, str] | None = None, *, filled: bool = True) -> Verdict:
-    """Return what a whole shell text is known to do: the worst of its commands.
+    """Return the verdict on a whole shell text: that on its worst command.
 
     ``filled``: it is what runs, as it stands (``FilledCommand.script``), and ``<name>`` in it is what a shell makes
     of it; else it is a placeholder. ``values`` are put in as single literal words, and judged as the words that they
@@ -376,7 +376,7 @@ def verdict_of_text(text: str, values: Mapping[str, str] | None = None, *, fille
 
 def decides_what_runs(text: str) -> bool:
     """Whether a command may change what later commands in its shell do: a function with their name, another ``PATH``, a
-    shell option. Not asked about a command that only reads."""
+    shell option. Not called for a command that only reads."""
     try:
         return any(decides(statement) for statement in read_all(masked(text)))
     except (Unclear, RecursionError):
@@ -384,8 +384,8 @@ def decides_what_runs(text: str) -> bool:
 
 
 def kind(known: Verdict, attributes: Attributes, *, ours: bool = False) -> Kind:
-    """Return the kind of a command. Its fence can only make it stricter: what is not known to only read is a change,
-    whatever the fence says. ``ours``: in a bundled runbook, ``risk: read`` is LilFox's own statement."""
+    """Return the kind of a command. Its fence can only make it stricter: a command that is not known to only read is a
+    change, whatever the fence says. ``ours``: in a bundled runbook, ``risk: read`` is LilFox's own statement."""
     if attributes.interactive:
         return "interactive"
     if attributes.risk in ("change", "destroy"):
@@ -409,8 +409,8 @@ def kind(known: Verdict, attributes: Attributes, *, ours: bool = False) -> Kind:
 
 
 def checked(text: str, values: Mapping[str, str] | None = None, *, filled: bool = True) -> str:
-    """Return ``text`` preceded by a check of its variables if that check makes it only read; otherwise unchanged.
-    ``values`` and ``filled`` as in :func:`verdict_of_text`."""
+    """Return ``text`` preceded by a check of its variables if the text then only reads; otherwise unchanged. ``values``
+    and ``filled`` as in :func:`verdict_of_text`."""
     if "$" not in text or verdict_of_text(text, values, filled=filled) in ("read", "follow", "interactive"):
         return text
     try:

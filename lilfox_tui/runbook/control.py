@@ -77,7 +77,7 @@ def other_text(reducer: RunReducer) -> ChangedText | None:
 
 
 def use_now(now: Runbook, config: RunbooksConfig) -> UseText:
-    """Approve the file's current text, and return the client command that continues the run with it. Blocks. Raises
+    """Approve the file's current text, and return the order that continues the run with it. Blocks. Raises
     LilFoxError."""
     if (first := first_run(now, config)) is not None:
         allow(first)
@@ -85,12 +85,13 @@ def use_now(now: Runbook, config: RunbooksConfig) -> UseText:
 
 
 def stay(reducer: RunReducer) -> UseText:
-    """Return the client command that continues the run with the text that it has."""
+    """Return the order that continues the run with the text that it has."""
     return UseText(sha256=reducer.sha256)
 
 
 class TerminalCommand(Struct, frozen=True, kw_only=True):
-    """An interactive command as a client runs it: what it sends to the run first, and the program in its terminal."""
+    """An interactive command as a client runs it: the order that it sends to the run first, and the program in its
+    terminal."""
 
     begins: TerminalBegins
     argv: list[str]
@@ -145,8 +146,8 @@ def go_on(run: str, config: Config, path: str | Path | None) -> str:
 
 
 def open_incident_for(runbook: Runbook, *, cause: str = "", severity: str = "") -> str:
-    """Open an incident for a run and return its id; ``cause`` is an alert's name if that led to it, ``severity``
-    applies if the runbook has none. Blocks. Raises NotRecorded."""
+    """Open an incident for a run and return its id; ``cause`` is the name of the alert that the run responds to, if
+    any, ``severity`` applies if the runbook has none. Blocks. Raises NotRecorded."""
     level = cast("SeverityLevel", runbook.severity or severity or "SEV-3")
     return open_incident(cause or runbook.title, level, cause=cause or runbook.title).id
 
@@ -158,8 +159,8 @@ def word_to_type(command: Command, turn: Turn) -> str:
 
 
 def run_order(turn: Turn, sha256: str, values: Mapping[str, str], *, again: bool = False, seen: bool = False) -> RunOne:
-    """Return the client command that runs the command of ``turn``. ``seen``: the user was shown it with these values,
-    and confirmed."""
+    """Return the order to run the command of ``turn``. ``seen``: the user was shown it with these values, and
+    confirmed."""
     return RunOne(
         step=turn.step,
         command=turn.command or 0,
@@ -222,6 +223,6 @@ async def take_over(incident: Path | None, runs: Sequence[Path]) -> None:
 
 
 def _is_told(incident: Path, since: int, process: int) -> bool:
-    """Return whether a run has already recorded in the incident that this client took over."""
+    """Return whether a run has already recorded this client's takeover in the incident."""
     new = incidents.read_timeline(incident).entries[since:]
     return any(isinstance(each.what, TookOver) and each.what.process == process for each in new)

@@ -101,7 +101,7 @@ _Texts = dict[str, tuple[str, ...]]
 
 
 class FirstRun(Struct, frozen=True, kw_only=True):
-    """The approval that is needed before anything of a file runs, including commands that only read."""
+    """The approval that is needed before anything in a file runs, including commands that only read."""
 
     path: str
     """Of the file, without links."""

@@ -1,4 +1,5 @@
-"""The model of a runbook: its steps of commands, what these are known to do, and the values that they need.
+"""The model of a runbook: its steps and their commands, the known effects of the commands, and the values that they
+need.
 
 Nothing here has run or was filled in. Lines count from 1, in the file as it is on the disk."""
 
@@ -21,7 +22,7 @@ BUNDLED = "library:"
 
 
 class Attributes(Struct, frozen=True, kw_only=True, gc=False):
-    """The attributes in the info string of a fence (RUNBOOKS: level 1). None if not given.
+    """The attributes in the info string of a fence (docs/runbooks.md). None if not given.
 
     The first seven are those of runme and mean what they mean there.
     """

@@ -77,8 +77,8 @@ class _Metric(Struct):
 
 
 def recognise(families: Mapping[str, Family], series: LabelList, names: MetricNames) -> Application:
-    """Return what the page with these ``families`` and ``series`` reveals about requests. ``names`` overrides what is
-    recognised. Pure."""
+    """Return the request metrics found among the ``families`` and ``series`` of a page. ``names`` overrides the
+    recognised ones. Pure."""
     latency_name = names.latency and names.latency.removesuffix("_bucket")
     metrics = _metrics(families, series, {each for each in (names.requests, latency_name, names.inflight) if each})
     latencies = _latencies(metrics, names)
@@ -87,16 +87,16 @@ def recognise(families: Mapping[str, Family], series: LabelList, names: MetricNa
     requests = max(counters, key=_whole_count, default=None)
     if requests is None:
         none_yet = any(_may_count_requests(name, each.type) for name, each in families.items())
-        why = tr("no request has been counted yet") if none_yet else tr("the page has no request counter")
+        why = tr("no request has been counted yet") if none_yet else tr("no request counter was found")
         missing["requests"] = _not_found(names.requests, why)
     elif not requests.status:
         missing["status"] = _not_found(names.status_label, tr("{metric} has no status label", metric=requests.metric))
     latency = max(latencies, key=_whole_time, default=None)
     if latency is None:
-        missing["latency"] = _not_found(names.latency, tr("the page has no histogram of response times"))
+        missing["latency"] = _not_found(names.latency, tr("no histogram of response times was found"))
     in_flight = _in_flight(metrics, names)
     if not in_flight:
-        missing["in_flight"] = _not_found(names.inflight, tr("the page has no gauge of requests in flight"))
+        missing["in_flight"] = _not_found(names.inflight, tr("no gauge of in-flight requests was found"))
     return Application(
         requests,
         latency,
@@ -108,7 +108,7 @@ def recognise(families: Mapping[str, Family], series: LabelList, names: MetricNa
 
 
 def _not_found(named: str | None, otherwise: Message) -> Message:
-    return otherwise if named is None else tr("the page lacks {name}, which is set in the configuration", name=named)
+    return otherwise if named is None else tr("{name}, which is set in the configuration, was not found", name=named)
 
 
 def _metrics(families: Mapping[str, Family], series: LabelList, named: Iterable[str]) -> dict[str, _Metric]:
@@ -209,7 +209,8 @@ def _counters(metrics: Mapping[str, _Metric], latencies: Iterable[Latency], name
 
 
 def _whole_count(one: Counter) -> tuple[bool, bool, bool, bool, int]:
-    """Sort key: with a status; of HTTP; named for requests before named for their duration; then the plainest name."""
+    """Sort key: metrics with a status first, then those of HTTP, then those named for requests before those named for
+    their duration, then the plainest name."""
     timed = bool(_UNIT.search(one.metric))
     return (
         bool(one.status),

@@ -88,7 +88,7 @@ class Discovery:
         self._last: tuple[dict[Path, _Stamp | None], DiscoveredTargets] | None = None
 
     def targets(self) -> DiscoveredTargets:
-        """Return all targets; files changed since the last call are read. Raises nothing that a file can cause."""
+        """Return all targets; files changed since the last call are read. Never raises an error caused by a file."""
         stamps = {path: _stamp(path) for job in self._jobs for path in _paths(job)}
         if self._last is not None and self._last[0] == stamps:
             return self._last[1]
@@ -170,7 +170,7 @@ def _target(job: ScrapeJob, labels: dict[str, str]) -> ScrapeTarget | None:
         return None
     address = made.get(_ADDRESS, "")
     if not is_place(address):
-        raise ValueError(_("that is not an address; expected HOST:PORT"))
+        raise ValueError(_("the address is not in the form HOST:PORT"))
     if made.get("__scheme__") not in ("http", "https"):
         raise ValueError(_("the scheme is neither http nor https"))
     interval_s, timeout_s = (parse_duration(made.get(name, "")) / 1000 for name in _TIMES)

@@ -1,4 +1,5 @@
-"""Parses a page of metrics into series and values: Prometheus' text format 0.0.4 and OpenMetrics 1.0."""
+"""Parses the response of a metrics endpoint into series and values: Prometheus' text format 0.0.4 and OpenMetrics
+1.0."""
 
 from __future__ import annotations
 
@@ -443,7 +444,7 @@ class _PageParser:
             self.simple = self.simple and series == key
             self._sample(row, series, value, at_ms if self.honor_timestamps else None)
         elif self._openmetrics:
-            raise Malformed(tr("a line is empty"))
+            raise Malformed(tr("OpenMetrics does not allow empty lines"))
 
     def take_lines(self, row: int, lines: list[bytes]) -> None:
         """Parse one sample that spans several lines. Raises BadPage."""
@@ -526,21 +527,23 @@ class _PageParser:
         if line.lstrip()[:1] == b"<":
             hint = tr("That looks like a web page: is metrics_path right, or does it require a login?")
         shown = fit(redacted_start(line, 2 * _SHOWN_CELLS), _SHOWN_CELLS).rstrip()
-        message = tr("line {line} is not a metric: {reason}: {shown}", line=row + 1, reason=reason, shown=shown)
+        message = tr("error on line {line}: {reason}: {shown}", line=row + 1, reason=reason, shown=shown)
         return BadPage(message, hint, samples=self.samples, kept=self.kept)
 
     def too_slow(self, row: int, rows: int) -> BadPage:
         """Return the error for a page that was not read in time; the part that was read makes the next attempt
         faster."""
         return BadPage(
-            tr("the page took too long to parse: {count} of {all} lines read", count=row, all=rows),
+            tr("the response took too long to parse: {count} of {all} lines read", count=row, all=rows),
             tr("Raise timeout, scrape less often, or drop series in the exporter."),
             samples=self.samples, kept=self.kept, known_next_time=True,
         )  # fmt: skip
 
     def bad_end(self) -> BadPage:
         """Return the error for an OpenMetrics page that is cut off."""
-        return BadPage(tr("the page does not end with # EOF: it was truncated"), samples=self.samples, kept=self.kept)
+        return BadPage(
+            tr("the response does not end with # EOF: it was truncated"), samples=self.samples, kept=self.kept
+        )
 
 
 def _too_many(limit: int, samples: int, kept: int) -> BadPage:

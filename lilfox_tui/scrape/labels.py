@@ -47,7 +47,8 @@ class LabelSet(Struct, eq=False, gc=False):
 
     @classmethod
     def of(cls, labels: Mapping[str, str] | Iterable[tuple[str, str]]) -> LabelSet:
-        """Return a label set from a mapping, or from pairs in any order; the last of one name counts."""
+        """Return a label set from a mapping, or from pairs in any order; if a name occurs twice, the last value is
+        used."""
         return cls(tuple(sorted((name, value) for name, value in dict(labels).items() if value)))
 
     def get(self, name: str) -> str:

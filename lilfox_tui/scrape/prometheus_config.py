@@ -334,7 +334,7 @@ _ALERTING_FIELDS = ("alert_relabel_configs", "alertmanagers")
 
 class PrometheusFile(Struct, frozen=True):
     """A prometheus.yml. ``rule_files`` are patterns as absolute paths. ``unsupported`` are sentences, each as
-    ``file:line: what``; ``not_told`` is one about Alertmanagers, empty if there are none."""
+    ``file:line: what``; ``not_told`` is the sentence about Alertmanagers, empty if there are none."""
 
     path: Path
     evaluation_interval_s: float

@@ -140,7 +140,7 @@ class PrometheusNodes(Struct):
         return _FLAGS.get(word, default)
 
     def named(self, node: Node, key: str) -> str:
-        """Return the value of ``key``, to name ``node`` by; reports no errors."""
+        """Return the value of ``key``, which serves as the name of ``node``; reports no errors."""
         entries = _all_entries(node) if isinstance(node, MapNode) else ()
         return next((self.word(value) for name, value in entries if name.text == key), "")
 

@@ -92,7 +92,7 @@ class PageRequest:
                 tr("cannot send the request from {host}: {reason}", host=error.host, reason=error.message)
             ) from None
         except TooMuch as error:
-            raise NoPage(error.message, tr("Raise body_limit if the page is meant to be that large.")) from None
+            raise NoPage(error.message, tr("Raise body_limit if the response is meant to be that large.")) from None
         except (HttpFault, OSError, UnicodeError) as error:
             await self.close()
             raise NoPage(reason_of(error, where)) from None
@@ -134,7 +134,7 @@ class PageRequest:
             ) from None
         if f"{parts.scheme}://{parts.netloc}" != base:
             raise NoPage(
-                tr("{where} redirects to {target}; not followed, because that address would receive the secrets",
+                tr("{where} redirects to {target}; the redirect is not followed, to avoid sending secrets there",
                    where=self._transport.where, target=f"{parts.scheme}://{parts.hostname}{parts.path}"),
                 tr("Use the actual address as the target."),
             )  # fmt: skip
@@ -183,7 +183,8 @@ _SERIES_SPARE = 1000
 
 
 class RejectedSamples(Struct):
-    """The number of dropped samples: too old or not after the last one of their series, too far in the future."""
+    """The numbers of dropped samples: those too old or not after the last one of their series, and those too far in the
+    future."""
 
     old: int = 0
     future: int = 0
@@ -334,7 +335,7 @@ class Scraper:
         await self._request.close()
 
     async def scrape_once(self) -> None:
-        """Scrape once. Raises nothing that the target or its host can cause."""
+        """Scrape once. Never raises an error caused by the target or its host."""
         at_ms = _now_ms()
         if at_ms == self._series.newest_ms:
             at_ms += 1  # its predecessor has just ended, or it was asked for twice
@@ -440,8 +441,8 @@ def _remarks(page: ScrapedPage, refused: RejectedSamples) -> list[Message]:
     if page.duplicates:
         remarks.append(
             ntr(
-                "{count} sample dropped: duplicate series on the page",
-                "{count} samples dropped: duplicate series on the page",
+                "{count} sample dropped: duplicate series in the response",
+                "{count} samples dropped: duplicate series in the response",
                 page.duplicates,
             )
         )
@@ -518,8 +519,8 @@ class ScraperPool:
                 await scraper.close()
 
     def _told_apart(self, targets: Iterable[ScrapeTarget], problems: tuple[str, ...]) -> dict[str, ScrapeTarget]:
-        """Return targets by key; of those with the same labels only the first, because their series could not be told
-        apart."""
+        """Return targets by key; of several with the same labels only the first is returned, because their series could
+        not be told apart."""
         first = {target.labels: target for target in self._elsewhere}
         wanted: dict[str, ScrapeTarget] = {}
         clashes = []
@@ -529,7 +530,7 @@ class ScraperPool:
                 wanted[target.key] = target
             elif other.key != target.key:
                 what = _(
-                    "{url} has the same labels as {other}, which is scraped instead; give its job another name",
+                    "{url} is not scraped: {other} has the same labels; give the job of one of them another name",
                     url=clean(target.url), other=clean(other.url),
                 )  # fmt: skip
                 clashes.append(what)

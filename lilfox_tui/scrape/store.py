@@ -222,7 +222,7 @@ class _Matrix:
 
 
 class TargetSeries:
-    """The series of one target. Rows are appended by one thread at a time, whichever; any thread may :meth:`select`."""
+    """The series of one target. Any thread may append rows, but only one at a time; any thread may :meth:`select`."""
 
     def __init__(self, keep_ms: int, changed: Callable[[TargetSeries], None]) -> None:
         self._keep_ms, self._changed = keep_ms, changed
@@ -436,7 +436,7 @@ class SeriesStore(SeriesSource):
         return others + _text_bytes(labels) + 8 * len(labels) <= self.limit_bytes
 
     def most_series(self, target: TargetSeries) -> int:
-        """Return how many series of ``target`` may fit into the limit; the text of their labels comes on top."""
+        """Return how many series of ``target`` may fit into the limit, not counting the text of their labels."""
         others = sum(one.least_bytes for one in list(self._targets.values()) if one is not target)
         return max(0, (self.limit_bytes - others) // (_BYTES_OF_A_SET + 8))
 

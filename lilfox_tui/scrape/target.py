@@ -230,7 +230,9 @@ class ScrapeTarget(Struct, frozen=True):
     def _check(self, made: LabelSet) -> None:
         limits = self.limits
         if 0 < limits.labels < len(made.pairs):
-            raise Malformed(tr("{count} labels, the limit is {limit}", count=len(made.pairs), limit=limits.labels))
+            raise Malformed(
+                tr("it has {count} labels; the limit is {limit}", count=len(made.pairs), limit=limits.labels)
+            )
         for name, value in made.pairs:
             if 0 < limits.label_name_length < len(name.encode()):
                 raise Malformed(tr("the name of label {name} is longer than {limit} bytes",

@@ -40,7 +40,7 @@ class StandIn:
             NOW,
             "ok",
             "lilfox_20260329_020000 is restored, compared and in place",
-            "to go back: lilfox restore --undo lilfox_20260329_020000",
+            "to undo: lilfox restore --undo lilfox_20260329_020000",
             0,
             {
                 "set": "lilfox_20260329_020000",
@@ -103,7 +103,7 @@ class StandIn:
         assert job_id == JOB
         yield [
             Began(now, 4711, 1, "b", "web-1", "root"),
-            Intent(now, "restoring database beside database lilfox on localhost"),
+            Intent(now, "restoring database next to database lilfox on localhost"),
             ProgressMade(now, Progress("database", 206 * MIB, 412 * MIB, 84.0 * MIB, 2.0)),
             MessageLogged(now, "public.users: 1204 rows", "good"),
         ]

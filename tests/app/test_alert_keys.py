@@ -194,7 +194,7 @@ async def test_read_only_changes_no_alert(tmp_path: Path) -> None:
     async with console(tmp_path, {"web": 0}, read_only=True) as shown:
         await firing(shown)
         await shown.keys("s")
-        assert "read_only: alerts cannot be changed" in screen_text(shown.pilot)
+        assert "alerts cannot be changed in read_only mode" in screen_text(shown.pilot)
 
 
 async def test_turned_back_the_screen_shows_the_alerts_of_then(tmp_path: Path) -> None:
@@ -266,5 +266,5 @@ async def test_an_engine_that_cannot_begin_says_why(tmp_path: Path) -> None:
     async with console(tmp_path, {"web": 0}, notifiers={"pager": Options(argv=("true",), only=("job=~(",))}) as shown:
         unknown = re.compile(r"─ Problems ─+ alerts unknown for \d+ s ─")
         await until(lambda: unknown.search(screen_text(shown.pilot)), what="that they are unknown")
-        await until(lambda: "notifier pager: only: regular expression" in screen_text(shown.pilot), what="why")
+        await until(lambda: "option only of notifier pager: regular expression" in screen_text(shown.pilot), what="why")
         await until(lambda: "alerts unknown" in screen_text(shown.pilot).splitlines()[0], what="the header says so")

@@ -85,13 +85,13 @@ async def test_the_pane_says_that_it_shows_now_while_the_screen_is_rewound() -> 
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("3")
         await pilot.pause()
-        assert "show the current state" not in screen_text(pilot)
+        assert "shows the current backups" not in screen_text(pilot)
         await pilot.press("left_square_bracket")
         await pilot.pause()
-        assert "Backups show the current state, not the state at" in screen_text(pilot)
+        assert "This pane shows the current backups, not those at" in screen_text(pilot)
         await pilot.press("grave_accent")
         await pilot.pause()
-        assert "show the current state" not in screen_text(pilot)
+        assert "shows the current backups" not in screen_text(pilot)
 
 
 @pytest.mark.fault("4.44")

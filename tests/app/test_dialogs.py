@@ -97,11 +97,11 @@ async def test_help_scrolls_to_its_end_and_says_how_much_is_below() -> None:
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("question_mark")
         await pilot.pause()
-        assert "not seen yet" not in screen_text(pilot)
+        assert "unknown: no data yet" not in screen_text(pilot)
         assert "more below" in screen_text(pilot)
         await pilot.press("G")
         await pilot.pause()
-        assert "rules: [FILE]" in screen_text(pilot).splitlines()[-1]
+        assert "Prometheus and Alertmanager" in screen_text(pilot).splitlines()[-1]
         assert "more below" not in screen_text(pilot)
         await pilot.press("k")
         await pilot.pause()

@@ -131,7 +131,7 @@ async def test_with_nothing_to_ask_it_says_so() -> None:
         await until(lambda: isinstance(app.screen, QueryBox))
         await typed(pilot, "up")
         await pilot.press("enter")
-        await shows(pilot, "nothing is scraped yet", "Add services with metrics")
+        await shows(pilot, "nothing is scraped yet", "Add scrape:, prometheus:, or")
 
 
 def page(value: object, lines: list[Line] | None = None, **more: object) -> str:

@@ -21,8 +21,8 @@ from tests.app.traffic_overviews import KEPT, busy
 REFUSED = NoPage(tr("{where} returns {status}", where="192.0.2.8:9100", status=503), tr("See the service's log."))
 DOWN = Unavailable(REFUSED, NOW - timedelta(seconds=61), NOW + timedelta(seconds=5))
 REMARK = ntr(
-    "{count} sample dropped: duplicate series on the page",
-    "{count} samples dropped: duplicate series on the page",
+    "{count} sample dropped: duplicate series in the response",
+    "{count} samples dropped: duplicate series in the response",
     2,
 )
 GOOD = Ready(Scrape(NOW - timedelta(seconds=3), 0.012, 695, 690, (REMARK,)), NOW)

@@ -33,7 +33,7 @@ PROXY = Traffic(
     taken={"requests": "nginx_http_requests_total", "in_flight": "nginx_connections_active"},
     missing={
         "status": tr("{metric} has no status label", metric="nginx_http_requests_total"),
-        "latency": tr("the page has no histogram of response times"),
+        "latency": tr("no histogram of response times was found"),
     },
 )  # fmt: skip
 ROUTES = [

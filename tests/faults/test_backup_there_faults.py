@@ -163,7 +163,7 @@ async def test_rows_that_could_not_be_counted_for_the_link_are_said(lab: Near, m
     whole(lab, run, outcome, 2)
     (manifest,) = lab.manifests(lab.far)
     assert manifest.parts[1].detail["content"] is None
-    assert any("near: its rows were not counted, so a restore cannot be compared" in note for note in manifest.notes)
+    assert any("the rows of near were not counted, so a restore cannot be compared" in note for note in manifest.notes)
 
 
 async def test_the_stores_lock_is_kept_fresh_by_what_runs_there(lab: Near, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,8 +107,8 @@ async def test_rows_that_are_kept_can_be_read_by_nobody_else(server: Postgres, s
     ("change", "why"),
     [
         ("CREATE RULE none AS ON INSERT TO users DO INSTEAD NOTHING", "a rule changed them"),
-        ("ALTER TABLE users ADD COLUMN age int", "its columns have changed: age"),
-        ("ALTER TABLE users ADD COLUMN age int; ALTER TABLE users DROP COLUMN id", "its columns have changed"),
+        ("ALTER TABLE users ADD COLUMN age int", "the columns of .* have changed: age"),
+        ("ALTER TABLE users ADD COLUMN age int; ALTER TABLE users DROP COLUMN id", "the columns of .* have changed"),
     ],
     ids=["rule", "column more", "another column"],
 )

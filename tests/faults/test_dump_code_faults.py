@@ -94,7 +94,7 @@ async def test_a_powerful_role_is_asked_before_code_of_a_dump_is_run(
     said = bad(await target(options, kept.task(run_code=False)).checks())
     assert any("executes" in each and "--run-code" in each for each in said), said
     into = target(options, kept.task(run_code=False))
-    with pytest.raises(NotReady, match="none of it was run"):
+    with pytest.raises(NotReady, match="none of it was executed"):
         await into.stage(lambda _done: None)
     await into.discard()
     assert not ran(canary)

@@ -385,7 +385,7 @@ async def test_what_cannot_be_rolled_back_is_named_as_it_is(
     if there:
         assert f"The previous {target} is now {before}; the restored data is at {target}" in str(caught.value)
     else:
-        assert f"{target} did not exist before; it is the restored data" in str(caught.value)
+        assert f"{target} did not exist before and now contains the restored data" in str(caught.value)
     assert str(caught.value.hint).startswith("fix that; ")
 
 

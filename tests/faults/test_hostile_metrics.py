@@ -191,7 +191,9 @@ async def test_a_secret_that_no_header_can_hold_is_not_shown(monkeypatch: pytest
     options = webhook.Options(url="http://127.0.0.1:1/", headers={"X-Thing": SecretRef("env:KEY")})
     way = webhook.open_notifier("w", options, NotifierSetup())
     for asked in (way.tell(notice()), revealed({"X-Thing": SecretRef("env:KEY")})):
-        with pytest.raises(LilFoxError, match="header X-Thing contains characters that HTTP does not allow"):
+        with pytest.raises(
+            LilFoxError, match="header X-Thing has leading or trailing spaces, or characters that HTTP does not allow"
+        ):
             await asked
     await way.close()
 

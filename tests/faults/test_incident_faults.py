@@ -217,7 +217,7 @@ def test_a_process_that_stands_still_with_the_lock_does_not_hang_the_others(
     book.open_incident("x")
     with (memory_disk / "INC-1/timeline.jsonl").open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(IncidentError, match="another process is writing to it and does not finish"):
+        with pytest.raises(IncidentError, match="another process is still writing to"):
             book.append("INC-1", Noted(text="x"))
     book.append("INC-1", Noted(text="x"))
 

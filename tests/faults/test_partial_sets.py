@@ -104,7 +104,7 @@ def test_who_wrote_a_set_is_told_and_wanted(lab: BackupLab) -> None:
     planned(lab, {"key": f"file:{key}"})
     done = lab.lilfox("restore", unsigned, "--dry-run")
     assert "unsigned" in done.stdout
-    assert "Anyone who can write to the store may have made it" in done.stdout
+    assert "Anyone who can write to the store may have created it" in done.stdout
 
 
 def planned(lab: BackupLab, signing: dict[str, Any]) -> None:

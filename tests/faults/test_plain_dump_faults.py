@@ -75,8 +75,8 @@ async def test_27_28_a_dump_that_is_cut_anywhere_is_never_whole(dump: bytes) -> 
 
 
 async def test_27b_what_follows_the_end_is_refused(dump: bytes) -> None:
-    assert "there is more after its end: SELECT 1/0;" in await reason(dump + b"SELECT 1/0;\n")
-    assert "there is more after its end" in await reason(dump + dump)
+    assert "there is a statement after its end: SELECT 1/0;" in await reason(dump + b"SELECT 1/0;\n")
+    assert "there is a statement after its end" in await reason(dump + dump)
 
 
 @pytest.mark.parametrize(

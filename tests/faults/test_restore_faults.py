@@ -160,7 +160,7 @@ async def test_36_roles_that_are_missing_are_named_with_the_part_that_holds_them
     kept = await dumped(shop)
     into = target(options_for(other), kept.task(other_server=True))
     [said] = bad(await into.checks())
-    assert "the server has no app, creator" in said
+    assert "the server lacks app, creator" in said
     assert "CREATE ROLE statements in globals.sql" in said
     other.csv("CREATE ROLE app; CREATE ROLE creator")
     await restored(options_for(other), kept.task(other_server=True))
@@ -213,9 +213,9 @@ async def test_38_tables_of_a_missing_tablespace_go_into_the_default_one(
     script(server, "DROP TABLE hot", "shop")
     server.csv("DROP TABLESPACE fast")
     folder.rmdir()
-    assert any("the server has no fast" in each for each in bad(await target(shop, as_script.task()).checks()))
+    assert any("the server lacks fast" in each for each in bad(await target(shop, as_script.task()).checks()))
     [said] = [each for each in bad(await target(shop, kept.task()).checks(), "warning") if "tablespaces" in each]
-    assert "the server has no fast" in said
+    assert "the server lacks fast" in said
     assert "--no-tablespaces" in said
     await restored(shop, kept.task())
     assert server.csv("SELECT x FROM hot", database="shop") == [["1"]]

@@ -178,7 +178,7 @@ async def test_row_23_nothing_is_removed_by_a_policy_that_keeps_nothing(
 ) -> None:
     for day in range(3):
         put_set(folder, manifest_of(OLD + timedelta(days=day)), proven=True)
-    with pytest.raises(UsageError, match="the retention policy would keep nothing"):
+    with pytest.raises(UsageError, match="the retention policy is invalid"):
         await pruned(store, keep)
     assert len(await ids_of(store)) == 3
 

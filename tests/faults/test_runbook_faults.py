@@ -152,7 +152,7 @@ def test_a_host_that_does_not_come_back_leaves_it_unknown_until_somebody_looks(l
     lab.order(job, Stop())
     unknown = lab.until(job, "unknown")
     assert "stopped on request" in unknown.message
-    with pytest.raises(OrderRefused, match="its earlier outcome on web1 is unknown"):
+    with pytest.raises(OrderRefused, match="the outcome of this command on web1 is not known"):
         lab.run_one(job)
     with pytest.raises(OrderRefused):
         lab.order(job, RunAll(sha256="0" * 64))

@@ -152,7 +152,9 @@ async def test_11_a_disk_that_goes_away_during_a_run_is_noticed_also_unasked(
         await old_set(store)
         await command("umount", "-l", str(place))
         for attempt in (store.write("new", of(65536)), store.put_small("new", b"x"), store.publish(["new"])):
-            with pytest.raises(StoreError, match=r"is now a different folder|has changed since the start"):
+            with pytest.raises(
+                StoreError, match=r"has been replaced by a different folder|has changed since the start"
+            ):
                 await attempt
         assert os.listdir(place) == []
 

@@ -74,7 +74,7 @@ def test_a_command_whose_host_lost_its_power_is_unknown_and_does_not_run_again(
     unknown = run.until(job, "unknown", 2)
     assert "its outcome is unknown" in unknown.message
     assert run.results(job, 1)["app-1"].state == "done"
-    with pytest.raises(OrderRefused, match="its earlier outcome on app-1 is unknown"):
+    with pytest.raises(OrderRefused, match="the outcome of this command on app-1 is not known"):
         run.run_one(job, 2)
     run.order(job, LookAgain(run=unknown.run))
     run.run_one(job, 3)

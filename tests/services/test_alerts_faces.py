@@ -45,7 +45,7 @@ def configured(folder: Path, rules: dict[str, str], named: str, notifiers: str =
         ({"good.yml": QUIET, "bad.yml": BROKEN}, "'*.yml'", "{}", r"bad\.yml:\d+: not valid YAML"),
         ({"good.yml": QUIET}, "good.yml, gone.yml", "{}", r"no file matches \S*gone\.yml"),
         ({"partly.yml": QUIET.replace("> 1}]", ">}]")}, "partly.yml", "{}", r"partly\.yml:1: g/Not: expr: "),
-        ({"good.yml": GOOD}, "good.yml", NOBODY, "pager has not been notified since"),
+        ({"good.yml": GOOD}, "good.yml", NOBODY, "notifier pager has been failing since"),
     ],
     ids=["broken", "one of two broken", "missing", "a bad rule", "a notifier"],
 )
@@ -67,7 +67,7 @@ def test_all_faces_tell_it_and_exit_1(
 
         table = lilfox("--config", config, "check")
         assert re.search(said, table.stdout), table.stdout
-        assert ("none fire" in table.stdout, table.returncode) == (False, 1)
+        assert ("none firing" in table.stdout, table.returncode) == (False, 1)
         document = json.loads(lilfox("--config", config, "check", "--json").stdout)
         assert document["level"] == "failing"
         assert re.search(said, str(document["alerts"]))
@@ -86,10 +86,10 @@ def test_where_all_is_well_nothing_is_told_and_what_is_over_is(tmp_path: Path, o
         wait_for(lambda: reports(output) and reports(output)[-1]["alerts"]["known"], what="it evaluates")
         assert "alerts:" not in log.read_text()
         table = lilfox("--config", config, "check")
-        assert ("2 rules, none fires" in table.stdout, table.returncode) == (True, 0)
+        assert ("2 rules, none firing" in table.stdout, table.returncode) == (True, 0)
         listed = lilfox("--config", config, "alerts", "list")
         assert (listed.stdout, listed.returncode) == ("no alerts\n", 0)
         (tmp_path / "r.yml").write_text(BROKEN)
         wait_for(lambda: "alerts: rules: " in log.read_text(), what="it is told")
         (tmp_path / "r.yml").write_text(QUIET)
-        wait_for(lambda: "alerts: cleared: rules: " in log.read_text(), what="and its end")
+        wait_for(lambda: "alerts: the problem has cleared: rules: " in log.read_text(), what="and its end")

@@ -242,8 +242,8 @@ def test_it_is_asked_which_source_of_a_plan_a_folder_is_for(files: BackupLab) ->
     files.run("nightly")
     other = files.folder / "other"
     for words, why in (
-        ((), "has 2 sources of kind files to restore"),
-        (("--source", "more", "--app", files.folder), "has 0 sources of kind config to restore"),
+        ((), "requires exactly one source of kind files to restore"),
+        (("--source", "more", "--app", files.folder), "requires exactly one source of kind config to restore"),
         (("--source", "more", "--files", files.folder), "--files is given 2 times"),
         (("--source", "more", "--host", "nas"), "--host cannot be combined with the plan nightly"),
     ):

@@ -136,7 +136,7 @@ def test_config_says_what_is_in_force(config: Path) -> None:
     assert "local: true" in lilfox("--config", config, "config", "show").stdout
     assert "cpu" in lilfox("config", "kinds").stdout
     jsonschema.Draft202012Validator.check_schema(json.loads(lilfox("config", "schema").stdout))
-    assert "monitoring this machine" in lilfox("config", "check").stdout
+    assert "monitors only this machine" in lilfox("config", "check").stdout
 
 
 def test_nothing_of_the_screen_is_imported(config: Path) -> None:

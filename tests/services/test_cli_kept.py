@@ -69,7 +69,7 @@ def test_what_a_restore_keeps_is_shown_and_let_go_and_then_not_undone(tmp_path: 
     assert f"the restore of {name} cannot be undone: the previous data was deleted" in done.stderr
     done = lab.lilfox("restore", name, "--forget", "--yes")
     assert done.returncode == 1
-    assert f"no known restore of {name} keeps data" in done.stderr
+    assert f"no restore of {name} has retained data" in done.stderr
 
 
 def test_letting_go_is_asked_first(tmp_path: Path) -> None:

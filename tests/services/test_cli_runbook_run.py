@@ -72,7 +72,7 @@ def test_a_failure_is_1_or_3_where_something_is_changed_and_undone_it_is_1(lab: 
     assert not (lab.on_host("web1") / "made").exists()
     again = run(lab, "--yes", "--resume", json.loads(undone.stdout)["run"])
     assert again.returncode == 1
-    assert "what follows them is not run without confirmation" in again.stderr
+    assert "the commands after them are not run without confirmation" in again.stderr
     assert "start a new run, or continue this one step by step" in again.stderr
     assert not (lab.on_host("web1") / "made").exists()
     lab.write(fence("false"))

@@ -132,7 +132,7 @@ async def _run(stack: Stack, *words: str) -> tuple[int, str]:
 async def test_undoing_a_heal_brings_back_the_fault_that_was_there(stack: Stack) -> None:
     state, port = stack.folder / "states/backend", _port(stack, "backend")
     assert state.read_text() == f"backend: no fault, port {port}\n"
-    assert await _run(stack, "undo-heal", "backend") == (1, "backend: no fault was removed\n")
+    assert await _run(stack, "undo-heal", "backend") == (1, "backend: there is no removed fault to inject again\n")
     await stack.fault("backend", "slow")
     assert state.read_text() == f"backend: slow (every response takes 1.5 s longer), port {port}\n"
     assert await _run(stack, "heal", "backend") == (0, f"backend: no fault, port {port}\n")

@@ -110,7 +110,7 @@ def request(folder: Path, server: Postgres, session: ClientSession, how: Ending,
 async def test_what_a_session_runs_is_cancelled_and_it_stays(server: Postgres, busy: Busy, tmp_path: Path) -> None:
     session = await seen(opened(server), busy.pid)
     done = make(tmp_path, server, session, "cancel")
-    assert (done.state, done.message) == ("ok", f"session {busy.pid} no longer runs that statement")
+    assert (done.state, done.message) == ("ok", f"session {busy.pid} is no longer running that statement")
     assert busy.told() == "57014"
     busy.connection.rollback()
     assert busy.connection.execute("SELECT 1").fetchone() == (1,)

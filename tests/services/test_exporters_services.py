@@ -31,9 +31,9 @@ from tests.waiting import until
 
 SELDOM, OFTEN = Seconds(86_400), Seconds(0.5)
 WHY = {
-    "requests": "the page has no request counter",
-    "latency": "the page has no histogram of response times",
-    "in_flight": "the page has no gauge of requests in flight",
+    "requests": "no request counter was found",
+    "latency": "no histogram of response times was found",
+    "in_flight": "no gauge of in-flight requests was found",
 }
 
 

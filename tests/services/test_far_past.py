@@ -147,7 +147,7 @@ async def test_an_outage_is_said_and_the_charts_stay_empty(tmp_path: Path) -> No
     async with run(app, (120, 30)) as pilot:
         app.metrics.open_page(("host", "web-1"))
         await pilot.press(*"ww")
-        text = await shown(pilot, server, "unknown before 03-29 03:10: ")
+        text = await shown(pilot, server, "data before 03-29 03:10 is unavailable: ")
         check("far-outage-120x30-en", text)
         app.metrics.open_page(None)
         app.navigation.rewind(YESTERDAY)

@@ -197,8 +197,8 @@ async def test_other_names_than_a_restore_gives_are_never_removed(
     swap = replace(swap, **{name: value.replace("HERE", str(app)) for name, value in changes.items()})
     was = snapshot(app)
     for each in await files.kept(swap, host):
-        assert "does not create this name" in str(each.why_not)
-    with pytest.raises(BackupError, match=r"a restore of .* does not create this name"):
+        assert "would not use this name" in str(each.why_not)
+    with pytest.raises(BackupError, match=r"a restore of .* would not use this name"):
         await files.forget(swap, host)
     assert snapshot(app) == was
 

@@ -130,7 +130,7 @@ def test_a_heartbeat_that_fails_is_told_once_and_without_its_address(tmp_path: P
         with running(argv, tmp_path / "lilfox"):
             wait_for(lambda: len(calls) >= 3, what="three calls")
     said = (tmp_path / "lilfox.err").read_text()
-    assert said.count("the heartbeat did not reach 127.0.0.1: HTTP 500") == 1
+    assert said.count("the heartbeat to 127.0.0.1 failed: HTTP 500") == 1
     assert TOKEN not in said
 
 

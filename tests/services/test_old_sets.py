@@ -75,7 +75,7 @@ async def test_a_failed_night_is_empty_and_never_chosen(app: Application) -> Non
         "config_20231231_020000.tar.gz": 45,
         "uploads_20231231_020000.tar.gz": 45,
     }
-    assert str(failed.reason) == "postgresql/lilfox_20231231_020000.sql.gz: empty – failed run"
+    assert str(failed.reason) == "postgresql/lilfox_20231231_020000.sql.gz is empty: the run failed"
     assert choose("latest", [failed, good], now=datetime(2024, 1, 1, tzinfo=UTC), zone=UTC) is good
 
 
@@ -111,7 +111,7 @@ async def test_sets_of_the_scripts_for_one_part_are_grouped_by_the_nearest_date(
         "config/config_20231230_020130.tar.gz",
     }  # fmt: skip
     assert (first.spread_s, second.spread_s) == (50, 20)
-    assert str(first.reason) == "incomplete; no file from that time for: .env, config/"
+    assert str(first.reason) == "incomplete; no files from that time for .env, config/"
 
 
 @pytest.mark.fault("1.58", "2.6", "2.19")

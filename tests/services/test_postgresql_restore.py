@@ -308,7 +308,7 @@ async def test_one_table_that_cannot_take_its_rows_stays_as_it_is(
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ("DROP TABLE users CASCADE", "shop does not contain this table now"),
+        ("DROP TABLE users CASCADE", "shop does not contain this table"),
         ("DROP TABLE users CASCADE; CREATE VIEW users AS SELECT 1 AS id", "it is a view"),
         ("DROP TABLE users CASCADE; CREATE TABLE users (id int) PARTITION BY LIST (id)", "it is partitioned"),
     ],
@@ -326,7 +326,7 @@ async def test_one_table_with_other_columns_now_is_refused(server: Postgres, sho
     kept = await dumped(shop)
     script(server, "ALTER TABLE users ADD COLUMN age int", "shop")
     into = target(shop, one_table(kept))
-    with pytest.raises(Exception, match=r"its columns have changed: \+age integer"):
+    with pytest.raises(Exception, match=r"the columns of .* have changed: \+age integer"):
         await into.stage(lambda _done: None)
     await into.discard()
     assert databases(server) == ["shop"]

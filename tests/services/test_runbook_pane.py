@@ -126,7 +126,7 @@ async def test_what_destroys_wants_its_host_typed(home: Path) -> None:
         await shown.keys("escape")
         await shown.until_waits("confirm", 5)
         await shown.keys("enter")
-        await shown.until("destroys something")
+        await shown.until("makes destructive changes")
         await shown.keys(*"here", "enter")
         await until(lambda: not (home / "precious").exists(), what="it is destroyed")
         await shown.until_waits("end", 0)
@@ -260,9 +260,9 @@ async def test_a_run_whose_job_was_killed_goes_on_where_it_was(home: Path) -> No
 async def test_read_only_runs_nothing_and_says_why(home: Path) -> None:
     async with console(home, read_only=True) as shown:
         await shown.keys("enter", "enter")
-        await shown.until("read_only: nothing can be run")
+        await shown.until("nothing can be run or written from here in read_only mode")
         await shown.keys("I")
-        await shown.until("read_only: nothing can be run")
+        await shown.until("nothing can be run or written from here in read_only mode")
     assert not list_jobs()
 
 

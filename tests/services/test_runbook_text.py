@@ -53,7 +53,7 @@ async def test_a_file_that_is_changed_in_mid_run_is_gone_on_with_as_it_says_now_
     async with console(home) as shown:
         await _changed_in_mid_run(home, shown)
         await shown.keys("n")
-        await shown.until("now using the current text of the file")
+        await shown.until("now using the current version of the file")
         await until(lambda: shown.state.run is not None and "touch -c" in shown.text, what="what it says now is shown")
         assert not (home / "changed-one").exists(), "nothing ran by that"
         assert "touch -c" in await _run_step_two(shown)
@@ -121,7 +121,7 @@ async def test_a_run_of_a_file_that_nobody_chose_is_gone_on_with_once_that_is_al
             await shown.keys("g", "enter", "enter")
             await shown.until("resume where it stopped")
             await shown.keys("enter")
-            await shown.until("First run on this machine")
+            await shown.until("Approve this runbook")
             assert "1 makes changes" in " ".join(shown.text.split())
             assert len(list_jobs()) == 1
             await shown.keys(key)

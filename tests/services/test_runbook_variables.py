@@ -62,7 +62,7 @@ def test_a_variable_that_the_host_does_not_set_stops_the_command_before_it_begin
     job = lab.run_all(lab.begin())
     result = lab.results(job.id, 2)["web1"]
     assert (job.state, result.state, result.exit_status) == ("partly", "failed", None)
-    assert "neither an earlier command of its fence nor the host sets $NOSUCH" in result.message
+    assert "neither an earlier command in this fence nor the host's environment sets $NOSUCH" in result.message
     assert "may have changed something" not in job.hint
     home = lab.on_host("web1")
     assert ((home / "made").exists(), (home / "ran").exists()) == (True, False)

@@ -83,8 +83,8 @@ async def test_of_targets_with_the_same_labels_one_is_scraped_and_the_other_said
             assert [scraper.target.url for scraper in scraped.values()] == [f"http://127.0.0.1:{port}/a"]
             said = [each.partition(";")[0].replace(f"http://127.0.0.1:{port}", "") for each in pool.problems]
             assert said == [
-                "/other has the same labels as /metrics, which is scraped instead",
-                "/b has the same labels as /a, which is scraped instead",
+                "/other is not scraped: /metrics has the same labels",
+                "/b is not scraped: /a has the same labels",
             ]
         finally:
             running.cancel()

@@ -97,9 +97,9 @@ async def test_a_locked_key_is_named_until_the_agent_has_it(lab: SshdLab, agent:
     with pytest.raises(AuthRefused) as refused:
         await host.connect()
     refusal = f"[{server.address}]:{server.port} refused the login of {getpass.getuser()}; "
-    assert str(refused.value) == f"{refusal}{lab.client_key}: protected by a passphrase, but none is set"
+    assert str(refused.value) == f"{refusal}a passphrase is needed for {lab.client_key}, but none is set"
     assert "ssh-add" in str(refused.value.hint)
-    assert "passphrase for this host" in str(refused.value.hint)
+    assert "passphrase: for this host" in str(refused.value.hint)
     add_to_agent(lab.client_key, PASSPHRASE)
     host.retry_now()
     assert (await host.run(["echo", "hi"])).stdout == b"hi\n"

@@ -123,7 +123,7 @@ def test_ctrl_c_at_a_question_leaves_the_run_where_it_waits(home: Path) -> None:
         run.press(CTRL_C)
         assert run.ended_within() == 130
         (job,) = list_jobs()
-        assert f"the run waits; resume it: lilfox runbook run --resume {job.id}" in run.text
+        assert f"the run is waiting; resume it: lilfox runbook run --resume {job.id}" in run.text
     assert job.state == "running"
     with console(home, "--resume", job.id) as again:
         again.until("run it? [y]es")

@@ -97,14 +97,14 @@ def test_a_second_operator_follows_live_and_takes_over(home: Path) -> None:
             lambda text: re.search(rf"O takes over\): step 2 on here is waiting for \S+ {one}", text) is not None
         )
         second.press("\r\r")
-        second.until(f"{one} controls this run: you follow; press O to take over")
+        second.until(f"{one} controls this run: you are following; press O to take over")
         order(first)
         second.until("half 2")
         second.until("(O takes over): a command is running;")
         take_over(second)
-        first.until(f"{two} took over INC-1: you now follow; press O in pane 4 to take it back")
+        first.until(f"{two} took over INC-1: you are now following; press O in pane 4 to take it back")
         first.press("S")
-        first.until(f"{two} controls this run: you follow; press O to take over")
+        first.until(f"{two} controls this run: you are following; press O to take over")
         first.until("(O takes over): a command is running;")
         (home / "go").touch()
         second.until("step 3 on here makes a change")
@@ -115,7 +115,7 @@ def test_a_second_operator_follows_live_and_takes_over(home: Path) -> None:
         first.until("(O takes over): all steps are done;")
         assert changed(home) == ["one", "two"]
         first.press("I")
-        first.until("took over the incident: you follow; press O to take it back")
+        first.until("took over the incident: you are following; press O to take it back")
         take_over(first)
         second.until(f"{one} took over INC-1")
         first.until("all steps are done: enter ends the run")
@@ -167,7 +167,7 @@ def test_of_two_who_confirm_the_same_step_at_once_one_runs_it(home: Path) -> Non
         actor = terminal_of((second, third)[acts.index(True)])
         assert re.search(rf"O takes over\): step 3 on here is waiting for \S+ {actor}", follower.text)
         follower.press("\r")
-        follower.until("controls this run: you follow")
+        follower.until("controls this run: you are following")
         assert changed(home) == ["one"]
 
 

@@ -174,7 +174,8 @@ def _never_quiet(tree: Node, line: int) -> Iterator[Remark]:
 
 
 def _not_a_ratio(found: ThresholdComparison, line: int) -> Iterator[Remark]:
-    """Report a threshold between 0 and 1, meant as a share of all requests, that is compared with errors per second."""
+    """Report a threshold between 0 and 1 that is compared with errors per second: probably a share of all requests was
+    meant."""
     outer, inner = None, found.left
     if isinstance(inner, Aggregation) and inner.op in ("sum", "avg", "max"):
         outer, inner = inner, inner.inner
@@ -191,7 +192,7 @@ def _not_a_ratio(found: ThresholdComparison, line: int) -> Iterator[Remark]:
     if status is None or status.op not in ("=", "=~") or not _OF_ERRORS.match(status.value):
         return
     what = tr(
-        "{threshold} is compared with the errors per second of each series, not with a share of all requests",
+        "{threshold} is compared with each series' errors per second, not with the fraction of requests that fail",
         threshold=number_text(found.number),
     )
     before = "sum" if outer is None else grouping_text(outer)
@@ -257,12 +258,13 @@ def _bounds_as_text(selector: Selector, line: int) -> Iterator[Remark]:
         right = "|".join(_as_stored(part) for part in parts)
         if right != matcher.value:
             what = tr(
-                "{label}={value} matches nothing: such values are stored with a decimal point (as in Prometheus 3)",
+                "whole numbers in {label}={value} match nothing: they are stored with a decimal point (as in "
+                "Prometheus 3)",
                 label=matcher.name,
                 value=f'"{matcher.value}"',
             )
             hint = f'{matcher.name}=~"{matcher.value}|{right}"' if matcher.op == "=" else f'{matcher.name}=~"{right}"'
-            yield Remark(line, "bound-as-text", what, tr("to match all versions: {matcher}", matcher=hint))
+            yield Remark(line, "bound-as-text", what, tr("to match the stored values: {matcher}", matcher=hint))
 
 
 def _as_stored(text: str) -> str:
@@ -314,7 +316,7 @@ def _selects_nothing(rule: Rule, known: KnownSeries | None) -> Iterator[Remark]:
             if name and name != node.matchers and known.has(name):
                 hint = tr("series with this name exist, but with other labels")
                 if any(_STATUS.fullmatch(matcher.name) for matcher in node.matchers):
-                    hint = tr("series with this name exist; has there been no response with this status yet?")
+                    hint = tr("series with this name exist; perhaps there has been no response with this status yet")
             yield Remark(rule.place.expression, "no-series", what, hint)
 
 
@@ -353,10 +355,10 @@ def rule_remarks(rule: Rule) -> Iterator[Remark]:
         what = tr("without for, a single bad evaluation makes it fire")
         yield Remark(rule.line, "no-for", what, tr("add for: {duration}", duration=_FOR))
     if not any(rule.labels.values()):  # with others it is one that silences, or that a program takes
-        what = tr("no label severity: alerts cannot be sorted or routed by severity")
+        what = tr("no severity label: alerts cannot be sorted or routed by severity")
         yield Remark(rule.line, "no-severity", what, tr("add {labels}", labels="labels: {severity: page}"))
     if not any(rule.annotations.get(name) for name in SAYING):
-        what = tr("no annotation summary: notifications show only the alert name")
+        what = tr("no summary annotation: notifications show only the alert name")
         hint = tr("add {labels}", labels="annotations: {summary: '… {{ $labels.instance }}: {{ $value }}'}")
         yield Remark(rule.line, "no-summary", what, hint)
 
@@ -391,8 +393,8 @@ _OF_A_SCRAPE = frozenset({"instance", "job"})
 
 
 class KnownLabels(Struct, frozen=True):
-    """What is known about the labels of a vector: ``exactly`` are the only names that it can have (None: any), ``has``
-    the names that it certainly has, and ``fixed`` the labels with a known value."""
+    """What is known about the labels of a vector: the only names that it can have (``exactly``; None: any), the names
+    that it certainly has (``has``), and the labels with a known value (``fixed``)."""
 
     exactly: frozenset[str] | None = None
     has: frozenset[str] = frozenset()

@@ -48,7 +48,7 @@ _OF_HOSTS_TOO = "lilfox_"
 
 class KnownSeries(Struct, frozen=True):
     """The series of ``source`` at ``at_ms``. ``types`` are the known metric types, ``recorded`` the names that rules
-    record. ``scraped`` tells that ``source`` also holds the series that scrapes generate, such as ``up``."""
+    record. ``scraped``: whether ``source`` also holds the series that scrapes generate, such as ``up``."""
 
     source: SeriesSource
     at_ms: int
@@ -106,7 +106,7 @@ def _is_name(matcher: Matcher) -> bool:
 
 
 def grouping_text(node: Aggregation) -> str:
-    """Return the head of an aggregation as text, ``sum by (job)`` and a space."""
+    """Return the head of an aggregation as text, such as ``sum by (job)``, with a trailing space."""
     names = ", ".join(node.grouping.names)
     if not names and not node.grouping.without:
         return f"{node.op}"

@@ -1,4 +1,4 @@
-"""The terminal's bell, while the screen is open."""
+"""Notifier that rings the terminal's bell while the screen is open."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class Options(NotifierConfig, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class CommandNotifier:
-    """Starts the command for each notice."""
+    """Runs the command for each notification."""
 
     tells_all = False
 

@@ -31,8 +31,8 @@ _GOODBYE_S = 1.0
 
 
 class Options(NotifierConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A mail server that accepts mail from this machine. With ``tls: none`` everything is sent in clear text, so no
-    login is sent."""
+    """A mail server that accepts mail from this machine. ``tls: none`` sends mail in clear text; sending then fails if
+    a user is set, so that no password is sent unencrypted."""
 
     kind: str = "smtp"
     server: str
@@ -73,7 +73,7 @@ class Mail:
             raise self._failed(error, password) from None
         if refused:
             who = listed(sorted(refused))
-            raise PartialDelivery(tr("{where} refuses these recipients: {who}", where=self._where, who=who))
+            raise PartialDelivery(tr("{where} refused these recipients: {who}", where=self._where, who=who))
 
     async def close(self) -> None:
         """See :meth:`Notifier.close`: nothing is kept open."""

@@ -1,4 +1,4 @@
-"""A webhook: the JSON that Alertmanager sends, by POST."""
+"""Notifier that POSTs Alertmanager's webhook JSON to a URL."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Options(PostOptions, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class Webhook:
-    """POSTs each notice."""
+    """POSTs each notification."""
 
     tells_all = False
 

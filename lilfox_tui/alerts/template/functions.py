@@ -204,7 +204,8 @@ def _call(function: object, *_arguments: object) -> object:
 
 
 def _last(*values: object) -> object:
-    """Return the last argument, for ``and`` and ``or``, whose arguments are evaluated one by one before."""
+    """Return the last argument, for ``and`` and ``or``: the caller has already returned if an earlier argument decides
+    the result."""
     return values[-1]
 
 
@@ -435,7 +436,7 @@ def title(text: str) -> str:
 
 
 def _one(changed: str, char: str) -> str:
-    """Return the changed letter, or ``char`` if the change made it more than one letter: Go changes letter by
+    """Return the converted letter, or ``char`` if the conversion yields more than one letter: Go converts letter by
     letter."""
     return changed if len(changed) == 1 else char
 
@@ -471,7 +472,7 @@ def strip_port(text: str) -> str:
 
 
 def strip_domain(text: str) -> str:
-    """Return ``a:80`` for ``a.example.org:80``; addresses stay."""
+    """Return ``a:80`` for ``a.example.org:80``; IP addresses are returned unchanged."""
     host, port = split_host_port(text) or (text, "")
     if _is_address(host):
         return text

@@ -212,7 +212,7 @@ class Prompt(Dialog[PromptAnswer | None]):
         self.query_one("#dialog-list", Lines).show(offers, selected=self._at if offers else None)
 
     def _below(self) -> list[Row]:
-        """Why the last input was refused, then the keys."""
+        """The rows below the input: why the last input was rejected, then the keys."""
         keys = [("enter", self._does), ("esc", self._stays)]
         if self._offers:
             keys.insert(0, ("up down", _("choose")))

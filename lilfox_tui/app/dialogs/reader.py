@@ -89,11 +89,11 @@ def help_rows(actions: Sequence[Action], glyphs: Glyphs) -> list[Row]:
         (glyphs.good, "good", _("good")),
         (glyphs.degraded, "degraded", _("degraded: a value is above its warning level, or stale")),
         (glyphs.failing, "failing", _("failing or unreachable")),
-        (glyphs.unknown, "unknown", _("not seen yet")),
+        (glyphs.unknown, "unknown", _("unknown: no data yet")),
         (
             glyphs.alert,
             "failing",
-            _("firing alert; alerts come from the rule files listed in the configuration under rules: [FILE]"),
+            _("firing alert; from rules: [FILE] or, without rules, from Prometheus and Alertmanager"),
         ),
     ):
         rows.append((Piece("  "), Piece(fit(sign, 14), role), Piece(meaning)))

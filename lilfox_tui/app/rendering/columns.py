@@ -215,7 +215,7 @@ def _wrapped(row: Row, width: int) -> list[Row]:
 
 
 def _first_word(text: str) -> int:
-    """The cells of the first word of ``text``, such as an address that should not be broken."""
+    """The width in cells of the first word of ``text``, such as an address that should not be broken."""
     word = text.lstrip(" ").partition(" ")[0]
     return len(word) if word.isascii() else 0
 

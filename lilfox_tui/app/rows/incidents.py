@@ -71,7 +71,7 @@ def as_it_was(
 
 def entry_row(entry: TimelineEntry, width: int, steps: Mapping[str, StepBegan]) -> Row:
     """An entry on one line; longer ones are shown in full by the handover and the export. ``steps`` are the commands
-    that began."""
+    that have started."""
     text = event_text(entry.what, steps).strip().split("\n", 1)[0]
     by = fit(_name(entry.by), _BY) if width >= 70 else ""
     return (

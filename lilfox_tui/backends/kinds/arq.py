@@ -52,8 +52,8 @@ class Arq:
         await self._transport.close()
 
     async def _look(self, client: Any) -> list[Queue]:
-        """Return the queues by the server's clock: the worker decides when a job is due, and it seldom runs on this
-        machine."""
+        """Return the queues. Uses the Redis server's clock to count the jobs that are due, because the workers seldom
+        run on this machine."""
         seconds, micros = await client.time()
         now_ms = int(seconds) * 1000 + int(micros) // 1000
         pipeline = client.pipeline(transaction=False)

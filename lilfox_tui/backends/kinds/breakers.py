@@ -34,7 +34,7 @@ _ENVOY = re.compile(r"envoy_cluster_circuit_breakers_([a-z]+)_(cx|cx_pool|rq|rq_
 
 
 class Options(HttpBackendOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``url`` holds the path of the page; the default is /metrics."""
+    """``url`` includes the path of the metrics endpoint; the default is /metrics."""
 
     kind: str = "breakers"
     gauge: str = "circuit_breaker_state"
@@ -51,7 +51,7 @@ def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
 
 
 def open_backend(_name: str, options: Options, host: Host | None) -> BreakersPage:
-    """Return the backend for the page, without connecting yet."""
+    """Return the backend for the metrics endpoint, without connecting yet."""
     return BreakersPage(options, HttpProbe(options, host))
 
 
@@ -98,16 +98,16 @@ def _of_resilience4j(samples: Sequence[Sample]) -> list[Breaker]:
 
 
 class Opossum:
-    """Derives the states of opossum's breakers. opossum-prometheus exposes event counters but no state, so the state
-    follows from the counters that rose."""
+    """Derives the states of opossum's breakers. opossum-prometheus exposes event counters but no state, so the state is
+    derived from the counters that have increased."""
 
     def __init__(self) -> None:
         self._before: dict[str, dict[str, float]] = {}
         self._states: dict[str, BreakerState | None] = {}
 
     def take(self, samples: Sequence[Sample]) -> list[Breaker]:
-        """Return the breakers of a page. One that has never opened is closed. The state of any other is unknown until
-        its first change, and also after it has closed and opened again between two reads."""
+        """Return the breakers in a response. One that has never opened is closed. The state of any other is unknown
+        until its first change, and also after it has closed and opened again between two reads."""
         counts: dict[str, dict[str, float]] = {}
         for sample in samples:
             event = sample.series.label("event")

@@ -175,7 +175,9 @@ class PostgresBackend:
                                   id=statement_id))  # fmt: skip
         for step in steps:
             if isinstance(step, StatementRefused):
-                hint = tr("The plan uses the privileges and the search_path of {role}.", role=server.role)
+                hint = tr(
+                    "The statement is planned with the privileges and the search_path of {role}.", role=server.role
+                )
                 raise BackendError(tr("the server cannot plan the statement: {reason}", reason=step.said), hint)
         plan = steps[-1]
         assert not isinstance(plan, StatementRefused)

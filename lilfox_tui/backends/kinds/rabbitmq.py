@@ -30,8 +30,8 @@ _PER_OBJECT = "/metrics/per-object"
 
 
 class Options(HttpBackendOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``url`` is that of the management plug-in (port 15672) or of the Prometheus one (15692). The user needs the tag
-    ``monitoring``."""
+    """``url`` is the address of the management plugin (port 15672) or of the Prometheus plugin (15692). The user needs
+    the tag ``monitoring``."""
 
     kind: str = "rabbitmq"
     length: Threshold = Threshold(warn=1000)
@@ -129,7 +129,7 @@ def _shown(vhost: str, name: str) -> str:
 
 
 def queues_of(samples: list[Sample]) -> list[Queue]:
-    """Return the queues on a page of per-object metrics."""
+    """Return the queues found in per-object metrics."""
     found: dict[str, dict[str, int]] = {}
     for sample in samples:
         labels = dict(sample.labels)

@@ -258,8 +258,7 @@ def _index_tables(indexes: IndexStats | None, refused: Mapping[str, Message]) ->
         TableColumn("size_bytes", tr("size"), "bytes"),
     )
     note = tr(
-        "not used since statistics collection began, on this node only; a standby may use indexes that its "
-        "primary does not"
+        "not used on this node since statistics collection began; a standby may use indexes that its primary does not"
     )
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (each.name, each.table, each.size_bytes) for each in _known_indexes(indexes).unused

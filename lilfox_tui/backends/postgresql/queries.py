@@ -444,8 +444,8 @@ async def _rows(session: PostgresSession, ask: RowQuery[Row]) -> list[Row]:
         hint: Message | str = ""
         if answer.sqlstate == _NO_RIGHT:
             hint = tr(
-                "Run GRANT pg_signal_backend TO the role that LilFox connects as; only superusers can end "
-                "the sessions of a superuser."
+                "Run GRANT pg_signal_backend TO the role that LilFox connects as; only superusers can signal a "
+                "superuser's sessions."
             )
         raise BackendRefused(tr("the server refused the query ({sqlstate}): {reason}", sqlstate=answer.sqlstate,
                               reason=answer.said), hint)  # fmt: skip

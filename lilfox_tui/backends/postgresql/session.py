@@ -36,8 +36,8 @@ APPLICATION = "lilfox"
 
 
 class Statement(Struct, frozen=True):
-    """A statement to run. With ``generated``, each text that it returns is run as a statement, and the answers of those
-    are returned."""
+    """A statement to run. With ``generated``, the texts that it returns are run as statements, and their answers are
+    returned."""
 
     sql: str
     generated: bool = False
@@ -98,7 +98,7 @@ def options(settings: Mapping[str, str]) -> str:
 
 
 def connection_string(words: Mapping[str, str]) -> str:
-    """Return a libpq connection string; words without a value are left out, so that libpq uses its defaults.
+    """Return a libpq connection string; parameters without a value are left out, so that libpq uses its defaults.
 
     Given as one word to ``-d``, it is the only thing that the programs expand: a database called ``host=evil`` stays a
     name."""
@@ -125,7 +125,7 @@ def psql_argv(
 
 
 def as_account(account: str) -> tuple[str, ...]:
-    """Return the prefix that runs a command as another account of the host; root may do that."""
+    """Return the prefix that runs a command as another account of the host; requires root."""
     return ("runuser", "-u", account, "--")
 
 
@@ -208,8 +208,8 @@ class DriverSession:
         return connection
 
     async def _answers(self, connection: AsyncConnection, steps: Sequence[Statement]) -> list[StatementAnswer]:
-        """Run the statements. Raises TimeoutError and psycopg's errors. If interrupted, it cuts the connection first:
-        psycopg would ask the server to cancel the statement, and wait 5 s for a server that hangs."""
+        """Run the statements. Raises TimeoutError and psycopg's errors. If interrupted, it closes the connection first,
+        because psycopg would ask the server to cancel the statement, and wait 5 s for a server that hangs."""
 
         async def ask() -> list[StatementAnswer]:
             return [await self._answer(connection, step) for step in steps]

@@ -1,1 +1,1 @@
-"""Folders and files: archived with GNU tar, restored beside what is there and swapped."""
+"""Folders and files: archived with GNU tar, restored next to the current ones and swapped in."""

@@ -104,10 +104,10 @@ async def archive(
 
 def refuse_incomplete(said: TarOutcome, where: str) -> None:
     """Raise BackupError when tar could not read everything. Files that changed meanwhile (exit status 1, tar manual,
-    "Return Codes") are no error."""
+    "Return Codes") are not an error."""
     if said.damaged:
         raise BackupError(
-            tr("{where}: reading failed: {words}", where=where, words=clauses(said.damaged[:3])),
+            tr("reading {where} failed: {words}", where=where, words=clauses(said.damaged[:3])),
             tr("check the disk and the kernel log of the host; exclude these files to back up the rest"),
         )
     if said.status in (0, 1):
@@ -246,9 +246,9 @@ async def inspect_folder(host: Host, folder: str, *, sudo: bool) -> PathFacts:
 
 
 async def inspect_place(host: Host, parent: str, target: str, *, sudo: bool) -> PathFacts:
-    """Inspect a restore location: the ``kind`` of what exists there, and about its ``parent``: ``writable``, the
-    ``devices`` of it and of an existing folder (for a file, overlayfs reports the device of its layer), ``mounted``,
-    ``bytes``, ``inodes``, ``left``."""
+    """Inspect a restore location. Reports the ``kind`` of what exists there and whether it is ``mounted``; for its
+    ``parent``, whether it is ``writable``, its free ``bytes`` and ``inodes``, and what earlier restores ``left``; and
+    the ``devices`` of the parent and of an existing folder (for a file, overlayfs reports the device of its layer)."""
     return await _look(host, _PLACE, [parent, target], sudo=sudo)
 
 
@@ -387,7 +387,7 @@ class FolderArchive:
                     part = await into.put(stem, ".tar", "files", whole, total_bytes=size)
         if not counting.counts["folder"]:
             raise BackupError(
-                tr("{path} is not a folder: none of it was backed up", path=clean(self.path)), tr("correct the path")
+                tr("{path} is not a folder and was not backed up", path=clean(self.path)), tr("correct the path")
             )
         into.describe(part, counting.detail() | _told(said))
         self._note(into, said, counting)
@@ -456,8 +456,8 @@ class FolderArchive:
             )
         if counting.links_out and not self._options.links_out:
             into.note(tr(
-                "symlinks in {where} point outside it; a restore will refuse them: {names}; if this is intended, "
-                "set links_out: true", where=where, names=named(counting.links_out),
+                "symlinks in {where} point outside it: {names}; a restore will be refused unless links_out: true "
+                "is set", where=where, names=named(counting.links_out),
             ))  # fmt: skip
 
     async def _look_into(self) -> FolderSurvey | None:

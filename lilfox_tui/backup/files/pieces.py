@@ -64,7 +64,7 @@ def comparison(index: Index, wanted: Callable[[bytes], bool]) -> Comparison:
     ):
         if of := [then.name or b"." for then, _ in islice(index.unequal("archive", "staged", condition), MOST_NAMED)]:
             compared = clauses(
-                [compared, str(tr("not as in the backup: {what} of {names}", what=lost, names=named(of)))]
+                [compared, str(tr("different from the backup: {what} of {names}", what=lost, names=named(of)))]
             )
     return Comparison(tuple(found), compared)
 
@@ -111,8 +111,8 @@ def losses(index: Index, judge: BelowTop, *, root: bool) -> list[Check]:
                 tr("file privileges"),
                 "warning",
                 ntr(
-                    "set-user-ID bits or capabilities of {count} file are dropped",
-                    "set-user-ID bits or capabilities of {count} files are dropped",
+                    "{count} file will lose its set-user-ID bit or capabilities",
+                    "{count} files will lose their set-user-ID bits or capabilities",
                     judge.dropped_rights,
                 ),
                 tr("to keep them, set setuid: true for this source"),
@@ -122,11 +122,11 @@ def losses(index: Index, judge: BelowTop, *, root: bool) -> list[Check]:
         told = listed(f"{clean(user)}:{clean(group)} ({count})" for user, group, count in owners)
         checks.append(
             Check(
-                tr("owners"),
+                tr("file ownership"),
                 "warning",
                 tr(
-                    "only root can restore owners; all files will belong to the account that runs the restore, "
-                    "instead of: {owners}",
+                    "only root can restore file ownership; all files will belong to the account that runs the "
+                    "restore instead of {owners}",
                     owners=told,
                 ),
                 tr("to keep them, set sudo: true for this source"),

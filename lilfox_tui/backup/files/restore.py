@@ -72,7 +72,8 @@ class PieceSpec(Struct, frozen=True, kw_only=True):
 
     @property
     def told_bytes(self) -> int | None:
-        """The bytes of content that the manifest tells; None if it does not, or there is none."""
+        """The size of the content in bytes, as recorded in the manifest; None if it is not recorded or there is no
+        manifest."""
         told = self.part.said.detail.get("bytes") if self.part.said is not None else None
         return told if isinstance(told, int) else None
 
@@ -100,7 +101,8 @@ class RestorePiece(Protocol):
     needed_files: int
 
     async def scan(self, look: PathFacts, most_bytes: int | None) -> list[Check]:
-        """Read the whole part, check it, and compute what a restore would change. A bad part gives a bad check."""
+        """Read the whole part, check it, and compute what a restore would change. A broken part results in a bad
+        check."""
         ...
 
     async def changes(self) -> list[RestoreChange]:
@@ -108,7 +110,7 @@ class RestorePiece(Protocol):
         ...
 
     async def stage(self, moved: Callable[[int], None]) -> None:
-        """Restore into staging; ``moved`` takes the number of bytes so far. Raises BackupError, HostError."""
+        """Restore into staging; ``moved`` is called with the number of bytes so far. Raises BackupError, HostError."""
         ...
 
     async def compare(self) -> Comparison:
@@ -295,7 +297,7 @@ class FilesRestore:
                 tr("newer than the backup"),
                 "warning",
                 ntr("{count} file: {names}", "{count} files: {names}", len(newer), names=listed(newer[:5]) + more),
-                tr("They would not be in the restored data; they are kept with the previous data."),
+                tr("They will be missing from the restored data, but are kept with the previous data."),
             )
         ]
 
@@ -334,7 +336,14 @@ def _rights(options: dict[str, Any]) -> _Rights:
 def _place_checks(spec: PieceSpec, look: PathFacts) -> list[Check]:
     about = tr("target {target}", target=clean(spec.target))
     if not spec.name or spec.name in (".", ".."):
-        return [Check(about, "bad", tr("a path like this cannot be renamed"), tr("name the folder itself"))]
+        return [
+            Check(
+                about,
+                "bad",
+                tr("/ and paths that end in . or .. cannot be renamed"),
+                tr("specify the folder by its own name"),
+            )
+        ]
     if look["parent"] != "folder":
         return [
             Check(
@@ -472,7 +481,7 @@ async def kept(swap: Swap, host: Host) -> list[RetainedItem]:
             continue
         names = _names(one)
         if names is None:
-            why_not = tr("a restore of {target} does not create this name", target=clean(one.target))
+            why_not = tr("a restore of {target} would not use this name", target=clean(one.target))
             found.append(RetainedItem(target=one.target, name=path, why_not=why_not))
         elif staged and before:
             found.append(RetainedItem(target=one.target, name=path, why_not=tr("the restore did not finish")))
@@ -483,8 +492,8 @@ async def kept(swap: Swap, host: Host) -> list[RetainedItem]:
 
 
 async def forget(swap: Swap, host: Host) -> None:
-    """Remove what :func:`kept` returns. Raises BackupError if an item must stay, in which case nothing is removed, or
-    if something could not be removed, which it names; HostError."""
+    """Remove what :func:`kept` returns. Raises BackupError if an item must stay (then nothing is removed), or with the
+    name of an item that could not be removed; HostError."""
     for each in await kept(swap, host):
         if str(each.why_not):
             raise BackupError(tr("{name} cannot be deleted: {reason}", name=clean(each.name), reason=each.why_not))

@@ -92,7 +92,7 @@ class StagingFolder:
                 return
             if done.exit_status != _TAKEN:
                 raise _failed(self.path, self._host, done)
-        raise BackupError(tr("{path} is taken, and so are the names for the following seconds", path=clean(self.path)))
+        raise BackupError(tr("{path} and the names for the following seconds already exist", path=clean(self.path)))
 
     async def extract(self, blocks: AsyncIterator[bytes]) -> None:
         """Extract an archive that was checked. Raises BackupError, and what ``blocks`` raises."""
@@ -164,7 +164,7 @@ def _failed(path: str, host: Host, done: Completed) -> BackupError:
     words = clean(b" ".join(done.stderr.splitlines()[:5]))[:500]
     if done.exit_status == _REPLACED:
         return BackupError(
-            tr("{path} on {host} was replaced in the meantime", path=clean(path), host=host.name),
+            tr("{path} on {host} was replaced during the restore", path=clean(path), host=host.name),
             tr("nothing was written to it; check who can write to its parent folder"),
         )
     return BackupError(
@@ -201,8 +201,8 @@ _REMOVE_EMPTY = 'rmdir -p -- "$1" 2>/dev/null; exit 0'
 
 
 async def swap_in(host: Host, renames: tuple[Renames, ...], *, sudo: bool) -> None:
-    """Put everything that was staged in place. Raises BackupError if that failed and all is as before, or HalfSwapped,
-    which names what is where."""
+    """Put everything that was staged in place. Raises BackupError if that failed and nothing has changed, or
+    HalfSwapped, which tells where the data is now."""
     begun: list[Renames] = []
     half: list[Renames] = []
     try:
@@ -280,7 +280,7 @@ async def finish_all(host: Host, swap: Swap, *, sudo: bool) -> None:
     if await settle_all(host, swap, sudo=sudo) == "undone":
         raise BackupError(
             tr("{staged} is gone, so the restore cannot be finished", staged=clean(swap.staged)),
-            tr("take the restore back, then restore again"),
+            tr("revert the interrupted restore, then restore again"),
         )
 
 
@@ -309,7 +309,8 @@ def _half_swapped(one: Renames, cause: BackupError, error: BackupError, restored
     target = clean(one.target)
     if not one.before:
         message = tr(
-            "{cause}; rolling back failed too: {error}. {target} did not exist before; it is the restored data",
+            "{cause}; rolling back failed too: {error}. {target} did not exist before and now contains the "
+            "restored data",
             cause=cause, error=error, target=target,
         )  # fmt: skip
     else:

@@ -1,4 +1,4 @@
-"""Reads tar archives member by member, and refuses members that are not safe to extract."""
+"""Reads tar archives member by member, and rejects members that are not safe to extract."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ class TarReader:
         if header == _ZEROS:
             self._zeros += 1
             if self._next:
-                raise self._broken(tr("an extended header without a member"))
+                raise self._broken(tr("an extended header has no member"))
             return None, BLOCK
         if self._zeros:
             raise self._broken(tr("there is data after its end"))
@@ -145,7 +145,7 @@ class TarReader:
         if kind in b"xgLK":
             return None, self._extended(header, kind, data, at + BLOCK)
         if kind not in _KINDS:
-            raise self._broken(tr("a member of unknown type {kind}", kind=clean(bytes((kind,)))))
+            raise self._broken(tr("a member has the unknown type {kind}", kind=clean(bytes((kind,)))))
         member = self._member(header, _KINDS[kind])
         if b"GNU.sparse.major" in self._next:
             return self._sparse(member, data, at + BLOCK)
@@ -486,7 +486,7 @@ def leads_out(name: bytes, target: bytes) -> bool:
 def refused(member: TarMember, why: Message) -> BrokenSet:
     """Return the error for an unsafe member."""
     return BrokenSet(
-        tr("the archive contains an entry that must not be restored: {name}: {why}", name=clean(member.name), why=why),
+        tr("archive entry {name} must not be restored: {why}", name=clean(member.name), why=why),
         tr("nothing was changed; check who can write to the store, and choose another set"),
     )
 

@@ -249,8 +249,8 @@ MOST_BYTES = 2**62
 
 
 class ContentDigest:
-    """SHA-256 of a file's logical content, the same whether zeros are written or holes: it covers the bytes of each
-    page without the zeros around them, and their positions. A hole of any size costs nothing."""
+    """SHA-256 of a file's logical content, the same for written zeros and for holes: it covers the bytes of each page
+    without the zeros around them, and their positions. A hole of any size costs nothing."""
 
     def __init__(self, member: TarMember) -> None:
         self._digest = hashlib.sha256()

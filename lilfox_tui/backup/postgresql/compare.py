@@ -148,7 +148,7 @@ async def compare_database(
     cannot be queried."""
     said = detail.content
     if said is None:
-        return Comparison((), _("restored without errors; the set does not record its content"))
+        return Comparison((), _("restored without errors, but not compared: the set does not record the content"))
     programs = _same_programs(detail, server, access.clients) if detail.schema_sha256 is not None else None
     schema = asyncio.ensure_future(_differing_schema(access, programs, database, detail.schema_sha256))
     try:
@@ -195,7 +195,7 @@ def _differing_tables(said: Mapping[str, TableContent], found: Mapping[str, Tabl
             yield tr("{table}: same number of rows, but the content differs from the dump", table=clean(name))
     for name, table in found.items():
         if name not in said and table.rows:
-            yield tr("{table}: has {rows}, but is not in the dump", table=clean(name), rows=_rows(table.rows))
+            yield tr("{table} has {rows} but is not in the dump", table=clean(name), rows=_rows(table.rows))
 
 
 def _rows(count: int) -> Message:

@@ -100,7 +100,7 @@ def read_url(url: str, *, run_as: str = "", password: SecretRef | None = None) -
         raise _no_url(tr("it must name a single server"))
     unknown = sorted(set(said) - {"host", "port", "user", "dbname", *_PARAMETERS})
     if unknown:
-        raise _no_url(tr("unsupported parameters: {names}", names=listed(unknown)))
+        raise _no_url(tr("it has unsupported parameters: {names}", names=listed(unknown)))
     return Connection(
         address=said.get("host") or unquote(_address(hosts)),
         port=port or _port(said.get("port")),
@@ -412,7 +412,7 @@ class ServerAccess:
 async def open_server_access(
     host: Host, connection: Connection, *, binaries: str = "", clients: HostClients | None = None
 ) -> AsyncIterator[ServerAccess]:
-    """Find the client programs (only in ``binaries``, if given), unless ``clients`` was just found, and make the
+    """Find the client programs (only in ``binaries``, if given) unless they are passed as ``clients``, and make the
     password available to them.
 
     Nothing has been asked of the server yet. Raises BackupError where no client programs are, HostError, LilFoxError
@@ -431,8 +431,8 @@ async def open_server_access(
 
 
 def _refuse_files(host: Host, connection: Connection, clients: HostClients) -> None:
-    """Raise NotTrusted if others can write the connection's TLS files. Does not check files on another host, nor if
-    another account, which may own them, runs the programs."""
+    """Raise NotTrusted if others can write the connection's TLS files. Skips the check if they are on another host, or
+    if the programs run as another account, which may own them."""
     if not isinstance(host, LocalHost) or clients.account:
         return
     for name in _TLS_FILES:
@@ -444,7 +444,9 @@ def _refuse_files(host: Host, connection: Connection, clients: HostClients) -> N
 @asynccontextmanager
 async def _held(access: ServerAccess, password: str) -> AsyncIterator[str]:
     if "\n" in password or "\r" in password or "\0" in password:
-        raise BackupError(tr("the database password contains a line break, which a password file cannot hold"))
+        raise BackupError(
+            tr("the database password contains a line break or NUL byte, which a password file cannot hold")
+        )
     line = "*:*:*:*:" + password.replace("\\", "\\\\").replace(":", "\\:")
     async with access.host.loop(access.script(_HOLD), sudo=access.sudo) as holder:
         answer = await holder.ask(line, timeout_s=_HOLD_TIMEOUT_S)

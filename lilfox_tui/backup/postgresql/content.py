@@ -252,7 +252,7 @@ class DatabaseSnapshot:
         return found
 
     async def _why_not(self, table: _Table) -> str:
-        """Count the table once more to get the reason of the failure."""
+        """Count the table once more to get the reason for the failure."""
         await self._session.ask_each(counting([table.oid], table.way))
         [said] = await self._session.tell("SELECT :'LAST_ERROR_SQLSTATE' || ': ' || :'LAST_ERROR_MESSAGE';")
         return said

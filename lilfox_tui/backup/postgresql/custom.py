@@ -47,8 +47,8 @@ def read_head(data: bytes) -> CustomHead:
 
 
 def read_archive_head(data: bytes) -> tuple[ArchiveReader, CustomHead]:
-    """Return a reader behind the header, and the header. Raises BrokenSet if ``data`` is not an archive in the custom
-    format."""
+    """Return a reader positioned after the header, and the header. Raises BrokenSet if ``data`` is not an archive in
+    the custom format."""
     if not data.startswith(MAGIC):
         raise BrokenSet(tr("it is not a pg_dump archive; it begins with {beginning}", beginning=_shown(data)))
     archive = ArchiveReader(data, len(MAGIC))

@@ -1,4 +1,4 @@
-"""Dumps a database with pg_dump: the checks before, the stream and content of one snapshot, and the cause of a
+"""Dumps a database with pg_dump: the preliminary checks, the stream and content of one snapshot, and the cause of a
 failure."""
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ _HINTS = (
     ("server version mismatch", tr("pg_dump must not be older than the server; set binaries: to the folder of a "
                                    "newer one.")),
     ("conflict with recovery",
-     tr("The standby had to continue its replay. On the standby, raise max_standby_streaming_delay or set "
-        "hot_standby_feedback = on; or dump from the primary.")),
+     tr("The standby canceled the dump because it conflicted with WAL replay. On the standby, raise "
+        "max_standby_streaming_delay or set hot_standby_feedback = on; or dump from the primary.")),
     ("recovery is in progress", tr("A standby cannot do this; dump from the primary.")),
     ("invalid memory alloc", tr("A value is larger than a dump can hold (1 GB as text): pg_dump can never dump it.")),
     ("out of memory", tr("A value is too large for a dump (1 GB as text), or the server has too little memory.")),
@@ -68,7 +68,7 @@ async def why_failed(access: ServerAccess, database: str, error: CommandFailed) 
     server_words, locking, _query = error.stderr.partition(_LOCKING)  # a table in the query may have any name
     if no_right := _NO_RIGHT.search(server_words):
         message = tr("{where}: no permission to read {what}", where=where, what=clean(no_right[1]).strip())
-        return BackupError(message, tr("Run GRANT pg_read_all_data TO the role that dumps, or dump as the owner."))
+        return BackupError(message, tr("Grant pg_read_all_data to the role that runs the dump, or dump as the owner."))
     hint = next((hint for words, hint in _HINTS if words in server_words), None)
     if locking and hint is None and "permission denied" not in server_words:
         return await _blocked(access, database, where, said)
@@ -184,7 +184,7 @@ async def about_server(access: ServerAccess, *, globals_too: bool) -> tuple[list
         )
     if globals_too and not server.superuser:
         found = tr("{role} is not a superuser: roles are saved without their passwords", role=clean(server.role))
-        hint = tr("Set the passwords of the roles again after a restore to a new server.")
+        hint = tr("After a restore to a new server, set the passwords of the roles again.")
         checks.append(Check(tr("roles"), "warning", found, hint))
     return checks, server
 
@@ -514,7 +514,8 @@ async def _counted(
         return await counting
     except told as error:
         into.note(
-            tr("{database}: its rows were not counted, so a restore cannot be compared: {reason}",
+            tr("the rows of {database} were not counted, so a restore cannot be compared with the backup: "
+               "{reason}",
                database=database, reason=error.message)
         )  # fmt: skip
         return None
@@ -530,7 +531,7 @@ async def _read(reading: asyncio.Future[str | None], into: PartSink, database: s
 
 def _no_schema(database: str, error: LilFoxError) -> Message:
     return tr(
-        "{database}: its schema was not read, so a restore cannot be compared with it: {reason}",
+        "the schema of {database} was not read, so a restore cannot be compared with it: {reason}",
         database=database,
         reason=error.message,
     )

@@ -232,7 +232,8 @@ class ExecutedCodeFinder:
         return sorted(found, key=lambda each: not each.asks)
 
     def statement(self, text: bytes, *, whole: bool = True, backslashes: bool = False) -> None:
-        """Inspect one statement. If it is not ``whole``, it was too long, which is a finding."""
+        """Inspect one statement. ``whole=False`` means that it was too long to be read completely, which is reported as
+        a finding."""
         if not whole:
             return self._add(tr("a statement that is too long to inspect"), _shown(text))
         if _PLAIN_SELECT.match(text) or _STATISTICS.match(text):
@@ -245,7 +246,8 @@ class ExecutedCodeFinder:
         return None
 
     def data(self, table: str) -> None:
-        """Take rows of a table. They are a finding if triggers or rules were created before, which they would run."""
+        """Record that rows of a table are loaded. This is a finding if triggers or rules were created before, because
+        the rows would fire them."""
         if self._fires:
             self._add(tr("rows loaded after triggers or rules, which then fire"), f"{table} ({self._fires[-1]})")
 

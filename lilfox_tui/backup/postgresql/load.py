@@ -65,7 +65,7 @@ _KEEP = 'umask 077; exec cat >"$1"'
 
 def settings_of(version_num: int, *, jobs: int = 1) -> dict[str, str]:
     """Return the settings of the restoring sessions. No statement waits for the disk (a server crash makes the staging
-    database worthless anyway), indexes are built in memory, and no limit of the role ends them."""
+    database worthless anyway), indexes are built in memory, and no timeout of the role ends the sessions."""
     settings = {
         "statement_timeout": "0",
         "lock_timeout": "0",
@@ -388,7 +388,7 @@ class _Archive:
         await restore_stream(self._access, self._programs, blocks, self._staged, self._version_num, words, moved)
 
     async def _restore_kept(self, path: str, words: Sequence[str], done: float) -> None:
-        """Restore the archive at ``path``. ``done``: the share of the time that has passed."""
+        """Restore the archive at ``path``. ``done``: the share of the progress before this step."""
         words, jobs = [*self._common, *words], self._task.jobs
         async with _growing(self._lock, self._staged, self._target, self.raw_bytes, self._moved, done):
             await restore_archive(self._access, self._programs, path, self._staged, self._version_num, words, jobs)

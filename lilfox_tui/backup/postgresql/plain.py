@@ -89,7 +89,7 @@ class PlainDump(Struct, frozen=True, kw_only=True):
     """What it runs at a restore."""
 
     def detail(self) -> DatabaseDetail:
-        """Return the detail as a current manifest would have it."""
+        """Return the detail in the form of a current manifest."""
         tables = {name: TableContent(rows) for name, rows in self.tables.items()}
         return DatabaseDetail(
             database=self.database or "",
@@ -174,9 +174,9 @@ class PlainReader:
         if not self._headed:
             raise self._no_dump()
         if self._ended:
-            raise refused(tr("there is more after its end: {statement}", statement=_shown(text)))
+            raise refused(tr("there is a statement after its end: {statement}", statement=_shown(text)))
         if self._restricted and not self._opened:
-            raise refused(tr("there is more after its unrestrict line: {statement}", statement=_shown(text)))
+            raise refused(tr("there is a statement after its unrestrict line: {statement}", statement=_shown(text)))
         if text.startswith(b"INSERT INTO ") and not self._must_look(text):
             self._inserts += 1
             return True
@@ -272,7 +272,8 @@ class PlainReader:
 async def safe_script(
     blocks: AsyncIterator[bytes], reader: PlainReader, found: list[PlainDump]
 ) -> AsyncGenerator[bytes, None]:
-    r"""Yield the dump as it may be given to a psql that knows \restrict; at the end ``found`` contains its facts.
+    r"""Yield the dump in a form that is safe to run in a psql that knows \restrict; at the end ``found`` contains its
+    facts.
 
     Raises BrokenSet as soon as it is known that it must not be run or is not whole: what was passed on before may have
     been run, so run it where nothing is lost (a staging database). Use inside ``aclosing``.

@@ -123,8 +123,8 @@ class Psql:
         timeout_s: float = ASK_TIMEOUT_S,
         together: bool = True,
     ) -> None:
-        """Run the statements (no final ``;``), all or none; with ``together=False`` one by one up to the first that is
-        refused (for those not allowed in a transaction).
+        """Run the statements (no final ``;``) in one transaction; with ``together=False`` one by one, up to the first
+        that is refused (for statements not allowed in a transaction).
 
         Raises SqlRefused, NoConnection, HostError.
         """
@@ -180,8 +180,8 @@ def refusal_hint(said: str) -> Message | str:
 
 
 def variable(name: str, value: str) -> str:
-    r"""Return the line that sets ``name`` to ``value``. Within single quotes psql interprets only ``''``, ``\n`` and
-    ``\\`` of what may be in it, and expands nothing. Raises ValueError for a NUL byte."""
+    r"""Return the line that sets ``name`` to ``value``, with quotes, backslashes and line breaks escaped (``''``,
+    ``\\``, ``\n``). psql expands nothing else within single quotes. Raises ValueError for a NUL byte."""
     if "\0" in value:
         raise ValueError("a variable cannot hold a NUL byte")
     escaped = value.replace("\\", "\\\\").replace("'", "''").replace("\n", "\\n").replace("\r", "\\r")
@@ -357,7 +357,7 @@ class GlobalsDetail(Struct, frozen=True, kw_only=True):
 
 
 def as_detail(detail: DatabaseDetail | GlobalsDetail) -> dict[str, Any]:
-    """Convert a detail to the form in which the manifest has it."""
+    """Convert a detail to the form stored in the manifest."""
     built: dict[str, Any] = msgspec.to_builtins(detail)
     return built
 

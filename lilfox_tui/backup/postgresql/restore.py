@@ -296,8 +296,8 @@ class DatabaseRestore:
         return self._task.spec.run_code or self._route.run_code
 
     def _powers(self, info: ServerInfo) -> tuple[str, ...]:
-        """Return the rights beyond the database of the role that runs the dumps; none for a restore role, which has
-        been checked."""
+        """Return the rights that the role that runs the dumps has beyond the database; none for a restore role, which
+        has been checked."""
         return () if self._route.restorer is not None else info.powers
 
     async def _check_restorer(self, access: ServerAccess, info: ServerInfo) -> list[Check]:
@@ -306,8 +306,8 @@ class DatabaseRestore:
         return checks
 
     def _made_as(self, target: DatabaseTarget, info: ServerInfo) -> DatabaseTemplate:
-        """Return the settings for creating the staging database: its owner is the role that runs the dump, until it is
-        put in place."""
+        """Return the settings for creating the staging database. Until it is put in place, its owner is the role that
+        runs the dump."""
         form = _form(target, info)
         restorer = self._route.restorer
         if restorer is None or form.owner in self._member_of:
@@ -344,7 +344,7 @@ class DatabaseRestore:
         ]
 
     async def _read_untold(self) -> None:
-        """Read the scripts for which neither the manifest nor a proof has the content."""
+        """Read the scripts whose content neither the manifest nor a proof records."""
         for number, target in enumerate(self._targets):
             if target.plain and target.part.said is None and target.detail.content is None:
                 async with aclosing(self._task.blocks(target.part)) as blocks:
@@ -396,7 +396,7 @@ def _after(moved: Callable[[int], None], before: int) -> Callable[[int], None]:
 
 
 async def undo_databases(route: ServerRoute, swap: Swap) -> None:
-    """Give the previous databases their names back; what was restored gets its staging name again.
+    """Give the previous databases their names back, and the restored ones their staging names.
 
     Raises BackupError with everything as it is now, HostError.
     """
@@ -461,8 +461,8 @@ async def standing_of_databases(route: ServerRoute, swap: Swap) -> list[Standing
 
 
 async def finish_databases(route: ServerRoute, swap: Swap) -> None:
-    """Put the staged databases in place in one transaction, unless that has been done. If a database does not exist
-    now, only its owner is known: set its settings and rights by hand.
+    """Put the staged databases in place in one transaction, unless that has been done. If the database to be replaced
+    does not exist, only its owner is known; its settings and rights must be set by hand.
 
     Raises BackupError with everything as it is now, HostError.
     """
@@ -484,7 +484,7 @@ async def finish_databases(route: ServerRoute, swap: Swap) -> None:
                         tr("{target} cannot be put in place: the databases are not as the restore left them "
                            "(staged: {staged})",
                            target=clean(pair.target), staged=clean(pair.staged)),
-                        tr("take the restore back, then restore again"),
+                        tr("revert the interrupted restore, then restore again"),
                     )  # fmt: skip
                 if standing == "before" and pair.before:
                     steps.append(RenameStep(pair.target, pair.before))

@@ -86,7 +86,7 @@ def about_server(info: ServerInfo, targets: tuple[DatabaseTarget, ...], task: Re
         )
         checks.append(Check(about, "warning", found, hint))
     elif origins != {server.system_identifier}:
-        found = tr("it is not the server that the set comes from (system identifier {now}, {then} in the set)",
+        found = tr("the set comes from a different server (system identifier {then}; here {now})",
                    now=server.system_identifier, then=listed(sorted(map(str, origins))))  # fmt: skip
         hint = tr("Make sure that this is the right server.")
         checks.append(Check(about, "bad", found, hint, "other-server"))
@@ -173,7 +173,7 @@ def _about_sessions(sessions: list[ServerSession], info: ServerInfo, name: str, 
                 about,
                 "bad",
                 tr(
-                    "{role} is not allowed to terminate them: {sessions}",
+                    "{sessions}; {role} is not allowed to terminate these sessions",
                     role=clean(info.server.role),
                     sessions=found,
                 ),
@@ -192,7 +192,7 @@ SELECT (SELECT count(*) FROM pg_prepared_xacts WHERE database = :'name') AS prep
 
 
 def _about_ties(row: Row, name: str, task: RestoreTask) -> list[Check]:
-    """Return the checks for what prevents the rename of a database, or stays with the renamed one."""
+    """Return the checks for anything that prevents renaming a database, or that stays with the renamed one."""
     about = tr("database {name}", name=clean(name))
     checks = []
     if row["prepared"]:
@@ -220,7 +220,7 @@ def _about_ties(row: Row, name: str, task: RestoreTask) -> list[Check]:
 
 
 def about_leftovers(info: ServerInfo, names: list[str]) -> list[Check]:
-    """Return the checks for what unfinished restores left."""
+    """Return the checks for leftovers of unfinished restores."""
     checks = []
     for left in info.leftovers:
         about = tr("database {name}", name=clean(left.name))
@@ -252,7 +252,7 @@ def about_roles(
         needed |= {setting.role for setting in recorded_settings(target.detail).settings if setting.role}
     about = tr("roles for {name}", name=clean(target.database))
     if missing := sorted(needed - set(info.roles)):
-        found = tr("the server has no {names}", names=_some(missing))
+        found = tr("the server lacks {names}", names=_some(missing))
         hint = (
             tr("Create them: see the CREATE ROLE statements in {part} and run those you need.", part=held_by.name)
             if held_by is not None
@@ -285,7 +285,7 @@ def about_extensions(info: ServerInfo, target: DatabaseTarget) -> list[Check]:
         elif version and version not in there.versions:
             found = tr("{name}: {then} in the dump, {now} on the server", name=clean(name), then=version,
                        now=listed(sorted(there.versions)))  # fmt: skip
-            checks.append(Check(about, "warning", found, tr("The version available on the server is installed.")))
+            checks.append(Check(about, "warning", found, tr("The version available on the server will be installed.")))
     return checks
 
 
@@ -303,7 +303,7 @@ def about_tablespaces(info: ServerInfo, target: DatabaseTarget) -> list[Check]:
     unusable = missing_tablespaces(info, target)
     checks = []
     if absent := [name for name in unusable if name not in info.tablespaces]:
-        found = tr("the server has no {names}", names=_some(absent))
+        found = tr("the server lacks {names}", names=_some(absent))
         by_script = tr("Create them with CREATE TABLESPACE: a script requires them.")
         by_archive = tr(
             "All tables go into the database's default tablespace (--no-tablespaces); to keep the original layout, "
@@ -331,7 +331,7 @@ def _without_tablespaces(
 
 async def about_locale(psql: Psql, info: ServerInfo, target: DatabaseTarget, form: DatabaseTemplate) -> list[Check]:
     """Check by trial that the staging database can be created with the dump's encoding and locale, and compare these
-    with the current ones. Nothing of the trial stays. Raises BackupError, HostError."""
+    with the current ones. The trial leaves nothing behind. Raises BackupError, HostError."""
     about = tr("encoding and locale of {name}", name=clean(target.database))
     said = listed(word for word in (form.encoding, form.collate, form.locale) if word)
     if form.provider == "b" and info.server.major < 17:
@@ -393,7 +393,8 @@ _DF = "df -Pk \"$1\" | awk 'NR == 2 { print $4 }'"
 
 
 def needed_bytes(target: DatabaseTarget, max_wal_bytes: int) -> int | None:
-    """Return the space that a restore needs: the size of the database, plus the WAL that is kept meanwhile."""
+    """Return the space that a restore needs: the size of the database, plus the WAL that is retained during the
+    restore."""
     size = target.detail.size_bytes
     if size is None:
         size = target.part.said.raw_bytes if target.part.said is not None else None
@@ -417,7 +418,8 @@ async def free_bytes(access: ServerAccess, info: ServerInfo, form: DatabaseTempl
 async def about_room(
     access: ServerAccess, info: ServerInfo, targets: list[tuple[DatabaseTarget, DatabaseTemplate]]
 ) -> list[Check]:
-    """Return the check for enough space for all databases at once, beside the current ones. Raises HostError."""
+    """Return the check that there is enough space for all databases at once, in addition to the current ones. Raises
+    HostError."""
     about = tr("room on the server's disk")
     needed = [needed_bytes(target, info.max_wal_bytes) for target, _ in targets]
     known = sum(each for each in needed if each is not None)
@@ -445,8 +447,8 @@ SELECT rolcanlogin AS logs_in, array_to_json(array(SELECT r.rolname FROM pg_role
 
 
 async def executed_in(target: DatabaseTarget, task: RestoreTask) -> Sequence[ExecutedCode]:
-    """Return what the part executes: reads the table of contents of an archive, all of a script. Raises BrokenSet,
-    StoreError, HostError."""
+    """Return the code that the part executes. Reads the table of contents of an archive, or the whole script. Raises
+    BrokenSet, StoreError, HostError."""
     blocks = task.blocks(target.part)
     if not target.plain:
         return (await executed_of(blocks)).found
@@ -457,8 +459,8 @@ async def executed_in(target: DatabaseTarget, task: RestoreTask) -> Sequence[Exe
 def about_code(
     target: DatabaseTarget, executed: Sequence[ExecutedCode], powers: Sequence[str], *, allowed: bool
 ) -> list[Check]:
-    """Return one check for each kind of executed code. ``powers`` are the rights beyond the database of the role that
-    runs it."""
+    """Return one check for each kind of executed code. ``powers`` are the rights that the role that runs it has beyond
+    the database."""
     about = tr("what {part} executes", part=target.part.name)
     if not executed:
         return [Check(about, "good", tr("only data and definitions"))]
@@ -475,7 +477,12 @@ def about_code(
             checks.append(Check(about, "bad", _with_powers(each.what, powers), hint, "run-code"))
         else:
             checks.append(
-                Check(about, "warning", each.what, tr("You allowed it, here or by run_code: true.") if powers else "")
+                Check(
+                    about,
+                    "warning",
+                    each.what,
+                    tr("You allowed it, either here or with run_code: true.") if powers else "",
+                )
             )
     return checks
 
@@ -488,7 +495,7 @@ def barring(part: str, powers: Sequence[str], *, allowed: bool) -> Callable[[Exe
         if powers and not allowed and (asking := executing.asking):
             what = clauses(str(each.what) for each in asking)
             raise NotReady(
-                tr("{part} would execute {what}; none of it was run", part=part, what=_with_powers(what, powers)),
+                tr("{part} would execute {what}; none of it was executed", part=part, what=_with_powers(what, powers)),
                 _hint(),
             )
 
@@ -519,7 +526,7 @@ async def about_restore_role(psql: Psql, info: ServerInfo, role: str) -> tuple[l
             "{us} is not a member of this role and cannot make it the owner of a database", us=clean(info.server.role)
         )
         return [Check(about, "bad", found, tr("Grant {us} membership in it.", us=clean(info.server.role)))], member_of
-    return [Check(about, "good", tr("dumps are run by this role, over its own connection"))], member_of
+    return [Check(about, "good", tr("this role restores the dump, over its own connection"))], member_of
 
 
 def refuse_restore_role(checks: Sequence[Check]) -> None:

@@ -1,4 +1,4 @@
-"""What a server and its databases look like before an operation, and the lock that a restore holds."""
+"""Facts about a server and its databases before an operation, and the lock that a restore holds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lilfox_tui.core.text import clean, human_duration
 
 
 class ServerFacts(Struct, frozen=True, kw_only=True):
-    """A server and our role on it. Times in seconds since 1970."""
+    """A server, and LilFox's role on it. Times in seconds since 1970."""
 
     version_num: int
     """170012 of 17.12."""
@@ -139,8 +139,8 @@ async def server_of(psql: Psql, *, database: str = "") -> ServerFacts:
 
 
 async def identifier_of(psql: Psql, *, database: str = "") -> str | None:
-    """Return the cluster's system identifier; None if the role may not read it. Uses a session of its own, because that
-    may be refused. Raises like :func:`server_of`."""
+    """Return the cluster's system identifier; None if the role may not read it. Uses a separate session, because the
+    server may refuse the query. Raises like :func:`server_of`."""
     try:
         [[row]] = await psql.ask(_IDENTIFIER, database=database)
     except SqlRefused:
@@ -183,7 +183,7 @@ async def blockers_in(psql: Psql, *, database: str = "") -> list[Blocker]:
 
 
 async def extensions_of(psql: Psql, *, database: str = "") -> list[Row]:
-    """Return ``name`` and ``version`` of the extensions in ``database``. Raises as :func:`server_of`."""
+    """Return ``name`` and ``version`` of the extensions in ``database``. Raises like :func:`server_of`."""
     [rows] = await psql.ask(
         "SELECT extname AS name, extversion AS version FROM pg_extension ORDER BY 1", database=database
     )

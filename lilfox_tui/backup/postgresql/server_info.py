@@ -66,7 +66,7 @@ class Tablespace(Struct, frozen=True):
 
 
 class ServerInfo(Struct, frozen=True, kw_only=True):
-    """The server and what is on it."""
+    """A PostgreSQL server, with its roles, extensions, tablespaces and databases."""
 
     server: ServerFacts
     databases: Mapping[str, DatabaseFacts]

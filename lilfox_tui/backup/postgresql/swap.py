@@ -231,9 +231,10 @@ def hint_to_end() -> Message:
 
 
 def _hint_still_there() -> Message:
-    """Return the hint for sessions that block a swap although they are terminated."""
+    """Return the hint for sessions that still block a swap after LilFox has tried to terminate them."""
     return tr(
-        "stop the applications that use it: they reconnect at once, or this role may not terminate their sessions"
+        "stop the applications that use it: they reconnect at once, or this role is not allowed to terminate "
+        "their sessions"
     )
 
 
@@ -372,7 +373,7 @@ SELECT s.subname AS name FROM pg_subscription s JOIN pg_database d ON d.oid = s.
 
 
 class Leftover(Struct, frozen=True):
-    """A database that an unfinished restore left."""
+    """A database that an unfinished restore left behind."""
 
     name: str
     target: str
@@ -458,8 +459,8 @@ async def drop(psql: Psql, server: ServerFacts, name: str) -> None:
 
 
 async def once_left(psql: Psql, name: str, *statements: str, variables: Mapping[str, str]) -> None:
-    """Run statements as soon as nobody is connected to the database ``name``, which the first statement requires. After
-    ``LEAVE_S`` raises BackupError, which names the sessions. Raises HostError."""
+    """Run statements as soon as nobody is connected to the database ``name``; the first statement checks that. Raises
+    BackupError, which names the sessions, after ``LEAVE_S``; HostError."""
     clock = asyncio.get_running_loop().time
     ends_s = clock() + LEAVE_S
     while True:
@@ -495,7 +496,7 @@ async def _drop_subscriptions(psql: Psql, name: str) -> None:
 
 
 async def leftovers(psql: Psql) -> Sequence[Leftover]:
-    """Return what unfinished restores left on the server. Raises BackupError, HostError."""
+    """Return the databases that unfinished restores left on the server. Raises BackupError, HostError."""
     [rows] = await psql.ask(LEFT, database=MEETING)
     return leftovers_from(rows)
 

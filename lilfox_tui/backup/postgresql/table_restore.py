@@ -134,7 +134,7 @@ def _quoted(name: str) -> str:
 
 
 async def steps_of(psql: Psql, database: str, only: str, *, before: str, aside: str) -> list[tuple[int, str]]:
-    """Return the numbered statements that replace the table's rows by those of the table ``before`` and keep the
+    """Return the numbered statements that replace the table's rows with those of the table ``before`` and keep the
     current ones in the table ``aside``, both in the same schema. Raises BackupError, HostError."""
     [rows] = await psql.ask(_PUT, database=database, variables={"only": only, "before": before, "aside": aside})
     return [(row["n"], row["sql"]) for row in rows]
@@ -220,7 +220,7 @@ class TableRestore(DatabaseRestore):
         staging, [target] = self._begun(), self._find_table()
         said = target.detail.content
         if said is None or self._table not in said.tables:
-            return Comparison((), _("restored without errors; the set does not record its content"))
+            return Comparison((), _("restored without errors, but not compared: the set does not record the content"))
         found = await content_of(
             staging.access, self._staged(target, staging.stamp), staging.info.server.version_num, said
         )
@@ -262,7 +262,7 @@ class TableRestore(DatabaseRestore):
                                    tr("Restore the whole database."))]  # fmt: skip
         live = await shape_of(Psql(access), target.database, self._table)
         if live is None:
-            return [*checks, Check(about, "bad", tr("{name} does not contain this table now",
+            return [*checks, Check(about, "bad", tr("{name} does not contain this table",
                                                       name=clean(target.database)),
                                    tr("Create the table with its previous definition, or restore the whole "
                                       "database."))]  # fmt: skip
@@ -302,7 +302,7 @@ class TableRestore(DatabaseRestore):
             raise BackupError(tr("{table} is not a table in the set", table=clean(self._table)))
         if set(there.columns) != set(live.columns):
             raise BackupError(
-                tr("{table}: its columns have changed: {names}", table=clean(self._table),
+                tr("the columns of {table} have changed: {names}", table=clean(self._table),
                    names=_apart(there, live)),
                 tr("Revert the columns, or restore the whole database under another name and copy what you need."),
             )  # fmt: skip
@@ -360,7 +360,7 @@ async def undo_table(route: ServerRoute, swap: Swap) -> None:
                 raise BackupError(tr("{table} no longer exists", table=clean(swap.target)))
             if apart := {column[0] for column in kept.columns} ^ {column[0] for column in live.columns}:
                 raise BackupError(
-                    tr("{table}: its columns have changed: {names}", table=clean(swap.target),
+                    tr("the columns of {table} have changed: {names}", table=clean(swap.target),
                        names=clean(listed(sorted(apart)))),
                     tr("Revert the columns, or copy what you need from {before}.", before=clean(swap.before)),
                 )  # fmt: skip
@@ -413,12 +413,12 @@ async def standing_of_table(route: ServerRoute, swap: Swap) -> list[Standing]:
 
 
 async def finish_table(route: ServerRoute, swap: Swap) -> None:
-    """Finish an interrupted swap. Raises BackupError if the set's rows were not inserted, since that needs the set;
-    HostError."""
+    """Finish an interrupted swap. Raises BackupError if the set's rows were not inserted, because inserting them
+    requires the set; HostError."""
     if await standing_of_table(route, swap) != ["restored"]:
         raise BackupError(
             tr("{table} still has its previous rows; no rows from the set were inserted", table=clean(swap.target)),
-            tr("take it back (--take-back), then restore the table again"),
+            tr("revert the restore (--take-back), then restore the table again"),
         )
     await settle_table(route, swap)
 
@@ -450,8 +450,8 @@ async def _putting(
 
 
 async def _sequences(psql: Psql, target: DatabaseTarget, staged: str, table: str) -> list[str]:
-    """Return statements that set each sequence of the table to the higher of its value and the set's, so that it
-    returns no existing value."""
+    """Return statements that set each sequence of the table to the higher of its value and the set's, so that its next
+    value does not exist yet."""
     live, there = await sequences_of(psql, target.database, table), await sequences_of(psql, staged, table)
     said = target.detail.content.sequences if target.detail.content is not None else {}
     return [

@@ -57,9 +57,9 @@ class Restored(Struct, frozen=True, kw_only=True):
 
 
 def write(restored: Restored) -> None:
-    """Write the record to disk (fsync of file and folder), where it already is or else in this process's state folder.
-    Also delete records that keep nothing and are older than 90 days or beyond the newest 200. Raises BackupError; the
-    renames must then not be made."""
+    """Write the record to disk (fsync of file and folder): over its existing file, else into this process's state
+    folder. Also delete records that retain nothing and are older than 90 days or beyond the newest 200. Raises
+    BackupError; the renames must then not be made."""
     noted = _file_of(restored.run)
     folder = _own_folder() if noted is None else noted.parent
     file = folder / f"{restored.run}.json"
@@ -96,7 +96,7 @@ def _hint(restored: Restored, noted: Path | None) -> Message:
 
 def read_all() -> list[Restored]:
     """Return all known restores, newest first: the user's own, and those of root that the user may read. Skips
-    unreadable files and those of other users: what a record names is renamed and removed with the reader's rights."""
+    unreadable files and files of other users, because the reader's process renames and removes what a record names."""
     return sorted((restored for _file, restored in _read()), key=lambda restored: restored.at, reverse=True)
 
 
@@ -229,7 +229,7 @@ class InterruptedRestore(Struct, frozen=True, kw_only=True):
 
     @property
     def hint(self) -> Message:
-        """How to settle it: the command, and the user who must run it if that is another one."""
+        """How to settle it: the command, and the user who must run it if that is somebody else."""
         if self.owner:
             return tr("run as {user}: lilfox backup settle {job}", user=self.owner, job=self.restored.run)
         if self.restored.stage == "undoing":
@@ -258,7 +258,7 @@ class InterruptedRestore(Struct, frozen=True, kw_only=True):
         for side in self.sides:
             if side.standing == "unknown":
                 why = side.reason or tr("the names do not show which data is in place")
-                told.append(tr("state of {name} unknown: {reason}", name=_name(side), reason=why))
+                told.append(tr("the state of {name} is unknown: {reason}", name=_name(side), reason=why))
         return told
 
     def document(self) -> dict[str, Any]:
@@ -296,14 +296,14 @@ def job_runs(job_id: str) -> bool:
 
 
 async def interrupted_restores(context: BackupContext) -> list[InterruptedRestore]:
-    """Return all interrupted restores, newest first, with what is in place. A host's error becomes the reason why that
-    is unknown."""
+    """Return all interrupted restores, newest first, with the data that is in place. If a host fails, its error is
+    given as the reason why that is unknown."""
     found = await asyncio.to_thread(open_restores)
     return [await _looked_at(context, restored) for restored in found]
 
 
 async def chosen_interrupted_restore(words: str) -> Restored:
-    """Return the interrupted restore of the set or job ``words``, or the only one if ``words`` is empty. Raises
+    """Return the interrupted restore whose set or job ``words`` name, or the only one if ``words`` is empty. Raises
     BackupError."""
     found = await asyncio.to_thread(open_restores)
     named = [each for each in found if words in ("", each.run, each.set, each.set[-15:])]
@@ -359,9 +359,9 @@ async def undo_swap(context: BackupContext, swap: Swap) -> None:
 
 
 async def settle(context: BackupContext, restored: Restored) -> str:
-    """Settle a restore whose process died between the renames: finish them (everything was compared before the first),
-    or finish its undo. If a swap cannot be finished, all are undone, including those after it, which were not started.
-    Returns a sentence. Raises BackupError, HostError."""
+    """Settle a restore whose process died between the renames: make the remaining ones (all data was compared before
+    the first), or finish its undo. If a swap cannot be finished, undo all of them, and remove what was staged for those
+    that were not started. Returns a sentence. Raises BackupError, HostError."""
     if restored.stage == "undoing":
         await undo_rest(context, restored)
         return str(tr("the interrupted restore of {set} was undone", set=restored.set))
@@ -369,7 +369,7 @@ async def settle(context: BackupContext, restored: Restored) -> str:
         if await source_module(swap.kind).settle(swap, context.host(swap.host or None)) == "undone":
             await _all_back(context, restored, restored.swaps[number + 1 :])
             return str(
-                tr("the interrupted restore of {set} was taken back: everything is as it was before", set=restored.set)
+                tr("the interrupted restore of {set} was reverted: everything is as it was before", set=restored.set)
             )
     write(msgspec.structs.replace(restored, stage="swapped"))
     return str(tr("the interrupted restore of {set} was finished", set=restored.set))
@@ -400,8 +400,8 @@ async def _all_in_place(context: BackupContext, restored: Restored) -> str:
 
 
 async def _all_back(context: BackupContext, restored: Restored, rest: Sequence[Swap]) -> str:
-    """Put all previous data back. ``rest``: swaps that may never have started; if so, their staged data is removed
-    too."""
+    """Put all previous data back. ``rest``: swaps that may not have been started; the staged data of those that were
+    not is removed too."""
     idle = [each for each in rest if await _is_staged_alone(context, each)]
     await undo_rest(context, restored)
     for each in idle:
@@ -411,8 +411,7 @@ async def _all_back(context: BackupContext, restored: Restored, rest: Sequence[S
 
 
 async def _is_staged_alone(context: BackupContext, swap: Swap) -> bool:
-    """Return whether none of the swap's renames was made, so that its staged data was never in use and nobody needs
-    it."""
+    """Return whether none of the swap's renames was made; its staged data was then never in use and can be removed."""
     try:
         kept: list[RetainedItem] = await source_module(swap.kind).kept(swap, context.host(swap.host or None))
     except LilFoxError:
@@ -459,7 +458,7 @@ class RestorePlace(NamedTuple):
 
 
 async def tell_open(run: Run) -> list[Restored]:
-    """Warn of each interrupted restore and say how to settle it; return them. Changes nothing."""
+    """Warn about each interrupted restore, say how to settle it, and return them all. Changes nothing."""
     found = await asyncio.to_thread(open_restores)
     for restored in found:
         run.say(_told(restored), "warning")
@@ -467,8 +466,8 @@ async def tell_open(run: Run) -> list[Restored]:
 
 
 async def settle_open(run: Run, context: BackupContext, config: Config) -> list[Restored]:
-    """Settle each interrupted restore, if this user and the configuration may change its hosts. Returns those that
-    could not be settled; each is reported and does not stop the others."""
+    """Settle each interrupted restore that this user may record, if the configuration allows changes on its hosts.
+    Returns those that could not be settled; each is reported and does not stop the others."""
     left = []
     for restored in await asyncio.to_thread(open_restores):
         if not may_write(restored):
@@ -502,8 +501,8 @@ def refuse_shared(config: Config, left: Iterable[Restored], places: Collection[R
 
 
 def refuse_on_hosts(config: Config, left: Iterable[Restored], hosts: Iterable[str | None]) -> None:
-    """Raise BackupError if a restore is interrupted on one of ``hosts``, where its staged data would pass for leftovers
-    of drills."""
+    """Raise BackupError if a restore is interrupted on one of ``hosts``, because its staged data would be mistaken for
+    leftovers of drills."""
     ours = {_here(config, RestorePlace(name or "", "")).host for name in hosts}
     for restored in left:
         for place in places_of(restored.swaps):

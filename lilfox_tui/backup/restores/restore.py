@@ -127,12 +127,12 @@ class Restore:
             self._begun.discard(source)
             refuse_bad(await self._targets[source].checks())
         target = self._targets[source]
-        run.intent(str(tr("restoring {source} beside {where}", source=source, where=target.where)))
+        run.intent(str(tr("restoring {source} next to {where}", source=source, where=target.where)))
         phase("stage")
         self._begun.add(source)
         await target.stage(_mover(run, source, _raw_bytes(self._tasks[source].parts)))
         self._staged.add(source)
-        run.done(str(tr("{source} was restored beside {where}", source=source, where=target.where)))
+        run.done(str(tr("{source} was restored next to {where}", source=source, where=target.where)))
 
     async def _compare(self, run: Run, source: str) -> Comparison:
         if source not in self._staged:
@@ -245,7 +245,7 @@ class Restore:
         except LilFoxError as second:
             return BackupError(
                 tr(
-                    "{error}; the parts already put in place could not be taken back: {second}",
+                    "{error}; the parts already put in place could not be reverted: {second}",
                     error=error,
                     second=second,
                 ),
@@ -257,7 +257,8 @@ class Restore:
 
 
 def _write_undoing(restored: interrupted.Restored, error: LilFoxError) -> None:
-    """Record that the restore is being undone because of ``error``. Raises BackupError, which tells both errors."""
+    """Record that the restore is being undone because of ``error``. Raises a BackupError that reports both errors if
+    that fails."""
     try:
         interrupted.write(replace(restored, stage="undoing"))
     except BackupError as second:
@@ -424,7 +425,7 @@ def _refuse_placeless(found: BackupSet, sources: Mapping[str, Any]) -> None:
     if missing:
         raise BackupError(
             tr(
-                "no restore target for {sources}, which {set} contains",
+                "no restore target is specified for these sources of {set}: {sources}",
                 set=found.id,
                 sources=listed(missing),
             ),

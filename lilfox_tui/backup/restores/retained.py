@@ -1,4 +1,4 @@
-"""Lists and removes the data that restores retain, by the journal and by what the hosts have."""
+"""Lists and removes the data that restores retain, according to the journal and to what exists on the hosts."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class RetainedRow(Struct, frozen=True, kw_only=True):
             what = tr("data from a restore that was undone")
         else:
             what = tr("data from before the restore")
-        return tr("{what}; cannot be removed: {reason}", what=what, reason=self.reason) if str(self.reason) else what
+        return tr("{what}; it cannot be removed: {reason}", what=what, reason=self.reason) if str(self.reason) else what
 
 
 async def all_kept(context: BackupContext) -> list[RetainedRow]:
@@ -104,7 +104,7 @@ async def forget_left(run: Run, context: BackupContext, plan: PlanConfig) -> lis
             raise NotAllowed(tr("{host} is protected: changes on it are not allowed", host=host.name))
         if not await source_module(options.kind).left(options, host):
             continue
-        run.intent(str(tr("removing what restores and drills left on {host}", host=host.name)))
+        run.intent(str(tr("removing data that restores and drills left on {host}", host=host.name)))
         names: list[str] = await source_module(options.kind).forget_left(options, host)
         for name in names:
             run.done(str(tr("{name} was removed", name=name)))
@@ -129,7 +129,7 @@ def chosen(words: str) -> list[Restored]:
         found = known[:1]
     if not found:
         raise BackupError(
-            tr("no known restore of {set} keeps data", set=words),
+            tr("no restore of {set} has retained data", set=words),
             tr("known: {sets}", sets=listed(dict.fromkeys(restored.set for restored in known)) or tr("none")),
         )
     return found

@@ -1,4 +1,4 @@
-"""The sets of a store, read from names, sizes, manifests and proofs alone."""
+"""Finds the sets in a store, using only the names and sizes of its files, the manifests and the proofs."""
 
 from __future__ import annotations
 
@@ -181,8 +181,8 @@ class _Schema(Struct, frozen=True):
 
 
 class DescribedSet(Struct, frozen=True, kw_only=True, gc=False):
-    """A manifest as it was read. ``trouble`` says why it is unusable, or which file it names does not belong to it;
-    ``parts`` are those with valid names."""
+    """A manifest as it was read. ``trouble`` says why it is unusable, or names the file that does not belong to the
+    set; ``parts`` are those with valid names."""
 
     id: str
     name: SetName
@@ -232,7 +232,7 @@ def read_manifest(file: str, raw: bytes | None, keys: SigningKeys = NO_KEYS) -> 
 
 def _decoded(raw: bytes | None) -> Manifest | Message:
     if raw is None:
-        return tr("its manifest cannot be read: it was removed in the meantime, or is too large")
+        return tr("its manifest cannot be read: it was removed while the store was being read, or it is too large")
     try:
         read = _manifests.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -280,7 +280,7 @@ def _is_shape(stem: str, suffix: str) -> bool:
 
 
 class StoreListing:
-    """The files of a store (``entries``), and which of them the manifests ``described`` name."""
+    """The files of a store (``entries``), with those that its manifests (``described``) name."""
 
     def __init__(self, entries: Sequence[StoreEntry], described: Sequence[DescribedSet]) -> None:
         self.files = {entry.name: entry for entry in entries}
@@ -344,8 +344,11 @@ def untrusted_text(signature: Signature) -> Message:
     """Return why a signature is not accepted."""
     return {
         "forged": tr("its signature is forged: someone without the key changed or wrote its manifest"),
-        "other": tr("it is signed by a key that is not in this configuration, but signing: required: is set"),
-    }.get(signature, tr("it is not signed, but signing: required: is set"))
+        "other": tr(
+            "it is signed by a key that is not in this configuration, but signatures by a configured key "
+            "are required (signing: required:)"
+        ),
+    }.get(signature, tr("it is not signed, but signatures are required (signing: required:)"))
 
 
 def _found(part: ManifestPart, there: StoreListing) -> FoundPart:
@@ -368,7 +371,7 @@ def _trouble(part: ManifestPart, entry: StoreEntry | None, there: StoreListing) 
     if entry is None:
         other = there.in_any_case.get(part.name.lower())
         if other is not None:
-            return tr("{name} is missing; {other} exists, rename it", name=part.name, other=other)
+            return tr("{name} is missing, but {other} exists: rename it", name=part.name, other=other)
         return tr("{name} is missing", name=part.name)
     if entry.size_bytes != part.size_bytes:
         return tr(
@@ -415,10 +418,10 @@ _SOURCE_KINDS = {".dump": "postgresql", ".sql": "postgresql", ".tar": "files", "
 
 
 async def read_sets(store: BackupStore, *, zone: tzinfo | None = None, keys: SigningKeys = NO_KEYS) -> list[BackupSet]:
-    """Return all sets, newest first: those with a manifest, those of the manual's scripts, and leftovers of unfinished
-    runs (broken, with that reason). Only the first have a plan. ``zone`` is the time zone of the dates in names, by
-    default this machine's; ``keys`` verify signatures (``BackupContext.sets_in`` uses the configuration's). Raises
-    StoreError, HostError."""
+    """Return all sets, newest first: those with a manifest, those of the ops manual's scripts, and leftovers of
+    unfinished runs (broken, with that reason). Only the first have a plan. ``zone`` is the time zone of the dates in
+    names, by default this machine's; ``keys`` verify signatures (``BackupContext.sets_in`` uses the configuration's).
+    Raises StoreError, HostError."""
     with nothing_collected():
         texts, entries = await store.look((MANIFEST, PROOF))
         return await asyncio.to_thread(sets_of, texts, entries, zone or local_zone(), keys)
@@ -426,8 +429,8 @@ async def read_sets(store: BackupStore, *, zone: tzinfo | None = None, keys: Sig
 
 @contextmanager
 def nothing_collected() -> Iterator[None]:
-    """Disable garbage collection: everything made from manifests stays and has no cycles, so the collector would scan
-    it repeatedly in vain (a sixth of the time)."""
+    """Disable garbage collection in the block: objects made from manifests stay alive and have no cycles, so the
+    collector would scan them repeatedly in vain (a sixth of the time)."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -462,9 +465,9 @@ def sets_of(
 def _sorted_out(
     entries: Sequence[StoreEntry], unread: Iterable[str], zone: tzinfo
 ) -> tuple[list[OldFile], dict[str, list[StoreEntry]]]:
-    """Split the files that no manifest names into files of the manual's scripts and, by the date in their names,
-    leftovers of runs and files of unreadable manifests (``unread``: their dates). A file named as in the manual counts
-    among the latter if it has exactly the same date."""
+    """Split the files that no manifest names into files of the ops manual's scripts and, by the date in their names,
+    leftovers of runs and files of unreadable manifests (``unread``: their dates). A file named as in the ops manual
+    counts among the latter if it has exactly the same date."""
     old: list[OldFile] = []
     left: dict[str, list[StoreEntry]] = {stamp: [] for stamp in unread}
     for entry in entries:
@@ -520,8 +523,8 @@ def _left_part(entry: StoreEntry, trouble: Message | str) -> FoundPart:
 
 
 def _with_proof(found: BackupSet, proof: Proof | None, keys: SigningKeys) -> BackupSet:
-    """Apply a proof to a set without a manifest. It holds for the files that it names, if none has another size or was
-    written later. Such a set has no signature."""
+    """Apply a proof to a set without a manifest. The proof is valid for the files that it names if none of them has
+    changed in size or was written later. Such a set has no signature."""
     found = msgspec.structs.replace(found, untrusted=keys.refuses("none"))
     if found.untrusted and not found.fault:
         found = msgspec.structs.replace(found, status=Status.UNTRUSTED, reason=untrusted_text("none"))

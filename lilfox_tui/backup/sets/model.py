@@ -278,7 +278,8 @@ def state_of(*, fault: object, untrusted: bool, missing: bool, proven: str | Non
 
 
 class FoundPart(Struct, frozen=True, kw_only=True, gc=False):
-    """A file of a set as it is stored. ``said`` is its entry in the manifest; None in a set of the manual's scripts."""
+    """A file of a set as it is stored. ``said`` is its entry in the manifest; None in a set of the ops manual's
+    scripts."""
 
     name: str
     source: str

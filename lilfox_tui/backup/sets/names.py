@@ -140,7 +140,7 @@ def file_name(
 
 
 def read_file_name(name: str) -> FileName | None:
-    """Parse the file name of a part; None if no part has such a name, for example a path out of the store."""
+    """Parse the file name of a part; None if no part has such a name, for example a path outside the store."""
     found = _FILE.fullmatch(name)
     if found is None or (len(name) > _NAME_BYTES // 4 and len(name.encode("utf-8", "surrogateescape")) > _NAME_BYTES):
         return None

@@ -1,4 +1,4 @@
-"""Sets of the manual's scripts: files recognized by name, grouped by date, checked by size.
+"""Sets of the ops manual's scripts: files recognized by name, grouped by date, checked by size.
 
 ``backup_db.sh`` writes ``postgresql/lilfox_DATE.sql.gz`` (``.sql`` once somebody has unpacked it), ``backup.sh`` above
 it ``env_DATE``, ``config_DATE.tar.gz``, ``uploads_DATE.tar.gz``; the scripts for one part put those into ``config/``
@@ -34,7 +34,7 @@ _UPLOADS = re.compile(rf"(?:files/)?uploads_{_STAMP}\.tar(?:\.gz)?", re.ASCII | 
 
 
 class OldSetSlot(Struct, frozen=True):
-    """One kind of file in a set of the manual's scripts; a set has at most one of each. ``about`` is its label."""
+    """One kind of file in a set of the ops manual's scripts; a set has one of each or none. ``about`` is its label."""
 
     pattern: re.Pattern[str]
     source: str
@@ -55,7 +55,7 @@ _WHOLE = (_SLOTS[0], *_SLOTS[2:])
 
 
 class OldFile(Struct, frozen=True):
-    """A file of the manual's scripts, with the time in its name as aware UTC."""
+    """A file of the ops manual's scripts, with the time in its name as aware UTC."""
 
     entry: StoreEntry
     slot: OldSetSlot
@@ -74,8 +74,8 @@ def is_rollback(found: BackupSet) -> bool:
 
 
 def read_old_name(entry: StoreEntry, zone: tzinfo) -> OldFile | None:
-    """Parse a file name of the manual's scripts; None if it is not one. A dump for ``rollback.sh`` without a date gets
-    its modification time."""
+    """Parse a file name of the ops manual's scripts; None if it is not one. A dump for ``rollback.sh`` without a date
+    gets its modification time."""
     for slot in _SLOTS:
         found = slot.pattern.fullmatch(entry.name)
         if found is None:
@@ -96,9 +96,9 @@ def _moment(stamp: str, modified: datetime, zone: tzinfo) -> datetime | None:
 
 
 def old_sets(files: Sequence[OldFile], taken: Collection[str] = ()) -> list[BackupSet]:
-    """Group ``files`` into sets, in no order. Each file joins the nearest database within :data:`WINDOW`, else the
-    files near it. No id is in ``taken``. Nothing records what a set should contain: it is partial if it lacks a file
-    that another set has, because one script writes everything."""
+    """Group ``files`` into sets, in no particular order, with ids that are not in ``taken``. A file joins the nearest
+    database dump within :data:`WINDOW`; without one, files close in time form a set. There is no list of what a set
+    should contain, but one script writes everything: a set is partial if it lacks a file that another set has."""
     ordered = sorted((file for file in files if not file.is_rollback), key=lambda file: (file.at, file.entry.name))
     groups = [[file] for file in files if file.is_rollback]
     groups += _grouped([file for file in ordered if file.slot is _SLOTS[0]], ordered)
@@ -112,7 +112,7 @@ def old_sets(files: Sequence[OldFile], taken: Collection[str] = ()) -> list[Back
 
 
 def _grouped(databases: list[OldFile], files: list[OldFile]) -> list[list[OldFile]]:
-    """Group files, nearest pairs first. Files without a database are grouped around the earliest of them."""
+    """Group files, nearest pairs first. Files that match no database dump are grouped around the earliest of them."""
     groups = [[database] for database in _first_of_each_time(databases)]
     in_group = {id(group[0]) for group in groups}
     left = [file for file in files if id(file) not in in_group]
@@ -131,8 +131,8 @@ def _grouped(databases: list[OldFile], files: list[OldFile]) -> list[list[OldFil
 
 
 def _first_of_each_time(databases: list[OldFile]) -> Iterator[OldFile]:
-    """Yield one database dump for each time: of several forms, one that is not empty, preferably as written rather than
-    unpacked."""
+    """Yield one database dump for each time. If there are several, prefer one that is not empty, then the compressed
+    one."""
     best: dict[datetime, OldFile] = {}
     for file in databases:
         other = best.get(file.at)
@@ -196,7 +196,7 @@ def _part(file: OldFile) -> FoundPart:
         kind=slot.kind,
         size_bytes=entry.size_bytes,
         modified=entry.modified,
-        trouble=tr("{name}: empty – failed run", name=entry.name) if entry.size_bytes < least else "",
+        trouble=tr("{name} is empty: the run failed", name=entry.name) if entry.size_bytes < least else "",
     )
 
 
@@ -209,7 +209,7 @@ def _lacking(group: list[OldFile]) -> list[OldSetSlot]:
 
 def _not_whole(lacking: list[OldSetSlot]) -> Message | str:
     missing = listed(str(slot.about) for slot in lacking)
-    return tr("incomplete; no file from that time for: {missing}", missing=missing) if lacking else ""
+    return tr("incomplete; no files from that time for {missing}", missing=missing) if lacking else ""
 
 
 def _free_id(file: OldFile, taken: set[str]) -> str:

@@ -75,7 +75,7 @@ def _refuse_empty(keep: KeepConfig) -> None:
     wrong = [name for name, count in numbers.items() if count is not None and count < 1]
     if wrong or all(count is None for name, count in numbers.items() if name != "tagged"):
         raise UsageError(
-            tr("the retention policy would keep nothing: {names}", names=listed(wrong or numbers)),
+            tr("the retention policy is invalid; check these keys: {names}", names=listed(wrong or numbers)),
             tr("keep at least 1, for example last: 7; nothing was removed"),
         )
 

@@ -1,4 +1,4 @@
-"""The config source: ``.env`` as it is, and ``config/`` as a tar archive, as the manual has them."""
+"""The config source: ``.env`` as it is, and ``config/`` as a tar archive, as in the ops manual."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def open_target(options: ConfigOptions, host: Host, task: RestoreTask) -> Restor
             continue
         part = next((part for part in task.parts if part.kind == kind), None)
         if part is None:
-            about = tr("{name} in the set", name=clean(name))
+            about = tr("backup of {name}", name=clean(name))
             missing.append(Check(about, "bad", tr("not in the set"), tr("choose another set")))
             continue
         spec = PieceSpec(

@@ -169,7 +169,7 @@ def _why_not(pair: Renames, there: list[str], known: Mapping[str, DatabaseFacts]
         and pair.before in ("", before_name(pair.target, stamped[1]))
     )
     if not ours:
-        return tr("a restore of {target} does not create this name", target=clean(pair.target))
+        return tr("a restore of {target} would not use this name", target=clean(pair.target))
     if len(there) > 1:
         return tr("the restore did not finish")
     if pair.before and pair.target not in known:
@@ -205,7 +205,7 @@ async def _table(psql: Psql, swap: Swap) -> tuple[list[RetainedItem], str]:
         or kept.schema != live.schema
         or kept.table not in (before_name(live.table, stamped[1]), restored_name(live.table, stamped[1]))
     ):
-        why_not = tr("a restore of {target} does not create this name", target=clean(swap.target))
+        why_not = tr("a restore of {target} would not use this name", target=clean(swap.target))
     found = RetainedItem(target=swap.target, name=only, size_bytes=rows[0]["size_bytes"], why_not=why_not)
     return [found], kept.name
 

@@ -42,8 +42,8 @@ FLOCK = ".lilfox.flock"
 
 @asynccontextmanager
 async def local_lock(folder: LocalFolder, where: str, who: str, *, shared: bool) -> AsyncIterator[None]:
-    """See :meth:`lilfox_tui.backup.store.BackupStore.lock`. A folder that is not writable is shared without a mark, by
-    the flock alone if its file exists, because this process cannot remove anything from it."""
+    """See :meth:`lilfox_tui.backup.store.BackupStore.lock`. A folder that is not writable is shared without a mark,
+    because this process could not remove one; only a flock is held, if its file exists."""
     machine = _machine()
     try:
         writable, descriptor = _opened(folder, shared=shared)
@@ -95,7 +95,7 @@ def _take(folder: LocalFolder, where: str, descriptor: int, *, shared: bool) -> 
 
 
 def _holder(folder: LocalFolder) -> StoreLockHolder:
-    """Return the lock's holder as the marks say: the exclusive one, else one that shares it."""
+    """Return the lock's holder according to the marks: that of the exclusive one, else one that shares it."""
     with suppress(OSError), folder.root() as root:
         shared = sorted(name for name in os.listdir(root) if name.startswith(SHARED))  # noqa: PTH208 - a descriptor
         for name in (LOCK, *shared):

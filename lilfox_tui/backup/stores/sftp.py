@@ -76,7 +76,7 @@ class RemoteFolder:
             now = await files.filesystem(self.path)
         if now is not None and self._filesystem not in (None, now.id):
             raise StoreError(
-                tr("the filesystem of {folder} has changed since the start", folder=self.where),
+                tr("the filesystem of {folder} has changed since LilFox opened it", folder=self.where),
                 tr("Its file system may have been unmounted: check mount and dmesg."),
             )
         self._filesystem = None if now is None else now.id

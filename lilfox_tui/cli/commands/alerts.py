@@ -56,13 +56,16 @@ def saved_state(args: argparse.Namespace, *, changes: bool = False) -> Iterator[
     the block ``changes`` it and changes are forbidden."""
     loaded = load_settings(args)
     if changes and loaded.config.read_only:
-        raise NotAllowed(tr("read_only: alerts cannot be changed"), tr("leave out --read-only"))
+        raise NotAllowed(
+            tr("alerts cannot be changed in read_only mode"),
+            tr("leave out --read-only, or remove read_only from the configuration"),
+        )
     folder = state_folder(loaded.path)
     path = None if folder is None else folder / DATABASE
     if path is None or not path.exists():
         raise LilFoxError(
             tr("no rules of this configuration have been evaluated yet"),
-            tr("add rules: to the configuration, then run lilfox or lilfox monitor"),
+            tr("check that the configuration has rules:, then run lilfox or lilfox monitor"),
         )
     database = AlertDatabase(path)
     try:
@@ -79,10 +82,10 @@ def alerts_now(saved: AlertStorage) -> Alerts:
     if not lock.is_held():
         newest_ms = max((group.evaluated_ms for group in saved.groups().values()), default=None)
         if newest_ms is None:
-            warn(tr("no LilFox process evaluates these rules now, and none has evaluated them yet"))
+            warn(tr("no LilFox process evaluates these rules, and none has evaluated them yet"))
         else:
             age = human_duration(now.timestamp() - newest_ms / 1000)
-            warn(tr("no LilFox process evaluates these rules now; showing the state from {age} ago", age=age))
+            warn(tr("no LilFox process evaluates these rules; showing the state from {age} ago", age=age))
     elif (frozen := lock.frozen(now)) is not None:
         alerts = alerts_from_storage(saved, now)
         return replace(alerts, troubles=(*alerts.troubles, Trouble("frozen", frozen, blind=True)))
@@ -180,7 +183,7 @@ def _response_text(alert: Alert) -> str:
 
 
 def _not_told(saved: AlertStorage) -> list[dict[str, Any]]:
-    """The notifiers with messages that were tried at least once and are not delivered yet."""
+    """The notifiers with undelivered messages that were tried at least once."""
     outbox = Outbox(saved.database)
     found: list[dict[str, Any]] = []
     for name in outbox.receivers():
@@ -253,9 +256,11 @@ def add_silence_arguments(parser: argparse.ArgumentParser) -> None:
         type=duration,
         default=3600.0,
         metavar="DURATION",
-        help=str(tr("such as 4h; default: 1h")),
+        help=str(tr("how long, such as 4h; default: 1h")),
     )
-    how_long.add_argument("--until-resolved", action="store_true", help=str(tr("until no alert matches any more")))
+    how_long.add_argument(
+        "--until-resolved", action="store_true", help=str(tr("until no alert matches any more, at most 30 days"))
+    )
     parser.add_argument(
         "--preview", action="store_true", help=str(tr("show which alerts it would silence; change nothing"))
     )
@@ -348,7 +353,7 @@ def run_expire(args: argparse.Namespace) -> int:
     with saved_state(args, changes=True) as saved:
         for wanted in args.ids:
             ended = expire(saved, wanted, args.by or user(), datetime.now(UTC))
-            print_line(tr("ended: {matchers}", matchers=format_matchers(ended.matchers)))
+            print_line(tr("silence ended: {matchers}", matchers=format_matchers(ended.matchers)))
     return 0
 
 
@@ -369,7 +374,7 @@ _KINDS: Mapping[str, tuple[Message, Level | None]] = {
 
 def add_history_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``alerts history``."""
-    parser.add_argument("--since", type=duration, metavar="DURATION", help=str(tr("how far back, such as 1d")))
+    parser.add_argument("--since", type=duration, metavar="DURATION", help=str(tr("how far back to look, such as 1d")))
     parser.add_argument(
         "--limit", type=int, default=100, metavar="COUNT", help=str(tr("maximum number of entries; default: 100"))
     )
@@ -493,7 +498,9 @@ def _test_notice(config: Config, receiver: str) -> Notification:
 
 
 ACTIONS = {
-    "list": Subcommand(tr("list pending, firing and just resolved alerts, worst first"), add_list_arguments, run_list),
+    "list": Subcommand(
+        tr("list pending, firing and recently resolved alerts, worst first"), add_list_arguments, run_list
+    ),
     "ack": Subcommand(tr("acknowledge alerts: no reminders until they resolve"), add_ack_arguments, run_ack),
     "silence": Subcommand(tr("silence matching alerts for a while"), add_silence_arguments, run_silence),
     "silences": Subcommand(tr("list silences"), add_silences_arguments, run_silences),

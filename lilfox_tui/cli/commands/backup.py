@@ -78,9 +78,9 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         action=NonEmptyValue,
         default="",
         metavar="NAME",
-        help=_("tag the set: it is kept, and tag:NAME selects it"),
+        help=_("tag the set; retention keeps the newest set of each tag (limit: tagged), and tag:NAME selects it"),
     )
-    parser.add_argument("--dry-run", action="store_true", help=_("only check whether it could run"))
+    parser.add_argument("--dry-run", action="store_true", help=_("only check whether the backup could run"))
     parser.add_argument("--quiet", action="store_true", help=_("print only warnings and failures"))
     add_json(parser)
 
@@ -190,7 +190,7 @@ async def _sets(
     args: argparse.Namespace, loaded: LoadedConfig
 ) -> tuple[list[tuple[str, BackupSet]], list[LilFoxError]]:
     """All sets of the named store, or of the stores of the configuration's plans, each with its store, and the errors
-    of what could not be read."""
+    for stores that could not be read."""
     sets: list[tuple[str, BackupSet]] = []
     troubles: list[LilFoxError] = []
     async with BackupContext(loaded.config) as context:
@@ -295,7 +295,7 @@ def add_settle_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         action=NonEmptyValue,
         metavar="SET",
-        help=_("the set, or the id of the restore job; default: the only one"),
+        help=_("the set, or the id of the restore job; default: the only interrupted restore"),
     )
     way = parser.add_mutually_exclusive_group()
     way.add_argument("--finish", action="store_true", help=_("complete the interrupted restore or undo"))
@@ -304,10 +304,13 @@ def add_settle_arguments(parser: argparse.ArgumentParser) -> None:
         "--forget",
         action="store_true",
         help=_(
-            "set aside an interrupted restore that can never be settled, leaving its data as it is; shows what stays"
+            "set aside an interrupted restore that can no longer be settled, without changing its data; without "
+            "--yes, only lists the data that may be left behind"
         ),
     )
-    parser.add_argument("--yes", action="store_true", help=_("with --forget: do it instead of only showing what stays"))
+    parser.add_argument(
+        "--yes", action="store_true", help=_("with --forget: set the restore aside instead of only listing its data")
+    )
     parser.add_argument("--json", action="store_true", help=_("one JSON document"))
     parser.add_argument("--json-schema", action="store_true", help=_("the schema of that document"))
 
@@ -340,9 +343,9 @@ def _show_what_stays(args: argparse.Namespace) -> int:
         told = [half.document() for half in found if half.restored.run == restored.run]
         print_json({"interrupted_restores": told, "set": restored.set, "stays": what_stays(restored)})
         return 1
-    print_line(_("the restore of {set} (job {job}) would be set aside as it is; nothing is renamed",
+    print_line(_("the restore of {set} (job {job}) would be set aside as it is, without renaming anything",
                  set=restored.set, job=restored.run))  # fmt: skip
-    print_line(_("what stays: {names}", names=what_stays(restored)))
+    print_line(_("may be left behind: {names}", names=what_stays(restored)))
     print_line(_("to set it aside: lilfox backup settle {job} --forget --yes", job=restored.run))
     return 1
 
@@ -402,7 +405,7 @@ ACTIONS = {
         add_drill_arguments,
         run_drill,
     ),
-    "settle": Subcommand(tr("finish an interrupted restore, or take it back"), add_settle_arguments, run_settle),
+    "settle": Subcommand(tr("finish or revert an interrupted restore"), add_settle_arguments, run_settle),
     "prune": Subcommand(
         tr("list the sets that the plan's retention no longer keeps; --yes removes them"),
         add_prune_arguments,

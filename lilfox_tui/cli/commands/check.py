@@ -67,7 +67,7 @@ def alert_rows(state: State[Alerts] | None) -> Iterator[Ranked]:
                 _alert_row(
                     Level.GOOD,
                     "",
-                    ngettext("{count} rule, none fires", "{count} rules, none fires", len(alerts.rules)),
+                    ngettext("{count} rule, not firing", "{count} rules, none firing", len(alerts.rules)),
                 )
             ],
         )

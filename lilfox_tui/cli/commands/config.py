@@ -57,7 +57,9 @@ def run(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> None:
     loaded = load_settings(args)
     if loaded.path is None:
-        print_line(tr("no configuration at {path}: monitoring this machine", path=config_file()))
+        print_line(
+            tr("no configuration file at {path}; without one, LilFox monitors only this machine", path=config_file())
+        )
         return
     if loaded.config.prometheus_config is not None:
         from lilfox_tui.scrape.discovery import prometheus_file  # only where one is named

@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the file; returns 3 if a dashboard contains guesses. Raises ConfigError, UsageError."""
+    """Prints the file; returns 3 if metrics of a dashboard are guessed. Raises ConfigError, UsageError."""
     loaded = load_settings(args)
     if args.kind == "grafana":
         return _print_dashboard(loaded)

@@ -35,7 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     trusting.add_argument("name", metavar="NAME", help=_("the host's name in the config"))
     how = trusting.add_mutually_exclusive_group()
     how.add_argument("--fingerprint", metavar="SHA256:…", help=_("accept only the key with this fingerprint"))
-    how.add_argument("--yes", action="store_true", help=_("accept any key the host presents, without asking"))
+    how.add_argument(
+        "--yes",
+        action="store_true",
+        help=_("accept a new host key without asking; a changed or revoked key is still rejected"),
+    )
 
 
 def _add_list_arguments(parser: argparse.ArgumentParser, *, first: bool) -> None:
@@ -92,7 +96,10 @@ async def _trust(config: Config, args: argparse.Namespace) -> int:
         known = listed(config.hosts) or "-"
         raise UsageError(tr("{host}: no such host in the config", host=args.name), tr("one of: {names}", names=known))
     if config.read_only:
-        raise NotAllowed(tr("host keys cannot be accepted in read_only mode"), tr("leave out --read-only"))
+        raise NotAllowed(
+            tr("host keys cannot be accepted in read_only mode"),
+            tr("leave out --read-only, or remove read_only from the configuration"),
+        )
     key = await offered_key(args.name, host, config.ssh)
     if key.known == "trusted":
         print_line(tr("{host} is already trusted: {key}", host=args.name, key=_shown(key)))

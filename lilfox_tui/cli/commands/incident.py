@@ -99,7 +99,10 @@ def folder(args: argparse.Namespace) -> Path:
 def writes(args: argparse.Namespace) -> str:
     """The author; applies the configuration's language and colours. Raises NotAllowed if changes are forbidden."""
     if settings(args):
-        raise NotAllowed(tr("incidents cannot be changed in read_only mode"), tr("leave out --read-only"))
+        raise NotAllowed(
+            tr("incidents cannot be changed in read_only mode"),
+            tr("leave out --read-only, or remove read_only from the configuration"),
+        )
     name = args.by or ""
     if not name:
         return myself()
@@ -154,8 +157,8 @@ def run_course(args: argparse.Namespace) -> int:
 
 
 def _tell_runs(place: Path) -> None:
-    """Warns of runs of the incident that another client controls: giving orders to a run needs a client that stays
-    connected, unlike this command."""
+    """Warns about runs of the incident that another client controls: only a client that stays connected, unlike this
+    command, can take control."""
     for job in list_jobs():
         if job.kind != RUN_KIND or job.state != "running":
             continue
@@ -202,7 +205,7 @@ def _closed(place: Path, what: Closed) -> int:
             warn(f"  {text}")
     left = list(read_incident(place).jobs)
     if left:
-        warn(_("jobs without a recorded end: {ids}", ids=listed(left)))
+        warn(_("jobs without a reported result: {ids}", ids=listed(left)))
     warn(_("to export the whole incident as Markdown: lilfox incident export {id} --to FOLDER", id=place.name))
     _tell_current(place)
     return 0
@@ -226,13 +229,13 @@ def add_entry_arguments(parser: argparse.ArgumentParser, action: str) -> None:
                 "contact",
                 nargs="?",
                 metavar="CONTACT",
-                help=_("a contact from the configuration; without it, the contacts are listed"),
+                help=_("a contact from the configuration; default: list the contacts"),
             )
             parser.add_argument("--outcome", default="", metavar="TEXT", help=_("outcome of the call"))
         case _:
             parser.add_argument("moment", choices=get_args(Moment))
             parser.add_argument(
-                "--at", metavar="TIME", help=_("such as 10m (ago), 14:05, 2023-12-30T14:05Z; default: now")
+                "--at", metavar="TIME", help=_("time, such as 10m (ago), 14:05, 2023-12-30T14:05Z; default: now")
             )
     add_incident(parser)
     add_by(parser)
@@ -429,7 +432,7 @@ def add_evidence_arguments(parser: argparse.ArgumentParser, action: str) -> None
             add_id(parser)
             parser.add_argument(
                 "--known", action="append", default=[], type=_known_line, metavar="N:SHA256",
-                help=_("hash of a line as recorded elsewhere, in syslog or an export"),
+                help=_("number and SHA-256 of a line, as recorded elsewhere (in syslog or an export)"),
             )  # fmt: skip
             add_json(parser)
         case _:
@@ -561,7 +564,7 @@ ACTIONS = {
         run_entry,
     ),
     "mark": Subcommand(
-        tr("record when it was detected, acknowledged, mitigated or resolved"),
+        tr("record when the incident was detected, acknowledged, mitigated or resolved"),
         partial(add_entry_arguments, action="mark"),
         run_entry,
     ),
@@ -579,7 +582,7 @@ ACTIONS = {
         tr("export the whole incident as Markdown"), partial(add_evidence_arguments, action="export"), run_evidence
     ),
     "take-over": Subcommand(
-        tr("take over: you act from now on, the previous person follows"),
+        tr("take over the incident: you are in control, the previous person follows"),
         partial(add_course_arguments, action="take-over"),
         run_course,
     ),

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--timeout", type=duration, default=60.0, metavar="DURATION", help=_("how long to wait for its clean-up")
     )
     checked = actions.add_parser(
-        "checked", help=_("mark a job of unknown state as checked, after someone has looked at what it left")
+        "checked", help=_("mark a job of unknown state as checked, once someone has inspected what it left behind")
     )
     for action in (ending, checked):
         action.add_argument("job", metavar="ID", help=_("job id, or its last characters"))
@@ -39,8 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Lists the jobs, ends one, or marks one as checked. The list returns 1 if a job of unknown outcome needs attention
-    or a restore was interrupted."""
+    """Lists the jobs, cancels one, or marks one as checked. The list returns 1 if a job of unknown outcome needs
+    attention or a restore was interrupted."""
     if args.json_schema:
         print_schema("jobs")
         return 0
@@ -48,7 +48,10 @@ def run(args: argparse.Namespace) -> int:
     read_only = config.read_only
     if args.action is not None:
         if read_only:
-            raise NotAllowed(tr("jobs cannot be changed in read_only mode"), tr("leave out --read-only"))
+            raise NotAllowed(
+                tr("jobs cannot be changed in read_only mode"),
+                tr("leave out --read-only, or remove read_only from the configuration"),
+            )
         return _cancel(args) if args.action == "cancel" else _checked(args)
     jobs = list_jobs()
     asked_for = unsettled(jobs)

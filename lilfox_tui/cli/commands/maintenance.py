@@ -43,7 +43,10 @@ def run(args: argparse.Namespace) -> int:
     if args.action is None:
         return _list(now, as_json=args.json)
     if config.read_only:
-        raise NotAllowed(tr("maintenance windows cannot be changed in read_only mode"), tr("leave out --read-only"))
+        raise NotAllowed(
+            tr("maintenance windows cannot be changed in read_only mode"),
+            tr("leave out --read-only, or remove read_only from the configuration"),
+        )
     if args.action == "off":
         close_window(args.name)
         record(Reverted(change=_change(args.name), text=_("{name} is no longer in maintenance", name=args.name)))

@@ -1,4 +1,5 @@
-"""``lilfox monitor``: the manual's monitor.py as a daemon. Ends cleanly on SIGTERM and SIGINT."""
+"""``lilfox monitor``: runs the monitor as a daemon, in place of the ops manual's monitor.py. Exits cleanly on SIGTERM
+and SIGINT."""
 
 from __future__ import annotations
 

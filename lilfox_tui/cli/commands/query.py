@@ -1,4 +1,4 @@
-"""``lilfox query``: a PromQL expression, answered by the given Prometheus or from series scraped now."""
+"""``lilfox query``: evaluates a PromQL expression, in the given Prometheus or over series scraped now."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the answer; returns 2 for an invalid query, 3 if some sources did not answer."""
+    """Prints the result; returns 2 for an invalid query, 3 if some sources did not respond."""
     if args.json_schema:
         print_schema("query")
         return 0

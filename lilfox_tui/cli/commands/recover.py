@@ -1,4 +1,5 @@
-"""``lilfox recover``: one round over the units of ``recovery:``, as ``lilfox monitor`` does continuously."""
+"""``lilfox recover``: checks the units of ``recovery:`` and restarts those that are due, once; ``lilfox monitor`` does
+so continuously."""
 
 from __future__ import annotations
 
@@ -27,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Checks the units, restarts what is due, and prints all states; returns 0 if all are well, 3 if some are not but
-    another was recovered, else 1."""
+    """Checks the units, restarts those that are due, and prints all states; returns 0 if all are well, 3 if some are
+    not but another was recovered, else 1."""
     loaded = load_settings(args)
     units = loaded.config.recovery
     if unknown := [name for name in args.names if name not in units]:
@@ -42,7 +43,8 @@ def run(args: argparse.Namespace) -> int:
         )
     if loaded.config.read_only and not args.dry_run:
         raise NotAllowed(
-            tr("units cannot be restarted in read_only mode"), tr("leave out --read-only, or use --dry-run")
+            tr("units cannot be restarted in read_only mode"),
+            tr("use --dry-run; to restart units, leave out --read-only or remove read_only from the configuration"),
         )
     found, hints = asyncio.run(_look(loaded, args.names or list(units), restarts=not args.dry_run))
     if args.json:
@@ -59,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
 async def _look(
     loaded: LoadedConfig, names: Sequence[str], *, restarts: bool
 ) -> tuple[dict[str, UnitRecord], Sequence[str]]:
-    """The record of each unit, and the hints for those that could not be checked, each only once."""
+    """The record of each unit, and the hints for units that could not be checked, each hint only once."""
     async with AsyncExitStack() as stack:
         watches = await open_units(stack, loaded.config, loaded.path, names, RecoveryHistory())
         hints: dict[str, None] = {}
@@ -69,7 +71,7 @@ async def _look(
 
 
 async def _until_known(watch: UnitWatch, hints: dict[str, None], *, restarts: bool) -> UnitRecord:
-    """Checks as often as needed to know that a unit is unhealthy; restarts at most once."""
+    """Checks as many times as it takes to call a unit unhealthy; restarts it at most once."""
     try:
         record = await watch.look(restarts=restarts)
         for _more in range(watch.config.failures - 1 if restarts else 0):

@@ -120,12 +120,13 @@ def _confirm_forget(args: argparse.Namespace, lines: list[RetainedRow]) -> None:
         )
     if args.set:
         question = _(
-            "This deletes the retained data for good, and the restore can no longer be undone. To delete it, "
+            "This permanently deletes the retained data, and the restore can no longer be undone. To delete it, "
             "type: {name}",
             name=there[0],
         )
     else:
-        question = _("This deletes for good what drills and unfinished restores left. To delete it, type: {name}",
+        question = _("This permanently deletes the data left by drills and unfinished restores. To delete it, "
+                     "type: {name}",
                      name=there[0])  # fmt: skip
     answer = ask_line(question)
     if (answer or "").strip() != there[0]:
@@ -190,11 +191,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=_("allow the dump to run the code it contains, even with superuser rights"),
     )
     add("--undo", action="store_true", help=_("undo the restore of SET: put the previous data back"))
-    add("--kept", action="store_true", help=_("show what restores keep next to the live data"))
+    add("--kept", action="store_true", help=_("show the data that restores retain next to the live data"))
     add(
         "--forget",
         action="store_true",
-        help=_("delete the data that restores of SET keep; SET may also be the id of a restore job"),
+        help=_("delete the data retained by restores of SET; SET may also be the id of a restore job"),
     )
     add("--dry-run", action="store_true", help=_("only show what would happen"))
     add("--yes", action="store_true", help=_("do not ask for confirmation"))
@@ -203,7 +204,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Restores; returns 1 on failure, with everything as it was before."""
+    """Restores a set, or undoes a restore, or shows or removes what restores retain; returns the exit code."""
     if sum((args.undo, args.kept, args.forget)) > 1:
         raise UsageError(tr("--undo, --kept and --forget cannot be combined"), tr("use only one of them"))
     if args.json_schema:
@@ -237,7 +238,7 @@ def run(args: argparse.Namespace) -> int:
         if args.dry_run:
             return 0 if ready else 1
         if not ready:
-            warn(_("lilfox: nothing was written: blocked by the failed checks above"))
+            warn(_("lilfox: blocked by the failed checks above; nothing was written"))
             return 1
         _confirm_restore(where)
     return _done(args, "restore", request)

@@ -55,8 +55,8 @@ if TYPE_CHECKING:
 
 
 def runbooks_config(args: argparse.Namespace) -> RunbooksConfig:
-    """The runbook configuration, with language and colours applied. Warns of an unusable configuration, but still
-    allows files and the runbooks shipped with LilFox."""
+    """The runbook configuration, with language and colours applied. If the configuration is unusable, prints a warning
+    but still allows files and the runbooks shipped with LilFox."""
     try:
         return load_settings(args).config.runbooks
     except ConfigError as error:
@@ -81,8 +81,8 @@ def runbook_document(word: str, config: RunbooksConfig) -> Document:
 
 
 def sound_document(word: str, config: RunbooksConfig) -> Document:
-    """As :func:`runbook_document`, but raises LilFoxError also if the document has an error or no runbook, so that none
-    of it can run."""
+    """Like :func:`runbook_document`, but also raises LilFoxError if the document has an error or no runbook, so that no
+    part of it can run."""
     found = runbook_document(word, config)
     refuse_broken(found)
     return found
@@ -261,7 +261,7 @@ def add_lint_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         type=Path,
         metavar="FILE",
-        help=_("Markdown files, with or without runbooks; default: the files in the configuration"),
+        help=_("Markdown files, with or without runbooks; default: all files that lilfox runbook list reads"),
     )
     parser.add_argument("--strict", action="store_true", help=_("exit 1 for warnings too"))
     parser.add_argument("--json", action="store_true", help=_("one JSON document"))
@@ -401,9 +401,9 @@ def _chosen(args: argparse.Namespace, loaded: LoadedConfig) -> Runbook:
     if len(runbooks) != 1:
         titles = listed(each.title for each in found.runbooks)
         what = (
-            tr("{path}: it has several runbooks", path=found.path)
+            tr("{path} has several runbooks", path=found.path)
             if runbooks
-            else tr("{path}: it has no runbook {title}", path=found.path, title=args.title)
+            else tr("{path} has no runbook {title}", path=found.path, title=args.title)
         )
         raise UsageError(what, tr("choose one with --runbook: {titles}", titles=titles or "-"))
     return replace(runbooks[0], hosts=args.host) if args.host else runbooks[0]
@@ -432,7 +432,7 @@ def _refuse_unasked(args: argparse.Namespace, config: Config, runbook: Runbook, 
 
     if any(map(asked, commands)):
         raise UsageError(
-            tr("this changes something, and there is no terminal to confirm it"),
+            tr("some commands need confirmation, and there is no terminal to confirm them"),
             tr("review it with --dry-run, then add --yes"),
         )
 

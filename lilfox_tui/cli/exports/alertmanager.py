@@ -1,4 +1,5 @@
-"""alertmanager.yml for the notifiers, for an Alertmanager (0.27 or later) that takes over the notifications.
+"""The Alertmanager export: alertmanager.yml made from the notifiers, for an Alertmanager (0.27 or later) that takes
+over the notifications.
 
 https://prometheus.io/docs/alerting/latest/configuration/"""
 

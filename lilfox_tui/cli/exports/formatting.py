@@ -29,8 +29,8 @@ class SecretFile(NamedTuple):
 
 
 def secret_file(ref: SecretRef, folder: str, name: str) -> SecretFile:
-    """The file of a ``file:PATH`` reference; a secret that LilFox keeps elsewhere must be put into
-    ``folder``/``name``."""
+    """The file of a ``file:PATH`` reference; for a secret stored elsewhere, ``folder``/``name``, into which it must be
+    copied."""
     kind, _colon, rest = ref.partition(":")
     if kind == "file":
         return SecretFile(str(Path(rest).expanduser()))

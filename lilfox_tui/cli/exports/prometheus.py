@@ -1,4 +1,4 @@
-"""prometheus.yml for what LilFox scrapes, evaluates and sends, for a Prometheus (2.45 or later) that takes over.
+"""The Prometheus export: prometheus.yml for a Prometheus (2.45 or later) that takes over scraping, rules and alerts.
 
 https://prometheus.io/docs/prometheus/latest/configuration/configuration/"""
 
@@ -178,7 +178,7 @@ def _file(ref: SecretRef, folder: str, name: str, notes: list[str]) -> str:
 
 
 def _alertmanagers(config: Config) -> Iterator[tuple[list[str], dict[str, Any]]]:
-    """The Alertmanagers that LilFox notifies, or else the one whose alerts it shows."""
+    """The Alertmanagers to which LilFox sends alerts, or else the one whose alerts it shows."""
     told = {
         name: each for name, each in config.notifiers.items() if each.kind == "alertmanager"
     } or ({"alertmanager": config.alertmanager} if config.alertmanager is not None else {})  # fmt: skip

@@ -17,5 +17,5 @@ def schema(name: str) -> dict[str, Any]:
 
 
 def print_schema(name: str) -> None:
-    """Prints the schema, as ``--json-schema`` asks."""
+    """Prints the schema, for ``--json-schema``."""
     print_json(schema(name))

@@ -1,5 +1,5 @@
-"""Undocumented behaviour of asyncssh that hosts rely on, all in one place; pyproject.toml caps the version of asyncssh
-for it.
+"""Undocumented behaviour of asyncssh that hosts rely on, all in one place; because of it, pyproject.toml caps the
+version of asyncssh.
 
 ``tests/unit/hosts/test_asyncssh_internals.py`` has a test for each part, which says what breaks at an upgrade. What is
 worked around with documented calls alone stands where it is used: forwarded ports (``host.py``), the time limit of a
@@ -23,7 +23,7 @@ takes less than a window lets the buffer grow without bound, and one that takes 
 
 
 def overhear(connection: asyncssh.SSHClientConnection, hear: Callable[[bytes], bool]) -> None:
-    """Passes what ``connection`` receives to ``hear``, before asyncssh reads it, until ``hear`` returns True.
+    """Passes the data that ``connection`` receives to ``hear``, before asyncssh reads it, until ``hear`` returns True.
 
     asyncssh drops the lines that a server sends before its version, so that an error cannot say what answered instead
     of SSH. The event loop calls ``data_received`` of the connection, which this replaces.
@@ -87,7 +87,7 @@ async def effective_config(address: str, **options: Any) -> EffectiveConfig:
 
 
 def signature_algorithms(key: asyncssh.SSHKey) -> list[str]:
-    """The algorithms that a host with ``key`` signs with, the best first.
+    """The signature algorithms of a host with ``key``, the best first.
 
     They are asked for first: a host with two keys would otherwise show the one that is not known.
     """
@@ -95,12 +95,12 @@ def signature_algorithms(key: asyncssh.SSHKey) -> list[str]:
 
 
 def is_of_revoked_key(error: asyncssh.HostKeyNotVerifiable) -> bool:
-    """Whether a host's key was refused because of a ``@revoked`` line, for which asyncssh calls nobody: only the text
-    of its error shows it."""
+    """Whether a host's key was rejected because of a ``@revoked`` line. asyncssh makes no callback for that: only the
+    text of its error shows it."""
     return "revoked" in str(error)
 
 
 def lacks_passphrase(error: ValueError) -> bool:
-    """Whether a private key could not be read because a passphrase is missing; only the text of the error tells this
-    from a broken file."""
+    """Whether a private key could not be read because its passphrase is missing; only the text of the error
+    distinguishes this from a broken file."""
     return str(error).startswith("Passphrase")

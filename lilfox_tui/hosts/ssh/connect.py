@@ -1,4 +1,4 @@
-"""Opens SSH connections: keys, known hosts, jump hosts, logins."""
+"""Opens SSH connections: host and user keys, known hosts, jump hosts, logins."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ class KnownKeys(Struct, frozen=True):
         return tuple(key.get_fingerprint() for key in (*self.trusted, *self.authorities))
 
     def algorithms(self) -> list[str]:
-        """Return the key types to request, known ones first; otherwise a host with two keys would seem to have
-        changed."""
+        """Return the key types to request, known ones first: otherwise the key of a host that has two could seem to
+        have changed."""
         known = [name for key in self.trusted for name in signature_algorithms(key) if name != "ssh-rsa"]
         certified = [f"{name}-cert-v01@openssh.com" for name in KEY_TYPES] if self.authorities else []
         return list(dict.fromkeys([*certified, *known, *KEY_TYPES]))
@@ -134,7 +134,8 @@ USUAL = ("id_ed25519_sk", "id_ecdsa_sk", "id_ed25519", "id_ecdsa", "id_rsa")
 """In ~/.ssh, where no key is named (ssh(1), ``-i``)."""
 _KEY_ERRORS = (asyncssh.KeyImportError, asyncssh.KeyEncryptionError)
 _CORRECT = tr(
-    "Correct the secret that passphrase of this host refers to, or load the key with ssh-add; then retry manually."
+    "Correct the secret referenced by the passphrase setting of this host, or load the key with ssh-add; then "
+    "retry manually."
 )
 
 
@@ -149,8 +150,8 @@ def identity_files(identity: str | None, of_config: Sequence[str]) -> tuple[str,
 
 
 async def opened_keys(host: str, files: Sequence[str], ref: SecretRef) -> list[str | asyncssh.SSHKey]:
-    """Return ``files`` as asyncssh needs them with a passphrase: it cannot open a key whose public half is neither
-    beside it nor in it (the PEM format), so such a key is opened here. Raises AuthRefused."""
+    """Return ``files`` in the form that asyncssh needs for keys with a passphrase. asyncssh cannot open a key whose
+    public half is neither beside it nor in it (the PEM format), so such a key is opened here. Raises AuthRefused."""
     here = await asyncio.to_thread(lambda: [file for file in files if _is_shut(file, None) and not _shows_public(file)])
     return [await _opened_key(host, file, ref) if file in here else file for file in files]
 
@@ -164,8 +165,8 @@ async def _opened_key(host: str, file: str, ref: SecretRef) -> asyncssh.SSHKey:
 
 
 async def login_refused(where: str, host: str, user: str, files: Sequence[str], ref: SecretRef | None) -> AuthRefused:
-    """Return the error for a login whose keys were all refused; it names the keys that were not offered because they
-    stayed locked."""
+    """Return the error for a login whose keys were all rejected; it names the keys that were not offered because they
+    could not be decrypted."""
     passphrase = None if ref is None else await secret(ref)
     shut = listed(await asyncio.to_thread(lambda: [file for file in files if _is_shut(file, passphrase)]))
     refused = tr("{where} refused the login of {user}", where=where, user=user)
@@ -178,10 +179,10 @@ async def login_refused(where: str, host: str, user: str, files: Sequence[str], 
             ),
         )
     if ref is None:
-        why = tr("{keys}: protected by a passphrase, but none is set", keys=shut)
+        why = tr("a passphrase is needed for {keys}, but none is set", keys=shut)
         hint = tr(
-            "Load the key with ssh-add, or set passphrase for this host. If the agent already has the key, the "
-            "server rejects it."
+            "Load the key with ssh-add, or set passphrase: for this host. If ssh-add -l already lists the key, "
+            "the server does not accept it: check authorized_keys there."
         )
     else:
         why, hint = _not_opened(host, shut), _CORRECT
@@ -193,8 +194,8 @@ def _not_opened(host: str, keys: str) -> Message:
 
 
 def _is_shut(file: str, passphrase: str | None) -> bool:
-    """Whether ``file`` is a private key that needs another passphrase. Reporting a file that is not a key is left to
-    asyncssh."""
+    """Whether ``file`` is a private key that needs another passphrase. If it is not a key at all, asyncssh reports
+    that."""
     try:
         asyncssh.read_private_key(file, passphrase)
     except _KEY_ERRORS as error:
@@ -232,7 +233,7 @@ DIAL_ERRORS = (asyncssh.Error, asyncssh.KeyImportError, asyncssh.KeyEncryptionEr
 
 
 class SshTarget(Struct, frozen=True):
-    """A host to connect to; ``host`` is the name that errors carry."""
+    """A host to connect to; ``host`` is its name in errors."""
 
     host: str
     address: str
@@ -278,7 +279,7 @@ class ResolvedTarget(Struct, frozen=True):
 
 
 class SshClient(asyncssh.SSHClient):
-    """The asyncssh callbacks while a connection is made, and at its end."""
+    """The asyncssh callbacks that are called while connecting, and when the connection ends."""
 
     def __init__(self, password: SecretRef | None = None) -> None:
         self.offered: asyncssh.SSHKey | None = None
@@ -297,7 +298,7 @@ class SshClient(asyncssh.SSHClient):
         return False
 
     async def password_auth_requested(self) -> str | None:
-        """The password at the first request, then None: a wrong one is not sent again."""
+        """Return the password at the first request, then None: a wrong one is not sent again."""
         ref, self._password = self._password, None
         return await secret(ref) if ref is not None else None
 
@@ -470,7 +471,7 @@ def _key_refused(
 
 
 async def _through(target: SshTarget, resolved: ResolvedTarget, ssh: SshConfig) -> asyncssh.SSHClientConnection | None:
-    """Connects through the jump hosts; returns the connection to the last one, None without any."""
+    """Connect through the jump hosts; return the connection to the last one, None if there are no jump hosts."""
     via: asyncssh.SSHClientConnection | None = None
     for spec in filter(None, resolved.jumps.split(",")):
         hop = target.hop(spec)
@@ -542,7 +543,7 @@ async def add_key(name: str, config: HostConfig, ssh: SshConfig, fingerprint: st
             name,
             tr("{place} now presents {fingerprint}, not the key that was accepted", place=offered.place,
                fingerprint=offered.fingerprint),
-            tr("Nothing was added. Check the new fingerprint first."),
+            tr("The key was not added to known_hosts. Check the new fingerprint first."),
             fingerprint=offered.fingerprint,
             known=fingerprint,
         )  # fmt: skip

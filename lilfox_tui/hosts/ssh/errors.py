@@ -1,4 +1,5 @@
-"""Turns what asyncssh, the system and a server's greeting report into errors that say what is wrong and what to do."""
+"""Converts what asyncssh, the system and a server's greeting report into errors that say what is wrong and what to
+do."""
 
 from __future__ import annotations
 
@@ -73,11 +74,11 @@ def dial_error(
         return AuthRefused(
             host,
             tr("A private key for {where} cannot be opened: {reason}", where=where, reason=clean(str(error))),
-            tr("Load it into the agent with ssh-add, or set passphrase for this host.")
+            tr("Load it into the agent with ssh-add, or set passphrase: for this host.")
             if locked
             else tr(
-                "The key file is damaged or of an unsupported type: check it with ssh-keygen -y, or set identity for "
-                "this host to another key."
+                "The key file is damaged or of an unsupported type: check it with ssh-keygen -y, or set "
+                "identity: for this host to another key."
             ),
         )
     message, hint = _not_ssh(where, error, greeting) or _unreachable(where, error, timeout_s)
@@ -85,7 +86,7 @@ def dial_error(
 
 
 def _not_ssh(where: str, error: BaseException, greeting: Greeting | None) -> tuple[Message, Message] | None:
-    """Return the error text for a server whose own greeting shows what is wrong; None if it does not."""
+    """Return the error text for a server whose own greeting shows the cause; None if it does not."""
     if greeting is None or not greeting.count:
         return None
     values = {"where": where, "count": greeting.count, "line": greeting.first}
@@ -118,12 +119,12 @@ def _unreachable(where: str, error: BaseException, timeout_s: float) -> tuple[Me
     if isinstance(error, socket.gaierror):
         return (
             tr("The name of {where} cannot be resolved", where=where),
-            tr("Check address in the configuration, ssh_config and DNS."),
+            tr("Check the address in the configuration, ssh_config and DNS."),
         )
     if isinstance(error, OSError) and isinstance(error.filename, str):
         return (
             tr("{file} cannot be read: {reason}", file=error.filename, reason=error.strerror),
-            tr("Correct identity for this host, or make the file readable."),
+            tr("Correct the identity setting of this host, or make the file readable."),
         )
     if isinstance(error, asyncssh.KeyExchangeFailed):
         return (

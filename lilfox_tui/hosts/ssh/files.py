@@ -240,7 +240,7 @@ class Sftp:
         return await self.no_room(path)
 
     async def no_room(self, path: str, size: int = 1) -> OSError | None:
-        """Return why ``size`` more bytes could not be written, if the filesystem tells."""
+        """Return why ``size`` more bytes could not be written, if the filesystem reports it."""
         with suppress(OSError):
             filesystem = await self.filesystem(str(PurePosixPath(path).parent))
             if filesystem is not None and filesystem.read_only:

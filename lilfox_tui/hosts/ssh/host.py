@@ -25,8 +25,8 @@ from lilfox_tui.hosts.ssh.link import END_S, SESSIONS, Opening, Process, Session
 
 
 def _script(spec: CommandSpec, password: SecretRef | None) -> tuple[str, SudoDialog | None]:
-    """Returns the script that the host's sh runs for ``spec``, and the dialog if its sudo may ask. Raises ValueError
-    for a NUL or an invalid variable name."""
+    """Return the script that the host's sh runs for ``spec``, and the dialog if its sudo may ask. Raises ValueError for
+    a NUL or an invalid variable name."""
     if not spec.sudo:
         script = spec.script
         return (running(spec.argv, spec.env) if script is None else with_args(script, spec.argv[4:])), None
@@ -36,7 +36,7 @@ def _script(spec: CommandSpec, password: SecretRef | None) -> tuple[str, SudoDia
 
 
 class SshProcess(HostProcess):
-    """A started command. It holds one session slot until ``end``."""
+    """A started command. It occupies one session slot until ``end``."""
 
     def __init__(
         self, host: str, spec: CommandSpec, dialog: SudoDialog | None, sessions: Sessions, process: Process
@@ -52,7 +52,7 @@ class SshProcess(HostProcess):
 
     @classmethod
     async def start(cls, host: str, spec: CommandSpec, password: SecretRef | None, sessions: Sessions) -> SshProcess:
-        """Start the command. If cancelled meanwhile, what may have started is ended first. Raises HostUnreachable."""
+        """Start the command. If cancelled meanwhile, end first what may have started. Raises HostUnreachable."""
         script, dialog = _script(spec, password)
         line, first = command(script, secret=bool(spec.env))
         piped = bool(spec.with_stdin or first or dialog)
@@ -65,8 +65,8 @@ class SshProcess(HostProcess):
             return end_abandoned(opening)
 
         async def end_abandoned(opening: Opening) -> None:
-            """End a command whose caller was cancelled, once the server has answered; without an answer the link counts
-            as lost."""
+            """End a command whose caller was cancelled, once the server has responded; if it does not, the connection
+            counts as lost."""
             await asyncio.wait([opening])
             if opening.cancelled() or opening.exception() is not None:
                 sessions.give()
@@ -187,7 +187,8 @@ class SshProcess(HostProcess):
         return await self._end_by_signal()
 
     async def _end_by_signal(self) -> bool:
-        """End the command without a second session (RFC 4254, 6.9), for a server that allows no further one."""
+        """End the command without opening a second session (RFC 4254, 6.9), for a server that allows no further
+        session."""
         try:
             for send in (self._process.terminate, self._process.kill):
                 send()
@@ -211,8 +212,8 @@ LOGIN_S = 30.0
 
 
 class SshHost(Host):
-    """One host over one SSH connection that is kept open. ``read_only`` refuses changes by SFTP, as a protected host
-    does."""
+    """One host over one SSH connection that is kept open. ``read_only`` rejects changes by SFTP, as for a protected
+    host."""
 
     def __init__(
         self,
@@ -259,7 +260,7 @@ class SshHost(Host):
         return process
 
     async def _begin_loop(self, loop: ProcessLoop) -> None:
-        """Waits until the login's start-up files have ended, so that they do not delay the first request."""
+        """Wait until the login's start-up files have ended, so that they do not delay the first request."""
         process = loop.process
         assert isinstance(process, SshProcess)
         loop.hung = True  # also when this is cancelled: a login that has not ended does not see the end of its stdin
@@ -273,7 +274,7 @@ class SshHost(Host):
         loop.hung = False
 
     async def _end_loop(self, loop: ProcessLoop) -> None:
-        """Closes the script's stdin, which ends it; a script that hung is ended in the background."""
+        """Close the script's stdin, which ends it; a script that hung is ended in the background."""
         process = loop.process
         if loop.hung:
             self._spawn(self._end(process))
@@ -320,7 +321,7 @@ class SshHost(Host):
             self._spawn(self._end_lost_later(sessions))
 
     async def _end_lost_later(self, sessions: Sessions) -> None:
-        """Try again to end commands that a busy host was too slow to end; new commands do not wait for this."""
+        """Try again to end commands that an overloaded host did not end in time; new commands do not wait for this."""
         for wait_s in AGAIN_S:
             await asyncio.sleep(wait_s)
             if not self._lost or not sessions.alive:

@@ -1,4 +1,4 @@
-"""The connection of one host, which is kept open (dialled, watched, redialled with back-off), and the sessions on
+"""The connection to one host, which is kept open (dialled, watched, redialled with back-off), and the sessions on
 it."""
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Opening = asyncio.Future[Process]
 
 
 class Sessions:
-    """Opens processes on one connection; waits while the server has no free session."""
+    """Opens processes on one connection; waits while all the sessions that the server allows are in use."""
 
     def __init__(self, host: str, connection: asyncssh.SSHClientConnection, client: SshClient) -> None:
         self.connection = connection
@@ -115,7 +115,7 @@ class Sessions:
             raise link_lost(self._host, self.client.lost_by or error) from None
 
     async def end_group(self, group: int, since: str, *, as_root: bool = False) -> bool:
-        """Ends a process group on the host (TERM, 2 s, KILL); returns whether none of it runs any more."""
+        """End a process group on the host (TERM, 2 s, KILL); return whether no process of it is running any more."""
         argv = ["sh", "-c", END_GROUP, "sh", str(group), since]
         script = root_or(argv, sudo_quietly(argv, {})) if as_root else running(argv)
         line, _ = command(script)
@@ -177,8 +177,8 @@ class SshLink:
         self._retry = asyncio.Event()
 
     async def sessions(self) -> Sessions:
-        """Return the live connection, dialling if there is none. Raises HostError, immediately while the next attempt
-        is pending."""
+        """Return the sessions of the live connection; dials if there is none. Raises HostError, immediately while the
+        next attempt is pending."""
         if self._sessions is not None and self._sessions.alive:
             return self._sessions
         if self._waiting_for is not None:
@@ -208,7 +208,7 @@ class SshLink:
 
     @contextmanager
     def logging_in(self) -> Iterator[None]:
-        """Publish on ``feed`` since when the login shell has been awaited, until the block ends."""
+        """Publish on ``feed`` that the login shell is awaited, and since when, until the block ends."""
         self._tell_login(datetime.now(UTC))
         try:
             yield
@@ -226,7 +226,7 @@ class SshLink:
         self._retry.set()
 
     async def keep(self) -> None:
-        """Stays connected until cancelled."""
+        """Stay connected until cancelled."""
         failures = 0
         await self._pause(random.uniform(0, 0.2))  # noqa: S311 - spreads the dials of many hosts
         try:

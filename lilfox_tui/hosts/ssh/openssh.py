@@ -1,4 +1,5 @@
-"""The ``ssh`` program of this machine: the files that it reads, and the command lines that open a shell on a host.
+"""The ``ssh`` program of this machine: the files that it reads, and the command lines that open a shell on a host or
+run a program there.
 
 The files decide what runs (``ProxyCommand``), as whom, and which host is the right one, so they are read only where
 nobody else can have written them.
@@ -21,7 +22,7 @@ _MOST_FILES = 1000
 
 
 def refuse_config(files: Iterable[str | Path]) -> None:
-    """Check the permissions of ssh_config files and of the files they include, as asyncssh finds them. Raises
+    """Check the permissions of ssh_config files and of the files they include, resolved as asyncssh does. Raises
     NotTrusted, OSError."""
     seen: set[Path] = set()
     todo = [Path(each).expanduser() for each in files]
@@ -82,8 +83,8 @@ def shell_argv(name: str, config: HostConfig, ssh: SshConfig) -> list[str]:
 def terminal_argv(
     name: str, config: HostConfig, ssh: SshConfig, argv: Sequence[str], env: Mapping[str, str], *, sudo: bool = False
 ) -> list[str]:
-    """Return the argv that runs ``argv`` on the host in this terminal. Neither it nor ``env`` may hold a secret:
-    everybody on the host can read them while it runs."""
+    """Return the argv that runs ``argv`` on the host in this terminal. Neither ``argv`` nor ``env`` may contain a
+    secret: everybody on the host can read them while it runs."""
     words = ["env", *(f"{name}={value}" for name, value in env.items()), *argv]
     if sudo:
         words = ["sudo", "--", *words]

@@ -1,4 +1,4 @@
-"""Follows a log: reads what is appended through rotation, truncation and copies, with notices of what is lost."""
+"""Follows a log: reads appended data through rotation, truncation and copies, with a notice for each loss."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lilfox_tui.logs.source import SkippedRecords, SourceNotice, Start
 
 
 def copied(log: LogFile) -> SourceNotice:
-    """Return the notice that the file was truncated, and its copy held what was not read yet."""
+    """Return the notice that the file was truncated, and that the unread data was in its copy."""
     return _notice(
         log,
         tr(
@@ -35,7 +35,7 @@ def copied(log: LogFile) -> SourceNotice:
 
 
 def emptied(log: LogFile) -> SourceNotice:
-    """Return the notice that the file was truncated, and there is no copy."""
+    """Return the notice that the file was truncated without a copy."""
     return _notice(log, tr("{path} was truncated: data that was written but not yet read is lost", path=log.path))
 
 
@@ -81,8 +81,8 @@ class Follower:
     """Follows one log: ``async for batch in follower.batches()``. ``failed`` gets each temporary error and the wait in
     seconds; ``good`` is called after each check of the files, with their size. If more records arrive at once than
     ``keep`` returns (None: all; called in a thread), only that many of the newest are yielded, after a SkippedRecords.
-    ``quiet``, from a caller that lists all files anyway, is asked before each check whether nothing has changed since a
-    file was yielded up to a byte (None: not completely yet)."""
+    ``quiet``, from a caller that lists all files anyway, is called before each check; it returns whether nothing has
+    changed since a file was yielded up to a byte (None: not completely yet)."""
 
     def __init__(
         self,
@@ -110,8 +110,8 @@ class Follower:
         self._looked_s = 0.0
 
     async def batches(self) -> AsyncGenerator[Batch, None]:
-        """Yields records and notices as they come, at most BATCH at once, or as many as ``keep`` returned; never ends.
-        Raises LilFoxError when it cannot go on."""
+        """Yield records and notices as they come, at most BATCH at once, or as many as ``keep`` returned; never ends.
+        Raises LilFoxError if it cannot continue."""
         tries = 0
         while True:
             try:
@@ -138,7 +138,7 @@ class Follower:
         return self._poll_s - asyncio.get_running_loop().time() % self._poll_s
 
     async def _round(self) -> AsyncGenerator[Batch, None]:
-        """Check the files once, and yield all that is new in them, oldest first."""
+        """Check the files once, and yield all new records in them, oldest first."""
         files = self._files
         if files.tails and await self._is_quiet(files.newest):
             return
@@ -168,7 +168,8 @@ class Follower:
         self._good(files.newest.log, files.newest.seen_bytes)
 
     async def _is_quiet(self, tail: FileTail) -> bool:
-        """Whether the file is unchanged, checking it alone; all the log's files are checked from time to time."""
+        """Whether the file is unchanged, without listing the log's other files; those are also checked from time to
+        time."""
         settled = all(each.settled for each in self._files.tails)
         if self._quiet is not None:
             return await self._quiet(tail.log, tail.seen_bytes if settled else None)
@@ -178,8 +179,8 @@ class Follower:
         return [(one.key, one.size_bytes) for one in alone] == [(tail.log.key, tail.seen_bytes)]
 
     async def _named(self, tail: FileTail, one: FileStat, *, over: bool) -> AsyncGenerator[Batch, None]:
-        """Yield what is new in a file that still has a name; ``over``: a newer file has appeared, which is read after
-        its end."""
+        """Yield the new records of a file that still has a name; ``over``: there is a newer file, which is read after
+        the end of this one."""
         grew = one.size_bytes > tail.seen_bytes
         now = await self._file_set.open(one) if grew and not tail.log.is_packed else tail.log
         async with aclosing(self._new_of(tail, now, grew=grew, over=over)) as batches:
@@ -188,7 +189,8 @@ class Follower:
         tail.modified_s = one.modified_s
 
     async def _nameless(self, tail: FileTail, seen: Sequence[FileStat]) -> AsyncGenerator[Batch, None]:
-        """Yield what is new in a file that was renamed away or removed; if it is not open any more, from its copy."""
+        """Yield the new records of a file that was renamed away or removed; if it is not open any more, from its
+        copy."""
         try:
             size = await tail.log.file.size()
         except FileMoved:
@@ -207,8 +209,8 @@ class Follower:
                 yield batch
 
     async def _new_of(self, tail: FileTail, now: LogFile, *, grew: bool, over: bool) -> AsyncGenerator[Batch, None]:
-        """Yield what is new in a file. A line without an end is yielded if a newer file exists and the file has been
-        quiet for a while."""
+        """Yield the new records of a file. A last line without a newline is yielded if a newer file exists and the file
+        has been quiet for a while."""
         if grew:
             async with aclosing(self._read_on(tail, now, settled=False)) as batches:
                 async for batch in batches:
@@ -221,7 +223,8 @@ class Follower:
                     yield batch
 
     async def _found_again(self, tail: FileTail, seen: Sequence[FileStat]) -> bool:
-        """Continue in the copy of a file that is not open any more; report its rest as lost if there is none."""
+        """Continue in the copy of a file that is not open any more; if there is none, report the unread data as
+        lost."""
         log = await self._files.copy_of(tail, seen)
         if log is not None:
             tail.log = log
@@ -242,8 +245,7 @@ class Follower:
         return b"" if self._missed(tail, seen, own) else None
 
     async def _through_copy(self, tail: FileTail, block: bytes) -> AsyncGenerator[Batch, None]:
-        """Read the unread rest of a truncated file from its copy, and the copies made since, then continue in the
-        file."""
+        """Read the unread data of a truncated file from its copy, then later copies, then continue in the file."""
         before, seen = tail.log, await self._files.look()
         own = next((one for one in seen if one.key == before.key), None)
         log = await (self._file_set.open_anew(before) if own is None else self._file_set.open(own))
@@ -267,7 +269,7 @@ class Follower:
     async def _copies(
         self, tail: FileTail, seen: Sequence[FileStat], own: FileStat | None, now: LogFile
     ) -> list[FileTail]:
-        """Return the rest of the copy of what was read, and the later copies of the file."""
+        """Return the unread part of the copy of a truncated file, and the file's later copies."""
         end = len(seen) if own is None else seen.index(own)
         if own is not None and (missed := self._missed(tail, seen, own)):
             return await self._generations(missed, now)
@@ -281,20 +283,20 @@ class Follower:
         return []
 
     async def _generations(self, seen: Iterable[FileStat], now: LogFile) -> list[FileTail]:
-        """Return files from their beginnings, without copies of the current contents."""
+        """Return tails that read files from the beginning, except copies of the current contents."""
         found = [await self._file_set.open(one) for one in seen]
         return [FileTail(each, await after_hole(each)) for each in found if each.head != now.head]
 
     def _missed(self, tail: FileTail, seen: Sequence[FileStat], own: FileStat) -> list[FileStat]:
-        """Return later copies of a file that was empty when last read: only its time shows that it was written and
-        truncated."""
+        """Return later copies of a file that was empty when last read: only their times show that it was written and
+        truncated in between."""
         if tail.log.start or tail.seen_bytes or own.modified_s == tail.modified_s:
             return []
         older = [one for one in seen[: seen.index(own)] if self._files.is_fresh(one)]
         return [one for one in older if not one.path.endswith(PACKED_ENDS)]
 
     def _note_away(self, tail: FileTail, *, gone: bool) -> None:
-        """Report once that the file is missing, after a while."""
+        """Report once that the file is missing, after it has been missing for a while."""
         now_s = time.monotonic()
         if not gone:
             self._away_since_s = None
@@ -307,7 +309,7 @@ class Follower:
     async def _read_on(
         self, tail: FileTail, now: LogFile, *, settled: bool, ended: bool = False
     ) -> AsyncGenerator[Batch, None]:
-        """Yield what is new in a file, even if it is truncated meanwhile; then all files are checked again
+        """Yield the new records of a file, even if it is truncated meanwhile; then all files are checked again
         (FileMoved)."""
         try:
             tail.grown(now)
@@ -353,8 +355,8 @@ def _read(log: LogFile, pieces: Sequence[Piece], *, rests: bool) -> Iterator[Log
 
 
 async def after_hole(log: LogFile) -> int:
-    """Return where the content begins of a file that was truncated while its writer continued at the old offset: after
-    the NUL bytes."""
+    """Return where the content begins after the NUL bytes, in a file that was truncated while its writer continued at
+    the old offset."""
     at = 0
     while (block := await log.file.read(at, BLOCK)) and block.startswith(b"\0"):
         rest = block.lstrip(b"\0")

@@ -1,4 +1,4 @@
-"""The files that are being read while a log is followed, whatever rotation does to their names."""
+"""The files being read while a log is followed, even if rotation renames or removes them."""
 
 from __future__ import annotations
 
@@ -129,7 +129,8 @@ _DOUBTED_MOST = 3
 
 
 class ConsumedFile(Struct, frozen=True):
-    """A file of the log that is no longer read: all of it was yielded, or it is older than the start of following."""
+    """A file of the log that is no longer read: either all of it was yielded, or it was written before following
+    began."""
 
     path: str
     size_bytes: int
@@ -153,8 +154,8 @@ class FollowedFiles:
         return self.tails[-1]
 
     async def begin(self, start: Start) -> list[FileStat]:
-        """Find where following begins; return all files of the log, oldest first. Raises LilFoxError, FileRefused if
-        the record's file no longer exists."""
+        """Find where following begins; return all files of the log, oldest first. Raises LilFoxError; FileRefused if
+        the file of the record to start at no longer exists."""
         seen = await self._file_set.look_around()
         named = await self._file_set.look()
         if isinstance(start, AtPlace):  # its file may just have been renamed
@@ -196,8 +197,8 @@ class FollowedFiles:
         return one.key not in self._passed and self.tail_of(one.key) is None
 
     async def take_up(self, one: FileStat, seen: Sequence[FileStat]) -> FileTail | None:
-        """Return a tail for a file not read so far; None if it has nothing new. Raises FileMoved if that cannot be
-        decided yet."""
+        """Return a tail for a file that was not read yet; None if it has nothing new. Raises FileMoved if that cannot
+        be decided yet."""
         places = [at for at, each in enumerate(seen) if each.key == self.newest.log.key]
         newer = one.path == self._file_set.path or (bool(places) and seen.index(one) > places[0])
         passed = self._passed.get(one.key)
@@ -266,13 +267,13 @@ class FollowedFiles:
         return False
 
     def replace(self, tail: FileTail, by: FileTail, copies: Sequence[FileTail]) -> None:
-        """Read the copies of the truncated file ``tail`` instead of it, and then its current contents, ``by``."""
+        """Replace the truncated file ``tail`` with its copies, followed by its current contents, ``by``."""
         self._note_start(tail.log)
         at = self.tails.index(tail)
         self.tails[at : at + 1] = [*copies, by]
 
     def let_go(self, seen: Sequence[FileStat], now_s: float) -> None:
-        """Ends reading files that have been quiet for long and are not the newest."""
+        """Stop reading files that have been quiet for long and are not the newest."""
         by_key = {one.key: one for one in seen}
         for tail in self.tails[:-1]:
             if tail.settled and now_s - tail.grown_s > LINGER_S:

@@ -52,8 +52,8 @@ _MOST = 1000
 
 def search_words(wanted: Needles) -> list[str]:
     """Return ``-e`` and a literal for each needle. Many case-insensitive needles are spelled out, because rg searches
-    hundreds of literals three times as fast as thirty with ``-i``; of a long one only four letters and their
-    neighbours, which finds too much."""
+    hundreds of literals three times as fast as thirty with ``-i``; of a long one only four letters and their neighbours
+    are used, which finds more than necessary."""
     literals = wanted.any_of
     words = []
     if wanted.ignore_case:
@@ -171,7 +171,8 @@ async def _read(descriptor: int, offset: int, length: int) -> bytes:
 async def by_block(
     read: Callable[[int, int], Awaitable[bytes]], wanted: Needles, start: int, end: int
 ) -> AsyncGenerator[list[int], None]:
-    """Yield the hits between ``start`` and ``end`` by reading all of it, if there is no search program."""
+    """Yield the hits between ``start`` and ``end`` by reading everything in between, for machines without a search
+    program."""
     literals = [literal.lower() if wanted.ignore_case else literal for literal in wanted.any_of]
     overlap = max(map(len, literals)) - 1
     while start < end:
@@ -258,7 +259,7 @@ class LocalFile:
             self._unused()
 
     async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run ``work``; the descriptor stays open until it has ended, even if nobody waits any more."""
+        """Run ``work`` in a thread; the descriptor stays open until it has ended, even if the caller was cancelled."""
         if self._closed:
             raise file_moved(self._host.name, self._path)
         self._users += 1
@@ -373,7 +374,7 @@ _MAGIC = {b"\x1f\x8b\x08": "gz", b"\x28\xb5\x2f\xfd": "zst", b"\xfd7zXZ\x00": "x
 
 
 class Unpacked(Struct):
-    """The decompressed file; ``note`` says what is missing from it, and why."""
+    """A decompressed file; ``note`` says which part is missing and why."""
 
     file: LocalFile
     note: Message | None
@@ -451,7 +452,9 @@ def _unpack(packed: IO[bytes], plain: IO[bytes], kind: str, path: str, stopped: 
             if room < 0:
                 return _cut(path, human_bytes(plain.tell()), full=free < MAX_BYTES)
     except _broken(kind) as error:
-        return tr("{path}: damaged or incomplete, read as far as possible ({reason})", path=path, reason=str(error))
+        return tr(
+            "{path} is damaged or incomplete; it was read as far as possible ({reason})", path=path, reason=str(error)
+        )
     finally:
         plain.flush()
     return None

@@ -28,7 +28,7 @@ from lilfox_tui.logs.record import RAW_LIMIT, Format, LogRecord, every_line, loa
 
 def file_moved(host: str, path: str) -> FileMoved:
     """Return the error for a file that was renamed or removed."""
-    return FileMoved(host, tr("{path} on {host} was renamed or removed meanwhile", path=path, host=host))
+    return FileMoved(host, tr("{path} on {host} has been renamed or removed", path=path, host=host))
 
 
 def nothing_there(host: str, path: str) -> FileRefused:
@@ -58,8 +58,8 @@ def not_regular(host: str, path: str, mode: int) -> FileRefused | None:
 
 
 def no_right(host: str, path: str, *, unless_root: bool = False) -> FileRefused:
-    """Return the error for a file that the account may not read; ``unless_root``: sudo, not allowed so far, would
-    help."""
+    """Return the error for a file that the account may not read; ``unless_root``: it could be read with sudo, which is
+    not enabled."""
     hint = (
         tr(
             "Set sudo: true for this host in the configuration, or request read permission: usually membership "
@@ -142,7 +142,8 @@ class ByteFile(Protocol):
         ...
 
     async def count_lines(self, start: int, length: int) -> int | None:
-        """Count the newlines in ``length`` bytes from ``start``; None if counting would cost the host too much."""
+        """Count the newlines in ``length`` bytes from ``start``; None if counting would use too much of the host's
+        resources."""
         ...
 
     async def close(self) -> None:
@@ -173,7 +174,7 @@ class Disk(Protocol):
         ...
 
     async def close(self) -> None:
-        """End everything that was started to read from it."""
+        """End everything that was started to read the files."""
         ...
 
 
@@ -212,8 +213,8 @@ async def newer(file: ByteFile, format_: Format, start: int, end: int) -> AsyncG
 
 
 async def older(file: ByteFile, format_: Format, start: int, end: int) -> AsyncGenerator[list[Piece], None]:
-    """The records that begin at ``start`` or later and end at ``end``, where one ends, in batches: the newest batch
-    first, each oldest first."""
+    """Yield the records that begin at ``start`` or later and end at ``end``, where one ends, in batches: the newest
+    batch first, each oldest first."""
     length = BLOCK
     while end > start:
         base = max(0, end - length - 1)  # a byte more tells whether a line begins where the part does
@@ -273,9 +274,9 @@ async def last_line_end(file: ByteFile, end: int) -> int:
 
 
 def _first_beginning(block: bytes, format_: Format, *, last: bool) -> tuple[int | None, int]:
-    """Return where the first record begins after a newline of the block, or None; and up to where the block certainly
-    has none. A line that the end of the block cuts off is judged by its part in the block if that is long, or if the
-    block is the file's ``last``."""
+    """Return the start of the first record that begins after a newline of the block, or None; and the offset up to
+    which the block certainly has none. If the end of the block cuts off a line, the part in the block decides if it is
+    long, or if the block is the file's ``last``."""
     newline = block.find(b"\n")
     while newline >= 0:
         start = newline + 1
@@ -340,8 +341,8 @@ SAMPLE_BYTES = 64 * 1024
 
 class LogFile:
     """A file of a log. ``key`` is device and inode, ``head`` a checksum of the first line: together they identify the
-    file under any name; the head alone identifies a copy (copytruncate, compressed). Records' places consist of both
-    and the offset."""
+    file under any name; the head alone identifies a copy (copytruncate, compressed). The place of a record consists of
+    both and the offset."""
 
     def __init__(
         self, source: str, seen: FileStat, file: ByteFile, sample: bytes, format_name: str, zone: tzinfo
@@ -411,7 +412,7 @@ class LastSearch:
         return self.offsets[bisect_left(self.offsets, start) : bisect_left(self.offsets, end)]
 
     def covers(self, wanted: Needles, start: int, end: int, *, older: bool) -> bool:
-        """Whether the search covers the side of ``start`` to ``end`` on which reading begins."""
+        """Whether the search covers the end of the range ``start`` to ``end`` at which reading begins."""
         if self.wanted != wanted:
             return False
         return self.start < end <= self.end if older else self.start <= start < self.end
@@ -441,7 +442,7 @@ def place_word(key: tuple[int, int], head: int, offset: int, log: str) -> str:
 
 def head_of(sample: bytes) -> int:
     """The checksum of a file's first line and of the comments (``#``) before it, which in some formats are the same in
-    all files. It stays the same while the file only grows."""
+    all files. It does not change while the file only grows."""
     end = 0
     while end < HEAD_BYTES:
         start, end = end, sample.find(b"\n", end, HEAD_BYTES) + 1 or HEAD_BYTES

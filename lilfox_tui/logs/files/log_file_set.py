@@ -59,9 +59,9 @@ def patterns(path: str, *, rotated: bool) -> list[str]:
 
 
 def chain(path: str, seen: Iterable[FileStat], *, rotated: bool, numbered: bool = True) -> list[FileStat]:
-    """Return the files of the log at ``path``, oldest first. A compressed file beside its own plain one is left out: it
-    is being compressed just now. Unless ``numbered``, ``app-2.log`` does not belong to ``app.log``: it may be that of a
-    second worker."""
+    """Return the files of the log at ``path``, oldest first. Leaves out a compressed file beside its uncompressed
+    original, because compression is still running. Unless ``numbered``, ``app-2.log`` does not belong to ``app.log``:
+    it may be that of a second worker."""
     name = PurePath(path).name
     aged = [(age, one) for one in seen if (age := _age(name, PurePath(one.path).name, numbered)) is not None]
     if not rotated:
@@ -72,8 +72,8 @@ def chain(path: str, seen: Iterable[FileStat], *, rotated: bool, numbered: bool 
 
 
 def named_files(paths: Iterable[str], taken: Collection[str] = ()) -> dict[str, str]:
-    """Return a name for each path: the file name without ``.log``, or the path if that name is taken. A file that is
-    read as a rotation of another one of the paths is left out, so that no record is read twice."""
+    """Return a name for each path: the file name without ``.log``, or the path if that name is taken. Leaves out a file
+    that is read as a rotation of another one of the paths, so that no record is read twice."""
     files = dict.fromkeys(paths)
     names: dict[str, str] = {}
     for path in files:
@@ -158,7 +158,7 @@ def _split(path: str) -> tuple[str, str]:
 
 
 def literal(text: str) -> str:
-    """Escape ``text`` to a pattern that matches only itself."""
+    """Return a pattern that matches only ``text`` itself."""
     return re.sub(r"([*?\[])", r"[\1]", text)
 
 
@@ -202,8 +202,8 @@ async def note_years(log: LogFile, sample: bytes) -> None:
 
 
 def last_written(path: str, modified_s: float) -> datetime | None:
-    """Return a time after which the last lines of a file were not written; None: it may still be written. Derived from
-    its time and from the date that rotation appended to its name, because a copy has a new time."""
+    """Return a time by which the last lines of a file had been written; None if it may still be written. Derived from
+    its modification time and from the date that rotation appended to its name, because a copy has a new time."""
     now_s = datetime.now(UTC).timestamp()
     known_s = [modified_s] if 0 < modified_s < now_s - _DAY_S else []
     if match := _ROTATED_ON.search(path):
@@ -232,8 +232,8 @@ def _years_before(at: datetime, years: int) -> datetime:
 
 
 def _times_in(log: LogFile, base: int, block: bytes) -> list[tuple[int, int]]:
-    """Return where records of the block begin, with their times. Leaves out those of 29 February: while the year is
-    unknown, that day is read in another year than the days around it."""
+    """Return the starts and times of the records in the block. Leaves out 29 February: while the year is unknown, that
+    day is read in another year than the days around it."""
     found = [(base + at, log.time_us((base + at, raw, len(raw)))) for at, raw in split_records(block, log.format)]
     return [(at, time_us) for at, time_us in found if time_us is not None and not _is_leap_day(time_us)]
 
@@ -313,12 +313,12 @@ class LogFileSet:
         return await self._noted(await self._look(rotated=self._rotated))
 
     async def look_around(self) -> list[FileStat]:
-        """Return the log's files including all rotated ones, whatever was configured: the rest of a followed file may
-        be in one of those."""
+        """Return the log's files including all rotated ones, regardless of the configuration: unread data of a followed
+        file may be in one of those."""
         return await self._noted(await self._look(rotated=True))
 
     async def _noted(self, seen: list[FileStat]) -> list[FileStat]:
-        """Close files that no longer exist, and update what is known of the others."""
+        """Close files that no longer exist, and update the known facts of the others."""
         present = {one.key for one in seen} | self.keep
         for key in [key for key in self._open if key not in present]:
             gone = self._open.pop(key)
@@ -358,7 +358,7 @@ class LogFileSet:
         return self._open[log.key]
 
     async def _refresh(self, seen: FileStat) -> None:
-        """Update what is known of an open file: it was truncated, or is now long enough to be identified."""
+        """Update the known facts of an open file: it was truncated, or is now long enough to be identified."""
         known = self._open.get(seen.key)
         if known is None or known.is_packed:
             return
@@ -400,7 +400,9 @@ class LogFileSet:
         reading = self._reading
         log = LogFile(reading.source, seen, file, sample, reading.format, reading.zone)
         if b"\0" in sample:
-            self.notes[seen.key] = tr("{path}: contains binary data (NUL bytes), read as plain text", path=seen.path)
+            self.notes[seen.key] = tr(
+                "{path} contains binary data (NUL bytes); it is read as plain text", path=seen.path
+            )
         log.log = reading.log
         log.latest = last_written(seen.path, seen.modified_s)
         former = reading.former.get(log.head)
@@ -434,7 +436,7 @@ class LogFileSet:
         return all([await older.file.read(at, length) == await newer.file.read(at, length) for at in ends])
 
     async def close(self) -> None:
-        """Closes all files."""
+        """Close all files."""
         for log in self._open.values():
             await log.file.close()
         self._open.clear()
@@ -451,8 +453,8 @@ _READ_BYTES = 256 * 1024
 
 
 class LineIndex:
-    """Newline counts of each block of ``file``; ``indexed_bytes`` is how far it was counted, ``lines`` their total.
-    ``given_up``: further counting would cost the file's host too much."""
+    """The number of newlines in each block of ``file``; ``indexed_bytes`` is how far it was counted, ``lines`` their
+    total. ``given_up``: further counting would use too much of the host's resources."""
 
     def __init__(self, file: ByteFile) -> None:
         self.file = file
@@ -506,7 +508,7 @@ class LineIndex:
         return None
 
     async def _behind(self, newline: int, start: int) -> int | None:
-        """Return the offset just after the given newline (counted from 1) of the block that begins at ``start``."""
+        """Return the offset just after the newline with this number (from 1) in the block that begins at ``start``."""
         length = min(self._block, self.indexed_bytes - start)
         while length > _READ_BYTES:
             found = await self.file.count_lines(start, length // 2)
@@ -527,8 +529,8 @@ class LineIndex:
 
 class RecordCounter:
     """Counts the records of a log. ``newest`` is the index of the file being written. ``records`` is None until all
-    were counted once, or if a record may have several lines; ``more``: there are others, in compressed files or written
-    since."""
+    were counted once, or if a record may have several lines; ``more``: there are other records, in compressed files or
+    written later."""
 
     def __init__(self, file_set: LogFileSet) -> None:
         self.newest: LineIndex | None = None
@@ -538,8 +540,8 @@ class RecordCounter:
         self._older: dict[tuple[int, int], LineIndex] = {}
 
     def take_newest(self, log: LogFile, size: int) -> None:
-        """Set which file is the newest. Starts a new index if it is another file, or if its ``size`` is below what was
-        indexed."""
+        """Set which file is the newest. Starts a new index if it is another file, or if its ``size`` is smaller than
+        the indexed part."""
         if self.newest is None or self.newest.file is not log.file or size < self.newest.indexed_bytes:
             self.newest = LineIndex(log.file)
 

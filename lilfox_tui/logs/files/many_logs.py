@@ -148,7 +148,7 @@ class ManyFollower:
             await asyncio.sleep(self._poll_s)
 
     async def _let_go(self) -> None:
-        """Stop following logs that no longer exist and yield nothing more: an open file keeps its space on the disk."""
+        """Stop following logs that no longer exist and yield nothing more, because an open file occupies disk space."""
         for path in [path for path, at_s in self._alive_s.items() if time.monotonic() - at_s > GONE_S]:
             del self._alive_s[path]
             task = self._tasks.pop(path)
@@ -174,7 +174,7 @@ class ManyFollower:
                 del self._looks[path]
                 self._group.note_refused(path, error)
                 if not told:
-                    text = tr("not followed: {reason}", reason=error)
+                    text = tr("this log is not being followed: {reason}", reason=error)
                     await self._came.put((path, [SourceNotice(log.name, time.time_ns() // 1000, text)]))
                 told = True
                 await asyncio.sleep(REFUSED_S)
@@ -198,7 +198,7 @@ class ManyFollower:
                 yield batch
 
     def _given_s(self) -> float:
-        """Return the time up to which everything written to any log has arrived."""
+        """Return the time (monotonic) up to which all data written to any of the logs has arrived."""
         if len(self._looks) == 1:
             return float("inf")
         given_s = min((looks.given_s for looks in self._looks.values()), default=float("inf"))
@@ -299,7 +299,7 @@ class ManyLogs:
         return MergeCursor(logs, cut, where, older=older, refused=self._group.note_refused)
 
     def _remember(self, place: str, cut: MergeCut) -> None:
-        """Remember the cut of the logs after a record, which the record's time alone does not determine exactly."""
+        """Remember the cut of the logs after a record: the record's time alone does not determine it exactly."""
         self._cuts[place] = cut
         self._cuts.move_to_end(place)
         while len(self._cuts) > _CUTS:
@@ -326,8 +326,8 @@ class ManyLogs:
                 return known or await self._around(RecordPosition(words), logs, older=older)
 
     async def _around(self, place: RecordPosition, logs: dict[str, OneLog], *, older: bool) -> MergeCut:
-        """Return the cut at a record: its own log is cut at the record, logs later in the order of paths before the
-        record's time, earlier ones after it."""
+        """Return the cut at a record: its own log is cut at the record, logs that follow it in the order of paths
+        before the record's time, and logs that precede it after that time."""
         own = logs.get(place.log)
         if own is None:
             raise place_gone(self.name)
@@ -386,7 +386,7 @@ class ManyLogs:
             raise
 
     async def _newer(self, start: Start, where: Filter) -> MergeCursor:
-        """Return a cursor over what exists from ``start`` on; from the current end of each log for AtEnd."""
+        """Return a cursor over the existing records from ``start`` on; for AtEnd, from the current end of each log."""
         if not isinstance(start, AtEnd):
             return await self._passage(start, where, older=False)
         logs = await self._logs()

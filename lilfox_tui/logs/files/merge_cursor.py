@@ -45,7 +45,7 @@ class MergeCut(Struct, frozen=True):
         return json.dumps([self.time_us, dict(self.edges)])
 
     def start(self, log: str, *, older: bool) -> Start | None:
-        """Return where the reading of ``log`` continues from the cut; None if nothing is left in that direction."""
+        """Return where to continue reading ``log`` from the cut; None if nothing is left in that direction."""
         edge = self.edges.get(log, FIRST)
         if edge == FIRST:
             return None if older else AtBeginning()
@@ -85,7 +85,7 @@ def edge_behind(record: LogRecord) -> str:
 
 
 def edge_going(start: Start | None, *, older: bool) -> str | None:
-    """Return the edge at which a log continues; None if ``start`` is not at a byte."""
+    """Return the edge at which reading a log continues; None if ``start`` is not at a byte."""
     if not isinstance(start, AtPlace):
         return None
     place = RecordPosition(start.place)
@@ -130,7 +130,7 @@ class LogCursor:
 
     @property
     def is_behind(self) -> bool:
-        """Whether the next record has yet to be read."""
+        """Whether its next record must still be read."""
         return not self.waiting and self._more is not None
 
     @property
@@ -181,7 +181,7 @@ class LogCursor:
         self.waiting.extend(reversed(placed))
 
     def take(self) -> tuple[int, LogRecord]:
-        """Return its next record with the time."""
+        """Return its next record and that record's time."""
         time_us, self._given = self.waiting.popleft()
         return time_us, self._given
 
@@ -219,7 +219,7 @@ class MergeCursor:
         self._newest_us: int | None = None
 
     async def page(self, limit: int) -> list[LogRecord]:
-        """Return up to ``limit`` records in reading order; fewer if the search takes long. Raises LilFoxError."""
+        """Return up to ``limit`` records in reading order, or fewer if the search takes long. Raises LilFoxError."""
         until_s = time.monotonic() + SEARCH_S
         found: list[LogRecord] = []
         while len(found) < limit:
@@ -241,7 +241,7 @@ class MergeCursor:
         return found
 
     def _rank(self, cursor: LogCursor) -> tuple[int, int]:
-        """Return the key that sorts the logs by their next records; no two logs have the same."""
+        """Return the key that sorts the logs by their next records; it is different for every log."""
         time_us, turn = cursor.waiting[0][0], self._turns[cursor.path]
         return (-time_us, -turn) if self._older else (time_us, turn)
 
@@ -309,7 +309,7 @@ class _Waiting(NamedTuple):
 
 
 class TimeOrderBuffer:
-    """Holds items of several logs (by path) until they can be put in order of time; items of one log keep their order.
+    """Holds items of several logs (by path) until they can be sorted by time; items of one log keep their order.
     ``cut`` is where the released items end in each log."""
 
     def __init__(self, cut: MergeCut) -> None:
@@ -327,7 +327,7 @@ class TimeOrderBuffer:
         return MergeCut(self._time_us, dict(self._edges))
 
     def put(self, log: str, batch: list[LogRecord | SourceNotice | SkippedRecords], now_s: float) -> None:
-        """Add items of a log. If it has skipped records, earlier records of all logs are skipped too."""
+        """Add items of a log. If that log has skipped records, earlier records of all logs are skipped too."""
         gap = False
         for item in batch:
             if isinstance(item, SkippedRecords):
@@ -362,7 +362,7 @@ class TimeOrderBuffer:
         return bool(self._waiting)
 
     def ready(self, until_s: float) -> list[LogRecord | SourceNotice | SkippedRecords]:
-        """Return the items that arrived up to ``until_s``, and all items with an earlier time than the latest of
+        """Return the items that arrived up to ``until_s``, and all items whose time is earlier than the latest of
         those."""
         found: list[LogRecord | SourceNotice | SkippedRecords] = [SkippedRecords(self._passed)] if self._passed else []
         self._passed = 0

@@ -36,7 +36,7 @@ from lilfox_tui.logs.source import (
 
 
 def disk_of(host: Host, *, sudo: bool, following: bool) -> Disk:
-    """Return the host's files. With ``sudo`` they may be read as root; a follower has its own connection for
+    """Return the host's files. With ``sudo`` they may be read as root. A follower gets its own shell on the host for
     queries."""
     if isinstance(host, LocalHost):
         return LocalDisk(host)
@@ -154,7 +154,7 @@ class OneLog:
         keep: Callable[[], int | None],
         quiet: Callable[[LogFile, int | None], Awaitable[bool]] | None = None,
     ) -> AsyncGenerator[list[LogRecord | SourceNotice | SkippedRecords], None]:
-        """See :meth:`SupportsFollowNewest.follow_newest`. Uses file handles of its own. See :class:`Follower` for
+        """See :meth:`SupportsFollowNewest.follow_newest`. Opens the files separately. See :class:`Follower` for
         ``quiet``."""
         file_set = self._new_file_set(following=True)
         poll_s = POLL_S if self._local else REMOTE_POLL_S
@@ -216,8 +216,8 @@ class OneLog:
         return index is None or (index.indexed_bytes < (self._size or 0) and not index.given_up)
 
     async def _count(self) -> None:
-        """Count up to the size that the file had at the last check: a file being written always has more, which is
-        counted after its next check."""
+        """Count up to the file's size at the last check: a file being written always has more, which is counted after
+        its next check."""
         with suppress(LilFoxError):  # a file was closed for it is not the log's any more
             while self._is_behind():
                 await self._counted.count(self._publish)
@@ -326,7 +326,7 @@ class LogGroup:
         return next((each for each in states if isinstance(each, Unavailable) and each.next_try is not None), None)
 
     def status(self) -> SourceStatus | None:
-        """Return the combined status of the logs; None while nothing is known."""
+        """Return the combined status of the logs; None if no log has a status yet."""
         logs = self._present_logs()
         known = [status for log in logs if (status := log.status.value) is not None]
         if not known:
@@ -355,7 +355,7 @@ class LogGroup:
             await log.close()
 
     async def close(self) -> None:
-        """Closes all logs."""
+        """Close all logs."""
         for log in self._opened.values():
             await log.close()
 

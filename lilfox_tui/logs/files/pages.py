@@ -48,8 +48,7 @@ _AFTER = 24 * 1024
 
 
 class SearchBatch(Struct):
-    """Pieces in reading order, the position reached (see ``PartialPage.at``), and the number of bytes read to get
-    there."""
+    """Pieces in reading order, the position reached (see ``PartialPage.at``), and the number of bytes read for them."""
 
     pieces: Sequence[Piece]
     at: int
@@ -67,8 +66,8 @@ def holds(raw: bytes, wanted: Needles) -> bool:
 async def found_pieces(
     log: LogFile, wanted: Needles, start: int, end: int, *, older: bool
 ) -> AsyncGenerator[SearchBatch, None]:
-    """Yield the records with a hit that begin from ``start`` to ``end`` (where records begin), each once, in reading
-    order."""
+    """Yield the records with a hit that begin between ``start`` and ``end`` (both at the start of a record), each once,
+    in reading order."""
     low, high = start, end
     last: int | None = None
     while low < high:
@@ -114,8 +113,8 @@ async def _gone(log: LogFile, edge: int, last: int | None, end: int, *, older: b
 
 
 async def _search(log: LogFile, wanted: Needles, start: int, end: int, *, older: bool) -> LastSearch:
-    """Return the hits from ``start`` to ``end``, or in as much of it as the number of kept hits allows: its end when
-    reading older, its start when reading newer."""
+    """Return the hits between ``start`` and ``end``. If there are too many to keep, only those of a part of the range:
+    its end when reading older, its start when reading newer."""
     if log.searched is not None and log.searched.covers(wanted, start, end, older=older):
         return log.searched
     searched = LastSearch(wanted, start, end)
@@ -139,7 +138,7 @@ async def _search(log: LogFile, wanted: Needles, start: int, end: int, *, older:
 
 
 def _groups(hits: Sequence[int], *, older: bool) -> Iterator[list[int]]:
-    """Yield groups of hits near each other, which are read at once; each group ascending."""
+    """Yield groups of nearby hits that are read together; each group ascending."""
     group: list[int] = []
     for hit in reversed(hits) if older else hits:
         if group and (abs(hit - group[0]) > GROUP_BYTES or len(group) >= MAX_GROUP):
@@ -176,7 +175,7 @@ async def _pieces(log: LogFile, group: Sequence[int], texts: Mapping[int, Text],
 def _cut_all(
     hits: Sequence[int], texts: Mapping[int, Text], read: Text, format_: Format, *, ended: bool
 ) -> list[Piece | int]:
-    """Return the record of each hit, or the hit's offset if the record is not entirely in the known text."""
+    """Return the record of each hit, or the hit's offset if the known text does not contain the whole record."""
     found: list[Piece | int] = []
     reached = -1
     for hit in hits:
@@ -193,8 +192,8 @@ def _cut_all(
 
 
 def _cut(read: Text, at: int, format_: Format, *, from_line: bool, ended: bool) -> Piece | None:
-    """Return the record around ``at``, if the block holds all of it and shows where it begins and ends. ``from_line``:
-    the block begins with a line; ``ended``: nothing follows it."""
+    """Return the record around ``at``, if the block contains all of it, including where it begins and ends.
+    ``from_line``: the block begins with a line; ``ended``: nothing follows it."""
     base, block = read
     start = block.rfind(b"\n", 0, at - base) + 1
     while start and not format_.begins(_line(block, start)):
@@ -210,8 +209,8 @@ def _cut(read: Text, at: int, format_: Format, *, from_line: bool, ended: bool) 
 
 
 def _record_end(block: bytes, start: int, format_: Format, *, ended: bool) -> int | None:
-    """Return the newline that ends the record, or the block's end if it ``ended``; None if the block does not show
-    it."""
+    """Return the newline that ends the record, or the block's end if it ``ended``; None if the end of the record is not
+    in the block."""
     newline = block.find(b"\n", start)
     while newline >= 0:
         after = block.find(b"\n", newline + 1)
@@ -260,8 +259,8 @@ class PageQuery(Struct):
 
 
 class PartialPage(Struct):
-    """The matching records of a file, in reading order; ``at`` is the position reached: reading newer, records that
-    begin after it are still to come; reading older, those before it. ``done``: there are no more."""
+    """The matching records of a file, in reading order. ``at`` is the position reached: when reading newer, records
+    that begin after it are still to come; when reading older, those before it. ``done``: there are no more."""
 
     records: list[LogRecord]
     at: int
@@ -290,7 +289,7 @@ async def read_part(log: LogFile, start: int, end: int, query: PageQuery, wanted
 
 
 async def _near(log: LogFile, start: int, end: int, *, older: bool) -> int:
-    """Return where a record begins about ``NEAR_BYTES`` from the side where reading starts."""
+    """Return the start of a record about ``NEAR_BYTES`` from the side where reading starts."""
     near = end - log.file.NEAR_BYTES if older else start + log.file.NEAR_BYTES
     return await log_file.beginning_after(log.file, log.format, near, end)
 
@@ -355,8 +354,8 @@ _SMALL_BYTES = 1024 * 1024
 
 
 class FileCursor(Struct):
-    """Where reading continues: the index of the file; reading newer, the first byte to read; reading older, where to
-    end. ``offset`` is None for a whole file."""
+    """Where reading continues: the index of the file, and an offset: the first byte to read when reading newer, the end
+    when reading older. ``offset`` is None for a whole file."""
 
     index: int
     offset: int | None = None
@@ -381,7 +380,7 @@ async def read_page(
 
 
 async def usable_end(log: LogFile, seen: FileStat) -> int:
-    """Return where the last complete line ends; the file's end if nobody has written to it for a while."""
+    """Return the end of the last complete line, or the file's end if nobody has written to it for a while."""
     end = await log.file.size()
     if log.is_packed or seen.age_s > SETTLED_S:
         return end
@@ -418,8 +417,8 @@ async def _at_time(file_set: LogFileSet, seen: list[FileStat], time_us: int) -> 
 
 
 async def _read(file_set: LogFileSet, seen: list[FileStat], cursor: FileCursor | None, query: PageQuery) -> RecordPage:
-    """Read file by file until the page is full, the deadline has passed or there are no more. The copy of a file that
-    is being copied and truncated is skipped."""
+    """Read file by file until the page is full, the deadline has passed or there are no more. Skips a copy that
+    copytruncate is still making."""
     records: list[LogRecord] = []
     more: Start | None = None
     since, _ = span(query.where)
@@ -446,8 +445,8 @@ async def _read(file_set: LogFileSet, seen: list[FileStat], cursor: FileCursor |
 
 
 async def _first_of(file_set: LogFileSet, seen: list[FileStat], since_us: int) -> int:
-    """Return the index of the oldest file that may hold records at ``since_us`` or later. Modification times do not
-    help: a copied or touched file has a new one."""
+    """Return the index of the oldest file that may hold records at ``since_us`` or later. Modification times are not
+    used: a copied or touched file has a new one."""
     for index in range(len(seen) - 1, 0, -1):
         if await _begins_before(await file_set.open(seen[index]), seen[index], since_us):
             return index

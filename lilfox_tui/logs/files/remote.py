@@ -1,5 +1,5 @@
-"""Log files of an SSH host: read in blocks through one shell, searched and counted on the host, so that only hits are
-transferred."""
+"""Log files of an SSH host: read in blocks through one shell, and searched and counted on the host, so that only hits
+are transferred."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ _STATUS = re.compile(rb"@(\d+)")
 
 
 class GrepOutput:
-    """Parses search output: call ``take`` with each block. ``status`` is the search program's exit status once it has
-    arrived: 0 found, 1 nothing."""
+    """Parses search output: call ``take`` with each block. ``status`` is the exit status of the search program, once it
+    has arrived: 0 for hits, 1 for none."""
 
     def __init__(self, base: int) -> None:
         self.status: int | None = None
@@ -275,7 +275,7 @@ _COUNTING: WeakKeyDictionary[Host, asyncio.Lock] = WeakKeyDictionary()
 
 class RemoteDisk:
     """The files of an SSH host. See :class:`lilfox_tui.logs.files.log_file.Disk`. With ``sudo``, files are read as root
-    as soon as there is one that this account may not read."""
+    once there is one that this account may not read."""
 
     def __init__(self, host: Host, *, sudo: bool = False, following: bool = False) -> None:
         self.host = host
@@ -312,8 +312,8 @@ class RemoteDisk:
             await leave(self.host, shell)
 
     async def _set_apart(self, apart: bool) -> None:
-        """Query these files in a separate shell, so that other queries do not wait for them, or in the shared one
-        again."""
+        """Switch these files to a separate shell, so that other queries do not wait for them, or back to the shared
+        one."""
         if apart is not self._apart:
             self._apart = apart
             await self.close()
@@ -403,7 +403,7 @@ class RemoteLogFile:
         self._path = seen.path
 
     async def _ask(self, *words: str | int) -> bytes:
-        """Return the answer about this file, reopening it if necessary. Raises FileMoved."""
+        """Return the answer to a query about this file, reopening it if necessary. Raises FileMoved."""
         for _ in range(3):
             answer = await self._disk.ask_about(self._key, self._disk.path(self._key), *words)
             if answer != MOVED:
@@ -456,7 +456,7 @@ class RemoteLogFile:
             return await count_lines(host, path, self._key, start, length, sudo=self._disk.is_root)
 
     async def close(self) -> None:
-        """Do nothing: its descriptor is reused for another file on demand, or ends with the shell."""
+        """Do nothing: the shell reuses its descriptor for another file, or closes it when it ends."""
 
 
 def _seen(line: bytes, now: int) -> FileStat | None:

@@ -1,4 +1,4 @@
-"""The long-running ``sh`` on a host that answers queries about its log files: one round trip each, without starting
+"""The long-running ``sh`` on a host that answers queries about its log files: each takes one round trip and starts no
 processes.
 
 All files of a host share it, for a server allows few sessions at a time (``hosts/ssh/link.py``): one ``sh`` for
@@ -90,7 +90,7 @@ done
 
 
 class RemoteShell:
-    """Sends one query after another; starts the ``sh`` with the first, and again after it was lost. ``apart``: for
+    """Sends queries one after another; starts the ``sh`` for the first one, and again after it was lost. ``apart``: for
     files that may hang."""
 
     def __init__(self, host: Host, *, as_root: bool, apart: bool) -> None:
@@ -109,8 +109,8 @@ class RemoteShell:
         self._paths: dict[int, str] = {}
 
     async def ask(self, *words: str | int) -> bytes:
-        """Return the answer. If cancelled, the query is still answered first, so that the next one gets its own answer.
-        Raises HostError."""
+        """Return the answer. If cancelled, waits for it first, so that the next query gets its own answer. Raises
+        HostError."""
         within_s = ANSWER_S if words[0] == "part" else LOOK_S
         asking = asyncio.create_task(self._ask(" ".join(map(str, words)), HANG_S if self._apart else within_s))
         self._asking.add(asking)
@@ -190,7 +190,7 @@ _SHELLS: WeakKeyDictionary[Host, dict[tuple[bool, bool, bool], RemoteShell]] = W
 
 
 def enter(host: Host, *, following: bool, as_root: bool, apart: bool) -> RemoteShell:
-    """Return the host's shell for this use; call ``leave`` afterwards."""
+    """Return the host's shell for this use; call ``leave`` when it is no longer needed."""
     shells = _SHELLS.setdefault(host, {})
     shell = shells.get((following, as_root, apart)) or RemoteShell(host, as_root=as_root, apart=apart)
     shells[following, as_root, apart] = shell
@@ -199,7 +199,7 @@ def enter(host: Host, *, following: bool, as_root: bool, apart: bool) -> RemoteS
 
 
 async def leave(host: Host, shell: RemoteShell) -> None:
-    """Ends the shell when nobody else uses it."""
+    """End the shell if nobody else uses it."""
     shell.users -= 1
     if shell.users:
         return

@@ -324,7 +324,8 @@ class RegexMatch(Struct, frozen=True):
 
 
 class FieldMatch(Struct, frozen=True):
-    """The field ``name`` (see :func:`field_values`) compares by ``op``, one of OPS, with ``value`` as written.
+    """The value of field ``name`` (see :func:`field_values`) satisfies the comparison ``op``, one of OPS, with
+    ``value`` as written.
 
     Two numbers are compared as numbers, two durations and the response time as durations, everything else as text,
     case counts; the level by its gravity. What is no number has no order. A record without the field does not match,
@@ -345,8 +346,8 @@ class FieldMatch(Struct, frozen=True):
 
 
 class Within(Struct, frozen=True):
-    """Not before ``since_us``, and before ``until_us`` (microseconds since 1970, UTC; None is no bound). A record
-    without a time does not match."""
+    """The time is ``since_us`` or later, and before ``until_us`` (microseconds since 1970, UTC; None is no bound). A
+    record without a time does not match."""
 
     since_us: int | None
     until_us: int | None
@@ -359,7 +360,8 @@ class Within(Struct, frozen=True):
 
 
 def ignores_case(text: str) -> bool:
-    """Whether a search for ``text`` ignores case: it has letters with a case, all in lower case."""
+    """Whether a search for ``text`` ignores case: if it has letters that have a case, and all of them are in lower
+    case."""
     return text == text.lower() != text.upper()
 
 
@@ -450,8 +452,8 @@ NOTHING = Or(())
 
 
 def of_source(where: Filter, name: str) -> Filter:
-    """Simplify ``where`` for records whose source is ``name``: the same matches. NOTHING if none of them can match,
-    EVERYTHING if all do. Raises UsageError for an invalid regular expression."""
+    """Simplify ``where`` for records whose source is ``name``, without changing which of them match. NOTHING if none of
+    them can match, EVERYTHING if all do. Raises UsageError for an invalid regular expression."""
     match where:
         case FieldMatch("source", op, value):
             return EVERYTHING if comparison("source", op, value)(name) else NOTHING

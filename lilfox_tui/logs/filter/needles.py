@@ -144,8 +144,8 @@ _LARGEST_PLAIN = 1_000_000
 
 
 class Needles(Struct, frozen=True):
-    """Every matching record contains at least one of ``any_of`` in its raw bytes, ignoring case if ``ignore_case``;
-    never empty, and no needle contains a newline."""
+    """Literals of a filter: every matching record contains at least one of ``any_of`` in its raw bytes, ignoring case
+    if ``ignore_case``. Never empty; no needle contains a newline."""
 
     any_of: tuple[bytes, ...]
     ignore_case: bool = False
@@ -264,7 +264,7 @@ def _of_field(name: str, op: str, value: str) -> Needles | None:
 
 
 def _of_value(name: str, value: str) -> Needles | None:
-    """Return the needles of a field's value; a number may be written differently from ``value``."""
+    """Return the needles of a field's value; a record may contain a number in another notation than ``value``."""
     amount = number(value)
     if amount is not None:
         plain = isinstance(amount, int) and 0 <= amount < _LARGEST_PLAIN

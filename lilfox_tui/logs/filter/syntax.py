@@ -1,4 +1,4 @@
-"""The filter language: text scanned and parsed into a filter, and a filter written as text."""
+"""The filter language: parses text into a filter, and writes a filter as text."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ class FilterError(UsageError):
 
 
 class Scanner:
-    """Reads from the left; every method continues where the last one ended."""
+    """A scanner of filter text, from left to right; every method continues where the last one ended."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.column = 0
 
     def wrong(self, what: Message | str, column: int | None = None, hint: Message | str = "") -> FilterError:
-        """Return the error at ``column``, by default here."""
+        """Return the error at ``column``, by default at the current position."""
         return FilterError(what, self.text, self.column if column is None else column, hint)
 
     def skip_space(self) -> None:
@@ -65,7 +65,7 @@ class Scanner:
             self.column += 1
 
     def at_end(self) -> bool:
-        """Whether only space is left."""
+        """Whether only spaces are left."""
         self.skip_space()
         return self.column == len(self.text)
 
@@ -184,7 +184,7 @@ EXAMPLES = "10m, 03:15, 2026-11-25, 2026-11-25T03:15, 2026-11-25T03:15:07Z, toda
 
 
 class Clock:
-    """The time at which a filter is written, and the zone of its times."""
+    """The current time for a filter's relative times, and the zone of its times."""
 
     def __init__(self, now: datetime, zone: tzinfo) -> None:
         """``now`` is aware."""
@@ -202,7 +202,7 @@ class Clock:
         return self.between(since, until)
 
     def between(self, since: str, until: str) -> Within:
-        """Return the span from one time to the other, ``""`` for no bound. Raises UsageError."""
+        """Return the span between two times; ``""`` stands for no bound. Raises UsageError."""
         start, end = self._ends(since, until)
         since_us, until_us = (None if at is None else microseconds(at) for at in (start, end))
         if since_us is not None and since == until:
@@ -264,7 +264,7 @@ class Clock:
 
 
 def _named_us(word: str) -> int:
-    """Return the length, in microseconds, of what a time names: a minute, a second, or less."""
+    """Return the length, in microseconds, of the unit that a time is given to: a minute, a second, or less."""
     of_day = re.split(r"[T ]", word)[-1]
     of_day, dot, _ = re.split(r"[Z+-]", of_day)[0].partition(".")
     return 1 if dot else 1_000_000 if len(of_day.replace(":", "")) > 4 else 60_000_000
@@ -342,7 +342,9 @@ class _FilterParser:
         self._depth += 1
         if self._depth > DEEPEST:
             self._scanner.skip_space()
-            raise self._scanner.wrong(tr("parentheses and not are nested deeper than {count} levels", count=DEEPEST))
+            raise self._scanner.wrong(
+                tr("parentheses and “not” are nested more than {count} levels deep", count=DEEPEST)
+            )
         self._scanner.skip_space()
         negated = self._keyword("not", "NOT") or self._scanner.take_minus()
         where = Not(self._negation()) if negated else self._primary()
@@ -454,7 +456,7 @@ class _FilterParser:
         return self._scanner.take_keyword(*spellings)
 
     def _operator_after(self, name: str) -> str | None:
-        """Return the operator of ``a>1`` and ``a > 1``; in ``a >=error`` it begins a term of its own."""
+        """Return the operator of ``a>1`` and ``a > 1``; in ``a >=error`` it begins a separate term."""
         apart = not self._touches_operator()
         op = self._scanner.take_operator()
         return None if apart and name != "level" and not self._scanner.at_space() else op
@@ -474,7 +476,7 @@ _OWN_MEANING = frozenset({"since", "until", "and", "or", "not", "AND", "OR", "NO
 
 
 def to_text(where: Filter) -> str:
-    """Return the text that ``parse_filter`` parses to ``where``, times as UTC; for EVERYTHING ``""``."""
+    """Return text that ``parse_filter`` parses back to ``where``, with times in UTC; ``""`` for EVERYTHING."""
     return "" if where == EVERYTHING else _written(where, _LOOSEST)
 
 
@@ -482,7 +484,7 @@ _LOOSEST, _IN_OR, _IN_AND, _IN_NOT = range(4)
 
 
 def _written(where: Filter, around: int) -> str:
-    """Return the text, in parentheses if the operator ``around`` it binds more tightly."""
+    """Return the text, in parentheses if the operator ``around`` binds more tightly."""
     match where:
         case And(parts) if not parts:
             return "()"

@@ -1,4 +1,4 @@
-"""Human-readable lines with a time, a level and a logger: the manual's console format and its relatives.
+"""Human-readable lines with a time, a level and a logger: the ops manual's console format and similar ones.
 
 Read are the usual layouts of Python's logging (also ``basicConfig``'s), gunicorn, uvicorn, Celery, loguru, log4j,
 logback, Spring Boot, Monolog, Rust's tracing and env_logger, zap, Ruby's Logger, Elasticsearch, MySQL and OpenStack. An
@@ -83,7 +83,7 @@ def begins(line: bytes) -> bool:
 
 
 def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry | None:
-    """Parse a record in one of the layouts; None if it has no level in its place."""
+    """Parse a record in one of the layouts; None if it has no level where one is expected."""
     text = text_of(raw)
     us, start, level = _head(text, zone, latest)
     match = _laid_out(text, start, level)
@@ -106,7 +106,7 @@ def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry 
 
 
 def _head(text: str, zone: tzinfo, latest: datetime | None) -> tuple[int | None, int, str]:
-    """Return the time, the offset of what follows it (0 without one), and a level before it."""
+    """Return the time, the offset of the text after it (0 without one), and a level before it."""
     before = _BEFORE_TIME.match(text)
     if before is None:
         us, start = times.leading(text, zone, latest)

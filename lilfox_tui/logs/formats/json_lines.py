@@ -1,4 +1,4 @@
-"""JSON lines, one object per record: the manual's JSONFormatter, and those of other libraries
+"""JSON lines, one object per record, as written by the ops manual's JSONFormatter and other loggers
 (``logs/structured.py``)."""
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ __all__ = ["LEVEL_WORDS", "begins", "parse"]
 
 
 def _number_words(severity: Severity) -> tuple[bytes, ...]:
-    """Return the search words for levels that are numbers, such as the end of ``"level":50``; for a single digit with
-    what follows it, since ``"level":5`` begins other numbers, and for ``"severityNumber":17`` with its first digit.
-    Words are short and few, because ripgrep searches up to 64 short ones several times as fast as more."""
+    """Return the search words for levels that are numbers, such as the end of ``"level":50``. A single digit includes
+    the character after it, because ``"level":5`` begins other numbers; ``"severityNumber":17`` is searched with its
+    first digit only. The words are short and few, because ripgrep searches up to 64 short ones several times as fast as
+    more."""
     numbers = [
         (ending, f"{number}"[:1] if ending == "mber" else f"{number}")
         for ending in ENDINGS

@@ -1,4 +1,4 @@
-"""Kubernetes' own components: headers of klog and glog, ``I0101 12:00:00.123456 1 server.go:10] started``.
+"""Logs of Kubernetes components, with the headers of klog and glog: ``I0101 12:00:00.123456 1 server.go:10] started``.
 
 Also behind the time that a container's runtime puts before each line. Their own time tells no year.
 """
@@ -25,7 +25,7 @@ _MONTHS = " JanFebMarAprMayJunJulAugSepOctNovDec"
 
 
 def begins(line: bytes) -> bool:
-    """Whether the line has klog's header, or the runtime's time."""
+    """Whether the line begins with klog's header, or with the time that the container runtime adds."""
     return _BEGINS.match(line) is not None
 
 

@@ -26,7 +26,7 @@ _LONGEST_FIRST_KEY = 200
 
 
 def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry | None:  # noqa: ARG001  its times have years
-    """Parse the pairs of the line; None if a part of it is not a pair, or none is a time, a level or a message."""
+    """Parse the pairs of the line; None if part of it is not a pair, or if no pair is a time, a level or a message."""
     text = text_of(raw)
     if "=" not in text[:_LONGEST_FIRST_KEY].lstrip().partition(" ")[0]:
         return None
@@ -50,7 +50,8 @@ def _unescaped(text: str) -> str:
 
 
 def _value(text: str | None) -> object:
-    """Return numbers as numbers, so that they compare as such, except those with leading zeros; a bare word is true."""
+    """Return a number as a number, so that it compares numerically, unless it has leading zeros; a key without a value
+    is true."""
     if text is None:
         return True
     if not _NUMBER.fullmatch(text):

@@ -80,7 +80,7 @@ def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry 
 
 
 def _session(prefix: str) -> dict[str, object]:
-    """Return what the prefix says about the session: ``[%p]``, ``user=%u,db=%d``, ``%u@%d``."""
+    """Return the session's fields in the prefix: ``[%p]``, ``user=%u,db=%d``, ``%u@%d``."""
     found: dict[str, object] = {}
     if pid := _PID.search(prefix):
         found["pid"] = int(pid[1])

@@ -1,4 +1,4 @@
-"""PostgreSQL's ``csvlog``: 23 to 26 columns in the order of its documentation; a field may go over several lines."""
+"""PostgreSQL's ``csvlog``: 23 to 26 columns in the order of its documentation; a field may span several lines."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Log sources, one file per kind; ``logs/source.py`` is their contract. No kind knows another."""
+"""Log sources, one file per kind; ``logs/source.py`` is their contract. No kind depends on another."""

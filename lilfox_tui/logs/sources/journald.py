@@ -154,7 +154,7 @@ def open_source(name: str, options: Options, setting: SourceSettings) -> Journal
 
 
 class _Access(Struct, frozen=True):
-    """How the journal can be read, as found by the first check."""
+    """How this user can read the journal, as found by the first check."""
 
     sudo: bool
     whole: bool

@@ -1,4 +1,4 @@
-"""Mounted filesystems: /proc/self/mounts (proc_pid_mounts(5)) lists them, ``df -P`` (POSIX df) tells how full they are.
+"""Mounted filesystems: /proc/self/mounts (proc_pid_mounts(5)) lists them, ``df -P`` (POSIX df) reports their usage.
 
 Only those with a disk of their own: not memory, not images that are always full, not the network unless asked for.
 Of several mounts of one device (bind mounts, subvolumes) the one with the shortest path counts.
@@ -74,7 +74,7 @@ def script(options: Options) -> str:
 
 
 def read_here(options: Options) -> str | None:
-    """Return the text of ``script``, but from statvfs(3). None with ``network``: a hanging server would block this
+    """Return the text of ``script``, obtained from statvfs(3). None with ``network``: a hanging server would block this
     process."""
     if options.network:
         return None

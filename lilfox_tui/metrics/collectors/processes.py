@@ -62,7 +62,7 @@ def read_here(options: Options) -> str | None:
 
 def parse(text: Mapping[str, str], options: Options) -> list[Sample]:
     """Return ``process_cpu_seconds_total`` and ``process_resident_memory_bytes`` by command, pid, started (ticks since
-    boot), state and uid (empty when unknown). A kernel thread has no memory of its own: 0."""
+    boot), state and uid (empty when unknown). The memory of a kernel thread is 0."""
     lines = text.get("script", "").split("\n")
     status = dict(_status(lines))
     samples: list[Sample] = []

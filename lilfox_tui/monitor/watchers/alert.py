@@ -74,8 +74,8 @@ class PastAlerts:
 
 
 def signature(alerts: Alerts) -> object:
-    """Return what distinguishes two states: the alerts, their acknowledgements and silences, the health of the rules.
-    Not the values."""
+    """Return what distinguishes two states: the alerts, their acknowledgements and silences, and the health of the
+    rules, but not the values."""
     found = tuple(
         (one.rule, one.labels, one.state, one.active_at, one.acknowledged, one.silenced_by) for one in alerts.alerts
     )

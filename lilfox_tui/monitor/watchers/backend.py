@@ -1,4 +1,4 @@
-"""Watches backends: reads each one periodically, and derives its level and since when it holds."""
+"""Watches backends: reads each one periodically, and derives its level and when the level began."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ class BackendWatch:
             await self.close()
 
     async def look(self, *, once: bool = False) -> None:
-        """Read once; ``once``: no other read follows, so one failure is enough. Raises nothing that the backend or its
-        host can cause."""
+        """Read once; ``once``: no other read follows, so one failure is enough. Never raises an error caused by the
+        backend or its host."""
         try:
             backend = self.backend()
             reading = await backend.read()
@@ -161,7 +161,7 @@ class WatchedBackends:
                 group.create_task(watch.run(self._looked))
 
     def hold(self, name: str) -> Callable[[], None]:
-        """Do not read the backend, which is still being started, until the function returned is called."""
+        """Pause reading a backend that is still being started, until the returned function is called."""
         if name not in self._watches:
             return lambda: None
         self._watches[name].may_begin.clear()

@@ -49,7 +49,7 @@ _PARTS = ("sets.catalogue", "context", "plan")
 
 
 class _StoreWatch:
-    """One store: its sets when last read, and why there are no newer ones."""
+    """One store: its sets at the last successful read, and why there are no newer ones."""
 
     def __init__(self, name: str, options: Any) -> None:
         self.name, self.options = name, options
@@ -61,7 +61,7 @@ class _StoreWatch:
         self.wake = asyncio.Event()
 
     async def look(self, context: BackupContext) -> None:
-        """Read once. Raises nothing that the store or its host can cause."""
+        """Read once. Never raises an error caused by the store or its host."""
         self.wake.clear()
         try:
             store = context.store(self.name, self.options)
@@ -141,7 +141,7 @@ class BackupWatch:
             watch.wake.set()
 
     def show(self) -> None:
-        """Record that somebody views backups: if nothing is configured, discovered stores are read too."""
+        """Record that the backups are being viewed: if nothing is configured, discovered stores are read too."""
         self._shown.set()
 
     async def run(self) -> None:

@@ -1,4 +1,4 @@
-"""Watches one host: its numbers, its level and since when it holds; also past rows of hosts and services."""
+"""Watches one host: its numbers, its level and when the level began; also past rows of hosts and services."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ from lilfox_tui.monitor.watchers.service import RESPONSE_SECONDS, STATUS_CODE, U
 
 
 class HostWatch:
-    """The state of one host. ``host`` and ``sampler`` are None until the host is opened (SSH: later).
+    """The state of one host. ``host`` and ``sampler`` are None until the host is opened, which happens later for hosts
+    reached over SSH.
 
     ``hold`` is how many samples in a row above a limit count.
     """
@@ -78,7 +79,8 @@ class HostWatch:
         return self._samples >= self.hold
 
     def once(self, within_s: float) -> None:
-        """Make one sample enough for a level, and none too old during one pass of ``within_s`` seconds."""
+        """Make one sample enough for a level, and keep samples from counting as late during one pass of ``within_s``
+        seconds."""
         self.hold = 1
         self._period_s = max(self._period_s, within_s)
 

@@ -1,4 +1,4 @@
-"""Watches the open incident: publishes its growth, and records changes of alerts, hosts and services in it.
+"""Watches the open incident: publishes its new entries, and records changes of alerts, hosts and services in it.
 
 Nothing of incident/ is imported before the first frame."""
 

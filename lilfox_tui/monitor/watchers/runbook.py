@@ -37,7 +37,7 @@ class RunbookWatch:
         """It reads nothing twice of what has ended."""
 
     def show(self) -> None:
-        """Start reading: somebody views runbooks."""
+        """Start reading, because the runbooks are being viewed."""
         self._shown.set()
 
     async def run(self) -> None:

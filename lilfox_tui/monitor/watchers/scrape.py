@@ -1,4 +1,4 @@
-"""Series of what is monitored: each service's metrics endpoint, scraped, and the numbers of hosts, in one store.
+"""Collects series in one store: scrapes each service's metrics endpoint, and adds the numbers of hosts.
 
 What a service's series tell of its requests goes to its row and to history.
 
@@ -97,8 +97,8 @@ class ScrapeWatch:
         return bool(self._config.scrape or self._config.prometheus_config)
 
     def _asked(self) -> list[ServiceWatch]:
-        """Return the services that have a metrics endpoint, configured at the service or as targets of its name in
-        ``scrape``."""
+        """Return the services that have a metrics endpoint, configured in the service itself or as targets with its
+        name in ``scrape``."""
         return [
             watch
             for name, watch in self._services.items()
@@ -179,7 +179,7 @@ class ScrapeWatch:
         return () if scraped is None else scraped.views()
 
     def all_targets(self) -> tuple[TargetView, ...]:
-        """Return the scrape state of each target: first of services with a page, then of the others."""
+        """Return the scrape state of each target: first those of services with a metrics endpoint, then the others."""
         return (*(view for name in self._scraped for view in self.targets(name)), *self._other_targets())
 
     def _other_targets(self) -> tuple[TargetView, ...]:
@@ -256,7 +256,8 @@ class ScrapeWatch:
                 each.cancel()
 
     def _scraped_service(self, watch: ServiceWatch) -> ScrapedService:
-        """Return the scraper of a service; a section of ``scrape`` with its name gives the address of its page."""
+        """Return the scraper of a service; a section of ``scrape`` with its name gives the address of its metrics
+        endpoint."""
         from lilfox_tui.monitor.watchers.scraped_service import scraped_service
 
         window_s = traffic_window_s(self._every_s(watch))

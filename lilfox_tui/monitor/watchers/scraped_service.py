@@ -38,7 +38,7 @@ _ASKED_IN_THREAD = 1000
 
 class ScrapedService:
     """Scrapes the targets of a service, usually one; rates cover ``window_s`` seconds, or the time since the targets
-    were last down. ``names`` overrides what is recognised. ``expected``: a target without a metrics endpoint is
+    were last down. ``names`` overrides the recognised metrics. ``expected``: a target without a metrics endpoint is
     down."""
 
     def __init__(
@@ -77,8 +77,8 @@ class ScrapedService:
         )
 
     async def run(self) -> None:
-        """Scrape until cancelled. Raises NotMetrics if the service turns out to have no page: its series are then
-        removed from the store, and the object is finished."""
+        """Scrape until cancelled. Raises NotMetrics if the service turns out to have no metrics endpoint: its series
+        are then removed from the store, and the object is finished."""
         try:
             there = self._expected or await self.scrape_once()
             while not there:
@@ -91,7 +91,8 @@ class ScrapedService:
             await self.close()
 
     async def scrape_once(self) -> bool:
-        """Scrape once; return whether there was a page. Raises NotMetrics if the service has none."""
+        """Scrape once; return whether a target was scraped successfully. Raises NotMetrics if the service has no
+        metrics endpoint."""
         await asyncio.gather(*(each.scrape_once() for each in self._scrapers))
         state = self.state
         if not self._expected and isinstance(state, Unavailable) and _is_no_page(state.error):
@@ -135,9 +136,9 @@ class ScrapedService:
         return known[1]
 
     def _window(self, at_ms: int) -> tuple[int, int]:
-        """Return the time of the last scrape at or before ``at_ms``, and the milliseconds from the first scrape of the
-        window to it: a rate then divides by the time in which its requests were counted, also just after the start or
-        an outage."""
+        """Return the time of the last scrape at or before ``at_ms``, and the milliseconds from the window's first
+        scrape to it, so that a rate divides by the time in which its requests were counted, even just after the start
+        or an outage."""
         spans = [span for series in self._series if (span := self._up_span(series, at_ms)) is not None]
         if not spans:
             return at_ms, self._window_ms
@@ -194,7 +195,8 @@ def scraped_service(
     host_of: Callable[[str | None], Host | None],
     window_s: float,
 ) -> ScrapedService:
-    """Return the scraper of a service. A section of ``scrape`` with its name tells where its page is."""
+    """Return the scraper of a service. A section of ``scrape`` with its name gives the address of its metrics
+    endpoint."""
     named = config.scrape.get(watch.name)
     targets = [each for each in configured_targets(config) if each.label("job") == watch.name]
     if named is None:

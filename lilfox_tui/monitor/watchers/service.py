@@ -1,4 +1,4 @@
-"""One monitored service: its last answer, its level, and since when it holds."""
+"""One monitored service: its last answer, its level, and when the level began."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class ServiceWatch:
 
 
 def series_of(state: ServiceState) -> dict[Series, float]:
-    """Return what history keeps of an answer; unknown values are absent."""
+    """Return the values of an answer that history keeps; unknown ones are absent."""
     last = state.last
     values = {UP: 1.0 if last.health is Health.HEALTHY else 0.0}
     if last.response_time_s is not None:

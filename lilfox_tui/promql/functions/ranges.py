@@ -207,13 +207,13 @@ def total(_: EvaluationRange, __: Times, values: Floats) -> Floats:
 
 
 def smallest(_: EvaluationRange, __: Times, values: Floats) -> Floats:
-    """``min_over_time``: NaN only where there is nothing else."""
+    """``min_over_time``: NaN only if all values are NaN."""
     least: Floats = np.fmin.reduce(values, axis=0)
     return least
 
 
 def largest(_: EvaluationRange, __: Times, values: Floats) -> Floats:
-    """``max_over_time``: NaN only where there is nothing else."""
+    """``max_over_time``: NaN only if all values are NaN."""
     most: Floats = np.fmax.reduce(values, axis=0)
     return most
 

@@ -294,7 +294,7 @@ ARGV = (*_BASH, _READS, _ENTERS, _COMMAND)
 
 
 class FenceSession(Struct, frozen=True):
-    """Where a command leaves its shell state for the next one of its fence."""
+    """The place where a command leaves its shell state for the next command of its fence."""
 
     run: str
     number: int

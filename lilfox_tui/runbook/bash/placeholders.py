@@ -1,4 +1,4 @@
-"""Finds the placeholders of a shell command, and what a value in each place must be."""
+"""Finds the placeholders of a shell command, and the requirement for a value in each place."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from lilfox_tui.runbook.model import Placeholder
 
 
 class Need(IntEnum):
-    """What a placeholder's value must be in its place, from the loosest to the strictest."""
+    """The requirement for a placeholder's value in its place, from the loosest to the strictest."""
 
     ANY = 0
     SAFE = 1
@@ -74,7 +74,8 @@ _SUBSCRIPT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\[[^\]]*")
 
 
 def needed(words: Sequence[str], current: str) -> Need:
-    """Return what a value must be in the word that begins with ``current``, after ``words`` of a simple command."""
+    """Return the requirement for a value in the word that begins with ``current``, after ``words`` of a simple
+    command."""
     if len(words) > _MOST_WORDS:
         return Need.NEVER
     if _SUBSCRIPT.fullmatch(current) or "let" in words:
@@ -274,7 +275,7 @@ class _SiteReader:
         return word
 
     def _need(self, state: _CommandState, word: str, redirected: Need | None) -> Need:
-        """Return what a value must be at the current position, in a word of a command."""
+        """Return the requirement for a value at the current position, in a word of a command."""
         if redirected is not None:
             return max(state.need, redirected)
         if state.array or state.test:
@@ -360,7 +361,8 @@ def placeholders_of(text: str) -> tuple[Placeholder, ...]:
 
 
 def masked(text: str) -> str:
-    """Return ``text`` with marks around each placeholder's name, which a shell would take for a redirection."""
+    """Return ``text`` with marks in place of each placeholder's ``<`` and ``>``, which a shell would take for
+    redirections."""
     pieces, at = [], 0
     for placeholder in placeholders_of(text) if "<" in text else ():
         pieces += [text[at : placeholder.start], OPEN, placeholder.name, CLOSE]

@@ -139,7 +139,7 @@ def one(word: Word, have: KnownVariables) -> Argument:
 
 
 def _printed(word: Word, have: KnownVariables) -> bool:
-    """Whether the word contains the output of a command, also by way of a variable."""
+    """Whether the word contains the output of a command, directly or through a variable."""
     for part in word.parts:
         if isinstance(part, CommandSubstitution) and not _tells_of_the_host(part):
             return True

@@ -26,8 +26,8 @@ def foreign(name: str) -> bool:
 
 
 def sets(name: str, words: Sequence[str]) -> set[str]:
-    """Return the variables that a command with these words sets; rather too many than too few, since bash checks
-    again."""
+    """Return the variables that a command with these words sets. When in doubt, a variable is included, because bash
+    checks again."""
     names = {word for word in words if IDENTIFIER.fullmatch(word)}
     if name in _READS:
         return names or {_READS[name]}

@@ -1,4 +1,4 @@
-"""Lints a runbook file: finds what does not do what it seems to. docs/runbooks.md lists the codes.
+"""Lints a runbook file: finds whatever does not do what it seems to do. docs/runbooks.md lists the codes.
 
 Parsing has found what is broken (``Document.problems``); each file here looks for hazards of one kind.
 """

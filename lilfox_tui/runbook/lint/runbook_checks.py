@@ -95,7 +95,7 @@ def _unset(command: Command, unset: UnsetVariables) -> Iterator[Problem]:
     """Yield variables that are empty in a command that changes something."""
     for name, other in unset.elsewhere(command):
         text = _(
-            "${name} is set in another fence (line {other}) and lost when that fence ends: this is not run",
+            "${name} is set in another fence (line {other}) and lost when that fence ends: this command is not run",
             name=name,
             other=other,
         )
@@ -112,7 +112,7 @@ def _unset(command: Command, unset: UnsetVariables) -> Iterator[Problem]:
 
 
 def _order(step: Step) -> Iterator[Problem]:
-    """Yield commands that do not end by themselves before others of the same fence."""
+    """Yield commands that do not end by themselves but are followed by others of the same fence."""
     commands = step.commands
     for command, following in pairwise(commands):
         if command.fence != following.fence:
@@ -217,7 +217,7 @@ def _destroys(command: Command) -> Iterator[Problem]:
                 command.line + number,
                 "destroys",
                 _(
-                    "{command} cannot be undone; add {example}, so that its hosts must be typed first",
+                    "{command} cannot be undone; add {example}, so that the host names must be typed before it runs",
                     example='{"risk": "destroy"}',
                     command=found[0],
                 ),
@@ -288,7 +288,7 @@ def _places(sources: Sequence[FenceSource]) -> Iterator[Problem]:
                 line,
                 "nobody-writes-it",
                 _(
-                    "reads {path}…, but nothing in this file writes it; save it during the release",
+                    "reads {path}…, but nothing in this file writes it; add the command that creates it",
                     path=f"{folder}/{prefix}",
                 ),
             )
@@ -333,7 +333,7 @@ def _ports(sources: Sequence[FenceSource]) -> Iterator[Problem]:
                     number,
                     "port-taken",
                     _(
-                        "{name}: port {port} belongs to another service, on line {line}",
+                        "{name}: port {port} is already used by another service (line {line})",
                         name=name,
                         port=port,
                         line=others[0],

@@ -103,7 +103,7 @@ def _assigned(line: str) -> tuple[str, str] | None:
 
 
 def hazard(line: int, code: str, text: str) -> Problem:
-    """Return a warning about code that does not work as it looks."""
+    """Return a warning about code that does not do what it seems to do."""
     return Problem(line, "warning", code, text)
 
 
@@ -166,8 +166,8 @@ def _quiet_greps(source: FenceSource) -> Iterator[Problem]:
                 line,
                 "quiet-grep",
                 _(
-                    "grep -q exits at its first match; the command before it may then fail, and with pipefail the "
-                    "whole pipe fails"
+                    "grep -q exits at its first match; the command before it may then fail, and with pipefail "
+                    "the whole pipeline fails"
                 ),
             )
 
@@ -240,7 +240,7 @@ def _paths(source: FenceSource) -> Iterator[Problem]:
             yield hazard(
                 line,
                 "log-folder-missing",
-                _("{path} may not exist: then nothing is logged; install -d {path}", path=found[1]),
+                _("{path} may not exist: then nothing is logged; create it with install -d {path}", path=found[1]),
             )
 
 
@@ -298,7 +298,10 @@ def check_python(source: FenceSource) -> Iterator[Problem]:
             yield hazard(
                 line,
                 "log-folder-missing",
-                _("{path} may not exist: then nothing is logged; install -d {path}", path=f"{found[1]}/"),
+                _(
+                    "{path} may not exist: then nothing is logged; create it with install -d {path}",
+                    path=f"{found[1]}/",
+                ),
             )
 
 
@@ -362,15 +365,15 @@ def _dumping(source: FenceSource) -> Iterator[Problem]:
                 line,
                 "pipe-hides-failure",
                 _(
-                    "if the first command of a pipe fails, the pipe still exits 0 and leaves a truncated file; use "
-                    "set -o pipefail"
+                    "if the first command of a pipeline fails, the pipeline still exits 0 and leaves a truncated "
+                    "file; use set -o pipefail"
                 ),
             )
     if (line := source.first(r"\bpg_dump\b")) and not source.has(r"pg_dumpall|globals"):
         yield hazard(
             line,
             "dump-without-roles",
-            _("pg_dump omits roles, their passwords and settings; also keep pg_dumpall --globals-only"),
+            _("pg_dump omits roles, their passwords and settings; also run pg_dumpall --globals-only"),
         )
 
 
@@ -399,7 +402,7 @@ def _keeping(source: FenceSource) -> Iterator[Problem]:
         yield hazard(
             line,
             "two-clocks",
-            _("the called script reads the clock again: its names may differ by a second; pass the name to it"),
+            _("the called script reads the clock again: its file names may differ by a second; pass the name to it"),
         )
 
 

@@ -151,13 +151,13 @@ def _word(node: Node | None) -> str | None:
 
 
 def _contradiction(written: _WrittenVariable) -> str:
-    """Return what in a variable does not fit its type."""
+    """Return why the declaration of a variable contradicts itself; empty if it does not."""
     if written.type == "enum" and not written.choices:
         return _("an enum needs choices: [one, two]")
     if written.choices and written.type != "enum":
         return _("choices are only for an enum; write type: enum")
     if written.type == "regex" and not written.pattern:
-        return _("a regex needs its pattern")
+        return _("a regex needs a pattern")
     if written.deny and written.type not in ("ip", "cidr"):
         return _("deny is only for ip and cidr")
     if written.type == "secret" and written.default is not None:
@@ -276,7 +276,7 @@ def data_of(path: Path) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise UnreadableRunbook(path, tr("not a regular file"), tr("name a Markdown file"))
+                raise UnreadableRunbook(path, tr("not a regular file"), tr("specify a Markdown file"))
             data = file.read(LARGEST + 1)
     except OSError as error:
         raise UnreadableRunbook(path, tr("cannot be read: {reason}", reason=error.strerror or "")) from None
@@ -350,7 +350,7 @@ def _lines(data: bytes, problems: list[Problem]) -> list[str]:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        problems.append(Problem(line, "error", "encoding", _("a NUL character; this is not text")))
+        problems.append(Problem(line, "error", "encoding", _("contains a NUL character; this is not text")))
         text = text.replace("\0", "\ufffd")
     lines = text.split("\n")
     if not lines[-1]:

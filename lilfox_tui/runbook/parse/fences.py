@@ -428,7 +428,7 @@ class FenceReader:
         if attributes.risk != "read" or self._ours:
             return
         if known == "change":
-            what = _("risk is “read”, but this command changes something; it must be confirmed like any change")
+            what = _("risk is “read”, but this command makes changes; it must be confirmed like any change")
             self.problems.append(Problem(line, "error", "risk-too-low", what))
         elif known == "unknown":
             what = _(

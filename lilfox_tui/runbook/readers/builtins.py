@@ -177,7 +177,7 @@ def _sudo(call: ProgramCall, context: Context) -> Verdict:
 
 
 def _timeout(call: ProgramCall, context: Context) -> Verdict:
-    """Judge timeout: it ends what follows, except after ``0`` or with a signal that ends nothing."""
+    """Judge timeout: it ends the command that it runs, except after ``0`` or with a signal that ends nothing."""
     if len(call.operands) < 2 or not call.operands[0].is_one:
         return "unknown"
     found = context.words(call.operands[1:], context.fed)

@@ -154,7 +154,7 @@ def _behind_explain(tokens: list[tuple[str, str]], words: list[str]) -> int:
 
 
 def _may_be_called(tokens: list[tuple[str, str]], words: list[str], place: int) -> bool:
-    """Return whether a ``(`` may follow the word before it: that is not a function, or one that is known to only
+    """Return whether a ``(`` may follow the word before it: the word is not a function, or is one that is known to only
     read."""
     if place == 0:
         return True

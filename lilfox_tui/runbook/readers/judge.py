@@ -163,8 +163,8 @@ def _bundle(
 
 
 def _valued(option: ProgramOption, words: Sequence[Argument], at: int, call: ProgramCall, *, stops: bool) -> int:
-    """Consume an option whose value is the next word; of a pattern, the first file is the value and the others are
-    operands."""
+    """Consume an option whose value is the next word; if that is a pattern, the first matching file is the value and
+    the others are operands."""
     value = words[at + 1] if at + 1 < len(words) else None
     if value is None or value.loose or (value.many and (stops or value.may_be_option)):
         raise NotUnderstood

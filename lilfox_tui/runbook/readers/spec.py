@@ -166,7 +166,7 @@ def all_options(spec: Spec) -> dict[str, ProgramOption]:
 
 
 def fits(role: str, value: Argument, context: Context) -> Verdict:
-    """Return the verdict of a value in a role: ``read``, or what it makes of the call."""
+    """Return the verdict on a value in a role: ``read``, or the verdict that it causes for the call."""
     if (look := ROLES.get(role)) is not None:
         return look(value, context)
     if role.startswith(("{", "/")):
@@ -259,7 +259,7 @@ _OF_THE_HOST = re.compile(r"/(?:etc|root|var/lib/kubelet|var/lib/rancher|run/pat
 
 
 def _host_config(value: Argument, _context: Context) -> Verdict:
-    """Judge a file that names programs to run: it must be one of the machine's own, where only root writes."""
+    """Judge a file that names programs to run: it must be one of the machine's own files, where only root writes."""
     text = value.text
     good = text is not None and _OF_THE_HOST.fullmatch(text) and ".." not in text
     return "read" if good else "unknown"
@@ -365,7 +365,8 @@ def may_be_assigned(name: str) -> bool:
 
 
 def program_name(word: str) -> str:
-    """Return the program's name; for one outside the system's folders the whole path, of which nothing is known."""
+    """Return the program's name; for a program outside the system's folders, its whole path, because nothing is known
+    about such a program."""
     if "/" not in word:
         return word
     folder, _slash, name = word.rpartition("/")

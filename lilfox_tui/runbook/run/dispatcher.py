@@ -1,4 +1,4 @@
-"""Dispatches clients' commands to a run: who may give them, the result of each, and how the run ends."""
+"""Dispatches clients' orders to a run: who may give them, the result of each, and how the run ends."""
 
 from __future__ import annotations
 
@@ -44,14 +44,16 @@ from lilfox_tui.runbook.run.state import CommandResult, State, Turn, hosts_of
 
 
 class RunOwnership:
-    """Which client acts in one run. At first nobody does; the first client to give a command then takes over."""
+    """Records which client controls a run; the others follow. At first no client does: the first one to give an order
+    takes control."""
 
     def __init__(self, record: RunRecorder) -> None:
         self._record = record
         self._presence: ClientPresence | None = None
 
     async def ask(self, client: RunClient) -> None:
-        """Raise LilFoxError if another client acts and is still running; otherwise let ``client`` act."""
+        """Raise LilFoxError if another client controls the run and is still running; otherwise give control to
+        ``client``."""
         control = self._record.reducer.control
         current = None if control is None else control.client
         if current is None or (current.process != client.process and not current.process.runs()):
@@ -67,7 +69,7 @@ class RunOwnership:
             )
 
     async def take(self, client: RunClient) -> None:
-        """Let ``client`` act from now on; the client that acted before follows."""
+        """Give control to ``client`` from now on; the client that had it before follows."""
         control = self._record.reducer.control
         if (
             control is not None
@@ -150,7 +152,7 @@ def _ways_back(reducer: RunReducer) -> list[Turn]:
 
 
 def _first(reducer: RunReducer, turns: list[Turn], state: State) -> tuple[Message, CommandResult] | None:
-    """Return the first command in that state that the run cannot pass, in words, and its result."""
+    """Return a description of the first command in that state that the run cannot pass, and its result."""
     for turn in turns:
         if reducer.state_of(turn) != state or reducer.passed(turn):
             continue
@@ -184,7 +186,7 @@ _ENDS_S = 1.0
 
 
 class OrderDispatcher:
-    """Takes clients' commands until the run has ended; ``ended`` then contains the outcome."""
+    """Accepts clients' orders until the run has ended; ``ended`` then contains the outcome."""
 
     def __init__(self, runner: Runner, ownership: RunOwnership) -> None:
         self.ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
@@ -259,7 +261,7 @@ class OrderDispatcher:
             await asyncio.wait([self._busy], timeout=1.0)
 
     def begin(self, work: Coroutine[object, object, object]) -> None:
-        """Start ``work``; client commands that start something are rejected until it has ended."""
+        """Start ``work``; clients' orders that start something are rejected until it has ended."""
         self._busy = asyncio.create_task(self._told(work))
 
     def ask_hosts(self, asking: Coroutine[object, object, object]) -> None:
@@ -396,7 +398,7 @@ class OrderDispatcher:
         self._runner.take_given(order.values)
         runs = [order.run] if order.run else self._undoable()
         if not runs or not self._reducer.rollback_of(runs[0]):
-            raise LilFoxError(tr("the runbook has no rollback for anything that was done here"))
+            raise LilFoxError(tr("nothing to undo: the runbook has no rollback for what was done"))
         self.begin(self._undo(runs, by, seen=True))
 
     async def _undo(self, runs: Sequence[str], by: str, *, seen: bool) -> None:
@@ -469,7 +471,7 @@ class OrderDispatcher:
         worked = clean if order.worked is None else order.worked
         message = "" if clean else str(_("it exited with status {status}", status=order.exit_status))
         if worked != clean:
-            said = _("{who} reports that it worked", who=client.name)
+            said = _("({who} reports that it worked)", who=client.name)
             message = " ".join([message, said if worked else _("{who} reports that it did not work", who=client.name)])
         ended = CommandEnded(
             at=now(),

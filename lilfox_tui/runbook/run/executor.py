@@ -75,8 +75,8 @@ class ExecutionEnd(Struct, frozen=True, kw_only=True):
 
 
 class CommandExecution:
-    """One command in execution. ``output`` takes what it prints; ``lost`` gets the reason of a lost connection, and ""
-    when it is back."""
+    """One command in execution. ``output`` receives its output; ``lost`` is called with the reason when the connection
+    is lost, and with an empty text when it is restored."""
 
     def __init__(self, host: Host, task: CommandTask, output: CommandOutput, lost: Callable[[str], None]) -> None:
         self._host, self._task, self.output = host, task, output
@@ -227,7 +227,7 @@ class CommandExecution:
             look = await detached.cancel(self._host, self._task.run, sudo=self._task.sudo)
         if look.state != "ended":
             gone = tr(
-                "it no longer runs on {host}, and its outcome is unknown: it was killed, or the host went down",
+                "it is no longer running on {host}, and its outcome is unknown: it was killed, or the host went down",
                 host=host,
             )
             return ExecutionEnd(state="unknown", message=gone)
@@ -251,13 +251,13 @@ class CommandExecution:
                 look = await detached.cancel(self._host, self._task.run, sudo=self._task.sudo)
                 if look.state != "running":
                     return await self._followed()
-            reason = tr("it keeps running")
+            reason = tr("it has not stopped")
         except LilFoxError as error:
             reason = error.message
         except TimeoutError:
             pass
-        return ExecutionEnd(state="unknown", message=tr("{why}, and it may still be running: {reason}", why=why,
-                   reason=reason), stopped=True)  # fmt: skip
+        message = tr("{why}, but the command may still be running: {reason}", why=why, reason=reason)
+        return ExecutionEnd(state="unknown", message=message, stopped=True)
 
     def _given(self, mark: str) -> bytes:
         task = self._task

@@ -1,4 +1,4 @@
-"""The gate before a command: prepares its text, values and hosts, and refuses what may not run."""
+"""The gate before a command: prepares its text, values and hosts, and refuses a command that must not run."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def resolve(config: Config, word: str, run: tuple[str, ...] = ()) -> tuple[str, 
         names = _of_part(config, part, run)
         if not names:
             raise UsageError(
-                tr("{word}: matches no configured host", word=part),
+                tr("{word} matches no configured host", word=part),
                 tr("available hosts: {names}", names=listed(config.hosts) or HERE),
             )
         found |= dict.fromkeys(names)
@@ -156,10 +156,10 @@ async def offered(config: Config, variable: Variable, hosts: tuple[str, ...]) ->
     if not found and not done.ok:
         said = redacted_start(done.stderr, 200)
         raise LilFoxError(
-            tr("{name}: its choices cannot be read: {reason}", name=variable.name, reason=said or done.exit_status)
+            tr("the choices for {name} cannot be read: {reason}", name=variable.name, reason=said or done.exit_status)
         )
     if not found and refused:
-        raise LilFoxError(tr("{name}: all values that its from: returned are invalid", name=variable.name))
+        raise LilFoxError(tr("{name}: its from: command returned only invalid values", name=variable.name))
     return found
 
 
@@ -230,15 +230,15 @@ def asks_with(command: Command, values: Mapping[str, str], runbook: Runbook) -> 
 def unseen(command: Command) -> LilFoxError:
     """Return the error for a command that only its values turn into a change, which nobody has confirmed."""
     return LilFoxError(
-        tr("{why}: not run without confirmation", why=_became(command)),
-        tr("run it step by step, without --yes: LilFox then shows the final command, and asks"),
+        tr("{why}; it is not run without confirmation", why=_became(command)),
+        tr("run it step by step, without --yes: LilFox then shows the final command and asks for confirmation"),
     )
 
 
 def _became(command: Command) -> Message:
     if not command.placeholders:
-        return tr("line {line}: not known to be read-only", line=command.line)
-    return tr("line {line}: not known to be read-only with these values", line=command.line)
+        return tr("line {line}: the command is not known to be read-only", line=command.line)
+    return tr("line {line}: the command is not known to be read-only with these values", line=command.line)
 
 
 # From a turn to what runs: hosts, values and their checks, the text with its values. Nothing has run when it fails.
@@ -325,7 +325,7 @@ class CommandPreparer:
                    name=missing[0], hosts=where or "?"),
                 hint,
             )  # fmt: skip
-        raise LilFoxError(tr("{names}: no value is given", names=listed(f"<{name}>" for name in missing)), hint)
+        raise LilFoxError(tr("no value is given for {names}", names=listed(f"<{name}>" for name in missing)), hint)
 
     def look_ahead(self) -> None:
         """Raise LilFoxError if one of the remaining commands could not run: a missing value that no output provides, a
@@ -360,9 +360,9 @@ class CommandPreparer:
         return self._unset_of[1]
 
     async def _denied(self, variables: list[Variable], hosts: tuple[str, ...]) -> tuple[Denied, Message | None]:
-        """Return the addresses that are denied, and whose hosts' addresses are unknown. Queries hosts for our address
-        and looks names up only if a variable needs it, and then each time, because a restored connection may come from
-        another address."""
+        """Return the addresses that are denied, and a warning about hosts whose addresses are unknown. Queries hosts
+        for our address and looks names up only if a variable needs it, and then each time, because a restored
+        connection may come from another address."""
         never = self._config.runbooks.never_ban
         if not any("self" in variable.deny for variable in variables):
             return denied((), never, ()), None
@@ -404,12 +404,12 @@ def refuse_again(reducer: RunReducer, turn: Turn) -> None:
         state = results[host].state if host in results else "ready"
         if state == "done":
             raise LilFoxError(
-                tr("it is already done on {host}; nothing was run", host=host),
+                tr("the command is already done on {host}; it was not run again", host=host),
                 tr("to run it again, confirm that explicitly"),
             )
         if state in ("unknown", "running"):
             raise LilFoxError(
-                tr("its earlier outcome on {host} is unknown; it was not run now", host=host),
+                tr("the outcome of this command on {host} is not known; it was not run again", host=host),
                 tr("check the host first; to run it again, confirm that explicitly"),
             )
 
@@ -425,6 +425,6 @@ def refuse_behind_undone(reducer: RunReducer) -> None:
     LilFoxError."""
     if any(reducer.state_of(turn) == "undone" for turn in reducer.turns()):
         raise LilFoxError(
-            tr("the changes were undone: what follows them is not run without confirmation"),
+            tr("changes were undone: the commands after them are not run without confirmation"),
             tr("start a new run, or continue this one step by step, without --yes"),
         )

@@ -1,4 +1,4 @@
-"""The job of a run: it holds the connections, takes clients' commands, and knows each runbook command's result.
+"""The job of a run: it holds the connections, accepts clients' orders, and knows each runbook command's result.
 
 It outlives its clients. Killed, it loses nothing: another job goes on with what it wrote down, and asks the hosts how
 that ended which ran when it was killed.
@@ -162,7 +162,7 @@ def _go_on(
 
 
 async def _ask_hosts(runner: Runner) -> None:
-    """Find out how the commands ended that were running when the earlier job was killed."""
+    """Find out the outcome of the commands that were running when the earlier job was killed."""
     for result in runner.reducer.running():
         place = runner.reducer.place(result.run)
         if place is not None and result.kind == "change":

@@ -250,7 +250,7 @@ class MeasurementTaker:
         task.add_done_callback(self._after.discard)
 
     async def close(self) -> None:
-        """Wait for measurements in progress, and end what is still reading."""
+        """Wait for measurements in progress, and end the readings that are still running."""
         self._ahead.cancel()
         await asyncio.wait([self._ahead])
         if self._after:
@@ -379,7 +379,7 @@ class _Readings(Generic[T]):
             await asyncio.wait([self._task])
 
     async def close(self) -> None:
-        """End what is still reading."""
+        """End the reading that is still running, if any."""
         if self._task is not None and not self._task.done():
             self._task.cancel()
             await asyncio.wait([self._task], timeout=MOST_S)

@@ -60,8 +60,8 @@ class StoredOutput(Struct, frozen=True, kw_only=True):
 
 
 class CommandOutput:
-    """Takes what a command prints. ``secrets`` are values that are masked everywhere. If the disk is full, it only
-    counts."""
+    """Receives the output of a command. ``secrets`` are values that are masked everywhere. If the disk is full, it only
+    counts the bytes."""
 
     def __init__(self, folder: Path, run: str, secrets: Iterable[str] = ()) -> None:
         self._folder, self._run = folder, run
@@ -278,7 +278,7 @@ def why_not_run(exit_status: int, output: str) -> Message | None:
         return None
     if said[1]:
         return tr(
-            "neither an earlier command of its fence nor the host sets ${name}; nothing was run",
+            "neither an earlier command in this fence nor the host's environment sets ${name}; the command was not run",
             name=said[1],
         )
     return tr("nothing was run: {reason}", reason=said[2] or output.strip().partition("\n")[0])

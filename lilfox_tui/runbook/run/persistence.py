@@ -68,12 +68,12 @@ class RunRecorder:
 
     @property
     def folder(self) -> Path:
-        """Identical to that of the run's job."""
+        """The run's folder, which is that of its job."""
         return self._run.folder
 
     @property
     def run_id(self) -> str:
-        """Identical to that of the run's job."""
+        """The run's folder, which is that of its job."""
         return self._run.id
 
     def next_command(self) -> str:
@@ -99,7 +99,8 @@ class RunRecorder:
         self._run.say(masked(text, self.secrets), level)
 
     async def take_control(self, fact: ClientActs, client: RunClient) -> None:
-        """Record that ``client`` acts from now on; if it took over from somebody, tell all clients."""
+        """Record that ``client`` controls the run from now on; if it took over from another client, tell all
+        clients."""
         self.fact(fact, must=False, sync=True)
         if fact.before not in ("", client.who):
             self.say(_("{who} is now in control; previously {before}", who=client.who, before=fact.before), "warning")
@@ -199,8 +200,8 @@ class RunRecorder:
         await self._in_timeline(timeline.Noted(text=text), by=fact.by)
 
     async def _in_force(self, fact: CommandEnded, result: CommandResult, undo: str) -> None:
-        """Record in the timeline what was changed, or changed back. A reading command changes nothing, even in a fence
-        that rolls another one back."""
+        """Record in the timeline what was changed or reverted. A reading command changes nothing, even in a fence that
+        rolls another one back."""
         if undo and result.kind == "change":
             await self._in_timeline(
                 timeline.Changed(change=fact.run, text=f"{result.host}: {result.shown}", undo=undo), by=result.by
@@ -273,8 +274,8 @@ def read_snapshot(folder: Path) -> Runbook:
 
 
 def read_full_snapshot(folder: Path) -> Runbook:
-    """Read the runbook of the run in ``folder`` to run it again; refuses one of which anything was masked. Raises
-    NotTrusted if another user may have written it, LilFoxError."""
+    """Read the runbook of the run in ``folder`` to run it again; refuses a snapshot in which anything was masked.
+    Raises NotTrusted if another user may have written it, LilFoxError."""
     refuse(folder / SNAPSHOT)
     runbook, masked = _read(folder)
     if masked:
@@ -299,14 +300,16 @@ def _encoded(runbook: Runbook) -> bytes:
 
 
 def _read(folder: Path) -> tuple[Runbook, bool]:
-    """Read a snapshot; return also whether something of it was masked."""
+    """Read a snapshot; also return whether anything in it was masked."""
     try:
         with os.fdopen(open_regular(folder / SNAPSHOT), "rb") as file:
             data = file.read(_MOST_BYTES)
         kept, masked = msgspec.json.decode(data, type=Runbook), msgspec.json.decode(data, type=_Masked).masked
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise LilFoxError(tr("{folder}: its runbook cannot be read: {reason}", folder=folder, reason=reason)) from None
+        raise LilFoxError(
+            tr("the runbook in {folder} cannot be read: {reason}", folder=folder, reason=reason)
+        ) from None
     steps = tuple(replace(step, commands=tuple(map(_placed, step.commands))) for step in kept.steps)
     return replace(kept, steps=steps), masked
 
@@ -429,7 +432,7 @@ def newest_run(run: str) -> str:
             raise LilFoxError(tr("job {id} is not a runbook run: {title}", id=job.id, title=job.title))
         if job.state == "running":
             raise LilFoxError(
-                tr("run {id} is still active, process {pid} on {host}", id=job.id, pid=job.pid, host=job.host),
+                tr("run {id} is still active (process {pid} on {host})", id=job.id, pid=job.pid, host=job.host),
                 tr("watch it: lilfox attach {id}", id=job.id),
             )
         before = _resumed_by_request(folder.name)

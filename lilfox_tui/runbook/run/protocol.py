@@ -1,4 +1,4 @@
-"""The protocol of a run: the request that starts its job, the facts it records, and its clients with their commands."""
+"""The protocol of a run: the request that starts its job, the facts it records, and its clients with their orders."""
 
 from __future__ import annotations
 
@@ -276,8 +276,8 @@ class DoneByHand(Struct, frozen=True, kw_only=True, tag="by hand", tag_field="fa
 
 
 class ClientActs(Struct, frozen=True, kw_only=True, tag="acts", tag_field="fact"):
-    """This client acts from now on, and no other. Without a client: the last one has left, and the next one to give a
-    command acts."""
+    """This client controls the run from now on, and no other does. Without a client: the last one has left, and the
+    next one to give an order takes control."""
 
     at: datetime
     client: RunClient | None = field(default=None, name="face")
@@ -286,12 +286,12 @@ class ClientActs(Struct, frozen=True, kw_only=True, tag="acts", tag_field="fact"
 
     @property
     def last(self) -> str:
-        """The client that acts, or acted last."""
+        """The client that controls the run, or controlled it last."""
         return self.before if self.client is None else self.client.who
 
     @property
     def other(self) -> str:
-        """The client that acts instead of this process; empty if this process may act."""
+        """The client that controls the run instead of this process; empty if this process may control it."""
         return "" if self.client is None or self.client.process == this_client().process else self.client.who
 
 
@@ -413,11 +413,11 @@ class Undo(Struct, frozen=True, kw_only=True, tag="undo", tag_field="order"):
 
 
 class Stop(Struct, frozen=True, kw_only=True, tag="stop", tag_field="order"):
-    """End what is running now. For a command that follows a log that is success."""
+    """End the commands that are running now. For a command that follows a log, that is success."""
 
 
 class FinishRun(Struct, frozen=True, kw_only=True, tag="finish", tag_field="order"):
-    """End the run, after ending what is running. Changes stay."""
+    """End the run, after ending the commands that are running. Changes stay."""
 
     abort: bool = False
     """It is given up: not all of it was done."""
@@ -434,7 +434,7 @@ class UseText(Struct, frozen=True, kw_only=True, tag="text", tag_field="order"):
 
 
 class TakeOver(Struct, frozen=True, kw_only=True, tag="take over", tag_field="order"):
-    """Let the client that sends this act; the previous one follows."""
+    """Give control of the run to the client that sends this; the previous one follows."""
 
 
 Order: TypeAlias = (
@@ -457,7 +457,7 @@ _order: msgspec.json.Decoder[Order] = msgspec.json.Decoder(Order)
 
 
 class _OrderReply(Struct, frozen=True):
-    """The job's reply to a client's order; without a message the command is accepted."""
+    """The job's reply to a client's order; without a message the order is accepted."""
 
     message: str = ""
     hint: str = ""
@@ -474,7 +474,7 @@ async def send(folder: Path, order: Order) -> None:
         reason = "" if isinstance(error, TimeoutError) else getattr(error, "strerror", None) or str(error)
         raise LilFoxError(
             tr("cannot reach run {run}: {reason}", run=folder.name, reason=reason or tr("no answer")),
-            tr("check whether it still runs: lilfox jobs; resume it: lilfox runbook run --resume {run}",
+            tr("check whether it is still running: lilfox jobs; resume it: lilfox runbook run --resume {run}",
                run=folder.name),
         ) from None  # fmt: skip
     if answer.message:
@@ -505,7 +505,7 @@ async def _connected(folder: Path, path: str) -> tuple[asyncio.StreamReader, asy
 
 @asynccontextmanager
 async def listening(folder: Path, handle: Handler) -> AsyncIterator[None]:
-    """Accept clients' commands for the job of ``folder`` and pass them to ``handle``, one at a time. Raises LilFoxError
+    """Accept clients' orders for the job of ``folder`` and pass them to ``handle``, one at a time. Raises LilFoxError
     if the socket cannot be created."""
     turn = asyncio.Lock()
 
@@ -538,7 +538,7 @@ async def _answer(
     told = writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     pid, uid, _gid = _UCRED.unpack(told)
     if uid not in (0, os.geteuid()):
-        return _OrderReply(str(tr("only the user who started the run can control it")))
+        return _OrderReply(str(tr("only root and the user who started the run can control it")))
     try:
         order = _order.decode(await reader.readline())
     except (msgspec.DecodeError, UnicodeDecodeError):

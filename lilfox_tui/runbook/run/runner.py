@@ -59,8 +59,8 @@ _MOST = 50
 
 
 class RemoteCleanup:
-    """Removes what hosts keep of ended commands, with one request for all ids of a host. The host itself removes what
-    this cannot."""
+    """Removes the data that hosts keep about ended commands, with one request for all ids of a host. The host itself
+    removes whatever this cannot."""
 
     def __init__(self, hosts: Hosts) -> None:
         self._hosts = hosts
@@ -172,7 +172,7 @@ class Runner:
         there = self._on_disk.sha256()
         path = self.reducer.runbook.path
         if not there:
-            raise LilFoxError(tr("{path}: can no longer be read; nothing is run", path=path), self._other_text)
+            raise LilFoxError(tr("{path} can no longer be read; nothing is run", path=path), self._other_text)
         if there != sha256:
             what = tr("{path} has changed since it was read; none of its other commands are run", path=path)
             raise LilFoxError(what, self._other_text)
@@ -257,7 +257,7 @@ class Runner:
         host cannot know it."""
         result, place = self.reducer.result(run), self.reducer.place(run)
         if result is None or place is None or result.state not in ("unknown", "running"):
-            raise LilFoxError(tr("{run}: its outcome is already known", run=run))
+            raise LilFoxError(tr("the outcome of command {run} is already known", run=run))
         command = place[1]
         if result.kind != "change":
             raise LilFoxError(
@@ -279,13 +279,13 @@ class Runner:
         await self._seen_through(command, result.host, run, execution, execution.go_on())
 
     def stop(self, why: Message) -> bool:
-        """End what is running; return whether anything was."""
+        """End the commands that are running; return whether there were any."""
         for execution in tuple(self._executions.values()):
             execution.stop(why)
         return bool(self._executions)
 
     async def close(self) -> None:
-        """End what is running in the background, and remove the shell state of fences from hosts."""
+        """End the commands that are running in the background, and remove the shell state of fences from hosts."""
         for execution in tuple(self._executions.values()):
             execution.stop(tr("the run has ended"))
         if self._background:

@@ -214,7 +214,7 @@ def _refuse_denied(variable: Variable, wanted: Network, text: str, denied: Denie
     if variable.deny and (why := why_denied(wanted, denied, variable.deny)) is not None:
         raise LilFoxError(
             tr("{name}: {value} is refused: {why}", name=variable.name, value=text, why=why),
-            hint=tr("Enter a public address that is neither yours nor in never_ban."),
+            hint=tr("Enter a public address that is not yours, not a configured host's, and not in never_ban."),
         )
 
 
@@ -250,7 +250,7 @@ class FilledCommand(Struct, frozen=True, kw_only=True):
 
 
 def marked(pieces: Sequence[CommandPiece]) -> str:
-    """Return pieces as one text, each value between ``‹`` and ``›``: of a command that is yet to run."""
+    """Return the pieces of a command that is yet to run as one text, with each value between ``‹`` and ``›``."""
     return "".join(f"‹{piece.text}›" if piece.role == "value" else piece.text for piece in pieces)
 
 
@@ -262,8 +262,8 @@ def plain(pieces: Sequence[CommandPiece]) -> str:
 
 
 def fill(command: Command, values: Mapping[str, str], variables: Sequence[Variable]) -> FilledCommand:
-    """Return the command as it runs with ``values`` (checked: ``variables.check_value``), whose types ``variables``
-    give; an undeclared placeholder is ``text``.
+    """Return the command as it runs with ``values`` (already checked by ``variables.check_value``). ``variables`` give
+    their types; an undeclared placeholder is ``text``.
 
     Raises LilFoxError for a placeholder without a value, and for one where its type or its value is not safe.
     """
@@ -279,7 +279,10 @@ def fill(command: Command, values: Mapping[str, str], variables: Sequence[Variab
         if name not in values:
             raise LilFoxError(
                 tr("<{name}> has no value: the command was not run", name=name),
-                hint=tr("Line {line}. Set its value first.", line=command.line + text.count("\n", 0, _start(site))),
+                hint=tr(
+                    "First set a value for the placeholder on line {line}.",
+                    line=command.line + text.count("\n", 0, _start(site)),
+                ),
             )
         if reason := why_not(site, known.get(name, Variable(name=name)), values[name]):
             raise _refused_in_place(site, reason, command)
@@ -332,11 +335,14 @@ def why_not(site: Site, variable: Variable, value: str) -> Message | None:
     if never := _why_never(site, variable):
         return never
     if site.need is Need.SAFE and not is_safe(value):
-        return tr("inside quotes only letters, digits and ._:/- are allowed")
+        return tr("only letters, digits and ._:/- are allowed here, and the value must not begin with -")
     if site.need is Need.NUMBER and not is_number(value):
         return tr("only a number can be used in arithmetic")
     if site.option and value.startswith("-"):
-        return tr("a value that begins with - would be read as an option here; the runbook can write -- before it")
+        return tr(
+            "a value that begins with - would be read as an option here; in the runbook, write -- before "
+            "the placeholder"
+        )
     if site.place == "verbatim" and site.delimiter.find(value) >= 0:
         return tr("the value could end the heredoc around it")
     if any(not char.isprintable() and char < "\xa0" for char in value):
@@ -359,9 +365,9 @@ def _why_never(site: Site, variable: Variable) -> Message | None:
     if admits(variable) >= site.need:
         return None
     if site.need is Need.NUMBER:
-        return tr("only a port, or an int with a minimum, can be used in arithmetic")
+        return tr("only a port, an enum of numbers, or an int with a minimum of 0 or more can be used in arithmetic")
     return tr(
-        "a value of type {type} is not safe inside quotes, $( ) or a heredoc, or where its text is read as a program",
+        "a value of type {type} is not safe inside quotes, $( ) or a heredoc, or where it would be interpreted as code",
         type=variable.type,
     )
 

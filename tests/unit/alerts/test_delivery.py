@@ -293,7 +293,7 @@ async def test_an_alertmanager_that_is_away_for_an_hour_is_told_how_it_is_then(t
     tries = manager.tries
     await go_on(3600, one, other)
     assert 50 <= manager.tries - tries <= 90
-    assert "am has not been notified since" in str(receivers.troubles()[0])
+    assert "notifier am has been failing since" in str(receivers.troubles()[0])
     manager.fails = lambda _: None
     await go_on(80, alert("One", AlertState.RESOLVED), other)
     assert heard[2] == (["Other"], ["One"])

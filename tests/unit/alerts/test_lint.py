@@ -196,9 +196,12 @@ def test_the_side_that_lacks_a_label_is_named(expression: str, said: str, chines
 
 
 def test_the_bounds_that_fit_all_versions_are_hinted() -> None:
-    assert hint(warnings('rate(x_bucket{le="1"}[5m]) > 1'), "bound-as-text") == 'to match all versions: le=~"1|1.0"'
     assert (
-        hint(warnings('rate(x_bucket{le=~"0.5|1"}[5m]) > 1'), "bound-as-text") == 'to match all versions: le=~"0.5|1.0"'
+        hint(warnings('rate(x_bucket{le="1"}[5m]) > 1'), "bound-as-text") == 'to match the stored values: le=~"1|1.0"'
+    )
+    assert (
+        hint(warnings('rate(x_bucket{le=~"0.5|1"}[5m]) > 1'), "bound-as-text")
+        == 'to match the stored values: le=~"0.5|1.0"'
     )
 
 

@@ -281,7 +281,7 @@ def test_a_service_that_nobody_named_says_that_it_was_found() -> None:
     found = replace(named, found=True)
     assert " found here  " in text_of(service_row(found, NOW, style(100)))
     assert "found" not in text_of(service_row(named, NOW, style(100)))
-    told = "found on this machine; no configuration names it"
+    told = "found on this machine; it is not in the configuration"
     for view in (named, found):
         page = ServicePage(view, (), lambda _series, columns: [None] * columns, NOW, timedelta(hours=1), UNICODE, 100)
         assert any(told in text_of(row) for row in service_page(page)) is view.found

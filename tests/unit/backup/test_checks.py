@@ -11,7 +11,7 @@ from lilfox_tui.backup.checks import StoreRoom, room_checks
 def test_any_access_of_others_is_told_and_not_called_reading(mode: int) -> None:
     room = StoreRoom(free_bytes=None, free_files=None, read_only=False, writable=True, mode=mode)
     [check] = room_checks("/backup", room, None, write=False)
-    assert str(check.found) == f"other users on its machine have access to it (mode {mode:04o})"
+    assert str(check.found) == f"other users of that machine can access it (mode {mode:04o})"
     assert str(check.hint) == "Run: chmod 700 /backup"
 
 

@@ -108,9 +108,9 @@ async def test_gzip_ends_once_and_at_its_end() -> None:
     for changed, reason in (
         (whole[:-1], "truncated"),
         (whole[:15], "truncated"),
-        (whole + gzip.compress(b"second"), "continues after its end"),
-        (whole + b"garbage", "continues after its end"),
-        (whole + b"\0" * 512, "continues after its end"),
+        (whole + gzip.compress(b"second"), "data after its end"),
+        (whole + b"garbage", "data after its end"),
+        (whole + b"\0" * 512, "data after its end"),
         (b"", "is empty"),
         (b"<html>502</html>", "cannot be decoded"),
     ):

@@ -122,7 +122,7 @@ def test_all_errors_are_told_at_once_in_the_order_of_the_file() -> None:
         ("refresh: -1s", 1, "is not a duration"),
         ("refresh: 9999d", 1, "out of range"),
         ("refresh: 1ms", 1, "refresh: shorter than 100ms"),
-        ("hosts: {a: {port: 65536}}", 1, "hosts.a.port: 65536 is out of range; from 1 to 65535"),
+        ("hosts: {a: {port: 65536}}", 1, "hosts.a.port: 65536 is out of range; it must be from 1 to 65535"),
         ("hosts: {a: {port: 022}}", 1, "is not a whole number"),
         ("hosts: {a: {port: '22'}}", 1, "is not a whole number"),
         ("hosts: {a: {port: 1e3}}", 1, "is not a whole number"),

@@ -49,7 +49,7 @@ async def test_a_file_that_others_may_touch_is_refused(tmp_path: Path, mode: int
     path = tmp_path / "secret"
     path.write_text(SECRET)
     path.chmod(mode)
-    said = "because others can change it" if mode & 0o002 else "others may read or write it"
+    said = "because others can change it" if mode & 0o002 else "not used, because other users can access it"
     assert said in await refusal(f"file:{path}")
 
 

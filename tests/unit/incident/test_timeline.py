@@ -199,7 +199,10 @@ def test_evidence_lies_in_its_folder_whatever_the_timeline_says(incidents: Path,
     ("do", "said"),
     [
         (lambda file: file.unlink(), "the file is missing"),
-        (lambda file: file.write_bytes(b"texT"), "changed since it was stored: its SHA-256 does not match"),
+        (
+            lambda file: file.write_bytes(b"texT"),
+            "the file has changed since it was stored; its SHA-256 does not match",
+        ),
         (lambda file: (file.unlink(), file.symlink_to("/etc/passwd")), "cannot be read"),
     ],
 )

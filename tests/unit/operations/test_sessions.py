@@ -114,5 +114,5 @@ async def test_a_number_that_is_somebody_elses_now_is_not_the_one_that_was_meant
 
 async def test_a_statement_that_is_another_now_was_cancelled(cut: Any) -> None:
     outcome, _said = await cut("cancel", replace(SESSION, statement_began="c"))
-    assert outcome.message == "session 7 no longer runs that statement"
+    assert outcome.message == "session 7 is no longer running that statement"
     assert (await cut("cancel", SESSION))[0].state == "unknown"

@@ -156,7 +156,7 @@ def test_node_exporters_requests_to_disks_and_nfs_are_none_of_a_service() -> Non
         node_mountstats_nfs_operations_requests_total{export="a",operation="READ"} 5
         """)
     assert found.requests is None
-    assert str(found.missing["requests"]) == "the page has no request counter"
+    assert str(found.missing["requests"]) == "no request counter was found"
     of_a_service = "# TYPE node_app_requests_total counter\nnode_app_requests_total 3\n"
     assert taken(of_a_service).requests == Counter("node_app_requests_total")
 
@@ -165,7 +165,7 @@ def test_a_counter_of_failed_requests_is_no_promise_of_a_counter_of_requests() -
     found = taken(
         "# TYPE redis_target_scrape_request_errors_total counter\nredis_target_scrape_request_errors_total 0\n"
     )
-    assert str(found.missing["requests"]) == "the page has no request counter"
+    assert str(found.missing["requests"]) == "no request counter was found"
     assert str(taken("# TYPE http_requests_total counter\n").missing["requests"]) == "no request has been counted yet"
     timed = taken("# TYPE http_request_duration_seconds histogram\n")
     assert str(timed.missing["requests"]) == "no request has been counted yet"

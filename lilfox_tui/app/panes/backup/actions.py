@@ -87,13 +87,15 @@ class JobStarter:
                   kind=job_kind_text(kind), id=job)  # fmt: skip
         if self._app.demo is not None:
             runs = tr(
-                "{kind}: job {id} is running; o shows it, and it ends with the demo", kind=job_kind_text(kind), id=job
+                "{kind}: job {id} is running; o shows it, and it stops when the demo ends",
+                kind=job_kind_text(kind),
+                id=job,
             )
         self._started.add(job)
         self._app.tell(runs)
 
     def tell_ended(self, backups: Backups) -> None:
-        """Shows how the jobs ended that were started here."""
+        """Reports how the jobs that were started here have ended."""
         for job in backups.jobs or ():
             if job.id in self._started and job.state != "running":
                 self._started.discard(job.id)
@@ -130,13 +132,13 @@ class PlanListActions(ActionGroup):
 
 
 class JobActions(ActionGroup):
-    """Actions on running and past jobs: show their output, and end them."""
+    """Actions on running and past jobs: show their output, and cancel them."""
 
     def __init__(self, context: Context) -> None:
         self._context, self._state, self._app = context, context.state, context.app
 
     def _why_no_output(self) -> Message | None:
-        return None if self._state.last_job is not None else tr("no known job for this plan")
+        return None if self._state.last_job is not None else tr("no known jobs")
 
     @action(
         "output",
@@ -171,7 +173,10 @@ class JobActions(ActionGroup):
     async def _cancel(self, job: Job) -> None:
         rows: list[Row] = [
             fact_row(_("job"), f"{job.title}  ({job.id})"),
-            (Piece("  "), Piece(_("The job removes its unfinished work; what existed before stays unchanged."))),
+            (
+                Piece("  "),
+                Piece(_("The job removes its unfinished work. Changes that it has already completed are not undone.")),
+            ),
         ]
         if await self._app.confirm(_("Cancel this job"), rows, "cancel"):
             self._app.tell(tr("{title}: cancellation requested; waiting for its cleanup", title=job.title))
@@ -399,7 +404,7 @@ class RestoreActions(ActionGroup):
         "kept",
         "K",
         tr("retained"),
-        tr("list the data that restores retained, or discard it"),
+        tr("list or discard the data retained by restores"),
         why_not=_why_nothing_kept,
     )
     def show_kept(self) -> None:
@@ -465,7 +470,7 @@ class RestoreActions(ActionGroup):
         "settle",
         "S",
         tr("settle"),
-        tr("finish an interrupted restore, or take it back"),
+        tr("finish or revert an interrupted restore"),
         why_not=_why_not_settle,
         footer=1,
     )
@@ -525,6 +530,6 @@ def _settle_text(half: InterruptedRestore, *, finish: bool) -> str:
 
 def _settle_choice(at: int, half: InterruptedRestore, *, finish: bool) -> Choice:
     text = _settle_text(half, finish=finish)
-    word = _("finish") if finish else _("take back")
+    word = _("finish") if finish else _("revert")
     row = (Piece(f"  {text}", "strong"), Piece(f"  {word}", "muted"))
     return Choice(str(at), row, f"{text} {word}", possible=not half.owner, more=str(half.message))

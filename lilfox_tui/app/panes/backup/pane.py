@@ -282,5 +282,5 @@ class BackupPane(Pane):
 
 
 def _ended(backups: Backups | None) -> set[str]:
-    """The jobs that have ended: what restores keep may have changed."""
+    """The ids of the jobs that have ended. If there are new ones, the items that restores retain may have changed."""
     return {job.id for job in (() if backups is None else backups.jobs or ()) if job.state != "running"}

@@ -54,7 +54,7 @@ class PageStyle(Struct, frozen=True):
 
 
 class WizardItem(Struct, frozen=True):
-    """A selectable line: ``act`` is what space does with it, which may be to ask for a line of text."""
+    """A selectable line: ``act`` is what space does on it; some lines ask for text."""
 
     row: Row
     act: Toggle | Literal["only", "place"]
@@ -127,7 +127,7 @@ def keys_row(step: int, width: int, *, asks: bool, undoes: bool = False) -> Row:
             ("o", _("all checks")),
             ("esc", _("back")),
         ),
-        CONFIRM: (("enter", _("restore, after the name is typed")), ("pgdn", _("more")), ("esc", _("back"))),
+        CONFIRM: (("enter", _("restore (type the name first)")), ("pgdn", _("more")), ("esc", _("back"))),
         RUN: (("esc", _("close: the job keeps running")),),
         RESULT: (("enter", _("close")), *((("u", _("undo")),) if undoes else ())),
     }
@@ -201,7 +201,7 @@ def only_prompt(each: SourceChoice) -> str:
 
 
 def where_prompt(each: SourceChoice) -> str:
-    """The prompt for a place."""
+    """The prompt for the place to restore to."""
     if each.is_database:
         return _("{example}, without a password; empty for the original", example=_place_example(each))
     return _("an absolute folder path; empty for the original")
@@ -240,7 +240,7 @@ def check_rows(looked: Looked | None, width: int, glyphs: Glyphs, *, all_of_them
         yield (Piece(f"   {glyphs.unknown} " + _("checking …"), "muted"),)
     elif looked.ready:
         yield BLANK
-        yield (Piece("   " + _("No check blocks the restore. Nothing was written yet."), "good"),)
+        yield (Piece("   " + _("No check blocks the restore. Nothing has been written yet."), "good"),)
     else:
         yield BLANK
         yield (Piece("   " + _("Blocked by the failed checks. Nothing was written."), "failing"),)
@@ -284,7 +284,8 @@ def _option_texts() -> dict[str, str]:
 
 
 def confirm_rows(choice: RestoreChoice, looked: Looked, glyphs: Glyphs) -> Iterator[Row]:
-    """What will be written, replaced and kept, in plain words, and the effects of that."""
+    """The rows of the Confirm page: what will be written, replaced and kept, in plain words, and the effects of
+    that."""
     for each in choice.chosen:
         where = looked.where.get(each.name, each.place)
         if choice.spec.only:
@@ -299,7 +300,8 @@ def confirm_rows(choice: RestoreChoice, looked: Looked, glyphs: Glyphs) -> Itera
             )
         yield (Piece(f" {glyphs.chosen} ", "accent"), Piece(written))
     kept = _(
-        "The current data is retained under a name with _before_ and the date; pressing u then undoes the restore."
+        "The current data is retained under a name that contains _before_ and the date; press u later to undo "
+        "the restore."
     )
     yield (Piece("   "), Piece(kept))
     if choice.spec.end_sessions:

@@ -116,7 +116,7 @@ class RestoreChoice(Struct):
         return None if self.chosen else tr("nothing chosen: press space to choose")
 
     def why_not_where(self) -> Message | None:
-        """Why they cannot be restored to the chosen place."""
+        """Why the chosen parts cannot be restored to the chosen place."""
         for each in self.chosen:
             if self.planless and not each.place:
                 return tr("{source}: no plan defines its target; press space to enter one", source=each.name)
@@ -142,7 +142,7 @@ class RestoreChoice(Struct):
 
 
 class Looked(Struct):
-    """What the checks of a restore have found so far, without writing anything."""
+    """The results of a restore's checks so far. The checks write nothing."""
 
     request: BackupRequest
     where: Mapping[str, str] = {}
@@ -180,8 +180,8 @@ class RestoreState:
         """The highlight was moved on this page: it is kept in sight."""
 
     def open(self, step: int) -> None:
-        """Opens a page and highlights its first line. On the checks page no line is highlighted unless a check failed
-        that it allows, and ``space`` must be pressed twice, so that a key pressed once too often allows nothing."""
+        """Opens a page and highlights its first line. On the checks page, a line is highlighted only if it allows what
+        a failed check blocks, and ``space`` must be pressed twice, so that one key press too many allows nothing."""
         self.step, self.moved = step, False
         self.at = NOTHING if step == CHECKS else 0
 
@@ -244,7 +244,8 @@ class RestoreState:
             self.at = next((options.index(each) for each in wanted if each in options), NOTHING)
 
     def take_choice(self) -> bool:
-        """Return whether ``space`` chooses the highlighted line; on the checks page it first only confirms which."""
+        """Return whether ``space`` chooses the highlighted line; on the checks page, the first press only highlights
+        it."""
         if self.step != CHECKS or (self.moved and self.at != NOTHING):
             return True
         self.at, self.moved = max(0, self.at), True
@@ -252,7 +253,7 @@ class RestoreState:
 
     def move(self, step: int, count: int, *, more_below: bool) -> bool:
         """Moves the highlight among ``count`` lines. Returns False if the key must scroll the rows above the lines
-        instead: the checks page is read first, to its end (``more_below``)."""
+        instead: the checks page must first be read to its end (``more_below``)."""
         if not count:
             return False
         if self.step == CHECKS and not self.moved and more_below:

@@ -60,7 +60,7 @@ _LETTER_STEPS = {"j": 1, "k": -1}
 
 class RestoreWizard(Dialog[bool]):
     """The wizard: asks page by page, checks in the background, starts the job and follows it; the job outlives it.
-    Returns whether the restore shall be undone."""
+    Returns whether to undo the restore."""
 
     def __init__(
         self, choice: RestoreChoice, *, glyphs: Glyphs, zone: tzinfo, slow: bool, undo_command: str = ""

@@ -234,7 +234,7 @@ def warning_rows(
     rows: list[Row] = []
     if rewound is not None:
         then = f"{rewound.astimezone(style.zone):%Y-%m-%d %H:%M:%S}"
-        now = _("Backups show the current state, not the state at {time}.", time=then)
+        now = _("This pane shows the current backups, not those at {time}.", time=then)
         rows.append((Piece(f" {now}", "degraded"),))
     for half in interrupted_restores:
         mark = Piece(f" {style.glyphs.failing} ", "failing")
@@ -307,7 +307,7 @@ def _facts(view: PlanView, restores: Sequence[Restored], style: BackupStyle) -> 
             )
         )
     if view.rto_s is not None:
-        parts.append(_("a drill restored it in {time}", time=human_duration(view.rto_s)))
+        parts.append(_("drill restore took {time}", time=human_duration(view.rto_s)))
     elif view.config is not None:
         parts.append(_("never drilled (press D)"))
     room = style.width - 3 - cell_width(separator.join(["", *parts]))

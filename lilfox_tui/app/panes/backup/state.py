@@ -22,7 +22,7 @@ _CHANGES_PLAN = ("backup", "prune", "restore", "undo")
 
 
 class BackupState:
-    """The pane's state. ``config`` says what may be changed from here."""
+    """The pane's state. ``config`` determines what may be changed from here."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -166,8 +166,8 @@ class BackupState:
     # ---- jobs and restores ---------------------------------------------------------------------------------------
 
     def running(self, plan: PlanView | None) -> Job | None:
-        """Return the running job of a plan, only for the row of the plan's own store; for None, the newest job of any
-        plan."""
+        """Return the running job of a plan; None for a row that shows the plan's copies in another store. Without a
+        plan, return the newest job of any plan."""
         jobs = () if self.backups is None else self.backups.running
         if plan is None:
             return next(iter(jobs), None)
@@ -219,7 +219,7 @@ class BackupState:
 
     def why_read_only(self) -> Message | None:
         """Why this console must not change anything: the configuration is ``read_only``."""
-        return tr("read_only: changes are disabled") if self.config.read_only else None
+        return tr("changes are disabled in read_only mode") if self.config.read_only else None
 
     def why_no_change(self) -> Message | None:
         """Why nothing can be changed now."""
@@ -265,7 +265,7 @@ class BackupState:
         return tr("loading") if self.restores is None else tr("no known restore can be undone")
 
     def why_protected(self) -> Message | None:
-        """Why nothing is restored to the hosts of the selected plan: one of them is protected."""
+        """Why nothing can be restored to the hosts of the selected plan: one of them is protected."""
         plan, hosts = self.selected_plan, self.config.hosts
         sources = plan.config.sources.values() if plan is not None and plan.config is not None else ()
         for options in sources:
@@ -276,7 +276,7 @@ class BackupState:
 
 
 def newest_of(plan: PlanView) -> BackupSet | None:
-    """Return the set that stands for a plan in its row: the plan's newest, else the newest in the store."""
+    """Return the set that represents a plan in its row: the plan's newest, else the newest in the store."""
     sets = plan.sets or ()
     own = (found for found in sets if plan.config is None or found.plan == plan.name)
     return next(own, None) or next(iter(sets), None)

@@ -91,7 +91,7 @@ def _about(found: BackupSet, view: PlanView, style: BackupStyle) -> Iterator[Row
         yield _field(_("why"), str(found.reason), SET_ROLES[found.status])
     manifest = found.manifest
     if manifest is None:
-        told = _("created by the manual's scripts: no manifest lists its contents")
+        told = _("created by the ops manual's scripts: no manifest lists its contents")
         if found.old:
             yield _field(_("created by"), told)
         if found.spread_s:
@@ -206,7 +206,10 @@ def nothing_configured(style: BackupStyle, *, looked: bool) -> list[Row]:
     if looked:
         rows += [
             BLANK,
-            (Piece(" "), Piece(_("No sets from the manual's scripts were found in /backup on this machine."), "muted")),
+            (
+                Piece(" "),
+                Piece(_("No sets from the ops manual's scripts were found in /backup on this machine."), "muted"),
+            ),
         ]
     return wrapped(rows, style.width - 1)
 

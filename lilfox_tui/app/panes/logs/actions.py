@@ -303,7 +303,7 @@ class SaveActions(ActionGroup):
         except LilFoxError as error:
             self._app.tell(
                 tr(
-                    "{reason}; {records} were saved in {path}",
+                    "{reason}; {records} already saved in {path}",
                     reason=error,
                     records=_records(written),
                     path=unfinished(path),
@@ -363,8 +363,8 @@ class ChosenRecords(Struct, frozen=True):
 
 
 def evidence_of(choice: ChosenRecords, now: datetime) -> Selected:
-    """The original text of the records, with source names if there are several; above it how they were chosen and what
-    was left out."""
+    """The original text of the records, with source names if there are several, preceded by how they were chosen and
+    what was left out."""
     records = choice.records[-MOST_RECORDS:]
     sources = list(dict.fromkeys(each.source for each in records))
     lines: list[str] = []
@@ -485,7 +485,7 @@ class LogEvidence:
         return found, len(ordered) - len(found)
 
     async def _read_again(self, name: str, place: str) -> LogRecord | None:
-        """Read a record that is not loaded, as the one that follows its predecessor; None if it is no longer there."""
+        """Read a record that is not loaded, by reading the one after its predecessor; None if it no longer exists."""
         source = self._state.source(name)
         if source is None:
             return None

@@ -1,4 +1,4 @@
-"""Opens, merges and follows the sources of the Logs pane, and moves in them."""
+"""Opens, merges and follows the sources of the Logs pane, and navigates them."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class LogFeed:
         self.stand_on(key)
 
     def stand_on(self, key: MergeKey | None) -> None:
-        """Moves the cursor to ``key`` and loads more if the edge is near."""
+        """Moves the cursor to ``key``, and loads more records if the edge of the loaded ones is near."""
         merged = self._state.merged
         if merged is None or not merged.shown:
             return
@@ -238,7 +238,7 @@ class LogFeed:
     # ---- when to draw --------------------------------------------------------------------------------------------
 
     def changed(self) -> None:
-        """Draws records that have arrived, no more often than the eye or the link needs."""
+        """Draws records that have arrived, at a limited rate; the limit is lower on a slow link."""
         merged, state = self._state.merged, self._state
         if merged is None:
             return

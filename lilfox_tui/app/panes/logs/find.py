@@ -79,7 +79,7 @@ class RecordFinder:
                 self._feed.stand_on(merged.shown[at].key)
                 return
         if merged.at_oldest if older else merged.at_newest:
-            self._app.tell(tr("no further match"))
+            self._app.tell(tr("no more matches"))
         else:
             edge = merged.shown[0 if older else -1].key
             self._context.run(partial(self._find, merged, edge, older=older), group="move", exclusive=True)
@@ -93,7 +93,7 @@ class RecordFinder:
         finally:
             self._state.finding = None
         if found is None or not isinstance(found.item, LogRecord):
-            self._app.tell(tr("no further match"))
+            self._app.tell(tr("no more matches"))
             self._context.repaint()
             return
         await merged.go(AtTime(found.key.time_us))
@@ -181,7 +181,7 @@ async def neighbours_of(source: LogSource, record: LogRecord) -> tuple[tuple[Log
 
 
 def _placed(records: tuple[LogRecord, ...], beside: WindowItem) -> tuple[WindowItem, ...]:
-    """Return records as list items, for drawing; their keys name no position in the list."""
+    """Return records as list items, for drawing only: their keys are not positions in the list."""
     return tuple(WindowItem(MergeKey(beside.key.time_us, -1, turn), record) for turn, record in enumerate(records))
 
 
@@ -223,7 +223,7 @@ async def _first_past(found: MergedLogs, edge: MergeKey, *, older: bool) -> Wind
 
 async def start_of_words(words: str, sources: Sequence[LogSource], *, now: datetime, zone: tzinfo) -> Start:
     """The position that ``words`` name: a time as in filters, ``50%``, or a line number. Raises UsageError for other
-    words, LilFoxError if a source does not know."""
+    words, LilFoxError if a source cannot find the position."""
     if found := _SHARE.fullmatch(words):
         return await _at_share(min(1.0, float(found[1]) / 100), sources)
     if _LINE.fullmatch(words):
@@ -258,7 +258,7 @@ async def _at_line(number: int, sources: Sequence[LogSource]) -> Start:
 
 
 async def _at_share(share: float, sources: Sequence[LogSource]) -> Start:
-    """The position at that share: of one file by size, of several sources by time from the oldest record to the
+    """The position at that fraction: of one file by size, of several sources by time from the oldest record to the
     newest."""
     if len(sources) == 1 and isinstance(sources[0], SupportsSeek):
         return await sources[0].at_share(share)

@@ -159,8 +159,8 @@ class LogsPane(Pane):
         self.feed.open()
 
     async def on_unmount(self) -> None:
-        """Cancels the work started here and waits for its end, so that files, processes and hosts are closed
-        afterwards."""
+        """Cancels the work started here and waits until it has ended, so that files, processes and hosts are closed
+        only afterwards."""
         mine = [worker for worker in self.workers if worker.node is self]
         self.workers.cancel_node(self)
         for worker in mine:

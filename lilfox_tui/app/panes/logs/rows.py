@@ -183,7 +183,8 @@ def outcome(fault: LoggedException) -> str:
 
 
 def message_role(record: LogRecord, style: LogStyle) -> str:
-    """Return the colour role of a message: matches, critical records and those below info stand out from the rest."""
+    """Return the colour role of a message: matches and critical records are highlighted, records below info are
+    muted."""
     if style.matches is not None and not style.hits and style.matches(record):
         return "accent"
     severity = record.entry.severity

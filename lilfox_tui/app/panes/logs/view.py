@@ -58,8 +58,8 @@ class LogHead:
         return (*left, Piece(" " * max(1, space)), *right)
 
     def _names(self) -> list[str]:
-        """The names of the shown sources, with a note after those whose records have no times and cannot be sorted
-        in."""
+        """The names of the shown sources, with a note after those whose records have no times and cannot be sorted by
+        time."""
         names = [each.name for each in self._state.shown_sources]
         if self._state.merged is None or len(names) == 1:
             return names

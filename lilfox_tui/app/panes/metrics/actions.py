@@ -102,7 +102,7 @@ class ViewActions(ActionGroup):
         elif self._state.selected_item() is not None:
             self._app.tell(tr("the alert's labels match no monitored service or host"))
 
-    @action("window", "w", tr("window"), tr("change the time range of the charts, 5 min and up"))
+    @action("window", "w", tr("window"), tr("change the time range of the charts (5 min or longer)"))
     def next_window(self) -> None:
         self._state.next_window()
         self._context.repaint_all()

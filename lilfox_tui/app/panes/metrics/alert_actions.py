@@ -31,7 +31,7 @@ class AlertActions(ActionGroup):
         if self._app.rewound is not None:
             return tr("you are viewing the past; ` returns to now")
         if self._app.config.read_only:
-            return tr("read_only: alerts cannot be changed")
+            return tr("alerts cannot be changed in read_only mode")
         return tr("the alert has already resolved") if alert.resolved_at is not None else None
 
     @action(
@@ -59,7 +59,7 @@ class AlertActions(ActionGroup):
         self._app.tell(tr("{alert}: acknowledged", alert=alert.name))
 
     def _why_not_acknowledged(self) -> Message | None:
-        """Why there is no acknowledgement to take back."""
+        """Why there is no acknowledgement to withdraw."""
         alert = self._state.selected_alert()
         if alert is not None and alert.acknowledged is None:
             return tr("the alert is not acknowledged")
@@ -68,7 +68,7 @@ class AlertActions(ActionGroup):
     @action(
         "unacknowledge",
         "U",
-        tr("take back"),
+        tr("withdraw"),
         tr("withdraw the acknowledgement: bell and reminders resume"),
         why_not=_why_not_acknowledged,
     )

@@ -72,7 +72,8 @@ class AlertItem(Struct, frozen=True):
 
     @property
     def rank(self) -> tuple[float, ...]:
-        """Sorts the most severe first, of those the newest; silenced and resolved alerts and rules last."""
+        """The sort key: firing before pending, most severe first, then newest first; silenced and resolved alerts and
+        rules last."""
         if self.alert is None or self.alert.silenced_by or self.alert.state is AlertState.RESOLVED:
             return (1,)
         since = self.alert.fired_at or self.alert.active_at
@@ -139,8 +140,7 @@ def state_text(alert: Alert, rule: RuleView | None, now: datetime) -> str:
 
 
 def marks(alert: Alert) -> str:
-    """Return who acknowledged the alert, and whether it is silenced or kept firing; empty if nothing of that
-    applies."""
+    """Return who acknowledged the alert, and whether it is silenced or kept firing; empty if none of these applies."""
     found = []
     if alert.silenced_by:
         found.append(_("silenced"))

@@ -62,7 +62,7 @@ _WITH_SPARKS = 60
 
 
 class QueryAnswer(Struct, frozen=True):
-    """The result of a query ``text`` at ``at`` (aware UTC): the ``value``, and ``lines`` over the window before in
+    """The result of a query ``text`` at ``at`` (aware UTC): the ``value``, and ``lines`` over the preceding window in
     steps of ``step_s``; or an ``error``."""
 
     text: str
@@ -330,7 +330,7 @@ class QueryBox(Dialog[str]):
         if engine is None:
             error = LilFoxError(
                 tr("nothing is scraped yet, and no Prometheus is configured"),
-                tr("Add services with metrics, or scrape or prometheus, to the configuration."),
+                tr("Add scrape:, prometheus:, or services: with metrics: to the configuration."),
             )
             self._take(QueryAnswer(text, at, self._window, step_s, error=error))
             return
@@ -427,7 +427,8 @@ _NAMES_SHOWN = 6
 
 
 class SilenceRequest(NamedTuple):
-    """A wanted silence: its matchers, its duration in seconds (None: until the alert has resolved), and the reason."""
+    """A silence to create: its matchers, its duration in seconds (None: until the alert has resolved), and the
+    reason."""
 
     matchers: tuple[SilenceMatcher, ...]
     for_s: float | None

@@ -1,4 +1,4 @@
-"""A host's page as rows: charts, then every part of the machine, and its key where it is not trusted. Pure."""
+"""A host's page as rows: charts, then every part of the machine, and the host key if it is not trusted. Pure."""
 
 from __future__ import annotations
 
@@ -91,7 +91,8 @@ def _head(page: HostPage) -> list[Row]:
 
 
 def reason_rows(view: HostView | ServiceView, now: datetime) -> list[Row]:
-    """Why the level holds and for how long, one row per reason, so that none cuts off another; then what to do."""
+    """The reasons for the level of a host or service, one per row so that none cuts off another, and how long it has
+    lasted; for an unreachable host also what to do."""
     role = ROLES[view.level]
     if isinstance(view, HostView) and isinstance(view.link, Unavailable):
         hint = str(view.link.error.hint or "")
@@ -398,7 +399,7 @@ def _changed_steps() -> list[str]:
 def _revoked_steps() -> list[str]:
     return [
         _("1. Ask the host's owner, through a different channel, why the key was revoked."),
-        _("2. Keep the @revoked line in known_hosts. Let the owner give the host a new key, then press R to retry."),
+        _("2. Keep the @revoked line in known_hosts. Have the owner generate a new host key, then press R to retry."),
         _("3. If the new key is unknown, compare its fingerprint, and trust it with K."),
     ]
 

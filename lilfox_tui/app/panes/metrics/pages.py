@@ -100,7 +100,7 @@ class FarPast:
         return self._asked_past
 
     def _begins(self, subject: str, now: datetime) -> datetime:
-        """Return the time up to ``now`` at which the history of ``subject`` begins; ``now`` if there is none."""
+        """Return when the history of ``subject`` begins, at the latest ``now``; ``now`` if there is none."""
         span = self._app.monitor.history.span(subject)
         return now if span is None else min(now, span[0])
 
@@ -118,8 +118,8 @@ class FarPast:
     def long_past(
         self, view: HostView | ServiceView, subject: str, series: Series, columns: int, now: datetime
     ) -> Values:
-        """Return the values in LilFox's history, preceded by those of the Prometheus. Values that have not arrived yet
-        are queued to be queried."""
+        """Return the values in LilFox's history, preceded by those of the Prometheus. Values that are still missing are
+        queued for a query."""
         start, step_s = now - self._state.window, self._state.window.total_seconds() / columns
         begin = self._begins(subject, now)
         if not self._where or (self._app.rewound is None and self._state.window < _ASKED_FROM):
@@ -177,7 +177,10 @@ class FarPast:
         for state in states:
             if isinstance(state, Unavailable):
                 rows: list[Row] = [
-                    (Piece("   "), Piece(_("unknown before {time}: {why}", time=before, why=state.error), "degraded"))
+                    (
+                        Piece("   "),
+                        Piece(_("data before {time} is unavailable: {why}", time=before, why=state.error), "degraded"),
+                    )
                 ]
                 if str(state.error.hint):
                     rows.append((Piece("   "), Piece(str(state.error.hint))))
@@ -197,7 +200,7 @@ class FarPast:
     # ---- the rewound screen --------------------------------------------------------------------------------------
 
     def rewind(self, overview: Overview) -> None:
-        """Shows ``overview``, which is of a past time, and queries what LilFox's history lacks of it."""
+        """Shows ``overview``, which is from the past, and queries the values that LilFox's history lacks."""
         self._state.overview = overview
         known, self._far_screen = self._far_screen, None
         hosts = [name for name in overview.hosts if self._lies_before(f"host/{name}", overview.at)]
@@ -247,7 +250,7 @@ class FarPast:
             return ""
         before = min(asked.question.begin for asked in self._far_drawn).strftime("%m-%d %H:%M")
         if any(isinstance(state, Unavailable) for state in states):
-            return _("unknown before {time}", time=before)
+            return _("data before {time} is unavailable", time=before)
         if any(isinstance(state, Pending) for state in states):
             return _("before {time}: querying {where}", time=before, where=self._where)
         return _("before {time}: from {where}", time=before, where=self._where)
@@ -331,7 +334,7 @@ class MetricsPages:
     # ---- as evidence ---------------------------------------------------------------------------------------------
 
     def evidence(self) -> Selection | None:
-        """The page of the selection as evidence, at the time of the screen."""
+        """The page of the selection as evidence, at the time shown on the screen."""
         overview, view, item = self._state.overview, self._state.selected_view(), self._state.selected_item()
         if overview is None or (view is None and item is None):
             return None

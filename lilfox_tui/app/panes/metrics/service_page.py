@@ -45,7 +45,7 @@ class _ServiceCells(Struct, frozen=True):
 
 
 def health_word(health: Health) -> str:
-    """The manual's term for a health state."""
+    """The ops manual's term for a health state."""
     return {Health.HEALTHY: _("healthy"), Health.UNHEALTHY: _("unhealthy"), Health.ERROR: _("error")}[health]
 
 
@@ -213,7 +213,7 @@ def service_page(page: ServicePage) -> list[Row]:
         ),
         *reason_rows(view, page.now),
         *(
-            [(Piece("   "), Piece(_("found on this machine; no configuration names it"), "muted"))]
+            [(Piece("   "), Piece(_("found on this machine; it is not in the configuration"), "muted"))]
             if view.found
             else []
         ),
@@ -229,7 +229,8 @@ def service_page(page: ServicePage) -> list[Row]:
 
 
 def _what_it_said(view: ServiceView) -> list[Row]:
-    """The last answer of an unhealthy service, next to what is wrong; a healthy one has it among the facts."""
+    """The last answer of an unhealthy service, shown next to the problem; for a healthy service it is among the
+    facts."""
     said = "" if view.state is None or view.level is Level.GOOD else view.state.last.detail
     return [(Piece("   " + _("response") + "  ", "muted"), Piece(said))] if said else []
 

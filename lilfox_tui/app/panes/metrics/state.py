@@ -38,7 +38,7 @@ def alerts_of(overview: Overview | None) -> Alerts | None:
 
 
 def link_error(view: View) -> LilFoxError | None:
-    """Return the error of the connection to a host; None if the host is reachable or it is no host."""
+    """Return the error of the connection to a host; None if the host is reachable or ``view`` is not a host."""
     return view.link.error if isinstance(view, HostView) and isinstance(view.link, Unavailable) else None
 
 
@@ -246,8 +246,8 @@ class MetricsState:
         self._chosen = True
 
     def next_alert(self) -> None:
-        """Selects the most severe alert, of those the newest; the next one when called again with nothing in
-        between."""
+        """Selects the most severe alert, the newest if there are several; the next one when called again without a move
+        in between."""
         items = sorted(self.items(self.overview).values(), key=lambda item: item.rank)
         subjects = [item.subject for item in items]
         again = self.went_to_alert is not None and self.selected == self.went_to_alert
@@ -292,7 +292,7 @@ class MetricsState:
         return self._windows[self._window]
 
     def next_window(self) -> None:
-        """Switches to the next chart window, after the last to the first."""
+        """Switches to the next chart window, wrapping around."""
         self._window = (self._window + 1) % len(self._windows)
 
     def open(self, subject: Subject | None) -> None:

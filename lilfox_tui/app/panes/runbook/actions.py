@@ -1,4 +1,5 @@
-"""Actions of the Runbook pane: on the selection, starting a run, and answering what it waits for."""
+"""Actions of the Runbook pane: those on the selection, starting a run, and performing the step that the run waits
+for."""
 
 from __future__ import annotations
 
@@ -157,7 +158,7 @@ class WaitingSteps:
             await self._orders.send(run, ended)
 
     async def _worked(self, reducer: RunReducer, turn: Turn, status: int) -> bool | None:
-        """Asks the user whether the interactive program succeeded; None means to go by its exit status."""
+        """Asks the user whether the interactive program succeeded; None means that its exit status decides."""
         rows = worked_rows(reducer.command(turn), turn.hosts, status)
         chosen = await self._app.push_screen_wait(OptionsDialog(_title_of(reducer, turn), rows, worked_ways(status)))
         return None if chosen is None else chosen == "worked"
@@ -224,7 +225,7 @@ class RunStarter:
             return True
         ways = [Option("y", _("allow it"), "allow")]
         if (
-            await self._app.push_screen_wait(OptionsDialog(_("First run on this machine"), first_run_rows(first), ways))
+            await self._app.push_screen_wait(OptionsDialog(_("Approve this runbook"), first_run_rows(first), ways))
             != "allow"
         ):
             return False
@@ -389,7 +390,7 @@ class RunActions(ActionGroup):
             return tr("the last command did not fail")
         return self._permission.why_no_run()
 
-    @action("retry", "r", tr("retry"), tr("retry the failed command on the hosts where it is not done"),
+    @action("retry", "r", tr("retry"), tr("retry the failed command on the hosts where it has not succeeded"),
             why_not=_why_nothing_failed, footer=1)  # fmt: skip
     def retry(self) -> None:
         self._order(self._waiting.retry)
@@ -422,7 +423,7 @@ class RunActions(ActionGroup):
         if state is not None and not state.undoable:
             if state.changes:
                 return tr("the runbook does not define how to undo the changes")
-            return tr("this run changed nothing")
+            return tr("this run has no changes to undo")
         return self._permission.why_no_run()
 
     @action("undo", "u", tr("undo"), tr("undo this run's changes, latest first"),

@@ -108,8 +108,8 @@ def resuming_rows(job: Job) -> list[Row]:
 def first_run_rows(first: FirstRun) -> list[Row]:
     """The text about a runbook file that nobody has approved on this machine yet."""
     told = _(
-        "This file is not approved on this machine yet, not even for read-only commands. Review it first; you "
-        "are asked only once."
+        "This version of the file is not approved on this machine yet, not even for read-only commands. Review "
+        "it first; LilFox asks only once for each version."
     )
     return [(Piece("  "), Piece(str(first.question), "degraded")), BLANK, (Piece("  "), Piece(told, "muted"))]
 
@@ -139,7 +139,7 @@ def confirm_rows(
     attributes = command.attributes
     kinds = {kind_with(command, reducer.known.on(host) | dict(given), runbook) for host in turn.hosts or ("",)}
     kind = "change" if "change" in kinds else min(kinds)
-    does = _("destroys something") if attributes.risk == "destroy" else kind_text(kind)
+    does = _("makes destructive changes") if attributes.risk == "destroy" else kind_text(kind)
     rows = [_line(_("hosts"), listed(turn.hosts) or "?", "accent")]
     facts = [does, *([_("as root (sudo)")] if attributes.sudo else [])]
     if attributes.timeout_s:
@@ -223,7 +223,7 @@ def undo_rows(reducer: RunReducer, given: Mapping[str, str], glyphs: Glyphs, hal
 def stop_rows(running: Sequence[CommandResult]) -> list[Row]:
     """The text about the commands that would be stopped."""
     rows = [_change(" ", each) for each in running]
-    return [*rows, BLANK, (Piece("  "), Piece(_("What was done so far is not undone."), "degraded"))]
+    return [*rows, BLANK, (Piece("  "), Piece(_("Stopping does not undo what has already been done."), "degraded"))]
 
 
 def ending_rows(state: RunState) -> list[Row]:
@@ -274,7 +274,7 @@ def take_over_rows(leader: str, runs: Sequence[tuple[str, str]]) -> list[Row]:
     ]
     texts = texts or [_("{who} is in control now and will follow after the takeover.", who=leader)]
     rows: list[Row] = [(Piece("  "), Piece(text)) for text in texts]
-    told = _("Running commands continue. The takeover is recorded and shown on their screen.")
+    told = _("Running commands continue. The takeover is recorded and shown on the other person's screen.")
     return [*rows, BLANK, (Piece("  "), Piece(told, "muted"))]
 
 

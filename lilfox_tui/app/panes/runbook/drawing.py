@@ -72,7 +72,7 @@ class Drawing:
         return 0, middle, width - middle
 
     def heights(self) -> tuple[int, int]:
-        """The rows for what waits, and for the timeline."""
+        """The heights, in rows, of the text about what the run waits for and of the timeline."""
         height = self._app.room.height
         view = self._state.incident
         entries = 0 if view is None or view.incident is None else len(view.entries)
@@ -246,7 +246,7 @@ class Drawing:
     # ---- below ----------------------------------------------------------------------------------------------
 
     def waiting_rows(self) -> list[Row]:
-        """What the run waits for, or what went wrong, on as many lines as it needs and may have."""
+        """What the run waits for, or what went wrong, wrapped; cut off if there is not enough room."""
         room = self._app.room
         most = 0 if room.height < 6 else min(MOST_WAITING, room.height // 4)
         said = [*self._of_failed_undo(), self._waiting_row()]
@@ -319,7 +319,7 @@ class Drawing:
         return [(Piece(f" {self._app.glyphs.failing} ", "failing"), Piece(text, "failing"))]
 
     def _for_none(self) -> str | None:
-        """The text about an alert that led here but has no runbook; None if it has one."""
+        """The text for an alert for which the pane was opened but that has no runbook; None if it has one."""
         cause, view = self._state.cause, self._state.view
         if cause is None or view is None or view.documents is None or self._state.chosen:
             return None
@@ -385,7 +385,7 @@ def _here(turn: Turn | None) -> str:
 def following_text(asked: Asked, who: str, *, here: str) -> str:
     """The text shown instead of keys to a follower; ``here`` names the step and its hosts, empty at the end."""
     if asked == "end":
-        return _("you follow (O takes over): all steps are done; {who} is in control", who=who)
+        return _("following (O takes over): all steps are done; {who} is in control", who=who)
     if asked == "nothing":
-        return _("you follow (O takes over): a command is running; {who} is in control", who=who)
-    return _("you follow (O takes over): {what} is waiting for {who}", what=here, who=who)
+        return _("following (O takes over): a command is running; {who} is in control", who=who)
+    return _("following (O takes over): {what} is waiting for {who}", what=here, who=who)

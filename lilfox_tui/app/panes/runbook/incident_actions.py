@@ -92,7 +92,7 @@ class IncidentActions(ActionGroup):
             if chosen is not None:
                 self._mark(Path(incident.folder), cast("Moment", chosen))
 
-        self._app.push_screen(Chooser(_("{id}: what happened just now", id=incident.id), choices), take)
+        self._app.push_screen(Chooser(_("{id}: what just happened?", id=incident.id), choices), take)
 
     def _mark(self, folder: Path, moment: Moment) -> None:
         self._write(lambda: mark(folder, moment, datetime.now(UTC)))

@@ -47,7 +47,7 @@ class ValuePrompts:
         return self._given.setdefault(run.job_id, {})
 
     async def ask_missing(self, run: RunLog, reducer: RunReducer, turn: Turn) -> bool:
-        """Asks for the values that the command needs and lacks; returns whether all are there."""
+        """Asks for the values that the command needs and lacks; returns whether all of them are known now."""
         known, given = {variable.name: variable for variable in reducer.runbook.variables}, self.given(run)
         hosts = turn.hosts
         for name in reducer.missing(turn):
@@ -107,8 +107,8 @@ class RunOrders:
         return True
 
     async def with_its_text(self, run: RunLog) -> RunReducer | None:
-        """Return the state of a run whose file is unchanged, or whose own text the user keeps; None if nothing is to be
-        run now. If the file has changed, asks which text to use; a new text is shown before any of it runs."""
+        """Return the state of the run if it can continue now, else None. If its file has changed, asks which text to
+        use; a new text is shown before any of it runs."""
         reducer = run.reducer
         assert reducer is not None
         other = await asyncio.to_thread(other_text, reducer)
@@ -118,7 +118,7 @@ class RunOrders:
         chosen = await self._app.push_screen_wait(asked)
         if chosen == "now" and other.now is not None:
             if await self.send(run, await asyncio.to_thread(use_now, other.now, self._app.config.runbooks)):
-                self._app.tell(tr("now using the current text of the file; enter continues"))
+                self._app.tell(tr("now using the current version of the file; enter continues"))
         elif chosen == "stay":
             return reducer if await self.send(run, stay(reducer)) else None
         elif chosen == "end":
@@ -126,7 +126,7 @@ class RunOrders:
         return None
 
     def ask_skip(self) -> None:
-        """Asks for a reason, and skips what waits with it."""
+        """Asks for a reason, and skips the command that the run waits for, with that reason."""
         run, turn = self._state.run, self._state.turn
         if run is None or turn is None:
             return
@@ -191,7 +191,7 @@ class Permission:
         if self._app.rewound is not None:
             return tr("you are viewing the past; ` returns to now")
         if self._app.config.read_only:
-            return tr("read_only: nothing can be run or written from here")
+            return tr("nothing can be run or written from here in read_only mode")
         return tr("busy: the previous command is still being submitted") if self._state.busy else None
 
     def why_not_order(self) -> Message | None:
@@ -201,13 +201,15 @@ class Permission:
     def _who_acts(self) -> Message | None:
         run = self._state.run
         if run is not None and run.actor:
-            return tr("{who} controls this run: you follow; press O to take over", who=run.actor)
+            return tr("{who} controls this run: you are following; press O to take over", who=run.actor)
         return self._who_took_over()
 
     def _who_took_over(self) -> Message | None:
         taken_by = self._app.acting.taken_by
         return (
-            tr("{who} took over the incident: you follow; press O to take it back", who=taken_by) if taken_by else None
+            tr("{who} took over the incident: you are following; press O to take it back", who=taken_by)
+            if taken_by
+            else None
         )
 
     def why_no_run(self) -> Message | None:
@@ -217,7 +219,7 @@ class Permission:
         return self.why_not_order()
 
     def enter_opens(self) -> bool:
-        """Whether enter goes into a row of a list, instead of running something."""
+        """Whether enter opens the selected row or the next column, instead of running something."""
         return self._state.column == LIST or self._state.shows_less(self._app.room.width)
 
     def why_not_open(self) -> Message | None:

@@ -79,7 +79,7 @@ class RunbookFeeds:
                 self._changed()
 
     def _tell_other(self, before: Incident | None) -> None:
-        """Reports that another incident than ``before`` is the current one, if that was not done from here."""
+        """Reports that the current incident is no longer ``before``, unless it was changed from here."""
         now = self._state.open_incident
         if before is not None and now is not None and now.id != before.id != self._state.last_incident:
             self._app.tell(tr("{id} is now the current incident: {title}", id=now.id, title=now.title))

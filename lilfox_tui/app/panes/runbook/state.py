@@ -176,7 +176,7 @@ class RunbookState:
 
     @property
     def firing(self) -> tuple[str, ...]:
-        """The names of the firing alerts: the one that led here first, then worst first."""
+        """The names of the firing alerts: first the one for which the pane was opened, then worst first."""
         names = firing_names(self._overview())
         return (
             names if self.cause is None else (self.cause.alert, *(each for each in names if each != self.cause.alert))
@@ -379,12 +379,12 @@ class RunbookState:
         return self.values if log is None or log.reducer is None else log.reducer.known.shown(hosts)
 
     def values_of_cause(self, runbook: Runbook) -> dict[str, str]:
-        """Return the values that the alert that led here provides for the runbook's variables."""
+        """Return the values that the alert for which the pane was opened provides for the runbook's variables."""
         return {} if self.cause is None else values_from(self.cause, runbook)
 
     def text_to_copy(self) -> str | None:
-        """The text that copying puts into the clipboard: the selected command with its values; in the list, the
-        runbook_url of the alert that led here."""
+        """Return the text to copy to the clipboard: the selected command with its values filled in; in the runbook
+        list, the runbook_url of the alert for which the pane was opened."""
         if self.column == LIST and self.cause is not None and self.cause.runbook_url:
             return self.cause.runbook_url
         runbook, found = self.runbook, self.command

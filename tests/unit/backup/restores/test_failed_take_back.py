@@ -86,7 +86,7 @@ async def failed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> BackupError:
     """What the second restore says."""
     with monkeypatch.context() as patch:
         patch.setattr("lilfox_tui.backup.files.staging.phase", shop.spoil)
-        with pytest.raises(BackupError, match="could not be taken back") as caught:
+        with pytest.raises(BackupError, match="could not be reverted") as caught:
             await shop.do(effects.restore, set="latest")
     assert shop.texts == ["of the set", "today"]
     assert stages() == {OLDER: "swapped", NEWER: "undoing"}

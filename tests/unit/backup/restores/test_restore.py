@@ -205,7 +205,7 @@ async def test_a_second_swap_that_fails_takes_the_first_one_back(world: World) -
 
 async def test_a_first_swap_that_cannot_be_taken_back_says_how_to_go_on(world: World) -> None:
     world.fails |= {"uploads.swap", "database.undo"}
-    with pytest.raises(BackupError, match="could not be taken back: database cannot undo") as told:
+    with pytest.raises(BackupError, match="could not be reverted: database cannot undo") as told:
         await whole(world)
     assert "lilfox backup settle 20231230-020000-abcd --finish" in str(told.value.hint)
     assert [each.stage for each in journal.read_all()] == ["undoing"]

@@ -168,7 +168,7 @@ async def test_a_restore_is_named_by_set_date_or_job(place: Place) -> None:
         "20231231_020000": ["job-3"],
     }
     for words in ("", "other", "job-4"):
-        with pytest.raises(BackupError, match=r"no known restore of .* keeps data") as told:
+        with pytest.raises(BackupError, match=r"no restore of .* has retained data") as told:
             retained.chosen(words)
         assert SET in str(told.value.hint)
 

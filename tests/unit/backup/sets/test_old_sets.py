@@ -82,7 +82,7 @@ def test_empty_files_are_failed_runs() -> None:
     (found,) = old_sets([old_file(f"lilfox_{stamp}.sql.gz", 20), old_file(f"env_{stamp}", 0)])
     assert found.status == "broken"
     assert [str(part.trouble) for part in found.parts] == [
-        f"lilfox_{stamp}.sql.gz: empty – failed run", f"env_{stamp}: empty – failed run",
+        f"lilfox_{stamp}.sql.gz is empty: the run failed", f"env_{stamp} is empty: the run failed",
     ]  # fmt: skip
     (small,) = old_sets([old_file(f"env_{stamp}", 1)])
     assert small.status == "unverified"

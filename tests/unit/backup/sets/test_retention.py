@@ -95,7 +95,7 @@ def test_names_do_not_matter(sets: list[BackupSet], keep: KeepConfig) -> None:
 
 @pytest.mark.parametrize("keep", [KeepConfig(), KeepConfig(last=0), KeepConfig(last=3, daily=0), KeepConfig(days=-1)])
 def test_a_policy_that_keeps_nothing_is_refused(keep: KeepConfig) -> None:
-    with pytest.raises(UsageError, match="the retention policy would keep nothing"):
+    with pytest.raises(UsageError, match="the retention policy is invalid"):
         judge([a_set(NOON)], keep, now=NOON, zone=BERLIN)
 
 

@@ -259,7 +259,7 @@ def test_without_a_key_and_by_another_one_it_is_said_and_refused_where_that_is_w
         assert (found.signature, found.refused) == (signature, False)
         found = the_set(texts, sizes, REQUIRING)
         assert (found.signature, found.status, found.good) == (signature, Status.UNTRUSTED, False)
-        assert "signing: required: is set" in str(found.reason)
+        assert "are required (signing: required:)" in str(found.reason)
     assert the_set(told(manifest, strange), sizes).signature == "other", "nobody here has any key"
 
 

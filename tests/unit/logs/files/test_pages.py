@@ -224,7 +224,7 @@ async def test_an_empty_file_has_no_records_and_a_binary_one_is_plain(tmp_path: 
     assert b"".join(one.raw for one in found).count(b"\0") == 40
     assert source.status.value is not None
     assert source.status.value.format == "plain"
-    assert "contains binary data (NUL bytes), read as plain text" in source.status.value.description
+    assert "contains binary data (NUL bytes); it is read as plain text" in source.status.value.description
     await source.close()
 
 

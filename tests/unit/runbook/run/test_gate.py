@@ -146,13 +146,16 @@ async def test_what_only_its_values_make_a_change_of_is_refused_until_somebody_h
     made = Prepared(runbook((command("sysctl <x>", "read", confirm="none"),)), x="kernel.panic=1")
     ready = await made.preparing.ready(Turn(0, 0, ("web1",)))
     assert (ready.became, ready.command.kind) == (True, "change")
-    with pytest.raises(LilFoxError, match="not known to be read-only with these values: not run without confirmation"):
+    with pytest.raises(
+        LilFoxError, match="not known to be read-only with these values; it is not run without confirmation"
+    ):
         refuse_unseen(ready)
     with pytest.raises(LilFoxError, match="not run without confirmation"):
         made.preparing.look_ahead()
     with pytest.raises(
         NotAllowed,
-        match="db is protected: changes on it are not allowed; line 0: not known to be read-only with these values",
+        match="db is protected: changes on it are not allowed; line 0: the command is not known to be read-only "
+        "with these values",
     ):
         await made.preparing.ready(Turn(0, 0, ("db",)))
     harmless = Prepared(runbook((command("sysctl <x>", "change"),)), x="kernel.panic")

@@ -106,4 +106,4 @@ async def test_another_user_is_refused(folder: Path) -> None:
             "python3", "-c", program, str(folder), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
         )
         said = (await process.communicate())[0].decode()
-    assert "only the user who started the run" in said
+    assert "only root and the user who started the run" in said
