@@ -341,13 +341,13 @@ async def test_another_account_than_root_is_told_what_it_cannot_give(lab: SshdLa
         host = open_host("h", lab.host(lab.sshd(), user=user), lab.ssh())
         target = files.open_target(options(app), host, stored.task(place=str(home / "uploads")))
         checks = await target.checks()
-        owners = next(str(check.found) for check in checks if str(check.about) == "owners")
+        owners = next(str(check.found) for check in checks if str(check.about) == "file ownership")
         assert "root:root (10)" in owners
         assert "www-data:www-data (1)" in owners
         await target.stage(lambda _: None)
         comparison = await target.compare()
         assert comparison.differences == ()
-        assert "not as in the backup: owner of" in comparison.compared
+        assert "different from the backup: owner of" in comparison.compared
         await target.swap()
         assert (home / "uploads" / "2023" / "plain.txt").owner() == user
         await host.close()
