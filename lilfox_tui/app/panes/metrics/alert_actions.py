@@ -68,7 +68,7 @@ class AlertActions(ActionGroup):
     @action(
         "unacknowledge",
         "U",
-        tr("revert"),
+        tr("withdraw"),
         tr("withdraw the acknowledgement: bell and reminders resume"),
         why_not=_why_not_acknowledged,
     )
