@@ -36,6 +36,7 @@ from lilfox_tui.scrape.labels import ms_of
 VERSION = 1
 BUSY_S = 5.0
 """How long another process may write before ours gives up."""
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _NOT_WRITABLE = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
 _SCHEMA = """
 CREATE TABLE rule_group (name TEXT PRIMARY KEY, evaluated_ms INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
@@ -175,15 +176,16 @@ class AlertDatabase:
                     tr("{path} is damaged: {reason}", path=self.path, reason=error),
                     tr("Move the file away; LilFox then creates a new one."),
                 ) from None
-            kind = (
-                DatabaseNotWritable
-                if code in _NOT_WRITABLE
-                else DatabaseBusy
-                if code == sqlite3.SQLITE_BUSY
-                else LilFoxError
-            )
+            message = tr("{path} cannot be used: {reason}", path=self.path, reason=error)
+            if code in _BUSY:
+                raise DatabaseBusy(
+                    message,
+                    tr("Another process is writing to it. Try again; if that does not help, look for a LilFox process "
+                       "that hangs."),
+                ) from None  # fmt: skip
+            kind = DatabaseNotWritable if code in _NOT_WRITABLE else LilFoxError
             raise kind(
-                tr("{path} cannot be used: {reason}", path=self.path, reason=error),
+                message,
                 tr("Check that the disk has free space and that you may write to this file and its directory."),
             ) from None
 

@@ -332,7 +332,12 @@ def _check_zone(zone: str, path: KeyPath, findings: Findings) -> None:
 
 def notifier_options(nodes: Mapping[str, Node], findings: Findings) -> dict[str, Any]:
     """Name → the Options of its kind. Imports the kinds used."""
-    return _http_options("notifiers", nodes, NOTIFIERS, _("no such kind of notifier"), findings)
+    options = _http_options("notifiers", nodes, NOTIFIERS, _("no such kind of notifier"), findings)
+    for name, made in options.items():
+        if getattr(made, "tls", "") == "none" and getattr(made, "user", None) is not None:
+            what = _("the password would be sent unencrypted; write tls: starttls, or remove user and password")
+            findings.add_at(("notifiers", name, "tls"), what)
+    return options
 
 
 def backend_options(nodes: Mapping[str, Node], host_names: Collection[str], findings: Findings) -> dict[str, Any]:

@@ -170,6 +170,14 @@ async def test_what_something_is_mounted_in_stays(app: Path, tmp_path: Path, hos
     assert (tmp_path / "other" / "dear").exists()
 
 
+async def test_what_something_may_be_mounted_in_stays(
+    app: Path, tmp_path: Path, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swap = await restored(app, tmp_path, host)
+    monkeypatch.setattr(restore, "MOUNTS", tmp_path / "no-mountinfo")
+    assert await why_not(swap, host) == "the mount table cannot be read, so a file system may be mounted in it"
+
+
 @pytest.mark.parametrize(
     "changes",
     [

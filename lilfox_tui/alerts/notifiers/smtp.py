@@ -31,8 +31,8 @@ _GOODBYE_S = 1.0
 
 
 class Options(NotifierConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A mail server that accepts mail from this machine. ``tls: none`` sends mail in clear text; sending then fails if
-    a user is set, so that no password is sent unencrypted."""
+    """A mail server that accepts mail from this machine. ``tls: none`` sends mail in clear text; it cannot be combined
+    with a user, so that no password is sent unencrypted."""
 
     kind: str = "smtp"
     server: str
@@ -59,7 +59,7 @@ class Mail:
 
     async def tell(self, notice: Notification) -> None:
         """As :meth:`Notifier.tell`."""
-        if self._options.user is not None and self._options.tls == "none":
+        if self._options.user is not None and self._options.tls == "none":  # config/checks.py rejects it too
             raise LilFoxError(
                 tr("{where}: refusing to send the password over an unencrypted connection", where=self._where),
                 tr("Write tls: starttls, or remove user and password."),

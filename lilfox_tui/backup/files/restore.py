@@ -550,7 +550,9 @@ async def _look(host: Host, one: Renames, path: str, *, needs_live: bool, sudo: 
         why_not = tr("{target} points to it", target=clean(one.target))
     elif "used" in words:
         why_not = tr("it is in use by process {pid}", pid=words["used"])
-    elif not mounts.ok or any(point == real or point.startswith(real + b"/") for point in mount_points(mounts.stdout)):
+    elif not mounts.ok:
+        why_not = tr("the mount table cannot be read, so a file system may be mounted in it")
+    elif any(point == real or point.startswith(real + b"/") for point in mount_points(mounts.stdout)):
         why_not = tr("a file system is mounted in it")
     size = words.get("size", "")
     return RetainedItem(target=one.target, name=path, size_bytes=int(size) if size.isdigit() else None, why_not=why_not)

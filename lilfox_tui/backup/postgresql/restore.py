@@ -213,13 +213,17 @@ class DatabaseRestore:
         staging = self._begun()
         differences: list[str] = []
         compared: list[str] = []
+        uncompared: list[str] = []
         for target in self._targets:
             staged = self._staged(target, staging.stamp)
             ahead = self._ahead.get(staged)
             found = await compare_database(staging.access, staging.info.server, staged, target.detail, ahead)
             differences += found.differences
-            compared.append(found.compared)
-        return Comparison(tuple(differences), clauses(compared))
+            if found.compared:
+                compared.append(found.compared)
+            else:
+                uncompared.append(clean(target.database))
+        return Comparison(tuple(differences), clauses(compared), tuple(uncompared))
 
     def swap_plan(self) -> Swap:
         """See :meth:`RestoreTarget.swap_plan`."""

@@ -350,7 +350,7 @@ def _name(side: SwapSide) -> str:
     return clean(f"{side.host}:{side.target}" if side.host else side.target)
 
 
-# Renames of a restore that did not come to their end: finished, or taken back; and the way back of a whole restore.
+# Renames of a restore that did not come to their end: finished or reverted; and the way back of a whole restore.
 
 
 async def undo_swap(context: BackupContext, swap: Swap) -> None:

@@ -285,7 +285,7 @@ def run_drill(args: argparse.Namespace) -> int:
     return judged(args, "drill", request)
 
 
-# ``lilfox backup settle``: a restore whose process died between its renames is finished, or taken back.
+# ``lilfox backup settle``: a restore whose process died between its renames is finished or reverted.
 
 
 def add_settle_arguments(parser: argparse.ArgumentParser) -> None:
