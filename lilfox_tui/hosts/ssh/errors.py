@@ -158,14 +158,23 @@ def link_lost(host: str, error: BaseException | None) -> HostUnreachable:
 
 
 def fate_unknown(host: str, command: str, pid: int | None) -> CommandUnknown:
-    """Return the error for a connection that was lost while a command ran."""
+    """Return the error for a connection that was lost while a command ran; without its ``pid``, nobody ends it."""
+    if pid is None:
+        hint = tr(
+            "Check its effects on the host, and whether it is still running: LilFox does not know its pid and cannot "
+            "terminate it."
+        )
+    else:
+        hint = tr(
+            "Check its effects on the host. If it is still running (pid {pid}), LilFox terminates it when it "
+            "reconnects.",
+            pid=pid,
+        )
     return CommandUnknown(
         host,
         tr("The connection to {host} was lost while {command} was running: it may or may not have completed", host=host,
            command=command),
-        tr("Check its effects on the host. If it is still running (pid {pid}), LilFox terminates it when it "
-           "reconnects.",
-           pid=pid if pid is not None else "?"),
+        hint,
         pid=pid,
     )  # fmt: skip
 

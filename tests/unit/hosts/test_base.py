@@ -12,7 +12,7 @@ from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.base import wait_until_reconnected
 from lilfox_tui.hosts.fake import FakeHost
-from lilfox_tui.hosts.ssh.errors import dial_error
+from lilfox_tui.hosts.ssh.errors import dial_error, fate_unknown
 from tests.waiting import until
 
 
@@ -78,3 +78,10 @@ def test_only_a_locked_key_needs_a_passphrase(error: ValueError, locked: bool) -
     told = dial_error("web-1", "[192.0.2.1]:22", error, 5)
     assert ("passphrase" in str(told.hint)) is locked
     assert ("damaged or of an unsupported type" in str(told.hint)) is not locked
+
+
+def test_only_a_command_whose_pid_is_known_is_said_to_be_ended_later() -> None:
+    assert "(pid 71), LilFox terminates it when it reconnects" in str(fate_unknown("web-1", "make", 71).hint)
+    unknown = str(fate_unknown("web-1", "make", None).hint)
+    assert "does not know its pid and cannot terminate it" in unknown
+    assert "?" not in unknown
