@@ -426,7 +426,10 @@ async def dial(target: SshTarget, ssh: SshConfig) -> tuple[asyncssh.SSHClientCon
             resolved.where, target.host, resolved.user, resolved.identities, target.passphrase
         ) from None
     except DIAL_ERRORS as error:
-        raise dial_error(target.host, resolved.where, error, resolved.timeout_s, client.greeting) from None
+        identity = "" if target.identity is None else str(_path(target.identity))
+        raise dial_error(
+            target.host, resolved.where, error, resolved.timeout_s, client.greeting, identity=identity
+        ) from None
     finally:
         if via is not None and not done:
             via.close()

@@ -63,10 +63,16 @@ LINK_ERRORS = (asyncssh.Error, OSError, asyncio.IncompleteReadError, EOFError)
 
 
 def dial_error(
-    host: str, where: str, error: BaseException, timeout_s: float, greeting: Greeting | None = None
+    host: str,
+    where: str,
+    error: BaseException,
+    timeout_s: float,
+    greeting: Greeting | None = None,
+    *,
+    identity: str = "",
 ) -> HostError:
     """Return the error for a failed connection to ``where`` (``[address]:port``); ``greeting`` is what the server sent
-    before SSH began."""
+    before SSH began, ``identity`` the key file that the host's configuration names."""
     if isinstance(error, HostError):
         return error
     if isinstance(error, asyncssh.KeyEncryptionError | asyncssh.KeyImportError):
@@ -81,8 +87,24 @@ def dial_error(
                 "identity: for this host to another key."
             ),
         )
-    message, hint = _not_ssh(where, error, greeting) or _unreachable(where, error, timeout_s)
+    if isinstance(error, OSError) and isinstance(error.filename, str):
+        message, hint = _of_file(error, identity)
+    else:
+        message, hint = _not_ssh(where, error, greeting) or _unreachable(where, error, timeout_s)
     return HostUnreachable(host, message, hint)
+
+
+def _of_file(error: OSError, identity: str) -> tuple[Message, Message]:
+    """Return the error text for a file, or a program, that the host's configuration or ssh_config names."""
+    if error.filename == identity:
+        return (
+            tr("{file} cannot be read: {reason}", file=error.filename, reason=error.strerror),
+            tr("Correct the identity setting of this host, or make the file readable."),
+        )
+    return (
+        tr("{file} cannot be used: {reason}", file=error.filename, reason=error.strerror),
+        tr("Check IdentityFile, CertificateFile and ProxyCommand in ssh_config."),
+    )
 
 
 def _not_ssh(where: str, error: BaseException, greeting: Greeting | None) -> tuple[Message, Message] | None:
@@ -120,11 +142,6 @@ def _unreachable(where: str, error: BaseException, timeout_s: float) -> tuple[Me
         return (
             tr("The name of {where} cannot be resolved", where=where),
             tr("Check the address in the configuration, ssh_config and DNS."),
-        )
-    if isinstance(error, OSError) and isinstance(error.filename, str):
-        return (
-            tr("{file} cannot be read: {reason}", file=error.filename, reason=error.strerror),
-            tr("Correct the identity setting of this host, or make the file readable."),
         )
     if isinstance(error, asyncssh.KeyExchangeFailed):
         return (
