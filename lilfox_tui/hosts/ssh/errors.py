@@ -158,9 +158,25 @@ def _unreachable(where: str, error: BaseException, timeout_s: float) -> tuple[Me
             tr("{where} closed the connection before the login", where=where),
             tr("It may not be an SSH server, may be overloaded (MaxStartups), or may have banned this address."),
         )
-    reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else clean(str(error))
-    reason = reason or type(error).__name__
+    reason = reason_of(error)
     return tr("{where} cannot be reached: {reason}", where=where, reason=reason), tr("Run ssh manually for details.")
+
+
+def known_hosts_error(host: str, error: Exception) -> HostUnreachable:
+    """Return the error for known_hosts files that cannot be used."""
+    return HostUnreachable(
+        host,
+        tr("The known_hosts files cannot be used: {reason}", reason=reason_of(error)),
+        tr("Correct or remove that line or file."),
+    )
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the reason of an error in its own words; for an error of the system in the system's, with the file."""
+    if not isinstance(error, OSError) or not error.errno:
+        return clean(str(error)) or type(error).__name__
+    reason = os.strerror(error.errno)
+    return f"{clean(error.filename)}: {reason}" if isinstance(error.filename, str) else reason
 
 
 def link_lost(host: str, error: BaseException | None) -> HostUnreachable:

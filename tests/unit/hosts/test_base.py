@@ -103,6 +103,20 @@ async def test_the_identity_setting_is_named_only_for_its_own_file(
     assert hint in str(caught.value.hint)
 
 
+async def test_a_broken_known_hosts_is_not_told_as_an_ssh_config(tmp_path: Path) -> None:
+    file = tmp_path / "known_hosts"
+    file.write_text("garbage\n")
+    file.chmod(0o600)
+    for known_hosts, reason in (
+        (file, "Invalid known hosts entry: garbage"),
+        (tmp_path, f"{tmp_path}: Is a directory"),
+    ):
+        ssh = SshConfig(config_files=(), known_hosts=(str(known_hosts),))
+        with pytest.raises(HostUnreachable) as caught:
+            await dial(SshTarget("web-1", "192.0.2.1"), ssh)
+        assert str(caught.value) == f"The known_hosts files cannot be used: {reason}"
+
+
 def test_only_a_command_whose_pid_is_known_is_said_to_be_ended_later() -> None:
     assert "(pid 71), LilFox terminates it when it reconnects" in str(fate_unknown("web-1", "make", 71).hint)
     unknown = str(fate_unknown("web-1", "make", None).hint)
