@@ -181,6 +181,19 @@ async def test_the_palette_says_why_something_cannot_be_done() -> None:
         assert len(app.screen_stack) == 2, "what cannot be done is not chosen"
 
 
+async def test_a_key_of_a_host_is_trusted_only_where_a_host_is_selected() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=(100, 30)) as pilot:
+        for page, why in (
+            (("host", "web-1"), "this host has not presented an unknown key"),
+            (("service", "gateway"), "select a host first"),
+        ):
+            app.metrics.open_page(page)
+            await pilot.press("K")
+            await pilot.pause()
+            assert why in screen_text(pilot)
+
+
 async def test_zoom_window_and_language() -> None:
     app = still_app(mixed())
     async with app.run_test(size=(100, 30)) as pilot:
