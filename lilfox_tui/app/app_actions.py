@@ -198,7 +198,8 @@ class TimeActions(_Everywhere):
         at = (self._app.rewound or now) + direction * step
         oldest = oldest_known(self._app)
         if at < oldest:
-            self._app.tell(tr("cannot go back further than {time}", time=oldest.strftime("%H:%M:%S")))
+            form = "%H:%M:%S" if oldest.date() == now.date() else "%Y-%m-%d %H:%M:%S"
+            self._app.tell(tr("cannot go back further than {time}", time=oldest.strftime(form)))
             at = oldest
         self._navigation.rewind(None if at >= now - timedelta(seconds=1) else at)
 

@@ -47,6 +47,16 @@ async def test_the_dialog_that_silences(size: tuple[int, int], language: str, mo
         check(f"silence-{size[0]}x{size[1]}-{language}", screen_text(pilot))
 
 
+@pytest.mark.parametrize("read_only", [False, True])
+async def test_the_list_of_silences_offers_to_end_one_only_where_that_is_possible(read_only: bool) -> None:
+    app = still_app(alerting(), read_only=read_only)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("S")
+        await pilot.pause()
+        assert "new disk" in screen_text(pilot)
+        assert ("enter ends the selected one" in screen_text(pilot)) is not read_only
+
+
 async def test_whose_alerts_are_not_shown_beside_own_rules_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     app = still_app(alerting(), rules=("rules.yml",), prometheus=ApiConfig(url="http://127.0.0.1:9090"))
     told = "\n   LilFox evaluates its own rules; alerts from prometheus are not shown\n"

@@ -262,7 +262,7 @@ def test_what_a_plan_has_besides_the_named_target_is_not_restored_unasked(tmp_pa
     lab.run("nightly")
     other = tmp_path / "other"
     done = lab.lilfox("restore", "latest", "--files", other, "--yes")
-    assert (done.returncode, "restore database too?" in done.stderr) == (2, True), done.stderr
+    assert (done.returncode, "whether to restore database too" in done.stderr) == (2, True), done.stderr
     assert not other.exists()
 
 

@@ -134,7 +134,7 @@ def test_what_was_altered_exits_1_and_is_named(state: Path) -> None:
     timeline = state / "INC-1/timeline.jsonl"
     timeline.write_bytes(timeline.read_bytes().replace(b'"y"', b'"z"'))
     told = incident("verify", code=1)
-    assert "timeline.jsonl:2: changed since it was written" in told
+    assert "timeline.jsonl:2: this line has changed since it was written" in told
     assert document("verify")["intact"] is False
     assert "**altered**: timeline.jsonl:2" in incident("export")
 

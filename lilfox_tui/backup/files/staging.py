@@ -170,7 +170,7 @@ def _failed(path: str, host: Host, done: Completed) -> BackupError:
     return BackupError(
         tr(
             "restoring into {path} on {host} failed: {words}",
-            path=clean(path), host=host.name, words=words or done.signal or done.exit_status,
+            path=clean(path), host=host.name, words=words or done.ending,
         ),
         tr("the existing data was not touched"),
     )  # fmt: skip

@@ -171,9 +171,10 @@ class RunOrders:
 
     async def end(self, run: RunLog) -> None:
         """Ends the run after confirmation, which lists the changes that stay."""
+        assert run.reducer is not None
         assert run.state is not None
         ways = [Option("enter", _("end the run"), "end")]
-        if await self._app.push_screen_wait(OptionsDialog(_("End this run"), ending_rows(run.state), ways)) == "end":
+        if await self._app.push_screen_wait(OptionsDialog(_("End this run"), ending_rows(run.reducer), ways)) == "end":
             await self.send(run, FinishRun(abort=run.state.waiting.what != "end"))
 
 
