@@ -157,7 +157,7 @@ class AlertmanagerApi:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise NotAnswered(
                 tr("{where} did not return an Alertmanager API v2 response", where=self.where),
-                tr("Is that the right address? Alertmanager usually listens on port 9093."),
+                tr("Check the address. Alertmanager usually listens on port 9093."),
             ) from None
         return read
 

@@ -417,7 +417,7 @@ class RemoteEngine(QueryEngine):
         return LilFoxError(tr("{where} returns {kind}: {reason}", where=self.where, kind=kind, reason=said), hint)
 
     def _odd(self, reply: Reply | None = None) -> NotAnswered:
-        hint = tr("Is that the right address?")
+        hint = tr("Check the address.")
         start = "" if reply is None else redacted_start(reply.body, 100)
         if not start:
             return NotAnswered(tr("{where} did not send a Prometheus API response", where=self.where), hint)

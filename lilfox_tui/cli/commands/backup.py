@@ -107,7 +107,10 @@ def run_backup(args: argparse.Namespace) -> int:
             else tr("no store given")
             if named
             else tr("no backup plan, and no store given"),
-            tr("configure backup: plans:, or run: lilfox backup run --database URL --files DIR --store DIR"),
+            tr(
+                "add a plan under backup: plans: to the configuration, or run lilfox backup run --database URL "
+                "--files DIR --store DIR"
+            ),
         )
     if args.dry_run:
         return max(print_preflight(request_from(args, loaded, plan=plan)) for plan in plans or [""])
