@@ -49,6 +49,11 @@ class StatementRefused(Struct, frozen=True):
     sqlstate: str
     said: str
 
+    @property
+    def message(self) -> Message:
+        """The refusal of one of LilFox's own queries, as text."""
+        return tr("the server refused the query ({sqlstate}): {reason}", sqlstate=self.sqlstate, reason=self.said)
+
 
 StatementAnswer: TypeAlias = tuple[str, ...] | StatementRefused
 """The first column of a statement's rows."""
