@@ -11,14 +11,15 @@ from msgspec.structs import replace
 
 from lilfox_tui.backup.context import BackupContext, source_module
 from lilfox_tui.backup.restores import interrupted
-from lilfox_tui.backup.restores.interrupted import Restored
+from lilfox_tui.backup.restores.interrupted import Restored, Stage
 from lilfox_tui.backup.source import Renames, RetainedItem, Swap
 from lilfox_tui.backup.store import BackupError
 from lilfox_tui.config.model import PlanConfig
-from lilfox_tui.core.errors import LilFoxError, NotAllowed
+from lilfox_tui.core.errors import LilFoxError, NotAllowed, UsageError
 from lilfox_tui.core.i18n import Message, listed, tr
 from lilfox_tui.jobs.model import Run
 
+_KEEP_SOMETHING: frozenset[Stage] = frozenset({"swapped", "undone", "forgetting", "aside"})
 AT_ONCE = 8
 """So many are asked about at once."""
 
@@ -122,11 +123,12 @@ def _sources(plans: Iterable[PlanConfig]) -> list[tuple[str, Any]]:
 
 def chosen(words: str) -> list[Restored]:
     """Return the restores that ``words`` name: a set's id or date, a job's id for one of several restores of a set, or
-    ``latest``; never those with unsettled renames. Raises BackupError if there is none."""
-    known = [restored for restored in interrupted.read_all() if restored.stage in ("swapped", "undone", "forgetting")]
-    found = [restored for restored in known if words in names_of(restored)]
-    if words == "latest":
-        found = known[:1]
+    ``latest``; those that were set aside only if no other one matches, never those with unsettled renames. Raises
+    BackupError if there is none."""
+    known = [restored for restored in interrupted.read_all() if restored.stage in _KEEP_SOMETHING]
+    known.sort(key=lambda restored: restored.stage == "aside")
+    found = known[:1] if words == "latest" else [restored for restored in known if words in names_of(restored)]
+    found = [restored for restored in found if restored.stage != "aside"] or found
     if not found:
         raise BackupError(
             tr("no restore of {set} has retained data", set=words),
@@ -146,8 +148,11 @@ def is_let_go(restored: Restored) -> bool:
 
 
 async def forget(run: Run, context: BackupContext, restored: Restored) -> list[str]:
-    """Remove what the restore retains and return the names; it can no longer be undone. Raises BackupError and removes
-    nothing if one of them must stay; NotAllowed, HostError."""
+    """Remove what the restore retains and return the names; it can no longer be undone. Of one that was set aside, what
+    is on hosts that are no longer configured does not count. Raises BackupError and removes nothing if one of them must
+    stay; NotAllowed, HostError."""
+    if restored.stage == "aside":
+        restored = replace(restored, swaps=tuple(swap for swap in restored.swaps if _is_configured(context, swap)))
     lines = await kept_of(context, [restored])
     for line in lines:
         if str(line.reason):
@@ -191,6 +196,14 @@ async def _lines(context: BackupContext, restored: Restored, swap: Swap) -> list
         for one in swap.renames
         if restored.stage == "swapped" and one.before and one.target not in there
     ]
+
+
+def _is_configured(context: BackupContext, swap: Swap) -> bool:
+    try:
+        context.host(swap.host or None)
+    except UsageError:
+        return False
+    return True
 
 
 def _targets(swap: Swap) -> set[str]:

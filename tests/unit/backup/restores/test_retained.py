@@ -173,6 +173,18 @@ async def test_a_restore_is_named_by_set_date_or_job(place: Place) -> None:
         assert SET in str(told.value.hint)
 
 
+async def test_one_that_was_set_aside_is_let_go_by_its_set_unless_another_one_is_meant(place: Place) -> None:
+    place.there = {"shop_before": "", "shop_restore": ""}
+    noted(swap_of("shop"), swap_of("far", host="gone"), stage="aside")
+    noted(swap_of("shop"), run="job-2", at=datetime.now(UTC) - timedelta(hours=1), stage="swapped")
+    assert [each.run for each in retained.chosen(SET)] == [each.run for each in retained.chosen("latest")] == ["job-2"]
+    noted(run="job-2", stage="forgotten")
+    (restored,) = retained.chosen(SET)
+    assert retained.chosen("job-1") == [restored]
+    assert await retained.forget(NotedRun(), opening_of(place), restored) == ["shop_before", "shop_restore"]
+    assert (place.there, stages()) == ({}, ["forgotten", "forgotten"])
+
+
 @pytest.mark.fault("4.100")
 def test_only_the_records_of_restores_that_keep_nothing_expire(place: Place) -> None:
     now = datetime.now(UTC)
@@ -182,8 +194,8 @@ def test_only_the_records_of_restores_that_keep_nothing_expire(place: Place) -> 
     for number in range(interrupted.MOST_KNOWN + 5):
         noted(run=f"job-{number}", at=now - timedelta(minutes=number), stage="forgotten")
     known = {each.run for each in interrupted.read_all()}
-    assert len(known) == interrupted.MOST_KNOWN + 5
+    assert len(known) == interrupted.MOST_KNOWN + 6
     assert known - {f"job-{number}" for number in range(interrupted.MOST_KNOWN)} == {
-        f"old-{stage}" for stage in ("swapping", "swapped", "undoing", "undone", "forgetting")
+        f"old-{stage}" for stage in ("swapping", "swapped", "undoing", "undone", "forgetting", "aside")
     }
     assert "old-swapped" in {each.run for each in retained.chosen("old-swapped")}
