@@ -412,7 +412,7 @@ async def _sweep(run: Run, context: BackupContext, plan: BackupPlan) -> None:
     if await asyncio.to_thread(open_restores):
         return
     try:
-        if any(row.there for row in await all_left(context, [plan.config])):
+        if any(row.there and not str(row.reason) for row in await all_left(context, [plan.config])):
             await forget_left(run, context, plan.config)
     except HostError:
         return  # it is told by what needs the host next

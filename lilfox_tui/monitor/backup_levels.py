@@ -39,7 +39,7 @@ def plan_view(
 ) -> PlanView:
     """Return the view of the plan at ``now`` (aware UTC). ``sets`` are all sets in its store; ``made`` are the plan's
     sets in its main store, to compare a copy with. ``failures`` is the number of consecutive failed reads of the store.
-    ``known_since`` is when the plan's schedule was in force at the latest, so that runs since then must have left a set.
+    ``known_since``: the schedule has been in force at least since then, so a run since then must have left a set.
     ``since`` is now unless the start of the problem is known; the caller tracks since when a level has held."""
     own = [found for found in sets or () if found.plan == name]
     shown = None if sets is None else tuple(found for found in sets if config is None or found.plan in (name, ""))

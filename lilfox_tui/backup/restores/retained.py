@@ -76,8 +76,11 @@ async def kept_of(context: BackupContext, known: list[Restored]) -> list[Retaine
 
 
 async def all_left(context: BackupContext, plans: Iterable[PlanConfig]) -> list[RetainedRow]:
-    """Return what drills and unfinished restores left beside the sources of these plans."""
+    """Return what drills and unfinished restores left beside the sources of these plans, except what belongs to a known
+    restore."""
     found = []
+    known = [restored for restored in await asyncio.to_thread(interrupted.read_all) if restored.stage != "forgotten"]
+    staged = {(swap.host, one.staged) for restored in known for swap in restored.swaps for one in swap.renames}
     for source, options in _sources(plans):
         try:
             kept: list[RetainedItem] = await source_module(options.kind).left(options, context.host(options.host))
@@ -90,9 +93,13 @@ async def all_left(context: BackupContext, plans: Iterable[PlanConfig]) -> list[
         found += [
             RetainedRow(restored=None, host=options.host or "", target=each.target, name=each.name, there=True,
                      size_bytes=each.size_bytes, reason=each.why_not)
-            for each in kept
+            for each in kept if not _is_of_restore(options.host or "", each.name, staged)
         ]  # fmt: skip
     return found
+
+
+def _is_of_restore(host: str, name: str, staged: Iterable[tuple[str, str]]) -> bool:
+    return any(host == on and f"{path}/".startswith(f"{name}/") for on, path in staged)
 
 
 async def forget_left(run: Run, context: BackupContext, plan: PlanConfig) -> list[str]:
@@ -103,7 +110,7 @@ async def forget_left(run: Run, context: BackupContext, plan: PlanConfig) -> lis
         host = context.host(options.host)
         if host.protected:
             raise NotAllowed(tr("{host} is protected: changes on it are not allowed", host=host.name))
-        if not await source_module(options.kind).left(options, host):
+        if all(str(each.why_not) for each in await source_module(options.kind).left(options, host)):
             continue
         run.intent(str(tr("removing data that restores and drills left on {host}", host=host.name)))
         names: list[str] = await source_module(options.kind).forget_left(options, host)

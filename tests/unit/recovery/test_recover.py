@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.cli.commands import recover
 from lilfox_tui.__main__ import main
+from lilfox_tui.cli.commands import recover
 from lilfox_tui.recovery.history import RecoveryHistory, UnitRecord
 from lilfox_tui.recovery.watch import UnitWatch
 from tests.unit.jobs.running import jobs

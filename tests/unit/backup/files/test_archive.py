@@ -22,7 +22,7 @@ from lilfox_tui.backup.files.archive import (
     refuse_incomplete,
     unquoted,
 )
-from lilfox_tui.backup.files.restore import top_of
+from lilfox_tui.backup.files.pieces import top_of
 from lilfox_tui.backup.files.staging import before_name
 from lilfox_tui.backup.files.tar import END, SafeMembers, TarMember, TarReader, header, leads_out
 from lilfox_tui.backup.files.tar_filter import Index, TarFilter, put_below

@@ -11,10 +11,12 @@ import pytest
 
 from lilfox_tui.backup import effects
 from lilfox_tui.backup.context import BackupContext
+from lilfox_tui.backup.options import FilesOptions
 from lilfox_tui.backup.restores import interrupted, retained
 from lilfox_tui.backup.restores.interrupted import Restored, Stage
 from lilfox_tui.backup.source import Renames, RetainedItem, Swap
 from lilfox_tui.backup.store import BackupError
+from lilfox_tui.config.model import PlanConfig
 from lilfox_tui.core.errors import NotAllowed, UsageError
 from tests.unit.backup.noted_run import NotedRun
 
@@ -92,6 +94,16 @@ async def test_all_that_is_kept_is_listed_with_what_is_missing(place: Place) -> 
         ("db", "shop_before", True, 7, ""),
         ("db", "two_before", False, None, ""),
     ]
+
+
+async def test_what_a_known_restore_staged_is_not_listed_as_left(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def left(_options: object, _host: object) -> list[RetainedItem]:
+        return [RetainedItem(target="up", name=name, why_not="by hand") for name in ("/a/.up_1", "/a/.up_2")]
+
+    monkeypatch.setattr(retained, "source_module", lambda _kind: SimpleNamespace(left=left))
+    noted(Swap(kind="files", set="s", target="/a/up", staged="/a/.up_1/tree", before=""), stage="undone")
+    plan = PlanConfig(sources={"up": FilesOptions(path="/a/up")}, store="disk")
+    assert [row.name for row in await retained.all_left(opening_of(place), [plan])] == ["/a/.up_2"]
 
 
 async def test_what_cannot_be_asked_is_not_known_and_keeps_nobody_from_the_rest(place: Place) -> None:
