@@ -342,7 +342,7 @@ class DatabaseRestore:
             *about_code(target, executed, self._powers(info), allowed=self._allowed),
             *await about_target(access, info, target, self._task),
             *about_roles(info, target, form, globals_of(self._task)),
-            *about_extensions(info, target),
+            *about_extensions(info, target, restore_role=self._route.restorer is not None),
             *about_tablespaces(info, target),
             *await about_locale(Psql(access), info, target, form),
         ]
