@@ -115,7 +115,8 @@ def test_a_dry_run_looks_and_writes_nothing(files: BackupLab) -> None:
 
 def test_quiet_says_nothing_while_all_is_well(files: BackupLab) -> None:
     done = files.run(*files.words, *files.where, "--quiet")
-    assert done.stderr == ""
+    assert (done.stdout, done.stderr) == ("", "")
+    assert files.run(*files.words, *files.where, "--quiet", "--json").stdout
     done = files.run(*files.words, "--files", "/nothere", *files.where, "--quiet", code=3)
     assert "/nothere" in done.stderr
     assert "writable" not in done.stderr

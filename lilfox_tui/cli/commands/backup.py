@@ -129,7 +129,7 @@ def _run_one(args: argparse.Namespace, loaded: LoadedConfig, plan: str) -> tuple
     except LilFoxError as error:  # one plan that cannot begin keeps no other from it
         print_error(error)
         code, result = error.exit_code, {}
-    if not args.json and result.get("set"):
+    if not args.json and not args.quiet and result.get("set"):
         print_line(result["set"])
     return code, {"plan": name, "exit_code": code, **result}
 
