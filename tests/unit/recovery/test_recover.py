@@ -9,7 +9,6 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.__main__ import main
-from lilfox_tui.cli.commands import recover
 from lilfox_tui.recovery.history import RecoveryHistory, UnitRecord
 from lilfox_tui.recovery.watch import UnitWatch
 from tests.unit.jobs.running import jobs
@@ -39,6 +38,6 @@ def test_only_a_unit_that_this_pass_restarted_counts_as_recovered(
         watch.job = "of-now" if restarted else ""
         return before
 
-    monkeypatch.setattr(recover.UnitWatch, "look", look)
+    monkeypatch.setattr(UnitWatch, "look", look)
     (tmp_path / "config.yaml").write_text(CONFIG)
     assert main(["recover", "--config", str(tmp_path / "config.yaml")]) == code

@@ -28,8 +28,6 @@ def test_an_extension_is_installed_by_the_role_that_runs_the_dump(
     there = Extension("pg_stat_statements", ("1.11",), superuser=True, trusted=trusted)
     info = SimpleNamespace(extensions={there.name: there}, server=SimpleNamespace(superuser=superuser))
     target = SimpleNamespace(database="shop", detail=SimpleNamespace(extensions={there.name: "1.11"}))
-    checks = about_extensions(
-        cast("ServerInfo", info), cast("DatabaseTarget", target), restore_role=restore_role
-    )
+    checks = about_extensions(cast("ServerInfo", info), cast("DatabaseTarget", target), restore_role=restore_role)
     assert [check.state for check in checks] == ([] if hint is None else ["bad"])
     assert all(str(check.hint).startswith(str(hint)) for check in checks)
