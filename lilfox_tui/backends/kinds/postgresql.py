@@ -73,7 +73,7 @@ class Options(BackendConfig, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     socket: str = ""
     """Folder of the server's socket on the host, for ``by: psql``; psql's own when not given."""
     run_as: str = ""
-    """The host's user that runs psql, through sudo where the login is another (``postgres``)."""
+    """The host's user that runs psql (``postgres``): naming one permits sudo for it, without the host's ``sudo``."""
     connections_percent: Threshold = Threshold(warn=80, fail=95)
     blocked_s: Threshold = Threshold(warn=10, fail=60)
     """How long a session may wait for a lock."""

@@ -24,6 +24,7 @@ from lilfox_tui.backends.postgresql.queries import (
 from lilfox_tui.backends.postgresql.session import (
     DriverSession,
     Login,
+    PsqlSession,
     Statement,
     StatementAnswer,
     StatementRefused,
@@ -33,6 +34,8 @@ from lilfox_tui.backends.postgresql.session import (
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.files import NotTrusted
 from lilfox_tui.core.i18n import tr
+from lilfox_tui.hosts.base import Completed
+from lilfox_tui.hosts.fake import FakeHost
 
 
 def session(ca_file: str) -> DriverSession:
@@ -234,3 +237,18 @@ async def test_why_a_statement_has_no_plan_is_told_as_the_server_says_it(
     with pytest.raises(BackendError) as caught:
         await PostgresBackend(Options(), Answering(statements, text)).explain("7")
     assert str(caught.value) == told
+
+
+@pytest.mark.parametrize(("run_as", "sudo"), [("", False), ("postgres", True)])
+async def test_run_as_is_the_permission_for_sudo(monkeypatch: pytest.MonkeyPatch, run_as: str, sudo: bool) -> None:
+    asked: list[bool] = []
+
+    async def run(argv: Sequence[str], *, sudo: bool = False, **_more: object) -> Completed:
+        asked.append(sudo)
+        assert ("runuser" in argv) is sudo
+        return Completed(tuple(argv), 0, None, b"", b"")
+
+    monkeypatch.setattr(host := FakeHost(), "run", run)
+    made = PsqlSession(host, socket="", port=5432, database="postgres", user="", run_as=run_as, timeout_s=1)
+    assert await made.run([]) == []
+    assert asked == [sudo]
