@@ -334,9 +334,8 @@ def notifier_options(nodes: Mapping[str, Node], findings: Findings) -> dict[str,
     """Name → the Options of its kind. Imports the kinds used."""
     options = _http_options("notifiers", nodes, NOTIFIERS, _("no such kind of notifier"), findings)
     for name, made in options.items():
-        if getattr(made, "tls", "") == "none" and getattr(made, "user", None) is not None:
-            what = _("the password would be sent unencrypted; write tls: starttls, or remove user and password")
-            findings.add_at(("notifiers", name, "tls"), what)
+        for key, what in made.problems():
+            findings.add_at(("notifiers", name, *key), what)
     return options
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Sequence
+from copy import copy
 from datetime import UTC, datetime
 from typing import Annotated, Any, NamedTuple, TypeVar
 from urllib.parse import urlencode, urlsplit
@@ -369,6 +370,12 @@ class RemoteEngine(QueryEngine):
         found = await self._data("/api/v1/metadata", (), dict[str, list[_Metadata]])
         kinds = {name: {each.type for each in told} for name, told in found.items()}
         return {name: each.pop() for name, each in kinds.items() if len(each) == 1}
+
+    def warning(self, warn: Callable[[str], None]) -> RemoteEngine:
+        """Return an engine that uses the connections of this one and calls ``warn``."""
+        other = copy(self)
+        other._warn = warn
+        return other
 
     async def close(self) -> None:
         """Close the connections."""

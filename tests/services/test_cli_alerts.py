@@ -11,7 +11,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, Outbox, state_folder
+from lilfox_tui.alerts.state_folder import state_folder
+from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, Outbox
 from lilfox_tui.cli.schemas import schema
 from tests.services.alert_lab import Lab
 from tests.services.http_stand_in import Reply, StandIn

@@ -30,7 +30,8 @@ from lilfox_tui.alerts.silences import (
     unacknowledge,
     would_silence,
 )
-from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, AlertStorage, EvaluationLock, Outbox, state_folder
+from lilfox_tui.alerts.state_folder import state_folder
+from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, AlertStorage, EvaluationLock, Outbox
 from lilfox_tui.cli.alert_rules import add_lint_arguments, add_test_arguments, run_lint, run_test
 from lilfox_tui.cli.main import Subcommand, subcommands
 from lilfox_tui.cli.output import Cell, print_error, print_json, print_line, print_table, warn
