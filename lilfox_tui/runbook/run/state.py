@@ -52,9 +52,9 @@ def hosts_of(
 
 def asks(command: Command) -> bool:
     """Return whether the user must confirm the command before it runs. ``confirm: none`` lets a change run without
-    confirmation, except one that its fence wrongly calls ``read``."""
+    confirmation, except one that destroys something, and one that its fence wrongly calls ``read``."""
     attributes = command.attributes
-    if command.kind == "change" and attributes.risk == "read":
+    if attributes.risk == "destroy" or (command.kind == "change" and attributes.risk == "read"):
         return True
     return attributes.confirm != "none" if attributes.confirm else command.kind == "change"
 
