@@ -73,6 +73,8 @@ def allow_first_run(runbook: Runbook, config: RunbooksConfig, *, yes: bool) -> N
     if yes and first.others is not None:
         refuse_first_run(runbook, config)
     warn(first.question)
+    if first.others is not None:
+        warn("  " + _("hint: {hint}", hint=first.others.hint))
     if not yes:
         answer = ask_line(tr("allow it? [y]es; anything else: no"))
         if (answer or "").strip().lower() not in ("y", "yes"):

@@ -111,7 +111,10 @@ def first_run_rows(first: FirstRun) -> list[Row]:
         "This version of the file is not approved on this machine yet, not even for read-only commands. Review "
         "it first; LilFox asks only once for each version."
     )
-    return [(Piece("  "), Piece(str(first.question), "degraded")), BLANK, (Piece("  "), Piece(told, "muted"))]
+    rows: list[Row] = [(Piece("  "), Piece(str(first.question), "degraded"))]
+    if first.others is not None:
+        rows.append((Piece("  "), Piece(str(first.others.hint))))
+    return [*rows, BLANK, (Piece("  "), Piece(told, "muted"))]
 
 
 def other_text_rows(other: ChangedText) -> list[Row]:
