@@ -58,7 +58,7 @@ from lilfox_tui.runbook.run.protocol import (
     send,
 )
 from lilfox_tui.runbook.run.reducer import RunReducer, half_done
-from lilfox_tui.runbook.run.state import RunState, Turn, WaitingFor, asks, kind_text
+from lilfox_tui.runbook.run.state import RunState, Turn, WaitingFor, asks, excluded, excluded_text, kind_text
 from lilfox_tui.runbook.run.variables import marked, shown
 
 # Asks at the terminal before a runbook is run whose file nobody chose for this machine.
@@ -225,6 +225,10 @@ class RunPrompts:
         print_line(f"{turn.step + 1}. {step.title}")
         for line in (*step.prose, *(f"- {each}" for each in step.checklist)):
             print_line(f"   {redact(line)}")
+        if commands := excluded(step):
+            print_line(f"   {excluded_text()}")
+            for line in (line for each in commands for line in redact(each.text).split("\n")):
+                print_line(f"     {line}")
         answer = await _choice(tr("this step is manual. Is it done? [y]es, {others}", others=_OTHERS), "ysua")
         return ByHand(step=turn.step) if answer == "y" else await self._other(answer, reducer, turn)
 

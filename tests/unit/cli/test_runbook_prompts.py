@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from lilfox_tui.app.panes.runbook.dialogs import hand_rows
+from lilfox_tui.app.rendering.draw import UNICODE
 from lilfox_tui.cli import runbook_console
 from lilfox_tui.cli.runbook_console import RunPrompts
 from lilfox_tui.config.model import Config, HostConfig
 from lilfox_tui.core.i18n import Message
 from lilfox_tui.runbook.model import Runbook
-from lilfox_tui.runbook.run.protocol import Order, RunbookPinned, RunFact, RunOne, Undo
+from lilfox_tui.runbook.run.protocol import ByHand, Order, RunbookPinned, RunFact, RunOne, Undo
 from lilfox_tui.runbook.run.reducer import RunReducer
 from tests.unit.runbook.made import AT, began, command, ended, opened, runbook
 
@@ -82,3 +84,17 @@ async def test_an_undo_that_destroys_runs_once_its_host_is_typed(answers: Answer
     assert await answers.given(UNDOES, facts, first, "y") is None
     assert any("type here" in each for each in answers.asked)
     assert isinstance(await answers.given(UNDOES, facts, first, "here"), Undo)
+
+
+async def test_the_commands_that_no_run_starts_are_shown_to_who_does_them_by_hand(
+    answers: Answers, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = runbook((command("reboot", "change", exclude_from_run_all=True),))
+    assert isinstance(await answers.given(made, [], "y"), ByHand)
+    said = capsys.readouterr().out
+    assert said.split("\n")[1:3] == [
+        "   no run starts these commands (excludeFromRunAll): run them yourself",
+        "     reboot",
+    ]
+    rows = ["".join(piece.text for piece in row).strip() for row in hand_rows(made.steps[0], UNICODE)]
+    assert rows == ["no run starts these commands (excludeFromRunAll): run them yourself", "reboot"]
