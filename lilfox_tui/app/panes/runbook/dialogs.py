@@ -28,7 +28,7 @@ from lilfox_tui.runbook.library import FirstRun
 from lilfox_tui.runbook.model import Command, Runbook, Step, Variable
 from lilfox_tui.runbook.run.gate import kind_with, words
 from lilfox_tui.runbook.run.reducer import RunReducer, may_have_changed
-from lilfox_tui.runbook.run.state import CommandResult, Turn, kind_text, state_text
+from lilfox_tui.runbook.run.state import CommandResult, Turn, excluded, excluded_text, kind_text, state_text
 from lilfox_tui.runbook.run.variables import ValueChoice, described
 
 _MOST_LINES = 8
@@ -111,7 +111,10 @@ def first_run_rows(first: FirstRun) -> list[Row]:
         "This version of the file is not approved on this machine yet, not even for read-only commands. Review "
         "it first; LilFox asks only once for each version."
     )
-    return [(Piece("  "), Piece(str(first.question), "degraded")), BLANK, (Piece("  "), Piece(told, "muted"))]
+    rows: list[Row] = [(Piece("  "), Piece(str(first.question), "degraded"))]
+    if first.others is not None:
+        rows.append((Piece("  "), Piece(str(first.others.hint))))
+    return [*rows, BLANK, (Piece("  "), Piece(told, "muted"))]
 
 
 def other_text_rows(other: ChangedText) -> list[Row]:
@@ -190,7 +193,9 @@ def hand_rows(step: Step, glyphs: Glyphs) -> list[Row]:
     """The text of a manual step."""
     rows: list[Row] = [(Piece("  "), Piece(redact(text))) for text in step.prose]
     rows += [(Piece(f"  {glyphs.separator} ", "muted"), Piece(redact(text))) for text in step.checklist]
-    for command in step.commands:
+    if excluded(step):
+        rows.append((Piece("  "), Piece(excluded_text(), "degraded")))
+    for command in (each for each in step.commands if each.attributes.rollback_of is None):
         rows += [(Piece("    "), Piece(line, "muted")) for line in redact(command.text).split("\n")[:_MOST_LINES]]
     return rows or [(Piece("  "), Piece(_("This is a manual step.")))]
 
