@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from textual import events
 from textual.app import ComposeResult
 
-from lilfox_tui.app.changes import change_rows, changes_since_visit
 from lilfox_tui.app.console import Console
 from lilfox_tui.app.pane import Pane, PaneContext
 from lilfox_tui.app.panes.metrics.actions import LinkActions, QueryActions, ViewActions
@@ -25,7 +24,7 @@ from lilfox_tui.app.panes.metrics.service_page import service_heading, service_p
 from lilfox_tui.app.panes.metrics.state import ALERT_KINDS, MetricsState, Subject, link_error
 from lilfox_tui.app.rendering.columns import Digits
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
-from lilfox_tui.app.rows.hosts import ROLES, TableStyle, held_for, host_heading, host_row, well
+from lilfox_tui.app.rows.hosts import ROLES, TableStyle, change_rows, held_for, host_heading, host_row, well
 from lilfox_tui.app.shared_actions import EvidenceActions, ListActions
 from lilfox_tui.app.textual_internals import cells_of
 from lilfox_tui.app.widgets import Lines, RowsOnDemand, more_below
@@ -204,7 +203,7 @@ class MetricsPane(Pane):
             len(self.state.services(overview)) + head.services if overview.services else 0,
             len(self.state.backends(overview)) + head.backends if overview.backends else 0,
             self.alerts.height(overview, head.alerts),
-            (happened := len(changes_since_visit(self.lilfox))) and happened + 2,
+            (happened := len(self.lilfox.changes_since_visit())) and happened + 2,
         )
         kind = None if self.state.selected is None else self.state.selected[0]
         parts = Parts(height)
@@ -257,7 +256,9 @@ class MetricsPane(Pane):
         )
         self.alerts.paint(overview, self.query_one("#alerts", Lines))
         if (room := self._heights.get("changes", 0)) > 0:
-            self.query_one("#changes", Lines).show(change_rows(self.lilfox, room))
+            self.query_one("#changes", Lines).show(
+                change_rows(self.lilfox.changes_since_visit(), self.lilfox.glyphs, room)
+            )
         self.query_one("#detail", Lines).show(self._detail(overview))
 
     def _show_table(
