@@ -29,12 +29,12 @@ help:
 	@echo "make test-pythons test-fast with each of $(PYTHONS) that is there"
 	@echo "make coverage     test-fast, measured: docs/testing.md, and what it must not be less than"
 	@echo "make check        linters, types, layers, translations, tests: what CI runs"
-	@echo "make hooks        let git run make lint before each commit"
-	@echo "make bench        speed, against the peers that are installed"
+	@echo "make hooks        install a git hook that runs make lint before each commit"
+	@echo "make bench        measure the speed, also of similar programs that are installed"
 	@echo "make lock         requirements.lock and requirements-dev.lock from pyproject.toml"
 	@echo "make dist         wheel and sdist in dist/, and the wheel opened in a clean environment"
 	@echo "make locale       translations: collect the texts of the code, compile"
-	@echo "make docs         what is generated in README.md and docs/faults.md"
+	@echo "make docs         rewrite what is generated in docs/: keys.md, cli.md, config.md and faults.md"
 	@echo "make faults       run all tests and record in docs/faults.md how those of each fault went"
 
 run: $(STAMP)

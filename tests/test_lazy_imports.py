@@ -17,7 +17,7 @@ LAZY = {
         "jobs/child": ".incident.incidents .incident.model .jobs.listing asyncio",
     },
     "heavy, and needed by one action, option or kind alone": {
-        "alerts/notifiers/smtp": "aiosmtplib email.headerregistry email.message email.policy",
+        "alerts/notifiers/smtp": "aiosmtplib email.message email.policy",
         "backends/postgresql/session": "psycopg",
         "backends/redis_transport": "redis.asyncio redis.asyncio.retry redis.backoff",
         "cli/backup_request": ".backup.effects .backup.run .backup.sources.postgresql",

@@ -35,6 +35,7 @@ from lilfox_tui.alerts.notifier import Notification, NotifierSetup
 from lilfox_tui.alerts.rule_group import alert_view
 from lilfox_tui.alerts.rule_manager import RuleManager
 from lilfox_tui.alerts.silences import is_active, matches_all, silences_of_windows, would_silence
+from lilfox_tui.alerts.state_folder import state_folder
 from lilfox_tui.alerts.storage import (
     DATABASE,
     AlertDatabase,
@@ -42,7 +43,6 @@ from lilfox_tui.alerts.storage import (
     DatabaseDamaged,
     DatabaseNotWritable,
     EvaluationLock,
-    state_folder,
 )
 from lilfox_tui.config.model import Config
 from lilfox_tui.core.aio import Feed
@@ -193,7 +193,7 @@ AGAIN_S = 10.0
 class AlertEngine:
     """Evaluates ``config.rules`` over ``source`` and notifies ``config.notifiers``; publishes the alerts in ``feed``.
 
-    ``folder`` is where state is kept (:func:`.storage.state_folder`), None for memory alone; ``base`` the folder that
+    ``folder`` is where state is kept (see :mod:`.state_folder`), None for memory alone; ``base`` the folder that
     relative rule files begin at. ``now`` is the clock (aware UTC), ``passed`` the seconds that pass while the machine
     runs. Use from one event loop. Raises LilFoxError where the configuration of a notifier cannot be used.
     """

@@ -28,7 +28,8 @@ from lilfox_tui.alerts.model import (
 )
 from lilfox_tui.alerts.rules import stamp_of
 from lilfox_tui.alerts.silences import check_silence, matchers_of, would_silence
-from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, AlertStorage, EvaluationLock, state_folder
+from lilfox_tui.alerts.state_folder import state_folder
+from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, AlertStorage, EvaluationLock
 from lilfox_tui.config.model import ApiConfig, Config
 from lilfox_tui.core.aio import Feed, Ready, Unavailable
 from lilfox_tui.core.errors import LilFoxError, NotEvaluated
@@ -157,7 +158,7 @@ class AlertmanagerApi:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise NotAnswered(
                 tr("{where} did not return an Alertmanager API v2 response", where=self.where),
-                tr("Is that the right address? Alertmanager usually listens on port 9093."),
+                tr("Check the address. Alertmanager usually listens on port 9093."),
             ) from None
         return read
 

@@ -17,7 +17,7 @@ from lilfox_tui.alerts.model import Alert, AlertState
 from lilfox_tui.config.model import NotifierConfig, SecretRef, TextOrSecret
 from lilfox_tui.config.secrets import revealed_text
 from lilfox_tui.core.errors import LilFoxError
-from lilfox_tui.core.i18n import _, listed, ngettext, tr
+from lilfox_tui.core.i18n import Message, _, listed, ngettext, tr
 from lilfox_tui.core.text import clean, human_duration
 from lilfox_tui.hosts.http import HttpFault, HttpTransport, Tls, authorization, basic, revealed
 from lilfox_tui.metrics.model import Labels
@@ -339,8 +339,10 @@ def _without(secrets: Iterable[str], body: bytes) -> str:
 
 
 def _refused(where: str, status: int, reason: str) -> LilFoxError:
-    hint = tr("Is that the right address?")
-    if status in (401, 403):
+    hint: Message | str = ""
+    if status in (404, 405, 410):
+        hint = tr("Check the address.")
+    elif status in (401, 403):
         hint = tr("Check headers, user and password of this notifier.")
     elif 300 <= status < 400:
         hint = tr("The server redirects, but LilFox does not follow redirects; set url to the final address.")

@@ -214,7 +214,10 @@ def silence(
     by, comment = encodable(by), encodable(comment)
     wanted = tuple(replace(one, value=encodable(one.value)) for one in matchers)
     made = Silence(str(uuid.uuid4()), wanted, now, now + lasts, by, comment, until_resolved=for_s is None)
-    text = _("silenced: {matchers}", matchers=f"{format_matchers(wanted)} {comment}".strip())
+    said = f"{format_matchers(wanted)} {comment}".strip()
+    text = _("silenced: {matchers}", matchers=said)
+    if made.until_resolved:
+        text = _("silenced until resolved: {matchers}", matchers=said)
     record(Changed(change=_change(made), text=text, undo=f"lilfox alerts expire {made.id}", ends=made.ends_at))
     saved.keep_silence(made, _event(made, "silenced", by, now))
     return made

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import sqlite3
 import threading
@@ -21,7 +20,6 @@ from msgspec.structs import replace
 from lilfox_tui.alerts.lifecycle import LiveAlert
 from lilfox_tui.alerts.model import Acknowledgement, Alert, Event, RuleView, Silence, Trouble
 from lilfox_tui.alerts.notifier import Notification
-from lilfox_tui.core import paths
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.metrics.model import Labels
@@ -36,6 +34,8 @@ from lilfox_tui.scrape.labels import ms_of
 VERSION = 1
 BUSY_S = 5.0
 """How long another process may write before ours gives up."""
+BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+"""Codes of SQLite: another connection has the file."""
 _NOT_WRITABLE = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
 _SCHEMA = """
 CREATE TABLE rule_group (name TEXT PRIMARY KEY, evaluated_ms INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
@@ -175,15 +175,16 @@ class AlertDatabase:
                     tr("{path} is damaged: {reason}", path=self.path, reason=error),
                     tr("Move the file away; LilFox then creates a new one."),
                 ) from None
-            kind = (
-                DatabaseNotWritable
-                if code in _NOT_WRITABLE
-                else DatabaseBusy
-                if code == sqlite3.SQLITE_BUSY
-                else LilFoxError
-            )
+            message = tr("{path} cannot be used: {reason}", path=self.path, reason=error)
+            if code in BUSY:
+                raise DatabaseBusy(
+                    message,
+                    tr("Another process is writing to it. Try again; if that does not help, look for a LilFox process "
+                       "that hangs."),
+                ) from None  # fmt: skip
+            kind = DatabaseNotWritable if code in _NOT_WRITABLE else LilFoxError
             raise kind(
-                tr("{path} cannot be used: {reason}", path=self.path, reason=error),
+                message,
                 tr("Check that the disk has free space and that you may write to this file and its directory."),
             ) from None
 
@@ -475,20 +476,6 @@ class Outbox:
 
 
 DATABASE = "alerts.db"
-
-
-def state_folder(config_file: Path | None) -> Path | None:
-    """Return the folder for the alert state of a configuration: one per configuration file, so that two processes with
-    different rules do not end each other's alerts. None if it cannot be created."""
-    name = str(paths.config_file() if config_file is None else config_file.absolute())
-    try:
-        folder = paths.state_dir() / "alerts" / hashlib.sha256(os.fsencode(name)).hexdigest()[:12]
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except (OSError, RuntimeError):
-        return None
-    return folder
-
-
 SILENT_S = 15.0
 """The holder gives a sign of life each second; without one for so long, it is said."""
 _PID_BYTES = 20

@@ -7,14 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from lilfox_tui.app.actions import Action, ActionGroup, action
-from lilfox_tui.app.changes import change_rows
 from lilfox_tui.app.console import Console
 from lilfox_tui.app.dialogs.messages import AskDialog
 from lilfox_tui.app.dialogs.prompt import Choice, Chooser
 from lilfox_tui.app.dialogs.reader import Reader, help_rows
 from lilfox_tui.app.navigation import BACKUP, LOGS, METRICS, RUNBOOK, Navigation
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
-from lilfox_tui.app.rows.hosts import ROLES
+from lilfox_tui.app.rows.hosts import ROLES, change_rows
 from lilfox_tui.app.rows.job_words import is_ours, user
 from lilfox_tui.config.themes import load_theme, theme_names
 from lilfox_tui.core.errors import LilFoxError
@@ -113,7 +112,7 @@ class PaneActions(_Everywhere):
 
     @action("changes", "c", tr("changes"), tr("everything that changed since you last looked"))
     def show_changes(self) -> None:
-        self._app.push_screen(Reader(change_rows(self._app)))
+        self._app.push_screen(Reader(change_rows(self._app.changes_since_visit(), self._app.glyphs)))
 
 
 class PaletteActions(_Everywhere):
@@ -198,7 +197,8 @@ class TimeActions(_Everywhere):
         at = (self._app.rewound or now) + direction * step
         oldest = oldest_known(self._app)
         if at < oldest:
-            self._app.tell(tr("cannot go back further than {time}", time=oldest.strftime("%H:%M:%S")))
+            form = "%H:%M:%S" if oldest.date() == now.date() else "%Y-%m-%d %H:%M:%S"
+            self._app.tell(tr("cannot go back further than {time}", time=oldest.strftime(form)))
             at = oldest
         self._navigation.rewind(None if at >= now - timedelta(seconds=1) else at)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Literal
 
 from msgspec import Struct
@@ -43,8 +44,10 @@ class StoreRoom(Struct, frozen=True, kw_only=True):
     """Permission bits of the folder."""
 
 
-def room_checks(where: str, room: StoreRoom, needed_bytes: int | None, *, write: bool) -> list[Check]:
-    """Return the checks of a store's permissions and free space, and of who else can read it."""
+def room_checks(folder: str, room: StoreRoom, needed_bytes: int | None, *, write: bool, host: str = "") -> list[Check]:
+    """Return the checks of a store's permissions and free space, and of who else can read it. ``host``: where the
+    folder is; empty for this machine."""
+    where = f"{host}:{folder}" if host else folder
     about = tr("store {where}", where=where)
     checks = [_rights(where, room)] if write else []
     if write and room.free_bytes is not None:
@@ -63,7 +66,13 @@ def room_checks(where: str, room: StoreRoom, needed_bytes: int | None, *, write:
         checks.append(Check(about, "bad", found, tr("Its filesystem is running out of inodes: remove files from it.")))
     if room.mode is not None and room.mode & 0o077:
         found = tr("other users of that machine can access it (mode {mode})", mode=f"{room.mode:04o}")
-        checks.append(Check(about, "warning", found, tr("Run: chmod 700 {where}", where=where)))
+        command = f"chmod 700 {shlex.quote(folder)}"
+        hint = (
+            tr("Run on {host}: {command}", host=host, command=command)
+            if host
+            else tr("Run: {command}", command=command)
+        )
+        checks.append(Check(about, "warning", found, hint))
     return checks
 
 

@@ -116,11 +116,24 @@ async def drill(run: Run, arguments: dict[str, Any]) -> Outcome:
             reader = await reader_of(context, plan, store, request.identity)
             with with_scratch(found, _sources(plan, found)) as sources:
                 proof = await drill_set(run, context, reader, found, sources, request.restore)
-    return _judged(
-        found,
-        proof,
-        str(tr("{set} was restored and matches the backup; took {seconds} s", set=found.id, seconds=proof.took_s)),
+    return _drilled(found, proof)
+
+
+def _drilled(found: BackupSet, proof: Proof) -> Outcome:
+    """Return the outcome of a drill. If not everything could be compared, the set is not restore-tested."""
+    if proof.level != "intact":
+        good = tr("{set} was restored and matches the backup; took {seconds} s", set=found.id, seconds=proof.took_s)
+        return _judged(found, proof, str(good))
+    told = tr(
+        "{set} was restored without errors, but not all of it could be compared; took {seconds} s",
+        set=found.id,
+        seconds=proof.took_s,
     )
+    outcome = _judged(found, proof, str(told))
+    if outcome.state != "ok":
+        return outcome
+    hint = tr("the set is intact, but not restore-tested; this job's log names what was not compared")
+    return msgspec.structs.replace(outcome, state="partly", hint=str(hint), exit_code=3)
 
 
 async def prune(run: Run, arguments: dict[str, Any]) -> Outcome:
@@ -167,14 +180,18 @@ async def _restore(run: Run, made: Restore, config: str | None) -> Outcome:
     try:
         refuse_bad(await retry(run, partial(made.checks, partial(_tell, run))))
         await made.stage(run)
-        await made.compare(run)
+        complete = await made.compare(run)
         restored = await made.swap(run)
     finally:
         await made.close(run)
     kept = [renames.before for swap in restored.swaps for renames in swap.renames if renames.before]
     return Outcome(
         "ok",
-        str(tr("{set} is restored, compared and in place", set=restored.set)),
+        str(
+            tr("{set} is restored, compared and in place", set=restored.set)
+            if complete
+            else tr("{set} is restored and in place, but not all of it could be compared", set=restored.set)
+        ),
         str(
             tr(
                 "the previous data is retained as {kept}; to undo: {command}",
@@ -395,7 +412,7 @@ async def _sweep(run: Run, context: BackupContext, plan: BackupPlan) -> None:
     if await asyncio.to_thread(open_restores):
         return
     try:
-        if any(row.there for row in await all_left(context, [plan.config])):
+        if any(row.there and not str(row.reason) for row in await all_left(context, [plan.config])):
             await forget_left(run, context, plan.config)
     except HostError:
         return  # it is told by what needs the host next

@@ -81,7 +81,7 @@ class PostgresqlOptions(SourceConfig, frozen=True, forbid_unknown_fields=True, k
 
 
 class LocalOptions(StoreConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Options of a store."""
+    """Options of a store in a folder on this machine."""
 
     kind: str = "local"
     path: str
@@ -91,7 +91,7 @@ class LocalOptions(StoreConfig, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class SftpOptions(StoreConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Options of a store."""
+    """Options of a store in a folder on another host, over SFTP."""
 
     kind: str = "sftp"
     host: str

@@ -230,17 +230,26 @@ def _title(kind: RequestKind, request: BackupRequest) -> Message:
         "verify": tr("verify {set}", set=chosen),
         "drill": tr("drill {set}", set=chosen),
         "restore": tr("restore {set}", set=chosen),
-        "undo": tr("undo the restore of {set}", set=chosen),
-        "settle": tr("set aside the restore of {set}", set=chosen)
-        if request.aside
-        else tr("finish the restore of {set}", set=chosen)
-        if request.finish
-        else tr("revert the restore of {set}", set=chosen),
+        "undo": tr("undo the last restore")
+        if request.set in ("", "latest")
+        else tr("undo the restore of {set}", set=request.set),
+        "settle": _settle_title(request),
         "forget": tr("delete data retained by the restore of {set}", set=chosen)
         if request.set
         else tr("delete data left by drills of {plan}", plan=name),
     }
     return titles[kind]
+
+
+def _settle_title(request: BackupRequest) -> Message:
+    """Return a title that is true of a restore and of an undo: only the job finds out which of them was interrupted.
+    The request names its set or its job."""
+    name = request.set or tr("the only one")
+    if request.aside:
+        return tr("set aside the interrupted restore or undo: {name}", name=name)
+    if request.finish:
+        return tr("finish the interrupted restore or undo: {name}", name=name)
+    return tr("revert the interrupted restore or undo: {name}", name=name)
 
 
 # When a plan is due, and whether it is late.

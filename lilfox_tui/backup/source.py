@@ -160,11 +160,13 @@ class RestoreChange(Struct, frozen=True):
 
 
 class Comparison(Struct, frozen=True):
-    """The result of comparing staged data with the set; equal if ``differences`` is empty. ``compared`` says what was
-    compared."""
+    """The result of comparing staged data with the set; what was compared is equal if ``differences`` is empty."""
 
     differences: tuple[str, ...]
     compared: str
+    """What was compared; empty if nothing was."""
+    uncompared: tuple[str, ...] = ()
+    """What was restored but not compared: databases and tables whose content the set does not record."""
 
 
 class Renames(Struct, frozen=True):

@@ -17,7 +17,7 @@ COMMANDS = {
     "check": tr("check hosts, services, backends, backups and alerts once, worst first"),
     "monitor": tr("monitor without the console: JSON Lines reports, a /metrics endpoint, a heartbeat"),
     "logs": tr("search and follow log records in time order; logs stats: errors and response times"),
-    "alerts": tr("alerts: list, ack, silence, history, notify-test; rules: lint, test"),
+    "alerts": tr("list, acknowledge and silence alerts; lint and test rules"),
     "query": tr("evaluate a PromQL expression on a Prometheus server, or over freshly scraped series"),
     "backup": tr("backups: run, list, verify, drill, settle, prune"),
     "restore": tr("restore a backup set or a part of it; undo a restore"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ from lilfox_tui.runbook.run.protocol import (
     send,
 )
 from lilfox_tui.runbook.run.reducer import RunReducer, half_done
-from lilfox_tui.runbook.run.state import RunState, Turn, WaitingFor, asks, kind_text
+from lilfox_tui.runbook.run.state import RunState, Turn, WaitingFor, asks, excluded, excluded_text, kind_text
 from lilfox_tui.runbook.run.variables import marked, shown
 
 # Asks at the terminal before a runbook is run whose file nobody chose for this machine.
@@ -73,6 +73,8 @@ def allow_first_run(runbook: Runbook, config: RunbooksConfig, *, yes: bool) -> N
     if yes and first.others is not None:
         refuse_first_run(runbook, config)
     warn(first.question)
+    if first.others is not None:
+        warn("  " + _("hint: {hint}", hint=first.others.hint))
     if not yes:
         answer = ask_line(tr("allow it? [y]es; anything else: no"))
         if (answer or "").strip().lower() not in ("y", "yes"):
@@ -170,14 +172,11 @@ class RunPrompts:
     def _run(self, turn: Turn, *, again: bool = False, seen: bool = False) -> RunOne:
         return run_order(turn, self._sha256, self._values, again=again, seen=seen)
 
-    async def _confirmed(self, reducer: RunReducer, turn: Turn) -> Order | None:
+    async def _confirmed(self, reducer: RunReducer, turn: Turn, *, again: bool = False) -> Order | None:
         self._another = False
         self._show(reducer, turn)
-        if word := word_to_type(reducer.command(turn), turn):
-            answer = await _choice(tr("to run it, type {word}; or {others}", word=word, others=_OTHERS), (word, *"sua"))
-            return self._run(turn, seen=True) if answer == word else await self._other(answer, reducer, turn)
-        answer = await _choice(tr("run it? [y]es, {others}", others=_OTHERS), "ysua")
-        return self._run(turn, seen=True) if answer == "y" else await self._other(answer, reducer, turn)
+        answer = await _run_or_other(reducer, turn, tr("run it? [y]es, {others}", others=_OTHERS))
+        return self._run(turn, again=again, seen=True) if answer == "y" else await self._other(answer, reducer, turn)
 
     async def _decision(self, reducer: RunReducer, turn: Turn) -> Order | None:
         again, unknown = once_more(reducer, turn)
@@ -195,24 +194,41 @@ class RunPrompts:
             answer = await _choice(tr("it failed: [r]etry, {others}", others=_OTHERS), "rsua")
         if answer == "r" and reducer.command(again).kind == "interactive":
             return await self._in_terminal(reducer, again)
-        if answer == "r" and self._asks(reducer, again) and not asks(reducer.command(again)):
-            return await self._confirmed(reducer, again)
+        if answer == "r" and self._shows_again(reducer, again):
+            return await self._confirmed(reducer, again, again=bool(unknown))
         if answer == "r":
             return self._run(again, again=bool(unknown))
         return await self._other(answer, reducer, turn)
 
+    def _shows_again(self, reducer: RunReducer, turn: Turn) -> bool:
+        """Whether a retry must be confirmed like a first run: its hosts must be typed, or only its values make it a
+        change."""
+        became = self._asks(reducer, turn) and not asks(reducer.command(turn))
+        return became or bool(word_to_type(reducer, turn))
+
     async def _half_back(self, reducer: RunReducer, run: str) -> Order | None:
         """Shows the rollback of a change that failed midway; returns the order to run it, None if the user refuses."""
-        for way in reducer.rollback_of(run):
+        why = tr("this rollback was written for the completed change")
+        agreed = await self._agreed(reducer, reducer.rollback_of(run), why)
+        return Undo(sha256=self._sha256, run=run, values=self._values) if agreed else None
+
+    async def _agreed(self, reducer: RunReducer, ways: Sequence[Turn], why: Message) -> bool:
+        """Shows rollbacks and ``why`` they need thought; returns whether the user confirms them."""
+        for way in ways:
             self._show(reducer, way)
-        answer = await _choice(tr("this rollback was written for the completed change. Run it? [y]es, [n]o"), "yn")
-        return Undo(sha256=self._sha256, run=run, values=self._values) if answer == "y" else None
+        if word := word_to_type(reducer, *ways):
+            return await _choice(tr("{why}. To run it, type {word}; or [n]o", why=why, word=word), (word, "n")) == word
+        return await _choice(tr("{why}. Run it? [y]es, [n]o", why=why), "yn") == "y"
 
     async def _by_hand(self, reducer: RunReducer, turn: Turn) -> Order | None:
         step = reducer.runbook.steps[turn.step]
         print_line(f"{turn.step + 1}. {step.title}")
         for line in (*step.prose, *(f"- {each}" for each in step.checklist)):
             print_line(f"   {redact(line)}")
+        if commands := excluded(step):
+            print_line(f"   {excluded_text()}")
+            for line in (line for each in commands for line in redact(each.text).split("\n")):
+                print_line(f"     {line}")
         answer = await _choice(tr("this step is manual. Is it done? [y]es, {others}", others=_OTHERS), "ysua")
         return ByHand(step=turn.step) if answer == "y" else await self._other(answer, reducer, turn)
 
@@ -224,7 +240,8 @@ class RunPrompts:
         except LilFoxError as error:
             warn(error.message)
             return await self._other(await _choice(_OTHERS, "sua"), reducer, turn)
-        answer = await _choice(tr("this command needs the terminal. Run it? [y]es, {others}", others=_OTHERS), "ysua")
+        question = tr("this command needs the terminal. Run it? [y]es, {others}", others=_OTHERS)
+        answer = await _run_or_other(reducer, turn, question)
         if answer != "y":
             return await self._other(answer, reducer, turn)
         begins = found.begins
@@ -262,9 +279,7 @@ class RunPrompts:
         """Shows how the changes are undone, last one first, and asks; if the user refuses, asks about ``turn``
         again."""
         ways = [way for each in reversed(reducer.changes()) for way in reducer.rollback_of(each.run)]
-        for way in ways:
-            self._show(reducer, way)
-        if not ways or await _choice(tr("this undoes the changes. Run it? [y]es, [n]o"), "yn") == "y":
+        if not ways or await self._agreed(reducer, ways, tr("this undoes the changes")):
             return Undo(sha256=self._sha256, values=self._values)
         if turn.command is None:
             return await self._by_hand(reducer, turn)
@@ -281,6 +296,15 @@ class RunPrompts:
         print_line(f"   {listed(turn.hosts)}: {kind_text(kind_with(command, values, reducer.runbook))}")
         for line in redact(marked(pieces)).split("\n"):
             print_line(f"     {line}")
+
+
+async def _run_or_other(reducer: RunReducer, turn: Turn, question: Message) -> str | None:
+    """Asks whether to run a command and returns the answer: ``y`` once it is confirmed, by its hosts if these must be
+    typed."""
+    if word := word_to_type(reducer, turn):
+        answer = await _choice(tr("to run it, type {word}; or {others}", word=word, others=_OTHERS), (word, *"sua"))
+        return "y" if answer == word else answer
+    return await _choice(question, "ysua")
 
 
 async def _choice(question: Message, among: str | tuple[str, ...]) -> str | None:

@@ -332,7 +332,11 @@ def _check_zone(zone: str, path: KeyPath, findings: Findings) -> None:
 
 def notifier_options(nodes: Mapping[str, Node], findings: Findings) -> dict[str, Any]:
     """Name → the Options of its kind. Imports the kinds used."""
-    return _http_options("notifiers", nodes, NOTIFIERS, _("no such kind of notifier"), findings)
+    options = _http_options("notifiers", nodes, NOTIFIERS, _("no such kind of notifier"), findings)
+    for name, made in options.items():
+        for key, what in made.problems():
+            findings.add_at(("notifiers", name, *key), what)
+    return options
 
 
 def backend_options(nodes: Mapping[str, Node], host_names: Collection[str], findings: Findings) -> dict[str, Any]:

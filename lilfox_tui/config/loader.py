@@ -79,8 +79,6 @@ def load(path: Path | None = None, *, environ: Mapping[str, str] | None = None) 
         path = paths.config_file()
         if not path.exists():
             return LoadedConfig(Config())
-    # GONE  # what reads a file is not waited for where there is none
-
     source = read_config_file(path)
     config = _beside(path, from_text(source.text, str(path)))
     warnings = _warnings(config, path, source.readable_by_others, os.environ if environ is None else environ)

@@ -6,7 +6,7 @@ in the file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
@@ -184,7 +184,8 @@ class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class SshConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How to connect to SSH hosts. ``~/.ssh/config`` takes precedence."""
+    """How to connect to SSH hosts. ``config_files`` give what ``hosts:`` does not: its ``user`` and ``port`` take
+    precedence over them."""
 
     config_files: tuple[str, ...] = ("~/.ssh/config",)
     known_hosts: tuple[str, ...] = ("~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts")
@@ -337,6 +338,10 @@ class NotifierConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """Also tell that it is over."""
     timeout: Seconds = Seconds(30)
     """One try takes no longer."""
+
+    def problems(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Return what makes these options unusable, apart from the types: the path of the key, and a sentence."""
+        yield from ()
 
 
 class KeepConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -125,6 +125,4 @@ async def revealed_text(text: str) -> str:
     """``text``, or the secret that it refers to. Raises LilFoxError, which never holds the secret."""
     if not isinstance(text, SecretRef):
         return text
-    # GONE  # only when a secret is used
-
     return await resolve(text)

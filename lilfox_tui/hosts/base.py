@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from lilfox_tui.core.aio import Feed, Unavailable
 from lilfox_tui.core.errors import FileRefused, NotAllowed
-from lilfox_tui.core.i18n import tr
+from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.process import (
     CommandSpec,
     HostProcess,
@@ -49,6 +49,13 @@ class Completed(Struct, frozen=True):
     def ok(self) -> bool:
         """Whether the command ended by itself with exit status 0."""
         return self.exit_status == 0
+
+    @property
+    def ending(self) -> Message:
+        """How the command ended, for a reason when it printed none."""
+        if self.signal is not None:
+            return tr("killed by signal {name}", name=self.signal)
+        return tr("exit status {status}", status=self.exit_status)
 
 
 class Link(Struct, frozen=True):

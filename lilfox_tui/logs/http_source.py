@@ -372,7 +372,7 @@ class LogServer:
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             raise ServerError(
                 tr("{where} does not return JSON: {start}", where=self.where, start=_start(answer.body)),
-                tr("Is that the right address?"), status=answer.status, passing=False,
+                tr("Check the address."), status=answer.status, passing=False,
             ) from None  # fmt: skip
 
     def _refused(self, answer: _HttpResponse) -> ServerError:

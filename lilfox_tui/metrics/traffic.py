@@ -38,8 +38,8 @@ Bound = Literal["", "<=", ">"]
 
 
 class Quantile(Struct, frozen=True):
-    """A quantile of the response times. ``bound`` is set if the buckets give only a bound: ``<=`` if it lies in the
-    last finite bucket, which is wide; ``>`` if it lies above that bucket."""
+    """A quantile of the response times. ``bound`` is set if ``seconds`` is only a bound, the last finite one of the
+    buckets: ``<=`` if the quantile lies in the last finite bucket, which is wide; ``>`` if it lies above."""
 
     seconds: float
     bound: Bound = ""

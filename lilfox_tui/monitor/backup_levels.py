@@ -35,15 +35,19 @@ def plan_view(
     jobs: Sequence[Job],
     now: datetime,
     zone: tzinfo,
+    known_since: datetime | None,
 ) -> PlanView:
     """Return the view of the plan at ``now`` (aware UTC). ``sets`` are all sets in its store; ``made`` are the plan's
     sets in its main store, to compare a copy with. ``failures`` is the number of consecutive failed reads of the store.
+    ``known_since``: the schedule has been in force at least since then, so a run since then must have left a set.
     ``since`` is now unless the start of the problem is known; the caller tracks since when a level has held."""
     own = [found for found in sets or () if found.plan == name]
     shown = None if sets is None else tuple(found for found in sets if config is None or found.plan in (name, ""))
     runs = [job for job in jobs if job.key == f"backup {name}" and job.kind == "backup" and job.state != "running"]
     last = runs[0] if runs and config is not None else None
-    is_late = None if config is None or sets is None or copy or not own else late(config, own, now, zone)
+    is_late = None if config is None or sets is None or copy else late(config, own, now, zone)
+    if is_late is not None and not own and (known_since is None or is_late.due < known_since):
+        is_late = None  # the plan may be newer than that run
     found = list(_unread(sets, outage, failures))
     if config is not None and sets is not None:
         found += _of_copy(own, made) if copy else _of_plan(config, own, is_late, last, now)
@@ -85,7 +89,7 @@ def _unread(
 def _of_plan(
     config: PlanConfig, own: Sequence[BackupSet], is_late: LatePlan | None, last: Job | None, now: datetime
 ) -> Iterator[tuple[Level, Message]]:
-    if not own:
+    if not own and is_late is None:
         never = Level.UNKNOWN if config.schedule is None else Level.DEGRADED
         yield never, tr("there is no backup yet")
     if is_late is not None:

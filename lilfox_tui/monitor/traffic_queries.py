@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lilfox_tui.core.i18n import Message, tr
-from lilfox_tui.metrics.traffic import QUANTILES, Bound, Quantile, Traffic, TrafficPart
+from lilfox_tui.metrics.traffic import QUANTILES, Quantile, Traffic, TrafficPart
 from lilfox_tui.promql.query import Query, parse
 from lilfox_tui.promql.value import Vector
 from lilfox_tui.scrape.application import Application, Counter, Latency
@@ -94,7 +94,7 @@ class _Times:
                 beyond = self._share_within(source, at_ms)
             within = 1.0 if beyond is None else beyond.get(route, 1.0)
             by_route[route] = [
-                None if value is None else Quantile(value * self._unit_s, self._bound(value, each, within))
+                None if value is None else self._quantile(value, each, within)
                 for each, value in zip(QUANTILES, values, strict=True)
             ]
         return by_route
@@ -109,11 +109,11 @@ class _Times:
         value = None if self._maximum is None else _single(self._maximum, source, at_ms)
         return None if value is None else value * self._unit_s
 
-    def _bound(self, value: float, quantile: float, within: float) -> Bound:
+    def _quantile(self, value: float, quantile: float, within: float) -> Quantile:
         assert self._last is not None
-        if value >= self._last and within < quantile:
-            return ">"
-        return "<=" if value > self._last_but_one else ""
+        if value <= self._last_but_one:
+            return Quantile(value * self._unit_s)
+        return Quantile(self._last * self._unit_s, ">" if value >= self._last and within < quantile else "<=")
 
     def _share_within(self, source: SeriesSource, at_ms: int) -> dict[str, float]:
         """Return the share of answers within the last finite bucket, by route."""

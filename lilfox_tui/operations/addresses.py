@@ -133,7 +133,7 @@ async def check_nft(host: Host, operation: Operation) -> None:
     if not done.ok:
         raise HostError(
             host.name,
-            tr("{host}: cannot run nft: {words}", host=host.name, words=last_words(done.stderr) or done.exit_status),
+            tr("{host}: cannot run nft: {words}", host=host.name, words=last_words(done.stderr) or done.ending),
             tr(
                 "Install nftables on the host (apt install nftables, dnf install nftables): LilFox needs it for "
                 "bans that expire."

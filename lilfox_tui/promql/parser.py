@@ -204,10 +204,10 @@ def _selector(parsed: Any, range_ms: int | None) -> Selector:
 
 def _check_matchers(matchers: tuple[Matcher, ...]) -> None:
     try:
-        empty = all(label_condition(matcher.op, matcher.value)("") for matcher in matchers)
+        conditions = [label_condition(matcher.op, matcher.value) for matcher in matchers]
     except UsageError as error:
         raise QueryError(error.message, error.hint) from None
-    if empty:
+    if all(condition("") for condition in conditions):
         raise QueryError(tr("vector selector must contain at least one non-empty matcher"))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Sequence
+from copy import copy
 from datetime import UTC, datetime
 from typing import Annotated, Any, NamedTuple, TypeVar
 from urllib.parse import urlencode, urlsplit
@@ -370,6 +371,12 @@ class RemoteEngine(QueryEngine):
         kinds = {name: {each.type for each in told} for name, told in found.items()}
         return {name: each.pop() for name, each in kinds.items() if len(each) == 1}
 
+    def warning(self, warn: Callable[[str], None]) -> RemoteEngine:
+        """Return an engine that uses the connections of this one and calls ``warn``."""
+        other = copy(self)
+        other._warn = warn
+        return other
+
     async def close(self) -> None:
         """Close the connections."""
         await self._api.close()
@@ -417,7 +424,7 @@ class RemoteEngine(QueryEngine):
         return LilFoxError(tr("{where} returns {kind}: {reason}", where=self.where, kind=kind, reason=said), hint)
 
     def _odd(self, reply: Reply | None = None) -> NotAnswered:
-        hint = tr("Is that the right address?")
+        hint = tr("Check the address.")
         start = "" if reply is None else redacted_start(reply.body, 100)
         if not start:
             return NotAnswered(tr("{where} did not send a Prometheus API response", where=self.where), hint)

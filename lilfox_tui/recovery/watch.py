@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lilfox_tui.config.loader import load
-from lilfox_tui.config.model import Config, RecoveryConfig
+from lilfox_tui.config.model import Config, RecoveryConfig, allows_no_change
 from lilfox_tui.core.errors import LilFoxError, UsageError
 from lilfox_tui.core.i18n import _, ngettext, tr
 from lilfox_tui.core.maintenance import covers, windows
@@ -194,6 +194,9 @@ class UnitWatch:
         self.key = f"{self.config.host}/{self.config.unit}"
         self._host, self._book, self._config_file = host, book, config_file
         self._sudo = config.hosts[self.config.host].sudo
+        self._protected = allows_no_change(config, self.config.host)
+        self.job = ""
+        """Of the last restart by this watch; empty before the first."""
         service = self.config.service
         self._probe = (
             None
@@ -210,9 +213,12 @@ class UnitWatch:
             await asyncio.sleep(self.config.every)
 
     async def look(self, *, restarts: bool = True) -> UnitRecord:
-        """Check once; restart if due, and return when its health is known. Raises LilFoxError."""
+        """Check once; restart if due, and return when its health is known. On a protected host nothing is restarted, so
+        nothing counts towards the limit either. Raises LilFoxError."""
         state, why = await self.judge()
-        record = await asyncio.to_thread(self._note, state, why, restarts)
+        if self._protected and state == "unhealthy":
+            why = _("{why}; not restarted, because changes on {host} are not allowed", why=why, host=self.config.host)
+        record = await asyncio.to_thread(self._note, state, why, restarts and not self._protected)
         if record.state == "restarting" and restarts:
             record = await self._restart()
         if record.state == "given up" and not record.told and restarts:
@@ -273,7 +279,9 @@ class UnitWatch:
         return replace(found, state="unknown", why=str(error.message))
 
     async def _restart(self) -> UnitRecord:
-        job = await asyncio.to_thread(start, request_of(self.name, self.config, self._sudo, self._config_file))
+        self.job = job = await asyncio.to_thread(
+            start, request_of(self.name, self.config, self._sudo, self._config_file)
+        )
         ended: Ended | None = None
         async with aclosing(listing.follow_events(job)) as lists:
             async for some in lists:

@@ -152,10 +152,15 @@ def open_incident_for(runbook: Runbook, *, cause: str = "", severity: str = "") 
     return open_incident(cause or runbook.title, level, cause=cause or runbook.title).id
 
 
-def word_to_type(command: Command, turn: Turn) -> str:
-    """Return what the user must type to confirm the command: its hosts; empty if a yes is enough."""
-    typed = command.attributes.confirm == "typed" or command.attributes.risk == "destroy"
-    return ", ".join(turn.hosts) if typed else ""
+def word_to_type(reducer: RunReducer, *turns: Turn) -> str:
+    """Return what the user must type to confirm the commands of ``turns``: the hosts of those that need it; empty if a
+    yes is enough for all."""
+    hosts = (host for turn in turns if _is_typed(reducer.command(turn)) for host in turn.hosts)
+    return ", ".join(dict.fromkeys(hosts))
+
+
+def _is_typed(command: Command) -> bool:
+    return command.attributes.confirm == "typed" or command.attributes.risk == "destroy"
 
 
 def run_order(turn: Turn, sha256: str, values: Mapping[str, str], *, again: bool = False, seen: bool = False) -> RunOne:

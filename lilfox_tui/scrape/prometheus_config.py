@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from msgspec import Struct, field
@@ -53,6 +53,9 @@ _JOB_FIELDS = (
 )  # fmt: skip
 _ACCESS_FIELDS = ("basic_auth", "authorization", "oauth2", "bearer_token", "bearer_token_file")
 _UNSUPPORTED = ("oauth2", "proxy_url", "proxy_from_environment", "http_headers")
+_NO_LIMITS = ("target_limit", "keep_dropped_targets")
+_SECRET_SOURCES = ("username_file", "username_ref", "password_ref", "credentials_ref")
+_TLS_UNSUPPORTED = ("ca", "cert", "key", "ca_ref", "cert_ref", "key_ref", "min_version", "max_version")
 _RELABEL_FIELDS = ("source_labels", "separator", "target_label", "regex", "modulus", "replacement", "action")
 _TLS_FIELDS = (
     "ca", "cert", "key", "ca_file", "cert_file", "key_file", "server_name", "insecure_skip_verify", "min_version",
@@ -160,6 +163,7 @@ class JobReader(Struct):
     def limits(self, fields: Fields, at: KeyPath, given: ScrapeLimits) -> ScrapeLimits:
         """Return the limits, with those written replacing ``given``; 0 counts as not written."""
         whole = self.nodes.whole
+        self._ignored(fields, [name for name in _NO_LIMITS if whole(fields.get(name), at)], at)
         return ScrapeLimits(
             body_bytes=self._size(fields.get("body_size_limit"), at) or given.body_bytes or BODY_LIMIT,
             samples=whole(fields.get("sample_limit"), at) or given.samples or SAMPLE_LIMIT,
@@ -257,14 +261,19 @@ class JobReader(Struct):
         return 0
 
     def _say_unsupported(self, fields: Fields, at: KeyPath) -> None:
+        self._ignored(fields, _UNSUPPORTED, at)
+        if not self.nodes.flag(fields.get("follow_redirects"), at, default=True):
+            self._ignored(fields, ("follow_redirects",), at)
         for name, node in fields.items():
-            if name in _UNSUPPORTED:
-                self.unsupported.append(
-                    (node.line, _("{key} is not supported; it is ignored", key=".".join((*at, name))))
-                )
-            elif name.endswith("_sd_configs") and name != "file_sd_configs":
+            if name.endswith("_sd_configs") and name != "file_sd_configs":
                 what = _("{key} is not supported; its targets are not scraped", key=".".join((*at, name)))
                 self.unsupported.append((node.line, what))
+
+    def _ignored(self, fields: Fields, names: Iterable[str], at: KeyPath) -> None:
+        for name in names:
+            if name in fields:
+                what = _("{key} is not supported; it is ignored", key=".".join((*at, name)))
+                self.unsupported.append((fields[name].line, what))
 
     def _access(self, fields: Fields, at: KeyPath) -> ScrapeAccess:
         named = [name for name in fields if name in _ACCESS_FIELDS]
@@ -277,12 +286,14 @@ class JobReader(Struct):
                 ("username", "username_file", "username_ref", "password", "password_file", "password_ref"),
                 at,
             )
+            self._ignored(inner, _SECRET_SOURCES, (*at, "basic_auth"))
             user = self.nodes.text(inner.get("username"), at)
             return replace(access, user=user, password=self._secret(inner, "password", at))
         if "authorization" in fields:
             inner = self.nodes.fields(
                 fields["authorization"], ("type", "credentials", "credentials_file", "credentials_ref"), at
             )
+            self._ignored(inner, _SECRET_SOURCES, (*at, "authorization"))
             kind = self.nodes.text(inner.get("type"), at).strip() or "Bearer"
             if kind.lower() == "basic":
                 self.wrong(
@@ -302,10 +313,7 @@ class JobReader(Struct):
 
     def _tls(self, node: Node | None, at: KeyPath) -> Tls:
         fields = self.nodes.fields(node, _TLS_FIELDS, at) if node is not None else {}
-        for name in ("ca", "cert", "key"):
-            if name in fields:
-                what = _("{key} is not supported; it is ignored", key=".".join((*at, name)))
-                self.unsupported.append((fields[name].line, what))
+        self._ignored(fields, _TLS_UNSUPPORTED, at)
         cert, key = (self.path(self.nodes.text(fields.get(name), at)) for name in ("cert_file", "key_file"))
         if node is not None and bool(cert or "cert" in fields) != bool(key or "key" in fields):
             self.wrong(node.line, at, _("cert_file and key_file must be set together; write both or neither"))

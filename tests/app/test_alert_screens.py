@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.alerts.model import Event
+from lilfox_tui.alerts.model import Event, Trouble
 from lilfox_tui.app.panes.metrics.alert_page import AlertItem, AlertPage, alert_page
 from lilfox_tui.app.rendering.chart import chart_columns
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE
@@ -18,6 +18,7 @@ from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import set_language, tr
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.monitor.alert_explain import ComparisonSide, Explanation, compared
+from lilfox_tui.monitor.model import Overview
 from tests.app.alerts_made import RULES, alerting, some
 from tests.app.overviews import NOW, mixed
 from tests.app.still import screen_text, still_app
@@ -48,6 +49,16 @@ async def test_the_dialog_that_silences(size: tuple[int, int], language: str, mo
         check(f"silence-{size[0]}x{size[1]}-{language}", screen_text(pilot))
 
 
+@pytest.mark.parametrize("read_only", [False, True])
+async def test_the_list_of_silences_offers_to_end_one_only_where_that_is_possible(read_only: bool) -> None:
+    app = still_app(alerting(), read_only=read_only)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("S")
+        await pilot.pause()
+        assert "new disk" in screen_text(pilot)
+        assert ("enter ends the selected one" in screen_text(pilot)) is not read_only
+
+
 async def test_whose_alerts_are_not_shown_beside_own_rules_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     app = still_app(alerting(), rules=("rules.yml",), prometheus=ApiConfig(url="http://127.0.0.1:9090"))
     told = re.compile(r"^│   LilFox evaluates its own rules; alerts from prometheus are not shown +│$", re.MULTILINE)
@@ -59,6 +70,23 @@ async def test_whose_alerts_are_not_shown_beside_own_rules_is_said(monkeypatch: 
         app.metrics.repaint()
         await pilot.pause()
         assert told.search(screen_text(pilot))
+
+
+async def test_problems_for_which_there_is_no_room_are_counted() -> None:
+    def shown(count: int) -> Overview:
+        troubles = tuple(Trouble(str(number), tr("disk"), blind=True) for number in range(count))
+        return replace(mixed(), alerts=Ready(replace(some(), troubles=troubles), NOW))
+
+    app = still_app(shown(5))
+    async with app.run_test(size=(80, 40)) as pilot:
+        await pilot.press("exclamation_mark", "z")
+        await pilot.pause()
+        assert "2 more problems; all: lilfox alerts list" in screen_text(pilot)
+    app = still_app(shown(3))
+    async with app.run_test(size=(80, 40)) as pilot:
+        await pilot.press("exclamation_mark", "z")
+        await pilot.pause()
+        assert "more problem" not in screen_text(pilot)
 
 
 async def test_who_tells_alerts_that_are_not_evaluated_here() -> None:

@@ -108,6 +108,23 @@ async def test_it_is_let_go_when_its_name_is_typed(stand_in: StandIn, kept: list
         assert (job.kind, request.plan, request.set) == ("forget", "lilfox", SET)
 
 
+async def test_one_that_was_set_aside_goes_and_not_another_of_its_set(
+    stand_in: StandIn, kept: list[RetainedRow], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aside = replace(DONE, run="20260301-100000-aaaa", stage="aside")
+    monkeypatch.setattr(interrupted, "read_all", lambda: [DONE, aside])
+    kept += [replace(LEFT, restored=aside, name="apart")]
+    app = showing(healthy())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("3", "K")
+        await until(lambda: isinstance(app.screen, Chooser))
+        await pilot.press("enter")
+        await until(lambda: isinstance(app.screen, ConfirmDialog) and app.screen.is_painted)
+        await pilot.press(*"apart", "enter")
+        await until(lambda: stand_in.started)
+        assert read_request(stand_in.started[0].arguments).set == aside.run
+
+
 async def test_what_drills_left_goes_by_its_plan(stand_in: StandIn, kept: list[RetainedRow]) -> None:
     kept += [LEFT]
     app = showing(healthy())

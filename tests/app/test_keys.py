@@ -7,13 +7,13 @@ import re
 import subprocess
 import sys
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import asyncssh
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.app import console
+from lilfox_tui.app import app_actions, console
 from lilfox_tui.app.actions import Action, actions_of, key_name, key_text, rebound
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.dialogs.messages import Dialog
@@ -198,6 +198,19 @@ async def test_the_palette_says_why_something_cannot_be_done() -> None:
         assert len(app.screen_stack) == 2, "what cannot be done is not chosen"
 
 
+async def test_a_key_of_a_host_is_trusted_only_where_a_host_is_selected() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=(100, 30)) as pilot:
+        for page, why in (
+            (("host", "web-1"), "this host has not presented an unknown key"),
+            (("service", "gateway"), "select a host first"),
+        ):
+            app.metrics.open_page(page)
+            await pilot.press("K")
+            await pilot.pause()
+            assert why in screen_text(pilot)
+
+
 async def test_zoom_window_and_language() -> None:
     app = still_app(mixed())
     async with app.run_test(size=(100, 30)) as pilot:
@@ -349,6 +362,21 @@ async def test_a_rewound_table_draws_what_had_been_until_then() -> None:
         await pilot.pause()
         web = next(line for line in screen_text(pilot).splitlines() if "web-1" in line)
         assert " ▂▂▂▂▂ " in web  # that moment and the four before it
+
+
+@pytest.mark.parametrize(
+    ("age", "form"), [(timedelta(), r"\d\d:\d\d:\d\d"), (timedelta(days=365), r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")]
+)
+async def test_the_limit_of_going_back_has_a_date_where_it_is_not_today(
+    age: timedelta, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app_actions, "oldest_known", lambda _app: datetime.now(UTC) - age)
+    app = still_app(mixed())
+    async with app.run_test(size=(100, 30)) as pilot:
+        app.navigation.rewind(datetime.now(UTC) - age)
+        await pilot.press("left_square_bracket")
+        await pilot.pause()
+        assert re.search(f"cannot go back further than {form}(?!\\S)", screen_text(pilot))
 
 
 async def test_a_page_says_how_much_of_it_is_below() -> None:

@@ -56,9 +56,9 @@ async def test_a_source_without_times_says_so(tmp_path: Path) -> None:
     app = still_app(mixed(), files=[*write_logs(tmp_path), str(plain)])
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(app, pilot)
-        await until(lambda: "plain (no times)" in screen_text(pilot))
-        assert "gateway (no times)" not in screen_text(pilot)
-        assert "backend (no times)" not in screen_text(pilot)
+        await until(lambda: "plain (no timestamps)" in screen_text(pilot))
+        assert "gateway (no timestamps)" not in screen_text(pilot)
+        assert "backend (no timestamps)" not in screen_text(pilot)
 
 
 async def test_a_logger_named_as_its_source_takes_no_column(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import timedelta
 
 import numpy as np
@@ -14,7 +15,9 @@ from textual.pilot import Pilot
 from lilfox_tui.app.dialogs.prompt import Chooser
 from lilfox_tui.app.panes.metrics.dialogs import QueryAnswer, QueryBox, QueryPage, query_page
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE
+from lilfox_tui.config.model import ApiConfig
 from lilfox_tui.core.text import cell_width
+from lilfox_tui.promql.remote import HttpApi, Pairs, Reply
 from lilfox_tui.promql.value import Line, Matrix, Vector
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
 from lilfox_tui.scrape.store import SeriesStore
@@ -134,8 +137,26 @@ async def test_with_nothing_to_ask_it_says_so() -> None:
         await shows(pilot, "nothing is scraped yet", "Add scrape:, prometheus:, or")
 
 
-def page(value: object, lines: list[Line] | None = None, **more: object) -> str:
-    answer = QueryAnswer("x", NOW, timedelta(minutes=5), 15.0, value, lines or [])  # type: ignore[arg-type]
+async def test_what_a_prometheus_warns_of_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def get(_self: HttpApi, path: str, _params: Pairs = ()) -> Reply:
+        kind = "matrix" if "range" in path else "vector"
+        data = f'{{"resultType": "{kind}", "result": []}}' if "query" in path else "[]"
+        return Reply(200, f'{{"status": "success", "data": {data}, "warnings": ["a store is missing"]}}'.encode())
+
+    monkeypatch.setattr(HttpApi, "get", get)
+    app = still_app(mixed(), prometheus=ApiConfig(url="http://127.0.0.1:9090"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("Q")
+        await until(lambda: isinstance(app.screen, QueryBox))
+        await typed(pilot, "up")
+        await pilot.press("enter")
+        assert (await shows(pilot, "no series now")).count("a store is missing") == 1
+
+
+def page(value: object, lines: list[Line] | None = None, *, notes: Sequence[str] = (), **more: object) -> str:
+    answer = QueryAnswer(
+        "x", NOW, timedelta(minutes=5), 15.0, value, lines or [], notes=notes  # type: ignore[arg-type]
+    )  # fmt: skip
     arguments = {"chosen": 0, "width": 60, "height": 10, "glyphs": ASCII} | more
     rows, _selected = query_page(QueryPage(answer, **arguments))  # type: ignore[arg-type]
     return "\n".join("".join(piece.text for piece in row).rstrip() for row in rows)
@@ -153,6 +174,12 @@ def test_each_kind_of_answer_is_shown() -> None:
     gone = page(Vector(LabelList([]), np.array([])), [Line(one, times - 120_000, np.array([2.0]))])
     assert "-" in gone.splitlines()[2]
     assert 'up{job="a"}' in gone
+
+
+def test_notes_stand_before_the_series_and_many_are_counted() -> None:
+    shown = page(Vector(LabelList([LabelSet.of({NAME: "up"})]), np.array([1.0])), notes=["a", "b", "c", "d", "e"])
+    assert [line.split() for line in shown.splitlines()[2:6]] == [["a"], ["b"], ["c"], ["2", "more"]]
+    assert "up" in shown.splitlines()[6]
 
 
 def test_a_gap_and_what_no_chart_can_draw_stay_empty() -> None:

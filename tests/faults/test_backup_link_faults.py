@@ -184,7 +184,7 @@ async def test_46_what_is_staged_is_staged_anew_when_the_link_goes(
 @pytest.mark.parametrize("how", [killed, stalled])
 async def test_46_a_link_that_goes_between_staging_and_comparing(lab: Linked, how: Callable[..., Watched]) -> None:
     digest = await broken(lab, "nightly")
-    run = how(lab, "db", at("done", "uploads was restored beside"))
+    run = how(lab, "db", at("done", "uploads was restored next to"))
     outcome = await effects.restore(run, lab.request("nightly"))
     assert run.acted
     assert outcome.state == "ok", run.said

@@ -261,7 +261,8 @@ async def test_hang_ups_and_the_end_of_the_login_do_not_reach_it(lab: SshdLab, s
     assert os.getsid(begun.look.pid) == os.getpgid(begun.look.pid) == begun.look.pid
     keeper = int((server.folder / ".cache/lilfox/jobs/stays/pid").read_text().split()[3])
     assert os.getsid(keeper) == keeper
-    assert not _pipes(begun.look.pid)
+    pid = begun.look.pid
+    await until(lambda: not _pipes(pid), what="the shell that starts it has become it")
     assert not _pipes(keeper) & _pipes_of_others(keeper), "nobody waits at the other end of what it still has open"
     await host.close()
     os.kill(begun.look.pid, 0)

@@ -171,7 +171,7 @@ async def test_6_who_holds_a_lock_is_named_and_waited_for_no_longer_than_told(se
     with holding(server, "LOCK TABLE t") as pid:
         check = await bad(source(server, globals=False), "warning")
         error = await failure(source(server, globals=False, lock_timeout=Seconds(1)))
-    assert f"pid {pid} (role postgres, psql, idle in transaction) has" in str(check.found)
+    assert f"pid {pid} (role postgres, psql, idle in transaction) blocks reads of" in str(check.found)
     assert f"a table stayed locked: pid {pid} (role postgres, psql, idle in transaction)" in str(error)
     assert f"pg_terminate_backend({pid})" in str(error.hint)
     no_session_is_left(server)

@@ -101,7 +101,7 @@ async def test_a_file_that_the_disk_cannot_read_fails_the_source_whatever_may_be
     with damaged_disk(tmp_path / "up") as bad:
         assert bad.stat().st_size == SIZE
         source = files.open_source("up", FilesOptions(path=str(bad.parent), skip_unreadable=skip_unreadable), host)
-        with pytest.raises(BackupError, match=r"reading failed: up/bad: Read error at byte 0.*Input/output") as failed:
+        with pytest.raises(BackupError, match=r"/up failed: up/bad: Read error at byte 0.*Input/output") as failed:
             await source.dump(StoredTree(tmp_path / "set"))
     assert "skip_unreadable" not in str(failed.value.hint)
     assert "kernel log" in str(failed.value.hint)

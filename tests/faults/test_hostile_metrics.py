@@ -81,7 +81,7 @@ async def repeat(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     [
         (byte_by_byte, "no complete response|longer than 256K"),  # a busy machine gives it the time to end
         (page(b"\n" * (30 << 20), head=TEXT), "more than 4000000 lines"),
-        (page(b'a{x="' + b"y" * (30 << 20) + b'"} 1\n', head=TEXT), "line 1 is not a metric: it is longer than 256K"),
+        (page(b'a{x="' + b"y" * (30 << 20) + b'"} 1\n', head=TEXT), "error on line 1: it is longer than 256K"),
         (page(gzip.compress(b"\n" * (100 << 20), 1), head=f"{TEXT}Content-Encoding: gzip\r\n"), "more than 32M"),
     ],
     ids=["byte by byte", "empty lines", "a long line", "a bomb"],

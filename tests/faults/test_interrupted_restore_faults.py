@@ -1,5 +1,5 @@
 """A restore of a database and of files whose process is killed between their renames, at each of its steps: every face
-says at once that it was interrupted and what is in place, and it is finished or taken back."""
+says at once that it was interrupted and what is in place, and it is finished or reverted."""
 
 from __future__ import annotations
 

@@ -160,7 +160,7 @@ def test_7_on_a_disk_that_becomes_full_what_cannot_be_intended_is_not_done_and_t
     assert not made.exists()
     assert (job.state, job.exit_code) == ("failed", 1)
     assert "the change was not made because it cannot be recorded in" in job.message
-    assert job.message.endswith(": touch iii")
+    assert "): touch iii" in job.message
     assert "No space left on device" in job.message
     assert "free up space" in job.hint
     assert not [event for event in all_events(job.id) if isinstance(event, Intent)]

@@ -153,7 +153,7 @@ async def test_11_a_disk_that_goes_away_during_a_run_is_noticed_also_unasked(
         await command("umount", "-l", str(place))
         for attempt in (store.write("new", of(65536)), store.put_small("new", b"x"), store.publish(["new"])):
             with pytest.raises(
-                StoreError, match=r"has been replaced by a different folder|has changed since the start"
+                StoreError, match=r"has been replaced by a different folder|has changed since LilFox opened it"
             ):
                 await attempt
         assert os.listdir(place) == []

@@ -233,7 +233,7 @@ def test_a_command_whose_end_nobody_saw_is_unknown_wherever_it_is_told(acts: Act
     acts.web.ssh(f"read -r _ pid _ keeper _ <~/.cache/lilfox/jobs/{job}/pid; kill -9 $keeper $pid")
     unknown = ended(job)
     assert (unknown.state, unknown.exit_code) == ("unknown", 1)
-    assert "the outcome of this command is unknown: systemctl restart -- slow.service" in unknown.message
+    assert "the outcome of “systemctl restart -- slow.service” is unknown" in unknown.message
     assert f"lilfox jobs checked {job}" in unknown.hint
     assert [each.id for each in unsettled(list_jobs())] == [job]
     told = [entry.what for entry in entries(incident.id) if isinstance(entry.what, JobEnded)]

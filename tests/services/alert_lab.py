@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, AlertStorage, state_folder
+from lilfox_tui.alerts.state_folder import state_folder
+from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, AlertStorage
 from tests.lifetime import ending_with_us
 
 RULES = """

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from lilfox_tui.alerts.engine import AlertEngine
-from lilfox_tui.alerts.storage import state_folder
+from lilfox_tui.alerts.state_folder import state_folder
 from lilfox_tui.config.loader import load
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.files import replace_file

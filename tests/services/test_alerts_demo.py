@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, Outbox, state_folder
+from lilfox_tui.alerts.state_folder import state_folder
+from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, Outbox
 from lilfox_tui.demo.stack import Stack
 from tests.services.alertmanager import AlertmanagerServer
 from tests.services.http_stand_in import Reply, StandIn

@@ -122,7 +122,7 @@ def test_monitor_check_and_a_console_tell_the_same(config: Path, tmp_path: Path,
 
     after = json.loads(checked(config).stdout)
     assert after["alerts"]["known"] is False
-    assert "no LilFox process evaluates these rules" in after["alerts"]["why"]
+    assert "no LilFox process is evaluating these rules" in after["alerts"]["why"]
 
 
 def _others_fail(report: dict[str, Any]) -> bool:

@@ -11,7 +11,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, Outbox, state_folder
+from lilfox_tui.alerts.state_folder import state_folder
+from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, Outbox
 from lilfox_tui.cli.schemas import schema
 from tests.services.alert_lab import Lab
 from tests.services.http_stand_in import Reply, StandIn
@@ -83,12 +84,23 @@ async def test_people_see_acknowledge_and_silence_what_another_lilfox_evaluates(
     assert "no LilFox process evaluates these rules" in after.stderr
 
 
-def test_of_rules_that_nobody_has_evaluated_no_age_is_told(lab: Lab) -> None:
+def never_evaluated(lab: Lab) -> None:
+    """Makes an empty state, as a LilFox does that begins."""
     lab.configure("{}")
     folder = state_folder(lab.folder / "config.yaml")
     assert folder is not None
     folder.mkdir(parents=True, exist_ok=True)
     AlertDatabase(folder / DATABASE).close()
+
+
+def test_the_end_of_a_silence_is_said_as_it_was_asked_for(lab: Lab) -> None:
+    never_evaluated(lab)
+    assert alerts(lab, "silence", "Down", "--for", "2h").startswith("silenced until 2")
+    assert alerts(lab, "silence", "Down", "--until-resolved").startswith("silenced until resolved, at most until 2")
+
+
+def test_of_rules_that_nobody_has_evaluated_no_age_is_told(lab: Lab) -> None:
+    never_evaluated(lab)
     done = lilfox("--config", lab.folder / "config.yaml", "alerts", "list")
     assert done.stderr == "no LilFox process evaluates these rules, and none has evaluated them yet\n"
 
@@ -109,7 +121,7 @@ def test_config_check_reads_rules_and_matchers(lab: Lab) -> None:
     assert lilfox("--config", config, "config", "check").returncode == 0
     lab.configure("{chat: {kind: webhook, url: 'http://h', only: ['severity']}}")
     wrong = lilfox("--config", config, "config", "check")
-    assert (wrong.returncode, "notifier chat: only" in wrong.stderr) == (2, True)
+    assert (wrong.returncode, "option only of notifier chat: " in wrong.stderr) == (2, True)
     lab.configure("{}", wait="soon")
     wrong = lilfox("--config", config, "config", "check")
     assert (wrong.returncode, "rules.yml:6: g/Down" in wrong.stderr) == (2, True), wrong.stderr

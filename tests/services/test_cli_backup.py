@@ -115,7 +115,8 @@ def test_a_dry_run_looks_and_writes_nothing(files: BackupLab) -> None:
 
 def test_quiet_says_nothing_while_all_is_well(files: BackupLab) -> None:
     done = files.run(*files.words, *files.where, "--quiet")
-    assert done.stderr == ""
+    assert (done.stdout, done.stderr) == ("", "")
+    assert files.run(*files.words, *files.where, "--quiet", "--json").stdout
     done = files.run(*files.words, "--files", "/nothere", *files.where, "--quiet", code=3)
     assert "/nothere" in done.stderr
     assert "writable" not in done.stderr
@@ -262,7 +263,7 @@ def test_what_a_plan_has_besides_the_named_target_is_not_restored_unasked(tmp_pa
     lab.run("nightly")
     other = tmp_path / "other"
     done = lab.lilfox("restore", "latest", "--files", other, "--yes")
-    assert (done.returncode, "restore database too?" in done.stderr) == (2, True), done.stderr
+    assert (done.returncode, "whether to restore database too" in done.stderr) == (2, True), done.stderr
     assert not other.exists()
 
 

@@ -69,7 +69,9 @@ def test_an_incident_from_its_opening_to_its_export(state: Path, tmp_path: Path)
     assert "one of: security" in incident("call", "nobody", code=2)
     incident("mark", "detected", "--at", "2023-12-30T02:00Z")
     assert "is in the future" in incident("mark", "resolved", "--at", "2999-01-01T00:00Z", code=2)
-    assert "mitigated: must not be earlier than detected" in incident("mark", "mitigated", "--at", "2023-12-30", code=2)
+    assert "“mitigated” must not be earlier than “detected”" in incident(
+        "mark", "mitigated", "--at", "2023-12-30", code=2
+    )
     (tmp_path / "a.log").write_text("connection refused\n")
     assert "evidence: why (a.log)" in incident("evidence", tmp_path / "a.log", "--text", "why")
     assert "evidence: stdin" in incident("evidence", "-", stdin="abc")
@@ -132,7 +134,7 @@ def test_what_was_altered_exits_1_and_is_named(state: Path) -> None:
     timeline = state / "INC-1/timeline.jsonl"
     timeline.write_bytes(timeline.read_bytes().replace(b'"y"', b'"z"'))
     told = incident("verify", code=1)
-    assert "timeline.jsonl:2: changed since it was written" in told
+    assert "timeline.jsonl:2: this line has changed since it was written" in told
     assert document("verify")["intact"] is False
     assert "**altered**: timeline.jsonl:2" in incident("export")
 

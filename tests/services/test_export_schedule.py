@@ -82,7 +82,7 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert units["lilfox-backup@site.eu-1.timer"].count("OnCalendar=") == 2
     assert "by-hand" not in text
-    assert '"/etc/lil fox/100%%.yaml" backup run %i' in units["lilfox-backup@.service"]
+    assert '"/etc/lil fox/100%%.yaml" backup run %i --quiet' in units["lilfox-backup@.service"]
 
 
 def test_a_crontab_runs_the_plan_with_absolute_paths(tmp_path: Path) -> None:
@@ -92,7 +92,8 @@ def test_a_crontab_runs_the_plan_with_absolute_paths(tmp_path: Path) -> None:
     assert [line.partition(LILFOX[0])[0] for line in lines[2:]] == ["0 2 * * * ", "*/30 8-18 13 * fri "]
     command = lines[3].split(" ", 5)[5]
     assert "%" not in command.replace("\\%", "")
-    assert shlex.split(command.replace("\\%", "%")) == [*LILFOX, "--config", str(path), "backup", "run", "site.eu-1"]
+    words = [*LILFOX, "--config", str(path), "backup", "run", "site.eu-1", "--quiet"]
+    assert shlex.split(command.replace("\\%", "%")) == words
 
 
 def test_what_cron_runs_is_this_lilfox(tmp_path: Path) -> None:
@@ -101,7 +102,7 @@ def test_what_cron_runs_is_this_lilfox(tmp_path: Path) -> None:
     path.write_text(BACKUP)
     path.chmod(0o600)
     line = crontab(config(), path).splitlines()[-1]
-    command = line.split(" ", 5)[5].replace("\\%", "%").replace("backup run site.eu-1", "config check")
+    command = line.split(" ", 5)[5].replace("\\%", "%").replace("backup run site.eu-1 --quiet", "config check")
     done = subprocess.run(
         ["/bin/sh", "-c", command], env={"PATH": PATH, "HOME": str(tmp_path), "LC_ALL": "C"}, cwd=tmp_path,
         capture_output=True, text=True, check=False, timeout=60,

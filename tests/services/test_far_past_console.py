@@ -52,9 +52,8 @@ def test_a_console_says_that_it_does_not_answer(tmp_path: Path) -> None:
         console.until("HOSTS", 30)
         console.press("www\r")
         console.until("CPU busy", 10)
-        console.until(
-            lambda text: bool(re.search(r"unknown before \d\d-\d\d \d\d:\d\d: .*refuses the connection", text)), 20
-        )
+        unavailable = re.compile(r"data before \d\d-\d\d \d\d:\d\d is unavailable: .*refuses the connection")
+        console.until(lambda text: bool(unavailable.search(text)), 20)
         console.press("[")
         console.until("unknown: ", 10)
         assert "no data for this host yet" in console.text

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from lilfox_tui.backup.options import ConfigOptions, FilesOptions
 from lilfox_tui.backup.sources import config, files
@@ -123,6 +124,18 @@ async def test_a_folder_comes_back_as_it_was(host: Host, app: Path, tmp_path: Pa
     assert snapshot(Path(plan.staged)) == was
     await files.undo(plan, host)
     assert snapshot(uploads) == broken
+
+
+async def test_a_set_without_one_archive_of_the_folder_is_refused_with_what_it_has(
+    host: Host, app: Path, tmp_path: Path
+) -> None:
+    stored = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
+    task = stored.task()
+    [part] = task.parts
+    for parts, told in (((), "not in the set"), ((part, part), f"several in the set: {part.name}, {part.name}")):
+        broken = replace(task, set=replace(task.set, parts=parts))
+        checks = await files.open_target(options(app), host, broken).checks()
+        assert [str(check.found) for check in checks if check.state == "bad"] == [told]
 
 
 async def test_one_file_comes_back_alone(host: Host, app: Path, tmp_path: Path) -> None:
@@ -341,13 +354,13 @@ async def test_another_account_than_root_is_told_what_it_cannot_give(lab: SshdLa
         host = open_host("h", lab.host(lab.sshd(), user=user), lab.ssh())
         target = files.open_target(options(app), host, stored.task(place=str(home / "uploads")))
         checks = await target.checks()
-        owners = next(str(check.found) for check in checks if str(check.about) == "owners")
+        owners = next(str(check.found) for check in checks if str(check.about) == "file ownership")
         assert "root:root (10)" in owners
         assert "www-data:www-data (1)" in owners
         await target.stage(lambda _: None)
         comparison = await target.compare()
         assert comparison.differences == ()
-        assert "not as in the backup: owner of" in comparison.compared
+        assert "different from the backup: owner of" in comparison.compared
         await target.swap()
         assert (home / "uploads" / "2023" / "plain.txt").owner() == user
         await host.close()

@@ -170,6 +170,14 @@ async def test_what_something_is_mounted_in_stays(app: Path, tmp_path: Path, hos
     assert (tmp_path / "other" / "dear").exists()
 
 
+async def test_what_something_may_be_mounted_in_stays(
+    app: Path, tmp_path: Path, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swap = await restored(app, tmp_path, host)
+    monkeypatch.setattr(restore, "MOUNTS", tmp_path / "no-mountinfo")
+    assert await why_not(swap, host) == "the mount table cannot be read, so a file system may be mounted in it"
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -220,11 +228,7 @@ async def test_a_link_in_the_place_of_what_is_kept_is_removed_and_not_followed(
 async def test_what_a_drill_left_is_let_go_once_nobody_writes_to_it(app: Path, tmp_path: Path, host: Host) -> None:
     left = app / "public" / ".uploads.lilfox_drill_20231230_020000"
     (left / "tree").mkdir(parents=True)
-    others = [
-        ".uploads.lilfox_drill_notes",
-        ".other.lilfox_drill_20231230_020000",
-        ".uploads.lilfox_restore_20231230_020000",
-    ]
+    others = [".uploads.lilfox_drill_notes", ".other.lilfox_drill_20231230_020000"]
     for name in others:
         (app / "public" / name).mkdir()
     (found,) = await files.left(options(app), host)
@@ -237,3 +241,16 @@ async def test_what_a_drill_left_is_let_go_once_nobody_writes_to_it(app: Path, t
             assert await files.forget_left(options(app), host) == []
         assert await files.forget_left(options(app), host) == [str(left)]
     assert sorted(os.listdir(app / "public")) == sorted([*others, "uploads"])
+
+
+async def test_what_a_killed_restore_staged_is_listed_and_never_removed(app: Path, host: Host) -> None:
+    staged = app / "public" / ".uploads.lilfox_restore_20231230_020000"
+    staged.mkdir()
+    for within, why_not in (("-60", "a restore wrote to it within the last hour"), ("-0", "delete it by hand")):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(restore, "_IDLE", restore._IDLE.replace("-60", within))
+            (found,) = await files.left(options(app), host)
+            assert (found.target, found.name) == (str(app / U), str(staged))
+            assert why_not in str(found.why_not)
+            assert await files.forget_left(options(app), host) == []
+    assert staged.is_dir()

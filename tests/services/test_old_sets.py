@@ -123,7 +123,7 @@ async def test_what_is_further_apart_is_not_one_set(app: Application) -> None:
     sets = {found.id: found for found in await sets_in(app.backup)}
     assert set(sets) == {f"lilfox_{NIGHT}", "lilfox_20231230_020201", "lilfox_20231231_020000"}
     assert [len(sets[name].parts) for name in sorted(sets)] == [1, 1, 2]
-    assert str(sets[f"lilfox_{NIGHT}"].reason).endswith(": .env, config/, uploads")
+    assert str(sets[f"lilfox_{NIGHT}"].reason).endswith(" for .env, config/, uploads")
 
 
 @pytest.mark.fault("2.5")

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.backup.options import PostgresqlOptions
 from lilfox_tui.backup.sets.model import FoundPart
-from lilfox_tui.backup.source import RestoreChange, RestoreTask
+from lilfox_tui.backup.source import Comparison, RestoreChange, RestoreTask
 from lilfox_tui.backup.sources import postgresql
 from lilfox_tui.backup.store import BackupError
 from lilfox_tui.core.errors import UsageError
@@ -141,6 +141,18 @@ async def test_a_drill_leaves_nothing_and_touches_nothing(server: Postgres, shop
     assert comparison.compared == "tables: 3, rows and content, sequences: 2, schema"
     assert databases(server) == ["shop"]
     assert server.csv(COUNTS, database="shop")[0][0] == "101"
+
+
+@pytest.mark.parametrize(("only", "named"), [("", "shop"), ("public.users", "public.users")])
+async def test_a_set_that_does_not_record_its_content_is_not_compared(
+    server: Postgres, shop: PostgresqlOptions, only: str, named: str
+) -> None:
+    kept = (await dumped(shop)).saying(content=None)
+    into = target(shop, kept.task(only=only))
+    await into.stage(lambda _done: None)
+    comparison = await into.compare()
+    await into.discard()
+    assert comparison == Comparison((), "", (named,))
 
 
 async def test_it_comes_back_to_another_place_when_one_is_named(server: Postgres, shop: PostgresqlOptions) -> None:

@@ -67,7 +67,9 @@ async def test_a_run_from_its_first_key_to_its_end(home: Path) -> None:
     assert {each.state for each in told(StepEnded)} == {"done", "failed"}
 
 
-async def test_what_failed_on_its_way_is_taken_back_once_it_was_shown(home: Path) -> None:
+@pytest.mark.fault("4.7")
+@pytest.mark.parametrize(("risk", "typed"), [("", ""), (', "risk": "destroy", "confirm": "none"', "here")])
+async def test_what_failed_on_its_way_is_taken_back_once_it_was_shown(home: Path, risk: str, typed: str) -> None:
     (home / "runbooks/made.md").write_text(f"""# Made
 
 1. **Change it**
@@ -76,7 +78,7 @@ async def test_what_failed_on_its_way_is_taken_back_once_it_was_shown(home: Path
    touch {home}/half && touch {home}/gone/whole
    ```
 
-   ```bash {{"rollback-of": "change"}}
+   ```bash {{"rollback-of": "change"{risk}}}
    rm {home}/half
    ```
 """)
@@ -95,7 +97,10 @@ async def test_what_failed_on_its_way_is_taken_back_once_it_was_shown(home: Path
         text = await shown.until("The rollback commands assume that the whole change was made.")
         assert f"rm {home}/half" in text.replace("\n", "")
         assert (home / "half").exists()
-        await shown.keys("enter")
+        if typed:
+            await shown.keys("enter")
+            await shown.until("nothing was done: type here in full")
+        await shown.keys(*typed, "enter")
         await until(lambda: not (home / "half").exists(), what="it is undone")
         await shown.until_waits("decision", 1)
         await shown.keys("enter")

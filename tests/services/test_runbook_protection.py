@@ -14,15 +14,18 @@ from lilfox_tui.config.model import Config, HostConfig
 from lilfox_tui.core.errors import LilFoxError, NotAllowed
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.runbook.bash.launcher import ARGV, FenceSession, given
+from lilfox_tui.runbook.control import word_to_type
 from lilfox_tui.runbook.model import BUNDLED, Kind, Runbook, Variable
 from lilfox_tui.runbook.parse.document import parse, read
 from lilfox_tui.runbook.run.gate import asks_with, kind_with, let_through, offered
 from lilfox_tui.runbook.run.protocol import FinishRun, OrderRefused, TerminalBegins
+from lilfox_tui.runbook.run.reducer import RunReducer
 from lilfox_tui.runbook.run.variables import fill
 from tests.services.postgres import SUPERUSER, Postgres
 from tests.services.runbook_lab import RunbookLab, fence
 from tests.services.sshd import SshdLab, sshd_lab
 from tests.unit.jobs.running import jobs
+from tests.unit.runbook.made import opened
 
 __all__ = ["jobs"]
 READ_ONLY = "cannot execute INSERT in a read-only transaction"
@@ -116,6 +119,23 @@ def test_a_change_that_is_called_one_needs_no_question_where_its_fence_says_so(t
     for attributes, asked in (('{"confirm":"none"}', False), ('{"risk":"change","confirm":"none"}', False), ("", True)):
         made = runbook(tmp_path, "touch x", attributes=attributes)
         assert asks_with(made.steps[0].commands[0], {}, made) is asked, attributes
+
+
+@pytest.mark.fault("4.7")
+@pytest.mark.parametrize("confirm", ["none", "once", "typed"])
+@pytest.mark.parametrize("text", ["rm -rf x", "uptime"])
+def test_what_destroys_is_asked_with_its_hosts_whatever_its_fence_says_of_that(
+    tmp_path: Path, confirm: str, text: str
+) -> None:
+    made = runbook(tmp_path, text, attributes=f'{{"risk":"destroy","confirm":"{confirm}"}}')
+    (command,) = made.steps[0].commands
+    assert asks_with(command, {}, made)
+    reducer = RunReducer(made)
+    reducer.take([opened({"local": ("here",)})])
+    waiting = reducer.waiting()
+    assert waiting.what == "confirm"
+    assert waiting.turn is not None
+    assert word_to_type(reducer, waiting.turn) == "here"
 
 
 @pytest.mark.fault("4.8")

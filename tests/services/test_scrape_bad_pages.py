@@ -92,7 +92,7 @@ async def test_a_good_page_is_kept_with_what_is_known_of_the_scrape() -> None:
         (page(b"<!DOCTYPE html><html>", head="Content-Type: text/html\r\n"), {}, "an HTML page, not metrics"),
         (page(b"<html>", head=TEXT), {}, "an HTML page, not metrics"),
         (page(b"{}", head="Content-Type: application/json\r\n"), {}, "returns application/json"),
-        (page(b"a 1\nb", head=TEXT), {}, "line 2 is not a metric"),
+        (page(b"a 1\nb", head=TEXT), {}, "error on line 2"),
         (page(b"a 1\nb nope\n", head=TEXT), {}, "value is not a number"),
         (page(b"a 1\n", head=OPENMETRICS), {}, "it was truncated"),
         (page(b"a 1\nb 2\nc 3\n", head=TEXT), {"limits": ScrapeLimits(samples=2)}, "more than 2 samples"),

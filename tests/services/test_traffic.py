@@ -188,7 +188,7 @@ async def test_what_was_is_shown_again_when_the_screen_is_turned_back(stack: Sta
         ("404 Not Found", "text/plain", b"", "returns 404"),
         ("200 OK", "text/html", b"<!doctype html><p>hello", "an HTML page, not metrics"),
         ("200 OK", "application/json", b"{}", "not metrics"),
-        ("200 OK", "text/plain", b"ok \x1b[31m[bold]", "line 1 is not a metric"),
+        ("200 OK", "text/plain", b"ok \x1b[31m[bold]", "error on line 1"),
     ],
 )
 async def test_a_service_without_a_page_of_metrics_is_well_and_no_target_that_is_down(

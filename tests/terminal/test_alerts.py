@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.alerts.lifecycle import LiveAlert
-from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, AlertStorage, state_folder
+from lilfox_tui.alerts.state_folder import state_folder
+from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, AlertStorage
 from tests.terminal.console import Console
 
 FOR_S = 20

@@ -14,7 +14,8 @@ import pytest
 
 from lilfox_tui.alerts.engine import alerts_from_storage
 from lilfox_tui.alerts.model import AlertState
-from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, AlertStorage, state_folder
+from lilfox_tui.alerts.state_folder import state_folder
+from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, AlertStorage
 from lilfox_tui.backup.restores import interrupted
 from lilfox_tui.config.loader import load
 from lilfox_tui.core import maintenance

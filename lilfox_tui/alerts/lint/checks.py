@@ -13,6 +13,7 @@ from lilfox_tui.alerts.lint.model import (
     KnownSeries,
     Remark,
     grouping_text,
+    matcher_text,
     name_of,
     number_text,
     selector_text,
@@ -21,7 +22,7 @@ from lilfox_tui.alerts.lint.model import (
 from lilfox_tui.alerts.model import SAYING
 from lilfox_tui.alerts.rules import Rule
 from lilfox_tui.alerts.template.values import parse_float
-from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.core.i18n import Message, listed, tr
 from lilfox_tui.promql.operators import COMPARISONS, SETS
 from lilfox_tui.promql.tree import (
     Aggregation,
@@ -34,7 +35,7 @@ from lilfox_tui.promql.tree import (
     Subquery,
     value_kind,
 )
-from lilfox_tui.scrape.labels import NAME, LabelSet, openmetrics_number
+from lilfox_tui.scrape.labels import NAME, LabelSet, Matcher, matches, openmetrics_number
 
 # The types of metrics: what their targets or a Prometheus say, else what is sure of well-known exporters and of names.
 #
@@ -255,20 +256,25 @@ def _bounds_as_text(selector: Selector, line: int) -> Iterator[Remark]:
         if matcher.name not in ("le", "quantile") or matcher.op not in ("=", "=~"):
             continue
         parts = matcher.value.split("|") if matcher.op == "=~" else [matcher.value]
-        right = "|".join(_as_stored(part) for part in parts)
-        if right != matcher.value:
+        numbers = [number for part in parts if (number := _as_stored(part)) != part]
+        stored = dict.fromkeys(number for number in numbers if not matches(matcher, number))
+        if stored:
             what = tr(
-                "whole numbers in {label}={value} match nothing: they are stored with a decimal point (as in "
-                "Prometheus 3)",
-                label=matcher.name,
-                value=f'"{matcher.value}"',
+                "whole numbers in {matcher} match nothing: they are stored as {stored} (as in Prometheus 3)",
+                matcher=matcher_text(matcher),
+                stored=listed(stored),
             )
-            hint = f'{matcher.name}=~"{matcher.value}|{right}"' if matcher.op == "=" else f'{matcher.name}=~"{right}"'
-            yield Remark(line, "bound-as-text", what, tr("to match the stored values: {matcher}", matcher=hint))
+            own = parts if matcher.op == "=~" else map(_as_pattern, parts)  # Prometheus 2 stores what was exposed
+            both = matcher_text(Matcher(matcher.name, "=~", "|".join([*own, *map(_as_pattern, stored)])))
+            yield Remark(line, "bound-as-text", what, tr("to match the stored values: {matcher}", matcher=both))
 
 
 def _as_stored(text: str) -> str:
     return openmetrics_number(parse_float(text)) if _WHOLE_NUMBER.fullmatch(text) else text
+
+
+def _as_pattern(number: str) -> str:
+    return number.replace("+", r"\+")
 
 
 def _rate_of_a_gauge(node: FunctionApplication, line: int, known: KnownSeries | None) -> Iterator[Remark]:

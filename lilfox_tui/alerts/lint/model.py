@@ -93,12 +93,15 @@ def selector_text(selector: Selector, *, leave_out: str = "") -> str:
     without offset."""
     name = next((matcher.value for matcher in selector.matchers if _is_name(matcher)), "")
     rest = ", ".join(
-        f"{matcher.name}{matcher.op}{quoted(matcher.value)}"
-        for matcher in selector.matchers
-        if not _is_name(matcher) and matcher.name != leave_out
+        matcher_text(matcher) for matcher in selector.matchers if not _is_name(matcher) and matcher.name != leave_out
     )
     span = "" if selector.range_ms is None else f"[{duration_text(selector.range_ms)}]"
     return f"{name}{{{rest}}}{span}" if rest or not name else name + span
+
+
+def matcher_text(matcher: Matcher) -> str:
+    """Return the matcher as a selector would write it."""
+    return f"{matcher.name}{matcher.op}{quoted(matcher.value)}"
 
 
 def _is_name(matcher: Matcher) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
+from email.headerregistry import Address as HeaderAddress
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -14,8 +16,9 @@ from msgspec import Meta
 from lilfox_tui.alerts.notifier import Notification, NotifierSetup, PartialDelivery, body, subject, tls_of
 from lilfox_tui.config.model import NotifierConfig, Port, SecretRef
 from lilfox_tui.config.secrets import revealed_text
+from lilfox_tui.config.yaml_nodes import quoted
 from lilfox_tui.core.errors import LilFoxError
-from lilfox_tui.core.i18n import listed, tr
+from lilfox_tui.core.i18n import _, listed, tr
 from lilfox_tui.hosts.http import tls_context
 from lilfox_tui.redact import redact
 
@@ -31,8 +34,8 @@ _GOODBYE_S = 1.0
 
 
 class Options(NotifierConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A mail server that accepts mail from this machine. ``tls: none`` sends mail in clear text; sending then fails if
-    a user is set, so that no password is sent unencrypted."""
+    """A mail server that accepts mail from this machine. ``tls: none`` sends mail in clear text; it cannot be combined
+    with a user, so that no password is sent unencrypted."""
 
     kind: str = "smtp"
     server: str
@@ -45,6 +48,20 @@ class Options(NotifierConfig, frozen=True, forbid_unknown_fields=True, kw_only=T
     password: SecretRef | None = None
     from_: Address = msgspec.field(name="from")
     to: Annotated[tuple[Address, ...], Meta(min_length=1)]
+
+    def problems(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """See :meth:`NotifierConfig.problems`."""
+        if self.user is not None and self.tls == "none":
+            yield (
+                ("tls",),
+                _("the password would be sent unencrypted; write tls: starttls, or remove user and password"),
+            )
+        for key, address in (("from",), self.from_), *((("to", str(at)), one) for at, one in enumerate(self.to, 1)):
+            try:
+                HeaderAddress(addr_spec=address)
+            except Exception:  # email raises many kinds, also IndexError
+                what = _("{value} is not an email address; write one such as ops@example.net", value=quoted(address))
+                yield key, what
 
 
 class Mail:
@@ -59,7 +76,7 @@ class Mail:
 
     async def tell(self, notice: Notification) -> None:
         """As :meth:`Notifier.tell`."""
-        if self._options.user is not None and self._options.tls == "none":
+        if self._options.user is not None and self._options.tls == "none":  # an error of the configuration, too
             raise LilFoxError(
                 tr("{where}: refusing to send the password over an unencrypted connection", where=self._where),
                 tr("Write tls: starttls, or remove user and password."),
@@ -105,7 +122,6 @@ class Mail:
         return list(refused)
 
     def _message(self, notice: Notification) -> EmailMessage:
-        from email.headerregistry import Address as HeaderAddress
         from email.message import EmailMessage
         from email.policy import SMTP
 

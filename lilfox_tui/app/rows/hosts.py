@@ -12,13 +12,13 @@ from msgspec.structs import replace
 
 from lilfox_tui.app.rendering.chart import spark
 from lilfox_tui.app.rendering.columns import EXACT, Column, Digits, choose, heading, line
-from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
+from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import _, clauses
 from lilfox_tui.core.text import clean, fit, human_duration, short_age
 from lilfox_tui.metrics.model import HostSummary, Level, late_after_s
-from lilfox_tui.monitor.model import BackendView, HostView, ServiceView, View
+from lilfox_tui.monitor.model import BackendView, HostView, ServiceView, StatusChange, View
 
 ROLES = {Level.GOOD: "good", Level.DEGRADED: "degraded", Level.FAILING: "failing", Level.UNKNOWN: "unknown"}
 
@@ -223,3 +223,34 @@ def why_no_numbers(view: HostView, now: datetime) -> str:
 def worst_first(views: Sequence[OneKind]) -> list[OneKind]:
     """The views by level (failing, degraded, unknown, good), within a level in the config's order."""
     return sorted(views, key=lambda view: -int(view.level))
+
+
+# What changed: since the last visit, or on one host, service or backend.
+
+
+MOST_CHANGES = 10
+
+
+def lately_rows(changes: Sequence[StatusChange], now: datetime, glyphs: Glyphs) -> list[Row]:
+    """Return rows for the newest ``MOST_CHANGES`` of ``changes`` (newest first) up to ``now``, with a title; none
+    if there are none."""
+    known = [each for each in changes if each.at <= now]
+    if not known:
+        return []
+    rows: list[Row] = [BLANK, (Piece(" " + _("Recent changes"), "title"),)]
+    for each in known[:MOST_CHANGES]:
+        mark = Piece(glyphs.level(each.level) + " ", ROLES[each.level])
+        rows.append((Piece(each.at.strftime("   %H:%M:%S "), "muted"), mark, Piece(str(each.what))))
+    return rows
+
+
+def change_rows(changes: Sequence[StatusChange], glyphs: Glyphs, room: int | None = None) -> list[Row]:
+    """Return rows for what changed since the last visit (oldest first): a title, then the newest first; ``room`` rows
+    at most."""
+    rows: list[Row] = [BLANK, (Piece(" " + _("SINCE YOU LAST LOOKED"), "title"),)]
+    for each in changes[::-1] if room is None else changes[::-1][: room - len(rows)]:
+        mark = Piece(glyphs.level(each.level) + " ", ROLES[each.level])
+        at = Piece(each.at.strftime("%m-%d %H:%M:%S  "), "muted")
+        name = each.subject.partition("/")[2]
+        rows.append((Piece(" "), mark, at, Piece(name + "  ", "strong"), Piece(str(each.what))))
+    return rows if len(rows) > 2 else [*rows, (Piece("   " + _("nothing"), "muted"),)]

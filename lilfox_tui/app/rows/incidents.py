@@ -124,7 +124,7 @@ def closing_rows(incident: Incident, now: datetime, running: Collection[str]) ->
                 undo = change.undo.strip().split("\n", 1)[0]
                 rows.append((Piece("      " + _("to undo it: {undo}", undo=undo), "muted"),))
     else:
-        rows.append((Piece("  "), Piece(_("No change is in force."), "good")))
+        rows.append((Piece("  "), Piece(_("No changes are in force."), "good")))
     for job in incident.jobs.values():
         if job.job in running:
             rows.append(

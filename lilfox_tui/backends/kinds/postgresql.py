@@ -25,7 +25,15 @@ from lilfox_tui.backends.model import (
     worst_first,
 )
 from lilfox_tui.backends.postgresql import queries
-from lilfox_tui.backends.postgresql.inspect import IndexStats, Inspection, facts, inspect, server_of, tables
+from lilfox_tui.backends.postgresql.inspect import (
+    IndexStats,
+    Inspection,
+    facts,
+    inspect,
+    no_extension,
+    server_of,
+    tables,
+)
 from lilfox_tui.backends.postgresql.queries import explaining, without_secrets
 from lilfox_tui.backends.postgresql.session import (
     DriverSession,
@@ -65,7 +73,7 @@ class Options(BackendConfig, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     socket: str = ""
     """Folder of the server's socket on the host, for ``by: psql``; psql's own when not given."""
     run_as: str = ""
-    """The host's user that runs psql, through sudo where the login is another (``postgres``)."""
+    """The host's user that runs psql (``postgres``): naming one permits sudo for it, without the host's ``sudo``."""
     connections_percent: Threshold = Threshold(warn=80, fail=95)
     blocked_s: Threshold = Threshold(warn=10, fail=60)
     """How long a session may wait for a lock."""
@@ -167,10 +175,14 @@ class PostgresBackend:
     async def explain(self, statement_id: str) -> StatementPlan:
         """See :meth:`Explains.explain`. Also raises BackendError if the server cannot plan the statement."""
         server = await server_of(self._session)
+        if server.statements is None:
+            raise BackendError(no_extension(server))
         asked = explaining(int(statement_id), server)
         answers = await self._session.run([*asked.steps, *asked.cleanup])
         text, *steps = answers[: len(asked.steps)]
-        if isinstance(text, StatementRefused) or not text:
+        if isinstance(text, StatementRefused):
+            raise BackendError(text.message)
+        if not text:
             raise BackendError(tr("statement {id} is no longer in the statistics, or contains a semicolon",
                                   id=statement_id))  # fmt: skip
         for step in steps:

@@ -101,9 +101,7 @@ class _Answers:
         """Return the rows of a part; None if its query failed, with the reason in ``refused``."""
         answer = self._answers[name]
         if isinstance(answer, StatementRefused):
-            self.refused[name] = tr(
-                "the server refused the query ({sqlstate}): {reason}", sqlstate=answer.sqlstate, reason=answer.said
-            )
+            self.refused[name] = answer.message
             return None
         try:
             return tuple(ask.rows(answer))
@@ -206,6 +204,14 @@ def _replication(look: Inspection) -> Iterator[Table]:
     yield Table("slots", tr("Replication slots"), slot_columns, tuple(slots), look.refused.get("slots"))
 
 
+def no_extension(server: queries.ServerStatus) -> Message:
+    """Return the note about a database without pg_stat_statements."""
+    return tr(
+        "no statement statistics in this database: run CREATE EXTENSION pg_stat_statements in {database}",
+        database=server.database,
+    )
+
+
 def _slow(look: Inspection) -> Table:
     columns = (
         TableColumn("id", tr("id")), TableColumn("calls", tr("calls"), "count"),
@@ -216,9 +222,7 @@ def _slow(look: Inspection) -> Table:
     )  # fmt: skip
     note = look.refused.get("slow")
     if look.server.statements is None and look.server.preloaded:
-        note = tr("no statement statistics in this database: run CREATE EXTENSION pg_stat_statements in "
-                  "{database}",
-                  database=look.server.database)  # fmt: skip
+        note = no_extension(look.server)
     elif not look.server.preloaded:
         note = tr(
             "no statement statistics: set shared_preload_libraries = 'pg_stat_statements' in postgresql.conf, "

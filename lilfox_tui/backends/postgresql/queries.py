@@ -447,8 +447,7 @@ async def _rows(session: PostgresSession, ask: RowQuery[Row]) -> list[Row]:
                 "Run GRANT pg_signal_backend TO the role that LilFox connects as; only superusers can signal a "
                 "superuser's sessions."
             )
-        raise BackendRefused(tr("the server refused the query ({sqlstate}): {reason}", sqlstate=answer.sqlstate,
-                              reason=answer.said), hint)  # fmt: skip
+        raise BackendRefused(answer.message, hint)
     try:
         return ask.rows(answer)
     except (msgspec.MsgspecError, IndexError) as error:

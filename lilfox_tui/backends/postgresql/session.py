@@ -49,6 +49,11 @@ class StatementRefused(Struct, frozen=True):
     sqlstate: str
     said: str
 
+    @property
+    def message(self) -> Message:
+        """The refusal of one of LilFox's own queries, as text."""
+        return tr("the server refused the query ({sqlstate}): {reason}", sqlstate=self.sqlstate, reason=self.said)
+
 
 StatementAnswer: TypeAlias = tuple[str, ...] | StatementRefused
 """The first column of a statement's rows."""
@@ -276,7 +281,7 @@ class PsqlSession:
     """See :class:`PostgresSession`. Each call runs one psql, which reads its statements from stdin.
 
     ``socket`` is the folder of the server's socket, empty for psql's own. ``run_as`` is the user of the host whom the
-    server trusts (through sudo where the login is another), empty for the login's.
+    server trusts; psql then runs through sudo, whatever the host's ``sudo`` says. Empty: the login's, without sudo.
     """
 
     def __init__(

@@ -41,7 +41,8 @@ _CREATE = (
     "tar", "--create", "--file=-", "--format=posix", "--pax-option=delete=atime,delete=ctime", "--sort=name",
     "--sparse", "--one-file-system", "--xattrs", "--acls", "--quoting-style=escape", "--no-unquote",
 )  # fmt: skip
-CANNOT_READ = tr("grant read permission, set sudo: true, exclude them, or skip them with skip_unreadable: true")
+_CANNOT_READ = tr("grant read permission, set sudo: true, exclude them, or skip them with skip_unreadable: true")
+_LEFT_OUT = tr("they are left out; to back them up, grant read permission or set sudo: true")
 _OCTAL = re.compile(rb"\\([0-7]{3}|.)")
 _LINE = re.compile(rb"tar: (?P<name>.*?): (?P<what>(?:Warning: )?(?:%s))" % b"|".join((
     rb"file changed as we read it", rb"File shrank by .*", rb"File removed before we read it", rb"socket ignored",
@@ -102,9 +103,9 @@ async def archive(
     fill(said, words)
 
 
-def refuse_incomplete(said: TarOutcome, where: str) -> None:
-    """Raise BackupError when tar could not read everything. Files that changed meanwhile (exit status 1, tar manual,
-    "Return Codes") are not an error."""
+def refuse_incomplete(said: TarOutcome, where: str, *, skip_unreadable: bool = False) -> None:
+    """Raise BackupError when tar could not read everything; with ``skip_unreadable``, files without read permission are
+    not the reason. Files that changed meanwhile (exit status 1, tar manual, "Return Codes") are not an error."""
     if said.damaged:
         raise BackupError(
             tr("reading {where} failed: {words}", where=where, words=clauses(said.damaged[:3])),
@@ -112,11 +113,11 @@ def refuse_incomplete(said: TarOutcome, where: str) -> None:
         )
     if said.status in (0, 1):
         return
-    if said.unreadable:
+    if said.unreadable and not skip_unreadable:
         raise BackupError(
             tr("files in {where} cannot be read ({count}): {names}",
                count=len(said.unreadable), where=where, names=named(said.unreadable)),
-            CANNOT_READ,
+            _CANNOT_READ,
         )  # fmt: skip
     words = clauses(said.other[:3]) or str(tr("exit status {status}", status=said.status))
     raise BackupError(tr("tar failed on {where}: {words}", where=where, words=words))
@@ -324,7 +325,7 @@ def content_checks(folder: str, found: FolderSurvey | None, options: FileTreeOpt
                 about,
                 "warning" if options.skip_unreadable else "bad",
                 tr("{count} cannot be read: {names}", count=len(unreadable), names=named(unreadable)),
-                CANNOT_READ,
+                _LEFT_OUT if options.skip_unreadable else _CANNOT_READ,
             )
         )
     if special := [name for name in found.special if not excluded(name, options.exclude)]:
@@ -382,7 +383,7 @@ class FolderArchive:
         if part is None:
             size = await self.size_bytes()
             async with aclosing(archive(self._host, argv, said, sudo=self._options.sudo)) as blocks:
-                whole = filtered(_complete(blocks, said, self.path), sieve)
+                whole = filtered(self._complete(blocks, said), sieve)
                 async with aclosing(whole):
                     part = await into.put(stem, ".tar", "files", whole, total_bytes=size)
         if not counting.counts["folder"]:
@@ -404,7 +405,7 @@ class FolderArchive:
         if made is None:
             return None
         fill(said, made.said.removesuffix(b"\n") + b"\n" + str(made.status).encode())
-        refuse_incomplete(said, self.path)
+        refuse_incomplete(said, self.path, skip_unreadable=self._options.skip_unreadable)
         sieve = TarFilter(counting)
         async with aclosing(into.read_back(made.part)) as blocks:
             async for block in blocks:
@@ -417,6 +418,12 @@ class FolderArchive:
                 tr("Run the backup again."),
             )  # fmt: skip
         return made.part
+
+    async def _complete(self, blocks: AsyncIterator[bytes], said: TarOutcome) -> AsyncGenerator[bytes, None]:
+        """Yield ``blocks``, then raise BackupError if tar could not read everything."""
+        async for block in blocks:
+            yield block
+        refuse_incomplete(said, self.path, skip_unreadable=self._options.skip_unreadable)
 
     def _note(self, into: PartSink, said: TarOutcome, counting: ArchiveSummary) -> None:
         where = clean(self.path)
@@ -464,13 +471,6 @@ class FolderArchive:
         if self._survey is None:
             self._survey = await survey(self._host, self.path, sudo=self._options.sudo)
         return self._survey
-
-
-async def _complete(blocks: AsyncIterator[bytes], said: TarOutcome, where: str) -> AsyncGenerator[bytes, None]:
-    """Yield ``blocks``, then raise BackupError if tar could not read everything."""
-    async for block in blocks:
-        yield block
-    refuse_incomplete(said, where)
 
 
 def _told(said: TarOutcome) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from itertools import islice
 
 from lilfox_tui.backup.checks import Check
 from lilfox_tui.backup.files.archive import PathFacts, TarOutcome, named, refuse_incomplete
-from lilfox_tui.backup.files.restore import BelowTop, PieceSpec, another_stream, counted
+from lilfox_tui.backup.files.restore import PieceSpec, another_stream, counted
 from lilfox_tui.backup.files.staging import FILE, TREE, StagingFolder
 from lilfox_tui.backup.files.tar import SafeMembers, TarMember
 from lilfox_tui.backup.files.tar_filter import Index, IndexEntry, TarFilter, filtered, list_folder, put_below
@@ -19,6 +19,47 @@ from lilfox_tui.backup.source import Comparison, Renames, RestoreChange
 from lilfox_tui.backup.store import BrokenSet
 from lilfox_tui.core.i18n import Message, clauses, listed, ntr, tr
 from lilfox_tui.core.text import clean, human_bytes, time_at, whole
+
+# Where in an archive the folder stands that it was made of.
+
+
+class BelowTop:
+    """Checks members like :class:`SafeMembers`, below the folder that the manifest names. For an old set without one,
+    it is the part of the first member's path that matches the end of the target's path (``public/uploads`` of
+    ``/srv/lilfox/public/uploads``), or that member itself."""
+
+    def __init__(self, spec: PieceSpec) -> None:
+        said = spec.part.said.detail.get("top") if spec.part.said is not None else None
+        self.prefix = os.fsencode(said) if isinstance(said, str) else b""
+        self.dropped_rights = 0
+        """Files that had set-user-ID or set-group-ID bits, or capabilities, and will not."""
+        self._target = os.fsencode(spec.target)
+        self._options = spec.options
+        self._safe = self._below(self.prefix) if isinstance(said, str) else None
+
+    def judged(self, member: TarMember) -> TarMember | None:
+        """See :meth:`SafeMembers.judged`."""
+        if self._safe is None:
+            self.prefix = top_of(member, self._target)
+            self._safe = self._below(self.prefix)
+        found = self._safe.judged(member)
+        if found is not None and (found.mode, found.attributes) != (member.mode, member.attributes):
+            self.dropped_rights += 1
+        return found
+
+    def _below(self, prefix: bytes) -> SafeMembers:
+        return SafeMembers(prefix, links_out=self._options.links_out, setuid=self._options.setuid)
+
+
+def top_of(first: TarMember, target: bytes) -> bytes:
+    """Return the folder that an archive was made from, derived from its first member and the restore target."""
+    parts = [part for part in first.name.split(b"/") if part not in (b"", b".")]
+    ends = target.strip(b"/").split(b"/")
+    for count in range(len(ends), 0, -1):
+        if parts[:count] == ends[-count:]:
+            return b"/".join(parts[:count])
+    return b"/".join(parts) if first.kind == "folder" else b""
+
 
 # What is not equal: between the archive and what was restored of it, and between it and what is there now.
 

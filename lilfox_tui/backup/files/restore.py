@@ -28,7 +28,6 @@ from lilfox_tui.backup.files.staging import (
     take_back,
 )
 from lilfox_tui.backup.files.staging import standing as standing_now
-from lilfox_tui.backup.files.tar import SafeMembers, TarMember
 from lilfox_tui.backup.local_folder import MOUNTS, mount_points
 from lilfox_tui.backup.options import FileTreeOptions
 from lilfox_tui.backup.sets.model import FoundPart
@@ -145,47 +144,6 @@ def another_stream(part: FoundPart) -> BackupError:
         tr("{part} has changed since it was checked", part=clean(part.name)),
         tr("the existing data was not touched; check who can write to the store"),
     )
-
-
-# Where in an archive the folder stands that it was made of.
-
-
-class BelowTop:
-    """Checks members like :class:`SafeMembers`, below the folder that the manifest names. For an old set without one,
-    it is the part of the first member's path that matches the end of the target's path (``public/uploads`` of
-    ``/srv/lilfox/public/uploads``), or that member itself."""
-
-    def __init__(self, spec: PieceSpec) -> None:
-        said = spec.part.said.detail.get("top") if spec.part.said is not None else None
-        self.prefix = os.fsencode(said) if isinstance(said, str) else b""
-        self.dropped_rights = 0
-        """Files that had set-user-ID or set-group-ID bits, or capabilities, and will not."""
-        self._target = os.fsencode(spec.target)
-        self._options = spec.options
-        self._safe = self._below(self.prefix) if isinstance(said, str) else None
-
-    def judged(self, member: TarMember) -> TarMember | None:
-        """See :meth:`SafeMembers.judged`."""
-        if self._safe is None:
-            self.prefix = top_of(member, self._target)
-            self._safe = self._below(self.prefix)
-        found = self._safe.judged(member)
-        if found is not None and (found.mode, found.attributes) != (member.mode, member.attributes):
-            self.dropped_rights += 1
-        return found
-
-    def _below(self, prefix: bytes) -> SafeMembers:
-        return SafeMembers(prefix, links_out=self._options.links_out, setuid=self._options.setuid)
-
-
-def top_of(first: TarMember, target: bytes) -> bytes:
-    """Return the folder that an archive was made from, derived from its first member and the restore target."""
-    parts = [part for part in first.name.split(b"/") if part not in (b"", b".")]
-    ends = target.strip(b"/").split(b"/")
-    for count in range(len(ends), 0, -1):
-        if parts[:count] == ends[-count:]:
-            return b"/".join(parts[:count])
-    return b"/".join(parts) if first.kind == "folder" else b""
 
 
 # Where folders and files go back to: staged beside, compared, swapped.
@@ -459,6 +417,14 @@ _LEFT = 'find "$1" -maxdepth 1 -type d -name "$2*" -print0'
 _IDLE = 'find "$1" -cmin -60 -print -quit'
 """Gives a line where something in the folder has changed within an hour."""
 _STAMP = "20231230_020000"
+_WHY_NOT: dict[str, tuple[Message | str, Message]] = {
+    "drill": ("", tr("a drill wrote to it within the last hour")),
+    "restore": (
+        tr("LilFox does not delete it, because it may be the only copy of its data; check it, then delete it by hand"),
+        tr("a restore wrote to it within the last hour"),
+    ),
+}
+"""Why staged data stays that nobody writes to, and such that was written to just now."""
 
 
 class _Names(Struct, frozen=True):
@@ -509,20 +475,29 @@ async def forget(swap: Swap, host: Host) -> None:
 
 
 async def left(targets: Sequence[str], host: Host, *, sudo: bool) -> list[RetainedItem]:
-    """Return what drills left behind next to ``targets``. An item written to within the last hour must stay, because
-    its drill may still be running. Raises BackupError, HostError."""
+    """Return what drills, and restores killed while staging, left behind next to ``targets``. What a restore left must
+    stay: an undo keeps its data under such a name too. So must an item written to within the last hour, because its job
+    may still be running. Raises BackupError, HostError."""
     found = []
     for target in targets:
-        parent, _, name = target.rpartition("/")
-        begin = staging_name(name, _STAMP, "drill").removesuffix(_STAMP)
-        done = await host.run_script(_LEFT, [parent or "/", _GLOB.sub(r"\\\1", begin)], sudo=sudo)
-        for path in filter(None, os.fsdecode(done.stdout).split("\0")):
-            if re.fullmatch(r"\d{8}_\d{6}", path.rpartition("/")[2].removeprefix(begin), re.ASCII):
+        for purpose, (why_not, recent) in _WHY_NOT.items():
+            for path in await _staged_beside(target, purpose, host, sudo=sudo):
                 kept = await _look(host, Renames(target, path, ""), path, needs_live=False, sudo=sudo)
                 idle = await host.run_script(_IDLE, [path], sudo=sudo)
-                recent = "" if idle.ok and not idle.stdout else tr("a drill wrote to it within the last hour")
-                found.append(structs.replace(kept, why_not=kept.why_not if str(kept.why_not) else recent))
+                reasons = (kept.why_not, why_not if idle.ok and not idle.stdout else recent)
+                found.append(structs.replace(kept, why_not=next(filter(str, reasons), "")))
     return found
+
+
+async def _staged_beside(target: str, purpose: str, host: Host, *, sudo: bool) -> list[str]:
+    parent, _, name = target.rpartition("/")
+    begin = staging_name(name, _STAMP, purpose).removesuffix(_STAMP)
+    done = await host.run_script(_LEFT, [parent or "/", _GLOB.sub(r"\\\1", begin)], sudo=sudo)
+    return [
+        path
+        for path in filter(None, os.fsdecode(done.stdout).split("\0"))
+        if re.fullmatch(r"\d{8}_\d{6}", path.rpartition("/")[2].removeprefix(begin), re.ASCII)
+    ]
 
 
 async def forget_left(targets: Sequence[str], host: Host, *, sudo: bool) -> list[str]:
@@ -550,7 +525,9 @@ async def _look(host: Host, one: Renames, path: str, *, needs_live: bool, sudo: 
         why_not = tr("{target} points to it", target=clean(one.target))
     elif "used" in words:
         why_not = tr("it is in use by process {pid}", pid=words["used"])
-    elif not mounts.ok or any(point == real or point.startswith(real + b"/") for point in mount_points(mounts.stdout)):
+    elif not mounts.ok:
+        why_not = tr("the mount table cannot be read, so a file system may be mounted in it")
+    elif any(point == real or point.startswith(real + b"/") for point in mount_points(mounts.stdout)):
         why_not = tr("a file system is mounted in it")
     size = words.get("size", "")
     return RetainedItem(target=one.target, name=path, size_bytes=int(size) if size.isdigit() else None, why_not=why_not)

@@ -92,7 +92,9 @@ class StagingFolder:
                 return
             if done.exit_status != _TAKEN:
                 raise _failed(self.path, self._host, done)
-        raise BackupError(tr("{path} and the names for the following seconds already exist", path=clean(self.path)))
+        raise BackupError(
+            tr("all names for the temporary folder are taken; the last one tried was {path}", path=clean(self.path))
+        )
 
     async def extract(self, blocks: AsyncIterator[bytes]) -> None:
         """Extract an archive that was checked. Raises BackupError, and what ``blocks`` raises."""
@@ -170,7 +172,7 @@ def _failed(path: str, host: Host, done: Completed) -> BackupError:
     return BackupError(
         tr(
             "restoring into {path} on {host} failed: {words}",
-            path=clean(path), host=host.name, words=words or done.signal or done.exit_status,
+            path=clean(path), host=host.name, words=words or done.ending,
         ),
         tr("the existing data was not touched"),
     )  # fmt: skip

@@ -108,10 +108,10 @@ async def _blocked(access: ServerAccess, database: str, where: str, said: str) -
 
 
 def blocked_by(blocker: Blocker) -> Message:
-    """Return ``pid 4711 (role app, psql, idle in transaction) has held a lock on public.users for 3m 20s``."""
+    """Return the session that blocks a dump: pid, role, application, state, table, and the age of its transaction."""
     who = listed(word for word in (_("role {role}", role=blocker.role), blocker.application, blocker.state) if word)
     return tr(
-        "pid {pid} ({who}) has held a lock on {table} for {time}",
+        "pid {pid} ({who}) blocks reads of {table}; its transaction has been open for {time}",
         pid=blocker.pid, who=clean(who), table=clean(blocker.table), time=human_duration(blocker.since_s),
     )  # fmt: skip
 

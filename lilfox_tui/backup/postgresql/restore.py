@@ -213,13 +213,17 @@ class DatabaseRestore:
         staging = self._begun()
         differences: list[str] = []
         compared: list[str] = []
+        uncompared: list[str] = []
         for target in self._targets:
             staged = self._staged(target, staging.stamp)
             ahead = self._ahead.get(staged)
             found = await compare_database(staging.access, staging.info.server, staged, target.detail, ahead)
             differences += found.differences
-            compared.append(found.compared)
-        return Comparison(tuple(differences), clauses(compared))
+            if found.compared:
+                compared.append(found.compared)
+            else:
+                uncompared.append(clean(target.database))
+        return Comparison(tuple(differences), clauses(compared), tuple(uncompared))
 
     def swap_plan(self) -> Swap:
         """See :meth:`RestoreTarget.swap_plan`."""
@@ -338,7 +342,7 @@ class DatabaseRestore:
             *about_code(target, executed, self._powers(info), allowed=self._allowed),
             *await about_target(access, info, target, self._task),
             *about_roles(info, target, form, globals_of(self._task)),
-            *about_extensions(info, target),
+            *about_extensions(info, target, restore_role=self._route.restorer is not None),
             *about_tablespaces(info, target),
             *await about_locale(Psql(access), info, target, form),
         ]

@@ -270,8 +270,9 @@ def about_roles(
     return [Check(about, "good", tr("all exist: {count}", count=len(needed)))] if needed else []
 
 
-def about_extensions(info: ServerInfo, target: DatabaseTarget) -> list[Check]:
-    """Return the checks of the dump's extensions: the server has them, and LilFox's role may install them."""
+def about_extensions(info: ServerInfo, target: DatabaseTarget, *, restore_role: bool) -> list[Check]:
+    """Return the checks of the dump's extensions: the server has them, and the role that runs the dump may install
+    them: LilFox's, or a restore role, which is never a superuser."""
     checks = []
     about = tr("extensions for {name}", name=clean(target.database))
     for name, version in sorted(target.detail.extensions.items()):
@@ -279,9 +280,12 @@ def about_extensions(info: ServerInfo, target: DatabaseTarget) -> list[Check]:
         if there is None:
             found = tr("the server does not have {name}", name=clean(name))
             checks.append(Check(about, "bad", found, tr("Install its package on the server's host.")))
-        elif there.superuser and not there.trusted and not info.server.superuser:
+        elif there.superuser and not there.trusted and (restore_role or not info.server.superuser):
             found = tr("only a superuser may install {name}", name=clean(name))
-            checks.append(Check(about, "bad", found, tr("Restore as a superuser.")))
+            hint = tr("Restore as a superuser.")
+            if restore_role:
+                hint = tr("Remove restore_role: from the source for this restore, and restore as a superuser.")
+            checks.append(Check(about, "bad", found, hint))
         elif version and version not in there.versions:
             found = tr("{name}: {then} in the dump, {now} on the server", name=clean(name), then=version,
                        now=listed(sorted(there.versions)))  # fmt: skip

@@ -34,10 +34,10 @@ from lilfox_tui.jobs.model import NoSuchJob, Run
 
 
 Stage = Literal["swapping", "swapped", "undoing", "undone", "forgetting", "forgotten", "aside"]
-"""``aside``: it was interrupted, and nobody will settle it."""
+"""``aside``: it was interrupted, and nobody will settle it; what it staged and set apart still exists."""
 SETTLED: frozenset[Stage] = frozenset({"swapped", "undone", "forgotten", "aside"})
 OPEN: frozenset[Stage] = frozenset({"swapping", "undoing"})
-KEEPS_NOTHING: frozenset[Stage] = frozenset({"forgotten", "aside"})
+KEEPS_NOTHING: frozenset[Stage] = frozenset({"forgotten"})
 """Only these records expire: without its record, what a restore keeps is neither undone nor found again."""
 KNOWN_FOR = timedelta(days=90)
 MOST_KNOWN = 200
@@ -350,7 +350,7 @@ def _name(side: SwapSide) -> str:
     return clean(f"{side.host}:{side.target}" if side.host else side.target)
 
 
-# Renames of a restore that did not come to their end: finished, or taken back; and the way back of a whole restore.
+# Renames of a restore that did not come to their end: finished or reverted; and the way back of a whole restore.
 
 
 async def undo_swap(context: BackupContext, swap: Swap) -> None:

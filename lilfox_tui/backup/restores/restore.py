@@ -149,10 +149,11 @@ class Restore:
 
         return await retry(run, once)
 
-    async def compare(self, run: Run) -> None:
-        """Compare the staged data with the set. Raises RestoredDiffers if they differ. After a lost connection, the
-        source is staged again."""
+    async def compare(self, run: Run) -> bool:
+        """Compare the staged data with the set, and return whether all of it could be compared. Raises RestoredDiffers
+        if they differ. After a lost connection, the source is staged again."""
         phase("compare")
+        complete = True
         for source in self._targets:
             comparison = await self._again(run, partial(self._compare, run, source))
             if comparison.differences:
@@ -164,10 +165,9 @@ class Restore:
                     ),
                     tr("the existing data was not touched; choose another set"),
                 )
-            run.say(
-                str(tr("{source}: matches the backup ({compared})", source=source, compared=comparison.compared)),
-                "good",
-            )
+            complete = complete and not comparison.uncompared
+            _tell_compared(run, source, comparison)
+        return complete
 
     async def swap(self, run: Run) -> interrupted.Restored:
         """Put the staged data in place: all of it or nothing. Raises BackupError."""
@@ -254,6 +254,22 @@ class Restore:
         interrupted.write(replace(restored, stage="undone"))
         self._staged_is_ours = True
         return BackupError(tr("{error}; everything is as it was before", error=error), error.hint)
+
+
+def _tell_compared(run: Run, source: str, comparison: Comparison) -> None:
+    compared = comparison.compared
+    if not comparison.uncompared:
+        run.say(str(tr("{source}: matches the backup ({compared})", source=source, compared=compared)), "good")
+        return
+    if compared:
+        run.say(str(tr("{source}: what was compared matches the backup ({compared})",
+                       source=source, compared=compared)), "good")  # fmt: skip
+    run.say(
+        str(tr("{source}: restored without errors, but not compared, because the set does not record the content of "
+               "{names}",
+               source=source, names=listed(comparison.uncompared))),
+        "warning",
+    )  # fmt: skip
 
 
 def _write_undoing(restored: interrupted.Restored, error: LilFoxError) -> None:
@@ -381,9 +397,9 @@ async def drill(
     sources: Mapping[str, Any],
     spec: RestoreSpec,
 ) -> Proof:
-    """Restore all parts to scratch locations, compare, and remove them. The proof gets ``restored`` and the time taken,
-    or ``broken`` if the result differs. Raises NotReady, HostError, BackupError if the drill could not be run; the
-    proof then stays as it was."""
+    """Restore all parts to scratch locations, compare, and remove them. The proof gets the time taken and ``restored``,
+    ``intact`` if not everything could be compared, or ``broken`` if the result differs. Raises NotReady, HostError,
+    BackupError if the drill could not be run; the proof then stays as it was."""
     refuse_broken(found)
     proof = found.proof
     if proof is None or proof.level == "broken" or not found.good:
@@ -399,7 +415,7 @@ async def drill(
         refuse_bad(checks)
         await restore.stage(run)
         took_s = time.monotonic() - started
-        await restore.compare(run)
+        complete = await restore.compare(run)
     except RestoredDiffers as error:
         proof = replace(proof, level="broken", at=proof_time(found), reason=str(error))
         await put_proof(run, reader, proof)
@@ -408,7 +424,7 @@ async def drill(
         await restore.close(run)
     proof = replace(
         proof,
-        level="restored",
+        level="restored" if complete else "intact",
         at=proof_time(found),
         reason="",
         took_s=round(took_s, 3),

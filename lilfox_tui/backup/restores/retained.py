@@ -11,14 +11,15 @@ from msgspec.structs import replace
 
 from lilfox_tui.backup.context import BackupContext, source_module
 from lilfox_tui.backup.restores import interrupted
-from lilfox_tui.backup.restores.interrupted import Restored
+from lilfox_tui.backup.restores.interrupted import Restored, Stage
 from lilfox_tui.backup.source import Renames, RetainedItem, Swap
 from lilfox_tui.backup.store import BackupError
 from lilfox_tui.config.model import PlanConfig
-from lilfox_tui.core.errors import LilFoxError, NotAllowed
+from lilfox_tui.core.errors import LilFoxError, NotAllowed, UsageError
 from lilfox_tui.core.i18n import Message, listed, tr
 from lilfox_tui.jobs.model import Run
 
+_KEEP_SOMETHING: frozenset[Stage] = frozenset({"swapped", "undone", "forgetting", "aside"})
 AT_ONCE = 8
 """So many are asked about at once."""
 
@@ -75,8 +76,11 @@ async def kept_of(context: BackupContext, known: list[Restored]) -> list[Retaine
 
 
 async def all_left(context: BackupContext, plans: Iterable[PlanConfig]) -> list[RetainedRow]:
-    """Return what drills and unfinished restores left beside the sources of these plans."""
+    """Return what drills and unfinished restores left beside the sources of these plans, except what belongs to a known
+    restore."""
     found = []
+    known = [restored for restored in await asyncio.to_thread(interrupted.read_all) if restored.stage != "forgotten"]
+    staged = {(swap.host, one.staged) for restored in known for swap in restored.swaps for one in swap.renames}
     for source, options in _sources(plans):
         try:
             kept: list[RetainedItem] = await source_module(options.kind).left(options, context.host(options.host))
@@ -89,9 +93,13 @@ async def all_left(context: BackupContext, plans: Iterable[PlanConfig]) -> list[
         found += [
             RetainedRow(restored=None, host=options.host or "", target=each.target, name=each.name, there=True,
                      size_bytes=each.size_bytes, reason=each.why_not)
-            for each in kept
+            for each in kept if not _is_of_restore(options.host or "", each.name, staged)
         ]  # fmt: skip
     return found
+
+
+def _is_of_restore(host: str, name: str, staged: Iterable[tuple[str, str]]) -> bool:
+    return any(host == on and f"{path}/".startswith(f"{name}/") for on, path in staged)
 
 
 async def forget_left(run: Run, context: BackupContext, plan: PlanConfig) -> list[str]:
@@ -102,7 +110,7 @@ async def forget_left(run: Run, context: BackupContext, plan: PlanConfig) -> lis
         host = context.host(options.host)
         if host.protected:
             raise NotAllowed(tr("{host} is protected: changes on it are not allowed", host=host.name))
-        if not await source_module(options.kind).left(options, host):
+        if all(str(each.why_not) for each in await source_module(options.kind).left(options, host)):
             continue
         run.intent(str(tr("removing data that restores and drills left on {host}", host=host.name)))
         names: list[str] = await source_module(options.kind).forget_left(options, host)
@@ -122,11 +130,12 @@ def _sources(plans: Iterable[PlanConfig]) -> list[tuple[str, Any]]:
 
 def chosen(words: str) -> list[Restored]:
     """Return the restores that ``words`` name: a set's id or date, a job's id for one of several restores of a set, or
-    ``latest``; never those with unsettled renames. Raises BackupError if there is none."""
-    known = [restored for restored in interrupted.read_all() if restored.stage in ("swapped", "undone", "forgetting")]
-    found = [restored for restored in known if words in names_of(restored)]
-    if words == "latest":
-        found = known[:1]
+    ``latest``; those that were set aside only if no other one matches, never those with unsettled renames. Raises
+    BackupError if there is none."""
+    known = [restored for restored in interrupted.read_all() if restored.stage in _KEEP_SOMETHING]
+    known.sort(key=lambda restored: restored.stage == "aside")
+    found = known[:1] if words == "latest" else [restored for restored in known if words in names_of(restored)]
+    found = [restored for restored in found if restored.stage != "aside"] or found
     if not found:
         raise BackupError(
             tr("no restore of {set} has retained data", set=words),
@@ -146,8 +155,11 @@ def is_let_go(restored: Restored) -> bool:
 
 
 async def forget(run: Run, context: BackupContext, restored: Restored) -> list[str]:
-    """Remove what the restore retains and return the names; it can no longer be undone. Raises BackupError and removes
-    nothing if one of them must stay; NotAllowed, HostError."""
+    """Remove what the restore retains and return the names; it can no longer be undone. Of one that was set aside, what
+    is on hosts that are no longer configured does not count. Raises BackupError and removes nothing if one of them must
+    stay; NotAllowed, HostError."""
+    if restored.stage == "aside":
+        restored = replace(restored, swaps=tuple(swap for swap in restored.swaps if _is_configured(context, swap)))
     lines = await kept_of(context, [restored])
     for line in lines:
         if str(line.reason):
@@ -191,6 +203,14 @@ async def _lines(context: BackupContext, restored: Restored, swap: Swap) -> list
         for one in swap.renames
         if restored.stage == "swapped" and one.before and one.target not in there
     ]
+
+
+def _is_configured(context: BackupContext, swap: Swap) -> bool:
+    try:
+        context.host(swap.host or None)
+    except UsageError:
+        return False
+    return True
 
 
 def _targets(swap: Swap) -> set[str]:

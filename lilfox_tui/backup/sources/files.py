@@ -15,7 +15,7 @@ from lilfox_tui.backup.options import FilesOptions
 from lilfox_tui.backup.sets.model import FoundPart
 from lilfox_tui.backup.source import BackupSource, PartContent, PartSink, RestoreTarget, RestoreTask, RetainedItem
 from lilfox_tui.core.errors import UsageError
-from lilfox_tui.core.i18n import tr
+from lilfox_tui.core.i18n import listed, tr
 from lilfox_tui.core.text import clean
 from lilfox_tui.hosts.base import Host
 
@@ -73,7 +73,12 @@ def open_target(options: FilesOptions, host: Host, task: RestoreTask) -> Restore
     missing = []
     if len(task.parts) != 1:
         about = tr("archive of {target}", target=clean(target))
-        missing.append(Check(about, "bad", tr("not in the set"), tr("choose another set")))
+        found = (
+            tr("several in the set: {names}", names=clean(listed(part.name for part in task.parts)))
+            if task.parts
+            else tr("not in the set")
+        )
+        missing.append(Check(about, "bad", found, tr("choose another set")))
     pieces = [
         FolderPiece(PieceSpec(host=host, options=options, task=task, part=part, target=target, only=task.spec.only))
         for part in task.parts[:1]

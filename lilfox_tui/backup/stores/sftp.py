@@ -33,6 +33,7 @@ class RemoteFolder:
 
     def __init__(self, host: Host, path: str, mount: str | None = None) -> None:
         self.path = path
+        self.host_name = host.name
         self.where = f"{host.name}:{path}"
         self.kept = False
         """A command on the host itself keeps the lock's mark fresh."""
@@ -345,7 +346,7 @@ class SftpStore:
             writable=writable,
             mode=facts.mode,
         )
-        return room_checks(self.where, room, needed_bytes, write=write)
+        return room_checks(self._folder.path, room, needed_bytes, write=write, host=self._folder.host_name)
 
     async def _can_write(self) -> bool:
         """Return whether the folder is writable, by creating a file: SFTP does not report which permissions apply to

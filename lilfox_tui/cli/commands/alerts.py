@@ -30,7 +30,8 @@ from lilfox_tui.alerts.silences import (
     unacknowledge,
     would_silence,
 )
-from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, AlertStorage, EvaluationLock, Outbox, state_folder
+from lilfox_tui.alerts.state_folder import state_folder
+from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, AlertStorage, EvaluationLock, Outbox
 from lilfox_tui.cli.alert_rules import add_lint_arguments, add_test_arguments, run_lint, run_test
 from lilfox_tui.cli.main import Subcommand, subcommands
 from lilfox_tui.cli.output import Cell, print_error, print_json, print_line, print_table, warn
@@ -43,7 +44,7 @@ from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.export_sections import alert_document
 
 if TYPE_CHECKING:
-    from lilfox_tui.alerts.model import Alerts, Event, SilenceMatcher
+    from lilfox_tui.alerts.model import Alerts, Event, Silence, SilenceMatcher
     from lilfox_tui.config.model import Config, NotifierConfig
 
 
@@ -282,15 +283,18 @@ def run_silence(args: argparse.Namespace) -> int:
             return 0
         for_s = None if args.until_resolved else args.for_s
         made = silence(saved, wanted, for_s, args.by or user(), args.comment, datetime.now(UTC))
-        print_line(
-            tr(
-                "silenced until {end:%Y-%m-%d %H:%M:%S} UTC: {matchers}",
-                end=made.ends_at,
-                matchers=format_matchers(wanted),
-            )
-        )
+        print_line(_silenced(made))
         print_line(tr("{count}; silence id: {id}", count=count, id=made.id))
     return 0
+
+
+def _silenced(made: Silence) -> Message:
+    end, matchers = made.ends_at, format_matchers(made.matchers)
+    if made.until_resolved:
+        return tr(
+            "silenced until resolved, at most until {end:%Y-%m-%d %H:%M:%S} UTC: {matchers}", end=end, matchers=matchers
+        )
+    return tr("silenced until {end:%Y-%m-%d %H:%M:%S} UTC: {matchers}", end=end, matchers=matchers)
 
 
 # ``lilfox alerts silences``: those in force, and those that have ended within five days.

@@ -107,7 +107,10 @@ def run_backup(args: argparse.Namespace) -> int:
             else tr("no store given")
             if named
             else tr("no backup plan, and no store given"),
-            tr("configure backup: plans:, or run: lilfox backup run --database URL --files DIR --store DIR"),
+            tr(
+                "add a plan under backup: plans: to the configuration, or run lilfox backup run --database URL "
+                "--files DIR --store DIR"
+            ),
         )
     if args.dry_run:
         return max(print_preflight(request_from(args, loaded, plan=plan)) for plan in plans or [""])
@@ -126,7 +129,7 @@ def _run_one(args: argparse.Namespace, loaded: LoadedConfig, plan: str) -> tuple
     except LilFoxError as error:  # one plan that cannot begin keeps no other from it
         print_error(error)
         code, result = error.exit_code, {}
-    if not args.json and result.get("set"):
+    if not args.json and not args.quiet and result.get("set"):
         print_line(result["set"])
     return code, {"plan": name, "exit_code": code, **result}
 
@@ -285,7 +288,7 @@ def run_drill(args: argparse.Namespace) -> int:
     return judged(args, "drill", request)
 
 
-# ``lilfox backup settle``: a restore whose process died between its renames is finished, or taken back.
+# ``lilfox backup settle``: a restore whose process died between its renames is finished or reverted.
 
 
 def add_settle_arguments(parser: argparse.ArgumentParser) -> None:

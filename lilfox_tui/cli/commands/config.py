@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from lilfox_tui.cli.main import add_everywhere
@@ -61,6 +62,7 @@ def _check(args: argparse.Namespace) -> None:
             tr("no configuration file at {path}; without one, LilFox monitors only this machine", path=config_file())
         )
         return
+    rules = loaded.config.rules
     if loaded.config.prometheus_config is not None:
         from lilfox_tui.scrape.discovery import prometheus_file  # only where one is named
 
@@ -69,8 +71,9 @@ def _check(args: argparse.Namespace) -> None:
             print_line(what)
         if read is not None and read.not_told and not _tells_alertmanager(loaded.config):
             print_line(read.not_told)
-    if loaded.config.rules or loaded.config.notifiers:
-        _check_alerts(loaded.config, loaded.path.absolute().parent)
+        rules += read.rule_files if read is not None else ()
+    if rules or loaded.config.notifiers:
+        _check_alerts(loaded.config, rules, loaded.path.absolute().parent)
     hosts = ntr("{count} host", "{count} hosts", len(loaded.config.hosts))
     services = ntr("{count} service", "{count} services", len(loaded.config.services))
     print_line(tr("{path}: valid ({hosts}, {services})", path=loaded.path, hosts=hosts, services=services))
@@ -80,13 +83,13 @@ def _tells_alertmanager(config: Config) -> bool:
     return any(options.kind == "alertmanager" for options in config.notifiers.values())
 
 
-def _check_alerts(config: Config, base: Path) -> None:
+def _check_alerts(config: Config, rules: Sequence[str], base: Path) -> None:
     from lilfox_tui.alerts.notification_plan import receiver
     from lilfox_tui.alerts.rules import read_rule_files
 
     for name, options in config.notifiers.items():
         receiver(name, options)
-    read = read_rule_files(config.rules, base)
+    read = read_rule_files(rules, base)
     for error in read.broken.values():
         raise error
     for problems in (file.problems for file in read.files if file.problems):

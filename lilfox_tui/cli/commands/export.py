@@ -81,7 +81,7 @@ def _text(kind: str, loaded: LoadedConfig) -> str:
         from lilfox_tui.cli.exports.schedules import crontab, systemd_timers
 
         return (crontab if kind == "cron" else systemd_timers)(loaded.config, path)
-    return systemd_unit(path)
+    return systemd_unit(None if loaded.path is None else loaded.path.absolute())  # the alert state is named after it
 
 
 def _print_dashboard(loaded: LoadedConfig) -> int:

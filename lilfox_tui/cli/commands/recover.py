@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Checks the units, restarts those that are due, and prints all states; returns 0 if all are well, 3 if some are
-    not but another was recovered, else 1."""
+    not but this run recovered another, else 1."""
     loaded = load_settings(args)
     units = loaded.config.recovery
     if unknown := [name for name in args.names if name not in units]:
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
             tr("units cannot be restarted in read_only mode"),
             tr("use --dry-run; to restart units, leave out --read-only or remove read_only from the configuration"),
         )
-    found, hints = asyncio.run(_look(loaded, args.names or list(units), restarts=not args.dry_run))
+    found, hints, recovered = asyncio.run(_look(loaded, args.names or list(units), restarts=not args.dry_run))
     if args.json:
         print_json({"units": {name: _document(record) for name, record in found.items()}})
     else:
@@ -54,20 +54,22 @@ def run(args: argparse.Namespace) -> int:
     for hint in hints:
         warn(_("hint: {hint}", hint=hint))
     ill = [record for record in found.values() if LEVELS[record.state] is not Level.GOOD]
-    recovered = [record for record in found.values() if record.state == "well" and record.job]
     return 0 if not ill else 3 if recovered else 1
 
 
 async def _look(
     loaded: LoadedConfig, names: Sequence[str], *, restarts: bool
-) -> tuple[dict[str, UnitRecord], Sequence[str]]:
-    """The record of each unit, and the hints for units that could not be checked, each hint only once."""
+) -> tuple[dict[str, UnitRecord], Sequence[str], bool]:
+    """The record of each unit; the hints for units that could not be checked, each hint only once; and whether a unit
+    was restarted here and is well."""
     async with AsyncExitStack() as stack:
         watches = await open_units(stack, loaded.config, loaded.path, names, RecoveryHistory())
         hints: dict[str, None] = {}
         looks = [_until_known(watch, hints, restarts=restarts) for watch in watches]
         found = await asyncio.gather(*looks)
-    return {watch.name: record for watch, record in zip(watches, found, strict=True)}, list(hints)
+    pairs = list(zip(watches, found, strict=True))
+    recovered = any(watch.job and record.state == "well" for watch, record in pairs)
+    return {watch.name: record for watch, record in pairs}, list(hints), recovered
 
 
 async def _until_known(watch: UnitWatch, hints: dict[str, None], *, restarts: bool) -> UnitRecord:

@@ -110,7 +110,7 @@ async def _chosen_kept(words: str, loaded: LoadedConfig) -> list[RetainedRow]:
 
 def _confirm_forget(args: argparse.Namespace, lines: list[RetainedRow]) -> None:
     """Asks for confirmation. Raises UsageError without it."""
-    there = [clean(line.name) for line in lines if line.there]
+    there = [clean(line.name) for line in lines if line.there and not str(line.reason)]
     if args.yes or not there:
         return
     if not sys.stdin.isatty():

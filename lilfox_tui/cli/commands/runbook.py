@@ -374,7 +374,12 @@ def run_runbook(args: argparse.Namespace) -> int:
         print_schema("runbook-run")
         return 0
     loaded = load_settings(args)
-    if args.resume and not args.dry_run:
+    if args.resume and args.dry_run:
+        raise UsageError(
+            tr("--dry-run does not work with --resume"),
+            tr("leave out --dry-run to resume the run, or --resume to preview a runbook"),
+        )
+    if args.resume:
         return _resumed(args, loaded)
     if args.recorded:
         raise UsageError(tr("--recorded works only with --resume"), tr("for example: --resume RUN --recorded"))

@@ -50,7 +50,7 @@ def crontab(config: Config, path: Path | None) -> str:
     text += comment(
         _(
             "Times are in the machine's time zone. Exit status: 0 success, 1 failure, 3 partial success; cron "
-            "mails the output."
+            "mails warnings and failures."
         )
     )
     text += f"SHELL=/bin/sh\nPATH={PATH}\n"
@@ -93,7 +93,7 @@ def _scheduled(config: Config) -> list[tuple[str, str]]:
 
 def _argv(path: Path | None, plan: str) -> list[str]:
     config = [] if path is None else ["--config", str(path)]
-    return [sys.executable, "-m", "lilfox_tui", *config, "backup", "run", plan]
+    return [sys.executable, "-m", "lilfox_tui", *config, "backup", "run", plan, "--quiet"]
 
 
 def _crontab_word(command: str) -> str:

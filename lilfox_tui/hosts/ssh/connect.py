@@ -27,7 +27,7 @@ from lilfox_tui.hosts.ssh.asyncssh_internals import (
     overhear,
     signature_algorithms,
 )
-from lilfox_tui.hosts.ssh.errors import Greeting, dial_error
+from lilfox_tui.hosts.ssh.errors import Greeting, dial_error, known_hosts_error, reason_of
 from lilfox_tui.hosts.ssh.openssh import refuse_all, refuse_config
 from lilfox_tui.incident.incidents import record
 from lilfox_tui.incident.model import Did
@@ -335,12 +335,12 @@ async def resolve(target: SshTarget, ssh: SshConfig) -> ResolvedTarget:
     try:
         await asyncio.to_thread(refuse_config, files)
         found = await effective_config(target.address, **chosen)
-        known_hosts = tuple(str(_path(file)) for file in found.known_hosts or ssh.known_hosts)
-        known = known_keys(known_hosts, found.key_name, "", found.port)
     except NotTrusted as error:
         raise AuthRefused(target.host, error.message, error.hint) from None
     except (OSError, ValueError) as error:
         raise dial_error(target.host, target.address, _as_config(error), ssh.connect_timeout) from None
+    known_hosts = tuple(str(_path(file)) for file in found.known_hosts or ssh.known_hosts)
+    known = _known(target, known_hosts, found)
     identities = identity_files(target.identity, found.identities)
     _refuse_keys(target, identities)
     chosen |= _options(target, ssh, found, identities)
@@ -360,6 +360,15 @@ async def resolve(target: SshTarget, ssh: SshConfig) -> ResolvedTarget:
     )
 
 
+def _known(target: SshTarget, files: tuple[str, ...], found: EffectiveConfig) -> KnownKeys:
+    try:
+        return known_keys(files, found.key_name, "", found.port)
+    except NotTrusted as error:
+        raise AuthRefused(target.host, error.message, error.hint) from None
+    except (OSError, ValueError) as error:
+        raise known_hosts_error(target.host, error) from None
+
+
 def _refuse_keys(target: SshTarget, files: tuple[str, ...]) -> None:
     try:
         refuse_all(files)
@@ -372,7 +381,7 @@ def _path(text: str) -> Path:
 
 
 def _as_config(error: Exception) -> Exception:
-    return error if isinstance(error, asyncssh.ConfigParseError) else asyncssh.ConfigParseError(str(error))
+    return error if isinstance(error, asyncssh.ConfigParseError) else asyncssh.ConfigParseError(reason_of(error))
 
 
 def _options(target: SshTarget, ssh: SshConfig, found: EffectiveConfig, identities: tuple[str, ...]) -> dict[str, Any]:
@@ -426,7 +435,10 @@ async def dial(target: SshTarget, ssh: SshConfig) -> tuple[asyncssh.SSHClientCon
             resolved.where, target.host, resolved.user, resolved.identities, target.passphrase
         ) from None
     except DIAL_ERRORS as error:
-        raise dial_error(target.host, resolved.where, error, resolved.timeout_s, client.greeting) from None
+        identity = "" if target.identity is None else str(_path(target.identity))
+        raise dial_error(
+            target.host, resolved.where, error, resolved.timeout_s, client.greeting, identity=identity
+        ) from None
     finally:
         if via is not None and not done:
             via.close()

@@ -63,10 +63,16 @@ LINK_ERRORS = (asyncssh.Error, OSError, asyncio.IncompleteReadError, EOFError)
 
 
 def dial_error(
-    host: str, where: str, error: BaseException, timeout_s: float, greeting: Greeting | None = None
+    host: str,
+    where: str,
+    error: BaseException,
+    timeout_s: float,
+    greeting: Greeting | None = None,
+    *,
+    identity: str = "",
 ) -> HostError:
     """Return the error for a failed connection to ``where`` (``[address]:port``); ``greeting`` is what the server sent
-    before SSH began."""
+    before SSH began, ``identity`` the key file that the host's configuration names."""
     if isinstance(error, HostError):
         return error
     if isinstance(error, asyncssh.KeyEncryptionError | asyncssh.KeyImportError):
@@ -81,8 +87,24 @@ def dial_error(
                 "identity: for this host to another key."
             ),
         )
-    message, hint = _not_ssh(where, error, greeting) or _unreachable(where, error, timeout_s)
+    if isinstance(error, OSError) and isinstance(error.filename, str):
+        message, hint = _of_file(error, identity)
+    else:
+        message, hint = _not_ssh(where, error, greeting) or _unreachable(where, error, timeout_s)
     return HostUnreachable(host, message, hint)
+
+
+def _of_file(error: OSError, identity: str) -> tuple[Message, Message]:
+    """Return the error text for a file, or a program, that the host's configuration or ssh_config names."""
+    if error.filename == identity:
+        return (
+            tr("{file} cannot be read: {reason}", file=error.filename, reason=error.strerror),
+            tr("Correct the identity setting of this host, or make the file readable."),
+        )
+    return (
+        tr("{file} cannot be used: {reason}", file=error.filename, reason=error.strerror),
+        tr("Check IdentityFile, CertificateFile and ProxyCommand in ssh_config."),
+    )
 
 
 def _not_ssh(where: str, error: BaseException, greeting: Greeting | None) -> tuple[Message, Message] | None:
@@ -121,11 +143,6 @@ def _unreachable(where: str, error: BaseException, timeout_s: float) -> tuple[Me
             tr("The name of {where} cannot be resolved", where=where),
             tr("Check the address in the configuration, ssh_config and DNS."),
         )
-    if isinstance(error, OSError) and isinstance(error.filename, str):
-        return (
-            tr("{file} cannot be read: {reason}", file=error.filename, reason=error.strerror),
-            tr("Correct the identity setting of this host, or make the file readable."),
-        )
     if isinstance(error, asyncssh.KeyExchangeFailed):
         return (
             tr("{where} has no algorithm in common with this client: {reason}", where=where, reason=clean(str(error))),
@@ -141,9 +158,25 @@ def _unreachable(where: str, error: BaseException, timeout_s: float) -> tuple[Me
             tr("{where} closed the connection before the login", where=where),
             tr("It may not be an SSH server, may be overloaded (MaxStartups), or may have banned this address."),
         )
-    reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else clean(str(error))
-    reason = reason or type(error).__name__
+    reason = reason_of(error)
     return tr("{where} cannot be reached: {reason}", where=where, reason=reason), tr("Run ssh manually for details.")
+
+
+def known_hosts_error(host: str, error: Exception) -> HostUnreachable:
+    """Return the error for known_hosts files that cannot be used."""
+    return HostUnreachable(
+        host,
+        tr("The known_hosts files cannot be used: {reason}", reason=reason_of(error)),
+        tr("Correct or remove that line or file."),
+    )
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the reason of an error in its own words; for an error of the system in the system's, with the file."""
+    if not isinstance(error, OSError) or not error.errno:
+        return clean(str(error)) or type(error).__name__
+    reason = os.strerror(error.errno)
+    return f"{clean(error.filename)}: {reason}" if isinstance(error.filename, str) else reason
 
 
 def link_lost(host: str, error: BaseException | None) -> HostUnreachable:
@@ -158,14 +191,23 @@ def link_lost(host: str, error: BaseException | None) -> HostUnreachable:
 
 
 def fate_unknown(host: str, command: str, pid: int | None) -> CommandUnknown:
-    """Return the error for a connection that was lost while a command ran."""
+    """Return the error for a connection that was lost while a command ran; without its ``pid``, nobody ends it."""
+    if pid is None:
+        hint = tr(
+            "Check its effects on the host, and whether it is still running: LilFox does not know its pid and cannot "
+            "terminate it."
+        )
+    else:
+        hint = tr(
+            "Check its effects on the host. If it is still running (pid {pid}), LilFox terminates it when it "
+            "reconnects.",
+            pid=pid,
+        )
     return CommandUnknown(
         host,
         tr("The connection to {host} was lost while {command} was running: it may or may not have completed", host=host,
            command=command),
-        tr("Check its effects on the host. If it is still running (pid {pid}), LilFox terminates it when it "
-           "reconnects.",
-           pid=pid if pid is not None else "?"),
+        hint,
         pid=pid,
     )  # fmt: skip
 

@@ -411,7 +411,7 @@ class ManyLogs:
         newest = await self.page(AtEnd(), older=True, limit=1, where=EVERYTHING)
         times = [each.entry.time_us for each in (*oldest.records, *newest.records)]
         if len(times) < 2 or times[0] is None or times[1] is None:
-            raise UsageError(tr("no source has timestamps: cannot jump by percentage"))
+            raise UsageError(tr("no readable source has timestamps: cannot jump by percentage"))
         return AtTime(int(times[0] + share * (times[1] - times[0]))) if share < 1 else AtEnd()
 
     async def at_line(self, number: int) -> Start | None:

@@ -429,7 +429,7 @@ class _Elasticsearch(TimeStore):
         except (LookupError, TypeError, AttributeError):
             raise ServerError(
                 tr("{where} does not respond like Elasticsearch", where=self._server.where),
-                tr("Is that the right address?"), status=200, passing=False,
+                tr("Check the address."), status=200, passing=False,
             ) from None  # fmt: skip
 
     @contextlib.asynccontextmanager

@@ -109,6 +109,7 @@ class BackupWatch:
     ) -> None:
         self.feed: Feed[Backups] = Feed()
         self._config_file = file
+        self._known_since = _unchanged_since(file or config_file())
         self._config, self._host_of, self._changed = config, host_of, changed
         self._stores: dict[str, _StoreWatch] = {}
         self._jobs: tuple[Job, ...] | None = None
@@ -321,12 +322,22 @@ class BackupWatch:
             jobs=self._jobs or (),
             now=now,
             zone=local_zone(),
+            known_since=self._known_since,
         )
         level, since = self._began.get(view.key, (None, now))
         if level is not view.level or since > view.since:
             since = view.since
         self._began[view.key] = (view.level, since)
         return replace(view, since=since)
+
+
+def _unchanged_since(file: Path) -> datetime | None:
+    """Return since when the file has had its content at the latest; None if it cannot be asked. That is when its inode
+    last changed: unlike the time of its content, no copy or archive keeps it."""
+    try:
+        return datetime.fromtimestamp(file.stat().st_ctime, UTC)
+    except OSError:
+        return None
 
 
 def _was_restored() -> bool:

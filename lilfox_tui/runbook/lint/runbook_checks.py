@@ -39,6 +39,7 @@ def check_steps(runbook: Runbook, declared: Sequence[str]) -> Iterator[Problem]:
         yield from _order(step)
         yield from _changes(step, undone)
         yield from _of_each(step)
+        yield from _unconfirmed(step)
         for command in step.commands:
             yield from _unset(command, unset)
             yield from _shown(command)
@@ -200,6 +201,22 @@ def _shown(command: Command) -> Iterator[Problem]:
                 "then reload"
             ),
         )
+
+
+def _unconfirmed(step: Step) -> Iterator[Problem]:
+    """Yield destructive fences that ask for a weaker confirmation than the typed one, which they need."""
+    told: set[int] = set()
+    for command in step.commands:
+        confirm = command.attributes.confirm
+        if command.kind == "none" or command.attributes.risk != "destroy" or confirm in (None, "typed"):
+            continue
+        if command.fence not in told:
+            told.add(command.fence)
+            text = _(
+                "confirm is “{confirm}”, but risk is “destroy”: the host names must be typed anyway; remove confirm",
+                confirm=confirm,
+            )
+            yield Problem(command.line, "error" if confirm == "none" else "warning", "confirm-too-weak", text)
 
 
 def _destroys(command: Command) -> Iterator[Problem]:

@@ -467,17 +467,12 @@ class OrderDispatcher:
         if result is None or result.host != order.host or began is None or began.process != client.process:
             raise LilFoxError(tr("no command of this run is running in your terminal"))
         run = self._left_terminal()
-        clean = order.exit_status == 0
-        worked = clean if order.worked is None else order.worked
-        message = "" if clean else str(_("it exited with status {status}", status=order.exit_status))
-        if worked != clean:
-            said = _("({who} reports that it worked)", who=client.name)
-            message = " ".join([message, said if worked else _("{who} reports that it did not work", who=client.name)])
+        worked = order.exit_status == 0 if order.worked is None else order.worked
         ended = CommandEnded(
             at=now(),
             run=run,
             state="done" if worked else "failed",
-            message=message.strip(),
+            message=ending_at_terminal(order.exit_status, client.name, worked=worked),
             exit_status=order.exit_status,
         )
         await self._runner.told_end(ended)
@@ -501,3 +496,12 @@ class OrderDispatcher:
     def _end(self, outcome: Outcome) -> None:
         if not self.ended.done():
             self.ended.set_result(outcome)
+
+
+def ending_at_terminal(exit_status: int, who: str, *, worked: bool) -> str:
+    """Return how a program in a terminal ended, and what ``who`` reports of it where the exit status says otherwise."""
+    if exit_status == 0:
+        return "" if worked else _("{who} reports that it did not work", who=who)
+    if worked:
+        return _("it exited with status {status}, but {who} reports that it worked", status=exit_status, who=who)
+    return _("it exited with status {status}", status=exit_status)

@@ -156,7 +156,7 @@ async def offered(config: Config, variable: Variable, hosts: tuple[str, ...]) ->
     if not found and not done.ok:
         said = redacted_start(done.stderr, 200)
         raise LilFoxError(
-            tr("the choices for {name} cannot be read: {reason}", name=variable.name, reason=said or done.exit_status)
+            tr("the choices for {name} cannot be read: {reason}", name=variable.name, reason=said or done.ending)
         )
     if not found and refused:
         raise LilFoxError(tr("{name}: its from: command returned only invalid values", name=variable.name))

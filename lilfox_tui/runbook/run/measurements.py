@@ -212,6 +212,8 @@ SERVICES_S = 0.5
 """So long a command waits for services that do not answer, where its hosts have: one that hangs is why it is run."""
 FRESH_S = 10.0
 """What was read so short a time ago is what was before the next command."""
+_WRITTEN_S = 1.0
+"""So long after it was read, a file of evidence is waited for; it takes a few milliseconds."""
 _GIVEN_UP_S = 10.0
 _LOOK_S = 1.0
 AHEAD_S, AHEAD_FOR_S = 6.0, 300.0
@@ -234,18 +236,19 @@ class MeasurementTaker:
 
     async def before(self, ready: PreparedCommand, by: str) -> bool:
         """Record the state before ``ready`` runs; return whether an incident is open that needs it as evidence."""
+        began_s = asyncio.get_running_loop().time()
         if await self._incident() is None:
             return False
         if self._after:  # what was after the command before is what is before this one
-            await asyncio.wait(self._after, timeout=MOST_S)
+            await asyncio.wait(self._after, timeout=MOST_S + _WRITTEN_S)
         since_s = max(self._changed_s, asyncio.get_running_loop().time() - FRESH_S)
-        await self._keep("before", ready, by, since_s, SERVICES_S)
+        await self._keep("before", ready, by, since_s, began_s)
         return True
 
     def after(self, ready: PreparedCommand, by: str) -> None:
         """Record the state now, in the background."""
         self._changed_s = asyncio.get_running_loop().time()
-        task = asyncio.create_task(self._keep("after", ready, by, self._changed_s, MOST_S))
+        task = asyncio.create_task(self._keep("after", ready, by, self._changed_s, self._changed_s))
         self._after.add(task)
         task.add_done_callback(self._after.discard)
 
@@ -254,7 +257,7 @@ class MeasurementTaker:
         self._ahead.cancel()
         await asyncio.wait([self._ahead])
         if self._after:
-            await asyncio.wait(self._after, timeout=MOST_S + 1.0)
+            await asyncio.wait(self._after, timeout=MOST_S + _WRITTEN_S)
         await asyncio.gather(*(each.close() for each in self._of_hosts.values()))
         await asyncio.gather(*(each.close() for each in self._of_services.values()))
         for probe in self._probes.values():
@@ -270,7 +273,7 @@ class MeasurementTaker:
                 fresh_s = max(self._changed_s, loop.time() - AHEAD_S)
                 waits = [self._host_readings(name).since(fresh_s) for name in turn.hosts]
                 waits += [self._service_readings(name).since(fresh_s) for name in self._config.services]
-                await _within(MOST_S, [asyncio.create_task(each) for each in waits])
+                await _until(loop.time() + MOST_S, [asyncio.create_task(each) for each in waits])
             await asyncio.sleep(_LOOK_S)
 
     def _next_change(self) -> Turn | None:
@@ -286,10 +289,10 @@ class MeasurementTaker:
             return None if folder is None else folder.name
         return None
 
-    async def _keep(self, moment: Moment, ready: PreparedCommand, by: str, since_s: float, services_s: float) -> None:
-        """Record what was read since ``since_s``, or is read within two seconds."""
+    async def _keep(self, moment: Moment, ready: PreparedCommand, by: str, since_s: float, began_s: float) -> None:
+        """Record what was read since ``since_s``, or is read within two seconds of ``began_s``."""
         try:
-            measured = await self._measured(moment, ready, since_s, services_s)
+            measured = await self._measured(moment, ready, since_s, began_s)
             data, text = as_file(measured), masked(as_text(measured), self._record.secrets)
             name = f"{self._record.run_id}-step-{measured.step}-{moment}.json"
             incident = await self._incident()
@@ -300,17 +303,15 @@ class MeasurementTaker:
         except Exception as error:  # a fault of our own here must not be one of the command
             self._record.say(_("no metrics were saved as evidence: {reason}", reason=fault_of(error)), "warning")
 
-    async def _measured(self, moment: Moment, ready: PreparedCommand, since_s: float, services_s: float) -> Measurement:
+    async def _measured(self, moment: Moment, ready: PreparedCommand, since_s: float, began_s: float) -> Measurement:
         names = ready.turn.hosts
         of_hosts = [self._host_readings(name) for name in names]
         of_services = [self._service_readings(name) for name in self._config.services]
         hosts = [asyncio.create_task(each.since(since_s)) for each in of_hosts]
         services = [asyncio.create_task(each.since(since_s)) for each in of_services]
-        start = asyncio.get_running_loop().time()
-        await _within(MOST_S, hosts)
-        await _within(max(0.0, services_s - (asyncio.get_running_loop().time() - start)), services)
-        waited = asyncio.get_running_loop().time() - start
-        late = _("no answer within {seconds:.1f} s", seconds=waited)
+        await _until(began_s + MOST_S, hosts)
+        await _until(began_s + (SERVICES_S if moment == "before" else MOST_S), services)
+        late = _("no answer within {seconds:.1f} s", seconds=asyncio.get_running_loop().time() - began_s)
         return Measurement(
             moment=moment,
             runbook=self._record.reducer.runbook.title,
@@ -348,11 +349,11 @@ class MeasurementTaker:
         return service_measured(await self._probes[name].check_once())
 
 
-async def _within(seconds: float, waits: Sequence[asyncio.Task[None]]) -> None:
-    """Wait for readings for a limited time. Later ones continue, and count next time."""
+async def _until(at_s: float, waits: Sequence[asyncio.Task[None]]) -> None:
+    """Wait for readings until ``at_s``, by the loop's clock. Later ones continue, and count next time."""
     try:
         if waits:
-            await asyncio.wait(waits, timeout=seconds)
+            await asyncio.wait(waits, timeout=max(0.0, at_s - asyncio.get_running_loop().time()))
     finally:
         for each in waits:
             each.cancel()

@@ -467,6 +467,14 @@ def is_half_done(reducer: RunReducer, failed: CommandResult) -> bool:
     return failed.kind == "change" and failed.state == "failed" and begun and not _taken_back(reducer, failed)
 
 
+def may_have_changed(reducer: RunReducer, result: CommandResult) -> bool:
+    """Return whether nobody knows if the command changed something: it is half done, its end is not known, or it ran a
+    program at a terminal."""
+    if result.kind == "interactive" or is_half_done(reducer, result):
+        return True
+    return result.kind == "change" and result.state in ("running", "unknown")
+
+
 def half_done(reducer: RunReducer, turn: Turn) -> str:
     """Return the ``run`` of a half-done command at ``turn`` that the runbook can roll back; empty if there is none."""
     found = [

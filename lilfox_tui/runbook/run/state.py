@@ -22,7 +22,8 @@ before the next one's turn."""
 
 
 class Turn(Struct, frozen=True):
-    """The unit of a run: one command of a step on its hosts. ``command`` None: a step that is done by hand."""
+    """The unit of a run: one command of a step on its hosts. ``command`` None: a step that is done by hand, because it
+    has no commands, or only ones that no run starts."""
 
     step: int
     command: int | None
@@ -52,9 +53,9 @@ def hosts_of(
 
 def asks(command: Command) -> bool:
     """Return whether the user must confirm the command before it runs. ``confirm: none`` lets a change run without
-    confirmation, except one that its fence wrongly calls ``read``."""
+    confirmation, except one that destroys something, and one that its fence wrongly calls ``read``."""
     attributes = command.attributes
-    if command.kind == "change" and attributes.risk == "read":
+    if attributes.risk == "destroy" or (command.kind == "change" and attributes.risk == "read"):
         return True
     return attributes.confirm != "none" if attributes.confirm else command.kind == "change"
 
@@ -65,11 +66,17 @@ def runnable(command: Command) -> bool:
     return command.kind != "none" and attributes.rollback_of is None and not attributes.exclude_from_run_all
 
 
+def excluded(step: Step) -> list[Command]:
+    """Return the commands of a step that no run starts."""
+    commands = (command for command in step.commands if command.attributes.rollback_of is None)
+    return [command for command in commands if command.kind != "none" and command.attributes.exclude_from_run_all]
+
+
 def turns(runbook: Runbook, hosts: Mapping[str, tuple[str, ...]], values: Mapping[str, str]) -> Iterator[Turn]:
     """Yield all turns in order, with the hosts known so far (``hosts_of``)."""
     for number, step in enumerate(runbook.steps):
         commands = [at for at, command in enumerate(step.commands) if runnable(command)]
-        if all(command.kind == "none" for command in step.commands):
+        if all(command.kind == "none" for command in step.commands) or (not commands and excluded(step)):
             yield Turn(number, None)
         while commands:
             block = _leading(step, commands)
@@ -218,6 +225,11 @@ def kind_text(kind: str) -> str:
         "interactive": _("needs a terminal"),
         "none": _("display only"),
     }[kind]
+
+
+def excluded_text() -> str:
+    """Return what is to be done with the commands of a step that no run starts, in words."""
+    return _("no run starts these commands (excludeFromRunAll): run them yourself")
 
 
 def state_text(state: str) -> str:

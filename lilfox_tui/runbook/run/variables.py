@@ -222,7 +222,8 @@ def _refuse_denied(variable: Variable, wanted: Network, text: str, denied: Denie
 #
 # What reaches a shell is ``iptables -s "$LF_attack_ip"`` and a variable ``LF_attack_ip`` beside it. Inside quotes
 # that is not enough, for what stands there is often a program that somebody else reads; there a value must be of a
-# type that admits only letters, digits and ``._:/-``. Where a name would be calculated with, it must be a number.
+# type that admits only letters, digits and ``._:/-``, and never ``LF_``. Where a name would be calculated with, it must
+# be a number.
 
 
 _SHELL = re.compile(r"(?:(?:\S*/)?env\s++(?:-S\s++)?)?(?:\S*/)?(?:ba|da|a|k|z)?sh(?:\s.*)?")
@@ -261,6 +262,13 @@ def plain(pieces: Sequence[CommandPiece]) -> str:
     )
 
 
+class PlaceRefusal(Struct, frozen=True):
+    """Why a value may not be in a place, and what helps."""
+
+    why: Message
+    hint: Message
+
+
 def fill(command: Command, values: Mapping[str, str], variables: Sequence[Variable]) -> FilledCommand:
     """Return the command as it runs with ``values`` (already checked by ``variables.check_value``). ``variables`` give
     their types; an undeclared placeholder is ``text``.
@@ -269,8 +277,8 @@ def fill(command: Command, values: Mapping[str, str], variables: Sequence[Variab
     """
     text, known = command.text, {variable.name: variable for variable in variables}
     found = sites(text)
-    if found and (reason := _no_shell(command)):
-        raise _refused_in_place(found[0], reason, command)
+    if found and (refusal := _no_shell(command)):
+        raise _refused_in_place(found[0], refusal, command)
     script: list[str] = []
     env: dict[str, str] = {}
     at = 0
@@ -284,16 +292,11 @@ def fill(command: Command, values: Mapping[str, str], variables: Sequence[Variab
                     line=command.line + text.count("\n", 0, _start(site)),
                 ),
             )
-        if reason := why_not(site, known.get(name, Variable(name=name)), values[name]):
-            raise _refused_in_place(site, reason, command)
+        if refusal := why_not(site, known.get(name, Variable(name=name)), values[name]):
+            raise _refused_in_place(site, refusal, command)
         variable = environment_name(name)
         if env.get(variable, values[name]) != values[name]:
-            raise _refused_in_place(
-                site,
-                tr("its name clashes with another placeholder: - and _ count as the same character"),
-                command,
-                tr("Rename one of the two."),
-            )
+            raise _refused_in_place(site, _CLASH, command)
         env[variable] = values[name]
         script += [text[at : _start(site)], _written(site, values[name])]
         at = site.placeholder.end
@@ -321,71 +324,91 @@ def shown(text: str, values: Mapping[str, str], variables: Sequence[Variable]) -
 def refusals(command: Command, variables: Sequence[Variable]) -> list[tuple[Site, Message]]:
     """Return the places where a placeholder can never be filled, whatever its value, and why; lint reports them."""
     known = {variable.name: variable for variable in variables}
-    reason = _no_shell(command)
+    no_shell = _no_shell(command)
     found = []
     for site in sites(command.text):
         name = site.placeholder.name
-        if why := reason or _why_never(site, known.get(name, Variable(name=name))):
-            found.append((site, why))
+        if refusal := no_shell or _why_never(site, known.get(name, Variable(name=name))):
+            found.append((site, refusal.why))
     return found
 
 
-def why_not(site: Site, variable: Variable, value: str) -> Message | None:
+_OTHER_VALUE = tr("Use another value, or write the placeholder as a separate word.")
+_OTHER_TYPE = tr("Write the placeholder as a separate word, or declare a suitable type for it.")
+_BY_VARIABLE = tr("Assign the value to a variable first, for example value=<name>, then use the variable.")
+_NEVER: dict[Place, PlaceRefusal] = {
+    "backquotes": PlaceRefusal(tr("a value inside backquotes cannot be made safe; write $( ) instead"), _BY_VARIABLE),
+    "parameter": PlaceRefusal(tr("a value inside a parameter expansion cannot be made safe"), _BY_VARIABLE),
+    "heredoc": PlaceRefusal(tr("a value inside $( ) in a heredoc cannot be made safe"), _BY_VARIABLE),
+}
+_COMMAND_NAME = PlaceRefusal(
+    tr("a value cannot be the name of a command"),
+    tr("Write the name of the command in the runbook; only its arguments can be values."),
+)
+_CLASH = PlaceRefusal(
+    tr("its name clashes with another placeholder: - and _ count as the same character"), tr("Rename one of the two.")
+)
+
+
+def why_not(site: Site, variable: Variable, value: str) -> PlaceRefusal | None:
     """Return why ``value`` may not be at ``site``; None if it may."""
     if never := _why_never(site, variable):
         return never
     if site.need is Need.SAFE and not is_safe(value):
-        return tr("only letters, digits and ._:/- are allowed here, and the value must not begin with -")
+        why = tr("only letters, digits and ._:/- are allowed here, and the value must not begin with - or contain LF_")
+        return PlaceRefusal(why, _OTHER_VALUE)
     if site.need is Need.NUMBER and not is_number(value):
-        return tr("only a number can be used in arithmetic")
+        return PlaceRefusal(tr("only a number can be used in arithmetic"), _OTHER_VALUE)
     if site.option and value.startswith("-"):
-        return tr(
-            "a value that begins with - would be read as an option here; in the runbook, write -- before "
-            "the placeholder"
-        )
+        why = tr("a value that begins with - would be read as an option here")
+        return PlaceRefusal(why, tr("In the runbook, write -- before the placeholder."))
     if site.place == "verbatim" and site.delimiter.find(value) >= 0:
-        return tr("the value could end the heredoc around it")
+        why = tr("the value could end the heredoc around it")
+        return PlaceRefusal(why, tr("Use a delimiter that does not contain the value."))
     if any(not char.isprintable() and char < "\xa0" for char in value):
-        return tr("it contains control characters")
+        return PlaceRefusal(tr("it contains control characters"), tr("Use a value without control characters."))
     return None
 
 
-_NEVER: dict[Place, Message] = {
-    "backquotes": tr("a value inside backquotes cannot be made safe; write $( ) instead"),
-    "parameter": tr("a value inside a parameter expansion cannot be made safe"),
-    "heredoc": tr("a value inside $( ) in a heredoc cannot be made safe"),
-}
-
-
-def _why_never(site: Site, variable: Variable) -> Message | None:
+def _why_never(site: Site, variable: Variable) -> PlaceRefusal | None:
     if site.escaped:
-        return tr("it is preceded by \\ or $")
+        return PlaceRefusal(tr("it is preceded by \\ or $"), tr("Remove the \\ or $ before the placeholder."))
     if site.need is Need.NEVER:
-        return _NEVER.get(site.place, tr("a value cannot be the name of a command"))
+        return _NEVER.get(site.place, _COMMAND_NAME)
     if admits(variable) >= site.need:
         return None
     if site.need is Need.NUMBER:
-        return tr("only a port, an enum of numbers, or an int with a minimum of 0 or more can be used in arithmetic")
-    return tr(
-        "a value of type {type} is not safe inside quotes, $( ) or a heredoc, or where it would be interpreted as code",
-        type=variable.type,
-    )
+        why = tr("only a port, an enum of numbers, or an int with a minimum of 0 or more can be used in arithmetic")
+    else:
+        why = tr(
+            "a value of type {type} is not safe inside quotes, $( ) or a heredoc, or where it would be interpreted "
+            "as code",
+            type=variable.type,
+        )
+    return PlaceRefusal(why, _OTHER_TYPE)
 
 
-def _no_shell(command: Command) -> Message | None:
+def _no_shell(command: Command) -> PlaceRefusal | None:
     """Return why nothing can be filled in: the command is read by a program other than a shell, which does not expand
     ``"$LF_name"``. None for a shell."""
     program = command.attributes.interpreter or ""
     if not program and command.script and command.text.startswith("#!"):
         program = command.text[2:].split("\n", 1)[0].strip()
-    return tr("{program} is not a shell", program=program) if program and not _SHELL.fullmatch(program) else None
+    if not program or _SHELL.fullmatch(program):
+        return None
+    return PlaceRefusal(
+        tr("{program} is not a shell", program=program),
+        tr("Start the program from a bash fence, with the placeholder as an argument."),
+    )
 
 
-def _refused_in_place(site: Site, why: Message, command: Command, hint: Message | None = None) -> LilFoxError:
+def _refused_in_place(site: Site, refusal: PlaceRefusal, command: Command) -> LilFoxError:
     line = command.line + command.text.count("\n", 0, _start(site))
     return LilFoxError(
-        tr("<{name}> on line {line} cannot be filled in: {why}", name=site.placeholder.name, line=line, why=why),
-        hint=hint or tr("Write the placeholder as a separate word, or declare a suitable type for it."),
+        tr(
+            "<{name}> on line {line} cannot be filled in: {why}", name=site.placeholder.name, line=line, why=refusal.why
+        ),
+        hint=refusal.hint,
     )
 
 

@@ -14,7 +14,8 @@ from lilfox_tui.alerts.lifecycle import AlertChangeKind, EvaluationGap, LiveAler
 from lilfox_tui.alerts.model import AlertState, RuleHealth
 from lilfox_tui.alerts.notifiers import bell
 from lilfox_tui.alerts.silences import matchers_of, parse_matchers
-from lilfox_tui.alerts.storage import AlertDatabase, EvaluationLock, Outbox, state_folder
+from lilfox_tui.alerts.state_folder import state_folder
+from lilfox_tui.alerts.storage import AlertDatabase, EvaluationLock, Outbox
 from lilfox_tui.config.model import NotifierConfig
 from lilfox_tui.core.errors import LilFoxError, UsageError
 from lilfox_tui.scrape.store import SeriesSource

@@ -195,14 +195,22 @@ def test_the_side_that_lacks_a_label_is_named(expression: str, said: str, chines
     assert chinese in str(what)
 
 
-def test_the_bounds_that_fit_all_versions_are_hinted() -> None:
-    assert (
-        hint(warnings('rate(x_bucket{le="1"}[5m]) > 1'), "bound-as-text") == 'to match the stored values: le=~"1|1.0"'
-    )
-    assert (
-        hint(warnings('rate(x_bucket{le=~"0.5|1"}[5m]) > 1'), "bound-as-text")
-        == 'to match the stored values: le=~"0.5|1.0"'
-    )
+@pytest.mark.parametrize(
+    ("matcher", "stored", "both"),
+    [
+        ('le="1"', "1.0", 'le=~"1|1.0"'),
+        ('le=~"0.5|1"', "1.0", 'le=~"0.5|1|1.0"'),
+        ('le=~"1|10|1"', "1.0, 10.0", 'le=~"1|10|1|1.0|10.0"'),
+        ('le="1000000"', "1e+06", r'le=~"1000000|1e\\+06"'),
+    ],
+)
+def test_the_bounds_that_fit_all_versions_are_hinted(matcher: str, stored: str, both: str) -> None:
+    """Prometheus 2 stores a bound as it was exposed."""
+    [remark] = warnings(f"rate(x_bucket{{{matcher}}}[5m]) > 1")
+    what = f"whole numbers in {matcher} match nothing: they are stored as {stored} (as in Prometheus 3)"
+    assert (remark.code, str(remark.what)) == ("bound-as-text", what)
+    assert str(remark.hint) == f"to match the stored values: {both}"
+    assert warnings(f"rate(x_bucket{{{both}}}[5m]) > 1") == []
 
 
 @pytest.mark.parametrize(

@@ -171,7 +171,7 @@ def test_a_receiver_may_want_some_alerts_and_no_ends() -> None:
     assert them.at(10, A, B) == ["firing: a / "]
     assert them.at(60, A_OVER, B) == []
     assert them.told == {}
-    with pytest.raises(UsageError, match="notifier them: only"):
+    with pytest.raises(UsageError, match="option only of notifier them"):
         Listener(only=["instance"])
 
 

@@ -21,7 +21,7 @@ from lilfox_tui.alerts.silences import (
 from lilfox_tui.alerts.storage import AlertDatabase, AlertStorage, EvaluationLock
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.incident.incidents import entries, open_incident, read_incident
-from lilfox_tui.incident.model import NoSuchIncident, find
+from lilfox_tui.incident.model import Changed, NoSuchIncident, find
 from tests.unit.alerts.made import T0, alert, at
 
 SLOW = parse_matchers("alertname=Slow")
@@ -87,6 +87,8 @@ def test_what_people_do_is_in_the_timeline_of_the_incident_that_is_open(
     assert [type(entry.what).__name__ for entry in entries("INC-1")] == [
         "IncidentOpened", "AlertChanged", "Did", "Changed", "Reverted", "Changed", "Reverted",
     ]  # fmt: skip
+    changes = [entry.what.text for entry in entries("INC-1") if isinstance(entry.what, Changed)]
+    assert [text.partition(":")[0] for text in changes] == ["silenced", "silenced until resolved"]
 
 
 def test_what_cannot_be_recorded_is_not_done(own_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from lilfox_tui.alerts.storage import (
     EVENTS_KEPT_FOR,
     AlertDatabase,
     AlertStorage,
+    DatabaseBusy,
     DatabaseDamaged,
     DatabaseNotWritable,
     NotifiedAlert,
@@ -179,8 +180,9 @@ def test_a_file_that_cannot_be_used_is_said(tmp_path: Path, monkeypatch: pytest.
         AlertDatabase(tmp_path / "missing" / "alerts.db")
     monkeypatch.setattr("lilfox_tui.alerts.storage.BUSY_S", 0.05)
     one, other = AlertDatabase(tmp_path / "a.db"), AlertDatabase(tmp_path / "a.db")
-    with one.transaction(), pytest.raises(LilFoxError, match="locked"), other.transaction():
+    with one.transaction(), pytest.raises(DatabaseBusy, match="locked") as busy, other.transaction():
         pass
+    assert str(busy.value.hint).startswith("Another process is writing to it. Try again")
 
 
 def test_a_full_disk_is_said_and_what_was_there_goes_on_in_memory(saved: AlertStorage) -> None:

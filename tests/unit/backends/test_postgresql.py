@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.backends.kinds.postgresql import DEADLOCKS_FOR_S, Options, _incomplete, open_backend
+from lilfox_tui.backends.kinds.postgresql import DEADLOCKS_FOR_S, Options, PostgresBackend, _incomplete, open_backend
+from lilfox_tui.backends.model import BackendError
 from lilfox_tui.backends.postgresql.inspect import Inspection, blocking_tree
 from lilfox_tui.backends.postgresql.queries import (
     ServerStatus,
@@ -18,10 +21,21 @@ from lilfox_tui.backends.postgresql.queries import (
     slow,
     without_secrets,
 )
-from lilfox_tui.backends.postgresql.session import DriverSession, Login, Statement, StatementRefused, _answers, _script
+from lilfox_tui.backends.postgresql.session import (
+    DriverSession,
+    Login,
+    PsqlSession,
+    Statement,
+    StatementAnswer,
+    StatementRefused,
+    _answers,
+    _script,
+)
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.files import NotTrusted
 from lilfox_tui.core.i18n import tr
+from lilfox_tui.hosts.base import Completed
+from lilfox_tui.hosts.fake import FakeHost
 
 
 def session(ca_file: str) -> DriverSession:
@@ -188,3 +202,53 @@ def test_an_error_with_one_quote_ends_at_its_line() -> None:
 def test_generated_statements_go_to_the_server_as_they_are() -> None:
     assert _script(Statement("SELECT 'x'", generated=True), 3).splitlines()[1] == "\\gexec"
     assert _script(Statement("SELECT 'x'"), 3).splitlines()[1] == ";"
+
+
+class Answering:
+    """A session that is asked what the server is, and then for the plan of a statement."""
+
+    def __init__(self, statements: str | None, text: StatementAnswer) -> None:
+        self._answers: list[list[StatementAnswer]] = [
+            [(msgspec.json.encode([replace(SERVER, statements=statements)]).decode(),)], [text, ()]
+        ]  # fmt: skip
+
+    async def run(self, steps: Sequence[Statement]) -> list[StatementAnswer]:
+        return self._answers.pop(0)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.mark.parametrize(
+    ("statements", "text", "told"),
+    [
+        ("public", (), "statement 7 is no longer in the statistics, or contains a semicolon"),
+        (
+            "public",
+            StatementRefused("42501", "permission denied"),
+            "the server refused the query (42501): permission denied",
+        ),
+        (None, (), "no statement statistics in this database: run CREATE EXTENSION pg_stat_statements in postgres"),
+    ],
+)
+async def test_why_a_statement_has_no_plan_is_told_as_the_server_says_it(
+    statements: str | None, text: StatementAnswer, told: str
+) -> None:
+    with pytest.raises(BackendError) as caught:
+        await PostgresBackend(Options(), Answering(statements, text)).explain("7")
+    assert str(caught.value) == told
+
+
+@pytest.mark.parametrize(("run_as", "sudo"), [("", False), ("postgres", True)])
+async def test_run_as_is_the_permission_for_sudo(monkeypatch: pytest.MonkeyPatch, run_as: str, sudo: bool) -> None:
+    asked: list[bool] = []
+
+    async def run(argv: Sequence[str], *, sudo: bool = False, **_more: object) -> Completed:
+        asked.append(sudo)
+        assert ("runuser" in argv) is sudo
+        return Completed(tuple(argv), 0, None, b"", b"")
+
+    monkeypatch.setattr(host := FakeHost(), "run", run)
+    made = PsqlSession(host, socket="", port=5432, database="postgres", user="", run_as=run_as, timeout_s=1)
+    assert await made.run([]) == []
+    assert asked == [sudo]

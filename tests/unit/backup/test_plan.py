@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lilfox_tui.backup.plan import LatePlan, last_due, late, next_due, undo_command
+from lilfox_tui.backup.plan import BackupRequest, LatePlan, last_due, late, next_due, request_of, undo_command
 from lilfox_tui.config.cron import read_cron
 from lilfox_tui.config.model import PlanConfig, Seconds
 from lilfox_tui.core.errors import UsageError
@@ -184,3 +184,24 @@ def test_the_command_that_undoes_a_restore_names_a_configuration_that_is_not_the
     assert undo_command("lilfox_1", None) == "lilfox restore --undo lilfox_1"
     assert undo_command("lilfox_1", str(config_file())) == "lilfox restore --undo lilfox_1"
     assert undo_command("lilfox_1", "/tmp/a b.yaml") == "lilfox --config '/tmp/a b.yaml' restore --undo lilfox_1"
+
+
+@pytest.mark.parametrize(
+    ("request_", "title"),
+    [
+        (BackupRequest(set="shop_1"), "finish the interrupted restore or undo: shop_1"),
+        (BackupRequest(set="shop_1", finish=False), "revert the interrupted restore or undo: shop_1"),
+        (BackupRequest(set="shop_1", aside=True), "set aside the interrupted restore or undo: shop_1"),
+        (BackupRequest(), "finish the interrupted restore or undo: the only one"),
+    ],
+)
+def test_the_title_of_settling_is_true_of_an_undo_too(request_: BackupRequest, title: str) -> None:
+    assert request_of("settle", request_).title == title
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [("shop_1", "undo the restore of shop_1"), ("latest", "undo the last restore"), ("", "undo the last restore")],
+)
+def test_an_undo_without_a_set_is_of_the_last_restore_and_not_of_the_newest_set(name: str, title: str) -> None:
+    assert request_of("undo", BackupRequest(set=name)).title == title

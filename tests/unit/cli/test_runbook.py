@@ -218,3 +218,18 @@ def test_each_has_its_schema(action: str, capsys: pytest.CaptureFixture[str]) ->
     assert _run(action, "--json-schema") == 0
 
     jsonschema.Draft202012Validator.check_schema(json.loads(capsys.readouterr().out))
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--recorded"], "--recorded works only with --resume"),
+        (["--resume", "RUN", "--dry-run"], "--dry-run does not work with --resume"),
+        (["--resume", "RUN", "--recorded", "--dry-run"], "--dry-run does not work with --resume"),
+        ([], "no runbook given"),
+    ],
+)
+def test_options_that_do_not_go_together_are_named(words: list[str], told: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        run_command(parse(["--config", _config(tmp_path), "runbook", "run", *words]))
+    assert str(caught.value) == told

@@ -64,6 +64,15 @@ def test_each_notifier_is_the_options_of_its_kind() -> None:
         ("{kind: smtp, server: m, from: a@b, to: []}", "notifiers.a.to: fewer than 1 items"),
         ("{kind: smtp, server: m, from: a@b, to: [c@d], password: hunter2}", "notifiers.a.password: "),
         ("{kind: smtp, server: m, from: a@b, to: [c@d], tls: yes}", "notifiers.a.tls"),
+        (
+            "{kind: smtp, server: m, from: a@b, to: [c@d], tls: none, user: fox, password: 'env:MAIL'}",
+            "notifiers.a.tls: the password would be sent unencrypted; write tls: starttls, or remove user and password",
+        ),
+        (
+            "{kind: smtp, server: m, from: Ops <a@b>, to: [c@d]}",
+            "notifiers.a.from: “Ops <a@b>” is not an email address",
+        ),
+        ("{kind: smtp, server: m, from: a@b, to: [c@d, ops@]}", "notifiers.a.to.2: “ops@” is not an email address"),
         ("{kind: command, argv: []}", "notifiers.a.argv: fewer than 1 items"),
         ("[x]", "notifiers.a"),
     ],

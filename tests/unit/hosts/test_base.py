@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import errno
+from pathlib import Path
 
 import asyncssh
 import pytest
 
+from lilfox_tui.config.model import SshConfig
 from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.base import wait_until_reconnected
 from lilfox_tui.hosts.fake import FakeHost
-from lilfox_tui.hosts.ssh.errors import dial_error
+from lilfox_tui.hosts.ssh.connect import SshTarget, dial
+from lilfox_tui.hosts.ssh.errors import dial_error, fate_unknown
 from tests.waiting import until
 
 
@@ -78,3 +81,44 @@ def test_only_a_locked_key_needs_a_passphrase(error: ValueError, locked: bool) -
     told = dial_error("web-1", "[192.0.2.1]:22", error, 5)
     assert ("passphrase" in str(told.hint)) is locked
     assert ("damaged or of an unsupported type" in str(told.hint)) is not locked
+
+
+@pytest.mark.parametrize(
+    ("ssh_config", "identity", "message", "hint"),
+    [
+        ("", "/gone/key", "/gone/key cannot be read: ", "Correct the identity setting"),
+        ("ProxyCommand /gone/nc %h", None, "/gone/nc cannot be used: ", "ProxyCommand in ssh_config"),
+        ("IdentityFile /gone/key", None, "/gone/key cannot be used: ", "Check IdentityFile"),
+    ],
+)
+async def test_the_identity_setting_is_named_only_for_its_own_file(
+    ssh_config: str, identity: str | None, message: str, hint: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "ssh_config"
+    file.write_text(ssh_config)
+    file.chmod(0o600)
+    with pytest.raises(HostUnreachable) as caught:
+        await dial(SshTarget("web-1", "192.0.2.1", identity=identity), SshConfig(config_files=(str(file),)))
+    assert str(caught.value) == f"{message}No such file or directory"
+    assert hint in str(caught.value.hint)
+
+
+async def test_a_broken_known_hosts_is_not_told_as_an_ssh_config(tmp_path: Path) -> None:
+    file = tmp_path / "known_hosts"
+    file.write_text("garbage\n")
+    file.chmod(0o600)
+    for known_hosts, reason in (
+        (file, "Invalid known hosts entry: garbage"),
+        (tmp_path, f"{tmp_path}: Is a directory"),
+    ):
+        ssh = SshConfig(config_files=(), known_hosts=(str(known_hosts),))
+        with pytest.raises(HostUnreachable) as caught:
+            await dial(SshTarget("web-1", "192.0.2.1"), ssh)
+        assert str(caught.value) == f"The known_hosts files cannot be used: {reason}"
+
+
+def test_only_a_command_whose_pid_is_known_is_said_to_be_ended_later() -> None:
+    assert "(pid 71), LilFox terminates it when it reconnects" in str(fate_unknown("web-1", "make", 71).hint)
+    unknown = str(fate_unknown("web-1", "make", None).hint)
+    assert "does not know its pid and cannot terminate it" in unknown
+    assert "?" not in unknown

@@ -325,17 +325,17 @@ def test_a_moment_is_not_before_its_detection_and_not_to_come(incidents: Path) -
     def before(hours: float) -> datetime:
         return opened - timedelta(hours=hours)
 
-    with pytest.raises(MomentRefused, match=r"^mitigated: must not be earlier than detected \(") as refused:
+    with pytest.raises(MomentRefused, match=r"^“mitigated” must not be earlier than “detected” \(") as refused:
         mark(folder, "mitigated", before(1))
     assert "lilfox incident mark detected --at TIME" in str(refused.value.hint)
     mark(folder, "detected", before(2))
     mark(folder, "mitigated", before(1))  # by recovery, before anybody acknowledged it
     mark(folder, "acknowledged", before(0.5))
-    with pytest.raises(MomentRefused, match=r"^resolved: must not be earlier than mitigated \("):
+    with pytest.raises(MomentRefused, match=r"^“resolved” must not be earlier than “mitigated” \("):
         mark(folder, "resolved", before(1.5))
-    with pytest.raises(MomentRefused, match=r"^acknowledged: must not be earlier than detected \("):
+    with pytest.raises(MomentRefused, match=r"^“acknowledged” must not be earlier than “detected” \("):
         mark(folder, "acknowledged", before(2.5))
-    with pytest.raises(MomentRefused, match=r"^detected: must not be later than mitigated \("):
+    with pytest.raises(MomentRefused, match=r"^“detected” must not be later than “mitigated” \("):
         mark(folder, "detected", before(0.75))
     with pytest.raises(MomentRefused, match="is in the future"):
         mark(folder, "resolved", datetime.now(UTC) + timedelta(seconds=30))

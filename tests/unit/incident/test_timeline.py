@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -219,6 +222,69 @@ def test_a_file_beside_of_which_the_timeline_does_not_tell_is_noted(chain: Chain
     verdict = verify("INC-1")
     assert verdict.problems == ()
     assert [str(note) for note in verdict.notes] == ["evidence/foreign: not mentioned in the timeline"]
+
+
+def _append_elsewhere(incident: str, *keys: str) -> None:
+    """Appends a note with each of these keys, in another process."""
+    code = (
+        "import sys; from lilfox_tui.incident import incidents, model\n"
+        "for key in sys.argv[2:]: incidents.append(sys.argv[1], model.Noted(text=key), once=key)"
+    )
+    subprocess.run([sys.executable, "-c", code, incident, *keys], check=True)
+
+
+def test_an_entry_that_is_written_once_costs_the_same_in_a_long_timeline(
+    incidents: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = book.open_incident("x")
+    for number in range(3):
+        book.append(made.id, Noted(text="x" * 30_000), once=f"long {number}")
+    lines = (incidents / made.id / "timeline.jsonl").read_bytes().splitlines(keepends=True)
+    (incidents / made.id / "timeline.jsonl").write_bytes(b"".join(lines[:3] + lines[1:] * 40))
+    book.append(made.id, Noted(text="first"), once="first")
+    read, pread = [0], os.pread
+
+    def counted(handle: int, count: int, at: int) -> bytes:
+        block = pread(handle, count, at)
+        read[0] += len(block)
+        return block
+
+    monkeypatch.setattr(os, "pread", counted)
+    book.append(made.id, Noted(text="second"), once="second")
+    assert read[0] < 300_000 < (incidents / made.id / "timeline.jsonl").stat().st_size / 5
+
+
+def test_what_another_process_wrote_once_is_not_written_again(incidents: Path) -> None:
+    made = book.open_incident("x")
+    book.append(made.id, Noted(text="a"), once="a")
+    _append_elsewhere(made.id, "a", "b", "c")
+    assert book.append(made.id, Noted(text="again"), once="c").what == Noted(text="c")
+    book.append(made.id, Noted(text="d"), once="d")
+    _append_elsewhere(made.id, "d", "e")
+    assert [each.once for each in book.entries(made.id)] == ["", "a", "b", "c", "d", "e"]
+
+
+@pytest.mark.parametrize("more", ["", "x" * 1000])
+def test_another_timeline_in_the_same_file_is_read_anew(incidents: Path, more: str) -> None:
+    """As where the inode of one that was removed is used again."""
+    made, other = book.open_incident("x"), book.open_incident("y")
+    for key in ("a", "b"):
+        book.append(made.id, Noted(text="text" * 20), once=key)
+    book.append(other.id, Noted(text="other"), once="c")
+    book.append(other.id, Noted(text=more))
+    (incidents / made.id / "timeline.jsonl").write_bytes((incidents / other.id / "timeline.jsonl").read_bytes())
+    assert book.append(made.id, Noted(text="again"), once="c").what == Noted(text="other")
+    assert book.append(made.id, Noted(text="b"), once="b").what == Noted(text="b")
+
+
+def test_a_line_that_was_altered_in_its_place_is_not_taken_for_another(incidents: Path) -> None:
+    made = book.open_incident("x")
+    for key in ("a", "b"):
+        book.append(made.id, Noted(text="text"), once=key)
+    timeline = incidents / made.id / "timeline.jsonl"
+    timeline.write_bytes(timeline.read_bytes().replace(b'"once":"a"', b'"once":"z"'))
+    book.append(made.id, Noted(text="text"), once="a")
+    assert [each.once for each in book.entries(made.id)] == ["", "z", "b", "a"]
 
 
 SECRETS = [

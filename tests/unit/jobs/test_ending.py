@@ -107,7 +107,7 @@ async def test_one_that_runs_on_another_machine_is_not_ended_from_here(jobs: Pat
     folder = make(jobs, 1, [began()])
     with (folder / EVENTS).open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(JobError, match="runs on db-1"):
+        with pytest.raises(JobError, match="is running on db-1"):
             await cancel("0001")
 
 

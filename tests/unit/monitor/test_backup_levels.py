@@ -34,6 +34,7 @@ def judged(*sets: BackupSet, **changes: Any) -> PlanView:
         "jobs": (),
         "now": NOW,
         "zone": UTC,
+        "known_since": NOW - HOURS,
     }
     return plan_view("lilfox", "disk", **{**known, **changes})
 
@@ -72,6 +73,18 @@ def test_a_plan_that_never_ran(schedule: str | None, level: Level) -> None:
     assert view.level is level
     assert view.sets is not None
     assert len(view.sets) == 1, "sets of the manual's scripts are shown, but are none of the plan's"
+
+
+def test_a_plan_without_a_set_is_late_once_a_run_was_due_since_it_is_known() -> None:
+    due = NOW.replace(hour=2, minute=0, second=0)
+    view = judged(known_since=due - timedelta(minutes=1))
+    assert view.level is Level.FAILING
+    assert view.late is not None
+    assert (view.late.due, view.late.newest) == (due, None)
+    assert [str(reason) for reason in view.reasons] == ["late: due 1 h 12 min ago, and there is no good set"]
+    for known_since in (due + timedelta(minutes=1), None):
+        assert (judged(known_since=known_since).level, judged(known_since=known_since).late) == (Level.DEGRADED, None)
+    assert judged(known_since=due - 24 * HOURS, copy=True).late is None
 
 
 def test_a_set_without_one_of_its_sources() -> None:

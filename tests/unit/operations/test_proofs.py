@@ -86,8 +86,8 @@ async def test_what_the_host_must_not_shut_out_is_asked_right_before() -> None:
     host.answers["sh"] = b""
     with pytest.raises(HostError, match="cannot determine the addresses of"):
         await check("192.0.2.7")
-    del host.answers["nft"]
-    with pytest.raises(HostError, match="cannot run nft"):
+    host.answers["nft"] = failed(b"")
+    with pytest.raises(HostError, match="cannot run nft: exit status 1"):
         await check("192.0.2.7")
 
 

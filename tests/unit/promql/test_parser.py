@@ -78,6 +78,7 @@ def test_prometheus_2_has_holt_winters_by_its_name() -> None:
         ("x /* 3 */", "invalid promql query", 3),
         ("x +", "invalid promql query", 3),
         ('x{a=~"("}', "illegal regex", None),
+        ('x{a=~"(?u)1"}', "invalid perl operator", None),  # the parser's own check takes it, RE2 does not
         ('{a=~".*"}', "at least one non-empty matcher", None),
         ("1 and 2", "set operator 'and'", 2),
         ("x[5m] + 1", "only scalar and instant vector", None),

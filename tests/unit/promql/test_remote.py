@@ -10,7 +10,7 @@ import pytest
 from lilfox_tui.config.model import ApiConfig
 from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.query import EmbeddedEngine
-from lilfox_tui.promql.remote import Envelope, NotSupported, RemoteEngine, value_of
+from lilfox_tui.promql.remote import Envelope, HttpApi, NotSupported, Pairs, RemoteEngine, Reply, value_of
 from lilfox_tui.promql.value import Vector
 from lilfox_tui.scrape.labels import Matcher
 from tests.unit.promql.written import Written
@@ -44,6 +44,20 @@ async def test_what_is_kept_here_is_asked_at_an_instant_over_time_and_for_its_na
 def test_native_histograms_are_said_and_not_left_out(result: object) -> None:
     with pytest.raises(NotSupported, match="native histograms"):
         value_of(msgspec.Raw(msgspec.json.encode(result)))
+
+
+async def test_each_asker_gets_the_warnings_of_its_own_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = b'{"status": "success", "data": [], "warnings": ["one store is missing"], "infos": ["not a counter"]}'
+
+    async def get(_self: HttpApi, _path: str, _params: Pairs = ()) -> Reply:
+        return Reply(200, body)
+
+    monkeypatch.setattr(HttpApi, "get", get)
+    first: list[str] = []
+    second_: list[str] = []
+    remote = RemoteEngine(ApiConfig(url="http://127.0.0.1:1"), warn=first.append)
+    await remote.warning(second_.append).metric_names(second(0), second(1))
+    assert (first, second_) == ([], ["one store is missing", "not a counter"])
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from lilfox_tui.config.model import Config, HostConfig, RecoveryConfig, Seconds
 from lilfox_tui.core.errors import HostUnreachable
@@ -49,6 +50,17 @@ async def test_a_dry_look_at_one_that_is_due_neither_restarts_nor_notes_a_restar
     assert (record.state, record.unhealthy_looks, record.restarts) == ("unhealthy", 1, ())
     assert book.read()[KEY] == record
     assert list_jobs() == []
+
+
+async def test_on_a_protected_host_nothing_is_restarted_and_nothing_is_given_up(tmp_path: Path) -> None:
+    book = RecoveryHistory(tmp_path)
+    config = replace(CONFIG, hosts={"app-1": HostConfig(protected=True)})
+    watched = UnitWatch("app", config, crashed(), None, book, None)
+    for _look in range(3):
+        record = await watched.look()
+        assert (record.state, record.restarts) == ("unhealthy", ())
+    assert "changes on app-1 are not allowed" in record.why
+    assert (list_jobs(), list_incidents()) == ([], [])
 
 
 async def test_one_that_another_lilfox_restarts_or_has_died_over_is_waited_for(tmp_path: Path) -> None:

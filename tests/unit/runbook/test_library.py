@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from lilfox_tui.app.panes.runbook.dialogs import first_run_rows
+from lilfox_tui.cli import runbook_console
 from lilfox_tui.cli.runbook_console import allow_first_run
 from lilfox_tui.config.model import RunbooksConfig
 from lilfox_tui.core.errors import LilFoxError
@@ -186,6 +188,23 @@ def test_a_configured_file_that_others_may_write_is_asked_and_yes_alone_is_no_an
         os.chown(place, 0, -1)
         place.chmod(before)
         assert first_run(made, config) is None
+
+
+@pytest.mark.fault("4.13")
+def test_who_is_asked_about_a_file_that_others_may_write_reads_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = runbook(tmp_path / "made.md")
+    (tmp_path / "made.md").chmod(0o666)
+    first = asked(made)
+    assert first.others is not None
+    hint = str(first.others.hint)
+    assert f"chmod go-w {tmp_path}/made.md" in hint
+    monkeypatch.setattr(runbook_console, "ask_line", lambda _question: "n")
+    with pytest.raises(LilFoxError, match="nothing was run"):
+        allow_first_run(made, NONE, yes=False)
+    assert f"hint: {hint}" in capsys.readouterr().err
+    assert hint in ["".join(piece.text for piece in row).strip() for row in first_run_rows(first)]
 
 
 @pytest.mark.fault("4.13")

@@ -181,6 +181,18 @@ def test_what_destroys_is_a_hazard_only_where_nobody_types_its_hosts(attribute: 
     assert "destroys" not in _codes(_step(text, f"bash {{{attribute}}}"))
 
 
+@pytest.mark.fault("4.7")
+@pytest.mark.parametrize(
+    ("confirm", "said"), [("none", ["error"]), ("once", ["warning"]), ("typed", []), ("", [])]
+)  # fmt: skip
+def test_a_weaker_confirmation_of_what_destroys_is_named_once_for_its_fence(confirm: str, said: list[str]) -> None:
+    attributes = '{"risk": "destroy"' + (f', "confirm": "{confirm}"' if confirm else "") + "}"
+    page = _step("rm -rf /srv/x\nrm -rf /srv/y", f"bash {attributes}")
+    line = page[: page.index("rm -rf /srv/x")].count("\n") + 1
+    found = [each for each in _lint(page) if each.code == "confirm-too-weak"]
+    assert [(each.line, each.severity) for each in found] == [(line, severity) for severity in said]
+
+
 def test_the_refused_placeholder_is_named() -> None:
     assert [problem.text for problem in _lint(_step("<program> a")) if problem.code == "placeholder-refused"] == [
         "<program>: a value cannot be the name of a command"

@@ -68,11 +68,11 @@ def test_relabelling_drops_targets_and_two_of_the_same_are_one(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("rule", "reason"),
     [
-        ("{target_label: __address__, replacement: ''}", "is not an address"),
-        ("{target_label: __address__, replacement: 'u:p@h:1'}", "is not an address"),
-        ("{target_label: __address__, replacement: 'h:99999'}", "is not an address"),
-        ("{target_label: __address__, replacement: 'h:0'}", "is not an address"),
-        ("{target_label: __address__, replacement: '[::::::]:1'}", "is not an address"),
+        ("{target_label: __address__, replacement: ''}", "is not in the form HOST:PORT"),
+        ("{target_label: __address__, replacement: 'u:p@h:1'}", "is not in the form HOST:PORT"),
+        ("{target_label: __address__, replacement: 'h:99999'}", "is not in the form HOST:PORT"),
+        ("{target_label: __address__, replacement: 'h:0'}", "is not in the form HOST:PORT"),
+        ("{target_label: __address__, replacement: '[::::::]:1'}", "is not in the form HOST:PORT"),
         ("{target_label: __scheme__, replacement: ftp}", "scheme"),
         ("{target_label: __scrape_timeout__, replacement: 2h}", "at most the scrape interval"),
     ],

@@ -143,7 +143,7 @@ def test_normalises_bounds_as_prometheus_3(kind: str, label: str, written: str, 
     ],
 )
 def test_refuses_a_page_with_a_broken_line_and_says_which(line: str) -> None:
-    with pytest.raises(BadPage, match="line 3 is not a metric") as error:
+    with pytest.raises(BadPage, match="error on line 3") as error:
         read(f"good 1\n# fine\n{line}\nmore 2\n")
     assert error.value.samples == 1
 
@@ -166,7 +166,7 @@ def test_says_of_html_what_to_do() -> None:
     [
         ("a 1\n", "truncated"),
         ("a 1", "truncated"),
-        ("", "line 1 is not a metric"),
+        ("", "error on line 1"),
         ("a 1\n\n# EOF\n", "empty"),
         ("# EOF\na 1\n", "after # EOF"),
         ("# a comment\n# EOF\n", "allows only HELP, TYPE and UNIT comments"),

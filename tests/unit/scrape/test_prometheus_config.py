@@ -56,6 +56,31 @@ def test_a_limit_is_the_jobs_or_that_of_all_as_go_reads_numbers(text: str, given
     assert job(text, given).limits.samples == samples
 
 
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("target_limit: 5", "target_limit"),
+        ("keep_dropped_targets: 5", "keep_dropped_targets"),
+        ("follow_redirects: false", "follow_redirects"),
+        ("basic_auth: {username: a, password_ref: b}", "basic_auth.password_ref"),
+        ("basic_auth: {username_file: a, password: b}", "basic_auth.username_file"),
+        ("authorization: {credentials_ref: b}", "authorization.credentials_ref"),
+        ("tls_config: {min_version: TLS13}", "tls_config.min_version"),
+        ("tls_config: {ca_ref: a}", "tls_config.ca_ref"),
+    ],
+)
+def test_what_has_no_effect_is_reported(text: str, key: str) -> None:
+    read = from_text(f"scrape_configs:\n- job_name: j\n  {text}\n", Path("p.yml"))
+    assert read.unsupported == (f"p.yml:3: scrape_configs.j.{key} is not supported; it is ignored",)
+
+
+def test_what_is_as_it_is_here_is_not_reported() -> None:
+    text = "  follow_redirects: true\n  target_limit: 0\n  tls_config: {server_name: a}\n"
+    assert from_text(f"scrape_configs:\n- job_name: j\n{text}", Path("p.yml")).unsupported == ()
+    read = from_text("global: {target_limit: 5}\n", Path("p.yml"))
+    assert read.unsupported == ("p.yml:1: global.target_limit is not supported; it is ignored",)
+
+
 def test_what_stands_in_a_mapping_goes_before_what_is_merged_into_it() -> None:
     made = job("  <<: {metrics_path: /merged, honor_labels: true}\n  metrics_path: /own\n")
     assert (made.metrics_path, made.honor_labels) == ("/own", True)

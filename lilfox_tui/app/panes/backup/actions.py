@@ -440,7 +440,7 @@ class RestoreActions(ActionGroup):
             return
         run = None if line.restored is None else line.restored.run
         going = [each for each in lines if each.there and (each.restored and each.restored.run) == run]
-        stays = next((each for each in going if str(each.reason)), None) if run is not None else None
+        stays = next((each for each in (going if run is not None else [line]) if str(each.reason)), None)
         if stays is not None:
             self._app.tell(
                 tr("cannot remove {name}: {reason}; nothing was removed", name=stays.name, reason=stays.reason)

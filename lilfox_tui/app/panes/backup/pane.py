@@ -35,7 +35,7 @@ from lilfox_tui.monitor.model import Backups
 PAINT_S, SLOW_PAINT_S = 0.5, 2.0
 """Between two drawings of progress, and over a slow link."""
 AGES_S = 5.0
-_KEEP_SOMETHING = ("swapped", "undone", "forgetting")
+_KEEP_SOMETHING = ("swapped", "undone", "forgetting", "aside")
 """Stages of restores that keep something beside what is in place."""
 _ALL = 10**6
 

@@ -124,7 +124,7 @@ class RestoreChoice(Struct):
                 return tr("{source}: {place} is not an absolute path", source=each.name, place=each.place)
         kinds = [each.kind for each in self.chosen]
         if self.planless and len(set(kinds)) < len(kinds):
-            return tr("without a plan, restore one source of each kind at a time")
+            return tr("without a plan, select at most one source of each kind")
         return None
 
     def request(self) -> BackupRequest:

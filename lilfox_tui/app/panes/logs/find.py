@@ -262,15 +262,18 @@ async def _at_share(share: float, sources: Sequence[LogSource]) -> Start:
     newest."""
     if len(sources) == 1 and isinstance(sources[0], SupportsSeek):
         return await sources[0].at_share(share)
-    firsts, lasts = [], []
+    firsts, lasts, failed = [], [], []
     for source in sources:
         try:
             oldest = await source.page(AtBeginning(), older=False, limit=1, where=EVERYTHING)
             newest = await source.page(AtEnd(), older=True, limit=1, where=EVERYTHING)
-        except LilFoxError:
+        except LilFoxError as error:
+            failed.append(error)
             continue  # the others tell the span as well as they can
         firsts += [each.entry.time_us for each in oldest.records if each.entry.time_us is not None]
         lasts += [each.entry.time_us for each in newest.records if each.entry.time_us is not None]
+    if failed and len(failed) == len(sources):
+        raise LilFoxError(tr("no source can be read: {reason}", reason=failed[0].message), failed[0].hint)
     if not firsts or not lasts:
-        raise UsageError(tr("no source has timestamps: cannot jump by percentage"))
+        raise UsageError(tr("no readable source has timestamps: cannot jump by percentage"))
     return AtTime(int(min(firsts) + share * (max(lasts) - min(firsts))))

@@ -65,7 +65,7 @@ class LogHead:
             return names
         if self._timeless[0] != (seen_now := (self._state.merged, self._state.merged.edition)):
             self._timeless = (seen_now, self._state.merged.timeless)
-        word = _("(no times)")
+        word = _("(no timestamps)")
         return [f"{name} {word}" if name in self._timeless[1] else name for name in names]
 
     def _right_of_sources(self) -> list[Piece]:

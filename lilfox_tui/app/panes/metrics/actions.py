@@ -145,7 +145,9 @@ class LinkActions(ActionGroup):
 
     def _why_not_trust(self) -> Message | None:
         view = self._state.selected_view()
-        if view is not None and isinstance(link_error(view), HostKeyUnknown | HostKeyChanged):
+        if not isinstance(view, HostView):
+            return tr("select a host first")
+        if isinstance(link_error(view), HostKeyUnknown | HostKeyChanged):
             return None
         return tr("this host has not presented an unknown key")
 

@@ -127,7 +127,9 @@ class AlertActions(ActionGroup):
 
         can_end = self._app.rewound is None and not self._app.config.read_only
         choices = silence_choices(alerts, can_end=can_end)
-        self._app.push_screen(Chooser(_("Silences: enter ends the selected one"), choices, wide=True), self._take_end)
+        ends = any(choice.possible for choice in choices)
+        title = _("Silences: enter ends the selected one") if ends else _("Silences")
+        self._app.push_screen(Chooser(title, choices, wide=True), self._take_end)
 
     def _take_end(self, chosen: str | None) -> None:
         if chosen is not None:

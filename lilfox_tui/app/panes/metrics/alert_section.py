@@ -138,6 +138,9 @@ class AlertSection:
             troubles.insert(0, (down, "degraded"))
         marks = {"failing": self._app.glyphs.failing, "degraded": self._app.glyphs.degraded}
         rows = [(Piece(f" {marks[role]} ", role), Piece(text, role)) for text, role in troubles[:_TROUBLES_SHOWN]]
+        if (more := len(troubles) - _TROUBLES_SHOWN) > 0:
+            said = ngettext("{count} more problem", "{count} more problems", more)
+            rows.append((Piece("   " + _("{said}; all: {command}", said=said, command="lilfox alerts list"), "muted"),))
         if (unasked := self._app.monitor.alerting.unasked) is not None:
             rows.append((Piece("   "), Piece(str(unasked), "muted")))
         return wrapped(rows, self._app.room.width - _BORDERS)

@@ -7,12 +7,11 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from lilfox_tui.app.changes import lately_rows
 from lilfox_tui.app.panes.metrics.host_page import Past
 from lilfox_tui.app.rendering.chart import Axes, Curve, chart, plot_points, spark
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
-from lilfox_tui.app.rows.hosts import ROLES, TableStyle, held_for
+from lilfox_tui.app.rows.hosts import ROLES, TableStyle, held_for, lately_rows
 from lilfox_tui.backends.model import BackendFact, Cell, Table, TableColumn, Unit, load
 from lilfox_tui.core.i18n import Message, _, clauses
 from lilfox_tui.core.text import cell_width, clean, fit, human_bytes, human_count, human_duration

@@ -59,11 +59,12 @@ _SPARK = 16
 _VALUE = 10
 _WITH_SPARKS = 60
 """From this width on; below, the labels need the room."""
+_NOTES_SHOWN = 3
 
 
 class QueryAnswer(Struct, frozen=True):
     """The result of a query ``text`` at ``at`` (aware UTC): the ``value``, and ``lines`` over the preceding window in
-    steps of ``step_s``; or an ``error``."""
+    steps of ``step_s``; or an ``error``. ``notes`` are the warnings of the server."""
 
     text: str
     at: datetime
@@ -72,6 +73,7 @@ class QueryAnswer(Struct, frozen=True):
     value: Value | None = None
     lines: Sequence[Line] = ()
     error: LilFoxError | None = None
+    notes: Sequence[str] = ()
 
 
 class QueryPage(Struct, frozen=True):
@@ -117,15 +119,17 @@ def query_page(page: QueryPage) -> tuple[list[Row], int | None]:
     rows: list[Row] = [_told(page, answer), BLANK]
     if answer.error is not None:
         return [*rows, *_error_rows(answer.error, page.width)], None
+    notes = _note_rows(answer.notes, page.width)
     if isinstance(answer.value, str):
-        return [*rows, (Piece("   " + answer.value),)], None
+        return [*rows, *notes, (Piece("   " + answer.value),)], None
     found = series_of(answer)
     if not found:
-        return [*rows, (Piece("   " + _("no series now or in this window"), "degraded"),)], None
+        return [*rows, *notes, (Piece("   " + _("no series now or in this window"), "degraded"),)], None
     chosen = min(page.chosen, len(found) - 1)
     if page.height >= 2 * _CHART_ROWS:
         rows = [rows[0], *_chart(page, answer, found, chosen), BLANK]
     top = _top(found)
+    rows += notes
     first = len(rows)
     drawn = _drawn(len(found), chosen)
     for place, each in enumerate(found[:MOST_ROWS]):
@@ -154,6 +158,13 @@ def _error_rows(error: LilFoxError, width: int) -> list[Row]:
     rows: list[Row] = [(Piece("   "), Piece(line, "failing")) for line in str(error).splitlines()]
     hint: list[Row] = [(Piece("   "), Piece(str(error.hint), "muted"))] if str(error.hint) else []
     return [*(rows if len(rows) > 1 else wrapped(rows, width)), *wrapped(hint, width)]
+
+
+def _note_rows(notes: Sequence[str], width: int) -> list[Row]:
+    rows: list[Row] = [(Piece("   "), Piece(note, "degraded")) for note in notes[:_NOTES_SHOWN]]
+    if (more := len(notes) - _NOTES_SHOWN) > 0:
+        rows.append((Piece("   " + _("{count} more", count=more), "muted"),))
+    return wrapped(rows, width)
 
 
 def _series_row(one: tuple[LabelSet, float | None, Values], page: QueryPage, top: float | None, colour: str) -> Row:
@@ -334,6 +345,9 @@ class QueryBox(Dialog[str]):
             )
             self._take(QueryAnswer(text, at, self._window, step_s, error=error))
             return
+        notes: dict[str, None] = {}  # the chart and the values have the same ones
+        if isinstance(engine, RemoteEngine):
+            engine = engine.warning(notes.setdefault)
         try:
             value = await engine.instant(text, at)
             lines = []
@@ -342,7 +356,7 @@ class QueryBox(Dialog[str]):
                     lines = await engine.range(text, start, at, step_s)
                 except QueryError:
                     lines = []  # a range vector has its own times
-            made = QueryAnswer(text, at, self._window, step_s, value, lines)
+            made = QueryAnswer(text, at, self._window, step_s, value, lines, notes=tuple(notes))
         except LilFoxError as error:
             made = QueryAnswer(text, at, self._window, step_s, error=error)
         self._take(made)

@@ -7,11 +7,10 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from lilfox_tui.app.changes import lately_rows
 from lilfox_tui.app.rendering.chart import Axes, Curve, Values, beside, chart, plot_points
 from lilfox_tui.app.rendering.columns import EXACT, Digits, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
-from lilfox_tui.app.rows.hosts import ROLES, held_for, level_role, well, why_no_numbers
+from lilfox_tui.app.rows.hosts import ROLES, held_for, lately_rows, level_role, well, why_no_numbers
 from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.errors import HostKeyChanged, HostKeyUnknown

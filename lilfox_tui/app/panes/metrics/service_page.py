@@ -7,12 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
 
-from lilfox_tui.app.changes import lately_rows
 from lilfox_tui.app.panes.metrics.host_page import Past, reason_rows
 from lilfox_tui.app.rendering.chart import Axes, Curve, beside, chart, plot_points, spark
 from lilfox_tui.app.rendering.columns import EXACT, GAP, Column, Digits, choose, heading, line, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
-from lilfox_tui.app.rows.hosts import INDENT, ROLES, TableStyle
+from lilfox_tui.app.rows.hosts import INDENT, ROLES, TableStyle, lately_rows
 from lilfox_tui.core.aio import Pending, Ready, State, Unavailable
 from lilfox_tui.core.i18n import _, clauses, listed, ngettext
 from lilfox_tui.core.text import clean, fit, human_bytes, human_duration, short_age

@@ -109,7 +109,7 @@ class WaitingSteps:
 
     async def _confirmed(self, reducer: RunReducer, turn: Turn, given: dict[str, str], *, again: bool) -> bool:
         about, text = confirm_rows(reducer, turn, given, again=again, glyphs=self._app.glyphs)
-        word = word_to_type(reducer.command(turn), turn)
+        word = word_to_type(reducer, turn)
         return await self._app.push_screen_wait(RunDialog(_title_of(reducer, turn), about, text, word))
 
     async def _decide(self, run: RunLog, reducer: RunReducer, turn: Turn) -> None:

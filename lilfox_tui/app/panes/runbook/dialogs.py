@@ -27,8 +27,8 @@ from lilfox_tui.runbook.control import ChangedText
 from lilfox_tui.runbook.library import FirstRun
 from lilfox_tui.runbook.model import Command, Runbook, Step, Variable
 from lilfox_tui.runbook.run.gate import kind_with, words
-from lilfox_tui.runbook.run.reducer import RunReducer
-from lilfox_tui.runbook.run.state import CommandResult, RunState, Turn, kind_text, state_text
+from lilfox_tui.runbook.run.reducer import RunReducer, may_have_changed
+from lilfox_tui.runbook.run.state import CommandResult, Turn, excluded, excluded_text, kind_text, state_text
 from lilfox_tui.runbook.run.variables import ValueChoice, described
 
 _MOST_LINES = 8
@@ -111,7 +111,10 @@ def first_run_rows(first: FirstRun) -> list[Row]:
         "This version of the file is not approved on this machine yet, not even for read-only commands. Review "
         "it first; LilFox asks only once for each version."
     )
-    return [(Piece("  "), Piece(str(first.question), "degraded")), BLANK, (Piece("  "), Piece(told, "muted"))]
+    rows: list[Row] = [(Piece("  "), Piece(str(first.question), "degraded"))]
+    if first.others is not None:
+        rows.append((Piece("  "), Piece(str(first.others.hint))))
+    return [*rows, BLANK, (Piece("  "), Piece(told, "muted"))]
 
 
 def other_text_rows(other: ChangedText) -> list[Row]:
@@ -190,7 +193,9 @@ def hand_rows(step: Step, glyphs: Glyphs) -> list[Row]:
     """The text of a manual step."""
     rows: list[Row] = [(Piece("  "), Piece(redact(text))) for text in step.prose]
     rows += [(Piece(f"  {glyphs.separator} ", "muted"), Piece(redact(text))) for text in step.checklist]
-    for command in step.commands:
+    if excluded(step):
+        rows.append((Piece("  "), Piece(excluded_text(), "degraded")))
+    for command in (each for each in step.commands if each.attributes.rollback_of is None):
         rows += [(Piece("    "), Piece(line, "muted")) for line in redact(command.text).split("\n")[:_MOST_LINES]]
     return rows or [(Piece("  "), Piece(_("This is a manual step.")))]
 
@@ -226,12 +231,18 @@ def stop_rows(running: Sequence[CommandResult]) -> list[Row]:
     return [*rows, BLANK, (Piece("  "), Piece(_("Stopping does not undo what has already been done."), "degraded"))]
 
 
-def ending_rows(state: RunState) -> list[Row]:
-    """The text about ending a run: the changes that stay in force."""
+def ending_rows(reducer: RunReducer) -> list[Row]:
+    """The text about ending a run: the changes that stay in force, and the commands that may have changed something."""
+    state = reducer.state()
     left = sum(step.state in ("ready", "failed", "unknown", "running") for step in state.steps)
     told = ngettext("{count} step is not done", "{count} steps are not done", left) if left else ""
     rows: list[Row] = [(Piece("  "), Piece(told or _("All steps are done or skipped.")))]
-    return [*rows, *(_staying(state.changes) or [(Piece("  "), Piece(_("Nothing was changed.")))])]
+    results = [each for step in state.steps for command in step.commands for each in command.results]
+    uncertain = [each for each in results if may_have_changed(reducer, each)]
+    if state.changes or uncertain:
+        return [*rows, *_staying(state.changes), *_uncertain(uncertain)]
+    undone = any(each.state == "undone" for each in results)
+    return [*rows, (Piece("  "), Piece(_("All changes were undone.") if undone else _("Nothing was changed.")))]
 
 
 def _staying(changes: Sequence[CommandResult]) -> list[Row]:
@@ -240,6 +251,17 @@ def _staying(changes: Sequence[CommandResult]) -> list[Row]:
         return []
     text = ngettext("{count} change stays in force:", "{count} changes stay in force:", len(changes))
     return [BLANK, (Piece("  "), Piece(text, "degraded")), *(_change(" ", each) for each in changes)]
+
+
+def _uncertain(results: Sequence[CommandResult]) -> list[Row]:
+    """Commands of which nobody knows whether they changed something."""
+    if not results:
+        return []
+    count = len(results)
+    text = ngettext(
+        "{count} command may have changed something:", "{count} commands may have changed something:", count
+    )
+    return [BLANK, (Piece("  "), Piece(text, "degraded")), *(_change(" ", each) for each in results)]
 
 
 def value_rows(variable: Variable, trouble: str) -> list[Row]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lilfox_tui.app.dialogs.prompt import Option, OptionsDialog, Prompt
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.runbook.dialogs import (
+    RunDialog,
     ending_rows,
     offer_of,
     other_text_rows,
@@ -22,12 +23,15 @@ from lilfox_tui.app.panes.runbook.state import LIST, RunbookState
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, _, tr
 from lilfox_tui.hosts.addresses import Denied
-from lilfox_tui.runbook.control import other_text, stay, use_now
+from lilfox_tui.runbook.control import other_text, stay, use_now, word_to_type
 from lilfox_tui.runbook.run.gate import offered, refuse_unknown
 from lilfox_tui.runbook.run.protocol import FinishRun, Skip, Stop, Undo, send
 from lilfox_tui.runbook.run.variables import check_value
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lilfox_tui.app.rendering.draw import Row
     from lilfox_tui.app.run_log import RunLog
     from lilfox_tui.runbook.model import Variable
     from lilfox_tui.runbook.run.protocol import Order
@@ -148,14 +152,23 @@ class RunOrders:
         given = self._values.given(run)
         if (reducer := await self.with_its_text(run)) is None:
             return
-        for each in (half,) if half else reducer.state().undoable:
-            for turn in reducer.rollback_of(each):
-                if not await self._values.ask_missing(run, reducer, turn):
-                    return
-        rows = undo_rows(reducer, given, self._app.glyphs, half)
-        ways = [Option("enter", _("undo it"), "undo")]
-        if await self._app.push_screen_wait(OptionsDialog(_("Undo the changes"), rows, ways)) == "undo":
+        undoable = (half,) if half else reducer.state().undoable
+        turns = [turn for each in undoable for turn in reducer.rollback_of(each)]
+        for turn in turns:
+            if not await self._values.ask_missing(run, reducer, turn):
+                return
+        rows, word = undo_rows(reducer, given, self._app.glyphs, half), word_to_type(reducer, *turns)
+        if await self._undo_confirmed(rows, word):
             await self.send(run, Undo(sha256=reducer.sha256, run=half, values=given))
+
+    async def _undo_confirmed(self, rows: Sequence[Row], word: str) -> bool:
+        """Shows what will be undone and how; returns whether the user confirms it, by typing ``word`` if there is
+        one."""
+        title = _("Undo the changes")
+        if word:
+            return await self._app.push_screen_wait(RunDialog(title, (), rows, word))
+        ways = [Option("enter", _("undo it"), "undo")]
+        return await self._app.push_screen_wait(OptionsDialog(title, rows, ways)) == "undo"
 
     async def stop(self, run: RunLog) -> None:
         """Stops the running command; asks first if it changes something."""
@@ -171,9 +184,10 @@ class RunOrders:
 
     async def end(self, run: RunLog) -> None:
         """Ends the run after confirmation, which lists the changes that stay."""
+        assert run.reducer is not None
         assert run.state is not None
         ways = [Option("enter", _("end the run"), "end")]
-        if await self._app.push_screen_wait(OptionsDialog(_("End this run"), ending_rows(run.state), ways)) == "end":
+        if await self._app.push_screen_wait(OptionsDialog(_("End this run"), ending_rows(run.reducer), ways)) == "end":
             await self.send(run, FinishRun(abort=run.state.waiting.what != "end"))
 
 

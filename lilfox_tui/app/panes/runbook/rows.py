@@ -174,7 +174,8 @@ def result_rows(result: CommandResult, style: RunbookStyle) -> list[Row]:
             (
                 Piece("   "),
                 Piece(
-                    _("unreachable: {reason}; the command continues on the host", reason=result.link_lost), "degraded"
+                    _("unreachable ({reason}); the command may still be running on the host", reason=result.link_lost),
+                    "degraded",
                 ),
             )
         )

@@ -14,12 +14,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lilfox_tui.backup.files.archive import excluded, unquoted
-from lilfox_tui.backup.files.restore import top_of
+from lilfox_tui.backup.files.archive import (
+    FolderSurvey,
+    TarOutcome,
+    content_checks,
+    excluded,
+    refuse_incomplete,
+    unquoted,
+)
+from lilfox_tui.backup.files.pieces import top_of
 from lilfox_tui.backup.files.staging import before_name
 from lilfox_tui.backup.files.tar import END, SafeMembers, TarMember, TarReader, header, leads_out
 from lilfox_tui.backup.files.tar_filter import Index, TarFilter, put_below
-from lilfox_tui.backup.store import BrokenSet
+from lilfox_tui.backup.options import FileTreeOptions
+from lilfox_tui.backup.store import BackupError, BrokenSet
 from tests.unit.backup.files.test_tar import FORMATS, archive, entries
 
 names = st.binary(min_size=1, max_size=300).filter(lambda name: b"\0" not in name and name.strip(b"/") == name)
@@ -181,3 +189,24 @@ def test_a_name_that_is_there_twice_is_found_far_apart() -> None:
     with pytest.raises(BrokenSet, match="a name twice"):
         index.totals("archive")
     index.close()
+
+
+@pytest.mark.parametrize(
+    ("skips", "state", "hint"),
+    [
+        (False, "bad", "grant read permission, set sudo: true, exclude them, or skip them with skip_unreadable: true"),
+        (True, "warning", "they are left out; to back them up, grant read permission or set sudo: true"),
+    ],
+)
+def test_the_hint_for_unreadable_files_suggests_nothing_that_is_set(skips: bool, state: str, hint: str) -> None:
+    found = FolderSurvey(2, 10, (b"shut",), ())
+    [check] = content_checks("/srv/up", found, FileTreeOptions(kind="files", skip_unreadable=skips))
+    assert (check.state, str(check.hint)) == (state, hint)
+
+
+def test_a_tar_that_may_skip_unreadable_files_fails_for_another_reason() -> None:
+    said = TarOutcome(status=2, unreadable=[b"up/shut"], other=["tar: write error"])
+    with pytest.raises(BackupError, match=r"files in /up cannot be read \(1\): up/shut"):
+        refuse_incomplete(said, "/up")
+    with pytest.raises(BackupError, match="tar failed on /up: tar: write error"):
+        refuse_incomplete(said, "/up", skip_unreadable=True)

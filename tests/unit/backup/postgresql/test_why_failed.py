@@ -40,7 +40,7 @@ def blockers(monkeypatch: pytest.MonkeyPatch) -> None:
         ("query failed: ERROR:  canceling statement due to conflict with recovery", "pg_dump failed", "standby"),
         ("query failed: server closed the connection unexpectedly", "pg_dump failed", "check its log"),
         ("query failed: FATAL:  terminating connection due to administrator command", "pg_dump failed", "terminated"),
-        ("query failed: ERROR:  permission denied for table users", "no permission to read table users", "GRANT"),
+        ("query failed: ERROR:  permission denied for table users", "no permission to read table users", "Grant"),
     ],
 )
 async def test_only_a_lock_is_called_a_lock(words: str, message: str, hint: str) -> None:

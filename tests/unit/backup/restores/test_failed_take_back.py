@@ -1,4 +1,4 @@
-"""A restore of two folders whose second swap fails, and whose first cannot be taken back: what is told, and what undoes
+"""A restore of two folders whose second swap fails, and whose first cannot be reverted: what is told, and what undoes
 it. An older restore of the same set is never undone in its place."""
 
 from __future__ import annotations

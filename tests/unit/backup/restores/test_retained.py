@@ -11,10 +11,12 @@ import pytest
 
 from lilfox_tui.backup import effects
 from lilfox_tui.backup.context import BackupContext
+from lilfox_tui.backup.options import FilesOptions
 from lilfox_tui.backup.restores import interrupted, retained
 from lilfox_tui.backup.restores.interrupted import Restored, Stage
 from lilfox_tui.backup.source import Renames, RetainedItem, Swap
 from lilfox_tui.backup.store import BackupError
+from lilfox_tui.config.model import PlanConfig
 from lilfox_tui.core.errors import NotAllowed, UsageError
 from tests.unit.backup.noted_run import NotedRun
 
@@ -92,6 +94,16 @@ async def test_all_that_is_kept_is_listed_with_what_is_missing(place: Place) -> 
         ("db", "shop_before", True, 7, ""),
         ("db", "two_before", False, None, ""),
     ]
+
+
+async def test_what_a_known_restore_staged_is_not_listed_as_left(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def left(_options: object, _host: object) -> list[RetainedItem]:
+        return [RetainedItem(target="up", name=name, why_not="by hand") for name in ("/a/.up_1", "/a/.up_2")]
+
+    monkeypatch.setattr(retained, "source_module", lambda _kind: SimpleNamespace(left=left))
+    noted(Swap(kind="files", set="s", target="/a/up", staged="/a/.up_1/tree", before=""), stage="undone")
+    plan = PlanConfig(sources={"up": FilesOptions(path="/a/up")}, store="disk")
+    assert [row.name for row in await retained.all_left(opening_of(place), [plan])] == ["/a/.up_2"]
 
 
 async def test_what_cannot_be_asked_is_not_known_and_keeps_nobody_from_the_rest(place: Place) -> None:
@@ -173,6 +185,18 @@ async def test_a_restore_is_named_by_set_date_or_job(place: Place) -> None:
         assert SET in str(told.value.hint)
 
 
+async def test_one_that_was_set_aside_is_let_go_by_its_set_unless_another_one_is_meant(place: Place) -> None:
+    place.there = {"shop_before": "", "shop_restore": ""}
+    noted(swap_of("shop"), swap_of("far", host="gone"), stage="aside")
+    noted(swap_of("shop"), run="job-2", at=datetime.now(UTC) - timedelta(hours=1), stage="swapped")
+    assert [each.run for each in retained.chosen(SET)] == [each.run for each in retained.chosen("latest")] == ["job-2"]
+    noted(run="job-2", stage="forgotten")
+    (restored,) = retained.chosen(SET)
+    assert retained.chosen("job-1") == [restored]
+    assert await retained.forget(NotedRun(), opening_of(place), restored) == ["shop_before", "shop_restore"]
+    assert (place.there, stages()) == ({}, ["forgotten", "forgotten"])
+
+
 @pytest.mark.fault("4.100")
 def test_only_the_records_of_restores_that_keep_nothing_expire(place: Place) -> None:
     now = datetime.now(UTC)
@@ -182,8 +206,8 @@ def test_only_the_records_of_restores_that_keep_nothing_expire(place: Place) -> 
     for number in range(interrupted.MOST_KNOWN + 5):
         noted(run=f"job-{number}", at=now - timedelta(minutes=number), stage="forgotten")
     known = {each.run for each in interrupted.read_all()}
-    assert len(known) == interrupted.MOST_KNOWN + 5
+    assert len(known) == interrupted.MOST_KNOWN + 6
     assert known - {f"job-{number}" for number in range(interrupted.MOST_KNOWN)} == {
-        f"old-{stage}" for stage in ("swapping", "swapped", "undoing", "undone", "forgetting")
+        f"old-{stage}" for stage in ("swapping", "swapped", "undoing", "undone", "forgetting", "aside")
     }
     assert "old-swapped" in {each.run for each in retained.chosen("old-swapped")}

@@ -62,7 +62,7 @@ async def test_a_part_in_another_case_is_named(tmp_path: Path) -> None:
     (tmp_path / "lilfox_20261125_120000.dump.zst").rename(tmp_path / "LILFOX_20261125_120000.DUMP.ZST")
     found = await only_set(tmp_path)
     assert found.status == "broken"
-    assert "LILFOX_20261125_120000.DUMP.ZST exists, rename it" in str(found.reason)
+    assert "LILFOX_20261125_120000.DUMP.ZST exists: rename it" in str(found.reason)
 
 
 async def test_a_proof_holds_for_its_digests_and_its_set_only(tmp_path: Path) -> None:

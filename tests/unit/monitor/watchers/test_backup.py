@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -127,6 +128,27 @@ async def test_one_look_for_check(store: Path) -> None:
     watch = BackupWatch(config_of(store), None, lambda _name: None, lambda: None)
     await watch.look_once()
     assert plan_in(watch).level is Level.GOOD
+
+
+@pytest.mark.parametrize(("days", "level"), [(0, Level.DEGRADED), (2, Level.FAILING)])
+async def test_a_plan_without_a_set_is_late_if_its_configuration_is_older_than_its_last_run(
+    store: Path, monkeypatch: pytest.MonkeyPatch, days: int, level: Level
+) -> None:
+    known = datetime.now(UTC) - timedelta(days=days)
+    monkeypatch.setattr(backup, "_unchanged_since", lambda _file: known)
+    watch = BackupWatch(config_of(store), None, lambda _name: None, lambda: None)
+    await watch.look_once()
+    assert plan_in(watch).level is level
+
+
+def test_a_copied_configuration_is_not_older_here_than_its_copy(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    assert backup._unchanged_since(file) is None
+    file.write_text("")
+    os.utime(file, (0, 0))
+    since = backup._unchanged_since(file)
+    assert since is not None
+    assert datetime.now(UTC) - since < timedelta(minutes=1)
 
 
 async def test_a_store_that_says_nothing_in_time_has_failed(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,9 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.core.errors import LilFoxError
-from lilfox_tui.core.i18n import tr
+from lilfox_tui.core.i18n import in_language, tr
 from lilfox_tui.runbook.run import dispatcher
-from lilfox_tui.runbook.run.dispatcher import OrderDispatcher, RunOwnership, outcome_of
+from lilfox_tui.runbook.run.dispatcher import OrderDispatcher, RunOwnership, ending_at_terminal, outcome_of
 from lilfox_tui.runbook.run.protocol import CommandSkipped, EndState, RunFact
 from lilfox_tui.runbook.run.reducer import RunReducer
 from lilfox_tui.runbook.run.runner import Runner
@@ -121,3 +121,20 @@ async def test_where_nothing_is_recorded_as_running_nobody_is_said_to_run_it(mon
     with pytest.raises(LilFoxError, match="busy: the previous order has not finished yet"):
         await made._free()
     made._busy.cancel()
+
+
+@pytest.mark.parametrize(
+    ("status", "worked", "english", "chinese"),
+    [
+        (0, True, "", ""),
+        (0, False, "ann reports that it did not work", "ann 报告没有成功"),
+        (1, False, "it exited with status 1", "退出码为 1"),
+        (1, True, "it exited with status 1, but ann reports that it worked", "退出码为 1，但 ann 报告已成功"),
+    ],
+)
+def test_how_a_program_in_a_terminal_ended_is_one_sentence(
+    status: int, worked: bool, english: str, chinese: str
+) -> None:
+    assert ending_at_terminal(status, "ann", worked=worked) == english
+    with in_language("zh_CN"):
+        assert ending_at_terminal(status, "ann", worked=worked) == chinese

@@ -75,6 +75,28 @@ def test_what_is_refused_is_said_with_its_line_and_reason(text: str, value: str,
         fill(command("true\n" + text), {"v": value}, [])
 
 
+@pytest.mark.parametrize(
+    ("text", "value", "hint"),
+    [
+        ("<v>", "ls", "only its arguments can be values"), ("sudo <v>", "ls", "only its arguments can be values"),
+        (r"echo \<v>", "x", r"Remove the \ or $"), ("echo $<v>", "x", r"Remove the \ or $"),
+        ("echo ${x:-<v>}", "x", "Assign the value to a variable first"), ("cat `ls <v>`", "x", "Assign the value"),
+        ("cat <v>", "-n", "write -- before the placeholder"), ("cat '<v>'", "x", "declare a suitable type"),
+        ("#!/usr/bin/python3\nprint('<v>')", "x", "from a bash fence"), ("echo <v>", "a\nb", "without control"),
+    ],
+)  # fmt: skip
+def test_the_hint_is_one_that_helps_there(text: str, value: str, hint: str) -> None:
+    with pytest.raises(LilFoxError) as caught:
+        fill(command(text, script=text.startswith("#!")), {"v": value}, [])
+    assert hint in str(caught.value.hint)
+
+
+def test_a_value_that_names_another_one_is_said_to_be_refused_for_that() -> None:
+    with pytest.raises(LilFoxError, match="must not begin with - or contain LF_") as caught:
+        fill(command("ping '<v>'"), {"v": "web-LF_1"}, [Variable(name="v", type="host")])
+    assert str(caught.value.hint) == "Use another value, or write the placeholder as a separate word."
+
+
 def test_a_quoted_heredoc_takes_no_value_that_could_end_it() -> None:
     word = Variable(name="v", type="host")
     text = "cat <<'END'\n<v>\nEND"

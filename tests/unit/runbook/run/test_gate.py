@@ -11,7 +11,8 @@ from lilfox_tui.core.errors import LilFoxError, NotAllowed, UsageError
 from lilfox_tui.hosts.base import Completed
 from lilfox_tui.hosts.fake import FakeHost
 from lilfox_tui.runbook.model import Kind, Runbook, Variable
-from lilfox_tui.runbook.run.gate import CommandPreparer, Hosts, is_secret, refuse_unseen
+from lilfox_tui.runbook.run import gate
+from lilfox_tui.runbook.run.gate import CommandPreparer, Hosts, is_secret, offered, refuse_unseen
 from lilfox_tui.runbook.run.protocol import ValuesSet
 from lilfox_tui.runbook.run.reducer import RunReducer
 from lilfox_tui.runbook.run.state import Turn
@@ -200,3 +201,18 @@ async def test_a_variable_that_another_fence_sets_is_refused_before_anything_run
 ])  # fmt: skip
 def test_a_folder_is_no_secret_because_of_its_name(name: str, value: str, secret: bool) -> None:
     assert is_secret(name, value, ()) is secret
+
+
+@pytest.mark.parametrize(
+    ("status", "signal", "stderr", "reason"),
+    [(1, None, b"", "exit status 1"), (None, "KILL", b"", "killed by signal KILL"), (1, None, b"no df\n", "no df")],
+)
+async def test_a_command_for_choices_that_fails_without_a_word_is_told_by_its_end(
+    status: int | None, signal: str | None, stderr: bytes, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = Completed(("bash",), status, signal, b"", stderr)
+    host = FakeHost("web1", answers={"bash --noprofile --norc -c 'df -h'": done})
+    monkeypatch.setattr(gate, "open_host", lambda *_words, **_more: host)
+    with pytest.raises(LilFoxError) as caught:
+        await offered(CONFIG, Variable(name="disk", from_="df -h"), ("web1",))
+    assert str(caught.value) == f"the choices for disk cannot be read: {reason}"

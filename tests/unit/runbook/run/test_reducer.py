@@ -67,6 +67,16 @@ def test_it_waits_for_each_thing_in_its_turn() -> None:
     assert [change.run for change in state.changes] == ["2"]
 
 
+def test_a_step_of_which_no_run_starts_anything_is_done_by_hand() -> None:
+    never, shown = command("reboot", "change", exclude_from_run_all=True), command("print()", "none")
+    book = runbook((never, shown, BACK), (never, CHANGE), (BACK,), (LOOK,))
+    assert [(turn.step, turn.command) for turn in turns(book, HERE, {})] == [(0, None), (1, 1), (3, 0)]
+    facts: list[RunFact] = [opened(HERE)]
+    assert reduce_facts(book, facts).waiting.what == "hand"
+    state = reduce_facts(book, [*facts, DoneByHand(at=AT, step=0, by="fox@den")])
+    assert (state.waiting.what, state.steps[0].state) == ("confirm", "done")
+
+
 @pytest.mark.parametrize("state", ["failed", "unknown", "not begun"])
 def test_what_did_not_work_asks_for_a_decision_and_a_retry_that_works_is_done(state: EndState) -> None:
     reducer = RunReducer(runbook((CHANGE,)))

@@ -1,0 +1,39 @@
+"""What is said before a run is ended."""
+
+from __future__ import annotations
+
+import pytest
+
+from lilfox_tui.app.panes.runbook.dialogs import ending_rows
+from lilfox_tui.runbook.run.protocol import RunFact
+from lilfox_tui.runbook.run.reducer import RunReducer
+from tests.unit.runbook.made import began, command, ended, opened, runbook
+
+MADE: list[RunFact] = [began("r1", 0, 0), ended("r1")]
+UNMADE: list[RunFact] = [began("r2", 0, 1, rollback=True, undoes=("r1",)), ended("r2")]
+LOOKED: list[RunFact] = [began("r3", 1, 0, kind="read"), ended("r3", "failed")]
+STAYS, MAY = "1 change stays in force:", "1 command may have changed something:"
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ([], ["Nothing was changed."]),
+        (LOOKED, ["Nothing was changed."]),
+        (MADE, [STAYS]),
+        ([*MADE, *UNMADE], ["All changes were undone."]),
+        ([began("r1", 0, 0), ended("r1", "failed")], [MAY]),
+        ([began("r1", 0, 0), ended("r1", "unknown")], [MAY]),
+        ([*MADE, began("r4", 1, 1, kind="interactive"), ended("r4")], [STAYS, MAY]),
+    ],
+)
+def test_what_a_run_leaves_behind_is_said_before_it_is_ended(facts: list[RunFact], said: list[str]) -> None:
+    reducer = RunReducer(
+        runbook(
+            (command("make", "change", name="make"), command("unmake", "change", rollback_of="make")),
+            (command("look"), command("vi", "interactive")),
+        )
+    )
+    reducer.take([opened({"": ("here",)}), *facts])
+    texts = ["".join(piece.text for piece in row).strip() for row in ending_rows(reducer)]
+    assert [text for text in texts if text.endswith((".", ":"))] == said
