@@ -21,9 +21,11 @@ LAZY = {
         "backends/postgresql/session": "psycopg",
         "backends/redis_transport": "redis.asyncio redis.asyncio.retry redis.backoff",
         "cli/backup_request": ".backup.effects .backup.run .backup.sources.postgresql",
+        "cli/commands/alerts": ".cli.alert_rules",
         "cli/commands/config": ".alerts.notification_plan .alerts.rules .scrape.discovery",
         "cli/commands/export": ".cli.exports.alertmanager .cli.exports.grafana .cli.exports.prometheus "
         ".cli.exports.schedules",
+        "cli/commands/incident": ".logs.filter.syntax .runbook.run.persistence .runbook.run.protocol",
         "cli/commands/logs": ".cli.log_sources .logs.analyze",
         "cli/commands/query": ".cli.query_engine",
         "cli/commands/restore": ".backup.effects",
