@@ -29,6 +29,8 @@ LAZY = {
         "cli/commands/logs": ".cli.log_sources .logs.analyze",
         "cli/commands/query": ".cli.query_engine",
         "cli/commands/restore": ".backup.effects",
+        "cli/output": "asyncio",
+        "incident/timeline": "asyncio",
         "cli/job_output": ".backup.context .backup.restores.interrupted",
         "logs/files/one_log": ".logs.files.remote",
         "logs/filter/model": "re2",
