@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime, timedelta
@@ -19,22 +19,18 @@ from msgspec.structs import replace
 from lilfox_tui.alerts import silences as responses
 from lilfox_tui.alerts.delivery import NotificationDispatcher
 from lilfox_tui.alerts.model import (
-    Acknowledgement,
     Alert,
     Alerts,
     AlertState,
     Event,
-    RuleView,
     Silence,
     SilenceMatcher,
     Trouble,
-    worst_first,
 )
 from lilfox_tui.alerts.notification_plan import alerts_of_receiver, is_muted, receiver
 from lilfox_tui.alerts.notifier import Notification, NotifierSetup
-from lilfox_tui.alerts.rule_group import alert_view
 from lilfox_tui.alerts.rule_manager import RuleManager
-from lilfox_tui.alerts.silences import is_active, matches_all, silences_of_windows, would_silence
+from lilfox_tui.alerts.silences import alerts_from_storage, annotated, would_silence
 from lilfox_tui.alerts.state_folder import state_folder
 from lilfox_tui.alerts.storage import (
     DATABASE,
@@ -48,45 +44,11 @@ from lilfox_tui.config.model import Config
 from lilfox_tui.core.aio import Feed
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
-from lilfox_tui.core.maintenance import windows
 from lilfox_tui.core.text import human_duration
 from lilfox_tui.metrics.model import Labels
 from lilfox_tui.promql.query import EmbeddedEngine, QueryEngine
 from lilfox_tui.scrape.labels import ms_of
 from lilfox_tui.scrape.store import SeriesSource
-
-# Alerts as people see them: with who acknowledged them and what silences them, worst first.
-
-
-def annotated(
-    alerts: Iterable[Alert],
-    acknowledged: Mapping[Labels, Acknowledgement],
-    silences: Iterable[Silence],
-    now: datetime,
-) -> tuple[Alert, ...]:
-    """Return ``alerts`` with their acknowledgements and the silences active at ``now``, worst first. Blocks: reads the
-    maintenance windows."""
-    active = [one for one in (*silences, *silences_of_windows(windows(now))) if is_active(one, now)]
-    found = []
-    for alert in alerts:
-        by = tuple(dict.fromkeys(one.id for one in active if matches_all(one.matchers, alert.labels)))
-        seen = acknowledged.get(alert.labels) if alert.state is not AlertState.RESOLVED else None
-        found.append(replace(alert, acknowledged=seen, silenced_by=by) if by or seen else alert)
-    return worst_first(found)
-
-
-def alerts_from_storage(saved: AlertStorage, now: datetime) -> Alerts:
-    """Return the last state saved by the evaluating LilFox. Blocks. Raises LilFoxError."""
-    rules: list[RuleView] = []
-    alerts: list[Alert] = []
-    for name, group in saved.groups().items():
-        rules += group.views
-        for identity, found in saved.alerts(name).items():
-            alerts += [alert_view(group.keys.get(identity, identity), alert) for alert in found]
-    silences = saved.silences()
-    shown = annotated(alerts, saved.acknowledgements(), silences, now)
-    return Alerts(now, tuple(rules), shown, silences, evaluated_here=False, troubles=saved.troubles())
-
 
 # Notices that the clock was set, or that the machine slept: the clock then goes on by another time than passed.
 

@@ -13,7 +13,6 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui.alerts.engine import alerts_from_storage
 from lilfox_tui.alerts.model import (
     Acknowledgement,
     Alert,
@@ -27,7 +26,7 @@ from lilfox_tui.alerts.model import (
     worst_first,
 )
 from lilfox_tui.alerts.rules import stamp_of
-from lilfox_tui.alerts.silences import check_silence, matchers_of, would_silence
+from lilfox_tui.alerts.silences import alerts_from_storage, check_silence, matchers_of, would_silence
 from lilfox_tui.alerts.state_folder import state_folder
 from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, AlertStorage, EvaluationLock
 from lilfox_tui.config.model import ApiConfig, Config

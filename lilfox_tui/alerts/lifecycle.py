@@ -8,14 +8,15 @@ back delays nothing, and alerts that fired go on firing after a restart."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from enum import Enum
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui.alerts.model import AlertState
+from lilfox_tui.alerts.model import Alert, AlertState
 from lilfox_tui.metrics.model import Labels
-from lilfox_tui.scrape.labels import LabelSet
+from lilfox_tui.scrape.labels import LabelSet, time_of
 
 RESOLVED_KEPT_MS = 15 * 60_000
 LOOKS_BEFORE_GONE = 3
@@ -213,3 +214,23 @@ class RuleAlerts:
 
 def _earlier(time_ms: int | None, at_ms: int) -> int | None:
     return None if time_ms is None else min(time_ms, at_ms)
+
+
+def alert_view(rule_key: str, alert: LiveAlert) -> Alert:
+    """Convert an alert to its public model; its acknowledgement and silences are unknown here."""
+    return Alert(
+        labels=alert.labels,
+        annotations=alert.annotations,
+        state=alert.state,
+        active_at=time_of(alert.active_at_ms),
+        value=alert.value,
+        fired_at=optional_time(alert.fired_at_ms),
+        resolved_at=optional_time(alert.resolved_at_ms),
+        keep_firing_since=optional_time(alert.keep_firing_since_ms),
+        rule=rule_key,
+    )
+
+
+def optional_time(time_ms: int | None) -> datetime | None:
+    """Return a time in milliseconds since 1970 as aware UTC; None if there is none."""
+    return None if time_ms is None else time_of(time_ms)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Set
-from datetime import datetime
 from time import perf_counter
 from typing import Protocol
 
@@ -12,7 +11,15 @@ import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui.alerts.lifecycle import AlertChange, AlertSample, EvaluationGap, LiveAlert, RuleAlerts
+from lilfox_tui.alerts.lifecycle import (
+    AlertChange,
+    AlertSample,
+    EvaluationGap,
+    LiveAlert,
+    RuleAlerts,
+    alert_view,
+    optional_time,
+)
 from lilfox_tui.alerts.model import Alert, AlertState, RuleHealth, RuleView
 from lilfox_tui.alerts.rules import Rule, RuleGroup
 from lilfox_tui.alerts.template import Scope, compiled
@@ -23,7 +30,7 @@ from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.evaluation import instant
 from lilfox_tui.promql.query import Query, cached_parse, parse, window_ms
 from lilfox_tui.promql.value import BARE, EMPTY, PROMETHEUS_3, Semantics, Value, Vector, duplicate
-from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet, time_of
+from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
 from lilfox_tui.scrape.store import Floats, SeriesSource, SeriesStore
 
 # Where rules put their results, so that later rules and queries find them as series.
@@ -382,32 +389,13 @@ class GroupEvaluator:
             for_s=rule.for_s,
             health=running.health,
             error=running.error,
-            failing_since=_time(running.failing_since_ms),
-            evaluated_at=_time(running.evaluated_at_ms),
+            failing_since=optional_time(running.failing_since_ms),
+            evaluated_at=optional_time(running.evaluated_at_ms),
             took_s=running.took_s,
             labels=rule.labels,
             annotations=rule.annotations,
         )
 
 
-def alert_view(rule_key: str, alert: LiveAlert) -> Alert:
-    """Convert an alert to its public model; its acknowledgement and silences are unknown here."""
-    return Alert(
-        labels=alert.labels,
-        annotations=alert.annotations,
-        state=alert.state,
-        active_at=time_of(alert.active_at_ms),
-        value=alert.value,
-        fired_at=_time(alert.fired_at_ms),
-        resolved_at=_time(alert.resolved_at_ms),
-        keep_firing_since=_time(alert.keep_firing_since_ms),
-        rule=rule_key,
-    )
-
-
 def _kind_name_labels(rule: Rule) -> str:
     return f"{rule.kind};{rule.name}{LabelSet.of(rule.labels)}"
-
-
-def _time(time_ms: int | None) -> datetime | None:
-    return None if time_ms is None else time_of(time_ms)

@@ -11,9 +11,9 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from lilfox_tui.alerts.lifecycle import AlertChange, AlertChangeKind, EvaluationGap, LiveAlert
+from lilfox_tui.alerts.lifecycle import AlertChange, AlertChangeKind, EvaluationGap, LiveAlert, alert_view
 from lilfox_tui.alerts.model import Alert, AlertState, Event, RuleHealth, RuleView, Trouble
-from lilfox_tui.alerts.rule_group import EvaluationContext, GroupEvaluator, RuleEvaluator, StoreSink, alert_view
+from lilfox_tui.alerts.rule_group import EvaluationContext, GroupEvaluator, RuleEvaluator, StoreSink
 from lilfox_tui.alerts.rules import RuleFiles, RuleGroup, Stamp, read_rule_files, stamp_of
 from lilfox_tui.alerts.storage import AlertStorage, DatabaseDamaged, DatabaseNotWritable, SavedGroup
 from lilfox_tui.config.model import Config

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from lilfox_tui.alerts.model import Acknowledgement, Alert, AlertState, Event, Silence, SilenceMatcher
+from lilfox_tui.alerts.lifecycle import alert_view
+from lilfox_tui.alerts.model import (
+    Acknowledgement,
+    Alert,
+    Alerts,
+    AlertState,
+    Event,
+    RuleView,
+    Silence,
+    SilenceMatcher,
+    worst_first,
+)
 from lilfox_tui.alerts.storage import AlertStorage
 from lilfox_tui.core.errors import LilFoxError, UsageError
 from lilfox_tui.core.i18n import Message, _, tr
-from lilfox_tui.core.maintenance import ALL, MaintenanceWindow
+from lilfox_tui.core.maintenance import ALL, MaintenanceWindow, windows
 from lilfox_tui.core.text import encodable
 from lilfox_tui.incident.incidents import record
 from lilfox_tui.incident.model import AlertChanged, Changed, Did, Reverted
@@ -265,3 +276,36 @@ def _event(silenced: Silence, kind: str, by: str, now: datetime) -> Event:
         now, "expired" if kind == "expired" else "silenced", labels, by=by,
         note=f"{format_matchers(silenced.matchers)} {silenced.comment}".strip(),
     )  # fmt: skip
+
+
+# Alerts as people see them: with who acknowledged them and what silences them, worst first.
+
+
+def annotated(
+    alerts: Iterable[Alert],
+    acknowledged: Mapping[Labels, Acknowledgement],
+    silences: Iterable[Silence],
+    now: datetime,
+) -> tuple[Alert, ...]:
+    """Return ``alerts`` with their acknowledgements and the silences active at ``now``, worst first. Blocks: reads the
+    maintenance windows."""
+    active = [one for one in (*silences, *silences_of_windows(windows(now))) if is_active(one, now)]
+    found = []
+    for alert in alerts:
+        by = tuple(dict.fromkeys(one.id for one in active if matches_all(one.matchers, alert.labels)))
+        seen = acknowledged.get(alert.labels) if alert.state is not AlertState.RESOLVED else None
+        found.append(replace(alert, acknowledged=seen, silenced_by=by) if by or seen else alert)
+    return worst_first(found)
+
+
+def alerts_from_storage(saved: AlertStorage, now: datetime) -> Alerts:
+    """Return the last state saved by the evaluating LilFox. Blocks. Raises LilFoxError."""
+    rules: list[RuleView] = []
+    alerts: list[Alert] = []
+    for name, group in saved.groups().items():
+        rules += group.views
+        for identity, found in saved.alerts(name).items():
+            alerts += [alert_view(group.keys.get(identity, identity), alert) for alert in found]
+    silences = saved.silences()
+    shown = annotated(alerts, saved.acknowledgements(), silences, now)
+    return Alerts(now, tuple(rules), shown, silences, evaluated_here=False, troubles=saved.troubles())

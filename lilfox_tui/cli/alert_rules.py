@@ -43,27 +43,6 @@ if TYPE_CHECKING:
 _LARGEST_PAGE = 64 * 1024 * 1024
 
 
-def add_lint_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of ``alerts lint``."""
-    parser.add_argument(
-        "rule_files",
-        nargs="*",
-        type=Path,
-        metavar="FILE",
-        help=str(tr("Prometheus rule files; default: the rule files in the configuration")),
-    )
-    parser.add_argument(
-        "--metrics",
-        action="append",
-        type=Path,
-        default=[],
-        metavar="PAGE",
-        help=str(tr("look up the rules' series in this saved scrape instead of querying the targets")),
-    )
-    parser.add_argument("--json", action="store_true", help=str(tr("one JSON document")))
-    parser.add_argument("--json-schema", action="store_true", help=str(tr("the schema of that document")))
-
-
 def run_lint(args: argparse.Namespace) -> int:
     """Prints the problems found; returns 0 if every file can be used, else 1."""
     if args.json_schema:
@@ -175,22 +154,6 @@ def _lint_document(
 
 
 # ``lilfox alerts test``: promtool's unit tests of rules, with promtool's verdict.
-
-
-def add_test_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of ``alerts test``."""
-    parser.add_argument(
-        "test_files",
-        nargs="+",
-        type=Path,
-        metavar="FILE",
-        help=str(tr("test files, in the format of promtool test rules")),
-    )
-    parser.add_argument(
-        "--prometheus2",
-        action="store_true",
-        help=str(tr("behave like promtool 2.x (file format and query results)")),
-    )
 
 
 def run_test(args: argparse.Namespace) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import shutil
@@ -244,6 +243,8 @@ def ask_line(*question: Message | str) -> str | None:
 
 async def asked_line(*question: Message | str) -> str | None:
     """Like :func:`ask_line`, without blocking the event loop."""
+    import asyncio
+
     pose(*question)
     loop = asyncio.get_running_loop()
     typed: asyncio.Future[str | None] = loop.create_future()

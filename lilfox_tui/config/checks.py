@@ -150,7 +150,7 @@ def _is_network(place: str) -> bool:
 def _check_scrape(scrape: ScrapeConfig, path: KeyPath, host_names: Collection[str], findings: Findings) -> None:
     for at, target in enumerate(scrape.targets, 1):
         if not is_place(target):
-            what = _("{value} is not an address; write HOST:PORT, without http:// and path", value=quoted(target))
+            what = _("{value} is not a valid address; use HOST:PORT, without http:// or a path", value=quoted(target))
             findings.add_at((*path, "targets", str(at)), what)
     if not scrape.path.startswith("/"):
         findings.add_at((*path, "path"), _("the path must start with /; write /metrics"))

@@ -426,10 +426,14 @@ class HttpTransport:
         """Return a kept connection that is still open, or a new one."""
         now = asyncio.get_running_loop().time()
         while self._idle:
-            connection = self._idle.pop()
-            if now - connection.idle_since <= self._keep_idle_s and await connection.is_idle():
+            connection, usable = self._idle.pop(), False
+            try:
+                usable = now - connection.idle_since <= self._keep_idle_s and await connection.is_idle()
+            finally:
+                if not usable:  # nobody else knows it, also if this is cancelled
+                    await connection.hang_up()
+            if usable:
                 return connection
-            await connection.hang_up()
         await self.connect()
         assert self._place is not None
         return await HttpConnection.opened(

@@ -184,7 +184,7 @@ class JobReader(Struct):
                 targets.append(self.nodes.text(address, at))
                 if not relabelled and "/" in targets[-1]:
                     what = _(
-                        "{value} is not an address; write HOST:PORT, without http:// and path",
+                        "{value} is not a valid address; use HOST:PORT, without http:// or a path",
                         value=quoted(targets[-1]),
                     )
                     self.wrong(address.line, at, what)

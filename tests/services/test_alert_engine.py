@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.alerts.engine import alerts_from_storage
-from lilfox_tui.alerts.silences import acknowledge, parse_matchers, silence
+from lilfox_tui.alerts.silences import acknowledge, alerts_from_storage, parse_matchers, silence
 from lilfox_tui.alerts.storage import Outbox
 from tests.services.alert_lab import Lab
 from tests.services.alertmanager import AlertmanagerServer

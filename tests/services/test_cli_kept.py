@@ -108,7 +108,7 @@ def test_what_a_drill_of_a_plan_left_is_shown_and_let_go(tmp_path: Path, server:
     assert typed("no", ("restore", "--forget", "--json"), asked) == 2
     assert any(name in line and "did not finish" in line for line in asked), "what goes is shown before the question"
     assert any("drills and unfinished restores" in line for line in asked)
-    assert "can no longer be undone" not in "".join(asked)
+    assert "cannot be undone" not in "".join(asked)
     done = lab.lilfox("restore", "--forget", "--yes", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"exit_code": 0, "set": "", "forgotten": [name]}

@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from lilfox_tui.alerts.engine import alerts_from_storage
 from lilfox_tui.alerts.model import AlertState
+from lilfox_tui.alerts.silences import alerts_from_storage
 from lilfox_tui.alerts.state_folder import state_folder
 from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, AlertStorage
 from lilfox_tui.backup.restores import interrupted

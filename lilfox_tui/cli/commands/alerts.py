@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from lilfox_tui.alerts.delivery import open_notifier
-from lilfox_tui.alerts.engine import alerts_from_storage
 from lilfox_tui.alerts.model import Alert, AlertState, Trouble
 from lilfox_tui.alerts.notification_plan import with_external_labels
 from lilfox_tui.alerts.notifier import Notification, NotifierSetup, summary
 from lilfox_tui.alerts.silences import (
     acknowledge,
+    alerts_from_storage,
     check_silence,
     expire,
     format_matchers,
@@ -32,7 +32,6 @@ from lilfox_tui.alerts.silences import (
 )
 from lilfox_tui.alerts.state_folder import state_folder
 from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, AlertStorage, EvaluationLock, Outbox
-from lilfox_tui.cli.alert_rules import add_lint_arguments, add_test_arguments, run_lint, run_test
 from lilfox_tui.cli.main import Subcommand, subcommands
 from lilfox_tui.cli.output import Cell, print_error, print_json, print_line, print_table, warn
 from lilfox_tui.cli.parser import duration, load_settings
@@ -499,6 +498,60 @@ def _test_notice(config: Config, receiver: str) -> Notification:
         number, number, now, receiver, "test", labels[:1], firing=(alert,),
         valid_until=now + timedelta(seconds=_VALID_S), external_url=config.alerts.external_url,
     )  # fmt: skip
+
+
+# ``lilfox alerts lint | test``: what they need (PromQL, numpy, YAML) is imported when they run.
+
+
+def add_lint_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of ``alerts lint``."""
+    parser.add_argument(
+        "rule_files",
+        nargs="*",
+        type=Path,
+        metavar="FILE",
+        help=str(tr("Prometheus rule files; default: the rule files in the configuration")),
+    )
+    parser.add_argument(
+        "--metrics",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="PAGE",
+        help=str(tr("look up the rules' series in this saved scrape instead of querying the targets")),
+    )
+    parser.add_argument("--json", action="store_true", help=str(tr("one JSON document")))
+    parser.add_argument("--json-schema", action="store_true", help=str(tr("the schema of that document")))
+
+
+def run_lint(args: argparse.Namespace) -> int:
+    """Runs ``alerts lint``."""
+    from lilfox_tui.cli.alert_rules import run_lint as run
+
+    return run(args)
+
+
+def add_test_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of ``alerts test``."""
+    parser.add_argument(
+        "test_files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help=str(tr("test files, in the format of promtool test rules")),
+    )
+    parser.add_argument(
+        "--prometheus2",
+        action="store_true",
+        help=str(tr("behave like promtool 2.x (file format and query results)")),
+    )
+
+
+def run_test(args: argparse.Namespace) -> int:
+    """Runs ``alerts test``."""
+    from lilfox_tui.cli.alert_rules import run_test as run
+
+    return run(args)
 
 
 ACTIONS = {

@@ -120,7 +120,7 @@ def _confirm_forget(args: argparse.Namespace, lines: list[RetainedRow]) -> None:
         )
     if args.set:
         question = _(
-            "This permanently deletes the retained data, and the restore can no longer be undone. To delete it, "
+            "This permanently deletes the retained data. Without that data, a restore cannot be undone. To confirm, "
             "type: {name}",
             name=there[0],
         )

@@ -78,7 +78,7 @@ def place_gone(source: str) -> PlaceGone:
     """Return the error for a record whose file is no longer among those of the source."""
     return PlaceGone(
         source,
-        tr("The file of that record is no longer part of {source}", source=source),
+        tr("The log file that contained this record no longer belongs to {source}", source=source),
         tr("It was rotated out. Continue from the beginning, the end or a given time."),
     )
 

@@ -261,7 +261,8 @@ class Runner:
         command = place[1]
         if result.kind != "change":
             raise LilFoxError(
-                tr("a read-only command leaves nothing on the host to check"), tr("run it again, or skip it")
+                tr("cannot query the outcome: only changing commands leave a record on the host"),
+                tr("check the host yourself, then run it again or skip it"),
             )
         task = CommandTask(
             run=run,

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.alerts.engine import annotated
 from lilfox_tui.alerts.model import Acknowledgement, AlertState, Event, Silence
 from lilfox_tui.alerts.silences import (
     LONGEST_SILENCE,
     acknowledge,
+    annotated,
     expire,
     expire_resolved,
     parse_matchers,

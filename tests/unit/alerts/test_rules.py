@@ -12,10 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lilfox_tui.alerts.engine import alerts_from_storage
 from lilfox_tui.alerts.model import Alerts, RuleHealth, SilenceMatcher
 from lilfox_tui.alerts.rules import from_text, read_rule_files, read_rules, stamp_of, usable
-from lilfox_tui.alerts.silences import format_matchers, matchers_of, matches_all, parse_matchers
+from lilfox_tui.alerts.silences import alerts_from_storage, format_matchers, matchers_of, matches_all, parse_matchers
 from lilfox_tui.core.errors import ConfigError
 from lilfox_tui.scrape.prometheus_yaml import MAX_BYTES
 from tests.unit.alerts.running import RULES, Run

@@ -512,7 +512,7 @@ def _kept_choice(at: int, line: RetainedRow, glyphs: Glyphs) -> Choice:
 def _going_rows(lines: Sequence[RetainedRow]) -> Iterator[Row]:
     for line in lines:
         yield (Piece(f"  {line.name}", "strong"), Piece(f"  {human_bytes(line.size_bytes)}  {_where(line)}", "muted"))
-    told = _("This deletes the data for good, and the restore can no longer be undone.")
+    told = _("This deletes the data for good. Without that data, a restore cannot be undone.")
     if all(line.restored is None for line in lines):
         told = _("This deletes the data for good; data in use is not touched.")
     yield (Piece("  "), Piece(told, "degraded"))

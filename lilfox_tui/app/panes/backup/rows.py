@@ -301,8 +301,8 @@ def _facts(view: PlanView, restores: Sequence[Restored], style: BackupStyle) -> 
     if undone:
         parts.append(
             ngettext(
-                "data of {count} undone restore is retained (press K)",
-                "data of {count} undone restores is retained (press K)",
+                "{count} undone restore has retained data (press K)",
+                "{count} undone restores have retained data (press K)",
                 undone,
             )
         )

@@ -110,7 +110,7 @@ async def test_a_place_holds_through_renaming_packing_and_copying(rotated: tuple
     assert [one.raw for one in again] == expected[-90:] + raws(console_log(9, 3, first=300))
     assert {one.raw: one.place for one in again[:90]} == names
     path.with_name("app.log.1.gz").unlink()
-    with pytest.raises(PlaceGone, match="no longer part of app"):
+    with pytest.raises(PlaceGone, match="no longer belongs to app"):
         await source.page(AtPlace(other.place), older=False, limit=1, where=EVERYTHING)
     await source.close()
 
