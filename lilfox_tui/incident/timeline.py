@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import hashlib
 import os
@@ -558,8 +559,6 @@ _FOLLOW_LOOK_S = 0.2
 async def follow(incident_id: str) -> AsyncGenerator[list[TimelineEntry]]:
     """Yield all entries so far, then new ones, a few times a second, until the consumer stops. Raises NoSuchIncident;
     IncidentError if it cannot be read (any more)."""
-    import asyncio
-
     folder = await asyncio.to_thread(find, incident_id)
     reader = TimelineReader(folder)
     try:
