@@ -25,12 +25,10 @@ LAZY = {
         "cli/commands/config": ".alerts.notification_plan .alerts.rules .scrape.discovery",
         "cli/commands/export": ".cli.exports.alertmanager .cli.exports.grafana .cli.exports.prometheus "
         ".cli.exports.schedules",
-        "cli/commands/incident": ".logs.filter.syntax .runbook.run.persistence .runbook.run.protocol",
+        "cli/commands/incident": ".runbook.run.persistence",
         "cli/commands/logs": ".cli.log_sources .logs.analyze",
         "cli/commands/query": ".cli.query_engine",
         "cli/commands/restore": ".backup.effects",
-        "cli/output": "asyncio",
-        "incident/timeline": "asyncio",
         "cli/job_output": ".backup.context .backup.restores.interrupted",
         "logs/files/one_log": ".logs.files.remote",
         "logs/filter/model": "re2",

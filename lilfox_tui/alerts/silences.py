@@ -1,4 +1,4 @@
-"""Silences with their matchers, and people's actions on alerts: acknowledge, silence, expire."""
+"""Silences with their matchers, people's actions on alerts (acknowledge, silence, expire), and alerts with both."""
 
 from __future__ import annotations
 

@@ -168,7 +168,7 @@ class LilFoxApp(Console):
         if overview is self._overviews.newest:
             return
         if firing := self._overviews.firing(overview):
-            self.tell(tr("firing now: {names}; press ! for alerts", names=firing))
+            self.announce(tr("firing now: {names}; press ! for alerts", names=firing))
             if self.config.alerts.bell and not any(each.kind == "bell" for each in self.config.notifiers.values()):
                 self.bell()
         shown = self._overviews.is_shown(

@@ -144,6 +144,8 @@ class Console(PrivateApp, inherit_bindings=False):
         self.palette = Palette(theme, ascii_only=glyphs.ascii_only)
         self.note: tuple[str, str] = ("", "text")
         self._note_ends: Timer | None = None
+        self._news: list[Message] = []
+        """To be shown once the error in the footer has been there long enough."""
         self.shown: Overview | None = None
         self.runs: dict[str, RunLog] = {}
         """Runs of runbooks that are watched, by their jobs."""
@@ -182,7 +184,7 @@ class Console(PrivateApp, inherit_bindings=False):
         """Handles the terminal's answer to the query sent at the start; its delay shows how fast the link is."""
         if time.monotonic() - self._started_s > SLOW_ANSWER_S and not self.slow_link:
             self.slow_link = True
-            self.tell(tr("the terminal responds slowly: redrawing less often, as with --slow-link"))
+            self.announce(tr("the terminal responds slowly: redrawing less often, as with --slow-link"))
 
     # ---- what panes ask of the app -------------------------------------------------------------------------------
 
@@ -199,9 +201,19 @@ class Console(PrivateApp, inherit_bindings=False):
             self._note_ends.stop()  # that of the note before would take this one away too soon
         self._note_ends = self.set_timer(NOTE_S, self._clear_note)
 
+    def announce(self, news: Message) -> None:
+        """Shows a message that no key asked for, but not over an error: that may be the answer to a key."""
+        if self.note[1] == "failing":
+            self._news.append(news)
+        else:
+            self.tell(news)
+
     def _clear_note(self) -> None:
         self.note = ("", "text")
-        self.repaint_frame()
+        if self._news:
+            self.tell(self._news.pop(0))
+        else:
+            self.repaint_frame()
 
     def ask_line(self, prompt: str, text: str, take: Callable[[str], None], *, live: bool = True) -> None:
         """Reads one line of input in place of the footer. ``take`` gets each change as it is typed, and ``""`` on

@@ -56,7 +56,7 @@ class RunFollower:
         async with aclosing(self._app.monitor.incidents.feed.watch()) as states:
             async for state in states:
                 if isinstance(state, Ready) and (said := self._app.acting.look(state.value)) is not None:
-                    self._app.tell(said)
+                    self._app.announce(said)
                     self._run_changed()
 
     def attach(self, job: str) -> RunLog:
@@ -80,7 +80,7 @@ class RunFollower:
         if self._app.leaving:
             return
         if run is not None and run.taken_by:
-            self._app.tell(
+            self._app.announce(
                 tr(
                     "{who} took over this run: you are now following; press O in pane 4 to take it back",
                     who=run.taken_by,
@@ -124,7 +124,7 @@ class RunFollower:
             self._land_at(RUNBOOK)
             if self._navigation.current == RUNBOOK and not self._app.touched:
                 self._navigation.pane.select_run(left.key)
-            self._app.tell(
+            self._app.announce(
                 tr("{incident} is open and {title} has not ended; see pane 4",
                    incident=folder.name, title=left.title)
             )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -243,8 +244,6 @@ def ask_line(*question: Message | str) -> str | None:
 
 async def asked_line(*question: Message | str) -> str | None:
     """Like :func:`ask_line`, without blocking the event loop."""
-    import asyncio
-
     pose(*question)
     loop = asyncio.get_running_loop()
     typed: asyncio.Future[str | None] = loop.create_future()

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 from msgspec.structs import replace
+from textual.pilot import Pilot
 
+from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.dialogs.messages import ConfirmDialog
 from lilfox_tui.app.dialogs.prompt import Chooser
 from lilfox_tui.backup.plan import read_request
@@ -66,6 +68,14 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> list[RetainedRow]:
     return lines
 
 
+async def asked_to_delete(app: LilFoxApp, pilot: Pilot[None]) -> None:
+    """Opens what restores retain, and the question about the first of it."""
+    await pilot.press("K")
+    await until(lambda: isinstance(app.screen, Chooser))
+    await pilot.press("enter")
+    await until(lambda: isinstance(app.screen, ConfirmDialog) and app.screen.is_painted)
+
+
 @pytest.mark.parametrize("language", ["en", "zh_CN"])
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_what_is_kept(size: tuple[int, int], language: str, kept: list[RetainedRow]) -> None:
@@ -84,10 +94,8 @@ async def test_it_is_let_go_when_its_name_is_typed(stand_in: StandIn, kept: list
     kept += [DATABASE, FOLDER, LEFT]
     app = showing(healthy())
     async with app.run_test(size=(100, 30)) as pilot:
-        await pilot.press("3", "K")
-        await until(lambda: isinstance(app.screen, Chooser))
-        await pilot.press("enter")
-        await until(lambda: isinstance(app.screen, ConfirmDialog) and app.screen.is_painted)
+        await pilot.press("3")
+        await asked_to_delete(app, pilot)
         text = screen_text(pilot)
         assert DATABASE.name in text
         assert FOLDER.name in text, "all of the restore goes together"
@@ -97,10 +105,7 @@ async def test_it_is_let_go_when_its_name_is_typed(stand_in: StandIn, kept: list
         await pilot.press("escape")
         await until(lambda: len(app.screen_stack) == 1)
         assert stand_in.started == []
-        await pilot.press("K")
-        await until(lambda: isinstance(app.screen, Chooser))
-        await pilot.press("enter")
-        await until(lambda: isinstance(app.screen, ConfirmDialog) and app.screen.is_painted)
+        await asked_to_delete(app, pilot)
         await pilot.press(*("underscore" if letter == "_" else letter for letter in DATABASE.name), "enter")
         await until(lambda: stand_in.started)
         [job] = stand_in.started
@@ -116,10 +121,8 @@ async def test_one_that_was_set_aside_goes_and_not_another_of_its_set(
     kept += [replace(LEFT, restored=aside, name="apart")]
     app = showing(healthy())
     async with app.run_test(size=(100, 30)) as pilot:
-        await pilot.press("3", "K")
-        await until(lambda: isinstance(app.screen, Chooser))
-        await pilot.press("enter")
-        await until(lambda: isinstance(app.screen, ConfirmDialog) and app.screen.is_painted)
+        await pilot.press("3")
+        await asked_to_delete(app, pilot)
         await pilot.press(*"apart", "enter")
         await until(lambda: stand_in.started)
         assert read_request(stand_in.started[0].arguments).set == aside.run
@@ -129,10 +132,8 @@ async def test_what_drills_left_goes_by_its_plan(stand_in: StandIn, kept: list[R
     kept += [LEFT]
     app = showing(healthy())
     async with app.run_test(size=(100, 30)) as pilot:
-        await pilot.press("3", "K")
-        await until(lambda: isinstance(app.screen, Chooser))
-        await pilot.press("enter")
-        await until(lambda: isinstance(app.screen, ConfirmDialog) and app.screen.is_painted)
+        await pilot.press("3")
+        await asked_to_delete(app, pilot)
         await pilot.press(*("underscore" if letter == "_" else letter for letter in LEFT.name), "enter")
         await until(lambda: stand_in.started)
         request = read_request(stand_in.started[0].arguments)

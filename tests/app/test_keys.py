@@ -22,7 +22,7 @@ from lilfox_tui.app.pane import Pane
 from lilfox_tui.app.panes.metrics.pane import MetricsPane
 from lilfox_tui.app.shared_actions import ListActions
 from lilfox_tui.core.aio import Unavailable
-from lilfox_tui.core.errors import ConfigError, HostKeyUnknown, HostUnreachable
+from lilfox_tui.core.errors import ConfigError, HostKeyUnknown, HostUnreachable, LilFoxError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.ssh.connect import KnownKeys, key_error
 from lilfox_tui.metrics.model import Level
@@ -409,6 +409,26 @@ async def test_a_note_stays_its_time_whatever_was_said_before(monkeypatch: pytes
         await later.wait()
         await pilot.pause()
         assert "what counts" in screen_text(pilot)
+
+
+async def test_news_wait_until_an_error_has_been_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the disk full, "firing now" came over the reason why the backup that a key had started did not begin."""
+    app = still_app(mixed())
+    async with app.run_test(size=(80, 24)) as pilot:
+        monkeypatch.setattr(console, "NOTE_S", 60.0)
+        app.tell(LilFoxError("/b: the disk is full"))
+        app.announce(tr("firing now: {names}; press ! for alerts", names="a"))
+        app.announce(tr("firing now: {names}; press ! for alerts", names="b"))
+        await pilot.pause()
+        assert "/b: the disk is full" in screen_text(pilot)
+        assert "firing now" not in screen_text(pilot)
+        for name in ("a", "b"):
+            app._clear_note()
+            await pilot.pause()
+            assert f"firing now: {name}; press ! for alerts" in screen_text(pilot)
+        app._clear_note()
+        await pilot.pause()
+        assert "firing now" not in screen_text(pilot)
 
 
 @pytest.mark.fault("4.94")

@@ -39,6 +39,8 @@ SETTLED: frozenset[Stage] = frozenset({"swapped", "undone", "forgotten", "aside"
 OPEN: frozenset[Stage] = frozenset({"swapping", "undoing"})
 KEEPS_NOTHING: frozenset[Stage] = frozenset({"forgotten"})
 """Only these records expire: without its record, what a restore keeps is neither undone nor found again."""
+RETAINING: frozenset[Stage] = frozenset({"swapped", "undone", "forgetting", "aside"})
+"""Retained data may still exist; it can be deleted."""
 KNOWN_FOR = timedelta(days=90)
 MOST_KNOWN = 200
 _RESTORES = "restores"

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.backup.context import BackupContext, source_module
 from lilfox_tui.backup.restores import interrupted
-from lilfox_tui.backup.restores.interrupted import Restored, Stage
+from lilfox_tui.backup.restores.interrupted import Restored
 from lilfox_tui.backup.source import Renames, RetainedItem, Swap
 from lilfox_tui.backup.store import BackupError
 from lilfox_tui.config.model import PlanConfig
@@ -19,7 +19,6 @@ from lilfox_tui.core.errors import LilFoxError, NotAllowed, UsageError
 from lilfox_tui.core.i18n import Message, listed, tr
 from lilfox_tui.jobs.model import Run
 
-_KEEP_SOMETHING: frozenset[Stage] = frozenset({"swapped", "undone", "forgetting", "aside"})
 AT_ONCE = 8
 """So many are asked about at once."""
 
@@ -59,8 +58,12 @@ class RetainedRow(Struct, frozen=True, kw_only=True):
 
 async def all_kept(context: BackupContext) -> list[RetainedRow]:
     """Return what all known restores retain, newest first, including data that should exist but does not."""
-    known = [restored for restored in await asyncio.to_thread(interrupted.read_all) if restored.stage != "forgotten"]
-    return await kept_of(context, known)
+    return await kept_of(context, await _not_forgotten())
+
+
+async def _not_forgotten() -> list[Restored]:
+    found = await asyncio.to_thread(interrupted.read_all)
+    return [restored for restored in found if restored.stage not in interrupted.KEEPS_NOTHING]
 
 
 async def kept_of(context: BackupContext, known: list[Restored]) -> list[RetainedRow]:
@@ -79,7 +82,7 @@ async def all_left(context: BackupContext, plans: Iterable[PlanConfig]) -> list[
     """Return what drills and unfinished restores left beside the sources of these plans, except what belongs to a known
     restore."""
     found = []
-    known = [restored for restored in await asyncio.to_thread(interrupted.read_all) if restored.stage != "forgotten"]
+    known = await _not_forgotten()
     staged = {(swap.host, one.staged) for restored in known for swap in restored.swaps for one in swap.renames}
     for source, options in _sources(plans):
         try:
@@ -132,7 +135,7 @@ def chosen(words: str) -> list[Restored]:
     """Return the restores that ``words`` name: a set's id or date, a job's id for one of several restores of a set, or
     ``latest``; those that were set aside only if no other one matches, never those with unsettled renames. Raises
     BackupError if there is none."""
-    known = [restored for restored in interrupted.read_all() if restored.stage in _KEEP_SOMETHING]
+    known = [restored for restored in interrupted.read_all() if restored.stage in interrupted.RETAINING]
     known.sort(key=lambda restored: restored.stage == "aside")
     found = known[:1] if words == "latest" else [restored for restored in known if words in names_of(restored)]
     found = [restored for restored in found if restored.stage != "aside"] or found

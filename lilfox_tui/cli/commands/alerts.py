@@ -524,13 +524,6 @@ def add_lint_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json-schema", action="store_true", help=str(tr("the schema of that document")))
 
 
-def run_lint(args: argparse.Namespace) -> int:
-    """Runs ``alerts lint``."""
-    from lilfox_tui.cli.alert_rules import run_lint as run
-
-    return run(args)
-
-
 def add_test_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``alerts test``."""
     parser.add_argument(
@@ -547,11 +540,11 @@ def add_test_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run_test(args: argparse.Namespace) -> int:
-    """Runs ``alerts test``."""
-    from lilfox_tui.cli.alert_rules import run_test as run
+def run_on_rules(args: argparse.Namespace) -> int:
+    """Runs ``alerts lint`` or ``alerts test``."""
+    from lilfox_tui.cli.alert_rules import run_lint, run_test
 
-    return run(args)
+    return run_lint(args) if args.action == "lint" else run_test(args)
 
 
 ACTIONS = {
@@ -568,9 +561,9 @@ ACTIONS = {
     "notify-test": Subcommand(
         tr("send a test notification through each notifier"), add_notify_test_arguments, run_notify_test
     ),
-    "lint": Subcommand(tr("check rule files for errors and misleading rules"), add_lint_arguments, run_lint),
+    "lint": Subcommand(tr("check rule files for errors and misleading rules"), add_lint_arguments, run_on_rules),
     "test": Subcommand(
-        tr("run unit tests of rules, in the format of promtool test rules"), add_test_arguments, run_test
+        tr("run unit tests of rules, in the format of promtool test rules"), add_test_arguments, run_on_rules
     ),
 }
 

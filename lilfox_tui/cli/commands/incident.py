@@ -62,6 +62,8 @@ from lilfox_tui.incident.model import (
 from lilfox_tui.incident.reducer import begun_steps, event_text, fold, is_open
 from lilfox_tui.incident.timeline import follow
 from lilfox_tui.jobs.listing import list_jobs
+from lilfox_tui.logs.filter.syntax import Clock
+from lilfox_tui.runbook.run.protocol import RUN_KIND, ClientActs, RunFact, RunOpened
 
 # What the actions of ``lilfox incident`` share: which incident is meant, who writes, and whether anything may be
 # written.
@@ -157,7 +159,6 @@ def _tell_runs(place: Path) -> None:
     """Warns about runs of the incident that another client controls: only a client that stays connected, unlike this
     command, can take control."""
     from lilfox_tui.runbook.run.persistence import facts_of
-    from lilfox_tui.runbook.run.protocol import RUN_KIND, ClientActs, RunFact, RunOpened
 
     for job in list_jobs():
         if job.kind != RUN_KIND or job.state != "running":
@@ -294,8 +295,6 @@ def _known_contact(args: argparse.Namespace) -> str:
 
 def _time_of(text: str) -> datetime:
     """A time as in ``logs --since``, local if it has no zone. Raises UsageError for an invalid one."""
-    from lilfox_tui.logs.filter.syntax import Clock
-
     now = datetime.now().astimezone()
     found_us = Clock(now, now.tzinfo or UTC).between(text, "").since_us or 0
     return datetime.fromtimestamp(found_us / 1_000_000, UTC)

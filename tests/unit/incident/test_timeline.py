@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -231,27 +230,6 @@ def _append_elsewhere(incident: str, *keys: str) -> None:
         "for key in sys.argv[2:]: incidents.append(sys.argv[1], model.Noted(text=key), once=key)"
     )
     subprocess.run([sys.executable, "-c", code, incident, *keys], check=True)
-
-
-def test_an_entry_that_is_written_once_costs_the_same_in_a_long_timeline(
-    incidents: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = book.open_incident("x")
-    for number in range(3):
-        book.append(made.id, Noted(text="x" * 30_000), once=f"long {number}")
-    lines = (incidents / made.id / "timeline.jsonl").read_bytes().splitlines(keepends=True)
-    (incidents / made.id / "timeline.jsonl").write_bytes(b"".join(lines[:3] + lines[1:] * 40))
-    book.append(made.id, Noted(text="first"), once="first")
-    read, pread = [0], os.pread
-
-    def counted(handle: int, count: int, at: int) -> bytes:
-        block = pread(handle, count, at)
-        read[0] += len(block)
-        return block
-
-    monkeypatch.setattr(os, "pread", counted)
-    book.append(made.id, Noted(text="second"), once="second")
-    assert read[0] < 300_000 < (incidents / made.id / "timeline.jsonl").stat().st_size / 5
 
 
 def test_what_another_process_wrote_once_is_not_written_again(incidents: Path) -> None:

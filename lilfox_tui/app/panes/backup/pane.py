@@ -35,8 +35,6 @@ from lilfox_tui.monitor.model import Backups
 PAINT_S, SLOW_PAINT_S = 0.5, 2.0
 """Between two drawings of progress, and over a slow link."""
 AGES_S = 5.0
-_KEEP_SOMETHING = ("swapped", "undone", "forgetting", "aside")
-"""Stages of restores that keep something beside what is in place."""
 _ALL = 10**6
 
 
@@ -159,7 +157,7 @@ class BackupPane(Pane):
     async def _read_restores(self) -> None:
         """Reads the restore records again."""
         known = await asyncio.to_thread(interrupted.read_all)
-        self.state.restores = [each for each in known if each.stage in _KEEP_SOMETHING]
+        self.state.restores = [each for each in known if each.stage in interrupted.RETAINING]
         self.repaint()
 
     def rewind(self, _at: datetime | None) -> None:

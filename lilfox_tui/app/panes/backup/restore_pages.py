@@ -294,7 +294,7 @@ def confirm_rows(choice: RestoreChoice, looked: Looked, glyphs: Glyphs) -> Itera
             )
         else:
             written = _(
-                "{source} is restored beside {where}, compared with the backup, then swapped in",
+                "{source} is restored next to {where}, compared with the backup, then swapped in",
                 source=each.name,
                 where=where,
             )

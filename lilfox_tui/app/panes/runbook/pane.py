@@ -82,7 +82,7 @@ class RunbookFeeds:
         """Reports that the current incident is no longer ``before``, unless it was changed from here."""
         now = self._state.open_incident
         if before is not None and now is not None and now.id != before.id != self._state.last_incident:
-            self._app.tell(tr("{id} is now the current incident: {title}", id=now.id, title=now.title))
+            self._app.announce(tr("{id} is now the current incident: {title}", id=now.id, title=now.title))
 
 
 class RunbookLists(StateList[RunbookState]):
