@@ -186,8 +186,8 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
 
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Adds the output options."""
-    parser.add_argument("--json", action="store_true", help=_("one JSON document"))
-    parser.add_argument("--json-schema", action="store_true", help=_("the schema of that document"))
+    parser.add_argument("--json", action="store_true", help=_("print the result as one JSON document"))
+    parser.add_argument("--json-schema", action="store_true", help=_("print the JSON schema of that document and exit"))
 
 
 def request_from(args: argparse.Namespace, loaded: LoadedConfig, *, plan: str | None = None) -> BackupRequest:

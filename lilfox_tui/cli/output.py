@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import shutil
@@ -240,23 +239,6 @@ def ask_line(*question: Message | str) -> str | None:
     """Asks a question and returns the typed line; None at the end of input. Blocks."""
     pose(*question)
     return typed_line()
-
-
-async def asked_line(*question: Message | str) -> str | None:
-    """Like :func:`ask_line`, without blocking the event loop."""
-    pose(*question)
-    loop = asyncio.get_running_loop()
-    typed: asyncio.Future[str | None] = loop.create_future()
-
-    def read() -> None:
-        if not typed.done():
-            typed.set_result(typed_line())
-
-    loop.add_reader(sys.stdin.fileno(), read)
-    try:
-        return await typed
-    finally:
-        loop.remove_reader(sys.stdin.fileno())
 
 
 def pose(*question: Message | str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lilfox_tui.cli.job_output import JobPrinter
-from lilfox_tui.cli.output import INTERRUPTED, ask_line, asked_line, pose, print_error, print_line, typed_line, warn
+from lilfox_tui.cli.output import INTERRUPTED, ask_line, pose, print_error, print_line, typed_line, warn
 from lilfox_tui.cli.runbook_dry_run import ask, offers
 from lilfox_tui.config.model import Config, RunbooksConfig
 from lilfox_tui.core.errors import LilFoxError
@@ -305,6 +305,23 @@ async def _run_or_other(reducer: RunReducer, turn: Turn, question: Message) -> s
         answer = await _choice(tr("to run it, type {word}; or {others}", word=word, others=_OTHERS), (word, *"sua"))
         return "y" if answer == word else answer
     return await _choice(question, "ysua")
+
+
+async def asked_line(*question: Message | str) -> str | None:
+    """Like :func:`ask_line`, without blocking the event loop."""
+    pose(*question)
+    loop = asyncio.get_running_loop()
+    typed: asyncio.Future[str | None] = loop.create_future()
+
+    def read() -> None:
+        if not typed.done():
+            typed.set_result(typed_line())
+
+    loop.add_reader(sys.stdin.fileno(), read)
+    try:
+        return await typed
+    finally:
+        loop.remove_reader(sys.stdin.fileno())
 
 
 async def _choice(question: Message, among: str | tuple[str, ...]) -> str | None:

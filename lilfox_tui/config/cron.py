@@ -154,8 +154,13 @@ def _number(word: str, item: str, field: CronField) -> int:
 
 
 def _wrong(item: str, field: CronField) -> UsageError:
-    names = f", {field.names[0]}-{field.names[-1]}" if field.names else ""
+    names = f" ({field.names[0]}-{field.names[-1]})" if field.names else ""
     return UsageError(
         tr("“{item}” is not a valid {about}", item=item, about=field.about),
-        tr("write {low}-{high}{names}, a comma-separated list, * or */2", low=field.low, high=field.high, names=names),
+        tr(
+            "use a value from {low} to {high}{names}, a range, a comma-separated list, * or a step such as */2",
+            low=field.low,
+            high=field.high,
+            names=names,
+        ),
     )

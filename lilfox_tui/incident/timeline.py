@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import hashlib
 import os
@@ -10,7 +9,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import islice
@@ -490,16 +489,16 @@ def create_timeline(folder: Path, first: IncidentOpened, by: str) -> None:
 _FOLLOW_LOOK_S = 0.2
 
 
-async def follow(incident_id: str) -> AsyncGenerator[list[TimelineEntry]]:
-    """Yield all entries so far, then new ones, a few times a second, until the consumer stops. Raises NoSuchIncident;
-    IncidentError if it cannot be read (any more)."""
-    folder = await asyncio.to_thread(find, incident_id)
+def follow(incident_id: str) -> Iterator[list[TimelineEntry]]:
+    """Yield all entries so far, then new ones, a few times a second, until the consumer stops. Blocks. Raises
+    NoSuchIncident; IncidentError if it cannot be read (any more)."""
+    folder = find(incident_id)
     reader = TimelineReader(folder)
     try:
         while True:
-            if new := await asyncio.to_thread(lambda: reader.read() if reader.grown() else []):
+            if new := reader.read() if reader.grown() else []:
                 yield new
-            await asyncio.sleep(_FOLLOW_LOOK_S)
+            time.sleep(_FOLLOW_LOOK_S)
     except OSError as error:
         raise IncidentError(
             tr("{folder}: cannot be read: {reason}", folder=folder, reason=error.strerror or error)

@@ -150,7 +150,7 @@ async def test_the_last_restore_is_undone(stand_in: StandIn, monkeypatch: pytest
         ended = job(id=JOB, kind="undo", state="ok", message="the restore of lilfox_20260328_020000 was undone")
         app.monitor.backups.feed.publish(replace(healthy(), jobs=(ended,)))
         await until(lambda: app.note[0] == ended.message)
-        await until(lambda: "1 undone restore has retained data (press K)" in screen_text(pilot))
+        await until(lambda: "1 restore was undone; its data is retained (press K)" in screen_text(pilot))
         await pilot.press("u")
         await until(lambda: "no known restore" in app.note[0])
 

@@ -180,7 +180,7 @@ def _not_taken_back(number: int = 6) -> list[RunFact]:
 async def test_an_undo_that_failed_says_what_stands_and_what_can_be_done(size: tuple[int, int], tmp_path: Path) -> None:
     facts = failed(tmp_path) + _not_taken_back()
     log = run(tmp_path, facts)
-    log.trouble = "undo failed; the remaining changes are not undone"
+    log.trouble = "undo failed; the remaining changes were left in place"
     app = showing(view(), log, open_incident())
     async with app.run_test(size=size) as pilot:
         await pilot.press("4", "enter")

@@ -125,7 +125,7 @@ def open_backend(name: str, options: Options, host: Host | None) -> PostgresBack
     if options.by == "psql":
         if host is None:
             raise UsageError(
-                tr("{name}: by: psql needs host:, the host that runs the server", name=name),
+                tr("{name}: “by: psql” requires “host”, the host that runs the server", name=name),
                 tr("For this machine, add it under hosts: with local: true."),
             )
         session = PsqlSession(

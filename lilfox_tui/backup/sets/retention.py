@@ -133,10 +133,15 @@ def _verdict(
         return RetentionVerdict(
             found,
             True,
-            tr("not counted ({status}), and older than every good set that is kept", status=_uncounted(found)),
+            tr(
+                "{status}, so it does not count as a backup; older than every good set that is kept",
+                status=_uncounted(found),
+            ),
         )
     return RetentionVerdict(
-        found, False, tr("not counted ({status}); an older good set is kept", status=_uncounted(found))
+        found,
+        False,
+        tr("{status}, so it does not count as a backup; an older good set is kept", status=_uncounted(found)),
     )
 
 

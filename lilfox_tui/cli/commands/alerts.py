@@ -119,8 +119,10 @@ _LEVELS = {"FIRING": Level.FAILING, "PENDING": Level.DEGRADED, "RESOLVED": Level
 
 def add_list_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``alerts list``."""
-    parser.add_argument("--json", action="store_true", help=str(tr("one JSON document")))
-    parser.add_argument("--json-schema", action="store_true", help=str(tr("the schema of that document")))
+    parser.add_argument("--json", action="store_true", help=str(tr("print the result as one JSON document")))
+    parser.add_argument(
+        "--json-schema", action="store_true", help=str(tr("print the JSON schema of that document and exit"))
+    )
 
 
 def run_list(args: argparse.Namespace) -> int:
@@ -302,8 +304,10 @@ def _silenced(made: Silence) -> Message:
 def add_silences_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``alerts silences``."""
     parser.add_argument("--all", action="store_true", help=str(tr("include ended silences")))
-    parser.add_argument("--json", action="store_true", help=str(tr("one JSON document")))
-    parser.add_argument("--json-schema", action="store_true", help=str(tr("the schema of that document")))
+    parser.add_argument("--json", action="store_true", help=str(tr("print the result as one JSON document")))
+    parser.add_argument(
+        "--json-schema", action="store_true", help=str(tr("print the JSON schema of that document and exit"))
+    )
 
 
 def run_silences(args: argparse.Namespace) -> int:
@@ -381,8 +385,10 @@ def add_history_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--limit", type=int, default=100, metavar="COUNT", help=str(tr("maximum number of entries; default: 100"))
     )
-    parser.add_argument("--json", action="store_true", help=str(tr("one JSON document")))
-    parser.add_argument("--json-schema", action="store_true", help=str(tr("the schema of that document")))
+    parser.add_argument("--json", action="store_true", help=str(tr("print the result as one JSON document")))
+    parser.add_argument(
+        "--json-schema", action="store_true", help=str(tr("print the JSON schema of that document and exit"))
+    )
 
 
 def run_history(args: argparse.Namespace) -> int:
@@ -520,8 +526,10 @@ def add_lint_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PAGE",
         help=str(tr("look up the rules' series in this saved scrape instead of querying the targets")),
     )
-    parser.add_argument("--json", action="store_true", help=str(tr("one JSON document")))
-    parser.add_argument("--json-schema", action="store_true", help=str(tr("the schema of that document")))
+    parser.add_argument("--json", action="store_true", help=str(tr("print the result as one JSON document")))
+    parser.add_argument(
+        "--json-schema", action="store_true", help=str(tr("print the JSON schema of that document and exit"))
+    )
 
 
 def add_test_arguments(parser: argparse.ArgumentParser) -> None:

@@ -130,8 +130,8 @@ def _newest(view: PlanView, now: datetime) -> str:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``check``."""
-    parser.add_argument("--json", action="store_true", help=_("one JSON document"))
-    parser.add_argument("--json-schema", action="store_true", help=_("the schema of that document"))
+    parser.add_argument("--json", action="store_true", help=_("print the result as one JSON document"))
+    parser.add_argument("--json-schema", action="store_true", help=_("print the JSON schema of that document and exit"))
     parser.add_argument(
         "--timeout", type=duration, default=15.0, metavar="DURATION", help=_("time limit for all checks together")
     )

@@ -46,9 +46,14 @@ def _add_list_arguments(parser: argparse.ArgumentParser, *, first: bool) -> None
     def default(value: object) -> object:
         return value if first else argparse.SUPPRESS
 
-    parser.add_argument("--json", action="store_true", default=default(False), help=_("one JSON document"))
     parser.add_argument(
-        "--json-schema", action="store_true", default=default(False), help=_("the schema of that document")
+        "--json", action="store_true", default=default(False), help=_("print the result as one JSON document")
+    )
+    parser.add_argument(
+        "--json-schema",
+        action="store_true",
+        default=default(False),
+        help=_("print the JSON schema of that document and exit"),
     )
     parser.add_argument(
         "--timeout",

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import socket
 import sys
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -86,8 +85,8 @@ def add_by(parser: argparse.ArgumentParser) -> None:
 
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Adds the option for a JSON document instead of lines."""
-    parser.add_argument("--json", action="store_true", help=_("one JSON document"))
-    parser.add_argument("--json-schema", action="store_true", help=_("the schema of that document"))
+    parser.add_argument("--json", action="store_true", help=_("print the result as one JSON document"))
+    parser.add_argument("--json-schema", action="store_true", help=_("print the JSON schema of that document and exit"))
 
 
 def folder(args: argparse.Namespace) -> Path:
@@ -402,21 +401,16 @@ def run_follow(args: argparse.Namespace) -> int:
         print_schema("incident-entry")
         return 0
     settings(args)
-    return asyncio.run(_follow(folder(args).name, as_json=args.json, new_only=args.new))
-
-
-async def _follow(incident_id: str, *, as_json: bool, new_only: bool) -> int:
     first, steps = True, dict[str, StepBegan]()
-    async with aclosing(follow(incident_id)) as coming:
-        async for entries in coming:
-            steps |= begun_steps(entries)
-            if not (first and new_only):
-                for entry in entries:
-                    print_entry(entry, steps, as_json=as_json)
-                flush()
-            first = False
-            if not is_open(entries):
-                return 0
+    for entries in follow(folder(args).name):
+        steps |= begun_steps(entries)
+        if not (first and args.new):
+            for entry in entries:
+                print_entry(entry, steps, as_json=args.json)
+            flush()
+        first = False
+        if not is_open(entries):
+            break
     return 0
 
 

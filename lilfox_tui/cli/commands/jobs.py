@@ -22,8 +22,8 @@ _SHOWN = 20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``jobs``."""
-    parser.add_argument("--json", action="store_true", help=_("one JSON document"))
-    parser.add_argument("--json-schema", action="store_true", help=_("the schema of that document"))
+    parser.add_argument("--json", action="store_true", help=_("print the result as one JSON document"))
+    parser.add_argument("--json-schema", action="store_true", help=_("print the JSON schema of that document and exit"))
     parser.add_argument("--all", action="store_true", help=_("list all jobs, including older ones"))
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     ending = actions.add_parser("cancel", help=_("cancel a job and wait for its clean-up"))

@@ -18,7 +18,7 @@ from lilfox_tui.incident.model import Changed, Reverted
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``maintenance``."""
-    parser.add_argument("--json", action="store_true", help=_("one JSON document"))
+    parser.add_argument("--json", action="store_true", help=_("print the result as one JSON document"))
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     on = actions.add_parser("on", help=_("open a maintenance window"))
     on.add_argument(

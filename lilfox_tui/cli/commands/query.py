@@ -33,8 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=_("step of the range; default: 1/60 of the range"),
     )
     add("--prometheus", metavar="URL", help=_("query this Prometheus server, or one with a compatible API"))
-    add("--json", action="store_true", help=_("one JSON document"))
-    add("--json-schema", action="store_true", help=_("the schema of that document"))
+    add("--json", action="store_true", help=_("print the result as one JSON document"))
+    add("--json-schema", action="store_true", help=_("print the JSON schema of that document and exit"))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "names", nargs="*", metavar="NAME", help=_("a unit under recovery: in the configuration; default: all")
     )
     parser.add_argument("--dry-run", action="store_true", help=_("check once, restart nothing"))
-    parser.add_argument("--json", action="store_true", help=_("one JSON document"))
+    parser.add_argument("--json", action="store_true", help=_("print the result as one JSON document"))
 
 
 def run(args: argparse.Namespace) -> int:

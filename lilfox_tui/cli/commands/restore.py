@@ -200,7 +200,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--dry-run", action="store_true", help=_("only show what would happen"))
     add("--yes", action="store_true", help=_("do not ask for confirmation"))
     add("--json", action="store_true", help=_("the result as one JSON document"))
-    add("--json-schema", action="store_true", help=_("the schema of that document"))
+    add("--json-schema", action="store_true", help=_("print the JSON schema of that document and exit"))
 
 
 def run(args: argparse.Namespace) -> int:

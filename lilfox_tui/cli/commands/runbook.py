@@ -102,8 +102,8 @@ def add_list_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--alert", action="append", default=[], metavar="NAME", help=_("a firing alert: its runbooks come first")
     )
-    parser.add_argument("--json", action="store_true", help=_("one JSON document"))
-    parser.add_argument("--json-schema", action="store_true", help=_("the schema of that document"))
+    parser.add_argument("--json", action="store_true", help=_("print the result as one JSON document"))
+    parser.add_argument("--json-schema", action="store_true", help=_("print the JSON schema of that document and exit"))
 
 
 def run_list(args: argparse.Namespace) -> int:
@@ -176,8 +176,8 @@ def _problems(broken: Sequence[Document]) -> list[dict[str, object]]:
 def add_show_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``runbook show``."""
     parser.add_argument("runbook", nargs="?", metavar="FILE", help=_("a Markdown file, or the id of a runbook"))
-    parser.add_argument("--json", action="store_true", help=_("one JSON document"))
-    parser.add_argument("--json-schema", action="store_true", help=_("the schema of that document"))
+    parser.add_argument("--json", action="store_true", help=_("print the result as one JSON document"))
+    parser.add_argument("--json-schema", action="store_true", help=_("print the JSON schema of that document and exit"))
 
 
 def run_show(args: argparse.Namespace) -> int:
@@ -264,8 +264,8 @@ def add_lint_arguments(parser: argparse.ArgumentParser) -> None:
         help=_("Markdown files, with or without runbooks; default: all files that lilfox runbook list reads"),
     )
     parser.add_argument("--strict", action="store_true", help=_("exit 1 for warnings too"))
-    parser.add_argument("--json", action="store_true", help=_("one JSON document"))
-    parser.add_argument("--json-schema", action="store_true", help=_("the schema of that document"))
+    parser.add_argument("--json", action="store_true", help=_("print the result as one JSON document"))
+    parser.add_argument("--json-schema", action="store_true", help=_("print the JSON schema of that document and exit"))
 
 
 def run_lint(args: argparse.Namespace) -> int:
@@ -365,7 +365,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         help=_("with --resume: if the file has changed, use the text that the run read"),
     )
     add("--json", action="store_true", help=_("one JSON document at the end"))
-    add("--json-schema", action="store_true", help=_("the schema of that document"))
+    add("--json-schema", action="store_true", help=_("print the JSON schema of that document and exit"))
 
 
 def run_runbook(args: argparse.Namespace) -> int:

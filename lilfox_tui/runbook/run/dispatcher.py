@@ -414,7 +414,7 @@ class OrderDispatcher:
                 if not seen:
                     refuse_unseen(ready)
                 if not await self._runner.run(ready, by, undoes=self._reducer.taken_back_by(turn)):
-                    self._record.say(_("undo failed; the remaining changes are not undone"), "bad")
+                    self._record.say(_("undo failed; the remaining changes were left in place"), "bad")
                     return
 
     async def _skip(self, order: Skip, by: str) -> None:

@@ -301,8 +301,8 @@ def _facts(view: PlanView, restores: Sequence[Restored], style: BackupStyle) -> 
     if undone:
         parts.append(
             ngettext(
-                "{count} undone restore has retained data (press K)",
-                "{count} undone restores have retained data (press K)",
+                "{count} restore was undone; its data is retained (press K)",
+                "{count} restores were undone; their data is retained (press K)",
                 undone,
             )
         )
