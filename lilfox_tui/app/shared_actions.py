@@ -49,6 +49,8 @@ class ListView(Protocol):
     def select_match(self, direction: int) -> None:
         """Selects the next (1) or previous (-1) row that matches."""
 
+    def why_not_match(self) -> Message | None: ...
+
     def copy_selected(self) -> None:
         """Copies the selected row to the clipboard."""
 
@@ -107,6 +109,14 @@ class StateList(Generic[ListStateT]):
         self._state.select_match(direction)
         self._context.repaint_all()
 
+    def why_not_match(self) -> Message | None:
+        return no_filter(self._state.filter)
+
+
+def no_filter(text: str) -> Message | None:
+    """Why there is no match to go to, with ``text`` as the filter."""
+    return None if text else tr("no filter is set; press / to set one")
+
 
 class ListActions(ActionGroup):
     """Actions that move in a list, open, filter and copy. ``go_to_end`` moves to the last row (1) or the first (-1) of
@@ -125,7 +135,7 @@ class ListActions(ActionGroup):
         return self._view.why_not_back()
 
     def _why_not_match(self) -> Message | None:
-        return None if self._view.filter else tr("no filter is set; press / to set one")
+        return self._view.why_not_match()
 
     def _why_not_copy(self) -> Message | None:
         return self._view.why_not_copy()

@@ -148,6 +148,8 @@ class Glyphs(Struct, frozen=True):
     taken_back: str
     boxes: str
     """Border lines by the sum of the directions they go from a cell: 1 up, 2 right, 4 down, 8 left."""
+    scroll: str
+    """Cells of a scrollbar: what is seen, an error, and both."""
     markers: str
     """The points of the series of a chart, where colours or braille cannot tell them apart."""
     dots: bool = True
@@ -190,6 +192,7 @@ UNICODE = Glyphs(
     done="✔",
     taken_back="↩",
     boxes=" │─└││┌├─┘─┴┐┤┬┼",
+    scroll="┃╸┫",
     markers="●○◆◇■□",
 )
 ASCII = Glyphs(
@@ -214,6 +217,7 @@ ASCII = Glyphs(
     done="+",
     taken_back="<",
     boxes=" |-+||++-+-++++" + "+",
+    scroll="#-%",
     markers="*o+x#%",
     dots=False,
     ascii_only=True,

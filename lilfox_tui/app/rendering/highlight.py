@@ -11,10 +11,16 @@ from lilfox_tui.app.rendering.draw import Piece
 
 LONGEST = 600
 """Characters of a line that are coloured; what is after them is off the screen, or nobody reads it for its colours."""
+_SQL = (
+    r"\b(?:SELECT|INSERT|UPDATE|INTO|VALUES|FROM|WHERE|SET|(?:LEFT|INNER) JOIN|JOIN|ON|USING|GROUP BY|ORDER BY|HAVING|"
+    r"LIMIT|OFFSET|RETURNING|DISTINCT|AS|AND|OR|NOT|NULL|IN|IS|LIKE|BEGIN|COMMIT|ROLLBACK|CREATE|ALTER|DROP|TABLE|"
+    r"INDEX|FOR UPDATE)\b"
+)
 _PARTS = (
     ("failing", r"\b(?:EMERG|ALERT|CRIT|CRITICAL|FATAL|ERR|ERROR|PANIC)\b"),
     ("degraded", r"\bWARN(?:ING)?\b"),
     ("keyword", r"\b(?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)\b(?=[\s\"'/]|$)"),
+    ("sql", _SQL),
     ("link", r"\b[a-z][a-z0-9+.-]{1,12}://[^\s\"'<>]+"),
     ("string", r"\"(?:[^\"\\]|\\.){0,300}\"(?!\s*:)|(?<![\w\"])'[^'\n]{1,300}'(?!\w)"),
     ("name", r"\"[\w.@-]{1,60}\"(?=\s*:)|\b[A-Za-z_][\w.-]{0,40}(?==[^\s=])"),
@@ -26,6 +32,7 @@ _PARTS = (
 )
 _PATTERN = re.compile("|".join(f"(?P<p{place}>{pattern})" for place, (_role, pattern) in enumerate(_PARTS)))
 _OF_HTTP = re.compile(r"\b(?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS|HTTP|status|code)\b", re.IGNORECASE)
+_OF_SQL = re.compile(r"\b(?:SELECT\s|INSERT INTO\s|UPDATE\s+\S+\s+SET\s|DELETE FROM\s|(?:CREATE|ALTER|DROP) TABLE\s)")
 _STATUS_ROLES = {"1": "number", "2": "good", "3": "number", "4": "degraded", "5": "failing"}
 
 
@@ -39,6 +46,7 @@ def coloured(text: str, hits: Sequence[str] = (), *, role: str = "text") -> list
 def _by_content(text: str) -> Iterator[Piece]:
     done = 0
     http: bool | None = None
+    sql: bool | None = None
     for found in _PATTERN.finditer(text, 0, min(len(text), LONGEST)):
         role = _PARTS[int((found.lastgroup or "p0")[1:])][0]
         if role == "status":
@@ -47,12 +55,38 @@ def _by_content(text: str) -> Iterator[Piece]:
             if not http:
                 continue
             role = _STATUS_ROLES[found[0][0]]
+        elif role == "sql":
+            if sql is None:
+                sql = _OF_SQL.search(text) is not None
+            if not sql:
+                continue
+            role = "keyword"
         if found.start() > done:
             yield Piece(text[done : found.start()])
         yield Piece(found[0], role)
         done = found.end()
     if done < len(text) or not text:
         yield Piece(text[done:])
+
+
+_FRAME = re.compile(r'(\s*File )(".*?")(, line )(\d+)(?:(, in )(.*))?')
+_CALL = re.compile(r"(\s+at )([\w.$<>]+)(\([^()]*\))")
+_FAULT = re.compile(r"((?:\w+\.)*\w*(?:Error|Exception|Exit|Interrupt|Warning|Timeout|Group)|(?:\w+\.)+\w+)(: .*|)")
+
+
+def traceback_line(line: str, hits: Sequence[str] = ()) -> list[Piece]:
+    """A line of a traceback of Python or Java: where a frame is, or which exception was raised."""
+    roles: tuple[str, ...]
+    if found := _FRAME.fullmatch(line):
+        roles = ("muted", "link", "muted", "number", "muted", "name")
+    elif found := _CALL.fullmatch(line):
+        roles = ("muted", "name", "link")
+    elif found := _FAULT.fullmatch(line):
+        roles = ("failing", "text")
+    else:
+        return coloured(line, hits)
+    pieces = [Piece(text, role) for text, role in zip(found.groups(), roles, strict=True) if text]
+    return _with_hits(pieces, hits) if hits else pieces
 
 
 @lru_cache(maxsize=16)

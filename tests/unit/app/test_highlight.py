@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lilfox_tui.app.rendering.draw import Piece
-from lilfox_tui.app.rendering.highlight import coloured
+from lilfox_tui.app.rendering.highlight import coloured, traceback_line
 from lilfox_tui.logs.filter.model import literal_texts
 from lilfox_tui.logs.filter.syntax import parse_filter
 
@@ -23,6 +23,9 @@ def roles(text: str) -> dict[str, str]:
     [
         ("ERROR no route to host", {"ERROR": "failing"}),
         ("WARN slow", {"WARN": "degraded"}),
+        ("SELECT a FROM b WHERE c = 1", {"SELECT": "keyword", "FROM": "keyword", "WHERE": "keyword"}),
+        ("statement: UPDATE b SET a = 'x'", {"UPDATE": "keyword", "SET": "keyword", "'x'": "string"}),
+        ("NOT NULL IS not SQL, AND so ON", {}),
         ("no error here", {}),
         ("GET /api/x 200", {"GET": "keyword", "/api/x": "link", "200": "good"}),
         ("GET /api/x 404", {"GET": "keyword", "/api/x": "link", "404": "degraded"}),
@@ -83,3 +86,27 @@ def test_a_line_that_is_critical_keeps_its_own_colour() -> None:
 )
 def test_the_texts_of_a_filter_are_its_hits(text: str, found: tuple[str, ...]) -> None:
     assert literal_texts(parse_filter(text, now=datetime.now(UTC), zone=UTC)) == found
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        (
+            '  File "/srv/app.py", line 12, in answer',
+            {"  File ": "muted", '"/srv/app.py"': "link", ", line ": "muted", "12": "number", ", in ": "muted",
+             "answer": "name"},
+        ),
+        ("\tat org.Shop.buy(Shop.java:7)", {"\tat ": "muted", "org.Shop.buy": "name", "(Shop.java:7)": "link"}),
+        ("ConnectionError: refused", {"ConnectionError": "failing"}),
+        ("redis.exceptions.TimeoutError", {"redis.exceptions.TimeoutError": "failing"}),
+        ("hint: try again", {}),
+        ("    raise ValueError(x)", {}),
+    ],
+)  # fmt: skip
+def test_a_traceback_shows_its_frames_and_its_exception(line: str, found: dict[str, str]) -> None:
+    assert {piece.text: piece.role for piece in traceback_line(line) if piece.role != "text"} == found
+
+
+@given(st.text(max_size=120), st.lists(st.text(min_size=1, max_size=3), max_size=2))
+def test_nothing_of_a_traceback_is_lost(line: str, hits: list[str]) -> None:
+    assert "".join(piece.text for piece in traceback_line(line, hits)) == line

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lilfox_tui.app.panes.logs.rows import FieldValue, LogList, LogStyle, Neighbours, detail_rows
+from lilfox_tui.app.panes.logs.record_page import FieldValue, Neighbours, detail_rows
+from lilfox_tui.app.panes.logs.rows import LogList, LogStyle
 from lilfox_tui.app.panes.logs.state import LogsState, OpenRecord
 from lilfox_tui.app.rendering.draw import UNICODE
 from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -15,12 +15,13 @@ from lilfox_tui.app.dialogs.messages import WIDTHS
 from lilfox_tui.app.dialogs.prompt import Choice, Chooser
 from lilfox_tui.app.evidence import Selected, Selection
 from lilfox_tui.app.pane import PaneContext
+from lilfox_tui.app.panes.logs.columns import AUTOMATIC, fields_in, title_of
 from lilfox_tui.app.panes.logs.feed import LogFeed
 from lilfox_tui.app.panes.logs.find import neighbours_of
 from lilfox_tui.app.panes.logs.rows import clock_zone, headline
 from lilfox_tui.app.panes.logs.state import LogsState
 from lilfox_tui.app.panes.logs.statistics import grouped
-from lilfox_tui.app.panes.logs.view import when
+from lilfox_tui.app.panes.logs.view import sampled, when
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import LilFoxError
@@ -83,7 +84,8 @@ class NarrowActions(ActionGroup):
         self._show(narrowed(self._state.filter, part))
 
     def _show(self, where: Filter) -> None:
-        self._state.page = None
+        followed = self._state.close_page()
+        self._state.at_end = self._state.at_end or followed
         self._context.repaint()
         self._state.only_matching = True
         self._feed.set_filter(to_text(where))
@@ -193,9 +195,15 @@ class SourceActions(ActionGroup):
     """Actions that choose the shown logs and retry the failed ones."""
 
     def __init__(self, context: Context, feed: LogFeed) -> None:
-        self._state, self._app, self._feed = context.state, context.app, feed
+        self._context, self._state, self._app, self._feed = context, context.state, context.app, feed
 
-    @action("sources", "o", tr("sources"), tr("choose which logs to show, and see how each is read"), footer=5)
+    @action(
+        "sources",
+        "o",
+        tr("sources"),
+        tr("choose the logs and the columns to show, and see how each log is read"),
+        footer=5,
+    )
     def choose_sources(self) -> None:
         choices = [Choice("all", (Piece(_("all"), "strong"),), "all")]
         widest = min(24, max((cell_width(each.name) for each in self._state.sources), default=0))
@@ -207,7 +215,22 @@ class SourceActions(ActionGroup):
         if len(self._state.sources) > 1:
             names = [each.name for each in self._state.sources]
             choices += [Choice(f"only {name}", (Piece(_("only {name}", name=name)),), f"only {name}") for name in names]
-        self._app.push_screen(Chooser(_("Sources"), choices, wide=True), self._take_sources)
+        self._app.push_screen(
+            Chooser(_("Sources and columns"), [*choices, *self._columns()], wide=True), self._take_sources
+        )
+
+    def _columns(self) -> Iterator[Choice]:
+        """The columns of values that can be shown or hidden for the formats of the shown sources."""
+        merged, chosen = self._state.merged, self._state.chosen_columns
+        if merged is None:
+            return
+        records = [each.item for each in merged.shown if isinstance(each.item, LogRecord)]
+        names = fields_in(sampled(records))
+        for name in [*chosen, *(each for each in names if each not in chosen)]:
+            shown = name in chosen
+            glyph, role = (self._app.glyphs.good, "good") if shown else (self._app.glyphs.unknown, "muted")
+            text = _("column {name}", name=title_of(name) if name in AUTOMATIC else name)
+            yield Choice(f"column {name}", (Piece(glyph + " ", role), Piece(text)), f"{text} {name}")
 
     def _mark_of(self, source: LogSource) -> Piece:
         """The mark of a source: hidden, readable or failed."""
@@ -236,6 +259,12 @@ class SourceActions(ActionGroup):
             self._feed.show_only(each.name for each in self._state.sources)
         elif what == "only":
             self._feed.show_only([name])
+        elif what == "column":
+            try:
+                self._state.columns.toggle(self._state.formats, name)
+            except LilFoxError as error:
+                self._app.tell(error)
+            self._context.repaint()
         elif what == "turn" and (left := shown ^ {name}):
             self._feed.show_only(left)
 

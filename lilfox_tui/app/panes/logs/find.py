@@ -12,14 +12,14 @@ from functools import partial
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.logs.feed import LogFeed
-from lilfox_tui.app.panes.logs.rows import Neighbours
+from lilfox_tui.app.panes.logs.record_page import Neighbours
 from lilfox_tui.app.panes.logs.state import LogsState, Mark, OpenRecord
 from lilfox_tui.core.errors import LilFoxError, UsageError
 from lilfox_tui.core.i18n import Message, _, tr
-from lilfox_tui.logs.filter.model import EVERYTHING, span
+from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter, span
 from lilfox_tui.logs.filter.syntax import parse_filter
 from lilfox_tui.logs.merge import MergedLogs
-from lilfox_tui.logs.record import LogRecord
+from lilfox_tui.logs.record import LogRecord, Severity
 from lilfox_tui.logs.source import AtBeginning, AtEnd, AtPlace, AtTime, LogSource, Start, SupportsSeek
 from lilfox_tui.logs.window import MergeKey, WindowItem
 
@@ -42,7 +42,8 @@ class RecordFinder:
         shown = self._state.selected
         if shown is None:
             return
-        self._state.page = page = OpenRecord(shown)
+        page = OpenRecord(shown)
+        self._state.open_page(page)
         if page.record is not None:
             self._context.run(partial(self._read_neighbours, page, page.record), group="neighbours", exclusive=True)
         self._context.repaint()
@@ -60,44 +61,70 @@ class RecordFinder:
             page.neighbours = Neighbours(_placed(before, page.shown), _placed(after, page.shown))
             self._context.repaint()
 
-    # ---- the next match ------------------------------------------------------------------------------------------
+    # ---- the next match, the next error ----------------------------------------------------------------------------
 
     def select_match(self, direction: int) -> None:
-        """Goes to the next (1) or previous (-1) record that the filter matches."""
-        state, merged = self._state, self._state.merged
-        if state.page is not None or merged is None or not merged.shown:
-            return
-        if state.only_matching:
+        """Goes to the next (1) or previous (-1) record that the filter matches; on the page of a record, to the record
+        after or before it in the list."""
+        state = self._state
+        if state.page is not None:
+            self._open_next(direction)
+        elif state.only_matching:
             self._feed.move(direction)
+        else:
+            self._select(state.filter, state.match, direction, tr("no more matches"))
+
+    def _open_next(self, direction: int) -> None:
+        self._feed.move(direction)
+        if self._state.selected_record is not None:
+            self.open_record()
+
+    def select_error(self, direction: int) -> None:
+        """Goes to the nearest newer (1) or older (-1) record of the list at ERROR or above."""
+        state = self._state
+        errors = AtLeast(max(Severity.ERROR, state.level))
+        none = tr("no older error") if direction < 0 else tr("no newer error")
+        self._select(errors, And((errors, state.filter)) if state.only_matching else errors, direction, none)
+
+    def _select(self, wanted: Filter, everywhere: Filter, direction: int, none: Message) -> None:
+        """Goes to the nearest record that ``wanted`` matches; past what is loaded it looks for what ``everywhere``
+        matches."""
+        state, merged = self._state, self._state.merged
+        if merged is None or not merged.shown:
             return
-        older = direction < 0
+        older, open_it = direction < 0, state.page is not None
         here = len(merged.shown) - 1 if state.cursor is None else merged.index(state.cursor)
         order = range(here - 1, -1, -1) if older else range(here + 1, len(merged.shown))
         for at in order:
             item = merged.shown[at].item
-            if isinstance(item, LogRecord) and state.filter.matches(item):
+            if isinstance(item, LogRecord) and wanted.matches(item):
                 self._feed.stand_on(merged.shown[at].key)
+                if open_it:
+                    self.open_record()
                 return
         if merged.at_oldest if older else merged.at_newest:
-            self._app.tell(tr("no more matches"))
+            self._app.tell(none)
         else:
             edge = merged.shown[0 if older else -1].key
-            self._context.run(partial(self._find, merged, edge, older=older), group="move", exclusive=True)
+            find = partial(self._find, merged, edge, everywhere, none, older=older)
+            self._context.run(find, group="move", exclusive=True)
 
-    async def _find(self, merged: MergedLogs, edge: MergeKey, *, older: bool) -> None:
-        """Searches for a match beyond the loaded records, and moves to it."""
+    async def _find(self, merged: MergedLogs, edge: MergeKey, wanted: Filter, none: Message, *, older: bool) -> None:
+        """Searches for a record beyond the loaded ones, and moves to it."""
         try:
-            async with MergedLogs(self._state.shown_sources, self._state.match) as finding:
+            async with MergedLogs(self._state.shown_sources, wanted) as finding:
                 self._state.finding = finding
                 found = await _first_past(finding, edge, older=older)
         finally:
             self._state.finding = None
         if found is None or not isinstance(found.item, LogRecord):
-            self._app.tell(tr("no more matches"))
+            self._app.tell(none)
             self._context.repaint()
             return
         await merged.go(AtTime(found.key.time_us))
         self._feed.arrive(await _key_once_loaded(merged, found.item.source, found.item.place) or merged.reader)
+        if self._state.page is not None:
+            self.open_record()
 
     # ---- a mark, a time, a share, a line ---------------------------------------------------------------------------
 
@@ -161,6 +188,27 @@ class PlaceActions(ActionGroup):
     )
     def next_mark(self) -> None:
         self._finder.go_to_mark(*self._state.next_mark())
+
+    @action(
+        "error-before",
+        "E",
+        tr("error"),
+        tr("go to the nearest older error, in the list or on the page of a record"),
+        why_not=_why_no_record,
+        footer=3,
+    )
+    def error_before(self) -> None:
+        self._finder.select_error(-1)
+
+    @action(
+        "error-after",
+        "ctrl+e",
+        tr("newer error"),
+        tr("go to the nearest newer error"),
+        why_not=_why_no_record,
+    )
+    def error_after(self) -> None:
+        self._finder.select_error(1)
 
     @action(
         "jump",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from textual import events
 from textual.app import ComposeResult
+from textual.containers import Horizontal
 from textual.worker import WorkerCancelled, WorkerFailed
 
 from lilfox_tui.app.console import Console
@@ -17,12 +18,12 @@ from lilfox_tui.app.pane import Pane, PaneContext
 from lilfox_tui.app.panes.logs.actions import LogEvidence, LookActions, NarrowActions, SaveActions, SourceActions
 from lilfox_tui.app.panes.logs.feed import LogFeed
 from lilfox_tui.app.panes.logs.find import PlaceActions, RecordFinder
-from lilfox_tui.app.panes.logs.rows import detail_rows
+from lilfox_tui.app.panes.logs.record_page import detail_rows
 from lilfox_tui.app.panes.logs.state import LogsState, OpenRecord
 from lilfox_tui.app.panes.logs.statistics import ErrorStrip, StatisticsActions
 from lilfox_tui.app.panes.logs.view import LogHead, LogTable
 from lilfox_tui.app.rendering.draw import Piece, Row
-from lilfox_tui.app.shared_actions import EvidenceActions, ListActions
+from lilfox_tui.app.shared_actions import EvidenceActions, ListActions, no_filter
 from lilfox_tui.app.widgets import Lines, more_below
 from lilfox_tui.core.i18n import Message
 from lilfox_tui.logs.record import LogRecord, Severity
@@ -73,7 +74,8 @@ class RecordList:
 
     def back(self) -> None:
         if self._state.page is not None:
-            self._state.page = None
+            if self._state.close_page():
+                self._feed.go_to_end(1)
         elif self._state.busy:
             self._feed.stop()
         elif self._state.filter_text:
@@ -97,6 +99,9 @@ class RecordList:
 
     def select_match(self, direction: int) -> None:
         self._finder.select_match(direction)
+
+    def why_not_match(self) -> Message | None:
+        return None if self._state.page is not None else no_filter(self._state.filter_text)
 
     def copy_selected(self) -> None:
         """Copies the original text of the record, or the value of the selected field."""
@@ -151,8 +156,12 @@ class LogsPane(Pane):
 
     def compose(self) -> ComposeResult:
         yield Lines(id="log-head")
-        yield Lines(id="log-list")
-        yield Lines(id="log-detail", sticky=1)
+        yield Lines(id="log-columns")
+        with Horizontal(id="log-body"):
+            yield Lines(id="log-list")
+            yield Lines(id="log-scroll")
+            yield Lines(id="log-border")
+            yield Lines(id="log-detail", sticky=1)
         yield Lines(id="log-strip")
 
     def on_mount(self) -> None:
@@ -210,11 +219,11 @@ class LogsPane(Pane):
         elif event.lines.id == "log-list":
             if rows is not None and event.index < len(rows):
                 self.feed.stand_on(rows.first_of(rows.group_at(event.index)).key)
-            if event.times == 2 and self.state.why_not_open() is None:
+            if page is not None or (event.times == 2 and self.state.why_not_open() is None):
                 self.finder.open_record()
 
     def on_lines_wheel(self, event: Lines.Wheel) -> None:
-        if self.state.page is None:
+        if event.lines.id == "log-list":
             self._scroll(event.lines, event.delta)
         else:
             self.list.move(event.delta)
@@ -246,11 +255,21 @@ class LogsPane(Pane):
         state, page = self.state, self.state.page
         self.head.paint(self.query_one("#log-head", Lines))
         of_page, of_list = self.query_one("#log-detail", Lines), self.query_one("#log-list", Lines)
+        scroll, border = self.query_one("#log-scroll", Lines), self.query_one("#log-border", Lines)
+        beside = page is not None and self.table.is_beside
         if of_page.display is not (page is not None):
-            of_page.display, of_list.display = page is not None, page is None
-        if page is None:
+            of_page.display = page is not None
+        for each in (of_list, scroll):
+            each.display = page is None or beside
+        border.display = beside
+        of_page.styles.width = self.table.record_width - 1 if beside else "1fr"
+        self.table.paint_heading(self.query_one("#log-columns", Lines))
+        if of_list.display:
             self.table.paint(of_list)
-        else:
+            self.table.paint_scrollbar(scroll, of_list)
+        if beside:
+            border.show([(Piece(self.lilfox.glyphs.axis, "rule"),)] * max(1, self.lilfox.room.height))
+        if page is not None:
             self._paint_page(page, of_page)
         self.strip.paint(self.query_one("#log-strip", Lines))
         possible = (state.busy, state.selected_record is None, page is None, state.field is None)
@@ -261,7 +280,8 @@ class LogsPane(Pane):
     def _paint_page(self, page: OpenRecord, lines: Lines) -> None:
         if self.state.merged is None or not isinstance(page.shown.item, LogRecord):
             return
-        style = self.table.style(self.state.merged)
+        width = self.table.record_width - 1 if self.table.is_beside else self.lilfox.room.width
+        style = self.table.style(self.state.merged, width)
         page.rows = detail_rows(page.shown, page.shown.item, page.neighbours, style)
         at = page.row
         lines.show([each.row for each in page.rows], selected=at, top=0 if at < lines.sticky else None)

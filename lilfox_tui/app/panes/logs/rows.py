@@ -1,33 +1,35 @@
-"""Log records as rows: one record, a list with similar neighbours folded, and one record as a page. Pure."""
+"""Log records as rows: one record, and a list with similar neighbours folded. Pure."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from datetime import UTC, datetime, timedelta, tzinfo
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import NamedTuple, overload
 
 from msgspec import Struct
 
-from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
+from lilfox_tui.app.panes.logs.columns import ValueColumn, heading_cells, trace_of, value_cells
+from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.highlight import coloured
-from lilfox_tui.core.i18n import _, ngettext
-from lilfox_tui.core.text import cell_width, clean, fit, human_bytes, human_duration
-from lilfox_tui.logs.filter.model import text_of
+from lilfox_tui.core.i18n import _
+from lilfox_tui.core.text import break_line, cell_width, clean, fit, human_duration
 from lilfox_tui.logs.record import EPOCH, LoggedException, LogRecord, Severity
 from lilfox_tui.logs.source import SourceNotice
 from lilfox_tui.logs.window import MergeKey, WindowItem
 
-TRACE_FIELDS = ("request_id", "req_id", "requestId", "trace_id", "traceId", "correlation_id")
-"""Names under which a request is followed over services."""
-TRACE_SHOWN = 8
 OUTCOME_WITHIN = 4000
 """Characters at the start and the end of an exception in which the line that names it is looked for."""
 HEADLINE_AT_MOST = 2000
 """Characters of a message's first line that are looked at, where it is not moved sideways."""
 LINES_AT_MOST = 40
 """Of one record, when lines are wrapped."""
+LEVEL_WIDTH = 5
+LEVEL_NAMED = 100
+"""Cells of the list from which levels have their names beside their signs."""
+_LEVEL_NAMES = {Severity.UNKNOWN: "", Severity.WARNING: "WARN", Severity.NOTICE: "NOTE", Severity.CRITICAL: "CRIT"}
+"""Where they differ from those of the levels, to fit."""
 
 
 class LogStyle(Struct, frozen=True):
@@ -48,26 +50,34 @@ class LogStyle(Struct, frozen=True):
     """Marks the records that match, where the others are shown too."""
     hits: tuple[str, ...] = ()
     """Texts that the filter looks for: they stand out where they are found."""
+    values: tuple[ValueColumn, ...] = ()
+    """Columns of values at the right of the messages."""
 
     @property
     def prefix_width(self) -> int:
         """Cells before the message."""
-        columns = sum(width + 1 for width in (self.source_width, self.logger_width) if width)
-        return 1 + self._time_width + 1 + 2 + columns
+        columns = sum(width + 1 for width in (self.level_width, self.source_width, self.logger_width) if width)
+        return 1 + self.time_width + 1 + 2 + columns
 
     @property
     def message_width(self) -> int:
         """The cells for the message; a minimum even on a narrow screen."""
-        return max(8, self.width - self.prefix_width)
+        return max(8, self.width - self.prefix_width - sum(2 + each.width for each in self.values))
 
     @property
-    def _time_width(self) -> int:
+    def level_width(self) -> int:
+        """The cells for the level's name; 0 where only its sign is shown."""
+        return LEVEL_WIDTH if self.width >= LEVEL_NAMED else 0
+
+    @property
+    def time_width(self) -> int:
+        """The cells of a time."""
         return (6 if self.dates else 0) + (12 if self.width >= 80 else 8)
 
     def time(self, time_us: int | None) -> str:
         """A time in a fixed width; blank if a record has none."""
         if time_us is None:
-            return " " * self._time_width
+            return " " * self.time_width
         at = (EPOCH + timedelta(microseconds=time_us)).astimezone(self.zone)
         text = at.strftime("%m-%d %H:%M:%S" if self.dates else "%H:%M:%S")
         return f"{text}.{at.microsecond // 1000:03}" if self.width >= 80 else text
@@ -91,9 +101,22 @@ def log_row(shown: WindowItem, style: LogStyle, *, times: int = 1, until_us: int
         return _notice_row(item, style)
     tail, room = _tail(item, style, times, until_us)
     text = moved(headline(item, style.shifted), style.shifted)
-    if tail:
+    if any(piece.text.strip() for piece in tail):
         text = fit(text, room)
+    elif style.values:
+        text, tail = fit(text, room).rstrip(" "), ()
     return (*_prefix(item, style), *coloured(text, style.hits, role=message_role(item, style)), *tail)
+
+
+def heading_row(style: LogStyle) -> Row:
+    """The headings of the columns."""
+    left = " " + fit(_("time"), style.prefix_width - 1)
+    if style.width >= LEVEL_NAMED:
+        left = " " + fit(_("time"), style.time_width) + " " + fit(_("level"), 2 + style.level_width)
+        for title, width in ((_("source"), style.source_width), (_("logger"), style.logger_width)):
+            left += " " + fit(title, width) if width else ""
+        left += " "
+    return (Piece(left + fit(_("message"), style.message_width) + heading_cells(style.values), "muted"),)
 
 
 def overhang(shown: WindowItem, style: LogStyle, *, times: int = 1, until_us: int | None = None) -> int:
@@ -141,25 +164,42 @@ def wrapped_text(item: LogRecord | SourceNotice, width: int) -> list[str]:
         return [str(item.text)]
     found: list[str] = []
     for line in (item.entry.message or headline(item)).splitlines() or [""]:
-        found += cut_into(line, width)
+        found += cut_into(line, width, LINES_AT_MOST)
         if len(found) > LINES_AT_MOST:
             return [*found[: LINES_AT_MOST - 1], "…"]
     return found
 
 
-def cut_into(text: str, width: int) -> list[str]:
-    """``text``, cleaned, in pieces of at most ``width`` cells."""
+def cut_into(text: str, width: int, most: int | None = None) -> list[str]:
+    """``text``, cleaned, in lines of at most ``width`` cells that end between words; a longer word is cut. Stops once
+    there are more than ``most`` lines."""
     text = clean(text)
     if text.isascii():
-        return [text[at : at + width] for at in range(0, len(text), width)] or [""]
-    pieces, start, used = [], 0, 0
-    for at, char in enumerate(text):
-        size = cell_width(char)
-        if used + size > width:
-            pieces.append(text[start:at])
-            start, used = at, 0
-        used += size
-    return [*pieces, text[start:]]
+        return list(islice(_ascii_lines(text, width), None if most is None else most + 1))
+    lines: list[str] = []
+    while most is None or len(lines) <= most:
+        near = text[: 4 * width]  # that much of a long text: break_line measures all that it is given
+        line, rest = break_line(near, width)
+        lines.append(line)
+        text = text[len(near) - len(rest) :]
+        if not text:
+            break
+    return lines
+
+
+def _ascii_lines(text: str, width: int) -> Iterator[str]:
+    """Like :func:`break_line`, a tenth of its time: all loaded records are cut into lines to know their heights."""
+    start, length = 0, len(text)
+    while length - start > width:
+        end = text.rfind(" ", start + 1, start + width + 1)
+        if end < 0 or text[start:end].isspace():
+            end = start + width
+        yield text[start:end]
+        start = end
+        while start < length and text[start] == " ":
+            start += 1
+    if start < length or not length:
+        yield text[start:]
 
 
 def headline(record: LogRecord, further: int = 0) -> str:
@@ -193,15 +233,6 @@ def message_role(record: LogRecord, style: LogStyle) -> str:
     return "muted" if Severity.UNKNOWN < severity < Severity.INFO else "text"
 
 
-def trace_of(record: LogRecord) -> tuple[str, str] | None:
-    """The field that identifies this request in all sources, and its value."""
-    for name in TRACE_FIELDS:
-        value = record.entry.fields.get(name)
-        if isinstance(value, str | int) and value != "":
-            return name, text_of(value)
-    return None
-
-
 def clock_zone() -> tzinfo:
     """This machine's time zone, for users who prefer local time to UTC."""
     return datetime.now().astimezone().tzinfo or UTC
@@ -222,6 +253,9 @@ def _prefix(record: LogRecord, style: LogStyle) -> list[Piece]:
         Piece(style.time(record.entry.time_us) + " ", "muted"),
         severity_piece(record.entry.severity, style.glyphs),
     ]
+    if style.level_width:
+        name = _LEVEL_NAMES.get(record.entry.severity, record.entry.severity.name)
+        pieces.append(Piece(fit(name, style.level_width) + " ", pieces[-1].role if name else "muted"))
     if style.source_width:
         pieces.append(Piece(fit(record.source, style.source_width) + " ", "muted"))
     if style.logger_width:
@@ -241,9 +275,10 @@ def _notice_row(notice: SourceNotice, style: LogStyle) -> Row:
 
 
 def _tail(record: LogRecord, style: LogStyle, times: int, until_us: int | None) -> tuple[Row, int]:
-    """The text at the right edge, and the cells left for the message."""
-    tail = _folded(record, times, until_us) + _trace(record, style)
-    return tail, max(4, style.message_width - sum(cell_width(piece.text) for piece in tail))
+    """What stands at the right of the message, and the cells left for it."""
+    folded = _folded(record, times, until_us)
+    room = max(4, style.message_width - sum(cell_width(piece.text) for piece in folded))
+    return (*folded, *value_cells(record, style.values)), room
 
 
 def _folded(record: LogRecord, times: int, until_us: int | None) -> tuple[Piece, ...]:
@@ -254,16 +289,6 @@ def _folded(record: LogRecord, times: int, until_us: int | None) -> tuple[Piece,
         return (Piece("  " + _("(×{count})", count=times), "accent"),)
     span = human_duration(abs(until_us - since_us) / 1e6)
     return (Piece("  " + _("(×{count} in {time})", count=times, time=span), "accent"),)
-
-
-def _trace(record: LogRecord, style: LogStyle) -> tuple[Piece, ...]:
-    """The request's id at the right edge, shortened: enough to see which lines belong together."""
-    if style.width < 100:
-        return ()
-    found = trace_of(record)
-    if found is None:
-        return ()
-    return (Piece("  " + fit("req=" + found[1][:TRACE_SHOWN], TRACE_SHOWN + 4), "muted"),)
 
 
 # The loaded records as the rows of a list: alike neighbours folded into one, long ones on several lines.
@@ -399,172 +424,3 @@ def _alike(one: LogRecord, other: LogRecord) -> bool:
     if a.message != b.message or a.severity != b.severity or a.logger != b.logger or one.source != other.source:
         return False
     return a.severity >= Severity.WARNING or trace_of(one) == trace_of(other)
-
-
-# One record as a page: its message, its fields as a tree, its traceback, and its neighbours. Pure.
-
-
-NAME_WIDTH = 24
-LINES_OF_VALUE = 8
-DEEPEST = 6
-LINES_BEFORE_FIELDS = 8
-"""Of a traceback: its end, which says what went wrong, is seen first; all of a longer one follows the fields."""
-
-
-class FieldValue(Struct, frozen=True):
-    """A field of a record: its name and its value, both as filters write them."""
-
-    name: str
-    value: str
-
-
-class DetailRow(Struct, frozen=True):
-    """A row of the page, and the field that it shows, if any."""
-
-    row: Row
-    field: FieldValue | None = None
-
-
-class _Page(Struct, frozen=True):
-    """How the fields of a record are drawn: ``width`` is that of the name column."""
-
-    style: LogStyle
-    width: int
-    record: LogRecord
-
-
-class Neighbours(Struct, frozen=True):
-    """The records before and after in the same source, regardless of the filter; oldest first."""
-
-    before: tuple[WindowItem, ...] = ()
-    after: tuple[WindowItem, ...] = ()
-
-
-def detail_rows(
-    shown: WindowItem, record: LogRecord, neighbours: Neighbours | None, style: LogStyle
-) -> list[DetailRow]:
-    """The rows of the page. ``neighbours`` is None while they are read."""
-    traceback = [] if record.entry.fault is None else [*_text(record.entry.fault.text, style, "text")]
-    rows = [_plain(row) for row in _head(record, style)]
-    rows += _traceback(traceback[-LINES_BEFORE_FIELDS:], left_out=len(traceback) - LINES_BEFORE_FIELDS)
-    rows += _fields(record, style)
-    if len(traceback) > LINES_BEFORE_FIELDS:
-        rows += [_plain(BLANK), *_traceback(traceback, left_out=0)[:-1]]
-    rows += [_plain(BLANK), _title(_("NEIGHBOURS"))]
-    if neighbours is None:
-        return [*rows, _plain((Piece("   " + _("reading"), "muted"),))]
-    rows += [_plain(log_row(each, style)) for each in neighbours.before]
-    rows.append(_plain(tuple(Piece(piece.text, "strong") for piece in log_row(shown, style))))
-    return rows + [_plain(log_row(each, style)) for each in neighbours.after]
-
-
-def _traceback(lines: Sequence[Row], *, left_out: int) -> list[DetailRow]:
-    """The rows of a traceback; none for no lines."""
-    if not lines:
-        return []
-    rows = [_title(_("TRACEBACK"))]
-    if left_out > 0:
-        before = ngettext("{count} earlier line, see below", "{count} earlier lines, see below", left_out)
-        rows.append(_plain((Piece("   " + before, "muted"),)))
-    return [*rows, *(_plain(line) for line in lines), _plain(BLANK)]
-
-
-def _plain(row: Row) -> DetailRow:
-    return DetailRow(row)
-
-
-def _title(text: str) -> DetailRow:
-    return DetailRow((Piece(" " + text, "title"),))
-
-
-def _head(record: LogRecord, style: LogStyle) -> list[Row]:
-    entry = record.entry
-    level = entry.severity.name if entry.severity is not Severity.UNKNOWN else _("no level")
-    at = _("no time")
-    if entry.time_us is not None:
-        moment = (EPOCH + timedelta(microseconds=entry.time_us)).astimezone(style.zone)
-        at = moment.strftime("%Y-%m-%d %H:%M:%S.%f %Z")
-    size = "  " + human_bytes(record.size_bytes)
-    if record.size_bytes > len(record.raw):
-        size += " " + _("(showing the first {size})", size=human_bytes(len(record.raw)))
-    first: Row = (
-        Piece(" "),
-        severity_piece(entry.severity, style.glyphs),
-        Piece(level, "strong"),
-        Piece(f"  {record.source}  {entry.logger}  {at}{size}", "muted"),
-    )
-    return [first, *_text(entry.message or headline(record), style, "text"), BLANK]
-
-
-def _text(text: str, style: LogStyle, role: str) -> list[Row]:
-    """``text`` on as many lines as it takes."""
-    return [
-        (Piece("   "), *coloured(line, style.hits, role=role))
-        for part in text.splitlines()
-        for line in cut_into(part.replace("\t", "    "), max(10, style.width - 4))
-    ]
-
-
-def _fields(record: LogRecord, style: LogStyle) -> list[DetailRow]:
-    rows = [_title(_("FIELDS"))]
-    common = list(_common(record))
-    names = [*(name for name, _value in common), *_names(record.entry.fields, 0)]
-    page = _Page(style, min(NAME_WIDTH, style.width // 3, max(map(cell_width, names), default=0) + 1), record)
-    for name, value in common:
-        rows += _field(FieldValue(name, value), name, 0, page)
-    rows += list(_tree(record.entry.fields, "", 0, page))
-    return rows
-
-
-def _names(fields: Mapping[str, object], depth: int) -> Iterator[str]:
-    """The names of all fields, indented by depth."""
-    for name, value in fields.items():
-        yield "  " * depth + str(name)
-        if isinstance(value, Mapping) and depth < DEEPEST:
-            yield from _names(value, depth + 1)
-
-
-def _common(record: LogRecord) -> Iterator[tuple[str, str]]:
-    """The values common to all formats, where the record has no field of that name."""
-    entry = record.entry
-    fault = entry.fault.type if entry.fault is not None else ""
-    level = entry.severity.name if entry.severity is not Severity.UNKNOWN else ""
-    for name, value in (
-        ("source", record.source),
-        ("log", record.log),
-        ("level", level),
-        ("logger", entry.logger),
-        ("module", entry.module),
-        ("type", fault),
-    ):
-        if value and name not in entry.fields:
-            yield name, value
-
-
-def _tree(fields: Mapping[str, object], above: str, depth: int, page: _Page) -> Iterator[DetailRow]:
-    for name, value in fields.items():
-        if isinstance(value, Mapping) and value and depth < DEEPEST:
-            yield DetailRow((Piece("   " + "  " * depth + str(name), "strong"),))
-            yield from _tree(value, f"{above}{name}.", depth + 1, page)
-        elif value is not None:
-            yield from _field(FieldValue(f"{above}{name}", text_of(value)), str(name), depth, page)
-
-
-def _field(field: FieldValue, name: str, depth: int, page: _Page) -> list[DetailRow]:
-    indent = "   " + "  " * depth
-    width = max(8, page.width - 2 * depth)
-    label = fit(name, width) if cell_width(name) > width else name + " " * (width - cell_width(name))
-    room = max(10, page.style.width - len(indent) - width - 2)
-    lines = [line for part in (field.value.splitlines() or [""]) for line in cut_into(part, room)]
-    fault = page.record.entry.fault
-    most = 1 if fault is not None and field.value == fault.text else LINES_OF_VALUE  # the traceback stands above
-    if len(lines) > most:
-        lines = [*lines[:most], ngettext("{count} more line", "{count} more lines", len(lines) - most)]
-    first = DetailRow((Piece(indent + label + " ", "muted"), *coloured(lines[0], page.style.hits)), field)
-    blank = Piece(indent + " " * (width + 1))
-    return [first, *(DetailRow((blank, *coloured(line, page.style.hits)), field) for line in lines[1:])]
-
-
-def first_field(rows: Sequence[DetailRow]) -> int:
-    """Return the index of the first row with a field, which is selected at first."""
-    return next((at for at, each in enumerate(rows) if each.field is not None), 0)

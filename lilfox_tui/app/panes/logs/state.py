@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING
 
-from lilfox_tui.app.panes.logs.rows import DetailRow, FieldValue, LogList, Neighbours, Place, first_field, trace_of
+from lilfox_tui.app.panes.logs.columns import ChosenColumns, chosen_file, trace_of
+from lilfox_tui.app.panes.logs.record_page import DetailRow, FieldValue, Neighbours, first_field
+from lilfox_tui.app.panes.logs.rows import LogList, Place
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter
@@ -41,6 +43,8 @@ class OpenRecord:
         self.shown = shown
         self.neighbours: Neighbours | None = None
         """None while they are read."""
+        self.followed = False
+        """Whether the list followed new records when the first of the records that were opened in a row was opened."""
         self.rows: list[DetailRow] = []
         """As they were drawn last."""
         self._row: int | None = None
@@ -108,6 +112,7 @@ class LogsState:
         self.zone: tzinfo = UTC
         """Of the times that are shown, and of those that are typed."""
         self.wrapped = False
+        self.columns = ChosenColumns(chosen_file())
         self.folded = True
         self.shifted = 0
         """Cells of messages that are left of the screen."""
@@ -143,6 +148,17 @@ class LogsState:
         """Shows only the sources with those names."""
         self.hidden_before_trace = None
         self.hidden = frozenset(each.name for each in self.sources) - frozenset(names)
+
+    @property
+    def formats(self) -> str:
+        """The formats of the shown sources, by which columns are chosen."""
+        statuses = [source.status.value for source in self.shown_sources]
+        return " ".join(sorted({each.format for each in statuses if each is not None}))
+
+    @property
+    def chosen_columns(self) -> tuple[str, ...]:
+        """The columns of values that are shown where records have them."""
+        return self.columns.of(self.formats)
 
     @property
     def busy(self) -> bool:
@@ -300,6 +316,19 @@ class LogsState:
         return (source, place), time_us
 
     # ---- the record that is open -----------------------------------------------------------------------------------
+
+    def open_page(self, page: OpenRecord) -> None:
+        """Opens a record; the list stays at it, whatever comes."""
+        page.followed = self.at_end if self.page is None else self.page.followed
+        self.page, self.cursor = page, page.shown.key
+        if self.merged is not None:
+            self.merged.reader = page.shown.key
+        self.at_end = False
+
+    def close_page(self) -> bool:
+        """Closes the record that is open; returns whether the list followed before it was opened."""
+        page, self.page = self.page, None
+        return page is not None and page.followed
 
     def why_not_open(self) -> Message | None:
         """Why there is no record to open."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.logs.rows import LogList, LogStyle
+from lilfox_tui.app.panes.logs.columns import fitted, widths_of
+from lilfox_tui.app.panes.logs.rows import LogList, LogStyle, heading_row
 from lilfox_tui.app.panes.logs.state import LogsState
 from lilfox_tui.app.panes.logs.statistics import grouped
 from lilfox_tui.app.rendering.columns import cells, wrapped
-from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
+from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import _, language, listed
@@ -166,16 +167,29 @@ def when(trouble: Unavailable, now: datetime, zone: tzinfo) -> str:
 
 
 WIDEST_SOURCE = 16
+BESIDE = 160
+"""Cells of the screen from which an open record stands beside the list."""
+_SCROLLBAR = 2
+"""Cells at the right of the list, a blank one included."""
+_SHARE_OF_RECORD = 0.42
+SAMPLED = 200
+"""Of the loaded records, the oldest and the newest in which values are looked for, to know the columns' widths."""
+HEADED = 12
+"""Rows of the pane from which the columns have headings."""
 
 
 class LogTable:
-    """Draws the list in columns of stable width."""
+    """Draws the list in columns of stable width, and its scrollbar."""
 
     def __init__(self, context: PaneContext[LogsState]) -> None:
         self._state, self._app = context.state, context.app
         self._logger_width = 0
-        self._seen_loggers: object = None
+        self._value_widths: dict[str, int] = {}
+        self._values_of: object = None
+        """The columns whose widths those are, and the list."""
+        self._seen: object = None
         self._drawn_from: object = None
+        self._errors: tuple[object, tuple[int, ...]] = (None, ())
 
     def paint(self, lines: Lines) -> None:
         """Shows the list, or why there is none."""
@@ -184,7 +198,7 @@ class LogTable:
             state.list = None
             lines.show([(Piece("  " + self._why_empty(), "muted"),)])
             return
-        style = self.style(merged)
+        style = self.style(merged, self.width)
         drawn_from = (merged, merged.edition, style, state.folded, language())
         if state.list is None or drawn_from != self._drawn_from:
             state.list, self._drawn_from = LogList(merged.shown, style, folded=state.folded), drawn_from
@@ -193,6 +207,40 @@ class LogTable:
         top = None if state.top is None else rows.row_of_place(state.top, merged.index(state.top.key))
         lines.show(rows, selected=rows.row_of(rows.group_of(at)), top=top)
         state.top = rows.place_of_row(lines.top)
+
+    @property
+    def width(self) -> int:
+        """The cells of a row of the list."""
+        room = self._app.room.width - _SCROLLBAR
+        return room - self.record_width if self._state.page is not None and self.is_beside else room
+
+    @property
+    def is_beside(self) -> bool:
+        """Whether an open record stands beside the list, not in its place."""
+        return self._app.room.width >= BESIDE
+
+    @property
+    def record_width(self) -> int:
+        """The cells of an open record that stands beside the list, with the line between them."""
+        return int(self._app.room.width * _SHARE_OF_RECORD)
+
+    def paint_heading(self, lines: Lines) -> None:
+        """Draws the headings of the columns if there is room and a list."""
+        merged = self._state.merged
+        shown = merged is not None and bool(merged.shown) and (self._state.page is None or self.is_beside)
+        lines.display = shown and self._app.room.height >= HEADED
+        if lines.display and merged is not None:
+            lines.show([heading_row(self.style(merged, self.width))])
+
+    def paint_scrollbar(self, lines: Lines, of_list: Lines) -> None:
+        """Draws which part of the loaded rows is seen, and where among them the errors are."""
+        rows, height = self._state.list, of_list.room
+        if rows is None or not height or self._app.slow_link:
+            lines.show(())
+            return
+        if self._errors[0] is not rows:
+            self._errors = (rows, error_rows(rows))
+        lines.show(scrollbar(len(rows), of_list.top, height, self._errors[1], self._app.glyphs))
 
     def _why_empty(self) -> str:
         state, merged = self._state, self._state.merged
@@ -208,24 +256,26 @@ class LogTable:
             return _("no source can be read now")
         return _("nothing matches") if merged.where.matches is not None and state.is_narrowed else _("no records")
 
-    def style(self, merged: MergedLogs) -> LogStyle:
-        """The current style of the rows."""
-        state, width = self._state, self._app.room.width
+    def style(self, merged: MergedLogs, width: int) -> LogStyle:
+        """The current style of rows of ``width`` cells."""
+        state = self._state
         names = [each.name for each in state.shown_sources]
         widest = WIDEST_SOURCE if width >= 120 else 12 if width >= 100 else 10
         source_width = min(widest, max(map(cell_width, names))) if len(names) > 1 and width >= 60 else 0
+        self._look_for_widths(merged)
         return LogStyle(
             width=width,
             glyphs=self._app.glyphs,
             zone=state.zone,
             dates=self._needs_dates(merged),
             source_width=source_width,
-            logger_width=self._width_of_loggers(merged, width),
+            logger_width=min(self._logger_width, max(10, width // 10)) if width >= 80 else 0,
             wrapped=state.wrapped,
             shifted=0 if state.wrapped or state.page is not None else state.shifted,
             marks=frozenset(state.marks),
             matches=None if state.only_matching or not state.filter_text else state.filter.matches,
             hits=literal_texts(state.filter),
+            values=() if state.wrapped else fitted(state.chosen_columns, self._value_widths, width),
         )
 
     def _needs_dates(self, merged: MergedLogs) -> bool:
@@ -240,15 +290,48 @@ class LogTable:
             return None
         return (EPOCH + timedelta(microseconds=shown.item.entry.time_us)).astimezone(self._state.zone).date()
 
-    def _width_of_loggers(self, merged: MergedLogs, width: int) -> int:
-        """The width of the logger column: the widest logger seen so far, so that columns do not jump, but at most a
-        tenth of the screen. Loggers that repeat the name of their source (``lilfox-backend`` of ``backend``) need no
-        column."""
-        if width < 80:
-            return 0
-        if self._seen_loggers != (seen_now := (merged, merged.edition)):
-            self._seen_loggers = seen_now
-            records = (each.item for each in merged.shown if isinstance(each.item, LogRecord))
-            seen = (len(each.entry.logger) for each in records if not each.entry.logger.endswith(each.source))
-            self._logger_width = max(self._logger_width, max(seen, default=0))
-        return min(self._logger_width, max(10, width // 10))
+    def _look_for_widths(self, merged: MergedLogs) -> None:
+        """Widens the columns to the values seen so far, so that they do not jump. Loggers that repeat the name of their
+        source (``lilfox-backend`` of ``backend``) need no column."""
+        names = self._state.chosen_columns
+        if self._values_of != (names, merged):
+            self._values_of, self._value_widths, self._seen = (names, merged), {}, None
+        if self._seen == merged.edition:
+            return
+        self._seen = merged.edition
+        records = [each.item for each in merged.shown if isinstance(each.item, LogRecord)]
+        loggers = (len(each.entry.logger) for each in records if not each.entry.logger.endswith(each.source))
+        self._logger_width = max(self._logger_width, max(loggers, default=0))
+        for name, width in widths_of(sampled(records), names).items():
+            self._value_widths[name] = max(self._value_widths.get(name, 0), width)
+
+
+def sampled(records: Sequence[LogRecord]) -> Sequence[LogRecord]:
+    """The oldest and the newest of the records."""
+    return records if len(records) <= 2 * SAMPLED else [*records[:SAMPLED], *records[-SAMPLED:]]
+
+
+def error_rows(rows: LogList) -> tuple[int, ...]:
+    """The rows where records at ERROR or above begin."""
+    found = []
+    for group in range(rows.groups):
+        item = rows.first_of(group).item
+        if isinstance(item, LogRecord) and item.entry.severity >= Severity.ERROR:
+            found.append(rows.row_of(group))
+    return tuple(found)
+
+
+def scrollbar(count: int, top: int, height: int, errors: Iterable[int], glyphs: Glyphs) -> list[Row]:
+    """``height`` cells: those that stand for the rows that are seen, and those where errors are. Blank if all rows are
+    seen."""
+    if count <= height:
+        return []
+    first = top * height // count
+    last = max(first, min(height - 1, (top + height) * height // count - (top + height < count)))
+    marked = {row * height // count for row in errors}
+    cells: list[Row] = []
+    for y in range(height):
+        shape = (first <= y <= last) + 2 * (y in marked)
+        role = "failing" if y in marked else "muted"
+        cells.append((Piece(" "), Piece(glyphs.scroll[shape - 1], role)) if shape else BLANK)
+    return cells

@@ -1,0 +1,191 @@
+"""One log record as a page: its message, its fields as a tree, its traceback, and its neighbours. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+
+from msgspec import Struct
+
+from lilfox_tui.app.panes.logs.rows import LogStyle, cut_into, headline, log_row, severity_piece
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rendering.highlight import coloured, traceback_line
+from lilfox_tui.core.i18n import _, ngettext
+from lilfox_tui.core.text import cell_width, fit, human_bytes
+from lilfox_tui.logs.filter.model import text_of
+from lilfox_tui.logs.record import EPOCH, LogRecord, Severity
+from lilfox_tui.logs.window import WindowItem
+
+NAME_WIDTH = 24
+LINES_OF_VALUE = 8
+DEEPEST = 6
+LINES_BEFORE_FIELDS = 8
+"""Of a traceback: its end, which says what went wrong, is seen first; all of a longer one follows the fields."""
+
+
+class FieldValue(Struct, frozen=True):
+    """A field of a record: its name and its value, both as filters write them."""
+
+    name: str
+    value: str
+
+
+class DetailRow(Struct, frozen=True):
+    """A row of the page, and the field that it shows, if any."""
+
+    row: Row
+    field: FieldValue | None = None
+
+
+class _Page(Struct, frozen=True):
+    """How the fields of a record are drawn: ``width`` is that of the name column."""
+
+    style: LogStyle
+    width: int
+    record: LogRecord
+
+
+class Neighbours(Struct, frozen=True):
+    """The records before and after in the same source, regardless of the filter; oldest first."""
+
+    before: tuple[WindowItem, ...] = ()
+    after: tuple[WindowItem, ...] = ()
+
+
+def detail_rows(
+    shown: WindowItem, record: LogRecord, neighbours: Neighbours | None, style: LogStyle
+) -> list[DetailRow]:
+    """The rows of the page. ``neighbours`` is None while they are read."""
+    traceback = [] if record.entry.fault is None else _traceback_text(record.entry.fault.text, style)
+    rows = [_plain(row) for row in _head(record, style)]
+    rows += _traceback(traceback[-LINES_BEFORE_FIELDS:], left_out=len(traceback) - LINES_BEFORE_FIELDS)
+    rows += _fields(record, style)
+    if len(traceback) > LINES_BEFORE_FIELDS:
+        rows += [_plain(BLANK), *_traceback(traceback, left_out=0)[:-1]]
+    rows += [_plain(BLANK), _title(_("NEIGHBOURS"))]
+    if neighbours is None:
+        return [*rows, _plain((Piece("   " + _("reading"), "muted"),))]
+    rows += [_plain(log_row(each, style)) for each in neighbours.before]
+    rows.append(_plain(tuple(Piece(piece.text, "strong") for piece in log_row(shown, style))))
+    return rows + [_plain(log_row(each, style)) for each in neighbours.after]
+
+
+def _traceback(lines: Sequence[Row], *, left_out: int) -> list[DetailRow]:
+    """The rows of a traceback; none for no lines."""
+    if not lines:
+        return []
+    rows = [_title(_("TRACEBACK"))]
+    if left_out > 0:
+        before = ngettext("{count} earlier line, see below", "{count} earlier lines, see below", left_out)
+        rows.append(_plain((Piece("   " + before, "muted"),)))
+    return [*rows, *(_plain(line) for line in lines), _plain(BLANK)]
+
+
+def _plain(row: Row) -> DetailRow:
+    return DetailRow(row)
+
+
+def _title(text: str) -> DetailRow:
+    return DetailRow((Piece(" " + text, "title"),))
+
+
+def _head(record: LogRecord, style: LogStyle) -> list[Row]:
+    entry = record.entry
+    level = entry.severity.name if entry.severity is not Severity.UNKNOWN else _("no level")
+    at = _("no time")
+    if entry.time_us is not None:
+        moment = (EPOCH + timedelta(microseconds=entry.time_us)).astimezone(style.zone)
+        at = moment.strftime("%Y-%m-%d %H:%M:%S.%f %Z")
+    size = "  " + human_bytes(record.size_bytes)
+    if record.size_bytes > len(record.raw):
+        size += " " + _("(showing the first {size})", size=human_bytes(len(record.raw)))
+    first: Row = (
+        Piece(" "),
+        severity_piece(entry.severity, style.glyphs),
+        Piece(level, "strong"),
+        Piece(f"  {record.source}  {entry.logger}  {at}{size}", "muted"),
+    )
+    return [first, *_text(entry.message or headline(record), style, "text"), BLANK]
+
+
+def _text(text: str, style: LogStyle, role: str) -> list[Row]:
+    """``text`` on as many lines as it takes."""
+    return [
+        (Piece("   "), *coloured(line, style.hits, role=role))
+        for part in text.splitlines()
+        for line in cut_into(part.replace("\t", "    "), max(10, style.width - 4))
+    ]
+
+
+def _traceback_text(text: str, style: LogStyle) -> list[Row]:
+    """The lines of a traceback."""
+    return [
+        (Piece("   "), *traceback_line(line, style.hits))
+        for part in text.splitlines()
+        for line in cut_into(part.replace("\t", "    "), max(10, style.width - 4))
+    ]
+
+
+def _fields(record: LogRecord, style: LogStyle) -> list[DetailRow]:
+    rows = [_title(_("FIELDS"))]
+    common = list(_common(record))
+    names = [*(name for name, _value in common), *_names(record.entry.fields, 0)]
+    page = _Page(style, min(NAME_WIDTH, style.width // 3, max(map(cell_width, names), default=0) + 1), record)
+    for name, value in common:
+        rows += _field(FieldValue(name, value), name, 0, page)
+    rows += list(_tree(record.entry.fields, "", 0, page))
+    return rows
+
+
+def _names(fields: Mapping[str, object], depth: int) -> Iterator[str]:
+    """The names of all fields, indented by depth."""
+    for name, value in fields.items():
+        yield "  " * depth + str(name)
+        if isinstance(value, Mapping) and depth < DEEPEST:
+            yield from _names(value, depth + 1)
+
+
+def _common(record: LogRecord) -> Iterator[tuple[str, str]]:
+    """The values common to all formats, where the record has no field of that name."""
+    entry = record.entry
+    fault = entry.fault.type if entry.fault is not None else ""
+    level = entry.severity.name if entry.severity is not Severity.UNKNOWN else ""
+    for name, value in (
+        ("source", record.source),
+        ("log", record.log),
+        ("level", level),
+        ("logger", entry.logger),
+        ("module", entry.module),
+        ("type", fault),
+    ):
+        if value and name not in entry.fields:
+            yield name, value
+
+
+def _tree(fields: Mapping[str, object], above: str, depth: int, page: _Page) -> Iterator[DetailRow]:
+    for name, value in fields.items():
+        if isinstance(value, Mapping) and value and depth < DEEPEST:
+            yield DetailRow((Piece("   " + "  " * depth + str(name), "strong"),))
+            yield from _tree(value, f"{above}{name}.", depth + 1, page)
+        elif value is not None:
+            yield from _field(FieldValue(f"{above}{name}", text_of(value)), str(name), depth, page)
+
+
+def _field(field: FieldValue, name: str, depth: int, page: _Page) -> list[DetailRow]:
+    indent = "   " + "  " * depth
+    width = max(8, page.width - 2 * depth)
+    label = fit(name, width) if cell_width(name) > width else name + " " * (width - cell_width(name))
+    room = max(10, page.style.width - len(indent) - width - 2)
+    lines = [line for part in (field.value.splitlines() or [""]) for line in cut_into(part, room)]
+    fault = page.record.entry.fault
+    most = 1 if fault is not None and field.value == fault.text else LINES_OF_VALUE  # the traceback stands above
+    if len(lines) > most:
+        lines = [*lines[:most], ngettext("{count} more line", "{count} more lines", len(lines) - most)]
+    first = DetailRow((Piece(indent + label + " ", "muted"), *coloured(lines[0], page.style.hits)), field)
+    blank = Piece(indent + " " * (width + 1))
+    return [first, *(DetailRow((blank, *coloured(line, page.style.hits)), field) for line in lines[1:])]
+
+
+def first_field(rows: Sequence[DetailRow]) -> int:
+    """Return the index of the first row with a field, which is selected at first."""
+    return next((at for at, each in enumerate(rows) if each.field is not None), 0)
