@@ -30,16 +30,24 @@ _SLICE_LIMIT = 50_000
 _WIDER = 60
 
 
+def is_warning(severity: Severity) -> bool:
+    """Whether records of that severity are counted as warnings."""
+    return Severity.WARNING <= severity < Severity.ERROR
+
+
 class TallyCell(Struct):
     """Counts of a group of records, and their response times."""
 
     records: int = 0
+    warnings: int = 0
+    """Those at WARNING that are no errors."""
     errors: int = 0
     response_times_s: array[float] = field(default_factory=lambda: array("d"))
 
     def join(self, other: TallyCell) -> None:
         """Add the counts of ``other``."""
         self.records += other.records
+        self.warnings += other.warnings
         self.errors += other.errors
         self.response_times_s.extend(other.response_times_s)
 
@@ -63,9 +71,11 @@ class Tally(Struct):
     def add(self, source: str, entry: LogEntry) -> None:
         """Count one record."""
         is_error = entry.severity >= Severity.ERROR
+        warns = is_warning(entry.severity)
         taken_s = response_time(entry.response_time_s)
         for cell in (self.route(source, route_of(entry.fields, entry.module)), self.slice(entry.time_us)):
             cell.records += 1
+            cell.warnings += warns
             cell.errors += is_error
             if taken_s is not None:
                 cell.response_times_s.append(taken_s)
@@ -175,6 +185,8 @@ class Slice(Struct, frozen=True):
     since_us: int
     until_us: int
     records: int
+    warnings: int
+    """Those at WARNING that are no errors."""
     errors: int
     response_times: ResponseTimes | None
 
@@ -288,7 +300,7 @@ def _widen(tally: Tally) -> None:
 
 def _slices(tally: Tally) -> tuple[Slice, ...]:
     return tuple(
-        Slice(since_us, since_us + tally.slice_us, cell.records, cell.errors, _response_times([cell]))
+        Slice(since_us, since_us + tally.slice_us, cell.records, cell.warnings, cell.errors, _response_times([cell]))
         for since_us, cell in sorted(tally.by_slice.items(), key=lambda item: item[0])
     )
 

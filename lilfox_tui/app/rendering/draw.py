@@ -150,6 +150,8 @@ class Glyphs(Struct, frozen=True):
     """Border lines by the sum of the directions they go from a cell: 1 up, 2 right, 4 down, 8 left."""
     scroll: str
     """Cells of a scrollbar: what is seen, an error, and both."""
+    stack: str
+    """Cells of a bar where colours cannot tell its parts apart: errors, warnings, others."""
     markers: str
     """The points of the series of a chart, where colours or braille cannot tell them apart."""
     dots: bool = True
@@ -193,6 +195,7 @@ UNICODE = Glyphs(
     taken_back="↩",
     boxes=" │─└││┌├─┘─┴┐┤┬┼",
     scroll="┃╸┫",
+    stack="█▓░",
     markers="●○◆◇■□",
 )
 ASCII = Glyphs(
@@ -218,6 +221,7 @@ ASCII = Glyphs(
     taken_back="<",
     boxes=" |-+||++-+-++++" + "+",
     scroll="#-%",
+    stack="#+:",
     markers="*o+x#%",
     dots=False,
     ascii_only=True,

@@ -217,7 +217,7 @@ def test_the_strip_shows_a_spike_of_one_minute_however_long_the_span_is() -> Non
 def test_what_was_counted_and_what_has_come_since_are_one_strip() -> None:
     minute_us = 60_000_000
     slices = [
-        Slice(minute_us * at, minute_us * (at + 5), 100, errors, None) for at, errors in ((0, 10), (5, 0), (10, 5))
+        Slice(minute_us * at, minute_us * (at + 5), 100, 0, errors, None) for at, errors in ((0, 10), (5, 0), (10, 5))
     ]
     counted = counted_errors(slices, NOW)
     assert counted is not None
@@ -235,7 +235,7 @@ def test_the_strip_does_not_end_in_the_future(begun: int, end: int) -> None:
     """Unless its records are of the future."""
     now = int(NOW.timestamp()) // 60
     since = now + begun
-    counted = counted_errors([Slice(since * 60_000_000, (since + 20) * 60_000_000, 1, 0, None)], NOW)
+    counted = counted_errors([Slice(since * 60_000_000, (since + 20) * 60_000_000, 1, 0, 0, None)], NOW)
     assert counted is not None
     assert counted.end - now == end
 

@@ -18,6 +18,7 @@ from lilfox_tui.app.pane import Pane, PaneContext
 from lilfox_tui.app.panes.logs.actions import LogEvidence, LookActions, NarrowActions, SaveActions, SourceActions
 from lilfox_tui.app.panes.logs.feed import LogFeed
 from lilfox_tui.app.panes.logs.find import PlaceActions, RecordFinder
+from lilfox_tui.app.panes.logs.histogram import Histogram, HistogramActions
 from lilfox_tui.app.panes.logs.record_page import detail_rows
 from lilfox_tui.app.panes.logs.state import LogsState, OpenRecord
 from lilfox_tui.app.panes.logs.statistics import ErrorStrip, StatisticsActions
@@ -121,6 +122,7 @@ class LogsPane(Pane):
         ListActions,
         NarrowActions,
         PlaceActions,
+        HistogramActions,
         LookActions,
         SourceActions,
         StatisticsActions,
@@ -137,6 +139,7 @@ class LogsPane(Pane):
         self.feed = LogFeed(context)
         self.finder = RecordFinder(context, self.feed)
         self.list = RecordList(context, self.feed, self.finder, self._screenful)
+        self.histogram = Histogram(context)
         self.head = LogHead(context)
         self.table = LogTable(context)
         self.strip = ErrorStrip(context)
@@ -145,6 +148,7 @@ class LogsPane(Pane):
             ListActions(lilfox, self.list, self.list.go_to_end),
             NarrowActions(context, self.feed),
             PlaceActions(context, self.finder),
+            HistogramActions(context, self.histogram, self.feed),
             LookActions(context, self.feed, self.rows_in_sight),
             SourceActions(context, self.feed),
             StatisticsActions(context, self.feed),
@@ -156,6 +160,7 @@ class LogsPane(Pane):
 
     def compose(self) -> ComposeResult:
         yield Lines(id="log-head")
+        yield Lines(id="log-histogram")
         yield Lines(id="log-columns")
         with Horizontal(id="log-body"):
             yield Lines(id="log-list")
@@ -263,6 +268,7 @@ class LogsPane(Pane):
             each.display = page is None or beside
         border.display = beside
         of_page.styles.width = self.table.record_width - 1 if beside else "1fr"
+        self.histogram.paint(self.query_one("#log-histogram", Lines))
         self.table.paint_heading(self.query_one("#log-columns", Lines))
         if of_list.display:
             self.table.paint(of_list)

@@ -1,0 +1,275 @@
+"""The histogram above the list: records over time by their level, and where the selected record is among them."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from datetime import timedelta, tzinfo
+from itertools import groupby
+
+from msgspec import Struct
+
+from lilfox_tui.app.actions import ActionGroup, action
+from lilfox_tui.app.pane import PaneContext
+from lilfox_tui.app.panes.logs.feed import LogFeed
+from lilfox_tui.app.panes.logs.state import LogsState
+from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
+from lilfox_tui.app.widgets import Lines
+from lilfox_tui.core.i18n import Message, _, tr
+from lilfox_tui.core.text import cell_width, human_duration
+from lilfox_tui.logs.merge import MergedLogs
+from lilfox_tui.logs.record import EPOCH, LogRecord, Severity
+from lilfox_tui.logs.source import AtTime
+from lilfox_tui.logs.statistics import Slice, is_warning
+from lilfox_tui.logs.window import WindowItem
+
+HIGH = 3
+"""Rows of the bars."""
+LEAST_ROWS, LEAST_WIDTH = 28, 60
+"""Of the pane, from which there is room for the histogram."""
+_SECOND_US = 1_000_000
+_WIDTHS_US = tuple(
+    seconds * _SECOND_US
+    for seconds in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400, 172800, 604800)
+)
+"""What a bar may stand for; longer ones are whole multiples of the last."""
+_DAY = timedelta(days=1)
+_FEW = 12
+"""Slices that are too few to show a course."""
+
+
+class Bar(Struct):
+    """The records of a bar, and those of them at WARNING and at ERROR or above."""
+
+    records: int = 0
+    warnings: int = 0
+    errors: int = 0
+
+    def add(self, records: int, warnings: int, errors: int) -> None:
+        """Counts more."""
+        self.records += records
+        self.warnings += warnings
+        self.errors += errors
+
+
+class Bars(Struct, frozen=True):
+    """Bars of the same width, oldest first, from ``since_us`` (microseconds since 1970, UTC)."""
+
+    since_us: int
+    width_us: int
+    bars: tuple[Bar, ...]
+
+    @property
+    def until_us(self) -> int:
+        """The end of the last bar."""
+        return self.since_us + len(self.bars) * self.width_us
+
+    def at(self, time_us: int) -> int | None:
+        """The bar of that time; None outside."""
+        place = (time_us - self.since_us) // self.width_us
+        return place if 0 <= place < len(self.bars) else None
+
+
+def bars_of(slices: Sequence[Slice], loaded: Iterable[WindowItem], columns: int, *, newest: bool) -> Bars | None:
+    """At most ``columns`` bars of the counted ``slices`` and, if the newest records are ``loaded``, of these after
+    them; None if no record has a time. Bars are at least as wide as the slices; where these are too few to show a
+    course, only the loaded records are counted, in narrower bars."""
+    records = [each.item for each in loaded if isinstance(each.item, LogRecord) and each.item.entry.time_us is not None]
+    times = [each.entry.time_us or 0 for each in records]
+    oldest_us = min(times, default=None)
+    kept = list(slices)
+    if oldest_us is not None and len(kept) < _FEW:
+        kept = []
+    elif oldest_us is not None and newest:  # the last slice was not over when it was counted: what is loaded is exact
+        kept = [each for each in kept if each.since_us <= oldest_us]
+    counted_until_us = kept[-1].until_us if kept else 0
+    later = [(at, each) for at, each in zip(times, records, strict=True) if at >= counted_until_us]
+    later = later if newest or not kept else []
+    starts = [at for each in (*kept[:1], *kept[-1:]) for at in (each.since_us,)] + [at for at, _record in later]
+    if not starts or columns < 1:
+        return None
+    first, last = min(starts), max(starts)
+    least = max((each.until_us - each.since_us for each in kept), default=0)
+    width = _bar_width(last - first, least, columns)
+    since = first - first % width
+    bars = [Bar() for _place in range((last - since) // width + 1)]
+    for each in kept:
+        bars[(each.since_us - since) // width].add(each.records, each.warnings, each.errors)
+    for at, record in later:
+        severity = record.entry.severity
+        bars[(at - since) // width].add(1, is_warning(severity), severity >= Severity.ERROR)
+    return Bars(since, width, tuple(bars))
+
+
+def _bar_width(span_us: int, least_us: int, columns: int) -> int:
+    """The narrowest bar with which ``span_us`` and a partly filled bar at each end fit."""
+    room = max(1, columns - 1)
+    at = bisect_left(_WIDTHS_US, max(least_us, -(-span_us // room)))
+    if at < len(_WIDTHS_US):
+        return _WIDTHS_US[at]
+    longest = _WIDTHS_US[-1]
+    return longest * -(-max(least_us, span_us // room + 1) // longest)
+
+
+def bar_rows(bars: Bars, glyphs: Glyphs) -> list[Row]:
+    """The bars as ``HIGH`` rows, each cell in the colour of the worst level in it: a single error is seen."""
+    steps = len(glyphs.bars) - 1
+    most = max(bar.records for bar in bars.bars)
+    rows: list[Row] = []
+    for level in reversed(range(HIGH)):
+        cells = [_cell(bar, most, level, steps, glyphs) for bar in bars.bars]
+        rows.append(
+            (
+                Piece(" "),
+                *(
+                    Piece("".join(text for text, _role in run), role)
+                    for role, run in groupby(cells, lambda cell: cell[1])
+                ),
+            )
+        )
+    return rows
+
+
+def _cell(bar: Bar, most: int, level: int, steps: int, glyphs: Glyphs) -> tuple[str, str]:
+    """What is drawn of a bar on that line from below, and its colour."""
+    whole = _height(bar.records, most, steps)
+    filled = max(0, min(steps, whole - level * steps))
+    if not filled:
+        return " ", "text"
+    failed = _height(bar.errors, most, steps)
+    warned = failed + _height(bar.warnings, most, steps)
+    kind = 0 if failed > level * steps else 1 if warned > level * steps else 2
+    text = glyphs.bars[filled] if glyphs.dots else glyphs.stack[kind]
+    return text, ("failing", "degraded", "muted")[kind]
+
+
+def _height(count: int, most: int, steps: int) -> int:
+    """Steps of a bar, at least one if there is anything."""
+    return -(-count * HIGH * steps // most) if count else 0
+
+
+def axis_row(bars: Bars, selected_us: int | None, zone: tzinfo, glyphs: Glyphs) -> Row:
+    """The times below the bars, with a mark under that of the selected record; a time in its way moves aside."""
+    first, last = (f"{_time(bars, at, zone)}" for at in (bars.since_us, bars.until_us))
+    width = max(len(bars.bars), 2 * cell_width(first) + cell_width(last) + 5)
+    at = None if selected_us is None else bars.at(selected_us)
+    begin, end = 0, width - len(last)
+    if at is not None and at <= len(first):
+        begin = at + 2
+    elif at is not None and at >= end - 1:
+        end = at - 1 - len(last)
+    line = list(glyphs.rule * width)
+    line[begin : begin + len(first)] = first
+    line[end : end + len(last)] = last
+    for blank in (begin - 1, begin + len(first), end - 1, end + len(last)):
+        if 0 <= blank < width and blank != at:
+            line[blank] = " "
+    text = "".join(line)
+    if at is None:
+        return (Piece(" " + text, "muted"),)
+    return (Piece(" " + text[:at], "muted"), Piece(glyphs.logo, "accent"), Piece(text[at + 1 :], "muted"))
+
+
+def _time(bars: Bars, at_us: int, zone: tzinfo) -> str:
+    at = (EPOCH + timedelta(microseconds=at_us)).astimezone(zone)
+    if bars.until_us - bars.since_us > _DAY / timedelta(microseconds=1):
+        return at.strftime("%m-%d %H:%M")
+    return at.strftime("%H:%M:%S" if bars.width_us < 60 * _SECOND_US else "%H:%M")
+
+
+class Histogram:
+    """Draws the histogram if there is room."""
+
+    def __init__(self, context: PaneContext[LogsState]) -> None:
+        self._state, self._app = context.state, context.app
+        self._made: tuple[object, Bars | None] = (None, None)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the pane is large enough."""
+        room = self._app.room
+        return room.height >= LEAST_ROWS and room.width >= LEAST_WIDTH and not self._app.slow_link
+
+    def paint(self, lines: Lines) -> None:
+        """Draws the bars of all records that match, or of those that are loaded until they are counted."""
+        merged = self._state.merged
+        bars = self.bars(merged) if merged is not None and self.has_room else None
+        lines.display = bars is not None
+        if bars is None:
+            return
+        record = self._state.selected_record
+        glyphs = self._app.glyphs
+        axis = axis_row(bars, None if record is None else record.entry.time_us, self._state.zone, glyphs)
+        width = human_duration(bars.width_us / 1e6)
+        used = sum(cell_width(piece.text) for piece in axis)
+        legend = self._legend(_("each bar {time}", time=width))
+        if used + sum(cell_width(piece.text) for piece in legend) <= self._app.room.width:
+            axis += legend
+        lines.show([*bar_rows(bars, glyphs), axis])
+
+    def _legend(self, width: str) -> Row:
+        glyphs = self._app.glyphs
+        marks = [glyphs.full] * 3 if glyphs.dots else list(glyphs.stack)
+        words = ((_("errors"), "failing"), (_("warnings"), "degraded"), (_("other records"), "muted"))
+        named = [
+            piece
+            for mark, (word, role) in zip(marks, words, strict=True)
+            for piece in (Piece(f"   {mark} ", role), Piece(word, "muted"))
+        ]
+        return (*named, Piece("   " + width, "muted"))
+
+    def bars(self, merged: MergedLogs) -> Bars | None:
+        """The bars of ``merged``."""
+        counted = self._state.counted if self._state.is_count_of(merged, merged.where) else None
+        columns = self._app.room.width - 2
+        made_from = (merged, merged.edition, columns, counted)
+        if self._made[0] != made_from:
+            whole = merged.at_oldest and merged.at_newest
+            slices = () if counted is None or whole else counted.by_slice
+            self._made = (made_from, bars_of(slices, merged.shown, columns, newest=merged.at_newest))
+        return self._made[1]
+
+
+class HistogramActions(ActionGroup):
+    """Actions that move in time by a bar."""
+
+    def __init__(self, context: PaneContext[LogsState], histogram: Histogram, feed: LogFeed) -> None:
+        self._state, self._histogram, self._feed = context.state, histogram, feed
+
+    def _why_not(self) -> Message | None:
+        return self._state.why_no_record()
+
+    @action(
+        "bar-before",
+        "less_than_sign",
+        tr("bar back"),
+        tr("go to the previous bar of the histogram that has records"),
+        why_not=_why_not,
+    )
+    def bar_before(self) -> None:
+        self._move(-1)
+
+    @action(
+        "bar-after",
+        "greater_than_sign",
+        tr("bar forward"),
+        tr("go to the next bar of the histogram that has records"),
+        why_not=_why_not,
+    )
+    def bar_after(self) -> None:
+        self._move(1)
+
+    def _move(self, direction: int) -> None:
+        merged, record = self._state.merged, self._state.selected_record
+        bars = None if merged is None else self._histogram.bars(merged)
+        if bars is None or record is None or record.entry.time_us is None:
+            return
+        at = bars.at(record.entry.time_us)
+        here = at if at is not None else -1 if record.entry.time_us < bars.since_us else len(bars.bars)
+        order = range(here - 1, -1, -1) if direction < 0 else range(here + 1, len(bars.bars))
+        to = next((place for place in order if bars.bars[place].records), None)
+        if to is not None:
+            self._state.at_end = False
+            self._feed.go(AtTime(bars.since_us + to * bars.width_us))
+        elif direction > 0:
+            self._feed.go_to_end(1)

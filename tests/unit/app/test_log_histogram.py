@@ -1,0 +1,135 @@
+"""The histogram of the Logs pane: what a bar stands for, what is seen of it, and the times below."""
+
+from __future__ import annotations
+
+from datetime import UTC, timedelta, timezone
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lilfox_tui.app.panes.logs.histogram import HIGH, Bar, Bars, axis_row, bar_rows, bars_of
+from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row
+from lilfox_tui.logs.record import Severity
+from lilfox_tui.logs.statistics import Slice
+from lilfox_tui.logs.window import MergeKey, WindowItem
+from tests.unit.logs.memory_source import record
+
+SECOND_US = 1_000_000
+MINUTE_US = 60 * SECOND_US
+AT_US = 1_774_753_920 * SECOND_US  # 2026-03-29 03:12:00 UTC
+
+
+def item(time_us: int | None, severity: Severity = Severity.INFO) -> WindowItem:
+    return WindowItem(MergeKey(time_us or 0, 0, 0), record("api", 0, time_us, "x", severity=severity))
+
+
+def text_of(row: Row) -> str:
+    return "".join(piece.text for piece in row)
+
+
+def test_loaded_records_are_counted_by_their_level() -> None:
+    severities = (Severity.INFO, Severity.WARNING, Severity.ERROR, Severity.CRITICAL, Severity.DEBUG)
+    bars = bars_of((), [item(AT_US + 3 * SECOND_US, each) for each in severities], 100, newest=True)
+    assert bars is not None
+    assert (bars.since_us, bars.width_us) == (AT_US + 3 * SECOND_US, SECOND_US)
+    assert bars.bars == (Bar(5, 1, 2),)
+
+
+def counted(*counts: tuple[int, int, int]) -> list[Slice]:
+    return [
+        Slice(AT_US + at * MINUTE_US, AT_US + (at + 1) * MINUTE_US, *count, None) for at, count in enumerate(counts)
+    ]
+
+
+def test_the_newest_records_are_those_that_are_loaded() -> None:
+    """The last slice was counted before its minute was over."""
+    slices = counted(*[(100, 20, 10)] * 13, (3, 0, 0))
+    loaded = [item(AT_US + at * MINUTE_US + SECOND_US, each) for at, each in ((12, Severity.INFO), (13, Severity.INFO),
+              (13, Severity.ERROR), (13, Severity.WARNING), (13, Severity.INFO), (14, Severity.ERROR))]  # fmt: skip
+    bars = bars_of(slices, [*loaded, item(None)], 100, newest=True)
+    assert bars is not None
+    assert (bars.since_us, bars.width_us) == (AT_US, MINUTE_US)
+    assert bars.bars == (*[Bar(100, 20, 10)] * 13, Bar(4, 1, 1), Bar(1, 0, 1))
+
+
+def test_older_records_that_are_loaded_hide_nothing_newer() -> None:
+    slices = counted(*[(100, 20, 10)] * 14)
+    bars = bars_of(slices, [item(AT_US + SECOND_US)], 100, newest=False)
+    assert bars is not None
+    assert bars.bars == (Bar(100, 20, 10),) * 14
+
+
+def test_minutes_that_are_too_few_give_way_to_seconds() -> None:
+    bars = bars_of(counted((100, 0, 0), (100, 0, 0)), [item(AT_US), item(AT_US + 9 * SECOND_US)], 100, newest=True)
+    assert bars is not None
+    assert (bars.width_us, len(bars.bars)) == (SECOND_US, 10)
+
+
+def test_without_a_time_there_is_no_histogram() -> None:
+    assert bars_of((), [item(None)], 100, newest=True) is None
+    assert bars_of((), [], 100, newest=True) is None
+
+
+@given(
+    st.lists(st.integers(0, 40 * 366 * 24 * 3600 * SECOND_US), min_size=1, max_size=60),
+    st.lists(st.integers(0, 3000), max_size=30, unique=True),
+    st.integers(1, 200),
+    st.booleans(),
+)
+def test_bars_fit_and_hold_no_record_twice(times: list[int], minutes: list[int], columns: int, newest: bool) -> None:
+    slices = [Slice(at * MINUTE_US, (at + 1) * MINUTE_US, 7, 2, 1, None) for at in sorted(minutes)]
+    bars = bars_of(slices, [item(each) for each in times], columns, newest=newest)
+    assert bars is not None
+    held = sum(bar.records for bar in bars.bars)
+    assert min(7 * len(slices) if slices[12:] and not newest else 1, held) >= 1
+    assert held <= 7 * len(slices) + len(times)
+    assert len(bars.bars) <= max(2, columns)
+
+
+def test_a_single_error_among_thousands_is_seen() -> None:
+    rows = bar_rows(Bars(AT_US, SECOND_US, (Bar(100_000, 0, 1), Bar(100_000, 1, 0), Bar(10, 0, 0), Bar())), UNICODE)
+    assert len(rows) == HIGH
+    lowest = [piece.role for piece in rows[-1] for _cell in piece.text][1:]
+    assert lowest == ["failing", "degraded", "muted", "text"]
+
+
+def test_bars_are_as_high_as_their_share() -> None:
+    rows = bar_rows(Bars(AT_US, SECOND_US, (Bar(24), Bar(12), Bar(1), Bar())), UNICODE)
+    assert [text_of(row) for row in rows] == [" █   ", " █▄  ", " ██▁ "]
+
+
+def test_where_there_are_no_colours_the_level_is_a_shape() -> None:
+    rows = bar_rows(Bars(AT_US, SECOND_US, (Bar(3, 1, 1),)), ASCII)
+    assert [text_of(row) for row in rows] == [" :", " +", " #"]
+
+
+def test_the_selected_record_is_marked_below_its_bar() -> None:
+    bars = Bars(AT_US, MINUTE_US, tuple(Bar(1) for _minute in range(30)))
+    row = text_of(axis_row(bars, AT_US + 12 * MINUTE_US, UTC, UNICODE))
+    assert row == " 03:12 ──────▲─────────── 03:42"
+    assert row.index(UNICODE.logo) == 1 + 12
+    assert text_of(axis_row(bars, AT_US - 1, UTC, UNICODE)) == " 03:12 ────────────────── 03:42"
+    assert text_of(axis_row(bars, None, timezone(timedelta(hours=8)), ASCII)) == " 11:12 ------------------ 11:42"
+
+
+def test_a_time_moves_aside_for_the_mark() -> None:
+    bars = Bars(AT_US, MINUTE_US, tuple(Bar(1) for _minute in range(30)))
+    assert text_of(axis_row(bars, AT_US, UTC, UNICODE)) == " ▲ 03:12 ──────────────── 03:42"
+    assert text_of(axis_row(bars, AT_US + 3 * MINUTE_US, UTC, UNICODE)) == " ───▲ 03:12 ───────────── 03:42"
+    assert text_of(axis_row(bars, AT_US + 29 * MINUTE_US, UTC, UNICODE)) == " 03:12 ──────────────── 03:42 ▲"
+
+
+@given(st.integers(1, 80), st.integers(0, 79))
+def test_both_times_and_the_mark_are_always_whole(count: int, at: int) -> None:
+    bars = Bars(AT_US, MINUTE_US, tuple(Bar(1) for _minute in range(count)))
+    row = text_of(axis_row(bars, AT_US + min(at, count - 1) * MINUTE_US, UTC, UNICODE))
+    assert row.index(UNICODE.logo) == 1 + min(at, count - 1)
+    assert "03:12" in row
+    assert row.count(":") == 2
+
+
+def test_more_than_a_day_has_dates_and_less_than_minutes_has_seconds() -> None:
+    days = Bars(AT_US, 3600 * SECOND_US, tuple(Bar(1) for _hour in range(30)))
+    seconds = Bars(AT_US, SECOND_US, tuple(Bar(1) for _second in range(30)))
+    assert text_of(axis_row(days, None, UTC, UNICODE)).split()[:2] == ["03-29", "03:12"]
+    assert text_of(axis_row(seconds, None, UTC, UNICODE)).split()[0] == "03:12:00"
