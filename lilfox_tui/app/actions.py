@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -33,6 +33,8 @@ _NAMES = {
     "plus": "+",
     "minus": "-",
     "equals_sign": "=",
+    "less_than_sign": "<",
+    "greater_than_sign": ">",
     "escape": "esc",
     "pageup": "pgup",
     "pagedown": "pgdn",
@@ -56,6 +58,8 @@ class Action(Struct, frozen=True):
     why_not: Callable[..., Message | None]
     footer: int = 0
     now: Callable[..., Message | None] = _nothing
+    task: Message | None = None
+    """What it is for: the heading in the help."""
 
     @property
     def key_text(self) -> str:
@@ -76,6 +80,9 @@ def key_name(text: str) -> str:
 
 class ActionGroup:
     """A group of related actions; what they act on is passed to the constructor."""
+
+    TASK: ClassVar[Message | None] = None
+    """What they are for: their heading in the help, which groups may share."""
 
 
 def action(
@@ -107,7 +114,7 @@ def actions_of(owner: type) -> tuple[Action, ...]:
         for member in vars(cls).values():
             mark = getattr(member, _MARK, None)
             if isinstance(mark, Action):
-                found[mark.id] = mark
+                found[mark.id] = replace(mark, task=getattr(owner, "TASK", None))
     return tuple(found.values())
 
 

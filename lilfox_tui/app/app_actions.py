@@ -39,6 +39,8 @@ class _Everywhere(ActionGroup):
 class PaneActions(_Everywhere):
     """Actions that open panes and search in them."""
 
+    TASK = tr("Panes")
+
     @action("pane-1", "1", tr("Metrics"), tr("hosts and services"))
     def show_metrics(self) -> None:
         if self._navigation.current == METRICS:
@@ -118,6 +120,8 @@ class PaneActions(_Everywhere):
 class PaletteActions(_Everywhere):
     """Actions that run others by name."""
 
+    TASK = tr("Commands and help")
+
     @action("palette", "colon ctrl+p", tr("command"), tr("all actions by name"), footer=5)
     def palette_of_actions(self) -> None:
         self._choose_action(_("Command"), self._navigation.actions)
@@ -169,6 +173,8 @@ class PaletteActions(_Everywhere):
 class TimeActions(_Everywhere):
     """Actions that choose the time shown."""
 
+    TASK = tr("Time")
+
     @action("pause", "p", tr("pause"), tr("freeze the screen; worsening states are still shown"), footer=9)
     def toggle_pause(self) -> None:
         self._app.paused = not self._app.paused
@@ -205,6 +211,8 @@ class TimeActions(_Everywhere):
 
 class DemoActions(_Everywhere):
     """Actions for the faults of the demo."""
+
+    TASK = tr("Demo")
 
     def _why_no_demo(self) -> Message | None:
         """Why there is no fault to choose."""
@@ -249,6 +257,8 @@ class DemoActions(_Everywhere):
 
 class ConsoleActions(_Everywhere):
     """Actions for appearance and for quitting."""
+
+    TASK = tr("Console")
 
     def __init__(self, app: Console, navigation: Navigation) -> None:
         super().__init__(app, navigation)

@@ -46,8 +46,9 @@ TABS = (
     ),
     Tab(
         tr("Logs"), "logs", "LogsPane",
-        ("level", "level-lower", "keep", "drop", "trace", "mark", "next-mark", "jump", "follow", "times", "wrap",
-         "fold", "right", "left", "line-start", "sources", "retry", "statistics", "patterns", "save", "evidence"),
+        ("level", "level-lower", "keep", "drop", "trace", "mark", "next-mark", "error-before", "error-after", "jump",
+         "bar-before", "bar-after", "follow", "times", "wrap", "fold", "right", "left", "line-start", "sources", "retry",
+         "statistics", "patterns", "save", "evidence"),
     ),
     Tab(
         tr("Backup"), "backup", "BackupPane",

@@ -122,6 +122,8 @@ class ListActions(ActionGroup):
     """Actions that move in a list, open, filter and copy. ``go_to_end`` moves to the last row (1) or the first (-1) of
     a list that is only partly loaded."""
 
+    TASK = tr("Move, filter, copy")
+
     def __init__(self, app: Console, view: ListView, go_to_end: Callable[[int], None] | None = None) -> None:
         self._app, self._view, self._go_to_end = app, view, go_to_end or self._move_to_end
 
@@ -211,6 +213,8 @@ _TITLE_SHOWN = 40
 class EvidenceActions(ActionGroup):
     """The action that adds what ``selection`` returns to the open incident as evidence; opens an incident if there is
     none."""
+
+    TASK = tr("Incident")
 
     def __init__(self, context: PaneContext[Any], selection: Callable[[], Selection | None]) -> None:
         self._context, self._selection, self._app = context, selection, context.app

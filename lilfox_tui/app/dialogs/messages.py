@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from time import monotonic
-from typing import ClassVar, Literal, TypeVar
+from typing import ClassVar, Literal, Protocol, TypeVar, cast
 
 from textual import events
 from textual.app import ComposeResult
@@ -15,7 +15,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from lilfox_tui.app.rendering.columns import wrapped
-from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.textual_internals import BackgroundScreen
 from lilfox_tui.app.widgets import Lines, TextField, more_below
 from lilfox_tui.core.i18n import _
@@ -24,9 +24,18 @@ from lilfox_tui.core.i18n import _
 
 
 WIDTHS = {"": 76, "wide": 100}
+HIGH = 16
+"""Rows of a screen from which dialogs have borders and blank rows between their parts."""
 Ahead = Literal["nothing", "text", "all"]
 _LEAVES: Collection[str] = ("escape", "ctrl+c", "ctrl+z")
 Result = TypeVar("Result")
+
+
+class _Framed(Protocol):
+    """An app that knows what its terminal can show."""
+
+    glyphs: Glyphs
+    slow_link: bool
 
 
 class Dialog(ModalScreen[Result], BackgroundScreen[Result]):
@@ -47,7 +56,20 @@ class Dialog(ModalScreen[Result], BackgroundScreen[Result]):
 
     def on_mount(self) -> None:
         """Sets the dialog up. Textual also calls the ``on_mount`` of subclasses, in addition to this one."""
+        self._frame()
         self.asks_anew()
+
+    def _frame(self) -> bool:
+        """Draws a border if there is room; returns whether there is one."""
+        app = cast("_Framed", self.app)
+        bordered = self.app.size.height >= HIGH and not app.slow_link
+        self.set_class(bordered, "-bordered")
+        self.set_class(bordered and app.glyphs.ascii_only, "-ascii")
+        return bordered
+
+    def set_height(self, rows: int) -> None:
+        """Makes room for that many rows, those above and below the text included."""
+        self.query_one("#dialog", Vertical).styles.height = rows + self._frame()
 
     def asks_anew(self) -> None:
         """Marks that the dialog's question has changed: keys pressed before the next paint do not answer it."""
@@ -104,7 +126,7 @@ class MessageBody:
     def show(self) -> None:
         """Draws the rows in the available width."""
         rows = self._wrapped()
-        self._dialog.query_one("#dialog", Vertical).styles.height = len(rows) + self._around
+        self._dialog.set_height(len(rows) + self._around)
         self._dialog.call_after_refresh(lambda: self._paint(rows))
 
     def add_rows(self, rows: Sequence[Row]) -> None:

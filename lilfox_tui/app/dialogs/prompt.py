@@ -12,7 +12,7 @@ from textual.containers import Vertical
 from textual.widgets import Input
 
 from lilfox_tui.app.actions import key_text
-from lilfox_tui.app.dialogs.messages import Ahead, Dialog
+from lilfox_tui.app.dialogs.messages import HIGH, Ahead, Dialog
 from lilfox_tui.app.rendering.columns import cells, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.widgets import Lines, TextField, more_below
@@ -22,8 +22,6 @@ from lilfox_tui.core.i18n import _
 MOST_LINES = 22
 LINES_BELOW = 3
 _STEPS = {"down": 1, "up": -1, "ctrl+n": 1, "pagedown": 10, "pageup": -10, "ctrl+d": 10, "ctrl+u": -10}
-HIGH = 16
-"""Rows of a screen on which there is room for more than one line below the list."""
 
 
 class Choice(Struct, frozen=True):
@@ -75,9 +73,7 @@ class Chooser(Dialog[str | None]):
         more = self.query_one("#dialog-more", Lines)
         more.display = below > 0
         more.styles.height = below
-        self.query_one("#dialog", Vertical).styles.height = min(
-            len(self._choices) + (3 + below if below else 4), MOST_LINES
-        )
+        self.set_height(min(len(self._choices) + (3 + below if below else 4), MOST_LINES))
 
     def _more(self, choice: Choice) -> list[Row]:
         """Return the lines below the list that describe a choice."""
@@ -195,7 +191,7 @@ class Prompt(Dialog[PromptAnswer | None]):
         rows = [BLANK, *wrapped(self._body, room), BLANK]
         shown = min(len(self._offers), _MOST_CHOICES_SHOWN)
         below = wrapped(self._below(), room)
-        self.query_one("#dialog", Vertical).styles.height = len(rows) + shown + len(below) + 3
+        self.set_height(len(rows) + shown + len(below) + 3)
         for name, height in (("#dialog-list", shown), ("#dialog-keys", len(below))):
             part = self.query_one(name, Lines)
             part.display, part.styles.height = height > 0, height
@@ -288,7 +284,7 @@ class OptionsDialog(Dialog[str | None]):
         room = self.room("wide")
         rows = [BLANK, *wrapped(self._body, room), BLANK]
         keys = wrapped([self._keys()], room)
-        self.query_one("#dialog", Vertical).styles.height = len(rows) + len(keys) + 2
+        self.set_height(len(rows) + len(keys) + 2)
         self.query_one("#dialog-keys", Lines).styles.height = len(keys)
         self.call_after_refresh(self._show, rows, keys)
 

@@ -19,12 +19,15 @@ from lilfox_tui.core.text import cell_width, fit
 
 class Reader(Dialog[None]):
     """A dialog that shows ``rows``, wrapping long ones; the first two stay while the rest scrolls. If ``copy`` is
-    given, y calls it."""
+    given, y calls it. ``/`` filters by words; headings stay above what is left of their part."""
 
     def __init__(self, rows: Sequence[Row], copy: Callable[[], None] | None = None) -> None:
         super().__init__()
         self._rows, self._copy = tuple(rows), copy
         self._lines: list[Row] = []
+        self._words = ""
+        self._types = False
+        """Whether keys go into the filter."""
 
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog", classes="wide"):
@@ -37,8 +40,8 @@ class Reader(Dialog[None]):
         self._arrange()
 
     def _arrange(self) -> None:
-        self._lines = wrapped(self._rows[2:], self.room("wide") - 1)
-        self.query_one("#dialog", Vertical).styles.height = len(self._lines) + 4
+        self._lines = wrapped(matching(self._rows[2:], self._words), self.room("wide") - 1)
+        self.set_height(len(wrapped(self._rows[2:], self.room("wide") - 1)) + 4)
         self.call_after_refresh(self._scroll, 0)
 
     def _scroll(self, delta: int) -> None:
@@ -47,10 +50,30 @@ class Reader(Dialog[None]):
         top = max(0, min(lines.top + delta, len(self._lines) - lines.room))
         below = len(self._lines) - top - lines.room
         title: Row = (*self._rows[0], Piece("   " + more_below(below), "muted"))
+        if self._types or self._words:
+            cursor = Piece(" ", "text", "match") if self._types else Piece("")
+            title = (self._rows[0][0], Piece("   /" + self._words, "accent"), cursor, *title[-1:])
         lines.show([title, *self._rows[1:2], *self._lines], top=top)
+
+    def _filter(self, words: str) -> None:
+        self._words = words
+        self._arrange()
+
+    def _type(self, event: events.Key) -> None:
+        """Edits the filter."""
+        if event.key in ("enter", "escape"):
+            self._types = False
+            self._filter(self._words if event.key == "enter" else "")
+        elif event.key == "backspace":
+            self._filter(self._words[:-1])
+        elif event.character is not None and event.is_printable:
+            self._filter(self._words + event.character)
 
     def on_key(self, event: events.Key) -> None:
         event.stop()
+        if self._types:
+            self._type(event)
+            return
         steps = {
             "j": 1,
             "down": 1,
@@ -66,6 +89,11 @@ class Reader(Dialog[None]):
             self._scroll(steps[event.key])
         elif event.key == "y" and self._copy is not None:
             self._copy()
+        elif event.key == "slash":
+            self._types = True
+            self._filter("")
+        elif event.key == "escape" and self._words:
+            self._filter("")
         elif event.key in ("escape", "question_mark", "q", "enter"):
             self.close(None)
 
@@ -73,18 +101,42 @@ class Reader(Dialog[None]):
         self._scroll(event.delta)
 
 
+_NOT_IN_FOOTER = 99
+
+
+def matching(rows: Sequence[Row], words: str) -> list[Row]:
+    """The rows that hold all of ``words``, in any case, below their headings."""
+    wanted = words.lower().split()
+    if not wanted:
+        return list(rows)
+    kept: list[Row] = []
+    heading: list[Row] = []
+    for row in rows:
+        text = "".join(piece.text for piece in row).lower()
+        if any(piece.role == "title" for piece in row):
+            heading = [BLANK, row] if kept else [row]
+        elif row and all(word in text for word in wanted):
+            kept += [*heading, row]
+            heading = []
+    return kept or [(Piece(" " + _("nothing matches"), "muted"),)]
+
+
 def help_rows(actions: Sequence[Action], glyphs: Glyphs) -> list[Row]:
-    """The help page."""
+    """The help page: the actions by what they are for, those of the pane first."""
     rows: list[Row] = [
-        (Piece(" " + _("Keys"), "title"), Piece("   " + _("esc closes, j and k scroll"), "muted")),
-        BLANK,
+        (Piece(" " + _("Keys"), "title"), Piece("   " + _("/ filters, j and k scroll, esc closes"), "muted")),
     ]
-    keys = [" ".join(key_text(key) for key in each.keys[:3]) for each in actions]
-    widths = max(map(cell_width, keys)) + 2, max(cell_width(str(each.title)) for each in actions) + 2
-    for each, shown in zip(actions, keys, strict=True):
-        title = Piece(fit(str(each.title), widths[1]), "strong")
-        rows.append((Piece("  " + fit(shown, widths[0]), "key"), title, Piece(str(each.help))))
-    rows += [BLANK, (Piece(" " + _("Symbols"), "title"),), BLANK]
+    keys = {each.id: " ".join(key_text(key) for key in each.keys[:3]) for each in actions}
+    widths = max(map(cell_width, keys.values())) + 2, max(cell_width(str(each.title)) for each in actions) + 2
+    by_task: dict[str, list[Action]] = {}
+    for each in actions:
+        by_task.setdefault("" if each.task is None else str(each.task), []).append(each)
+    for task, those in by_task.items():
+        rows += [BLANK, (Piece(" " + task, "title"),)]
+        for each in sorted(those, key=lambda each: each.footer or _NOT_IN_FOOTER):
+            title = Piece(fit(str(each.title), widths[1]), "strong")
+            rows.append((Piece("  " + fit(keys[each.id], widths[0]), "key"), title, Piece(str(each.help))))
+    rows += [BLANK, (Piece(" " + _("Symbols"), "title"),)]
     for sign, role, meaning in (
         (glyphs.good, "good", _("good")),
         (glyphs.degraded, "degraded", _("degraded: a value is above its warning level, or stale")),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lilfox_tui.app.actions import actions_of
 from lilfox_tui.app.app import LilFoxApp
-from lilfox_tui.app.dialogs.reader import help_rows
+from lilfox_tui.app.dialogs.reader import help_rows, matching
 from lilfox_tui.app.navigation import TABS
 from lilfox_tui.app.rendering.columns import EXACT, Digits, cells, wrapped
 from lilfox_tui.app.rendering.draw import UNICODE, Piece, Row
@@ -152,3 +152,18 @@ def test_a_small_share_is_not_none_and_an_unknown_one_is_nothing(percent: float 
 )
 def test_a_quantile_has_its_bound(found: Quantile | None, exact: str, few: str) -> None:
     assert (EXACT.quantile(found), FEW.quantile(found)) == (exact, few)
+
+
+def test_the_help_is_by_task_and_can_be_filtered() -> None:
+    actions = (*actions_of(TABS[0].load()), *actions_of(LilFoxApp))
+    rows = help_rows(actions, UNICODE)[2:]
+    headings = [text_of(row).strip() for row in rows if any(piece.role == "title" for piece in row)]
+    assert headings[0] == "Move, filter, copy"
+    assert headings[-1] == "Symbols"
+    assert len(headings) == len(set(headings))
+    found = [text_of(row).split() for row in matching(rows, "SILENCE noti")]
+    assert found[0] == ["Alerts"]
+    assert found[1][:2] == ["s", "silence"]
+    assert len(found) == 2
+    assert [text_of(row).strip() for row in matching(rows, "silence nowhere")] == ["nothing matches"]
+    assert matching(rows, " ") == rows

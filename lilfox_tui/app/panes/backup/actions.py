@@ -115,6 +115,8 @@ Context = PaneContext[BackupState]
 class PlanListActions(ActionGroup):
     """Actions that choose the active list and refresh the data."""
 
+    TASK = tr("Display")
+
     def __init__(self, context: Context) -> None:
         self._context, self._state, self._app = context, context.state, context.app
 
@@ -133,6 +135,8 @@ class PlanListActions(ActionGroup):
 
 class JobActions(ActionGroup):
     """Actions on running and past jobs: show their output, and cancel them."""
+
+    TASK = tr("Jobs")
 
     def __init__(self, context: Context) -> None:
         self._context, self._state, self._app = context, context.state, context.app
@@ -190,6 +194,8 @@ class JobActions(ActionGroup):
 
 class PlanActions(ActionGroup):
     """Actions on the selected plan: run it, and apply its retention."""
+
+    TASK = tr("Plans")
 
     def __init__(self, context: Context, starter: JobStarter) -> None:
         self._context, self._state, self._app, self._starter = context, context.state, context.app, starter
@@ -261,6 +267,8 @@ class PlanActions(ActionGroup):
 
 class SetActions(ActionGroup):
     """Actions on the selected set: restore or verify it. ``undo`` asks whether to undo a plan's last restore."""
+
+    TASK = tr("Sets")
 
     def __init__(self, context: Context, starter: JobStarter, undo: Callable[[PlanView], None]) -> None:
         self._state, self._app, self._starter, self._undo = context.state, context.app, starter, undo
@@ -348,6 +356,8 @@ _NAME = 44
 
 class RestoreActions(ActionGroup):
     """Actions after a restore: undo it, and delete the earlier data that it retains."""
+
+    TASK = tr("Restore")
 
     def __init__(self, context: PaneContext[BackupState], starter: JobStarter) -> None:
         self._context, self._state, self._app, self._starter = context, context.state, context.app, starter

@@ -40,6 +40,8 @@ Context = PaneContext[LogsState]
 class NarrowActions(ActionGroup):
     """Actions that choose the shown records: by level, and by the field selected on the page of a record."""
 
+    TASK = tr("Filter records")
+
     def __init__(self, context: Context, feed: LogFeed) -> None:
         self._context, self._state, self._feed = context, context.state, feed
 
@@ -115,6 +117,8 @@ class NarrowActions(ActionGroup):
 
 class LookActions(ActionGroup):
     """Actions for following and for the display of rows. ``in_sight`` returns the visible rows of the list."""
+
+    TASK = tr("Display")
 
     def __init__(self, context: Context, feed: LogFeed, in_sight: Callable[[], range]) -> None:
         self._context, self._state, self._feed, self._in_sight = context, context.state, feed, in_sight
@@ -193,6 +197,8 @@ class LookActions(ActionGroup):
 
 class SourceActions(ActionGroup):
     """Actions that choose the shown logs and retry the failed ones."""
+
+    TASK = tr("Sources")
 
     def __init__(self, context: Context, feed: LogFeed) -> None:
         self._context, self._state, self._app, self._feed = context, context.state, context.app, feed
@@ -285,6 +291,8 @@ class SourceActions(ActionGroup):
 
 class SaveActions(ActionGroup):
     """The action that saves the matching records to a file."""
+
+    TASK = tr("Save")
 
     def __init__(self, context: Context) -> None:
         self._context, self._state, self._app = context, context.state, context.app

@@ -165,6 +165,8 @@ class RecordFinder:
 class PlaceActions(ActionGroup):
     """Actions for marks and for jumping."""
 
+    TASK = tr("Go to")
+
     def __init__(self, context: PaneContext[LogsState], finder: RecordFinder) -> None:
         self._context, self._state, self._app, self._finder = context, context.state, context.app, finder
 

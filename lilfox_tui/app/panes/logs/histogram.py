@@ -233,6 +233,8 @@ class Histogram:
 class HistogramActions(ActionGroup):
     """Actions that move in time by a bar."""
 
+    TASK = tr("Go to")
+
     def __init__(self, context: PaneContext[LogsState], histogram: Histogram, feed: LogFeed) -> None:
         self._state, self._histogram, self._feed = context.state, histogram, feed
 

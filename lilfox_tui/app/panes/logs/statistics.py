@@ -313,6 +313,8 @@ class StatisticsActions(ActionGroup):
     """Actions that count the matching records and offer the results as filters. The counting code is imported on first
     use, as it would delay the first records."""
 
+    TASK = tr("Analyze")
+
     def __init__(self, context: PaneContext[LogsState], feed: LogFeed) -> None:
         self._context, self._state, self._app, self._feed = context, context.state, context.app, feed
 

@@ -84,6 +84,8 @@ class MetricsList(StateList[MetricsState]):
 class ViewActions(ActionGroup):
     """Actions that choose what is shown, its order, and the chart window."""
 
+    TASK = tr("Display")
+
     def __init__(self, context: Context) -> None:
         self._context, self._state, self._app = context, context.state, context.app
 
@@ -120,6 +122,8 @@ class ViewActions(ActionGroup):
 
 class LinkActions(ActionGroup):
     """Actions on the connection to the selected host, its key, and a shell on it."""
+
+    TASK = tr("Hosts")
 
     def __init__(self, context: Context) -> None:
         self._context, self._state, self._app = context, context.state, context.app
@@ -191,6 +195,8 @@ class LinkActions(ActionGroup):
 
 class QueryActions(ActionGroup):
     """Actions for scrape targets, PromQL queries and statement plans."""
+
+    TASK = tr("Queries")
 
     def __init__(self, context: Context) -> None:
         self._context, self._state, self._app = context, context.state, context.app

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class AlertActions(ActionGroup):
     """Actions on an alert."""
 
+    TASK = tr("Alerts")
+
     def __init__(self, context: PaneContext[MetricsState]) -> None:
         self._context, self._state, self._app = context, context.state, context.app
 

@@ -18,7 +18,7 @@ from textual.widgets import Input
 
 from lilfox_tui.alerts.model import Alert, SilenceMatcher
 from lilfox_tui.alerts.silences import PRESETS_S, check_silence, format_matchers, matchers_of, parse_matchers
-from lilfox_tui.app.dialogs.messages import Ahead, Dialog
+from lilfox_tui.app.dialogs.messages import HIGH, Ahead, Dialog
 from lilfox_tui.app.panes.metrics.alert_page import number
 from lilfox_tui.app.rendering.chart import (
     AXIS_WIDTH,
@@ -435,8 +435,6 @@ class QueryBox(Dialog[str]):
 
 LENGTHS: tuple[float | None, ...] = (*PRESETS_S, None)
 """Seconds; None for until it has resolved."""
-HIGH = 16
-"""Rows of a screen on which there is room for blank lines."""
 _NAMES_SHOWN = 6
 
 
@@ -486,7 +484,7 @@ class SilenceDialog(Dialog[SilenceRequest | None]):
     def _arrange(self) -> None:
         blank = len(self._blank)
         lengths, told = len(LENGTHS) + blank, 1 + 3 * blank
-        self.query_one("#dialog", Vertical).styles.height = lengths + told + 4
+        self.set_height(lengths + told + 4)
         self.query_one("#dialog-list", Lines).styles.height = lengths
         self.query_one("#dialog-text", Lines).styles.height = told
         self.call_after_refresh(self._show)

@@ -299,6 +299,8 @@ Context = PaneContext[RunbookState]
 class ColumnActions(ActionGroup):
     """Actions that choose the active column and how much is shown."""
 
+    TASK = tr("Display")
+
     def __init__(self, context: Context) -> None:
         self._context, self._state = context, context.state
 
@@ -321,6 +323,8 @@ class ColumnActions(ActionGroup):
 
 class RunActions(ActionGroup):
     """Actions that start runs and that control the current one."""
+
+    TASK = tr("Runs")
 
     def __init__(
         self, context: Context, view: ListView, permission: Permission, orders: RunOrders, waiting: WaitingSteps

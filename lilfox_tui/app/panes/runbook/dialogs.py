@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input
 
-from lilfox_tui.app.dialogs.messages import Dialog, not_the_word
+from lilfox_tui.app.dialogs.messages import HIGH, Dialog, not_the_word
 from lilfox_tui.app.dialogs.prompt import Option, PromptOffer
 from lilfox_tui.app.evidence import Cause
 from lilfox_tui.app.panes.runbook.rows import RunbookStyle, text_rows
@@ -368,11 +368,11 @@ class RunDialog(Dialog[bool]):
     def _arrange(self) -> None:
         room = self.room("wide")
         about, text = wrapped(self._about, room), wrapped(self._text, room)
-        roomy = self.app.size.height >= 16
+        roomy = self.app.size.height >= HIGH
         blanks: list[Row] = [BLANK] if roomy else []
         head = [*blanks, *about, *blanks]
         self.query_one("#dialog-about", Lines).styles.height = len(head)
-        self.query_one("#dialog", Vertical).styles.height = len(head) + len(text) + 3 + len(blanks) + bool(self._word)
+        self.set_height(len(head) + len(text) + 3 + len(blanks) + bool(self._word))
         self.query_one("#dialog-about", Lines).show(head)
         keys = self.query_one("#dialog-keys", Lines)
         keys.styles.height = 1 + len(blanks)

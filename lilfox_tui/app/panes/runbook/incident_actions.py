@@ -41,6 +41,8 @@ Context = PaneContext[RunbookState]
 class IncidentActions(ActionGroup):
     """Actions that add to the open incident: notes, moments, calls and evidence."""
 
+    TASK = tr("Incident")
+
     def __init__(self, context: Context, permission: Permission) -> None:
         self._context, self._state, self._app = context, context.state, context.app
         self._permission = permission
@@ -184,6 +186,8 @@ class IncidentActions(ActionGroup):
 
 class CourseActions(ActionGroup):
     """Actions that open an incident, close it, take it over, hand it over and export it."""
+
+    TASK = tr("Incident")
 
     def __init__(self, context: Context, permission: Permission) -> None:
         self._context, self._state, self._app = context, context.state, context.app
