@@ -80,6 +80,7 @@ class LilFoxApp(Console):
         yield Lines(id="tabs")
         yield from self.panes.values()
         yield Lines(ground="bar", id="footer")
+        yield Lines(ground="selection", id="note")
         yield CommandLine(self._line_closed)
 
     def on_mount(self) -> None:

@@ -12,12 +12,13 @@ from msgspec.structs import replace
 from lilfox_tui.app.actions import Action
 from lilfox_tui.app.console import Console
 from lilfox_tui.app.navigation import BACKUP, TABS, Navigation
+from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rows.job_words import job_kind_text, percent_of
 from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.i18n import _, ngettext
-from lilfox_tui.core.text import cell_width, human_duration
+from lilfox_tui.core.text import cell_width, fit, human_duration
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import Backups, IncidentView, Overview
 
@@ -96,6 +97,8 @@ def _alerts(overview: Overview, width: int, glyphs: Glyphs) -> list[Piece]:
     return [Piece(f"   {glyphs.alert} {pieces[0]}", role), *(Piece(f"  {text}", "degraded") for text in pieces[1:])]
 
 
+_NOTE_ROWS = 3
+"""Of the pane, that a message may cover."""
 Marks = Mapping[int, Row]
 """By the place of a tab what stands behind its title."""
 
@@ -161,10 +164,20 @@ def job_pieces(backups: Backups | None, glyphs: Glyphs) -> Row:
     return tuple(pieces)
 
 
-def footer(actions: Sequence[tuple[Action, bool]], width: int, note: str, note_role: str) -> Row:
-    """As many of the enabled keys as fit, always with the help key; a ``note`` replaces them for a while."""
-    if note:
-        return (Piece(" " + note, note_role),)
+def note_rows(text: str, role: str, width: int) -> list[Row]:
+    """A message in at most ``_NOTE_ROWS`` rows; none if it is empty."""
+    if not text:
+        return []
+    rows = wrapped([(Piece(" "), Piece(text, role))], width)
+    if len(rows) > _NOTE_ROWS:
+        *rows, last, over = rows[: _NOTE_ROWS + 1]
+        rest = "".join(piece.text for piece in (*last, *over))
+        rows.append((Piece(fit(rest, width), role),))
+    return rows
+
+
+def footer(actions: Sequence[tuple[Action, bool]], width: int) -> Row:
+    """As many of the enabled keys as fit, always with the help key."""
     possible = [each for each, can in actions if can]
     always = [each for each in possible if each.id == "help"]
     left = width - sum(map(_cells_of_key, always))
@@ -265,7 +278,16 @@ class FramePainter:
         screen.query_one("#tabs", Lines).show([tabs(titles, marks, navigation.current, status, width)])
         ordered = sorted((each for each in navigation.actions if each.footer), key=lambda each: each.footer)
         can = [(replace(each, title=each.now() or each.title), each.why_not() is None) for each in ordered]
-        screen.query_one("#footer", Lines).show([footer(can, width, *app.note)])
+        screen.query_one("#footer", Lines).show([footer(can, width)])
+        self._paint_note(screen.query_one("#note", Lines), note_rows(*app.note, width))
+
+    def _paint_note(self, lines: Lines, rows: Sequence[Row]) -> None:
+        """Shows a message over the lowest rows of the pane, so that the footer stays."""
+        if rows:
+            lines.styles.height = len(rows)
+            lines.show(rows)
+        if lines.display is not bool(rows):
+            lines.display = bool(rows)
 
     def _incident_shown(self) -> IncidentView | None:
         """The open incident; on a rewound screen none that was opened later."""

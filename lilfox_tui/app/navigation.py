@@ -47,8 +47,8 @@ TABS = (
     Tab(
         tr("Logs"), "logs", "LogsPane",
         ("level", "level-lower", "keep", "drop", "trace", "mark", "next-mark", "error-before", "error-after", "jump",
-         "bar-before", "bar-after", "follow", "times", "wrap", "fold", "right", "left", "line-start", "sources", "retry",
-         "statistics", "patterns", "save", "evidence"),
+         "bar-before", "bar-after", "follow", "times", "wrap", "fold", "right", "left", "line-start", "sources",
+         "retry", "statistics", "patterns", "save", "evidence"),
     ),
     Tab(
         tr("Backup"), "backup", "BackupPane",
