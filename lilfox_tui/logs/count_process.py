@@ -26,7 +26,7 @@ from lilfox_tui.logs.filter.model import EVERYTHING, Filter
 from lilfox_tui.logs.filter.needles import Needles, needles
 from lilfox_tui.logs.formats.json_lines import parse
 from lilfox_tui.logs.record import RAW_LIMIT, Format, LogEntry, LogRecord, Severity, load_format, split_records
-from lilfox_tui.logs.statistics import MINUTE_US, Statistics, Tally, TallyCell, is_warning, route_of, statistics_of
+from lilfox_tui.logs.statistics import MINUTE_US, Statistics, Tally, TallyCell, cell_of, route_of, statistics_of
 from lilfox_tui.logs.structured import names_of
 
 # Counting JSON lines fast: only the fields that are counted are read (msgspec), by a plan made from what lines hold.
@@ -133,8 +133,7 @@ class _Route(Struct, frozen=True):
 
     cell: TallyCell
     module: str
-    is_error: bool
-    is_warning: bool
+    severity: Severity
 
 
 _Take: TypeAlias = Callable[[float], None]
@@ -184,9 +183,8 @@ class _Begun:
         """Add the counts to the tally and reset them."""
         records = len(self.taken)
         times_s = array("d", [value * unit_s for value in self.taken if value == value])  # NaN is not
-        route = self._route
-        counted = TallyCell(records, records if route.is_warning else 0, records if route.is_error else 0, times_s)
-        route.cell.join(counted)
+        counted = cell_of(records, self._route.severity, times_s)
+        self._route.cell.join(counted)
         if self._minute.time_us is not None:
             tally.slice(self._minute.time_us).join(counted)
         self._minute.clear()
@@ -314,11 +312,10 @@ class JsonCount:
         if len(self._routes) > _LEARNED_MOST:
             self.hand_on()
             self._routes.clear()
-        is_error = entry.severity >= Severity.ERROR
-        if is_error:
+        if entry.severity >= Severity.ERROR:
             self._error_levels.add(said[0])
         cell = self._tally.route(self._source, route_of(entry.fields, entry.module))
-        self._routes[said] = _Route(cell, entry.module, is_error, is_warning(entry.severity))
+        self._routes[said] = _Route(cell, entry.module, entry.severity)
 
     def _learn_keys(self, fields: Mapping[str, object]) -> None:
         self._keys |= dict.fromkeys(fields)

@@ -52,6 +52,16 @@ class TallyCell(Struct):
         self.response_times_s.extend(other.response_times_s)
 
 
+def cell_of(records: int, severity: Severity, response_times_s: array[float]) -> TallyCell:
+    """The counts of that many records of one severity."""
+    return TallyCell(
+        records,
+        records if is_warning(severity) else 0,
+        records if severity >= Severity.ERROR else 0,
+        response_times_s,
+    )
+
+
 class Tally(Struct):
     """Counts of records by exception type, module, route and time slice.
 

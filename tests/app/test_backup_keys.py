@@ -137,7 +137,7 @@ async def test_the_last_restore_is_undone(stand_in: StandIn, monkeypatch: pytest
         await pilot.press("u")
         await until(lambda: isinstance(app.screen, ConfirmDialog) and app.screen.is_painted)
         await pilot.pause()
-        told = [line.strip(" │") for line in screen_text(pilot).splitlines()]
+        told = [line.split("│")[1].strip() for line in screen_text(pilot).splitlines() if "│" in line]
         places = [(told[at], told[at + 1]) for at, line in enumerate(told) if line in ("lilfox", "/srv/config")]
         assert places == [
             ("lilfox", "goes back to lilfox_before_1"),

@@ -30,20 +30,20 @@ async def test_only_messages_move_and_the_screen_says_so(tmp_path: Path) -> None
     app = app_on(tmp_path, "short", WORDS)
     async with app.run_test(size=SIZE) as pilot:
         pane = await settled(app, pilot)
-        before = screen_text(pilot).splitlines()[3:5]
+        before = screen_text(pilot).splitlines()[4:6]
         assert "from column" not in screen_text(pilot)
         await pilot.press("right")
         await pilot.pause()
         text = screen_text(pilot)
         assert f"from column {pane.state.shifted + 1}" in text.splitlines()[2]
-        short, long = text.splitlines()[3:5]
+        short, long = text.splitlines()[4:6]
         width = pane.table.style(pane.state.merged).prefix_width  # type: ignore[arg-type]
         assert (short[:width], long[:width]) == (before[0][:width], before[1][:width])
         assert short[width:] == "…", "all of it is to the left"
-        assert long[width:] == "…" + WORDS[pane.state.shifted + 1 :][: 80 - width - 2] + "…"
+        assert long[width:] == "…" + WORDS[pane.state.shifted + 1 :][: 78 - width - 2] + "…"
         await pilot.press("left")
         await pilot.pause()
-        assert screen_text(pilot).splitlines()[3:5] == before
+        assert screen_text(pilot).splitlines()[4:6] == before
 
 
 async def test_the_end_of_the_longest_message_is_the_last_thing_to_see(tmp_path: Path) -> None:
@@ -53,8 +53,8 @@ async def test_the_end_of_the_longest_message_is_the_last_thing_to_see(tmp_path:
         for _time in range(20):
             await pilot.press("right")
         await pilot.pause()
-        assert screen_text(pilot).splitlines()[4].endswith("word039")
-        assert len(screen_text(pilot).splitlines()[4]) == 80
+        assert screen_text(pilot).splitlines()[5].endswith("word039")
+        assert len(screen_text(pilot).splitlines()[5]) == 78
         await until_told(pilot, "no message extends further to the right")
         await pilot.press("0")
         await pilot.pause()
@@ -66,7 +66,7 @@ async def test_the_end_of_the_longest_message_is_the_last_thing_to_see(tmp_path:
 
 async def until_told(pilot: object, text: str) -> None:
     await pilot.pause()  # type: ignore[attr-defined]
-    assert text in screen_text(pilot).splitlines()[-1]  # type: ignore[arg-type]
+    assert text in screen_text(pilot).splitlines()[-2]  # type: ignore[arg-type]
 
 
 async def test_what_is_cut_at_the_right_edge_is_folded_rows_too(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ async def test_what_is_cut_at_the_right_edge_is_folded_rows_too(tmp_path: Path) 
         assert "(×3 in 2 s)" in screen_text(pilot)
         await pilot.press("right", "right", "right")
         await pilot.pause()
-        row = screen_text(pilot).splitlines()[3]
+        row = screen_text(pilot).splitlines()[4]
         assert WORDS[50:60] in row
         assert row.endswith("(×3 in 2 s)")
 
@@ -105,7 +105,7 @@ async def test_wide_characters_are_not_cut_in_two(tmp_path: Path) -> None:
         pane.state.shifted = 4
         pane.repaint()
         await pilot.pause()
-        odd, even = (row[width:] for row in screen_text(pilot).splitlines()[3:5])
+        odd, even = (row[width:] for row in screen_text(pilot).splitlines()[4:6])
         assert odd.startswith("…库不")
         assert even.startswith("… 不可"), "half a character is no character"
 

@@ -71,6 +71,17 @@ def test_values_stand_in_columns_below_their_headings() -> None:
     assert len({len(row) for row in (heading, *rows)}) == 1
 
 
+@pytest.mark.parametrize("width", [60, 80, 99, 100, 160])
+def test_the_headings_stand_above_their_columns(width: int) -> None:
+    style = replace(WIDE, width=width, logger_width=9)
+    one = plain(1)
+    one = replace(one, entry=replace(one.entry, logger="app"))
+    row, heading = text_of(log_row(item(one), style)), text_of(heading_row(style))
+    assert heading.index("source") == row.index("api")
+    assert heading.index("logger") == row.index("app")
+    assert heading.index("message") == row.index("started") == style.prefix_width
+
+
 def test_a_status_has_the_colour_of_its_class() -> None:
     assert [value_piece(request(1, code), "status").role for code in (200, 302, 404, 503)] == [
         "good", "text", "degraded", "failing",

@@ -110,12 +110,10 @@ def log_row(shown: WindowItem, style: LogStyle, *, times: int = 1, until_us: int
 
 def heading_row(style: LogStyle) -> Row:
     """The headings of the columns."""
-    left = " " + fit(_("time"), style.prefix_width - 1)
-    if style.width >= LEVEL_NAMED:
-        left = " " + fit(_("time"), style.time_width) + " " + fit(_("level"), 2 + style.level_width)
-        for title, width in ((_("source"), style.source_width), (_("logger"), style.logger_width)):
-            left += " " + fit(title, width) if width else ""
-        left += " "
+    left = " " + fit(_("time"), style.time_width) + " "
+    left += fit(_("level"), 2 + style.level_width) + " " if style.level_width else "  "
+    for title, width in ((_("source"), style.source_width), (_("logger"), style.logger_width)):
+        left += fit(title, width) + " " if width else ""
     return (Piece(left + fit(_("message"), style.message_width) + heading_cells(style.values), "muted"),)
 
 

@@ -198,7 +198,7 @@ class LogTable:
             state.list = None
             lines.show([(Piece("  " + self._why_empty(), "muted"),)])
             return
-        style = self.style(merged, self.width)
+        style = self.style(merged)
         drawn_from = (merged, merged.edition, style, state.folded, language())
         if state.list is None or drawn_from != self._drawn_from:
             state.list, self._drawn_from = LogList(merged.shown, style, folded=state.folded), drawn_from
@@ -230,7 +230,7 @@ class LogTable:
         shown = merged is not None and bool(merged.shown) and (self._state.page is None or self.is_beside)
         lines.display = shown and self._app.room.height >= HEADED
         if lines.display and merged is not None:
-            lines.show([heading_row(self.style(merged, self.width))])
+            lines.show([heading_row(self.style(merged))])
 
     def paint_scrollbar(self, lines: Lines, of_list: Lines) -> None:
         """Draws which part of the loaded rows is seen, and where among them the errors are."""
@@ -256,9 +256,9 @@ class LogTable:
             return _("no source can be read now")
         return _("nothing matches") if merged.where.matches is not None and state.is_narrowed else _("no records")
 
-    def style(self, merged: MergedLogs, width: int) -> LogStyle:
-        """The current style of rows of ``width`` cells."""
-        state = self._state
+    def style(self, merged: MergedLogs, width: int | None = None) -> LogStyle:
+        """The current style of rows of ``width`` cells; None: of the list's."""
+        state, width = self._state, self.width if width is None else width
         names = [each.name for each in state.shown_sources]
         widest = WIDEST_SOURCE if width >= 120 else 12 if width >= 100 else 10
         source_width = min(widest, max(map(cell_width, names))) if len(names) > 1 and width >= 60 else 0
