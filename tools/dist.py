@@ -68,7 +68,7 @@ def opened(program: Path, home: Path) -> None:
         raise SystemExit(f"lilfox --version prints {version!r}")
     _run([str(program), "check"], env=environ, cwd=home, good=GOOD_OR_A_PROBLEM)
     with Console(home=home, through=lambda _argv: [str(program)]) as console:
-        screen = console.until(lambda text: "LilFox" in text and "HOSTS" in text and "%" in text)
+        screen = console.until(lambda text: "LilFox" in text and " Hosts " in text and "%" in text)
         console.press("q")
         status = console.ended_within()
     print(screen)

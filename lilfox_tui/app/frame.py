@@ -98,7 +98,7 @@ def _alerts(overview: Overview, width: int, glyphs: Glyphs) -> list[Piece]:
 
 
 _NOTE_ROWS = 3
-"""Of the pane, that a message may cover."""
+"""That a message may cover."""
 Marks = Mapping[int, Row]
 """By the place of a tab what stands behind its title."""
 
@@ -282,7 +282,8 @@ class FramePainter:
         self._paint_note(screen.query_one("#note", Lines), note_rows(*app.note, width))
 
     def _paint_note(self, lines: Lines, rows: Sequence[Row]) -> None:
-        """Shows a message over the lowest rows of the pane, so that the footer stays."""
+        """Shows a message over the tabs and what is below them, or over the footer of a screen without tabs."""
+        lines.set_class(not self._app.tabs_fit, "-low")
         if rows:
             lines.styles.height = len(rows)
             lines.show(rows)

@@ -139,7 +139,7 @@ def test_the_console_takes_over_when_the_one_that_evaluates_is_killed(
         with Console(["--config", str(config)], home=tmp_path, columns=120, rows=30, env=state) as console:
             console.until("evaluated by another LilFox", 30)
             monitor.kill()
-            console.until(lambda text: "ALERTS" in text and "evaluated by another" not in text, 20)
+            console.until(lambda text: "Problems" in text and "evaluated by another" not in text, 20)
             console.until("▲ 1 firing")
             console.press("q")
             assert console.ended_within(5) == 0

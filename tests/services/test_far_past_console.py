@@ -25,7 +25,7 @@ def test_a_console_that_has_just_begun_shows_yesterday(tmp_path: Path) -> None:
         config.write_text(CONFIG.format(port=server.port))
         config.chmod(0o600)
         with Console(["--config", str(config)], home=tmp_path, columns=120, rows=40) as console:
-            console.until("HOSTS", 30)
+            console.until(" Hosts ", 30)
             console.press("\r")
             console.until("CPU busy", 10)
             console.press("www")
@@ -49,7 +49,7 @@ def test_a_console_says_that_it_does_not_answer(tmp_path: Path) -> None:
         config.write_text(CONFIG.format(port=server.port))
     config.chmod(0o600)
     with Console(["--config", str(config)], home=tmp_path, columns=120, rows=40) as console:
-        console.until("HOSTS", 30)
+        console.until(" Hosts ", 30)
         console.press("www\r")
         console.until("CPU busy", 10)
         unavailable = re.compile(r"data before \d\d-\d\d \d\d:\d\d is unavailable: .*refuses the connection")

@@ -51,7 +51,7 @@ def choose_fault(console: Console, *words: str) -> None:
 
 def test_a_fault_of_the_demo_is_pending_fires_and_resolves(tmp_path: Path) -> None:
     with Console(["demo"], home=tmp_path, columns=120, rows=40) as console:
-        console.until("ALERTS  none   4 rules")
+        console.until(" Problems ")
         choose_fault(console, "gateway", "5xx")
         console.until(row_with("HighErrorRate", "gateway", "pending"))
         console.until(row_with("HighErrorRate", "gateway", "firing"))
@@ -60,10 +60,10 @@ def test_a_fault_of_the_demo_is_pending_fires_and_resolves(tmp_path: Path) -> No
         console.press("/gateway\r")  # the machine's own CPU may be busy too
         console.until("/gateway/")
         console.press("!\r")
-        console.until(row_with("0.05", "gateway", "█"))
+        console.until(row_with("0.05", "gateway", "▇"))
         console.until("limit 0.05")
         console.press("\x1b")
-        console.until("HOSTS")
+        console.until(" Hosts ")
         choose_fault(console, "gateway", "none")
         console.until(row_with("HighErrorRate", "gateway", "resolved"))
         console.press("q")

@@ -43,7 +43,7 @@ def restore(console: Console) -> str:
 
 def test_what_the_demo_loses_is_restored_by_keys_alone(tmp_path: Path) -> None:
     with Console(["demo"], home=tmp_path, columns=120, rows=36) as console:
-        console.until(lambda text: re.search(r"● +database +postgresql", text) is not None)
+        console.until(lambda text: re.search(r"● +database", text) is not None)
         console.press("3")
         folder = folder_of(console.until("there is no backup yet"))
         console.press("b")

@@ -52,7 +52,7 @@ def test_a_hostile_service_and_a_hostile_process(tmp_path: Path, service: str, p
         console.until("[@click=app.quit]boo[/boo]")
         assert "␛]52;c;cHduZWQ=␇" in console.text
         console.press("\x1b")
-        console.until("HOSTS")
+        console.until(" Hosts ")
         console.press("@here\r")
         console.until("CPU busy")
         console.until("␛]0;own␇")  # the terminal is high enough for the whole page

@@ -36,7 +36,7 @@ def first_screen(console: Console) -> str:
 def test_the_first_screen_shows_this_machine(tmp_path: Path) -> None:
     with Console(home=tmp_path) as console:
         text = first_screen(console)
-        assert "HOSTS" in text
+        assert " Hosts " in text
         assert "UTC" in text
         console.press("q")
         assert console.ended_within() == 0
@@ -85,12 +85,12 @@ def test_nothing_but_known_sequences_reaches_the_terminal(tmp_path: Path) -> Non
         first_screen(console)
         for keys, shown in (
             ("?", "the next row"),
-            ("\x1b", "HOSTS"),
+            ("\x1b", " Hosts "),
             (":", "type to filter"),
-            ("\x1b", "HOSTS"),
+            ("\x1b", " Hosts "),
             ("\r", "CPU busy"),
             ("w", "last 1 h"),
-            ("\x1b", "HOSTS"),
+            ("\x1b", " Hosts "),
             ("/no-such\r", "/no-such/"),
             ("\x1b", "enter open"),
             ("p", "paused"),
@@ -145,7 +145,7 @@ def test_chinese_by_the_locale_and_by_key(tmp_path: Path) -> None:
     with Console(home=tmp_path, env={"LANG": "zh_CN.UTF-8"}) as console:
         console.until("主机")
         console.press("L")
-        console.until("HOSTS")
+        console.until(" Hosts ")
         console.press("q")
         assert console.ended_within() == 0
 
@@ -207,7 +207,7 @@ def test_keys_typed_ahead_of_a_dialogs_end_do_no_harm(tmp_path: Path, keys: str)
         for _dialog_page_filter in range(3):
             console.press("\x1b[27u")  # esc as kitty's protocol has it: no other key can be read into it
             console.read(0.3)
-        console.until("HOSTS")
+        console.until(" Hosts ")
         console.press("q")
         assert console.ended_within() == 0
 
@@ -256,7 +256,7 @@ def test_a_shell_has_the_keyboard_and_gives_it_back(tmp_path: Path) -> None:
         console.press("x")
         console.until("CONNECTING>")
         console.press("\x03")  # the whole foreground gets it, as with an ssh that still connects
-        console.until(lambda text: "HOSTS" in text and "CONNECTING" not in text)
+        console.until(lambda text: " Hosts " in text and "CONNECTING" not in text)
         console.read(1)
         console.press("q")
         assert console.ended_within() == 0
@@ -279,7 +279,7 @@ def test_a_shell_that_is_killed_leaves_the_console_in_front(tmp_path: Path) -> N
         console.press("x")
         console.until("SHELL>")
         console.press("kill -9 $$\r")
-        console.until(lambda text: "HOSTS" in text and "SHELL>" not in text)
+        console.until(lambda text: " Hosts " in text and "SHELL>" not in text)
         console.press("q")
         assert console.ended_within() == 0
 

@@ -20,6 +20,6 @@ def test_a_rate_of_the_demo_is_completed_asked_and_drawn(tmp_path: Path) -> None
         assert "from local scrapes" in text
         assert re.search(r"[▁▂▃▄▅▆▇█] +\{job=\"gateway\"\}", text)
         console.press("\x1b")
-        console.until("SERVICES")
+        console.until(" Services ")
         console.press("q")
         assert console.ended_within() == 0
