@@ -1,5 +1,5 @@
-"""Text of logs in colours: what it holds (levels, statuses, numbers, paths, addresses, quoted text), and search hits.
-Pure."""
+"""Text in colours: logs and output by what they hold (levels, statuses, numbers, paths, addresses, quoted text) with
+search hits, tracebacks, and shell commands. Pure."""
 
 from __future__ import annotations
 
@@ -87,6 +87,45 @@ def traceback_line(line: str, hits: Sequence[str] = ()) -> list[Piece]:
         return coloured(line, hits)
     pieces = [Piece(text, role) for text, role in zip(found.groups(), roles, strict=True) if text]
     return _with_hits(pieces, hits) if hits else pieces
+
+
+_SHELL = re.compile(
+    r"(?P<blank>\s+)|(?P<muted>(?:(?<=\s)|^)#[^\n]*)"
+    r"|(?P<string>'[^']*'|\"(?:[^\"\\$`]|\\.)*\")"
+    r"|(?P<name>\$(?:\{[^{}\s]*\}|\w+|[@?#*!$-]))"
+    r"|(?P<control>&&|\|\|?|;;?|&(?!>)|\(|\$\(|`)"
+    r"|(?P<word>[^\s'\"$|;&()#`][^\s'\"$|;&()`]*|.)",
+    re.MULTILINE,
+)
+_BEFORE_PROGRAM = frozenset(
+    ("if", "then", "else", "elif", "do", "while", "until", "!", "{", "time", "sudo", "exec", "env", "nohup", "xargs")
+)
+
+
+def shell_pieces(text: str, *, begins: bool = True) -> tuple[list[Piece], bool]:
+    """A part of a shell command as pieces: programs, options, strings, variables and comments have colours, which are
+    a help to the eye and no verdict. ``begins``: the part may begin with a program. Also returns whether what follows
+    it may."""
+    pieces: list[Piece] = []
+    for found in _SHELL.finditer(text):
+        token, kind = found[0], found.lastgroup
+        role = "text"
+        if kind == "blank":
+            begins = begins or "\n" in token
+        elif kind == "control":
+            begins = True
+        elif kind == "word":
+            is_program = begins and "=" not in token
+            role = "keyword" if is_program else "number" if token.startswith("-") else "text"
+            begins = begins and ("=" in token or token in _BEFORE_PROGRAM)
+        else:
+            role = str(kind)
+            begins = begins and kind == "muted"
+        if pieces and pieces[-1].role == role:
+            pieces[-1] = Piece(pieces[-1].text + token, role)
+        else:
+            pieces.append(Piece(token, role))
+    return pieces, begins
 
 
 @lru_cache(maxsize=16)

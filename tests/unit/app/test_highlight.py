@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lilfox_tui.app.rendering.draw import Piece
-from lilfox_tui.app.rendering.highlight import coloured, traceback_line
+from lilfox_tui.app.rendering.highlight import coloured, shell_pieces, traceback_line
 from lilfox_tui.logs.filter.model import literal_texts
 from lilfox_tui.logs.filter.syntax import parse_filter
 
@@ -110,3 +110,26 @@ def test_a_traceback_shows_its_frames_and_its_exception(line: str, found: dict[s
 @given(st.text(max_size=120), st.lists(st.text(min_size=1, max_size=3), max_size=2))
 def test_nothing_of_a_traceback_is_lost(line: str, hits: list[str]) -> None:
     assert "".join(piece.text for piece in traceback_line(line, hits)) == line
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("systemctl restart nginx", [("systemctl", "keyword")]),
+        ("ls -l /srv | wc --lines", [("ls", "keyword"), ("-l", "number"), ("wc", "keyword"), ("--lines", "number")]),
+        ("A=1 sudo rm \"$dir\"", [("sudo", "keyword"), ("rm", "keyword"), ("$dir", "name")]),
+        ("echo 'a | b' # why | not", [("echo", "keyword"), ("'a | b'", "string"), ("# why | not", "muted")]),
+        ("df\nfree", [("df", "keyword"), ("free", "keyword")]),
+        ("a#b $# ${x:-y}", [("a#b", "keyword"), ("$#", "name"), ("${x:-y}", "name")]),
+        ("if true; then date; fi", [("if", "keyword"), ("true", "keyword"), ("then", "keyword"), ("date", "keyword"),
+                                    ("fi", "keyword")]),
+    ],
+)  # fmt: skip
+def test_a_command_shows_its_programs_options_and_strings(text: str, found: list[tuple[str, str]]) -> None:
+    pieces, _begins = shell_pieces(text)
+    assert [(piece.text, piece.role) for piece in pieces if piece.role not in ("text", "blank")] == found
+
+
+@given(st.text(max_size=200), st.booleans())
+def test_nothing_of_a_command_is_lost(text: str, begins: bool) -> None:
+    assert "".join(piece.text for piece in shell_pieces(text, begins=begins)[0]) == text

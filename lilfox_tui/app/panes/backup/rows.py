@@ -35,6 +35,8 @@ SET_ROLES = {
     "broken": "failing",
 }
 """A set whose digests are right is well, if not yet proven: its shape says so, not its colour."""
+_BEST_FIRST = tuple(SET_ROLES)
+_DAYS = 30
 INDENT = 3
 _DATE = re.compile(r"[0-9]{8}_[0-9]{6}\Z")
 WIDE = 60
@@ -211,6 +213,29 @@ def set_row(found: BackupSet, style: BackupStyle) -> Row:
     mark = Piece(style.glyphs.level(SET_LEVELS[found.status]), SET_ROLES[found.status])
     proof_width = next((width for column, width in chosen if column.cell is _proof), 0)
     return (_left(style), mark, Piece(" "), *line(chosen, _Set(found, style, proof_width)))
+
+
+def days_row(sets: Sequence[BackupSet], style: BackupStyle, width: int) -> Row:
+    """What the last 30 days have left, oldest first: the best set of each day. Empty if it takes more than ``width``
+    cells. A day without a set is no fault: retention removes sets."""
+    best: dict[int, BackupSet] = {}
+    today = style.now.astimezone(style.zone).date()
+    for found in sets:
+        ago = (today - found.created.astimezone(style.zone).date()).days
+        before = best.get(ago)
+        if 0 <= ago < _DAYS and (before is None or _BEST_FIRST.index(found.status) < _BEST_FIRST.index(before.status)):
+            best[ago] = found
+    if not best:
+        return ()
+    marks = [_day(best.get(ago), style) for ago in reversed(range(_DAYS))]
+    row = (Piece(_("{count} days", count=_DAYS) + " ", "muted"), *marks)
+    return row if cells(row) <= width else ()
+
+
+def _day(found: BackupSet | None, style: BackupStyle) -> Piece:
+    if found is None:
+        return Piece(style.glyphs.separator, "muted")
+    return Piece(style.glyphs.level(SET_LEVELS[found.status]), SET_ROLES[found.status])
 
 
 def why_no_sets(view: PlanView | None, *, filtered: bool) -> str:

@@ -12,6 +12,7 @@ from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.backup.rows import (
     SET_ROLES,
     BackupStyle,
+    days_row,
     plan_detail,
     plan_heading,
     plan_row,
@@ -22,7 +23,7 @@ from lilfox_tui.app.panes.backup.rows import (
     why_no_sets,
 )  # fmt: skip
 from lilfox_tui.app.panes.backup.state import BackupState
-from lilfox_tui.app.rendering.columns import Digits, wrapped
+from lilfox_tui.app.rendering.columns import Digits, cells, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rows.jobs import JobLog, event_rows, job_title, progress_rows
 from lilfox_tui.app.widgets import Lines, RowsOnDemand, more_below
@@ -298,7 +299,10 @@ class BackupView:
         state, style, plan = self._state, self._style(width), self._state.selected_plan
         sets = state.sets
         for _time in range(2):
-            head = [_view_title(self._sets_title(), len(sets), lines), set_heading(style)][: lines.sticky]
+            title = _view_title(self._sets_title(), len(sets), lines)
+            days = days_row(() if plan is None else plan.sets or (), style, width - cells(title) - 3)
+            blank = Piece(" " * (width - cells(title) - cells(days) - 1))
+            head = [(*title, blank, *days) if days else title, set_heading(style)][: lines.sticky]
             if not sets:
                 why = why_no_sets(plan, filtered=bool(state.filter))
                 rows: Sequence[Row] = [*head, (Piece("   " + why, "muted"),)]

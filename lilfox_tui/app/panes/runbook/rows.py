@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
+from lilfox_tui.app.rendering.highlight import coloured, shell_pieces
 from lilfox_tui.app.widgets import RowsOnDemand
 from lilfox_tui.core.i18n import _, listed, ngettext
 from lilfox_tui.core.text import cell_width, fit, human_bytes, human_duration
@@ -136,14 +137,19 @@ def text_rows(
         pieces = (Filling(redact(whole)),)
     rows: list[Row] = []
     line: list[Piece] = [Piece("   ")]
+    begins = True
     for piece in pieces:
-        for number, part in enumerate(piece.text.split("\n")):
-            if number:
-                rows.append(tuple(line))
-                line = [Piece("   ")]
-            if part:
-                text = f"‹{part}›" if piece.role == "value" else part
-                line.append(Piece(text.replace("\t", "    "), _PIECE_ROLES[piece.role]))
+        parts = [Piece(piece.text, _PIECE_ROLES[piece.role])]
+        if piece.role == "text":
+            parts, begins = shell_pieces(piece.text, begins=begins)
+        for part in parts:
+            for number, text in enumerate(part.text.split("\n")):
+                if number:
+                    rows.append(tuple(line))
+                    line = [Piece("   ")]
+                if text:
+                    told = f"‹{text}›" if piece.role == "value" else text
+                    line.append(Piece(told.replace("\t", "    "), part.role))
     return wrapped([*rows, tuple(line)], max(8, style.width - 1))
 
 
@@ -195,7 +201,7 @@ def output_lines(kept: StoredOutput) -> list[str]:
 
 def output_row(line: str) -> Row:
     """One line of a command's output."""
-    return (Piece("   "), Piece(line.replace("\t", "    ")))
+    return (Piece("   "), *coloured(line.replace("\t", "    ")))
 
 
 def waiting_text(asked: str, *, here: str, undoable: bool, states: Collection[State]) -> tuple[str, str]:

@@ -1,0 +1,53 @@
+"""The days of a plan's sets: one mark a day, that of its best set."""
+
+from __future__ import annotations
+
+from datetime import UTC, timedelta, timezone
+
+from msgspec.structs import replace
+
+from lilfox_tui.app.panes.backup.rows import BackupStyle, days_row
+from lilfox_tui.app.rendering.columns import cells
+from lilfox_tui.app.rendering.draw import UNICODE, Row
+from lilfox_tui.core.i18n import set_language
+from tests.app.backups_made import NOW, made_set
+
+STYLE = BackupStyle(80, UNICODE, NOW, NOW.tzinfo or UTC)  # 03:12 UTC
+DAY = timedelta(days=1)
+
+
+def marks(row: Row) -> str:
+    return "".join(piece.text for piece in row[1:])
+
+
+def test_each_day_has_the_mark_of_its_best_set() -> None:
+    sets = [
+        made_set(timedelta(hours=1), "broken"),
+        made_set(timedelta(hours=2), "restored"),
+        made_set(1 * DAY, "intact"),
+        made_set(3 * DAY, "broken"),
+        made_set(4 * DAY, "unverified"),
+        made_set(29 * DAY, "restored"),
+        made_set(30 * DAY, "restored"),
+    ]
+    assert marks(days_row(sets, STYLE, 80)) == "●" + "·" * 24 + "○✖·◐●"
+
+
+def test_days_are_those_of_the_shown_time_zone() -> None:
+    of_yesterday = [made_set(timedelta(hours=4), "restored")]
+    assert marks(days_row(of_yesterday, STYLE, 80))[-2:] == "●·"
+    assert marks(days_row(of_yesterday, replace(STYLE, zone=timezone(timedelta(hours=8))), 80))[-2:] == "·●"
+
+
+def test_without_sets_or_room_there_are_no_days() -> None:
+    one = [made_set(DAY, "intact")]
+    assert days_row([], STYLE, 80) == ()
+    assert days_row([made_set(40 * DAY, "intact")], STYLE, 80) == ()
+    width = cells(days_row(one, STYLE, 80))
+    assert days_row(one, STYLE, width)
+    assert days_row(one, STYLE, width - 1) == ()
+    set_language("zh_CN")
+    try:
+        assert cells(days_row(one, STYLE, 80)) <= width + 2
+    finally:
+        set_language("en")
