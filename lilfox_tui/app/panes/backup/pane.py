@@ -121,6 +121,7 @@ class BackupPane(Pane):
         with Horizontal(id="backup-lists"):
             yield Lines(sticky=2, id="plans")
             yield Lines(sticky=2, id="sets")
+        yield Lines(id="backup-preview")
         yield Lines(sticky=1, id="backup-page")
         yield Lines(id="backup-job")
         yield Lines(id="backup-detail")
@@ -224,7 +225,9 @@ class BackupPane(Pane):
         self._follow_job()
         page, warnings = self.view.page(), self.view.warnings()
         below, detail = self.job.rows(self.view.now), self.view.detail()
-        self._arrange(page is not None, {"warnings": len(warnings), "job": len(below), "detail": len(detail)})
+        heights = {"warnings": len(warnings), "job": len(below), "detail": len(detail)}
+        preview = self.view.preview(sum(heights.values()))
+        self._arrange(page is not None, heights | {"preview": len(preview)})
         if page is not None:
             lines = self.query_one("#backup-page", Lines)
             lines.show(page, follow=False)
@@ -232,6 +235,7 @@ class BackupPane(Pane):
         else:
             self._paint_lists()
         self.query_one("#backup-warnings", Lines).show(warnings)
+        self.query_one("#backup-preview", Lines).show(preview)
         self.query_one("#backup-job", Lines).show(below)
         self.query_one("#backup-detail", Lines).show(detail)
         self._tell_what_can_be_done()

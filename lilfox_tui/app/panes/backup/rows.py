@@ -197,7 +197,7 @@ def _set_columns(width: int) -> list[Column[_Set]]:
         Column(lambda: _("set"), 22 if wide else 15, _id, 0),
         Column(lambda: _("age"), 4, _set_age, 0, right=True),
         Column(lambda: _("size"), 5, _set_size, 2, right=True),
-        Column(lambda: _("proof"), 10, _proof, 1, grow=34),
+        Column(lambda: _("proof"), 10, _proof, 1, grow=15),
         Column(lambda: _("contains"), 14, _sources, 3, grow=60),
     ]
 

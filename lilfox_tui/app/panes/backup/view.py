@@ -30,7 +30,7 @@ from lilfox_tui.app.widgets import Lines, RowsOnDemand, more_below
 from lilfox_tui.backup.checks import labelled, signature_text, status_text
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, ngettext
-from lilfox_tui.core.text import fit, human_bytes, human_duration
+from lilfox_tui.core.text import cell_width, fit, human_bytes, human_duration
 from lilfox_tui.monitor.model import SET_LEVELS, PlanView
 
 if TYPE_CHECKING:
@@ -220,6 +220,8 @@ BESIDE = 80
 LOW = 12
 """Rows below which there are no column titles and no blank lines."""
 _MOST_PARTS, _MOST_LINES = 4, 4
+_LEAST_PREVIEW = 9
+"""Free rows from which the page of the selected set is shown below the lists."""
 _LEFT = (34, 64)
 
 
@@ -267,6 +269,27 @@ class BackupView:
         if state.focus == "sets" and (found := state.selected_set) is not None:
             return set_detail(found, style)[:most]
         return plan_detail(plan, state.restores_of(plan), style)[:most]
+
+    def preview(self, used: int) -> list[Row]:
+        """The page of the selected set, in the rows that the lists leave free; ``used`` rows are taken by other parts.
+        Empty if it would show little."""
+        state, plan, found = self._state, self._state.selected_plan, self._state.selected_set
+        room = self._app.room
+        free = room.height - used - 4 - max(len(state.plans), len(state.sets))
+        if state.page is not None or plan is None or found is None or free < _LEAST_PREVIEW or room.width < BESIDE:
+            return []
+        rows = set_page(found, plan, self._style(room.width))
+        rule = self._app.glyphs.rule
+        name = f" {found.id} "
+        head: Row = (
+            Piece(rule * 2, "rule"),
+            Piece(name, "title"),
+            Piece(rule * max(0, room.width - 2 - cell_width(name)), "rule"),
+        )
+        shown = [head, *rows[2:]]
+        if len(shown) > free:
+            shown = [*shown[: free - 1], (Piece("   " + _("enter shows all of it"), "muted"),)]
+        return [*shown, *[BLANK] * (free + 1 - len(shown))]
 
     # ---- the lists -----------------------------------------------------------------------------------------------
 
