@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lilfox_tui.app.panes.logs.columns import ChosenColumns, chosen_file
 from lilfox_tui.app.widgets import Lines
 from lilfox_tui.logs.filter.model import EVERYTHING
 from lilfox_tui.logs.record import Severity
@@ -272,3 +273,102 @@ async def test_jumping_to_a_line_and_a_share_of_one_file(tmp_path: Path) -> None
         await until(lambda: (at := pane.state.selected_record) and at.entry.fields["request_id"] in middle)
         await pilot.press("J", *"never", "enter")
         await until(lambda: "is not a time, a percentage or a line number" in screen_text(pilot))
+
+
+async def test_a_field_that_no_record_has_is_said_with_a_similar_one(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settled(app, pilot)
+        await pilot.press("slash", *"requst_id=0042", "enter")
+        await until(
+            lambda: "no record read so far has a field requst_id; did you mean request_id?" in screen_text(pilot)
+        )
+        await pilot.press("escape", "slash", *"request_id=nobody", "enter")
+        await until(lambda: "nothing matches" in screen_text(pilot))
+        assert "has a field" not in screen_text(pilot)
+
+
+async def test_errors_are_gone_to_from_the_newest_to_the_oldest(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=(170, 40)) as pilot:
+        pane = await settled(app, pilot)
+        times = []
+        for _press in range(3):
+            await pilot.press("E")
+            await pilot.pause()
+            record = pane.state.selected_record
+            assert record is not None
+            assert record.entry.severity >= Severity.ERROR
+            times.append(record.entry.time_us or 0)
+        assert times == sorted(times, reverse=True)
+        assert len(set(times)) == 3
+        await pilot.press("enter")
+        await pilot.press("ctrl+e")
+        await pilot.pause()
+        assert pane.state.page is not None
+        assert pane.state.page.record is not None
+        assert pane.state.page.record.entry.time_us == times[1], "the page goes with it"
+        await pilot.press("escape")
+        for _press in range(300):
+            await pilot.press("E")
+            if "no older error" in screen_text(pilot):
+                break
+        assert "no older error" in screen_text(pilot)
+
+
+async def test_an_open_record_stands_beside_the_list_and_the_next_one_opens(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=(170, 40)) as pilot:
+        pane = await settled(app, pilot)
+        assert pane.state.at_end
+        await pilot.press("enter")
+        await pilot.pause()
+        row = next(line for line in screen_text(pilot).splitlines() if "FIELDS" in line)
+        assert row.index("│") > 80, "the list is still there"
+        first = pane.state.page
+        await pilot.press("N")
+        await pilot.pause()
+        assert pane.state.page is not None
+        assert first is not None
+        assert pane.state.page.shown.key < first.shown.key
+        await pilot.press("escape")
+        await pilot.pause()
+        assert pane.state.at_end, "it goes on following"
+        await pilot.resize_terminal(120, 40)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert not pane.query_one("#log-list", Lines).display
+
+
+async def test_bars_of_the_histogram_are_steps_in_time(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        pane = await settled(app, pilot)
+        marks = []
+        for _press in range(3):
+            await pilot.press("<")
+            await pilot.pause()
+            row = next(line for line in screen_text(pilot).splitlines() if "each bar" in line)
+            marks.append(row.index("▲"))
+        assert marks == sorted(marks, reverse=True)
+        assert len(set(marks)) == 3
+        assert not pane.state.at_end
+        for _press in range(4):
+            await pilot.press(">")
+            await pilot.pause()
+        assert pane.state.at_end, "after the last bar it follows again"
+
+
+async def test_a_column_is_chosen_and_kept(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=(120, 30)) as pilot:
+        pane = await settled(app, pilot)
+        assert " took " in screen_text(pilot)
+        await pilot.press("o", *"column took", "enter")
+        await pilot.pause()
+        assert " took " not in screen_text(pilot)
+        await pilot.press("o", *"column module", "enter")
+        await pilot.pause()
+        assert " module" in screen_text(pilot)
+        assert pane.state.chosen_columns == ("status", "request", "module")
+        assert ChosenColumns(chosen_file()).of(pane.state.formats) == ("status", "request", "module")

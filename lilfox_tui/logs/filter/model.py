@@ -309,6 +309,22 @@ def literal_texts(where: Filter) -> tuple[str, ...]:
     return ()
 
 
+COMMON_FIELDS = ("message", "source", "log", "module", "logger", "response_time", "type", "level", "status")
+"""Names that :func:`field_values` knows for records of any format."""
+
+
+def fields_named(where: Filter) -> tuple[str, ...]:
+    """The names of fields that a filter compares, in its order."""
+    match where:
+        case FieldMatch():
+            return (where.name,)
+        case Not():
+            return fields_named(where.part)
+        case And() | Or():
+            return tuple(name for part in where.parts for name in fields_named(part))
+    return ()
+
+
 class RegexMatch(Struct, frozen=True):
     """The pattern (RE2 syntax) is found in the message, the exception's text or the raw record; case-sensitive unless
     it starts with ``(?i)``. ``matches`` raises UsageError for a pattern that RE2 rejects."""

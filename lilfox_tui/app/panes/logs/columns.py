@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -141,20 +142,18 @@ def heading_cells(columns: Sequence[ValueColumn]) -> str:
 
 def fields_in(records: Iterable[LogRecord]) -> list[str]:
     """The names of fields that can be shown as columns, those of most records first; nested ones with dots."""
-    seen: dict[str, int] = {}
-    for record in records:
-        for name in _names(record.entry.fields, ""):
-            seen[name] = seen.get(name, 0) + 1
-    return [*AUTOMATIC, *sorted(seen.keys() - _ELSEWHERE - set(AUTOMATIC), key=lambda name: (-seen[name], name))][
-        :OFFERED
-    ]
+    seen = Counter(name for record in records for name in names_of(record.entry.fields))
+    others = sorted(seen.keys() - _ELSEWHERE - set(AUTOMATIC), key=lambda name: (-seen[name], name))
+    return [*AUTOMATIC, *others][:OFFERED]
 
 
-def _names(fields: Mapping[str, object], above: str) -> Iterable[str]:
+def names_of(fields: Mapping[str, object], above: str = "") -> Iterator[str]:
+    """The names of the fields that have a value, as filters write them; no deeper than one level, as names get too long
+    for a column."""
     for name, value in fields.items():
         if isinstance(value, Mapping):
-            if not above:  # deeper ones are too long for a column
-                yield from _names(value, f"{name}.")
+            if not above:
+                yield from names_of(value, f"{name}.")
         elif value is not None and value != "":
             yield f"{above}{name}"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta, tzinfo
 from itertools import groupby
 
@@ -13,6 +13,7 @@ from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.logs.feed import LogFeed
 from lilfox_tui.app.panes.logs.state import LogsState
+from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.i18n import Message, _, tr
@@ -200,23 +201,21 @@ class Histogram:
         record = self._state.selected_record
         glyphs = self._app.glyphs
         axis = axis_row(bars, None if record is None else record.entry.time_us, self._state.zone, glyphs)
-        width = human_duration(bars.width_us / 1e6)
-        used = sum(cell_width(piece.text) for piece in axis)
-        legend = self._legend(_("each bar {time}", time=width))
-        if used + sum(cell_width(piece.text) for piece in legend) <= self._app.room.width:
-            axis += legend
+        left = self._app.room.width - cells(axis)
+        for part in self._legend(bars):
+            if (left := left - cells(part)) < 0:
+                break
+            axis += part
         lines.show([*bar_rows(bars, glyphs), axis])
 
-    def _legend(self, width: str) -> Row:
+    def _legend(self, bars: Bars) -> Iterator[Row]:
+        """What a bar and its colours are, in parts that may be left out from the end."""
         glyphs = self._app.glyphs
-        marks = [glyphs.full] * 3 if glyphs.dots else list(glyphs.stack)
+        yield (Piece("   " + _("each bar {time}", time=human_duration(bars.width_us / 1e6)), "muted"),)
+        marks = glyphs.full * 3 if glyphs.dots else glyphs.stack
         words = ((_("errors"), "failing"), (_("warnings"), "degraded"), (_("other records"), "muted"))
-        named = [
-            piece
-            for mark, (word, role) in zip(marks, words, strict=True)
-            for piece in (Piece(f"   {mark} ", role), Piece(word, "muted"))
-        ]
-        return (*named, Piece("   " + width, "muted"))
+        for mark, (word, role) in zip(marks, words, strict=True):
+            yield Piece(f"   {mark} ", role), Piece(word, "muted")
 
     def bars(self, merged: MergedLogs) -> Bars | None:
         """The bars of ``merged``."""

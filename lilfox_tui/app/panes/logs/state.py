@@ -12,7 +12,7 @@ from lilfox_tui.app.panes.logs.record_page import DetailRow, FieldValue, Neighbo
 from lilfox_tui.app.panes.logs.rows import LogList, Place
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
-from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter
+from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter, fields_named
 from lilfox_tui.logs.filter.syntax import parse_filter
 from lilfox_tui.logs.merge import MergedLogs
 from lilfox_tui.logs.record import LogRecord, Severity, microseconds
@@ -113,6 +113,8 @@ class LogsState:
         """Of the times that are shown, and of those that are typed."""
         self.wrapped = False
         self.columns = ChosenColumns(chosen_file())
+        self.fields: set[str] = set()
+        """Names of fields that records had so far."""
         self.folded = True
         self.shifted = 0
         """Cells of messages that are left of the screen."""
@@ -192,6 +194,11 @@ class LogsState:
     def is_narrowed(self) -> bool:
         """Whether a level or a filter excludes records."""
         return bool(self.filter_text) or self.level > Severity.UNKNOWN
+
+    def unknown_field(self) -> str | None:
+        """A field that the filter names and no record has had so far; None if there is none, or no record was seen."""
+        names = fields_named(self.filter)
+        return next((name for name in names if self.fields and name not in self.fields), None)
 
     def set_filter(self, text: str) -> bool:
         """Sets the filter from ``text``; returns whether it changed. If ``text`` is invalid, stores the error for

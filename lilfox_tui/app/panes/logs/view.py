@@ -6,17 +6,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.logs.columns import fitted, widths_of
+from lilfox_tui.app.panes.logs.columns import fitted, names_of, widths_of
 from lilfox_tui.app.panes.logs.rows import LogList, LogStyle, heading_row
 from lilfox_tui.app.panes.logs.state import LogsState
 from lilfox_tui.app.panes.logs.statistics import grouped
 from lilfox_tui.app.rendering.columns import cells, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.widgets import Lines
+from lilfox_tui.config.yaml_nodes import rather
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import _, language, listed
 from lilfox_tui.core.text import cell_width, fit, human_duration
-from lilfox_tui.logs.filter.model import literal_texts
+from lilfox_tui.logs.filter.model import COMMON_FIELDS, literal_texts
 from lilfox_tui.logs.merge import MergedLogs
 from lilfox_tui.logs.record import EPOCH, LogRecord, Severity
 from lilfox_tui.logs.window import WindowItem
@@ -174,6 +175,8 @@ _SCROLLBAR = 2
 _SHARE_OF_RECORD = 0.42
 SAMPLED = 200
 """Of the loaded records, the oldest and the newest in which values are looked for, to know the columns' widths."""
+_MOST_FIELDS = 1000
+"""Names of fields that are remembered."""
 HEADED = 12
 """Rows of the pane from which the columns have headings."""
 
@@ -254,7 +257,13 @@ class LogTable:
             return _("reading")
         if merged.troubles:
             return _("no source can be read now")
-        return _("nothing matches") if merged.where.matches is not None and state.is_narrowed else _("no records")
+        if not state.is_narrowed:
+            return _("no records")
+        unknown = state.unknown_field()
+        if unknown is None:
+            return _("nothing matches")
+        return _("nothing matches: no record read so far has a field {name}; {rather}",
+                 name=unknown, rather=rather(unknown, state.fields))  # fmt: skip
 
     def style(self, merged: MergedLogs, width: int | None = None) -> LogStyle:
         """The current style of rows of ``width`` cells; None: of the list's."""
@@ -302,6 +311,10 @@ class LogTable:
         records = [each.item for each in merged.shown if isinstance(each.item, LogRecord)]
         loggers = (len(each.entry.logger) for each in records if not each.entry.logger.endswith(each.source))
         self._logger_width = max(self._logger_width, max(loggers, default=0))
+        if len(self._state.fields) < _MOST_FIELDS:
+            self._state.fields.update(
+                COMMON_FIELDS, *(names_of(each.entry.fields) for each in sampled(records)) if records else ()
+            )
         for name, width in widths_of(sampled(records), names).items():
             self._value_widths[name] = max(self._value_widths.get(name, 0), width)
 
