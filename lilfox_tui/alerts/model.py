@@ -219,6 +219,25 @@ class Alerts(Struct, frozen=True):
         return self.count(AlertState.FIRING)
 
     @property
+    def acknowledged(self) -> int:
+        """The number of pending and firing alerts that are acknowledged and not silenced."""
+        active = (each for each in self.alerts if each.resolved_at is None and not each.silenced_by)
+        return sum(each.acknowledged is not None for each in active)
+
+    @property
+    def new_firing(self) -> int:
+        """The number of firing alerts that are neither silenced nor acknowledged."""
+        return self._unacknowledged(AlertState.FIRING)
+
+    @property
+    def new_pending(self) -> int:
+        """The number of pending alerts that are neither silenced nor acknowledged."""
+        return self._unacknowledged(AlertState.PENDING)
+
+    def _unacknowledged(self, state: AlertState) -> int:
+        return sum(each.state is state and not each.silenced_by and each.acknowledged is None for each in self.alerts)
+
+    @property
     def pending(self) -> int:
         """The number of pending alerts that are not silenced."""
         return self.count(AlertState.PENDING)

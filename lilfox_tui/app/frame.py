@@ -80,21 +80,24 @@ def header(overview: Overview | None, state: HeaderState, width: int, glyphs: Gl
 
 
 def _alerts(overview: Overview, width: int, glyphs: Glyphs) -> list[Piece]:
-    """The numbers of firing and pending alerts, without silenced ones; nothing if all is well or nothing is known."""
+    """The numbers of firing, acknowledged and pending alerts that are not silenced; nothing if there are none or it
+    is not known."""
     if isinstance(overview.alerts, Unavailable):
         return [Piece(f"   {glyphs.alert} " + (_("alerts unknown") if width >= NARROW else "?"), "degraded")]
     if not isinstance(overview.alerts, Ready):
         return []
-    firing, pending = overview.alerts.value.firing, overview.alerts.value.pending
-    pieces = []
-    if firing:
-        pieces.append(_("{count} firing", count=firing) if width >= NARROW else str(firing))
-    if pending:
-        pieces.append(_("{count} pending", count=pending) if width >= NARROW else f"({pending})")
-    if not pieces:
+    alerts = overview.alerts.value
+    told: list[tuple[str, str]] = []
+    if firing := alerts.new_firing:
+        told.append((_("{count} firing", count=firing) if width >= NARROW else str(firing), "failing"))
+    if acknowledged := alerts.acknowledged:
+        told.append((_("{count} acked", count=acknowledged) if width >= NARROW else f"({acknowledged})", "muted"))
+    if pending := alerts.new_pending:
+        told.append((_("{count} pending", count=pending) if width >= NARROW else f"({pending})", "degraded"))
+    if not told:
         return []
-    role = "failing" if firing else "degraded"
-    return [Piece(f"   {glyphs.alert} {pieces[0]}", role), *(Piece(f"  {text}", "degraded") for text in pieces[1:])]
+    first, *others = told
+    return [Piece(f"   {glyphs.alert} {first[0]}", first[1]), *(Piece(f"  {text}", role) for text, role in others)]
 
 
 _NOTE_ROWS = 3

@@ -111,11 +111,10 @@ class LogsState:
 
         self.zone: tzinfo = UTC
         """Of the times that are shown, and of those that are typed."""
-        self.wrapped = False
+        self.wrapped, self.folded = False, True
         self.columns = ChosenColumns(chosen_file())
         self.fields: set[str] = set()
         """Names of fields that records had so far."""
-        self.folded = True
         self.shifted = 0
         """Cells of messages that are left of the screen."""
         self.list: LogList | None = None
@@ -125,10 +124,9 @@ class LogsState:
 
         self.counted: Statistics | None = None
         """All that matches, where it was counted."""
-        self.came_before = 0
+        self.came_before = self._leaps_before = 0
         """Records that had come while following when it was counted; what came since is beyond that."""
         self._counted_for: tuple[MergedLogs, Filter] | None = None
-        self._leaps_before = 0
 
     # ---- sources -------------------------------------------------------------------------------------------------
 

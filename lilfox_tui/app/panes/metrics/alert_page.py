@@ -223,15 +223,15 @@ def rule_trouble(rule: RuleView | None, now: datetime) -> str:
 
 
 def summary_pieces(alerts: Alerts) -> list[Piece]:
-    """How many alerts are in each state, how many are acknowledged or silenced, who evaluates them if it is not this
-    LilFox, and how many rules there are."""
+    """How many alerts are in each state, how many others are acknowledged or silenced, who evaluates them if it is not
+    this LilFox, and how many rules there are."""
     pieces = []
-    active = [alert for alert in alerts.alerts if not alert.silenced_by]
-    for state, text in ((AlertState.FIRING, _("firing")), (AlertState.PENDING, _("pending"))):
-        if count := alerts.count(state):
-            pieces.append(Piece(f"{count} {text}", "failing" if state is AlertState.FIRING else "degraded"))
-    if seen := sum(alert.acknowledged is not None and alert.resolved_at is None for alert in active):
-        pieces.append(Piece(_("{count} acknowledged", count=seen), "muted"))
+    if alerts.new_firing:
+        pieces.append(Piece(_("{count} firing", count=alerts.new_firing), "failing"))
+    if alerts.new_pending:
+        pieces.append(Piece(_("{count} pending", count=alerts.new_pending), "degraded"))
+    if alerts.acknowledged:
+        pieces.append(Piece(_("{count} acknowledged", count=alerts.acknowledged), "muted"))
     if silenced := sum(bool(alert.silenced_by) for alert in alerts.alerts):
         pieces.append(Piece(_("{count} silenced", count=silenced), "muted"))
     if not pieces:
