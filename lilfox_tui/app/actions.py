@@ -133,7 +133,8 @@ def bound_actions(owner: object, groups: Iterable[ActionGroup] = ()) -> tuple[Ac
     )
 
 
-def _rather(name: str, known: Collection[str]) -> str:
+def suggestion(name: str, known: Collection[str]) -> str:
+    """A similar one of the ``known`` names, or the first few of them."""
     from lilfox_tui.config.yaml_nodes import rather
 
     return rather(name, known)
@@ -145,7 +146,9 @@ def rebound(actions: Iterable[Action], keys: Mapping[str, str], elsewhere: Colle
     actions = tuple(actions)
     known = {each.id for each in actions} | set(elsewhere)
     unknown = [name for name in keys if name not in known]
-    problems = [_("keys.{name}: no such action; {rather}", name=name, rather=_rather(name, known)) for name in unknown]
+    problems = [
+        _("keys.{name}: no such action; {rather}", name=name, rather=suggestion(name, known)) for name in unknown
+    ]
     bound = tuple(replace(each, keys=(key_name(keys[each.id]),)) if each.id in keys else each for each in actions)
     owners: dict[str, str] = {}
     for each in bound:

@@ -29,7 +29,7 @@ def true_numbers(text: str, row: str) -> bool:
     return False
 
 
-OURS = rf"^ \S +{re.escape(this_machine()[:12])}\S* +(?P<cpu>\d+)%[^%\n]*? (?P<memory>\d+)%"
+OURS = rf"^[ │] ?\S +{re.escape(this_machine()[:12])}\S* +(?P<cpu>\d+)%[^%\n]*? (?P<memory>\d+)%"
 GLANCES = r"\bCPU\b[^\n%]*?(?P<cpu>\d+\.?\d*)%.*?\bMEM\b[^\n%]*?(?P<memory>\d+\.?\d*)%"
 
 

@@ -25,7 +25,7 @@ def measure_one(_peers: Peers, home: Path, *, quick: bool) -> Iterator[Row]:
     with sshd_lab() as lab:
         config = _config(lab, home, count=1, refresh="2s")
         with OnTerminal((*LILFOX, "--config", str(config)), home=home) as program:
-            program.until(lambda text: re.search(r"^ \S +ssh-1 +\d+%", text, re.MULTILINE) is not None, WITHIN_S)
+            program.until(lambda text: re.search(r"^[ │] ?\S +ssh-1 +\d+%", text, re.MULTILINE) is not None, WITHIN_S)
             program.collect(5.0 if quick else ONE_HOST_S)
             peak = program.peak_memory_bytes()
     yield within("peak memory with one SSH host", peak / 1e6, 75, "MB")

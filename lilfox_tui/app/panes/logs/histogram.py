@@ -195,8 +195,10 @@ class Histogram:
         """Draws the bars of all records that match, or of those that are loaded until they are counted."""
         merged = self._state.merged
         bars = self.bars(merged) if merged is not None and self.has_room else None
-        lines.display = bars is not None
+        # there from the start: what is shown later moves the rows, and that costs a layout more
+        lines.display = self.has_room and (bars is not None or merged is None or not merged.shown)
         if bars is None:
+            lines.show(())
             return
         record = self._state.selected_record
         glyphs = self._app.glyphs

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 
+from lilfox_tui.app.actions import suggestion
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.logs.columns import fitted, names_of, widths_of
 from lilfox_tui.app.panes.logs.rows import LogList, LogStyle, heading_row
@@ -13,7 +14,6 @@ from lilfox_tui.app.panes.logs.statistics import grouped
 from lilfox_tui.app.rendering.columns import cells, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.widgets import Lines
-from lilfox_tui.config.yaml_nodes import rather
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import _, language, listed
 from lilfox_tui.core.text import cell_width, fit, human_duration
@@ -228,12 +228,12 @@ class LogTable:
         return int(self._app.room.width * _SHARE_OF_RECORD)
 
     def paint_heading(self, lines: Lines) -> None:
-        """Draws the headings of the columns if there is room and a list."""
+        """Draws the headings of the columns if there is room, also before there is a list: what is shown later moves
+        the rows, and that costs a layout more."""
         merged = self._state.merged
-        shown = merged is not None and bool(merged.shown) and (self._state.page is None or self.is_beside)
-        lines.display = shown and self._app.room.height >= HEADED
-        if lines.display and merged is not None:
-            lines.show([heading_row(self.style(merged))])
+        lines.display = (self._state.page is None or self.is_beside) and self._app.room.height >= HEADED
+        if lines.display:
+            lines.show(() if merged is None or not merged.shown else [heading_row(self.style(merged))])
 
     def paint_scrollbar(self, lines: Lines, of_list: Lines) -> None:
         """Draws which part of the loaded rows is seen, and where among them the errors are."""
@@ -263,7 +263,7 @@ class LogTable:
         if unknown is None:
             return _("nothing matches")
         return _("nothing matches: no record read so far has a field {name}; {rather}",
-                 name=unknown, rather=rather(unknown, state.fields))  # fmt: skip
+                 name=unknown, rather=suggestion(unknown, state.fields))  # fmt: skip
 
     def style(self, merged: MergedLogs, width: int | None = None) -> LogStyle:
         """The current style of rows of ``width`` cells; None: of the list's."""
