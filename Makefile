@@ -19,7 +19,7 @@ COMPILE := pip-compile --generate-hashes --no-emit-options --no-header --strip-e
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
-.PHONY: help run demo test test-fast test-pythons coverage check lint hooks bench lock dist locale docs faults packages
+.PHONY: help run demo test test-fast test-pythons coverage check lint hooks bench lock dist locale docs pictures faults packages
 
 help:
 	@echo "make run          open LilFox on this machine"
@@ -35,6 +35,7 @@ help:
 	@echo "make dist         wheel and sdist in dist/, and the wheel opened in a clean environment"
 	@echo "make locale       translations: collect the texts of the code, compile"
 	@echo "make docs         rewrite what is generated in docs/: keys.md, cli.md, config.md and faults.md"
+	@echo "make pictures     make the pictures of the docs from the running demo"
 	@echo "make faults       run all tests and record in docs/faults.md how those of each fault went"
 
 run: $(STAMP)
@@ -89,6 +90,9 @@ locale: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python -m tools.docs
+
+pictures: $(STAMP) packages
+	$(BIN)/python -m tools.pictures
 
 faults: $(STAMP) packages
 	@outcomes=$$(mktemp); trap 'rm -f $$outcomes' EXIT; \

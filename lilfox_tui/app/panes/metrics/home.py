@@ -168,7 +168,8 @@ class Home:
     def _processes(self, overview: Overview) -> tuple[str, Sequence[ProcessUsage]]:
         """The name of the host whose processes are shown, and its busiest ones."""
         host = self.charts.host(overview)
-        if host is None or self._app.rewound is not None or self._app.slow_link:
+        known = host is not None and host.name in self._app.monitor.hosts
+        if host is None or not known or self._app.rewound is not None or self._app.slow_link:
             return "", ()
         snapshot = self._app.monitor.snapshot(host.name).value
         found = snapshot.processes if isinstance(snapshot, HostSnapshot) else None
