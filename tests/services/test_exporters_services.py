@@ -53,7 +53,8 @@ def traffic(monitor: Monitor, name: str) -> Traffic | None:
 
 
 def row(pilot: Pilot[None], name: str) -> str:
-    return next((line.strip() for line in screen_text(pilot).splitlines() if re.match(rf" ● {name} ", line)), "")
+    cells = (cell for line in screen_text(pilot).splitlines() for cell in line.split("│"))
+    return next((cell.strip() for cell in cells if re.match(rf" ● {name} ", cell)), "")
 
 
 async def test_what_tells_of_no_requests_shows_none_and_says_why() -> None:
@@ -74,7 +75,7 @@ async def test_what_tells_of_no_requests_shows_none_and_says_why() -> None:
             for name, address in pages.items()
         }
         app = app_of(config_of(services))
-        async with app.run_test(size=(160, 40)) as pilot:
+        async with app.run_test(size=(300, 28)) as pilot:
             for name in services:
                 await until(lambda name=name: traffic(app.monitor, name), what=f"{name} is scraped")  # type: ignore[misc]
                 found = traffic(app.monitor, name)
@@ -89,7 +90,7 @@ async def test_requests_of_nginx_are_those_of_its_log(tmp_path: Path) -> None:
     with Nginx(tmp_path / "nginx") as web, of_nginx(web) as address:
         services = {"web": ServiceConfig(url=web.url, health="/", every=SELDOM)}
         app = app_of(config_of(services, web=ScrapeConfig(targets=(address,), every=OFTEN)))
-        async with app.run_test(size=(160, 40)) as pilot:
+        async with app.run_test(size=(300, 28)) as pilot:
             monitor = app.monitor
             await until(lambda: (found := traffic(monitor, "web")) and found.requests_s, what="a rate")
             for _each in range(40):

@@ -54,7 +54,7 @@ def test_what_the_demo_loses_is_restored_by_keys_alone(tmp_path: Path) -> None:
         assert re.search(r"users +1000 rows", restore(console)) is not None
         console.until("is restored, compared and in place")
         console.press("\x1b")
-        console.until(lambda text: "PLANS" in text and "restore" not in text.splitlines()[1])
+        console.until(lambda text: "Logs" in text.splitlines()[1] and "restore" not in text.splitlines()[1])
         console.press("q")
         assert console.ended_within() == 0
     wait_for(lambda: not folder.exists(), what="the folder is gone")
