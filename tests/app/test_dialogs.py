@@ -11,7 +11,9 @@ from textual import events
 
 from lilfox_tui.app.dialogs.messages import AskDialog, ConfirmDialog, Dialog
 from lilfox_tui.app.dialogs.prompt import Option, OptionsDialog, Prompt
+from lilfox_tui.app.dialogs.reader import Reader
 from lilfox_tui.app.panes.runbook.dialogs import RunDialog
+from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import HostKeyUnknown
@@ -182,3 +184,21 @@ async def test_another_word_than_the_one_that_is_wanted_is_told_and_the_dialog_s
             await pilot.press(*["backspace"] * len(wrong))
         await pilot.press(*"web1", "enter")
         assert given == [True]
+
+
+async def test_any_page_can_be_filtered_also_one_without_a_title() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=SIZE) as pilot:
+        untitled: list[Row] = [(), (), (Piece("one"),), (Piece("two"),)]
+        titled: list[Row] = [(Piece(" Title", "title"),), (), (Piece("two"),)]
+        for rows in (untitled, titled):
+            app.push_screen(Reader(rows))
+            await pilot.pause()
+            await pilot.press("slash", *"two")
+            await pilot.pause()
+            text = screen_text(pilot)
+            assert "/two" in text
+            assert " one" not in text
+            await pilot.press("enter", "escape", "escape")
+            await pilot.pause()
+            assert len(app.screen_stack) == 1

@@ -52,7 +52,7 @@ class Reader(Dialog[None]):
         title: Row = (*self._rows[0], Piece("   " + more_below(below), "muted"))
         if self._types or self._words:
             cursor = Piece(" ", "text", "match") if self._types else Piece("")
-            title = (self._rows[0][0], Piece("   /" + self._words, "accent"), cursor, *title[-1:])
+            title = (*self._rows[0][:1], Piece("   /" + self._words, "accent"), cursor, *title[-1:])
         lines.show([title, *self._rows[1:2], *self._lines], top=top)
 
     def _filter(self, words: str) -> None:
