@@ -147,8 +147,7 @@ async def test_the_screen_shows_what_the_service_counted(stack: Stack) -> None:
         assert statuses == pytest.approx({"200": 40, "404": 20, "502": 40})
         await pilot.pause()
         await until(lambda: "20.0%" in screen_text(pilot), what="drawn")
-        rows = [each for each in screen_text(pilot).splitlines() if re.search(r"[✖◐●] gateway ", each)]
-        row = [each for each in rows if "│" in each][-1]  # the first one is that of the problem
+        row = next(each for each in screen_text(pilot).splitlines() if re.search(r"[✖◐●] gateway +\d{3} ", each))
         for text in (
             "20.0%",
             "40.0%",

@@ -46,6 +46,8 @@ class Reader(Dialog[None]):
 
     def _scroll(self, delta: int) -> None:
         """Scrolls the rows by ``delta``; the title shows how many are below."""
+        if not self.is_mounted or not self.query("#dialog-text"):
+            return  # it was closed meanwhile
         lines = self.query_one("#dialog-text", Lines)
         top = max(0, min(lines.top + delta, len(self._lines) - lines.room))
         below = len(self._lines) - top - lines.room
