@@ -87,6 +87,8 @@ class Acting:
 
 
 NOTE_S = 6.0
+_MOST_NEWS = 5
+"""Messages that wait; older ones are dropped."""
 TABS_FROM = 14
 """Rows of a screen that has the line of tabs."""
 SLOW_ANSWER_S = 0.7
@@ -144,7 +146,7 @@ class Console(PrivateApp, inherit_bindings=False):
         self.note: tuple[str, str] = ("", "text")
         self._note_ends: Timer | None = None
         self._news: list[Message] = []
-        """To be shown once the error in the footer has been there long enough."""
+        """To be shown once the message in the footer has been there long enough."""
         self.shown: Overview | None = None
         self.runs: dict[str, RunLog] = {}
         """Runs of runbooks that are watched, by their jobs."""
@@ -201,11 +203,11 @@ class Console(PrivateApp, inherit_bindings=False):
         self._note_ends = self.set_timer(NOTE_S, self._clear_note)
 
     def announce(self, news: Message) -> None:
-        """Shows a message that no key asked for, but not over an error: that may be the answer to a key."""
-        if self.note[1] == "failing":
-            self._news.append(news)
-        else:
+        """Shows a message that no key asked for, but not over another one: that may be the answer to a key."""
+        if not self.note[0]:
             self.tell(news)
+        elif news not in self._news:
+            self._news = [*self._news, news][-_MOST_NEWS:]
 
     def _clear_note(self) -> None:
         self.note = ("", "text")

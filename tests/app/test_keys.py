@@ -23,7 +23,7 @@ from lilfox_tui.app.panes.metrics.pane import MetricsPane
 from lilfox_tui.app.shared_actions import ListActions
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import ConfigError, HostKeyUnknown, HostUnreachable, LilFoxError
-from lilfox_tui.core.i18n import tr
+from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.ssh.connect import KnownKeys, key_error
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import HostView, Overview
@@ -386,16 +386,19 @@ async def test_a_note_stays_its_time_whatever_was_said_before(monkeypatch: pytes
         assert "what counts" in screen_text(pilot)
 
 
-async def test_news_wait_until_an_error_has_been_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("answer", [LilFoxError("/b: the disk is full"), tr("copied")])
+async def test_news_wait_until_an_answer_has_been_shown(
+    answer: LilFoxError | Message, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the disk full, "firing now" came over the reason why the backup that a key had started did not begin."""
     app = still_app(mixed())
     async with app.run_test(size=(80, 24)) as pilot:
         monkeypatch.setattr(console, "NOTE_S", 60.0)
-        app.tell(LilFoxError("/b: the disk is full"))
-        app.announce(tr("firing now: {names}; press ! for alerts", names="a"))
-        app.announce(tr("firing now: {names}; press ! for alerts", names="b"))
+        app.tell(answer)
+        for name in ("a", "b", "b"):
+            app.announce(tr("firing now: {names}; press ! for alerts", names=name))
         await pilot.pause()
-        assert "/b: the disk is full" in screen_text(pilot)
+        assert str(answer) in screen_text(pilot)
         assert "firing now" not in screen_text(pilot)
         for name in ("a", "b"):
             app._clear_note()
