@@ -186,6 +186,25 @@ def test_a_second_operator_follows_live_until_it_is_closed(state: Path, tmp_path
     assert "\x1b" not in output.read_text()
 
 
+def test_only_new_entries_are_followed_when_asked_for(state: Path, tmp_path: Path) -> None:
+    incident("open", "x")
+    output = tmp_path / "out"
+
+    def shows_a_note() -> bool:
+        incident("note", "it goes on")
+        return "it goes on" in output.read_text()
+
+    with output.open("wb") as out, subprocess.Popen([*LILFOX, "incident", "follow", "--new"], stdout=out) as follower:
+        try:
+            wait_for(shows_a_note, what="it shows what comes")
+            incident("close")
+            assert follower.wait(60) == 0
+        finally:
+            follower.kill()
+    assert "opened: x" not in output.read_text()
+    assert incident("follow", "INC-1", "--new") == ""
+
+
 def test_following_is_ended_by_ctrl_c(state: Path, tmp_path: Path) -> None:
     incident("open", "x")
     with following(tmp_path / "out") as follower:

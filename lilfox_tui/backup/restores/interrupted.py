@@ -37,7 +37,7 @@ Stage = Literal["swapping", "swapped", "undoing", "undone", "forgetting", "forgo
 """``aside``: it was interrupted, and nobody will settle it; what it staged and set apart still exists."""
 SETTLED: frozenset[Stage] = frozenset({"swapped", "undone", "forgotten", "aside"})
 OPEN: frozenset[Stage] = frozenset({"swapping", "undoing"})
-KEEPS_NOTHING: frozenset[Stage] = frozenset({"forgotten"})
+RETAINING_NOTHING: frozenset[Stage] = frozenset({"forgotten"})
 """Only these records expire: without its record, what a restore keeps is neither undone nor found again."""
 RETAINING: frozenset[Stage] = frozenset({"swapped", "undone", "forgetting", "aside"})
 """Retained data may still exist; it can be deleted."""
@@ -167,7 +167,7 @@ def _owner(file: Path) -> str:
 
 
 def _let_go(now: datetime) -> None:
-    ended = [(file, restored) for file, restored in _read(KEEPS_NOTHING) if restored.stage in KEEPS_NOTHING]
+    ended = [(file, restored) for file, restored in _read(RETAINING_NOTHING) if restored.stage in RETAINING_NOTHING]
     ended.sort(key=lambda each: each[1].at, reverse=True)
     for number, (file, restored) in enumerate(ended):
         if number >= MOST_KNOWN or now - restored.at > KNOWN_FOR:

@@ -63,7 +63,7 @@ async def all_kept(context: BackupContext) -> list[RetainedRow]:
 
 async def _not_forgotten() -> list[Restored]:
     found = await asyncio.to_thread(interrupted.read_all)
-    return [restored for restored in found if restored.stage not in interrupted.KEEPS_NOTHING]
+    return [restored for restored in found if restored.stage not in interrupted.RETAINING_NOTHING]
 
 
 async def kept_of(context: BackupContext, known: list[Restored]) -> list[RetainedRow]:

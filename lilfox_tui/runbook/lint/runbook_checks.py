@@ -96,7 +96,8 @@ def _unset(command: Command, unset: UnsetVariables) -> Iterator[Problem]:
     """Yield variables that are empty in a command that changes something."""
     for name, other in unset.elsewhere(command):
         text = _(
-            "${name} is set in another fence (line {other}) and unset here, so LilFox does not run this command",
+            "${name} is set in another fence (line {other}) and empty here, so LilFox does not run this command; "
+            "set it in this fence",
             name=name,
             other=other,
         )
