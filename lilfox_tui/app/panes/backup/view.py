@@ -219,6 +219,8 @@ BESIDE = 80
 """Columns from which plans and sets stand side by side; below, the list that the keys move in."""
 LOW = 12
 """Rows below which there are no column titles and no blank lines."""
+ROOMY = 20
+"""Rows of the pane from which the text about a plan or a set may take more than two."""
 _MOST_PARTS, _MOST_LINES = 4, 4
 _LEAST_PREVIEW = 9
 """Free rows from which the page of the selected set is shown below the lists."""
@@ -263,12 +265,14 @@ class BackupView:
         if state.page is not None or plan is None:
             return []
         style, height = self._style(self._app.room.width), self._app.room.height
-        most = 2 if height >= 16 else 1 if height >= 9 else 0
+        most = 4 if height >= ROOMY else 2 if height >= 16 else 1 if height >= 9 else 0
         if height >= LOW and plan.outage is not None:
             most = height // 3  # what to do is said too
         if state.focus == "sets" and (found := state.selected_set) is not None:
-            return set_detail(found, style)[:most]
-        return plan_detail(plan, state.restores_of(plan), style)[:most]
+            rows = set_detail(found, style)
+        else:
+            rows = plan_detail(plan, state.restores_of(plan), style)
+        return (wrapped(rows, style.width - 1) if most > len(rows) else rows)[:most]
 
     def preview(self, used: int) -> list[Row]:
         """The page of the selected set, in the rows that the lists leave free; ``used`` rows are taken by other parts.
