@@ -18,7 +18,7 @@ from typing import Any
 from markdown_it import MarkdownIt
 from rich.cells import cell_len
 
-from lilfox_tui.app.actions import Action, actions_of, key_text
+from lilfox_tui.app.actions import VERBS, Action, actions_of, key_text
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.navigation import TABS
 from lilfox_tui.cli.main import COMMANDS, build_parser
@@ -89,9 +89,12 @@ def wide_lines(text: str) -> list[int]:
 
 
 def key_tables() -> str:
-    """Every action of the app and of its panes as Markdown tables."""
+    """Every action of the app and of its panes as Markdown tables, and the verb of each letter."""
     owners: list[tuple[str, type]] = [("Everywhere", LilFoxApp), *((tab.title.text, tab.load()) for tab in TABS)]
-    return "\n".join(f"## {title}\n\n{_keys(actions_of(owner))}" for title, owner in owners)
+    tables = [f"## {title}\n\n{_keys(actions_of(owner))}" for title, owner in owners]
+    letters = sorted(VERBS.items(), key=lambda each: (each[0].lower(), each[0].isupper()))
+    rows = [f"| `{letter}` | {verb} |" for letter, (verb, _ids) in letters]
+    return "\n".join([*tables, "## One verb a letter\n", "| letter | verb |", "|---|---|", *rows])
 
 
 def _keys(actions: Iterable[Action]) -> str:
@@ -100,7 +103,7 @@ def _keys(actions: Iterable[Action]) -> str:
 
 def _key(action: Action) -> str:
     keys = " ".join(f"`` {key_text(key)} ``" if key_text(key) == "`" else f"`{key_text(key)}`" for key in action.keys)
-    return f"| {keys} | `{action.id}` | {action.help} |"
+    return f"| {keys or '`:`'} | `{action.id}` | {action.help} |"
 
 
 # ---- command line ----------------------------------------------------------------------------------------------------

@@ -132,7 +132,7 @@ def incident(console: Console) -> Iterator[tuple[str, list[list[Run]]]]:
     console.until(lambda text: re.search(r"● +database", text) is not None)
     console.read(20)
     yield "home", frame(console)
-    yield go("f", "Inject a fault", "fault")
+    yield go("F", "Inject a fault", "fault")
     console.press("backend 5xx")
     console.until("every response is 500")
     yield go("\r", r"backend.*firing.*HighErrorRate", "alert")
@@ -157,7 +157,7 @@ def incident(console: Console) -> Iterator[tuple[str, list[list[Run]]]]:
     console.until("still in force")
     console.press("a bad release")
     yield go("\r", "is closed", "closed")
-    console.press("E")
+    console.press(":export\r")
     console.until("INC-1-")
     yield go("\r", "exported:", "exported")
 

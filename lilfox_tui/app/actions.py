@@ -40,6 +40,58 @@ _NAMES = {
     "pagedown": "pgdn",
 }
 
+VERBS: Mapping[str, tuple[str, str]] = {
+    "A": ("acknowledge", "acknowledge"),
+    "B": ("restore: bring back", "restore"),
+    "C": ("cancel or stop what is running", "cancel stop"),
+    "D": ("drill", "drill"),
+    "E": ("go to the next error", "error-before"),
+    "F": ("inject a fault (demo)", "fault"),
+    "G": ("go to the last row", "last"),
+    "H": ("mark as done by hand", "by-hand"),
+    "I": ("open or close an incident", "incident"),
+    "J": ("jump to a time", "jump"),
+    "K": ("trust a host key", "trust"),
+    "L": ("language", "language"),
+    "N": ("previous match", "previous-match"),
+    "O": ("sort", "sort"),
+    "P": ("patterns", "patterns"),
+    "Q": ("query", "query"),
+    "R": ("try again now", "reconnect retry read-again"),
+    "S": ("statistics", "statistics"),
+    "T": ("theme", "theme"),
+    "U": ("withdraw an acknowledgement", "unacknowledge"),
+    "V": ("verify", "verify"),
+    "W": ("write to a file", "save"),
+    "X": ("end the run", "end-run"),
+    "a": ("actions of the selection", "selection"),
+    "b": ("back up", "backup"),
+    "c": ("changes", "changes"),
+    "e": ("evidence: add to the incident", "evidence"),
+    "f": ("follow", "follow"),
+    "g": ("go to the first row", "first"),
+    "i": ("add a note to the incident", "note"),
+    "j": ("down", "down"),
+    "k": ("up", "up"),
+    "l": ("logs: of the selection, or of its job", "logs output"),
+    "m": ("mark a record", "mark"),
+    "n": ("next match", "next-match"),
+    "o": ("sources and columns", "sources"),
+    "p": ("pause", "pause"),
+    "q": ("quit", "quit"),
+    "r": ("runbooks of the selection", "runbook"),
+    "s": ("silence", "silence"),
+    "t": ("time: range or zone", "window times"),
+    "u": ("undo", "undo"),
+    "v": ("level", "level"),
+    "w": ("wrap", "wrap"),
+    "x": ("shell, or run in this terminal", "shell terminal"),
+    "y": ("copy", "copy"),
+    "z": ("zoom or fold", "zoom fold"),
+}
+"""A letter has one verb in all panes: the verb, and the ids of the actions that do it. Rare and heavy actions have no
+letter: ``a`` and the palette list them."""
+
 
 def _nothing(_owner: object = None) -> None:
     """The ``why_not`` of an action that is always enabled, and the ``now`` of one that always does the same."""
@@ -65,6 +117,11 @@ class Action(Struct, frozen=True):
     def key_text(self) -> str:
         """The first key, as the user types it."""
         return key_text(self.keys[0]) if self.keys else ""
+
+    @property
+    def in_footer(self) -> bool:
+        """Whether the footer may show it: it lists keys."""
+        return bool(self.footer and self.keys)
 
 
 def key_text(key: str) -> str:

@@ -24,6 +24,13 @@ from lilfox_tui.monitor.model import View
 if TYPE_CHECKING:
     from lilfox_tui.app.operations import Act
 
+OF_SELECTION = (
+    "open", "logs", "acknowledge", "unacknowledge", "silence", "runbook", "reconnect", "retry", "trust",
+    "shell", "explain", "keep", "drop", "trace", "mark", "evidence", "copy", "backup", "verify", "drill", "restore",
+    "undo", "prune", "kept", "settle", "output", "cancel", "terminal", "by-hand", "skip", "stop", "end-run", "note",
+    "decide", "moment", "call", "take-over", "hand-over", "export", "silences",
+)  # fmt: skip
+"""The actions that ``a`` lists: those on the selected row."""
 STEPS_IN_WINDOW = 30
 _ACT = 40
 """Cells of an act's title."""
@@ -128,12 +135,7 @@ class PaletteActions(_Everywhere):
 
     @action("selection", "a", tr("actions"), tr("actions for the selected row"), footer=8)
     def actions_on_selection(self) -> None:
-        about = (
-            "open", "run", "logs", "acknowledge", "unacknowledge", "silence", "runbook", "reconnect", "retry", "trust",
-            "shell", "explain", "keep", "drop", "trace", "mark", "evidence", "copy", "backup", "verify", "drill",
-            "restore", "undo", "prune", "output", "cancel", "terminal", "by-hand", "skip", "stop", "end-run",
-        )  # fmt: skip
-        actions = [each for each in self._navigation.actions if each.id in about]
+        actions = [each for each in self._navigation.actions if each.id in OF_SELECTION]
         self._choose_action(_("Actions for the selected row"), actions, self._navigation.pane.acts())
 
     def _choose_action(self, title: str, actions: Sequence[Action], acts: Sequence[Act] = ()) -> None:
@@ -220,7 +222,7 @@ class DemoActions(_Everywhere):
 
     @action(
         "fault",
-        "f",
+        "F",
         tr("fault"),
         tr("inject a fault into a demo service, or clear it"),
         why_not=_why_no_demo,

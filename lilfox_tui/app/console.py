@@ -80,7 +80,7 @@ class Acting:
         if not self._who:
             return None
         return tr(
-            "{who} took over {id}: you are now following; press O in pane 4 to take it back",
+            "{who} took over {id}: you are now following; press a in pane 4 to take it back",
             who=self._who,
             id=incident.id,
         )

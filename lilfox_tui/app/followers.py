@@ -82,7 +82,7 @@ class RunFollower:
         if run is not None and run.taken_by:
             self._app.announce(
                 tr(
-                    "{who} took over this run: you are now following; press O in pane 4 to take it back",
+                    "{who} took over this run: you are now following; press a in pane 4 to take it back",
                     who=run.taken_by,
                 )
             )

@@ -279,7 +279,7 @@ class FramePainter:
         marks = {BACKUP: worst_plan(app.shown, app.glyphs)}
         status = fitting(titles, marks, told, (*navigation.pane.status(), *jobs), width)
         screen.query_one("#tabs", Lines).show([tabs(titles, marks, navigation.current, status, width)])
-        ordered = sorted((each for each in navigation.actions if each.footer), key=lambda each: each.footer)
+        ordered = sorted((each for each in navigation.actions if each.in_footer), key=lambda each: each.footer)
         can = [(replace(each, title=each.now() or each.title), each.why_not() is None) for each in ordered]
         screen.query_one("#footer", Lines).show([footer(can, width)])
         self._paint_note(screen.query_one("#note", Lines), note_rows(*app.note, width))

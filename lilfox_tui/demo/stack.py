@@ -307,7 +307,7 @@ class Stack:
         if service == DATABASE:
             raise LilFoxError(
                 tr("the database does not recover its lost data by itself"),
-                tr("restore it: in pane 3, select a set and press r"),
+                tr("restore it: in pane 3, select a set and press B"),
             )
         if service == STORE:
             self._move_disk(away=False)

@@ -142,7 +142,7 @@ async def test_a_silence_shows_what_it_would_take_and_is_ended_from_the_list(tmp
         await shown.pilot.pause()
         assert "2 silenced" in screen_text(shown.pilot)
         assert "firing" not in screen_text(shown.pilot).splitlines()[0]
-        await shown.keys("S")
+        await shown.keys("colon", *"silences", "enter")
         await until(lambda: "until it resolves" in screen_text(shown.pilot), what="the list")
         assert "new disk" in screen_text(shown.pilot)
         await shown.keys("enter")
@@ -184,10 +184,11 @@ async def test_without_an_alert_the_keys_say_why_not(tmp_path: Path) -> None:
             ("A", "select an alert first"),
             ("s", "select an alert first"),
             ("r", "select an alert, or a host or service with a firing alert"),
-            ("S", "there are no silences"),
         ):
             await shown.keys(key)
             assert why in screen_text(shown.pilot), key
+        await shown.keys("colon", *"silences")
+        assert "there are no silences" in screen_text(shown.pilot)
 
 
 async def test_read_only_changes_no_alert(tmp_path: Path) -> None:

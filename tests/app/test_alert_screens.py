@@ -53,7 +53,7 @@ async def test_the_dialog_that_silences(size: tuple[int, int], language: str, mo
 async def test_the_list_of_silences_offers_to_end_one_only_where_that_is_possible(read_only: bool) -> None:
     app = still_app(alerting(), read_only=read_only)
     async with app.run_test(size=(100, 30)) as pilot:
-        await pilot.press("S")
+        await pilot.press("colon", *"silences", "enter")
         await pilot.pause()
         assert "new disk" in screen_text(pilot)
         assert ("enter ends the selected one" in screen_text(pilot)) is not read_only

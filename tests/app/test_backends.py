@@ -189,7 +189,7 @@ async def test_the_plan_of_a_slow_statement_is_asked_for_on_demand(monkeypatch: 
     monkeypatch.setattr(app.monitor.backends, "explain", explain)
     async with app.run_test(size=(120, 40)) as pilot:
         app.metrics.open_page(("backend", "orders-db"))
-        await pilot.press("E")
+        await pilot.press("colon", *"explain", "enter")
         await shown(pilot, "Explain which statement?")
         assert asked == []
         await pilot.press("enter")

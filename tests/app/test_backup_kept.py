@@ -70,7 +70,7 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> list[RetainedRow]:
 
 async def asked_to_delete(app: LilFoxApp, pilot: Pilot[None]) -> None:
     """Opens what restores retain, and the question about the first of it."""
-    await pilot.press("K")
+    await pilot.press("colon", *"kept", "enter")
     await until(lambda: isinstance(app.screen, Chooser))
     await pilot.press("enter")
     await until(lambda: isinstance(app.screen, ConfirmDialog) and app.screen.is_painted)
@@ -83,8 +83,8 @@ async def test_what_is_kept(size: tuple[int, int], language: str, kept: list[Ret
     app = showing(healthy(), language=language)
     async with app.run_test(size=size) as pilot:
         await pilot.press("3")
-        await until(lambda: re.search(r"press\s+K\)|按\s*K\s*查看", screen_text(pilot)))
-        await pilot.press("K")
+        await until(lambda: re.search(r"press\s+a\)|按\s*a\s*查看", screen_text(pilot)))
+        await pilot.press("colon", *"kept", "enter")
         await until(lambda: isinstance(app.screen, Chooser))
         await pilot.pause()
         check(f"backup-kept-{size[0]}x{size[1]}-{language}", screen_text(pilot))
@@ -144,7 +144,7 @@ async def test_what_must_stay_says_why(stand_in: StandIn, kept: list[RetainedRow
     kept += [DATABASE, replace(FOLDER, reason="somebody works in it")]
     app = showing(healthy())
     async with app.run_test(size=(100, 30)) as pilot:
-        await pilot.press("3", "K")
+        await pilot.press("3", "colon", *"kept", "enter")
         await until(lambda: isinstance(app.screen, Chooser))
         await pilot.press("enter")
         await until(lambda: "somebody works in it" in app.note[0])
@@ -154,10 +154,10 @@ async def test_what_must_stay_says_why(stand_in: StandIn, kept: list[RetainedRow
 async def test_nothing_is_let_go_with_read_only_and_nothing_is_kept(kept: list[RetainedRow]) -> None:
     app = showing(healthy(), read_only=True)
     async with app.run_test(size=(100, 30)) as pilot:
-        await pilot.press("3", "K")
+        await pilot.press("3", "colon", *"kept", "enter")
         await until(lambda: "nothing is retained" in app.note[0])
         kept += [DATABASE]
-        await pilot.press("K")
+        await pilot.press("colon", *"kept", "enter")
         await until(lambda: isinstance(app.screen, Chooser))
         await pilot.press("enter")
         await until(lambda: "read_only" in app.note[0])

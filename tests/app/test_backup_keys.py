@@ -45,7 +45,7 @@ def running() -> Backups:
     ("key", "does", "kind", "about", "set_id"),
     [
         ("b", "back up", "backup", "backup lilfox", ""),
-        ("v", "verify", "verify", "verify lilfox lilfox_20260329_020000", "lilfox_20260329_020000"),
+        ("V", "verify", "verify", "verify lilfox lilfox_20260329_020000", "lilfox_20260329_020000"),
         ("D", "drill", "drill", "drill lilfox lilfox_20260329_020000", "lilfox_20260329_020000"),
     ],
 )
@@ -74,7 +74,7 @@ async def test_a_job_is_asked_for_and_started(
 async def test_the_set_that_is_highlighted_is_meant(stand_in: StandIn) -> None:
     app = showing(healthy())
     async with app.run_test(size=(100, 30)) as pilot:
-        await pilot.press("3", "enter", "j", "j", "v")
+        await pilot.press("3", "enter", "j", "j", "V")
         await until(lambda: isinstance(app.screen, AskDialog) and app.screen.is_painted)
         await pilot.press("enter")
         await until(lambda: stand_in.started)
@@ -84,7 +84,7 @@ async def test_the_set_that_is_highlighted_is_meant(stand_in: StandIn) -> None:
 async def test_a_copy_is_read_from_its_own_store(stand_in: StandIn) -> None:
     app = showing(healthy())
     async with app.run_test(size=(100, 30)) as pilot:
-        await pilot.press("3", "j", "v")
+        await pilot.press("3", "j", "V")
         await until(lambda: isinstance(app.screen, AskDialog) and app.screen.is_painted)
         await pilot.press("enter")
         await until(lambda: stand_in.started)
@@ -97,7 +97,7 @@ async def test_prune_shows_what_goes_and_wants_the_plans_name(stand_in: StandIn)
     view = plan("lilfox", nights(5), config=keeping)
     app = showing(Backups({view.key: view}, jobs=()))
     async with app.run_test(size=(100, 30)) as pilot:
-        await pilot.press("3", "P")
+        await pilot.press("3", "colon", *"prune", "enter")
         await until(lambda: isinstance(app.screen, ConfirmDialog) and app.screen.is_painted)
         await pilot.pause()
         text = screen_text(pilot)
@@ -109,7 +109,7 @@ async def test_prune_shows_what_goes_and_wants_the_plans_name(stand_in: StandIn)
         await pilot.press("escape")
         await until(lambda: len(app.screen_stack) == 1)
         assert stand_in.started == []
-        await pilot.press("P")
+        await pilot.press("colon", *"prune", "enter")
         await until(lambda: isinstance(app.screen, ConfirmDialog) and app.screen.is_painted)
         await pilot.press(*"lilfox", "enter")
         await until(lambda: stand_in.started)
@@ -150,7 +150,7 @@ async def test_the_last_restore_is_undone(stand_in: StandIn, monkeypatch: pytest
         ended = job(id=JOB, kind="undo", state="ok", message="the restore of lilfox_20260328_020000 was undone")
         app.monitor.backups.feed.publish(replace(healthy(), jobs=(ended,)))
         await until(lambda: app.note[0] == ended.message)
-        await until(lambda: "1 restore was undone; its data is retained (press K)" in screen_text(pilot))
+        await until(lambda: "1 restore was undone; its data is retained (press a)" in screen_text(pilot))
         await pilot.press("u")
         await until(lambda: "no known restore" in app.note[0])
 
@@ -158,7 +158,7 @@ async def test_the_last_restore_is_undone(stand_in: StandIn, monkeypatch: pytest
 async def test_the_output_of_a_job_from_its_first_event(stand_in: StandIn) -> None:
     app = showing(running())
     async with app.run_test(size=(100, 30)) as pilot:
-        await pilot.press("3", "o")
+        await pilot.press("3", "l")
         await until(lambda: isinstance(app.screen, JobOutput))
         await until(lambda: "started on web-1 by root" in screen_text(pilot))
         assert "50%" in screen_text(pilot)
@@ -197,7 +197,7 @@ async def test_a_job_is_cancelled_by_a_word(stand_in: StandIn, monkeypatch: pyte
 
 @pytest.mark.parametrize(
     ("key", "why"),
-    [("C", "no job is running"), ("r", "is broken"), ("D", "is broken"), ("o", "no known job")],
+    [("C", "no job is running"), ("B", "is broken"), ("D", "is broken"), ("l", "no known job")],
 )
 async def test_why_it_cannot_be_done(key: str, why: str, stand_in: StandIn) -> None:
     app = showing(broken())
@@ -214,7 +214,7 @@ async def test_a_protected_host_is_not_restored_to(stand_in: StandIn) -> None:
     app = showing(Backups({view.key: view}, jobs=()))
     app.config.hosts["db-1"] = HostConfig(address="db-1", protected=True)
     async with app.run_test(size=(100, 30)) as pilot:
-        for key in ("r", "D", "u"):
+        for key in ("B", "D", "u"):
             await pilot.press("3", key)
             await pilot.pause()
             assert "db-1 is protected" in app.note[0]
@@ -264,7 +264,7 @@ async def test_matches_are_marked_and_gone_through(stand_in: StandIn) -> None:
 async def test_what_is_highlighted_in_a_filter_is_meant(stand_in: StandIn) -> None:
     app = showing(healthy())
     async with app.run_test(size=(100, 30)) as pilot:
-        await pilot.press("3", "slash", *"unverified", "enter", "v")
+        await pilot.press("3", "slash", *"unverified", "enter", "V")
         await until(lambda: isinstance(app.screen, AskDialog) and app.screen.is_painted)
         await pilot.press("enter")
         await until(lambda: stand_in.started)

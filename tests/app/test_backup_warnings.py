@@ -59,7 +59,7 @@ async def test_a_restore_that_is_interrupted_is_said_in_every_pane_and_settled_f
         assert f"the restore of {SET} was interrupted" in text
         assert "restored data: lilfox" in text
         assert "previous data: web-1:/srv/uploads" in text
-        await pilot.press("S")
+        await pilot.press("colon", *"settle", "enter")
         await until(lambda: isinstance(app.screen, Chooser))
         await pilot.press("down", "enter")
         await until(lambda: isinstance(app.screen, ConfirmDialog))

@@ -70,7 +70,7 @@ async def test_levels_go_up_and_down(tmp_path: Path) -> None:
         await pilot.press("v", "v", "v", "v")
         await until(lambda: len(messages(pane)) == 11)
         assert "level ≥ ERROR" in screen_text(pilot)
-        await pilot.press("V")
+        await pilot.press("ctrl+v")
         await until(lambda: len(messages(pane)) == 20 and not pane.state.busy)
         await pilot.press("escape")
         assert level_of(pane) is Severity.UNKNOWN
@@ -183,7 +183,7 @@ async def test_following_goes_along_at_the_end_and_never_moves_a_reader(tmp_path
         pane.repaint()
         assert pane.state.selected == here
         assert pane.query_one("#log-list", Lines).top == top
-        await pilot.press("F")
+        await pilot.press("f")
         assert "follow ○" in screen_text(pilot)
 
 

@@ -115,7 +115,7 @@ async def test_the_terminal_is_sent_messages_alone(key: str, tmp_path: Path, mon
     app = app_on(tmp_path, *(f"{WORDS} {number}" for number in range(12)), *("short" for _number in range(8)))
     async with app.run_test(size=SIZE) as pilot:
         pane = await settled(app, pilot)
-        await pilot.press("u", "right", "right")
+        await pilot.press("z", "right", "right")
         await pilot.pause()
         lines, width = pane.query_one("#log-list", Lines), pane.table.style(pane.state.merged).prefix_width  # type: ignore[arg-type]
         before = list(lines.rows[:])

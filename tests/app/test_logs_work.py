@@ -179,7 +179,7 @@ async def test_a_source_that_fails_is_named_and_the_others_go_on(monkeypatch: py
         assert "next try in" in screen_text(pilot)
         assert len(messages(pane)) == 50
         bad.error = None
-        await pilot.press("r")
+        await pilot.press("R")
         await until(lambda: len(messages(pane)) == 100)
         await until(lambda: "connection lost" not in screen_text(pilot))
 

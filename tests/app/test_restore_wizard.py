@@ -37,7 +37,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
 
 
 async def opened(pilot: Pilot[None]) -> RestoreWizard:
-    await pilot.press("3", "r")
+    await pilot.press("3", "B")
     await until(lambda: isinstance(pilot.app.screen, RestoreWizard) and pilot.app.screen.is_mounted)
     wizard = pilot.app.screen
     assert isinstance(wizard, RestoreWizard)
@@ -332,7 +332,7 @@ async def test_without_a_plan_each_source_needs_a_place(stand_in: StandIn) -> No
         assert (made.store, made.database, made.files) == ("/backup", "postgresql:///lilfox", ("/srv/uploads",))
 
 
-@pytest.mark.parametrize("key", ["b", "v", "D", "r", "u", "P", "C"])
+@pytest.mark.parametrize("key", ["b", "V", "D", "B", "u", "C"])
 async def test_read_only_changes_nothing(key: str, stand_in: StandIn) -> None:
     app: LilFoxApp = showing(healthy(), read_only=True)
     async with app.run_test(size=(100, 30)) as pilot:

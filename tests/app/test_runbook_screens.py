@@ -162,7 +162,7 @@ async def test_a_failed_step_offers_to_take_back_only_what_is_in_force(tmp_path:
             await pilot.press("4", "enter")
             await pilot.pause()
             text = screen_text(pilot)
-            assert "r retries, s skips" in text
+            assert "R retries, - skips" in text
             assert ("u undoes" in text) is offered
 
 
@@ -187,7 +187,7 @@ async def test_an_undo_that_failed_says_what_stands_and_what_can_be_done(size: t
         await pilot.pause()
         told = " ".join(screen_text(pilot).split())
         assert "undo failed on web-2: 3 changes stay in force; u retries, X lists the changes" in told
-        assert "r retries, s skips, u undoes" in told, "the step that failed waits as before"
+        assert "R retries, - skips, u undoes" in told, "the step that failed waits as before"
         if size[0] >= 100:
             assert "exit status 5" in told, "why it could not be undone"
         assert log.reducer is not None

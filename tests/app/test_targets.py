@@ -42,7 +42,7 @@ async def test_the_list(size: tuple[int, int], language: str, monkeypatch: pytes
     monkeypatch.setattr(app.monitor.scraping, "all_targets", lambda: TARGETS)
     monkeypatch.setattr(app.monitor.scraping, "kept", lambda: replace(KEPT, problems=("prometheus.yml:3: no",)))
     async with app.run_test(size=size) as pilot:
-        await pilot.press("t")
+        await pilot.press("colon", *"targets", "enter")
         await pilot.pause()
         check(f"targets-{size[0]}x{size[1]}-{language}", screen_text(pilot))
         await pilot.press("escape")
@@ -52,8 +52,8 @@ async def test_the_list(size: tuple[int, int], language: str, monkeypatch: pytes
 
 def test_what_is_down_is_said_in_a_sentence() -> None:
     assert down_text(TARGETS[:3]) == "", "a service need not have a page"
-    assert down_text(TARGETS) == "1 target is down: node 192.0.2.8:9100; t shows all"
-    assert down_text((*TARGETS, TARGETS[3])) == "2 targets are down: node 192.0.2.8:9100, …; t shows all"
+    assert down_text(TARGETS) == "1 target is down: node 192.0.2.8:9100; :targets shows all"
+    assert down_text((*TARGETS, TARGETS[3])) == "2 targets are down: node 192.0.2.8:9100, …; :targets shows all"
 
 
 def test_where_nothing_is_scraped_that_is_said() -> None:

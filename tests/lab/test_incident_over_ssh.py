@@ -221,7 +221,7 @@ def from_the_command_to_the_end(console: Console, office: Office) -> None:
     from the session that nobody told it is gone; the rest is done, the check green, the incident closed, exported."""
     console.until("nobody looks", 60)
     assert "it is being started" in console.until("following (O takes over): a command is running")
-    console.press("O")
+    console.press(":take-over\r")
     console.until("Take over INC-1")
     console.press("\r")
     console.until("step 2 is running on app-1")
@@ -241,7 +241,7 @@ def from_the_command_to_the_end(console: Console, office: Office) -> None:
     console.until("Close INC-1")
     console.press("the process was killed\r")
     console.until("INC-1 is closed")
-    console.press("E")
+    console.press(":export\r")
     console.until("/INC-1-")
     console.press(f"{CTRL_U}{office.folder}/told\r")
     console.until("exported: ")

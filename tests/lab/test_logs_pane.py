@@ -336,7 +336,7 @@ async def test_a_search_on_a_host_that_is_cut_off_goes_on_with_the_host(
     monkeypatch.setattr(window, "RETRIES_S", NOT_BY_ITSELF_S)
     async with running(lab, machine, remote, {}) as pilot:
         pane = await opened(pilot)
-        await pilot.press("F")
+        await pilot.press("f")
         await asyncio.to_thread(machine.cut)
         try:
             await typed(pilot, "slash", "/(tick|line) 7$/")

@@ -81,7 +81,7 @@ async def test_charts_that_reach_further_back(
         async with run(app, size) as pilot:
             app.metrics.open_page((kind, name))
             assert "9090" not in screen_text(pilot)
-            await pilot.press(*"w" * presses)
+            await pilot.press(*"t" * presses)
             told = "03-29 03:10 之前：来自" if language == "zh_CN" else "before 03-29 03:10: from"
             text = await shown(pilot, server, told)
             check(f"far-{name}-{presses}-{size[0]}x{size[1]}-{language}", text)
@@ -100,7 +100,7 @@ async def test_a_week_is_offered_only_with_a_prometheus(tmp_path: Path) -> None:
         async with run(app, (80, 30)) as pilot:
             await pilot.press(*"wwww")
             assert app.metrics.state.window == timedelta(days=7)
-            await pilot.press("w")
+            await pilot.press("t")
             assert app.metrics.state.window == timedelta(minutes=5)
 
 

@@ -41,7 +41,7 @@ def rung(console: Console) -> bool:
 
 def choose_fault(console: Console, *words: str) -> None:
     """Presses f, and picks what the words narrow the list to."""
-    console.press("f")
+    console.press("F")
     console.until("Inject a fault")
     console.press(" ".join(words))
     console.until(lambda text: text.count("gateway") >= 1 and " ".join(words) in text)

@@ -80,7 +80,7 @@ def back_up(console: Console) -> str:
 
 def restore(console: Console) -> int:
     """By keys, up to the job that runs; its process."""
-    console.press("r")
+    console.press("B")
     console.until("What to restore?")
     console.press("\r")
     console.until("Where to?")
@@ -111,7 +111,7 @@ def test_what_was_broken_is_restored_though_the_terminal_goes_away(home: Path, s
             with Console(home=home, columns=110, rows=30) as again:
                 text = again.until(lambda text: "PLANS" in text and f"restore {name}" in text)
                 assert "↻ restore" in text.splitlines()[1], "the frame tells of it"
-                again.press("o")
+                again.press("l")
                 text = again.until(f"started on {os.uname().nodename}")
                 assert f"(process {process})" in text, "from its first event on"
                 os.kill(process, signal.SIGCONT)

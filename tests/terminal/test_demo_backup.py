@@ -16,7 +16,7 @@ def folder_of(text: str) -> Path:
 
 
 def lose_half_of_the_users(console: Console) -> None:
-    console.press("f")
+    console.press("F")
     console.until("Inject a fault")
     console.press("users")
     console.until("half of the users")
@@ -26,7 +26,7 @@ def lose_half_of_the_users(console: Console) -> None:
 
 def restore(console: Console) -> str:
     """By keys; the page on which the name is typed."""
-    console.press("r")
+    console.press("B")
     console.until("What to restore?")
     console.press("\r")
     console.until("Where to?")

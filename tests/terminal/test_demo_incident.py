@@ -45,7 +45,7 @@ def processes_of(folder: Path) -> list[str]:
 
 
 def make_ill(console: Console) -> None:
-    console.press("f")
+    console.press("F")
     console.until("Inject a fault")
     console.press("backend 5xx")
     console.until("every response is 500")
@@ -98,7 +98,7 @@ def test_from_a_fault_to_an_export_that_a_colleague_can_read(tmp_path: Path) -> 
         console.press("a bad release")
         keys.press("\r", "is closed")
         assert keys.count < MOST_KEYS
-        console.press("E")
+        console.press(":export\r")
         console.until("INC-1-")
         console.press("\r")
         console.until("exported:")

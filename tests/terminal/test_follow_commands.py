@@ -72,12 +72,12 @@ def test_it_streams_until_it_is_stopped_and_nothing_of_it_stays(home: Path) -> N
         for number in range(3):
             append(home, f"line {number} of many")
             console.until(f"line {number} of many")
-        console.until("S stops it")
-        console.press("S")
+        console.until("C stops it")
+        console.press("C")
         console.until("step 2 on here is read-only")
         assert "stopped" in console.text
         wait_for(lambda: not following(home), what="it has ended there")
-        console.press("r")
+        console.press("R")
         console.until("the last command did not fail")
     (incident,) = list_incidents()
     (told,) = [each.what for each in entries(incident.id) if isinstance(each.what, StepEnded)]

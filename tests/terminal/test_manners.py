@@ -89,7 +89,7 @@ def test_nothing_but_known_sequences_reaches_the_terminal(tmp_path: Path) -> Non
             (":", "type to filter"),
             ("\x1b", " Hosts "),
             ("\r", "CPU busy"),
-            ("w", "last 1 h"),
+            ("t", "last 1 h"),
             ("\x1b", " Hosts "),
             ("/no-such\r", "/no-such/"),
             ("\x1b", "enter open"),

@@ -103,9 +103,9 @@ def test_it_has_the_keyboard_its_size_and_ctrl_c_and_is_asked_about(home: Path) 
         text = console.until("Did it work?")
         assert "it exited with status 0" in text
         console.press("f")
-        console.until("r retries")
+        console.until("R retries")
         assert "reports that it did not work" in console.text
-        console.press("r")
+        console.press("R")
         console.until("run it")
         console.press("\r")
         console.until("size 30 100")
@@ -136,7 +136,7 @@ def test_a_program_that_is_killed_in_full_screen_leaves_the_terminal_as_it_was(h
         console.until("Did it work?")
         assert b"\x1b[?1l" in console.raw.rpartition(b"full")[2], "keys are not an application's any more"
         console.press("\r")
-        console.until("r retries")
+        console.until("R retries")
         console.press("q")
         console.until("You have running jobs")
         console.press("q")

@@ -110,7 +110,7 @@ class JobOutput(Dialog[None]):
         steps |= {"g": -(10**6), "home": -(10**6), "G": 10**6, "end": 10**6}
         if event.key in steps:
             self._scroll(steps[event.key])
-        elif event.key in ("escape", "q", "o", "enter"):
+        elif event.key in ("escape", "q", "l", "enter"):
             self.close(None)
 
     def on_lines_wheel(self, event: Lines.Wheel) -> None:

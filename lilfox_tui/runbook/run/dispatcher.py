@@ -65,7 +65,10 @@ class RunOwnership:
                     who=current.who,
                     since=control.at,
                 ),
-                tr("to take over, press O in pane 4 or use lilfox runbook run --resume {run}", run=self._record.run_id),
+                tr(
+                    "to take over, choose it under a in pane 4 or use lilfox runbook run --resume {run}",
+                    run=self._record.run_id,
+                ),
             )
 
     async def take(self, client: RunClient) -> None:

@@ -328,7 +328,7 @@ def test_a_low_screen_gives_one_row() -> None:
 
 
 @pytest.mark.parametrize(
-    ("next_try_s", "words"), [(None, "r retries"), (4, "next try in 4 s"), (0, "trying now"), (-9, "trying now")]
+    ("next_try_s", "words"), [(None, "R retries"), (4, "next try in 4 s"), (0, "trying now"), (-9, "trying now")]
 )
 def test_what_comes_next(next_try_s: float | None, words: str) -> None:
     assert when(trouble(next_try_s), NOW, UTC) == f"since 03:12:30, {words}"

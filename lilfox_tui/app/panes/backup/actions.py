@@ -83,11 +83,11 @@ class JobStarter:
             return
         finally:
             self._state.busy = False
-        runs = tr("{kind}: job {id} is running; o shows it, and it keeps running after you quit",
+        runs = tr("{kind}: job {id} is running; l shows it, and it keeps running after you quit",
                   kind=job_kind_text(kind), id=job)  # fmt: skip
         if self._app.demo is not None:
             runs = tr(
-                "{kind}: job {id} is running; o shows it, and it stops when the demo ends",
+                "{kind}: job {id} is running; l shows it, and it stops when the demo ends",
                 kind=job_kind_text(kind),
                 id=job,
             )
@@ -146,7 +146,7 @@ class JobActions(ActionGroup):
 
     @action(
         "output",
-        "o",
+        "l",
         tr("output"),
         tr("replay the job's events, then follow it"),
         why_not=_why_no_output,
@@ -230,7 +230,7 @@ class PlanActions(ActionGroup):
 
     @action(
         "prune",
-        "P",
+        "",
         tr("prune"),
         tr("show the sets that retention no longer keeps, then remove them"),
         why_not=_why_not_prune,
@@ -278,7 +278,7 @@ class SetActions(ActionGroup):
 
     @action(
         "restore",
-        "r",
+        "B",
         tr("restore"),
         tr("restore the set step by step; nothing changes before the last step"),
         why_not=_why_not_restore,
@@ -303,7 +303,7 @@ class SetActions(ActionGroup):
 
     @action(
         "verify",
-        "v",
+        "V",
         tr("verify"),
         tr("read the whole set: check digests, trailer and content"),
         why_not=_why_not_verify,
@@ -412,7 +412,7 @@ class RestoreActions(ActionGroup):
 
     @action(
         "kept",
-        "K",
+        "",
         tr("retained"),
         tr("list or discard the data retained by restores"),
         why_not=_why_nothing_kept,
@@ -478,11 +478,10 @@ class RestoreActions(ActionGroup):
 
     @action(
         "settle",
-        "S",
+        "",
         tr("settle"),
         tr("finish or revert an interrupted restore"),
         why_not=_why_not_settle,
-        footer=1,
     )
     def settle(self) -> None:
         self._context.run(self._settle(), group=START, exclusive=True)

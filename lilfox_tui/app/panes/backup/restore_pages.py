@@ -376,4 +376,4 @@ def result_rows(ended: Ended, command: str, glyphs: Glyphs) -> Iterator[Row]:
         undo = _("To undo: press u, or run {command}", command=command) if command else _("To undo: press u.")
         yield (Piece("   "), Piece(undo))
     elif not good:
-        yield (Piece("   "), Piece(_("o shows the full output of the job.")))
+        yield (Piece("   "), Piece(_("l shows the full output of the job.")))

@@ -263,7 +263,7 @@ def warning_rows(
         rows.append((Piece(f" {now}", "degraded"),))
     for half in interrupted_restores:
         mark = Piece(f" {style.glyphs.failing} ", "failing")
-        rows.append((mark, Piece(str(half.message), "failing"), Piece("  " + _("S settles it"), "strong")))
+        rows.append((mark, Piece(str(half.message), "failing"), Piece("  " + _("a settles it"), "strong")))
     return wrapped(rows, style.width - 1)[:_MOST_WARNINGS]
 
 
@@ -320,14 +320,14 @@ def _facts(view: PlanView, restores: Sequence[Restored], style: BackupStyle) -> 
     if kept := len(restores) - undone:
         parts.append(
             ngettext(
-                "{count} restore has retained data (press K)", "{count} restores have retained data (press K)", kept
+                "{count} restore has retained data (press a)", "{count} restores have retained data (press a)", kept
             )
         )
     if undone:
         parts.append(
             ngettext(
-                "{count} restore was undone; its data is retained (press K)",
-                "{count} restores were undone; their data is retained (press K)",
+                "{count} restore was undone; its data is retained (press a)",
+                "{count} restores were undone; their data is retained (press a)",
                 undone,
             )
         )

@@ -238,7 +238,7 @@ class BackupState:
         job = self.running(plan)
         if job is None or job.kind not in _CHANGES_PLAN:
             return None
-        return tr("{title} is running; o shows it", title=job.title)
+        return tr("{title} is running; l shows it", title=job.title)
 
     def why_not_prune(self) -> Message | None:
         """Why the retention of the selected plan cannot be applied."""

@@ -110,7 +110,7 @@ def _proof(found: BackupSet, style: BackupStyle) -> Iterator[Row]:
     proof = found.proof
     if proof is None:
         yield _field(
-            _("proof"), _("not verified yet: v reads the whole set, D restores it into a scratch location"), "muted"
+            _("proof"), _("not verified yet: V reads the whole set, D restores it into a scratch location"), "muted"
         )
         return
     at = proof.at.astimezone(style.zone).strftime("%Y-%m-%d %H:%M")

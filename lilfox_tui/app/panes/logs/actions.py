@@ -50,7 +50,7 @@ class NarrowActions(ActionGroup):
         self._state.step_level(1)
         self._feed.apply()
 
-    @action("level-lower", "V", tr("lower level"), tr("show lower levels again"))
+    @action("level-lower", "ctrl+v", tr("lower level"), tr("show lower levels again"))
     def lower_level(self) -> None:
         self._state.step_level(-1)
         self._feed.apply()
@@ -123,7 +123,7 @@ class LookActions(ActionGroup):
     def __init__(self, context: Context, feed: LogFeed, in_sight: Callable[[], range]) -> None:
         self._context, self._state, self._feed, self._in_sight = context, context.state, feed, in_sight
 
-    @action("follow", "F", tr("follow"), tr("follow new records, or stop following"), footer=6)
+    @action("follow", "f", tr("follow"), tr("follow new records, or stop following"), footer=6)
     def toggle_follow(self) -> None:
         self._feed.follow(not self._state.follows)
 
@@ -137,7 +137,7 @@ class LookActions(ActionGroup):
         self._state.wrapped = not self._state.wrapped
         self._context.repaint()
 
-    @action("fold", "u", tr("fold"), tr("fold repeated records into one row with a count, or show each"))
+    @action("fold", "z", tr("fold"), tr("fold repeated records into one row with a count, or show each"))
     def toggle_fold(self) -> None:
         self._state.folded = not self._state.folded
         self._context.repaint()
@@ -279,7 +279,7 @@ class SourceActions(ActionGroup):
 
     @action(
         "retry",
-        "r",
+        "R",
         tr("retry"),
         tr("retry the failed sources now"),
         why_not=_why_not_retry,

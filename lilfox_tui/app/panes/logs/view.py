@@ -157,7 +157,7 @@ def _rows(what: str, hint: str, times: str, glyphs: Glyphs, width: int, more: bo
 def when(trouble: Unavailable, now: datetime, zone: tzinfo) -> str:
     """Return since when a source cannot be read, and when the next try is."""
     since = trouble.since.astimezone(zone).strftime("%H:%M:%S")
-    then = _("r retries")
+    then = _("R retries")
     if trouble.next_try is not None:
         wait = round((trouble.next_try - now).total_seconds())
         then = _("next try in {time}", time=human_duration(wait)) if wait > 0 else _("trying now")

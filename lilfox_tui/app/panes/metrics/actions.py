@@ -104,7 +104,7 @@ class ViewActions(ActionGroup):
         elif self._state.selected_item() is not None:
             self._app.tell(tr("the alert's labels match no monitored service or host"))
 
-    @action("window", "w", tr("window"), tr("change the time range of the charts (5 min or longer)"))
+    @action("window", "t", tr("window"), tr("change the time range of the charts (5 min or longer)"))
     def next_window(self) -> None:
         self._state.next_window()
         self._context.repaint_all()
@@ -209,11 +209,10 @@ class QueryActions(ActionGroup):
 
     @action(
         "targets",
-        "t",
+        "",
         tr("targets"),
         tr("all scrape targets: up or down, and why"),
         why_not=_why_no_targets,
-        footer=9,
     )
     def show_targets(self) -> None:
         scraping, newest = self._app.monitor.scraping, self._app.monitor.overview.value
@@ -245,7 +244,7 @@ class QueryActions(ActionGroup):
 
     @action(
         "explain",
-        "E",
+        "",
         tr("explain"),
         tr("show the execution plan of a slow statement; the statement is not run"),
         why_not=_why_not_explain,

@@ -105,7 +105,7 @@ class AlertActions(ActionGroup):
 
     async def _silence(self, request: SilenceRequest) -> None:
         await self._app.monitor.alerting.silence(request.matchers, request.for_s, user(), request.comment)
-        self._app.tell(tr("silenced {length}; S lists the silences", length=request.length))
+        self._app.tell(tr("silenced {length}; :silences lists them", length=request.length))
 
     def _why_no_silences(self) -> Message | None:
         """Why there are no silences to list."""
@@ -116,7 +116,7 @@ class AlertActions(ActionGroup):
 
     @action(
         "silences",
-        "S",
+        "",
         tr("silences"),
         tr("list the silences with author and end time; enter ends the selected one"),
         why_not=_why_no_silences,

@@ -55,7 +55,7 @@ def down_text(targets: Iterable[TargetView]) -> str:
         return ""
     first = f"{down[0].job} {down[0].instance}".strip()
     said = ngettext("{count} target is down: {first}", "{count} targets are down: {first}, …", len(down), first=first)
-    return _("{said}; t shows all", said=said)
+    return _("{said}; :targets shows all", said=said)
 
 
 def _target(target: TargetView, now: datetime, glyphs: Glyphs) -> list[Row]:

@@ -525,7 +525,7 @@ def _source(page: TrafficPage) -> list[Row]:
         return []
     return [
         BLANK,
-        (Piece(" " + _("METRICS"), "title"), Piece("  " + _("t shows all targets"), "muted")),
+        (Piece(" " + _("METRICS"), "title"), Piece("  " + _(":targets shows all"), "muted")),
         *((Piece("   " + fit(name, 18), "muted"), Piece(value)) for name, value in facts),
     ]
 

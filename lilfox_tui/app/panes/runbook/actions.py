@@ -68,7 +68,7 @@ class WaitingSteps:
         turn = waiting.turn
         if waiting.what == "nothing":
             runs = bool(run.reducer.running())
-            self._app.tell(tr("a command is running; S stops it") if runs else tr("loading the run's earlier progress"))
+            self._app.tell(tr("a command is running; C stops it") if runs else tr("loading the run's earlier progress"))
         elif turn is None and self._state.failed_undo is not None:
             await self._orders.end(run)  # not what somebody wanted who took it back: what stays is listed first
         elif turn is None:
@@ -131,7 +131,7 @@ class WaitingSteps:
             await self._orders.end(run)
 
     async def _by_hand(self, run: RunLog, reducer: RunReducer, turn: Turn) -> None:
-        ways = [Option("enter", _("it is done"), "done"), Option("s", _("skip it"), "skip")]
+        ways = [Option("enter", _("it is done"), "done"), Option("minus", _("skip it"), "skip")]
         rows = hand_rows(reducer.runbook.steps[turn.step], self._app.glyphs)
         chosen = await self._app.push_screen_wait(OptionsDialog(_title_of(reducer, turn), rows, ways))
         if chosen == "done":
@@ -314,7 +314,7 @@ class ColumnActions(ActionGroup):
         self._state.toggle_zoom()
         self._context.repaint_all()
 
-    @action("follow", "F", tr("follow"), tr("resume following the run and its latest output"))
+    @action("follow", "f", tr("follow"), tr("resume following the run and its latest output"))
     def follow_run(self) -> None:
         self._state.choose_place(None)
         self._state.output_top = None
@@ -394,7 +394,7 @@ class RunActions(ActionGroup):
             return tr("the last command did not fail")
         return self._permission.why_no_run()
 
-    @action("retry", "r", tr("retry"), tr("retry the failed command on the hosts where it has not succeeded"),
+    @action("retry", "R", tr("retry"), tr("retry the failed command on the hosts where it has not succeeded"),
             why_not=_why_nothing_failed, footer=1)  # fmt: skip
     def retry(self) -> None:
         self._order(self._waiting.retry)
@@ -405,7 +405,7 @@ class RunActions(ActionGroup):
             return tr("no command is running")
         return self._permission.why_no_run()
 
-    @action("stop", "S", tr("stop"), tr("stop the running command; a command that follows a log then counts as "
+    @action("stop", "C", tr("stop"), tr("stop the running command; a command that follows a log then counts as "
                                         "successful"),
             why_not=_why_nothing_runs, footer=1)  # fmt: skip
     def stop(self) -> None:
@@ -417,7 +417,7 @@ class RunActions(ActionGroup):
             return tr("no step is waiting")
         return self._permission.why_no_run()
 
-    @action("skip", "s", tr("skip"), tr("skip the waiting step, with a reason"),
+    @action("skip", "minus", tr("skip"), tr("skip the waiting step, with a reason"),
             why_not=_why_nothing_waits, footer=1)  # fmt: skip
     def skip(self) -> None:
         self._orders.ask_skip()

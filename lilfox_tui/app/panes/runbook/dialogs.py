@@ -181,7 +181,7 @@ def decision_rows(reducer: RunReducer, turn: Turn, glyphs: Glyphs) -> list[Row]:
 def decision_ways(*, unknown: bool, undoable: bool, half: bool) -> list[Option]:
     """The options to continue. ``half``: the failed command may have done something that can be undone."""
     ways = [Option("l", _("query the host again"), "look")] if unknown else []
-    ways += [Option("r", _("run it again") if unknown else _("retry"), "retry"), Option("s", _("skip"), "skip")]
+    ways += [Option("R", _("run it again") if unknown else _("retry"), "retry"), Option("minus", _("skip"), "skip")]
     if half:
         ways.append(Option("b", _("undo what it may have done"), "half"))
     if undoable:

@@ -343,7 +343,7 @@ class Drawing:
             place = reducer.place(first.run)
             number = 0 if place is None else place[0].step + 1
             hosts = listed(each.host for each in running)
-            text = _("step {number} is running on {hosts}: S stops it", number=number, hosts=hosts)
+            text = _("step {number} is running on {hosts}: C stops it", number=number, hosts=hosts)
             if first.link_lost:
                 text = _(
                     "step {number} is running on {hosts}: connection lost, waiting to reconnect",
@@ -385,7 +385,7 @@ def _here(turn: Turn | None) -> str:
 def following_text(asked: Asked, who: str, *, here: str) -> str:
     """The text shown instead of keys to a follower; ``here`` names the step and its hosts, empty at the end."""
     if asked == "end":
-        return _("following (O takes over): all steps are done; {who} is in control", who=who)
+        return _("following (a takes over): all steps are done; {who} is in control", who=who)
     if asked == "nothing":
-        return _("following (O takes over): a command is running; {who} is in control", who=who)
-    return _("following (O takes over): {what} is waiting for {who}", what=here, who=who)
+        return _("following (a takes over): a command is running; {who} is in control", who=who)
+    return _("following (a takes over): {what} is waiting for {who}", what=here, who=who)

@@ -70,7 +70,7 @@ class IncidentActions(ActionGroup):
         prompt = _("note for {id}: enter saves it, esc cancels", id=incident.id)
         self._app.ask_line(prompt, "", take, live=False)
 
-    @action("decide", "D", tr("decision"), tr("record a decision in the incident"), why_not=_why_no_incident)
+    @action("decide", "", tr("decision"), tr("record a decision in the incident"), why_not=_why_no_incident)
     def write_decision(self) -> None:
         if (incident := self._state.open_incident) is None:
             return
@@ -82,7 +82,7 @@ class IncidentActions(ActionGroup):
         prompt = _("decision for {id}: enter saves it, esc cancels", id=incident.id)
         self._app.ask_line(prompt, "", take, live=False)
 
-    @action("moment", "M", tr("moment"), tr("mark the incident as detected, acknowledged, mitigated or resolved "
+    @action("moment", "", tr("moment"), tr("mark the incident as detected, acknowledged, mitigated or resolved "
                                             "now"),
             why_not=_why_no_incident)  # fmt: skip
     def mark_moment(self) -> None:
@@ -104,7 +104,7 @@ class IncidentActions(ActionGroup):
             return tr("no contacts are configured: add contacts: to the configuration")
         return self._permission.why_no_incident()
 
-    @action("call", "C", tr("call"), tr("show the configured contacts and record the outcome of a call"),
+    @action("call", "", tr("call"), tr("show the configured contacts and record the outcome of a call"),
             why_not=_why_no_contacts)  # fmt: skip
     def call(self) -> None:
         contacts = self._app.config.contacts
@@ -244,7 +244,7 @@ class CourseActions(ActionGroup):
         if other is not None:
             told.append(_("{id} is now the current incident", id=other.id))
         self._state.last_incident = incident.id
-        self._app.tell(tr("{said}; press E to export it", said=clauses(told)))
+        self._app.tell(tr("{said}; press a to export it", said=clauses(told)))
 
     def _why_not_take_over(self) -> Message | None:
         run = self._state.run
@@ -252,7 +252,7 @@ class CourseActions(ActionGroup):
             return tr("nothing to take over: no incident is open, and nobody else controls a run")
         return self._permission.why_not_now()
 
-    @action("take-over", "O", tr("take over"), tr("take control of the incident and its runs; whoever was in "
+    @action("take-over", "", tr("take over"), tr("take control of the incident and its runs; whoever was in "
                                                   "control follows"), why_not=_why_not_take_over)  # fmt: skip
     def take_over(self) -> None:
         self._run(self._take_over)
@@ -274,7 +274,7 @@ class CourseActions(ActionGroup):
     def _why_no_incident_to_read(self) -> Message | None:
         return self._permission.why_no_incident_to_read()
 
-    @action("hand-over", "o", tr("hand over"), tr("show the handover for the next person on call, to read or copy"),
+    @action("hand-over", "", tr("hand over"), tr("show the handover for the next person on call, to read or copy"),
             why_not=_why_no_incident_to_read)  # fmt: skip
     def hand_over(self) -> None:
         view = self._state.incident
@@ -290,7 +290,7 @@ class CourseActions(ActionGroup):
     def _why_not_export(self) -> Message | None:
         return None if self._state.last_incident else self._permission.why_no_incident_to_read()
 
-    @action("export", "E", tr("export"), tr("export the incident as Markdown with its evidence, into a new folder"),
+    @action("export", "", tr("export"), tr("export the incident as Markdown with its evidence, into a new folder"),
             why_not=_why_not_export)  # fmt: skip
     def export(self) -> None:
         incident = self._state.open_incident

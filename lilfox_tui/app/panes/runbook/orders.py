@@ -215,13 +215,13 @@ class Permission:
     def _who_acts(self) -> Message | None:
         run = self._state.run
         if run is not None and run.actor:
-            return tr("{who} controls this run: you are following; press O to take over", who=run.actor)
+            return tr("{who} controls this run: you are following; press a to take over", who=run.actor)
         return self._who_took_over()
 
     def _who_took_over(self) -> Message | None:
         taken_by = self._app.acting.taken_by
         return (
-            tr("{who} took over the incident: you are following; press O to take it back", who=taken_by)
+            tr("{who} took over the incident: you are following; press a to take it back", who=taken_by)
             if taken_by
             else None
         )

@@ -207,9 +207,9 @@ def output_row(line: str) -> Row:
 def waiting_text(asked: str, *, here: str, undoable: bool, states: Collection[State]) -> tuple[str, str]:
     """Return what the run waits for, and the colour role of the text. ``here`` names the step and its hosts; ``states``
     are the states of the commands."""
-    decision = _("{what}: r retries, s skips, enter shows all options", what=here)
+    decision = _("{what}: R retries, - skips, enter shows all options", what=here)
     if undoable:
-        decision = _("{what}: r retries, s skips, u undoes, enter shows all options", what=here)
+        decision = _("{what}: R retries, - skips, u undoes, enter shows all options", what=here)
     end = (_("all steps are done: enter ends the run"), "good")
     if "skipped" in states:
         end = (_("all steps are done or skipped: enter ends the run"), "degraded")
