@@ -91,12 +91,13 @@ def traceback_line(line: str, hits: Sequence[str] = ()) -> list[Piece]:
 
 _SHELL = re.compile(
     r"(?P<blank>\s+)|(?P<muted>(?:(?<=\s)|^)#[^\n]*)"
-    r"|(?P<string>'[^']*'|\"(?:[^\"\\$`]|\\.)*\")"
+    r"|(?P<string>'[^']*'|\"(?:[^\"\\]|\\.)*+\"?)"
     r"|(?P<name>\$(?:\{[^{}\s]*\}|\w+|[@?#*!$-]))"
     r"|(?P<control>&&|\|\|?|;;?|&(?!>)|\(|\$\(|`)"
     r"|(?P<word>[^\s'\"$|;&()#`][^\s'\"$|;&()`]*|.)",
     re.MULTILINE,
 )
+_VARIABLE = re.compile(r"\$(?:\{[^{}\s]*\}|\w+|[@?#*!$-])")
 _BEFORE_PROGRAM = frozenset(
     ("if", "then", "else", "elif", "do", "while", "until", "!", "{", "time", "sudo", "exec", "env", "nohup", "xargs")
 )
@@ -121,11 +122,25 @@ def shell_pieces(text: str, *, begins: bool = True) -> tuple[list[Piece], bool]:
         else:
             role = str(kind)
             begins = begins and kind == "muted"
-        if pieces and pieces[-1].role == role:
+        if kind == "string" and token[0] == '"':
+            pieces += _with_variables(token)
+        elif pieces and pieces[-1].role == role:
             pieces[-1] = Piece(pieces[-1].text + token, role)
         else:
             pieces.append(Piece(token, role))
     return pieces, begins
+
+
+def _with_variables(quoted: str) -> Iterator[Piece]:
+    """Text in double quotes, and the variables in it."""
+    done = 0
+    for found in _VARIABLE.finditer(quoted):
+        if found.start() > done:
+            yield Piece(quoted[done : found.start()], "string")
+        yield Piece(found[0], "name")
+        done = found.end()
+    if done < len(quoted):
+        yield Piece(quoted[done:], "string")
 
 
 @lru_cache(maxsize=16)
