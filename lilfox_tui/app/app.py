@@ -66,7 +66,8 @@ class LilFoxApp(Console):
         self._overviews = OverviewFeed()
         self.follower = RunFollower(self, self.navigation)
         self._departure = Departure(self.exit)
-        self.repaint_frame = FramePainter(self, self.navigation).paint
+        self._painter = FramePainter(self, self.navigation)
+        self.repaint_frame = self._painter.paint
         self.do = self._do
         self.go_to_logs = self.navigation.go_to_logs
         self.go_to_runbook = self.navigation.go_to_runbook
@@ -128,6 +129,15 @@ class LilFoxApp(Console):
             if key in each.keys:
                 self.do(each)
                 return
+
+    def on_lines_clicked(self, event: Lines.Clicked) -> None:
+        """Presses the key that was clicked in the tabs or in the footer."""
+        if (key := self._painter.key_at(event.lines.id or "", event.x)) is not None:
+            self.action_press(key)
+
+    def on_lines_dragged(self, event: Lines.Dragged) -> None:
+        """Copies what the mouse was dragged over."""
+        self.copy_text(event.text)
 
     def _do(self, each: Action) -> None:
         reason = each.why_not()

@@ -119,24 +119,30 @@ def worst_plan(overview: Overview | None, glyphs: Glyphs) -> Row:
 def tabs(names: Sequence[str], marks: Marks, current: int, status: Row, width: int) -> Row:
     """Return the tab line: the panes and the status of the current one. If the names do not fit, only the current pane
     has its name."""
-    left = _titles(names, marks, current)
-    if _width(left) >= width:
-        left = _titles([name if index == current else "" for index, name in enumerate(names)], marks, current)
+    left = [piece for title in tab_titles(names, marks, current, width) for piece in title]
     return _spread(left, [*status, Piece(" ")], width)
 
 
-def _titles(names: Sequence[str], marks: Marks, current: int) -> list[Piece]:
-    pieces = []
+def tab_titles(names: Sequence[str], marks: Marks, current: int, width: int) -> list[Row]:
+    """The titles of the tabs, one row each."""
+    titles = _titles(names, marks, current)
+    if sum(map(_width, titles)) >= width:
+        titles = _titles([name if index == current else "" for index, name in enumerate(names)], marks, current)
+    return titles
+
+
+def _titles(names: Sequence[str], marks: Marks, current: int) -> list[Row]:
+    titles: list[Row] = []
     for index, name in enumerate(names):
         title = f"  {index + 1} {name} " if name else f"  {index + 1} "
-        pieces += [Piece(title, "title" if index == current else "muted"), *marks.get(index, ())]
-    return pieces
+        titles.append((Piece(title, "title" if index == current else "muted"), *marks.get(index, ())))
+    return titles
 
 
 def fitting(names: Sequence[str], marks: Marks, told: Sequence[Row], status: Row, width: int) -> Row:
     """Return ``status``, preceded by the longest row of ``told`` that leaves room for all titles; the rows are ordered
     from long to short."""
-    titles = _width(_titles(names, marks, 0))
+    titles = sum(map(_width, _titles(names, marks, 0)))
     for row in told:
         if titles + _width([*row, *status]) + 2 <= width:
             return (*row, *status)
@@ -179,8 +185,15 @@ def note_rows(text: str, role: str, width: int) -> list[Row]:
     return rows
 
 
-def footer(actions: Sequence[tuple[Action, bool]], width: int) -> Row:
-    """As many of the enabled keys as fit, always with the help key."""
+def footer(actions: Sequence[Action]) -> Row:
+    """The keys of ``actions`` and what they do."""
+    return tuple(
+        piece for each in actions for piece in (Piece(f" {each.key_text}", "key"), Piece(f" {each.title}  ", "muted"))
+    )
+
+
+def in_footer(actions: Sequence[tuple[Action, bool]], width: int) -> list[Action]:
+    """As many of the enabled actions as fit, always with the help."""
     possible = [each for each, can in actions if can]
     always = [each for each in possible if each.id == "help"]
     left = width - sum(map(_cells_of_key, always))
@@ -189,10 +202,7 @@ def footer(actions: Sequence[tuple[Action, bool]], width: int) -> Row:
         if each not in always and (left := left - _cells_of_key(each)) < 0:
             break
         kept.append(each)
-    kept += [each for each in always if each not in kept]
-    return tuple(
-        piece for each in kept for piece in (Piece(f" {each.key_text}", "key"), Piece(f" {each.title}  ", "muted"))
-    )
+    return kept + [each for each in always if each not in kept]
 
 
 def _cells_of_key(each: Action) -> int:
@@ -252,6 +262,15 @@ class FramePainter:
 
     def __init__(self, app: Console, navigation: Navigation) -> None:
         self._app, self._navigation = app, navigation
+        self._keys: dict[str, list[tuple[int, str]]] = {}
+        """What can be clicked on the tabs and in the footer: the cells of each from left to right, and its key."""
+
+    def key_at(self, bar: str, x: int) -> str | None:
+        """The key that stands at cell ``x`` of the widget ``bar``."""
+        for cells, key in self._keys.get(bar, ()):
+            if (x := x - cells) < 0:
+                return key
+        return None
 
     def paint(self) -> None:
         """Draws header, tabs and footer."""
@@ -279,9 +298,13 @@ class FramePainter:
         marks = {BACKUP: worst_plan(app.shown, app.glyphs)}
         status = fitting(titles, marks, told, (*navigation.pane.status(), *jobs), width)
         screen.query_one("#tabs", Lines).show([tabs(titles, marks, navigation.current, status, width)])
+        shown = tab_titles(titles, marks, navigation.current, width)
+        self._keys["tabs"] = [(_width(title), str(number)) for number, title in enumerate(shown, 1)]
         ordered = sorted((each for each in navigation.actions if each.in_footer), key=lambda each: each.footer)
         can = [(replace(each, title=each.now() or each.title), each.why_not() is None) for each in ordered]
-        screen.query_one("#footer", Lines).show([footer(can, width)])
+        kept = in_footer(can, width)
+        screen.query_one("#footer", Lines).show([footer(kept)])
+        self._keys["footer"] = [(_cells_of_key(each), each.keys[0]) for each in kept]
         self._paint_note(screen.query_one("#note", Lines), note_rows(*app.note, width))
 
     def _paint_note(self, lines: Lines, rows: Sequence[Row]) -> None:

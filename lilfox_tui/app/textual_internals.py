@@ -266,6 +266,8 @@ class PrivateApp(App[None], inherit_bindings=False):
     """Textual's app, with two changes: it sends only the cells that changed, and after an error it prints its own short
     message, because Textual's traceback shows the values of variables, including secrets."""
 
+    ALLOW_SELECT = False
+    """Lines select text themselves, within a panel; Textual would draw the whole screen again for each cell."""
     last_words = ""
     """What is written of the first error once the terminal is as it was."""
 

@@ -14,6 +14,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Input
 
+from lilfox_tui.app.dragging import Drag, panel_around
 from lilfox_tui.app.rendering.draw import BLANK, Palette, Piece, Row
 from lilfox_tui.app.textual_internals import CleanInput, changed_spans
 from lilfox_tui.core.i18n import _
@@ -81,6 +82,13 @@ class Lines(Widget, can_focus=False):
             self.lines = lines
             self.delta = delta
 
+    class Dragged(Message):
+        """The mouse was dragged over ``text``."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
     def __init__(self, *, ground: str = "background", sticky: int = 0, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self._ground = ground
@@ -88,6 +96,8 @@ class Lines(Widget, can_focus=False):
         self.rows: Sequence[Row] = ()
         self.top = 0
         self.selected: int | None = None
+        self._drag: Drag | None = None
+        self._dragged = False
 
     def show(
         self,
@@ -158,6 +168,9 @@ class Lines(Widget, can_focus=False):
 
     def render_line(self, y: int) -> Strip:
         """One line of the screen (Textual's line API)."""
+        return self._drawn(y) if self._drag is None else self._drag.marked(self._drawn(y), y)
+
+    def _drawn(self, y: int) -> Strip:
         pieces, selected = self._line(y)
         palette = cast("Painted", self.app).palette
         return palette.strip(pieces, self.size.width, "selection" if selected else self._ground)
@@ -168,7 +181,32 @@ class Lines(Widget, can_focus=False):
             self.top = top
             self.refresh()
 
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        if event.button == 1:
+            self._drag = Drag((event.y, event.x), *panel_around(self._drawn(event.y).text, event.x))
+            self._dragged = False
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        if self._drag is not None:
+            self.refresh(*self._drag.move((event.y, event.x)))
+
+    def on_mouse_up(self) -> None:
+        if self._drag is not None and self._drag.moved:
+            drag, self._drag, self._dragged = self._drag, None, True
+            if text := drag.text(self._drawn, self.size.height):
+                self.post_message(self.Dragged(text))
+            self.refresh()
+        self._drag = None
+
+    def on_leave(self) -> None:
+        if self._drag is not None:
+            self._drag = None
+            self.refresh()
+
     def on_click(self, event: events.Click) -> None:
+        if self._dragged:  # the end of a drag is not a click
+            self._dragged = False
+            return
         index = event.y if event.y < self.sticky else event.y + self.top
         if index < len(self.rows):
             self.post_message(self.Clicked(self, index, event.x, event.chain))
