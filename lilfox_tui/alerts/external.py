@@ -293,15 +293,21 @@ class ExternalAlerts:
         self._changed.set()
 
     async def acknowledge(self, alert: Alert, by: str, note: str = "") -> None:
-        """Acknowledge an alert with a silence for exactly its labels. Raises LilFoxError."""
+        """Acknowledge an alert with a silence for exactly its labels, which replaces those that acknowledge it
+        already. Raises LilFoxError."""
+        before = self._acknowledging(alert)
         comment = f"{_ACK}{by}: {note}" if note else f"{_ACK}{by}"
         await self.silence(matchers_of(alert.labels), ACKNOWLEDGED_FOR.total_seconds(), by, comment)
+        for one in before:
+            await self.expire(one.id, by)
 
     async def unacknowledge(self, alert: Alert, by: str) -> None:
         """Expire the silences that acknowledge this alert. Raises LilFoxError."""
-        for one in self._silences:
-            if one.id in alert.silenced_by and one.comment.startswith(_ACK):
-                await self.expire(one.id, by)
+        for one in self._acknowledging(alert):
+            await self.expire(one.id, by)
+
+    def _acknowledging(self, alert: Alert) -> list[Silence]:
+        return [one for one in self._silences if one.id in alert.silenced_by and one.comment.startswith(_ACK)]
 
     def preview(self, matchers: Sequence[SilenceMatcher]) -> tuple[Alert, ...]:
         """The alerts that a silence with ``matchers`` would silence now. Raises UsageError."""
@@ -337,7 +343,7 @@ class ExternalAlerts:
         return [self._acknowledged(alert) for alert in (*found, *rest)]
 
     def _acknowledged(self, alert: Alert) -> Alert:
-        acks = [one for one in self._silences if one.id in alert.silenced_by and one.comment.startswith(_ACK)]
+        acks = self._acknowledging(alert)
         if not acks:
             return alert
         by, _colon, note = acks[0].comment.removeprefix(_ACK).partition(":")

@@ -45,7 +45,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "B": ("restore: bring back", "restore"),
     "C": ("cancel or stop what is running", "cancel stop"),
     "D": ("drill", "drill"),
-    "E": ("go to the next error", "error-before"),
+    "E": ("errors: of the last 10 minutes, then the next one", "recent-errors error-before"),
     "F": ("inject a fault (demo)", "fault"),
     "G": ("go to the last row", "last"),
     "H": ("mark as done by hand", "by-hand"),

@@ -70,6 +70,7 @@ class LilFoxApp(Console):
         self.repaint_frame = self._painter.paint
         self.do = self._do
         self.go_to_logs = self.navigation.go_to_logs
+        self.go_to_errors = self.navigation.go_to_errors
         self.go_to_runbook = self.navigation.go_to_runbook
         self.go_to_backups = partial(self.navigation.open, BACKUP)
         self.selected_logs = self.navigation.selected_logs

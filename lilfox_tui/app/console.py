@@ -110,6 +110,7 @@ class Console(PrivateApp, inherit_bindings=False):
     do: Callable[[Action], None]
     """Runs an action, or tells why it cannot be done."""
     go_to_logs: Callable[[str, str, datetime | None], None]
+    go_to_errors: Callable[[], None]
     """Shows the logs of a ``host`` or ``service``, at that time (aware UTC) or the newest."""
     go_to_runbook: Callable[[Cause], None]
     go_to_backups: Callable[[], None]

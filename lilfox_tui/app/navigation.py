@@ -42,7 +42,7 @@ TABS = (
     Tab(
         tr("Metrics"), "metrics", "MetricsPane",
         ("logs", "window", "zoom", "sort", "reconnect", "trust", "shell", "targets", "query", "explain", "acknowledge",
-         "unacknowledge", "silence", "silences", "runbook", "evidence"),
+         "unacknowledge", "silence", "silences", "runbook", "recent-errors", "evidence"),
     ),
     Tab(
         tr("Logs"), "logs", "LogsPane",
@@ -53,12 +53,13 @@ TABS = (
     Tab(
         tr("Backup"), "backup", "BackupPane",
         ("other-list", "read-again", "output", "cancel", "backup", "prune", "restore", "verify", "drill", "undo",
-         "kept", "settle"),
+         "kept", "settle", "recent-errors"),
     ),
     Tab(
         tr("Runbook"), "runbook", "RunbookPane",
         ("other-list", "zoom", "follow", "terminal", "by-hand", "retry", "stop", "skip", "undo", "end-run", "note",
-         "decide", "moment", "call", "evidence", "incident", "take-over", "hand-over", "export"),
+         "decide", "moment", "call", "evidence", "incident", "take-over", "hand-over", "export",
+         "recent-errors"),
     ),
 )  # fmt: skip
 
@@ -137,6 +138,11 @@ class Navigation:
         """Shows the logs of a ``host`` or ``service``, at that time (aware UTC) or the newest."""
         self.open(LOGS)
         self.pane.look_at(kind, name, at)
+
+    def go_to_errors(self) -> None:
+        """Shows the errors of the last minutes in all logs."""
+        self.open(LOGS)
+        self.pane.show_recent_errors()
 
     def selected_logs(self) -> Selection | None:
         """The selection in the Logs pane, if that was opened."""

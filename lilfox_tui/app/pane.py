@@ -138,6 +138,9 @@ class Pane(Vertical):
     def look_at(self, kind: str, name: str, at: datetime | None) -> None:
         """Shows the data of a ``host`` or ``service``, at that time (aware UTC) or now."""
 
+    def show_recent_errors(self) -> None:
+        """Shows only the errors of the last minutes."""
+
     def acts(self) -> Sequence[Act]:
         """The operations on the selection that a job can run."""
         return ()

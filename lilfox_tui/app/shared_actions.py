@@ -202,6 +202,19 @@ class ListActions(ActionGroup):
         self._view.copy_selected()
 
 
+class ErrorActions(ActionGroup):
+    """The way to the newest errors from every pane but the one that shows them."""
+
+    TASK = tr("Logs")
+
+    def __init__(self, app: Console) -> None:
+        self._app = app
+
+    @action("recent-errors", "E", tr("errors"), tr("errors of the last 10 minutes in all logs"), footer=6)
+    def show_errors(self) -> None:
+        self._app.go_to_errors()
+
+
 # The action that puts what is selected into the open incident, the same in every pane that has something to put there.
 #
 # Nothing of incident/ is imported before it is pressed.

@@ -49,8 +49,8 @@ class ProcessTable:
     def update(
         self, samples: Iterable[Sample], uptime_s: float | None, at: datetime, users: Mapping[str, str], top: int
     ) -> tuple[ProcessUsage, ...]:
-        """Update the table; return the ``top`` processes, most CPU first, then most memory. ``users`` maps uid to
-        name."""
+        """Update the table; return the ``top`` processes by CPU and the ``top`` ones by memory, most CPU first, then
+        most memory. ``users`` maps uid to name."""
         elapsed = None if uptime_s is None or self._uptime is None else uptime_s - self._uptime
         if elapsed is not None and elapsed <= 0:
             elapsed = None
@@ -68,8 +68,11 @@ class ProcessTable:
             share = None if old is None or elapsed is None else max(0.0, 100 * (cpu_s - old) / elapsed)
             shares.append((share or 0.0, sample.value, share, facts))
         shares.sort(key=lambda one: one[:2], reverse=True)
+        if len(shares) > top:
+            least = sorted((memory for _share, memory, *_ in shares), reverse=True)[top - 1]
+            shares = [*shares[:top], *[one for one in shares[top:] if one[1] >= least]]
         booted = None if uptime_s is None else later(at, -uptime_s)
-        return tuple(_process(facts, share, memory, booted, users) for _, memory, share, facts in shares[:top])
+        return tuple(_process(facts, share, memory, booted, users) for _, memory, share, facts in shares)
 
 
 def _process(

@@ -75,9 +75,17 @@ async def test_the_bell_can_be_switched_off_and_a_silenced_alert_does_not_ring(t
 async def test_acknowledging_with_a_note_and_taking_it_back(tmp_path: Path) -> None:
     async with console(tmp_path, {"web": 0}) as shown:
         await firing(shown)
-        await shown.keys("A", *"my turn", "enter")
+        await shown.keys("A")
         await until(
             lambda: (found := shown.app.metrics.state.selected_alert()) and found.acknowledged, what="acknowledged"
+        )
+        assert "A adds a note" in screen_text(shown.pilot)
+        await shown.keys("A", *"my turn", "enter")
+        await until(
+            lambda: (
+                (found := shown.app.metrics.state.selected_alert()) and found.acknowledged and found.acknowledged.note
+            ),
+            what="with a note",
         )
         alert = shown.app.metrics.state.selected_alert()
         assert alert is not None
@@ -90,16 +98,14 @@ async def test_acknowledging_with_a_note_and_taking_it_back(tmp_path: Path) -> N
         await until(
             lambda: (found := shown.app.metrics.state.selected_alert()) and not found.acknowledged, what="undone"
         )
-        await shown.keys("A", "escape")
-        assert shown.app.metrics.state.page is not None, "esc closes the line, not the page"
-
-
-async def test_the_note_that_is_left_acknowledges_nothing(tmp_path: Path) -> None:
-    async with console(tmp_path, {"web": 0}) as shown:
-        await firing(shown)
+        await shown.keys("A")
+        await until(lambda: (found := shown.app.metrics.state.selected_alert()) and found.acknowledged, what="again")
         await shown.keys("A", "x", "escape")
-        await shown.keys("U")
-        assert "the alert is not acknowledged" in screen_text(shown.pilot)
+        assert shown.app.metrics.state.page is not None, "esc closes the line, not the page"
+        alert = shown.app.metrics.state.selected_alert()
+        assert alert is not None
+        assert alert.acknowledged is not None
+        assert alert.acknowledged.note == "", "a note that is left is not kept"
 
 
 async def test_a_change_that_is_refused_is_told_and_the_console_goes_on(
@@ -113,7 +119,7 @@ async def test_a_change_that_is_refused_is_told_and_the_console_goes_on(
 
         for name in ("acknowledge", "silence"):
             monkeypatch.setattr(shown.app.monitor.alerting, name, refuse)
-        for keys in (("A", "x", "enter"), ("s", "enter")):
+        for keys in (("A",), ("s", "enter")):
             await shown.keys(*keys)
             await until(lambda: "the Alertmanager refuses it" in screen_text(shown.pilot), what=f"told after {keys}")
             shown.app.tell("")

@@ -20,6 +20,7 @@ from lilfox_tui.app.dialogs.messages import Dialog
 from lilfox_tui.app.navigation import TABS, Tab
 from lilfox_tui.app.pane import Pane
 from lilfox_tui.app.panes.metrics.pane import MetricsPane
+from lilfox_tui.app.rows.hosts import SORTS
 from lilfox_tui.app.shared_actions import ListActions
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import ConfigError, HostKeyUnknown, HostUnreachable, LilFoxError
@@ -138,6 +139,10 @@ async def test_choosing_opening_and_going_back() -> None:
         assert page_of(app) is None
         assert app.metrics.state.selected == ("host", "model-1")
         await pilot.press("O")
+        await pilot.pause()
+        assert "by cpu" in screen_text(pilot)
+        assert "cpu▾" in screen_text(pilot)
+        await pilot.press(*"O" * (SORTS.index("configured") - 1))
         await pilot.pause()
         assert [name for problem, (_kind, name) in state.rows() if not problem][:4] == [
             "web-1", "db-1", "model-1", "new-1",

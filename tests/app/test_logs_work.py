@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.app.app import LilFoxApp
+from lilfox_tui.app.navigation import LOGS
 from lilfox_tui.app.open_logs import OpenLogs
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.logs import analyze, window
+from lilfox_tui.logs.record import Severity
 from tests.app.log_files import (
     backend_lines,
     gateway_lines,
@@ -268,3 +270,18 @@ async def test_since_when_a_source_is_away_is_told_however_long_the_reason(monke
         await until(lambda: "web: /home/ops" in screen_text(pilot))
         row = next(line for line in screen_text(pilot).splitlines() if "web: /home/ops" in line)
         assert re.search(r"…  since \d\d:\d\d:\d\d, next try in [678] s$", row)
+
+
+async def test_one_key_shows_the_newest_errors_of_all_logs(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=(100, 30)) as pilot:
+        pane = await settled(app, pilot)
+        pane.feed.show_only([])
+        await pilot.press("1", "E")
+        assert app.navigation.current == LOGS
+        state = pane.state
+        assert (state.level, state.filter_text) == (Severity.ERROR, "10m")
+        assert [each.name for each in state.shown_sources] == [each.name for each in state.sources]
+        await until(lambda: "level ≥ ERROR" in screen_text(pilot))
+        await pilot.press("escape", "escape")
+        assert (state.level, state.filter_text) == (Severity.UNKNOWN, "")

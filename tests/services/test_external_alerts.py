@@ -152,11 +152,14 @@ async def test_alerts_and_silences_of_an_alertmanager(tmp_path: Path) -> None:
             await external.expire(made.id, "fox")
             assert (await external.read()).silences == ()
 
+            await external.acknowledge(other, "fox")
+            _burns, other = await _alerts_of(external)
             await external.acknowledge(other, "fox", "on it")
             burns, other = await _alerts_of(external)
             assert burns.acknowledged is None
             assert other.acknowledged is not None
             assert (other.acknowledged.by, other.acknowledged.note) == ("fox", "on it")
+            assert len((await external.read()).silences) == 1, "the note replaces the acknowledgement without one"
             await external.unacknowledge(other, "fox")
             burns, other = await _alerts_of(external)
             assert (other.acknowledged, other.silenced_by) == (None, ())

@@ -34,6 +34,8 @@ class Column(Struct, Generic[T], frozen=True):
     priority: int = 0
     right: bool = False
     grow: int = 0
+    id: str = ""
+    """What a table is sorted by, where it can be sorted by this column."""
 
 
 def choose(columns: Sequence[Column[T]], width: int) -> list[tuple[Column[T], int]]:
@@ -54,9 +56,16 @@ def _total(columns: Sequence[Column[T]]) -> int:
     return sum(column.width for column in columns) + GAP * (len(columns) - 1)
 
 
-def heading(chosen: Sequence[tuple[Column[T], int]], indent: int) -> Row:
-    """The line of column titles."""
-    cells = [fit(column.title(), width, right=column.right) for column, width in chosen]
+def heading(chosen: Sequence[tuple[Column[T], int]], indent: int, sorted_by: str = "", mark: str = "") -> Row:
+    """The line of column titles; that of the column ``sorted_by`` ends with ``mark``."""
+
+    def title(column: Column[T], width: int) -> str:
+        text = column.title()
+        if sorted_by and column.id == sorted_by:
+            text = fit(text, min(cell_width(text), width - cell_width(mark))) + mark
+        return fit(text, width, right=column.right)
+
+    cells = [title(column, width) for column, width in chosen]
     return (Piece(" " * indent + (" " * GAP).join(cells), "muted"),)
 
 

@@ -162,6 +162,11 @@ class Glyphs(Struct, frozen=True):
         """The symbols for a theme: where its series differ by colour, charts are drawn in dots."""
         return replace(self, dots=not self.ascii_only and theme.tells_series_apart)
 
+    @property
+    def sorted(self) -> str:
+        """The mark of the column by which a table is sorted."""
+        return "v" if self.ascii_only else "▾"
+
     def without_borders(self) -> Glyphs:
         """The same with blank borders."""
         return replace(self, boxes=" " * len(self.boxes))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -36,6 +36,8 @@ class TableStyle(Struct, frozen=True):
     sparklines: bool = True
     recent: Mapping[str, Sequence[float | None]] | None = None
     """Recent CPU and memory percents by ``NAME/cpu`` and ``NAME/memory``."""
+    sort: str = "worst"
+    """What the table is sorted by: one of ``SORTS``."""
 
     def for_width(self, width: int) -> TableStyle:
         """The same for a table of another width."""
@@ -147,22 +149,22 @@ def _age(value: _HostCells) -> Row:
 
 
 COLUMNS: tuple[Column[_HostCells], ...] = (
-    Column(lambda: _("host"), 10, lambda v: (Piece(v.view.name, "strong"),), grow=10),
-    Column(lambda: _("cpu"), 13, _cpu, priority=1),
+    Column(lambda: _("host"), 10, lambda v: (Piece(v.view.name, "strong"),), grow=10, id="name"),
+    Column(lambda: _("cpu"), 13, _cpu, priority=1, id="cpu"),
     Column(lambda: "us sy io st", 11, _split, priority=7),
-    Column(lambda: _("mem"), 11, _memory, priority=2),
-    Column(lambda: _("swap"), 4, _swap, priority=8, right=True),
-    Column(lambda: _("fullest disk"), 13, _disk, priority=3, grow=6),
-    Column(lambda: _("net in/out"), 13, _network, priority=5, right=True),
-    Column(lambda: _("load"), 8, _load, priority=6, right=True),
+    Column(lambda: _("mem"), 11, _memory, priority=2, id="memory"),
+    Column(lambda: _("swap"), 4, _swap, priority=8, right=True, id="swap"),
+    Column(lambda: _("fullest disk"), 13, _disk, priority=3, grow=6, id="disk"),
+    Column(lambda: _("net in/out"), 13, _network, priority=5, right=True, id="network"),
+    Column(lambda: _("load"), 8, _load, priority=6, right=True, id="load"),
     Column(lambda: "cpu·mem·io", 10, _pressure, priority=9, right=True),
     Column(lambda: _("age"), 4, _age, priority=4, right=True),
 )
 NARROW: tuple[Column[_HostCells], ...] = (
-    Column(lambda: _("host"), 8, lambda v: (Piece(v.view.name, "strong"),), grow=16),
-    Column(lambda: _("cpu"), 4, lambda v: _cpu(v)[:1], priority=1),
-    Column(lambda: _("mem"), 4, lambda v: _memory(v)[:1], priority=2),
-    Column(lambda: _("disk"), 4, lambda v: _disk(v)[:1], priority=3),
+    Column(lambda: _("host"), 8, lambda v: (Piece(v.view.name, "strong"),), grow=16, id="name"),
+    Column(lambda: _("cpu"), 4, lambda v: _cpu(v)[:1], priority=1, id="cpu"),
+    Column(lambda: _("mem"), 4, lambda v: _memory(v)[:1], priority=2, id="memory"),
+    Column(lambda: _("disk"), 4, lambda v: _disk(v)[:1], priority=3, id="disk"),
     Column(lambda: _("age"), 4, _age, priority=4, right=True),
 )
 INDENT = 3
@@ -170,7 +172,7 @@ INDENT = 3
 
 def host_heading(style: TableStyle) -> Row:
     """The column titles of the table."""
-    return heading(_chosen(style), INDENT)
+    return heading(_chosen(style), INDENT, sorted_by=style.sort, mark=style.glyphs.sorted)
 
 
 def _chosen(style: TableStyle) -> list[tuple[Column[_HostCells], int]]:
@@ -218,6 +220,48 @@ def why_no_numbers(view: HostView, now: datetime) -> str:
     if wait_s <= 0:
         return _("no sample for {age}, trying now: {why}", **values)
     return _("no sample for {age}, next try in {wait}: {why}", wait=human_duration(wait_s), **values)
+
+
+_SORTED_BY: Mapping[str, Callable[[HostSummary], float | None]] = {
+    "cpu": lambda summary: summary.cpu_percent,
+    "memory": lambda summary: summary.memory_percent,
+    "swap": lambda summary: summary.swap_percent,
+    "disk": lambda summary: None if summary.fullest is None else summary.fullest.used_percent,
+    "network": lambda summary: _sum(summary.network_in_s, summary.network_out_s),
+    "load": lambda summary: None if summary.load is None else summary.load[0] / (summary.cpu_count or 1),
+}
+SORTS = ("worst", *_SORTED_BY, "name", "configured")
+"""What the hosts can be sorted by: their levels, a value with the highest first, their names, or the configuration."""
+
+
+def sorted_text(by: str) -> str:
+    """What the hosts are sorted by, as words; empty for the levels, which are seen."""
+    if by == "worst":
+        return ""
+    title = next((column.title() for column in COLUMNS if column.id == by), "")
+    return _("by {column}", column=title) if title else _("as configured")
+
+
+def _sum(*values: float | None) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def sorted_hosts(hosts: Sequence[HostView], by: str) -> list[HostView]:
+    """The hosts sorted by one of ``SORTS``: unreachable ones first, those without the value last."""
+    if by == "worst":
+        return worst_first(hosts)
+    if by == "configured":
+        return list(hosts)
+    if by == "name":
+        return sorted(hosts, key=lambda view: view.name)
+    value = _SORTED_BY[by]
+
+    def rank(view: HostView) -> tuple[bool, float]:
+        known = None if view.summary is None else value(view.summary)
+        return not isinstance(view.link, Unavailable), math.inf if known is None else -known
+
+    return sorted(hosts, key=rank)
 
 
 def worst_first(views: Sequence[OneKind]) -> list[OneKind]:

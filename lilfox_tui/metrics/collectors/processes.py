@@ -26,7 +26,7 @@ _UTIME, _STIME, _STARTTIME = 10, 11, 18
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``top``: the number of processes to keep, ordered by CPU, then memory."""
+    """``top``: how many processes to keep, by CPU and by memory."""
 
     top: Annotated[int, Meta(ge=1, le=1000)] = 50
 

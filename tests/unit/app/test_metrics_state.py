@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -9,8 +10,9 @@ from msgspec.structs import replace
 
 from lilfox_tui.alerts.model import AlertState, worst_first
 from lilfox_tui.app.panes.metrics.state import FAR_WINDOW, WINDOWS, MetricsState
-from lilfox_tui.core.aio import Ready
-from lilfox_tui.metrics.model import Level
+from lilfox_tui.app.rows.hosts import sorted_hosts
+from lilfox_tui.core.aio import Ready, Unavailable
+from lilfox_tui.metrics.model import HostSummary, Level
 from tests.app.alerts_made import RULES, alert, some
 from tests.app.overviews import NOW, mixed
 
@@ -155,8 +157,36 @@ def test_rows_are_worst_first_or_as_they_are_configured() -> None:
     levels = [view.level for view in state.hosts(state.overview)]
     assert levels == sorted(levels, reverse=True)
     assert levels[0] is not Level.GOOD
-    state.worst_first = False
+    while state.sort != "configured":
+        state.next_sort()
     assert [view.name for view in state.hosts(state.overview)] == list(state.overview.hosts)
+    state.next_sort()
+    assert state.sort == "worst"
+
+
+@pytest.mark.parametrize(
+    ("by", "value"),
+    [
+        ("cpu", lambda summary: summary.cpu_percent),
+        ("memory", lambda summary: summary.memory_percent),
+        ("disk", lambda summary: summary.fullest.used_percent),
+        ("name", None),
+    ],
+)
+def test_hosts_are_sorted_by_a_column_and_the_unreachable_come_first(
+    by: str, value: Callable[[HostSummary], float] | None
+) -> None:
+    hosts = sorted_hosts(list(mixed().hosts.values()), by)
+    if value is None:
+        assert [view.name for view in hosts] == sorted(mixed().hosts)
+        return
+    links = [isinstance(view.link, Unavailable) for view in hosts]
+    assert True in links
+    assert links == sorted(links, reverse=True)
+    values = [value(view.summary) for view in hosts if view.summary is not None and view.link is not None
+              and not isinstance(view.link, Unavailable)]  # fmt: skip
+    assert len(values) > 1
+    assert values == sorted(values, reverse=True)
 
 
 def test_what_a_key_goes_back_from() -> None:

@@ -24,7 +24,7 @@ from lilfox_tui.app.panes.backup.actions import (
 from lilfox_tui.app.panes.backup.state import BackupState
 from lilfox_tui.app.panes.backup.view import LOW, BackupView, JobSection
 from lilfox_tui.app.rendering.draw import Piece, Row
-from lilfox_tui.app.shared_actions import ListActions, StateList
+from lilfox_tui.app.shared_actions import ErrorActions, ListActions, StateList
 from lilfox_tui.app.widgets import Lines, more_below
 from lilfox_tui.backup.restores import interrupted
 from lilfox_tui.backup.sets.names import local_zone
@@ -91,7 +91,7 @@ class BackupLists(StateList[BackupState]):
 class BackupPane(Pane):
     """The pane: plans on the left, the sets of the selected one on the right, running jobs and problems below."""
 
-    GROUPS = (ListActions, PlanListActions, JobActions, PlanActions, SetActions, RestoreActions)
+    GROUPS = (ListActions, PlanListActions, JobActions, PlanActions, SetActions, RestoreActions, ErrorActions)
 
     ID = "backup"
 
@@ -110,6 +110,7 @@ class BackupPane(Pane):
             PlanActions(context, starter),
             SetActions(context, starter, restores.undo_of),
             restores,
+            ErrorActions(lilfox),
         )
         self._paint_due = False
         self._heights: dict[str, int] = {}

@@ -15,13 +15,15 @@ from lilfox_tui.app.panes.logs.state import LogsState
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import ntr, tr
 from lilfox_tui.logs.merge import MergedLogs
-from lilfox_tui.logs.record import microseconds
+from lilfox_tui.logs.record import Severity, microseconds
 from lilfox_tui.logs.source import AtBeginning, AtEnd, AtTime
 from lilfox_tui.logs.window import WINDOW_PAGE, MergeKey
 
 PAINT_EVERY_S = 0.2
 SLOW_PAINT_S = 2.0
 """Between two drawings of what came by itself; keys are answered at once."""
+RECENT = "10m"
+"""Of the errors that the key for errors shows, as a filter."""
 NEAR_EDGE = 100
 """Rows before the edge of what is loaded at which more is asked for."""
 
@@ -75,6 +77,12 @@ class LogFeed:
         """Shows the sources of those names at the cursor's time."""
         self._state.show_only(names)
         self.reopen()
+
+    def show_recent_errors(self) -> None:
+        """Shows the errors of the last ``RECENT`` in all sources."""
+        self._state.level = Severity.ERROR
+        self._state.set_filter(RECENT)
+        self.show_only([each.name for each in self._state.sources])
 
     def reopen(self) -> None:
         """Merges the shown sources again around the cursor."""

@@ -193,6 +193,9 @@ class LogsPane(Pane):
     def look_at(self, kind: str, name: str, at: datetime | None) -> None:
         self.feed.look_at(kind, name, at)
 
+    def show_recent_errors(self) -> None:
+        self.feed.show_recent_errors()
+
     def evidence(self) -> Selection | None:
         return self.log_evidence.selection()
 

@@ -114,9 +114,9 @@ class ViewActions(ActionGroup):
         self._state.zoomed = not self._state.zoomed
         self._context.repaint()
 
-    @action("sort", "O", tr("sort"), tr("sort worst first, or in configuration order"))
+    @action("sort", "O", tr("sort"), tr("sort the hosts: worst first, by the next column, or as configured"))
     def sort(self) -> None:
-        self._state.worst_first = not self._state.worst_first
+        self._state.next_sort()
         self._context.repaint()
 
 

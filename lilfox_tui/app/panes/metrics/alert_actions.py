@@ -40,7 +40,7 @@ class AlertActions(ActionGroup):
         "acknowledge",
         "A",
         tr("acknowledge"),
-        tr("acknowledge the alert, with an optional note: no bell or reminders until it resolves"),
+        tr("acknowledge the alert: no bell or reminders until it resolves; press again to add a note"),
         why_not=_why_no_alert,
         footer=2,
     )
@@ -48,17 +48,25 @@ class AlertActions(ActionGroup):
         alert = self._state.selected_alert()
         if alert is None:
             return
-        note = alert.acknowledged.note if alert.acknowledged is not None else ""
-        prompt = _("note (optional): enter acknowledges as {name}, esc cancels", name=user())
 
         def take(text: str) -> None:
             self._context.run(self._acknowledge(alert, text.strip()), group="acknowledge")
 
-        self._app.ask_line(prompt, note, take, live=False)
+        acknowledged = alert.acknowledged
+        if acknowledged is None:
+            take("")
+        else:
+            prompt = _("note: enter saves it as {name}, esc cancels", name=user())
+            self._app.ask_line(prompt, acknowledged.note, take, live=False)
 
     async def _acknowledge(self, alert: Alert, note: str) -> None:
         await self._app.monitor.alerting.acknowledge(alert, user(), note)
-        self._app.tell(tr("{alert}: acknowledged", alert=alert.name))
+        told = (
+            tr("{alert}: acknowledged with a note", alert=alert.name)
+            if note
+            else tr("{alert}: acknowledged; A adds a note, U withdraws it", alert=alert.name)
+        )
+        self._app.tell(told)
 
     def _why_not_acknowledged(self) -> Message | None:
         """Why there is no acknowledgement to withdraw."""

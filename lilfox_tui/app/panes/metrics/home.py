@@ -27,9 +27,9 @@ from lilfox_tui.app.panes.metrics.problems import (
 )
 from lilfox_tui.app.panes.metrics.service_page import service_heading, service_row
 from lilfox_tui.app.panes.metrics.state import MetricsState, Subject
-from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import PanelArea, ScreenPanel, draw_panels, highlighted
-from lilfox_tui.app.rows.hosts import OneKind, TableStyle, host_heading, host_row
+from lilfox_tui.app.rows.hosts import OneKind, TableStyle, host_heading, host_row, sorted_text
 from lilfox_tui.app.widgets import more_below
 from lilfox_tui.core.i18n import _, ngettext
 from lilfox_tui.metrics.model import HostSnapshot, Level, ProcessUsage
@@ -120,7 +120,7 @@ class Home:
                 _("Hosts"),
                 [HomeRow(("host", view.name), partial(_sized, host_row, view, at, style)) for view in hosts],
                 lambda width: [host_heading(style.for_width(width))],
-                (*self._far.title(), *_count(len(hosts), len(overview.hosts))),
+                (*self._far.title(), *_by(state.sort), *_count(len(hosts), len(overview.hosts))),
             ),
             "services": HomeList(
                 _("Services"),
@@ -174,7 +174,10 @@ class Home:
         snapshot = self._app.monitor.snapshot(host.name).value
         found = snapshot.processes if isinstance(snapshot, HostSnapshot) else None
         self._processes_seen = self._processes_seen or bool(found)
-        return host.name, (found or ())[:_PROCESSES]
+        busiest = list(found or ())
+        if self._state.sort == "memory":
+            busiest.sort(key=lambda each: -each.resident_bytes)
+        return host.name, busiest[:_PROCESSES]
 
     def _happened(self, overview: Overview) -> list[Row]:
         """What changed, and the newest errors of the logs, newest first."""
@@ -217,7 +220,8 @@ class Home:
                 panel = self.charts.panel(overview, place, style)
             elif name == "processes":
                 title = _("Processes of {host}", host=processes[0])
-                panel = ScreenPanel(place, (Piece(title, "title"),), _process_rows(processes[1], place.inner_width))
+                rows = _process_rows(processes[1], place.inner_width, self._state.sort, self._app.glyphs)
+                panel = ScreenPanel(place, (Piece(title, "title"),), rows)
             elif name == "next":
                 panel = ScreenPanel(place, (Piece(_("Next"), "title"),), steps)
             else:
@@ -289,14 +293,20 @@ class Home:
         return HomeScreen(drawn, hits, max(0, len(rows) - top - height))
 
 
+def _by(sort: str) -> Row:
+    text = sorted_text(sort)
+    return (Piece(text + "  ", "accent"),) if text else ()
+
+
 def _count(shown: int, of: int) -> Row:
     return (Piece(f"{shown}/{of}" if shown != of else str(of), "muted"),)
 
 
-def _process_rows(processes: Sequence[ProcessUsage], width: int) -> list[Row]:
+def _process_rows(processes: Sequence[ProcessUsage], width: int, sort: str, glyphs: Glyphs) -> list[Row]:
     if not processes:
         return [(Piece(" " + _("no data for this host yet"), "muted"),)]
-    return [process_heading(width), *(process_row(each, width) for each in processes)]
+    sorted_by = "memory" if sort == "memory" else "cpu"
+    return [process_heading(width, sorted_by, glyphs.sorted), *(process_row(each, width) for each in processes)]
 
 
 def _sized(

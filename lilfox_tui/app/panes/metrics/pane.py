@@ -25,7 +25,7 @@ from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, link_error
 from lilfox_tui.app.rendering.columns import Digits
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES, TableStyle, held_for, well
-from lilfox_tui.app.shared_actions import EvidenceActions, ListActions
+from lilfox_tui.app.shared_actions import ErrorActions, EvidenceActions, ListActions
 from lilfox_tui.app.textual_internals import cells_of
 from lilfox_tui.app.widgets import Lines, more_below
 from lilfox_tui.backends.model import load
@@ -49,7 +49,7 @@ _ALL = 10**6
 class MetricsPane(Pane):
     """Hosts, services, backends, alerts, what changed, and their pages."""
 
-    GROUPS = (ListActions, ViewActions, LinkActions, QueryActions, AlertActions, EvidenceActions)
+    GROUPS = (ListActions, ViewActions, LinkActions, QueryActions, AlertActions, ErrorActions, EvidenceActions)
 
     ID = "metrics"
 
@@ -67,6 +67,7 @@ class MetricsPane(Pane):
             LinkActions(context),
             QueryActions(context),
             AlertActions(context),
+            ErrorActions(lilfox),
             EvidenceActions(context, self.pages.evidence),
         )
         self.home = Home(context, self.alerts, self.far)
@@ -217,6 +218,7 @@ class MetricsPane(Pane):
             digits=Digits(few=app.slow_link),
             sparklines=not app.slow_link,
             recent=self._recent if app.rewound is None else self._recent_then,
+            sort=self.state.sort,
         )
 
     def _detail(self, overview: Overview) -> list[Row]:

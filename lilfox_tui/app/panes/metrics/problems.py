@@ -187,8 +187,8 @@ def first_steps() -> list[Row]:
 
 
 _PROCESS_COLUMNS: tuple[Column[ProcessUsage], ...] = (
-    Column(lambda: _("cpu"), 5, lambda each: (Piece(_cpu(each)),), right=True),
-    Column(lambda: _("mem"), 5, lambda each: (Piece(human_bytes(each.resident_bytes)),), right=True),
+    Column(lambda: _("cpu"), 5, lambda each: (Piece(_cpu(each)),), right=True, id="cpu"),
+    Column(lambda: _("mem"), 5, lambda each: (Piece(human_bytes(each.resident_bytes)),), right=True, id="memory"),
     Column(lambda: _("pid"), 7, lambda each: (Piece(str(each.pid), "muted"),), priority=3, right=True),
     Column(lambda: _("user"), 8, lambda each: (Piece(each.user, "muted"),), priority=2),
     Column(lambda: _("command"), 12, _command, priority=1, grow=400),
@@ -199,9 +199,9 @@ def _cpu(each: ProcessUsage, digits: Digits = EXACT) -> str:
     return "-" if each.cpu_percent is None else f"{digits.rounded(each.cpu_percent):.0f}%"
 
 
-def process_heading(width: int) -> Row:
-    """The column titles of processes."""
-    return heading(choose(_PROCESS_COLUMNS, width - 2), 1)
+def process_heading(width: int, sorted_by: str, mark: str) -> Row:
+    """The column titles of processes; that of the column ``sorted_by`` has the mark."""
+    return heading(choose(_PROCESS_COLUMNS, width - 2), 1, sorted_by, mark)
 
 
 def process_row(each: ProcessUsage, width: int) -> Row:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
-from lilfox_tui.app.rows.hosts import worst_first
+from lilfox_tui.app.rows.hosts import SORTS, sorted_hosts, worst_first
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
@@ -58,7 +58,8 @@ class MetricsState:
         """What :meth:`next_alert` selected last; None once a page was opened or the pane shown again."""
         self.filter = ""
         self.only_matching = True
-        self.worst_first = True
+        self.sort = SORTS[0]
+        """What the hosts are sorted by."""
         self.zoomed = False
         self._chosen = False
         self._window = 0
@@ -70,7 +71,7 @@ class MetricsState:
 
     def hosts(self, overview: Overview) -> list[HostView]:
         """The rows of the HOSTS table, in their order."""
-        return self._ordered([each for each in overview.hosts.values() if self._is_shown(each)])
+        return sorted_hosts([each for each in overview.hosts.values() if self._is_shown(each)], self.sort)
 
     def services(self, overview: Overview) -> list[ServiceView]:
         """The rows of the SERVICES table, in their order."""
@@ -173,7 +174,11 @@ class MetricsState:
         return self._matches(_of_kind(overview, subject[0])[subject[1]])
 
     def _ordered(self, views: list[AnyView]) -> list[AnyView]:
-        return worst_first(views) if self.worst_first else views
+        return views if self.sort == "configured" else worst_first(views)
+
+    def next_sort(self) -> None:
+        """Sorts the hosts by what comes next, wrapping around."""
+        self.sort = SORTS[(SORTS.index(self.sort) + 1) % len(SORTS)]
 
     def _is_shown(self, view: View) -> bool:
         return not self.only_matching or self._matches(view)

@@ -19,7 +19,7 @@ from lilfox_tui.app.panes.runbook.drawing import Drawing
 from lilfox_tui.app.panes.runbook.incident_actions import CourseActions, IncidentActions
 from lilfox_tui.app.panes.runbook.orders import Permission, RunOrders, ValuePrompts
 from lilfox_tui.app.panes.runbook.state import COMMAND, LIST, STEPS, RunbookState, newest_of
-from lilfox_tui.app.shared_actions import ListActions, StateList
+from lilfox_tui.app.shared_actions import ErrorActions, ListActions, StateList
 from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import Message, tr
@@ -133,7 +133,7 @@ class RunbookLists(StateList[RunbookState]):
 class RunbookPane(Pane):
     """The pane: three columns if they fit, else two or one."""
 
-    GROUPS = (ListActions, ColumnActions, RunActions, IncidentActions, CourseActions)
+    GROUPS = (ListActions, ColumnActions, RunActions, IncidentActions, CourseActions, ErrorActions)
     """Enter does more here than open a row: what RunActions says of it stands for what ListActions does."""
     ID = "runbook"
 
@@ -153,6 +153,7 @@ class RunbookPane(Pane):
             RunActions(context, lists, permission, orders, waiting),
             IncidentActions(context, permission),
             CourseActions(context, permission),
+            ErrorActions(lilfox),
         )
         self._drawing: Drawing | None = None
         self._due = False
