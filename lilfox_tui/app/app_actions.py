@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from lilfox_tui.app.operations import Act
 
 STEPS_IN_WINDOW = 30
+AGAIN_S = 2.0
+"""After ctrl-c has stopped a command, so long another one quits."""
 _ACT = 40
 """Cells of an act's title."""
 
@@ -111,10 +114,33 @@ class PaneActions(_Everywhere):
             self._navigation.metrics.select_alert()
         else:
             self._navigation.open(RUNBOOK)
+            self._navigation.pane.show_incident()
 
     @action("changes", "c", tr("changes"), tr("everything that changed since you last looked"))
     def show_changes(self) -> None:
         self._app.push_screen(Reader(change_rows(self._app.changes_since_visit(), self._app.glyphs)))
+
+
+class CurrentIncidentActions(_Everywhere):
+    """The action that opens an incident, or closes the open one."""
+
+    TASK = tr("Incident")
+
+    def _why_not(self) -> Message | None:
+        app = self._app
+        if app.rewound is not None:
+            return tr("you are viewing the past; ` returns to now")
+        if app.config.read_only:
+            return tr("nothing can be run or written from here in read_only mode")
+        if taken_by := app.acting.taken_by:
+            return tr(
+                "{who} took over the incident: you are following; press O in pane 4 to take it back", who=taken_by
+            )
+        return None
+
+    @action("incident", "I", tr("incident"), tr("open an incident, or close the open one"), why_not=_why_not)
+    def open_or_close(self) -> None:
+        self._navigation.pane.open_or_close_incident()
 
 
 class PaletteActions(_Everywhere):
@@ -131,7 +157,8 @@ class PaletteActions(_Everywhere):
         about = (
             "open", "run", "logs", "acknowledge", "unacknowledge", "silence", "runbook", "reconnect", "retry", "trust",
             "shell", "explain", "keep", "drop", "trace", "mark", "evidence", "copy", "backup", "verify", "drill",
-            "restore", "undo", "prune", "output", "cancel", "terminal", "by-hand", "skip", "stop", "end-run",
+            "restore", "undo", "prune", "output", "cancel", "run-again", "terminal", "by-hand", "skip", "stop",
+            "end-run",
         )  # fmt: skip
         actions = [each for each in self._navigation.actions if each.id in about]
         self._choose_action(_("Actions for the selected row"), actions, self._navigation.pane.acts())
@@ -263,6 +290,8 @@ class ConsoleActions(_Everywhere):
     def __init__(self, app: Console, navigation: Navigation) -> None:
         super().__init__(app, navigation)
         self._leaving: AskDialog | None = None
+        self._stopped_s = -AGAIN_S
+        """When ctrl-c stopped a command last."""
 
     @action("theme", "T", tr("theme"), tr("choose the colours"))
     def choose_theme(self) -> None:
@@ -295,7 +324,23 @@ class ConsoleActions(_Everywhere):
     def step_aside(self) -> None:
         self._app.action_suspend_process()
 
-    @action("quit", "q ctrl+c", tr("quit"), tr("quit; changes nothing on the hosts, and jobs keep running"), footer=8)
+    @action(
+        "interrupt",
+        "ctrl+c",
+        tr("stop or quit"),
+        tr("stop the running command of the visible run; otherwise, or pressed again within 2 s, quit"),
+    )
+    def interrupt(self) -> None:
+        now = time.monotonic()
+        if now - self._stopped_s < AGAIN_S and self._app.demo is None:
+            self._app.exit()  # no question: its job goes on
+        elif now - self._stopped_s >= AGAIN_S and self._navigation.pane.interrupt():
+            self._stopped_s = now
+            self._app.tell(tr("stopping the command; ctrl-c again quits"))
+        else:
+            self.leave()
+
+    @action("quit", "q", tr("quit"), tr("quit; changes nothing on the hosts, and jobs keep running"), footer=8)
     def leave(self) -> None:
         backups = self._app.monitor.backups.backups
         mine = [job for job in (() if backups is None else backups.running) if is_ours(job, user())]

@@ -57,8 +57,8 @@ TABS = (
     ),
     Tab(
         tr("Runbook"), "runbook", "RunbookPane",
-        ("other-list", "zoom", "follow", "terminal", "by-hand", "retry", "stop", "skip", "undo", "end-run", "note",
-         "decide", "moment", "call", "evidence", "incident", "take-over", "hand-over", "export"),
+        ("other-list", "zoom", "follow", "run-again", "terminal", "by-hand", "retry", "stop", "skip", "undo", "end-run",
+         "note", "decide", "moment", "call", "evidence", "take-over", "hand-over", "export"),
     ),
 )  # fmt: skip
 
