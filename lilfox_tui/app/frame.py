@@ -234,7 +234,8 @@ def run_pieces(runs: Iterable[RunLog], now: datetime, glyphs: Glyphs, *, seconds
     if not going or (state := going[-1].state) is None:
         return [()]
     turn, count = going[-1].turn, len(state.steps)
-    number = _("run {number}/{count}", number=count if turn is None else turn.step + 1, count=count)
+    at = count if turn is None else turn.step + 1
+    number = _("run {number}/{count}", number=at, count=count)
     title = "" if turn is None else clean(state.runbook.steps[turn.step].title)
     mark, role = (glyphs.degraded, "degraded")
     if state.waiting.what == "decision":
@@ -246,10 +247,11 @@ def run_pieces(runs: Iterable[RunLog], now: datetime, glyphs: Glyphs, *, seconds
     passed = max(0, int((now - min(began, default=now)).total_seconds()))
     clock = Piece(f" {passed // 60:02}:{passed % 60:02}", "text") if began and seconds else Piece("")
     head = (Piece(f"  {number} ", "text"), Piece(mark, role))
+    short = (Piece(f"  {mark} {at}/{count}", role),)
     if not title:
-        return [head]
+        return [head, short]
     titles = [fit(title, min(cell_width(title), most)) for most in (_TITLE, _SHORT_TITLE)]
-    return [*((*head, Piece(f" {each}", role), clock) for each in titles), (*head, clock), head]
+    return [*((*head, Piece(f" {each}", role), clock) for each in titles), (*head, clock), head, short]
 
 
 _TITLE, _SHORT_TITLE = 40, 20
