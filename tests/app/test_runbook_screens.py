@@ -458,6 +458,19 @@ async def test_the_title_of_a_step_in_the_frame_is_bounded(tmp_path: Path) -> No
     assert app.runs
 
 
+async def test_a_screen_that_was_small_is_whole_again(tmp_path: Path) -> None:
+    app = made("many", tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("4", "enter")
+        await pilot.pause()
+        before = screen_text(pilot)
+        for size in ((40, 10), (200, 55), (80, 24), (60, 12), (120, 40)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+            assert all(cell_width(line) <= size[0] for line in screen_text(pilot).splitlines())
+        assert screen_text(pilot) == before
+
+
 async def test_tab_leads_through_all_parts(tmp_path: Path) -> None:
     app = made("failed", tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:

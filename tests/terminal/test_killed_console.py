@@ -68,7 +68,7 @@ def test_kill_9_of_the_console_loses_nothing_and_runs_nothing_twice(home: Path) 
         second.press("4")
         second.until("said")
         second.press("\r")
-        second.until("2/2  ✔")
+        second.until("✔  2. Look")
     assert count.read_text() == "once\nover\n"
     (incident,) = list_incidents()
     told = [each.what for each in entries(incident.id)]

@@ -141,8 +141,9 @@ def fact_rows(incident: Incident, entries: Sequence[TimelineEntry], now: datetim
     changes = still_in_force(incident, now)
     for number, change in enumerate(changes):
         label = _("in force") if number == 0 else ""
-        undo = f"  ({_('to undo it: {undo}', undo=code_line(change.undo))})" if change.undo else ""
-        rows.append((*_fact(label, change_line(change.text), "degraded"), Piece(undo, "muted")))
+        undo = _("to undo it: {undo}", undo=code_line(change.undo)) if change.undo else ""
+        said = (Piece(f"  {undo}", "muted"),) if undo else ()
+        rows.append((*_fact(label, change_line(change.text), "degraded"), *said))
     if not changes:
         rows.append(_fact(_("in force"), _("no changes"), "muted"))
     unknown = incident.steps.values()
@@ -171,12 +172,18 @@ def as_it_was(
     return (fold(known, Path(incident.folder)), known) if known else None
 
 
-def item_row(item: TimelineItem, width: int, glyphs: Glyphs, in_force: Collection[str] = ()) -> Row:
-    """A line of the timeline in ``width`` cells: a command by its host and title, how it ended and after how long.
-    ``in_force`` are the changes that still apply."""
+def authors_width(items: Sequence[TimelineItem], width: int) -> int:
+    """The cells of the authors' names in a timeline of ``width`` cells; 0 where there is no room for them."""
+    longest = max((cell_width(clean(_name(each.first.by))) for each in items), default=0)
+    return 0 if width < _NARROW else min(longest, _BY)
+
+
+def item_row(item: TimelineItem, width: int, by: int, glyphs: Glyphs, in_force: Collection[str] = ()) -> Row:
+    """A line of the timeline in ``width`` cells, ``by`` of them for its author: a command by its host and title, how it
+    ended and after how long. ``in_force`` are the changes that still apply."""
     entry = item.first
-    by = fit(_name(entry.by), _BY if width >= _WIDE else _BY // 2) if width >= _NARROW else ""
-    head = (Piece(f" {entry.at:%H:%M:%S}  ", "muted"), *((Piece(by + "  ", "muted"),) if by else ()))
+    author = (Piece(fit(_name(entry.by), by) + "  ", "muted"),) if by else ()
+    head = (Piece(f" {entry.at:%H:%M:%S}  ", "muted"), *author)
     what = entry.what
     if not isinstance(what, StepBegan | JobBegan):
         text = event_text(what).strip().split("\n", 1)[0]
@@ -187,7 +194,11 @@ def item_row(item: TimelineItem, width: int, glyphs: Glyphs, in_force: Collectio
     told = Piece(f"  {said}", role)
     room = width - cells(head) - 2 - cells((told,)) - cell_width(clean(what.host)) - 2
     title, command = f"{what.step}. {clean(what.title)}", code_line(what.command)
-    if room < cell_width(title):  # the mark says how it ended
+    if room < cell_width(title) and item.end is not None:  # only whether it worked
+        room += cells((told,))
+        told = Piece(f"  {step_state_text(item.end.state)}", role)
+        room -= cells((told,))
+    if room < cell_width(title):  # the mark says it
         room, told = room + cells((told,)), Piece("")
     left = room - cell_width(title)
     title = fit(title, max(4, min(cell_width(title), room)))
@@ -196,8 +207,8 @@ def item_row(item: TimelineItem, width: int, glyphs: Glyphs, in_force: Collectio
     return (*head, *named, *((Piece(f"  {shown}", "muted"),) if shown else ()), told)
 
 
-_NARROW, _WIDE = 60, 90
-"""Cells of a line from which its author is named, and from which in full."""
+_NARROW = 60
+"""Cells of a line from which its author is named."""
 _COMMAND = 12
 """Cells of a command's text that are worth to be shown beside its title."""
 

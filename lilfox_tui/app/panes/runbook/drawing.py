@@ -29,7 +29,7 @@ from lilfox_tui.app.panes.runbook.waiting import WaitingLine
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rendering.panels import PanelArea, ScreenPanel, cut_row, draw_panels, highlighted, row_width
-from lilfox_tui.app.rows.incidents import fact_rows, incident_note, incident_title, item_rows
+from lilfox_tui.app.rows.incidents import authors_width, fact_rows, incident_note, incident_title, item_rows
 from lilfox_tui.app.rows.incidents import item_row as timeline_row
 from lilfox_tui.app.widgets import more_below
 from lilfox_tui.core.aio import Unavailable
@@ -187,9 +187,9 @@ class Drawing:
         return panels[name]
 
     def _title(self, name: PartId, text: str) -> Row:
-        """The title of a part: of the active one in another colour."""
+        """The title of a part, which stands out if the part is active."""
         active = _COLUMN_OF[name] == self._state.column
-        return (Piece(text, "accent" if active else "title"),)
+        return (Piece(text, "title" if active else "text"),)
 
     def _list(
         self, name: PartId, area: PanelArea, count: int, at: int | None, make: Callable[[int], Row], *, here: bool
@@ -378,7 +378,7 @@ class Drawing:
         body = room - len(view.head)
         shown = [*view.head, *view.rows[view.top : view.top + max(0, body)]]
         self._tops["output"] = view.top
-        title = (*self._title("output", _("Output")), Piece(f"  {named}", "muted" if last else "text"))
+        title = (*self._title("output", _("Output")), Piece(f"  {named}", "degraded" if last else "muted"))
         panel = ScreenPanel(area, title, shown, more=more_below(view.last - view.top))
         return panel, replace(screen, output_top=view.top, output_rest=view.rest, output_last=view.last)
 
@@ -414,8 +414,10 @@ class Drawing:
             return ScreenPanel(area, self._title("timeline", _("Timeline")), [(Piece(f" {text}", "muted"),)])
         force = {change.change for change in still_in_force(then[0], self._then)}
 
+        by = authors_width(items, width)
+
         def make(index: int) -> Row:
-            return timeline_row(items[index], width, self._app.glyphs, force)
+            return timeline_row(items[index], width, by, self._app.glyphs, force)
 
         if state.column != INCIDENT:
             first = max(0, len(items) - area.inner_height)

@@ -98,7 +98,7 @@ def _right(area: PanelArea, wants: Wants) -> dict[PartId, PanelArea]:
     if not wants.output:
         return {"command": area}
     room = area.height - 3
-    command = max(1, min(wants.command, room - room * _OUTPUT // 100))
+    command = max(1, min(wants.command, room * (100 - _OUTPUT) // 100))
     return {
         "command": PanelArea(area.left, area.top, area.width, command + 2),
         "output": PanelArea(area.left, area.top + command + 1, area.width, area.height - command - 1),

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from msgspec import Struct
 
-from lilfox_tui.app.panes.runbook.rows import STATE_ROLES, RunbookStyle, command_name, result_rows, state_mark
+from lilfox_tui.app.panes.runbook.rows import (
+    STATE_ROLES,
+    RunbookStyle,
+    command_name,
+    exit_text,
+    result_rows,
+    state_mark,
+)
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.rendering.highlight import coloured
 from lilfox_tui.app.widgets import RowsOnDemand
@@ -68,18 +76,24 @@ class _Lines(NamedTuple):
     spans: Sequence[tuple[int, int, int]]
 
 
-class _LineRow(NamedTuple):
-    """A row of the output of a command that has ``failed`` or not."""
+class _Section(Struct, frozen=True):
+    """The output of a command on a host below its ``head``; ``result`` is None for the summary of all hosts."""
 
-    lines: _Lines
-    at: int
-    failed: bool
+    result: CommandResult | None
+    head: Sequence[Row]
+    lines: _Lines = _Lines((), ())
 
-    def row(self) -> Row:
-        """Its pieces: of a command that failed, the lines that report an error stand out."""
-        number, start, end = self.lines.spans[self.at]
+    def __len__(self) -> int:
+        return len(self.head) + len(self.lines.spans)
+
+    def row(self, at: int) -> Row:
+        """Its row ``at``; of a command that failed, the lines that report an error stand out."""
+        if at < len(self.head):
+            return self.head[at]
+        number, start, end = self.lines.spans[at - len(self.head)]
         text = self.lines.texts[number]
-        role = "failing" if self.failed and is_error(text) else "text"
+        failed = self.result is not None and _has_failed(self.result)
+        role = "failing" if failed and is_error(text) else "text"
         return (Piece(_BELOW if start else _INDENT), *_cut_out(coloured(text, role=role), start, end))
 
 
@@ -103,37 +117,48 @@ class Outputs:
         ended = all(result.state != "running" for result, _kept in results)
         ordered = sorted(results, key=lambda each: not _has_failed(each[0])) if ended else results
         room = max(1, room - 1)
-        heads = [result_rows(result, style) for result, _kept in ordered]
-        outputs = [self._lines(kept, style.width) for _result, kept in ordered]
-        fits = sum(map(len, heads)) + sum(len(lines.spans) for lines in outputs) <= room
-        rows: list[Row | _LineRow] = [] if fits else [row for head in heads for row in head]
-        begins: list[int] = []
-        whose: list[CommandResult] = []
-        for (result, _kept), about, lines in zip(ordered, heads, outputs, strict=True):
-            if lines.spans or fits:
-                begins.append(len(rows))
-                whose.append(result)
-                rows += about if fits else about[:1]
-                rows += [_LineRow(lines, at, _has_failed(result)) for at in range(len(lines.spans))]
-        last = max(0, len(rows) - room)
-        ends = [*begins[1:], len(rows)]
-        rest = max(0, ends[0] - room) if ended and whose and _has_failed(whose[0]) else last
+        sections = self._sections(ordered, style, room)
+        starts = [0, *accumulate(map(len, sections))]
+        last = max(0, starts[-1] - room)
+        first_end = next((end for each, end in zip(sections, starts[1:], strict=True) if each.result), 0)
+        rest = max(0, first_end - room) if ended and _has_failed(ordered[0][0]) else last
         first = rest if top is None else min(top, last)
-        at = bisect_left(begins, first) - 1  # where its own row is in sight that says so
-        head = result_rows(whose[at], style)[0] if at >= 0 else _counted([each for each, _kept in results], style)
+        seen = sections[bisect_left(starts, first) - 1] if first > 0 else None  # None: its own row is in sight
+        if seen is not None and seen.result is not None:
+            head = _host_row(seen.result, style)
+        else:
+            head = _counted([each for each, _kept in results], style)
 
         def make(index: int) -> Row:
-            row = rows[index]
-            return row.row() if isinstance(row, _LineRow) else row
+            place = bisect_right(starts, index) - 1
+            return sections[place].row(index - starts[place])
 
-        return OutputView([head], RowsOnDemand((), len(rows), make), first, rest, last)
+        return OutputView([head], RowsOnDemand((), starts[-1], make), first, rest, last)
+
+    def _sections(
+        self, results: Sequence[tuple[CommandResult, StoredOutput]], style: RunbookStyle, room: int
+    ) -> list[_Section]:
+        """The outputs below each other; where they do not all fit, below a summary of all hosts."""
+        heads = [result_rows(result, style) for result, _kept in results]
+        outputs = [self._lines(kept, style.width) for _result, kept in results]
+        if sum(map(len, heads)) + sum(len(lines.spans) for lines in outputs) <= room:
+            return [_Section(each[0], head, lines) for each, head, lines in zip(results, heads, outputs, strict=True)]
+        summary = _Section(None, [row for head in heads for row in head])
+        return [
+            summary,
+            *(
+                _Section(result, [_host_row(result, style)], lines)
+                for (result, _kept), lines in zip(results, outputs, strict=True)
+                if lines.spans
+            ),
+        ]
 
     def _of_one(
         self, result: CommandResult, kept: StoredOutput, style: RunbookStyle, top: int | None, room: int
     ) -> OutputView:
-        lines, failed = self._lines(kept, style.width), _has_failed(result)
+        lines = self._lines(kept, style.width)
         head = result_rows(result, style)[: max(1, room - _LEAST_BELOW)]
-        rows = RowsOnDemand((), len(lines.spans), lambda at: _LineRow(lines, at, failed).row())
+        rows = RowsOnDemand((), len(lines.spans), _Section(result, (), lines).row)
         last = max(0, len(rows) - max(1, room - len(head)))
         return OutputView(head, rows, last if top is None else min(top, last), last, last)
 
@@ -196,6 +221,15 @@ def _cut_out(pieces: Sequence[Piece], start: int, end: int) -> list[Piece]:
             made.append(Piece(text, piece.role, piece.ground))
         at += len(piece.text)
     return made
+
+
+def _host_row(result: CommandResult, style: RunbookStyle) -> Row:
+    """A host, and how the command ended there."""
+    role = STATE_ROLES[result.state]
+    status = result.exit_status if _has_failed(result) else None
+    said = () if status is None else (Piece(f" {style.glyphs.separator} {exit_text(status)}", role),)
+    mark, host = state_mark(result.state, style.glyphs), Piece(result.host, "accent")
+    return (Piece(" "), mark, Piece(" "), host, Piece(f"  {state_text(result.state)}", role), *said)
 
 
 def _counted(results: Sequence[CommandResult], style: RunbookStyle) -> Row:
