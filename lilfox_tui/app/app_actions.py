@@ -332,13 +332,20 @@ class ConsoleActions(_Everywhere):
     )
     def interrupt(self) -> None:
         now = time.monotonic()
-        if now - self._stopped_s < AGAIN_S and self._app.demo is None:
-            self._app.exit()  # no question: its job goes on
-        elif now - self._stopped_s >= AGAIN_S and self._navigation.pane.interrupt():
-            self._stopped_s = now
-            self._app.tell(tr("stopping the command; ctrl-c again quits"))
-        else:
+        if now - self._stopped_s < AGAIN_S:
+            if self._app.demo is None:
+                self._app.exit()  # no question: the job of the run goes on
+            else:
+                self.leave()
+            return
+        on_top = len(self._app.screen_stack) == 1
+        stop = next((each for each in self._navigation.actions if each.id == "stop"), None) if on_top else None
+        if stop is None or stop.why_not() is not None:
             self.leave()
+            return
+        self._stopped_s = now
+        stop.run()
+        self._app.tell(tr("stopping the command; ctrl-c again quits"))
 
     @action("quit", "q", tr("quit"), tr("quit; changes nothing on the hosts, and jobs keep running"), footer=8)
     def leave(self) -> None:

@@ -173,10 +173,6 @@ class Pane(Vertical):
         """The alert for which an incident would be opened here."""
         return None
 
-    def interrupt(self) -> bool:
-        """Stops what runs in the visible pane, for ctrl-c; returns False if nothing that may be stopped does."""
-        return False
-
     def clock_moved(self) -> None:
         """Updates the ages shown after the header's clock has moved."""
 

@@ -100,14 +100,14 @@ def test_the_page_of_the_incident_is_the_next_part_after_the_command_and_leads_b
     for wanted in (STEPS, COMMAND, LIST):
         state.next_column()
         assert state.column == wanted, "there is no incident"
-    state.incident = open_incident()
+    state.timeline.view = open_incident()
     state.go_column(COMMAND)
     state.next_column()
-    assert (state.column, state.entry_at) == (INCIDENT, 3), "one line of a command, its end and its change"
+    assert (state.column, state.timeline.entry_at) == (INCIDENT, 3), "one line of a command, its end and its change"
     state.move(-1)
-    assert state.timeline[state.entry_at].number == 3
+    assert state.timeline.items[state.timeline.entry_at].number == 3
     state.move(9)
-    assert state.entry is None, "it goes along with what is written"
+    assert state.timeline.entry is None, "it goes along with what is written"
     state.back()
     assert state.column == COMMAND
 
@@ -218,5 +218,5 @@ def test_runs_of_others_are_those_of_the_incident_and_the_one_that_is_shown(tmp_
     assert state.runs_of_others() == [log]
     state.move(1)
     assert state.runs_of_others() == [], "neither shown nor of an open incident"
-    state.incident = open_incident()
+    state.timeline.view = open_incident()
     assert state.runs_of_others() == [log]

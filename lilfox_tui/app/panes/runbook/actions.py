@@ -414,14 +414,6 @@ class RunActions(ActionGroup):
     def run_again(self) -> None:
         self._context.run(self._starter.begin_again, group="order", exclusive=True)
 
-    def interrupt(self) -> bool:
-        """Stops the running command as ``stop`` does; returns False if none may be stopped."""
-        run = self._state.run
-        if run is None or run.reducer is None or not run.reducer.running() or self._permission.why_no_run() is not None:
-            return False
-        self.stop()
-        return True
-
     def _why_nothing_for_terminal(self) -> Message | None:
         state = self._run_state()
         if state is not None and state.waiting.what != "terminal":

@@ -139,7 +139,7 @@ class Drawing:
     def _wants(self, width: int, height: int) -> Wants:
         state = self._state
         beside = state.side_by_side(width) if state.items else 1
-        then = state.incident_then
+        then = state.timeline.then
         steps = self._steps_width() if beside > 1 else 0
         text = self._command_rows(self._command_width(width, height, beside, steps)) if state.column != INCIDENT else ()
         return Wants(
@@ -151,7 +151,7 @@ class Drawing:
             output=bool(state.results()),
             zoomed=state.zoomed,
             facts=0 if then is None or state.column != INCIDENT else len(self._fact_rows(width)),
-            timeline=len(state.timeline) if then is not None else int(self._was_not_open()),
+            timeline=len(state.timeline.items) if then is not None else int(self._was_not_open()),
         )
 
     def _command_width(self, width: int, height: int, beside: int, steps: int) -> int:
@@ -386,14 +386,14 @@ class Drawing:
 
     def _was_not_open(self) -> bool:
         """Whether an incident is open now that was not open yet at the time of the screen."""
-        return self._state.open_incident is not None and self._state.incident_then is None
+        return self._state.open_incident is not None and self._state.timeline.then is None
 
     def _fact_rows(self, width: int) -> list[Row]:
-        then = self._state.incident_then
+        then = self._state.timeline.then
         return [] if then is None else wrapped(fact_rows(*then, self._then), width - 2)
 
     def _facts_panel(self, area: PanelArea) -> ScreenPanel:
-        then = self._state.incident_then
+        then = self._state.timeline.then
         if then is None:
             text = _("no incident is open; press I to open one")
             if self._was_not_open() and self._state.open_incident is not None:
@@ -406,7 +406,7 @@ class Drawing:
     def _timeline_panel(self, area: PanelArea) -> ScreenPanel:
         """The timeline: on the page of the incident a list, below a runbook its newest lines."""
         state, width = self._state, area.inner_width
-        then, items = state.incident_then, state.timeline
+        then, items = state.timeline.then, state.timeline.items
         if then is None:
             if state.open_incident is None:
                 return ScreenPanel(area)
@@ -424,14 +424,14 @@ class Drawing:
             self._tops["timeline"] = first
             rows = [make(index) for index in range(first, len(items))]
             return ScreenPanel(area, incident_title(then[0]), rows, incident_note(then[0], self._then, first))
-        rows, below = self._list("timeline", area, len(items), state.entry_at, make, here=True)
+        rows, below = self._list("timeline", area, len(items), state.timeline.entry_at, make, here=True)
         title = self._title("timeline", _("Timeline"))
         return ScreenPanel(area, title, rows, (Piece(str(len(items)), "muted"),), below)
 
     def _entry_panel(self, area: PanelArea) -> ScreenPanel:
         """The selected entry in full."""
-        items, at = self._state.timeline, self._state.entry_at
-        rows = wrapped(item_rows(items[at], self._app.glyphs), area.inner_width - 1) if items else []
+        item = self._state.timeline.selected
+        rows = [] if item is None else wrapped(item_rows(item, self._app.glyphs), area.inner_width - 1)
         return ScreenPanel(area, self._title("entry", _("Entry")), rows, more=more_below(len(rows) - area.inner_height))
 
 

@@ -225,7 +225,7 @@ class CourseActions(ActionGroup):
     @action("hand-over", "o", tr("hand over"), tr("show the handover for the next person on call, to read or copy"),
             why_not=_why_no_incident_to_read)  # fmt: skip
     def hand_over(self) -> None:
-        view = self._state.incident
+        view = self._state.timeline.view
         if view is not None and view.incident is not None:
             lines = [
                 line

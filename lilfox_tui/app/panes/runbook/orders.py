@@ -240,7 +240,7 @@ class Permission:
         """Why enter does nothing."""
         state, item = self._state, self._state.item
         if state.column == INCIDENT:
-            return None if state.timeline else self.why_no_incident_to_read()
+            return None if state.timeline.items else self.why_no_incident_to_read()
         if item is None:
             return tr(
                 "no runbook is selected; clear the filter with esc, or add runbooks with runbooks: folders: "

@@ -47,7 +47,7 @@ class RunbookFeeds:
         monitor = self._app.monitor
         monitor.runbooks.show()
         self._state.view = monitor.runbooks.feed.value
-        self._state.incident = monitor.incidents.feed.value
+        self._state.timeline.view = monitor.incidents.feed.value
         self._context.run(self._follow_runbooks, group="runbooks", exclusive=True)
         self._context.run(self._follow_incident, group="timeline", exclusive=True)
 
@@ -75,7 +75,7 @@ class RunbookFeeds:
         async with aclosing(self._app.monitor.incidents.feed.watch()) as states:
             async for state in states:
                 if isinstance(state, Ready):
-                    before, self._state.incident = self._state.open_incident, state.value
+                    before, self._state.timeline.view = self._state.open_incident, state.value
                     self._tell_other(before)
                 self._changed()
 
@@ -124,9 +124,9 @@ class RunbookLists(StateList[RunbookState]):
     def _open_entry(self) -> None:
         """Shows the selected entry of the incident in full."""
         state, app = self._state, self._context.app
-        if (found := state.incident_then) is None or not state.timeline:
+        found, item = state.timeline.then, state.timeline.selected
+        if found is None or item is None:
             return
-        item = state.timeline[state.entry_at]
         title = Piece(f" {found[0].id}", "title"), Piece("   " + _("y copies it, esc closes"), "muted")
         app.push_screen(Reader([title, BLANK, *item_rows(item, app.glyphs)], self.copy_selected))
 
@@ -146,8 +146,8 @@ class RunbookLists(StateList[RunbookState]):
         state = self._state
         if state.column != INCIDENT:
             return state.text_to_copy()
-        rows = item_rows(state.timeline[state.entry_at], self._context.app.glyphs) if state.timeline else []
-        return text_of_rows(rows) or None
+        item = state.timeline.selected
+        return None if item is None else text_of_rows(item_rows(item, self._context.app.glyphs))
 
     def why_not_copy(self) -> Message | None:
         return None if self._text_to_copy() is not None else tr("no command is selected")
@@ -171,11 +171,10 @@ class RunbookPane(Pane):
         waiting = WaitingSteps(context, values, orders)
         starter = RunStarter(context, waiting)
         lists = RunbookLists(context, permission, starter, self._read)
-        self._runs = RunActions(context, lists, permission, orders, waiting, starter)
         self.groups = (
             ListActions(lilfox, lists),
             ColumnActions(context),
-            self._runs,
+            RunActions(context, lists, permission, orders, waiting, starter),
             IncidentActions(context, permission),
             CourseActions(context, permission),
         )
@@ -210,7 +209,7 @@ class RunbookPane(Pane):
 
     def rewind(self, at: datetime | None) -> None:
         """Redraws with the timeline as it was at that time."""
-        self.state.until = at
+        self.state.timeline.until = at
         self.repaint()
 
     # ---- what leads here -----------------------------------------------------------------------------------------
@@ -240,9 +239,6 @@ class RunbookPane(Pane):
 
     def cause(self) -> Cause | None:
         return self.state.cause
-
-    def interrupt(self) -> bool:
-        return self.context.is_on_top and self._runs.interrupt()
 
     # ---- what the command printed, and the mouse -----------------------------------------------------------------
 
@@ -275,9 +271,9 @@ class RunbookPane(Pane):
             state.choose_place(state.places[row])
         elif part in ("command", "output"):
             state.column = COMMAND
-        elif part == "timeline" and row < len(state.timeline):
+        elif part == "timeline" and row < len(state.timeline.items):
             state.open_page()
-            state.choose_entry(row)
+            state.timeline.choose(row)
         self.repaint()
 
     def on_lines_wheel(self, event: Lines.Wheel) -> None:

@@ -5,17 +5,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lilfox_tui.app.evidence import Cause, firing_names
 from lilfox_tui.app.panes.runbook.rows import values_of
-from lilfox_tui.app.rows.incidents import TimelineItem, as_it_was, timeline_items
+from lilfox_tui.app.panes.runbook.timeline import IncidentTimeline
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.addresses import Denied
-from lilfox_tui.monitor.model import IncidentView, Overview, RunbooksView
+from lilfox_tui.monitor.model import Overview, RunbooksView
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook.library import ordered
 from lilfox_tui.runbook.model import BUNDLED
@@ -24,7 +23,7 @@ from lilfox_tui.runbook.run.variables import check_value, shown
 
 if TYPE_CHECKING:
     from lilfox_tui.app.run_log import RunLog
-    from lilfox_tui.incident.model import Incident, TimelineEntry
+    from lilfox_tui.incident.model import Incident
     from lilfox_tui.jobs.model import Job
     from lilfox_tui.runbook.model import Command, Problem, Runbook
     from lilfox_tui.runbook.run.state import CommandResult, RunState
@@ -152,7 +151,7 @@ class RunbookState:
         self.runs = runs
         self._overview = overview
         self.view: RunbooksView | None = None
-        self.incident: IncidentView | None = None
+        self.timeline = IncidentTimeline()
         self.column = LIST
         self.chosen = ""
         """Key of the chosen item; the first when empty."""
@@ -171,17 +170,11 @@ class RunbookState:
         """Where somebody reads in an output; None where nobody scrolled."""
         self.command_top = 0
         """The first visible row of the command."""
-        self.entry: int | None = None
-        """The number of the selected entry of the incident; None for the newest."""
         self._before_incident = LIST
         """The column to go back to."""
         self._looks_for = False
         """An alert led here before the runbooks were read."""
         self._items: tuple[tuple[object, ...], tuple[RunbookItem, ...]] = ((), ())
-        self.until: datetime | None = None
-        """The time of a rewound screen."""
-        self._then: tuple[object, tuple[Incident, Sequence[TimelineEntry]] | None] = (None, None)
-        self._timeline: tuple[TimelineItem, ...] = ()
 
     # ---- the list of runbooks ------------------------------------------------------------------------------------
 
@@ -445,12 +438,13 @@ class RunbookState:
     def open_page(self) -> None:
         """Shows the page of the incident."""
         if self.column != INCIDENT:
-            self._before_incident, self.column, self.entry, self.zoomed = self.column, INCIDENT, None, False
+            self._before_incident, self.column, self.zoomed = self.column, INCIDENT, False
+            self.timeline.entry = None
 
     def move(self, step: int) -> None:
         """Selects the row ``step`` rows down or up in the active list."""
         if self.column == INCIDENT:
-            self.choose_entry(self.entry_at + step)
+            self.timeline.choose(self.timeline.entry_at + step)
         elif self.column == LIST:
             items, item = self.items, self.item
             if item is not None:
@@ -487,37 +481,7 @@ class RunbookState:
     @property
     def open_incident(self) -> Incident | None:
         """The open incident."""
-        return None if self.incident is None else self.incident.incident
-
-    @property
-    def incident_then(self) -> tuple[Incident, Sequence[TimelineEntry]] | None:
-        """The open incident and its entries, as they were ``until``; None if there was none. The same object while
-        nothing changes."""
-        if self._then[0] != (self.incident, self.until):
-            view, found = self.incident, None
-            if view is not None and view.incident is not None:
-                then = self.until
-                found = (view.incident, view.entries) if then is None else as_it_was(view.incident, view.entries, then)
-            self._then = (self.incident, self.until), found
-            self._timeline = () if found is None else timeline_items(found[1])
-        return self._then[1]
-
-    @property
-    def timeline(self) -> tuple[TimelineItem, ...]:
-        """The entries of the incident, those of one command together."""
-        return () if self.incident_then is None else self._timeline
-
-    @property
-    def entry_at(self) -> int:
-        """The index of the selected one of the timeline; -1 if that is empty."""
-        items = self.timeline
-        return next((at for at, each in enumerate(items) if each.number == self.entry), len(items) - 1)
-
-    def choose_entry(self, at: int) -> None:
-        """Selects an entry by its index; the last one goes along with what is written."""
-        if items := self.timeline:
-            at = max(0, min(len(items) - 1, at))
-            self.entry = None if at == len(items) - 1 else items[at].number
+        return None if self.timeline.view is None else self.timeline.view.incident
 
     def runs_of_others(self) -> list[RunLog]:
         """The shown run and the runs of the open incident that somebody else controls."""
