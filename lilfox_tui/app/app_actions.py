@@ -345,7 +345,7 @@ class ConsoleActions(_Everywhere):
             return
         self._stopped_s = now
         stop.run()
-        self._app.tell(tr("stopping the command; ctrl-c again quits"))
+        self._app.tell(tr("press ctrl-c again to quit"))
 
     @action("quit", "q", tr("quit"), tr("quit; changes nothing on the hosts, and jobs keep running"), footer=8)
     def leave(self) -> None:
