@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lilfox_tui.app.panes.runbook.outputs import OutputOf, Outputs, OutputView, is_error, output_lines, wrap
-from lilfox_tui.app.panes.runbook.rows import RunbookStyle, exit_text
+from lilfox_tui.app.panes.runbook.rows import RunbookStyle, exit_text, text_rows
 from lilfox_tui.app.rendering.draw import UNICODE, Row
 from lilfox_tui.core.text import cell_width
-from lilfox_tui.runbook.model import Command
+from lilfox_tui.runbook.model import Command, Variable
 from lilfox_tui.runbook.run.output import StoredOutput
 from lilfox_tui.runbook.run.state import CommandResult, State
 
@@ -129,3 +129,15 @@ def test_long_lines_are_wrapped_without_a_loss(text: str, width: int) -> None:
 def test_in_little_room_the_output_is_still_seen() -> None:
     assert len(seen({"web-1": "done"}, None, room=2)) == 1
     assert len(seen({f"web-{number}": "done" for number in range(40)}, None, room=6)) == 5
+
+
+def test_a_long_command_is_folded_at_one_indent_and_keeps_its_colours() -> None:
+    text = "tail -n 5 /var/log/a-very-long-folder/of-a-service/<unit>.log | awk -F '\"' '{print substr($4, 12, 8), $8}'"
+    command = Command(text=text, kind="read", language="bash")
+    rows = text_rows(command, {"unit": "nginx.service"}, (Variable(name="unit"),), RunbookStyle(40, UNICODE, NOW))
+    assert len(rows) > 2
+    assert all(cell_width(said(row)) < 40 for row in rows)
+    assert [len(said(row)) - len(said(row).lstrip()) for row in rows] == [3, *[5] * (len(rows) - 1)]
+    whole = "".join(said(row).strip() for row in rows).replace(" ", "")
+    assert whole == text.replace("<unit>", "‹nginx.service›").replace(" ", "")
+    assert {piece.role for row in rows for piece in row if "nginx" in piece.text} == {"accent"}

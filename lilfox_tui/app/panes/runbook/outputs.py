@@ -19,11 +19,12 @@ from lilfox_tui.app.panes.runbook.rows import (
     result_rows,
     state_mark,
 )
+from lilfox_tui.app.rendering.columns import slice_row, wrap_spans
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.rendering.highlight import coloured
 from lilfox_tui.app.widgets import RowsOnDemand
 from lilfox_tui.core.i18n import _
-from lilfox_tui.core.text import break_line, clean
+from lilfox_tui.core.text import clean
 from lilfox_tui.runbook.model import Command
 from lilfox_tui.runbook.run.output import StoredOutput
 from lilfox_tui.runbook.run.state import CommandResult, State, state_text
@@ -94,7 +95,7 @@ class _Section(Struct, frozen=True):
         text = self.lines.texts[number]
         failed = self.result is not None and _has_failed(self.result)
         role = "failing" if failed and is_error(text) else "text"
-        return (Piece(_BELOW if start else _INDENT), *_cut_out(coloured(text, role=role), start, end))
+        return (Piece(_BELOW if start else _INDENT), *slice_row(coloured(text, role=role), start, end))
 
 
 class Outputs:
@@ -185,21 +186,8 @@ def output_lines(kept: StoredOutput) -> list[str]:
 def wrap(texts: Sequence[str], width: int) -> list[tuple[int, int, int]]:
     """How lines stand in rows of ``width`` cells: for each row its line, and from where to where in it. Each line has
     at least one row."""
-    spans: list[tuple[int, int, int]] = []
     first, below = max(2, width - len(_INDENT)), max(2, width - len(_BELOW))
-    for number, text in enumerate(texts):
-        if len(text) <= first and (text.isascii() or 2 * len(text) <= first):
-            spans.append((number, 0, len(text)))
-            continue
-        at, room = 0, first
-        while True:
-            part = text[at : at + 2 * room]  # not all of the rest: a line may have hundreds of KB
-            line, rest = break_line(part, room)
-            spans.append((number, at, at + len(line)))
-            at, room = at + len(part) - len(rest), below
-            if at >= len(text):
-                break
-    return spans
+    return [(number, start, end) for number, text in enumerate(texts) for start, end in wrap_spans(text, first, below)]
 
 
 def is_error(line: str) -> bool:
@@ -210,17 +198,6 @@ def is_error(line: str) -> bool:
 
 def _has_failed(result: CommandResult) -> bool:
     return result.state in ("failed", "unknown")
-
-
-def _cut_out(pieces: Sequence[Piece], start: int, end: int) -> list[Piece]:
-    """What stands from ``start`` to ``end`` in the pieces."""
-    made: list[Piece] = []
-    at = 0
-    for piece in pieces:
-        if text := piece.text[max(0, start - at) : max(0, end - at)]:
-            made.append(Piece(text, piece.role, piece.ground))
-        at += len(piece.text)
-    return made
 
 
 def _host_row(result: CommandResult, style: RunbookStyle) -> Row:

@@ -7,11 +7,11 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from lilfox_tui.app.rendering.columns import wrapped
+from lilfox_tui.app.rendering.columns import slice_row, wrap_spans, wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.highlight import shell_pieces
 from lilfox_tui.core.i18n import _, listed, ngettext
-from lilfox_tui.core.text import cell_width, fit, human_bytes, human_duration
+from lilfox_tui.core.text import cell_width, clean, fit, human_bytes, human_duration
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook.model import Command, Runbook, Step, Variable
 from lilfox_tui.runbook.run.output import signal_of
@@ -142,8 +142,7 @@ def text_rows(
     whole = marked(pieces)
     if redact(whole) != whole:  # what is secret may begin in one piece and end in another
         pieces = (Filling(redact(whole)),)
-    rows: list[Row] = []
-    line: list[Piece] = [Piece("   ")]
+    lines: list[list[Piece]] = [[]]
     begins = True
     for piece in pieces:
         parts = [Piece(piece.text, _PIECE_ROLES[piece.role])]
@@ -152,12 +151,22 @@ def text_rows(
         for part in parts:
             for number, text in enumerate(part.text.split("\n")):
                 if number:
-                    rows.append(tuple(line))
-                    line = [Piece("   ")]
+                    lines.append([])
                 if text:
                     told = f"‹{text}›" if piece.role == "value" else text
-                    line.append(Piece(told.replace("\t", "    "), part.role))
-    return wrapped([*rows, tuple(line)], max(8, style.width - 1))
+                    lines[-1].append(Piece(clean(told.replace("\t", "    ")), part.role))
+    return [row for line in lines for row in _folded(line, max(12, style.width - 1))]
+
+
+_INDENT, _BELOW = "   ", "     "
+"""Before a line of a command, and before the rest of it on the next rows."""
+
+
+def _folded(line: Sequence[Piece], width: int) -> list[Row]:
+    """A line of a command in rows of ``width`` cells."""
+    text = "".join(piece.text for piece in line)
+    spans = wrap_spans(text, width - len(_INDENT), width - len(_BELOW))
+    return [(Piece(_BELOW if start else _INDENT), *slice_row(line, start, end)) for start, end in spans]
 
 
 def exit_text(status: int) -> str:
