@@ -39,7 +39,7 @@ LAZY = {
         "app/console": ".incident.model .jobs.reader",
         "app/evidence": ".incident.model",
         "app/followers": ".app.panes.runbook.state .app.run_log .incident.incidents",
-        "app/pane": ".app.operations",
+        "app/pane": ".app.incident_course .app.operations",
         "app/panes/metrics/actions": ".app.panes.metrics.dialogs",
         "app/panes/metrics/alert_actions": ".app.panes.metrics.alert_page .app.panes.metrics.dialogs",
         "app/panes/metrics/alert_section": ".app.panes.metrics.alert_page",

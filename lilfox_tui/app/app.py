@@ -14,7 +14,14 @@ from textual import events, work
 from textual.app import ComposeResult
 
 from lilfox_tui.app.actions import Action
-from lilfox_tui.app.app_actions import ConsoleActions, DemoActions, PaletteActions, PaneActions, TimeActions
+from lilfox_tui.app.app_actions import (
+    ConsoleActions,
+    CurrentIncidentActions,
+    DemoActions,
+    PaletteActions,
+    PaneActions,
+    TimeActions,
+)
 from lilfox_tui.app.console import TABS_FROM, Console
 from lilfox_tui.app.followers import OverviewFeed, RunFollower
 from lilfox_tui.app.frame import FramePainter
@@ -46,7 +53,7 @@ class LilFoxApp(Console):
     Raises ConfigError where the config's keys cannot be used.
     """
 
-    GROUPS = (PaneActions, PaletteActions, TimeActions, DemoActions, ConsoleActions)
+    GROUPS = (PaneActions, CurrentIncidentActions, PaletteActions, TimeActions, DemoActions, ConsoleActions)
 
     def __init__(
         self,

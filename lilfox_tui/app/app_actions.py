@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -27,11 +28,14 @@ if TYPE_CHECKING:
 OF_SELECTION = (
     "open", "logs", "acknowledge", "unacknowledge", "silence", "runbook", "reconnect", "retry", "trust",
     "shell", "explain", "keep", "drop", "trace", "mark", "evidence", "copy", "backup", "verify", "drill", "restore",
-    "undo", "prune", "kept", "settle", "output", "cancel", "terminal", "by-hand", "skip", "stop", "end-run", "note",
+    "undo", "prune", "kept", "settle", "output", "cancel", "run-again", "terminal", "by-hand", "skip", "stop",
+    "end-run", "note",
     "decide", "moment", "call", "take-over", "hand-over", "export", "silences",
 )  # fmt: skip
 """The actions that ``a`` lists: those on the selected row."""
 STEPS_IN_WINDOW = 30
+AGAIN_S = 2.0
+"""After ctrl-c has stopped a command, so long another one quits."""
 _ACT = 40
 """Cells of an act's title."""
 
@@ -118,10 +122,33 @@ class PaneActions(_Everywhere):
             self._navigation.metrics.select_alert()
         else:
             self._navigation.open(RUNBOOK)
+            self._navigation.pane.show_incident()
 
     @action("changes", "c", tr("changes"), tr("everything that changed since you last looked"))
     def show_changes(self) -> None:
         self._app.push_screen(Reader(change_rows(self._app.changes_since_visit(), self._app.glyphs)))
+
+
+class CurrentIncidentActions(_Everywhere):
+    """The action that opens an incident, or closes the open one."""
+
+    TASK = tr("Incident")
+
+    def _why_not(self) -> Message | None:
+        app = self._app
+        if app.rewound is not None:
+            return tr("you are viewing the past; ` returns to now")
+        if app.config.read_only:
+            return tr("nothing can be run or written from here in read_only mode")
+        if taken_by := app.acting.taken_by:
+            return tr(
+                "{who} took over the incident: you are following; press a in pane 4 to take it back", who=taken_by
+            )
+        return None
+
+    @action("incident", "I", tr("incident"), tr("open an incident, or close the open one"), why_not=_why_not)
+    def open_or_close(self) -> None:
+        self._navigation.pane.open_or_close_incident()
 
 
 class PaletteActions(_Everywhere):
@@ -265,6 +292,8 @@ class ConsoleActions(_Everywhere):
     def __init__(self, app: Console, navigation: Navigation) -> None:
         super().__init__(app, navigation)
         self._leaving: AskDialog | None = None
+        self._stopped_s = -AGAIN_S
+        """When ctrl-c stopped a command last."""
 
     @action("theme", "T", tr("theme"), tr("choose the colours"))
     def choose_theme(self) -> None:
@@ -297,7 +326,30 @@ class ConsoleActions(_Everywhere):
     def step_aside(self) -> None:
         self._app.action_suspend_process()
 
-    @action("quit", "q ctrl+c", tr("quit"), tr("quit; changes nothing on the hosts, and jobs keep running"), footer=8)
+    @action(
+        "interrupt",
+        "ctrl+c",
+        tr("stop or quit"),
+        tr("stop the running command of the visible run; otherwise, or pressed again within 2 s, quit"),
+    )
+    def interrupt(self) -> None:
+        now = time.monotonic()
+        if now - self._stopped_s < AGAIN_S:
+            if self._app.demo is None:
+                self._app.exit()  # no question: the job of the run goes on
+            else:
+                self.leave()
+            return
+        on_top = len(self._app.screen_stack) == 1
+        stop = next((each for each in self._navigation.actions if each.id == "stop"), None) if on_top else None
+        if stop is None or stop.why_not() is not None:
+            self.leave()
+            return
+        self._stopped_s = now
+        stop.run()
+        self._app.tell(tr("press ctrl-c again to quit"))
+
+    @action("quit", "q", tr("quit"), tr("quit; changes nothing on the hosts, and jobs keep running"), footer=8)
     def leave(self) -> None:
         backups = self._app.monitor.backups.backups
         mine = [job for job in (() if backups is None else backups.running) if is_ours(job, user())]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
 from textual.app import App
+from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.theme import Theme as TextualTheme
 from textual.timer import Timer
@@ -95,6 +96,12 @@ SLOW_ANSWER_S = 0.7
 """A terminal that takes longer to answer a question is at the end of a slow link."""
 
 
+class PaneScreen(BackgroundScreen[None], inherit_bindings=False):
+    """The screen of the panes. Tab is a key of theirs: Textual's own binding would move the focus."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "screen.copy_text", show=False)]
+
+
 class Console(PrivateApp, inherit_bindings=False):
     """The app as its panes see it."""
 
@@ -153,6 +160,8 @@ class Console(PrivateApp, inherit_bindings=False):
         self.runs: dict[str, RunLog] = {}
         """Runs of runbooks that are watched, by their jobs."""
         self.acting = Acting()
+        self.closed_incident = ""
+        """The incident that was closed from here last: it can still be exported."""
         self._started_s = time.monotonic()
         self.touched = False
         """A key was pressed."""
@@ -162,9 +171,9 @@ class Console(PrivateApp, inherit_bindings=False):
         until = self.rewound
         return [each for each in self.monitor.changes.since_last_visit() if until is None or each.at <= until]
 
-    def get_default_screen(self) -> BackgroundScreen[None]:
+    def get_default_screen(self) -> PaneScreen:
         """Return the screen that shows the panes; dialogs are above it."""
-        return BackgroundScreen(id="_default")
+        return PaneScreen(id="_default")
 
     @property
     def clock(self) -> datetime:

@@ -18,7 +18,7 @@ from lilfox_tui.app.rows.job_words import job_kind_text, percent_of
 from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.i18n import _, ngettext
-from lilfox_tui.core.text import cell_width, fit, human_duration
+from lilfox_tui.core.text import cell_width, clean, fit, human_duration
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import Backups, IncidentView, Overview
 
@@ -224,31 +224,48 @@ def _width(pieces: Sequence[Piece]) -> int:
 def incident_pieces(
     view: IncidentView | None, runs: Iterable[RunLog], now: datetime, glyphs: Glyphs, *, seconds: bool
 ) -> list[Row]:
-    """``INC-7 SEV-2 00:12:31  step 3/6``, then shorter and shorter forms of it; empty rows if there is neither an
-    incident nor a run."""
+    """``INC-7 SEV-2 00:12:31  run 3/6 ● Restart it 00:42``, then shorter and shorter forms of it; empty rows if there
+    is neither an incident nor a run."""
     incident = None if view is None else view.incident
-    step = _step(runs, glyphs)
+    steps = run_pieces(runs, datetime.now(UTC), glyphs, seconds=seconds)
     if incident is None:
-        return [step, ()]
+        return [*steps, ()]
     role = "failing" if incident.severity in ("SEV-1", "SEV-2") else "degraded"
     name, severity = Piece(f"  {incident.id}", role), Piece(f" {incident.severity}", role)
     clock = Piece(f" {_clock(incident.opened, now, seconds=seconds)}", "text")
-    return [(name, severity, clock, *step), (name, severity, *step), (name, *step), (name,)]
+    whole: list[Row] = [(name, severity, clock, *step) for step in steps]
+    return [*whole, (name, severity, *steps[-1]), (name, *steps[-1]), (name,)]
 
 
-def _step(runs: Iterable[RunLog], glyphs: Glyphs) -> Row:
-    """Return the current step of the newest run that has not ended."""
+def run_pieces(runs: Iterable[RunLog], now: datetime, glyphs: Glyphs, *, seconds: bool) -> list[Row]:
+    """The progress of the newest run that has not ended, from long to short: its step of how many, whether that runs,
+    waits or has failed, its title, and for how long its command has been running. One empty row without a run."""
     going = [run for run in runs if run.ended is None and run.state is not None]
-    if not going:
-        return ()
-    run = going[-1]
-    assert run.state is not None
-    count = len(run.state.steps)
-    turn = run.turn
+    if not going or (state := going[-1].state) is None:
+        return [()]
+    turn, count = going[-1].turn, len(state.steps)
     at = count if turn is None else turn.step + 1
-    failed = run.state.waiting.what == "decision"
-    mark = f"{glyphs.failing} " if failed else ""
-    return (Piece("  " + mark + _("step {number}/{count}", number=at, count=count), "failing" if failed else "accent"),)
+    number = _("run {number}/{count}", number=at, count=count)
+    title = "" if turn is None else clean(state.runbook.steps[turn.step].title)
+    mark, role = (glyphs.degraded, "degraded")
+    if state.waiting.what == "decision":
+        mark, role = (glyphs.failing, "failing")
+    elif state.waiting.what in ("nothing", "end"):
+        mark, role = (glyphs.good, "accent" if state.waiting.what == "nothing" else "good")
+    began = [each.began for step in state.steps for command in step.commands for each in command.results
+             if each.state == "running"]  # fmt: skip
+    passed = max(0, int((now - min(began, default=now)).total_seconds()))
+    clock = Piece(f" {passed // 60:02}:{passed % 60:02}", "text") if began and seconds else Piece("")
+    head = (Piece(f"  {number} ", "text"), Piece(mark, role))
+    short = (Piece(f"  {mark} {at}/{count}", role),)
+    if not title:
+        return [head, short]
+    titles = [fit(title, min(cell_width(title), most)) for most in (_TITLE, _SHORT_TITLE)]
+    return [*((*head, Piece(f" {each}", role), clock) for each in titles), (*head, clock), head, short]
+
+
+_TITLE, _SHORT_TITLE = 40, 20
+"""Cells of a step's title at most, and where there is less room."""
 
 
 def _clock(since: datetime, now: datetime, *, seconds: bool) -> str:

@@ -57,9 +57,8 @@ TABS = (
     ),
     Tab(
         tr("Runbook"), "runbook", "RunbookPane",
-        ("other-list", "zoom", "follow", "terminal", "by-hand", "retry", "stop", "skip", "undo", "end-run", "note",
-         "decide", "moment", "call", "evidence", "incident", "take-over", "hand-over", "export",
-         "recent-errors"),
+        ("other-list", "zoom", "follow", "run-again", "terminal", "by-hand", "retry", "stop", "skip", "undo", "end-run",
+         "note", "decide", "moment", "call", "evidence", "take-over", "hand-over", "export", "recent-errors"),
     ),
 )  # fmt: skip
 

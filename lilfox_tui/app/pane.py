@@ -156,11 +156,25 @@ class Pane(Vertical):
 
         await carry_out(self.lilfox, act)
 
+    @work(exclusive=True, group="course", exit_on_error=False)
+    async def open_or_close_incident(self) -> None:
+        """Asks for the title of a new incident, or offers to close the open one."""
+        from lilfox_tui.app.incident_course import open_or_close
+
+        await open_or_close(self.lilfox, self.cause())
+
     def look_for(self, cause: Cause) -> None:
         """Shows the runbooks for an alert."""
 
     def select_run(self, key: str) -> None:
         """Selects the runbook run whose job has that key, so that the next enter continues it."""
+
+    def show_incident(self) -> None:
+        """Shows the page of the open incident."""
+
+    def cause(self) -> Cause | None:
+        """The alert for which an incident would be opened here."""
+        return None
 
     def clock_moved(self) -> None:
         """Updates the ages shown after the header's clock has moved."""

@@ -75,12 +75,14 @@ class Lines(Widget, can_focus=False):
             self.times = times
 
     class Wheel(Message):
-        """The wheel scrolled by ``delta`` rows."""
+        """The wheel scrolled by ``delta`` rows over the cell ``x``, ``y``."""
 
-        def __init__(self, lines: Lines, delta: int) -> None:
+        def __init__(self, lines: Lines, delta: int, x: int, y: int) -> None:
             super().__init__()
             self.lines = lines
             self.delta = delta
+            self.x = x
+            self.y = y
 
     class Dragged(Message):
         """The mouse was dragged over ``text``."""
@@ -211,11 +213,11 @@ class Lines(Widget, can_focus=False):
         if index < len(self.rows):
             self.post_message(self.Clicked(self, index, event.x, event.chain))
 
-    def on_mouse_scroll_down(self) -> None:
-        self.post_message(self.Wheel(self, 3))
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        self.post_message(self.Wheel(self, 3, event.x, event.y))
 
-    def on_mouse_scroll_up(self) -> None:
-        self.post_message(self.Wheel(self, -3))
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        self.post_message(self.Wheel(self, -3, event.x, event.y))
 
 
 # Inputs: a line of text, and the line that takes the footer's place.

@@ -98,16 +98,16 @@ def job(state: str = "running") -> Job:
     )
 
 
-def run(folder: Path, facts: list[RunFact], text: str = TEXT) -> RunLog:
-    """The run that these facts tell."""
+def run(folder: Path, facts: list[RunFact], text: str = TEXT, hosts: tuple[str, ...] = HOSTS) -> RunLog:
+    """The run on ``hosts`` that these facts tell."""
     log = RunLog(job().id)
     log.folder = folder
     log.reducer = RunReducer(documents(text)[0].runbooks[0])
-    log.reducer.take([opened(), *facts])
+    log.reducer.take([opened(hosts), *facts])
     return log
 
 
-def opened() -> RunOpened:
+def opened(hosts: tuple[str, ...] = HOSTS) -> RunOpened:
     return RunOpened(
         at=NOW - timedelta(minutes=3),
         run=job().id,
@@ -115,7 +115,7 @@ def opened() -> RunOpened:
         title="Restart the web service",
         path="/srv/runbooks/web.md",
         sha256=documents()[0].sha256,
-        hosts={"web*": HOSTS, "db-1": ("db-1",), "each": HOSTS},
+        hosts={"web*": hosts, "db-1": ("db-1",), "each": hosts},
         by="ann@web-1",
         incident="INC-7",
     )
@@ -172,6 +172,32 @@ def failed(folder: Path, message: str = "its output does not match /active/") ->
     return facts + ran(5, 1, 1, "web-2", "failed", shown=shown, message=message, size=7)
 
 
+MANY = tuple(f"web-{number}" for number in range(1, 9))
+JOURNAL = "".join(
+    f"Mar 29 03:{8 + number // 60:02}:{number % 60:02} web nginx[4711]: GET /v1/checkout/cart/{number} 200 in 8 ms, "
+    f"upstream backend-{number % 3}.internal.example.com:8443\n"
+    for number in range(60)
+)
+ERRORS = """nginx: [emerg] bind() to 0.0.0.0:443 failed (98: Address already in use)
+nginx: configuration file /etc/nginx/nginx.conf test failed
+Job for nginx.service failed because the control process exited with error code.
+"""
+
+
+def many_failed(folder: Path) -> RunLog:
+    """A run on eight hosts, of which three failed at the restart, with long outputs."""
+    facts: list[RunFact] = [ValuesSet(at=NOW - timedelta(seconds=125), values={"unit": "nginx.service"})]
+    for number, host in enumerate(MANY):
+        facts += ran(number, 0, 0, host, "done", shown="systemctl status nginx.service")
+    for number, host in enumerate(MANY, len(MANY)):
+        bad = host in ("web-3", "web-5", "web-8")
+        output = JOURNAL + (ERRORS if bad else "")
+        (folder / f"{job().id}-{number}.head").write_text(output, encoding="utf-8")
+        shown = "systemctl restart nginx.service"
+        facts += ran(number, 1, 0, host, "failed" if bad else "done", shown=shown, size=len(output))
+    return run(folder, facts, hosts=MANY)
+
+
 def skipped(folder: Path) -> list[RunFact]:
     """That check skipped."""
     return [
@@ -208,3 +234,40 @@ def open_incident(note: str = "connections are refused since the deploy") -> Inc
         for number, what in enumerate(happened, 1)
     )
     return IncidentView(NOW, replace(fold(entries, Path("/state/INC-7")), opened=NOW - timedelta(seconds=751)), entries)
+
+
+SCRIPT = """#!/usr/bin/env bash
+set -euo pipefail
+# drain it first
+curl -fsS -X POST http://127.0.0.1:8080/drain
+systemctl restart gateway.service
+"""
+
+
+def long_incident() -> IncidentView:
+    """INC-7 with everything that a timeline can have: roles, moments, commands, jobs, evidence, calls."""
+    seen = open_incident()
+    began = {"runbook": "Restart the gateway", "sha256": "0" * 64, "host": "gw-1"}
+    happened: list[incident.What] = [
+        incident.RoleAssigned(role="communication", who="bob@web-1"),
+        incident.Marked(moment="acknowledged", when=NOW - timedelta(minutes=11)),
+        incident.StepBegan(step=1, title="Drain and restart the gateway", command=SCRIPT, run="r2", **began),
+        incident.StepEnded(
+            run="r2", state="failed", message="it exited with status 7", exit_status=7, output=ERRORS, output_lines=3,
+            output_bytes=len(ERRORS), evidence="r2.txt",
+        ),
+        incident.EvidenceKept(file="r2.txt", sha256="0" * 64, size_bytes=230, text="gw-1: the journal of nginx"),
+        incident.Called(contact="dba Dora +49 30 1234", outcome="looks at the replica"),
+        incident.JobBegan(job="j1", kind="backup", title="backup of shop"),
+        incident.JobEnded(job="j1", kind="backup", state="ok", message="1.7 MB in 3 s"),
+        incident.Decided(text="roll back the deploy of 02:51"),
+        incident.StepBegan(step=2, title="Roll back", command="kubectl rollout undo deploy/api", run="r3", **began),
+    ]  # fmt: skip
+    entries = seen.entries + tuple(
+        incident.TimelineEntry(
+            number=number, at=NOW - timedelta(seconds=150 - 10 * number), by="ann@web-1", previous="0" * 64, what=what
+        )
+        for number, what in enumerate(happened, 7)
+    )
+    assert seen.incident is not None
+    return IncidentView(NOW, replace(fold(entries, Path("/state/INC-7")), opened=seen.incident.opened), entries)

@@ -297,7 +297,7 @@ async def test_a_ban_that_the_host_refuses_is_not_shown(
         await until(lambda: "web-1" in screen_text(pilot), what="hosts are listed")
         await choose(pilot, "web-1")
         await until(lambda: "it is your own address" in screen_text(pilot), what="that is said")
-        assert (dialog(app), begun) == ("BackgroundScreen", [])
+        assert (dialog(app), begun) == ("PaneScreen", [])
 
 
 def _logs_app(folder: Path, language: str) -> LilFoxApp:

@@ -259,3 +259,41 @@ async def test_how_it_is_offered_and_said(tmp_path: Path, size: tuple[int, int],
         await told(pilot, app, "INC-1")
         await pilot.pause()
         check(f"evidence-kept-{size[0]}x{size[1]}-{language}", screen_text(pilot))
+
+
+@pytest.mark.parametrize("pane", ["1", "2", "3", "4"])
+async def test_an_incident_is_opened_by_two_keys_and_its_title_in_every_pane(pane: str) -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press(pane)
+        await pilot.pause()
+        await pilot.press("I")
+        await until(lambda: "Open an incident" in screen_text(pilot), what="the question")
+        await pilot.press(*"it burns", "enter")
+        await until(lambda: (found := current()) is not None and found.title == "it burns", what="it is open")
+        await told(pilot, app, "INC-1 is open")
+
+
+async def test_an_incident_of_an_alert_has_its_name(tmp_path: Path) -> None:
+    app = still_app(alerting())
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("exclamation_mark")
+        await pilot.pause()
+        cause = app.pane.cause()
+        assert cause is not None
+        await pilot.press("I")
+        await until(lambda: cause.title in screen_text(pilot), what="the title is offered")
+        await pilot.press("enter")
+        await until(lambda: current() is not None, what="it is open")
+        found = current()
+        assert found is not None
+        assert (found.title, found.severity) == (cause.title, cause.severity)
+
+
+async def test_no_incident_is_opened_where_nothing_may_be_written() -> None:
+    app = still_app(mixed(), read_only=True)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("I")
+        await pilot.pause()
+        assert "read_only" in app.note[0]
+    assert current() is None

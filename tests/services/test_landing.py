@@ -56,7 +56,7 @@ async def test_it_opens_on_the_run_that_waits_or_was_killed(home: Path, killed: 
     async with started(home) as again:
         await until(lambda: isinstance(again.app.pane, RunbookPane), what="it is the pane that is shown")
         await again.until("INC-1 is open and ")
-        await again.until("interrupted" if killed else "step 2/5")
+        await again.until("interrupted" if killed else "run 2/5")
         await again.until("Change it")
         await again.keys("enter")
         await again.until("resume where it stopped" if killed else "one of one, two")

@@ -11,6 +11,7 @@ import pytest
 from textual.widgets import Input
 
 from lilfox_tui.app.evidence import Cause
+from lilfox_tui.app.panes.runbook.state import COMMAND
 from lilfox_tui.incident import incidents
 from lilfox_tui.incident.incidents import current, open_incident
 from lilfox_tui.incident.model import Closed, Decided, EvidenceKept, Noted, StepEnded, StepSkipped
@@ -29,7 +30,7 @@ async def test_a_run_from_its_first_key_to_its_end(home: Path) -> None:
         await shown.until("looked at 42")
         await shown.until_waits("value", 2)
         assert "INC-1 SEV-2" in shown.text.splitlines()[1]
-        assert "step 2/5" in shown.text.splitlines()[1]
+        assert "run 2/5" in shown.text.splitlines()[1]
         await shown.keys("enter")
         await shown.until("one of one, two")
         await shown.keys(*"three", "enter")
@@ -218,7 +219,7 @@ async def test_which_incident_is_the_current_one_is_said_when_that_changes(home:
         await shown.keys("I")
         await shown.until("Close INC-2")
         await shown.keys("enter")
-        await shown.until("INC-2 is closed; INC-1 is now the current incident; press a to export it")
+        await shown.until("INC-2 is closed; INC-1 is now the current incident; press a in pane 4 to export it")
         await shown.until("INC-1 SEV-3  the older")
         await shown.keys("colon", *"export", "enter")
         text = await shown.until("Export which incident?")
@@ -240,7 +241,7 @@ async def test_a_run_that_goes_on_is_found_again_with_its_step_and_all_that_it_p
         await again.until_waits("value", 2)
         await again.keys("tab")
         await again.until("looked at 42")
-        assert "step 2/5" in again.text.splitlines()[1]
+        assert "run 2/5" in again.text.splitlines()[1]
 
 
 async def test_a_run_whose_job_was_killed_goes_on_where_it_was(home: Path) -> None:
@@ -379,8 +380,88 @@ async def test_what_ended_a_run_does_not_begin_another_one(home: Path) -> None:
         assert command is not None
         assert run.reducer is not None
         assert tuple(run.reducer.results(command[0], command[1]).values()) == results
-        await shown.keys("enter")
-        await shown.until("start a new run")
-        await shown.keys("enter", "enter", "escape")
-        await until(lambda: len(shown.pane.lilfox.screen_stack) == 1, what="enter does nothing there")
+        for _time in range(3):
+            await shown.keys("enter")
+            assert shown.state.column == COMMAND, "its result"
+            assert len(shown.app.screen_stack) == 1
         assert len(list_jobs()) == 1
+        shown.app.do(next(each for each in shown.app.all_actions if each.id == "run-again"))
+        await shown.until("start a new run")
+        await shown.keys("enter", "enter")
+        assert len(list_jobs()) == 1, "only n starts one"
+        await shown.keys("n")
+        await shown.until_waits("value", 2)
+        assert len(list_jobs()) == 2
+
+
+async def test_the_result_of_an_earlier_run_is_opened_before_another_one_is_started(home: Path) -> None:
+    async with console(home) as shown:
+        await shown.keys("enter", "enter")
+        await shown.until("run without an incident")
+        await shown.keys("w")
+        await shown.until_waits("value", 2)
+        await shown.keys("X")
+        await shown.until("End this run")
+        await shown.keys("enter")
+        await shown.until("last run, by")
+    async with console(home) as again:
+        await again.keys("enter")
+        await again.until("enter opens its result")
+        await again.keys("enter")
+        await again.until("looked at 42")
+        await again.keys("enter")
+        assert len(list_jobs()) == 1
+
+
+async def test_from_an_alert_to_the_first_command_in_three_keys(home: Path) -> None:
+    for size in ((120, 40), (80, 24), (40, 10)):
+        async with console(home, size=size) as shown:
+            shown.app.go_to_runbook(Cause("HighErrorRate", {}, "SEV-2"))  # the first: r on the alert
+            await shown.pilot.pause()
+            await shown.keys("enter")
+            await shown.until("run without an incident" if size[0] >= 80 else "an incident")
+            await shown.keys("w")  # or enter
+            await shown.until_waits("value", 2)
+            await shown.keys("X")
+            await shown.until("nd the run")
+            await shown.keys("enter")
+            await until(lambda: all(job.state != "running" for job in list_jobs()), what="it has ended")
+
+
+async def test_ctrl_c_stops_the_running_command_and_leaves_when_pressed_again(home: Path) -> None:
+    (home / "app.log").write_text("first line\n")
+    follow = f'# Made\n\n1. Look at it\n\n   ```bash {{"risk": "read"}}\n   tail -f {home}/app.log\n   ```\n'
+    (home / "runbooks/made.md").write_text(follow)
+    async with console(home) as shown:
+        await shown.keys("enter", "enter")
+        await shown.until("run without an incident")
+        await shown.keys("w")
+        await shown.until("first line")
+        await shown.keys("ctrl+c")
+        await shown.until_waits("end", 0)
+        (result,) = shown.state.results()
+        assert result.stopped
+        assert not shown.app.leaving
+        await shown.keys("ctrl+c")
+        await until(lambda: shown.app.leaving, what="it leaves")
+    assert any(job.state == "running" for job in list_jobs()), "the run itself goes on"
+
+
+async def test_ctrl_c_asks_before_it_stops_a_change_and_quits_in_other_panes(home: Path) -> None:
+    (home / "runbooks/made.md").write_text(
+        f'# Made\n\n1. Change it\n\n   ```bash {{"risk": "change"}}\n   touch {home}/begun && sleep 300\n   ```\n'
+    )
+    async with console(home) as shown:
+        await shown.keys("enter", "enter")
+        await shown.until("run without an incident")
+        await shown.keys("w")
+        await shown.until_waits("confirm", 1)
+        await shown.keys("enter")
+        await shown.until("run it")
+        await shown.keys("enter")
+        await until(lambda: (home / "begun").exists(), what="it runs")
+        await shown.until("is running on")
+        await shown.keys("ctrl+c")
+        await shown.until("Stop the running command")
+        await shown.keys("escape", "1", "ctrl+c")
+        await until(lambda: shown.app.leaving, what="in another pane it quits")

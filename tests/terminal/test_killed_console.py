@@ -62,13 +62,13 @@ def test_kill_9_of_the_console_loses_nothing_and_runs_nothing_twice(home: Path) 
         first.process.send_signal(signal.SIGKILL)
         first.process.wait(60)
     with console(home) as second:
-        second.until("step 1/2")
+        second.until("run 1/2")
         (home / "go").touch()
-        second.until("step 2/2")
+        second.until("run 2/2")
         second.press("4")
         second.until("said")
         second.press("\r")
-        second.until("2/2  ✔")
+        second.until("✔  2. Look")
     assert count.read_text() == "once\nover\n"
     (incident,) = list_incidents()
     told = [each.what for each in entries(incident.id)]

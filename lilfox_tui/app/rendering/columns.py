@@ -239,3 +239,30 @@ def _lines(text: str, first: int, width: int) -> list[str]:
             return [*lines, rest]
         lines.append(line)
     return lines or [""]
+
+
+def wrap_spans(text: str, first: int, below: int) -> list[tuple[int, int]]:
+    """How ``text``, cleaned, stands in rows of ``first`` cells and then ``below``: from where to where in it each goes.
+    At least one row."""
+    if len(text) <= first and (text.isascii() or 2 * len(text) <= first):
+        return [(0, len(text))]
+    spans: list[tuple[int, int]] = []
+    at, room = 0, first
+    while True:
+        part = text[at : at + 2 * room]  # not all of the rest: a line may have hundreds of KB
+        line, rest = break_line(part, room)
+        spans.append((at, at + len(line)))
+        at, room = at + len(part) - len(rest), below
+        if at >= len(text):
+            return spans
+
+
+def slice_row(pieces: Iterable[Piece], start: int, end: int) -> list[Piece]:
+    """What stands from the character ``start`` to ``end`` in the pieces."""
+    made: list[Piece] = []
+    at = 0
+    for piece in pieces:
+        if text := piece.text[max(0, start - at) : max(0, end - at)]:
+            made.append(Piece(text, piece.role, piece.ground))
+        at += len(piece.text)
+    return made

@@ -2,63 +2,166 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from lilfox_tui.app.rendering.columns import cells
-from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
-from lilfox_tui.core.i18n import _, ngettext
+from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
+from lilfox_tui.app.rendering.highlight import coloured, shell_pieces
+from lilfox_tui.core.i18n import _, listed, ngettext
 from lilfox_tui.core.text import cell_width, clean, fit, human_duration
 from lilfox_tui.incident.model import (
     AlertChanged,
+    Changed,
     Closed,
     Decided,
     EvidenceKept,
     Incident,
+    IncidentOpened,
+    JobBegan,
     JobEnded,
     Noted,
     Noticed,
+    Reverted,
     StepBegan,
     StepEnded,
     TimelineEntry,
+    What,
 )
-from lilfox_tui.incident.reducer import begun_steps, event_text, fold, still_in_force
+from lilfox_tui.incident.reducer import (
+    event_text,
+    fold,
+    impact,
+    moment_text,
+    role_text,
+    step_state_text,
+    still_in_force,
+)
 
 _BY = 14
-_TITLE = 8
-"""Cells of an incident's title at least."""
+_LONGEST_OUTPUT = 200
+"""Lines of an output that an entry shows."""
 
 
-def title_row(incident: Incident, now: datetime, before: str, width: int) -> Row:
-    """The head of the timeline; if it is too long, the incident's title is cut."""
-    role = "failing" if incident.severity in ("SEV-1", "SEV-2") else "degraded"
+class TimelineItem(NamedTuple):
+    """A line of the timeline: an entry, or the beginning of a command or job with its end and what it changed."""
+
+    entries: tuple[TimelineEntry, ...]
+
+    @property
+    def first(self) -> TimelineEntry:
+        """The entry by whose time and author it stands."""
+        return self.entries[0]
+
+    @property
+    def number(self) -> int:
+        """That of its first entry."""
+        return self.first.number
+
+    @property
+    def end(self) -> StepEnded | JobEnded | None:
+        """How the command or job has ended; None for one that has not, and for other entries."""
+        return next((each.what for each in self.entries if isinstance(each.what, StepEnded | JobEnded)), None)
+
+
+def timeline_items(entries: Iterable[TimelineEntry]) -> tuple[TimelineItem, ...]:
+    """``entries`` as lines: the end of a command or job, and the change that it made, stand with its beginning."""
+    groups: list[list[TimelineEntry]] = []
+    begun: dict[str, list[TimelineEntry]] = {}
+    for entry in entries:
+        what = entry.what
+        key = _begun_key(what)
+        if key in begun and not isinstance(what, StepBegan | JobBegan):
+            begun[key].append(entry)
+            continue
+        groups.append([entry])
+        if isinstance(what, StepBegan | JobBegan):
+            begun[key] = groups[-1]
+    return tuple(TimelineItem(tuple(group)) for group in groups)
+
+
+def _begun_key(what: What) -> str:
+    """What an entry has in common with the beginning of its command or job; empty for others."""
+    match what:
+        case StepBegan() | StepEnded():
+            return f"run {what.run}"
+        case Changed():
+            return f"run {what.change}"
+        case JobBegan() | JobEnded():
+            return f"job {what.job}"
+        case _:
+            return ""
+
+
+def incident_title(incident: Incident) -> Row:
+    """Its id, severity and title."""
+    return (
+        Piece(f"{incident.id} ", "title"),
+        Piece(incident.severity, _severity_role(incident)),
+        Piece(f"  {incident.title}", "strong"),
+    )
+
+
+def incident_note(incident: Incident, now: datetime, earlier: int = 0) -> Row:
+    """What stands beside the title: its age, who leads, how many changes are in force, and how many entries are not
+    shown."""
     age = human_duration(max(0, int((now - incident.opened).total_seconds())))  # whole, as in the line of tabs
     in_force = len(still_in_force(incident, now))
-    pieces = [
-        Piece(f" {incident.id} ", "title"),
-        Piece(incident.severity, role),
-        Piece(f"  {incident.title}", "strong"),
-        Piece("  " + _("{age}, lead: {who}", age=age, who=_who(incident.leader)), "muted"),
-    ]
+    pieces = [Piece(_("{age}, lead: {who}", age=age, who=_who(incident.leader)), "muted")]
     if in_force:
         count = ngettext("{count} change in force", "{count} changes in force", in_force)
-        pieces.append(Piece(f"  {count}", "degraded"))
-    pieces.append(Piece(f"  {before}", "muted"))
-    if (over := cells(pieces) - width) > 0:
-        title = clean(incident.title)
-        pieces[2] = Piece(f"  {fit(title, max(_TITLE, cell_width(title) - over))}", "strong")
+        pieces.append(Piece(count, "degraded"))
+    if earlier:
+        pieces.append(Piece(_("{count} earlier not shown", count=earlier), "muted"))
     return tuple(pieces)
 
 
-def timeline_rows(
-    incident: Incident, entries: Sequence[TimelineEntry], now: datetime, rows: int, width: int
-) -> list[Row]:
-    """The head, and as many of the newest ``entries`` as fit, in chronological order."""
-    shown = entries[len(entries) - min(rows - 1, len(entries)) :]
-    left, steps = len(entries) - len(shown), begun_steps(entries)
-    before = _("{count} earlier not shown", count=left) if left else ""
-    return [title_row(incident, now, before, width), *(entry_row(each, width, steps) for each in shown)]
+def _severity_role(incident: Incident) -> str:
+    return "failing" if incident.severity in ("SEV-1", "SEV-2") else "degraded"
+
+
+def fact_rows(incident: Incident, entries: Sequence[TimelineEntry], now: datetime) -> list[Row]:
+    """What is known of the incident: since when, who has which role, the moments, the changes in force, what is
+    running, and the evidence."""
+    age = human_duration(max(0, int((now - incident.opened).total_seconds())))
+    state = _("open for {age}", age=age) if incident.closed is None else _("closed")
+    first = entries[0].what if entries else None
+    cause = first.cause if isinstance(first, IncidentOpened) else ""
+    rows: list[Row] = [_fact(_("state"), _("{state}, since {time}", state=state, time=_time(incident.opened)))]
+    if cause and cause != incident.title:
+        rows.append(_fact(_("cause"), cause))
+    roles = {"lead": _who(incident.leader)} | {role: _name(who) for role, who in incident.roles.items()}
+    rows.append(_fact(_("roles"), "  ".join(f"{role_text(role)} {who}" for role, who in roles.items())))
+    if known := impact(incident, entries):
+        rows.append(
+            _fact(_("moments"), "  ".join(f"{moment_text(m)} {each.when:%H:%M:%S}" for m, each in known.items()))
+        )
+    changes = still_in_force(incident, now)
+    for number, change in enumerate(changes):
+        label = _("in force") if number == 0 else ""
+        undo = _("to undo it: {undo}", undo=code_line(change.undo)) if change.undo else ""
+        said = (Piece(f"  {undo}", "muted"),) if undo else ()
+        rows.append((*_fact(label, change_line(change.text), "degraded"), *said))
+    if not changes:
+        rows.append(_fact(_("in force"), _("no changes"), "muted"))
+    unknown = incident.steps.values()
+    rows += [_fact(_("no result"), f"{step.host}: {code_line(step.command)}", "degraded") for step in unknown]
+    kept = [each.what.file for each in entries if isinstance(each.what, EvidenceKept)]
+    count = ngettext("{count} file", "{count} files", len(kept)) if kept else _("none")
+    rows.append(
+        (*_fact(_("evidence"), count, "text" if kept else "muted"), Piece("  " + "  ".join(kept[::-1]), "muted"))
+    )
+    return rows
+
+
+def _fact(label: str, text: str, role: str = "text") -> Row:
+    return (Piece(" " + fit(label, 10) + " ", "muted"), Piece(text, role))
+
+
+def _time(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def as_it_was(
@@ -69,16 +172,135 @@ def as_it_was(
     return (fold(known, Path(incident.folder)), known) if known else None
 
 
-def entry_row(entry: TimelineEntry, width: int, steps: Mapping[str, StepBegan]) -> Row:
-    """An entry on one line; longer ones are shown in full by the handover and the export. ``steps`` are the commands
-    that have started."""
-    text = event_text(entry.what, steps).strip().split("\n", 1)[0]
-    by = fit(_name(entry.by), _BY) if width >= 70 else ""
-    return (
-        Piece(f" {entry.at:%H:%M:%S}  ", "muted"),
-        *((Piece(by + "  ", "muted"),) if by else ()),
-        Piece(text, _role(entry)),
-    )
+def authors_width(items: Sequence[TimelineItem], width: int) -> int:
+    """The cells of the authors' names in a timeline of ``width`` cells; 0 where there is no room for them."""
+    longest = max((cell_width(clean(_name(each.first.by))) for each in items), default=0)
+    return 0 if width < _NARROW else min(longest, _BY)
+
+
+def item_row(item: TimelineItem, width: int, by: int, glyphs: Glyphs, in_force: Collection[str] = ()) -> Row:
+    """A line of the timeline in ``width`` cells, ``by`` of them for its author: a command by its host and title, how it
+    ended and after how long. ``in_force`` are the changes that still apply."""
+    entry = item.first
+    author = (Piece(fit(_name(entry.by), by) + "  ", "muted"),) if by else ()
+    head = (Piece(f" {entry.at:%H:%M:%S}  ", "muted"), *author)
+    what = entry.what
+    if not isinstance(what, StepBegan | JobBegan):
+        text = event_text(what).strip().split("\n", 1)[0]
+        return (*head, Piece(f"{_mark_of(entry, glyphs)} ", _role(entry)), Piece(text, _role(entry)))
+    mark, role, said = _ended(item, glyphs, in_force)
+    if isinstance(what, JobBegan):
+        return (*head, Piece(f"{mark} ", role), Piece(what.title), Piece(f"  {said}", role))
+    told = Piece(f"  {said}", role)
+    room = width - cells(head) - 2 - cells((told,)) - cell_width(clean(what.host)) - 2
+    title, command = f"{what.step}. {clean(what.title)}", code_line(what.command)
+    if room < cell_width(title) and item.end is not None:  # only whether it worked
+        room += cells((told,))
+        told = Piece(f"  {step_state_text(item.end.state)}", role)
+        room -= cells((told,))
+    if room < cell_width(title):  # the mark says it
+        room, told = room + cells((told,)), Piece("")
+    left = room - cell_width(title)
+    title = fit(title, max(4, min(cell_width(title), room)))
+    shown = fit(command, min(cell_width(clean(command)), left - 2)) if left >= _COMMAND else ""
+    named = (Piece(f"{mark} ", role), Piece(f"{what.host}  ", "accent"), Piece(title))
+    return (*head, *named, *((Piece(f"  {shown}", "muted"),) if shown else ()), told)
+
+
+_NARROW = 60
+"""Cells of a line from which its author is named."""
+_COMMAND = 12
+"""Cells of a command's text that are worth to be shown beside its title."""
+
+
+def _ended(item: TimelineItem, glyphs: Glyphs, in_force: Collection[str]) -> tuple[str, str, str]:
+    """The mark, the role and the words for how a command or job has ended."""
+    end, last = item.end, item.entries[-1]
+    if end is None:
+        return glyphs.job, "accent", step_state_text("running")
+    ended = next(each.at for each in item.entries if each.what is end)
+    took = human_duration(max(0.0, (ended - item.first.at).total_seconds()))
+    words = [step_state_text(end.state), took]
+    if isinstance(end, StepEnded) and end.exit_status and end.state != "done":
+        words.append(_("exit status {status}", status=end.exit_status))
+    if isinstance(last.what, Changed):
+        words.append(_("in force") if last.what.change in in_force else _("changed"))
+    good = end.state in ("done", "ok")
+    return glyphs.done if good else glyphs.failing, "good" if good else "failing", listed(words)
+
+
+def code_line(command: str) -> str:
+    """The first line of a command that does something: neither a ``#!`` line, nor a comment, nor a setting of the
+    shell."""
+    lines = [line.strip() for line in command.strip().split("\n")]
+    code = [line for line in lines if line and not line.startswith(("#", "set -", "set +"))]
+    return next(iter(code or lines))
+
+
+def change_line(text: str) -> str:
+    """A change on one line: where, and the first line of its command that does something."""
+    host, colon, command = text.partition(": ")
+    return f"{host}: {code_line(command)}" if colon and "\n" in command else code_line(text)
+
+
+def item_rows(item: TimelineItem, glyphs: Glyphs) -> list[Row]:
+    """All that the timeline has of a line: who did what, the command, its end and its output."""
+    rows: list[Row] = []
+    for entry in item.entries:
+        rows += [BLANK] if rows else []
+        rows.append((Piece(f" {_time(entry.at)}", "muted"), Piece(f"  {entry.by}", "muted")))
+        what = entry.what
+        if isinstance(what, StepBegan):
+            step = Piece(f"{what.step}. {what.title}", "strong")
+            rows += [(Piece(f" {what.runbook} {glyphs.separator} ", "muted"), step)]
+            rows += [(Piece(" "), Piece(what.host, "accent"))]
+            pieces, _begins = shell_pieces(what.command.strip())
+            rows += [(Piece("   "), *line) for line in lines_of(pieces)]
+        elif isinstance(what, StepEnded):
+            rows += _end_rows(what)
+        else:
+            text = event_text(what).strip()
+            rows += [(Piece(" "), Piece(line, _role(entry))) for line in text.split("\n")]
+    return rows
+
+
+def _end_rows(end: StepEnded) -> list[Row]:
+    role = "good" if end.state == "done" else "failing"
+    words = [step_state_text(end.state)]
+    if end.exit_status is not None:
+        words.append(_("exit status {status}", status=end.exit_status))
+    if end.message:
+        words.append(end.message)
+    rows: list[Row] = [(Piece(" "), Piece(listed(words), role))]
+    lines = end.output.rstrip("\n").split("\n") if end.output.strip() else []
+    rows += [(Piece("   "), *coloured(line.replace("\t", "    "))) for line in lines[-_LONGEST_OUTPUT:]]
+    if end.evidence:
+        rows.append((Piece(" " + _("evidence: {said}", said=end.evidence), "muted"),))
+    return rows
+
+
+def lines_of(pieces: Iterable[Piece]) -> list[Row]:
+    """Pieces of a text with line ends as rows."""
+    rows: list[list[Piece]] = [[]]
+    for piece in pieces:
+        for number, text in enumerate(piece.text.split("\n")):
+            if number:
+                rows.append([])
+            if text:
+                rows[-1].append(Piece(text.replace("\t", "    "), piece.role))
+    return [tuple(row) for row in rows]
+
+
+def _mark_of(entry: TimelineEntry, glyphs: Glyphs) -> str:
+    """The shape of an entry that is neither a command nor a job."""
+    what = entry.what
+    if isinstance(what, AlertChanged):
+        return {"firing": glyphs.alert, "resolved": glyphs.good}.get(what.state, glyphs.degraded)
+    if isinstance(what, Noticed):
+        return {"good": glyphs.good, "degraded": glyphs.degraded}.get(what.level, glyphs.failing)
+    if isinstance(what, Reverted):
+        return glyphs.taken_back
+    return {"failing": glyphs.failing, "good": glyphs.good}.get(_role(entry), glyphs.separator)
 
 
 def _role(entry: TimelineEntry) -> str:
@@ -118,11 +340,9 @@ def closing_rows(incident: Incident, now: datetime, running: Collection[str]) ->
         text = ngettext("{count} change is still in force:", "{count} changes are still in force:", len(changes))
         rows.append((Piece("  "), Piece(text, "degraded")))
         for change in changes:
-            first = change.text.strip().split("\n", 1)[0]
-            rows.append((Piece("    "), Piece(first, "strong")))
+            rows.append((Piece("    "), Piece(change_line(change.text), "strong")))
             if change.undo:
-                undo = change.undo.strip().split("\n", 1)[0]
-                rows.append((Piece("      " + _("to undo it: {undo}", undo=undo), "muted"),))
+                rows.append((Piece("      " + _("to undo it: {undo}", undo=code_line(change.undo)), "muted"),))
     else:
         rows.append((Piece("  "), Piece(_("No changes are in force."), "good")))
     for job in incident.jobs.values():
@@ -134,8 +354,7 @@ def closing_rows(incident: Incident, now: datetime, running: Collection[str]) ->
             text = _("outcome unknown: {title} ({id})", title=job.title, id=job.job)
             rows.append((Piece("  "), Piece(text, "failing")))
     for step in incident.steps.values():
-        command = step.command.strip().split("\n", 1)[0]
-        text = _("outcome unknown: {host}: {command}", host=step.host, command=command)
+        text = _("outcome unknown: {host}: {command}", host=step.host, command=code_line(step.command))
         rows.append((Piece("  "), Piece(text, "failing")))
     return [*rows, BLANK, (Piece("  "), Piece(_("What was wrong and how it ended:"), "muted"))]
 

@@ -7,12 +7,13 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from lilfox_tui.app.evidence import Cause
-from lilfox_tui.app.panes.runbook.state import COMMAND, LIST, STEPS, Place, RunbookState
+from lilfox_tui.app.panes.runbook.state import COMMAND, INCIDENT, LIST, STEPS, Place, RunbookState
 from lilfox_tui.app.run_log import RunLog
+from lilfox_tui.jobs.model import Ended
 from lilfox_tui.monitor.model import RunbooksView
 from lilfox_tui.runbook.run.protocol import ClientActs, CommandBegan, RunClient, RunFact
 from tests.app.overviews import NOW
-from tests.app.runs_made import failed, job, looked, open_incident, ran, run, view
+from tests.app.runs_made import documents, failed, job, looked, open_incident, ran, run, view
 
 WEB, DISK, BROKEN = "Restart the web service", "A disk is full", "Broken"
 
@@ -84,12 +85,50 @@ def test_going_back_leads_out_of_the_zoom_then_the_columns_then_the_filter() -> 
 
 def test_how_many_columns_stand_side_by_side() -> None:
     state = made()
-    assert [state.side_by_side(width) for width in (80, 100, 120)] == [1, 2, 3]
-    assert [state.shows_less(width) for width in (80, 100)] == [True, False]
+    assert [state.side_by_side(width) for width in (79, 80, 120)] == [1, 2, 3]
+    state.go_column(STEPS)
+    assert [state.side_by_side(width) for width in (79, 80, 200)] == [1, 2, 2], "the list has folded away"
+    assert [state.shows_less(width) for width in (79, 80)] == [True, False]
     state.go_column(COMMAND)
-    assert not state.shows_less(80), "the command is there"
+    assert not state.shows_less(79), "the command is there"
     state.toggle_zoom()
     assert state.side_by_side(160) == 1
+
+
+def test_the_page_of_the_incident_is_the_next_part_after_the_command_and_leads_back() -> None:
+    state = made()
+    for wanted in (STEPS, COMMAND, LIST):
+        state.next_column()
+        assert state.column == wanted, "there is no incident"
+    state.timeline.view = open_incident()
+    state.go_column(COMMAND)
+    state.next_column()
+    assert (state.column, state.timeline.entry_at) == (INCIDENT, 3), "one line of a command, its end and its change"
+    state.move(-1)
+    assert state.timeline.items[state.timeline.entry_at].number == 3
+    state.move(9)
+    assert state.timeline.entry is None, "it goes along with what is written"
+    state.back()
+    assert state.column == COMMAND
+
+
+def test_enter_opens_the_result_of_a_run_that_has_ended(tmp_path: Path) -> None:
+    log = run(tmp_path, failed(tmp_path))
+    state = made(log)
+    assert state.finished == "", "it goes on"
+    log.ended = Ended(at=NOW, state="failed", message="")
+    assert (state.finished, state.place) == (log.job_id, (1, 1)), "the command that failed"
+    ended = replace(job(), state="ok", ended=NOW)
+    state = made(runbooks=RunbooksView(documents(), (ended,)))
+    assert state.finished == ended.id, "nobody has looked at it here"
+    state.look_for(Cause("HighErrorRate", {}, "SEV-2"))
+    assert state.finished == "", "the alert fires: enter starts a run"
+
+
+def test_of_a_run_that_succeeded_the_last_command_is_shown(tmp_path: Path) -> None:
+    log = run(tmp_path, looked(tmp_path))
+    log.ended = Ended(at=NOW, state="ok", message="")
+    assert made(log).place == (0, None)
 
 
 def test_the_steps_go_along_with_the_run_until_somebody_chooses(tmp_path: Path) -> None:
@@ -179,5 +218,5 @@ def test_runs_of_others_are_those_of_the_incident_and_the_one_that_is_shown(tmp_
     assert state.runs_of_others() == [log]
     state.move(1)
     assert state.runs_of_others() == [], "neither shown nor of an open incident"
-    state.incident = open_incident()
+    state.timeline.view = open_incident()
     assert state.runs_of_others() == [log]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.dialogs.prompt import Chooser
-from lilfox_tui.app.evidence import cause_of
+from lilfox_tui.app.evidence import Cause, cause_of
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.state import MetricsState, alerts_of
 from lilfox_tui.app.rows.job_words import user
@@ -166,8 +166,13 @@ class AlertActions(ActionGroup):
         footer=2,
     )
     def runbook(self) -> None:
-        if (alert := self._alert_that_fires()) is not None:
-            self._app.go_to_runbook(cause_of(alert))
+        if (cause := self.cause()) is not None:
+            self._app.go_to_runbook(cause)
+
+    def cause(self) -> Cause | None:
+        """The alert for which a runbook or an incident is opened; None if none is selected."""
+        alert = self._alert_that_fires()
+        return None if alert is None else cause_of(alert)
 
     def _alert_that_fires(self) -> Alert | None:
         """The selected alert; if a host or service is selected, its first unresolved alert."""

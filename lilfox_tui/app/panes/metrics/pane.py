@@ -37,7 +37,7 @@ from lilfox_tui.monitor.model import Overview, View
 from lilfox_tui.monitor.watchers.host import recent_before
 
 if TYPE_CHECKING:
-    from lilfox_tui.app.evidence import Selection
+    from lilfox_tui.app.evidence import Cause, Selection
     from lilfox_tui.app.operations import Act
 
 RECENT = 16
@@ -60,13 +60,14 @@ class MetricsPane(Pane):
         self.far = FarPast(context)
         self.pages = MetricsPages(context, self.far)
         self.alerts = AlertSection(context)
+        self._alert_actions = AlertActions(context)
         self.list = MetricsList(context, self.open_page, self._scroll_page)
         self.groups = (
             ListActions(lilfox, self.list),
             ViewActions(context),
             LinkActions(context),
             QueryActions(context),
-            AlertActions(context),
+            self._alert_actions,
             ErrorActions(lilfox),
             EvidenceActions(context, self.pages.evidence),
         )
@@ -154,6 +155,9 @@ class MetricsPane(Pane):
 
     def evidence(self) -> Selection | None:
         return self.pages.evidence()
+
+    def cause(self) -> Cause | None:
+        return self._alert_actions.cause()
 
     def acts(self) -> Sequence[Act]:
         from lilfox_tui.app.operations import view_acts

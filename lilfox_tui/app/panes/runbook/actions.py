@@ -26,7 +26,7 @@ from lilfox_tui.app.panes.runbook.dialogs import (
     worked_ways,
 )
 from lilfox_tui.app.panes.runbook.orders import Permission, RunOrders, ValuePrompts
-from lilfox_tui.app.panes.runbook.state import STEPS, RunbookItem, RunbookState
+from lilfox_tui.app.panes.runbook.state import COMMAND, INCIDENT, STEPS, RunbookItem, RunbookState
 from lilfox_tui.app.shared_actions import ListView
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, _, tr
@@ -194,6 +194,26 @@ class RunStarter:
             await self._waiting.go_on(run)
         self._context.repaint_all()
 
+    def open_result(self) -> None:
+        """Shows the result of the run that has ended: where it failed, or its last step and output. Reads it first if
+        nobody has looked at it here."""
+        state = self._state
+        if (item := state.item) is None or not (job := state.finished):
+            return
+        state.last_run[item.key] = job
+        self._app.attach(job)
+        state.choose_item(item.key)
+        state.choose_place(None)
+        state.output_top = None
+        state.column = COMMAND
+        self._context.repaint_all()
+
+    async def begin_again(self) -> None:
+        """Starts another run of the selected runbook, after a question."""
+        if (item := self._state.item) is not None and item.runbook is not None:
+            await self._begin_anew(item)
+            self._context.repaint_all()
+
     async def _begin(self) -> None:
         item, log = self._state.item, self._state.seen
         if item is None:
@@ -235,7 +255,7 @@ class RunStarter:
     async def _incident_for(self, item: RunbookItem) -> str | None:
         """Return the id of the incident that the run will belong to, empty for none; None if the user cancels."""
         there = await asyncio.to_thread(current_folder)  # what is shown may not have it yet
-        again = self._state.seen is not None or item.last is not None
+        again = self._state.seen is not None or (item.last is not None and not item.alert)
         if there is not None and not again:
             return there.name
         runbook, cause = item.runbook, self._state.cause
@@ -304,9 +324,11 @@ class ColumnActions(ActionGroup):
     def __init__(self, context: Context) -> None:
         self._context, self._state = context, context.state
 
-    @action("other-list", "tab left right", tr("other list"), tr("go to the next column: runbooks, steps, command"))
+    @action(
+        "other-list", "tab left right", tr("other list"), tr("go to the next part: runbooks, steps, command, incident")
+    )
     def other_list(self) -> None:
-        self._state.go_column((self._state.column + 1) % 3)
+        self._state.next_column()
         self._context.repaint_all()
 
     @action("zoom", "z", tr("zoom"), tr("show only the command and its output, or all columns"))
@@ -327,10 +349,17 @@ class RunActions(ActionGroup):
     TASK = tr("Runs")
 
     def __init__(
-        self, context: Context, view: ListView, permission: Permission, orders: RunOrders, waiting: WaitingSteps
+        self,
+        context: Context,
+        view: ListView,
+        permission: Permission,
+        orders: RunOrders,
+        waiting: WaitingSteps,
+        starter: RunStarter,
     ) -> None:
         self._context, self._state = context, context.state
-        self._view, self._permission, self._orders, self._waiting = view, permission, orders, waiting
+        self._view, self._permission, self._orders = view, permission, orders
+        self._waiting, self._starter = waiting, starter
 
     def _order(self, give: Callable[[RunLog], Awaitable[None]]) -> None:
         """Calls ``give`` with the current run, in the background."""
@@ -348,8 +377,10 @@ class RunActions(ActionGroup):
         return self._view.why_not_open()
 
     def _what_enter_does(self) -> Message | None:
-        if self._permission.enter_opens():
+        if self._permission.enter_opens() or self._state.column == INCIDENT:
             return tr("open")
+        if self._state.finished:
+            return tr("result")
         state = self._run_state()
         ways = {"end": tr("end the run"), "decision": tr("options")}
         return None if state is None else ways.get(state.waiting.what)
@@ -358,13 +389,30 @@ class RunActions(ActionGroup):
         "open",
         "enter",
         tr("run"),
-        tr("start a run, or run the waiting step: changes are shown and confirmed first; in a list, open the row"),
+        tr(
+            "start a run, or run the waiting step: changes are shown and confirmed first; in a list, open the row; "
+            "after a run, open its result"
+        ),
         why_not=_why_not_open,
         footer=1,
         now=_what_enter_does,
     )
     def open(self) -> None:
         self._view.open_selected()
+
+    def _why_not_again(self) -> Message | None:
+        state = self._state
+        if state.run is not None:
+            return tr("a run of this runbook is in progress")
+        item = state.item
+        if item is None or item.runbook is None or (item.last is None and state.seen is None):
+            return tr("this runbook has not been run yet; enter starts a run")
+        return self._permission.why_not_start()
+
+    @action("run-again", "", tr("start again"), tr("start another run of this runbook from its first step"),
+            why_not=_why_not_again)  # fmt: skip
+    def run_again(self) -> None:
+        self._context.run(self._starter.begin_again, group="order", exclusive=True)
 
     def _why_nothing_for_terminal(self) -> Message | None:
         state = self._run_state()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -13,7 +14,7 @@ from textual.widgets import Input
 from lilfox_tui.app.dialogs.messages import HIGH, Dialog, not_the_word
 from lilfox_tui.app.dialogs.prompt import Option, PromptOffer
 from lilfox_tui.app.evidence import Cause
-from lilfox_tui.app.panes.runbook.rows import RunbookStyle, text_rows
+from lilfox_tui.app.panes.runbook.rows import RunbookStyle, exit_text, text_rows, undo_piece
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.widgets import Lines, TextField, more_below
@@ -150,10 +151,9 @@ def confirm_rows(
     role = "failing" if attributes.risk == "destroy" else "degraded"
     rows.append(_line(_("does"), listed(facts), role if kind != "read" else "text"))
     if kind == "change":
-        backs = [each for step in runbook.steps for each in step.commands
-                 if attributes.name is not None and each.attributes.rollback_of == attributes.name]  # fmt: skip
-        back = _("u undoes it") if backs else _("the runbook does not define how to undo this")
-        rows.append(_line(_("undo"), back, "text" if backs else "degraded"))
+        back = undo_piece(command, runbook) or undo_piece(replace(command, kind="change"), runbook)
+        if back is not None:
+            rows.append(_line(_("undo"), back.text, back.role))
     if again:
         rows.append(
             (
@@ -170,7 +170,7 @@ def decision_rows(reducer: RunReducer, turn: Turn, glyphs: Glyphs) -> list[Row]:
     rows: list[Row] = []
     for result in reducer.results(turn.step, turn.command or 0).values():
         role = "good" if result.state == "done" else "failing"
-        status = "" if result.exit_status is None else "  " + _("exit status {status}", status=result.exit_status)
+        status = "" if result.exit_status is None else "  " + exit_text(result.exit_status)
         rows.append((Piece("  "), Piece(result.host, "accent"), Piece(f"  {state_text(result.state)}{status}", role)))
         if result.message:
             rows.append((Piece("    "), Piece(result.message)))

@@ -1,44 +1,85 @@
-"""Draws the rows of the Runbook pane from its state. Imported when the pane is first shown."""
+"""Draws the Runbook pane from its state: runbooks, steps, the command over its output, and the incident. Imported when
+the pane is first shown."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from lilfox_tui.app.pane import PaneContext
+from lilfox_tui.app.panes.runbook.layout import PartId, Wants, arrange_parts, bordered
+from lilfox_tui.app.panes.runbook.outputs import OutputOf, Outputs
 from lilfox_tui.app.panes.runbook.rows import (
-    Of,
-    Outputs,
     RunbookStyle,
     about_row,
+    command_name,
     command_row,
     item_row,
     prose_rows,
-    state_mark,
     step_row,
     text_rows,
     title_row_of,
-    waiting_text,
+    undo_piece,
 )
-from lilfox_tui.app.panes.runbook.state import COMMAND, LIST, STEPS, RunbookItem, RunbookState
+from lilfox_tui.app.panes.runbook.state import COMMAND, INCIDENT, LIST, STEPS, RunbookItem, RunbookState
+from lilfox_tui.app.panes.runbook.waiting import WaitingLine
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
-from lilfox_tui.app.rows.incidents import as_it_was, timeline_rows
-from lilfox_tui.app.widgets import Lines, RowsOnDemand, more_below
+from lilfox_tui.app.rendering.panels import PanelArea, ScreenPanel, cut_row, draw_panels, highlighted, row_width
+from lilfox_tui.app.rows.incidents import authors_width, fact_rows, incident_note, incident_title, item_rows
+from lilfox_tui.app.rows.incidents import item_row as timeline_row
+from lilfox_tui.app.widgets import more_below
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import LilFoxError
-from lilfox_tui.core.i18n import _, listed, ngettext
-from lilfox_tui.core.text import cell_width, fit_middle, human_duration
+from lilfox_tui.core.i18n import _
+from lilfox_tui.core.text import cell_width, clean, fit_middle
+from lilfox_tui.incident.reducer import still_in_force
 from lilfox_tui.runbook.model import Runbook
 from lilfox_tui.runbook.run.gate import words
-from lilfox_tui.runbook.run.reducer import RunReducer
-from lilfox_tui.runbook.run.state import Asked, CommandResult, CommandState, RunState, Turn, hosts_of
+from lilfox_tui.runbook.run.state import CommandState, hosts_of
 
-LEFT, MIDDLE = (28, 40), (34, 56)
-LOW = 14
-"""Rows of the pane from which the timeline is shown."""
-MOST_WAITING = 5
-"""Lines of what waits, at most: of a failure the reason in full."""
+_COLUMN_OF: dict[PartId, int] = {"list": LIST, "steps": STEPS, "command": COMMAND, "output": COMMAND,
+                                 "facts": INCIDENT, "timeline": INCIDENT, "entry": INCIDENT}  # fmt: skip
+_IN_BORDER = 5
+"""Cells of an upper border that its title cannot have."""
+_TITLE_INDENT, _STEP_INDENT, _COMMAND_INDENT = 9, 8, 9
+"""Cells beside the title of a runbook (with its progress), of a step, and the name of a command."""
+
+
+class PlacedPart(Struct, frozen=True):
+    """A part on the screen, and the index of its first visible row."""
+
+    name: PartId
+    area: PanelArea
+    top: int = 0
+
+
+class RunbookScreen(Struct, frozen=True):
+    """The drawn pane, and what is where on it."""
+
+    rows: Sequence[Row] = ()
+    parts: Sequence[PlacedPart] = ()
+    command_last: int = 0
+    """The first visible row at the end of the command."""
+    output_top: int = 0
+    output_rest: int = 0
+    """The first visible row of the output, and which it is where nobody scrolls."""
+    output_last: int = 0
+
+    def at(self, x: int, y: int) -> tuple[PartId, int] | None:
+        """The part at those cells, and the index of its row there."""
+        for part in self.parts:
+            left, y_in = x - part.area.left - 1, y - part.area.top - 1
+            if 0 <= left < part.area.inner_width and 0 <= y_in < part.area.inner_height:
+                return part.name, part.top + y_in
+        return None
+
+    def has(self, name: PartId) -> bool:
+        """Whether a part is on the screen."""
+        return any(part.name == name for part in self.parts)
 
 
 class Drawing:
@@ -46,7 +87,10 @@ class Drawing:
 
     def __init__(self, context: PaneContext[RunbookState]) -> None:
         self._state, self._app = context.state, context.app
+        self._waiting = WaitingLine(context)
         self._outputs = Outputs()
+        self._tops: dict[PartId, int] = {}
+        """The first visible row of each list that is longer than its part."""
 
     @property
     def _now(self) -> datetime:
@@ -54,54 +98,133 @@ class Drawing:
         rewound."""
         return self._app.clock if self._app.rewound is None else datetime.now(UTC)  # runs are shown as they are
 
-    # ---- where things stand ----------------------------------------------------------------------------------------
-
-    def widths(self) -> tuple[int, int, int]:
-        """The widths of the three columns in cells; 0 for hidden ones."""
-        state = self._state
-        width, column = self._app.room.width, state.column
-        count = state.side_by_side(width)
-        if count == 1:
-            return width if column == LIST else 0, width if column == STEPS else 0, width if column == COMMAND else 0
-        left = min(max(LEFT[0], width // 4), LEFT[1])
-        middle = min(max(MIDDLE[0], width * 3 // 10), MIDDLE[1])
-        if count == 3:
-            return left, middle, width - left - middle
-        if column == LIST:
-            return max(left, width * 2 // 5), width - max(left, width * 2 // 5), 0
-        return 0, middle, width - middle
-
-    def heights(self) -> tuple[int, int]:
-        """The heights, in rows, of the text about what the run waits for and of the timeline."""
-        height = self._app.room.height
-        view = self._state.incident
-        entries = 0 if view is None or view.incident is None else len(view.entries)
-        timeline = 0 if height < LOW or not entries else min(entries + 1, max(4, height // 4))
-        return len(self.waiting_rows()), timeline
+    @property
+    def _then(self) -> datetime:
+        """The time of the incident that is shown."""
+        return self._app.clock if self._app.rewound is None else self._app.rewound
 
     def style(self, width: int) -> RunbookStyle:
         """The style for a part of that width."""
         return RunbookStyle(width, self._app.glyphs, self._now)
 
+    # ---- the whole pane -----------------------------------------------------------------------------------------
+
+    def draw(self) -> RunbookScreen:
+        """Draws everything in the room that the frame leaves."""
+        width, height = self._app.room.width, self._app.room.height
+        waits = self._waiting.rows()
+        main = height - len(waits)
+        areas = arrange_parts(width, main, self._wants(width, main))
+        borders = bordered(width, main)
+        screen = RunbookScreen()
+        panels: list[ScreenPanel] = []
+        parts: list[PlacedPart] = []
+        for name, area in areas.items():
+            if name == "output":
+                panel, screen = self._output_panel(area, screen)
+            elif name == "command":
+                panel, screen = self._command_panel(area, screen)
+            else:
+                panel = self._panel_of(name)(area)
+            panels.append(panel)
+            parts.append(PlacedPart(name, area, self._tops.get(name, 0)))
+        glyphs = self._app.glyphs.without_borders() if self._app.slow_link else self._app.glyphs
+        rows = draw_panels(panels, width, main, glyphs) if borders else _draw_plain(panels, width, main)
+        bar = [tuple(Piece(p.text, p.role, "bar") for p in row) for row in (cut_row(row, width) for row in waits)]
+        rows += [(*row, Piece(" " * (width - row_width(row)), "text", "bar")) for row in bar]
+        return RunbookScreen(
+            rows, parts, screen.command_last, screen.output_top, screen.output_rest, screen.output_last
+        )
+
+    def _wants(self, width: int, height: int) -> Wants:
+        state = self._state
+        beside = state.side_by_side(width) if state.items else 1
+        then = state.timeline.then
+        steps = self._steps_width() if beside > 1 else 0
+        text = self._command_rows(self._command_width(width, height, beside, steps)) if state.column != INCIDENT else ()
+        return Wants(
+            column=state.column,
+            beside=beside,
+            titles=self._titles_width() if beside > 1 else 0,
+            steps=steps,
+            command=len(text),
+            output=bool(state.results()),
+            zoomed=state.zoomed,
+            facts=0 if then is None or state.column != INCIDENT else len(self._fact_rows(width)),
+            timeline=len(state.timeline.items) if then is not None else int(self._was_not_open()),
+        )
+
+    def _command_width(self, width: int, height: int, beside: int, steps: int) -> int:
+        """The cells of a row of the command."""
+        column = COMMAND if beside == 1 else self._state.column
+        probe = Wants(column=column, beside=beside, steps=steps, output=True, zoomed=self._state.zoomed)
+        area = arrange_parts(width, height, probe).get("command")
+        return width if area is None else area.inner_width
+
+    def _titles_width(self) -> int:
+        """The cells that the longest row of the runbooks needs."""
+        longest = [cell_width(clean(f"{each.title} {each.origin}")) for each in self._state.items]
+        return max(longest, default=0) + _TITLE_INDENT
+
+    def _steps_width(self) -> int:
+        """The cells that the longest row of the steps needs."""
+        runbook = self._state.runbook
+        steps = () if runbook is None else runbook.steps
+        longest = [_STEP_INDENT + cell_width(clean(step.title)) for step in steps]
+        longest += [
+            _COMMAND_INDENT + cell_width(clean(command_name(command)))
+            for step in steps
+            for command in step.commands
+            if len(step.commands) > 1
+        ]
+        return max(longest, default=0)
+
+    def _panel_of(self, name: PartId) -> Callable[[PanelArea], ScreenPanel]:
+        panels: dict[PartId, Callable[[PanelArea], ScreenPanel]] = {
+            "list": self._list_panel, "steps": self._steps_panel, "facts": self._facts_panel,
+            "timeline": self._timeline_panel, "entry": self._entry_panel,
+        }  # fmt: skip
+        return panels[name]
+
+    def _title(self, name: PartId, text: str) -> Row:
+        """The title of a part, which stands out if the part is active."""
+        active = _COLUMN_OF[name] == self._state.column
+        return (Piece(text, "title" if active else "text"),)
+
+    def _list(
+        self, name: PartId, area: PanelArea, count: int, at: int | None, make: Callable[[int], Row], *, here: bool
+    ) -> tuple[list[Row], str]:
+        """The visible rows of a list with the selected one, and how many are below them."""
+        room = max(1, area.inner_height)
+        top = min(self._tops.get(name, 0), max(0, count - room))
+        if at is not None:
+            top = min(max(top, at - room + 1), at)
+        self._tops[name] = top
+        rows = [make(index) for index in range(top, min(count, top + room))]
+        if here and at is not None:
+            rows[at - top] = highlighted(rows[at - top], area.inner_width)
+        return rows, more_below(count - top - room)
+
     # ---- the list ----------------------------------------------------------------------------------------------
 
-    def list_rows(self, lines: Lines, width: int) -> tuple[Sequence[Row], int | None]:
-        """The runbooks under their title, and the index of the highlighted one."""
+    def _list_panel(self, area: PanelArea) -> ScreenPanel:
         state = self._state
         items, item = state.items, state.item
-        title = _("RUNBOOKS")
+        title = self._title("list", _("Runbooks"))
         if state.filter:
-            title = f"{title}  /{state.filter}" + ("" if state.only_matching else " " + _("(matches marked)"))
-        head: Row = (Piece(f" {title}", "title"), Piece(f"  {len(items)}  {more_below(lines.hidden_below)}", "muted"))
+            told = f"/{state.filter}" + ("" if state.only_matching else " " + _("(matches marked)"))
+            title = (*title, Piece(f"  {told}", "accent"))
         if not items:
-            return [head, BLANK, *wrapped([(Piece("  "), Piece(self._why_none(), "muted"))], width - 1)], None
+            rows = wrapped([(Piece(" "), Piece(self._why_none(), "muted"))], area.inner_width)
+            return ScreenPanel(area, title, rows)
         here = state.column == LIST
         at = items.index(item) if item is not None else None
 
         def make(place: int) -> Row:
-            return self._item(items[place], width, marked=place == at and not here)
+            return self._item(items[place], area.inner_width, marked=place == at and not here)
 
-        return RowsOnDemand([head], len(items), make), None if at is None or not here else at + 1
+        shown, below = self._list("list", area, len(items), at, make, here=here)
+        return ScreenPanel(area, title, shown, (Piece(str(len(items)), "muted"),), below)
 
     def _item(self, item: RunbookItem, width: int, *, marked: bool) -> Row:
         glyphs, right = self._app.glyphs, Piece("", "muted")
@@ -139,18 +262,14 @@ class Drawing:
 
     # ---- the steps ----------------------------------------------------------------------------------------------
 
-    def step_rows(self, lines: Lines, width: int) -> tuple[Sequence[Row], int | None]:
-        """The steps under the runbook's title, and the index of the highlighted one."""
-        shown = self._state
+    def _steps_panel(self, area: PanelArea) -> ScreenPanel:
+        shown, width = self._state, area.inner_width
         runbook, item = shown.runbook, shown.item
         if runbook is None:
-            rows: list[Row] = [(Piece(" " + _("STEPS"), "title"),), BLANK]
             problems = () if item is None else item.problems
-            rows += [(Piece(f"  {each.line:>4}  ", "muted"), Piece(each.text, "failing")) for each in problems]
-            return wrapped(rows, width - 1), None
+            rows: list[Row] = [(Piece(f"{each.line:>4}  ", "muted"), Piece(each.text, "failing")) for each in problems]
+            return ScreenPanel(area, self._title("steps", _("Steps")), wrapped(rows, width))
         places, here = shown.places, shown.column == STEPS
-        below = more_below(lines.hidden_below)
-        head: Row = (Piece(f" {runbook.title}", "title"), Piece(f"  {below}" if below else "", "muted"))
         state = None if shown.seen is None else shown.seen.state
         turn = shown.turn
         at = places.index(shown.place) if shown.place in places else None
@@ -168,11 +287,27 @@ class Drawing:
             is_here = next_place == (step, number)
             return command_row(runbook.steps[step].commands[number], of_command, style, here=is_here, marked=marked)
 
-        return RowsOnDemand([head], len(places), make), None if at is None or not here else at + 1
+        drawn, below = self._list("steps", area, len(places), at, make, here=here)
+        return ScreenPanel(area, self._title("steps", runbook.title), drawn, more=below)
 
     # ---- the command -------------------------------------------------------------------------------------------------
 
-    def command_rows(self, width: int) -> list[Row]:
+    def _command_panel(self, area: PanelArea, screen: RunbookScreen) -> tuple[ScreenPanel, RunbookScreen]:
+        state = self._state
+        rows = self._command_rows(area.inner_width)
+        room = max(1, area.inner_height)
+        last = max(0, len(rows) - room)
+        top = state.command_top = min(state.command_top, last)
+        runbook, step = state.runbook, state.place[0]
+        named = runbook is not None and step < len(runbook.steps)
+        title = self._title(
+            "command", f"{step + 1}. {runbook.steps[step].title}" if runbook and named else _("Command")
+        )
+        self._tops["command"] = top
+        panel = ScreenPanel(area, title, rows[top : top + room], more=more_below(last - top))
+        return panel, replace(screen, command_last=last)
+
+    def _command_rows(self, width: int) -> list[Row]:
         """The selected command as it will run, or the text of the selected step."""
         state = self._state
         runbook = state.runbook
@@ -194,21 +329,22 @@ class Drawing:
         step = state.place[0]
         style = self.style(width)
         found = state.command
-        rows = prose_rows(step, runbook.steps[step], style)
+        title = title_row_of(step, runbook.steps[step])
+        rows: list[Row] = wrapped([title], width) if row_width(title) > width - _IN_BORDER else []
+        if state.place[1] is None:  # the step's words stand at the step
+            rows += prose_rows(runbook.steps[step], style)
         if found is None:
             if not runbook.steps[step].commands:
-                rows += [BLANK, (Piece("    "), Piece(_("This is a manual step."), "muted"))]
+                rows += [BLANK, (Piece(" "), Piece(_("This is a manual step."), "muted"))]
             for number, command in enumerate(runbook.steps[step].commands):
                 hosts = self._hosts(step, number)
-                rows += [BLANK, *about_row(command, hosts, style)]
+                rows += [BLANK] if rows else []
+                rows += about_row(command, hosts, style, undo=undo_piece(command, runbook))
                 rows += text_rows(command, state.values_on(hosts), runbook.variables, style)
             return rows
         _step, number, command = found
-        if state.place[1] is not None:
-            rows = [title_row_of(step, runbook.steps[step])]  # the step's words stand at the step
-        rows += [BLANK] if self._app.room.height >= LOW else []
         hosts = self._hosts(step, number)
-        rows += about_row(command, hosts, style)
+        rows += about_row(command, hosts, style, undo=undo_piece(command, runbook))
         if command.comment:
             rows += wrapped([(Piece("   "), Piece(line, "muted")) for line in command.comment.split("\n")], width - 1)
         return rows + text_rows(command, state.values_on(hosts), runbook.variables, style)
@@ -228,164 +364,86 @@ class Drawing:
 
     # ---- what became of it ----------------------------------------------------------------------
 
-    def output_rows(
-        self, results: Sequence[CommandResult], width: int, top: int | None, room: int
-    ) -> tuple[Sequence[Row], int]:
-        """The rows of a command's output on these hosts, and how many rows at the top do not scroll. ``top`` is the
-        first visible row of the rest, None for the end; ``room`` is the number of rows available."""
-        log, found = self._state.seen, self._state.command
-        assert log is not None
-        assert log.reducer is not None
-        place = log.reducer.place(results[0].run)
-        if place is None:
-            return (), 0
-        last = found is not None and found[:2] != (place[0].step, place[0].command)
-        kept = [(result, log.kept(result)) for result in results]
-        return self._outputs.rows(Of(place[0].step, place[1], last), kept, self.style(width), top, room)
-
-    # ---- below ----------------------------------------------------------------------------------------------
-
-    def waiting_rows(self) -> list[Row]:
-        """What the run waits for, or what went wrong, wrapped; cut off if there is not enough room."""
-        room = self._app.room
-        most = 0 if room.height < 6 else min(MOST_WAITING, room.height // 4)
-        said = [*self._of_failed_undo(), self._waiting_row()]
-        rows = wrapped(said, room.width)
-        if len(rows) <= most or most == 0:
-            return rows[:most]
-        rows = wrapped(said, room.width - 2)[:most]
-        return [*rows[:-1], (*rows[-1], Piece(" …", "muted"))]
-
-    def _waiting_row(self) -> Row:
+    def _output_panel(self, area: PanelArea, screen: RunbookScreen) -> tuple[ScreenPanel, RunbookScreen]:
         state = self._state
-        log, item = state.seen, state.item
-        mark = Piece(f" {self._app.glyphs.chosen} ", "accent")
-        if log is not None and log.trouble and state.failed_undo is None:
-            return (Piece(f" {self._app.glyphs.failing} ", "failing"), Piece(log.trouble, "failing"))
-        if log is not None and log.ended is not None and state.killed is None:
-            return self._of_ended(log.ended.state, log.ended.message, log.ended.at, log.by or "?")
-        if state.killed is not None:
-            return (mark, Piece(_("the job was interrupted: enter resumes the run"), "failing"))
-        if log is not None and log.state is not None and log.reducer is not None:
-            return self._of_run(log.state, log.reducer, mark)
-        if (said := self._for_none()) is not None:
-            return (mark, Piece(said, "degraded"))
-        if item is None:
-            return ()
-        if item.problems:
-            problem = item.problems[0]
-            text = _("line {line}: {what}; no command in this file is run", line=problem.line, what=problem.text)
-            return (Piece(f" {self._app.glyphs.failing} ", "failing"), Piece(text, "failing"))
-        if item.alert:
-            return (mark, Piece(self._of_alert(item.alert), "accent"))
-        if (last := item.last) is not None and last.ended is not None:
-            return self._of_ended(last.state, last.message, last.ended, f"{last.user}@{last.host}")
-        return (mark, Piece(self._of_new(), "muted"))
+        log, found, results = state.seen, state.command, state.results()
+        place = None if log is None or log.reducer is None else log.reducer.place(results[0].run)
+        if log is None or place is None:
+            return ScreenPanel(area, self._title("output", _("Output"))), screen
+        last = found is not None and found[:2] != (place[0].step, place[0].command)
+        named = OutputOf(place[0].step, place[1], last).title
+        kept = [(result, log.kept(result)) for result in results]
+        room = max(1, area.inner_height)
+        view = self._outputs.view(kept, self.style(area.inner_width), state.output_top, room)
+        body = room - len(view.head)
+        shown = [*view.head, *view.rows[view.top : view.top + max(0, body)]]
+        self._tops["output"] = view.top
+        title = (*self._title("output", _("Output")), Piece(f"  {named}", "degraded" if last else "muted"))
+        panel = ScreenPanel(area, title, shown, more=more_below(view.last - view.top))
+        return panel, replace(screen, output_top=view.top, output_rest=view.rest, output_last=view.last)
 
-    def _of_alert(self, alert: str) -> str:
-        """The text about a runbook for a firing alert: what enter does."""
-        if self._state.column == LIST:
-            return _("runbook for firing alert {alert}: enter opens the steps", alert=alert)
-        if self._state.shows_less(self._app.room.width):
-            return _(
-                "runbook for firing alert {alert}: enter shows the command, enter again starts a run",
-                alert=alert,
-            )
-        return _("runbook for firing alert {alert}: enter starts a run", alert=alert)
+    # ---- the incident -------------------------------------------------------------------------------------------
 
-    def _of_new(self) -> str:
-        """The text about a runbook that has never run: what enter does."""
-        if self._state.column == LIST:
-            return _("enter opens the steps; enter again starts a run; changes are confirmed first")
-        if self._state.shows_less(self._app.room.width):
-            return _("enter shows the command; enter again starts a run; changes are confirmed first")
-        return _("enter starts a run; nothing changes until you have seen and confirmed it")
+    def _was_not_open(self) -> bool:
+        """Whether an incident is open now that was not open yet at the time of the screen."""
+        return self._state.open_incident is not None and self._state.timeline.then is None
 
-    def _of_ended(self, state: str, message: str, at: datetime, by: str) -> Row:
-        """The last run: who, when, how it ended."""
-        good, ago = state == "ok", human_duration(max(0.0, (self._now - at).total_seconds()))
-        text = _("last run, by {who}, ended {time} ago: {message}", who=by, time=ago, message=message)
-        mark = state_mark("done" if good else "failed", self._app.glyphs)
-        return (Piece(" "), mark, Piece(f" {text}", "good" if good else "degraded"))
+    def _fact_rows(self, width: int) -> list[Row]:
+        then = self._state.timeline.then
+        return [] if then is None else wrapped(fact_rows(*then, self._then), width - 2)
 
-    def _of_failed_undo(self) -> list[Row]:
-        """The row about a failed undo: which changes stay in force, and what can be done."""
-        failed, state = self._state.failed_undo, None if self._state.seen is None else self._state.seen.state
-        if failed is None or state is None:
-            return []
-        left = ngettext("{count} change stays in force", "{count} changes stay in force", len(state.changes))
-        text = _("undo failed on {host}: {left}; u retries, X lists the changes and ends the run",
-                 host=failed.host, left=left)  # fmt: skip
-        return [(Piece(f" {self._app.glyphs.failing} ", "failing"), Piece(text, "failing"))]
-
-    def _for_none(self) -> str | None:
-        """The text for an alert for which the pane was opened but that has no runbook; None if it has one."""
-        cause, view = self._state.cause, self._state.view
-        if cause is None or view is None or view.documents is None or self._state.chosen:
-            return None
-        if any(each.alert == cause.alert for each in self._state.items):
-            return None
-        if not cause.runbook_url:
-            return _("no runbook for {alert}", alert=cause.alert)
-        return _(
-            "no runbook for {alert}; its runbook_url is {url} (y copies it)", alert=cause.alert, url=cause.runbook_url
+    def _facts_panel(self, area: PanelArea) -> ScreenPanel:
+        then = self._state.timeline.then
+        if then is None:
+            text = _("no incident is open; press I to open one")
+            if self._was_not_open() and self._state.open_incident is not None:
+                text = _("{id} was not open yet", id=self._state.open_incident.id)
+            return ScreenPanel(area, self._title("facts", _("Incident")), [(Piece(f" {text}", "muted"),)])
+        return ScreenPanel(
+            area, incident_title(then[0]), self._fact_rows(area.inner_width + 2), incident_note(then[0], self._then)
         )
 
-    def _of_run(self, state: RunState, reducer: RunReducer, mark: Piece) -> Row:
-        running, log = reducer.running(), self._state.seen
-        if log is not None and log.actor:
-            said = following_text(state.waiting.what, log.actor, here=_here(state.waiting.turn))
-            return (mark, Piece(said, "degraded"))
-        if state.runs_all:
-            return (mark, Piece(_("running all remaining steps automatically"), "accent"))
-        if running and state.waiting.what == "nothing":
-            first = running[0]
-            place = reducer.place(first.run)
-            number = 0 if place is None else place[0].step + 1
-            hosts = listed(each.host for each in running)
-            text = _("step {number} is running on {hosts}: C stops it", number=number, hosts=hosts)
-            if first.link_lost:
-                text = _(
-                    "step {number} is running on {hosts}: connection lost, waiting to reconnect",
-                    number=number,
-                    hosts=hosts,
-                )
-            return (Piece(f" {self._app.glyphs.job} ", "accent"), Piece(text, "accent"))
-        turn = state.waiting.turn
-        states = {step.state for step in state.steps}
-        states |= {command.state for step in state.steps for command in step.commands}
-        if self._state.failed_undo is not None:
-            states.discard("undone")
-        undoable = bool(state.undoable)
-        text, role = waiting_text(state.waiting.what, here=_here(turn), undoable=undoable, states=states)
-        return (mark, Piece(text, role))
-
-    def timeline_rows(self, rows: int, width: int) -> list[Row]:
-        """The incident, and its newest entries in chronological order."""
-        state = self._state
-        view, until = state.incident, self._app.rewound
-        if view is None or view.incident is None or rows == 0:
-            return []
-        if until is None:
-            return timeline_rows(view.incident, view.entries, self._now, rows, width)
-        then = as_it_was(view.incident, view.entries, until)
+    def _timeline_panel(self, area: PanelArea) -> ScreenPanel:
+        """The timeline: on the page of the incident a list, below a runbook its newest lines."""
+        state, width = self._state, area.inner_width
+        then, items = state.timeline.then, state.timeline.items
         if then is None:
-            text = _("{id} was not open yet", id=view.incident.id)
-            return [(Piece(f" {text}", "muted"),)]
-        return timeline_rows(*then, until, rows, width)
+            if state.open_incident is None:
+                return ScreenPanel(area)
+            text = _("{id} was not open yet", id=state.open_incident.id)
+            return ScreenPanel(area, self._title("timeline", _("Timeline")), [(Piece(f" {text}", "muted"),)])
+        force = {change.change for change in still_in_force(then[0], self._then)}
+
+        by = authors_width(items, width)
+
+        def make(index: int) -> Row:
+            return timeline_row(items[index], width, by, self._app.glyphs, force)
+
+        if state.column != INCIDENT:
+            first = max(0, len(items) - area.inner_height)
+            self._tops["timeline"] = first
+            rows = [make(index) for index in range(first, len(items))]
+            return ScreenPanel(area, incident_title(then[0]), rows, incident_note(then[0], self._then, first))
+        rows, below = self._list("timeline", area, len(items), state.timeline.entry_at, make, here=True)
+        title = self._title("timeline", _("Timeline"))
+        return ScreenPanel(area, title, rows, (Piece(str(len(items)), "muted"),), below)
+
+    def _entry_panel(self, area: PanelArea) -> ScreenPanel:
+        """The selected entry in full."""
+        item = self._state.timeline.selected
+        rows = [] if item is None else wrapped(item_rows(item, self._app.glyphs), area.inner_width - 1)
+        return ScreenPanel(area, self._title("entry", _("Entry")), rows, more=more_below(len(rows) - area.inner_height))
 
 
-def _here(turn: Turn | None) -> str:
-    if turn is None:
-        return ""
-    step = _("step {number}", number=turn.step + 1)
-    return _("{step} on {hosts}", step=step, hosts=listed(turn.hosts)) if turn.hosts else step
-
-
-def following_text(asked: Asked, who: str, *, here: str) -> str:
-    """The text shown instead of keys to a follower; ``here`` names the step and its hosts, empty at the end."""
-    if asked == "end":
-        return _("following (a takes over): all steps are done; {who} is in control", who=who)
-    if asked == "nothing":
-        return _("following (a takes over): a command is running; {who} is in control", who=who)
-    return _("following (a takes over): {what} is waiting for {who}", what=here, who=who)
+def _draw_plain(panels: Sequence[ScreenPanel], width: int, height: int) -> list[Row]:
+    """Panels one below the other without borders, each under its title and what has room beside it."""
+    lines: list[Row] = [BLANK] * height
+    for panel in panels:
+        head: Row = (Piece(" "), *panel.title)
+        for piece in (*panel.note, *((Piece(panel.more, "muted"),) if panel.more else ())):
+            if row_width((*head, piece)) + 2 <= width:
+                head = (*head, Piece("  "), piece)
+        for at, row in enumerate([head, *list(panel.rows)[: panel.area.inner_height]]):
+            if panel.area.top + at < height:
+                lines[panel.area.top + at] = cut_row(row, width)
+    return lines

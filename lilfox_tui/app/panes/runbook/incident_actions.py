@@ -9,30 +9,31 @@ from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.console import Console
 from lilfox_tui.app.dialogs.messages import AskDialog
-from lilfox_tui.app.dialogs.prompt import Choice, Chooser, Prompt, PromptOffer
+from lilfox_tui.app.dialogs.prompt import Choice, Chooser
 from lilfox_tui.app.dialogs.reader import Reader
 from lilfox_tui.app.evidence import Selected
+from lilfox_tui.app.incident_course import written
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.runbook.dialogs import take_over_rows
 from lilfox_tui.app.panes.runbook.orders import Permission
 from lilfox_tui.app.panes.runbook.state import RunbookState
 from lilfox_tui.app.rendering.draw import Piece
-from lilfox_tui.app.rows.incidents import closing_rows, handover_rows
-from lilfox_tui.core.i18n import Message, _, clauses, language, ngettext, tr
+from lilfox_tui.app.rows.incidents import handover_rows
+from lilfox_tui.core.i18n import Message, _, language, tr
 from lilfox_tui.core.text import fit
 from lilfox_tui.incident.export import export_to, handover_text
-from lilfox_tui.incident.incidents import append, close, keep_evidence, mark, open_beside, open_incident
-from lilfox_tui.incident.model import Called, Closed, Decided, EvidenceKept, Noted, SeverityLevel
+from lilfox_tui.incident.incidents import append, keep_evidence, mark
+from lilfox_tui.incident.model import Called, Decided, EvidenceKept, Noted
 from lilfox_tui.incident.reducer import MOMENTS, moment_text
 from lilfox_tui.runbook.control import take_over
 
 if TYPE_CHECKING:
-    from lilfox_tui.incident.model import Incident, Moment, TimelineEntry, What
+    from lilfox_tui.incident.model import Moment, TimelineEntry, What
 
 Done = TypeVar("Done")
 Context = PaneContext[RunbookState]
@@ -177,7 +178,7 @@ class IncidentActions(ActionGroup):
 
     async def _keep(self, incident_id: str, read: Callable[[], Awaitable[Selected]]) -> None:
         selected = await read()
-        entry: TimelineEntry = await _written(
+        entry: TimelineEntry = await written(
             self._app, lambda: keep_evidence(incident_id, selected.name, selected.data, selected.text)
         )
         if isinstance(entry.what, EvidenceKept):
@@ -185,66 +186,13 @@ class IncidentActions(ActionGroup):
 
 
 class CourseActions(ActionGroup):
-    """Actions that open an incident, close it, take it over, hand it over and export it."""
+    """Actions that take the incident over, hand it over and export it."""
 
     TASK = tr("Incident")
 
     def __init__(self, context: Context, permission: Permission) -> None:
         self._context, self._state, self._app = context, context.state, context.app
         self._permission = permission
-
-    def _why_not_ours(self) -> Message | None:
-        return self._permission.why_not_ours()
-
-    @action("incident", "I", tr("incident"), tr("open an incident, or close the open one"),
-            why_not=_why_not_ours, footer=1)  # fmt: skip
-    def open_or_close(self) -> None:
-        incident = self._state.open_incident
-        self._run(self._open if incident is None else partial(self._close, incident))
-
-    async def _open(self) -> None:
-        levels, cause = get_args(SeverityLevel), self._state.cause
-        title = "" if cause is None else cause.title
-        asked = Prompt(
-            _("Open an incident"),
-            [(Piece("  "), Piece(_("Describe the problem in a few words, and choose its severity.")))],
-            text=title,
-            placeholder=_("what is wrong"),
-            offers=[PromptOffer((Piece(each, "strong"),), None) for each in levels],
-            at=levels.index(cause.severity if cause is not None else "SEV-3"),
-            does=_("open it"),
-        )
-        answer = await self._app.push_screen_wait(asked)
-        if answer is None:
-            return
-        told = answer.text.strip() or title or _("untitled")
-        opened = await _written(self._app, lambda: open_incident(told, levels[answer.at], cause=title))
-        self._app.tell(tr("{id} is open: actions from now on are recorded in it", id=opened.id))
-
-    async def _close(self, incident: Incident) -> None:
-        backups = self._app.monitor.backups.backups
-        running = () if backups is None else [job.id for job in backups.running]
-        rows = closing_rows(incident, datetime.now(UTC), running)
-        asked = Prompt(
-            _("Close {id}", id=incident.id),
-            rows,
-            placeholder=_("summary (optional)"),
-            does=_("close it"),
-            stays=_("leave it open"),
-        )
-        answer = await self._app.push_screen_wait(asked)
-        if answer is None:
-            return
-        folder = Path(incident.folder)
-        entry, other = await _written(self._app, lambda: (close(folder, answer.text.strip()), open_beside(folder)))
-        left = len(entry.what.in_force) if isinstance(entry.what, Closed) else 0
-        told = [_("{id} is closed", id=incident.id)]
-        if left:
-            told.append(ngettext("{count} change is still in force", "{count} changes are still in force", left))
-        if other is not None:
-            told.append(_("{id} is now the current incident", id=other.id))
-        self._state.last_incident = incident.id
-        self._app.tell(tr("{said}; press a to export it", said=clauses(told)))
 
     def _why_not_take_over(self) -> Message | None:
         run = self._state.run
@@ -277,7 +225,7 @@ class CourseActions(ActionGroup):
     @action("hand-over", "", tr("hand over"), tr("show the handover for the next person on call, to read or copy"),
             why_not=_why_no_incident_to_read)  # fmt: skip
     def hand_over(self) -> None:
-        view = self._state.incident
+        view = self._state.timeline.view
         if view is not None and view.incident is not None:
             lines = [
                 line
@@ -288,13 +236,13 @@ class CourseActions(ActionGroup):
             self._app.push_screen(Reader(handover_rows(lines), copy))
 
     def _why_not_export(self) -> Message | None:
-        return None if self._state.last_incident else self._permission.why_no_incident_to_read()
+        return None if self._app.closed_incident else self._permission.why_no_incident_to_read()
 
     @action("export", "", tr("export"), tr("export the incident as Markdown with its evidence, into a new folder"),
             why_not=_why_not_export)  # fmt: skip
     def export(self) -> None:
         incident = self._state.open_incident
-        found = dict.fromkeys(filter(None, [self._state.last_incident, "" if incident is None else incident.id]))
+        found = dict.fromkeys(filter(None, [self._app.closed_incident, "" if incident is None else incident.id]))
         if len(found) == 1:
             self._ask_folder(next(iter(found)))
             return
@@ -318,16 +266,9 @@ class CourseActions(ActionGroup):
         self._app.tell(tr("exported: {path}", path=file))
 
 
-async def _written(app: Console, write: Callable[[], Done]) -> Done:
-    """Runs the blocking call in a thread, then reads the timeline again. Raises LilFoxError."""
-    done = await asyncio.to_thread(write)
-    app.monitor.incidents.look_again()
-    return done
-
-
 async def _write_only(app: Console, write: Callable[[], object]) -> None:
-    """Like :func:`_written`, for a call without a result."""
-    await _written(app, write)
+    """Like :func:`written`, for a call without a result."""
+    await written(app, write)
 
 
 async def _at_once(selected: Selected) -> Selected:

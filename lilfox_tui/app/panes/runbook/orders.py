@@ -19,7 +19,7 @@ from lilfox_tui.app.panes.runbook.dialogs import (
     undo_rows,
     value_rows,
 )
-from lilfox_tui.app.panes.runbook.state import LIST, RunbookState
+from lilfox_tui.app.panes.runbook.state import INCIDENT, LIST, RunbookState
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, _, tr
 from lilfox_tui.hosts.addresses import Denied
@@ -239,12 +239,21 @@ class Permission:
     def why_not_open(self) -> Message | None:
         """Why enter does nothing."""
         state, item = self._state, self._state.item
+        if state.column == INCIDENT:
+            return None if state.timeline.items else self.why_no_incident_to_read()
         if item is None:
             return tr(
                 "no runbook is selected; clear the filter with esc, or add runbooks with runbooks: folders: "
                 "[PATH] in the configuration"
             )
-        if self.enter_opens():
+        if self.enter_opens() or state.finished:
+            return None
+        return self.why_not_start()
+
+    def why_not_start(self) -> Message | None:
+        """Why no run of the selected runbook can be started, or continued."""
+        state, item = self._state, self._state.item
+        if item is None:
             return None
         if item.runbook is None and item.last is not None and state.run is None:
             return tr(
@@ -257,10 +266,6 @@ class Permission:
             return tr("line {line}: {what}; no command in this file is run",
                       line=item.problems[0].line, what=item.problems[0].text)  # fmt: skip
         return self.why_not_order()
-
-    def why_not_ours(self) -> Message | None:
-        """Why the incident cannot be opened, closed, taken over or handed over now."""
-        return self.why_not_now() or self._who_took_over()
 
     def why_no_incident(self) -> Message | None:
         """Why nothing can be added to an incident."""

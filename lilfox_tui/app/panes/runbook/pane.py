@@ -1,4 +1,4 @@
-"""The Runbook pane: runbooks, their steps, the command with its output, and the incident's timeline below."""
+"""The Runbook pane: runbooks, their steps, the command over its output, and the incident."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from typing import TYPE_CHECKING
 
 from textual import events
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
 
 from lilfox_tui.app.console import Console
-from lilfox_tui.app.evidence import Cause
+from lilfox_tui.app.dialogs.reader import Reader
+from lilfox_tui.app.evidence import Cause, text_of_rows
 from lilfox_tui.app.pane import Pane, PaneContext
 from lilfox_tui.app.panes.runbook.actions import ColumnActions, RunActions, RunStarter, WaitingSteps
-from lilfox_tui.app.panes.runbook.drawing import Drawing
+from lilfox_tui.app.panes.runbook.drawing import Drawing, RunbookScreen
 from lilfox_tui.app.panes.runbook.incident_actions import CourseActions, IncidentActions
 from lilfox_tui.app.panes.runbook.orders import Permission, RunOrders, ValuePrompts
-from lilfox_tui.app.panes.runbook.state import COMMAND, LIST, STEPS, RunbookState, newest_of
+from lilfox_tui.app.panes.runbook.state import COMMAND, INCIDENT, LIST, STEPS, RunbookState, newest_of
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rows.incidents import item_rows
 from lilfox_tui.app.shared_actions import ErrorActions, ListActions, StateList
 from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.aio import Ready
-from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.core.i18n import Message, _, tr
 from lilfox_tui.monitor.model import RunbooksView
 
 if TYPE_CHECKING:
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 
 PAINT_S, SLOW_PAINT_S = 0.15, 1.0
 """Between two drawings of what runs, and over a slow link."""
-_ALL = 10**6
 
 
 class RunbookFeeds:
@@ -46,7 +47,7 @@ class RunbookFeeds:
         monitor = self._app.monitor
         monitor.runbooks.show()
         self._state.view = monitor.runbooks.feed.value
-        self._state.incident = monitor.incidents.feed.value
+        self._state.timeline.view = monitor.incidents.feed.value
         self._context.run(self._follow_runbooks, group="runbooks", exclusive=True)
         self._context.run(self._follow_incident, group="timeline", exclusive=True)
 
@@ -74,14 +75,14 @@ class RunbookFeeds:
         async with aclosing(self._app.monitor.incidents.feed.watch()) as states:
             async for state in states:
                 if isinstance(state, Ready):
-                    before, self._state.incident = self._state.open_incident, state.value
+                    before, self._state.timeline.view = self._state.open_incident, state.value
                     self._tell_other(before)
                 self._changed()
 
     def _tell_other(self, before: Incident | None) -> None:
         """Reports that the current incident is no longer ``before``, unless it was changed from here."""
         now = self._state.open_incident
-        if before is not None and now is not None and now.id != before.id != self._state.last_incident:
+        if before is not None and now is not None and now.id != before.id != self._app.closed_incident:
             self._app.announce(tr("{id} is now the current incident: {title}", id=now.id, title=now.title))
 
 
@@ -99,7 +100,7 @@ class RunbookLists(StateList[RunbookState]):
         self._permission, self._starter, self._read = permission, starter, read
 
     def move(self, step: int) -> None:
-        """Moves ``step`` rows down or up: in the runbooks, the steps, or the command's output."""
+        """Moves ``step`` rows down or up: in the runbooks, the steps, the command's output, or the timeline."""
         if self._state.column == COMMAND:
             self._read(step)
         else:
@@ -108,12 +109,26 @@ class RunbookLists(StateList[RunbookState]):
 
     def open_selected(self) -> None:
         """Opens the selected row of a list. In the steps or the command, starts a run or performs the step that it
-        waits for."""
-        if self._permission.enter_opens():
-            self._state.go_column(self._state.column + 1)
+        waits for; of a run that has ended, shows the result."""
+        state = self._state
+        if state.column == INCIDENT:
+            self._open_entry()
+        elif self._permission.enter_opens():
+            state.go_column(state.column + 1)
             self._context.repaint_all()
+        elif state.finished:
+            self._starter.open_result()
         else:
             self._context.run(self._starter.begin_or_go_on, group="order", exclusive=True)
+
+    def _open_entry(self) -> None:
+        """Shows the selected entry of the incident in full."""
+        state, app = self._state, self._context.app
+        found, item = state.timeline.then, state.timeline.selected
+        if found is None or item is None:
+            return
+        title = Piece(f" {found[0].id}", "title"), Piece("   " + _("y copies it, esc closes"), "muted")
+        app.push_screen(Reader([title, BLANK, *item_rows(item, app.glyphs)], self.copy_selected))
 
     def why_not_open(self) -> Message | None:
         return self._permission.why_not_open()
@@ -123,15 +138,23 @@ class RunbookLists(StateList[RunbookState]):
         self._context.repaint_all()
 
     def copy_selected(self) -> None:
-        if (text := self._state.text_to_copy()) is not None:
+        if (text := self._text_to_copy()) is not None:
             self._context.app.copy_text(text)
 
+    def _text_to_copy(self) -> str | None:
+        """On the page of the incident the selected entry in full, else what the state has."""
+        state = self._state
+        if state.column != INCIDENT:
+            return state.text_to_copy()
+        item = state.timeline.selected
+        return None if item is None else text_of_rows(item_rows(item, self._context.app.glyphs))
+
     def why_not_copy(self) -> Message | None:
-        return None if self._state.text_to_copy() is not None else tr("no command is selected")
+        return None if self._text_to_copy() is not None else tr("no command is selected")
 
 
 class RunbookPane(Pane):
-    """The pane: three columns if they fit, else two or one."""
+    """The pane: as many columns as fit side by side, or the page of the incident."""
 
     GROUPS = (ListActions, ColumnActions, RunActions, IncidentActions, CourseActions, ErrorActions)
     """Enter does more here than open a row: what RunActions says of it stands for what ListActions does."""
@@ -146,32 +169,23 @@ class RunbookPane(Pane):
         values = ValuePrompts(context)
         orders = RunOrders(context, values)
         waiting = WaitingSteps(context, values, orders)
-        lists = RunbookLists(context, permission, RunStarter(context, waiting), self._read)
+        starter = RunStarter(context, waiting)
+        lists = RunbookLists(context, permission, starter, self._read)
         self.groups = (
             ListActions(lilfox, lists),
             ColumnActions(context),
-            RunActions(context, lists, permission, orders, waiting),
+            RunActions(context, lists, permission, orders, waiting, starter),
             IncidentActions(context, permission),
             CourseActions(context, permission),
             ErrorActions(lilfox),
         )
         self._drawing: Drawing | None = None
+        self._screen = RunbookScreen()
         self._due = False
-        self._widths: tuple[int, int, int] | None = None
-        self._heights: tuple[int, ...] = ()
         self._possible: object = None
-        self._selected: object = ("", None)
-        """The runbook and place whose command was drawn last."""
 
     def compose(self) -> ComposeResult:
-        with Horizontal(id="runbook-columns"):
-            yield Lines(sticky=1, id="runbooks")
-            yield Lines(sticky=1, id="steps")
-            with Vertical(id="run-column"):
-                yield Lines(id="run-command")
-                yield Lines(id="run-output")
-        yield Lines(ground="bar", id="run-waits")
-        yield Lines(sticky=1, id="timeline")
+        yield Lines(id="runbook-screen")
 
     def on_mount(self) -> None:
         self._drawing = Drawing(self.context)
@@ -194,54 +208,86 @@ class RunbookPane(Pane):
         if self.display and not self.lilfox.leaving:
             self.repaint()
 
-    def rewind(self, _at: datetime | None) -> None:
+    def rewind(self, at: datetime | None) -> None:
         """Redraws with the timeline as it was at that time."""
+        self.state.timeline.until = at
         self.repaint()
 
+    # ---- what leads here -----------------------------------------------------------------------------------------
+
     def look_for(self, cause: Cause) -> None:
-        """Puts the runbooks for an alert first, and selects the first one."""
-        self.state.look_for(cause)
+        """Puts the runbooks for an alert first, and selects the first one. Where one column fits, that is the command,
+        so that the next enter starts the run."""
+        state = self.state
+        state.look_for(cause)
+        if state.column == STEPS and state.shows_less(self.lilfox.room.width):
+            state.go_column(COMMAND)
         self.repaint()
+
+    def status(self) -> Row:
+        """The filter, where the list that it is for has folded away."""
+        words = self.state.filter if self.state.column != LIST else ""
+        return (Piece(f"/{words}", "accent"),) if words else ()
 
     def select_run(self, key: str) -> None:
         self.state.choose_item(key)
         self.state.column = STEPS
         self.repaint()
 
+    def show_incident(self) -> None:
+        self.state.open_page()
+        self.repaint()
+
+    def cause(self) -> Cause | None:
+        return self.state.cause
+
     # ---- what the command printed, and the mouse -----------------------------------------------------------------
 
     def _read(self, step: int) -> None:
         """Scrolls the output, or the command above it while the output is at its start."""
-        output, command = self.query_one("#run-output", Lines), self.query_one("#run-command", Lines)
-        if not output.display or (step < 0 and output.top == 0) or (step > 0 and command.hidden_below):
-            command.scroll_rows(step)
-            return
-        output.scroll_rows(step)
-        self._note_top(output)
+        state, screen = self.state, self._screen
+        at_start = screen.output_top == 0 if screen.has("output") else True
+        below = screen.command_last - state.command_top
+        if not screen.has("output") or (step < 0 and at_start) or (step > 0 and below > 0):
+            state.command_top = max(0, min(screen.command_last, state.command_top + step))
+        else:
+            self._scroll_output(step)
 
-    def _note_top(self, output: Lines) -> None:
-        """Keeps the scroll position; at the end the output is followed as it grows."""
-        self.state.output_top = None if output.hidden_below == 0 else output.top
+    def _scroll_output(self, step: int) -> None:
+        """Keeps the scroll position; where it would be anyhow, the output is followed as it grows."""
+        screen = self._screen
+        top = max(0, min(screen.output_last, screen.output_top + step))
+        self.state.output_top = None if top == screen.output_rest else top
 
     def on_lines_clicked(self, event: Lines.Clicked) -> None:
-        place, state = event.index - event.lines.sticky, self.state
-        if place < 0:
+        state, hit = self.state, self._screen.at(event.x, event.index)
+        if hit is None:
             return
-        if event.lines.id == "runbooks" and place < len(state.items):
+        part, row = hit
+        if part == "list" and row < len(state.items):
             state.column = LIST
-            state.choose_item(state.items[place].key)
-        elif event.lines.id == "steps" and place < len(state.places):
+            state.choose_item(state.items[row].key)
+        elif part == "steps" and row < len(state.places):
             state.column = STEPS
-            state.choose_place(state.places[place])
-        elif event.lines.id in ("run-command", "run-output"):
+            state.choose_place(state.places[row])
+        elif part in ("command", "output"):
             state.column = COMMAND
+        elif part == "timeline" and row < len(state.timeline.items):
+            state.open_page()
+            state.timeline.choose(row)
         self.repaint()
 
     def on_lines_wheel(self, event: Lines.Wheel) -> None:
-        event.lines.scroll_rows(event.delta)
-        if event.lines.id == "run-output":
-            self._note_top(event.lines)
-            self.repaint()
+        hit = self._screen.at(event.x, event.y)
+        part = "" if hit is None else hit[0]
+        if part == "output":
+            self._scroll_output(event.delta)
+        elif part == "command":
+            self.state.command_top = max(0, min(self._screen.command_last, self.state.command_top + event.delta))
+        elif part in ("list", "steps") or self.state.column == INCIDENT:
+            self.state.column = {"list": LIST, "steps": STEPS}.get(part, INCIDENT)
+            self.state.move(1 if event.delta > 0 else -1)
+        self.repaint()
 
     # ---- drawing ---------------------------------------------------------------------------------------------------
 
@@ -252,65 +298,16 @@ class RunbookPane(Pane):
         drawing = self._drawing
         if drawing is None or not self.display or not self.children or self.lilfox.room.width == 0:
             return
-        widths = drawing.widths()
-        self._arrange(drawing, widths, bool(self.state.results()))
-        left, middle, right = widths
-        if left:
-            lines = self.query_one("#runbooks", Lines)
-            rows, at = drawing.list_rows(lines, left)
-            lines.show(rows, selected=at)
-        if middle:
-            lines = self.query_one("#steps", Lines)
-            rows, at = drawing.step_rows(lines, middle)
-            lines.show(rows, selected=at, follow=True)
-        self._paint_command(drawing, right)
-        waits, timeline = drawing.heights()
-        if waits:
-            self.query_one("#run-waits", Lines).show(drawing.waiting_rows())
-        self.query_one("#timeline", Lines).show(drawing.timeline_rows(timeline, self.lilfox.room.width))
+        self._screen = drawing.draw()
+        self.query_one("#runbook-screen", Lines).show(self._screen.rows, follow=False)
         self._tell_what_can_be_done()
-
-    def _paint_command(self, drawing: Drawing, width: int) -> None:
-        command = self.query_one("#run-command", Lines)
-        selected = self.state.chosen, self.state.chosen_place
-        if selected != self._selected:
-            self._selected = selected
-            command.scroll_rows(-_ALL)
-        if not width:
-            return
-        command.show(drawing.command_rows(width), follow=False)
-        if results := self.state.results():
-            output, top = self.query_one("#run-output", Lines), self.state.output_top
-            rows, sticky = drawing.output_rows(results, width, top, output.size.height)
-            output.show(rows, top=len(rows) if top is None else top, sticky=sticky)
-
-    def _arrange(self, drawing: Drawing, widths: tuple[int, int, int], has_results: bool) -> None:
-        """Sets the size of each part; the rows are drawn again after the layout."""
-        waits, timeline = drawing.heights()
-        room = self.lilfox.room.height - waits - timeline
-        text = len(drawing.command_rows(widths[2])) if widths[2] else 0
-        command = min(text, max(3, room * 2 // 5)) if has_results else room
-        if widths != self._widths:
-            self._widths = widths
-            for name, width in zip(("#runbooks", "#steps", "#run-column"), widths, strict=True):
-                part = self.query_one(name)
-                part.display, part.styles.width = width > 0, width
-            self.call_after_refresh(self.repaint)
-        heights = (waits, timeline, command, int(has_results))
-        if heights != self._heights:
-            self._heights = heights
-            for name, height in (("#run-waits", waits), ("#timeline", timeline), ("#run-command", command)):
-                part = self.query_one(name)
-                part.display, part.styles.height = height > 0, height
-            self.query_one("#run-output").display = has_results
-            self.call_after_refresh(self.repaint)
 
     def _tell_what_can_be_done(self) -> None:
         """Redraws the footer if the enabled keys have changed."""
         run, item, incident = self.state.run, self.state.item, self.state.open_incident
         state = None if run is None else run.state
         possible = (None if item is None else item.key, None if state is None else state.waiting, self.state.busy,
-                    self.state.column, None if incident is None else incident.id)  # fmt: skip
+                    self.state.column, None if incident is None else incident.id, self.state.finished)  # fmt: skip
         if possible != self._possible:
             self._possible = possible
             self.lilfox.repaint_frame()

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from msgspec import Struct
 
-from lilfox_tui.app.rendering.columns import wrapped
+from lilfox_tui.app.rendering.columns import slice_row, wrap_spans, wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
-from lilfox_tui.app.rendering.highlight import coloured, shell_pieces
-from lilfox_tui.app.widgets import RowsOnDemand
+from lilfox_tui.app.rendering.highlight import shell_pieces
 from lilfox_tui.core.i18n import _, listed, ngettext
-from lilfox_tui.core.text import cell_width, fit, human_bytes, human_duration
+from lilfox_tui.core.text import cell_width, clean, fit, human_bytes, human_duration
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook.model import Command, Runbook, Step, Variable
-from lilfox_tui.runbook.run.output import StoredOutput
+from lilfox_tui.runbook.run.output import signal_of
 from lilfox_tui.runbook.run.state import CommandResult, State, kind_text, state_text
 from lilfox_tui.runbook.run.variables import CommandPiece as Filling
 from lilfox_tui.runbook.run.variables import marked, shown
@@ -94,18 +91,15 @@ def title_row_of(number: int, step: Step) -> Row:
     return (Piece(f" {number + 1}. ", "muted"), Piece(step.title, "strong"))
 
 
-def prose_rows(number: int, step: Step, style: RunbookStyle) -> list[Row]:
-    """The text of a step."""
-    rows: list[Row] = [title_row_of(number, step)]
-    rows += [(Piece("    "), Piece(redact(text), "muted")) for text in step.prose]
-    rows += [
-        (Piece(f"    {style.glyphs.separator} ", "muted"), Piece(redact(text), "muted")) for text in step.checklist
-    ]
+def prose_rows(step: Step, style: RunbookStyle) -> list[Row]:
+    """The text of a step below its title."""
+    rows: list[Row] = [(Piece(" "), Piece(redact(text), "muted")) for text in step.prose]
+    rows += [(Piece(f" {style.glyphs.separator} ", "muted"), Piece(redact(text), "muted")) for text in step.checklist]
     return wrapped(rows, max(8, style.width - 1))
 
 
-def about_row(command: Command, hosts: Sequence[str], style: RunbookStyle) -> list[Row]:
-    """Where a command runs, in the accent colour, and what it does."""
+def about_row(command: Command, hosts: Sequence[str], style: RunbookStyle, *, undo: Piece | None = None) -> list[Row]:
+    """Where a command runs, in the accent colour, what it does, and whether that can be undone."""
     attributes = command.attributes
     role = {"change": "degraded", "interactive": "degraded"}.get(command.kind, "muted")
     if attributes.risk == "destroy":
@@ -124,7 +118,20 @@ def about_row(command: Command, hosts: Sequence[str], style: RunbookStyle) -> li
     where = listed(hosts) or attributes.host or "?"
     if command.kind == "none":
         return [(Piece(" "), Piece(words[0], "muted"))]
-    return wrapped([(Piece(" "), Piece(where, "accent"), Piece("  "), Piece(listed(words), role))], style.width - 1)
+    said: Row = () if undo is None else (Piece("  "), undo)
+    does = Piece(listed(words), role)
+    return wrapped([(Piece(" "), Piece(where, "accent"), Piece("  "), does, *said)], style.width - 1)
+
+
+def undo_piece(command: Command, runbook: Runbook) -> Piece | None:
+    """Whether a change can be undone; None for a command that changes nothing."""
+    name = command.attributes.name
+    if command.kind != "change" or command.attributes.rollback_of is not None:
+        return None
+    others = (each.attributes.rollback_of for step in runbook.steps for each in step.commands)
+    if name is not None and name in others:
+        return Piece(_("u undoes it"), "text")
+    return Piece(_("the runbook does not define how to undo this"), "degraded")
 
 
 def text_rows(
@@ -135,8 +142,7 @@ def text_rows(
     whole = marked(pieces)
     if redact(whole) != whole:  # what is secret may begin in one piece and end in another
         pieces = (Filling(redact(whole)),)
-    rows: list[Row] = []
-    line: list[Piece] = [Piece("   ")]
+    lines: list[list[Piece]] = [[]]
     begins = True
     for piece in pieces:
         parts = [Piece(piece.text, _PIECE_ROLES[piece.role])]
@@ -145,12 +151,36 @@ def text_rows(
         for part in parts:
             for number, text in enumerate(part.text.split("\n")):
                 if number:
-                    rows.append(tuple(line))
-                    line = [Piece("   ")]
+                    lines.append([])
                 if text:
                     told = f"‹{text}›" if piece.role == "value" else text
-                    line.append(Piece(told.replace("\t", "    "), part.role))
-    return wrapped([*rows, tuple(line)], max(8, style.width - 1))
+                    lines[-1].append(Piece(clean(told.replace("\t", "    ")), part.role))
+    return [row for line in lines for row in _folded(line, max(12, style.width - 1))]
+
+
+_INDENT, _BELOW = "   ", "     "
+"""Before a line of a command, and before the rest of it on the next rows."""
+
+
+def _folded(line: Sequence[Piece], width: int) -> list[Row]:
+    """A line of a command in rows of ``width`` cells."""
+    text = "".join(piece.text for piece in line)
+    spans = wrap_spans(text, width - len(_INDENT), width - len(_BELOW))
+    return [(Piece(_BELOW if start else _INDENT), *slice_row(line, start, end)) for start, end in spans]
+
+
+def exit_text(status: int) -> str:
+    """An exit status and, where the shell or a signal gives it one, its meaning."""
+    text = _("exit status {status}", status=status)
+    meanings = {
+        124: _("timed out"),
+        126: _("permission denied or not executable"),
+        127: _("command not found"),
+        137: _("killed by SIGKILL, often by the OOM killer"),
+    }
+    if (meaning := meanings.get(status, "")) or not (name := signal_of(status)):
+        return f"{text}: {meaning}" if meaning else text
+    return f"{text}: " + _("killed by {signal}", signal=name)
 
 
 def result_rows(result: CommandResult, style: RunbookStyle) -> list[Row]:
@@ -158,7 +188,7 @@ def result_rows(result: CommandResult, style: RunbookStyle) -> list[Row]:
     end = result.ended or style.now
     facts = [human_duration(max(0.0, (end - result.began).total_seconds()))]
     if result.exit_status is not None and result.state in ("failed", "unknown"):
-        facts.append(_("exit status {status}", status=result.exit_status))
+        facts.append(exit_text(result.exit_status))
     if result.lines or result.size_bytes:
         count = ngettext("{count} line", "{count} lines", result.lines)
         facts.append(listed([count, human_bytes(result.size_bytes)]))
@@ -191,19 +221,6 @@ def result_rows(result: CommandResult, style: RunbookStyle) -> list[Row]:
     return wrapped(rows, max(8, style.width - 1))
 
 
-def output_lines(kept: StoredOutput) -> list[str]:
-    """The output line by line, with a note where some is left out."""
-    lines = kept.head.splitlines()
-    if kept.left_out_bytes:
-        lines.append(_("… {count} bytes omitted …", count=kept.left_out_bytes))
-    return lines + kept.tail.splitlines()
-
-
-def output_row(line: str) -> Row:
-    """One line of a command's output."""
-    return (Piece("   "), *coloured(line.replace("\t", "    ")))
-
-
 def waiting_text(asked: str, *, here: str, undoable: bool, states: Collection[State]) -> tuple[str, str]:
     """Return what the run waits for, and the colour role of the text. ``here`` names the step and its hosts; ``states``
     are the states of the commands."""
@@ -231,112 +248,3 @@ def waiting_text(asked: str, *, here: str, undoable: bool, states: Collection[St
 def values_of(runbook: Runbook) -> dict[str, str]:
     """The initial values of a run."""
     return {each.name: each.default for each in runbook.variables if each.default is not None}
-
-
-# What commands printed, in the Runbook pane: under a head that stays and says of which command and host it is, and how
-# that ended.
-
-
-_MOST_OUTPUTS = 16
-_LEAST_BELOW = 2
-"""So many rows of an output stand below its head at least, where there is room for no more."""
-
-
-class Of(Struct, frozen=True):
-    """The command whose output is shown. ``last``: it is the command that ran last, because the selected one has not
-    started."""
-
-    step: int
-    command: Command
-    last: bool
-
-
-class Outputs:
-    """Makes the rows of outputs, and caches the lines of what was shown."""
-
-    def __init__(self) -> None:
-        self._known: dict[int, tuple[StoredOutput, Sequence[str]]] = {}
-
-    def rows(
-        self,
-        of: Of,
-        results: Sequence[tuple[CommandResult, StoredOutput]],
-        style: RunbookStyle,
-        top: int | None,
-        room: int,
-    ) -> tuple[Sequence[Row], int]:
-        """Return the rows, and how many of them at the top do not scroll. ``top`` is the first visible row of the rest,
-        None for the end; ``room`` is the number of rows available."""
-        rule = _rule(of, style)
-        if len(results) == 1:
-            result, kept = results[0]
-            head = [rule, *result_rows(result, style)]
-            lines = self._lines(kept)
-            sticky = max(1, min(len(head), room - _LEAST_BELOW))
-            return RowsOnDemand(head, len(lines), lambda at: output_row(lines[at])), sticky
-        summary = [row for result, _kept in results for row in result_rows(result, style)]
-        parts: list[str | CommandResult] = []
-        begins: list[int] = []
-        for result, kept in results:
-            if lines := self._lines(kept):
-                begins.append(len(parts))
-                parts += [result, *lines]
-        sticky = max(1, min(2, room - _LEAST_BELOW))
-        end = max(0, len(summary) + len(parts) - (room - sticky))
-        first = (end if top is None else min(top, end)) - len(summary)
-        at = bisect_left(begins, first) - 1  # where its own row is in sight that says so
-        whose = parts[begins[at]] if at >= 0 else None
-        now = (
-            _host_row(whose, style)
-            if isinstance(whose, CommandResult)
-            else _counted([each for each, _kept in results], style)
-        )
-
-        def make(index: int) -> Row:
-            part = parts[index]
-            return output_row(part) if isinstance(part, str) else _host_row(part, style)
-
-        return RowsOnDemand([rule, now, *summary] if sticky > 1 else [rule, *summary], len(parts), make), sticky
-
-    def _lines(self, kept: StoredOutput) -> Sequence[str]:
-        found = self._known.get(id(kept))
-        if found is None or found[0] is not kept:
-            if len(self._known) > _MOST_OUTPUTS:
-                self._known.clear()
-            found = self._known[id(kept)] = kept, output_lines(kept)
-        return found[1]
-
-
-def _rule(of: Of, style: RunbookStyle) -> Row:
-    """A line across, with the command's step and name."""
-    rule = style.glyphs.rule
-    named = {"number": of.step + 1, "command": command_name(of.command)}
-    text = (
-        _("previous command: step {number}: {command}", **named) if of.last else _("step {number}: {command}", **named)
-    )
-    text = fit(text, min(cell_width(text), max(4, style.width - 6)))
-    rest = max(0, style.width - 4 - cell_width(text) - 1)
-    return (
-        Piece(f"{rule * 2} ", "muted"),
-        Piece(text, "muted" if of.last else "strong"),
-        Piece(f" {rule * rest}", "muted"),
-    )
-
-
-def _host_row(result: CommandResult, style: RunbookStyle) -> Row:
-    return (
-        Piece(" "),
-        state_mark(result.state, style.glyphs),
-        Piece(" "),
-        Piece(result.host, "accent"),
-        Piece(f"  {state_text(result.state)}", STATE_ROLES[result.state]),
-    )
-
-
-def _counted(results: Sequence[CommandResult], style: RunbookStyle) -> Row:
-    """The number of hosts in each state."""
-    counts: Counter[State] = Counter(result.state for result in results)
-    pieces = [Piece(" ")]
-    for state, count in counts.items():
-        pieces += [state_mark(state, style.glyphs), Piece(f" {count} {state_text(state)}  ", STATE_ROLES[state])]
-    return tuple(pieces)

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lilfox_tui.app.evidence import Cause, firing_names
 from lilfox_tui.app.panes.runbook.rows import values_of
+from lilfox_tui.app.panes.runbook.timeline import IncidentTimeline
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.addresses import Denied
-from lilfox_tui.monitor.model import IncidentView, Overview, RunbooksView
+from lilfox_tui.monitor.model import Overview, RunbooksView
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook.library import ordered
 from lilfox_tui.runbook.model import BUNDLED
+from lilfox_tui.runbook.run.state import Turn
 from lilfox_tui.runbook.run.variables import check_value, shown
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from lilfox_tui.incident.model import Incident
     from lilfox_tui.jobs.model import Job
     from lilfox_tui.runbook.model import Command, Problem, Runbook
-    from lilfox_tui.runbook.run.state import CommandResult, Turn
+    from lilfox_tui.runbook.run.state import CommandResult, RunState
 
 
 # The rows of the list of runbooks.
@@ -134,10 +136,10 @@ def _was_killed(job: Job) -> bool:
     return job.state in ("unknown", "cancelled") and not job.result and not job.checked
 
 
-LIST, STEPS, COMMAND = 0, 1, 2
-"""The columns."""
-TWO, THREE = 100, 120
-"""Columns of the screen from which two parts stand side by side, and three."""
+LIST, STEPS, COMMAND, INCIDENT = 0, 1, 2, 3
+"""The columns, and the page of the incident."""
+TWO, THREE = 80, 120
+"""Cells from which two columns stand side by side, and three while the list is there."""
 Place = tuple[int, int | None]
 """A step, and a command of it where it has several."""
 
@@ -149,7 +151,7 @@ class RunbookState:
         self.runs = runs
         self._overview = overview
         self.view: RunbooksView | None = None
-        self.incident: IncidentView | None = None
+        self.timeline = IncidentTimeline()
         self.column = LIST
         self.chosen = ""
         """Key of the chosen item; the first when empty."""
@@ -164,10 +166,12 @@ class RunbookState:
         """An order is being asked for, or given."""
         self.last_run: dict[str, str] = {}
         """The newest run of each item that was seen from here, by its job: ours, and what others began meanwhile."""
-        self.last_incident = ""
-        """The one that was closed from here last: it can still be exported."""
         self.output_top: int | None = None
-        """Where somebody reads in an output; None at its end."""
+        """Where somebody reads in an output; None where nobody scrolled."""
+        self.command_top = 0
+        """The first visible row of the command."""
+        self._before_incident = LIST
+        """The column to go back to."""
         self._looks_for = False
         """An alert led here before the runbooks were read."""
         self._items: tuple[tuple[object, ...], tuple[RunbookItem, ...]] = ((), ())
@@ -201,7 +205,7 @@ class RunbookState:
     def choose_item(self, key: str) -> None:
         """Chooses the runbook whose steps are shown."""
         if key != self.chosen:
-            self.chosen, self.chosen_place, self.output_top = key, None, None
+            self.chosen, self.chosen_place, self.output_top, self.command_top = key, None, None, 0
 
     def select_match(self, direction: int) -> None:
         """Chooses the next (1) or previous (-1) runbook that the filter matches, wrapping around."""
@@ -281,6 +285,17 @@ class RunbookState:
         return job is not None and job.state != "running" and self.last_run.get(item.key, job.id) == job.id
 
     @property
+    def finished(self) -> str:
+        """The id of the ended run whose result enter opens; empty where enter starts a run: none has ended, or the last
+        one ended before this console looked, and an alert fires again."""
+        item, log = self.item, self.seen
+        if item is None or self.killed is not None:
+            return ""
+        if log is not None:
+            return "" if log.ended is None else log.job_id
+        return "" if item.last is None or item.alert else item.last.id
+
+    @property
     def turn(self) -> Turn | None:
         """The turn that runs now or comes next in the shown run; None if it has ended."""
         log = self.seen
@@ -330,13 +345,13 @@ class RunbookState:
     @property
     def place(self) -> Place:
         """The selected step or command: the user's choice, else that of the run. For a run that has ended, it is the
-        last one that ran, whose output is shown."""
+        first one that failed or, if none did, the last one that ran."""
         chosen = self.chosen_place
         if chosen is not None and chosen in self.places:
             return chosen
         turn, run = self.turn, self.seen
         if turn is None and run is not None and run.reducer is not None:
-            turn = run.reducer.last_begun()
+            turn = (_failed_turn(run.state) if run.ended is not None else None) or run.reducer.last_begun()
         if turn is not None:
             return self.place_of(turn)
         return (0, None) if run is None or run.reducer is None else (max(0, len(run.reducer.runbook.steps) - 1), None)
@@ -350,7 +365,7 @@ class RunbookState:
     def choose_place(self, place: Place | None) -> None:
         """Selects a step or command; None follows the run."""
         if place != self.chosen_place:
-            self.chosen_place, self.output_top = place, None
+            self.chosen_place, self.output_top, self.command_top = place, None, 0
 
     @property
     def command(self) -> tuple[int, int, Command] | None:
@@ -399,7 +414,9 @@ class RunbookState:
 
     def side_by_side(self, width: int) -> int:
         """The number of columns that fit side by side in that width."""
-        return 1 if self.zoomed else 3 if width >= THREE else 2 if width >= TWO else 1
+        if self.zoomed or width < TWO:
+            return 1
+        return 3 if self.column == LIST and width >= THREE else 2
 
     def shows_less(self, width: int) -> bool:
         """Return whether enter first opens the next column, because only one column fits."""
@@ -409,9 +426,26 @@ class RunbookState:
         """Makes another column active."""
         self.column = max(LIST, min(COMMAND, column))
 
+    def next_column(self) -> None:
+        """Makes the next part active: runbooks, steps, command, the open incident."""
+        last = COMMAND if self.open_incident is None or self.zoomed else INCIDENT
+        column = self.column + 1 if self.column < last else LIST
+        if column == INCIDENT:
+            self.open_page()
+        else:
+            self.column = column
+
+    def open_page(self) -> None:
+        """Shows the page of the incident."""
+        if self.column != INCIDENT:
+            self._before_incident, self.column, self.zoomed = self.column, INCIDENT, False
+            self.timeline.entry = None
+
     def move(self, step: int) -> None:
         """Selects the row ``step`` rows down or up in the active list."""
-        if self.column == LIST:
+        if self.column == INCIDENT:
+            self.timeline.choose(self.timeline.entry_at + step)
+        elif self.column == LIST:
             items, item = self.items, self.item
             if item is not None:
                 self.choose_item(items[max(0, min(len(items) - 1, items.index(item) + step))].key)
@@ -425,8 +459,11 @@ class RunbookState:
         self.column = COMMAND if self.zoomed else STEPS
 
     def back(self) -> None:
-        """Goes back one level: leaves the zoom, else moves a column to the left, else clears the filter."""
-        if self.zoomed:
+        """Goes back one level: leaves the incident or the zoom, else moves a column to the left, else clears the
+        filter."""
+        if self.column == INCIDENT:
+            self.column = self._before_incident
+        elif self.zoomed:
             self.toggle_zoom()
         elif self.column > LIST:
             self.column -= 1
@@ -444,7 +481,7 @@ class RunbookState:
     @property
     def open_incident(self) -> Incident | None:
         """The open incident."""
-        return None if self.incident is None else self.incident.incident
+        return None if self.timeline.view is None else self.timeline.view.incident
 
     def runs_of_others(self) -> list[RunLog]:
         """The shown run and the runs of the open incident that somebody else controls."""
@@ -454,6 +491,15 @@ class RunbookState:
             for run in self.runs.values()
             if run.actor and (run is self.run or (run.reducer is not None and run.reducer.incident == incident != ""))
         ]
+
+
+def _failed_turn(state: RunState | None) -> Turn | None:
+    """The first command of a run that failed, or of which nobody knows how it ended."""
+    for step, each in enumerate(() if state is None else state.steps):
+        for number, command in enumerate(each.commands):
+            if command.state in ("failed", "unknown"):
+                return Turn(step, number, command.hosts)
+    return None
 
 
 def _holds_all(item: RunbookItem, words: str) -> bool:

@@ -1,0 +1,82 @@
+"""Opening an incident, and closing the open one, from any pane. Imported when that is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar, get_args
+
+from lilfox_tui.app.console import Console
+from lilfox_tui.app.dialogs.prompt import Prompt, PromptOffer
+from lilfox_tui.app.evidence import Cause
+from lilfox_tui.app.rendering.draw import Piece
+from lilfox_tui.app.rows.incidents import closing_rows
+from lilfox_tui.core.i18n import _, clauses, ngettext, tr
+from lilfox_tui.incident.incidents import close, current, open_beside, open_incident
+from lilfox_tui.incident.model import Closed, Incident, SeverityLevel
+
+Done = TypeVar("Done")
+
+
+async def open_or_close(app: Console, cause: Cause | None) -> None:
+    """Asks for the title and severity of an incident and opens it; ``cause`` is the alert that led to it. If one is
+    open, offers to close it. Raises LilFoxError."""
+    view = app.monitor.incidents.feed.value
+    incident = await asyncio.to_thread(current) if view is None else view.incident
+    if incident is None:
+        await _open(app, cause)
+    else:
+        await _close(app, incident)
+
+
+async def _open(app: Console, cause: Cause | None) -> None:
+    levels, title = get_args(SeverityLevel), "" if cause is None else cause.title
+    asked = Prompt(
+        _("Open an incident"),
+        [(Piece("  "), Piece(_("Describe the problem in a few words, and choose its severity.")))],
+        text=title,
+        placeholder=_("what is wrong"),
+        offers=[PromptOffer((Piece(each, "strong"),), None) for each in levels],
+        at=levels.index(cause.severity if cause is not None else "SEV-3"),
+        does=_("open it"),
+    )
+    answer = await app.push_screen_wait(asked)
+    if answer is None:
+        return
+    told = answer.text.strip() or title or _("untitled")
+    opened = await written(app, lambda: open_incident(told, levels[answer.at], cause=title))
+    app.tell(tr("{id} is open: actions from now on are recorded in it", id=opened.id))
+
+
+async def _close(app: Console, incident: Incident) -> None:
+    backups = app.monitor.backups.backups
+    running = () if backups is None else [job.id for job in backups.running]
+    asked = Prompt(
+        _("Close {id}", id=incident.id),
+        closing_rows(incident, datetime.now(UTC), running),
+        placeholder=_("summary (optional)"),
+        does=_("close it"),
+        stays=_("leave it open"),
+    )
+    answer = await app.push_screen_wait(asked)
+    if answer is None:
+        return
+    folder = Path(incident.folder)
+    entry, other = await written(app, lambda: (close(folder, answer.text.strip()), open_beside(folder)))
+    left = len(entry.what.in_force) if isinstance(entry.what, Closed) else 0
+    told = [_("{id} is closed", id=incident.id)]
+    if left:
+        told.append(ngettext("{count} change is still in force", "{count} changes are still in force", left))
+    if other is not None:
+        told.append(_("{id} is now the current incident", id=other.id))
+    app.closed_incident = incident.id
+    app.tell(tr("{said}; press a in pane 4 to export it", said=clauses(told)))
+
+
+async def written(app: Console, write: Callable[[], Done]) -> Done:
+    """Runs a call that writes to an incident in a thread, then reads the timeline again. Raises LilFoxError."""
+    done = await asyncio.to_thread(write)
+    app.monitor.incidents.look_again()
+    return done

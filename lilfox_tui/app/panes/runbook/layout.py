@@ -1,0 +1,143 @@
+"""Where the parts of the Runbook pane are, on a screen of any size. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from lilfox_tui.app.panes.runbook.state import COMMAND, INCIDENT, LIST, STEPS
+from lilfox_tui.app.rendering.panels import PanelArea
+
+PartId = Literal["list", "steps", "command", "output", "facts", "timeline", "entry"]
+NARROWEST, LOWEST = 60, 12
+"""Below this many cells or rows there are no borders: one part below the other, each under its title."""
+LOW = 14
+"""Rows of the pane from which the timeline stands below the rest."""
+BESIDE = 160
+"""Width from which an entry of the incident stands beside the timeline."""
+_STEPS = 30
+_LIST = 28, 48
+_TIMELINE = 4
+"""Lines of the timeline at least, where it stands below the rest."""
+_OUTPUT = 60
+"""Percent of the lines below the steps' side that the output has at least."""
+
+
+class Wants(Struct, frozen=True):
+    """What is to be shown. ``steps`` and ``titles`` are the cells of the longest step and runbook; ``command``,
+    ``facts`` and ``timeline`` are rows, 0 for none."""
+
+    column: int
+    beside: int
+    """How many columns stand side by side."""
+    titles: int = 0
+    steps: int = 0
+    command: int = 0
+    output: bool = False
+    zoomed: bool = False
+    facts: int = 0
+    timeline: int = 0
+
+
+def bordered(width: int, height: int) -> bool:
+    """Whether the parts have borders in that room."""
+    return width >= NARROWEST and height >= LOWEST
+
+
+def arrange_parts(width: int, height: int, wants: Wants) -> Mapping[PartId, PanelArea]:
+    """The parts with their places. In borders these overlap by the border that they share; without, the area begins a
+    cell left of and a line below the part's title, so that what is inside is the same."""
+    if not bordered(width, height):
+        return _plain(width, height, wants)
+    if wants.column == INCIDENT:
+        return _incident(width, height, wants)
+    below = _below(height, wants)
+    main = height - (below - 1 if below else 0)
+    placed = _columns(width, main, wants)
+    if below:
+        placed["timeline"] = PanelArea(0, main - 1, width, below)
+    return placed
+
+
+def _below(height: int, wants: Wants) -> int:
+    """The lines of the timeline below the rest, its borders included."""
+    if height < LOW or wants.zoomed or not wants.timeline:
+        return 0
+    return min(wants.timeline + 2, max(_TIMELINE + 1, height // 4))
+
+
+def _columns(width: int, height: int, wants: Wants) -> dict[PartId, PanelArea]:
+    """Those of the runbook, in the upper ``height`` lines."""
+    whole = PanelArea(0, 0, width, height)
+    if wants.beside == 1:
+        return (
+            {"list": whole}
+            if wants.column == LIST
+            else {"steps": whole}
+            if wants.column == STEPS
+            else _right(whole, wants)
+        )
+    placed: dict[PartId, PanelArea] = {}
+    left = 0
+    if wants.column == LIST:
+        right = min(max(_LIST[0], wants.titles + 2), max(_LIST[0], min(width * 2 // 5, _LIST[1])))
+        placed["list"] = PanelArea(0, 0, right, height)
+        left = right - 1
+        if wants.beside == 2:
+            return placed | {"steps": PanelArea(left, 0, width - left, height)}
+    steps = min(max(_STEPS, wants.steps + 2), max(_STEPS, width * 3 // 10))
+    placed["steps"] = PanelArea(left, 0, steps, height)
+    left += steps - 1
+    return placed | _right(PanelArea(left, 0, width - left, height), wants)
+
+
+def _right(area: PanelArea, wants: Wants) -> dict[PartId, PanelArea]:
+    """The command over its output."""
+    if not wants.output:
+        return {"command": area}
+    room = area.height - 3
+    command = max(1, min(wants.command, room * (100 - _OUTPUT) // 100))
+    return {
+        "command": PanelArea(area.left, area.top, area.width, command + 2),
+        "output": PanelArea(area.left, area.top + command + 1, area.width, area.height - command - 1),
+    }
+
+
+def _incident(width: int, height: int, wants: Wants) -> dict[PartId, PanelArea]:
+    """The page of the incident: what is known of it over its timeline."""
+    facts = max(1, min(wants.facts, (height - 3) // 2))
+    top = facts + 1
+    placed: dict[PartId, PanelArea] = {"facts": PanelArea(0, 0, width, facts + 2)}
+    if width < BESIDE:
+        return placed | {"timeline": PanelArea(0, top, width, height - top)}
+    left = width * 55 // 100
+    return placed | {
+        "timeline": PanelArea(0, top, left + 1, height - top),
+        "entry": PanelArea(left, top, width - left, height - top),
+    }
+
+
+def _plain(width: int, height: int, wants: Wants) -> dict[PartId, PanelArea]:
+    """The same without borders: one below the other, each under the line of its title."""
+    below = min(wants.timeline + 1, max(_TIMELINE, height // 4)) if height >= LOW and wants.timeline else 0
+    main = height - (0 if wants.zoomed or wants.column == INCIDENT else below)
+    parts: Sequence[tuple[PartId, int]]
+    if wants.column == INCIDENT:
+        facts = min(wants.facts, max(1, main // 3))
+        parts = [("facts", facts), ("timeline", main - facts - 2)]
+    elif wants.beside > 1 or wants.column == COMMAND:
+        command = max(1, min(wants.command, (main - 2) * (100 - _OUTPUT) // 100)) if wants.output else main - 1
+        parts = [("command", command)]
+        parts = [*parts, ("output", main - command - 2)] if wants.output else parts
+    else:
+        parts = [("list" if wants.column == LIST else "steps", main - 1)]
+    if main < height:
+        parts = [*parts, ("timeline", below - 1)]
+    placed: dict[PartId, PanelArea] = {}
+    top = 0
+    for name, rows in parts:
+        placed[name] = PanelArea(-1, top, width + 2, max(0, rows) + 2)
+        top += max(0, rows) + 1
+    return placed

@@ -1,0 +1,218 @@
+"""What commands printed, as rows: wrapped, with the lines that report an error in colour, and what failed first."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from lilfox_tui.app.panes.runbook.rows import (
+    STATE_ROLES,
+    RunbookStyle,
+    command_name,
+    exit_text,
+    result_rows,
+    state_mark,
+)
+from lilfox_tui.app.rendering.columns import slice_row, wrap_spans
+from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.app.rendering.highlight import coloured
+from lilfox_tui.app.widgets import RowsOnDemand
+from lilfox_tui.core.i18n import _
+from lilfox_tui.core.text import clean
+from lilfox_tui.runbook.model import Command
+from lilfox_tui.runbook.run.output import StoredOutput
+from lilfox_tui.runbook.run.state import CommandResult, State, state_text
+
+_MOST_OUTPUTS = 16
+_LEAST_BELOW = 2
+"""So many rows of an output stand below its head at least, where there is room for no more."""
+_INDENT, _BELOW = " ", "   "
+"""Before a line of an output, and before the rest of it on the next rows."""
+_ERROR = re.compile(
+    r"\b(?:error|fatal|panic|critical|fail(?:ed|ure)?|denied|refused|cannot|can't|could not|unable to|not found|"
+    r"no such|timed out|traceback|exception|killed)\b|^\S+: line \d+: ",
+    re.IGNORECASE,
+)
+
+
+class OutputOf(Struct, frozen=True):
+    """The command whose output is shown. ``last``: it is the command that ran last, because the selected one has not
+    started."""
+
+    step: int
+    command: Command
+    last: bool
+
+    @property
+    def title(self) -> str:
+        """Its step and name."""
+        named = {"number": self.step + 1, "command": command_name(self.command)}
+        if self.last:
+            return _("previous command: step {number}: {command}", **named)
+        return _("step {number}: {command}", **named)
+
+
+class OutputView(NamedTuple):
+    """Rows of an output: ``head`` stays above the others, of which ``top`` is the first one that is visible."""
+
+    head: Sequence[Row]
+    rows: Sequence[Row]
+    top: int
+    rest: int
+    """The first visible row unless somebody scrolls: at the end or, of what failed, at the end of its errors."""
+    last: int
+    """The first visible row at the end."""
+
+
+class _Lines(NamedTuple):
+    """Lines of an output, and how they are wrapped: the line, and from where to where in it, of each row."""
+
+    texts: Sequence[str]
+    spans: Sequence[tuple[int, int, int]]
+
+
+class _Section(Struct, frozen=True):
+    """The output of a command on a host below its ``head``; ``result`` is None for the summary of all hosts."""
+
+    result: CommandResult | None
+    head: Sequence[Row]
+    lines: _Lines = _Lines((), ())
+
+    def __len__(self) -> int:
+        return len(self.head) + len(self.lines.spans)
+
+    def row(self, at: int) -> Row:
+        """Its row ``at``; of a command that failed, the lines that report an error stand out."""
+        if at < len(self.head):
+            return self.head[at]
+        number, start, end = self.lines.spans[at - len(self.head)]
+        text = self.lines.texts[number]
+        failed = self.result is not None and _has_failed(self.result)
+        role = "failing" if failed and is_error(text) else "text"
+        return (Piece(_BELOW if start else _INDENT), *slice_row(coloured(text, role=role), start, end))
+
+
+class Outputs:
+    """Makes the rows of outputs, and caches the lines of what was shown."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], tuple[StoredOutput, _Lines]] = {}
+
+    def view(
+        self,
+        results: Sequence[tuple[CommandResult, StoredOutput]],
+        style: RunbookStyle,
+        top: int | None,
+        room: int,
+    ) -> OutputView:
+        """The rows of a command's output on its hosts in ``room`` rows. ``top`` is the first visible row below the
+        head; None for where nobody scrolls."""
+        if len(results) == 1:
+            return self._of_one(*results[0], style, top, room)
+        ended = all(result.state != "running" for result, _kept in results)
+        ordered = sorted(results, key=lambda each: not _has_failed(each[0])) if ended else results
+        room = max(1, room - 1)
+        sections = self._sections(ordered, style, room)
+        starts = [0, *accumulate(map(len, sections))]
+        last = max(0, starts[-1] - room)
+        first_end = next((end for each, end in zip(sections, starts[1:], strict=True) if each.result), 0)
+        rest = max(0, first_end - room) if ended and _has_failed(ordered[0][0]) else last
+        first = rest if top is None else min(top, last)
+        seen = sections[bisect_left(starts, first) - 1] if first > 0 else None  # None: its own row is in sight
+        if seen is not None and seen.result is not None:
+            head = _host_row(seen.result, style)
+        else:
+            head = _counted([each for each, _kept in results], style)
+
+        def make(index: int) -> Row:
+            place = bisect_right(starts, index) - 1
+            return sections[place].row(index - starts[place])
+
+        return OutputView([head], RowsOnDemand((), starts[-1], make), first, rest, last)
+
+    def _sections(
+        self, results: Sequence[tuple[CommandResult, StoredOutput]], style: RunbookStyle, room: int
+    ) -> list[_Section]:
+        """The outputs below each other; where they do not all fit, below a summary of all hosts."""
+        heads = [result_rows(result, style) for result, _kept in results]
+        outputs = [self._lines(kept, style.width) for _result, kept in results]
+        if sum(map(len, heads)) + sum(len(lines.spans) for lines in outputs) <= room:
+            return [_Section(each[0], head, lines) for each, head, lines in zip(results, heads, outputs, strict=True)]
+        summary = _Section(None, [row for head in heads for row in head])
+        return [
+            summary,
+            *(
+                _Section(result, [_host_row(result, style)], lines)
+                for (result, _kept), lines in zip(results, outputs, strict=True)
+                if lines.spans
+            ),
+        ]
+
+    def _of_one(
+        self, result: CommandResult, kept: StoredOutput, style: RunbookStyle, top: int | None, room: int
+    ) -> OutputView:
+        lines = self._lines(kept, style.width)
+        head = result_rows(result, style)[: max(1, room - _LEAST_BELOW)]
+        rows = RowsOnDemand((), len(lines.spans), _Section(result, (), lines).row)
+        last = max(0, len(rows) - max(1, room - len(head)))
+        return OutputView(head, rows, last if top is None else min(top, last), last, last)
+
+    def _lines(self, kept: StoredOutput, width: int) -> _Lines:
+        key = id(kept), width
+        found = self._known.get(key)
+        if found is None or found[0] is not kept:
+            if len(self._known) > _MOST_OUTPUTS:
+                self._known.clear()
+            texts = output_lines(kept)
+            found = self._known[key] = kept, _Lines(texts, wrap(texts, width))
+        return found[1]
+
+
+def output_lines(kept: StoredOutput) -> list[str]:
+    """The output line by line, as text that can be shown, with a note where some is left out."""
+    lines = kept.head.splitlines()
+    if kept.left_out_bytes:
+        lines.append(_("… {count} bytes omitted …", count=kept.left_out_bytes))
+    lines += kept.tail.splitlines()
+    return [line if line.isprintable() else clean(line.replace("\t", "    ")) for line in lines]
+
+
+def wrap(texts: Sequence[str], width: int) -> list[tuple[int, int, int]]:
+    """How lines stand in rows of ``width`` cells: for each row its line, and from where to where in it. Each line has
+    at least one row."""
+    first, below = max(2, width - len(_INDENT)), max(2, width - len(_BELOW))
+    return [(number, start, end) for number, text in enumerate(texts) for start, end in wrap_spans(text, first, below)]
+
+
+def is_error(line: str) -> bool:
+    """Whether a line of an output reports an error. A command's stdout and stderr are one stream, in the order in which
+    they were written; so the text decides."""
+    return _ERROR.search(line) is not None
+
+
+def _has_failed(result: CommandResult) -> bool:
+    return result.state in ("failed", "unknown")
+
+
+def _host_row(result: CommandResult, style: RunbookStyle) -> Row:
+    """A host, and how the command ended there."""
+    role = STATE_ROLES[result.state]
+    status = result.exit_status if _has_failed(result) else None
+    said = () if status is None else (Piece(f" {style.glyphs.separator} {exit_text(status)}", role),)
+    mark, host = state_mark(result.state, style.glyphs), Piece(result.host, "accent")
+    return (Piece(" "), mark, Piece(" "), host, Piece(f"  {state_text(result.state)}", role), *said)
+
+
+def _counted(results: Sequence[CommandResult], style: RunbookStyle) -> Row:
+    """The number of hosts in each state."""
+    counts: Counter[State] = Counter(result.state for result in results)
+    pieces = [Piece(" ")]
+    for state, count in counts.items():
+        pieces += [state_mark(state, style.glyphs), Piece(f" {count} {state_text(state)}  ", STATE_ROLES[state])]
+    return tuple(pieces)

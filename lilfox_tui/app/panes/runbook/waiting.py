@@ -1,0 +1,182 @@
+"""What a run of the Runbook pane waits for, how the last one ended, and what can be done. Pure, but for the context."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+
+from lilfox_tui.app.pane import PaneContext
+from lilfox_tui.app.panes.runbook.rows import state_mark, waiting_text
+from lilfox_tui.app.panes.runbook.state import INCIDENT, LIST, RunbookState
+from lilfox_tui.app.rendering.columns import wrapped
+from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.core.i18n import _, listed, ngettext
+from lilfox_tui.core.text import human_duration
+from lilfox_tui.runbook.run.reducer import RunReducer
+from lilfox_tui.runbook.run.state import Asked, RunState, Turn, state_text
+
+MOST_WAITING = 5
+"""Lines of what waits, at most: of a failure the reason in full."""
+
+
+class WaitingLine:
+    """Makes the rows about the run of the selected runbook."""
+
+    def __init__(self, context: PaneContext[RunbookState]) -> None:
+        self._state, self._app = context.state, context.app
+
+    @property
+    def _now(self) -> datetime:
+        """The time from which ages are computed (aware UTC); the present on a rewound screen, because runs are not
+        rewound."""
+        return self._app.clock if self._app.rewound is None else datetime.now(UTC)  # runs are shown as they are
+
+    def rows(self) -> list[Row]:
+        """What the run waits for, or what went wrong, wrapped; cut off if there is not enough room."""
+        room = self._app.room
+        most = 0 if room.height < 6 else min(MOST_WAITING, room.height // 4)
+        if self._state.column == INCIDENT:
+            return []
+        said = [row for row in (*self._of_failed_undo(), self._waiting_row(), *self._summary()) if row]
+        rows = wrapped(said, room.width)
+        if len(rows) <= most or most == 0:
+            return rows[:most]
+        rows = wrapped(said, room.width - 2)[:most]
+        return [*rows[:-1], (*rows[-1], Piece(" …", "muted"))]
+
+    def _waiting_row(self) -> Row:
+        state = self._state
+        log, item = state.seen, state.item
+        mark = Piece(f" {self._app.glyphs.chosen} ", "accent")
+        if log is not None and log.trouble and state.failed_undo is None:
+            return (Piece(f" {self._app.glyphs.failing} ", "failing"), Piece(log.trouble, "failing"))
+        if log is not None and log.ended is not None and state.killed is None:
+            return self._of_ended(log.ended.state, log.ended.message, log.ended.at, log.by or "?")
+        if state.killed is not None:
+            return (mark, Piece(_("the job was interrupted: enter resumes the run"), "failing"))
+        if log is not None and log.state is not None and log.reducer is not None:
+            return self._of_run(log.state, log.reducer, mark)
+        if (said := self._for_none()) is not None:
+            return (mark, Piece(said, "degraded"))
+        if item is None:
+            return ()
+        if item.problems:
+            problem = item.problems[0]
+            text = _("line {line}: {what}; no command in this file is run", line=problem.line, what=problem.text)
+            return (Piece(f" {self._app.glyphs.failing} ", "failing"), Piece(text, "failing"))
+        if item.alert:
+            return (mark, Piece(self._of_alert(item.alert), "accent"))
+        if (last := item.last) is not None and last.ended is not None:
+            return self._of_ended(last.state, last.message, last.ended, f"{last.user}@{last.host}")
+        return (mark, Piece(self._of_new(), "muted"))
+
+    def _of_alert(self, alert: str) -> str:
+        """The text about a runbook for a firing alert: what enter does."""
+        if self._state.column == LIST:
+            return _("runbook for firing alert {alert}: enter opens the steps", alert=alert)
+        if self._state.shows_less(self._app.room.width):
+            return _(
+                "runbook for firing alert {alert}: enter shows the command, enter again starts a run",
+                alert=alert,
+            )
+        return _("runbook for firing alert {alert}: enter starts a run", alert=alert)
+
+    def _of_new(self) -> str:
+        """The text about a runbook that has never run: what enter does."""
+        if self._state.column == LIST:
+            return _("enter opens the steps; enter again starts a run; changes are confirmed first")
+        if self._state.shows_less(self._app.room.width):
+            return _("enter shows the command; enter again starts a run; changes are confirmed first")
+        return _("enter starts a run; nothing changes until you have seen and confirmed it")
+
+    def _of_ended(self, state: str, message: str, at: datetime, by: str) -> Row:
+        """The last run: who, when, how it ended."""
+        good, ago = state == "ok", human_duration(max(0.0, (self._now - at).total_seconds()))
+        text = _("last run, by {who}, ended {time} ago: {message}", who=by, time=ago, message=message)
+        mark = state_mark("done" if good else "failed", self._app.glyphs)
+        return (Piece(" "), mark, Piece(f" {text}", "good" if good else "degraded"))
+
+    def _summary(self) -> list[Row]:
+        """What came of a run that has ended, and what enter does."""
+        state, log = self._state, self._state.seen
+        if not state.finished or state.column == LIST:
+            return []
+        told = []
+        if log is not None and log.state is not None:
+            counts = Counter(step.state for step in log.state.steps)
+            told = [listed(f"{count} {state_text(each)}" for each, count in counts.items())]
+            if changes := len(log.state.changes):
+                told.append(ngettext("{count} change in force", "{count} changes in force", changes))
+        if log is None:
+            told.append(_("enter opens its result; to start another run, press a"))
+        else:
+            told.append(_("to start another run, press a"))
+        return [(Piece("   "), Piece(f" {self._app.glyphs.separator} ".join(told), "muted"))]
+
+    def _of_failed_undo(self) -> list[Row]:
+        """The row about a failed undo: which changes stay in force, and what can be done."""
+        failed, state = self._state.failed_undo, None if self._state.seen is None else self._state.seen.state
+        if failed is None or state is None:
+            return []
+        left = ngettext("{count} change stays in force", "{count} changes stay in force", len(state.changes))
+        text = _("undo failed on {host}: {left}; u retries, X lists the changes and ends the run",
+                 host=failed.host, left=left)  # fmt: skip
+        return [(Piece(f" {self._app.glyphs.failing} ", "failing"), Piece(text, "failing"))]
+
+    def _for_none(self) -> str | None:
+        """The text for an alert for which the pane was opened but that has no runbook; None if it has one."""
+        cause, view = self._state.cause, self._state.view
+        if cause is None or view is None or view.documents is None or self._state.chosen:
+            return None
+        if any(each.alert == cause.alert for each in self._state.items):
+            return None
+        if not cause.runbook_url:
+            return _("no runbook for {alert}", alert=cause.alert)
+        return _(
+            "no runbook for {alert}; its runbook_url is {url} (y copies it)", alert=cause.alert, url=cause.runbook_url
+        )
+
+    def _of_run(self, state: RunState, reducer: RunReducer, mark: Piece) -> Row:
+        running, log = reducer.running(), self._state.seen
+        if log is not None and log.actor:
+            said = following_text(state.waiting.what, log.actor, here=_here(state.waiting.turn))
+            return (mark, Piece(said, "degraded"))
+        if state.runs_all:
+            return (mark, Piece(_("running all remaining steps automatically"), "accent"))
+        if running and state.waiting.what == "nothing":
+            first = running[0]
+            place = reducer.place(first.run)
+            number = 0 if place is None else place[0].step + 1
+            hosts = listed(each.host for each in running)
+            text = _("step {number} is running on {hosts}: C stops it", number=number, hosts=hosts)
+            if first.link_lost:
+                text = _(
+                    "step {number} is running on {hosts}: connection lost, waiting to reconnect",
+                    number=number,
+                    hosts=hosts,
+                )
+            return (Piece(f" {self._app.glyphs.job} ", "accent"), Piece(text, "accent"))
+        turn = state.waiting.turn
+        states = {step.state for step in state.steps}
+        states |= {command.state for step in state.steps for command in step.commands}
+        if self._state.failed_undo is not None:
+            states.discard("undone")
+        undoable = bool(state.undoable)
+        text, role = waiting_text(state.waiting.what, here=_here(turn), undoable=undoable, states=states)
+        return (mark, Piece(text, role))
+
+
+def _here(turn: Turn | None) -> str:
+    if turn is None:
+        return ""
+    step = _("step {number}", number=turn.step + 1)
+    return _("{step} on {hosts}", step=step, hosts=listed(turn.hosts)) if turn.hosts else step
+
+
+def following_text(asked: Asked, who: str, *, here: str) -> str:
+    """The text shown instead of keys to a follower; ``here`` names the step and its hosts, empty at the end."""
+    if asked == "end":
+        return _("following (a takes over): all steps are done; {who} is in control", who=who)
+    if asked == "nothing":
+        return _("following (a takes over): a command is running; {who} is in control", who=who)
+    return _("following (a takes over): {what} is waiting for {who}", what=here, who=who)

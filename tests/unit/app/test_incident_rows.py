@@ -1,0 +1,105 @@
+"""The timeline of an incident as lines: a command is one, by its title; and an entry in full."""
+
+from __future__ import annotations
+
+import pytest
+
+from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row, safe
+from lilfox_tui.app.rows.incidents import (
+    TimelineItem,
+    authors_width,
+    change_line,
+    code_line,
+    fact_rows,
+    item_row,
+    item_rows,
+    timeline_items,
+)
+from lilfox_tui.core.text import cell_width
+from lilfox_tui.incident.model import StepBegan
+from tests.app.overviews import NOW
+from tests.app.runs_made import SCRIPT, long_incident
+
+
+def items() -> tuple[TimelineItem, ...]:
+    return timeline_items(long_incident().entries)
+
+
+def said(row: Row) -> str:
+    return "".join(piece.text for piece in row)
+
+
+def of_command(run: str) -> TimelineItem:
+    return next(each for each in items() if isinstance(each.first.what, StepBegan) and each.first.what.run == run)
+
+
+def test_a_command_its_end_and_its_change_are_one_line() -> None:
+    assert len(items()) == len(long_incident().entries) - 4, "two of r1, one of r2, one of the job"
+    assert [entry.number for entry in of_command("r1").entries] == [4, 5, 6]
+    assert sorted(entry.number for each in items() for entry in each.entries) == list(range(1, 17)), "none is lost"
+
+
+@pytest.mark.parametrize("width", [40, 60, 78, 118, 198])
+def test_a_line_names_the_title_and_never_the_interpreter(width: int) -> None:
+    row = item_row(of_command("r2"), width, authors_width(items(), width), UNICODE)
+    text = said(row)
+    assert "#!" not in text
+    assert "1. Drain" in text
+    assert cell_width(text) <= width
+    if width >= 78:
+        assert "failed" in text
+    if width >= 118:
+        assert "failed, 10 s, exit status 7" in text
+        assert "curl -fsS" in text
+
+
+def test_a_change_in_force_is_told_until_it_is_reverted() -> None:
+    item = of_command("r1")
+    assert said(item_row(item, 118, 3, UNICODE, {"r1"})).endswith("done, 1 min, in force")
+    assert said(item_row(item, 118, 3, UNICODE)).endswith("done, 1 min, changed")
+
+
+def test_what_runs_has_a_shape_of_its_own_in_ascii_too() -> None:
+    rows = [safe(said(item_row(each, 118, 3, ASCII)), ascii_only=True) for each in items()]
+    assert all(row.isascii() for row in rows)
+    assert any(" @ gw-1  2. Roll back" in row for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        (SCRIPT, "curl -fsS -X POST http://127.0.0.1:8080/drain"),
+        ("df -h", "df -h"),
+        ("#!/bin/sh", "#!/bin/sh"),
+        ("\n\n# only words\n", "# only words"),
+        ("", ""),
+    ],
+)
+def test_the_first_line_of_a_command_that_does_something(command: str, line: str) -> None:
+    assert code_line(command) == line
+
+
+def test_a_change_by_a_script_is_told_without_its_interpreter() -> None:
+    assert change_line(f"gw-1: {SCRIPT}") == "gw-1: curl -fsS -X POST http://127.0.0.1:8080/drain"
+    assert change_line("unit nginx.service is stopped on web-1") == "unit nginx.service is stopped on web-1"
+
+
+def test_an_entry_has_the_whole_command_its_end_and_its_output() -> None:
+    text = "\n".join(map(said, item_rows(of_command("r2"), UNICODE)))
+    for told in (
+        *SCRIPT.strip().split("\n"),
+        "exit status 7",
+        "Address already in use",
+        "evidence: r2.txt",
+        "ann@web-1",
+    ):
+        assert told in text
+
+
+def test_the_facts_are_age_roles_moments_changes_and_evidence() -> None:
+    seen = long_incident()
+    assert seen.incident is not None
+    text = "\n".join(map(said, fact_rows(seen.incident, seen.entries, NOW)))
+    for told in ("open for 12 min", "lead ann", "communication bob", "acknowledged 03:01:44", "r2.txt",
+                 "to undo it: systemctl stop nginx", "gw-1: kubectl rollout undo"):  # fmt: skip
+        assert told in text
