@@ -264,7 +264,11 @@ class ConsoleActions(_Everywhere):
         super().__init__(app, navigation)
         self._leaving: AskDialog | None = None
 
-    @action("theme", "T", tr("theme"), tr("choose the colours"))
+    def _why_no_colours(self) -> Message | None:
+        """Why the theme cannot be changed."""
+        return tr("NO_COLOR is set: unset it to choose a theme") if self._app.no_color else None
+
+    @action("theme", "T", tr("theme"), tr("choose the colours"), why_not=_why_no_colours)
     def choose_theme(self) -> None:
         ThemePicker(self._app, self._navigation.pane.repaint).open()
 

@@ -97,9 +97,7 @@ class ThemePicker:
             why = "; ".join((str(error), *error.problems))
             return Choice(name, (*row, Piece(why, "failing")), name, possible=False, more=why)
         title = str(Message(theme.title))
-        return Choice(
-            name, row, f"{name} {title}", more=_("To keep it, set theme: {name} in the configuration.", name=name)
-        )
+        return Choice(name, row, f"{name} {title}", more=_("theme: {name} in the configuration keeps it", name=name))
 
     def _use(self, name: str) -> None:
         """Draws everything in that theme."""
