@@ -20,7 +20,7 @@ from lilfox_tui.app.dialogs.messages import ConfirmDialog, Dialog
 from lilfox_tui.app.rendering.draw import Glyphs, Palette, Row
 from lilfox_tui.app.textual_internals import BackgroundScreen, Keyboard, PrivateApp
 from lilfox_tui.app.widgets import CommandLine, Lines
-from lilfox_tui.config.colours import TRUE_COLOUR, ColourDepth, in_256
+from lilfox_tui.config.colours import TRUE_COLOUR, ColourDepth, fitted
 from lilfox_tui.config.model import Config
 from lilfox_tui.config.themes import Theme
 from lilfox_tui.core.errors import LilFoxError
@@ -302,7 +302,7 @@ class Console(PrivateApp, inherit_bindings=False):
 
     def fitted(self, theme: Theme) -> Theme:
         """The theme in the colours that the terminal has."""
-        return in_256(theme)[0] if self._depth == 256 else theme
+        return fitted(theme, self._depth)
 
 
 def _for_textual(theme: Theme) -> TextualTheme:

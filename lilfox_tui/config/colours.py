@@ -109,10 +109,21 @@ def nearest(colour: Triplet, grounds: Sequence[Triplet] = (), least: float = 1.0
     return next((shade for shade in shades if contrast_of(shade) >= least), max(shades, key=contrast_of))
 
 
+def fitted(theme: Theme, depth: ColourDepth) -> Theme:
+    """The theme as it is sent to a terminal of that depth. With 16 colours the selected row is reversed: its background
+    would be that of the screen, or would hide text."""
+    if depth == TRUE_COLOUR or theme.ansi:
+        return theme
+    if depth == 256:
+        return in_256(theme)[0]
+    background = theme.colours["background"]
+    return replace(
+        theme, selection_reversed=True, colours={**theme.colours, "bar": background, "selection": background}
+    )
+
+
 def in_256(theme: Theme) -> tuple[Theme, Theme]:
-    """The theme in the 256 colours, legible on their grounds: as it is sent through Rich, and as it is seen."""
-    if theme.ansi:
-        return theme, theme
+    """A theme of RGB colours in the 256, legible on their grounds: as it is sent through Rich, and as it is seen."""
     shades = {ground: nearest(triplet(theme.colours[ground])) for ground in GROUNDS}
     grounds = [shade.seen for shade in shades.values()]
     for role, colour in theme.colours.items():

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from rich.color import Color, ColorSystem
 from rich.console import Console
 
 from lilfox_tui.app.rendering.draw import Palette, Piece
-from lilfox_tui.config.colours import GRAPHIC_CONTRAST, TEXT_CONTRAST, colour_depth, in_256
+from lilfox_tui.config.colours import GRAPHIC_CONTRAST, TEXT_CONTRAST, colour_depth, fitted, in_256
 from lilfox_tui.config.themes import FOX_DARK, INKS, SERIES, SYNTAX, load_theme, read_theme, theme_names
 from lilfox_tui.core.errors import ConfigError
 from tools.themes import (
@@ -21,12 +22,14 @@ from tools.themes import (
     SEEN_BY,
     SERIES_DISTANCE,
     SERIES_DISTANCE_IN_256,
+    TERMINALS,
     Lab,
     contrast,
     difference,
     distances,
     graphic_contrasts,
     lab,
+    on_terminal,
     text_contrasts,
 )
 
@@ -79,6 +82,29 @@ def test_rich_sends_the_256_colours_that_are_meant(name: str) -> None:
         number = Color.parse(colour).downgrade(ColorSystem.EIGHT_BIT).number
         assert number is not None
         assert _of_256(number) == seen.colours[role], role
+
+
+@pytest.mark.parametrize("name", COLOURED)
+def test_it_can_be_read_in_16_colours(name: str) -> None:
+    theme = fitted(load_theme(name), 16)
+    numbers = {
+        role: Color.parse(colour).downgrade(ColorSystem.STANDARD).number for role, colour in theme.colours.items()
+    }
+    console = list(TERMINALS["Linux console"].values())[2:]
+    shown = replace(theme, colours={role: console[number] for role, number in numbers.items() if number is not None})
+    assert [each for each in text_contrasts(shown) if each.value < TEXT_CONTRAST] == []
+    assert shown.selection_reversed
+
+
+@pytest.mark.parametrize("name", ["Linux console", "xterm, dark"])
+def test_the_theme_of_consoles_can_be_read_on_black(name: str) -> None:
+    theme = on_terminal(load_theme("sixteen"), name)
+    assert [each for each in text_contrasts(theme) if each.value < TEXT_CONTRAST] == []
+    assert [each for each in graphic_contrasts(theme) if each.value < GRAPHIC_CONTRAST] == []
+
+
+def test_a_theme_of_names_is_sent_as_it_is() -> None:
+    assert [fitted(load_theme("terminal"), depth) for depth in (16, 256)] == [load_theme("terminal")] * 2
 
 
 def _of_256(number: int) -> str:
