@@ -149,22 +149,23 @@ NAMED = re.compile(rb"\x1b\[(?:[0-9;]*;)?(?:[39][0-7]|4[0-7]|10[0-7])[;m]")
 
 
 def look_around(console: Console) -> None:
-    """Opens a page, help, an input with selected text, the palette and the other panes, and ends the console."""
+    """Opens a page, help, the palette, an input with selected text and the other panes, and ends the console."""
     first_screen(console)
     console.press("\r")
     console.until("CPU busy")
-    for keys, text in (("?", "Help"), ("\x1b", "CPU busy"), (":", "type to filter"), ("\x1b", "CPU busy")):
-        console.press(keys)
-        console.until(text)
-    for keys, text in (
-        ("2", "2 Logs"),
-        ("/word", "word"),
-        ("\x1b[1;2H\x1b", "quit"),
-        ("3", "3 Backup"),
-        ("4", "4 Runbook"),
-    ):
-        console.press(keys)
-        console.until(text)
+    for key in ("?", ":"):
+        console.press(key)
+        console.until("╭")
+        console.press("\x1b")
+        console.until(lambda text: "╭" not in text)
+    console.press("/word")
+    console.until("word")
+    console.press("\x1b[1;2H\x1b")
+    console.until(lambda text: "word" not in text)
+    for key in "234":
+        before = console.text.splitlines()[2]
+        console.press(key)
+        console.until(lambda text, before=before: text.splitlines()[2] not in ("", before))  # type: ignore[misc]
     console.press("q")
     assert console.ended_within() == 0
 
