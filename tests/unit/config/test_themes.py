@@ -34,9 +34,9 @@ from tools.themes import (
 )
 
 
-def test_there_are_eight_and_the_default_is_one() -> None:
-    assert len(theme_names()) >= 8
-    assert "fox-dark" in theme_names()
+def test_there_are_nine() -> None:
+    pairs = [f"{name}-{light}" for name in ("clear", "contrast", "fox") for light in ("dark", "light")]
+    assert list(theme_names()) == [*pairs, "mono", "sixteen", "terminal"]
 
 
 def test_the_default_needs_no_file_and_is_what_its_file_says() -> None:
