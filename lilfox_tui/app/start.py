@@ -99,7 +99,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def run_demo(arguments: argparse.Namespace) -> int:
-    """Runs the app on the demo stack, which is stopped when the app exits; returns the exit code."""
+    """Runs the app on the demo stack, which is stopped when the app exits; returns the exit code. Raises ConfigError
+    for an unknown theme."""
+
+    load_theme(arguments.theme or DEFAULT)  # before the services start
 
     async def on_the_stack() -> int:
         from lilfox_tui.demo.control_socket import DATABASE, SERVICES, parse_fault

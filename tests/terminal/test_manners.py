@@ -186,6 +186,15 @@ def test_the_terminals_own_colours_are_sent_by_name(tmp_path: Path, theme: str) 
         assert b"\x1b]" not in re.sub(rb"\x1b\]22;", b"", raw)  # no palette is set; the pointer's shape is none
 
 
+def test_the_demo_tells_of_an_unknown_theme(tmp_path: Path) -> None:
+    with Console(["demo", "--theme", "no-such"], home=tmp_path) as console:
+        assert console.ended_within() == 2
+        text = bytes(console.raw).decode()
+        assert "theme no-such: no such theme" in text
+        assert "fox-light" in text
+        assert "\x1b[?1049h" not in text
+
+
 def test_a_terminal_of_256_colours_gets_those_of_its_cube_and_greys(tmp_path: Path) -> None:
     with Console(home=tmp_path, env={"COLORTERM": ""}) as console:
         look_around(console)
