@@ -8,7 +8,7 @@ from textual.strip import Strip
 
 from lilfox_tui.app.console import Console
 from lilfox_tui.app.dialogs.prompt import Choice, Chooser
-from lilfox_tui.app.rendering.chart import SERIES_COLOURS, series_mark, series_role
+from lilfox_tui.app.rendering.chart import SERIES_COLOURS, series_role
 from lilfox_tui.app.rendering.draw import Glyphs, Palette, Piece, Row, side_by_side
 from lilfox_tui.app.widgets import Lines
 from lilfox_tui.config.themes import Theme, load_theme, theme_names
@@ -29,11 +29,12 @@ def sample_row(theme: Theme, glyphs: Glyphs) -> Row:
         (glyphs.failing, "failing"),
         (glyphs.unknown, "unknown"),
     )
+    marks = glyphs.full * SERIES_COLOURS if glyphs.dots else glyphs.markers
     return (
         *(Piece(f" {mark}", role) for mark, role in levels),
         Piece("  " + glyphs.bars[1:-1:2], "chart"),
         Piece("  "),
-        *(Piece(series_mark(place, glyphs) * 2 + " ", series_role(place)) for place in range(SERIES_COLOURS)),
+        *(Piece(mark * 2 + " ", series_role(place)) for place, mark in enumerate(marks[:SERIES_COLOURS])),
         Piece(" " + str(Message(theme.title))),
     )
 

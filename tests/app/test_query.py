@@ -16,7 +16,6 @@ from lilfox_tui.app.dialogs.prompt import Chooser
 from lilfox_tui.app.panes.metrics.dialogs import QueryAnswer, QueryBox, QueryPage, query_page
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE
 from lilfox_tui.config.model import ApiConfig
-from lilfox_tui.config.themes import load_theme
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.promql.remote import HttpApi, Pairs, Reply
 from lilfox_tui.promql.value import Line, Matrix, Vector
@@ -196,17 +195,6 @@ def test_a_gap_and_what_no_chart_can_draw_stay_empty() -> None:
     plot = bottom.partition("│")[2]
     one_value = 3  # of the window's 20 steps, in 53 columns
     assert re.fullmatch(rf"█{{1,{one_value}}} {{{len(plot) - 2 * one_value},}}█{{1,{one_value}}}", plot)
-
-
-def test_without_colours_a_series_has_the_mark_of_its_line() -> None:
-    labels = [LabelSet.of({NAME: name}) for name in ("low", "high")]
-    times = np.array([round(NOW.timestamp() * 1000)], np.int64)
-    lines = [Line(each, times, np.array([value])) for each, value in zip(labels, (1.0, 9.0), strict=True)]
-    glyphs = UNICODE.for_theme(load_theme("mono"))
-    shown = page(Matrix(lines), chosen=1, height=30, glyphs=glyphs).splitlines()
-    plot = [line.partition("│")[2] for line in shown if "│" in line]
-    assert [line.strip() for line in plot if line.strip()] == ["●●", "○○"]
-    assert {line.split()[-1]: line.split()[0] for line in shown[-2:]} == {"low": "○", "high": "●"}
 
 
 def test_neither_numpy_nor_the_parser_is_imported_before_the_box_opens() -> None:

@@ -166,11 +166,6 @@ def series_role(place: int) -> str:
     return f"series{place % SERIES_COLOURS + 1}"
 
 
-def series_mark(place: int, glyphs: Glyphs) -> str:
-    """What stands in a legend for the series at that place of a chart: a line in its colour, or its marker."""
-    return glyphs.full if glyphs.dots else glyphs.markers[place % len(glyphs.markers)]
-
-
 SERIES_COLOURS = 6
 _DOT = ((0x40, 0x04, 0x02, 0x01), (0x80, 0x20, 0x10, 0x08))
 """The dots of the left and the right half of a braille cell, from the bottom up."""
@@ -202,7 +197,7 @@ class _Grid:
         at = -1 if cursor is None else min(self.columns - 1, max(0, int(cursor * self.columns)))
         pieces: list[Piece] = []
         for (role, marked), run in groupby(range(self.columns), key=lambda x: (roles[x], x == at)):
-            pieces.append(Piece("".join(text[x] for x in run), role, "selection" if marked else ""))
+            pieces.append(Piece("".join(text[x] for x in run), role, "cursor" if marked else ""))
         return tuple(pieces)
 
 
@@ -232,7 +227,7 @@ def _high(value: float, ceiling: float, height: int) -> int:
 def _trace(grid: _Grid, values: Values, ceiling: float, role: str, glyphs: Glyphs, place: int) -> None:
     """Draw a curve as a line of dots, or of its marker where there are none."""
     if not glyphs.dots:
-        marker = series_mark(place, glyphs)
+        marker = glyphs.markers[place % len(glyphs.markers)]
         for column, value in enumerate(values[: grid.columns]):
             if value is not None:
                 share = min(1.0, max(0.0, value / ceiling))
@@ -299,7 +294,7 @@ def _legend(curves: Sequence[Curve], room: int, glyphs: Glyphs) -> Row:
 
 
 def _entry(curve: Curve, place: int, glyphs: Glyphs, *, with_value: bool) -> Row:
-    mark = series_mark(place, glyphs)
+    mark = glyphs.full if glyphs.dots else glyphs.markers[place % len(glyphs.markers)]
     value = (Piece(f" {curve.now}", "muted"),) if with_value and curve.now else ()
     return (Piece(f"  {mark} ", curve.role or series_role(place)), Piece(curve.name), *value)
 

@@ -24,7 +24,7 @@ from lilfox_tui.metrics.model import Level
 
 class Piece(NamedTuple):
     """A run of text (untrusted, raw) in one colour role of the theme. ``ground`` is a background of its own, such as
-    ``selection`` or ``match``; empty for that of the line."""
+    ``selection``, ``match`` or ``cursor`` (of a chart); empty for that of the line."""
 
     text: str
     role: str = "text"
@@ -53,6 +53,7 @@ _TO_ASCII = str.maketrans("…·–→≥≤µ×±‹›", "~-->><ux~[]")
 
 
 _MATCH_IN_REVERSE = "match in reverse"
+_COLOUR_OF = {"match": "background", _MATCH_IN_REVERSE: "background", "cursor": "selection"}
 _GRAPH = re.compile(r"(?=.*[^ ])[ \u2580-\u259f\u2800-\u28ff]+")
 """Blocks and braille: reversed, they would show what is empty as full."""
 
@@ -66,8 +67,8 @@ class Palette:
         self._styles: dict[tuple[str, str], Style] = {}
 
     def style(self, role: str, background: str = "background") -> Style:
-        """The style of a role on one of the theme's backgrounds: ``background``, ``bar``, ``selection``, or ``match``,
-        which is drawn as the accent colour reversed."""
+        """The style of a role on one of the theme's backgrounds: ``background``, ``bar``, ``selection``, which is also
+        that of ``cursor``, or ``match``, which is drawn as the accent colour reversed."""
         key = (role, background)
         style = self._styles.get(key)
         if style is None:
@@ -81,7 +82,7 @@ class Palette:
         look = self.theme.look("accent" if is_match else role)
         return Style(
             color=self.theme.colours["text" if is_reversed else look.colour],
-            bgcolor=self.theme.colours["background" if is_match else background],
+            bgcolor=self.theme.colours[_COLOUR_OF.get(background, background)],
             bold=look.bold or (is_match and by_shape),
             underline=is_match and by_shape,
             reverse=background == "match" or is_reversed,
@@ -89,7 +90,7 @@ class Palette:
 
     def _ground(self, piece: Piece, background: str) -> str:
         """The background of a piece on a line with that one. Where the selection is reversed, which is in the colour of
-        plain text to be legible, a search hit in it is not, nor is a graph."""
+        plain text to be legible, a search hit in it is not, nor is a graph; the cursor of a chart is a line there."""
         ground = piece.ground or background
         if self.theme.selection_reversed:
             if ground == "match" and background == "selection":
@@ -106,6 +107,8 @@ class Palette:
             if left <= 0:
                 break
             text = safe(piece.text, self.ascii_only)
+            if piece.ground == "cursor" and self.theme.selection_reversed:
+                text = text.replace(" ", (ASCII if self.ascii_only else UNICODE).axis)
             size = cell_len(text)
             if size > left:
                 text, size = self._cut(text, left), left

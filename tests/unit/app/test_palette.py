@@ -71,6 +71,20 @@ def test_the_series_of_a_chart_have_marks_where_they_have_no_colours() -> None:
     assert len(set(UNICODE.markers)) == len(set(ASCII.markers)) == 6
 
 
+@pytest.mark.parametrize("theme", theme_names())
+def test_the_cursor_of_a_chart_hides_and_inverts_no_bar(theme: str) -> None:
+    column = [Piece("▆", "chart", "cursor"), Piece(" ", "text", "cursor"), Piece("\u28c0", "series1", "cursor")]
+    for ascii_only in (False, True):
+        palette = Palette(load_theme(theme), ascii_only=ascii_only)
+        runs = [next(iter(palette.strip((piece,), 1))) for piece in column]
+        assert not any(map(is_reversed, runs))
+        if theme in BY_SHAPE:
+            assert runs[1].text == ("|" if ascii_only else "│")
+        else:
+            assert runs[1].text == " "
+            assert {run.style.bgcolor.name for run in runs} == {load_theme(theme).colours["selection"]}  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize(
     ("environ", "flags", "theme"),
     [

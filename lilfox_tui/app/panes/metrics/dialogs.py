@@ -28,7 +28,6 @@ from lilfox_tui.app.rendering.chart import (
     Values,
     chart,
     chart_columns,
-    series_mark,
     series_role,
     spark,
 )
@@ -134,7 +133,7 @@ def query_page(page: QueryPage) -> tuple[list[Row], int | None]:
     first = len(rows)
     drawn = _drawn(len(found), chosen)
     for place, each in enumerate(found[:MOST_ROWS]):
-        rows.append(_series_row(each, page, top, _mark(place, drawn, page.glyphs)))
+        rows.append(_series_row(each, page, top, series_role(place) if place in drawn else ""))
     if len(found) > MOST_ROWS:
         rows.append((Piece("   " + _("{count} more series", count=len(found) - MOST_ROWS), "muted"),))
     return rows, first + chosen if chosen < MOST_ROWS else None
@@ -168,17 +167,12 @@ def _note_rows(notes: Sequence[str], width: int) -> list[Row]:
     return wrapped(rows, width)
 
 
-def _mark(place: int, drawn: Sequence[int], glyphs: Glyphs) -> Piece:
-    """What stands for the series at that place; blank unless it is in the chart."""
-    return Piece(f" {series_mark(drawn.index(place), glyphs)} ", series_role(place)) if place in drawn else Piece("   ")
-
-
-def _series_row(one: tuple[LabelSet, float | None, Values], page: QueryPage, top: float | None, mark: Piece) -> Row:
-    """One series after its ``mark``."""
+def _series_row(one: tuple[LabelSet, float | None, Values], page: QueryPage, top: float | None, colour: str) -> Row:
+    """One series; ``colour`` is the role of its line in the chart, empty if it has none there."""
     labels, value, values = one
     shown, wide = "-" if value is None else number(value), page.width >= _WITH_SPARKS
     return (
-        mark,
+        Piece(f" {page.glyphs.full} ", colour) if colour else Piece("   "),
         Piece(shown.rjust(_VALUE), "muted" if value is None else "strong"),
         *((Piece("  " + spark(_fewer(values, _SPARK), _SPARK, page.glyphs, top=top), "chart"),) if wide else ()),
         Piece("  " + str(labels), "muted" if value is None else "text"),
