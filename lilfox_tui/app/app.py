@@ -30,6 +30,7 @@ from lilfox_tui.app.pane import Pane
 from lilfox_tui.app.rendering.draw import Glyphs
 from lilfox_tui.app.terminal import Departure
 from lilfox_tui.app.widgets import CommandLine, Lines
+from lilfox_tui.config.colours import TRUE_COLOUR, ColourDepth
 from lilfox_tui.config.model import Config
 from lilfox_tui.config.themes import Theme
 from lilfox_tui.core.aio import Ready
@@ -62,11 +63,14 @@ class LilFoxApp(Console):
         *,
         theme: Theme,
         glyphs: Glyphs,
+        depth: ColourDepth = TRUE_COLOUR,
         slow_link: bool = False,
         demo: Stack | None = None,
         files: Sequence[str] = (),
     ) -> None:
-        super().__init__(monitor, config, theme=theme, glyphs=glyphs, slow_link=slow_link, demo=demo, files=files)
+        super().__init__(
+            monitor, config, theme=theme, glyphs=glyphs, depth=depth, slow_link=slow_link, demo=demo, files=files
+        )
         self.navigation = Navigation(self, LOGS if files else METRICS)
         self.navigation.groups = tuple(group(self, self.navigation) for group in self.GROUPS)
         self.navigation.bind()

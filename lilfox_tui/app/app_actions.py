@@ -16,7 +16,7 @@ from lilfox_tui.app.navigation import BACKUP, LOGS, METRICS, RUNBOOK, Navigation
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES, change_rows
 from lilfox_tui.app.rows.job_words import is_ours, user
-from lilfox_tui.config.themes import load_theme, theme_names
+from lilfox_tui.app.theme_picker import ThemePicker
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import LANGUAGES, Message, _, clauses, language, set_language, tr
 from lilfox_tui.core.text import fit
@@ -295,23 +295,13 @@ class ConsoleActions(_Everywhere):
         self._stopped_s = -AGAIN_S
         """When ctrl-c stopped a command last."""
 
-    @action("theme", "T", tr("theme"), tr("choose the colours"))
+    def _why_no_colours(self) -> Message | None:
+        """Why the theme cannot be changed."""
+        return tr("NO_COLOR is set: unset it to choose a theme") if self._app.no_color else None
+
+    @action("theme", "T", tr("theme"), tr("choose the colours"), why_not=_why_no_colours)
     def choose_theme(self) -> None:
-        names = theme_names(self._app.config.theme_dirs)
-        themes = [load_theme(name, self._app.config.theme_dirs) for name in names]
-        titles = {each.name: str(Message(each.title)) for each in themes}
-        choices = [
-            Choice(
-                each.name,
-                (Piece(fit(each.name, 16), "strong"), Piece(titles[each.name], "muted")),
-                f"{each.name} {titles[each.name]}",
-            )
-            for each in themes
-        ]
-        by_name = {each.name: each for each in themes}
-        self._app.push_screen(
-            Chooser(_("Theme"), choices), lambda chosen: self._app.use_theme(by_name[chosen]) if chosen else None
-        )
+        ThemePicker(self._app, self._navigation.pane.repaint).open()
 
     def _why_one_language(self) -> Message | None:
         """Why the language cannot be changed."""

@@ -21,6 +21,7 @@ from lilfox_tui.app.dialogs.messages import ConfirmDialog, Dialog
 from lilfox_tui.app.rendering.draw import Glyphs, Palette, Row
 from lilfox_tui.app.textual_internals import BackgroundScreen, Keyboard, PrivateApp
 from lilfox_tui.app.widgets import CommandLine, Lines
+from lilfox_tui.config.colours import TRUE_COLOUR, ColourDepth, fitted
 from lilfox_tui.config.model import Config
 from lilfox_tui.config.themes import Theme
 from lilfox_tui.core.errors import LilFoxError
@@ -134,10 +135,13 @@ class Console(PrivateApp, inherit_bindings=False):
         *,
         theme: Theme,
         glyphs: Glyphs,
+        depth: ColourDepth = TRUE_COLOUR,
         slow_link: bool = False,
         demo: Stack | None = None,
         files: Sequence[str] = (),
     ) -> None:
+        self._depth = depth
+        theme = self.fitted(theme)
         super().__init__(ansi_color=theme.ansi, driver_class=Keyboard)
         self.register_theme(_for_textual(theme))
         self.set_reactive(App.theme, _for_textual(theme).name)  # before the first style is computed, not after
@@ -295,13 +299,20 @@ class Console(PrivateApp, inherit_bindings=False):
 
     def use_theme(self, theme: Theme) -> None:
         """Switches everything to another theme."""
+        theme = self.fitted(theme)
         self.palette = Palette(theme, ascii_only=self.glyphs.ascii_only)
         self.glyphs = self.glyphs.for_theme(theme)
         self.register_theme(_for_textual(theme))
         self.ansi_color = theme.ansi
         self.theme = _for_textual(theme).name
-        for lines in self.screen_stack[0].query(Lines):
-            lines.refresh()
+        self.repaint_frame()
+        for screen in self.screen_stack:
+            for lines in screen.query(Lines):
+                lines.refresh()
+
+    def fitted(self, theme: Theme) -> Theme:
+        """The theme in the colours that the terminal has."""
+        return fitted(theme, self._depth)
 
 
 def _for_textual(theme: Theme) -> TextualTheme:

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.app.rendering.draw import glyphs_for_terminal
 from lilfox_tui.app.terminal import SavedTerminal, except_hook
+from lilfox_tui.config.colours import CONSOLES, colour_depth
 from lilfox_tui.config.model import Config, Seconds
 from lilfox_tui.config.themes import DEFAULT, load_theme
 from lilfox_tui.core.crash import kept_in
@@ -63,7 +64,8 @@ def build_app(config: Config, arguments: argparse.Namespace, demo: Stack | None 
 
     if not files:
         monitor.prime()
-    return LilFoxApp(monitor, config, theme=theme, glyphs=glyphs, slow_link=slow, demo=demo, files=files)
+    depth = colour_depth(os.environ)
+    return LilFoxApp(monitor, config, theme=theme, glyphs=glyphs, depth=depth, slow_link=slow, demo=demo, files=files)
 
 
 def _files(arguments: argparse.Namespace) -> tuple[str, ...]:
@@ -77,12 +79,14 @@ def _language(config: Config, arguments: argparse.Namespace) -> str:
 
 
 def _theme_name(config: Config, arguments: argparse.Namespace) -> str:
+    """The theme of the command line, of the configuration, or one for a terminal with few colours."""
     if arguments.no_color or os.environ.get("NO_COLOR"):
         return "mono"
     if arguments.theme:
         return str(arguments.theme)
-    few_colours = os.environ.get("TERM", "") in ("linux", "vt100", "ansi", "screen", "xterm")
-    return "sixteen" if few_colours and config.theme == DEFAULT and not os.environ.get("COLORTERM") else config.theme
+    if config.theme != DEFAULT or colour_depth(os.environ) > 16:
+        return config.theme
+    return "sixteen" if os.environ.get("TERM", "") in CONSOLES else "terminal"
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -95,7 +99,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def run_demo(arguments: argparse.Namespace) -> int:
-    """Runs the app on the demo stack, which is stopped when the app exits; returns the exit code."""
+    """Runs the app on the demo stack, which is stopped when the app exits; returns the exit code. Raises ConfigError
+    for an unknown theme."""
+
+    load_theme(arguments.theme or DEFAULT)  # before the services start
 
     async def on_the_stack() -> int:
         from lilfox_tui.demo.control_socket import DATABASE, SERVICES, parse_fault

@@ -74,7 +74,7 @@ def build_parser(loaded: Collection[str]) -> Parser:
     version = _("show the version and exit")
     parser.add_argument("--version", action="version", version=f"lilfox {__version__}", help=version)
     _add_global(parser, defaults=True)
-    _add_screen(parser)
+    add_screen(parser, defaults=True)
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title=_("sub-commands"))
     for name, text in COMMANDS.items():
         sub = subparsers.add_parser(name, help=str(text), description=str(text))
@@ -119,24 +119,30 @@ def add_everywhere(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_global(parser: argparse.ArgumentParser, *, defaults: bool) -> None:
-    group = parser.add_argument_group(_("global options"))
-
-    def option(flag: str, text: Message, **more: object) -> None:
-        default = {} if defaults else {"default": argparse.SUPPRESS}
-        group.add_argument(flag, help=str(text), **more, **default)  # type: ignore[arg-type]
-
+    option = _options(parser, _("global options"), defaults=defaults)
     option("--config", tr("configuration file"), metavar="FILE")
     option("--read-only", tr("forbid all changes"), action="store_true")
     option("--language", tr("display language"), choices=["auto", *LANGUAGES])
     option("--no-color", tr("no colours"), action="store_true")
 
 
-def _add_screen(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of the screen."""
-    group = parser.add_argument_group(_("screen options"))
-    group.add_argument("--theme", metavar="NAME", help=_("colour theme"))
-    group.add_argument("--refresh", type=duration, metavar="DURATION", help=_("refresh period, such as 2s"))
-    group.add_argument("--slow-link", action="store_true", help=_("send less to the terminal"))
+def add_screen(parser: argparse.ArgumentParser, *, defaults: bool = False) -> None:
+    """Adds the options of the screen; to a sub-command that opens it without defaults, as :func:`add_everywhere`."""
+    option = _options(parser, _("screen options"), defaults=defaults)
+    option("--theme", tr("colour theme"), metavar="NAME")
+    option("--refresh", tr("refresh period, such as 2s"), type=duration, metavar="DURATION")
+    option("--slow-link", tr("send less to the terminal"), action="store_true")
+
+
+def _options(parser: argparse.ArgumentParser, title: str, *, defaults: bool) -> Callable[..., None]:
+    """A function that adds an option to a new group."""
+    group = parser.add_argument_group(title)
+
+    def option(flag: str, text: Message, **more: object) -> None:
+        default = {} if defaults else {"default": argparse.SUPPRESS}
+        group.add_argument(flag, help=str(text), **more, **default)  # type: ignore[arg-type]
+
+    return option
 
 
 class Subcommand(NamedTuple):

@@ -89,7 +89,8 @@ TITLES = (
     tr("Fox dark"),
     tr("Fox light"),
     tr("No colours at all"),
-    tr("The terminal's own 16 colours"),
+    tr("16 colours on black"),
+    tr("The terminal's own colours"),
 )
 """What the themes that come with us are called: they are files, and this is where their names are translated from."""
 
@@ -106,9 +107,9 @@ FOX_DARK = Theme(
         "text": "#d9dde6",
         "muted": "#9aa2b1",
         "accent": "#ff9a52",
-        "good": "#7bd88f",
-        "degraded": "#f2c55c",
-        "failing": "#ff7a7a",
+        "good": "#85e0a0",
+        "degraded": "#f4c75d",
+        "failing": "#ff7171",
         "unknown": "#9aa2b1",
         "chart": "#6cb6ff",
         "rule": "#3a404c",
@@ -117,7 +118,7 @@ FOX_DARK = Theme(
         "series3": "#dd91ff",
         "series4": "#26ae9d",
         "series5": "#f4ff8a",
-        "series6": "#ed5e3f",
+        "series6": "#ff4d7a",
         "string": "#9fd8a0",
         "number": "#8accff",
         "keyword": "#e2b1ff",

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import fields
+from rich.color import Color, ColorSystem
 
+from lilfox_tui.config.colours import in_256
 from lilfox_tui.config.model import Thresholds
+from lilfox_tui.config.themes import load_theme
 from tests.terminal.console import Console
 from tests.waiting import unhurried
 
@@ -27,6 +30,11 @@ ALLOWED = re.compile(
     """,
     re.VERBOSE,
 )
+
+
+def closed(text: str) -> bool:
+    """Whether no dialog is on the screen."""
+    return "╭" not in text
 
 
 def first_screen(console: Console) -> str:
@@ -85,9 +93,9 @@ def test_nothing_but_known_sequences_reaches_the_terminal(tmp_path: Path) -> Non
         first_screen(console)
         for keys, shown in (
             ("?", "the next row"),
-            ("\x1b", " Hosts "),
+            ("\x1b", closed),
             (":", "type to filter"),
-            ("\x1b", " Hosts "),
+            ("\x1b", closed),
             ("\r", "CPU busy"),
             ("t", "last 1 h"),
             ("\x1b", " Hosts "),
@@ -139,6 +147,63 @@ def test_poor_terminals_get_what_they_can_show(tmp_path: Path, env: dict[str, st
             assert bytes(console.raw).isascii()
         if "NO_COLOR" in env:
             assert not re.search(rb"\x1b\[[0-9;]*(?:3[0-7]|4[0-7]|38;[0-9;]*|48;[0-9;]*)m", bytes(console.raw))
+
+
+RGB, NUMBERED = re.compile(rb"\x1b\[[0-9;]*[34]8;2;"), re.compile(rb"\x1b\[(?:[0-9;]*;)?[34]8;5;")
+NAMED = re.compile(rb"\x1b\[(?:[0-9;]*;)?(?:[39][0-7]|4[0-7]|10[0-7])[;m]")
+
+
+def look_around(console: Console) -> None:
+    """Opens a page, help, the palette, an input with selected text and the other panes, and ends the console."""
+    first_screen(console)
+    console.press("\r")
+    console.until("CPU busy")
+    for key in ("?", ":"):
+        console.press(key)
+        console.until("╭")
+        console.press("\x1b")
+        console.until(closed)
+    console.press("/word")
+    console.until("word")
+    console.press("\x1b[1;2H\x1b")
+    console.until(lambda text: "word" not in text)
+    for key in "234":
+        before = console.text.splitlines()[2]
+        console.press(key)
+        console.until(lambda text, before=before: text.splitlines()[2] not in ("", before))  # type: ignore[misc]
+    console.press("q")
+    assert console.ended_within() == 0
+
+
+@pytest.mark.parametrize("theme", ["terminal", "sixteen"])
+def test_the_terminals_own_colours_are_sent_by_name(tmp_path: Path, theme: str) -> None:
+    with Console(["--theme", theme], home=tmp_path) as console:
+        look_around(console)
+        raw = bytes(console.raw)
+        assert not RGB.search(raw)
+        assert not NUMBERED.search(raw)
+        assert NAMED.search(raw)
+        assert b"\x1b]" not in re.sub(rb"\x1b\]22;", b"", raw)  # no palette is set; the pointer's shape is none
+
+
+def test_the_demo_tells_of_an_unknown_theme(tmp_path: Path) -> None:
+    with Console(["demo", "--theme", "no-such"], home=tmp_path) as console:
+        assert console.ended_within() == 2
+        text = bytes(console.raw).decode()
+        assert "theme no-such: no such theme" in text
+        assert "fox-light" in text
+        assert "\x1b[?1049h" not in text
+
+
+def test_a_terminal_of_256_colours_gets_those_of_its_cube_and_greys(tmp_path: Path) -> None:
+    with Console(home=tmp_path, env={"COLORTERM": ""}) as console:
+        look_around(console)
+        raw = bytes(console.raw)
+        assert not RGB.search(raw)
+        sent = in_256(load_theme("fox-dark"))[0].colours
+        for role in ("background", "bar", "selection"):
+            number = Color.parse(sent[role]).downgrade(ColorSystem.EIGHT_BIT).number
+            assert re.search(f"\x1b\\[(?:[0-9;]*;)?48;5;{number}[;m]".encode(), raw), role
 
 
 def test_chinese_by_the_locale_and_by_key(tmp_path: Path) -> None:

@@ -37,23 +37,36 @@ class Choice(Struct, frozen=True):
 
 
 class Chooser(Dialog[str | None]):
-    """A dialog that returns the chosen id, or None."""
+    """A dialog that returns the chosen id, or None. It opens with choice ``at`` selected; ``moved`` gets the id of each
+    choice that is selected later. ``rows`` is the widget of the list, with the id ``dialog-list``."""
 
     takes_ahead: ClassVar[Ahead] = "all"
 
-    def __init__(self, title: str, choices: Sequence[Choice], *, wide: bool = False) -> None:
+    def __init__(
+        self,
+        title: str,
+        choices: Sequence[Choice],
+        *,
+        wide: bool = False,
+        at: int = 0,
+        moved: Callable[[str], None] | None = None,
+        rows: Lines | None = None,
+    ) -> None:
         super().__init__()
         self._shape = "wide" if wide else ""
         self._title = title
         self._choices = tuple(choices)
         self._shown = self._choices
-        self._at = 0
+        self._at = at
+        self._words: list[str] = []
+        self._moved = moved
+        self._rows = rows or Lines(ground="bar", id="dialog-list")
 
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog", classes=self._shape):
             yield Lines(ground="bar", id="dialog-title")
             yield TextField(id="dialog-input", placeholder=_("type to filter"), select_on_focus=False, leaves=_STEPS)
-            yield Lines(ground="bar", id="dialog-list")
+            yield self._rows
             yield Lines(ground="bar", id="dialog-more")
 
     def on_mount(self) -> None:
@@ -87,9 +100,17 @@ class Chooser(Dialog[str | None]):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         words = event.value.lower().split()
+        if words == self._words:
+            return
+        self._words = words
         self._shown = tuple(each for each in self._choices if all(word in each.words.lower() for word in words))
-        self._at = 0
+        self._move_to(0)
+
+    def _move_to(self, at: int) -> None:
+        self._at = at
         self._show()
+        if self._moved is not None and self._shown:
+            self._moved(self._shown[at].id)
 
     def _show(self) -> None:
         rows: list[Row] = [(Piece(" "), *each.row) for each in self._shown]
@@ -101,8 +122,7 @@ class Chooser(Dialog[str | None]):
 
     def on_key(self, event: events.Key) -> None:
         if event.key in _STEPS and self._shown:
-            self._at = max(0, min(len(self._shown) - 1, self._at + _STEPS[event.key]))
-            self._show()
+            self._move_to(max(0, min(len(self._shown) - 1, self._at + _STEPS[event.key])))
             event.stop()
         elif event.key == "escape":
             event.stop()

@@ -197,7 +197,7 @@ class _Grid:
         at = -1 if cursor is None else min(self.columns - 1, max(0, int(cursor * self.columns)))
         pieces: list[Piece] = []
         for (role, marked), run in groupby(range(self.columns), key=lambda x: (roles[x], x == at)):
-            pieces.append(Piece("".join(text[x] for x in run), role, "selection" if marked else ""))
+            pieces.append(Piece("".join(text[x] for x in run), role, "cursor" if marked else ""))
         return tuple(pieces)
 
 

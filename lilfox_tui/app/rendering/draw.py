@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
+from lilfox_tui.config.colours import CONSOLES
 from lilfox_tui.config.themes import Theme
 from lilfox_tui.core.text import cell_width, clean
 from lilfox_tui.metrics.model import Level
@@ -22,7 +24,7 @@ from lilfox_tui.metrics.model import Level
 
 class Piece(NamedTuple):
     """A run of text (untrusted, raw) in one colour role of the theme. ``ground`` is a background of its own, such as
-    ``selection`` or ``match``; empty for that of the line."""
+    ``selection``, ``match`` or ``cursor`` (of a chart); empty for that of the line."""
 
     text: str
     role: str = "text"
@@ -50,6 +52,12 @@ def safe(text: str, ascii_only: bool) -> str:
 _TO_ASCII = str.maketrans("…·–→≥≤µ×±‹›", "~-->><ux~[]")
 
 
+_MATCH_IN_REVERSE = "match in reverse"
+_COLOUR_OF = {"match": "background", _MATCH_IN_REVERSE: "background", "cursor": "selection"}
+_GRAPH = re.compile(r"(?=.*[^ ])[ \u2580-\u259f\u2800-\u28ff]+")
+"""Blocks and braille: reversed, they would show what is empty as full."""
+
+
 class Palette:
     """A theme's roles as terminal styles. Made again when the theme changes."""
 
@@ -59,20 +67,37 @@ class Palette:
         self._styles: dict[tuple[str, str], Style] = {}
 
     def style(self, role: str, background: str = "background") -> Style:
-        """The style of a role on one of the theme's backgrounds: ``background``, ``bar``, ``selection``, or ``match``,
-        which is drawn as the accent colour reversed."""
+        """The style of a role on one of the theme's backgrounds: ``background``, ``bar``, ``selection``, which is also
+        that of ``cursor``, or ``match``, which is drawn as the accent colour reversed."""
         key = (role, background)
         style = self._styles.get(key)
         if style is None:
-            look = self.theme.look("accent" if background == "match" else role)
-            style = Style(
-                color=self.theme.colours[look.colour],
-                bgcolor=self.theme.colours["background" if background == "match" else background],
-                bold=look.bold,
-                reverse=background == "match" or (background == "selection" and self.theme.selection_reversed),
-            )
-            self._styles[key] = style
+            style = self._styles[key] = self._made(role, background)
         return style
+
+    def _made(self, role: str, background: str) -> Style:
+        is_match = background in ("match", _MATCH_IN_REVERSE)
+        by_shape = self.theme.selection_reversed
+        is_reversed = background == "selection" and by_shape
+        look = self.theme.look("accent" if is_match else role)
+        return Style(
+            color=self.theme.colours["text" if is_reversed else look.colour],
+            bgcolor=self.theme.colours[_COLOUR_OF.get(background, background)],
+            bold=look.bold or (is_match and by_shape),
+            underline=is_match and by_shape,
+            reverse=background == "match" or is_reversed,
+        )
+
+    def _ground(self, piece: Piece, background: str) -> str:
+        """The background of a piece on a line with that one. Where the selection is reversed, which is in the colour of
+        plain text to be legible, a search hit in it is not, nor is a graph; the cursor of a chart is a line there."""
+        ground = piece.ground or background
+        if self.theme.selection_reversed:
+            if ground == "match" and background == "selection":
+                return _MATCH_IN_REVERSE
+            if ground == "selection" and _GRAPH.fullmatch(piece.text):
+                return "background"
+        return ground
 
     def strip(self, pieces: Row, width: int, background: str = "background") -> Strip:
         """``pieces`` as a line of exactly ``width`` cells, in the fewest runs of one style that look the same."""
@@ -82,10 +107,12 @@ class Palette:
             if left <= 0:
                 break
             text = safe(piece.text, self.ascii_only)
+            if piece.ground == "cursor" and self.theme.selection_reversed:
+                text = text.replace(" ", (ASCII if self.ascii_only else UNICODE).axis)
             size = cell_len(text)
             if size > left:
                 text, size = self._cut(text, left), left
-            _join(runs, piece.role, piece.ground or background, text)
+            _join(runs, piece.role, self._ground(piece, background), text)
             left -= size
         _join(runs, "text", background, " " * left)
         return Strip([Segment(run.text, self.style(run.role, run.ground)) for run in runs], width)
@@ -97,6 +124,11 @@ class Palette:
             return kept
         mark = "~" if self.ascii_only else "…"
         return set_cell_size(set_cell_size(text, width - 1).rstrip(" ") + mark, width)
+
+
+def side_by_side(*strips: Strip) -> Strip:
+    """Parts of a line that palettes have drawn, as one."""
+    return Strip.join(strips)
 
 
 class _Stretch(NamedTuple):
@@ -238,7 +270,7 @@ def glyphs_for_terminal(environ: Mapping[str, str] | None = None) -> Glyphs:
     Unicode."""
     env = os.environ if environ is None else environ
     term = env.get("TERM", "")
-    if term in ("linux", "dumb", "vt100", "vt102", "vt220", "ansi", "cons25"):
+    if term in CONSOLES:
         return ASCII
     locale = env.get("LC_ALL") or env.get("LC_CTYPE") or env.get("LANG") or "C"
     _, dot, encoding = locale.partition("@")[0].partition(".")

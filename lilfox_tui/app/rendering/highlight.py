@@ -90,7 +90,7 @@ def traceback_line(line: str, hits: Sequence[str] = ()) -> list[Piece]:
 
 
 _SHELL = re.compile(
-    r"(?P<blank>\s+)|(?P<muted>(?:(?<=\s)|^)#[^\n]*)"
+    r"(?P<blank>\s+)|(?P<comment>(?:(?<=\s)|^)#[^\n]*)"
     r"|(?P<string>'[^']*'|\"(?:[^\"\\]|\\.)*+\"?)"
     r"|(?P<name>\$(?:\{[^{}\s]*\}|\w+|[@?#*!$-]))"
     r"|(?P<control>&&|\|\|?|;;?|&(?!>)|\(|\$\(|`)"
@@ -121,7 +121,7 @@ def shell_pieces(text: str, *, begins: bool = True) -> tuple[list[Piece], bool]:
             begins = begins and ("=" in token or token in _BEFORE_PROGRAM)
         else:
             role = str(kind)
-            begins = begins and kind == "muted"
+            begins = begins and kind == "comment"
         if kind == "string" and token[0] == '"':
             pieces += _with_variables(token)
         elif pieces and pieces[-1].role == role:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 
+from lilfox_tui.cli.main import add_screen
 from lilfox_tui.cli.output import flush, print_line
 from lilfox_tui.core.i18n import Message, _
 from lilfox_tui.demo.stack import run_headless
@@ -23,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SERVICE:KIND",
         help=_("start with this fault (may be repeated)"),
     )
+    add_screen(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -156,7 +156,7 @@ def test_without_colours_each_curve_has_its_marker() -> None:
 
 def test_the_cursor_stands_on_a_ground_of_its_own() -> None:
     for row in make([50.0] * 33, cursor=1.0)[1:-1]:
-        assert [(piece.text, piece.ground) for piece in row][-1][1] == "selection"
+        assert [(piece.text, piece.ground) for piece in row][-1][1] == "cursor"
 
 
 def test_a_peak_is_seen_however_narrow_the_chart_is() -> None:

@@ -37,6 +37,12 @@ def test_no_sub_command_is_the_screen() -> None:
     assert (args.theme, args.refresh, args.slow_link, args.read_only, args.config) == ("x", 0.5, True, True, "c")
 
 
+@pytest.mark.parametrize("argv", [["--theme", "x", "--slow-link", "demo"], ["demo", "--theme", "x", "--slow-link"]])
+def test_the_demo_takes_the_options_of_the_screen_on_both_sides(argv: list[str]) -> None:
+    args = parse(argv)
+    assert (args.command, args.theme, args.refresh, args.slow_link) == ("demo", "x", None, True)
+
+
 def test_files_at_the_end_are_for_the_screen(tmp_path: Path) -> None:
     one, two = tmp_path / "a.log", tmp_path / "b.log"
     for file in (one, two):

@@ -2,51 +2,151 @@
 
 from __future__ import annotations
 
-import math
-from itertools import combinations, product
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
+from rich.color import Color, ColorSystem
+from rich.console import Console
 
 from lilfox_tui.app.rendering.draw import Palette, Piece
-from lilfox_tui.config.themes import FOX_DARK, GROUNDS, INKS, SERIES, SYNTAX, load_theme, read_theme, theme_names
+from lilfox_tui.config.colours import GRAPHIC_CONTRAST, TEXT_CONTRAST, colour_depth, fitted, in_256
+from lilfox_tui.config.themes import FOX_DARK, INKS, SERIES, SYNTAX, load_theme, read_theme, theme_names
 from lilfox_tui.core.errors import ConfigError
+from tools.themes import (
+    BORDER_CONTRAST,
+    HIGH_GRAPHIC_CONTRAST,
+    HIGH_TEXT_CONTRAST,
+    LEVEL_DISTANCE,
+    LEVELS,
+    SEEN_BY,
+    SERIES_DISTANCE,
+    SERIES_DISTANCE_IN_256,
+    TERMINALS,
+    Lab,
+    contrast,
+    difference,
+    distances,
+    graphic_contrasts,
+    lab,
+    on_terminal,
+    text_contrasts,
+)
 
-DECORATION = {"rule"}
-"""Inks that carry no text."""
 
-
-def test_there_are_eight_and_the_default_is_one() -> None:
-    assert len(theme_names()) >= 8
-    assert "fox-dark" in theme_names()
+def test_there_are_nine() -> None:
+    pairs = [f"{name}-{light}" for name in ("clear", "contrast", "fox") for light in ("dark", "light")]
+    assert list(theme_names()) == [*pairs, "mono", "sixteen", "terminal"]
 
 
 def test_the_default_needs_no_file_and_is_what_its_file_says() -> None:
     assert read_theme(Path("themes/fox-dark.yaml")) == FOX_DARK == load_theme("fox-dark")
 
 
-@pytest.mark.parametrize("name", theme_names())
+COLOURED = [name for name in theme_names() if not load_theme(name).ansi]
+"""The others leave it to the terminal what their colours are."""
+
+
+@pytest.mark.parametrize("name", COLOURED)
 def test_text_can_be_read_on_every_ground(name: str) -> None:
-    theme = load_theme(name)
-    if theme.ansi:
-        pytest.skip("the terminal's own colours decide")
-    for ground in GROUNDS:
-        for ink in {*INKS, *SYNTAX} - DECORATION:
-            ratio = contrast(theme.colours[ink], theme.colours[ground])
-            assert ratio >= 4.5, f"{ink} on {ground}: {ratio:.2f}"
+    least = HIGH_TEXT_CONTRAST if name.startswith("contrast-") else TEXT_CONTRAST
+    assert [each for each in text_contrasts(load_theme(name)) if each.value < least] == []
 
 
-@pytest.mark.parametrize("name", theme_names())
-def test_series_are_seen_and_told_apart_by_colour_blind_eyes_too(name: str) -> None:
+@pytest.mark.parametrize("name", COLOURED)
+def test_charts_and_borders_can_be_seen(name: str) -> None:
     theme = load_theme(name)
-    if theme.ansi:
-        pytest.skip("the terminal's own colours decide")
-    for ground, ink in product(("background", "selection"), (*SERIES, "chart")):
-        ratio = contrast(theme.colours[ink], theme.colours[ground])
-        assert ratio >= 3.0, f"{ink} on {ground}: {ratio:.2f}"
-    for seen_by, (one, other) in product(SEEN_BY, combinations(SERIES, 2)):
-        apart = math.dist(lab(theme.colours[one], seen_by), lab(theme.colours[other], seen_by))
-        assert apart >= 20, f"{one} and {other} seen by {seen_by}: {apart:.0f}"
+    least = HIGH_GRAPHIC_CONTRAST if name.startswith("contrast-") else GRAPHIC_CONTRAST
+    assert [each for each in graphic_contrasts(theme) if each.value < least] == []
+    assert contrast(theme.colours["rule"], theme.colours["background"]) >= BORDER_CONTRAST
+
+
+@pytest.mark.parametrize("name", COLOURED)
+def test_series_are_told_apart_by_colour_blind_eyes_too(name: str) -> None:
+    assert [each for each in distances(load_theme(name), SERIES) if each.value < SERIES_DISTANCE] == []
+
+
+@pytest.mark.parametrize("name", COLOURED)
+def test_it_is_as_good_in_256_colours(name: str) -> None:
+    _sent, theme = in_256(load_theme(name))
+    assert [each for each in text_contrasts(theme) if each.value < TEXT_CONTRAST] == []
+    assert [each for each in graphic_contrasts(theme) if each.value < GRAPHIC_CONTRAST] == []
+    assert [each for each in distances(theme, SERIES) if each.value < SERIES_DISTANCE_IN_256] == []
+    assert theme.colours["selection"] not in (theme.colours["background"], theme.colours["bar"])
+
+
+@pytest.mark.parametrize("name", COLOURED)
+def test_rich_sends_the_256_colours_that_are_meant(name: str) -> None:
+    sent, seen = in_256(load_theme(name))
+    for role, colour in sent.colours.items():
+        number = Color.parse(colour).downgrade(ColorSystem.EIGHT_BIT).number
+        assert number is not None
+        assert _of_256(number) == seen.colours[role], role
+
+
+@pytest.mark.parametrize("name", COLOURED)
+def test_it_can_be_read_in_16_colours(name: str) -> None:
+    theme = fitted(load_theme(name), 16)
+    numbers = {
+        role: Color.parse(colour).downgrade(ColorSystem.STANDARD).number for role, colour in theme.colours.items()
+    }
+    console = list(TERMINALS["Linux console"].values())[2:]
+    shown = replace(theme, colours={role: console[number] for role, number in numbers.items() if number is not None})
+    assert [each for each in text_contrasts(shown) if each.value < TEXT_CONTRAST] == []
+    assert shown.selection_reversed
+
+
+@pytest.mark.parametrize("name", ["Linux console", "xterm, dark"])
+def test_the_theme_of_consoles_can_be_read_on_black(name: str) -> None:
+    theme = on_terminal(load_theme("sixteen"), name)
+    assert [each for each in text_contrasts(theme) if each.value < TEXT_CONTRAST] == []
+    assert [each for each in graphic_contrasts(theme) if each.value < GRAPHIC_CONTRAST] == []
+
+
+def test_a_theme_of_names_is_sent_as_it_is() -> None:
+    assert [fitted(load_theme("terminal"), depth) for depth in (16, 256)] == [load_theme("terminal")] * 2
+
+
+def _of_256(number: int) -> str:
+    """The colour of a number from 16 to 255, as xterm has them."""
+    if number >= 232:
+        return "#" + f"{8 + 10 * (number - 232):02x}" * 3
+    levels = (0, 95, 135, 175, 215, 255)
+    place = number - 16
+    return "#" + "".join(f"{levels[each]:02x}" for each in (place // 36, place // 6 % 6, place % 6))
+
+
+@pytest.mark.parametrize(
+    ("environ", "depth"),
+    [
+        ({"TERM": "xterm-256color", "COLORTERM": "truecolor"}, 16777216),
+        ({"TERM": "xterm-256color"}, 256),
+        ({"TERM": "xterm-kitty"}, 256),
+        ({"TERM": "tmux-256color", "COLORTERM": ""}, 256),
+        ({"TERM": "alacritty"}, 16),
+        ({"TERM": "linux"}, 16),
+        ({}, 16),
+    ],
+)
+def test_the_depth_is_the_one_in_which_rich_sends(environ: dict[str, str], depth: int) -> None:
+    assert colour_depth(environ) == depth
+    names = {16: "standard", 256: "256", 16777216: "truecolor"}
+    assert Console(force_terminal=True, _environ=environ).color_system == names[depth]
+
+
+@pytest.mark.parametrize("name", COLOURED)
+def test_levels_are_told_apart(name: str) -> None:
+    eyes = SEEN_BY if name.startswith("clear-") else ("all cones",)
+    for levels in (LEVELS, ("chart", "degraded", "failing")):
+        close = [each for each in distances(load_theme(name), levels, eyes) if each.value < LEVEL_DISTANCE]
+        assert close == []
+
+
+@pytest.mark.parametrize("name", COLOURED)
+def test_the_selection_and_the_bars_are_seen(name: str) -> None:
+    colours = load_theme(name).colours
+    assert difference(lab(colours["selection"]), lab(colours["background"])) >= 4
+    assert difference(lab(colours["selection"]), lab(colours["bar"])) >= 3
 
 
 def test_a_theme_may_leave_out_the_colours_of_series_and_texts(tmp_path: Path) -> None:
@@ -79,6 +179,30 @@ def test_contrast_is_as_wcag_defines_it() -> None:
     assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "apart"),
+    [
+        ((50.0, 2.6772, -79.7751), (50.0, 0.0, -82.7485), 2.0425),
+        ((50.0, -1.3802, -84.2814), (50.0, 0.0, -82.7485), 1.0),
+        ((50.0, 2.49, -0.001), (50.0, -2.49, 0.0009), 7.1792),
+        ((50.0, 2.49, -0.001), (50.0, -2.49, 0.0011), 7.2195),
+        ((50.0, 2.5, 0.0), (73.0, 25.0, -18.0), 27.1492),
+        ((2.0776, 0.0795, -1.135), (0.9033, -0.0636, -0.5514), 0.9082),
+    ],
+)
+def test_distances_are_those_of_sharma(one: Lab, other: Lab, apart: float) -> None:
+    assert difference(one, other) == pytest.approx(apart, abs=1e-4)
+
+
+def test_grey_is_grey_to_all_eyes() -> None:
+    assert [lab("#808080", eyes) for eyes in SEEN_BY] == [pytest.approx((53.59, 0, 0), abs=0.05)] * len(SEEN_BY)
+
+
+def test_red_and_green_are_closer_to_those_who_lack_a_cone() -> None:
+    seen = {eyes: difference(lab("#c00000", eyes), lab("#308000", eyes)) for eyes in SEEN_BY}
+    assert seen["deuteranopes"] < seen["all cones"] / 2
+
+
 def test_an_unknown_theme_names_those_there_are() -> None:
     with pytest.raises(ConfigError, match="no-such") as caught:
         load_theme("no-such")
@@ -106,41 +230,3 @@ def test_a_users_theme_comes_first(tmp_path: Path) -> None:
     source = next(folder for folder in (Path("themes"),) if folder.is_dir()) / "fox-dark.yaml"
     (tmp_path / "fox-dark.yaml").write_text(source.read_text().replace("Fox dark", "Mine"))
     assert load_theme("fox-dark", [str(tmp_path)]).title == "Mine"
-
-
-def channel(value: float) -> float:
-    """A part of a colour, 0 to 1, as light (sRGB)."""
-    return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
-
-
-def luminance(colour: str) -> float:
-    """Relative luminance of ``#rrggbb``, 0 to 1 (WCAG 2.1)."""
-    red, green, blue = (channel(int(colour[at : at + 2], 16) / 255) for at in (1, 3, 5))
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
-def contrast(one: str, other: str) -> float:
-    """Contrast of two ``#rrggbb`` colours, 1 to 21 (WCAG 2.1)."""
-    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
-
-
-SEEN_BY = {
-    "all cones": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
-    "protanopes": ((0.152286, 1.052583, -0.204868), (0.114503, 0.786281, 0.099216), (-0.003882, -0.048116, 1.051998)),
-    "deuteranopes": ((0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413), (-0.01182, 0.04294, 0.968881)),
-    "tritanopes": ((1.255528, -0.076749, -0.178779), (-0.078411, 0.930809, 0.147602), (0.004733, 0.691367, 0.3039)),
-}
-"""What eyes make of linear RGB: Machado, Oliveira and Fernandes 2009, severity 1."""
-
-
-def lab(colour: str, seen_by: str) -> tuple[float, float, float]:
-    """CIE L*a*b* (D65) of a colour as those eyes see it: distances of 20 and more are easily told apart."""
-    light = [channel(int(colour[at : at + 2], 16) / 255) for at in (1, 3, 5)]
-    seen = [sum(share * part for share, part in zip(row, light, strict=True)) for row in SEEN_BY[seen_by]]
-    red, green, blue = (min(1.0, max(0.0, part)) for part in seen)
-    x = (0.4124 * red + 0.3576 * green + 0.1805 * blue) / 0.95047
-    y = 0.2126 * red + 0.7152 * green + 0.0722 * blue
-    z = (0.0193 * red + 0.1192 * green + 0.9505 * blue) / 1.08883
-    fx, fy, fz = (value ** (1 / 3) if value > 0.008856 else 7.787 * value + 16 / 116 for value in (x, y, z))
-    return 116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)
