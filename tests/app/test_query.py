@@ -253,6 +253,39 @@ async def test_names_with_type_and_help_come_from_the_prometheus(monkeypatch: py
         assert value(pilot) == 'http_requests_total{job="api"}'
 
 
+async def test_what_targets_say_is_text_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = "\\u001b]0;x\\u0007[red]\\u202e"
+    series = f'{{"metric": {{"__name__": "up", "job": "{odd}"}}, "value": [1, "1"]}}'
+    data = {
+        "/api/v1/label/__name__/values": '["up"]',
+        "/api/v1/metadata": f'{{"up": [{{"type": "{odd}", "help": "{odd}"}}]}}',
+        "/api/v1/labels": '["job"]',
+        "/api/v1/label/job/values": f'["{odd}"]',
+        "/api/v1/query": f'{{"resultType": "vector", "result": [{series}]}}',
+        "/api/v1/query_range": '{"resultType": "matrix", "result": []}',
+    }
+
+    async def get(_self: HttpApi, path: str, _params: Pairs = ()) -> Reply:
+        return Reply(200, f'{{"status": "success", "data": {data[path]}}}'.encode())
+
+    monkeypatch.setattr(HttpApi, "get", get)
+    app = still_app(mixed(), prometheus=ApiConfig(url="http://127.0.0.1:9090"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        texts = []
+        await typed(pilot, "u")
+        texts.append(await shows(pilot, "│ up ", "[red]"))
+        await pilot.press("tab")
+        await typed(pilot, "{job")
+        await pilot.press("equals_sign", "quotation_mark")
+        texts.append(await shows(pilot, "│ ␛]0;x"))
+        await pilot.press("tab")
+        texts.append(await shows(pilot, 'up{job="␛]0;x'))
+        await pilot.press("}", "enter")
+        texts.append(await shows(pilot, "1 series"))
+        assert not [char for text in texts for char in text if char in "\x1b\x07\u202e"]
+
+
 async def test_a_click_selects_a_series_or_takes_a_name() -> None:
     app = still_app(mixed())
     app.monitor.scraping.store.publish(filled())
@@ -469,7 +502,7 @@ async def test_the_result_has_a_cursor_a_range_and_an_order_and_is_copied() -> N
         text = await shows(pilot, "↑")
         assert [line.split()[2] for line in text.splitlines()[4:6]] == ["4", str(risen)]
         await pilot.press("escape", "t")
-        await shows(pilot, "─ last 15 min ─", "range 15 min")
+        await shows(pilot, "range 15 min", "─ last 5 min ─")  # the chart begins with the data
         assert value(pilot) == "load", "the keys of the result do not write into the query"
         await pilot.press("tab", "x")
         assert value(pilot) == "loadx"

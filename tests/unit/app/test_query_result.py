@@ -20,6 +20,7 @@ from lilfox_tui.app.panes.metrics.query.result import (
     as_text,
     axis_label,
     count_series,
+    first_column,
     quantity,
     series_of,
     split_labels,
@@ -78,6 +79,17 @@ def test_of_very_many_series_the_first_ones_are_shown_and_all_are_counted() -> N
     shown = series_of(many, "highest")
     assert (len(shown), shown[0].value, count_series(many)) == (MOST_SERIES, MOST_SERIES + 99.0, MOST_SERIES + 100)
     assert (series_of(None), count_series(None)) == ([], 0)
+
+
+def test_a_chart_of_young_data_begins_with_it() -> None:
+    assert first_column(series_of(answer({"a": 1.0}, {"a": [1.0] * 4, "b": [1.0] * 6}))) == 14
+    assert first_column(series_of(answer({"a": 1.0}, {"a": [1.0] * 12}))) == 0
+    assert first_column(series_of(answer({"a": 1.0}, {"a": [1.0]}))) == 0, "one value is no chart"
+    assert first_column(series_of(answer({"a": 1.0}))) == first_column([]) == 0
+    state = QueryState(None, timedelta(minutes=5))
+    state.take(answer({"a": 1.0}, {"a": [1.0] * 4}))
+    state.move_cursor(-50, 60)
+    assert state.cursor == 16
 
 
 def test_labels_that_all_have_are_told_once() -> None:

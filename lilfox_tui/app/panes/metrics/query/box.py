@@ -216,6 +216,7 @@ class QueryBox(Dialog[str]):
             glyphs=self._glyphs,
             series=state.series,
             count=state.count,
+            first=state.first,
             chosen=state.chosen,
             order=state.order,
             cursor=state.cursor,

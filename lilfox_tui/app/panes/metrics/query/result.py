@@ -127,6 +127,17 @@ def _in_columns(line: Line, answer: QueryAnswer) -> Values:
     return [None if math.isnan(value) else value for value in values.tolist()]
 
 
+def first_column(series: Sequence[ResultSeries]) -> int:
+    """The column from which a chart of the series begins: that of the oldest value if the data is younger than half of
+    the window, else 0."""
+    known = [
+        next((place for place, value in enumerate(each.values) if value is not None), len(each.values))
+        for each in series
+    ]
+    oldest, columns = min(known, default=0), len(series[0].values) if series else 0
+    return oldest if columns / 2 < oldest < columns - 1 else 0
+
+
 def split_labels(series: Sequence[ResultSeries]) -> tuple[LabelSet, list[str]]:
     """The labels that all series have in common (of a single series none), and the names of the others: the metric
     first, then as they are sorted."""

@@ -13,6 +13,7 @@ from lilfox_tui.app.panes.metrics.query.result import (
     ResultSeries,
     as_text,
     count_series,
+    first_column,
     series_of,
 )
 
@@ -33,6 +34,8 @@ class QueryState:
         self.count = 0
         """The number of series, also of those that are not shown."""
         self.order: Order = "highest"
+        self.first = 0
+        """The column from which the chart begins."""
         self.chosen = 0
         self.top = 0
         self.cursor: int | None = None
@@ -53,6 +56,7 @@ class QueryState:
     def _arrange(self) -> None:
         self.series = series_of(self.answer, self.order)
         self.count = count_series(self.answer)
+        self.first = first_column(self.series)
 
     def next_order(self) -> None:
         """Sorts the series differently; the selected place stays."""
@@ -76,12 +80,13 @@ class QueryState:
             self.chosen = max(0, min(len(self.series) - 1, place))
 
     def move_cursor(self, step: int, plot: int) -> None:
-        """Moves the time cursor by ``step`` cells of a chart of ``plot`` columns, at first from the present."""
+        """Moves the time cursor by ``step`` cells of a chart that is ``plot`` cells wide, at first from the present."""
         if self.answer is None or not self.series or not plot:
             return
         last = self.answer.columns - 1
         at = last if self.cursor is None else self.cursor
-        self.cursor = max(0, min(last, at + step * max(1, round(self.answer.columns / plot))))
+        columns = max(1, round((last + 1 - self.first) / plot))
+        self.cursor = max(self.first, min(last, at + step * columns))
 
     def copied(self) -> str:
         """The series with their values, as text."""

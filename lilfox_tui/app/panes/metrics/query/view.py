@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property, partial
 from typing import Final, NamedTuple
 
@@ -54,6 +54,8 @@ _TABLE_SHARE: Final = 0.45
 _ROWS_BEFORE_CHART: Final = 4
 """So many series are seen before there is a chart below."""
 _SPARK: Final = 16
+_NEWEST: Final = 14
+"""Cells beside the title of a chart for the newest value."""
 _VALUE: Final = 10
 _WIDEST_LABEL: Final = 40
 _NOTES_SHOWN: Final = 3
@@ -71,6 +73,8 @@ class QueryPage(Struct, frozen=True):
     series: Sequence[ResultSeries] = ()
     count: int = 0
     """The number of all series, also of those past the last of ``series``."""
+    first: int = 0
+    """The column from which the chart begins."""
     chosen: int = 0
     order: Order = "highest"
     cursor: int | None = None
@@ -337,7 +341,7 @@ class _SeriesTable:
         page = self._page
         if page.width >= SIDE_BY_SIDE or page.is_slow:
             return ()
-        values = _fewer(page.series[place].values, _SPARK)
+        values = _fewer(page.series[place].values[page.first :], _SPARK)
         return (Piece(spark(values, _SPARK, page.glyphs, top=self._top), "chart"),)
 
     @cached_property
@@ -380,7 +384,7 @@ def _chart_panel(page: QueryPage, area: PanelArea, table: _SeriesTable) -> Scree
     order = sorted(table.slots, key=lambda place: place != page.chosen)
     curves = [
         Curve(
-            page.series[place].values,
+            page.series[place].values[page.first :],
             "" if len(order) == 1 else table.name(place),
             quantity(page.series[place].at(page.cursor), unit),
             series_role(table.slots[place]),
@@ -394,23 +398,28 @@ def _chart_panel(page: QueryPage, area: PanelArea, table: _SeriesTable) -> Scree
         unit=partial(axis_label, unit=unit),
         top=nice_ceiling(highest, binary=binary, steps=FINE_STEPS) if highest > 0 else None,
         binary=binary,
-        start=answer.at - answer.window,
+        start=answer.time_of(page.first) if page.first else answer.at - answer.window,
         end=answer.at,
-        cursor=None if page.cursor is None else (page.cursor + 0.5) / answer.columns,
+        cursor=None if page.cursor is None else (page.cursor - page.first + 0.5) / (answer.columns - page.first),
         below_zero=True,
     )
-    title = str(page.series[0].labels) if len(order) == 1 else ""
-    draw: Callable[[int], list[Row]] = lambda height: chart(  # noqa: E731
-        fit(title, max(0, min(cell_width(title), width - AXIS_WIDTH - 14))), curves, axes,
-        width=width, height=height, glyphs=page.glyphs, now_text=curves[0].now if len(order) == 1 else "",
-    )  # fmt: skip
-    rows = draw(max(1, area.inner_height - 2))
-    last = _("last {time}", time=human_duration(answer.window.total_seconds()))
-    at = "" if page.cursor is None else answer.time_of(page.cursor).strftime("%m-%d %H:%M:%S")
+    alone = len(order) == 1
+    title = str(page.series[0].labels) if alone else ""
+    rows = chart(
+        fit(title, max(0, min(cell_width(title), width - AXIS_WIDTH - _NEWEST))),
+        curves,
+        axes,
+        width=width,
+        height=max(1, area.inner_height - 2),
+        glyphs=page.glyphs,
+        now_text=curves[0].now if alone else "",
+    )
+    heading = [Piece(_("last {time}", time=human_duration((axes.end - axes.start).total_seconds())), "title")]
+    if page.cursor is not None:
+        heading.append(Piece("  " + answer.time_of(page.cursor).strftime("%m-%d %H:%M:%S"), "strong"))
     more = page.count - len(order)
-    note = [Piece(text, "muted") for text in (_("and {count} more series", count=more) if more > 0 else "",) if text]
-    heading = (Piece(last, "title"), *((Piece("  " + at, "strong"),) if at else ()))
-    return ScreenPanel(area, heading, rows, tuple(note))
+    note = (Piece(_("and {count} more series", count=more), "muted"),) if more > 0 else ()
+    return ScreenPanel(area, tuple(heading), rows, note)
 
 
 def _detail_rows(page: QueryPage, width: int) -> list[Row]:
