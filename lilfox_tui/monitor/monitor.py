@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from lilfox_tui.metrics.health import HealthProbe
     from lilfox_tui.promql.query import QueryEngine
     from lilfox_tui.promql.remote import RemoteEngine
+    from lilfox_tui.scrape.exposition import Family
 
 
 class Queries:
@@ -70,6 +71,10 @@ class Queries:
         from lilfox_tui.scrape.store import CombinedSource
 
         return EmbeddedEngine(store if found is None else CombinedSource(store, found))
+
+    async def families(self) -> Mapping[str, Family]:
+        """Return type and help of metrics by name, as far as they are known. Raises LilFoxError."""
+        return self._scraping.families() if self._remote is None else await self._remote.families()
 
     async def close(self) -> None:
         """Close the connections."""

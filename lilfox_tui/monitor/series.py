@@ -19,6 +19,7 @@ from lilfox_tui.monitor.export import host_families, read_families
 from lilfox_tui.monitor.export_sections import Family, recovery_families
 from lilfox_tui.monitor.model import HostView
 from lilfox_tui.recovery.history import UnitRecord
+from lilfox_tui.scrape import exposition
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet, ms_of
 from lilfox_tui.scrape.store import SeriesStore
 
@@ -36,6 +37,8 @@ class HostSeries:
         self._keys: dict[str, tuple[tuple[tuple[str, Labels], ...], LabelList]] = {}
         self._next_others_ms = 0
         self._reached = False
+        self.families: dict[str, exposition.Family] = {}
+        """Type and help of the metrics that were written."""
 
     def take(self, view: HostView, snapshot: HostSnapshot) -> None:
         """Take in a new reading and the host's level."""
@@ -68,6 +71,8 @@ class HostSeries:
 
     def _append_others(self, at_ms: int, view: HostView, families: tuple[Family, ...]) -> None:
         instance = ("instance", view.config.address or view.name)
+        if len(families) > len(self.families):
+            self.families = {name: exposition.Family(kind, help_) for name, kind, help_, _found in families}
         lines = [
             (name, (*labels, instance), value) for name, _kind, _help, found in families for labels, value in found
         ]

@@ -1,17 +1,13 @@
-"""Splits a query into tokens, for errors with a position and for completion at the cursor."""
+"""Splits a query into tokens, and finds where it cannot be one and what was expected there."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias, cast
 
-from msgspec import Struct
-
-from lilfox_tui.core.i18n import tr
+from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.promql.errors import QueryError
-from lilfox_tui.promql.functions import FUNCTIONS
-from lilfox_tui.scrape.labels import NAME, LabelSet
 
 Sort: TypeAlias = Literal["word", "number", "string", "sign", "open", "close", "wrong"]
 
@@ -37,7 +33,7 @@ _PAIRS: Final = {")": "(", "]": "[", "}": "{"}
 _BETWEEN: Final = frozenset(
     ("and", "or", "unless", "atan2", "by", "without", "on", "ignoring", "group_left", "group_right", "bool", "offset")
 ) | {"fill", "fill_left", "fill_right"}
-
+_MATCHES: Final = ("=", "!=", "=~", "!~")
 _WITH_NAMES: Final = ("by", "without", "on", "ignoring")
 """Names in round brackets come after these."""
 
@@ -139,7 +135,7 @@ def error_position(text: str) -> int | None:
             opened.append(token)
         elif token.sort == "close" and (not opened or opened.pop().text != _PAIRS[token.text]):
             return token.position
-        if before is not None and _cannot_follow(before, token):
+        if before is not None and (_cannot_follow(before, token) or _is_no_matcher(before, token, opened)):
             return token.position
         before = token
     if opened:
@@ -159,150 +155,72 @@ def _cannot_follow(before: QueryToken, token: QueryToken) -> bool:
     return signs and token.text not in ("-", "+")
 
 
+def _is_no_matcher(before: QueryToken, token: QueryToken, opened: Sequence[QueryToken]) -> bool:
+    """Whether in braces a value is missing after the sign, or a sign after the label."""
+    if not opened or opened[-1].text != "{" or opened[-1] is token:
+        return token.text == "}" and (before.text in _MATCHES or before.sort == "word")
+    if before.sort == "sign" and before.text != ",":
+        return token.sort != "string"
+    if before.text in ("{", ","):
+        return token.sort == "sign"
+    return before.sort == "word" and token.sort == "sign" and token.text not in _MATCHES
+
+
 def position_of(text: str, word: str) -> int | None:
     """Return the position of ``word`` in ``text`` outside strings and comments, or None."""
     return next((token.position for token in tokens(text) if token.text == word), None)
 
 
-# What may stand at the cursor of a query that is being written: metrics, labels, their values, functions. Pure.
-
-
-AGGREGATIONS = (
-    "sum", "avg", "min", "max", "count", "topk", "bottomk", "quantile", "count_values", "group", "stddev", "stdvar",
-    "limitk", "limit_ratio",
-)  # fmt: skip
-WORDS = ("by", "without", "on", "ignoring", "group_left", "group_right", "bool", "offset", "and", "or", "unless")
-DURATIONS = ("1m", "5m", "15m", "30m", "1h", "6h", "1d")
-MOST = 50
-_LISTS_OF_LABELS = frozenset(("by", "without", "on", "ignoring", "group_left", "group_right"))
-_QUOTES = frozenset("\"'`")
-
-
-class KnownNames(Struct, frozen=True):
-    """The known names: metrics, and for some of them labels with values."""
-
-    metrics: tuple[str, ...] = ()
-    labels: Mapping[str, Mapping[str, tuple[str, ...]]] = {}
-
-    def with_series(self, metric: str, series: Iterable[LabelSet]) -> KnownNames:
-        """Return the names with the labels of ``series``, which are all series of ``metric``."""
-        found: dict[str, set[str]] = {}
-        for one in series:
-            for name, value in one:
-                if name != NAME:
-                    found.setdefault(name, set()).add(value)
-        own = {name: tuple(sorted(values)) for name, values in sorted(found.items())}
-        return KnownNames(self.metrics, {**self.labels, metric: own})
-
-
-class Completion(NamedTuple):
-    """``choices`` for the text from ``start`` to the cursor. ``metric`` is the metric whose labels are needed, empty if
-    none are: there are no choices until it is in ``KnownNames.labels``."""
-
-    start: int
-    choices: tuple[str, ...] = ()
-    metric: str = ""
-
-
-class _Place(NamedTuple):
-    """The position of the cursor: in the innermost bracket ``open``, preceded by ``before``; ``inside`` are the tokens
-    since, without the word or string being typed, which begins at ``start``."""
-
-    open: str
-    before: str
-    inside: Sequence[QueryToken]
-    start: int
-    string: bool
-
-
-def complete(text: str, cursor: int, known: KnownNames) -> Completion:
-    """Return the completions at ``cursor``, best first, at most MOST."""
-    place = _place(text[:cursor])
-    typed = text[place.start : cursor]
-    if place.open == "{":
-        return _in_braces(place, typed, known)
-    if place.string:
-        return Completion(cursor)
-    if place.open == "[":
-        durations = DURATIONS if not any(token.sort == "number" for token in place.inside) else ()
-        return Completion(place.start, _fitting(typed, durations))
-    if place.open == "(" and place.before in _LISTS_OF_LABELS:
-        every = {label for labels in known.labels.values() for label in labels}
-        return Completion(place.start, _fitting(typed, sorted(every)), _last_metric(text, known))
-    if not typed:
-        return Completion(cursor)
-    words = (
-        *known.metrics,
-        *(f"{name}(" for name in (*AGGREGATIONS, *FUNCTIONS)),
-        *WORDS,
-    )
-    return Completion(place.start, _fitting(typed, words))
-
-
-def _place(text: str) -> _Place:
-    stack: list[tuple[str, str, int]] = [("", "", 0)]
-    found = list(tokens(text))
-    string_at: int | None = None
-    for index, token in enumerate(found):
-        if token.sort == "wrong" and token.text[0] in _QUOTES:
-            string_at, found = index, found[:index]
-            start = token.position + 1
+def expected(text: str, position: int) -> Message | None:
+    """Return what might stand at ``position``, where ``text`` cannot be a query; None if its tokens do not show it."""
+    opened: list[QueryToken] = []
+    before: QueryToken | None = None
+    for token in tokens(text):
+        if token.position >= position:
+            if token.position == position and token.sort == "wrong" and token.text[0] in "\"'`":
+                return tr("a closing {quote}", quote=token.text[0])
+            if token.position == position and token.sort == "open":
+                return tr("a closing {bracket} further on", bracket=_CLOSING[token.text])
             break
         if token.sort == "open":
-            before = found[index - 1].text if index else ""
-            stack.append((token.text, before, index + 1))
-        elif token.sort == "close" and len(stack) > 1:
-            stack.pop()
-    open_, before, first = stack[-1]
-    if string_at is not None:
-        return _Place(open_, before, found[first:], start, string=True)
-    written = ("word", "number") if open_ == "[" else ("word",)
-    if found and found[-1].sort in written and found[-1].position + len(found[-1].text) == len(text):
-        return _Place(open_, before, found[first:-1], found[-1].position, string=False)
-    return _Place(open_, before, found[first:], len(text), string=False)
+            opened.append(token)
+        elif token.sort == "close" and opened:
+            opened.pop()
+        before = token
+    return _after(before, opened[-1].text if opened else "")
 
 
-def _in_braces(place: _Place, typed: str, known: KnownNames) -> Completion:
-    metric = place.before if place.before in known.metrics else _named(place.inside)
-    labels = known.labels.get(metric, {})
-    if place.string:
-        if len(place.inside) < 2 or place.inside[-1].sort != "sign":
-            return Completion(place.start)
-        label = place.inside[-2].text
-        values = known.metrics if label == NAME else labels.get(label, ())
-        return Completion(place.start, _fitting(typed, values), metric)
-    if place.inside and place.inside[-1].text != ",":
-        return Completion(place.start)
-    return Completion(place.start, _fitting(typed, tuple(labels)), metric)
+def _after(before: QueryToken | None, inside: str) -> Message:
+    """What may stand after a token in that bracket."""
+    if before is None:
+        return _operand()
+    word = before.text.lower()
+    if inside == "{":
+        return _in_matchers(before)
+    if inside == "[" or word == "offset":
+        ended = before.sort == "number" and before.is_duration
+        return tr("a closing {bracket}", bracket="]") if ended else tr("a duration, such as 5m")
+    if word in _WITH_NAMES:
+        return tr("label names in brackets, such as (job, instance)")
+    if word == "@":
+        return tr("a Unix time, start() or end()")
+    if before.sort in ("sign", "open") or word in _BETWEEN:
+        return _operand()
+    return tr("an operator, a comma or )") if inside == "(" else tr("an operator or the end of the query")
 
 
-def _named(inside: Sequence[QueryToken]) -> str:
-    """Return the metric that ``__name__="…"`` names in these braces; empty without one."""
-    for name, op, value in zip(inside, inside[1:], inside[2:], strict=False):
-        if name.text == NAME and op.text == "=" and value.sort == "string":
-            return value.text[1:-1]
-    return ""
+_CLOSING: Final = {bracket: closing for closing, bracket in _PAIRS.items()}
 
 
-def _last_metric(text: str, known: KnownNames) -> str:
-    """Return the first metric in the text whose labels are not known yet, else the first metric at all."""
-    metrics = set(known.metrics)
-    named = [token.text for token in tokens(text) if token.sort == "word" and token.text in metrics]
-    unknown = [name for name in named if name not in known.labels]
-    return next(iter((*unknown, *named)), "")
+def _operand() -> Message:
+    return tr("a metric, a function or a number")
 
 
-def _fitting(typed: str, words: Iterable[str]) -> tuple[str, ...]:
-    """Return the words that begin with what was typed, then those that contain it; ignoring case. The typed word itself
-    is left out."""
-    low = typed.lower()
-    begin, hold = [], []
-    for word in words:
-        if word == typed:
-            continue
-        at = word.lower().find(low)
-        if at == 0:
-            begin.append(word)
-        elif at > 0:
-            hold.append(word)
-    return tuple((begin + hold)[:MOST])
+def _in_matchers(before: QueryToken) -> Message:
+    if before.text in ("{", ","):
+        return tr("a label and its value, such as {matcher}", matcher='job="api"')
+    if before.sort == "sign":
+        return tr("a value in quotes, such as {value}", value='"api"')
+    if before.sort == "word":
+        return tr("one of {signs}", signs="= != =~ !~")
+    return tr("a comma or a closing {bracket}", bracket="}")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from itertools import pairwise
 from math import isinf
 from typing import Any, Final
@@ -14,10 +15,10 @@ import promql_parser
 from msgspec.structs import replace
 
 from lilfox_tui.core.errors import UsageError
-from lilfox_tui.core.i18n import Message, ntr, tr
+from lilfox_tui.core.i18n import Message, listed, ntr, tr
 from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.functions import FUNCTIONS
-from lilfox_tui.promql.lexer import QueryToken, error_position, position_of, tokens
+from lilfox_tui.promql.lexer import QueryToken, error_position, expected, position_of, tokens
 from lilfox_tui.promql.operators import OPERATORS, SETS
 from lilfox_tui.promql.tree import (
     Aggregation,
@@ -44,6 +45,7 @@ from lilfox_tui.scrape.labels import LABEL_NAME, NAME, Comparison, Matcher, labe
 
 
 _QUOTED: Final = re.compile(r"'([^']*)'")
+_UNSPECIFIC: Final = "invalid promql query"
 _WORDS: Final = ("and", "or", "unless", "atan2")
 _NO_LEVEL: Final = (",", ":", "@")
 _SINCE_3: Final = ("limitk", "limit_ratio", "fill", "fill_left", "fill_right")
@@ -153,12 +155,31 @@ def _refuse_functions(words: list[QueryToken], text: str, version: int) -> None:
 
 
 def explained(text: str, reason: str) -> QueryError:
-    """Return the parser's error, with its position if that can be found."""
+    """Return the parser's error, with its position if that can be found, and what was expected there."""
+    said, hint = tr("parse error: {reason}", reason=reason), _advice(reason)
     position = error_position(text)
     if position is None:
         quoted = _QUOTED.search(reason)
         position = position_of(text, quoted[1]) if quoted else None
-    return QueryError(tr("parse error: {reason}", reason=reason), text=text, position=position)
+        return QueryError(said, hint, text=text, position=position)
+    if (what := expected(text, position)) is not None:
+        hint = tr("Expected here: {what}.", what=what)
+    if reason == _UNSPECIFIC:
+        token = next((each.text for each in tokens(text) if each.position == position), "")
+        said = (
+            tr("parse error: unexpected {token}", token=token) if token else tr("parse error: the query is incomplete")
+        )
+    return QueryError(said, hint, text=text, position=position)
+
+
+def _advice(reason: str) -> Message | str:
+    """What to do about an error that has no position of its own."""
+    if reason.startswith("unknown function") and (quoted := _QUOTED.search(reason)):
+        near = get_close_matches(quoted[1], [*FUNCTIONS, *OPERATORS], n=3)
+        return tr("Similar functions: {names}.", names=listed(near)) if near else ""
+    if reason.startswith("expected type matrix"):
+        return tr("Add a range to the selector, such as {example}.", example="[5m]")
+    return ""
 
 
 # From the parser's tree to ours (:mod:`lilfox_tui.promql.tree`), with what Prometheus checks and the parser not.

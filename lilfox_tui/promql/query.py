@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Protocol
 
 import numpy as np
@@ -202,6 +202,8 @@ def _elsewhere(node: Node) -> bool:
 
 
 _ANY_NAME = Matcher(NAME, "!=", "")
+MOST_NAMES = 100_000
+"""Of labels, or of values of one label."""
 
 
 class QueryEngine(Protocol):
@@ -220,8 +222,14 @@ class QueryEngine(Protocol):
         """Return the series that all ``matchers`` select and that have samples between ``start`` and ``end``."""
         ...
 
-    async def metric_names(self, start: datetime, end: datetime) -> list[str]:
-        """Return the names of the metrics that have samples between ``start`` and ``end``, sorted."""
+    async def label_names(self, metric: str, start: datetime, end: datetime) -> list[str]:
+        """Return the labels of the series of ``metric`` (of all series if it is empty) that have samples between
+        ``start`` and ``end``, sorted."""
+        ...
+
+    async def label_values(self, metric: str, label: str, start: datetime, end: datetime) -> list[str]:
+        """Return the values of ``label`` in the series of ``metric`` (in all series if it is empty) that have samples
+        between ``start`` and ``end``, sorted; at most MOST_NAMES. Those of ``__name__`` are the names of metrics."""
         ...
 
     async def close(self) -> None:
@@ -250,14 +258,34 @@ class EmbeddedEngine(QueryEngine):
         found = await asyncio.to_thread(self._source.select, matchers, ms_of(start), ms_of(end))
         return [labels for one in found for labels in one.labels]
 
-    async def metric_names(self, start: datetime, end: datetime) -> list[str]:
-        """See :meth:`QueryEngine.metric_names`."""
-        found = await asyncio.to_thread(self._source.select, (_ANY_NAME,), ms_of(start), ms_of(end))
-        return sorted({name for one in found for name in one.labels.derived("metric names", _names)})
+    async def label_names(self, metric: str, start: datetime, end: datetime) -> list[str]:
+        """See :meth:`QueryEngine.label_names`."""
+        return await asyncio.to_thread(self._label_names, metric, ms_of(start), ms_of(end))
+
+    async def label_values(self, metric: str, label: str, start: datetime, end: datetime) -> list[str]:
+        """See :meth:`QueryEngine.label_values`."""
+        return await asyncio.to_thread(self._label_values, metric, label, ms_of(start), ms_of(end))
+
+    def _label_names(self, metric: str, start_ms: int, end_ms: int) -> list[str]:
+        found = self._source.select((_of(metric),), start_ms, end_ms)
+        return sorted({name for one in found for name in one.labels.derived("label names", _names)})
+
+    def _label_values(self, metric: str, label: str, start_ms: int, end_ms: int) -> list[str]:
+        found = self._source.select((_of(metric),), start_ms, end_ms)
+        values = {each for one in found for each in one.labels.derived(("values", label), partial(_values, label))}
+        return sorted(values)[:MOST_NAMES]
 
     async def close(self) -> None:
         """Do nothing: no connection is open."""
 
 
+def _of(metric: str) -> Matcher:
+    return Matcher(NAME, "=", metric) if metric else _ANY_NAME
+
+
 def _names(labels: LabelList) -> frozenset[str]:
-    return frozenset(one.get(NAME) for one in labels)
+    return frozenset(name for one in labels for name, _value in one)
+
+
+def _values(label: str, labels: LabelList) -> frozenset[str]:
+    return frozenset(one.get(label) for one in labels) - {""}

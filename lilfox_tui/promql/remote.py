@@ -31,10 +31,11 @@ from lilfox_tui.hosts.http import (
 )
 from lilfox_tui.metrics.health import reason_of
 from lilfox_tui.promql.errors import QueryError
-from lilfox_tui.promql.query import MOST_STEPS, QueryEngine
+from lilfox_tui.promql.query import MOST_NAMES, MOST_STEPS, QueryEngine
 from lilfox_tui.promql.value import Line, Matrix, Value, Vector
 from lilfox_tui.redact import redacted_start
-from lilfox_tui.scrape.labels import LABEL_NAME, NAME, LabelList, LabelSet, Matcher, quoted
+from lilfox_tui.scrape.exposition import Family
+from lilfox_tui.scrape.labels import LABEL_NAME, NAME, LabelList, LabelSet, Matcher, selector_text
 
 # Questions to an HTTP API of Prometheus' kind: bounded in time and bytes, never led to another address.
 #
@@ -306,10 +307,6 @@ class RemoteGroup(Struct, frozen=True):
     rules: tuple[RemoteRule, ...] = ()
 
 
-class _Metadata(Struct, frozen=True):
-    type: str = ""
-
-
 class _Groups(Struct, frozen=True):
     groups: tuple[RemoteGroup, ...] = ()
 
@@ -351,25 +348,36 @@ class RemoteEngine(QueryEngine):
 
     async def series(self, matchers: tuple[Matcher, ...], start: datetime, end: datetime) -> list[LabelSet]:
         """See :meth:`QueryEngine.series`."""
-        params = [("match[]", _selector_text(matchers)), ("start", _seconds(start)), ("end", _seconds(end))]
+        params = [("match[]", selector_text(matchers)), ("start", _seconds(start)), ("end", _seconds(end))]
         found = await self._data("/api/v1/series", params, list[dict[str, str]])
         return [LabelSet.of(one) for one in found]
 
-    async def metric_names(self, start: datetime, end: datetime) -> list[str]:
-        """See :meth:`QueryEngine.metric_names`."""
-        times = [("start", _seconds(start)), ("end", _seconds(end))]
-        return sorted(await self._data(f"/api/v1/label/{NAME}/values", times, list[str]))
+    async def label_names(self, metric: str, start: datetime, end: datetime) -> list[str]:
+        """See :meth:`QueryEngine.label_names`."""
+        return sorted(await self._data("/api/v1/labels", _within(metric, start, end), list[str]))[:MOST_NAMES]
+
+    async def label_values(self, metric: str, label: str, start: datetime, end: datetime) -> list[str]:
+        """See :meth:`QueryEngine.label_values`."""
+        path = f"/api/v1/label/{_in_path(label)}/values"
+        return sorted(await self._data(path, _within(metric, start, end), list[str]))[:MOST_NAMES]
 
     async def rules(self) -> tuple[RemoteGroup, ...]:
         """Return the server's groups of rules, with their alerts."""
         return (await self._data("/api/v1/rules", (), _Groups)).groups
 
+    async def families(self) -> dict[str, Family]:
+        """Return type and help of metrics by name, as their targets report them; the type is unknown where they report
+        several."""
+        return {name: _common(told) for name, told in (await self._metadata()).items() if told}
+
     async def types(self) -> dict[str, str]:
         """Return the types of metrics by name, as their targets report them; a metric with several types is left
         out."""
-        found = await self._data("/api/v1/metadata", (), dict[str, list[_Metadata]])
-        kinds = {name: {each.type for each in told} for name, told in found.items()}
+        kinds = {name: {each.type for each in told} for name, told in (await self._metadata()).items()}
         return {name: each.pop() for name, each in kinds.items() if len(each) == 1}
+
+    async def _metadata(self) -> dict[str, list[Family]]:
+        return await self._data("/api/v1/metadata", (), dict[str, list[Family]])
 
     def warning(self, warn: Callable[[str], None]) -> RemoteEngine:
         """Return an engine that uses the connections of this one and calls ``warn``."""
@@ -441,14 +449,26 @@ def _position(text: str, line: int, column: int) -> int | None:
     return before + len(lines[line - 1].encode()[: max(column - 1, 0)].decode("utf-8", "ignore"))
 
 
+def _common(told: Sequence[Family]) -> Family:
+    first = told[0]
+    return first if all(each.type == first.type for each in told) else Family(help=first.help)
+
+
+def _within(metric: str, start: datetime, end: datetime) -> Pairs:
+    """The parameters for names of one metric, or of all, in a time range; servers that know no limit ignore it."""
+    of = [("match[]", selector_text((Matcher(NAME, "=", metric),)))] if metric else []
+    return [*of, ("start", _seconds(start)), ("end", _seconds(end)), ("limit", str(MOST_NAMES))]
+
+
+def _in_path(label: str) -> str:
+    """A label in a path; names that are not identifiers are escaped as in Prometheus 3 (``U__`` and code points)."""
+    if LABEL_NAME.fullmatch(label):
+        return label
+    plain = (
+        char if char.isascii() and char.isalnum() else "__" if char == "_" else f"_{ord(char):x}_" for char in label
+    )
+    return "U__" + "".join(plain)
+
+
 def _seconds(at: datetime) -> str:
     return f"{at.timestamp():.3f}"
-
-
-def _selector_text(matchers: tuple[Matcher, ...]) -> str:
-    """Format a selector; names that are not identifiers are quoted as in Prometheus 3."""
-    return "{" + ", ".join(f"{_name(one.name)}{one.op}{quoted(one.value)}" for one in matchers) + "}"
-
-
-def _name(name: str) -> str:
-    return name if LABEL_NAME.fullmatch(name) else quoted(name)

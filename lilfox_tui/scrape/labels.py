@@ -136,6 +136,15 @@ class Matcher(NamedTuple):
     value: str
 
 
+def selector_text(matchers: Iterable[Matcher]) -> str:
+    """Format a selector; names that are not identifiers are quoted as in Prometheus 3."""
+    return "{" + ", ".join(f"{_label_text(one.name)}{one.op}{quoted(one.value)}" for one in matchers) + "}"
+
+
+def _label_text(name: str) -> str:
+    return name if LABEL_NAME.fullmatch(name) else quoted(name)
+
+
 # Whether a label's value is what a matcher asks for.
 #
 # Patterns are RE2, which cannot hang; they must fit the whole value, and ``.`` takes a newline too (Prometheus 3).

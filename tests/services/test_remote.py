@@ -16,7 +16,7 @@ from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.query import EmbeddedEngine, QueryEngine
 from lilfox_tui.promql.remote import RemoteEngine
 from lilfox_tui.promql.value import PROMETHEUS_2, Line, Matrix, Value, Vector
-from lilfox_tui.scrape.labels import LabelSet, Matcher
+from lilfox_tui.scrape.labels import NAME, LabelSet, Matcher
 from lilfox_tui.scrape.scraper import Scraper
 from lilfox_tui.scrape.store import SeriesStore
 from lilfox_tui.scrape.target import ScrapeTarget
@@ -185,9 +185,15 @@ async def test_the_same_answers_from_prometheus_and_victoriametrics_as_here(tmp_
         selector = (Matcher("__name__", "=~", "level|wave"), Matcher("instance", "!=", ""))
         for engine in (found.prometheus, found.victoria):
             assert set(await engine.series(selector, start, end)) == set(await found.here.series(selector, start, end))
-            names = set(await engine.metric_names(start, end))
+            names = set(await engine.label_values("", NAME, start, end))
             assert names >= {"level", "wave", "requests_total", "latency_seconds_bucket", "up"}
-            assert set(await found.here.metric_names(start, end)) - names <= {"scrape_series_added"}
+            assert set(await found.here.label_values("", NAME, start, end)) - names <= {"scrape_series_added"}
+            for metric in ("level", "requests_total"):
+                labels = await engine.label_names(metric, start, end)
+                assert labels == await found.here.label_names(metric, start, end)
+                for label in labels:
+                    ours = await found.here.label_values(metric, label, start, end)
+                    assert await engine.label_values(metric, label, start, end) == ours
         await _refused_in_their_own_words(found)
 
 

@@ -136,6 +136,7 @@ async def test_the_screen_shows_what_the_service_counted(stack: Stack) -> None:
         assert found is not None
         assert found.client_errors == pytest.approx(share(counts, "4"))
         assert found.server_errors == pytest.approx(share(counts, "5"))
+        assert (await monitor.queries.families())["http_requests_total"].type == "counter"
         for quantile, value in found.quantiles():
             assert value is not None
             assert value.seconds == pytest.approx(by_hand(counts, quantile))
@@ -288,6 +289,7 @@ async def test_the_gauges_that_the_manuals_rules_name_are_there_for_each_host(st
         assert (
             str(value_of("memory_usage_percent > 0").labels[0]) == 'memory_usage_percent{host="here", instance="here"}'
         )
+        assert monitor.scraping.families()["lilfox_cpus"].type == "gauge"
         summary = seen(monitor).hosts["here"].summary
         assert summary is not None
         assert summary.memory_percent is not None

@@ -71,9 +71,12 @@ def _drawable(values: Values) -> Values:
     return [None if value is None or math.isnan(value) else min(max(value, low), high) for value in values]
 
 
-def nice_ceiling(value: float, *, binary: bool = False) -> float:
-    """Return the next round number at or above ``value``: 1, 2 or 5 times a power of ten; with ``binary``, times a
-    power of 1024, and at least 1024."""
+FINE_STEPS = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
+
+
+def nice_ceiling(value: float, *, binary: bool = False, steps: Sequence[float] = (1, 2, 5, 10)) -> float:
+    """Return the next round number at or above ``value``: one of ``steps`` times a power of ten; with ``binary``, times
+    a power of 1024, and at least 1024."""
     if not value > _NEXT_TO_NOTHING or (binary and value <= 1024):
         return 1024.0 if binary else 1.0
     value = min(value, _BEYOND_ALL)
@@ -82,7 +85,7 @@ def nice_ceiling(value: float, *, binary: bool = False) -> float:
         while value / scale >= 1024:
             scale *= 1024
     power = 10.0 ** math.floor(math.log10(value / scale)) * scale
-    return next(step * power for step in (1, 2, 5, 10) if step * power >= value * (1 - 1e-9))
+    return next(step * power for step in steps if step * power >= value * (1 - 1e-9))
 
 
 class Curve(Struct, frozen=True):
@@ -96,6 +99,8 @@ class Curve(Struct, frozen=True):
     """Its newest value as text, for the legend."""
     role: str = ""
     """Its colour role; by its place among the others if empty."""
+    marker: str = ""
+    """Its point where there are no dots; by its place among the others if empty."""
 
 
 class Axes(Struct, frozen=True):
@@ -116,6 +121,8 @@ class Axes(Struct, frozen=True):
     """Whether the times are told from now, which does not change as time goes on."""
     cursor: float | None = None
     """Where the time cursor stands, from 0 (``start``) to 1 (``end``)."""
+    below_zero: bool = False
+    """Whether the scale begins below zero if values do; curves are lines then."""
 
 
 def plot_points(width: int) -> int:
@@ -145,20 +152,33 @@ def chart(
     highest = max((value for values in shown for value in values if value is not None), default=0.0)
     limits = [limit for limit in (axes.warn, axes.fail, axes.mark) if limit is not None]
     ceiling = _finite(axes.top) or nice_ceiling(max([highest, *limits]) if highest else highest, binary=axes.binary)
+    floor = min((value for values in shown for value in values if value is not None), default=0.0)
+    floor = -nice_ceiling(-floor, binary=axes.binary) if axes.below_zero and floor < 0 else 0.0
+    if floor:
+        ceiling = ceiling if highest > 0 else 0.0
+        shown = [[None if value is None else value - floor for value in values] for values in shown]
     grid = _Grid(columns, height)
-    if len(curves) == 1:
+    if len(curves) == 1 and not floor:
         _fill(grid, shown[0], ceiling, axes, curves[0].role or "chart", glyphs)
     else:
         for place in range(len(curves) - 1, -1, -1):
-            _trace(grid, shown[place], ceiling, curves[place].role or series_role(place), glyphs, place)
-    _draw_limits(grid, ceiling, axes, glyphs)
+            marker = curves[place].marker or series_marker(place, glyphs)
+            _trace(grid, shown[place], ceiling - floor, curves[place].role or series_role(place), glyphs, marker)
+    if not floor:
+        _draw_limits(grid, ceiling, axes, glyphs)
     rows: list[Row] = [_title(title, curves, now_text, width, glyphs)]
     for level in range(height - 1, -1, -1):
-        label = axes.unit(ceiling) if level == height - 1 else axes.unit(ceiling / 2) if level * 2 == height - 1 else ""
+        middle = axes.unit((ceiling + floor) / 2) if level * 2 == height - 1 else ""
+        label = axes.unit(ceiling) if level == height - 1 else middle
         axis = (Piece(fit(label, AXIS_WIDTH, right=True), "muted"), Piece(glyphs.axis, "rule"))
         rows.append((*axis, *grid.row(level, axes.cursor)))
-    rows.append(_times(columns, axes, glyphs))
+    rows.append(_times(columns, axes, glyphs, axes.unit(floor) if floor else "0"))
     return rows
+
+
+def series_marker(place: int, glyphs: Glyphs) -> str:
+    """The point of the series at that place in a chart without dots; they repeat after the last."""
+    return glyphs.markers[place % len(glyphs.markers)]
 
 
 def series_role(place: int) -> str:
@@ -224,10 +244,9 @@ def _high(value: float, ceiling: float, height: int) -> int:
     return max(1, round(min(1.0, max(0.0, value / ceiling)) * height * _DOTS_HIGH))
 
 
-def _trace(grid: _Grid, values: Values, ceiling: float, role: str, glyphs: Glyphs, place: int) -> None:
+def _trace(grid: _Grid, values: Values, ceiling: float, role: str, glyphs: Glyphs, marker: str) -> None:
     """Draw a curve as a line of dots, or of its marker where there are none."""
     if not glyphs.dots:
-        marker = glyphs.markers[place % len(glyphs.markers)]
         for column, value in enumerate(values[: grid.columns]):
             if value is not None:
                 share = min(1.0, max(0.0, value / ceiling))
@@ -294,7 +313,7 @@ def _legend(curves: Sequence[Curve], room: int, glyphs: Glyphs) -> Row:
 
 
 def _entry(curve: Curve, place: int, glyphs: Glyphs, *, with_value: bool) -> Row:
-    mark = glyphs.full if glyphs.dots else glyphs.markers[place % len(glyphs.markers)]
+    mark = glyphs.full if glyphs.dots else curve.marker or series_marker(place, glyphs)
     value = (Piece(f" {curve.now}", "muted"),) if with_value and curve.now else ()
     return (Piece(f"  {mark} ", curve.role or series_role(place)), Piece(curve.name), *value)
 
@@ -307,7 +326,7 @@ def _bar(value: float, ceiling: float, level: int, height: int, glyphs: Glyphs) 
     return glyphs.bars[max(0, min(steps, round(filled)))]
 
 
-def _times(columns: int, axes: Axes, glyphs: Glyphs) -> Row:
+def _times(columns: int, axes: Axes, glyphs: Glyphs, lowest: str) -> Row:
     start, end = axes.start, axes.end
     form = "%H:%M:%S" if end - start <= timedelta(minutes=10) else "%H:%M"
     if end - start > timedelta(hours=24):
@@ -319,7 +338,7 @@ def _times(columns: int, axes: Axes, glyphs: Glyphs) -> Row:
     if fill < 1:
         return (Piece(" " * AXIS_WIDTH), Piece(glyphs.corner, "rule"), Piece(fit(last, columns, right=True), "muted"))
     return (
-        Piece(fit("0", AXIS_WIDTH, right=True), "muted"),
+        Piece(fit(lowest, AXIS_WIDTH, right=True), "muted"),
         Piece(glyphs.corner, "rule"),
         Piece(first + " ", "muted"),
         Piece(glyphs.rule * fill, "rule"),

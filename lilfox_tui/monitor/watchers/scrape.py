@@ -29,6 +29,7 @@ from lilfox_tui.monitor.watchers.service import ServiceWatch
 if TYPE_CHECKING:
     from lilfox_tui.monitor.series import HostSeries
     from lilfox_tui.monitor.watchers.scraped_service import OtherTargets, ScrapedService
+    from lilfox_tui.scrape.exposition import Family
     from lilfox_tui.scrape.scraper import Scrape, ScraperPool
     from lilfox_tui.scrape.store import SeriesStore
 
@@ -187,6 +188,18 @@ class ScrapeWatch:
         if store is None or scrapers is None:
             return ()
         return tuple(target_view(each, store.target(key).series_count) for key, each in scrapers.items())
+
+    def families(self) -> dict[str, Family]:
+        """Return type and help of the metrics that are scraped or read from hosts, by name."""
+        found: dict[str, Family] = {}
+        for host in self._hosts.values():
+            found |= host.families
+        scrapers = None if self._pool is None else self._pool.scrapers.value
+        for scraper in (scrapers or {}).values():
+            found |= scraper.exposition.families
+        for service in self._scraped.values():
+            found |= service.families()
+        return found
 
     def kept(self) -> StoreUsage | None:
         """Return the usage of all series together; None without a store."""

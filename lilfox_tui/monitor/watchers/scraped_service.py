@@ -23,7 +23,7 @@ from lilfox_tui.monitor.traffic_queries import TargetsOfService, TrafficQueries
 from lilfox_tui.monitor.watchers.service import ServiceWatch
 from lilfox_tui.scrape.application import Application, recognise
 from lilfox_tui.scrape.discovery import Discovery, configured_targets, prometheus_file
-from lilfox_tui.scrape.exposition import BadPage
+from lilfox_tui.scrape.exposition import BadPage, Family
 from lilfox_tui.scrape.labels import NAME, LabelList, Matcher, ms_of
 from lilfox_tui.scrape.scraper import NotMetrics, Scrape, Scraper, ScraperPool
 from lilfox_tui.scrape.store import SeriesStore, TargetSeries
@@ -68,6 +68,10 @@ class ScrapedService:
         if ready:
             return max(ready, key=lambda state: state.at)
         return next((state for state in states if isinstance(state, Unavailable)), Pending())
+
+    def families(self) -> dict[str, Family]:
+        """Return type and help of the metrics, as the targets told them last."""
+        return {name: family for each in self._scrapers for name, family in each.exposition.families.items()}
 
     def views(self) -> tuple[TargetView, ...]:
         """Return the scrape state of each target."""

@@ -62,21 +62,21 @@ def test_prometheus_2_has_holt_winters_by_its_name() -> None:
     ("text", "reason", "caret"),
     [
         ("", "the query is empty", None),
-        ("x y", "invalid promql query", 2),
+        ("x y", "unexpected y", 2),
         ("sum(x", "unclosed left parenthesis", 3),
         ("x)", "unexpected right parenthesis", 1),
         ("1 + nosuch(x)", "unknown function with name 'nosuch'", 4),
         ("rate(x)", "expected type matrix in call to function 'rate', got vector", 0),
         ("x + x[5m] anchored", "anchored", 10),
         ("x offset (5m + 1m)", "arithmetic with durations after offset", 9),
-        ("sum(rate(x[5m])) by job", "invalid promql query", 20),
+        ("sum(rate(x[5m])) by job", "unexpected job", 20),
         ("x </ 3", "trim operators", 2),
         ('x{a="b" or c="d"}', "VictoriaMetrics", 8),
         ("sum(info(x))", "info is not supported", 4),
         ("x @ -5", "before 1970", 4),
         ("1e400 + x", "out of range", 0),
-        ("x /* 3 */", "invalid promql query", 3),
-        ("x +", "invalid promql query", 3),
+        ("x /* 3 */", "unexpected *", 3),
+        ("x +", "the query is incomplete", 3),
         ('x{a=~"("}', "illegal regex", None),
         ('x{a=~"(?u)1"}', "invalid perl operator", None),  # the parser's own check takes it, RE2 does not
         ('{a=~".*"}', "at least one non-empty matcher", None),
@@ -103,6 +103,34 @@ def test_says_what_is_wrong_and_where(text: str, reason: str, caret: int | None)
         parse(text)
     assert reason in str(caught.value.message)
     assert caught.value.position == caret
+
+
+@pytest.mark.parametrize(
+    ("text", "caret", "hint"),
+    [
+        ("up{job=}", 7, 'Expected here: a value in quotes, such as "api".'),
+        ("up{job}", 6, "Expected here: one of = != =~ !~."),
+        ("up{=}", 3, 'Expected here: a label and its value, such as job="api".'),
+        ("up{job~'a'}", 6, "Expected here: one of = != =~ !~."),
+        ('up{job="a" x="b"}', 11, "Expected here: a comma or a closing }."),
+        ("sum(up", 3, "Expected here: a closing ) further on."),
+        ('up{job="a', 7, 'Expected here: a closing ".'),
+        ("rate(up[5x])", 9, "Expected here: a duration, such as 5m."),
+        ("up offset", 9, "Expected here: a duration, such as 5m."),
+        ("up @", 4, "Expected here: a Unix time, start() or end()."),
+        ("sum by up", 7, "Expected here: label names in brackets, such as (job, instance)."),
+        ("1 +* 2", 3, "Expected here: a metric, a function or a number."),
+        (")", 0, "Expected here: a metric, a function or a number."),
+        ("up up", 3, "Expected here: an operator or the end of the query."),
+        ("sum(up up)", 7, "Expected here: an operator, a comma or )."),
+        ("rat(up[5m])", 0, "Similar functions: rate, irate, rad."),
+        ("rate(up)", 0, "Add a range to the selector, such as [5m]."),
+    ],
+)
+def test_says_what_was_expected_there(text: str, caret: int, hint: str) -> None:
+    with pytest.raises(QueryError) as caught:
+        parse(text)
+    assert (caught.value.position, str(caught.value.hint)) == (caret, hint)
 
 
 def test_draws_a_caret_below_the_line() -> None:

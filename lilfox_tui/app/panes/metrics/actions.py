@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.dialogs.prompt import Choice, Chooser
@@ -22,6 +24,9 @@ from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import HostKeyChanged, HostKeyUnknown, LilFoxError
 from lilfox_tui.core.i18n import Message, _, clauses, tr
 from lilfox_tui.monitor.model import BackendView, HostView
+
+if TYPE_CHECKING:
+    from lilfox_tui.app.panes.metrics.query.history import QueryHistory
 
 _NUMBERS = 4
 """Columns of a slow statement that are shown in front of it: total, calls and mean time."""
@@ -201,6 +206,7 @@ class QueryActions(ActionGroup):
     def __init__(self, context: Context) -> None:
         self._context, self._state, self._app = context, context.state, context.app
         self._expression = ""
+        self._history: QueryHistory | None = None
 
     def _why_no_targets(self) -> Message | None:
         config = self._app.config
@@ -225,10 +231,14 @@ class QueryActions(ActionGroup):
         self._context.run(self._ask_query, group="query", exclusive=True)
 
     async def _ask_query(self) -> None:
-        from lilfox_tui.app.panes.metrics.dialogs import QueryBox  # numpy and the parser, only for this
+        from lilfox_tui.app.panes.metrics.query.box import QueryBox  # numpy and the parser, only for this
+        from lilfox_tui.app.panes.metrics.query.history import QueryHistory, history_file
 
+        if self._history is None:
+            self._history = await asyncio.to_thread(lambda: QueryHistory(history_file()))
         box = QueryBox(
-            self._app.monitor.queries.engine,
+            self._app.monitor.queries,
+            self._history,
             at=self._app.rewound,
             window=self._state.window,
             glyphs=self._app.glyphs,

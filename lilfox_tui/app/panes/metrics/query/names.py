@@ -1,0 +1,154 @@
+"""The names that queries use: loaded for completion, and why a query that names them has no series."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Protocol
+
+from msgspec.structs import replace
+
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import Message, listed, tr
+from lilfox_tui.promql.completion import KnownNames, NameIndex, near_names
+from lilfox_tui.promql.operators import COMPARISONS
+from lilfox_tui.promql.query import Query, QueryEngine, cached_parse
+from lilfox_tui.promql.tree import BinaryOperation
+from lilfox_tui.promql.value import Vector
+from lilfox_tui.scrape.exposition import Family
+from lilfox_tui.scrape.labels import NAME, Matcher, matches, selector_text
+
+NAMES_OF: Final = timedelta(hours=1)
+"""Names are those of the series that had samples in this time."""
+_AGAIN_S: Final = 1.0
+"""Before names are asked for again where there were none: the console may have just started."""
+
+
+class QuerySource(Protocol):
+    """What answers queries: ``Queries`` of the monitor."""
+
+    def engine(self) -> QueryEngine | None:
+        """Return the engine, or None while there is nothing to query."""
+        ...
+
+    async def families(self) -> Mapping[str, Family]:
+        """Return type and help of metrics by name. Raises LilFoxError."""
+        ...
+
+
+class NameLoader:
+    """Loads names until ``at`` (aware UTC; None: now), and passes all that are known to ``learned`` whenever there are
+    more. What cannot be loaded is not offered: the query itself says why."""
+
+    def __init__(self, source: QuerySource, at: datetime | None, learned: Callable[[KnownNames], None]) -> None:
+        self._source, self._at, self._learned = source, at, learned
+        self._known = KnownNames()
+        self._asked: set[tuple[str, str]] = set()
+
+    async def load_metrics(self) -> None:
+        """Loads the names of metrics, then their types and help; repeats until there are some."""
+        while not self._known.metrics:
+            engine, (start, end) = self._source.engine(), self._times()
+            if engine is not None:
+                with suppress(LilFoxError):
+                    names = await engine.label_values("", NAME, start, end)
+                    self._learn(metrics=await asyncio.to_thread(NameIndex, names))
+                    self._learn(families=await self._source.families())
+            if not self._known.metrics:
+                await asyncio.sleep(_AGAIN_S)
+
+    def is_new(self, wanted: tuple[str, str]) -> bool:
+        """Whether these names were not asked for before; from now on they are."""
+        is_new = wanted not in self._asked
+        self._asked.add(wanted)
+        return is_new
+
+    async def load_labels(self, metric: str, label: str) -> None:
+        """Loads the values of a label of a metric; the labels of the metric if ``label`` is empty."""
+        engine, (start, end) = self._source.engine(), self._times()
+        if engine is None:
+            return
+        with suppress(LilFoxError):
+            if label:
+                index = NameIndex(await engine.label_values(metric, label, start, end))
+                self._learn(values={**self._known.values, (metric, label): index})
+            else:
+                index = NameIndex(await engine.label_names(metric, start, end))
+                self._learn(labels={**self._known.labels, metric: index})
+
+    def _times(self) -> tuple[datetime, datetime]:
+        end = self._at or datetime.now(UTC)
+        return end - NAMES_OF, end
+
+    def _learn(self, **more: Any) -> None:
+        self._known = replace(self._known, **more)
+        self._learned(self._known)
+
+
+# Why a query has no series: a metric, a label or a value that does not exist, or a comparison that no value passes.
+
+
+_SELECTORS: Final = 3
+"""Of a query that are looked at."""
+_SHOWN: Final = 5
+
+
+async def why_empty(
+    engine: QueryEngine, text: str, metrics: NameIndex, start: datetime, end: datetime
+) -> Sequence[Message]:
+    """Return why the query ``text`` has no series at ``end`` (aware), in sentences; empty if that is not known.
+    ``metrics`` are the names of all metrics since ``start``. Costs some small queries."""
+    with suppress(LilFoxError):
+        query = cached_parse(text)
+        found = []
+        for matchers in list(dict.fromkeys(query.selectors))[:_SELECTORS]:
+            found += await _why_no_series(engine, matchers, metrics, start, end)
+        return found or _why_none_is_left(query)
+    return ()
+
+
+async def _why_no_series(
+    engine: QueryEngine, matchers: tuple[Matcher, ...], metrics: NameIndex, start: datetime, end: datetime
+) -> list[Message]:
+    """Why a selector selects nothing; empty if it does."""
+    metric = next((each.value for each in matchers if each.name == NAME and each.op == "="), "")
+    if metric and metrics and metric not in metrics:
+        near = await asyncio.to_thread(near_names, metric, metrics)
+        if near:
+            return [tr("no metric is named {name}; similar names: {names}", name=metric, names=listed(near))]
+        return [tr("no metric is named {name}", name=metric)]
+    count = await engine.instant(f"count({selector_text(matchers)})", end)
+    if isinstance(count, Vector) and len(count.values):
+        return []
+    for each in matchers:
+        if each.name != NAME and (why := await _why_not(engine, metric, each, start, end)) is not None:
+            return [why]
+    return [tr("no series matches {selector}", selector=selector_text(matchers))]
+
+
+async def _why_not(
+    engine: QueryEngine, metric: str, matcher: Matcher, start: datetime, end: datetime
+) -> Message | None:
+    """Why no series of the metric passes one condition; None if one does."""
+    values = await engine.label_values(metric, matcher.name, start, end)
+    if any(matches(matcher, value) for value in values) or matches(matcher, ""):
+        return None
+    condition = selector_text((matcher,))
+    if not values:
+        labels = await engine.label_names(metric, start, end)
+        near = [name for name in labels if name != NAME][:_SHOWN]
+        return tr("no series has the label {label}; labels: {names}", label=matcher.name, names=listed(near) or "-")
+    near = await asyncio.to_thread(near_names, matcher.value, values) or values[:_SHOWN]
+    return tr("no series matches {condition}; values: {values}", condition=condition, values=listed(near))
+
+
+def _why_none_is_left(query: Query) -> list[Message]:
+    """Where all selectors select series."""
+    tree = query.tree
+    if isinstance(tree, BinaryOperation) and tree.op in COMPARISONS and not tree.as_bool:
+        return [tr("no value passes the comparison {op}; query its left side alone to see the values", op=tree.op)]
+    if isinstance(tree, BinaryOperation):
+        return [tr("the two sides of {op} have no series with the same labels; see on() and ignoring()", op=tree.op)]
+    return [tr("the selected series exist; a range may hold fewer than the two samples that a rate needs")]

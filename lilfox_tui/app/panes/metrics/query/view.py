@@ -1,0 +1,502 @@
+"""What the query box shows: the table of the series, their chart, errors, and what to do next. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property, partial
+from typing import Final, NamedTuple
+
+from msgspec import Struct
+
+from lilfox_tui.app.panes.metrics.query.result import (
+    Order,
+    QueryAnswer,
+    ResultSeries,
+    Unit,
+    axis_label,
+    quantity,
+    split_labels,
+    unit_of,
+)
+from lilfox_tui.app.panes.metrics.query.state import QueryState
+from lilfox_tui.app.rendering.chart import (
+    AXIS_WIDTH,
+    FINE_STEPS,
+    SERIES_COLOURS,
+    Axes,
+    Curve,
+    chart,
+    nice_ceiling,
+    series_marker,
+    series_role,
+    spark,
+)
+from lilfox_tui.app.rendering.columns import GAP, wrapped
+from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
+from lilfox_tui.app.rendering.panels import PanelArea, ScreenPanel, draw_panels, fit_row, highlighted, row_width
+from lilfox_tui.app.widgets import more_below
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import _, ngettext
+from lilfox_tui.core.text import cell_width, fit, human_duration, in_place
+from lilfox_tui.promql.completion import AGGREGATIONS, WORDS
+from lilfox_tui.promql.errors import QueryError
+from lilfox_tui.promql.functions import FUNCTIONS
+from lilfox_tui.promql.lexer import tokens
+from lilfox_tui.scrape.labels import NAME
+
+SIDE_BY_SIDE: Final = 120
+"""From this width on the chart stands beside the table."""
+_BORDERS: Final = (60, 12)
+_TABLE_LEAST: Final = 44
+_CHART_LEAST: Final = 7
+_DETAIL_LEAST: Final = 8
+_TABLE_SHARE: Final = 0.45
+_ROWS_BEFORE_CHART: Final = 4
+"""So many series are seen before there is a chart below."""
+_SPARK: Final = 16
+_NEWEST: Final = 14
+"""Cells beside the title of a chart for the newest value."""
+_VALUE: Final = 10
+_WIDEST_LABEL: Final = 40
+_NOTES_SHOWN: Final = 3
+
+
+class QueryPage(Struct, frozen=True):
+    """What is drawn: ``series`` in their order, of which ``chosen`` is the selected one, and ``cursor`` the column
+    whose values are read, None for the current ones. ``top`` is the first row that was seen before. ``history`` is
+    shown before the first query."""
+
+    answer: QueryAnswer | None
+    width: int
+    height: int
+    glyphs: Glyphs
+    series: Sequence[ResultSeries] = ()
+    count: int = 0
+    """The number of all series, also of those past the last of ``series``."""
+    first: int = 0
+    """The column from which the chart begins."""
+    chosen: int = 0
+    order: Order = "highest"
+    cursor: int | None = None
+    top: int = 0
+    focused: bool = False
+    is_slow: bool = False
+    history: Sequence[str] = ()
+
+    @property
+    def bordered(self) -> bool:
+        """Whether the parts stand in boxes."""
+        return self.width >= _BORDERS[0] and self.height >= _BORDERS[1] and not self.is_slow
+
+    @property
+    def unit(self) -> Unit:
+        """The unit of the values."""
+        return "" if self.answer is None else unit_of(self.answer.text)
+
+
+class QueryScreen(NamedTuple):
+    """The drawn rows, and which series stands in which of them: from row ``first`` on those from ``top`` on, in the
+    cells before ``right``."""
+
+    rows: Sequence[Row]
+    first: int = 0
+    top: int = 0
+    shown: int = 0
+    right: int = 0
+    plot: int = 0
+    """The columns of the chart; 0 without one."""
+
+
+def query_screen(page: QueryPage) -> QueryScreen:
+    """All that stands below the line of the query."""
+    answer = page.answer
+    if answer is None:
+        return _boxed(page, _("Recent queries"), _before_the_first(page))
+    if answer.error is not None:
+        return _boxed(page, _("Error"), _error_rows(answer.error, _inner(page)))
+    notes = _note_rows(answer.notes, _inner(page))
+    if isinstance(answer.value, str):
+        return _boxed(page, _("Text"), [*notes, (Piece(" " + answer.value),)])
+    if not page.series:
+        return _boxed(page, _("No series"), [*notes, *_empty_rows(answer, _inner(page))])
+    return _with_series(page, notes)
+
+
+def _inner(page: QueryPage) -> int:
+    return page.width - 2 * page.bordered
+
+
+def _boxed(page: QueryPage, title: str, rows: Sequence[Row]) -> QueryScreen:
+    if not page.bordered:
+        return QueryScreen(rows[: page.height])
+    area = PanelArea(0, 0, page.width, page.height)
+    panel = ScreenPanel(area, (Piece(title, "title"),), rows, more=more_below(len(rows) - area.inner_height))
+    return QueryScreen(draw_panels([panel], page.width, page.height, page.glyphs))
+
+
+def _before_the_first(page: QueryPage) -> list[Row]:
+    recent: list[Row] = [(Piece("  "), *query_pieces(each)) for each in page.history]
+    if recent:
+        return recent
+    hint = _("Type a metric, a function or a keyword: names are completed as you type. Examples:")
+    examples = ("up", "sum by (job) (rate(http_requests_total[5m]))", "topk(5, cpu_usage_percent)")
+    return [
+        *wrapped([(Piece(" "), Piece(hint, "muted"))], _inner(page)),
+        *((Piece("   "), *query_pieces(each)) for each in examples),
+    ]
+
+
+def _empty_rows(answer: QueryAnswer, width: int) -> list[Row]:
+    window = human_duration(answer.window.total_seconds())
+    said: list[Row] = [(Piece(" "), Piece(_("no series now or in the last {time}", time=window), "degraded"))]
+    said += [(Piece(" "), Piece(str(each))) for each in answer.reasons]
+    return wrapped(said, width)
+
+
+def _error_rows(error: LilFoxError, width: int) -> list[Row]:
+    """An error, with the place in the query where there is one, and what to do."""
+    rows: list[Row] = wrapped([(Piece(" "), Piece(str(error.message), "failing"))], width)
+    if isinstance(error, QueryError) and error.position is not None:
+        rows += [BLANK, *caret_rows(error.text, error.position, width), BLANK]
+    if str(error.hint):
+        rows += wrapped([(Piece(" "), Piece(str(error.hint), "muted"))], width)
+    return rows
+
+
+def caret_rows(text: str, position: int, width: int) -> list[Row]:
+    """The line of ``text`` with that position, cut so that the position is seen, and a caret below it."""
+    first = text.rfind("\n", 0, position) + 1
+    line = in_place(text[first:].partition("\n")[0].replace("\t", " "))
+    at, room = min(position - first, len(line)), max(4, width - 4)
+    begin = at
+    while begin > 0 and cell_width(line[begin - 1 : at]) <= room - 2:
+        begin -= 1
+    shown = line[begin:]
+    pieces = query_pieces(shown) if cell_width(shown) <= room else [Piece(fit(shown, room))]
+    return [(Piece("   "), *pieces), (Piece("   " + " " * cell_width(line[begin:at])), Piece("^", "failing"))]
+
+
+def _note_rows(notes: Sequence[str], width: int) -> list[Row]:
+    rows: list[Row] = [(Piece(" "), Piece(note, "degraded")) for note in notes[:_NOTES_SHOWN]]
+    if (more := len(notes) - _NOTES_SHOWN) > 0:
+        rows.append((Piece(" " + _("{count} more", count=more), "muted"),))
+    return wrapped(rows, width)
+
+
+def query_pieces(text: str) -> list[Piece]:
+    """A query in colours."""
+    pieces: list[Piece] = []
+    done = 0
+    for token in tokens(text):
+        if token.position > done:
+            pieces.append(Piece(text[done : token.position], "muted" if "#" in text[done : token.position] else "text"))
+        pieces.append(Piece(token.text, token_role(token.sort, token.text)))
+        done = token.position + len(token.text)
+    return [*pieces, Piece(text[done:], "muted")] if done < len(text) else pieces
+
+
+def token_role(sort: str, text: str) -> str:
+    """The colour role of a token of a query."""
+    if sort == "word":
+        known = text in FUNCTIONS or text in AGGREGATIONS
+        return "keyword" if text.lower() in WORDS else "name" if known else "text"
+    return {"string": "string", "number": "number", "wrong": "failing", "sign": "muted"}.get(sort, "text")
+
+
+# ---- the table and the chart -----------------------------------------------------------------------------------------
+
+
+def _with_series(page: QueryPage, notes: Sequence[Row]) -> QueryScreen:
+    table = _SeriesTable(page)
+    if not page.bordered:
+        head = [*notes, table.heading(page.width)]
+        return table.screen(head, page.height - len(head), page.width)
+    width, height = page.width, page.height
+    left, right, below = _areas(page, table, len(notes))
+    inside = [*notes, table.heading(left.inner_width)]
+    drawn = table.screen(inside, left.inner_height - len(inside), left.inner_width)
+    more = more_below(page.count - drawn.top - drawn.shown)
+    panels = [ScreenPanel(left, table.title(), drawn.rows, table.note(), more)]
+    if below is not None:
+        panels.append(ScreenPanel(below, (Piece(_("Selected"), "title"),), _detail_rows(page, below.inner_width)))
+    plot = 0
+    if right is not None:
+        plot = max(1, right.inner_width - AXIS_WIDTH - 2)
+        panels.append(_chart_panel(page, right, table))
+    rows = draw_panels(panels, width, height, page.glyphs)
+    return QueryScreen(rows, len(inside) + 1, drawn.top, drawn.shown, left.width, plot)
+
+
+def _areas(page: QueryPage, table: _SeriesTable, notes: int) -> tuple[PanelArea, PanelArea | None, PanelArea | None]:
+    """Where the table is, the chart, and the details of the selected series; None where there is no room for them."""
+    width, height, rows = page.width, page.height, notes + len(page.series) + 3
+    if not _has_times(page):
+        return PanelArea(0, 0, width, height), None, None
+    if width >= SIDE_BY_SIDE:
+        wide = min(max(table.wants(), _TABLE_LEAST), int(width * _TABLE_SHARE))
+        right = PanelArea(wide - 1, 0, width - wide + 1, height)
+        if height - rows < _DETAIL_LEAST:
+            return PanelArea(0, 0, wide, height), right, None
+        return PanelArea(0, 0, wide, rows), right, PanelArea(0, rows - 1, wide, height - rows + 1)
+    if height < _CHART_LEAST + 2 + _ROWS_BEFORE_CHART + 2:
+        return PanelArea(0, 0, width, height), None, None
+    high = min(max(rows, _ROWS_BEFORE_CHART + 3), height // 2)
+    return PanelArea(0, 0, width, high), PanelArea(0, high - 1, width, height - high + 1), None
+
+
+def _has_times(page: QueryPage) -> bool:
+    return any(value is not None for each in page.series for value in each.values)
+
+
+class _SeriesTable:
+    """The series of a page as rows: their mark in the chart, the value, and the labels in which they differ."""
+
+    def __init__(self, page: QueryPage) -> None:
+        self._page = page
+        self.common, self._names = split_labels(page.series)
+        self.slots = _slots(len(page.series), page.chosen)
+        unit = page.unit
+        self._values = [quantity(each.at(page.cursor), unit) for each in page.series]
+        self._heading = self._value_title()
+        self._value_width = max(_VALUE, cell_width(self._heading), *map(cell_width, self._values))
+        self._widths = {
+            name: max(cell_width(_title(name)), *(cell_width(in_place(each.labels.get(name))) for each in page.series))
+            for name in self._names
+        }
+
+    def _value_title(self) -> str:
+        page = self._page
+        down, up = ("v", "^") if page.glyphs.ascii_only else ("↓", "↑")
+        arrow = {"highest": " " + down, "lowest": " " + up}.get(page.order, "")
+        if page.cursor is None or page.answer is None:
+            return _("VALUE") + arrow
+        return page.answer.time_of(page.cursor).strftime("%H:%M:%S") + arrow
+
+    def title(self) -> Row:
+        """The title of the panel."""
+        count = self._page.count
+        return (Piece(ngettext("{count} series", "{count} series", count), "title"),)
+
+    def note(self) -> Row:
+        """The labels that all of them have."""
+        return (Piece(str(self.common), "muted"),) if self.common.pairs else ()
+
+    def wants(self) -> int:
+        """The width of a panel in which no row is cut, without sparklines."""
+        note = row_width(self.title()) + row_width(self.note()) + 10
+        return max(self._column_width() + 3 + self._value_width + 4, note)
+
+    def _column_width(self) -> int:
+        return sum(min(width, _WIDEST_LABEL) + GAP for width in self._widths.values())
+
+    def _in_columns(self, width: int) -> bool:
+        room = width - 3 - self._value_width
+        return self._page.bordered and len(self._page.series) > 1 and self._column_width() <= room
+
+    def heading(self, width: int) -> Row:
+        """The titles of the columns."""
+        role = "muted" if self._page.cursor is None else "strong"
+        value = Piece("   " + fit(self._heading, self._value_width, right=True), role)
+        if not self._page.bordered:
+            return (value, Piece("  "), *self.title(), Piece("  "), *self.note())
+        if not self._in_columns(width):
+            return (value, Piece("  " + _("SERIES"), "muted"))
+        titles = [fit(_title(name), min(size, _WIDEST_LABEL)) for name, size in self._widths.items()]
+        arrow = "" if self._page.order != "labels" else " v" if self._page.glyphs.ascii_only else " ↓"
+        return (value, Piece("  " + "  ".join(titles).rstrip() + arrow, "muted"))
+
+    def screen(self, head: Sequence[Row], room: int, width: int) -> QueryScreen:
+        """``head`` and the rows that are seen below it in ``room`` lines of ``width`` cells, the selected one among
+        them."""
+        page, room = self._page, max(1, room)
+        count = len(page.series)
+        top = min(max(page.top, page.chosen - room + 1, 0), page.chosen, max(0, count - room))
+        shown = range(top, min(count, top + room))
+        rows = [*head]
+        for place in shown:
+            row, line = self._row(place, width), self._spark(place)
+            room = width - row_width(line)
+            line = line if row_width(row) + GAP <= room else ()
+            if place == page.chosen and page.focused:
+                row = highlighted(row, width - row_width(line))  # a bar that is inverted cannot be read
+            rows.append((*fit_row(row, width - row_width(line)), *line) if line else row)
+        return QueryScreen(rows, len(head), top, len(shown), width)
+
+    def _row(self, place: int, width: int) -> Row:
+        page, each = self._page, self._page.series[place]
+        known = each.at(page.cursor) is not None
+        value = fit(self._values[place], self._value_width, right=True)
+        pieces = [self._mark(place), Piece(value, "strong" if known else "muted")]
+        if self._in_columns(width):
+            for name, size in self._widths.items():
+                text = fit(in_place(each.labels.get(name)), min(size, _WIDEST_LABEL))
+                pieces += [Piece(" " * GAP), Piece(text, "text" if known else "muted")]
+        else:
+            own = each.labels.without([name for name, _value in self.common.pairs])
+            text = str(own) if page.width >= _BORDERS[0] else self.name(place)
+            pieces += [Piece("  "), Piece(text, "text" if known else "muted")]
+        return tuple(pieces)
+
+    def _spark(self, place: int) -> Row:
+        page = self._page
+        if page.width >= SIDE_BY_SIDE or page.is_slow:
+            return ()
+        values = _fewer(page.series[place].values[page.first :], _SPARK)
+        return (Piece(spark(values, _SPARK, page.glyphs, top=self._top), "chart"),)
+
+    @cached_property
+    def _top(self) -> float | None:
+        values = (value for each in self._page.series for value in each.values)
+        return max((value for value in values if value is not None and value > 0), default=None)
+
+    def _mark(self, place: int) -> Piece:
+        slot = self.slots.get(place)
+        if slot is None or self._page.is_slow:
+            return Piece("   ")
+        glyphs = self._page.glyphs
+        return Piece(f" {glyphs.full if glyphs.dots else series_marker(slot, glyphs)} ", series_role(slot))
+
+    def name(self, place: int) -> str:
+        """The name of a series in the legend: the labels in which it differs."""
+        each = self._page.series[place]
+        if len(self._names) == 1 and self._names != [NAME]:
+            return f"{self._names[0]}={each.labels.get(self._names[0])}"
+        return " ".join(filter(None, (each.labels.get(name) for name in self._names))) or str(each.labels)
+
+
+def _title(name: str) -> str:
+    return _("METRIC") if name == NAME else in_place(name).upper()
+
+
+def _slots(count: int, chosen: int) -> dict[int, int]:
+    """The series in the chart, each with the place of its colour: the first ones, and in place of the last of them the
+    selected one if it comes later."""
+    places = list(range(min(count, SERIES_COLOURS)))
+    if count > SERIES_COLOURS and chosen >= SERIES_COLOURS:
+        places[-1] = chosen
+    return {place: slot for slot, place in enumerate(places)}
+
+
+def _chart_panel(page: QueryPage, area: PanelArea, table: _SeriesTable) -> ScreenPanel:
+    answer = page.answer
+    assert answer is not None
+    unit, width = page.unit, area.inner_width - 1
+    order = sorted(table.slots, key=lambda place: place != page.chosen)
+    curves = [
+        Curve(
+            page.series[place].values[page.first :],
+            "" if len(order) == 1 else table.name(place),
+            quantity(page.series[place].at(page.cursor), unit),
+            series_role(table.slots[place]),
+            series_marker(table.slots[place], page.glyphs),
+        )
+        for place in order
+    ]
+    values = (value for place in order for value in page.series[place].values if value is not None)
+    highest, binary = max(values, default=0.0), unit.startswith("bytes")
+    axes = Axes(
+        unit=partial(axis_label, unit=unit),
+        top=nice_ceiling(highest, binary=binary, steps=FINE_STEPS) if highest > 0 else None,
+        binary=binary,
+        start=answer.time_of(page.first) if page.first else answer.at - answer.window,
+        end=answer.at,
+        cursor=None if page.cursor is None else (page.cursor - page.first + 0.5) / (answer.columns - page.first),
+        below_zero=True,
+    )
+    alone = len(order) == 1
+    title = str(page.series[0].labels) if alone else ""
+    rows = chart(
+        fit(title, max(0, min(cell_width(title), width - AXIS_WIDTH - _NEWEST))),
+        curves,
+        axes,
+        width=width,
+        height=max(1, area.inner_height - 2),
+        glyphs=page.glyphs,
+        now_text=curves[0].now if alone else "",
+    )
+    heading = [Piece(_("last {time}", time=human_duration((axes.end - axes.start).total_seconds())), "title")]
+    if page.cursor is not None:
+        heading.append(Piece("  " + answer.time_of(page.cursor).strftime("%m-%d %H:%M:%S"), "strong"))
+    more = page.count - len(order)
+    note = (Piece(_("and {count} more series", count=more), "muted"),) if more > 0 else ()
+    return ScreenPanel(area, tuple(heading), rows, note)
+
+
+def _detail_rows(page: QueryPage, width: int) -> list[Row]:
+    """The selected series: its labels, and its lowest, average and highest value in the window with their times."""
+    answer, each, unit = page.answer, page.series[page.chosen], page.unit
+    assert answer is not None
+    known = [(value, place) for place, value in enumerate(each.values) if value is not None]
+    facts: list[tuple[str, str, str]] = [
+        (_("metric") if name == NAME else in_place(name), in_place(value), "") for name, value in each.labels
+    ]
+    facts.append((_("now"), quantity(each.value, unit), ""))
+    if known:
+        average = sum(value for value, _place in known) / len(known)
+        facts += [
+            (title, quantity(value, unit), answer.time_of(place).strftime("%H:%M:%S"))
+            for title, (value, place) in ((_("lowest"), min(known)), (_("highest"), max(known)))
+        ]
+        facts.append((_("average"), quantity(average, unit), ""))
+    names = min(max(cell_width(name) for name, _value, _at in facts), _WIDEST_LABEL)
+    return wrapped(
+        [
+            (
+                Piece(" " + fit(name, names), "muted"),
+                Piece("  " + value, "text"),
+                Piece("  " + at if at else "", "muted"),
+            )
+            for name, value, at in facts
+        ],
+        width,
+    )
+
+
+def _fewer(values: Sequence[float | None], count: int) -> list[float | None]:
+    """The maximum of each of ``count`` equal parts; None for a part without known values."""
+    parts = [values[place * len(values) // count : (place + 1) * len(values) // count] for place in range(count)]
+    return [max((value for value in part if value is not None), default=None) for part in parts]
+
+
+# ---- above and below -------------------------------------------------------------------------------------------------
+
+
+def head_row(state: QueryState, where: str, width: int) -> Row:
+    """The first line: what is asked, at which time, over which range."""
+    of = _("from {where}", where=where) if where else _("from local scrapes")
+    answer = state.answer
+    at = state.at if answer is None else answer.at
+    told = [of] if at is None else [at.strftime("%Y-%m-%d %H:%M:%S UTC"), of]
+    right = _("range {time}", time=human_duration(state.window.total_seconds()))
+    left: list[Piece] = [Piece(" PromQL", "title")]
+    if state.asking:
+        left.append(Piece("  " + _("running…"), "accent"))
+    room = width - row_width(tuple(left)) - cell_width(right) - 2
+    while told and (room := room - cell_width(told[0]) - 2) >= 0:
+        left.append(Piece("  " + told.pop(0), "muted"))
+    fill = width - row_width(tuple(left)) - cell_width(right) - 1
+    return (*left, Piece(" " * max(1, fill)), Piece(right, "muted"))
+
+
+def keys_row(state: QueryState, said: str, has_chart: bool, width: int) -> Row:
+    """The last line: what the keys do now, as many as fit; or what the last one did."""
+    if said:
+        return (Piece(" " + said, "accent"),)
+    if state.focus == "result":
+        keys = [
+            ("esc", _("back")), ("t", _("range")), ("O", _("sort")), ("y", _("copy")),
+            *([("left/right", _("time cursor"))] if has_chart else ()), ("up/down", _("series")), ("tab", _("query")),
+        ]  # fmt: skip
+    else:
+        result = [("down", _("result"))] if state.series else []
+        keys = [
+            ("enter", _("run")), ("tab", _("complete")), ("esc", _("close")), *result, ("up", _("earlier query")),
+            ("ctrl-r", _("search the history")),
+        ]  # fmt: skip
+    pieces: list[Piece] = []
+    for key, text in keys:
+        width -= cell_width(key) + cell_width(text) + 3
+        if width < 0:
+            break
+        pieces += [Piece(" " + key, "key"), Piece(f" {text} ", "muted")]
+    return tuple(pieces)

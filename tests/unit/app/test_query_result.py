@@ -1,0 +1,257 @@
+"""What a query's result is made of: order, labels in columns, units, where an error points, the list at the cursor."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis.strategies import integers, sampled_from
+from hypothesis.strategies import text as st_text
+
+from lilfox_tui.app.panes.metrics.query.offer import QueryLine, QueryOffer
+from lilfox_tui.app.panes.metrics.query.result import (
+    MOST_SERIES,
+    QueryAnswer,
+    ResultSeries,
+    Unit,
+    as_text,
+    axis_label,
+    count_series,
+    first_column,
+    quantity,
+    series_of,
+    split_labels,
+    unit_of,
+)
+from lilfox_tui.app.panes.metrics.query.state import WINDOWS, QueryState
+from lilfox_tui.app.panes.metrics.query.view import caret_rows, query_pieces
+from lilfox_tui.app.rendering.chart import AXIS_WIDTH, Axes, Curve, chart
+from lilfox_tui.app.rendering.columns import cells
+from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row
+from lilfox_tui.promql.completion import KnownNames, NameIndex
+from lilfox_tui.promql.value import Line, Vector
+from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
+
+AT = datetime(2026, 3, 29, 3, 0, tzinfo=UTC)
+MS = round(AT.timestamp() * 1000)
+
+
+def answer(values: dict[str, float], past: dict[str, list[float]] | None = None) -> QueryAnswer:
+    """Series of the metric ``x`` by their label ``a``; the past in steps of 15 s up to now."""
+    sets = [LabelSet.of({NAME: "x", "a": each}) for each in values]
+    lines = [
+        Line(
+            LabelSet.of({NAME: "x", "a": each}),
+            np.array([MS - 15_000 * (len(old) - 1 - place) for place in range(len(old))], np.int64),
+            np.array(old),
+        )
+        for each, old in (past or {}).items()
+    ]
+    value = Vector(LabelList(sets), np.array(list(values.values())))
+    return QueryAnswer("x", AT, timedelta(minutes=5), 15.0, value, lines)
+
+
+def names(series: list[ResultSeries]) -> str:
+    return "".join(each.labels.get("a") for each in series)
+
+
+def test_series_stand_in_their_order_and_those_without_a_value_last() -> None:
+    made = answer({"b": 1.0, "a": 1.0, "c": 3.0, "n": math.nan}, {"z": [1.0, 2.0]})
+    assert names(series_of(made, "highest")) == "cabnz"
+    assert names(series_of(made, "lowest")) == "abcnz"
+    assert names(series_of(made, "labels")) == "abcnz"
+    assert series_of(made)[-1].value is None
+
+
+def test_values_of_the_past_stand_in_the_columns_of_their_times() -> None:
+    (series,) = series_of(answer({"a": 3.0}, {"a": [1.0, math.inf, 3.0]}))
+    assert list(series.values[-3:]) == [1.0, None, 3.0]
+    assert set(series.values[:-3]) == {None}
+    assert answer({}).time_of(19) == AT
+    assert answer({}).time_of(17) == AT - timedelta(seconds=30)
+
+
+def test_of_very_many_series_the_first_ones_are_shown_and_all_are_counted() -> None:
+    many = answer({str(number): float(number) for number in range(MOST_SERIES + 100)})
+    shown = series_of(many, "highest")
+    assert (len(shown), shown[0].value, count_series(many)) == (MOST_SERIES, MOST_SERIES + 99.0, MOST_SERIES + 100)
+    assert (series_of(None), count_series(None)) == ([], 0)
+
+
+def test_a_chart_of_young_data_begins_with_it() -> None:
+    assert first_column(series_of(answer({"a": 1.0}, {"a": [1.0] * 4, "b": [1.0] * 6}))) == 14
+    assert first_column(series_of(answer({"a": 1.0}, {"a": [1.0] * 12}))) == 0
+    assert first_column(series_of(answer({"a": 1.0}, {"a": [1.0]}))) == 0, "one value is no chart"
+    assert first_column(series_of(answer({"a": 1.0}))) == first_column([]) == 0
+    state = QueryState(None, timedelta(minutes=5))
+    state.take(answer({"a": 1.0}, {"a": [1.0] * 4}))
+    state.move_cursor(-50, 60)
+    assert state.cursor == 16
+
+
+def test_labels_that_all_have_are_told_once() -> None:
+    sets = [{NAME: "x", "job": "a", "host": "1"}, {NAME: "x", "job": "a", "host": "2", "more": "y"}]
+    common, others = split_labels([ResultSeries(LabelSet.of(each), 1.0, ()) for each in sets])
+    assert (str(common), others) == ('x{job="a"}', ["host", "more"])
+    alone = [ResultSeries(LabelSet.of(sets[0]), 1.0, ())]
+    assert split_labels(alone) == (LabelSet(()), [NAME, "host", "job"])
+    assert split_labels([]) == (LabelSet(()), [])
+
+
+def test_a_copy_has_the_exact_values() -> None:
+    series = series_of(answer({"a": 0.1234567891, "b": 1e7 + 0.5, "c": 2.0, "n": math.nan}, {"z": [1.0]}))
+    assert as_text(series, None).splitlines() == [
+        'x{a="a"} 0.1234567891', 'x{a="b"} 10000000.5', 'x{a="c"} 2', 'x{a="n"} NaN', 'x{a="z"} -',
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [
+        ("node_memory_MemFree_bytes", "bytes"),
+        ("rate(node_network_receive_bytes_total[5m])", "bytes per second"),
+        ("sum by (job) (rate(http_requests_total[5m]))", "per second"),
+        ("histogram_quantile(0.95, sum by (le) (rate(http_request_duration_seconds_bucket[5m])))", "seconds"),
+        ("max_over_time(latency_seconds[1h]) > 0.5", "seconds"),
+        ("disk_used_ratio", "ratio"),
+        ("process_start_time_seconds", "time"),
+        ("count(node_memory_MemFree_bytes)", ""),
+        ("a_bytes / b_bytes", ""),
+        ("a_bytes - b_bytes", "bytes"),
+        ("a_bytes > bool 3", ""),
+        ("up", ""),
+        ("sum(", ""),
+        ("1 + 1", ""),
+    ],
+)
+def test_the_unit_follows_from_names_and_functions(text: str, unit: Unit) -> None:
+    assert unit_of(text) == unit
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "shown"),
+    [
+        (None, "", "-"),
+        (60, "", "60"),
+        (0.12345, "", "0.1235"),
+        (12345, "", "12,345"),
+        (2.5e9, "", "2.5G"),
+        (math.nan, "seconds", "NaN"),
+        (-math.inf, "", "-Inf"),
+        (0.163, "seconds", "163 ms"),
+        (0.00657, "seconds", "6.57 ms"),
+        (90, "seconds", "1 min"),
+        (1536 * 1024, "bytes", "1.5 MB"),
+        (2000, "bytes per second", "2.0 kB/s"),
+        (0.943, "ratio", "94.3 %"),
+        (20, "per second", "20/s"),
+        (0, "time", "1970-01-01 00:00:00"),
+    ],
+)
+def test_a_value_is_told_with_its_unit(value: float | None, unit: Unit, shown: str) -> None:
+    assert quantity(value, unit) == shown
+
+
+@given(integers(-(10**12), 10**12), sampled_from(["", "bytes", "seconds", "ratio", "time", "per second"]))
+def test_a_label_of_the_axis_has_room(thousandths: int, unit: Unit) -> None:
+    assert len(axis_label(thousandths / 1000, unit)) <= AXIS_WIDTH + 1
+
+
+def text_of(rows: list[Row]) -> list[str]:
+    return ["".join(piece.text for piece in row) for row in rows]
+
+
+def test_the_caret_stands_below_its_place_also_in_a_line_that_is_too_long() -> None:
+    query = 'sum(rate(http_requests_total{job="x", status=~"5.."}[5m])) / sum(rate(x{y=}[5m]))'
+    for width in (20, 40, 200):
+        line, caret = text_of(caret_rows(query, query.index("}[5m]))", 60), width))
+        assert line[caret.index("^")] == "}"
+        assert len(line) <= width
+    line, caret = text_of(caret_rows("漢字 )", 3, 40))
+    assert (cells(caret_rows("漢字 )", 3, 40)[1]), line) == (3 + 5 + 1, "   漢字 )")
+    assert caret.index("^") == 8
+
+
+@given(st_text(max_size=60), integers(0, 60), integers(8, 80))
+def test_no_text_is_too_odd_to_point_into(text: str, position: int, width: int) -> None:
+    for row in caret_rows(text, position, width):
+        assert cells(row) <= width + 4
+    assert "".join(piece.text for piece in query_pieces(text)) == text
+
+
+@given(st_text("lo{}()[]\"'`=~!,|5m _:", max_size=30), integers(0, 30), integers(1, 100), integers(0, 12))
+def test_whatever_is_typed_something_or_nothing_is_offered(text: str, cursor: int, width: int, height: int) -> None:
+    offer = QueryOffer()
+    offer.known = KnownNames(
+        NameIndex(["load", "log_lines"]), {}, {"load": NameIndex(["l", "o"])}, {("load", "l"): NameIndex(["lo", '"'])}
+    )
+    line = QueryLine(text, min(cursor, len(text)))
+    offer.update(line)
+    rows = offer.rows(width, height, ASCII)
+    assert len(rows) <= height
+    assert all(cells(row) <= width for row in rows)
+    if offer.choices:
+        taken = offer.take()
+        assert taken.text[: offer.start] == text[: offer.start]
+        assert 0 <= taken.cursor <= len(taken.text)
+
+
+def marked(offer: QueryOffer) -> int | None:
+    return offer.marked
+
+
+def test_nothing_is_marked_until_an_arrow_marks_it_and_above_the_first_nothing_is() -> None:
+    offer = QueryOffer()
+    offer.known = KnownNames(NameIndex(["load1", "load5"]))
+    offer.update(QueryLine("loa", 3))
+    assert [each.text for each in offer.choices] == ["load1", "load5"]
+    assert marked(offer) is None
+    assert offer.move(1)
+    assert offer.move(1)
+    assert offer.move(1)
+    assert marked(offer) == 1
+    offer.move(-2)
+    assert marked(offer) is None
+    offer.close(QueryLine("loa", 3))
+    offer.update(QueryLine("loa", 3))
+    assert not offer.move(1), "a list that was closed stays closed"
+    offer.update(QueryLine("load", 4))
+    assert offer.choices
+
+
+def seen(state: QueryState) -> tuple[int | None, str]:
+    return state.cursor, state.focus
+
+
+def test_the_same_query_keeps_its_selection_and_another_one_begins_anew() -> None:
+    state = QueryState(None, timedelta(minutes=5))
+    state.take(answer({"a": 1.0, "b": 2.0}))
+    state.choose(1)
+    state.move_cursor(-1, 10)
+    assert seen(state) == (17, "result")
+    state.take(answer({"a": 3.0, "b": 2.0}))
+    assert (names([state.series[state.chosen]]), seen(state)) == ("a", (None, "result"))
+    state.move(-5)
+    assert (state.chosen, seen(state)) == (0, (None, "query"))
+
+
+def test_ranges_follow_each_other_from_whatever_the_pane_has() -> None:
+    state = QueryState(None, timedelta(days=7))
+    found = []
+    for _each in WINDOWS:
+        state.next_window()
+        found.append(state.window)
+    assert found == list(WINDOWS)
+
+
+def test_values_below_zero_are_drawn_below_it() -> None:
+    values = [-20.0, 0.0, 20.0]
+    axes = Axes(unit=lambda value: f"{value:.0f}", start=AT, end=AT + timedelta(minutes=5), below_zero=True)
+    rows = text_of(chart("x", [Curve(values)], axes, width=40, height=3, glyphs=UNICODE))
+    assert [row.split("│")[0].strip() for row in rows[1:4]] == ["20", "0", ""]
+    assert rows[4].split("└")[0].strip() == "-20"
+    flat = text_of(chart("x", [Curve([-20.0, -20.0])], axes, width=10, height=3, glyphs=ASCII))
+    assert flat[1].split("|")[0].strip() == "0", "the scale ends at zero where all is below"
