@@ -23,8 +23,8 @@ from lilfox_tui.core.errors import HostKeyChanged, HostKeyUnknown, LilFoxError
 from lilfox_tui.core.i18n import Message, _, clauses, tr
 from lilfox_tui.monitor.model import BackendView, HostView
 
-_NUMBERS = 4
-"""Columns of a slow statement that are shown in front of it: total, calls and mean time."""
+_NUMBERS = 5
+"""Columns of a slow statement, of which all but the first stand in front of it: share, calls, total and mean time."""
 Context = PaneContext[MetricsState]
 
 

@@ -250,7 +250,7 @@ class MetricsPane(Pane):
         elif kind == "backend" and name in overview.backends:
             lines.show(backend_page(self.pages.backend_page(overview.backends[name], overview.at)), follow=False)
         elif kind in ("alert", "rule"):
-            self.alerts.paint_page(overview, lines, self.pages.chart_height())
+            self.alerts.paint_page(overview, lines, self.pages.chart_height(single=True))
         self.far.page_is_drawn()
         self.call_after_refresh(self.look_below, lines)
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 WINDOWS = (timedelta(minutes=5), timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
 FAR_WINDOW = timedelta(days=7)
 """Longer than anything is kept here: only where a Prometheus is asked."""
+_ROOM_BEFORE = 1.25
+"""So many times the age of an alert are shown, so that what was before it is seen."""
 ALERT_KINDS = ("alert", "rule")
 PLAN = "plan"
 PROBLEM_KINDS = (*ALERT_KINDS, PLAN)
@@ -62,6 +64,8 @@ class MetricsState:
         self.zoomed = False
         self._chosen = False
         self._window = 0
+        self._page_window: timedelta | None = None
+        """A longer range than the chosen one, which the open page needs."""
         self._windows = (*WINDOWS, FAR_WINDOW) if far else WINDOWS
         self._items: dict[Subject, AlertItem] = {}
         self._items_of: tuple[Alerts, str] | None = None
@@ -289,16 +293,27 @@ class MetricsState:
     @property
     def window(self) -> timedelta:
         """The time range of the charts; one rewind step is a thirtieth of it."""
-        return self._windows[self._window]
+        return self._page_window or self._windows[self._window]
 
     def next_window(self) -> None:
         """Switches to the next chart window, wrapping around."""
-        self._window = (self._window + 1) % len(self._windows)
+        self._window = (self._windows.index(self.window) + 1) % len(self._windows)
+        self._page_window = None
+
+    def _window_of(self, subject: Subject | None) -> timedelta | None:
+        """The range in which the beginning of an alert is seen, if the chosen one is shorter."""
+        item = self.items(self.overview).get(subject) if subject is not None and subject[0] in ALERT_KINDS else None
+        if item is None or item.alert is None or self.overview is None:
+            return None
+        needed = (self.overview.at - item.alert.active_at) * _ROOM_BEFORE
+        longer = next((each for each in self._windows if each >= needed), self._windows[-1])
+        return longer if longer > self._windows[self._window] else None
 
     def open(self, subject: Subject | None) -> None:
         """Opens the page of ``subject``; None shows the tables."""
         self.page = subject
         self.zoomed = False
+        self._page_window = self._window_of(subject)
         if subject is not None:
             self.went_to_alert = None
         self.choose(subject, in_problems=self.in_problems and subject == self.selected)
