@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from textual.pilot import Pilot
 
@@ -9,6 +11,7 @@ from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.panes.metrics.state import Subject
 from lilfox_tui.app.rendering.draw import ASCII
 from lilfox_tui.core.text import cell_width
+from tests.app.overviews import NOW
 from tests.app.pages_made import CACHE, DATABASE, GATEWAY, alert_subject, pages_app
 from tests.app.still import screen_text
 from tests.app.test_screens import check
@@ -34,6 +37,10 @@ async def open_page(app: LilFoxApp, pilot: Pilot[None], subject: Subject) -> str
     return screen_text(pilot)
 
 
+def page_of(app: LilFoxApp) -> Subject | None:
+    return app.metrics.state.page
+
+
 @pytest.mark.parametrize("language", ["en", "zh_CN"])
 @each_size
 @pytest.mark.parametrize("page", PAGES)
@@ -44,6 +51,32 @@ async def test_a_page(page: str, size: tuple[int, int], language: str, monkeypat
         text = await open_page(app, pilot, subject)
         check(f"page-{page}-{size[0]}x{size[1]}-{language}", text)
         assert all(cell_width(line) <= size[0] for line in text.splitlines())
+
+
+async def test_the_cursor_reads_the_charts_and_goes_to_the_logs_of_its_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = pages_app(monkeypatch, ill=True)
+    went: list[object] = []
+    monkeypatch.setattr(app, "go_to_logs", lambda *asked: went.append(asked))
+    async with app.run_test(size=(120, 40)) as pilot:
+        newest = await open_page(app, pilot, GATEWAY)
+        await pilot.press(*["left"] * 45)
+        await pilot.pause()
+        text = screen_text(pilot)
+        check("page-cursor-120x40-en", text)
+        assert "values at 03-29 03:08:59" in text
+        assert "━ 5xx 0.5 %" in text, "before it broke"
+        await pilot.press("l")
+        assert went == [("service", "gateway", NOW - timedelta(seconds=225))]
+        await pilot.press(*["right"] * 45)
+        await pilot.pause()
+        assert screen_text(pilot) == newest, "past the newest value there is no cursor"
+        await pilot.press("left", "escape")
+        assert page_of(app) == GATEWAY, "the cursor goes first"
+        assert screen_text(pilot) == newest
+        await pilot.press("left", "escape", "escape")
+        assert page_of(app) is None
+        await pilot.press("left")
+        assert "open a page first" in screen_text(pilot)
 
 
 @pytest.mark.parametrize("page", ["service-ill", "database-ill", "alert"])

@@ -268,7 +268,8 @@ def _draw_limits(grid: _Grid, ceiling: float, axes: Axes, glyphs: Glyphs) -> Non
             if text[column] == " ":
                 grid.put(column, level, glyphs.rule, role)
             elif grid.bits[level][column]:  # seen beside the curve that runs through the same cell
-                y = min(_high(limit or 0.0, ceiling, grid.height), grid.height * _DOTS_HIGH) - 1
+                y = _high(limit, ceiling, grid.height) - 1
+                y = min(max(y, level * _DOTS_HIGH), (level + 1) * _DOTS_HIGH - 1)
                 grid.dot(2 * column, y, grid.role[level][column])
 
 

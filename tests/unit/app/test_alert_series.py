@@ -148,7 +148,7 @@ def test_the_chart_has_the_alerts_own_series_first_and_its_limit_and_moment() ->
     drawn = series_chart(page(other, side(0.31, 0.01, 0.01, 0.3, 0.31, holds=True)))
     assert [curve.name for curve in drawn.curves] == ["backend", "gateway"]
     assert [curve.now for curve in drawn.curves] == ["31 %", "1 %"]
-    assert (drawn.mark, drawn.now) == (0.05, "limit 5 %")
+    assert (drawn.mark, drawn.notes) == (0.05, ("limit 5 %",))
     assert drawn.moment == some().alerts[1].active_at
     alone = series_chart(page(side(0.31, 0.3, holds=True)))
     assert (alone.fail, alone.mark) == (0.05, None), "a single curve is coloured above its limit"

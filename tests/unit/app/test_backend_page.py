@@ -71,8 +71,14 @@ def test_only_what_is_known_has_a_chart() -> None:
 def test_a_limit_is_told_always_and_drawn_where_values_come_near_it() -> None:
     set_language("en")
     charts = {each.title: each for each in backend_charts(page(cache()))}
-    assert (charts["Memory"].mark, charts["Memory"].now) == (2.0 * 1024**3, "1.2G  limit 2.0G")
-    assert (charts["Clients"].mark, charts["Clients"].now) == (None, "limit 10k"), "18 would not be seen below 10,000"
+    assert (charts["Memory"].mark, charts["Memory"].now, charts["Memory"].notes) == (
+        2.0 * 1024**3,
+        "1.2G",
+        ("limit 2.0G",),
+    )
+    assert (charts["Clients"].mark, charts["Clients"].notes) == (None, ("limit 10k",)), (
+        "18 would not be seen below 10,000"
+    )
 
 
 def test_a_share_is_a_bar_and_its_number() -> None:

@@ -41,8 +41,16 @@ def chart_of(*names: str, asked: list[int] | None = None) -> PageChart:
             asked.append(count)
         return rising(count)
 
-    return PageChart("Latency", [PageCurve(name, values, "12 ms") for name in names], lambda value: f"{value:.3g}",
-                     NOW - WINDOW, NOW, now="limit 5 %", mark=50.0)  # fmt: skip
+    return PageChart(
+        "Latency",
+        [PageCurve(name, values, "12 ms") for name in names],
+        lambda value: f"{value:.3g}",
+        NOW - WINDOW,
+        NOW,
+        now="12 ms" if len(names) == 1 else "",
+        notes=("limit 5 %",),
+        mark=50.0,
+    )
 
 
 @given(st.integers(8, 260), st.integers(0, 6), st.integers(0, 4), st.booleans())
@@ -81,7 +89,7 @@ def test_a_series_is_asked_for_the_same_values_however_wide_its_charts_are() -> 
 def test_below_sixty_columns_a_curve_is_one_line_and_all_have_one_scale() -> None:
     style = SectionStyle(40, UNICODE)
     low = PageCurve("low", lambda count: [1.0] * count, "1")
-    shown = replace(chart_of("p50"), curves=[low, PageCurve("high", lambda count: [100.0] * count, "100")])
+    shown = replace(chart_of("p50", "p95"), curves=[low, PageCurve("high", lambda count: [100.0] * count, "100")])
     title, first, second = (text_of(row) for row in draw_sections(chart_bands([shown], style), style))
     assert title.split() == ["Latency", "limit", "5", "%"]
     assert (first.count("▁"), second.count("▇")) == (28, 28)
@@ -95,6 +103,20 @@ def test_over_a_slow_link_nothing_moves_but_the_numbers() -> None:
     assert [row.split() for row in rows] == [["Latency", "limit", "5", "%"], ["p50", "12", "ms"], ["p95", "12", "ms"]]
 
 
+def test_a_cursor_tells_the_values_at_its_moment_and_stands_on_their_column() -> None:
+    style = SectionStyle(80, UNICODE, 4, cursor=NOW - WINDOW / 2)
+    many, single = chart_of("p50", "p95"), replace(chart_of(""), top=200.0)
+    for shown, told, rows_high in ((many, "━ p50 73  ━ p95 73", 4), (single, "─ 73  limit 5 % ─", 5)):
+        rows = draw_sections(chart_bands([shown], style), style)
+        text = "\n".join(map(text_of, rows))
+        assert told in text, "half of what rises to 145"
+        assert "12 ms" not in text, "the newest value is told no longer"
+        marked = [piece for row in rows for piece in row if piece.ground == "selection"]
+        assert [cell_width(piece.text) for piece in marked] == [1] * rows_high
+    gone, none = replace(style, cursor=NOW - 2 * WINDOW), replace(style, cursor=None)
+    assert draw_sections(chart_bands([many], gone), gone) == draw_sections(chart_bands([many], none), none)
+
+
 def test_sections_without_rows_leave_no_trace() -> None:
     style = SectionStyle(80, UNICODE)
     assert draw_sections([[text_section("Nothing", [])]], style) == []
@@ -104,6 +126,17 @@ def test_sections_without_rows_leave_no_trace() -> None:
 def test_charts_grow_until_the_page_is_full(height: int, plot: int) -> None:
     drawn = fill_page(lambda style: [()] * (2 * style.chart_height + 2), SectionStyle(80, UNICODE, 3), height, 2)
     assert len(drawn) == 2 * plot + 2
+
+
+def test_a_limit_is_seen_beside_the_curves_that_run_through_its_row() -> None:
+    flat = PageCurve("p50", lambda count: [0.0] * count)
+    shown = replace(chart_of("p50", "p95"), curves=[flat, flat], top=100.0, mark=20.0)
+    drawn = draw_sections(chart_bands([shown], SectionStyle(80, UNICODE, 4)), SectionStyle(80, UNICODE, 4))
+    assert "⣂⣂⣂" in text_of(drawn[-3])
+    far = replace(shown, mark=90.0)
+    drawn = draw_sections(chart_bands([far], SectionStyle(80, UNICODE, 4)), SectionStyle(80, UNICODE, 4))
+    assert "⣀⣀⣀" in text_of(drawn[-3])
+    assert "──── 90" in text_of(drawn[2])
 
 
 def test_the_moment_is_a_line_with_its_time_below_it() -> None:

@@ -69,7 +69,7 @@ def test_without_a_status_there_is_one_curve_and_no_chart_of_errors() -> None:
 
 def test_the_limit_of_a_rule_is_drawn_and_named() -> None:
     errors = charts(page())["Errors"]
-    assert (errors.mark, errors.now, errors.more) == (5.0, "limit 5 %", "HighErrorRate")
+    assert (errors.mark, errors.notes) == (5.0, ("limit 5 %", "HighErrorRate"))
     assert charts(replace(page(), limit=None))["Errors"].mark is None
 
 

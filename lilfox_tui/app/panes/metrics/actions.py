@@ -58,7 +58,10 @@ class MetricsList(StateList[MetricsState]):
         return self._state.why_not_open()
 
     def back(self) -> None:
-        if self._state.zoomed:
+        if self._state.cursor is not None:
+            self._state.cursor = None
+            self._context.repaint_all()
+        elif self._state.zoomed:
             self._state.zoomed = False
             self._context.repaint()
         elif self._state.page is not None:
@@ -100,13 +103,38 @@ class ViewActions(ActionGroup):
     def show_logs(self) -> None:
         view = self._state.place_selected()
         if view is not None:
-            self._app.go_to_logs("host" if isinstance(view, HostView) else "service", view.name, self._app.rewound)
+            at = self._state.cursor or self._app.rewound
+            self._app.go_to_logs("host" if isinstance(view, HostView) else "service", view.name, at)
         elif self._state.selected_item() is not None:
             self._app.tell(tr("the alert's labels match no monitored service or host"))
 
     @action("window", "w", tr("window"), tr("change the time range of the charts (5 min or longer)"))
     def next_window(self) -> None:
         self._state.next_window()
+        self._context.repaint_all()
+
+    @action(
+        "cursor-back",
+        "left",
+        tr("cursor back"),
+        tr("read the charts of a page at an earlier time"),
+        why_not=lambda self: self._state.why_no_cursor(),
+    )
+    def cursor_back(self) -> None:
+        self._move_cursor(-1)
+
+    @action(
+        "cursor-forward",
+        "right",
+        tr("cursor forward"),
+        tr("read the charts of a page at a later time"),
+        why_not=lambda self: self._state.why_no_cursor(),
+    )
+    def cursor_forward(self) -> None:
+        self._move_cursor(1)
+
+    def _move_cursor(self, step: int) -> None:
+        self._state.move_cursor(step)
         self._context.repaint_all()
 
     @action("zoom", "z", tr("zoom"), tr("show only the selected section, or enlarge a page's charts"))

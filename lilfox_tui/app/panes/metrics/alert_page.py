@@ -265,11 +265,13 @@ class AlertPage(Struct, frozen=True):
     slow_link: bool = False
     height: int = 0
     """Rows of the screen; 0 if it does not matter."""
+    cursor: datetime | None = None
+    """The moment whose values the charts tell, instead of the newest ones."""
 
 
 def alert_page(page: AlertPage) -> list[Row]:
     """The rows of an alert's page; the first two are the title."""
-    style = SectionStyle(page.width, page.glyphs, page.chart_height, slow_link=page.slow_link)
+    style = SectionStyle(page.width, page.glyphs, page.chart_height, slow_link=page.slow_link, cursor=page.cursor)
     head = wrapped([*_title(page), *_said(page)], page.width)
 
     def draw(style: SectionStyle) -> list[Row]:

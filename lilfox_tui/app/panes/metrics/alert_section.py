@@ -209,6 +209,7 @@ class AlertSection:
             silences=alerts.silences,
             slow_link=self._app.slow_link,
             height=self._app.room.height,
+            cursor=self._state.cursor,
         )
         lines.show(alert_page(page), follow=False)
 

@@ -301,7 +301,7 @@ def series_chart(page: SeriesPage) -> PageChart:
         axis_text(unit),
         page.now - page.window,
         page.now,
-        now="" if limit is None else _("limit {limit}", limit=value_text(limit, unit)),
+        notes=() if limit is None else (_("limit {limit}", limit=value_text(limit, unit)),),
         fail=limit if over else None,
         mark=None if over else limit,
         moment=None if alert is None else alert.resolved_at or alert.active_at,

@@ -115,11 +115,13 @@ class BackendPage(Struct, frozen=True):
     """Whether all charts stand above the tables, as on a high screen."""
     height: int = 0
     """Rows of the screen; 0 if it does not matter."""
+    cursor: datetime | None = None
+    """The moment whose values the charts tell, instead of the newest ones."""
 
 
 def backend_page(page: BackendPage) -> list[Row]:
     """All rows of the page; the first two stay on the screen."""
-    style = SectionStyle(page.width, page.glyphs, page.chart_height, slow_link=page.slow_link)
+    style = SectionStyle(page.width, page.glyphs, page.chart_height, slow_link=page.slow_link, cursor=page.cursor)
     charts = backend_charts(page)
     return fill_page(lambda style: _drawn(page, style, charts), style, page.height, len(chart_bands(charts, style)))
 
@@ -193,9 +195,6 @@ def _chart(page: BackendPage, wanted: BackendChart) -> PageChart | None:
         return None
     limit = None if wanted.limit is None else values.get(wanted.limit) or None
     told = [_newest(each, values, wanted.unit, page) for each in curves]
-    notes = [told[0]] if len(curves) == 1 else []
-    if limit is not None:
-        notes.append(_("limit {limit}", limit=cell_text(limit, wanted.unit)))
     return PageChart(
         str(wanted.title),
         [
@@ -205,7 +204,8 @@ def _chart(page: BackendPage, wanted: BackendChart) -> PageChart | None:
         partial(_axis, wanted.unit),
         page.now - page.window,
         page.now,
-        now="  ".join(notes),
+        now=told[0] if len(curves) == 1 else "",
+        notes=() if limit is None else (_("limit {limit}", limit=cell_text(limit, wanted.unit)),),
         top=_WHOLE if wanted.unit == "percent" else None,
         binary=wanted.unit == "bytes",
         mark=limit if limit is not None and _newest_of(curves, values) >= limit * LIMIT_FROM else None,

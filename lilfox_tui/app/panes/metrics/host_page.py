@@ -58,6 +58,8 @@ class HostPage(Struct, frozen=True):
     slow_link: bool = False
     height: int = 0
     """Rows of the screen; 0 if it does not matter."""
+    cursor: datetime | None = None
+    """The moment whose values the charts tell, instead of the newest ones."""
 
 
 def host_page(page: HostPage) -> list[Row]:
@@ -65,7 +67,7 @@ def host_page(page: HostPage) -> list[Row]:
     rows, summary = _head(page), page.view.summary
     if summary is None:
         return [*rows, (Piece("   " + _("no data for this host yet"), "muted"),), *page.below_charts()]
-    style = SectionStyle(page.width, page.glyphs, page.chart_height, page.digits, page.slow_link)
+    style = SectionStyle(page.width, page.glyphs, page.chart_height, page.digits, page.slow_link, page.cursor)
     charts = _charts(page, summary)
     older = Section(_("Older data"), lambda width: wrapped(page.below_charts(), width))
     parts = [] if page.charts_only else [each for each in _parts(page, summary) if each is not None]

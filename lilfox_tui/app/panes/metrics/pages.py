@@ -317,6 +317,7 @@ class MetricsPages:
             digits=Digits(few=app.slow_link),
             slow_link=app.slow_link,
             height=app.room.height,
+            cursor=self._state.cursor,
         )
 
     def chart_height(self, *, single: bool = False) -> int:
@@ -347,6 +348,7 @@ class MetricsPages:
             error_limit=self._error_limit(view),
             slow_link=app.slow_link,
             height=app.room.height,
+            cursor=self._state.cursor,
             charts_first=self._app.room.height >= _HIGH,
             statuses=scraping.by_status(view.name, now),
             targets=scraping.targets(view.name) if app.rewound is None else (),
@@ -381,6 +383,7 @@ class MetricsPages:
             chart_height=self.chart_height(),
             slow_link=app.slow_link,
             height=app.room.height,
+            cursor=self._state.cursor,
             charts_first=self._app.room.height >= _HIGH,
         )
 
@@ -419,6 +422,7 @@ class MetricsPages:
                         charts_only=False,
                         slow_link=False,
                         height=0,
+                        cursor=None,
                     )
                 )
             case ServiceView():
@@ -432,6 +436,7 @@ class MetricsPages:
                         chart_height=_CHART_HEIGHT,
                         slow_link=False,
                         height=0,
+                        cursor=None,
                         charts_first=True,
                     )
                 )
@@ -444,6 +449,7 @@ class MetricsPages:
                         chart_height=_CHART_HEIGHT,
                         slow_link=False,
                         height=0,
+                        cursor=None,
                         charts_first=True,
                     )
                 )

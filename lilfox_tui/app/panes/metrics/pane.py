@@ -259,6 +259,8 @@ class MetricsPane(Pane):
         if self.state.page is not None:
             parts.append(_("last {time}", time=human_duration(self.state.window.total_seconds())))
             parts += filter(None, [self.far.status()])
+            if self.state.cursor is not None:
+                parts.append(_("values at {time}", time=self.state.cursor.strftime("%m-%d %H:%M:%S")))
         if self.state.filter:
             parts.append(f"/{self.state.filter}/" + ("" if self.state.only_matching else " " + _("(matches marked)")))
         return (Piece("   ".join(parts), "accent" if self.state.filter else "muted"),)

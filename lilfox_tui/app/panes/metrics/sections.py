@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -13,6 +14,7 @@ from lilfox_tui.app.rendering.chart import Axes, Curve, Values, chart, plot_poin
 from lilfox_tui.app.rendering.columns import EXACT, Digits, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import PanelArea, ScreenPanel, cut_row, draw_panels
+from lilfox_tui.core.i18n import _
 from lilfox_tui.core.text import cell_width, fit
 from lilfox_tui.metrics.model import Series
 
@@ -35,6 +37,8 @@ class SectionStyle(Struct, frozen=True):
     chart_height: int = 5
     digits: Digits = EXACT
     slow_link: bool = False
+    cursor: datetime | None = None
+    """The moment whose values the charts tell, instead of the newest ones."""
 
     @property
     def compact(self) -> bool:
@@ -149,11 +153,13 @@ class PageChart(Struct, frozen=True):
     start: datetime
     end: datetime
     now: str = ""
-    """Its newest value, or its limit, as text."""
-    more: str = ""
-    """What else stands beside it, where there is room."""
+    """Its newest value as text."""
+    notes: tuple[str, ...] = ()
+    """What else stands beside it, where there is room: a limit, and whose it is."""
     line: bool = False
     """Whether a single curve is a line too, instead of filled."""
+    cursor: float | None = None
+    """Where the time cursor stands, from 0 (``start``) to 1 (``end``)."""
     top: float | None = None
     binary: bool = False
     warn: float | None = None
@@ -173,19 +179,38 @@ def chart_bands(charts: Sequence[PageChart], style: SectionStyle) -> list[Band]:
 def chart_section(shown: PageChart, style: SectionStyle, points: int | None = None) -> Section:
     """A chart of so many values in its box; where there are no boxes, one line a curve."""
     count = points or plot_points(style.width)
+    if style.cursor is not None and shown.start <= style.cursor <= shown.end:
+        shown = _at_cursor(shown, count, (style.cursor - shown.start) / (shown.end - shown.start))
     return Section(
         shown.title,
         lambda width: _chart_rows(shown, width - 1, style, count),
-        tuple(Piece(text, "muted") for text in (shown.now, shown.more) if text),
+        tuple(Piece(text, "muted") for text in (shown.now, *shown.notes) if text),
         plain=lambda width: _curve_lines(shown, width, style, count),
     )
+
+
+def _at_cursor(shown: PageChart, count: int, cursor: float) -> PageChart:
+    """The chart with the values at the cursor in place of the newest ones."""
+    courses = [each.values(count) for each in shown.curves]
+    found = [course[min(len(course) - 1, int(cursor * len(course)))] if course else None for course in courses]
+    texts = [_("unknown") if value is None else shown.axis(value) for value in found]
+    single = len(shown.curves) == 1
+    curves = [
+        replace(each, values=partial(_same, course), now="" if single else text)
+        for each, course, text in zip(shown.curves, courses, texts, strict=True)
+    ]
+    return replace(shown, curves=curves, now=texts[0] if single else "", cursor=cursor)
+
+
+def _same(values: Values, _count: int) -> Values:
+    return values
 
 
 def _chart_rows(shown: PageChart, width: int, style: SectionStyle, count: int) -> list[Row]:
     named = len(shown.curves) > 1
     axes = Axes(
         unit=shown.axis, start=shown.start, end=shown.end, top=shown.top, binary=shown.binary,
-        warn=shown.warn, fail=shown.fail, mark=shown.mark, moment=shown.moment, line=shown.line,
+        warn=shown.warn, fail=shown.fail, mark=shown.mark, moment=shown.moment, line=shown.line, cursor=shown.cursor,
     )  # fmt: skip
     curves = [Curve(each.values(count), each.name if named else "", each.now, each.role) for each in shown.curves]
     height = style.chart_height if named else style.chart_height + 1  # the legend has a row of its own
@@ -203,7 +228,8 @@ def _curve_lines(shown: PageChart, width: int, style: SectionStyle, count: int) 
     size = min(_SPARK_MOST, width - 1 - wide - numbers - 2 * _LEGEND_GAP)
     courses = [resampled(each.values(count), max(1, size)) for each in shown.curves]
     highest = max((value for course in courses for value in course if value is not None), default=None)
-    rows: list[Row] = [] if single else [(Piece(" "), Piece(shown.title, "title"), Piece(f"  {shown.now}", "muted"))]
+    told = "  ".join(filter(None, (shown.now, *shown.notes)))
+    rows: list[Row] = [] if single else [(Piece(" "), Piece(shown.title, "title"), Piece(f"  {told}", "muted"))]
     for (curve, name, now), course in zip(named, courses, strict=True):
         pieces = [Piece(" "), Piece(fit(name, wide), "muted")]
         if not style.slow_link and size >= _SPARK_LEAST:

@@ -217,11 +217,13 @@ class ServicePage(Struct, frozen=True):
     """Whether all charts stand above the tables, as on a high screen."""
     height: int = 0
     """Rows of the screen; 0 if it does not matter."""
+    cursor: datetime | None = None
+    """The moment whose values the charts tell, instead of the newest ones."""
 
 
 def service_page(page: ServicePage) -> list[Row]:
     """All rows of the page; the first two stay on the screen."""
-    style = SectionStyle(page.width, page.glyphs, page.chart_height, page.digits, page.slow_link)
+    style = SectionStyle(page.width, page.glyphs, page.chart_height, page.digits, page.slow_link, page.cursor)
     charts = len(chart_bands(_charts(page, _traffic(page, style)), style))
     return fill_page(lambda style: _drawn(page, style), style, page.height, charts)
 

@@ -4,7 +4,7 @@ here."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from lilfox_tui.app.rows.hosts import worst_first
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 WINDOWS = (timedelta(minutes=5), timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
 FAR_WINDOW = timedelta(days=7)
 """Longer than anything is kept here: only where a Prometheus is asked."""
+CURSOR_STEPS = 60
 _ROOM_BEFORE = 1.25
 """So many times the age of an alert are shown, so that what was before it is seen."""
 ALERT_KINDS = ("alert", "rule")
@@ -62,6 +63,8 @@ class MetricsState:
         self.only_matching = True
         self.worst_first = True
         self.zoomed = False
+        self.cursor: datetime | None = None
+        """The moment whose values the charts of the open page tell; None for the newest."""
         self._chosen = False
         self._window = 0
         self._page_window: timedelta | None = None
@@ -300,6 +303,19 @@ class MetricsState:
         self._window = (self._windows.index(self.window) + 1) % len(self._windows)
         self._page_window = None
 
+    def move_cursor(self, step: int) -> None:
+        """Moves the time cursor of the charts by so many of ``CURSOR_STEPS`` parts of their range; past the newest
+        moment there is none."""
+        if self.overview is None:
+            return
+        end = self.overview.at
+        at = (self.cursor or end) + step * self.window / CURSOR_STEPS
+        self.cursor = None if at >= end else max(end - self.window, at)
+
+    def why_no_cursor(self) -> Message | None:
+        """Why there is no time cursor."""
+        return None if self.page is not None else tr("open a page first: its charts have a cursor")
+
     def _window_of(self, subject: Subject | None) -> timedelta | None:
         """The range in which the beginning of an alert is seen, if the chosen one is shorter."""
         item = self.items(self.overview).get(subject) if subject is not None and subject[0] in ALERT_KINDS else None
@@ -313,6 +329,7 @@ class MetricsState:
         """Opens the page of ``subject``; None shows the tables."""
         self.page = subject
         self.zoomed = False
+        self.cursor = None
         self._page_window = self._window_of(subject)
         if subject is not None:
             self.went_to_alert = None

@@ -255,21 +255,21 @@ def _errors(page: TrafficPage, traffic: Traffic) -> PageChart | None:
     if limit is None:
         return drawn
     text = _("limit {limit}", limit=f"{limit.percent:g} %")
-    return replace(drawn, now=text, more=limit.alert, mark=limit.percent)
+    return replace(drawn, notes=(text, limit.alert), mark=limit.percent)
 
 
 class SlowLimit(TypedDict):
     """The limit from which on a response is slow, and its text."""
 
     mark: float | None
-    more: str
+    notes: tuple[str, ...]
 
 
 def slow_limit(slow_s: float | None, newest_s: float | None) -> SlowLimit:
     """The limit of a chart of response times, where they come near it: else they would not be seen below it."""
     if slow_s is None or newest_s is None or newest_s < slow_s * LIMIT_FROM:
-        return {"mark": None, "more": ""}
-    return {"mark": slow_s, "more": _("slow from {time}", time=human_duration(slow_s))}
+        return {"mark": None, "notes": ()}
+    return {"mark": slow_s, "notes": (_("slow from {time}", time=human_duration(slow_s)),)}
 
 
 def seconds_axis(value: float) -> str:
