@@ -20,6 +20,7 @@ from lilfox_tui.app.panes.metrics.sections import (
     chart_bands,
     draw_sections,
     fill_page,
+    padded,
     text_section,
 )
 from lilfox_tui.app.rendering.columns import EXACT, Digits, wrapped
@@ -69,7 +70,7 @@ def host_page(page: HostPage) -> list[Row]:
         return [*rows, (Piece("   " + _("no data for this host yet"), "muted"),), *page.below_charts()]
     style = SectionStyle(page.width, page.glyphs, page.chart_height, page.digits, page.slow_link, page.cursor)
     charts = _charts(page, summary)
-    older = Section(_("Older data"), lambda width: wrapped(page.below_charts(), width))
+    older = Section(_("Older data"), lambda width: padded(page.below_charts(), width))
     parts = [] if page.charts_only else [each for each in _parts(page, summary) if each is not None]
 
     def draw(style: SectionStyle) -> list[Row]:
@@ -218,7 +219,7 @@ def _chart(
 def _section(title: str, rows: Sequence[Row], columns: str = "") -> Section:
     """A section whose first row are the titles of its columns, beside the names."""
     head: list[Row] = [(Piece(" " * _NAME), Piece(columns, "muted"))] if columns else []
-    return Section(title, lambda width: wrapped([*head, *rows], width))
+    return Section(title, lambda width: padded([*head, *rows], width))
 
 
 def _name(text: str) -> Piece:

@@ -25,7 +25,7 @@ _CHART_BESIDE = 38
 _LEGEND_GAP = 2
 LIMIT_FROM = 0.1
 """Part of a limit from which on it is drawn: values far below it would not be seen."""
-_PLOT_MOST = 16
+_PLOT_MOST = 24
 
 
 class SectionStyle(Struct, frozen=True):
@@ -66,7 +66,12 @@ Band = Sequence[Section]
 
 def text_section(title: str, rows: Sequence[Row], *, note: Row = (), share: int = 1) -> Section:
     """A section of rows that are wrapped to its width."""
-    return Section(title, lambda width: wrapped(rows, width), note, share)
+    return Section(title, lambda width: padded(rows, width), note, share)
+
+
+def padded(rows: Sequence[Row], width: int) -> list[Row]:
+    """The rows wrapped to so many cells, with a blank at their end where there are borders."""
+    return wrapped(rows, width - 1 if width >= NARROWEST - 4 else width)
 
 
 def beside_each_other(sections: Sequence[Section], width: int, least: int) -> list[Band]:

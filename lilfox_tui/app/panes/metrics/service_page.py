@@ -19,6 +19,7 @@ from lilfox_tui.app.panes.metrics.sections import (
     chart_bands,
     draw_sections,
     fill_page,
+    padded,
     text_section,
 )
 from lilfox_tui.app.panes.metrics.traffic_sections import (
@@ -245,7 +246,7 @@ def _drawn(page: ServicePage, style: SectionStyle) -> list[Row]:
         *numbers_below(traffic),
         *traffic_tables(traffic),
         *charts[above:],
-        [Section(_("Older data"), lambda width: wrapped(page.below_charts(), width))],
+        [Section(_("Older data"), lambda width: padded(page.below_charts(), width))],
         *beside_each_other(texts, page.width, _TEXT_BESIDE),
     ]
     return [*wrapped([*_head(page), *traffic_head(traffic)], page.width), *draw_sections(bands, style)]
