@@ -234,3 +234,18 @@ def test_the_cursor_of_the_charts_stays_in_their_range_and_goes_with_their_page(
     state.move_cursor(-1)
     state.open(("host", "db-1"))
     assert state.cursor is None
+
+
+def test_charts_of_young_data_show_no_more_time_than_it_fills() -> None:
+    state = showing()
+    state.open(("host", "web-1"))
+    state.data_since = NOW - timedelta(seconds=90)
+    assert (state.window, state.chosen_window) == (timedelta(minutes=2), WINDOWS[0])
+    state.next_window()
+    assert (state.window, state.chosen_window) == (timedelta(minutes=2), WINDOWS[1]), (
+        "what is chosen holds once it is older"
+    )
+    state.data_since = NOW - timedelta(hours=2)
+    assert state.window == WINDOWS[1]
+    state.open(None)
+    assert state.window == WINDOWS[1], "it is of that page alone"

@@ -18,7 +18,7 @@ from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.backend_page import BackendPage, backend_page
 from lilfox_tui.app.panes.metrics.host_page import HostPage, host_page
 from lilfox_tui.app.panes.metrics.service_page import ServicePage, service_page
-from lilfox_tui.app.panes.metrics.state import WINDOWS, MetricsState, alerts_of, link_error
+from lilfox_tui.app.panes.metrics.state import ALERT_KINDS, WINDOWS, MetricsState, Subject, alerts_of, link_error
 from lilfox_tui.app.panes.metrics.traffic_sections import TREND_COLUMNS, ErrorLimit
 from lilfox_tui.app.rendering.chart import Values, chart_columns, in_columns
 from lilfox_tui.app.rendering.columns import Digits
@@ -90,6 +90,11 @@ class FarPast:
         prometheus = self._app.config.prometheus
         return "" if prometheus is None else urlsplit(prometheus.url).netloc
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether a Prometheus is asked for what was before LilFox began."""
+        return bool(self._where) and (self._app.rewound is not None or self._state.chosen_window >= _ASKED_FROM)
+
     async def _past_elsewhere(self) -> RemoteHistory:
         if self._asked_past is None:
             for module in _IMPORTED_IN_THREAD:
@@ -128,7 +133,7 @@ class FarPast:
         queued for a query."""
         start, step_s = now - self._state.window, self._state.window.total_seconds() / columns
         begin = self._begins(subject, now)
-        if not self._where or (self._app.rewound is None and self._state.window < _ASKED_FROM):
+        if not self.is_asked:
             return self.past(subject, series, columns, now)
         if begin - start < timedelta(seconds=step_s):
             return self.past(subject, series, columns, now)
@@ -296,6 +301,15 @@ class MetricsPages:
 
     def __init__(self, context: PaneContext[MetricsState], far: FarPast) -> None:
         self._far, self._state, self._app = far, context.state, context.app
+
+    def data_since(self, subject: Subject, now: datetime) -> datetime | None:
+        """When the history of a page's subject begins; None if its charts have data from before LilFox, or none."""
+        kind, name = subject
+        if kind in ALERT_KINDS or (kind != "backend" and self._far.is_asked):
+            return None
+        names = (f"{kind}/{name}", f"traffic/{name}") if kind == "service" else (f"{kind}/{name}",)
+        spans = [span for each in names if (span := self._app.monitor.history.span(each)) is not None]
+        return min((first for first, _last in spans if first < now), default=None)
 
     def host_page(self, view: HostView, now: datetime) -> HostPage:
         """What the page of a host shows."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 WINDOWS = (timedelta(minutes=5), timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
 FAR_WINDOW = timedelta(days=7)
 """Longer than anything is kept here: only where a Prometheus is asked."""
+SPANS = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 20, 60, 120, 360, 720, 1440))
+"""Time ranges of charts whose data is younger than the chosen range."""
 CURSOR_STEPS = 60
 _ROOM_BEFORE = 1.25
 """So many times the age of an alert are shown, so that what was before it is seen."""
@@ -38,6 +40,11 @@ def alerts_of(overview: Overview | None) -> Alerts | None:
     if overview is None or not isinstance(overview.alerts, Ready):
         return None
     return overview.alerts.value
+
+
+def fitting(window: timedelta, age: timedelta) -> timedelta:
+    """The range of charts: ``window``, or a shorter one that data of that age fills."""
+    return min(window, next((each for each in SPANS if each >= age), window))
 
 
 def link_error(view: View) -> LilFoxError | None:
@@ -67,6 +74,8 @@ class MetricsState:
         """The moment whose values the charts of the open page tell; None for the newest."""
         self._chosen = False
         self._window = 0
+        self.data_since: datetime | None = None
+        """When the data of the open page begins; None if that does not matter."""
         self._page_window: timedelta | None = None
         """A longer range than the chosen one, which the open page needs."""
         self._windows = (*WINDOWS, FAR_WINDOW) if far else WINDOWS
@@ -295,12 +304,20 @@ class MetricsState:
 
     @property
     def window(self) -> timedelta:
-        """The time range of the charts; one rewind step is a thirtieth of it."""
+        """The time range of the charts: the chosen one, or a shorter one that the data of the open page fills; one
+        rewind step is a thirtieth of it."""
+        if self.page is None or self.data_since is None or self.overview is None:
+            return self.chosen_window
+        return fitting(self.chosen_window, self.overview.at - self.data_since)
+
+    @property
+    def chosen_window(self) -> timedelta:
+        """The time range that the key has chosen, or that the open page needs."""
         return self._page_window or self._windows[self._window]
 
     def next_window(self) -> None:
         """Switches to the next chart window, wrapping around."""
-        self._window = (self._windows.index(self.window) + 1) % len(self._windows)
+        self._window = (self._windows.index(self.chosen_window) + 1) % len(self._windows)
         self._page_window = None
 
     def move_cursor(self, step: int) -> None:
@@ -329,7 +346,7 @@ class MetricsState:
         """Opens the page of ``subject``; None shows the tables."""
         self.page = subject
         self.zoomed = False
-        self.cursor = None
+        self.cursor = self.data_since = None
         self._page_window = self._window_of(subject)
         if subject is not None:
             self.went_to_alert = None
