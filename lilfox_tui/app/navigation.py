@@ -41,8 +41,9 @@ class Tab(Struct, frozen=True):
 TABS = (
     Tab(
         tr("Metrics"), "metrics", "MetricsPane",
-        ("logs", "window", "zoom", "sort", "reconnect", "trust", "shell", "targets", "query", "explain", "acknowledge",
-         "unacknowledge", "silence", "silences", "runbook", "recent-errors", "evidence"),
+        ("logs", "window", "cursor-back", "cursor-forward", "zoom", "sort", "reconnect", "trust", "shell", "targets",
+         "query", "explain", "acknowledge", "unacknowledge", "silence", "silences", "runbook", "recent-errors",
+         "evidence"),
     ),
     Tab(
         tr("Logs"), "logs", "LogsPane",

@@ -49,6 +49,24 @@ class BackendFact(Struct, frozen=True):
     unit: Unit = "text"
 
 
+class BackendCurve(Struct, frozen=True):
+    """One series of a chart. ``per_second``: a counter, drawn as its increase per second."""
+
+    series: Series
+    name: Message
+    per_second: bool = False
+
+
+class BackendChart(Struct, frozen=True):
+    """A chart on a backend's page, of series that its readings have; those that are not known are left out. ``limit``
+    is the series that its values should stay below."""
+
+    title: Message
+    curves: tuple[BackendCurve, ...]
+    unit: Unit = "count"
+    limit: Series | None = None
+
+
 class Figure(Struct, frozen=True):
     """One figure in a backend's summary line, such as ``18 active``. ``level`` determines its colour."""
 
@@ -146,7 +164,7 @@ def share_percent(part: float | None, rest: float | None) -> float | None:
 # * ``Options``, a :class:`~lilfox_tui.config.model.BackendConfig`, * ``open_backend(name, options, host) -> Backend``;
 # nothing is asked yet. ``host`` is the one through which it is asked, None is this machine, * ``headline(values) ->
 # tuple[Figure, ...]``: its line, from the values of a reading or from those that history kept, * ``TREND``: the series
-# whose course stands beside the line, or None.
+# whose course stands beside the line, or None, * ``CHARTS``: those of its page, what matters most first.
 #
 # The kinds' modules are imported with the configuration: they import drivers only inside functions.
 
@@ -217,6 +235,7 @@ class BackendKind(Protocol):
     """What the module of a backend kind must define."""
 
     TREND: Series | None
+    CHARTS: tuple[BackendChart, ...]
     headline: Callable[[Mapping[Series, float]], tuple[Figure, ...]]
     open_backend: Callable[[str, BackendConfig, Host | None], Backend]
 

@@ -11,6 +11,8 @@ from enum import IntEnum
 from msgspec import Struct
 
 from lilfox_tui.backends.model import (
+    BackendChart,
+    BackendCurve,
     BackendFact,
     BackendReading,
     Figure,
@@ -33,6 +35,19 @@ LENGTH = Series("queue_messages")
 _SLOPE = Series("queue_growth_per_second")
 _FAILED = Series("queue_failed")
 _CONSUMERS = Series("queue_consumers")
+QUEUE_CHARTS: tuple[BackendChart, ...] = (
+    BackendChart(
+        tr("Messages"),
+        (
+            BackendCurve(LENGTH, tr("queued")),
+            BackendCurve(Series("queue_taken"), tr("in progress")),
+            BackendCurve(Series("queue_later"), tr("later")),
+            BackendCurve(_FAILED, tr("failed")),
+        ),
+    ),
+    BackendChart(tr("Workers"), (BackendCurve(_CONSUMERS, tr("workers")),)),
+)
+"""Of every kind of queues."""
 
 
 class Queue(Struct, frozen=True):
@@ -159,6 +174,10 @@ def _table(queues: Sequence[Queue]) -> Table:
 TRIPS_FOR_S = 600.0
 """Trips are counted over so much of the past."""
 NOT_CLOSED = Series("breakers_not_closed")
+BREAKER_CHARTS: tuple[BackendChart, ...] = (
+    BackendChart(tr("Breakers that are not closed"), (BackendCurve(NOT_CLOSED, tr("not closed")),)),
+)
+"""Of every kind of breakers."""
 _STATE = "breaker_state"
 _TRIPS = "breaker_trips"
 _MOST_NAMED = 4

@@ -58,12 +58,12 @@ class Explanation(Struct, frozen=True):
 def compared(expression: str) -> Compared:
     """Return the comparison that decides ``expression``; for ``a > 1 and b``, the first one."""
     try:
-        found = _comparison(promql_parser.parse(expression))
+        found = comparison_of(promql_parser.parse(expression))
     except ValueError:
         found = None
     if found is None:
         return Compared(expression)
-    return Compared(_written(found.lhs), str(found.op), _written(found.rhs), _number(found.rhs))
+    return Compared(_written(found.lhs), str(found.op), _written(found.rhs), number_of(found.rhs))
 
 
 async def explain(queries: QueryEngine, expression: str, start: datetime, end: datetime, columns: int) -> Explanation:
@@ -122,20 +122,22 @@ def _without_name(labels: Labels) -> Labels:
     return tuple(pair for pair in labels if pair[0] != NAME)
 
 
-def _comparison(node: object) -> promql_parser.BinaryExpr | None:
+def comparison_of(node: object) -> promql_parser.BinaryExpr | None:
+    """The first comparison in a parsed expression; None without one."""
     if isinstance(node, promql_parser.ParenExpr):
-        return _comparison(node.expr)
+        return comparison_of(node.expr)
     if not isinstance(node, promql_parser.BinaryExpr):
         return None
     if str(node.op) in COMPARISONS:
         return node
-    return _comparison(node.lhs) or _comparison(node.rhs)
+    return comparison_of(node.lhs) or comparison_of(node.rhs)
 
 
-def _number(node: object) -> float | None:
+def number_of(node: object) -> float | None:
+    """The value of a parsed number, with its sign; None for anything else."""
     if isinstance(node, promql_parser.ParenExpr):
-        return _number(node.expr)
+        return number_of(node.expr)
     if isinstance(node, promql_parser.UnaryExpr):
-        inner = _number(node.expr)
+        inner = number_of(node.expr)
         return None if inner is None else -inner
     return float(node.val) if isinstance(node, promql_parser.NumberLiteral) else None

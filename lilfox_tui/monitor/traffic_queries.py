@@ -203,6 +203,25 @@ class TrafficQueries:
             parts.append(TrafficPart(route, rate, share, p50, p95, p99, averages.get(route), *shares))
         return sorted(parts, key=lambda part: (-part.requests_s, part.name))
 
+    def route_rates(
+        self, source: SeriesSource, start_ms: int, end_ms: int, count: int
+    ) -> dict[str, list[float | None]]:
+        """Return ``count`` rates of each route from ``start_ms`` to ``end_ms``, oldest first; nothing if routes are
+        unknown."""
+        counter = self._application.requests_by_route
+        step_ms = (end_ms - start_ms) // count
+        if self._counts_by_route is None or counter is None or step_ms <= 0:
+            return {}
+        first_ms = end_ms - (count - 1) * step_ms
+        rates: dict[str, list[float | None]] = {}
+        for line in self._counts_by_route.over(source, first_ms, end_ms, step_ms):
+            values = rates.setdefault(line.labels.get(counter.route), [None] * count)
+            for at_ms, rate in zip(line.times.tolist(), line.values.tolist(), strict=True):
+                if abs(rate) < _BEYOND_REASON:
+                    place = (at_ms - first_ms) // step_ms
+                    values[place] = (values[place] or 0.0) + rate
+        return rates
+
     def _statuses(self, source: SeriesSource, at_ms: int) -> dict[str, float]:
         """Return requests per second by status; of all under ``""`` if the status is unknown."""
         counter = self._application.requests

@@ -241,8 +241,10 @@ async def test_a_session_of_a_database_is_ended(
         await until(lambda: "811" in screen_text(pilot), what="sessions are listed")
         await pilot.pause()
         check(f"acts-sessions-80x24-{language}", screen_text(pilot))
+        listed = app.screen
         await pilot.press("enter")
-        await until(lambda: len(app.screen_stack) == 2 and "UPDATE" not in screen_text(pilot), what="ways are listed")
+        await until(lambda: len(app.screen_stack) == 2 and app.screen is not listed, what="ways are listed")
+        await pilot.pause()
         await pilot.press("enter")
         await until(lambda: dialog(app) == "ConfirmDialog", what="it is shown")
         await pilot.pause()

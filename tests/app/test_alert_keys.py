@@ -164,11 +164,12 @@ async def test_its_page_says_why_now_and_over_time(tmp_path: Path) -> None:
         def is_whole() -> bool:
             nonlocal text
             text = screen_text(shown.pilot)
-            return "0 == 0" in text and "1 == 0" in text
+            return all(re.search(row, text) for row in ("✖ 0  true   web ", "● 1  false  db "))
 
         await until(is_whole, what="the values against the threshold")
-        assert "WHY" in text
-        assert "   up == 0" in text
+        assert "─ Why ─" in text
+        assert re.search(r"│ true since [0-9:]{8}, \d+ s ago", text)
+        assert "│ up == 0 " in text
         assert "limit 0" in text
         await shown.keys("G")
         await until(lambda: "fired at 0" in screen_text(shown.pilot), what="its history")

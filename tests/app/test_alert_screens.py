@@ -154,7 +154,7 @@ def test_the_page_of_a_rule_that_fails() -> None:
     rows = alert_page(page(AlertItem.of_rule(RULES[3]), None))
     text = "\n".join("".join(piece.text for piece in row) for row in rows)
     assert "evaluation failing for 4 min: several elements belong together" in text
-    assert "HISTORY" not in text
+    assert "History" not in text
 
 
 async def test_without_rules_nothing_is_said_of_alerts() -> None:

@@ -241,7 +241,7 @@ async def test_the_page_of_an_alert_with_why_it_fires() -> None:
         entry, text = await kept_by_e(pilot, app)
     assert entry.text.startswith(f"alert {item.name}: ")
     assert item.expression[:60] in text
-    assert "LABELS" in text
+    assert "─ Labels ─" in text
 
 
 @pytest.mark.parametrize("language", ["en", "zh_CN"])

@@ -16,7 +16,10 @@ from lilfox_tui.monitor.model import Overview
 from tests.app.alerts_made import alerting
 from tests.app.backups_made import broken, healthy
 from tests.app.overviews import mixed
+from tests.app.pages_made import DATABASE, GATEWAY, alert_subject, pages_app
+from tests.app.pages_made import overview as overview_of_pages
 from tests.app.still import screen_text, still_app
+from tests.app.test_pages import open_page
 
 MARKS = {UNICODE.level(level): level.name.lower() for level in Level}
 
@@ -93,6 +96,46 @@ async def test_the_header_the_pane_and_the_document_count_the_same_alerts() -> N
         seen = sum(bool(each["acknowledged"]) for each in alerts if each["resolved_at"] is None)
         assert f" {seen} acknowledged " in pane
         assert f" {seen} acked " in lines[0]
+
+
+@pytest.mark.fault("4.96")
+async def test_the_pages_of_a_service_a_backend_and_an_alert_say_the_numbers_of_the_document(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = pages_app(monkeypatch, ill=True)
+    document = report(overview_of_pages(ill=True))
+    async with app.run_test(size=(200, 55)) as pilot:
+        text = await open_page(app, pilot, GATEWAY)
+        traffic, service = document["services"]["gateway"]["traffic"], document["services"]["gateway"]
+        told = dict(re.findall(r"(p50|p95|p99|4xx|5xx|in flight) [>≤]?([\d.]+)", text.splitlines()[4]))
+        assert float(told["4xx"]) == pytest.approx(traffic["client_errors_percent"], abs=0.06)
+        assert float(told["5xx"]) == pytest.approx(traffic["server_errors_percent"], abs=0.06)
+        assert float(told["in flight"]) == traffic["in_flight"]
+        assert float(told["p95"]) == pytest.approx(traffic["latency_s"]["p95"], abs=0.06)
+        assert float(told["p50"]) == pytest.approx(1000 * traffic["latency_s"]["p50"], abs=0.5)
+        assert f"{traffic['requests_s']:.0f}/s" in text.splitlines()[4]
+        first = text.index("Requests per second by status")  # the next chart has percentages
+        by_status = dict(reversed(re.findall(r"━ (5xx|4xx|2xx/3xx) ([\d.]+)", text[first:])))
+        assert sum(map(float, by_status.values())) == pytest.approx(traffic["requests_s"], abs=1.5)
+        assert float(by_status["5xx"]) == pytest.approx(
+            traffic["requests_s"] * traffic["server_errors_percent"] / 100, abs=0.5
+        )
+        assert f"{1000 * service['response_time']:.0f} ms" in text
+        text = await open_page(app, pilot, DATABASE)
+        values = document["backends"]["orders-db"]["values"]
+        states = {state: values[f'postgresql_connections{{state="{state}"}}'] for state in ("active", "idle")}
+        told = {state: float(count) for count, state in re.findall(r"(\d+) (active|idle)  ", text.splitlines()[4])}
+        assert told == states
+        used, most = values["postgresql_connections_used"], values["postgresql_connections_max"]
+        assert f" {used:.0f}/{most:.0f} " in text.splitlines()[4]
+        assert f"limit {values['postgresql_connections_max']:.0f}" in text
+        assert f"─ {values['postgresql_cache_hit_percent']:.1f}% ─" in text
+        assert f"─ {values['postgresql_connections_waiting']:.0f} ─" in text
+        text = await open_page(app, pilot, alert_subject())
+        alert = next(each for each in document["alerts"]["alerts"] if each["labels"]["job"] == "backend")
+        assert f"firing 6 min  {100 * alert['value']:.0f} % > 5 %" in text
+        assert f"crossed 5 % at {alert['active_at'][11:19]}" in text
+        assert f"fired at {alert['fired_at'][11:19]}" in text
 
 
 def _host_is_told(row: str, host: dict[str, Any], shown: tuple[str, ...]) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from lilfox_tui.backends.kinds import postgresql
 from lilfox_tui.backends.model import BackendError
+from lilfox_tui.backends.postgresql.queries import MOST_ROWS
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.metrics.model import Level, Series
 from tests.services.postgres import SUPERUSER, Postgres
@@ -73,6 +74,12 @@ async def test_slow_statements_are_those_of_psql_and_are_planned_without_being_r
     names = ("id", "calls", "total_s", "mean_s", "max_s", "rows")
     assert slow["id"] == asked[0][0]
     assert [slow[name] for name in names[1:]] == [pytest.approx(float(value)) for value in asked[0][1:]]
+    rows = table(reading, "slow_statements")
+    shares = [share for row in rows if isinstance(share := row["share_percent"], int | float)]
+    assert len(shares) == len(rows)
+    if len(rows) < MOST_ROWS:
+        assert sum(shares) == pytest.approx(100), "the share is of all statements of the database"
+    assert shares == sorted(shares, reverse=True)
     plan = await backend.explain(str(slow["id"]))
     assert plan.generic
     assert "customer = $1" in plan.statement
@@ -87,6 +94,25 @@ async def test_slow_statements_are_those_of_psql_and_are_planned_without_being_r
     with pytest.raises(BackendError, match="no longer in the statistics"):
         await backend.explain("12345")
     await backend.close()
+
+
+async def test_connections_by_client_are_those_of_psql_and_unknown_states_are_not_none(postgres: Postgres) -> None:
+    until_quiet(postgres)
+    first, second = connect(postgres, "shop"), connect(postgres, "shop")
+    first.execute("SELECT 1")  # and its transaction stays open
+    try:
+        watcher = table(await one_look(opened(postgres, user="watcher")), "clients")
+        plain = table(await one_look(opened(postgres, user="plain")), "clients")
+    finally:
+        first.close()
+        second.close()
+    shop = next(row for row in watcher if row["application"] == "shop")
+    names = ("connections", "active", "idle", "idle_in_transaction", "waiting")
+    assert [shop[name] for name in names] == [2, 0, 1, 1, 0]
+    assert not any("lilfox" in str(row["application"]) for row in watcher), "without its own"
+    hidden = [row for row in plain if str(row["who"]).startswith(SUPERUSER)]
+    assert hidden
+    assert all([row[name] for name in names[1:]] == [None] * 4 for row in hidden)
 
 
 async def test_a_statement_that_cannot_be_planned_says_why_and_leaves_the_session_in_order(postgres: Postgres) -> None:

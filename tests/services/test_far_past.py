@@ -94,7 +94,7 @@ async def test_a_week_is_offered_only_with_a_prometheus(tmp_path: Path) -> None:
     async with run(app, (80, 30)) as pilot:
         app.metrics.open_page(("host", "web-1"))
         await pilot.press(*"wwww")
-        assert app.metrics.state.window == timedelta(minutes=5)
+        assert app.metrics.state.chosen_window == timedelta(minutes=5)
     with prometheus(tmp_path) as server:
         app = app_of(server)
         async with run(app, (80, 30)) as pilot:

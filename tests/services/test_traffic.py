@@ -144,6 +144,11 @@ async def test_the_screen_shows_what_the_service_counted(stack: Stack) -> None:
         assert routes["/api/chat"].p95 is not None
         assert routes["/api/chat"].p95.seconds == pytest.approx(by_hand(counts, 0.95, "/api/chat"))
         assert routes["other"].client_errors == pytest.approx(100)
+        rates = monitor.scraping.route_rates("gateway", found.at - timedelta(seconds=40), found.at, 4)
+        assert {name: values[-1] for name, values in rates.items()} == pytest.approx(
+            {name: part.requests_s for name, part in routes.items()}
+        )
+        assert monitor.scraping.route_rates("nobody", found.at - timedelta(seconds=40), found.at, 4) == {}
         statuses = {part.name: part.share for part in monitor.scraping.by_status("gateway", found.at)}
         assert statuses == pytest.approx({"200": 40, "404": 20, "502": 40})
         await pilot.pause()

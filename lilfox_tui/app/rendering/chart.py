@@ -123,6 +123,10 @@ class Axes(Struct, frozen=True):
     """Where the time cursor stands, from 0 (``start``) to 1 (``end``)."""
     below_zero: bool = False
     """Whether the scale begins below zero if values do; curves are lines then."""
+    moment: datetime | None = None
+    """When something happened (aware): a line, with its time below it; nothing if it lies outside."""
+    line: bool = False
+    """Whether a single curve is drawn as a line too."""
 
 
 def plot_points(width: int) -> int:
@@ -130,7 +134,7 @@ def plot_points(width: int) -> int:
     return 2 * max(1, width - AXIS_WIDTH - 1)
 
 
-def _resampled(values: Values, count: int) -> Values:
+def resampled(values: Values, count: int) -> Values:
     """``count`` values over the same time: the highest of each part, as it is the peaks that matter."""
     if len(values) == count or not values:
         return values or [None] * count
@@ -147,8 +151,10 @@ def chart(
     """``height + 2`` rows of ``width`` cells: title with the newest value or the legend, the plot, and the times below
     it. A single curve is filled; several are lines, in the order in which they hide each other."""
     columns = max(1, width - AXIS_WIDTH - 1)
-    count = columns if len(curves) == 1 or not glyphs.dots else plot_points(width)
-    shown = [_drawable(_resampled(each.values, count)) for each in curves]
+    negative = axes.below_zero and any(value is not None and value < 0 for each in curves for value in each.values)
+    filled = len(curves) == 1 and not axes.line and not negative
+    count = columns if filled or not glyphs.dots else plot_points(width)
+    shown = [_drawable(resampled(each.values, count)) for each in curves]
     highest = max((value for values in shown for value in values if value is not None), default=0.0)
     limits = [limit for limit in (axes.warn, axes.fail, axes.mark) if limit is not None]
     ceiling = _finite(axes.top) or nice_ceiling(max([highest, *limits]) if highest else highest, binary=axes.binary)
@@ -158,7 +164,7 @@ def chart(
         ceiling = ceiling if highest > 0 else 0.0
         shown = [[None if value is None else value - floor for value in values] for values in shown]
     grid = _Grid(columns, height)
-    if len(curves) == 1 and not floor:
+    if filled:
         _fill(grid, shown[0], ceiling, axes, curves[0].role or "chart", glyphs)
     else:
         for place in range(len(curves) - 1, -1, -1):
@@ -166,6 +172,7 @@ def chart(
             _trace(grid, shown[place], ceiling - floor, curves[place].role or series_role(place), glyphs, marker)
     if not floor:
         _draw_limits(grid, ceiling, axes, glyphs)
+    _draw_moment(grid, axes, glyphs)
     rows: list[Row] = [_title(title, curves, now_text, width, glyphs)]
     for level in range(height - 1, -1, -1):
         middle = axes.unit((ceiling + floor) / 2) if level * 2 == height - 1 else ""
@@ -280,6 +287,24 @@ def _draw_limits(grid: _Grid, ceiling: float, axes: Axes, glyphs: Glyphs) -> Non
         for column in range(at):
             if text[column] == " ":
                 grid.put(column, level, glyphs.rule, role)
+            elif grid.bits[level][column]:  # seen beside the curve that runs through the same cell
+                y = _high(limit, ceiling, grid.height) - 1
+                y = min(max(y, level * _DOTS_HIGH), (level + 1) * _DOTS_HIGH - 1)
+                grid.dot(2 * column, y, grid.role[level][column])
+
+
+def _moment_column(columns: int, axes: Axes) -> int | None:
+    if axes.moment is None or not axes.start <= axes.moment <= axes.end or axes.end <= axes.start:
+        return None
+    return min(columns - 1, int((axes.moment - axes.start) / (axes.end - axes.start) * columns))
+
+
+def _draw_moment(grid: _Grid, axes: Axes, glyphs: Glyphs) -> None:
+    """Draw the moment as a line where nothing else is."""
+    column = _moment_column(grid.columns, axes)
+    for level in range(grid.height if column is not None else 0):
+        if column is not None and grid.text[level][column] in (" ", glyphs.rule):
+            grid.put(column, level, glyphs.axis, "accent")
 
 
 def _title(title: str, curves: Sequence[Curve], now_text: str, width: int, glyphs: Glyphs) -> Row:
@@ -341,9 +366,23 @@ def _times(columns: int, axes: Axes, glyphs: Glyphs, lowest: str) -> Row:
         Piece(fit(lowest, AXIS_WIDTH, right=True), "muted"),
         Piece(glyphs.corner, "rule"),
         Piece(first + " ", "muted"),
-        Piece(glyphs.rule * fill, "rule"),
+        *_time_line(fill, _moment_column(columns, axes), cell_width(first) + 1, axes, glyphs),
         Piece(" " + last, "muted"),
     )
+
+
+def _time_line(fill: int, column: int | None, before: int, axes: Axes, glyphs: Glyphs) -> Row:
+    """The line between the times, with that of the moment below it where it has room."""
+    text = "" if axes.moment is None else f" {axes.moment:%H:%M:%S} "
+    at = -1 if column is None else column - before - len(text) // 2
+    if not text or column is None or not -len(text) < at < fill:
+        return (Piece(glyphs.rule * fill, "rule"),)
+    at = min(max(0, at), fill - len(text))
+    if at < 0:
+        return (Piece(glyphs.rule * fill, "rule"),)
+    return (
+        Piece(glyphs.rule * at, "rule"), Piece(text, "accent"), Piece(glyphs.rule * (fill - at - len(text)), "rule"),
+    )  # fmt: skip
 
 
 def beside(left: Sequence[Row], right: Sequence[Row], width: int) -> list[Row]:

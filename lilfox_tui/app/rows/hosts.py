@@ -276,15 +276,11 @@ MOST_CHANGES = 10
 
 
 def lately_rows(changes: Sequence[StatusChange], now: datetime, glyphs: Glyphs) -> list[Row]:
-    """Return rows for the newest ``MOST_CHANGES`` of ``changes`` (newest first) up to ``now``, with a title; none
-    if there are none."""
-    known = [each for each in changes if each.at <= now]
-    if not known:
-        return []
-    rows: list[Row] = [BLANK, (Piece(" " + _("Recent changes"), "title"),)]
-    for each in known[:MOST_CHANGES]:
+    """Return rows for the newest ``MOST_CHANGES`` of ``changes`` (newest first) up to ``now``."""
+    rows: list[Row] = []
+    for each in [each for each in changes if each.at <= now][:MOST_CHANGES]:
         mark = Piece(glyphs.level(each.level) + " ", ROLES[each.level])
-        rows.append((Piece(each.at.strftime("   %H:%M:%S "), "muted"), mark, Piece(str(each.what))))
+        rows.append((Piece(each.at.strftime(" %H:%M:%S "), "muted"), mark, Piece(str(each.what))))
     return rows
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lilfox_tui.backends.model import BackendReading, Figure
+from lilfox_tui.backends.model import BackendChart, BackendReading, Figure
 from lilfox_tui.backends.redis_transport import RedisOptions, RedisTransport
-from lilfox_tui.backends.tables import LENGTH, Backlog, Queue
+from lilfox_tui.backends.tables import LENGTH, QUEUE_CHARTS, Backlog, Queue
 from lilfox_tui.backends.tables import queue_headline as headline_of_queues
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.metrics.model import Series
 
 TREND: Series | None = LENGTH
+CHARTS: tuple[BackendChart, ...] = QUEUE_CHARTS
 
 
 class Options(RedisOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -9,14 +9,15 @@ from typing import Literal
 import msgspec
 
 from lilfox_tui.backends.http_probe import HttpBackendOptions, HttpProbe, MetricsPage, path_of
-from lilfox_tui.backends.model import BackendReading, Figure
-from lilfox_tui.backends.tables import NOT_CLOSED, Breaker, BreakerState, TripCounter
+from lilfox_tui.backends.model import BackendChart, BackendReading, Figure
+from lilfox_tui.backends.tables import BREAKER_CHARTS, NOT_CLOSED, Breaker, BreakerState, TripCounter
 from lilfox_tui.backends.tables import breaker_headline as headline_of_breakers
 from lilfox_tui.core.i18n import Message, listed, tr
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.metrics.model import Sample, Series
 
 TREND: Series | None = NOT_CLOSED
+CHARTS: tuple[BackendChart, ...] = BREAKER_CHARTS
 StateName = Literal["closed", "half-open", "open", "disabled"]
 _STATES: Mapping[str, BreakerState] = {
     "closed": BreakerState.CLOSED,

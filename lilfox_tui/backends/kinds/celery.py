@@ -6,9 +6,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from lilfox_tui.backends.model import BackendReading, Figure
+from lilfox_tui.backends.model import BackendChart, BackendReading, Figure
 from lilfox_tui.backends.redis_transport import RedisOptions, RedisTransport, text_of
-from lilfox_tui.backends.tables import LENGTH, Backlog, Queue
+from lilfox_tui.backends.tables import LENGTH, QUEUE_CHARTS, Backlog, Queue
 from lilfox_tui.backends.tables import queue_headline as headline_of_queues
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.hosts.base import Host
@@ -21,6 +21,7 @@ LOOKED_FOR_EVERY_S = 60.0
 _KEYS_AT_ONCE = 1000
 
 TREND: Series | None = LENGTH
+CHARTS: tuple[BackendChart, ...] = QUEUE_CHARTS
 
 
 class Options(RedisOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):

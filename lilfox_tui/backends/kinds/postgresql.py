@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from lilfox_tui.backends.model import (
+    BackendChart,
+    BackendCurve,
     BackendError,
     BackendReading,
     ClientSession,
@@ -91,6 +93,34 @@ _USED = Series("postgresql_connections_used")
 _WAITING = Series("postgresql_connections_waiting")
 _HIT = Series("postgresql_cache_hit_percent")
 _LAG = Series("postgresql_replication_lag_seconds")
+
+
+def _connections(state: str) -> Series:
+    return Series("postgresql_connections", (("state", state),))
+
+
+CHARTS: tuple[BackendChart, ...] = (
+    BackendChart(
+        tr("Connections"),
+        (
+            BackendCurve(_connections("active"), tr("active")),
+            BackendCurve(_connections("idle"), tr("idle")),
+            BackendCurve(_USED, tr("in use")),
+            BackendCurve(_connections("idle in transaction"), tr("idle in transaction")),
+        ),
+        limit=_MAX,
+    ),
+    BackendChart(tr("Sessions waiting for locks"), (BackendCurve(_WAITING, tr("waiting")),)),
+    BackendChart(
+        tr("Transactions per second"),
+        (
+            BackendCurve(Series("postgresql_commits_total"), tr("commits"), per_second=True),
+            BackendCurve(Series("postgresql_rollbacks_total"), tr("rollbacks"), per_second=True),
+        ),
+    ),
+    BackendChart(tr("Cache hits"), (BackendCurve(_HIT, tr("hits")),), "percent"),
+    BackendChart(tr("Replication lag"), (BackendCurve(_LAG, tr("lag")),), "seconds"),
+)
 
 
 def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:

@@ -6,14 +6,15 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from lilfox_tui.backends.model import BackendReading, Figure
+from lilfox_tui.backends.model import BackendChart, BackendReading, Figure
 from lilfox_tui.backends.redis_transport import RedisOptions, RedisTransport, text_of
-from lilfox_tui.backends.tables import NOT_CLOSED, Breaker, BreakerState, TripCounter
+from lilfox_tui.backends.tables import BREAKER_CHARTS, NOT_CLOSED, Breaker, BreakerState, TripCounter
 from lilfox_tui.backends.tables import breaker_headline as headline_of_breakers
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.metrics.model import Series
 
 TREND: Series | None = NOT_CLOSED
+CHARTS: tuple[BackendChart, ...] = BREAKER_CHARTS
 _KEY = "pybreaker"
 _STATES = {"closed": BreakerState.CLOSED, "half-open": BreakerState.HALF_OPEN, "open": BreakerState.OPEN}
 _LOOKED_FOR_EVERY_S = 60.0

@@ -11,8 +11,8 @@ from typing import Literal, TypeVar
 import msgspec
 
 from lilfox_tui.backends.http_probe import HttpBackendOptions, HttpProbe, MetricsPage, path_of
-from lilfox_tui.backends.model import BackendError, BackendFact, BackendReading, Figure, Finding
-from lilfox_tui.backends.tables import LENGTH, Backlog, Queue
+from lilfox_tui.backends.model import BackendChart, BackendError, BackendFact, BackendReading, Figure, Finding
+from lilfox_tui.backends.tables import LENGTH, QUEUE_CHARTS, Backlog, Queue
 from lilfox_tui.backends.tables import queue_headline as headline_of_queues
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.core.i18n import tr
@@ -20,6 +20,7 @@ from lilfox_tui.hosts.base import Host
 from lilfox_tui.metrics.model import Level, Sample, Series
 
 TREND: Series | None = LENGTH
+CHARTS: tuple[BackendChart, ...] = QUEUE_CHARTS
 _Shape = TypeVar("_Shape")
 _COLUMNS = "name,vhost,messages_ready,messages_unacknowledged,consumers"
 _READY, _UNACKED, _CONSUMERS = "queue_messages_ready", "queue_messages_unacked", "queue_consumers"

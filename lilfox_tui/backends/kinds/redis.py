@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lilfox_tui.backends.model import (
+    BackendChart,
+    BackendCurve,
     BackendFact,
     BackendReading,
     CounterDeltas,
@@ -49,6 +51,27 @@ _HIT = Series("redis_hit_percent")
 _MEMORY = Series("redis_used_memory_bytes")
 _MAX_MEMORY = Series("redis_max_memory_bytes")
 _CLIENTS = Series("redis_connected_clients")
+
+CHARTS: tuple[BackendChart, ...] = (
+    BackendChart(
+        tr("Operations per second"),
+        (BackendCurve(Series("redis_operations_per_second"), tr("operations")),),
+    ),
+    BackendChart(tr("Memory"), (BackendCurve(_MEMORY, tr("used")),), "bytes", limit=_MAX_MEMORY),
+    BackendChart(tr("Hit rate"), (BackendCurve(_HIT, tr("hits")),), "percent"),
+    BackendChart(
+        tr("Clients"),
+        (BackendCurve(_CLIENTS, tr("connected")), BackendCurve(Series("redis_blocked_clients"), tr("blocked"))),
+        limit=Series("redis_max_clients"),
+    ),
+    BackendChart(
+        tr("Keys removed per second"),
+        (
+            BackendCurve(Series("redis_evicted_keys_total"), tr("evicted"), per_second=True),
+            BackendCurve(Series("redis_expired_keys_total"), tr("expired"), per_second=True),
+        ),
+    ),
+)
 
 
 def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
@@ -204,15 +227,21 @@ def _tables(info: Info) -> Iterator[Table]:
     calls = {name.removeprefix("cmdstat_"): parts for name, parts in info.items()
              if name.startswith("cmdstat_") and isinstance(parts, dict)}  # fmt: skip
     columns = (
-        TableColumn("command", tr("command")), TableColumn("calls", tr("calls"), "count"),
+        TableColumn("command", tr("command")), TableColumn("share_percent", tr("share of time"), "percent"),
+        TableColumn("calls", tr("calls"), "count"),
         TableColumn("p50_s", tr("p50"), "seconds"), TableColumn("p99_s", tr("p99"), "seconds"),
         TableColumn("p999_s", tr("p99.9"), "seconds"),
     )  # fmt: skip
     rows = []
+    whole = sum(_number(stats, "usec") or 0 for stats in calls.values())
     for command, stats in sorted(calls.items(), key=lambda each: -(_number(each[1], "calls") or 0))[:MOST_COMMANDS]:
         times = info.get(f"latency_percentiles_usec_{command}", {})
         micro = [_number(times, name) for name in ("p50", "p99", "p99.9")]
-        rows.append((command, _number(stats, "calls"), *(None if each is None else each / 1e6 for each in micro)))
+        spent = _number(stats, "usec")
+        share = None if spent is None or not whole else 100 * spent / whole
+        rows.append(
+            (command, share, _number(stats, "calls"), *(None if each is None else each / 1e6 for each in micro))
+        )
     yield Table("commands", tr("Commands"), columns, tuple(rows))
     columns_of_db = (TableColumn("db", tr("database")), TableColumn("keys", tr("keys"), "count"),
                      TableColumn("expires", tr("with expiry"), "count"))  # fmt: skip

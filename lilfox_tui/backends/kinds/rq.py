@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lilfox_tui.backends.model import BackendFact, BackendReading, Figure
+from lilfox_tui.backends.model import BackendChart, BackendFact, BackendReading, Figure
 from lilfox_tui.backends.redis_transport import RedisOptions, RedisTransport, text_of
-from lilfox_tui.backends.tables import LENGTH, Backlog, Queue
+from lilfox_tui.backends.tables import LENGTH, QUEUE_CHARTS, Backlog, Queue
 from lilfox_tui.backends.tables import queue_headline as headline_of_queues
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.core.i18n import tr
@@ -18,6 +18,7 @@ from lilfox_tui.metrics.model import Series
 _PREFIX = "rq:queue:"
 
 TREND: Series | None = LENGTH
+CHARTS: tuple[BackendChart, ...] = QUEUE_CHARTS
 
 
 class Options(RedisOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -42,6 +42,7 @@ class Inspection(Struct, frozen=True):
     slow: tuple[queries.SlowStatement, ...] | None
     indexes: IndexStats | None
     refused: Mapping[str, Message] = field(default_factory=dict)
+    clients: tuple[queries.ClientCounts, ...] | None = None
 
 
 async def server_of(session: PostgresSession) -> queries.ServerStatus:
@@ -60,7 +61,7 @@ async def inspect(session: PostgresSession, *, with_indexes: bool) -> Inspection
     slow, slots = queries.slow(server), queries.slots(server)
     wanted: dict[str, RowQuery[Any]] = {
         "pool": queries.POOL, "sessions": queries.SESSIONS, "databases": queries.DATABASES, "senders": queries.SENDERS,
-        "receiver": queries.RECEIVER, "slots": slots,
+        "receiver": queries.RECEIVER, "slots": slots, "clients": queries.CLIENTS,
     }  # fmt: skip
     if slow is not None:
         wanted["slow"] = slow
@@ -79,6 +80,7 @@ async def inspect(session: PostgresSession, *, with_indexes: bool) -> Inspection
         slow=None if slow is None else got.rows("slow", slow),
         indexes=_index_stats(got) if with_indexes else None,
         refused=got.refused,
+        clients=got.rows("clients", queries.CLIENTS),
     )
 
 
@@ -117,18 +119,28 @@ MOST_SHOWN_SESSIONS = 15
 
 _SESSION_COLUMNS = (
     TableColumn("pid", tr("pid")),
+    TableColumn("transaction_s", tr("open for"), "seconds"),
     TableColumn("who", tr("user")),
     TableColumn("application", tr("application")),
     TableColumn("state", tr("state")),
-    TableColumn("transaction_s", tr("open for"), "seconds"),
     TableColumn("blocked_by", tr("blocked by")),
+    TableColumn("statement", tr("statement")),
+)
+_BLOCKING_COLUMNS = (
+    TableColumn("pid", tr("pid")),
+    TableColumn("wait_s", tr("waits"), "seconds"),
+    TableColumn("blocked_by", tr("blocked by")),
+    *_SESSION_COLUMNS[1:5],
     TableColumn("statement", tr("statement")),
 )
 
 
 def tables(look: Inspection, indexes: IndexStats | None) -> tuple[Table, ...]:
     """Return all non-empty tables, most urgent first."""
-    made = [*_sessions(look), *_replication(look), _slow(look), _databases(look), *_index_tables(indexes, look.refused)]
+    made = [
+        *_sessions(look), _slow(look), _clients(look), *_replication(look), _databases(look),
+        *_index_tables(indexes, look.refused),
+    ]  # fmt: skip
     return tuple(table for table in made if table.rows or table.note is not None)
 
 
@@ -158,13 +170,19 @@ def blocking_tree(rows: Sequence[SessionRow]) -> list[tuple[int, SessionRow]]:
     return tree
 
 
-def _session(row: SessionRow, depth: int = 0) -> tuple[Cell, ...]:
+def _waiting(row: SessionRow, depth: int) -> tuple[Cell, ...]:
+    """A session in the blocking tree: since when it waits, or nothing if it only holds locks."""
+    pid, *rest, blocked_by, statement = _session(row)
+    return ("  " * depth + str(pid), row.in_state_s if row.blocked_by else None, blocked_by, *rest, statement)
+
+
+def _session(row: SessionRow) -> tuple[Cell, ...]:
     return (
-        "  " * depth + str(row.pid),
+        str(row.pid),
+        row.transaction_s,
         f"{row.role or '-'}@{row.database or '-'}",
         row.application,
         row.state,
-        row.transaction_s,
         " ".join(map(str, row.blocked_by)),
         _one_line(row.statement),
     )
@@ -180,7 +198,7 @@ def _sessions(look: Inspection) -> Iterator[Table]:
         yield Table("transactions", tr("Open transactions"), _SESSION_COLUMNS, (), look.refused.get("sessions"))
         return
     tree = blocking_tree(look.sessions)
-    yield Table("blocking", tr("Blocking tree"), _SESSION_COLUMNS, tuple(_session(row, depth) for depth, row in tree))
+    yield Table("blocking", tr("Blocking tree"), _BLOCKING_COLUMNS, tuple(_waiting(row, depth) for depth, row in tree))
     rest = sorted(look.sessions, key=lambda row: -(row.transaction_s or 0.0))[:MOST_SHOWN_SESSIONS]
     yield Table("transactions", tr("Longest open transactions"), _SESSION_COLUMNS, tuple(map(_session, rest)))
 
@@ -214,7 +232,8 @@ def no_extension(server: queries.ServerStatus) -> Message:
 
 def _slow(look: Inspection) -> Table:
     columns = (
-        TableColumn("id", tr("id")), TableColumn("calls", tr("calls"), "count"),
+        TableColumn("id", tr("id")), TableColumn("share_percent", tr("share"), "percent"),
+        TableColumn("calls", tr("calls"), "count"),
         TableColumn("total_s", tr("total"), "seconds"),
         TableColumn("mean_s", tr("mean"), "seconds"), TableColumn("max_s", tr("longest"), "seconds"),
         TableColumn("rows", tr("rows"), "count"), TableColumn("read_blocks", tr("blocks read"), "count"),
@@ -234,11 +253,28 @@ def _slow(look: Inspection) -> Table:
                 "shared_preload_libraries = 'pg_stat_statements' in postgresql.conf and restart the server"
             )
     rows = [
-        (each.id, each.calls, each.total_ms / 1000, each.mean_ms / 1000, each.max_ms / 1000, each.rows,
-         each.blocks_read, _one_line(each.statement))
+        (each.id, each.share_percent, each.calls, each.total_ms / 1000, each.mean_ms / 1000, each.max_ms / 1000,
+         each.rows, each.blocks_read, _one_line(each.statement))
         for each in look.slow or ()
     ]  # fmt: skip
     return Table("slow_statements", tr("Statements by total time"), columns, tuple(rows), note)
+
+
+def _clients(look: Inspection) -> Table:
+    columns = (
+        TableColumn("who", tr("user")), TableColumn("application", tr("application")),
+        TableColumn("address", tr("from")),
+        TableColumn("connections", tr("connections"), "count"), TableColumn("active", tr("active"), "count"),
+        TableColumn("idle", tr("idle"), "count"),
+        TableColumn("idle_in_transaction", tr("idle in transaction"), "count"),
+        TableColumn("waiting", tr("waiting"), "count"),
+    )  # fmt: skip
+    rows = [
+        (f"{each.role or '-'}@{each.database or '-'}", each.application, each.address, each.count, each.active,
+         each.idle, each.idle_in_transaction, each.waiting)
+        for each in look.clients or ()
+    ]  # fmt: skip
+    return Table("clients", tr("Connections by client"), columns, tuple(rows), look.refused.get("clients"))
 
 
 def _databases(look: Inspection) -> Table:

@@ -102,6 +102,42 @@ POOL = RowQuery(
 )
 
 
+class ClientCounts(Struct, frozen=True):
+    """The connections of one client, without LilFox's own: ``count`` of them, and how many are in each state, None if
+    LilFox's role may not see that."""
+
+    role: str | None
+    database: str | None
+    application: str | None
+    address: str | None
+    count: int
+    active: int | None
+    idle: int | None
+    idle_in_transaction: int | None
+    waiting: int | None
+
+
+def _in_state(condition: str, name: str) -> str:
+    counted = f"count(*) FILTER (WHERE {condition})"
+    return f"CASE WHEN bool_or(backend_type IS NULL) THEN NULL ELSE {counted} END AS {name}"
+
+
+CLIENTS = RowQuery(
+    f"""
+    SELECT usename AS role, datname AS database, application_name AS application,
+           CASE WHEN backend_type IS NOT NULL THEN coalesce(host(client_addr), 'local') END AS address,
+           count(*) AS count, {_in_state("state = 'active'", "active")}, {_in_state("state = 'idle'", "idle")},
+           {_in_state("state LIKE 'idle in transaction%'", "idle_in_transaction")},
+           {_in_state("wait_event_type = 'Lock'", "waiting")}
+      FROM pg_stat_activity
+     WHERE (backend_type = 'client backend' OR backend_type IS NULL AND datid IS NOT NULL)
+       AND pid <> pg_backend_pid()
+     GROUP BY 1, 2, 3, 4 ORDER BY count(*) DESC, 1, 2, 3, 4 LIMIT {MOST_ROWS}
+    """,
+    ClientCounts,
+)
+
+
 class SessionRow(Struct, frozen=True):
     """One session with an open transaction. ``blocked_by`` are the pids that hold the lock it waits for."""
 
@@ -242,6 +278,8 @@ class SlowStatement(Struct, frozen=True):
     blocks_hit: int
     blocks_read: int
     statement: str | None
+    share_percent: float | None = None
+    """Of the time of all statements of this database."""
 
 
 def slow(server: ServerStatus) -> RowQuery[SlowStatement] | None:
@@ -254,7 +292,8 @@ def slow(server: ServerStatus) -> RowQuery[SlowStatement] | None:
     SELECT queryid::text AS id, sum(calls) AS calls, sum(total_{exec_time}) AS total_ms,
            sum(total_{exec_time}) / greatest(sum(calls), 1) AS mean_ms, max(max_{exec_time}) AS max_ms,
            sum(rows) AS rows, sum(shared_blks_hit) AS blocks_hit, sum(shared_blks_read) AS blocks_read,
-           min(left(query, {_QUERY_CHARS})) AS statement
+           min(left(query, {_QUERY_CHARS})) AS statement,
+           100 * sum(total_{exec_time}) / nullif(sum(sum(total_{exec_time})) OVER (), 0) AS share_percent
       FROM {server.statements}.pg_stat_statements
      WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
        AND query !~ ' AS lilfox$|{_EXPLAINED}|^{_GENERIC}$'

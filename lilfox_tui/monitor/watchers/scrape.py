@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -168,6 +168,14 @@ class ScrapeWatch:
         """Return a service's requests by route at ``at`` (aware UTC); empty if unknown."""
         scraped = self._scraped.get(name)
         return [] if scraped is None else scraped.by_route(at)
+
+    def route_rates(
+        self, name: str, start: datetime, end: datetime, count: int
+    ) -> Mapping[str, Sequence[float | None]]:
+        """Return ``count`` rates of each route of a service from ``start`` to ``end`` (aware UTC), oldest first; empty
+        if unknown."""
+        scraped = self._scraped.get(name)
+        return {} if scraped is None else scraped.route_rates(start, end, count)
 
     def by_status(self, name: str, at: datetime) -> list[TrafficPart]:
         """Return a service's requests by status at ``at`` (aware UTC); empty if unknown."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -54,6 +54,7 @@ class ScrapedService:
         self._questions: OrderedDict[int, TrafficQueries] = OrderedDict()
         self._one_at_a_time = threading.Lock()
         self._parts_of: dict[str, tuple[int, list[TrafficPart]]] = {}
+        self._rates: tuple[tuple[int, int, int], Mapping[str, Sequence[float | None]]] | None = None
 
     @property
     def feeds(self) -> tuple[Feed[Scrape], ...]:
@@ -128,6 +129,17 @@ class ScrapedService:
     def by_status(self, at: datetime) -> list[TrafficPart]:
         """Return the traffic by status."""
         return self._parts("status", at, lambda asked, at_ms: asked.by_status(self._source, at_ms))
+
+    def route_rates(self, start: datetime, end: datetime, count: int) -> Mapping[str, Sequence[float | None]]:
+        """Return ``count`` rates of each route from ``start`` to ``end`` (aware UTC), oldest first; queried once per
+        scrape and length."""
+        at_ms, window_ms = self._window(ms_of(end))
+        length_ms = ms_of(end) - ms_of(start)
+        key = (at_ms, length_ms, count)
+        if self._rates is None or self._rates[0] != key:
+            asked = self._asked(window_ms)
+            self._rates = key, asked.route_rates(self._source, at_ms - length_ms, at_ms, count)
+        return self._rates[1]
 
     def _parts(
         self, by: str, at: datetime, ask: Callable[[TrafficQueries, int], list[TrafficPart]]

@@ -9,11 +9,11 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.alerts.model import AlertState, worst_first
-from lilfox_tui.app.panes.metrics.state import FAR_WINDOW, WINDOWS, MetricsState
+from lilfox_tui.app.panes.metrics.state import CURSOR_STEPS, FAR_WINDOW, WINDOWS, MetricsState
 from lilfox_tui.app.rows.hosts import sorted_hosts
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.metrics.model import HostSummary, Level
-from tests.app.alerts_made import RULES, alert, some
+from tests.app.alerts_made import RULES, alert, alerting, some
 from tests.app.overviews import NOW, mixed
 
 
@@ -230,3 +230,52 @@ def test_the_key_for_alerts_goes_to_the_most_severe_then_the_newest_and_steps_on
     state.open(state.selected)
     state.open(None)
     assert went_to() == "down"
+
+
+def test_the_page_of_an_alert_shows_its_beginning_and_another_page_the_chosen_range_again() -> None:
+    state = MetricsState()
+    state.overview = alerting()
+    subject = next(each for each, item in state.items(state.overview).items() if item.alert == some().alerts[1])
+    assert state.window == WINDOWS[0] < NOW - some().alerts[1].active_at
+    state.open(subject)
+    assert state.window == WINDOWS[1] > NOW - some().alerts[1].active_at
+    state.open(None)
+    assert state.window == WINDOWS[0]
+    state.open(subject)
+    state.next_window()
+    assert state.window == WINDOWS[2], "the key goes on from what is shown"
+    state.open(("host", "web-1"))
+    assert state.window == WINDOWS[2]
+
+
+def test_the_cursor_of_the_charts_stays_in_their_range_and_goes_with_their_page() -> None:
+    state = showing()
+    assert state.why_no_cursor() is not None
+    state.open(("host", "web-1"))
+    assert state.why_no_cursor() is None
+    state.move_cursor(1)
+    assert state.cursor is None, "there is nothing later than the newest value"
+    state.move_cursor(-3)
+    assert state.cursor == NOW - 3 * WINDOWS[0] / CURSOR_STEPS
+    state.move_cursor(-10 * CURSOR_STEPS)
+    assert state.cursor == NOW - WINDOWS[0]
+    state.move_cursor(CURSOR_STEPS)
+    assert state.cursor is None
+    state.move_cursor(-1)
+    state.open(("host", "db-1"))
+    assert state.cursor is None
+
+
+def test_charts_of_young_data_show_no_more_time_than_it_fills() -> None:
+    state = showing()
+    state.open(("host", "web-1"))
+    state.data_since = NOW - timedelta(seconds=90)
+    assert (state.window, state.chosen_window) == (timedelta(minutes=2), WINDOWS[0])
+    state.next_window()
+    assert (state.window, state.chosen_window) == (timedelta(minutes=2), WINDOWS[1]), (
+        "what is chosen holds once it is older"
+    )
+    state.data_since = NOW - timedelta(hours=2)
+    assert state.window == WINDOWS[1]
+    state.open(None)
+    assert state.window == WINDOWS[1], "it is of that page alone"

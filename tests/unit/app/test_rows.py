@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -189,7 +190,7 @@ def test_a_container_says_its_limits_and_the_machines_numbers(width: int) -> Non
         limit=Limit("/", Memory(GIB, 0.03 * GIB), 0.5, 88.0), machine=Memory(16 * GIB, 12 * GIB),
         own_limit=Limit("/system.slice/lilfox.service", Memory(0.25 * GIB, 0.1 * GIB)),
     )  # fmt: skip
-    rows = [" ".join(text_of(row).split()) for row in page(width, host("box", Level.FAILING, numbers))]
+    rows = [" ".join(text_of(row).strip("│").split()) for row in page(width, host("box", Level.FAILING, numbers))]
     text = "\n".join(rows)
     assert "0.5 of 4 cores" in text
     for start in ("this host 88%", "machine 5%", "memory 97% 1.0G", "machine 25% 16G 12G", "LilFox unit 60% 256M"):
@@ -202,8 +203,10 @@ def test_a_hosts_page_has_every_part(width: int) -> None:
     for part in (
         "CPU busy",
         "Memory used",
-        "Disk read",
-        "Network in",
+        "Disk",
+        "Network",
+        "Load, 1 min",
+        "I/O wait",
         "Disks",
         "Filesystems",
         "Interfaces",
@@ -212,7 +215,9 @@ def test_a_hosts_page_has_every_part(width: int) -> None:
         assert part in text
     assert "eth0" in text
     assert "systemd" in text
-    assert "100%│" in text
+    assert ("100%│" in text) is (width >= 60), "where there is less room, a chart is one line"
+    for curve in ("in", "out", "read", "write"):
+        assert re.search(rf"(━|^) {curve} ", text, re.MULTILINE)
 
 
 def test_no_number_of_a_process_moves_what_stands_beside_it() -> None:

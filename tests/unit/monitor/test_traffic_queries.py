@@ -148,6 +148,22 @@ def test_each_route_has_its_own_quantiles_and_the_busiest_is_first() -> None:
     assert is_about(fast.p50, 0.05)
 
 
+def test_the_rates_of_each_route_over_time_are_those_at_each_moment() -> None:
+    rising = [0.0, 10.0, 30.0, 70.0, 150.0]
+    series = {requests("200", "/a"): steady(10), requests("503", "/a"): steady(2), requests("200", "/b"): rising}
+    questions, source = asked(HTTP, series)
+    count = 3
+    rates = questions.route_rates(source, AT_MS - count * STEP_MS, AT_MS, count)
+    assert set(rates) == {"/a", "/b"}
+    for place in range(count):
+        at_ms = AT_MS - (count - 1 - place) * STEP_MS
+        known = {part.name: part.requests_s for part in questions.by_route(source, at_ms)}
+        assert {name: values[place] for name, values in rates.items()} == pytest.approx(known)
+    assert questions.route_rates(source, AT_MS, AT_MS, count) == {}, "no time, no rates"
+    plain = Application(requests=Counter("http_requests_total", "status"))
+    assert asked(plain, series)[0].route_rates(source, AT_MS - STEP_MS, AT_MS, 1) == {}
+
+
 def test_without_buckets_there_are_average_and_longest_and_no_quantile() -> None:
     application = Application(
         requests=Counter("took_milliseconds_count", "outcome"),

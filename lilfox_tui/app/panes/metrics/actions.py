@@ -28,8 +28,8 @@ from lilfox_tui.monitor.model import BackendView, HostView
 if TYPE_CHECKING:
     from lilfox_tui.app.panes.metrics.query.history import QueryHistory
 
-_NUMBERS = 4
-"""Columns of a slow statement that are shown in front of it: total, calls and mean time."""
+_NUMBERS = 5
+"""Columns of a slow statement, of which all but the first stand in front of it: share, calls, total and mean time."""
 Context = PaneContext[MetricsState]
 
 
@@ -63,7 +63,10 @@ class MetricsList(StateList[MetricsState]):
         return self._state.why_not_open()
 
     def back(self) -> None:
-        if self._state.zoomed:
+        if self._state.cursor is not None:
+            self._state.cursor = None
+            self._context.repaint_all()
+        elif self._state.zoomed:
             self._state.zoomed = False
             self._context.repaint()
         elif self._state.page is not None:
@@ -105,13 +108,38 @@ class ViewActions(ActionGroup):
     def show_logs(self) -> None:
         view = self._state.place_selected()
         if view is not None:
-            self._app.go_to_logs("host" if isinstance(view, HostView) else "service", view.name, self._app.rewound)
+            at = self._state.cursor or self._app.rewound
+            self._app.go_to_logs("host" if isinstance(view, HostView) else "service", view.name, at)
         elif self._state.selected_item() is not None:
             self._app.tell(tr("the alert's labels match no monitored service or host"))
 
     @action("window", "t", tr("window"), tr("change the time range of the charts (5 min or longer)"))
     def next_window(self) -> None:
         self._state.next_window()
+        self._context.repaint_all()
+
+    @action(
+        "cursor-back",
+        "left",
+        tr("cursor back"),
+        tr("read the charts of a page at an earlier time"),
+        why_not=lambda self: self._state.why_no_cursor(),
+    )
+    def cursor_back(self) -> None:
+        self._move_cursor(-1)
+
+    @action(
+        "cursor-forward",
+        "right",
+        tr("cursor forward"),
+        tr("read the charts of a page at a later time"),
+        why_not=lambda self: self._state.why_no_cursor(),
+    )
+    def cursor_forward(self) -> None:
+        self._move_cursor(1)
+
+    def _move_cursor(self, step: int) -> None:
+        self._state.move_cursor(step)
         self._context.repaint_all()
 
     @action("zoom", "z", tr("zoom"), tr("show only the selected section, or enlarge a page's charts"))

@@ -2,35 +2,53 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lilfox_tui.alerts.model import Alert, Alerts, AlertState, Event, RuleHealth, RuleView, Silence
 from lilfox_tui.alerts.notifier import summary
 from lilfox_tui.alerts.silences import format_matchers, is_active, window_of
 from lilfox_tui.app.dialogs.prompt import Choice
-from lilfox_tui.app.rendering.chart import AXIS_WIDTH, SERIES_COLOURS, Axes, Curve, chart, chart_columns, spark
+from lilfox_tui.app.panes.metrics.alert_series import (
+    SeriesPage,
+    against,
+    clock,
+    course,
+    series_chart,
+    series_note,
+    series_rows,
+    value_text,
+    where,
+)
+from lilfox_tui.app.panes.metrics.alert_series import number as number
+from lilfox_tui.app.panes.metrics.sections import (
+    Band,
+    Section,
+    SectionStyle,
+    beside_each_other,
+    chart_section,
+    draw_sections,
+    fill_page,
+    text_section,
+)
 from lilfox_tui.app.rendering.columns import Column, choose, line, wrapped
-from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
+from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, listed, ngettext
-from lilfox_tui.core.text import fit, human_count, human_duration
+from lilfox_tui.core.text import cell_width, clean, fit, human_duration
 from lilfox_tui.metrics.model import Labels, Level
-from lilfox_tui.monitor.alert_explain import ComparisonSide, Explanation, compared
+from lilfox_tui.monitor.alert_explain import Explanation
+from lilfox_tui.monitor.alert_units import ValueUnit, unit_of
 
 # The ALERTS section as rows. Pure: alerts in, rows out. Imported only where there are rules (it imports numpy).
 
 
 INDENT = 3
-_PLAIN_BELOW = 1000.0
 _WIDE = 96
 _TIGHT = 72
-_FIRST = ("service", "job", "host", "instance")
-"""Labels that tell where it is, in the order in which they are shown."""
-_TOLD_ELSEWHERE = ("alertname", "severity")
 
 
 class AlertItem(Struct, frozen=True):
@@ -95,31 +113,6 @@ def items_of(alerts: Alerts) -> list[AlertItem]:
     ill = [rule for rule in alerts.rules if rule.health is RuleHealth.FAILED]
     ill += [rule for rule in alerts.rules if rule.health is RuleHealth.NO_DATA and rule.key not in active]
     return [*(AlertItem.of_alert(each, rules.get(each.rule)) for each in shown), *map(AlertItem.of_rule, ill)]
-
-
-def where(labels: Labels) -> str:
-    """Return the label values that tell where the alert is, service and host first, then the other labels."""
-    known = dict(labels)
-    first = dict.fromkeys(known[name] for name in _FIRST if name in known)
-    rest = [f"{name}={value}" for name, value in labels if name not in (*_FIRST, *_TOLD_ELSEWHERE, "__name__")]
-    return " ".join((*first, *rest))
-
-
-def number(value: float | None) -> str:
-    """A value of unknown unit in a few cells."""
-    if value is None:
-        return "-"
-    if not math.isfinite(value):
-        return str(value)
-    return f"{value:.3g}" if abs(value) < _PLAIN_BELOW else human_count(value)
-
-
-def against(alert: Alert, expression: str) -> str:
-    """An alert's value and what it is compared with: ``0.31 > 0.05``; for a resolved alert its last value."""
-    sides, value = compared(expression), number(alert.value)
-    if alert.state is AlertState.RESOLVED:
-        return _("was {value}", value=value)
-    return f"{value} {sides.op} {sides.right if sides.limit is None else number(sides.limit)}" if sides.op else value
 
 
 def state_since(alert: Alert) -> datetime:
@@ -251,9 +244,9 @@ def _rules_text(rules: Sequence[RuleView]) -> str:
     return listed(told)
 
 
-SIDES_SHOWN = 12
-_SPARK = 16
-_NAME = 14
+_NAME = 12
+_SIDE_BY_SIDE, _TEXT_BESIDE = 140, 58
+"""Cells from which the series stand beside their chart, and of a section of text beside another one."""
 
 
 class AlertPage(Struct, frozen=True):
@@ -269,17 +262,22 @@ class AlertPage(Struct, frozen=True):
     why: Explanation | LilFoxError | None
     events: Sequence[Event] = ()
     silences: Sequence[Silence] = ()
+    slow_link: bool = False
+    height: int = 0
+    """Rows of the screen; 0 if it does not matter."""
+    cursor: datetime | None = None
+    """The moment whose values the charts tell, instead of the newest ones."""
 
 
 def alert_page(page: AlertPage) -> list[Row]:
     """The rows of an alert's page; the first two are the title."""
-    rows = [*_title(page), *_said(page), *_why(page)]
-    if (alert := page.item.alert) is not None:
-        rows += _pairs(_("LABELS"), alert.labels)
-        rows += _pairs(_("ANNOTATIONS"), alert.annotations)
-    rows += _rule(page.item.rule, page)
-    rows += _history(page)
-    return wrapped(rows, page.width)
+    style = SectionStyle(page.width, page.glyphs, page.chart_height, slow_link=page.slow_link, cursor=page.cursor)
+    head = wrapped([*_title(page), *_said(page)], page.width)
+
+    def draw(style: SectionStyle) -> list[Row]:
+        return head + draw_sections([*_why(page, style), *_about(page, style)], style)
+
+    return fill_page(draw, style, page.height, 1 if isinstance(page.why, Explanation) and page.why.sides else 0)
 
 
 def _title(page: AlertPage) -> list[Row]:
@@ -306,7 +304,7 @@ def _said(page: AlertPage) -> list[Row]:
         return []
     rows: list[Row] = []
     if (seen := alert.acknowledged) is not None:
-        text = _("acknowledged by {name} at {time}", name=seen.by, time=_time(seen.at, page.now))
+        text = _("acknowledged by {name} at {time}", name=seen.by, time=clock(seen.at, page.now))
         rows.append((Piece("   " + text, "accent"), Piece("  " + seen.note)))
     by = (each for each in page.silences if each.id in alert.silenced_by)
     worked_on = [name for each in alert.silenced_by if (name := window_of(each)) is not None]
@@ -324,133 +322,86 @@ def silence_text(silence: Silence, now: datetime) -> str:
     """Until when a silence lasts, and who made it."""
     if silence.until_resolved:
         return _("silenced by {name} until it resolves", name=silence.created_by)
-    return _("silenced by {name} until {time}", name=silence.created_by, time=_time(silence.ends_at, now))
+    return _("silenced by {name} until {time}", name=silence.created_by, time=clock(silence.ends_at, now))
 
 
-def _why(page: AlertPage) -> list[Row]:
-    rows: list[Row] = [BLANK, (Piece(" " + _("WHY"), "title"),)]
-    why = page.why
+def _why(page: AlertPage, style: SectionStyle) -> list[Band]:
+    """The expression, when its value crossed the limit, and the series that it selects."""
+    item, why = page.item, page.why
+    rows: list[Row] = []
+    if item.alert is not None:
+        rows.append((Piece(" "), Piece(course(item.alert, item.rule, page.now), role(item.alert))))
+    if item.expression:
+        rows.append((Piece(" "), Piece(" ".join(item.expression.split()))))
     if not isinstance(why, Explanation):
-        text = _("querying") if why is None else str(why)
-        return [*rows, (Piece("   " + text, "muted" if why is None else "degraded"),)]
-    sides = why.compared
-    rows.append((Piece("   "), Piece(f"{sides.left} {sides.op} {sides.right}".rstrip())))
+        if why is not None:
+            rows.append((Piece(" " + str(why), "degraded"),))
+        elif item.expression:
+            rows.append((Piece(" " + _("querying"), "muted"),))
+        return [[text_section(_("Why"), rows)]]
+    series = SeriesPage(why, item.expression, item.alert, page.now, page.window, style)
+    bands: list[Band] = [[text_section(_("Why"), rows)]]
+    table = Section(_("Series"), lambda width: series_rows(series, width), series_note(series), share=2)
     if not why.sides:
-        return [*rows, (Piece("   " + _("no series now or in this window"), "degraded"),)]
-    rows += [_side(side, why, page) for side in why.sides[:SIDES_SHOWN]]
-    if (more := len(why.sides) - SIDES_SHOWN + why.more) > 0:
-        rows.append((Piece("   " + _("{count} more series", count=more), "muted"),))
-    return [*rows, BLANK, *_chart(why, page)]
+        return [*bands, [table]]
+    drawn = replace(chart_section(series_chart(series), style), share=3, plain=lambda _width: ())
+    return [*bands, [drawn, table]] if page.width >= _SIDE_BY_SIDE else [*bands, [drawn], [table]]
 
 
-def _side(side: ComparisonSide, why: Explanation, page: AlertPage) -> Row:
-    limit = f" {why.compared.op} {number(side.limit)}" if why.compared.op and side.limit is not None else ""
-    colour = "failing" if side.holds else "text"
-    return (
-        Piece("   "),
-        Piece(fit(number(side.value) + limit, _NAME), colour),
-        Piece("  " + spark(_fewer(side.values, _SPARK), _SPARK, page.glyphs, top=_scale(why)), "chart"),
-        Piece("  " + (where(side.labels) or _("overall")), colour),
-    )
+def _about(page: AlertPage, style: SectionStyle) -> list[Band]:
+    """Labels, annotations, the rule, and what happened."""
+    alert, found = page.item.alert, []
+    if alert is not None and alert.labels:
+        found.append(_pairs(_("Labels"), alert.labels))
+    if alert is not None and alert.annotations:
+        found.append(_pairs(_("Annotations"), alert.annotations))
+    found.append(text_section(_("Rule"), _rule(page.item.rule, page)))
+    if alert is not None:
+        found.append(text_section(_("History"), _history(page)))
+    return beside_each_other(found, style.width, _TEXT_BESIDE)
 
 
-def _fewer(values: Sequence[float | None], count: int) -> list[float | None]:
-    """The maximum of each of ``count`` equal parts; None for a part without known values."""
-    parts = [values[place * len(values) // count : (place + 1) * len(values) // count] for place in range(count)]
-    return [max((value for value in part if value is not None), default=None) for part in parts]
-
-
-def _scale(why: Explanation) -> float | None:
-    """The upper end of a scale that all series share, so that they can be compared; None if no value is above zero."""
-    return max((value for side in why.sides for value in side.values if value is not None and value > 0), default=None)
-
-
-def _chart(why: Explanation, page: AlertPage) -> list[Row]:
-    """A chart of the series that the expression selects over the window, the alert's own first, with the limit as a
-    line."""
-    own = _own_side(why, page.item.alert)
-    sides = [own, *(side for side in why.sides if side is not own)][:SERIES_COLOURS]
-    columns = chart_columns(page.width)
-    limit = None if own.limit is None or not why.compared.op else own.limit
-    known = [value for side in sides for value in side.values if value is not None]
-    single = len(sides) == 1
-    return chart(
-        where(own.labels) or why.compared.left if single else why.compared.left,
-        [Curve(side.values, "" if single else where(side.labels), number(side.value)) for side in sides],
-        Axes(
-            unit=number,
-            start=page.now - page.window,
-            end=page.now,
-            top=None if not known or limit is None else _top([*known, limit]),
-            fail=limit if why.compared.op in (">", ">=") else None,
-            mark=limit if why.compared.op not in (">", ">=") else None,
-        ),
-        width=columns + AXIS_WIDTH + 1,
-        height=page.chart_height,
-        glyphs=page.glyphs,
-        now_text="" if limit is None else _("limit {limit}", limit=number(limit)),
-    )
-
-
-def _top(values: Sequence[float]) -> float | None:
-    """The upper end of a scale that also leaves room for the limit; None if no value is above zero."""
-    return max(values) * 1.1 if max(values) > 0 else None
-
-
-def _own_side(why: Explanation, alert: Alert | None) -> ComparisonSide:
-    """The series whose labels the alert has; the first if none matches."""
-    labels = set() if alert is None else set(alert.labels)
-    own = (side for side in why.sides if {pair for pair in side.labels if pair[0] != "__name__"} <= labels)
-    return next(own, why.sides[0])
-
-
-def _pairs(title: str, pairs: Labels) -> list[Row]:
-    if not pairs:
-        return []
-    width = min(24, max(len(name) for name, _value in pairs) + 2)
-    rows = [(Piece("   " + fit(name, width), "muted"), Piece(value)) for name, value in pairs]
-    return [BLANK, (Piece(" " + title, "title"),), *rows]
+def _pairs(title: str, pairs: Labels) -> Section:
+    size = min(24, max(cell_width(clean(name)) for name, _value in pairs) + 2)
+    return text_section(title, [(Piece(" " + fit(name, size), "muted"), Piece(value)) for name, value in pairs])
 
 
 def _rule(rule: RuleView | None, page: AlertPage) -> list[Row]:
-    rows: list[Row] = [BLANK, (Piece(" " + _("RULE"), "title"),)]
     if rule is None:
-        return [*rows, (Piece("   " + _("no longer in the rule files"), "muted"),)]
+        return [(Piece(" " + _("no longer in the rule files"), "muted"),)]
     file, _semicolon, _rest = rule.key.partition(";")
     facts = [
         (_("file"), file),
         (_("group"), rule.group),
-        (_("expression"), " ".join(rule.expression.split())),
         (_("for"), human_duration(rule.for_s) if rule.for_s else _("fires immediately")),
     ]
     if trouble := rule_trouble(rule, page.now):
         facts.append((_("state"), trouble))
     if rule.evaluated_at is not None:
         took = "" if rule.took_s is None else human_duration(rule.took_s)
-        facts.append((_("evaluated"), _("{time}, took {took}", time=_time(rule.evaluated_at, page.now), took=took)))
-    return [*rows, *((Piece("   " + fit(name, _NAME), "muted"), Piece(value)) for name, value in facts)]
+        facts.append((_("evaluated"), _("{time}, took {took}", time=clock(rule.evaluated_at, page.now), took=took)))
+    return [(Piece(" " + fit(name, _NAME), "muted"), Piece(value)) for name, value in facts]
 
 
 def _history(page: AlertPage) -> list[Row]:
-    if page.item.alert is None:
-        return []
-    rows: list[Row] = [BLANK, (Piece(" " + _("HISTORY"), "title"),)]
     if not page.events:
-        return [*rows, (Piece("   " + _("nothing yet"), "muted"),)]
-    return [*rows, *(_event(each) for each in page.events)]
+        return [(Piece(" " + _("nothing yet"), "muted"),)]
+    unit = unit_of(page.item.expression)
+    return [_event(each, unit) for each in page.events]
 
 
-def _event(event: Event) -> Row:
+def _event(event: Event, unit: ValueUnit) -> Row:
     colours = {"fired": "failing", "resolved": "good", "not told": "degraded"}
     told = [_KINDS[event.kind]()]
     if event.lasted_s is not None:
         told.append(_("after {time}", time=human_duration(event.lasted_s)))
     elif event.kind == "fired" and event.value is not None:
-        told.append(_("at {value}", value=number(event.value)))
+        told.append(_("at {value}", value=value_text(event.value, unit)))
     if event.by:
         told.append(_("by {name}", name=event.by))
-    at = Piece("   " + event.at.strftime("%m-%d %H:%M:%S  "), "muted")
-    return (at, Piece(" ".join(told), colours.get(event.kind, "text")), Piece("  " + event.note))
+    at = Piece(" " + event.at.strftime("%m-%d %H:%M:%S  "), "muted")
+    note = (Piece("  " + event.note),) if event.note else ()
+    return (at, Piece(" ".join(told), colours.get(event.kind, "text")), *note)
 
 
 _KINDS = {
@@ -463,10 +414,6 @@ _KINDS = {
     "told": lambda: _("notified"),
     "not told": lambda: _("not notified"),
 }
-
-
-def _time(at: datetime, now: datetime) -> str:
-    return at.strftime("%H:%M:%S" if at.date() == now.date() else "%m-%d %H:%M:%S")
 
 
 # Silences as choices: those that go on first, then those that have ended lately. Imported where there are rules.

@@ -8,8 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.metrics.service_page import kept_text
 from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, alerts_of
+from lilfox_tui.app.panes.metrics.traffic_sections import kept_text
 from lilfox_tui.app.rendering.chart import chart_columns
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
@@ -165,7 +165,8 @@ class AlertSection:
         item = self._state.selected_item()
         if item is None:
             return []
-        from lilfox_tui.app.panes.metrics.alert_page import rule_trouble, shape, state_text, where
+        from lilfox_tui.app.panes.metrics.alert_page import rule_trouble, shape, state_text
+        from lilfox_tui.app.panes.metrics.alert_series import where
 
         mark = shape(item, self._app.glyphs)
         head: Row = (Piece(" "), mark, Piece(" "), Piece(item.name, "strong"))
@@ -206,6 +207,9 @@ class AlertSection:
             why=self._why if fresh else None,
             events=self._events if fresh else (),
             silences=alerts.silences,
+            slow_link=self._app.slow_link,
+            height=self._app.room.height,
+            cursor=self._state.cursor,
         )
         lines.show(alert_page(page), follow=False)
 

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from msgspec import Struct
 
-from lilfox_tui.app.panes.metrics.host_page import Past
-from lilfox_tui.app.rendering.chart import Axes, Curve, chart, plot_points, spark
+from lilfox_tui.app.panes.metrics.sections import (
+    LIMIT_FROM,
+    Band,
+    PageChart,
+    PageCurve,
+    Past,
+    Section,
+    SectionStyle,
+    beside_each_other,
+    chart_bands,
+    draw_sections,
+    fill_page,
+    text_section,
+)
+from lilfox_tui.app.rendering.chart import Values, spark
 from lilfox_tui.app.rendering.columns import wrapped
-from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
+from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
+from lilfox_tui.app.rendering.panels import cut_row, row_width
 from lilfox_tui.app.rows.hosts import ROLES, TableStyle, held_for, lately_rows
-from lilfox_tui.backends.model import BackendFact, Cell, Table, TableColumn, Unit, load
+from lilfox_tui.backends.model import BackendChart, BackendCurve, BackendFact, Cell, Figure, Table, Unit, load
 from lilfox_tui.core.i18n import Message, _, clauses
 from lilfox_tui.core.text import cell_width, clean, fit, human_bytes, human_count, human_duration
-from lilfox_tui.metrics.model import Level
+from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.monitor.model import BackendView, StatusChange
 
 # The BACKENDS lines as rows. Pure: views in, rows out.
@@ -75,7 +90,11 @@ def why_no_figures(view: BackendView, now: datetime) -> str:
 _GAP = 2
 _WIDEST = 28
 """No column but the last is wider."""
-_FACT_WIDTH = 24
+_FACT_WIDTH, _FACTS_BESIDE, _TABLES_BESIDE = 24, 53, 76
+"""Cells of a fact's title, and those from which facts and tables stand beside others."""
+_BAR = 10
+"""Cells of the bar of a share."""
+_WHOLE = 100.0
 
 
 class BackendPage(Struct, frozen=True):
@@ -84,32 +103,61 @@ class BackendPage(Struct, frozen=True):
     view: BackendView
     changes: Sequence[StatusChange]
     past: Past
+    past_rate: Past
+    """As ``past``, of a counter: its increase per second, unknown where it was reset."""
     now: datetime
     window: timedelta
     glyphs: Glyphs
     width: int
     chart_height: int = 5
+    slow_link: bool = False
+    charts_first: bool = True
+    """Whether all charts stand above the tables, as on a high screen."""
+    height: int = 0
+    """Rows of the screen; 0 if it does not matter."""
+    cursor: datetime | None = None
+    """The moment whose values the charts tell, instead of the newest ones."""
 
 
 def backend_page(page: BackendPage) -> list[Row]:
     """All rows of the page; the first two stay on the screen."""
+    style = SectionStyle(page.width, page.glyphs, page.chart_height, slow_link=page.slow_link, cursor=page.cursor)
+    charts = backend_charts(page)
+    return fill_page(lambda style: _drawn(page, style, charts), style, page.height, len(chart_bands(charts, style)))
+
+
+def _drawn(page: BackendPage, style: SectionStyle, shown: Sequence[PageChart]) -> list[Row]:
     view = page.view
-    head = (
-        Piece(" "),
-        Piece(page.glyphs.level(view.level) + " ", ROLES[view.level]),
-        Piece(view.name, "strong"),
-        Piece(f"   {view.config.kind}" + (f" @{view.config.host}" if view.config.host else ""), "muted"),
-    )
-    rows: list[Row] = [head, *_reasons(page)]
+    rows: list[Row] = [
+        (
+            Piece(" "),
+            Piece(page.glyphs.level(view.level) + " ", ROLES[view.level]),
+            Piece(view.name, "strong"),
+            Piece(f"   {view.config.kind}" + (f" @{view.config.host}" if view.config.host else ""), "muted"),
+        ),
+        *_reasons(page),
+    ]
     if view.figures:
-        figures = [Piece(str(figure.text) + "  ", "text") for figure in view.figures]
-        rows.append((Piece("   "), *figures))
-    rows = wrapped(rows, page.width) + _chart(page)
-    if view.reading is not None:
-        rows += _facts(view.reading.facts, page.width)
-        for table in view.reading.tables:
-            rows += table_rows(table, page.width)
-    return rows + wrapped(lately_rows(page.changes, page.now, page.glyphs), page.width)
+        rows.append((Piece("   "), *(Piece(str(figure.text) + "  ", _figure_role(figure)) for figure in view.figures)))
+    charts = chart_bands(shown, style)
+    above = len(charts) if page.charts_first else 1
+    reading = view.reading
+    urgent, others = _tables((), page) if reading is None else _tables(reading.tables, page)
+    if reading is not None and reading.facts:
+        others.append(_facts(reading.facts))
+    if changes := lately_rows(page.changes, page.now, page.glyphs):
+        others.append(text_section(_("Recent changes"), changes))
+    bands: list[Band] = [
+        *charts[:above],
+        *([each] for each in urgent),
+        *charts[above:],
+        *beside_each_other(others, page.width, _TABLES_BESIDE),
+    ]
+    return [*wrapped(rows, page.width), *draw_sections(bands, style)]
+
+
+def _figure_role(figure: Figure) -> str:
+    return "text" if figure.level is Level.GOOD else ROLES[figure.level]
 
 
 def _reasons(page: BackendPage) -> Iterator[Row]:
@@ -130,25 +178,74 @@ def _reasons(page: BackendPage) -> Iterator[Row]:
         yield (Piece("   "), Piece(str(view.reading.incomplete), "degraded"))
 
 
-def _chart(page: BackendPage) -> list[Row]:
-    trend = load(page.view.config.kind).TREND
-    if trend is None:
-        return []
-    width = min(page.width - 2, 120)
-    newest = None if page.view.reading is None else page.view.reading.values.get(trend)
-    labels = " ".join(value for _name, value in trend.labels)
-    return [
-        BLANK,
-        *chart(
-            f"{trend.name} {labels}".strip(),
-            [Curve(page.past(trend, plot_points(width)))],
-            Axes(unit=human_count, start=page.now - page.window, end=page.now),
-            width=width,
-            height=page.chart_height,
-            glyphs=page.glyphs,
-            now_text=_("unknown") if newest is None else human_count(newest),
-        ),
-    ]
+# ---- charts ------------------------------------------------------------------------------------------------------
+
+
+def backend_charts(page: BackendPage) -> list[PageChart]:
+    """The charts of the backend's kind of which anything is known now or was known in the window."""
+    found = (_chart(page, each) for each in load(page.view.config.kind).CHARTS)
+    return [each for each in found if each is not None]
+
+
+def _chart(page: BackendPage, wanted: BackendChart) -> PageChart | None:
+    fresh = page.view.reading if page.view.outage is None else None
+    values = {} if fresh is None else fresh.values
+    curves = [each for each in wanted.curves if each.series in values or _is_known(page, each)]
+    if not curves:
+        return None
+    limit = None if wanted.limit is None else values.get(wanted.limit) or None
+    told = [_newest(each, values, wanted.unit, page) for each in curves]
+    return PageChart(
+        str(wanted.title),
+        [
+            PageCurve(str(each.name), partial(_course, page, each), "" if len(curves) == 1 else now)
+            for each, now in zip(curves, told, strict=True)
+        ],
+        partial(_axis, wanted.unit),
+        page.now - page.window,
+        page.now,
+        now=told[0] if len(curves) == 1 else "",
+        notes=() if limit is None else (_("limit {limit}", limit=cell_text(limit, wanted.unit)),),
+        top=_WHOLE if wanted.unit == "percent" else None,
+        binary=wanted.unit == "bytes",
+        mark=limit if limit is not None and _newest_of(curves, values) >= limit * LIMIT_FROM else None,
+        line=wanted.unit == "percent",
+    )
+
+
+def _newest_of(curves: Sequence[BackendCurve], values: Mapping[Series, float]) -> float:
+    return max((values[each.series] for each in curves if each.series in values), default=0.0)
+
+
+def _is_known(page: BackendPage, curve: BackendCurve) -> bool:
+    return any(value is not None for value in page.past(curve.series, _KNOWN_POINTS))
+
+
+_KNOWN_POINTS = 60
+
+
+def _newest(curve: BackendCurve, values: Mapping[Series, float], unit: Unit, page: BackendPage) -> str:
+    """The newest value of a curve; of a rate the last one that was drawn."""
+    value = values.get(curve.series)
+    if curve.per_second:
+        value = next((each for each in reversed(_course(page, curve, _KNOWN_POINTS)) if each is not None), None)
+        return _("unknown") if value is None else _("{count}/s", count=human_count(value))
+    return _("unknown") if value is None else cell_text(value, unit)
+
+
+def _course(page: BackendPage, curve: BackendCurve, count: int) -> Values:
+    """The values of a curve, or the increase of a counter per second."""
+    past = page.past_rate if curve.per_second else page.past
+    return past(curve.series, count)
+
+
+def _axis(unit: Unit, value: float) -> str:
+    if unit == "seconds":
+        return f"{value * 1000:.3g}ms" if value < 1 else f"{value:.3g}s"
+    return f"{value:.3g}%" if unit == "percent" else human_bytes(value) if unit == "bytes" else human_count(value)
+
+
+# ---- facts and tables --------------------------------------------------------------------------------------------
 
 
 def cell_text(value: Cell, unit: Unit) -> str:
@@ -166,50 +263,99 @@ def cell_text(value: Cell, unit: Unit) -> str:
     return human_duration(value) if unit == "seconds" else human_count(value)
 
 
-def _facts(facts: Sequence[BackendFact], width: int) -> list[Row]:
+def _facts(facts: Sequence[BackendFact]) -> Section:
     """Facts in as many columns as fit, read from top to bottom."""
-    if not facts:
-        return []
-    columns = 2 if width >= 2 * (_FACT_WIDTH + _WIDEST) else 1
-    high = -(-len(facts) // columns)
-    rows: list[Row] = [BLANK]
-    for place in range(high):
-        pieces: list[Piece] = []
-        for fact in facts[place::high]:
-            pieces += [
-                Piece("   " + fit(str(fact.title), _FACT_WIDTH), "muted"),
-                Piece(fit(cell_text(fact.value, fact.unit), _WIDEST)),
-            ]
-        rows.append(tuple(pieces))
-    return rows
+
+    def rows(width: int) -> list[Row]:
+        columns = max(1, width // _FACTS_BESIDE)
+        high = -(-len(facts) // columns)
+        last = width - 1 - _FACT_WIDTH
+        return [
+            tuple(
+                piece
+                for fact in facts[place::high]
+                for piece in (
+                    Piece(" " + fit(str(fact.title), _FACT_WIDTH), "muted"),
+                    Piece(fit(cell_text(fact.value, fact.unit), min(_WIDEST, last))),
+                )
+            )
+            for place in range(high)
+        ]
+
+    return Section(_("Server"), rows)
 
 
-def table_rows(table: Table, width: int) -> list[Row]:
-    """A table under its title; numbers are right-aligned, the last column takes the remaining width and is cut."""
-    rows: list[Row] = [BLANK, (Piece(" " + str(table.title), "title"),)]
+def _tables(tables: Sequence[Table], page: BackendPage) -> tuple[list[Section], list[Section]]:
+    """The tables as sections: those with statements, each as wide as the page, and the others."""
+    wide = {"blocking", "transactions", "slow_statements"}
+    sections = [(each.key in wide, _table(each, page.glyphs)) for each in tables]
+    return [each for urgent, each in sections if urgent], [each for urgent, each in sections if not urgent]
+
+
+def _table(table: Table, glyphs: Glyphs) -> Section:
+    note = (Piece(str(len(table.rows)), "muted"),) if table.rows else ()
+    return Section(str(table.title), lambda width: table_rows(table, width, glyphs), note)
+
+
+def table_rows(table: Table, width: int, glyphs: Glyphs) -> list[Row]:
+    """The rows of a table below its note and its column titles; numbers are right-aligned, the last column takes the
+    remaining width and is cut."""
+    rows: list[Row] = []
     if table.note is not None:
-        rows += wrapped([(Piece("   "), Piece(str(table.note), "muted"))], width)
+        rows += wrapped([(Piece(" "), Piece(str(table.note), "muted"))], width)
     if not table.rows:
         return rows
-    cells = [[cell_text(value, column.unit) for value, column in _paired(row, table)] for row in table.rows]
-    widths = [
-        min(_WIDEST, max(cell_width(str(column.title)), *(cell_width(row[place]) for row in cells)))
-        for place, column in enumerate(table.columns)
-    ]
-    if table.columns[-1].unit == "text":
-        widths[-1] = max(cell_width(str(table.columns[-1].title)), width - 4 - sum(widths[:-1]) - _GAP * len(widths))
+    shown = [[_cell(value, place, table, glyphs) for place, value in enumerate(row)] for row in table.rows]
     titles = [str(column.title) for column in table.columns]
-    rows.append((Piece("   " + _line(titles, table, widths), "muted"),))
-    rows += [(Piece("   " + _line(row, table, widths)),) for row in cells]
-    return rows
+    widths = [
+        min(_WIDEST, max(cell_width(title), *(row_width(cells[place]) for cells in shown)))
+        for place, title in enumerate(titles)
+    ]
+    kept = _kept_columns(table, widths, width)
+    room = width - 2 - sum(widths[place] for place in kept[:-1]) - _GAP * (len(kept) - 1)
+    if table.columns[kept[-1]].unit == "text":
+        widths[kept[-1]] = max(1, room)
+    heads: list[Row] = [(Piece(title, "muted"),) for title in titles]
+    return rows + [_line(cells, table, widths, kept) for cells in (heads, *shown)]
 
 
-def _paired(row: tuple[Cell, ...], table: Table) -> Iterator[tuple[Cell, TableColumn]]:
-    return zip(row, table.columns, strict=True)
+def _kept_columns(table: Table, widths: Sequence[int], width: int) -> list[int]:
+    """The columns that have room: the first and the last one, and of the others the first ones."""
+    last = len(widths) - 1
+    least = min(widths[last], _LAST_LEAST) if table.columns[last].unit == "text" else widths[last]
+    kept, used = [0], 1 + widths[0] + (_GAP + least if last else 0)
+    for place in range(1, last):
+        if used + _GAP + widths[place] <= width - 1:
+            kept.append(place)
+            used += _GAP + widths[place]
+    return [*kept, last] if last else kept
 
 
-def _line(texts: Sequence[str], table: Table, widths: Sequence[int]) -> str:
-    return (" " * _GAP).join(
-        fit(text, width, right=column.unit != "text")
-        for text, column, width in zip(texts, table.columns, widths, strict=True)
-    )
+_LAST_LEAST = 14
+
+
+def _cell(value: Cell, place: int, table: Table, glyphs: Glyphs) -> Row:
+    """A cell: a share with its bar, a session below the one that it waits for, others as text."""
+    column = table.columns[place]
+    text = cell_text(value, column.unit)
+    if column.key == "share_percent" and isinstance(value, int | float):
+        full = min(_BAR, max(0, round(value / _WHOLE * _BAR)))
+        bar = (Piece(glyphs.full * full, "chart"), Piece(glyphs.empty * (_BAR - full), "rule"))
+        return (*bar, Piece(f" {fit(text, 6, right=True)}"))
+    if table.key == "blocking" and column.key == "pid":
+        pid = text.lstrip(" ")
+        deep = len(text) - len(pid)
+        return (Piece(" " * (deep - 2) + f"{glyphs.corner} " if deep else "", "rule"), Piece(pid, "strong"))
+    waits = table.key == "blocking" and column.key in ("wait_s", "blocked_by") and value not in (None, "")
+    idle = column.key == "state" and value == "idle in transaction"
+    return (Piece(text, "degraded" if waits or idle else "text"),)
+
+
+def _line(cells: Sequence[Row], table: Table, widths: Sequence[int], kept: Sequence[int]) -> Row:
+    pieces: list[Piece] = [Piece(" ")]
+    for number, place in enumerate(kept):
+        cell = cut_row(cells[place], widths[place])
+        blank = Piece(" " * (widths[place] - row_width(cell)))
+        right = table.columns[place].unit != "text" and table.columns[place].key != "share_percent"
+        pieces += [Piece(" " * _GAP if number else ""), *((blank, *cell) if right else (*cell, blank))]
+    return tuple(piece for piece in pieces if piece.text)

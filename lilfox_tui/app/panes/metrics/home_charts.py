@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.metrics.state import MetricsState
+from lilfox_tui.app.panes.metrics.state import MetricsState, fitting
 from lilfox_tui.app.rendering.chart import (
     AXIS_WIDTH,
     SERIES_COLOURS,
@@ -34,8 +34,6 @@ from lilfox_tui.monitor.model import BackendView, HostView, Overview, ServiceVie
 
 _LEAST_WIDTH, _LEAST_HIGH, _MOST_HIGH = 26, 6, 16
 """Of one chart, its title and time line included."""
-_SPANS = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 20, 60, 120, 360, 720, 1440))
-"""Time ranges of a chart whose data is younger than the window."""
 _BUSIEST = 5
 
 
@@ -112,7 +110,7 @@ class HomeCharts:
         kinds = {HostView: "host", ServiceView: "service", BackendView: "backend"}
         span = None if view is None else self._app.monitor.history.span(f"{kinds[type(view)]}/{view.name}")
         age = timedelta() if span is None else overview.at - span[0]
-        return min(self._state.window, next((each for each in _SPANS if each >= age), self._state.window))
+        return fitting(self._state.window, age)
 
     def _side_by_side(
         self, wanted: Sequence[_Wanted], place: PanelArea, overview: Overview, window: timedelta

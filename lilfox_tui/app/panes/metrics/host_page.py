@@ -4,10 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
+from typing import NamedTuple
 
 from msgspec import Struct
 
-from lilfox_tui.app.rendering.chart import Axes, Curve, Values, beside, chart, plot_points
+from lilfox_tui.app.panes.metrics.sections import (
+    Band,
+    PageChart,
+    PageCurve,
+    Past,
+    Section,
+    SectionStyle,
+    beside_each_other,
+    chart_bands,
+    draw_sections,
+    fill_page,
+    padded,
+    text_section,
+)
 from lilfox_tui.app.rendering.columns import EXACT, Digits, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES, held_for, lately_rows, level_role, well, why_no_numbers
@@ -19,8 +34,8 @@ from lilfox_tui.core.text import cell_width, clean, fit, human_bytes, human_dura
 from lilfox_tui.metrics.model import HostSummary, ProcessUsage, Series
 from lilfox_tui.monitor.model import HostView, ServiceView, StatusChange
 
-Past = Callable[[Series, int], Values]
-"""``past(series, columns)``: that many values over the page's window, oldest first."""
+_NAME, _TEXT_BESIDE = 15, 76
+"""Cells of a name, and those from which a section stands beside another one."""
 
 
 class HostPage(Struct, frozen=True):
@@ -41,21 +56,44 @@ class HostPage(Struct, frozen=True):
     digits: Digits = EXACT
     below_charts: Callable[[], Sequence[Row]] = tuple
     """What is to be said of the charts, once they are drawn."""
+    slow_link: bool = False
+    height: int = 0
+    """Rows of the screen; 0 if it does not matter."""
+    cursor: datetime | None = None
+    """The moment whose values the charts tell, instead of the newest ones."""
 
 
 def host_page(page: HostPage) -> list[Row]:
     """All rows of the page; the first two stay on the screen."""
-    rows = _head(page)
-    summary = page.view.summary
+    rows, summary = _head(page), page.view.summary
     if summary is None:
         return [*rows, (Piece("   " + _("no data for this host yet"), "muted"),), *page.below_charts()]
-    rows += [*_charts(page, summary), *page.below_charts()]
-    if page.charts_only:
-        return rows
-    rows += _cores(page, summary) + _memory(page, summary) + _disks(page, summary) + _filesystems(page, summary)
-    rows += _interfaces(page, summary) + _units(summary)
-    rows += _top(page) + lately_rows(page.changes, page.now, page.glyphs) + _trouble(summary)
-    return rows
+    style = SectionStyle(page.width, page.glyphs, page.chart_height, page.digits, page.slow_link, page.cursor)
+    charts = _charts(page, summary)
+    older = Section(_("Older data"), lambda width: padded(page.below_charts(), width))
+    parts = [] if page.charts_only else [each for each in _parts(page, summary) if each is not None]
+
+    def draw(style: SectionStyle) -> list[Row]:
+        bands: list[Band] = [*chart_bands(charts, style), [older], *beside_each_other(parts, page.width, _TEXT_BESIDE)]
+        return rows + draw_sections(bands, style)
+
+    return fill_page(draw, style, page.height, len(chart_bands(charts, style)))
+
+
+def _parts(page: HostPage, summary: HostSummary) -> Sequence[Section | None]:
+    """Every part of the machine; None for what is not known of."""
+    changes, problems = lately_rows(page.changes, page.now, page.glyphs), _trouble(summary)
+    return (
+        _cores(page, summary),
+        _memory(page, summary),
+        _disks(page, summary),
+        _filesystems(page, summary),
+        _interfaces(page, summary),
+        _units(summary),
+        _top(page),
+        text_section(_("Recent changes"), changes) if changes else None,
+        text_section(_("Could not read"), problems) if problems else None,
+    )
 
 
 def _head(page: HostPage) -> list[Row]:
@@ -124,78 +162,75 @@ _RATE = _Unit(lambda value: human_bytes(value) + "/s", lambda digits, value: dig
 _LOAD = _Unit(lambda value: f"{value:.2g}", Digits.load)
 
 
-class _HostChart(Struct, frozen=True):
-    title: str
+class _Shown(NamedTuple):
+    """A series with its name, empty where it is alone, and its newest value."""
+
+    name: str
     series: Series
-    unit: _Unit
     now: float | None
-    limits: Threshold | None = None
 
 
-def _charts(page: HostPage, summary: HostSummary) -> list[Row]:
+def _charts(page: HostPage, summary: HostSummary) -> list[PageChart]:
     load = summary.load[0] if summary.load else None
+    limits = page.thresholds
     iowait = summary.cpu.iowait if summary.cpu else None
-    wanted = (
-        _HostChart(_("CPU busy"), Series("cpu_usage_percent"), _PERCENT, summary.cpu_percent,
-                   page.thresholds.cpu_percent),
-        _HostChart(_("Memory used"), Series("memory_usage_percent"), _PERCENT, summary.memory_percent,
-                   page.thresholds.memory_percent),
-        _HostChart(_("Disk read"), Series("all_disks_read_bytes_per_second"), _RATE, summary.disk_read_s),
-        _HostChart(_("Disk written"), Series("all_disks_written_bytes_per_second"), _RATE, summary.disk_write_s),
-        _HostChart(_("Network in"), Series("all_interfaces_receive_bytes_per_second"), _RATE, summary.network_in_s),
-        _HostChart(_("Network out"), Series("all_interfaces_transmit_bytes_per_second"), _RATE, summary.network_out_s),
-        _HostChart(_("Load, 1 min"), Series("load1"), _LOAD, load),
-        _HostChart(_("I/O wait"), Series("cpu_percent", (("mode", "iowait"),)), _PERCENT, iowait,
-                   page.thresholds.iowait_percent),
-    )  # fmt: skip
-    two = page.width >= 76
-    width = page.width // 2 - 1 if two else page.width - 2
-    blocks = [_one_chart(page, each, width) for each in wanted]
-    rows: list[Row] = []
-    if two:
-        for left, right in zip(blocks[::2], blocks[1::2], strict=True):
-            rows += [BLANK, *beside(left, right, width + 1)]
-    else:
-        for block in blocks:
-            rows += [BLANK, *block]
-    return rows
+    return [
+        _chart(page, _("CPU busy"), _PERCENT, [_Shown("", Series("cpu_usage_percent"), summary.cpu_percent)],
+               limits.cpu_percent),
+        _chart(page, _("Memory used"), _PERCENT, [_Shown("", Series("memory_usage_percent"), summary.memory_percent)],
+               limits.memory_percent),
+        _chart(page, _("Network"), _RATE, [
+            _Shown(_("in"), Series("all_interfaces_receive_bytes_per_second"), summary.network_in_s),
+            _Shown(_("out"), Series("all_interfaces_transmit_bytes_per_second"), summary.network_out_s),
+        ]),
+        _chart(page, _("Disk"), _RATE, [
+            _Shown(_("read"), Series("all_disks_read_bytes_per_second"), summary.disk_read_s),
+            _Shown(_("write"), Series("all_disks_written_bytes_per_second"), summary.disk_write_s),
+        ]),
+        _chart(page, _("Load, 1 min"), _LOAD, [_Shown("", Series("load1"), load)]),
+        _chart(page, _("I/O wait"), _PERCENT, [_Shown("", Series("cpu_percent", (("mode", "iowait"),)), iowait)],
+               limits.iowait_percent),
+    ]  # fmt: skip
 
 
-def _one_chart(page: HostPage, wanted: _HostChart, width: int) -> list[Row]:
-    values = page.past(wanted.series, plot_points(width))
+def _chart(
+    page: HostPage, title: str, unit: _Unit, shown: Sequence[_Shown], limits: Threshold | None = None
+) -> PageChart:
     lost = isinstance(page.view.link, Unavailable)  # the last number is an old one then
-    return chart(
-        wanted.title,
-        [Curve(values)],
-        Axes(
-            unit=wanted.unit.axis,
-            start=page.now - page.window,
-            end=page.now,
-            top=wanted.unit.top,
-            binary=wanted.unit.binary,
-            warn=None if wanted.limits is None else wanted.limits.warn,
-            fail=None if wanted.limits is None else wanted.limits.fail,
-        ),
-        width=width,
-        height=page.chart_height,
-        glyphs=page.glyphs,
-        now_text=_("unknown") if wanted.now is None or lost else wanted.unit.told(page.digits, wanted.now),
+    told = [_("unknown") if each.now is None or lost else unit.told(page.digits, each.now) for each in shown]
+    single = len(shown) == 1
+    return PageChart(
+        title,
+        [
+            PageCurve(each.name, partial(page.past, each.series), "" if single else now)
+            for each, now in zip(shown, told, strict=True)
+        ],
+        unit.axis,
+        page.now - page.window,
+        page.now,
+        now=told[0] if single else "",
+        top=unit.top,
+        binary=unit.binary,
+        warn=None if limits is None else limits.warn,
+        fail=None if limits is None else limits.fail,
     )
 
 
-def _section(title: str, columns: str = "") -> list[Row]:
-    return [BLANK, (Piece(" " + fit(title, 16), "title"), Piece(columns, "muted"))]
+def _section(title: str, rows: Sequence[Row], columns: str = "") -> Section:
+    """A section whose first row are the titles of its columns, beside the names."""
+    head: list[Row] = [(Piece(" " * _NAME), Piece(columns, "muted"))] if columns else []
+    return Section(title, lambda width: padded([*head, *rows], width))
 
 
-def _name(text: str, width: int = 14) -> Piece:
-    return Piece("   " + fit(clean(text), width), "text")
+def _name(text: str) -> Piece:
+    return Piece(" " + fit(clean(text), _NAME - 1), "text")
 
 
-def _cores(page: HostPage, summary: HostSummary) -> list[Row]:
+def _cores(page: HostPage, summary: HostSummary) -> Section | None:
     if not summary.cores:
-        return []
-    rows = _section(_("CPU"), _("  busy  user   sys  wait steal"))
-    bar = max(10, min(40, page.width - 52))
+        return None
+    rows: list[Row] = []
+    bar = _bar_width(page)
     limit, whole = summary.limit, _("all")
     if limit is not None and limit.cores is not None:
         whole = _("machine")
@@ -209,7 +244,11 @@ def _cores(page: HostPage, summary: HostSummary) -> list[Row]:
         numbers = "".join(f"  {page.digits.percent(share)}" for share in shares)
         role = level_role(split.busy, page.thresholds.cpu_percent)
         rows.append((_name(name), Piece(numbers, role), *_gauge(page, split.busy, bar)))
-    return rows
+    return _section(_("CPU"), rows, _("  busy  user   sys  wait steal"))
+
+
+def _bar_width(page: HostPage) -> int:
+    return max(10, min(40, page.width - 56, page.width // 2 - 50 if page.width > 2 * _TEXT_BESIDE else 40))
 
 
 def _gauge(page: HostPage, value: float | None, width: int) -> Row:
@@ -224,8 +263,8 @@ def _gauge(page: HostPage, value: float | None, width: int) -> Row:
     )
 
 
-def _memory(page: HostPage, summary: HostSummary) -> list[Row]:
-    rows = _section(_("Memory"), _("  used   size  free"))
+def _memory(page: HostPage, summary: HostSummary) -> Section:
+    rows: list[Row] = []
     own = None if summary.own_limit is None else summary.own_limit.memory
     swap_free = None
     if summary.swap_total is not None and summary.swap_used is not None:
@@ -252,7 +291,7 @@ def _memory(page: HostPage, summary: HostSummary) -> list[Row]:
             for name, value in ((_("cpu"), pressure.cpu), (_("memory"), pressure.memory), (_("io"), pressure.io))
         )
         rows.append((_name(_("pressure")), Piece("  " + shown)))
-    return rows
+    return _section(_("Memory"), rows, _("  used   size  free"))
 
 
 def _room(
@@ -263,14 +302,13 @@ def _room(
         return (_name(name), Piece("  " + _("none"), "muted"))
     numbers = f"  {page.digits.percent(used)}  {human_bytes(total):>5} {human_bytes(free):>5}"
     role = "text" if threshold is None else level_role(used, threshold)
-    bar = max(10, min(40, page.width - 52))
-    return (_name(name), Piece(numbers, role), *_gauge(page, used, bar))
+    return (_name(name), Piece(numbers, role), *_gauge(page, used, _bar_width(page)))
 
 
-def _disks(page: HostPage, summary: HostSummary) -> list[Row]:
+def _disks(page: HostPage, summary: HostSummary) -> Section | None:
     if not summary.disks:
-        return []
-    rows = _section(_("Disks"), _("   read  written  reads/s writes/s   busy"))
+        return None
+    rows: list[Row] = []
     digits = page.digits
     for disk in summary.disks:
         numbers = (
@@ -279,13 +317,13 @@ def _disks(page: HostPage, summary: HostSummary) -> list[Row]:
             f"  {digits.percent(disk.utilisation_percent)}"
         )
         rows.append((_name(disk.device), Piece(numbers)))
-    return rows
+    return _section(_("Disks"), rows, _("   read  written  reads/s writes/s   busy"))
 
 
-def _filesystems(page: HostPage, summary: HostSummary) -> list[Row]:
+def _filesystems(page: HostPage, summary: HostSummary) -> Section | None:
     if not summary.filesystems:
-        return []
-    rows = _section(_("Filesystems"), _("   used   size   free inodes"))
+        return None
+    rows: list[Row] = []
     for fs in sorted(summary.filesystems, key=lambda each: -each.used_percent):
         role = level_role(fs.used_percent, page.thresholds.disk_percent)
         inodes = page.digits.percent(fs.inode_percent)
@@ -298,13 +336,13 @@ def _filesystems(page: HostPage, summary: HostSummary) -> list[Row]:
                 Piece(f"   {fs.kind} {fs.device}" + (" " + _("read-only") if fs.read_only else ""), "muted"),
             )
         )
-    return rows
+    return _section(_("Filesystems"), rows, _("   used   size   free inodes"))
 
 
-def _interfaces(page: HostPage, summary: HostSummary) -> list[Row]:
+def _interfaces(page: HostPage, summary: HostSummary) -> Section | None:
     if not summary.interfaces:
-        return []
-    rows = _section(_("Interfaces"), _("     in    out  errors/s"))
+        return None
+    rows: list[Row] = []
     for each in summary.interfaces:
         errors = None
         if each.receive_errors_s is not None and each.transmit_errors_s is not None:
@@ -317,39 +355,32 @@ def _interfaces(page: HostPage, summary: HostSummary) -> list[Row]:
                 Piece(f"  {page.digits.count(errors):>5}", "failing" if errors else "text"),
             )
         )
-    return rows
+    return _section(_("Interfaces"), rows, _("     in    out  errors/s"))
 
 
-def _units(summary: HostSummary) -> list[Row]:
+def _units(summary: HostSummary) -> Section | None:
     if summary.failed_units is None:
-        return []
-    rows = _section(_("Failed units"))
-    if not summary.failed_units:
-        return [*rows[:1], (*rows[1], Piece(_("none"), "muted"))]
-    return [*rows, *((Piece("   "), Piece(unit, "degraded")) for unit in summary.failed_units)]
+        return None
+    rows: list[Row] = [(Piece(" "), Piece(unit, "degraded")) for unit in summary.failed_units]
+    return _section(_("Failed units"), rows or [(Piece(" " + _("none"), "muted"),)])
 
 
-def _top(page: HostPage) -> list[Row]:
+def _top(page: HostPage) -> Section | None:
     if page.processes is None:
-        return []
-    rows = _section(_("Processes"), _("    pid     cpu   memory  user"))
+        return None
+    rows: list[Row] = []
     for each in page.processes:
         cpu = "-" if each.cpu_percent is None else f"{page.digits.rounded(each.cpu_percent):.0f}%"
         pid = fit(str(each.pid), 7, right=True)  # both are what a host says: of any length
         numbers = f"{pid}   {fit(cpu, 5, right=True)}    {human_bytes(each.resident_bytes):>5}  "
         command = Piece("  " + each.command, "text")
-        rows.append((Piece(" " * 17), Piece(numbers), Piece(fit(clean(each.user), 10), "muted"), command))
-    return rows
+        rows.append((Piece(numbers), Piece(fit(clean(each.user), 10), "muted"), command))
+    heads: Row = (Piece(_("    pid     cpu   memory  user"), "muted"),)
+    return Section(_("Processes"), lambda _width: [heads, *rows])
 
 
 def _trouble(summary: HostSummary) -> list[Row]:
-    if not summary.problems:
-        return []
-    rows = _section(_("Could not read"))
-    return [
-        *rows,
-        *((_name(kind), Piece("  " + str(why), "degraded")) for kind, why in sorted(summary.problems.items())),
-    ]
+    return [(_name(kind), Piece("  " + str(why), "degraded")) for kind, why in sorted(summary.problems.items())]
 
 
 # What is said of a host's key that is not trusted: one that nobody knows yet, and one that has changed. Pure.

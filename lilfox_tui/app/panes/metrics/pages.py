@@ -18,9 +18,10 @@ from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.backend_page import BackendPage, backend_page
 from lilfox_tui.app.panes.metrics.host_page import HostPage, host_page
 from lilfox_tui.app.panes.metrics.service_page import ServicePage, service_page
-from lilfox_tui.app.panes.metrics.state import WINDOWS, MetricsState, alerts_of, link_error
+from lilfox_tui.app.panes.metrics.state import ALERT_KINDS, WINDOWS, MetricsState, Subject, alerts_of, link_error
+from lilfox_tui.app.panes.metrics.traffic_sections import TREND_COLUMNS, ErrorLimit
 from lilfox_tui.app.rendering.chart import Values, chart_columns, in_columns
-from lilfox_tui.app.rendering.columns import Digits, wrapped
+from lilfox_tui.app.rendering.columns import Digits
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.rows.hosts import well
 from lilfox_tui.core.aio import Pending, Ready, State, Unavailable
@@ -89,6 +90,11 @@ class FarPast:
         prometheus = self._app.config.prometheus
         return "" if prometheus is None else urlsplit(prometheus.url).netloc
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether a Prometheus is asked for what was before LilFox began."""
+        return bool(self._where) and (self._app.rewound is not None or self._state.chosen_window >= _ASKED_FROM)
+
     async def _past_elsewhere(self) -> RemoteHistory:
         if self._asked_past is None:
             for module in _IMPORTED_IN_THREAD:
@@ -115,6 +121,11 @@ class FarPast:
         points = self._app.monitor.history.window(subject, series, now - self._state.window, now, columns)
         return in_columns(points, now - self._state.window, now, columns)
 
+    def past_rate(self, subject: str, series: Series, columns: int, now: datetime, over: timedelta) -> Values:
+        """The increase per second of a counter in history over so long, by column; unknown where it was reset."""
+        points = self._app.monitor.history.window(subject, series, now - self._state.window, now, columns)
+        return in_columns(increase_per_second(points, over), now - self._state.window, now, columns)
+
     def long_past(
         self, view: HostView | ServiceView, subject: str, series: Series, columns: int, now: datetime
     ) -> Values:
@@ -122,7 +133,7 @@ class FarPast:
         queued for a query."""
         start, step_s = now - self._state.window, self._state.window.total_seconds() / columns
         begin = self._begins(subject, now)
-        if not self._where or (self._app.rewound is None and self._state.window < _ASKED_FROM):
+        if not self.is_asked:
             return self.past(subject, series, columns, now)
         if begin - start < timedelta(seconds=step_s):
             return self.past(subject, series, columns, now)
@@ -178,18 +189,18 @@ class FarPast:
             if isinstance(state, Unavailable):
                 rows: list[Row] = [
                     (
-                        Piece("   "),
+                        Piece(" "),
                         Piece(_("data before {time} is unavailable: {why}", time=before, why=state.error), "degraded"),
                     )
                 ]
                 if str(state.error.hint):
-                    rows.append((Piece("   "), Piece(str(state.error.hint))))
-                return wrapped(rows, self._app.room.width)
+                    rows.append((Piece(" "), Piece(str(state.error.hint))))
+                return rows
         if any(isinstance(state, Pending) for state in states):
-            return [(Piece("   " + _("before {time}: querying {where}", time=before, where=self._where), "muted"),)]
+            return [(Piece(" " + _("before {time}: querying {where}", time=before, where=self._where), "muted"),)]
         taken = dict.fromkeys(state.value.taken for state in states if isinstance(state, Ready) and state.value)
         text = _("before {time}: {series} from {where}", time=before, where=self._where, series=listed(taken))
-        return wrapped([(Piece("   "), Piece(text, "muted"))], self._app.room.width)
+        return [(Piece(" " + text, "muted"),)]
 
     def _far_states(self) -> list[State[FarChart | None]]:
         """Return the state of each query for the charts just drawn, except for series that the Prometheus does not
@@ -261,8 +272,28 @@ def _is_due(state: State[FarChart | None]) -> bool:
     return isinstance(state, Unavailable) and state.next_try is not None and state.next_try <= datetime.now(UTC)
 
 
+def increase_per_second(points: Sequence[Point], over: timedelta) -> list[Point]:
+    """The increase per second of a counter up to each point, over at least that long; none where it was reset."""
+    found: list[Point] = []
+    first = 0
+    for last, after in enumerate(points):
+        if last and after.mean < points[last - 1].mean:
+            first = last
+        while first < last and after.at - points[first + 1].at >= over:
+            first += 1
+        before = points[first]
+        if after.at - before.at >= over:
+            rate = (after.mean - before.mean) / (after.at - before.at).total_seconds()
+            found.append(Point(after.at, rate, rate, rate))
+    return found
+
+
 _WIDTH, _CHART_HEIGHT = 120, 5
 """Of a page that is kept, however small the screen is."""
+_RATE_POLLS = 4
+"""Rates of a backend are over so many polls, so that one that fails makes no gap."""
+_HIGH = 30
+"""Rows of a screen on which all charts stand above the tables."""
 
 
 class MetricsPages:
@@ -270,6 +301,15 @@ class MetricsPages:
 
     def __init__(self, context: PaneContext[MetricsState], far: FarPast) -> None:
         self._far, self._state, self._app = far, context.state, context.app
+
+    def data_since(self, subject: Subject, now: datetime) -> datetime | None:
+        """When the history of a page's subject begins; None if its charts have data from before LilFox, or none."""
+        kind, name = subject
+        if kind in ALERT_KINDS or (kind != "backend" and self._far.is_asked):
+            return None
+        names = (f"{kind}/{name}", f"traffic/{name}") if kind == "service" else (f"{kind}/{name}",)
+        spans = [span for each in names if (span := self._app.monitor.history.span(each)) is not None]
+        return min((first for first, _last in spans if first < now), default=None)
 
     def host_page(self, view: HostView, now: datetime) -> HostPage:
         """What the page of a host shows."""
@@ -289,13 +329,17 @@ class MetricsPages:
             charts_only=self._state.zoomed,
             chart_height=self.chart_height(),
             digits=Digits(few=app.slow_link),
+            slow_link=app.slow_link,
+            height=app.room.height,
+            cursor=self._state.cursor,
         )
 
-    def chart_height(self) -> int:
-        """Rows of each chart of a page."""
+    def chart_height(self, *, single: bool = False) -> int:
+        """Rows of each plot of a page, or of a ``single`` one."""
+        height = self._app.room.height
         if self._state.zoomed:
-            return max(5, (self._app.room.height - 2) // 4 - 3)
-        return 5 if self._app.room.height >= 34 else 3
+            return max(5, height // 2 - 4)
+        return max(3, min(14, height // 3 - 3)) if single else max(3, min(9, (height - 10) // 5))
 
     def service_page(self, view: ServiceView, now: datetime) -> ServicePage:
         """What the page of a service shows."""
@@ -309,26 +353,52 @@ class MetricsPages:
             window=self._state.window,
             glyphs=app.glyphs,
             width=self._app.room.width,
+            chart_height=self.chart_height(),
             digits=Digits(few=app.slow_link),
             past_traffic=lambda series, columns: self._far.long_past(view, traffic, series, columns, now),
             below_charts=self._far.rows,
             routes=scraping.by_route(view.name, now),
+            route_rates=scraping.route_rates(view.name, now - self._state.window, now, TREND_COLUMNS),
+            error_limit=self._error_limit(view),
+            slow_link=app.slow_link,
+            height=app.room.height,
+            cursor=self._state.cursor,
+            charts_first=self._app.room.height >= _HIGH,
             statuses=scraping.by_status(view.name, now),
             targets=scraping.targets(view.name) if app.rewound is None else (),
             kept=scraping.kept(),
         )
 
+    def _error_limit(self, view: ServiceView) -> ErrorLimit | None:
+        """The lowest limit that an alert sets for the service's 5xx responses."""
+        alerts = alerts_of(self._state.overview)
+        rules = () if alerts is None else alerts.rules
+        if not rules:
+            return None
+        from lilfox_tui.monitor.alert_units import server_error_limit
+
+        limits = ((server_error_limit(each.expression, view.name), each.name) for each in rules if each.kind == "alert")
+        known = [ErrorLimit(percent, name) for percent, name in limits if percent is not None]
+        return min(known, key=lambda limit: limit.percent, default=None)
+
     def backend_page(self, view: BackendView, now: datetime) -> BackendPage:
         """What the page of a backend shows."""
         app, subject = self._app, f"backend/{view.name}"
+        over = timedelta(seconds=_RATE_POLLS * view.config.every)
         return BackendPage(
             view=view,
             changes=[each for each in app.monitor.changes.all() if each.subject == subject][::-1],
             past=lambda series, columns: self._far.past(subject, series, columns, now),
+            past_rate=lambda series, columns: self._far.past_rate(subject, series, columns, now, over),
             now=now,
             window=self._state.window,
             glyphs=app.glyphs,
             width=self._app.room.width,
+            chart_height=self.chart_height(),
+            slow_link=app.slow_link,
+            height=app.room.height,
+            cursor=self._state.cursor,
+            charts_first=self._app.room.height >= _HIGH,
         )
 
     # ---- as evidence ---------------------------------------------------------------------------------------------
@@ -364,6 +434,9 @@ class MetricsPages:
                         width=_WIDTH,
                         chart_height=_CHART_HEIGHT,
                         charts_only=False,
+                        slow_link=False,
+                        height=0,
+                        cursor=None,
                     )
                 )
             case ServiceView():
@@ -374,10 +447,26 @@ class MetricsPages:
                         past_traffic=lambda series, columns: self._far.past(traffic, series, columns, now),
                         below_charts=list,
                         width=_WIDTH,
+                        chart_height=_CHART_HEIGHT,
+                        slow_link=False,
+                        height=0,
+                        cursor=None,
+                        charts_first=True,
                     )
                 )
             case BackendView():
-                return backend_page(replace(self.backend_page(view, now), width=_WIDTH))
+                page_of_backend = self.backend_page(view, now)
+                return backend_page(
+                    replace(
+                        page_of_backend,
+                        width=_WIDTH,
+                        chart_height=_CHART_HEIGHT,
+                        slow_link=False,
+                        height=0,
+                        cursor=None,
+                        charts_first=True,
+                    )
+                )
 
     async def _read_alert(self, item: AlertItem, overview: Overview) -> Selected:
         from lilfox_tui.app.panes.metrics.alert_page import (

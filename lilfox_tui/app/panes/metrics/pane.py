@@ -246,6 +246,7 @@ class MetricsPane(Pane):
     def _paint_page(self, overview: Overview) -> None:
         assert self.state.page is not None
         kind, name = self.state.page
+        self.state.data_since = self.pages.data_since(self.state.page, overview.at)
         lines = self.query_one("#page", Lines)
         lines.sticky = 2
         self.far.new_page()
@@ -256,15 +257,23 @@ class MetricsPane(Pane):
         elif kind == "backend" and name in overview.backends:
             lines.show(backend_page(self.pages.backend_page(overview.backends[name], overview.at)), follow=False)
         elif kind in ("alert", "rule"):
-            self.alerts.paint_page(overview, lines, self.pages.chart_height())
+            self.alerts.paint_page(overview, lines, self.pages.chart_height(single=True))
         self.far.page_is_drawn()
         self.call_after_refresh(self.look_below, lines)
 
     def status(self) -> Row:
         parts = [more_below(self.rows_below)] if self.rows_below else []
         if self.state.page is not None:
-            parts.append(_("last {time}", time=human_duration(self.state.window.total_seconds())))
+            shown, chosen = self.state.window, self.state.chosen_window
+            time, window = human_duration(shown.total_seconds()), human_duration(chosen.total_seconds())
+            parts.append(
+                _("last {time}", time=time)
+                if shown == chosen
+                else _("last {time} of {window}", time=time, window=window)
+            )
             parts += filter(None, [self.far.status()])
+            if self.state.cursor is not None:
+                parts.append(_("values at {time}", time=self.state.cursor.strftime("%m-%d %H:%M:%S")))
         if self.state.filter:
             parts.append(f"/{self.state.filter}/" + ("" if self.state.only_matching else " " + _("(matches marked)")))
         return (Piece("   ".join(parts), "accent" if self.state.filter else "muted"),)

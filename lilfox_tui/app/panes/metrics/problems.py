@@ -65,7 +65,8 @@ def _columns(problem: Problem, now: datetime, width: int) -> tuple[str, str, str
             return problem.name, _held(problem.since, now, width), problem.config.kind
         case PlanView():
             return problem.name, _held(problem.since, now, width), _("backup plan")
-    from lilfox_tui.app.panes.metrics.alert_page import state_since, state_text, where
+    from lilfox_tui.app.panes.metrics.alert_page import state_since, state_text
+    from lilfox_tui.app.panes.metrics.alert_series import where
 
     if problem.alert is None:
         return problem.name, "", _("rule")
@@ -133,7 +134,8 @@ def _held(since: datetime, now: datetime, width: int = _WIDE) -> str:
 
 def _of_alert(item: AlertItem, now: datetime, glyphs: Glyphs, *, named: bool) -> tuple[Piece, Piece]:
     from lilfox_tui.alerts.notifier import summary
-    from lilfox_tui.app.panes.metrics.alert_page import against, marks, role, rule_trouble, shape
+    from lilfox_tui.app.panes.metrics.alert_page import marks, role, rule_trouble, shape
+    from lilfox_tui.app.panes.metrics.alert_series import against
 
     mark, alert = shape(item, glyphs), item.alert
     if alert is None:

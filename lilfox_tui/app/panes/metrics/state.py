@@ -4,7 +4,7 @@ here."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from lilfox_tui.app.rows.hosts import SORTS, sorted_hosts, worst_first
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 WINDOWS = (timedelta(minutes=5), timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
 FAR_WINDOW = timedelta(days=7)
 """Longer than anything is kept here: only where a Prometheus is asked."""
+SPANS = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 20, 60, 120, 360, 720, 1440))
+"""Time ranges of charts whose data is younger than the chosen range."""
+CURSOR_STEPS = 60
+_ROOM_BEFORE = 1.25
+"""So many times the age of an alert are shown, so that what was before it is seen."""
 ALERT_KINDS = ("alert", "rule")
 PLAN = "plan"
 PROBLEM_KINDS = (*ALERT_KINDS, PLAN)
@@ -35,6 +40,11 @@ def alerts_of(overview: Overview | None) -> Alerts | None:
     if overview is None or not isinstance(overview.alerts, Ready):
         return None
     return overview.alerts.value
+
+
+def fitting(window: timedelta, age: timedelta) -> timedelta:
+    """The range of charts: ``window``, or a shorter one that data of that age fills."""
+    return min(window, next((each for each in SPANS if each >= age), window))
 
 
 def link_error(view: View) -> LilFoxError | None:
@@ -61,8 +71,14 @@ class MetricsState:
         self.sort = SORTS[0]
         """What the hosts are sorted by."""
         self.zoomed = False
+        self.cursor: datetime | None = None
+        """The moment whose values the charts of the open page tell; None for the newest."""
         self._chosen = False
         self._window = 0
+        self.data_since: datetime | None = None
+        """When the data of the open page begins; None if that does not matter."""
+        self._page_window: timedelta | None = None
+        """A longer range than the chosen one, which the open page needs."""
         self._windows = (*WINDOWS, FAR_WINDOW) if far else WINDOWS
         self._items: dict[Subject, AlertItem] = {}
         self._items_of: tuple[Alerts, str] | None = None
@@ -293,17 +309,50 @@ class MetricsState:
 
     @property
     def window(self) -> timedelta:
-        """The time range of the charts; one rewind step is a thirtieth of it."""
-        return self._windows[self._window]
+        """The time range of the charts: the chosen one, or a shorter one that the data of the open page fills; one
+        rewind step is a thirtieth of it."""
+        if self.page is None or self.data_since is None or self.overview is None:
+            return self.chosen_window
+        return fitting(self.chosen_window, self.overview.at - self.data_since)
+
+    @property
+    def chosen_window(self) -> timedelta:
+        """The time range that the key has chosen, or that the open page needs."""
+        return self._page_window or self._windows[self._window]
 
     def next_window(self) -> None:
         """Switches to the next chart window, wrapping around."""
-        self._window = (self._window + 1) % len(self._windows)
+        self._window = (self._windows.index(self.chosen_window) + 1) % len(self._windows)
+        self._page_window = None
+
+    def move_cursor(self, step: int) -> None:
+        """Moves the time cursor of the charts by so many of ``CURSOR_STEPS`` parts of their range; past the newest
+        moment there is none."""
+        if self.overview is None:
+            return
+        end = self.overview.at
+        at = (self.cursor or end) + step * self.window / CURSOR_STEPS
+        self.cursor = None if at >= end else max(end - self.window, at)
+
+    def why_no_cursor(self) -> Message | None:
+        """Why there is no time cursor."""
+        return None if self.page is not None else tr("open a page first: its charts have a cursor")
+
+    def _window_of(self, subject: Subject | None) -> timedelta | None:
+        """The range in which the beginning of an alert is seen, if the chosen one is shorter."""
+        item = self.items(self.overview).get(subject) if subject is not None and subject[0] in ALERT_KINDS else None
+        if item is None or item.alert is None or self.overview is None:
+            return None
+        needed = (self.overview.at - item.alert.active_at) * _ROOM_BEFORE
+        longer = next((each for each in self._windows if each >= needed), self._windows[-1])
+        return longer if longer > self._windows[self._window] else None
 
     def open(self, subject: Subject | None) -> None:
         """Opens the page of ``subject``; None shows the tables."""
         self.page = subject
         self.zoomed = False
+        self.cursor = self.data_since = None
+        self._page_window = self._window_of(subject)
         if subject is not None:
             self.went_to_alert = None
         self.choose(subject, in_problems=self.in_problems and subject == self.selected)

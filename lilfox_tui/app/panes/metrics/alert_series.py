@@ -1,0 +1,319 @@
+"""What an alert's rule compares: values in their unit, the series on both sides of the limit, and when it was crossed.
+
+Pure. Imported only where there are rules (it imports the parser of PromQL)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+
+from lilfox_tui.alerts.model import Alert, AlertState, RuleView
+from lilfox_tui.app.panes.metrics.layout import NARROWEST
+from lilfox_tui.app.panes.metrics.sections import PageChart, PageCurve, SectionStyle
+from lilfox_tui.app.rendering.chart import AXIS_WIDTH, SERIES_COLOURS, Values, resampled, spark
+from lilfox_tui.app.rendering.columns import GAP, Column, choose, line
+from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
+from lilfox_tui.core.i18n import _, clauses, ngettext
+from lilfox_tui.core.text import cell_width, human_bytes, human_count, human_duration
+from lilfox_tui.metrics.model import Labels
+from lilfox_tui.monitor.alert_explain import ComparisonSide, Explanation, compared
+from lilfox_tui.monitor.alert_units import ValueUnit, unit_of
+
+SIDES_SHOWN = 12
+_SPARK, _PLACE_MOST = 16, 40
+_PLAIN_BELOW = 1000.0
+_HOURS_FROM_S = 1e4
+_FIRST = ("service", "job", "host", "instance")
+"""Labels that tell where it is, in the order in which they are shown."""
+_TOLD_ELSEWHERE = ("alertname", "severity")
+_ABOVE, _BELOW = (">", ">="), ("<", "<=")
+
+
+def where(labels: Labels) -> str:
+    """Return the label values that tell where the alert is, service and host first, then the other labels."""
+    known = dict(labels)
+    first = dict.fromkeys(known[name] for name in _FIRST if name in known)
+    rest = [f"{name}={value}" for name, value in labels if name not in (*_FIRST, *_TOLD_ELSEWHERE, "__name__")]
+    return " ".join((*first, *rest))
+
+
+# ---- values in their unit ----------------------------------------------------------------------------------------
+
+
+def number(value: float | None) -> str:
+    """A value of unknown unit in a few cells."""
+    if value is None:
+        return "-"
+    if not math.isfinite(value):
+        return str(value)
+    return f"{value:.3g}" if abs(value) < _PLAIN_BELOW else human_count(value)
+
+
+def value_text(value: float | None, unit: ValueUnit) -> str:
+    """A value in its unit: ``31 %`` for a ratio of 0.31, ``850 ms``, ``1.2G``, ``1.2M/s``."""
+    if value is None or not math.isfinite(value):
+        return number(value)
+    if unit == "ratio":
+        return f"{number(value * 100)} %"
+    if unit == "percent":
+        return f"{number(value)} %"
+    if unit == "seconds":
+        return human_duration(value)
+    return number(value) if not unit else human_bytes(value) + ("/s" if unit == "bytes_per_second" else "")
+
+
+def axis_text(unit: ValueUnit) -> Callable[[float], str]:
+    """The labels of an axis in a unit, in at most 6 cells."""
+
+    def text(value: float) -> str:
+        if unit != "seconds":
+            told = value_text(value, unit)
+            return told if cell_width(told) <= AXIS_WIDTH else told.replace(" ", "")
+        if value < 1:
+            return f"{value * 1000:.3g}ms"
+        return f"{value:.3g}s" if value < _HOURS_FROM_S else f"{human_count(value / 3600)}h"
+
+    return text
+
+
+def _beside_limit(value: float | None, limit: float | None, unit: ValueUnit) -> tuple[str, str]:
+    """A value and its limit as texts; with all their digits where they would look the same and are not."""
+    texts = value_text(value, unit), value_text(limit, unit)
+    if value is None or limit is None or value == limit or texts[0] != texts[1]:
+        return texts
+    scale, sign = (100, " %") if unit == "ratio" else (1, " %" if unit == "percent" else "")
+    return f"{value * scale:.7g}{sign}", f"{limit * scale:.7g}{sign}"
+
+
+def against(alert: Alert, expression: str) -> str:
+    """An alert's value and what it is compared with, in one unit: ``31 % > 5 %``; for a resolved alert its last
+    value."""
+    sides, unit = compared(expression), unit_of(expression)
+    value, limit = _beside_limit(alert.value, sides.limit, unit)
+    if alert.state is AlertState.RESOLVED:
+        return _("was {value}", value=value)
+    return f"{value} {sides.op} {sides.right if sides.limit is None else limit}" if sides.op else value
+
+
+def clock(at: datetime, now: datetime) -> str:
+    """A time of today, or with its day."""
+    return at.strftime("%H:%M:%S" if at.date() == now.date() else "%m-%d %H:%M:%S")
+
+
+def course(alert: Alert, rule: RuleView | None, now: datetime) -> str:
+    """When the alert's value crossed the limit and what came of it; in the past tense once it is resolved."""
+    expression = "" if rule is None else rule.expression
+    sides = compared(expression)
+    crossed = clock(alert.active_at, now)
+    limit = value_text(sides.limit, unit_of(expression))
+    known = sides.limit is not None and sides.op in (*_ABOVE, *_BELOW)
+    if alert.resolved_at is not None:
+        first = _("crossed {limit} at {time}", limit=limit, time=crossed)
+        if not known:
+            first = _("true from {time}", time=crossed)
+        return clauses([first, _was(alert, clock(alert.resolved_at, now))])
+    age = human_duration(max(1, round((now - alert.active_at).total_seconds())))
+    if known:
+        first = _("crossed {limit} at {time}, {age} ago", limit=limit, time=crossed, age=age)
+    else:
+        first = _("true since {time}, {age} ago", time=crossed, age=age)
+    if alert.fired_at is not None:
+        fired = clock(alert.fired_at, now)
+        return first if fired == crossed else clauses([first, _("fired at {time}", time=fired)])
+    if rule is None or not rule.for_s:
+        return first
+    due = clock(alert.active_at + timedelta(seconds=rule.for_s), now)
+    return clauses([first, _("fires at {time} if it stays so", time=due)])
+
+
+def _was(alert: Alert, resolved: str) -> str:
+    """What a resolved alert was, and for how long."""
+    assert alert.resolved_at is not None
+    since = alert.fired_at or alert.active_at
+    lasted = human_duration(max(1, round((alert.resolved_at - since).total_seconds())))
+    if alert.fired_at is None:
+        return _("was pending for {age}, resolved at {time}", age=lasted, time=resolved)
+    return _("was firing for {age}, resolved at {time}", age=lasted, time=resolved)
+
+
+# ---- the series that the expression selects ----------------------------------------------------------------------
+
+
+class SeriesPage(Struct, frozen=True):
+    """The series of an expression on a page, at ``now`` and over the ``window`` before it."""
+
+    why: Explanation
+    expression: str
+    alert: Alert | None
+    now: datetime
+    window: timedelta
+    style: SectionStyle
+
+    @property
+    def unit(self) -> ValueUnit:
+        """The unit of the values."""
+        return unit_of(self.expression)
+
+
+class _SideCells(Struct, frozen=True):
+    side: ComparisonSide
+    page: SeriesPage
+    top: float | None
+    """The upper end of the scale that all series share."""
+
+
+def is_over(side: ComparisonSide, op: str, value: float | None) -> bool | None:
+    """Whether a value is on the alert's side of its limit; None if that is not known."""
+    if value is None or side.limit is None:
+        return None
+    return {
+        ">": value > side.limit, ">=": value >= side.limit, "<": value < side.limit, "<=": value <= side.limit,
+        "==": value == side.limit, "!=": value != side.limit,
+    }.get(op)  # fmt: skip
+
+
+def crossed_at(side: ComparisonSide, page: SeriesPage) -> datetime | None:
+    """When the series came to the side of the limit where it is now, as far as the window's columns tell; None if it
+    was there all the time, or is not known."""
+    op, count = page.why.compared.op, len(side.values)
+    now = is_over(side, op, side.value)
+    if now is None or not count:
+        return None
+    for place in range(count - 1, -1, -1):
+        then = is_over(side, op, side.values[place])
+        if then is not None and then is not now:
+            return page.now - page.window * (count - 2 - place) / count if place < count - 1 else page.now
+    return None
+
+
+def series_note(page: SeriesPage) -> Row:
+    """How many series are on which side of the limit."""
+    counts = dict.fromkeys(("failing", "degraded", "good", "unknown"), 0)
+    for side in page.why.sides:
+        counts[_state(side, page, page.style.glyphs)[0].role] += 1
+    over, others = counts["failing"] + counts["degraded"], counts["good"]
+    pieces = [Piece(ngettext("{count} series", "{count} series", len(page.why.sides) + page.why.more), "muted")]
+    if page.why.compared.op:
+        pieces.append(Piece(_("{count} over the limit", count=over), "failing" if over else "muted"))
+        pieces.append(Piece(_("{count} within it", count=others), "good" if others else "muted"))
+    return tuple(pieces)
+
+
+def series_rows(page: SeriesPage, width: int) -> list[Row]:
+    """The series, those for which the alert's expression holds first: side of the limit, value, place, course."""
+    sides = page.why.sides
+    if not sides:
+        return [(Piece(" " + _("no series now or in this window"), "degraded"),)]
+    top = max((value for side in sides for value in side.values if value is not None and value > 0), default=None)
+    values = [_SideCells(side, page, top) for side in sides[:SIDES_SHOWN]]
+    chosen = choose(_columns(values, width - 4), width - 4)
+    rows: list[Row] = [(Piece(" "), _mark(each), Piece(" "), *line(chosen, each)) for each in values]
+    if (more := len(sides) - SIDES_SHOWN + page.why.more) > 0:
+        rows.append((Piece("   " + _("{count} more series", count=more), "muted"),))
+    return rows
+
+
+def _columns(values: Sequence[_SideCells], room: int) -> list[Column[_SideCells]]:
+    """The columns, as wide as what stands in them; where there is little room, the sign alone tells the side."""
+
+    def widest(cell: Callable[[_SideCells], Row]) -> int:
+        return max(sum(cell_width(piece.text) for piece in cell(each)) for each in values)
+
+    number, narrow = widest(_value), room < NARROWEST - 4
+    place = min(_PLACE_MOST, room - number - GAP, max(8, widest(_place)))
+    columns = [
+        Column(lambda: "", number, _value, right=True),
+        Column(lambda: "", 0 if narrow else widest(_said), _said, priority=1),
+        Column(lambda: "", place, _place, priority=0, grow=200),
+        Column(lambda: "", 0 if narrow else widest(_since), _since, priority=2),
+    ]
+    if not values[0].page.style.slow_link:
+        columns.append(Column(lambda: "", _SPARK, _trend, priority=3))
+    return [column for column in columns if column.width]
+
+
+def _state(side: ComparisonSide, page: SeriesPage, glyphs: Glyphs) -> tuple[Piece, str]:
+    """The sign of a series, and on which side of the limit it is."""
+    op = page.why.compared.op
+    if side.value is None:
+        return Piece(glyphs.unknown, "unknown"), _("no value now")
+    over = is_over(side, op, side.value)
+    if over is None:
+        return (Piece(glyphs.failing, "failing"), _("true")) if side.holds else (Piece(glyphs.good, "good"), "")
+    words = (_("above"), _("below")) if op in _ABOVE else (_("below"), _("above"))
+    if op not in (*_ABOVE, *_BELOW):
+        words = (_("true"), _("false"))
+    elif side.value == side.limit:
+        words = (_("at the limit"), _("at the limit"))
+    if not over:
+        return Piece(glyphs.good, "good"), words[1]
+    if side.holds:
+        return Piece(glyphs.failing, "failing"), words[0]
+    return Piece(glyphs.degraded, "degraded"), _("{side}, but another condition is false", side=words[0])
+
+
+def _mark(value: _SideCells) -> Piece:
+    return _state(value.side, value.page, value.page.style.glyphs)[0]
+
+
+def _value(value: _SideCells) -> Row:
+    text = _beside_limit(value.side.value, value.side.limit, value.page.unit)[0]
+    return (Piece(text, _mark(value).role if value.side.holds else "text"),)
+
+
+def _said(value: _SideCells) -> Row:
+    side, op = value.side, value.page.why.compared.op
+    mark, said = _state(side, value.page, value.page.style.glyphs)
+    limit = _beside_limit(side.value, side.limit, value.page.unit)[1]
+    if value.page.why.compared.limit is None and side.limit is not None:
+        said = f"{said} {op} {limit}"  # each has its own
+    return (Piece(said, mark.role if side.holds else "muted"),)
+
+
+def _place(value: _SideCells) -> Row:
+    return (Piece(where(value.side.labels) or _("overall"), "strong" if value.side.holds else "text"),)
+
+
+def _since(value: _SideCells) -> Row:
+    at = crossed_at(value.side, value.page)
+    return () if at is None else (Piece(_("since {time}", time=clock(at, value.page.now)), "muted"),)
+
+
+def _trend(value: _SideCells) -> Row:
+    recent = resampled(value.side.values, _SPARK)
+    return (Piece(spark(recent, _SPARK, value.page.style.glyphs, top=value.top), "chart"),)
+
+
+def series_chart(page: SeriesPage) -> PageChart:
+    """A chart of the series over each other, the alert's own first, with the limit as a line and the moment at which
+    the alert began or ended."""
+    why, alert, unit = page.why, page.alert, page.unit
+    own = _own_side(why, alert)
+    sides = [own, *(side for side in why.sides if side is not own)][:SERIES_COLOURS]
+    limit = own.limit if why.compared.op else None
+    over = why.compared.op in _ABOVE and len(sides) == 1
+    return PageChart(
+        _("Values, last {time}", time=human_duration(page.window.total_seconds())),
+        [PageCurve(where(each.labels) or _("overall"), _values(each), value_text(each.value, unit)) for each in sides],
+        axis_text(unit),
+        page.now - page.window,
+        page.now,
+        notes=() if limit is None else (_("limit {limit}", limit=value_text(limit, unit)),),
+        fail=limit if over else None,
+        mark=None if over else limit,
+        moment=None if alert is None else alert.resolved_at or alert.active_at,
+    )
+
+
+def _values(side: ComparisonSide) -> Callable[[int], Values]:
+    return lambda _count: side.values
+
+
+def _own_side(why: Explanation, alert: Alert | None) -> ComparisonSide:
+    """The series whose labels the alert has; the first if none matches."""
+    labels = set() if alert is None else set(alert.labels)
+    own = (side for side in why.sides if {pair for pair in side.labels if pair[0] != "__name__"} <= labels)
+    return next(own, why.sides[0])

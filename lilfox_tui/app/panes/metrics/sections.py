@@ -1,0 +1,244 @@
+"""Pages of sections: boxes side by side where there is room, else below each other; and sections with a chart. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from lilfox_tui.app.panes.metrics.layout import NARROWEST
+from lilfox_tui.app.rendering.chart import Axes, Curve, Values, chart, plot_points, resampled, spark
+from lilfox_tui.app.rendering.columns import EXACT, Digits, wrapped
+from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
+from lilfox_tui.app.rendering.panels import PanelArea, ScreenPanel, cut_row, draw_panels
+from lilfox_tui.core.i18n import _
+from lilfox_tui.core.text import cell_width, fit
+from lilfox_tui.metrics.model import Series
+
+_NAME_MOST, _SPARK_MOST, _SPARK_LEAST = 16, 40, 4
+"""Cells of a chart that is one line."""
+_CHART_BESIDE = 38
+"""Cells from which a chart stands beside another one."""
+_LEGEND_GAP = 2
+LIMIT_FROM = 0.1
+"""Part of a limit from which on it is drawn: values far below it would not be seen."""
+_PLOT_MOST = 24
+
+
+class SectionStyle(Struct, frozen=True):
+    """How a page is drawn. ``chart_height`` are the rows of a plot; over a ``slow_link`` nothing is drawn that changes
+    all the time."""
+
+    width: int
+    glyphs: Glyphs
+    chart_height: int = 5
+    digits: Digits = EXACT
+    slow_link: bool = False
+    cursor: datetime | None = None
+    """The moment whose values the charts tell, instead of the newest ones."""
+
+    @property
+    def compact(self) -> bool:
+        """Whether there are no borders, and each curve is one line."""
+        return self.width < NARROWEST or self.slow_link
+
+
+class Section(Struct, frozen=True):
+    """A part of a page. ``rows`` draws it for that many cells; nothing is shown of it if it has none. ``note`` stands
+    at the right of its title. ``share`` is its part of the width beside others."""
+
+    title: str
+    rows: Callable[[int], Sequence[Row]]
+    note: Row = ()
+    share: int = 1
+    plain: Callable[[int], Sequence[Row]] | None = None
+    """Its rows where there are no borders, without a title; its title and ``rows`` if None."""
+
+
+Past = Callable[[Series, int], Values]
+"""``past(series, columns)``: that many values over the page's window, oldest first."""
+Band = Sequence[Section]
+"""Sections that stand side by side."""
+
+
+def text_section(title: str, rows: Sequence[Row], *, note: Row = (), share: int = 1) -> Section:
+    """A section of rows that are wrapped to its width."""
+    return Section(title, lambda width: padded(rows, width), note, share)
+
+
+def padded(rows: Sequence[Row], width: int) -> list[Row]:
+    """The rows wrapped to so many cells, with a blank at their end where there are borders."""
+    return wrapped(rows, width - 1 if width >= NARROWEST - 4 else width)
+
+
+def beside_each_other(sections: Sequence[Section], width: int, least: int) -> list[Band]:
+    """The sections in bands of as many as have ``least`` cells each, all bands as full as the others."""
+    if not sections:
+        return []
+    columns = max(1, min(len(sections), (width - 1) // least))
+    bands = -(-len(sections) // columns)
+    ends = [len(sections) * (place + 1) // bands for place in range(bands)]
+    return [sections[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def fill_page(draw: Callable[[SectionStyle], list[Row]], style: SectionStyle, height: int, bands: int) -> list[Row]:
+    """The rows of a page with so many bands of charts, which are higher if ``height`` rows would not be filled."""
+    rows = draw(style)
+    more = (height - len(rows)) // bands if bands and not style.compact else 0
+    plot = min(_PLOT_MOST, style.chart_height + more)
+    return draw(replace(style, chart_height=plot)) if plot > style.chart_height else rows
+
+
+def draw_sections(bands: Sequence[Band], style: SectionStyle) -> list[Row]:
+    """The sections as rows of the style's width, drawn in their order."""
+    return _plain(bands, style.width) if style.compact else _boxed(bands, style)
+
+
+def _plain(bands: Sequence[Band], width: int) -> list[Row]:
+    rows: list[Row] = []
+    for section in (section for band in bands for section in band):
+        if section.plain is not None:
+            rows += section.plain(width)
+        elif found := section.rows(width):
+            note = [piece for each in section.note for piece in (Piece("  "), each)]
+            rows += [BLANK, *wrapped([(Piece(" "), Piece(section.title, "title"), *note)], width), *found]
+    return rows
+
+
+def _boxed(bands: Sequence[Band], style: SectionStyle) -> list[Row]:
+    panels: list[ScreenPanel] = []
+    top = 0
+    for band in bands:
+        places = _places(band, style.width)
+        drawn = [section.rows(width - 2) for section, (_left, width) in zip(band, places, strict=True)]
+        high = max(map(len, drawn), default=0)
+        if not high:
+            continue
+        for section, (left, width), rows in zip(band, places, drawn, strict=True):
+            area = PanelArea(left, top, width, high + 2)
+            panels.append(ScreenPanel(area, (Piece(section.title, "title"),), rows, section.note))
+        top += high + 1
+    return draw_panels(panels, style.width, top + 1, style.glyphs) if panels else []
+
+
+def _places(band: Band, width: int) -> list[tuple[int, int]]:
+    """Where each section begins, and its width; neighbours share a border."""
+    whole, used = sum(section.share for section in band), 0
+    places: list[tuple[int, int]] = []
+    for section in band:
+        left = (width - 1) * used // whole
+        used += section.share
+        places.append((left, (width - 1) * used // whole - left + 1))
+    return places
+
+
+# ---- charts ------------------------------------------------------------------------------------------------------
+
+
+class PageCurve(Struct, frozen=True):
+    """One series of a chart: ``values`` returns that many, oldest first; ``now`` is its newest value as text."""
+
+    name: str
+    values: Callable[[int], Values]
+    now: str = ""
+    role: str = ""
+    """Its colour, where it means something; by its place in the chart if empty."""
+
+
+class PageChart(Struct, frozen=True):
+    """A chart on a page. ``axis`` labels a value in at most ``AXIS_WIDTH`` cells; ``warn`` and ``fail`` are limits that
+    colour what is above them, ``mark`` a limit that colours nothing. ``moment`` is one that is marked."""
+
+    title: str
+    curves: Sequence[PageCurve]
+    axis: Callable[[float], str]
+    start: datetime
+    end: datetime
+    now: str = ""
+    """Its newest value as text."""
+    notes: tuple[str, ...] = ()
+    """What else stands beside it, where there is room: a limit, and whose it is."""
+    line: bool = False
+    """Whether a single curve is a line too, instead of filled."""
+    cursor: float | None = None
+    """Where the time cursor stands, from 0 (``start``) to 1 (``end``)."""
+    top: float | None = None
+    binary: bool = False
+    warn: float | None = None
+    fail: float | None = None
+    mark: float | None = None
+    moment: datetime | None = None
+
+
+def chart_bands(charts: Sequence[PageChart], style: SectionStyle) -> list[Band]:
+    """The charts as sections, side by side where each has room."""
+    columns = max(1, min(len(charts), (style.width - 1) // _CHART_BESIDE))
+    fewest = len(charts) // -(-len(charts) // columns) if charts else 1
+    points = plot_points(style.width // fewest)  # the same for all: a series is asked for once, however wide its charts
+    return beside_each_other([chart_section(each, style, points) for each in charts], style.width, _CHART_BESIDE)
+
+
+def chart_section(shown: PageChart, style: SectionStyle, points: int | None = None) -> Section:
+    """A chart of so many values in its box; where there are no boxes, one line a curve."""
+    count = points or plot_points(style.width)
+    if style.cursor is not None and shown.start <= style.cursor <= shown.end:
+        shown = _at_cursor(shown, count, (style.cursor - shown.start) / (shown.end - shown.start))
+    return Section(
+        shown.title,
+        lambda width: _chart_rows(shown, width - 1, style, count),
+        tuple(Piece(text, "muted") for text in (shown.now, *shown.notes) if text),
+        plain=lambda width: _curve_lines(shown, width, style, count),
+    )
+
+
+def _at_cursor(shown: PageChart, count: int, cursor: float) -> PageChart:
+    """The chart with the values at the cursor in place of the newest ones."""
+    courses = [each.values(count) for each in shown.curves]
+    found = [course[min(len(course) - 1, int(cursor * len(course)))] if course else None for course in courses]
+    texts = [_("unknown") if value is None else shown.axis(value) for value in found]
+    single = len(shown.curves) == 1
+    curves = [
+        replace(each, values=partial(_same, course), now="" if single else text)
+        for each, course, text in zip(shown.curves, courses, texts, strict=True)
+    ]
+    return replace(shown, curves=curves, now=texts[0] if single else "", cursor=cursor)
+
+
+def _same(values: Values, _count: int) -> Values:
+    return values
+
+
+def _chart_rows(shown: PageChart, width: int, style: SectionStyle, count: int) -> list[Row]:
+    named = len(shown.curves) > 1
+    axes = Axes(
+        unit=shown.axis, start=shown.start, end=shown.end, top=shown.top, binary=shown.binary,
+        warn=shown.warn, fail=shown.fail, mark=shown.mark, moment=shown.moment, line=shown.line, cursor=shown.cursor,
+    )  # fmt: skip
+    curves = [Curve(each.values(count), each.name if named else "", each.now, each.role) for each in shown.curves]
+    height = style.chart_height if named else style.chart_height + 1  # the legend has a row of its own
+    rows = chart("", curves, axes, width=width, height=height, glyphs=style.glyphs)
+    return rows if named else rows[1:]
+
+
+def _curve_lines(shown: PageChart, width: int, style: SectionStyle, count: int) -> list[Row]:
+    """Each curve as a line: its name, its course, and its newest value."""
+    single = len(shown.curves) == 1
+    named = [(each, shown.title if single else each.name, each.now or (shown.now if single else ""))
+             for each in shown.curves]  # fmt: skip
+    wide = min(_NAME_MOST, max(cell_width(name) for _curve, name, _now in named))
+    numbers = max(cell_width(now) for _curve, _name, now in named)
+    size = min(_SPARK_MOST, width - 1 - wide - numbers - 2 * _LEGEND_GAP)
+    courses = [resampled(each.values(count), max(1, size)) for each in shown.curves]
+    highest = max((value for course in courses for value in course if value is not None), default=None)
+    told = "  ".join(filter(None, (shown.now, *shown.notes)))
+    rows: list[Row] = [] if single else [(Piece(" "), Piece(shown.title, "title"), Piece(f"  {told}", "muted"))]
+    for (curve, name, now), course in zip(named, courses, strict=True):
+        pieces = [Piece(" "), Piece(fit(name, wide), "muted")]
+        if not style.slow_link and size >= _SPARK_LEAST:
+            bars = spark(course, size, style.glyphs, top=shown.top or highest)
+            pieces += [Piece(" " * _LEGEND_GAP), Piece(bars, "chart")]
+        rows.append((*pieces, Piece(" " * _LEGEND_GAP), Piece(now, curve.role or "text")))
+    return [cut_row(row, width) for row in rows]

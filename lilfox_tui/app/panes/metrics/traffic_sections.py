@@ -1,0 +1,446 @@
+"""A service's requests on its page: the numbers, charts, by route, by status, and where the numbers come from. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TypedDict
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from lilfox_tui.app.panes.metrics.sections import (
+    LIMIT_FROM,
+    Band,
+    PageChart,
+    PageCurve,
+    Past,
+    Section,
+    SectionStyle,
+    text_section,
+)
+from lilfox_tui.app.rendering.chart import Values, spark
+from lilfox_tui.app.rendering.columns import Column, choose, heading, line
+from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.core.aio import Pending, Ready, State, Unavailable
+from lilfox_tui.core.i18n import _, listed, ngettext
+from lilfox_tui.core.text import cell_width, clean, fit, human_bytes, human_count, human_duration
+from lilfox_tui.metrics.model import Series
+from lilfox_tui.metrics.traffic import (
+    AVERAGE,
+    CLIENT_ERRORS,
+    QUANTILES,
+    REQUESTS,
+    SERVER_ERRORS,
+    Quantile,
+    Traffic,
+    TrafficPart,
+    latency_series,
+)
+from lilfox_tui.monitor.model import StoreUsage, TargetView
+
+ROUTES_SHOWN = 20
+TREND_COLUMNS = 10
+"""Cells of the course of a route's requests."""
+_STATUS_BESIDE = 110
+"""From this width on the statuses stand beside the routes."""
+_STATUS_BAR = 10
+_NAME_LEAST, _NAME_MOST = 8, 24
+"""Cells of a route beside which the least important columns are left out."""
+_MANY_ERRORS = 5.0
+_SOME_ERRORS = 1.0
+"""Percent of answers 5xx from which on they are coloured; rules decide what is an alert."""
+_INDENT, _FACT = 1, 18
+
+
+def errors_role(percent: float | None) -> str:
+    """The colour of a 5xx ratio."""
+    if percent is None or percent < _SOME_ERRORS:
+        return "text"
+    return "failing" if percent >= _MANY_ERRORS else "degraded"
+
+
+def quantile_role(found: Quantile | None, slow_s: float | None) -> str:
+    """The colour of a response time."""
+    return "degraded" if found is not None and slow_s is not None and found.seconds > slow_s else "text"
+
+
+class ErrorLimit(Struct, frozen=True):
+    """The percentage of 5xx responses above which an alert fires, and its name."""
+
+    percent: float
+    alert: str
+
+
+class TrafficPage(Struct, frozen=True):
+    """The contents of the traffic part of a page. ``past`` returns past values of the series in
+    :mod:`lilfox_tui.metrics.traffic`; ``rates`` the rates of each route, oldest first."""
+
+    state: State[Traffic]
+    routes: Sequence[TrafficPart]
+    rates: Mapping[str, Values]
+    statuses: Sequence[TrafficPart]
+    targets: Sequence[TargetView]
+    kept: StoreUsage | None
+    past: Past
+    now: datetime
+    window: timedelta
+    slow_s: float | None
+    limit: ErrorLimit | None
+    style: SectionStyle
+
+
+def traffic_head(page: TrafficPage) -> list[Row]:
+    """The newest numbers, or the reason why there are none."""
+    if not isinstance(page.state, Ready):
+        first, *more = _no_numbers(page.state, page.now)
+        return [(Piece("   " + _("requests") + "  ", "muted"), *first), *((Piece("   "), *row) for row in more)]
+    traffic = page.state.value
+    return [*([] if page.style.compact else [_numbers(page, traffic)]), *_why_unknown(traffic)]
+
+
+def _no_numbers(state: Pending | Unavailable, now: datetime) -> list[Row]:
+    if isinstance(state, Pending):
+        return [(Piece(_("metrics endpoint not scraped yet"), "muted"),)]
+    since = human_duration((now - state.since).total_seconds())
+    told = state.error.message  # of the past, since when is not kept
+    if now > state.since:
+        told = _("not scraped for {since}: {why}", since=since, why=state.error.message)
+    hint = str(state.error.hint)
+    return [
+        (Piece(f"{told}  "), Piece(_next_try(state, now), "muted")),
+        *([(Piece(hint, "muted"),)] if hint else []),
+    ]
+
+
+def _next_try(state: Unavailable, now: datetime) -> str:
+    if state.next_try is None:
+        return ""
+    return _("next try in {wait}", wait=human_duration(max(0, round((state.next_try - now).total_seconds()))))
+
+
+def _numbers(page: TrafficPage, traffic: Traffic) -> Row:
+    digits = page.style.digits
+    pieces = [Piece("   ")]
+    if traffic.requests_s is not None:
+        pieces += [Piece(_("{count}/s", count=digits.count(traffic.requests_s)) + "  ", "strong")]
+    for name, found in zip(("p50", "p95", "p99"), (traffic.p50, traffic.p95, traffic.p99), strict=True):
+        if found is not None:
+            pieces += [
+                Piece(name + " ", "muted"),
+                Piece(digits.quantile(found) + "  ", quantile_role(found, page.slow_s)),
+            ]
+    no_buckets = traffic.p50 is None
+    for name, seconds in ((_("average"), traffic.average_s), (_("longest"), traffic.maximum_s)):
+        if no_buckets and seconds is not None:
+            pieces += [Piece(name + " ", "muted"), Piece(digits.short_time(seconds) + "  ")]
+    for name, percent, role in (
+        ("4xx", traffic.client_errors, "text"),
+        ("5xx", traffic.server_errors, errors_role(traffic.server_errors)),
+    ):
+        if percent is not None:
+            pieces += [Piece(name + " ", "muted"), Piece(digits.share(percent) + "  ", role)]
+    if traffic.in_flight is not None:
+        pieces += [Piece(_("in flight") + " ", "muted"), Piece(digits.count(traffic.in_flight) + "  ")]
+    pieces.append(Piece(_("over the last {seconds:.0f} s", seconds=traffic.window_s), "muted"))
+    return tuple(pieces)
+
+
+def _why_unknown(traffic: Traffic) -> list[Row]:
+    names = {"requests": "qps", "status": "4xx 5xx", "latency": "p50 p95 p99", "in_flight": _("in flight")}
+    return [
+        (Piece("   " + fit(names[what], 14), "muted"), Piece(_("unknown: {why}", why=why), "muted"))
+        for what, why in traffic.missing.items()
+    ]
+
+
+def numbers_below(page: TrafficPage) -> list[Band]:
+    """The newest numbers below the charts, whose lines have most of them, where there is room for one line a thing."""
+    if not isinstance(page.state, Ready) or not page.style.compact:
+        return []
+    return [[text_section(_("Requests"), [_numbers(page, page.state.value)])]]
+
+
+# ---- over time ---------------------------------------------------------------------------------------------------
+
+
+def traffic_charts(page: TrafficPage) -> list[PageChart]:
+    """Requests by class of status, latency, and errors, as far as they are known."""
+    if not isinstance(page.state, Ready):
+        return []
+    traffic = page.state.value
+    found = [_requests(page, traffic), _latency(page, traffic), _errors(page, traffic)]
+    return [each for each in found if each is not None]
+
+
+def _chart(page: TrafficPage, title: str, curves: Sequence[PageCurve], axis: Callable[[float], str]) -> PageChart:
+    return PageChart(title, curves, axis, page.now - page.window, page.now)
+
+
+def _requests(page: TrafficPage, traffic: Traffic) -> PageChart | None:
+    """Requests per second, by the class of their status where that is known."""
+    total = traffic.requests_s
+    if total is None:
+        return None
+    now = _("{count}/s", count=page.style.digits.count(total))
+    shares = [share for share in (traffic.server_errors, traffic.client_errors) if share is not None]
+    if len(shares) < 2:
+        curve = PageCurve("", lambda count: page.past(REQUESTS, count))
+        return replace(_chart(page, _("Requests per second"), [curve], human_count), now=now)
+
+    def rate(percent: float) -> str:
+        return page.style.digits.count(total * percent / 100)
+
+    rest = _part_of(page, (SERVER_ERRORS, CLIENT_ERRORS), rest=True)
+    curves = [
+        PageCurve("5xx", _part_of(page, (SERVER_ERRORS,)), rate(shares[0]), "failing"),
+        PageCurve("4xx", _part_of(page, (CLIENT_ERRORS,)), rate(shares[1]), "degraded"),
+        PageCurve("2xx/3xx", rest, rate(100 - sum(shares)), "good"),
+    ]
+    return replace(_chart(page, _("Requests per second by status"), curves, human_count), now=now)
+
+
+def _part_of(page: TrafficPage, shares: Sequence[Series], *, rest: bool = False) -> Callable[[int], Values]:
+    """The rate of the requests of which ``shares`` are a percentage, or of the rest."""
+
+    def values(count: int) -> Values:
+        totals, *parts = (page.past(series, count) for series in (REQUESTS, *shares))
+        found: list[float | None] = []
+        for total, *percents in zip(totals, *parts, strict=True):
+            known = [each for each in percents if each is not None]
+            if total is None or len(known) < len(percents):
+                found.append(None)
+            else:
+                found.append(total * (100 - sum(known) if rest else sum(known)) / 100)
+        return found
+
+    return values
+
+
+def _latency(page: TrafficPage, traffic: Traffic) -> PageChart | None:
+    digits = page.style.digits
+    curves = [
+        PageCurve(f"p{quantile * 100:.0f}", _past(page, latency_series(quantile)), digits.quantile(found))
+        for quantile, found in zip(QUANTILES, (traffic.p50, traffic.p95, traffic.p99), strict=True)
+        if found is not None
+    ]
+    title, now = _("Latency"), ""
+    if not curves and traffic.average_s is not None:
+        curves, title = [PageCurve("", _past(page, AVERAGE))], _("Latency, average")
+        now = digits.short_time(traffic.average_s)
+    if not curves:
+        return None
+    slowest = max((each.seconds for each in (traffic.p50, traffic.p95, traffic.p99) if each), default=traffic.average_s)
+    return replace(_chart(page, title, curves, seconds_axis), now=now, **slow_limit(page.slow_s, slowest))
+
+
+def _past(page: TrafficPage, series: Series) -> Callable[[int], Values]:
+    return lambda count: page.past(series, count)
+
+
+def _errors(page: TrafficPage, traffic: Traffic) -> PageChart | None:
+    """The percentage of responses 5xx and 4xx, with the limit of the alert."""
+    share, limit = page.style.digits.share, page.limit
+    curves = [
+        PageCurve(name, _past(page, series), share(percent), role)
+        for name, series, percent, role in (
+            ("5xx", SERVER_ERRORS, traffic.server_errors, "failing"),
+            ("4xx", CLIENT_ERRORS, traffic.client_errors, "degraded"),
+        )
+        if percent is not None
+    ]
+    if not curves:
+        return None
+    drawn = _chart(page, _("Errors"), curves, _percent_axis)
+    if limit is None:
+        return drawn
+    text = _("limit {limit}", limit=f"{limit.percent:g} %")
+    return replace(drawn, notes=(text, limit.alert), mark=limit.percent)
+
+
+class SlowLimit(TypedDict):
+    """The limit from which on a response is slow, and its text."""
+
+    mark: float | None
+    notes: tuple[str, ...]
+
+
+def slow_limit(slow_s: float | None, newest_s: float | None) -> SlowLimit:
+    """The limit of a chart of response times, where they come near it: else they would not be seen below it."""
+    if slow_s is None or newest_s is None or newest_s < slow_s * LIMIT_FROM:
+        return {"mark": None, "notes": ()}
+    return {"mark": slow_s, "notes": (_("slow from {time}", time=human_duration(slow_s)),)}
+
+
+def seconds_axis(value: float) -> str:
+    """The label of a response time on an axis."""
+    return f"{value * 1000:.3g}ms" if value < 1 else f"{value:.3g}s"
+
+
+def _percent_axis(value: float) -> str:
+    return f"{value:.3g} %"
+
+
+# ---- parts -------------------------------------------------------------------------------------------------------
+
+
+class _TrafficCells(Struct, frozen=True):
+    part: TrafficPart
+    page: TrafficPage
+
+
+def _traffic_rows_quantile(pick: Callable[[TrafficPart], Quantile | None]) -> Callable[[_TrafficCells], Row]:
+    def cell(value: _TrafficCells) -> Row:
+        found = pick(value.part)
+        return (Piece(value.page.style.digits.quantile(found), quantile_role(found, value.page.slow_s)),)
+
+    return cell
+
+
+def _average(value: _TrafficCells) -> Row:
+    seconds = value.part.average_s
+    return () if seconds is None else (Piece(value.page.style.digits.short_time(seconds)),)
+
+
+def _trend(value: _TrafficCells) -> Row:
+    recent = value.page.rates.get(value.part.name)
+    return () if recent is None else (Piece(spark(recent, TREND_COLUMNS, value.page.style.glyphs), "chart"),)
+
+
+def _share_bar(value: _TrafficCells) -> Row:
+    """How much of all requests a status has, as a bar in the colour of its class."""
+    glyphs, name = value.page.style.glyphs, value.part.name
+    full = min(_STATUS_BAR, round((value.part.share or 0.0) / 100 * _STATUS_BAR))
+    role = {"4": "degraded", "5": "failing", "C": "degraded", "S": "failing"}.get(name[:1], "good")
+    return (Piece(glyphs.full * full, role), Piece(glyphs.empty * (_STATUS_BAR - full), "rule"))
+
+
+_COUNTS: tuple[Column[_TrafficCells], ...] = (
+    Column(lambda: "qps", 5, lambda v: (Piece(v.page.style.digits.count(v.part.requests_s)),), priority=1, right=True),
+    Column(lambda: _("share"), 6, lambda v: (Piece(v.page.style.digits.share(v.part.share)),), priority=6, right=True),
+)
+_QUANTILES: tuple[Column[_TrafficCells], ...] = (
+    Column(lambda: "p50", 6, _traffic_rows_quantile(lambda part: part.p50), priority=7, right=True),
+    Column(lambda: "p95", 6, _traffic_rows_quantile(lambda part: part.p95), priority=3, right=True),
+    Column(lambda: "p99", 6, _traffic_rows_quantile(lambda part: part.p99), priority=6, right=True),
+)
+_AVERAGE: tuple[Column[_TrafficCells], ...] = (Column(lambda: _("average"), 8, _average, priority=3, right=True),)
+_ERRORS: tuple[Column[_TrafficCells], ...] = (
+    Column(
+        lambda: "4xx", 5, lambda v: (Piece(v.page.style.digits.share(v.part.client_errors)),), priority=5, right=True
+    ),
+    Column(
+        lambda: "5xx",
+        5,
+        lambda v: (Piece(v.page.style.digits.share(v.part.server_errors), errors_role(v.part.server_errors)),),
+        priority=2,
+        right=True,
+    ),
+)
+
+
+_TREND: Column[_TrafficCells] = Column(lambda: "", TREND_COLUMNS, _trend, priority=4)
+_BAR: Column[_TrafficCells] = Column(lambda: "", _STATUS_BAR, _share_bar, priority=2)
+
+
+def traffic_tables(page: TrafficPage) -> list[Band]:
+    """The requests by route and by status, side by side where there is room."""
+    routes = _table(page, _("Routes"), _("route"), page.routes, _route_columns(page), share=2)
+    statuses = _table(page, _("Status"), _("status"), page.statuses, [*_COUNTS, _BAR], share=1)
+    found = [each for each in (routes, statuses) if each is not None]
+    return [found] if page.style.width >= _STATUS_BESIDE and found else [[each] for each in found]
+
+
+def _route_columns(page: TrafficPage) -> list[Column[_TrafficCells]]:
+    columns = [_COUNTS[0], *([_TREND] if page.rates and not page.style.slow_link else []), *_COUNTS[1:]]
+    if any(part.p50 for part in page.routes):
+        columns += _QUANTILES
+    elif any(part.average_s for part in page.routes):
+        columns += _AVERAGE
+    return [*columns, *(_ERRORS if any(part.server_errors is not None for part in page.routes) else ())]
+
+
+def _table(
+    page: TrafficPage,
+    title: str,
+    first: str,
+    parts: Sequence[TrafficPart],
+    columns: Sequence[Column[_TrafficCells]],
+    *,
+    share: int,
+) -> Section | None:
+    if not parts:
+        return None
+    longest = max(cell_width(clean(part.name)) for part in parts[:ROUTES_SHOWN])
+    wide = min(_NAME_MOST, max(_NAME_LEAST, longest))
+    name: Column[_TrafficCells] = Column(lambda: first, wide, lambda v: (Piece(v.part.name or "-", "strong"),), grow=80)
+
+    def rows(width: int) -> list[Row]:
+        chosen = choose([name, *columns], width - _INDENT - 1)
+        found = [heading(chosen, _INDENT)]
+        found += [(Piece(" " * _INDENT), *line(chosen, _TrafficCells(part, page))) for part in parts[:ROUTES_SHOWN]]
+        if len(parts) > ROUTES_SHOWN:
+            more = _("{count} more with fewer requests", count=len(parts) - ROUTES_SHOWN)
+            found.append((Piece(" " + more, "muted"),))
+        return found
+
+    return Section(title, rows, (Piece(str(len(parts)), "muted"),), share)
+
+
+# ---- where from --------------------------------------------------------------------------------------------------
+
+
+def traffic_source(page: TrafficPage) -> Section | None:
+    """The source of the traffic: the targets' states, the metrics used, and the series store."""
+    facts: list[tuple[str, str]] = []
+    for target in page.targets:
+        facts += _target_facts(target)
+    if isinstance(page.state, Ready):
+        facts += _taken(page.state.value)
+    if page.kept is not None:
+        facts.append((_("series store"), kept_text(page.kept, page.now)))
+        facts += ((_("not scraped"), problem) for problem in page.kept.problems)
+    if not facts:
+        return None
+    rows: list[Row] = [(Piece(" " + fit(name, _FACT), "muted"), Piece(value)) for name, value in facts]
+    return text_section(_("Metrics"), rows, note=(Piece(_(":targets shows all"), "muted"),))
+
+
+def _target_facts(target: TargetView) -> Iterator[tuple[str, str]]:
+    yield _("endpoint"), _("{url}, every {period}", url=target.url, period=human_duration(target.every_s))
+    state = target.state
+    if isinstance(state, Ready):
+        scrape = state.value
+        yield (
+            _("last scrape"),
+            _(
+                "{time}, {samples} in {took}",
+                time=scrape.at.strftime("%H:%M:%S"),
+                samples=ngettext("{count} sample", "{count} samples", scrape.samples),
+                took=human_duration(scrape.duration_s),
+            ),
+        )
+        for remark in scrape.remarks:
+            yield _("remark"), str(remark)
+
+
+def _taken(traffic: Traffic) -> Iterator[tuple[str, str]]:
+    names = {"requests": _("requests"), "latency": _("latency"), "in_flight": _("in flight")}
+    for what, name in names.items():
+        metric = traffic.taken.get(what)
+        if metric:
+            label = traffic.taken.get("status") if what == "requests" else None
+            yield name, f"{metric}{{{label}}}" if label else metric
+
+
+def kept_text(kept: StoreUsage, now: datetime) -> str:
+    """Return the usage of the series store as text, and since when it has data."""
+    told = [_("{count} series", count=kept.series)]
+    if kept.bytes_a_sample is not None:
+        told.append(_("{count:.0f} bytes per sample", count=kept.bytes_a_sample))
+    used, limit = human_bytes(kept.size_bytes), human_bytes(kept.limit_bytes)
+    told.append(_("{used} of {limit}", used=used, limit=limit))
+    if kept.since is not None:
+        today = kept.since.date() == now.date()
+        told.append(_("since {time}", time=kept.since.strftime("%H:%M" if today else "%m-%d %H:%M")))
+    return listed(told)

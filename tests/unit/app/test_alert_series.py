@@ -1,0 +1,154 @@
+"""An alert against its limit: values in one unit, the side of each series, and when the limit was crossed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from lilfox_tui.alerts.model import AlertState
+from lilfox_tui.app.panes.metrics.alert_series import (
+    SeriesPage,
+    against,
+    axis_text,
+    course,
+    crossed_at,
+    series_chart,
+    series_note,
+    series_rows,
+    value_text,
+)
+from lilfox_tui.app.panes.metrics.sections import SectionStyle
+from lilfox_tui.app.rendering.chart import AXIS_WIDTH
+from lilfox_tui.app.rendering.draw import UNICODE, Row
+from lilfox_tui.core.i18n import set_language
+from lilfox_tui.core.text import cell_width
+from lilfox_tui.monitor.alert_explain import ComparisonSide, Explanation, compared
+from lilfox_tui.monitor.alert_units import ValueUnit
+from tests.app.alerts_made import RULES, alert, rule, some
+from tests.app.overviews import NOW
+
+HOUR = timedelta(hours=1)
+DOWN = rule(5, "Down", "up == 0", for_s=60)
+
+
+def text_of(row: Row) -> str:
+    return "".join(piece.text for piece in row)
+
+
+def page(*sides: ComparisonSide, expression: str = RULES[0].expression) -> SeriesPage:
+    return SeriesPage(Explanation(compared(expression), sides), expression, some().alerts[1], NOW, HOUR,
+                      SectionStyle(120, UNICODE))  # fmt: skip
+
+
+def side(value: float | None, *values: float | None, holds: bool = False, limit: float | None = 0.05) -> ComparisonSide:
+    return ComparisonSide((("job", "backend"),), value, limit, holds, values)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0.31, "ratio", "31 %"),
+        (0.0005, "ratio", "0.05 %"),
+        (91.2, "percent", "91.2 %"),
+        (0.85, "seconds", "850 ms"),
+        (2.5e9, "bytes", "2.3G"),
+        (1.3e6, "bytes_per_second", "1.2M/s"),
+        (4.0, "", "4"),
+        (None, "ratio", "-"),
+        (float("inf"), "percent", "inf"),
+    ],
+)
+def test_a_value_is_told_in_its_unit(value: float | None, unit: ValueUnit, text: str) -> None:
+    assert value_text(value, unit) == text
+
+
+def test_a_value_and_its_limit_are_in_one_unit_and_never_look_the_same_when_they_are_not() -> None:
+    firing = some().alerts[1]
+    assert against(firing, RULES[0].expression) == "31 % > 5 %"
+    assert against(replace(firing, value=0.0500001), RULES[0].expression) == "5.00001 % > 5 %"
+    assert against(replace(firing, value=91.2), RULES[2].expression) == "91.2 % > 85 %"
+    assert against(replace(firing, state=AlertState.RESOLVED), RULES[0].expression) == "was 31 %"
+
+
+@pytest.mark.parametrize("unit", ["", "ratio", "percent", "seconds", "bytes", "bytes_per_second"])
+@pytest.mark.parametrize("value", [0.0, 0.001, 0.5, 1.0, 12.5, 100.0, 86400.0, 5e11])
+def test_the_label_of_an_axis_has_room(unit: ValueUnit, value: float) -> None:
+    if unit == "ratio" and value > 100:
+        return  # a share is never so large
+    assert cell_width(axis_text(unit)(value)) <= AXIS_WIDTH
+
+
+def test_the_course_of_an_alert_is_told_from_the_crossing_on_and_in_the_past_tense_once_it_is_over() -> None:
+    set_language("en")
+    firing = some().alerts[1]
+    assert course(firing, RULES[0], NOW) == "crossed 5 % at 03:01:44, 11 min ago; fired at 03:06:44"
+    pending = some().alerts[3]
+    assert course(pending, RULES[2], NOW) == "crossed 85 % at 03:10:44, 2 min ago; fires at 03:20:44 if it stays so"
+    over = replace(firing, state=AlertState.RESOLVED, resolved_at=NOW - timedelta(minutes=2))
+    assert course(over, RULES[0], NOW) == "crossed 5 % at 03:01:44; was firing for 4 min, resolved at 03:10:44"
+    never = replace(over, fired_at=None)
+    assert "was pending for 9 min, resolved at 03:10:44" in course(never, RULES[0], NOW)
+    for told in (course(over, RULES[0], NOW), course(never, RULES[0], NOW)):
+        assert "ago" not in told
+    down = alert(DOWN, AlertState.FIRING, 0, 3, {"job": "backend"})
+    assert course(down, DOWN, NOW) == "true since 03:08:44, 4 min ago; fired at 03:09:44"
+    assert course(firing, None, NOW).startswith("true since 03:01:44"), "the limit of an unknown rule is not known"
+
+
+def test_an_alert_of_another_day_is_told_with_its_day() -> None:
+    old = replace(some().alerts[1], active_at=NOW - timedelta(days=2), fired_at=NOW - timedelta(days=2))
+    assert course(old, RULES[0], NOW) == "crossed 5 % at 03-27 03:12:44, 2 d ago"
+
+
+def test_when_a_series_crossed_its_limit_is_its_last_change_of_sides() -> None:
+    found = page()
+    step = HOUR / 6
+    assert crossed_at(side(0.3, 0.01, 0.2, 0.01, 0.01, 0.3, 0.3), found) == NOW - step
+    assert crossed_at(side(0.01, 0.3, 0.3, 0.01, 0.01, 0.01, 0.01), found) == NOW - 3 * step
+    assert crossed_at(side(0.3, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01), found) == NOW
+    assert crossed_at(side(0.3, 0.3, None, 0.3, 0.3, 0.3, 0.3), found) is None, "it was there all the time"
+    assert crossed_at(side(None, 0.3, 0.01, None, None, None, None), found) is None
+    assert crossed_at(side(0.3, 0.01, 0.3, limit=None), found) is None
+
+
+def test_each_series_has_a_sign_and_a_word_for_its_side_of_the_limit() -> None:
+    set_language("en")
+    found = page(side(0.31, holds=True), side(0.2), side(0.01), side(None))
+    rows = [text_of(row).split() for row in series_rows(found, 118)]
+    assert [row[0] for row in rows] == ["✖", "◐", "●", "○"]
+    assert rows[0][1:4] == ["31", "%", "above"]
+    assert "but another condition is false" in text_of(series_rows(found, 118)[1])
+    assert rows[2][1:4] == ["1", "%", "below"]
+    assert [piece.role for piece in series_note(found)] == ["muted", "failing", "good"]
+    assert [piece.text for piece in series_note(found)] == ["4 series", "2 over the limit", "1 within it"]
+
+
+def test_below_the_limit_is_what_is_wrong_where_the_rule_says_so() -> None:
+    set_language("en")
+    expression = "free_bytes < 1000"
+    found = page(side(10.0, holds=True, limit=1000.0), side(1e6, limit=1000.0), expression=expression)
+    assert [text_of(row).split()[:3] for row in series_rows(found, 118)] == [
+        ["✖", "10B", "below"],
+        ["●", "977K", "above"],
+    ]
+
+
+@pytest.mark.parametrize("width", [38, 58, 78, 118, 198])
+def test_rows_of_series_have_room(width: int) -> None:
+    named = ComparisonSide((("job", "x" * 90),), 0.31, 0.05, True, (0.3,) * 7)
+    rows = series_rows(page(named, *[side(0.01, 0.1, None)] * 20), width)
+    assert max(cell_width(text_of(row)) for row in rows) <= width
+    assert "9 more series" in text_of(rows[-1])
+
+
+def test_the_chart_has_the_alerts_own_series_first_and_its_limit_and_moment() -> None:
+    other = ComparisonSide((("job", "gateway"),), 0.01, 0.05, False, (0.01,) * 4)
+    drawn = series_chart(page(other, side(0.31, 0.01, 0.01, 0.3, 0.31, holds=True)))
+    assert [curve.name for curve in drawn.curves] == ["backend", "gateway"]
+    assert [curve.now for curve in drawn.curves] == ["31 %", "1 %"]
+    assert (drawn.mark, drawn.notes) == (0.05, ("limit 5 %",))
+    assert drawn.moment == some().alerts[1].active_at
+    alone = series_chart(page(side(0.31, 0.3, holds=True)))
+    assert (alone.fail, alone.mark) == (0.05, None), "a single curve is coloured above its limit"

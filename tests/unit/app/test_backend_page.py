@@ -1,0 +1,140 @@
+"""The page of a backend: charts of its kind, shares as bars, who waits for whom, and tables in any width."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from lilfox_tui.app.panes.metrics.backend_page import BackendPage, backend_charts, backend_page, table_rows
+from lilfox_tui.app.panes.metrics.pages import increase_per_second
+from lilfox_tui.app.rendering.chart import Values
+from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row
+from lilfox_tui.backends.model import BackendReading, Table, TableColumn, load
+from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import set_language, tr
+from lilfox_tui.core.text import cell_width
+from lilfox_tui.metrics.history import Point
+from lilfox_tui.metrics.model import Series
+from lilfox_tui.monitor.model import BackendView
+from tests.app.overviews import NOW
+from tests.app.pages_made import cache, database
+
+KINDS = ("postgresql", "redis", "celery", "rq", "arq", "rabbitmq", "breakers", "pybreaker")
+
+
+def text_of(row: Row) -> str:
+    return "".join(piece.text for piece in row)
+
+
+def page(view: BackendView, *, width: int = 120, known: Mapping[Series, float] | None = None) -> BackendPage:
+    def past(series: Series, columns: int) -> Values:
+        value = (known or {}).get(series)
+        return [value] * columns
+
+    return BackendPage(view, (), past, past, NOW, timedelta(minutes=5), UNICODE, width)
+
+
+def table(view: BackendView, key: str) -> Table:
+    assert view.reading is not None
+    return next(each for each in view.reading.tables if each.key == key)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_has_charts_and_its_trend_is_in_one(kind: str) -> None:
+    module = load(kind)
+    drawn = [curve.series for chart in module.CHARTS for curve in chart.curves]
+    assert module.TREND in drawn
+    assert all(
+        curve.series.name.endswith("_total") for chart in module.CHARTS for curve in chart.curves if curve.per_second
+    )
+
+
+def test_only_what_is_known_has_a_chart() -> None:
+    set_language("en")
+    view = cache()
+    assert view.reading is not None
+    ops = Series("redis_operations_per_second")
+    few = replace(view, reading=BackendReading(NOW, {ops: 412.0}))
+    assert [each.title for each in backend_charts(page(few))] == ["Operations per second"]
+    gone = replace(few, outage=Unavailable(LilFoxError(tr("gone")), NOW))
+    (drawn,) = backend_charts(page(gone, known={ops: 400.0}))
+    assert drawn.now == "unknown", "no old number passes for a new one"
+    assert backend_charts(page(gone)) == []
+
+
+def test_a_limit_is_told_always_and_drawn_where_values_come_near_it() -> None:
+    set_language("en")
+    charts = {each.title: each for each in backend_charts(page(cache()))}
+    assert (charts["Memory"].mark, charts["Memory"].now, charts["Memory"].notes) == (
+        2.0 * 1024**3,
+        "1.2G",
+        ("limit 2.0G",),
+    )
+    assert (charts["Clients"].mark, charts["Clients"].notes) == (None, ("limit 10k",)), (
+        "18 would not be seen below 10,000"
+    )
+
+
+def test_a_share_is_a_bar_and_its_number() -> None:
+    rows = [text_of(row) for row in table_rows(table(database(ill=False), "slow_statements"), 118, UNICODE)]
+    assert [row.count("━") for row in rows] == [0, 7, 2, 1]
+    assert all(share in row for share, row in zip(("71.5%", "21.9%", "6.6%"), rows[1:], strict=True))
+    plain = [text_of(row) for row in table_rows(table(database(ill=False), "slow_statements"), 118, ASCII)]
+    assert all(row.isascii() for row in plain)
+    assert [row.count("#") for row in plain[1:]] == [7, 2, 1]
+
+
+def test_who_waits_for_whom_is_a_tree_with_the_time_of_waiting() -> None:
+    rows = table_rows(table(database(ill=True), "blocking"), 118, UNICODE)
+    starts = [text_of(row)[:20].rstrip() for row in rows[1:]]
+    assert starts == [" 811          -", " └ 902     41 s  811", "   └ 903   12 s  902"]
+    waiting = [any(piece.role == "degraded" and piece.text == "41 s" for piece in row) for row in rows]
+    assert waiting == [False, False, True, False]
+
+
+@pytest.mark.parametrize("width", [36, 38, 58, 78, 118, 198])
+@pytest.mark.parametrize("key", ["blocking", "transactions", "slow_statements", "clients", "databases"])
+def test_a_table_has_room_and_keeps_its_first_and_last_columns(key: str, width: int) -> None:
+    shown = table(database(ill=True), key)
+    rows = [text_of(row) for row in table_rows(shown, width, UNICODE)]
+    assert max(map(cell_width, rows)) <= width
+    assert str(shown.columns[0].title) in rows[0]
+    if shown.columns[-1].unit == "text":
+        assert str(shown.columns[-1].title) in rows[0]
+    assert ("…" in "".join(rows)) <= (width < 198), "nothing is cut while there is room"
+
+
+@given(st.integers(10, 250), st.lists(st.text(max_size=30), min_size=1, max_size=6))
+def test_no_table_is_wider_than_its_place(width: int, cells: list[str]) -> None:
+    columns = tuple(TableColumn(f"c{place}", tr("title")) for place in range(len(cells)))
+    made = Table("made", tr("Made"), columns, (tuple(cells),))
+    assert all(
+        cell_width(text_of(row)) <= width for row in table_rows(made, width, UNICODE) if len(cells) < 2 or width > 80
+    )
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
+@pytest.mark.parametrize("ill", [False, True])
+def test_a_page_has_room(width: int, ill: bool) -> None:
+    rows = backend_page(page(database(ill=ill), width=width))
+    assert max(cell_width(text_of(row)) for row in rows) <= width
+
+
+def points(*totals: float) -> list[Point]:
+    return [Point(NOW + timedelta(seconds=10 * place), total, total, total) for place, total in enumerate(totals)]
+
+
+def test_the_rate_of_a_counter_is_its_increase_and_not_known_across_a_reset() -> None:
+    over = timedelta(seconds=20)
+    steady = increase_per_second(points(0, 10, 20, 30, 40), over)
+    assert [point.mean for point in steady] == [1.0, 1.0, 1.0]
+    reset = increase_per_second(points(100, 110, 120, 0, 10, 20), over)
+    assert [(point.at - NOW).total_seconds() for point in reset] == [20, 50]
+    assert all(point.mean == 1.0 for point in reset), "a reset is no fall"
+    assert increase_per_second(points(5), over) == []
