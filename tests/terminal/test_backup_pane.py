@@ -72,7 +72,7 @@ def back_up(console: Console) -> str:
     console.press("b")
     console.until("Back up now")
     console.press("\r")
-    text = console.until(lambda text: re.search(r"◐ +(shop_)?\d{8}_\d{6}.*intact", text) is not None)
+    text = console.until(lambda text: re.search(r"◐ +(shop_)?\d{8}_\d{6}.*checksums verified", text) is not None)
     found = re.search(r"\d{8}_\d{6}", text[text.index("SETS") :])
     assert found is not None
     return f"shop_{found[0]}"

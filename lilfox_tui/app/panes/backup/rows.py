@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from lilfox_tui.app.rendering.columns import Column, cells, choose, heading, lin
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES
 from lilfox_tui.app.rows.job_words import job_kind_text, percent_of
-from lilfox_tui.backup.checks import labelled, status_text
+from lilfox_tui.backup.checks import labelled, proof_text, status_text
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import _, clauses, listed, ngettext
 from lilfox_tui.core.text import break_line, cell_width, fit_middle, human_bytes, human_duration, short_age
@@ -38,8 +37,9 @@ SET_ROLES = {
 _BEST_FIRST = tuple(SET_ROLES)
 _DAYS = 30
 INDENT = 3
-_DATE = re.compile(r"[0-9]{8}_[0-9]{6}\Z")
-WIDE = 60
+_PROOF = 18
+"""Cells of ``checksums verified``, the longest word for a set of which nothing is wrong."""
+WIDE = 75
 """Cells of the list of sets from which it has their whole ids."""
 _MOST_WARNINGS = 6
 _LEAST_PLACE = 16
@@ -71,11 +71,6 @@ class _Set(Struct, frozen=True):
     """Cells of the column of proofs."""
 
 
-def _short(status: str) -> str:
-    """A state's short name for a narrow column."""
-    return _("tested") if status == "restored" else status_text(status)
-
-
 def _last(plan: _Plan) -> Row:
     """The last run in short: running, failed, or the status of the newest set."""
     if plan.running is not None:
@@ -92,8 +87,7 @@ def _last(plan: _Plan) -> Row:
         return (Piece(_("failed"), "failing"),)
     if newest is None:
         return (Piece(_("never") if view.sets is not None else _("not read yet"), "muted"),)
-    level = SET_LEVELS[newest.status]
-    return (Piece(f"{plan.style.glyphs.level(level)} {_short(newest.status)}", SET_ROLES[newest.status]),)
+    return (Piece(status_text(newest.status), SET_ROLES[newest.status]),)
 
 
 def _age(plan: _Plan) -> Row:
@@ -134,10 +128,10 @@ def _name(plan: _Plan) -> Row:
 
 _PLANS: list[Column[_Plan]] = [
     Column(lambda: _("plan"), 11, _name, 0, grow=13),
-    Column(lambda: _("last run"), 12, _last, 1, grow=6),
+    Column(lambda: _("last run"), _PROOF, _last, 1),
     Column(lambda: _("age"), 4, _age, 0, right=True),
-    Column(lambda: _("size"), 5, _size, 2, right=True),
-    Column(lambda: _("next"), 5, _next, 3, right=True),
+    Column(lambda: _("size"), 5, _size, 3, right=True),
+    Column(lambda: _("next"), 5, _next, 2, right=True),
     Column(lambda: _("RTO"), 4, _rto, 4, right=True),
 ]
 
@@ -160,16 +154,13 @@ def _left(style: BackupStyle) -> Piece:
 
 def _proof(each: _Set) -> Row:
     found = each.found
-    text = status_text(found.status) if each.style.width >= WIDE else _short(found.status)
+    text = proof_text(found.status, found.missing)
     if found.status == "restored" and found.proof is not None and found.proof.took_s is not None:
         timed = _("restore-tested in {time}", time=short_age(max(1.0, found.proof.took_s)))
         text = timed if cell_width(timed) <= each.proof_width else text
     if found.refused:
         return (Piece(labelled(text, found.reason), "failing"),)
-    role = SET_ROLES[found.status]
-    if found.missing:
-        return Piece(text, role), Piece("  " + _("missing {names}", names=listed(found.missing)), "degraded")
-    return (Piece(text, role),)
+    return (Piece(text, SET_ROLES[found.status]),)
 
 
 def _sources(each: _Set) -> Row:
@@ -177,10 +168,10 @@ def _sources(each: _Set) -> Row:
 
 
 def _id(each: _Set) -> Row:
-    """The set's id; in a narrow column only its date, which also identifies it."""
-    found = each.found
-    date = _DATE.search(found.id) if each.style.width < WIDE else None
-    return (Piece(found.id if date is None else date[0], "strong"),)
+    """The set's id; in a narrow column when it was begun, which leaves room for what has been proven of it."""
+    found, style = each.found, each.style
+    begun = f"{found.created.astimezone(style.zone):%m-%d %H:%M}"
+    return (Piece(found.id if style.width >= WIDE else begun, "strong"),)
 
 
 def _set_age(each: _Set) -> Row:
@@ -194,10 +185,10 @@ def _set_size(each: _Set) -> Row:
 def _set_columns(width: int) -> list[Column[_Set]]:
     wide = width >= WIDE
     return [
-        Column(lambda: _("set"), 22 if wide else 15, _id, 0),
+        Column(lambda: _("set"), 22 if wide else 11, _id, 0),
         Column(lambda: _("age"), 4, _set_age, 0, right=True),
         Column(lambda: _("size"), 5, _set_size, 2, right=True),
-        Column(lambda: _("proof"), 10, _proof, 1, grow=15),
+        Column(lambda: _("proof"), _PROOF, _proof, 1, grow=16),
         Column(lambda: _("contains"), 14, _sources, 3, grow=60),
     ]
 
@@ -306,7 +297,7 @@ def _well(view: PlanView, style: BackupStyle) -> str:
     if newest is None:
         return ""
     age = human_duration((style.now - newest.created).total_seconds())
-    return _("the newest set is {age} old and {status}", age=age, status=status_text(newest.status))
+    return _("the newest set is {age} old and {status}", age=age, status=proof_text(newest.status, newest.missing))
 
 
 def _facts(view: PlanView, restores: Sequence[Restored], style: BackupStyle) -> Row:
@@ -343,7 +334,7 @@ def _facts(view: PlanView, restores: Sequence[Restored], style: BackupStyle) -> 
 def set_detail(found: BackupSet, style: BackupStyle) -> list[Row]:
     """A set as text: when it was started, its state, and its contents."""
     begun = found.created.astimezone(style.zone).strftime("%Y-%m-%d %H:%M:%S")
-    text = status_text(found.status)
+    text = proof_text(found.status, found.missing)
     if found.reason:
         text = labelled(text, found.reason)
     head = (Piece(f" {found.id}", "strong"), Piece(f"  {begun}  ", "muted"))

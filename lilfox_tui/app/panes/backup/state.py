@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING, Literal
 
-from lilfox_tui.backup.checks import status_text
+from lilfox_tui.backup.checks import proof_text, status_text
 from lilfox_tui.config.model import Config
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.monitor.model import Backups, PlanView
@@ -302,7 +302,8 @@ def undoable(restores: Sequence[Restored], plan: PlanView | None) -> list[Restor
 
 def _holds_all(found: BackupSet, words: str) -> bool:
     sources = " ".join(part.source for part in found.parts)
-    text = f"{found.id} {found.status} {found.reason} {sources}".lower()
+    proof = proof_text(found.status, found.missing)
+    text = f"{found.id} {found.status} {proof} {found.reason} {sources}".lower()
     return all(word in text for word in words.lower().split())
 
 

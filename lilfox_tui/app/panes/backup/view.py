@@ -27,7 +27,7 @@ from lilfox_tui.app.rendering.columns import Digits, cells, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rows.jobs import JobLog, event_rows, job_title, progress_rows
 from lilfox_tui.app.widgets import Lines, RowsOnDemand, more_below
-from lilfox_tui.backup.checks import labelled, signature_text, status_text
+from lilfox_tui.backup.checks import labelled, proof_text, signature_text
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, ngettext
 from lilfox_tui.core.text import cell_width, fit, human_bytes, human_duration
@@ -69,7 +69,7 @@ def _title(found: BackupSet, style: BackupStyle) -> Row:
     return (
         Piece(f" {style.glyphs.level(SET_LEVELS[found.status])} ", role),
         Piece(found.id, "title"),
-        Piece(f"  {status_text(found.status)}", role),
+        Piece(f"  {proof_text(found.status, found.missing)}", role),
         Piece("  " + _("{age} old", age=age), "muted"),
     )
 
@@ -120,7 +120,7 @@ def _proof(found: BackupSet, style: BackupStyle) -> Iterator[Row]:
             "restore-tested on {at}: restored to {where} in {time} and compared", at=at, time=took, where=proof.where
         )
     elif proof.level == "intact":
-        text = _("verified on {at}: fully read; digests, trailers and content are correct", at=at)
+        text = _("checksums verified on {at}: fully read; digests, trailers and content are correct", at=at)
     else:
         text = _("found broken on {at}: {reason}", at=at, reason=proof.reason)
     yield _field(_("proof"), text, SET_ROLES.get(proof.level, "text"))
@@ -146,33 +146,31 @@ def _part(part: FoundPart, style: BackupStyle) -> Iterator[Row]:
     if part.sha256:
         shown = part.sha256 if style.width >= _WIDE else part.sha256[:_DIGEST] + "…"
         yield (Piece("      "), Piece(f"sha256 {shown}", "muted"))
-    yield from _detail(said.detail if said is not None else {})
+    if said is not None:
+        yield from _detail(said.detail)
+        yield from _tables(said.tables)
 
 
 def _detail(detail: Mapping[str, Any]) -> Iterator[Row]:
-    """What the source recorded about the part: plain values on one line, then the row counts of the tables. A manifest
-    may contain anything: only values of the expected shape are shown."""
+    """The plain values that the source recorded about the part. A manifest may contain anything: only values of the
+    expected shape are shown."""
     plain = [f"{key} {value}" for key, value in detail.items() if isinstance(value, str | int | float) and value != ""]
     if plain:
         yield (Piece("      "), Piece("  ".join(plain), "muted"))
-    content = detail.get("content")
-    tables = content.get("tables") if isinstance(content, Mapping) else None
-    if not isinstance(tables, Mapping) or not tables:
+
+
+def _tables(tables: Mapping[str, int | None]) -> Iterator[Row]:
+    """The tables with their rows, largest first."""
+    if not tables:
         return
     yield (Piece("      "), Piece(ngettext("{count} table", "{count} tables", len(tables)), "text"))
-    counted = sorted(tables.items(), key=lambda each: -(_rows(each[1]) or 0))
-    width = min(40, max((len(str(name)) for name, _table in counted[:_MOST_TABLES]), default=0))
-    for name, table in counted[:_MOST_TABLES]:
-        rows = _rows(table)
+    counted = sorted(tables.items(), key=lambda each: -(each[1] or 0))
+    width = min(40, max((len(name) for name, _rows in counted[:_MOST_TABLES]), default=0))
+    for name, rows in counted[:_MOST_TABLES]:
         count = _("rows not counted") if rows is None else ngettext("{count} row", "{count} rows", rows)
-        yield (Piece("        " + fit(str(name), width)), Piece("  " + fit(count, 16, right=True), "muted"))
+        yield (Piece("        " + fit(name, width)), Piece("  " + fit(count, 16, right=True), "muted"))
     if len(counted) > _MOST_TABLES:
         yield (Piece("        " + _("and {count} more", count=len(counted) - _MOST_TABLES), "muted"),)
-
-
-def _rows(table: Any) -> int | None:
-    rows = table.get("rows") if isinstance(table, Mapping) else None
-    return rows if isinstance(rows, int) else None
 
 
 def nothing_configured(style: BackupStyle, *, looked: bool) -> list[Row]:
