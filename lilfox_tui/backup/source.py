@@ -320,19 +320,24 @@ def losses(changes: Iterable[RestoreChange]) -> list[str]:
         uncounted += change.uncounted
         estimated = estimated or (change.uncounted and change.lost_rows > 0)
     told = []
-    if rows and estimated:
-        told.append(ngettext("about {rows} row newer than the backup will be lost",
-                             "about {rows} rows newer than the backup will be lost", rows, rows=f"{rows:,}"))  # fmt: skip
-    elif rows:
-        told.append(ngettext("at least {rows} row newer than the backup will be lost",
-                             "at least {rows} rows newer than the backup will be lost", rows, rows=f"{rows:,}"))  # fmt: skip
+    if rows:
+        number = f"{rows:,}"
+        told.append(
+            ngettext("about {rows} row newer than the backup will be lost",
+                     "about {rows} rows newer than the backup will be lost", rows, rows=number)
+            if estimated
+            else ngettext("at least {rows} row newer than the backup will be lost",
+                          "at least {rows} rows newer than the backup will be lost", rows, rows=number)
+        )  # fmt: skip
     if files:
+        number = f"{files:,}"
         told.append(ngettext("{files} file changed since the backup will be lost",
-                             "{files} files changed since the backup will be lost", files, files=f"{files:,}"))  # fmt: skip
+                             "{files} files changed since the backup will be lost", files, files=number))  # fmt: skip
     if uncounted:
+        number = f"{uncounted:,}"
         told.append(ngettext("{tables} item differs, and newer data in it cannot be counted: expect to lose it",
                              "{tables} items differ, and newer data in them cannot be counted: expect to lose it",
-                             uncounted, tables=f"{uncounted:,}"))  # fmt: skip
+                             uncounted, tables=number))  # fmt: skip
     return told
 
 

@@ -45,7 +45,9 @@ def test_without_sets_or_room_there_are_no_days() -> None:
     assert days_row([made_set(40 * DAY, "intact")], STYLE, 80) == ()
     width = cells(days_row(one, STYLE, 80))
     assert days_row(one, STYLE, width)
-    assert days_row(one, STYLE, width - 1) == ()
+    assert cells(days_row(one, STYLE, width - 1)) == width - 1, "one day fewer"
+    assert marks(days_row(one, STYLE, width - 23)) == "·····◐·", "a week"
+    assert days_row(one, STYLE, width - 24) == ()
     set_language("zh_CN")
     try:
         assert cells(days_row(one, STYLE, 80)) <= width + 2
