@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.app.dialogs.messages import ConfirmDialog
 from lilfox_tui.app.dialogs.prompt import Chooser
+from lilfox_tui.app.panes.backup.restore_wizard import RestoreWizard
 from lilfox_tui.backup.checks import status_text
 from lilfox_tui.backup.restores.interrupted import InterruptedRestore, Restored, SwapSide
 from lilfox_tui.backup.source import RestoreChange, Swap, lost_text
@@ -20,6 +22,7 @@ from tests.app.restore_stand_in import StandIn
 from tests.app.still import screen_text
 from tests.app.test_backup_screens import showing
 from tests.app.test_restore_wizard import looked, opened
+from tests.app.test_screens import check
 from tests.waiting import until
 
 SET = "lilfox_20260329_020000"
@@ -80,18 +83,40 @@ def test_other_programs_are_told_too() -> None:
 
 
 @pytest.mark.fault("4.44")
-async def test_the_pane_says_that_it_shows_now_while_the_screen_is_rewound() -> None:
+@pytest.mark.parametrize("language", ["en", "zh_CN"])
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (40, 10)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_a_rewound_pane_lists_the_sets_that_there_were(size: tuple[int, int], language: str) -> None:
+    app = showing(healthy(), language=language)
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("3")
+        await pilot.pause()
+        before = screen_text(pilot)
+        app.navigation.rewind(NOW - timedelta(days=2, hours=2))
+        await pilot.pause()
+        text = screen_text(pilot).partition("\n")[2]  # the header counts from the clock
+        check(f"backup-rewound-{size[0]}x{size[1]}-{language}", text)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "03-29 02:00" not in screen_text(pilot)
+        await pilot.press("grave_accent", "escape")
+        await pilot.pause()
+        assert screen_text(pilot) == before
+
+
+async def test_what_acts_on_the_present_is_disabled_in_the_past_but_a_set_can_be_restored(stand_in: StandIn) -> None:
     app = showing(healthy())
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("3")
-        await pilot.pause()
-        assert "shows the current backups" not in screen_text(pilot)
-        await pilot.press("left_square_bracket")
-        await pilot.pause()
-        assert "This pane shows the current backups, not those at" in screen_text(pilot)
-        await pilot.press("grave_accent")
-        await pilot.pause()
-        assert "shows the current backups" not in screen_text(pilot)
+        app.navigation.rewind(NOW - timedelta(days=2, hours=2))
+        for key in ("b", "P", "u", "C"):
+            await pilot.press(key)
+            assert "you are viewing the past" in str(app.note[0]), key
+            assert len(app.screen_stack) == 1
+        await pilot.press("r")
+        await until(lambda: isinstance(app.screen, RestoreWizard))
+        wizard = app.screen
+        assert isinstance(wizard, RestoreWizard)
+        assert wizard.state.choice.set == "lilfox_20260326_020000", "the newest that there was then"
 
 
 @pytest.mark.fault("4.44")

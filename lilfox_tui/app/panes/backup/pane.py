@@ -120,7 +120,8 @@ class BackupPane(Pane):
     def on_mount(self) -> None:
         self.state.zone = local_zone()
         self.lilfox.monitor.backups.show()
-        self.state.backups = self.lilfox.monitor.backups.backups
+        self.state.rewind(self.lilfox.rewound)
+        self.state.take(self.lilfox.monitor.backups.backups)
         self.set_interval(AGES_S, self._repaint_ages)
         self._read_restores()
         self._follow_backups()
@@ -132,10 +133,10 @@ class BackupPane(Pane):
         state = self.state
         async with aclosing(self.lilfox.monitor.backups.feed.watch()) as states:
             async for newest in states:
-                if isinstance(newest, Ready) and not self.lilfox.leaving and newest.value is not state.backups:
-                    ended = _ended(state.backups)
-                    state.backups = newest.value
-                    if _ended(state.backups) != ended:
+                if isinstance(newest, Ready) and not self.lilfox.leaving and newest.value is not state.present:
+                    ended = _ended(state.present)
+                    state.take(newest.value)
+                    if _ended(newest.value) != ended:
                         self._read_restores()
                     self._starter.tell_ended(newest.value)
                     self._follow_job()
@@ -152,8 +153,9 @@ class BackupPane(Pane):
         self.state.restores = [each for each in known if each.stage in interrupted.RETAINING]
         self.repaint()
 
-    def rewind(self, _at: datetime | None) -> None:
-        """Redraws. Past states of backups are not recorded, so a rewound screen shows the present and says so."""
+    def rewind(self, at: datetime | None) -> None:
+        """Shows the sets that there were ``at`` (aware UTC), as far as that is known, or those of now."""
+        self.state.rewind(at)
         self.repaint()
 
     # ---- the page of a set, and the mouse ------------------------------------------------------------------------

@@ -281,12 +281,12 @@ def why_no_sets(view: PlanView | None, *, filtered: bool) -> str:
 def warning_rows(
     interrupted_restores: Sequence[InterruptedRestore], rewound: datetime | None, style: BackupStyle
 ) -> list[Row]:
-    """The warnings shown first: interrupted restores, and that a rewound screen shows the present backups."""
+    """The warnings shown first: interrupted restores, and what a rewound screen does not know."""
     rows: list[Row] = []
     if rewound is not None:
         then = f"{rewound.astimezone(style.zone):%Y-%m-%d %H:%M:%S}"
-        now = _("This pane shows the current backups, not those at {time}.", time=then)
-        rows.append((Piece(f" {now}", "degraded"),))
+        text = _("As of {time}. Sets removed before this console started are unknown.", time=then)
+        rows.append((Piece(f" {text}", "degraded"),))
     for half in interrupted_restores:
         mark = Piece(f" {style.glyphs.failing} ", "failing")
         rows.append((mark, Piece(str(half.message), "failing"), Piece("  " + _("S settles it"), "strong")))
@@ -299,8 +299,9 @@ def plan_detail(view: PlanView, restores: Sequence[Restored], style: BackupStyle
         return _outage_rows(view, view.outage, style)
     mark = Piece(f" {style.glyphs.level(view.level)} ", ROLES[view.level])
     since = ""
-    if view.level not in (Level.GOOD, Level.UNKNOWN):
-        since = _("for {time}", time=human_duration(max(0, round((style.now - view.since).total_seconds()))))
+    lasted = round((style.now - view.since).total_seconds())
+    if view.level not in (Level.GOOD, Level.UNKNOWN) and lasted > 0:
+        since = _("for {time}", time=human_duration(lasted))
     head = (mark, Piece(view.name, "strong"), Piece(f"  {since}  " if since else "  ", "muted"))
     why = clauses(map(str, view.reasons)) or _well(view, style)
     first, rest = break_line(why, max(20, style.width - cells(head)))

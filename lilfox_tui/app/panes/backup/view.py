@@ -103,9 +103,9 @@ class BackupView:
     @property
     def now(self) -> datetime:
         """The time from which ages are computed (aware UTC): that of the shown overview, which stands still while the
-        screen is paused; the present on a rewound screen."""
+        screen is paused, or the time that a rewound screen shows."""
         shown = self._app.shown
-        return shown.at if shown is not None and not shown.rewound else datetime.now(UTC)
+        return self._state.rewound or (shown.at if shown is not None and not shown.rewound else datetime.now(UTC))
 
     def _style(self, width: int, *, marked: bool = False) -> BackupStyle:
         return BackupStyle(width, self._app.glyphs, self.now, self._state.zone, marked)
@@ -119,7 +119,7 @@ class BackupView:
     def draw(self) -> BackupScreen:
         """Everything between the tabs and the footer."""
         room = self._app.room
-        warnings = warning_rows(self._state.interrupted_restores, self._app.rewound, self._style(room.width))
+        warnings = warning_rows(self._state.interrupted_restores, self._state.rewound, self._style(room.width))
         height = max(1, room.height - len(warnings))
         bordered = room.width >= NARROWEST and height >= LOWEST
         drawn = self._panels(room.width, height) if bordered else self._plain(room.width, height)
