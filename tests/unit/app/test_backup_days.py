@@ -6,7 +6,7 @@ from datetime import UTC, timedelta, timezone
 
 from msgspec.structs import replace
 
-from lilfox_tui.app.panes.backup.rows import BackupStyle, days_row
+from lilfox_tui.app.panes.backup.rows import BackupStyle, day_sizes, days_row
 from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import UNICODE, Row
 from lilfox_tui.core.i18n import set_language
@@ -31,6 +31,13 @@ def test_each_day_has_the_mark_of_its_best_set() -> None:
         made_set(30 * DAY, "restored"),
     ]
     assert marks(days_row(sets, STYLE, 80)) == "●" + "·" * 24 + "○✖·◐●"
+
+
+def test_the_size_of_a_day_is_that_of_its_largest_set() -> None:
+    small = replace(made_set(timedelta(hours=2), "intact"), parts=())
+    sizes = day_sizes([small, made_set(timedelta(hours=1), "broken"), made_set(29 * DAY, "intact")], STYLE)
+    whole = float(made_set(DAY, "intact").size_bytes)
+    assert sizes == [whole, *[None] * 28, whole]
 
 
 def test_days_are_those_of_the_shown_time_zone() -> None:

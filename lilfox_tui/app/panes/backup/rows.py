@@ -35,7 +35,8 @@ SET_ROLES = {
 }
 """A set whose digests are right is well, if not yet proven: its shape says so, not its colour."""
 _BEST_FIRST = tuple(SET_ROLES)
-_DAYS, _LEAST_DAYS = 30, 7
+DAYS, _LEAST_DAYS = 30, 7
+"""Days that are shown above the sets at most, and at least."""
 INDENT = 3
 _ID, _BEGUN = 22, 11
 """Cells of a set's id, and of when it was begun."""
@@ -240,18 +241,30 @@ def days_row(sets: Sequence[BackupSet], style: BackupStyle, width: int) -> Row:
     """What the last 30 days have left, oldest first: the best set of each day; fewer days where there are not ``width``
     cells for all, and nothing for less than a week. A day without a set is no fault: retention removes sets."""
     best: dict[int, BackupSet] = {}
-    today = style.now.astimezone(style.zone).date()
     for found in sets:
-        ago = (today - found.created.astimezone(style.zone).date()).days
+        ago = _days_ago(found, style)
         before = best.get(ago)
-        if 0 <= ago < _DAYS and (before is None or _BEST_FIRST.index(found.status) < _BEST_FIRST.index(before.status)):
+        if 0 <= ago < DAYS and (before is None or _BEST_FIRST.index(found.status) < _BEST_FIRST.index(before.status)):
             best[ago] = found
     if not best:
         return ()
-    days = min(_DAYS, width - cell_width(_days_text(_DAYS)))
+    days = min(DAYS, width - cell_width(_days_text(DAYS)))
     if days < _LEAST_DAYS:
         return ()
     return (Piece(_days_text(days), "muted"), *(_day(best.get(ago), style) for ago in reversed(range(days))))
+
+
+def day_sizes(sets: Sequence[BackupSet], style: BackupStyle) -> list[float | None]:
+    """The bytes of the largest set of each of the last 30 days, oldest first; None for a day without a set."""
+    sizes: dict[int, float] = {}
+    for found in sets:
+        ago = _days_ago(found, style)
+        sizes[ago] = max(sizes.get(ago, 0.0), float(found.size_bytes))
+    return [sizes.get(ago) for ago in reversed(range(DAYS))]
+
+
+def _days_ago(found: BackupSet, style: BackupStyle) -> int:
+    return (style.now.astimezone(style.zone).date() - found.created.astimezone(style.zone).date()).days
 
 
 def _days_text(days: int) -> str:

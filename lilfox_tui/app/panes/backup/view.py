@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
@@ -12,7 +12,9 @@ from msgspec.structs import replace
 
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.backup.rows import (
+    DAYS,
     BackupStyle,
+    day_sizes,
     days_row,
     plan_detail,
     plan_heading,
@@ -27,6 +29,7 @@ from lilfox_tui.app.panes.backup.rows import (
 )  # fmt: skip
 from lilfox_tui.app.panes.backup.set_page import nothing_configured, set_page, set_title
 from lilfox_tui.app.panes.backup.state import BackupState
+from lilfox_tui.app.rendering.chart import Axes, Curve, chart
 from lilfox_tui.app.rendering.columns import Digits, cells, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rendering.panels import PanelArea, ScreenPanel, draw_panels, highlighted
@@ -34,6 +37,7 @@ from lilfox_tui.app.rows.jobs import JobLog, event_rows, job_title, progress_row
 from lilfox_tui.app.widgets import more_below
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _
+from lilfox_tui.core.text import human_bytes
 
 if TYPE_CHECKING:
     from lilfox_tui.jobs.model import Job
@@ -52,6 +56,8 @@ _WIDE = 100
 _MOST_PARTS, _MOST_LINES = 4, 4
 _LEAST_PREVIEW = 7
 """Free rows from which the page of the selected set is shown below the lists."""
+_CHART = (9, 16)
+"""Rows of the chart of sizes, its border included, at least and at most."""
 _LEAST_LIST = 5
 """Rows of a list, its borders and column titles included."""
 
@@ -154,9 +160,34 @@ class BackupView:
         plan = self._plan_rows(left - 2)
         plans = max(_LEAST_LIST, min(3 + len(self._state.plans), height - 1 - len(plan)))
         self._list("plans", PanelArea(0, 0, left, plans), panels, hits)
-        panels.append(ScreenPanel(PanelArea(0, plans - 1, left, height - plans + 1), self._plan_title(), plan))
+        sizes = self._sizes(PanelArea(0, plans - 1, left, height - plans + 1), len(plan))
+        below = height - plans + 1 - (sizes.height - 1 if sizes is not None else 0)
+        panels.append(ScreenPanel(PanelArea(0, plans - 1, left, below), self._plan_title(), plan))
+        if sizes is not None:
+            panels.append(self._size_panel(sizes))
         self._list("sets", PanelArea(left - 1, 0, width - left - right + 2, height), panels, hits)
         panels.append(self._set_panel(PanelArea(width - right, 0, right, height)))
+
+    def _sizes(self, place: PanelArea, taken: int) -> PanelArea | None:
+        """Where the chart of sizes is, at the bottom of a place of which ``taken`` rows are used; None without room or
+        on a slow link."""
+        plan = self._state.selected_plan
+        high = min(_CHART[1], place.inner_height - taken)
+        if self._app.slow_link or high < _CHART[0] or plan is None or not plan.sets:
+            return None
+        return PanelArea(place.left, place.top + place.height - high, place.width, high)
+
+    def _size_panel(self, place: PanelArea) -> ScreenPanel:
+        """The largest set of each day, over the days that stand above the sets."""
+        plan, style = self._state.selected_plan, self._style(place.inner_width)
+        sets = () if plan is None else plan.sets or ()
+        newest = "" if not sets else human_bytes(sets[0].size_bytes)
+        axes = Axes(human_bytes, style.now - timedelta(days=DAYS), style.now, binary=True, ago=True)
+        curves = [Curve(day_sizes(sets, style))]
+        size, high = place.inner_width - 1, place.inner_height - 2
+        title = _("largest set of each day")
+        rows = chart(title, curves, axes, width=size, height=high, glyphs=style.glyphs, now_text=newest)
+        return ScreenPanel(place, _title(_("Size of the sets")), rows)
 
     def _bands(self, panels: list[ScreenPanel], hits: list[BackupHit], width: int, height: int) -> None:
         """The lists, side by side where there is room; below them the selected plan or set, and where rows are left

@@ -60,6 +60,10 @@ def plan_in(watch: BackupWatch) -> PlanView:
     return watch.backups.plans[("lilfox", "disk")]
 
 
+def earlier_in(watch: BackupWatch) -> list[tuple[str, str]]:
+    return [] if watch.backups is None else [(each.store, each.set.id) for each in watch.backups.earlier]
+
+
 def levels(watch: BackupWatch) -> Level | None:
     return plan_in(watch).level if watch.backups is not None and watch.backups.plans else None
 
@@ -81,15 +85,13 @@ async def test_what_was_removed_or_proven_since_is_remembered(store: Path, monke
     gone = manifest_of(datetime.now(UTC) - timedelta(days=3))
     put_set(store, gone, proven=True)
     async with watching(config_of(store), monkeypatch) as (watch, _changes):
-        await until(lambda: watch.backups is not None and levels(watch) is not None and plan_in(watch).sets)
-        assert watch.backups is not None
-        assert watch.backups.earlier == ()
+        await until(lambda: levels(watch) is not None and plan_in(watch).sets)
+        assert earlier_in(watch) == []
         empty(store)
         put_set(store, manifest_of(datetime.now(UTC)), proven=True)
         watch.look_again()
-        await until(lambda: watch.backups is not None and watch.backups.earlier, what="one that was there")
-        [before] = watch.backups.earlier
-        assert (before.store, before.set.id) == ("disk", gone.id)
+        await until(lambda: earlier_in(watch), what="one that was there")
+        assert earlier_in(watch) == [("disk", gone.id)]
 
 
 async def test_a_store_that_goes_away_keeps_what_was_known(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
