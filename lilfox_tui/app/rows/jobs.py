@@ -72,7 +72,9 @@ _NUMBERS = 43
 """Cells of what stands right of a bar: done of total, percent, rate, remaining."""
 _SHORTEST_BAR = 6
 _LONGEST_BAR = 40
-_NAME = 28
+_SHORT_BAR = 10
+"""Cells of a bar beside which a long name is cut."""
+_NAME = 36
 _BAR_FROM = 70
 """Cells of a line from which the name leaves room for the bar."""
 
@@ -94,7 +96,8 @@ def job_title(job: Job, now: datetime, glyphs: Glyphs) -> Row:
 
 def progress_row(progress: Progress, width: int, glyphs: Glyphs, digits: Digits) -> Row:
     """One part: its name, a bar if the total is known, and numbers in fixed columns."""
-    name_width = min(_NAME, max(8, width // (3 if width < _BAR_FROM else 4)))
+    beside = _NUMBERS + 6 + _SHORT_BAR
+    name_width = max(8, width // 3) if width < _BAR_FROM else min(_NAME, width - beside)
     bar_width = min(_LONGEST_BAR, width - name_width - _NUMBERS - 6)
     pieces = [Piece("   "), Piece(fit(fit_middle(progress.part, name_width), name_width), "strong"), Piece("  ")]
     total, done = progress.total_bytes, progress.done_bytes

@@ -405,7 +405,7 @@ def set_detail(found: BackupSet, style: BackupStyle) -> list[Row]:
     """A set as text: when it was started, its state, and its contents."""
     begun = found.created.astimezone(style.zone).strftime("%Y-%m-%d %H:%M:%S")
     text = proof_text(found.status, found.missing)
-    if found.reason:
+    if found.reason and not found.missing:
         text = labelled(text, found.reason)
     head = (Piece(f" {found.id}", "strong"), Piece(f"  {begun}  ", "muted"))
     first, rest = break_line(text, max(20, style.width - cells(head)))

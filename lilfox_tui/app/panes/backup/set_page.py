@@ -61,7 +61,7 @@ def _about(found: BackupSet, view: PlanView, style: BackupStyle) -> Iterator[Row
     yield _field(_("size"), human_bytes(found.size_bytes))
     if found.manifest is not None and found.manifest.tag:
         yield _field(_("tag"), _("{tag}: retention keeps it; restore it with tag:{tag}", tag=found.manifest.tag))
-    if found.reason:
+    if found.reason and not found.missing:  # what is missing has a line of its own
         yield _field(_("why"), str(found.reason), SET_ROLES[found.status])
     manifest = found.manifest
     if manifest is None:

@@ -270,7 +270,9 @@ class BackupView:
         rows = set_summary(found, style)
         if place.inner_height > len(rows):
             rows = [*rows[:1], BLANK, *set_page(found, plan, style)]
-        more = _("enter shows all of it") if len(rows) > place.inner_height else ""
+        more = more_below(len(rows) - place.inner_height)
+        if more and self._state.focus == "sets":
+            more = _("enter shows all of it")
         title = (*_title(_("Backup set")), Piece("  "), *set_title(found, style))
         return ScreenPanel(place, title if cells(title) <= place.width - 6 else title[:-1], rows, more=more)
 
