@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Collection
 from typing import Literal
 
 from msgspec import Struct
 
-from lilfox_tui.core.i18n import Message, _, ntr, tr
+from lilfox_tui.core.i18n import Message, _, listed, ntr, tr
 from lilfox_tui.core.text import human_bytes
 
 CheckState = Literal["good", "warning", "bad"]
@@ -95,12 +96,19 @@ def status_text(status: str) -> str:
     """Return the word for how thoroughly a set has been verified."""
     return {
         "restored": _("restore-tested"),
-        "intact": _("intact"),
-        "unverified": _("unverified"),
+        "intact": _("checksums verified"),
+        "unverified": _("not verified"),
         "partial": _("partial"),
         "untrusted": _("not trusted"),
         "broken": _("broken"),
     }.get(status, status)
+
+
+def proof_text(status: str, missing: Collection[str]) -> str:
+    """Return the word for a set's state; of a partial set also the names of the sources that are ``missing``."""
+    if status == "partial" and missing:
+        return _("partial: {names} missing", names=listed(missing))
+    return status_text(status)
 
 
 def signature_text(signature: str) -> str:

@@ -100,7 +100,7 @@ async def verify(run: Run, arguments: dict[str, Any]) -> Outcome:
             if found.untrusted:
                 return _untrusted(found)
             proof = await verify_set(run, await reader_of(context, plan, store, request.identity), found)
-    return _judged(found, proof, str(tr("{set} is intact", set=found.id)))
+    return _judged(found, proof, str(tr("{set}: checksums verified", set=found.id)))
 
 
 async def drill(run: Run, arguments: dict[str, Any]) -> Outcome:
@@ -132,7 +132,9 @@ def _drilled(found: BackupSet, proof: Proof) -> Outcome:
     outcome = _judged(found, proof, str(told))
     if outcome.state != "ok":
         return outcome
-    hint = tr("the set is intact, but not restore-tested; this job's log names what was not compared")
+    hint = tr(
+        "the checksums are verified, but the set is not restore-tested; this job's log names what was not compared"
+    )
     return msgspec.structs.replace(outcome, state="partly", hint=str(hint), exit_code=3)
 
 
@@ -435,7 +437,13 @@ def _judged(found: BackupSet, proof: Proof, good: str) -> Outcome:
     if status is Status.PARTIAL:
         return Outcome(
             "partly",
-            str(tr("the parts of {set} are intact, but the set is partial: {reason}", set=proof.set, reason=reason)),
+            str(
+                tr(
+                    "the checksums of {set} are verified, but the set is partial: {reason}",
+                    set=proof.set,
+                    reason=reason,
+                )
+            ),
             str(
                 tr(
                     "it does not count as a backup; find out why these sources could not be backed up, then back "

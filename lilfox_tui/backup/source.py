@@ -152,6 +152,8 @@ class RestoreChange(Struct, frozen=True):
     """So many rows more are there now than in the backup: they would be only in the retained data."""
     lost_files: int = 0
     """So many files there now are newer than the backup: they would be only in the retained data."""
+    uncounted: bool = False
+    """What is there now differs from the backup, but how much of it is newer cannot be told."""
 
     @property
     def newer(self) -> bool:
@@ -307,16 +309,38 @@ class RestoreTarget(Protocol):
         ...
 
 
-def lost_text(changes: Iterable[RestoreChange]) -> str:
-    """Describe how many rows and files would be only in the retained data; empty if none."""
-    rows = files = 0
+def losses(changes: Iterable[RestoreChange]) -> list[str]:
+    """Describe how many rows and files a restore takes out of use, as sentences; they would be only in the retained
+    data. Rows are the fewest that they can be, or estimates: of a table, only how many it has more than the backup is
+    known."""
+    rows = files = uncounted = 0
+    estimated = False
     for change in changes:
         rows, files = rows + change.lost_rows, files + change.lost_files
+        uncounted += change.uncounted
+        estimated = estimated or (change.uncounted and change.lost_rows > 0)
     told = []
     if rows:
-        told.append(ngettext("{count} row is newer than the backup and would not be restored",
-                             "{count} rows are newer than the backup and would not be restored", rows))  # fmt: skip
+        number = f"{rows:,}"
+        told.append(
+            ngettext("about {rows} row newer than the backup will be lost",
+                     "about {rows} rows newer than the backup will be lost", rows, rows=number)
+            if estimated
+            else ngettext("at least {rows} row newer than the backup will be lost",
+                          "at least {rows} rows newer than the backup will be lost", rows, rows=number)
+        )  # fmt: skip
     if files:
-        told.append(ngettext("{count} file is newer than the backup and would not be restored",
-                             "{count} files are newer than the backup and would not be restored", files))  # fmt: skip
-    return clauses(told)
+        number = f"{files:,}"
+        told.append(ngettext("{files} file changed since the backup will be lost",
+                             "{files} files changed since the backup will be lost", files, files=number))  # fmt: skip
+    if uncounted:
+        number = f"{uncounted:,}"
+        told.append(ngettext("{tables} item differs, and newer data in it cannot be counted: expect to lose it",
+                             "{tables} items differ, and newer data in them cannot be counted: expect to lose it",
+                             uncounted, tables=number))  # fmt: skip
+    return told
+
+
+def lost_text(changes: Iterable[RestoreChange]) -> str:
+    """The :func:`losses` in one line; empty if none are known."""
+    return clauses(losses(changes))

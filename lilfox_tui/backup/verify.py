@@ -169,7 +169,7 @@ async def verify(run: Run, reader: SetReader, found: BackupSet) -> Proof:
             continue
         digests[part.name] = counted.sha256
         detail[part.name] = content.detail
-        run.say(str(tr("{part}: intact", part=part.name)), "good")
+        run.say(str(tr("{part}: checksums verified", part=part.name)), "good")
         for what in content.executes:
             run.say(str(tr("{part}: restoring it executes {what}", part=part.name, what=what)), "warning")
     proof = Proof(

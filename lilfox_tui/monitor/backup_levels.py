@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, tzinfo
 
+from msgspec.structs import replace
+
 from lilfox_tui.backup.plan import LatePlan, late, next_due
-from lilfox_tui.backup.sets.model import BackupSet, Status
+from lilfox_tui.backup.sets.model import BackupSet, Status, state_of
 from lilfox_tui.config.model import PlanConfig
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import Message, listed, tr
 from lilfox_tui.core.text import human_duration
 from lilfox_tui.jobs.model import Job
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.model import PlanView
+from lilfox_tui.monitor.model import Backups, EarlierSet, PlanView
 
 GONE_AFTER = 2
 """Looks in a row that must fail before a store that was read counts as gone."""
@@ -125,3 +127,60 @@ def _of_copy(own: Sequence[BackupSet], made: Sequence[BackupSet]) -> Iterator[tu
     wanted = next((found for found in made if found.good), None)
     if wanted is not None and all(found.id != wanted.id for found in own):
         yield Level.DEGRADED, tr("the copy lacks the newest good set {set}", set=wanted.id)
+
+
+# Backups as they were at an earlier time.
+
+
+def backups_at(present: Backups, at: datetime, zone: tzinfo) -> Backups:
+    """Return the plans and their sets as they were at ``at`` (aware UTC), as far as it is known: sets that were
+    removed, and proofs that were replaced, before anybody looked are not. Jobs are those that had ended; restores that
+    are interrupted now stay."""
+    jobs = tuple(job for job in present.jobs or () if job.ended is not None and job.ended <= at)
+    own = {key: _sets_at(present, view, at) for key, view in present.plans.items()}
+    views = {}
+    for key, view in present.plans.items():
+        made = () if view.config is None else own.get((view.name, view.config.store))
+        views[key] = plan_view(
+            view.name,
+            view.store,
+            where=view.where,
+            config=view.config,
+            copy=view.copy,
+            sets=own[key],
+            read_at=None,
+            outage=None,
+            failures=0,
+            made=[found for found in made or () if found.plan == view.name],
+            jobs=jobs,
+            now=at,
+            zone=zone,
+            known_since=None,
+        )
+    return Backups(views, jobs, interrupted_restores=present.interrupted_restores, earlier=present.earlier)
+
+
+def _sets_at(present: Backups, view: PlanView, at: datetime) -> tuple[BackupSet, ...] | None:
+    if view.sets is None:
+        return None
+    before: dict[str, EarlierSet] = {}
+    for each in present.earlier:
+        mine = each.store == view.store and (view.config is None or each.set.plan in (view.name, ""))
+        if mine and each.until > at and (each.set.id not in before or each.until < before[each.set.id].until):
+            before[each.set.id] = each
+    now = {found.id: found for found in view.sets}
+    found = now | {name: each.set for name, each in before.items()}
+    then = (_set_at(each, at) for each in found.values() if _finished(each) <= at)
+    return tuple(sorted(then, key=lambda each: (each.created, each.id), reverse=True))
+
+
+def _finished(found: BackupSet) -> datetime:
+    return found.created if found.manifest is None else found.manifest.finished
+
+
+def _set_at(found: BackupSet, at: datetime) -> BackupSet:
+    """The set without a proof that was made later; what earlier one that replaced is not known."""
+    if found.proof is None or found.proof.at <= at:
+        return found
+    status = state_of(fault=found.fault, untrusted=found.untrusted, missing=bool(found.missing), proven=None)
+    return replace(found, status=status, proof=None, reason=found.reason if status is found.status else "")

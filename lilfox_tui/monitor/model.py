@@ -77,14 +77,24 @@ class PlanView(Struct, frozen=True, kw_only=True):
         return self.name, self.store
 
 
+class EarlierSet(Struct, frozen=True):
+    """A set as it was in a store until ``until`` (aware UTC), when it was seen to be gone or to have another state."""
+
+    store: str
+    set: BackupSet
+    until: datetime
+
+
 class Backups(Struct, frozen=True):
     """All plans, in the order of the configuration, and all jobs, newest first. ``jobs`` is None before the first read;
-    ``unsettled`` are the ids of jobs whose outcome is unknown; ``interrupted_restores`` ended between their renames."""
+    ``unsettled`` are the ids of jobs whose outcome is unknown; ``interrupted_restores`` ended between their renames.
+    ``earlier`` is what the stores had before, as far as it was seen."""
 
     plans: Mapping[tuple[str, str], PlanView] = {}
     jobs: tuple[Job, ...] | None = None
     unsettled: tuple[str, ...] = ()
     interrupted_restores: tuple[InterruptedRestore, ...] = ()
+    earlier: tuple[EarlierSet, ...] = ()
 
     @property
     def running(self) -> tuple[Job, ...]:

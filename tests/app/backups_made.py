@@ -185,6 +185,20 @@ def healthy() -> Backups:
     return Backups({view.key: view for view in views}, jobs=())
 
 
+def one_fault() -> Backups:
+    """As ``healthy``, but the newest set of the first plan lacks its database."""
+    hour = timedelta(hours=1, minutes=12, seconds=44)
+    partial = made_set(hour, "intact", missing={"database": "connection refused"})
+    uploads = tuple(part for part in partial.parts if part.source == "uploads")
+    reason = tr("incomplete; not backed up: {missing}", missing="database: connection refused")
+    partial = replace(partial, parts=uploads, reason=reason)
+    reasons = (tr("the newest set is partial: {sources} could not be backed up", sources="database"),)
+    well = healthy()
+    own = well.plans["lilfox", "disk"].sets or ()
+    ill = plan("lilfox", (partial, *own[1:]), level=Level.DEGRADED, since=NOW - hour, reasons=reasons)
+    return replace(well, plans={**well.plans, ill.key: ill})
+
+
 def broken() -> Backups:
     """A plan that is late and whose newest set is broken, one that was never run, and one whose store is gone."""
     bad = tr("uploads_20260328_020000.tar.zst: 17 bytes are missing")

@@ -68,6 +68,11 @@ def still_app(
     return LilFoxApp(monitor, config, theme=load_theme(theme), glyphs=glyphs, files=files)
 
 
+def unframed(text: str) -> str:
+    """The text of a screen in one line, without the borders of panels and dialogs."""
+    return " ".join("".join(" " if char in "│┌┐└┘├┤┬┴┼─╭╮╰╯" else char for char in text).split())
+
+
 def screen_text(pilot: Pilot[None]) -> str:
     """What stands on the screen, without trailing blanks."""
     visible_screen_stack.set(pilot.app._background_screens)  # else a blank would be drawn, and kept, behind a dialog

@@ -15,6 +15,7 @@ from lilfox_tui.app.dialogs.messages import AskDialog, ConfirmDialog
 from lilfox_tui.app.navigation import BACKUP, METRICS
 from lilfox_tui.app.panes.backup.pane import BackupPane
 from lilfox_tui.app.rows.job_words import user
+from lilfox_tui.app.widgets import Lines
 from lilfox_tui.backup.options import FilesOptions
 from lilfox_tui.backup.plan import read_request
 from lilfox_tui.backup.restores.interrupted import Restored
@@ -25,7 +26,7 @@ from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import Backups
 from tests.app.backups_made import NOW, broken, healthy, job, nights, plan
 from tests.app.restore_stand_in import JOB, StandIn
-from tests.app.still import screen_text
+from tests.app.still import screen_text, unframed
 from tests.app.test_backup_screens import pane_of, showing
 from tests.waiting import until
 
@@ -137,7 +138,8 @@ async def test_the_last_restore_is_undone(stand_in: StandIn, monkeypatch: pytest
         await pilot.press("u")
         await until(lambda: isinstance(app.screen, ConfirmDialog) and app.screen.is_painted)
         await pilot.pause()
-        told = [line.split("│")[1].strip() for line in screen_text(pilot).splitlines() if "│" in line]
+        shown = app.screen.query_one("#dialog-text", Lines).rows
+        told = ["".join(piece.text for piece in row).strip() for row in shown]
         places = [(told[at], told[at + 1]) for at, line in enumerate(told) if line in ("lilfox", "/srv/config")]
         assert places == [
             ("lilfox", "goes back to lilfox_before_1"),
@@ -150,7 +152,7 @@ async def test_the_last_restore_is_undone(stand_in: StandIn, monkeypatch: pytest
         ended = job(id=JOB, kind="undo", state="ok", message="the restore of lilfox_20260328_020000 was undone")
         app.monitor.backups.feed.publish(replace(healthy(), jobs=(ended,)))
         await until(lambda: app.note[0] == ended.message)
-        await until(lambda: "1 restore was undone; its data is retained (press a)" in screen_text(pilot))
+        await until(lambda: "1 restore was undone; its data is retained (press a)" in unframed(screen_text(pilot)))
         await pilot.press("u")
         await until(lambda: "no known restore" in app.note[0])
 
@@ -161,7 +163,7 @@ async def test_the_output_of_a_job_from_its_first_event(stand_in: StandIn) -> No
         await pilot.press("3", "l")
         await until(lambda: isinstance(app.screen, JobOutput))
         await until(lambda: "started on web-1 by root" in screen_text(pilot))
-        assert "50%" in screen_text(pilot)
+        assert "50 %" in screen_text(pilot)
         stand_in.going_on.set()
         await until(lambda: "restored, compared and in place" in screen_text(pilot))
         await pilot.press("g", "k", "j", "G", "escape")
@@ -291,14 +293,14 @@ async def test_the_mouse_chooses_and_opens(stand_in: StandIn) -> None:
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("3")
         await pilot.pause()
-        await pilot.click("#plans", offset=(5, 4))
+        await pilot.click("#backups", offset=(6, 4))
         plan = pane_of(app).state.selected_plan
         assert plan is not None
         assert plan.key == ("archive", "disk")
-        await pilot.click("#plans", offset=(5, 2))
-        await pilot.click("#sets", offset=(5, 3))
+        await pilot.click("#backups", offset=(6, 2))
+        await pilot.click("#backups", offset=(48, 3))
         assert pane_of(app).state.selected_set is not None
-        await pilot.click("#sets", offset=(5, 3))
+        await pilot.click("#backups", offset=(48, 3))
         assert pane_of(app).state.page == "lilfox_20260328_020000"
 
 
@@ -357,7 +359,7 @@ async def test_a_hidden_pane_draws_nothing(stand_in: StandIn, monkeypatch: pytes
         shown: list[object] = []
         pane = app.panes[BACKUP]
         assert isinstance(pane, BackupPane)
-        monkeypatch.setattr(pane.view, "paint_plans", lambda *drawn: shown.append(drawn))
+        monkeypatch.setattr(pane.view, "draw", lambda: shown.append(pane))
         app.monitor.backups.feed.publish(running())
         await until(lambda: pane.state.backups is not None and pane.state.backups.running)
         pane.repaint()

@@ -10,11 +10,14 @@ from lilfox_tui.app.panes.backup.pane import BackupPane
 from lilfox_tui.app.rendering.draw import ASCII
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.monitor.model import Backups
-from tests.app.backups_made import broken, healthy, hostile, job
+from tests.app.backups_made import broken, healthy, hostile, job, one_fault
 from tests.app.overviews import mixed
 from tests.app.still import screen_text, still_app
-from tests.app.test_screens import SIZES, check
+from tests.app.test_screens import check
 from tests.waiting import until
+
+SIZES = [(40, 10), (80, 24), (120, 40), (200, 55)]
+STATES = {"healthy": healthy, "fault": one_fault, "broken": broken, "nothing": Backups}
 
 
 def showing(backups: Backups, **changes: object) -> LilFoxApp:
@@ -31,9 +34,9 @@ def pane_of(app: LilFoxApp) -> BackupPane:
 
 @pytest.mark.parametrize("language", ["en", "zh_CN"])
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-@pytest.mark.parametrize("state", ["healthy", "broken"])
+@pytest.mark.parametrize("state", STATES)
 async def test_plans_and_sets(state: str, size: tuple[int, int], language: str) -> None:
-    app = showing(healthy() if state == "healthy" else broken(), language=language)
+    app = showing(STATES[state](), language=language)
     async with app.run_test(size=size) as pilot:
         await pilot.press("3")
         await pilot.pause()
@@ -82,13 +85,40 @@ async def test_the_page_of_a_set(size: tuple[int, int], language: str) -> None:
 
 
 @pytest.mark.parametrize("language", ["en", "zh_CN"])
-@pytest.mark.parametrize("size", SIZES[1:3], ids=lambda size: f"{size[0]}x{size[1]}")
-async def test_nothing_configured(size: tuple[int, int], language: str) -> None:
-    app = showing(Backups(), language=language)
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_the_sets_of_a_plan(size: tuple[int, int], language: str) -> None:
+    app = showing(one_fault(), language=language)
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("3", "enter", "down")
+        await pilot.pause()
+        check(f"backup-sets-{size[0]}x{size[1]}-{language}", screen_text(pilot))
+
+
+@pytest.mark.parametrize("size", SIZES[1:], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_over_a_slow_link_there_are_no_borders(size: tuple[int, int]) -> None:
+    app = showing(healthy())
+    app.slow_link = True
     async with app.run_test(size=size) as pilot:
         await pilot.press("3")
         await pilot.pause()
-        check(f"backup-nothing-{size[0]}x{size[1]}-{language}", screen_text(pilot))
+        text = screen_text(pilot)
+        assert "Sets of lilfox" in text
+        assert not set("│┌┐└┘├┤┬┴┼") & set(text)
+
+
+async def test_smaller_and_back_is_the_same_screen() -> None:
+    app = showing(one_fault())
+    async with app.run_test(size=SIZES[-1]) as pilot:
+        await pilot.press("3", "enter", "down")
+        await pilot.pause()
+        before = screen_text(pilot)
+        for size in (*SIZES, (70, 20), SIZES[-1]):
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+            text = screen_text(pilot)
+            assert all(cell_width(line) <= size[0] for line in text.splitlines())
+            assert "03-2" in text or "lilfox_2026" in text, "the sets are there in every size"
+        assert screen_text(pilot) == before
 
 
 async def test_an_ascii_terminal() -> None:

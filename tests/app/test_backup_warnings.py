@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.app.dialogs.messages import ConfirmDialog
 from lilfox_tui.app.dialogs.prompt import Chooser
+from lilfox_tui.app.panes.backup.restore_wizard import RestoreWizard
 from lilfox_tui.backup.checks import status_text
 from lilfox_tui.backup.restores.interrupted import InterruptedRestore, Restored, SwapSide
 from lilfox_tui.backup.source import RestoreChange, Swap, lost_text
@@ -20,6 +22,7 @@ from tests.app.restore_stand_in import StandIn
 from tests.app.still import screen_text
 from tests.app.test_backup_screens import showing
 from tests.app.test_restore_wizard import looked, opened
+from tests.app.test_screens import check
 from tests.waiting import until
 
 SET = "lilfox_20260329_020000"
@@ -80,18 +83,40 @@ def test_other_programs_are_told_too() -> None:
 
 
 @pytest.mark.fault("4.44")
-async def test_the_pane_says_that_it_shows_now_while_the_screen_is_rewound() -> None:
+@pytest.mark.parametrize("language", ["en", "zh_CN"])
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (40, 10)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_a_rewound_pane_lists_the_sets_that_there_were(size: tuple[int, int], language: str) -> None:
+    app = showing(healthy(), language=language)
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("3")
+        await pilot.pause()
+        before = screen_text(pilot)
+        app.navigation.rewind(NOW - timedelta(days=2, hours=2))
+        await pilot.pause()
+        text = screen_text(pilot).partition("\n")[2]  # the header counts from the clock
+        check(f"backup-rewound-{size[0]}x{size[1]}-{language}", text)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "03-29 02:00" not in screen_text(pilot)
+        await pilot.press("grave_accent", "escape")
+        await pilot.pause()
+        assert screen_text(pilot) == before
+
+
+async def test_what_acts_on_the_present_is_disabled_in_the_past_but_a_set_can_be_restored(stand_in: StandIn) -> None:
     app = showing(healthy())
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("3")
-        await pilot.pause()
-        assert "shows the current backups" not in screen_text(pilot)
-        await pilot.press("left_square_bracket")
-        await pilot.pause()
-        assert "This pane shows the current backups, not those at" in screen_text(pilot)
-        await pilot.press("grave_accent")
-        await pilot.pause()
-        assert "shows the current backups" not in screen_text(pilot)
+        app.navigation.rewind(NOW - timedelta(days=2, hours=2))
+        for key in ("b", "u", "C"):
+            await pilot.press(key)
+            assert "you are viewing the past" in str(app.note[0]), key
+            assert len(app.screen_stack) == 1
+        await pilot.press("B")
+        await until(lambda: isinstance(app.screen, RestoreWizard))
+        wizard = app.screen
+        assert isinstance(wizard, RestoreWizard)
+        assert wizard.state.choice.set == "lilfox_20260326_020000", "the newest that there was then"
 
 
 @pytest.mark.fault("4.44")
@@ -100,10 +125,14 @@ def test_what_is_lost_is_counted_in_rows_and_files() -> None:
         RestoreChange("public.log", "1,227 rows", "0 rows", lost_rows=1227),
         RestoreChange("public.users", "1 row", "2 rows"),
     ]
-    assert lost_text(changes) == "1227 rows are newer than the backup and would not be restored"
+    assert lost_text(changes) == "at least 1,227 rows newer than the backup will be lost"
     changes.append(RestoreChange("a.png", "newer", "older", lost_files=1))
-    assert "1 file is newer than the backup" in lost_text(changes)
+    assert "1 file changed since the backup will be lost" in lost_text(changes)
     assert lost_text([RestoreChange("public.users", "1 row", "2 rows")]) == ""
+    uncounted = [RestoreChange("public.users", "1 row", "2 rows", uncounted=True)]
+    assert "1 item differs, and newer data in it cannot be counted: expect to lose it" in lost_text(uncounted)
+    about = [RestoreChange("public.log", "~9000000 rows", "1 row", lost_rows=8_999_999, uncounted=True)]
+    assert lost_text(about).startswith("about 8,999,999 rows newer than the backup will be lost")
 
 
 @pytest.mark.fault("4.44")
@@ -115,8 +144,8 @@ async def test_the_wizard_counts_rows_and_files(stand_in: StandIn) -> None:
         await pilot.press("enter", "enter", "enter")
         await pilot.pause()
         text = screen_text(pilot)
-        assert "90 rows are newer than the backup and would not be restored" in text
-        assert "1 file is newer than the backup and would not be restored" in text
+        assert "at least 90 rows newer than the backup will be lost" in text
+        assert "1 file changed since the backup will be lost" in text
     assert stand_in.started == []
 
 

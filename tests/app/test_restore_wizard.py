@@ -11,9 +11,10 @@ from textual.widgets import Input
 
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.dialogs.messages import ConfirmDialog
+from lilfox_tui.app.dialogs.prompt import Chooser
 from lilfox_tui.app.panes.backup.restore_state import CHECKS, CONFIRM, NOTHING, RESULT, RUN, WHAT, WHERE
 from lilfox_tui.app.panes.backup.restore_wizard import RestoreWizard
-from lilfox_tui.backup.checks import Check
+from lilfox_tui.backup.checks import Check, CheckState
 from lilfox_tui.backup.plan import BackupRequest, read_request
 from lilfox_tui.backup.restores import interrupted
 from lilfox_tui.backup.restores.interrupted import Restored
@@ -175,8 +176,10 @@ async def test_one_table_to_another_database(stand_in: StandIn) -> None:
     app = showing(healthy())
     async with app.run_test(size=(100, 30)) as pilot:
         wizard = await opened(pilot)
-        await pilot.press("down", "down", "down", "space", *"public.users", "enter", "enter")
-        assert wizard.state.step == WHERE
+        await pilot.press("down", "down", "down", "space")
+        await until(lambda: isinstance(app.screen, Chooser))
+        await pilot.press(*"public.users", "enter")
+        await until(lambda: wizard.state.step == WHERE)
         await pilot.press("space", *"postgresql://db-2/other", "enter", "enter")
         assert wizard.state.step == CHECKS
         await until(lambda: len(stand_in.looked) >= 2)
@@ -186,6 +189,83 @@ async def test_one_table_to_another_database(stand_in: StandIn) -> None:
         spec = asked_in(stand_in).restore
         assert (spec.sources, spec.only) == (("database",), "public.users")
         assert spec.places == {"database": "postgresql://db-2/other"}
+
+
+async def test_one_table_takes_ten_keys_and_the_word(stand_in: StandIn) -> None:
+    app = showing(healthy())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("3")
+        keys = ["B", "slash", *"ord", "enter", "enter", "enter"]
+        await pilot.press(*keys[:2])
+        await until(lambda: isinstance(app.screen, Chooser))
+        await pilot.press(*keys[2:5])
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "public.orders" in text
+        assert "88,210 rows" in text
+        assert "public.users" not in text
+        await pilot.press(keys[5])
+        await until(lambda: isinstance(app.screen, RestoreWizard))
+        wizard = app.screen
+        assert isinstance(wizard, RestoreWizard)
+        await until(lambda: wizard.state.step == WHERE)
+        await pilot.press(*keys[6:])
+        await until(lambda: wizard.state.step == CONFIRM and wizard.is_painted)
+        assert stand_in.started == []
+        await pilot.press(*"lilfox", "enter")
+        await until(lambda: stand_in.started)
+        spec = asked_in(stand_in).restore
+        assert (spec.sources, spec.only, spec.places) == (("database",), "public.orders", {})
+        assert len(keys) + 1 <= 10, "and enter after the word"
+
+
+async def test_the_line_of_one_table_never_goes_on_with_everything(stand_in: StandIn) -> None:
+    app = showing(healthy())
+    async with app.run_test(size=(80, 24)) as pilot:
+        wizard = await opened(pilot)
+        await pilot.press("down", "down", "down", "enter")
+        await until(lambda: isinstance(app.screen, Chooser))
+        await pilot.press("escape")
+        await until(lambda: app.screen is wizard)
+        assert (wizard.state.step, wizard.state.choice.whole) == (WHAT, True)
+
+
+async def test_the_next_page_opens_when_the_checks_that_ran_have_passed(stand_in: StandIn) -> None:
+    app = showing(healthy())
+    async with app.run_test(size=(80, 24)) as pilot:
+        stand_in.answering.clear()
+        wizard = await opened(pilot)
+        await pilot.press("enter", "enter", "enter")
+        await pilot.pause()
+        assert wizard.state.step == CHECKS
+        assert "the next page opens when all checks have passed" in " ".join(screen_text(pilot).split())
+        stand_in.answering.set()
+        await until(lambda: wizard.state.step == CONFIRM)
+
+
+@pytest.mark.parametrize("state", ["warning", "bad"])
+async def test_nothing_goes_on_by_itself_past_a_warning(stand_in: StandIn, state: CheckState) -> None:
+    stand_in.all_checks.append(Check("signature", state, "unsigned"))
+    app = showing(healthy())
+    async with app.run_test(size=(80, 24)) as pilot:
+        stand_in.answering.clear()
+        wizard = await opened(pilot)
+        await pilot.press("enter", "enter", "enter")
+        stand_in.answering.set()
+        await until(lambda: wizard.state.looked is not None and wizard.state.looked.checked)
+        await until(lambda: "still checking" not in screen_text(pilot))
+        assert wizard.state.step == CHECKS
+
+
+@pytest.mark.parametrize("word", ["", "lilfix"])
+async def test_a_wrong_or_missing_word_says_so_and_stays_open(stand_in: StandIn, word: str) -> None:
+    app = showing(healthy())
+    async with app.run_test(size=(80, 24)) as pilot:
+        wizard = await confirmed(pilot, word)
+        await pilot.pause()
+        assert "nothing was written: type lilfox in full, or press esc to go back" in screen_text(pilot)
+        assert wizard.state.step == CONFIRM
+        assert stand_in.started == []
 
 
 async def test_some_sources_alone_and_back_to_all(stand_in: StandIn) -> None:

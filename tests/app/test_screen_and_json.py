@@ -70,11 +70,11 @@ async def test_counts_and_numbers_are_those_of_the_document(backups: Any) -> Non
         await pilot.pause()
         lines = screen_text(pilot).splitlines()
         plans = document["backups"]
-        assert re.match(rf" PLANS  {len(plans)}\b", lines[2]), "the pane counts the plans that the document has"
+        assert re.match(rf"┌─ Plans  {len(plans)} ", lines[2]), "the pane counts the plans that the document has"
         for plan in plans:
-            assert any(MARKS.get(line[1:2]) == plan["level"] and plan["plan"] in line for line in lines), plan
+            assert any(MARKS.get(line[2:3]) == plan["level"] and plan["plan"] in line for line in lines), plan
         chosen = plans[0]
-        assert f"SETS of {chosen['plan']}  {chosen['sets']}" in lines[2]
+        assert f"Sets of {chosen['plan']}  {chosen['sets']}" in lines[2]
         worst = next(mark for mark in ("✖", "◐", "●") if any(MARKS[mark] == plan["level"] for plan in plans))
         assert (f"3 Backup {worst}" in lines[1]) == (worst != "●"), "the tab has the sign of the worst plan"
 

@@ -72,10 +72,10 @@ def back_up(console: Console) -> str:
     console.press("b")
     console.until("Back up now")
     console.press("\r")
-    text = console.until(lambda text: re.search(r"◐ +(shop_)?\d{8}_\d{6}.*intact", text) is not None)
-    found = re.search(r"\d{8}_\d{6}", text[text.index("SETS") :])
+    text = console.until(lambda text: re.search(r"◐ shop_\d{8}_\d{6}  checksums verified", text) is not None)
+    found = re.search(r"shop_\d{8}_\d{6}", text)
     assert found is not None
-    return f"shop_{found[0]}"
+    return found[0]
 
 
 def restore(console: Console) -> int:
@@ -109,7 +109,7 @@ def test_what_was_broken_is_restored_though_the_terminal_goes_away(home: Path, s
             console.hang_up()
             console.process.wait(60)
             with Console(home=home, columns=110, rows=30) as again:
-                text = again.until(lambda text: "PLANS" in text and f"restore {name}" in text)
+                text = again.until(lambda text: "Plans" in text and f"restore {name}" in text)
                 assert "↻ restore" in text.splitlines()[1], "the frame tells of it"
                 again.press("l")
                 text = again.until(f"started on {os.uname().nodename}")
@@ -117,7 +117,7 @@ def test_what_was_broken_is_restored_though_the_terminal_goes_away(home: Path, s
                 os.kill(process, signal.SIGCONT)
                 again.until("is restored, compared and in place")
                 again.press("\x1b")
-                again.until(lambda text: "PLANS" in text and "↻" not in text)
+                again.until(lambda text: "Plans" in text and "↻" not in text)
                 again.press("q")
                 assert again.ended_within() == 0
         finally:
@@ -137,12 +137,12 @@ def test_a_restore_is_undone_and_quitting_over_a_job_is_asked(home: Path, server
         os.kill(process, signal.SIGSTOP)
         try:
             console.press("\x1b")
-            console.until("PLANS")
+            console.until("Plans")
             console.until("↻ restore")
             console.press("q")
             console.until("You have running jobs")
             console.press("\x1b")
-            console.until("PLANS")
+            console.until("Plans")
             os.kill(process, signal.SIGCONT)
             console.until(lambda text: "↻" not in text)
         finally:

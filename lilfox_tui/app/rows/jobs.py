@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from datetime import datetime, tzinfo
 
-from lilfox_tui.app.rendering.columns import Digits
+from lilfox_tui.app.rendering.columns import Digits, cells
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rows.job_words import STATE_ROLES, STATES
 from lilfox_tui.core.i18n import _
@@ -68,11 +68,15 @@ class JobLog:
 
 
 _LINE_ROLES = {"note": "text", "good": "good", "warning": "degraded", "bad": "failing"}
-_NUMBERS = 42
+_NUMBERS = 43
 """Cells of what stands right of a bar: done of total, percent, rate, remaining."""
 _SHORTEST_BAR = 6
 _LONGEST_BAR = 40
-_NAME = 28
+_SHORT_BAR = 10
+"""Cells of a bar beside which a long name is cut."""
+_NAME = 36
+_BAR_FROM = 70
+"""Cells of a line from which the name leaves room for the bar."""
 
 
 def job_title(job: Job, now: datetime, glyphs: Glyphs) -> Row:
@@ -92,7 +96,8 @@ def job_title(job: Job, now: datetime, glyphs: Glyphs) -> Row:
 
 def progress_row(progress: Progress, width: int, glyphs: Glyphs, digits: Digits) -> Row:
     """One part: its name, a bar if the total is known, and numbers in fixed columns."""
-    name_width = min(_NAME, max(8, width // 3))
+    beside = _NUMBERS + 6 + _SHORT_BAR
+    name_width = max(8, width // 3) if width < _BAR_FROM else min(_NAME, width - beside)
     bar_width = min(_LONGEST_BAR, width - name_width - _NUMBERS - 6)
     pieces = [Piece("   "), Piece(fit(fit_middle(progress.part, name_width), name_width), "strong"), Piece("  ")]
     total, done = progress.total_bytes, progress.done_bytes
@@ -100,19 +105,22 @@ def progress_row(progress: Progress, width: int, glyphs: Glyphs, digits: Digits)
     if bar_width >= _SHORTEST_BAR:
         full = 0 if share is None else round(share * bar_width)
         pieces += [Piece(glyphs.full * full, "accent"), Piece(glyphs.empty * (bar_width - full), "muted"), Piece("  ")]
-    percent = "   -" if share is None else fit(f"{share * 100:.0f}%", 4, right=True)
+    percent = "    -" if share is None else fit(f"{share * 100:.0f} %", 5, right=True)
     pieces.append(Piece(percent, "strong"))
     of = human_bytes(done)
     if total and done <= total:  # where it is an estimate that was passed, it tells nothing
         of = _("{done} of {total}", done=of, total=human_bytes(total))
     if width >= name_width + _NUMBERS:
         pieces.append(Piece("  " + fit(of, 15, right=True)))
+    rate: Row = ()
     if progress.rate is not None:
-        pieces.append(Piece("  " + fit(_("{bytes}/s", bytes=digits.bytes(progress.rate)), 7, right=True), "muted"))
+        rate = (Piece("  " + fit(_("{bytes}/s", bytes=digits.bytes(progress.rate)), 7, right=True), "muted"),)
+    left: Row = ()
     if progress.remaining_s is not None and progress.remaining_s >= 1:
-        left = _("{time} left", time=digits.duration(round(progress.remaining_s)))
-        pieces.append(Piece("  " + left, "muted"))
-    return tuple(pieces)
+        text = _("{time} left", time=digits.duration(round(progress.remaining_s)))
+        left = (Piece("  " + text, "muted"),)
+    whole: Row = (*pieces, *rate, *left)
+    return whole if cells(whole) <= width else (*pieces, *(left or rate))
 
 
 def event_rows(event: Event, zone: tzinfo, glyphs: Glyphs) -> list[Row]:

@@ -440,7 +440,7 @@ class FilePiece:
             return []
         modified = time_at(whole(words[1]))
         now = str(tr("{count} bytes, modified {at}", count=words[0], at=f"{modified.astimezone():%Y-%m-%d %H:%M:%S}"))
-        return [RestoreChange(spec.name, now, then, modified > spec.task.set.created)]
+        return [RestoreChange(spec.name, now, then, lost_files=int(modified > spec.task.set.created))]
 
     async def stage(self, moved: Callable[[int], None]) -> None:
         """See :meth:`RestorePiece.stage`."""

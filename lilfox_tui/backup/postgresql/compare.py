@@ -272,7 +272,10 @@ async def changes_of(
     if said is None:
         return [
             RestoreChange(
-                clean(target.database), str(tr("will be replaced")), str(tr("the set does not record its content"))
+                clean(target.database),
+                str(tr("will be replaced")),
+                str(tr("the set does not record its content")),
+                uncounted=True,
             )
         ]
     about = live.size_bytes > COUNTED_UP_TO_BYTES
@@ -289,10 +292,11 @@ async def changes_of(
 def _change(name: str, now: TableContent | None, then: TableContent | None, *, about: bool) -> Iterator[RestoreChange]:
     more = ((now.rows if now else 0) or 0) - ((then.rows if then else 0) or 0)
     shown = (_changes_rows(now, about=about), _changes_rows(then, about=False))
+    emptied = now is None or now.rows == 0
     if shown[0] != shown[1]:
-        yield RestoreChange(clean(name), *shown, lost_rows=max(0, more))
+        yield RestoreChange(clean(name), *shown, lost_rows=max(0, more), uncounted=about or (more <= 0 and not emptied))
     elif now and then and now.digest and then.digest and now.digest != then.digest:
-        yield RestoreChange(clean(name), shown[0], _("{rows}, different content", rows=shown[1]))
+        yield RestoreChange(clean(name), shown[0], _("{rows}, different content", rows=shown[1]), uncounted=True)
 
 
 def _changes_rows(content: TableContent | None, *, about: bool) -> str:

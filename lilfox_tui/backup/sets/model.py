@@ -72,6 +72,21 @@ class ManifestPart(Struct, frozen=True, kw_only=True, gc=False):
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return {}
 
+    @property
+    def tables(self) -> dict[str, int | None]:
+        """The tables that the source recorded, with their rows; None for rows that were not counted. A manifest may
+        contain anything: what has another shape is left out."""
+        content = self.detail.get("content")
+        tables = content.get("tables") if isinstance(content, Mapping) else None
+        if not isinstance(tables, Mapping):
+            return {}
+        return {str(name): _rows_of(table) for name, table in tables.items()}
+
+
+def _rows_of(table: Any) -> int | None:
+    rows = table.get("rows") if isinstance(table, Mapping) else None
+    return rows if isinstance(rows, int) else None
+
 
 class Manifest(Struct, frozen=True, kw_only=True, gc=False):
     """The manifest of a set. Times are UTC; ``offset_s`` is the UTC offset of the local time in the names."""

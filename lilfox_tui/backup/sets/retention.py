@@ -148,4 +148,4 @@ def _verdict(
 def _uncounted(found: BackupSet) -> Message:
     if found.status == Status.BROKEN:
         return tr("broken")
-    return tr("incomplete") if found.status == Status.PARTIAL else tr("not verified")
+    return tr("partial") if found.status == Status.PARTIAL else tr("not verified")

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from lilfox_tui.backup.checks import status_text
+from lilfox_tui.backup.checks import proof_text
 from lilfox_tui.cli.job_output import check_rows, job_document
 from lilfox_tui.cli.output import Cell, print_json, print_table, shape
 from lilfox_tui.cli.parser import duration, load_settings
@@ -122,7 +122,7 @@ def _newest(view: PlanView, now: datetime) -> str:
         return ""
     newest = view.sets[0]
     age = human_duration((now - newest.created).total_seconds())
-    parts = [_("{set}, {age} old, {status}", set=newest.id, age=age, status=status_text(newest.status))]
+    parts = [_("{set}, {age} old, {status}", set=newest.id, age=age, status=proof_text(newest.status, newest.missing))]
     if view.rto_s is not None:
         parts.append(_("restore-tested in {time}", time=human_duration(view.rto_s)))
     return "  ".join(parts)

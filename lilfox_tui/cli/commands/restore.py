@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from msgspec.structs import replace
 
-from lilfox_tui.backup.checks import status_text
+from lilfox_tui.backup.checks import proof_text
 from lilfox_tui.backup.context import BackupContext
 from lilfox_tui.backup.plan import RestoreSpec, plan_named
 from lilfox_tui.backup.restores.retained import all_kept, all_left, chosen, kept_of
@@ -250,7 +250,7 @@ async def _show_plan(request: BackupRequest, *, dry: bool) -> tuple[list[str], b
     from lilfox_tui.backup.effects import looked_at
 
     async with looked_at(request) as (found, restore):
-        print_line(_("{set}, {status}", set=found.id, status=status_text(found.status)))
+        print_line(_("{set}, {status}", set=found.id, status=proof_text(found.status, found.missing)))
         checks = await restore.checks()
         print_checks(checks)
         ready = all(check.state != "bad" for check in checks)

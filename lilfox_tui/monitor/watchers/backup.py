@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
@@ -23,7 +24,7 @@ from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.paths import all_folders, config_file
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.model import Backups, PlanView
+from lilfox_tui.monitor.model import Backups, EarlierSet, PlanView
 from lilfox_tui.monitor.watchers import scrape
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ HALF_DONE_EVERY_S = 15.0
 """Between two looks for restores that were interrupted; a job that ends has one made at once."""
 FOUND = ("/backup",)
 """Where the manual's scripts put their sets: shown where the configuration has no backups."""
+EARLIER_KEPT = 500
+"""Sets of each store that were seen to be gone or in another state."""
 _PARTS = ("sets.catalogue", "context", "plan")
 
 
@@ -57,6 +60,7 @@ class _StoreWatch:
         self.feed: Feed[tuple[BackupSet, ...]] = Feed()
         self.sets: tuple[BackupSet, ...] | None = None
         self.read_at: datetime | None = None
+        self.earlier: deque[EarlierSet] = deque(maxlen=EARLIER_KEPT)
         self.failures = 0
         self.wake = asyncio.Event()
 
@@ -66,14 +70,24 @@ class _StoreWatch:
         try:
             store = context.store(self.name, self.options)
             self.where = store.where
-            self.sets = tuple(await context.sets_in(store))
+            found = tuple(await context.sets_in(store))
         except LilFoxError as error:
             self.fail(error)
         except Exception as error:
             self.fail(LilFoxError(fault_of(error)))
         else:
             self.failures, self.read_at = 0, datetime.now(UTC)
+            self._remember(found, self.read_at)
+            self.sets = found
             self.feed.publish(self.sets, self.read_at)
+
+    def _remember(self, found: tuple[BackupSet, ...], now: datetime) -> None:
+        """Keep what was there at the last look and is not, or not so, ``now``."""
+        newer = {each.id: each for each in found}
+        for before in self.sets or ():
+            after = newer.get(before.id)
+            if after is None or (after.status, after.proof) != (before.status, before.proof):
+                self.earlier.append(EarlierSet(self.name, before, now))
 
     def fail(self, error: LilFoxError) -> None:
         """Record why the store could not be read."""
@@ -284,7 +298,8 @@ class BackupWatch:
             plans: Mapping[tuple[str, str], PlanView] = {view.key: view for view in self._views(datetime.now(UTC))}
         else:
             plans = before.plans
-        self.feed.publish(Backups(plans, self._jobs, self._unsettled, self._interrupted))
+        earlier = tuple(each for watch in self._stores.values() for each in watch.earlier)
+        self.feed.publish(Backups(plans, self._jobs, self._unsettled, self._interrupted, earlier))
         old = {} if before is None else before.plans
         if any(key not in old or old[key].level is not view.level for key, view in plans.items()):
             self._changed()

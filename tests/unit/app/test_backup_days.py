@@ -6,7 +6,7 @@ from datetime import UTC, timedelta, timezone
 
 from msgspec.structs import replace
 
-from lilfox_tui.app.panes.backup.rows import BackupStyle, days_row
+from lilfox_tui.app.panes.backup.rows import BackupStyle, day_sizes, days_row
 from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import UNICODE, Row
 from lilfox_tui.core.i18n import set_language
@@ -33,6 +33,13 @@ def test_each_day_has_the_mark_of_its_best_set() -> None:
     assert marks(days_row(sets, STYLE, 80)) == "●" + "·" * 24 + "○✖·◐●"
 
 
+def test_the_size_of_a_day_is_that_of_its_largest_set() -> None:
+    small = replace(made_set(timedelta(hours=2), "intact"), parts=())
+    sizes = day_sizes([small, made_set(timedelta(hours=1), "broken"), made_set(29 * DAY, "intact")], STYLE)
+    whole = float(made_set(DAY, "intact").size_bytes)
+    assert sizes == [whole, *[None] * 28, whole]
+
+
 def test_days_are_those_of_the_shown_time_zone() -> None:
     of_yesterday = [made_set(timedelta(hours=4), "restored")]
     assert marks(days_row(of_yesterday, STYLE, 80))[-2:] == "●·"
@@ -45,7 +52,9 @@ def test_without_sets_or_room_there_are_no_days() -> None:
     assert days_row([made_set(40 * DAY, "intact")], STYLE, 80) == ()
     width = cells(days_row(one, STYLE, 80))
     assert days_row(one, STYLE, width)
-    assert days_row(one, STYLE, width - 1) == ()
+    assert cells(days_row(one, STYLE, width - 1)) == width - 1, "one day fewer"
+    assert marks(days_row(one, STYLE, width - 23)) == "·····◐·", "a week"
+    assert days_row(one, STYLE, width - 24) == ()
     set_language("zh_CN")
     try:
         assert cells(days_row(one, STYLE, 80)) <= width + 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,9 +12,9 @@ from lilfox_tui.config.model import PlanConfig
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.backup_levels import plan_view
-from lilfox_tui.monitor.model import PlanView
-from tests.app.backups_made import NOW, PLAN, job, made_set, old_set
+from lilfox_tui.monitor.backup_levels import backups_at, plan_view
+from lilfox_tui.monitor.model import Backups, EarlierSet, PlanView
+from tests.app.backups_made import NOW, PLAN, job, made_set, old_set, plan
 
 HOURS = timedelta(hours=1)
 GONE = Unavailable(HostUnreachable("nas-1", "no route"), NOW - timedelta(seconds=70), NOW)
@@ -140,3 +140,50 @@ def test_a_store_without_a_plan_shows_all_and_judges_nothing() -> None:
     assert view.level is Level.GOOD
     assert view.sets is not None
     assert len(view.sets) == 2
+
+
+# ---- as it was -------------------------------------------------------------------------------------------------------
+
+
+def sets_at(backups: Backups, at: datetime) -> list[tuple[str, str]]:
+    shown = backups_at(backups, at, UTC).plans["lilfox", "disk"].sets
+    return [(found.id[-15:-7], found.status) for found in shown or ()]
+
+
+def test_the_sets_of_an_earlier_time_are_those_that_were_finished_then() -> None:
+    hour = timedelta(hours=1, minutes=12, seconds=44)
+    sets = (made_set(hour, "restored", took_s=41.0), made_set(hour + timedelta(days=1), "intact"))
+    backups = Backups({("lilfox", "disk"): plan("lilfox", sets)}, jobs=(job(state="ok", ended=NOW), job()))
+    begun = sets[0].created
+    assert sets_at(backups, NOW) == [("20260329", "restored"), ("20260328", "intact")]
+    assert sets_at(backups, begun + timedelta(seconds=93)) == [("20260328", "intact")], "it was being made"
+    assert sets_at(backups, begun + timedelta(seconds=100))[0] == ("20260329", "unverified"), "not proven yet"
+    assert backups_at(backups, NOW, UTC).running == ()
+    assert len(backups_at(backups, NOW, UTC).jobs or ()) == 1
+    assert backups_at(backups, NOW - timedelta(seconds=1), UTC).jobs == ()
+
+
+def test_a_set_that_was_removed_or_proven_since_is_what_it_was() -> None:
+    day = timedelta(days=1)
+    now, then = made_set(1 * day, "restored", took_s=41.0), made_set(1 * day, "intact")
+    gone = made_set(3 * day, "intact")
+    earlier = (
+        EarlierSet("disk", then, NOW - timedelta(hours=2)),
+        EarlierSet("disk", gone, NOW - timedelta(hours=1)),
+        EarlierSet("nas", made_set(5 * day, "intact"), NOW),
+        EarlierSet("disk", made_set(5 * day, "intact", plan="archive"), NOW),
+    )
+    backups = Backups({("lilfox", "disk"): plan("lilfox", (now,))}, jobs=(), earlier=earlier)
+    assert sets_at(backups, NOW) == [("20260328", "restored")]
+    assert [status for _id, status in sets_at(backups, NOW - timedelta(hours=1, minutes=30))] == ["restored", "intact"]
+    assert [status for _id, status in sets_at(backups, NOW - timedelta(hours=3))] == ["intact", "intact"]
+
+
+def test_a_plan_was_as_well_as_its_sets_were() -> None:
+    at = NOW - timedelta(hours=20)
+    late = plan("lilfox", (made_set(timedelta(days=3), "intact"),))
+    view = backups_at(Backups({late.key: late}, jobs=()), at, UTC).plans[late.key]
+    assert view.level is Level.FAILING
+    assert view.late is not None
+    never_read = plan("lilfox", None)
+    assert backups_at(Backups({never_read.key: never_read}), at, UTC).plans[never_read.key].sets is None

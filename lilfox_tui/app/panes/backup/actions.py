@@ -160,6 +160,8 @@ class JobActions(ActionGroup):
             app.push_screen(JobOutput(job, glyphs=app.glyphs, zone=self._state.zone, slow=app.slow_link))
 
     def _why_not_cancel(self) -> Message | None:
+        if (why := self._state.why_past()) is not None:
+            return why
         return tr("no job is running") if self._state.shown_job is None else self._state.why_read_only()
 
     @action(
@@ -288,7 +290,7 @@ class SetActions(ActionGroup):
         from lilfox_tui.app.panes.backup.restore_state import RestoreChoice
         from lilfox_tui.app.panes.backup.restore_wizard import RestoreWizard
 
-        found, plan = self._state.selected_set, self._state.selected_plan
+        found, plan = self._state.set_now(), self._state.selected_plan
         if found is None or plan is None:
             return
         app, choice = self._app, RestoreChoice.of(found, plan, self._starter.request(plan, found.id))
@@ -299,7 +301,7 @@ class SetActions(ActionGroup):
         app.push_screen(wizard, lambda undoes: self._undo(plan) if undoes else None)
 
     def _why_not_verify(self) -> Message | None:
-        return self._state.why_no_set() or self._state.why_no_change()
+        return self._state.why_no_set() or self._state.why_removed() or self._state.why_no_change()
 
     @action(
         "verify",
@@ -310,7 +312,7 @@ class SetActions(ActionGroup):
         footer=2,
     )
     def verify(self) -> None:
-        found, plan = self._state.selected_set, self._state.selected_plan
+        found, plan = self._state.set_now(), self._state.selected_plan
         if found is None or plan is None:
             return
         rows = [
@@ -329,7 +331,7 @@ class SetActions(ActionGroup):
         footer=2,
     )
     def drill(self) -> None:
-        found, plan = self._state.selected_set, self._state.selected_plan
+        found, plan = self._state.set_now(), self._state.selected_plan
         if found is None or plan is None:
             return
         if plan.config is None:
@@ -445,7 +447,7 @@ class RestoreActions(ActionGroup):
 
     async def _let_go(self, line: RetainedRow, lines: Sequence[RetainedRow], plan: PlanView | None) -> None:
         """Deletes everything that the restore of ``line`` retains; if one item cannot be deleted, nothing is."""
-        if (why := self._state.why_no_change()) is not None:
+        if (why := self._state.why_past() or self._state.why_no_change()) is not None:
             self._app.tell(why)
             return
         run = None if line.restored is None else line.restored.run
@@ -474,7 +476,9 @@ class RestoreActions(ActionGroup):
     # ---- settle --------------------------------------------------------------------------------------------------
 
     def _why_not_settle(self) -> Message | None:
-        return self._state.why_no_change() if self._state.interrupted_restores else tr("no restore is interrupted")
+        if not self._state.interrupted_restores:
+            return tr("no restore is interrupted")
+        return self._state.why_past() or self._state.why_no_change()
 
     @action(
         "settle",

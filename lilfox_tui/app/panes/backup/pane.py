@@ -9,7 +9,6 @@ from datetime import datetime
 
 from textual import events, work
 from textual.app import ComposeResult
-from textual.containers import Horizontal
 
 from lilfox_tui.app.console import Console
 from lilfox_tui.app.pane import Pane, PaneContext
@@ -22,7 +21,7 @@ from lilfox_tui.app.panes.backup.actions import (
     SetActions,
 )
 from lilfox_tui.app.panes.backup.state import BackupState
-from lilfox_tui.app.panes.backup.view import LOW, BackupView, JobSection
+from lilfox_tui.app.panes.backup.view import BackupScreen, BackupView, JobSection
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.shared_actions import ErrorActions, ListActions, StateList
 from lilfox_tui.app.widgets import Lines, more_below
@@ -99,8 +98,8 @@ class BackupPane(Pane):
         super().__init__(lilfox)
         self.state = BackupState(lilfox.config)
         context = PaneContext(self, self.state)
-        self.view = BackupView(context)
         self.job = JobSection(context, self._repaint_soon)
+        self.view = BackupView(context, self.job)
         self._starter = starter = JobStarter(context)
         restores = RestoreActions(context, starter)
         self.groups = (
@@ -113,24 +112,17 @@ class BackupPane(Pane):
             ErrorActions(lilfox),
         )
         self._paint_due = False
-        self._heights: dict[str, int] = {}
-        self._widths: tuple[int, int] | None = None
+        self._screen = BackupScreen(())
         self._possible: object = None
 
     def compose(self) -> ComposeResult:
-        yield Lines(id="backup-warnings")
-        with Horizontal(id="backup-lists"):
-            yield Lines(sticky=2, id="plans")
-            yield Lines(sticky=2, id="sets")
-        yield Lines(id="backup-preview")
-        yield Lines(sticky=1, id="backup-page")
-        yield Lines(id="backup-job")
-        yield Lines(id="backup-detail")
+        yield Lines(id="backups")
 
     def on_mount(self) -> None:
         self.state.zone = local_zone()
         self.lilfox.monitor.backups.show()
-        self.state.backups = self.lilfox.monitor.backups.backups
+        self.state.rewind(self.lilfox.rewound)
+        self.state.take(self.lilfox.monitor.backups.backups)
         self.set_interval(AGES_S, self._repaint_ages)
         self._read_restores()
         self._follow_backups()
@@ -142,10 +134,10 @@ class BackupPane(Pane):
         state = self.state
         async with aclosing(self.lilfox.monitor.backups.feed.watch()) as states:
             async for newest in states:
-                if isinstance(newest, Ready) and not self.lilfox.leaving and newest.value is not state.backups:
-                    ended = _ended(state.backups)
-                    state.backups = newest.value
-                    if _ended(state.backups) != ended:
+                if isinstance(newest, Ready) and not self.lilfox.leaving and newest.value is not state.present:
+                    ended = _ended(state.present)
+                    state.take(newest.value)
+                    if _ended(newest.value) != ended:
                         self._read_restores()
                     self._starter.tell_ended(newest.value)
                     self._follow_job()
@@ -162,8 +154,9 @@ class BackupPane(Pane):
         self.state.restores = [each for each in known if each.stage in interrupted.RETAINING]
         self.repaint()
 
-    def rewind(self, _at: datetime | None) -> None:
-        """Redraws. Past states of backups are not recorded, so a rewound screen shows the present and says so."""
+    def rewind(self, at: datetime | None) -> None:
+        """Shows the sets that there were ``at`` (aware UTC), as far as that is known, or those of now."""
+        self.state.rewind(at)
         self.repaint()
 
     # ---- the page of a set, and the mouse ------------------------------------------------------------------------
@@ -171,24 +164,23 @@ class BackupPane(Pane):
     def open_page(self, set_id: str | None) -> None:
         """Opens the page of a set; None shows the lists."""
         self.state.open(set_id)
-        self.query_one("#backup-page", Lines).scroll_rows(-_ALL)
+        self.view.scroll_page(-_ALL)
         self.repaint()
         self.lilfox.repaint_frame()
 
     def _scroll_page(self, step: int) -> None:
-        lines = self.query_one("#backup-page", Lines)
-        lines.scroll_rows(step)
-        self.look_below(lines)
+        self.view.scroll_page(step)
+        self.repaint()
 
     def on_lines_clicked(self, event: Lines.Clicked) -> None:
-        state, place = self.state, event.index - event.lines.sticky
-        if place < 0 or state.page is not None:
+        state, hit = self.state, self._screen.at(event.x, event.index)
+        if hit is None:
             return
-        if event.lines.id == "plans" and place < len(state.plans):
+        if hit.list == "plans":
             state.focus = "plans"
-            state.choose_plan(state.plans[place].key)
-        elif event.lines.id == "sets" and place < len(state.sets):
-            found = state.sets[place]
+            state.choose_plan(state.plans[hit.index].key)
+        else:
+            found = state.sets[hit.index]
             again = state.focus == "sets" and state.selected_set is found
             state.choose_set(found.id)
             if again:
@@ -196,9 +188,11 @@ class BackupPane(Pane):
         self.repaint()
 
     def on_lines_wheel(self, event: Lines.Wheel) -> None:
-        event.lines.scroll_rows(event.delta)
         if self.state.page is not None:
-            self.look_below(event.lines)
+            self._scroll_page(event.delta)
+        else:
+            self.state.move(1 if event.delta > 0 else -1)
+            self.repaint()
 
     # ---- drawing ---------------------------------------------------------------------------------------------------
 
@@ -224,21 +218,9 @@ class BackupPane(Pane):
         if not self.display or not self.is_mounted or self.lilfox.room.width == 0:
             return
         self._follow_job()
-        page, warnings = self.view.page(), self.view.warnings()
-        below, detail = self.job.rows(self.view.now), self.view.detail()
-        heights = {"warnings": len(warnings), "job": len(below), "detail": len(detail)}
-        preview = self.view.preview(sum(heights.values()))
-        self._arrange(page is not None, heights | {"preview": len(preview)})
-        if page is not None:
-            lines = self.query_one("#backup-page", Lines)
-            lines.show(page, follow=False)
-            self.call_after_refresh(self.look_below, lines)
-        else:
-            self._paint_lists()
-        self.query_one("#backup-warnings", Lines).show(warnings)
-        self.query_one("#backup-preview", Lines).show(preview)
-        self.query_one("#backup-job", Lines).show(below)
-        self.query_one("#backup-detail", Lines).show(detail)
+        self._screen = self.view.draw()
+        self.query_one("#backups", Lines).show(self._screen.rows)
+        self.tell_below(self._screen.below)
         self._tell_what_can_be_done()
 
     def _tell_what_can_be_done(self) -> None:
@@ -253,35 +235,6 @@ class BackupPane(Pane):
 
     def status(self) -> Row:
         return (Piece(more_below(self.rows_below), "muted"),) if self.state.page is not None else ()
-
-    def _arrange(self, is_page: bool, heights: dict[str, int]) -> None:
-        """Sets the height of each part and the widths of the lists; a page takes the place of both lists."""
-        for name, rows in heights.items():
-            if self._heights.get(name) != rows:
-                self._heights[name] = rows
-                part = self.query_one(f"#backup-{name}", Lines)
-                part.display = rows > 0
-                part.styles.height = rows
-                self.call_after_refresh(self.repaint)  # what is below is known once that is laid out
-        lists, page = self.query_one("#backup-lists", Horizontal), self.query_one("#backup-page", Lines)
-        if page.display is not is_page:
-            page.display, lists.display = is_page, not is_page
-            self.call_after_refresh(self.repaint)
-        if (widths := self.view.split()) != self._widths:
-            self._widths = widths
-            for name, width in zip(("plans", "sets"), widths, strict=True):
-                part = self.query_one(f"#{name}", Lines)
-                part.display, part.styles.width = width > 0, width
-            self.call_after_refresh(self.repaint)
-        for name in ("plans", "sets"):
-            self.query_one(f"#{name}", Lines).sticky = 2 if self.lilfox.room.height >= LOW else 1
-
-    def _paint_lists(self) -> None:
-        left, right = self.view.split()
-        if left:
-            self.view.paint_plans(self.query_one("#plans", Lines), left)
-        if right:
-            self.view.paint_sets(self.query_one("#sets", Lines), right)
 
 
 def _ended(backups: Backups | None) -> set[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
+from lilfox_tui.app.dialogs.prompt import Choice
 from lilfox_tui.app.panes.backup.restore_state import (
     CHECKS,
     CONFIRM,
@@ -16,6 +17,7 @@ from lilfox_tui.app.panes.backup.restore_state import (
     WHAT,
     WHERE,
     Looked,
+    RecordedTable,
     RestoreChoice,
     RestoreState,
     SourceChoice,
@@ -24,7 +26,7 @@ from lilfox_tui.app.panes.backup.restore_state import (
 from lilfox_tui.app.rendering.columns import Digits, cells
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rows.jobs import event_rows, progress_rows
-from lilfox_tui.backup.source import lost_text
+from lilfox_tui.backup.source import losses
 from lilfox_tui.core.i18n import _, ngettext
 from lilfox_tui.core.text import cell_width, clean, fit, fit_middle, human_bytes
 from lilfox_tui.metrics.model import Level
@@ -62,25 +64,30 @@ class WizardItem(Struct, frozen=True):
 
 
 def step_names() -> tuple[str, ...]:
-    """The titles of the pages, in order."""
-    return _("What"), _("Where"), _("Checks"), _("Confirm"), _("Run"), _("Result")
+    """The titles of the steps, in order; the result belongs to the last one."""
+    return _("What"), _("Where"), _("Checks"), _("Confirm"), _("Run")
 
 
-def head_row(step: int, set_id: str, width: int, glyphs: Glyphs, below: str) -> Row:
-    """Return the title row: the open page among all pages; ``below`` tells how many rows are hidden."""
+def head_row(step: int, set_id: str, width: int, glyphs: Glyphs, below: str, *, failed: bool = False) -> Row:
+    """Return the title row: the steps, those that are done and the open one marked; ``below`` tells how many rows are
+    hidden, ``failed`` that the run did not work. Where they have no room, the open one alone with its number."""
     rest = (Piece(f"  {below}", "muted"),) if below else ()
     names = step_names()
-    title = Piece(" " + _("Restore {set}", set=set_id), "title")
-    whole = sum(len(name) + 5 for name in names) + len(set_id) + 14
-    if width < whole:
-        page = Piece(f" {step + 1}/{len(names)} {names[step]}", "strong")
-        named: Row = (page, Piece("  "), Piece(set_id, "title"), *rest)
-        return named if cells(named) <= width else (page, *rest)
-    steps = [
-        Piece(f"  {glyphs.chosen if place == step else ' '} {name}", "strong" if place == step else "muted")
-        for place, name in enumerate(names)
-    ]
-    return (title, Piece("  "), *steps, *rest)
+    steps: list[Piece] = [Piece(" ")]
+    for place, name in enumerate(names):
+        if place:
+            steps.append(Piece(f" {glyphs.separator} ", "muted"))
+        if place == step:
+            steps.append(Piece(f"{glyphs.chosen} {name}", "title"))
+        else:
+            bad = failed and name is names[-1]
+            mark, role = (glyphs.failing, "failing") if bad else (glyphs.done, "good")
+            steps.append(Piece(f"{mark} {name}", role) if place < step else Piece(name, "muted"))
+    title = Piece("   " + _("Restore {set}", set=set_id), "strong")
+    at = min(step, len(names) - 1)
+    page = Piece(f" {at + 1}/{len(names)} {names[at]}", "title")
+    whole: list[Row] = [(*steps, title, *rest), (*steps, *rest), (page, Piece("  "), Piece(set_id, "strong"), *rest)]
+    return next((row for row in whole if cells(row) <= width), (page, *rest))
 
 
 def page_rows(state: RestoreState, style: PageStyle) -> list[Row]:
@@ -89,7 +96,7 @@ def page_rows(state: RestoreState, style: PageStyle) -> list[Row]:
         WHAT: _("What to restore?"),
         WHERE: _("Where to?"),
         CHECKS: _("Can it be restored? These checks write nothing."),
-        CONFIRM: _("Planned steps:"),
+        CONFIRM: _("Restore now?"),
     }
     question = questions.get(state.step)
     rows: list[Row] = [] if question is None else [(Piece(" " + question, "strong"),), BLANK]
@@ -114,11 +121,16 @@ def page_items(state: RestoreState, glyphs: Glyphs) -> list[WizardItem]:
     return check_items(state.choice, glyphs) if state.step == CHECKS else []
 
 
-def keys_row(step: int, width: int, *, asks: bool, undoes: bool = False) -> Row:
+def keys_row(step: int, width: int, *, asks: bool, undoes: bool = False, tables: bool = False) -> Row:
     """The keys of a page and what they do, as many as fit. ``asks``: a line of text is being typed; ``undoes``: the
-    restore can be undone."""
+    restore can be undone; ``tables``: the tables of the set are known."""
     keys: dict[int, tuple[tuple[str, str], ...]] = {
-        WHAT: (("space", _("choose")), ("enter", _("next page")), ("esc", _("cancel"))),
+        WHAT: (
+            ("enter", _("next page")),
+            *((("/", _("one table")),) if tables else ()),
+            ("space", _("choose")),
+            ("esc", _("cancel")),
+        ),
         WHERE: (("space", _("other location")), ("enter", _("next page")), ("esc", _("back"))),
         CHECKS: (
             ("enter", _("next page")),
@@ -156,7 +168,10 @@ def what_items(choice: RestoreChoice, glyphs: Glyphs) -> list[WizardItem]:
         on = choice.only_of == each.name and bool(choice.spec.only)
         one = _("only one table of {source}") if each.is_database else _("only one file or folder of {source}")
         text = one.format(source=each.name)
-        row = (*_mark(on, glyphs), Piece(text), Piece(f"  {choice.spec.only}" if on else "", "accent"))
+        known = len(choice.tables_of(each.name))
+        count = ngettext("{count} table", "{count} tables", known) if known else ""
+        told = Piece(f"  {choice.spec.only}", "accent") if on else Piece(f"  {count}", "muted")
+        row = (*_mark(on, glyphs), Piece(text), told)
         items.append(WizardItem(row, "only", each.name))
     return items
 
@@ -167,6 +182,21 @@ def _mark(on: bool, glyphs: Glyphs) -> Row:
 
 def _box(on: bool, text: str, glyphs: Glyphs) -> Row:
     return (*_mark(on, glyphs), Piece(text, "strong"))
+
+
+def table_choices(tables: Sequence[RecordedTable]) -> list[Choice]:
+    """The tables to choose from, each with its rows; with its source where there are several."""
+    several = len({table.source for table in tables}) > 1
+    width = _widest((table.name for table in tables), 48)
+    choices = []
+    for at, table in enumerate(tables):
+        rows = _("rows not counted") if table.rows is None else ngettext(
+            "{rows} row", "{rows} rows", table.rows, rows=f"{table.rows:,}"
+        )  # fmt: skip
+        row: Row = (Piece(fit(table.name, width), "strong"), Piece("  " + fit(rows, 16, right=True), "muted"))
+        source = (Piece(f"  {table.source}", "muted"),) if several else ()
+        choices.append(Choice(str(at), (*row, *source), f"{table.name} {table.source if several else ''}"))
+    return choices
 
 
 # ---- Where -------------------------------------------------------------------------------------------------------
@@ -284,8 +314,9 @@ def _option_texts() -> dict[str, str]:
 
 
 def confirm_rows(choice: RestoreChoice, looked: Looked, glyphs: Glyphs) -> Iterator[Row]:
-    """The rows of the Confirm page: what will be written, replaced and kept, in plain words, and the effects of
-    that."""
+    """The rows of the Confirm page: what will be lost, then what will be written, replaced and kept, and what changes
+    in each source."""
+    yield from _loss_rows(looked, glyphs)
     for each in choice.chosen:
         where = looked.where.get(each.name, each.place)
         if choice.spec.only:
@@ -311,17 +342,26 @@ def confirm_rows(choice: RestoreChoice, looked: Looked, glyphs: Glyphs) -> Itera
     if choice.spec.run_code:
         yield (Piece("   "), Piece(_("Code in the dump runs with the privileges of the restoring user."), "degraded"))
     yield BLANK
-    if looked.changes is None:
-        yield (Piece("   " + _("counting changes …"), "muted"),)
-        return
-    for source, changes in looked.changes.items():
+    for source, changes in (looked.changes or {}).items():
         yield from _changes(source, changes)
+
+
+def _loss_rows(looked: Looked, glyphs: Glyphs) -> Iterator[Row]:
+    """What is taken out of use, in rows and files; the word can be typed before it is counted."""
+    if looked.changes is None:
+        yield (Piece(f" {glyphs.unknown} ", "muted"), Piece(_("counting what will be lost …"), "muted"))
+    else:
+        lost = losses(change for changes in looked.changes.values() for change in changes)
+        for text in lost:
+            yield (Piece(f" {glyphs.failing} ", "failing"), Piece(text, "failing"))
+        if not lost:
+            yield (Piece(f" {glyphs.good} ", "good"), Piece(_("no data newer than the backup was found"), "good"))
+    yield BLANK
 
 
 def _changes(source: str, changes: Sequence[RestoreChange]) -> Iterator[Row]:
     head = ngettext("{count} change", "{count} changes", len(changes)) if changes else _("no changes")
-    lost = lost_text(changes)
-    yield (Piece(f" {source}", "title"), Piece(f"  {head}", "muted"), Piece(f"  {lost}", "degraded"))
+    yield (Piece(f" {source}", "title"), Piece(f"  {head}", "muted"))
     shown = changes[:CHANGES_SHOWN]
     what, now, then = (_widest((getattr(each, part) for each in shown), 40) for part in ("what", "now", "then"))
     for change in shown:
@@ -330,10 +370,16 @@ def _changes(source: str, changes: Sequence[RestoreChange]) -> Iterator[Row]:
             Piece("  " + fit(change.now, now, right=True), "muted"),
             Piece(" → "),
             Piece(fit(change.then, then), "strong"),
-            Piece("  " + _("newer than the backup: not restored") if change.newer else "", "degraded"),
+            Piece(f"  {_loss_of(change)}", "degraded"),
         )
     if len(changes) > CHANGES_SHOWN:
         yield (Piece("   " + _("and {count} more", count=len(changes) - CHANGES_SHOWN), "muted"),)
+
+
+def _loss_of(change: RestoreChange) -> str:
+    if change.newer:
+        return _("newer than the backup: not restored")
+    return _("newer data not counted") if change.uncounted else ""
 
 
 def _widest(texts: Iterable[str], most: int) -> int:

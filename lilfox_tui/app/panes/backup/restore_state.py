@@ -29,6 +29,14 @@ _PLACES = {"postgresql": "database", "files": "files", "config": "app"}
 """Kind of a source → the word of a command that says where it goes to without a plan."""
 
 
+class RecordedTable(Struct, frozen=True):
+    """A table that the set records, with its rows; None for rows that were not counted."""
+
+    source: str
+    name: str
+    rows: int | None
+
+
 class SourceChoice(Struct):
     """One source of the set: whether it is restored, and where to (empty: to its original place)."""
 
@@ -52,6 +60,8 @@ class RestoreChoice(Struct):
     base: BackupRequest
     """About the set; its ``restore`` has what does not depend on which sources are chosen."""
     sources: list[SourceChoice]
+    tables: Sequence[RecordedTable] = ()
+    """All tables of its databases, by name; empty if the set does not record them."""
     planless: bool = False
     """No plan says where the parts go: each needs a place."""
     only_of: str = ""
@@ -64,7 +74,14 @@ class RestoreChoice(Struct):
         for part in found.parts:
             choice = sources.setdefault(part.source, SourceChoice(part.source, part.source_kind, 0))
             choice.size_bytes += part.size_bytes
-        return cls(found.id, found.status, request, list(sources.values()), planless=view.config is None)
+        tables = [
+            RecordedTable(part.source, name, rows)
+            for part in found.parts
+            if part.said is not None
+            for name, rows in part.said.tables.items()
+        ]
+        tables.sort(key=lambda table: (table.name, table.source))
+        return cls(found.id, found.status, request, list(sources.values()), tables, planless=view.config is None)
 
     @property
     def spec(self) -> RestoreSpec:
@@ -73,6 +90,10 @@ class RestoreChoice(Struct):
 
     def _change(self, **fields: Any) -> None:
         self.base = replace(self.base, restore=replace(self.spec, **fields))
+
+    def tables_of(self, source: str = "") -> Sequence[RecordedTable]:
+        """The recorded tables of a source, or of all."""
+        return [table for table in self.tables if source in ("", table.source)]
 
     @property
     def chosen(self) -> list[SourceChoice]:
@@ -174,6 +195,8 @@ class RestoreState:
         """The job was begun: it is not begun twice."""
         self.all_checks = False
         """Also those that are good are shown one by one."""
+        self.goes_on = False
+        """The next page was asked for while the checks ran: it opens if all of them pass."""
         self.at = 0
         """The highlighted line of those that the keys move to."""
         self.moved = False
@@ -182,7 +205,7 @@ class RestoreState:
     def open(self, step: int) -> None:
         """Opens a page and highlights its first line. On the checks page, a line is highlighted only if it allows what
         a failed check blocks, and ``space`` must be pressed twice, so that one key press too many allows nothing."""
-        self.step, self.moved = step, False
+        self.step, self.moved, self.goes_on = step, False, False
         self.at = NOTHING if step == CHECKS else 0
 
     @property
@@ -204,8 +227,16 @@ class RestoreState:
         if self.step != CHECKS or (self.looked is not None and self.looked.ready):
             return None
         if self.looked is None or (not self.looked.checked and self.looked.error is None):
-            return tr("still checking")
+            return tr("still checking; the next page opens when all checks have passed")
         return tr("blocked by the failed checks; R rechecks, space allows the selected option")
+
+    @property
+    def opens_confirm(self) -> bool:
+        """Whether the next page, which was asked for while the checks ran, opens now: no check warns."""
+        looked = self.looked
+        if not self.goes_on or self.step != CHECKS or looked is None or not self.is_ready:
+            return False
+        return all(check.state == "good" for check in looked.checks)
 
     @property
     def word(self) -> str:
@@ -220,6 +251,12 @@ class RestoreState:
         """Whether the restore is in place and its previous data is retained."""
         ended = self.log.ended if self.step == RESULT and self.log is not None else None
         return ended is not None and ended.state == "ok" and bool(ended.result.get("kept"))
+
+    @property
+    def failed(self) -> bool:
+        """Whether the restore has ended and did not work."""
+        ended = self.log.ended if self.step == RESULT and self.log is not None else None
+        return ended is not None and ended.state != "ok"
 
     @property
     def is_ready(self) -> bool:

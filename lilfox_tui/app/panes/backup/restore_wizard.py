@@ -14,6 +14,7 @@ from textual.containers import Vertical
 from textual.widgets import Input
 
 from lilfox_tui.app.dialogs.messages import Dialog
+from lilfox_tui.app.dialogs.prompt import Chooser
 from lilfox_tui.app.panes.backup.restore_pages import (
     PageStyle,
     WizardItem,
@@ -22,6 +23,7 @@ from lilfox_tui.app.panes.backup.restore_pages import (
     only_prompt,
     page_items,
     page_rows,
+    table_choices,
     where_prompt,
 )
 from lilfox_tui.app.panes.backup.restore_state import (
@@ -30,6 +32,7 @@ from lilfox_tui.app.panes.backup.restore_state import (
     RESULT,
     RUN,
     WHAT,
+    WHERE,
     Looked,
     RestoreChoice,
     RestoreState,
@@ -108,11 +111,23 @@ class RestoreWizard(Dialog[bool]):
         if (why := state.why_no_next()) is not None:
             self._tell(why)
             if state.step == CHECKS:
+                state.goes_on = True
                 self._bring_up_what_forbids()
+        elif state.step == WHAT and (item := self._highlighted()) is not None and self._asks_for_one(item):
+            self._choose()
         elif state.step < CONFIRM:
             self._open(state.step + 1)
         elif state.step == RESULT:
             self.close(False)
+
+    def _highlighted(self) -> WizardItem | None:
+        items = self._items()
+        return items[min(self.state.at, len(items) - 1)] if items and self.state.at >= 0 else None
+
+    def _asks_for_one(self, item: WizardItem) -> bool:
+        """Whether the line restricts the restore to one table, file or folder, and does not do so yet: to go on from it
+        with everything would be a surprise."""
+        return item.act == "only" and self.state.choice.only_of != item.source
 
     def _bring_up_what_forbids(self) -> None:
         """Scrolls to the first failed check if it is out of sight."""
@@ -139,7 +154,8 @@ class RestoreWizard(Dialog[bool]):
             self._open(RUN)
             self._run_job()
         elif text != self.state.word:
-            self._tell(_("the input does not match: nothing was written"))
+            word = self.state.word
+            self._tell(_("nothing was written: type {word} in full, or press esc to go back", word=word), "failing")
 
     # ---- work beside the keys --------------------------------------------------------------------------------------
 
@@ -161,11 +177,20 @@ class RestoreWizard(Dialog[bool]):
                 self._repaint_soon()
                 await restore.checks(heard)
                 looked.checked = True
-                self._repaint_soon()
+                self._go_on()
                 if looked.ready:
                     looked.changes = await restore.changes()
         except LilFoxError as error:
             looked.error = error
+        self._repaint_soon()
+
+    def _go_on(self) -> None:
+        """Opens the next page if it was asked for while the checks ran, and they have all passed."""
+        if self.state.opens_confirm:
+            self._open(CONFIRM)
+        elif self.state.goes_on:
+            self.state.goes_on = False
+            self._note = ("", "muted")
         self._repaint_soon()
 
     @work(exclusive=True, group="run")
@@ -211,7 +236,7 @@ class RestoreWizard(Dialog[bool]):
             selected = len(rows) + state.at if items and state.at >= 0 else None
             body.show(shown, selected=selected, follow=bool(items) and (state.moved or state.step != CHECKS))
         below = more_below(body.hidden_below) if state.step in (WHAT, CHECKS, CONFIRM, RESULT) else ""
-        head = head_row(state.step, state.choice.set, size.width, self._glyphs, below)
+        head = head_row(state.step, state.choice.set, size.width, self._glyphs, below, failed=state.failed)
         self.query_one("#wizard-head", Lines).show([head])
         keys, said = self.query_one("#wizard-keys", Lines), self._note_or_keys(size.width)
         keys.styles.height = len(said)
@@ -225,7 +250,9 @@ class RestoreWizard(Dialog[bool]):
         text, role = self._note
         if text:
             return wrapped([(Piece(" "), Piece(text, role))], width)[:MOST_SAID]
-        return [keys_row(self.state.step, width, asks=self._take is not None, undoes=self.state.undoable)]
+        state = self.state
+        tables = bool(state.choice.tables)
+        return [keys_row(state.step, width, asks=self._take is not None, undoes=state.undoable, tables=tables)]
 
     def _tell(self, what: LilFoxError | Message | str, role: str = "degraded") -> None:
         text = f"{what} {self._glyphs.dash} {what.hint}" if isinstance(what, LilFoxError) and what.hint else str(what)
@@ -260,6 +287,7 @@ class RestoreWizard(Dialog[bool]):
 
     def on_key(self, event: events.Key) -> None:
         typing, checks = self._take is not None, self.state.step == CHECKS
+        self.state.goes_on = False
         self._note = ("", "muted") if event.key != "enter" else self._note
         steps = _STEPS if typing else _STEPS | _LETTER_STEPS
         if event.key == "escape":
@@ -272,6 +300,8 @@ class RestoreWizard(Dialog[bool]):
             self._next()
         elif event.key == "space":
             self._choose()
+        elif event.key == "slash" and self.state.step == WHAT and self.state.choice.tables:
+            self._choose_table()
         elif event.key == "u" and self.state.undoable:
             self.close(True)
         elif event.key == "o" and checks:
@@ -314,8 +344,23 @@ class RestoreWizard(Dialog[bool]):
         choice = self.state.choice
         if choice.only_of == source.name:
             choice.keep_only("", "")
-            return
-        self._ask(only_prompt(source), "", lambda text: choice.keep_only(source.name, text))
+        elif choice.tables_of(source.name):
+            self._choose_table(source.name)
+        else:
+            self._ask(only_prompt(source), "", lambda text: choice.keep_only(source.name, text))
+
+    def _choose_table(self, source: str = "") -> None:
+        """Asks which recorded table is restored, of ``source`` or of any; the page that follows opens then."""
+        tables = self.state.choice.tables_of(source)
+
+        def take(chosen: str | None) -> None:
+            if chosen is not None:
+                table = tables[int(chosen)]
+                self.state.choice.keep_only(table.source, table.name)
+                self._open(WHERE)
+
+        title = _("Restore one table: type to filter, enter selects")
+        self.app.push_screen(Chooser(title, table_choices(tables), wide=True), take)
 
     def _ask_place(self, source: SourceChoice) -> None:
         def take(text: str) -> None:

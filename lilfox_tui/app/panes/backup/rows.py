@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from lilfox_tui.app.rendering.columns import Column, cells, choose, heading, lin
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES
 from lilfox_tui.app.rows.job_words import job_kind_text, percent_of
-from lilfox_tui.backup.checks import labelled, status_text
+from lilfox_tui.backup.checks import labelled, proof_text, status_text
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import _, clauses, listed, ngettext
 from lilfox_tui.core.text import break_line, cell_width, fit_middle, human_bytes, human_duration, short_age
@@ -36,11 +35,18 @@ SET_ROLES = {
 }
 """A set whose digests are right is well, if not yet proven: its shape says so, not its colour."""
 _BEST_FIRST = tuple(SET_ROLES)
-_DAYS = 30
+DAYS, _LEAST_DAYS = 30, 7
+"""Days that are shown above the sets at most, and at least."""
 INDENT = 3
-_DATE = re.compile(r"[0-9]{8}_[0-9]{6}\Z")
-WIDE = 60
-"""Cells of the list of sets from which it has their whole ids."""
+_ID, _BEGUN = 22, 11
+"""Cells of a set's id, and of when it was begun."""
+_LEAST_SET = _BEGUN + 2 + 4 + 2
+"""Cells beside the proof: when it was begun, and its age."""
+_PROOF = 18
+"""Cells of ``checksums verified``, the longest word for a set of which nothing is wrong."""
+_PROOF_MOST, _SOURCES_MOST = 80, 40
+_MEASURED = 100
+"""Sets by whose texts the widths of columns are chosen."""
 _MOST_WARNINGS = 6
 _LEAST_PLACE = 16
 """Cells of a store's place, however little room what else is told leaves."""
@@ -58,6 +64,15 @@ class BackupStyle(Struct, frozen=True):
     matches among others."""
 
 
+class SetWidths(Struct, frozen=True):
+    """Cells of the columns of a list of sets, as its texts need them; without room for ``whole_ids`` a set is named by
+    when it was begun."""
+
+    proof: int
+    sources: int
+    whole_ids: bool
+
+
 class _Plan(Struct, frozen=True):
     view: PlanView
     running: Job | None
@@ -67,13 +82,7 @@ class _Plan(Struct, frozen=True):
 class _Set(Struct, frozen=True):
     found: BackupSet
     style: BackupStyle
-    proof_width: int
-    """Cells of the column of proofs."""
-
-
-def _short(status: str) -> str:
-    """A state's short name for a narrow column."""
-    return _("tested") if status == "restored" else status_text(status)
+    widths: SetWidths
 
 
 def _last(plan: _Plan) -> Row:
@@ -82,7 +91,7 @@ def _last(plan: _Plan) -> Row:
         percent = percent_of(plan.running)
         mark = plan.style.glyphs.job
         # The number first: in a narrow column it must not be cut to another one.
-        words = ("" if percent is None else f"{percent}% ") + job_kind_text(plan.running.kind)
+        words = ("" if percent is None else f"{percent} % ") + job_kind_text(plan.running.kind)
         return (Piece(f"{mark} {words}", "accent"),)
     view, newest = plan.view, newest_of(plan.view)
     if view.outage is not None:
@@ -92,8 +101,7 @@ def _last(plan: _Plan) -> Row:
         return (Piece(_("failed"), "failing"),)
     if newest is None:
         return (Piece(_("never") if view.sets is not None else _("not read yet"), "muted"),)
-    level = SET_LEVELS[newest.status]
-    return (Piece(f"{plan.style.glyphs.level(level)} {_short(newest.status)}", SET_ROLES[newest.status]),)
+    return (Piece(status_text(newest.status), SET_ROLES[newest.status]),)
 
 
 def _age(plan: _Plan) -> Row:
@@ -134,10 +142,10 @@ def _name(plan: _Plan) -> Row:
 
 _PLANS: list[Column[_Plan]] = [
     Column(lambda: _("plan"), 11, _name, 0, grow=13),
-    Column(lambda: _("last run"), 12, _last, 1, grow=6),
+    Column(lambda: _("last run"), _PROOF, _last, 1),
     Column(lambda: _("age"), 4, _age, 0, right=True),
-    Column(lambda: _("size"), 5, _size, 2, right=True),
-    Column(lambda: _("next"), 5, _next, 3, right=True),
+    Column(lambda: _("size"), 5, _size, 3, right=True),
+    Column(lambda: _("next"), 5, _next, 2, right=True),
     Column(lambda: _("RTO"), 4, _rto, 4, right=True),
 ]
 
@@ -158,29 +166,33 @@ def _left(style: BackupStyle) -> Piece:
     return Piece(style.glyphs.chosen, "accent") if style.marked else Piece(" ")
 
 
-def _proof(each: _Set) -> Row:
-    found = each.found
-    text = status_text(found.status) if each.style.width >= WIDE else _short(found.status)
+def _proof_of(found: BackupSet) -> str:
+    text = proof_text(found.status, found.missing)
     if found.status == "restored" and found.proof is not None and found.proof.took_s is not None:
-        timed = _("restore-tested in {time}", time=short_age(max(1.0, found.proof.took_s)))
-        text = timed if cell_width(timed) <= each.proof_width else text
-    if found.refused:
-        return (Piece(labelled(text, found.reason), "failing"),)
-    role = SET_ROLES[found.status]
-    if found.missing:
-        return Piece(text, role), Piece("  " + _("missing {names}", names=listed(found.missing)), "degraded")
-    return (Piece(text, role),)
+        return _("restore-tested in {time}", time=human_duration(max(1, round(found.proof.took_s))))
+    return labelled(text, found.reason) if found.refused else text
+
+
+def _sources_of(found: BackupSet) -> str:
+    return listed(dict.fromkeys(part.source for part in found.parts))
+
+
+def _proof(each: _Set) -> Row:
+    text = _proof_of(each.found)
+    if cell_width(text) > each.widths.proof and not each.found.refused:
+        text = proof_text(each.found.status, each.found.missing)
+    return (Piece(text, SET_ROLES[each.found.status]),)
 
 
 def _sources(each: _Set) -> Row:
-    return (Piece(listed(dict.fromkeys(part.source for part in each.found.parts)), "muted"),)
+    return (Piece(_sources_of(each.found), "muted"),)
 
 
 def _id(each: _Set) -> Row:
-    """The set's id; in a narrow column only its date, which also identifies it."""
-    found = each.found
-    date = _DATE.search(found.id) if each.style.width < WIDE else None
-    return (Piece(found.id if date is None else date[0], "strong"),)
+    """The set's id; in a narrow column when it was begun, which leaves room for what has been proven of it."""
+    found, style = each.found, each.style
+    begun = f"{found.created.astimezone(style.zone):%m-%d %H:%M}"
+    return (Piece(found.id if each.widths.whole_ids else begun, "strong"),)
 
 
 def _set_age(each: _Set) -> Row:
@@ -191,50 +203,77 @@ def _set_size(each: _Set) -> Row:
     return (Piece(human_bytes(each.found.size_bytes)),)
 
 
-def _set_columns(width: int) -> list[Column[_Set]]:
-    wide = width >= WIDE
+def set_widths(sets: Sequence[BackupSet], width: int) -> SetWidths:
+    """The widths for a list of ``width`` cells, so that no proof is cut where another column can be dropped."""
+    some = [*sets[:_MEASURED]]
+    proof = max((cell_width(_proof_of(found)) for found in some), default=0)
+    sources = max((cell_width(_sources_of(found)) for found in some), default=0)
+    proof, sources = max(_PROOF, min(_PROOF_MOST, proof)), max(8, min(_SOURCES_MOST, sources))
+    room = width - INDENT - _LEAST_SET
+    proof = min(proof, max(_PROOF, room))
+    others = _ID - _BEGUN + 2 + 5 + 2 + sources  # whole ids, the size and the sources
+    return SetWidths(proof, sources, room - proof >= others)
+
+
+def _set_columns(widths: SetWidths) -> list[Column[_Set]]:
     return [
-        Column(lambda: _("set"), 22 if wide else 15, _id, 0),
+        Column(lambda: _("set"), _ID if widths.whole_ids else _BEGUN, _id, 0),
         Column(lambda: _("age"), 4, _set_age, 0, right=True),
         Column(lambda: _("size"), 5, _set_size, 2, right=True),
-        Column(lambda: _("proof"), 10, _proof, 1, grow=15),
-        Column(lambda: _("contains"), 14, _sources, 3, grow=60),
+        Column(lambda: _("proof"), widths.proof, _proof, 1),
+        Column(lambda: _("contains"), widths.sources, _sources, 3),
     ]
 
 
-def set_heading(style: BackupStyle) -> Row:
+def set_heading(style: BackupStyle, widths: SetWidths) -> Row:
     """The line of column titles."""
-    return heading(choose(_set_columns(style.width), style.width - INDENT), INDENT)
+    return heading(choose(_set_columns(widths), style.width - INDENT), INDENT)
 
 
-def set_row(found: BackupSet, style: BackupStyle) -> Row:
+def set_row(found: BackupSet, style: BackupStyle, widths: SetWidths) -> Row:
     """One set in one line."""
-    chosen = choose(_set_columns(style.width), style.width - INDENT)
+    chosen = choose(_set_columns(widths), style.width - INDENT)
     mark = Piece(style.glyphs.level(SET_LEVELS[found.status]), SET_ROLES[found.status])
-    proof_width = next((width for column, width in chosen if column.cell is _proof), 0)
-    return (_left(style), mark, Piece(" "), *line(chosen, _Set(found, style, proof_width)))
+    return (_left(style), mark, Piece(" "), *line(chosen, _Set(found, style, widths)))
 
 
 def days_row(sets: Sequence[BackupSet], style: BackupStyle, width: int) -> Row:
-    """What the last 30 days have left, oldest first: the best set of each day. Empty if it takes more than ``width``
-    cells. A day without a set is no fault: retention removes sets."""
+    """What the last 30 days have left, oldest first: the best set of each day; fewer days where there are not ``width``
+    cells for all, and nothing for less than a week. A day without a set is no fault: retention removes sets."""
     best: dict[int, BackupSet] = {}
-    today = style.now.astimezone(style.zone).date()
     for found in sets:
-        ago = (today - found.created.astimezone(style.zone).date()).days
+        ago = _days_ago(found, style)
         before = best.get(ago)
-        if 0 <= ago < _DAYS and (before is None or _BEST_FIRST.index(found.status) < _BEST_FIRST.index(before.status)):
+        if 0 <= ago < DAYS and (before is None or _BEST_FIRST.index(found.status) < _BEST_FIRST.index(before.status)):
             best[ago] = found
     if not best:
         return ()
-    marks = [_day(best.get(ago), style) for ago in reversed(range(_DAYS))]
-    row = (Piece(_("{count} days", count=_DAYS) + " ", "muted"), *marks)
-    return row if cells(row) <= width else ()
+    days = min(DAYS, width - cell_width(_days_text(DAYS)))
+    if days < _LEAST_DAYS:
+        return ()
+    return (Piece(_days_text(days), "muted"), *(_day(best.get(ago), style) for ago in reversed(range(days))))
+
+
+def day_sizes(sets: Sequence[BackupSet], style: BackupStyle) -> list[float | None]:
+    """The bytes of the largest set of each of the last 30 days, oldest first; None for a day without a set."""
+    sizes: dict[int, float] = {}
+    for found in sets:
+        ago = _days_ago(found, style)
+        sizes[ago] = max(sizes.get(ago, 0.0), float(found.size_bytes))
+    return [sizes.get(ago) for ago in reversed(range(DAYS))]
+
+
+def _days_ago(found: BackupSet, style: BackupStyle) -> int:
+    return (style.now.astimezone(style.zone).date() - found.created.astimezone(style.zone).date()).days
+
+
+def _days_text(days: int) -> str:
+    return _("{count} days", count=days) + " "
 
 
 def _day(found: BackupSet | None, style: BackupStyle) -> Piece:
     if found is None:
-        return Piece(style.glyphs.separator, "muted")
+        return Piece(style.glyphs.empty if style.glyphs.ascii_only else style.glyphs.separator, "muted")
     return Piece(style.glyphs.level(SET_LEVELS[found.status]), SET_ROLES[found.status])
 
 
@@ -255,12 +294,12 @@ def why_no_sets(view: PlanView | None, *, filtered: bool) -> str:
 def warning_rows(
     interrupted_restores: Sequence[InterruptedRestore], rewound: datetime | None, style: BackupStyle
 ) -> list[Row]:
-    """The warnings shown first: interrupted restores, and that a rewound screen shows the present backups."""
+    """The warnings shown first: interrupted restores, and what a rewound screen does not know."""
     rows: list[Row] = []
     if rewound is not None:
         then = f"{rewound.astimezone(style.zone):%Y-%m-%d %H:%M:%S}"
-        now = _("This pane shows the current backups, not those at {time}.", time=then)
-        rows.append((Piece(f" {now}", "degraded"),))
+        text = _("As of {time}. Sets removed before this console started are unknown.", time=then)
+        rows.append((Piece(f" {text}", "degraded"),))
     for half in interrupted_restores:
         mark = Piece(f" {style.glyphs.failing} ", "failing")
         rows.append((mark, Piece(str(half.message), "failing"), Piece("  " + _("a settles it"), "strong")))
@@ -273,8 +312,9 @@ def plan_detail(view: PlanView, restores: Sequence[Restored], style: BackupStyle
         return _outage_rows(view, view.outage, style)
     mark = Piece(f" {style.glyphs.level(view.level)} ", ROLES[view.level])
     since = ""
-    if view.level not in (Level.GOOD, Level.UNKNOWN):
-        since = _("for {time}", time=human_duration(max(0, round((style.now - view.since).total_seconds()))))
+    lasted = round((style.now - view.since).total_seconds())
+    if view.level not in (Level.GOOD, Level.UNKNOWN) and lasted > 0:
+        since = _("for {time}", time=human_duration(lasted))
     head = (mark, Piece(view.name, "strong"), Piece(f"  {since}  " if since else "  ", "muted"))
     why = clauses(map(str, view.reasons)) or _well(view, style)
     first, rest = break_line(why, max(20, style.width - cells(head)))
@@ -306,7 +346,7 @@ def _well(view: PlanView, style: BackupStyle) -> str:
     if newest is None:
         return ""
     age = human_duration((style.now - newest.created).total_seconds())
-    return _("the newest set is {age} old and {status}", age=age, status=status_text(newest.status))
+    return _("the newest set is {age} old and {status}", age=age, status=proof_text(newest.status, newest.missing))
 
 
 def _facts(view: PlanView, restores: Sequence[Restored], style: BackupStyle) -> Row:
@@ -340,11 +380,32 @@ def _facts(view: PlanView, restores: Sequence[Restored], style: BackupStyle) -> 
     return (Piece("   "), Piece(separator.join([where, *parts]), "muted"))
 
 
+def set_summary(found: BackupSet, style: BackupStyle) -> list[Row]:
+    """What a set contains and its sizes, and why it is not good or what has proven it; in two lines."""
+    separator = f"  {style.glyphs.separator}  "
+    parts = separator.join(_of_source(found, source) for source in dict.fromkeys(part.source for part in found.parts))
+    begun = found.created.astimezone(style.zone).strftime("%Y-%m-%d %H:%M:%S")
+    told = str(found.reason) or _("started {time}", time=begun)
+    role = SET_ROLES[found.status] if found.reason else "muted"
+    return [(Piece(" "), Piece(parts)), (Piece(" "), Piece(told, role))]
+
+
+def _of_source(found: BackupSet, source: str) -> str:
+    """``database 643 kB 12 tables``."""
+    words = [source, human_bytes(sum(part.size_bytes for part in found.parts if part.source == source))]
+    said = [part.said for part in found.parts if part.source == source and part.said is not None]
+    if tables := sum(len(part.tables) for part in said):
+        words.append(ngettext("{count} table", "{count} tables", tables))
+    if files := sum(each for part in said if isinstance(each := part.detail.get("files"), int)):
+        words.append(ngettext("{count} file", "{count} files", files))
+    return "  ".join(words)
+
+
 def set_detail(found: BackupSet, style: BackupStyle) -> list[Row]:
     """A set as text: when it was started, its state, and its contents."""
     begun = found.created.astimezone(style.zone).strftime("%Y-%m-%d %H:%M:%S")
-    text = status_text(found.status)
-    if found.reason:
+    text = proof_text(found.status, found.missing)
+    if found.reason and not found.missing:
         text = labelled(text, found.reason)
     head = (Piece(f" {found.id}", "strong"), Piece(f"  {begun}  ", "muted"))
     first, rest = break_line(text, max(20, style.width - cells(head)))

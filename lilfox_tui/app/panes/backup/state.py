@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Literal
 
-from lilfox_tui.backup.checks import status_text
+from lilfox_tui.backup.checks import proof_text, status_text
 from lilfox_tui.config.model import Config
 from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.monitor.backup_levels import backups_at
 from lilfox_tui.monitor.model import Backups, PlanView
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ class BackupState:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.backups: Backups | None = None
+        """What is shown: the present, or on a rewound screen what there was."""
+        self.present: Backups | None = None
+        self.rewound: datetime | None = None
+        """The time that the screen shows (aware UTC); None for now."""
         self.restores: Sequence[Restored] | None = None
         """Those that keep something, as they are noted on this machine; None before the first read."""
         self.focus: Literal["plans", "sets"] = "plans"
@@ -44,6 +49,21 @@ class BackupState:
         self._chosen = False
         self._sets: tuple[BackupSet, ...] = ()
         self._sets_of: tuple[PlanView | None, str] = (None, "")
+
+    def take(self, present: Backups | None) -> None:
+        """Takes the newest state of the backups."""
+        self.present = present
+        self._show()
+
+    def rewind(self, at: datetime | None) -> None:
+        """Shows the backups of that time (aware UTC), or the present ones."""
+        self.rewound = at
+        self._show()
+
+    def _show(self) -> None:
+        self.backups = self.present
+        if self.rewound is not None and self.present is not None:
+            self.backups = backups_at(self.present, self.rewound, self.zone)
 
     # ---- rows ----------------------------------------------------------------------------------------------------
 
@@ -221,6 +241,23 @@ class BackupState:
         """Why this console must not change anything: the configuration is ``read_only``."""
         return tr("changes are disabled in read_only mode") if self.config.read_only else None
 
+    def why_past(self) -> Message | None:
+        """Why what acts on the present is disabled: the screen shows the past."""
+        return tr("you are viewing the past; ` returns to now") if self.rewound is not None else None
+
+    def set_now(self) -> BackupSet | None:
+        """The selected set as it is now; on a rewound screen it may have been removed since."""
+        found, plan = self.selected_set, self.selected_plan
+        if self.rewound is None or found is None or plan is None:
+            return found
+        view = None if self.present is None else self.present.plans.get(plan.key)
+        return next((each for each in (view.sets if view is not None else None) or () if each.id == found.id), None)
+
+    def why_removed(self) -> Message | None:
+        """Why the selected set cannot be read: it was in the store at the time that is shown, and is not now."""
+        found = self.selected_set
+        return None if found is None or self.set_now() is not None else tr("{set} was removed since", set=found.id)
+
     def why_no_change(self) -> Message | None:
         """Why nothing can be changed now."""
         return tr("a job is already starting") if self.busy else self.why_read_only()
@@ -233,7 +270,7 @@ class BackupState:
         if plan.config is None:
             store = plan.where or plan.store
             return tr("no plan backs up to {store}; configure one under backup: plans:", store=store)
-        if (why := self.why_no_change()) is not None:
+        if (why := self.why_past() or self.why_no_change()) is not None:
             return why
         job = self.running(plan)
         if job is None or job.kind not in _CHANGES_PLAN:
@@ -249,7 +286,8 @@ class BackupState:
 
     def why_not_restore(self) -> Message | None:
         """Why the selected set cannot be restored, neither for use nor for a drill."""
-        found, why = self.selected_set, self.why_no_set() or self.why_no_change() or self.why_protected()
+        why = self.why_no_set() or self.why_removed() or self.why_no_change() or self.why_protected()
+        found = self.set_now()
         if why is not None or found is None:
             return why
         if found.refused:
@@ -259,7 +297,7 @@ class BackupState:
 
     def why_not_undo(self) -> Message | None:
         """Why no restore can be undone."""
-        why = self.why_no_change() or self.why_protected()
+        why = self.why_past() or self.why_no_change() or self.why_protected()
         if why is not None or self.undoable:
             return why
         return tr("loading") if self.restores is None else tr("no known restore can be undone")
@@ -302,7 +340,8 @@ def undoable(restores: Sequence[Restored], plan: PlanView | None) -> list[Restor
 
 def _holds_all(found: BackupSet, words: str) -> bool:
     sources = " ".join(part.source for part in found.parts)
-    text = f"{found.id} {found.status} {found.reason} {sources}".lower()
+    proof = proof_text(found.status, found.missing)
+    text = f"{found.id} {found.status} {proof} {found.reason} {sources}".lower()
     return all(word in text for word in words.lower().split())
 
 

@@ -1,17 +1,20 @@
-"""What the Backup pane draws: its lists, the page of a set, and the running job. Pure."""
+"""What the Backup pane draws: its lists, the selected plan or set, and the running job, as panels or as plain rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.backup.rows import (
-    SET_ROLES,
+    DAYS,
     BackupStyle,
+    day_sizes,
     days_row,
     plan_detail,
     plan_heading,
@@ -19,336 +22,339 @@ from lilfox_tui.app.panes.backup.rows import (
     set_detail,
     set_heading,
     set_row,
+    set_summary,
+    set_widths,
     warning_rows,
     why_no_sets,
 )  # fmt: skip
+from lilfox_tui.app.panes.backup.set_page import nothing_configured, set_page, set_title
 from lilfox_tui.app.panes.backup.state import BackupState
+from lilfox_tui.app.rendering.chart import Axes, Curve, chart
 from lilfox_tui.app.rendering.columns import Digits, cells, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rendering.panels import PanelArea, ScreenPanel, draw_panels, highlighted
 from lilfox_tui.app.rows.jobs import JobLog, event_rows, job_title, progress_rows
-from lilfox_tui.app.widgets import Lines, RowsOnDemand, more_below
-from lilfox_tui.backup.checks import labelled, signature_text, status_text
+from lilfox_tui.app.widgets import more_below
 from lilfox_tui.core.errors import LilFoxError
-from lilfox_tui.core.i18n import _, ngettext
-from lilfox_tui.core.text import cell_width, fit, human_bytes, human_duration
-from lilfox_tui.monitor.model import SET_LEVELS, PlanView
+from lilfox_tui.core.i18n import _
+from lilfox_tui.core.text import human_bytes
 
 if TYPE_CHECKING:
-    from lilfox_tui.backup.sets.model import BackupSet, FoundPart
     from lilfox_tui.jobs.model import Job
 
 
-# The page of a set, and what is said where no backups are configured. Pure: sets in, rows out.
-
-
-_LABEL = 12
-_MOST_TABLES = 200
-_WIDE = 110
-_DIGEST = 16
-_SIGNATURES = {"none": "muted", "good": "good", "other": "degraded", "forged": "failing"}
-
-
-def set_page(found: BackupSet, view: PlanView, style: BackupStyle) -> list[Row]:
-    """Everything known about a set from its store alone; long lines are wrapped."""
-    rows: list[Row] = [_title(found, style), BLANK]
-    rows += _about(found, view, style)
-    rows += _proof(found, style)
-    rows += _missing(found)
-    rows += [BLANK, _section(_("PARTS"), len(found.parts))]
-    for part in found.parts:
-        rows += _part(part, style)
-    if found.manifest is not None and found.manifest.notes:
-        rows += [BLANK, _section(_("NOTES"), len(found.manifest.notes))]
-        rows += [(Piece("   "), Piece(note, "degraded")) for note in found.manifest.notes]
-    return [*wrapped(rows[:2], style.width - 1), *wrapped(rows[2:], style.width - 1)]
-
-
-def _title(found: BackupSet, style: BackupStyle) -> Row:
-    age = human_duration((style.now - found.created).total_seconds())
-    role = SET_ROLES[found.status]
-    return (
-        Piece(f" {style.glyphs.level(SET_LEVELS[found.status])} ", role),
-        Piece(found.id, "title"),
-        Piece(f"  {status_text(found.status)}", role),
-        Piece("  " + _("{age} old", age=age), "muted"),
-    )
-
-
-def _field(label: str, text: str, role: str = "text") -> Row:
-    return (Piece("   " + fit(label, _LABEL) + "  ", "muted"), Piece(text, role))
-
-
-def _section(text: str, count: int) -> Row:
-    return (Piece(" " + text, "title"), Piece(f"  {count}", "muted"))
-
-
-def _about(found: BackupSet, view: PlanView, style: BackupStyle) -> Iterator[Row]:
-    yield _field(_("started"), found.created.astimezone(style.zone).strftime("%Y-%m-%d %H:%M:%S %Z"))
-    yield _field(_("store"), view.where or view.store)
-    yield _field(_("size"), human_bytes(found.size_bytes))
-    if found.manifest is not None and found.manifest.tag:
-        yield _field(_("tag"), _("{tag}: retention keeps it; restore it with tag:{tag}", tag=found.manifest.tag))
-    if found.reason:
-        yield _field(_("why"), str(found.reason), SET_ROLES[found.status])
-    manifest = found.manifest
-    if manifest is None:
-        told = _("created by the ops manual's scripts: no manifest lists its contents")
-        if found.old:
-            yield _field(_("created by"), told)
-        if found.spread_s:
-            apart = human_duration(found.spread_s)
-            yield _field(_("dates"), _("the dates in its part names are {time} apart", time=apart), "degraded")
-        return
-    took = human_duration((manifest.finished - manifest.created).total_seconds())
-    yield _field(_("created by"), _("{tool} on {host}, plan {plan}, job {job}", tool=manifest.tool, host=manifest.host,
-                                 plan=manifest.plan, job=manifest.run))  # fmt: skip
-    yield _field(_("took"), took)
-    yield _field(_("signature"), signature_text(found.signature), _SIGNATURES[found.signature])
-
-
-def _proof(found: BackupSet, style: BackupStyle) -> Iterator[Row]:
-    proof = found.proof
-    if proof is None:
-        yield _field(
-            _("proof"), _("not verified yet: V reads the whole set, D restores it into a scratch location"), "muted"
-        )
-        return
-    at = proof.at.astimezone(style.zone).strftime("%Y-%m-%d %H:%M")
-    if proof.level == "restored":
-        took = human_duration(proof.took_s)
-        text = _(
-            "restore-tested on {at}: restored to {where} in {time} and compared", at=at, time=took, where=proof.where
-        )
-    elif proof.level == "intact":
-        text = _("verified on {at}: fully read; digests, trailers and content are correct", at=at)
-    else:
-        text = _("found broken on {at}: {reason}", at=at, reason=proof.reason)
-    yield _field(_("proof"), text, SET_ROLES.get(proof.level, "text"))
-
-
-def _missing(found: BackupSet) -> Iterator[Row]:
-    for source, reason in (found.manifest.missing if found.manifest is not None else {}).items():
-        yield _field(_("missing"), labelled(source, reason), "failing")
-
-
-def _part(part: FoundPart, style: BackupStyle) -> Iterator[Row]:
-    said = part.said
-    pieces = [Piece("   "), Piece(part.name, "strong"), Piece(f"  {human_bytes(part.size_bytes)}")]
-    if said is not None:
-        raw = _("{bytes} unpacked", bytes=human_bytes(said.raw_bytes))
-        pieces.append(Piece(f"  {raw}  {said.packing}", "muted"))
-        if said.encrypted:
-            pieces.append(Piece("  age", "accent"))
-    yield tuple(pieces)
-    yield (Piece("      "), Piece(f"{part.source}  {part.source_kind}  {part.kind}", "muted"))
-    if part.trouble:
-        yield (Piece("      "), Piece(str(part.trouble), "failing"))
-    if part.sha256:
-        shown = part.sha256 if style.width >= _WIDE else part.sha256[:_DIGEST] + "…"
-        yield (Piece("      "), Piece(f"sha256 {shown}", "muted"))
-    yield from _detail(said.detail if said is not None else {})
-
-
-def _detail(detail: Mapping[str, Any]) -> Iterator[Row]:
-    """What the source recorded about the part: plain values on one line, then the row counts of the tables. A manifest
-    may contain anything: only values of the expected shape are shown."""
-    plain = [f"{key} {value}" for key, value in detail.items() if isinstance(value, str | int | float) and value != ""]
-    if plain:
-        yield (Piece("      "), Piece("  ".join(plain), "muted"))
-    content = detail.get("content")
-    tables = content.get("tables") if isinstance(content, Mapping) else None
-    if not isinstance(tables, Mapping) or not tables:
-        return
-    yield (Piece("      "), Piece(ngettext("{count} table", "{count} tables", len(tables)), "text"))
-    counted = sorted(tables.items(), key=lambda each: -(_rows(each[1]) or 0))
-    width = min(40, max((len(str(name)) for name, _table in counted[:_MOST_TABLES]), default=0))
-    for name, table in counted[:_MOST_TABLES]:
-        rows = _rows(table)
-        count = _("rows not counted") if rows is None else ngettext("{count} row", "{count} rows", rows)
-        yield (Piece("        " + fit(str(name), width)), Piece("  " + fit(count, 16, right=True), "muted"))
-    if len(counted) > _MOST_TABLES:
-        yield (Piece("        " + _("and {count} more", count=len(counted) - _MOST_TABLES), "muted"),)
-
-
-def _rows(table: Any) -> int | None:
-    rows = table.get("rows") if isinstance(table, Mapping) else None
-    return rows if isinstance(rows, int) else None
-
-
-def nothing_configured(style: BackupStyle, *, looked: bool) -> list[Row]:
-    """What to do when the configuration has no backups. ``looked``: whether the usual places were searched."""
-    examples = (
-        "lilfox backup run --database postgresql:///lilfox --files /srv/lilfox/public/uploads --store /backup",
-        "lilfox backup list --store /backup",
-    )
-    rows: list[Row] = [
-        (Piece(" " + _("No backups are configured."), "strong"),),
-        BLANK,
-        (Piece(" "), Piece(_("Back up without a configuration, and list the sets:"))),
-        *((Piece("   "), Piece(each, "accent")) for each in examples),
-        BLANK,
-        (Piece(" "), Piece(_("Or configure what to back up, where to and when:"))),
-        *(
-            (Piece("   "), Piece(each, "accent"))
-            for each in (
-                "backup:",
-                "  stores: {disk: {path: /backup}}",
-                "  plans:",
-                "    lilfox:",
-                "      sources:",
-                "        database: {kind: postgresql, url: postgresql:///lilfox}",
-                "        uploads: {kind: files, path: /srv/lilfox/public/uploads}",
-                "      store: disk",
-                '      schedule: "0 2 * * *"',
-                "      keep: {daily: 7, weekly: 4}",
-            )
-        ),
-    ]
-    if looked:
-        rows += [
-            BLANK,
-            (
-                Piece(" "),
-                Piece(_("No sets from the ops manual's scripts were found in /backup on this machine."), "muted"),
-            ),
-        ]
-    return wrapped(rows, style.width - 1)
-
-
-BESIDE = 80
-"""Columns from which plans and sets stand side by side; below, the list that the keys move in."""
-LOW = 12
-"""Rows below which there are no column titles and no blank lines."""
-ROOMY = 20
-"""Rows of the pane from which the text about a plan or a set may take more than two."""
+BESIDE, THREE_COLUMNS = 80, 160
+"""Columns from which plans and sets stand side by side, and from which the selected set stands beside them."""
+NARROWEST, LOWEST = 60, 12
+"""Below this many cells or rows there are no borders: one line a thing."""
+_ROOMY, _THREE_HIGH = 20, 18
+"""Rows from which the text about a plan or a set may take more than two, and from which it stands beside the lists."""
+_LEFT = (30, 64)
+"""Cells of the plans beside their sets, and the most of them."""
+_WIDE = 100
+"""Columns from which the plans have more than the fewest cells."""
 _MOST_PARTS, _MOST_LINES = 4, 4
-_LEAST_PREVIEW = 9
+_LEAST_PREVIEW = 7
 """Free rows from which the page of the selected set is shown below the lists."""
-_LEFT = (34, 64)
+_CHART = (9, 16)
+"""Rows of the chart of sizes, its border included, at least and at most."""
+_LEAST_LIST = 5
+"""Rows of a list, its borders and column titles included."""
+
+ListId = Literal["plans", "sets"]
+
+
+class BackupHit(Struct, frozen=True):
+    """Cells of the screen that a click selects: row ``index`` of a list."""
+
+    y: int
+    left: int
+    right: int
+    list: ListId
+    index: int
+
+
+class BackupScreen(Struct, frozen=True):
+    """The drawn screen, what is where on it, and how many rows of the open page are past the lower edge."""
+
+    rows: Sequence[Row]
+    hits: Sequence[BackupHit] = ()
+    below: int = 0
+
+    def at(self, x: int, y: int) -> BackupHit | None:
+        """What is at those cells."""
+        return next((hit for hit in self.hits if hit.y == y and hit.left <= x < hit.right), None)
+
+
+class _Rows(Struct, frozen=True):
+    """A list: its column titles, its rows on demand, the row that is kept in sight, and whether it is highlighted."""
+
+    heads: Sequence[Row]
+    count: int
+    make: Callable[[int], Row]
+    at: int | None
+    active: bool
+    empty: str = ""
 
 
 class BackupView:
-    """Draws everything above and below the job section, from the state alone."""
+    """Draws the screen from the state and the running job."""
 
-    def __init__(self, context: PaneContext[BackupState]) -> None:
-        self._state, self._app = context.state, context.app
+    def __init__(self, context: PaneContext[BackupState], job: JobSection) -> None:
+        self._state, self._app, self._job = context.state, context.app, job
+        self._tops: dict[ListId, int] = {}
+        """The first row of each list that is longer than its place."""
+        self._page_top = 0
 
     @property
     def now(self) -> datetime:
         """The time from which ages are computed (aware UTC): that of the shown overview, which stands still while the
-        screen is paused; the present on a rewound screen."""
+        screen is paused, or the time that a rewound screen shows."""
         shown = self._app.shown
-        return shown.at if shown is not None and not shown.rewound else datetime.now(UTC)
+        return self._state.rewound or (shown.at if shown is not None and not shown.rewound else datetime.now(UTC))
 
     def _style(self, width: int, *, marked: bool = False) -> BackupStyle:
         return BackupStyle(width, self._app.glyphs, self.now, self._state.zone, marked)
 
-    def warnings(self) -> list[Row]:
-        """The warnings to show first."""
-        return warning_rows(self._state.interrupted_restores, self._app.rewound, self._style(self._app.room.width))
+    def scroll_page(self, step: int) -> None:
+        """Scrolls the open page by ``step`` rows; the next drawing keeps it within its rows."""
+        self._page_top = max(0, self._page_top + step)
 
-    def page(self) -> list[Row] | None:
-        """The rows shown instead of the lists: a set's page, or what to do if nothing is configured; None for the
-        lists."""
-        state, style, plan = self._state, self._style(self._app.room.width), self._state.selected_plan
+    # ---- the screen ----------------------------------------------------------------------------------------------
+
+    def draw(self) -> BackupScreen:
+        """Everything between the tabs and the footer."""
+        room = self._app.room
+        warnings = warning_rows(self._state.interrupted_restores, self._state.rewound, self._style(room.width))
+        height = max(1, room.height - len(warnings))
+        bordered = room.width >= NARROWEST and height >= LOWEST
+        drawn = self._panels(room.width, height) if bordered else self._plain(room.width, height)
+        hits = [replace(hit, y=hit.y + len(warnings)) for hit in drawn.hits]
+        return BackupScreen([*warnings, *drawn.rows], hits, drawn.below)
+
+    def _panels(self, width: int, height: int) -> BackupScreen:
+        panels: list[ScreenPanel] = []
+        hits: list[BackupHit] = []
+        job = self._job.rows(self.now, width - 2, max(1, height // 3))
+        main = height - (len(job) if job else 0)
+        if job:  # its first row is the title
+            place = PanelArea(0, main - 1, width, len(job) + 1)
+            panels.append(ScreenPanel(place, (Piece(_("Job"), "title"), Piece(" "), *job[0]), job[1:]))
+        below = 0
+        if (page := self._page(width - 2)) is not None:
+            title, rows = page
+            room = main - 2
+            self._page_top = max(0, min(self._page_top, len(rows) - room))
+            below = max(0, len(rows) - self._page_top - room)
+            panels.append(ScreenPanel(PanelArea(0, 0, width, main), title, rows[self._page_top :]))
+        elif width >= THREE_COLUMNS and main >= _THREE_HIGH:
+            self._columns(panels, hits, width, main)
+        else:
+            self._bands(panels, hits, width, main)
+        glyphs = self._app.glyphs.without_borders() if self._app.slow_link else self._app.glyphs
+        return BackupScreen(draw_panels(panels, width, height, glyphs), hits, below)
+
+    def _columns(self, panels: list[ScreenPanel], hits: list[BackupHit], width: int, height: int) -> None:
+        """Plans above what is known of the selected one; its sets; and the selected set."""
+        left, right = max(48, width * 27 // 100), max(50, width * 31 // 100)
+        plan = self._plan_rows(left - 2)
+        plans = max(_LEAST_LIST, min(3 + len(self._state.plans), height - 1 - len(plan)))
+        self._list("plans", PanelArea(0, 0, left, plans), panels, hits)
+        sizes = self._sizes(PanelArea(0, plans - 1, left, height - plans + 1), len(plan))
+        below = height - plans + 1 - (sizes.height - 1 if sizes is not None else 0)
+        panels.append(ScreenPanel(PanelArea(0, plans - 1, left, below), self._plan_title(), plan))
+        if sizes is not None:
+            panels.append(self._size_panel(sizes))
+        self._list("sets", PanelArea(left - 1, 0, width - left - right + 2, height), panels, hits)
+        panels.append(self._set_panel(PanelArea(width - right, 0, right, height)))
+
+    def _sizes(self, place: PanelArea, taken: int) -> PanelArea | None:
+        """Where the chart of sizes is, at the bottom of a place of which ``taken`` rows are used; None without room or
+        on a slow link."""
+        plan = self._state.selected_plan
+        high = min(_CHART[1], place.inner_height - taken)
+        if self._app.slow_link or high < _CHART[0] or plan is None or not plan.sets:
+            return None
+        return PanelArea(place.left, place.top + place.height - high, place.width, high)
+
+    def _size_panel(self, place: PanelArea) -> ScreenPanel:
+        """The largest set of each day, over the days that stand above the sets."""
+        plan, style = self._state.selected_plan, self._style(place.inner_width)
+        sets = () if plan is None else plan.sets or ()
+        newest = "" if not sets else human_bytes(sets[0].size_bytes)
+        axes = Axes(human_bytes, style.now - timedelta(days=DAYS), style.now, binary=True, ago=True)
+        curves = [Curve(day_sizes(sets, style))]
+        size, high = place.inner_width - 1, place.inner_height - 2
+        title = _("largest set of each day")
+        rows = chart(title, curves, axes, width=size, height=high, glyphs=style.glyphs, now_text=newest)
+        return ScreenPanel(place, _title(_("Size of the sets")), rows)
+
+    def _bands(self, panels: list[ScreenPanel], hits: list[BackupHit], width: int, height: int) -> None:
+        """The lists, side by side where there is room; below them the selected plan or set, and where rows are left
+        the newest set of the plan."""
+        state = self._state
+        in_sets = state.focus == "sets" and state.selected_set is not None
+        detail = [BLANK, BLANK] if in_sets else _at_most(self._plan_rows(width - 2), self._detail_rows(height))
+        taken = len(detail) + 1 if height >= _THREE_HIGH - 4 else 0
+        lists = max(_LEAST_LIST, min(3 + max(len(state.plans), len(state.sets)), height - taken))
+        free = height - lists - taken
+        preview = taken and state.selected_set is not None and free >= _LEAST_PREVIEW
+        if not preview:
+            lists, free = lists + free, 0
+        if width >= BESIDE:
+            left = _LEFT[0] if width < _WIDE else min(_LEFT[1], width * 2 // 5 + 2)
+            self._list("plans", PanelArea(0, 0, left, lists), panels, hits)
+            self._list("sets", PanelArea(left - 1, 0, width - left + 1, lists), panels, hits)
+        else:
+            self._list(state.focus, PanelArea(0, 0, width, lists), panels, hits)
+        top = lists - 1
+        if taken and not in_sets:
+            panels.append(ScreenPanel(PanelArea(0, top, width, taken + 1), self._plan_title(), detail))
+            top += taken
+        if in_sets and taken:
+            panels.append(self._set_panel(PanelArea(0, top, width, taken + free + 1)))
+        elif preview:
+            panels.append(self._set_panel(PanelArea(0, top, width, free + 1)))
+
+    def _detail_rows(self, height: int) -> int:
+        plan = self._state.selected_plan
+        if plan is not None and plan.outage is not None:
+            return height // 3  # what to do is said too
+        return 4 if height >= _ROOMY else 2
+
+    def _plain(self, width: int, height: int) -> BackupScreen:
+        """One list without borders, with the job and the selected row as text below it."""
+        state = self._state
+        page = self._page(width)
+        most = max(1, height // 3)
+        job = [] if height < 4 else self._job.rows(self.now, width, most)
+        detail = [] if page is not None or height < 9 else _at_most(self._detail(width), 2 if height >= LOWEST else 1)
+        room = height - len(job) - len(detail)
+        hits: list[BackupHit] = []
+        below = 0
+        if page is not None:
+            title, rows = page
+            self._page_top = max(0, min(self._page_top, len(rows) - room + 1))
+            below = max(0, len(rows) - self._page_top - room + 1)
+            shown: list[Row] = [(Piece(" "), *title), *rows[self._page_top :]]
+        else:
+            listed = self._rows_of(state.focus, width)
+            heads = [*listed.heads] if height >= LOWEST else []
+            body, top = self._in_sight(state.focus, listed, width, room - 1 - len(heads))
+            more = more_below(listed.count - top - len(body))
+            title = self._list_title(state.focus, width - 2)
+            shown = [(Piece(" "), *title, Piece(f"  {more}", "muted")), *heads, *body]
+            first = 1 + len(heads)
+            hits = [BackupHit(first + y, 0, width, state.focus, top + y) for y in range(len(body))]
+        shown = [*shown[:room], *[BLANK] * (room - len(shown))]
+        return BackupScreen([*shown, *job, *detail], hits, below)
+
+    # ---- its parts -----------------------------------------------------------------------------------------------
+
+    def _page(self, width: int) -> tuple[Row, list[Row]] | None:
+        """The title and rows shown instead of the lists: a set's page, or what to do if nothing is configured."""
+        state, style, plan = self._state, self._style(width), self._state.selected_plan
         if state.page is not None and plan is not None:
             if (found := state.selected_set) is not None:
-                return set_page(found, plan, style)
-            return [(Piece(f" {state.page}", "strong"), Piece("  " + _("no longer exists"), "failing"))]
+                return set_title(found, style), set_page(found, plan, style)
+            return (Piece(state.page, "strong"), Piece("  " + _("no longer exists"), "failing")), []
         if not state.plans and not self._app.monitor.backups.configured:
             return nothing_configured(style, looked=state.backups is not None)
         return None
 
-    def detail(self) -> list[Row]:
-        """The selected plan or set as text, in as many rows as the screen has for it."""
-        state, plan = self._state, self._state.selected_plan
-        if state.page is not None or plan is None:
-            return []
-        style, height = self._style(self._app.room.width), self._app.room.height
-        most = 4 if height >= ROOMY else 2 if height >= 16 else 1 if height >= 9 else 0
-        if height >= LOW and plan.outage is not None:
-            most = height // 3  # what to do is said too
-        if state.focus == "sets" and (found := state.selected_set) is not None:
-            rows = set_detail(found, style)
-        else:
-            rows = plan_detail(plan, state.restores_of(plan), style)
-        return (wrapped(rows, style.width - 1) if most > len(rows) else rows)[:most]
+    def _set_panel(self, place: PanelArea) -> ScreenPanel:
+        """The selected set: its page, or a summary in fewer rows."""
+        plan, found, style = self._state.selected_plan, self._state.selected_set, self._style(place.inner_width)
+        if plan is None or found is None:
+            return ScreenPanel(place, _title(_("Backup set")))
+        rows = set_summary(found, style)
+        if place.inner_height > len(rows):
+            rows = [*rows[:1], BLANK, *set_page(found, plan, style)]
+        more = more_below(len(rows) - place.inner_height)
+        if more and self._state.focus == "sets":
+            more = _("enter shows all of it")
+        title = (*_title(_("Backup set")), Piece("  "), *set_title(found, style))
+        return ScreenPanel(place, title if cells(title) <= place.width - 6 else title[:-1], rows, more=more)
 
-    def preview(self, used: int) -> list[Row]:
-        """The page of the selected set, in the rows that the lists leave free; ``used`` rows are taken by other parts.
-        Empty if it would show little."""
-        state, plan, found = self._state, self._state.selected_plan, self._state.selected_set
-        room = self._app.room
-        free = room.height - used - 4 - max(len(state.plans), len(state.sets))
-        if state.page is not None or plan is None or found is None or free < _LEAST_PREVIEW or room.width < BESIDE:
-            return []
-        rows = set_page(found, plan, self._style(room.width))
-        rule = self._app.glyphs.rule
-        name = f" {found.id} "
-        head: Row = (
-            Piece(rule * 2, "rule"),
-            Piece(name, "title"),
-            Piece(rule * max(0, room.width - 2 - cell_width(name)), "rule"),
-        )
-        shown = [head, *rows[2:]]
-        if len(shown) > free:
-            shown = [*shown[: free - 1], (Piece("   " + _("enter shows all of it"), "muted"),)]
-        return [*shown, *[BLANK] * (free + 1 - len(shown))]
+    def _plan_title(self) -> Row:
+        plan = self._state.selected_plan
+        return () if plan is None else _title(_("Plan {plan}", plan=plan.name))
 
-    # ---- the lists -----------------------------------------------------------------------------------------------
+    def _plan_rows(self, width: int) -> list[Row]:
+        plan = self._state.selected_plan
+        style = self._style(width)
+        return [] if plan is None else wrapped(plan_detail(plan, self._state.restores_of(plan), style), width - 1)
 
-    def split(self) -> tuple[int, int]:
-        """The widths of the two lists in cells; 0 for a hidden one."""
-        width = self._app.room.width
-        if width >= BESIDE:
-            left = max(_LEFT[0], min(_LEFT[1], width * 2 // 5))
-            return left, width - left
-        return (width, 0) if self._state.focus == "plans" else (0, width)
+    def _detail(self, width: int) -> list[Row]:
+        found = self._state.selected_set
+        if self._state.focus == "sets" and found is not None:
+            return set_detail(found, self._style(width))
+        return self._plan_rows(width)
 
-    def paint_plans(self, lines: Lines, width: int) -> None:
-        """Shows the plans in ``width`` cells."""
-        state, plans, selected = self._state, self._state.plans, self._state.selected_plan
-        here, style = state.focus == "plans", self._style(width)
-        at = next(
-            (place for place, each in enumerate(plans) if selected is not None and each.key == selected.key), None
-        )
-        head = [_view_title(_("PLANS"), len(plans), lines), plan_heading(style)][: lines.sticky]
+    def _list(self, name: ListId, place: PanelArea, panels: list[ScreenPanel], hits: list[BackupHit]) -> None:
+        """Adds the panel of a list, and where its rows are."""
+        width = place.inner_width
+        listed = self._rows_of(name, width)
+        heads = listed.heads if place.inner_height > 1 else ()
+        rows, top = self._in_sight(name, listed, width, place.inner_height - len(heads))
+        first = place.top + 1 + len(heads)
+        left = place.left + 1
+        hits += [
+            BackupHit(first + y, left, left + width, name, top + y) for y in range(len(rows) if listed.count else 0)
+        ]
+        more = more_below(listed.count - top - len(rows))
+        room = place.width - 8 - cells((Piece(more),))
+        panels.append(ScreenPanel(place, self._list_title(name, room), [*heads, *rows], more=more))
 
-        def row(place: int) -> Row:
-            marked = self._style(width, marked=place == at and not here)
-            return plan_row(plans[place], state.running(plans[place]), marked)
+    def _rows_of(self, name: ListId, width: int) -> _Rows:
+        state, style = self._state, self._style(width)
+        if name == "plans":
+            plans, selected = state.plans, state.selected_plan
+            at = next((y for y, each in enumerate(plans) if selected is not None and each.key == selected.key), None)
+            here = state.focus == "plans"
 
-        rows = RowsOnDemand(head, len(plans), row)
-        lines.show(rows, selected=None if at is None or not here else at + len(head))
+            def plan(index: int) -> Row:
+                marked = self._style(width, marked=index == at and not here)
+                return plan_row(plans[index], state.running(plans[index]), marked)
 
-    def paint_sets(self, lines: Lines, width: int) -> None:
-        """Shows the sets of the selected plan in ``width`` cells."""
-        state, style, plan = self._state, self._style(width), self._state.selected_plan
+            return _Rows([plan_heading(style)], len(plans), plan, at, here)
         sets = state.sets
-        for _time in range(2):
-            title = _view_title(self._sets_title(), len(sets), lines)
-            days = days_row(() if plan is None else plan.sets or (), style, width - cells(title) - 3)
-            blank = Piece(" " * (width - cells(title) - cells(days) - 1))
-            head = [(*title, blank, *days) if days else title, set_heading(style)][: lines.sticky]
-            if not sets:
-                why = why_no_sets(plan, filtered=bool(state.filter))
-                rows: Sequence[Row] = [*head, (Piece("   " + why, "muted"),)]
-            else:
-                rows = RowsOnDemand(head, len(sets), partial(self._set_row, sets, width))
-            before = lines.hidden_below
-            lines.show(rows, selected=state.place + len(head) if sets and state.focus == "sets" else None)
-            if lines.hidden_below == before:
-                return
 
-    def _sets_title(self) -> str:
+        widths = set_widths(sets, width)
+
+        def found(index: int) -> Row:
+            return set_row(sets[index], self._style(width, marked=state.is_marked(sets[index])), widths)
+
+        why = why_no_sets(state.selected_plan, filtered=bool(state.filter))
+        return _Rows([set_heading(style, widths)], len(sets), found, state.place, state.focus == "sets", why)
+
+    def _in_sight(self, name: ListId, listed: _Rows, width: int, room: int) -> tuple[list[Row], int]:
+        """The rows of a list that have room, with the selected one among them, and the index of the first."""
+        room = max(0, room)
+        if not listed.count:
+            why = wrapped([(Piece("   "), Piece(listed.empty, "muted"))], width - 1) if listed.empty else []
+            return why[:room], 0
+        top = min(self._tops.get(name, 0), max(0, listed.count - room))
+        if listed.at is not None:
+            top = max(0, min(max(top, listed.at - room + 1), listed.at))
+        self._tops[name] = top
+        shown = range(top, min(listed.count, top + room))
+        return [
+            highlighted(listed.make(index), width) if listed.active and index == listed.at else listed.make(index)
+            for index in shown
+        ], top
+
+    def _list_title(self, name: ListId, room: int) -> Row:
+        """A list's name and how many rows it has; of the sets also what the last days have left, if it has room."""
         state, plan = self._state, self._state.selected_plan
-        title = _("SETS") if plan is None else _("SETS of {plan}", plan=plan.name)
-        if not state.filter:
-            return title
-        return f"{title}  /{state.filter}" + ("" if state.only_matching else " " + _("(matches marked)"))
-
-    def _set_row(self, sets: Sequence[BackupSet], width: int, place: int) -> Row:
-        return set_row(sets[place], self._style(width, marked=self._state.is_marked(sets[place])))
+        if name == "plans":
+            return (Piece(_("Plans"), "title"), Piece(f"  {len(state.plans)}", "muted"))
+        title = _("Sets") if plan is None else _("Sets of {plan}", plan=plan.name)
+        if state.filter:
+            title += f"  /{state.filter}" + ("" if state.only_matching else " " + _("(matches marked)"))
+        row: Row = (Piece(title, "title"), Piece(f"  {len(state.sets)}", "muted"))
+        days = days_row(() if plan is None else plan.sets or (), self._style(room), room - cells(row) - 3)
+        return (*row, Piece("   "), *days) if days else row
 
 
 class JobSection:
@@ -373,20 +379,18 @@ class JobSection:
         with suppress(LilFoxError):  # its folder is gone or may not be read: the listing tells what is known
             await log.follow(self._changed)
 
-    def rows(self, now: datetime) -> list[Row]:
-        """The rows of the section; empty if no job runs."""
+    def rows(self, now: datetime, width: int, most: int) -> list[Row]:
+        """The title of the running job, and as many more rows as ``most`` leaves; empty if no job runs."""
         job = self._state.shown_job
-        return [] if job is None else self._rows(job, now)
+        return [] if job is None else self._rows(job, now, width, most)
 
-    def _rows(self, job: Job, now: datetime) -> list[Row]:
-        glyphs, room = self._app.glyphs, self._app.room
-        most = max(1, room.height // 3)
-        rows: list[Row] = [BLANK] if room.height >= LOW else []
-        rows.append(job_title(job, now, glyphs))
+    def _rows(self, job: Job, now: datetime, width: int, most: int) -> list[Row]:
+        glyphs = self._app.glyphs
         log = self.log if self.log is not None and self.log.job_id == job.id else None
         parts = log.progress if log is not None and log.progress else job.progress
-        bars = min(_MOST_PARTS, most - len(rows))
-        rows += progress_rows(parts, bars, room.width, glyphs, Digits(few=self._app.slow_link))
+        title = job_title(job, now, glyphs)
+        rows = [title if cells(title) <= width else title[:-1]]
+        rows += progress_rows(parts, min(_MOST_PARTS, most - 1), width, glyphs, Digits(few=self._app.slow_link))
         room_left = min(_MOST_LINES, most - len(rows))
         if log is not None and room_left > 0:
             newest = list(log.events)[-room_left:]
@@ -394,5 +398,11 @@ class JobSection:
         return rows
 
 
-def _view_title(text: str, count: int, lines: Lines) -> Row:
-    return (Piece(" " + text, "title"), Piece(f"  {count}  {more_below(lines.hidden_below)}", "muted"))
+def _at_most(rows: Sequence[Row], most: int) -> list[Row]:
+    """The first rows, with a mark where more were left out."""
+    shown = list(rows[:most])
+    return [*shown[:-1], (*shown[-1], Piece(" …", "muted"))] if shown and len(rows) > most else shown
+
+
+def _title(text: str) -> Row:
+    return (Piece(text, "title"),)

@@ -50,9 +50,18 @@ async def watching(config: Config, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
         await asyncio.gather(running, return_exceptions=True)
 
 
+def empty(folder: Path) -> None:
+    for file in folder.iterdir():
+        file.unlink()
+
+
 def plan_in(watch: BackupWatch) -> PlanView:
     assert watch.backups is not None
     return watch.backups.plans[("lilfox", "disk")]
+
+
+def earlier_in(watch: BackupWatch) -> list[tuple[str, str]]:
+    return [] if watch.backups is None else [(each.store, each.set.id) for each in watch.backups.earlier]
 
 
 def levels(watch: BackupWatch) -> Level | None:
@@ -70,6 +79,19 @@ async def test_what_lies_in_the_store_is_told_and_read_again(store: Path, monkey
         watch.look_again()
         await until(lambda: levels(watch) is Level.GOOD, what="well again")
         assert len(plan_in(watch).sets or ()) == 2
+
+
+async def test_what_was_removed_or_proven_since_is_remembered(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = manifest_of(datetime.now(UTC) - timedelta(days=3))
+    put_set(store, gone, proven=True)
+    async with watching(config_of(store), monkeypatch) as (watch, _changes):
+        await until(lambda: levels(watch) is not None and plan_in(watch).sets)
+        assert earlier_in(watch) == []
+        empty(store)
+        put_set(store, manifest_of(datetime.now(UTC)), proven=True)
+        watch.look_again()
+        await until(lambda: earlier_in(watch), what="one that was there")
+        assert earlier_in(watch) == [("disk", gone.id)]
 
 
 async def test_a_store_that_goes_away_keeps_what_was_known(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,185 @@
+"""The page of a backup set, and what is said where no backups are configured. Pure: sets in, rows out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from lilfox_tui.app.panes.backup.rows import SET_ROLES, BackupStyle
+from lilfox_tui.app.rendering.columns import wrapped
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.backup.checks import labelled, proof_text, signature_text
+from lilfox_tui.core.i18n import _, ngettext
+from lilfox_tui.core.text import fit, human_bytes, human_duration
+from lilfox_tui.monitor.model import SET_LEVELS, PlanView
+
+if TYPE_CHECKING:
+    from lilfox_tui.backup.sets.model import BackupSet, FoundPart
+
+_LABEL = 12
+_MOST_TABLES = 200
+_WIDE = 110
+_DIGEST = 16
+_SIGNATURES = {"none": "muted", "good": "good", "other": "degraded", "forged": "failing"}
+
+
+def set_page(found: BackupSet, view: PlanView, style: BackupStyle) -> list[Row]:
+    """Everything known about a set from its store alone, below its title; long lines are wrapped."""
+    rows: list[Row] = [*_about(found, view, style), *_proof(found, style), *_missing(found)]
+    rows += [BLANK, _section(_("PARTS"), len(found.parts))]
+    for part in found.parts:
+        rows += _part(part, style)
+    if found.manifest is not None and found.manifest.notes:
+        rows += [BLANK, _section(_("NOTES"), len(found.manifest.notes))]
+        rows += [(Piece("   "), Piece(note, "degraded")) for note in found.manifest.notes]
+    return wrapped(rows, style.width - 1)
+
+
+def set_title(found: BackupSet, style: BackupStyle) -> Row:
+    """A set's name, what has been proven of it, and its age."""
+    age = human_duration((style.now - found.created).total_seconds())
+    role = SET_ROLES[found.status]
+    return (
+        Piece(f"{style.glyphs.level(SET_LEVELS[found.status])} ", role),
+        Piece(found.id, "title"),
+        Piece(f"  {proof_text(found.status, found.missing)}", role),
+        Piece("  " + _("{age} old", age=age), "muted"),
+    )
+
+
+def _field(label: str, text: str, role: str = "text") -> Row:
+    return (Piece("   " + fit(label, _LABEL) + "  ", "muted"), Piece(text, role))
+
+
+def _section(text: str, count: int) -> Row:
+    return (Piece(" " + text, "title"), Piece(f"  {count}", "muted"))
+
+
+def _about(found: BackupSet, view: PlanView, style: BackupStyle) -> Iterator[Row]:
+    yield _field(_("started"), found.created.astimezone(style.zone).strftime("%Y-%m-%d %H:%M:%S %Z"))
+    yield _field(_("store"), view.where or view.store)
+    yield _field(_("size"), human_bytes(found.size_bytes))
+    if found.manifest is not None and found.manifest.tag:
+        yield _field(_("tag"), _("{tag}: retention keeps it; restore it with tag:{tag}", tag=found.manifest.tag))
+    if found.reason and not found.missing:  # what is missing has a line of its own
+        yield _field(_("why"), str(found.reason), SET_ROLES[found.status])
+    manifest = found.manifest
+    if manifest is None:
+        told = _("created by the ops manual's scripts: no manifest lists its contents")
+        if found.old:
+            yield _field(_("created by"), told)
+        if found.spread_s:
+            apart = human_duration(found.spread_s)
+            yield _field(_("dates"), _("the dates in its part names are {time} apart", time=apart), "degraded")
+        return
+    took = human_duration((manifest.finished - manifest.created).total_seconds())
+    yield _field(_("created by"), _("{tool} on {host}, plan {plan}, job {job}", tool=manifest.tool, host=manifest.host,
+                                 plan=manifest.plan, job=manifest.run))  # fmt: skip
+    yield _field(_("took"), took)
+    yield _field(_("signature"), signature_text(found.signature), _SIGNATURES[found.signature])
+
+
+def _proof(found: BackupSet, style: BackupStyle) -> Iterator[Row]:
+    proof = found.proof
+    if proof is None:
+        yield _field(
+            _("proof"), _("not verified yet: V reads the whole set, D restores it into a scratch location"), "muted"
+        )
+        return
+    at = proof.at.astimezone(style.zone).strftime("%Y-%m-%d %H:%M")
+    if proof.level == "restored":
+        took = human_duration(proof.took_s)
+        text = _(
+            "restore-tested on {at}: restored to {where} in {time} and compared", at=at, time=took, where=proof.where
+        )
+    elif proof.level == "intact":
+        text = _("checksums verified on {at}: fully read; digests, trailers and content are correct", at=at)
+    else:
+        text = _("found broken on {at}: {reason}", at=at, reason=proof.reason)
+    yield _field(_("proof"), text, SET_ROLES.get(proof.level, "text"))
+
+
+def _missing(found: BackupSet) -> Iterator[Row]:
+    for source, reason in (found.manifest.missing if found.manifest is not None else {}).items():
+        yield _field(_("missing"), labelled(source, reason), "failing")
+
+
+def _part(part: FoundPart, style: BackupStyle) -> Iterator[Row]:
+    said = part.said
+    pieces = [Piece("   "), Piece(part.name, "strong"), Piece(f"  {human_bytes(part.size_bytes)}")]
+    if said is not None:
+        raw = _("{bytes} unpacked", bytes=human_bytes(said.raw_bytes))
+        pieces.append(Piece(f"  {raw}  {said.packing}", "muted"))
+        if said.encrypted:
+            pieces.append(Piece("  age", "accent"))
+    yield tuple(pieces)
+    yield (Piece("      "), Piece(f"{part.source}  {part.source_kind}  {part.kind}", "muted"))
+    if part.trouble:
+        yield (Piece("      "), Piece(str(part.trouble), "failing"))
+    if part.sha256:
+        shown = part.sha256 if style.width >= _WIDE else part.sha256[:_DIGEST] + "…"
+        yield (Piece("      "), Piece(f"sha256 {shown}", "muted"))
+    if said is not None:
+        yield from _detail(said.detail)
+        yield from _tables(said.tables)
+
+
+def _detail(detail: Mapping[str, Any]) -> Iterator[Row]:
+    """The plain values that the source recorded about the part. A manifest may contain anything: only values of the
+    expected shape are shown."""
+    plain = [f"{key} {value}" for key, value in detail.items() if isinstance(value, str | int | float) and value != ""]
+    if plain:
+        yield (Piece("      "), Piece("  ".join(plain), "muted"))
+
+
+def _tables(tables: Mapping[str, int | None]) -> Iterator[Row]:
+    """The tables with their rows, largest first."""
+    if not tables:
+        return
+    yield (Piece("      "), Piece(ngettext("{count} table", "{count} tables", len(tables)), "text"))
+    counted = sorted(tables.items(), key=lambda each: -(each[1] or 0))
+    width = min(40, max((len(name) for name, _rows in counted[:_MOST_TABLES]), default=0))
+    for name, rows in counted[:_MOST_TABLES]:
+        count = _("rows not counted") if rows is None else ngettext("{count} row", "{count} rows", rows)
+        yield (Piece("        " + fit(name, width)), Piece("  " + fit(count, 16, right=True), "muted"))
+    if len(counted) > _MOST_TABLES:
+        yield (Piece("        " + _("and {count} more", count=len(counted) - _MOST_TABLES), "muted"),)
+
+
+def nothing_configured(style: BackupStyle, *, looked: bool) -> tuple[Row, list[Row]]:
+    """The title and rows of what to do when the configuration has no backups. ``looked``: whether the usual places were
+    searched."""
+    examples = (
+        "lilfox backup run --database postgresql:///lilfox --files /srv/lilfox/public/uploads --store /backup",
+        "lilfox backup list --store /backup",
+    )
+    rows: list[Row] = [
+        (Piece(" "), Piece(_("Back up without a configuration, and list the sets:"))),
+        *((Piece("   "), Piece(each, "accent")) for each in examples),
+        BLANK,
+        (Piece(" "), Piece(_("Or configure what to back up, where to and when:"))),
+        *(
+            (Piece("   "), Piece(each, "accent"))
+            for each in (
+                "backup:",
+                "  stores: {disk: {path: /backup}}",
+                "  plans:",
+                "    lilfox:",
+                "      sources:",
+                "        database: {kind: postgresql, url: postgresql:///lilfox}",
+                "        uploads: {kind: files, path: /srv/lilfox/public/uploads}",
+                "      store: disk",
+                '      schedule: "0 2 * * *"',
+                "      keep: {daily: 7, weekly: 4}",
+            )
+        ),
+    ]
+    if looked:
+        rows += [
+            BLANK,
+            (
+                Piece(" "),
+                Piece(_("No sets from the ops manual's scripts were found in /backup on this machine."), "muted"),
+            ),
+        ]
+    return (Piece(_("No backups are configured. What to do next:"), "title"),), wrapped(rows, style.width - 1)
