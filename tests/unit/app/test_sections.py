@@ -111,7 +111,7 @@ def test_a_cursor_tells_the_values_at_its_moment_and_stands_on_their_column() ->
         text = "\n".join(map(text_of, rows))
         assert told in text, "half of what rises to 145"
         assert "12 ms" not in text, "the newest value is told no longer"
-        marked = [piece for row in rows for piece in row if piece.ground == "selection"]
+        marked = [piece for row in rows for piece in row if piece.ground == "cursor"]
         assert [cell_width(piece.text) for piece in marked] == [1] * rows_high
     gone, none = replace(style, cursor=NOW - 2 * WINDOW), replace(style, cursor=None)
     assert draw_sections(chart_bands([many], gone), gone) == draw_sections(chart_bands([many], none), none)
