@@ -35,7 +35,7 @@ LAZY = {
     },
     "imported, or configured, before the first frame; needed after it (test_first_frame.py)": {
         "app/actions": ".config.yaml_nodes",
-        "app/app_actions": ".demo.control_socket",
+        "app/app_actions": ".app.theme_picker .demo.control_socket",
         "app/console": ".incident.model .jobs.reader",
         "app/evidence": ".incident.model",
         "app/followers": ".app.panes.runbook.state .app.run_log .incident.incidents",
@@ -46,7 +46,8 @@ LAZY = {
         "app/panes/metrics/errors": ".app.open_logs .logs.filter.model .logs.merge .logs.record .logs.source",
         "app/panes/metrics/pages": ".app.panes.metrics.alert_page .monitor.alert_units .monitor.remote_history",
         "app/panes/metrics/pane": ".app.operations",
-        "app/panes/metrics/problems": ".alerts.notifier .app.panes.metrics.alert_page .app.panes.metrics.alert_series",
+        "app/panes/metrics/problems": ".alerts.notifier .app.panes.metrics.alert_page .app.panes.metrics.alert_series "
+        ".app.rendering.highlight",
         "app/panes/metrics/state": ".app.panes.metrics.alert_page",
         "app/shared_actions": ".incident.incidents",
         "app/start": ".app.app .config.loader .demo.control_socket .demo.stack",

@@ -16,7 +16,6 @@ from lilfox_tui.app.navigation import BACKUP, LOGS, METRICS, RUNBOOK, Navigation
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES, change_rows
 from lilfox_tui.app.rows.job_words import is_ours, user
-from lilfox_tui.app.theme_picker import ThemePicker
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import LANGUAGES, Message, _, clauses, language, set_language, tr
 from lilfox_tui.core.text import fit
@@ -301,6 +300,8 @@ class ConsoleActions(_Everywhere):
 
     @action("theme", "T", tr("theme"), tr("choose the colours"), why_not=_why_no_colours)
     def choose_theme(self) -> None:
+        from lilfox_tui.app.theme_picker import ThemePicker
+
         ThemePicker(self._app, self._navigation.pane.repaint).open()
 
     def _why_one_language(self) -> Message | None:

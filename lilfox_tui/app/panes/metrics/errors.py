@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.state import MetricsState
 from lilfox_tui.core.errors import LilFoxError
-from lilfox_tui.logs.record import EPOCH, LogRecord, microseconds
+
+if TYPE_CHECKING:
+    from lilfox_tui.logs.record import LogRecord
 
 KEPT = 200
 """Errors that are held at most."""
@@ -52,7 +55,7 @@ class NewestErrors:
         from lilfox_tui.app.open_logs import OpenLogs
         from lilfox_tui.logs.filter.model import And, AtLeast, Within
         from lilfox_tui.logs.merge import MergedLogs
-        from lilfox_tui.logs.record import Severity
+        from lilfox_tui.logs.record import LogRecord, Severity, microseconds
         from lilfox_tui.logs.source import AtEnd
 
         opened = OpenLogs(self._context.app)
@@ -79,6 +82,8 @@ class NewestErrors:
 
 def grouped(records: list[LogRecord]) -> tuple[LoggedError, ...]:
     """The errors of records (oldest first), newest first; those in a row that say the same are one."""
+    from lilfox_tui.logs.record import EPOCH
+
     found: list[LoggedError] = []
     for record in records:
         if record.entry.time_us is None:

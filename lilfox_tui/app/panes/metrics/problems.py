@@ -10,7 +10,6 @@ from msgspec import Struct
 
 from lilfox_tui.app.rendering.columns import EXACT, Column, Digits, choose, heading, line
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
-from lilfox_tui.app.rendering.highlight import coloured
 from lilfox_tui.app.rows.hosts import ROLES, well
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import _, clauses
@@ -167,6 +166,8 @@ def _command(each: ProcessUsage) -> Row:
 
 def error_row(error: LoggedError, now: datetime, glyphs: Glyphs) -> Row:
     """An error of a log: when, in which log, how often in a row, and what it says."""
+    from lilfox_tui.app.rendering.highlight import coloured
+
     today = error.at.date() == now.date()
     return (
         Piece(" " + error.at.strftime("%H:%M:%S" if today else "%m-%d %H:%M") + " ", "muted"),
