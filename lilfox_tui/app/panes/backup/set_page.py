@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 _LABEL = 12
 _MOST_TABLES = 200
-_WIDE = 110
+_WIDE = 78
+"""Cells from which a digest is shown whole."""
 _DIGEST = 16
 _SIGNATURES = {"none": "muted", "good": "good", "other": "degraded", "forged": "failing"}
 
