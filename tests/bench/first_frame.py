@@ -51,7 +51,7 @@ def measure(peers: Peers, home: Path, *, quick: bool) -> Iterator[Row]:
     shown = {name: f"{median(times) * 1000:.0f} ms" for name, times in taken.items()}
     what = "first frame with real numbers"
     ratio = median_ratio(taken["lilfox"], taken["bare"])
-    yield against(what, shown["lilfox"], f"{shown['bare']}  bare Textual app", ratio, 1.4)
+    yield against(what, shown["lilfox"], f"{shown['bare']}  bare Textual app", ratio, 1.25)
     if peers.glances is None:
         yield Row(what, shown["lilfox"], "glances: not installed", goal="≤ 0.85")
     else:

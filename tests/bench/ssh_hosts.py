@@ -23,7 +23,7 @@ CONNECT_S = 120.0
 def measure_one(_peers: Peers, home: Path, *, quick: bool) -> Iterator[Row]:
     """The most memory that the app has held after 20 s with one SSH host."""
     with sshd_lab() as lab:
-        config = _config(lab, home, count=1, refresh="2s")
+        config = config_of(lab, home, count=1, refresh="2s")
         with OnTerminal((*LILFOX, "--config", str(config)), home=home) as program:
             program.until(lambda text: re.search(r"^[ │] ?\S +ssh-1 +\d+%", text, re.MULTILINE) is not None, WITHIN_S)
             program.collect(5.0 if quick else ONE_HOST_S)
@@ -35,7 +35,7 @@ def measure_hundred(_peers: Peers, home: Path, *, quick: bool) -> Iterator[Row]:
     """A hundred at 2 s: the CPU of the app on its terminal, then the app in a loop that is listened to."""
     count, seconds = (20, 15.0) if quick else (100, 60.0)
     with sshd_lab() as lab:
-        config = _config(lab, home, count=count, refresh="2s")
+        config = config_of(lab, home, count=count, refresh="2s")
         cpu = _cpu_on_terminal(config, lab, home, seconds)
         inside = _observe(config, home, seconds)
     name = f"{count} SSH hosts at 2 s"
@@ -54,8 +54,8 @@ def _only_if_reached(row: Row, inside: dict[str, Any]) -> Row:
     return Row(f"{row.what}: only {inside['reached']} of {inside['hosts']} hosts answered", failed=True)
 
 
-def _config(lab: SshdLab, home: Path, *, count: int, refresh: str) -> Path:
-    """A config (JSON is YAML) with ``count`` servers that run."""
+def config_of(lab: SshdLab, home: Path, *, count: int, refresh: str, **more: object) -> Path:
+    """A config (JSON is YAML) with ``count`` servers that run, and ``more``."""
     servers = [lab.sshd() for _ in range(count)]
     hosts = {
         f"ssh-{number}": {
@@ -68,24 +68,29 @@ def _config(lab: SshdLab, home: Path, *, count: int, refresh: str) -> Path:
     }
     ssh = {"config_files": [], "known_hosts": [str(lab.known_hosts)]}
     file = home / "config.yaml"
-    file.write_text(json.dumps({"refresh": refresh, "hosts": hosts, "ssh": ssh}))
+    file.write_text(json.dumps({"refresh": refresh, "hosts": hosts, "ssh": ssh, **more}))
     file.chmod(0o600)
     return file
 
 
 def _cpu_on_terminal(config: Path, lab: SshdLab, home: Path, seconds: float) -> float:
     with OnTerminal((*LILFOX, "--config", str(config)), home=home) as program:
-        waited = 0.0
-        while not all(len(server.tree()) > 1 for server in lab.servers):
-            program.collect(1.0)
-            waited += 1.0
-            if waited > CONNECT_S:
-                missing = sum(len(server.tree()) < 2 for server in lab.servers)
-                raise CannotMeasure(f"{missing} of {len(lab.servers)} hosts are not connected after {waited:.0f} s")
+        connected(program, lab)
         program.collect(10.0)
         before = process_cpu_s(program.pid)
         program.collect(seconds)
         return 100 * (process_cpu_s(program.pid) - before) / seconds
+
+
+def connected(program: OnTerminal, lab: SshdLab) -> None:
+    """Waits until all servers have a client. Raises CannotMeasure."""
+    waited = 0.0
+    while not all(len(server.tree()) > 1 for server in lab.servers):
+        program.collect(1.0)
+        waited += 1.0
+        if waited > CONNECT_S:
+            missing = sum(len(server.tree()) < 2 for server in lab.servers)
+            raise CannotMeasure(f"{missing} of {len(lab.servers)} hosts are not connected after {waited:.0f} s")
 
 
 def _observe(config: Path, home: Path, seconds: float) -> dict[str, Any]:

@@ -1,0 +1,74 @@
+"""From a key to the screen in each pane, while many hosts are watched and a log grows by thousands of lines a second."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.bench.on_terminal import OnTerminal
+from tests.bench.programs import LILFOX, Peers
+from tests.bench.ssh_hosts import config_of, connected
+from tests.bench.table import Row, within
+from tests.services.sshd import sshd_lab
+
+LINES_S = 5000
+PANES = ("Metrics", "Logs", "Backup", "Runbook")
+KEYS = 20
+"""In each pane."""
+MOST_MS = 30
+_WITHIN_S = 10.0
+_SETTLE_S = 5.0
+_GROWS = f"""
+import json, sys, time
+number, due = 0, time.monotonic()
+with open(sys.argv[1], "a") as log:
+    while True:
+        for _ in range({LINES_S // 20}):
+            number += 1
+            level = "ERROR" if number % 97 == 0 else "INFO"
+            log.write(json.dumps({{"timestamp": time.time(), "level": level, "message": f"request {{number}}"}}) + "\\n")
+        log.flush()
+        due += 0.05
+        time.sleep(max(0.0, due - time.monotonic()))
+"""
+
+
+def measure(_peers: Peers, home: Path, *, quick: bool) -> Iterator[Row]:
+    """A key that opens the palette, and the palette on the screen: 95 of 100 within."""
+    count = 20 if quick else 100
+    log = home / "busy.log"
+    with sshd_lab() as lab:
+        config = config_of(lab, home, count=count, refresh="2s", logs={"busy": {"kind": "file", "path": str(log)}})
+        with _growing(log), OnTerminal((*LILFOX, "--config", str(config)), home=home) as program:
+            connected(program, lab)
+            program.collect(_SETTLE_S)
+            for number, name in enumerate(PANES, 1):
+                program.press(str(number))
+                program.collect(_SETTLE_S)
+                taken = sorted(_key_s(program) for _ in range(KEYS))
+                what = f"{name}: key to screen, {count} hosts and {LINES_S} lines/s, 95 of 100 within"
+                yield within(what, taken[-(-95 * len(taken) // 100) - 1] * 1000, MOST_MS, "ms")
+
+
+@contextmanager
+def _growing(log: Path) -> Iterator[None]:
+    with subprocess.Popen([sys.executable, "-c", _GROWS, str(log)]) as writer:
+        try:
+            yield
+        finally:
+            writer.kill()
+
+
+def _key_s(program: OnTerminal) -> float:
+    """Seconds from the key to the block of output with the palette; leaves it closed."""
+    pressed = time.monotonic()
+    program.press(":")
+    shown = program.started + program.until(lambda text: "type to filter" in text, _WITHIN_S)
+    program.press("\x1b")
+    program.until(lambda text: "type to filter" not in text, _WITHIN_S)
+    program.collect(0.1)
+    return shown - pressed
