@@ -1,4 +1,4 @@
-"""From a key to the screen in each pane, while many hosts are watched and a log grows by thousands of lines a second."""
+"""From a key to the screen in each pane, while many hosts are watched and a log grows by thousands of lines."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ with open(sys.argv[1], "a") as log:
         for _ in range({LINES_S // 20}):
             number += 1
             level = "ERROR" if number % 97 == 0 else "INFO"
-            log.write(json.dumps({{"timestamp": time.time(), "level": level, "message": f"request {{number}}"}}) + "\\n")
+            record = {{"timestamp": time.time(), "level": level, "message": f"request {{number}}"}}
+            log.write(json.dumps(record) + "\\n")
         log.flush()
         due += 0.05
         time.sleep(max(0.0, due - time.monotonic()))
