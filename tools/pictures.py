@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import tempfile
@@ -18,13 +19,18 @@ from typing import Any, NamedTuple
 from lilfox_tui.core.text import cell_width
 from tests.terminal.console import Console
 
-IMAGES = Path(__file__).parent.parent / "docs" / "images"
+TREE = Path(__file__).parent.parent
+INSTALLED = "/opt/lilfox"
+"""What the pictures show instead of the folder of this tree."""
+IMAGES = TREE / "docs" / "images"
 COLUMNS, ROWS = 120, 36
 CELL_WIDTH, CELL_HEIGHT, FONT_SIZE = 8.4, 17, 14
 MARGIN = 10
 INK, PAPER = "#d9dde6", "#16171c"
 """Of cells in the terminal's own colours."""
 SECONDS_A_FRAME = 3
+_WORDS = re.compile(r"\S+(?: \S+)*")
+"""Each has its place: not every reader of SVG keeps several blanks."""
 _NAMED = {
     "black": "#000000", "red": "#cd3131", "green": "#0dbc79", "brown": "#e5e510", "blue": "#2472c8",
     "magenta": "#bc3fbc", "cyan": "#11a8cd", "white": "#e5e5e5",
@@ -77,14 +83,11 @@ def svg_of(rows: Sequence[Sequence[Run]], paper: str) -> str:
                 parts.append(
                     f'<rect x="{x:.1f}" y="{y}" width="{width:.1f}" height="{CELL_HEIGHT}" fill="{run.paper}"/>'
                 )
-            text = run.text.rstrip()
-            if text:
-                lead = len(text) - len(text.lstrip())
-                text, x = text[lead:], x + lead * CELL_WIDTH
-                size = cell_width(text) * CELL_WIDTH
-                bold = ' font-weight="bold"' if run.bold else ""
+            bold = ' font-weight="bold"' if run.bold else ""
+            for found in _WORDS.finditer(run.text):
+                text, left = found[0], x + cell_width(run.text[: found.start()]) * CELL_WIDTH
                 parts.append(
-                    f'<text x="{x:.1f}" y="{y + FONT_SIZE - 1}" textLength="{size:.1f}" '
+                    f'<text x="{left:.1f}" y="{y + FONT_SIZE - 1}" textLength="{cell_width(text) * CELL_WIDTH:.1f}" '
                     f'lengthAdjust="spacingAndGlyphs" fill="{run.ink}"{bold}>{escape(text)}</text>'
                 )
     return "\n".join(parts)
@@ -96,7 +99,7 @@ def picture(frames: Sequence[Sequence[Sequence[Run]]]) -> str:
     total = len(frames) * SECONDS_A_FRAME
     papers = Counter(run.paper for rows in frames for row in rows for run in row for _cell in run.text)
     paper = papers.most_common(1)[0][0]
-    style = "text{white-space:pre}"
+    style = ""
     if len(frames) > 1:
         share = 100 / len(frames)
         style += (
@@ -116,7 +119,7 @@ def picture(frames: Sequence[Sequence[Sequence[Run]]]) -> str:
         parts.append(svg_of(rows, paper))
         if len(frames) > 1:
             parts.append("</g>")
-    return "\n".join([*parts, "</svg>", ""])
+    return "\n".join([*parts, "</svg>", ""]).replace(str(TREE), INSTALLED)
 
 
 def incident(console: Console) -> Iterator[tuple[str, list[list[Run]]]]:
@@ -139,9 +142,15 @@ def incident(console: Console) -> Iterator[tuple[str, list[list[Run]]]]:
     console.read(15)
     yield go("!", "r runbook", "problem")
     yield go("l", "follow ●", "logs")
-    yield go("E\r", "TRACEBACK", "record")
+    console.press("1")
+    console.until(" Hosts ")
+    yield go("E", r"level ≥ ERROR[^\n]*10m", "errors")
+    yield go("\r", "NEIGHBOURS", "record")
     console.press("\x1b")
-    yield go("1r", "A demo service fails", "runbook")
+    console.until(lambda text: "NEIGHBOURS" not in text)
+    console.press("1")
+    console.until(" Hosts ")
+    yield go("!r", "A demo service fails", "runbook")
     console.press("\r")
     console.until("open an incident")
     yield go("\r", "step 2 on", "run")
@@ -164,7 +173,9 @@ def incident(console: Console) -> Iterator[tuple[str, list[list[Run]]]]:
 
 def backups(console: Console) -> list[list[Run]]:
     """The Backup pane after a first backup."""
-    console.press("3b")
+    console.press("3")
+    console.until("there is no backup yet")
+    console.press("b")
     console.until("Back up now")
     console.press("\r")
     console.until(lambda text: re.search(r"lilfox_\d{8}_\d{6}.*restore-tested", text) is not None)
@@ -172,11 +183,16 @@ def backups(console: Console) -> list[list[Run]]:
     return frame(console)
 
 
+def _alone(argv: Sequence[str]) -> Sequence[str]:
+    """Where root may do that, the demo sees no processes but its own."""
+    return argv if os.geteuid() else ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", *argv]
+
+
 def main() -> int:
     """Makes the pictures; returns the exit status."""
     with (
         tempfile.TemporaryDirectory() as home,
-        Console(["demo"], home=Path(home), columns=COLUMNS, rows=ROWS) as console,
+        Console(["demo"], home=Path(home), columns=COLUMNS, rows=ROWS, through=_alone) as console,
     ):
         found = dict(incident(console))
         found["backups"] = backups(console)

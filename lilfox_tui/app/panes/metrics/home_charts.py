@@ -228,7 +228,7 @@ class HomeCharts:
         if not isinstance(view.traffic, Ready):
             return [answered]
         traffic = view.traffic.value
-        found = [_Wanted(_("Requests per second"), [(subject, REQUESTS, "", "")], human_count,
+        found = [_Wanted(_("Requests/s"), [(subject, REQUESTS, "", "")], human_count,
                          "" if traffic.requests_s is None else digits.count(traffic.requests_s))]  # fmt: skip
         quantiles = [
             (subject, latency_series(quantile), f"p{quantile * 100:.0f}", digits.quantile(value))
