@@ -220,7 +220,7 @@ def from_the_command_to_the_end(console: Console, office: Office) -> None:
     """By keys, in another session: it opens on the run, which goes on, with what came meanwhile, and takes over
     from the session that nobody told it is gone; the rest is done, the check green, the incident closed, exported."""
     console.until("nobody looks", 60)
-    assert "it is being started" in console.until("following (a takes over): a command is running")
+    assert "it is being started" in console.until("following (press a to take over): a command is running")
     console.press(":take-over\r")
     console.until("Take over INC-1")
     console.press("\r")

@@ -94,25 +94,25 @@ def test_a_second_operator_follows_live_and_takes_over(home: Path) -> None:
         one, two = terminal_of(first), terminal_of(second)
         begin(first)
         second.until(
-            lambda text: re.search(rf"a takes over\): step 2 on here is waiting for \S+ {one}", text) is not None
+            lambda text: re.search(rf"press a to take over\): step 2 on here is waiting for \S+ {one}", text) is not None
         )
         second.press("\r\r")
         second.until(f"{one} controls this run: you are following; press a to take over")
         order(first)
         second.until("half 2")
-        second.until("(a takes over): a command is running;")
+        second.until("(press a to take over): a command is running;")
         take_over(second)
         first.until(f"{two} took over INC-1: you are now following; press a in pane 4 to take it back")
         first.press("C")
         first.until(f"{two} controls this run: you are following; press a to take over")
-        first.until("(a takes over): a command is running;")
+        first.until("(press a to take over): a command is running;")
         (home / "go").touch()
         second.until("step 3 on here makes a change")
         first.until("step 3 on here is waiting for")
         first.press("\r")
         order(second)
         second.until("all steps are done: enter ends the run")
-        first.until("(a takes over): all steps are done;")
+        first.until("(press a to take over): all steps are done;")
         assert changed(home) == ["one", "two"]
         first.press("I")
         first.until("took over the incident: you are following; press a to take it back")
@@ -131,7 +131,7 @@ def test_who_follows_goes_on_when_who_acted_was_killed(home: Path) -> None:
         one, two = terminal_of(first), terminal_of(second)
         begin(first)
         order(first)
-        second.until("(a takes over): a command is running;")
+        second.until("(press a to take over): a command is running;")
         first.process.kill()
         second.until("step 2 is running on here: C stops it")
         assert not took_over(), "nobody has taken anything over yet"
@@ -165,7 +165,7 @@ def test_of_two_who_confirm_the_same_step_at_once_one_runs_it(home: Path) -> Non
         assert sorted(acts) == [False, True]
         follower = (second, third)[acts.index(False)]
         actor = terminal_of((second, third)[acts.index(True)])
-        assert re.search(rf"a takes over\): step 3 on here is waiting for \S+ {actor}", follower.text)
+        assert re.search(rf"press a to take over\): step 3 on here is waiting for \S+ {actor}", follower.text)
         follower.press("\r")
         follower.until("controls this run: you are following")
         assert changed(home) == ["one"]

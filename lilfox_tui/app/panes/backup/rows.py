@@ -302,7 +302,7 @@ def warning_rows(
         rows.append((Piece(f" {text}", "degraded"),))
     for half in interrupted_restores:
         mark = Piece(f" {style.glyphs.failing} ", "failing")
-        rows.append((mark, Piece(str(half.message), "failing"), Piece("  " + _("a settles it"), "strong")))
+        rows.append((mark, Piece(str(half.message), "failing"), Piece("  " + _("press a to settle it"), "strong")))
     return wrapped(rows, style.width - 1)[:_MOST_WARNINGS]
 
 

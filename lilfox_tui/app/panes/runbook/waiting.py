@@ -176,7 +176,7 @@ def _here(turn: Turn | None) -> str:
 def following_text(asked: Asked, who: str, *, here: str) -> str:
     """The text shown instead of keys to a follower; ``here`` names the step and its hosts, empty at the end."""
     if asked == "end":
-        return _("following (a takes over): all steps are done; {who} is in control", who=who)
+        return _("following (press a to take over): all steps are done; {who} is in control", who=who)
     if asked == "nothing":
-        return _("following (a takes over): a command is running; {who} is in control", who=who)
-    return _("following (a takes over): {what} is waiting for {who}", what=here, who=who)
+        return _("following (press a to take over): a command is running; {who} is in control", who=who)
+    return _("following (press a to take over): {what} is waiting for {who}", what=here, who=who)
