@@ -8,6 +8,7 @@ from rich.style import Style
 from textual.geometry import Region
 from textual.strip import Strip
 
+from lilfox_tui.app.rendering.draw import side_by_side
 from lilfox_tui.core.text import cell_width
 
 Cell = tuple[int, int]
@@ -73,7 +74,7 @@ class Drag:
             return strip
         start, end = span
         before, inside, after = strip.divide([start, end, strip.cell_length])
-        return Strip.join([before, inside.apply_style(_MARKED), after])
+        return side_by_side(before, inside.apply_style(_MARKED), after)
 
     def text(self, line: Callable[[int], Strip], height: int) -> str:
         """What is dragged over, as ``line`` draws the lines of a widget that is ``height`` rows high."""

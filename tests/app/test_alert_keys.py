@@ -108,6 +108,20 @@ async def test_acknowledging_with_a_note_and_taking_it_back(tmp_path: Path) -> N
         assert alert.acknowledged.note == "", "a note that is left is not kept"
 
 
+async def test_a_second_press_asks_for_the_note_before_the_first_shows(tmp_path: Path) -> None:
+    async with console(tmp_path, {"web": 0}) as shown:
+        await firing(shown)
+        await shown.keys("A", "A", *"mine", "enter")
+        await until(
+            lambda: (
+                (found := shown.app.metrics.state.selected_alert())
+                and found.acknowledged
+                and found.acknowledged.note == "mine"
+            ),
+            what="with the note",
+        )
+
+
 async def test_a_change_that_is_refused_is_told_and_the_console_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -158,14 +158,18 @@ async def test_a_request_is_followed_over_all_sources(tmp_path: Path) -> None:
         assert "(1 of 2 sources)" in screen_text(pilot)
         while selected(pane) != "OperationalError: connection refused":
             await pilot.press("k")
-        await pilot.press("equals_sign")
+        await pilot.press(*"vvvv")
         await until(lambda: len(messages(pane)) == 11)
+        assert pane.state.level is Severity.ERROR
+        await pilot.press("equals_sign")
+        await until(lambda: "GET /api/chat 200" in messages(pane), what="also what is no error")
         assert shown_names(pane) == ["gateway", "backend"]
         assert pane.state.filter_text == "request_id=0042"
         assert "GET /api/chat 200" in messages(pane)
         await pilot.press("escape")
-        await until(lambda: len(messages(pane)) == 12)
-        assert shown_names(pane) == ["backend"], "as before the trace"
+        await until(lambda: shown_names(pane) == ["backend"], what="as before the trace")
+        assert pane.state.level is Severity.ERROR
+        await until(lambda: len(messages(pane)) == 11)
 
 
 async def test_following_goes_along_at_the_end_and_never_moves_a_reader(tmp_path: Path) -> None:

@@ -93,15 +93,15 @@ async def test_a_week_is_offered_only_with_a_prometheus(tmp_path: Path) -> None:
     app = still_app(overview)
     async with run(app, (80, 30)) as pilot:
         app.metrics.open_page(("host", "web-1"))
-        await pilot.press(*"wwww")
+        await pilot.press(*"tttt")
         assert app.metrics.state.chosen_window == timedelta(minutes=5)
     with prometheus(tmp_path) as server:
         app = app_of(server)
         async with run(app, (80, 30)) as pilot:
-            await pilot.press(*"wwww")
-            assert app.metrics.state.window == timedelta(days=7)
+            await pilot.press(*"tttt")
+            assert app.metrics.state.chosen_window == timedelta(days=7)
             await pilot.press("t")
-            assert app.metrics.state.window == timedelta(minutes=5)
+            assert app.metrics.state.chosen_window == timedelta(minutes=5)
 
 
 async def test_the_screen_of_yesterday(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ async def test_an_outage_is_said_and_the_charts_stay_empty(tmp_path: Path) -> No
         app = app_of(server)
     async with run(app, (120, 30)) as pilot:
         app.metrics.open_page(("host", "web-1"))
-        await pilot.press(*"ww")
+        await pilot.press(*"tt")
         text = await shown(pilot, server, "data before 03-29 03:10 is unavailable: ")
         check("far-outage-120x30-en", text)
         app.metrics.open_page(None)

@@ -28,7 +28,7 @@ def test_a_console_that_has_just_begun_shows_yesterday(tmp_path: Path) -> None:
             console.until(" Hosts ", 30)
             console.press("\r")
             console.until("CPU busy", 10)
-            console.press("www")
+            console.press("ttt")
             told = f'{{instance="web-1:9100", job="node"}} from 127.0.0.1:{server.port}'
             console.until(told, 20)
             assert console.text.count("█") > 200, "24 hours are drawn though nothing was recorded"
@@ -50,7 +50,7 @@ def test_a_console_says_that_it_does_not_answer(tmp_path: Path) -> None:
     config.chmod(0o600)
     with Console(["--config", str(config)], home=tmp_path, columns=120, rows=40) as console:
         console.until(" Hosts ", 30)
-        console.press("www\r")
+        console.press("ttt\r")
         console.until("CPU busy", 10)
         unavailable = re.compile(r"data before \d\d-\d\d \d\d:\d\d is unavailable: .*refuses the connection")
         console.until(lambda text: bool(unavailable.search(text)), 20)

@@ -76,6 +76,6 @@ async def test_with_the_incident_closed_it_opens_as_always(home: Path) -> None:
 async def test_who_does_something_else_already_is_only_told(home: Path) -> None:
     await left(home)
     async with started(home) as again:
-        await again.keys("w")
+        await again.keys("t")
         await again.until("INC-1 is open and ")
         assert isinstance(again.app.pane, MetricsPane)

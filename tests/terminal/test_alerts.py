@@ -40,7 +40,7 @@ def rung(console: Console) -> bool:
 
 
 def choose_fault(console: Console, *words: str) -> None:
-    """Presses f, and picks what the words narrow the list to."""
+    """Presses F, and picks what the words narrow the list to."""
     console.press("F")
     console.until("Inject a fault")
     console.press(" ".join(words))
@@ -60,8 +60,8 @@ def test_a_fault_of_the_demo_is_pending_fires_and_resolves(tmp_path: Path) -> No
         console.press("/gateway\r")  # the machine's own CPU may be busy too
         console.until("/gateway/")
         console.press("!\r")
-        console.until(row_with("0.05", "gateway", "▇"))
-        console.until("limit 0.05")
+        console.until(row_with("above", "gateway", "▇"))
+        console.until(row_with("crossed 5 %", "fired at"))
         console.press("\x1b")
         console.until(" Hosts ")
         choose_fault(console, "gateway", "none")
@@ -93,7 +93,9 @@ def test_kill_9_in_the_middle_of_for_and_the_timer_goes_on(tmp_path: Path, monke
     with Console(["--config", str(config)], home=tmp_path, columns=120, rows=30) as console:
         console.until(row_with("Busy", "here", "pending"))
         console.press("!A")
-        console.until("note (optional)")
+        console.until("A adds a note")
+        console.press("A")
+        console.until("note: enter saves it")
         console.press("it is me\r")
         console.until(row_with("Busy", "acknowledged by"))
         before = saved_alert(folder)

@@ -103,7 +103,7 @@ def test_from_a_fault_to_an_export_that_a_colleague_can_read(tmp_path: Path) -> 
         console.press("\r")
         console.until("exported:")
         console.press("4")
-        console.press("j\r\r")  # another run, which waits when the demo ends
+        console.press(":run-again\r")  # another run, which waits when the demo ends
         console.until("open an incident")
         console.press("w")
         console.until("▸  1.")

@@ -97,7 +97,7 @@ def test_nothing_but_known_sequences_reaches_the_terminal(tmp_path: Path) -> Non
             (":", "type to filter"),
             ("\x1b", closed),
             ("\r", "CPU busy"),
-            ("t", "last 1 h"),
+            ("t", "of 1 h"),
             ("\x1b", " Hosts "),
             ("/no-such\r", "/no-such/"),
             ("\x1b", "enter open"),

@@ -94,7 +94,9 @@ def test_a_second_operator_follows_live_and_takes_over(home: Path) -> None:
         one, two = terminal_of(first), terminal_of(second)
         begin(first)
         second.until(
-            lambda text: re.search(rf"press a to take over\): step 2 on here is waiting for \S+ {one}", text) is not None
+            lambda text: (
+                re.search(rf"press a to take over\): step 2 on here is waiting for \S+ {one}", text) is not None
+            )
         )
         second.press("\r\r")
         second.until(f"{one} controls this run: you are following; press a to take over")
@@ -115,7 +117,7 @@ def test_a_second_operator_follows_live_and_takes_over(home: Path) -> None:
         first.until("(press a to take over): all steps are done;")
         assert changed(home) == ["one", "two"]
         first.press("I")
-        first.until("took over the incident: you are following; press a to take it back")
+        first.until("took over the incident: you are following; press a in pane 4 to take it back")
         take_over(first)
         second.until(f"{one} took over INC-1")
         first.until("all steps are done: enter ends the run")

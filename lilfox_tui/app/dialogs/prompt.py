@@ -70,6 +70,8 @@ class Chooser(Dialog[str | None]):
             yield Lines(ground="bar", id="dialog-more")
 
     def on_mount(self) -> None:
+        if not self._has_parts():
+            return
         self._arrange()
         line = self.query_one("#dialog-input", Input)
         self.set_focus(line)
@@ -77,8 +79,13 @@ class Chooser(Dialog[str | None]):
         self.call_after_refresh(self._show)
 
     def on_resize(self) -> None:
-        self._arrange()
-        self.call_after_refresh(self._show)
+        if self._has_parts():
+            self._arrange()
+            self.call_after_refresh(self._show)
+
+    def _has_parts(self) -> bool:
+        """False once it was closed: it may be mounted, or get another size, while its parts are removed."""
+        return bool(self.query("#dialog-more"))
 
     def _arrange(self) -> None:
         """Reserves as many lines below the list as any choice needs, so that the layout does not jump."""
@@ -113,6 +120,8 @@ class Chooser(Dialog[str | None]):
             self._moved(self._shown[at].id)
 
     def _show(self) -> None:
+        if not self._has_parts():
+            return
         rows: list[Row] = [(Piece(" "), *each.row) for each in self._shown]
         lines = self.query_one("#dialog-list", Lines)
         lines.show(rows or [(Piece(" " + _("nothing matches"), "muted"),)], selected=self._at if rows else None)

@@ -30,7 +30,7 @@ from lilfox_tui.core.text import cell_width, clean, fit, fit_middle, human_bytes
 from lilfox_tui.logs.filter.model import EVERYTHING, FieldMatch, Filter, Not
 from lilfox_tui.logs.filter.syntax import narrowed, to_text
 from lilfox_tui.logs.merge import save_all, unfinished
-from lilfox_tui.logs.record import LogRecord, microseconds
+from lilfox_tui.logs.record import LogRecord, Severity, microseconds
 from lilfox_tui.logs.source import AtBeginning, AtPlace, LogSource
 from lilfox_tui.logs.window import WindowItem
 
@@ -109,7 +109,10 @@ class NarrowActions(ActionGroup):
         found = self._state.traced
         if found is None:
             return
-        self._show(FieldMatch(found.name, "=", found.value))
+        where = FieldMatch(found.name, "=", found.value)
+        self._state.level_before_trace = to_text(where), self._state.level
+        self._state.level = Severity.UNKNOWN  # what led to an error is wanted, not only the error
+        self._show(where)
         if hidden := self._state.hidden:
             self._feed.show_only(each.name for each in self._state.sources)
             self._state.hidden_before_trace = hidden

@@ -80,6 +80,10 @@ class RecordList:
         elif self._state.busy:
             self._feed.stop()
         elif self._state.filter_text:
+            before = self._state.level_before_trace
+            if before is not None and before[0] == self._state.filter_text:
+                self._state.level = before[1]
+            self._state.level_before_trace = None
             self.set_filter("")
             if (hidden := self._state.hidden_before_trace) is not None:
                 self._feed.show_only(each.name for each in self._state.sources if each.name not in hidden)

@@ -86,6 +86,8 @@ class LogsState:
         self.hidden: frozenset[str] = frozenset()
         self.hidden_before_trace: frozenset[str] | None = None
         """The hidden sources before a trace showed all; None if none did."""
+        self.level_before_trace: tuple[str, Severity] | None = None
+        """The filter of a trace, and the level before it."""
         self.follows = True
         self.rewound: datetime | None = None
         """The time that is looked at (aware UTC); None for now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from lilfox_tui.app.actions import ActionGroup, action
@@ -11,6 +12,7 @@ from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.state import MetricsState, alerts_of
 from lilfox_tui.app.rows.job_words import user
 from lilfox_tui.core.i18n import Message, _, tr
+from lilfox_tui.metrics.model import Labels
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alert
@@ -24,6 +26,8 @@ class AlertActions(ActionGroup):
 
     def __init__(self, context: PaneContext[MetricsState]) -> None:
         self._context, self._state, self._app = context, context.state, context.app
+        self._acknowledged: tuple[Labels, datetime] | None = None
+        """The labels and the start of the alert that was acknowledged last: that it is shows a moment later."""
 
     def _why_no_alert(self) -> Message | None:
         """Why an action on an alert is disabled: none is selected, or it has resolved, or nothing may be changed."""
@@ -52,12 +56,13 @@ class AlertActions(ActionGroup):
         def take(text: str) -> None:
             self._context.run(self._acknowledge(alert, text.strip()), group="acknowledge")
 
-        acknowledged = alert.acknowledged
-        if acknowledged is None:
+        if alert.acknowledged is None and self._acknowledged != (alert.labels, alert.active_at):
+            self._acknowledged = alert.labels, alert.active_at
             take("")
         else:
+            note = "" if alert.acknowledged is None else alert.acknowledged.note
             prompt = _("note: enter saves it as {name}, esc cancels", name=user())
-            self._app.ask_line(prompt, acknowledged.note, take, live=False)
+            self._app.ask_line(prompt, note, take, live=False)
 
     async def _acknowledge(self, alert: Alert, note: str) -> None:
         await self._app.monitor.alerting.acknowledge(alert, user(), note)
@@ -84,6 +89,7 @@ class AlertActions(ActionGroup):
     )
     def unacknowledge(self) -> None:
         if (alert := self._state.selected_alert()) is not None:
+            self._acknowledged = None
             self._context.run(self._unacknowledge(alert), group="acknowledge")
 
     async def _unacknowledge(self, alert: Alert) -> None:
