@@ -19,7 +19,7 @@ from lilfox_tui.app.panes.logs.columns import AUTOMATIC, fields_in, title_of
 from lilfox_tui.app.panes.logs.feed import LogFeed
 from lilfox_tui.app.panes.logs.find import neighbours_of
 from lilfox_tui.app.panes.logs.rows import clock_zone, headline
-from lilfox_tui.app.panes.logs.state import LogsState
+from lilfox_tui.app.panes.logs.state import BeforeTrace, LogsState
 from lilfox_tui.app.panes.logs.statistics import grouped
 from lilfox_tui.app.panes.logs.view import sampled, when
 from lilfox_tui.app.rendering.draw import Piece, Row
@@ -110,12 +110,12 @@ class NarrowActions(ActionGroup):
         if found is None:
             return
         where = FieldMatch(found.name, "=", found.value)
-        self._state.level_before_trace = to_text(where), self._state.level
+        before = BeforeTrace(to_text(where), self._state.level, self._state.hidden)
         self._state.level = Severity.UNKNOWN  # what led to an error is wanted, not only the error
         self._show(where)
-        if hidden := self._state.hidden:
+        if before.hidden:
             self._feed.show_only(each.name for each in self._state.sources)
-            self._state.hidden_before_trace = hidden
+        self._state.before_trace = before
 
 
 class LookActions(ActionGroup):

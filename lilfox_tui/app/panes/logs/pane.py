@@ -80,13 +80,13 @@ class RecordList:
         elif self._state.busy:
             self._feed.stop()
         elif self._state.filter_text:
-            before = self._state.level_before_trace
-            if before is not None and before[0] == self._state.filter_text:
-                self._state.level = before[1]
-            self._state.level_before_trace = None
+            before = self._state.before_trace
+            traced = before is not None and before.filter_text == self._state.filter_text
+            if before is not None and traced:
+                self._state.level, self._state.before_trace = before.level, None
             self.set_filter("")
-            if (hidden := self._state.hidden_before_trace) is not None:
-                self._feed.show_only(each.name for each in self._state.sources if each.name not in hidden)
+            if before is not None and traced and before.hidden:
+                self._feed.show_only(each.name for each in self._state.sources if each.name not in before.hidden)
         elif self._state.level > Severity.UNKNOWN:
             self._state.level = Severity.UNKNOWN
             self._feed.apply()

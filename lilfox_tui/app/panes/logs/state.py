@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from lilfox_tui.app.panes.logs.columns import ChosenColumns, chosen_file, trace_of
 from lilfox_tui.app.panes.logs.record_page import DetailRow, FieldValue, Neighbours, first_field
 from lilfox_tui.app.panes.logs.rows import LogList, Place
@@ -74,6 +76,14 @@ class OpenRecord:
         self.select(self.row + step)
 
 
+class BeforeTrace(Struct, frozen=True):
+    """What was shown before a trace: the level and the hidden sources. ``filter_text`` is the filter of the trace."""
+
+    filter_text: str
+    level: Severity
+    hidden: frozenset[str]
+
+
 class LogsState:
     """The pane's state."""
 
@@ -84,10 +94,8 @@ class LogsState:
         self.failure: LilFoxError | None = None
         """Why nothing is open."""
         self.hidden: frozenset[str] = frozenset()
-        self.hidden_before_trace: frozenset[str] | None = None
-        """The hidden sources before a trace showed all; None if none did."""
-        self.level_before_trace: tuple[str, Severity] | None = None
-        """The filter of a trace, and the level before it."""
+        self.before_trace: BeforeTrace | None = None
+        """What esc restores after a trace."""
         self.follows = True
         self.rewound: datetime | None = None
         """The time that is looked at (aware UTC); None for now."""
@@ -148,7 +156,7 @@ class LogsState:
 
     def show_only(self, names: Iterable[str]) -> None:
         """Shows only the sources with those names."""
-        self.hidden_before_trace = None
+        self.before_trace = None
         self.hidden = frozenset(each.name for each in self.sources) - frozenset(names)
 
     @property
