@@ -32,12 +32,13 @@ TYPED = ["1", "0", "a", "r", "-", "5", "m", "backspace", "tab", "escape", "enter
 
 
 @pytest.fixture(autouse=True)
-def _nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the keys ask for is shown and confirmed, and then refused: nothing is run or written."""
+def _nothing_starts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What the keys ask for is shown and confirmed, and then refused: nothing is run, and exports go to ``tmp_path``."""
 
     def refuse(*_words: object, **_more: object) -> object:
         raise LilFoxError(tr("not in this test"))
 
+    monkeypatch.chdir(tmp_path)
     StandIn(monkeypatch)
     monkeypatch.setattr("lilfox_tui.jobs.start._make_folder", refuse)
     monkeypatch.setattr("lilfox_tui.jobs.start.start", refuse)
