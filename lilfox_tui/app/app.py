@@ -104,7 +104,9 @@ class LilFoxApp(Console):
         if self.files:
             self.set_timer(MONITOR_AFTER_S, self._look_at_hosts)
         else:
-            self._look_at_hosts()
+            if (first := self.monitor.overview.value) is not None:
+                self._take(first)
+            self.call_after_refresh(self._look_at_hosts)
         self.call_after_refresh(self.repaint_frame)
         self.set_timer(SETTLED_S, self._settle)
         self.run_worker(self.follower.follow_jobs(), group="jobs", exclusive=True)

@@ -54,6 +54,14 @@ class BackgroundScreen(Screen[Result]):
     def before_painting(self) -> None:
         """Called before the changes are painted."""
 
+    def on_screen_resume(self) -> None:
+        """Textual paints a screen that it has just laid out, and so painted, once more."""
+        if not self._size:
+            self.call_next(self._is_painted)
+
+    def _is_painted(self) -> None:
+        self._repaint_required = False
+
     def _on_timer_update(self) -> None:
         """Works around a bug in Textual: when it repaints the whole screen, it forgets which widgets have changed. With
         screens behind a dialog it paints only their changes, so the dialog's own rows would stay unpainted."""
@@ -270,6 +278,11 @@ class PrivateApp(App[None], inherit_bindings=False):
     """Lines select text themselves, within a panel; Textual would draw the whole screen again for each cell."""
     last_words = ""
     """What is written of the first error once the terminal is as it was."""
+
+    def __init__(self, *, ansi_color: bool, driver_class: type[LinuxDriver]) -> None:
+        super().__init__(ansi_color=ansi_color, driver_class=driver_class)
+        # Textual's own widgets for them: each screen would style them, and paint itself twice to hide them.
+        self._disable_notifications = self._disable_tooltips = True
 
     @property
     def leaving(self) -> bool:

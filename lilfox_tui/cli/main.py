@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, cast
 
 from lilfox_tui import __version__
-from lilfox_tui.cli.parser import Parser, duration, translate_own_words
+from lilfox_tui.cli.parser import NamedOnly, Parser, duration, translate_own_words
 from lilfox_tui.core.i18n import LANGUAGES, Message, _, language_from_locale, set_language, tr
 
 COMMANDS = {
@@ -66,7 +66,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def build_parser(loaded: Collection[str]) -> Parser:
     """The parser of the command line, with the arguments of the sub-commands ``loaded``. The others are known by name
-    only: they are not imported."""
+    only."""
     translate_own_words()
     parser = Parser(
         prog="lilfox", description=_("The on-call console. Without a sub-command, opens the full-screen interface.")
@@ -77,6 +77,7 @@ def build_parser(loaded: Collection[str]) -> Parser:
     add_screen(parser, defaults=True)
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title=_("sub-commands"))
     for name, text in COMMANDS.items():
+        subparsers._parser_class = Parser if name in loaded else NamedOnly
         sub = subparsers.add_parser(name, help=str(text), description=str(text))
         if name in loaded:
             add_everywhere(sub)

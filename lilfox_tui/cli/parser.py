@@ -91,6 +91,14 @@ class Parser(argparse.ArgumentParser):
         super()._print_message("\n".join(map(clean, message.split("\n"))), file)
 
 
+class NamedOnly(Parser):
+    """A sub-command that the command line does not name: it stands in the help, and nothing is parsed with it. Seventeen
+    whole parsers would cost a twentieth of the way to the first frame."""
+
+    def __init__(self, **_more: Any) -> None:
+        """Does not make the parser that it inherits from."""
+
+
 class _Help(argparse.HelpFormatter):
     def _format_usage(self, *args: Any) -> str:
         wider = cell_width(_("usage: ")) - len(_("usage: "))

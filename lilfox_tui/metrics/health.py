@@ -10,10 +10,8 @@ import socket
 import ssl
 import time
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import islice
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -145,55 +143,6 @@ class _Row:
             self._kind, self.length, self._since = kind, 0, at
         self.length += 1
         return self._since
-
-
-# What runs on this machine, for those who have no configuration yet.
-
-
-MANUAL_SERVICES = {"gateway": 8080, "backend": 8000, "model": 8001}
-"""The services of the manual and the ports it gives them."""
-_LISTEN = "0A"
-_BLOCK = 4096
-
-
-def listening_ports(proc: Path = Path("/proc")) -> set[int]:
-    """Return the TCP ports in LISTEN state on this machine, from /proc/net/tcp and tcp6 (proc_pid_net(5)); empty
-    without them."""
-    ports: set[int] = set()
-    for table in ("tcp", "tcp6"):
-        try:
-            with (proc / "net" / table).open(encoding="ascii", errors="replace", buffering=_BLOCK) as lines:
-                ports.update(_ports(lines))
-        except OSError:
-            continue
-    return ports
-
-
-def _ports(lines: Iterable[str]) -> set[int]:
-    """Parse listening ports. Linux lists them first: reading on through thousands of connections would cost
-    milliseconds."""
-    ports: set[int] = set()
-    for line in islice(lines, 1, None):
-        fields = line.split(maxsplit=4)
-        if len(fields) < 4:
-            continue
-        if fields[3] != _LISTEN:
-            break
-        try:
-            ports.add(int(fields[1].rpartition(":")[2], 16))
-        except ValueError:
-            continue
-    return ports
-
-
-def find_services(proc: Path = Path("/proc")) -> dict[str, ServiceConfig]:
-    """Return the ops manual's services whose ports are open on this machine, by name."""
-    open_ports = listening_ports(proc)
-    return {
-        name: ServiceConfig(url=f"http://localhost:{port}")
-        for name, port in MANUAL_SERVICES.items()
-        if port in open_ports
-    }
 
 
 # A service's health address, asked over and over: healthy, unhealthy or error, as the manual's monitor.py says.

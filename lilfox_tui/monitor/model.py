@@ -277,10 +277,27 @@ def names_services(config: Config) -> bool:
     return bool(config.services or config.hosts)
 
 
-def _found_services() -> Mapping[str, ServiceConfig]:
-    from lilfox_tui.metrics.health import find_services
+_SERVICES = {"gateway": 8080, "backend": 8000, "model": 8001}
+"""The services of the ops manual and the ports it gives them: what is looked for where there is no configuration."""
+_ANSWERS_WITHIN_S = 0.1
 
-    return find_services()
+
+def _found_services() -> dict[str, ServiceConfig]:
+    return {name: ServiceConfig(url=f"http://localhost:{port}") for name, port in _SERVICES.items() if accepts(port)}
+
+
+def accepts(port: int) -> bool:
+    """Return whether something on this machine accepts connections to ``port`` of ``localhost``. To read
+    /proc/net/tcp instead would cost milliseconds: Linux walks its table of all connections for it."""
+    for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+        try:
+            with socket.socket(family, socket.SOCK_STREAM) as connection:
+                connection.settimeout(_ANSWERS_WITHIN_S)
+                connection.connect((address, port))
+        except OSError:  # also where there is no IPv6
+            continue
+        return True
+    return False
 
 
 def this_machine() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from lilfox_tui.config.loader import load
 from lilfox_tui.config.model import Config, ServiceConfig
 from lilfox_tui.core.aio import Ready
-from lilfox_tui.metrics import health
+from lilfox_tui.monitor import model
 from lilfox_tui.monitor.export import prometheus, report
 from lilfox_tui.monitor.monitor import Monitor
 from lilfox_tui.monitor.scrape_once import scrape_once
@@ -29,8 +30,19 @@ def found_port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """Where a program listens that nobody configured, on a port that the manual names."""
     with served([lambda: (200, PAGE)]) as (address,):
         port = int(address.rpartition(":")[2])
-        monkeypatch.setattr(health, "MANUAL_SERVICES", {"gateway": port})
+        monkeypatch.setattr(model, "_SERVICES", {"gateway": port})
         yield port
+
+
+@pytest.mark.parametrize(("family", "address"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_a_port_that_accepts_connections_is_found(family: int, address: str) -> None:
+    with socket.socket(family, socket.SOCK_STREAM) as server:
+        server.bind((address, 0))
+        port = server.getsockname()[1]
+        assert not model.accepts(port)
+        server.listen()
+        assert model.accepts(port)
+    assert not model.accepts(port)
 
 
 def jobs_of(source: SeriesSource) -> set[str]:

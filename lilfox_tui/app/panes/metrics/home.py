@@ -98,8 +98,6 @@ class Home:
         self._tops: dict[PanelId, int] = {}
         """The first row of each list that is longer than its panel."""
         self._plain_top = 0
-        self._processes_seen = False
-        """Once there are any, they have a panel also while those of another host are waited for."""
 
     # ---- what there is ------------------------------------------------------------------------------------------
 
@@ -173,7 +171,6 @@ class Home:
             return "", ()
         snapshot = self._app.monitor.snapshot(host.name).value
         found = snapshot.processes if isinstance(snapshot, HostSnapshot) else None
-        self._processes_seen = self._processes_seen or bool(found)
         busiest = list(found or ())
         if self._state.sort == "memory":
             busiest.sort(key=lambda each: -each.resident_bytes)
@@ -197,7 +194,7 @@ class Home:
         lists = self.lists(overview, style)
         processes, happened = self._processes(overview), self._happened(overview)
         wants: dict[PanelId, int] = {name: each.want() for name, each in lists.items()}
-        wants["processes"] = _PROCESSES + 1 if processes[0] and self._processes_seen else 0
+        wants["processes"] = _PROCESSES + 1 if processes[0] else 0
         wants["changes"] = len(happened)
         config = self._app.config
         steps = () if config.hosts or config.services or config.backends else first_steps()

@@ -25,7 +25,7 @@ from lilfox_tui.app.rendering.panels import PanelArea, ScreenPanel, fit_row
 from lilfox_tui.app.rows.hosts import TableStyle, why_no_numbers
 from lilfox_tui.backends.model import load
 from lilfox_tui.config.model import Threshold
-from lilfox_tui.core.aio import Ready
+from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.i18n import _
 from lilfox_tui.core.text import cell_width, fit, human_bytes, human_count, human_duration
 from lilfox_tui.metrics.model import Series
@@ -174,7 +174,7 @@ class HomeCharts:
         subject, summary, limits = f"host/{view.name}", view.summary, self._app.config.thresholds
         if summary is None:
             return []
-        known = isinstance(view.link, Ready)
+        known = not isinstance(view.link, Unavailable)
 
         def told(value: float | None, text: Callable[[float], str]) -> str:
             return _("unknown") if value is None or not known else text(value).strip()

@@ -109,8 +109,9 @@ class MetricsPane(Pane):
             self._push(f"backend/{name}", fresh.values.get(trend) if fresh is not None and trend else None)
 
     def show(self, overview: Overview) -> None:
-        self.state.overview = overview
-        self.repaint()
+        if overview is not self.state.overview:  # the first one is painted when the pane is mounted
+            self.state.overview = overview
+            self.repaint()
 
     def _push(self, key: str, value: float | None) -> None:
         self._recent.setdefault(key, deque(maxlen=RECENT)).append(value)
