@@ -8,6 +8,7 @@ the app without Textual's traceback, an input shows no control characters, and w
 from __future__ import annotations
 
 import os
+import re
 import selectors
 import sys
 from codecs import getincrementaldecoder
@@ -35,7 +36,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 from textual.worker import WorkerFailed
 
-from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.app.rendering.draw import Row
 from lilfox_tui.core.crash import last_words
 from lilfox_tui.core.text import cell_width, clean, in_place
 
@@ -158,8 +159,8 @@ def _colour(colour: Color | None, system: ColorSystem, *, ink: bool) -> str:
 # Which cells of a line differ from what stands there, and sending those alone to the terminal.
 
 
-MERGED_GAP = 16
-"""Cells between two changes that are sent again: moving the cursor and setting a colour twice costs more bytes."""
+MERGED_GAP = 8
+"""Cells between two changes that are sent again: moving the cursor costs no fewer bytes."""
 
 Span = tuple[int, int]
 """First cell and the one after the last."""
@@ -205,60 +206,39 @@ def _whole(strip: Strip, first: int, end: int) -> Span:
 
 def changed_spans(old: Row, new: Row, width: int) -> list[Span]:
     """The spans of cells, left to right, in which two lines of ``width`` cells differ; near ones are merged."""
-    spans: list[Span] = []
-    x = 0
-    for index, (before, after) in enumerate(zip(old, new, strict=False)):
-        cells = cells_of(after.text)
-        if before != after:
-            if cells != cells_of(before.text):
-                spans.append((x, _end_of_change(old[index:], new[index:], x, width)))
-                break
-            spans.append(_within(before, after, x, cells))
-        x += cells
-    else:
-        if len(old) != len(new):
-            spans.append((x, _end_of_change(old[len(new) :], new[len(old) :], x, width)))
-    return _merged(spans, width)
+    before, after = _cells(old, width), _cells(new, width)
+    if before is None or after is None:
+        return [(0, width)]
+    changed = before ^ after
+    changed |= changed >> width * _BITS
+    changed &= (1 << width * _BITS) - 1
+    found = _CHANGED.finditer(changed.to_bytes(width * _BYTES, "little"))
+    return [(each.start() // _BYTES, -(-each.end() // _BYTES)) for each in found]
 
 
-def _within(old: Piece, new: Piece, x: int, cells: int) -> Span:
-    """The cells in which two pieces of the same width differ."""
-    if old[1:] != new[1:]:
-        return x, x + cells
-    before, after = clean(old.text), clean(new.text)
-    same = _alike(before, after)
-    alike_at_end = _alike(before[same:][::-1], after[same:][::-1])
-    left = x + cell_width(after[:same])
-    right = x + cells - cell_width(after[len(after) - alike_at_end :])
-    return left, max(left + 1, right)
+_BYTES = 4
+_BITS = 8 * _BYTES
+_CHANGED = re.compile(rb"[^\0](?:\0{0,%d}[^\0])*" % (MERGED_GAP * _BYTES), re.DOTALL)
+_LOOKS: dict[tuple[str, str], str] = {}
+"""A character for each role and ground."""
 
 
-def _alike(one: str, other: str) -> int:
-    """The length of the common prefix of two texts."""
-    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-
-
-def _end_of_change(old: Row, new: Row, x: int, width: int) -> int:
-    """Return the end of the change that starts at ``x``: if both lines end in the same cell, the cell from which they
-    are equal again."""
-    before, after = (x + sum(cells_of(piece.text) for piece in row) for row in (old, new))
-    end = max(before, after)
-    if before == after:
-        for one, other in zip(reversed(old), reversed(new), strict=False):
-            if one != other:
-                break
-            end -= cells_of(one.text)
-    return min(max(end, x + 1), width)
-
-
-def _merged(spans: list[Span], width: int) -> list[Span]:
-    merged: list[Span] = []
-    for left, right in spans:
-        if left >= width:
-            break
-        start = merged.pop()[0] if merged and left - merged[-1][1] < MERGED_GAP else left
-        merged.append((start, min(right, width)))
-    return merged
+def _cells(row: Row, width: int) -> int | None:
+    """A line as one number, 32 bits for the character of each cell and as many for its look, which are compared far
+    faster than one by one; None where a cell has more than one character."""
+    texts, looks = [], []
+    for piece in row:
+        text = clean(piece.text)
+        cells = cell_width(text)
+        if cells != len(text):
+            if any(cell_width(char) == 0 for char in text):
+                return None
+            text = "".join(char if cell_width(char) == 1 else f"{char}\0" for char in text)
+        texts.append(text)
+        looks.append(_LOOKS.setdefault(piece[1:], chr(len(_LOOKS) + 1)) * cells)
+    plain = _LOOKS.setdefault(("text", ""), chr(len(_LOOKS) + 1))
+    line = "".join(texts)[:width].ljust(width) + "".join(looks)[:width].ljust(width, plain)
+    return int.from_bytes(line.encode("utf-32-le"), "little")
 
 
 @lru_cache(maxsize=4096)

@@ -92,8 +92,8 @@ class Parser(argparse.ArgumentParser):
 
 
 class NamedOnly(Parser):
-    """A sub-command that the command line does not name: it stands in the help, and nothing is parsed with it. Seventeen
-    whole parsers would cost a twentieth of the way to the first frame."""
+    """A sub-command that the command line does not name: it stands in the help, and nothing is parsed with it. Whole
+    parsers of all seventeen would cost a twentieth of the way to the first frame."""
 
     def __init__(self, **_more: Any) -> None:
         """Does not make the parser that it inherits from."""
