@@ -12,11 +12,7 @@ from lilfox_tui.app.panes.metrics.query.result import (
     Order,
     QueryAnswer,
     ResultSeries,
-    Unit,
-    axis_label,
-    quantity,
     split_labels,
-    unit_of,
 )
 from lilfox_tui.app.panes.metrics.query.state import QueryState
 from lilfox_tui.app.rendering.chart import (
@@ -38,10 +34,12 @@ from lilfox_tui.app.widgets import more_below
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, ngettext
 from lilfox_tui.core.text import cell_width, fit, human_duration, in_place
+from lilfox_tui.core.units import ValueUnit, axis_label, value_text
 from lilfox_tui.promql.completion import AGGREGATIONS, WORDS
 from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.functions import FUNCTIONS
 from lilfox_tui.promql.lexer import tokens
+from lilfox_tui.promql.units import unit_of
 from lilfox_tui.scrape.labels import NAME
 
 SIDE_BY_SIDE: Final = 120
@@ -89,7 +87,7 @@ class QueryPage(Struct, frozen=True):
         return self.width >= _BORDERS[0] and self.height >= _BORDERS[1] and not self.is_slow
 
     @property
-    def unit(self) -> Unit:
+    def unit(self) -> ValueUnit:
         """The unit of the values."""
         return "" if self.answer is None else unit_of(self.answer.text)
 
@@ -256,7 +254,7 @@ class _SeriesTable:
         self.common, self._names = split_labels(page.series)
         self.slots = _slots(len(page.series), page.chosen)
         unit = page.unit
-        self._values = [quantity(each.at(page.cursor), unit) for each in page.series]
+        self._values = [value_text(each.at(page.cursor), unit) for each in page.series]
         self._heading = self._value_title()
         self._value_width = max(_VALUE, cell_width(self._heading), *map(cell_width, self._values))
         self._widths = {
@@ -386,7 +384,7 @@ def _chart_panel(page: QueryPage, area: PanelArea, table: _SeriesTable) -> Scree
         Curve(
             page.series[place].values[page.first :],
             "" if len(order) == 1 else table.name(place),
-            quantity(page.series[place].at(page.cursor), unit),
+            value_text(page.series[place].at(page.cursor), unit),
             series_role(table.slots[place]),
             series_marker(table.slots[place], page.glyphs),
         )
@@ -430,14 +428,14 @@ def _detail_rows(page: QueryPage, width: int) -> list[Row]:
     facts: list[tuple[str, str, str]] = [
         (_("metric") if name == NAME else in_place(name), in_place(value), "") for name, value in each.labels
     ]
-    facts.append((_("now"), quantity(each.value, unit), ""))
+    facts.append((_("now"), value_text(each.value, unit), ""))
     if known:
         average = sum(value for value, _place in known) / len(known)
         facts += [
-            (title, quantity(value, unit), answer.time_of(place).strftime("%H:%M:%S"))
+            (title, value_text(value, unit), answer.time_of(place).strftime("%H:%M:%S"))
             for title, (value, place) in ((_("lowest"), min(known)), (_("highest"), max(known)))
         ]
-        facts.append((_("average"), quantity(average, unit), ""))
+        facts.append((_("average"), value_text(average, unit), ""))
     names = min(max(cell_width(name) for name, _value, _at in facts), _WIDEST_LABEL)
     return wrapped(
         [
