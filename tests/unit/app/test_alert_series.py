@@ -122,3 +122,13 @@ def test_the_chart_has_the_alerts_own_series_first_and_its_limit_and_moment() ->
     assert drawn.moment == some().alerts[1].active_at
     alone = series_chart(page(side(0.31, 0.3, holds=True)))
     assert (alone.fail, alone.mark) == (0.05, None), "a single curve is coloured above its limit"
+
+
+def test_a_chart_of_young_data_begins_with_it() -> None:
+    set_language("en")
+    young = side(0.31, *[None] * 50, *[0.3] * 10, holds=True)
+    drawn = series_chart(page(young))
+    assert (drawn.title, drawn.start) == ("Values, last 10 min", NOW - HOUR / 6)
+    assert drawn.curves[0].values(60) == (0.3,) * 10
+    whole = series_chart(page(young, side(0.01, *[0.01] * 60)))
+    assert (whole.title, whole.start, len(whole.curves[0].values(60))) == ("Values, last 1 h", NOW - HOUR, 60)

@@ -13,7 +13,7 @@ from msgspec import Struct
 from lilfox_tui.alerts.model import Alert, AlertState, RuleView
 from lilfox_tui.app.panes.metrics.layout import NARROWEST
 from lilfox_tui.app.panes.metrics.sections import PageChart, PageCurve, SectionStyle
-from lilfox_tui.app.rendering.chart import SERIES_COLOURS, Values, resampled, spark
+from lilfox_tui.app.rendering.chart import SERIES_COLOURS, Values, first_known, resampled, spark
 from lilfox_tui.app.rendering.columns import GAP, Column, choose, line
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.core.i18n import _, clauses, ngettext
@@ -256,11 +256,16 @@ def series_chart(page: SeriesPage) -> PageChart:
     sides = [own, *(side for side in why.sides if side is not own)][:SERIES_COLOURS]
     limit = own.limit if why.compared.op else None
     over = why.compared.op in _ABOVE and len(sides) == 1
+    first, columns = first_known([each.values for each in sides]), max(1, len(own.values))
+    window = page.window * (columns - first) / columns
     return PageChart(
-        _("Values, last {time}", time=human_duration(page.window.total_seconds())),
-        [PageCurve(where(each.labels) or _("overall"), _values(each), value_text(each.value, unit)) for each in sides],
+        _("Values, last {time}", time=human_duration(window.total_seconds())),
+        [
+            PageCurve(where(each.labels) or _("overall"), _values(each, first), value_text(each.value, unit))
+            for each in sides
+        ],
         partial(axis_label, unit=unit),
-        page.now - page.window,
+        page.now - window,
         page.now,
         binary=unit.startswith("bytes"),
         notes=() if limit is None else (_("limit {limit}", limit=value_text(limit, unit)),),
@@ -270,8 +275,8 @@ def series_chart(page: SeriesPage) -> PageChart:
     )
 
 
-def _values(side: ComparisonSide) -> Callable[[int], Values]:
-    return lambda _count: side.values
+def _values(side: ComparisonSide, first: int) -> Callable[[int], Values]:
+    return lambda _count: side.values[first:]
 
 
 def _own_side(why: Explanation, alert: Alert | None) -> ComparisonSide:
