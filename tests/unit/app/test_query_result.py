@@ -6,6 +6,7 @@ import math
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis.strategies import integers
 from hypothesis.strategies import text as st_text
@@ -21,7 +22,7 @@ from lilfox_tui.app.panes.metrics.query.result import (
     split_labels,
 )
 from lilfox_tui.app.panes.metrics.query.state import WINDOWS, QueryState
-from lilfox_tui.app.panes.metrics.query.view import caret_rows, query_pieces
+from lilfox_tui.app.panes.metrics.query.view import QueryPage, caret_rows, query_pieces, query_screen
 from lilfox_tui.app.rendering.chart import Axes, Curve, chart
 from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row
@@ -90,6 +91,32 @@ def test_labels_that_all_have_are_told_once() -> None:
     alone = [ResultSeries(LabelSet.of(sets[0]), 1.0, ())]
     assert split_labels(alone) == (LabelSet(()), [NAME, "host", "job"])
     assert split_labels([]) == (LabelSet(()), [])
+
+
+@pytest.mark.parametrize(
+    ("width", "pod", "titles"),
+    [
+        (90, 30, ["AREA", "POD", "ZONE"]),
+        (76, 30, ["POD", "ZONE", "+1"]),
+        (60, 42, ["POD", "+2"]),
+        (60, 30, ["AREA", "POD", "+1"]),
+    ],
+)
+def test_where_not_all_labels_have_room_the_most_telling_ones_have(width: int, pod: int, titles: list[str]) -> None:
+    areas, zones = ["eu-east", "eu-west"], ["zone-a", "zone-b", "zone-c" + "-" * 20]
+    series = [
+        ResultSeries(
+            LabelSet.of({"area": areas[place % 2], "pod": f"{place}".ljust(pod, "x"), "zone": zones[place % 3]}),
+            1.0,
+            (),
+        )
+        for place in range(6)
+    ]
+    page = QueryPage(answer({}), width, 20, UNICODE, series, 6, order="lowest")
+    top, heading, *rows = text_of([*query_screen(page).rows])
+    assert heading.strip("│").split()[2:] == titles
+    assert all(f"  {place}xxxxx" in row for place, row in enumerate(rows[:6]))
+    assert {len(row) for row in (top, heading, *rows)} == {width}
 
 
 def test_a_copy_has_the_exact_values() -> None:

@@ -129,6 +129,11 @@ def split_labels(series: Sequence[ResultSeries]) -> tuple[LabelSet, list[str]]:
     return LabelSet.of(common), sorted(others, key=lambda name: (name != NAME, name))
 
 
+def telling_first(names: Sequence[str], series: Sequence[ResultSeries]) -> list[str]:
+    """The names of labels, those with the most different values among the series first."""
+    return sorted(names, key=lambda name: -len({each.labels.get(name) for each in series}))
+
+
 def as_text(series: Sequence[ResultSeries], column: int | None) -> str:
     """The series and their values as lines of text in Prometheus notation."""
     return "\n".join(f"{each.labels} {_exact(each.at(column))}" for each in series)

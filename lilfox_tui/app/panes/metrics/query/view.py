@@ -13,6 +13,7 @@ from lilfox_tui.app.panes.metrics.query.result import (
     QueryAnswer,
     ResultSeries,
     split_labels,
+    telling_first,
 )
 from lilfox_tui.app.panes.metrics.query.state import QueryState
 from lilfox_tui.app.rendering.chart import (
@@ -56,6 +57,8 @@ _NEWEST: Final = 14
 """Cells beside the title of a chart for the newest value."""
 _VALUE: Final = 10
 _WIDEST_LABEL: Final = 40
+_LEAST_LABEL: Final = 8
+"""Cells of a column of labels, where not even the most telling one has room for all of its text."""
 _NOTES_SHOWN: Final = 3
 
 
@@ -258,9 +261,13 @@ class _SeriesTable:
         self._heading = self._value_title()
         self._value_width = max(_VALUE, cell_width(self._heading), *map(cell_width, self._values))
         self._widths = {
-            name: max(cell_width(_title(name)), *(cell_width(in_place(each.labels.get(name))) for each in page.series))
+            name: min(
+                _WIDEST_LABEL,
+                max(cell_width(_title(name)), *(cell_width(in_place(each.labels.get(name))) for each in page.series)),
+            )
             for name in self._names
         }
+        self._telling = telling_first(self._names, page.series)
 
     def _value_title(self) -> str:
         page = self._page
@@ -285,23 +292,36 @@ class _SeriesTable:
         return max(self._column_width() + 3 + self._value_width + 4, note)
 
     def _column_width(self) -> int:
-        return sum(min(width, _WIDEST_LABEL) + GAP for width in self._widths.values())
+        return sum(width + GAP for width in self._widths.values())
 
-    def _in_columns(self, width: int) -> bool:
-        room = width - 3 - self._value_width
-        return self._page.bordered and len(self._page.series) > 1 and self._column_width() <= room
+    def _columns(self, width: int) -> dict[str, int]:
+        """The labels that have a column in a table of that width, with their cells: all, or the most telling ones that
+        fit; none where a series is told in its own words."""
+        if not self._page.bordered or len(self._page.series) < 2:
+            return {}
+        room, chosen = width - 3 - self._value_width, dict[str, int]()
+        for name in self._telling:
+            size = self._widths[name] if chosen else min(self._widths[name], max(_LEAST_LABEL, room - GAP))
+            if size + GAP <= room:
+                chosen[name] = size
+                room -= size + GAP
+        return {name: chosen[name] for name in self._names if name in chosen}
 
     def heading(self, width: int) -> Row:
-        """The titles of the columns."""
+        """The titles of the columns, and how many labels have none."""
         role = "muted" if self._page.cursor is None else "strong"
         value = Piece("   " + fit(self._heading, self._value_width, right=True), role)
         if not self._page.bordered:
             return (value, Piece("  "), *self.title(), Piece("  "), *self.note())
-        if not self._in_columns(width):
+        columns = self._columns(width)
+        if not columns:
             return (value, Piece("  " + _("SERIES"), "muted"))
-        titles = [fit(_title(name), min(size, _WIDEST_LABEL)) for name, size in self._widths.items()]
+        titles = [fit(_title(name), size) for name, size in columns.items()]
         arrow = "" if self._page.order != "labels" else " v" if self._page.glyphs.ascii_only else " ↓"
-        return (value, Piece("  " + "  ".join(titles).rstrip() + arrow, "muted"))
+        told = "  " + "  ".join(titles).rstrip() + arrow
+        more = f"  +{len(self._names) - len(columns)}" if len(columns) < len(self._names) else ""
+        room = width - 3 - self._value_width - cell_width(told)
+        return (value, Piece(told, "muted"), *((Piece(more, "muted"),) if more and cell_width(more) <= room else ()))
 
     def screen(self, head: Sequence[Row], room: int, width: int) -> QueryScreen:
         """``head`` and the rows that are seen below it in ``room`` lines of ``width`` cells, the selected one among
@@ -325,9 +345,9 @@ class _SeriesTable:
         known = each.at(page.cursor) is not None
         value = fit(self._values[place], self._value_width, right=True)
         pieces = [self._mark(place), Piece(value, "strong" if known else "muted")]
-        if self._in_columns(width):
-            for name, size in self._widths.items():
-                text = fit(in_place(each.labels.get(name)), min(size, _WIDEST_LABEL))
+        if columns := self._columns(width):
+            for name, size in columns.items():
+                text = fit(in_place(each.labels.get(name)), size)
                 pieces += [Piece(" " * GAP), Piece(text, "text" if known else "muted")]
         else:
             own = each.labels.without([name for name, _value in self.common.pairs])
