@@ -1,5 +1,5 @@
 """Explains why an alert fires: the left-hand side of its expression, now and over time, beside the value it is compared
-with.
+with; and the limits that rules set for 5xx responses.
 
 Imports numpy and the parser of PromQL."""
 
@@ -14,14 +14,18 @@ from typing import NamedTuple
 import promql_parser
 from msgspec import Struct
 
+from lilfox_tui.core.units import ValueUnit
 from lilfox_tui.metrics.model import Labels
 from lilfox_tui.promql.operators import COMPARISONS
-from lilfox_tui.promql.query import QueryEngine
+from lilfox_tui.promql.query import QueryEngine, cached_parse
+from lilfox_tui.promql.units import unit_of
 from lilfox_tui.promql.value import Vector
 from lilfox_tui.scrape.labels import NAME
 
 _QUOTED_OR_EMPTY = re.compile(r'("(?:[^"\\]|\\.)*+"?)|\{\}')
 MOST_SERIES = 200
+_SERVICE_LABELS = frozenset(("job", "service"))
+_SERVER_ERROR_WORDS = ("5", "SERVER_ERROR")
 
 
 class Compared(NamedTuple):
@@ -32,6 +36,11 @@ class Compared(NamedTuple):
     op: str = ""
     right: str = ""
     limit: float | None = None
+
+    @property
+    def unit(self) -> ValueUnit:
+        """The unit of both sides."""
+        return unit_of(f"{self.left} {self.op} {self.right}" if self.op else self.left)
 
 
 class ComparisonSide(Struct, frozen=True):
@@ -58,12 +67,12 @@ class Explanation(Struct, frozen=True):
 def compared(expression: str) -> Compared:
     """Return the comparison that decides ``expression``; for ``a > 1 and b``, the first one."""
     try:
-        found = comparison_of(promql_parser.parse(expression))
+        found = _comparison_of(promql_parser.parse(expression))
     except ValueError:
         found = None
     if found is None:
         return Compared(expression)
-    return Compared(_written(found.lhs), str(found.op), _written(found.rhs), number_of(found.rhs))
+    return Compared(_written(found.lhs), str(found.op), _written(found.rhs), _number_of(found.rhs))
 
 
 async def explain(queries: QueryEngine, expression: str, start: datetime, end: datetime, columns: int) -> Explanation:
@@ -122,22 +131,42 @@ def _without_name(labels: Labels) -> Labels:
     return tuple(pair for pair in labels if pair[0] != NAME)
 
 
-def comparison_of(node: object) -> promql_parser.BinaryExpr | None:
+def _comparison_of(node: object) -> promql_parser.BinaryExpr | None:
     """The first comparison in a parsed expression; None without one."""
     if isinstance(node, promql_parser.ParenExpr):
-        return comparison_of(node.expr)
+        return _comparison_of(node.expr)
     if not isinstance(node, promql_parser.BinaryExpr):
         return None
     if str(node.op) in COMPARISONS:
         return node
-    return comparison_of(node.lhs) or comparison_of(node.rhs)
+    return _comparison_of(node.lhs) or _comparison_of(node.rhs)
 
 
-def number_of(node: object) -> float | None:
+def _number_of(node: object) -> float | None:
     """The value of a parsed number, with its sign; None for anything else."""
     if isinstance(node, promql_parser.ParenExpr):
-        return number_of(node.expr)
+        return _number_of(node.expr)
     if isinstance(node, promql_parser.UnaryExpr):
-        inner = number_of(node.expr)
+        inner = _number_of(node.expr)
         return None if inner is None else -inner
     return float(node.val) if isinstance(node, promql_parser.NumberLiteral) else None
+
+
+@lru_cache(maxsize=2048)
+def server_error_limit(expression: str, service: str) -> float | None:
+    """Return the percentage of 5xx responses of ``service`` above which ``expression`` holds; None if it is about
+    something else."""
+    sides = compared(expression)
+    unit = sides.unit
+    if sides.op not in (">", ">=") or sides.limit is None or unit not in ("ratio", "percent"):
+        return None
+    matchers = [each for selector in cached_parse(sides.left).selectors for each in selector if each.name != NAME]
+    if not any(
+        each.op in ("=", "=~") and each.name not in _SERVICE_LABELS and each.value.startswith(_SERVER_ERROR_WORDS)
+        for each in matchers
+    ):
+        return None
+    for each in matchers:
+        if each.name in _SERVICE_LABELS and (service in each.value.split("|")) is not (each.op in ("=", "=~")):
+            return None
+    return sides.limit * 100 if unit == "ratio" else sides.limit

@@ -13,9 +13,10 @@ from msgspec import Struct
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.core.i18n import _
 from lilfox_tui.core.text import cell_width, fit, human_duration
+from lilfox_tui.core.units import LABEL_CELLS
 from lilfox_tui.metrics.history import Point
 
-AXIS_WIDTH = 6
+AXIS_WIDTH = LABEL_CELLS
 CHART_COLUMNS = 120
 """More are hard to tell apart."""
 _NEXT_TO_NOTHING, _BEYOND_ALL = 1e-300, 1e300
@@ -45,6 +46,15 @@ def in_columns(points: Sequence[Point], start: datetime, end: datetime, columns:
         at = bisect_right(order, place) - 1
         values.append(places[order[at]] if at >= 0 and place - order[at] <= hold else None)
     return values
+
+
+def first_known(courses: Sequence[Values]) -> int:
+    """The column from which a chart of curves with the same columns begins: that of the oldest value if all values are
+    of the newer half of the window, else 0."""
+    columns = len(courses[0]) if courses else 0
+    known = (next((place for place, value in enumerate(each) if value is not None), columns) for each in courses)
+    oldest = min(known, default=0)
+    return oldest if columns / 2 < oldest < columns - 1 else 0
 
 
 def spark(values: Values, width: int, glyphs: Glyphs, *, top: float | None = None) -> str:

@@ -11,21 +11,17 @@ from lilfox_tui.alerts.model import AlertState
 from lilfox_tui.app.panes.metrics.alert_series import (
     SeriesPage,
     against,
-    axis_text,
     course,
     crossed_at,
     series_chart,
     series_note,
     series_rows,
-    value_text,
 )
 from lilfox_tui.app.panes.metrics.sections import SectionStyle
-from lilfox_tui.app.rendering.chart import AXIS_WIDTH
 from lilfox_tui.app.rendering.draw import UNICODE, Row
 from lilfox_tui.core.i18n import set_language
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.monitor.alert_explain import ComparisonSide, Explanation, compared
-from lilfox_tui.monitor.alert_units import ValueUnit
 from tests.app.alerts_made import RULES, alert, rule, some
 from tests.app.overviews import NOW
 
@@ -46,38 +42,12 @@ def side(value: float | None, *values: float | None, holds: bool = False, limit:
     return ComparisonSide((("job", "backend"),), value, limit, holds, values)
 
 
-@pytest.mark.parametrize(
-    ("value", "unit", "text"),
-    [
-        (0.31, "ratio", "31 %"),
-        (0.0005, "ratio", "0.05 %"),
-        (91.2, "percent", "91.2 %"),
-        (0.85, "seconds", "850 ms"),
-        (2.5e9, "bytes", "2.3G"),
-        (1.3e6, "bytes_per_second", "1.2M/s"),
-        (4.0, "", "4"),
-        (None, "ratio", "-"),
-        (float("inf"), "percent", "inf"),
-    ],
-)
-def test_a_value_is_told_in_its_unit(value: float | None, unit: ValueUnit, text: str) -> None:
-    assert value_text(value, unit) == text
-
-
 def test_a_value_and_its_limit_are_in_one_unit_and_never_look_the_same_when_they_are_not() -> None:
     firing = some().alerts[1]
     assert against(firing, RULES[0].expression) == "31 % > 5 %"
     assert against(replace(firing, value=0.0500001), RULES[0].expression) == "5.00001 % > 5 %"
     assert against(replace(firing, value=91.2), RULES[2].expression) == "91.2 % > 85 %"
     assert against(replace(firing, state=AlertState.RESOLVED), RULES[0].expression) == "was 31 %"
-
-
-@pytest.mark.parametrize("unit", ["", "ratio", "percent", "seconds", "bytes", "bytes_per_second"])
-@pytest.mark.parametrize("value", [0.0, 0.001, 0.5, 1.0, 12.5, 100.0, 86400.0, 5e11])
-def test_the_label_of_an_axis_has_room(unit: ValueUnit, value: float) -> None:
-    if unit == "ratio" and value > 100:
-        return  # a share is never so large
-    assert cell_width(axis_text(unit)(value)) <= AXIS_WIDTH
 
 
 def test_the_course_of_an_alert_is_told_from_the_crossing_on_and_in_the_past_tense_once_it_is_over() -> None:
@@ -129,9 +99,9 @@ def test_below_the_limit_is_what_is_wrong_where_the_rule_says_so() -> None:
     set_language("en")
     expression = "free_bytes < 1000"
     found = page(side(10.0, holds=True, limit=1000.0), side(1e6, limit=1000.0), expression=expression)
-    assert [text_of(row).split()[:3] for row in series_rows(found, 118)] == [
-        ["✖", "10B", "below"],
-        ["●", "977K", "above"],
+    assert [text_of(row).split()[:4] for row in series_rows(found, 118)] == [
+        ["✖", "10", "B", "below"],
+        ["●", "977", "kB", "above"],
     ]
 
 
@@ -152,3 +122,13 @@ def test_the_chart_has_the_alerts_own_series_first_and_its_limit_and_moment() ->
     assert drawn.moment == some().alerts[1].active_at
     alone = series_chart(page(side(0.31, 0.3, holds=True)))
     assert (alone.fail, alone.mark) == (0.05, None), "a single curve is coloured above its limit"
+
+
+def test_a_chart_of_young_data_begins_with_it() -> None:
+    set_language("en")
+    young = side(0.31, *[None] * 50, *[0.3] * 10, holds=True)
+    drawn = series_chart(page(young))
+    assert (drawn.title, drawn.start) == ("Values, last 10 min", NOW - HOUR / 6)
+    assert drawn.curves[0].values(60) == (0.3,) * 10
+    whole = series_chart(page(young, side(0.01, *[0.01] * 60)))
+    assert (whole.title, whole.start, len(whole.curves[0].values(60))) == ("Values, last 1 h", NOW - HOUR, 60)

@@ -1,4 +1,4 @@
-"""The days of a plan's sets: one mark a day, that of its best set."""
+"""The days of a plan's sets: one mark a day, that of its best set; and what a set contains."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, timedelta, timezone
 
 from msgspec.structs import replace
 
-from lilfox_tui.app.panes.backup.rows import BackupStyle, day_sizes, days_row
+from lilfox_tui.app.panes.backup.rows import BackupStyle, contents_rows, day_sizes, days_row, set_summary
 from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import UNICODE, Row
 from lilfox_tui.core.i18n import set_language
@@ -60,3 +60,22 @@ def test_without_sets_or_room_there_are_no_days() -> None:
         assert cells(days_row(one, STYLE, 80)) <= width + 2
     finally:
         set_language("en")
+
+
+def test_what_a_set_contains_is_wrapped_between_its_sources_where_there_is_room() -> None:
+    set_language("en")
+    whole = made_set(DAY, "intact")
+    parts = [replace(whole.parts[-1], source=f"source-{number}") for number in range(5)]
+    found = replace(whole, parts=tuple(parts))
+    style = replace(STYLE, width=50)
+    rows = contents_rows(found, style, 3)
+    texts = ["".join(piece.text for piece in row) for row in rows]
+    assert texts == [
+        " source-0  1.7G  ·  source-1  1.7G",
+        " source-2  1.7G  ·  source-3  1.7G",
+        " source-4  1.7G",
+    ]
+    last = "".join(piece.text for piece in contents_rows(found, style, 2)[-1])
+    assert last == " source-2  1.7G  ·  source-3  1.7G  ·  source-4  1.7G", "the end is cut as it is drawn"
+    assert set_summary(found, style)[0] == contents_rows(found, style, 1)[0]
+    assert cells(contents_rows(replace(found, parts=()), style, 2)[0]) == 1

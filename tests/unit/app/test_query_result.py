@@ -1,4 +1,4 @@
-"""What a query's result is made of: order, labels in columns, units, where an error points, the list at the cursor."""
+"""What a query's result is made of: order, labels in columns, where an error points, the list at the cursor."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis.strategies import integers, sampled_from
+from hypothesis.strategies import integers
 from hypothesis.strategies import text as st_text
 
 from lilfox_tui.app.panes.metrics.query.offer import QueryLine, QueryOffer
@@ -16,19 +16,14 @@ from lilfox_tui.app.panes.metrics.query.result import (
     MOST_SERIES,
     QueryAnswer,
     ResultSeries,
-    Unit,
     as_text,
-    axis_label,
     count_series,
-    first_column,
-    quantity,
     series_of,
     split_labels,
-    unit_of,
 )
 from lilfox_tui.app.panes.metrics.query.state import WINDOWS, QueryState
-from lilfox_tui.app.panes.metrics.query.view import caret_rows, query_pieces
-from lilfox_tui.app.rendering.chart import AXIS_WIDTH, Axes, Curve, chart
+from lilfox_tui.app.panes.metrics.query.view import QueryPage, caret_rows, query_pieces, query_screen
+from lilfox_tui.app.rendering.chart import Axes, Curve, chart
 from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row
 from lilfox_tui.promql.completion import KnownNames, NameIndex
@@ -82,14 +77,11 @@ def test_of_very_many_series_the_first_ones_are_shown_and_all_are_counted() -> N
 
 
 def test_a_chart_of_young_data_begins_with_it() -> None:
-    assert first_column(series_of(answer({"a": 1.0}, {"a": [1.0] * 4, "b": [1.0] * 6}))) == 14
-    assert first_column(series_of(answer({"a": 1.0}, {"a": [1.0] * 12}))) == 0
-    assert first_column(series_of(answer({"a": 1.0}, {"a": [1.0]}))) == 0, "one value is no chart"
-    assert first_column(series_of(answer({"a": 1.0}))) == first_column([]) == 0
     state = QueryState(None, timedelta(minutes=5))
-    state.take(answer({"a": 1.0}, {"a": [1.0] * 4}))
+    state.take(answer({"a": 1.0}, {"a": [1.0] * 4, "b": [1.0] * 6}))
+    assert state.first == 14
     state.move_cursor(-50, 60)
-    assert state.cursor == 16
+    assert state.cursor == 14
 
 
 def test_labels_that_all_have_are_told_once() -> None:
@@ -101,63 +93,37 @@ def test_labels_that_all_have_are_told_once() -> None:
     assert split_labels([]) == (LabelSet(()), [])
 
 
+@pytest.mark.parametrize(
+    ("width", "pod", "titles"),
+    [
+        (90, 30, ["AREA", "POD", "ZONE"]),
+        (76, 30, ["POD", "ZONE", "+1"]),
+        (60, 42, ["POD", "+2"]),
+        (60, 30, ["AREA", "POD", "+1"]),
+    ],
+)
+def test_where_not_all_labels_have_room_the_most_telling_ones_have(width: int, pod: int, titles: list[str]) -> None:
+    areas, zones = ["eu-east", "eu-west"], ["zone-a", "zone-b", "zone-c" + "-" * 20]
+    series = [
+        ResultSeries(
+            LabelSet.of({"area": areas[place % 2], "pod": f"{place}".ljust(pod, "x"), "zone": zones[place % 3]}),
+            1.0,
+            (),
+        )
+        for place in range(6)
+    ]
+    page = QueryPage(answer({}), width, 20, UNICODE, series, 6, order="lowest")
+    top, heading, *rows = text_of([*query_screen(page).rows])
+    assert heading.strip("│").split()[2:] == titles
+    assert all(f"  {place}xxxxx" in row for place, row in enumerate(rows[:6]))
+    assert {len(row) for row in (top, heading, *rows)} == {width}
+
+
 def test_a_copy_has_the_exact_values() -> None:
     series = series_of(answer({"a": 0.1234567891, "b": 1e7 + 0.5, "c": 2.0, "n": math.nan}, {"z": [1.0]}))
     assert as_text(series, None).splitlines() == [
         'x{a="a"} 0.1234567891', 'x{a="b"} 10000000.5', 'x{a="c"} 2', 'x{a="n"} NaN', 'x{a="z"} -',
     ]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("text", "unit"),
-    [
-        ("node_memory_MemFree_bytes", "bytes"),
-        ("rate(node_network_receive_bytes_total[5m])", "bytes per second"),
-        ("sum by (job) (rate(http_requests_total[5m]))", "per second"),
-        ("histogram_quantile(0.95, sum by (le) (rate(http_request_duration_seconds_bucket[5m])))", "seconds"),
-        ("max_over_time(latency_seconds[1h]) > 0.5", "seconds"),
-        ("disk_used_ratio", "ratio"),
-        ("process_start_time_seconds", "time"),
-        ("count(node_memory_MemFree_bytes)", ""),
-        ("a_bytes / b_bytes", ""),
-        ("a_bytes - b_bytes", "bytes"),
-        ("a_bytes > bool 3", ""),
-        ("up", ""),
-        ("sum(", ""),
-        ("1 + 1", ""),
-    ],
-)
-def test_the_unit_follows_from_names_and_functions(text: str, unit: Unit) -> None:
-    assert unit_of(text) == unit
-
-
-@pytest.mark.parametrize(
-    ("value", "unit", "shown"),
-    [
-        (None, "", "-"),
-        (60, "", "60"),
-        (0.12345, "", "0.1235"),
-        (12345, "", "12,345"),
-        (2.5e9, "", "2.5G"),
-        (math.nan, "seconds", "NaN"),
-        (-math.inf, "", "-Inf"),
-        (0.163, "seconds", "163 ms"),
-        (0.00657, "seconds", "6.57 ms"),
-        (90, "seconds", "1 min"),
-        (1536 * 1024, "bytes", "1.5 MB"),
-        (2000, "bytes per second", "2.0 kB/s"),
-        (0.943, "ratio", "94.3 %"),
-        (20, "per second", "20/s"),
-        (0, "time", "1970-01-01 00:00:00"),
-    ],
-)
-def test_a_value_is_told_with_its_unit(value: float | None, unit: Unit, shown: str) -> None:
-    assert quantity(value, unit) == shown
-
-
-@given(integers(-(10**12), 10**12), sampled_from(["", "bytes", "seconds", "ratio", "time", "per second"]))
-def test_a_label_of_the_axis_has_room(thousandths: int, unit: Unit) -> None:
-    assert len(axis_label(thousandths / 1000, unit)) <= AXIS_WIDTH + 1
 
 
 def text_of(rows: list[Row]) -> list[str]:

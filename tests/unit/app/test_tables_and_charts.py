@@ -12,7 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilfox_tui.app.rendering.chart import AXIS_WIDTH, Axes, Curve, beside, chart, in_columns, nice_ceiling, spark
+from lilfox_tui.app.rendering.chart import (
+    AXIS_WIDTH,
+    Axes,
+    Curve,
+    beside,
+    chart,
+    first_known,
+    in_columns,
+    nice_ceiling,
+    spark,
+)
 from lilfox_tui.app.rendering.columns import Column, Digits, choose, line
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Glyphs, Piece, Row, glyphs_for_terminal
 from lilfox_tui.app.widgets import RowsOnDemand
@@ -179,6 +189,14 @@ def test_a_gap_stays_where_it_was() -> None:
 def test_values_that_lie_further_apart_than_columns_leave_no_stripes() -> None:
     assert None not in in_columns(points(*range(0, 7200, 120)), NOW - timedelta(seconds=300), NOW, 70)
     assert in_columns([], NOW - timedelta(seconds=300), NOW, 5) == [None] * 5
+
+
+def test_a_chart_begins_with_data_that_is_younger_than_half_of_it() -> None:
+    none = [None] * 20
+    assert first_known([[*none[4:], 1, 1, 1, 1], [*none[6:], 1, 1, None, 1, 1, 1], none]) == 14
+    assert first_known([[*none[12:], *[1.0] * 12]]) == 0
+    assert first_known([[*none[1:], 1.0]]) == 0, "one value is no chart"
+    assert first_known([none]) == first_known([[]]) == first_known([]) == 0
 
 
 def test_half_of_the_scale_is_half_of_the_height() -> None:

@@ -380,14 +380,26 @@ def _facts(view: PlanView, restores: Sequence[Restored], style: BackupStyle) -> 
     return (Piece("   "), Piece(separator.join([where, *parts]), "muted"))
 
 
+def contents_rows(found: BackupSet, style: BackupStyle, most: int) -> list[Row]:
+    """What a set contains and its sizes, in at most ``most`` lines that end between sources; the last one has all that
+    is left."""
+    separator = f"  {style.glyphs.separator}  "
+    lines: list[str] = []
+    for each in (_of_source(found, source) for source in dict.fromkeys(part.source for part in found.parts)):
+        longer = f"{lines[-1]}{separator}{each}" if lines else each
+        if lines and (len(lines) == most or cell_width(longer) <= style.width - 2):
+            lines[-1] = longer
+        else:
+            lines.append(each)
+    return [(Piece(" "), Piece(line)) for line in lines or [""]]
+
+
 def set_summary(found: BackupSet, style: BackupStyle) -> list[Row]:
     """What a set contains and its sizes, and why it is not good or what has proven it; in two lines."""
-    separator = f"  {style.glyphs.separator}  "
-    parts = separator.join(_of_source(found, source) for source in dict.fromkeys(part.source for part in found.parts))
     begun = found.created.astimezone(style.zone).strftime("%Y-%m-%d %H:%M:%S")
     told = str(found.reason) or _("started {time}", time=begun)
     role = SET_ROLES[found.status] if found.reason else "muted"
-    return [(Piece(" "), Piece(parts)), (Piece(" "), Piece(told, role))]
+    return [*contents_rows(found, style, 1), (Piece(" "), Piece(told, role))]
 
 
 def _of_source(found: BackupSet, source: str) -> str:

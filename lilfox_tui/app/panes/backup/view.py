@@ -14,6 +14,7 @@ from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.backup.rows import (
     DAYS,
     BackupStyle,
+    contents_rows,
     day_sizes,
     days_row,
     plan_detail,
@@ -58,6 +59,8 @@ _LEAST_PREVIEW = 7
 """Free rows from which the page of the selected set is shown below the lists."""
 _CHART = (9, 16)
 """Rows of the chart of sizes, its border included, at least and at most."""
+_CONTENTS_PART = 3
+"""One in so many rows of the selected set may tell what it contains."""
 _LEAST_LIST = 5
 """Rows of a list, its borders and column titles included."""
 
@@ -269,7 +272,8 @@ class BackupView:
             return ScreenPanel(place, _title(_("Backup set")))
         rows = set_summary(found, style)
         if place.inner_height > len(rows):
-            rows = [*rows[:1], BLANK, *set_page(found, plan, style)]
+            contents = contents_rows(found, style, max(1, place.inner_height // _CONTENTS_PART))
+            rows = [*contents, BLANK, *set_page(found, plan, style)]
         more = more_below(len(rows) - place.inner_height)
         if more and self._state.focus == "sets":
             more = _("enter shows all of it")

@@ -20,10 +20,8 @@ from lilfox_tui.app.panes.metrics.alert_series import (
     series_chart,
     series_note,
     series_rows,
-    value_text,
     where,
 )
-from lilfox_tui.app.panes.metrics.alert_series import number as number
 from lilfox_tui.app.panes.metrics.sections import (
     Band,
     Section,
@@ -39,9 +37,9 @@ from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, listed, ngettext
 from lilfox_tui.core.text import cell_width, clean, fit, human_duration
+from lilfox_tui.core.units import ValueUnit, value_text
 from lilfox_tui.metrics.model import Labels, Level
-from lilfox_tui.monitor.alert_explain import Explanation
-from lilfox_tui.monitor.alert_units import ValueUnit, unit_of
+from lilfox_tui.monitor.alert_explain import Explanation, compared
 
 # The ALERTS section as rows. Pure: alerts in, rows out. Imported only where there are rules (it imports numpy).
 
@@ -386,7 +384,7 @@ def _rule(rule: RuleView | None, page: AlertPage) -> list[Row]:
 def _history(page: AlertPage) -> list[Row]:
     if not page.events:
         return [(Piece(" " + _("nothing yet"), "muted"),)]
-    unit = unit_of(page.item.expression)
+    unit = compared(page.item.expression).unit
     return [_event(each, unit) for each in page.events]
 
 

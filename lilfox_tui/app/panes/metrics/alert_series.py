@@ -4,28 +4,26 @@ Pure. Imported only where there are rules (it imports the parser of PromQL)."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from msgspec import Struct
 
 from lilfox_tui.alerts.model import Alert, AlertState, RuleView
 from lilfox_tui.app.panes.metrics.layout import NARROWEST
 from lilfox_tui.app.panes.metrics.sections import PageChart, PageCurve, SectionStyle
-from lilfox_tui.app.rendering.chart import AXIS_WIDTH, SERIES_COLOURS, Values, resampled, spark
+from lilfox_tui.app.rendering.chart import SERIES_COLOURS, Values, first_known, resampled, spark
 from lilfox_tui.app.rendering.columns import GAP, Column, choose, line
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.core.i18n import _, clauses, ngettext
-from lilfox_tui.core.text import cell_width, human_bytes, human_count, human_duration
+from lilfox_tui.core.text import cell_width, human_duration
+from lilfox_tui.core.units import ValueUnit, axis_label, exact_text, value_text
 from lilfox_tui.metrics.model import Labels
 from lilfox_tui.monitor.alert_explain import ComparisonSide, Explanation, compared
-from lilfox_tui.monitor.alert_units import ValueUnit, unit_of
 
 SIDES_SHOWN = 12
 _SPARK, _PLACE_MOST = 16, 40
-_PLAIN_BELOW = 1000.0
-_HOURS_FROM_S = 1e4
 _FIRST = ("service", "job", "host", "instance")
 """Labels that tell where it is, in the order in which they are shown."""
 _TOLD_ELSEWHERE = ("alertname", "severity")
@@ -43,56 +41,19 @@ def where(labels: Labels) -> str:
 # ---- values in their unit ----------------------------------------------------------------------------------------
 
 
-def number(value: float | None) -> str:
-    """A value of unknown unit in a few cells."""
-    if value is None:
-        return "-"
-    if not math.isfinite(value):
-        return str(value)
-    return f"{value:.3g}" if abs(value) < _PLAIN_BELOW else human_count(value)
-
-
-def value_text(value: float | None, unit: ValueUnit) -> str:
-    """A value in its unit: ``31 %`` for a ratio of 0.31, ``850 ms``, ``1.2G``, ``1.2M/s``."""
-    if value is None or not math.isfinite(value):
-        return number(value)
-    if unit == "ratio":
-        return f"{number(value * 100)} %"
-    if unit == "percent":
-        return f"{number(value)} %"
-    if unit == "seconds":
-        return human_duration(value)
-    return number(value) if not unit else human_bytes(value) + ("/s" if unit == "bytes_per_second" else "")
-
-
-def axis_text(unit: ValueUnit) -> Callable[[float], str]:
-    """The labels of an axis in a unit, in at most 6 cells."""
-
-    def text(value: float) -> str:
-        if unit != "seconds":
-            told = value_text(value, unit)
-            return told if cell_width(told) <= AXIS_WIDTH else told.replace(" ", "")
-        if value < 1:
-            return f"{value * 1000:.3g}ms"
-        return f"{value:.3g}s" if value < _HOURS_FROM_S else f"{human_count(value / 3600)}h"
-
-    return text
-
-
 def _beside_limit(value: float | None, limit: float | None, unit: ValueUnit) -> tuple[str, str]:
     """A value and its limit as texts; with all their digits where they would look the same and are not."""
     texts = value_text(value, unit), value_text(limit, unit)
     if value is None or limit is None or value == limit or texts[0] != texts[1]:
         return texts
-    scale, sign = (100, " %") if unit == "ratio" else (1, " %" if unit == "percent" else "")
-    return f"{value * scale:.7g}{sign}", f"{limit * scale:.7g}{sign}"
+    return exact_text(value, unit), exact_text(limit, unit)
 
 
 def against(alert: Alert, expression: str) -> str:
     """An alert's value and what it is compared with, in one unit: ``31 % > 5 %``; for a resolved alert its last
     value."""
-    sides, unit = compared(expression), unit_of(expression)
-    value, limit = _beside_limit(alert.value, sides.limit, unit)
+    sides = compared(expression)
+    value, limit = _beside_limit(alert.value, sides.limit, sides.unit)
     if alert.state is AlertState.RESOLVED:
         return _("was {value}", value=value)
     return f"{value} {sides.op} {sides.right if sides.limit is None else limit}" if sides.op else value
@@ -108,7 +69,7 @@ def course(alert: Alert, rule: RuleView | None, now: datetime) -> str:
     expression = "" if rule is None else rule.expression
     sides = compared(expression)
     crossed = clock(alert.active_at, now)
-    limit = value_text(sides.limit, unit_of(expression))
+    limit = value_text(sides.limit, sides.unit)
     known = sides.limit is not None and sides.op in (*_ABOVE, *_BELOW)
     if alert.resolved_at is not None:
         first = _("crossed {limit} at {time}", limit=limit, time=crossed)
@@ -155,7 +116,7 @@ class SeriesPage(Struct, frozen=True):
     @property
     def unit(self) -> ValueUnit:
         """The unit of the values."""
-        return unit_of(self.expression)
+        return self.why.compared.unit
 
 
 class _SideCells(Struct, frozen=True):
@@ -295,12 +256,18 @@ def series_chart(page: SeriesPage) -> PageChart:
     sides = [own, *(side for side in why.sides if side is not own)][:SERIES_COLOURS]
     limit = own.limit if why.compared.op else None
     over = why.compared.op in _ABOVE and len(sides) == 1
+    first, columns = first_known([each.values for each in sides]), max(1, len(own.values))
+    window = page.window * (columns - first) / columns
     return PageChart(
-        _("Values, last {time}", time=human_duration(page.window.total_seconds())),
-        [PageCurve(where(each.labels) or _("overall"), _values(each), value_text(each.value, unit)) for each in sides],
-        axis_text(unit),
-        page.now - page.window,
+        _("Values, last {time}", time=human_duration(window.total_seconds())),
+        [
+            PageCurve(where(each.labels) or _("overall"), _values(each, first), value_text(each.value, unit))
+            for each in sides
+        ],
+        partial(axis_label, unit=unit),
+        page.now - window,
         page.now,
+        binary=unit.startswith("bytes"),
         notes=() if limit is None else (_("limit {limit}", limit=value_text(limit, unit)),),
         fail=limit if over else None,
         mark=None if over else limit,
@@ -308,8 +275,8 @@ def series_chart(page: SeriesPage) -> PageChart:
     )
 
 
-def _values(side: ComparisonSide) -> Callable[[int], Values]:
-    return lambda _count: side.values
+def _values(side: ComparisonSide, first: int) -> Callable[[int], Values]:
+    return lambda _count: side.values[first:]
 
 
 def _own_side(why: Explanation, alert: Alert | None) -> ComparisonSide:

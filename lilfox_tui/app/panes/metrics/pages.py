@@ -375,7 +375,7 @@ class MetricsPages:
         rules = () if alerts is None else alerts.rules
         if not rules:
             return None
-        from lilfox_tui.monitor.alert_units import server_error_limit
+        from lilfox_tui.monitor.alert_explain import server_error_limit
 
         limits = ((server_error_limit(each.expression, view.name), each.name) for each in rules if each.kind == "alert")
         known = [ErrorLimit(percent, name) for percent, name in limits if percent is not None]

@@ -13,9 +13,9 @@ from lilfox_tui.app.panes.metrics.query.result import (
     ResultSeries,
     as_text,
     count_series,
-    first_column,
     series_of,
 )
+from lilfox_tui.app.rendering.chart import first_known
 
 WINDOWS: Final = tuple(timedelta(minutes=minutes) for minutes in (5, 15, 60, 360, 1440))
 """The time ranges of the chart."""
@@ -56,7 +56,7 @@ class QueryState:
     def _arrange(self) -> None:
         self.series = series_of(self.answer, self.order)
         self.count = count_series(self.answer)
-        self.first = first_column(self.series)
+        self.first = first_known([each.values for each in self.series])
 
     def next_order(self) -> None:
         """Sorts the series differently; the selected place stays."""

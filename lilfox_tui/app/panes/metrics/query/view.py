@@ -12,11 +12,8 @@ from lilfox_tui.app.panes.metrics.query.result import (
     Order,
     QueryAnswer,
     ResultSeries,
-    Unit,
-    axis_label,
-    quantity,
     split_labels,
-    unit_of,
+    telling_first,
 )
 from lilfox_tui.app.panes.metrics.query.state import QueryState
 from lilfox_tui.app.rendering.chart import (
@@ -38,10 +35,12 @@ from lilfox_tui.app.widgets import more_below
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, ngettext
 from lilfox_tui.core.text import cell_width, fit, human_duration, in_place
+from lilfox_tui.core.units import ValueUnit, axis_label, value_text
 from lilfox_tui.promql.completion import AGGREGATIONS, WORDS
 from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.functions import FUNCTIONS
 from lilfox_tui.promql.lexer import tokens
+from lilfox_tui.promql.units import unit_of
 from lilfox_tui.scrape.labels import NAME
 
 SIDE_BY_SIDE: Final = 120
@@ -58,6 +57,8 @@ _NEWEST: Final = 14
 """Cells beside the title of a chart for the newest value."""
 _VALUE: Final = 10
 _WIDEST_LABEL: Final = 40
+_LEAST_LABEL: Final = 8
+"""Cells of a column of labels, where not even the most telling one has room for all of its text."""
 _NOTES_SHOWN: Final = 3
 
 
@@ -89,7 +90,7 @@ class QueryPage(Struct, frozen=True):
         return self.width >= _BORDERS[0] and self.height >= _BORDERS[1] and not self.is_slow
 
     @property
-    def unit(self) -> Unit:
+    def unit(self) -> ValueUnit:
         """The unit of the values."""
         return "" if self.answer is None else unit_of(self.answer.text)
 
@@ -256,13 +257,17 @@ class _SeriesTable:
         self.common, self._names = split_labels(page.series)
         self.slots = _slots(len(page.series), page.chosen)
         unit = page.unit
-        self._values = [quantity(each.at(page.cursor), unit) for each in page.series]
+        self._values = [value_text(each.at(page.cursor), unit) for each in page.series]
         self._heading = self._value_title()
         self._value_width = max(_VALUE, cell_width(self._heading), *map(cell_width, self._values))
         self._widths = {
-            name: max(cell_width(_title(name)), *(cell_width(in_place(each.labels.get(name))) for each in page.series))
+            name: min(
+                _WIDEST_LABEL,
+                max(cell_width(_title(name)), *(cell_width(in_place(each.labels.get(name))) for each in page.series)),
+            )
             for name in self._names
         }
+        self._telling = telling_first(self._names, page.series)
 
     def _value_title(self) -> str:
         page = self._page
@@ -287,23 +292,36 @@ class _SeriesTable:
         return max(self._column_width() + 3 + self._value_width + 4, note)
 
     def _column_width(self) -> int:
-        return sum(min(width, _WIDEST_LABEL) + GAP for width in self._widths.values())
+        return sum(width + GAP for width in self._widths.values())
 
-    def _in_columns(self, width: int) -> bool:
-        room = width - 3 - self._value_width
-        return self._page.bordered and len(self._page.series) > 1 and self._column_width() <= room
+    def _columns(self, width: int) -> dict[str, int]:
+        """The labels that have a column in a table of that width, with their cells: all, or the most telling ones that
+        fit; none where a series is told in its own words."""
+        if not self._page.bordered or len(self._page.series) < 2:
+            return {}
+        room, chosen = width - 3 - self._value_width, dict[str, int]()
+        for name in self._telling:
+            size = self._widths[name] if chosen else min(self._widths[name], max(_LEAST_LABEL, room - GAP))
+            if size + GAP <= room:
+                chosen[name] = size
+                room -= size + GAP
+        return {name: chosen[name] for name in self._names if name in chosen}
 
     def heading(self, width: int) -> Row:
-        """The titles of the columns."""
+        """The titles of the columns, and how many labels have none."""
         role = "muted" if self._page.cursor is None else "strong"
         value = Piece("   " + fit(self._heading, self._value_width, right=True), role)
         if not self._page.bordered:
             return (value, Piece("  "), *self.title(), Piece("  "), *self.note())
-        if not self._in_columns(width):
+        columns = self._columns(width)
+        if not columns:
             return (value, Piece("  " + _("SERIES"), "muted"))
-        titles = [fit(_title(name), min(size, _WIDEST_LABEL)) for name, size in self._widths.items()]
+        titles = [fit(_title(name), size) for name, size in columns.items()]
         arrow = "" if self._page.order != "labels" else " v" if self._page.glyphs.ascii_only else " ↓"
-        return (value, Piece("  " + "  ".join(titles).rstrip() + arrow, "muted"))
+        told = "  " + "  ".join(titles).rstrip() + arrow
+        more = f"  +{len(self._names) - len(columns)}" if len(columns) < len(self._names) else ""
+        room = width - 3 - self._value_width - cell_width(told)
+        return (value, Piece(told, "muted"), *((Piece(more, "muted"),) if more and cell_width(more) <= room else ()))
 
     def screen(self, head: Sequence[Row], room: int, width: int) -> QueryScreen:
         """``head`` and the rows that are seen below it in ``room`` lines of ``width`` cells, the selected one among
@@ -327,9 +345,9 @@ class _SeriesTable:
         known = each.at(page.cursor) is not None
         value = fit(self._values[place], self._value_width, right=True)
         pieces = [self._mark(place), Piece(value, "strong" if known else "muted")]
-        if self._in_columns(width):
-            for name, size in self._widths.items():
-                text = fit(in_place(each.labels.get(name)), min(size, _WIDEST_LABEL))
+        if columns := self._columns(width):
+            for name, size in columns.items():
+                text = fit(in_place(each.labels.get(name)), size)
                 pieces += [Piece(" " * GAP), Piece(text, "text" if known else "muted")]
         else:
             own = each.labels.without([name for name, _value in self.common.pairs])
@@ -386,7 +404,7 @@ def _chart_panel(page: QueryPage, area: PanelArea, table: _SeriesTable) -> Scree
         Curve(
             page.series[place].values[page.first :],
             "" if len(order) == 1 else table.name(place),
-            quantity(page.series[place].at(page.cursor), unit),
+            value_text(page.series[place].at(page.cursor), unit),
             series_role(table.slots[place]),
             series_marker(table.slots[place], page.glyphs),
         )
@@ -430,14 +448,14 @@ def _detail_rows(page: QueryPage, width: int) -> list[Row]:
     facts: list[tuple[str, str, str]] = [
         (_("metric") if name == NAME else in_place(name), in_place(value), "") for name, value in each.labels
     ]
-    facts.append((_("now"), quantity(each.value, unit), ""))
+    facts.append((_("now"), value_text(each.value, unit), ""))
     if known:
         average = sum(value for value, _place in known) / len(known)
         facts += [
-            (title, quantity(value, unit), answer.time_of(place).strftime("%H:%M:%S"))
+            (title, value_text(value, unit), answer.time_of(place).strftime("%H:%M:%S"))
             for title, (value, place) in ((_("lowest"), min(known)), (_("highest"), max(known)))
         ]
-        facts.append((_("average"), quantity(average, unit), ""))
+        facts.append((_("average"), value_text(average, unit), ""))
     names = min(max(cell_width(name) for name, _value, _at in facts), _WIDEST_LABEL)
     return wrapped(
         [
