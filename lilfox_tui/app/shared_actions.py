@@ -46,6 +46,8 @@ class ListView(Protocol):
     def toggle_only_matching(self) -> None:
         """Switches between hiding what does not match and marking what does."""
 
+    def why_not_filter(self) -> Message | None: ...
+
     def select_match(self, direction: int) -> None:
         """Selects the next (1) or previous (-1) row that matches."""
 
@@ -109,6 +111,9 @@ class StateList(Generic[ListStateT]):
         self._state.select_match(direction)
         self._context.repaint_all()
 
+    def why_not_filter(self) -> Message | None:
+        return None
+
     def why_not_match(self) -> Message | None:
         return no_filter(self._state.filter)
 
@@ -135,6 +140,9 @@ class ListActions(ActionGroup):
 
     def _why_not_back(self) -> Message | None:
         return self._view.why_not_back()
+
+    def _why_not_filter(self) -> Message | None:
+        return self._view.why_not_filter()
 
     def _why_not_match(self) -> Message | None:
         return self._view.why_not_match()
@@ -181,11 +189,12 @@ class ListActions(ActionGroup):
     def last(self) -> None:
         self._go_to_end(1)
 
-    @action("filter", "slash", tr("filter"), tr("show only the rows that match"), footer=3)
+    @action("filter", "slash", tr("filter"), tr("show only the rows that match"), why_not=_why_not_filter, footer=3)
     def filter(self) -> None:
         self._app.ask_line("/", self._view.filter, self._view.set_filter)
 
-    @action("only-matching", "ampersand", tr("only matching"), tr("hide non-matching rows, or only mark matches"))
+    @action("only-matching", "ampersand", tr("only matching"), tr("hide non-matching rows, or only mark matches"),
+            why_not=_why_not_filter)  # fmt: skip
     def toggle_only_matching(self) -> None:
         self._view.toggle_only_matching()
 

@@ -16,6 +16,7 @@ from textual.widgets import Input
 
 from lilfox_tui.app.dragging import Drag, panel_around
 from lilfox_tui.app.rendering.draw import BLANK, Palette, Piece, Row
+from lilfox_tui.app.rendering.panels import in_sight
 from lilfox_tui.app.textual_internals import CleanInput, changed_spans
 from lilfox_tui.core.i18n import _
 from lilfox_tui.core.text import cell_width, clean, fit
@@ -118,13 +119,13 @@ class Lines(Widget, can_focus=False):
         self.selected = selected
         self.top = self.top if top is None else top
         if self.room:
-            self.top = self._clamped(self._following(selected) if follow else self.top)
+            self.top = self._in_sight(self.top, selected if follow else None)
         self._repaint(before)
 
     def scroll_rows(self, delta: int) -> None:
         """Moves the rows that are not sticky by ``delta``."""
         before = [self._line(y) for y in range(self.size.height)]
-        self.top = self._clamped(self.top + delta)
+        self.top = self._in_sight(self.top + delta, None)
         self._repaint(before)
 
     @property
@@ -137,14 +138,10 @@ class Lines(Widget, can_focus=False):
         """The number of rows past the lower edge; 0 before the first layout."""
         return max(0, len(self.rows) - self.sticky - self.top - self.room) if self.size.height else 0
 
-    def _following(self, selected: int | None) -> int:
-        if selected is None or selected < self.sticky or not self.room:
-            return self.top
-        place = selected - self.sticky
-        return min(max(self.top, place - self.room + 1), place)
-
-    def _clamped(self, top: int) -> int:
-        return max(0, min(top, len(self.rows) - self.sticky - self.room))
+    def _in_sight(self, top: int, selected: int | None) -> int:
+        """The first scrolling row from ``top`` on with which the selected one, unless it stays anyway, is seen."""
+        place = None if selected is None or selected < self.sticky else selected - self.sticky
+        return in_sight(top, len(self.rows) - self.sticky, self.room, place)
 
     def _line(self, y: int) -> tuple[Row, bool]:
         index = y if y < self.sticky else y + self.top
@@ -178,7 +175,7 @@ class Lines(Widget, can_focus=False):
         return palette.strip(pieces, self.size.width, "selection" if selected else self._ground)
 
     def on_resize(self) -> None:
-        top = self._clamped(self._following(self.selected))
+        top = self._in_sight(self.top, self.selected)
         if top != self.top:
             self.top = top
             self.refresh()

@@ -200,6 +200,25 @@ async def test_what_stands_below_the_last_problem_is_reached_with_the_rows() -> 
         app = still_app(fleet(3))
 
 
+@pytest.mark.parametrize("size", [(40, 10), (59, 24), (100, 13), (100, 20)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_a_zoomed_list_has_borders_only_where_there_is_room(size: tuple[int, int]) -> None:
+    app = still_app(fleet(25))
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        app.metrics.state.choose(("host", "node-1"))
+        await pilot.press("z")
+        await pilot.pause()
+        hosts = [row for row in app.metrics.state.rows() if row[1][0] == "host" and not row[0]]
+        assert len(hosts) == 25, "none is left out because it is a problem too"
+        app.metrics.state.choose(hosts[0][1])
+        for row in hosts[1:]:
+            await press(app, "j", row)
+            look(app, size)
+            lines = [strip.text for strip in strips(app)]
+            assert any(line.startswith("│") for line in lines) is (size == (100, 20))
+            assert not any("gateway" in line for line in lines[2:-3]), "only the hosts"
+
+
 def tour() -> list[tuple[int, int]]:
     """Sizes one after the other, so that each is followed once by each other one."""
     there: list[tuple[int, int]] = []

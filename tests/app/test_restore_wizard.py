@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from msgspec.structs import replace
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -26,6 +27,7 @@ from tests.app.backups_made import NOW, healthy, plan
 from tests.app.restore_stand_in import StandIn
 from tests.app.still import screen_text
 from tests.app.test_backup_screens import pane_of, showing
+from tests.app.test_mouse import place_of
 from tests.app.test_screens import SIZES, check
 from tests.waiting import until
 
@@ -101,6 +103,56 @@ async def test_the_pages(size: tuple[int, int], language: str, stand_in: StandIn
         for name, text in shots.items():
             check(f"restore-{name}-{size[0]}x{size[1]}-{language}", text)
             assert all(cell_width(line) <= size[0] for line in text.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("size", "slow_link", "has_borders"),
+    [((80, 24), False, True), ((60, 13), False, True), ((59, 24), False, False), ((80, 12), False, False),
+     ((80, 24), True, False)],
+    ids=str,
+)  # fmt: skip
+async def test_it_has_borders_where_panels_have_some(
+    size: tuple[int, int], slow_link: bool, has_borders: bool, stand_in: StandIn
+) -> None:
+    app = showing(healthy())
+    app.slow_link = slow_link
+    async with app.run_test(size=size) as pilot:
+        await opened(pilot)
+        await pilot.pause()
+        lines = screen_text(pilot).splitlines()
+        assert lines[0].startswith("┌─ Restore") is has_borders
+        assert lines[-2].startswith("└") is has_borders
+        assert lines[-1].startswith(" enter next page")
+        assert any("What to restore?" in line for line in lines)
+
+
+async def test_a_click_chooses_a_line_and_the_wheel_leaves_the_border(stand_in: StandIn) -> None:
+    stand_in.all_checks[:] = [Check(f"part-{number}", "warning", f"found {number}", "") for number in range(30)]
+    app = showing(healthy())
+    async with app.run_test(size=(80, 24)) as pilot:
+        wizard = await opened(pilot)
+        await pilot.pause()
+        await pilot.click("#wizard-body", offset=place_of(pilot, "uploads  "))
+        assert [each.name for each in wizard.state.choice.chosen] == ["database"]
+        await pilot.click("#wizard-body", offset=(4, 0))
+        await pilot.click("#wizard-body", offset=place_of(pilot, "What to restore?"))
+        await pilot.click("#wizard-body", offset=(4, 22))
+        assert [each.name for each in wizard.state.choice.chosen] == ["database"], "there is no line to choose"
+        await until(lambda: wizard.state.looked is not None and wizard.state.looked.checked)
+        await pilot.press("enter", "enter")
+        await until(lambda: "found 0" in screen_text(pilot))
+        border = "┌─ Restore lilfox_20260329_020000"
+        seen = ""
+        for _ in range(12):
+            await pilot._post_mouse_events([events.MouseScrollDown], widget="#wizard-body", offset=(5, 5))
+            await pilot.pause()
+            text = screen_text(pilot)
+            assert text.startswith(border)
+            assert text.splitlines()[-2].startswith("└")
+            assert "Confirm" in text.splitlines()[1]
+            seen += text
+        assert all(f"found {number} " in seen for number in range(30))
+        assert "[ ] allow running the code in the dump" in seen
 
 
 async def test_nothing_of_the_run_stands_on_the_result_page(stand_in: StandIn) -> None:

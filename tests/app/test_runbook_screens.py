@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 from textual.geometry import Region
+from textual.pilot import Pilot
 
 from lilfox_tui.alerts.model import Alerts
 from lilfox_tui.app import frame
@@ -139,6 +140,37 @@ async def test_the_page_of_the_incident(size: tuple[int, int], language: str, tm
         await pilot.press("escape", "escape")
         await pilot.pause()
         assert "RUNBOOKS" in screen_text(pilot).upper() or language == "zh_CN"
+
+
+async def test_the_page_of_the_incident_offers_only_what_can_be_done_there(tmp_path: Path) -> None:
+    app = made("many", tmp_path)
+    async with app.run_test(size=(160, 40)) as pilot:
+        await pilot.press("4", "enter")
+        await pilot.pause()
+        of_runs = ("R retry", "- skip", "u undo")
+        assert all(each in footer_of(pilot) for each in of_runs)
+        pane = app.pane
+        assert isinstance(pane, RunbookPane)
+        pane.show_incident()
+        await pilot.pause()
+        assert not any(each in footer_of(pilot) for each in (*of_runs, "C stop", "/ filter"))
+        assert all(each in footer_of(pilot) for each in ("enter open", "i note", "e evidence", "esc back"))
+        for key in ("R", "minus", "u", "C", "x", "H", "X", "f", "slash", "ampersand", "n", "N"):
+            app.note = ("", "")
+            await pilot.press(key)
+            assert app.note[0] == "this page shows the incident; press esc to return to the runbooks", key
+            assert len(app.screen_stack) == 1
+            assert pane.state.column == INCIDENT
+        why = {each.id: each.why_not() for each in pane.actions()}
+        assert why["run-again"] is not None
+        await pilot.press("escape")
+        await pilot.pause()
+        assert all(each in footer_of(pilot) for each in of_runs)
+        assert "/ filter" in footer_of(pilot)
+
+
+def footer_of(pilot: Pilot[None]) -> str:
+    return screen_text(pilot).rstrip("\n").split("\n")[-1]
 
 
 async def test_an_entry_of_the_incident_is_opened_whole_and_copied(tmp_path: Path) -> None:

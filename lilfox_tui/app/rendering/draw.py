@@ -199,10 +199,6 @@ class Glyphs(Struct, frozen=True):
         """The mark of the column by which a table is sorted."""
         return "v" if self.ascii_only else "▾"
 
-    def without_borders(self) -> Glyphs:
-        """The same with blank borders."""
-        return replace(self, boxes=" " * len(self.boxes))
-
     def level(self, level: Level) -> str:
         """The symbol of a level."""
         shapes = {Level.GOOD: self.good, Level.DEGRADED: self.degraded, Level.FAILING: self.failing}

@@ -1,18 +1,43 @@
-"""Panels: boxes with a title and rows, placed on the screen so that neighbours share their border. Pure."""
+"""Panels: boxes with a title and rows, placed on the screen so that neighbours share their border; where they have
+borders, which of their rows are in sight, and what a click on them selects. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import Generic, TypeVar
 
 from msgspec import Struct
 
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.core.text import cell_width, clean, fit
 
+NARROWEST, LOWEST = 60, 12
+"""Below this many cells or rows nothing has borders: one line a thing, or one part below the other."""
 _UP, _RIGHT, _DOWN, _LEFT = 1, 2, 4, 8
 _NOTE_LEAST = 8
 """Cells of a note that is cut."""
+
+
+PanelT = TypeVar("PanelT", bound=str)
+RowT = TypeVar("RowT")
+
+
+def bordered(width: int, height: int | None = None, *, slow_link: bool = False, lowest: int = LOWEST) -> bool:
+    """Whether what is drawn in that room has borders. A page that scrolls has no ``height``; ``lowest`` is for panels
+    that need more rows than others."""
+    return width >= NARROWEST and (height is None or height >= lowest) and not slow_link
+
+
+def in_sight(top: int, count: int, room: int, selected: int | None = None, last: int | None = None) -> int:
+    """The first of ``count`` rows to draw in ``room`` lines: ``top``, which was the first one before, unless the
+    ``selected`` row would be out of sight or lines would be free while rows are hidden. ``last`` is the last row that
+    belongs to the selected one, and is seen with it where both have room."""
+    room = max(1, room)
+    if selected is not None:
+        end = selected if last is None else last
+        top = min(max(top, end - room + 1), selected)
+    return max(0, min(top, count - room))
 
 
 class PanelArea(Struct, frozen=True):
@@ -45,9 +70,40 @@ class ScreenPanel(Struct, frozen=True):
     more: str = ""
 
 
-def draw_panels(panels: Sequence[ScreenPanel], width: int, height: int, glyphs: Glyphs) -> list[Row]:
-    """``height`` rows of at most ``width`` cells with all panels on them."""
-    borders = _borders(tuple(panel.area for panel in panels), width, height, glyphs.boxes)
+class PanelHit(Struct, Generic[PanelT, RowT], frozen=True):
+    """Cells of the screen that a click selects: a row of a panel."""
+
+    y: int
+    left: int
+    right: int
+    panel: PanelT
+    row: RowT
+
+
+class PanelScreen(Struct, Generic[PanelT, RowT], frozen=True):
+    """The drawn screen, what is where on it, and how many rows are past its lower edge where no panel tells it."""
+
+    rows: Sequence[Row] = ()
+    hits: Sequence[PanelHit[PanelT, RowT]] = ()
+    below: int = 0
+
+    def at(self, x: int, y: int) -> PanelHit[PanelT, RowT] | None:
+        """What is at those cells."""
+        return next((hit for hit in self.hits if hit.y == y and hit.left <= x < hit.right), None)
+
+
+def row_hits(area: PanelArea, heads: int, panel: PanelT, rows: Iterable[RowT]) -> list[PanelHit[PanelT, RowT]]:
+    """Where the visible ``rows`` of a panel are, below so many column titles."""
+    first, left = area.top + 1 + heads, area.left + 1
+    return [PanelHit(first + y, left, left + area.inner_width, panel, row) for y, row in enumerate(rows)]
+
+
+def draw_panels(
+    panels: Sequence[ScreenPanel], width: int, height: int, glyphs: Glyphs, *, slow_link: bool = False
+) -> list[Row]:
+    """``height`` rows of at most ``width`` cells with all panels on them; over a slow link their borders are blank."""
+    boxes = " " * len(glyphs.boxes) if slow_link else glyphs.boxes
+    borders = _borders(tuple(panel.area for panel in panels), width, height, boxes)
     lines: list[list[tuple[int, Row]]] = [[] for _y in range(height)]
     for panel in panels:
         area = panel.area

@@ -1,14 +1,31 @@
-"""Panels are drawn whole, side by side, whatever is in them, and the layout of the home screen fits every terminal."""
+"""Panels are drawn whole, side by side, whatever is in them, and show their selected row; the layout of the home screen
+fits every terminal."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilfox_tui.app.panes.metrics.layout import LISTS, LOWEST, NARROWEST, PanelId, Placed, arrange
-from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Piece, Row
-from lilfox_tui.app.rendering.panels import PanelArea, ScreenPanel, draw_panels, fit_row, highlighted, row_width
+from lilfox_tui.app.panes.metrics.layout import LISTS, LISTS_LOWEST, PanelId, Placed, arrange
+from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Glyphs, Piece, Row
+from lilfox_tui.app.rendering.panels import (
+    NARROWEST,
+    PanelArea,
+    PanelHit,
+    PanelScreen,
+    ScreenPanel,
+    bordered,
+    draw_panels,
+    fit_row,
+    highlighted,
+    in_sight,
+    row_hits,
+    row_width,
+)
+from lilfox_tui.core.text import cell_width
 
 TWO = [PanelArea(0, 0, 12, 4), PanelArea(11, 0, 10, 4), PanelArea(0, 3, 21, 3)]
 
@@ -68,6 +85,100 @@ def test_ascii_has_borders_too_and_a_note_gives_way_to_the_title() -> None:
     assert text(draw_panels([wide], 24, 3, ASCII))[0] == "+- hosts ---- 25 more -+"
 
 
+@pytest.mark.parametrize("glyphs", [UNICODE, ASCII])
+def test_borders_are_blank_over_a_slow_link(glyphs: Glyphs) -> None:
+    panels = [ScreenPanel(area, (Piece("CPU"),), [(Piece("vm"),)]) for area in TWO]
+    drawn = draw_panels(panels, 21, 6, glyphs, slow_link=True)
+    assert [line.rstrip() for line in text(drawn)] == ["   CPU        CPU", " vm         vm", "", "   CPU", " vm", ""]
+
+
+def test_where_there_are_borders() -> None:
+    assert [bordered(*size) for size in ((59, 40), (60, 11), (60, 12))] == [False, False, True]
+    assert bordered(60)
+    assert not bordered(60, slow_link=True)
+    assert not bordered(60, 14, lowest=15)
+
+
+# ---- the rows in sight ----------------------------------------------------------------------------------------------
+
+
+@given(st.data(), st.integers(0, 200), st.integers(-2, 60), st.integers(0, 250))
+def test_the_selected_row_is_in_sight_and_no_line_is_free_while_rows_are_hidden(
+    data: st.DataObject, count: int, room: int, before: int
+) -> None:
+    selected = data.draw(st.none() | st.integers(0, count - 1)) if count else None
+    top = in_sight(before, count, room, selected)
+    shown = range(top, min(count, top + max(1, room)))
+    assert selected is None or selected in shown
+    assert top >= 0
+    assert len(shown) == min(count, max(1, room)), "no row is hidden while there is room"
+    if before <= count - max(1, room) and (selected is None or before <= selected < before + room):
+        assert top == before, "nothing moves without need"
+    assert in_sight(top, count, room, selected) == top
+
+
+@given(st.data(), st.integers(1, 60), st.integers(0, 9), st.integers(1, 40), st.integers(0, 70))
+def test_what_belongs_to_the_selected_row_is_seen_with_it_where_both_have_room(
+    data: st.DataObject, count: int, more: int, room: int, before: int
+) -> None:
+    selected = data.draw(st.integers(0, count - 1))
+    last = selected + more
+    top = in_sight(before, count + more, room, selected, last)
+    assert top <= selected < top + room
+    assert last < top + room or last - selected >= room
+
+
+@st.composite
+def areas(draw: st.DrawFn, width: int, height: int) -> PanelArea:
+    left, top = draw(st.integers(0, width - 2)), draw(st.integers(0, height - 2))
+    return PanelArea(left, top, draw(st.integers(2, width - left)), draw(st.integers(2, height - top)))
+
+
+@given(st.data(), st.integers(2, 90), st.integers(2, 40), st.booleans())
+def test_a_panel_never_exceeds_its_room(data: st.DataObject, width: int, height: int, slow_link: bool) -> None:
+    area = data.draw(areas(width, height))
+    count = data.draw(st.integers(0, 60))
+    selected = data.draw(st.integers(0, count - 1)) if count else None
+    top = in_sight(data.draw(st.integers(0, 60)), count, area.inner_height, selected)
+    rows = [(Piece(f"{index:>3} 中文 and more {'x' * index}"),) for index in range(count)]
+    panel = ScreenPanel(area, (Piece("a title that is long"),), rows[top:], (Piece("a note"),), "more below")
+    drawn = draw_panels([panel], width, height, UNICODE, slow_link=slow_link)
+    assert len(drawn) == height
+    assert all(row_width(row) <= width for row in drawn)
+    screen = ["".join(in_cells(line)).ljust(width) for line in text(drawn)]
+    outside = [
+        char
+        for y, line in enumerate(screen)
+        for x, char in enumerate(line)
+        if not (area.left <= x < area.left + area.width and area.top <= y < area.top + area.height)
+    ]
+    assert not "".join(outside).strip()
+    if selected is not None and area.inner_height and area.inner_width > 3:
+        seen = [line[area.left + 1 : area.left + 4] for line in screen[area.top + 1 : area.top + area.height - 1]]
+        assert f"{selected:>3}" in seen
+
+
+def in_cells(line: str) -> Iterator[str]:
+    """The characters of a line, each with a stand-in for its second cell."""
+    for char in line:
+        yield char
+        yield from "~" * (cell_width(char) - 1)
+
+
+@given(st.integers(3, 60), st.integers(3, 30), st.integers(0, 3), st.integers(0, 40))
+def test_a_click_selects_the_row_that_is_drawn_there(width: int, height: int, heads: int, count: int) -> None:
+    area = PanelArea(4, 2, width, height)
+    seen = range(7, 7 + min(count, max(0, area.inner_height - heads)))
+    hits = row_hits(area, heads, "hosts", seen)
+    screen = PanelScreen([], [PanelHit(0, 0, 9, "problems", 99), *hits])
+    for y in range(area.top + area.height + 1):
+        for x in (area.left, area.left + 1, area.left + width - 2, area.left + width - 1):
+            hit = screen.at(x, y)
+            index = y - area.top - 1 - heads
+            inside = 0 <= index < len(seen) and area.left < x < area.left + width - 1
+            assert (None if hit is None else hit.row) == (seen[index] if inside else 99 if y == 0 and x < 9 else None)
+
+
 PIECES = st.lists(st.builds(Piece, st.text("ab 中é\x1b▁", max_size=9)), max_size=5).map(tuple)
 
 
@@ -95,7 +206,7 @@ def test_panels_fill_the_screen_and_do_not_overlap(
     width: int, height: int, wants: dict[PanelId, int], charts: int
 ) -> None:
     placed = arrange(width, height, wants, charts)
-    assert bool(placed) is (width >= NARROWEST and height >= LOWEST)
+    assert bool(placed) is (width >= NARROWEST and height >= LISTS_LOWEST)
     seen = [[0] * width for _y in range(height)]
     for _name, place in placed:
         assert place.left >= 0

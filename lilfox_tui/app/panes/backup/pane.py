@@ -112,7 +112,7 @@ class BackupPane(Pane):
             ErrorActions(lilfox),
         )
         self._paint_due = False
-        self._screen = BackupScreen(())
+        self._screen = BackupScreen()
         self._possible: object = None
 
     def compose(self) -> ComposeResult:
@@ -176,11 +176,11 @@ class BackupPane(Pane):
         state, hit = self.state, self._screen.at(event.x, event.index)
         if hit is None:
             return
-        if hit.list == "plans":
+        if hit.panel == "plans":
             state.focus = "plans"
-            state.choose_plan(state.plans[hit.index].key)
+            state.choose_plan(state.plans[hit.row].key)
         else:
-            found = state.sets[hit.index]
+            found = state.sets[hit.row]
             again = state.focus == "sets" and state.selected_set is found
             state.choose_set(found.id)
             if again:

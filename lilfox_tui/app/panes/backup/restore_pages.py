@@ -25,7 +25,18 @@ from lilfox_tui.app.panes.backup.restore_state import (
 )
 from lilfox_tui.app.rendering.columns import Digits, cells
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
+from lilfox_tui.app.rendering.panels import (
+    PanelArea,
+    PanelScreen,
+    ScreenPanel,
+    bordered,
+    draw_panels,
+    highlighted,
+    in_sight,
+    row_hits,
+)
 from lilfox_tui.app.rows.jobs import event_rows, progress_rows
+from lilfox_tui.app.widgets import more_below
 from lilfox_tui.backup.source import losses
 from lilfox_tui.core.i18n import _, ngettext
 from lilfox_tui.core.text import cell_width, clean, fit, fit_middle, human_bytes
@@ -68,10 +79,8 @@ def step_names() -> tuple[str, ...]:
     return _("What"), _("Where"), _("Checks"), _("Confirm"), _("Run")
 
 
-def head_row(step: int, set_id: str, width: int, glyphs: Glyphs, below: str, *, failed: bool = False) -> Row:
-    """Return the title row: the steps, those that are done and the open one marked; ``below`` tells how many rows are
-    hidden, ``failed`` that the run did not work. Where they have no room, the open one alone with its number."""
-    rest = (Piece(f"  {below}", "muted"),) if below else ()
+def steps_row(step: int, glyphs: Glyphs, *, failed: bool = False) -> Row:
+    """Return the steps, those that are done and the open one marked; ``failed`` tells that the run did not work."""
     names = step_names()
     steps: list[Piece] = [Piece(" ")]
     for place, name in enumerate(names):
@@ -83,11 +92,88 @@ def head_row(step: int, set_id: str, width: int, glyphs: Glyphs, below: str, *, 
             bad = failed and name is names[-1]
             mark, role = (glyphs.failing, "failing") if bad else (glyphs.done, "good")
             steps.append(Piece(f"{mark} {name}", role) if place < step else Piece(name, "muted"))
-    title = Piece("   " + _("Restore {set}", set=set_id), "strong")
+    return tuple(steps)
+
+
+def restore_title(set_id: str) -> str:
+    """The title of the wizard."""
+    return _("Restore {set}", set=set_id)
+
+
+def head_row(step: int, set_id: str, width: int, glyphs: Glyphs, below: str, *, failed: bool = False) -> Row:
+    """Return the first row where there are no borders: the steps and the title; ``below`` tells how many rows are
+    hidden. Where they have no room, the open step alone with its number."""
+    rest = (Piece(f"  {below}", "muted"),) if below else ()
+    names, steps = step_names(), steps_row(step, glyphs, failed=failed)
+    title = Piece("   " + restore_title(set_id), "strong")
     at = min(step, len(names) - 1)
     page = Piece(f" {at + 1}/{len(names)} {names[at]}", "title")
     whole: list[Row] = [(*steps, title, *rest), (*steps, *rest), (page, Piece("  "), Piece(set_id, "strong"), *rest)]
     return next((row for row in whole if cells(row) <= width), (page, *rest))
+
+
+class WizardPage:
+    """The open page in its panel: which of its rows are in sight, and which line a click selects."""
+
+    def __init__(self) -> None:
+        self.rows: Sequence[Row] = ()
+        """All of them, also those that are out of sight."""
+        self.top = 0
+        """The first row in sight; the next drawing keeps it within the page."""
+        self._area = PanelArea(0, 0, 0, 0)
+        self._is_boxed = False
+        self._screen: PanelScreen[str, int] = PanelScreen()
+
+    def take_room(self, width: int, height: int, *, slow_link: bool) -> None:
+        """Sets the size; without borders, the same cells are inside an area that begins outside of the screen."""
+        self._is_boxed = bordered(width, height, slow_link=slow_link)
+        self._area = PanelArea(0, 0, width, height) if self._is_boxed else PanelArea(-1, -1, width + 2, height + 2)
+
+    @property
+    def width(self) -> int:
+        """Cells of a row."""
+        return self._area.inner_width
+
+    @property
+    def room(self) -> int:
+        """Rows in sight, below that of the steps."""
+        return max(1, self._area.inner_height - 1)
+
+    @property
+    def below(self) -> int:
+        """Rows past the lower edge."""
+        return max(0, len(self.rows) - self.top - self.room)
+
+    def item_at(self, x: int, y: int) -> int | None:
+        """The selectable line at those cells."""
+        hit = self._screen.at(x, y)
+        return None if hit is None or hit.row < 0 else hit.row
+
+    def draw(
+        self, rows: Sequence[Row], items: Sequence[WizardItem], state: RestoreState, glyphs: Glyphs, *, follow: bool
+    ) -> Sequence[Row]:
+        """The panel with the rows and the selectable lines below them; ``follow`` keeps the highlighted one in sight,
+        on the page of the checks once it was moved. A run is shown at its end."""
+        selected = len(rows) + state.at if items and state.at >= 0 else None
+        follows = follow and bool(items) and (state.moved or state.step != CHECKS)
+        self.rows = [*rows, *(item.row for item in items)]
+        top = len(self.rows) if state.step == RUN else self.top
+        top = self.top = in_sight(top, len(self.rows), self.room, selected if follows else None)
+        shown = [*self.rows[top : top + self.room]]
+        if selected is not None and 0 <= selected - top < len(shown):
+            shown[selected - top] = highlighted(shown[selected - top], self.width)
+        hits = row_hits(self._area, 1, "page", range(top - len(rows), top - len(rows) + len(shown)))
+        self._screen = PanelScreen(self._framed(shown, state, glyphs), hits)
+        return self._screen.rows
+
+    def _framed(self, shown: Sequence[Row], state: RestoreState, glyphs: Glyphs) -> list[Row]:
+        below = more_below(self.below) if state.step in (WHAT, CHECKS, CONFIRM, RESULT) else ""
+        set_id, area = state.choice.set, self._area
+        if not self._is_boxed:
+            return [head_row(state.step, set_id, self.width, glyphs, below, failed=state.failed), *shown]
+        rows = [steps_row(state.step, glyphs, failed=state.failed), *shown]
+        panel = ScreenPanel(area, (Piece(restore_title(set_id), "title"),), rows, more=below)
+        return draw_panels([panel], area.width, area.height, glyphs)
 
 
 def page_rows(state: RestoreState, style: PageStyle) -> list[Row]:

@@ -18,7 +18,7 @@ from lilfox_tui.app.dialogs.prompt import Chooser
 from lilfox_tui.app.panes.backup.restore_pages import (
     PageStyle,
     WizardItem,
-    head_row,
+    WizardPage,
     keys_row,
     only_prompt,
     page_items,
@@ -41,7 +41,7 @@ from lilfox_tui.app.panes.backup.restore_state import (
 from lilfox_tui.app.rendering.columns import Digits, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rows.jobs import JobLog
-from lilfox_tui.app.widgets import Lines, TextField, more_below
+from lilfox_tui.app.widgets import Lines, TextField
 from lilfox_tui.backup.plan import request_of
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, _
@@ -53,10 +53,8 @@ if TYPE_CHECKING:
 PAINT_S, SLOW_PAINT_S = 0.5, 2.0
 MOST_SAID = 3
 """Lines of a note."""
-_ALL = 10**6
-"""Rows: to the top of a page."""
-_FRAME_ROWS = 4
-"""Of the screen, which the page's text does not have."""
+_SPARE_ROWS = 2
+"""Of the page, for lines of a job's output that are wrapped."""
 _STEPS = {"down": 1, "up": -1, "pagedown": 10, "pageup": -10}
 _LETTER_STEPS = {"j": 1, "k": -1}
 
@@ -74,10 +72,10 @@ class RestoreWizard(Dialog[bool]):
         self._take: Callable[[str], None] | None = None
         self._note: tuple[str, str] = ("", "muted")
         self._paint_due = False
+        self._page = WizardPage()
 
     def compose(self) -> ComposeResult:
         with Vertical(id="query"):
-            yield Lines(ground="bar", id="wizard-head")
             yield Lines(id="wizard-body")
             yield TextField(id="wizard-input", select_on_focus=False)
             yield Lines(ground="bar", id="wizard-keys")
@@ -98,7 +96,7 @@ class RestoreWizard(Dialog[bool]):
         state.open(step)
         self._note = ("", "muted")
         self._close_line()
-        self.query_one("#wizard-body", Lines).scroll_rows(-_ALL)
+        self._page.top = 0
         if state.wants_look:
             self._look()
         if step == CONFIRM and state.looked is not None:
@@ -131,10 +129,10 @@ class RestoreWizard(Dialog[bool]):
 
     def _bring_up_what_forbids(self) -> None:
         """Scrolls to the first failed check if it is out of sight."""
-        body = self.query_one("#wizard-body", Lines)
-        bad = [place for place, row in enumerate(body.rows) if any(piece.role == "failing" for piece in row)]
-        if bad and not body.top <= bad[0] < body.top + body.room:
-            body.scroll_rows(bad[0] - body.top)
+        page = self._page
+        bad = [place for place, row in enumerate(page.rows) if any(piece.role == "failing" for piece in row)]
+        if bad and not page.top <= bad[0] < page.top + page.room:
+            page.top = bad[0]
             self.repaint()
 
     def _back(self) -> None:
@@ -216,31 +214,25 @@ class RestoreWizard(Dialog[bool]):
             self._paint_due = True
             self.set_timer(SLOW_PAINT_S if self._slow else PAINT_S, self.repaint)
 
-    def repaint(self) -> None:
-        """Draws the open page again, or the result page once the job has ended."""
+    def repaint(self, *, follow: bool = True) -> None:
+        """Draws the open page again, or the result page once the job has ended. ``follow`` keeps the highlighted line
+        in sight."""
         self._paint_due = False
         if not self.is_mounted or not self.is_attached:
             return
-        state, body = self.state, self.query_one("#wizard-body", Lines)
+        state, page, width = self.state, self._page, self.app.size.width
         if state.take_end():
-            body.scroll_rows(-_ALL)
-        size = self.app.size
-        style = PageStyle(size.width, size.height - _FRAME_ROWS, self._glyphs, self._zone, Digits(few=self._slow))
-        items = self._items()
-        state.highlight_what_allows([item.act for item in items])
-        rows = wrapped([BLANK, *page_rows(state, style)], size.width - 1)
-        shown = [*rows, *(item.row for item in items)]
-        if state.step == RUN:
-            body.show(shown, top=len(shown))
-        else:
-            selected = len(rows) + state.at if items and state.at >= 0 else None
-            body.show(shown, selected=selected, follow=bool(items) and (state.moved or state.step != CHECKS))
-        below = more_below(body.hidden_below) if state.step in (WHAT, CHECKS, CONFIRM, RESULT) else ""
-        head = head_row(state.step, state.choice.set, size.width, self._glyphs, below, failed=state.failed)
-        self.query_one("#wizard-head", Lines).show([head])
-        keys, said = self.query_one("#wizard-keys", Lines), self._note_or_keys(size.width)
+            page.top = 0
+        keys, said = self.query_one("#wizard-keys", Lines), self._note_or_keys(width)
         keys.styles.height = len(said)
         keys.show(said)
+        asks = self.query_one("#wizard-input", Input).display
+        page.take_room(width, self.app.size.height - len(said) - asks, slow_link=self._slow)
+        style = PageStyle(page.width, page.room - _SPARE_ROWS, self._glyphs, self._zone, Digits(few=self._slow))
+        items = self._items()
+        state.highlight_what_allows([item.act for item in items])
+        rows = wrapped([BLANK, *page_rows(state, style)], page.width - 1)
+        self.query_one("#wizard-body", Lines).show(page.draw(rows, items, state, self._glyphs, follow=follow))
 
     def _items(self) -> list[WizardItem]:
         return page_items(self.state, self._glyphs)
@@ -316,11 +308,9 @@ class RestoreWizard(Dialog[bool]):
         event.prevent_default()
 
     def _move(self, step: int) -> None:
-        count, body = len(self._items()), self.query_one("#wizard-body", Lines)
-        if not self.state.move(step, count, more_below=body.hidden_below > 0):
-            body.scroll_rows(step)
-        if count:
-            self.repaint()
+        if not self.state.move(step, len(self._items()), more_below=self._page.below > 0):
+            self._page.top += step
+        self.repaint()
 
     def _choose(self) -> None:
         state, items = self.state, self._items()
@@ -369,11 +359,11 @@ class RestoreWizard(Dialog[bool]):
         self._ask(where_prompt(source), source.place, take)
 
     def on_lines_wheel(self, event: Lines.Wheel) -> None:
-        event.lines.scroll_rows(event.delta)
+        self._page.top += event.delta
+        self.repaint(follow=False)
 
     def on_lines_clicked(self, event: Lines.Clicked) -> None:
-        items = self._items()
-        first = len(event.lines.rows) - len(items)
-        if event.lines.id == "wizard-body" and items and event.index >= first:
-            self.state.at, self.state.moved = event.index - first, True
+        item = self._page.item_at(event.x, event.index) if event.lines.id == "wizard-body" else None
+        if item is not None:
+            self.state.at, self.state.moved = item, True
             self._choose()

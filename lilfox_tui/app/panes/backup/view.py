@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -33,7 +33,18 @@ from lilfox_tui.app.panes.backup.state import BackupState
 from lilfox_tui.app.rendering.chart import Axes, Curve, chart
 from lilfox_tui.app.rendering.columns import Digits, cells, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
-from lilfox_tui.app.rendering.panels import PanelArea, ScreenPanel, draw_panels, highlighted
+from lilfox_tui.app.rendering.panels import (
+    LOWEST,
+    PanelArea,
+    PanelHit,
+    PanelScreen,
+    ScreenPanel,
+    bordered,
+    draw_panels,
+    highlighted,
+    in_sight,
+    row_hits,
+)
 from lilfox_tui.app.rows.jobs import JobLog, event_rows, job_title, progress_rows
 from lilfox_tui.app.widgets import more_below
 from lilfox_tui.core.errors import LilFoxError
@@ -46,8 +57,6 @@ if TYPE_CHECKING:
 
 BESIDE, THREE_COLUMNS = 80, 160
 """Columns from which plans and sets stand side by side, and from which the selected set stands beside them."""
-NARROWEST, LOWEST = 60, 12
-"""Below this many cells or rows there are no borders: one line a thing."""
 _ROOMY, _THREE_HIGH = 20, 18
 """Rows from which the text about a plan or a set may take more than two, and from which it stands beside the lists."""
 _LEFT = (30, 64)
@@ -67,26 +76,9 @@ _LEAST_LIST = 5
 ListId = Literal["plans", "sets"]
 
 
-class BackupHit(Struct, frozen=True):
-    """Cells of the screen that a click selects: row ``index`` of a list."""
-
-    y: int
-    left: int
-    right: int
-    list: ListId
-    index: int
-
-
-class BackupScreen(Struct, frozen=True):
-    """The drawn screen, what is where on it, and how many rows of the open page are past the lower edge."""
-
-    rows: Sequence[Row]
-    hits: Sequence[BackupHit] = ()
-    below: int = 0
-
-    def at(self, x: int, y: int) -> BackupHit | None:
-        """What is at those cells."""
-        return next((hit for hit in self.hits if hit.y == y and hit.left <= x < hit.right), None)
+BackupHit: TypeAlias = PanelHit[ListId, int]
+"""The index of a row of a list."""
+BackupScreen: TypeAlias = PanelScreen[ListId, int]
 
 
 class _Rows(Struct, frozen=True):
@@ -130,8 +122,8 @@ class BackupView:
         room = self._app.room
         warnings = warning_rows(self._state.interrupted_restores, self._state.rewound, self._style(room.width))
         height = max(1, room.height - len(warnings))
-        bordered = room.width >= NARROWEST and height >= LOWEST
-        drawn = self._panels(room.width, height) if bordered else self._plain(room.width, height)
+        has_borders = bordered(room.width, height)
+        drawn = self._panels(room.width, height) if has_borders else self._plain(room.width, height)
         hits = [replace(hit, y=hit.y + len(warnings)) for hit in drawn.hits]
         return BackupScreen([*warnings, *drawn.rows], hits, drawn.below)
 
@@ -147,15 +139,15 @@ class BackupView:
         if (page := self._page(width - 2)) is not None:
             title, rows = page
             room = main - 2
-            self._page_top = max(0, min(self._page_top, len(rows) - room))
+            self._page_top = in_sight(self._page_top, len(rows), room)
             below = max(0, len(rows) - self._page_top - room)
             panels.append(ScreenPanel(PanelArea(0, 0, width, main), title, rows[self._page_top :]))
         elif width >= THREE_COLUMNS and main >= _THREE_HIGH:
             self._columns(panels, hits, width, main)
         else:
             self._bands(panels, hits, width, main)
-        glyphs = self._app.glyphs.without_borders() if self._app.slow_link else self._app.glyphs
-        return BackupScreen(draw_panels(panels, width, height, glyphs), hits, below)
+        slow_link = self._app.slow_link
+        return BackupScreen(draw_panels(panels, width, height, self._app.glyphs, slow_link=slow_link), hits, below)
 
     def _columns(self, panels: list[ScreenPanel], hits: list[BackupHit], width: int, height: int) -> None:
         """Plans above what is known of the selected one; its sets; and the selected set."""
@@ -237,7 +229,7 @@ class BackupView:
         below = 0
         if page is not None:
             title, rows = page
-            self._page_top = max(0, min(self._page_top, len(rows) - room + 1))
+            self._page_top = in_sight(self._page_top, len(rows), room - 1)
             below = max(0, len(rows) - self._page_top - room + 1)
             shown: list[Row] = [(Piece(" "), *title), *rows[self._page_top :]]
         else:
@@ -247,8 +239,8 @@ class BackupView:
             more = more_below(listed.count - top - len(body))
             title = self._list_title(state.focus, width - 2)
             shown = [(Piece(" "), *title, Piece(f"  {more}", "muted")), *heads, *body]
-            first = 1 + len(heads)
-            hits = [BackupHit(first + y, 0, width, state.focus, top + y) for y in range(len(body))]
+            area = PanelArea(-1, 0, width + 2, room)  # its title stands where a border would
+            hits = row_hits(area, len(heads), state.focus, range(top, min(listed.count, top + len(body))))
         shown = [*shown[:room], *[BLANK] * (room - len(shown))]
         return BackupScreen([*shown, *job, *detail], hits, below)
 
@@ -301,11 +293,7 @@ class BackupView:
         listed = self._rows_of(name, width)
         heads = listed.heads if place.inner_height > 1 else ()
         rows, top = self._in_sight(name, listed, width, place.inner_height - len(heads))
-        first = place.top + 1 + len(heads)
-        left = place.left + 1
-        hits += [
-            BackupHit(first + y, left, left + width, name, top + y) for y in range(len(rows) if listed.count else 0)
-        ]
+        hits += row_hits(place, len(heads), name, range(top, min(listed.count, top + len(rows))))
         more = more_below(listed.count - top - len(rows))
         room = place.width - 8 - cells((Piece(more),))
         panels.append(ScreenPanel(place, self._list_title(name, room), [*heads, *rows], more=more))
@@ -338,10 +326,7 @@ class BackupView:
         if not listed.count:
             why = wrapped([(Piece("   "), Piece(listed.empty, "muted"))], width - 1) if listed.empty else []
             return why[:room], 0
-        top = min(self._tops.get(name, 0), max(0, listed.count - room))
-        if listed.at is not None:
-            top = max(0, min(max(top, listed.at - room + 1), listed.at))
-        self._tops[name] = top
+        top = self._tops[name] = in_sight(self._tops.get(name, 0), listed.count, room, listed.at)
         shown = range(top, min(listed.count, top + room))
         return [
             highlighted(listed.make(index), width) if listed.active and index == listed.at else listed.make(index)

@@ -105,6 +105,9 @@ class RecordList:
     def select_match(self, direction: int) -> None:
         self._finder.select_match(direction)
 
+    def why_not_filter(self) -> Message | None:
+        return None
+
     def why_not_match(self) -> Message | None:
         return None if self._state.page is not None else no_filter(self._state.filter_text)
 

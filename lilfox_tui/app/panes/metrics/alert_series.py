@@ -11,11 +11,11 @@ from functools import partial
 from msgspec import Struct
 
 from lilfox_tui.alerts.model import Alert, AlertState, RuleView
-from lilfox_tui.app.panes.metrics.layout import NARROWEST
 from lilfox_tui.app.panes.metrics.sections import PageChart, PageCurve, SectionStyle
 from lilfox_tui.app.rendering.chart import SERIES_COLOURS, Values, first_known, resampled, spark
 from lilfox_tui.app.rendering.columns import GAP, Column, choose, line
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
+from lilfox_tui.app.rendering.panels import NARROWEST
 from lilfox_tui.core.i18n import _, clauses, ngettext
 from lilfox_tui.core.text import cell_width, human_duration
 from lilfox_tui.core.units import ValueUnit, axis_label, exact_text, value_text

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache, partial
+from typing import TypeAlias
 
 from msgspec import Struct
 
@@ -13,7 +14,7 @@ from lilfox_tui.app.panes.metrics.alert_section import AlertSection
 from lilfox_tui.app.panes.metrics.backend_page import backend_row
 from lilfox_tui.app.panes.metrics.errors import NewestErrors
 from lilfox_tui.app.panes.metrics.home_charts import HomeCharts
-from lilfox_tui.app.panes.metrics.layout import LISTS, PanelId, arrange
+from lilfox_tui.app.panes.metrics.layout import PanelId, arrange
 from lilfox_tui.app.panes.metrics.pages import FarPast
 from lilfox_tui.app.panes.metrics.problems import (
     ProblemWidths,
@@ -28,7 +29,17 @@ from lilfox_tui.app.panes.metrics.problems import (
 from lilfox_tui.app.panes.metrics.service_page import service_heading, service_row
 from lilfox_tui.app.panes.metrics.state import MetricsState, Subject
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
-from lilfox_tui.app.rendering.panels import PanelArea, ScreenPanel, draw_panels, highlighted
+from lilfox_tui.app.rendering.panels import (
+    PanelArea,
+    PanelHit,
+    PanelScreen,
+    ScreenPanel,
+    bordered,
+    draw_panels,
+    highlighted,
+    in_sight,
+    row_hits,
+)
 from lilfox_tui.app.rows.hosts import OneKind, TableStyle, host_heading, host_row, sorted_text
 from lilfox_tui.app.widgets import more_below
 from lilfox_tui.core.i18n import _, ngettext
@@ -65,27 +76,8 @@ class HomeList(Struct, frozen=True):
         return rows + len(self.heads(0)) if rows else 0
 
 
-class Hit(Struct, frozen=True):
-    """Cells of the screen that a click selects."""
-
-    y: int
-    left: int
-    right: int
-    panel: PanelId
-    subject: Subject
-
-
-class HomeScreen(Struct, frozen=True):
-    """The drawn screen, and what is where on it."""
-
-    rows: Sequence[Row]
-    hits: Sequence[Hit]
-    below: int = 0
-    """Rows past the lower edge, where there are no panels that tell it."""
-
-    def at(self, x: int, y: int) -> Hit | None:
-        """What is at those cells."""
-        return next((hit for hit in self.hits if hit.y == y and hit.left <= x < hit.right), None)
+HomeHit: TypeAlias = PanelHit[PanelId, Subject]
+HomeScreen: TypeAlias = PanelScreen[PanelId, Subject]
 
 
 class Home:
@@ -202,9 +194,12 @@ class Home:
         charts = 0 if self._app.slow_link else self.charts.count(overview)
         placed = arrange(style.width, height, wants, charts)
         if self._state.zoomed:
-            placed = [(self._selected_panel(lists), PanelArea(0, 0, style.width, height))]
-        if self._state.each_once == bool(placed):
-            self._state.each_once = not placed
+            name = self._selected_panel(lists)
+            placed = [(name, PanelArea(0, 0, style.width, height))] if bordered(style.width, height) else []
+            lists = {name: lists[name]}
+        each_once = not placed and not self._state.zoomed
+        if self._state.each_once is not each_once:
+            self._state.each_once = each_once
             self._state.choose_first()
         if not placed:
             return self._plain(lists, style.width, height)
@@ -225,8 +220,8 @@ class Home:
                 panel = ScreenPanel(place, (Piece(_("Errors and changes"), "title"),), happened)
                 self.errors.begin()
             panels.append(panel)
-        glyphs = self._app.glyphs.without_borders() if self._app.slow_link else self._app.glyphs
-        return HomeScreen(draw_panels(panels, style.width, height, glyphs), hits)
+        slow_link = self._app.slow_link
+        return HomeScreen(draw_panels(panels, style.width, height, self._app.glyphs, slow_link=slow_link), hits)
 
     def _selected_panel(self, lists: Mapping[PanelId, HomeList]) -> PanelId:
         selected = self._state.selected
@@ -238,46 +233,42 @@ class Home:
     def _is_selected(self, name: PanelId, subject: Subject) -> bool:
         return subject == self._state.selected and (name == "problems") == self._state.in_problems
 
-    def _list_panel(self, name: PanelId, shown: HomeList, place: PanelArea) -> tuple[ScreenPanel, list[Hit]]:
+    def _list_panel(self, name: PanelId, shown: HomeList, place: PanelArea) -> tuple[ScreenPanel, list[HomeHit]]:
         width = place.inner_width
         heads = list(shown.heads(width))[: max(0, place.inner_height - 1)]
         room = max(1, place.inner_height - len(heads))
         top = self._top(name, shown, room)
         rows: list[Row] = [*heads]
-        hits = []
-        for each in shown.rows[top : top + room]:
+        seen = shown.rows[top : top + room]
+        for each in seen:
             row = each.make(width)
-            y = place.top + 1 + len(rows)
             rows.append(highlighted(row, width) if self._is_selected(name, each.subject) else row)
-            hits.append(Hit(y, place.left + 1, place.left + 1 + width, name, each.subject))
+        hits = row_hits(place, len(heads), name, (each.subject for each in seen))
         rows += shown.more
         below = more_below(len(shown.rows) + len(shown.more) - top - room)
         return ScreenPanel(place, (Piece(shown.title, "title"),), rows, shown.note, below), hits
 
     def _top(self, name: PanelId, shown: HomeList, room: int) -> int:
         """The first row, so that the selected one is seen."""
-        last = len(shown.rows) - 1
-        top = min(self._tops.get(name, 0), max(0, last + 1 + len(shown.more) - room))
+        count = len(shown.rows) + len(shown.more)
         at = next((index for index, row in enumerate(shown.rows) if self._is_selected(name, row.subject)), None)
-        if at is not None:
-            end = at + len(shown.more) if at == last else at  # with the last one, what stands below it is seen
-            top = min(max(top, end - room + 1), at)
-        self._tops[name] = top
+        end = count - 1 if at == len(shown.rows) - 1 else at  # with the last one, what stands below it is seen
+        top = self._tops[name] = in_sight(self._tops.get(name, 0), count, room, at, end)
         return top
 
     def _plain(self, lists: Mapping[PanelId, HomeList], width: int, height: int) -> HomeScreen:
         """One line a thing, without borders: problems first, and each thing once."""
         rows: list[tuple[PanelId, HomeRow | Row]] = []
         seen: set[Subject] = set()
-        for name in LISTS:
-            rows += [(name, row) for row in lists[name].rows if row.subject not in seen]
-            rows += [(name, row) for row in lists[name].more]
-            seen.update(row.subject for row in lists[name].rows)
+        for name, shown in lists.items():
+            rows += [(name, row) for row in shown.rows if row.subject not in seen]
+            rows += [(name, row) for row in shown.more]
+            seen.update(row.subject for row in shown.rows)
         selected = self._state.selected
         at = next((y for y, (_n, row) in enumerate(rows) if isinstance(row, HomeRow) and row.subject == selected), 0)
         others = any(isinstance(row, HomeRow) for _name, row in rows[at + 1 :])
         end = at if others else len(rows) - 1  # with the last one, what stands below it is seen
-        top = self._plain_top = max(0, min(max(self._plain_top, end - height + 1), at, len(rows) - height))
+        top = self._plain_top = in_sight(self._plain_top, len(rows), height, at, end)
         drawn: list[Row] = []
         hits = []
         for name, each in rows[top : top + height]:
@@ -285,7 +276,7 @@ class Home:
                 drawn.append(each)
                 continue
             row = each.make(width)
-            hits.append(Hit(len(drawn), 0, width, name, each.subject))
+            hits.append(HomeHit(len(drawn), 0, width, name, each.subject))
             drawn.append(highlighted(row, width) if each.subject == selected else row)
         return HomeScreen(drawn, hits, max(0, len(rows) - top - height))
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from lilfox_tui.app.rendering.panels import PanelArea
+from lilfox_tui.app.rendering.panels import PanelArea, bordered
 
 PanelId = Literal["problems", "hosts", "services", "backends", "next", "charts", "processes", "changes"]
 LISTS: tuple[PanelId, ...] = ("problems", "hosts", "services", "backends")
 """The panels whose rows can be selected, in the order in which the selection moves through them."""
 _RIGHT: tuple[PanelId, ...] = ("services", "backends", "next")
 _BOTTOM: tuple[PanelId, ...] = ("processes", "changes")
-NARROWEST, LOWEST = 60, 15
-"""Below this many cells or rows there are no borders: one line a thing."""
+LISTS_LOWEST = 15
+"""Rows in which each list has room for a row in its borders."""
 TWO_COLUMNS, THREE_COLUMNS = 100, 160
 """Widths from which lists stand side by side, and from which charts stand beside them."""
 _THREE_HIGH = 30
@@ -35,7 +35,7 @@ def arrange(width: int, height: int, wants: Mapping[PanelId, int], charts: int) 
     """The panels with their places, in reading order; none where there is no room for borders. ``wants`` are rows
     inside the borders, ``charts`` how many charts there are. A list that wants more than its place holds is
     scrolled."""
-    if width < NARROWEST or height < LOWEST:
+    if not bordered(width, height, lowest=LISTS_LOWEST):
         return []
     if width >= THREE_COLUMNS and height >= _THREE_HIGH:
         return _three_columns(width, height, wants, charts)

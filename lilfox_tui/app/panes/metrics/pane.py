@@ -72,7 +72,7 @@ class MetricsPane(Pane):
             EvidenceActions(context, self.pages.evidence),
         )
         self.home = Home(context, self.alerts, self.far)
-        self._screen = HomeScreen((), ())
+        self._screen = HomeScreen()
         self._taken: Overview | None = None
         self._recent: dict[str, deque[float | None]] = {}
         self._recent_then: dict[str, list[float | None]] = {}
@@ -170,9 +170,9 @@ class MetricsPane(Pane):
         if hit is None:
             return
         in_problems = hit.panel == "problems"
-        if (self.state.in_problems, self.state.selected) == (in_problems, hit.subject):
+        if (self.state.in_problems, self.state.selected) == (in_problems, hit.row):
             self.list.open_selected()
-        self.state.choose(hit.subject, in_problems=in_problems)
+        self.state.choose(hit.row, in_problems=in_problems)
         self.repaint()
 
     def on_lines_wheel(self, event: Lines.Wheel) -> None:

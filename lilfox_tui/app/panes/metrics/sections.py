@@ -9,11 +9,10 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui.app.panes.metrics.layout import NARROWEST
 from lilfox_tui.app.rendering.chart import Axes, Curve, Values, chart, plot_points, resampled, spark
 from lilfox_tui.app.rendering.columns import EXACT, Digits, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
-from lilfox_tui.app.rendering.panels import PanelArea, ScreenPanel, cut_row, draw_panels
+from lilfox_tui.app.rendering.panels import NARROWEST, PanelArea, ScreenPanel, bordered, cut_row, draw_panels
 from lilfox_tui.core.i18n import _
 from lilfox_tui.core.text import cell_width, fit
 from lilfox_tui.metrics.model import Series
@@ -43,7 +42,7 @@ class SectionStyle(Struct, frozen=True):
     @property
     def compact(self) -> bool:
         """Whether there are no borders, and each curve is one line."""
-        return self.width < NARROWEST or self.slow_link
+        return not bordered(self.width, slow_link=self.slow_link)
 
 
 class Section(Struct, frozen=True):

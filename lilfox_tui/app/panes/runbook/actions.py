@@ -321,8 +321,8 @@ class ColumnActions(ActionGroup):
 
     TASK = tr("Display")
 
-    def __init__(self, context: Context) -> None:
-        self._context, self._state = context, context.state
+    def __init__(self, context: Context, permission: Permission) -> None:
+        self._context, self._state, self._permission = context, context.state, permission
 
     @action(
         "other-list", "tab left right", tr("other list"), tr("go to the next part: runbooks, steps, command, incident")
@@ -336,7 +336,10 @@ class ColumnActions(ActionGroup):
         self._state.toggle_zoom()
         self._context.repaint_all()
 
-    @action("follow", "f", tr("follow"), tr("resume following the run and its latest output"))
+    def _why_not_here(self) -> Message | None:
+        return self._permission.why_not_here()
+
+    @action("follow", "f", tr("follow"), tr("resume following the run and its latest output"), why_not=_why_not_here)
     def follow_run(self) -> None:
         self._state.choose_place(None)
         self._state.output_top = None
@@ -369,8 +372,11 @@ class RunActions(ActionGroup):
         if (run := self._state.run) is not None:
             await give(run)
 
+    def _shown_run(self) -> RunLog | None:
+        return None if self._permission.why_not_here() is not None else self._state.run
+
     def _run_state(self) -> RunState | None:
-        run = self._state.run
+        run = self._shown_run()
         return None if run is None else run.state
 
     def _why_not_open(self) -> Message | None:
@@ -402,6 +408,8 @@ class RunActions(ActionGroup):
 
     def _why_not_again(self) -> Message | None:
         state = self._state
+        if (why := self._permission.why_not_here()) is not None:
+            return why
         if state.run is not None:
             return tr("a run of this runbook is in progress")
         item = state.item
@@ -448,7 +456,7 @@ class RunActions(ActionGroup):
         self._order(self._waiting.retry)
 
     def _why_nothing_runs(self) -> Message | None:
-        run = self._state.run
+        run = self._shown_run()
         if run is not None and run.reducer is not None and not run.reducer.running():
             return tr("no command is running")
         return self._permission.why_no_run()

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.runbook.layout import PartId, Wants, arrange_parts, bordered
+from lilfox_tui.app.panes.runbook.layout import PartId, Wants, arrange_parts
 from lilfox_tui.app.panes.runbook.outputs import OutputOf, Outputs
 from lilfox_tui.app.panes.runbook.rows import (
     RunbookStyle,
@@ -28,7 +28,16 @@ from lilfox_tui.app.panes.runbook.state import COMMAND, INCIDENT, LIST, STEPS, R
 from lilfox_tui.app.panes.runbook.waiting import WaitingLine
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
-from lilfox_tui.app.rendering.panels import PanelArea, ScreenPanel, cut_row, draw_panels, highlighted, row_width
+from lilfox_tui.app.rendering.panels import (
+    PanelArea,
+    ScreenPanel,
+    bordered,
+    cut_row,
+    draw_panels,
+    highlighted,
+    in_sight,
+    row_width,
+)
 from lilfox_tui.app.rows.incidents import authors_width, fact_rows, incident_note, incident_title, item_rows
 from lilfox_tui.app.rows.incidents import item_row as timeline_row
 from lilfox_tui.app.widgets import more_below
@@ -115,7 +124,6 @@ class Drawing:
         waits = self._waiting.rows()
         main = height - len(waits)
         areas = arrange_parts(width, main, self._wants(width, main))
-        borders = bordered(width, main)
         screen = RunbookScreen()
         panels: list[ScreenPanel] = []
         parts: list[PlacedPart] = []
@@ -128,8 +136,10 @@ class Drawing:
                 panel = self._panel_of(name)(area)
             panels.append(panel)
             parts.append(PlacedPart(name, area, self._tops.get(name, 0)))
-        glyphs = self._app.glyphs.without_borders() if self._app.slow_link else self._app.glyphs
-        rows = draw_panels(panels, width, main, glyphs) if borders else _draw_plain(panels, width, main)
+        if bordered(width, main):
+            rows = draw_panels(panels, width, main, self._app.glyphs, slow_link=self._app.slow_link)
+        else:
+            rows = _draw_plain(panels, width, main)
         bar = [tuple(Piece(p.text, p.role, "bar") for p in row) for row in (cut_row(row, width) for row in waits)]
         rows += [(*row, Piece(" " * (width - row_width(row)), "text", "bar")) for row in bar]
         return RunbookScreen(
@@ -196,10 +206,7 @@ class Drawing:
     ) -> tuple[list[Row], str]:
         """The visible rows of a list with the selected one, and how many are below them."""
         room = max(1, area.inner_height)
-        top = min(self._tops.get(name, 0), max(0, count - room))
-        if at is not None:
-            top = min(max(top, at - room + 1), at)
-        self._tops[name] = top
+        top = self._tops[name] = in_sight(self._tops.get(name, 0), count, room, at)
         rows = [make(index) for index in range(top, min(count, top + room))]
         if here and at is not None:
             rows[at - top] = highlighted(rows[at - top], area.inner_width)

@@ -8,11 +8,9 @@ from typing import Literal
 from msgspec import Struct
 
 from lilfox_tui.app.panes.runbook.state import COMMAND, INCIDENT, LIST, STEPS
-from lilfox_tui.app.rendering.panels import PanelArea
+from lilfox_tui.app.rendering.panels import PanelArea, bordered
 
 PartId = Literal["list", "steps", "command", "output", "facts", "timeline", "entry"]
-NARROWEST, LOWEST = 60, 12
-"""Below this many cells or rows there are no borders: one part below the other, each under its title."""
 LOW = 14
 """Rows of the pane from which the timeline stands below the rest."""
 BESIDE = 160
@@ -39,11 +37,6 @@ class Wants(Struct, frozen=True):
     zoomed: bool = False
     facts: int = 0
     timeline: int = 0
-
-
-def bordered(width: int, height: int) -> bool:
-    """Whether the parts have borders in that room."""
-    return width >= NARROWEST and height >= LOWEST
 
 
 def arrange_parts(width: int, height: int, wants: Wants) -> Mapping[PartId, PanelArea]:

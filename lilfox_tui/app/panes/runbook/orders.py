@@ -226,8 +226,16 @@ class Permission:
             else None
         )
 
+    def why_not_here(self) -> Message | None:
+        """Why nothing can be done with runs and runbooks on the page of the incident, which does not show them."""
+        if self._state.column != INCIDENT:
+            return None
+        return tr("this page shows the incident; press esc to return to the runbooks")
+
     def why_no_run(self) -> Message | None:
-        """Why there is no run that can be controlled."""
+        """Why there is no run on the screen that can be controlled."""
+        if (why := self.why_not_here()) is not None:
+            return why
         if self._state.run is None:
             return tr("no run of this runbook is in progress; enter starts one")
         return self.why_not_order()

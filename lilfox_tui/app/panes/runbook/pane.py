@@ -133,6 +133,12 @@ class RunbookLists(StateList[RunbookState]):
     def why_not_open(self) -> Message | None:
         return self._permission.why_not_open()
 
+    def why_not_filter(self) -> Message | None:
+        return self._permission.why_not_here()
+
+    def why_not_match(self) -> Message | None:
+        return self._permission.why_not_here() or super().why_not_match()
+
     def back(self) -> None:
         self._state.back()
         self._context.repaint_all()
@@ -173,7 +179,7 @@ class RunbookPane(Pane):
         lists = RunbookLists(context, permission, starter, self._read)
         self.groups = (
             ListActions(lilfox, lists),
-            ColumnActions(context),
+            ColumnActions(context, permission),
             RunActions(context, lists, permission, orders, waiting, starter),
             IncidentActions(context, permission),
             CourseActions(context, permission),

@@ -8,7 +8,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from lilfox_tui.app.panes.metrics.query.history import QueryHistory
 from lilfox_tui.app.panes.metrics.query.view import query_pieces
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
-from lilfox_tui.app.rendering.panels import cut_row, fit_row, row_width
+from lilfox_tui.app.rendering.panels import cut_row, fit_row, in_sight, row_width
 from lilfox_tui.core.i18n import _
 from lilfox_tui.core.text import cell_width, clean, fit, in_place
 from lilfox_tui.promql.completion import Candidate, Completion, KnownNames, complete
@@ -96,7 +96,7 @@ class QueryOffer:
         self._open(line, "closed", Completion(0, 0))
 
     def _open(self, line: QueryLine, mode: _Mode, found: Completion) -> None:
-        self._line, self._mode, self._found, self.marked = line, mode, found, None
+        self._line, self._mode, self._found, self.marked, self._top = line, mode, found, None, 0
 
     def move(self, step: int) -> bool:
         """Marks the choice ``step`` further down; returns whether the list is open. Above the first none is marked."""
@@ -133,8 +133,7 @@ class QueryOffer:
         choices, room = self.choices, min(SHOWN, height - 1)
         if not choices or room < 1 or width < 8:
             return []
-        top = 0 if self.marked is None else max(0, min(self.marked - room // 2, len(choices) - room))
-        self._top = top
+        top = self._top = in_sight(self._top, len(choices), room, self.marked)
         shown = choices[top : top + room]
         name_width = min(max(cell_width(in_place(each.text)) for each in shown), _WIDEST_NAME)
         rows = [self._row(each, name_width) for each in shown]

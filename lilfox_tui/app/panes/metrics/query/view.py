@@ -30,7 +30,17 @@ from lilfox_tui.app.rendering.chart import (
 )
 from lilfox_tui.app.rendering.columns import GAP, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
-from lilfox_tui.app.rendering.panels import PanelArea, ScreenPanel, draw_panels, fit_row, highlighted, row_width
+from lilfox_tui.app.rendering.panels import (
+    NARROWEST,
+    PanelArea,
+    ScreenPanel,
+    bordered,
+    draw_panels,
+    fit_row,
+    highlighted,
+    in_sight,
+    row_width,
+)
 from lilfox_tui.app.widgets import more_below
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, ngettext
@@ -45,7 +55,6 @@ from lilfox_tui.scrape.labels import NAME
 
 SIDE_BY_SIDE: Final = 120
 """From this width on the chart stands beside the table."""
-_BORDERS: Final = (60, 12)
 _TABLE_LEAST: Final = 44
 _CHART_LEAST: Final = 7
 _DETAIL_LEAST: Final = 8
@@ -87,7 +96,7 @@ class QueryPage(Struct, frozen=True):
     @property
     def bordered(self) -> bool:
         """Whether the parts stand in boxes."""
-        return self.width >= _BORDERS[0] and self.height >= _BORDERS[1] and not self.is_slow
+        return bordered(self.width, self.height, slow_link=self.is_slow)
 
     @property
     def unit(self) -> ValueUnit:
@@ -328,7 +337,7 @@ class _SeriesTable:
         them."""
         page, room = self._page, max(1, room)
         count = len(page.series)
-        top = min(max(page.top, page.chosen - room + 1, 0), page.chosen, max(0, count - room))
+        top = in_sight(page.top, count, room, page.chosen)
         shown = range(top, min(count, top + room))
         rows = [*head]
         for place in shown:
@@ -351,7 +360,7 @@ class _SeriesTable:
                 pieces += [Piece(" " * GAP), Piece(text, "text" if known else "muted")]
         else:
             own = each.labels.without([name for name, _value in self.common.pairs])
-            text = str(own) if page.width >= _BORDERS[0] else self.name(place)
+            text = str(own) if page.width >= NARROWEST else self.name(place)
             pieces += [Piece("  "), Piece(text, "text" if known else "muted")]
         return tuple(pieces)
 
