@@ -101,16 +101,19 @@ class LilFoxApp(Console):
         self.navigation.bind_keys()
         if not self.is_headless:
             self._departure.watch(asyncio.get_running_loop())
+        if (first := self.monitor.overview.value) is not None:
+            self._take(first)
+        self.call_after_refresh(self.repaint_frame)
+        self.set_timer(SETTLED_S, _settle)
+        self.run_worker(self.follower.follow_jobs(), group="jobs", exclusive=True)
+        self.run_worker(self.follower.follow_incident(), group="acting", exclusive=True)
+
+    def on_ready(self) -> None:
+        """Looks at the hosts once the first frame has been painted."""
         if self.files:
             self.set_timer(MONITOR_AFTER_S, self._look_at_hosts)
         else:
-            if (first := self.monitor.overview.value) is not None:
-                self._take(first)
-            self.call_after_refresh(self._look_at_hosts)
-        self.call_after_refresh(self.repaint_frame)
-        self.set_timer(SETTLED_S, self._settle)
-        self.run_worker(self.follower.follow_jobs(), group="jobs", exclusive=True)
-        self.run_worker(self.follower.follow_incident(), group="acting", exclusive=True)
+            self._look_at_hosts()
 
     # ---- panes and keys ------------------------------------------------------------------------------------------
 
@@ -166,11 +169,6 @@ class LilFoxApp(Console):
 
     # ---- the monitor ---------------------------------------------------------------------------------------------
 
-    def _settle(self) -> None:
-        """Moves all current objects out of garbage collection (``gc.freeze``), then enables it (see __main__)."""
-        gc.freeze()
-        gc.enable()
-
     def _look_at_hosts(self) -> None:
         if self.screen_stack:  # else it has been left by now
             self._follow_overview()
@@ -217,3 +215,9 @@ class LilFoxApp(Console):
         screen = self.screen_stack[0]
         screen.query_one("#tabs", Lines).display = event.size.height >= TABS_FROM
         self.call_after_refresh(self.repaint_frame)
+
+
+def _settle() -> None:
+    """Moves all current objects out of garbage collection (``gc.freeze``), then enables it (see __main__)."""
+    gc.freeze()
+    gc.enable()

@@ -259,11 +259,6 @@ class PrivateApp(App[None], inherit_bindings=False):
     last_words = ""
     """What is written of the first error once the terminal is as it was."""
 
-    def __init__(self, *, ansi_color: bool, driver_class: type[LinuxDriver]) -> None:
-        super().__init__(ansi_color=ansi_color, driver_class=driver_class)
-        # Textual's own widgets for them: each screen would style them, and paint itself twice to hide them.
-        self._disable_notifications = self._disable_tooltips = True
-
     @property
     def leaving(self) -> bool:
         """Whether the app is about to end. Parts of the screen may be gone, so dialogs must not be opened."""
@@ -296,6 +291,12 @@ class PrivateApp(App[None], inherit_bindings=False):
         """Prints the final messages verbatim: Textual would parse markup in them."""
         if self.last_words and sys.__stderr__ is not None:
             sys.__stderr__.write(self.last_words)
+
+
+def without_toasts(app: App[None]) -> None:
+    """Leaves Textual's own widgets for toasts and tooltips off all screens: each would style them, and paint itself
+    twice to hide them."""
+    app._disable_notifications = app._disable_tooltips = True
 
 
 def _root(error: BaseException | None) -> BaseException:

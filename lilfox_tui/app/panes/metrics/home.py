@@ -163,9 +163,12 @@ class Home:
             return "", ()
         snapshot = self._app.monitor.snapshot(host.name).value
         found = snapshot.processes if isinstance(snapshot, HostSnapshot) else None
-        busiest = list(found or ())
-        if self._state.sort == "memory":
-            busiest.sort(key=lambda each: -each.resident_bytes)
+        by_memory = self._state.sort == "memory"
+        # By what is shown of it: rows of idle processes stay where they are.
+        busiest = sorted(
+            found or (),
+            key=lambda each: (0 if by_memory else -round(each.cpu_percent or 0), -each.resident_bytes, each.pid),
+        )
         return host.name, busiest[:_PROCESSES]
 
     def _happened(self, overview: Overview) -> list[Row]:
