@@ -52,6 +52,7 @@ LAZY = {
         "app/shared_actions": ".incident.incidents",
         "app/start": ".app.app .config.loader .demo.control_socket .demo.stack",
         "backends/http_probe": ".scrape.exposition .scrape.labels",
+        "cli/output": "json",
         "config/checks": "pyrage re2 zoneinfo",
         "config/loader": ".config.checks .config.convert .config.yaml_nodes",
         "config/themes": "yaml",
@@ -61,7 +62,6 @@ LAZY = {
         "hosts/open": ".hosts.ssh.connect .hosts.ssh.host",
         "hosts/shell_words": "secrets",
         "logs/sources/file": ".logs.files.many_logs",
-        "monitor/model": ".metrics.health",
         "monitor/monitor": ".promql.query .promql.remote .scrape.store",
         "monitor/watchers/alert": ".alerts.engine .alerts.external .monitor.alert_explain .scrape.prometheus_config",
         "monitor/watchers/backup": ".backup.context .backup.plan .backup.restores.interrupted .backup.sets.names "

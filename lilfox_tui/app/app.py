@@ -108,12 +108,13 @@ class LilFoxApp(Console):
         self.run_worker(self.follower.follow_jobs(), group="jobs", exclusive=True)
         self.run_worker(self.follower.follow_incident(), group="acting", exclusive=True)
 
-    def on_ready(self) -> None:
+    async def on_ready(self) -> None:
         """Looks at the hosts once the first frame has been painted."""
         if self.files:
             self.set_timer(MONITOR_AFTER_S, self._look_at_hosts)
         else:
             self._look_at_hosts()
+        await CommandLine.complete(self.screen_stack)
 
     # ---- panes and keys ------------------------------------------------------------------------------------------
 

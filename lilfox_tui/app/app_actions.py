@@ -7,11 +7,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from lilfox_tui.app import dialogs
 from lilfox_tui.app.actions import Action, ActionGroup, action
 from lilfox_tui.app.console import Console
-from lilfox_tui.app.dialogs.messages import AskDialog
-from lilfox_tui.app.dialogs.prompt import Choice, Chooser
-from lilfox_tui.app.dialogs.reader import Reader, help_rows
 from lilfox_tui.app.navigation import BACKUP, LOGS, METRICS, RUNBOOK, Navigation
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES, change_rows
@@ -89,8 +87,10 @@ class PaneActions(_Everywhere):
                     Piece(fit(view.name, 20), "strong"),
                     Piece(" ".join(view.config.tags) + "  " + why, "muted"),
                 )
-                choices.append(Choice(f"{kind}/{view.name}", row, " ".join((view.name, *view.config.tags, why))))
-        self._app.push_screen(Chooser(_("Go to"), choices, wide=True), self._go_to_subject)
+                choices.append(
+                    dialogs.Choice(f"{kind}/{view.name}", row, " ".join((view.name, *view.config.tags, why)))
+                )
+        self._app.push_screen(dialogs.Chooser(_("Go to"), choices, wide=True), self._go_to_subject)
 
     def _go_to_subject(self, chosen: str | None) -> None:
         if chosen is not None:
@@ -125,7 +125,7 @@ class PaneActions(_Everywhere):
 
     @action("changes", "c", tr("changes"), tr("everything that changed since you last looked"))
     def show_changes(self) -> None:
-        self._app.push_screen(Reader(change_rows(self._app.changes_since_visit(), self._app.glyphs)))
+        self._app.push_screen(dialogs.Reader(change_rows(self._app.changes_since_visit(), self._app.glyphs)))
 
 
 class CurrentIncidentActions(_Everywhere):
@@ -171,7 +171,7 @@ class PaletteActions(_Everywhere):
         for act in acts:
             role = "strong" if act.why_not is None else "muted"
             row: Row = (Piece(fit(act.title, _ACT), role), Piece("  " + str(act.why_not or act.note), "muted"))
-            choices.append(Choice(f"act {act.id}", row, f"{act.title} {act.note}", act.why_not is None))
+            choices.append(dialogs.Choice(f"act {act.id}", row, f"{act.title} {act.note}", act.why_not is None))
         for each in actions:
             reason = each.why_not()
             key, name = ("key", "strong") if reason is None else ("muted", "muted")
@@ -180,7 +180,7 @@ class PaletteActions(_Everywhere):
                 Piece(fit(str(each.title), 18), name),
                 Piece(str(reason or each.help), "muted"),
             )
-            choices.append(Choice(each.id, row, f"{each.id} {each.title} {each.help}", reason is None))
+            choices.append(dialogs.Choice(each.id, row, f"{each.id} {each.title} {each.help}", reason is None))
         choices.sort(key=lambda each: not each.possible)
         by_id = {each.id: each for each in actions}
         acts_by_id = {f"act {each.id}": each for each in acts}
@@ -191,11 +191,11 @@ class PaletteActions(_Everywhere):
             elif chosen is not None:
                 self._app.do(by_id[chosen])
 
-        self._app.push_screen(Chooser(title, choices, wide=True), take)
+        self._app.push_screen(dialogs.Chooser(title, choices, wide=True), take)
 
     @action("help", "question_mark", tr("help"), tr("all keys"), footer=7)
     def show_help(self) -> None:
-        self._app.push_screen(Reader(help_rows(self._navigation.actions, self._app.glyphs)))
+        self._app.push_screen(dialogs.Reader(dialogs.help_rows(self._navigation.actions, self._app.glyphs)))
 
 
 class TimeActions(_Everywhere):
@@ -260,11 +260,13 @@ class DemoActions(_Everywhere):
         if self._app.demo is None:
             return
         choices = [
-            Choice(f"{name}:{kind}", (Piece(fit(name, 10), "strong"), Piece(str(what))), f"{name} {kind} {what}")
+            dialogs.Choice(
+                f"{name}:{kind}", (Piece(fit(name, 10), "strong"), Piece(str(what))), f"{name} {kind} {what}"
+            )
             for name, kinds in self._app.demo.targets.items()
             for kind, what in {**kinds, **({} if name == DATABASE else {HEALED: tr("recovered")})}.items()
         ]
-        self._app.push_screen(Chooser(_("Inject a fault"), choices), self._take_fault)
+        self._app.push_screen(dialogs.Chooser(_("Inject a fault"), choices), self._take_fault)
 
     def _take_fault(self, chosen: str | None) -> None:
         if chosen is not None:
@@ -290,7 +292,7 @@ class ConsoleActions(_Everywhere):
 
     def __init__(self, app: Console, navigation: Navigation) -> None:
         super().__init__(app, navigation)
-        self._leaving: AskDialog | None = None
+        self._leaving: dialogs.AskDialog | None = None
         self._stopped_s = -AGAIN_S
         """When ctrl-c stopped a command last."""
 
@@ -352,7 +354,9 @@ class ConsoleActions(_Everywhere):
         if self._app.demo is not None:
             then = _("Jobs end when you quit: the demo removes its database and its jobs on exit.")
         rows += [BLANK, (Piece("  "), Piece(then))]
-        self._leaving = AskDialog(_("You have running jobs"), rows, does=_("quit"), stays=_("stay"), keys=("q", "y"))
+        self._leaving = dialogs.AskDialog(
+            _("You have running jobs"), rows, does=_("quit"), stays=_("stay"), keys=("q", "y")
+        )
         self._app.push_screen(self._leaving, lambda leaves: self._app.exit() if leaves else None)
 
     def _use_language(self, name: str) -> None:

@@ -16,8 +16,8 @@ from textual.theme import Theme as TextualTheme
 from textual.timer import Timer
 from textual.widgets import Input
 
+from lilfox_tui.app import dialogs
 from lilfox_tui.app.actions import Action
-from lilfox_tui.app.dialogs.messages import ConfirmDialog, Dialog
 from lilfox_tui.app.rendering.draw import Glyphs, Palette, Row
 from lilfox_tui.app.textual_internals import BackgroundScreen, Keyboard, PrivateApp, without_toasts
 from lilfox_tui.app.widgets import CommandLine, Lines
@@ -240,8 +240,10 @@ class Console(PrivateApp, inherit_bindings=False):
 
     async def on_event(self, event: events.Event) -> None:
         top = self.screen_stack[-1] if self.screen_stack else None
-        if isinstance(top, Dialog) and top.too_early(event):
+        if isinstance(top, BackgroundScreen) and top.too_early(event):
             return
+        if isinstance(event, events.Key):
+            await CommandLine.complete(self.screen_stack)
         await super().on_event(event)
 
     def on_key(self, event: events.Key) -> None:
@@ -258,14 +260,14 @@ class Console(PrivateApp, inherit_bindings=False):
         if isinstance(self.focused, Input):
             self.focused.insert_text_at_cursor(character)
             return True
-        if isinstance(self.screen, Dialog) and not self.screen.is_mounted:
+        if isinstance(self.screen, BackgroundScreen) and not self.screen.is_mounted:
             self.screen.typed_ahead += character
             return True
         return False
 
     async def confirm(self, title: str, rows: Sequence[Row], word: str) -> bool:
         """Asks for confirmation below ``rows``; returns whether ``word`` was typed."""
-        return await self.push_screen_wait(ConfirmDialog(title, rows, word))
+        return await self.push_screen_wait(dialogs.ConfirmDialog(title, rows, word))
 
     def copy_text(self, text: str) -> None:
         """Copies ``text``, cleaned, to the user's clipboard through the terminal (OSC 52)."""

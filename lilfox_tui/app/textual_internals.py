@@ -22,13 +22,13 @@ from rich.console import Console, RenderableType
 from rich.control import Control
 from rich.style import Style
 from rich.text import Text
+from textual import events
 from textual._compositor import ChopsUpdate, CompositorUpdate
 from textual._parser import ParseError
 from textual._styles_cache import StylesCache
 from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
-from textual.events import Resize
 from textual.message import Message
 from textual.screen import Screen
 from textual.strip import Strip
@@ -52,16 +52,20 @@ Result = TypeVar("Result")
 class BackgroundScreen(Screen[Result]):
     """A screen that passes its changes to the screen on top of it, which paints them."""
 
+    typed_ahead = ""
+    """Text that was typed before the screen's input was there to take it."""
+
     def before_painting(self) -> None:
         """Called before the changes are painted."""
+
+    def too_early(self, _event: events.Event) -> bool:
+        """Whether a key or pasted text came before the screen was painted and must be ignored."""
+        return False
 
     def on_screen_resume(self) -> None:
         """Textual paints a screen that it has just laid out, and so painted, once more."""
         if not self._size:
-            self.call_next(self._is_painted)
-
-    def _is_painted(self) -> None:
-        self._repaint_required = False
+            self.call_next(setattr, self, "_repaint_required", False)
 
     def _on_timer_update(self) -> None:
         """Works around a bug in Textual: when it repaints the whole screen, it forgets which widgets have changed. With
@@ -402,6 +406,6 @@ class Keyboard(LinuxDriver):
 
     def process_message(self, message: Message) -> None:
         """Passes ``message`` on, unless it is a resize to an empty size: nothing can be drawn until the next resize."""
-        if isinstance(message, Resize) and not message.size:
+        if isinstance(message, events.Resize) and not message.size:
             return
         super().process_message(message)

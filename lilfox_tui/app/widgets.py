@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Protocol, cast, overload
+from typing import Any, Protocol, cast, overload
 
 from textual import events
-from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.geometry import Region
 from textual.message import Message
+from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Input
@@ -247,7 +247,8 @@ class TextField(CleanInput):
 
 
 class CommandLine(Horizontal):
-    """An input line, hidden until something is asked; ``on_close`` is called when it closes."""
+    """An input line, hidden until something is asked; ``on_close`` is called when it closes. Its parts come after the
+    first frame, or with the first key if that is earlier: styling an Input takes a twentieth of the way there."""
 
     def __init__(self, on_close: Callable[[], None]) -> None:
         super().__init__(id="line-row")
@@ -256,9 +257,12 @@ class CommandLine(Horizontal):
         self._take: Callable[[str], None] | None = None
         self._is_live = True
 
-    def compose(self) -> ComposeResult:
-        yield Lines(ground="bar", id="line-label")
-        yield TextField(id="line", select_on_focus=False)
+    @classmethod
+    async def complete(cls, screens: Sequence[Screen[Any]]) -> None:
+        """Adds the parts of the one on the lowest of ``screens``. To be called before a key may ask for a line."""
+        for line in screens[0].query(cls) if screens else ():
+            if not line.children:
+                await line.mount(Lines(ground="bar", id="line-label"), TextField(id="line", select_on_focus=False))
 
     def ask(self, prompt: str, text: str, take: Callable[[str], None], *, live: bool = True) -> None:
         """Asks for a line. ``take`` gets each change as it is typed, and ``""`` on cancel; unless ``live``, it gets

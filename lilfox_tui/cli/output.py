@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -131,6 +130,8 @@ def _cleaned(texts: list[str]) -> tuple[list[str], list[int]]:
 def print_json(document: Any, *, lines: bool = False) -> None:
     """Prints one JSON document in ASCII, so that it cannot contain terminal escape sequences; on one line if
     ``lines``."""
+    import json
+
     text = json.dumps(document, indent=None if lines else 2).replace("\x7f", "\\u007f")
     _write(sys.stdout, text + "\n")
     if lines:

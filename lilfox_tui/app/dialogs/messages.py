@@ -48,8 +48,6 @@ class Dialog(ModalScreen[Result], BackgroundScreen[Result]):
     takes_ahead: ClassVar[Ahead] = "nothing"
     """What of the keys that came before it was painted counts: nobody can have meant them for what it asks. ``text``
     is taken into its line, where it is seen before enter sends it; ``all`` is for what only moves about."""
-    typed_ahead = ""
-    """Text that was typed before the dialog's input was there to take it."""
     _painted_s: float | None = None
     _is_whole = False
     """What it asks is in its parts, and is on the screen after the next painting."""
@@ -91,7 +89,7 @@ class Dialog(ModalScreen[Result], BackgroundScreen[Result]):
         return self._painted_s is not None
 
     def too_early(self, event: events.Event) -> bool:
-        """Whether a key or pasted text came before the dialog was painted and must be ignored."""
+        """See :meth:`BackgroundScreen.too_early`."""
         if not isinstance(event, events.Key | events.Paste) or self.takes_ahead == "all":
             return False
         if self._painted_s is not None and event.time >= self._painted_s:

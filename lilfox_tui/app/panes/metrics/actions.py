@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
+from lilfox_tui.app import dialogs
 from lilfox_tui.app.actions import ActionGroup, action
-from lilfox_tui.app.dialogs.prompt import Choice, Chooser
-from lilfox_tui.app.dialogs.reader import Reader
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.alert_section import target_rows
 from lilfox_tui.app.panes.metrics.backend_page import cell_text
@@ -199,7 +198,7 @@ class LinkActions(ActionGroup):
         view = self._state.selected_view()
         error = None if view is None else link_error(view)
         if view is not None and isinstance(error, HostKeyChanged):
-            self._app.push_screen(Reader(changed_key_rows(view.name, error)))
+            self._app.push_screen(dialogs.Reader(changed_key_rows(view.name, error)))
         elif isinstance(view, HostView) and isinstance(error, HostKeyUnknown):
             self._context.run(partial(self._trust, view, error), group="trust", exclusive=True)
 
@@ -252,7 +251,7 @@ class QueryActions(ActionGroup):
         scraping, newest = self._app.monitor.scraping, self._app.monitor.overview.value
         now = datetime.now(UTC) if newest is None else newest.at  # as they are now, also on a rewound screen
         rows = target_rows(scraping.all_targets(), scraping.kept(), now, self._app.glyphs)
-        self._app.push_screen(Reader(rows))
+        self._app.push_screen(dialogs.Reader(rows))
 
     @action("query", "Q", tr("query"), tr("run a PromQL query at the displayed time: table and chart"))
     def ask_query(self) -> None:
@@ -294,13 +293,13 @@ class QueryActions(ActionGroup):
 
     async def _explain(self, view: BackendView) -> None:
         title = _("Explain which statement?")
-        chosen = await self._app.push_screen_wait(Chooser(title, statement_choices(view), wide=True))
+        chosen = await self._app.push_screen_wait(dialogs.Chooser(title, statement_choices(view), wide=True))
         if chosen is not None:
             plan = await self._app.monitor.backends.explain(view.name, chosen)
-            self._app.push_screen(Reader(plan_rows(plan)))
+            self._app.push_screen(dialogs.Reader(plan_rows(plan)))
 
 
-def statement_choices(view: BackendView) -> list[Choice]:
+def statement_choices(view: BackendView) -> list[dialogs.Choice]:
     """The slow statements of a database, by their ids; none if it reports none."""
     tables = () if view.reading is None else view.reading.tables
     choices = []
@@ -310,7 +309,7 @@ def statement_choices(view: BackendView) -> list[Choice]:
             if row[0] is not None:
                 numbers = "  ".join(f"{cell:>8}" for cell in cells[1:_NUMBERS])
                 shown = (Piece(numbers + "  ", "muted"), Piece(cells[-1]))
-                choices.append(Choice(str(row[0]), shown, cells[-1], more=cells[-1]))
+                choices.append(dialogs.Choice(str(row[0]), shown, cells[-1], more=cells[-1]))
     return choices
 
 

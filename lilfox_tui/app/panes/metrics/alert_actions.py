@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from lilfox_tui.app import dialogs
 from lilfox_tui.app.actions import ActionGroup, action
-from lilfox_tui.app.dialogs.prompt import Chooser
 from lilfox_tui.app.evidence import Cause, cause_of
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.state import MetricsState, alerts_of
@@ -145,7 +145,7 @@ class AlertActions(ActionGroup):
         choices = silence_choices(alerts, can_end=can_end)
         ends = any(choice.possible for choice in choices)
         title = _("Silences: enter ends the selected one") if ends else _("Silences")
-        self._app.push_screen(Chooser(title, choices, wide=True), self._take_end)
+        self._app.push_screen(dialogs.Chooser(title, choices, wide=True), self._take_end)
 
     def _take_end(self, chosen: str | None) -> None:
         if chosen is not None:
