@@ -98,6 +98,13 @@ def test_bars_are_as_high_as_their_share() -> None:
     assert [text_of(row) for row in rows] == [" █   ", " █▄  ", " ██▁ "]
 
 
+def test_few_bars_are_wider_and_the_mark_is_in_the_middle_of_its_bar() -> None:
+    bars = Bars(AT_US, SECOND_US, (Bar(24), Bar(12), Bar(), Bar(24)), cells=3)
+    assert text_of(bar_rows(bars, UNICODE)[0]) == " ███      ███"
+    row = text_of(axis_row(bars, AT_US + SECOND_US, UTC, UNICODE))
+    assert row.index(UNICODE.logo) == 1 + 3 + 1
+
+
 def test_where_there_are_no_colours_the_level_is_a_shape() -> None:
     rows = bar_rows(Bars(AT_US, SECOND_US, (Bar(3, 1, 1),)), ASCII)
     assert [text_of(row) for row in rows] == [" :", " +", " #"]

@@ -37,6 +37,8 @@ _WIDTHS_US = tuple(
 _DAY = timedelta(days=1)
 _FEW = 12
 """Slices that are too few to show a course."""
+_WIDEST = 8
+"""Cells of a bar, where there are few bars."""
 
 
 class Bar(Struct):
@@ -59,6 +61,8 @@ class Bars(Struct, frozen=True):
     since_us: int
     width_us: int
     bars: tuple[Bar, ...]
+    cells: int = 1
+    """Of each bar."""
 
     @property
     def until_us(self) -> int:
@@ -99,7 +103,7 @@ def bars_of(slices: Sequence[Slice], loaded: Iterable[WindowItem], columns: int,
     for at, record in later:
         severity = record.entry.severity
         bars[(at - since) // width].add(1, is_warning(severity), severity >= Severity.ERROR)
-    return Bars(since, width, tuple(bars))
+    return Bars(since, width, tuple(bars), max(1, min(_WIDEST, columns // len(bars))))
 
 
 def _bar_width(span_us: int, least_us: int, columns: int) -> int:
@@ -123,7 +127,7 @@ def bar_rows(bars: Bars, glyphs: Glyphs) -> list[Row]:
             (
                 Piece(" "),
                 *(
-                    Piece("".join(text for text, _role in run), role)
+                    Piece("".join(text * bars.cells for text, _role in run), role)
                     for role, run in groupby(cells, lambda cell: cell[1])
                 ),
             )
@@ -152,8 +156,9 @@ def _height(count: int, most: int, steps: int) -> int:
 def axis_row(bars: Bars, selected_us: int | None, zone: tzinfo, glyphs: Glyphs) -> Row:
     """The times below the bars, with a mark under that of the selected record; a time in its way moves aside."""
     first, last = (f"{_time(bars, at, zone)}" for at in (bars.since_us, bars.until_us))
-    width = max(len(bars.bars), 2 * cell_width(first) + cell_width(last) + 5)
+    width = max(len(bars.bars) * bars.cells, 2 * cell_width(first) + cell_width(last) + 5)
     at = None if selected_us is None else bars.at(selected_us)
+    at = None if at is None else at * bars.cells + bars.cells // 2
     begin, end = 0, width - len(last)
     if at is not None and at <= len(first):
         begin = at + 2

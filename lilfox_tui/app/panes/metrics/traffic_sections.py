@@ -407,7 +407,8 @@ def traffic_source(page: TrafficPage) -> Section | None:
 
 
 def _target_facts(target: TargetView) -> Iterator[tuple[str, str]]:
-    yield _("endpoint"), _("{url}, every {period}", url=target.url, period=human_duration(target.every_s))
+    yield _("endpoint"), target.url
+    yield _("scrape interval"), human_duration(target.every_s)
     state = target.state
     if isinstance(state, Ready):
         scrape = state.value
