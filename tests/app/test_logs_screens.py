@@ -95,7 +95,7 @@ async def test_wrapped(tmp_path: Path) -> None:
 async def test_statistics_and_patterns(tmp_path: Path) -> None:
     app = logs_app(tmp_path)
     async with app.run_test(size=(100, 30)) as pilot:
-        await settled(app, pilot)
+        await counted(app, pilot)
         for key, name in (("S", "statistics"), ("P", "patterns")):
             await pilot.press(key)
             await until(lambda: len(app.screen_stack) == 2, what=name)

@@ -43,20 +43,25 @@ def arrange(width: int, height: int, wants: Mapping[PanelId, int], charts: int) 
 
 
 def _three_columns(width: int, height: int, wants: Mapping[PanelId, int], charts: int) -> list[Placed]:
-    """Lists and, in what they leave, processes; charts; and what happened, from left to right."""
-    lists: list[PanelId] = [name for name in (*LISTS, "next") if wants.get(name)]
-    if wants.get("processes") and height - 1 - _stack_height(lists, wants) >= 1 + _BOTTOM_LEAST:
+    """Problems, and below them lists and, in what they leave, processes; charts; and what happened, from left to
+    right."""
+    problems = min(wants.get("problems", 0), _PROBLEMS_MOST)
+    placed: list[Placed] = [("problems", PanelArea(0, 0, width, problems + 2))] if problems else []
+    top = problems + 1 if problems else 0
+    high = height - top
+    lists: list[PanelId] = [name for name in (*LISTS[1:], "next") if wants.get(name)]
+    if wants.get("processes") and high - 1 - _stack_height(lists, wants) >= 1 + _BOTTOM_LEAST:
         lists.append("processes")
     happened = bool(wants.get("changes"))
     left = width * (42 if charts and happened else 58) // 100 if charts or happened else width
     middle = (width - left if not happened else width * 32 // 100) if charts else 0
-    placed = _stack(lists, wants, 0, 0, left, height)
+    placed += _stack(lists, wants, 0, top, left, high)
     at = left
     if charts:
-        placed.append(("charts", PanelArea(left - 1, 0, middle + 1, height)))
+        placed.append(("charts", PanelArea(left - 1, top, middle + 1, high)))
         at += middle
     if happened:
-        placed.append(("changes", PanelArea(at - 1, 0, width - at + 1, height)))
+        placed.append(("changes", PanelArea(at - 1, top, width - at + 1, high)))
     return placed
 
 
