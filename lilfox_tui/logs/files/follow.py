@@ -13,10 +13,10 @@ from lilfox_tui.hosts.base import wait_until_reconnected
 from lilfox_tui.logs.files.followed_files import FileTail, FileTruncated, FollowedFiles
 from lilfox_tui.logs.files.log_file import BLOCK, FileStat, LogFile, Piece, cut_whole, file_moved
 from lilfox_tui.logs.files.log_file_set import PACKED_ENDS, LogFileSet, literal
-from lilfox_tui.logs.files.pages import holds
+from lilfox_tui.logs.files.pages import pieces_holding
 from lilfox_tui.logs.filter.model import EVERYTHING, Filter
 from lilfox_tui.logs.filter.needles import needles
-from lilfox_tui.logs.record import RAW_LIMIT, LogRecord
+from lilfox_tui.logs.record import LogRecord
 from lilfox_tui.logs.source import SkippedRecords, SourceNotice, Start
 
 # What a reader who follows a log must know about its files.
@@ -336,7 +336,7 @@ class Follower:
             return [*_passed(passed), *_read(log, pieces[passed:], rests=keep is not None)]
         wanted = needles(self._where, log.format.LEVEL_WORDS)
         if wanted is not None:
-            pieces = [piece for piece in pieces if piece[2] > RAW_LIMIT or holds(piece[1], wanted)]
+            pieces = pieces_holding(pieces, wanted)
         found = [record for record in _read(log, pieces, rests=keep is not None) if self._where.matches(record)]
         if keep is not None and len(found) > keep:
             passed = len(found) - keep

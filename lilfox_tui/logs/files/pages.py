@@ -63,6 +63,15 @@ def holds(raw: bytes, wanted: Needles) -> bool:
     return any(literal in raw for literal in wanted.any_of)
 
 
+def pieces_holding(pieces: Sequence[Piece], wanted: Needles) -> list[Piece]:
+    """The pieces with a needle, and those longer than RAW_LIMIT, whose raw bytes are not whole. Of a busy log hardly
+    any line has one: needles that are in none of the lines are not looked for line by line."""
+    together = b"\n".join([piece[1] for piece in pieces])
+    there = Needles(tuple(each for each in wanted.any_of if holds(together, Needles((each,), wanted.ignore_case))),
+                    wanted.ignore_case)  # fmt: skip
+    return [piece for piece in pieces if piece[2] > RAW_LIMIT or holds(piece[1], there)]
+
+
 async def found_pieces(
     log: LogFile, wanted: Needles, start: int, end: int, *, older: bool
 ) -> AsyncGenerator[SearchBatch, None]:

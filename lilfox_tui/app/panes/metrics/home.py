@@ -172,15 +172,20 @@ class Home:
         return host.name, busiest[:_PROCESSES]
 
     def _happened(self, overview: Overview) -> list[Row]:
-        """What changed, and the newest errors of the logs, newest first."""
+        """What changed, and the newest errors of the logs, newest first, as many as the screen is high."""
         glyphs = self._app.glyphs
         changes = [each for each in self._app.monitor.changes.all() if each.at <= overview.at][-_CHANGES:]
-        rows = [(each.at, change_row(each, overview.at, glyphs)) for each in changes]
-        rows += [
-            (each.at, error_row(each, overview.at, glyphs)) for each in self.errors.found if each.at <= overview.at
+        found: list[tuple[datetime, Callable[[], Row]]] = [
+            *((each.at, partial(change_row, each, overview.at, glyphs)) for each in changes),
+            *(
+                (each.at, partial(error_row, each, overview.at, glyphs))
+                for each in self.errors.found
+                if each.at <= overview.at
+            ),
         ]
-        rows.sort(key=lambda row: row[0], reverse=True)
-        return [row for _at, row in rows] or [(Piece(" " + _("nothing yet"), "muted"),)]
+        found.sort(key=lambda each: each[0], reverse=True)
+        newest = found[: self._app.room.height]
+        return [make() for _at, make in newest] or [(Piece(" " + _("nothing yet"), "muted"),)]
 
     # ---- drawing ------------------------------------------------------------------------------------------------
 
