@@ -342,6 +342,11 @@ class ConsoleActions(_Everywhere):
         stop.run()
         self._app.tell(tr("press ctrl-c again to quit"))
 
+    @action("redraw", "ctrl+l", tr("redraw"), tr("draw the whole screen again, after another program wrote on it"))
+    def redraw(self) -> None:
+        self._app.shown_cells.forget()
+        self._app.refresh(repaint=True)
+
     @action("quit", "q", tr("quit"), tr("quit; changes nothing on the hosts, and jobs keep running"), footer=8)
     def leave(self) -> None:
         backups = self._app.monitor.backups.backups

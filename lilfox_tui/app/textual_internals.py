@@ -12,8 +12,10 @@ import re
 import selectors
 import sys
 from codecs import getincrementaldecoder
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Iterator, Set
 from functools import lru_cache
+from itertools import compress, repeat
+from operator import ne
 from threading import Event
 from typing import NamedTuple, TypeVar, cast
 
@@ -23,12 +25,14 @@ from rich.control import Control
 from rich.style import Style
 from rich.text import Text
 from textual import events
-from textual._compositor import ChopsUpdate, CompositorUpdate
+from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+from textual._context import visible_screen_stack
 from textual._parser import ParseError
 from textual._styles_cache import StylesCache
 from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
+from textual.geometry import Region
 from textual.message import Message
 from textual.screen import Screen
 from textual.strip import Strip
@@ -76,6 +80,16 @@ class BackgroundScreen(Screen[Result]):
             regions = [widget.region.intersection(screen) for widget in self._dirty_widgets if widget is not self]
             self._compositor._dirty_regions.update(filter(None, regions))
         super()._on_timer_update()
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Shows the screen below as it is. Textual would give each piece of it a style anew, for a tint that is not
+        there: half of what it takes to open a dialog."""
+        below = visible_screen_stack.get([])
+        if not below or below[-1] is self:
+            return super().render_lines(crop)
+        rows = crop.line_range
+        chops = below.pop()._compositor._render_chops(crop, rows.__contains__)
+        return [Strip.join(chops[y].values()).crop(crop.x, crop.right) for y in rows]
 
     def _compositor_refresh(self) -> None:
         self.before_painting()
@@ -170,26 +184,81 @@ Span = tuple[int, int]
 """First cell and the one after the last."""
 
 
-class ChangedCells(CompositorUpdate):
-    """Textual's update of parts of lines, reduced to the changed cells: Textual sends a line from its start to the last
-    change."""
+_ShownCell = tuple[str, Style | None]
+"""A character and its style; the second cell of a wide one has no character."""
 
-    def __init__(self, update: ChopsUpdate) -> None:
+
+class ShownCells:
+    """What stands in each cell of the terminal, as far as it was sent from here."""
+
+    def __init__(self) -> None:
+        self._rows: dict[int, list[_ShownCell | None]] = {}
+
+    def forget(self) -> None:
+        """The terminal was cleared, resized or written to by somebody else: everything is sent anew."""
+        self._rows.clear()
+
+    def take(self, y: int, x: int, strip: Strip) -> list[Span]:
+        """Puts ``strip`` at ``x`` of line ``y``; returns its spans that do not stand there yet."""
+        new = _shown_cells(strip)
+        row = self._rows.setdefault(y, [])
+        end = x + len(new)
+        row.extend([None] * (end - len(row)))
+        old = row[x:end]
+        if old == new:
+            return []
+        row[x:end] = new
+        spans: list[Span] = []
+        for at in compress(range(len(new)), map(ne, old, new)):
+            start = spans.pop()[0] if spans and at - spans[-1][1] < MERGED_GAP else at
+            spans.append((start, at + 1))
+        return [_whole(strip, *span) for span in spans]
+
+
+def _shown_cells(strip: Strip) -> list[_ShownCell | None]:
+    cells: list[_ShownCell | None] = []
+    for text, style, _control in strip:
+        if cells_of(text) == len(text):
+            cells.extend(zip(text, repeat(style)))
+            continue
+        for char in text:
+            wide = cell_width(char)
+            if wide == 0 and cells and (last := cells[-1]) is not None:
+                cells[-1] = (last[0] + char, last[1])
+            cells += [(char, style), ("", style)][:wide]
+    return cells
+
+
+class ChangedCells(CompositorUpdate):
+    """Textual's update of the screen or of parts of lines, reduced to the cells that the terminal does not show yet:
+    Textual sends a line from its start to the last change, and the whole screen whenever a dialog opens or closes."""
+
+    def __init__(self, update: ChopsUpdate | LayoutUpdate, shown: ShownCells) -> None:
         self._update = update
+        self._shown = shown
 
     def render_segments(self, console: Console) -> str:
-        """The terminal output for the changed spans."""
+        """The terminal output for the changed cells."""
         parts: list[str] = []
         pen = Pen(console._color_system or ColorSystem.TRUECOLOR)
+        for y, x, strip in self._strips():
+            for left, right in self._shown.take(y, x, strip):
+                parts.append(Control.move_to(x + left, y).segment.text)
+                parts += [pen.write(text, style) for text, style, _control in strip.crop(left, right)]
+        return "".join((*parts, pen.lift()))
+
+    def _strips(self) -> Iterator[tuple[int, int, Strip]]:
+        """Line, first cell and content of each part of the update."""
+        if isinstance(self._update, LayoutUpdate):
+            region = self._update.region
+            yield from ((y, region.x, Strip.join(line)) for y, line in enumerate(self._update.strips, region.y))
+            return
         for y, first, end in self._update.spans:
             for strip_end, (x, strip) in zip(self._update.chop_ends[y], self._update.chops[y].items(), strict=False):
                 left, right = max(first, x), min(end, strip_end)
-                if strip is None or left >= right:
-                    continue
-                first_cell, end_cell = _whole(strip, left - x, right - x)
-                parts.append(Control.move_to(x + first_cell, y).segment.text)
-                parts += [pen.write(text, style) for text, style, _control in strip.crop(first_cell, end_cell)]
-        return "".join((*parts, pen.lift()))
+                if strip is not None and left < right:
+                    first_cell, end_cell = _whole(strip, left - x, right - x)
+                    yield y, x + first_cell, strip.crop(first_cell, end_cell)
 
 
 def _whole(strip: Strip, first: int, end: int) -> Span:
@@ -262,6 +331,8 @@ class PrivateApp(App[None], inherit_bindings=False):
     """Lines select text themselves, within a panel; Textual would draw the whole screen again for each cell."""
     last_words = ""
     """What is written of the first error once the terminal is as it was."""
+    shown_cells = ShownCells()
+    """What the terminal shows; there is one."""
 
     @property
     def leaving(self) -> bool:
@@ -274,9 +345,9 @@ class PrivateApp(App[None], inherit_bindings=False):
         return self._bindings.key_to_bindings.keys()
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
-        """Sends an update to the terminal: only the changed cells of a line."""
-        if isinstance(renderable, ChopsUpdate):
-            renderable = cast("RenderableType", ChangedCells(renderable))
+        """Sends an update to the terminal: only the cells that it does not show yet."""
+        if isinstance(renderable, ChopsUpdate | LayoutUpdate):
+            renderable = cast("RenderableType", ChangedCells(renderable, self.shown_cells))
         super()._display(screen, renderable)
 
     def _fatal_error(self) -> None:
@@ -375,6 +446,11 @@ class Keyboard(LinuxDriver):
         super().__init__(app, debug=debug, mouse=mouse, size=size)
         self.exit_event = self._ending = Ending()
 
+    def start_application_mode(self) -> None:
+        """Begins with an empty screen: at the start, and whenever the console comes back from the shell."""
+        PrivateApp.shown_cells.forget()
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+
     def _run_input_thread(self) -> None:
         try:
             self.run_input_thread()
@@ -406,6 +482,8 @@ class Keyboard(LinuxDriver):
 
     def process_message(self, message: Message) -> None:
         """Passes ``message`` on, unless it is a resize to an empty size: nothing can be drawn until the next resize."""
-        if isinstance(message, events.Resize) and not message.size:
-            return
+        if isinstance(message, events.Resize):
+            PrivateApp.shown_cells.forget()
+            if not message.size:
+                return
         super().process_message(message)

@@ -392,3 +392,16 @@ def test_bytes_that_are_no_text_end_nothing(tmp_path: Path) -> None:
         console.until("the next row")
         console.press("\x03")
         assert console.ended_within() == 0
+
+
+def test_what_another_program_wrote_on_the_screen_is_gone_after_ctrl_l(tmp_path: Path) -> None:
+    """The console sends only what the terminal does not show yet, so far as it knows."""
+    with Console(home=tmp_path) as console:
+        first_screen(console)
+        with Path(f"/proc/{console.process.pid}/fd/1").open("w") as terminal:
+            terminal.write("\x1b[3;1HBroadcast message: the system is going down\r\n")
+        console.until("Broadcast message")
+        console.press("\x0c")
+        console.until(lambda text: "Broadcast message" not in text and " Problems " in text)
+        console.press("\x03")
+        assert console.ended_within() == 0

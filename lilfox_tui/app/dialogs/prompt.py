@@ -76,6 +76,7 @@ class Chooser(Dialog[str | None]):
         line = self.query_one("#dialog-input", Input)
         self.set_focus(line)
         line.insert_text_at_cursor(self.typed_ahead)
+        self._show()  # it is painted whole at once, but for what is known of its height after that
         self.call_after_refresh(self._show)
 
     def on_resize(self) -> None:

@@ -35,6 +35,7 @@ class Reader(Dialog[None]):
 
     def on_mount(self) -> None:
         self._arrange()
+        self._scroll(0)  # it is painted whole at once, but for what is known of its height after that
 
     def on_resize(self) -> None:
         self._arrange()
@@ -50,7 +51,7 @@ class Reader(Dialog[None]):
             return  # it was closed meanwhile
         lines = self.query_one("#dialog-text", Lines)
         top = max(0, min(lines.top + delta, len(self._lines) - lines.room))
-        below = len(self._lines) - top - lines.room
+        below = len(self._lines) - top - lines.room if lines.room else 0
         title: Row = (*self._rows[0], Piece("   " + more_below(below), "muted"))
         if self._types or self._words:
             cursor = Piece(" ", "text", "match") if self._types else Piece("")

@@ -17,18 +17,20 @@ from hypothesis import strategies as st
 from rich.color import ColorSystem
 from rich.console import Console
 from rich.style import Style
-from textual._compositor import ChopsUpdate, Compositor
+from textual._compositor import ChopsUpdate, Compositor, LayoutUpdate
 from textual._styles_cache import StylesCache
 from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.binding import BindingsMap
 from textual.drivers.linux_driver import LinuxDriver
+from textual.geometry import Region
 from textual.screen import Screen
+from textual.strip import Strip
 from textual.widgets import Input
 
 from lilfox_tui.app import textual_internals
 from lilfox_tui.app.rendering.draw import Palette, Piece, Row
-from lilfox_tui.app.textual_internals import ChangedCells, Pen, changed_spans
+from lilfox_tui.app.textual_internals import ChangedCells, Pen, ShownCells, changed_spans
 from lilfox_tui.config.themes import FOX_DARK
 
 WIDTH = 30
@@ -70,7 +72,7 @@ def test_the_screen_shows_the_new_line_whole(old: Row, new: Row) -> None:
     spans = [(0, left, right) for left, right in changed_spans(old, new, WIDTH)]
     if spans:
         update = ChopsUpdate([{0: PALETTE.strip(new, WIDTH)}], spans, [[WIDTH]])
-        pyte.Stream(changed).feed(ChangedCells(update).render_segments(CONSOLE))
+        pyte.Stream(changed).feed(ChangedCells(update, ShownCells()).render_segments(CONSOLE))
     assert _seen(changed) == _seen(_screen(new))
 
 
@@ -79,7 +81,7 @@ def test_a_span_that_cuts_a_wide_character_leaves_it_whole(row: Row, spans: list
     """What changes behind a dialog begins and ends anywhere in the dialog's lines."""
     seen = _screen(row)
     update = ChopsUpdate([{0: PALETTE.strip(row, WIDTH)}], [(0, *span) for span in spans], [[WIDTH]])
-    pyte.Stream(seen).feed(ChangedCells(update).render_segments(CONSOLE))
+    pyte.Stream(seen).feed(ChangedCells(update, ShownCells()).render_segments(CONSOLE))
     assert _seen(seen) == _seen(_screen(row))
 
 
@@ -99,6 +101,42 @@ def _screen(row: Row) -> pyte.Screen:
     CONSOLE._color_system = ColorSystem.TRUECOLOR
     pyte.Stream(screen).feed("\x1b[1;1H" + PALETTE.strip(row, WIDTH).render(CONSOLE))
     return screen
+
+
+def whole(*rows: Row) -> LayoutUpdate:
+    """Textual's update of a whole screen of these lines."""
+    return LayoutUpdate([[PALETTE.strip(row, WIDTH)] for row in rows], Region(0, 0, WIDTH, len(rows)))
+
+
+@given(st.lists(st.tuples(ROWS, st.none() | st.tuples(st.integers(0, WIDTH - 1), st.integers(1, WIDTH))), min_size=1))
+def test_after_any_updates_the_terminal_shows_the_last(updates: list[tuple[Row, tuple[int, int] | None]]) -> None:
+    """Of the whole screen, or of a part of a line that is known to have changed."""
+    seen, shown, last = _screen(()), ShownCells(), PALETTE.strip((), WIDTH)
+    for row, part in updates:
+        strip = PALETTE.strip(row, WIDTH)
+        if part is None or part[0] >= part[1]:
+            update: LayoutUpdate | ChopsUpdate = whole(row)
+            last = strip
+        else:
+            update = ChopsUpdate([{0: strip}], [(0, *part)], [[WIDTH]])
+            first, end = textual_internals._whole(strip, *part)
+            last = Strip.join([last.crop(0, first), strip.crop(first, end), last.crop(end, WIDTH)])
+        pyte.Stream(seen).feed(ChangedCells(update, shown).render_segments(CONSOLE))
+    expected = pyte.Screen(WIDTH, 1)
+    pyte.Stream(expected).feed("\x1b[1;1H" + last.render(CONSOLE))
+    assert _seen(seen) == _seen(expected)
+
+
+def test_what_the_terminal_shows_is_not_sent_again() -> None:
+    shown, rows = ShownCells(), [(Piece("one"),), (Piece("two", "good"),)]
+    assert "one" in ChangedCells(whole(*rows), shown).render_segments(CONSOLE)
+    assert ChangedCells(whole(*rows), shown).render_segments(CONSOLE) == ""
+    changed = ChangedCells(whole(rows[0], (Piece("twx", "good"),)), shown).render_segments(CONSOLE)
+    assert changed.count("\x1b[2;3H") == 1
+    assert "one" not in changed
+    assert "tw" not in changed
+    shown.forget()
+    assert "one" in ChangedCells(whole(*rows), shown).render_segments(CONSOLE)
 
 
 # Runs of text in few bytes look as they would, each told whole.
