@@ -89,7 +89,9 @@ class BackgroundScreen(Screen[Result]):
             return super().render_lines(crop)
         rows = crop.line_range
         chops = below.pop()._compositor._render_chops(crop, rows.__contains__)
-        return [Strip.join(chops[y].values()).crop(crop.x, crop.right) for y in rows]
+        there = [Strip.join(chops[y].values()).crop_extend(crop.x, crop.right, None) for y in rows if y < len(chops)]
+        # It may still have the size before this one.
+        return there + [Strip.blank(crop.width)] * (len(rows) - len(there))
 
     def _compositor_refresh(self) -> None:
         self.before_painting()
