@@ -84,11 +84,8 @@ class PaneActions(_Everywhere):
             for view in views.values():
                 mark = Piece(self._app.glyphs.level(view.level) + " ", ROLES[view.level])
                 why = clauses(str(reason) for reason in view.reasons)
-                row = (
-                    mark,
-                    Piece(fit(view.name, 20), "strong"),
-                    Piece(" ".join(view.config.tags) + "  " + why, "muted"),
-                )
+                about = "  ".join(filter(None, (" ".join(view.config.tags), why)))
+                row = (mark, Piece(fit(view.name, 20), "strong"), Piece(about, "muted"))
                 choices.append(Choice(f"{kind}/{view.name}", row, " ".join((view.name, *view.config.tags, why))))
         self._app.push_screen(Chooser(_("Go to"), choices, wide=True), self._go_to_subject)
 
@@ -125,7 +122,8 @@ class PaneActions(_Everywhere):
 
     @action("changes", "c", tr("changes"), tr("everything that changed since you last looked"))
     def show_changes(self) -> None:
-        self._app.push_screen(Reader(change_rows(self._app.changes_since_visit(), self._app.glyphs)))
+        _blank, title, *rows = change_rows(self._app.changes_since_visit(), self._app.glyphs)
+        self._app.push_screen(Reader([title, BLANK, *rows]))
 
 
 class CurrentIncidentActions(_Everywhere):

@@ -25,8 +25,8 @@ from lilfox_tui.jobs.model import KeyHeld
 from tests.app.backups_made import NOW, healthy, plan
 from tests.app.restore_stand_in import StandIn
 from tests.app.still import screen_text
-from tests.app.test_backup_screens import pane_of, showing
-from tests.app.test_screens import SIZES, check
+from tests.app.test_backup_screens import SIZES, pane_of, showing
+from tests.app.test_screens import check
 from tests.waiting import until
 
 

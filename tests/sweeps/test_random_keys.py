@@ -33,7 +33,7 @@ TYPED = ["1", "0", "a", "r", "-", "5", "m", "backspace", "tab", "escape", "enter
 
 @pytest.fixture(autouse=True)
 def _nothing_starts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What the keys ask for is shown and confirmed, and then refused: nothing is run, and exports go to ``tmp_path``."""
+    """What the keys ask for is shown, confirmed, and then refused: nothing is run, and exports go to ``tmp_path``."""
 
     def refuse(*_words: object, **_more: object) -> object:
         raise LilFoxError(tr("not in this test"))

@@ -13,15 +13,15 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input
 
-from lilfox_tui.app.dialogs.messages import Dialog
+from lilfox_tui.app.dialogs.messages import PADDING, Dialog, word_prompt
 from lilfox_tui.app.dialogs.prompt import Chooser
 from lilfox_tui.app.panes.backup.restore_pages import (
     PageStyle,
     WizardItem,
     head_row,
-    keys_row,
     only_prompt,
     page_items,
+    page_keys,
     page_rows,
     table_choices,
     where_prompt,
@@ -103,7 +103,7 @@ class RestoreWizard(Dialog[bool]):
             self._look()
         if step == CONFIRM and state.looked is not None:
             self.asks_anew()
-            self._ask(_("type {word} and press enter; esc goes back", word=state.word), "", self._take_word)
+            self._ask(word_prompt(state.word, self.app.size.width - PADDING), "", self._take_word)
         self.repaint()
 
     def _next(self) -> None:
@@ -252,7 +252,7 @@ class RestoreWizard(Dialog[bool]):
             return wrapped([(Piece(" "), Piece(text, role))], width)[:MOST_SAID]
         state = self.state
         tables = bool(state.choice.tables)
-        return [keys_row(state.step, width, asks=self._take is not None, undoes=state.undoable, tables=tables)]
+        return page_keys(state.step, width, asks=self._take is not None, undoes=state.undoable, tables=tables)
 
     def _tell(self, what: LilFoxError | Message | str, role: str = "degraded") -> None:
         text = f"{what} {self._glyphs.dash} {what.hint}" if isinstance(what, LilFoxError) and what.hint else str(what)
@@ -359,7 +359,7 @@ class RestoreWizard(Dialog[bool]):
                 self.state.choice.keep_only(table.source, table.name)
                 self._open(WHERE)
 
-        title = _("Restore one table: type to filter, enter selects")
+        title = _("Restore one table")
         self.app.push_screen(Chooser(title, table_choices(tables), wide=True), take)
 
     def _ask_place(self, source: SourceChoice) -> None:
