@@ -225,7 +225,8 @@ class Lines(Widget, can_focus=False):
 
 _LEAST_LINE, _LEAST_LABEL = 16, 8
 """Cells of a line of input, and of what is asked, that its keys do not take."""
-_BESIDE = 3
+_PADDING = 2
+_BESIDE = _PADDING + 1
 """Cells beside the text of an input: its padding and the cursor."""
 
 
@@ -309,7 +310,7 @@ class CommandLine(Horizontal):
         room = width - (cell_width(named) + 1 if named else 0)
         asked = cell_width(line.value or self._prompt) + _BESIDE
         keys: Row = (*enter, *esc) if room - asked >= _width((*enter, *esc)) else esc
-        line.placeholder = fit(self._prompt, min(cell_width(self._prompt), room - _width(keys) - _BESIDE))
+        line.placeholder = fit(self._prompt, min(cell_width(self._prompt), room - _width(keys) - _PADDING))
         for part, row, cells in (
             ("#line-label", (Piece(" " + named, "muted"),), width - room),
             ("#line-keys", keys, _width(keys)),
