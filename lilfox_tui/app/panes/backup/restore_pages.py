@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import unquote
 
 from msgspec import Struct
 
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 
 CHANGES_SHOWN = 400
+ORIGINAL, TYPED = "original", "typed"
+"""Choices of a place that are no address."""
 _CHECK_LEVELS = {"good": Level.GOOD, "warning": Level.DEGRADED, "bad": Level.FAILING}
 _CHECK_ROLES = {"good": "good", "warning": "degraded", "bad": "failing"}
 _NAME, _KIND = 18, 10
@@ -223,6 +226,19 @@ def where_items(choice: RestoreChoice, looked: Looked | None) -> list[WizardItem
 
 def _place_example(each: SourceChoice) -> str:
     return "postgresql://USER@HOST/DATABASE" if each.is_database else "/srv/lilfox"
+
+
+def place_choices(own: str, urls: Sequence[str]) -> list[Choice]:
+    """Where a database can be restored to: the original location, one of ``urls``, or an address to type."""
+    first: Row = (Piece(own or _("original location"), "strong"), Piece("  " + _("original"), "muted"))
+    names = [unquote(url.partition("?")[0].rpartition("/")[2]) for url in urls]
+    width = _widest(names, 48)
+    known = [
+        Choice(url, (Piece(fit(name, width), "strong"), Piece(f"  {url}", "muted")), f"{name} {url}")
+        for name, url in zip(names, urls, strict=True)
+    ]
+    typed = _("another address")
+    return [Choice(ORIGINAL, first, f"{own} {_('original')}"), *known, Choice(TYPED, (Piece(typed),), typed)]
 
 
 def only_prompt(each: SourceChoice) -> str:
