@@ -82,14 +82,10 @@ class PaneActions(_Everywhere):
             for view in views.values():
                 mark = Piece(self._app.glyphs.level(view.level) + " ", ROLES[view.level])
                 why = clauses(str(reason) for reason in view.reasons)
-                row = (
-                    mark,
-                    Piece(fit(view.name, 20), "strong"),
-                    Piece(" ".join(view.config.tags) + "  " + why, "muted"),
-                )
-                choices.append(
-                    dialogs.Choice(f"{kind}/{view.name}", row, " ".join((view.name, *view.config.tags, why)))
-                )
+                about = "  ".join(filter(None, (" ".join(view.config.tags), why)))
+                row = (mark, Piece(fit(view.name, 20), "strong"), Piece(about, "muted"))
+                words = " ".join((view.name, *view.config.tags, why))
+                choices.append(dialogs.Choice(f"{kind}/{view.name}", row, words))
         self._app.push_screen(dialogs.Chooser(_("Go to"), choices, wide=True), self._go_to_subject)
 
     def _go_to_subject(self, chosen: str | None) -> None:
@@ -125,7 +121,8 @@ class PaneActions(_Everywhere):
 
     @action("changes", "c", tr("changes"), tr("everything that changed since you last looked"))
     def show_changes(self) -> None:
-        self._app.push_screen(dialogs.Reader(change_rows(self._app.changes_since_visit(), self._app.glyphs)))
+        _blank, title, *rows = change_rows(self._app.changes_since_visit(), self._app.glyphs)
+        self._app.push_screen(dialogs.Reader([title, BLANK, *rows]))
 
 
 class CurrentIncidentActions(_Everywhere):

@@ -232,11 +232,24 @@ class Console(PrivateApp, inherit_bindings=False):
         else:
             self.repaint_frame()
 
-    def ask_line(self, prompt: str, text: str, take: Callable[[str], None], *, live: bool = True) -> None:
+    def ask_line(
+        self,
+        prompt: str,
+        text: str,
+        take: Callable[[str], None],
+        *,
+        live: bool = True,
+        does: str = "",
+        stays: str = "",
+    ) -> None:
         """Reads one line of input in place of the footer. ``take`` gets each change as it is typed, and ``""`` on
-        cancel; unless ``live``, it gets only the entered line."""
+        cancel; unless ``live``, it gets only the entered line. ``does`` and ``stays`` are the labels of enter and
+        esc."""
         self.query_one("#footer", Lines).display = False
-        self.query_one(CommandLine).ask(prompt, text, take, live=live)
+        if not self.tabs_fit and self.note[0]:
+            self.tell("")  # else it would stand over the line
+        keys = does or _("save it"), stays or _("cancel")
+        self.query_one(CommandLine).ask(prompt, text, take, live=live, keys=keys)
 
     async def on_event(self, event: events.Event) -> None:
         top = self.screen_stack[-1] if self.screen_stack else None

@@ -352,7 +352,7 @@ async def _how(app: Console, name: str, backend: EndsSessions, session: ClientSe
     ]
     if idle is not None:
         choices.reverse()
-    chosen = await one_of(app, _who(session), choices)
+    chosen = await one_of(app, _who(session).strip(), choices)
     found = next((each for how, each in offered.items() if how == chosen), None)
     if found is None:
         return None

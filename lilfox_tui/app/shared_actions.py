@@ -191,7 +191,7 @@ class ListActions(ActionGroup):
 
     @action("filter", "slash", tr("filter"), tr("show only the rows that match"), why_not=_why_not_filter, footer=3)
     def filter(self) -> None:
-        self._app.ask_line("/", self._view.filter, self._view.set_filter)
+        self._app.ask_line("/", self._view.filter, self._view.set_filter, does=_("keep it"), stays=_("clear it"))
 
     @action("only-matching", "ampersand", tr("only matching"), tr("hide non-matching rows, or only mark matches"),
             why_not=_why_not_filter)  # fmt: skip
@@ -270,8 +270,8 @@ class EvidenceActions(ActionGroup):
             self._context.run(self._keep(evidence, title=title.strip() or selected.title), group="evidence")
 
         title = fit(selected.title, _TITLE_SHOWN).rstrip()
-        prompt = _("no open incident: enter opens one, esc cancels; default title: {title}", title=title)
-        self._app.ask_line(prompt, "", take, live=False)
+        prompt = _("no open incident; title of a new one: {title}", title=title)
+        self._app.ask_line(prompt, "", take, live=False, does=_("open one"))
 
     async def _keep(self, evidence: Selected, incident: str = "", *, title: str = "") -> None:
         """Adds evidence to the incident with that id. Without an id, adds it to the open incident, and opens one with

@@ -220,6 +220,17 @@ class Lines(Widget, can_focus=False):
 # Inputs: a line of text, and the line that takes the footer's place.
 
 
+_LEAST_LINE, _LEAST_LABEL = 16, 8
+"""Cells of a line of input, and of what is asked, that its keys do not take."""
+_PADDING = 2
+_BESIDE = _PADDING + 1
+"""Cells beside the text of an input: its padding and the cursor."""
+
+
+def _width(row: Row) -> int:
+    return sum(cell_width(piece.text) for piece in row)
+
+
 _EDITS = ("delete_", "cursor_", "home", "end")
 """How the actions begin that change the text, or where the next character goes."""
 
@@ -256,25 +267,59 @@ class CommandLine(Horizontal):
         self._on_close = on_close
         self._take: Callable[[str], None] | None = None
         self._is_live = True
+        self._prompt = ""
+        self._keys = ("", "")
+        """What enter and esc do."""
 
     @classmethod
     async def complete(cls, screens: Sequence[Screen[Any]]) -> None:
         """Adds the parts of the one on the lowest of ``screens``. To be called before a key may ask for a line."""
         for line in screens[0].query(cls) if screens else ():
             if not line.children:
-                await line.mount(Lines(ground="bar", id="line-label"), TextField(id="line", select_on_focus=False))
+                parts = (Lines(ground="bar", id="line-label"), Lines(ground="bar", id="line-keys"))
+                await line.mount(parts[0], TextField(id="line", select_on_focus=False), parts[1])
 
-    def ask(self, prompt: str, text: str, take: Callable[[str], None], *, live: bool = True) -> None:
+    def on_resize(self) -> None:
+        if self.children:
+            self._show_keys()
+
+    def ask(
+        self,
+        prompt: str,
+        text: str,
+        take: Callable[[str], None],
+        *,
+        live: bool = True,
+        keys: tuple[str, str] = ("", ""),
+    ) -> None:
         """Asks for a line. ``take`` gets each change as it is typed, and ``""`` on cancel; unless ``live``, it gets
-        only the entered line."""
-        line, label = self.query_one("#line", Input), self.query_one("#line-label", Lines)
-        line.value, line.placeholder = text, prompt
+        only the entered line. ``keys`` say what enter and esc do."""
+        line = self.query_one("#line", Input)
+        line.value, self._keys = text, keys
         self._take, self._is_live = take, live
         self.display = True
-        named = fit(prompt, min(cell_width(prompt), self.app.size.width // 2)) if text else ""  # else it is in the line
-        label.display, label.styles.width = bool(named), cell_width(named) + 1
-        label.show([(Piece(" " + named, "muted"),)])
+        self._prompt = prompt
+        self._show_keys()
         self.screen.set_focus(line)  # now: keys typed ahead are text, not actions
+
+    def _show_keys(self) -> None:
+        """Shows what is asked, and what enter and esc do where the line leaves room for it."""
+        line, width = self.query_one("#line", Input), self.app.size.width
+        enter: Row = (Piece(" enter", "key"), Piece(f" {self._keys[0]}  "))
+        esc: Row = (Piece(" esc", "key"), Piece(f" {self._keys[1]} "))
+        most = max(_LEAST_LABEL, min(width // 2, width - _LEAST_LINE - _width(esc)))
+        named = fit(self._prompt, min(cell_width(self._prompt), most)) if line.value else ""  # else it is in the line
+        room = width - (cell_width(named) + 1 if named else 0)
+        asked = cell_width(line.value or self._prompt) + _BESIDE
+        keys: Row = (*enter, *esc) if room - asked >= _width((*enter, *esc)) else esc
+        line.placeholder = fit(self._prompt, min(cell_width(self._prompt), room - _width(keys) - _PADDING))
+        for part, row, cells in (
+            ("#line-label", (Piece(" " + named, "muted"),), width - room),
+            ("#line-keys", keys, _width(keys)),
+        ):
+            lines = self.query_one(part, Lines)
+            lines.display, lines.styles.width = cells > 0, cells
+            lines.show([row])
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()

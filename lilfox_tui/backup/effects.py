@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from lilfox_tui.backup.checks import Check, check_text, signature_text
-from lilfox_tui.backup.context import BackupContext
+from lilfox_tui.backup.context import BackupContext, source_module
 from lilfox_tui.backup.plan import BackupPlan, BackupRequest, plan_named, plan_of, read_request, undo_command
 from lilfox_tui.backup.restores import interrupted
 from lilfox_tui.backup.restores.interrupted import (
@@ -326,6 +326,18 @@ def restored_sources(request: BackupRequest, plan: BackupPlan, found: BackupSet)
             ),
         )
     return {source: sources[source] for source in chosen}
+
+
+async def other_places(request: BackupRequest, source: str) -> list[str]:
+    """Return where else a database of the request's plan can be restored to: the URLs of the other databases on its
+    server. Raises LilFoxError, HostError."""
+    config, plan = opened(request)
+    options = plan.config.sources.get(source)
+    if options is None or options.kind != "postgresql":
+        return []
+    async with BackupContext(config) as context:
+        found: list[str] = await source_module(options.kind).other_places(options, context.host(options.host))
+        return found
 
 
 def _sources(plan: BackupPlan, found: BackupSet) -> dict[str, Any]:

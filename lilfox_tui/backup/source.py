@@ -15,6 +15,7 @@
 - ``async left(options, host) -> list[RetainedItem]``: what drills left that did not come to their end, and of databases
   also restores
 - ``async forget_left(options, host) -> list[str]``: takes away what of that need not stay, and gives the names
+- of databases ``async other_places(options, host) -> list[str]``: the URLs of the others on their server
 
 ``Options`` is in the file itself; what does the work is in a module beside and imported when it is asked for
 (``plugins.rest_in``).

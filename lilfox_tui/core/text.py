@@ -22,6 +22,8 @@ _REPLACED: dict[int, str] = {
     },
 }  # fmt: skip
 _ONE_EACH = {code: shown if len(shown) == 1 else "\ufffd" for code, shown in _REPLACED.items()}
+CUT = "…"
+"""Stands where a text was cut."""
 _LONGEST_WORD = 8 << 10
 _LONE = re.compile("[\ud800-\udfff]")
 
@@ -74,7 +76,7 @@ def fit(text: str, width: int, *, right: bool = False) -> str:
     text = clean(text)
     have = cell_width(text)
     if have > width:
-        text = _cut(text, width - 1) + "…"
+        text = _cut(text, width - 1) + CUT
         have = cell_width(text)
     pad = " " * (width - have)
     return pad + text if right else text + pad
@@ -109,7 +111,7 @@ def fit_middle(text: str, width: int) -> str:
     if cell_width(text) <= width or width < 1:
         return text if width > 0 else ""
     before = (width - 1) // 3
-    return _cut(text, before) + "…" + _cut(text[::-1], width - 1 - before)[::-1]
+    return _cut(text, before) + CUT + _cut(text[::-1], width - 1 - before)[::-1]
 
 
 _CLOSING = frozenset("，。；：、！？）》」』”’…%")

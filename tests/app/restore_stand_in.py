@@ -33,6 +33,8 @@ class StandIn:
         self.looked: list[BackupRequest] = []
         self.started: list[JobRequest] = []
         self.refusal: LilFoxError | None = None
+        self.elsewhere: list[str] = []
+        """Other databases on the server."""
         self.answering = asyncio.Event()
         self.answering.set()
         self.going_on = asyncio.Event()
@@ -48,6 +50,7 @@ class StandIn:
             },
         )
         patch.setattr("lilfox_tui.backup.effects.looked_at", self.looked_at)
+        patch.setattr("lilfox_tui.backup.effects.other_places", self.other_places)
         patch.setattr("lilfox_tui.jobs.start.start", self.start)
         patch.setattr("lilfox_tui.app.rows.jobs.follow_events", self.events)
 
@@ -59,6 +62,10 @@ class StandIn:
             raise self.error
         await self.answering.wait()
         yield None, self
+
+    async def other_places(self, _request: BackupRequest, _source: str) -> list[str]:
+        """As ``backup/effects.py``."""
+        return self.elsewhere
 
     @property
     def where(self) -> dict[str, str]:

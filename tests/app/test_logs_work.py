@@ -155,7 +155,7 @@ async def test_a_file_that_is_written_later_is_read_then(tmp_path: Path, monkeyp
         await until(lambda: "late: " not in screen_text(pilot))
 
 
-def with_sources(monkeypatch: pytest.MonkeyPatch, sources: Sequence[MemorySource]) -> LilFoxApp:
+def with_sources(monkeypatch: pytest.MonkeyPatch, sources: Sequence[MemorySource], language: str = "en") -> LilFoxApp:
     """The app on sources in memory, which are slow or fail when they are told to."""
 
     async def open_them(self: OpenLogs) -> None:
@@ -163,7 +163,7 @@ def with_sources(monkeypatch: pytest.MonkeyPatch, sources: Sequence[MemorySource
         self.configs = {}
 
     monkeypatch.setattr(OpenLogs, "open", open_them)
-    return still_app(mixed(), files=["none"])
+    return still_app(mixed(), language=language, files=["none"])
 
 
 def some(name: str) -> MemorySource:

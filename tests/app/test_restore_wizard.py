@@ -26,9 +26,9 @@ from lilfox_tui.jobs.model import KeyHeld
 from tests.app.backups_made import NOW, healthy, plan
 from tests.app.restore_stand_in import StandIn
 from tests.app.still import screen_text
-from tests.app.test_backup_screens import pane_of, showing
+from tests.app.test_backup_screens import SIZES, pane_of, showing
 from tests.app.test_mouse import place_of
-from tests.app.test_screens import SIZES, check
+from tests.app.test_screens import check
 from tests.waiting import until
 
 
@@ -232,7 +232,9 @@ async def test_one_table_to_another_database(stand_in: StandIn) -> None:
         await until(lambda: isinstance(app.screen, Chooser))
         await pilot.press(*"public.users", "enter")
         await until(lambda: wizard.state.step == WHERE)
-        await pilot.press("space", *"postgresql://db-2/other", "enter", "enter")
+        await pilot.press("space")
+        await until(lambda: wizard.query_one("#wizard-input", Input).display, what="without others an address is typed")
+        await pilot.press(*"postgresql://db-2/other", "enter", "enter")
         assert wizard.state.step == CHECKS
         await until(lambda: len(stand_in.looked) >= 2)
         await looked(wizard)
@@ -269,6 +271,33 @@ async def test_one_table_takes_ten_keys_and_the_word(stand_in: StandIn) -> None:
         spec = asked_in(stand_in).restore
         assert (spec.sources, spec.only, spec.places) == (("database",), "public.orders", {})
         assert len(keys) + 1 <= 10, "and enter after the word"
+
+
+@pytest.mark.parametrize("chosen", ["known", "original", "typed"])
+async def test_where_to_is_chosen_from_the_databases_of_the_server(stand_in: StandIn, chosen: str) -> None:
+    stand_in.elsewhere = ["postgresql://db-1/copy", "postgresql://db-1/spare%20one"]
+    app = showing(healthy())
+    async with app.run_test(size=(100, 30)) as pilot:
+        wizard = await opened(pilot)
+        await looked(wizard)
+        await pilot.press("slash", *"users")
+        await until(lambda: isinstance(app.screen, Chooser))
+        await pilot.press("enter")
+        await until(lambda: wizard.state.step == WHERE)
+        await pilot.press("space")
+        await until(lambda: isinstance(app.screen, Chooser))
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "database lilfox on localhost  original" in text
+        assert "spare one" in text
+        await pilot.press(*{"known": [], "original": ["up"], "typed": ["end", "down", "down"]}[chosen], "enter")
+        if chosen == "typed":
+            await until(lambda: wizard.query_one("#wizard-input", Input).display)
+            return
+        await until(lambda: wizard.state.step == CHECKS, what="the checks of it, as there is nothing else to choose")
+        await until(lambda: wizard.state.is_ready)
+        places = {"database": "postgresql://db-1/copy"} if chosen == "known" else {}
+        assert stand_in.looked[-1].restore.places == places
 
 
 async def test_the_line_of_one_table_never_goes_on_with_everything(stand_in: StandIn) -> None:

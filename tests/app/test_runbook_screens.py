@@ -47,7 +47,7 @@ from tests.app.test_screens import check
 SIZES = [(40, 10), (80, 24), (120, 40), (200, 55)]
 
 
-class _Still(datetime):
+class Still(datetime):
     """The time of the overviews."""
 
     @classmethod
@@ -57,7 +57,7 @@ class _Still(datetime):
 
 @pytest.fixture(autouse=True)
 def _time_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frame, "datetime", _Still)
+    monkeypatch.setattr(frame, "datetime", Still)
 
 
 def showing(

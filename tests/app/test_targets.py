@@ -60,6 +60,6 @@ def test_where_nothing_is_scraped_that_is_said() -> None:
     rows = target_rows((), None, NOW, UNICODE)
     assert ["".join(piece.text for piece in row) for row in rows] == [
         " TARGETS  0 of 0 up",
-        "   esc closes, j and k scroll",
+        "",
         "   nothing is scraped",
     ]

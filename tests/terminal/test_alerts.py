@@ -95,7 +95,7 @@ def test_kill_9_in_the_middle_of_for_and_the_timer_goes_on(tmp_path: Path, monke
         console.press("!A")
         console.until("A adds a note")
         console.press("A")
-        console.until("note: enter saves it")
+        console.until("note by ")
         console.press("it is me\r")
         console.until(row_with("Busy", "acknowledged by"))
         before = saved_alert(folder)

@@ -1,15 +1,16 @@
-"""What is done most at night takes few keys: counted on a real terminal.
-
-One table of a backup is counted in ``tests/app/test_restore_wizard.py``, over a set that stays the same.
-"""
+"""What is done most at night takes few keys: counted on a real terminal."""
 
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from lilfox_tui import demo
+from lilfox_tui.demo.database import server_programs
 from tests.terminal.console import Console
+from tests.terminal.test_demo_backup import folder_of
 
 HOSTS = ("ash", "birch", "cedar", "elm", "fir")
 
@@ -108,5 +109,82 @@ def test_five_hosts_over_each_other_and_the_restart_of_a_unit(tmp_path: Path) ->
         assert keys.count + 1 <= 4, "with the enter that would do it"
         console.press("\x1b")
         console.until(lambda text: "enter restart" not in text)
+        console.press("q")
+        assert console.ended_within() == 0
+
+
+def psql(folder: Path, database: str, sql: str) -> str:
+    """What the demo's own server answers."""
+    programs = server_programs()
+    assert programs is not None, "PostgreSQL is not installed: tests/install_packages"
+    argv = [str(programs / "psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", str(folder / "db")]
+    argv += ["-U", "lilfox", "-d", database]
+    done = subprocess.run(argv, cwd="/", input=sql, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def copied_tables(folder: Path) -> None:
+    """Another database on the demo's server, with the tables of the first and no rows."""
+    schema = Path(demo.__file__).with_name("schema.sql").read_text("utf-8").partition("INSERT INTO")[0]
+    psql(folder, "postgres", "CREATE DATABASE shop_copy")
+    psql(folder, "shop_copy", schema)
+
+
+def backed_up(console: Console) -> Path:
+    """A set of the demo; its folder."""
+    console.until(lambda text: re.search(r"● +database", text) is not None)
+    console.press("3")
+    folder = folder_of(console.until("there is no backup yet"))
+    console.press("b")
+    console.until("Back up now")
+    console.press("\r")
+    console.until(lambda text: re.search(r"● +lilfox_\d{8}_\d{6}.*restore-tested", text) is not None)
+    return folder
+
+
+def one_table(console: Console) -> Keys:
+    """The table of users is chosen from the newest set."""
+    keys = Keys(console)
+    keys.press("B", "What to restore?")
+    keys.press("/", "Restore one table")
+    keys.press("u", "public.users")
+    keys.press("s", lambda text: "public.users" in text and "public.messages" not in text)
+    keys.press("\r", "Where to?")
+    return keys
+
+
+def test_one_table_is_restored_into_its_database_and_into_another(tmp_path: Path) -> None:
+    with Console(["demo"], home=tmp_path, columns=120, rows=40) as console:
+        folder = backed_up(console)
+        copied_tables(folder)
+
+        keys = one_table(console)
+        keys.press(" ", "Where to restore database?")
+        console.until("shop_copy")
+        keys.press("\r", "No check blocks the restore")
+        keys.press("\r", "type shop_copy and press enter")
+        assert psql(folder, "shop_copy", "SELECT count(*) FROM users") == "0", "nothing is written before the word"
+        console.press("shop_copy")
+        keys.press("\r", "is restored, compared and in place")
+        assert keys.count <= 10, "one table into another database, besides the name of that"
+        digest = "SELECT count(*), sum(hashtext(u::text)) FROM users u"
+        whole = psql(folder, "lilfox", digest)
+        assert whole.startswith("2000|")
+        assert psql(folder, "shop_copy", digest) == whole
+        assert psql(folder, "shop_copy", "SELECT count(*) FROM messages") == "0", "that table alone"
+        console.press("\r")
+        console.until("Plans")
+
+        psql(folder, "lilfox", "UPDATE users SET name = 'lost'")
+        keys = one_table(console)
+        keys.press("\r", "No check blocks the restore")
+        keys.press("\r", "type lilfox and press enter")
+        console.press("lilfox")
+        keys.press("\r", "is restored, compared and in place")
+        assert keys.count <= 10, "one table back, besides the name of its database"
+        assert psql(folder, "lilfox", digest) == whole
+        console.press("\x1b")
+        console.until(lambda text: "Logs" in text.splitlines()[1] and "restore" not in text.splitlines()[1])
         console.press("q")
         assert console.ended_within() == 0

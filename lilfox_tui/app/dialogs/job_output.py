@@ -16,11 +16,13 @@ from lilfox_tui.app.rows.jobs import JobLog, event_rows, job_title, progress_row
 from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _
+from lilfox_tui.core.text import cell_width
 from lilfox_tui.jobs.model import Job
 
 PAINT_S, SLOW_PAINT_S = 0.5, 2.0
 """Between two drawings of progress, and over a slow link."""
 _MOST_PARTS = 8
+_MARGIN = 3
 
 
 class JobOutput(Dialog[None]):
@@ -91,10 +93,12 @@ class JobOutput(Dialog[None]):
         parts = self._log.progress or job.progress
         most = min(_MOST_PARTS, max(0, self.app.size.height // 3))
         keys = _("esc closes, the job keeps running; j and k scroll, G follows") if ended is None else _("esc closes")
+        if cell_width(keys) + _MARGIN > width:
+            keys = _("esc closes")
         return [
             *wrapped([job_title(job, datetime.now(UTC), self._glyphs)], width),
             *progress_rows(parts, most, width, self._glyphs, Digits(few=self._slow)),
-            (Piece("   " + keys, "muted"),),
+            (Piece(" " * _MARGIN + keys, "muted"),),
             BLANK,
         ]
 

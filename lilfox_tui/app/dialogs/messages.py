@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from time import monotonic
 from typing import ClassVar, Literal, Protocol, TypeVar, cast
 
@@ -14,16 +14,19 @@ from textual.geometry import Region
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from lilfox_tui.app.rendering.columns import wrapped
+from lilfox_tui.app.rendering.columns import cells, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.textual_internals import BackgroundScreen
 from lilfox_tui.app.widgets import Lines, TextField, more_below
 from lilfox_tui.core.i18n import _
+from lilfox_tui.core.text import cell_width, clean, fit
 
 # What every dialog is: a screen over the others that gives one result and is closed once.
 
 
 WIDTHS = {"": 76, "wide": 100}
+PADDING = 2
+"""Cells of a line of input beside its text."""
 HIGH = 16
 """Rows of a screen from which dialogs have borders and blank rows between their parts."""
 Ahead = Literal["nothing", "text", "all"]
@@ -98,6 +101,11 @@ class Dialog(ModalScreen[Result], BackgroundScreen[Result]):
             return isinstance(event, events.Key) and event.key == "enter"
         return not (isinstance(event, events.Key) and event.key in _LEAVES)
 
+    @property
+    def blanks(self) -> list[Row]:
+        """A blank row between the parts if there is room."""
+        return [BLANK] if self.app.size.height >= HIGH else []
+
     def room(self, shape: str = "") -> int:
         """The cells per line in a dialog of that shape (``app.tcss``)."""
         return max(1, min(WIDTHS[shape], self.app.size.width) - 2)
@@ -109,6 +117,38 @@ class Dialog(ModalScreen[Result], BackgroundScreen[Result]):
             self.dismiss(result)
 
 
+def title_row(title: str, hidden: int, room: int) -> Row:
+    """The title of a dialog, and how many rows are hidden below; the title is cut before that."""
+    if not hidden:
+        return (Piece(" " + title, "title"),)
+    notes = (f"   {more_below(hidden)}", f"  +{hidden}")
+    note = next((each for each in notes if cell_width(title) + 1 + cell_width(each) <= room), notes[-1])
+    shown = title if cell_width(title) + 1 + cell_width(note) <= room else fit(title, room - 1 - cell_width(note))
+    return (Piece(" " + shown, "title"), Piece(note, "muted"))
+
+
+def key_rows(keys: Iterable[tuple[str, str]], room: int) -> list[Row]:
+    """Keys and what they do, in as many rows as they need; no key stands apart from what it does."""
+    rows: list[Row] = []
+    for key, does in keys:
+        option: Row = (Piece(f" {key}", "key"), Piece(f" {does}"))
+        if rows and cells(rows[-1]) + 2 + cells(option) <= room:
+            rows[-1] = (*rows[-1], Piece("  "), *option)
+        else:
+            rows.append(option)
+    return wrapped(rows, room)
+
+
+def word_prompt(word: str, room: int) -> str:
+    """What to do where a word must be typed, in as many words as fit into ``room`` cells."""
+    texts = [
+        _("type {word} and press enter; esc cancels", word=word),
+        _("type {word}; esc cancels", word=word),
+        _("type {word}", word=word),
+    ]
+    return next((each for each in texts if cell_width(each) <= room), fit(word, room))
+
+
 STEPS = {"down": 1, "up": -1, "pagedown": 8, "pageup": -8, "ctrl+d": 8, "ctrl+u": -8}
 
 
@@ -117,14 +157,15 @@ class MessageBody:
     the number of the dialog's other rows."""
 
     def __init__(self, dialog: Dialog[bool], title: str, rows: Sequence[Row], *, around: int) -> None:
-        self._dialog, self._around = dialog, around
-        self._rows: list[Row] = [(Piece(" " + title, "title"),), BLANK, *rows, BLANK]
+        self._dialog, self.around = dialog, around
+        self._title = title
+        self._rows: list[Row] = [BLANK, *rows, BLANK]
         self._added: list[Row] = []
 
     def show(self) -> None:
         """Draws the rows in the available width."""
         rows = self._wrapped()
-        self._dialog.set_height(len(rows) + self._around)
+        self._dialog.set_height(len(rows) + self.around)
         self._dialog.call_after_refresh(lambda: self._paint(rows))
 
     def add_rows(self, rows: Sequence[Row]) -> None:
@@ -147,7 +188,7 @@ class MessageBody:
         self._paint(self._wrapped())
 
     def _wrapped(self) -> list[Row]:
-        return wrapped([*self._rows, *self._added], self._dialog.room())
+        return wrapped([(Piece(" " + self._title, "title"),), *self._rows, *self._added], self._dialog.room())
 
     @property
     def _lines(self) -> Lines:
@@ -159,7 +200,10 @@ class MessageBody:
         lines = self._lines
         lines.show(rows)
         if lines.hidden_below:
-            lines.show([(*rows[0], Piece("   " + more_below(lines.hidden_below), "accent")), *rows[1:]])
+            room = self._dialog.room()
+            *first, last = wrapped([(Piece(" " + self._title, "title"),)], room)
+            text = "".join(piece.text for piece in last).strip()
+            lines.show([*first, title_row(text, lines.hidden_below, room), *rows[len(first) + 1 :]])
 
 
 class AskDialog(Dialog[bool]):
@@ -170,7 +214,7 @@ class AskDialog(Dialog[bool]):
         super().__init__()
         self._body = MessageBody(self, title, rows, around=3)
         self._keys = ("enter", *keys)
-        self._choice: Row = (Piece(" enter", "key"), Piece(f" {does}   "), Piece("esc", "key"), Piece(f" {stays}"))
+        self._ways = (("enter", does), ("esc", stays))
 
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog"):
@@ -184,8 +228,12 @@ class AskDialog(Dialog[bool]):
         self._show()
 
     def _show(self) -> None:
+        rows = key_rows(self._ways, self.room())
+        high = len(rows) + (self.app.size.height >= HIGH)
+        keys = self.query_one("#dialog-keys", Lines)
+        keys.styles.height, self._body.around = high, 1 + high
         self._body.show()
-        self.call_after_refresh(lambda: self.query_one("#dialog-keys", Lines).show([self._choice]))
+        self.call_after_refresh(lambda: keys.show(rows))
 
     def on_key(self, event: events.Key) -> None:
         event.stop()
@@ -212,17 +260,17 @@ class ConfirmDialog(Dialog[bool]):
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog"):
             yield Lines(ground="bar", sticky=1, id="dialog-text")
-            yield TextField(
-                id="dialog-input",
-                placeholder=_("type {word} and press enter; esc cancels", word=self._word),
-                leaves=STEPS,
-            )
+            yield TextField(id="dialog-input", leaves=STEPS)
 
     def on_mount(self) -> None:
         self.query_one("#dialog-input", Input).focus()
-        self._body.show()
+        self._show()
 
     def on_resize(self) -> None:
+        self._show()
+
+    def _show(self) -> None:
+        self.query_one("#dialog-input", Input).placeholder = word_prompt(clean(self._word), self.room() - PADDING)
         self._body.show()
 
     def on_key(self, event: events.Key) -> None:

@@ -12,12 +12,13 @@ from textual.containers import Vertical
 from textual.widgets import Input
 
 from lilfox_tui.app.actions import key_text
-from lilfox_tui.app.dialogs.messages import HIGH, Ahead, Dialog
+from lilfox_tui.app.dialogs.messages import HIGH, PADDING, Ahead, Dialog, key_rows, title_row
 from lilfox_tui.app.rendering.columns import cells, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
-from lilfox_tui.app.widgets import Lines, TextField, more_below
+from lilfox_tui.app.widgets import Lines, TextField
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _
+from lilfox_tui.core.text import cell_width
 
 MOST_LINES = 22
 LINES_BELOW = 3
@@ -38,7 +39,8 @@ class Choice(Struct, frozen=True):
 
 class Chooser(Dialog[str | None]):
     """A dialog that returns the chosen id, or None. It opens with choice ``at`` selected; ``moved`` gets the id of each
-    choice that is selected later. ``rows`` is the widget of the list, with the id ``dialog-list``."""
+    choice that is selected later. ``rows`` is the widget of the list, with the id ``dialog-list``. ``does`` says what
+    enter does with the selected one; None if nothing can be chosen."""
 
     takes_ahead: ClassVar[Ahead] = "all"
 
@@ -51,8 +53,10 @@ class Chooser(Dialog[str | None]):
         at: int = 0,
         moved: Callable[[str], None] | None = None,
         rows: Lines | None = None,
+        does: str | None = "",
     ) -> None:
         super().__init__()
+        self._does = does
         self._shape = "wide" if wide else ""
         self._title = title
         self._choices = tuple(choices)
@@ -65,7 +69,7 @@ class Chooser(Dialog[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog", classes=self._shape):
             yield Lines(ground="bar", id="dialog-title")
-            yield TextField(id="dialog-input", placeholder=_("type to filter"), select_on_focus=False, leaves=_STEPS)
+            yield TextField(id="dialog-input", select_on_focus=False, leaves=_STEPS)
             yield self._rows
             yield Lines(ground="bar", id="dialog-more")
 
@@ -90,11 +94,24 @@ class Chooser(Dialog[str | None]):
 
     def _arrange(self) -> None:
         """Reserves as many lines below the list as any choice needs, so that the layout does not jump."""
+        self.query_one("#dialog-input", Input).placeholder = self._hint(self.room(self._shape) - PADDING)
         below = max((len(self._more(each)) for each in self._choices), default=0)
         more = self.query_one("#dialog-more", Lines)
         more.display = below > 0
         more.styles.height = below
         self.set_height(min(len(self._choices) + (3 + below if below else 4), MOST_LINES))
+
+    def _hint(self, room: int) -> str:
+        """What can be typed and pressed, in as many words as fit into ``room`` cells."""
+        texts = [_("type to filter; esc closes")]
+        if self._does is not None:
+            does = self._does or _("chooses")
+            texts = [
+                _("type to filter; enter {does}, esc closes", does=does),
+                _("enter {does}, esc closes", does=does),
+                *texts,
+            ]
+        return next((each for each in texts if cell_width(each) <= room), texts[-1])
 
     def _more(self, choice: Choice) -> list[Row]:
         """Return the lines below the list that describe a choice."""
@@ -126,8 +143,8 @@ class Chooser(Dialog[str | None]):
         rows: list[Row] = [(Piece(" "), *each.row) for each in self._shown]
         lines = self.query_one("#dialog-list", Lines)
         lines.show(rows or [(Piece(" " + _("nothing matches"), "muted"),)], selected=self._at if rows else None)
-        below = Piece("   " + more_below(lines.hidden_below), "muted")
-        self.query_one("#dialog-title", Lines).show([(Piece(" " + self._title, "title"), below)])
+        title = title_row(self._title, lines.hidden_below, self.room(self._shape))
+        self.query_one("#dialog-title", Lines).show([title])
         self.query_one("#dialog-more", Lines).show(self._more(self._shown[self._at]) if rows else [])
 
     def on_key(self, event: events.Key) -> None:
@@ -152,6 +169,8 @@ class Chooser(Dialog[str | None]):
 
 
 _MOST_CHOICES_SHOWN = 8
+_AROUND_OFFERS = 4
+"""Rows of a small screen beside the offers and what is below them: the edge, the title, a row of text, the input."""
 
 
 class PromptOffer(NamedTuple):
@@ -217,10 +236,11 @@ class Prompt(Dialog[PromptAnswer | None]):
         self._arrange()
 
     def _arrange(self) -> None:
-        room = self.room("wide")
-        rows = [BLANK, *wrapped(self._body, room), BLANK]
-        shown = min(len(self._offers), _MOST_CHOICES_SHOWN)
-        below = wrapped(self._below(), room)
+        room, blanks = self.room("wide"), self.blanks
+        rows = [*blanks, *wrapped(self._body, room), *blanks]
+        below = self._below(room)
+        left = self.app.size.height - len(below) - _AROUND_OFFERS
+        shown = max(0, min(len(self._offers), _MOST_CHOICES_SHOWN, left))
         self.set_height(len(rows) + shown + len(below) + 3)
         for name, height in (("#dialog-list", shown), ("#dialog-keys", len(below))):
             part = self.query_one(name, Lines)
@@ -228,26 +248,31 @@ class Prompt(Dialog[PromptAnswer | None]):
         self.call_after_refresh(self._show, rows, below)
 
     def _show(self, rows: Sequence[Row], below: Sequence[Row]) -> None:
-        self.query_one("#dialog-title", Lines).show([(Piece(" " + self._title, "title"),)])
         self.query_one("#dialog-text", Lines).show(rows)
         self.query_one("#dialog-keys", Lines).show(below)
+        self._show_title()
         self._show_offers()
+
+    def _show_title(self) -> None:
+        hidden = self.query_one("#dialog-text", Lines).hidden_below
+        self.query_one("#dialog-title", Lines).show([title_row(self._title, hidden, self.room("wide"))])
 
     def _show_offers(self) -> None:
         offers: list[Row] = [(Piece("  "), *each.row) for each in self._offers]
         self.query_one("#dialog-list", Lines).show(offers, selected=self._at if offers else None)
 
-    def _below(self) -> list[Row]:
+    def _below(self, room: int) -> list[Row]:
         """The rows below the input: why the last input was rejected, then the keys."""
         keys = [("enter", self._does), ("esc", self._stays)]
         if self._offers:
             keys.insert(0, ("up down", _("choose")))
-        row: Row = tuple(piece for key, does in keys for piece in (Piece(f" {key}", "key"), Piece(f" {does}  ")))
+        rows = key_rows(keys, room)
         if self._refused is None:
-            return [BLANK, row]
-        refused: Row = (Piece(" "), Piece(str(self._refused.message), "failing"))
-        hint: list[Row] = [(Piece(" "), Piece(str(self._refused.hint), "muted"))] if str(self._refused.hint) else []
-        return [refused, *hint, row]
+            return [*self.blanks, *rows]
+        refused: list[Row] = [(Piece(" "), Piece(str(self._refused.message), "failing"))]
+        if str(self._refused.hint) and self.blanks:
+            refused.append((Piece(" "), Piece(str(self._refused.hint), "muted")))
+        return [*wrapped(refused, room), *rows]
 
     def on_key(self, event: events.Key) -> None:
         steps = {"down": 1, "up": -1}
@@ -260,6 +285,7 @@ class Prompt(Dialog[PromptAnswer | None]):
             event.stop()
         elif event.key in ("pagedown", "pageup"):
             self.query_one("#dialog-text", Lines).scroll_rows(10 if event.key == "pagedown" else -10)
+            self._show_title()
             event.stop()
         elif event.key == "escape":
             event.stop()
@@ -311,29 +337,30 @@ class OptionsDialog(Dialog[str | None]):
         self._arrange()
 
     def _arrange(self) -> None:
-        room = self.room("wide")
-        rows = [BLANK, *wrapped(self._body, room), BLANK]
-        keys = wrapped([self._keys()], room)
+        room, blanks = self.room("wide"), self.blanks
+        rows = [*blanks, *wrapped(self._body, room), *blanks]
+        keys = key_rows([*((key_text(each.key), each.does) for each in self._options), ("esc", _("go back"))], room)
         self.set_height(len(rows) + len(keys) + 2)
         self.query_one("#dialog-keys", Lines).styles.height = len(keys)
         self.call_after_refresh(self._show, rows, keys)
 
     def _show(self, rows: Sequence[Row], keys: Sequence[Row]) -> None:
         """Shows everything at once, so that the keys never appear before the text they refer to."""
-        self.query_one("#dialog-title", Lines).show([(Piece(" " + self._title, "title"),)])
         self.query_one("#dialog-text", Lines).show(rows)
         self.query_one("#dialog-keys", Lines).show(keys)
+        self._scroll(0)
 
-    def _keys(self) -> Row:
-        ways = [(key_text(each.key), each.does) for each in self._options]
-        ways.append(("esc", _("go back")))
-        return tuple(piece for key, does in ways for piece in (Piece(f" {key}", "key"), Piece(f" {does}  ")))
+    def _scroll(self, delta: int) -> None:
+        """Scrolls the text; the title shows how many rows are below."""
+        lines = self.query_one("#dialog-text", Lines)
+        lines.scroll_rows(delta)
+        self.query_one("#dialog-title", Lines).show([title_row(self._title, lines.hidden_below, self.room("wide"))])
 
     def on_key(self, event: events.Key) -> None:
         event.stop()
         steps = {"down": 1, "up": -1, "pagedown": 10, "pageup": -10}
         if event.key in steps:
-            self.query_one("#dialog-text", Lines).scroll_rows(steps[event.key])
+            self._scroll(steps[event.key])
         elif event.key == "escape":
             self.close(None)
         else:
@@ -342,4 +369,4 @@ class OptionsDialog(Dialog[str | None]):
                     self.close(each.id)
 
     def on_lines_wheel(self, event: Lines.Wheel) -> None:
-        event.lines.scroll_rows(event.delta)
+        self._scroll(event.delta)

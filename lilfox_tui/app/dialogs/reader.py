@@ -10,7 +10,7 @@ from textual.containers import Vertical
 
 from lilfox_tui.app.actions import Action, key_text
 from lilfox_tui.app.dialogs.messages import Dialog
-from lilfox_tui.app.rendering.columns import wrapped
+from lilfox_tui.app.rendering.columns import cells, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.widgets import Lines, more_below
 from lilfox_tui.core.i18n import _
@@ -18,8 +18,9 @@ from lilfox_tui.core.text import cell_width, fit
 
 
 class Reader(Dialog[None]):
-    """A dialog that shows ``rows``, wrapping long ones; the first two stay while the rest scrolls. If ``copy`` is
-    given, y calls it. ``/`` filters by words; headings stay above what is left of their part."""
+    """A dialog that shows ``rows``, wrapping long ones. The first two stay while the rest scrolls: the title, beside
+    which the keys stand, and the row below it. If ``copy`` is given, y calls it. ``/`` filters by words; headings stay
+    above what is left of their part."""
 
     def __init__(self, rows: Sequence[Row], copy: Callable[[], None] | None = None) -> None:
         super().__init__()
@@ -52,11 +53,26 @@ class Reader(Dialog[None]):
         lines = self.query_one("#dialog-text", Lines)
         top = max(0, min(lines.top + delta, len(self._lines) - lines.room))
         below = len(self._lines) - top - lines.room if lines.room else 0
-        title: Row = (*self._rows[0], Piece("   " + more_below(below), "muted"))
+        lines.show([self._title(below), *self._rows[1:2], *self._lines], top=top)
+
+    def _title(self, below: int) -> Row:
+        """The title, then the keys or what is typed, then how many rows are below: as much of it as fits."""
+        counts = [f"   {more_below(below)}", f"  +{below}"] if below > 0 else [""]
         if self._types or self._words:
             cursor = Piece(" ", "text", "match") if self._types else Piece("")
-            title = (*self._rows[0][:1], Piece("   /" + self._words, "accent"), cursor, *title[-1:])
-        lines.show([title, *self._rows[1:2], *self._lines], top=top)
+            typed = (*self._rows[0][:1], Piece("   /" + self._words, "accent"), cursor)
+            return next((row for row in ((*typed, Piece(each, "muted")) for each in counts) if self._fits(row)), typed)
+        hints = [_("y copies it, / filters, esc closes")] if self._copy is not None else []
+        hints += [_("/ filters, j and k scroll, esc closes"), _("esc closes")]
+        rows: list[Row] = [
+            (*self._rows[0], Piece("   " + hint, "muted"), Piece(count, "muted"))
+            for hint, count in ((hints[0], counts[0]), *((hints[-1], count) for count in counts))
+        ]
+        rows.append((*self._rows[0][:1], Piece("   " + hints[-1], "muted"), Piece(counts[-1], "muted")))
+        return next((row for row in rows if self._fits(row)), rows[-1])
+
+    def _fits(self, row: Row) -> bool:
+        return cells(row) <= self.room("wide")
 
     def _filter(self, words: str) -> None:
         self._words = words
@@ -127,7 +143,7 @@ def matching(rows: Sequence[Row], words: str) -> list[Row]:
 def help_rows(actions: Sequence[Action], glyphs: Glyphs) -> list[Row]:
     """The help page: the actions by what they are for, those of the pane first."""
     rows: list[Row] = [
-        (Piece(" " + _("Keys"), "title"), Piece("   " + _("/ filters, j and k scroll, esc closes"), "muted")),
+        (Piece(" " + _("Keys"), "title"),),
     ]
     keys = {each.id: " ".join(key_text(key) for key in each.keys[:3]) or ":" for each in actions}
     widths = max(map(cell_width, keys.values())) + 2, max(cell_width(str(each.title)) for each in actions) + 2

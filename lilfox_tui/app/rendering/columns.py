@@ -182,7 +182,7 @@ INDENT = 6
 
 
 def wrapped(rows: Iterable[Row], width: int) -> list[Row]:
-    """``rows`` with each piece that does not fit wrapped below its own start; the pieces after it follow."""
+    """``rows`` with each piece that does not fit wrapped below its first character; the pieces after it follow."""
     return [line for row in rows for line in _wrapped(row, width)]
 
 
@@ -209,7 +209,7 @@ def _wrapped(row: Row, width: int) -> list[Row]:
             continue
         below = width - used < narrowest or width - used < _first_word(text) <= width - INDENT
         if indent < 0:
-            indent = min(INDENT, width // 4) if below else used
+            indent = min(INDENT, width // 4) if below else used + _leading(text, (width - used) // 2)
         if below:
             lines.append(tuple(line))
             line, used, text = [Piece(" " * indent)], indent, text.lstrip(" ")
@@ -221,6 +221,12 @@ def _wrapped(row: Row, width: int) -> list[Row]:
             line.append(Piece(each, piece.role))
         used += cell_width(line[-1].text)
     return [*lines, tuple(line)]
+
+
+def _leading(text: str, most: int) -> int:
+    """The blanks at the start of ``text``; none if there are more than ``most``."""
+    count = len(text) - len(text.lstrip(" "))
+    return count if count <= most else 0
 
 
 def _first_word(text: str) -> int:

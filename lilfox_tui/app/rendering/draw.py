@@ -18,7 +18,7 @@ from textual.strip import Strip
 
 from lilfox_tui.config.colours import CONSOLES
 from lilfox_tui.config.themes import Theme
-from lilfox_tui.core.text import cell_width, clean
+from lilfox_tui.core.text import CUT, cell_width, clean
 from lilfox_tui.metrics.model import Level
 
 
@@ -122,7 +122,7 @@ class Palette:
         kept = set_cell_size(text, width)
         if not text[len(kept) :].strip() or not kept.strip():
             return kept
-        mark = "~" if self.ascii_only else "…"
+        mark = "~" if self.ascii_only else CUT
         return set_cell_size(set_cell_size(text, width - 1).rstrip(" ") + mark, width)
 
 

@@ -361,5 +361,4 @@ def closing_rows(incident: Incident, now: datetime, running: Collection[str]) ->
 
 def handover_rows(lines: Sequence[str]) -> list[Row]:
     """The handover text under its head."""
-    head: Row = (Piece(" " + _("Handover"), "title"), Piece("   " + _("y copies it, esc closes"), "muted"))
-    return [head, BLANK, *((Piece(" "), Piece(line)) for line in lines)]
+    return [(Piece(" " + _("Handover"), "title"),), BLANK, *((Piece(" "), Piece(line)) for line in lines)]

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Literal
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from msgspec import Struct
 
@@ -66,6 +66,20 @@ class Connection(Struct, frozen=True, kw_only=True):
         if self.socket:
             return f"socket {self.address}:{self.port}" if self.address else f"socket:{self.port}"
         return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+
+def url_of(connection: Connection, database: str) -> str:
+    """The URL of ``database`` on the server of a connection, as :func:`read_url` takes it."""
+    said = dict(connection.parameters)
+    address = connection.address
+    if connection.socket:
+        said |= {"host": address} if address else {}
+        address = ""
+    user = f"{quote(connection.user, safe='')}@" if connection.user else ""
+    port = f":{connection.port}" if connection.port != DEFAULT_PORT else ""
+    query = f"?{urlencode(said, safe='/')}" if said else ""
+    place = f"[{address}]" if ":" in address else quote(address, safe="")
+    return f"postgresql://{user}{place}{port}/{quote(database, safe='')}{query}"
 
 
 def read_url(url: str, *, run_as: str = "", password: SecretRef | None = None) -> Connection:

@@ -12,7 +12,14 @@ import msgspec
 
 from lilfox_tui.backup.checks import Check
 from lilfox_tui.backup.options import PostgresqlOptions
-from lilfox_tui.backup.postgresql.connect import Connection, ServerAccess, find_clients, open_server_access, read_url
+from lilfox_tui.backup.postgresql.connect import (
+    Connection,
+    ServerAccess,
+    find_clients,
+    open_server_access,
+    read_url,
+    url_of,
+)
 from lilfox_tui.backup.postgresql.custom import decode_custom, looked_through, read_custom
 from lilfox_tui.backup.postgresql.dump import (
     about_database,
@@ -362,6 +369,19 @@ async def left(options: PostgresqlOptions, host: Host) -> list[RetainedItem]:
 async def forget_left(options: PostgresqlOptions, host: Host) -> list[str]:
     """See ``backup/source.py``."""
     return await forget_left_databases(_route(options, host), _names(options))
+
+
+async def other_places(options: PostgresqlOptions, host: Host) -> list[str]:
+    """See ``backup/source.py``. Raises UsageError, BackupError, HostError."""
+    route = _route(options, host)
+    async with route.opened() as access:
+        known = await databases_of(Psql(access), database=MEETING)
+    own = (*_names(options), MEETING)
+    return [
+        url_of(route.connection, name)
+        for name, facts in sorted(known.items())
+        if facts.allows_connections and not facts.is_template and name not in own
+    ]
 
 
 def _names(options: PostgresqlOptions) -> tuple[str, ...]:

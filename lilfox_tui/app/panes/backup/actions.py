@@ -432,8 +432,8 @@ class RestoreActions(ActionGroup):
             return
         self._app.tell("")
         choices = [_kept_choice(at, line, self._app.glyphs) for at, line in enumerate(lines)]
-        title = _("Retained by restores: enter discards, esc closes")
-        chosen = await self._app.push_screen_wait(Chooser(title, choices, wide=True))
+        asked = Chooser(_("Retained by restores"), choices, wide=True, does=_("discards it"))
+        chosen = await self._app.push_screen_wait(asked)
         if chosen is not None:
             await self._let_go(lines[int(chosen)], lines, plan)
 
@@ -493,8 +493,7 @@ class RestoreActions(ActionGroup):
     async def _settle(self) -> None:
         ways = [(half, finish) for half in self._state.interrupted_restores for finish in (True, False)]
         choices = [_settle_choice(at, half, finish=finish) for at, (half, finish) in enumerate(ways)]
-        title = _("Interrupted restore: enter selects, esc closes")
-        chosen = await self._app.push_screen_wait(Chooser(title, choices, wide=True))
+        chosen = await self._app.push_screen_wait(Chooser(_("Interrupted restore"), choices, wide=True))
         if chosen is None:
             return
         half, finish = ways[int(chosen)]

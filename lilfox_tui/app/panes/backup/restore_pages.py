@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import unquote
 
 from msgspec import Struct
 
+from lilfox_tui.app.dialogs.messages import key_rows
 from lilfox_tui.app.dialogs.prompt import Choice
 from lilfox_tui.app.panes.backup.restore_state import (
     CHECKS,
@@ -49,11 +51,12 @@ if TYPE_CHECKING:
 
 
 CHANGES_SHOWN = 400
-_KEY_PIECES = 2
-"""A key, and what it does."""
+ORIGINAL, TYPED = "original", "typed"
+"""Choices of a place that are no address."""
 _CHECK_LEVELS = {"good": Level.GOOD, "warning": Level.DEGRADED, "bad": Level.FAILING}
 _CHECK_ROLES = {"good": "good", "warning": "degraded", "bad": "failing"}
-_NAME = 18
+_NAME, _KIND = 18, 10
+"""Cells of the longest name, and of the longest kind, of a source."""
 
 
 class PageStyle(Struct, frozen=True):
@@ -207,9 +210,9 @@ def page_items(state: RestoreState, glyphs: Glyphs) -> list[WizardItem]:
     return check_items(state.choice, glyphs) if state.step == CHECKS else []
 
 
-def keys_row(step: int, width: int, *, asks: bool, undoes: bool = False, tables: bool = False) -> Row:
-    """The keys of a page and what they do, as many as fit. ``asks``: a line of text is being typed; ``undoes``: the
-    restore can be undone; ``tables``: the tables of the set are known."""
+def page_keys(step: int, width: int, *, asks: bool, undoes: bool = False, tables: bool = False) -> list[Row]:
+    """The keys of a page and what they do. ``asks``: a line of text is being typed; ``undoes``: the restore can be
+    undone; ``tables``: the tables of the set are known."""
     keys: dict[int, tuple[tuple[str, str], ...]] = {
         WHAT: (
             ("enter", _("next page")),
@@ -230,10 +233,7 @@ def keys_row(step: int, width: int, *, asks: bool, undoes: bool = False, tables:
         RESULT: (("enter", _("close")), *((("u", _("undo")),) if undoes else ())),
     }
     shown = (("enter", _("accept")), ("esc", _("go back"))) if asks and step != CONFIRM else keys[step]
-    row: Row = tuple(piece for key, does in shown for piece in (Piece(f" {key}", "key"), Piece(f" {does}  ", "muted")))
-    while cells(row) > width and len(row) > _KEY_PIECES:
-        row = row[:-_KEY_PIECES]
-    return row
+    return key_rows(shown, width)
 
 
 # ---- What --------------------------------------------------------------------------------------------------------
@@ -243,11 +243,15 @@ def what_items(choice: RestoreChoice, glyphs: Glyphs) -> list[WizardItem]:
     """Return the lines of the What page: the whole set, each source, and for each source one table, file or folder in
     it."""
     items = [WizardItem(_box(choice.whole, _("the whole set"), glyphs), "whole")]
+    name, kind = (
+        _widest((each.name for each in choice.sources), _NAME),
+        _widest((each.kind for each in choice.sources), _KIND),
+    )
     for each in choice.sources:
         on = not choice.spec.only and each.wanted
         label = (
-            Piece(fit(each.name, _NAME), "strong"),
-            Piece(f"  {fit(each.kind, 10)}  {human_bytes(each.size_bytes)}"),
+            Piece(fit(each.name, name), "strong"),
+            Piece(f"  {fit(each.kind, kind)}  {human_bytes(each.size_bytes)}"),
         )
         items.append(WizardItem((*_mark(on, glyphs), *label), "source", each.name))
     for each in choice.sources:
@@ -291,6 +295,7 @@ def table_choices(tables: Sequence[RecordedTable]) -> list[Choice]:
 def where_items(choice: RestoreChoice, looked: Looked | None) -> list[WizardItem]:
     """Each chosen source and where it is restored to."""
     items = []
+    name = _widest((each.name for each in choice.chosen), _NAME)
     for each in choice.chosen:
         own = looked.where.get(each.name, "") if looked is not None else ""
         if each.place:
@@ -300,13 +305,26 @@ def where_items(choice: RestoreChoice, looked: Looked | None) -> list[WizardItem
         else:
             told = (Piece(own or _("original location"), "text"), Piece("  " + _("original"), "muted"))
         items.append(
-            WizardItem((Piece("   "), Piece(fit(each.name, _NAME), "strong"), Piece("  "), *told), "place", each.name)
+            WizardItem((Piece("   "), Piece(fit(each.name, name), "strong"), Piece("  "), *told), "place", each.name)
         )
     return items
 
 
 def _place_example(each: SourceChoice) -> str:
     return "postgresql://USER@HOST/DATABASE" if each.is_database else "/srv/lilfox"
+
+
+def place_choices(own: str, urls: Sequence[str]) -> list[Choice]:
+    """Where a database can be restored to: the original location, one of ``urls``, or an address to type."""
+    first: Row = (Piece(own or _("original location"), "strong"), Piece("  " + _("original"), "muted"))
+    names = [unquote(url.partition("?")[0].rpartition("/")[2]) for url in urls]
+    width = _widest(names, 48)
+    known = [
+        Choice(url, (Piece(fit(name, width), "strong"), Piece(f"  {url}", "muted")), f"{name} {url}")
+        for name, url in zip(names, urls, strict=True)
+    ]
+    typed = _("another address")
+    return [Choice(ORIGINAL, first, f"{own} {_('original')}"), *known, Choice(TYPED, (Piece(typed),), typed)]
 
 
 def only_prompt(each: SourceChoice) -> str:

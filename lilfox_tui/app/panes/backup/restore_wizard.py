@@ -13,16 +13,19 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input
 
-from lilfox_tui.app.dialogs.messages import Dialog
+from lilfox_tui.app.dialogs.messages import PADDING, Dialog, word_prompt
 from lilfox_tui.app.dialogs.prompt import Chooser
 from lilfox_tui.app.panes.backup.restore_pages import (
+    ORIGINAL,
+    TYPED,
     PageStyle,
     WizardItem,
     WizardPage,
-    keys_row,
     only_prompt,
     page_items,
+    page_keys,
     page_rows,
+    place_choices,
     table_choices,
     where_prompt,
 )
@@ -73,6 +76,8 @@ class RestoreWizard(Dialog[bool]):
         self._note: tuple[str, str] = ("", "muted")
         self._paint_due = False
         self._page = WizardPage()
+        self._queries = False
+        """A server is asked for its databases: keys are for what is asked then."""
 
     def compose(self) -> ComposeResult:
         with Vertical(id="query"):
@@ -101,7 +106,7 @@ class RestoreWizard(Dialog[bool]):
             self._look()
         if step == CONFIRM and state.looked is not None:
             self.asks_anew()
-            self._ask(_("type {word} and press enter; esc goes back", word=state.word), "", self._take_word)
+            self._ask(word_prompt(state.word, self.app.size.width - PADDING), "", self._take_word)
         self.repaint()
 
     def _next(self) -> None:
@@ -111,7 +116,12 @@ class RestoreWizard(Dialog[bool]):
             if state.step == CHECKS:
                 state.goes_on = True
                 self._bring_up_what_forbids()
-        elif state.step == WHAT and (item := self._highlighted()) is not None and self._asks_for_one(item):
+        elif (
+            state.step == WHAT
+            and (item := self._highlighted()) is not None
+            and item.act == "only"
+            and state.choice.only_of != item.source
+        ):  # to go on with everything from the line of one table, file or folder would be a surprise
             self._choose()
         elif state.step < CONFIRM:
             self._open(state.step + 1)
@@ -121,11 +131,6 @@ class RestoreWizard(Dialog[bool]):
     def _highlighted(self) -> WizardItem | None:
         items = self._items()
         return items[min(self.state.at, len(items) - 1)] if items and self.state.at >= 0 else None
-
-    def _asks_for_one(self, item: WizardItem) -> bool:
-        """Whether the line restricts the restore to one table, file or folder, and does not do so yet: to go on from it
-        with everything would be a surprise."""
-        return item.act == "only" and self.state.choice.only_of != item.source
 
     def _bring_up_what_forbids(self) -> None:
         """Scrolls to the first failed check if it is out of sight."""
@@ -244,7 +249,7 @@ class RestoreWizard(Dialog[bool]):
             return wrapped([(Piece(" "), Piece(text, role))], width)[:MOST_SAID]
         state = self.state
         tables = bool(state.choice.tables)
-        return [keys_row(state.step, width, asks=self._take is not None, undoes=state.undoable, tables=tables)]
+        return page_keys(state.step, width, asks=self._take is not None, undoes=state.undoable, tables=tables)
 
     def _tell(self, what: LilFoxError | Message | str, role: str = "degraded") -> None:
         text = f"{what} {self._glyphs.dash} {what.hint}" if isinstance(what, LilFoxError) and what.hint else str(what)
@@ -278,6 +283,10 @@ class RestoreWizard(Dialog[bool]):
     # ---- keys and the mouse ----------------------------------------------------------------------------------------
 
     def on_key(self, event: events.Key) -> None:
+        if self._queries and event.key != "escape":
+            event.stop()
+            event.prevent_default()
+            return
         typing, checks = self._take is not None, self.state.step == CHECKS
         self.state.goes_on = False
         self._note = ("", "muted") if event.key != "enter" else self._note
@@ -349,14 +358,56 @@ class RestoreWizard(Dialog[bool]):
                 self.state.choice.keep_only(table.source, table.name)
                 self._open(WHERE)
 
-        title = _("Restore one table: type to filter, enter selects")
+        title = _("Restore one table")
         self.app.push_screen(Chooser(title, table_choices(tables), wide=True), take)
 
     def _ask_place(self, source: SourceChoice) -> None:
+        if source.is_database and not self.state.choice.planless:
+            self._queries = True
+            self._tell(_("querying the server's databases …"), "muted")
+            self._offer_places(source)
+        else:
+            self._type_place(source)
+
+    def _type_place(self, source: SourceChoice) -> None:
         def take(text: str) -> None:
             source.place = text
 
         self._ask(where_prompt(source), source.place, take)
+
+    @work(exclusive=True, group="places")
+    async def _offer_places(self, source: SourceChoice) -> None:
+        """Offers the other databases on the server of ``source``; without any, asks for an address."""
+        from lilfox_tui.backup import effects
+
+        state = self.state
+        try:
+            urls = await effects.other_places(state.choice.request(), source.name)
+        except LilFoxError as error:
+            urls = []
+            self._tell(error)
+        else:
+            self._note = ("", "muted")
+        finally:
+            self._queries = False
+        if state.step != WHERE or not self.is_current:
+            return  # esc was pressed meanwhile
+        if not urls:
+            self._type_place(source)
+            return
+
+        def take(chosen: str | None) -> None:
+            if chosen == TYPED:
+                self._type_place(source)
+            elif chosen is not None:
+                source.place = "" if chosen == ORIGINAL else chosen
+                if len(state.choice.chosen) == 1:
+                    self._open(CHECKS)
+            self.repaint()
+
+        own = state.looked.where.get(source.name, "") if state.looked is not None and not source.place else ""
+        title = _("Where to restore {source}?", source=source.name)
+        self.app.push_screen(Chooser(title, place_choices(own, urls), wide=True, at=1), take)
 
     def on_lines_wheel(self, event: Lines.Wheel) -> None:
         self._page.top += event.delta

@@ -219,7 +219,7 @@ class PlaceActions(ActionGroup):
         tr("jump to a time (03:15, 10m, 2026-03-29T03:15), a percentage (50%) or a line (1200)"),
     )
     def ask_jump(self) -> None:
-        self._app.ask_line(_("time, 50% or line"), "", self._finder.jump, live=False)
+        self._app.ask_line(_("time, 50% or line"), "", self._finder.jump, live=False, does=_("jump"))
 
 
 async def neighbours_of(source: LogSource, record: LogRecord) -> tuple[tuple[LogRecord, ...], tuple[LogRecord, ...]]:

@@ -61,7 +61,7 @@ class AlertActions(ActionGroup):
             take("")
         else:
             note = "" if alert.acknowledged is None else alert.acknowledged.note
-            prompt = _("note: enter saves it as {name}, esc cancels", name=user())
+            prompt = _("note by {name}", name=user())
             self._app.ask_line(prompt, note, take, live=False)
 
     async def _acknowledge(self, alert: Alert, note: str) -> None:
@@ -144,8 +144,8 @@ class AlertActions(ActionGroup):
         can_end = self._app.rewound is None and not self._app.config.read_only
         choices = silence_choices(alerts, can_end=can_end)
         ends = any(choice.possible for choice in choices)
-        title = _("Silences: enter ends the selected one") if ends else _("Silences")
-        self._app.push_screen(dialogs.Chooser(title, choices, wide=True), self._take_end)
+        does = _("ends the selected one") if ends else None
+        self._app.push_screen(dialogs.Chooser(_("Silences"), choices, wide=True, does=does), self._take_end)
 
     def _take_end(self, chosen: str | None) -> None:
         if chosen is not None:

@@ -36,7 +36,7 @@ def target_rows(targets: Sequence[TargetView], kept: StoreUsage | None, now: dat
     count = _("{up} of {count} up", up=up, count=len(targets))
     rows: list[Row] = [
         (Piece(" " + _("TARGETS"), "title"), Piece("  " + count, "muted")),
-        (Piece("   " + _("esc closes, j and k scroll"), "muted"),),
+        BLANK,
     ]
     for target in sorted(targets, key=lambda each: not each.down):
         rows += _target(target, now, glyphs)

@@ -12,9 +12,9 @@ from textual.widgets import Input
 
 from lilfox_tui.alerts.model import Alert, SilenceMatcher
 from lilfox_tui.alerts.silences import PRESETS_S, check_silence, format_matchers, matchers_of, parse_matchers
-from lilfox_tui.app.dialogs.messages import HIGH, Dialog
+from lilfox_tui.app.dialogs.messages import Dialog
 from lilfox_tui.app.rendering.columns import cells, wrapped
-from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.widgets import Lines, TextField
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, listed, ngettext
@@ -63,13 +63,8 @@ class SilenceDialog(Dialog[SilenceRequest | None]):
     def on_resize(self) -> None:
         self._arrange()
 
-    @property
-    def _blank(self) -> list[Row]:
-        """A blank row between the parts if there is room."""
-        return [BLANK] if self.app.size.height >= HIGH else []
-
     def _arrange(self) -> None:
-        blank = len(self._blank)
+        blank = len(self.blanks)
         lengths, told = len(LENGTHS) + blank, 1 + 3 * blank
         self.set_height(lengths + told + 4)
         self.query_one("#dialog-list", Lines).styles.height = lengths
@@ -82,8 +77,8 @@ class SilenceDialog(Dialog[SilenceRequest | None]):
         if cells((title, hint)) > self.room("wide"):
             hint = Piece("  " + _("enter silences, esc cancels"), "muted")
         self.query_one("#dialog-title", Lines).show([(title, hint)])
-        rows: list[Row] = [*self._blank, *((Piece(f"  {length_text(each)}"),) for each in LENGTHS)]
-        self.query_one("#dialog-list", Lines).show(rows, selected=self._at + len(self._blank))
+        rows: list[Row] = [*self.blanks, *((Piece(f"  {length_text(each)}"),) for each in LENGTHS)]
+        self.query_one("#dialog-list", Lines).show(rows, selected=self._at + len(self.blanks))
         self.query_one("#dialog-text", Lines).show(self._told())
 
     def _told(self) -> list[Row]:
@@ -96,12 +91,12 @@ class SilenceDialog(Dialog[SilenceRequest | None]):
                 (Piece(" "), Piece(str(error), "failing")),
                 (Piece(" "), Piece(str(error.hint), "muted")),
             ]
-            return [*self._blank, *wrapped(rows, self.room("wide"))]
+            return [*self.blanks, *wrapped(rows, self.room("wide"))]
         count = ngettext("would silence {count} alert now", "would silence {count} alerts now", len(found))
         names = sorted({alert.name for alert in found})
         more = listed(names[:_NAMES_SHOWN]) + (" …" if len(names) > _NAMES_SHOWN else "")
         return [
-            *self._blank,
+            *self.blanks,
             (Piece(f" {count}", "accent"), Piece("  " + fit(more, self.room("wide") - cell_width(count) - 3), "muted")),
         ]
 

@@ -11,17 +11,17 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input
 
-from lilfox_tui.app.dialogs.messages import HIGH, Dialog, not_the_word
+from lilfox_tui.app.dialogs.messages import PADDING, Dialog, key_rows, not_the_word, title_row, word_prompt
 from lilfox_tui.app.dialogs.prompt import Option, PromptOffer
 from lilfox_tui.app.evidence import Cause
 from lilfox_tui.app.panes.runbook.rows import RunbookStyle, exit_text, text_rows, undo_piece
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
-from lilfox_tui.app.widgets import Lines, TextField, more_below
+from lilfox_tui.app.widgets import Lines, TextField
 from lilfox_tui.config.model import Config
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, listed, ngettext
-from lilfox_tui.core.text import fit, human_duration
+from lilfox_tui.core.text import clean, fit, human_duration
 from lilfox_tui.jobs.model import Job
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook.control import ChangedText
@@ -344,15 +344,14 @@ class RunDialog(Dialog[bool]):
     def __init__(self, title: str, about: Sequence[Row], text: Sequence[Row], word: str = "") -> None:
         super().__init__()
         self._title, self._about, self._text, self._word = title, tuple(about), tuple(text), word
+        self._wrong: tuple[Row, ...] = ()
 
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog", classes="wide"):
             yield Lines(ground="bar", id="dialog-title")
             yield Lines(ground="bar", id="dialog-about")
             yield Lines(ground="bar", id="dialog-text")
-            yield TextField(
-                id="dialog-input", placeholder=_("type {word} and press enter; esc cancels", word=self._word)
-            )
+            yield TextField(id="dialog-input")
             yield Lines(ground="bar", id="dialog-keys")
 
     def on_mount(self) -> None:
@@ -366,31 +365,28 @@ class RunDialog(Dialog[bool]):
         self._arrange()
 
     def _arrange(self) -> None:
-        room = self.room("wide")
+        room, blanks = self.room("wide"), self.blanks
         about, text = wrapped(self._about, room), wrapped(self._text, room)
-        roomy = self.app.size.height >= HIGH
-        blanks: list[Row] = [BLANK] if roomy else []
-        head = [*blanks, *about, *blanks]
-        self.query_one("#dialog-about", Lines).styles.height = len(head)
-        self.set_height(len(head) + len(text) + 3 + len(blanks) + bool(self._word))
+        head = [*blanks, *about, *wrapped(self._wrong, room), *blanks]
+        if not blanks:  # all of it scrolls
+            head, text = wrapped(self._wrong, room), [*about, *text]
+        keys = [*blanks, *([] if self._word else key_rows((("enter", _("run it")), ("esc", _("go back"))), room))]
+        for name, height in (("#dialog-about", len(head)), ("#dialog-keys", len(keys))):
+            part = self.query_one(name, Lines)
+            part.display, part.styles.height = height > 0, height
+        self.query_one("#dialog-input", Input).placeholder = word_prompt(clean(self._word), room - PADDING)
+        self.set_height(len(head) + len(text) + 2 + len(keys) + bool(self._word))
         self.query_one("#dialog-about", Lines).show(head)
-        keys = self.query_one("#dialog-keys", Lines)
-        keys.styles.height = 1 + len(blanks)
-        self.call_after_refresh(self._show, text, blanks)
+        self.call_after_refresh(self._show, text, keys)
 
-    def _show(self, text: Sequence[Row], blanks: Sequence[Row]) -> None:
+    def _show(self, text: Sequence[Row], keys: Sequence[Row]) -> None:
         lines = self.query_one("#dialog-text", Lines)
         lines.show(text)
-        run, leave = _("run it"), _("go back")
-        enter: Row = () if self._word else (Piece(" enter", "key"), Piece(f" {run}  "))
-        keys: Row = (*enter, Piece(" esc", "key"), Piece(f" {leave}  "))
-        self.query_one("#dialog-keys", Lines).show([*blanks, keys])
+        self.query_one("#dialog-keys", Lines).show(keys)
         self._title_row(lines)
 
     def _title_row(self, lines: Lines) -> None:
-        more = more_below(lines.hidden_below)
-        row: Row = (Piece(" " + self._title, "title"), Piece(f"   {more}" if more else "", "muted"))
-        self.query_one("#dialog-title", Lines).show([row])
+        self.query_one("#dialog-title", Lines).show([title_row(self._title, lines.hidden_below, self.room("wide"))])
 
     def on_key(self, event: events.Key) -> None:
         steps = {"down": 1, "up": -1, "pagedown": 10, "pageup": -10}
@@ -410,9 +406,10 @@ class RunDialog(Dialog[bool]):
         event.stop()
         if event.value.strip() == self._word:
             self.close(True)
-        elif self._about[-1:] != (wrong := (not_the_word(self._word),)):
-            self._about += wrong
+        elif not self._wrong:
+            self._wrong = (not_the_word(self._word),)
             self._arrange()
 
     def on_lines_wheel(self, event: Lines.Wheel) -> None:
         event.lines.scroll_rows(event.delta)
+        self._title_row(self.query_one("#dialog-text", Lines))

@@ -68,8 +68,7 @@ class IncidentActions(ActionGroup):
             if text.strip():
                 self._append(incident.id, Noted(text=text.strip()))
 
-        prompt = _("note for {id}: enter saves it, esc cancels", id=incident.id)
-        self._app.ask_line(prompt, "", take, live=False)
+        self._app.ask_line(_("note for {id}", id=incident.id), "", take, live=False)
 
     @action("decide", "", tr("decision"), tr("record a decision in the incident"), why_not=_why_no_incident)
     def write_decision(self) -> None:
@@ -80,8 +79,7 @@ class IncidentActions(ActionGroup):
             if text.strip():
                 self._append(incident.id, Decided(text=text.strip()))
 
-        prompt = _("decision for {id}: enter saves it, esc cancels", id=incident.id)
-        self._app.ask_line(prompt, "", take, live=False)
+        self._app.ask_line(_("decision for {id}", id=incident.id), "", take, live=False)
 
     @action("moment", "", tr("moment"), tr("mark the incident as detected, acknowledged, mitigated or resolved "
                                             "now"),
@@ -127,7 +125,7 @@ class IncidentActions(ActionGroup):
         def take(text: str) -> None:
             self._append(incident_id, Called(contact=contact, outcome=text.strip()))
 
-        self._app.ask_line(_("outcome of the call to {contact}: enter saves it", contact=contact), "", take, live=False)
+        self._app.ask_line(_("outcome of the call to {contact}", contact=contact), "", take, live=False)
 
     # ---- evidence --------------------------------------------------------------------------------------------------
 
@@ -259,7 +257,8 @@ class CourseActions(ActionGroup):
                 folder = Path(text.strip()).expanduser().absolute()
                 self._context.run(partial(self._export, name, folder), group="export", exclusive=True)
 
-        self._app.ask_line(_("export {id} into the new folder:", id=name), str(path), take, live=False)
+        prompt = _("export {id} into the new folder:", id=name)
+        self._app.ask_line(prompt, str(path), take, live=False, does=_("export it"))
 
     async def _export(self, incident_id: str, folder: Path) -> None:
         file = await asyncio.to_thread(export_to, incident_id, language(), folder)

@@ -141,7 +141,7 @@ class RunOrders:
             else:
                 self._app.tell(tr("skipping requires a reason"))
 
-        self._app.ask_line(_("reason for skipping: enter skips, esc cancels"), "", take, live=False)
+        self._app.ask_line(_("reason for skipping"), "", take, live=False, does=_("skip it"))
 
     async def _skip(self, run: RunLog, turn: Turn, reason: str) -> None:
         await self.send(run, Skip(step=turn.step, command=turn.command, reason=reason))

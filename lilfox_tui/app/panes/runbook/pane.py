@@ -24,7 +24,7 @@ from lilfox_tui.app.rows.incidents import item_rows
 from lilfox_tui.app.shared_actions import ErrorActions, ListActions, StateList
 from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.aio import Ready
-from lilfox_tui.core.i18n import Message, _, tr
+from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.monitor.model import RunbooksView
 
 if TYPE_CHECKING:
@@ -127,8 +127,8 @@ class RunbookLists(StateList[RunbookState]):
         found, item = state.timeline.then, state.timeline.selected
         if found is None or item is None:
             return
-        title = Piece(f" {found[0].id}", "title"), Piece("   " + _("y copies it, esc closes"), "muted")
-        app.push_screen(Reader([title, BLANK, *item_rows(item, app.glyphs)], self.copy_selected))
+        title = Piece(f" {found[0].id}", "title")
+        app.push_screen(Reader([(title,), BLANK, *item_rows(item, app.glyphs)], self.copy_selected))
 
     def why_not_open(self) -> Message | None:
         return self._permission.why_not_open()

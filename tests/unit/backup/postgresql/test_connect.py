@@ -9,6 +9,7 @@ import psycopg.conninfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from lilfox_tui.backup.postgresql.connect import (
     Connection,
@@ -17,6 +18,7 @@ from lilfox_tui.backup.postgresql.connect import (
     conninfo,
     open_server_access,
     read_url,
+    url_of,
 )
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.core.errors import LilFoxError, UsageError
@@ -55,6 +57,24 @@ async def test_a_file_that_others_can_write_is_refused_before_anything_is_asked(
         with pytest.raises(NotTrusted, match="because others can change it"):
             await stack.enter_async_context(open_server_access(HERE, connection, clients=clients))
         await stack.enter_async_context(open_server_access(FakeHost("db-1"), connection, clients=clients))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql:///",
+        "postgresql://db-1/x",
+        "postgresql://ann@[::1]:5433/x",
+        "postgresql://a%40b@db-1/x?sslmode=verify-full&sslrootcert=/etc/ca.pem",
+        "postgresql://lilfox@/lilfox?host=/tmp/demo/db",
+        "postgresql://ann@:5433/x?host=/run/a%20b",
+        "/run/postgresql",
+    ],
+)
+@pytest.mark.parametrize("name", ["other", "one of / two?", "数据 #%"])
+def test_the_url_of_another_database_leads_to_the_same_server(url: str, name: str) -> None:
+    connection = read_url(url)
+    assert read_url(url_of(connection, name)) == replace(connection, database=name)
 
 
 @pytest.mark.usefixtures("written_by_all")
