@@ -147,6 +147,12 @@ class WizardPage:
         """Rows past the lower edge."""
         return max(0, len(self.rows) - self.top - self.room)
 
+    def bring_up_failed(self) -> None:
+        """Scrolls to the first failed check if it is out of sight."""
+        bad = [place for place, row in enumerate(self.rows) if any(piece.role == "failing" for piece in row)]
+        if bad and not self.top <= bad[0] < self.top + self.room:
+            self.top = bad[0]
+
     def item_at(self, x: int, y: int) -> int | None:
         """The selectable line at those cells."""
         hit = self._screen.at(x, y)

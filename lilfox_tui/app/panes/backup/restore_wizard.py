@@ -42,7 +42,7 @@ from lilfox_tui.app.panes.backup.restore_state import (
     SourceChoice,
 )
 from lilfox_tui.app.rendering.columns import Digits, wrapped
-from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
+from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece
 from lilfox_tui.app.rows.jobs import JobLog
 from lilfox_tui.app.widgets import Lines, TextField
 from lilfox_tui.backup.plan import request_of
@@ -115,7 +115,8 @@ class RestoreWizard(Dialog[bool]):
             self._tell(why)
             if state.step == CHECKS:
                 state.goes_on = True
-                self._bring_up_what_forbids()
+                self._page.bring_up_failed()
+                self.repaint()
         elif (
             state.step == WHAT
             and (item := self._highlighted()) is not None
@@ -129,16 +130,8 @@ class RestoreWizard(Dialog[bool]):
             self.close(False)
 
     def _highlighted(self) -> WizardItem | None:
-        items = self._items()
+        items = page_items(self.state, self._glyphs)
         return items[min(self.state.at, len(items) - 1)] if items and self.state.at >= 0 else None
-
-    def _bring_up_what_forbids(self) -> None:
-        """Scrolls to the first failed check if it is out of sight."""
-        page = self._page
-        bad = [place for place, row in enumerate(page.rows) if any(piece.role == "failing" for piece in row)]
-        if bad and not page.top <= bad[0] < page.top + page.room:
-            page.top = bad[0]
-            self.repaint()
 
     def _back(self) -> None:
         if self._take is not None and self.state.step != CONFIRM:
@@ -228,28 +221,19 @@ class RestoreWizard(Dialog[bool]):
         state, page, width = self.state, self._page, self.app.size.width
         if state.take_end():
             page.top = 0
-        keys, said = self.query_one("#wizard-keys", Lines), self._note_or_keys(width)
+        keys, note, tables = self.query_one("#wizard-keys", Lines), Piece(*self._note), bool(state.choice.tables)
+        said = wrapped([(Piece(" "), note)], width)[:MOST_SAID]
+        if not note.text:
+            said = page_keys(state.step, width, asks=self._take is not None, undoes=state.undoable, tables=tables)
         keys.styles.height = len(said)
         keys.show(said)
         asks = self.query_one("#wizard-input", Input).display
         page.take_room(width, self.app.size.height - len(said) - asks, slow_link=self._slow)
         style = PageStyle(page.width, page.room - _SPARE_ROWS, self._glyphs, self._zone, Digits(few=self._slow))
-        items = self._items()
+        items = page_items(self.state, self._glyphs)
         state.highlight_what_allows([item.act for item in items])
         rows = wrapped([BLANK, *page_rows(state, style)], page.width - 1)
         self.query_one("#wizard-body", Lines).show(page.draw(rows, items, state, self._glyphs, follow=follow))
-
-    def _items(self) -> list[WizardItem]:
-        return page_items(self.state, self._glyphs)
-
-    def _note_or_keys(self, width: int) -> list[Row]:
-        """Return a note, wrapped to a few lines; without one, the keys."""
-        text, role = self._note
-        if text:
-            return wrapped([(Piece(" "), Piece(text, role))], width)[:MOST_SAID]
-        state = self.state
-        tables = bool(state.choice.tables)
-        return page_keys(state.step, width, asks=self._take is not None, undoes=state.undoable, tables=tables)
 
     def _tell(self, what: LilFoxError | Message | str, role: str = "degraded") -> None:
         text = f"{what} {self._glyphs.dash} {what.hint}" if isinstance(what, LilFoxError) and what.hint else str(what)
@@ -317,12 +301,12 @@ class RestoreWizard(Dialog[bool]):
         event.prevent_default()
 
     def _move(self, step: int) -> None:
-        if not self.state.move(step, len(self._items()), more_below=self._page.below > 0):
+        if not self.state.move(step, len(page_items(self.state, self._glyphs)), more_below=self._page.below > 0):
             self._page.top += step
         self.repaint()
 
     def _choose(self) -> None:
-        state, items = self.state, self._items()
+        state, items = self.state, page_items(self.state, self._glyphs)
         if not items:
             return
         if not state.take_choice():
