@@ -175,6 +175,15 @@ def test_repetitions_are_folded_requests_that_went_well_are_not() -> None:
     assert len(LogList([*errors, *good, *same], STYLE, folded=False)) == 10
 
 
+def test_what_is_folded_gives_way_to_empty_rows() -> None:
+    errors = [shown(at, "refused", after_s=at / 4, severity=Severity.ERROR) for at in range(40)]
+    assert [len(LogList(errors, STYLE, folded=True, room=room)) for room in (1, 2, 11, 12, 100)] == [1, 11, 11, 40, 40]
+    by_second = LogList(errors, STYLE, folded=True, room=11)
+    assert "(×3 in 500 ms)" in text_of(by_second[0])
+    assert "(×4 in 750 ms)" in text_of(by_second[1])
+    assert len(LogList([*errors, shown(99, "x", after_s=99)], STYLE, folded=True, room=2)) == 2
+
+
 def test_a_notice_is_a_row_of_its_own_and_folds_nothing() -> None:
     said = SourceNotice(source="backend", time_us=AT_US, text=tr("connection lost"))
     notices = [WindowItem(MergeKey(AT_US, 0, at), said) for at in range(2)]

@@ -68,7 +68,7 @@ class RecordList:
             self.move(direction * _ALL)
 
     def open_selected(self) -> None:
-        self._finder.open_record()
+        self._finder.open_selected()
 
     def why_not_open(self) -> Message | None:
         return self._state.why_not_open()
@@ -249,7 +249,7 @@ class LogsPane(Pane):
         """Scrolls the list; the cursor stays on its record until that would leave the screen."""
         before = lines.top
         lines.scroll_rows(delta)
-        here, rows, merged = self.state.selected, self.state.list, self.state.merged
+        here, rows, merged = self.state.under_cursor, self.state.list, self.state.merged
         if rows is None or not rows.groups or merged is None or here is None or lines.top == before:
             self.list.move(delta)
             return
