@@ -162,8 +162,8 @@ class LogsPane(Pane):
             SaveActions(context),
             EvidenceActions(context, self.evidence),
         )
-        self._layout: tuple[bool, ...] = ()
-        """Which parts are shown."""
+        self._layout: tuple[int, ...] = ()
+        """The rows above the list, and which parts are shown."""
         self._possible: object = None
         """What the footer's actions depend on, beside what keys change."""
 
@@ -290,7 +290,7 @@ class LogsPane(Pane):
         if page is not None:
             self._paint_page(page, of_page)
         self.strip.paint(self.query_one("#log-strip", Lines))
-        layout = tuple(each.display for each in self.query(Lines))
+        layout = (len(self.query_one("#log-head", Lines).rows), *(each.display for each in self.query(Lines)))
         if layout != self._layout:  # how many rows the list has is known once that is laid out
             self._layout = layout
             self.call_after_refresh(self.repaint)
