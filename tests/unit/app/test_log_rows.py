@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from lilfox_tui.app.open_logs import host_of
-from lilfox_tui.app.panes.logs.record_page import Neighbours, detail_rows
+from lilfox_tui.app.panes.logs.columns import ValueColumn
+from lilfox_tui.app.panes.logs.record_page import MOST_OF_REQUEST, Neighbours, detail_rows, same_request
 from lilfox_tui.app.panes.logs.rows import LogList, LogStyle, Place, cut_into, headline, log_row, wrapped_rows
 from lilfox_tui.app.panes.logs.statistics import (
     ErrorRates,
@@ -362,3 +363,52 @@ def test_a_row_is_plain_pieces() -> None:
 )
 def test_the_host_where_a_log_is_read(log: LogConfig, config: Config, name: str | None) -> None:
     assert host_of(log, config) == name
+
+
+def test_a_traceback_is_not_repeated_among_the_fields() -> None:
+    fault = LoggedException("E", "Traceback\n  line 1\nE: refused")
+    one = shown(1, "failed", severity=Severity.ERROR, fault=fault, fields={"exception": fault.text, "user": "li"})
+    page = [text_of(each.row).strip() for each in detail_rows(one, one.item, Neighbours(), STYLE)]  # type: ignore[arg-type]
+    assert page.count("line 1") == 1
+    assert not any(row.startswith("exception") for row in page)
+    assert any(row.startswith("user") for row in page)
+
+
+def test_a_duration_has_its_unit_beside_it() -> None:
+    fields = {"latency": 0.0004580840000016906, "elapsed_ms": 12.5, "took": "30 ms", "size": 12.5}
+    one = shown(1, "done", fields=fields)
+    rows = detail_rows(one, one.item, Neighbours(), STYLE)  # type: ignore[arg-type]
+    page = {each.field.name: text_of(each.row).split(None, 1)[1].strip() for each in rows if each.field is not None}
+    assert page["latency"] == "0.0004580840000016906   0.46 ms"
+    assert page["elapsed_ms"] == "12.5   12.5 ms"
+    assert page["took"] == "30 ms"
+    assert page["size"] == "12.5"
+
+
+def test_the_records_of_a_request_stand_before_the_neighbours() -> None:
+    def traced(number: int, name: str, id_: str) -> WindowItem:
+        made = shown(number, f"{name} says", after_s=number, fields={"request_id": id_})
+        assert not isinstance(made.item, SourceNotice)
+        return WindowItem(made.key, replace(made.item, source=name, raw=f"x {id_}".encode()))
+
+    loaded = [traced(1, "gateway", "aa"), traced(2, "backend", "aa"), traced(3, "worker", "aab")]
+    one = loaded[1]
+    together = same_request(one.item, loaded)  # type: ignore[arg-type]
+    assert together == tuple(loaded[:2])
+    assert same_request(loaded[2].item, loaded) == ()  # type: ignore[arg-type]
+    page = [text_of(each.row) for each in detail_rows(one, one.item, Neighbours(), STYLE, together)]  # type: ignore[arg-type]
+    at = page.index(" SAME REQUEST")
+    assert "gateway says" in page[at + 1]
+    assert "backend says" in page[at + 2]
+    assert at + 4 == page.index(" NEIGHBOURS")
+    many = [traced(number, "gateway", "aa") for number in range(99)]
+    near = same_request(many[70].item, many)  # type: ignore[arg-type]
+    assert len(near) == MOST_OF_REQUEST
+    assert many[70] in near
+
+
+def test_neighbours_have_the_margin_of_the_list() -> None:
+    one, style = shown(1, "x" * 300), replace(STYLE, values=(ValueColumn("status", 6),))
+    rows = detail_rows(one, one.item, Neighbours((), (shown(2, "y" * 300, fields={"status": 200}),)), style)  # type: ignore[arg-type]
+    assert text_of(rows[-1].row).endswith("200")
+    assert cells(rows[-1].row) == STYLE.width - 2

@@ -273,10 +273,13 @@ def _notice_row(notice: SourceNotice, style: LogStyle) -> Row:
 
 
 def _tail(record: LogRecord, style: LogStyle, times: int, until_us: int | None) -> tuple[Row, int]:
-    """What stands at the right of the message, and the cells left for it."""
-    folded = _folded(record, times, until_us)
+    """What stands at the right of the message, and the cells left for it: with those of the columns beside it that are
+    empty in this row."""
+    folded, values = _folded(record, times, until_us), value_cells(record, style.values)
     room = max(4, style.message_width - sum(cell_width(piece.text) for piece in folded))
-    return (*folded, *value_cells(record, style.values)), room
+    filled = 0 if folded else next((at for at, piece in enumerate(values) if piece.text.strip()), len(values))
+    empty = values[: filled - filled % 2]  # a value and the blanks before it are two pieces
+    return (*folded, *values[len(empty) :]), room + sum(cell_width(piece.text) for piece in empty)
 
 
 def _folded(record: LogRecord, times: int, until_us: int | None) -> tuple[Piece, ...]:

@@ -45,6 +45,8 @@ class OpenRecord:
         self.shown = shown
         self.neighbours: Neighbours | None = None
         """None while they are read."""
+        self.together: tuple[WindowItem, ...] = ()
+        """The loaded records of its request."""
         self.followed = False
         """Whether the list followed new records when the first of the records that were opened in a row was opened."""
         self.rows: list[DetailRow] = []
