@@ -352,7 +352,7 @@ async def test_bars_of_the_histogram_are_steps_in_time(tmp_path: Path) -> None:
         for _press in range(3):
             await pilot.press("<")
             await pilot.pause()
-            row = next(line for line in screen_text(pilot).splitlines() if "each bar" in line)
+            row = next(line for line in screen_text(pilot).splitlines() if "━ errors" in line)
             marks.append(row.index("▲"))
         assert marks == sorted(marks, reverse=True)
         assert len(set(marks)) == 3
@@ -408,3 +408,24 @@ async def test_why_a_key_did_nothing_goes_with_one_that_does_something(tmp_path:
         await pilot.press("k")
         await pilot.pause()
         assert "saved" in screen_text(pilot), "an answer stays"
+
+
+async def test_titles_of_the_statistics_are_passed_over(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=(100, 40)) as pilot:
+        await settled(app, pilot)
+        await pilot.press("S")
+        await until(lambda: len(app.screen_stack) == 2)
+        await pilot.pause()
+        assert "enter filter by the selected row" in screen_text(pilot)
+        lines = app.screen.query_one("#dialog-list", Lines)
+        seen = []
+        for _press in range(30):
+            assert lines.selected is not None
+            seen.append("".join(piece.text for piece in lines.rows[lines.selected]))
+            await pilot.press("down")
+        assert not any("81 values" in row for row in seen)
+        assert any("p50" in row for row in seen)
+        while lines.selected:
+            await pilot.press("up")
+        assert "11 errors in" in seen[0]

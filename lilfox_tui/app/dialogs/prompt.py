@@ -32,13 +32,16 @@ class Choice(Struct, frozen=True):
     row: Row
     words: str
     possible: bool = True
+    title: bool = False
+    """Whether it only says what is below it: it is never selected."""
     more: str = ""
     """Said in full below the list while it is selected; of a row that is too long, what its last piece says."""
 
 
 class Chooser(Dialog[str | None]):
     """A dialog that returns the chosen id, or None. It opens with choice ``at`` selected; ``moved`` gets the id of each
-    choice that is selected later. ``rows`` is the widget of the list, with the id ``dialog-list``."""
+    choice that is selected later. ``does`` is what enter does, if that is to be said. ``rows`` is the widget of the
+    list, with the id ``dialog-list``."""
 
     takes_ahead: ClassVar[Ahead] = "all"
 
@@ -51,13 +54,15 @@ class Chooser(Dialog[str | None]):
         at: int = 0,
         moved: Callable[[str], None] | None = None,
         rows: Lines | None = None,
+        does: str = "",
     ) -> None:
         super().__init__()
+        self._does = does
         self._shape = "wide" if wide else ""
         self._title = title
         self._choices = tuple(choices)
         self._shown = self._choices
-        self._at = at
+        self._at = self._past_titles(at, 1)
         self._words: list[str] = []
         self._moved = moved
         self._rows = rows or Lines(ground="bar", id="dialog-list")
@@ -90,6 +95,7 @@ class Chooser(Dialog[str | None]):
     def _arrange(self) -> None:
         """Reserves as many lines below the list as any choice needs, so that the layout does not jump."""
         below = max((len(self._more(each)) for each in self._choices), default=0)
+        below += 2 * bool(self._does)
         more = self.query_one("#dialog-more", Lines)
         more.display = below > 0
         more.styles.height = below
@@ -111,13 +117,19 @@ class Chooser(Dialog[str | None]):
             return
         self._words = words
         self._shown = tuple(each for each in self._choices if all(word in each.words.lower() for word in words))
-        self._move_to(0)
+        self._move_to(0, 1)
 
-    def _move_to(self, at: int) -> None:
-        self._at = at
+    def _past_titles(self, at: int, direction: int) -> int:
+        """The nearest choice that is no title, from ``at`` on, else on its other side."""
+        onward = range(at, len(self._shown)) if direction > 0 else range(at, -1, -1)
+        back = range(at, -1, -1) if direction > 0 else range(at, len(self._shown))
+        return next((each for each in (*onward, *back) if not self._shown[each].title), at)
+
+    def _move_to(self, at: int, direction: int) -> None:
+        self._at = self._past_titles(at, direction) if self._shown else at
         self._show()
         if self._moved is not None and self._shown:
-            self._moved(self._shown[at].id)
+            self._moved(self._shown[self._at].id)
 
     def _show(self) -> None:
         if not self._has_parts():
@@ -127,11 +139,19 @@ class Chooser(Dialog[str | None]):
         lines.show(rows or [(Piece(" " + _("nothing matches"), "muted"),)], selected=self._at if rows else None)
         below = Piece("   " + more_below(lines.hidden_below), "muted")
         self.query_one("#dialog-title", Lines).show([(Piece(" " + self._title, "title"), below)])
-        self.query_one("#dialog-more", Lines).show(self._more(self._shown[self._at]) if rows else [])
+        said = self._more(self._shown[self._at]) if rows else []
+        if self._does:
+            high = self.query_one("#dialog-more", Lines).styles.height
+            room = 2 if high is None else int(high.value)
+            keys = [("enter", self._does), ("esc", _("go back"))]
+            row: Row = tuple(piece for key, does in keys for piece in (Piece(f" {key}", "key"), Piece(f" {does}  ")))
+            said = [*said, *[BLANK] * (room - 1 - len(said)), row]
+        self.query_one("#dialog-more", Lines).show(said)
 
     def on_key(self, event: events.Key) -> None:
         if event.key in _STEPS and self._shown:
-            self._move_to(max(0, min(len(self._shown) - 1, self._at + _STEPS[event.key])))
+            step = _STEPS[event.key]
+            self._move_to(max(0, min(len(self._shown) - 1, self._at + step)), step)
             event.stop()
         elif event.key == "escape":
             event.stop()
@@ -142,7 +162,7 @@ class Chooser(Dialog[str | None]):
             self.close(self._shown[self._at].id)
 
     def on_lines_clicked(self, event: Lines.Clicked) -> None:
-        if event.lines.id == "dialog-list" and event.index < len(self._shown):
+        if event.lines.id == "dialog-list" and event.index < len(self._shown) and not self._shown[event.index].title:
             self._at = event.index
             self.on_input_submitted()
 

@@ -21,6 +21,7 @@ from lilfox_tui.app.panes.logs.statistics import (
     filter_of,
     joined,
     loaded_errors,
+    statistics_choices,
     strip_row,
 )
 from lilfox_tui.app.panes.logs.view import trouble_rows, when
@@ -33,7 +34,7 @@ from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import cell_width, clean
 from lilfox_tui.logs.record import LoggedException, Severity
 from lilfox_tui.logs.source import SourceNotice
-from lilfox_tui.logs.statistics import Slice, template_of
+from lilfox_tui.logs.statistics import Slice, Tally, statistics_of, template_of
 from lilfox_tui.logs.window import MergeKey, WindowItem
 from lilfox_tui.monitor.model import this_machine
 from tests.unit.logs.memory_source import record
@@ -412,3 +413,24 @@ def test_neighbours_have_the_margin_of_the_list() -> None:
     rows = detail_rows(one, one.item, Neighbours((), (shown(2, "y" * 300, fields={"status": 200}),)), style)  # type: ignore[arg-type]
     assert text_of(rows[-1].row).endswith("200")
     assert cells(rows[-1].row) == STYLE.width - 2
+
+
+def test_failed_responses_are_told_though_they_are_no_errors_of_the_log() -> None:
+    codes = [502] * 90 + [404] * 6 + [200] * 4
+    served = [record("gateway", at, AT_US + at, "served", fields={"status": code}) for at, code in enumerate(codes)]
+    served += [record("db", at, AT_US, f"no answer {at}", severity=Severity.ERROR) for at in range(200, 205)]
+    tally = Tally()
+    for each in served:
+        tally.add(each.source, each.entry)
+    rows = statistics_choices(statistics_of(tally), UTC, 120, UNICODE, served)
+    told = {choice.id: (text_of(choice.row).split(), where) for choice, where in rows}
+    assert told["responses"] == (["responses", "100", "responses"], None)
+    assert told["5xx"][0][:5] == ["responses", "5xx", "90", "of", "100"]
+    assert len(told["5xx"][0][5]) > len(told["4xx"][0][5]) >= len(told["2xx"][0][5]) == 1
+    where = told["5xx"][1]
+    assert where is not None
+    assert [where.matches(each) for each in (served[0], served[90], served[-1])] == [True, False, False]
+    assert told["message no answer <num>"][0][-2] == "5"
+    assert all(choice.title == (where is None) for choice, where in rows)
+    part = statistics_choices(statistics_of(tally), UTC, 120, UNICODE, served[:50])
+    assert any("50 responses in the loaded records" in text_of(choice.row) for choice, _where in part)

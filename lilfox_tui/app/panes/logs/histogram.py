@@ -38,6 +38,10 @@ _WIDTHS_US = tuple(
 _DAY = timedelta(days=1)
 _FEW = 12
 """Slices that are too few to show a course."""
+_SHARE_OF_LEGEND = 0.3
+"""Of the width of the pane, at most."""
+_LONG_US = 1800 * _SECOND_US
+"""The width of a bar that takes the most cells to say."""
 _WIDEST = 8
 """Cells of a bar, where there are few bars."""
 
@@ -245,25 +249,38 @@ class Histogram:
         glyphs = self._app.glyphs
         axis = axis_row(bars, None if record is None else record.entry.time_us, self._state.zone, glyphs)
         left = self._app.room.width - cells(axis)
-        for part in self._legend(bars):
+        for part in self._legend(bars.width_us):
             if (left := left - cells(part)) < 0:
                 break
             axis += part
         lines.show([*bar_rows(bars, glyphs), axis])
 
-    def _legend(self, bars: Bars) -> Iterator[Row]:
+    def _legend(self, width_us: int) -> Iterator[Row]:
         """What a bar and its colours are, in parts that may be left out from the end."""
         glyphs = self._app.glyphs
-        yield (Piece("   " + _("each bar {time}", time=human_duration(bars.width_us / 1e6)), "muted"),)
         marks = glyphs.full * 3 if glyphs.dots else glyphs.stack
         words = ((_("errors"), "failing"), (_("warnings"), "degraded"), (_("other records"), "muted"))
-        for mark, (word, role) in zip(marks, words, strict=True):
-            yield Piece(f"   {mark} ", role), Piece(word, "muted")
+        parts = [
+            (Piece(f"   {mark} ", role), Piece(word, "muted")) for mark, (word, role) in zip(marks, words, strict=True)
+        ]
+        yield from parts[:2]
+        yield (Piece("   " + _("each bar {time}", time=human_duration(width_us / 1e6)), "muted"),)
+        yield parts[2]
+
+    @property
+    def _columns(self) -> int:
+        """The cells of the bars: those that the first parts of the legend need are left for it."""
+        width, legend = self._app.room.width, 0
+        for part in self._legend(_LONG_US):
+            if (longer := legend + cells(part)) > width * _SHARE_OF_LEGEND:
+                break
+            legend = longer
+        return width - 2 - legend
 
     def bars(self, merged: MergedLogs) -> Bars | None:
         """The bars of ``merged``."""
         counted = self._state.counted if self._state.is_count_of(merged, merged.where) else None
-        columns = self._app.room.width - 2
+        columns = self._columns
         made_from = (merged, merged.edition, columns, counted)
         if self._made[0] != made_from:
             whole = merged.at_oldest and merged.at_newest
