@@ -161,7 +161,10 @@ class LilFoxApp(Console):
         reason = each.why_not()
         if reason is not None:
             self.tell(reason)
+            self.refused = self.note[0]
             return
+        if self.note[0] == self.refused:  # it may no longer be so
+            self.note = ("", "text")
         each.run()
         self.repaint_frame()
 

@@ -159,6 +159,8 @@ class Console(PrivateApp, inherit_bindings=False):
         self.palette = Palette(theme, ascii_only=glyphs.ascii_only)
         self.note: tuple[str, str] = ("", "text")
         self._note_ends: Timer | None = None
+        self.refused = ""
+        """Why a key did nothing, as it was shown."""
         self._news: list[Message] = []
         """To be shown once the message that is shown has been there long enough."""
         self.shown: Overview | None = None

@@ -77,6 +77,11 @@ class PaneContext(Generic[StateT]):
         Python warns about coroutines that are never awaited."""
         self._pane.run_worker(work, group=group, exclusive=exclusive, exit_on_error=False)
 
+    def running(self, group: str) -> Worker[Any] | None:
+        """The work of that group that has not ended; None if there is none."""
+        mine = (each for each in self._pane.workers if each.node is self._pane and each.group == group)
+        return next((each for each in mine if not each.is_finished), None)
+
     def cancel(self, *groups: str) -> None:
         """Cancels the running work of those groups."""
         for group in groups:

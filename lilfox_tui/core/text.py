@@ -163,12 +163,14 @@ def leading_digit(value: float) -> float:
 
 
 def human_duration(seconds: float | None) -> str:
-    """A span of time in its two largest units: ``850 ms``, ``14 s``, ``6 min``, ``2 h 14 min``, ``3 d 4 h``; ``-`` for
-    unknown or endless."""
+    """A span of time in its two largest units: ``0.5 ms``, ``850 ms``, ``14 s``, ``6 min``, ``2 h 14 min``,
+    ``3 d 4 h``; ``-`` for unknown or endless."""
     if seconds is None or not math.isfinite(seconds):
         return "-"
     if seconds < 0:
         return "-" + human_duration(-seconds)
+    if 0.000005 <= seconds < 0.00095:
+        return f"{seconds * 1000:.{1 if seconds >= 0.000095 else 2}f} ms"
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
     whole = round(seconds)
@@ -180,6 +182,16 @@ def human_duration(seconds: float | None) -> str:
     if hours < 24:
         return f"{hours} h {minutes % 60} min" if minutes % 60 else f"{hours} h"
     return f"{days} d {hours % 24} h" if hours % 24 else f"{days} d"
+
+
+def exact_duration(seconds: float) -> str:
+    """A span of time in one unit, with four digits at most: ``0.46 ms``, ``1.204 s``; longer than a minute as
+    :func:`human_duration` says it."""
+    if not 0.000001 <= seconds < 60:
+        return human_duration(seconds)
+    if seconds < 0.001:
+        return f"{float(f'{seconds * 1000:.2g}'):f}".rstrip("0") + " ms"
+    return f"{seconds * 1000:.4g} ms" if seconds < 0.9995 else f"{seconds:.4g} s"
 
 
 def short_age(seconds: float) -> str:

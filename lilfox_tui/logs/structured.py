@@ -510,6 +510,12 @@ def _fault(fields: Mapping[str, object], names: FieldNames) -> LoggedException |
     return LoggedException(last_name(named), text)
 
 
+def duration_in(name: str, value: object) -> float | None:
+    """The seconds in a field of that name; None unless it is one of those that hold a duration."""
+    unit_s = _SECONDS.get(name.lower())
+    return None if unit_s is None else _seconds(value, unit_s)
+
+
 def _seconds(value: object, unit_s: float) -> float | None:
     if type(value) is str:
         if len(value) > _LONGEST_SPAN or not (match := _SPAN.fullmatch(value)):

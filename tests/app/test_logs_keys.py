@@ -224,7 +224,7 @@ async def test_what_came_while_another_pane_was_shown_is_there(tmp_path: Path) -
 
 async def test_another_language_is_shown_at_once(tmp_path: Path) -> None:
     app = logs_app(tmp_path)
-    async with app.run_test(size=SIZE) as pilot:
+    async with app.run_test(size=(100, 14)) as pilot:
         await settled(app, pilot)
         await pilot.press("v", "v", "v", "L")
         await until(lambda: "（12 s 内 ×4）" in screen_text(pilot))
@@ -352,7 +352,7 @@ async def test_bars_of_the_histogram_are_steps_in_time(tmp_path: Path) -> None:
         for _press in range(3):
             await pilot.press("<")
             await pilot.pause()
-            row = next(line for line in screen_text(pilot).splitlines() if "each bar" in line)
+            row = next(line for line in screen_text(pilot).splitlines() if "━ errors" in line)
             marks.append(row.index("▲"))
         assert marks == sorted(marks, reverse=True)
         assert len(set(marks)) == 3
@@ -376,3 +376,56 @@ async def test_a_column_is_chosen_and_kept(tmp_path: Path) -> None:
         assert " module" in screen_text(pilot)
         assert pane.state.chosen_columns == ("status", "request", "module")
         assert ChosenColumns(chosen_file()).of(pane.state.formats) == ("status", "request", "module")
+
+
+async def test_keys_typed_while_the_list_moves_are_about_where_it_arrives(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=SIZE) as pilot:
+        pane = await settled(app, pilot)
+        await pilot.press("slash", *"retry", "enter")
+        await until(lambda: len(messages(pane)) == 9 and not pane.state.busy)
+        pane.list.back()  # the keys are there before the list is
+        for key in ("error-before", "open"):
+            app.do(next(each for each in pane.actions() if each.id == key))
+        await until(lambda: pane.state.page is not None and len(messages(pane)) == 102)
+        opened = pane.state.page.record if pane.state.page is not None else None
+        assert opened is not None
+        assert opened.entry.severity >= Severity.ERROR
+        assert "there is no record here" not in screen_text(pilot)
+
+
+async def test_why_a_key_did_nothing_goes_with_one_that_does_something(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=SIZE) as pilot:
+        await settled(app, pilot)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "this is the first screen" in screen_text(pilot)
+        await pilot.press("k")
+        await pilot.pause()
+        assert "this is the first screen" not in screen_text(pilot)
+        app.tell("saved")
+        await pilot.press("k")
+        await pilot.pause()
+        assert "saved" in screen_text(pilot), "an answer stays"
+
+
+async def test_titles_of_the_statistics_are_passed_over(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=(100, 40)) as pilot:
+        await settled(app, pilot)
+        await pilot.press("S")
+        await until(lambda: len(app.screen_stack) == 2)
+        await pilot.pause()
+        assert "enter filter by the selected row" in screen_text(pilot)
+        lines = app.screen.query_one("#dialog-list", Lines)
+        seen = []
+        for _press in range(30):
+            assert lines.selected is not None
+            seen.append("".join(piece.text for piece in lines.rows[lines.selected]))
+            await pilot.press("down")
+        assert not any("81 values" in row for row in seen)
+        assert any("p50" in row for row in seen)
+        while lines.selected:
+            await pilot.press("up")
+        assert "11 errors in" in seen[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -116,7 +117,7 @@ async def test_statistics_have_their_counts_on_a_small_screen(tmp_path: Path) ->
         lines = [line.replace("│", " ").rstrip() for line in screen_text(pilot).splitlines()]
         told = [line.split()[-1] for line in lines if line.startswith("  type  ")]
         assert told == ["10", "1"]
-        assert any(line.split()[-3:] == ["P50", "44", "ms"] for line in lines)
+        assert any(line.split()[-3:] == ["p50", "44", "ms"] for line in lines)
         assert any(line.endswith("11 errors of 12") for line in lines)
 
 
@@ -136,3 +137,18 @@ async def test_a_record_says_how_much_of_it_is_below(tmp_path: Path) -> None:
         await pilot.press("escape")
         await pilot.pause()
         assert "more below" not in screen_text(pilot)
+
+
+@pytest.mark.parametrize(
+    ("width", "told"), [(100, ("errors", "warnings")), (200, ("errors", "warnings", "other records"))]
+)
+async def test_the_histogram_leaves_room_for_its_legend(tmp_path: Path, width: int, told: tuple[str, ...]) -> None:
+    file = tmp_path / "long.log"
+    lines = [line(NOW - timedelta(seconds=at), "INFO", "http", f"request {at}") for at in range(width * 3, 0, -1)]
+    file.write_text("\n".join(lines) + "\n")
+    app = still_app(mixed(), files=[str(file)])
+    async with app.run_test(size=(width, 48)) as pilot:
+        await settled(app, pilot)
+        axis = next(row for row in screen_text(pilot).splitlines() if "━ errors" in row or "█ errors" in row)
+        for word in told:
+            assert f" {word}" in axis

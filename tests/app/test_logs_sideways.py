@@ -70,15 +70,15 @@ async def until_told(pilot: object, text: str) -> None:
 
 
 async def test_what_is_cut_at_the_right_edge_is_folded_rows_too(tmp_path: Path) -> None:
-    app = app_on(tmp_path, *[WORDS[:60]] * 3)
+    app = app_on(tmp_path, *map(str, range(30)), *[WORDS[:60]] * 3)
     async with app.run_test(size=SIZE) as pilot:
         await settled(app, pilot)
         assert "(×3 in 2 s)" in screen_text(pilot)
         await pilot.press("right", "right", "right")
         await pilot.pause()
-        row = screen_text(pilot).splitlines()[4]
+        row = next(each for each in screen_text(pilot).splitlines() if "×3" in each)
         assert WORDS[50:60] in row
-        assert row.endswith("(×3 in 2 s)")
+        assert row[:78].rstrip().endswith("(×3 in 2 s)")
 
 
 async def test_wrapped_lines_and_pages_do_not_move(tmp_path: Path) -> None:

@@ -33,6 +33,8 @@ class Choice(Struct, frozen=True):
     row: Row
     words: str
     possible: bool = True
+    title: bool = False
+    """Whether it only says what is below it: it is never selected."""
     more: str = ""
     """Said in full below the list while it is selected; of a row that is too long, what its last piece says."""
 
@@ -61,7 +63,7 @@ class Chooser(Dialog[str | None]):
         self._title = title
         self._choices = tuple(choices)
         self._shown = self._choices
-        self._at = at
+        self._at = self._past_titles(at, 1)
         self._words: list[str] = []
         self._moved = moved
         self._rows = rows or Lines(ground="bar", id="dialog-list")
@@ -129,13 +131,19 @@ class Chooser(Dialog[str | None]):
             return
         self._words = words
         self._shown = tuple(each for each in self._choices if all(word in each.words.lower() for word in words))
-        self._move_to(0)
+        self._move_to(0, 1)
 
-    def _move_to(self, at: int) -> None:
-        self._at = at
+    def _past_titles(self, at: int, direction: int) -> int:
+        """The nearest choice that is no title, from ``at`` on, else on its other side."""
+        onward = range(at, len(self._shown)) if direction > 0 else range(at, -1, -1)
+        back = range(at, -1, -1) if direction > 0 else range(at, len(self._shown))
+        return next((each for each in (*onward, *back) if not self._shown[each].title), at)
+
+    def _move_to(self, at: int, direction: int) -> None:
+        self._at = self._past_titles(at, direction) if self._shown else at
         self._show()
         if self._moved is not None and self._shown:
-            self._moved(self._shown[at].id)
+            self._moved(self._shown[self._at].id)
 
     def _show(self) -> None:
         if not self._has_parts():
@@ -149,7 +157,8 @@ class Chooser(Dialog[str | None]):
 
     def on_key(self, event: events.Key) -> None:
         if event.key in _STEPS and self._shown:
-            self._move_to(max(0, min(len(self._shown) - 1, self._at + _STEPS[event.key])))
+            step = _STEPS[event.key]
+            self._move_to(max(0, min(len(self._shown) - 1, self._at + step)), step)
             event.stop()
         elif event.key == "escape":
             event.stop()
@@ -160,7 +169,7 @@ class Chooser(Dialog[str | None]):
             self.close(self._shown[self._at].id)
 
     def on_lines_clicked(self, event: Lines.Clicked) -> None:
-        if event.lines.id == "dialog-list" and event.index < len(self._shown):
+        if event.lines.id == "dialog-list" and event.index < len(self._shown) and not self._shown[event.index].title:
             self._at = event.index
             self.on_input_submitted()
 

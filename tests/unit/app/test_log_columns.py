@@ -89,6 +89,19 @@ def test_a_status_has_the_colour_of_its_class() -> None:
     assert value_piece(request(1, status="open"), "status").role == "text"  # type: ignore[arg-type]
 
 
+def test_a_message_runs_on_where_the_columns_beside_it_are_empty() -> None:
+    style = style_for([request(1)])
+    long = "connect to 10.0.0.7:5432 refused " * 9
+    traced = plain(2, long)
+    traced = replace(traced, entry=replace(traced.entry, fields={"request_id": REQUEST_ID}))
+    whole, to_request = (text_of(log_row(item(each), style)) for each in (plain(2, long), traced))
+    assert to_request.endswith("…  3674800d")
+    assert len(whole) == len(to_request) == 140
+    short = text_of(log_row(item(replace(traced, entry=replace(traced.entry, message="x"))), style))
+    assert short.index("3674800d") == to_request.index("3674800d")
+    assert text_of(log_row(item(request(3)), style)).index("200") < to_request.index("…")
+
+
 def test_a_record_without_values_ends_with_its_message() -> None:
     style = style_for([request(1)])
     assert text_of(log_row(item(plain(2)), style)).endswith("started")

@@ -65,6 +65,40 @@ def test_minutes_that_are_too_few_give_way_to_seconds() -> None:
     assert (bars.width_us, len(bars.bars)) == (SECOND_US, 10)
 
 
+def test_few_minutes_before_what_is_loaded_are_spread_over_their_seconds() -> None:
+    slices = counted((120, 60, 0), (120, 0, 1), (50, 0, 0))
+    loaded = [item(AT_US + 90 * SECOND_US, Severity.ERROR), item(AT_US + 130 * SECOND_US)]
+    bars = bars_of(slices, loaded, 200, newest=True)
+    assert bars is not None
+    assert (bars.since_us, bars.width_us, len(bars.bars)) == (AT_US, SECOND_US, 131)
+    assert {bar.records for bar in bars.bars[:60]} == {2}
+    assert sum(bar.warnings for bar in bars.bars) == 60
+    assert sum(bar.records for bar in bars.bars[60:90]) == 119, "one of that minute is loaded"
+    assert [at for at, bar in enumerate(bars.bars) if bar.errors] == [90], "the error is the one that is loaded"
+    assert [at for at, bar in enumerate(bars.bars[90:]) if bar.records] == [0, 40]
+
+
+def test_few_minutes_are_seen_while_older_records_are_loaded() -> None:
+    bars = bars_of(counted((120, 0, 0), (60, 0, 0)), [item(AT_US)], 200, newest=False, now_us=AT_US + 90 * SECOND_US)
+    assert bars is not None
+    assert (bars.since_us, len(bars.bars)) == (AT_US, 90)
+    assert sum(bar.records for bar in bars.bars) == 180
+
+
+def test_the_axis_ends_with_what_is_known() -> None:
+    last = AT_US + 14 * MINUTE_US + 20 * SECOND_US
+    bars = bars_of(counted(*[(9, 0, 0)] * 15), [item(AT_US)], 100, newest=False, now_us=last)
+    assert bars is not None
+    assert bars.until_us == last
+    bars = bars_of(counted(*[(9, 0, 0)] * 14), [item(last)], 100, newest=True, now_us=last + SECOND_US)
+    assert bars is not None
+    assert bars.until_us == last
+    assert "03:26 " in text_of(axis_row(bars, None, UTC, UNICODE)) + " "
+    whole = bars_of(counted(*[(9, 0, 0)] * 15), [item(AT_US)], 100, newest=False)
+    assert whole is not None
+    assert whole.until_us == AT_US + 15 * MINUTE_US
+
+
 def test_without_a_time_there_is_no_histogram() -> None:
     assert bars_of((), [item(None)], 100, newest=True) is None
     assert bars_of((), [], 100, newest=True) is None

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from lilfox_tui.app.open_logs import host_of
-from lilfox_tui.app.panes.logs.record_page import Neighbours, detail_rows
+from lilfox_tui.app.panes.logs.columns import ValueColumn
+from lilfox_tui.app.panes.logs.record_page import MOST_OF_REQUEST, Neighbours, detail_rows, same_request
 from lilfox_tui.app.panes.logs.rows import LogList, LogStyle, Place, cut_into, headline, log_row, wrapped_rows
 from lilfox_tui.app.panes.logs.statistics import (
     ErrorRates,
@@ -20,6 +21,7 @@ from lilfox_tui.app.panes.logs.statistics import (
     filter_of,
     joined,
     loaded_errors,
+    statistics_choices,
     strip_row,
 )
 from lilfox_tui.app.panes.logs.view import trouble_rows, when
@@ -32,7 +34,7 @@ from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import cell_width, clean
 from lilfox_tui.logs.record import LoggedException, Severity
 from lilfox_tui.logs.source import SourceNotice
-from lilfox_tui.logs.statistics import Slice, template_of
+from lilfox_tui.logs.statistics import Slice, Tally, statistics_of, template_of
 from lilfox_tui.logs.window import MergeKey, WindowItem
 from lilfox_tui.monitor.model import this_machine
 from tests.unit.logs.memory_source import record
@@ -173,6 +175,15 @@ def test_repetitions_are_folded_requests_that_went_well_are_not() -> None:
     assert rows.first_of(4) is same[0]
     assert rows.last_of(4) is same[1]
     assert len(LogList([*errors, *good, *same], STYLE, folded=False)) == 10
+
+
+def test_what_is_folded_gives_way_to_empty_rows() -> None:
+    errors = [shown(at, "refused", after_s=at / 4, severity=Severity.ERROR) for at in range(40)]
+    assert [len(LogList(errors, STYLE, folded=True, room=room)) for room in (1, 2, 11, 12, 100)] == [1, 11, 11, 40, 40]
+    by_second = LogList(errors, STYLE, folded=True, room=11)
+    assert "(×3 in 500 ms)" in text_of(by_second[0])
+    assert "(×4 in 750 ms)" in text_of(by_second[1])
+    assert len(LogList([*errors, shown(99, "x", after_s=99)], STYLE, folded=True, room=2)) == 2
 
 
 def test_a_notice_is_a_row_of_its_own_and_folds_nothing() -> None:
@@ -353,3 +364,73 @@ def test_a_row_is_plain_pieces() -> None:
 )
 def test_the_host_where_a_log_is_read(log: LogConfig, config: Config, name: str | None) -> None:
     assert host_of(log, config) == name
+
+
+def test_a_traceback_is_not_repeated_among_the_fields() -> None:
+    fault = LoggedException("E", "Traceback\n  line 1\nE: refused")
+    one = shown(1, "failed", severity=Severity.ERROR, fault=fault, fields={"exception": fault.text, "user": "li"})
+    page = [text_of(each.row).strip() for each in detail_rows(one, one.item, Neighbours(), STYLE)]  # type: ignore[arg-type]
+    assert page.count("line 1") == 1
+    assert not any(row.startswith("exception") for row in page)
+    assert any(row.startswith("user") for row in page)
+
+
+def test_a_duration_has_its_unit_beside_it() -> None:
+    fields = {"latency": 0.0004580840000016906, "elapsed_ms": 12.5, "took": "30 ms", "size": 12.5}
+    one = shown(1, "done", fields=fields)
+    rows = detail_rows(one, one.item, Neighbours(), STYLE)  # type: ignore[arg-type]
+    page = {each.field.name: text_of(each.row).split(None, 1)[1].strip() for each in rows if each.field is not None}
+    assert page["latency"] == "0.0004580840000016906   0.46 ms"
+    assert page["elapsed_ms"] == "12.5   12.5 ms"
+    assert page["took"] == "30 ms"
+    assert page["size"] == "12.5"
+
+
+def test_the_records_of_a_request_stand_before_the_neighbours() -> None:
+    def traced(number: int, name: str, id_: str) -> WindowItem:
+        made = shown(number, f"{name} says", after_s=number, fields={"request_id": id_})
+        assert not isinstance(made.item, SourceNotice)
+        return WindowItem(made.key, replace(made.item, source=name, raw=f"x {id_}".encode()))
+
+    loaded = [traced(1, "gateway", "aa"), traced(2, "backend", "aa"), traced(3, "worker", "aab")]
+    one = loaded[1]
+    together = same_request(one.item, loaded)  # type: ignore[arg-type]
+    assert together == tuple(loaded[:2])
+    assert same_request(loaded[2].item, loaded) == ()  # type: ignore[arg-type]
+    page = [text_of(each.row) for each in detail_rows(one, one.item, Neighbours(), STYLE, together)]  # type: ignore[arg-type]
+    at = page.index(" SAME REQUEST")
+    assert "gateway says" in page[at + 1]
+    assert "backend says" in page[at + 2]
+    assert at + 4 == page.index(" NEIGHBOURS")
+    many = [traced(number, "gateway", "aa") for number in range(99)]
+    near = same_request(many[70].item, many)  # type: ignore[arg-type]
+    assert len(near) == MOST_OF_REQUEST
+    assert many[70] in near
+
+
+def test_neighbours_have_the_margin_of_the_list() -> None:
+    one, style = shown(1, "x" * 300), replace(STYLE, values=(ValueColumn("status", 6),))
+    rows = detail_rows(one, one.item, Neighbours((), (shown(2, "y" * 300, fields={"status": 200}),)), style)  # type: ignore[arg-type]
+    assert text_of(rows[-1].row).endswith("200")
+    assert cells(rows[-1].row) == STYLE.width - 2
+
+
+def test_failed_responses_are_told_though_they_are_no_errors_of_the_log() -> None:
+    codes = [502] * 90 + [404] * 6 + [200] * 4
+    served = [record("gateway", at, AT_US + at, "served", fields={"status": code}) for at, code in enumerate(codes)]
+    served += [record("db", at, AT_US, f"no answer {at}", severity=Severity.ERROR) for at in range(200, 205)]
+    tally = Tally()
+    for each in served:
+        tally.add(each.source, each.entry)
+    rows = statistics_choices(statistics_of(tally), UTC, 120, UNICODE, served)
+    told = {choice.id: (text_of(choice.row).split(), where) for choice, where in rows}
+    assert told["responses"] == (["responses", "100", "responses"], None)
+    assert told["5xx"][0][:5] == ["responses", "5xx", "90", "of", "100"]
+    assert len(told["5xx"][0][5]) > len(told["4xx"][0][5]) >= len(told["2xx"][0][5]) == 1
+    where = told["5xx"][1]
+    assert where is not None
+    assert [where.matches(each) for each in (served[0], served[90], served[-1])] == [True, False, False]
+    assert told["message no answer <num>"][0][-2] == "5"
+    assert all(choice.title == (where is None) for choice, where in rows)
+    part = statistics_choices(statistics_of(tally), UTC, 120, UNICODE, served[:50])
+    assert any("50 responses in the loaded records" in text_of(choice.row) for choice, _where in part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from lilfox_tui.logs.record import LogRecord, Severity, microseconds
 from lilfox_tui.logs.source import AtBeginning, AtEnd, AtTime
 from lilfox_tui.logs.window import MergeKey, WindowItem
 from tests.unit.logs.memory_source import MemorySource, record
+from tests.waiting import until
 
 STYLE = LogStyle(width=100, glyphs=UNICODE)
 
@@ -216,3 +218,40 @@ def test_typed_times_are_told_by_the_clock_that_is_looked_at(ago: timedelta | No
     now = datetime.now(UTC)
     state.rewound = None if ago is None else now - ago
     assert abs(state.clock - (state.rewound or now)) < timedelta(seconds=10)
+
+
+async def test_actions_apply_to_the_record_that_a_folded_row_shows() -> None:
+    async with showing(some("calm", "refused", "refused", "refused", "calm")) as state:
+        assert state.list is not None
+        for number in (1, 2, 3):
+            state.cursor = state.list.shown[number].key
+            assert state.selected is state.list.shown[1]
+            assert state.selected is state.list.first_of(state.list.group_of(number))
+            assert state.under_cursor is state.list.shown[number]
+            assert (state.edge_of_row(older=True), state.edge_of_row(older=False)) == (1, 3)
+
+
+async def test_records_that_came_since_the_list_was_drawn_are_not_what_its_last_row_shows() -> None:
+    async with showing(some("calm", "refused", "refused")) as state:
+        merged = state.merged
+        assert merged is not None
+        state.list = LogList(merged.shown[:2], STYLE, folded=True)
+        assert state.selected is merged.shown[1]
+        state.open_page(OpenRecord(merged.shown[2]))
+        assert state.selected is merged.shown[2], "the page covers the list, which is not drawn"
+
+
+async def test_a_record_that_is_being_read_is_not_missing() -> None:
+    state = LogsState()
+    assert state.why_not_open() is not None
+    source = MemorySource("web", some("a"))
+    source.slow = True
+    async with MergedLogs([source], EVERYTHING) as merged:
+        state.merge(merged)
+        going = asyncio.ensure_future(merged.go(AtEnd()))
+        await until(lambda: merged.searching)
+        assert not merged.shown
+        assert state.why_not_open() is None
+        assert state.why_no_record() is not None
+        source.answer()
+        await going

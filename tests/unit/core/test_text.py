@@ -120,12 +120,24 @@ def test_counts_for_people(count: float | None, shown: str) -> None:
 @pytest.mark.parametrize(
     ("seconds", "shown"),
     [
-        (None, "-"), (0, "0 ms"), (0.85, "850 ms"), (0.9999, "1 s"), (1.5, "1.5 s"), (14, "14 s"), (59.6, "1 min"),
+        (None, "-"), (0, "0 ms"), (0.000458, "0.5 ms"), (0.00001, "0.01 ms"), (0.00097, "1 ms"),
+        (0.85, "850 ms"), (0.9999, "1 s"), (1.5, "1.5 s"), (14, "14 s"), (59.6, "1 min"),
         (360, "6 min"), (3600, "1 h"), (8040, "2 h 14 min"), (86400, "1 d"), (273600, "3 d 4 h"), (-5, "-5 s"),
     ],
 )  # fmt: skip
 def test_durations_for_people(seconds: float | None, shown: str) -> None:
     assert text.human_duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0, "0 ms"), (0.0004580840000016906, "0.46 ms"), (0.000002, "0.002 ms"), (0.0012345, "1.234 ms"),
+        (0.126, "126 ms"), (0.9999, "0.9999 s"), (30, "30 s"), (90, "1 min"),
+    ],
+)  # fmt: skip
+def test_a_duration_in_four_digits(seconds: float, shown: str) -> None:
+    assert text.exact_duration(seconds) == shown
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
-from contextlib import aclosing
+from collections.abc import Callable, Iterable
+from contextlib import aclosing, suppress
 from datetime import datetime
 from functools import partial
+
+from textual.worker import WorkerCancelled, WorkerFailed
 
 from lilfox_tui.app.open_logs import OpenLogs
 from lilfox_tui.app.pane import PaneContext
@@ -86,7 +88,7 @@ class LogFeed:
 
     def reopen(self) -> None:
         """Merges the shown sources again around the cursor."""
-        self._context.cancel("move")
+        self._context.cancel("then", "move")
         self._context.run(partial(self._merge, self._state.start), group="merge", exclusive=True)
 
     async def _merge(self, start: AtEnd | AtTime) -> None:
@@ -100,7 +102,7 @@ class LogFeed:
 
     def stop(self) -> None:
         """Cancels what can be cancelled: a search, a count, a file being saved."""
-        self._context.cancel("move", "count", "save")
+        self._context.cancel("then", "move", "count", "save")
         if self._state.merged is not None:
             self._state.merged.stop()
 
@@ -146,6 +148,19 @@ class LogFeed:
     def go(self, start: AtBeginning | AtEnd | AtTime) -> None:
         """Moves the list to its beginning, its end or a time."""
         self._context.run(partial(self._go, start), group="move", exclusive=True)
+
+    def once_there(self, do: Callable[[], None]) -> None:
+        """Calls ``do`` once the list has arrived where it is moving: what was typed meanwhile is about that place."""
+        if self._context.running("move") is None:
+            do()
+        else:
+            self._context.run(partial(self._once_there, do), group="then")
+
+    async def _once_there(self, do: Callable[[], None]) -> None:
+        while (moving := self._context.running("move")) is not None:
+            with suppress(WorkerCancelled, WorkerFailed):
+                await moving.wait()
+        do()
 
     async def _go(self, start: AtBeginning | AtEnd | AtTime) -> None:
         if self._state.merged is not None:

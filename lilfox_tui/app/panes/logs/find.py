@@ -12,7 +12,7 @@ from functools import partial
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.logs.feed import LogFeed
-from lilfox_tui.app.panes.logs.record_page import Neighbours
+from lilfox_tui.app.panes.logs.record_page import Neighbours, same_request
 from lilfox_tui.app.panes.logs.state import LogsState, Mark, OpenRecord
 from lilfox_tui.core.errors import LilFoxError, UsageError
 from lilfox_tui.core.i18n import Message, _, tr
@@ -37,6 +37,10 @@ class RecordFinder:
 
     # ---- the page of a record --------------------------------------------------------------------------------------
 
+    def open_selected(self) -> None:
+        """Shows the page of the record that is selected, or will be once the list has moved."""
+        self._feed.once_there(self.open_record)
+
     def open_record(self) -> None:
         """Shows the page of the selected record."""
         shown = self._state.selected
@@ -45,6 +49,7 @@ class RecordFinder:
         page = OpenRecord(shown)
         self._state.open_page(page)
         if page.record is not None:
+            page.together = same_request(page.record, () if self._state.merged is None else self._state.merged.shown)
             self._context.run(partial(self._read_neighbours, page, page.record), group="neighbours", exclusive=True)
         self._context.repaint()
 
@@ -84,7 +89,8 @@ class RecordFinder:
         state = self._state
         errors = AtLeast(max(Severity.ERROR, state.level))
         none = tr("no older error") if direction < 0 else tr("no newer error")
-        self._select(errors, And((errors, state.filter)) if state.only_matching else errors, direction, none)
+        everywhere = And((errors, state.filter)) if state.only_matching else errors
+        self._feed.once_there(partial(self._select, errors, everywhere, direction, none))
 
     def _select(self, wanted: Filter, everywhere: Filter, direction: int, none: Message) -> None:
         """Goes to the nearest record that ``wanted`` matches; past what is loaded it looks for what ``everywhere``
@@ -93,7 +99,7 @@ class RecordFinder:
         if merged is None or not merged.shown:
             return
         older, open_it = direction < 0, state.page is not None
-        here = len(merged.shown) - 1 if state.cursor is None else merged.index(state.cursor)
+        here = state.edge_of_row(older=older)
         order = range(here - 1, -1, -1) if older else range(here + 1, len(merged.shown))
         for at in order:
             item = merged.shown[at].item
@@ -178,6 +184,9 @@ class PlaceActions(ActionGroup):
         self._state.toggle_mark()
         self._context.repaint()
 
+    def _why_none_comes(self) -> Message | None:
+        return self._state.why_none_comes()
+
     def _why_no_mark(self) -> Message | None:
         return None if self._state.marks else tr("nothing is marked; m marks a record")
 
@@ -196,7 +205,7 @@ class PlaceActions(ActionGroup):
         "E",
         tr("error"),
         tr("go to the nearest older error, in the list or on the page of a record"),
-        why_not=_why_no_record,
+        why_not=_why_none_comes,
         footer=3,
     )
     def error_before(self) -> None:
@@ -207,7 +216,7 @@ class PlaceActions(ActionGroup):
         "ctrl+e",
         tr("newer error"),
         tr("go to the nearest newer error"),
-        why_not=_why_no_record,
+        why_not=_why_none_comes,
     )
     def error_after(self) -> None:
         self._finder.select_error(1)

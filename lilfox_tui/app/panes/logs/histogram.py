@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import groupby
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.pane import PaneContext
@@ -19,7 +20,7 @@ from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.i18n import Message, _, tr
 from lilfox_tui.core.text import cell_width, human_duration
 from lilfox_tui.logs.merge import MergedLogs
-from lilfox_tui.logs.record import EPOCH, LogRecord, Severity
+from lilfox_tui.logs.record import EPOCH, LogRecord, Severity, microseconds
 from lilfox_tui.logs.source import AtTime
 from lilfox_tui.logs.statistics import Slice, is_warning
 from lilfox_tui.logs.window import WindowItem
@@ -37,6 +38,10 @@ _WIDTHS_US = tuple(
 _DAY = timedelta(days=1)
 _FEW = 12
 """Slices that are too few to show a course."""
+_SHARE_OF_LEGEND = 0.3
+"""Of the width of the pane, at most."""
+_LONG_US = 1800 * _SECOND_US
+"""The width of a bar that takes the most cells to say."""
 _WIDEST = 8
 """Cells of a bar, where there are few bars."""
 
@@ -63,11 +68,14 @@ class Bars(Struct, frozen=True):
     bars: tuple[Bar, ...]
     cells: int = 1
     """Of each bar."""
+    newest_us: int | None = None
+    """The end of what is known, within the last bar; None: the end of that bar."""
 
     @property
     def until_us(self) -> int:
-        """The end of the last bar."""
-        return self.since_us + len(self.bars) * self.width_us
+        """The end of the last bar, or of what is known if that is earlier."""
+        end_us = self.since_us + len(self.bars) * self.width_us
+        return end_us if self.newest_us is None else min(end_us, self.newest_us)
 
     def at(self, time_us: int) -> int | None:
         """The bar of that time; None outside."""
@@ -75,35 +83,67 @@ class Bars(Struct, frozen=True):
         return place if 0 <= place < len(self.bars) else None
 
 
-def bars_of(slices: Sequence[Slice], loaded: Iterable[WindowItem], columns: int, *, newest: bool) -> Bars | None:
+def bars_of(
+    slices: Sequence[Slice], loaded: Iterable[WindowItem], columns: int, *, newest: bool, now_us: int | None = None
+) -> Bars | None:
     """At most ``columns`` bars of the counted ``slices`` and, if the newest records are ``loaded``, of these after
     them; None if no record has a time. Bars are at least as wide as the slices; where these are too few to show a
-    course, only the loaded records are counted, in narrower bars."""
+    course, they are narrower, and a slice is spread evenly over its own. The last slice ends ``now_us`` at the
+    latest."""
     records = [each.item for each in loaded if isinstance(each.item, LogRecord) and each.item.entry.time_us is not None]
     times = [each.entry.time_us or 0 for each in records]
-    oldest_us = min(times, default=None)
-    kept = list(slices)
-    if oldest_us is not None and len(kept) < _FEW:
-        kept = []
-    elif oldest_us is not None and newest:  # the last slice was not over when it was counted: what is loaded is exact
-        kept = [each for each in kept if each.since_us <= oldest_us]
+    kept = [each for each in slices if now_us is None or each.since_us < now_us]
+    few = bool(times) and len(kept) < _FEW
+    if times and newest:  # the last slice was not over when it was counted: what is loaded is exact
+        kept = [each for each in kept if each.since_us < min(times)]
+        kept = _without(kept, records, min(times)) if few else kept
     counted_until_us = kept[-1].until_us if kept else 0
     later = [(at, each) for at, each in zip(times, records, strict=True) if at >= counted_until_us]
     later = later if newest or not kept else []
-    starts = [at for each in (*kept[:1], *kept[-1:]) for at in (each.since_us,)] + [at for at, _record in later]
+    starts = [each.since_us for each in (*kept[:1], *kept[-1:])] + [at for at, _record in later]
     if not starts or columns < 1:
         return None
-    first, last = min(starts), max(starts)
-    least = max((each.until_us - each.since_us for each in kept), default=0)
-    width = _bar_width(last - first, least, columns)
+    known_us = max(counted_until_us if now_us is None else min(counted_until_us, now_us), *starts)
+    first, last = min(starts), max(*starts, known_us - 1) if few else max(starts)
+    width = _bar_width(
+        last - first, 0 if few else max((each.until_us - each.since_us for each in kept), default=0), columns
+    )
     since = first - first % width
     bars = [Bar() for _place in range((last - since) // width + 1)]
     for each in kept:
-        bars[(each.since_us - since) // width].add(each.records, each.warnings, each.errors)
+        over = (each.since_us - since) // width, (min(each.until_us - 1, last) - since) // width
+        _spread(each, bars[over[0] : over[few] + 1])
     for at, record in later:
         severity = record.entry.severity
         bars[(at - since) // width].add(1, is_warning(severity), severity >= Severity.ERROR)
-    return Bars(since, width, tuple(bars), max(1, min(_WIDEST, columns // len(bars))))
+    return Bars(since, width, tuple(bars), max(1, min(_WIDEST, columns // len(bars))), known_us)
+
+
+def _without(slices: Sequence[Slice], records: Iterable[LogRecord], oldest_us: int) -> list[Slice]:
+    """``slices``, the last of which ends with the oldest of the loaded ``records``: without those."""
+    if not slices or slices[-1].until_us <= oldest_us:
+        return list(slices)
+    *before, last = slices
+    held = [each.entry.severity for each in records if (each.entry.time_us or 0) < last.until_us]
+    left = replace(
+        last,
+        until_us=oldest_us,
+        records=max(0, last.records - len(held)),
+        warnings=max(0, last.warnings - sum(map(is_warning, held))),
+        errors=max(0, last.errors - sum(each >= Severity.ERROR for each in held)),
+    )
+    return [*before, left]
+
+
+def _spread(counted: Slice, over: Sequence[Bar]) -> None:
+    """Adds what was counted to those bars evenly."""
+    for at, bar in enumerate(over):
+        bar.add(
+            *(
+                count * (at + 1) // len(over) - count * at // len(over)
+                for count in (counted.records, counted.warnings, counted.errors)
+            )
+        )
 
 
 def _bar_width(span_us: int, least_us: int, columns: int) -> int:
@@ -209,31 +249,48 @@ class Histogram:
         glyphs = self._app.glyphs
         axis = axis_row(bars, None if record is None else record.entry.time_us, self._state.zone, glyphs)
         left = self._app.room.width - cells(axis)
-        for part in self._legend(bars):
+        for part in self._legend(bars.width_us):
             if (left := left - cells(part)) < 0:
                 break
             axis += part
         lines.show([*bar_rows(bars, glyphs), axis])
 
-    def _legend(self, bars: Bars) -> Iterator[Row]:
+    def _legend(self, width_us: int) -> Iterator[Row]:
         """What a bar and its colours are, in parts that may be left out from the end."""
         glyphs = self._app.glyphs
-        yield (Piece("   " + _("each bar {time}", time=human_duration(bars.width_us / 1e6)), "muted"),)
         marks = glyphs.full * 3 if glyphs.dots else glyphs.stack
         words = ((_("errors"), "failing"), (_("warnings"), "degraded"), (_("other records"), "muted"))
-        for mark, (word, role) in zip(marks, words, strict=True):
-            yield Piece(f"   {mark} ", role), Piece(word, "muted")
+        parts = [
+            (Piece(f"   {mark} ", role), Piece(word, "muted")) for mark, (word, role) in zip(marks, words, strict=True)
+        ]
+        yield from parts[:2]
+        yield (Piece("   " + _("each bar {time}", time=human_duration(width_us / 1e6)), "muted"),)
+        yield parts[2]
+
+    @property
+    def _columns(self) -> int:
+        """The cells of the bars: those that the first parts of the legend need are left for it."""
+        width, legend = self._app.room.width, 0
+        for part in self._legend(_LONG_US):
+            if (longer := legend + cells(part)) > width * _SHARE_OF_LEGEND:
+                break
+            legend = longer
+        return width - 2 - legend
 
     def bars(self, merged: MergedLogs) -> Bars | None:
         """The bars of ``merged``."""
         counted = self._state.counted if self._state.is_count_of(merged, merged.where) else None
-        columns = self._app.room.width - 2
+        columns = self._columns
         made_from = (merged, merged.edition, columns, counted)
         if self._made[0] != made_from:
             whole = merged.at_oldest and merged.at_newest
             slices = () if counted is None or whole else counted.by_slice
-            self._made = (made_from, bars_of(slices, merged.shown, columns, newest=merged.at_newest))
+            self._made = (made_from, self._bars_of(slices, merged, columns))
         return self._made[1]
+
+    def _bars_of(self, slices: Sequence[Slice], merged: MergedLogs, columns: int) -> Bars | None:
+        now_us = microseconds(datetime.now(UTC))
+        return bars_of(slices, merged.shown, columns, newest=merged.at_newest, now_us=now_us)
 
 
 class HistogramActions(ActionGroup):

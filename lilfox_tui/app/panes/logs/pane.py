@@ -68,7 +68,7 @@ class RecordList:
             self.move(direction * _ALL)
 
     def open_selected(self) -> None:
-        self._finder.open_record()
+        self._finder.open_selected()
 
     def why_not_open(self) -> Message | None:
         return self._state.why_not_open()
@@ -162,8 +162,8 @@ class LogsPane(Pane):
             SaveActions(context),
             EvidenceActions(context, self.evidence),
         )
-        self._layout: tuple[bool, ...] = ()
-        """Which parts are shown."""
+        self._layout: tuple[int, ...] = ()
+        """The rows above the list, and which parts are shown."""
         self._possible: object = None
         """What the footer's actions depend on, beside what keys change."""
 
@@ -249,7 +249,7 @@ class LogsPane(Pane):
         """Scrolls the list; the cursor stays on its record until that would leave the screen."""
         before = lines.top
         lines.scroll_rows(delta)
-        here, rows, merged = self.state.selected, self.state.list, self.state.merged
+        here, rows, merged = self.state.under_cursor, self.state.list, self.state.merged
         if rows is None or not rows.groups or merged is None or here is None or lines.top == before:
             self.list.move(delta)
             return
@@ -290,7 +290,7 @@ class LogsPane(Pane):
         if page is not None:
             self._paint_page(page, of_page)
         self.strip.paint(self.query_one("#log-strip", Lines))
-        layout = tuple(each.display for each in self.query(Lines))
+        layout = (len(self.query_one("#log-head", Lines).rows), *(each.display for each in self.query(Lines)))
         if layout != self._layout:  # how many rows the list has is known once that is laid out
             self._layout = layout
             self.call_after_refresh(self.repaint)
@@ -304,7 +304,7 @@ class LogsPane(Pane):
             return
         width = self.table.record_width - 1 if self.table.is_beside else self.lilfox.room.width
         style = self.table.style(self.state.merged, width)
-        page.rows = detail_rows(page.shown, page.shown.item, page.neighbours, style)
+        page.rows = detail_rows(page.shown, page.shown.item, page.neighbours, style, page.together)
         at = page.row
         lines.show([each.row for each in page.rows], selected=at, top=0 if at < lines.sticky else None)
         self.call_after_refresh(self.look_below, lines)

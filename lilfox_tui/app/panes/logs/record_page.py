@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from lilfox_tui.app.panes.logs.columns import trace_of
 from lilfox_tui.app.panes.logs.rows import LogStyle, cut_into, headline, log_row, severity_piece
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rendering.highlight import coloured, traceback_line
 from lilfox_tui.core.i18n import _, ngettext
-from lilfox_tui.core.text import cell_width, fit, human_bytes
+from lilfox_tui.core.text import cell_width, exact_duration, fit, human_bytes
 from lilfox_tui.logs.filter.model import text_of
 from lilfox_tui.logs.record import EPOCH, LogRecord, Severity
+from lilfox_tui.logs.structured import duration_in
 from lilfox_tui.logs.window import WindowItem
 
 NAME_WIDTH = 24
+MARGIN = 2
+"""Blank cells at the right of records, as in the list."""
+MOST_OF_REQUEST = 40
+"""Records of the same request."""
 LINES_OF_VALUE = 8
 DEEPEST = 6
 LINES_BEFORE_FIELDS = 8
@@ -52,22 +59,53 @@ class Neighbours(Struct, frozen=True):
     after: tuple[WindowItem, ...] = ()
 
 
+def same_request(record: LogRecord, loaded: Iterable[WindowItem]) -> tuple[WindowItem, ...]:
+    """Those of the ``loaded`` records, at most ``MOST_OF_REQUEST``, that belong to the request of ``record``, which is
+    one of them; none if it is the only one, or of no request."""
+    found = trace_of(record)
+    if found is None:
+        return ()
+    written = found[1].encode("utf-8", "replace")
+    others: list[WindowItem] = []
+    for each in loaded:
+        if isinstance(each.item, LogRecord) and written in each.item.raw:
+            its = trace_of(each.item)
+            if its is not None and its[1] == found[1]:
+                others.append(each)
+    at = next((at for at, each in enumerate(others) if each.item is record), 0)
+    first = max(0, min(at - MOST_OF_REQUEST // 2, len(others) - MOST_OF_REQUEST))
+    return tuple(others[first : first + MOST_OF_REQUEST]) if len(others) > 1 else ()
+
+
 def detail_rows(
-    shown: WindowItem, record: LogRecord, neighbours: Neighbours | None, style: LogStyle
+    shown: WindowItem,
+    record: LogRecord,
+    neighbours: Neighbours | None,
+    style: LogStyle,
+    together: Sequence[WindowItem] = (),
 ) -> list[DetailRow]:
-    """The rows of the page. ``neighbours`` is None while they are read."""
+    """The rows of the page. ``neighbours`` is None while they are read; ``together`` are the records of its request."""
     traceback = [] if record.entry.fault is None else _traceback_text(record.entry.fault.text, style)
     rows = [_plain(row) for row in _head(record, style)]
     rows += _traceback(traceback[-LINES_BEFORE_FIELDS:], left_out=len(traceback) - LINES_BEFORE_FIELDS)
     rows += _fields(record, style)
     if len(traceback) > LINES_BEFORE_FIELDS:
         rows += [_plain(BLANK), *_traceback(traceback, left_out=0)[:-1]]
+    style = replace(style, width=style.width - MARGIN)
+    if together:
+        rows += [_plain(BLANK), _title(_("SAME REQUEST"))]
+        rows += [_plain(_row(each, style, strong=each.item is record)) for each in together]
     rows += [_plain(BLANK), _title(_("NEIGHBOURS"))]
     if neighbours is None:
         return [*rows, _plain((Piece("   " + _("reading"), "muted"),))]
     rows += [_plain(log_row(each, style)) for each in neighbours.before]
-    rows.append(_plain(tuple(Piece(piece.text, "strong") for piece in log_row(shown, style))))
+    rows.append(_plain(_row(shown, style, strong=True)))
     return rows + [_plain(log_row(each, style)) for each in neighbours.after]
+
+
+def _row(shown: WindowItem, style: LogStyle, *, strong: bool) -> Row:
+    row = log_row(shown, style)
+    return tuple(Piece(piece.text, "strong") for piece in row) if strong else row
 
 
 def _traceback(lines: Sequence[Row], *, left_out: int) -> list[DetailRow]:
@@ -167,21 +205,29 @@ def _tree(fields: Mapping[str, object], above: str, depth: int, page: _Page) -> 
         if isinstance(value, Mapping) and value and depth < DEEPEST:
             yield DetailRow((Piece("   " + "  " * depth + str(name), "strong"),))
             yield from _tree(value, f"{above}{name}.", depth + 1, page)
-        elif value is not None:
-            yield from _field(FieldValue(f"{above}{name}", text_of(value)), str(name), depth, page)
+        elif value is not None and not _is_fault(text := text_of(value), page.record):
+            seconds = duration_in(str(name), value)
+            yield from _field(FieldValue(f"{above}{name}", text), str(name), depth, page, seconds)
 
 
-def _field(field: FieldValue, name: str, depth: int, page: _Page) -> list[DetailRow]:
+def _is_fault(text: str, record: LogRecord) -> bool:
+    """Whether that is the traceback, which stands above."""
+    return bool(text) and record.entry.fault is not None and text == record.entry.fault.text
+
+
+def _field(field: FieldValue, name: str, depth: int, page: _Page, seconds: float | None = None) -> list[DetailRow]:
+    """A field with its name; one that holds a duration with what its value, of whatever unit, is in ``seconds``."""
     indent = "   " + "  " * depth
     width = max(8, page.width - 2 * depth)
     label = fit(name, width) if cell_width(name) > width else name + " " * (width - cell_width(name))
     room = max(10, page.style.width - len(indent) - width - 2)
     lines = [line for part in (field.value.splitlines() or [""]) for line in cut_into(part, room)]
-    fault = page.record.entry.fault
-    most = 1 if fault is not None and field.value == fault.text else LINES_OF_VALUE  # the traceback stands above
-    if len(lines) > most:
-        lines = [*lines[:most], ngettext("{count} more line", "{count} more lines", len(lines) - most)]
-    first = DetailRow((Piece(indent + label + " ", "muted"), *coloured(lines[0], page.style.hits)), field)
+    if len(lines) > LINES_OF_VALUE:
+        left = len(lines) - LINES_OF_VALUE
+        lines = [*lines[:LINES_OF_VALUE], ngettext("{count} more line", "{count} more lines", left)]
+    told = "" if seconds is None else exact_duration(seconds)
+    beside = Piece(f"   {told}" if told.replace(" ", "") != field.value.replace(" ", "") and told else "", "muted")
+    first = DetailRow((Piece(indent + label + " ", "muted"), *coloured(lines[0], page.style.hits), beside), field)
     blank = Piece(indent + " " * (width + 1))
     return [first, *(DetailRow((blank, *coloured(line, page.style.hits)), field) for line in lines[1:])]
 

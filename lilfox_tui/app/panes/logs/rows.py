@@ -17,7 +17,7 @@ from lilfox_tui.core.i18n import _
 from lilfox_tui.core.text import break_line, cell_width, clean, fit, human_duration
 from lilfox_tui.logs.record import EPOCH, LoggedException, LogRecord, Severity
 from lilfox_tui.logs.source import SourceNotice
-from lilfox_tui.logs.window import MergeKey, WindowItem
+from lilfox_tui.logs.window import BY_KEY, MergeKey, WindowItem
 
 OUTCOME_WITHIN = 4000
 """Characters at the start and the end of an exception in which the line that names it is looked for."""
@@ -273,10 +273,13 @@ def _notice_row(notice: SourceNotice, style: LogStyle) -> Row:
 
 
 def _tail(record: LogRecord, style: LogStyle, times: int, until_us: int | None) -> tuple[Row, int]:
-    """What stands at the right of the message, and the cells left for it."""
-    folded = _folded(record, times, until_us)
+    """What stands at the right of the message, and the cells left for it: with those of the columns beside it that are
+    empty in this row."""
+    folded, values = _folded(record, times, until_us), value_cells(record, style.values)
     room = max(4, style.message_width - sum(cell_width(piece.text) for piece in folded))
-    return (*folded, *value_cells(record, style.values)), room
+    filled = 0 if folded else next((at for at, piece in enumerate(values) if piece.text.strip()), len(values))
+    empty = values[: filled - filled % 2]  # a value and the blanks before it are two pieces
+    return (*folded, *values[len(empty) :]), room + sum(cell_width(piece.text) for piece in empty)
 
 
 def _folded(record: LogRecord, times: int, until_us: int | None) -> tuple[Piece, ...]:
@@ -304,12 +307,12 @@ class Place(NamedTuple):
 
 class LogList(Sequence[Row]):
     """The rows of ``shown`` in one style. A group is what is selected as one: a record, or several similar ones folded
-    into one row."""
+    into one row, which shows the first of them. ``room`` rows are filled if there are as many records."""
 
-    def __init__(self, shown: Sequence[WindowItem], style: LogStyle, *, folded: bool) -> None:
+    def __init__(self, shown: Sequence[WindowItem], style: LogStyle, *, folded: bool, room: int = 0) -> None:
         self.shown = shown
         self.style = style
-        self._firsts = _firsts(shown) if folded and not style.wrapped else list(range(len(shown)))
+        self._firsts = _groups(shown, room) if folded and not style.wrapped else list(range(len(shown)))
         self._starts: list[int] | None = None
         self._made: dict[int, list[Row]] = {}
         if style.wrapped:
@@ -328,6 +331,10 @@ class LogList(Sequence[Row]):
     def group_at(self, row: int) -> int:
         """The group that a row belongs to."""
         return row if self._starts is None else max(0, bisect_right(self._starts, row) - 1)
+
+    def group_of_key(self, key: MergeKey) -> int:
+        """The group that holds the record of ``key``, or the one before it."""
+        return self.group_of(bisect_right(self.shown, key, key=BY_KEY) - 1)
 
     def row_of(self, group: int) -> int:
         """The first row of a group."""
@@ -402,6 +409,17 @@ class LogList(Sequence[Row]):
             times, until_us = self._folded(group)
             longest = max(longest, overhang(self.first_of(group), self.style, times=times, until_us=until_us))
         return longest
+
+
+def _groups(shown: Sequence[WindowItem], room: int) -> list[int]:
+    """The first index of each group, if similar records are folded: those of a second if that leaves fewer than
+    ``room`` groups, and none if that is still so."""
+    firsts = _firsts(shown)
+    if len(firsts) >= min(room, len(shown)):
+        return firsts
+    starts, seconds = set(firsts), [each.key.time_us // 1_000_000 for each in shown]
+    firsts = [at for at in range(len(shown)) if at in starts or seconds[at] != seconds[at - 1]]
+    return firsts if len(firsts) >= room else list(range(len(shown)))
 
 
 def _firsts(shown: Sequence[WindowItem]) -> list[int]:

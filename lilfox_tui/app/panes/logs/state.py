@@ -45,6 +45,8 @@ class OpenRecord:
         self.shown = shown
         self.neighbours: Neighbours | None = None
         """None while they are read."""
+        self.together: tuple[WindowItem, ...] = ()
+        """The loaded records of its request."""
         self.followed = False
         """Whether the list followed new records when the first of the records that were opened in a row was opened."""
         self.rows: list[DetailRow] = []
@@ -247,12 +249,34 @@ class LogsState:
             self.merged.sticks = is_so and self.merged.following
 
     @property
-    def selected(self) -> WindowItem | None:
-        """The item of the list under the cursor, which actions apply to."""
+    def under_cursor(self) -> WindowItem | None:
+        """The item of the list under the cursor: of a folded row, any of its records."""
         if self.merged is None or not self.merged.shown:
             return None
         at = len(self.merged.shown) - 1 if self.cursor is None else self.merged.index(self.cursor)
         return self.merged.shown[at]
+
+    @property
+    def selected(self) -> WindowItem | None:
+        """The item that the row under the cursor shows, which actions apply to."""
+        here = self.under_cursor
+        if here is None or self.list is None or self.merged is None:
+            return here
+        if self.page is not None and self.list.shown is not self.merged.shown:
+            return here  # the page covers the list, which was not drawn since
+        drawn = self.list.first_of(self.list.group_of_key(here.key))
+        at = self.merged.index(drawn.key)
+        return self.merged.shown[at] if self.merged.shown[at].key == drawn.key else here
+
+    def edge_of_row(self, *, older: bool) -> int:
+        """The index of the first or the last record of the row under the cursor. Requires an item under it."""
+        here, rows = self.under_cursor, self.list
+        assert here is not None
+        assert self.merged is not None
+        if rows is not None and rows.shown is self.merged.shown:
+            group = rows.group_of_key(here.key)
+            here = rows.first_of(group) if older else rows.last_of(group)
+        return self.merged.index(here.key)
 
     @property
     def selected_record(self) -> LogRecord | None:
@@ -282,7 +306,7 @@ class LogsState:
 
     def merge(self, merged: MergedLogs) -> None:
         """Replaces the list by a new one."""
-        self.merged, self.cursor, self._stood_on = merged, None, None
+        self.merged, self.list, self.cursor, self._stood_on = merged, None, None, None
 
     def stand_on(self, key: MergeKey | None) -> None:
         """Moves the cursor to ``key``; None means the newest loaded row."""
@@ -345,9 +369,13 @@ class LogsState:
         page, self.page = self.page, None
         return page is not None and page.followed
 
+    def why_none_comes(self) -> Message | None:
+        """Why there is no record to act on, not even one that is being read."""
+        return None if self.merged is not None and self.merged.searching else self.why_no_record()
+
     def why_not_open(self) -> Message | None:
         """Why there is no record to open."""
-        return self.why_no_record() if self.page is None else tr("this page is already open")
+        return self.why_none_comes() if self.page is None else tr("this page is already open")
 
     def why_not_sideways(self) -> Message | None:
         """Why messages cannot be moved sideways."""

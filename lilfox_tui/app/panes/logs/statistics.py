@@ -24,7 +24,17 @@ from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, language, listed, ngettext, tr
 from lilfox_tui.core.text import cell_width, fit, human_duration
 from lilfox_tui.logs.files.log_file import HasLocalFiles
-from lilfox_tui.logs.filter.model import EVERYTHING, NOTHING, AtLeast, Filter, RegexMatch
+from lilfox_tui.logs.filter.model import (
+    EVERYTHING,
+    NOTHING,
+    And,
+    AtLeast,
+    FieldMatch,
+    Filter,
+    RegexMatch,
+    field_values,
+    text_of,
+)
 from lilfox_tui.logs.filter.model import of_source as filter_of_source
 from lilfox_tui.logs.filter.syntax import narrowed, to_text
 from lilfox_tui.logs.merge import MergedLogs
@@ -40,6 +50,7 @@ from lilfox_tui.logs.statistics import (
     of_slice,
     of_source,
     slower_than,
+    template_of,
 )
 from lilfox_tui.logs.window import WindowItem
 
@@ -302,10 +313,11 @@ async def _is_cheap(sources: Sequence[LogSource]) -> bool:
 
 
 Offer = list[tuple[Choice, Filter | None]]
-MakesRow = Callable[[str, str, str], Row]
+MakesRow = Callable[[str, str, str, float | None], Row]
 ROWS_OF_A_KIND = 12
-KIND, NAME, COUNT, LEAST = 14, 38, 22, 6
-"""Cells of a row's parts, and of a name or a count at least."""
+MESSAGES = 3
+KIND, NAME, COUNT, LEAST, BAR = 14, 38, 22, 6, 12
+"""Cells of a row's parts, of a name or a count at least, and of the bar of a share of 1."""
 _PLACEHOLDER = re.compile(r"<(?:num|hex|uuid|str|path|url|addr)>")
 
 
@@ -346,7 +358,10 @@ class StatisticsActions(ActionGroup):
         if merged is not None and not answer.failed:
             state.take_count(merged, where, answer.statistics, came=came, leaps=leaps)
         self._tell_failed(answer.failed)
-        self._offer(_("Statistics"), statistics_choices(answer.statistics, state.zone, self._app.size.width - 2))
+        loaded = [] if merged is None else [each.item for each in merged.shown if isinstance(each.item, LogRecord)]
+        room = self._app.size.width - 2
+        rows = statistics_choices(answer.statistics, state.zone, room, self._app.glyphs, loaded)
+        self._offer(_("Statistics"), rows)
 
     @action("patterns", "P", tr("patterns"), tr("new messages in the last 10 minutes, compared with the hour before"))
     def show_patterns(self) -> None:
@@ -383,26 +398,32 @@ class StatisticsActions(ActionGroup):
                 self._state.only_matching = True
                 self._feed.set_filter(to_text(narrowed(self._state.filter, where)))
 
-        self._app.push_screen(Chooser(title, [choice for choice, _where in rows], wide=True), take)
+        does = _("filter by the selected row")
+        self._app.push_screen(Chooser(title, [choice for choice, _where in rows], wide=True, does=does), take)
 
 
-def statistics_choices(found: Statistics, zone: tzinfo, room: int) -> Offer:
-    """Errors by type, by module and by time, response times, and sources, in rows of ``room`` cells; rows without a
-    filter cannot be chosen."""
+def statistics_choices(
+    found: Statistics, zone: tzinfo, room: int, glyphs: Glyphs, loaded: Sequence[LogRecord] = ()
+) -> Offer:
+    """Errors by type, by module and by time, response times, and sources, in rows of ``room`` cells; of the ``loaded``
+    records, HTTP responses and the most frequent errors. Rows without a filter are titles."""
     records = ngettext("{shown} record", "{shown} records", found.records, shown=grouped(found.records))
     told = ngettext("{shown} error", "{shown} errors", found.errors, shown=grouped(found.errors))
     errors = _("{errors} in {records}", errors=told, records=records)
     rows: Offer = [_offered("errors", (Piece(errors, "strong"),), AtLeast(Severity.ERROR) if found.errors else None)]
-    row = partial(_row, room)
-    rows += _counted(row, _("type"), found.errors_by_type, errors_of_type)
-    rows += _counted(row, _("module"), found.errors_by_module, errors_of_module)
+    row = partial(_row, room, glyphs)
+    rows += _responses(row, loaded, all_of_them=len(loaded) == found.records)
+    rows += _counted(row, _("type"), found.errors_by_type, errors_of_type, found.errors)
+    rows += _counted(row, _("module"), found.errors_by_module, errors_of_module, found.errors)
+    rows += _messages(row, loaded)
     if found.response_times is not None:
         rows += _times(row, found.response_times)
     rows += [_grouped(row, each) for each in found.by_source[:ROWS_OF_A_KIND] if len(found.by_source) > 1]
+    most = max((each.errors for each in found.by_slice), default=0)
     for each in found.by_slice:
         if each.errors:
             at = (EPOCH + timedelta(microseconds=each.since_us)).astimezone(zone).strftime("%m-%d %H:%M")
-            slice_row = row(_("errors from"), at, grouped(each.errors))
+            slice_row = row(_("errors from"), at, grouped(each.errors), each.errors / most)
             rows.append(_offered(f"slice {each.since_us}", slice_row, of_slice(each)))
     return rows
 
@@ -433,10 +454,46 @@ def _growth(change: PatternChange) -> Row:
     return (count, Piece(fit(f"×{change.growth:.1f}", 9), "accent" if change.growth >= 2 else "muted"))
 
 
-def _counted(row: MakesRow, kind: str, counts: Mapping[str, int], filter_of_name: object) -> Offer:
+def _responses(row: MakesRow, records: Iterable[LogRecord], *, all_of_them: bool) -> Offer:
+    """How many responses had which class of HTTP status, the worst first; the failed ones in any case."""
+    codes = [int(text) for record in records if len(text := _status_of(record)) == 3 and text.isdecimal()]
+    classes = Counter(code // 100 for code in codes if 100 <= code < 600)
+    if not (total := classes.total()):
+        return []
+    kind = _("responses")
+    told = ngettext("{shown} response", "{shown} responses", total, shown=grouped(total))
+    told = told if all_of_them else _("{responses} in the loaded records", responses=told)
+    rows: Offer = [_offered("responses", row(kind, told, "", None), None, told)]
+    for class_ in sorted({5, *classes}, reverse=True):
+        where = And((FieldMatch("status", ">=", f"{class_}00"), FieldMatch("status", "<", f"{class_ + 1}00")))
+        text = _("{count} of {total}", count=grouped(classes[class_]), total=grouped(total))
+        rows.append(_offered(f"{class_}xx", row(kind, f"{class_}xx", text, classes[class_] / total), where))
+    return rows
+
+
+def _status_of(record: LogRecord) -> str:
+    values = field_values(record, "status")
+    return text_of(values[0]) if values else ""
+
+
+def _messages(row: MakesRow, records: Iterable[LogRecord]) -> Offer:
+    """What errors say most frequently."""
+    said = Counter(template_of(each.entry.message) for each in records if each.entry.severity >= Severity.ERROR)
+    if not said:
+        return []
+    kind = _("errors say")
+    rows: Offer = [_offered("messages", row(kind, _("of the loaded records; P: what is new"), "", None), None)]
+    for template, count in said.most_common(MESSAGES):
+        where = And((AtLeast(Severity.ERROR), filter_of(template)))
+        text = row(kind, template, grouped(count), count / said.total())
+        rows.append(_offered(f"message {template}", text, where, template))
+    return rows
+
+
+def _counted(row: MakesRow, kind: str, counts: Mapping[str, int], filter_of_name: object, total: int) -> Offer:
     assert callable(filter_of_name)
     return [
-        _offered(f"{kind} {name}", row(kind, name, grouped(count)), filter_of_name(name), name)
+        _offered(f"{kind} {name}", row(kind, name, grouped(count), count / max(1, total)), filter_of_name(name), name)
         for name, count in list(counts.items())[:ROWS_OF_A_KIND]
     ]
 
@@ -444,27 +501,34 @@ def _counted(row: MakesRow, kind: str, counts: Mapping[str, int], filter_of_name
 def _times(row: MakesRow, times: ResponseTimes) -> Offer:
     kind = _("response time")
     told = _("{count} values, mean {mean}", count=grouped(times.count), mean=human_duration(times.mean_s))
-    rows: Offer = [_offered("times", row(kind, told, ""), None, told)]
-    for name, seconds in (("P50", times.p50_s), ("P95", times.p95_s), ("P99", times.p99_s)):
-        rows.append(_offered(name, row(kind, name, human_duration(seconds)), slower_than(seconds)))
+    rows: Offer = [_offered("times", row(kind, told, "", None), None, told)]
+    for name, seconds in (("p50", times.p50_s), ("p95", times.p95_s), ("p99", times.p99_s)):
+        rows.append(_offered(name, row(kind, name, human_duration(seconds), None), slower_than(seconds)))
     return rows
 
 
 def _grouped(row: MakesRow, group: StatisticsGroup) -> tuple[Choice, Filter | None]:
     errors = ngettext("{shown} error", "{shown} errors", group.errors, shown=grouped(group.errors))
     text = _("{errors} of {records}", errors=errors, records=grouped(group.records))
-    return _offered(f"source {group.name}", row(_("source"), group.name, text), of_source(group.name), group.name)
+    share = group.errors / max(1, group.records)
+    return _offered(
+        f"source {group.name}", row(_("source"), group.name, text, share), of_source(group.name), group.name
+    )
 
 
-def _row(room: int, kind: str, name: str, count: str) -> Row:
-    """A row whose count stays whole on a small screen, where the name is cut instead."""
+def _row(room: int, glyphs: Glyphs, kind: str, name: str, count: str, share: float | None) -> Row:
+    """A row whose count stays whole on a small screen, where the name is cut instead; a bar of the ``share`` follows if
+    there is room."""
     counted = COUNT if room > KIND + NAME + COUNT else max(cell_width(count), LEAST)
     named = min(NAME, max(LEAST, room - 1 - KIND - counted))
-    return (Piece(fit(kind, KIND), "muted"), Piece(fit(name, named), "strong"), Piece(fit(count, counted, right=True)))
+    row = (Piece(fit(kind, KIND), "muted"), Piece(fit(name, named), "strong"), Piece(fit(count, counted, right=True)))
+    if not share or room < KIND + NAME + COUNT + BAR + 4:
+        return row
+    return (*row, Piece("  " + glyphs.full * max(1, round(share * BAR)), "accent"))
 
 
 def _offered(id_: str, row: Row, where: Filter | None, name: str = "") -> tuple[Choice, Filter | None]:
     """A choice with its filter; ``name`` is shown in full below the list if its row cuts it."""
     words = " ".join(piece.text for piece in row)
     cut = name if name and name not in words else ""
-    return Choice(id_, row, f"{words} {cut}", where is not None, more=cut), where
+    return Choice(id_, row, f"{words} {cut}", where is not None, title=where is None, more=cut), where

@@ -202,9 +202,10 @@ class LogTable:
             lines.show([(Piece("  " + self._why_empty(), "muted"),)])
             return
         style = self.style(merged)
-        drawn_from = (merged, merged.edition, style, state.folded, language())
+        room = self._app.room.height  # not the list's: that changes with the lines above it
+        drawn_from = (merged, merged.edition, style, state.folded, room, language())
         if state.list is None or drawn_from != self._drawn_from:
-            state.list, self._drawn_from = LogList(merged.shown, style, folded=state.folded), drawn_from
+            state.list, self._drawn_from = LogList(merged.shown, style, folded=state.folded, room=room), drawn_from
         rows = state.list
         at = len(merged.shown) - 1 if state.cursor is None else merged.index(state.cursor)
         top = None if state.top is None else rows.row_of_place(state.top, merged.index(state.top.key))
