@@ -502,7 +502,7 @@ async def test_the_result_has_a_cursor_a_range_and_an_order_and_is_copied() -> N
         text = await shows(pilot, "↑")
         assert [line.split()[2] for line in text.splitlines()[4:6]] == ["4", str(risen)]
         await pilot.press("escape", "t")
-        await shows(pilot, "range 15 min", "─ last 5 min ─")  # the chart begins with the data
+        await shows(pilot, "range 15 min", "─ last 5 min of 15 min ─")  # the chart begins with the data
         assert value(pilot) == "load", "the keys of the result do not write into the query"
         await pilot.press("tab", "x")
         assert value(pilot) == "loadx"

@@ -16,6 +16,7 @@ from lilfox_tui.app.panes.metrics.query.result import (
     telling_first,
 )
 from lilfox_tui.app.panes.metrics.query.state import QueryState
+from lilfox_tui.app.panes.metrics.sections import last_of
 from lilfox_tui.app.rendering.chart import (
     AXIS_WIDTH,
     FINE_STEPS,
@@ -441,7 +442,7 @@ def _chart_panel(page: QueryPage, area: PanelArea, table: _SeriesTable) -> Scree
         glyphs=page.glyphs,
         now_text=curves[0].now if alone else "",
     )
-    heading = [Piece(_("last {time}", time=human_duration((axes.end - axes.start).total_seconds())), "title")]
+    heading = [Piece(last_of(axes.end - axes.start, answer.window), "title")]
     if page.cursor is not None:
         heading.append(Piece("  " + answer.time_of(page.cursor).strftime("%m-%d %H:%M:%S"), "strong"))
     more = page.count - len(order)
