@@ -22,7 +22,7 @@ from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.dialogs.prompt import Chooser
 from lilfox_tui.app.panes.metrics.query.box import QueryBox
 from lilfox_tui.app.panes.metrics.query.result import QueryAnswer, series_of
-from lilfox_tui.app.panes.metrics.query.view import QueryPage, query_screen
+from lilfox_tui.app.panes.metrics.query.view import EXAMPLES, QueryPage, query_screen
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE
 from lilfox_tui.config.model import ApiConfig
 from lilfox_tui.core.text import cell_width
@@ -301,8 +301,50 @@ async def test_a_click_selects_a_series_or_takes_a_name() -> None:
         await pilot.press("ctrl+u")
         await typed(pilot, "loa")
         await shows(pilot, "│ load ")
+        typed_before = value(pilot)
         await pilot.click(offset=(4, 2))
+        assert value(pilot) == typed_before, "the upper edge of the list is no name"
+        await pilot.click(offset=(4, 3))
         assert value(pilot) == "load"
+
+
+async def test_the_list_is_framed_and_what_tab_takes_is_highlighted() -> None:
+    app = still_app(mixed())
+    app.monitor.scraping.store.publish(filled())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await typed(pilot, "lo")
+        text = await shows(pilot, "│ load ", "tab takes it")
+        upper, first = text.splitlines()[2:4]
+        left, right = first.index("│ load "), first.rindex("│", 0, first.index("│ load ") + 70)
+        assert (upper[left], upper[right]) == ("┌", "┐")
+        assert set(upper[left + 1 : right]) == {"─"}
+        offer = box(pilot)._offer
+        for step, hint in ((0, "tab takes it"), (1, "enter takes it")):
+            if step:
+                await pilot.press("down")
+            rows = offer.rows(80, 10, UNICODE)
+            grounds = [{piece.ground for piece in row[1:-1]} == {"selection"} for row in rows]
+            assert grounds == [False, True, *[False] * (len(rows) - 2)]
+            assert hint in screen_text(pilot)
+
+
+async def test_examples_are_taken_with_down_and_run() -> None:
+    app = still_app(mixed())
+    app.monitor.scraping.store.publish(filled())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await opened(pilot)
+        text = await shows(pilot, "─ Examples ─")
+        assert "Recent queries" not in text
+        taken = []
+        for key in ("down", "down", "up"):
+            await pilot.press(key)
+            taken.append(value(pilot))
+        assert taken == [EXAMPLES[0], EXAMPLES[1], EXAMPLES[0]]
+        await pilot.press("enter")
+        await shows(pilot, "No series")
+        await pilot.press("down")
+        assert value(pilot) == EXAMPLES[0], "only before the first query"
 
 
 async def opened(pilot: Pilot[None]) -> None:
@@ -359,7 +401,7 @@ def test_a_slow_link_gets_the_table_alone() -> None:
     vector = Vector(LabelList([one]), np.array([1.0]))
     assert "last 5 min" in page(vector, lines, width=120, height=40)
     slow = page(vector, lines, width=120, height=40, is_slow=True)
-    assert [line.split() for line in slow.splitlines()] == [["VALUE", "v", "1", "series"], ["1", 'up{job="a"}']]
+    assert [line.split() for line in slow.splitlines()] == [["value", "v", "1", "series"], ["1", 'up{job="a"}']]
 
 
 def test_a_gap_and_what_no_chart_can_draw_stay_empty() -> None:
