@@ -155,3 +155,18 @@ def test_the_rate_of_a_counter_is_its_increase_and_not_known_across_a_reset() ->
     assert [(point.at - NOW).total_seconds() for point in reset] == [20, 50]
     assert all(point.mean == 1.0 for point in reset), "a reset is no fall"
     assert increase_per_second(points(5), over) == []
+
+
+@pytest.mark.parametrize("width", [76, 100, 112, 160])
+def test_the_version_of_a_server_is_shown_whole(width: int) -> None:
+    set_language("en")
+    view, version = database(ill=False), "17.12 (Debian 17.12-0+deb13u1)"
+    assert view.reading is not None
+    told = tuple(replace(fact, value=version) if fact.key == "version" else fact for fact in view.reading.facts)
+    shown = [
+        text_of(row)
+        for row in backend_page(page(replace(view, reading=replace(view.reading, facts=told)), width=width))
+    ]
+    assert any(version in row for row in shown)
+    if width == 112:
+        assert any(version in row and "connected to" in row for row in shown), "beside another one where there is room"

@@ -90,8 +90,8 @@ def why_no_figures(view: BackendView, now: datetime) -> str:
 _GAP = 2
 _WIDEST = 28
 """No column but the last is wider."""
-_FACT_WIDTH, _FACTS_BESIDE, _TABLES_BESIDE = 24, 53, 76
-"""Cells of a fact's title, and those from which facts and tables stand beside others."""
+_FACT_WIDTH, _TABLES_BESIDE = 24, 76
+"""Cells of a fact's title, and those from which tables stand beside others."""
 _BAR = 10
 """Cells of the bar of a share."""
 _WHOLE, _SMALL_LIMIT = 100.0, 200.0
@@ -274,19 +274,21 @@ def cell_text(value: Cell, unit: Unit) -> str:
 
 
 def _facts(facts: Sequence[BackendFact]) -> Section:
-    """Facts in as many columns as fit, read from top to bottom."""
+    """Facts in as many columns as fit, read from top to bottom; none is cut while there is room."""
+    texts = [cell_text(fact.value, fact.unit) for fact in facts]
+    wide = max(_WIDEST, *map(cell_width, texts))
 
     def rows(width: int) -> list[Row]:
-        columns = max(1, width // _FACTS_BESIDE)
+        columns = max(1, width // (1 + _FACT_WIDTH + wide))
         high = -(-len(facts) // columns)
-        last = width - 1 - _FACT_WIDTH
+        last = min(wide, width - 1 - _FACT_WIDTH)
         return [
             tuple(
                 piece
-                for fact in facts[place::high]
+                for fact, text in list(zip(facts, texts, strict=True))[place::high]
                 for piece in (
                     Piece(" " + fit(str(fact.title), _FACT_WIDTH), "muted"),
-                    Piece(fit(cell_text(fact.value, fact.unit), min(_WIDEST, last))),
+                    Piece(fit(text, last)),
                 )
             )
             for place in range(high)
