@@ -318,8 +318,8 @@ class QueryBox(Dialog[str]):
         """An arrow key: in the list if it is open, else to an older query, a newer one, and from the newest into the
         result."""
         line, offer = self._line, self._offer
-        if (example := self._example(step)) is not None:
-            self._put_whole(example)
+        if self._state.answer is None and not self._history.queries and line.value in ("", *EXAMPLES):
+            self._put_whole(_next_example(line.value, step))
         elif offer.choices and (step > 0 or offer.marked is not None):
             offer.move(step)
         elif step < 0:
@@ -329,14 +329,6 @@ class QueryBox(Dialog[str]):
             self._state.choose(self._state.chosen)
         else:
             self._put_whole(self._walk.newer())
-
-    def _example(self, step: int) -> str | None:
-        """The next example, where the box shows them and the line holds none but those."""
-        line = self._line.value
-        if self._state.answer is not None or self._history.queries or (line and line not in EXAMPLES):
-            return None
-        place = EXAMPLES.index(line) if line else -1 if step > 0 else 0
-        return EXAMPLES[(place + (1 if step > 0 else -1)) % len(EXAMPLES)]
 
     def _put_whole(self, text: str) -> None:
         self._line.put(QueryLine(text, len(text)))
@@ -409,6 +401,12 @@ class QueryBox(Dialog[str]):
         if event.lines.id == "query-answer" and self._state.series:
             self._state.choose(self._state.chosen + event.delta)
             self._show_result()
+
+
+def _next_example(line: str, step: int) -> str:
+    """The example below or above that in the line; the first or the last one if there is none."""
+    place = EXAMPLES.index(line) if line else -1 if step > 0 else 0
+    return EXAMPLES[(place + (1 if step > 0 else -1)) % len(EXAMPLES)]
 
 
 async def _answered(engine: QueryEngine, asked: QueryAnswer) -> QueryAnswer:
