@@ -114,14 +114,18 @@ class OpenLogs:
         return [each for each, log in self.configs.items() if host_of(log, self._app.config) == host]
 
     def _of_service(self, name: str) -> list[str]:
-        service = name.removeprefix("lilfox-")
-        return [each for each in self.configs if each == name or service in each.replace("-", ".").split(".")]
+        return [each for each in self.configs if is_named_after(each, name)]
 
     def _of_service_on(self, name: str, host: str) -> list[str]:
         """Return the sources named after a service that are read on that host or from a log server, which has records
         of any host."""
         there = self._on(host)
         return [each for each in self._of_service(name) if each in there or self.configs[each].kind in SERVERS]
+
+
+def is_named_after(source: str, service: str) -> bool:
+    """Whether a log has the name of a service, or has it among its words."""
+    return source == service or service.removeprefix("lilfox-") in source.replace("-", ".").split(".")
 
 
 def host_of(log: LogConfig, config: Config) -> str | None:

@@ -182,7 +182,7 @@ class Service:
 
     async def answer(self, request: DemoRequest) -> DemoResponse:
         """Answer on the public port: count, log and apply the fault."""
-        route = request.path if request.path in ("/health", "/metrics", ROUTES[self.name]) else "other"
+        route = request.path if request.path in ("/health", "/metrics", ROUTES[self.name]) else "other routes"
         request_id = request.headers.get("x-request-id") or os.urandom(8).hex()
         started = time.perf_counter()
         self._count.in_progress += 1
@@ -215,7 +215,7 @@ class Service:
             return self._broken(request_id)
         if route == "/health":
             return self._health()
-        if route == "other":
+        if route == "other routes":
             return DemoResponse(404, b'{"error": "not found"}', request_id=request_id)
         return await self._work(request.method, request_id)
 

@@ -172,22 +172,23 @@ def position_of(text: str, word: str) -> int | None:
 
 
 def expected(text: str, position: int) -> Message | None:
-    """Return what might stand at ``position``, where ``text`` cannot be a query; None if its tokens do not show it."""
+    """Return what might stand at ``position``, where ``text`` cannot be a query, or what is missing after it; None if
+    its tokens do not show it."""
     opened: list[QueryToken] = []
     before: QueryToken | None = None
     for token in tokens(text):
         if token.position >= position:
             if token.position == position and token.sort == "wrong" and token.text[0] in "\"'`":
-                return tr("a closing {quote}", quote=token.text[0])
+                return tr("A closing {sign} is missing.", sign=token.text[0])
             if token.position == position and token.sort == "open":
-                return tr("a closing {bracket} further on", bracket=_CLOSING[token.text])
+                return tr("A closing {sign} is missing.", sign=_CLOSING[token.text])
             break
         if token.sort == "open":
             opened.append(token)
         elif token.sort == "close" and opened:
             opened.pop()
         before = token
-    return _after(before, opened[-1].text if opened else "")
+    return tr("Expected here: {what}.", what=_after(before, opened[-1].text if opened else ""))
 
 
 def _after(before: QueryToken | None, inside: str) -> Message:

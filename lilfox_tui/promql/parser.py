@@ -163,7 +163,7 @@ def explained(text: str, reason: str) -> QueryError:
         position = position_of(text, quoted[1]) if quoted else None
         return QueryError(said, hint, text=text, position=position)
     if (what := expected(text, position)) is not None:
-        hint = tr("Expected here: {what}.", what=what)
+        hint = what
     if reason == _UNSPECIFIC:
         token = next((each.text for each in tokens(text) if each.position == position), "")
         said = (

@@ -105,7 +105,7 @@ def _database_values(place: float, *, ill: bool) -> dict[Series, float]:
     values = {Series("postgresql_connections", (("state", state),)): count for state, count in states.items()}
     return values | {
         Series("postgresql_connections_waiting"): waiting,
-        Series("postgresql_connections_used"): float(active + idle + 1),
+        Series("postgresql_connections_used"): sum(states.values()),
         Series("postgresql_connections_max"): 100.0,
         Series("postgresql_cache_hit_percent"): 98.6,
         Series("postgresql_commits_total"): 120_400.0 + place * 300 * (40 if not ill else 24),

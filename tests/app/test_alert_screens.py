@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.alerts.model import Event, Trouble
+from lilfox_tui.alerts.model import AlertState, Event, Trouble
 from lilfox_tui.app.panes.metrics.alert_page import AlertItem, AlertPage, alert_page
 from lilfox_tui.app.rendering.chart import chart_columns
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE
@@ -21,7 +21,7 @@ from lilfox_tui.monitor.alert_explain import ComparisonSide, Explanation, compar
 from lilfox_tui.monitor.model import Overview
 from tests.app.alerts_made import RULES, alerting, some
 from tests.app.overviews import NOW, mixed
-from tests.app.still import screen_text, still_app
+from tests.app.still import screen_text, still_app, unframed
 from tests.app.test_screens import SIZES, check
 
 
@@ -185,3 +185,29 @@ async def test_what_is_not_known_is_said_and_never_counted_as_none() -> None:
         assert re.search(r"─ Problems ─+ alerts not evaluated yet ─", screen_text(pilot))
         assert "firing" not in screen_text(pilot)
         assert "no alerts" not in screen_text(pilot)
+
+
+def test_what_a_resolved_alert_was_is_said_once() -> None:
+    set_language("en")
+    over = replace(some().alerts[1], state=AlertState.RESOLVED, resolved_at=NOW - timedelta(minutes=2))
+    said = "\n".join(
+        "".join(piece.text for piece in row) for row in alert_page(page(AlertItem.of_alert(over, RULES[0]), None))[:2]
+    )
+    assert said.count("was") == 1
+    assert "was: backend: 31% of all requests fail" in said
+
+
+async def test_the_page_of_an_alert_names_the_runbook_for_it() -> None:
+    app = still_app(alerting())
+    runbooks = app.monitor.runbooks
+    async with app.run_test(size=(100, 40)) as pilot:
+        await pilot.press("exclamation_mark", "enter")
+        await pilot.pause()
+        assert "HighErrorRate" in screen_text(pilot)
+        assert "r runbook  " not in unframed(screen_text(pilot)).split("Why")[0]
+        found = runbooks.look()
+        runbooks.feed.publish(found)
+        app.metrics.repaint()
+        await pilot.pause()
+        titles = [each.title for each in found.runbooks if "HighErrorRate" in each.on_alert]
+        assert f"   r runbook  {titles[0]}" in screen_text(pilot)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
 from textual.pilot import Pilot
 
 from lilfox_tui.app.app import LilFoxApp
+from lilfox_tui.app.panes.metrics.errors import LoggedError
 from lilfox_tui.app.panes.metrics.state import Subject
 from lilfox_tui.app.rendering.draw import ASCII
 from lilfox_tui.core.text import cell_width
@@ -87,3 +89,22 @@ async def test_a_page_in_ascii(page: str, monkeypatch: pytest.MonkeyPatch) -> No
         text = await open_page(app, pilot, subject)
         assert text.replace("\x1b", "").isascii()
         check(f"page-{page}-ascii-100x60-en", text)
+
+
+async def test_a_services_page_shows_the_newest_errors_of_its_logs_and_its_check_in_few_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = pages_app(monkeypatch, ill=True)
+    async with app.run_test(size=(160, 48)) as pilot:
+        others = LoggedError(NOW, "orders", "no stock left")
+        own = [LoggedError(NOW - timedelta(seconds=age), "gateway", f"upstream {age} timed out", 3) for age in range(9)]
+        app.metrics.home.errors.found = (others, *own)
+        app.metrics.open_page(GATEWAY)
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "─ Newest errors ─" in text
+        assert "gateway  ×3  upstream 0 timed out" in text
+        assert len(re.findall(r"upstream \d timed out", text)) == 5
+        assert "no stock left" not in text
+        checked = next(line for line in text.splitlines() if "last response" in line)
+        assert "status code 503   failures in a row 9" in checked

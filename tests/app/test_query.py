@@ -22,7 +22,7 @@ from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.dialogs.prompt import Chooser
 from lilfox_tui.app.panes.metrics.query.box import QueryBox
 from lilfox_tui.app.panes.metrics.query.result import QueryAnswer, series_of
-from lilfox_tui.app.panes.metrics.query.view import QueryPage, query_screen
+from lilfox_tui.app.panes.metrics.query.view import EXAMPLES, QueryPage, query_screen
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE
 from lilfox_tui.config.model import ApiConfig
 from lilfox_tui.core.text import cell_width
@@ -302,7 +302,44 @@ async def test_a_click_selects_a_series_or_takes_a_name() -> None:
         await typed(pilot, "loa")
         await shows(pilot, "│ load ")
         await pilot.click(offset=(4, 2))
+        assert value(pilot) != "load", "the upper edge of the list is no name"
+        await pilot.click(offset=(4, 3))
         assert value(pilot) == "load"
+
+
+async def test_the_list_is_framed_and_what_tab_takes_is_highlighted() -> None:
+    app = still_app(mixed())
+    app.monitor.scraping.store.publish(filled())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await typed(pilot, "lo")
+        text = await shows(pilot, "│ load ", "tab takes it")
+        upper, first = text.splitlines()[2:4]
+        left, right = first.index("│ load "), first.rindex("│", 0, first.index("│ load ") + 70)
+        assert (upper[left], upper[right]) == ("┌", "┐")
+        assert set(upper[left + 1 : right]) == {"─"}
+        offer = box(pilot)._offer
+        for keys, hint in (((), "tab takes it"), (("down",), "enter takes it")):
+            await pilot.press(*keys)
+            rows = offer.rows(80, 10, UNICODE)
+            grounds = [{piece.ground for piece in row[1:-1]} == {"selection"} for row in rows]
+            assert grounds == [False, True, *[False] * (len(rows) - 2)]
+            assert hint in screen_text(pilot)
+
+
+async def test_examples_are_taken_with_down_and_run() -> None:
+    app = still_app(mixed())
+    app.monitor.scraping.store.publish(filled())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await opened(pilot)
+        assert "Recent queries" not in await shows(pilot, "─ Examples ─")
+        for key, place in (("down", 0), ("down", 1), ("up", 0)):
+            await pilot.press(key)
+            assert value(pilot) == EXAMPLES[place]
+        await pilot.press("enter")
+        await shows(pilot, "No series")
+        await pilot.press("down")
+        assert value(pilot) == EXAMPLES[0], "only before the first query"
 
 
 async def opened(pilot: Pilot[None]) -> None:
@@ -359,7 +396,7 @@ def test_a_slow_link_gets_the_table_alone() -> None:
     vector = Vector(LabelList([one]), np.array([1.0]))
     assert "last 5 min" in page(vector, lines, width=120, height=40)
     slow = page(vector, lines, width=120, height=40, is_slow=True)
-    assert [line.split() for line in slow.splitlines()] == [["VALUE", "v", "1", "series"], ["1", 'up{job="a"}']]
+    assert [line.split() for line in slow.splitlines()] == [["value", "v", "1", "series"], ["1", 'up{job="a"}']]
 
 
 def test_a_gap_and_what_no_chart_can_draw_stay_empty() -> None:
@@ -502,7 +539,7 @@ async def test_the_result_has_a_cursor_a_range_and_an_order_and_is_copied() -> N
         text = await shows(pilot, "↑")
         assert [line.split()[2] for line in text.splitlines()[4:6]] == ["4", str(risen)]
         await pilot.press("escape", "t")
-        await shows(pilot, "range 15 min", "─ last 5 min ─")  # the chart begins with the data
+        await shows(pilot, "range 15 min", "─ last 5 min of 15 min ─")  # the chart begins with the data
         assert value(pilot) == "load", "the keys of the result do not write into the query"
         await pilot.press("tab", "x")
         assert value(pilot) == "loadx"

@@ -127,8 +127,8 @@ async def test_the_pages_of_a_service_a_backend_and_an_alert_say_the_numbers_of_
         told = {state: float(count) for count, state in re.findall(r"(\d+) (active|idle)  ", text.splitlines()[4])}
         assert told == states
         used, most = values["postgresql_connections_used"], values["postgresql_connections_max"]
-        assert f" {used:.0f}/{most:.0f} " in text.splitlines()[4]
-        assert f"limit {values['postgresql_connections_max']:.0f}" in text
+        assert f" {used:.0f} of {most:.0f} connections " in text.splitlines()[4]
+        assert f"Connections, of {most:.0f} ─" in text
         assert f"─ {values['postgresql_cache_hit_percent']:.1f}% ─" in text
         assert f"─ {values['postgresql_connections_waiting']:.0f} ─" in text
         text = await open_page(app, pilot, alert_subject())

@@ -51,11 +51,11 @@ async def test_the_pool_and_who_blocks_whom_are_as_psql_says(postgres: Postgres)
             session.close()
     assert reading.values[Series("postgresql_connections_waiting")] == 2
     assert reading.values[Series("postgresql_connections_max")] == 100
-    assert reading.values[Series("postgresql_connections_used")] == 6
+    assert reading.values[Series("postgresql_connections_used")] == 5, "without its own"
     assert {each.level for each in reading.findings} == {Level.DEGRADED}
     assert f"for a lock held by {pids[0]}" in " ".join(str(each.text) for each in reading.findings)
     line = "  ".join(str(each.text) for each in postgresql.headline(reading.values))
-    assert line.startswith("2 active  2 idle  1 idle in transaction  2 waiting  6/100")
+    assert line.startswith("2 active  2 idle  1 idle in transaction  2 waiting  5 of 100 connections")
 
 
 async def test_slow_statements_are_those_of_psql_and_are_planned_without_being_run(
@@ -115,6 +115,22 @@ async def test_connections_by_client_are_those_of_psql_and_unknown_states_are_no
     assert all([row[name] for name in names[1:]] == [None] * 4 for row in hidden)
 
 
+async def test_sessions_that_wait_for_nothing_are_those_of_psql(postgres: Postgres) -> None:
+    until_quiet(postgres)
+    session = connect(postgres, "shop")
+    session.autocommit = True
+    session.execute("SELECT 42")
+    try:
+        rows = table(await one_look(opened(postgres)), "sessions")
+        pid = str(session.info.backend_pid)
+    finally:
+        session.close()
+    (row,) = (each for each in rows if each["application"] == "shop")
+    assert (row["pid"], row["state"], row["address"], row["statement"]) == (pid, "idle", "127.0.0.1", "SELECT 42")
+    assert row["wait"] is None, "for its client"
+    assert not any("lilfox" in str(each["application"]) for each in rows), "without its own"
+
+
 async def test_a_statement_that_cannot_be_planned_says_why_and_leaves_the_session_in_order(postgres: Postgres) -> None:
     postgres.csv("SELECT pg_stat_statements_reset()")
     postgres.csv("CREATE TABLE gone (a int)")
@@ -140,7 +156,7 @@ async def test_a_password_in_a_statement_is_not_shown(postgres: Postgres) -> Non
     assert "a-word" not in " ".join(shown)
 
 
-async def test_indexes_unused_duplicate_and_missing(postgres: Postgres) -> None:
+async def test_indexes_unused_duplicate_and_missing(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
     for _time in range(60):
         postgres.csv("SELECT count(*) FROM orders WHERE md5(note) = 'x'")
     postgres.csv("SELECT pg_stat_force_next_flush()")
@@ -152,6 +168,10 @@ async def test_indexes_unused_duplicate_and_missing(postgres: Postgres) -> None:
     unused = postgres.csv(
         "SELECT indexrelname FROM pg_stat_user_indexes WHERE idx_scan = 0 AND indexrelname <> 'orders_pkey' ORDER BY 1"
     )
+    assert "too young to tell" in note(reading, "unused_indexes")
+    assert table(reading, "unused_indexes") == []
+    monkeypatch.setattr("lilfox_tui.backends.postgresql.inspect.STATISTICS_FROM_S", 0.0)
+    reading = await one_look(opened(postgres))
     assert sorted(str(row["name"]) for row in table(reading, "unused_indexes")) == [name for (name,) in unused]
     assert ["orders_note"] in unused
     assert [row["names"] for row in table(reading, "duplicate_indexes")] == ["orders_customer orders_customer_again"]
@@ -220,7 +240,7 @@ async def test_a_role_that_may_not_see_others_is_told_to_be_incomplete(postgres:
         "incomplete: plain cannot see other roles' sessions and statements; run GRANT pg_monitor TO plain"
     )
     assert states(plain) == {}
-    assert plain.values[Series("postgresql_connections_used")] >= 2
+    assert plain.values[Series("postgresql_connections_used")] >= 1
     assert "active" not in " ".join(str(each.text) for each in postgresql.headline(plain.values))
     assert watcher.incomplete is None
     assert states(watcher) == by_psql_states == {"idle in transaction": 1}

@@ -121,7 +121,7 @@ async def test_an_outage_is_told_and_the_next_look_connects_anew() -> None:
             await backend.read()
         assert str(refused.value.hint) == "Nothing is listening at this address: is the server running?"
         running.start()
-        assert (await backend.read()).values[Series("postgresql_connections_used")] == 1
+        assert (await backend.read()).values[Series("postgresql_connections_used")] == 0
         await backend.close()
 
 

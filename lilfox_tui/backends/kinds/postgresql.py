@@ -124,8 +124,8 @@ CHARTS: tuple[BackendChart, ...] = (
 
 
 def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
-    """Return the figures of the summary line, such as ``18 active``, ``12 idle``, ``6 waiting`` and ``36/100``
-    connections."""
+    """Return the figures of the summary line, such as ``18 active``, ``12 idle``, ``6 waiting`` and ``30 of 100
+    connections``; LilFox's own is in none of them."""
     figures = []
     for state, text in (
         ("active", tr("{count} active")),
@@ -141,7 +141,8 @@ def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
         figures.append(Figure(tr("{count} waiting", count=human_count(round(waiting))), level))
     if (most := values.get(_MAX)) is not None:
         used = values.get(_USED)
-        figures.append(Figure(tr("{used}/{most}", used=human_count(used and round(used)), most=human_count(most))))
+        told = {"used": human_count(used and round(used)), "most": human_count(most)}
+        figures.append(Figure(tr("{used} of {most} connections", **told)))
     if (hit := values.get(_HIT)) is not None:
         figures.append(Figure(tr("hit {percent:.1f}%", percent=hit)))
     if (lag := values.get(_LAG)) is not None:
@@ -197,7 +198,7 @@ class PostgresBackend:
             at=datetime.now(UTC),
             values=values,
             findings=worst_first(self._findings(found, values, now)),
-            facts=facts(found, values.get(_HIT)),
+            facts=facts(found),
             tables=tables(found, self._indexes),
             incomplete=_incomplete(found),
         )
@@ -246,8 +247,8 @@ class PostgresBackend:
         options = self._options
         used, most = values.get(_USED), found.server.max_connections - found.server.reserved
         if used is not None and most > 0:
-            text = tr("{used:.0f} of {most} connections are in use", used=used, most=most)
-            yield from above(100 * used / most, options.connections_percent, text)
+            text = tr("{used:.0f} of {most} connections are in use", used=used + 1, most=most)  # and ours
+            yield from above(100 * (used + 1) / most, options.connections_percent, text)
         for row in found.sessions or ():
             if row.blocked_by:
                 text = tr("{pid} has waited {time} for a lock held by {holders}", pid=row.pid,
@@ -313,7 +314,7 @@ def _rise(rises: Mapping[str, float], what: str) -> float | None:
 def _values(found: Inspection, rises: Mapping[str, float]) -> Iterator[tuple[Series, float]]:
     yield _MAX, float(found.server.max_connections)
     if found.pool is not None:
-        yield _USED, float(sum(row.count for row in found.pool) + 1)  # and ours
+        yield _USED, float(sum(row.count for row in found.pool))
         if found.server.sees_all:
             by_state = {"active": 0, "idle": 0, "idle in transaction": 0} | {row.state: row.count for row in found.pool}
             for state, count in by_state.items():

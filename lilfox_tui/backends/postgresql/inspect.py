@@ -13,6 +13,7 @@ from lilfox_tui.backends.postgresql import queries
 from lilfox_tui.backends.postgresql.queries import RowQuery, SessionRow, without_secrets
 from lilfox_tui.backends.postgresql.session import PostgresSession, StatementAnswer, StatementRefused
 from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.core.text import human_duration
 
 # One look at a PostgreSQL: what is asked, in which order, and the typed rows that came.
 
@@ -116,22 +117,35 @@ class _Answers:
 
 
 MOST_SHOWN_SESSIONS = 15
+STATISTICS_FROM_S = 86400.0
+"""For how long statistics must have been counted before an index that was not used is told of."""
+_TEMPLATES = frozenset(("template0", "template1"))
+_AGE_TOLD = 200_000_000
+"""From which a template is told of too: autovacuum should have frozen it (autovacuum_freeze_max_age)."""
 
+_PID, _STATEMENT = TableColumn("pid", tr("pid")), TableColumn("statement", tr("statement"))
+_OPEN_FOR, _USER = TableColumn("transaction_s", tr("open for"), "seconds"), TableColumn("who", tr("user"))
+_APPLICATION, _STATE = TableColumn("application", tr("application")), TableColumn("state", tr("state"))
 _SESSION_COLUMNS = (
-    TableColumn("pid", tr("pid")),
-    TableColumn("transaction_s", tr("open for"), "seconds"),
-    TableColumn("who", tr("user")),
-    TableColumn("application", tr("application")),
-    TableColumn("state", tr("state")),
-    TableColumn("blocked_by", tr("blocked by")),
-    TableColumn("statement", tr("statement")),
+    _PID,
+    _USER,
+    TableColumn("address", tr("from")),
+    _STATE,
+    TableColumn("in_state_s", tr("for"), "seconds"),
+    TableColumn("wait", tr("waits for")),
+    _OPEN_FOR,
+    _APPLICATION,
+    _STATEMENT,
 )
 _BLOCKING_COLUMNS = (
-    TableColumn("pid", tr("pid")),
+    _PID,
     TableColumn("wait_s", tr("waits"), "seconds"),
     TableColumn("blocked_by", tr("blocked by")),
-    *_SESSION_COLUMNS[1:5],
-    TableColumn("statement", tr("statement")),
+    _OPEN_FOR,
+    _USER,
+    _APPLICATION,
+    _STATE,
+    _STATEMENT,
 )
 
 
@@ -139,7 +153,7 @@ def tables(look: Inspection, indexes: IndexStats | None) -> tuple[Table, ...]:
     """Return all non-empty tables, most urgent first."""
     made = [
         *_sessions(look), _slow(look), _clients(look), *_replication(look), _databases(look),
-        *_index_tables(indexes, look.refused),
+        *_index_tables(indexes, look),
     ]  # fmt: skip
     return tuple(table for table in made if table.rows or table.note is not None)
 
@@ -172,18 +186,28 @@ def blocking_tree(rows: Sequence[SessionRow]) -> list[tuple[int, SessionRow]]:
 
 def _waiting(row: SessionRow, depth: int) -> tuple[Cell, ...]:
     """A session in the blocking tree: since when it waits, or nothing if it only holds locks."""
-    pid, *rest, blocked_by, statement = _session(row)
-    return ("  " * depth + str(pid), row.in_state_s if row.blocked_by else None, blocked_by, *rest, statement)
+    return (
+        "  " * depth + str(row.pid),
+        row.in_state_s if row.blocked_by else None,
+        " ".join(map(str, row.blocked_by)),
+        row.transaction_s,
+        f"{row.role or '-'}@{row.database or '-'}",
+        row.application,
+        row.state,
+        _one_line(row.statement),
+    )
 
 
 def _session(row: SessionRow) -> tuple[Cell, ...]:
     return (
         str(row.pid),
-        row.transaction_s,
         f"{row.role or '-'}@{row.database or '-'}",
-        row.application,
+        row.address,
         row.state,
-        " ".join(map(str, row.blocked_by)),
+        row.in_state_s,
+        row.wait,
+        row.transaction_s,
+        row.application,
         _one_line(row.statement),
     )
 
@@ -195,12 +219,12 @@ def _one_line(statement: str | None) -> str | None:
 
 def _sessions(look: Inspection) -> Iterator[Table]:
     if look.sessions is None:
-        yield Table("transactions", tr("Open transactions"), _SESSION_COLUMNS, (), look.refused.get("sessions"))
+        yield Table("sessions", tr("Sessions"), _SESSION_COLUMNS, (), look.refused.get("sessions"))
         return
     tree = blocking_tree(look.sessions)
     yield Table("blocking", tr("Blocking tree"), _BLOCKING_COLUMNS, tuple(_waiting(row, depth) for depth, row in tree))
     rest = sorted(look.sessions, key=lambda row: -(row.transaction_s or 0.0))[:MOST_SHOWN_SESSIONS]
-    yield Table("transactions", tr("Longest open transactions"), _SESSION_COLUMNS, tuple(map(_session, rest)))
+    yield Table("sessions", tr("Sessions"), _SESSION_COLUMNS, tuple(map(_session, rest)))
 
 
 def _replication(look: Inspection) -> Iterator[Table]:
@@ -287,11 +311,13 @@ def _databases(look: Inspection) -> Table:
     rows = [
         (each.name, each.connections, each.commits, each.rollbacks, each.deadlocks, each.temp_bytes, each.age)
         for each in look.databases or ()
+        if each.name not in _TEMPLATES or each.connections or each.deadlocks or each.age > _AGE_TOLD
     ]
     return Table("databases", tr("Databases"), columns, tuple(rows), look.refused.get("databases"))
 
 
-def _index_tables(indexes: IndexStats | None, refused: Mapping[str, Message]) -> Iterator[Table]:
+def _index_tables(indexes: IndexStats | None, look: Inspection) -> Iterator[Table]:
+    refused, counted_s = look.refused, look.server.counted_s
     unused = (
         TableColumn("name", tr("index")),
         TableColumn("table", tr("table")),
@@ -303,7 +329,11 @@ def _index_tables(indexes: IndexStats | None, refused: Mapping[str, Message]) ->
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (each.name, each.table, each.size_bytes) for each in _known_indexes(indexes).unused
     )
-    yield Table("unused_indexes", tr("Unused indexes"), unused, rows, note if rows else refused.get("unused"))
+    if rows and counted_s is not None and counted_s < STATISTICS_FROM_S:
+        note = tr("statistics are {age} old, too young to tell", age=human_duration(counted_s))
+        yield Table("unused_indexes", tr("Unused indexes"), unused, (), note)
+    else:
+        yield Table("unused_indexes", tr("Unused indexes"), unused, rows, note if rows else refused.get("unused"))
     columns = (
         TableColumn("table", tr("table")),
         TableColumn("names", tr("indexes")),
@@ -327,7 +357,7 @@ def _known_indexes(indexes: IndexStats | None) -> IndexStats:
     return indexes or IndexStats((), (), ())
 
 
-def facts(look: Inspection, cache_hit_percent: float | None) -> tuple[BackendFact, ...]:
+def facts(look: Inspection) -> tuple[BackendFact, ...]:
     """Return the main facts about the server."""
     server, receiver = look.server, look.receiver
     made = [
@@ -337,7 +367,6 @@ def facts(look: Inspection, cache_hit_percent: float | None) -> tuple[BackendFac
         BackendFact("database", tr("connected to"), server.database),
         BackendFact("user", tr("connected as"), server.role),
         BackendFact("max_connections", tr("max connections"), float(server.max_connections), "count"),
-        BackendFact("cache_hit_percent", tr("cache hits"), cache_hit_percent, "percent"),
     ]
     if server.standby and receiver is not None:
         made += [

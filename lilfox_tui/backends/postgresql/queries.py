@@ -47,7 +47,7 @@ class RowQuery(Struct, Generic[Row], frozen=True):
 class ServerStatus(Struct, frozen=True):
     """The server, and what LilFox's role may see. ``version`` is server_version_num; ``statements`` is the quoted
     schema of the extension pg_stat_statements, None if it is not installed; ``preloaded`` tells whether its library is
-    loaded."""
+    loaded. ``counted_s`` is for how long statistics of this database have been counted at least."""
 
     version: int
     version_text: str
@@ -60,6 +60,7 @@ class ServerStatus(Struct, frozen=True):
     preloaded: bool
     statements: str | None
     up_s: float
+    counted_s: float | None = None
 
 
 SERVER = RowQuery(
@@ -72,7 +73,10 @@ SERVER = RowQuery(
            EXISTS (SELECT FROM pg_settings WHERE name = 'pg_stat_statements.max') AS preloaded,
            (SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
              WHERE e.extname = 'pg_stat_statements') AS statements,
-           extract(epoch FROM clock_timestamp() - pg_postmaster_start_time()) AS up_s
+           extract(epoch FROM clock_timestamp() - pg_postmaster_start_time()) AS up_s,
+           extract(epoch FROM clock_timestamp() - coalesce(
+             (SELECT stats_reset FROM pg_stat_database WHERE datname = current_database()),
+             pg_postmaster_start_time())) AS counted_s
     """,
     ServerStatus,
 )
@@ -139,7 +143,8 @@ CLIENTS = RowQuery(
 
 
 class SessionRow(Struct, frozen=True):
-    """One session with an open transaction. ``blocked_by`` are the pids that hold the lock it waits for."""
+    """One session of a client. ``blocked_by`` are the pids that hold the lock it waits for, ``wait`` is what it waits
+    for other than its client."""
 
     pid: int
     role: str | None
@@ -150,6 +155,8 @@ class SessionRow(Struct, frozen=True):
     transaction_s: float | None
     in_state_s: float | None
     statement: str | None
+    address: str | None = None
+    wait: str | None = None
 
 
 SESSIONS = RowQuery(
@@ -161,11 +168,11 @@ SESSIONS = RowQuery(
            a.state, coalesce(w.by, '{{}}') AS blocked_by,
            extract(epoch FROM clock_timestamp() - a.xact_start) AS transaction_s,
            extract(epoch FROM clock_timestamp() - a.state_change) AS in_state_s,
-           left(a.query, {_QUERY_CHARS}) AS statement
+           left(a.query, {_QUERY_CHARS}) AS statement, coalesce(host(a.client_addr), 'local') AS address,
+           CASE WHEN a.wait_event_type <> 'Client' THEN a.wait_event_type || ' ' || a.wait_event END AS wait
       FROM pg_stat_activity a LEFT JOIN waiting w USING (pid)
-     WHERE a.xact_start IS NOT NULL AND a.backend_type = 'client backend' AND a.pid <> pg_backend_pid()
-        OR a.pid IN (SELECT unnest(by) FROM waiting)
-     ORDER BY cardinality(w.by) > 0 DESC NULLS LAST, a.xact_start
+     WHERE a.backend_type = 'client backend' AND a.pid <> pg_backend_pid() OR a.pid IN (SELECT unnest(by) FROM waiting)
+     ORDER BY cardinality(w.by) > 0 DESC NULLS LAST, a.xact_start, a.state_change DESC
      LIMIT 100
     """,
     SessionRow,

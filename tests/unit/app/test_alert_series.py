@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.alerts.model import AlertState
+from lilfox_tui.app.panes.metrics.alert_page import AlertItem, role
 from lilfox_tui.app.panes.metrics.alert_series import (
     SeriesPage,
     against,
@@ -18,9 +19,10 @@ from lilfox_tui.app.panes.metrics.alert_series import (
     series_rows,
 )
 from lilfox_tui.app.panes.metrics.sections import SectionStyle
-from lilfox_tui.app.rendering.draw import UNICODE, Row
+from lilfox_tui.app.rendering.draw import UNICODE, Piece, Row
 from lilfox_tui.core.i18n import set_language
 from lilfox_tui.core.text import cell_width
+from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.alert_explain import ComparisonSide, Explanation, compared
 from tests.app.alerts_made import RULES, alert, rule, some
 from tests.app.overviews import NOW
@@ -47,7 +49,8 @@ def test_a_value_and_its_limit_are_in_one_unit_and_never_look_the_same_when_they
     assert against(firing, RULES[0].expression) == "31 % > 5 %"
     assert against(replace(firing, value=0.0500001), RULES[0].expression) == "5.00001 % > 5 %"
     assert against(replace(firing, value=91.2), RULES[2].expression) == "91.2 % > 85 %"
-    assert against(replace(firing, state=AlertState.RESOLVED), RULES[0].expression) == "was 31 %"
+    assert against(replace(firing, state=AlertState.RESOLVED), RULES[0].expression) == "", "its summary says it"
+    assert against(replace(firing, state=AlertState.RESOLVED, annotations=()), RULES[0].expression) == "was 31 %"
 
 
 def test_the_course_of_an_alert_is_told_from_the_crossing_on_and_in_the_past_tense_once_it_is_over() -> None:
@@ -91,8 +94,8 @@ def test_each_series_has_a_sign_and_a_word_for_its_side_of_the_limit() -> None:
     assert rows[0][1:4] == ["31", "%", "above"]
     assert "but another condition is false" in text_of(series_rows(found, 118)[1])
     assert rows[2][1:4] == ["1", "%", "below"]
-    assert [piece.role for piece in series_note(found)] == ["muted", "failing", "good"]
-    assert [piece.text for piece in series_note(found)] == ["4 series", "2 over the limit", "1 within it"]
+    assert series_note(found) == (Piece("2 of 4 over the limit", "failing"),)
+    assert series_note(page(side(0.01))) == (Piece("0 of 1 over the limit", "good"),)
 
 
 def test_below_the_limit_is_what_is_wrong_where_the_rule_says_so() -> None:
@@ -127,8 +130,34 @@ def test_the_chart_has_the_alerts_own_series_first_and_its_limit_and_moment() ->
 def test_a_chart_of_young_data_begins_with_it() -> None:
     set_language("en")
     young = side(0.31, *[None] * 50, *[0.3] * 10, holds=True)
-    drawn = series_chart(page(young))
-    assert (drawn.title, drawn.start) == ("Values, last 10 min", NOW - HOUR / 6)
+    late = replace(page(young), alert=replace(some().alerts[1], active_at=NOW - timedelta(minutes=9)))
+    drawn = series_chart(late)
+    assert (drawn.title, drawn.start) == ("Values, last 10 min of 1 h", NOW - HOUR / 6)
     assert drawn.curves[0].values(60) == (0.3,) * 10
+    crossing = replace(late, alert=replace(some().alerts[1], active_at=NOW - timedelta(minutes=10)))
+    drawn = series_chart(crossing)
+    assert (drawn.title, drawn.start) == ("Values, last 11 min of 1 h", NOW - timedelta(minutes=11))
+    assert drawn.curves[0].values(60) == (None, *(0.3,) * 10), "a minute before the alert is seen"
+    first = series_chart(replace(late, window=timedelta(minutes=5), alert=replace(some().alerts[1], active_at=NOW)))
+    assert first.title == "Values, last 60 s of 5 min"
     whole = series_chart(page(young, side(0.01, *[0.01] * 60)))
     assert (whole.title, whole.start, len(whole.curves[0].values(60))) == ("Values, last 1 h", NOW - HOUR, 60)
+
+
+@pytest.mark.parametrize(
+    ("severity", "firing", "pending", "level"),
+    [
+        ("critical", "failing", "degraded", Level.FAILING),
+        ("", "failing", "degraded", Level.FAILING),
+        ("warning", "degraded", "degraded", Level.DEGRADED),
+        ("info", "accent", "muted", Level.UNKNOWN),
+    ],
+)
+def test_the_colour_and_the_level_of_an_alert_are_those_of_its_severity(
+    severity: str, firing: str, pending: str, level: Level
+) -> None:
+    fires = alert(RULES[0], AlertState.FIRING, 0.31, 6, {"job": "backend", "severity": severity})
+    assert (role(fires), AlertItem.of_alert(fires, RULES[0]).level) == (firing, level)
+    assert role(replace(fires, state=AlertState.PENDING)) == pending
+    assert role(replace(fires, state=AlertState.RESOLVED)) == "good"
+    assert role(replace(fires, silenced_by=("5f0c",))) == "muted"

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.app.panes.metrics.backend_page import BackendPage, backend_charts, backend_page, table_rows
 from lilfox_tui.app.panes.metrics.pages import increase_per_second
+from lilfox_tui.app.panes.metrics.sections import PageChart
 from lilfox_tui.app.rendering.chart import Values
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row
 from lilfox_tui.backends.model import BackendReading, Table, TableColumn, load
@@ -71,14 +72,30 @@ def test_only_what_is_known_has_a_chart() -> None:
 def test_a_limit_is_told_always_and_drawn_where_values_come_near_it() -> None:
     set_language("en")
     charts = {each.title: each for each in backend_charts(page(cache()))}
-    assert (charts["Memory"].mark, charts["Memory"].now, charts["Memory"].notes) == (
-        2.0 * 1024**3,
-        "1.2G",
-        ("limit 2.0G",),
-    )
-    assert (charts["Clients"].mark, charts["Clients"].notes) == (None, ("limit 10k",)), (
-        "18 would not be seen below 10,000"
-    )
+    assert (charts["Memory, of 2.0G"].mark, charts["Memory, of 2.0G"].now) == (2.0 * 1024**3, "1.2G")
+    assert charts["Clients, of 10k"].mark is None, "18 would not be seen below 10,000"
+
+
+def test_one_of_fifty_connections_does_not_look_like_all() -> None:
+    set_language("en")
+    view = database(ill=False)
+    assert view.reading is not None
+    used, most = Series("postgresql_connections_used"), Series("postgresql_connections_max")
+
+    def connections(count: float) -> PageChart:
+        few = replace(view, reading=BackendReading(NOW, {used: count, most: 50.0}))
+        return next(each for each in backend_charts(page(few, known={used: count})) if "Connections" in each.title)
+
+    assert (connections(1).title, connections(1).top, connections(1).mark) == ("Connections, of 50", 5.0, None)
+    assert (connections(5).top, connections(5).mark) == (None, 50.0)
+
+
+@pytest.mark.parametrize("ill", [False, True])
+def test_the_parts_of_the_line_make_its_whole(ill: bool) -> None:
+    set_language("en")
+    *parts, whole = [str(each.text) for each in database(ill=ill).figures if "hit" not in str(each.text)]
+    counts = [int(part.split()[0]) for part in parts if "waiting" not in part]
+    assert whole == f"{sum(counts)} of 100 connections"
 
 
 def test_a_share_is_a_bar_and_its_number() -> None:
@@ -99,7 +116,7 @@ def test_who_waits_for_whom_is_a_tree_with_the_time_of_waiting() -> None:
 
 
 @pytest.mark.parametrize("width", [36, 38, 58, 78, 118, 198])
-@pytest.mark.parametrize("key", ["blocking", "transactions", "slow_statements", "clients", "databases"])
+@pytest.mark.parametrize("key", ["blocking", "sessions", "slow_statements", "clients", "databases"])
 def test_a_table_has_room_and_keeps_its_first_and_last_columns(key: str, width: int) -> None:
     shown = table(database(ill=True), key)
     rows = [text_of(row) for row in table_rows(shown, width, UNICODE)]
@@ -138,3 +155,18 @@ def test_the_rate_of_a_counter_is_its_increase_and_not_known_across_a_reset() ->
     assert [(point.at - NOW).total_seconds() for point in reset] == [20, 50]
     assert all(point.mean == 1.0 for point in reset), "a reset is no fall"
     assert increase_per_second(points(5), over) == []
+
+
+@pytest.mark.parametrize("width", [76, 100, 112, 160])
+def test_the_version_of_a_server_is_shown_whole(width: int) -> None:
+    set_language("en")
+    view, version = database(ill=False), "17.12 (Debian 17.12-0+deb13u1)"
+    assert view.reading is not None
+    told = tuple(replace(fact, value=version) if fact.key == "version" else fact for fact in view.reading.facts)
+    shown = [
+        text_of(row)
+        for row in backend_page(page(replace(view, reading=replace(view.reading, facts=told)), width=width))
+    ]
+    assert any(version in row for row in shown)
+    if width == 112:
+        assert any(version in row and "connected to" in row for row in shown), "beside another one where there is room"

@@ -96,10 +96,10 @@ def test_labels_that_all_have_are_told_once() -> None:
 @pytest.mark.parametrize(
     ("width", "pod", "titles"),
     [
-        (90, 30, ["AREA", "POD", "ZONE"]),
-        (76, 30, ["POD", "ZONE", "+1"]),
-        (60, 42, ["POD", "+2"]),
-        (60, 30, ["AREA", "POD", "+1"]),
+        (90, 30, ["area", "pod", "zone"]),
+        (76, 30, ["pod", "zone", "+1"]),
+        (60, 42, ["pod", "+2"]),
+        (60, 30, ["area", "pod", "+1"]),
     ],
 )
 def test_where_not_all_labels_have_room_the_most_telling_ones_have(width: int, pod: int, titles: list[str]) -> None:

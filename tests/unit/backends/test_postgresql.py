@@ -10,11 +10,13 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.backends.kinds.postgresql import DEADLOCKS_FOR_S, Options, PostgresBackend, _incomplete, open_backend
-from lilfox_tui.backends.model import BackendError
-from lilfox_tui.backends.postgresql.inspect import Inspection, blocking_tree
+from lilfox_tui.backends.model import BackendError, Table
+from lilfox_tui.backends.postgresql.inspect import IndexStats, Inspection, blocking_tree, tables
 from lilfox_tui.backends.postgresql.queries import (
+    DatabaseStats,
     ServerStatus,
     SessionRow,
+    UnusedIndex,
     WalReceiver,
     WalSender,
     slots,
@@ -33,7 +35,7 @@ from lilfox_tui.backends.postgresql.session import (
 )
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.files import NotTrusted
-from lilfox_tui.core.i18n import tr
+from lilfox_tui.core.i18n import set_language, tr
 from lilfox_tui.hosts.base import Completed
 from lilfox_tui.hosts.fake import FakeHost
 
@@ -120,6 +122,43 @@ def test_deadlocks_are_told_for_a_while() -> None:
     backend._deadlocks = (now, 2.0)
     told = [[str(one.text) for one in backend._findings(QUIET, {}, now + later)] for later in (60, DEADLOCKS_FOR_S)]
     assert told == [["2 deadlocks 1 min ago"], []]
+
+
+def tables_of(look: Inspection, unused: bool = False) -> dict[str, Table]:
+    indexes = IndexStats((UnusedIndex("orders_note", "orders", 8e6),) if unused else (), (), ())
+    return {each.key: each for each in tables(look, indexes)}
+
+
+def test_unused_indexes_are_told_of_once_statistics_are_a_day_old() -> None:
+    set_language("en")
+    young, old, unknown = (replace(QUIET, server=replace(SERVER, counted_s=age)) for age in (57.0, 86_400.0, None))
+    told = tables_of(young, unused=True)["unused_indexes"]
+    assert (told.rows, str(told.note)) == ((), "statistics are 57 s old, too young to tell")
+    assert "unused_indexes" not in tables_of(young)
+    for look in (old, unknown):
+        assert [row[0] for row in tables_of(look, unused=True)["unused_indexes"].rows] == ["orders_note"]
+
+
+def test_templates_are_no_databases_until_something_happens_there() -> None:
+    quiet, busy = (
+        DatabaseStats("template1", 0, 90, 0, 9, 9, 0, 0, 7),
+        DatabaseStats("template0", 1, 0, 0, 0, 0, 0, 0, 7),
+    )
+    shown = tables_of(replace(QUIET, databases=(replace(quiet, name="shop"), quiet, busy)))["databases"]
+    old = tables_of(replace(QUIET, databases=(replace(quiet, age=300_000_000),)))["databases"]
+    assert [row[0] for row in old.rows] == ["template1"]
+    assert [row[0] for row in shown.rows] == ["shop", "template0"]
+
+
+def test_all_sessions_are_shown_those_in_a_transaction_first() -> None:
+    idle = SessionRow(9, "app", "d", "a", "idle", (), None, 30.0, "SELECT 1", "10.0.0.7", None)
+    open_ = SessionRow(8, "app", "d", "a", "active", (), 4.0, 4.0, "SELECT 2", "local", "IO DataFileRead")
+    shown = tables_of(replace(QUIET, sessions=(idle, open_)))["sessions"]
+    assert [row[:7] for row in shown.rows] == [
+        ("8", "app@d", "local", "active", 4.0, "IO DataFileRead", 4.0),
+        ("9", "app@d", "10.0.0.7", "idle", 30.0, None, None),
+    ]
+    assert "sessions" not in tables_of(QUIET)
 
 
 def test_why_numbers_are_missing_is_told() -> None:

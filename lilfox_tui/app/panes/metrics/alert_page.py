@@ -47,6 +47,8 @@ from lilfox_tui.monitor.alert_explain import Explanation, compared
 INDENT = 3
 _WIDE = 96
 _TIGHT = 72
+_WARNING = 1
+"""The urgency of a warning; 0 only informs."""
 
 
 class AlertItem(Struct, frozen=True):
@@ -79,12 +81,16 @@ class AlertItem(Struct, frozen=True):
 
     @property
     def level(self) -> Level:
-        """The level of the row; silenced and resolved alerts count as good."""
+        """The level of the row by its state and severity; silenced and resolved alerts count as good, and one that only
+        informs comes after all that is wrong."""
         if self.alert is None:
             return Level.FAILING if self.rule is not None and self.rule.health is RuleHealth.FAILED else Level.UNKNOWN
         if self.alert.silenced_by or self.alert.state is AlertState.RESOLVED:
             return Level.GOOD
-        return Level.FAILING if self.alert.state is AlertState.FIRING else Level.DEGRADED
+        if not self.alert.urgency:
+            return Level.UNKNOWN
+        is_worst = self.alert.state is AlertState.FIRING and self.alert.urgency > _WARNING
+        return Level.FAILING if is_worst else Level.DEGRADED
 
     @property
     def rank(self) -> tuple[float, ...]:
@@ -152,10 +158,14 @@ def shape(item: AlertItem, glyphs: Glyphs) -> Piece:
 
 
 def role(alert: Alert) -> str:
-    """The colour of an alert."""
+    """The colour of an alert, by its state and severity."""
     if alert.silenced_by:
         return "muted"
-    return {AlertState.FIRING: "failing", AlertState.PENDING: "degraded"}.get(alert.state, "good")
+    if alert.state is AlertState.RESOLVED:
+        return "good"
+    if not alert.urgency:
+        return "accent" if alert.state is AlertState.FIRING else "muted"
+    return "failing" if alert.state is AlertState.FIRING and alert.urgency > _WARNING else "degraded"
 
 
 class _AlertCells(Struct, frozen=True):
@@ -260,6 +270,8 @@ class AlertPage(Struct, frozen=True):
     why: Explanation | LilFoxError | None
     events: Sequence[Event] = ()
     silences: Sequence[Silence] = ()
+    runbooks: Sequence[str] = ()
+    """The titles of those that are for the alert."""
     slow_link: bool = False
     height: int = 0
     """Rows of the screen; 0 if it does not matter."""
@@ -288,7 +300,7 @@ def _title(page: AlertPage) -> list[Row]:
         ]
     head += [
         Piece("  " + state_text(alert, item.rule, page.now), role(alert)),
-        Piece("  " + against(alert, item.expression), role(alert)),
+        *((Piece("  " + value, role(alert)),) if (value := against(alert, item.expression)) else ()),
     ]
     if alert.severity:
         head.append(Piece("  " + alert.severity, "muted"))
@@ -296,11 +308,16 @@ def _title(page: AlertPage) -> list[Row]:
 
 
 def _said(page: AlertPage) -> list[Row]:
-    """Who acknowledged the alert, and what silences it."""
+    """Who acknowledged the alert, what silences it, and the runbook for it."""
     alert = page.item.alert
     if alert is None:
         return []
     rows: list[Row] = []
+    if page.runbooks:
+        more = len(page.runbooks) - 1
+        others = "  " + ngettext("and {count} more", "and {count} more", more) if more else ""
+        rows.append((Piece("   r ", "key"), Piece(_("runbook") + "  ", "muted"), Piece(page.runbooks[0]),
+                     Piece(others, "muted")))  # fmt: skip
     if (seen := alert.acknowledged) is not None:
         text = _("acknowledged by {name} at {time}", name=seen.by, time=clock(seen.at, page.now))
         rows.append((Piece("   " + text, "accent"), Piece("  " + seen.note)))

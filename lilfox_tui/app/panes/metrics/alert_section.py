@@ -207,11 +207,19 @@ class AlertSection:
             why=self._why if fresh else None,
             events=self._events if fresh else (),
             silences=alerts.silences,
+            runbooks=self._runbooks(item),
             slow_link=self._app.slow_link,
             height=self._app.room.height,
             cursor=self._state.cursor,
         )
         lines.show(alert_page(page), follow=False)
+
+    def _runbooks(self, item: AlertItem) -> list[str]:
+        """The titles of the runbooks for an alert, as soon as they are read."""
+        runbooks = self._app.monitor.runbooks
+        runbooks.show()
+        view = runbooks.feed.value
+        return [] if view is None else [each.title for each in view.runbooks if item.name in each.on_alert]
 
     def _gone(self, overview: Overview) -> str:
         if overview.rewound:

@@ -11,7 +11,8 @@ from functools import partial
 from msgspec import Struct
 
 from lilfox_tui.alerts.model import Alert, AlertState, RuleView
-from lilfox_tui.app.panes.metrics.sections import PageChart, PageCurve, SectionStyle
+from lilfox_tui.alerts.notifier import summary
+from lilfox_tui.app.panes.metrics.sections import PageChart, PageCurve, SectionStyle, last_of
 from lilfox_tui.app.rendering.chart import SERIES_COLOURS, Values, first_known, resampled, spark
 from lilfox_tui.app.rendering.columns import GAP, Column, choose, line
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
@@ -23,6 +24,8 @@ from lilfox_tui.metrics.model import Labels
 from lilfox_tui.monitor.alert_explain import ComparisonSide, Explanation, compared
 
 SIDES_SHOWN = 12
+_BEFORE = timedelta(minutes=1)
+"""So much of the time before an alert is in its chart at least."""
 _SPARK, _PLACE_MOST = 16, 40
 _FIRST = ("service", "job", "host", "instance")
 """Labels that tell where it is, in the order in which they are shown."""
@@ -51,11 +54,11 @@ def _beside_limit(value: float | None, limit: float | None, unit: ValueUnit) -> 
 
 def against(alert: Alert, expression: str) -> str:
     """An alert's value and what it is compared with, in one unit: ``31 % > 5 %``; for a resolved alert its last
-    value."""
+    value, unless its summary says what was."""
     sides = compared(expression)
     value, limit = _beside_limit(alert.value, sides.limit, sides.unit)
     if alert.state is AlertState.RESOLVED:
-        return _("was {value}", value=value)
+        return "" if summary(alert) else _("was {value}", value=value)
     return f"{value} {sides.op} {sides.right if sides.limit is None else limit}" if sides.op else value
 
 
@@ -155,12 +158,10 @@ def series_note(page: SeriesPage) -> Row:
     counts = dict.fromkeys(("failing", "degraded", "good", "unknown"), 0)
     for side in page.why.sides:
         counts[_state(side, page, page.style.glyphs)[0].role] += 1
-    over, others = counts["failing"] + counts["degraded"], counts["good"]
-    pieces = [Piece(ngettext("{count} series", "{count} series", len(page.why.sides) + page.why.more), "muted")]
-    if page.why.compared.op:
-        pieces.append(Piece(_("{count} over the limit", count=over), "failing" if over else "muted"))
-        pieces.append(Piece(_("{count} within it", count=others), "good" if others else "muted"))
-    return tuple(pieces)
+    over, count = counts["failing"] + counts["degraded"], len(page.why.sides) + page.why.more
+    if not page.why.compared.op:
+        return (Piece(ngettext("{count} series", "{count} series", count), "muted"),)
+    return (Piece(_("{over} of {count} over the limit", over=over, count=count), "failing" if over else "good"),)
 
 
 def series_rows(page: SeriesPage, width: int) -> list[Row]:
@@ -256,10 +257,14 @@ def series_chart(page: SeriesPage) -> PageChart:
     sides = [own, *(side for side in why.sides if side is not own)][:SERIES_COLOURS]
     limit = own.limit if why.compared.op else None
     over = why.compared.op in _ABOVE and len(sides) == 1
-    first, columns = first_known([each.values for each in sides]), max(1, len(own.values))
+    columns = max(1, len(own.values))
+    first = first_known([each.values for each in sides])
+    if alert is not None:
+        before = alert.active_at - _BEFORE - (page.now - page.window)
+        first = min(first, max(0, int(before / page.window * columns)))
     window = page.window * (columns - first) / columns
     return PageChart(
-        _("Values, last {time}", time=human_duration(window.total_seconds())),
+        _("Values, {when}", when=last_of(window, page.window)),
         [
             PageCurve(where(each.labels) or _("overall"), _values(each, first), value_text(each.value, unit))
             for each in sides

@@ -90,11 +90,11 @@ def why_no_figures(view: BackendView, now: datetime) -> str:
 _GAP = 2
 _WIDEST = 28
 """No column but the last is wider."""
-_FACT_WIDTH, _FACTS_BESIDE, _TABLES_BESIDE = 24, 53, 76
-"""Cells of a fact's title, and those from which facts and tables stand beside others."""
+_FACT_WIDTH, _TABLES_BESIDE = 24, 76
+"""Cells of a fact's title, and those from which tables stand beside others."""
 _BAR = 10
 """Cells of the bar of a share."""
-_WHOLE = 100.0
+_WHOLE, _SMALL_LIMIT = 100.0, 200.0
 
 
 class BackendPage(Struct, frozen=True):
@@ -195,8 +195,11 @@ def _chart(page: BackendPage, wanted: BackendChart) -> PageChart | None:
         return None
     limit = None if wanted.limit is None else values.get(wanted.limit) or None
     told = [_newest(each, values, wanted.unit, page) for each in curves]
+    title = str(wanted.title)
+    if limit is not None:
+        title = _("{title}, of {limit}", title=title, limit=cell_text(limit, wanted.unit))
     return PageChart(
-        str(wanted.title),
+        title,
         [
             PageCurve(str(each.name), partial(_course, page, each), "" if len(curves) == 1 else now)
             for each, now in zip(curves, told, strict=True)
@@ -205,12 +208,19 @@ def _chart(page: BackendPage, wanted: BackendChart) -> PageChart | None:
         page.now - page.window,
         page.now,
         now=told[0] if len(curves) == 1 else "",
-        notes=() if limit is None else (_("limit {limit}", limit=cell_text(limit, wanted.unit)),),
-        top=_WHOLE if wanted.unit == "percent" else None,
+        top=_WHOLE if wanted.unit == "percent" else _part_of_limit(page, wanted, limit),
         binary=wanted.unit == "bytes",
         mark=limit if limit is not None and _newest_of(curves, values) >= limit * LIMIT_FROM else None,
         line=wanted.unit == "percent",
     )
+
+
+def _part_of_limit(page: BackendPage, wanted: BackendChart, limit: float | None) -> float | None:
+    """The top of a chart of counts far below their small limit: else one of 50 would look like all of them."""
+    if limit is None or limit > _SMALL_LIMIT or wanted.unit != "count":
+        return None
+    known = (value for each in wanted.curves for value in _course(page, each, _KNOWN_POINTS) if value is not None)
+    return limit * LIMIT_FROM if max(known, default=0.0) < limit * LIMIT_FROM else None
 
 
 def _newest_of(curves: Sequence[BackendCurve], values: Mapping[Series, float]) -> float:
@@ -264,19 +274,21 @@ def cell_text(value: Cell, unit: Unit) -> str:
 
 
 def _facts(facts: Sequence[BackendFact]) -> Section:
-    """Facts in as many columns as fit, read from top to bottom."""
+    """Facts in as many columns as fit, read from top to bottom; none is cut while there is room."""
+    texts = [cell_text(fact.value, fact.unit) for fact in facts]
+    wide = max(_WIDEST, *map(cell_width, texts))
 
     def rows(width: int) -> list[Row]:
-        columns = max(1, width // _FACTS_BESIDE)
+        columns = max(1, width // (1 + _FACT_WIDTH + wide))
         high = -(-len(facts) // columns)
-        last = width - 1 - _FACT_WIDTH
+        last = min(wide, width - 1 - _FACT_WIDTH)
         return [
             tuple(
                 piece
-                for fact in facts[place::high]
+                for fact, text in list(zip(facts, texts, strict=True))[place::high]
                 for piece in (
                     Piece(" " + fit(str(fact.title), _FACT_WIDTH), "muted"),
-                    Piece(fit(cell_text(fact.value, fact.unit), min(_WIDEST, last))),
+                    Piece(fit(text, last)),
                 )
             )
             for place in range(high)
@@ -287,7 +299,7 @@ def _facts(facts: Sequence[BackendFact]) -> Section:
 
 def _tables(tables: Sequence[Table], page: BackendPage) -> tuple[list[Section], list[Section]]:
     """The tables as sections: those with statements, each as wide as the page, and the others."""
-    wide = {"blocking", "transactions", "slow_statements"}
+    wide = {"blocking", "sessions", "slow_statements"}
     sections = [(each.key in wide, _table(each, page.glyphs)) for each in tables]
     return [each for urgent, each in sections if urgent], [each for urgent, each in sections if not urgent]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -34,6 +34,7 @@ from lilfox_tui.monitor.model import BackendView, HostView, Overview, ServiceVie
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Event
     from lilfox_tui.app.panes.metrics.alert_page import AlertItem
+    from lilfox_tui.app.panes.metrics.errors import LoggedError
     from lilfox_tui.monitor.alert_explain import Explanation
     from lilfox_tui.monitor.remote_history import FarChart, RemoteHistory
 
@@ -301,6 +302,8 @@ class MetricsPages:
 
     def __init__(self, context: PaneContext[MetricsState], far: FarPast) -> None:
         self._far, self._state, self._app = far, context.state, context.app
+        self.newest_errors: Callable[[], Sequence[LoggedError]] = tuple
+        """The errors of all logs, newest first."""
 
     def data_since(self, subject: Subject, now: datetime) -> datetime | None:
         """When the history of a page's subject begins; None if its charts have data from before LilFox, or none."""
@@ -367,7 +370,17 @@ class MetricsPages:
             statuses=scraping.by_status(view.name, now),
             targets=scraping.targets(view.name) if app.rewound is None else (),
             kept=scraping.kept(),
+            errors=self._errors_of(view.name),
         )
+
+    def _errors_of(self, service: str) -> Sequence[LoggedError]:
+        """The newest errors of the logs named after a service; none on a rewound screen."""
+        found = self.newest_errors() if self._app.rewound is None else ()
+        if not found:
+            return ()
+        from lilfox_tui.app.open_logs import is_named_after
+
+        return [each for each in found if is_named_after(each.source, service)]
 
     def _error_limit(self, view: ServiceView) -> ErrorLimit | None:
         """The lowest limit that an alert sets for the service's 5xx responses."""

@@ -72,6 +72,7 @@ class MetricsPane(Pane):
             EvidenceActions(context, self.pages.evidence),
         )
         self.home = Home(context, self.alerts, self.far)
+        self.pages.newest_errors = lambda: self.home.errors.found
         self._screen = HomeScreen()
         self._taken: Overview | None = None
         self._recent: dict[str, deque[float | None]] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from msgspec import Struct
@@ -14,7 +14,7 @@ from lilfox_tui.app.rendering.columns import EXACT, Digits, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import NARROWEST, PanelArea, ScreenPanel, bordered, cut_row, draw_panels
 from lilfox_tui.core.i18n import _
-from lilfox_tui.core.text import cell_width, fit
+from lilfox_tui.core.text import cell_width, fit, human_duration
 from lilfox_tui.metrics.model import Series
 
 _NAME_MOST, _SPARK_MOST, _SPARK_LEAST = 16, 40, 4
@@ -25,6 +25,7 @@ _LEGEND_GAP = 2
 LIMIT_FROM = 0.1
 """Part of a limit from which on it is drawn: values far below it would not be seen."""
 _PLOT_MOST = 24
+_EXACT_S = 120
 
 
 class SectionStyle(Struct, frozen=True):
@@ -132,6 +133,16 @@ def _places(band: Band, width: int) -> list[tuple[int, int]]:
         used += section.share
         places.append((left, (width - 1) * used // whole - left + 1))
     return places
+
+
+def last_of(part: timedelta, window: timedelta) -> str:
+    """How far back a chart goes, and of which range that is all that is known."""
+    part_s, whole = round(part.total_seconds()), human_duration(window.total_seconds())
+    if part >= window:
+        return _("last {time}", time=whole)
+    return _(
+        "last {time} of {window}", time=f"{part_s} s" if part_s < _EXACT_S else human_duration(part_s), window=whole
+    )
 
 
 # ---- charts ------------------------------------------------------------------------------------------------------

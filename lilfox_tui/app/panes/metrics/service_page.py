@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from lilfox_tui.app.panes.metrics.host_page import reason_rows
+from lilfox_tui.app.panes.metrics.problems import error_row
 from lilfox_tui.app.panes.metrics.sections import (
     Band,
     PageChart,
@@ -38,6 +40,7 @@ from lilfox_tui.app.panes.metrics.traffic_sections import (
 from lilfox_tui.app.rendering.chart import Values, spark
 from lilfox_tui.app.rendering.columns import EXACT, GAP, Column, Digits, choose, heading, line, wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
+from lilfox_tui.app.rendering.panels import cut_row, row_width
 from lilfox_tui.app.rows.hosts import INDENT, ROLES, TableStyle, lately_rows
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import _, clauses, listed
@@ -49,6 +52,9 @@ from lilfox_tui.metrics.traffic import (
     TrafficPart,
 )
 from lilfox_tui.monitor.model import ServiceView, StatusChange, StoreUsage, TargetView
+
+if TYPE_CHECKING:
+    from lilfox_tui.app.panes.metrics.errors import LoggedError
 
 # The SERVICES table as rows. Pure: views in, rows out.
 
@@ -187,7 +193,7 @@ def service_row(view: ServiceView, now: datetime, style: TableStyle) -> Row:
     return (*mark, *line(chosen[:2], value), Piece(" " * GAP), *(Piece(clean(p.text), p.role) for p in told))
 
 
-_FACT = 18
+_FACT_GAP, _ERRORS_SHOWN = 2, 5
 _TEXT_BESIDE = 58
 """Cells from which a section of text stands beside another one."""
 
@@ -210,6 +216,8 @@ class ServicePage(Struct, frozen=True):
     statuses: Sequence[TrafficPart] = ()
     targets: Sequence[TargetView] = ()
     kept: StoreUsage | None = None
+    errors: Sequence[LoggedError] = ()
+    """The newest ones of its logs, newest first."""
     error_limit: ErrorLimit | None = None
     below_charts: Callable[[], Sequence[Row]] = tuple
     """What is to be said of the charts of its requests, once they are drawn."""
@@ -238,11 +246,13 @@ def _drawn(page: ServicePage, style: SectionStyle) -> list[Row]:
     charts = chart_bands(_charts(page, traffic), style)
     above = len(charts) if page.charts_first else 1
     source = traffic_source(traffic)
-    texts = [text_section(_("Health check"), _facts(page)), *([] if source is None else [source])]
+    texts = [Section(_("Health check"), lambda width: _facts(page, width)), *([] if source is None else [source])]
     if changes := lately_rows(page.changes, page.now, page.glyphs):
         texts.append(text_section(_("Recent changes"), changes))
+    errors = [error_row(each, page.now, page.glyphs) for each in page.errors[:_ERRORS_SHOWN]]
     bands: list[Band] = [
         *charts[:above],
+        [Section(_("Newest errors"), lambda width: [cut_row(row, width - 1) for row in errors])],
         *numbers_below(traffic),
         *traffic_tables(traffic),
         *charts[above:],
@@ -310,12 +320,13 @@ def _response_time(page: ServicePage) -> PageChart:
     )
 
 
-def _facts(page: ServicePage) -> list[Row]:
+def _facts(page: ServicePage, width: int) -> list[Row]:
+    """The last answer and how it was asked for, as many of these in a row as fit."""
     config, state = page.view.config, page.view.state
     facts: list[tuple[str, str]] = []
     if state is not None:
         last = state.last
-        facts.append((_("last response"), last.at.strftime("%H:%M:%S") + "  " + health_word(last.health)))
+        facts.append((_("last response"), last.at.strftime("%H:%M:%S") + " " + health_word(last.health)))
         facts.append((_("status code"), str(last.status_code) if last.status_code is not None else _("none")))
         if last.error is not None:
             facts.append((_("error"), str(last.error)))
@@ -326,4 +337,11 @@ def _facts(page: ServicePage) -> list[Row]:
     facts.append((_("expected"), listed(str(code) for code in config.expect)))
     facts.append((_("probed from"), config.from_ or _("this machine")))
     facts.append((_("timeout"), human_duration(config.timeout)))
-    return [(Piece(" " + fit(name, _FACT), "muted"), Piece(value)) for name, value in facts]
+    rows: list[Row] = []
+    for name, value in facts:
+        fact: Row = (Piece(" " + name, "muted"), Piece(" " + value))
+        if rows and row_width(rows[-1]) + _FACT_GAP + row_width(fact) < width:
+            rows[-1] = (*rows[-1], Piece(" " * _FACT_GAP), *fact)
+        else:
+            rows.append(fact)
+    return padded(rows, width)

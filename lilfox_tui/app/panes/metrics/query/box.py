@@ -24,6 +24,7 @@ from lilfox_tui.app.panes.metrics.query.offer import SHOWN, QueryLine, QueryOffe
 from lilfox_tui.app.panes.metrics.query.result import QueryAnswer, count_series
 from lilfox_tui.app.panes.metrics.query.state import QueryState
 from lilfox_tui.app.panes.metrics.query.view import (
+    EXAMPLES,
     QueryPage,
     QueryScreen,
     head_row,
@@ -224,6 +225,7 @@ class QueryBox(Dialog[str]):
             focused=state.focus == "result",
             is_slow=cast("_Console", self.app).slow_link,
             history=self._history.queries,
+            line=self._line.value,
         )
         self._drawn = query_screen(page)
         state.top = self._drawn.top
@@ -243,7 +245,7 @@ class QueryBox(Dialog[str]):
             self.run_worker(self._names.load_labels(*wants), group="labels")
         lines, size = self.query_one("#query-offer", Lines), self.app.size
         most = _SHOWN_SLOWLY if cast("_Console", self.app).slow_link else SHOWN
-        rows = self._offer.rows(size.width, min(most + 1, size.height - 3), self._glyphs)
+        rows = self._offer.rows(size.width, min(most + 2, size.height - 3), self._glyphs)
         lines.display = bool(rows)
         if rows:
             width = max(map(row_width, rows))
@@ -316,7 +318,9 @@ class QueryBox(Dialog[str]):
         """An arrow key: in the list if it is open, else to an older query, a newer one, and from the newest into the
         result."""
         line, offer = self._line, self._offer
-        if offer.choices and (step > 0 or offer.marked is not None):
+        if self._state.answer is None and not self._history.queries and line.value in ("", *EXAMPLES):
+            self._put_whole(_next_example(line.value, step))
+        elif offer.choices and (step > 0 or offer.marked is not None):
             offer.move(step)
         elif step < 0:
             if (older := self._walk.older(line.value)) is not None:
@@ -397,6 +401,12 @@ class QueryBox(Dialog[str]):
         if event.lines.id == "query-answer" and self._state.series:
             self._state.choose(self._state.chosen + event.delta)
             self._show_result()
+
+
+def _next_example(line: str, step: int) -> str:
+    """The example below or above that in the line; the first or the last one if there is none."""
+    place = EXAMPLES.index(line) if line else -1 if step > 0 else 0
+    return EXAMPLES[(place + (1 if step > 0 else -1)) % len(EXAMPLES)]
 
 
 async def _answered(engine: QueryEngine, asked: QueryAnswer) -> QueryAnswer:

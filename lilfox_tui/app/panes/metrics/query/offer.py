@@ -14,7 +14,7 @@ from lilfox_tui.core.text import cell_width, clean, fit, in_place
 from lilfox_tui.promql.completion import Candidate, Completion, KnownNames, complete
 
 SHOWN: Final = 8
-"""Rows of the list at most, its lower edge not counted."""
+"""Rows of the list at most, its edges not counted."""
 _WIDEST: Final = 96
 _WIDEST_NAME: Final = 48
 _ROLES: Final = {"metric": "text", "function": "name", "aggregation": "name", "keyword": "keyword", "value": "string"}
@@ -108,8 +108,9 @@ class QueryOffer:
 
     def click(self, row: int) -> bool:
         """Marks the choice in that row of the list; returns whether there is one."""
+        row -= 1  # the upper edge
         place = self._top + row
-        if row >= SHOWN or place >= len(self.choices):
+        if not 0 <= row < SHOWN or place >= len(self.choices):
             return False
         self.marked = place
         return True
@@ -129,8 +130,9 @@ class QueryOffer:
     # ---- drawing -------------------------------------------------------------------------------------------------
 
     def rows(self, width: int, height: int, glyphs: Glyphs) -> list[Row]:
-        """The list in at most ``width`` cells and ``height`` rows, framed at three sides; empty if it is closed."""
-        choices, room = self.choices, min(SHOWN, height - 1)
+        """The list in at most ``width`` cells and ``height`` rows in a frame; empty if it is closed. What tab takes is
+        highlighted."""
+        choices, room = self.choices, min(SHOWN, height - 2)
         if not choices or room < 1 or width < 8:
             return []
         top = self._top = in_sight(self._top, len(choices), room, self.marked)
@@ -143,12 +145,14 @@ class QueryOffer:
         framed = [
             (
                 Piece(glyphs.axis, "rule"),
-                *_marked((Piece(" "), *fit_row(row, inner), Piece(" ")), top + place == self.marked),
+                *_marked((Piece(" "), *fit_row(row, inner), Piece(" ")), top + place == (self.marked or 0)),
                 Piece(glyphs.axis, "rule"),
             )
             for place, row in enumerate(rows)
         ]
-        return [*framed, _edge(hint, inner + 2, glyphs)]
+        left, right = glyphs.boxes[6], glyphs.boxes[12]
+        upper: Row = (Piece(left + glyphs.rule * (inner + 2) + right, "rule"),)
+        return [upper, *framed, _edge(hint, inner + 2, glyphs)]
 
     def _row(self, each: Candidate, name_width: int) -> Row:
         if self._mode == "history":
@@ -159,7 +163,7 @@ class QueryOffer:
 
     def _hint(self, count: int) -> str:
         at = f"{1 if self.marked is None else self.marked + 1}/{count}  "
-        return at + _("tab takes it, esc closes")
+        return at + (_("tab takes it, esc closes") if self.marked is None else _("enter takes it, esc closes"))
 
 
 def _marked(row: Row, is_marked: bool) -> Row:

@@ -16,6 +16,7 @@ from lilfox_tui.app.panes.metrics.query.result import (
     telling_first,
 )
 from lilfox_tui.app.panes.metrics.query.state import QueryState
+from lilfox_tui.app.panes.metrics.sections import last_of
 from lilfox_tui.app.rendering.chart import (
     AXIS_WIDTH,
     FINE_STEPS,
@@ -69,6 +70,7 @@ _WIDEST_LABEL: Final = 40
 _LEAST_LABEL: Final = 8
 """Cells of a column of labels, where not even the most telling one has room for all of its text."""
 _NOTES_SHOWN: Final = 3
+EXAMPLES: Final = ("up", "sum by (job) (rate(http_requests_total[5m]))", "topk(5, cpu_usage_percent)")
 
 
 class QueryPage(Struct, frozen=True):
@@ -92,6 +94,8 @@ class QueryPage(Struct, frozen=True):
     focused: bool = False
     is_slow: bool = False
     history: Sequence[str] = ()
+    line: str = ""
+    """The query as it is being written."""
 
     @property
     def bordered(self) -> bool:
@@ -121,7 +125,7 @@ def query_screen(page: QueryPage) -> QueryScreen:
     """All that stands below the line of the query."""
     answer = page.answer
     if answer is None:
-        return _boxed(page, _("Recent queries"), _before_the_first(page))
+        return _boxed(page, _("Recent queries") if page.history else _("Examples"), _before_the_first(page))
     if answer.error is not None:
         return _boxed(page, _("Error"), _error_rows(answer.error, _inner(page)))
     notes = _note_rows(answer.notes, _inner(page))
@@ -148,11 +152,11 @@ def _before_the_first(page: QueryPage) -> list[Row]:
     recent: list[Row] = [(Piece("  "), *query_pieces(each)) for each in page.history]
     if recent:
         return recent
-    hint = _("Type a metric, a function or a keyword: names are completed as you type. Examples:")
-    examples = ("up", "sum by (job) (rate(http_requests_total[5m]))", "topk(5, cpu_usage_percent)")
+    hint = _("Type a metric, a function or a keyword: names are completed as you type. down takes an example.")
+    rows = [(each, (Piece("   "), *query_pieces(each))) for each in EXAMPLES]
     return [
         *wrapped([(Piece(" "), Piece(hint, "muted"))], _inner(page)),
-        *((Piece("   "), *query_pieces(each)) for each in examples),
+        *(highlighted(row, _inner(page)) if each == page.line else row for each, row in rows),
     ]
 
 
@@ -283,7 +287,7 @@ class _SeriesTable:
         down, up = ("v", "^") if page.glyphs.ascii_only else ("↓", "↑")
         arrow = {"highest": " " + down, "lowest": " " + up}.get(page.order, "")
         if page.cursor is None or page.answer is None:
-            return _("VALUE") + arrow
+            return _("value") + arrow
         return page.answer.time_of(page.cursor).strftime("%H:%M:%S") + arrow
 
     def title(self) -> Row:
@@ -324,7 +328,7 @@ class _SeriesTable:
             return (value, Piece("  "), *self.title(), Piece("  "), *self.note())
         columns = self._columns(width)
         if not columns:
-            return (value, Piece("  " + _("SERIES"), "muted"))
+            return (value, Piece("  " + _("series"), "muted"))
         titles = [fit(_title(name), size) for name, size in columns.items()]
         arrow = "" if self._page.order != "labels" else " v" if self._page.glyphs.ascii_only else " ↓"
         told = "  " + "  ".join(titles).rstrip() + arrow
@@ -392,7 +396,7 @@ class _SeriesTable:
 
 
 def _title(name: str) -> str:
-    return _("METRIC") if name == NAME else in_place(name).upper()
+    return _("metric") if name == NAME else in_place(name)
 
 
 def _slots(count: int, chosen: int) -> dict[int, int]:
@@ -441,7 +445,7 @@ def _chart_panel(page: QueryPage, area: PanelArea, table: _SeriesTable) -> Scree
         glyphs=page.glyphs,
         now_text=curves[0].now if alone else "",
     )
-    heading = [Piece(_("last {time}", time=human_duration((axes.end - axes.start).total_seconds())), "title")]
+    heading = [Piece(last_of(axes.end - axes.start, answer.window), "title")]
     if page.cursor is not None:
         heading.append(Piece("  " + answer.time_of(page.cursor).strftime("%m-%d %H:%M:%S"), "strong"))
     more = page.count - len(order)
