@@ -180,7 +180,7 @@ class Home:
             *(
                 (each.at, partial(error_row, each, overview.at, glyphs))
                 for each in self.errors.found
-                if each.at <= overview.at
+                if each.at <= overview.at or not overview.rewound  # the last one may be newer than the overview
             ),
         ]
         found.sort(key=lambda each: each[0], reverse=True)
