@@ -183,7 +183,7 @@ class Home:
                 if each.at <= overview.at or not overview.rewound  # the last one may be newer than the overview
             ),
         ]
-        found.sort(key=lambda each: each[0], reverse=True)
+        found = sorted(reversed(found), key=lambda each: each[0], reverse=True)  # of the same time, the last one first
         newest = found[: self._app.room.height]
         return [make() for _at, make in newest] or [(Piece(" " + _("nothing yet"), "muted"),)]
 
