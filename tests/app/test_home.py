@@ -16,12 +16,15 @@ from textual.strip import Strip
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.panes.metrics import errors
 from lilfox_tui.app.panes.metrics.state import Subject
+from lilfox_tui.app.rendering.columns import EXACT
 from lilfox_tui.app.rendering.draw import UNICODE
 from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.metrics.model import HostSnapshot, Level, ProcessUsage
+from lilfox_tui.monitor.model import ServiceView
 from tests.app import log_files
 from tests.app.overviews import NOW, fleet, mixed
+from tests.app.pages_made import GATEWAY, pages_app
 from tests.app.still import screen_text, still_app
 from tests.waiting import until
 
@@ -279,3 +282,23 @@ async def test_errors_are_counted_as_long_as_they_come(tmp_path: Path, monkeypat
         app.metrics.repaint()
         await pilot.pause()
         assert f"×{most}  request failed" in screen_text(pilot)
+
+
+async def test_errors_have_the_colours_that_they_have_on_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = pages_app(monkeypatch, ill=True)
+    async with app.run_test(size=(200, 55)) as pilot:
+        app.metrics.state.choose(GATEWAY)
+        app.metrics.repaint()
+        await pilot.pause()
+        view = app.metrics.state.place_selected()
+        assert isinstance(view, ServiceView)
+        [chart] = [each for each in app.metrics.home.charts._of_service(view, EXACT) if each.title == "Errors"]
+        assert [(curve[2], role) for curve, role in zip(chart.curves, chart.roles, strict=True)] == [
+            ("5xx", "failing"), ("4xx", "degraded"),
+        ]  # fmt: skip
+        overview = app.metrics.state.overview
+        assert overview is not None
+        rows = app.metrics.home.charts._chart(chart, 80, 5, overview, timedelta(minutes=5))
+        drawn = {piece.role for row in rows[1:-1] for piece in row}
+        assert {"failing", "degraded"} <= drawn
+        assert not any(role.startswith("series") for role in drawn)

@@ -402,16 +402,16 @@ def _title(title: str, curves: Sequence[Curve], now_text: str, width: int, glyph
 
 
 def _legend(curves: Sequence[Curve], room: int, glyphs: Glyphs) -> Row:
-    """The names of the curves with their newest values if all fit, or the names alone, or as many as fit and a count
-    of the rest."""
-    for with_values in (True, False):
-        entries = [_entry(each, place, glyphs, with_value=with_values) for place, each in enumerate(curves)]
+    """The names of the curves with their newest values if all fit, or the names alone, or as many coloured names as
+    fit and a count of the rest."""
+    for make in (_valued_entry, _entry, _short_entry):
+        entries = [make(each, place, glyphs) for place, each in enumerate(curves)]
         pieces = [piece for entry in entries for piece in entry]
         if sum(cell_width(piece.text) for piece in pieces) <= room:
             return tuple(pieces)
     kept: list[Piece] = []
     for place, entry in enumerate(entries):
-        more = f"  +{len(curves) - place}"
+        more = f" +{len(curves) - place}"
         size = sum(cell_width(piece.text) for piece in entry)
         if size + cell_width(more) > room:
             return (*kept, *((Piece(more, "muted"),) if cell_width(more) <= room else ()))
@@ -420,10 +420,20 @@ def _legend(curves: Sequence[Curve], room: int, glyphs: Glyphs) -> Row:
     return tuple(kept)
 
 
-def _entry(curve: Curve, place: int, glyphs: Glyphs, *, with_value: bool) -> Row:
-    mark = glyphs.full if glyphs.dots else curve.marker or series_marker(place, glyphs)
-    value = (Piece(f" {curve.now}", "muted"),) if with_value and curve.now else ()
-    return (Piece(f"  {mark} ", curve.role or series_role(place)), Piece(curve.name), *value)
+def _entry(curve: Curve, place: int, glyphs: Glyphs) -> Row:
+    ink = _ink(curve, place, glyphs)
+    return (Piece(f"  {glyphs.full if glyphs.dots else ink.marker} ", ink.role), Piece(curve.name))
+
+
+def _valued_entry(curve: Curve, place: int, glyphs: Glyphs) -> Row:
+    value = (Piece(f" {curve.now}", "muted"),) if curve.now else ()
+    return (*_entry(curve, place, glyphs), *value)
+
+
+def _short_entry(curve: Curve, place: int, glyphs: Glyphs) -> Row:
+    ink = _ink(curve, place, glyphs)
+    gap = "  " if " " in curve.name else " "
+    return (Piece(f"{gap}{'' if glyphs.dots else ink.marker}{curve.name}", ink.role),)
 
 
 def _bar(value: float, ceiling: float, level: int, height: int, glyphs: Glyphs) -> str:

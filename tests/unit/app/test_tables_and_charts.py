@@ -192,12 +192,16 @@ def test_a_short_curve_behind_others_is_seen() -> None:
         assert set(drawn_roles(make([50.0] * 66, short))) == {"series1", "series2"}, at
 
 
-def test_a_legend_without_room_gives_names_then_counts() -> None:
+def test_a_legend_without_room_gives_names_then_short_ones_then_counts() -> None:
     curves = [[20.0] * 9] * 4
     assert "web-3 7%" in texts(make(*curves, width=90))[0]
     assert "web-3" in (narrower := texts(make(*curves, width=60))[0])
     assert "7%" not in narrower
-    assert "+2" in texts(make(*curves, width=44))[0]
+    assert texts(make(*curves, width=44))[0].rstrip().endswith("CPU web-0 web-1 web-2 web-3  50%")
+    assert texts(make(*curves, width=38))[0].rstrip().endswith("CPU web-0 web-1 web-2 +1  50%")
+    assert {piece.role for piece in make(*curves, width=44)[0] if "web" in piece.text} == {
+        "series1", "series2", "series3", "series4",
+    }  # fmt: skip
 
 
 def test_without_colours_each_curve_has_its_marker() -> None:
