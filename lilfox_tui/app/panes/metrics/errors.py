@@ -54,7 +54,7 @@ class ErrorRuns:
     def take(self, window: Sequence[LogRecord], *, came: int = 0, cut: bool = False) -> None:
         """Count those records of a window (oldest first) that were not in it before. ``came`` is how many were logged
         since then, of which some may have left it already; ``cut``: there are older ones that were never in it."""
-        from lilfox_tui.app.panes.logs.rows import headline
+        from lilfox_tui.logs.record import headline
 
         seen = {(each.source, each.log, each.place): each for each in window}
         fresh = [each for key, each in seen.items() if key not in self._seen]
