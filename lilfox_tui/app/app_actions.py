@@ -199,6 +199,8 @@ class TimeActions(_Everywhere):
     """Actions that choose the time shown."""
 
     TASK = tr("Time")
+    _left: datetime | None = None
+    """When the screen was turned back from the present."""
 
     @action("pause", "p", tr("pause"), tr("freeze the screen; worsening states are still shown"), footer=9)
     def toggle_pause(self) -> None:
@@ -225,13 +227,17 @@ class TimeActions(_Everywhere):
     def _step(self, direction: int) -> None:
         now = datetime.now(UTC)
         step = timedelta(seconds=max(self._navigation.metrics.state.window.total_seconds() / STEPS_IN_WINDOW, 2.0))
+        if self._app.rewound is None:
+            self._left = now
         at = (self._app.rewound or now) + direction * step
         oldest = oldest_known(self._app)
         if at < oldest:
             form = "%H:%M:%S" if oldest.date() == now.date() else "%Y-%m-%d %H:%M:%S"
             self._app.tell(tr("cannot go back further than {time}", time=oldest.strftime(form)))
             at = oldest
-        self._navigation.rewind(None if at >= now - timedelta(seconds=1) else at)
+        # As many steps forward as there were back lead to the present, however long that took.
+        forward = direction > 0 and self._left is not None and at > self._left - step / 2
+        self._navigation.rewind(None if forward or at >= now - timedelta(seconds=1) else at)
 
 
 class DemoActions(_Everywhere):

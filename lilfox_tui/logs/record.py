@@ -83,6 +83,35 @@ def microseconds(at: datetime) -> int:
     return (at - EPOCH) // timedelta(microseconds=1)
 
 
+# A record in one line.
+
+
+OUTCOME_WITHIN = 4000
+"""Characters at the start and the end of an exception in which the line that names it is looked for."""
+HEADLINE_AT_MOST = 2000
+"""Characters of a message's first line that are looked at, where it is not moved sideways."""
+
+
+def headline(record: LogRecord, further: int = 0) -> str:
+    """A record in one line: the first line of its message or raw text, then the outcome of its exception. ``further``
+    allows that many more characters of a long line."""
+    most = HEADLINE_AT_MOST + further
+    text = record.entry.message or record.raw[:most].decode("utf-8", "replace")
+    first = text.partition("\n")[0][:most]
+    fault = record.entry.fault
+    if fault is None or not fault.type or fault.type in first:
+        return first
+    return f"{first}  {outcome(fault)}"
+
+
+def outcome(fault: LoggedException) -> str:
+    """The line of an exception's text that names its class; the class alone if no line does."""
+    ends = fault.text[:OUTCOME_WITHIN], fault.text[-OUTCOME_WITHIN:]
+    lines = [line.strip() for end in ends for line in end.splitlines() if fault.type in line]
+    said = (line for line in reversed(lines) if ":" in line and not line.startswith(("raise ", "File ", "at ")))
+    return next(said, fault.type)[:300]
+
+
 # Lines and text of raw records, for every format.
 
 

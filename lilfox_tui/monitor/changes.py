@@ -39,6 +39,8 @@ class KnownState(msgspec.Struct, kw_only=True):
 
     level: int | None = None
     since: float | None = None
+    ill_since: float | msgspec.UnsetType = msgspec.UNSET
+    """Since when it has not been good, whatever levels it had meanwhile."""
     lost: bool = False
     booted_at: float | None = None
     boot_id: str = ""
@@ -137,14 +139,21 @@ def _level_changes(subject: str, view: View | PlanView, known: KnownState, at: d
         return
     before, since = known.level, known.since
     known.level, known.since = _known_level(view)
-    if before is None or before == view.level:
-        known.since = since if before is not None else known.since
+    if before == view.level:
+        known.since = since
         return
     when = min(view.since, at)
+    if before is None or before == Level.GOOD:
+        known.ill_since = when.timestamp()
+    if before is None:
+        return
+    if since is not None and when.timestamp() < since:  # not before the change that came before it
+        when = at
     if view.level is Level.GOOD:
+        ill_since = since if known.ill_since is msgspec.UNSET else known.ill_since
         again = tr("good again")
-        if since is not None:
-            again = tr("good again after {lasted}", lasted=human_duration(at.timestamp() - since))
+        if ill_since is not None:
+            again = tr("good again after {lasted}", lasted=human_duration(when.timestamp() - ill_since))
         yield StatusChange(when, subject, again, Level.GOOD, "level")
         return
     why: Message | str = view.reasons[0] if view.reasons else ""

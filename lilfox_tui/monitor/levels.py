@@ -109,14 +109,21 @@ def judge(
     return Judgement(max(found.level, Level.DEGRADED), (late, *found.reasons))
 
 
-def judge_values(summary: HostSummary, thresholds: Thresholds, held: Streaks, *, hold: int | None = None) -> Judgement:
-    """Return the level derived from the numbers alone."""
+def judge_values(
+    summary: HostSummary,
+    thresholds: Thresholds,
+    held: Streaks,
+    *,
+    hold: int | None = None,
+    at_most: Level = Level.FAILING,
+) -> Judgement:
+    """Return the level derived from the numbers alone, ``at_most`` that one."""
     needed = thresholds.hold if hold is None else hold
     failing: list[Message] = []
     degraded: list[Message] = []
     for reading in _readings(summary):
         warn, fail = held.get(reading.key, (0, 0))
-        if fail >= needed:
+        if fail >= needed and at_most is Level.FAILING:
             failing.append(_reason(reading, summary, getattr(thresholds, reading.measure).fail))
         elif warn >= needed:
             degraded.append(_reason(reading, summary, getattr(thresholds, reading.measure).warn))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -12,12 +14,17 @@ from textual._context import visible_screen_stack
 from textual.strip import Strip
 
 from lilfox_tui.app.app import LilFoxApp
+from lilfox_tui.app.panes.metrics import errors
 from lilfox_tui.app.panes.metrics.state import Subject
+from lilfox_tui.app.rendering.columns import EXACT
 from lilfox_tui.app.rendering.draw import UNICODE
 from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.metrics.model import HostSnapshot, Level, ProcessUsage
-from tests.app.overviews import NOW, fleet
+from lilfox_tui.monitor.model import ServiceView
+from tests.app import log_files
+from tests.app.overviews import NOW, fleet, mixed
+from tests.app.pages_made import GATEWAY, pages_app
 from tests.app.still import screen_text, still_app
 from tests.waiting import until
 
@@ -248,3 +255,50 @@ async def test_the_selected_row_is_seen_at_each_size_that_the_screen_gets(hosts:
             await pilot.pause()
             look(app, size)
             assert app.metrics.state.selected == subject, size
+
+
+async def test_errors_are_counted_as_long_as_they_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(errors, "BEGIN_AFTER_S", 0.01)
+    begin, log, most = datetime.now(UTC), tmp_path / "api.log", 2 * errors.KEPT
+
+    def write(numbers: range) -> None:
+        with log.open("a", encoding="utf-8") as file:
+            at = (begin + timedelta(milliseconds=number) for number in numbers)
+            file.writelines(log_files.line(each, "ERROR", "app", "request failed") + "\n" for each in at)
+
+    write(range(3))
+    app = still_app(mixed(), files=[str(log)])
+    async with app.run_test(size=(160, 48)) as pilot:
+        await pilot.press("1")
+        found = app.metrics.home.errors
+        await until(lambda: found.found, what="the first errors")
+        assert [each.times for each in found.found] == [3]
+        for start in range(3, most, 100):
+            write(range(start, end := min(start + 100, most)))
+            await until(lambda end=end: found.found[0].times == end, what=f"{end} errors")  # type: ignore[misc]
+        [run] = found.found
+        assert not run.at_least
+        assert run.at == begin.replace(microsecond=begin.microsecond // 1000 * 1000) + timedelta(milliseconds=most - 1)
+        app.metrics.repaint()
+        await pilot.pause()
+        assert f"×{most}  request failed" in screen_text(pilot)
+
+
+async def test_errors_have_the_colours_that_they_have_on_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = pages_app(monkeypatch, ill=True)
+    async with app.run_test(size=(200, 55)) as pilot:
+        app.metrics.state.choose(GATEWAY)
+        app.metrics.repaint()
+        await pilot.pause()
+        view = app.metrics.state.place_selected()
+        assert isinstance(view, ServiceView)
+        [chart] = [each for each in app.metrics.home.charts._of_service(view, EXACT) if each.title == "Errors"]
+        assert [(curve[2], role) for curve, role in zip(chart.curves, chart.roles, strict=True)] == [
+            ("5xx", "failing"), ("4xx", "degraded"),
+        ]  # fmt: skip
+        overview = app.metrics.state.overview
+        assert overview is not None
+        rows = app.metrics.home.charts._chart(chart, 80, 5, overview, timedelta(minutes=5))
+        drawn = {piece.role for row in rows[1:-1] for piece in row}
+        assert {"failing", "degraded"} <= drawn
+        assert not any(role.startswith("series") for role in drawn)

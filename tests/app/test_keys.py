@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 import asyncssh
 import pytest
@@ -310,6 +310,29 @@ async def test_time_can_be_turned_back_and_forth() -> None:
         await pilot.pause()
         assert rewound(app) is None
         assert "23%" in screen_text(pilot)
+
+
+class _Clock(datetime):
+    """A clock that tests set."""
+
+    shown = NOW
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+        return cls.shown.astimezone(tz)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+async def test_as_many_steps_forward_as_back_lead_to_the_present(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app_actions, "oldest_known", lambda _app: NOW - timedelta(hours=1))
+    monkeypatch.setattr(app_actions, "datetime", _Clock)
+    app = still_app(mixed())
+    async with app.run_test(size=(100, 30)) as pilot:
+        for key in ["left_square_bracket"] * steps + ["right_square_bracket"] * steps:
+            assert (rewound(app) is None) is (_Clock.shown == NOW), "in the past all the time"
+            await pilot.press(key)
+            monkeypatch.setattr(_Clock, "shown", _Clock.shown + timedelta(minutes=1))
+        assert rewound(app) is None
 
 
 async def test_a_rewound_screen_tells_no_span_that_it_does_not_know() -> None:

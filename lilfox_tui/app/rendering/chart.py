@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby, pairwise
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -124,7 +125,7 @@ class Axes(Struct, frozen=True):
     binary: bool = False
     warn: float | None = None
     fail: float | None = None
-    """Limits: each is drawn as a line, and what is above it in its colour."""
+    """Limits: each is drawn as a dashed line, and what is above it in its colour."""
     mark: float | None = None
     """A value drawn as a line that colours nothing."""
     ago: bool = False
@@ -159,7 +160,7 @@ def chart(
     title: str, curves: Sequence[Curve], axes: Axes, *, width: int, height: int, glyphs: Glyphs, now_text: str = ""
 ) -> list[Row]:
     """``height + 2`` rows of ``width`` cells: title with the newest value or the legend, the plot, and the times below
-    it. A single curve is filled; several are lines, in the order in which they hide each other."""
+    it. A single curve is filled; several are lines, whose colours alternate where they share cells."""
     columns = max(1, width - AXIS_WIDTH - 1)
     negative = axes.below_zero and any(value is not None and value < 0 for each in curves for value in each.values)
     filled = len(curves) == 1 and not axes.line and not negative
@@ -177,9 +178,10 @@ def chart(
     if filled:
         _fill(grid, shown[0], ceiling, axes, curves[0].role or "chart", glyphs)
     else:
-        for place in range(len(curves) - 1, -1, -1):
-            marker = curves[place].marker or series_marker(place, glyphs)
-            _trace(grid, shown[place], ceiling - floor, curves[place].role or series_role(place), glyphs, marker)
+        inks = [_ink(each, place, glyphs) for place, each in enumerate(curves)]
+        for ink, values in zip(inks, shown, strict=True):
+            _trace(grid, values, ceiling - floor, ink, glyphs)
+        grid.share_cells(inks)
     if not floor:
         _draw_limits(grid, ceiling, axes, glyphs)
     _draw_moment(grid, axes, glyphs)
@@ -209,6 +211,22 @@ _DOT = ((0x40, 0x04, 0x02, 0x01), (0x80, 0x20, 0x10, 0x08))
 _DOTS_HIGH = 4
 
 
+class _Ink(NamedTuple):
+    """What tells a curve from others: its place among them, its role, and its point where there are no dots."""
+
+    place: int
+    role: str
+    marker: str
+
+
+def _ink(curve: Curve, place: int, glyphs: Glyphs) -> _Ink:
+    return _Ink(place, curve.role or series_role(place), curve.marker or series_marker(place, glyphs))
+
+
+_Cell = tuple[int, int]
+"""A column, and a level from the bottom up."""
+
+
 class _Grid:
     """The cells of a plot: for each level, from the bottom up, a character and its role by column."""
 
@@ -217,16 +235,35 @@ class _Grid:
         self.text = [[" "] * columns for _level in range(height)]
         self.role = [["text"] * columns for _level in range(height)]
         self.bits = [[0] * columns for _level in range(height)]
+        self._passing: dict[_Cell, list[int]] = {}
+        """The places of the curves in a cell."""
 
     def put(self, column: int, level: int, char: str, role: str) -> None:
         """Draw a character."""
         self.text[level][column], self.role[level][column] = char, role
 
     def dot(self, x: int, y: int, role: str) -> None:
-        """Draw the dot ``x`` from the left and ``y`` from the bottom; the newest in a cell gives its colour."""
+        """Draw the dot ``x`` from the left and ``y`` from the bottom."""
         column, level = x // 2, y // _DOTS_HIGH
         self.bits[level][column] |= _DOT[x % 2][y % _DOTS_HIGH]
         self.put(column, level, chr(0x2800 + self.bits[level][column]), role)
+
+    def passes(self, column: int, level: int, ink: _Ink) -> None:
+        """Record that a curve runs through a cell."""
+        here = self._passing.setdefault((column, level), [])
+        if ink.place not in here:
+            here.append(ink.place)
+
+    def share_cells(self, inks: Sequence[_Ink]) -> None:
+        """Give the cells that several curves pass to one after the other along the chart, so that none hides another;
+        a curve that would be seen nowhere gets a cell of those that others can spare."""
+        owners = {cell: places[cell[0] % len(places)] for cell, places in self._passing.items()}
+        seen = set(owners.values())
+        if any(place not in seen for places in self._passing.values() for place in places):
+            owners |= {cell: place for place, cell in _one_cell_each(self._passing).items()}
+        for (column, level), place in owners.items():
+            ink, dotted = inks[place], self.bits[level][column]
+            self.put(column, level, self.text[level][column] if dotted else ink.marker, ink.role)
 
     def row(self, level: int, cursor: float | None) -> Row:
         """The cells of a level as pieces; the column of the cursor stands on a ground of its own."""
@@ -236,6 +273,29 @@ class _Grid:
         for (role, marked), run in groupby(range(self.columns), key=lambda x: (roles[x], x == at)):
             pieces.append(Piece("".join(text[x] for x in run), role, "cursor" if marked else ""))
         return tuple(pieces)
+
+
+def _one_cell_each(passing: Mapping[_Cell, Sequence[int]]) -> dict[int, _Cell]:
+    """A cell for each curve that no other one gets, for as many curves as there can be: a bipartite matching by
+    augmenting paths. Cells with few curves come first, so that those of one curve stay its own."""
+    cells: dict[int, list[_Cell]] = {}
+    for cell in sorted(passing, key=lambda each: (len(passing[each]), each)):
+        for place in passing[cell]:
+            cells.setdefault(place, []).append(cell)
+    holder: dict[_Cell, int] = {}
+
+    def find(place: int, tried: set[_Cell]) -> bool:
+        for cell in cells[place]:
+            if cell not in tried:
+                tried.add(cell)
+                if cell not in holder or find(holder[cell], tried):
+                    holder[cell] = place
+                    return True
+        return False
+
+    for place in cells:
+        find(place, set())
+    return {place: cell for cell, place in holder.items()}
 
 
 def _limit_role(value: float, axes: Axes, role: str) -> str:
@@ -261,13 +321,13 @@ def _high(value: float, ceiling: float, height: int) -> int:
     return max(1, round(min(1.0, max(0.0, value / ceiling)) * height * _DOTS_HIGH))
 
 
-def _trace(grid: _Grid, values: Values, ceiling: float, role: str, glyphs: Glyphs, marker: str) -> None:
+def _trace(grid: _Grid, values: Values, ceiling: float, ink: _Ink, glyphs: Glyphs) -> None:
     """Draw a curve as a line of dots, or of its marker where there are none."""
     if not glyphs.dots:
         for column, value in enumerate(values[: grid.columns]):
             if value is not None:
                 share = min(1.0, max(0.0, value / ceiling))
-                grid.put(column, min(grid.height - 1, int(share * grid.height)), marker, role)
+                grid.passes(column, min(grid.height - 1, int(share * grid.height)), ink)
         return
     before: int | None = None
     for x, value in enumerate(values):
@@ -277,30 +337,43 @@ def _trace(grid: _Grid, values: Values, ceiling: float, role: str, glyphs: Glyph
         y = _high(value, ceiling, grid.height) - 1
         low, high = (y, y) if before is None else (min(y, before + 1), max(y, before - 1))
         for each in range(min(low, y), max(high, y) + 1):
-            grid.dot(x, each, role)
+            grid.dot(x, each, ink.role)
+            grid.passes(x // 2, each // _DOTS_HIGH, ink)
         before = y
 
 
 def _draw_limits(grid: _Grid, ceiling: float, axes: Axes, glyphs: Glyphs) -> None:
-    """Draw each limit as a line where no curve is, with its value at the right end if there is room."""
-    for limit, role in ((axes.warn, "degraded"), (axes.fail, "failing"), (axes.mark, "degraded")):
+    """Draw each limit as a dashed line behind the curves, with its value in the colour of its level as far right as
+    there is room. Of limits on the same row the most severe one is drawn."""
+    rows: dict[int, tuple[float, str]] = {}
+    for limit, role in ((axes.mark, "degraded"), (axes.warn, "degraded"), (axes.fail, "failing")):
         share = (_finite(limit) or 0.0) / ceiling
-        if limit is None or not 0 <= share <= 1:
-            continue
-        level = min(grid.height - 1, int(share * grid.height))
-        text, at = grid.text[level], grid.columns
-        label = f" {axes.unit(limit).strip()}"
-        if grid.columns > 3 * len(label) and all(char == " " for char in text[-len(label) :]):
-            at -= len(label)
-            for offset, char in enumerate(label):
-                grid.put(at + offset, level, char, role)
-        for column in range(at):
-            if text[column] == " ":
-                grid.put(column, level, glyphs.rule, role)
+        if limit is not None and 0 <= share <= 1:
+            rows[min(grid.height - 1, int(share * grid.height))] = limit, role
+    for level, (limit, role) in rows.items():
+        text = grid.text[level]
+        free = [char == " " for char in text]
+        at = _label_column(free, label := f" {axes.unit(limit).strip()} ")
+        for column in range(grid.columns):
+            if free[column]:
+                grid.put(column, level, glyphs.limit, role if at is None else "muted")
             elif grid.bits[level][column]:  # seen beside the curve that runs through the same cell
                 y = _high(limit, ceiling, grid.height) - 1
                 y = min(max(y, level * _DOTS_HIGH), (level + 1) * _DOTS_HIGH - 1)
                 grid.dot(2 * column, y, grid.role[level][column])
+        for offset, char in enumerate(label[: grid.columns - at] if at is not None else ""):
+            grid.put((at or 0) + offset, level, char, role)
+
+
+def _label_column(free: Sequence[bool], label: str) -> int | None:
+    """Where a label stands in a row with those free cells: at the right end, or as far right as there is room for it;
+    None if there is none. Its last blank needs no room at the end of the row."""
+    columns, least = len(free), len(label) - 1
+    if columns <= 3 * least:
+        return None
+    if all(free[columns - least :]):
+        return columns - least
+    return next((at for at in range(columns - len(label), -1, -1) if all(free[at : at + len(label)])), None)
 
 
 def _moment_column(columns: int, axes: Axes) -> int | None:
@@ -313,7 +386,7 @@ def _draw_moment(grid: _Grid, axes: Axes, glyphs: Glyphs) -> None:
     """Draw the moment as a line where nothing else is."""
     column = _moment_column(grid.columns, axes)
     for level in range(grid.height if column is not None else 0):
-        if column is not None and grid.text[level][column] in (" ", glyphs.rule):
+        if column is not None and grid.text[level][column] in (" ", glyphs.limit):
             grid.put(column, level, glyphs.axis, "accent")
 
 
@@ -329,16 +402,16 @@ def _title(title: str, curves: Sequence[Curve], now_text: str, width: int, glyph
 
 
 def _legend(curves: Sequence[Curve], room: int, glyphs: Glyphs) -> Row:
-    """The names of the curves with their newest values if all fit, or the names alone, or as many as fit and a count
-    of the rest."""
-    for with_values in (True, False):
-        entries = [_entry(each, place, glyphs, with_value=with_values) for place, each in enumerate(curves)]
+    """The names of the curves with their newest values if all fit, or the names alone, or as many coloured names as
+    fit and a count of the rest."""
+    for make in (_valued_entry, _entry, _short_entry):
+        entries = [make(each, place, glyphs) for place, each in enumerate(curves)]
         pieces = [piece for entry in entries for piece in entry]
         if sum(cell_width(piece.text) for piece in pieces) <= room:
             return tuple(pieces)
     kept: list[Piece] = []
     for place, entry in enumerate(entries):
-        more = f"  +{len(curves) - place}"
+        more = f" +{len(curves) - place}"
         size = sum(cell_width(piece.text) for piece in entry)
         if size + cell_width(more) > room:
             return (*kept, *((Piece(more, "muted"),) if cell_width(more) <= room else ()))
@@ -347,10 +420,20 @@ def _legend(curves: Sequence[Curve], room: int, glyphs: Glyphs) -> Row:
     return tuple(kept)
 
 
-def _entry(curve: Curve, place: int, glyphs: Glyphs, *, with_value: bool) -> Row:
-    mark = glyphs.full if glyphs.dots else curve.marker or series_marker(place, glyphs)
-    value = (Piece(f" {curve.now}", "muted"),) if with_value and curve.now else ()
-    return (Piece(f"  {mark} ", curve.role or series_role(place)), Piece(curve.name), *value)
+def _entry(curve: Curve, place: int, glyphs: Glyphs) -> Row:
+    ink = _ink(curve, place, glyphs)
+    return (Piece(f"  {glyphs.full if glyphs.dots else ink.marker} ", ink.role), Piece(curve.name))
+
+
+def _valued_entry(curve: Curve, place: int, glyphs: Glyphs) -> Row:
+    value = (Piece(f" {curve.now}", "muted"),) if curve.now else ()
+    return (*_entry(curve, place, glyphs), *value)
+
+
+def _short_entry(curve: Curve, place: int, glyphs: Glyphs) -> Row:
+    ink = _ink(curve, place, glyphs)
+    gap = "  " if " " in curve.name else " "
+    return (Piece(f"{gap}{'' if glyphs.dots else ink.marker}{curve.name}", ink.role),)
 
 
 def _bar(value: float, ceiling: float, level: int, height: int, glyphs: Glyphs) -> str:

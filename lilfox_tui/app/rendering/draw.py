@@ -164,6 +164,8 @@ class Glyphs(Struct, frozen=True):
     logo: str
     rule: str
     dash: str
+    limit: str
+    """A cell of a line that no curve is."""
     bars: str
     axis: str
     corner: str
@@ -214,6 +216,7 @@ UNICODE = Glyphs(
     logo="▲",
     rule="─",
     dash="–",
+    limit="╌",
     bars=" ▁▂▃▄▅▆▇█",
     axis="│",
     corner="└",
@@ -240,6 +243,7 @@ ASCII = Glyphs(
     logo="^",
     rule="-",
     dash="-",
+    limit="-",
     bars=" .:-=+*#@",
     axis="|",
     corner="+",

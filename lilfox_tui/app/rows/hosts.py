@@ -62,15 +62,28 @@ def level_role(value: float | None, threshold: Threshold) -> str:
     return "text"
 
 
+def role_in_force(value: float | None, threshold: Threshold, level: Level) -> str:
+    """The colour role of a value against its threshold, but no worse than the ``level`` in force of what it belongs to:
+    a value counts only after several samples in a row."""
+    role = level_role(value, threshold)
+    if role == "failing" and level is not Level.FAILING:
+        role = "degraded"
+    return "text" if role == "degraded" and level not in (Level.DEGRADED, Level.FAILING) else role
+
+
+def _role(value: _HostCells, number: float | None, threshold: Threshold) -> str:
+    return role_in_force(number, threshold, value.view.level)
+
+
 def _cpu(value: _HostCells) -> Row:
     busy = value.summary.cpu_percent
-    role = level_role(busy, value.style.thresholds.cpu_percent)
+    role = _role(value, busy, value.style.thresholds.cpu_percent)
     return (Piece(value.style.digits.percent(busy), role), *_trend(value, "cpu", 8))
 
 
 def _memory(value: _HostCells) -> Row:
     used = value.summary.memory_percent
-    role = level_role(used, value.style.thresholds.memory_percent)
+    role = _role(value, used, value.style.thresholds.memory_percent)
     return (Piece(value.style.digits.percent(used), role), *_trend(value, "memory", 6))
 
 
@@ -88,22 +101,22 @@ def _split(value: _HostCells) -> Row:
     whole, thresholds = value.style.digits.whole, value.style.thresholds
     return (
         Piece(f"{whole(cpu.user)} {whole(cpu.system)} "),
-        Piece(whole(cpu.iowait), level_role(cpu.iowait, thresholds.iowait_percent)),
+        Piece(whole(cpu.iowait), _role(value, cpu.iowait, thresholds.iowait_percent)),
         Piece(" "),
-        Piece(whole(cpu.steal), level_role(cpu.steal, thresholds.steal_percent)),
+        Piece(whole(cpu.steal), _role(value, cpu.steal, thresholds.steal_percent)),
     )
 
 
 def _swap(value: _HostCells) -> Row:
     used = value.summary.swap_percent
-    return (Piece(value.style.digits.percent(used), level_role(used, value.style.thresholds.swap_percent)),)
+    return (Piece(value.style.digits.percent(used), _role(value, used, value.style.thresholds.swap_percent)),)
 
 
 def _disk(value: _HostCells) -> Row:
     fullest = value.summary.fullest
     if fullest is None:
         return (Piece("   -", "muted"),)
-    role = level_role(fullest.used_percent, value.style.thresholds.disk_percent)
+    role = _role(value, fullest.used_percent, value.style.thresholds.disk_percent)
     return (Piece(value.style.digits.percent(fullest.used_percent), role), Piece(f" {fullest.mountpoint}", "muted"))
 
 
@@ -118,7 +131,7 @@ def _load(value: _HostCells) -> Row:
         return (Piece("-", "muted"),)
     per_cpu = load[0] / cores if cores else None
     return (
-        Piece(value.style.digits.load(load[0]), level_role(per_cpu, value.style.thresholds.load_per_cpu)),
+        Piece(value.style.digits.load(load[0]), _role(value, per_cpu, value.style.thresholds.load_per_cpu)),
         Piece(f"/{cores or '-'}", "muted"),
     )
 
@@ -134,7 +147,7 @@ def _pressure(value: _HostCells) -> Row:
         (pressure.memory, levels.pressure_memory),
         (pressure.io, levels.pressure_io),
     ):
-        pieces.append(Piece(value.style.digits.whole(number), level_role(number, threshold)))
+        pieces.append(Piece(value.style.digits.whole(number), _role(value, number, threshold)))
         pieces.append(Piece(" "))
     return tuple(pieces[:-1])
 
@@ -155,7 +168,7 @@ COLUMNS: tuple[Column[_HostCells], ...] = (
     Column(lambda: _("mem"), 11, _memory, priority=2, id="memory"),
     Column(lambda: _("swap"), 4, _swap, priority=8, right=True, id="swap"),
     Column(lambda: _("fullest disk"), 13, _disk, priority=3, grow=6, id="disk"),
-    Column(lambda: _("net in/out"), 13, _network, priority=5, right=True, id="network"),
+    Column(lambda: _("net in/out/s"), 13, _network, priority=5, right=True, id="network"),
     Column(lambda: _("load"), 8, _load, priority=6, right=True, id="load"),
     Column(lambda: "cpu·mem·io", 10, _pressure, priority=9, right=True),
     Column(lambda: _("age"), 4, _age, priority=4, right=True),

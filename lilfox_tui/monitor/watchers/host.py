@@ -174,7 +174,8 @@ def past_host(name: str, config: HostConfig, thresholds: Thresholds, values: Val
     if not values:
         return HostView(name, config, Level.UNKNOWN, at, _nothing_recorded())
     summary = summary_at(name, at, values)
-    found = judge_values(summary, thresholds, streaks(summary, thresholds, {}), hold=1)
+    level = _recorded_level(values, Level.FAILING)  # a value above the limit of a worse level had not counted yet
+    found = judge_values(summary, thresholds, streaks(summary, thresholds, {}), hold=1, at_most=level)
     level = _recorded_level(values, found.level)
     return HostView(name, config, level, at, () if level is Level.GOOD else found.reasons, summary)
 

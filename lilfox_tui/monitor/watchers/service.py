@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from lilfox_tui.config.model import ServiceConfig, Thresholds
-from lilfox_tui.core.aio import Feed, Ready
+from lilfox_tui.core.aio import Feed, Ready, Unavailable
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.metrics.model import Health, Level, Series, ServiceState
 from lilfox_tui.metrics.traffic import Traffic
@@ -41,10 +41,11 @@ class ServiceWatch:
         self._limits = config.server_errors_percent or thresholds.server_errors_percent
         self._error_streak = (0, 0)
         self._errors = Judgement(Level.GOOD)
-        self._errors_since: datetime | None = None
         self.state: ServiceState | None = None
         self.traffic: Feed[Traffic] = Feed()
-        self._started = datetime.now(UTC)
+        self._last_level = Level.UNKNOWN
+        self._since = datetime.now(UTC)
+        """Since when it has that level."""
 
     @property
     def level(self) -> Level:
@@ -80,26 +81,29 @@ class ServiceWatch:
     def take(self, state: ServiceState) -> bool:
         """Take in a new answer; return whether the level has changed."""
         before, self.state = self.level, state
+        self._note_level(state.since if self._last_level is Level.UNKNOWN else max(state.since, self._since))
         return before is not state.level
 
     def take_traffic(self, traffic: Traffic, at: datetime) -> None:
         """Take in the newest traffic, and judge the share of failed requests."""
-        judged = self._errors.level
         self._error_streak = error_streak(traffic, self._limits, self._error_streak)
         self._errors = judge_errors(traffic, self._limits, self._error_streak, self.hold)
-        if self._errors.level is not judged:
-            self._errors_since = at
         self.traffic.publish(traffic, at)
+        self._note_level(at)
+
+    def _note_level(self, at: datetime) -> None:
+        """Note that its level began at ``at``, if it is another one than before."""
+        if self.level is not self._last_level:
+            self._last_level, self._since = self.level, at
 
     def view(self) -> ServiceView:
         """Return the service's row."""
         probed, errors = judge_service(self.state), self._of_requests()
-        since = self._started if self.state is None else self.state.since
-        if errors.level > probed.level and self._errors_since is not None:
-            since = self._errors_since
+        if isinstance(self.traffic.state, Unavailable):
+            self._note_level(max(self.traffic.state.since, self._since))
         first, second = sorted((errors, probed), key=lambda each: -each.level)
         return ServiceView(
-            self.name, self.config, first.level, since, (*first.reasons, *second.reasons), self.state,
+            self.name, self.config, first.level, self._since, (*first.reasons, *second.reasons), self.state,
             self.traffic.state, self.found,
         )  # fmt: skip
 

@@ -10,12 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from lilfox_tui.app.panes.metrics.backend_page import BackendPage, backend_charts, backend_page, table_rows
+from lilfox_tui.app.panes.metrics.backend_page import BackendPage, backend_charts, backend_page, backend_row, table_rows
+from lilfox_tui.app.panes.metrics.home_charts import trend_title
 from lilfox_tui.app.panes.metrics.pages import increase_per_second
 from lilfox_tui.app.panes.metrics.sections import PageChart
 from lilfox_tui.app.rendering.chart import Values
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row
+from lilfox_tui.app.rows.hosts import TableStyle
 from lilfox_tui.backends.model import BackendReading, Table, TableColumn, load
+from lilfox_tui.config.model import Thresholds
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import set_language, tr
@@ -54,6 +57,28 @@ def test_every_kind_has_charts_and_its_trend_is_in_one(kind: str) -> None:
     assert all(
         curve.series.name.endswith("_total") for chart in module.CHARTS for curve in chart.curves if curve.per_second
     )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_chart_on_the_home_screen_has_a_plain_title(kind: str) -> None:
+    set_language("en")
+    trend = load(kind).TREND
+    assert trend is not None
+    title = trend_title(kind, trend)
+    assert trend.name not in title
+    assert "_" not in title
+    if kind == "postgresql":
+        assert title == "Connections: active"
+
+
+def test_a_short_name_leaves_its_cells_to_the_figures() -> None:
+    set_language("en")
+    style = TableStyle(60, UNICODE, Thresholds(), 2.0)
+    view = replace(database(ill=False), name="db")
+    narrow = text_of(backend_row(view, NOW, style, name_width=5))
+    assert narrow.startswith(" ● db     ")
+    assert not narrow.startswith(" ● db      ")
+    assert len(text_of(backend_row(view, NOW, style))) == len(narrow) + 9, "14 cells where nothing is said"
 
 
 def test_only_what_is_known_has_a_chart() -> None:

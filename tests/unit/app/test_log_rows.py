@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from lilfox_tui.app.open_logs import host_of
 from lilfox_tui.app.panes.logs.columns import ValueColumn
 from lilfox_tui.app.panes.logs.record_page import MOST_OF_REQUEST, Neighbours, detail_rows, same_request
-from lilfox_tui.app.panes.logs.rows import LogList, LogStyle, Place, cut_into, headline, log_row, wrapped_rows
+from lilfox_tui.app.panes.logs.rows import LogList, LogStyle, Place, cut_into, log_row, wrapped_rows
 from lilfox_tui.app.panes.logs.statistics import (
     ErrorRates,
     Span,
@@ -32,7 +32,7 @@ from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import cell_width, clean
-from lilfox_tui.logs.record import LoggedException, Severity
+from lilfox_tui.logs.record import LoggedException, Severity, headline
 from lilfox_tui.logs.source import SourceNotice
 from lilfox_tui.logs.statistics import Slice, Tally, statistics_of, template_of
 from lilfox_tui.logs.window import MergeKey, WindowItem

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from lilfox_tui.app.panes.metrics.errors import grouped
-from lilfox_tui.logs.record import LogEntry, LogRecord, Severity, microseconds
+from lilfox_tui.app.panes.metrics.errors import ErrorRuns, LoggedError
+from lilfox_tui.app.panes.metrics.problems import error_row
+from lilfox_tui.app.rendering.draw import UNICODE
+from lilfox_tui.logs.record import LogEntry, LoggedException, LogRecord, Severity, microseconds
 
 NOW = datetime(2026, 3, 29, 3, 12, 44, tzinfo=UTC)
 
 
-def error(after_s: float, message: str, source: str = "api") -> LogRecord:
+def error(after_s: float, message: str, source: str = "api", fault: LoggedException | None = None) -> LogRecord:
     at = microseconds(NOW + timedelta(seconds=after_s))
-    entry = LogEntry(time_us=at, severity=Severity.ERROR, message=message)
+    entry = LogEntry(time_us=at, severity=Severity.ERROR, message=message, fault=fault)
     return LogRecord(source=source, place=str(after_s), raw=message.encode(), size_bytes=len(message), entry=entry)
+
+
+def grouped(*windows: list[LogRecord]) -> tuple[LoggedError, ...]:
+    runs = ErrorRuns()
+    for window in windows:
+        runs.take(window)
+    return runs.found()
 
 
 def test_the_newest_is_first_and_the_same_in_a_row_is_counted() -> None:
@@ -24,6 +33,35 @@ def test_the_newest_is_first_and_the_same_in_a_row_is_counted() -> None:
         ("api", "a", 1),
     ]
     assert found[1].at == NOW + timedelta(seconds=3)
+
+
+def test_what_has_left_the_window_stays_counted() -> None:
+    records = [error(each, "b") for each in range(40)]
+    [run] = grouped(*(records[at : at + 10] for at in range(31)))
+    assert (run.times, run.at, run.at_least) == (40, NOW + timedelta(seconds=39), False)
+
+
+def test_one_that_comes_late_stands_at_its_time() -> None:
+    late = error(1, "a", "web")
+    first = [error(0, "b"), error(2, "c")]
+    assert [each.text for each in grouped(first, [first[0], late, first[1]])] == ["c", "a", "b"]
+
+
+def test_a_count_that_is_too_low_says_so() -> None:
+    runs = ErrorRuns()
+    runs.take([error(0, "a"), error(1, "b")], cut=True)
+    runs.take([error(2, "b")], came=1)
+    assert [(each.times, each.at_least) for each in runs.found()] == [(2, False), (1, True)]
+    runs.take([error(9, "b")], came=7)
+    assert [(each.times, each.at_least) for each in runs.found()] == [(3, True), (1, True)]
+    said = ["".join(piece.text for piece in error_row(each, NOW, UNICODE)) for each in runs.found()]
+    assert said == [" 03:12:53 ✖ api  ≥3  b", " 03:12:44 ✖ api  ≥1  a"]
+
+
+def test_the_cause_is_told() -> None:
+    fault = LoggedException(type="ConnectionError", text="ConnectionError: connection to the database refused: db-1")
+    [run] = grouped([error(0, "request failed", fault=fault)])
+    assert run.text == "request failed  ConnectionError: connection to the database refused: db-1"
 
 
 def test_without_a_time_an_error_has_no_place() -> None:

@@ -290,3 +290,28 @@ def test_a_service_that_nobody_named_says_that_it_was_found() -> None:
     for view in (named, found):
         page = ServicePage(view, (), lambda _series, columns: [None] * columns, NOW, timedelta(hours=1), UNICODE, 100)
         assert any(told in text_of(row) for row in service_page(page)) is view.found
+
+
+def cpu_role(view: HostView) -> str:
+    row = host_row(view, NOW, style(150))
+    return next(piece.role for piece in row if "98%" in piece.text)
+
+
+@pytest.mark.parametrize(
+    ("level", "role"), [(Level.GOOD, "text"), (Level.DEGRADED, "degraded"), (Level.FAILING, "failing")]
+)
+def test_a_number_is_no_worse_than_the_level_in_force(level: Level, role: str) -> None:
+    view = host("web-1", level, summary("web-1", 98, 61, 71))
+    assert cpu_role(view) == role
+    rows = page(120, view)
+    [row] = [row for row in rows if any(piece.text.startswith(" all ") for piece in row)]
+    numbers = [piece for piece in row if piece.text.strip().endswith("%")]
+    assert [piece.role for piece in numbers] == [role, *["text"] * 4]
+    assert {piece.role for piece in row if set(piece.text) == {"▇"}} == {role if role != "text" else "chart"}
+
+
+def test_rates_tell_that_they_are_per_second() -> None:
+    assert "net in/out/s" in text_of(host_heading(style(150)))
+    text = "\n".join(map(text_of, page(120)))
+    for device in ("vda", "eth0"):
+        assert re.search(rf"{device} +[\d.]+[KMG]?/s +[\d.]+[KMG]?/s ", text), text

@@ -131,11 +131,26 @@ def test_what_is_above_a_limit_has_its_colour_and_the_limits_are_lines() -> None
     rows = make([10.0] * 11 + [85.0] * 11 + [99.0] * 11, height=10, warn=80.0, fail=95.0)
     assert roles(rows[10], "█") == {"chart", "degraded", "failing"}
     assert roles(rows[3], "█▅") == {"failing", "degraded"}
-    lines = [row for row in rows[1:-1] if "─" in texts([row])[0]]
-    assert [roles(row, "─") for row in lines] == [{"failing"}, {"degraded"}]
-    assert "95%" not in texts(lines)[0], "a bar stands where its value would be told"
+    lines = [row for row in rows[1:-1] if "╌" in texts([row])[0]]
+    assert [roles(row, "╌") for row in lines] == [{"muted"}, {"muted"}], "no curve has the colour of a limit"
+    assert [roles(row, "5%"[at:]) - {"muted"} for at, row in enumerate(lines)] == [{"failing"}, {"degraded"}]
     labelled = make([10.0] * 33, height=10, warn=80.0, fail=95.0)
-    assert [text.rstrip().rpartition(" ")[2] for text in texts(labelled) if "─ " in text] == ["95%", "80%", "03:12:44"]
+    assert [text.rstrip().rpartition(" ")[2] for text in texts(labelled) if "╌ " in text] == ["95%", "80%"]
+    assert all(text.startswith("      │╌╌") for text in texts(labelled) if "╌ " in text and "100%" not in text)
+
+
+def test_of_limits_on_the_same_row_the_failing_one_is_drawn() -> None:
+    rows = make([10.0] * 33, height=4, warn=85.0, fail=95.0)
+    [line] = [row for row in rows[1:-1] if "╌" in texts([row])[0]]
+    assert texts([line])[0].endswith("╌ 95%")
+    assert {piece.role for piece in line[2:]} == {"muted", "failing"}
+
+
+def test_a_limit_runs_behind_curves_and_tells_its_value_where_there_is_room() -> None:
+    rows = make([10.0] * 40 + [85.0] * 26, [10.0] * 66, height=10, warn=80.0)
+    [line] = [row for row in rows[1:-1] if "╌" in texts([row])[0]]
+    assert " 80% " in texts([line])[0]
+    assert roles(line, "8") == {"degraded"}
 
 
 def test_several_curves_are_lines_of_their_own_colours_with_a_legend() -> None:
@@ -147,12 +162,46 @@ def test_several_curves_are_lines_of_their_own_colours_with_a_legend() -> None:
     assert drawn == {"series1", "series2", "series3"}
 
 
-def test_a_legend_without_room_gives_names_then_counts() -> None:
+def drawn_roles(rows: Sequence[Row]) -> list[str]:
+    """The role of each cell with dots or a marker, row by row."""
+    return [
+        piece.role
+        for row in rows[1:-1]
+        for piece in row
+        for char in piece.text
+        if piece.role.startswith("series") and char != " "
+    ]
+
+
+@pytest.mark.parametrize("glyphs", [UNICODE, ASCII])
+def test_curves_that_share_cells_take_turns(glyphs: Glyphs) -> None:
+    found = drawn_roles(make([50.0] * 66, [51.0] * 66, [50.5] * 66, glyphs=glyphs))
+    assert found == [f"series{place % 3 + 1}" for place in range(33)]
+
+
+@given(st.lists(st.lists(st.floats(min_value=0, max_value=100), min_size=8, max_size=66), min_size=2, max_size=4),
+       st.integers(1, 9), st.sampled_from((UNICODE, ASCII)))  # fmt: skip
+def test_each_curve_is_seen(values: list[list[float]], height: int, glyphs: Glyphs) -> None:
+    found = drawn_roles(make(*values, width=60, height=height, glyphs=glyphs, warn=50.0, fail=90.0))
+    assert set(found) == {f"series{place + 1}" for place in range(len(values))}
+
+
+def test_a_short_curve_behind_others_is_seen() -> None:
+    for at in range(66):
+        short = [50.0 if place == at else None for place in range(66)]
+        assert set(drawn_roles(make([50.0] * 66, short))) == {"series1", "series2"}, at
+
+
+def test_a_legend_without_room_gives_names_then_short_ones_then_counts() -> None:
     curves = [[20.0] * 9] * 4
     assert "web-3 7%" in texts(make(*curves, width=90))[0]
     assert "web-3" in (narrower := texts(make(*curves, width=60))[0])
     assert "7%" not in narrower
-    assert "+2" in texts(make(*curves, width=44))[0]
+    assert texts(make(*curves, width=44))[0].rstrip().endswith("CPU web-0 web-1 web-2 web-3  50%")
+    assert texts(make(*curves, width=38))[0].rstrip().endswith("CPU web-0 web-1 web-2 +1  50%")
+    assert {piece.role for piece in make(*curves, width=44)[0] if "web" in piece.text} == {
+        "series1", "series2", "series3", "series4",
+    }  # fmt: skip
 
 
 def test_without_colours_each_curve_has_its_marker() -> None:

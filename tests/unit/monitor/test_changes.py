@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from lilfox_tui.config.model import HostConfig, ServiceConfig
 from lilfox_tui.core.aio import Pending, Ready, State, Unavailable
@@ -59,6 +60,27 @@ def test_levels_that_turn_and_turn_back() -> None:
     back = log.observe(seen(at=AT + timedelta(minutes=6)))
     assert texts(back) == ["host/web-1 good again after 6 min", "service/backend good again after 6 min"]
     assert log.since_last_visit() == went + back
+
+
+def test_good_again_tells_the_whole_time_since_it_was_good() -> None:
+    log, second = ChangeLog(), timedelta(seconds=1)
+    log.observe(seen())
+    for after, level in ((10, Level.FAILING), (33, Level.DEGRADED), (38, Level.GOOD)):
+        log.observe(seen(level, service=level, why="slow", at=AT + after * second))
+    for name in ("host/web-1", "service/backend"):
+        told = [each for each in log.all() if each.subject == name]
+        assert [str(each.what) for each in told] == ["failing: slow", "degraded: slow", "good again after 28 s"]
+        assert told[-1].at - told[0].at == 28 * second
+
+
+def test_a_change_is_not_before_the_one_before_it() -> None:
+    log = ChangeLog()
+    log.observe(seen())
+    log.observe(seen(service=Level.DEGRADED, why="slow", at=AT + timedelta(seconds=30)))
+    good = seen(at=AT + timedelta(seconds=50))
+    early = replace(good.services["backend"], since=AT)
+    [change] = log.observe(replace(good, services={"backend": early}))
+    assert (change.at, str(change.what)) == (good.at, "good again after 20 s")
 
 
 def test_how_long_it_lasted_is_told_only_where_it_is_known() -> None:

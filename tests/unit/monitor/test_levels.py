@@ -98,6 +98,14 @@ def test_a_limit_counts_after_so_many_samples_in_a_row() -> None:
     assert levels == [good, good, good, good, good, failing, degraded, good]
 
 
+def test_a_level_that_is_not_in_force_gives_no_reason() -> None:
+    limits, found = Thresholds(), summary(cpu=busy(98))
+    held = streaks(found, limits, {})
+    assert texts(judge_values(found, limits, held, hold=1)) == ["cpu 98 % > 95 %"]
+    told = judge_values(found, limits, held, hold=1, at_most=Level.DEGRADED)
+    assert (told.level, texts(told)) == (Level.DEGRADED, ["cpu 98 % > 80 %"])
+
+
 def test_the_worst_reason_is_first() -> None:
     found = at_once(summary(memory_percent=90.0, cpu=busy(99), filesystems=(mount("/a", 90), mount("/b", 96))))
     assert found.level is Level.FAILING

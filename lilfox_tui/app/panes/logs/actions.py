@@ -18,7 +18,7 @@ from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.logs.columns import AUTOMATIC, fields_in, title_of
 from lilfox_tui.app.panes.logs.feed import LogFeed
 from lilfox_tui.app.panes.logs.find import neighbours_of
-from lilfox_tui.app.panes.logs.rows import clock_zone, headline
+from lilfox_tui.app.panes.logs.rows import clock_zone
 from lilfox_tui.app.panes.logs.state import BeforeTrace, LogsState
 from lilfox_tui.app.panes.logs.statistics import grouped
 from lilfox_tui.app.panes.logs.view import sampled, when
@@ -30,7 +30,7 @@ from lilfox_tui.core.text import cell_width, clean, fit, fit_middle, human_bytes
 from lilfox_tui.logs.filter.model import EVERYTHING, FieldMatch, Filter, Not
 from lilfox_tui.logs.filter.syntax import narrowed, to_text
 from lilfox_tui.logs.merge import save_all, unfinished
-from lilfox_tui.logs.record import LogRecord, Severity, microseconds
+from lilfox_tui.logs.record import LogRecord, Severity, headline, microseconds
 from lilfox_tui.logs.source import AtBeginning, AtPlace, LogSource
 from lilfox_tui.logs.window import WindowItem
 

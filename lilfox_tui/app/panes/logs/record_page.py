@@ -9,13 +9,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lilfox_tui.app.panes.logs.columns import trace_of
-from lilfox_tui.app.panes.logs.rows import LogStyle, cut_into, headline, log_row, severity_piece
+from lilfox_tui.app.panes.logs.rows import LogStyle, cut_into, log_row, severity_piece
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rendering.highlight import coloured, traceback_line
 from lilfox_tui.core.i18n import _, ngettext
 from lilfox_tui.core.text import cell_width, exact_duration, fit, human_bytes
 from lilfox_tui.logs.filter.model import text_of
-from lilfox_tui.logs.record import EPOCH, LogRecord, Severity
+from lilfox_tui.logs.record import EPOCH, LogRecord, Severity, headline
 from lilfox_tui.logs.structured import duration_in
 from lilfox_tui.logs.window import WindowItem
 

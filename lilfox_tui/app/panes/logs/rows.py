@@ -15,14 +15,10 @@ from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.highlight import coloured
 from lilfox_tui.core.i18n import _
 from lilfox_tui.core.text import break_line, cell_width, clean, fit, human_duration
-from lilfox_tui.logs.record import EPOCH, LoggedException, LogRecord, Severity
+from lilfox_tui.logs.record import EPOCH, LogRecord, Severity, headline
 from lilfox_tui.logs.source import SourceNotice
 from lilfox_tui.logs.window import BY_KEY, MergeKey, WindowItem
 
-OUTCOME_WITHIN = 4000
-"""Characters at the start and the end of an exception in which the line that names it is looked for."""
-HEADLINE_AT_MOST = 2000
-"""Characters of a message's first line that are looked at, where it is not moved sideways."""
 LINES_AT_MOST = 40
 """Of one record, when lines are wrapped."""
 LEVEL_WIDTH = 5
@@ -198,26 +194,6 @@ def _ascii_lines(text: str, width: int) -> Iterator[str]:
             start += 1
     if start < length or not length:
         yield text[start:]
-
-
-def headline(record: LogRecord, further: int = 0) -> str:
-    """A record in one line: the first line of its message or raw text, then the outcome of its exception. ``further``
-    allows that many more characters of a long line."""
-    most = HEADLINE_AT_MOST + further
-    text = record.entry.message or record.raw[:most].decode("utf-8", "replace")
-    first = text.partition("\n")[0][:most]
-    fault = record.entry.fault
-    if fault is None or not fault.type or fault.type in first:
-        return first
-    return f"{first}  {outcome(fault)}"
-
-
-def outcome(fault: LoggedException) -> str:
-    """The line of an exception's text that names its class; the class alone if no line does."""
-    ends = fault.text[:OUTCOME_WITHIN], fault.text[-OUTCOME_WITHIN:]
-    lines = [line.strip() for end in ends for line in end.splitlines() if fault.type in line]
-    said = (line for line in reversed(lines) if ":" in line and not line.startswith(("raise ", "File ", "at ")))
-    return next(said, fault.type)[:300]
 
 
 def message_role(record: LogRecord, style: LogStyle) -> str:

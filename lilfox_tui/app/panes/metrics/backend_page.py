@@ -44,14 +44,14 @@ _TREND_FROM = 100
 """Cells from which there is room for a trend beside all figures of a database."""
 
 
-def backend_row(view: BackendView, now: datetime, style: TableStyle) -> Row:
-    """One backend: its figures and problems, or why there are none."""
+def backend_row(view: BackendView, now: datetime, style: TableStyle, *, name_width: int = _NAME_WIDTH) -> Row:
+    """One backend: its figures and problems, or why there are none. Its name has ``name_width`` cells at most."""
     wide = style.width >= _WIDE
     pieces = [
         Piece(" "),
         Piece(style.glyphs.level(view.level), ROLES[view.level]),
         Piece(" "),
-        Piece(fit(clean(view.name), _NAME_WIDTH), "strong"),
+        Piece(fit(clean(view.name), min(name_width, _NAME_WIDTH)), "strong"),
         Piece("  "),
     ]
     if wide:

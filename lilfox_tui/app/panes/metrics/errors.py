@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.state import MetricsState
 from lilfox_tui.core.errors import LilFoxError
 
 if TYPE_CHECKING:
+    from lilfox_tui.logs.merge import MergedLogs
     from lilfox_tui.logs.record import LogRecord
 
-KEPT = 200
-"""Errors that are held at most."""
+KEPT = 500
+"""Records that are held at most, and rows of errors."""
+_FIRST_LOOK = 200
+"""Records that are read at the start."""
 REACH = timedelta(minutes=15)
 """How far back they are looked for at the start."""
 BEGIN_AFTER_S = 4.0
@@ -30,6 +36,45 @@ class LoggedError(Struct, frozen=True):
     source: str
     text: str
     times: int = 1
+    at_least: bool = False
+    """Whether there were more that were not counted."""
+
+
+class ErrorRuns:
+    """Errors in a row that say the same, counted as they are logged: a window of records holds only the newest."""
+
+    def __init__(self) -> None:
+        self._runs: list[LoggedError] = []
+        self._seen: set[tuple[str, str, str]] = set()
+
+    def found(self) -> tuple[LoggedError, ...]:
+        """The errors, newest first."""
+        return tuple(reversed(self._runs))
+
+    def take(self, window: Sequence[LogRecord], *, came: int = 0, cut: bool = False) -> None:
+        """Count those records of a window (oldest first) that were not in it before. ``came`` is how many were logged
+        since then, of which some may have left it already; ``cut``: there are older ones that were never in it."""
+        from lilfox_tui.logs.record import headline
+
+        seen = {(each.source, each.log, each.place): each for each in window}
+        fresh = [each for key, each in seen.items() if key not in self._seen]
+        self._seen = set(seen)
+        for record in fresh:
+            if record.at is not None:
+                self._add(LoggedError(record.at, record.source, headline(record)))
+        if self._runs and (came > len(fresh) or cut):
+            place = 0 if cut else -1
+            self._runs[place] = replace(self._runs[place], at_least=True)
+        del self._runs[:-KEPT]
+
+    def _add(self, error: LoggedError) -> None:
+        at = bisect_right(self._runs, error.at, key=lambda each: each.at)
+        for place in (at - 1, at):
+            run = self._runs[place] if 0 <= place < len(self._runs) else None
+            if run is not None and (run.source, run.text) == (error.source, error.text):
+                self._runs[place] = replace(run, at=max(run.at, error.at), times=run.times + 1)
+                return
+        self._runs.insert(at, error)
 
 
 class NewestErrors:
@@ -55,7 +100,7 @@ class NewestErrors:
         from lilfox_tui.app.open_logs import OpenLogs
         from lilfox_tui.logs.filter.model import And, AtLeast, Within
         from lilfox_tui.logs.merge import MergedLogs
-        from lilfox_tui.logs.record import LogRecord, Severity, microseconds
+        from lilfox_tui.logs.record import Severity, microseconds
         from lilfox_tui.logs.source import AtEnd
 
         opened = OpenLogs(self._context.app)
@@ -68,31 +113,26 @@ class NewestErrors:
             where = And((AtLeast(Severity.ERROR), Within(microseconds(since), None)))
             async with MergedLogs(opened.sources, where, at_most=KEPT) as merged:
                 merged.follow()
-                await merged.go(AtEnd(), KEPT // 2)
-                async with aclosing(merged.changes.watch()) as changes:
-                    async for _version in changes:
-                        shown = [each.item for each in merged.shown if isinstance(each.item, LogRecord)]
-                        if (found := grouped(shown)) != self.found:
-                            self.found = found
-                            if self._context.is_displayed:
-                                self._context.repaint()
+                merged.sticks = True  # else the newest would be left out of a full window
+                await merged.go(AtEnd(), _FIRST_LOOK)
+                await self._count(merged)
         finally:
             await opened.close()
 
+    async def _count(self, merged: MergedLogs) -> None:
+        from lilfox_tui.logs.record import LogRecord
 
-def grouped(records: list[LogRecord]) -> tuple[LoggedError, ...]:
-    """The errors of records (oldest first), newest first; those in a row that say the same are one."""
-    from lilfox_tui.logs.record import EPOCH
+        runs, came, first = ErrorRuns(), merged.came, True
+        async with aclosing(merged.changes.watch()) as changes:
+            async for _version in changes:
+                shown = [each.item for each in merged.shown if isinstance(each.item, LogRecord)]
+                cut = first and (len(shown) >= _FIRST_LOOK or merged.leaps > 0)
+                runs.take(shown, came=merged.came - came, cut=cut)
+                came, first = merged.came, False
+                before, self.found = self.found, runs.found()
+                if _told(before) != _told(self.found) and self._context.is_displayed:
+                    self._context.repaint()  # a count alone is drawn with the next overview
 
-    found: list[LoggedError] = []
-    for record in records:
-        if record.entry.time_us is None:
-            continue
-        at = EPOCH + timedelta(microseconds=record.entry.time_us)
-        text = record.entry.message.partition("\n")[0] or record.raw[:200].decode("utf-8", "replace")
-        last = found[-1] if found else None
-        if last is not None and (last.source, last.text) == (record.source, text):
-            found[-1] = LoggedError(at, record.source, text, last.times + 1)
-        else:
-            found.append(LoggedError(at, record.source, text))
-    return tuple(reversed(found))
+
+def _told(errors: Sequence[LoggedError]) -> list[tuple[str, str]]:
+    return [(each.source, each.text) for each in errors]

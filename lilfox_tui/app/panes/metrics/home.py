@@ -43,6 +43,7 @@ from lilfox_tui.app.rendering.panels import (
 from lilfox_tui.app.rows.hosts import OneKind, TableStyle, host_heading, host_row, sorted_text
 from lilfox_tui.app.widgets import more_below
 from lilfox_tui.core.i18n import _, ngettext
+from lilfox_tui.core.text import cell_width, clean
 from lilfox_tui.metrics.model import HostSnapshot, Level, ProcessUsage
 from lilfox_tui.monitor.model import Overview
 
@@ -98,6 +99,8 @@ class Home:
         state = self._state
         hosts, services, backends = state.hosts(overview), state.services(overview), state.backends(overview)
         at, problems = overview.at, self._problems(overview)
+        name_width = max((cell_width(clean(view.name)) for view in overview.backends.values()), default=0)
+        backend = partial(backend_row, name_width=name_width)
 
         return {
             "problems": HomeList(
@@ -120,7 +123,7 @@ class Home:
             ),
             "backends": HomeList(
                 _("Backends"),
-                [HomeRow(("backend", view.name), partial(_sized, backend_row, view, at, style)) for view in backends],
+                [HomeRow(("backend", view.name), partial(_sized, backend, view, at, style)) for view in backends],
                 note=_count(len(backends), len(overview.backends)),
             ),
         }
@@ -180,9 +183,10 @@ class Home:
             *(
                 (each.at, partial(error_row, each, overview.at, glyphs))
                 for each in self.errors.found
-                if each.at <= overview.at
+                if each.at <= overview.at or not overview.rewound  # the last one may be newer than the overview
             ),
         ]
+        found.reverse()  # of the same time, the last one is first
         found.sort(key=lambda each: each[0], reverse=True)
         newest = found[: self._app.room.height]
         return [make() for _at, make in newest] or [(Piece(" " + _("nothing yet"), "muted"),)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from itertools import repeat
 
 from msgspec import Struct
 
@@ -38,7 +39,8 @@ _BUSIEST = 5
 
 
 class _Wanted(Struct, frozen=True):
-    """One chart: its curves as subject, series, name and newest value."""
+    """One chart: its curves as subject, series, name and newest value; ``roles`` are their colours, where these mean
+    something."""
 
     title: str
     curves: Sequence[tuple[str, Series, str, str]]
@@ -47,6 +49,7 @@ class _Wanted(Struct, frozen=True):
     top: float | None = None
     binary: bool = False
     limits: Threshold | None = None
+    roles: Sequence[str] = ()
 
 
 def _percent(value: float) -> str:
@@ -142,8 +145,8 @@ class HomeCharts:
         count = plot_points(width)
         start = overview.at - window
         curves = [
-            Curve(self._values(subject, series, start, overview.at, count), name, now)
-            for subject, series, name, now in wanted.curves
+            Curve(self._values(subject, series, start, overview.at, count), name, now, role)
+            for (subject, series, name, now), role in zip(wanted.curves, wanted.roles or repeat(""), strict=False)
         ]
         limits = wanted.limits
         axes = Axes(
@@ -240,12 +243,15 @@ class HomeCharts:
             average = digits.short_time(traffic.average_s)
             found.append(_Wanted(_("Latency, average"), [(subject, AVERAGE, "", "")], _seconds, average))
         errors = [
-            (subject, series, name, digits.share(value))
-            for series, name, value in ((SERVER_ERRORS, "5xx", traffic.server_errors),
-                                        (CLIENT_ERRORS, "4xx", traffic.client_errors)) if value is not None
+            ((subject, series, name, digits.share(value)), role)
+            for series, name, value, role in (
+                (SERVER_ERRORS, "5xx", traffic.server_errors, "failing"),
+                (CLIENT_ERRORS, "4xx", traffic.client_errors, "degraded"),
+            ) if value is not None
         ]  # fmt: skip
         if errors:
-            found.append(_Wanted(_("Errors"), errors, lambda value: f"{value:g}%"))
+            found.append(_Wanted(_("Errors"), [curve for curve, _role in errors], lambda value: f"{value:g}%",
+                                 roles=[role for _curve, role in errors]))  # fmt: skip
         return [*found, answered]
 
     def _of_backend(self, view: BackendView) -> list[_Wanted]:
@@ -253,6 +259,15 @@ class HomeCharts:
         if trend is None:
             return []
         newest = None if view.reading is None else view.reading.values.get(trend)
-        title = f"{trend.name} {' '.join(value for _name, value in trend.labels)}".strip()
-        return [_Wanted(title, [(f"backend/{view.name}", trend, "", "")], human_count,
+        return [_Wanted(trend_title(view.config.kind, trend), [(f"backend/{view.name}", trend, "", "")], human_count,
                         _("unknown") if newest is None else human_count(newest))]  # fmt: skip
+
+
+def trend_title(kind: str, trend: Series) -> str:
+    """The title of a backend's chart: that of the chart of its page that has the series, with the name of the curve if
+    there are several."""
+    for each in load(kind).CHARTS:
+        names = [curve.name for curve in each.curves if curve.series == trend]
+        if names:
+            return str(each.title) if len(each.curves) == 1 else f"{each.title}: {names[0]}"
+    return trend.name.replace("_", " ")

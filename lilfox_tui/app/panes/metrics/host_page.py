@@ -25,7 +25,7 @@ from lilfox_tui.app.panes.metrics.sections import (
 )
 from lilfox_tui.app.rendering.columns import EXACT, Digits, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
-from lilfox_tui.app.rows.hosts import ROLES, held_for, lately_rows, level_role, well, why_no_numbers
+from lilfox_tui.app.rows.hosts import ROLES, held_for, lately_rows, level_role, role_in_force, well, why_no_numbers
 from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.errors import HostKeyChanged, HostKeyUnknown
@@ -234,16 +234,23 @@ def _cores(page: HostPage, summary: HostSummary) -> Section | None:
     limit, whole = summary.limit, _("all")
     if limit is not None and limit.cores is not None:
         whole = _("machine")
-        role = level_role(limit.cpu_percent, page.thresholds.cpu_percent)
+        role = role_in_force(limit.cpu_percent, page.thresholds.cpu_percent, page.view.level)
         of = Piece("  " + _("of the {cores:.2g} cores it may use", cores=limit.cores), "muted")
         numbers = f"  {page.digits.percent(limit.cpu_percent)}"
-        rows.append((_name(_("this host")), Piece(numbers, role), *_gauge(page, limit.cpu_percent, bar), of))
+        rows.append((_name(_("this host")), Piece(numbers, role), *_gauge(page, limit.cpu_percent, bar, role), of))
     both = ((whole, summary.cpu), *summary.cores) if summary.cpu is not None else summary.cores
     for name, split in both:
-        shares = (split.busy, split.user, split.system, split.iowait, split.steal)
-        numbers = "".join(f"  {page.digits.percent(share)}" for share in shares)
-        role = level_role(split.busy, page.thresholds.cpu_percent)
-        rows.append((_name(name), Piece(numbers, role), *_gauge(page, split.busy, bar)))
+        limits = page.thresholds
+        role = level_role(split.busy, limits.cpu_percent)
+        if split is summary.cpu:
+            role = role_in_force(split.busy, limits.cpu_percent, page.view.level)
+        cells = (
+            (split.busy, role), (split.user, "text"), (split.system, "text"),
+            (split.iowait, role_in_force(split.iowait, limits.iowait_percent, page.view.level)),
+            (split.steal, role_in_force(split.steal, limits.steal_percent, page.view.level)),
+        )  # fmt: skip
+        row = [Piece(f"  {page.digits.percent(share)}", colour) for share, colour in cells]
+        rows.append((_name(name), *row, *_gauge(page, split.busy, bar, role)))
     return _section(_("CPU"), rows, _("  busy  user   sys  wait steal"))
 
 
@@ -251,14 +258,15 @@ def _bar_width(page: HostPage) -> int:
     return max(10, min(40, page.width - 56, page.width // 2 - 50 if page.width > 2 * _TEXT_BESIDE else 40))
 
 
-def _gauge(page: HostPage, value: float | None, width: int) -> Row:
-    """A bar of ``value`` percent."""
+def _gauge(page: HostPage, value: float | None, width: int, role: str) -> Row:
+    """A bar of ``value`` percent in the colour of its level; lower than its line, so that bars below each other do not
+    fuse."""
     if value is None:
         return ()
     filled = round(min(100.0, max(0.0, page.digits.rounded(value))) / 100 * width)
     return (
         Piece("  "),
-        Piece(page.glyphs.bars[-1] * filled, "chart"),
+        Piece(page.glyphs.bars[-2] * filled, "chart" if role == "text" else role),
         Piece(page.glyphs.rule * (width - filled), "rule"),
     )
 
@@ -300,9 +308,16 @@ def _room(
     """One kind of memory: its share in use, its size, and what is free."""
     if total == 0:
         return (_name(name), Piece("  " + _("none"), "muted"))
-    numbers = f"  {page.digits.percent(used)}  {human_bytes(total):>5} {human_bytes(free):>5}"
-    role = "text" if threshold is None else level_role(used, threshold)
-    return (_name(name), Piece(numbers, role), *_gauge(page, used, _bar_width(page)))
+    sizes = f"  {human_bytes(total):>5} {human_bytes(free):>5}"
+    role = "text" if threshold is None else role_in_force(used, threshold, page.view.level)
+    return (
+        _name(name), Piece(f"  {page.digits.percent(used)}", role), Piece(sizes),
+        *_gauge(page, used, _bar_width(page), role),
+    )  # fmt: skip
+
+
+def _per_second(digits: Digits, rate: float | None) -> str:
+    return f"{'-' if rate is None else digits.bytes(rate) + '/s':>7}"
 
 
 def _disks(page: HostPage, summary: HostSummary) -> Section | None:
@@ -312,12 +327,12 @@ def _disks(page: HostPage, summary: HostSummary) -> Section | None:
     digits = page.digits
     for disk in summary.disks:
         numbers = (
-            f"  {digits.bytes(disk.read_bytes_s):>5}    {digits.bytes(disk.write_bytes_s):>5}"
+            f"  {_per_second(digits, disk.read_bytes_s)}  {_per_second(digits, disk.write_bytes_s)}"
             f"    {digits.count(disk.reads_s):>5}    {digits.count(disk.writes_s):>5}"
             f"  {digits.percent(disk.utilisation_percent)}"
         )
         rows.append((_name(disk.device), Piece(numbers)))
-    return _section(_("Disks"), rows, _("   read  written  reads/s writes/s   busy"))
+    return _section(_("Disks"), rows, _("     read  written  reads/s writes/s   busy"))
 
 
 def _filesystems(page: HostPage, summary: HostSummary) -> Section | None:
@@ -325,7 +340,7 @@ def _filesystems(page: HostPage, summary: HostSummary) -> Section | None:
         return None
     rows: list[Row] = []
     for fs in sorted(summary.filesystems, key=lambda each: -each.used_percent):
-        role = level_role(fs.used_percent, page.thresholds.disk_percent)
+        role = role_in_force(fs.used_percent, page.thresholds.disk_percent, page.view.level)
         inodes = page.digits.percent(fs.inode_percent)
         sizes = f"  {human_bytes(fs.size_bytes):>5}  {human_bytes(fs.available_bytes):>5}  {inodes}"
         rows.append(
@@ -347,15 +362,16 @@ def _interfaces(page: HostPage, summary: HostSummary) -> Section | None:
         errors = None
         if each.receive_errors_s is not None and each.transmit_errors_s is not None:
             errors = each.receive_errors_s + each.transmit_errors_s
-        numbers = f"  {page.digits.bytes(each.receive_bytes_s):>5}  {page.digits.bytes(each.transmit_bytes_s):>5}"
+        rates = (each.receive_bytes_s, each.transmit_bytes_s)
+        numbers = "".join(f"  {_per_second(page.digits, rate)}" for rate in rates)
         rows.append(
             (
                 _name(each.device),
                 Piece(numbers),
-                Piece(f"  {page.digits.count(errors):>5}", "failing" if errors else "text"),
+                Piece(f"  {page.digits.count(errors):>8}", "failing" if errors else "text"),
             )
         )
-    return _section(_("Interfaces"), rows, _("     in    out  errors/s"))
+    return _section(_("Interfaces"), rows, _("       in      out  errors/s"))
 
 
 def _units(summary: HostSummary) -> Section | None:

@@ -165,15 +165,16 @@ def _command(each: ProcessUsage) -> Row:
 
 
 def error_row(error: LoggedError, now: datetime, glyphs: Glyphs) -> Row:
-    """An error of a log: when, in which log, how often in a row, and what it says."""
+    """An error of a log: when the last one was logged, in which log, how often in a row, and what it says."""
     from lilfox_tui.app.rendering.highlight import coloured
 
     today = error.at.date() == now.date()
+    times = f"≥{error.times}  " if error.at_least else f"×{error.times}  " if error.times > 1 else ""
     return (
         Piece(" " + error.at.strftime("%H:%M:%S" if today else "%m-%d %H:%M") + " ", "muted"),
         Piece(glyphs.failing + " ", "failing"),
         Piece(clean(error.source) + "  ", "strong"),
-        *((Piece(f"×{error.times}  ", "accent"),) if error.times > 1 else ()),
+        *((Piece(times, "accent"),) if times else ()),
         *coloured(clean(error.text)),
     )
 

@@ -9,10 +9,12 @@ from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.metrics.history import History
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.metrics.summary import series_of
 from lilfox_tui.metrics.traffic import REQUESTS
 from lilfox_tui.monitor.monitor import Monitor
-from lilfox_tui.monitor.watchers.host import CPU_PERCENT, MEMORY_PERCENT, HostWatch, recent_before
-from tests.unit.monitor.summaries import AT
+from lilfox_tui.monitor.watchers.host import CPU_PERCENT, LEVEL, MEMORY_PERCENT, HostWatch, past_host, recent_before
+from tests.unit.monitor.summaries import AT, busy, summary
 
 STEP = timedelta(seconds=2)
 
@@ -56,3 +58,11 @@ def test_a_host_that_is_asked_again_by_itself_says_when() -> None:
     link = watch.view(AT).link
     assert isinstance(link, Unavailable)
     assert link.next_try == again
+
+
+def test_the_reasons_of_a_past_level_are_those_of_its_limit() -> None:
+    values = dict(series_of(summary(cpu=busy(98))))
+    view = past_host("web-1", HostConfig(), Thresholds(), {**values, LEVEL: float(Level.DEGRADED)}, AT)
+    assert (view.level, [str(each) for each in view.reasons]) == (Level.DEGRADED, ["cpu 98 % > 80 %"])
+    view = past_host("web-1", HostConfig(), Thresholds(), values, AT)
+    assert (view.level, [str(each) for each in view.reasons]) == (Level.FAILING, ["cpu 98 % > 95 %"])

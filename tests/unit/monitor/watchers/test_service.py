@@ -78,6 +78,26 @@ def test_since_when_is_since_its_requests_fail() -> None:
     assert watched.view().since == T0 + timedelta(seconds=5 * (LIMITS.hold - 1))
 
 
+def test_it_is_good_since_its_requests_no_longer_fail() -> None:
+    watched = watch()
+    look(watched, 94.0, times=9)
+    at = T0 + timedelta(minutes=3)
+    watched.take_traffic(Traffic(at, 30.0, requests_s=10.0, server_errors=0.0), at)
+    assert (watched.view().level, watched.view().since) == (Level.GOOD, at)
+    watched.take(healthy())
+    assert watched.view().since == at, "its health was good all the time"
+
+
+def test_a_level_for_another_reason_goes_on() -> None:
+    watched = watch()
+    look(watched, 94.0, times=9)
+    began, later = watched.view().since, T0 + timedelta(minutes=3)
+    answer = HealthCheck(later, Health.UNHEALTHY, 503, 0.01)
+    watched.take(ServiceState("api", "http://h", Level.FAILING, later, answer, 3))
+    watched.take_traffic(Traffic(later, 30.0, requests_s=10.0, server_errors=0.0), later)
+    assert (watched.view().level, watched.view().since) == (Level.FAILING, began)
+
+
 @pytest.mark.fault("4.73")
 def test_without_a_page_nothing_is_said_of_requests() -> None:
     watched = watch()
