@@ -407,7 +407,7 @@ class Drawing:
                 text = _("{id} was not open yet", id=self._state.open_incident.id)
             return ScreenPanel(area, self._title("facts", _("Incident")), [(Piece(f" {text}", "muted"),)])
         return ScreenPanel(
-            area, incident_title(then[0]), self._fact_rows(area.inner_width + 2), incident_note(then[0], self._then)
+            area, incident_title(then[0]), self._fact_rows(area.inner_width + 2), incident_note(*then, self._then)
         )
 
     def _timeline_panel(self, area: PanelArea) -> ScreenPanel:
@@ -430,7 +430,7 @@ class Drawing:
             first = max(0, len(items) - area.inner_height)
             self._tops["timeline"] = first
             rows = [make(index) for index in range(first, len(items))]
-            return ScreenPanel(area, incident_title(then[0]), rows, incident_note(then[0], self._then, first))
+            return ScreenPanel(area, incident_title(then[0]), rows, incident_note(*then, self._then, first))
         rows, below = self._list("timeline", area, len(items), state.timeline.entry_at, make, here=True)
         title = self._title("timeline", _("Timeline"))
         return ScreenPanel(area, title, rows, (Piece(str(len(items)), "muted"),), below)
