@@ -180,6 +180,12 @@ def human_duration(seconds: float | None) -> str:
     return f"{days} d {hours % 24} h" if hours % 24 else f"{days} d"
 
 
+def human_age(seconds: float) -> str:
+    """An age in whole units that agrees with :func:`short_age`: ``1 s``, ``14 s``, ``6 min``, ``2 h 14 min``."""
+    whole = max(0, int(seconds))
+    return f"{whole} s" if whole < 60 else human_duration(whole)
+
+
 def short_age(seconds: float) -> str:
     """An age in at most 4 cells: ``1s``, ``14s``, ``6m``, ``3h``, ``12d``."""
     whole = max(0, int(seconds))

@@ -11,7 +11,7 @@ from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.highlight import coloured, shell_pieces
 from lilfox_tui.core.i18n import _, listed, ngettext
-from lilfox_tui.core.text import cell_width, clean, fit, human_duration
+from lilfox_tui.core.text import cell_width, clean, fit, human_age, human_duration
 from lilfox_tui.incident.model import (
     AlertChanged,
     Changed,
@@ -117,7 +117,7 @@ def incident_title(incident: Incident) -> Row:
 def incident_note(incident: Incident, entries: Sequence[TimelineEntry], now: datetime, earlier: int = 0) -> Row:
     """What stands beside the title: how long it has been open, who leads, since when its alert has been firing, how many
     changes are in force, and how many entries are not shown."""
-    age = human_duration(max(0, int((now - incident.opened).total_seconds())))  # whole, as in the line of tabs
+    age = human_age((now - incident.opened).total_seconds())
     in_force = len(still_in_force(incident, now))
     pieces = [Piece(_("open {age}, lead: {who}", age=age, who=_who(incident.leader)), "muted")]
     if (since := firing_since(incident, entries)) is not None:
@@ -137,7 +137,7 @@ def _severity_role(incident: Incident) -> str:
 def fact_rows(incident: Incident, entries: Sequence[TimelineEntry], now: datetime) -> list[Row]:
     """What is known of the incident: since when, who has which role, the moments, the changes in force, what is
     running, and the evidence."""
-    age = human_duration(max(0, int((now - incident.opened).total_seconds())))
+    age = human_age((now - incident.opened).total_seconds())
     state = _("open for {age}", age=age) if incident.closed is None else _("closed")
     first = entries[0].what if entries else None
     cause = first.cause if isinstance(first, IncidentOpened) else ""
@@ -231,8 +231,10 @@ def _ended(item: TimelineItem, glyphs: Glyphs, in_force: Collection[str]) -> tup
     if end is None:
         return glyphs.job, "accent", step_state_text("running")
     ended = next(each.at for each in item.entries if each.what is end)
-    took = human_duration(max(0.0, (ended - item.first.at).total_seconds()))
-    words = [step_state_text(end.state), took]
+    took_s = end.took_s if isinstance(end, StepEnded) else None
+    if took_s is None:
+        took_s = max(0.0, (ended - item.first.at).total_seconds())
+    words = [step_state_text(end.state), human_duration(took_s)]
     if isinstance(end, StepEnded) and end.exit_status and end.state != "done":
         words.append(_("exit status {status}", status=end.exit_status))
     if isinstance(last.what, Changed):

@@ -18,7 +18,7 @@ from lilfox_tui.app.rows.incidents import (
     timeline_items,
 )
 from lilfox_tui.core.text import cell_width
-from lilfox_tui.incident.model import AlertChanged, StepBegan
+from lilfox_tui.incident.model import AlertChanged, StepBegan, StepEnded
 from tests.app.overviews import NOW
 from tests.app.runs_made import SCRIPT, long_incident
 
@@ -126,3 +126,11 @@ def test_beside_the_title_stands_since_when_the_alert_has_been_firing() -> None:
     assert isinstance(fired.what, AlertChanged)
     over = replace(fired, number=17, what=replace(fired.what, state="resolved", since=NOW))
     assert not any("firing" in piece.text for piece in incident_note(seen.incident, (*seen.entries, over), NOW))
+
+
+def test_a_command_has_the_duration_that_its_output_has() -> None:
+    item = of_command("r1")
+    began, ended, changed = item.entries
+    assert isinstance(ended.what, StepEnded)
+    told = TimelineItem((began, replace(ended, what=replace(ended.what, took_s=0.025)), changed))
+    assert said(item_row(told, 118, 3, UNICODE)).endswith("done, 25 ms, changed")

@@ -169,7 +169,7 @@ def _left(style: BackupStyle) -> Piece:
 def _proof_of(found: BackupSet) -> str:
     text = proof_text(found.status, found.missing)
     if found.status == "restored" and found.proof is not None and found.proof.took_s is not None:
-        return _("restore-tested in {time}", time=human_duration(max(1, round(found.proof.took_s))))
+        return _("restore-tested in {time}", time=human_duration(found.proof.took_s))
     return labelled(text, found.reason) if found.refused else text
 
 
@@ -345,7 +345,7 @@ def _well(view: PlanView, style: BackupStyle) -> str:
     newest = newest_of(view)
     if newest is None:
         return ""
-    age = human_duration((style.now - newest.created).total_seconds())
+    age = human_age((style.now - newest.created).total_seconds())
     return _("the newest set is {age} old and {status}", age=age, status=proof_text(newest.status, newest.missing))
 
 

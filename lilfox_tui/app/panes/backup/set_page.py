@@ -10,7 +10,7 @@ from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.backup.checks import labelled, proof_text, signature_text
 from lilfox_tui.core.i18n import _, ngettext
-from lilfox_tui.core.text import fit, human_bytes, human_duration
+from lilfox_tui.core.text import fit, human_age, human_bytes, human_duration
 from lilfox_tui.monitor.model import SET_LEVELS, PlanView
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def set_page(found: BackupSet, view: PlanView, style: BackupStyle) -> list[Row]:
 
 def set_title(found: BackupSet, style: BackupStyle) -> Row:
     """A set's name, what has been proven of it, and its age."""
-    age = human_duration((style.now - found.created).total_seconds())
+    age = human_age((style.now - found.created).total_seconds())
     role = SET_ROLES[found.status]
     return (
         Piece(f"{style.glyphs.level(SET_LEVELS[found.status])} ", role),
