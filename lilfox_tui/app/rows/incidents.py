@@ -115,8 +115,8 @@ def incident_title(incident: Incident) -> Row:
 
 
 def incident_note(incident: Incident, entries: Sequence[TimelineEntry], now: datetime, earlier: int = 0) -> Row:
-    """What stands beside the title: how long it has been open, who leads, since when its alert has been firing, how many
-    changes are in force, and how many entries are not shown."""
+    """What stands beside the title: how long it has been open, who leads, since when its alert has been firing, how
+    many changes are in force, and how many entries are not shown."""
     age = human_age((now - incident.opened).total_seconds())
     in_force = len(still_in_force(incident, now))
     pieces = [Piece(_("open {age}, lead: {who}", age=age, who=_who(incident.leader)), "muted")]

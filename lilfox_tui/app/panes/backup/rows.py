@@ -16,7 +16,7 @@ from lilfox_tui.app.rows.job_words import job_kind_text, percent_of
 from lilfox_tui.backup.checks import labelled, proof_text, status_text
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import _, clauses, listed, ngettext
-from lilfox_tui.core.text import break_line, cell_width, fit_middle, human_bytes, human_duration, short_age
+from lilfox_tui.core.text import break_line, cell_width, fit_middle, human_age, human_bytes, human_duration, short_age
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import SET_LEVELS, PlanView
 

@@ -15,7 +15,7 @@ from lilfox_tui.app.panes.runbook.outputs import OutputOf, Outputs
 from lilfox_tui.app.panes.runbook.rows import (
     RunbookStyle,
     about_row,
-    command_name,
+    command_label,
     command_row,
     item_row,
     prose_rows,
@@ -182,7 +182,7 @@ class Drawing:
         steps = () if runbook is None else runbook.steps
         longest = [_STEP_INDENT + cell_width(clean(step.title)) for step in steps]
         longest += [
-            _COMMAND_INDENT + cell_width(clean(command_name(command)))
+            _COMMAND_INDENT + cell_width(clean("  ".join(filter(None, command_label(command)))))
             for step in steps
             for command in step.commands
             if len(step.commands) > 1
@@ -378,7 +378,7 @@ class Drawing:
         if log is None or place is None:
             return ScreenPanel(area, self._title("output", _("Output"))), screen
         last = found is not None and found[:2] != (place[0].step, place[0].command)
-        named = OutputOf(place[0].step, place[1], last).title
+        named = OutputOf(place[0].step, log.reducer.runbook.steps[place[0].step], place[1], last).title
         kept = [(result, log.kept(result)) for result in results]
         room = max(1, area.inner_height)
         view = self._outputs.view(kept, self.style(area.inner_width), state.output_top, room)

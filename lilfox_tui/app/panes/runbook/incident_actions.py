@@ -220,8 +220,13 @@ class CourseActions(ActionGroup):
     def _why_not_close(self) -> Message | None:
         return self._permission.why_no_incident()
 
-    @action("close-incident", "", tr("close the incident"), tr("list the changes in force, ask for a summary, and "
-                                                               "close the incident"), why_not=_why_not_close)  # fmt: skip
+    @action(
+        "close-incident",
+        "",
+        tr("close the incident"),
+        tr("list the changes in force, ask for a summary, and close the incident"),
+        why_not=_why_not_close,
+    )
     def close(self) -> None:
         if (incident := self._state.open_incident) is not None:
             self._run(partial(ask_close, self._app, incident))
