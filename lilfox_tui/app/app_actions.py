@@ -33,6 +33,8 @@ OF_SELECTION = (
 """The actions that ``a`` lists: those on the selected row."""
 _MOVES = ("open", "back", "down", "up", "page-down", "page-up", "first", "last", "left", "right", "line-start")
 """Actions that a hand finds by their keys: the palette lists them after the others."""
+_RARE = 99
+"""After all ranks of the footer."""
 STEPS_IN_WINDOW = 30
 AGAIN_S = 2.0
 """After ctrl-c has stopped a command, so long another one quits."""
@@ -164,7 +166,7 @@ class PaletteActions(_Everywhere):
     @action("palette", "colon ctrl+p", tr("command"), tr("all actions by name"), footer=5)
     def palette_of_actions(self) -> None:
         actions = [*self._navigation.actions, *self._navigation.of_incident()]
-        self._choose_action(_("Command"), sorted(actions, key=lambda each: each.id in _MOVES))
+        self._choose_action(_("Command"), sorted(actions, key=lambda each: (each.id in _MOVES, each.footer or _RARE)))
 
     @action("selection", "a", tr("actions"), tr("actions for the selected row"), footer=8)
     def actions_on_selection(self) -> None:

@@ -374,11 +374,12 @@ class Drawing:
     def _output_panel(self, area: PanelArea, screen: RunbookScreen) -> tuple[ScreenPanel, RunbookScreen]:
         state = self._state
         log, found, results = state.seen, state.command, state.results()
-        place = None if log is None or log.reducer is None else log.reducer.place(results[0].run)
-        if log is None or place is None:
+        reducer = None if log is None else log.reducer
+        place = None if reducer is None else reducer.place(results[0].run)
+        if log is None or reducer is None or place is None:
             return ScreenPanel(area, self._title("output", _("Output"))), screen
         last = found is not None and found[:2] != (place[0].step, place[0].command)
-        named = OutputOf(place[0].step, log.reducer.runbook.steps[place[0].step], place[1], last).title
+        named = OutputOf(place[0].step, reducer.runbook.steps[place[0].step], place[1], last).title
         kept = [(result, log.kept(result)) for result in results]
         room = max(1, area.inner_height)
         view = self._outputs.view(kept, self.style(area.inner_width), state.output_top, room)

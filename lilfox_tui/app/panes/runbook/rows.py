@@ -83,11 +83,12 @@ def command_row(command: Command, state: State, style: RunbookStyle, *, here: bo
 
 
 def command_label(command: Command) -> tuple[str, str]:
-    """What a command is in the list below its step, and its name where that is not all there is to say."""
-    if command.attributes.rollback_of:
-        return _("undo"), command_name(command)
-    if command.attributes.check:
-        return _("check"), command_name(command)
+    """What a command is in the list below its step, and the name of a check or an undo that has one."""
+    name = command.attributes.name
+    if name and command.attributes.rollback_of:
+        return _("undo"), name
+    if name and command.attributes.check:
+        return _("check"), name
     return command_name(command), ""
 
 
