@@ -115,16 +115,17 @@ def incident_title(incident: Incident) -> Row:
 
 
 def incident_note(incident: Incident, entries: Sequence[TimelineEntry], now: datetime, earlier: int = 0) -> Row:
-    """What stands beside the title: how long it has been open, who leads, how many changes are in force, since when
-    its alert has been firing, and how many entries are not shown."""
+    """What stands beside the title: how long it has been open, how many changes are in force, since when its alert
+    has been firing, who leads, and how many entries are not shown."""
     age = human_age((now - incident.opened).total_seconds())
     in_force = len(still_in_force(incident, now))
-    pieces = [Piece(_("open {age}, lead: {who}", age=age, who=_who(incident.leader)), "muted")]
+    pieces = [Piece(_("open for {age}", age=age), "muted")]
     if in_force:
         count = ngettext("{count} change in force", "{count} changes in force", in_force)
         pieces.append(Piece(count, "degraded"))
     if (since := firing_since(incident, entries)) is not None:
         pieces.append(Piece(_("firing since {time:%H:%M:%S}", time=since), "failing"))
+    pieces.append(Piece(f"{role_text('lead')} {_who(incident.leader)}", "muted"))
     if earlier:
         pieces.append(Piece(_("{count} earlier not shown", count=earlier), "muted"))
     return tuple(pieces)

@@ -121,7 +121,7 @@ def test_beside_the_title_stands_since_when_the_alert_has_been_firing() -> None:
     seen = long_incident()
     assert seen.incident is not None
     note = [piece.text for piece in incident_note(seen.incident, seen.entries, NOW)]
-    assert note == ["open 12 min, lead: ann", "1 change in force", "firing since 02:59:44"]
+    assert note == ["open for 12 min", "1 change in force", "firing since 02:59:44", "lead ann"]
     fired = next(each for each in seen.entries if isinstance(each.what, AlertChanged))
     assert isinstance(fired.what, AlertChanged)
     over = replace(fired, number=17, what=replace(fired.what, state="resolved", since=NOW))
