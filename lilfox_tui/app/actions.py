@@ -49,7 +49,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "F": ("inject a fault (demo)", "fault"),
     "G": ("go to the last row", "last"),
     "H": ("mark as done by hand", "by-hand"),
-    "I": ("open or close an incident", "incident"),
+    "I": ("incident: open one, or show the open one", "incident"),
     "J": ("jump to a time", "jump"),
     "K": ("trust a host key", "trust"),
     "L": ("language", "language"),

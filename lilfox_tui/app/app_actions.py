@@ -21,15 +21,20 @@ from lilfox_tui.monitor.model import View
 
 if TYPE_CHECKING:
     from lilfox_tui.app.operations import Act
+    from lilfox_tui.incident.model import Incident
 
 OF_SELECTION = (
     "open", "logs", "acknowledge", "unacknowledge", "silence", "runbook", "reconnect", "retry", "trust",
     "shell", "explain", "keep", "drop", "trace", "mark", "evidence", "copy", "backup", "verify", "drill", "restore",
     "undo", "prune", "kept", "settle", "output", "cancel", "run-again", "terminal", "by-hand", "skip", "stop",
     "end-run", "note",
-    "decide", "moment", "call", "take-over", "hand-over", "export", "silences",
+    "decide", "moment", "call", "take-over", "hand-over", "close-incident", "export", "silences",
 )  # fmt: skip
 """The actions that ``a`` lists: those on the selected row."""
+_MOVES = ("open", "back", "down", "up", "page-down", "page-up", "first", "last", "left", "right", "line-start")
+"""Actions that a hand finds by their keys: the palette lists them after the others."""
+_RARE = 99
+"""After all ranks of the footer."""
 STEPS_IN_WINDOW = 30
 AGAIN_S = 2.0
 """After ctrl-c has stopped a command, so long another one quits."""
@@ -96,7 +101,7 @@ class PaneActions(_Everywhere):
 
     def _why_no_alerts(self) -> Message | None:
         """Why the key for alerts is disabled: there is no alert and no incident to show."""
-        if (incidents := self._app.monitor.incidents.feed.value) is not None and incidents.incident is not None:
+        if open_incident(self._app) is not None:
             return None
         state = self._navigation.metrics.state
         why = state.no_rules()
@@ -126,25 +131,28 @@ class PaneActions(_Everywhere):
 
 
 class CurrentIncidentActions(_Everywhere):
-    """The action that opens an incident, or closes the open one."""
+    """The action that opens an incident, or shows the open one."""
 
     TASK = tr("Incident")
 
     def _why_not(self) -> Message | None:
         app = self._app
+        if open_incident(app) is not None:
+            return None
         if app.rewound is not None:
             return tr("you are viewing the past; ` returns to now")
         if app.config.read_only:
             return tr("nothing can be run or written from here in read_only mode")
-        if taken_by := app.acting.taken_by:
-            return tr(
-                "{who} took over the incident: you are following; press a in pane 4 to take it back", who=taken_by
-            )
         return None
 
-    @action("incident", "I", tr("incident"), tr("open an incident, or close the open one"), why_not=_why_not)
-    def open_or_close(self) -> None:
-        self._navigation.pane.open_or_close_incident()
+    @action("incident", "I", tr("incident"), tr("open an incident, or show the page of the open one"), why_not=_why_not)
+    def open_or_show(self) -> None:
+        self._navigation.pane.open_incident(self._show)
+
+    def _show(self) -> None:
+        self._navigation.open(RUNBOOK)
+        self._navigation.pane.show_incident()
+        self._app.repaint_frame()
 
 
 class PaletteActions(_Everywhere):
@@ -154,7 +162,8 @@ class PaletteActions(_Everywhere):
 
     @action("palette", "colon ctrl+p", tr("command"), tr("all actions by name"), footer=5)
     def palette_of_actions(self) -> None:
-        self._choose_action(_("Command"), self._navigation.actions)
+        actions = [*self._navigation.actions, *self._navigation.of_incident()]
+        self._choose_action(_("Command"), sorted(actions, key=lambda each: (each.id in _MOVES, each.footer or _RARE)))
 
     @action("selection", "a", tr("actions"), tr("actions for the selected row"), footer=8)
     def actions_on_selection(self) -> None:
@@ -177,7 +186,8 @@ class PaletteActions(_Everywhere):
                 Piece(fit(str(each.title), 18), name),
                 Piece(str(reason or each.help), "muted"),
             )
-            choices.append(dialogs.Choice(each.id, row, f"{each.id} {each.title} {each.help}", reason is None))
+            words, names = f"{each.id} {each.title} {each.help}", (each.id, str(each.title))
+            choices.append(dialogs.Choice(each.id, row, words, reason is None, names=names))
         choices.sort(key=lambda each: not each.possible)
         by_id = {each.id: each for each in actions}
         acts_by_id = {f"act {each.id}": each for each in acts}
@@ -262,13 +272,12 @@ class DemoActions(_Everywhere):
 
         if self._app.demo is None:
             return
-        choices = [
-            dialogs.Choice(
-                f"{name}:{kind}", (Piece(fit(name, 10), "strong"), Piece(str(what))), f"{name} {kind} {what}"
-            )
-            for name, kinds in self._app.demo.targets.items()
-            for kind, what in {**kinds, **({} if name == DATABASE else {HEALED: tr("recovered")})}.items()
-        ]
+        choices, active = [], set(self._app.demo.faults())
+        for name, kinds in self._app.demo.targets.items():
+            for kind, what in {**kinds, **({} if name == DATABASE else {HEALED: tr("recovered")})}.items():
+                mark = Piece("  " + _("active"), "failing") if (name, kind) in active else Piece("")
+                row = (Piece(fit(name, 10), "strong"), Piece(str(what)), mark)
+                choices.append(dialogs.Choice(f"{name}:{kind}", row, f"{name} {kind} {what} {mark.text}"))
         self._app.push_screen(dialogs.Chooser(_("Inject a fault"), choices), self._take_fault)
 
     def _take_fault(self, chosen: str | None) -> None:
@@ -354,17 +363,23 @@ class ConsoleActions(_Everywhere):
     def leave(self) -> None:
         backups = self._app.monitor.backups.backups
         mine = [job for job in (() if backups is None else backups.running) if is_ours(job, user())]
-        if not mine or self._app.screen is self._leaving:
+        incident = open_incident(self._app)
+        if (not mine and incident is None) or self._app.screen is self._leaving:
             self._app.exit()
             return
         rows: list[Row] = [(Piece(f"  {self._app.glyphs.job} {job.title}", "strong"),) for job in mine]
-        then = _("Jobs keep running after you quit; the next start shows them again.")
-        if self._app.demo is not None:
-            then = _("Jobs end when you quit: the demo removes its database and its jobs on exit.")
-        rows += [BLANK, (Piece("  "), Piece(then))]
-        self._leaving = dialogs.AskDialog(
-            _("You have running jobs"), rows, does=_("quit"), stays=_("stay"), keys=("q", "y")
-        )
+        then = []
+        if mine:
+            told = _("Jobs keep running after you quit; the next start shows them again.")
+            if self._app.demo is not None:
+                told = _("Jobs end when you quit: the demo removes its database and its jobs on exit.")
+            then.append(told)
+        if incident is not None:
+            rows.append((Piece(f"  {incident.id} {incident.severity}  {incident.title}", "strong"),))
+            then.append(_("{id} stays open after you quit; the next start shows it again.", id=incident.id))
+        rows += [BLANK, *((Piece("  "), Piece(each)) for each in then)]
+        title = _("You have running jobs") if mine else _("An incident is open")
+        self._leaving = dialogs.AskDialog(title, rows, does=_("quit"), stays=_("stay"), keys=("q", "y"))
         self._app.push_screen(self._leaving, lambda leaves: self._app.exit() if leaves else None)
 
     def _use_language(self, name: str) -> None:
@@ -372,6 +387,12 @@ class ConsoleActions(_Everywhere):
         set_language(name)
         self._navigation.pane.repaint()
         self._app.repaint_frame()
+
+
+def open_incident(app: Console) -> Incident | None:
+    """The open incident, as far as the monitor knows."""
+    view = app.monitor.incidents.feed.value
+    return None if view is None else view.incident
 
 
 def oldest_known(app: Console) -> datetime:

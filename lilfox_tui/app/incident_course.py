@@ -1,9 +1,9 @@
-"""Opening an incident, and closing the open one, from any pane. Imported when that is asked for."""
+"""Opening an incident from any pane, and closing the open one. Imported when that is asked for."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar, get_args
@@ -11,7 +11,7 @@ from typing import TypeVar, get_args
 from lilfox_tui.app.console import Console
 from lilfox_tui.app.dialogs.prompt import Prompt, PromptOffer
 from lilfox_tui.app.evidence import Cause
-from lilfox_tui.app.rendering.draw import Piece
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rows.incidents import closing_rows
 from lilfox_tui.core.i18n import _, clauses, ngettext, tr
 from lilfox_tui.incident.incidents import close, current, open_beside, open_incident
@@ -20,18 +20,15 @@ from lilfox_tui.incident.model import Closed, Incident, SeverityLevel
 Done = TypeVar("Done")
 
 
-async def open_or_close(app: Console, cause: Cause | None) -> None:
-    """Asks for the title and severity of an incident and opens it; ``cause`` is the alert that led to it. If one is
-    open, offers to close it. Raises LilFoxError."""
+async def is_open(app: Console) -> bool:
+    """Whether an incident is open, also before the monitor has looked. Raises LilFoxError."""
     view = app.monitor.incidents.feed.value
-    incident = await asyncio.to_thread(current) if view is None else view.incident
-    if incident is None:
-        await _open(app, cause)
-    else:
-        await _close(app, incident)
+    return (await asyncio.to_thread(current) if view is None else view.incident) is not None
 
 
-async def _open(app: Console, cause: Cause | None) -> None:
+async def ask_open(app: Console, cause: Cause | None) -> None:
+    """Asks for the title and severity of an incident and opens it; ``cause`` is the alert that led to it. Raises
+    LilFoxError."""
     levels, title = get_args(SeverityLevel), "" if cause is None else cause.title
     asked = Prompt(
         _("Open an incident"),
@@ -50,9 +47,20 @@ async def _open(app: Console, cause: Cause | None) -> None:
     app.tell(tr("{id} is open: actions from now on are recorded in it", id=opened.id))
 
 
-async def _close(app: Console, incident: Incident) -> None:
+CLOSE_WORD = "close"
+"""To be typed where something of the incident is still running."""
+
+
+async def ask_close(app: Console, incident: Incident) -> None:
+    """Shows what is in force, asks for a summary, and closes the incident; while something of it is running, only after
+    a word. Raises LilFoxError."""
     backups = app.monitor.backups.backups
     running = () if backups is None else [job.id for job in backups.running]
+    if titles := _going(app, incident, running):
+        rows: list[Row] = [(Piece(f"  {app.glyphs.job} {title}", "strong"),) for title in titles]
+        rows += [BLANK, (Piece("  "), Piece(_("Closing the incident does not stop what is running.")))]
+        if not await app.confirm(_("{id}: still running", id=incident.id), rows, CLOSE_WORD):
+            return
     asked = Prompt(
         _("Close {id}", id=incident.id),
         closing_rows(incident, datetime.now(UTC), running),
@@ -73,6 +81,15 @@ async def _close(app: Console, incident: Incident) -> None:
         told.append(_("{id} is now the current incident", id=other.id))
     app.closed_incident = incident.id
     app.tell(tr("{said}; press a in pane 4 to export it", said=clauses(told)))
+
+
+def _going(app: Console, incident: Incident, running: Collection[str]) -> list[str]:
+    """The titles of the jobs and runs of the incident that have not ended."""
+    titles = {each.job: each.title for each in incident.jobs.values() if each.job in running}
+    for key, run in app.runs.items():
+        if run.ended is None and run.reducer is not None and run.reducer.incident == incident.id:
+            titles[key] = run.reducer.runbook.title
+    return list(titles.values())
 
 
 async def written(app: Console, write: Callable[[], Done]) -> Done:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lilfox_tui.app.actions import Action, ActionGroup, bound_actions, rebound
 from lilfox_tui.app.console import Console
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 
 METRICS, LOGS, BACKUP, RUNBOOK = 0, 1, 2, 3
+_OF_INCIDENT = ("note", "decide", "moment", "call", "evidence", "take-over", "hand-over", "close-incident", "export")
+"""The actions of the Runbook pane on the open incident: the palette offers them in every pane."""
 
 
 class Tab(Struct, frozen=True):
@@ -59,7 +63,8 @@ TABS = (
     Tab(
         tr("Runbook"), "runbook", "RunbookPane",
         ("other-list", "zoom", "follow", "run-again", "terminal", "by-hand", "retry", "stop", "skip", "undo", "end-run",
-         "note", "decide", "moment", "call", "evidence", "take-over", "hand-over", "export", "recent-errors"),
+         "note", "decide", "moment", "call", "evidence", "take-over", "hand-over", "close-incident", "export",
+         "recent-errors"),
     ),
 )  # fmt: skip
 
@@ -115,6 +120,22 @@ class Navigation:
         own = (*self.pane.actions(), *(each for group in self.groups for each in bound_actions(group)))
         elsewhere = [each for tab in TABS for each in tab.own]
         self.actions = rebound(own, self._app.config.keys, elsewhere)
+
+    def of_incident(self) -> tuple[Action, ...]:
+        """The actions on the open incident that the shown pane lacks; each shows the page of the incident first."""
+        view = self._app.monitor.incidents.feed.value
+        if self.current == RUNBOOK or view is None or view.incident is None:
+            return ()
+        found = {each.id: each for each in self.at(RUNBOOK).actions() if each.id in _OF_INCIDENT}
+        for known in self.actions:
+            found.pop(known.id, None)
+        return tuple(replace(each, keys=(), run=partial(self._do_there, each)) for each in found.values())
+
+    def _do_there(self, each: Action) -> None:
+        self.open(RUNBOOK)
+        self.pane.show_incident()
+        self._app.repaint_frame()
+        self._app.call_after_refresh(each.run)
 
     def bind_keys(self) -> None:
         """Binds only keys that are not bound yet: Textual keeps every binding a key ever had and searches them all."""

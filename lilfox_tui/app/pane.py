@@ -162,11 +162,14 @@ class Pane(Vertical):
         await carry_out(self.lilfox, act)
 
     @work(exclusive=True, group="course", exit_on_error=False)
-    async def open_or_close_incident(self) -> None:
-        """Asks for the title of a new incident, or offers to close the open one."""
-        from lilfox_tui.app.incident_course import open_or_close
+    async def open_incident(self, show: Callable[[], None]) -> None:
+        """Asks for the title of a new incident; if one is open, calls ``show``."""
+        from lilfox_tui.app.incident_course import ask_open, is_open
 
-        await open_or_close(self.lilfox, self.cause())
+        if await is_open(self.lilfox):
+            show()
+        else:
+            await ask_open(self.lilfox, self.cause())
 
     def look_for(self, cause: Cause) -> None:
         """Shows the runbooks for an alert."""

@@ -194,6 +194,12 @@ def exact_duration(seconds: float) -> str:
     return f"{seconds * 1000:.4g} ms" if seconds < 0.9995 else f"{seconds:.4g} s"
 
 
+def human_age(seconds: float) -> str:
+    """An age in whole units that agrees with :func:`short_age`: ``1 s``, ``14 s``, ``6 min``, ``2 h 14 min``."""
+    whole = max(0, int(seconds))
+    return f"{whole} s" if whole < 60 else human_duration(whole)
+
+
 def short_age(seconds: float) -> str:
     """An age in at most 4 cells: ``1s``, ``14s``, ``6m``, ``3h``, ``12d``."""
     whole = max(0, int(seconds))

@@ -128,6 +128,8 @@ class StepEnded(Struct, frozen=True, kw_only=True, tag="step ended", tag_field="
     run: str
     state: StepState
     message: str
+    took_s: float | None = None
+    """How long the command ran, as its output says; None in entries of older versions."""
     exit_status: int | None = None
     output: str = ""
     """Its head and tail; all of it that was kept is in ``evidence``."""

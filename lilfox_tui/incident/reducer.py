@@ -74,6 +74,24 @@ def fold(entries: Sequence[TimelineEntry], folder: Path) -> Incident:
     )
 
 
+def happened_at(entry: TimelineEntry) -> datetime:
+    """Return when the event of an entry happened: an alert fires and resolves before somebody writes it down."""
+    what = entry.what
+    if isinstance(what, AlertChanged) and what.state in ("firing", "resolved"):
+        return min(what.since, entry.at)
+    return entry.at
+
+
+def firing_since(incident: Incident, entries: Sequence[TimelineEntry]) -> datetime | None:
+    """Return since when the alert of the incident has been firing (the first one, if no cause is recorded); None if
+    none of them fires now."""
+    first = entries[0].what if entries else None
+    cause = first.cause if isinstance(first, IncidentOpened) else ""
+    about = [each.what for each in entries if isinstance(each.what, AlertChanged) and _is_about(each.what, cause)]
+    firing = [each.since for each in _last_states(about) if each.state == "firing"]
+    return min(firing) if firing and incident.closed is None else None
+
+
 def is_open(entries: Sequence[TimelineEntry]) -> bool:
     """Whether the last entry about opening or closing is an opening."""
     for entry in reversed(entries):
@@ -118,14 +136,20 @@ def _is_about(what: AlertChanged, cause: str) -> bool:
 
 def _over(changes: Sequence[AlertChanged]) -> Impact | None:
     """Return when the last of the alerts resolved; None if one is still firing, or none was seen to resolve."""
+    last = _last_states(changes)
+    if not last or any(each.state == "firing" for each in last):
+        return None
+    newest = max(last, key=lambda each: each.since)
+    return Impact(newest.since, False, newest.name)
+
+
+def _last_states(changes: Iterable[AlertChanged]) -> list[AlertChanged]:
+    """Return the last change of each alert to firing or resolved."""
     last: dict[tuple[str, frozenset[tuple[str, str]]], AlertChanged] = {}
     for each in changes:
         if each.state in ("firing", "resolved"):
             last[each.name, frozenset(each.labels.items())] = each
-    if not last or any(each.state == "firing" for each in last.values()):
-        return None
-    newest = max(last.values(), key=lambda each: each.since)
-    return Impact(newest.since, False, newest.name)
+    return list(last.values())
 
 
 class _State:

@@ -97,7 +97,7 @@ def made_set(
             reason=str(reason),
             sha256={part.name: part.sha256 or "" for part in parts},
             took_s=took_s,
-            where="lilfox_drill, /srv/lilfox/public/uploads",
+            where="database: a scratch database on db-1; uploads: a scratch folder beside /srv/lilfox/public/uploads",
         )
     return BackupSet(
         id=manifest.id,

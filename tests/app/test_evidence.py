@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from lilfox_tui.incident.model import EvidenceKept
 from tests.app.alerts_made import alerting
 from tests.app.log_files import counted, line, logs_app, selected, settled
 from tests.app.overviews import NOW, mixed
+from tests.app.runs_made import looked, run
 from tests.app.still import screen_text, still_app
 from tests.app.test_screens import check
 from tests.waiting import until
@@ -297,3 +299,108 @@ async def test_no_incident_is_opened_where_nothing_may_be_written() -> None:
         await pilot.pause()
         assert "read_only" in app.note[0]
     assert current() is None
+
+
+async def _with_open_incident(pilot: Pilot[None], app: LilFoxApp) -> None:
+    """Opens INC-1 and waits until the frame shows it."""
+    if current() is None:
+        await asyncio.to_thread(open_incident, "it burns")
+    await asyncio.to_thread(app.monitor.incidents.look)
+    await pilot.pause()
+
+
+@pytest.mark.parametrize("pane", ["1", "4"])
+async def test_the_key_that_opens_an_incident_shows_the_open_one_and_closes_nothing(pane: str) -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=SIZE) as pilot:
+        await _with_open_incident(pilot, app)
+        await pilot.press(pane, "I")
+        await until(lambda: "open for" in screen_text(pilot), what="its page")
+        await pilot.press("enter", "I", "enter")
+        await pilot.pause()
+    assert current() is not None
+
+
+async def test_quitting_with_an_open_incident_asks_and_says_that_it_stays_open() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=SIZE) as pilot:
+        await _with_open_incident(pilot, app)
+        await pilot.press("q")
+        await until(lambda: "INC-1 stays open after you quit" in screen_text(pilot), what="the question")
+        await pilot.press("escape")
+        await pilot.pause()
+        assert app.is_running
+        assert len(app.screen_stack) == 1
+        await pilot.press("q")
+        await pilot.pause()
+        await pilot.press("q")
+        await until(lambda: not app.is_running, what="it has quit")
+    assert current() is not None
+
+
+async def test_closing_is_an_action_of_its_own() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=SIZE) as pilot:
+        await _with_open_incident(pilot, app)
+        await pilot.press("I", "colon", *"close", "enter")
+        await until(lambda: "Close INC-1" in screen_text(pilot), what="the question")
+        await pilot.press(*"it was the fan", "enter")
+        await until(lambda: current() is None, what="it is closed")
+
+
+async def test_while_a_run_of_it_is_going_on_closing_asks_for_a_word(tmp_path: Path) -> None:
+    app = still_app(mixed())
+    log = run(tmp_path, looked(tmp_path))
+    assert log.reducer is not None
+    log.reducer.incident = "INC-1"
+    app.runs[log.job_id] = log
+    async with app.run_test(size=SIZE) as pilot:
+        await _with_open_incident(pilot, app)
+        await pilot.press("I", "colon", *"close", "enter")
+        await until(lambda: "INC-1: still running" in screen_text(pilot), what="the question")
+        await pilot.press("enter")
+        await pilot.pause()
+        assert current() is not None
+        assert "Close INC-1" not in screen_text(pilot)
+        await pilot.press(*"close", "enter")
+        await until(lambda: "Close INC-1" in screen_text(pilot), what="the summary")
+        await pilot.press("escape")
+        await pilot.pause()
+    assert current() is not None
+
+
+async def test_the_actions_of_an_open_incident_are_in_the_palette_of_every_pane() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("colon", *"hand-over")
+        await pilot.pause()
+        assert "nothing matches" in screen_text(pilot), "nothing to hand over while none is open"
+        await pilot.press("escape")
+        await _with_open_incident(pilot, app)
+        await pilot.press("colon", *"hand-over", "enter")
+        await until(lambda: "Handover" in screen_text(pilot), what="it is shown")
+        assert app.pane.ID == "runbook"
+
+
+async def test_a_name_that_is_typed_comes_before_words_in_the_text_of_others() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("colon", *"incident", "enter")
+        await until(lambda: "Open an incident" in screen_text(pilot), what="the question")
+
+
+async def test_keys_that_only_move_are_last_in_the_palette() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=(100, 60)) as pilot:
+        await pilot.press("colon")
+        await pilot.pause()
+        rows = [line.strip("│┌└ ").split()[:2] for line in screen_text(pilot).splitlines() if "│" in line]
+        keys = [row[0] for row in rows if row]
+        assert not {"j", "k", "enter", "esc"} & set(keys[:8])
+
+
+async def test_help_names_the_command_of_an_action_without_a_key(tmp_path: Path) -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("4", "question_mark", "slash", *"another run")
+        await until(lambda: ":run-again" in screen_text(pilot), what="its name")

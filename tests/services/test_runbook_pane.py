@@ -176,7 +176,9 @@ async def test_the_incident_is_written_by_keys_and_closed_with_what_is_in_force(
         await shown.until("changes in force:")
         await shown.keys("y")
         assert "changes in force:" in shown.app.clipboard
-        await shown.keys("escape", "I")
+        await shown.keys("escape", "colon", *"close", "enter")
+        await shown.until("INC-1: still running")
+        await shown.keys(*"close", "enter")
         text = await shown.until("1 change is still in force:")
         assert "to undo it: rm" in text
         assert "enter close it" in text
@@ -216,7 +218,7 @@ async def test_which_incident_is_the_current_one_is_said_when_that_changes(home:
         await shown.until("INC-1 SEV-3  the older")
         await asyncio.to_thread(incidents.reopen, Path(newer.folder), "")
         await shown.until("INC-2 SEV-3  the newer")
-        await shown.keys("I")
+        await shown.keys("colon", *"close", "enter")
         await shown.until("Close INC-2")
         await shown.keys("enter")
         await shown.until("INC-2 is closed; INC-1 is now the current incident; press a in pane 4 to export it")

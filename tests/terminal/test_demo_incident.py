@@ -93,7 +93,8 @@ def test_from_a_fault_to_an_export_that_a_colleague_can_read(tmp_path: Path) -> 
         console.press("1")
         console.until(lambda text: re.search(r"firing.*HighErrorRate", text) is None)
         console.press("4")
-        text = keys.press("I", "1 change is still in force:")
+        console.press(":close")
+        text = keys.press("\r", "1 change is still in force:")
         assert "stack heal backend" in text
         console.press("a bad release")
         keys.press("\r", "is closed")

@@ -79,7 +79,7 @@ def test_what_is_done_in_an_incident(tmp_path: Path) -> None:
         console.until("end the run")
         console.press("\r")
         console.until("last run, by")
-        console.press("I")
+        console.press(":close\r")
         console.until("Close INC-1")
         console.press("\r")
         console.until("is closed")
@@ -89,6 +89,8 @@ def test_what_is_done_in_an_incident(tmp_path: Path) -> None:
         console.press("the shop is down")
         keys.press("\r", "INC-2")
         assert keys.count <= 2, "an incident, besides its title"
+        console.press("q")
+        console.until("INC-2 stays open")
         console.press("q")
         assert console.ended_within() == 0
 

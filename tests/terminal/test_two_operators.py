@@ -116,8 +116,6 @@ def test_a_second_operator_follows_live_and_takes_over(home: Path) -> None:
         second.until("all steps are done: enter ends the run")
         first.until("(press a to take over): all steps are done;")
         assert changed(home) == ["one", "two"]
-        first.press("I")
-        first.until("took over the incident: you are following; press a in pane 4 to take it back")
         take_over(first)
         second.until(f"{one} took over INC-1")
         first.until("all steps are done: enter ends the run")

@@ -37,6 +37,15 @@ class Choice(Struct, frozen=True):
     """Whether it only says what is below it: it is never selected."""
     more: str = ""
     """Said in full below the list while it is selected; of a row that is too long, what its last piece says."""
+    names: tuple[str, ...] = ()
+    """If one of these is typed in full or begun, the choice comes before those that only have the words in their
+    text."""
+
+    def rank(self, typed: str) -> tuple[bool, bool, bool]:
+        """The order among the choices that match what is typed; first if it is a name, then by whether it is
+        enabled."""
+        names = [name.lower() for name in self.names]
+        return typed not in names, not self.possible, not any(name.startswith(typed) for name in names)
 
 
 class Chooser(Dialog[str | None]):
@@ -131,6 +140,8 @@ class Chooser(Dialog[str | None]):
             return
         self._words = words
         self._shown = tuple(each for each in self._choices if all(word in each.words.lower() for word in words))
+        if words:
+            self._shown = tuple(sorted(self._shown, key=lambda each: each.rank(" ".join(words))))
         self._move_to(0, 1)
 
     def _past_titles(self, at: int, direction: int) -> int:

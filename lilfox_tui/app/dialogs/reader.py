@@ -145,7 +145,7 @@ def help_rows(actions: Sequence[Action], glyphs: Glyphs) -> list[Row]:
     rows: list[Row] = [
         (Piece(" " + _("Keys"), "title"),),
     ]
-    keys = {each.id: " ".join(key_text(key) for key in each.keys[:3]) or ":" for each in actions}
+    keys = {each.id: " ".join(key_text(key) for key in each.keys[:3]) or f":{each.id}" for each in actions}
     widths = max(map(cell_width, keys.values())) + 2, max(cell_width(str(each.title)) for each in actions) + 2
     by_task: dict[str, list[Action]] = {}
     for each in actions:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.highlight import coloured, shell_pieces
 from lilfox_tui.core.i18n import _, listed, ngettext
-from lilfox_tui.core.text import cell_width, clean, fit, human_duration
+from lilfox_tui.core.text import cell_width, clean, fit, human_age, human_duration
 from lilfox_tui.incident.model import (
     AlertChanged,
     Changed,
@@ -32,7 +32,9 @@ from lilfox_tui.incident.model import (
 )
 from lilfox_tui.incident.reducer import (
     event_text,
+    firing_since,
     fold,
+    happened_at,
     impact,
     moment_text,
     role_text,
@@ -40,6 +42,8 @@ from lilfox_tui.incident.reducer import (
     still_in_force,
 )
 
+_AT_ONCE = timedelta(seconds=1)
+"""What was recorded within so long after it happened has one time."""
 _BY = 14
 _LONGEST_OUTPUT = 200
 """Lines of an output that an entry shows."""
@@ -56,6 +60,11 @@ class TimelineItem(NamedTuple):
         return self.entries[0]
 
     @property
+    def at(self) -> datetime:
+        """When it happened or began."""
+        return happened_at(self.first)
+
+    @property
     def number(self) -> int:
         """That of its first entry."""
         return self.first.number
@@ -67,7 +76,8 @@ class TimelineItem(NamedTuple):
 
 
 def timeline_items(entries: Iterable[TimelineEntry]) -> tuple[TimelineItem, ...]:
-    """``entries`` as lines: the end of a command or job, and the change that it made, stand with its beginning."""
+    """``entries`` as lines, by when they happened: the end of a command or job, and the change that it made, stand with
+    its beginning."""
     groups: list[list[TimelineEntry]] = []
     begun: dict[str, list[TimelineEntry]] = {}
     for entry in entries:
@@ -79,7 +89,7 @@ def timeline_items(entries: Iterable[TimelineEntry]) -> tuple[TimelineItem, ...]
         groups.append([entry])
         if isinstance(what, StepBegan | JobBegan):
             begun[key] = groups[-1]
-    return tuple(TimelineItem(tuple(group)) for group in groups)
+    return tuple(sorted((TimelineItem(tuple(group)) for group in groups), key=lambda each: each.at))
 
 
 def _begun_key(what: What) -> str:
@@ -104,15 +114,18 @@ def incident_title(incident: Incident) -> Row:
     )
 
 
-def incident_note(incident: Incident, now: datetime, earlier: int = 0) -> Row:
-    """What stands beside the title: its age, who leads, how many changes are in force, and how many entries are not
-    shown."""
-    age = human_duration(max(0, int((now - incident.opened).total_seconds())))  # whole, as in the line of tabs
+def incident_note(incident: Incident, entries: Sequence[TimelineEntry], now: datetime, earlier: int = 0) -> Row:
+    """What stands beside the title: how long it has been open, how many changes are in force, since when its alert
+    has been firing, who leads, and how many entries are not shown."""
+    age = human_age((now - incident.opened).total_seconds())
     in_force = len(still_in_force(incident, now))
-    pieces = [Piece(_("{age}, lead: {who}", age=age, who=_who(incident.leader)), "muted")]
+    pieces = [Piece(_("open for {age}", age=age), "muted")]
     if in_force:
         count = ngettext("{count} change in force", "{count} changes in force", in_force)
         pieces.append(Piece(count, "degraded"))
+    if (since := firing_since(incident, entries)) is not None:
+        pieces.append(Piece(_("firing since {time:%H:%M:%S}", time=since), "failing"))
+    pieces.append(Piece(f"{role_text('lead')} {_who(incident.leader)}", "muted"))
     if earlier:
         pieces.append(Piece(_("{count} earlier not shown", count=earlier), "muted"))
     return tuple(pieces)
@@ -125,7 +138,7 @@ def _severity_role(incident: Incident) -> str:
 def fact_rows(incident: Incident, entries: Sequence[TimelineEntry], now: datetime) -> list[Row]:
     """What is known of the incident: since when, who has which role, the moments, the changes in force, what is
     running, and the evidence."""
-    age = human_duration(max(0, int((now - incident.opened).total_seconds())))
+    age = human_age((now - incident.opened).total_seconds())
     state = _("open for {age}", age=age) if incident.closed is None else _("closed")
     first = entries[0].what if entries else None
     cause = first.cause if isinstance(first, IncidentOpened) else ""
@@ -183,7 +196,7 @@ def item_row(item: TimelineItem, width: int, by: int, glyphs: Glyphs, in_force: 
     ended and after how long. ``in_force`` are the changes that still apply."""
     entry = item.first
     author = (Piece(fit(_name(entry.by), by) + "  ", "muted"),) if by else ()
-    head = (Piece(f" {entry.at:%H:%M:%S}  ", "muted"), *author)
+    head = (Piece(f" {item.at:%H:%M:%S}  ", "muted"), *author)
     what = entry.what
     if not isinstance(what, StepBegan | JobBegan):
         text = event_text(what).strip().split("\n", 1)[0]
@@ -219,8 +232,10 @@ def _ended(item: TimelineItem, glyphs: Glyphs, in_force: Collection[str]) -> tup
     if end is None:
         return glyphs.job, "accent", step_state_text("running")
     ended = next(each.at for each in item.entries if each.what is end)
-    took = human_duration(max(0.0, (ended - item.first.at).total_seconds()))
-    words = [step_state_text(end.state), took]
+    took_s = end.took_s if isinstance(end, StepEnded) else None
+    if took_s is None:
+        took_s = max(0.0, (ended - item.first.at).total_seconds())
+    words = [step_state_text(end.state), human_duration(took_s)]
     if isinstance(end, StepEnded) and end.exit_status and end.state != "done":
         words.append(_("exit status {status}", status=end.exit_status))
     if isinstance(last.what, Changed):
@@ -248,7 +263,10 @@ def item_rows(item: TimelineItem, glyphs: Glyphs) -> list[Row]:
     rows: list[Row] = []
     for entry in item.entries:
         rows += [BLANK] if rows else []
-        rows.append((Piece(f" {_time(entry.at)}", "muted"), Piece(f"  {entry.by}", "muted")))
+        when, by = happened_at(entry), entry.by
+        if entry.at - when >= _AT_ONCE:
+            by = _("recorded {time:%H:%M:%S} by {who}", time=entry.at, who=by)
+        rows.append((Piece(f" {_time(when)}", "muted"), Piece(f"  {by}", "muted")))
         what = entry.what
         if isinstance(what, StepBegan):
             step = Piece(f"{what.step}. {what.title}", "strong")

@@ -163,7 +163,9 @@ class FilesRestore:
         self._host, self._options, self._task, self._pieces, self._missing = host, options, task, pieces, missing
         self._swapped = False
         places = " + ".join(clean(piece.spec.target) for piece in pieces)
-        self.where = places if options.host is None else f"{options.host}:{places}"
+        if options.host is not None:
+            places = f"{options.host}:{places}"
+        self.where = str(tr("a scratch folder beside {place}", place=places)) if task.scratch else places
 
     @property
     def replaces(self) -> tuple[str, ...]:

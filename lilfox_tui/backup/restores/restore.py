@@ -127,12 +127,19 @@ class Restore:
             self._begun.discard(source)
             refuse_bad(await self._targets[source].checks())
         target = self._targets[source]
-        run.intent(str(tr("restoring {source} next to {where}", source=source, where=target.where)))
+        scratch = self._tasks[source].scratch
+        text = tr("restoring {source} to {where}", source=source, where=target.where)
+        run.intent(
+            str(text if scratch else tr("restoring {source} next to {where}", source=source, where=target.where))
+        )
         phase("stage")
         self._begun.add(source)
         await target.stage(_mover(run, source, _raw_bytes(self._tasks[source].parts)))
         self._staged.add(source)
-        run.done(str(tr("{source} was restored next to {where}", source=source, where=target.where)))
+        text = tr("{source} was restored to {where}", source=source, where=target.where)
+        run.done(
+            str(text if scratch else tr("{source} was restored next to {where}", source=source, where=target.where))
+        )
 
     async def _compare(self, run: Run, source: str) -> Comparison:
         if source not in self._staged:
@@ -429,7 +436,7 @@ async def drill(
         reason="",
         took_s=round(took_s, 3),
         host=platform.node(),
-        where=", ".join(restore.where.values()),
+        where=clauses(f"{source}: {where}" for source, where in restore.where.items()),
     )
     await put_proof(run, reader, proof)
     return proof

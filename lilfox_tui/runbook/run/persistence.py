@@ -170,6 +170,7 @@ class RunRecorder:
                 run=fact.run,
                 state=state,
                 message=fact.message,
+                took_s=max(0.0, (fact.at - result.began).total_seconds()),
                 exit_status=fact.exit_status,
                 output=text,
                 output_lines=fact.lines,

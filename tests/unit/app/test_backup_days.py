@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, timedelta, timezone
 
+import msgspec
+from msgspec import Raw
 from msgspec.structs import replace
 
-from lilfox_tui.app.panes.backup.rows import BackupStyle, contents_rows, day_sizes, days_row, set_summary
+from lilfox_tui.app.panes.backup.rows import BackupStyle, contents_rows, day_sizes, days_legend, days_row, set_summary
+from lilfox_tui.app.panes.backup.set_page import set_page
 from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import UNICODE, Row
 from lilfox_tui.core.i18n import set_language
-from tests.app.backups_made import NOW, made_set
+from tests.app.backups_made import NOW, healthy, made_set, nights
 
 STYLE = BackupStyle(80, UNICODE, NOW, NOW.tzinfo or UTC)  # 03:12 UTC
 DAY = timedelta(days=1)
@@ -79,3 +82,28 @@ def test_what_a_set_contains_is_wrapped_between_its_sources_where_there_is_room(
     assert last == " source-2  1.7G  ·  source-3  1.7G  ·  source-4  1.7G", "the end is cut as it is drawn"
     assert set_summary(found, style)[0] == contents_rows(found, style, 1)[0]
     assert cells(contents_rows(replace(found, parts=()), style, 2)[0]) == 1
+
+
+def test_the_legend_names_the_signs_that_there_are() -> None:
+    text = "".join(piece.text for piece in days_legend(nights(4), STYLE))
+    assert " ".join(text.split()) == "● restore-tested ◐ checksums verified ○ not verified · no set"
+
+
+def test_the_page_of_a_set_begins_with_its_proof_and_ends_with_details_in_words() -> None:
+    found = nights(1)[0]
+    detail = {"dumped_by": "17.5", "server_version_num": 170005, "standby": False, "size_bytes": 13_000_000}
+    said = found.parts[0].said
+    assert said is not None
+    told = replace(said, detail_json=Raw(msgspec.json.encode(detail)))
+    found = replace(found, parts=(replace(found.parts[0], said=told), *found.parts[1:]))
+    rows = ["".join(piece.text for piece in row) for row in set_page(found, healthy().plans["lilfox", "disk"], STYLE)]
+    text = "\n".join(rows)
+    assert rows[0].split()[0] == "proof"
+    assert "then removed" in text
+    assert "a scratch folder beside /srv/lilfox/public/uploads" in " ".join(text.split())
+    details = text.partition("DETAILS")[2]
+    for word in ("dumped by 17.5", "server version 17.5", "from a standby no", "server 12M", "SHA-256"):
+        assert word in details, details
+    for word in ("sha256", "server_version_num", "False", "size_bytes"):
+        assert word not in text
+    assert "SHA-256" not in text.partition("DETAILS")[0]

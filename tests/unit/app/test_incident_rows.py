@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row, safe
 from lilfox_tui.app.rows.incidents import (
@@ -11,12 +12,13 @@ from lilfox_tui.app.rows.incidents import (
     change_line,
     code_line,
     fact_rows,
+    incident_note,
     item_row,
     item_rows,
     timeline_items,
 )
 from lilfox_tui.core.text import cell_width
-from lilfox_tui.incident.model import StepBegan
+from lilfox_tui.incident.model import AlertChanged, StepBegan, StepEnded
 from tests.app.overviews import NOW
 from tests.app.runs_made import SCRIPT, long_incident
 
@@ -103,3 +105,32 @@ def test_the_facts_are_age_roles_moments_changes_and_evidence() -> None:
     for told in ("open for 12 min", "lead ann", "communication bob", "acknowledged 03:01:44", "r2.txt",
                  "to undo it: systemctl stop nginx", "gw-1: kubectl rollout undo"):  # fmt: skip
         assert told in text
+
+
+def test_an_alert_stands_at_the_time_it_fired_before_the_opening() -> None:
+    lines = [said(item_row(each, 118, 3, UNICODE)) for each in items()]
+    assert lines[0].startswith(" 02:59:44  ann  ▲ alert HighErrorRate firing")
+    assert "opened: HighErrorRate" in lines[1]
+    times = [each.at for each in items()]
+    assert times == sorted(times)
+    entry = "\n".join(map(said, item_rows(items()[0], UNICODE)))
+    assert "2026-03-29 02:59:44 UTC  recorded 03:03:33 by ann@web-1" in entry
+
+
+def test_beside_the_title_stands_since_when_the_alert_has_been_firing() -> None:
+    seen = long_incident()
+    assert seen.incident is not None
+    note = [piece.text for piece in incident_note(seen.incident, seen.entries, NOW)]
+    assert note == ["open for 12 min", "1 change in force", "firing since 02:59:44", "lead ann"]
+    fired = next(each for each in seen.entries if isinstance(each.what, AlertChanged))
+    assert isinstance(fired.what, AlertChanged)
+    over = replace(fired, number=17, what=replace(fired.what, state="resolved", since=NOW))
+    assert not any("firing" in piece.text for piece in incident_note(seen.incident, (*seen.entries, over), NOW))
+
+
+def test_a_command_has_the_duration_that_its_output_has() -> None:
+    item = of_command("r1")
+    began, ended, changed = item.entries
+    assert isinstance(ended.what, StepEnded)
+    told = TimelineItem((began, replace(ended, what=replace(ended.what, took_s=0.025)), changed))
+    assert said(item_row(told, 118, 3, UNICODE)).endswith("done, 25 ms, changed")

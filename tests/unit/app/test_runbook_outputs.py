@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from lilfox_tui.app.panes.runbook.outputs import OutputOf, Outputs, OutputView, is_error, output_lines, wrap
-from lilfox_tui.app.panes.runbook.rows import RunbookStyle, exit_text, text_rows
+from lilfox_tui.app.panes.runbook.rows import RunbookStyle, command_label, exit_text, text_rows
 from lilfox_tui.app.rendering.draw import UNICODE, Row
 from lilfox_tui.core.text import cell_width
-from lilfox_tui.runbook.model import Command, Variable
+from lilfox_tui.runbook.model import Attributes, Command, Step, Variable
 from lilfox_tui.runbook.run.output import StoredOutput
 from lilfox_tui.runbook.run.state import CommandResult, State
 
@@ -53,8 +54,23 @@ def test_of_one_host_its_end_stays() -> None:
 
 
 def test_the_title_says_which_command_it_is_of_and_whether_it_is_the_one_above() -> None:
-    assert OutputOf(1, COMMAND, last=False).title == "step 2: seq 9"
-    assert OutputOf(0, COMMAND, last=True).title == "previous command: step 1: seq 9"
+    step = Step(title="Count", commands=(COMMAND,))
+    assert OutputOf(1, step, COMMAND, last=False).title == "step 2: Count"
+    assert OutputOf(0, step, COMMAND, last=True).title == "previous: step 1: Count"
+    assert OutputOf(0, Step(title="", commands=(COMMAND,)), COMMAND, last=False).title == "step 1: seq 9"
+    two = Step(title="Count", commands=(COMMAND, replace(COMMAND, text="seq 3")))
+    assert OutputOf(0, two, two.commands[1], last=False).title == "step 1: seq 3"
+
+
+def test_a_check_and_an_undo_are_told_as_such() -> None:
+    check = replace(COMMAND, attributes=Attributes(name="healthy", check=True))
+    undo = replace(COMMAND, attributes=Attributes(name="undo-heal", rollback_of="heal"))
+    step = Step(title="Clear the fault", commands=(COMMAND, check, undo))
+    assert OutputOf(2, step, COMMAND, last=False).title == "step 3: Clear the fault"
+    assert OutputOf(2, step, check, last=False).title == "check of step 3: Clear the fault"
+    assert OutputOf(2, step, undo, last=False).title == "undo of step 3: Clear the fault"
+    assert command_label(check) == ("check", "healthy")
+    assert command_label(undo) == ("undo", "undo-heal")
 
 
 def test_of_several_hosts_the_one_whose_output_is_in_sight_stays() -> None:

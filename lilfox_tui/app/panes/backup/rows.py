@@ -16,7 +16,7 @@ from lilfox_tui.app.rows.job_words import job_kind_text, percent_of
 from lilfox_tui.backup.checks import labelled, proof_text, status_text
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import _, clauses, listed, ngettext
-from lilfox_tui.core.text import break_line, cell_width, fit_middle, human_bytes, human_duration, short_age
+from lilfox_tui.core.text import break_line, cell_width, fit_middle, human_age, human_bytes, human_duration, short_age
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import SET_LEVELS, PlanView
 
@@ -142,7 +142,7 @@ def _name(plan: _Plan) -> Row:
 
 _PLANS: list[Column[_Plan]] = [
     Column(lambda: _("plan"), 11, _name, 0, grow=13),
-    Column(lambda: _("last run"), _PROOF, _last, 1),
+    Column(lambda: _("state"), _PROOF, _last, 1),
     Column(lambda: _("age"), 4, _age, 0, right=True),
     Column(lambda: _("size"), 5, _size, 3, right=True),
     Column(lambda: _("next"), 5, _next, 2, right=True),
@@ -169,7 +169,7 @@ def _left(style: BackupStyle) -> Piece:
 def _proof_of(found: BackupSet) -> str:
     text = proof_text(found.status, found.missing)
     if found.status == "restored" and found.proof is not None and found.proof.took_s is not None:
-        return _("restore-tested in {time}", time=human_duration(max(1, round(found.proof.took_s))))
+        return _("restore-tested in {time}", time=human_duration(found.proof.took_s))
     return labelled(text, found.reason) if found.refused else text
 
 
@@ -252,6 +252,18 @@ def days_row(sets: Sequence[BackupSet], style: BackupStyle, width: int) -> Row:
     if days < _LEAST_DAYS:
         return ()
     return (Piece(_days_text(days), "muted"), *(_day(best.get(ago), style) for ago in reversed(range(days))))
+
+
+def days_legend(sets: Sequence[BackupSet], style: BackupStyle) -> Row:
+    """What the signs of the last 30 days mean: those of the sets that there are, and that of a day without one."""
+    signs: dict[str, tuple[str, list[str]]] = {}
+    for status in sorted({found.status for found in sets}, key=_BEST_FIRST.index):
+        sign = style.glyphs.level(SET_LEVELS[status])
+        signs.setdefault(sign, (SET_ROLES[status], []))[1].append(status_text(status))
+    row: list[Piece] = []
+    for sign, (role, texts) in signs.items():
+        row += [Piece(f" {sign}", role), Piece(f" {listed(texts)} ", "muted")]
+    return (*row, Piece(" "), _day(None, style), Piece(" " + _("no set"), "muted"))
 
 
 def day_sizes(sets: Sequence[BackupSet], style: BackupStyle) -> list[float | None]:
@@ -345,7 +357,7 @@ def _well(view: PlanView, style: BackupStyle) -> str:
     newest = newest_of(view)
     if newest is None:
         return ""
-    age = human_duration((style.now - newest.created).total_seconds())
+    age = human_age((style.now - newest.created).total_seconds())
     return _("the newest set is {age} old and {status}", age=age, status=proof_text(newest.status, newest.missing))
 
 
@@ -374,7 +386,9 @@ def _facts(view: PlanView, restores: Sequence[Restored], style: BackupStyle) -> 
     if view.rto_s is not None:
         parts.append(_("drill restore took {time}", time=human_duration(view.rto_s)))
     elif view.config is not None:
-        parts.append(_("never drilled (press D)"))
+        newest = newest_of(view)
+        drillable = newest is not None and newest.status not in ("broken", "untrusted")
+        parts.append(_("never drilled (press D)") if drillable else _("never drilled"))
     room = style.width - 3 - cell_width(separator.join(["", *parts]))
     where = fit_middle(view.where or view.store, max(_LEAST_PLACE, room))
     return (Piece("   "), Piece(separator.join([where, *parts]), "muted"))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lilfox_tui.app.panes.backup.rows import SET_ROLES, BackupStyle
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.backup.checks import labelled, proof_text, signature_text
 from lilfox_tui.core.i18n import _, ngettext
-from lilfox_tui.core.text import fit, human_bytes, human_duration
+from lilfox_tui.core.text import fit, human_age, human_bytes, human_duration
 from lilfox_tui.monitor.model import SET_LEVELS, PlanView
 
 if TYPE_CHECKING:
@@ -21,24 +21,29 @@ _MOST_TABLES = 200
 _WIDE = 78
 """Cells from which a digest is shown whole."""
 _DIGEST = 16
+_TWO_NUMBERS = 100_000
+"""From this ``server_version_num`` a version of PostgreSQL has two numbers."""
 _SIGNATURES = {"none": "muted", "good": "good", "other": "degraded", "forged": "failing"}
 
 
 def set_page(found: BackupSet, view: PlanView, style: BackupStyle) -> list[Row]:
-    """Everything known about a set from its store alone, below its title; long lines are wrapped."""
-    rows: list[Row] = [*_about(found, view, style), *_proof(found, style), *_missing(found)]
+    """Everything known about a set from its store alone, below its title: what it is and what has been proven of it,
+    its parts, and at the end what only a comparison by hand needs. Long lines are wrapped."""
+    rows: list[Row] = [*_proof(found, style), *_about(found, view, style), *_missing(found)]
     rows += [BLANK, _section(_("PARTS"), len(found.parts))]
     for part in found.parts:
-        rows += _part(part, style)
+        rows += _part(part)
     if found.manifest is not None and found.manifest.notes:
         rows += [BLANK, _section(_("NOTES"), len(found.manifest.notes))]
         rows += [(Piece("   "), Piece(note, "degraded")) for note in found.manifest.notes]
+    if details := [row for part in found.parts for row in _details(part, style)]:
+        rows += [BLANK, (Piece(" " + _("DETAILS"), "title"),), *details]
     return wrapped(rows, style.width - 1)
 
 
 def set_title(found: BackupSet, style: BackupStyle) -> Row:
     """A set's name, what has been proven of it, and its age."""
-    age = human_duration((style.now - found.created).total_seconds())
+    age = human_age((style.now - found.created).total_seconds())
     role = SET_ROLES[found.status]
     return (
         Piece(f"{style.glyphs.level(SET_LEVELS[found.status])} ", role),
@@ -91,7 +96,11 @@ def _proof(found: BackupSet, style: BackupStyle) -> Iterator[Row]:
     if proof.level == "restored":
         took = human_duration(proof.took_s)
         text = _(
-            "restore-tested on {at}: restored to {where} in {time} and compared", at=at, time=took, where=proof.where
+            "restore-tested on {at}: restored to scratch locations in {time}, compared with the backup, then removed "
+            "({where})",
+            at=at,
+            time=took,
+            where=proof.where,
         )
     elif proof.level == "intact":
         text = _("checksums verified on {at}: fully read; digests, trailers and content are correct", at=at)
@@ -105,32 +114,64 @@ def _missing(found: BackupSet) -> Iterator[Row]:
         yield _field(_("missing"), labelled(source, reason), "failing")
 
 
-def _part(part: FoundPart, style: BackupStyle) -> Iterator[Row]:
+def _part(part: FoundPart) -> Iterator[Row]:
     said = part.said
     pieces = [Piece("   "), Piece(part.name, "strong"), Piece(f"  {human_bytes(part.size_bytes)}")]
     if said is not None:
         raw = _("{bytes} unpacked", bytes=human_bytes(said.raw_bytes))
-        pieces.append(Piece(f"  {raw}  {said.packing}", "muted"))
+        pieces.append(Piece(f"  {raw}", "muted"))
         if said.encrypted:
             pieces.append(Piece("  age", "accent"))
     yield tuple(pieces)
-    yield (Piece("      "), Piece(f"{part.source}  {part.source_kind}  {part.kind}", "muted"))
     if part.trouble:
         yield (Piece("      "), Piece(str(part.trouble), "failing"))
-    if part.sha256:
-        shown = part.sha256 if style.width >= _WIDE else part.sha256[:_DIGEST] + "…"
-        yield (Piece("      "), Piece(f"sha256 {shown}", "muted"))
     if said is not None:
-        yield from _detail(said.detail)
         yield from _tables(said.tables)
 
 
-def _detail(detail: Mapping[str, Any]) -> Iterator[Row]:
-    """The plain values that the source recorded about the part. A manifest may contain anything: only values of the
-    expected shape are shown."""
-    plain = [f"{key} {value}" for key, value in detail.items() if isinstance(value, str | int | float) and value != ""]
-    if plain:
-        yield (Piece("      "), Piece("  ".join(plain), "muted"))
+def _details(part: FoundPart, style: BackupStyle) -> Iterator[Row]:
+    """How a part is stored, its digest, and the plain values that the source recorded about it. A manifest may contain
+    anything: only values of the expected shape are shown."""
+    said = part.said
+    if said is None and not part.sha256:
+        return
+    yield (Piece("   "), Piece(part.name, "text"))
+    stored = [part.source, part.source_kind, part.kind, *([] if said is None else [said.packing])]
+    yield (Piece("      "), Piece("  ".join(stored), "muted"))
+    if part.sha256:
+        shown = part.sha256 if style.width >= _WIDE else part.sha256[:_DIGEST] + "…"
+        yield (Piece("      "), Piece(f"SHA-256 {shown}", "muted"))
+    plain = [] if said is None else [_named(key, value) for key, value in said.detail.items()]
+    if shown := f" {style.glyphs.separator} ".join(filter(None, plain)):
+        yield (Piece("      "), Piece(shown, "muted"))
+
+
+def _named(key: str, value: object) -> str:
+    """A recorded value with its name, in words; empty for one that is not plain."""
+    if not isinstance(value, str | int | float) or value == "" or key == "newest_ns":
+        return ""
+    names = {
+        "bytes": _("content"),
+        "collate": _("collation"),
+        "ctype": _("character type"),
+        "dumped_by": _("dumped by"),
+        "passwords": _("passwords of roles"),
+        "server_version_num": _("server version"),
+        "setuid": _("files with setuid or setgid"),
+        "size_bytes": _("size on the server"),
+        "standby": _("from a standby"),
+        "system_identifier": _("system identifier"),
+        "top": _("folder"),
+        "with_attributes": _("files with attributes"),
+    }
+    name = names.get(key, key.replace("_", " "))
+    if isinstance(value, bool):
+        value = _("yes") if value else _("no")
+    elif key in ("bytes", "size_bytes"):
+        value = human_bytes(float(value)) if isinstance(value, int | float) else value
+    elif key == "server_version_num" and isinstance(value, int):
+        value = f"{value // 10000}.{value % 10000}" if value >= _TWO_NUMBERS else str(value)
+    return f"{name} {value}"
 
 
 def _tables(tables: Mapping[str, int | None]) -> Iterator[Row]:

@@ -16,6 +16,7 @@ from lilfox_tui.app.panes.backup.rows import (
     BackupStyle,
     contents_rows,
     day_sizes,
+    days_legend,
     days_row,
     plan_detail,
     plan_heading,
@@ -90,6 +91,10 @@ class _Rows(Struct, frozen=True):
     at: int | None
     active: bool
     empty: str = ""
+
+
+_WITHOUT_DAYS = 2
+"""Pieces of the title of the sets where the last days have no room."""
 
 
 class BackupView:
@@ -251,7 +256,8 @@ class BackupView:
         state, style, plan = self._state, self._style(width), self._state.selected_plan
         if state.page is not None and plan is not None:
             if (found := state.selected_set) is not None:
-                return set_title(found, style), set_page(found, plan, style)
+                contents = contents_rows(found, style, len(found.parts))
+                return set_title(found, style), [*contents, BLANK, *set_page(found, plan, style)]
             return (Piece(state.page, "strong"), Piece("  " + _("no longer exists"), "failing")), []
         if not state.plans and not self._app.monitor.backups.configured:
             return nothing_configured(style, looked=state.backups is not None)
@@ -295,8 +301,14 @@ class BackupView:
         rows, top = self._in_sight(name, listed, width, place.inner_height - len(heads))
         hits += row_hits(place, len(heads), name, range(top, min(listed.count, top + len(rows))))
         more = more_below(listed.count - top - len(rows))
-        room = place.width - 8 - cells((Piece(more),))
-        panels.append(ScreenPanel(place, self._list_title(name, room), [*heads, *rows], more=more))
+        title = self._list_title(name, place.width - 8 - cells((Piece(more),)))
+        rows = [*heads, *rows]
+        if name == "sets" and len(title) > _WITHOUT_DAYS and len(rows) + 2 <= place.inner_height:
+            plan = self._state.selected_plan
+            legend = days_legend(() if plan is None else plan.sets or (), self._style(width))
+            if cells(legend) <= width:
+                rows += [*[BLANK] * (place.inner_height - len(rows) - 1), legend]
+        panels.append(ScreenPanel(place, title, rows, more=more))
 
     def _rows_of(self, name: ListId, width: int) -> _Rows:
         state, style = self._state, self._style(width)

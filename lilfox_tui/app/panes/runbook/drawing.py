@@ -15,7 +15,7 @@ from lilfox_tui.app.panes.runbook.outputs import OutputOf, Outputs
 from lilfox_tui.app.panes.runbook.rows import (
     RunbookStyle,
     about_row,
-    command_name,
+    command_label,
     command_row,
     item_row,
     prose_rows,
@@ -182,7 +182,7 @@ class Drawing:
         steps = () if runbook is None else runbook.steps
         longest = [_STEP_INDENT + cell_width(clean(step.title)) for step in steps]
         longest += [
-            _COMMAND_INDENT + cell_width(clean(command_name(command)))
+            _COMMAND_INDENT + cell_width(clean("  ".join(filter(None, command_label(command)))))
             for step in steps
             for command in step.commands
             if len(step.commands) > 1
@@ -374,11 +374,12 @@ class Drawing:
     def _output_panel(self, area: PanelArea, screen: RunbookScreen) -> tuple[ScreenPanel, RunbookScreen]:
         state = self._state
         log, found, results = state.seen, state.command, state.results()
-        place = None if log is None or log.reducer is None else log.reducer.place(results[0].run)
-        if log is None or place is None:
+        reducer = None if log is None else log.reducer
+        place = None if reducer is None else reducer.place(results[0].run)
+        if log is None or reducer is None or place is None:
             return ScreenPanel(area, self._title("output", _("Output"))), screen
         last = found is not None and found[:2] != (place[0].step, place[0].command)
-        named = OutputOf(place[0].step, place[1], last).title
+        named = OutputOf(place[0].step, reducer.runbook.steps[place[0].step], place[1], last).title
         kept = [(result, log.kept(result)) for result in results]
         room = max(1, area.inner_height)
         view = self._outputs.view(kept, self.style(area.inner_width), state.output_top, room)
@@ -407,7 +408,7 @@ class Drawing:
                 text = _("{id} was not open yet", id=self._state.open_incident.id)
             return ScreenPanel(area, self._title("facts", _("Incident")), [(Piece(f" {text}", "muted"),)])
         return ScreenPanel(
-            area, incident_title(then[0]), self._fact_rows(area.inner_width + 2), incident_note(then[0], self._then)
+            area, incident_title(then[0]), self._fact_rows(area.inner_width + 2), incident_note(*then, self._then)
         )
 
     def _timeline_panel(self, area: PanelArea) -> ScreenPanel:
@@ -430,7 +431,7 @@ class Drawing:
             first = max(0, len(items) - area.inner_height)
             self._tops["timeline"] = first
             rows = [make(index) for index in range(first, len(items))]
-            return ScreenPanel(area, incident_title(then[0]), rows, incident_note(then[0], self._then, first))
+            return ScreenPanel(area, incident_title(then[0]), rows, incident_note(*then, self._then, first))
         rows, below = self._list("timeline", area, len(items), state.timeline.entry_at, make, here=True)
         title = self._title("timeline", _("Timeline"))
         return ScreenPanel(area, title, rows, (Piece(str(len(items)), "muted"),), below)

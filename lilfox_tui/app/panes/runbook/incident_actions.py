@@ -17,7 +17,7 @@ from lilfox_tui.app.dialogs.messages import AskDialog
 from lilfox_tui.app.dialogs.prompt import Choice, Chooser
 from lilfox_tui.app.dialogs.reader import Reader
 from lilfox_tui.app.evidence import Selected
-from lilfox_tui.app.incident_course import written
+from lilfox_tui.app.incident_course import ask_close, written
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.runbook.dialogs import take_over_rows
 from lilfox_tui.app.panes.runbook.orders import Permission
@@ -184,7 +184,7 @@ class IncidentActions(ActionGroup):
 
 
 class CourseActions(ActionGroup):
-    """Actions that take the incident over, hand it over and export it."""
+    """Actions that take the incident over, hand it over, close it and export it."""
 
     TASK = tr("Incident")
 
@@ -214,6 +214,20 @@ class CourseActions(ActionGroup):
 
     def _run(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._context.run(work, group="course", exclusive=True)
+
+    def _why_not_close(self) -> Message | None:
+        return self._permission.why_no_incident()
+
+    @action(
+        "close-incident",
+        "",
+        tr("close the incident"),
+        tr("list the changes in force, ask for a summary, and close the incident"),
+        why_not=_why_not_close,
+    )
+    def close(self) -> None:
+        if (incident := self._state.open_incident) is not None:
+            self._run(partial(ask_close, self._app, incident))
 
     # ---- what is read of it ----------------------------------------------------------------------------------------
 

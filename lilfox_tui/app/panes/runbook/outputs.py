@@ -18,6 +18,7 @@ from lilfox_tui.app.panes.runbook.rows import (
     exit_text,
     result_rows,
     state_mark,
+    step_of,
 )
 from lilfox_tui.app.rendering.columns import slice_row, wrap_spans
 from lilfox_tui.app.rendering.draw import Piece, Row
@@ -25,7 +26,7 @@ from lilfox_tui.app.rendering.highlight import coloured
 from lilfox_tui.app.widgets import RowsOnDemand
 from lilfox_tui.core.i18n import _
 from lilfox_tui.core.text import clean
-from lilfox_tui.runbook.model import Command
+from lilfox_tui.runbook.model import Command, Step
 from lilfox_tui.runbook.run.output import StoredOutput
 from lilfox_tui.runbook.run.state import CommandResult, State, state_text
 
@@ -46,16 +47,22 @@ class OutputOf(Struct, frozen=True):
     started."""
 
     step: int
+    """Its place in the runbook."""
+    of: Step
     command: Command
     last: bool
 
     @property
     def title(self) -> str:
-        """Its step and name."""
-        named = {"number": self.step + 1, "command": command_name(self.command)}
+        """Its step, and its name where the step has several of its kind."""
+        attributes = self.command.attributes
+        main = [each for each in self.of.commands if not each.attributes.check and not each.attributes.rollback_of]
+        words = {"step": step_of(self.step, self.command), "title": self.of.title}
+        if not self.of.title or (len(main) > 1 and not attributes.check and not attributes.rollback_of):
+            words["title"] = command_name(self.command)
         if self.last:
-            return _("previous command: step {number}: {command}", **named)
-        return _("step {number}: {command}", **named)
+            return _("previous: {step}: {title}", **words)
+        return _("{step}: {title}", **words)
 
 
 class OutputView(NamedTuple):

@@ -41,6 +41,7 @@ class RunbookFeeds:
         self._context, self._state, self._app = context, context.state, context.app
         self._changed = changed
         self._opened = datetime.now(UTC)
+        self._state.timeline.view = self._app.monitor.incidents.feed.value  # the palette asks before it is mounted
 
     def start(self) -> None:
         """Takes the current states, and follows the later ones."""

@@ -78,7 +78,27 @@ def command_row(command: Command, state: State, style: RunbookStyle, *, here: bo
     else:
         mark = state_mark(state, style.glyphs, here=here)
     role = "accent" if marked else "strong" if here else "muted"
-    return (Piece("      "), mark, Piece(" "), Piece(command_name(command), role))
+    label, name = command_label(command)
+    return (Piece("      "), mark, Piece(" "), Piece(label, role), *((Piece(f"  {name}", "muted"),) if name else ()))
+
+
+def command_label(command: Command) -> tuple[str, str]:
+    """What a command is in the list below its step, and the name of a check or an undo that has one."""
+    name = command.attributes.name
+    if name and command.attributes.rollback_of:
+        return _("undo"), name
+    if name and command.attributes.check:
+        return _("check"), name
+    return command_name(command), ""
+
+
+def step_of(step: int, command: Command | None) -> str:
+    """``step 3``, or what a command is of it: its check, its undo."""
+    if command is not None and command.attributes.rollback_of:
+        return _("undo of step {number}", number=step + 1)
+    if command is not None and command.attributes.check:
+        return _("check of step {number}", number=step + 1)
+    return _("step {number}", number=step + 1)
 
 
 def command_name(command: Command) -> str:

@@ -6,12 +6,13 @@ from collections import Counter
 from datetime import UTC, datetime
 
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.runbook.rows import state_mark, waiting_text
+from lilfox_tui.app.panes.runbook.rows import state_mark, step_of, waiting_text
 from lilfox_tui.app.panes.runbook.state import INCIDENT, LIST, RunbookState
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.core.i18n import _, listed, ngettext
 from lilfox_tui.core.text import human_duration
+from lilfox_tui.runbook.model import Runbook
 from lilfox_tui.runbook.run.reducer import RunReducer
 from lilfox_tui.runbook.run.state import Asked, RunState, Turn, state_text
 
@@ -139,22 +140,19 @@ class WaitingLine:
     def _of_run(self, state: RunState, reducer: RunReducer, mark: Piece) -> Row:
         running, log = reducer.running(), self._state.seen
         if log is not None and log.actor:
-            said = following_text(state.waiting.what, log.actor, here=_here(state.waiting.turn))
+            here = _here(state.waiting.turn, reducer.runbook)
+            said = following_text(state.waiting.what, log.actor, here=here)
             return (mark, Piece(said, "degraded"))
         if state.runs_all:
             return (mark, Piece(_("running all remaining steps automatically"), "accent"))
         if running and state.waiting.what == "nothing":
             first = running[0]
             place = reducer.place(first.run)
-            number = 0 if place is None else place[0].step + 1
+            step = step_of(-1, None) if place is None else step_of(place[0].step, place[1])
             hosts = listed(each.host for each in running)
-            text = _("step {number} is running on {hosts}: C stops it", number=number, hosts=hosts)
+            text = _("{step} is running on {hosts}: C stops it", step=step, hosts=hosts)
             if first.link_lost:
-                text = _(
-                    "step {number} is running on {hosts}: connection lost, waiting to reconnect",
-                    number=number,
-                    hosts=hosts,
-                )
+                text = _("{step} is running on {hosts}: connection lost, waiting to reconnect", step=step, hosts=hosts)
             return (Piece(f" {self._app.glyphs.job} ", "accent"), Piece(text, "accent"))
         turn = state.waiting.turn
         states = {step.state for step in state.steps}
@@ -162,14 +160,16 @@ class WaitingLine:
         if self._state.failed_undo is not None:
             states.discard("undone")
         undoable = bool(state.undoable)
-        text, role = waiting_text(state.waiting.what, here=_here(turn), undoable=undoable, states=states)
+        text, role = waiting_text(
+            state.waiting.what, here=_here(turn, reducer.runbook), undoable=undoable, states=states
+        )
         return (mark, Piece(text, role))
 
 
-def _here(turn: Turn | None) -> str:
+def _here(turn: Turn | None, runbook: Runbook) -> str:
     if turn is None:
         return ""
-    step = _("step {number}", number=turn.step + 1)
+    step = step_of(turn.step, None if turn.command is None else runbook.steps[turn.step].commands[turn.command])
     return _("{step} on {hosts}", step=step, hosts=listed(turn.hosts)) if turn.hosts else step
 
 
