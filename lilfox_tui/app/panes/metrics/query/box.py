@@ -340,10 +340,8 @@ class QueryBox(Dialog[str]):
             "t": self._next_window,
             "O": state.next_order,
             "y": self._copy,
-            "tab": self._to_query,
-            "shift+tab": self._to_query,
-            "slash": self._to_query,
-            "escape": self._leave_result,
+            **dict.fromkeys(("tab", "shift+tab", "slash"), partial(setattr, state, "focus", "query")),
+            "escape": state.leave_result,
             "enter": partial(self._run, self._line.value),
             "home": partial(state.choose, 0),
             "g": partial(state.choose, 0),
@@ -358,15 +356,6 @@ class QueryBox(Dialog[str]):
             handlers[key]()
         self._show_result()
         return True
-
-    def _to_query(self) -> None:
-        self._state.focus = "query"
-
-    def _leave_result(self) -> None:
-        """The time cursor goes first, then the keys go to the query."""
-        if self._state.cursor is None:
-            self._to_query()
-        self._state.cursor = None
 
     def _next_window(self) -> None:
         self._state.next_window()
@@ -394,7 +383,7 @@ class QueryBox(Dialog[str]):
     def on_click(self, event: events.Click) -> None:
         """A click into the line gives the keys to the query."""
         if event.widget is self._line:
-            self._to_query()
+            self._state.focus = "query"
             self._show_result()
 
     def on_lines_wheel(self, event: Lines.Wheel) -> None:

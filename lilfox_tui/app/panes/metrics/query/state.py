@@ -58,6 +58,12 @@ class QueryState:
         self.count = count_series(self.answer)
         self.first = first_known([each.values for each in self.series])
 
+    def leave_result(self) -> None:
+        """Takes the time cursor away; without one, the keys go to the query again."""
+        if self.cursor is None:
+            self.focus = "query"
+        self.cursor = None
+
     def next_order(self) -> None:
         """Sorts the series differently; the selected place stays."""
         self.order = ORDERS[(ORDERS.index(self.order) + 1) % len(ORDERS)]
