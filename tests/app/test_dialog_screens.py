@@ -105,7 +105,8 @@ def at_home(world: World) -> LilFoxApp:
 def in_demo(world: World) -> LilFoxApp:
     app = still_app(mixed(), language=world.language)
     names = ("gateway", "backend", DEMO_DATABASE)
-    app.demo = SimpleNamespace(targets={name: FAULTS_OF[name] for name in names})  # type: ignore[assignment]
+    targets = {name: FAULTS_OF[name] for name in names}
+    app.demo = SimpleNamespace(targets=targets, faults=lambda: [("backend", "5xx")])  # type: ignore[assignment]
     return app
 
 
@@ -360,7 +361,7 @@ CASES: dict[str, Case] = {
     "run-end": Case(runs(failed), ("4>", ":end-run")),
     "run-worked": Case(runs(failed), ("worked",)),
     "incident-open": Case(without_incident, (":incident",)),
-    "incident-close": Case(runs(failed), (":incident",)),
+    "incident-close": Case(runs(failed), ("4", ":close-incident")),
     "moment": Case(runs(failed), ("4", ":moment")),
     "call": Case(runs(failed), ("4", ":call")),
     "evidence": Case(runs(failed), ("4", ":evidence")),
