@@ -40,7 +40,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 from textual.worker import WorkerFailed
 
-from lilfox_tui.app.rendering.draw import Row
+from lilfox_tui.app.rendering.draw import Row, joined
 from lilfox_tui.core.crash import last_words
 from lilfox_tui.core.text import cell_width, clean, in_place
 
@@ -89,9 +89,9 @@ class BackgroundScreen(Screen[Result]):
             return super().render_lines(crop)
         rows = crop.line_range
         chops = below.pop()._compositor._render_chops(crop, rows.__contains__)
-        there = [Strip.join(chops[y].values()).crop_extend(crop.x, crop.right, None) for y in rows if y < len(chops)]
+        there = [joined(chops[y].values()).crop_extend(crop.x, crop.right, None) for y in rows if y < len(chops)]
         # It may still have the size before this one.
-        return there + [Strip.blank(crop.width)] * (len(rows) - len(there))
+        return there + [joined([], crop.width)] * (len(rows) - len(there))
 
     def _compositor_refresh(self) -> None:
         self.before_painting()
@@ -200,6 +200,12 @@ class ShownCells:
         """The terminal was cleared, resized or written to by somebody else: everything is sent anew."""
         self._rows.clear()
 
+    def whole(self, y: int, first: int, end: int) -> Span:
+        """The span, widened so that it leaves no half of a wide character that stands there."""
+        row = self._rows.get(y, [])
+        halves = [at < len(row) and (cell := row[at]) is not None and not cell[0] for at in (first, end)]
+        return first - halves[0], end + halves[1]
+
     def take(self, y: int, x: int, strip: Strip) -> list[Span]:
         """Puts ``strip`` at ``x`` of line ``y``; returns its spans that do not stand there yet."""
         new = _shown_cells(strip)
@@ -253,14 +259,17 @@ class ChangedCells(CompositorUpdate):
         """Line, first cell and content of each part of the update."""
         if isinstance(self._update, LayoutUpdate):
             region = self._update.region
-            yield from ((y, region.x, Strip.join(line)) for y, line in enumerate(self._update.strips, region.y))
+            yield from ((y, region.x, joined(line)) for y, line in enumerate(self._update.strips, region.y))
             return
         for y, first, end in self._update.spans:
             for strip_end, (x, strip) in zip(self._update.chop_ends[y], self._update.chops[y].items(), strict=False):
                 left, right = max(first, x), min(end, strip_end)
-                if strip is not None and left < right:
-                    first_cell, end_cell = _whole(strip, left - x, right - x)
-                    yield y, x + first_cell, strip.crop(first_cell, end_cell)
+                if strip is None or left >= right:
+                    continue
+                first_cell, end_cell = _whole(strip, left - x, right - x)
+                left, right = self._shown.whole(y, x + first_cell, x + end_cell)
+                first_cell, end_cell = _whole(strip, max(0, left - x), min(strip.cell_length, right - x))
+                yield y, x + first_cell, strip.crop(first_cell, end_cell)
 
 
 def _whole(strip: Strip, first: int, end: int) -> Span:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -56,6 +56,12 @@ _MATCH_IN_REVERSE = "match in reverse"
 _COLOUR_OF = {"match": "background", _MATCH_IN_REVERSE: "background", "cursor": "selection"}
 _GRAPH = re.compile(r"(?=.*[^ ])[ \u2580-\u259f\u2800-\u28ff]+")
 """Blocks and braille: reversed, they would show what is empty as full."""
+
+
+def joined(strips: Iterable[Strip], width: int = 0) -> Strip:
+    """Parts of a line, drawn before, as one line of at least ``width`` cells."""
+    line = Strip.join(strips)
+    return line if line.cell_length >= width else line.extend_cell_length(width)
 
 
 class Palette:

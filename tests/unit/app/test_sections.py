@@ -136,7 +136,7 @@ def test_a_limit_is_seen_beside_the_curves_that_run_through_its_row() -> None:
     far = replace(shown, mark=90.0)
     drawn = draw_sections(chart_bands([far], SectionStyle(80, UNICODE, 4)), SectionStyle(80, UNICODE, 4))
     assert "⣀⣀⣀" in text_of(drawn[-3])
-    assert "──── 90" in text_of(drawn[2])
+    assert "╌╌╌╌ 90" in text_of(drawn[2])
 
 
 def test_the_moment_is_a_line_with_its_time_below_it() -> None:

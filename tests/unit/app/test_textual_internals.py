@@ -119,7 +119,9 @@ def test_after_any_updates_the_terminal_shows_the_last(updates: list[tuple[Row, 
             last = strip
         else:
             update = ChopsUpdate([{0: strip}], [(0, *part)], [[WIDTH]])
-            first, end = textual_internals._whole(strip, *part)
+            first, end = part
+            for each in (strip, last, strip):  # no half of a wide character is left or drawn
+                first, end = textual_internals._whole(each, first, end)
             last = Strip.join([last.crop(0, first), strip.crop(first, end), last.crop(end, WIDTH)])
         pyte.Stream(seen).feed(ChangedCells(update, shown).render_segments(CONSOLE))
     expected = pyte.Screen(WIDTH, 1)
