@@ -398,7 +398,7 @@ class StatisticsActions(ActionGroup):
                 self._state.only_matching = True
                 self._feed.set_filter(to_text(narrowed(self._state.filter, where)))
 
-        does = _("filter by the selected row")
+        does = _("filters by the selected row")
         self._app.push_screen(Chooser(title, [choice for choice, _where in rows], wide=True, does=does), take)
 
 
@@ -481,8 +481,8 @@ def _messages(row: MakesRow, records: Iterable[LogRecord]) -> Offer:
     said = Counter(template_of(each.entry.message) for each in records if each.entry.severity >= Severity.ERROR)
     if not said:
         return []
-    kind = _("errors say")
-    rows: Offer = [_offered("messages", row(kind, _("of the loaded records; P: what is new"), "", None), None)]
+    kind = _("message")
+    rows: Offer = [_offered("messages", row(kind, _("most frequent of the loaded errors; P shows patterns"), "", None), None)]
     for template, count in said.most_common(MESSAGES):
         where = And((AtLeast(Severity.ERROR), filter_of(template)))
         text = row(kind, template, grouped(count), count / said.total())

@@ -61,9 +61,13 @@ def backend_row(view: BackendView, now: datetime, style: TableStyle, *, name_wid
     if style.width >= _TREND_FROM and style.sparklines:
         recent = (style.recent or {}).get(f"backend/{view.name}") or ()
         pieces += [Piece(fit(spark(recent, _TREND_WIDTH, style.glyphs), _TREND_WIDTH), "chart"), Piece("  ")]
+    left = style.width - row_width(tuple(pieces))
     for figure in view.figures:
-        role = "text" if figure.level is Level.GOOD else ROLES[figure.level]
-        pieces += [Piece(str(figure.text), role), Piece("  ")]
+        text, good = str(figure.text), figure.level is Level.GOOD
+        if good and cell_width(text) > left:
+            continue  # it stands on the backend's page; half of a number says nothing
+        pieces += [Piece(text, "text" if good else ROLES[figure.level]), Piece("  ")]
+        left -= cell_width(text) + 2
     if view.reading is not None and view.reading.incomplete is not None:
         pieces += [Piece(_("incomplete"), "degraded"), Piece("  ")]
     said = {str(figure.text) for figure in view.figures}
