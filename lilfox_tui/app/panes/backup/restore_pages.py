@@ -322,7 +322,8 @@ def _place_example(each: SourceChoice) -> str:
 
 def place_choices(own: str, urls: Sequence[str]) -> list[Choice]:
     """Where a database can be restored to: the original location, one of ``urls``, or an address to type."""
-    first: Row = (Piece(own or _("original location"), "strong"), Piece("  " + _("original"), "muted"))
+    original = _("original")
+    first: Row = (Piece(own or _("original location"), "strong"), Piece(f"  {original}", "muted"))
     names = [unquote(url.partition("?")[0].rpartition("/")[2]) for url in urls]
     width = _widest(names, 48)
     known = [
@@ -330,7 +331,7 @@ def place_choices(own: str, urls: Sequence[str]) -> list[Choice]:
         for name, url in zip(names, urls, strict=True)
     ]
     typed = _("another address")
-    return [Choice(ORIGINAL, first, f"{own} {_('original')}"), *known, Choice(TYPED, (Piece(typed),), typed)]
+    return [Choice(ORIGINAL, first, f"{own} {original}"), *known, Choice(TYPED, (Piece(typed),), typed)]
 
 
 def only_prompt(each: SourceChoice) -> str:
