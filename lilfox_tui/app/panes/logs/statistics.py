@@ -482,7 +482,9 @@ def _messages(row: MakesRow, records: Iterable[LogRecord]) -> Offer:
     if not said:
         return []
     kind = _("message")
-    rows: Offer = [_offered("messages", row(kind, _("most frequent of the loaded errors; P shows patterns"), "", None), None)]
+    rows: Offer = [
+        _offered("messages", row(kind, _("most frequent of the loaded errors; P shows patterns"), "", None), None)
+    ]
     for template, count in said.most_common(MESSAGES):
         where = And((AtLeast(Severity.ERROR), filter_of(template)))
         text = row(kind, template, grouped(count), count / said.total())
