@@ -10,7 +10,7 @@ import pytest
 from textual import events
 
 from lilfox_tui.app.dialogs.messages import AskDialog, ConfirmDialog, Dialog
-from lilfox_tui.app.dialogs.prompt import Option, OptionsDialog, Prompt
+from lilfox_tui.app.dialogs.prompt import Chooser, Option, OptionsDialog, Prompt
 from lilfox_tui.app.dialogs.reader import Reader
 from lilfox_tui.app.panes.runbook.dialogs import RunDialog
 from lilfox_tui.app.rendering.draw import Piece, Row
@@ -184,6 +184,17 @@ async def test_another_word_than_the_one_that_is_wanted_is_told_and_the_dialog_s
             await pilot.press(*["backspace"] * len(wrong))
         await pilot.press(*"web1", "enter")
         assert given == [True]
+
+
+async def test_a_list_without_choices_says_so_and_gives_none() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=SIZE) as pilot:
+        given: list[object] = []
+        app.push_screen(Chooser("Title", []), given.append)
+        await until(lambda: "nothing matches" in screen_text(pilot))
+        await pilot.press("down", "enter", "escape")
+        await until(lambda: len(app.screen_stack) == 1)
+        assert given == [None]
 
 
 async def test_any_page_can_be_filtered_also_one_without_a_title() -> None:

@@ -145,13 +145,15 @@ class Chooser(Dialog[str | None]):
         self._move_to(0, 1)
 
     def _past_titles(self, at: int, direction: int) -> int:
-        """The nearest choice that is no title, from ``at`` on, else on its other side."""
+        """The nearest choice that is no title, from ``at`` on, else on its other side; ``at`` without any."""
+        if not self._shown:
+            return at
         onward = range(at, len(self._shown)) if direction > 0 else range(at, -1, -1)
         back = range(at, -1, -1) if direction > 0 else range(at, len(self._shown))
         return next((each for each in (*onward, *back) if not self._shown[each].title), at)
 
     def _move_to(self, at: int, direction: int) -> None:
-        self._at = self._past_titles(at, direction) if self._shown else at
+        self._at = self._past_titles(at, direction)
         self._show()
         if self._moved is not None and self._shown:
             self._moved(self._shown[self._at].id)
