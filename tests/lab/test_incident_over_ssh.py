@@ -237,7 +237,7 @@ def from_the_command_to_the_end(console: Console, office: Office) -> None:
     console.until("all 4 commands are done")
     console.press("1")
     console.until(lambda text: "● backend" in text and "firing" not in text)
-    console.press("4I")
+    console.press("I:close\r")
     console.until("Close INC-1")
     console.press("the process was killed\r")
     console.until("INC-1 is closed")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -169,6 +170,8 @@ def _title_of(reducer: RunReducer, turn: Turn) -> str:
     return f"{turn.step + 1}. {reducer.runbook.steps[turn.step].title}"
 
 
+VALUES_S = 1.0
+"""Until a run that was just begun has its values; one that needs others waits for them."""
 OPENED_S = 30.0
 """So long a job that has begun has to open its run."""
 
@@ -306,6 +309,10 @@ class RunStarter:
         state.choose_item(item.key)
         state.choose_place(None)
         state.column = max(state.column, STEPS)
+        with suppress(TimeoutError):  # the values that it was begun with come in lines of their own
+            async with asyncio.timeout(VALUES_S):
+                while log.state is not None and log.state.waiting.what == "value":
+                    await log.next_change()
         if log.state is not None and log.state.waiting.what == "order":
             await self._waiting.go_on(log)
 
