@@ -519,8 +519,11 @@ def _grouped(row: MakesRow, group: StatisticsGroup) -> tuple[Choice, Filter | No
 
 
 def _row(room: int, glyphs: Glyphs, kind: str, name: str, count: str, share: float | None) -> Row:
-    """A row whose count stays whole on a small screen, where the name is cut instead; a bar of the ``share`` follows if
-    there is room."""
+    """A row whose count stays whole on a small screen, where the name is cut instead; without a count the name has all
+    of its room. A bar of the ``share`` follows if there is room."""
+    if not count:
+        text = fit(name, min(cell_width(name), max(LEAST, room - 1 - KIND)))
+        return (Piece(fit(kind, KIND), "muted"), Piece(text, "strong"))
     counted = COUNT if room > KIND + NAME + COUNT else max(cell_width(count), LEAST)
     named = min(NAME, max(LEAST, room - 1 - KIND - counted))
     row = (Piece(fit(kind, KIND), "muted"), Piece(fit(name, named), "strong"), Piece(fit(count, counted, right=True)))
