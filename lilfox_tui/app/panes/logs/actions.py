@@ -376,6 +376,8 @@ def _short(source: LogSource, room: int) -> Row:
         return (Piece(_("not read yet"), "muted"),)
     size = "" if status.size_bytes is None else human_bytes(status.size_bytes)
     head = f"{fit(status.format, 12)} {size:>6}  "
+    if room < cell_width(head):
+        return (Piece(fit(status.format, min(room, cell_width(status.format))), "muted"),)
     return (Piece(head + fit_middle(status.description, room - cell_width(head)), "muted"),)
 
 
