@@ -57,7 +57,7 @@ _GAUGES = re.compile(
 """Of node_exporter, cAdvisor, kube-state-metrics, those of Redis, PostgreSQL and MySQL, and clients' libraries."""
 _EVENT = re.compile(
     r"errors?|fail(?:ed|ures?)|faults?|evict(?:ed|ions?)|drop(?:ped|s)?|reject(?:ed|ions?)|abort(?:ed|s)?|retr(?:y|ies)"
-    r"|timeouts?|panics?|exceptions?|crash(?:es)?|restarts?|changes|discard(?:ed|s)?|kills?|oom|[a-z]*(?:Failed|failed)\w*"
+    r"|timeouts?|panics?|exceptions?|crash(?:es)?|restarts?|changes|discard(?:ed|s)?|kills?|oom|(?>[a-z]*?(?:Failed|failed)\w*)"
 )
 """What is counted each time it happens."""
 _STATE = re.compile(
