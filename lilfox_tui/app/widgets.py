@@ -326,6 +326,13 @@ class CommandLine(Horizontal):
             lines = self.query_one(part, Lines)
             lines.display, lines.styles.width = cells > 0, cells
             lines.show([row])
+        self.call_after_refresh(self._keep_cursor_in_sight)
+
+    def _keep_cursor_in_sight(self) -> None:
+        """Scrolls the line to its cursor: it is not as wide any more as it was when the text was put into it."""
+        for line in self.query("#line").results(Input):
+            at = cell_width(clean(line.value[: line.cursor_position]))
+            line.scroll_to_region(Region(at, 0, 1, 1), force=True, animate=False)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
