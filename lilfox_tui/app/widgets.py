@@ -301,12 +301,6 @@ class CommandLine(Horizontal):
         self._prompt = prompt
         self._show_keys()
         self.screen.set_focus(line)  # now: keys typed ahead are text, not actions
-        self.call_after_refresh(self._show_end)
-
-    def _show_end(self) -> None:
-        """Scrolls the line to its end, once it has its width."""
-        line = self.query_one("#line", Input)
-        line.cursor_position, line.cursor_position = 0, len(line.value)
 
     def _show_keys(self) -> None:
         """Shows what is asked, and what enter and esc do where the line leaves room for it."""
