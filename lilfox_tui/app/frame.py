@@ -14,6 +14,7 @@ from lilfox_tui.app.console import Console
 from lilfox_tui.app.navigation import BACKUP, TABS, Navigation
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
+from lilfox_tui.app.rendering.panels import row_width
 from lilfox_tui.app.rows.job_words import job_kind_text, percent_of
 from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.aio import Ready, Unavailable
@@ -72,9 +73,9 @@ def header(overview: Overview | None, state: HeaderState, width: int, glyphs: Gl
         right = [Piece(f"{glyphs.back} {ago}  ", "accent"), Piece(clock + " ", "accent")]
     elif state.paused:
         right.insert(0, Piece(glyphs.pause + " " + _("paused") + "  ", "accent"))
-    if _width([*left, *right]) >= width:  # the counts outlive the clock: they say what is wrong
+    if row_width([*left, *right]) >= width:  # the counts outlive the clock: they say what is wrong
         right = right[:-1]
-    if _width([*left, *right]) >= width:
+    if row_width([*left, *right]) >= width:
         left = [piece for piece in left if piece.role not in ("title", "strong")]
     return _spread(left, right, width)
 
@@ -126,7 +127,7 @@ def tabs(names: Sequence[str], marks: Marks, current: int, status: Row, width: i
 def tab_titles(names: Sequence[str], marks: Marks, current: int, width: int) -> list[Row]:
     """The titles of the tabs, one row each."""
     titles = _titles(names, marks, current)
-    if sum(map(_width, titles)) >= width:
+    if sum(map(row_width, titles)) >= width:
         titles = _titles([name if index == current else "" for index, name in enumerate(names)], marks, current)
     return titles
 
@@ -142,9 +143,9 @@ def _titles(names: Sequence[str], marks: Marks, current: int) -> list[Row]:
 def fitting(names: Sequence[str], marks: Marks, told: Sequence[Row], status: Row, width: int) -> Row:
     """Return ``status``, preceded by the longest row of ``told`` that leaves room for all titles; the rows are ordered
     from long to short."""
-    titles = sum(map(_width, _titles(names, marks, 0)))
+    titles = sum(map(row_width, _titles(names, marks, 0)))
     for row in told:
-        if titles + _width([*row, *status]) + 2 <= width:
+        if titles + row_width([*row, *status]) + 2 <= width:
             return (*row, *status)
     return status
 
@@ -211,14 +212,10 @@ def _cells_of_key(each: Action) -> int:
 
 def _spread(left: list[Piece], right: list[Piece], width: int) -> Row:
     """``left`` and ``right`` at the two edges; ``right`` stays whole when they do not both fit."""
-    space = width - _width([*left, *right])
+    space = width - row_width([*left, *right])
     while space < 1 and len(left) > 1:
         space += cell_width(left.pop().text)
     return (*left, Piece(" " * max(0, space)), *right)
-
-
-def _width(pieces: Sequence[Piece]) -> int:
-    return sum(cell_width(piece.text) for piece in pieces)
 
 
 def incident_pieces(
@@ -316,7 +313,7 @@ class FramePainter:
         status = fitting(titles, marks, told, (*navigation.pane.status(), *jobs), width)
         screen.query_one("#tabs", Lines).show([tabs(titles, marks, navigation.current, status, width)])
         shown = tab_titles(titles, marks, navigation.current, width)
-        self._keys["tabs"] = [(_width(title), str(number)) for number, title in enumerate(shown, 1)]
+        self._keys["tabs"] = [(row_width(title), str(number)) for number, title in enumerate(shown, 1)]
         ordered = sorted((each for each in navigation.actions if each.in_footer), key=lambda each: each.footer)
         can = [(replace(each, title=each.now() or each.title), each.why_not() is None) for each in ordered]
         kept = in_footer(can, width)

@@ -16,7 +16,7 @@ from textual.widgets import Input
 
 from lilfox_tui.app.dragging import Drag, panel_around
 from lilfox_tui.app.rendering.draw import BLANK, Palette, Piece, Row
-from lilfox_tui.app.rendering.panels import in_sight
+from lilfox_tui.app.rendering.panels import in_sight, row_width
 from lilfox_tui.app.textual_internals import CleanInput, changed_spans
 from lilfox_tui.core.i18n import _
 from lilfox_tui.core.text import cell_width, clean, fit
@@ -227,10 +227,6 @@ _BESIDE = _PADDING + 1
 """Cells beside the text of an input: its padding and the cursor."""
 
 
-def _width(row: Row) -> int:
-    return sum(cell_width(piece.text) for piece in row)
-
-
 _EDITS = ("delete_", "cursor_", "home", "end")
 """How the actions begin that change the text, or where the next character goes."""
 
@@ -307,15 +303,15 @@ class CommandLine(Horizontal):
         line, width = self.query_one("#line", Input), self.app.size.width
         enter: Row = (Piece(" enter", "key"), Piece(f" {self._keys[0]}  "))
         esc: Row = (Piece(" esc", "key"), Piece(f" {self._keys[1]} "))
-        most = max(_LEAST_LABEL, min(width // 2, width - _LEAST_LINE - _width(esc)))
+        most = max(_LEAST_LABEL, min(width // 2, width - _LEAST_LINE - row_width(esc)))
         named = fit(self._prompt, min(cell_width(self._prompt), most)) if line.value else ""  # else it is in the line
         room = width - (cell_width(named) + 1 if named else 0)
         asked = cell_width(line.value or self._prompt) + _BESIDE
-        keys: Row = (*enter, *esc) if room - asked >= _width((*enter, *esc)) else esc
-        line.placeholder = fit(self._prompt, min(cell_width(self._prompt), room - _width(keys) - _PADDING))
+        keys: Row = (*enter, *esc) if room - asked >= row_width((*enter, *esc)) else esc
+        line.placeholder = fit(self._prompt, min(cell_width(self._prompt), room - row_width(keys) - _PADDING))
         for part, row, cells in (
             ("#line-label", (Piece(" " + named, "muted"),), width - room),
-            ("#line-keys", keys, _width(keys)),
+            ("#line-keys", keys, row_width(keys)),
         ):
             lines = self.query_one(part, Lines)
             lines.display, lines.styles.width = cells > 0, cells

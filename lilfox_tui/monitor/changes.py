@@ -39,7 +39,7 @@ class KnownState(msgspec.Struct, kw_only=True):
 
     level: int | None = None
     since: float | None = None
-    ill_since: float | msgspec.UnsetType = msgspec.UNSET
+    not_good_since: float | msgspec.UnsetType = msgspec.UNSET
     """Since when it has not been good, whatever levels it had meanwhile."""
     lost: bool = False
     booted_at: float | None = None
@@ -144,16 +144,16 @@ def _level_changes(subject: str, view: View | PlanView, known: KnownState, at: d
         return
     when = min(view.since, at)
     if before is None or before == Level.GOOD:
-        known.ill_since = when.timestamp()
+        known.not_good_since = when.timestamp()
     if before is None:
         return
     if since is not None and when.timestamp() < since:  # not before the change that came before it
         when = at
     if view.level is Level.GOOD:
-        ill_since = since if known.ill_since is msgspec.UNSET else known.ill_since
+        not_good_since = since if known.not_good_since is msgspec.UNSET else known.not_good_since
         again = tr("good again")
-        if ill_since is not None:
-            again = tr("good again after {lasted}", lasted=human_duration(when.timestamp() - ill_since))
+        if not_good_since is not None:
+            again = tr("good again after {lasted}", lasted=human_duration(when.timestamp() - not_good_since))
         yield StatusChange(when, subject, again, Level.GOOD, "level")
         return
     why: Message | str = view.reasons[0] if view.reasons else ""

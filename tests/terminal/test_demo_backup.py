@@ -41,15 +41,21 @@ def restore(console: Console) -> str:
     return text
 
 
+def backed_up(console: Console) -> Path:
+    """A set of the demo; its folder."""
+    console.until(lambda text: re.search(r"● +database", text) is not None)
+    console.press("3")
+    folder = folder_of(console.until("there is no backup yet"))
+    console.press("b")
+    console.until("Back up now")
+    console.press("\r")
+    console.until(lambda text: re.search(r"● +lilfox_\d{8}_\d{6}.*restore-tested", text) is not None)
+    return folder
+
+
 def test_what_the_demo_loses_is_restored_by_keys_alone(tmp_path: Path) -> None:
     with Console(["demo"], home=tmp_path, columns=120, rows=36) as console:
-        console.until(lambda text: re.search(r"● +database", text) is not None)
-        console.press("3")
-        folder = folder_of(console.until("there is no backup yet"))
-        console.press("b")
-        console.until("Back up now")
-        console.press("\r")
-        console.until(lambda text: re.search(r"● +lilfox_\d{8}_\d{6}.*restore-tested", text) is not None)
+        folder = backed_up(console)
         lose_half_of_the_users(console)
         assert re.search(r"users +1000 rows", restore(console)) is not None
         console.until("is restored, compared and in place")

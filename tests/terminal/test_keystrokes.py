@@ -10,7 +10,7 @@ from pathlib import Path
 from lilfox_tui import demo
 from lilfox_tui.demo.database import server_programs
 from tests.terminal.console import Console
-from tests.terminal.test_demo_backup import folder_of
+from tests.terminal.test_demo_backup import backed_up
 
 HOSTS = ("ash", "birch", "cedar", "elm", "fir")
 
@@ -131,18 +131,6 @@ def copied_tables(folder: Path) -> None:
     schema = Path(demo.__file__).with_name("schema.sql").read_text("utf-8").partition("INSERT INTO")[0]
     psql(folder, "postgres", "CREATE DATABASE shop_copy")
     psql(folder, "shop_copy", schema)
-
-
-def backed_up(console: Console) -> Path:
-    """A set of the demo; its folder."""
-    console.until(lambda text: re.search(r"● +database", text) is not None)
-    console.press("3")
-    folder = folder_of(console.until("there is no backup yet"))
-    console.press("b")
-    console.until("Back up now")
-    console.press("\r")
-    console.until(lambda text: re.search(r"● +lilfox_\d{8}_\d{6}.*restore-tested", text) is not None)
-    return folder
 
 
 def one_table(console: Console) -> Keys:

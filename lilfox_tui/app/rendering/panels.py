@@ -172,7 +172,7 @@ def _borders(areas: tuple[PanelArea, ...], width: int, height: int, boxes: str) 
     return ["".join(boxes[each] for each in line) for line in directions]
 
 
-def row_width(row: Row) -> int:
+def row_width(row: Iterable[Piece]) -> int:
     """The cells of a row."""
     return sum(cell_width(clean(piece.text)) for piece in row)
 
