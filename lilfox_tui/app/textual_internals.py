@@ -7,9 +7,11 @@ the app without Textual's traceback, an input shows no control characters, and w
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import selectors
+import signal
 import sys
 from codecs import getincrementaldecoder
 from collections.abc import Iterable, Iterator, Set
@@ -32,7 +34,7 @@ from textual._styles_cache import StylesCache
 from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.screen import Screen
 from textual.strip import Strip
@@ -65,6 +67,15 @@ class BackgroundScreen(Screen[Result]):
     def too_early(self, _event: events.Event) -> bool:
         """Whether a key or pasted text came before the screen was painted and must be ignored."""
         return False
+
+    def _screen_resized(self, size: Size) -> None:
+        """Sends every cell again. What was painted since the terminal was resized was painted for its old size; and a
+        terminal that was small for a moment has lost cells, though the layout is what it was."""
+        kept = size == self._compositor.size
+        PrivateApp.shown_cells.forget()
+        super()._screen_resized(size)
+        if kept:
+            self.refresh()
 
     def on_screen_resume(self) -> None:
         """Textual paints a screen that it has just laid out, and so painted, once more."""
@@ -461,6 +472,14 @@ class Keyboard(LinuxDriver):
         """Begins with an empty screen: at the start, and whenever the console comes back from the shell."""
         PrivateApp.shown_cells.forget()
         super().start_application_mode()  # type: ignore[no-untyped-call]
+        asyncio.get_running_loop().add_signal_handler(signal.SIGWINCH, self._resized)
+
+    def _resized(self) -> None:
+        """Tells the app the terminal's size. Textual reads it in a signal handler, which the next signal interrupts:
+        then the older size is told last, and stays."""
+        if not self._in_band_window_resize:
+            size = Size(*self._get_terminal_size())
+            self._app.post_message(events.Resize(size, size))
 
     def _run_input_thread(self) -> None:
         try:
@@ -493,8 +512,6 @@ class Keyboard(LinuxDriver):
 
     def process_message(self, message: Message) -> None:
         """Passes ``message`` on, unless it is a resize to an empty size: nothing can be drawn until the next resize."""
-        if isinstance(message, events.Resize):
-            PrivateApp.shown_cells.forget()
-            if not message.size:
-                return
+        if isinstance(message, events.Resize) and not message.size:
+            return
         super().process_message(message)

@@ -125,6 +125,18 @@ def test_a_storm_of_sizes_leaves_a_whole_screen(tmp_path: Path) -> None:
         assert console.ended_within() == 0
 
 
+def test_a_terminal_that_was_small_for_a_moment_is_drawn_whole(tmp_path: Path) -> None:
+    with Console(home=tmp_path) as console:
+        first_screen(console)
+        for _round in range(5):
+            console.resize(40, 10)
+            console.resize(100, 30)
+            console.until(lambda text: "LilFox" in text.splitlines()[0] and "quit" in text.splitlines()[-1])
+            console.until(lambda text: all(re.search("[│┐┤┘]$", line) for line in text.splitlines()[2:-4]))
+        console.press("q")
+        assert console.ended_within() == 0
+
+
 @pytest.mark.parametrize(
     "env",
     [
