@@ -143,7 +143,7 @@ async def test_the_screen_shows_what_the_service_counted(stack: Stack) -> None:
         routes = {part.name: part for part in monitor.scraping.by_route("gateway", found.at)}
         assert routes["/api/chat"].p95 is not None
         assert routes["/api/chat"].p95.seconds == pytest.approx(by_hand(counts, 0.95, "/api/chat"))
-        assert routes["other"].client_errors == pytest.approx(100)
+        assert routes["other routes"].client_errors == pytest.approx(100)
         rates = monitor.scraping.route_rates("gateway", found.at - timedelta(seconds=40), found.at, 4)
         assert {name: values[-1] for name, values in rates.items()} == pytest.approx(
             {name: part.requests_s for name, part in routes.items()}

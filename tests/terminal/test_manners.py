@@ -316,9 +316,9 @@ def test_what_edits_in_a_burst_edits_what_stands_before_it(tmp_path: Path, typed
     with Console(home=tmp_path) as console:
         first_screen(console)
         console.press("/")
-        console.until(lambda text: text.splitlines()[-1].strip() == "/")
+        console.until(lambda text: text.splitlines()[-1].split("  ")[0] == " /")
         console.press(typed)
-        console.until(lambda text: text.splitlines()[-1].strip() == stands)
+        console.until(lambda text: text.splitlines()[-1].split("  ")[0] == f" {stands}")
 
 
 SHELL = {"SHELL": "/bin/sh", "PS1": "SHELL> "}

@@ -333,7 +333,7 @@ def test_a_time_that_no_clock_can_tell_is_refused(page: str, openmetrics: bool) 
 
 LENGTH = 1 << 20
 MOST_S = 5.0
-"""Of CPU time, while memory is watched; what grew with the square of the length would take minutes."""
+"""Of CPU time; what grew with the square of the length would take minutes."""
 PAGES = {
     "a name": b"a" * LENGTH + b" 1\n",
     "a value of a label": b'a{x="' + b"v" * LENGTH + b'"} 1\n',
@@ -352,8 +352,11 @@ PAGES = {
 
 @pytest.mark.parametrize("what", PAGES)
 def test_a_page_costs_no_more_than_its_length(what: str) -> None:
-    exposition = Exposition(LabelSet.of)
     began = time.process_time()
+    with suppress(BadPage):
+        Exposition(LabelSet.of).read(PAGES[what], openmetrics=False)
+    assert time.process_time() - began < MOST_S
+    exposition = Exposition(LabelSet.of)
     tracemalloc.start()
     try:
         with suppress(BadPage):
@@ -361,7 +364,6 @@ def test_a_page_costs_no_more_than_its_length(what: str) -> None:
         kept, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert time.process_time() - began < MOST_S
     assert most < 32 * LENGTH
     assert kept < 8 * LENGTH
 
