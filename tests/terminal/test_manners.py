@@ -410,8 +410,12 @@ def test_what_another_program_wrote_on_the_screen_is_gone_after_ctrl_l(tmp_path:
     """The console sends only what the terminal does not show yet, so far as it knows."""
     with Console(home=tmp_path) as console:
         first_screen(console)
-        with Path(f"/proc/{console.process.pid}/fd/1").open("w") as terminal:
-            terminal.write("\x1b[3;1HBroadcast message: the system is going down\r\n")
+        for _again in range(20):  # the console may draw that row just after it
+            if "Broadcast message" in console.text:
+                break
+            with Path(f"/proc/{console.process.pid}/fd/1").open("w") as terminal:
+                terminal.write("\x1b[3;1HBroadcast message: the system is going down\r\n")
+            console.read(0.3)
         console.until("Broadcast message")
         console.press("\x0c")
         console.until(lambda text: "Broadcast message" not in text and " Problems " in text)
