@@ -447,7 +447,7 @@ def _bar(value: float, ceiling: float, level: int, height: int, glyphs: Glyphs) 
 def _times(columns: int, axes: Axes, glyphs: Glyphs, lowest: str) -> Row:
     start, end = axes.start, axes.end
     form = "%H:%M:%S" if end - start <= timedelta(minutes=10) else "%H:%M"
-    if end - start > timedelta(hours=24):
+    if _of_days(axes):
         form = "%m-%d %H:%M"
     first, last = start.strftime(form), end.strftime(form)
     if axes.ago:
@@ -464,9 +464,14 @@ def _times(columns: int, axes: Axes, glyphs: Glyphs, lowest: str) -> Row:
     )
 
 
+def _of_days(axes: Axes) -> bool:
+    """Whether a time of day alone could be of two days."""
+    return axes.end - axes.start >= timedelta(hours=24)
+
+
 def _time_line(fill: int, column: int | None, before: int, axes: Axes, glyphs: Glyphs) -> Row:
     """The line between the times, with that of the moment below it where it has room."""
-    text = "" if axes.moment is None else f" {axes.moment:%H:%M:%S} "
+    text = "" if axes.moment is None else f" {axes.moment:{'%m-%d %H:%M' if _of_days(axes) else '%H:%M:%S'}} "
     at = -1 if column is None else column - before - len(text) // 2
     if not text or column is None or not -len(text) < at < fill:
         return (Piece(glyphs.rule * fill, "rule"),)
