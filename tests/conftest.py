@@ -58,6 +58,19 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Iterator[None]:
+    """A failure's source is parsed for its report. Python 3.11 fails at that, and the whole run with it, where another
+    source is parsed meanwhile: garbage that is collected just then may report an error of its own."""
+    if call.excinfo is None:
+        return (yield)
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol() -> Iterator[None]:
     """A test that hangs fails, says where, and lets the others go on."""

@@ -227,15 +227,22 @@ class Alerts(Struct, frozen=True):
     @property
     def new_firing(self) -> int:
         """The number of firing alerts that are neither silenced nor acknowledged."""
-        return self._unacknowledged(AlertState.FIRING)
+        return sum(self._unacknowledged(alert, AlertState.FIRING) for alert in self.alerts)
+
+    @property
+    def new_firing_urgency(self) -> int:
+        """The highest ``urgency`` among those; 0 if there are none."""
+        firing = (alert for alert in self.alerts if self._unacknowledged(alert, AlertState.FIRING))
+        return max((alert.urgency for alert in firing), default=0)
 
     @property
     def new_pending(self) -> int:
         """The number of pending alerts that are neither silenced nor acknowledged."""
-        return self._unacknowledged(AlertState.PENDING)
+        return sum(self._unacknowledged(alert, AlertState.PENDING) for alert in self.alerts)
 
-    def _unacknowledged(self, state: AlertState) -> int:
-        return sum(each.state is state and not each.silenced_by and each.acknowledged is None for each in self.alerts)
+    @staticmethod
+    def _unacknowledged(alert: Alert, state: AlertState) -> bool:
+        return alert.state is state and not alert.silenced_by and alert.acknowledged is None
 
     @property
     def pending(self) -> int:

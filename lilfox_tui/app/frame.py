@@ -80,6 +80,11 @@ def header(overview: Overview | None, state: HeaderState, width: int, glyphs: Gl
     return _spread(left, right, width)
 
 
+def firing_role(urgency: int) -> str:
+    """The colour role of a firing alert by its ``Alert.urgency``: information, a warning, or worse."""
+    return ("accent", "degraded", "failing")[min(urgency, 2)]
+
+
 def _alerts(overview: Overview, width: int, glyphs: Glyphs) -> list[Piece]:
     """The numbers of firing, acknowledged and pending alerts that are not silenced; nothing if there are none or it
     is not known."""
@@ -90,7 +95,8 @@ def _alerts(overview: Overview, width: int, glyphs: Glyphs) -> list[Piece]:
     alerts = overview.alerts.value
     told: list[tuple[str, str]] = []
     if firing := alerts.new_firing:
-        told.append((_("{count} firing", count=firing) if width >= NARROW else str(firing), "failing"))
+        text = _("{count} firing", count=firing) if width >= NARROW else str(firing)
+        told.append((text, firing_role(alerts.new_firing_urgency)))
     if acknowledged := alerts.acknowledged:
         told.append((_("{count} acked", count=acknowledged) if width >= NARROW else f"({acknowledged})", "muted"))
     if pending := alerts.new_pending:

@@ -395,7 +395,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 
 def drawn(app: LilFoxApp) -> tuple[Region, list[str]]:
     """Where the dialog or the line of input is, and its cells."""
-    found = app.screen.query("#dialog, #query") or app.query("#line-row")
+    found = app.screen.query("#dialog, #query, #job") or app.query("#line-row")
     region = found.first().region
     strips = app.screen._compositor.render_strips()[region.y : region.bottom]
     return region, [strip.crop(region.x, region.right).text.rstrip() for strip in strips]

@@ -39,7 +39,7 @@ class JobOutput(Dialog[None]):
         self._due = False
 
     def compose(self) -> ComposeResult:
-        with Vertical(id="query"):
+        with Vertical(id="job"):
             yield Lines(ground="bar", id="job-head")
             yield Lines(id="job-text")
 
@@ -81,15 +81,20 @@ class JobOutput(Dialog[None]):
         made, there = self._made_of - self._log.dropped, list(self._log.events)
         rows = list(self._rows)  # those that are shown stay as they are: the difference is painted
         for event in there[max(0, made) :]:
-            rows += wrapped(event_rows(event, self._zone, self._glyphs), self.app.size.width - 1)
+            rows += wrapped(event_rows(event, self._zone, self._glyphs), self._width - 1)
         self._rows = rows
         self._made_of = self._log.dropped + len(there)
+
+    @property
+    def _width(self) -> int:
+        """The cells of a line inside the border."""
+        return self.app.size.width - 2 * self._frame()
 
     def _head(self) -> list[Row]:
         ended, job = self._log.ended, self._job
         if ended is not None:
             job = replace(job, state=ended.state, message=ended.message, hint=ended.hint, ended=ended.at)
-        width = self.app.size.width
+        width = self._width
         parts = self._log.progress or job.progress
         most = min(_MOST_PARTS, max(0, self.app.size.height // 3))
         keys = _("esc closes, the job keeps running; j and k scroll, G follows") if ended is None else _("esc closes")

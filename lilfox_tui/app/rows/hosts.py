@@ -16,7 +16,7 @@ from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import _, clauses
-from lilfox_tui.core.text import clean, fit, human_duration, short_age
+from lilfox_tui.core.text import clean, fit, human_age, human_duration, short_age
 from lilfox_tui.metrics.model import HostSummary, Level, late_after_s
 from lilfox_tui.monitor.model import BackendView, HostView, ServiceView, StatusChange, View
 
@@ -213,8 +213,10 @@ def well(view: View) -> str:
 
 
 def held_for(view: View, now: datetime) -> str:
-    """Return how long the level has lasted; empty on a rewound screen, because the start is not recorded."""
-    return human_duration((now - view.since).total_seconds()) if now > view.since else ""
+    """Return how long the level has lasted; empty in its first second, and on a rewound screen, because the start is
+    not recorded."""
+    held_s = (now - view.since).total_seconds()
+    return human_age(held_s) if held_s >= 1 else ""
 
 
 def why_no_numbers(view: HostView, now: datetime) -> str:

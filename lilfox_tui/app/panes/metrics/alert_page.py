@@ -12,6 +12,7 @@ from lilfox_tui.alerts.model import Alert, Alerts, AlertState, Event, RuleHealth
 from lilfox_tui.alerts.notifier import summary
 from lilfox_tui.alerts.silences import format_matchers, is_active, window_of
 from lilfox_tui.app.dialogs.prompt import Choice
+from lilfox_tui.app.frame import firing_role
 from lilfox_tui.app.panes.metrics.alert_series import (
     SeriesPage,
     against,
@@ -163,9 +164,9 @@ def role(alert: Alert) -> str:
         return "muted"
     if alert.state is AlertState.RESOLVED:
         return "good"
-    if not alert.urgency:
-        return "accent" if alert.state is AlertState.FIRING else "muted"
-    return "failing" if alert.state is AlertState.FIRING and alert.urgency > _WARNING else "degraded"
+    if alert.state is AlertState.FIRING:
+        return firing_role(alert.urgency)
+    return "degraded" if alert.urgency else "muted"
 
 
 class _AlertCells(Struct, frozen=True):
@@ -228,7 +229,7 @@ def summary_pieces(alerts: Alerts) -> list[Piece]:
     this LilFox, and how many rules there are."""
     pieces = []
     if alerts.new_firing:
-        pieces.append(Piece(_("{count} firing", count=alerts.new_firing), "failing"))
+        pieces.append(Piece(_("{count} firing", count=alerts.new_firing), firing_role(alerts.new_firing_urgency)))
     if alerts.new_pending:
         pieces.append(Piece(_("{count} pending", count=alerts.new_pending), "degraded"))
     if alerts.acknowledged:
