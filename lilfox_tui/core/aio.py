@@ -1,9 +1,10 @@
-"""Additions to asyncio: a feed of the newest value, and a task group that never loses a cancellation."""
+"""Additions to asyncio: a feed of the newest value, files opened in a thread, and a task group that never loses a
+cancellation."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
@@ -86,6 +87,22 @@ class Feed(Generic[T]):
                 await self._changed.wait()
             seen = self._version
             yield self._state
+
+
+async def open_in_thread(open_: Callable[[], T], close: Callable[[T], object]) -> T:
+    """Return what ``open_`` returns, called in a thread. If the caller is cancelled meanwhile, ``close`` is called with
+    it as soon as it is open."""
+    opening = asyncio.create_task(asyncio.to_thread(open_))
+
+    def opened(_opening: asyncio.Task[T]) -> None:
+        if not opening.cancelled() and opening.exception() is None:
+            close(opening.result())
+
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(opened)
+        raise
 
 
 # Tasks that are done together, and a cancellation that is never lost among them.

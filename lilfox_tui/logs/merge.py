@@ -10,9 +10,11 @@ import os
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from lilfox_tui.core.aio import open_in_thread
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.logs.filter.model import EVERYTHING, NOTHING, Filter, of_source
 from lilfox_tui.logs.record import LogRecord, microseconds
@@ -410,7 +412,7 @@ async def save_all(
     if await asyncio.to_thread(os.path.lexists, path):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
     count = 0
-    with await asyncio.to_thread(_new_file, part) as file:
+    with await open_in_thread(partial(_new_file, part), _close) as file:
         async with aclosing(_merged(sources, where, until_us)) as batches:
             async for batch in batches:
                 await asyncio.to_thread(file.writelines, batch)
@@ -428,6 +430,10 @@ def unfinished(path: Path) -> Path:
 
 def _new_file(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb")
+
+
+def _close(file: BinaryIO) -> None:
+    file.close()
 
 
 def _name_finally(part: Path, path: Path) -> None:

@@ -24,6 +24,7 @@ import zstandard
 from msgspec import Struct
 
 from lilfox_tui.config.model import HostConfig
+from lilfox_tui.core.aio import open_in_thread
 from lilfox_tui.core.errors import HostError
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.core.text import human_bytes
@@ -295,7 +296,7 @@ class LocalDisk:
     async def open(self, seen: FileStat) -> LocalFile:
         """See :meth:`Disk.open`."""
         try:
-            descriptor = await asyncio.to_thread(_open, seen)
+            descriptor = await open_in_thread(partial(_open, seen), os.close)
         except FileNotFoundError:
             raise file_moved(self.host.name, seen.path) from None
         except OSError:
@@ -418,7 +419,7 @@ def kind_of(sample: bytes) -> str:
 
 async def unpack(file: ByteFile, kind: str, path: str) -> Unpacked:
     """Decompress a file of ``kind``, from this machine or a host. Raises LilFoxError if it cannot be read."""
-    with await asyncio.to_thread(_temporary) as packed, await asyncio.to_thread(_temporary) as plain:
+    with await _temporary() as packed, await _temporary() as plain:
         offset = 0
         while block := await file.read(offset, BLOCK):
             await asyncio.to_thread(packed.write, block)
@@ -492,8 +493,10 @@ def _broken(kind: str) -> tuple[type[Exception], ...]:
     return EOFError, OSError, zlib.error
 
 
-def _temporary() -> IO[bytes]:
-    return tempfile.TemporaryFile(dir=_folder(), prefix="lilfox-")
+async def _temporary() -> IO[bytes]:
+    return await open_in_thread(
+        lambda: tempfile.TemporaryFile(dir=_folder(), prefix="lilfox-"), lambda file: file.close()
+    )
 
 
 def _folder() -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from lilfox_tui.config.model import HostConfig
-from lilfox_tui.core.aio import CancelSafeTaskGroup, Feed, Pending, Ready, State, Unavailable
+from lilfox_tui.core.aio import CancelSafeTaskGroup, Feed, Pending, Ready, State, Unavailable, open_in_thread
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.hosts import process
 from lilfox_tui.hosts.local import LocalHost
@@ -244,3 +245,42 @@ async def test_the_same_value_again_is_news() -> None:
         for _round in range(2):
             feed.publish(1, NOON)
             assert await anext(states) == Ready(1, NOON)
+
+
+async def test_what_is_open_after_a_cancellation_is_closed() -> None:
+    began, go_on = threading.Event(), threading.Event()
+    closed: list[str] = []
+
+    def open_() -> str:
+        began.set()
+        assert go_on.wait(PATIENCE_S)
+        return "file"
+
+    waiting = asyncio.create_task(open_in_thread(open_, closed.append))
+    await until(began.is_set)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert not closed
+    go_on.set()
+    await until(lambda: closed == ["file"])
+
+
+async def test_what_fails_to_open_after_a_cancellation_is_nothing_to_close() -> None:
+    began, go_on = threading.Event(), threading.Event()
+
+    def open_() -> str:
+        began.set()
+        assert go_on.wait(PATIENCE_S)
+        raise FileNotFoundError
+
+    closed: list[str] = []
+    waiting = asyncio.create_task(open_in_thread(open_, closed.append))
+    await until(began.is_set)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    go_on.set()
+    opened = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    await asyncio.wait(opened, timeout=PATIENCE_S)
+    assert not closed
