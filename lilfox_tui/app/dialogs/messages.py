@@ -74,12 +74,13 @@ class Dialog(ModalScreen[Result], BackgroundScreen[Result]):
 
     def asks_anew(self) -> None:
         """Marks that the dialog's question has changed: keys pressed before the next paint do not answer it."""
-        self._painted_s, self._is_whole = None, False
-        self.call_after_refresh(self._whole)  # behind what a dialog itself shows then
 
-    def _whole(self) -> None:
-        self._is_whole = True
-        self.refresh(Region(0, 0, 1, 1))  # also where nothing else is to be painted
+        def whole() -> None:
+            self._is_whole = True
+            self.refresh(Region(0, 0, 1, 1))  # also where nothing else is to be painted
+
+        self._painted_s, self._is_whole = None, False
+        self.call_after_refresh(whole)  # behind what a dialog itself shows then
 
     def before_painting(self) -> None:
         """See :meth:`BackgroundScreen.before_painting`."""
