@@ -266,7 +266,7 @@ class Console(PrivateApp, inherit_bindings=False):
             event.stop()
             event.prevent_default()
             return
-        if self.screen_stack[0].query_one(CommandLine).leave(event):
+        if self.screen_stack[0].query_one(CommandLine).press(event.key):
             event.stop()
             event.prevent_default()
 

@@ -55,7 +55,7 @@ async def ask_close(app: Console, incident: Incident) -> None:
     """Shows what is in force, asks for a summary, and closes the incident; while something of it is running, only after
     a word. Raises LilFoxError."""
     backups = app.monitor.backups.backups
-    running = () if backups is None else [job.id for job in backups.running]
+    running = () if backups is None else [job.id for job in backups.running if not _has_ended(app, job.id)]
     if titles := _going(app, incident, running):
         rows: list[Row] = [(Piece(f"  {app.glyphs.job} {title}", "strong"),) for title in titles]
         rows += [BLANK, (Piece("  "), Piece(_("Closing the incident does not stop what is running.")))]
@@ -81,6 +81,12 @@ async def ask_close(app: Console, incident: Incident) -> None:
         told.append(_("{id} is now the current incident", id=other.id))
     app.closed_incident = incident.id
     app.tell(tr("{said}; press a in pane 4 to export it", said=clauses(told)))
+
+
+def _has_ended(app: Console, job: str) -> bool:
+    """Whether the job is a run that is known to have ended; the list of jobs says so later."""
+    run = app.runs.get(job)
+    return run is not None and run.ended is not None
 
 
 def _going(app: Console, incident: Incident, running: Collection[str]) -> list[str]:

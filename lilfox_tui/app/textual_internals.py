@@ -420,6 +420,19 @@ class CleanInput(Input):
         """The actions that ``key`` is bound to in this widget, in Textual's order."""
         return [binding.action for binding in self._bindings.key_to_bindings.get(key, ())]
 
+    def hand_on_keys(self) -> None:
+        """Sends the keys that wait to be handled here to the screen: they were typed before the input was left."""
+        queue: asyncio.Queue[Message | None] = self._message_queue
+        waiting = [queue.get_nowait() for _each in range(queue.qsize())]
+        if self._pending_message is not None:
+            waiting.insert(0, self._pending_message)
+            self._pending_message = None
+        for message in waiting:
+            if isinstance(message, events.Key):
+                self.screen.post_message(message)
+            else:
+                queue.put_nowait(message)
+
 
 # What the terminal says to us: keys, the mouse, its size. Whatever it says, the console goes on or ends with a report.
 #

@@ -233,18 +233,24 @@ _EDITS = ("delete_", "cursor_", "home", "end")
 
 class TextField(CleanInput):
     """An Input that draws its value without terminal control sequences; ``value`` itself is unchanged. ``leaves`` are
-    the keys that do not edit the text but belong to the dialog."""
+    the keys that do not edit the text but belong to the dialog. ``ends`` gets each key first, and returns whether that
+    ended the input."""
 
     def __init__(
         self, value: str = "", *, id: str, placeholder: str = "", select_on_focus: bool = True,  # noqa: A002  # as Input
-        leaves: Collection[str] = (),
+        leaves: Collection[str] = (), ends: Callable[[str], bool] = lambda _key: False,
     ) -> None:  # fmt: skip
         super().__init__(value, id=id, placeholder=clean(placeholder), compact=True, select_on_focus=select_on_focus)
         self._leaves = leaves
+        self._ends = ends
 
     async def on_key(self, event: events.Key) -> None:
         """Handles editing keys at once and in order. Textual would look their bindings up only after the key has
         bubbled to the app, and so after later characters of the same burst, as a slow link delivers them."""
+        if self._ends(event.key):
+            event.stop()
+            event.prevent_default()
+            return
         for action in self.actions_of(event.key):
             if action.startswith(_EDITS) and event.key not in self._leaves:
                 event.stop()
@@ -272,8 +278,8 @@ class CommandLine(Horizontal):
         """Adds the parts of the one on the lowest of ``screens``. To be called before a key may ask for a line."""
         for line in screens[0].query(cls) if screens else ():
             if not line.children:
-                parts = (Lines(ground="bar", id="line-label"), Lines(ground="bar", id="line-keys"))
-                await line.mount(parts[0], TextField(id="line", select_on_focus=False), parts[1])
+                field = TextField(id="line", select_on_focus=False, ends=line.press)
+                await line.mount(Lines(ground="bar", id="line-label"), field, Lines(ground="bar", id="line-keys"))
 
     def on_resize(self) -> None:
         if self.children:
@@ -326,23 +332,18 @@ class CommandLine(Horizontal):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
-        if self._take is not None and self._is_live:
-            self._take(event.value)
+        if self._take is not None and self._is_live and event.value == event.input.value:
+            self._take(event.value)  # else another change follows, or what was asked before it is answered
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        take = self._take
-        self._close()
-        if take is not None:
-            take(event.value)  # typed fast, the last changes are still on their way
-
-    def leave(self, event: events.Key) -> bool:
-        """Cancels the line if ``event`` is escape and no dialog is above it; returns whether it did."""
-        if event.key != "escape" or not self.display or len(self.app.screen_stack) > 1:
+    def press(self, key: str) -> bool:
+        """Ends the line if ``key`` is enter or escape, the line is open and no dialog is above it; returns whether it
+        did."""
+        if key not in ("enter", "escape") or not self.display or len(self.app.screen_stack) > 1:
             return False
-        if self._take is not None and self._is_live:
-            self._take("")
+        take, text = self._take, self.query_one("#line", Input).value if key == "enter" else ""
         self._close()
+        if take is not None and (self._is_live or key == "enter"):
+            take(text)  # typed fast, the last changes are still on their way
         return True
 
     def _close(self) -> None:
@@ -350,3 +351,4 @@ class CommandLine(Horizontal):
         self.display = False
         self._on_close()
         self.screen.set_focus(None)
+        self.query_one("#line", TextField).hand_on_keys()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -213,3 +214,27 @@ async def test_any_page_can_be_filtered_also_one_without_a_title() -> None:
             await pilot.press("enter", "escape", "escape")
             await pilot.pause()
             assert len(app.screen_stack) == 1
+
+
+async def test_a_dialog_below_another_one_is_not_closed_by_late_keys() -> None:
+    """Keys that were sent to it before the other one opened: Textual would close that one in its place."""
+    app = still_app(mixed())
+    answers: list[tuple[str, str | None]] = []
+
+    def take(name: str, answer: str | None) -> None:
+        answers.append((name, answer))
+
+    async with app.run_test(size=SIZE) as pilot:
+        dialogs = [OptionsDialog(name, [], [Option("enter", "one", name)]) for name in ("lower", "upper")]
+        for name, dialog in zip(("lower", "upper"), dialogs, strict=True):
+            app.push_screen(dialog, partial(take, name))
+            await pilot.pause()
+        dialogs[0].close(None)
+        await pilot.pause()
+        assert app.screen is dialogs[1]
+        assert not answers
+        for dialog in reversed(dialogs):
+            dialog.close(None)
+            await pilot.pause()
+        assert answers == [("upper", None), ("lower", None)]
+        assert len(app.screen_stack) == 1

@@ -56,6 +56,7 @@ def test_a_console_shows_and_silences_what_others_know(tmp_path: Path) -> None:
             console.until("limit 3", 30)
             console.press("s")
             console.until("would silence 1 alert", 30)
+            console.quiet()  # enter counts once the whole question stands there
             console.press("\r")
             wait_for(lambda: am.alerts()[0]["status"]["state"] == "suppressed", what="it is silenced")
             console.until("silenced by", 30)

@@ -57,7 +57,7 @@ def test_a_page_with_too_many_samples_is_refused_before_it_is_read() -> None:
     parser = Exposition(plain, limit=100_000, counted=lambda _: None)
     for turn in range(3):
         error, took_s = refused(parser, b"# HELP requests_total x\n\n" + many(100_001, str(turn)))
-        assert took_s < 0.2
+        assert took_s < 0.5
         assert (error.samples, "more than 100000 samples" in str(error)) == (100_001, True)
     assert len(parser.read(b"# TYPE a gauge\n" * 9 + many(5), openmetrics=False).labels) == 5
 
@@ -65,10 +65,10 @@ def test_a_page_with_too_many_samples_is_refused_before_it_is_read() -> None:
 @pytest.mark.fault("4.69")
 def test_where_samples_may_be_dropped_a_page_that_was_refused_is_refused_quickly_again() -> None:
     parser = Exposition(plain, limit=50_000)
-    first, _slow = refused(parser, many(50_001))
+    first, read_s = refused(parser, many(50_001))
     again, took_s = refused(parser, many(50_001))
     assert str(again) == str(first)
-    assert took_s < 0.2
+    assert took_s < read_s / 2
 
 
 @pytest.mark.fault("4.69")

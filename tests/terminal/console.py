@@ -20,6 +20,9 @@ import pyte
 
 from tests.waiting import PATIENCE_S
 
+QUIET_S = 0.3
+"""Without output for so long, the screen is whole."""
+
 
 class Console:
     """``lilfox ARGUMENTS`` on a terminal of our own, or another ``module``, or what ``through`` makes of that (another
@@ -109,6 +112,11 @@ class Console:
         self.raw += got
         return bytes(got)
 
+    def quiet(self) -> None:
+        """Reads until nothing comes any more: what was asked is on the screen, and waits for its answer."""
+        while self.read(QUIET_S):
+            continue
+
     @property
     def text(self) -> str:
         """The screen's lines."""
@@ -123,12 +131,12 @@ class Console:
         """Reads until the screen holds ``what``; returns the screen, or fails with it."""
         test = (lambda text: what in text) if isinstance(what, str) else what
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        ended = False
+        while time.monotonic() < end and not ended:
+            ended = self.process.poll() is not None  # what it wrote before that is still read
             self.read(0.1)
             if test(self.text):
                 return self.text
-            if self.process.poll() is not None:
-                break
         raise AssertionError(f"not on the screen: {what!r}; exit {self.process.poll()}\n{self.text}")
 
     def ended_within(self, seconds: float = PATIENCE_S) -> int:

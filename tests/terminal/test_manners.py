@@ -321,6 +321,24 @@ def test_what_edits_in_a_burst_edits_what_stands_before_it(tmp_path: Path, typed
         console.until(lambda text: text.splitlines()[-1].split("  ")[0] == f" {stands}")
 
 
+@pytest.mark.parametrize("keys", ["/here\rl", "/her\r/e\rl", "/no-such\x1b[27ul"], ids=repr)
+def test_keys_typed_after_a_line_of_input_act(tmp_path: Path, keys: str) -> None:
+    with Console(home=tmp_path) as console:
+        for _again in range(5):
+            first_screen(console)
+            console.press(keys)
+            console.until(lambda text: "follow" in text and " Hosts " not in text)
+            console.press("1\x1b")
+            console.until(lambda text: " Hosts " in text and "/here/" not in text)
+        for _again in range(5):  # where the line is open already
+            console.press(keys[0])
+            console.until(lambda text: "esc" in text.splitlines()[-1] and "quit" not in text)
+            console.press(keys[1:])
+            console.until(lambda text: "follow" in text and " Hosts " not in text)
+            console.press("1\x1b")
+            console.until(lambda text: " Hosts " in text and "/here/" not in text)
+
+
 SHELL = {"SHELL": "/bin/sh", "PS1": "SHELL> "}
 
 

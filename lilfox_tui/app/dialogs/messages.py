@@ -113,8 +113,8 @@ class Dialog(ModalScreen[Result], BackgroundScreen[Result]):
 
     def close(self, result: Result) -> None:
         """Returns ``result`` and closes. Does nothing when the dialog is already closed, as typed-ahead keys may call
-        it again."""
-        if self.is_current:
+        it again, or has another one on top of it: Textual would close that one."""
+        if self.is_active:
             self.dismiss(result)
 
 
