@@ -70,6 +70,7 @@ def test_only_the_whole_word_trusts_a_key(lab: SshdLab, tmp_path: Path, typed: b
     assert "SHA256:" in shown
 
 
+@pytest.mark.xdist_group("demo")
 def test_the_stand_in_stack_runs_without_a_screen_and_leaves_nothing(tmp_path: Path) -> None:
     with running(["demo", "--no-ui", "--fault", "backend:5xx"], tmp_path / "demo") as process:
         out = tmp_path / "demo.out"

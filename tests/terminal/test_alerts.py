@@ -14,6 +14,8 @@ from lilfox_tui.alerts.state_folder import state_folder
 from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, AlertStorage
 from tests.terminal.console import Console
 
+pytestmark = pytest.mark.xdist_group("demo")  # one worker: two demos that start at once want the same ports
+
 FOR_S = 20
 KEPT_EACH_S = 12
 """A little more than between two writes of timers that go on: what a kill may cost of the time that had passed."""

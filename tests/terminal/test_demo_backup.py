@@ -5,14 +5,20 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import psutil
+import pytest
+
 from tests.terminal.console import Console
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.xdist_group("demo")  # one worker: two demos that start at once want the same ports
 
-def folder_of(text: str) -> Path:
-    found = re.search(r"/tmp/lilfox-demo-\w+", text)
-    assert found is not None, text
-    return Path(found[0])
+
+def folder_of(console: Console) -> Path:
+    """Where the demo is, by the command lines of its services."""
+    services = psutil.Process(console.process.pid).children(recursive=True)
+    found = [re.search(r"\S*/lilfox-demo-\w+", word) for each in services for word in each.cmdline()]
+    return next(Path(one[0]) for one in found if one is not None)
 
 
 def lose_half_of_the_users(console: Console) -> None:
@@ -45,7 +51,8 @@ def backed_up(console: Console) -> Path:
     """A set of the demo; its folder."""
     console.until(lambda text: re.search(r"● +database", text) is not None)
     console.press("3")
-    folder = folder_of(console.until("there is no backup yet"))
+    console.until("there is no backup yet")
+    folder = folder_of(console)
     console.press("b")
     console.until("Back up now")
     console.press("\r")

@@ -6,8 +6,12 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 from tests.terminal.console import Console
 from tests.waiting import wait_for
+
+pytestmark = pytest.mark.xdist_group("demo")  # one worker: two demos that start at once want the same ports
 
 MOST_KEYS = 12
 """From the alert over its logs and its runbook to evidence and the end of the incident it takes fewer."""

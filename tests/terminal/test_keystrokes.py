@@ -7,10 +7,14 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from lilfox_tui import demo
 from lilfox_tui.demo.database import server_programs
 from tests.terminal.console import Console
 from tests.terminal.test_demo_backup import backed_up
+
+pytestmark = pytest.mark.xdist_group("demo")  # one worker: two demos that start at once want the same ports
 
 HOSTS = ("ash", "birch", "cedar", "elm", "fir")
 

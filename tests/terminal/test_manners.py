@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import termios
+import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from lilfox_tui.config.colours import in_256
 from lilfox_tui.config.model import Thresholds
 from lilfox_tui.config.themes import load_theme
 from tests.terminal.console import Console
-from tests.waiting import unhurried
+from tests.waiting import PATIENCE_S, unhurried
 
 ALLOWED = re.compile(
     rb"""
@@ -227,13 +228,21 @@ def test_chinese_by_the_locale_and_by_key(tmp_path: Path) -> None:
         assert console.ended_within() == 0
 
 
+def stopped(console: Console) -> bool:
+    """Whether the program stops, and does not end. It first writes all that it has to."""
+    pid, status = 0, 0
+    end = time.monotonic() + PATIENCE_S
+    while not pid and time.monotonic() < end:
+        console.read(0.1)
+        pid, status = os.waitpid(console.process.pid, os.WUNTRACED | os.WNOHANG)
+    return pid == console.process.pid and os.WIFSTOPPED(status)
+
+
 def test_it_steps_aside_and_comes_back(tmp_path: Path) -> None:
     with Console(home=tmp_path) as console:
         first_screen(console)
         console.press("\x1a")
-        pid, status = os.waitpid(console.process.pid, os.WUNTRACED)
-        assert pid == console.process.pid
-        assert os.WIFSTOPPED(status)
+        assert stopped(console)
         assert termios.tcgetattr(console._terminal)[3] == console.modes_before[3]
         console.process.send_signal(signal.SIGCONT)
         first_screen(console)
@@ -404,8 +413,7 @@ def test_ctrl_c_leaves_and_ctrl_z_steps_aside_from_everywhere(tmp_path: Path, op
         console.press(opens)
         console.read(0.5)
         console.press("\x1a")
-        pid, status = os.waitpid(console.process.pid, os.WUNTRACED)
-        assert (pid, os.WIFSTOPPED(status)) == (console.process.pid, True)
+        assert stopped(console)
         console.process.send_signal(signal.SIGCONT)
         console.read(0.5)
         console.press("\x03")

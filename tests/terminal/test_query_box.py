@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.terminal.console import Console
+
+pytestmark = pytest.mark.xdist_group("demo")  # one worker: two demos that start at once want the same ports
 
 
 def test_a_rate_of_the_demo_is_completed_asked_and_drawn(tmp_path: Path) -> None:
