@@ -15,6 +15,7 @@ from lilfox_tui.app.navigation import BACKUP, TABS, Navigation
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import row_width
+from lilfox_tui.app.rows.hosts import firing_role
 from lilfox_tui.app.rows.job_words import job_kind_text, percent_of
 from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.aio import Ready, Unavailable
@@ -78,11 +79,6 @@ def header(overview: Overview | None, state: HeaderState, width: int, glyphs: Gl
     if row_width([*left, *right]) >= width:
         left = [piece for piece in left if piece.role not in ("title", "strong")]
     return _spread(left, right, width)
-
-
-def firing_role(urgency: int) -> str:
-    """The colour role of a firing alert by its ``Alert.urgency``: information, a warning, or worse."""
-    return ("accent", "degraded", "failing")[min(urgency, 2)]
 
 
 def _alerts(overview: Overview, width: int, glyphs: Glyphs) -> list[Piece]:

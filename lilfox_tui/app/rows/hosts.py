@@ -62,6 +62,11 @@ def level_role(value: float | None, threshold: Threshold) -> str:
     return "text"
 
 
+def firing_role(urgency: int) -> str:
+    """The colour role of a firing alert by its ``Alert.urgency``: information, a warning, or worse."""
+    return ("accent", "degraded", "failing")[min(urgency, 2)]
+
+
 def role_in_force(value: float | None, threshold: Threshold, level: Level) -> str:
     """The colour role of a value against its threshold, but no worse than the ``level`` in force of what it belongs to:
     a value counts only after several samples in a row."""

@@ -12,7 +12,6 @@ from lilfox_tui.alerts.model import Alert, Alerts, AlertState, Event, RuleHealth
 from lilfox_tui.alerts.notifier import summary
 from lilfox_tui.alerts.silences import format_matchers, is_active, window_of
 from lilfox_tui.app.dialogs.prompt import Choice
-from lilfox_tui.app.frame import firing_role
 from lilfox_tui.app.panes.metrics.alert_series import (
     SeriesPage,
     against,
@@ -35,6 +34,7 @@ from lilfox_tui.app.panes.metrics.sections import (
 )
 from lilfox_tui.app.rendering.columns import Column, choose, line, wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
+from lilfox_tui.app.rows.hosts import firing_role
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, listed, ngettext
 from lilfox_tui.core.text import cell_width, clean, fit, human_duration
