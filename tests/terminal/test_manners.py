@@ -244,8 +244,10 @@ def test_it_steps_aside_and_comes_back(tmp_path: Path) -> None:
         console.press("\x1a")
         assert stopped(console)
         assert termios.tcgetattr(console._terminal)[3] == console.modes_before[3]
+        console.screen.reset()  # the shell has the screen
         console.process.send_signal(signal.SIGCONT)
         first_screen(console)
+        console.until(lambda text: "Metrics" in text and "quit" in text.splitlines()[-1])
         console.press("q")
         assert console.ended_within() == 0
 

@@ -16,6 +16,7 @@ from lilfox_tui.core.errors import FileRefused, PlaceGone
 from lilfox_tui.logs.files import log_file, pages
 from lilfox_tui.logs.files.local import LocalFile
 from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter, Not, TextMatch, Within
+from lilfox_tui.logs.filter.needles import Needles
 from lilfox_tui.logs.record import RAW_LIMIT, Severity, microseconds
 from lilfox_tui.logs.source import AtBeginning, AtEnd, AtPlace, AtTime, RecordPage
 from tests.unit.logs.files.written import START, console_log, local_source, raws, read_all
@@ -45,6 +46,13 @@ def block_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(LocalFile, "NEAR_BYTES", 3 * size)
     monkeypatch.setattr(pages, "_SMALL_BYTES", 3 * size)
     return size
+
+
+@pytest.mark.parametrize("ignore_case", [False, True])
+def test_pieces_without_a_needle_are_dropped_unless_they_were_cut(ignore_case: bool) -> None:
+    found, cut, other = (0, b"an error", 8), (8, b"x" * 9, RAW_LIMIT + 1), (20, b"a line", 6)
+    wanted = Needles((b"none", b"Error" if ignore_case else b"error"), ignore_case)
+    assert pages.pieces_holding([found, cut, other], wanted) == [found, cut]
 
 
 @pytest.mark.parametrize("older", [False, True])
