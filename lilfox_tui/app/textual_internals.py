@@ -482,8 +482,7 @@ class Keyboard(LinuxDriver):
         self.exit_event = self._ending = Ending()
 
     def start_application_mode(self) -> None:
-        """Sets the terminal up and tells its size: at the start, and whenever the console comes back from the shell, when
-        every cell is sent again."""
+        """Sets the terminal up and tells its size: at the start, and after the shell, when every cell is sent again."""
         super().start_application_mode()  # type: ignore[no-untyped-call]
         asyncio.get_running_loop().add_signal_handler(signal.SIGWINCH, self._resized)
 
