@@ -4,6 +4,7 @@ cancellation."""
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -92,16 +93,26 @@ class Feed(Generic[T]):
 async def open_in_thread(open_: Callable[[], T], close: Callable[[T], object]) -> T:
     """Return what ``open_`` returns, called in a thread. If the caller is cancelled meanwhile, ``close`` is called with
     it as soon as it is open."""
-    opening = asyncio.create_task(asyncio.to_thread(open_))
+    lock = threading.Lock()
+    opened: list[T] = []
+    is_left = False
 
-    def opened(_opening: asyncio.Task[T]) -> None:
-        if not opening.cancelled() and opening.exception() is None:
-            close(opening.result())
+    def work() -> T:
+        found = open_()
+        with lock:
+            if not is_left:
+                opened.append(found)
+                return found
+        close(found)
+        return found
 
     try:
-        return await asyncio.shield(opening)
+        return await asyncio.to_thread(work)
     except asyncio.CancelledError:
-        opening.add_done_callback(opened)
+        with lock:
+            is_left = True
+        for each in opened:
+            close(each)
         raise
 
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from msgspec import Struct
 
-from lilfox_tui.core.errors import FileMoved
+from lilfox_tui.core.errors import FileMoved, LilFoxError
 from lilfox_tui.logs.files.log_file import (
     BLOCK,
     FileStat,
@@ -256,14 +256,25 @@ class FollowedFiles:
         if any(log.start == start or (len(start) > _TELLING and log.start.startswith(start)) for start in self._starts):
             return True
         alike = [tail.log for tail in self.tails if log.head == tail.log.head]
-        if not alike or log.is_packed:
-            return bool(alike)
+        if log.is_packed:
+            return bool(alike) or await self._is_packed_copy(log)
+        if not alike:
+            return False
         with suppress(FileMoved):
             if any([await self._file_set.is_copy(log, other) for other in alike]):
                 return True
         doubts = self._doubts[one.key] = self._doubts.get(one.key, 0) + 1
         if doubts < _DOUBTED_MOST:
             raise file_moved(log.source, log.path)  # it may have been emptied since the look: the next one tells
+        return False
+
+    async def _is_packed_copy(self, log: LogFile) -> bool:
+        """Return whether a file that is read begins like the packed one by now: when reading began, it may have had
+        less than a line."""
+        for tail in self.tails:
+            with suppress(LilFoxError):
+                if await tail.log.file.read(0, len(log.start)) == log.start:
+                    return True
         return False
 
     def replace(self, tail: FileTail, by: FileTail, copies: Sequence[FileTail]) -> None:
