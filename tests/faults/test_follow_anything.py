@@ -6,10 +6,12 @@ import asyncio
 import random
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,8 +19,11 @@ from lilfox_tui.config.model import HostConfig
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.hosts.open import open_host
+from lilfox_tui.logs.files.local import LocalDisk
+from lilfox_tui.logs.files.log_file import FileStat
 from lilfox_tui.logs.source import AtEnd, SourceSettings
 from lilfox_tui.logs.sources.file import Options, open_source
+from tests.faults.ordered_log_writer import Writer
 from tests.faults.test_log_rotation import listening
 from tests.services.sshd import SshdLab, sshd_lab
 from tests.waiting import until
@@ -29,6 +34,8 @@ GOES = ("olddir", "remove", "link")
 """What takes a file away: who has not looked yet has never seen it, so that these come first of their round."""
 ROUNDS = 6
 PATIENCE_S = 30.0
+WAYS = 40
+"""So many ways to look in between; the fault was found in one of 6 to 37."""
 
 
 class Written:
@@ -99,6 +106,73 @@ async def test_each_line_comes_once_here(tmp_path: Path) -> None:
         for seed in range(12):
             path = empty_log(tmp_path / str(seed))
             group.create_task(follow_whatever(path, host, seed, rotated=seed % 2 == 0))
+
+
+class Looks:
+    """How often the files of each folder were looked at; and a writer's rests, which last for a random number of
+    looks, often none: so that each thing is done between any two of them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._count: Counter[Path] = Counter()
+        self._loop = asyncio.get_running_loop()
+        look = LocalDisk.look
+
+        async def counted(disk: LocalDisk, patterns: Sequence[str]) -> list[FileStat]:
+            seen = await look(disk, patterns)
+            self._count[Path(patterns[0]).parent] += 1
+            return seen
+
+        monkeypatch.setattr(LocalDisk, "look", counted)
+
+    async def more(self, folder: Path, count: int) -> None:
+        """Waits until the files were looked at that often again."""
+        wanted = self._count[folder] + count
+        await until(lambda: self._count[folder] >= wanted, what="the files are looked at")
+
+    def rest(self, folder: Path, made: random.Random) -> SimpleNamespace:
+        """In place of the writer's ``rest``; to be called in a thread of its own."""
+
+        def wait(_seconds: float) -> None:
+            if count := made.choice((0, 0, 1, 2, 3)):
+                asyncio.run_coroutine_threadsafe(self.more(folder, count), self._loop).result()
+
+        return SimpleNamespace(wait=wait)
+
+
+@pytest.mark.fault("4.80")
+@pytest.mark.parametrize("rotated", [False, True])
+@pytest.mark.parametrize("words", ["olddir late pack burst", "rename late pack", "copytruncate late pack burst"])
+async def test_each_line_comes_once_whenever_the_files_are_looked_at(
+    words: str, rotated: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A packed copy is known for one also if its original was looked at last when it had half a line."""
+    looks, host = Looks(monkeypatch), LocalHost("here", HostConfig(local=True))
+
+    async def follow(seed: int, threads: ThreadPoolExecutor) -> None:
+        path = empty_log(tmp_path / str(seed))
+        source = open_source("app", Options(path=str(path), rotated=rotated), SourceSettings(host, UTC))
+        async with listening(source, AtEnd()) as heard:
+            await until(lambda: source.status.value is not None)
+            writer = Writer(path, seed)
+            writer.rest = looks.rest(path.parent, random.Random(seed))  # type: ignore[assignment]
+            loop = asyncio.get_running_loop()
+            try:
+                for word in ("burst", *words.split()):
+                    await loop.run_in_executor(threads, getattr(writer, word))
+                    if word == "burst":
+                        await until(lambda: len(set(heard.numbers)) >= writer.lines, what=f"seed {seed}: each line")
+                    else:
+                        await loop.run_in_executor(threads, writer.rest.wait, 0.0)
+                await until(lambda: len(set(heard.numbers)) >= writer.lines, what=f"seed {seed}: each line")
+                await looks.more(path.parent, 3)
+            finally:
+                writer.file.close()
+            twice = [number for number, count in Counter(heard.numbers).items() if count > 1]
+            assert not twice, f"seed {seed}: {twice[:9]} came twice"
+
+    with ThreadPoolExecutor(WAYS) as threads:
+        ends = await asyncio.gather(*(follow(seed, threads) for seed in range(WAYS)), return_exceptions=True)
+    assert not [end for end in ends if end is not None]
 
 
 @pytest.fixture
