@@ -19,6 +19,7 @@ from functools import lru_cache
 from itertools import compress, repeat
 from operator import ne
 from threading import Event
+from time import monotonic
 from typing import NamedTuple, TypeVar, cast
 
 from rich.color import Color, ColorSystem
@@ -61,8 +62,18 @@ class BackgroundScreen(Screen[Result]):
     typed_ahead = ""
     """Text that was typed before the screen's input was there to take it."""
 
-    def before_painting(self) -> None:
-        """Called before the changes are painted."""
+    is_whole = True
+    """Whether everything that it shows is in its parts; only then it is painted, at once."""
+    painted_s: float | None = None
+    """When it was painted first (monotonic clock); None before that."""
+
+    async def _on_idle(self, event: events.Idle) -> None:
+        """Lays a screen out that is not whole without waiting for the next of Textual's 60 updates a second."""
+        event.prevent_default()
+        if self.is_whole:
+            await super()._on_idle(event)
+        else:
+            self._on_timer_update()
 
     def too_early(self, _event: events.Event) -> bool:
         """Whether a key or pasted text came before the screen was painted and must be ignored."""
@@ -105,7 +116,8 @@ class BackgroundScreen(Screen[Result]):
         return there + [joined([], crop.width)] * (len(rows) - len(there))
 
     def _compositor_refresh(self) -> None:
-        self.before_painting()
+        if not self.is_whole:
+            return  # what can be read can also be answered, so nothing is painted before that
         app, changed = self.app, self._compositor._dirty_regions
         if self is app.screen or self not in app._background_screens:
             super()._compositor_refresh()
@@ -116,6 +128,13 @@ class BackgroundScreen(Screen[Result]):
             app.screen.refresh(*changed)
             changed.clear()
             self._dirty_widgets.clear()
+
+
+def paint_whole(screen: BackgroundScreen[Result]) -> None:
+    """Paint everything, also what was held back while the screen was not whole."""
+    screen.is_whole = True
+    screen.refresh()
+    screen._on_timer_update()
 
 
 def paint_now(screen: Screen[object], widgets: Iterable[Widget]) -> None:
@@ -368,6 +387,8 @@ class PrivateApp(App[None], inherit_bindings=False):
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         """Sends an update to the terminal: only the cells that it does not show yet."""
+        if isinstance(screen, BackgroundScreen):
+            screen.painted_s = screen.painted_s or monotonic()
         if isinstance(renderable, ChopsUpdate | LayoutUpdate):
             renderable = cast("RenderableType", ChangedCells(renderable, self.shown_cells))
         super()._display(screen, renderable)

@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 
 from lilfox_tui.app.app import LilFoxApp
+from lilfox_tui.app.dialogs.messages import Dialog
 from tests.app.overviews import NOW, mixed
 from tests.app.still import StillMonitor, screen_text, still_app
 from tests.waiting import until
@@ -50,3 +51,21 @@ async def test_what_changes_behind_a_dialog_is_painted_alone(key: str, monkeypat
             await until(lambda: painted, what="that is painted")
             await pilot.pause()
         assert sum(painted) <= MOST_CELLS, painted
+
+
+@pytest.mark.parametrize("key", ["question_mark", "colon", "at", "T"])
+async def test_a_dialog_that_can_be_read_can_be_answered(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of it is sent before keys count: an enter in between would be lost."""
+    app, answerable = still_app(mixed()), list[bool]()
+    send = LilFoxApp._display
+
+    def note(self: LilFoxApp, screen: Screen[object], update: RenderableType | None) -> None:
+        send(self, screen, update)
+        if isinstance(screen, Dialog):
+            answerable.append(screen.is_painted)
+
+    monkeypatch.setattr(LilFoxApp, "_display", note)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press(key)
+        await until(lambda: isinstance(app.screen, Dialog) and app.screen.is_painted, what="the dialog is there")
+    assert answerable and all(answerable), answerable

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from time import monotonic
 from typing import ClassVar, Literal, Protocol, TypeVar, cast
 
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.geometry import Region
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from lilfox_tui.app.rendering.columns import cells, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
-from lilfox_tui.app.textual_internals import BackgroundScreen
+from lilfox_tui.app.textual_internals import BackgroundScreen, paint_whole
 from lilfox_tui.app.widgets import Lines, TextField, more_below
 from lilfox_tui.core.i18n import _
 from lilfox_tui.core.text import cell_width, clean, fit
@@ -51,9 +49,7 @@ class Dialog(ModalScreen[Result], BackgroundScreen[Result]):
     takes_ahead: ClassVar[Ahead] = "nothing"
     """What of the keys that came before it was painted counts: nobody can have meant them for what it asks. ``text``
     is taken into its line, where it is seen before enter sends it; ``all`` is for what only moves about."""
-    _painted_s: float | None = None
-    _is_whole = False
-    """What it asks is in its parts, and is on the screen after the next painting."""
+    is_whole = False
 
     def on_mount(self) -> None:
         """Sets the dialog up. Textual also calls the ``on_mount`` of subclasses, in addition to this one."""
@@ -75,28 +71,19 @@ class Dialog(ModalScreen[Result], BackgroundScreen[Result]):
     def asks_anew(self) -> None:
         """Marks that the dialog's question has changed: keys pressed before the next paint do not answer it."""
 
-        def whole() -> None:
-            self._is_whole = True
-            self.refresh(Region(0, 0, 1, 1))  # also where nothing else is to be painted
-
-        self._painted_s, self._is_whole = None, False
-        self.call_after_refresh(whole)  # behind what a dialog itself shows then
-
-    def before_painting(self) -> None:
-        """See :meth:`BackgroundScreen.before_painting`."""
-        if self._is_whole and self._painted_s is None and self.is_current:
-            self._painted_s = monotonic()
+        self.painted_s, self.is_whole = None, False
+        self.call_after_refresh(paint_whole, self)  # behind what a dialog itself shows then
 
     @property
     def is_painted(self) -> bool:
         """Whether the question is on the screen; keys count only from then on."""
-        return self._painted_s is not None
+        return self.painted_s is not None
 
     def too_early(self, event: events.Event) -> bool:
         """See :meth:`BackgroundScreen.too_early`."""
         if not isinstance(event, events.Key | events.Paste) or self.takes_ahead == "all":
             return False
-        if self._painted_s is not None and event.time >= self._painted_s:
+        if self.painted_s is not None and event.time >= self.painted_s:
             return False
         if self.takes_ahead == "text":
             return isinstance(event, events.Key) and event.key == "enter"
