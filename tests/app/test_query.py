@@ -200,14 +200,17 @@ async def test_an_error_points_to_its_place_and_says_what_was_expected() -> None
         assert isinstance(app.screen, QueryBox), "an error does not close the box"
 
 
-async def test_with_nothing_to_ask_it_says_so() -> None:
+async def test_with_nothing_to_ask_it_says_so_and_asks_after_the_first_scrape() -> None:
     app = still_app(mixed())
     async with app.run_test(size=(80, 24)) as pilot:
+        app.rewound = NOW
         await pilot.press("Q")
         await until(lambda: isinstance(app.screen, QueryBox))
-        await typed(pilot, "up")
+        await typed(pilot, "sum(load)")
         await pilot.press("enter")
         await shows(pilot, "nothing is scraped yet", "Add scrape:, prometheus:, or")
+        app.monitor.scraping.store.publish(filled())
+        await shows(pilot, "1 series")
 
 
 async def test_what_a_prometheus_warns_of_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:

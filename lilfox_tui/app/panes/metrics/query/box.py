@@ -19,7 +19,7 @@ from textual.containers import Vertical
 
 from lilfox_tui.app.dialogs.messages import Ahead, Dialog
 from lilfox_tui.app.panes.metrics.query.history import HistoryWalk, QueryHistory
-from lilfox_tui.app.panes.metrics.query.names import NAMES_OF, NameLoader, QuerySource, why_empty
+from lilfox_tui.app.panes.metrics.query.names import AGAIN_S, NAMES_OF, NameLoader, QuerySource, why_empty
 from lilfox_tui.app.panes.metrics.query.offer import SHOWN, QueryLine, QueryOffer
 from lilfox_tui.app.panes.metrics.query.result import QueryAnswer, count_series
 from lilfox_tui.app.panes.metrics.query.state import QueryState
@@ -176,14 +176,15 @@ class QueryBox(Dialog[str]):
         columns = 2 * chart_columns(self.app.size.width)
         step_s = round(state.window.total_seconds() / columns, 3)
         asked = QueryAnswer(text, state.at or datetime.now(UTC), state.window, step_s)
-        engine = self._source.engine()
-        if engine is None:
+        if self._source.engine() is None:
             error = LilFoxError(
                 tr("nothing is scraped yet, and no Prometheus is configured"),
-                tr("Add scrape:, prometheus:, or services: with metrics: to the configuration."),
+                tr("Runs after the first scrape. Add scrape:, prometheus:, or services: with metrics: if there is none."),
             )
             self._take(replace(asked, error=error))
-            return
+        while (engine := self._source.engine()) is None:
+            await asyncio.sleep(AGAIN_S)
+        asked = replace(asked, at=state.at or datetime.now(UTC))
         answer = await _answered(engine, asked)
         self._take(answer)
         if answer.error is None and not isinstance(answer.value, str) and not count_series(answer):

@@ -22,7 +22,7 @@ from lilfox_tui.scrape.labels import NAME, Matcher, matches, selector_text
 
 NAMES_OF: Final = timedelta(hours=1)
 """Names are those of the series that had samples in this time."""
-_AGAIN_S: Final = 1.0
+AGAIN_S: Final = 1.0
 """Before names are asked for again where there were none: the console may have just started."""
 
 
@@ -57,7 +57,7 @@ class NameLoader:
                     self._learn(metrics=await asyncio.to_thread(NameIndex, names))
                     self._learn(families=await self._source.families())
             if not self._known.metrics:
-                await asyncio.sleep(_AGAIN_S)
+                await asyncio.sleep(AGAIN_S)
 
     def is_new(self, wanted: tuple[str, str]) -> bool:
         """Whether these names were not asked for before; from now on they are."""
