@@ -135,17 +135,20 @@ _FOLDER_BYTES = 60
 _BELOW = {"gateway": "backend", "backend": "model"}
 
 
+_OTHER_PORTS = range(20_000, 32_000)
+"""None of those that the kernel gives to outgoing connections (net.ipv4.ip_local_port_range): one of them could take
+the port before the service listens on it."""
+
+
 def _free_port(wanted: int, taken: set[int]) -> int:
-    for port in (wanted, 0):
+    for port in (wanted, *random.sample(_OTHER_PORTS, 100)):
+        if port in taken or not port:
+            continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
+            with contextlib.suppress(OSError):
                 probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            found = int(probe.getsockname()[1])
-        if found not in taken:
-            return found
+                return port
     raise LilFoxError(tr("no free port on 127.0.0.1 for the demo's services"))
 
 
