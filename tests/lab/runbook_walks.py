@@ -183,16 +183,22 @@ class Load:
 
     def _ask(self, kept: bool) -> None:
         connection = http.client.HTTPConnection(self._address, self._port, timeout=10)
+        used = False
         while not self._ended.wait(0.01):
+            answer = None
             try:
                 connection.request("GET", self._path)
                 answer = connection.getresponse()
                 body = answer.read().decode()
             except (OSError, http.client.HTTPException) as error:
-                if not kept or not isinstance(error, http.client.RemoteDisconnected):
-                    self.failed.append(repr(error))  # a kept connection may be closed before a request is sent on it
+                # A kept connection may be closed before a request comes on it, by a reset where it is on its way.
+                closed = used and answer is None and isinstance(error, ConnectionResetError | BrokenPipeError)
+                if not closed:
+                    self.failed.append(repr(error))
                 connection.close()
+                used = False
                 continue
+            used = kept
             if answer.status == 200:
                 self.answers[body.split('"version": "')[1].split('"')[0]] += 1
             else:

@@ -1,4 +1,4 @@
-"""Private OpenSSH servers on 127.0.x.y, each with its own host key and port; nothing of them stays."""
+"""Private OpenSSH servers on 127.x.y.z, each with its own host key and port; nothing of them stays."""
 
 from __future__ import annotations
 
@@ -39,6 +39,8 @@ APPLETS = (
     "kill",
 )
 _addresses = itertools.count(2)
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+"""Those of each worker of a run have addresses of their own: who is connected to one is asked of the whole machine."""
 
 
 def _keygen(file: Path, kind: str = "ed25519") -> None:
@@ -46,12 +48,18 @@ def _keygen(file: Path, kind: str = "ed25519") -> None:
     subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", str(file)], check=True)
 
 
+def _runs(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
 class Sshd:
     """One server. ``options`` are lines of sshd_config that come before its own."""
 
     def __init__(self, folder: Path, client_key: Path, options: tuple[str, ...] = ()) -> None:
         number = next(_addresses)
-        self.address = f"127.0.{number // 250}.{number % 250 + 2}"
+        self.address = f"127.{_WORKER}.{number // 250}.{number % 250 + 2}"
         self.port = free_port(self.address)
         self.folder = folder
         self.options = options
@@ -136,10 +144,12 @@ class Sshd:
 
     def kill(self) -> None:
         """SIGKILL to the server and its sessions; what they ran lives on, as with a cut link."""
+        pids = self.tree()
         self._signal(signal.SIGKILL)
         if self._process is not None:
             self._process.wait()
             self._process = None
+            wait_for(lambda: not any(map(_runs, pids)), what="the sessions have ended, and their sockets are closed")
 
     def stop(self) -> None:
         """Ends it."""

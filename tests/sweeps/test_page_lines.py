@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lilfox_tui.scrape.exposition import BadPage, Exposition
+from tests.speed import slowness
 from tests.unit.scrape.test_exposition import plain, read, shown
 
 PIECES = st.lists(
@@ -57,7 +58,7 @@ def test_a_page_with_too_many_samples_is_refused_before_it_is_read() -> None:
     parser = Exposition(plain, limit=100_000, counted=lambda _: None)
     for turn in range(3):
         error, took_s = refused(parser, b"# HELP requests_total x\n\n" + many(100_001, str(turn)))
-        assert took_s < 0.5
+        assert took_s < 0.2 * slowness()
         assert (error.samples, "more than 100000 samples" in str(error)) == (100_001, True)
     assert len(parser.read(b"# TYPE a gauge\n" * 9 + many(5), openmetrics=False).labels) == 5
 
@@ -68,7 +69,7 @@ def test_where_samples_may_be_dropped_a_page_that_was_refused_is_refused_quickly
     first, read_s = refused(parser, many(50_001))
     again, took_s = refused(parser, many(50_001))
     assert str(again) == str(first)
-    assert took_s < read_s / 2
+    assert took_s < read_s / 3
 
 
 @pytest.mark.fault("4.69")
@@ -87,6 +88,6 @@ def test_reading_ends_in_time_and_goes_further_the_next_time() -> None:
     assert "took too long to parse: 512 of 40000 lines" in str(error)
     for turn in range(3):
         error, took_s = refused(parser, many(40_000, str(turn)), until_s=time.perf_counter() + 0.05)
-        assert took_s < 0.5
+        assert took_s < 0.2 * slowness()
         assert len(parser._known) < 40_000, "what is not there any more is forgotten"
     assert len(parser.read(body, openmetrics=False).labels) == 40_000
