@@ -18,6 +18,6 @@ def slowness() -> float:
 def _work_s() -> float:
     began = time.thread_time()
     words = [f"name_{number}=value {number}" for number in range(20_000)]
-    found = {key: value for key, value in re.findall(r"(\w+)=(\w+)", "\n".join(words))}
+    found = dict(re.findall(r"(\w+)=(\w+)", "\n".join(words)))
     sorted(found, key=lambda key: found[key])
     return time.thread_time() - began

@@ -208,7 +208,7 @@ async def test_with_nothing_to_ask_it_says_so_and_asks_after_the_first_scrape() 
         await until(lambda: isinstance(app.screen, QueryBox))
         await typed(pilot, "sum(load)")
         await pilot.press("enter")
-        await shows(pilot, "nothing is scraped yet", "Add scrape:, prometheus:, or")
+        await shows(pilot, "nothing is scraped yet", "add scrape:, prometheus:, or")
         app.monitor.scraping.store.publish(filled())
         await shows(pilot, "1 series")
 

@@ -175,16 +175,17 @@ class QueryBox(Dialog[str]):
         self._show_head()
         columns = 2 * chart_columns(self.app.size.width)
         step_s = round(state.window.total_seconds() / columns, 3)
-        asked = QueryAnswer(text, state.at or datetime.now(UTC), state.window, step_s)
-        if self._source.engine() is None:
+        while True:
+            asked = QueryAnswer(text, state.at or datetime.now(UTC), state.window, step_s)
+            engine = self._source.engine()
+            if engine is not None:
+                break
             error = LilFoxError(
                 tr("nothing is scraped yet, and no Prometheus is configured"),
-                tr("Runs after the first scrape. Add scrape:, prometheus:, or services: with metrics: if there is none."),
+                tr("Runs after the first scrape. Without one: add scrape:, prometheus:, or services: with metrics:."),
             )
             self._take(replace(asked, error=error))
-        while (engine := self._source.engine()) is None:
             await asyncio.sleep(AGAIN_S)
-        asked = replace(asked, at=state.at or datetime.now(UTC))
         answer = await _answered(engine, asked)
         self._take(answer)
         if answer.error is None and not isinstance(answer.value, str) and not count_series(answer):
