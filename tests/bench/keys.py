@@ -19,7 +19,7 @@ LINES_S = 5000
 PANES = ("Metrics", "Logs", "Backup", "Runbook")
 OPENED: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
     ("filter", "/", lambda screen: "? help" not in screen),  # its line is in the place of the footer
-    ("palette", ":", lambda screen: "type to filter" in screen and "open the selected" in screen),
+    ("palette", ":", lambda screen: "type to filter" in screen),
 )
 """What is opened by which key, and whether it is on the screen."""
 KEYS = 20
