@@ -188,7 +188,7 @@ async def test_following_goes_along_at_the_end_and_never_moves_a_reader(tmp_path
         assert pane.state.selected == here
         assert pane.query_one("#log-list", Lines).top == top
         await pilot.press("f")
-        assert "follow ○" in screen_text(pilot)
+        assert "follow off" in screen_text(pilot)
 
 
 async def test_paused_it_holds_still_and_then_goes_on(tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ async def test_another_language_is_shown_at_once(tmp_path: Path) -> None:
         await settled(app, pilot)
         await pilot.press("v", "v", "v", "L")
         await until(lambda: "（12 s 内 ×4）" in screen_text(pilot))
-        assert "条记录" in screen_text(pilot)
+        assert "条匹配的记录" in screen_text(pilot)
 
 
 async def test_marks_are_gone_to(tmp_path: Path) -> None:

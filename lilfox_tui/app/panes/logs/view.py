@@ -71,10 +71,10 @@ class LogHead:
         return [f"{name} {word}" if name in self._timeless[1] else name for name in names]
 
     def _right_of_sources(self) -> list[Piece]:
-        state, merged, glyphs = self._state, self._state.merged, self._app.glyphs
+        state, merged = self._state, self._state.merged
         parts: list[Piece] = []
         if state.level > Severity.UNKNOWN:
-            sign = ">=" if glyphs.ascii_only else "≥"
+            sign = ">=" if self._app.glyphs.ascii_only else "≥"
             parts.append(Piece(_("level {sign} {level}", sign=sign, level=state.level.name) + "   ", "accent"))
         if state.filter_text:
             marked = "" if state.only_matching else " " + _("(matches marked)")
@@ -85,10 +85,15 @@ class LogHead:
             parts.append(Piece(_("local time") + "   ", "muted"))
         if merged is not None and merged.waiting and not state.at_end:
             parts.append(Piece(_("{count} new", count=grouped(merged.waiting)) + "   ", "accent"))
-        going = merged is not None and merged.following
-        mark = glyphs.good if going and state.at_end else glyphs.degraded if going else glyphs.unknown
-        parts.append(Piece(_("follow") + f" {mark} ", "good" if going and state.at_end else "muted"))
+        if merged is not None:
+            parts.append(self._following(merged))
         return parts
+
+    def _following(self, merged: MergedLogs) -> Piece:
+        """Whether new records are followed: a word where they are not, for no shape of a state means that."""
+        if merged.following and self._state.at_end:
+            return Piece(_("follow") + f" {self._app.glyphs.good} ", "good")
+        return Piece((_("follow paused") if merged.following else _("follow off")) + " ", "muted")
 
     def _message_rows(self) -> list[Row]:
         """The messages above the records: errors of the filter, the search in progress, unreadable sources."""
