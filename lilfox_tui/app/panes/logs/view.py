@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 from lilfox_tui.app.actions import suggestion
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.logs.columns import fitted, names_of, widths_of
+from lilfox_tui.app.panes.logs.columns import fitted, names_of, value_piece, widths_of
 from lilfox_tui.app.panes.logs.rows import LogList, LogStyle, heading_row
 from lilfox_tui.app.panes.logs.state import LogsState
 from lilfox_tui.app.panes.logs.statistics import grouped
@@ -290,8 +290,32 @@ class LogTable:
             marks=frozenset(state.marks),
             matches=None if state.only_matching or not state.filter_text else state.filter.matches,
             hits=literal_texts(state.filter),
-            values=() if state.wrapped else fitted(state.chosen_columns, self._value_widths, width),
+            values=() if state.wrapped else fitted(self._columns(merged), self._value_widths, width),
         )
+
+    def _columns(self, merged: MergedLogs) -> tuple[str, ...]:
+        """The columns that were chosen, else those that are not empty about here: messages need the room more."""
+        state, names = self._state, self._state.chosen_columns
+        if state.columns.are_chosen(state.formats):
+            return names
+        near = [each.item for each in self._near(merged) if isinstance(each.item, LogRecord)]
+        return tuple(
+            name for name in names if name in self._value_widths and any(value_piece(each, name).text for each in near)
+        )
+
+    def _near(self, merged: MergedLogs) -> Sequence[WindowItem]:
+        """The records of the rows that are seen, and of some on either side: else columns would come and go with each
+        row that scrolls."""
+        if not merged.shown:
+            return ()
+        far, rows = 2 * self._app.room.height, self._state.list
+        at = len(merged.shown) - 1 if self._state.cursor is None else merged.index(self._state.cursor)
+        first, last = at - far, at + far
+        if rows is not None and rows.groups:  # folded, a row stands for many
+            group = rows.group_of_key(merged.shown[at].key)
+            first = min(first, merged.index(rows.first_of(max(0, group - far)).key))
+            last = max(last, merged.index(rows.last_of(min(rows.groups - 1, group + far)).key))
+        return merged.shown[max(0, first) : last + 1]
 
     def _needs_dates(self, merged: MergedLogs) -> bool:
         """Whether some loaded records are not from today."""
