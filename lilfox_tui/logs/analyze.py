@@ -47,7 +47,7 @@ from lilfox_tui.logs.source import (
     Start,
     page_of,
 )
-from lilfox_tui.logs.statistics import PatternChange, Patterns, Statistics, Tally, statistics_of
+from lilfox_tui.logs.statistics import SLICE_US, PatternChange, Patterns, Statistics, Tally, statistics_of
 
 # How far a count has come in sources that are read page by page: by the time of what was read, for bytes of packed and
 # rotated files, of a journal or a server, are not known before they are read.
@@ -340,13 +340,19 @@ AT_MOST = 300_000
 
 
 class RecentPatterns(Struct, frozen=True):
-    """The patterns of the RECENT_US up to ``until_us`` (microseconds since 1970, UTC), new ones first. ``cut`` names
-    sources that were too large to read completely; ``failed`` says which could not be read."""
+    """The patterns from ``since_us`` up to ``until_us`` (microseconds since 1970, UTC), new ones first, of ``recent``
+    records, compared with the ``before`` records of the BEFORE_US before them. ``unknown`` names sources that have no
+    records from before ``since_us`` to compare with; ``cut`` those that were too large to read completely; ``failed``
+    says which could not be read."""
 
     changes: tuple[PatternChange, ...]
+    since_us: int | None
     until_us: int | None
     cut: tuple[str, ...] = ()
     failed: Mapping[str, LilFoxError] = {}
+    recent: int = 0
+    before: int = 0
+    unknown: tuple[str, ...] = ()
 
 
 async def recent_patterns(sources: Sequence[LogSource], where: Filter, *, until_us: int | None) -> RecentPatterns:
@@ -354,15 +360,39 @@ async def recent_patterns(sources: Sequence[LogSource], where: Filter, *, until_
     failed: dict[str, LilFoxError] = {}
     until_us = await _newest(sources, failed) if until_us is None else until_us
     if until_us is None:
-        return RecentPatterns((), None, failed=failed)
-    patterns, cut = Patterns(), []
+        return RecentPatterns((), None, None, failed=failed)
+    patterns, cut, known_from_us = Patterns(), [], {}
+    recent_from_us = (until_us - RECENT_US) // SLICE_US * SLICE_US
     for source in sources:
+        if of_source(where, source.name) == NOTHING:
+            continue
         try:
+            known_from_us[source.name] = await _known_from(source, recent_from_us - BEFORE_US, until_us)
             if not await _add(patterns, source, where, until_us):
                 cut.append(source.name)
         except LilFoxError as error:
             failed[source.name] = error
-    return RecentPatterns(tuple(patterns.new_since(until_us - RECENT_US, BEFORE_US)), until_us, tuple(cut), failed)
+    return RecentPatterns(
+        tuple(patterns.new_since(recent_from_us, BEFORE_US, known_from_us)),
+        recent_from_us,
+        until_us,
+        tuple(cut),
+        failed,
+        patterns.count(recent_from_us, until_us + SLICE_US),
+        patterns.count(recent_from_us - BEFORE_US, recent_from_us),
+        tuple(name for name, since_us in known_from_us.items() if since_us >= recent_from_us),
+    )
+
+
+async def _known_from(source: LogSource, since_us: int, until_us: int) -> int:
+    """The time of the oldest record from ``since_us`` on, or ``since_us`` if there are older ones; ``until_us`` if no
+    record has a time. What was not written by then is not known: the log may begin later than its program."""
+    for older, found_us in ((True, since_us), (False, None)):
+        page = await source.page(AtTime(since_us), older=older, limit=1, where=EVERYTHING)
+        time_us = next((each.entry.time_us for each in page.records if each.entry.time_us is not None), None)
+        if time_us is not None:
+            return time_us if found_us is None else found_us
+    return until_us
 
 
 async def _newest(sources: Sequence[LogSource], failed: dict[str, LilFoxError]) -> int | None:

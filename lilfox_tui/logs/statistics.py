@@ -426,12 +426,14 @@ class Pattern(Struct, frozen=True):
 
 class PatternChange(Struct, frozen=True):
     """The change in a pattern's frequency: how often it occurred recently, and before that. ``growth`` is the factor by
-    which its rate has grown; None for a new one, which did not occur before."""
+    which its rate has grown; None for one that did not occur before. That is new, unless nothing is known of the time
+    before: then it is not ``compared``."""
 
     pattern: Pattern
     recent: int
     before: int
     growth: float | None
+    compared: bool = True
 
 
 class _Tally:
@@ -497,24 +499,31 @@ class Patterns:
         found = [tally.pattern(template) for template, tally in self._tallies.items()]
         return sorted(found, key=lambda one: (-one.count, one.template))
 
-    def new_since(self, recent_from_us: int, before_us: int) -> list[PatternChange]:
+    def new_since(
+        self, recent_from_us: int, before_us: int, known_from_us: Mapping[str, int] | None = None
+    ) -> list[PatternChange]:
         """Compare records from ``recent_from_us`` on (microseconds since 1970, UTC; counted from the start of its
         minute) with those of the ``before_us`` microseconds before it: new patterns first, by severity and count, then
-        those that have grown most. Only the newest SLICES minutes are known; records without a time do not count."""
+        those that are not compared, then those that have grown most. Only the newest SLICES minutes are known, of a
+        source in ``known_from_us`` those since then; records without a time do not count."""
         cut, oldest = recent_from_us // SLICE_US, (recent_from_us - before_us) // SLICE_US
-        recent = self._sum(cut, self._newest + 1)
         before = self._sum(oldest, cut)
-        longer = (cut - oldest) / max(1, self._newest + 1 - cut)
-        changes = [
-            PatternChange(
-                self._tallies[template].pattern(template),
-                count,
-                before.get(template, 0),
-                count * longer / before[template] if template in before else None,
-            )
-            for template, count in recent.items()
-        ]
+        changes = []
+        for template, count in self._sum(cut, self._newest + 1).items():
+            pattern = self._tallies[template].pattern(template)
+            since_us = (known_from_us or {}).get(pattern.example.source, 0)
+            known = cut - max(oldest, since_us // SLICE_US)
+            growth = None
+            if template in before:  # in another source at least, if its own is not known
+                longer = (known if known > 0 else cut - oldest) / max(1, self._newest + 1 - cut)
+                growth = count * longer / before[template]
+            compared = known > 0 or growth is not None
+            changes.append(PatternChange(pattern, count, before.get(template, 0), growth, compared))
         return sorted(changes, key=_by_news)
+
+    def count(self, from_us: int, until_us: int) -> int:
+        """Return how many records are of that time, in whole minutes, its end excluded."""
+        return sum(self._sum(from_us // SLICE_US, until_us // SLICE_US).values())
 
     def _sum(self, first: int, end: int) -> dict[str, int]:
         total: dict[str, int] = {}
@@ -525,7 +534,8 @@ class Patterns:
         return total
 
 
-def _by_news(change: PatternChange) -> tuple[bool, float, int, int, str]:
+def _by_news(change: PatternChange) -> tuple[int, float, int, int, str]:
     known = change.growth is not None
     severity = 0 if known else -change.pattern.severity
-    return known, -(change.growth or 0), severity, -change.recent, change.pattern.template
+    rank = 2 if known else 0 if change.compared else 1
+    return rank, -(change.growth or 0), severity, -change.recent, change.pattern.template

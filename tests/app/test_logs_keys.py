@@ -188,7 +188,7 @@ async def test_following_goes_along_at_the_end_and_never_moves_a_reader(tmp_path
         assert pane.state.selected == here
         assert pane.query_one("#log-list", Lines).top == top
         await pilot.press("f")
-        assert "follow ○" in screen_text(pilot)
+        assert "follow off" in screen_text(pilot)
 
 
 async def test_paused_it_holds_still_and_then_goes_on(tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ async def test_another_language_is_shown_at_once(tmp_path: Path) -> None:
         await settled(app, pilot)
         await pilot.press("v", "v", "v", "L")
         await until(lambda: "（12 s 内 ×4）" in screen_text(pilot))
-        assert "条记录" in screen_text(pilot)
+        assert "条匹配的记录" in screen_text(pilot)
 
 
 async def test_marks_are_gone_to(tmp_path: Path) -> None:
@@ -376,6 +376,35 @@ async def test_a_column_is_chosen_and_kept(tmp_path: Path) -> None:
         assert " module" in screen_text(pilot)
         assert pane.state.chosen_columns == ("status", "request", "module")
         assert ChosenColumns(chosen_file()).of(pane.state.formats) == ("status", "request", "module")
+
+
+async def test_a_column_that_is_empty_here_takes_no_room_unless_it_was_chosen(tmp_path: Path) -> None:
+    log, requests = tmp_path / "api.log", range(300, 0, -1)
+    took = ({"response_time": 0.25} if ago > 150 else {} for ago in requests)
+    lines = [line(NOW - timedelta(seconds=ago), "INFO", "http", f"request {ago}", **more)
+             for ago, more in zip(requests, took, strict=True)]  # fmt: skip
+    log.write_text("\n".join(lines) + "\n")
+    app = still_app(mixed(), files=[str(log)])
+    async with app.run_test(size=(120, 30)) as pilot:
+        pane = await settled(app, pilot)
+        assert " took" not in screen_text(pilot)
+        await pilot.press("g")
+        await until(lambda: selected(pane) == "request 300")
+        await pilot.pause()
+        assert "250 ms" in screen_text(pilot)
+        await pilot.press("G")
+        await until(lambda: selected(pane) == "request 1")
+        await pilot.pause()
+        assert " took" not in screen_text(pilot)
+        await pilot.press("o", *"column module", "enter")
+        await pilot.pause()
+        await settled(app, pilot)
+        await pilot.press("g")
+        await until(lambda: selected(pane) == "request 300")
+        await pilot.press("G")
+        await until(lambda: selected(pane) == "request 1")
+        await pilot.pause()
+        assert " took" in screen_text(pilot)
 
 
 async def test_keys_typed_while_the_list_moves_are_about_where_it_arrives(tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ from lilfox_tui.metrics.model import Level
 
 class Piece(NamedTuple):
     """A run of text (untrusted, raw) in one colour role of the theme. ``ground`` is a background of its own, such as
-    ``selection``, ``match`` or ``cursor`` (of a chart); empty for that of the line."""
+    ``selection``, ``match`` or ``cursor`` (of a chart), or the role of the part above a block that ends in its cell;
+    empty for that of the line."""
 
     text: str
     role: str = "text"
@@ -54,6 +55,8 @@ _TO_ASCII = str.maketrans("…·–→≥≤µ×±‹›", "~-->><ux~[]")
 
 _MATCH_IN_REVERSE = "match in reverse"
 _COLOUR_OF = {"match": "background", _MATCH_IN_REVERSE: "background", "cursor": "selection"}
+_ABOVE = frozenset(("degraded", "muted"))
+"""Roles of parts above a block in the same cell."""
 _GRAPH = re.compile(r"(?=.*[^ ])[ \u2580-\u259f\u2800-\u28ff]+")
 """Blocks and braille: reversed, they would show what is empty as full."""
 
@@ -86,6 +89,9 @@ class Palette:
         by_shape = self.theme.selection_reversed
         is_reversed = background == "selection" and by_shape
         look = self.theme.look("accent" if is_match else role)
+        if background in _ABOVE:  # reversed: of some themes, text is in the terminal's own colour, no ground can be
+            above = self.theme.colours[self.theme.look(background).colour]
+            return Style(color=above, bgcolor=self.theme.colours[look.colour], reverse=True)
         return Style(
             color=self.theme.colours["text" if is_reversed else look.colour],
             bgcolor=self.theme.colours[_COLOUR_OF.get(background, background)],

@@ -65,24 +65,42 @@ def test_minutes_that_are_too_few_give_way_to_seconds() -> None:
     assert (bars.width_us, len(bars.bars)) == (SECOND_US, 10)
 
 
-def test_few_minutes_before_what_is_loaded_are_spread_over_their_seconds() -> None:
-    slices = counted((120, 60, 0), (120, 0, 1), (50, 0, 0))
+def test_no_bar_claims_a_finer_time_than_was_counted() -> None:
+    """When in its minute an error was logged is not known: it is in one bar, as wide as the minute."""
+    slices = counted((120, 60, 0), (120, 0, 7), (50, 0, 0))
     loaded = [item(AT_US + 90 * SECOND_US, Severity.ERROR), item(AT_US + 130 * SECOND_US)]
     bars = bars_of(slices, loaded, 200, newest=True)
     assert bars is not None
-    assert (bars.since_us, bars.width_us, len(bars.bars)) == (AT_US, SECOND_US, 131)
-    assert {bar.records for bar in bars.bars[:60]} == {2}
-    assert sum(bar.warnings for bar in bars.bars) == 60
-    assert sum(bar.records for bar in bars.bars[60:90]) == 119, "one of that minute is loaded"
-    assert [at for at, bar in enumerate(bars.bars) if bar.errors] == [90], "the error is the one that is loaded"
-    assert [at for at, bar in enumerate(bars.bars[90:]) if bar.records] == [0, 40]
+    assert (bars.since_us, bars.width_us) == (AT_US, MINUTE_US)
+    assert bars.bars == (Bar(120, 60, 0), Bar(120, 0, 7), Bar(1, 0, 0))
+    assert bars.until_us == AT_US + 130 * SECOND_US, "not past the newest record"
+
+
+def test_what_came_after_the_count_is_added_to_the_minute_that_was_counted() -> None:
+    loaded = [item(AT_US + at * SECOND_US) for at in (30, 40, 50)]
+    bars = bars_of(counted((120, 0, 0)), loaded, 200, newest=True, came=2)
+    assert bars is not None
+    assert bars.bars == (Bar(122, 0, 0),)
 
 
 def test_few_minutes_are_seen_while_older_records_are_loaded() -> None:
     bars = bars_of(counted((120, 0, 0), (60, 0, 0)), [item(AT_US)], 200, newest=False, now_us=AT_US + 90 * SECOND_US)
     assert bars is not None
-    assert (bars.since_us, len(bars.bars)) == (AT_US, 90)
-    assert sum(bar.records for bar in bars.bars) == 180
+    assert (bars.since_us, bars.bars) == (AT_US, (Bar(120), Bar(60)))
+    assert bars.until_us == AT_US + 90 * SECOND_US, "not past the present"
+
+
+def test_each_bar_holds_whole_slices() -> None:
+    """Four hours do not fit into bars of six, nor ten minutes into bars of a quarter of an hour."""
+    for hours, columns, width in ((4.0, 100, 4.0), (4.0, 20, 8.0), (1 / 6, 20, 1 / 2), (400.0, 20, 800.0)):
+        slice_us = round(hours * 3600) * SECOND_US
+        since = AT_US - AT_US % slice_us
+        slices = [Slice(since + at * slice_us, since + (at + 1) * slice_us, 1, 0, 0, None) for at in range(32)]
+        bars = bars_of(slices, [], columns, newest=False)
+        assert bars is not None
+        assert bars.width_us == round(width * 3600) * SECOND_US
+        assert bars.since_us % slice_us == 0
+        assert sum(bar.records for bar in bars.bars) == 32
 
 
 def test_the_axis_ends_with_what_is_known() -> None:
@@ -115,7 +133,7 @@ def test_bars_fit_and_hold_no_record_twice(times: list[int], minutes: list[int],
     bars = bars_of(slices, [item(each) for each in times], columns, newest=newest)
     assert bars is not None
     held = sum(bar.records for bar in bars.bars)
-    assert min(7 * len(slices) if slices[12:] and not newest else 1, held) >= 1
+    assert held >= (7 * len(slices) if slices and not newest else 1)
     assert held <= 7 * len(slices) + len(times)
     assert len(bars.bars) <= max(2, columns)
 
@@ -125,6 +143,48 @@ def test_a_single_error_among_thousands_is_seen() -> None:
     assert len(rows) == HIGH
     lowest = [piece.role for piece in rows[-1] for _cell in piece.text][1:]
     assert lowest == ["failing", "degraded", "muted", "text"]
+
+
+def drawn(bar: Bar, most: int) -> list[tuple[str, str, str]]:
+    """The cells of a bar from below, beside one of that many records."""
+    rows = bar_rows(Bars(AT_US, SECOND_US, (bar, Bar(most))), UNICODE)
+    cells = ([(char, *piece[1:]) for piece in row for char in piece.text][1] for row in reversed(rows))
+    return [(char, role, ground) for char, role, ground in cells if char != " "]
+
+
+def test_errors_are_not_drawn_larger_than_their_share() -> None:
+    full, other = "█", ("█", "muted", "")
+    assert drawn(Bar(24, 0, 1), 24) == [("▁", "failing", "muted"), other, other], "the least mark, not a whole cell"
+    assert drawn(Bar(24, 0, 12), 24) == [(full, "failing", ""), ("▄", "failing", "muted"), other]
+    assert drawn(Bar(24, 0, 24), 24) == [(full, "failing", "")] * 3
+    assert drawn(Bar(24, 16, 4), 24) == [
+        ("▄", "failing", "degraded"),
+        (full, "degraded", ""),
+        ("▄", "degraded", "muted"),
+    ]
+    assert drawn(Bar(24, 2, 2), 24)[0] == ("▂", "failing", "muted"), "a cell has two colours"
+    assert drawn(Bar(6, 0, 1), 24) == [("▁", "failing", "muted")], "rounded up to the cell"
+    assert drawn(Bar(3, 0, 1), 24) == [("▁", "failing", "")], "or down to its errors"
+    assert drawn(Bar(1, 0, 1), 24) == [("▁", "failing", "")]
+    assert drawn(Bar(12, 0, 0), 24) == [other, ("▄", "muted", "")]
+
+
+@given(st.integers(1, 500), st.integers(0, 500), st.integers(0, 500), st.integers(0, 500))
+def test_each_part_is_seen_and_none_is_larger_than_it_is(records: int, warnings: int, errors: int, more: int) -> None:
+    errors = min(errors, records)
+    warnings = min(warnings, records - errors)
+    cells, most = drawn(Bar(records, warnings, errors), records + more), records + more
+    eighths = sum(UNICODE.bars.index(char) for char, role, _ground in cells if role == "failing")
+    assert bool(eighths) == bool(errors)
+    assert eighths <= max(1, errors * HIGH * 8 / most + 1.5)
+    highest = 8 * (len(cells) - 1) + (8 if cells[-1][2] else UNICODE.bars.index(cells[-1][0]))
+    assert abs(highest - records * HIGH * 8 / most) <= 5
+
+
+def test_without_eighths_errors_are_as_many_cells_as_their_share() -> None:
+    for bar, text in ((Bar(100, 0, 1), "#::"), (Bar(100, 0, 50), "##:"), (Bar(100, 1, 1), "#+:"), (Bar(9, 0, 9), "#")):
+        rows = bar_rows(Bars(AT_US, SECOND_US, (bar, Bar(100))), ASCII)
+        assert "".join(text_of(row)[1] for row in reversed(rows)).rstrip() == text
 
 
 def test_bars_are_as_high_as_their_share() -> None:

@@ -21,6 +21,7 @@ from lilfox_tui.app.panes.logs.statistics import (
     filter_of,
     joined,
     loaded_errors,
+    pattern_choices,
     statistics_choices,
     strip_row,
 )
@@ -32,9 +33,10 @@ from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import cell_width, clean
+from lilfox_tui.logs.analyze import RecentPatterns
 from lilfox_tui.logs.record import LoggedException, Severity, headline
 from lilfox_tui.logs.source import SourceNotice
-from lilfox_tui.logs.statistics import Slice, Tally, statistics_of, template_of
+from lilfox_tui.logs.statistics import Example, Pattern, PatternChange, Slice, Tally, statistics_of, template_of
 from lilfox_tui.logs.window import MergeKey, WindowItem
 from lilfox_tui.monitor.model import this_machine
 from tests.unit.logs.memory_source import record
@@ -223,6 +225,39 @@ def test_the_strip_shows_a_spike_of_one_minute_however_long_the_span_is() -> Non
     same = replace(parts, total=7, more_in_all=True)
     assert text_of(strip_row(None, same)).strip() == "7+ records", "not 7+ of 7+"
     assert "0" not in text_of(strip_row(None, replace(parts, shown=0, total=None))), "not read yet is not none"
+
+
+def test_strip_statistics_and_patterns_say_in_the_same_words_what_they_count() -> None:
+    parts = StripParts(shown=12, more=False, total=6600, zone=UTC, width=100, glyphs=UNICODE, narrowed=True)
+    assert text_of(strip_row(None, parts)).strip() == "12 matching records of 6 600"
+    assert text_of(strip_row(None, replace(parts, narrowed=False))).strip() == "12 of 6 600 records"
+    tally = Tally(unread=2)
+    for at in range(12):
+        entry = record("api", at, AT_US, "x", severity=Severity.ERROR).entry
+        tally.add("api", entry)
+    for narrowed, what in ((True, "matching records"), (False, "records")):
+        told = [
+            text_of(choice.row)
+            for choice, _where in statistics_choices(statistics_of(tally), UTC, 120, UNICODE, narrowed=narrowed)
+        ]
+        assert told[:2] == [f"12 errors in 12 {what}", f"not in the format of the log, and not counted: 2 {what}"]
+        recent = RecentPatterns((), AT_US - 600_000_000, AT_US, recent=12, before=340)
+        told = [text_of(choice.row) for choice, _where in pattern_choices(recent, UTC, UNICODE, narrowed=narrowed)]
+        assert told == [f"12 {what} from 03-29 03:02 to 03:12, 340 in the hour before"]
+
+
+def test_a_message_without_a_past_is_not_called_new() -> None:
+    pattern = Pattern("refused", 3, Severity.ERROR, Example("api", "0", AT_US, "refused"))
+    changes = tuple(PatternChange(pattern, 3, 0, None, compared) for compared in (True, False))
+    recent = RecentPatterns(
+        changes, AT_US - 600_000_000, AT_US, recent=6, unknown=("api",), failed={"db": LilFoxError(tr("away"))}
+    )
+    _counted, unknown, *rows, missing = [
+        text_of(choice.row) for choice, _where in pattern_choices(recent, UTC, UNICODE)
+    ]
+    assert unknown == "no records before 03-29 03:02 to compare with: api"
+    assert ["new" in row for row in rows] == [True, False]
+    assert missing == "not fully read: db"
 
 
 def test_what_was_counted_and_what_has_come_since_are_one_strip() -> None:

@@ -212,6 +212,17 @@ async def test_a_count_is_of_one_list_and_one_filter() -> None:
         assert state.is_count_of(merged, AtLeast(Severity.ERROR))
 
 
+async def test_what_came_since_the_count_and_is_not_loaded_any_more_is_counted_again() -> None:
+    async with showing(some("a", "b")) as state:
+        merged = state.merged
+        assert merged is not None
+        state.begin_count(merged)
+        merged.came += len(merged.shown)
+        assert state.is_counted(merged)
+        merged.came += 1
+        assert not state.is_counted(merged)
+
+
 @pytest.mark.parametrize("ago", [None, timedelta(hours=1)])
 def test_typed_times_are_told_by_the_clock_that_is_looked_at(ago: timedelta | None) -> None:
     state = LogsState()

@@ -114,3 +114,15 @@ def test_the_theme_fits_the_terminal(
 def test_a_configured_theme_is_used_with_few_colours_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "linux")
     assert _theme_name(Config(theme="mono"), argparse.Namespace(theme=None, no_color=False)) == "mono"
+
+
+@pytest.mark.parametrize("theme", [name for name in theme_names() if load_theme(name).tells_series_apart])
+def test_a_block_and_the_part_above_it_have_their_colours(theme: str) -> None:
+    """Also where text is in the terminal's own colour, which no ground can be."""
+    colours = load_theme(theme).colours
+    style = drawn(theme, (Piece("▁", "failing", "muted"),))["▁"].style
+    assert style is not None
+    assert style.reverse
+    assert style.color is not None
+    assert style.bgcolor is not None
+    assert (style.bgcolor.name, style.color.name) == (colours["failing"], colours["muted"])

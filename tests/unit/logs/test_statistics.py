@@ -153,6 +153,38 @@ async def test_a_source_that_fails_is_named_and_the_others_are_counted() -> None
         assert found.failed == {"bad": bad.error}
 
 
+async def test_nothing_is_new_where_there_is_nothing_to_compare_with() -> None:
+    """The log begins with the minutes that are asked about."""
+    found = await recent_patterns([said((8, "tick 1"), (3, "refused 1"), (0, "tick 2"))], Every(), until_us=None)
+    assert (found.recent, found.before, found.unknown) == (3, 0, ("app",))
+    assert not any(change.compared for change in found.changes)
+
+
+async def test_what_is_known_of_the_time_before_differs_by_source() -> None:
+    old = said((300, "began 1"), (5, "refused 1"), (4, "shared 1"))
+    young = MemorySource("young", [record("young", at, NOW_US - ago * MINUTE_US, text) for at, (ago, text) in
+                                   enumerate(((4, "shared 2"), (2, "began at last")))])  # fmt: skip
+    found = await recent_patterns([old, young], Every(), until_us=NOW_US)
+    told = {change.pattern.template: change.compared for change in found.changes}
+    assert told == {"refused <num>": True, "shared <num>": False, "began at last": False}
+    assert (found.unknown, found.since_us) == (("young",), NOW_US - 10 * MINUTE_US)
+    assert found.changes[0].pattern.template == "refused <num>"
+
+
+async def test_a_rate_is_that_of_the_minutes_of_which_there_are_records() -> None:
+    """One a minute all along, in a log that is 21 minutes old."""
+    source = said(*((ago, f"tick {ago}") for ago in range(20, -1, -1)))
+    (change,) = (await recent_patterns([source], Every(), until_us=None)).changes
+    assert (change.recent, change.before, change.growth) == (11, 10, 1.0)
+
+
+async def test_a_filter_does_not_make_a_log_younger() -> None:
+    source = said((40, "tick 1"), (5, "refused 1"))
+    found = await recent_patterns([source], Holding("refused"), until_us=None)
+    assert [(change.growth, change.compared) for change in found.changes] == [(None, True)]
+    assert (found.recent, found.before, found.unknown) == (1, 0, ())
+
+
 MINUTE = SLICE_US
 NOW = 1_764_000_000_000_000 // MINUTE * MINUTE
 

@@ -169,6 +169,10 @@ class ChosenColumns:
         """The columns for that format, or for those formats."""
         return tuple(self._chosen.get(formats, AUTOMATIC))
 
+    def are_chosen(self, formats: str) -> bool:
+        """Whether the columns for that format were chosen."""
+        return formats in self._chosen
+
     def toggle(self, formats: str, name: str) -> None:
         """Shows or hides a column, and keeps the choice. Raises LilFoxError if it cannot be kept; it holds until the
         console ends all the same."""

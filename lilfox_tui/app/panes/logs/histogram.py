@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import groupby
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.pane import PaneContext
@@ -30,20 +28,18 @@ HIGH = 3
 LEAST_ROWS, LEAST_WIDTH = 28, 60
 """Of the pane, from which there is room for the histogram."""
 _SECOND_US = 1_000_000
-_WIDTHS_US = tuple(
-    seconds * _SECOND_US
-    for seconds in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400, 172800, 604800)
-)
+_MINUTES = (1, 2, 5, 10, 15, 30, 60, 120, 240, 360, 480, 720, 1440, 2880, 10080)
+_WIDTHS_US = tuple(seconds * _SECOND_US for seconds in (1, 2, 5, 10, 15, 30, *(60 * each for each in _MINUTES)))
 """What a bar may stand for; longer ones are whole multiples of the last."""
 _DAY = timedelta(days=1)
-_FEW = 12
-"""Slices that are too few to show a course."""
 _SHARE_OF_LEGEND = 0.3
 """Of the width of the pane, at most."""
 _LONG_US = 1800 * _SECOND_US
 """The width of a bar that takes the most cells to say."""
 _WIDEST = 8
 """Cells of a bar, where there are few bars."""
+_ROLES = ("failing", "degraded", "muted")
+"""Of the parts of a bar, from below."""
 
 
 class Bar(Struct):
@@ -84,113 +80,108 @@ class Bars(Struct, frozen=True):
 
 
 def bars_of(
-    slices: Sequence[Slice], loaded: Iterable[WindowItem], columns: int, *, newest: bool, now_us: int | None = None
+    slices: Sequence[Slice],
+    loaded: Sequence[WindowItem],
+    columns: int,
+    *,
+    newest: bool,
+    came: int = 0,
+    now_us: int | None = None,
 ) -> Bars | None:
     """At most ``columns`` bars of the counted ``slices`` and, if the newest records are ``loaded``, of these after
-    them; None if no record has a time. Bars are at least as wide as the slices; where these are too few to show a
-    course, they are narrower, and a slice is spread evenly over its own. The last slice ends ``now_us`` at the
-    latest."""
-    records = [each.item for each in loaded if isinstance(each.item, LogRecord) and each.item.entry.time_us is not None]
-    times = [each.entry.time_us or 0 for each in records]
+    them; None if no record has a time. A bar holds whole slices: when in a slice its records were written is not known.
+    The last ``came`` of ``loaded`` were written after the count. The last slice ends ``now_us`` at the latest."""
+    items = [(each.item, at >= len(loaded) - came) for at, each in enumerate(loaded)]
+    timed = [
+        (item.entry.time_us, item.entry.severity, is_fresh)
+        for item, is_fresh in items
+        if isinstance(item, LogRecord) and item.entry.time_us is not None
+    ]
     kept = [each for each in slices if now_us is None or each.since_us < now_us]
-    few = bool(times) and len(kept) < _FEW
-    if times and newest:  # the last slice was not over when it was counted: what is loaded is exact
-        kept = [each for each in kept if each.since_us < min(times)]
-        kept = _without(kept, records, min(times)) if few else kept
+    if timed and newest:  # these slices were perhaps not over when they were counted: what is loaded is exact
+        oldest_us = min(at for at, _severity, _is_fresh in timed)
+        kept = [each for each in kept if each.since_us < oldest_us]
     counted_until_us = kept[-1].until_us if kept else 0
-    later = [(at, each) for at, each in zip(times, records, strict=True) if at >= counted_until_us]
+    later = [(at, severity) for at, severity, is_fresh in timed if is_fresh or at >= counted_until_us]
     later = later if newest or not kept else []
-    starts = [each.since_us for each in (*kept[:1], *kept[-1:])] + [at for at, _record in later]
+    starts = [each.since_us for each in (*kept[:1], *kept[-1:])] + [at for at, _severity in later]
     if not starts or columns < 1:
         return None
-    known_us = max(counted_until_us if now_us is None else min(counted_until_us, now_us), *starts)
-    first, last = min(starts), max(*starts, known_us - 1) if few else max(starts)
     width = _bar_width(
-        last - first, 0 if few else max((each.until_us - each.since_us for each in kept), default=0), columns
+        max(starts) - min(starts), max((each.until_us - each.since_us for each in kept), default=0), columns
     )
-    since = first - first % width
-    bars = [Bar() for _place in range((last - since) // width + 1)]
+    since = min(starts) - min(starts) % width
+    bars = [Bar() for _place in range((max(starts) - since) // width + 1)]
     for each in kept:
-        over = (each.since_us - since) // width, (min(each.until_us - 1, last) - since) // width
-        _spread(each, bars[over[0] : over[few] + 1])
-    for at, record in later:
-        severity = record.entry.severity
+        bars[(each.since_us - since) // width].add(each.records, each.warnings, each.errors)
+    for at, severity in later:
         bars[(at - since) // width].add(1, is_warning(severity), severity >= Severity.ERROR)
+    if timed and newest:
+        known_us = max(at for at, _severity, _is_fresh in timed)
+    else:
+        known_us = max(counted_until_us if now_us is None else min(counted_until_us, now_us), *starts)
     return Bars(since, width, tuple(bars), max(1, min(_WIDEST, columns // len(bars))), known_us)
 
 
-def _without(slices: Sequence[Slice], records: Iterable[LogRecord], oldest_us: int) -> list[Slice]:
-    """``slices``, the last of which ends with the oldest of the loaded ``records``: without those."""
-    if not slices or slices[-1].until_us <= oldest_us:
-        return list(slices)
-    *before, last = slices
-    held = [each.entry.severity for each in records if (each.entry.time_us or 0) < last.until_us]
-    left = replace(
-        last,
-        until_us=oldest_us,
-        records=max(0, last.records - len(held)),
-        warnings=max(0, last.warnings - sum(map(is_warning, held))),
-        errors=max(0, last.errors - sum(each >= Severity.ERROR for each in held)),
-    )
-    return [*before, left]
-
-
-def _spread(counted: Slice, over: Sequence[Bar]) -> None:
-    """Adds what was counted to those bars evenly."""
-    for at, bar in enumerate(over):
-        bar.add(
-            *(
-                count * (at + 1) // len(over) - count * at // len(over)
-                for count in (counted.records, counted.warnings, counted.errors)
-            )
-        )
-
-
-def _bar_width(span_us: int, least_us: int, columns: int) -> int:
-    """The narrowest bar with which ``span_us`` and a partly filled bar at each end fit."""
-    room = max(1, columns - 1)
-    at = bisect_left(_WIDTHS_US, max(least_us, -(-span_us // room)))
-    if at < len(_WIDTHS_US):
-        return _WIDTHS_US[at]
-    longest = _WIDTHS_US[-1]
-    return longest * -(-max(least_us, span_us // room + 1) // longest)
+def _bar_width(span_us: int, slice_us: int, columns: int) -> int:
+    """The narrowest bar of whole slices with which ``span_us`` and a partly filled bar at each end fit."""
+    least_us = max(slice_us, -(-span_us // max(1, columns - 1)))
+    fitting = (each for each in _WIDTHS_US if each >= least_us and (not slice_us or each % slice_us == 0))
+    longest = slice_us or _WIDTHS_US[-1]
+    return next(fitting, longest * -(-least_us // longest))
 
 
 def bar_rows(bars: Bars, glyphs: Glyphs) -> list[Row]:
-    """The bars as ``HIGH`` rows, each cell in the colour of the worst level in it: a single error is seen."""
-    steps = len(glyphs.bars) - 1
+    """The bars as ``HIGH`` rows: errors at the bottom, above them warnings, then other records. A single error is
+    seen."""
     most = max(bar.records for bar in bars.bars)
+    draw = _coloured if glyphs.dots else _shaped
     rows: list[Row] = []
     for level in reversed(range(HIGH)):
-        cells = [_cell(bar, most, level, steps, glyphs) for bar in bars.bars]
+        cells = [draw(bar, most, level, glyphs) for bar in bars.bars]
+        runs = groupby(cells, lambda cell: (cell.role, cell.ground))
         rows.append(
-            (
-                Piece(" "),
-                *(
-                    Piece("".join(text * bars.cells for text, _role in run), role)
-                    for role, run in groupby(cells, lambda cell: cell[1])
-                ),
-            )
+            (Piece(" "), *(Piece("".join(cell.text * bars.cells for cell in run), *look) for look, run in runs))
         )
     return rows
 
 
-def _cell(bar: Bar, most: int, level: int, steps: int, glyphs: Glyphs) -> tuple[str, str]:
-    """What is drawn of a bar on that line from below, and its colour."""
-    whole = _height(bar.records, most, steps)
-    filled = max(0, min(steps, whole - level * steps))
-    if not filled:
-        return " ", "text"
-    failed = _height(bar.errors, most, steps)
-    warned = failed + _height(bar.warnings, most, steps)
-    kind = 0 if failed > level * steps else 1 if warned > level * steps else 2
-    text = glyphs.bars[filled] if glyphs.dots else glyphs.stack[kind]
-    return text, ("failing", "degraded", "muted")[kind]
+def _coloured(bar: Bar, most: int, level: int, glyphs: Glyphs) -> Piece:
+    """The cell of a bar on that line from below, in eighths. A cell has two colours only: where a bar ends in one that
+    would need a third, what is above its lowest part is rounded to the whole cell, or to nothing."""
+    steps = len(glyphs.bars) - 1
+    ends = [max(0, min(steps, end - level * steps)) for end in _ends(bar, most, steps)]
+    parts = [
+        (end, end - before, role)
+        for before, end, role in zip((0, *ends[:2]), ends, _ROLES, strict=True)
+        if end > before
+    ]
+    if not parts:
+        return Piece(" ")
+    lowest, _size, role = parts[0]
+    if len(parts) == 1 or 2 * ends[-1] < steps:
+        return Piece(glyphs.bars[lowest], role)
+    return Piece(glyphs.bars[lowest], role, max(parts[1:], key=lambda part: part[1])[2])
 
 
-def _height(count: int, most: int, steps: int) -> int:
-    """Steps of a bar, at least one if there is anything."""
-    return -(-count * HIGH * steps // most) if count else 0
+def _shaped(bar: Bar, most: int, level: int, glyphs: Glyphs) -> Piece:
+    """The same where colours cannot tell the parts apart: each cell is of one part, told by its shape."""
+    kind = next((kind for kind, end in enumerate(_ends(bar, most, 1)) if level < end), None)
+    return Piece(" ") if kind is None else Piece(glyphs.stack[kind], _ROLES[kind])
+
+
+def _ends(bar: Bar, most: int, steps: int) -> tuple[int, int, int]:
+    """Where errors, warnings and other records end, in steps from below: each as high as its share, but one step at
+    least."""
+    whole = -(-bar.records * HIGH * steps // most) if bar.records else 0
+    errors = max(min(1, bar.errors), _share(whole, bar.errors, bar.records))
+    warnings = max(errors + min(1, bar.warnings), _share(whole, bar.errors + bar.warnings, bar.records))
+    return errors, min(whole, warnings), whole
+
+
+def _share(whole: int, part: int, records: int) -> int:
+    """``whole`` times the share, rounded."""
+    return (2 * whole * part + records) // (2 * records) if records else 0
 
 
 def axis_row(bars: Bars, selected_us: int | None, zone: tzinfo, glyphs: Glyphs) -> Row:
@@ -290,7 +281,8 @@ class Histogram:
 
     def _bars_of(self, slices: Sequence[Slice], merged: MergedLogs, columns: int) -> Bars | None:
         now_us = microseconds(datetime.now(UTC))
-        return bars_of(slices, merged.shown, columns, newest=merged.at_newest, now_us=now_us)
+        came = merged.came - self._state.came_before
+        return bars_of(slices, merged.shown, columns, newest=merged.at_newest, came=came, now_us=now_us)
 
 
 class HistogramActions(ActionGroup):

@@ -409,7 +409,8 @@ class LogsState:
     def is_counted(self, merged: MergedLogs) -> bool:
         """Return whether everything is counted or being counted. Records that arrived later do not matter, as long as
         they are loaded."""
-        return self.is_count_of(merged, merged.where) and self._leaps_before == merged.leaps
+        are_loaded = not merged.at_newest or merged.came - self.came_before <= len(merged.shown)
+        return self.is_count_of(merged, merged.where) and self._leaps_before == merged.leaps and are_loaded
 
     def is_count_of(self, merged: MergedLogs, where: Filter) -> bool:
         """Return whether the current count, finished or not, is of this list with this filter."""

@@ -145,6 +145,8 @@ class StripParts(Struct, frozen=True):
     width: int
     glyphs: Glyphs
     more_in_all: bool = False
+    narrowed: bool = False
+    """Whether a level or a filter excludes records."""
     sparklines: bool = True
 
 
@@ -180,13 +182,23 @@ def _counts(parts: StripParts) -> list[Piece]:
     if parts.more and not parts.shown:
         return []  # nothing was read yet: that is no count
     shown = f"{grouped(parts.shown)}{'+' if parts.more else ''}"
+    records = records_told(shown, parts.shown + parts.more, narrowed=parts.narrowed)
     if parts.total is None or (parts.more and parts.more_in_all and parts.total == parts.shown):
-        text = ngettext("{shown} record", "{shown} records", parts.shown + parts.more, shown=shown)
+        return [Piece(records + " ", "muted")]
+    total = f"{grouped(parts.total)}{'+' if parts.more_in_all else ''}"
+    every = parts.total + parts.more_in_all
+    if parts.narrowed:
+        text = _("{records} of {total}", records=records, total=total)
     else:
-        total = f"{grouped(parts.total)}{'+' if parts.more_in_all else ''}"
-        every = parts.total + parts.more_in_all
         text = ngettext("{shown} of {total} record", "{shown} of {total} records", every, shown=shown, total=total)
     return [Piece(text + " ", "muted")]
+
+
+def records_told(shown: str, count: int, *, narrowed: bool) -> str:
+    """What is counted, in the same words on the strip and in the dialogs: ``12 matching records``."""
+    if narrowed:
+        return ngettext("{shown} matching record", "{shown} matching records", count, shown=shown)
+    return ngettext("{shown} record", "{shown} records", count, shown=shown)
 
 
 def grouped(count: int) -> str:
@@ -254,6 +266,7 @@ class ErrorStrip:
             more=more,
             total=None if total is None else max(total, loaded),
             more_in_all=more_in_all,
+            narrowed=merged.where != EVERYTHING,
             zone=self._state.zone,
             width=self._app.room.width,
             glyphs=self._app.glyphs,
@@ -360,8 +373,10 @@ class StatisticsActions(ActionGroup):
         self._tell_failed(answer.failed)
         loaded = [] if merged is None else [each.item for each in merged.shown if isinstance(each.item, LogRecord)]
         room = self._app.size.width - 2
-        rows = statistics_choices(answer.statistics, state.zone, room, self._app.glyphs, loaded)
-        self._offer(_("Statistics"), rows)
+        rows = statistics_choices(
+            answer.statistics, state.zone, room, self._app.glyphs, loaded, narrowed=where != EVERYTHING
+        )
+        self._offer(_("Statistics"), rows + _not_read(answer.failed))
 
     @action("patterns", "P", tr("patterns"), tr("new messages in the last 10 minutes, compared with the hour before"))
     def show_patterns(self) -> None:
@@ -370,15 +385,16 @@ class StatisticsActions(ActionGroup):
     async def _count_patterns(self) -> None:
         from lilfox_tui.logs.analyze import recent_patterns
 
-        state, record = self._state, self._state.selected_record
+        state, record, where = self._state, self._state.selected_record, self._state.where
         until_us = None if record is None or state.at_end else record.entry.time_us
         self._tell_work(_("counting"))
         try:
-            recent = await recent_patterns(state.shown_sources, state.where, until_us=until_us)
+            recent = await recent_patterns(state.shown_sources, where, until_us=until_us)
         finally:
             self._tell_work("")
         self._tell_failed(recent.failed)
-        self._offer(_("New in the last 10 minutes"), pattern_choices(recent, self._app.glyphs))
+        rows = pattern_choices(recent, state.zone, self._app.glyphs, narrowed=where != EVERYTHING)
+        self._offer(_("Patterns"), rows)
 
     def _tell_work(self, what: str) -> None:
         self._state.working = what
@@ -403,14 +419,25 @@ class StatisticsActions(ActionGroup):
 
 
 def statistics_choices(
-    found: Statistics, zone: tzinfo, room: int, glyphs: Glyphs, loaded: Sequence[LogRecord] = ()
+    found: Statistics,
+    zone: tzinfo,
+    room: int,
+    glyphs: Glyphs,
+    loaded: Sequence[LogRecord] = (),
+    *,
+    narrowed: bool = False,
 ) -> Offer:
     """Errors by type, by module and by time, response times, and sources, in rows of ``room`` cells; of the ``loaded``
-    records, HTTP responses and the most frequent errors. Rows without a filter are titles."""
-    records = ngettext("{shown} record", "{shown} records", found.records, shown=grouped(found.records))
+    records, HTTP responses and the most frequent errors. Rows without a filter are titles. ``narrowed``: only what
+    matches the filter was counted."""
+    records = records_told(grouped(found.records), found.records, narrowed=narrowed)
     told = ngettext("{shown} error", "{shown} errors", found.errors, shown=grouped(found.errors))
     errors = _("{errors} in {records}", errors=told, records=records)
     rows: Offer = [_offered("errors", (Piece(errors, "strong"),), AtLeast(Severity.ERROR) if found.errors else None)]
+    if found.unread:
+        unread = records_told(grouped(found.unread), found.unread, narrowed=narrowed)
+        text = _("not in the format of the log, and not counted: {records}", records=unread)
+        rows.append(_offered("unread", (Piece(text, "degraded"),), None))
     row = partial(_row, room, glyphs)
     rows += _responses(row, loaded, all_of_them=len(loaded) == found.records)
     rows += _counted(row, _("type"), found.errors_by_type, errors_of_type, found.errors)
@@ -428,16 +455,33 @@ def statistics_choices(
     return rows
 
 
-def pattern_choices(recent: RecentPatterns, glyphs: Glyphs) -> Offer:
-    """The changed patterns, new ones first; the template of each is its filter."""
-    rows: Offer = []
+def pattern_choices(recent: RecentPatterns, zone: tzinfo, glyphs: Glyphs, *, narrowed: bool = False) -> Offer:
+    """What was counted, and the changed patterns, new ones first; the template of each is its filter. ``narrowed``:
+    only what matches the filter was counted."""
+    if recent.since_us is None or recent.until_us is None:
+        return _not_read(recent.failed)
+    times = ((EPOCH + timedelta(microseconds=at)).astimezone(zone) for at in (recent.since_us, recent.until_us))
+    since, until = (at.strftime("%m-%d %H:%M") for at in times)
+    records = records_told(grouped(recent.recent), recent.recent, narrowed=narrowed)
+    text = _(
+        "{records} from {since} to {until}, {before} in the hour before",
+        records=records, since=since, until=until[6:], before=grouped(recent.before),
+    )  # fmt: skip
+    rows: Offer = [_offered("counted", (Piece(text, "strong"),), None)]
+    if recent.unknown:
+        text = _("no records before {since} to compare with: {names}", since=since, names=listed(recent.unknown))
+        rows.append(_offered("unknown", (Piece(text, "degraded"),), None))
     for number, change in enumerate(recent.changes):
         row = (severity_piece(change.pattern.severity, glyphs), *_growth(change), Piece(change.pattern.template))
         rows.append(_offered(f"pattern {number}", row, filter_of(change.pattern.template)))
-    if recent.cut:
-        text = _("not fully read: {names}", names=listed(recent.cut))
-        rows.append(_offered("cut", (Piece(text, "degraded"),), None))
-    return rows
+    return rows + _not_read((*recent.cut, *recent.failed))
+
+
+def _not_read(names: Iterable[str]) -> Offer:
+    """Which sources are missing in the counts, in whole or in part."""
+    if not (told := list(dict.fromkeys(names))):
+        return []
+    return [_offered("cut", (Piece(_("not fully read: {names}", names=listed(told)), "degraded"),), None)]
 
 
 def filter_of(template: str) -> Filter:
@@ -450,7 +494,7 @@ def filter_of(template: str) -> Filter:
 def _growth(change: PatternChange) -> Row:
     count = Piece(f"{grouped(change.recent):>7}  ", "strong")
     if change.growth is None:
-        return (count, Piece(fit(_("new"), 9), "accent"))
+        return (count, Piece(fit(_("new") if change.compared else "", 9), "accent"))
     return (count, Piece(fit(f"×{change.growth:.1f}", 9), "accent" if change.growth >= 2 else "muted"))
 
 

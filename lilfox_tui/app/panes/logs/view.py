@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 from lilfox_tui.app.actions import suggestion
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.logs.columns import fitted, names_of, widths_of
+from lilfox_tui.app.panes.logs.columns import fitted, names_of, value_piece, widths_of
 from lilfox_tui.app.panes.logs.rows import LogList, LogStyle, heading_row
 from lilfox_tui.app.panes.logs.state import LogsState
 from lilfox_tui.app.panes.logs.statistics import grouped
@@ -71,10 +71,10 @@ class LogHead:
         return [f"{name} {word}" if name in self._timeless[1] else name for name in names]
 
     def _right_of_sources(self) -> list[Piece]:
-        state, merged, glyphs = self._state, self._state.merged, self._app.glyphs
+        state, merged = self._state, self._state.merged
         parts: list[Piece] = []
         if state.level > Severity.UNKNOWN:
-            sign = ">=" if glyphs.ascii_only else "≥"
+            sign = ">=" if self._app.glyphs.ascii_only else "≥"
             parts.append(Piece(_("level {sign} {level}", sign=sign, level=state.level.name) + "   ", "accent"))
         if state.filter_text:
             marked = "" if state.only_matching else " " + _("(matches marked)")
@@ -85,10 +85,15 @@ class LogHead:
             parts.append(Piece(_("local time") + "   ", "muted"))
         if merged is not None and merged.waiting and not state.at_end:
             parts.append(Piece(_("{count} new", count=grouped(merged.waiting)) + "   ", "accent"))
-        going = merged is not None and merged.following
-        mark = glyphs.good if going and state.at_end else glyphs.degraded if going else glyphs.unknown
-        parts.append(Piece(_("follow") + f" {mark} ", "good" if going and state.at_end else "muted"))
+        if merged is not None:
+            parts.append(self._following(merged))
         return parts
+
+    def _following(self, merged: MergedLogs) -> Piece:
+        """Whether new records are followed: a word where they are not, for no shape of a state means that."""
+        if merged.following and self._state.at_end:
+            return Piece(_("follow") + f" {self._app.glyphs.good} ", "good")
+        return Piece((_("follow paused") if merged.following else _("follow off")) + " ", "muted")
 
     def _message_rows(self) -> list[Row]:
         """The messages above the records: errors of the filter, the search in progress, unreadable sources."""
@@ -285,8 +290,32 @@ class LogTable:
             marks=frozenset(state.marks),
             matches=None if state.only_matching or not state.filter_text else state.filter.matches,
             hits=literal_texts(state.filter),
-            values=() if state.wrapped else fitted(state.chosen_columns, self._value_widths, width),
+            values=() if state.wrapped else fitted(self._columns(merged), self._value_widths, width),
         )
+
+    def _columns(self, merged: MergedLogs) -> tuple[str, ...]:
+        """The columns that were chosen, else those that are not empty about here: messages need the room more."""
+        state, names = self._state, self._state.chosen_columns
+        if state.columns.are_chosen(state.formats):
+            return names
+        near = [each.item for each in self._near(merged) if isinstance(each.item, LogRecord)]
+        return tuple(
+            name for name in names if name in self._value_widths and any(value_piece(each, name).text for each in near)
+        )
+
+    def _near(self, merged: MergedLogs) -> Sequence[WindowItem]:
+        """The records of the rows that are seen, and of some on either side: else columns would come and go with each
+        row that scrolls."""
+        if not merged.shown:
+            return ()
+        far, rows = 2 * self._app.room.height, self._state.list
+        at = len(merged.shown) - 1 if self._state.cursor is None else merged.index(self._state.cursor)
+        first, last = at - far, at + far
+        if rows is not None and rows.groups:  # folded, a row stands for many
+            group = rows.group_of_key(merged.shown[at].key)
+            first = min(first, merged.index(rows.first_of(max(0, group - far)).key))
+            last = max(last, merged.index(rows.last_of(min(rows.groups - 1, group + far)).key))
+        return merged.shown[max(0, first) : last + 1]
 
     def _needs_dates(self, merged: MergedLogs) -> bool:
         """Whether some loaded records are not from today."""
