@@ -450,8 +450,8 @@ _TOLD_BYTES = 4 * 1024 * 1024
 
 
 class CountRange(Struct, frozen=True):
-    """Request to count the matching records of ``path`` from byte ``start`` to before ``end``, in the named format.
-    Unless ``slices``, nothing is counted by time. Answered by CountProgress repeatedly, and by CountDone at the end."""
+    """Request to count the matching records of ``path`` from byte ``start`` to before ``end``, in the named format, by
+    slices of ``slice_us`` at first, unless ``slices`` is false. Answered by CountProgress, and at the end CountDone."""
 
     path: str
     source: str
@@ -461,6 +461,7 @@ class CountRange(Struct, frozen=True):
     start: int
     end: int
     slices: bool = True
+    slice_us: int = MINUTE_US
     latest: datetime | None = None
     """Times without a year are not later; None: than now."""
 
@@ -542,11 +543,11 @@ def _send(answers: BinaryIO, answer: CountAnswer) -> None:
 
 def _count(asked: CountRange, tally: Tally, json_counts: dict[tuple[str, tzinfo], JsonCount]) -> Iterator[CountAnswer]:
     format_ = load_format(asked.format)
-    is_fast = asked.format == _JSON and asked.where == EVERYTHING
+    is_fast = asked.format == _JSON and asked.where == EVERYTHING and asked.slice_us % MINUTE_US == 0
     key = asked.source, asked.zone
     if is_fast and key not in json_counts:
         json_counts[key] = JsonCount(tally, *key, timed=asked.slices)
-    untold = 0
+    untold, tally.slice_us = 0, tally.slice_us if tally.by_slice else asked.slice_us
     try:
         with open(asked.path, "rb") as file:  # noqa: PTH123  also of a descriptor
             for block in whole_records(file, asked.start, asked.end, format_.begins):

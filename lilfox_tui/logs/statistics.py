@@ -25,7 +25,8 @@ UNKNOWN_TYPE = "Unknown"
 UNKNOWN_MODULE = "unknown"
 """What an error without an exception, and one without a module, are counted as: the manual's words."""
 Key = TypeVar("Key", bound=Hashable)
-MINUTE_US = 60_000_000
+SECOND_US = 1_000_000
+MINUTE_US = 60 * SECOND_US
 _SLICE_LIMIT = 50_000
 _WIDER = 60
 
@@ -66,7 +67,7 @@ class Tally(Struct):
     """Counts of records by exception type, module, route and time slice.
 
     Errors are records at ERROR or above. ``by_route`` is keyed by source and route. ``by_slice`` is keyed by the
-    start of the slice (``time_us``), a minute wide, or more when the log is so long that minutes would be too many.
+    start of the slice (``time_us``), ``slice_us`` wide, which grows when there would be too many.
     """
 
     unread: int = 0
@@ -164,7 +165,8 @@ def _cell(cells: dict[Key, TallyCell], key: Key) -> TallyCell:
 
 
 SLICES_MOST = 32
-_WIDTHS_US = tuple(MINUTE_US * minutes for minutes in (1, 2, 5, 10, 15, 30, 60, 120, 240, 480, 1440, 2880, 10080))
+_MINUTES = (1, 2, 5, 10, 15, 30, 60, 120, 240, 480, 1440, 2880, 10080)
+_WIDTHS_US = tuple(SECOND_US * seconds for seconds in (1, 2, 5, 10, 15, 30, *(60 * each for each in _MINUTES)))
 _SAMPLE = 1024
 _BLOCK = 64 * _SAMPLE
 

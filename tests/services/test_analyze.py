@@ -63,6 +63,15 @@ async def test_the_same_is_counted_by_one_process_and_by_three(large: Path) -> N
     assert counting() == []
 
 
+async def test_a_young_log_is_counted_by_the_second(tmp_path: Path) -> None:
+    file = tmp_path / "app.log"
+    file.write_text("".join(f"2026-11-24 10:00:{second:02d},500 INFO served n={second}\n" for second in range(20)))
+    log = source(file)
+    found = (await analyze([log], EVERYTHING)).statistics
+    await log.close()
+    assert [(each.until_us - each.since_us, each.records) for each in found.by_slice] == [(1_000_000, 1)] * 20
+
+
 @pytest.mark.parametrize("content", [b"", b"one line\n"])
 async def test_a_log_with_nothing_or_hardly_anything_in_it_is_counted(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "app.log"

@@ -22,7 +22,7 @@ from lilfox_tui.logs.filter.syntax import Clock, parse_filter
 from lilfox_tui.logs.merge import MergedStream
 from lilfox_tui.logs.record import EPOCH, LogRecord, Severity
 from lilfox_tui.logs.source import LogSource, MultiLogSource, SourceNotice, zone_of
-from lilfox_tui.logs.statistics import ResponseTimes, Slice, Statistics, StatisticsGroup
+from lilfox_tui.logs.statistics import MINUTE_US, ResponseTimes, Slice, Statistics, StatisticsGroup
 from lilfox_tui.metrics.model import Level
 
 if TYPE_CHECKING:
@@ -188,7 +188,8 @@ def _seconds(taken: ResponseTimes | None) -> Iterator[str]:
 
 def _of_slice(row: Slice, zone: tzinfo) -> StatisticsGroup:
     began = (EPOCH + timedelta(microseconds=row.since_us)).astimezone(zone)
-    return StatisticsGroup(f"{began:%Y-%m-%d %H:%M}", row.records, row.errors, row.response_times)
+    precise = "%H:%M:%S" if row.until_us - row.since_us < MINUTE_US else "%H:%M"
+    return StatisticsGroup(began.strftime(f"%Y-%m-%d {precise}"), row.records, row.errors, row.response_times)
 
 
 STATS = "stats"
