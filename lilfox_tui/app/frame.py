@@ -109,9 +109,11 @@ Marks = Mapping[int, Row]
 """By the place of a tab what stands behind its title."""
 
 
-def worst_plan(overview: Overview | None, glyphs: Glyphs) -> Row:
+def worst_plan(overview: Overview | None, present: Backups | None, glyphs: Glyphs) -> Row:
     """Return the symbol of the worst backup plan if one is degraded or failing; the header's counts do not tell plans
-    apart."""
+    apart. Of the past the levels of the plans that there are at ``present`` are unknown."""
+    if overview is not None and overview.rewound:
+        return (Piece(f"{glyphs.unknown} ", "unknown"),) if present is not None and present.plans else ()
     backups = None if overview is None else overview.backups
     for level, role in ((Level.FAILING, "failing"), (Level.DEGRADED, "degraded")):
         if backups is not None and backups.count(level):
@@ -296,7 +298,8 @@ class FramePainter:
         width, screen = app.size.width, app.screen_stack[0]
         if not screen.query("#header"):  # leaving: parts of the screen are gone
             return
-        jobs = job_pieces(app.monitor.backups.backups, app.glyphs)
+        backups = app.monitor.backups.backups
+        jobs = job_pieces(backups, app.glyphs)
         told = incident_pieces(
             self._incident_shown(), app.runs.values(), app.clock, app.glyphs, seconds=not app.slow_link
         )
@@ -311,7 +314,7 @@ class FramePainter:
         )
         screen.query_one("#header", Lines).show([header(app.shown, state, width, app.glyphs)])
         titles = [str(tab.title) for tab in TABS]
-        marks = {BACKUP: worst_plan(app.shown, app.glyphs)}
+        marks = {BACKUP: worst_plan(app.shown, backups, app.glyphs)}
         status = fitting(titles, marks, told, (*navigation.pane.status(), *jobs), width)
         screen.query_one("#tabs", Lines).show([tabs(titles, marks, navigation.current, status, width)])
         shown = tab_titles(titles, marks, navigation.current, width)
