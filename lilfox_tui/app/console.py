@@ -337,6 +337,7 @@ def _for_textual(theme: Theme) -> TextualTheme:
     return TextualTheme(
         name=f"lilfox-{theme.name}",
         primary=colour["accent"],
+        secondary=colour["muted"],
         foreground=colour["text"],
         background=colour["background"],
         surface=colour["bar"],
