@@ -188,8 +188,9 @@ class PaletteActions(_Everywhere):
         self._navigation.open(place)
 
         def finish() -> None:
-            if wanted.id not in OF_SELECTION or wanted.id in _FOR_ALL:
-                self._app.do(next(each for each in self._navigation.actions if each.id == wanted.id))
+            there = next(each for each in self._navigation.actions if each.id == wanted.id)
+            if wanted.id not in OF_SELECTION or wanted.id in _FOR_ALL or there.why_not() is not None:
+                self._app.do(there)  # which says so if it cannot be done
             elif wanted.keys:
                 self._app.tell(tr("{action}: select a row, then press {key}", action=wanted.title, key=wanted.key_text))
             else:

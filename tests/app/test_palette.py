@@ -69,6 +69,14 @@ async def test_an_action_on_a_row_of_another_pane_waits_for_the_row() -> None:
         await until(lambda: "prune: select a row, then press a" in screen_text(pilot), what="an action without a key")
 
 
+async def test_an_action_of_another_pane_that_cannot_be_done_says_why_there() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("colon", *"restore step", "enter")
+        await until(lambda: app.pane.ID == "backup", what="the pane")
+        await until(lambda: "no backups are configured" in app.note[0], what="the reason")
+
+
 async def test_an_action_of_another_pane_that_needs_no_row_is_done_there() -> None:
     app = still_app(mixed())
     async with app.run_test(size=SIZE) as pilot:
