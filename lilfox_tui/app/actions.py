@@ -97,6 +97,11 @@ def _nothing(_owner: object = None) -> None:
     """The ``why_not`` of an action that is always enabled, and the ``now`` of one that always does the same."""
 
 
+def _any(_owner: object = None) -> bool:
+    """The ``fits`` of an action on rows of every kind."""
+    return True
+
+
 class Action(Struct, frozen=True):
     """What a key triggers. ``footer`` is its rank in the footer (0: not shown); ``now`` returns the text that the
     footer currently shows instead of ``title``, or None for the title. The functions of an action declared in a class
@@ -112,6 +117,8 @@ class Action(Struct, frozen=True):
     now: Callable[..., Message | None] = _nothing
     task: Message | None = None
     """What it is for: the heading in the help."""
+    fits: Callable[..., bool] = _any
+    """Whether it can ever be done with a row of the selected one's kind: if not, ``a`` does not list it."""
 
     @property
     def key_text(self) -> str:
@@ -151,12 +158,13 @@ def action(
     why_not: Callable[[Any], Message | None] = _nothing,
     footer: int = 0,
     now: Callable[[Any], Message | None] = _nothing,
+    fits: Callable[[Any], bool] = _any,
 ) -> Callable[[Handler], Handler]:
-    """Marks a method as the handler of an action. ``keys`` are separated by spaces; ``why_not`` and ``now`` take the
-    same object as the method."""
+    """Marks a method as the handler of an action. ``keys`` are separated by spaces; ``why_not``, ``now`` and ``fits``
+    take the same object as the method."""
 
     def mark(handler: Handler) -> Handler:
-        made = Action(id_, tuple(keys.split()), title, help_, handler, why_not, footer, now)
+        made = Action(id_, tuple(keys.split()), title, help_, handler, why_not, footer, now, fits=fits)
         setattr(handler, _MARK, made)
         return handler
 
@@ -185,6 +193,7 @@ def bound_actions(owner: object, groups: Iterable[ActionGroup] = ()) -> tuple[Ac
             run=partial(each.run, owner),
             why_not=partial(each.why_not, owner),
             now=partial(each.now, owner),
+            fits=partial(each.fits, owner),
         )
         for each in actions_of(type(owner))
     )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from lilfox_tui.app import dialogs
 from lilfox_tui.app.actions import Action, ActionGroup, action
 from lilfox_tui.app.console import Console
-from lilfox_tui.app.navigation import BACKUP, LOGS, METRICS, RUNBOOK, Navigation
+from lilfox_tui.app.navigation import BACKUP, LOGS, METRICS, RUNBOOK, TABS, Navigation
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES, change_rows
 from lilfox_tui.app.rows.job_words import is_ours, user
@@ -33,6 +33,8 @@ OF_SELECTION = (
 """The actions that ``a`` lists: those on the selected row."""
 _MOVES = ("open", "back", "down", "up", "page-down", "page-up", "first", "last", "left", "right", "line-start")
 """Actions that a hand finds by their keys: the palette lists them after the others."""
+_FOR_ALL = ("silences", "note", "decide", "moment", "call", "take-over", "hand-over", "close-incident", "export")
+"""Those of ``OF_SELECTION`` that do the same whatever is selected."""
 _RARE = 99
 """After all ranks of the footer."""
 STEPS_IN_WINDOW = 30
@@ -163,46 +165,87 @@ class PaletteActions(_Everywhere):
     @action("palette", "colon ctrl+p", tr("command"), tr("all actions by name"), footer=5)
     def palette_of_actions(self) -> None:
         actions = [*self._navigation.actions, *self._navigation.of_incident()]
-        self._choose_action(_("Command"), sorted(actions, key=lambda each: (each.id in _MOVES, each.footer or _RARE)))
+        actions.sort(key=lambda each: (each.id in _MOVES, each.footer or _RARE))
+        elsewhere: dict[str, tuple[int, Action]] = {}
+
+        def others() -> list[dialogs.Choice]:
+            elsewhere.update((f"{TABS[place].module} {each.id}", (place, each))
+                             for place, each in self._navigation.elsewhere())  # fmt: skip
+            return [_choice_elsewhere(id_, *there) for id_, there in elsewhere.items()]
+
+        def take(chosen: str | None) -> None:
+            if chosen in elsewhere:
+                self._go_for(*elsewhere[chosen])
+            elif chosen is not None:
+                self._app.do(next(each for each in actions if each.id == chosen))
+
+        choices = sorted(map(_choice, actions), key=lambda each: not each.possible)
+        self._app.push_screen(dialogs.Chooser(_("Command"), choices, wide=True, others=others), take)
+
+    def _go_for(self, place: int, wanted: Action) -> None:
+        """Shows the pane of an action and does it there. One that acts on a row is left to the user, who has not chosen
+        a row of that pane."""
+        self._navigation.open(place)
+
+        def finish() -> None:
+            there = next(each for each in self._navigation.actions if each.id == wanted.id)
+            if wanted.id not in OF_SELECTION or wanted.id in _FOR_ALL or there.why_not() is not None:
+                self._app.do(there)  # which says so if it cannot be done
+            elif wanted.keys:
+                self._app.tell(tr("{action}: select a row, then press {key}", action=wanted.title, key=wanted.key_text))
+            else:
+                self._app.tell(tr("{action}: select a row, then press a", action=wanted.title))
+
+        self._app.call_after_refresh(finish)  # a pane that is new is drawn first
 
     @action("selection", "a", tr("actions"), tr("actions for the selected row"), footer=8)
     def actions_on_selection(self) -> None:
-        actions = [each for each in self._navigation.actions if each.id in OF_SELECTION]
-        self._choose_action(_("Actions for the selected row"), actions, self._navigation.pane.acts())
-
-    def _choose_action(self, title: str, actions: Sequence[Action], acts: Sequence[Act] = ()) -> None:
-        """Lets the user choose an action. ``acts`` on the selection come first; disabled ones, with the reason,
-        last."""
-        choices = []
-        for act in acts:
-            role = "strong" if act.why_not is None else "muted"
-            row: Row = (Piece(fit(act.title, _ACT), role), Piece("  " + str(act.why_not or act.note), "muted"))
-            choices.append(dialogs.Choice(f"act {act.id}", row, f"{act.title} {act.note}", act.why_not is None))
-        for each in actions:
-            reason = each.why_not()
-            key, name = ("key", "strong") if reason is None else ("muted", "muted")
-            row = (
-                Piece(fit(each.key_text, 8), key),
-                Piece(fit(str(each.title), 18), name),
-                Piece(str(reason or each.help), "muted"),
-            )
-            words, names = f"{each.id} {each.title} {each.help}", (each.id, str(each.title))
-            choices.append(dialogs.Choice(each.id, row, words, reason is None, names=names))
+        pane = self._navigation.pane
+        acts = {f"act {each.id}": each for each in pane.acts()}
+        actions = {each.id: each for each in self._navigation.actions if each.id in OF_SELECTION and each.fits()}
+        choices = [*(_choice_of_act(id_, each) for id_, each in acts.items()), *map(_choice, actions.values())]
         choices.sort(key=lambda each: not each.possible)
-        by_id = {each.id: each for each in actions}
-        acts_by_id = {f"act {each.id}": each for each in acts}
 
         def take(chosen: str | None) -> None:
-            if chosen in acts_by_id:
-                self._navigation.pane.carry_out(acts_by_id[chosen])
+            if chosen in acts:
+                pane.carry_out(acts[chosen])
             elif chosen is not None:
-                self._app.do(by_id[chosen])
+                self._app.do(actions[chosen])
 
-        self._app.push_screen(dialogs.Chooser(title, choices, wide=True), take)
+        self._app.push_screen(dialogs.Chooser(_("Actions for the selected row"), choices, wide=True), take)
 
     @action("help", "question_mark", tr("help"), tr("all keys"), footer=7)
     def show_help(self) -> None:
         self._app.push_screen(dialogs.Reader(dialogs.help_rows(self._navigation.actions, self._app.glyphs)))
+
+
+def _choice(each: Action) -> dialogs.Choice:
+    """An action as a choice, with the reason if it cannot be done now."""
+    reason = each.why_not()
+    key, name = ("key", "strong") if reason is None else ("muted", "muted")
+    row = (*_key_and_title(each.key_text, each, key, name), Piece(str(reason or each.help), "muted"))
+    words, names = f"{each.id} {each.title} {each.help}", (each.id, str(each.title))
+    return dialogs.Choice(each.id, row, words, reason is None, names=names)
+
+
+def _choice_elsewhere(id_: str, place: int, each: Action) -> dialogs.Choice:
+    """An action of another pane as a choice: the keys that lead to it, and the pane."""
+    pane = str(TABS[place].title)
+    keys = f"{place + 1} {each.key_text}"
+    row = (*_key_and_title(keys, each, "key", "strong"), Piece(f"{pane}: {each.help}", "muted"))
+    words, names = f"{pane} {each.id} {each.title} {each.help}", (each.id, str(each.title))
+    return dialogs.Choice(id_, row, words, names=names)
+
+
+def _key_and_title(keys: str, each: Action, key: str, name: str) -> Row:
+    return Piece(fit(keys, 8), key), Piece(fit(str(each.title), 18), name)
+
+
+def _choice_of_act(id_: str, act: Act) -> dialogs.Choice:
+    """An operation on the selected row as a choice."""
+    role = "strong" if act.why_not is None else "muted"
+    row = (Piece(fit(act.title, _ACT), role), Piece("  " + str(act.why_not or act.note), "muted"))
+    return dialogs.Choice(id_, row, f"{act.title} {act.note}", act.why_not is None)
 
 
 class TimeActions(_Everywhere):
@@ -230,7 +273,7 @@ class TimeActions(_Everywhere):
     def later(self) -> None:
         self._step(1)
 
-    @action("now", "grave_accent", tr("now"), tr("back to the present"), why_not=_why_now)
+    @action("now", "grave_accent", tr("now"), tr("back to the present"), why_not=_why_now, footer=3)
     def back_to_now(self) -> None:
         self._navigation.rewind(None)
 

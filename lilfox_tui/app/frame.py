@@ -109,9 +109,11 @@ Marks = Mapping[int, Row]
 """By the place of a tab what stands behind its title."""
 
 
-def worst_plan(overview: Overview | None, glyphs: Glyphs) -> Row:
+def worst_plan(overview: Overview | None, present: Backups | None, glyphs: Glyphs) -> Row:
     """Return the symbol of the worst backup plan if one is degraded or failing; the header's counts do not tell plans
-    apart."""
+    apart. Of the past the levels of the plans that there are at ``present`` are unknown."""
+    if overview is not None and overview.rewound:
+        return (Piece(f"{glyphs.unknown} ", "unknown"),) if present is not None and present.plans else ()
     backups = None if overview is None else overview.backups
     for level, role in ((Level.FAILING, "failing"), (Level.DEGRADED, "degraded")):
         if backups is not None and backups.count(level):
@@ -174,6 +176,13 @@ def job_pieces(backups: Backups | None, glyphs: Glyphs) -> Row:
         count = ngettext("{count} job unknown", "{count} jobs unknown", len(backups.unsettled))
         pieces.append(Piece(f"  {glyphs.failing} {count}", "failing"))
     return tuple(pieces)
+
+
+def note_beside(text: str, role: str, room: int) -> Row:
+    """A message in ``room`` cells beside the tabs; empty if it does not fit there, or there is none."""
+    if not text or "\n" in text or cell_width(text) + 3 > room:
+        return ()
+    return (Piece(f" {text} ", role, "selection"),)
 
 
 def note_rows(text: str, role: str, width: int) -> list[Row]:
@@ -296,7 +305,8 @@ class FramePainter:
         width, screen = app.size.width, app.screen_stack[0]
         if not screen.query("#header"):  # leaving: parts of the screen are gone
             return
-        jobs = job_pieces(app.monitor.backups.backups, app.glyphs)
+        backups = app.monitor.backups.backups
+        jobs = job_pieces(backups, app.glyphs)
         told = incident_pieces(
             self._incident_shown(), app.runs.values(), app.clock, app.glyphs, seconds=not app.slow_link
         )
@@ -311,21 +321,21 @@ class FramePainter:
         )
         screen.query_one("#header", Lines).show([header(app.shown, state, width, app.glyphs)])
         titles = [str(tab.title) for tab in TABS]
-        marks = {BACKUP: worst_plan(app.shown, app.glyphs)}
+        marks = {BACKUP: worst_plan(app.shown, backups, app.glyphs)}
         status = fitting(titles, marks, told, (*navigation.pane.status(), *jobs), width)
-        screen.query_one("#tabs", Lines).show([tabs(titles, marks, navigation.current, status, width)])
         shown = tab_titles(titles, marks, navigation.current, width)
+        beside = note_beside(*app.note, width - sum(map(row_width, shown))) if app.tabs_fit else ()
+        screen.query_one("#tabs", Lines).show([tabs(titles, marks, navigation.current, beside or status, width)])
         self._keys["tabs"] = [(row_width(title), str(number)) for number, title in enumerate(shown, 1)]
         ordered = sorted((each for each in navigation.actions if each.in_footer), key=lambda each: each.footer)
         can = [(replace(each, title=each.now() or each.title), each.why_not() is None) for each in ordered]
         kept = in_footer(can, width)
         screen.query_one("#footer", Lines).show([footer(kept)])
         self._keys["footer"] = [(_cells_of_key(each), each.keys[0]) for each in kept]
-        self._paint_note(screen.query_one("#note", Lines), note_rows(*app.note, width))
+        self._paint_note(screen.query_one("#note", Lines), () if beside else note_rows(*app.note, width))
 
     def _paint_note(self, lines: Lines, rows: Sequence[Row]) -> None:
-        """Shows a message over the tabs and what is below them, or over the footer of a screen without tabs."""
-        lines.set_class(not self._app.tabs_fit, "-low")
+        """Shows a message that has no room beside the tabs over the last rows of the pane."""
         if rows:
             lines.styles.height = len(rows)
             lines.show(rows)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui.app.actions import Action, ActionGroup, bound_actions, rebound
+from lilfox_tui.app.actions import Action, ActionGroup, actions_of, bound_actions, key_name, rebound
 from lilfox_tui.app.console import Console
 from lilfox_tui.app.pane import Pane
 from lilfox_tui.core.i18n import Message, tr
@@ -136,6 +136,19 @@ class Navigation:
         self.pane.show_incident()
         self._app.repaint_frame()
         self._app.call_after_refresh(each.run)
+
+    def elsewhere(self) -> list[tuple[int, Action]]:
+        """The actions of the other panes that neither the shown pane nor :meth:`of_incident` has, each with the place
+        of its pane in TABS. They are not bound: most of these panes were never opened. Imports all panes."""
+        known = {(each.id, str(each.help)) for each in (*self.actions, *self.of_incident())}
+        keys = self._app.config.keys
+        found: list[tuple[int, Action]] = []
+        for place, tab in enumerate(TABS):
+            for each in actions_of(tab.load()) if place != self.current else ():
+                if (each.id, str(each.help)) not in known:
+                    known.add((each.id, str(each.help)))
+                    found.append((place, replace(each, keys=(key_name(keys[each.id]),)) if each.id in keys else each))
+        return found
 
     def bind_keys(self) -> None:
         """Binds only keys that are not bound yet: Textual keeps every binding a key ever had and searches them all."""

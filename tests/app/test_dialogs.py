@@ -111,7 +111,17 @@ async def test_help_scrolls_to_its_end_and_says_how_much_is_below() -> None:
         assert "1 more below" in screen_text(pilot)
         await pilot.press("g")
         await pilot.pause()
-        assert "open the selected row" in screen_text(pilot)
+        assert "logs of the selected host" in screen_text(pilot)
+
+
+async def test_help_begins_with_the_keys_of_the_pane_and_ends_with_those_of_every_list() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=(120, 120)) as pilot:
+        await pilot.press("question_mark")
+        await pilot.pause()
+        text = screen_text(pilot)
+        places = [text.index(f" {task}  ") for task in ("Display", "Alerts", "Panes", "Console", "Move, filter, copy")]
+        assert places == sorted(places)
 
 
 async def test_the_key_of_help_is_in_the_footer_of_any_width() -> None:

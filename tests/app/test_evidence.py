@@ -372,10 +372,10 @@ async def test_while_a_run_of_it_is_going_on_closing_asks_for_a_word(tmp_path: P
 async def test_the_actions_of_an_open_incident_are_in_the_palette_of_every_pane() -> None:
     app = still_app(mixed())
     async with app.run_test(size=SIZE) as pilot:
-        await pilot.press("colon", *"hand-over")
-        await pilot.pause()
-        assert "nothing matches" in screen_text(pilot), "nothing to hand over while none is open"
-        await pilot.press("escape")
+        await pilot.press("colon", *"hand-over", "enter")
+        await until(lambda: "no incident" in app.note[0], what="nothing to hand over while none is open")
+        assert app.pane.ID == "runbook"
+        await pilot.press("1")
         await _with_open_incident(pilot, app)
         await pilot.press("colon", *"hand-over", "enter")
         await until(lambda: "Handover" in screen_text(pilot), what="it is shown")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from msgspec.structs import replace
 from textual._context import visible_screen_stack
 from textual.strip import Strip
 
@@ -21,9 +22,10 @@ from lilfox_tui.app.rendering.draw import UNICODE
 from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.metrics.model import HostSnapshot, Level, ProcessUsage
-from lilfox_tui.monitor.model import ServiceView
+from lilfox_tui.monitor.model import Overview, ServiceView
 from tests.app import log_files
-from tests.app.overviews import NOW, fleet, mixed
+from tests.app.backups_made import one_fault
+from tests.app.overviews import NOW, fleet, host, mixed, summary
 from tests.app.pages_made import GATEWAY, pages_app
 from tests.app.still import screen_text, still_app
 from tests.waiting import until
@@ -302,3 +304,58 @@ async def test_errors_have_the_colours_that_they_have_on_the_page(monkeypatch: p
         drawn = {piece.role for row in rows[1:-1] for piece in row}
         assert {"failing", "degraded"} <= drawn
         assert not any(role.startswith("series") for role in drawn)
+
+
+async def test_a_rewound_home_tells_its_own_time_and_what_is_not_recorded() -> None:
+    backups = one_fault()
+    app = still_app(replace(mixed(), backups=backups))
+    app.monitor.backups.feed.publish(backups)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        tabs = screen_text(pilot).splitlines()[1]
+        assert "3 Backup ◐" in tabs or "3 Backup ✖" in tabs
+        app.metrics.state.choose(("host", "web-1"))
+        app.navigation.rewind(NOW - timedelta(seconds=30))
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "3 Backup ○" in text.splitlines()[1]
+        assert "○ backups: state not recorded" in text
+        assert "03:10:14 " in text
+        assert " 03:12:14" in text.partition("Memory")[2]
+        assert "─ now" not in text
+        processes = text[text.index("Processes of web-1") :]
+        assert processes.splitlines()[1].startswith("│ not recorded for the past")
+        assert "log errors not collected then" in processes
+        assert "` now" in text.splitlines()[-1]
+        app.navigation.rewind(None)
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "─ now" in text
+        assert "not recorded" not in text
+        assert "` now" not in text.splitlines()[-1]
+
+
+async def test_a_rewound_home_says_that_its_problems_are_those_that_were_recorded() -> None:
+    web = host("web-1", Level.GOOD, summary("web-1", 23, 61, 71))
+    app = still_app(Overview(NOW, {"web-1": web}, {}))
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.navigation.rewind(NOW - timedelta(seconds=30))
+        await pilot.pause()
+        assert "no problems recorded" in screen_text(pilot)
+        app.navigation.rewind(NOW - timedelta(hours=1))
+        await pilot.pause()
+        assert "1 not recorded at that time" in screen_text(pilot)
+        app.metrics.open_page(("host", "web-1"))
+        app.navigation.rewind(NOW - timedelta(seconds=30))
+        await until(lambda: "Processes" in screen_text(pilot), what="the section of processes")
+
+
+async def test_errors_that_went_on_are_on_a_rewound_home() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=(160, 48)) as pilot:
+        await pilot.pause()
+        first = NOW - timedelta(seconds=60)
+        app.metrics.home.errors.found = (errors.LoggedError(NOW, "api", "request failed", 41, first=first),)
+        app.navigation.rewind(NOW - timedelta(seconds=30))
+        await pilot.pause()
+        assert "03:11:44 ✖ api  ≥1  request failed" in screen_text(pilot)

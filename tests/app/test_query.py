@@ -22,7 +22,7 @@ from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.dialogs.prompt import Chooser
 from lilfox_tui.app.panes.metrics.query.box import QueryBox
 from lilfox_tui.app.panes.metrics.query.result import QueryAnswer, series_of
-from lilfox_tui.app.panes.metrics.query.view import EXAMPLES, QueryPage, query_screen
+from lilfox_tui.app.panes.metrics.query.view import QueryPage, query_screen
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE
 from lilfox_tui.config.model import ApiConfig
 from lilfox_tui.core.text import cell_width
@@ -324,21 +324,6 @@ async def test_the_list_is_framed_and_what_tab_takes_is_highlighted() -> None:
             grounds = [{piece.ground for piece in row[1:-1]} == {"selection"} for row in rows]
             assert grounds == [False, True, *[False] * (len(rows) - 2)]
             assert hint in screen_text(pilot)
-
-
-async def test_examples_are_taken_with_down_and_run() -> None:
-    app = still_app(mixed())
-    app.monitor.scraping.store.publish(filled())
-    async with app.run_test(size=(100, 30)) as pilot:
-        await opened(pilot)
-        assert "Recent queries" not in await shows(pilot, "─ Examples ─")
-        for key, place in (("down", 0), ("down", 1), ("up", 0)):
-            await pilot.press(key)
-            assert value(pilot) == EXAMPLES[place]
-        await pilot.press("enter")
-        await shows(pilot, "No series")
-        await pilot.press("down")
-        assert value(pilot) == EXAMPLES[0], "only before the first query"
 
 
 async def opened(pilot: Pilot[None], *, known: bool = True) -> None:

@@ -51,7 +51,8 @@ class Choice(Struct, frozen=True):
 class Chooser(Dialog[str | None]):
     """A dialog that returns the chosen id, or None. It opens with choice ``at`` selected; ``moved`` gets the id of each
     choice that is selected later. ``rows`` is the widget of the list, with the id ``dialog-list``. ``does`` says what
-    enter does with the selected one; None if nothing can be chosen."""
+    enter does with the selected one; None if nothing can be chosen. ``others`` returns choices that only typing finds:
+    it is called once, when something is typed."""
 
     takes_ahead: ClassVar[Ahead] = "all"
 
@@ -65,9 +66,10 @@ class Chooser(Dialog[str | None]):
         moved: Callable[[str], None] | None = None,
         rows: Lines | None = None,
         does: str | None = "",
+        others: Callable[[], Sequence[Choice]] | None = None,
     ) -> None:
         super().__init__()
-        self._does = does
+        self._does, self._others = does, others
         self._shape = "wide" if wide else ""
         self._title = title
         self._choices = tuple(choices)
@@ -139,6 +141,10 @@ class Chooser(Dialog[str | None]):
         if words == self._words:
             return
         self._words = words
+        if words and self._others is not None:
+            found, self._others = self._others(), None
+            self._choices = (*self._choices, *found)
+            self._arrange()  # one of them may need more lines below the list
         self._shown = tuple(each for each in self._choices if all(word in each.words.lower() for word in words))
         if words:
             self._shown = tuple(sorted(self._shown, key=lambda each: each.rank(" ".join(words))))

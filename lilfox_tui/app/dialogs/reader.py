@@ -121,6 +121,8 @@ class Reader(Dialog[None]):
 
 
 _NOT_IN_FOOTER = 99
+_MOVES = "down"
+"""An action whose task is to move."""
 
 
 def matching(rows: Sequence[Row], words: str) -> list[Row]:
@@ -141,7 +143,7 @@ def matching(rows: Sequence[Row], words: str) -> list[Row]:
 
 
 def help_rows(actions: Sequence[Action], glyphs: Glyphs) -> list[Row]:
-    """The help page: the actions by what they are for, those of the pane first."""
+    """The help page: the actions by what they are for, those of the pane first, and last how to move in any list."""
     rows: list[Row] = [
         (Piece(" " + _("Keys"), "title"),),
     ]
@@ -150,7 +152,7 @@ def help_rows(actions: Sequence[Action], glyphs: Glyphs) -> list[Row]:
     by_task: dict[str, list[Action]] = {}
     for each in actions:
         by_task.setdefault("" if each.task is None else str(each.task), []).append(each)
-    for task, those in by_task.items():
+    for task, those in sorted(by_task.items(), key=lambda each: any(found.id == _MOVES for found in each[1])):
         rows += [BLANK, (Piece(" " + task, "title"),)]
         for each in sorted(those, key=lambda each: each.footer or _NOT_IN_FOOTER):
             title = Piece(fit(str(each.title), widths[1]), "strong")

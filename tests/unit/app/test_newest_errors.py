@@ -69,3 +69,11 @@ def test_without_a_time_an_error_has_no_place() -> None:
     entry = LogEntry(severity=Severity.ERROR, message="x")
     timeless = LogRecord(source="api", place="1", raw=b"x", size_bytes=1, entry=entry)
     assert [each.text for each in grouped([record, timeless])] == ["a"]
+
+
+def test_of_errors_that_went_on_the_first_is_known_of_before() -> None:
+    [run] = grouped([error(0, "a"), error(1, "a"), error(9, "a")])
+    at = [NOW + timedelta(seconds=seconds) for seconds in (-1, 0, 5, 9)]
+    known = [run.until(each) for each in at]
+    first = LoggedError(NOW, "api", "a", at_least=True)
+    assert known == [None, first, first, run]

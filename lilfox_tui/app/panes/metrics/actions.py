@@ -103,6 +103,7 @@ class ViewActions(ActionGroup):
         tr("show the logs of the selected host or service at this time"),
         why_not=lambda self: self._state.nothing_selected(),
         footer=2,
+        fits=lambda self: self._state.selected_plan() is None,
     )
     def show_logs(self) -> None:
         view = self._state.place_selected()
@@ -160,6 +161,9 @@ class LinkActions(ActionGroup):
     def __init__(self, context: Context) -> None:
         self._context, self._state, self._app = context, context.state, context.app
 
+    def _is_host(self) -> bool:
+        return isinstance(self._state.selected_view(), HostView)
+
     def _why_not_reconnect(self) -> Message | None:
         view = self._state.selected_view()
         if not isinstance(view, HostView):
@@ -173,6 +177,7 @@ class LinkActions(ActionGroup):
         tr("connect to the selected host now"),
         why_not=_why_not_reconnect,
         footer=6,
+        fits=_is_host,
     )
     def reconnect(self) -> None:
         view = self._state.selected_view()
@@ -193,6 +198,7 @@ class LinkActions(ActionGroup):
         tr("trust key"),
         tr("review the key of an unknown host, and trust it"),
         why_not=_why_not_trust,
+        fits=_is_host,
     )
     def trust(self) -> None:
         view = self._state.selected_view()
@@ -217,7 +223,12 @@ class LinkActions(ActionGroup):
         return None
 
     @action(
-        "shell", "x", tr("shell"), tr("open a shell on the selected host; suspends the console"), why_not=_why_no_shell
+        "shell",
+        "x",
+        tr("shell"),
+        tr("open a shell on the selected host; suspends the console"),
+        why_not=_why_no_shell,
+        fits=_is_host,
     )
     def shell(self) -> None:
         view = self._state.selected_view()
@@ -285,6 +296,7 @@ class QueryActions(ActionGroup):
         tr("explain"),
         tr("show the execution plan of a slow statement; the statement is not run"),
         why_not=_why_not_explain,
+        fits=lambda self: isinstance(self._state.selected_view(), BackendView),
     )
     def explain(self) -> None:
         view = self._state.selected_view()

@@ -13,6 +13,7 @@ from lilfox_tui.app.panes.metrics.state import MetricsState, alerts_of
 from lilfox_tui.app.rows.job_words import user
 from lilfox_tui.core.i18n import Message, _, tr
 from lilfox_tui.metrics.model import Labels
+from lilfox_tui.monitor.model import HostView, ServiceView
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alert
@@ -28,6 +29,9 @@ class AlertActions(ActionGroup):
         self._context, self._state, self._app = context, context.state, context.app
         self._acknowledged: tuple[Labels, datetime] | None = None
         """The labels and the start of the alert that was acknowledged last: that it is shows a moment later."""
+
+    def _is_alert(self) -> bool:
+        return self._state.selected_alert() is not None
 
     def _why_no_alert(self) -> Message | None:
         """Why an action on an alert is disabled: none is selected, or it has resolved, or nothing may be changed."""
@@ -47,6 +51,7 @@ class AlertActions(ActionGroup):
         tr("acknowledge the alert: no bell or reminders until it resolves; press again to add a note"),
         why_not=_why_no_alert,
         footer=2,
+        fits=_is_alert,
     )
     def acknowledge(self) -> None:
         alert = self._state.selected_alert()
@@ -86,6 +91,7 @@ class AlertActions(ActionGroup):
         tr("withdraw"),
         tr("withdraw the acknowledgement: bell and reminders resume"),
         why_not=_why_not_acknowledged,
+        fits=_is_alert,
     )
     def unacknowledge(self) -> None:
         if (alert := self._state.selected_alert()) is not None:
@@ -103,6 +109,7 @@ class AlertActions(ActionGroup):
         tr("silence notifications; previews the affected alerts first"),
         why_not=_why_no_alert,
         footer=2,
+        fits=_is_alert,
     )
     def silence(self) -> None:
         alert = self._state.selected_alert()
@@ -170,6 +177,7 @@ class AlertActions(ActionGroup):
         tr("runbooks for the alert, or for alerts firing on the selected host or service"),
         why_not=_why_no_runbook,
         footer=2,
+        fits=lambda self: self._is_alert() or isinstance(self._state.selected_view(), HostView | ServiceView),
     )
     def runbook(self) -> None:
         if (cause := self.cause()) is not None:

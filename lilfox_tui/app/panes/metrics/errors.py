@@ -38,6 +38,17 @@ class LoggedError(Struct, frozen=True):
     times: int = 1
     at_least: bool = False
     """Whether there were more that were not counted."""
+    first: datetime | None = None
+    """When the first of several was logged (aware UTC)."""
+
+    def until(self, at: datetime) -> LoggedError | None:
+        """What was known of it at ``at`` (aware UTC); None if nothing was. How many of several there were by then is
+        not kept."""
+        if self.at <= at:
+            return self
+        if self.first is None or self.first > at:
+            return None
+        return LoggedError(self.first, self.source, self.text, at_least=True)
 
 
 class ErrorRuns:
@@ -72,7 +83,8 @@ class ErrorRuns:
         for place in (at - 1, at):
             run = self._runs[place] if 0 <= place < len(self._runs) else None
             if run is not None and (run.source, run.text) == (error.source, error.text):
-                self._runs[place] = replace(run, at=max(run.at, error.at), times=run.times + 1)
+                first, last = min(run.first or run.at, error.at), max(run.at, error.at)
+                self._runs[place] = replace(run, at=last, first=first, times=run.times + 1)
                 return
         self._runs.insert(at, error)
 
@@ -83,8 +95,14 @@ class NewestErrors:
     def __init__(self, context: PaneContext[MetricsState]) -> None:
         self._context = context
         self._begun = False
+        self._since: datetime | None = None
+        """The time from which on all errors are known; None before they are followed."""
         self.found: tuple[LoggedError, ...] = ()
         """Newest first."""
+
+    def reaches(self, at: datetime) -> bool:
+        """Whether errors that were logged just before ``at`` (aware UTC) would have been found."""
+        return self._since is not None and self._since < at
 
     def begin(self) -> None:
         """Start following, once; later calls do nothing."""
@@ -110,6 +128,7 @@ class NewestErrors:
                 await opened.open()
             except LilFoxError:
                 return  # the Logs pane says why
+            self._since = since
             where = And((AtLeast(Severity.ERROR), Within(microseconds(since), None)))
             async with MergedLogs(opened.sources, where, at_most=KEPT) as merged:
                 merged.follow()
@@ -130,6 +149,8 @@ class NewestErrors:
                 runs.take(shown, came=merged.came - came, cut=cut)
                 came, first = merged.came, False
                 before, self.found = self.found, runs.found()
+                if self.found and (cut or len(self.found) >= KEPT):  # there were older ones
+                    self._since = self.found[-1].at
                 if _told(before) != _told(self.found) and self._context.is_displayed:
                     self._context.repaint()  # a count alone is drawn with the next overview
 

@@ -107,7 +107,10 @@ class Home:
                 _("Problems"),
                 problems,
                 note=self._alerts.note(overview),
-                more=self._more_problems(overview) or ([] if problems else [self._all_well(overview)]),
+                more=[
+                    *(self._more_problems(overview) or ([] if problems else [self._all_well(overview)])),
+                    *self._unrecorded(overview),
+                ],
             ),
             "hosts": HomeList(
                 _("Hosts"),
@@ -153,17 +156,31 @@ class Home:
     def _all_well(self, overview: Overview) -> Row:
         """What stands where there is no problem."""
         unknown = overview.count(Level.UNKNOWN)
+        if unknown and overview.rewound:
+            text = ngettext("{count} not recorded at that time", "{count} not recorded at that time", unknown)
+            return (Piece(f" {self._app.glyphs.unknown} {text}", "muted"),)
         if unknown:
             text = ngettext("{count} not checked yet", "{count} not checked yet", unknown)
             return (Piece(f" {self._app.glyphs.unknown} {text}", "muted"),)
-        return (Piece(f" {self._app.glyphs.good} ", "good"), Piece(_("no problems"), "good"))
+        well = _("no problems recorded") if overview.rewound else _("no problems")
+        return (Piece(f" {self._app.glyphs.good} ", "good"), Piece(well, "good"))
+
+    def _unrecorded(self, overview: Overview) -> list[Row]:
+        """What would be among the problems, and is not kept for the past."""
+        backups = self._app.monitor.backups.backups
+        if not overview.rewound or backups is None or not (backups.plans or backups.interrupted_restores):
+            return []
+        text = _("backups: state not recorded; 3 lists the sets of that time")
+        return [(Piece(f" {self._app.glyphs.unknown} {text}", "muted"),)]
 
     def _processes(self, overview: Overview) -> tuple[str, Sequence[ProcessUsage]]:
-        """The name of the host whose processes are shown, and its busiest ones."""
+        """The name of the host whose processes are shown, and its busiest ones: none of the past, which are not
+        recorded."""
         host = self.charts.host(overview)
-        known = host is not None and host.name in self._app.monitor.hosts
-        if host is None or not known or self._app.rewound is not None or self._app.slow_link:
+        if host is None or host.name not in self._app.monitor.hosts or self._app.slow_link:
             return "", ()
+        if overview.rewound:
+            return host.name, ()
         snapshot = self._app.monitor.snapshot(host.name).value
         found = snapshot.processes if isinstance(snapshot, HostSnapshot) else None
         by_memory = self._state.sort == "memory"
@@ -178,18 +195,21 @@ class Home:
         """What changed, and the newest errors of the logs, newest first, as many as the screen is high."""
         glyphs = self._app.glyphs
         changes = [each for each in self._app.monitor.changes.all() if each.at <= overview.at][-_CHANGES:]
+        errors = self.errors.found  # the last one may be newer than the overview of now
+        if overview.rewound:
+            errors = tuple(filter(None, (each.until(overview.at) for each in errors)))
         found: list[tuple[datetime, Callable[[], Row]]] = [
             *((each.at, partial(change_row, each, overview.at, glyphs)) for each in changes),
-            *(
-                (each.at, partial(error_row, each, overview.at, glyphs))
-                for each in self.errors.found
-                if each.at <= overview.at or not overview.rewound  # the last one may be newer than the overview
-            ),
+            *((each.at, partial(error_row, each, overview.at, glyphs)) for each in errors),
         ]
         found.reverse()  # of the same time, the last one is first
         found.sort(key=lambda each: each[0], reverse=True)
-        newest = found[: self._app.room.height]
-        return [make() for _at, make in newest] or [(Piece(" " + _("nothing yet"), "muted"),)]
+        rows = [make() for _at, make in found[: self._app.room.height]]
+        if not overview.rewound:
+            return rows or [(Piece(" " + _("nothing yet"), "muted"),)]
+        if not self.errors.reaches(overview.at):
+            rows.insert(0, (Piece(" " + _("log errors not collected then; E finds them"), "muted"),))
+        return rows or [(Piece(" " + _("nothing recorded until then"), "muted"),)]
 
     # ---- drawing ------------------------------------------------------------------------------------------------
 
@@ -224,7 +244,11 @@ class Home:
                 panel = self.charts.panel(overview, place, style)
             elif name == "processes":
                 title = _("Processes of {host}", host=processes[0])
-                rows = _process_rows(processes[1], place.inner_width, self._state.sort, self._app.glyphs)
+                rows = (
+                    [(Piece(" " + _("not recorded for the past"), "muted"),)]
+                    if overview.rewound
+                    else _process_rows(processes[1], place.inner_width, self._state.sort, self._app.glyphs)
+                )
                 panel = ScreenPanel(place, (Piece(title, "title"),), rows)
             elif name == "next":
                 panel = ScreenPanel(place, (Piece(_("Next"), "title"),), steps)

@@ -150,7 +150,8 @@ class HomeCharts:
         ]
         limits = wanted.limits
         axes = Axes(
-            unit=wanted.unit, start=start, end=overview.at, top=wanted.top, binary=wanted.binary, ago=True,
+            unit=wanted.unit, start=start, end=overview.at, top=wanted.top, binary=wanted.binary,
+            ago=not overview.rewound,  # of the past the times themselves are told
             warn=None if limits is None else limits.warn,
             fail=None if limits is None else limits.fail,
         )  # fmt: skip

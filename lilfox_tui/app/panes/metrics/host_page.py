@@ -61,6 +61,8 @@ class HostPage(Struct, frozen=True):
     """Rows of the screen; 0 if it does not matter."""
     cursor: datetime | None = None
     """The moment whose values the charts tell, instead of the newest ones."""
+    rewound: bool = False
+    """Whether ``now`` is in the past."""
 
 
 def host_page(page: HostPage) -> list[Row]:
@@ -382,6 +384,8 @@ def _units(summary: HostSummary) -> Section | None:
 
 
 def _top(page: HostPage) -> Section | None:
+    if page.rewound:
+        return text_section(_("Processes"), [(Piece(" " + _("not recorded for the past"), "muted"),)])
     if page.processes is None:
         return None
     rows: list[Row] = []

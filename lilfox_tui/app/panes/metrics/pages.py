@@ -335,6 +335,7 @@ class MetricsPages:
             slow_link=app.slow_link,
             height=app.room.height,
             cursor=self._state.cursor,
+            rewound=app.rewound is not None,
         )
 
     def chart_height(self, *, single: bool = False) -> int:

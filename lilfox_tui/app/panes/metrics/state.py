@@ -224,7 +224,9 @@ class MetricsState:
         return None if item is None else item.alert
 
     def nothing_selected(self) -> Message | None:
-        """Why an action on the selection is disabled: nothing is selected."""
+        """Why an action on the selection is disabled: nothing is selected, or a backup plan, which has none here."""
+        if self.page is None and self.selected_plan() is not None:
+            return tr("a backup plan is selected; enter shows it in pane 3")
         selected = self.selected_item() is not None or self.selected_view() is not None
         return None if selected else tr("nothing is selected")
 

@@ -413,6 +413,9 @@ class RunActions(ActionGroup):
     def open(self) -> None:
         self._view.open_selected()
 
+    def _shows_runs(self) -> bool:
+        return self._permission.why_not_here() is None
+
     def _why_not_again(self) -> Message | None:
         state = self._state
         if (why := self._permission.why_not_here()) is not None:
@@ -425,7 +428,7 @@ class RunActions(ActionGroup):
         return self._permission.why_not_start()
 
     @action("run-again", "", tr("start again"), tr("start another run of this runbook from its first step"),
-            why_not=_why_not_again)  # fmt: skip
+            why_not=_why_not_again, fits=_shows_runs)  # fmt: skip
     def run_again(self) -> None:
         self._context.run(self._starter.begin_again, group="order", exclusive=True)
 
@@ -436,7 +439,7 @@ class RunActions(ActionGroup):
         return self._permission.why_no_run()
 
     @action("terminal", "x", tr("terminal"), tr("run the waiting command in this terminal; suspends the console"),
-            why_not=_why_nothing_for_terminal)  # fmt: skip
+            why_not=_why_nothing_for_terminal, fits=_shows_runs)  # fmt: skip
     def terminal(self) -> None:
         self._order(self._waiting.go_on)
 
@@ -447,7 +450,7 @@ class RunActions(ActionGroup):
         return self._permission.why_no_run()
 
     @action("by-hand", "H", tr("mark done"), tr("mark the waiting manual step as done"),
-            why_not=_why_nothing_by_hand)  # fmt: skip
+            why_not=_why_nothing_by_hand, fits=_shows_runs)  # fmt: skip
     def by_hand(self) -> None:
         self._order(self._waiting.go_on)
 
@@ -458,7 +461,7 @@ class RunActions(ActionGroup):
         return self._permission.why_no_run()
 
     @action("retry", "R", tr("retry"), tr("retry the failed command on the hosts where it has not succeeded"),
-            why_not=_why_nothing_failed, footer=1)  # fmt: skip
+            why_not=_why_nothing_failed, footer=1, fits=_shows_runs)  # fmt: skip
     def retry(self) -> None:
         self._order(self._waiting.retry)
 
@@ -470,7 +473,7 @@ class RunActions(ActionGroup):
 
     @action("stop", "C", tr("stop"), tr("stop the running command; a command that follows a log then counts as "
                                         "successful"),
-            why_not=_why_nothing_runs, footer=1)  # fmt: skip
+            why_not=_why_nothing_runs, footer=1, fits=_shows_runs)  # fmt: skip
     def stop(self) -> None:
         self._order(self._orders.stop)
 
@@ -481,7 +484,7 @@ class RunActions(ActionGroup):
         return self._permission.why_no_run()
 
     @action("skip", "minus", tr("skip"), tr("skip the waiting step, with a reason"),
-            why_not=_why_nothing_waits, footer=1)  # fmt: skip
+            why_not=_why_nothing_waits, footer=1, fits=_shows_runs)  # fmt: skip
     def skip(self) -> None:
         self._orders.ask_skip()
 
@@ -494,7 +497,7 @@ class RunActions(ActionGroup):
         return self._permission.why_no_run()
 
     @action("undo", "u", tr("undo"), tr("undo this run's changes, latest first"),
-            why_not=_why_nothing_to_undo, footer=1)  # fmt: skip
+            why_not=_why_nothing_to_undo, footer=1, fits=_shows_runs)  # fmt: skip
     def undo(self) -> None:
         self._order(self._orders.undo)
 
@@ -503,6 +506,6 @@ class RunActions(ActionGroup):
 
     @action("end-run", "X", tr("end the run"), tr("abandon the run; its changes are listed first and stay in "
                                                   "force"),
-            why_not=_why_no_run)  # fmt: skip
+            why_not=_why_no_run, fits=_shows_runs)  # fmt: skip
     def end_run(self) -> None:
         self._order(self._orders.end)

@@ -76,7 +76,9 @@ class Expression(TextField):
     because keys typed ahead must act on its result."""
 
     def __init__(self, takes: Callable[[str], bool]) -> None:
-        super().__init__(id="query-input", placeholder="sum by (job) (up)", select_on_focus=False)
+        super().__init__(
+            id="query-input", placeholder=_("e.g. {query}", query="sum by (job) (up)"), select_on_focus=False
+        )
         self._takes = takes
 
     def on_mount(self) -> None:
@@ -156,6 +158,8 @@ class QueryBox(Dialog[str]):
     def _learned(self, known: KnownNames) -> None:
         self._offer.refresh(known)
         self._show_offer()
+        if self._state.answer is None and self.is_mounted:
+            self._show_result()
 
     # ---- queries ---------------------------------------------------------------------------------------------------
 
@@ -227,6 +231,7 @@ class QueryBox(Dialog[str]):
             focused=state.focus == "result",
             is_slow=cast("_Console", self.app).slow_link,
             history=self._history.queries,
+            metrics=len(self._offer.known.metrics),
             line=self._line.value,
         )
         self._drawn = query_screen(page)
@@ -236,7 +241,8 @@ class QueryBox(Dialog[str]):
         self._show_keys()
 
     def _show_keys(self) -> None:
-        row = keys_row(self._state, self._said, bool(self._drawn.plot), self.app.size.width)
+        width, plot, past = self.app.size.width, bool(self._drawn.plot), bool(self._history.queries)
+        row = keys_row(self._state, self._said, width, has_chart=plot, has_history=past)
         self.query_one("#query-keys", Lines).show([row])
 
     def _show_offer(self) -> None:

@@ -70,6 +70,8 @@ _WIDEST_LABEL: Final = 40
 _LEAST_LABEL: Final = 8
 """Cells of a column of labels, where not even the most telling one has room for all of its text."""
 _NOTES_SHOWN: Final = 3
+_RECENT_LEAST: Final = 3
+"""Earlier queries that are listed before the first one, however low the screen is."""
 EXAMPLES: Final = ("up", "sum by (job) (rate(http_requests_total[5m]))", "topk(5, cpu_usage_percent)")
 
 
@@ -94,6 +96,8 @@ class QueryPage(Struct, frozen=True):
     focused: bool = False
     is_slow: bool = False
     history: Sequence[str] = ()
+    metrics: int = 0
+    """The number of metrics that are known."""
     line: str = ""
     """The query as it is being written."""
 
@@ -125,7 +129,7 @@ def query_screen(page: QueryPage) -> QueryScreen:
     """All that stands below the line of the query."""
     answer = page.answer
     if answer is None:
-        return _boxed(page, _("Recent queries") if page.history else _("Examples"), _before_the_first(page))
+        return _boxed(page, _("New query"), _before_the_first(page))
     if answer.error is not None:
         return _boxed(page, _("Error"), _error_rows(answer.error, _inner(page)))
     notes = _note_rows(answer.notes, _inner(page))
@@ -149,13 +153,27 @@ def _boxed(page: QueryPage, title: str, rows: Sequence[Row]) -> QueryScreen:
 
 
 def _before_the_first(page: QueryPage) -> list[Row]:
-    recent: list[Row] = [(Piece("  "), *query_pieces(each)) for each in page.history]
-    if recent:
-        return recent
-    hint = _("Type a metric, a function or a keyword: names are completed as you type. down takes an example.")
-    rows = [(each, (Piece("   "), *query_pieces(each))) for each in EXAMPLES]
+    """What can be typed, and what was: the newest queries and examples, those first that the arrow keys take."""
+    width = _inner(page)
+    hint = _("Type a metric, a function or a keyword: names are completed as you type.")
+    count = ngettext("{count} metric known; tab offers it", "{count} metrics known; tab offers them", page.metrics)
+    known = count if page.metrics else _("no metric names loaded yet")
+    said: list[Row] = [(Piece(" "), Piece(hint, "muted")), (Piece(" "), Piece(known, "muted"))]
+    said = wrapped(said, width)
+    examples = _listed_queries(page, _("Examples"), "" if page.history else _("down takes one"), EXAMPLES)
+    room = max(_RECENT_LEAST, page.height - 2 * page.bordered - len(said) - len(examples) - 2)
+    keys = _("up takes the newest, ctrl-r searches all {count}", count=len(page.history))
+    return [*said, *_listed_queries(page, _("Recent queries"), keys, page.history[:room]), *examples]
+
+
+def _listed_queries(page: QueryPage, title: str, keys: str, queries: Sequence[str]) -> list[Row]:
+    """Queries below a title; the one that stands in the line is highlighted."""
+    if not queries:
+        return []
+    rows = [(each, (Piece("   "), *query_pieces(each))) for each in queries]
     return [
-        *wrapped([(Piece(" "), Piece(hint, "muted"))], _inner(page)),
+        BLANK,
+        (Piece(" " + title, "title"), Piece("  " + keys, "muted")),
         *(highlighted(row, _inner(page)) if each == page.line else row for each, row in rows),
     ]
 
@@ -509,7 +527,7 @@ def head_row(state: QueryState, where: str, width: int) -> Row:
     return (*left, Piece(" " * max(1, fill)), Piece(right, "muted"))
 
 
-def keys_row(state: QueryState, said: str, has_chart: bool, width: int) -> Row:
+def keys_row(state: QueryState, said: str, width: int, *, has_chart: bool, has_history: bool) -> Row:
     """The last line: what the keys do now, as many as fit; or what the last one did."""
     if said:
         return (Piece(" " + said, "accent"),)
@@ -520,9 +538,11 @@ def keys_row(state: QueryState, said: str, has_chart: bool, width: int) -> Row:
         ]  # fmt: skip
     else:
         result = [("down", _("result"))] if state.series else []
+        earlier = [("up", _("earlier query")), ("ctrl-r", _("search the history"))]
+        examples = [("down", _("example"))] if state.answer is None else []
         keys = [
-            ("enter", _("run")), ("tab", _("complete")), ("esc", _("close")), *result, ("up", _("earlier query")),
-            ("ctrl-r", _("search the history")),
+            ("enter", _("run")), ("tab", _("complete")), ("esc", _("close")), *result,
+            *(earlier if has_history else examples),
         ]  # fmt: skip
     pieces: list[Piece] = []
     for key, text in keys:

@@ -1,0 +1,58 @@
+"""Where a message stands: it hides neither the tabs nor the keys."""
+
+from __future__ import annotations
+
+import pytest
+
+from lilfox_tui.app import console
+from tests.app.overviews import mixed
+from tests.app.still import screen_text, still_app
+
+SHORT, LONG = "web-1 is connected", "the shell is disabled because it could make changes " * 3
+
+
+@pytest.mark.parametrize("size", [(200, 55), (120, 40), (80, 24)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_a_short_message_stands_beside_the_tabs(size: tuple[int, int]) -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        before = screen_text(pilot).splitlines()
+        app.tell(SHORT)
+        await pilot.pause()
+        text = screen_text(pilot).splitlines()
+        assert text[1].startswith(before[1].rstrip())
+        assert text[1].endswith(SHORT)
+        assert [*text[:1], *text[2:]] == [*before[:1], *before[2:]]
+        app._clear_note()
+        await pilot.pause()
+        assert screen_text(pilot).splitlines() == before
+
+
+@pytest.mark.parametrize("size", [(120, 40), (80, 24), (40, 10)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_a_long_message_stands_above_the_keys(size: tuple[int, int]) -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        before = screen_text(pilot).splitlines()
+        app.tell(LONG)
+        await pilot.pause()
+        text = screen_text(pilot).splitlines()
+        changed = [y for y, (old, new) in enumerate(zip(before, text, strict=True)) if old != new]
+        assert changed
+        assert changed == list(range(changed[0], size[1] - 1)), "down to the row above the keys"
+        assert len(changed) <= 3
+        assert changed[0] > 1
+        assert text[changed[0]].startswith(" the shell is disabled")
+
+
+async def test_a_message_does_not_hide_the_line_that_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "NOTE_S", 60.0)
+    app = still_app(mixed())
+    async with app.run_test(size=(40, 10)) as pilot:
+        await pilot.pause()
+        app.tell(LONG)
+        await pilot.press("slash", *"web")
+        await pilot.pause()
+        text = screen_text(pilot).splitlines()
+        assert "web" in text[-1]
+        assert "the shell is disabled" in "\n".join(text[-4:-1])

@@ -1,0 +1,127 @@
+"""The palette finds the actions of every pane, and ``a`` lists those that the selected row can have."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+from textual.pilot import Pilot
+
+from lilfox_tui.app.actions import actions_of
+from lilfox_tui.app.app import LilFoxApp
+from lilfox_tui.app.dialogs.prompt import Chooser
+from lilfox_tui.app.navigation import TABS
+from lilfox_tui.app.panes.metrics.state import PLAN
+from lilfox_tui.monitor.model import Overview
+from tests.app.backups_made import broken, healthy
+from tests.app.overviews import mixed
+from tests.app.still import screen_text, still_app
+from tests.waiting import until
+
+SIZE = (120, 40)
+
+
+def showing(overview: Overview) -> LilFoxApp:
+    app = still_app(overview)
+    if overview.backups is not None:
+        app.monitor.backups.feed.publish(overview.backups)
+    return app
+
+
+async def test_an_action_of_another_pane_is_found_by_its_help_and_names_its_pane() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("colon", *"restore step")
+        await pilot.pause()
+        assert "3 B     restore           Backup: restore the set step by step" in screen_text(pilot)
+        await pilot.press("escape", "colon", *"histogram logs")
+        await pilot.pause()
+        assert "2 <     bar back          Logs: go to the previous bar" in screen_text(pilot)
+
+
+async def test_every_action_of_every_pane_is_found() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("colon", "space", "e")
+        await pilot.pause()
+        assert isinstance(app.screen, Chooser)
+        words = [choice.words for choice in app.screen._choices]
+        for tab in TABS:
+            for each in actions_of(tab.load()):
+                assert any(f"{each.id} {each.title} {each.help}" in text for text in words), (tab.module, each.id)
+
+
+async def test_before_anything_is_typed_the_palette_lists_what_the_pane_has() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("colon")
+        await pilot.pause()
+        assert isinstance(app.screen, Chooser)
+        assert not any("Backup: " in "".join(piece.text for piece in each.row) for each in app.screen._choices)
+
+
+async def test_an_action_on_a_row_of_another_pane_waits_for_the_row() -> None:
+    app = showing(replace(mixed(), backups=healthy()))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("colon", *"restore step", "enter")
+        await until(lambda: app.pane.ID == "backup", what="the pane")
+        await until(lambda: "restore: select a row, then press B" in screen_text(pilot), what="what is to be done")
+        assert len(app.screen_stack) == 1
+        await pilot.press("1", "colon", *"retention", "enter")
+        await until(lambda: "prune: select a row, then press a" in screen_text(pilot), what="an action without a key")
+
+
+async def test_an_action_of_another_pane_that_cannot_be_done_says_why_there() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("colon", *"restore step", "enter")
+        await until(lambda: app.pane.ID == "backup", what="the pane")
+        await until(lambda: "no backups are configured" in app.note[0], what="the reason")
+
+
+async def test_an_action_of_another_pane_that_needs_no_row_is_done_there() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("3", "colon", *"sort the hosts", "enter")
+        await until(lambda: app.metrics.state.sort != "worst", what="another order")
+        assert app.pane.ID == "metrics"
+
+
+async def test_the_list_of_actions_has_none_that_the_selected_row_can_never_have() -> None:
+    app = showing(replace(mixed(), backups=broken()))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        of_host, of_alert = ("K", "x"), ("A", "U", "s")
+        app.metrics.state.choose(("host", "web-1"))
+        keys = await _keys_of_actions(pilot)
+        assert set(of_host) < set(keys)
+        assert not set(of_alert) & set(keys)
+        app.metrics.state.choose(("service", "gateway"))
+        assert not {*of_host, *of_alert, "R"} & set(await _keys_of_actions(pilot))
+        plan = next(each for each in app.metrics.state.order() if each[0] == PLAN)
+        app.metrics.state.choose(plan)
+        assert not {*of_host, *of_alert, "R", "l", "r"} & set(await _keys_of_actions(pilot))
+        await pilot.press("l")
+        await pilot.pause()
+        assert "a backup plan is selected; enter shows it in pane 3" in screen_text(pilot)
+
+
+async def test_what_cannot_be_done_with_the_row_now_comes_last_with_its_reason() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        app.metrics.state.choose(("host", "web-1"))
+        keys = await _keys_of_actions(pilot)
+        assert keys.index("x") < keys.index("R"), "web-1 is connected"
+        await pilot.press("a")
+        await pilot.pause()
+        assert "web-1 is connected" in screen_text(pilot)
+
+
+async def _keys_of_actions(pilot: Pilot[None]) -> list[str]:
+    """The keys that ``a`` lists, from top to bottom."""
+    await pilot.press("a")
+    await pilot.pause()
+    assert isinstance(pilot.app.screen, Chooser)
+    keys = [each.row[0].text.strip() for each in pilot.app.screen._choices if not each.id.startswith("act ")]
+    await pilot.press("escape")
+    await pilot.pause()
+    return keys
