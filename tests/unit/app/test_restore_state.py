@@ -123,6 +123,7 @@ def test_what_allows_the_failed_check_is_highlighted_and_confirmed() -> None:
     state = chosen()
     state.open(CHECKS)
     look(state, GOOD)
+    assert state.looked is not None
     state.looked.checked = False
     state.highlight_what_allows(options)
     assert state.at == NOTHING, "a check may fail yet"
