@@ -114,6 +114,8 @@ def fit_middle(text: str, width: int) -> str:
     return _cut(text, before) + CUT + _cut(text[::-1], width - 1 - before)[::-1]
 
 
+_UNIT = re.compile(r"(?:%|[nµm]?s|min|h|d|[kKMGTPE]?i?B)(?:/s)?(?![\w-])")
+"""What a number and the blank before it are parted from by no line end."""
 _CLOSING = frozenset("，。；：、！？）》」』”’…%")
 _OPENING = frozenset("（《「『“‘")
 
@@ -127,7 +129,7 @@ def _may_break(text: str, at: int) -> bool:
     """Whether a line may end before the character ``at``, which is not the first."""
     before, after = text[at - 1], text[at]
     if after == " " or before == " ":
-        return after == " " and text[at + 1 : at + 2] != "%"  # it belongs to its number
+        return after == " " and not (before.isdigit() and _UNIT.match(text, at + 1))
     return after not in _CLOSING and before not in _OPENING and 2 in (cell_width(before), cell_width(after))
 
 

@@ -42,17 +42,19 @@ def plan_view(
     """Return the view of the plan at ``now`` (aware UTC). ``sets`` are all sets in its store; ``made`` are the plan's
     sets in its main store, to compare a copy with. ``failures`` is the number of consecutive failed reads of the store.
     ``known_since``: the schedule has been in force at least since then, so a run since then must have left a set.
+    ``read_at``: when the look that found ``sets`` began; what a run has left since is not among them.
     ``since`` is now unless the start of the problem is known; the caller tracks since when a level has held."""
     own = [found for found in sets or () if found.plan == name]
     shown = None if sets is None else tuple(found for found in sets if config is None or found.plan in (name, ""))
     runs = [job for job in jobs if job.key == f"backup {name}" and job.kind == "backup" and job.state != "running"]
     last = runs[0] if runs and config is not None else None
+    behind = outage is None and _ended_since(last, read_at)
     is_late = None if config is None or sets is None or copy else late(config, own, now, zone)
     if is_late is not None and not own and (known_since is None or is_late.due < known_since):
         is_late = None  # the plan may be newer than that run
     found = list(_unread(sets, outage, failures))
     if config is not None and sets is not None:
-        found += _of_copy(own, made) if copy else _of_plan(config, own, is_late, last, now)
+        found += _of_copy(own, made, last, behind) if copy else _of_plan(config, own, is_late, last, now, behind)
     due = config is not None and config.schedule is not None and not copy
     return PlanView(
         name=name,
@@ -69,8 +71,13 @@ def plan_view(
         late=is_late,
         next_run=next_due(config.schedule, now, zone) if due and config is not None and config.schedule else None,
         last=last,
+        behind=behind,
         rto_s=next((each.proof.took_s for each in own if each.proof is not None and each.proof.took_s), None),
     )
+
+
+def _ended_since(last: Job | None, read_at: datetime | None) -> bool:
+    return last is not None and last.ended is not None and read_at is not None and read_at < last.ended
 
 
 def _since(is_late: LatePlan | None, outage: Unavailable | None, now: datetime) -> datetime:
@@ -89,12 +96,20 @@ def _unread(
 
 
 def _of_plan(
-    config: PlanConfig, own: Sequence[BackupSet], is_late: LatePlan | None, last: Job | None, now: datetime
+    config: PlanConfig,
+    own: Sequence[BackupSet],
+    is_late: LatePlan | None,
+    last: Job | None,
+    now: datetime,
+    behind: bool,
 ) -> Iterator[tuple[Level, Message]]:
     if not own and is_late is None:
         never = Level.UNKNOWN if config.schedule is None else Level.DEGRADED
-        yield never, tr("there is no backup yet")
-    if is_late is not None:
+        yield never, tr("the sets are being read again") if behind else tr("there is no backup yet")
+    if is_late is not None and behind:
+        # The level stays until it is known what the run has left; but that there is nothing is not said.
+        yield Level.FAILING, tr("it was late; the sets are being read again")
+    elif is_late is not None:
         age = human_duration((now - is_late.due).total_seconds())
         if is_late.newest is None:
             yield Level.FAILING, tr("late: due {age} ago, and there is no good set", age=age)
@@ -121,10 +136,14 @@ def _of_newest(own: Sequence[BackupSet]) -> Iterator[tuple[Level, Message]]:
         yield Level.DEGRADED, tr("the newest set is not verified")
 
 
-def _of_copy(own: Sequence[BackupSet], made: Sequence[BackupSet]) -> Iterator[tuple[Level, Message]]:
-    """Yield the problems of a copy, which should also have the newest good set of the main store (``made``)."""
+def _of_copy(
+    own: Sequence[BackupSet], made: Sequence[BackupSet], last: Job | None, behind: bool
+) -> Iterator[tuple[Level, Message]]:
+    """Yield the problems of a copy, which should also have the newest good set of the main store (``made``). Where the
+    copy was not read since the last run, that run's set is not missed yet."""
     yield from _of_newest(own)
-    wanted = next((found for found in made if found.good), None)
+    begun = last.started if behind and last is not None else None
+    wanted = next((found for found in made if found.good and (begun is None or found.created < begun)), None)
     if wanted is not None and all(found.id != wanted.id for found in own):
         yield Level.DEGRADED, tr("the copy lacks the newest good set {set}", set=wanted.id)
 

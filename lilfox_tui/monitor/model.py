@@ -45,8 +45,8 @@ class PlanView(Struct, frozen=True, kw_only=True):
     """One plan in one of its stores, as a row shows it; or a store without a plan.
 
     ``level`` has held since ``since`` (aware UTC); ``reasons`` say why, worst first, empty when good. ``sets`` are
-    newest first, also when they are old: ``read_at`` tells; None before the first look. ``outage`` tells why there is
-    no newer one.
+    newest first, also when they are old: ``read_at`` tells when their last look began; None before the first one.
+    ``outage`` tells why there is no newer one.
     """
 
     name: str
@@ -68,6 +68,8 @@ class PlanView(Struct, frozen=True, kw_only=True):
     next_run: datetime | None = None
     last: Job | None = None
     """The newest run of the plan that is known on this machine and has ended."""
+    behind: bool = False
+    """That run has ended since ``sets`` were read: they are being read again."""
     rto_s: float | None = None
     """How long the newest drill took to restore."""
 

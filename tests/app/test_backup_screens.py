@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.panes.backup.pane import BackupPane
 from lilfox_tui.app.rendering.draw import ASCII
+from lilfox_tui.core.i18n import _
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.monitor.model import Backups
-from tests.app.backups_made import broken, healthy, hostile, job, one_fault
+from tests.app.backups_made import NOW, broken, healthy, hostile, job, one_fault, plan
 from tests.app.overviews import mixed
 from tests.app.still import screen_text, still_app
 from tests.app.test_screens import check
@@ -164,3 +167,20 @@ async def test_jobs_are_told_in_the_frame_of_every_pane() -> None:
         await until(lambda: "↻ backup 30%" in screen_text(pilot).splitlines()[1], what="the job in the line of tabs")
         app.monitor.backups.feed.publish(replace(healthy(), jobs=(job(state="unknown"),), unsettled=(job().id,)))
         await until(lambda: "✖ 1 job unknown" in screen_text(pilot).splitlines()[1], what="an unknown job")
+
+
+@pytest.mark.parametrize("language", ["en", "zh_CN"])
+async def test_a_set_that_was_just_written_is_being_read_and_not_missing(language: str) -> None:
+    ended = job(state="ok", message="lilfox_20260329_031110 was written and verified", ended=NOW)
+    first = plan("lilfox", (), last=ended, read_at=NOW - timedelta(seconds=5), behind=True, rto_s=None)
+    app = showing(Backups({first.key: first}, jobs=(ended,)), language=language)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("3")
+        await pilot.pause()
+        text = screen_text(pilot)
+        check(f"backup-behind-80x24-{language}", text)
+        if language == "en":
+            assert "never" not in text
+            assert "no set yet" not in text
+            assert text.count("the sets are being read again") == 2, text
+        assert str(pane_of(app).state.why_no_set()) == _("the sets are being read again")

@@ -13,7 +13,7 @@ from textual.widgets import Input
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.dialogs.messages import ConfirmDialog
 from lilfox_tui.app.dialogs.prompt import Chooser
-from lilfox_tui.app.panes.backup.restore_state import CHECKS, CONFIRM, NOTHING, RESULT, RUN, WHAT, WHERE
+from lilfox_tui.app.panes.backup.restore_state import CHECKS, CONFIRM, RESULT, RUN, WHAT, WHERE
 from lilfox_tui.app.panes.backup.restore_wizard import RestoreWizard
 from lilfox_tui.backup.checks import Check, CheckState
 from lilfox_tui.backup.plan import BackupRequest, read_request
@@ -433,8 +433,8 @@ async def test_all_checks_can_be_read_on_a_small_screen(stand_in: StandIn) -> No
             await pilot.press("j")
         assert all(f"found {number}" in seen for number in range(9))
         assert wizard.state.at >= 0, "then what can be allowed"
-        await pilot.press("k", "k")
-        assert wizard.state.at == NOTHING
+        await pilot.press(*"kkkk")
+        assert (wizard.state.at, wizard.state.moved) == (0, False), "the checks can be read again"
 
 
 async def test_a_set_that_cannot_be_looked_at(stand_in: StandIn) -> None:
@@ -535,3 +535,32 @@ async def test_what_others_wrote_is_text(size: tuple[int, int], stand_in: StandI
         await until(lambda: wizard.state.step == RESULT)
         await pilot.pause()
         assert not set("\x1b\x07\u202e\r") & set(screen_text(pilot))
+
+
+async def test_the_result_of_the_checks_stands_above_them_and_a_line_is_selected(stand_in: StandIn) -> None:
+    app = showing(healthy())
+    async with app.run_test(size=(80, 24)) as pilot:
+        wizard = await at_checks(pilot)
+        await pilot.press("o")
+        await pilot.pause()
+        text = screen_text(pilot)
+        places = [
+            text.index(part) for part in ("No check blocks the restore", str(stand_in.all_checks[0].about), "[ ]")
+        ]
+        assert places == sorted(places)
+        assert (wizard.state.at, wizard.state.moved) == (0, False)
+        await pilot.press("j")
+        assert wizard.state.at == 1
+
+
+async def test_where_nothing_can_be_allowed_no_key_says_so(stand_in: StandIn) -> None:
+    app = showing(healthy())
+    async with app.run_test(size=(80, 24)) as pilot:
+        wizard = await at_checks(pilot)
+        assert "space allow" in screen_text(pilot)
+        wizard.state.choice.toggle("source", "database")
+        await pilot.press("R")
+        await looked(wizard)
+        await pilot.pause()
+        assert "space allow" not in screen_text(pilot)
+        assert "R recheck" in screen_text(pilot)

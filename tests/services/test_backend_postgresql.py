@@ -52,6 +52,8 @@ async def test_the_pool_and_who_blocks_whom_are_as_psql_says(postgres: Postgres)
     assert reading.values[Series("postgresql_connections_waiting")] == 2
     assert reading.values[Series("postgresql_connections_max")] == 100
     assert reading.values[Series("postgresql_connections_used")] == 5, "without its own"
+    assert sum(int(str(row["connections"])) for row in table(reading, "databases")) == 5, "also here"
+    assert [str(fact.value) for fact in reading.facts if fact.key == "own_session"] == ["not counted"]
     assert {each.level for each in reading.findings} == {Level.DEGRADED}
     assert f"for a lock held by {pids[0]}" in " ".join(str(each.text) for each in reading.findings)
     line = "  ".join(str(each.text) for each in postgresql.headline(reading.values))

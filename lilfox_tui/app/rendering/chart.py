@@ -183,7 +183,7 @@ def chart(
             _trace(grid, values, ceiling - floor, ink, glyphs)
         grid.share_cells(inks)
     if not floor:
-        _draw_limits(grid, ceiling, axes, glyphs)
+        _draw_limits(grid, ceiling, axes, glyphs, dotted=bool(glyphs.dots) and not filled)
     _draw_moment(grid, axes, glyphs)
     rows: list[Row] = [_title(title, curves, now_text, width, glyphs)]
     for level in range(height - 1, -1, -1):
@@ -209,6 +209,8 @@ SERIES_COLOURS = 6
 _DOT = ((0x40, 0x04, 0x02, 0x01), (0x80, 0x20, 0x10, 0x08))
 """The dots of the left and the right half of a braille cell, from the bottom up."""
 _DOTS_HIGH = 4
+_ABOVE_LABEL = 2
+"""Dots from that of a label in the top row to the upper edge, its own included."""
 
 
 class _Ink(NamedTuple):
@@ -316,9 +318,10 @@ def _fill(grid: _Grid, values: Values, ceiling: float, axes: Axes, role: str, gl
                 grid.put(column, level, char, ink)
 
 
-def _high(value: float, ceiling: float, height: int) -> int:
-    """How many dots high a value is; a known zero is seen as a line."""
-    return max(1, round(min(1.0, max(0.0, value / ceiling)) * height * _DOTS_HIGH))
+def _dot_of(value: float, ceiling: float, height: int) -> int:
+    """The dot, from the bottom, at which a line has a value. The ceiling is where its label stands, in the middle of
+    the top row: what is less, however little, is below it."""
+    return math.floor(min(1.0, max(0.0, value / ceiling)) * (height * _DOTS_HIGH - _ABOVE_LABEL))
 
 
 def _trace(grid: _Grid, values: Values, ceiling: float, ink: _Ink, glyphs: Glyphs) -> None:
@@ -334,7 +337,7 @@ def _trace(grid: _Grid, values: Values, ceiling: float, ink: _Ink, glyphs: Glyph
         if value is None:
             before = None
             continue
-        y = _high(value, ceiling, grid.height) - 1
+        y = _dot_of(value, ceiling, grid.height)
         low, high = (y, y) if before is None else (min(y, before + 1), max(y, before - 1))
         for each in range(min(low, y), max(high, y) + 1):
             grid.dot(x, each, ink.role)
@@ -342,14 +345,16 @@ def _trace(grid: _Grid, values: Values, ceiling: float, ink: _Ink, glyphs: Glyph
         before = y
 
 
-def _draw_limits(grid: _Grid, ceiling: float, axes: Axes, glyphs: Glyphs) -> None:
+def _draw_limits(grid: _Grid, ceiling: float, axes: Axes, glyphs: Glyphs, *, dotted: bool) -> None:
     """Draw each limit as a dashed line behind the curves, with its value in the colour of its level as far right as
-    there is room. Of limits on the same row the most severe one is drawn."""
+    there is room, in the row in which ``dotted`` curves have that value, or others. Of limits on the same row the most
+    severe one is drawn."""
     rows: dict[int, tuple[float, str]] = {}
     for limit, role in ((axes.mark, "degraded"), (axes.warn, "degraded"), (axes.fail, "failing")):
         share = (_finite(limit) or 0.0) / ceiling
         if limit is not None and 0 <= share <= 1:
-            rows[min(grid.height - 1, int(share * grid.height))] = limit, role
+            level = _dot_of(limit, ceiling, grid.height) // _DOTS_HIGH if dotted else int(share * grid.height)
+            rows[min(grid.height - 1, level)] = limit, role
     for level, (limit, role) in rows.items():
         text = grid.text[level]
         free = [char == " " for char in text]
@@ -358,7 +363,7 @@ def _draw_limits(grid: _Grid, ceiling: float, axes: Axes, glyphs: Glyphs) -> Non
             if free[column]:
                 grid.put(column, level, glyphs.limit, role if at is None else "muted")
             elif grid.bits[level][column]:  # seen beside the curve that runs through the same cell
-                y = _high(limit, ceiling, grid.height) - 1
+                y = _dot_of(limit, ceiling, grid.height)
                 y = min(max(y, level * _DOTS_HIGH), (level + 1) * _DOTS_HIGH - 1)
                 grid.dot(2 * column, y, grid.role[level][column])
         for offset, char in enumerate(label[: grid.columns - at] if at is not None else ""):
@@ -402,8 +407,8 @@ def _title(title: str, curves: Sequence[Curve], now_text: str, width: int, glyph
 
 
 def _legend(curves: Sequence[Curve], room: int, glyphs: Glyphs) -> Row:
-    """The names of the curves with their newest values if all fit, or the names alone, or as many coloured names as
-    fit and a count of the rest."""
+    """The names of the curves with their newest values if all fit, or the names alone, or as many of them close
+    together as fit and a count of the rest. Each name has the swatch of its curve."""
     for make in (_valued_entry, _entry, _short_entry):
         entries = [make(each, place, glyphs) for place, each in enumerate(curves)]
         pieces = [piece for entry in entries for piece in entry]
@@ -420,9 +425,13 @@ def _legend(curves: Sequence[Curve], room: int, glyphs: Glyphs) -> Row:
     return tuple(kept)
 
 
+def _swatch(ink: _Ink, glyphs: Glyphs) -> str:
+    return glyphs.full if glyphs.dots else ink.marker
+
+
 def _entry(curve: Curve, place: int, glyphs: Glyphs) -> Row:
     ink = _ink(curve, place, glyphs)
-    return (Piece(f"  {glyphs.full if glyphs.dots else ink.marker} ", ink.role), Piece(curve.name))
+    return (Piece(f"  {_swatch(ink, glyphs)} ", ink.role), Piece(curve.name))
 
 
 def _valued_entry(curve: Curve, place: int, glyphs: Glyphs) -> Row:
@@ -432,8 +441,8 @@ def _valued_entry(curve: Curve, place: int, glyphs: Glyphs) -> Row:
 
 def _short_entry(curve: Curve, place: int, glyphs: Glyphs) -> Row:
     ink = _ink(curve, place, glyphs)
-    gap = "  " if " " in curve.name else " "
-    return (Piece(f"{gap}{'' if glyphs.dots else ink.marker}{curve.name}", ink.role),)
+    gap = "  " if " " in curve.name and not glyphs.dots else " "  # markers can be read as text
+    return (Piece(f"{gap}{_swatch(ink, glyphs)}{curve.name}", ink.role),)
 
 
 def _bar(value: float, ceiling: float, level: int, height: int, glyphs: Glyphs) -> str:

@@ -367,6 +367,7 @@ def facts(look: Inspection) -> tuple[BackendFact, ...]:
         BackendFact("database", tr("connected to"), server.database),
         BackendFact("user", tr("connected as"), server.role),
         BackendFact("max_connections", tr("max connections"), float(server.max_connections), "count"),
+        BackendFact("own_session", tr("LilFox's session"), tr("not counted")),
     ]
     if server.standby and receiver is not None:
         made += [

@@ -92,14 +92,17 @@ class SessionCounts(Struct, frozen=True):
     oldest_s: float | None
 
 
+_OF_CLIENTS = """(backend_type = 'client backend' OR backend_type IS NULL AND datid IS NOT NULL)
+       AND pid <> pg_backend_pid()"""
+"""Which rows of pg_stat_activity are counted: the same wherever sessions are, so that all counts agree."""
+
 POOL = RowQuery(
-    """
+    f"""
     SELECT coalesce(state, CASE WHEN backend_type IS NULL THEN 'hidden' ELSE 'starting' END) AS state,
            count(*) AS count, count(*) FILTER (WHERE wait_event_type = 'Lock') AS waiting,
            max(extract(epoch FROM clock_timestamp() - xact_start)) AS oldest_s
       FROM pg_stat_activity
-     WHERE (backend_type = 'client backend' OR backend_type IS NULL AND datid IS NOT NULL)
-       AND pid <> pg_backend_pid()
+     WHERE {_OF_CLIENTS}
      GROUP BY 1
     """,
     SessionCounts,
@@ -134,8 +137,7 @@ CLIENTS = RowQuery(
            {_in_state("state LIKE 'idle in transaction%'", "idle_in_transaction")},
            {_in_state("wait_event_type = 'Lock'", "waiting")}
       FROM pg_stat_activity
-     WHERE (backend_type = 'client backend' OR backend_type IS NULL AND datid IS NOT NULL)
-       AND pid <> pg_backend_pid()
+     WHERE {_OF_CLIENTS}
      GROUP BY 1, 2, 3, 4 ORDER BY count(*) DESC, 1, 2, 3, 4 LIMIT {MOST_ROWS}
     """,
     ClientCounts,
@@ -180,7 +182,8 @@ SESSIONS = RowQuery(
 
 
 class DatabaseStats(Struct, frozen=True):
-    """One database's counters since they were reset, and its oldest transaction id's age."""
+    """One database's client sessions without LilFox's own, its counters since they were reset, and its oldest
+    transaction id's age."""
 
     name: str
     connections: int
@@ -194,12 +197,15 @@ class DatabaseStats(Struct, frozen=True):
 
 
 DATABASES = RowQuery(
-    """
-    SELECT d.datname AS name, s.numbackends AS connections, s.xact_commit AS commits, s.xact_rollback AS rollbacks,
-           s.blks_hit AS blocks_hit, s.blks_read AS blocks_read, s.deadlocks, s.temp_bytes,
+    f"""
+    SELECT d.datname AS name, coalesce(a.connections, 0) AS connections, s.xact_commit AS commits,
+           s.xact_rollback AS rollbacks, s.blks_hit AS blocks_hit, s.blks_read AS blocks_read,
+           s.deadlocks, s.temp_bytes,
            greatest(age(d.datfrozenxid), mxid_age(d.datminmxid)) AS age
       FROM pg_database d JOIN pg_stat_database s ON s.datid = d.oid
-     ORDER BY s.numbackends DESC, d.datname
+      LEFT JOIN (SELECT datid, count(*) AS connections FROM pg_stat_activity WHERE {_OF_CLIENTS} GROUP BY 1) AS a
+        ON a.datid = d.oid
+     ORDER BY 2 DESC, d.datname
     """,
     DatabaseStats,
 )

@@ -67,6 +67,7 @@ class _StoreWatch:
     async def look(self, context: BackupContext) -> None:
         """Read once. Never raises an error caused by the store or its host."""
         self.wake.clear()
+        begun = datetime.now(UTC)  # what is written later, this look may miss
         try:
             store = context.store(self.name, self.options)
             self.where = store.where
@@ -76,8 +77,8 @@ class _StoreWatch:
         except Exception as error:
             self.fail(LilFoxError(fault_of(error)))
         else:
-            self.failures, self.read_at = 0, datetime.now(UTC)
-            self._remember(found, self.read_at)
+            self.failures, self.read_at = 0, begun
+            self._remember(found, datetime.now(UTC))
             self.sets = found
             self.feed.publish(self.sets, self.read_at)
 

@@ -81,9 +81,15 @@ class CommandOutput:
         self._border = b""
         self._wrote_s = 0.0
         self.size_bytes = 0
-        self.lines = 0
+        self._line_ends = 0
+        self._has_open_line = False
         self.uncounted = False
         """Whether there was more than what ``size_bytes`` and ``lines`` say."""
+
+    @property
+    def lines(self) -> int:
+        """The lines so far, the last one also without a line end."""
+        return self._line_ends + self._has_open_line
 
     @property
     def left_out_bytes(self) -> int:
@@ -97,7 +103,8 @@ class CommandOutput:
     def add(self, block: bytes) -> None:
         """Add the next bytes."""
         self._look_for_keys(block)
-        self.lines += block.count(b"\n")
+        self._line_ends += block.count(b"\n")
+        self._has_open_line = not block.endswith(b"\n") if block else self._has_open_line
         if self._head_ends is None:
             first = block[: HEAD_BYTES - self.size_bytes]
             self.size_bytes += len(first)

@@ -194,4 +194,4 @@ def test_the_version_of_a_server_is_shown_whole(width: int) -> None:
     ]
     assert any(version in row for row in shown)
     if width == 112:
-        assert any(version in row and "connected to" in row for row in shown), "beside another one where there is room"
+        assert any(version in row and "connected as" in row for row in shown), "beside another one where there is room"

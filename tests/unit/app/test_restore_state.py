@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from lilfox_tui.app.panes.backup.restore_pages import confirm_rows
 from lilfox_tui.app.panes.backup.restore_state import (
     CHECKS,
     CONFIRM,
@@ -18,9 +19,11 @@ from lilfox_tui.app.panes.backup.restore_state import (
     RestoreChoice,
     RestoreState,
 )
+from lilfox_tui.app.rendering.draw import UNICODE
 from lilfox_tui.app.rows.jobs import JobLog
 from lilfox_tui.backup.checks import Check
 from lilfox_tui.backup.plan import BackupRequest
+from lilfox_tui.backup.source import RestoreChange
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.jobs.model import Ended
 from tests.app.backups_made import nights, plan
@@ -109,8 +112,8 @@ def test_the_checks_are_read_before_something_is_allowed() -> None:
     assert state.move(9, 3, more_below=False)
     assert state.at == 2
     assert state.move(-2, 3, more_below=False)
-    assert not state.move(-1, 3, more_below=False)
-    assert state.at == NOTHING
+    assert not state.move(-1, 3, more_below=False), "above it are the checks"
+    assert (state.at, state.moved) == (0, False), "it stays highlighted, but need not stay in sight"
     state.open(CONFIRM)
     assert not state.move(1, 0, more_below=True), "there is nothing to move to"
 
@@ -120,8 +123,10 @@ def test_what_allows_the_failed_check_is_highlighted_and_confirmed() -> None:
     state = chosen()
     state.open(CHECKS)
     look(state, GOOD)
+    assert state.looked is not None
+    state.looked.checked = False
     state.highlight_what_allows(options)
-    assert state.at == NOTHING
+    assert state.at == NOTHING, "a check may fail yet"
     look(state, GOOD, Check("room", "bad", "full"), Check("sessions", "bad", "in use", "", "end-sessions"))
     state.highlight_what_allows(options)
     assert state.at == 1
@@ -131,6 +136,18 @@ def test_what_allows_the_failed_check_is_highlighted_and_confirmed() -> None:
     assert state.move(-1, 3, more_below=False)
     state.highlight_what_allows(options)
     assert state.at == 0
+
+
+def test_an_option_is_highlighted_where_no_check_failed() -> None:
+    state = chosen()
+    state.open(CHECKS)
+    look(state, GOOD)
+    state.highlight_what_allows(("other-server", "end-sessions"))
+    assert state.at == 0
+    assert not state.take_choice(), "a key too many allows nothing"
+    state.open(CHECKS)
+    state.highlight_what_allows(())
+    assert state.at == NOTHING, "there is none"
 
 
 def test_the_result_follows_the_end_of_the_job() -> None:
@@ -155,3 +172,16 @@ def test_a_look_is_wanted_once_for_what_is_chosen() -> None:
     state.choice.keep_only("database", "public.users")
     wanted.append(state.wants_look)
     assert wanted == [False, True, False, True]
+
+
+def test_that_nothing_differs_is_told_first() -> None:
+    state = chosen()
+    look(state, GOOD)
+    assert state.looked is not None
+    state.looked.changes = {"database": [], "uploads": []}
+    told = ["".join(piece.text for piece in row) for row in confirm_rows(state.choice, state.looked, UNICODE)]
+    assert "no differences from the backup were found" in told[0]
+    state.looked.changes = {"database": [RestoreChange("public.users", "1190", "1204")], "uploads": []}
+    told = ["".join(piece.text for piece in row) for row in confirm_rows(state.choice, state.looked, UNICODE)]
+    assert "no data newer than the backup was found" in told[0]
+    assert "uploads  no differences found" in told[-1]

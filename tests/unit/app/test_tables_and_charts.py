@@ -147,10 +147,32 @@ def test_of_limits_on_the_same_row_the_failing_one_is_drawn() -> None:
 
 
 def test_a_limit_runs_behind_curves_and_tells_its_value_where_there_is_room() -> None:
-    rows = make([10.0] * 40 + [85.0] * 26, [10.0] * 66, height=10, warn=80.0)
+    rows = make([10.0] * 40 + [81.0] * 26, [10.0] * 66, height=10, warn=80.0)
     [line] = [row for row in rows[1:-1] if "╌" in texts([row])[0]]
     assert " 80% " in texts([line])[0]
     assert roles(line, "8") == {"degraded"}
+
+
+@pytest.mark.parametrize("height", [1, 2, 5, 6, 10, 24])
+@pytest.mark.parametrize("value", [90.5, 99.4, 99.95, 99.999])
+def test_a_line_below_the_highest_value_of_the_scale_is_below_its_label(value: float, height: int) -> None:
+    """The label stands in the middle of the top row."""
+    upper = [
+        sum(
+            bool(ord(char) - 0x2800 & 0x1B)
+            for char in texts(make([each] * 66, height=height, line=True))[1]
+            if char > "⠀"
+        )
+        for each in (value, 100.0)
+    ]
+    assert upper == [0, 33], "cells with dots in the upper half"
+
+
+@pytest.mark.parametrize("height", [1, 2, 3, 4, 5, 10])
+def test_a_line_is_in_the_row_of_a_limit_that_it_has(height: int) -> None:
+    for limit in range(1, 101):
+        rows = texts(make([float(limit)] * 32 + [None] * 34, height=height, line=True, fail=float(limit)))[1:-1]
+        assert [any(char > "⠀" for char in row) for row in rows] == ["╌" in row for row in rows], limit
 
 
 def test_several_curves_are_lines_of_their_own_colours_with_a_legend() -> None:
@@ -197,9 +219,9 @@ def test_a_legend_without_room_gives_names_then_short_ones_then_counts() -> None
     assert "web-3 7%" in texts(make(*curves, width=90))[0]
     assert "web-3" in (narrower := texts(make(*curves, width=60))[0])
     assert "7%" not in narrower
-    assert texts(make(*curves, width=44))[0].rstrip().endswith("CPU web-0 web-1 web-2 web-3  50%")
-    assert texts(make(*curves, width=38))[0].rstrip().endswith("CPU web-0 web-1 web-2 +1  50%")
-    assert {piece.role for piece in make(*curves, width=44)[0] if "web" in piece.text} == {
+    assert texts(make(*curves, width=44))[0].rstrip().endswith("CPU ━web-0 ━web-1 ━web-2 ━web-3  50%")
+    assert texts(make(*curves, width=42))[0].rstrip().endswith("CPU ━web-0 ━web-1 ━web-2 +1  50%")
+    assert {piece.role for piece in make(*curves, width=44)[0] if "━" in piece.text} == {
         "series1", "series2", "series3", "series4",
     }  # fmt: skip
 

@@ -165,6 +165,10 @@ def test_ages_in_four_cells(seconds: float, shown: str) -> None:
         ("重试（数据库）", 6, ("重试", "（数据库）")),
         ("cpu 100 % > 95 %", 15, ("cpu 100 % >", "95 %")),
         ("", 0, ("", "")),
+        ("drill restore took 1.5 s", 22, ("drill restore took", "1.5 s")),
+        ("took 2 h 14 min, then", 13, ("took 2 h", "14 min, then")),
+        ("at 84 MB/s for 3 d", 6, ("at", "84 MB/s for 3 d")),
+        ("of 5 services", 4, ("of 5", "services")),
     ],
 )
 def test_a_line_is_broken_at_a_blank_or_a_wide_character(line: str, width: int, broken: tuple[str, str]) -> None:

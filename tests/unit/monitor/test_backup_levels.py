@@ -111,6 +111,30 @@ def test_a_run_that_failed_since() -> None:
     assert judged(made_set(HOURS, "intact"), config=unscheduled, jobs=(other,)).last is None
 
 
+def test_what_a_run_left_is_not_missed_before_it_was_read() -> None:
+    """Between the end of a run and the next look nobody knows that there is no set: the run has just written one."""
+    ended = job(state="ok", message="written and verified", started=NOW - HOURS, ended=NOW)
+    before, after = NOW - timedelta(seconds=1), NOW + timedelta(seconds=1)
+    due = NOW.replace(hour=2, minute=0, second=0)
+    behind = judged(jobs=(ended,), read_at=before)
+    assert (behind.behind, behind.level) == (True, Level.DEGRADED)
+    assert [str(why) for why in behind.reasons] == ["the sets are being read again"]
+    late = judged(made_set(26 * HOURS, "intact"), jobs=(ended,), read_at=before, known_since=due - HOURS)
+    assert (late.level, [str(why) for why in late.reasons]) == (
+        Level.FAILING,
+        ["it was late; the sets are being read again"],
+    )
+    read = judged(jobs=(ended,), read_at=after)
+    assert (read.behind, [str(why) for why in read.reasons]) == (False, ["there is no backup yet"])
+    assert not judged(jobs=(ended,), read_at=before, outage=GONE, failures=1).behind, "the outage is told"
+    assert not judged(jobs=(job(),), read_at=before).behind, "it runs"
+    newer = made_set(timedelta(minutes=30), "intact")
+    older = made_set(26 * HOURS, "intact")
+    for read_at, level in ((before, Level.GOOD), (after, Level.DEGRADED)):
+        copy = judged(older, copy=True, made=[newer, older], jobs=(ended,), read_at=read_at)
+        assert copy.level is level, "the newest set may have been copied since"
+
+
 def test_a_store_that_is_gone() -> None:
     once = judged(made_set(HOURS, "intact"), outage=GONE, failures=1)
     assert once.level is Level.DEGRADED, "it was read a moment ago"

@@ -193,7 +193,8 @@ def page_rows(state: RestoreState, style: PageStyle) -> list[Row]:
         CHECKS: _("Can it be restored? These checks write nothing."),
         CONFIRM: _("Restore now?"),
     }
-    question = questions.get(state.step)
+    checks = state.step == CHECKS and state.looked is not None and (state.looked.checked or state.looked.error)
+    question = None if checks else questions.get(state.step)  # their result answers it
     rows: list[Row] = [] if question is None else [(Piece(" " + question, "strong"),), BLANK]
     if state.step == CHECKS:
         rows += check_rows(state.looked, style.width, style.glyphs, all_of_them=state.all_checks)
@@ -216,9 +217,11 @@ def page_items(state: RestoreState, glyphs: Glyphs) -> list[WizardItem]:
     return check_items(state.choice, glyphs) if state.step == CHECKS else []
 
 
-def page_keys(step: int, width: int, *, asks: bool, undoes: bool = False, tables: bool = False) -> list[Row]:
+def page_keys(
+    step: int, width: int, *, asks: bool, undoes: bool = False, tables: bool = False, allows: bool = True
+) -> list[Row]:
     """The keys of a page and what they do. ``asks``: a line of text is being typed; ``undoes``: the restore can be
-    undone; ``tables``: the tables of the set are known."""
+    undone; ``tables``: the tables of the set are known; ``allows``: there is something to allow."""
     keys: dict[int, tuple[tuple[str, str], ...]] = {
         WHAT: (
             ("enter", _("next page")),
@@ -229,7 +232,7 @@ def page_keys(step: int, width: int, *, asks: bool, undoes: bool = False, tables
         WHERE: (("space", _("other location")), ("enter", _("next page")), ("esc", _("back"))),
         CHECKS: (
             ("enter", _("next page")),
-            ("space", _("allow")),
+            *((("space", _("allow")),) if allows else ()),
             ("R", _("recheck")),
             ("o", _("all checks")),
             ("esc", _("back")),
@@ -352,10 +355,13 @@ def where_prompt(each: SourceChoice) -> str:
 
 
 def check_rows(looked: Looked | None, width: int, glyphs: Glyphs, *, all_of_them: bool = False) -> Iterator[Row]:
-    """The failed checks first, then the warnings, each with what to do; the passed ones in one line, unless
+    """The result, then the failed checks and the warnings, each with what to do; the passed ones in one line, unless
     ``all_of_them`` is set."""
     if looked is None:
         return
+    yield from _verdict(looked, glyphs)
+    if looked.checks:
+        yield BLANK
     about = _widest((str(check.about) for check in looked.checks), max(20, width * 2 // 5))
     good = [check for check in looked.checks if check.state == "good"]
     for check in [check for check in looked.checks if check.state == "bad"]:
@@ -373,6 +379,10 @@ def check_rows(looked: Looked | None, width: int, glyphs: Glyphs, *, all_of_them
         )
         more = Piece("  " + _("o shows them"), "muted")
         yield (Piece(f"   {glyphs.level(Level.GOOD)} ", "good"), Piece(passed, "good"), more)
+
+
+def _verdict(looked: Looked, glyphs: Glyphs) -> Iterator[Row]:
+    """Whether the checks block the restore, or why that is not known."""
     if looked.error is not None:
         yield (Piece(f"   {glyphs.failing} ", "failing"), Piece(str(looked.error), "failing"))
         if str(looked.error.hint):
@@ -380,10 +390,8 @@ def check_rows(looked: Looked | None, width: int, glyphs: Glyphs, *, all_of_them
     elif not looked.checked:
         yield (Piece(f"   {glyphs.unknown} " + _("checking …"), "muted"),)
     elif looked.ready:
-        yield BLANK
         yield (Piece("   " + _("No check blocks the restore. Nothing has been written yet."), "good"),)
     else:
-        yield BLANK
         yield (Piece("   " + _("Blocked by the failed checks. Nothing was written."), "failing"),)
 
 
@@ -466,12 +474,16 @@ def _loss_rows(looked: Looked, glyphs: Glyphs) -> Iterator[Row]:
         for text in lost:
             yield (Piece(f" {glyphs.failing} ", "failing"), Piece(text, "failing"))
         if not lost:
-            yield (Piece(f" {glyphs.good} ", "good"), Piece(_("no data newer than the backup was found"), "good"))
+            same = not any(looked.changes.values())
+            text = (
+                _("no differences from the backup were found") if same else _("no data newer than the backup was found")
+            )
+            yield (Piece(f" {glyphs.good} ", "good"), Piece(text, "good"))
     yield BLANK
 
 
 def _changes(source: str, changes: Sequence[RestoreChange]) -> Iterator[Row]:
-    head = ngettext("{count} change", "{count} changes", len(changes)) if changes else _("no changes")
+    head = ngettext("{count} change", "{count} changes", len(changes)) if changes else _("no differences found")
     yield (Piece(f" {source}", "title"), Piece(f"  {head}", "muted"))
     shown = changes[:CHANGES_SHOWN]
     what, now, then = (_widest((getattr(each, part) for each in shown), 40) for part in ("what", "now", "then"))

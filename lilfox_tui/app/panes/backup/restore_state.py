@@ -203,8 +203,8 @@ class RestoreState:
         """The highlight was moved on this page: it is kept in sight."""
 
     def open(self, step: int) -> None:
-        """Opens a page and highlights its first line. On the checks page, a line is highlighted only if it allows what
-        a failed check blocks, and ``space`` must be pressed twice, so that one key press too many allows nothing."""
+        """Opens a page and highlights its first line. On the checks page, a line is highlighted once they are made, and
+        ``space`` must be pressed twice, so that one key press too many allows nothing."""
         self.step, self.moved, self.goes_on = step, False, False
         self.at = NOTHING if step == CHECKS else 0
 
@@ -275,10 +275,12 @@ class RestoreState:
         return True
 
     def highlight_what_allows(self, options: Sequence[str]) -> None:
-        """Highlights the option that allows what the first failed check forbids, unless the highlight was moved."""
+        """Highlights the option that allows what the first failed check forbids, unless the highlight was moved; once
+        all checks are made the first option, if none allows that."""
         if self.step == CHECKS and not self.moved and self.at == NOTHING and self.looked is not None:
             wanted = (check.allowed_by for check in self.looked.checks if check.state == "bad")
-            self.at = next((options.index(each) for each in wanted if each in options), NOTHING)
+            first = 0 if options and self.looked.checked else NOTHING
+            self.at = next((options.index(each) for each in wanted if each in options), first)
 
     def take_choice(self) -> bool:
         """Return whether ``space`` chooses the highlighted line; on the checks page, the first press only highlights
@@ -290,14 +292,12 @@ class RestoreState:
 
     def move(self, step: int, count: int, *, more_below: bool) -> bool:
         """Moves the highlight among ``count`` lines. Returns False if the key must scroll the rows above the lines
-        instead: the checks page must first be read to its end (``more_below``)."""
+        instead: the checks page must first be read to its end (``more_below``), and above its first line are the
+        checks."""
         if not count:
             return False
-        if self.step == CHECKS and not self.moved and more_below:
+        if self.step == CHECKS and ((not self.moved and more_below) or (self.at <= 0 and step < 0)):
+            self.moved = False
             return False
-        if self.step == CHECKS and (self.at == NOTHING or (self.at == 0 and step < 0)):
-            self.at = NOTHING
-            if step < 0 or more_below:
-                return False
         self.at, self.moved = max(0, min(count - 1, self.at + step)), True
         return True

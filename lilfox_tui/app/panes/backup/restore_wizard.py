@@ -224,7 +224,10 @@ class RestoreWizard(Dialog[bool]):
         keys, note, tables = self.query_one("#wizard-keys", Lines), Piece(*self._note), bool(state.choice.tables)
         said = wrapped([(Piece(" "), note)], width)[:MOST_SAID]
         if not note.text:
-            said = page_keys(state.step, width, asks=self._take is not None, undoes=state.undoable, tables=tables)
+            allows = bool(page_items(state, self._glyphs))
+            said = page_keys(
+                state.step, width, asks=self._take is not None, undoes=state.undoable, tables=tables, allows=allows
+            )
         keys.styles.height = len(said)
         keys.show(said)
         asks = self.query_one("#wizard-input", Input).display

@@ -99,6 +99,8 @@ def _last(plan: _Plan) -> Row:
     last = view.last
     if last is not None and last.state in ("failed", "unknown") and (newest is None or newest.created < last.started):
         return (Piece(_("failed"), "failing"),)
+    if view.behind:
+        return (Piece(_("reading …"), "muted"),)
     if newest is None:
         return (Piece(_("never") if view.sets is not None else _("not read yet"), "muted"),)
     return (Piece(status_text(newest.status), SET_ROLES[newest.status]),)
@@ -106,14 +108,14 @@ def _last(plan: _Plan) -> Row:
 
 def _age(plan: _Plan) -> Row:
     newest = newest_of(plan.view)
-    if newest is None:
+    if newest is None or plan.view.behind:
         return (Piece("-", "muted"),)
     role = "failing" if plan.view.late is not None else "text"
     return (Piece(short_age((plan.style.now - newest.created).total_seconds()), role),)
 
 
 def _size(plan: _Plan) -> Row:
-    newest = newest_of(plan.view)
+    newest = None if plan.view.behind else newest_of(plan.view)
     return (Piece("-" if newest is None else human_bytes(newest.size_bytes), "text"),)
 
 
@@ -297,6 +299,8 @@ def why_no_sets(view: PlanView | None, *, filtered: bool) -> str:
         return _("its store cannot be read")
     if view.sets is None:
         return _("loading")
+    if view.behind:
+        return _("the sets are being read again")
     return _("no matching set") if filtered else _("no set yet: b backs up now")
 
 
@@ -355,6 +359,8 @@ def _outage_rows(view: PlanView, outage: Unavailable, style: BackupStyle) -> lis
 
 def _well(view: PlanView, style: BackupStyle) -> str:
     newest = newest_of(view)
+    if view.behind:
+        return _("the sets are being read again")
     if newest is None:
         return ""
     age = human_age((style.now - newest.created).total_seconds())
@@ -385,7 +391,7 @@ def _facts(view: PlanView, restores: Sequence[Restored], style: BackupStyle) -> 
         )
     if view.rto_s is not None:
         parts.append(_("drill restore took {time}", time=human_duration(view.rto_s)))
-    elif view.config is not None:
+    elif view.config is not None and view.sets is not None and not view.behind:
         newest = newest_of(view)
         drillable = newest is not None and newest.status not in ("broken", "untrusted")
         parts.append(_("never drilled (press D)") if drillable else _("never drilled"))

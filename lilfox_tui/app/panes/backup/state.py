@@ -175,7 +175,7 @@ class BackupState:
         """Why nothing can be opened."""
         if self.page is not None:
             return tr("this page is already open")
-        return None if self.sets else tr("there is no set")
+        return None if self.sets else self._why_empty()
 
     def why_not_back(self) -> Message | None:
         """Why the pane cannot go back."""
@@ -235,7 +235,16 @@ class BackupState:
         """Why an action on a set is disabled."""
         if self.selected_set is not None:
             return None
-        return self.why_no_plan() or tr("there is no set")
+        return self.why_no_plan() or self._why_empty()
+
+    def _why_empty(self) -> Message:
+        """Why the list of sets has no row."""
+        plan = self.selected_plan
+        if plan is not None and plan.outage is not None:
+            return tr("its store cannot be read")
+        if plan is not None and plan.behind:
+            return tr("the sets are being read again")
+        return tr("loading") if plan is not None and plan.sets is None else tr("there is no set")
 
     def why_read_only(self) -> Message | None:
         """Why this console must not change anything: the configuration is ``read_only``."""

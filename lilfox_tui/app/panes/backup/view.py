@@ -353,7 +353,8 @@ class BackupView:
         title = _("Sets") if plan is None else _("Sets of {plan}", plan=plan.name)
         if state.filter:
             title += f"  /{state.filter}" + ("" if state.only_matching else " " + _("(matches marked)"))
-        row: Row = (Piece(title, "title"), Piece(f"  {len(state.sets)}", "muted"))
+        unknown = plan is not None and (plan.sets is None or plan.behind)
+        row: Row = (Piece(title, "title"), Piece("" if unknown else f"  {len(state.sets)}", "muted"))
         days = days_row(() if plan is None else plan.sets or (), self._style(room), room - cells(row) - 3)
         return (*row, Piece("   "), *days) if days else row
 

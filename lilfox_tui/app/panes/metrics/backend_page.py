@@ -94,8 +94,8 @@ def why_no_figures(view: BackendView, now: datetime) -> str:
 _GAP = 2
 _WIDEST = 28
 """No column but the last is wider."""
-_FACT_WIDTH, _TABLES_BESIDE = 24, 76
-"""Cells of a fact's title, and those from which tables stand beside others."""
+_FACT_WIDTH, _FACT_LEAST, _TABLES_BESIDE = 24, 14, 76
+"""Cells of a fact's title, of its value at least, and those from which tables stand beside others."""
 _BAR = 10
 """Cells of the bar of a share."""
 _WHOLE, _SMALL_LIMIT = 100.0, 200.0
@@ -280,7 +280,7 @@ def cell_text(value: Cell, unit: Unit) -> str:
 def _facts(facts: Sequence[BackendFact]) -> Section:
     """Facts in as many columns as fit, read from top to bottom; none is cut while there is room."""
     texts = [cell_text(fact.value, fact.unit) for fact in facts]
-    wide = max(_WIDEST, *map(cell_width, texts))
+    wide = max(_FACT_LEAST, *map(cell_width, texts))
 
     def rows(width: int) -> list[Row]:
         columns = max(1, width // (1 + _FACT_WIDTH + wide))

@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from lilfox_tui.backup.context import BackupContext
 from lilfox_tui.backup.options import FilesOptions, LocalOptions
+from lilfox_tui.backup.sets.model import BackupSet
+from lilfox_tui.backup.store import BackupStore
 from lilfox_tui.config.model import BackupConfig, Config, PlanConfig
 from lilfox_tui.jobs.model import Job
 from lilfox_tui.metrics.model import Level
@@ -118,6 +121,37 @@ async def test_the_end_of_a_job_has_the_stores_read_again(store: Path, monkeypat
         put_set(store, manifest_of(datetime.now(UTC)), proven=True)
         known[0] = job(state="ok", ended=datetime.now(UTC))
         await until(lambda: levels(watch) is Level.GOOD, what="read at once, not a minute later")
+
+
+async def test_a_look_that_began_before_a_run_ended_knows_nothing_of_it(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known: list[Job] = []
+    monkeypatch.setattr("lilfox_tui.jobs.listing.LOOK_S", 0.02)
+    monkeypatch.setattr("lilfox_tui.jobs.listing.Listing.look", lambda _listing: list(known))
+    async with watching(config_of(store), monkeypatch) as (watch, _changes):
+        await until(lambda: bool(watch.backups and watch.backups.plans) and plan_in(watch).sets == ())
+        sets_in, looks, answers = BackupContext.sets_in, 0, [asyncio.Event(), asyncio.Event()]
+
+        async def slow(context: BackupContext, where: BackupStore) -> list[BackupSet]:
+            nonlocal looks
+            found = await sets_in(context, where)
+            looks += 1
+            await answers[min(looks, 2) - 1].wait()
+            return found
+
+        monkeypatch.setattr(BackupContext, "sets_in", slow)
+        watch.look_again()
+        await until(lambda: looks == 1)
+        put_set(store, manifest_of(datetime.now(UTC)), proven=True)
+        known.append(job(state="ok", ended=datetime.now(UTC)))
+        await until(lambda: plan_in(watch).behind, what="it is told at once that the sets are being read")
+        answers[0].set()
+        await until(lambda: looks == 2, what="the look that began before is not the last one")
+        assert (plan_in(watch).sets, plan_in(watch).behind) == ((), True)
+        answers[1].set()
+        await until(lambda: not plan_in(watch).behind)
+        assert len(plan_in(watch).sets or ()) == 1
 
 
 async def test_unknown_jobs_are_named(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,6 +90,15 @@ def test_a_hundred_megabytes_keep_head_tail_and_counts_in_little_memory(tmp_path
     assert read_output(tmp_path, "r") == kept
 
 
+def test_a_line_without_an_end_is_a_line(tmp_path: Path) -> None:
+    output = CommandOutput(tmp_path, "r")
+    seen = []
+    for block in (b"disk 91 %", b"", b" full\n", b"\n", b"done"):
+        output.add(block)
+        seen.append(output.lines)
+    assert seen == [1, 1, 1, 2, 3]
+
+
 def test_a_line_without_an_end_is_kept_too_and_seen_in_time(tmp_path: Path) -> None:
     output = CommandOutput(tmp_path, "r")
     output.add(b"a\nb")
