@@ -12,7 +12,7 @@ from typing import NamedTuple
 from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.core.aio import Pending, Ready, State, Unavailable
 from lilfox_tui.core.i18n import Message, listed, tr
-from lilfox_tui.core.text import human_duration
+from lilfox_tui.core.text import human_age, human_duration
 from lilfox_tui.hosts.base import Link
 from lilfox_tui.metrics.model import HostSummary, Level, ServiceState, late_after_s, silent_after_s
 from lilfox_tui.metrics.traffic import Traffic
@@ -102,7 +102,7 @@ def judge(
     found = judge_values(summary, thresholds, held, hold=hold)
     if age_s <= late_after_s(period_s):
         return found
-    age = human_duration(age_s)
+    age = human_age(age_s)
     if isinstance(link, Ready):
         why = _slow_login(link.value, now) or why
     late = tr("no sample for {age}: {why}", age=age, why=why) if str(why) else tr("no sample for {age}", age=age)
@@ -197,10 +197,10 @@ def _unreachable(link: Unavailable, age_s: float | None, *, silent: bool, now: d
     if age_s is None:
         return Judgement(Level.FAILING, (_message(link.error.message), *hint))
     if silent:
-        reason = tr("no sample for {age}: {why}", age=human_duration(age_s), why=link.error.message)
+        reason = tr("no sample for {age}: {why}", age=human_age(age_s), why=link.error.message)
         return Judgement(Level.FAILING, (reason, *hint))
     lost_s = max(0.0, (now - link.since).total_seconds())
-    reason = tr("lost for {age}: {why}", age=human_duration(lost_s), why=link.error.message)
+    reason = tr("lost for {age}: {why}", age=human_age(lost_s), why=link.error.message)
     return Judgement(Level.DEGRADED, (reason, *hint))
 
 

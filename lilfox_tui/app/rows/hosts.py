@@ -231,7 +231,7 @@ def why_no_numbers(view: HostView, now: datetime) -> str:
         return clauses(str(reason) for reason in view.reasons) or _("no sample yet")
     since = view.link.since if view.summary is None else min(view.link.since, view.summary.at)
     values = {
-        "age": human_duration(max(1, round((now - since).total_seconds()))),
+        "age": human_age(max(1.0, (now - since).total_seconds())),
         "why": view.link.error.message,
     }
     if view.link.next_try is None:

@@ -15,6 +15,7 @@ from lilfox_tui.app.dialogs.prompt import Choice
 from lilfox_tui.app.panes.metrics.alert_series import (
     SeriesPage,
     against,
+    age_text,
     clock,
     course,
     series_chart,
@@ -127,7 +128,7 @@ def state_since(alert: Alert) -> datetime:
 
 def state_text(alert: Alert, rule: RuleView | None, now: datetime) -> str:
     """The alert's state and since when: ``firing 6 min``, ``pending 40 s of 5 min``."""
-    age = human_duration(max(1, round((now - state_since(alert)).total_seconds())))
+    age = age_text(state_since(alert), now)
     if alert.state is AlertState.RESOLVED:
         return _("resolved {age} ago", age=age)
     if alert.state is AlertState.FIRING:
@@ -220,8 +221,7 @@ def rule_trouble(rule: RuleView | None, now: datetime) -> str:
     why = rule.error or _("unknown")
     if rule.failing_since is None:
         return _("cannot be evaluated: {why}", why=why)
-    age = human_duration(max(1, round((now - rule.failing_since).total_seconds())))
-    return _("evaluation failing for {age}: {why}", age=age, why=why)
+    return _("evaluation failing for {age}: {why}", age=age_text(rule.failing_since, now), why=why)
 
 
 def summary_pieces(alerts: Alerts) -> list[Piece]:

@@ -18,7 +18,7 @@ from lilfox_tui.app.rendering.columns import GAP, Column, choose, line
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import NARROWEST
 from lilfox_tui.core.i18n import _, clauses, ngettext
-from lilfox_tui.core.text import cell_width, human_duration
+from lilfox_tui.core.text import cell_width, human_age, human_duration
 from lilfox_tui.core.units import ValueUnit, axis_label, exact_text, value_text
 from lilfox_tui.metrics.model import Labels
 from lilfox_tui.monitor.alert_explain import ComparisonSide, Explanation, compared
@@ -67,6 +67,11 @@ def clock(at: datetime, now: datetime) -> str:
     return at.strftime("%H:%M:%S" if at.date() == now.date() else "%m-%d %H:%M:%S")
 
 
+def age_text(since: datetime, now: datetime) -> str:
+    """How long ago that was: the same whole seconds wherever one screen tells it, ``1 s`` at least."""
+    return human_age(max(1.0, (now - since).total_seconds()))
+
+
 def course(alert: Alert, rule: RuleView | None, now: datetime) -> str:
     """When the alert's value crossed the limit and what came of it; in the past tense once it is resolved."""
     expression = "" if rule is None else rule.expression
@@ -79,7 +84,7 @@ def course(alert: Alert, rule: RuleView | None, now: datetime) -> str:
         if not known:
             first = _("true from {time}", time=crossed)
         return clauses([first, _was(alert, clock(alert.resolved_at, now))])
-    age = human_duration(max(1, round((now - alert.active_at).total_seconds())))
+    age = age_text(alert.active_at, now)
     if known:
         first = _("crossed {limit} at {time}, {age} ago", limit=limit, time=crossed, age=age)
     else:

@@ -13,7 +13,7 @@ from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES, well
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import _, clauses
-from lilfox_tui.core.text import cell_width, clean, fit, human_bytes, human_duration, short_age
+from lilfox_tui.core.text import cell_width, clean, fit, human_age, human_bytes, short_age
 from lilfox_tui.metrics.model import ProcessUsage
 from lilfox_tui.monitor.model import BackendView, HostView, PlanView, ServiceView, StatusChange, View
 
@@ -128,7 +128,7 @@ def _held(since: datetime, now: datetime, width: int = _WIDE) -> str:
     seconds = (now - since).total_seconds()
     if seconds < 1:
         return ""
-    return short_age(seconds) if width < _NARROW else _("for {time}", time=human_duration(seconds))
+    return short_age(seconds) if width < _NARROW else _("for {time}", time=human_age(seconds))
 
 
 def _of_alert(item: AlertItem, now: datetime, glyphs: Glyphs, *, named: bool) -> tuple[Piece, Piece]:

@@ -24,7 +24,7 @@ from lilfox_tui.app.rendering.columns import Column, choose, heading, line
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.core.aio import Pending, Ready, State, Unavailable
 from lilfox_tui.core.i18n import _, listed, ngettext
-from lilfox_tui.core.text import cell_width, clean, fit, human_bytes, human_count, human_duration
+from lilfox_tui.core.text import cell_width, clean, fit, human_age, human_bytes, human_count, human_duration
 from lilfox_tui.metrics.model import Series
 from lilfox_tui.metrics.traffic import (
     AVERAGE,
@@ -102,7 +102,7 @@ def traffic_head(page: TrafficPage) -> list[Row]:
 def _no_numbers(state: Pending | Unavailable, now: datetime) -> list[Row]:
     if isinstance(state, Pending):
         return [(Piece(_("metrics endpoint not scraped yet"), "muted"),)]
-    since = human_duration((now - state.since).total_seconds())
+    since = human_age((now - state.since).total_seconds())
     told = state.error.message  # of the past, since when is not kept
     if now > state.since:
         told = _("not scraped for {since}: {why}", since=since, why=state.error.message)
