@@ -48,6 +48,8 @@ def test_a_value_and_its_limit_are_in_one_unit_and_never_look_the_same_when_they
     firing = some().alerts[1]
     assert against(firing, RULES[0].expression) == "31 % > 5 %"
     assert against(replace(firing, value=0.0500001), RULES[0].expression) == "5.00001 % > 5 %"
+    assert against(replace(firing, value=0.0500412345), RULES[0].expression) == "5.004 % > 5 %", "no more than it takes"
+    assert against(replace(firing, value=0.05000000000001), RULES[0].expression) == "5.000000000001 % > 5 %"
     assert against(replace(firing, value=91.2), RULES[2].expression) == "91.2 % > 85 %"
     assert against(replace(firing, state=AlertState.RESOLVED), RULES[0].expression) == "", "its summary says it"
     assert against(replace(firing, state=AlertState.RESOLVED, annotations=()), RULES[0].expression) == "was 31 %"

@@ -45,11 +45,12 @@ def where(labels: Labels) -> str:
 
 
 def _beside_limit(value: float | None, limit: float | None, unit: ValueUnit) -> tuple[str, str]:
-    """A value and its limit as texts; with all their digits where they would look the same and are not."""
+    """A value and its limit as texts; with as many digits as it takes where they would look the same and are not."""
     texts = value_text(value, unit), value_text(limit, unit)
     if value is None or limit is None or value == limit or texts[0] != texts[1]:
         return texts
-    return exact_text(value, unit), exact_text(limit, unit)
+    pairs = ((exact_text(value, unit, digits), exact_text(limit, unit, digits)) for digits in range(4, 18))
+    return next((pair for pair in pairs if pair[0] != pair[1]), texts)
 
 
 def against(alert: Alert, expression: str) -> str:
