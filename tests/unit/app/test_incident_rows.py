@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Literal
 
 import pytest
 from msgspec.structs import replace
@@ -64,6 +65,21 @@ def test_what_was_noticed_stands_at_the_time_that_the_home_screen_tells() -> Non
     item = timeline_items([replace(long_incident().entries[0], at=NOW, what=what)])[0]
     assert said(item_row(item, 80, 0, UNICODE)).startswith(f" {since:%H:%M:%S}  ")
     assert f"recorded {NOW:%H:%M:%S} by" in said(item_rows(item, UNICODE)[0])
+
+
+@pytest.mark.parametrize(
+    ("severity", "state", "role"),
+    [("info", "firing", "accent"), ("warning", "firing", "degraded"), ("critical", "firing", "failing"),
+     (None, "firing", "failing"), ("critical", "resolved", "good")],
+)  # fmt: skip
+def test_an_alert_has_the_colour_of_its_severity(
+    severity: str | None, state: Literal["firing", "resolved"], role: str
+) -> None:
+    labels = {} if severity is None else {"severity": severity}
+    what = AlertChanged(name="HighCPUUsage", labels=labels, state=state, since=NOW)
+    item = timeline_items([replace(long_incident().entries[0], at=NOW, what=what)])[0]
+    assert {piece.role for piece in item_row(item, 80, 0, UNICODE)[1:]} == {role}
+    assert item_rows(item, UNICODE)[-1][-1].role == role
 
 
 def test_a_change_in_force_is_told_until_it_is_reverted() -> None:
