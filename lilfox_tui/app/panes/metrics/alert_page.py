@@ -21,6 +21,7 @@ from lilfox_tui.app.panes.metrics.alert_series import (
     series_chart,
     series_note,
     series_rows,
+    values_told,
     where,
 )
 from lilfox_tui.app.panes.metrics.sections import (
@@ -305,7 +306,10 @@ def _title(page: AlertPage) -> list[Row]:
     ]
     if alert.severity:
         head.append(Piece("  " + alert.severity, "muted"))
-    return [tuple(head), (Piece("   " + (summary(alert) or where(alert.labels))),)]
+    said = alert.summary
+    if said and alert.state is AlertState.RESOLVED:  # its numbers are of the last evaluation, not the worst ones
+        said = _("last report: {what}", what=said)
+    return [tuple(head), (Piece("   " + (said or where(alert.labels))),)]
 
 
 def _said(page: AlertPage) -> list[Row]:
@@ -356,12 +360,20 @@ def _why(page: AlertPage, style: SectionStyle) -> list[Band]:
             rows.append((Piece(" " + _("querying"), "muted"),))
         return [[text_section(_("Why"), rows)]]
     series = SeriesPage(why, item.expression, item.alert, page.now, page.window, style)
+    if item.alert is not None and (told := values_told(series, _fired_with(page))):
+        rows.insert(1, (Piece(" "), Piece(told)))
     bands: list[Band] = [[text_section(_("Why"), rows)]]
     table = Section(_("Series"), lambda width: series_rows(series, width), series_note(series), share=2)
     if not why.sides:
         return [*bands, [table]]
     drawn = replace(chart_section(series_chart(series), style), share=3, plain=lambda _width: ())
     return [*bands, [drawn, table]] if page.width >= _SIDE_BY_SIDE else [*bands, [drawn], [table]]
+
+
+def _fired_with(page: AlertPage) -> float | None:
+    """The value with which the alert fired this time."""
+    at = None if page.item.alert is None else page.item.alert.fired_at
+    return next((each.value for each in page.events if each.kind == "fired" and each.at == at), None)
 
 
 def _about(page: AlertPage, style: SectionStyle) -> list[Band]:
