@@ -92,6 +92,8 @@ def test_the_alerts_own_series_crossed_its_limit_when_the_rest_of_the_page_says(
 def test_the_course_of_a_series_stands_beside_its_name() -> None:
     row = text_of(series_rows(page(side(0.3, *[0.01] * 30, *[0.3] * 10, holds=True)), 160)[0])
     assert re.search(r"backend {2,6}[▁-█]", row)
+    young = text_of(series_rows(page(side(0.3, *[None] * 35, *[0.3] * 5, holds=True)), 160)[0])
+    assert re.search(r"backend {2,6}[▁-█]{16} ", young), "also where little is known"
 
 
 def test_the_course_of_an_alert_is_told_from_the_crossing_on_and_in_the_past_tense_once_it_is_over() -> None:

@@ -178,6 +178,8 @@ class _SideCells(Struct, frozen=True):
     page: SeriesPage
     top: float | None
     """The upper end of the scale that all series share."""
+    first: int = 0
+    """The column before which nothing is known of any series, so that the courses begin beside the names."""
 
 
 def is_over(side: ComparisonSide, op: str, value: float | None) -> bool | None:
@@ -224,7 +226,8 @@ def series_rows(page: SeriesPage, width: int) -> list[Row]:
     if not sides:
         return [(Piece(" " + _("no series now or in this window"), "degraded"),)]
     top = max((value for side in sides for value in side.values if value is not None and value > 0), default=None)
-    values = [_SideCells(side, page, top) for side in sides[:SIDES_SHOWN]]
+    first = first_known([side.values for side in sides[:SIDES_SHOWN]])
+    values = [_SideCells(side, page, top, first) for side in sides[:SIDES_SHOWN]]
     chosen = choose(_columns(values, width - 4), width - 4)
     rows: list[Row] = [(Piece(" "), _mark(each), Piece(" "), *line(chosen, each)) for each in values]
     if (more := len(sides) - SIDES_SHOWN + page.why.more) > 0:
@@ -298,7 +301,7 @@ def _since(value: _SideCells) -> Row:
 
 
 def _trend(value: _SideCells) -> Row:
-    recent = resampled(value.side.values, _SPARK)
+    recent = resampled(value.side.values[value.first :], _SPARK)
     return (Piece(spark(recent, _SPARK, value.page.style.glyphs, top=value.top), "chart"),)
 
 
