@@ -74,6 +74,12 @@ _URGENCY = {
 _URGENCY_UNKNOWN = 2
 
 
+def urgency_of(severity: str) -> int:
+    """Return the rank of a ``severity``, the worst highest; an unknown or missing one is between a warning and
+    critical."""
+    return _URGENCY.get(severity.lower(), _URGENCY_UNKNOWN)
+
+
 SAYING = ("summary", "message", "description")
 """The annotations in which public rules say to people what is the matter."""
 
@@ -127,8 +133,8 @@ class Alert(Struct, frozen=True, gc=False):
 
     @property
     def urgency(self) -> int:
-        """The rank of its ``severity``; an unknown or missing one is between a warning and critical."""
-        return _URGENCY.get(self.severity.lower(), _URGENCY_UNKNOWN)
+        """The rank of its ``severity`` (:func:`urgency_of`)."""
+        return urgency_of(self.severity)
 
     def label(self, name: str) -> str:
         """Return the value of one label, empty if it is missing."""

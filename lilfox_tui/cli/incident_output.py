@@ -14,7 +14,7 @@ from lilfox_tui.cli.output import Cell, print_json, print_line, shape
 from lilfox_tui.core.i18n import _
 from lilfox_tui.core.text import human_duration
 from lilfox_tui.incident.model import Incident, SeverityLevel, StepBegan, StepEnded, TimelineEntry
-from lilfox_tui.incident.reducer import event_text, still_in_force
+from lilfox_tui.incident.reducer import event_text, happened_at, still_in_force
 from lilfox_tui.metrics.model import Level
 
 
@@ -92,7 +92,7 @@ def entry_rows(entries: Iterable[TimelineEntry], steps: Mapping[str, StepBegan])
     the commands that began."""
     for entry in entries:
         first, *more = event_text(entry.what, steps).splitlines() or [""]
-        when = f"{entry.at.astimezone():%Y-%m-%d %H:%M:%S}"
+        when = f"{happened_at(entry).astimezone():%Y-%m-%d %H:%M:%S}"
         yield [Cell(str(entry.number), right=True), Cell(when), Cell(entry.by), Cell(first)]
         if isinstance(entry.what, StepEnded):
             more += entry.what.output.splitlines()[-_OUTPUT_LINES:]
@@ -106,7 +106,7 @@ def print_entry(entry: TimelineEntry, steps: Mapping[str, StepBegan], *, as_json
         print_json(entry_document(entry), lines=True)
         return
     first, *more = event_text(entry.what, steps).splitlines() or [""]
-    print_line(f"{entry.at.astimezone():%Y-%m-%d %H:%M:%S} {entry.by}: {first}")
+    print_line(f"{happened_at(entry).astimezone():%Y-%m-%d %H:%M:%S} {entry.by}: {first}")
     for line in chain(more, getattr(entry.what, "output", "").splitlines()):
         print_line(f"    {line}")
 

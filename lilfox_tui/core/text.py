@@ -147,6 +147,16 @@ def human_bytes(count: float | None, *, coarse: bool = False) -> str:
     return ">999E"
 
 
+_MOST_PLACES = 12
+
+
+def over_text(value: float, limit: float, places: int) -> str:
+    """``value``, which is above ``limit``, with ``places`` decimals, or with as many more as it takes to be read as
+    above it: ``80.2`` where the limit is 80."""
+    texts = (f"{value:.{count}f}" for count in range(places, _MOST_PLACES))
+    return next((text for text in texts if float(text) > limit), repr(value))
+
+
 def human_count(count: float | None) -> str:
     """A plain number in at most 5 cells: ``412``, ``1.2k``, ``34k``, ``-`` for unknown, ``>999T`` beyond."""
     if count is None or math.isnan(count):

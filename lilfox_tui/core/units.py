@@ -59,12 +59,12 @@ def value_text(value: float | None, unit: ValueUnit) -> str:
     return number_text(value)
 
 
-def exact_text(value: float, unit: ValueUnit) -> str:
-    """A value with its unit and ten digits, for two that would look the same: ``5.00001 %``."""
+def exact_text(value: float, unit: ValueUnit, digits: int = 10) -> str:
+    """A value with its unit and so many digits, for two that would look the same: ``5.00001 %``."""
     scale = 100 if unit == "ratio" else 1
     sign = {"ratio": " %", "percent": " %", "seconds": " s", "bytes": " B", "per second": "/s",
             "bytes per second": " B/s"}.get(unit, "")  # fmt: skip
-    return f"{value * scale:.10g}{sign}"
+    return f"{value * scale:.{digits}g}{sign}"
 
 
 def _percent(value: float) -> str:

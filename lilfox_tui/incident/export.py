@@ -43,6 +43,7 @@ from lilfox_tui.incident.reducer import (
     begun_steps,
     event_text,
     fold,
+    happened_at,
     impact,
     moment_text,
     role_text,
@@ -388,9 +389,9 @@ def _decisions(entries: Sequence[TimelineEntry]) -> Iterator[str]:
 
 def _timeline(entries: Sequence[TimelineEntry]) -> Iterator[str]:
     begun: dict[str, StepBegan] = {}
-    for entry in entries:
+    for entry in sorted(entries, key=happened_at):
         what = entry.what
-        before = f"- **{utc(entry.at)}** {md_inline(entry.by)}: "
+        before = f"- **{utc(happened_at(entry))}** {md_inline(entry.by)}: "
         match what:
             case StepBegan():
                 begun[what.run] = what
@@ -531,7 +532,7 @@ def _entry(entry: TimelineEntry, steps: Mapping[str, StepBegan]) -> str:
     if isinstance(entry.what, StepEnded) and entry.what.output:
         text = ngettext("{said} ({count} line of output)", "{said} ({count} lines of output)",
                         entry.what.output_lines, said=text)  # fmt: skip
-    return f"{entry.at:%H:%M:%S} {entry.by}: {text}"
+    return f"{happened_at(entry):%H:%M:%S} {entry.by}: {text}"
 
 
 def _list(title: str, lines: Iterator[str]) -> Iterator[str]:

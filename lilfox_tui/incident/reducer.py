@@ -22,6 +22,7 @@ from lilfox_tui.incident.model import (
     JobEnded,
     Marked,
     Moment,
+    Noticed,
     Reopened,
     Reverted,
     RoleAssigned,
@@ -75,9 +76,10 @@ def fold(entries: Sequence[TimelineEntry], folder: Path) -> Incident:
 
 
 def happened_at(entry: TimelineEntry) -> datetime:
-    """Return when the event of an entry happened: an alert fires and resolves before somebody writes it down."""
+    """Return when the event of an entry happened: an alert fires and resolves, and a host or service fails and
+    recovers, before somebody writes it down. It is the time that the rest of the screen tells of the same event."""
     what = entry.what
-    if isinstance(what, AlertChanged) and what.state in ("firing", "resolved"):
+    if isinstance(what, Noticed) or (isinstance(what, AlertChanged) and what.state in ("firing", "resolved")):
         return min(what.since, entry.at)
     return entry.at
 

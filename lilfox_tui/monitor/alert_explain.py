@@ -61,6 +61,8 @@ class Explanation(Struct, frozen=True):
     sides: tuple[ComparisonSide, ...]
     more: int = 0
     """Series beyond MOST_SERIES that are left out."""
+    end: datetime | None = None
+    """The moment of the values, and of the last column (aware UTC)."""
 
 
 @lru_cache(maxsize=512)
@@ -106,7 +108,7 @@ async def explain(queries: QueryEngine, expression: str, start: datetime, end: d
         for labels, values in lines.items()
     ]
     sides.sort(key=lambda side: (not side.holds, side.value is None, side.labels))
-    return Explanation(parts, tuple(sides[:MOST_SERIES]), max(0, len(sides) - MOST_SERIES))
+    return Explanation(parts, tuple(sides[:MOST_SERIES]), max(0, len(sides) - MOST_SERIES), end)
 
 
 def _written(node: object) -> str:

@@ -159,6 +159,9 @@ def _level_changes(subject: str, view: View | PlanView, known: KnownState, at: d
     why: Message | str = view.reasons[0] if view.reasons else ""
     if view.level is Level.FAILING:
         yield StatusChange(when, subject, tr("failing: {why}", why=why), Level.FAILING, "level")
+    elif before == Level.FAILING:
+        told = tr("recovering, still degraded: {why}", why=why)
+        yield StatusChange(when, subject, told, Level.DEGRADED, "level")
     else:
         yield StatusChange(when, subject, tr("degraded: {why}", why=why), Level.DEGRADED, "level")
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.core.aio import Pending, Ready, State, Unavailable
 from lilfox_tui.core.i18n import Message, listed, tr
-from lilfox_tui.core.text import human_duration
+from lilfox_tui.core.text import exact_duration, human_age, human_duration, over_text
 from lilfox_tui.hosts.base import Link
 from lilfox_tui.metrics.model import HostSummary, Level, ServiceState, late_after_s, silent_after_s
 from lilfox_tui.metrics.traffic import Traffic
@@ -27,10 +27,12 @@ Streaks = Mapping[str, tuple[int, int]]
 
 
 class Judgement(NamedTuple):
-    """A level and its reasons, worst first; no reasons if good."""
+    """A level and its reasons, worst first; no reasons if good. ``lesser`` of them, the last ones, would alone make it
+    degraded only."""
 
     level: Level
     reasons: tuple[Message, ...] = ()
+    lesser: int = 0
 
 
 class ThresholdReading(NamedTuple):
@@ -48,21 +50,23 @@ class ThresholdReading(NamedTuple):
 
 
 _REASONS = {
-    "disk_percent": tr("disk {name} {value:.0f} % > {limit:g} %"),
-    "inode_percent": tr("inodes of {name} {value:.0f} % > {limit:g} %"),
-    "memory_percent": tr("memory {value:.0f} % > {limit:g} %"),
-    "swap_percent": tr("swap {value:.0f} % > {limit:g} %"),
-    "cpu_percent": tr("cpu {value:.0f} % > {limit:g} %"),
-    "iowait_percent": tr("I/O wait {value:.0f} % > {limit:g} %"),
-    "steal_percent": tr("cpu steal {value:.0f} % > {limit:g} %"),
-    "load_per_cpu": tr("load per core {value:.1f} > {limit:g}"),
-    "pressure_cpu": tr("cpu pressure {value:.0f} % > {limit:g} %"),
-    "pressure_memory": tr("memory pressure {value:.0f} % > {limit:g} %"),
-    "pressure_io": tr("I/O pressure {value:.0f} % > {limit:g} %"),
-    "failed_units": tr("failed units: {value:g} ({name})"),
-    "clock_offset_s": tr("clock off by {value:.1f} s > {limit:g} s"),
+    "disk_percent": tr("disk {name} {value} % > {limit:g} %"),
+    "inode_percent": tr("inodes of {name} {value} % > {limit:g} %"),
+    "memory_percent": tr("memory {value} % > {limit:g} %"),
+    "swap_percent": tr("swap {value} % > {limit:g} %"),
+    "cpu_percent": tr("cpu {value} % > {limit:g} %"),
+    "iowait_percent": tr("I/O wait {value} % > {limit:g} %"),
+    "steal_percent": tr("cpu steal {value} % > {limit:g} %"),
+    "load_per_cpu": tr("load per core {value} > {limit:g}"),
+    "pressure_cpu": tr("cpu pressure {value} % > {limit:g} %"),
+    "pressure_memory": tr("memory pressure {value} % > {limit:g} %"),
+    "pressure_io": tr("I/O pressure {value} % > {limit:g} %"),
+    "failed_units": tr("failed units: {value} ({name})"),
+    "clock_offset_s": tr("clock off by {value} s > {limit:g} s"),
 }
 """What is said of a value above its limit, the most telling first."""
+_PLACES = {"load_per_cpu": 1, "clock_offset_s": 1}
+"""Decimals of these values; of the others none, unless the sentence would be untrue without."""
 
 
 def streaks(summary: HostSummary, thresholds: Thresholds, before: Streaks) -> dict[str, tuple[int, int]]:
@@ -102,11 +106,14 @@ def judge(
     found = judge_values(summary, thresholds, held, hold=hold)
     if age_s <= late_after_s(period_s):
         return found
-    age = human_duration(age_s)
+    age = human_age(age_s)
     if isinstance(link, Ready):
         why = _slow_login(link.value, now) or why
     late = tr("no sample for {age}: {why}", age=age, why=why) if str(why) else tr("no sample for {age}", age=age)
-    return Judgement(max(found.level, Level.DEGRADED), (late, *found.reasons))
+    worst, lesser = split_reasons(found.reasons, found.lesser)
+    if found.level is not Level.FAILING:
+        return Judgement(Level.DEGRADED, (late, *found.reasons))
+    return Judgement(Level.FAILING, (*worst, late, *lesser), found.lesser + 1)
 
 
 def judge_values(
@@ -129,7 +136,12 @@ def judge_values(
             degraded.append(_reason(reading, summary, getattr(thresholds, reading.measure).warn))
     degraded += _unread(summary)
     level = Level.FAILING if failing else Level.DEGRADED if degraded else Level.GOOD
-    return Judgement(level, (*failing, *degraded))
+    return Judgement(level, (*failing, *degraded), len(degraded) if failing else 0)
+
+
+def split_reasons(reasons: tuple[Message, ...], lesser: int) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
+    """Return the reasons for the level in force, and the ``lesser`` ones behind them."""
+    return reasons[: len(reasons) - lesser], reasons[len(reasons) - lesser :]
 
 
 def _unread(summary: HostSummary) -> Iterator[Message]:
@@ -147,8 +159,10 @@ def judge_service(state: ServiceState | None) -> Judgement:
     if state.failures == 0 and state.level is Level.GOOD:
         return Judgement(Level.GOOD)
     if state.slower_than_s is not None:
-        shown = human_duration(state.last.response_time_s)
-        reason = tr("slow: response time {time}, limit {limit}", time=shown, limit=human_duration(state.slower_than_s))
+        shown, limit = human_duration(state.last.response_time_s), human_duration(state.slower_than_s)
+        if shown == limit and state.last.response_time_s is not None:
+            shown = exact_duration(state.last.response_time_s)
+        reason = tr("slow: response time {time}, limit {limit}", time=shown, limit=limit)
         return Judgement(state.level, (reason,))
     if state.failures == 0:
         return Judgement(state.level, (tr("responding again, but not yet stable"),))
@@ -165,12 +179,20 @@ def error_streak(traffic: Traffic, limits: Threshold, before: tuple[int, int]) -
 
 def judge_errors(traffic: Traffic, limits: Threshold, held: tuple[int, int], hold: int) -> Judgement:
     """Return the level derived from a service's requests: a service that answers its probe but fails most of its users
-    is not good."""
+    is not good. As with a probe that fails, what does not count as failing yet is degraded meanwhile."""
     share = _failed_percent(traffic)
-    levels = ((Level.FAILING, held[1], limits.fail), (Level.DEGRADED, held[0], limits.warn))
-    for level, streak, limit in levels:
-        if streak >= hold and limit is not None:
-            return Judgement(level, (tr("5xx {value:.1f} % of requests > {limit:g} %", value=share, limit=limit),))
+    warn, fail = held
+    if limits.fail is not None and fail:
+        said = {"value": over_text(share, limits.fail, 1), "limit": limits.fail}
+        if fail >= hold:
+            return Judgement(Level.FAILING, (tr("5xx {value} % of requests > threshold {limit:g} %", **said),))
+        counted = tr("5xx {value} % of requests > threshold {limit:g} % in {count} of {hold} samples",
+                     count=fail, hold=hold, **said)  # fmt: skip
+        return Judgement(Level.DEGRADED, (counted,))
+    if limits.warn is not None and warn >= hold:
+        value = over_text(share, limits.warn, 1)
+        text = tr("5xx {value} % of requests > threshold {limit:g} %", value=value, limit=limits.warn)
+        return Judgement(Level.DEGRADED, (text,))
     return Judgement(Level.GOOD)
 
 
@@ -197,10 +219,10 @@ def _unreachable(link: Unavailable, age_s: float | None, *, silent: bool, now: d
     if age_s is None:
         return Judgement(Level.FAILING, (_message(link.error.message), *hint))
     if silent:
-        reason = tr("no sample for {age}: {why}", age=human_duration(age_s), why=link.error.message)
+        reason = tr("no sample for {age}: {why}", age=human_age(age_s), why=link.error.message)
         return Judgement(Level.FAILING, (reason, *hint))
     lost_s = max(0.0, (now - link.since).total_seconds())
-    reason = tr("lost for {age}: {why}", age=human_duration(lost_s), why=link.error.message)
+    reason = tr("lost for {age}: {why}", age=human_age(lost_s), why=link.error.message)
     return Judgement(Level.DEGRADED, (reason, *hint))
 
 
@@ -227,7 +249,8 @@ def _reason(reading: ThresholdReading, summary: HostSummary, limit: float) -> Me
         units = summary.failed_units or ()
         more = ["…"] if len(units) > 5 else []
         name = listed([*units[:5], *more])
-    return Message(_REASONS[reading.measure].text, {"value": reading.value, "limit": limit, "name": name})
+    value = over_text(reading.value, limit, _PLACES.get(reading.measure, 0))
+    return Message(_REASONS[reading.measure].text, {"value": value, "limit": limit, "name": name})
 
 
 def _readings(summary: HostSummary) -> Iterator[ThresholdReading]:

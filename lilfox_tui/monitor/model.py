@@ -170,8 +170,9 @@ class RunbooksView(Struct, frozen=True):
 class HostView(Struct, frozen=True):
     """One host as a row shows it.
 
-    ``level`` has held since ``since`` (aware UTC); ``reasons`` say why, worst first, empty when good. ``summary`` is
-    the newest there is, also when it is old: its ``at`` tells. ``link`` holds the error while the host is not reached.
+    ``level`` has held since ``since`` (aware UTC); ``reasons`` say why, worst first, empty when good; ``lesser`` of
+    them, the last ones, would alone make it degraded only. ``summary`` is the newest there is, also when it is old: its
+    ``at`` tells. ``link`` holds the error while the host is not reached.
     """
 
     name: str
@@ -182,11 +183,13 @@ class HostView(Struct, frozen=True):
     summary: HostSummary | None = None
     link: State[Link] = field(default_factory=Pending)
     lost: tuple[LostCommand, ...] = ()
+    lesser: int = 0
 
 
 class ServiceView(Struct, frozen=True):
     """One service as a row shows it; ``state`` is None until the first probe. ``traffic`` comes from its metrics
-    endpoint, or says why it is unavailable. ``found``: not in the config, and only displayed."""
+    endpoint, or says why it is unavailable. ``found``: not in the config, and only displayed. ``lesser`` as in
+    :class:`HostView`."""
 
     name: str
     config: ServiceConfig
@@ -196,6 +199,7 @@ class ServiceView(Struct, frozen=True):
     state: ServiceState | None = None
     traffic: State[Traffic] = field(default_factory=Pending)
     found: bool = False
+    lesser: int = 0
 
 
 class BackendView(Struct, frozen=True):

@@ -18,6 +18,7 @@ from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import _, clauses
 from lilfox_tui.core.text import clean, fit, human_age, human_duration, short_age
 from lilfox_tui.metrics.model import HostSummary, Level, late_after_s
+from lilfox_tui.monitor.levels import split_reasons
 from lilfox_tui.monitor.model import BackendView, HostView, ServiceView, StatusChange, View
 
 ROLES = {Level.GOOD: "good", Level.DEGRADED: "degraded", Level.FAILING: "failing", Level.UNKNOWN: "unknown"}
@@ -217,6 +218,23 @@ def well(view: View) -> str:
     return _("healthy") if isinstance(view, ServiceView) else _("all is well")
 
 
+def reasons_told(view: HostView | ServiceView) -> list[tuple[str, str]]:
+    """Return each reason with its colour role: the one that its own limit gives it, not the worst of them all."""
+    worst, lesser = split_reasons(view.reasons, view.lesser)
+    role = ROLES[view.level]
+    return [*((str(each), role) for each in worst), *((str(each), ROLES[Level.DEGRADED]) for each in lesser)]
+
+
+def reason_pieces(view: View) -> Row:
+    """Return why the level is what it is, on one line."""
+    if isinstance(view, BackendView) or not view.reasons:
+        return (Piece(clauses(map(str, view.reasons)) or well(view), ROLES[view.level]),)
+    pieces: list[Piece] = []
+    for reason, role in reasons_told(view):
+        pieces += [*((Piece(clauses(("", "")), "muted"),) if pieces else ()), Piece(clean(reason), role)]
+    return tuple(pieces)
+
+
 def held_for(view: View, now: datetime) -> str:
     """Return how long the level has lasted; empty in its first second, and on a rewound screen, because the start is
     not recorded."""
@@ -231,7 +249,7 @@ def why_no_numbers(view: HostView, now: datetime) -> str:
         return clauses(str(reason) for reason in view.reasons) or _("no sample yet")
     since = view.link.since if view.summary is None else min(view.link.since, view.summary.at)
     values = {
-        "age": human_duration(max(1, round((now - since).total_seconds()))),
+        "age": human_age(max(1.0, (now - since).total_seconds())),
         "why": view.link.error.message,
     }
     if view.link.next_try is None:

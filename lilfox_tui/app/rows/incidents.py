@@ -7,9 +7,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+from lilfox_tui.alerts.model import urgency_of
 from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.highlight import coloured, shell_pieces
+from lilfox_tui.app.rows.hosts import firing_role
 from lilfox_tui.core.i18n import _, listed, ngettext
 from lilfox_tui.core.text import cell_width, clean, fit, human_age, human_duration
 from lilfox_tui.incident.model import (
@@ -330,7 +332,9 @@ def _role(entry: TimelineEntry) -> str:
     if isinstance(what, StepEnded) and what.state == "done":
         return "good"
     if isinstance(what, AlertChanged):
-        return {"firing": "failing", "resolved": "good"}.get(what.state, "degraded")
+        if what.state == "firing":
+            return firing_role(urgency_of(what.labels.get("severity", "")))
+        return {"resolved": "good"}.get(what.state, "degraded")
     if isinstance(what, Noticed):
         return what.level
     if isinstance(what, Closed):

@@ -132,6 +132,7 @@ class HostWatch:
             summary=self._summary,
             link=self._link(now),
             lost=() if self.host is None else tuple(self.host.lost),
+            lesser=self._judgement.lesser,
         )
 
     def turns_in_s(self, now: datetime) -> float:
@@ -177,7 +178,9 @@ def past_host(name: str, config: HostConfig, thresholds: Thresholds, values: Val
     level = _recorded_level(values, Level.FAILING)  # a value above the limit of a worse level had not counted yet
     found = judge_values(summary, thresholds, streaks(summary, thresholds, {}), hold=1, at_most=level)
     level = _recorded_level(values, found.level)
-    return HostView(name, config, level, at, () if level is Level.GOOD else found.reasons, summary)
+    if level is Level.GOOD:
+        return HostView(name, config, level, at, (), summary)
+    return HostView(name, config, level, at, found.reasons, summary, lesser=found.lesser)
 
 
 def past_service(name: str, config: ServiceConfig, limits: Threshold, history: History, at: datetime) -> ServiceView:
@@ -194,9 +197,13 @@ def past_service(name: str, config: ServiceConfig, limits: Threshold, history: H
     answer = HealthCheck(at, health, None if status is None else round(status), values.get(RESPONSE_SECONDS))
     level = _recorded_level(values, Level.GOOD if good else Level.FAILING)
     errors = Judgement(Level.GOOD)
-    if good and level is not Level.GOOD and isinstance(traffic, Ready):
+    if good and isinstance(traffic, Ready):
         limits = config.server_errors_percent or limits
-        errors = judge_errors(traffic.value, limits, error_streak(traffic.value, limits, (0, 0)), hold=1)
+        found = judge_errors(traffic.value, limits, error_streak(traffic.value, limits, (0, 0)), hold=1)
+        if found.level is Level.FAILING:  # the level was recorded with the answer, which came before these requests
+            level = max(level, Level.DEGRADED)
+        if level is not Level.GOOD:
+            errors = found
     state = ServiceState(name, config.url, Level.GOOD if errors.reasons else level, at, answer, 0 if good else 1)
     return ServiceView(name, config, level, at, (*errors.reasons, *judge_service(state).reasons), state, traffic)
 

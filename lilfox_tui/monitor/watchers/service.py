@@ -104,7 +104,7 @@ class ServiceWatch:
         first, second = sorted((errors, probed), key=lambda each: -each.level)
         return ServiceView(
             self.name, self.config, first.level, self._since, (*first.reasons, *second.reasons), self.state,
-            self.traffic.state, self.found,
+            self.traffic.state, self.found, len(second.reasons) if second.level is not first.level else 0,
         )  # fmt: skip
 
 

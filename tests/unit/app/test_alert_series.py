@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -17,6 +18,7 @@ from lilfox_tui.app.panes.metrics.alert_series import (
     series_chart,
     series_note,
     series_rows,
+    values_told,
 )
 from lilfox_tui.app.panes.metrics.sections import SectionStyle
 from lilfox_tui.app.rendering.draw import UNICODE, Piece, Row
@@ -48,9 +50,50 @@ def test_a_value_and_its_limit_are_in_one_unit_and_never_look_the_same_when_they
     firing = some().alerts[1]
     assert against(firing, RULES[0].expression) == "31 % > 5 %"
     assert against(replace(firing, value=0.0500001), RULES[0].expression) == "5.00001 % > 5 %"
+    assert against(replace(firing, value=0.0500412345), RULES[0].expression) == "5.004 % > 5 %", "no more than it takes"
+    assert against(replace(firing, value=0.05000000000001), RULES[0].expression) == "5.000000000001 % > 5 %"
     assert against(replace(firing, value=91.2), RULES[2].expression) == "91.2 % > 85 %"
     assert against(replace(firing, state=AlertState.RESOLVED), RULES[0].expression) == "", "its summary says it"
-    assert against(replace(firing, state=AlertState.RESOLVED, annotations=()), RULES[0].expression) == "was 31 %"
+    assert against(replace(firing, state=AlertState.RESOLVED, annotations=()), RULES[0].expression) == "last value 31 %"
+
+
+def test_a_value_is_named_and_the_peak_is_of_the_time_in_which_the_alert_was_active() -> None:
+    set_language("en")
+    firing = some().alerts[1]
+    ended = NOW - timedelta(minutes=2)
+    over = replace(firing, state=AlertState.RESOLVED, resolved_at=ended, value=0.06)
+    minutes = [0.9, *[0.01] * 48, *[0.3] * 4, 0.44, *[0.3] * 4, 0.01, 0.01]
+    of = page(side(0.01, *minutes))
+    shown = replace(of, alert=over, why=replace(of.why, end=NOW))
+    peak = NOW - timedelta(minutes=6)
+    assert values_told(shown, None) == (f"last value while the condition was true 6 %; peak 44 % at {peak:%H:%M:%S}"), (
+        "90 % was before"
+    )
+    assert values_told(shown, 0.5).endswith(f"peak 50 % at {firing.fired_at:%H:%M:%S}"), "between two columns"
+    assert values_told(replace(shown, alert=firing), None) == f"peak 44 % at {peak:%H:%M:%S}"
+    short = replace(shown, window=timedelta(minutes=5))
+    assert values_told(short, None) == "last value while the condition was true 6 %", "the peak may be before it"
+    other = replace(over, labels=(("alertname", "HighErrorRate"), ("job", "gateway")))
+    assert "peak" not in values_told(replace(shown, alert=other), None), "it is of another series"
+
+
+def test_the_alerts_own_series_crossed_its_limit_when_the_rest_of_the_page_says() -> None:
+    own = side(0.3, *[0.01] * 30, *[0.3] * 10, holds=True)
+    shown = page(own)
+    assert shown.alert is not None
+    assert crossed_at(own, shown) == shown.alert.active_at
+    other = replace(own, labels=(("job", "gateway"),))
+    assert crossed_at(other, page(own, other)) == NOW - HOUR * 9 / 40
+    ended = NOW - timedelta(minutes=2)
+    low = side(0.01, *[0.3] * 39, 0.01)
+    assert crossed_at(low, replace(page(low), alert=replace(shown.alert, resolved_at=ended))) == ended
+
+
+def test_the_course_of_a_series_stands_beside_its_name() -> None:
+    row = text_of(series_rows(page(side(0.3, *[0.01] * 30, *[0.3] * 10, holds=True)), 160)[0])
+    assert re.search(r"backend {2,6}[▁-█]", row)
+    young = text_of(series_rows(page(side(0.3, *[None] * 35, *[0.3] * 5, holds=True)), 160)[0])
+    assert re.search(r"backend {2,6}[▁-█]{16} ", young), "also where little is known"
 
 
 def test_the_course_of_an_alert_is_told_from_the_crossing_on_and_in_the_past_tense_once_it_is_over() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Literal
+
 import pytest
 from msgspec.structs import replace
 
@@ -18,7 +21,7 @@ from lilfox_tui.app.rows.incidents import (
     timeline_items,
 )
 from lilfox_tui.core.text import cell_width
-from lilfox_tui.incident.model import AlertChanged, StepBegan, StepEnded
+from lilfox_tui.incident.model import AlertChanged, Noticed, StepBegan, StepEnded
 from tests.app.overviews import NOW
 from tests.app.runs_made import SCRIPT, long_incident
 
@@ -53,6 +56,30 @@ def test_a_line_names_the_title_and_never_the_interpreter(width: int) -> None:
     if width >= 118:
         assert "failed, 10 s, exit status 7" in text
         assert "curl -fsS" in text
+
+
+def test_what_was_noticed_stands_at_the_time_that_the_home_screen_tells() -> None:
+    """A second or two pass until it is written down."""
+    since = NOW - timedelta(seconds=2)
+    what = Noticed(subject="service/web", kind="level", level="failing", text="failing: HTTP 502", since=since)
+    item = timeline_items([replace(long_incident().entries[0], at=NOW, what=what)])[0]
+    assert said(item_row(item, 80, 0, UNICODE)).startswith(f" {since:%H:%M:%S}  ")
+    assert f"recorded {NOW:%H:%M:%S} by" in said(item_rows(item, UNICODE)[0])
+
+
+@pytest.mark.parametrize(
+    ("severity", "state", "role"),
+    [("info", "firing", "accent"), ("warning", "firing", "degraded"), ("critical", "firing", "failing"),
+     (None, "firing", "failing"), ("critical", "resolved", "good")],
+)  # fmt: skip
+def test_an_alert_has_the_colour_of_its_severity(
+    severity: str | None, state: Literal["firing", "resolved"], role: str
+) -> None:
+    labels = {} if severity is None else {"severity": severity}
+    what = AlertChanged(name="HighCPUUsage", labels=labels, state=state, since=NOW)
+    item = timeline_items([replace(long_incident().entries[0], at=NOW, what=what)])[0]
+    assert {piece.role for piece in item_row(item, 80, 0, UNICODE)[1:]} == {role}
+    assert item_rows(item, UNICODE)[-1][-1].role == role
 
 
 def test_a_change_in_force_is_told_until_it_is_reverted() -> None:

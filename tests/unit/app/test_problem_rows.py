@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from msgspec.structs import replace
 
+from lilfox_tui.app.panes.metrics.alert_page import state_text
+from lilfox_tui.app.panes.metrics.alert_series import course
 from lilfox_tui.app.panes.metrics.problems import problem_row, problem_widths
 from lilfox_tui.app.panes.metrics.state import MetricsState
 from lilfox_tui.app.rendering.draw import UNICODE, Row
-from lilfox_tui.app.rows.hosts import well
+from lilfox_tui.app.rows.hosts import held_for, well, why_no_numbers
 from lilfox_tui.backends.kinds import redis
+from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.errors import HostUnreachable
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import BackendView, HostView
 from lilfox_tui.monitor.watchers.host import LEVEL, past_backend
+from tests.app.alerts_made import some
 from tests.app.backups_made import broken
 from tests.app.overviews import NOW, fleet, host, lost, service
 
@@ -60,6 +67,20 @@ def test_since_when_is_never_cut(width: int) -> None:
     assert {row[start - 2 : start] for row in rows if row not in rules} == {"  "}, "they stand below each other"
     if width < 100:
         assert any(row[start - 2 : start] != "  " for row in rules), "what has no such time has its room"
+
+
+def test_one_frame_tells_one_age() -> None:
+    """The row, the line below it and the narrow row cut what is less than a second."""
+    began = NOW - timedelta(seconds=12.7)
+    view = replace(host("web-1", Level.FAILING, None, tr("cpu")), since=began)
+    assert held_for(view, NOW) == "12 s"
+    assert "for 12 s" in drawn(80, [view])[0]
+    assert drawn(40, [view])[0].rstrip().endswith(" 12s")
+    fires = replace(some().alerts[1], active_at=began, fired_at=began)
+    assert state_text(fires, None, NOW) == "firing 12 s"
+    assert "12 s ago" in course(fires, None, NOW)
+    silent = replace(view, link=Unavailable(HostUnreachable("web-1", tr("gone")), began))
+    assert why_no_numbers(silent, NOW).startswith("no sample for 12 s")
 
 
 def test_a_narrow_row_leaves_the_room_to_what_is_wrong() -> None:

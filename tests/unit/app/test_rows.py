@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from lilfox_tui.app.frame import HeaderState, header
-from lilfox_tui.app.panes.metrics.host_page import HostPage, host_page
+from lilfox_tui.app.panes.metrics.host_page import HostPage, host_page, reason_rows
 from lilfox_tui.app.panes.metrics.service_page import ServicePage, service_page, service_row
 from lilfox_tui.app.rendering.columns import Digits
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Palette, Piece, Row, safe
-from lilfox_tui.app.rows.hosts import TableStyle, host_heading, host_row
+from lilfox_tui.app.rows.hosts import TableStyle, host_heading, host_row, reason_pieces
 from lilfox_tui.app.rows.jobs import progress_row
 from lilfox_tui.config.model import Thresholds
 from lilfox_tui.config.themes import load_theme
@@ -157,7 +157,29 @@ def test_the_columns_of_requests_leave_one_after_the_other_and_keep_their_order(
     for width, text in texts.items():
         assert cell_width(text) <= width
     roles = {piece.text.strip(): piece.role for piece in rows[140]}
-    assert (roles["9.0%"], roles["2.0s"], roles["500ms"]) == ("failing", "degraded", "text")
+    assert (roles["2.0s"], roles["500ms"]) == ("degraded", "text")
+
+
+@pytest.mark.parametrize(
+    ("level", "percent", "role"),
+    [(Level.GOOD, 9.0, "text"), (Level.DEGRADED, 9.0, "degraded"), (Level.DEGRADED, 94.0, "degraded"),
+     (Level.FAILING, 94.0, "failing"), (Level.FAILING, 4.0, "text")],
+)  # fmt: skip
+def test_errors_have_the_colour_of_their_threshold_and_none_worse_than_the_service(
+    level: Level, percent: float, role: str
+) -> None:
+    known = Traffic(NOW, 30.0, 7.0, server_errors=percent)
+    view = replace(mixed().services["gateway"], level=level, traffic=Ready(known, NOW))
+    roles = {piece.text.strip(): piece.role for piece in service_row(view, NOW, style(140))}
+    assert roles[Digits().share(percent).strip()] == role
+
+
+def test_each_reason_has_the_colour_of_its_own_limit() -> None:
+    reasons = (tr("cpu 97 % > 95 %"), tr("cpu pressure 78 % > 40 %"))
+    view = replace(mixed().hosts["web-1"], level=Level.FAILING, reasons=reasons, lesser=1)
+    assert [piece.role for piece in reason_pieces(view)] == ["failing", "muted", "degraded"]
+    assert text_of(reason_pieces(view)) == "cpu 97 % > 95 %; cpu pressure 78 % > 40 %"
+    assert [row[1].role for row in reason_rows(view, NOW)] == ["failing", "degraded"]
 
 
 def page(width: int, shown: HostView | None = None, changes: Sequence[StatusChange] = ()) -> list[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -9,10 +10,12 @@ from msgspec.structs import replace
 from lilfox_tui.app.evidence import Cause
 from lilfox_tui.app.panes.runbook.state import COMMAND, INCIDENT, LIST, STEPS, Place, RunbookState
 from lilfox_tui.app.run_log import RunLog
+from lilfox_tui.core.aio import Ready
 from lilfox_tui.jobs.model import Ended
 from lilfox_tui.monitor.model import RunbooksView
 from lilfox_tui.runbook.run.protocol import ClientActs, CommandBegan, RunClient, RunFact
-from tests.app.overviews import NOW
+from tests.app.alerts_made import some
+from tests.app.overviews import NOW, mixed
 from tests.app.runs_made import documents, failed, job, looked, open_incident, ran, run, view
 
 WEB, DISK, BROKEN = "Restart the web service", "A disk is full", "Broken"
@@ -41,6 +44,18 @@ def chosen(state: RunbookState) -> str:
 def stands(state: RunbookState) -> tuple[Place, int | None]:
     """The selected step, and where somebody reads in its output."""
     return state.place, state.output_top
+
+
+def test_the_mark_of_a_runbook_has_the_severity_of_the_alert_that_fires() -> None:
+    found = some()
+    by_name = {each.name: each for each in found.alerts if each.is_firing}
+    fires = next(iter(by_name.values()))
+    for severity, role in (("info", "accent"), ("warning", "degraded"), ("critical", "failing")):
+        labels = tuple((name, severity if name == "severity" else value) for name, value in fires.labels)
+        seen = replace(mixed(), alerts=Ready(replace(found, alerts=(replace(fires, labels=labels),))))
+        state = RunbookState({}, partial(replace, seen))
+        assert state.role_of(fires.name) == role
+    assert state.role_of("NotFiring") == "muted"
 
 
 def test_a_filter_keeps_or_marks_the_runbooks_that_hold_every_word() -> None:

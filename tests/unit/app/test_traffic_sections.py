@@ -18,10 +18,11 @@ from lilfox_tui.app.panes.metrics.traffic_sections import (
 )
 from lilfox_tui.app.rendering.chart import Values
 from lilfox_tui.app.rendering.draw import UNICODE, Row
+from lilfox_tui.config.model import Threshold
 from lilfox_tui.core.aio import Pending, Ready
 from lilfox_tui.core.i18n import set_language
 from lilfox_tui.core.text import cell_width
-from lilfox_tui.metrics.model import Series
+from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.metrics.traffic import CLIENT_ERRORS, REQUESTS, SERVER_ERRORS
 from tests.app.overviews import NOW
 from tests.app.pages_made import rates, routes, statuses, traffic
@@ -45,7 +46,8 @@ def page(width: int = 120) -> TrafficPage:
     return TrafficPage(
         state=Ready(traffic(1.0, ill=True), NOW), routes=routes(ill=True), rates=rates(), statuses=statuses(ill=True),
         targets=(), kept=None, past=past, now=NOW, window=timedelta(minutes=5), slow_s=1.0,
-        limit=ErrorLimit(5.0, "HighErrorRate"), style=SectionStyle(width, UNICODE),
+        limit=ErrorLimit(5.0, "HighErrorRate"), level=Level.FAILING, limits=Threshold(warn=5, fail=20),
+        style=SectionStyle(width, UNICODE),
     )  # fmt: skip
 
 
@@ -69,8 +71,10 @@ def test_without_a_status_there_is_one_curve_and_no_chart_of_errors() -> None:
 
 def test_the_limit_of_a_rule_is_drawn_and_named() -> None:
     errors = charts(page())["Errors"]
-    assert (errors.mark, errors.notes) == (5.0, ("limit 5 %", "HighErrorRate"))
-    assert charts(replace(page(), limit=None))["Errors"].mark is None
+    assert (errors.mark, errors.notes) == (5.0, ("alert HighErrorRate > 5 %", "thresholds > 5 %, 20 %"))
+    alone = charts(replace(page(), limit=None))["Errors"]
+    assert (alone.mark, alone.notes) == (None, ("thresholds > 5 %, 20 %",))
+    assert charts(replace(page(), limit=None, limits=Threshold()))["Errors"].notes == ()
 
 
 @pytest.mark.parametrize(("slow_s", "newest_s", "mark"), [(1.0, 2.4, 1.0), (1.0, 0.02, None), (None, 2.4, None)])

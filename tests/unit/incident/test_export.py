@@ -24,6 +24,7 @@ from lilfox_tui.incident.model import (
     JobBegan,
     JobEnded,
     Marked,
+    Noticed,
     Reopened,
     RoleAssigned,
     StepBegan,
@@ -114,6 +115,14 @@ def test_no_secret_is_in_an_export_whoever_wrote_the_timeline(incidents: Path, s
         text = export_markdown(made.id, language)
         assert "S3CRET" not in text
         assert "\\*\\*\\*" in text
+
+
+def test_an_export_tells_the_time_of_an_event_and_not_of_its_entry(incidents: Path) -> None:
+    """The same as the screen tells."""
+    made = book.open_incident("db down")
+    what = Noticed(subject="service/web", kind="level", level="failing", text="failing: HTTP 502", since=AT)
+    book.append(made.id, what, by="lilfox")
+    assert f"- **{AT:%Y-%m-%d %H:%M:%S}** lilfox: web: failing: HTTP 502" in export_markdown(made.id, "en")
 
 
 def test_an_export_says_whether_it_was_altered_and_what_is_in_force(incidents: Path) -> None:

@@ -36,6 +36,8 @@ def test_a_good_host_has_no_reasons() -> None:
     ("changes", "level", "text"),
     [
         ({"cpu": busy(93)}, Level.DEGRADED, "cpu 93 % > 80 %"),
+        ({"cpu": busy(80.2)}, Level.DEGRADED, "cpu 80.2 % > 80 %"),
+        ({"memory_percent": 85.0004}, Level.DEGRADED, "memory 85.0004 % > 85 %"),
         ({"cpu": busy(99)}, Level.FAILING, "cpu 99 % > 95 %"),
         ({"filesystems": (mount("/var", 97),)}, Level.FAILING, "disk /var 97 % > 95 %"),
         ({"filesystems": (mount("/v", 1, inode_percent=99.0),)}, Level.FAILING, "inodes of /v 99 % > 95 %"),
@@ -49,6 +51,18 @@ def test_each_value_above_its_limit_is_a_reason(changes: dict[str, Any], level: 
     judgement = at_once(summary(**changes))
     assert judgement.level is level
     assert texts(judgement) == [text]
+
+
+def test_what_only_degrades_is_told_behind_what_fails() -> None:
+    found = at_once(summary(cpu=busy(99), memory_percent=90.0))
+    assert (found.level, found.lesser) == (Level.FAILING, 1)
+    assert texts(found) == ["cpu 99 % > 95 %", "memory 90 % > 85 %"]
+    limits, late = Thresholds(), AT + timedelta(seconds=30)
+    seen = summary(cpu=busy(99), memory_percent=90.0)
+    old = judge(seen, UP, limits, streaks(seen, limits, {}), now=late, period_s=1, hold=1)
+    assert (old.level, old.lesser) == (Level.FAILING, 2)
+    assert [text.split(" ")[0] for text in texts(old)] == ["cpu", "no", "memory"]
+    assert at_once(summary(memory_percent=90.0)).lesser == 0
 
 
 @pytest.mark.parametrize(

@@ -55,11 +55,16 @@ def test_both_languages_run_the_same_and_read_differently() -> None:
 @pytest.mark.parametrize(
     ("alert", "first"),
     [("HighErrorRate", "service-crash"), ("HighMemoryUsage", "service-crash"), ("HighLatency", "network-attack"),
-     ("HighCPUUsage", "network-attack"), ("DiskFull", "disk-full"), ("PostgresqlDown", "database-failure")],
+     ("HighRequestRate", "network-attack"), ("DiskFull", "disk-full"), ("PostgresqlDown", "database-failure")],
 )  # fmt: skip
 def test_an_alert_has_its_runbook_first(alert: str, first: str) -> None:
     every = [runbook for document in documents("en").values() for runbook in document.runbooks]
     assert library.ordered(every, [alert])[0].id == first
+
+
+def test_a_busy_processor_is_not_said_to_be_an_attack() -> None:
+    every = [runbook for document in documents("en").values() for runbook in document.runbooks]
+    assert not [runbook.id for runbook in every if "HighCPUUsage" in runbook.on_alert]
 
 
 def test_what_offers_values_is_known_to_only_read() -> None:

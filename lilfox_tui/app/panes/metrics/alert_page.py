@@ -15,11 +15,13 @@ from lilfox_tui.app.dialogs.prompt import Choice
 from lilfox_tui.app.panes.metrics.alert_series import (
     SeriesPage,
     against,
+    age_text,
     clock,
     course,
     series_chart,
     series_note,
     series_rows,
+    values_told,
     where,
 )
 from lilfox_tui.app.panes.metrics.sections import (
@@ -127,7 +129,7 @@ def state_since(alert: Alert) -> datetime:
 
 def state_text(alert: Alert, rule: RuleView | None, now: datetime) -> str:
     """The alert's state and since when: ``firing 6 min``, ``pending 40 s of 5 min``."""
-    age = human_duration(max(1, round((now - state_since(alert)).total_seconds())))
+    age = age_text(state_since(alert), now)
     if alert.state is AlertState.RESOLVED:
         return _("resolved {age} ago", age=age)
     if alert.state is AlertState.FIRING:
@@ -220,8 +222,7 @@ def rule_trouble(rule: RuleView | None, now: datetime) -> str:
     why = rule.error or _("unknown")
     if rule.failing_since is None:
         return _("cannot be evaluated: {why}", why=why)
-    age = human_duration(max(1, round((now - rule.failing_since).total_seconds())))
-    return _("evaluation failing for {age}: {why}", age=age, why=why)
+    return _("evaluation failing for {age}: {why}", age=age_text(rule.failing_since, now), why=why)
 
 
 def summary_pieces(alerts: Alerts) -> list[Piece]:
@@ -305,7 +306,10 @@ def _title(page: AlertPage) -> list[Row]:
     ]
     if alert.severity:
         head.append(Piece("  " + alert.severity, "muted"))
-    return [tuple(head), (Piece("   " + (summary(alert) or where(alert.labels))),)]
+    said = alert.summary
+    if said and alert.state is AlertState.RESOLVED:  # its numbers are of the last evaluation, not the worst ones
+        said = _("last report: {what}", what=said)
+    return [tuple(head), (Piece("   " + (said or where(alert.labels))),)]
 
 
 def _said(page: AlertPage) -> list[Row]:
@@ -356,12 +360,20 @@ def _why(page: AlertPage, style: SectionStyle) -> list[Band]:
             rows.append((Piece(" " + _("querying"), "muted"),))
         return [[text_section(_("Why"), rows)]]
     series = SeriesPage(why, item.expression, item.alert, page.now, page.window, style)
+    if item.alert is not None and (told := values_told(series, _fired_with(page))):
+        rows.insert(1, (Piece(" "), Piece(told)))
     bands: list[Band] = [[text_section(_("Why"), rows)]]
     table = Section(_("Series"), lambda width: series_rows(series, width), series_note(series), share=2)
     if not why.sides:
         return [*bands, [table]]
     drawn = replace(chart_section(series_chart(series), style), share=3, plain=lambda _width: ())
     return [*bands, [drawn, table]] if page.width >= _SIDE_BY_SIDE else [*bands, [drawn], [table]]
+
+
+def _fired_with(page: AlertPage) -> float | None:
+    """The value with which the alert fired this time."""
+    at = None if page.item.alert is None else page.item.alert.fired_at
+    return next((each.value for each in page.events if each.kind == "fired" and each.at == at), None)
 
 
 def _about(page: AlertPage, style: SectionStyle) -> list[Band]:

@@ -17,7 +17,7 @@ from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, ngettext
-from lilfox_tui.core.text import break_line, human_duration
+from lilfox_tui.core.text import break_line, human_age, human_duration
 from lilfox_tui.monitor.model import Overview, StoreUsage, TargetView
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _target(target: TargetView, now: datetime, glyphs: Glyphs) -> list[Row]:
         )
     ]
     if isinstance(state, Unavailable):
-        since = human_duration(max(0, round((now - state.since).total_seconds())))
+        since = human_age((now - state.since).total_seconds())
         why = _("down for {since}: {why}", since=since, why=state.error.message)
         rows.append((Piece("   "), Piece(why if target.down else str(state.error.message), role)))
         if str(state.error.hint):
@@ -92,7 +92,7 @@ def _numbers(target: TargetView, now: datetime) -> str:
         "{samples} in {took}, {age} ago, {every}",
         samples=ngettext("{count} sample", "{count} samples", scrape.kept),
         took=human_duration(scrape.duration_s),
-        age=human_duration(max(0, round((now - scrape.at).total_seconds()))),
+        age=human_age((now - scrape.at).total_seconds()),
         every=every,
     )
 
@@ -155,7 +155,7 @@ class AlertSection:
 
             return tuple(summary_pieces(alerts))
         if isinstance(overview.alerts, Unavailable):
-            age = human_duration(max(1, round((overview.at - overview.alerts.since).total_seconds())))
+            age = human_age(max(1.0, (overview.at - overview.alerts.since).total_seconds()))
             return (Piece(_("alerts unknown for {age}", age=age), "degraded"),)
         unknown = _("the state at that time is unknown") if overview.rewound else _("alerts not evaluated yet")
         return (Piece(unknown, "muted"),)

@@ -18,7 +18,7 @@ from lilfox_tui.app.rendering.columns import GAP, Column, choose, line
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import NARROWEST
 from lilfox_tui.core.i18n import _, clauses, ngettext
-from lilfox_tui.core.text import cell_width, human_duration
+from lilfox_tui.core.text import cell_width, human_age, human_duration
 from lilfox_tui.core.units import ValueUnit, axis_label, exact_text, value_text
 from lilfox_tui.metrics.model import Labels
 from lilfox_tui.monitor.alert_explain import ComparisonSide, Explanation, compared
@@ -45,11 +45,12 @@ def where(labels: Labels) -> str:
 
 
 def _beside_limit(value: float | None, limit: float | None, unit: ValueUnit) -> tuple[str, str]:
-    """A value and its limit as texts; with all their digits where they would look the same and are not."""
+    """A value and its limit as texts; with as many digits as it takes where they would look the same and are not."""
     texts = value_text(value, unit), value_text(limit, unit)
     if value is None or limit is None or value == limit or texts[0] != texts[1]:
         return texts
-    return exact_text(value, unit), exact_text(limit, unit)
+    pairs = ((exact_text(value, unit, digits), exact_text(limit, unit, digits)) for digits in range(4, 18))
+    return next((pair for pair in pairs if pair[0] != pair[1]), texts)
 
 
 def against(alert: Alert, expression: str) -> str:
@@ -58,13 +59,18 @@ def against(alert: Alert, expression: str) -> str:
     sides = compared(expression)
     value, limit = _beside_limit(alert.value, sides.limit, sides.unit)
     if alert.state is AlertState.RESOLVED:
-        return "" if summary(alert) else _("was {value}", value=value)
+        return "" if summary(alert) else _("last value {value}", value=value)
     return f"{value} {sides.op} {sides.right if sides.limit is None else limit}" if sides.op else value
 
 
 def clock(at: datetime, now: datetime) -> str:
     """A time of today, or with its day."""
     return at.strftime("%H:%M:%S" if at.date() == now.date() else "%m-%d %H:%M:%S")
+
+
+def age_text(since: datetime, now: datetime) -> str:
+    """How long ago that was: the same whole seconds wherever one screen tells it, ``1 s`` at least."""
+    return human_age(max(1.0, (now - since).total_seconds()))
 
 
 def course(alert: Alert, rule: RuleView | None, now: datetime) -> str:
@@ -79,7 +85,7 @@ def course(alert: Alert, rule: RuleView | None, now: datetime) -> str:
         if not known:
             first = _("true from {time}", time=crossed)
         return clauses([first, _was(alert, clock(alert.resolved_at, now))])
-    age = human_duration(max(1, round((now - alert.active_at).total_seconds())))
+    age = age_text(alert.active_at, now)
     if known:
         first = _("crossed {limit} at {time}, {age} ago", limit=limit, time=crossed, age=age)
     else:
@@ -103,6 +109,46 @@ def _was(alert: Alert, resolved: str) -> str:
     return _("was firing for {age}, resolved at {time}", age=lasted, time=resolved)
 
 
+def extreme(page: SeriesPage, fired: float | None) -> tuple[float, datetime] | None:
+    """The value furthest beyond the limit while the alert's expression held, and when that was, as far as the columns
+    and the value with which it ``fired`` tell; None if the window does not reach back so far."""
+    alert, op = page.alert, page.why.compared.op
+    side = None if alert is None else own_side(page.why, alert)
+    if alert is None or side is None or op not in (*_ABOVE, *_BELOW) or not side.values:
+        return None
+    ended = alert.resolved_at or page.end
+    step = page.window / len(side.values)
+    times = [page.end - step * back for back in range(len(side.values) - 1, -1, -1)]
+    if times[0] > alert.active_at:
+        return None
+    found = [
+        (value, at)
+        for value, at in zip(side.values, times, strict=True)
+        if value is not None and alert.active_at <= at <= ended
+    ]
+    found.append((alert.value, ended))
+    if fired is not None and alert.fired_at is not None:
+        found.append((fired, alert.fired_at))
+    return max(found, key=lambda each: each[0] if op in _ABOVE else -each[0])
+
+
+def values_told(page: SeriesPage, fired: float | None) -> str:
+    """The last value of a resolved alert, and the peak of the time in which its expression held; each named."""
+    alert, parts = page.alert, []
+    if alert is None or not page.why.compared.op:
+        return ""
+    if alert.resolved_at is not None:
+        value = _beside_limit(alert.value, page.why.compared.limit, page.unit)[0]
+        parts.append(_("last value while the condition was true {value}", value=value))
+    if (found := extreme(page, fired)) is not None:
+        value, at = value_text(found[0], page.unit), clock(found[1], page.now)
+        if page.why.compared.op in _ABOVE:
+            parts.append(_("peak {value} at {time}", value=value, time=at))
+        else:
+            parts.append(_("lowest {value} at {time}", value=value, time=at))
+    return clauses(parts)
+
+
 # ---- the series that the expression selects ----------------------------------------------------------------------
 
 
@@ -117,6 +163,11 @@ class SeriesPage(Struct, frozen=True):
     style: SectionStyle
 
     @property
+    def end(self) -> datetime:
+        """The moment of the values: that of the question, which is asked anew after each evaluation."""
+        return self.why.end or self.now
+
+    @property
     def unit(self) -> ValueUnit:
         """The unit of the values."""
         return self.why.compared.unit
@@ -127,6 +178,8 @@ class _SideCells(Struct, frozen=True):
     page: SeriesPage
     top: float | None
     """The upper end of the scale that all series share."""
+    first: int = 0
+    """The column before which nothing is known of any series, so that the courses begin beside the names."""
 
 
 def is_over(side: ComparisonSide, op: str, value: float | None) -> bool | None:
@@ -140,16 +193,19 @@ def is_over(side: ComparisonSide, op: str, value: float | None) -> bool | None:
 
 
 def crossed_at(side: ComparisonSide, page: SeriesPage) -> datetime | None:
-    """When the series came to the side of the limit where it is now, as far as the window's columns tell; None if it
-    was there all the time, or is not known."""
+    """When the series came to the side of the limit where it is now: of the alert's own as the rest of the page says,
+    of others as far as the window's columns tell; None if it was there all the time, or is not known."""
     op, count = page.why.compared.op, len(side.values)
     now = is_over(side, op, side.value)
     if now is None or not count:
         return None
+    alert = page.alert
+    if alert is not None and now is (alert.resolved_at is None) and side is own_side(page.why, alert):
+        return alert.resolved_at or alert.active_at
     for place in range(count - 1, -1, -1):
         then = is_over(side, op, side.values[place])
         if then is not None and then is not now:
-            return page.now - page.window * (count - 2 - place) / count if place < count - 1 else page.now
+            return page.end - page.window * (count - 2 - place) / count if place < count - 1 else page.end
     return None
 
 
@@ -170,7 +226,8 @@ def series_rows(page: SeriesPage, width: int) -> list[Row]:
     if not sides:
         return [(Piece(" " + _("no series now or in this window"), "degraded"),)]
     top = max((value for side in sides for value in side.values if value is not None and value > 0), default=None)
-    values = [_SideCells(side, page, top) for side in sides[:SIDES_SHOWN]]
+    first = first_known([side.values for side in sides[:SIDES_SHOWN]])
+    values = [_SideCells(side, page, top, first) for side in sides[:SIDES_SHOWN]]
     chosen = choose(_columns(values, width - 4), width - 4)
     rows: list[Row] = [(Piece(" "), _mark(each), Piece(" "), *line(chosen, each)) for each in values]
     if (more := len(sides) - SIDES_SHOWN + page.why.more) > 0:
@@ -189,11 +246,10 @@ def _columns(values: Sequence[_SideCells], room: int) -> list[Column[_SideCells]
     columns = [
         Column(lambda: "", number, _value, right=True),
         Column(lambda: "", 0 if narrow else widest(_said), _said, priority=1),
-        Column(lambda: "", place, _place, priority=0, grow=200),
+        Column(lambda: "", place, _place, priority=0, grow=widest(_place) - place),
+        Column(lambda: "", 0 if values[0].page.style.slow_link else _SPARK, _trend, priority=3),
         Column(lambda: "", 0 if narrow else widest(_since), _since, priority=2),
     ]
-    if not values[0].page.style.slow_link:
-        columns.append(Column(lambda: "", _SPARK, _trend, priority=3))
     return [column for column in columns if column.width]
 
 
@@ -245,7 +301,7 @@ def _since(value: _SideCells) -> Row:
 
 
 def _trend(value: _SideCells) -> Row:
-    recent = resampled(value.side.values, _SPARK)
+    recent = resampled(value.side.values[value.first :], _SPARK)
     return (Piece(spark(recent, _SPARK, value.page.style.glyphs, top=value.top), "chart"),)
 
 
@@ -253,14 +309,14 @@ def series_chart(page: SeriesPage) -> PageChart:
     """A chart of the series over each other, the alert's own first, with the limit as a line and the moment at which
     the alert began or ended."""
     why, alert, unit = page.why, page.alert, page.unit
-    own = _own_side(why, alert)
+    own = own_side(why, alert) or why.sides[0]
     sides = [own, *(side for side in why.sides if side is not own)][:SERIES_COLOURS]
     limit = own.limit if why.compared.op else None
     over = why.compared.op in _ABOVE and len(sides) == 1
     columns = max(1, len(own.values))
     first = first_known([each.values for each in sides])
     if alert is not None:
-        before = alert.active_at - _BEFORE - (page.now - page.window)
+        before = alert.active_at - _BEFORE - (page.end - page.window)
         first = min(first, max(0, int(before / page.window * columns)))
     window = page.window * (columns - first) / columns
     return PageChart(
@@ -270,8 +326,8 @@ def series_chart(page: SeriesPage) -> PageChart:
             for each in sides
         ],
         partial(axis_label, unit=unit),
-        page.now - window,
-        page.now,
+        page.end - window,
+        page.end,
         binary=unit.startswith("bytes"),
         notes=() if limit is None else (_("limit {limit}", limit=value_text(limit, unit)),),
         fail=limit if over else None,
@@ -284,8 +340,8 @@ def _values(side: ComparisonSide, first: int) -> Callable[[int], Values]:
     return lambda _count: side.values[first:]
 
 
-def _own_side(why: Explanation, alert: Alert | None) -> ComparisonSide:
-    """The series whose labels the alert has; the first if none matches."""
+def own_side(why: Explanation, alert: Alert | None) -> ComparisonSide | None:
+    """The series whose labels the alert has; None if none matches."""
     labels = set() if alert is None else set(alert.labels)
     own = (side for side in why.sides if {pair for pair in side.labels if pair[0] != "__name__"} <= labels)
-    return next(own, why.sides[0])
+    return next(own, None)

@@ -29,7 +29,7 @@ from lilfox_tui.app.rendering.panels import cut_row, row_width
 from lilfox_tui.app.rows.hosts import ROLES, TableStyle, held_for, lately_rows
 from lilfox_tui.backends.model import BackendChart, BackendCurve, BackendFact, Cell, Figure, Table, Unit, load
 from lilfox_tui.core.i18n import Message, _, clauses
-from lilfox_tui.core.text import cell_width, clean, fit, human_bytes, human_count, human_duration
+from lilfox_tui.core.text import cell_width, clean, fit, human_age, human_bytes, human_count, human_duration
 from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.monitor.model import BackendView, StatusChange
 
@@ -81,7 +81,7 @@ def why_no_figures(view: BackendView, now: datetime) -> str:
     cut."""
     if view.outage is None:
         return clauses(map(str, view.reasons)) or _("not checked yet")
-    age = human_duration(round((now - view.outage.since).total_seconds()))
+    age = human_age((now - view.outage.since).total_seconds())
     why = str(view.outage.error.message)
     if view.outage.next_try is None:
         return _("no answer for {age}: {why}", age=age, why=why)

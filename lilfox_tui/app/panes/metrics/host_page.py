@@ -25,7 +25,16 @@ from lilfox_tui.app.panes.metrics.sections import (
 )
 from lilfox_tui.app.rendering.columns import EXACT, Digits, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
-from lilfox_tui.app.rows.hosts import ROLES, held_for, lately_rows, level_role, role_in_force, well, why_no_numbers
+from lilfox_tui.app.rows.hosts import (
+    ROLES,
+    held_for,
+    lately_rows,
+    level_role,
+    reasons_told,
+    role_in_force,
+    well,
+    why_no_numbers,
+)
 from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.errors import HostKeyChanged, HostKeyUnknown
@@ -132,13 +141,12 @@ def _head(page: HostPage) -> list[Row]:
 def reason_rows(view: HostView | ServiceView, now: datetime) -> list[Row]:
     """The reasons for the level of a host or service, one per row so that none cuts off another, and how long it has
     lasted; for an unreachable host also what to do."""
-    role = ROLES[view.level]
     if isinstance(view, HostView) and isinstance(view.link, Unavailable):
         hint = str(view.link.error.hint or "")
-        why = (Piece("   "), Piece(why_no_numbers(view, now), role))  # it says since when
+        why = (Piece("   "), Piece(why_no_numbers(view, now), ROLES[view.level]))  # it says since when
         return [why, *([(Piece("   "), Piece(hint))] if hint else [])]
-    reasons = [str(reason) for reason in view.reasons] or [well(view)]
-    rows: list[Row] = [(Piece("   "), Piece(reason, role)) for reason in reasons]
+    reasons = reasons_told(view) or [(well(view), ROLES[view.level])]
+    rows: list[Row] = [(Piece("   "), Piece(reason, role)) for reason, role in reasons]
     if held := held_for(view, now):
         rows[0] = (*rows[0], Piece("  " + _("for {time}", time=held), "muted"))
     return rows

@@ -364,6 +364,7 @@ class MetricsPages:
             routes=scraping.by_route(view.name, now),
             route_rates=scraping.route_rates(view.name, now - self._state.window, now, TREND_COLUMNS),
             error_limit=self._error_limit(view),
+            thresholds=app.config.thresholds,
             slow_link=app.slow_link,
             height=app.room.height,
             cursor=self._state.cursor,

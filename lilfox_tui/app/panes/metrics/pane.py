@@ -22,16 +22,16 @@ from lilfox_tui.app.panes.metrics.pages import FarPast, MetricsPages
 from lilfox_tui.app.panes.metrics.problems import plan_detail
 from lilfox_tui.app.panes.metrics.service_page import service_page
 from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, link_error
-from lilfox_tui.app.rendering.columns import Digits
+from lilfox_tui.app.rendering.columns import Digits, slice_row
 from lilfox_tui.app.rendering.draw import Piece, Row
-from lilfox_tui.app.rows.hosts import ROLES, TableStyle, held_for, well
+from lilfox_tui.app.rows.hosts import ROLES, TableStyle, held_for, reason_pieces
 from lilfox_tui.app.shared_actions import ErrorActions, EvidenceActions, ListActions
 from lilfox_tui.app.textual_internals import cells_of
 from lilfox_tui.app.widgets import Lines, more_below
 from lilfox_tui.backends.model import load
 from lilfox_tui.core.aio import Ready
-from lilfox_tui.core.i18n import _, clauses
-from lilfox_tui.core.text import break_line, human_duration
+from lilfox_tui.core.i18n import _
+from lilfox_tui.core.text import break_line, clean, human_duration
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import Overview, View
 from lilfox_tui.monitor.watchers.host import recent_before
@@ -237,13 +237,14 @@ class MetricsPane(Pane):
         mark = Piece(f" {self.lilfox.glyphs.level(view.level)} ", ROLES[view.level])
         since = _since(view, overview.at)
         error = link_error(view)
-        why = str(error) if error is not None else clauses(map(str, view.reasons)) or well(view)
+        why = reason_pieces(view) if error is None else (Piece(clean(str(error)), ROLES[view.level]),)
+        text = "".join(piece.text for piece in why)
         head = (mark, Piece(view.name, "strong"), Piece(f"  {since}  ", "muted"))
         width = self.lilfox.room.width - sum(cells_of(piece.text) for piece in head)
-        first, rest = break_line(why, max(20, width))
-        rest = f"{rest}  " if rest else ""
-        hint = str(error.hint) if error is not None else ""
-        return [(*head, Piece(first, ROLES[view.level])), (Piece(f"   {rest}", ROLES[view.level]), Piece(hint))]
+        first, rest = break_line(text, max(20, width))
+        hint = Piece(("  " if rest else "") + (str(error.hint) if error is not None else ""))
+        below = slice_row(why, len(text) - len(rest), len(text))
+        return [(*head, *slice_row(why, 0, len(first))), (Piece("   "), *below, hint)]
 
     def _paint_page(self, overview: Overview) -> None:
         assert self.state.page is not None

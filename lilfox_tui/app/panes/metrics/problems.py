@@ -10,10 +10,11 @@ from msgspec import Struct
 
 from lilfox_tui.app.rendering.columns import EXACT, Column, Digits, choose, heading, line
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
-from lilfox_tui.app.rows.hosts import ROLES, well
+from lilfox_tui.app.rendering.panels import cut_row
+from lilfox_tui.app.rows.hosts import ROLES, reason_pieces
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import _, clauses
-from lilfox_tui.core.text import cell_width, clean, fit, human_bytes, human_duration, short_age
+from lilfox_tui.core.text import cell_width, clean, fit, human_age, human_bytes, short_age
 from lilfox_tui.metrics.model import ProcessUsage
 from lilfox_tui.monitor.model import BackendView, HostView, PlanView, ServiceView, StatusChange, View
 
@@ -79,8 +80,8 @@ def _columns(problem: Problem, now: datetime, width: int) -> tuple[str, str, str
 def problem_row(problem: Problem, widths: ProblemWidths, now: datetime, glyphs: Glyphs, width: int) -> Row:
     """A problem in one line: its subject, what is wrong, since when, and which alert or kind of thing it is."""
     name, state, source = _columns(problem, now, width)
-    mark, what = _what(problem, now, glyphs, named=not widths.source)
-    muted = what.role == "muted"
+    mark, *what = _what(problem, now, glyphs, named=not widths.source)
+    muted = what[0].role == "muted"
     behind: list[Piece] = []
     if state:
         behind += [Piece(_GAP), Piece(fit(clean(state), widths.state), "muted" if muted else "text")]
@@ -93,24 +94,24 @@ def problem_row(problem: Problem, widths: ProblemWidths, now: datetime, glyphs: 
         Piece(" "),
         Piece(fit(clean(name), widths.name), "muted" if muted else "strong"),
         Piece(_GAP),
-        Piece(fit(clean(what.text), max(1, room)), what.role),
+        *cut_row(tuple(what), max(1, room)),
+        Piece(" " * (room - sum(cell_width(clean(piece.text)) for piece in what))),
         *behind,
     )
 
 
-def _what(problem: Problem, now: datetime, glyphs: Glyphs, *, named: bool) -> tuple[Piece, Piece]:
+def _what(problem: Problem, now: datetime, glyphs: Glyphs, *, named: bool) -> Row:
     """Its sign, and what is wrong; ``named``: with the name of the alert, which has no column of its own."""
     match problem:
         case HostView(link=Unavailable(error=error)) | BackendView(outage=Unavailable(error=error)):
-            why = str(error.message)
+            why: Row = (Piece(str(error.message), ROLES[problem.level]),)
         case HostView() | ServiceView() | BackendView():
-            why = clauses(map(str, problem.reasons)) or well(problem)
+            why = reason_pieces(problem)
         case PlanView():
-            why = clauses(map(str, problem.reasons))
+            why = (Piece(clauses(map(str, problem.reasons)), ROLES[problem.level]),)
         case _:
             return _of_alert(problem, now, glyphs, named=named)
-    role = ROLES[problem.level]
-    return Piece(glyphs.level(problem.level), role), Piece(why, role)
+    return Piece(glyphs.level(problem.level), ROLES[problem.level]), *why
 
 
 def plan_detail(plan: PlanView, now: datetime, glyphs: Glyphs) -> list[Row]:
@@ -128,10 +129,10 @@ def _held(since: datetime, now: datetime, width: int = _WIDE) -> str:
     seconds = (now - since).total_seconds()
     if seconds < 1:
         return ""
-    return short_age(seconds) if width < _NARROW else _("for {time}", time=human_duration(seconds))
+    return short_age(seconds) if width < _NARROW else _("for {time}", time=human_age(seconds))
 
 
-def _of_alert(item: AlertItem, now: datetime, glyphs: Glyphs, *, named: bool) -> tuple[Piece, Piece]:
+def _of_alert(item: AlertItem, now: datetime, glyphs: Glyphs, *, named: bool) -> Row:
     from lilfox_tui.alerts.notifier import summary
     from lilfox_tui.app.panes.metrics.alert_page import marks, role, rule_trouble, shape
     from lilfox_tui.app.panes.metrics.alert_series import against

@@ -27,7 +27,6 @@ from lilfox_tui.app.panes.metrics.sections import (
 from lilfox_tui.app.panes.metrics.traffic_sections import (
     ErrorLimit,
     TrafficPage,
-    errors_role,
     numbers_below,
     quantile_role,
     seconds_axis,
@@ -41,9 +40,10 @@ from lilfox_tui.app.rendering.chart import Values, spark
 from lilfox_tui.app.rendering.columns import EXACT, GAP, Column, Digits, choose, heading, line, wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import cut_row, row_width
-from lilfox_tui.app.rows.hosts import INDENT, ROLES, TableStyle, lately_rows
+from lilfox_tui.app.rows.hosts import INDENT, ROLES, TableStyle, lately_rows, reason_pieces, role_in_force
+from lilfox_tui.config.model import Thresholds
 from lilfox_tui.core.aio import Ready
-from lilfox_tui.core.i18n import _, clauses, listed
+from lilfox_tui.core.i18n import _, listed
 from lilfox_tui.core.text import clean, fit, human_duration, short_age
 from lilfox_tui.metrics.model import Health, Level, Series
 from lilfox_tui.metrics.traffic import (
@@ -118,7 +118,8 @@ def _client_errors(value: _ServiceCells) -> Row:
 
 def _server_errors(value: _ServiceCells) -> Row:
     percent = value.traffic.server_errors
-    return (Piece(value.style.digits.share(percent), errors_role(percent)),)
+    limits = value.view.config.server_errors_percent or value.style.thresholds.server_errors_percent
+    return (Piece(value.style.digits.share(percent), role_in_force(percent, limits, value.view.level)),)
 
 
 def _in_flight(value: _ServiceCells) -> Row:
@@ -136,7 +137,7 @@ def _where(value: _ServiceCells) -> Row:
     if state is not None and state.last.error is not None:
         return (Piece(str(state.last.error), ROLES[value.view.level]),)
     if value.view.reasons:
-        return (Piece(clauses(str(reason) for reason in value.view.reasons), ROLES[value.view.level]),)
+        return reason_pieces(value.view)
     config = value.view.config
     place = config.url.partition("://")[2] or config.url
     return (Piece(place + config.health, "muted"), *((Piece(f"  @{config.from_}", "muted"),) if config.from_ else ()))
@@ -219,6 +220,7 @@ class ServicePage(Struct, frozen=True):
     errors: Sequence[LoggedError] = ()
     """The newest ones of its logs, newest first."""
     error_limit: ErrorLimit | None = None
+    thresholds: Thresholds = Thresholds()
     below_charts: Callable[[], Sequence[Row]] = tuple
     """What is to be said of the charts of its requests, once they are drawn."""
     slow_link: bool = False
@@ -302,6 +304,8 @@ def _traffic(page: ServicePage, style: SectionStyle) -> TrafficPage:
         window=page.window,
         slow_s=page.view.config.slow,
         limit=page.error_limit,
+        level=page.view.level,
+        limits=page.view.config.server_errors_percent or page.thresholds.server_errors_percent,
         style=style,
     )
 

@@ -22,10 +22,12 @@ from lilfox_tui.app.panes.metrics.sections import (
 from lilfox_tui.app.rendering.chart import Values, spark
 from lilfox_tui.app.rendering.columns import Column, choose, heading, line
 from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.app.rows.hosts import level_role, role_in_force
+from lilfox_tui.config.model import Threshold
 from lilfox_tui.core.aio import Pending, Ready, State, Unavailable
 from lilfox_tui.core.i18n import _, listed, ngettext
-from lilfox_tui.core.text import cell_width, clean, fit, human_bytes, human_count, human_duration
-from lilfox_tui.metrics.model import Series
+from lilfox_tui.core.text import cell_width, clean, fit, human_age, human_bytes, human_count, human_duration
+from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.metrics.traffic import (
     AVERAGE,
     CLIENT_ERRORS,
@@ -47,17 +49,7 @@ _STATUS_BESIDE = 110
 _STATUS_BAR = 10
 _NAME_LEAST, _NAME_MOST = 8, 24
 """Cells of a route beside which the least important columns are left out."""
-_MANY_ERRORS = 5.0
-_SOME_ERRORS = 1.0
-"""Percent of answers 5xx from which on they are coloured; rules decide what is an alert."""
 _INDENT, _FACT = 1, 18
-
-
-def errors_role(percent: float | None) -> str:
-    """The colour of a 5xx ratio."""
-    if percent is None or percent < _SOME_ERRORS:
-        return "text"
-    return "failing" if percent >= _MANY_ERRORS else "degraded"
 
 
 def quantile_role(found: Quantile | None, slow_s: float | None) -> str:
@@ -87,6 +79,11 @@ class TrafficPage(Struct, frozen=True):
     window: timedelta
     slow_s: float | None
     limit: ErrorLimit | None
+    """Of a rule."""
+    level: Level
+    """That of the service."""
+    limits: Threshold
+    """The service's own thresholds for the percentage of 5xx responses."""
     style: SectionStyle
 
 
@@ -102,7 +99,7 @@ def traffic_head(page: TrafficPage) -> list[Row]:
 def _no_numbers(state: Pending | Unavailable, now: datetime) -> list[Row]:
     if isinstance(state, Pending):
         return [(Piece(_("metrics endpoint not scraped yet"), "muted"),)]
-    since = human_duration((now - state.since).total_seconds())
+    since = human_age((now - state.since).total_seconds())
     told = state.error.message  # of the past, since when is not kept
     if now > state.since:
         told = _("not scraped for {since}: {why}", since=since, why=state.error.message)
@@ -136,7 +133,7 @@ def _numbers(page: TrafficPage, traffic: Traffic) -> Row:
             pieces += [Piece(name + " ", "muted"), Piece(digits.short_time(seconds) + "  ")]
     for name, percent, role in (
         ("4xx", traffic.client_errors, "text"),
-        ("5xx", traffic.server_errors, errors_role(traffic.server_errors)),
+        ("5xx", traffic.server_errors, role_in_force(traffic.server_errors, page.limits, page.level)),
     ):
         if percent is not None:
             pieces += [Piece(name + " ", "muted"), Piece(digits.share(percent) + "  ", role)]
@@ -252,10 +249,12 @@ def _errors(page: TrafficPage, traffic: Traffic) -> PageChart | None:
     if not curves:
         return None
     drawn = _chart(page, _("Errors"), curves, _percent_axis)
-    if limit is None:
-        return drawn
-    text = _("limit {limit}", limit=f"{limit.percent:g} %")
-    return replace(drawn, notes=(text, limit.alert), mark=limit.percent)
+    notes = () if limit is None else (_("alert {name} > {limit:g} %", name=limit.alert, limit=limit.percent),)
+    warn, fail = page.limits.warn, page.limits.fail
+    shown = [f"{each:g} %" for each in (warn, fail) if each is not None]
+    if shown:
+        notes = (*notes, _("thresholds > {limits}", limits=", ".join(shown)))
+    return replace(drawn, notes=notes, mark=None if limit is None else limit.percent)
 
 
 class SlowLimit(TypedDict):
@@ -315,6 +314,11 @@ def _share_bar(value: _TrafficCells) -> Row:
     return (Piece(glyphs.full * full, role), Piece(glyphs.empty * (_STATUS_BAR - full), "rule"))
 
 
+def _part_errors_role(percent: float | None, page: TrafficPage) -> str:
+    """A route has no level of its own."""
+    return "text" if percent is None else level_role(percent, page.limits)
+
+
 _COUNTS: tuple[Column[_TrafficCells], ...] = (
     Column(lambda: "qps", 5, lambda v: (Piece(v.page.style.digits.count(v.part.requests_s)),), priority=1, right=True),
     Column(lambda: _("share"), 6, lambda v: (Piece(v.page.style.digits.share(v.part.share)),), priority=6, right=True),
@@ -332,7 +336,9 @@ _ERRORS: tuple[Column[_TrafficCells], ...] = (
     Column(
         lambda: "5xx",
         5,
-        lambda v: (Piece(v.page.style.digits.share(v.part.server_errors), errors_role(v.part.server_errors)),),
+        lambda v: (
+            Piece(v.page.style.digits.share(v.part.server_errors), _part_errors_role(v.part.server_errors, v.page)),
+        ),
         priority=2,
         right=True,
     ),

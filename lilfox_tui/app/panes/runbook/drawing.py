@@ -252,7 +252,7 @@ class Drawing:
         elif item.problems:
             mark = Piece(glyphs.failing, "failing")
         elif item.alert:
-            mark = Piece(glyphs.alert, "failing")
+            mark = Piece(glyphs.alert, self._state.role_of(item.alert))
         else:
             mark = Piece(" ", "muted")
         if item.origin and not right.text:

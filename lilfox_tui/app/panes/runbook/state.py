@@ -8,9 +8,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from lilfox_tui.app.evidence import Cause, firing_names
+from lilfox_tui.app.evidence import Cause, firing_alerts, firing_names
 from lilfox_tui.app.panes.runbook.rows import values_of
 from lilfox_tui.app.panes.runbook.timeline import IncidentTimeline
+from lilfox_tui.app.rows.hosts import firing_role
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.addresses import Denied
@@ -185,6 +186,11 @@ class RunbookState:
         return (
             names if self.cause is None else (self.cause.alert, *(each for each in names if each != self.cause.alert))
         )
+
+    def role_of(self, alert: str) -> str:
+        """The colour of that alert, by the worst severity with which it fires; muted where it does not fire now."""
+        urgencies = [each.urgency for each in firing_alerts(self._overview()) if each.name == alert]
+        return firing_role(max(urgencies)) if urgencies else "muted"
 
     @property
     def items(self) -> tuple[RunbookItem, ...]:

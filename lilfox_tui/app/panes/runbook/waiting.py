@@ -72,15 +72,15 @@ class WaitingLine:
         return (mark, Piece(self._of_new(), "muted"))
 
     def _of_alert(self, alert: str) -> str:
-        """The text about a runbook for a firing alert: what enter does."""
+        """The text about a runbook for an alert: what enter does."""
         if self._state.column == LIST:
-            return _("runbook for firing alert {alert}: enter opens the steps", alert=alert)
+            return _("runbook for alert {alert}: enter opens the steps", alert=alert)
         if self._state.shows_less(self._app.room.width):
             return _(
-                "runbook for firing alert {alert}: enter shows the command, enter again starts a run",
+                "runbook for alert {alert}: enter shows the command, enter again starts a run",
                 alert=alert,
             )
-        return _("runbook for firing alert {alert}: enter starts a run", alert=alert)
+        return _("runbook for alert {alert}: enter starts a run", alert=alert)
 
     def _of_new(self) -> str:
         """The text about a runbook that has never run: what enter does."""
