@@ -125,6 +125,22 @@ def test_chinese_is_set_as_chinese_is(wrong: str, what: str) -> None:
     assert [text for text in texts if re.search(wrong, text)] == [], what
 
 
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [(r"\bfir(ing|es|ed)\b", "触发"), (r"^alerts?$", "告警"), (r"\bcpu\b", "CPU"), (r"\bqps\b", "QPS")],
+)
+def test_a_term_has_one_word_in_chinese(english: str, chinese: str) -> None:
+    """An alert is 告警, and what it does is 触发: the same word for both would say that every alert is firing."""
+    found = [
+        (each.id, text)
+        for each in locale.read("zh_CN")
+        if re.search(english, each.id[0] if isinstance(each.id, tuple) else each.id)
+        for text in locale._strings(each)
+    ]
+    assert found
+    assert [pair for pair in found if chinese not in pair[1]] == []
+
+
 @pytest.fixture
 def small_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     package = tmp_path / "lilfox_tui"

@@ -100,7 +100,7 @@ def _last(plan: _Plan) -> Row:
     if last is not None and last.state in ("failed", "unknown") and (newest is None or newest.created < last.started):
         return (Piece(_("failed"), "failing"),)
     if newest is None:
-        return (Piece(_("never") if view.sets is not None else _("not read yet"), "muted"),)
+        return (Piece(_("no set yet") if view.sets is not None else _("not read yet"), "muted"),)
     return (Piece(status_text(newest.status), SET_ROLES[newest.status]),)
 
 
