@@ -91,6 +91,12 @@ def test_a_message_has_the_form_of_its_number_in_the_language_of_the_moment() ->
     assert [str(text) for text in texts] == ["0 台主机", "1 台主机", "2 台主机"]
 
 
+def test_a_count_is_written_as_everywhere_with_commas_between_thousands() -> None:
+    assert ngettext("{count} row", "{count} rows", 1204) == "1,204 rows"
+    assert str(ntr("{count} row", "{count} rows", 88210)) == "88,210 rows"
+    assert ngettext("{count} row", "{count} rows", 999) == "999 rows"
+
+
 @pytest.mark.parametrize(
     ("environ", "language"),
     [
@@ -134,7 +140,7 @@ def test_a_term_has_one_word_in_chinese(english: str, chinese: str) -> None:
     found = [
         (each.id, text)
         for each in locale.read("zh_CN")
-        if re.search(english, each.id[0] if isinstance(each.id, tuple) else each.id)
+        if any(re.search(english, text) for text in locale._ids(each))
         for text in locale._strings(each)
     ]
     assert found
