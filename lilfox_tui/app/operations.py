@@ -17,6 +17,7 @@ from lilfox_tui.app.dialogs.messages import AskDialog
 from lilfox_tui.app.dialogs.prompt import Choice, Chooser
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rows.job_words import job_kind_text
+from lilfox_tui.app.rows.processes import process_text
 from lilfox_tui.backends.model import ClientSession, Ending, EndsSessions
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.core.aio import Unavailable
@@ -279,7 +280,7 @@ def _processes(app: Console, name: str) -> list[ProcessUsage]:
 
 async def _signal(app: Console, name: str) -> Chosen | None:
     processes = {str(each.pid): each for each in _processes(app, name)}
-    choices = [choice_of(pid, f"{pid:>7} {clean(each.command)}", _told(each), width=_HOST_NAME)
+    choices = [choice_of(pid, f"{pid:>7} {clean(process_text(each))}", _told(each), width=_HOST_NAME)
                for pid, each in processes.items()]  # fmt: skip
     pid = await one_of(app, _("Which process on {host}?", host=name), choices)
     if pid is None:
@@ -287,7 +288,7 @@ async def _signal(app: Console, name: str) -> Chosen | None:
     process = processes[pid]
     offered = dict(_signals(app, name, process))
     choices = [choice_of(signal, signal, operation.changes[0], width=6) for signal, operation in offered.items()]
-    signal = await one_of(app, f"{pid} {clean(process.command)}", choices)
+    signal = await one_of(app, f"{pid} {clean(process_text(process))}", choices)
     return None if signal is None else made_by_job(app, offered[signal])
 
 

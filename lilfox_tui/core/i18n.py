@@ -76,8 +76,8 @@ def _in_force() -> gettext.NullTranslations:
 
 
 def ngettext(singular: str, plural: str, count: int, **values: object) -> str:
-    """The plural form for ``count``, which is also the field ``{count}``."""
-    return _in_force().ngettext(singular, plural, count).format(count=count, **values)
+    """The plural form for ``count``, which is also the field ``{count}``: ``1,204``."""
+    return _in_force().ngettext(singular, plural, count).format(count=f"{count:,}", **values)
 
 
 def listed(words: Iterable[str]) -> str:

@@ -258,7 +258,7 @@ class HealthProbe:
             )  # fmt: skip
         else:
             reason = tr(
-                "{where} returns {status}, expected {expected}: see the service's log",
+                "{where} returns {status}, expected {expected}",
                 where=self._where, status=answer.status, expected=" ".join(map(str, self.config.expect)),
             )  # fmt: skip
         return HealthCheck(at, Health.UNHEALTHY, answer.status, answer.elapsed_s, reason, _start(answer.body))

@@ -112,7 +112,7 @@ class StandIn:
             Began(now, 4711, 1, "b", "web-1", "root"),
             Intent(now, "restoring database next to database lilfox on localhost"),
             ProgressMade(now, Progress("database", 206 * MIB, 412 * MIB, 84.0 * MIB, 2.0)),
-            MessageLogged(now, "public.users: 1204 rows", "good"),
+            MessageLogged(now, "public.users: 1,204 rows", "good"),
         ]
         await self.going_on.wait()
         yield [self.result]

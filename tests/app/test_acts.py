@@ -204,6 +204,7 @@ async def test_a_signal_goes_to_the_process_that_was_seen(language: str, begun: 
     processes = (
         ProcessUsage(4711, "www", "nginx", "R", 88.0, 2**26, NOW, 123456),
         ProcessUsage(4712, "root", "\x1b[31msshd", "S", 1.0, 2**22, NOW, 123999),
+        ProcessUsage(4713, "app", "python3", "S", 1.0, 2**22, NOW, 123999, "/usr/bin/python3 -u /srv/mail.py --all"),
     )
     snapshot = HostSnapshot("web-1", NOW, 2.0, {}, {}, {}, processes=processes)
     async with app.run_test(size=SIZE) as pilot:

@@ -174,7 +174,7 @@ async def test_what_a_running_job_says_stands_below(stand_in: StandIn) -> None:
     app = showing(running())
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("3")
-        await until(lambda: "public.users: 1204 rows" in screen_text(pilot))
+        await until(lambda: "public.users: 1,204 rows" in screen_text(pilot))
         assert "206M of 412M" in screen_text(pilot)
         app.monitor.backups.feed.publish(replace(healthy(), jobs=(job(id=JOB, state="ok", ended=NOW),)))
         await until(lambda: "206M of 412M" not in screen_text(pilot))

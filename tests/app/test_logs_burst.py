@@ -50,7 +50,7 @@ async def test_who_goes_along_sees_the_newest_of_a_burst_and_keys_work_meanwhile
         await until(lambda: selected(pane) == f"n {BURST - 1}")
         await until(lambda: total(pane) == (BEFORE + BURST, False))
         await until(lambda: f"n {BURST - 1}" in screen_text(pilot))
-        await until(lambda: "50 090 of 50 090 records" in screen_text(pilot))
+        await until(lambda: "50,090 of 50,090 records" in screen_text(pilot))
         assert len(messages(pane)) < BURST // 10, "what nobody would read is counted, not read"
         await until(lambda: pane.state.counted is not None and pane.state.counted.records == BEFORE + BURST)
         for _page in range(100):
@@ -105,7 +105,7 @@ async def test_the_count_follows_what_is_written_to_a_log_of_which_little_is_loa
         log.write(burst(0))
     async with app.run_test(size=SIZE) as pilot:
         await settled(app, pilot)
-        await until(lambda: "10 102 of 10 102 records" in screen_text(pilot))
+        await until(lambda: "10,102 of 10,102 records" in screen_text(pilot))
         with (tmp_path / "gateway.log").open("a") as log:
             log.write(line(NOW + timedelta(minutes=1), "INFO", "http", "one more") + "\n")
-        await until(lambda: "10 103 of 10 103 records" in screen_text(pilot))
+        await until(lambda: "10,103 of 10,103 records" in screen_text(pilot))

@@ -124,7 +124,7 @@ async def test_the_strip_tells_of_everything_once_it_is_counted(tmp_path: Path) 
     async with app.run_test(size=SIZE) as pilot:
         pane = await settled(app, pilot)
         assert len(messages(pane)) < 9000
-        await until(lambda: "9 000 of 9 000 records" in screen_text(pilot))
+        await until(lambda: "9,000 of 9,000 records" in screen_text(pilot))
         await until(lambda: "00:40 ── 03:12" in screen_text(pilot))
         strip = screen_text(pilot).splitlines()[-2].split()[1]
         assert set(strip) == {"▁", "▇"}, "one part of the time has the error, and no bar is as high as its line"

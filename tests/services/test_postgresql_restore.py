@@ -206,7 +206,7 @@ async def test_what_would_change_is_told_by_table(server: Postgres, shop: Postgr
     script(server, "CREATE TABLE later (x int); INSERT INTO later VALUES (1)", "shop")
     changes = await target(shop, kept.task()).changes()
     assert set(changes) == {
-        RestoreChange("public.users", "999 rows", "1000 rows", uncounted=True),
+        RestoreChange("public.users", "999 rows", "1,000 rows", uncounted=True),
         RestoreChange("public.orders", "499 rows", "500 rows", uncounted=True),
         RestoreChange("public.log", "2 rows", "0 rows", lost_rows=2),
         RestoreChange("public.later", "1 row", "absent", lost_rows=1),

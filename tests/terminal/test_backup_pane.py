@@ -87,7 +87,7 @@ def restore(console: Console) -> int:
     console.press("\r")
     console.until("No check blocks the restore")
     console.press("\r")
-    console.until(lambda text: "type shop" in text and "→ 5000 rows" in text)
+    console.until(lambda text: "type shop" in text and "→ 5,000 rows" in text)
     console.press("shop\r")
     text = console.until("started on")
     found = re.search(r"\(process (\d+)\)", text)

@@ -41,7 +41,7 @@ def restore(console: Console) -> str:
     console.press("  ")  # what allows it is highlighted, and confirmed
     console.until("No check blocks the restore")
     console.press("\r")
-    text = console.until(lambda text: "type lilfox" in text and "→ 2000 rows" in text)
+    text = console.until(lambda text: "type lilfox" in text and "→ 2,000 rows" in text)
     console.press("lilfox\r")
     console.until("started on")
     return text
@@ -64,7 +64,7 @@ def test_what_the_demo_loses_is_restored_by_keys_alone(tmp_path: Path) -> None:
     with Console(["demo"], home=tmp_path, columns=120, rows=36) as console:
         folder = backed_up(console)
         lose_half_of_the_users(console)
-        assert re.search(r"users +1000 rows", restore(console)) is not None
+        assert re.search(r"users +1,000 rows", restore(console)) is not None
         console.until("is restored, compared and in place")
         console.press("\x1b")
         console.until(lambda text: "Logs" in text.splitlines()[1] and "restore" not in text.splitlines()[1])

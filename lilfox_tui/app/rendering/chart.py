@@ -182,14 +182,15 @@ def chart(
         for ink, values in zip(inks, shown, strict=True):
             _trace(grid, values, ceiling - floor, ink, glyphs)
         grid.share_cells(inks)
-    if not floor:
-        _draw_limits(grid, ceiling, axes, glyphs, dotted=bool(glyphs.dots) and not filled)
+    dotted = bool(glyphs.dots) and not filled
+    at_axis = {} if floor else _draw_limits(grid, ceiling, axes, glyphs, dotted=dotted)
     _draw_moment(grid, axes, glyphs)
     rows: list[Row] = [_title(title, curves, now_text, width, glyphs)]
     for level in range(height - 1, -1, -1):
         middle = axes.unit((ceiling + floor) / 2) if level * 2 == height - 1 else ""
         label = axes.unit(ceiling) if level == height - 1 else middle
-        axis = (Piece(fit(label, AXIS_WIDTH, right=True), "muted"), Piece(glyphs.axis, "rule"))
+        scale = at_axis.get(level) or Piece(fit(label, AXIS_WIDTH, right=True), "muted")
+        axis = (scale, Piece(glyphs.axis, "rule"))
         rows.append((*axis, *grid.row(level, axes.cursor)))
     rows.append(_times(columns, axes, glyphs, axes.unit(floor) if floor else "0"))
     return rows
@@ -345,20 +346,23 @@ def _trace(grid: _Grid, values: Values, ceiling: float, ink: _Ink, glyphs: Glyph
         before = y
 
 
-def _draw_limits(grid: _Grid, ceiling: float, axes: Axes, glyphs: Glyphs, *, dotted: bool) -> None:
-    """Draw each limit as a dashed line behind the curves, with its value in the colour of its level as far right as
-    there is room, in the row in which ``dotted`` curves have that value, or others. Of limits on the same row the most
-    severe one is drawn."""
+def _draw_limits(grid: _Grid, ceiling: float, axes: Axes, glyphs: Glyphs, *, dotted: bool) -> dict[int, Piece]:
+    """Draw each limit as a dashed line, with its value in the colour of its level as far right as there is room, in the
+    row in which ``dotted`` curves have that value, or others; return the values that have no room, for the axis, by
+    row. The line crosses a filled curve below the curve's top and leaves the top itself alone. Of limits on the same
+    row the most severe one is drawn."""
     rows: dict[int, tuple[float, str]] = {}
     for limit, role in ((axes.mark, "degraded"), (axes.warn, "degraded"), (axes.fail, "failing")):
         share = (_finite(limit) or 0.0) / ceiling
         if limit is not None and 0 <= share <= 1:
             level = _dot_of(limit, ceiling, grid.height) // _DOTS_HIGH if dotted else int(share * grid.height)
             rows[min(grid.height - 1, level)] = limit, role
-    for level, (limit, role) in rows.items():
-        text = grid.text[level]
-        free = [char == " " for char in text]
+    at_axis: dict[int, Piece] = {}
+    for level, (limit, role) in sorted(rows.items()):  # from the bottom up: the cells above are still the curve's
+        free = [_takes_limit(grid, column, level, glyphs) for column in range(grid.columns)]
         at = _label_column(free, label := f" {axes.unit(limit).strip()} ")
+        if at is None:
+            at_axis[level] = Piece(fit(label.strip(), AXIS_WIDTH, right=True), role)
         for column in range(grid.columns):
             if free[column]:
                 grid.put(column, level, glyphs.limit, role if at is None else "muted")
@@ -368,6 +372,15 @@ def _draw_limits(grid: _Grid, ceiling: float, axes: Axes, glyphs: Glyphs, *, dot
                 grid.dot(2 * column, y, grid.role[level][column])
         for offset, char in enumerate(label[: grid.columns - at] if at is not None else ""):
             grid.put((at or 0) + offset, level, char, role)
+    return at_axis
+
+
+def _takes_limit(grid: _Grid, column: int, level: int, glyphs: Glyphs) -> bool:
+    """Whether a limit may be drawn in a cell: it is blank, or within a filled curve that goes on above it."""
+    char = grid.text[level][column]
+    return char == " " or (
+        char == glyphs.bars[-1] and level + 1 < grid.height and grid.text[level + 1][column] in glyphs.bars[1:]
+    )
 
 
 def _label_column(free: Sequence[bool], label: str) -> int | None:

@@ -190,7 +190,7 @@ def _differing_tables(said: Mapping[str, TableContent], found: Mapping[str, Tabl
             yield tr("{table}: missing", table=clean(name))
         elif table.rows is not None and table.rows != there.rows:
             yield tr("{table}: {rows} in the dump, {now} restored",
-                     table=clean(name), rows=_rows(table.rows), now=there.rows)  # fmt: skip
+                     table=clean(name), rows=_rows(table.rows), now=f"{there.rows:,}")  # fmt: skip
         elif table.digest is not None and table.digest != there.digest:
             yield tr("{table}: same number of rows, but the content differs from the dump", table=clean(name))
     for name, table in found.items():

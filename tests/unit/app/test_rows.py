@@ -24,7 +24,7 @@ from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import cell_width, clean
 from lilfox_tui.jobs.model import Progress
-from lilfox_tui.metrics.model import Level, Limit, Memory, ProcessUsage
+from lilfox_tui.metrics.model import FilesystemUsage, Level, Limit, Memory, ProcessUsage
 from lilfox_tui.metrics.traffic import Quantile, Traffic
 from lilfox_tui.monitor.model import HostView, StatusChange
 from tests.app.overviews import GIB, NOW, host, lost, mixed, summary
@@ -182,11 +182,18 @@ def test_each_reason_has_the_colour_of_its_own_limit() -> None:
     assert [row[1].role for row in reason_rows(view, NOW)] == ["failing", "degraded"]
 
 
-def page(width: int, shown: HostView | None = None, changes: Sequence[StatusChange] = ()) -> list[Row]:
-    processes = (
-        ProcessUsage(1, "root", "systemd " + HOSTILE, "S", 1.5, 12_000_000),
-        ProcessUsage(10**22, "x" * 99, "liar", "S", 1e9, 10**40),
-    )
+PROCESSES = (
+    ProcessUsage(1, "root", "systemd " + HOSTILE, "S", 1.5, 12_000_000),
+    ProcessUsage(10**22, "x" * 99, "liar", "S", 1e9, 10**40),
+)
+
+
+def page(
+    width: int,
+    shown: HostView | None = None,
+    changes: Sequence[StatusChange] = (),
+    processes: Sequence[ProcessUsage] = PROCESSES,
+) -> list[Row]:
     view = shown or host("web-1", Level.GOOD, summary("web-1", 23, 61, 71))
     return host_page(
         HostPage(
@@ -247,6 +254,34 @@ def test_no_number_of_a_process_moves_what_stands_beside_it() -> None:
     honest, liar = (next(row for row in rows if name in row) for name in ("systemd", "liar"))
     assert honest.index("systemd") == liar.index("liar")
     assert "100000…" in liar
+
+
+def filesystem(path: str, device: str) -> FilesystemUsage:
+    return FilesystemUsage(path, device, "xfs", 2 * GIB, GIB, GIB, 50.0, 1.0)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_paths_of_filesystems_have_the_free_room_and_differ_where_they_are_cut(width: int) -> None:
+    paths = [f"/var/lib/machines/{number}-shop-{number}/rootfs" for number in range(3)]
+    numbers = replace(
+        summary("web-1", 23, 61, 71),
+        filesystems=tuple(filesystem(path, f"/dev/sd{number}") for number, path in enumerate(paths)),
+    )
+    text = "\n".join(text_of(row) for row in page(width, host("web-1", Level.GOOD, numbers)))
+    shown = re.findall(r"/var/\S+/rootfs", text)
+    assert len(set(shown)) == 3, "each can be told from the others"
+    assert (shown == paths) is (width >= 80), "no path is cut that has room"
+
+
+@pytest.mark.parametrize("count", [0, 3, 30])
+def test_the_first_processes_stand_above_the_filesystems_and_all_of_them_below(count: int) -> None:
+    processes = [ProcessUsage(pid + 1000, "app", "worker", "S", 50.0 - pid, 2**20) for pid in range(count)]
+    view = host("web-1", Level.GOOD, summary("web-1", 23, 61, 71))
+    text = "\n".join(text_of(row) for row in page(120, view, processes=processes))
+    above, below = text.split(" Filesystems ")
+    assert above.count("[worker]") == min(count, 8)
+    assert ("8/30" in above) is (count == 30)
+    assert below.count("[worker]") == (30 if count == 30 else 0)
 
 
 def test_the_header_counts_everything() -> None:

@@ -175,6 +175,25 @@ def test_a_line_is_in_the_row_of_a_limit_that_it_has(height: int) -> None:
         assert [any(char > "⠀" for char in row) for row in rows] == ["╌" in row for row in rows], limit
 
 
+@pytest.mark.parametrize("glyphs", [UNICODE, ASCII])
+def test_a_limit_crosses_a_filled_curve_below_its_top(glyphs: Glyphs) -> None:
+    """Data and limit are both readable: the dashes run through what is filled, and leave the top of the curve alone."""
+    rows = make([10.0] * 33 + [90.0] * 33, height=10, warn=50.0, glyphs=glyphs)
+    texts_of = texts(rows[1:])
+    line = next(text for text in texts_of if "50%" in text)
+    plot = line[AXIS_WIDTH + 1 :].replace(" 50%", "")
+    assert set(plot.strip()) == {glyphs.limit}, "below the top the limit is drawn as it is above it"
+    assert glyphs.bars[-1] in texts_of[texts_of.index(line) + 1], "the curve goes on below the limit"
+    assert glyphs.bars[-1] in texts_of[texts_of.index(line) - 1], "the curve goes on above the limit"
+    assert glyphs.bars[-1] in texts_of[1], "the top of the curve is the curve's"
+
+
+def test_a_limit_without_room_in_the_plot_stands_at_the_axis() -> None:
+    rows = make([97.0] * 66, height=4, warn=80.0, fail=95.0)
+    assert texts(rows)[1].startswith("   95%│▇"), "the value of the limit, and the curve"
+    assert rows[1][0].role == "failing"
+
+
 def test_several_curves_are_lines_of_their_own_colours_with_a_legend() -> None:
     rows = make([20.0] * 66, [60.0] * 66, [95.0] * 66, width=60, height=5)
     assert [piece.text.strip() for piece in rows[0] if piece.role == "text" and piece.text.strip()] == [

@@ -91,6 +91,12 @@ def test_a_message_has_the_form_of_its_number_in_the_language_of_the_moment() ->
     assert [str(text) for text in texts] == ["0 台主机", "1 台主机", "2 台主机"]
 
 
+def test_a_count_is_written_as_everywhere_with_commas_between_thousands() -> None:
+    assert ngettext("{count} row", "{count} rows", 1204) == "1,204 rows"
+    assert str(ntr("{count} row", "{count} rows", 88210)) == "88,210 rows"
+    assert ngettext("{count} row", "{count} rows", 999) == "999 rows"
+
+
 @pytest.mark.parametrize(
     ("environ", "language"),
     [
@@ -123,6 +129,22 @@ def test_chinese_is_set_as_chinese_is(wrong: str, what: str) -> None:
     texts = [text for message in locale.read("zh_CN") for text in locale._strings(message) if message.id]
     assert len(texts) > 3000
     assert [text for text in texts if re.search(wrong, text)] == [], what
+
+
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [(r"\bfir(ing|es|ed)\b", "触发"), (r"^alerts?$", "告警"), (r"\bcpu\b", "CPU"), (r"\bqps\b", "QPS")],
+)
+def test_a_term_has_one_word_in_chinese(english: str, chinese: str) -> None:
+    """An alert is 告警, and what it does is 触发: the same word for both would say that every alert is firing."""
+    found = [
+        (each.id, text)
+        for each in locale.read("zh_CN")
+        if any(re.search(english, text) for text in locale._ids(each))
+        for text in locale._strings(each)
+    ]
+    assert found
+    assert [pair for pair in found if chinese not in pair[1]] == []
 
 
 @pytest.fixture

@@ -289,9 +289,7 @@ def table_choices(tables: Sequence[RecordedTable]) -> list[Choice]:
     width = _widest((table.name for table in tables), 48)
     choices = []
     for at, table in enumerate(tables):
-        rows = _("rows not counted") if table.rows is None else ngettext(
-            "{rows} row", "{rows} rows", table.rows, rows=f"{table.rows:,}"
-        )  # fmt: skip
+        rows = _("rows not counted") if table.rows is None else ngettext("{count} row", "{count} rows", table.rows)
         row: Row = (Piece(fit(table.name, width), "strong"), Piece("  " + fit(rows, 16, right=True), "muted"))
         source = (Piece(f"  {table.source}", "muted"),) if several else ()
         choices.append(Choice(str(at), (*row, *source), f"{table.name} {table.source if several else ''}"))

@@ -102,7 +102,7 @@ def _last(plan: _Plan) -> Row:
     if view.behind:
         return (Piece(_("reading …"), "muted"),)
     if newest is None:
-        return (Piece(_("never") if view.sets is not None else _("not read yet"), "muted"),)
+        return (Piece(_("no set yet") if view.sets is not None else _("not read yet"), "muted"),)
     return (Piece(status_text(newest.status), SET_ROLES[newest.status]),)
 
 

@@ -151,7 +151,7 @@ class StripParts(Struct, frozen=True):
 
 
 def strip_row(errors: ErrorRates | None, parts: StripParts) -> Row:
-    """``errors/min ▁▁▂▇ 02:40 ── 03:12      12 480 of 1 204 331 records``."""
+    """``errors/min ▁▁▂▇ 02:40 ── 03:12      12,480 of 1,204,331 records``."""
     right = _counts(parts)
     if errors is None:
         return _spread([], right, parts.width)
@@ -202,8 +202,8 @@ def records_told(shown: str, count: int, *, narrowed: bool) -> str:
 
 
 def grouped(count: int) -> str:
-    """A count with a space between thousands."""
-    return f"{count:,}".replace(",", " ")
+    """A count with a comma between thousands, as everywhere."""
+    return f"{count:,}"
 
 
 def _clock(minute: int, errors: ErrorRates, zone: tzinfo) -> str:

@@ -23,8 +23,6 @@ from lilfox_tui.app.panes.metrics.problems import (
     first_steps,
     problem_row,
     problem_widths,
-    process_heading,
-    process_row,
 )
 from lilfox_tui.app.panes.metrics.service_page import service_heading, service_row
 from lilfox_tui.app.panes.metrics.state import MetricsState, Subject
@@ -41,6 +39,7 @@ from lilfox_tui.app.rendering.panels import (
     row_hits,
 )
 from lilfox_tui.app.rows.hosts import OneKind, TableStyle, host_heading, host_row, sorted_text
+from lilfox_tui.app.rows.processes import process_heading, process_row
 from lilfox_tui.app.widgets import more_below
 from lilfox_tui.core.i18n import _, ngettext
 from lilfox_tui.core.text import cell_width, clean

@@ -35,16 +35,19 @@ from lilfox_tui.app.rows.hosts import (
     well,
     why_no_numbers,
 )
+from lilfox_tui.app.rows.processes import process_heading, process_row
 from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.errors import HostKeyChanged, HostKeyUnknown
 from lilfox_tui.core.i18n import _, ngettext
-from lilfox_tui.core.text import cell_width, clean, fit, human_bytes, human_duration
-from lilfox_tui.metrics.model import HostSummary, ProcessUsage, Series
+from lilfox_tui.core.text import cell_width, clean, fit, fit_middle, human_bytes, human_duration
+from lilfox_tui.metrics.model import FilesystemUsage, HostSummary, ProcessUsage, Series
 from lilfox_tui.monitor.model import HostView, ServiceView, StatusChange
 
 _NAME, _TEXT_BESIDE = 15, 76
 """Cells of a name, and those from which a section stands beside another one."""
+_FILESYSTEM_NUMBERS = 27
+_FIRST_PROCESSES = 8
 
 
 class HostPage(Struct, frozen=True):
@@ -97,11 +100,12 @@ def _parts(page: HostPage, summary: HostSummary) -> Sequence[Section | None]:
     return (
         _cores(page, summary),
         _memory(page, summary),
+        _first_processes(page),
         _disks(page, summary),
         _filesystems(page, summary),
         _interfaces(page, summary),
         _units(summary),
-        _top(page),
+        _all_processes(page),
         text_section(_("Recent changes"), changes) if changes else None,
         text_section(_("Could not read"), problems) if problems else None,
     )
@@ -232,8 +236,9 @@ def _section(title: str, rows: Sequence[Row], columns: str = "") -> Section:
     return Section(title, lambda width: padded([*head, *rows], width))
 
 
-def _name(text: str) -> Piece:
-    return Piece(" " + fit(clean(text), _NAME - 1), "text")
+def _name(text: str, cells: int = _NAME - 1) -> Piece:
+    """A name at the start of a row, cut in its middle: paths and devices differ at their ends."""
+    return Piece(" " + fit(fit_middle(text, cells), cells), "text")
 
 
 def _cores(page: HostPage, summary: HostSummary) -> Section | None:
@@ -348,20 +353,29 @@ def _disks(page: HostPage, summary: HostSummary) -> Section | None:
 def _filesystems(page: HostPage, summary: HostSummary) -> Section | None:
     if not summary.filesystems:
         return None
-    rows: list[Row] = []
-    for fs in sorted(summary.filesystems, key=lambda each: -each.used_percent):
+    return Section(_("Filesystems"), lambda width: _filesystem_rows(page, summary.filesystems, width))
+
+
+def _filesystem_rows(page: HostPage, filesystems: Sequence[FilesystemUsage], width: int) -> list[Row]:
+    """The filesystems, the fullest first; their paths have the room that the rest of the rows leaves."""
+    behind = {fs: f"   {fs.kind} {fs.device}" + (" " + _("read-only") if fs.read_only else "") for fs in filesystems}
+    longest = max(cell_width(clean(fs.mountpoint)) for fs in filesystems)
+    free = width - 2 - _FILESYSTEM_NUMBERS - max(cell_width(clean(text)) for text in behind.values())
+    cells = max(_NAME - 1, min(longest, max(free, width // 3)))
+    rows: list[Row] = [(Piece(" " * (cells + 1)), Piece(_("   used   size   free inodes"), "muted"))]
+    for fs in sorted(filesystems, key=lambda each: -each.used_percent):
         role = role_in_force(fs.used_percent, page.thresholds.disk_percent, page.view.level)
         inodes = page.digits.percent(fs.inode_percent)
         sizes = f"  {human_bytes(fs.size_bytes):>5}  {human_bytes(fs.available_bytes):>5}  {inodes}"
         rows.append(
             (
-                _name(fs.mountpoint),
+                _name(fs.mountpoint, cells),
                 Piece("   " + page.digits.percent(fs.used_percent), role),
                 Piece(sizes),
-                Piece(f"   {fs.kind} {fs.device}" + (" " + _("read-only") if fs.read_only else ""), "muted"),
+                Piece(behind[fs], "muted"),
             )
         )
-    return _section(_("Filesystems"), rows, _("   used   size   free inodes"))
+    return padded(rows, width)
 
 
 def _interfaces(page: HostPage, summary: HostSummary) -> Section | None:
@@ -391,20 +405,28 @@ def _units(summary: HostSummary) -> Section | None:
     return _section(_("Failed units"), rows or [(Piece(" " + _("none"), "muted"),)])
 
 
-def _top(page: HostPage) -> Section | None:
+def _first_processes(page: HostPage) -> Section | None:
+    """The first processes, near the numbers that they explain; all of them stand further down."""
     if page.rewound:
         return text_section(_("Processes"), [(Piece(" " + _("not recorded for the past"), "muted"),)])
-    if page.processes is None:
+    if not page.processes:
         return None
-    rows: list[Row] = []
-    for each in page.processes:
-        cpu = "-" if each.cpu_percent is None else f"{page.digits.rounded(each.cpu_percent):.0f}%"
-        pid = fit(str(each.pid), 7, right=True)  # both are what a host says: of any length
-        numbers = f"{pid}   {fit(cpu, 5, right=True)}    {human_bytes(each.resident_bytes):>5}  "
-        command = Piece("  " + each.command, "text")
-        rows.append((Piece(numbers), Piece(fit(clean(each.user), 10), "muted"), command))
-    heads: Row = (Piece(_("    pid     cpu   memory  user"), "muted"),)
-    return Section(_("Processes"), lambda _width: [heads, *rows])
+    shown = page.processes[:_FIRST_PROCESSES]
+    of = "" if len(shown) == len(page.processes) else f"{len(shown)}/{len(page.processes)}"
+    return _processes(page, _("Processes"), shown, of)
+
+
+def _all_processes(page: HostPage) -> Section | None:
+    if page.processes is None or 0 < len(page.processes) <= _FIRST_PROCESSES:
+        return None
+    return _processes(page, _("All processes"), page.processes, str(len(page.processes)))
+
+
+def _processes(page: HostPage, title: str, shown: Sequence[ProcessUsage], count: str) -> Section:
+    def rows(width: int) -> list[Row]:
+        return [process_heading(width, "", ""), *(process_row(each, width, page.digits) for each in shown)]
+
+    return Section(title, rows, (Piece(count, "muted"),) if count else ())
 
 
 def _trouble(summary: HostSummary) -> list[Row]:

@@ -1,4 +1,4 @@
-"""Rows of the home screen: what is wrong, what changed, and processes. Pure."""
+"""Rows of the home screen: what is wrong, and what changed. Pure."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
 
-from lilfox_tui.app.rendering.columns import EXACT, Column, Digits, choose, heading, line
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import cut_row
 from lilfox_tui.app.rows.hosts import ROLES, reason_pieces
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import _, clauses
-from lilfox_tui.core.text import cell_width, clean, fit, human_age, human_bytes, short_age
-from lilfox_tui.metrics.model import ProcessUsage
+from lilfox_tui.core.text import cell_width, clean, fit, human_age, short_age
 from lilfox_tui.monitor.model import BackendView, HostView, PlanView, ServiceView, StatusChange, View
 
 if TYPE_CHECKING:
@@ -157,14 +155,6 @@ def change_row(change: StatusChange, now: datetime, glyphs: Glyphs) -> Row:
     )
 
 
-def _command(each: ProcessUsage) -> Row:
-    """The command line without its program's folder; a process without one is the kernel's."""
-    if not each.command_line:
-        return (Piece(f"[{each.command}]", "muted"),)
-    program, _blank, rest = each.command_line.partition(" ")
-    return (Piece(program.rpartition("/")[2] or program, "name"), Piece(f" {rest}" if rest else ""))
-
-
 def error_row(error: LoggedError, now: datetime, glyphs: Glyphs) -> Row:
     """An error of a log: when the last one was logged, in which log, how often in a row, and what it says."""
     from lilfox_tui.app.rendering.highlight import coloured
@@ -189,26 +179,3 @@ def first_steps() -> list[Row]:
         ("lilfox demo", _("try everything on a stand-in stack with faults to inject")),
     )
     return [(Piece(" " + fit(key, 12), "key"), Piece(text)) for key, text in steps]
-
-
-_PROCESS_COLUMNS: tuple[Column[ProcessUsage], ...] = (
-    Column(lambda: _("cpu"), 5, lambda each: (Piece(_cpu(each)),), right=True, id="cpu"),
-    Column(lambda: _("mem"), 5, lambda each: (Piece(human_bytes(each.resident_bytes)),), right=True, id="memory"),
-    Column(lambda: _("pid"), 7, lambda each: (Piece(str(each.pid), "muted"),), priority=3, right=True),
-    Column(lambda: _("user"), 8, lambda each: (Piece(each.user, "muted"),), priority=2),
-    Column(lambda: _("command"), 12, _command, priority=1, grow=400),
-)
-
-
-def _cpu(each: ProcessUsage, digits: Digits = EXACT) -> str:
-    return "-" if each.cpu_percent is None else f"{digits.rounded(each.cpu_percent):.0f}%"
-
-
-def process_heading(width: int, sorted_by: str, mark: str) -> Row:
-    """The column titles of processes; that of the column ``sorted_by`` has the mark."""
-    return heading(choose(_PROCESS_COLUMNS, width - 2), 1, sorted_by, mark)
-
-
-def process_row(each: ProcessUsage, width: int) -> Row:
-    """One process: its share of a core, its memory, and its command."""
-    return (Piece(" "), *line(choose(_PROCESS_COLUMNS, width - 2), each))

@@ -145,7 +145,7 @@ def _where(value: _ServiceCells) -> Row:
 
 _P95 = Column(lambda: "p95", 6, _quantile(lambda traffic: traffic.p95), priority=3, right=True)
 _SERVER_ERRORS = Column(lambda: "5xx", 5, _server_errors, priority=2, right=True)
-_RATE = Column(lambda: "qps", 5, _rate, priority=4, right=True)
+_RATE = Column(lambda: _("qps"), 5, _rate, priority=4, right=True)
 COLUMNS: tuple[Column[_ServiceCells], ...] = (
     Column(lambda: _("service"), 12, lambda v: (Piece(v.view.name, "strong"),), grow=4),
     Column(lambda: _("health"), 10, _health, priority=1),

@@ -144,7 +144,7 @@ def _numbers(page: TrafficPage, traffic: Traffic) -> Row:
 
 
 def _why_unknown(traffic: Traffic) -> list[Row]:
-    names = {"requests": "qps", "status": "4xx 5xx", "latency": "p50 p95 p99", "in_flight": _("in flight")}
+    names = {"requests": _("qps"), "status": "4xx 5xx", "latency": "p50 p95 p99", "in_flight": _("in flight")}
     return [
         (Piece("   " + fit(names[what], 14), "muted"), Piece(_("unknown: {why}", why=why), "muted"))
         for what, why in traffic.missing.items()
@@ -320,7 +320,9 @@ def _part_errors_role(percent: float | None, page: TrafficPage) -> str:
 
 
 _COUNTS: tuple[Column[_TrafficCells], ...] = (
-    Column(lambda: "qps", 5, lambda v: (Piece(v.page.style.digits.count(v.part.requests_s)),), priority=1, right=True),
+    Column(
+        lambda: _("qps"), 5, lambda v: (Piece(v.page.style.digits.count(v.part.requests_s)),), priority=1, right=True
+    ),
     Column(lambda: _("share"), 6, lambda v: (Piece(v.page.style.digits.share(v.part.share)),), priority=6, right=True),
 )
 _QUANTILES: tuple[Column[_TrafficCells], ...] = (

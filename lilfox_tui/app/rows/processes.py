@@ -1,0 +1,117 @@
+"""Rows of processes: CPU, memory, owner, and what tells a command from others. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from lilfox_tui.app.rendering.columns import EXACT, Column, Digits, choose, heading, line
+from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.core.i18n import _
+from lilfox_tui.core.text import human_bytes
+from lilfox_tui.metrics.model import ProcessUsage
+
+
+class _Interpreter(NamedTuple):
+    """A program that runs another one. ``values`` are its options whose value is the next word; after what ``code``
+    matches stands code, after what ``named`` matches the name of what is run."""
+
+    values: frozenset[str]
+    code: re.Pattern[str]
+    named: re.Pattern[str]
+
+
+_NEVER = re.compile(r"(?!)")
+_SHELL = _Interpreter(
+    frozenset(("-o", "+o", "-O", "+O", "--rcfile", "--init-file")), re.compile(r"-[a-zA-Z]*c"), _NEVER
+)  # fmt: skip
+_INTERPRETERS: Mapping[str, _Interpreter] = {
+    **dict.fromkeys(("bash", "sh", "dash", "zsh", "ksh"), _SHELL),
+    "python": _Interpreter(
+        frozenset(("-W", "-X")), re.compile(r"-[a-zA-Z]*c"), re.compile(r"-[a-zA-Z]*m")
+    ),
+    "perl": _Interpreter(frozenset(), re.compile(r"-[a-zA-Z]*[eE]"), _NEVER),
+    "ruby": _Interpreter(frozenset(("-I", "-r")), re.compile(r"-[a-zA-Z]*e"), _NEVER),
+    "node": _Interpreter(
+        frozenset(("-r", "--require", "--import", "--loader")), re.compile("-p|-p?e|--eval|--print"), _NEVER
+    ),
+    "java": _Interpreter(
+        frozenset((
+            "-cp", "-classpath", "--class-path", "-p", "--module-path", "--add-modules", "--add-opens",
+            "--add-exports", "--add-reads",
+        )),
+        _NEVER, re.compile("-jar|-m|--module"),
+    ),
+}  # fmt: skip
+_NO_NAME = ("/dev/", "/proc/")
+"""Folders of scripts whose own name says nothing, such as ``/dev/fd/3``."""
+
+
+def telling_command(command_line: str) -> tuple[str, str]:
+    """What tells a command from others, and the rest of it: ``worker.py`` and ``--queue mail`` of ``/usr/bin/python3 -u
+    /srv/worker.py --queue mail``. Folders and an interpreter's options are left out; code in the words stays.
+
+    The words are those of the whole line, as /proc does not tell where an argument with blanks ends.
+    """
+    program, _blank, rest = command_line.partition(" ")
+    name = _base(program)
+    kind = _INTERPRETERS.get(name.lstrip("-").rstrip("0123456789."))  # a login shell is called -bash
+    if kind is None:
+        return name, rest
+    words = rest.split(" ")
+    at = 0
+    while at < len(words) and words[at][:1] in ("-", "+") and words[at] not in ("-", "--"):
+        word = words[at]
+        if kind.code.fullmatch(word):
+            return name, " ".join(words[at:])
+        if kind.named.fullmatch(word):
+            at += 1
+            break
+        at += 2 if word in kind.values else 1
+    at += words[at : at + 1] == ["--"]
+    script = words[at] if at < len(words) else ""
+    if script in ("", "-") or script.startswith(_NO_NAME):
+        return name, rest
+    return _base(script), " ".join(words[at + 1 :])
+
+
+def _base(path: str) -> str:
+    return path.rpartition("/")[2] or path
+
+
+def process_text(each: ProcessUsage) -> str:
+    """What tells a process from others, as one text: its command line, or its program's name if that is not known."""
+    return " ".join(telling_command(each.command_line)).rstrip() or each.command
+
+
+def command_cell(each: ProcessUsage) -> Row:
+    """What tells a process from others; one without a command line is the kernel's, or not known yet."""
+    if not each.command_line:
+        return (Piece(f"[{each.command}]", "muted"),)
+    name, rest = telling_command(each.command_line)
+    return (Piece(name, "name"), Piece(f" {rest}" if rest else ""))
+
+
+def _columns(digits: Digits) -> Sequence[Column[ProcessUsage]]:
+    return (
+        Column(lambda: _("cpu"), 5, lambda each: (Piece(_cpu(each, digits)),), right=True, id="cpu"),
+        Column(lambda: _("mem"), 5, lambda each: (Piece(human_bytes(each.resident_bytes)),), right=True, id="memory"),
+        Column(lambda: _("pid"), 7, lambda each: (Piece(str(each.pid), "muted"),), priority=3, right=True),
+        Column(lambda: _("user"), 8, lambda each: (Piece(each.user, "muted"),), priority=2),
+        Column(lambda: _("command"), 12, command_cell, priority=1, grow=400),
+    )
+
+
+def _cpu(each: ProcessUsage, digits: Digits) -> str:
+    return "-" if each.cpu_percent is None else f"{digits.rounded(each.cpu_percent):.0f}%"
+
+
+def process_heading(width: int, sorted_by: str, mark: str) -> Row:
+    """The column titles of processes; that of the column ``sorted_by`` has the mark."""
+    return heading(choose(_columns(EXACT), width - 2), 1, sorted_by, mark)
+
+
+def process_row(each: ProcessUsage, width: int, digits: Digits = EXACT) -> Row:
+    """One process: its share of a core, its memory, and its command."""
+    return (Piece(" "), *line(choose(_columns(digits), width - 2), each))

@@ -1,0 +1,49 @@
+"""Rows of processes: what tells commands from others is seen, however they are run."""
+
+from __future__ import annotations
+
+import pytest
+
+from lilfox_tui.app.rows.processes import process_row, telling_command
+from lilfox_tui.metrics.collectors import command_lines
+from lilfox_tui.metrics.model import ProcessUsage
+
+
+@pytest.mark.parametrize(
+    ("command_line", "name", "rest"),
+    [
+        ("/usr/sbin/nginx -g daemon off;", "nginx", "-g daemon off;"),
+        ("nginx: worker process", "nginx:", "worker process"),
+        ("/usr/bin/python3.11 -u /srv/shop/worker.py --queue mail", "worker.py", "--queue mail"),
+        ("python -X dev -W error -m http.server 8000", "http.server", "8000"),
+        ("python3 -Im pip list", "pip", "list"),
+        ("python -u -c import shop; shop.main()", "python", "-c import shop; shop.main()"),
+        ("python3", "python3", ""),
+        ("python3 -u", "python3", "-u"),
+        ("python3 -u -", "python3", "-u -"),
+        ("/bin/bash -o pipefail /usr/local/bin/backup.sh nightly", "backup.sh", "nightly"),
+        ("bash --noprofile --norc -ec sleep 60", "bash", "-ec sleep 60"),
+        ("bash /dev/fd/3", "bash", "/dev/fd/3"),
+        ("-bash", "-bash", ""),
+        ("sh -- /srv/run", "run", ""),
+        ("java -Xmx2g -cp /a.jar:/b.jar -Dx=y com.example.Shop --port 80", "com.example.Shop", "--port 80"),
+        ("/opt/jdk/bin/java -Xmx2g -jar /srv/shop.jar --port 80", "shop.jar", "--port 80"),
+        ("java -jar", "java", "-jar"),
+        ("node --max-old-space-size=512 -r dotenv/config /srv/app/server.js", "server.js", ""),
+        ("perl -lne print if /x/", "perl", "-lne print if /x/"),
+        ("", "", ""),
+    ],
+)
+def test_a_command_is_told_by_what_it_runs(command_line: str, name: str, rest: str) -> None:
+    assert telling_command(command_line) == (name, rest)
+
+
+def test_what_is_left_out_of_a_command_leaves_its_secrets_masked() -> None:
+    text = (
+        "==> /proc/7/cmdline <==\n/usr/bin/python3 -u /srv/worker.py --password hunter2 postgres://a:hunter3@db/shop\n"
+    )
+    [sample] = command_lines.parse({"script": text}, command_lines.Options())
+    process = ProcessUsage(7, "app", "python3", "S", 1.0, 2**20, command_line=dict(sample.labels)["command_line"])
+    row = "".join(piece.text for piece in process_row(process, 120))
+    assert "worker.py --password" in row
+    assert "hunter" not in row
