@@ -49,13 +49,11 @@ def plan_view(
     runs = [job for job in jobs if job.key == f"backup {name}" and job.kind == "backup" and job.state != "running"]
     last = runs[0] if runs and config is not None else None
     behind = outage is None and _ended_since(last, read_at)
-    is_late = None if config is None or sets is None or copy else late(config, own, now, zone)
-    if is_late is not None and not own and (known_since is None or is_late.due < known_since):
-        is_late = None  # the plan may be newer than that run
+    is_late = None if config is None or sets is None or copy else _late(config, own, known_since, now, zone)
     found = list(_unread(sets, outage, failures))
     if config is not None and sets is not None:
         found += _of_copy(own, made, last, behind) if copy else _of_plan(config, own, is_late, last, now, behind)
-    due = config is not None and config.schedule is not None and not copy
+    schedule = None if config is None or copy else config.schedule
     return PlanView(
         name=name,
         store=store,
@@ -69,11 +67,20 @@ def plan_view(
         read_at=read_at,
         outage=outage,
         late=is_late,
-        next_run=next_due(config.schedule, now, zone) if due and config is not None and config.schedule else None,
+        next_run=None if schedule is None else next_due(schedule, now, zone),
         last=last,
         behind=behind,
         rto_s=next((each.proof.took_s for each in own if each.proof is not None and each.proof.took_s), None),
     )
+
+
+def _late(
+    config: PlanConfig, own: Sequence[BackupSet], known_since: datetime | None, now: datetime, zone: tzinfo
+) -> LatePlan | None:
+    found = late(config, own, now, zone)
+    if found is not None and not own and (known_since is None or found.due < known_since):
+        return None  # the plan may be newer than that run
+    return found
 
 
 def _ended_since(last: Job | None, read_at: datetime | None) -> bool:

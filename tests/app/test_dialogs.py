@@ -60,14 +60,13 @@ async def test_a_source_says_how_it_is_read_and_where(tmp_path: Path) -> None:
     async with app.run_test(size=SIZE) as pilot:
         await settled(app, pilot)
         await pilot.press("o", "down")
-        await pilot.pause()
+        await until(lambda: "times without a zone: UTC" in screen_text(pilot), what="the second source is told")
         text = screen_text(pilot)
         row = next(line for line in text.splitlines() if "● gateway" in line)
         assert "json_lines" in row
         assert "…" in row
         assert row.rstrip(" │").endswith("/gateway.log"), "of a path the middle goes"
         assert str(folder / "gateway.log") in "".join(line.strip(" │") for line in text.splitlines())
-        assert "times without a zone: UTC" in text
         await pilot.press("down")
         await pilot.pause()
         assert str(folder / "backend.log") in "".join(line.strip(" │") for line in screen_text(pilot).splitlines())

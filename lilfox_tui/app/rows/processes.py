@@ -49,8 +49,8 @@ _NO_NAME = ("/dev/", "/proc/")
 
 
 def telling_command(command_line: str) -> tuple[str, str]:
-    """What tells a command from others, and the rest of it: ``worker.py`` and ``--queue mail`` of ``/usr/bin/python3 -u
-    /srv/worker.py --queue mail``. Folders and an interpreter's options are left out; code in the words stays.
+    """What tells a command from others, and the rest of it: ``worker`` and ``--queue mail`` of ``/usr/bin/python3 -u
+    /srv/worker --queue mail``. Folders and an interpreter's options are left out; code in the words stays.
 
     The words are those of the whole line, as /proc does not tell where an argument with blanks ends.
     """

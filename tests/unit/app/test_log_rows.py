@@ -229,8 +229,8 @@ def test_the_strip_shows_a_spike_of_one_minute_however_long_the_span_is() -> Non
 
 def test_strip_statistics_and_patterns_say_in_the_same_words_what_they_count() -> None:
     parts = StripParts(shown=12, more=False, total=6600, zone=UTC, width=100, glyphs=UNICODE, narrowed=True)
-    assert text_of(strip_row(None, parts)).strip() == "12 matching records of 6 600"
-    assert text_of(strip_row(None, replace(parts, narrowed=False))).strip() == "12 of 6 600 records"
+    assert text_of(strip_row(None, parts)).strip() == "12 matching records of 6,600"
+    assert text_of(strip_row(None, replace(parts, narrowed=False))).strip() == "12 of 6,600 records"
     tally = Tally(unread=2)
     for at in range(12):
         entry = record("api", at, AT_US, "x", severity=Severity.ERROR).entry
@@ -274,6 +274,15 @@ def test_what_was_counted_and_what_has_come_since_are_one_strip() -> None:
     assert [span.errors for span in both.spans] == [2, 0, 1, 4], "what was counted is not counted again"
     assert joined(counted, None) == counted
     assert counted_errors([], NOW) is None
+
+
+def test_errors_counted_by_the_second_are_told_by_the_minute() -> None:
+    slices = [
+        Slice(30_000_000 * at, 30_000_000 * (at + 1), 9, 0, errors, None) for at, errors in ((0, 1), (1, 2), (3, 4))
+    ]
+    counted = counted_errors(slices, NOW)
+    assert counted is not None
+    assert counted.spans == (Span(0, 1, 3.0), Span(1, 2, 4.0))
 
 
 @pytest.mark.parametrize(("begun", "end"), [(-5, 1), (-20, 0), (5, 6)])

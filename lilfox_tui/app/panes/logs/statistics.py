@@ -111,13 +111,12 @@ def loaded_errors(shown: Iterable[WindowItem]) -> ErrorRates | None:
 def counted_errors(slices: Sequence[Slice], now: datetime) -> ErrorRates | None:
     """The errors of all records, as counted in slices; None if no record has a time. The last slice may end later than
     its records: the result ends ``now`` (aware) at the latest, if the slice has begun."""
-    spans = [Span(each.since_us // MINUTE_US, each.until_us // MINUTE_US, 0.0) for each in slices]
-    if not spans:
+    counts: Counter[tuple[int, int]] = Counter()
+    for each in slices:  # several may be of one minute
+        counts[each.since_us // MINUTE_US, -(-each.until_us // MINUTE_US)] += each.errors
+    if not counts:
         return None
-    rated = tuple(
-        span._replace(errors=each.errors / max(1, span.end - span.first))
-        for span, each in zip(spans, slices, strict=True)
-    )
+    rated = tuple(Span(first, end, errors / (end - first)) for (first, end), errors in sorted(counts.items()))
     last, past = rated[-1], (now - EPOCH) // timedelta(minutes=1) + 1
     return ErrorRates(rated, rated[0].first, max(last.first + 1, min(last.end, past)))
 
@@ -449,7 +448,8 @@ def statistics_choices(
     most = max((each.errors for each in found.by_slice), default=0)
     for each in found.by_slice:
         if each.errors:
-            at = (EPOCH + timedelta(microseconds=each.since_us)).astimezone(zone).strftime("%m-%d %H:%M")
+            precise = "%m-%d %H:%M:%S" if each.until_us - each.since_us < MINUTE_US else "%m-%d %H:%M"
+            at = (EPOCH + timedelta(microseconds=each.since_us)).astimezone(zone).strftime(precise)
             slice_row = row(_("errors from"), at, grouped(each.errors), each.errors / most)
             rows.append(_offered(f"slice {each.since_us}", slice_row, of_slice(each)))
     return rows
