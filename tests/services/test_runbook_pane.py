@@ -290,7 +290,7 @@ async def test_an_alert_gives_its_runbook_its_values(home: Path) -> None:
     async with console(home) as shown:
         shown.app.go_to_runbook(Cause("HighErrorRate", {"word": "one", "token": "x"}, "SEV-1"))
         assert shown.state.values == {"word": "one"}
-        await shown.until("runbook for firing alert HighErrorRate")
+        await shown.until("runbook for alert HighErrorRate")
         await shown.keys("enter")
         text = await shown.until("cause")
         assert "HighErrorRate" in text

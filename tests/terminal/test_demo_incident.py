@@ -82,7 +82,7 @@ def test_from_a_fault_to_an_export_that_a_colleague_can_read(tmp_path: Path) -> 
         keys.press("l", "follow ●")
         keys.press("1", "r runbook")
         text = keys.press("r", "A demo service fails")
-        assert "runbook for firing alert HighErrorRate" in console.until("‹"), text
+        assert "runbook for alert HighErrorRate" in console.until("‹"), text
         if "‹backend›" not in console.text:  # the gateway's, which passes on what the backend answers, fired last
             console.press("1")
             console.until("r runbook")

@@ -93,7 +93,7 @@ def test_nothing_but_known_sequences_reaches_the_terminal(tmp_path: Path) -> Non
     with Console(home=tmp_path) as console:
         first_screen(console)
         for keys, shown in (
-            ("?", "the next row"),
+            ("?", "sort the hosts"),
             ("\x1b", closed),
             (":", "type to filter"),
             ("\x1b", closed),
@@ -429,7 +429,7 @@ def test_bytes_that_are_no_text_end_nothing(tmp_path: Path) -> None:
             os.write(console.fd, noise)
             console.read(0.2)
         console.press("?")
-        console.until("the next row")
+        console.until("sort the hosts")
         console.press("\x03")
         assert console.ended_within() == 0
 

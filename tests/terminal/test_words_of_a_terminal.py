@@ -24,7 +24,7 @@ def test_a_size_of_nothing_ends_nothing(tmp_path: Path, size: str) -> None:
         console.press(SIZES_TOLD + f"\x1b[48;{size}t" + MOUSE)
         console.read(0.5)
         console.press(f"\x1b[48;30;100;480;800t{MOUSE}?")
-        console.until("the next row")
+        console.until("sort the hosts")
         console.press("\x03")
         assert console.ended_within() == 0
 
