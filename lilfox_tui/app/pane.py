@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from textual import work
 from textual.containers import Vertical
+from textual.widget import Widget
 from textual.worker import Worker, WorkerState
 
 from lilfox_tui.app.actions import Action, ActionGroup, bound_actions
@@ -129,7 +130,7 @@ class Pane(Vertical):
 
     def paint_now(self) -> None:
         """Sends the drawing to the terminal at once, instead of with the next of Textual's 60 updates per second."""
-        paint_now(self.screen, self.children)
+        paint_now(self.screen, self.walk_children(Widget))
 
     def take(self, overview: Overview) -> None:
         """Takes the newest overview, whether the pane is shown or not."""

@@ -139,8 +139,8 @@ def paint_whole(screen: BackgroundScreen[Result]) -> None:
 
 def paint_now(screen: Screen[object], widgets: Iterable[Widget]) -> None:
     """Send what was drawn in ``widgets`` to the terminal, without waiting for the next of Textual's 60 updates per
-    second."""
-    screen._compositor.update_widgets(set(widgets))
+    second; and what others have drawn, which Textual would forget."""
+    screen._compositor.update_widgets({*widgets, *screen._dirty_widgets})
     screen._compositor_refresh()
 
 

@@ -14,6 +14,9 @@ from textual.screen import Screen
 
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.dialogs.messages import Dialog
+from lilfox_tui.app.rendering.draw import Piece
+from lilfox_tui.app.textual_internals import paint_now
+from lilfox_tui.app.widgets import Lines
 from tests.app.overviews import NOW, mixed
 from tests.app.still import StillMonitor, screen_text, still_app
 from tests.waiting import until
@@ -70,3 +73,23 @@ async def test_a_dialog_that_can_be_read_can_be_answered(key: str, monkeypatch: 
         await until(lambda: isinstance(app.screen, Dialog) and app.screen.is_painted, what="the dialog is there")
     assert answerable
     assert all(answerable)
+
+
+async def test_painting_some_lines_at_once_forgets_no_other_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The footer and the list of the logs stayed as they were before the first records came."""
+    app, painted = still_app(mixed()), list[int]()
+    async with app.run_test(size=SIZE):
+
+        def note(self: LilFoxApp, screen: Screen[object], update: RenderableType | None) -> None:
+            if isinstance(update, ChopsUpdate):
+                painted.extend(y for y, _first, _end in update.spans)
+            send(self, screen, update)
+
+        send = LilFoxApp._display
+        monkeypatch.setattr(LilFoxApp, "_display", note)
+        header, footer = (app.screen.query_one(id_, Lines) for id_ in ("#header", "#footer"))
+        for lines in (header, footer):
+            lines.show([(Piece("changed"),)])
+        app.screen._dirty_widgets.add(footer)  # what Textual does a moment later
+        paint_now(app.screen, [header])
+        assert set(painted) == {0, SIZE[1] - 1}
