@@ -364,7 +364,9 @@ def _draw_limits(grid: _Grid, ceiling: float, axes: Axes, glyphs: Glyphs, *, dot
         if at is None:
             at_axis[level] = Piece(fit(label.strip(), AXIS_WIDTH, right=True), role)
         for column in range(grid.columns):
-            if free[column]:
+            if free[column] and glyphs.dots and grid.text[level][column] == glyphs.bars[-1]:
+                grid.put(column, level, glyphs.bars[-2], grid.role[level][column])  # a thin line through it
+            elif free[column]:
                 grid.put(column, level, glyphs.limit, role if at is None else "muted")
             elif grid.bits[level][column]:  # seen beside the curve that runs through the same cell
                 y = _dot_of(limit, ceiling, grid.height)
