@@ -208,7 +208,7 @@ class Console(PrivateApp, inherit_bindings=False):
     # ---- what panes ask of the app -------------------------------------------------------------------------------
 
     def tell(self, what: LilFoxError | Message | str) -> None:
-        """Shows a message for a while, beside the tabs or above the footer: an error with its hint, or a note."""
+        """Shows a message for a while, beside or over the tabs: an error with its hint, or a note."""
         role = "accent"
         text = str(what)
         if isinstance(what, LilFoxError):
@@ -248,6 +248,8 @@ class Console(PrivateApp, inherit_bindings=False):
         cancel; unless ``live``, it gets only the entered line. ``does`` and ``stays`` are the labels of enter and
         esc."""
         self.query_one("#footer", Lines).display = False
+        if not self.tabs_fit and self.note[0]:
+            self.tell("")  # else it would stand over the line
         keys = does or _("save it"), stays or _("cancel")
         self.query_one(CommandLine).ask(prompt, text, take, live=live, keys=keys)
 

@@ -335,7 +335,9 @@ class FramePainter:
         self._paint_note(screen.query_one("#note", Lines), () if beside else note_rows(*app.note, width))
 
     def _paint_note(self, lines: Lines, rows: Sequence[Row]) -> None:
-        """Shows a message that has no room beside the tabs over the last rows of the pane."""
+        """Shows a message that has no room beside the tabs over them and what is below, or over the footer of a screen
+        without tabs: the last row of a list is often the selected one."""
+        lines.set_class(not self._app.tabs_fit, "-low")
         if rows:
             lines.styles.height = len(rows)
             lines.show(rows)

@@ -1,4 +1,4 @@
-"""Where a message stands: it hides neither the tabs nor the keys."""
+"""Where a message stands: beside the tabs, or over them if it is longer; never over the keys or a line that asks."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ async def test_a_short_message_stands_beside_the_tabs(size: tuple[int, int]) -> 
         assert screen_text(pilot).splitlines() == before
 
 
-@pytest.mark.parametrize("size", [(120, 40), (80, 24), (40, 10)], ids=lambda size: f"{size[0]}x{size[1]}")
-async def test_a_long_message_stands_above_the_keys(size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("size", [(120, 40), (80, 24)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_a_long_message_stands_over_the_tabs(size: tuple[int, int]) -> None:
     app = still_app(mixed())
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
@@ -39,10 +39,9 @@ async def test_a_long_message_stands_above_the_keys(size: tuple[int, int]) -> No
         text = screen_text(pilot).splitlines()
         changed = [y for y, (old, new) in enumerate(zip(before, text, strict=True)) if old != new]
         assert changed
-        assert changed == list(range(changed[0], size[1] - 1)), "down to the row above the keys"
+        assert changed == list(range(1, 1 + len(changed)))
         assert len(changed) <= 3
-        assert changed[0] > 1
-        assert text[changed[0]].startswith(" the shell is disabled")
+        assert text[1].startswith(" the shell is disabled")
 
 
 async def test_a_message_does_not_hide_the_line_that_asks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,4 +54,4 @@ async def test_a_message_does_not_hide_the_line_that_asks(monkeypatch: pytest.Mo
         await pilot.pause()
         text = screen_text(pilot).splitlines()
         assert "web" in text[-1]
-        assert "the shell is disabled" in "\n".join(text[-4:-1])
+        assert "the shell is disabled" not in "\n".join(text)

@@ -54,7 +54,7 @@ def ran(canary: Path) -> bool:
 
 
 def program(canary: Path) -> str:
-    return f"COPY (SELECT 1) TO PROGRAM ''touch {canary}''"
+    return f"COPY (SELECT 1) TO PROGRAM ''cat >{canary}''"
 
 
 def hostile_script(kept: DatabaseSet, canary: Path) -> DatabaseSet:

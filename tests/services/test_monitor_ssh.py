@@ -80,12 +80,12 @@ async def test_a_frozen_host_is_late_then_unreachable_within_six_seconds_and_one
         assert view.link.since == last, "silent since its last sample"
         assert str(view.reasons[0]).endswith("web does not answer")
         assert 'lilfox_host_up{host="web"} 0' in prometheus(seen(monitor), {})
-        assert why_no_numbers(view, now).startswith(f"no sample for {round((now - last).total_seconds())} s, ")
+        assert why_no_numbers(view, now).startswith(f"no sample for {int((now - last).total_seconds())} s, ")
         assert _told(monitor, "degraded: no sample for "), "late before that"
         await until(lambda: "keepalive" in _why(monitor), what="the link counts as lost")
         view, now = seen(monitor).hosts["web"], seen(monitor).at
         assert view.link.since == last, "still since the same moment"  # type: ignore[union-attr]
-        assert why_no_numbers(view, now).startswith(f"no sample for {round((now - last).total_seconds())} s, ")
+        assert why_no_numbers(view, now).startswith(f"no sample for {int((now - last).total_seconds())} s, ")
         server.thaw()
         await until(lambda: seen(monitor).hosts["web"].level is Level.GOOD, what="good again")
     back = next(each for each in monitor.changes.all() if str(each.what) == "reachable again")

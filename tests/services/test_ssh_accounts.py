@@ -201,7 +201,9 @@ async def test_sudo_with_a_password_shows_it_to_nobody(
     monkeypatch.setenv("LILFOX_TEST_SUDO", password)
     server = lab.sshd()
     host = open_host("h", lab.host(server, user=name, sudo_password="env:LILFOX_TEST_SUDO"), lab.ssh())
-    script = 'id -u; cat; cat /proc/[0-9]*/cmdline /proc/self/environ | tr "\\0" "\\n" | grep -c "^[C]anary"'
+    script = (
+        'id -u; cat; cat /proc/[0-9]*/cmdline /proc/self/environ | tr "\\0" "\\n" | grep -c "^[C]' + password[1:] + '"'
+    )
     done = await host.run(["sh", "-c", script], sudo=True, stdin=b"in\n")
     assert done.stdout == b"0\nin\n0\n"
     done = await host.stream_stdin(["sh", "-c", script], poured(), sudo=True)
