@@ -413,15 +413,19 @@ class LogFileSet:
 
     async def find(self, place: RecordPosition, seen: list[FileStat]) -> tuple[int, LogFile]:
         """Return the file of a record, even if it was renamed, copied or compressed since, and its index in ``seen``.
-        Raises FileRefused if it no longer exists."""
+        Raises FileRefused if it no longer exists, FileMoved if a file was renamed since that look: it may be that."""
+        moved: FileMoved | None = None
         same = [(index, one) for index, one in enumerate(seen) if one.key == place.key]
         others = [(index, one) for index, one in enumerate(seen) if one.key != place.key]
         for index, one in [*same, *reversed(others)]:
-            with suppress(FileMoved):
+            try:
                 log = await self.open(one)
-                if log.head == place.head:
-                    return index, log
-        raise place_gone(self._reading.source)
+            except FileMoved as error:
+                moved = moved or error
+                continue
+            if log.head == place.head:
+                return index, log
+        raise moved or place_gone(self._reading.source)
 
     async def is_copy(self, older: LogFile, newer: LogFile) -> bool:
         """Whether ``newer`` is just being copied to ``older`` to be truncated (copytruncate): both were written

@@ -6,6 +6,7 @@ import gzip
 import os
 import shutil
 import tracemalloc
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,7 +15,8 @@ import pytest
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import FileRefused, PlaceGone
 from lilfox_tui.logs.files import log_file, pages
-from lilfox_tui.logs.files.local import LocalFile
+from lilfox_tui.logs.files.local import LocalDisk, LocalFile
+from lilfox_tui.logs.files.log_file import FileStat
 from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter, Not, TextMatch, Within
 from lilfox_tui.logs.filter.needles import Needles
 from lilfox_tui.logs.record import RAW_LIMIT, Severity, microseconds
@@ -97,6 +99,30 @@ async def test_rotated_files_are_one_log_by_age(rotated: tuple[Path, list[bytes]
     alone = local_source(path, rotated=False)
     assert [one.raw for one in await read_all(alone, start, EVERYTHING, older=older)] == expected[240:]
     await alone.close()
+
+
+async def test_a_place_is_looked_for_again_in_a_file_that_was_renamed_since_the_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "app.log"
+    path.write_bytes(console_log(5, 1))
+    before = local_source(path)
+    last = (await before.page(AtEnd(), older=True, limit=1, where=EVERYTHING)).records[0]
+    await before.close()
+    look = LocalDisk.look
+
+    async def look_and_rotate(disk: LocalDisk, patterns: Sequence[str]) -> list[FileStat]:
+        seen = await look(disk, patterns)
+        if not path.with_name("app.log.1").exists():
+            path.rename(path.with_name("app.log.1"))
+            path.write_bytes(console_log(3, 2, first=5))
+        return seen
+
+    monkeypatch.setattr(LocalDisk, "look", look_and_rotate)
+    source = local_source(path)
+    found = await source.page(AtPlace(last.place), older=False, limit=9, where=EVERYTHING)
+    assert [one.raw for one in found.records] == raws(console_log(3, 2, first=5))
+    await source.close()
 
 
 async def test_a_place_holds_through_renaming_packing_and_copying(rotated: tuple[Path, list[bytes]]) -> None:
