@@ -18,7 +18,7 @@ def test_a_rate_of_the_demo_is_completed_asked_and_drawn(tmp_path: Path) -> None
         console.press("Q")
         console.until("Type a metric")
         console.press("sum by (job) (rate(http_requests_to")
-        console.until("http_requests_total")
+        console.until(lambda text: "(http_requests_to" in text and "tab takes it" in text)
         console.press("\t[1m]))\r")
         text = console.until(lambda text: "3 series" in text and re.search(r"/s +model ", text) is not None)
         assert "from local scrapes" in text
