@@ -128,7 +128,8 @@ RANGE_BYTES = 32 * 1024 * 1024
 _PROCESSES_MOST = 8
 _PAGE = 2000
 _FINE_BYTES = 2 << 20
-"""Files of so little are counted by the second, which takes five times as long: a young log has few minutes."""
+"""Files of so little are counted by the second, as a young log has few minutes. Of JSON lines that takes 1.7 times as
+long: 0.29 s for 3.4 MiB."""
 _START = "import sys; sys.path.append(sys.argv[1]); from lilfox_tui.logs.count_process import main; main()"
 """``-m`` would look for modules in the working directory first."""
 Progress = Callable[[int, int], None]
@@ -400,12 +401,16 @@ async def recent_patterns(sources: Sequence[LogSource], where: Filter, *, until_
 async def _known_from(source: LogSource, since_us: int, until_us: int) -> int:
     """The time of the oldest record from ``since_us`` on, or ``since_us`` if there are older ones; ``until_us`` if no
     record has a time. What was not written by then is not known: the log may begin later than its program."""
-    for older, found_us in ((True, since_us), (False, None)):
-        page = await source.page(AtTime(since_us), older=older, limit=1, where=EVERYTHING)
-        time_us = next((each.entry.time_us for each in page.records if each.entry.time_us is not None), None)
-        if time_us is not None:
-            return time_us if found_us is None else found_us
-    return until_us
+    if await _time_beside(source, since_us, older=True) is not None:
+        return since_us
+    oldest_us = await _time_beside(source, since_us, older=False)
+    return until_us if oldest_us is None else oldest_us
+
+
+async def _time_beside(source: LogSource, at_us: int, *, older: bool) -> int | None:
+    """The time of the record before ``at_us``, or of the one from then on; None if there is none, or it has none."""
+    page = await source.page(AtTime(at_us), older=older, limit=1, where=EVERYTHING)
+    return page.records[0].entry.time_us if page.records else None
 
 
 async def _newest(sources: Sequence[LogSource], failed: dict[str, LilFoxError]) -> int | None:

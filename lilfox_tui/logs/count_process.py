@@ -545,14 +545,14 @@ def _count(asked: CountRange, tally: Tally, json_counts: dict[tuple[str, tzinfo]
     format_ = load_format(asked.format)
     is_fast = asked.format == _JSON and asked.where == EVERYTHING and asked.slice_us % MINUTE_US == 0
     key = asked.source, asked.zone
-    if is_fast and key not in json_counts:
-        json_counts[key] = JsonCount(tally, *key, timed=asked.slices)
-    untold, tally.slice_us = 0, tally.slice_us if tally.by_slice else asked.slice_us
+    fast = json_counts.setdefault(key, JsonCount(tally, *key, timed=asked.slices)) if is_fast else None
+    tally.begin(asked.slice_us)
+    untold = 0
     try:
         with open(asked.path, "rb") as file:  # noqa: PTH123  also of a descriptor
             for block in whole_records(file, asked.start, asked.end, format_.begins):
-                if is_fast:
-                    json_counts[key].count(block)
+                if fast is not None:
+                    fast.count(block)
                 else:
                     _count_records(block, asked, format_, tally)
                 untold += len(block)
@@ -560,8 +560,8 @@ def _count(asked: CountRange, tally: Tally, json_counts: dict[tuple[str, tzinfo]
                     yield CountProgress(untold)
                     untold = 0
         yield CountProgress(untold)
-        if is_fast:
-            json_counts[key].hand_on()
+        if fast is not None:
+            fast.hand_on()
         if not asked.slices:
             tally.by_slice.clear()
     except OSError as error:

@@ -112,6 +112,11 @@ class Tally(Struct):
             self.widen(self.slice_us * _WIDER)
         return _cell(self.by_slice, time_us - time_us % self.slice_us)
 
+    def begin(self, slice_us: int) -> None:
+        """Set the width of the slices if nothing is counted by time yet."""
+        if not self.by_slice:
+            self.slice_us = slice_us
+
     def widen(self, slice_us: int) -> None:
         """Widen the slices to ``slice_us``, a multiple of their width."""
         narrow, self.by_slice, self.slice_us = self.by_slice, {}, slice_us

@@ -325,7 +325,7 @@ async def test_a_rewound_home_tells_its_own_time_and_what_is_not_recorded() -> N
         assert "─ now" not in text
         processes = text[text.index("Processes of web-1") :]
         assert processes.splitlines()[1].startswith("│ not recorded for the past")
-        assert "log errors not collected then" in processes
+        assert "log errors were not collected then" in processes
         assert "` now" in text.splitlines()[-1]
         app.navigation.rewind(None)
         await pilot.pause()

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import pytest
+from textual.pilot import Pilot
 
 from lilfox_tui.app import console
+from lilfox_tui.app.app import LilFoxApp
 from tests.app.overviews import mixed
 from tests.app.still import screen_text, still_app
 
 SHORT, LONG = "web-1 is connected", "the shell is disabled because it could make changes " * 3
 
 
+async def before_and_with(app: LilFoxApp, pilot: Pilot[None], text: str) -> tuple[list[str], list[str]]:
+    """The lines of the screen before a message, and with it."""
+    await pilot.pause()
+    before = screen_text(pilot).splitlines()
+    app.tell(text)
+    await pilot.pause()
+    return before, screen_text(pilot).splitlines()
+
+
 @pytest.mark.parametrize("size", [(200, 55), (120, 40), (80, 24)], ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_a_short_message_stands_beside_the_tabs(size: tuple[int, int]) -> None:
     app = still_app(mixed())
     async with app.run_test(size=size) as pilot:
-        await pilot.pause()
-        before = screen_text(pilot).splitlines()
-        app.tell(SHORT)
-        await pilot.pause()
-        text = screen_text(pilot).splitlines()
+        before, text = await before_and_with(app, pilot, SHORT)
         assert text[1].startswith(before[1].rstrip())
         assert text[1].endswith(SHORT)
         assert [*text[:1], *text[2:]] == [*before[:1], *before[2:]]
@@ -32,11 +39,7 @@ async def test_a_short_message_stands_beside_the_tabs(size: tuple[int, int]) -> 
 async def test_a_long_message_stands_over_the_tabs(size: tuple[int, int]) -> None:
     app = still_app(mixed())
     async with app.run_test(size=size) as pilot:
-        await pilot.pause()
-        before = screen_text(pilot).splitlines()
-        app.tell(LONG)
-        await pilot.pause()
-        text = screen_text(pilot).splitlines()
+        before, text = await before_and_with(app, pilot, LONG)
         changed = [y for y, (old, new) in enumerate(zip(before, text, strict=True)) if old != new]
         assert changed
         assert changed == list(range(1, 1 + len(changed)))
@@ -55,3 +58,12 @@ async def test_a_message_does_not_hide_the_line_that_asks(monkeypatch: pytest.Mo
         text = screen_text(pilot).splitlines()
         assert "web" in text[-1]
         assert "the shell is disabled" not in "\n".join(text)
+
+
+async def test_where_there_are_no_tabs_a_message_stands_over_the_keys() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=(40, 10)) as pilot:
+        before, text = await before_and_with(app, pilot, LONG)
+        changed = [y for y, (old, new) in enumerate(zip(before, text, strict=True)) if old != new]
+        assert changed == [7, 8, 9]
+        assert text[7].startswith(" the shell is disabled")

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from textual.widgets import Input
 
-from lilfox_tui.app.panes.metrics.query.box import QueryBox
 from lilfox_tui.app.panes.metrics.query.view import EXAMPLES
 from tests.app.overviews import mixed
 from tests.app.still import still_app
 from tests.app.test_query import box, filled, opened, shows, value
-from tests.waiting import until
 
 
 async def test_examples_are_taken_with_down_and_run() -> None:
@@ -36,8 +34,7 @@ async def test_examples_are_taken_with_down_and_run() -> None:
 async def test_the_first_screen_lists_what_was_asked_before_and_examples() -> None:
     app = still_app(mixed())
     async with app.run_test(size=(100, 30)) as pilot:
-        await pilot.press("Q")
-        await until(lambda: isinstance(app.screen, QueryBox))
+        await opened(pilot, known=False)
         await shows(pilot, "no metric names loaded yet")
         for number in range(40):
             box(pilot)._history.add(f"metric_{number}")

@@ -70,7 +70,6 @@ class Dialog(ModalScreen[Result], BackgroundScreen[Result]):
 
     def asks_anew(self) -> None:
         """Marks that the dialog's question has changed: keys pressed before the next paint do not answer it."""
-
         self.painted_s, self.is_whole = None, False
         self.call_after_refresh(paint_whole, self)  # behind what a dialog itself shows then
 

@@ -349,7 +349,7 @@ def _trace(grid: _Grid, values: Values, ceiling: float, ink: _Ink, glyphs: Glyph
 def _draw_limits(grid: _Grid, ceiling: float, axes: Axes, glyphs: Glyphs, *, dotted: bool) -> dict[int, Piece]:
     """Draw each limit as a dashed line, with its value in the colour of its level as far right as there is room, in the
     row in which ``dotted`` curves have that value, or others; return the values that have no room, for the axis, by
-    row. The line crosses a filled curve below the curve's top and leaves the top itself alone. Of limits on the same
+    row. Through a filled curve the line is thin, and below the curve's top, which is left alone. Of limits on the same
     row the most severe one is drawn."""
     rows: dict[int, tuple[float, str]] = {}
     for limit, role in ((axes.mark, "degraded"), (axes.warn, "degraded"), (axes.fail, "failing")):

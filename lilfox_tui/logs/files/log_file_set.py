@@ -413,7 +413,7 @@ class LogFileSet:
 
     async def find(self, place: RecordPosition, seen: list[FileStat]) -> tuple[int, LogFile]:
         """Return the file of a record, even if it was renamed, copied or compressed since, and its index in ``seen``.
-        Raises FileRefused if it no longer exists, FileMoved if a file was renamed since that look: it may be that."""
+        Raises PlaceGone if it no longer exists, FileMoved if a file was renamed since that look: it may be that."""
         moved: FileMoved | None = None
         same = [(index, one) for index, one in enumerate(seen) if one.key == place.key]
         others = [(index, one) for index, one in enumerate(seen) if one.key != place.key]

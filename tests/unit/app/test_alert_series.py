@@ -66,13 +66,13 @@ def test_a_value_is_named_and_the_peak_is_of_the_time_in_which_the_alert_was_act
     of = page(side(0.01, *minutes))
     shown = replace(of, alert=over, why=replace(of.why, end=NOW))
     peak = NOW - timedelta(minutes=6)
-    assert values_told(shown, None) == (f"last value while the condition was true 6 %; peak 44 % at {peak:%H:%M:%S}"), (
-        "90 % was before"
-    )
+    assert values_told(shown, None) == (
+        f"last value while the condition was true: 6 %; peak 44 % at {peak:%H:%M:%S}"
+    ), "90 % was before"
     assert values_told(shown, 0.5).endswith(f"peak 50 % at {firing.fired_at:%H:%M:%S}"), "between two columns"
     assert values_told(replace(shown, alert=firing), None) == f"peak 44 % at {peak:%H:%M:%S}"
     short = replace(shown, window=timedelta(minutes=5))
-    assert values_told(short, None) == "last value while the condition was true 6 %", "the peak may be before it"
+    assert values_told(short, None) == "last value while the condition was true: 6 %", "the peak may be before it"
     other = replace(over, labels=(("alertname", "HighErrorRate"), ("job", "gateway")))
     assert "peak" not in values_told(replace(shown, alert=other), None), "it is of another series"
 

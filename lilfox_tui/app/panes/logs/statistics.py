@@ -201,7 +201,7 @@ def records_told(shown: str, count: int, *, narrowed: bool) -> str:
 
 
 def grouped(count: int) -> str:
-    """A count with a comma between thousands, as everywhere."""
+    """A count with commas between thousands."""
     return f"{count:,}"
 
 

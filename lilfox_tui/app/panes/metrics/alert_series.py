@@ -139,7 +139,7 @@ def values_told(page: SeriesPage, fired: float | None) -> str:
         return ""
     if alert.resolved_at is not None:
         value = _beside_limit(alert.value, page.why.compared.limit, page.unit)[0]
-        parts.append(_("last value while the condition was true {value}", value=value))
+        parts.append(_("last value while the condition was true: {value}", value=value))
     if (found := extreme(page, fired)) is not None:
         value, at = value_text(found[0], page.unit), clock(found[1], page.now)
         if page.why.compared.op in _ABOVE:

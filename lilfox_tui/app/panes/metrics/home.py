@@ -207,8 +207,8 @@ class Home:
         if not overview.rewound:
             return rows or [(Piece(" " + _("nothing yet"), "muted"),)]
         if not self.errors.reaches(overview.at):
-            rows.insert(0, (Piece(" " + _("log errors not collected then; E finds them"), "muted"),))
-        return rows or [(Piece(" " + _("nothing recorded until then"), "muted"),)]
+            rows.insert(0, (Piece(" " + _("log errors were not collected then; E lists them"), "muted"),))
+        return rows or [(Piece(" " + _("nothing was recorded before that time"), "muted"),)]
 
     # ---- drawing ------------------------------------------------------------------------------------------------
 

@@ -186,7 +186,7 @@ class QueryBox(Dialog[str]):
                 break
             error = LilFoxError(
                 tr("nothing is scraped yet, and no Prometheus is configured"),
-                tr("Runs after the first scrape. Without one: add scrape:, prometheus:, or services: with metrics:."),
+                tr("It runs after the first scrape. To scrape, add scrape:, prometheus:, or services: with metrics:."),
             )
             self._take(replace(asked, error=error))
             await asyncio.sleep(AGAIN_S)
