@@ -136,8 +136,8 @@ _BELOW = {"gateway": "backend", "backend": "model"}
 
 
 _OTHER_PORTS = range(20_000, 32_000)
-"""None of those that the kernel gives to outgoing connections (net.ipv4.ip_local_port_range): one of them could take
-the port before the service listens on it."""
+"""None of those that Linux gives to outgoing connections by default (ip_local_port_range, ip(7)): one of these could
+take the port before the service listens on it."""
 
 
 def _free_port(wanted: int, taken: set[int]) -> int:

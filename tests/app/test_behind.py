@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -17,6 +18,7 @@ from lilfox_tui.app.dialogs.messages import Dialog
 from lilfox_tui.app.rendering.draw import Piece
 from lilfox_tui.app.textual_internals import paint_now
 from lilfox_tui.app.widgets import Lines
+from tests.app.log_files import logs_app, settled
 from tests.app.overviews import NOW, mixed
 from tests.app.still import StillMonitor, screen_text, still_app
 from tests.waiting import until
@@ -93,3 +95,20 @@ async def test_painting_some_lines_at_once_forgets_no_other_change(monkeypatch: 
         app.screen._dirty_widgets.add(footer)  # what Textual does a moment later
         paint_now(app.screen, [header])
         assert set(painted) == {0, SIZE[1] - 1}
+
+
+async def test_a_pane_that_paints_at_once_paints_its_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stands beside its scrollbar, not among the pane's own children."""
+    app, painted = logs_app(tmp_path), list[int]()
+    async with app.run_test(size=SIZE) as pilot:
+        pane = await settled(app, pilot)
+
+        def note(_self: LilFoxApp, _screen: Screen[object], update: RenderableType | None) -> None:
+            if isinstance(update, ChopsUpdate):
+                painted.extend(y for y, _first, _end in update.spans)
+
+        monkeypatch.setattr(LilFoxApp, "_display", note)
+        lines = pane.query_one("#log-list", Lines)
+        lines.show([(Piece("changed"),)])
+        pane.paint_now()
+        assert lines.region.y in painted

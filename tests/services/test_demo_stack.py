@@ -208,6 +208,7 @@ async def test_a_port_in_use_is_replaced_and_a_long_temporary_folder_does_not_ma
         taken = held.getsockname()[1]
         async with Stack(port_base=taken) as stack:
             assert _port(stack, "gateway") != taken
+            assert _port(stack, "gateway") < 32_768, "outgoing connections are given those from there on (ip(7))"
             async with _probe(stack, "gateway") as probe:
                 assert (await probe.check_once()).health is Health.HEALTHY
 
