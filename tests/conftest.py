@@ -94,6 +94,14 @@ def _hangs(_signal: int, _frame: FrameType | None) -> None:
     pytest.fail(f"it hangs, for {LONGEST_S} s. Its tasks:\n{waiting.getvalue()}")
 
 
+@pytest.fixture(autouse=True)
+def all_closed() -> Iterator[None]:
+    """What a test has left open is told of that test, and not of the one in whose time it would be found. By its name
+    it comes first of the fixtures of a test, and ends last."""
+    yield
+    gc.collect()
+
+
 @pytest.fixture(scope="session")
 def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Apart from the folders of the tests: pytest reads the names of all of these for each that it makes."""

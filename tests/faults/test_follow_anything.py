@@ -28,12 +28,13 @@ from tests.faults.test_log_rotation import listening
 from tests.services.sshd import SshdLab, sshd_lab
 from tests.waiting import until
 
-STAYS = ("rename", "late", "copytruncate", "pack", "dated", "burst", "burst", "halves")
+STAYS = ("rename", "late", "pack", "burst", "burst", "halves")
 """What leaves every line in a file of the log."""
+EITHER = ("copytruncate", "dated")
+"""As well, but one of the two: following a log to which both are done can miss or repeat a line (docs/logging.md)."""
 GOES = ("olddir", "remove", "link")
 """What takes a file away: who has not looked yet has never seen it, so that these come first of their round."""
 ROUNDS = 6
-PATIENCE_S = 30.0
 WAYS = 40
 """So many ways to look in between; the fault was found in one of 6 to 37."""
 
@@ -79,6 +80,7 @@ def empty_log(folder: Path) -> Path:
 
 async def follow_whatever(path: Path, host: Host, seed: int, *, rotated: bool) -> None:
     made = random.Random(seed)
+    stays = (*STAYS, EITHER[seed // 2 % 2])
     source = open_source("app", Options(path=str(path), rotated=rotated), SourceSettings(host, UTC))
     done: list[str] = []
     async with listening(source, AtEnd()) as heard, writing(path, seed) as writer:
@@ -86,11 +88,11 @@ async def follow_whatever(path: Path, host: Host, seed: int, *, rotated: bool) -
         lines = await writer.do(["burst"])
         await until(lambda: len(heard.numbers) >= lines, what="the first lines")
         for _ in range(ROUNDS):
-            words = [made.choice((*GOES, "burst")), *made.choices(STAYS, k=made.randrange(1, 6)), "burst"]
+            words = [made.choice((*GOES, "burst")), *made.choices(stays, k=made.randrange(1, 6)), "burst"]
             done.append(" ".join(words))
             lines = await writer.do(words)
             try:
-                await until(lambda: len(set(heard.numbers)) >= lines, timeout_s=PATIENCE_S)  # noqa: B023
+                await until(lambda: len(set(heard.numbers)) >= lines)  # noqa: B023
             except AssertionError:
                 missing = sorted(set(range(1, lines + 1)) - set(heard.numbers))
                 text = f"seed {seed}, rotated={rotated}: {missing[:3]}..{missing[-3:]} missing after {done}"

@@ -252,12 +252,16 @@ def test_a_message_without_a_past_is_not_called_new() -> None:
     recent = RecentPatterns(
         changes, AT_US - 600_000_000, AT_US, recent=6, unknown=("api",), failed={"db": LilFoxError(tr("away"))}
     )
-    _counted, unknown, *rows, missing = [
-        text_of(choice.row) for choice, _where in pattern_choices(recent, UTC, UNICODE)
-    ]
+    counted, unknown, *rows, missing = [text_of(choice.row) for choice, _where in pattern_choices(recent, UTC, UNICODE)]
+    assert counted == "6 records from 03-29 03:02 to 03:12", "not 0 in an hour of which nothing is known"
     assert unknown == "no records before 03-29 03:02 to compare with: api"
     assert ["new" in row for row in rows] == [True, False]
     assert missing == "not fully read: db"
+
+
+def test_patterns_of_a_log_without_times_say_that_there_is_nothing_to_compare() -> None:
+    told = [text_of(choice.row) for choice, _where in pattern_choices(RecentPatterns((), None, None), UTC, UNICODE)]
+    assert told == ["no record has a time: there are no last 10 minutes to compare"]
 
 
 def test_what_was_counted_and_what_has_come_since_are_one_strip() -> None:

@@ -459,14 +459,14 @@ def pattern_choices(recent: RecentPatterns, zone: tzinfo, glyphs: Glyphs, *, nar
     """What was counted, and the changed patterns, new ones first; the template of each is its filter. ``narrowed``:
     only what matches the filter was counted."""
     if recent.since_us is None or recent.until_us is None:
-        return _not_read(recent.failed)
+        text = _("no record has a time: there are no last 10 minutes to compare")
+        return _not_read(recent.failed) or [_offered("no times", (Piece(text, "degraded"),), None)]
     times = ((EPOCH + timedelta(microseconds=at)).astimezone(zone) for at in (recent.since_us, recent.until_us))
     since, until = (at.strftime("%m-%d %H:%M") for at in times)
     records = records_told(grouped(recent.recent), recent.recent, narrowed=narrowed)
-    text = _(
-        "{records} from {since} to {until}, {before} in the hour before",
-        records=records, since=since, until=until[6:], before=grouped(recent.before),
-    )  # fmt: skip
+    text = _("{records} from {since} to {until}", records=records, since=since, until=until[6:])
+    if recent.before or not recent.unknown:
+        text = _("{counted}, {before} in the hour before", counted=text, before=grouped(recent.before))
     rows: Offer = [_offered("counted", (Piece(text, "strong"),), None)]
     if recent.unknown:
         text = _("no records before {since} to compare with: {names}", since=since, names=listed(recent.unknown))
