@@ -28,7 +28,7 @@ from rich.control import Control
 from rich.style import Style
 from rich.text import Text
 from textual import events
-from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+from textual._compositor import ChopsUpdate, Compositor, CompositorMap, CompositorUpdate, LayoutUpdate
 from textual._context import visible_screen_stack
 from textual._parser import ParseError
 from textual._styles_cache import StylesCache
@@ -56,6 +56,20 @@ from lilfox_tui.core.text import cell_width, clean, in_place
 Result = TypeVar("Result")
 
 
+class MovesPainted(Compositor):
+    """Textual's compositor, which forgets what has moved where it lays out because it is asked for a widget's place."""
+
+    @property
+    def full_map(self) -> CompositorMap:
+        """The place of each widget. What has another one than before is painted with the next update."""
+        before = self._full_map
+        now = super().full_map
+        if now is not before:
+            moved = (place.clip.intersection(place.region) for _widget, place in now.items() ^ before.items())
+            self._dirty_regions.update(filter(None, moved))
+        return now
+
+
 class BackgroundScreen(Screen[Result]):
     """A screen that passes its changes to the screen on top of it, which paints them."""
 
@@ -66,6 +80,10 @@ class BackgroundScreen(Screen[Result]):
     """Whether everything that it shows is in its parts; only then it is painted, at once."""
     painted_s: float | None = None
     """When it was painted first (monotonic clock); None before that."""
+
+    def __init__(self, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
+        super().__init__(name, id, classes)
+        self._compositor = MovesPainted()
 
     async def _on_idle(self, event: events.Idle) -> None:
         """Lays a screen out that is not whole without waiting for the next of Textual's 60 updates a second."""
@@ -140,7 +158,8 @@ def paint_whole(screen: BackgroundScreen[Result]) -> None:
 def paint_now(screen: Screen[object], widgets: Iterable[Widget]) -> None:
     """Send what was drawn in ``widgets`` to the terminal, without waiting for the next of Textual's 60 updates per
     second; and what others have drawn, which Textual would forget."""
-    screen._compositor.update_widgets({*widgets, *screen._dirty_widgets})
+    changed = {*widgets, *screen._dirty_widgets}
+    screen._compositor.update_widgets(changed & screen._compositor.visible_widgets.keys())
     screen._compositor_refresh()
 
 

@@ -112,3 +112,21 @@ async def test_a_pane_that_paints_at_once_paints_its_list(tmp_path: Path, monkey
         lines.show([(Piece("changed"),)])
         pane.paint_now()
         assert lines.region.y in painted
+
+
+async def test_what_has_moved_is_painted_though_its_place_was_asked_before() -> None:
+    """After a change of what is not shown, Textual lays out anew when it is asked for a place, and would paint nothing
+    of what has moved: the histogram of the logs stood over its own rows of before."""
+    app = still_app(mixed())
+    async with app.run_test(size=SIZE) as pilot:
+        header, tabs, hidden = (app.screen.query_one(id_, Lines) for id_ in ("#header", "#tabs", "#note"))
+        header.styles.height = 3
+        await until(lambda: tabs.region.y == 3, what="it is laid out")
+        await pilot.pause()
+        header.styles.height = 2
+        app.screen._clear_arrangement_cache()  # what Textual does a moment later
+        compositor = app.screen._compositor
+        compositor.update_widgets({hidden})
+        compositor._dirty_regions.clear()
+        assert tabs.region.y == 2, "as it will be"
+        assert {tabs.region, tabs.region.translate((0, 1))} <= compositor._dirty_regions
