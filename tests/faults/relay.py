@@ -7,9 +7,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Literal
 
-from tests.services.http_servers import ACCEPTED_AFTER
+from tests.services.http_servers import stop_accepting
 from tests.services.sshd import Sshd
-from tests.waiting import turn
 
 BLOCK = 64 * 1024
 Way = Literal["both", "there", "back"]
@@ -61,9 +60,7 @@ class Relay:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._listener is not None
-        self._listener.close()
-        for _turn in range(ACCEPTED_AFTER):
-            await turn()
+        await stop_accepting(self._listener)
         for wire in list(self._wires):
             wire.cancel()
         await asyncio.gather(*self._wires, return_exceptions=True)

@@ -37,12 +37,21 @@ async def serving(talk: Talk, tls: ssl.SSLContext | None = None) -> AsyncIterato
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
-        server.close()
-        for _turn in range(ACCEPTED_AFTER):
-            await turn()
+        await stop_accepting(server)
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def stop_accepting(server: asyncio.Server) -> None:
+    """Closes the server. A connection that was accepted in the last moment is given to who serves it: where the server
+    is closed before that, CPython 3.11 leaves it open."""
+    loop = asyncio.get_running_loop()
+    for listening in server.sockets:
+        loop.remove_reader(listening)
+    for _turn in range(ACCEPTED_AFTER):
+        await turn()
+    server.close()
 
 
 async def _closed(writer: asyncio.StreamWriter) -> None:

@@ -362,13 +362,15 @@ async def forwarded(
     """Forward a port of 127.0.0.1 to ``address:port`` as the host sees it, until the connection is ``lost``. Raises
     OSError."""
     carried: set[asyncio.Task[None]] = set()
+    over = False
 
     async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         carried.add(task)
         try:
-            await _carry(connection, address, port, reader, writer)
+            if not over:
+                await _carry(connection, address, port, reader, writer)
         except (*LINK_ERRORS, OSError):
             pass  # whoever asked sees a connection that ends
         finally:
@@ -380,7 +382,8 @@ async def forwarded(
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
-        server.close()
+        over = True
+        await _stop(server)
         tasks = [end, *carried]
         for task in tasks:
             task.cancel()
@@ -390,7 +393,19 @@ async def forwarded(
 async def _close_when(lost: asyncio.Event, server: asyncio.Server) -> None:
     """Refuse new connections once the SSH connection is lost."""
     await lost.wait()
-    server.close()
+    await _stop(server)
+
+
+async def _stop(server: asyncio.Server) -> None:
+    """Take no more connections. One that was accepted just now is still handed on: where the server is closed before
+    that, asyncio forgets it open (_attach() of CPython 3.11), and whoever asked waits."""
+    loop = asyncio.get_running_loop()
+    for listening in server.sockets:
+        loop.remove_reader(listening)
+    try:
+        await asyncio.sleep(0)
+    finally:
+        server.close()
 
 
 async def _carry(
