@@ -172,10 +172,9 @@ def _link_changes(subject: str, view: HostView, known: KnownState, at: datetime)
             known.lost = True
             why = view.link.error.message
             yield StatusChange(min(view.link.since, at), subject, tr("lost: {why}", why=why), Level.FAILING, "lost")
-    elif not isinstance(view.link, Pending) and known.lost:
-        known.lost = False
-        answered = view.link.value.since if view.summary is None else max(view.link.value.since, view.summary.at)
-        yield StatusChange(min(answered, at), subject, tr("reachable again"), view.level, "back")
+    elif known.lost and view.summary is not None and not isinstance(view.link, Pending) and _is_fresh(view):
+        known.lost = False  # not with the connection alone: where the first sample fails, it would be lost once more
+        yield StatusChange(min(view.summary.at, at), subject, tr("reachable again"), view.level, "back")
 
 
 def _restart(subject: str, view: HostView, known: KnownState, at: datetime) -> Iterator[StatusChange]:

@@ -114,6 +114,20 @@ def test_lost_and_reached_again_are_told_once() -> None:
     assert log.observe(seen()) == []
 
 
+def test_a_host_is_reachable_again_once_it_sends_numbers() -> None:
+    """Where the first sample over a new connection fails, it was lost all the while."""
+    log = ChangeLog()
+    log.observe(seen())
+    log.observe(seen(Level.FAILING, link=DOWN))
+    connected: State[Link] = Ready(Link(AT + timedelta(seconds=9), "SSH"), AT + timedelta(seconds=9))
+    assert log.observe(seen(Level.DEGRADED, link=connected)) == []
+    assert log.observe(seen(Level.FAILING, link=DOWN)) == []
+    later = seen(link=connected, at=AT + timedelta(seconds=20))
+    host = replace(later.hosts["web-1"], summary=summary(at=AT + timedelta(seconds=10)))
+    found = log.observe(replace(later, hosts={"web-1": host}))
+    assert [(str(each.what), each.at) for each in found] == [("reachable again", AT + timedelta(seconds=10))]
+
+
 @pytest.mark.parametrize(("moved_s", "told"), [(20, []), (600, ["host/web-1 restarted"]), (-600, [])])
 def test_a_restart_is_a_boot_time_that_moved_forward(moved_s: int, told: list[str]) -> None:
     log = ChangeLog()
