@@ -43,7 +43,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 from textual.worker import WorkerFailed
 
-from lilfox_tui.app.rendering.draw import Row, joined
+from lilfox_tui.app.rendering.draw import Row, cut, joined
 from lilfox_tui.core.crash import last_words
 from lilfox_tui.core.text import cell_width, clean, in_place
 
@@ -360,9 +360,15 @@ def _cells(row: Row, width: int) -> int | None:
     """A line as one number, 32 bits for the character of each cell and as many for its look, which are compared far
     faster than one by one; None where a cell has more than one character."""
     texts, looks = [], []
+    left = width
     for piece in row:
+        if left <= 0:
+            break
         text = clean(piece.text)
         cells = cell_width(text)
+        if cells > left:
+            text, cells = cut(text, left), left  # as it is drawn: its end may be a mark
+        left -= cells
         if cells != len(text):
             if any(cell_width(char) == 0 for char in text):
                 return None

@@ -123,19 +123,19 @@ class Palette:
                 text = text.replace(" ", (ASCII if self.ascii_only else UNICODE).axis)
             size = cell_len(text)
             if size > left:
-                text, size = self._cut(text, left), left
+                text, size = cut(text, left, "~" if self.ascii_only else CUT), left
             _join(runs, piece.role, self._ground(piece, background), text)
             left -= size
         _join(runs, "text", background, " " * left)
         return Strip([Segment(run.text, self.style(run.role, run.ground)) for run in runs], width)
 
-    def _cut(self, text: str, width: int) -> str:
-        """Return ``text`` cut to ``width`` cells, with a mark at the end if more than spaces was cut off."""
-        kept = set_cell_size(text, width)
-        if not text[len(kept) :].strip() or not kept.strip():
-            return kept
-        mark = "~" if self.ascii_only else CUT
-        return set_cell_size(set_cell_size(text, width - 1).rstrip(" ") + mark, width)
+
+def cut(text: str, width: int, mark: str = CUT) -> str:
+    """Return ``text`` cut to ``width`` cells, with ``mark`` at the end if more than spaces was cut off."""
+    kept = set_cell_size(text, width)
+    if not text[len(kept) :].strip() or not kept.strip():
+        return kept
+    return set_cell_size(set_cell_size(text, width - 1).rstrip(" ") + mark, width)
 
 
 def side_by_side(*strips: Strip) -> Strip:

@@ -50,7 +50,10 @@ CONSOLE = Console(color_system="truecolor", force_terminal=True)
         ((Piece("a"), Piece("a")), (Piece("a"), Piece("a"), Piece("a")), [(2, 3)]),
         ((Piece("a" + " " * 20), Piece("x")), (Piece("b" + " " * 20), Piece("y")), [(0, 1), (21, 22)]),
         ((Piece("a" + " " * 5), Piece("x")), (Piece("b" + " " * 5), Piece("y")), [(0, 7)]),
-        ((Piece("x" * 40),), (Piece("x" * 29 + "y" * 11),), [(29, 30)]),
+        ((Piece("x" * 40),), (Piece("x" * 29 + "y" * 11),), []),  # an ellipsis stands there in both
+        ((Piece("x" * 30),), (Piece("x" * 31),), [(29, 30)]),
+        ((Piece("x" * 30),), (Piece("x" * 30), Piece("y")), []),
+        ((Piece("x" + " " * 39 + "y"),), (Piece("x" + " " * 39),), [(1, 2)]),
     ],
 )
 def test_spans_are_exact_and_near_ones_are_one(old: Row, new: Row, spans: list[tuple[int, int]]) -> None:
