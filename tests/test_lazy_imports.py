@@ -35,7 +35,7 @@ LAZY = {
     },
     "imported, or configured, before the first frame; needed after it (test_first_frame.py)": {
         "app/actions": ".config.yaml_nodes",
-        "app/app_actions": ".app.theme_picker .demo.control_socket",
+        "app/app_actions": ".app.theme_picker .demo.control_socket .jobs.listing",
         "app/console": ".incident.model .jobs.reader",
         "app/evidence": ".incident.model",
         "app/followers": ".app.panes.runbook.state .app.run_log .incident.incidents",

@@ -22,6 +22,7 @@ from lilfox_tui.monitor.model import View
 if TYPE_CHECKING:
     from lilfox_tui.app.operations import Act
     from lilfox_tui.incident.model import Incident
+    from lilfox_tui.jobs.model import Job
 
 OF_SELECTION = (
     "open", "logs", "acknowledge", "unacknowledge", "silence", "runbook", "reconnect", "retry", "trust",
@@ -405,7 +406,8 @@ class ConsoleActions(_Everywhere):
     @action("quit", "q", tr("quit"), tr("quit; changes nothing on the hosts, and jobs keep running"), footer=8)
     def leave(self) -> None:
         backups = self._app.monitor.backups.backups
-        mine = [job for job in (() if backups is None else backups.running) if is_ours(job, user())]
+        running = () if backups is None else backups.running
+        mine = [job for job in running if is_ours(job, user()) and _runs_still(job)]
         incident = open_incident(self._app)
         if (not mine and incident is None) or self._app.screen is self._leaving:
             self._app.exit()
@@ -430,6 +432,16 @@ class ConsoleActions(_Everywhere):
         set_language(name)
         self._navigation.pane.repaint()
         self._app.repaint_frame()
+
+
+def _runs_still(job: Job) -> bool:
+    """Whether a job has not ended; the monitor's list is up to a second old, and the end may be on the screen."""
+    from lilfox_tui.jobs.listing import find_job
+
+    try:
+        return find_job(job.id).state == "running"
+    except LilFoxError:
+        return True  # it cannot be read: asked for rather than ended unasked
 
 
 def open_incident(app: Console) -> Incident | None:

@@ -21,6 +21,7 @@ from lilfox_tui.backup.plan import read_request
 from lilfox_tui.backup.restores.interrupted import Restored
 from lilfox_tui.backup.source import Renames, Swap
 from lilfox_tui.config.model import HostConfig, KeepConfig, PlanConfig
+from lilfox_tui.core.paths import state_dir
 from lilfox_tui.demo.stack import Stack
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import Backups
@@ -28,6 +29,7 @@ from tests.app.backups_made import NOW, broken, healthy, job, nights, plan
 from tests.app.restore_stand_in import JOB, StandIn
 from tests.app.still import screen_text, unframed
 from tests.app.test_backup_screens import pane_of, showing
+from tests.unit.jobs.made import OK, began, make
 from tests.waiting import until
 
 
@@ -325,6 +327,17 @@ async def test_quitting_asks_over_a_job_of_ours_alone(stand_in: StandIn) -> None
         await until(lambda: isinstance(app.screen, AskDialog) and app.screen.is_painted)
         await pilot.press("ctrl+c")
         await until(lambda: app.leaving)
+
+
+async def test_quitting_does_not_ask_over_a_job_that_has_just_ended(stand_in: StandIn) -> None:
+    """The list of jobs is read once a second; the end was on the screen before that."""
+    folder = make(state_dir() / "jobs", 1, [began(), OK])
+    ours = job(user=user(), host=socket.gethostname(), pid=os.getpid())
+    app = showing(replace(healthy(), jobs=(replace(ours, id=folder.name),)))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("q")
+        await pilot.pause()
+        assert app.leaving
 
 
 async def test_a_job_of_the_demo_ends_with_it(stand_in: StandIn) -> None:
