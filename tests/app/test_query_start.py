@@ -1,10 +1,13 @@
-"""The query box before its first query: examples, earlier queries, and how many metrics are known."""
+"""The query box before its first query: examples, earlier queries, and the metrics that are known."""
 
 from __future__ import annotations
 
 from textual.widgets import Input
 
-from lilfox_tui.app.panes.metrics.query.view import EXAMPLES
+from lilfox_tui.app.panes.metrics.query.view import EXAMPLES, QueryPage, query_screen
+from lilfox_tui.app.rendering.draw import UNICODE
+from lilfox_tui.promql.completion import KnownNames, NameIndex
+from lilfox_tui.scrape.exposition import Family
 from tests.app.overviews import mixed
 from tests.app.still import still_app
 from tests.app.test_query import box, filled, opened, shows, value
@@ -21,7 +24,9 @@ async def test_examples_are_taken_with_down_and_run() -> None:
         assert "down example" in text.splitlines()[-1]
         assert "up earlier query" not in text
         count = len(box(pilot)._offer.known.metrics)
-        await shows(pilot, f"{count} metrics known; tab offers them" if count > 1 else "1 metric known; tab offers it")
+        text = await shows(pilot, f"Metrics  {count} known; tab offers {'them' if count > 1 else 'it'}")
+        for name in box(pilot)._offer.known.metrics:
+            assert any(line.strip("│ ").split()[:1] == [name] for line in text.splitlines()), name
         for key, place in (("down", 0), ("down", 1), ("up", 0)):
             await pilot.press(key)
             assert value(pilot) == EXAMPLES[place]
@@ -31,11 +36,27 @@ async def test_examples_are_taken_with_down_and_run() -> None:
         assert value(pilot) == EXAMPLES[0], "only before the first query"
 
 
+def test_known_metrics_are_listed_with_type_and_help_where_there_is_room() -> None:
+    names = NameIndex(["requests_total", *(f"queue_{number}" for number in range(90))])
+    known = KnownNames(names, {"requests": Family("counter", "How many.\x1b[2J")})
+    for width, height in ((40, 10), (80, 24), (120, 110)):
+        rows = query_screen(QueryPage(None, width, height, UNICODE, known=known)).rows
+        told = ["".join(piece.text for piece in row) for row in rows]
+        assert len(rows) <= height
+        assert not any("\x1b" in line for line in told)
+        assert not any("more below" in line for line in told), "metrics are cut, not counted"
+        if height > 10:
+            assert sum("queue_" in line for line in told) >= min(90, height - 14)
+        line = next((line for line in told if "requests_total " in line), "")
+        assert not line or line.split()[1:4] == ["requests_total", "counter", "How"]
+    assert line
+
+
 async def test_the_first_screen_lists_what_was_asked_before_and_examples() -> None:
     app = still_app(mixed())
     async with app.run_test(size=(100, 30)) as pilot:
         await opened(pilot, known=False)
-        await shows(pilot, "no metric names loaded yet")
+        await shows(pilot, "Metrics  no names loaded yet")
         for number in range(40):
             box(pilot)._history.add(f"metric_{number}")
         box(pilot)._show()

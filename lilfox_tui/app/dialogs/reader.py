@@ -121,6 +121,8 @@ class Reader(Dialog[None]):
 
 
 _NOT_IN_FOOTER = 99
+_KEY_WIDTH = 6
+"""Cells of the column of keys on the help page; of few actions the keys are wider."""
 _MOVES = "down"
 """An action whose task is to move."""
 
@@ -148,15 +150,17 @@ def help_rows(actions: Sequence[Action], glyphs: Glyphs) -> list[Row]:
         (Piece(" " + _("Keys"), "title"),),
     ]
     keys = {each.id: " ".join(key_text(key) for key in each.keys[:3]) or f":{each.id}" for each in actions}
-    widths = max(map(cell_width, keys.values())) + 2, max(cell_width(str(each.title)) for each in actions) + 2
+    keys = {name: key.ljust(_KEY_WIDTH) + "  " for name, key in keys.items()}
+    width = max(cell_width(keys[each.id] + str(each.title)) for each in actions) + 2
     by_task: dict[str, list[Action]] = {}
     for each in actions:
         by_task.setdefault("" if each.task is None else str(each.task), []).append(each)
     for task, those in sorted(by_task.items(), key=lambda each: any(found.id == _MOVES for found in each[1])):
         rows += [BLANK, (Piece(" " + task, "title"),)]
         for each in sorted(those, key=lambda each: each.footer or _NOT_IN_FOOTER):
-            title = Piece(fit(str(each.title), widths[1]), "strong")
-            rows.append((Piece("  " + fit(keys[each.id], widths[0]), "key"), title, Piece(str(each.help))))
+            key = keys[each.id]
+            title = Piece(fit(str(each.title), width - cell_width(key)), "strong")
+            rows.append((Piece("  " + key, "key"), title, Piece(str(each.help))))
     rows += [BLANK, (Piece(" " + _("Symbols"), "title"),)]
     for sign, role, meaning in (
         (glyphs.good, "good", _("good")),

@@ -231,7 +231,7 @@ class QueryBox(Dialog[str]):
             focused=state.focus == "result",
             is_slow=cast("_Console", self.app).slow_link,
             history=self._history.queries,
-            metrics=len(self._offer.known.metrics),
+            known=self._offer.known,
             line=self._line.value,
         )
         self._drawn = query_screen(page)

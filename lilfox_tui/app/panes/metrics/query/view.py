@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property, partial
+from itertools import islice
 from typing import Final, NamedTuple
 
 from msgspec import Struct
@@ -47,11 +48,12 @@ from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, ngettext
 from lilfox_tui.core.text import cell_width, fit, human_duration, in_place
 from lilfox_tui.core.units import ValueUnit, axis_label, value_text
-from lilfox_tui.promql.completion import AGGREGATIONS, WORDS
+from lilfox_tui.promql.completion import AGGREGATIONS, WORDS, KnownNames
 from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.functions import FUNCTIONS
 from lilfox_tui.promql.lexer import tokens
 from lilfox_tui.promql.units import unit_of
+from lilfox_tui.scrape.exposition import Family
 from lilfox_tui.scrape.labels import NAME
 
 SIDE_BY_SIDE: Final = 120
@@ -72,6 +74,10 @@ _LEAST_LABEL: Final = 8
 _NOTES_SHOWN: Final = 3
 _RECENT_LEAST: Final = 3
 """Earlier queries that are listed before the first one, however low the screen is."""
+_METRICS_LEAST: Final = 12
+"""Rows that earlier queries leave to the metrics where there is room."""
+_WIDEST_METRIC: Final = 60
+_TYPE_WIDTH: Final = len("gaugehistogram") + 2
 EXAMPLES: Final = ("up", "sum by (job) (rate(http_requests_total[5m]))", "topk(5, cpu_usage_percent)")
 
 
@@ -96,8 +102,7 @@ class QueryPage(Struct, frozen=True):
     focused: bool = False
     is_slow: bool = False
     history: Sequence[str] = ()
-    metrics: int = 0
-    """The number of metrics that are known."""
+    known: KnownNames = KnownNames()
     line: str = ""
     """The query as it is being written."""
 
@@ -154,16 +159,32 @@ def _boxed(page: QueryPage, title: str, rows: Sequence[Row]) -> QueryScreen:
 
 def _before_the_first(page: QueryPage) -> list[Row]:
     """What can be typed, and what was: the newest queries and examples, those first that the arrow keys take."""
-    width = _inner(page)
     hint = _("Type a metric, a function or a keyword: names are completed as you type.")
-    count = ngettext("{count} metric known; tab offers it", "{count} metrics known; tab offers them", page.metrics)
-    known = count if page.metrics else _("no metric names loaded yet")
-    said: list[Row] = [(Piece(" "), Piece(hint, "muted")), (Piece(" "), Piece(known, "muted"))]
-    said = wrapped(said, width)
+    said = wrapped([(Piece(" "), Piece(hint, "muted"))], _inner(page))
     examples = _listed_queries(page, _("Examples"), "" if page.history else _("down takes one"), EXAMPLES)
-    room = max(_RECENT_LEAST, page.height - 2 * page.bordered - len(said) - len(examples) - 2)
+    height = page.height - 2 * page.bordered - len(said) - len(examples)
     keys = _("up takes the newest, ctrl-r searches all {count}", count=len(page.history))
-    return [*said, *_listed_queries(page, _("Recent queries"), keys, page.history[:room]), *examples]
+    recent = _listed_queries(
+        page, _("Recent queries"), keys, page.history[: max(_RECENT_LEAST, height - _METRICS_LEAST)]
+    )
+    return [*said, *recent, *examples, *_metric_rows(page, height - len(recent) - 2)]
+
+
+def _metric_rows(page: QueryPage, room: int) -> list[Row]:
+    """The first ``room`` metrics that are known, with type and help."""
+    known = page.known.metrics
+    told = ngettext("{count} known; tab offers it", "{count} known; tab offers them", len(known)) if known else ""
+    names = list(islice(known, max(0, room)))
+    width = min(_WIDEST_METRIC, max(map(len, names), default=0))
+    rows: list[Row] = [
+        BLANK,
+        (Piece(" " + _("Metrics"), "title"), Piece("  " + (told or _("no names loaded yet")), "muted")),
+    ]
+    for name in names:
+        family = page.known.family(name) or Family()
+        kind = Piece(fit("" if family.type == "unknown" else family.type, _TYPE_WIDTH), "name")
+        rows.append((Piece(f"   {fit(in_place(name), width)}  "), kind, Piece(in_place(family.help), "muted")))
+    return rows
 
 
 def _listed_queries(page: QueryPage, title: str, keys: str, queries: Sequence[str]) -> list[Row]:
