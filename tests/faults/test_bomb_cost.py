@@ -12,8 +12,8 @@ from tests.faults.bomb_cost import GROUPS
 from tests.speed import slowness
 
 CPU_S, BLOCK_S, MIB = 2.0, 0.1, 200
-SERVED_TOO_S = 4.0
-"""Where the other side, which makes 100,000 names, is of the same process."""
+SERVED_TOO_S = 6.0
+"""Where the other side, which makes 100,000 names, is of the same process: 3.6 to 4.1 s are measured."""
 
 
 @pytest.mark.fault("4.22", "4.23", "4.26", "4.28", "4.29", "4.30", "4.31", "4.32")
