@@ -441,7 +441,7 @@ def _runs_still(job: Job) -> bool:
     try:
         return find_job(job.id).state == "running"
     except LilFoxError:
-        return True  # it cannot be read: asked for rather than ended unasked
+        return True  # unreadable: ask rather than leave without asking
 
 
 def open_incident(app: Console) -> Incident | None:

@@ -122,7 +122,7 @@ class Reader(Dialog[None]):
 
 _NOT_IN_FOOTER = 99
 _KEY_WIDTH = 6
-"""Cells of the column of keys on the help page; of few actions the keys are wider."""
+"""Cells of the column of keys on the help page; a few actions have wider keys, and push their titles to the right."""
 _MOVES = "down"
 """An action whose task is to move."""
 
