@@ -190,6 +190,7 @@ def test_only_the_ink_is_told_where_only_the_ink_changes() -> None:
 APP = Path(textual_internals.__file__).parent
 OVERRIDDEN = {
     "a screen behind a dialog paints its changes alone": (Screen, ("_on_timer_update", "_compositor_refresh")),
+    "what has moved is painted": (Compositor, ("full_map",)),
     "only the cells that changed are sent": (App, ("_display",)),
     "an error ends the app in two lines": (App, ("_fatal_error", "panic", "_print_error_renderables")),
     "what an input shows acts on no terminal": (Input, ("_value",)),
@@ -199,6 +200,7 @@ OVERRIDDEN = {
 USED = {
     "changes behind a dialog": (Screen, ("_dirty_widgets", "_layout_required", "_scroll_required", "_compositor")),
     "rows of a dialog": (Compositor, ("_dirty_regions",)),
+    "what has moved": (Compositor, ("_full_map", "_dirty_regions", "visible_widgets")),
     "leaving, and the way an error ends the app": (
         App, ("_exit", "_exception", "_return_code", "_close_messages_no_wait", "_batch_count", "_background_screens"),
     ),
