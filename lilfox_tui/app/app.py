@@ -221,7 +221,12 @@ class LilFoxApp(Console):
         self.call_after_refresh(self.repaint_frame)
 
 
+_GARBAGE = 10_000
+
+
 def _settle() -> None:
-    """Moves all current objects out of garbage collection (``gc.freeze``), then enables it (see __main__)."""
+    """Moves all current objects out of garbage collection (``gc.freeze``), then enables it (see __main__). A drawing
+    makes more new objects than the usual threshold, and hardly any circles."""
     gc.freeze()
+    gc.set_threshold(_GARBAGE)
     gc.enable()

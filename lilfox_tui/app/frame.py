@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
+from textual.css.query import NoMatches
 
 from lilfox_tui.app.actions import Action
 from lilfox_tui.app.console import Console
@@ -303,7 +304,9 @@ class FramePainter:
         if not app.is_attached or not app.screen_stack:
             return
         width, screen = app.size.width, app.screen_stack[0]
-        if not screen.query("#header"):  # leaving: parts of the screen are gone
+        try:
+            bars = {name: screen.query_one(f"#{name}", Lines) for name in ("header", "tabs", "footer", "note")}
+        except NoMatches:  # leaving: parts of the screen are gone
             return
         backups = app.monitor.backups.backups
         jobs = job_pieces(backups, app.glyphs)
@@ -319,20 +322,20 @@ class FramePainter:
             seconds=not app.slow_link,
             jobs=() if app.tabs_fit else (*told[-2], *jobs),
         )
-        screen.query_one("#header", Lines).show([header(app.shown, state, width, app.glyphs)])
+        bars["header"].show([header(app.shown, state, width, app.glyphs)])
         titles = [str(tab.title) for tab in TABS]
         marks = {BACKUP: worst_plan(app.shown, backups, app.glyphs)}
         status = fitting(titles, marks, told, (*navigation.pane.status(), *jobs), width)
         shown = tab_titles(titles, marks, navigation.current, width)
         beside = note_beside(*app.note, width - sum(map(row_width, shown))) if app.tabs_fit else ()
-        screen.query_one("#tabs", Lines).show([tabs(titles, marks, navigation.current, beside or status, width)])
+        bars["tabs"].show([tabs(titles, marks, navigation.current, beside or status, width)])
         self._keys["tabs"] = [(row_width(title), str(number)) for number, title in enumerate(shown, 1)]
         ordered = sorted((each for each in navigation.actions if each.in_footer), key=lambda each: each.footer)
         can = [(replace(each, title=each.now() or each.title), each.why_not() is None) for each in ordered]
         kept = in_footer(can, width)
-        screen.query_one("#footer", Lines).show([footer(kept)])
+        bars["footer"].show([footer(kept)])
         self._keys["footer"] = [(_cells_of_key(each), each.keys[0]) for each in kept]
-        self._paint_note(screen.query_one("#note", Lines), () if beside else note_rows(*app.note, width))
+        self._paint_note(bars["note"], () if beside else note_rows(*app.note, width))
 
     def _paint_note(self, lines: Lines, rows: Sequence[Row]) -> None:
         """Shows a message that has no room beside the tabs over them and what is below, or over the footer of a screen

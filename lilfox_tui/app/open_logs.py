@@ -30,10 +30,12 @@ def _let_argv_through(config: Config, host: str | None, argv: Sequence[str]) -> 
 
 
 class OpenLogs:
-    """The open log sources, and the configuration of each by name. Call :meth:`close` at the end."""
+    """The open log sources, and the configuration of each by name; followed files are looked at each ``poll_s`` (None:
+    as is usual). Call :meth:`close` at the end."""
 
-    def __init__(self, app: Console) -> None:
+    def __init__(self, app: Console, *, poll_s: float | None = None) -> None:
         self._app = app
+        self._poll_s = poll_s
         self._here: Host | None = None
         self.sources: list[LogSource] = []
         self.configs: Mapping[str, LogConfig] = {}
@@ -41,7 +43,7 @@ class OpenLogs:
     async def open(self) -> None:
         """Finds and opens the logs; reads nothing yet. Raises LilFoxError."""
         self.configs = await self._wanted()
-        self.sources = open_logs(self._app.config, self.configs, self._host, _let_argv_through)
+        self.sources = self._opened(self.configs)
 
     async def _wanted(self) -> Mapping[str, LogConfig]:
         app = self._app
@@ -62,8 +64,11 @@ class OpenLogs:
     async def find(self, name: str) -> None:
         """Opens the logs that are found on that host. Raises HostError."""
         found = await find_logs(self._host(name), name)
-        self.sources += open_logs(self._app.config, found, self._host, _let_argv_through)
+        self.sources += self._opened(found)
         self.configs = {**self.configs, **found}
+
+    def _opened(self, configs: Mapping[str, LogConfig]) -> list[LogSource]:
+        return open_logs(self._app.config, configs, self._host, _let_argv_through, poll_s=self._poll_s)
 
     def _host(self, name: str | None) -> Host:
         if name is not None:

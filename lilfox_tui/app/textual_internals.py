@@ -356,6 +356,7 @@ _LOOKS: dict[tuple[str, str], str] = {}
 """A character for each role and ground."""
 
 
+@lru_cache(maxsize=256)  # what a line was drawn as is asked again when the next one takes its place
 def _cells(row: Row, width: int) -> int | None:
     """A line as one number, 32 bits for the character of each cell and as many for its look, which are compared far
     faster than one by one; None where a cell has more than one character."""

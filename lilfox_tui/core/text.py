@@ -36,7 +36,7 @@ def clean(text: str | bytes) -> str:
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
-    if text.isascii() and text.isprintable():
+    if text.isprintable():  # all that is replaced is not
         return text
     text = text.replace("\t", " ").translate(_REPLACED)
     return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace") if _has_surrogate(text) else text
@@ -58,14 +58,25 @@ def _has_surrogate(text: str) -> bool:
 
 def cell_width(text: str) -> int:
     """The width of ``text`` in terminal cells (Unicode East Asian Width, UAX #11)."""
-    if text.isascii():
-        return len(text)
-    width = 0
-    for char in text:
+    return len(text) if text.isascii() else sum(map(_WIDTHS.__getitem__, text))
+
+
+class _Widths(dict[str, int]):
+    """The widths of the characters that were measured, at most so many: looking all of them up takes three calls."""
+
+    def __missing__(self, char: str) -> int:
+        if len(self) >= _MOST_WIDTHS:
+            self.clear()
         if unicodedata.combining(char) or unicodedata.category(char) in ("Mn", "Me", "Cf"):
-            continue
-        width += 2 if unicodedata.east_asian_width(char) in "WF" else 1
-    return width
+            width = 0
+        else:
+            width = 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        self[char] = width
+        return width
+
+
+_MOST_WIDTHS = 1 << 14
+_WIDTHS = _Widths()
 
 
 def fit(text: str, width: int, *, right: bool = False) -> str:

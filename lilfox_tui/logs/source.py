@@ -109,14 +109,16 @@ def no_command(argv: Sequence[str]) -> None:
 
 class SourceSettings(Struct, frozen=True):
     """The settings with which every source is opened: the host it reads on, the zone of naive times, a format named by
-    the user ("" to detect it), whether the host's configuration permits sudo for commands that need it, and the
-    function that refuses a configured command by raising NotAllowed."""
+    the user ("" to detect it), whether the host's configuration permits sudo for commands that need it, the function
+    that refuses a configured command by raising NotAllowed, and how often a file that is followed is looked at (None:
+    as is usual on its host)."""
 
     host: Host
     zone: tzinfo
     format: str = ""
     sudo: bool = False
     refuse: Callable[[Sequence[str]], None] = no_command
+    poll_s: float | None = None
 
 
 class LogSource(Protocol):
@@ -233,15 +235,20 @@ Gate = Callable[[Config, str | None, Sequence[str]], None]
 _LOCALTIME = Path("/etc/localtime")
 
 
-def open_logs(config: Config, logs: Mapping[str, LogConfig], host_of: HostOf, gate: Gate) -> list[LogSource]:
+def open_logs(
+    config: Config, logs: Mapping[str, LogConfig], host_of: HostOf, gate: Gate, *, poll_s: float | None = None
+) -> list[LogSource]:
     """Open the sources of ``logs`` (``config.logs``, or discovered ones), in their order. Nothing is read yet.
+    ``poll_s``: see :class:`SourceSettings`.
 
     The caller closes them, and the hosts after them. Raises UsageError for an unknown kind or format.
     """
-    return [open_log(config, name, log, host_of, gate) for name, log in logs.items()]
+    return [open_log(config, name, log, host_of, gate, poll_s=poll_s) for name, log in logs.items()]
 
 
-def open_log(config: Config, name: str, log: LogConfig, host_of: HostOf, gate: Gate) -> LogSource:
+def open_log(
+    config: Config, name: str, log: LogConfig, host_of: HostOf, gate: Gate, *, poll_s: float | None = None
+) -> LogSource:
     """Open one source. See :func:`open_logs`."""
     host = config.hosts.get(log.host, HostConfig()) if log.host is not None else HostConfig(local=True)
     setting = SourceSettings(
@@ -250,6 +257,7 @@ def open_log(config: Config, name: str, log: LogConfig, host_of: HostOf, gate: G
         format=log.format,
         sudo=host.sudo,
         refuse=partial(gate, config, log.host),
+        poll_s=poll_s,
     )
     return cast("LogSource", plugins.load(LOG_SOURCES, log.kind).open_source(name, log, setting))
 

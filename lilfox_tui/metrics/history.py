@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from lilfox_tui.core.text import time_at
 from lilfox_tui.metrics.model import Series
 
 _RAW_ROWS, _RAW_STEP_S = 300, 10.0
@@ -25,13 +26,18 @@ _NAN = math.nan
 
 
 class Point(NamedTuple):
-    """The values of a time span that starts at ``at`` (aware UTC). For spans older than ten minutes, ``low`` is the
+    """The values of a time span that starts at ``at_s`` (Unix time). For spans older than ten minutes, ``low`` is the
     lowest mean."""
 
-    at: datetime
+    at_s: float
     mean: float
     low: float
     high: float
+
+    @property
+    def at(self) -> datetime:
+        """Aware UTC."""
+        return time_at(self.at_s)
 
 
 class _Tier:
@@ -234,8 +240,7 @@ class History:
             stretch[2] = min(stretch[2], mean)
             stretch[3] = max(stretch[3], high)
         return [
-            Point(datetime.fromtimestamp(index * step, UTC), total / count, low, high)
-            for index, (total, count, low, high) in sorted(found.items())
+            Point(index * step, total / count, low, high) for index, (total, count, low, high) in sorted(found.items())
         ]
 
     def series(self, subject: str) -> tuple[Series, ...]:

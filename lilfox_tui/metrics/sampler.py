@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
-from msgspec.structs import replace
 
 from lilfox_tui.core.aio import Feed, Ready
 from lilfox_tui.core.errors import HostError, HostUnreachable
@@ -47,10 +46,11 @@ class ProcessTable:
         self._uptime: float | None = None
 
     def update(
-        self, samples: Iterable[Sample], uptime_s: float | None, at: datetime, users: Mapping[str, str], top: int
-    ) -> tuple[ProcessUsage, ...]:
+        self, samples: Iterable[Sample], uptime_s: float | None, at: datetime, users: Mapping[str, str], top: int,
+        command_lines: Mapping[str, str],
+    ) -> tuple[ProcessUsage, ...]:  # fmt: skip
         """Update the table; return the ``top`` processes by CPU and the ``top`` ones by memory, most CPU first, then
-        most memory. ``users`` maps uid to name."""
+        most memory. ``users`` maps uid to name, ``command_lines`` pid to command line."""
         elapsed = None if uptime_s is None or self._uptime is None else uptime_s - self._uptime
         if elapsed is not None and elapsed <= 0:
             elapsed = None
@@ -72,15 +72,14 @@ class ProcessTable:
             least = sorted((memory for _share, memory, *_ in shares), reverse=True)[top - 1]
             shares = [*shares[:top], *[one for one in shares[top:] if one[1] >= least]]
         booted = None if uptime_s is None else later(at, -uptime_s)
-        return tuple(_process(facts, share, memory, booted, users) for _, memory, share, facts in shares)
+        return tuple(_process(facts, share, memory, booted, users, command_lines) for _, memory, share, facts in shares)
 
 
 def _process(
-    facts: Mapping[str, str], share: float | None, memory: float, booted: datetime | None, users: Mapping[str, str]
-) -> ProcessUsage:
-    started = None
-    if booted is not None:
-        started = later(booted, whole(facts["started"]) / _TICKS_PER_S)
+    facts: Mapping[str, str], share: float | None, memory: float, booted: datetime | None, users: Mapping[str, str],
+    command_lines: Mapping[str, str],
+) -> ProcessUsage:  # fmt: skip
+    ticks = whole(facts["started"])
     return ProcessUsage(
         pid=whole(facts["pid"]),
         user=users.get(facts["uid"], facts["uid"]),
@@ -88,8 +87,9 @@ def _process(
         state=facts["state"],
         cpu_percent=share,
         resident_bytes=int(memory),
-        started_at=started,
-        start_ticks=whole(facts["started"]),
+        started_at=None if booted is None else later(booted, ticks / _TICKS_PER_S),
+        start_ticks=ticks,
+        command_line=command_lines.get(facts["pid"], ""),
     )
 
 
@@ -204,6 +204,8 @@ class _Said(Struct):
     samples: Sequence[Sample] = ()
     problem: Message | None = None
     asked_s: float | None = None
+    read_s: float | None = None
+    """When the answer came; some come in a later sample than they were asked for."""
     text: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -217,6 +219,12 @@ class Readings:
         self._said = {one.kind: _Said() for one in collectors}
         self._rates = Rates()
         self._table = ProcessTable()
+        self._found: tuple[ProcessUsage, ...] | None = None
+        self._found_s: float | None = None
+        """The processes of the last answer, and when it came."""
+        self._named: Sequence[Sample] = ()
+        self._lines: Mapping[str, str] = {}
+        """The command lines by pid that were read of ``_named``."""
         self.users: Mapping[str, str] = {}
         """Names by uid, for processes."""
 
@@ -249,7 +257,7 @@ class Readings:
         """Take samples, by kind, that need no parsing, and return the new snapshot."""
         for kind, values in samples.items():
             if kind in self._said:
-                self._said[kind] = _Said(values, None, moment.now_s)
+                self._said[kind] = _Said(values, None, moment.now_s, moment.now_s)
         return self.snapshot(moment)
 
     def _parse(self, one: Collector, answer: HostAnswer, moment: SampleTime) -> None:
@@ -257,6 +265,7 @@ class Readings:
         if one.kind in answer.scripts:
             text["script"] = answer.scripts[one.kind]
         said = self._said[one.kind]
+        said.read_s = moment.now_s
         if text == said.text and said.asked_s is not None and text:
             return
         said.text = text
@@ -294,15 +303,21 @@ class Readings:
         said = self._said.get(PROCESSES)
         if said is None or said.asked_s is None:
             return None
-        found = self._table.update(said.samples, uptime, at, self.users, self._collectors[PROCESSES].options.top)
-        lines = self._command_lines()
-        return tuple(replace(each, command_line=lines.get(str(each.pid), "")) for each in found) if lines else found
+        if self._found is not None and self._found_s == said.read_s:
+            return self._found
+        top = self._collectors[PROCESSES].options.top
+        self._found = self._table.update(said.samples, uptime, at, self.users, top, self._command_lines())
+        self._found_s = said.read_s
+        return self._found
 
     def _command_lines(self) -> Mapping[str, str]:
         """The command lines by pid."""
         said = self._said.get(COMMAND_LINES)
         samples = () if said is None else said.samples
-        return {facts["pid"]: facts["command_line"] for facts in (dict(sample.labels) for sample in samples)}
+        if samples is not self._named:
+            facts = [dict(sample.labels) for sample in samples]
+            self._named, self._lines = samples, {each["pid"]: each["command_line"] for each in facts}
+        return self._lines
 
 
 def _is_narrow(gauges: Mapping[Series, float]) -> bool:

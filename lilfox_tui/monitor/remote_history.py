@@ -287,7 +287,7 @@ class RemoteHistory:
                 tr("in the configuration, set series: of the host or service to the labels to match"),
             )
         points = [
-            Point(_time(at_ms / 1000), value, value, value)
+            Point(at_ms / 1000, value, value, value)
             for line in lines
             for at_ms, value in zip(line.times.tolist(), line.values.tolist(), strict=True)
             if math.isfinite(value)

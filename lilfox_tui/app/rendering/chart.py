@@ -6,6 +6,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
@@ -37,7 +38,7 @@ def in_columns(points: Sequence[Point], start: datetime, end: datetime, columns:
     Values of long ago lie further apart than columns do: one holds until the next, as far as nine of ten lie apart.
     """
     step = (end - start).total_seconds() / columns
-    places = {math.floor(point.at.timestamp() / step + 0.5): point.mean for point in points}
+    places = {math.floor(point.at_s / step + 0.5): point.mean for point in points}
     order = sorted(places)
     apart = sorted(later - earlier for earlier, later in pairwise(order))
     hold = apart[int(0.9 * (len(apart) - 1))] if apart else 1
@@ -174,24 +175,25 @@ def chart(
     if floor:
         ceiling = ceiling if highest > 0 else 0.0
         shown = [[None if value is None else value - floor for value in values] for values in shown]
-    grid = _Grid(columns, height)
-    if filled:
-        _fill(grid, shown[0], ceiling, axes, curves[0].role or "chart", glyphs)
-    else:
-        inks = [_ink(each, place, glyphs) for place, each in enumerate(curves)]
-        for ink, values in zip(inks, shown, strict=True):
-            _trace(grid, values, ceiling - floor, ink, glyphs)
-        grid.share_cells(inks)
-    dotted = bool(glyphs.dots) and not filled
-    at_axis = {} if floor else _draw_limits(grid, ceiling, axes, glyphs, dotted=dotted)
-    _draw_moment(grid, axes, glyphs)
+    plot = _Plot(
+        columns, height,
+        bars=_bars(shown[0][:columns], ceiling, axes, curves[0].role or "chart", height, glyphs) if filled else (),
+        traces=() if filled else tuple(
+            (_ink(each, place, glyphs), _places(values, ceiling - floor, columns, height, glyphs))
+            for place, (each, values) in enumerate(zip(curves, shown, strict=True))
+        ),
+        limits=() if floor else _limits(ceiling, axes, height, dotted=bool(glyphs.dots) and not filled),
+        moment=_moment_column(columns, axes),
+        cursor=None if axes.cursor is None else min(columns - 1, max(0, int(axes.cursor * columns))),
+    )  # fmt: skip
+    plotted, at_axis = _plotted(plot, glyphs)
     rows: list[Row] = [_title(title, curves, now_text, width, glyphs)]
     for level in range(height - 1, -1, -1):
         middle = axes.unit((ceiling + floor) / 2) if level * 2 == height - 1 else ""
         label = axes.unit(ceiling) if level == height - 1 else middle
         scale = at_axis.get(level) or Piece(fit(label, AXIS_WIDTH, right=True), "muted")
         axis = (scale, Piece(glyphs.axis, "rule"))
-        rows.append((*axis, *grid.row(level, axes.cursor)))
+        rows.append((*axis, *plotted[level]))
     rows.append(_times(columns, axes, glyphs, axes.unit(floor) if floor else "0"))
     return rows
 
@@ -228,6 +230,44 @@ def _ink(curve: Curve, place: int, glyphs: Glyphs) -> _Ink:
 
 _Cell = tuple[int, int]
 """A column, and a level from the bottom up."""
+
+
+class _Limit(NamedTuple):
+    """A limit of the plot: its row and its dot, from the bottom, its value as text, and its role."""
+
+    level: int
+    dot: int
+    label: str
+    role: str
+
+
+class _Plot(NamedTuple):
+    """What is seen of the values in the cells of a plot. It stays the same for many samples, as they differ by little,
+    so what is drawn of it is kept."""
+
+    columns: int
+    height: int
+    bars: Sequence[tuple[int, str] | None]
+    """Of a filled curve, by column: its height in steps of a block, and its role."""
+    traces: Sequence[tuple[_Ink, Sequence[int | None]]]
+    """Of lines: the dot or, where there are none, the row of each value, from the bottom."""
+    limits: Sequence[_Limit]
+    moment: int | None
+    cursor: int | None
+    """Columns."""
+
+
+@lru_cache(maxsize=64)
+def _plotted(plot: _Plot, glyphs: Glyphs) -> tuple[Sequence[Row], Mapping[int, Piece]]:
+    """The rows of a plot from the bottom up, and the labels of limits that had no room in it, by row."""
+    grid = _Grid(plot.columns, plot.height)
+    _fill(grid, plot.bars, glyphs)
+    for ink, places in plot.traces:
+        _trace(grid, places, ink, glyphs)
+    grid.share_cells([ink for ink, _places in plot.traces])
+    at_axis = _draw_limits(grid, plot.limits, glyphs)
+    _draw_moment(grid, plot.moment, glyphs)
+    return [grid.row(level, plot.cursor) for level in range(plot.height)], at_axis
 
 
 class _Grid:
@@ -268,12 +308,11 @@ class _Grid:
             ink, dotted = inks[place], self.bits[level][column]
             self.put(column, level, self.text[level][column] if dotted else ink.marker, ink.role)
 
-    def row(self, level: int, cursor: float | None) -> Row:
+    def row(self, level: int, cursor: int | None) -> Row:
         """The cells of a level as pieces; the column of the cursor stands on a ground of its own."""
         text, roles = self.text[level], self.role[level]
-        at = -1 if cursor is None else min(self.columns - 1, max(0, int(cursor * self.columns)))
         pieces: list[Piece] = []
-        for (role, marked), run in groupby(range(self.columns), key=lambda x: (roles[x], x == at)):
+        for (role, marked), run in groupby(range(self.columns), key=lambda x: (roles[x], x == cursor)):
             pieces.append(Piece("".join(text[x] for x in run), role, "cursor" if marked else ""))
         return tuple(pieces)
 
@@ -307,16 +346,28 @@ def _limit_role(value: float, axes: Axes, role: str) -> str:
     return "degraded" if axes.warn is not None and value > axes.warn else role
 
 
-def _fill(grid: _Grid, values: Values, ceiling: float, axes: Axes, role: str, glyphs: Glyphs) -> None:
-    """Draw a filled curve, each column in the colour of the limit that its value exceeds."""
-    for column, value in enumerate(values[: grid.columns]):
-        if value is None:
+def _bars(
+    values: Values, ceiling: float, axes: Axes, role: str, height: int, glyphs: Glyphs
+) -> tuple[tuple[int, str] | None, ...]:
+    """The bars of a filled curve, each in the colour of the limit that its value exceeds."""
+    steps = len(glyphs.bars) - 1
+    return tuple(
+        None
+        if value is None
+        else (round(min(1.0, max(0.0, value / ceiling)) * height * steps), _limit_role(value, axes, role))
+        for value in values
+    )
+
+
+def _fill(grid: _Grid, bars: Sequence[tuple[int, str] | None], glyphs: Glyphs) -> None:
+    """Draw a filled curve. A known zero is seen as a line; an unknown value is not."""
+    steps = len(glyphs.bars) - 1
+    for column, bar in enumerate(bars):
+        if bar is None:
             continue
-        ink = _limit_role(value, axes, role)
-        for level in range(grid.height):
-            char = _bar(value, ceiling, level, grid.height, glyphs)
-            if char != " ":
-                grid.put(column, level, char, ink)
+        filled, role = max(1, bar[0]), bar[1]
+        for level in range(min(grid.height, -(-filled // steps))):
+            grid.put(column, level, glyphs.bars[min(steps, filled - level * steps)], role)
 
 
 def _dot_of(value: float, ceiling: float, height: int) -> int:
@@ -325,52 +376,62 @@ def _dot_of(value: float, ceiling: float, height: int) -> int:
     return math.floor(min(1.0, max(0.0, value / ceiling)) * (height * _DOTS_HIGH - _ABOVE_LABEL))
 
 
-def _trace(grid: _Grid, values: Values, ceiling: float, ink: _Ink, glyphs: Glyphs) -> None:
+def _places(values: Values, ceiling: float, columns: int, height: int, glyphs: Glyphs) -> tuple[int | None, ...]:
+    """Where a line has its values: its dots, or its rows where there are none."""
+    if glyphs.dots:
+        return tuple(None if value is None else _dot_of(value, ceiling, height) for value in values)
+    return tuple(
+        None if value is None else min(height - 1, int(min(1.0, max(0.0, value / ceiling)) * height))
+        for value in values[:columns]
+    )
+
+
+def _trace(grid: _Grid, places: Sequence[int | None], ink: _Ink, glyphs: Glyphs) -> None:
     """Draw a curve as a line of dots, or of its marker where there are none."""
-    if not glyphs.dots:
-        for column, value in enumerate(values[: grid.columns]):
-            if value is not None:
-                share = min(1.0, max(0.0, value / ceiling))
-                grid.passes(column, min(grid.height - 1, int(share * grid.height)), ink)
-        return
     before: int | None = None
-    for x, value in enumerate(values):
-        if value is None:
+    for x, y in enumerate(places):
+        if y is None:
             before = None
-            continue
-        y = _dot_of(value, ceiling, grid.height)
-        low, high = (y, y) if before is None else (min(y, before + 1), max(y, before - 1))
-        for each in range(min(low, y), max(high, y) + 1):
-            grid.dot(x, each, ink.role)
-            grid.passes(x // 2, each // _DOTS_HIGH, ink)
-        before = y
+        elif not glyphs.dots:
+            grid.passes(x, y, ink)
+        else:
+            low, high = (y, y) if before is None else (min(y, before + 1), max(y, before - 1))
+            for each in range(min(low, y), max(high, y) + 1):
+                grid.dot(x, each, ink.role)
+                grid.passes(x // 2, each // _DOTS_HIGH, ink)
+            before = y
 
 
-def _draw_limits(grid: _Grid, ceiling: float, axes: Axes, glyphs: Glyphs, *, dotted: bool) -> dict[int, Piece]:
-    """Draw each limit as a dashed line, with its value in the colour of its level as far right as there is room, in the
-    row in which ``dotted`` curves have that value, or others; return the values that have no room, for the axis, by
-    row. Through a filled curve the line is thin, and below the curve's top, which is left alone. Of limits on the same
-    row the most severe one is drawn."""
-    rows: dict[int, tuple[float, str]] = {}
+def _limits(ceiling: float, axes: Axes, height: int, *, dotted: bool) -> tuple[_Limit, ...]:
+    """The limits within the scale, from the bottom up, in the row in which ``dotted`` curves have that value, or
+    others; of those in the same row the most severe one."""
+    rows: dict[int, _Limit] = {}
     for limit, role in ((axes.mark, "degraded"), (axes.warn, "degraded"), (axes.fail, "failing")):
         share = (_finite(limit) or 0.0) / ceiling
         if limit is not None and 0 <= share <= 1:
-            level = _dot_of(limit, ceiling, grid.height) // _DOTS_HIGH if dotted else int(share * grid.height)
-            rows[min(grid.height - 1, level)] = limit, role
+            dot = _dot_of(limit, ceiling, height)
+            level = min(height - 1, dot // _DOTS_HIGH if dotted else int(share * height))
+            rows[level] = _Limit(level, dot, axes.unit(limit).strip(), role)
+    return tuple(rows[level] for level in sorted(rows))
+
+
+def _draw_limits(grid: _Grid, limits: Sequence[_Limit], glyphs: Glyphs) -> dict[int, Piece]:
+    """Draw each limit as a dashed line, with its value in the colour of its level as far right as there is room; return
+    the values that have no room, for the axis, by row. Through a filled curve the line is thin, and below the curve's
+    top, which is left alone."""
     at_axis: dict[int, Piece] = {}
-    for level, (limit, role) in sorted(rows.items()):  # from the bottom up: the cells above are still the curve's
+    for level, dot, text, role in limits:  # from the bottom up: the cells above are still the curve's
         free = [_takes_limit(grid, column, level, glyphs) for column in range(grid.columns)]
-        at = _label_column(free, label := f" {axes.unit(limit).strip()} ")
+        at = _label_column(free, label := f" {text} ")
         if at is None:
-            at_axis[level] = Piece(fit(label.strip(), AXIS_WIDTH, right=True), role)
+            at_axis[level] = Piece(fit(text, AXIS_WIDTH, right=True), role)
         for column in range(grid.columns):
             if free[column] and glyphs.dots and grid.text[level][column] == glyphs.bars[-1]:
                 grid.put(column, level, glyphs.bars[-2], grid.role[level][column])  # a thin line through it
             elif free[column]:
                 grid.put(column, level, glyphs.limit, role if at is None else "muted")
             elif grid.bits[level][column]:  # seen beside the curve that runs through the same cell
-                y = _dot_of(limit, ceiling, grid.height)
-                y = min(max(y, level * _DOTS_HIGH), (level + 1) * _DOTS_HIGH - 1)
+                y = min(max(dot, level * _DOTS_HIGH), (level + 1) * _DOTS_HIGH - 1)
                 grid.dot(2 * column, y, grid.role[level][column])
         for offset, char in enumerate(label[: grid.columns - at] if at is not None else ""):
             grid.put((at or 0) + offset, level, char, role)
@@ -402,9 +463,8 @@ def _moment_column(columns: int, axes: Axes) -> int | None:
     return min(columns - 1, int((axes.moment - axes.start) / (axes.end - axes.start) * columns))
 
 
-def _draw_moment(grid: _Grid, axes: Axes, glyphs: Glyphs) -> None:
+def _draw_moment(grid: _Grid, column: int | None, glyphs: Glyphs) -> None:
     """Draw the moment as a line where nothing else is."""
-    column = _moment_column(grid.columns, axes)
     for level in range(grid.height if column is not None else 0):
         if column is not None and grid.text[level][column] in (" ", glyphs.limit):
             grid.put(column, level, glyphs.axis, "accent")
@@ -458,14 +518,6 @@ def _short_entry(curve: Curve, place: int, glyphs: Glyphs) -> Row:
     ink = _ink(curve, place, glyphs)
     gap = "  " if " " in curve.name and not glyphs.dots else " "  # markers can be read as text
     return (Piece(f"{gap}{_swatch(ink, glyphs)}{curve.name}", ink.role),)
-
-
-def _bar(value: float, ceiling: float, level: int, height: int, glyphs: Glyphs) -> str:
-    steps = len(glyphs.bars) - 1
-    filled = min(1.0, max(0.0, value / ceiling)) * height * steps - level * steps
-    if level == 0:
-        filled = max(filled, 1)  # a known zero is seen as a line; an unknown value is not
-    return glyphs.bars[max(0, min(steps, round(filled)))]
 
 
 def _times(columns: int, axes: Axes, glyphs: Glyphs, lowest: str) -> Row:

@@ -143,10 +143,13 @@ def side_by_side(*strips: Strip) -> Strip:
     return Strip.join(strips)
 
 
-class _Stretch(NamedTuple):
-    role: str
-    ground: str
-    text: str
+class _Stretch:
+    """A run of text in one style, while it grows."""
+
+    __slots__ = ("ground", "role", "text")
+
+    def __init__(self, role: str, ground: str, text: str) -> None:
+        self.role, self.ground, self.text = role, ground, text
 
 
 def _join(runs: list[_Stretch], role: str, ground: str, text: str) -> None:
@@ -154,10 +157,13 @@ def _join(runs: list[_Stretch], role: str, ground: str, text: str) -> None:
     if not text:
         return
     last = runs[-1] if runs and runs[-1].ground == ground else None
-    if last is not None and (last.role == role or text.isspace()):
-        runs[-1] = last._replace(text=last.text + text)
-    elif last is not None and last.text.isspace():
-        runs[-1] = _Stretch(role, ground, last.text + text)
+    if last is None:
+        runs.append(_Stretch(role, ground, text))
+    elif last.role == role or text.isspace():
+        last.text += text
+    elif last.text.isspace():
+        last.role = role
+        last.text += text
     else:
         runs.append(_Stretch(role, ground, text))
 

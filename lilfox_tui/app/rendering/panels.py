@@ -104,27 +104,34 @@ def draw_panels(
     """``height`` rows of at most ``width`` cells with all panels on them; over a slow link their borders are blank."""
     boxes = " " * len(glyphs.boxes) if slow_link else glyphs.boxes
     borders = _borders(tuple(panel.area for panel in panels), width, height, boxes)
-    lines: list[list[tuple[int, Row]]] = [[] for _y in range(height)]
+    lines: list[list[_Part]] = [[] for _y in range(height)]
     for panel in panels:
         area = panel.area
         if 0 <= area.top < height:
             lines[area.top] += _titles(panel)
         for offset in range(area.inner_height):
             row = panel.rows[offset] if offset < len(panel.rows) else BLANK
-            lines[area.top + 1 + offset].append((area.left + 1, fit_row(row, area.inner_width)))
+            lines[area.top + 1 + offset].append((area.left + 1, area.inner_width, fit_row(row, area.inner_width)))
     return [_line(border, parts) for border, parts in zip(borders, lines, strict=True)]
 
 
-def _titles(panel: ScreenPanel) -> list[tuple[int, Row]]:
-    """The title, and what has room beside it, with the cell where each begins."""
-    area, parts = panel.area, []
+_Part = tuple[int, int, Row]
+"""The cell where a part of a line begins, its width, and its pieces."""
+
+
+def _titles(panel: ScreenPanel) -> list[_Part]:
+    """The title, and what has room beside it."""
+    area = panel.area
+    parts: list[_Part] = []
     room = area.width - 4
     if panel.title and room > 0:
         title = cut_row(panel.title, room - 2)
-        room -= row_width(title) + 2
-        parts.append((area.left + 2, (Piece(" "), *title, Piece(" "))))
+        size = row_width(title) + 2
+        room -= size
+        parts.append((area.left + 2, size, (Piece(" "), *title, Piece(" "))))
     if noted := _noted(panel, room - 3):
-        parts.append((area.left + area.width - 4 - row_width(noted), (Piece(" "), *noted, Piece(" "))))
+        size = row_width(noted) + 2
+        parts.append((area.left + area.width - 2 - size, size, (Piece(" "), *noted, Piece(" "))))
     return parts
 
 
@@ -142,14 +149,14 @@ def _noted(panel: ScreenPanel, room: int) -> Row:
     return (*kept, *((Piece("  "), *last) if last else ()))[1:]
 
 
-def _line(border: str, parts: list[tuple[int, Row]]) -> Row:
+def _line(border: str, parts: list[_Part]) -> Row:
     pieces: list[Piece] = []
     x = 0
-    for left, row in sorted(parts, key=lambda part: part[0]):
+    for left, width, row in sorted(parts, key=lambda part: part[0]):
         if border[x:left]:
             pieces.append(Piece(border[x:left], "rule"))
         pieces += row
-        x = left + row_width(row)
+        x = left + width
     if border[x:].strip():
         pieces.append(Piece(border[x:], "rule"))
     return tuple(pieces)
@@ -179,6 +186,20 @@ def row_width(row: Iterable[Piece]) -> int:
 
 def cut_row(row: Row, width: int) -> Row:
     """The row in at most ``width`` cells, with a mark where text was cut off."""
+    return tuple(_within(row, width)[0])
+
+
+@lru_cache(maxsize=512)  # most rows are as they were a second ago
+def fit_row(row: Row, width: int) -> Row:
+    """The row in exactly ``width`` cells."""
+    pieces, left = _within(row, width)
+    if left > 0:
+        pieces.append(Piece(" " * left, "text", pieces[-1].ground if pieces else ""))
+    return tuple(pieces)
+
+
+def _within(row: Row, width: int) -> tuple[list[Piece], int]:
+    """The pieces that fit into ``width`` cells, the last one cut, and the cells that are left."""
     left = width
     pieces: list[Piece] = []
     for piece in row:
@@ -188,17 +209,9 @@ def cut_row(row: Row, width: int) -> Row:
         size = cell_width(text)
         if size > left:
             text, size = fit(text, left), left
-        pieces.append(Piece(text, piece.role, piece.ground))
+        pieces.append(piece if text is piece.text else Piece(text, piece.role, piece.ground))
         left -= size
-    return tuple(pieces)
-
-
-def fit_row(row: Row, width: int) -> Row:
-    """The row in exactly ``width`` cells."""
-    cut = cut_row(row, width)
-    missing = width - row_width(cut)
-    ground = cut[-1].ground if cut else ""
-    return (*cut, Piece(" " * missing, "text", ground)) if missing > 0 else cut
+    return pieces, left
 
 
 def highlighted(row: Row, width: int) -> Row:

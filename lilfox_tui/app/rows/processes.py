@@ -115,3 +115,36 @@ def process_heading(width: int, sorted_by: str, mark: str) -> Row:
 def process_row(each: ProcessUsage, width: int, digits: Digits = EXACT) -> Row:
     """One process: its share of a core, its memory, and its command."""
     return (Piece(" "), *line(choose(_columns(digits), width - 2), each))
+
+
+_STEP, _LASTING, _WEIGHT = 2.0, 0.75, 0.2
+"""Percent of a core that move a process at once; as an average that do; and what one sample counts for in it."""
+
+
+class SteadyOrder:
+    """Sorts processes by CPU usage, one sample after the other. A process moves at once if its usage changes by 2 % of
+    a core, and after some samples if a smaller change lasts, so that nearly idle ones do not change places each
+    second."""
+
+    def __init__(self) -> None:
+        self._taken: Sequence[ProcessUsage] = ()
+        self._usage: dict[tuple[int, int | None], tuple[float, float]] = {}
+        """What a process is sorted by, and its average."""
+
+    def busiest(self, found: Sequence[ProcessUsage]) -> list[ProcessUsage]:
+        """The processes of a sample, the busiest first; of the same usage, the one with the most memory."""
+        if found is not self._taken:
+            self._taken = found
+            self._usage = {(each.pid, each.start_ticks): self._next(each) for each in found}
+        return sorted(
+            found,
+            key=lambda each: (-self._usage[each.pid, each.start_ticks][0], -each.resident_bytes, each.pid),
+        )
+
+    def _next(self, each: ProcessUsage) -> tuple[float, float]:
+        now = float(round(each.cpu_percent or 0))
+        sorted_by, average = self._usage.get((each.pid, each.start_ticks), (now, now))
+        average += _WEIGHT * (now - average)
+        if abs(now - sorted_by) >= _STEP:
+            return now, now
+        return (float(round(average)), average) if abs(average - sorted_by) > _LASTING else (sorted_by, average)

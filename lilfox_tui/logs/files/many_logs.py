@@ -15,7 +15,6 @@ from lilfox_tui.core.aio import Feed
 from lilfox_tui.core.errors import FileMoved, LilFoxError, PlaceGone, UsageError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.base import Host, wait_until_reconnected
-from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.logs.files.follow import BATCH, PASSING, RETRIES_S, Batch
 from lilfox_tui.logs.files.log_file import LogFile, RecordPosition, place_gone
 from lilfox_tui.logs.files.merge_cursor import (
@@ -30,7 +29,7 @@ from lilfox_tui.logs.files.merge_cursor import (
     is_cut,
     read_cut,
 )
-from lilfox_tui.logs.files.one_log import POLL_S, REMOTE_POLL_S, ListingCache, LogGroup, LogListing, OneLog
+from lilfox_tui.logs.files.one_log import ListingCache, LogGroup, LogListing, OneLog
 from lilfox_tui.logs.filter.model import EVERYTHING, Filter
 from lilfox_tui.logs.record import LogRecord
 from lilfox_tui.logs.source import (
@@ -84,7 +83,7 @@ class ManyFollower:
         self._keep = keep
         self._remember = remember
         self._failed = failed
-        self._poll_s = POLL_S if isinstance(group.host, LocalHost) else REMOTE_POLL_S
+        self._poll_s = group.poll_s
         self._came: asyncio.Queue[tuple[str, Batch] | LilFoxError] = asyncio.Queue(_WAITING_MOST)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._looks: dict[str, LogListing] = {}

@@ -56,6 +56,11 @@ REMOTE_COUNT_S = 5.0
 """How often lines that were written to a file are counted, here and on an SSH host."""
 
 
+def poll_of(setting: SourceSettings) -> float:
+    """How often a followed file is looked at, in seconds."""
+    return setting.poll_s or (POLL_S if isinstance(setting.host, LocalHost) else REMOTE_POLL_S)
+
+
 class OneLog:
     """See :class:`LogSource`, :class:`SupportsFollowNewest` and :class:`SupportsSeek`. ``path`` is that of the file
     being written. ``among``: the log is one of those that a pattern matches. ``changed`` is called when the status may
@@ -157,10 +162,10 @@ class OneLog:
         """See :meth:`SupportsFollowNewest.follow_newest`. Opens the files separately. See :class:`Follower` for
         ``quiet``."""
         file_set = self._new_file_set(following=True)
-        poll_s = POLL_S if self._local else REMOTE_POLL_S
         follower = Follower(
-            file_set, start, where, poll_s=poll_s, failed=self._failed, good=self._good, keep=keep, quiet=quiet
-        )
+            file_set, start, where, poll_s=poll_of(self._setting), failed=self._failed, good=self._good, keep=keep,
+            quiet=quiet,
+        )  # fmt: skip
         try:
             async with aclosing(follower.batches()) as batches:
                 async for batch in batches:
@@ -269,6 +274,7 @@ class LogGroup:
         self.source = source
         self.pattern = pattern
         self.host = setting.host
+        self.poll_s = poll_of(setting)
         self.present: list[str] = []
         self.refused: dict[str, LilFoxError] = {}
         self._setting = setting

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from lilfox_tui.core.i18n import Message
-from lilfox_tui.metrics.collector import bad_line, checked, count
+from lilfox_tui.metrics.collector import bad_line, checked, count, read_text
 from lilfox_tui.metrics.model import Labels, Sample
 
 HOST, OWN = "host", "own"
@@ -175,8 +175,4 @@ def _field(file: str, name: str) -> str:
 
 
 def _lines(file: str) -> list[str]:
-    try:
-        with open(file, encoding="utf-8", errors="surrogateescape") as opened:  # noqa: PTH123 - see above
-            return opened.read().splitlines()
-    except OSError:
-        return []
+    return read_text(file).splitlines()

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
-from typing import Annotated
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Annotated, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -18,6 +19,8 @@ from lilfox_tui.metrics.collector import bad_line, checked, count
 from lilfox_tui.metrics.model import Sample
 
 WHEN_FOCUSED = True
+EVERY_S = 2.0
+"""Reading them costs a host more than all its other numbers; over a shorter time their usage would be noise."""
 _TICKS_PER_S = 100.0
 _STAT = re.compile(r"/proc/(\d+)/stat:\d+ \((.*)\) (\S) (\d.*|-.*)")
 _STATUS = re.compile(r"/proc/(\d+)/status:(Uid|VmRSS):\s*(.*)")
@@ -64,33 +67,64 @@ def parse(text: Mapping[str, str], options: Options) -> list[Sample]:
     """Return ``process_cpu_seconds_total`` and ``process_resident_memory_bytes`` by command, pid, started (ticks since
     boot), state and uid (empty when unknown). The memory of a kernel thread is 0."""
     lines = text.get("script", "").split("\n")
-    status = dict(_status(lines))
+    status = dict(filter(None, map(_status, lines)))
     samples: list[Sample] = []
     bad: list[Message] = []
     for line in lines:
-        if (match := _STAT.fullmatch(line)) is None:
-            if line and "/status:" not in line:
-                bad.append(bad_line("/proc/PID/stat", line))
-            continue
-        pid, command, state, rest = match.groups()
-        fields = rest.split(" ", _STARTTIME + 1)
         try:
-            cpu = (count(fields[_UTIME]) + count(fields[_STIME])) / _TICKS_PER_S
-            started = str(int(count(fields[_STARTTIME])))
-            memory = status.get((pid, "VmRSS"), "0 kB").split()
-            resident = count(memory[0]) * 1024
+            stat = _stat(line)
+            if stat is not None:
+                resident, uids = status.get((stat.pid, "VmRSS"), "0 kB"), status.get((stat.pid, "Uid"), "")
+                samples += _samples(stat, resident, uids)
+            elif line and "/status:" not in line:
+                bad.append(bad_line("/proc/PID/stat", line))
         except (ValueError, IndexError):
             bad.append(bad_line("/proc/PID/stat", line))
-            continue
-        uids = status.get((pid, "Uid"), "").split()
-        uid = uids[1] if len(uids) > 1 and uids[1].isdecimal() else ""
-        labels = (("command", command), ("pid", pid), ("started", started), ("state", state), ("uid", uid))
-        samples.append(Sample("process_cpu_seconds_total", cpu, labels))
-        samples.append(Sample("process_resident_memory_bytes", resident, labels))
     return checked(samples, bad)
 
 
-def _status(lines: list[str]) -> Iterator[tuple[tuple[str, str], str]]:
-    for line in lines:
-        if (match := _STATUS.fullmatch(line)) is not None:
-            yield (match[1], match[2]), match[3]
+# Most processes do nothing between two samples: of an equal line, what was parsed of it is kept.
+
+
+_KEPT = 2048
+
+
+class _Stat(NamedTuple):
+    pid: str
+    command: str
+    state: str
+    cpu_s: float
+    started: str
+
+
+@lru_cache(maxsize=_KEPT)
+def _stat(line: str) -> _Stat | None:
+    """Parse a line of ``stat``; None if it is none. Raises ValueError and IndexError."""
+    if (match := _STAT.fullmatch(line)) is None:
+        return None
+    pid, command, state, rest = match.groups()
+    fields = rest.split(" ", _STARTTIME + 1)
+    cpu_s = (count(fields[_UTIME]) + count(fields[_STIME])) / _TICKS_PER_S
+    return _Stat(pid, command, state, cpu_s, str(int(count(fields[_STARTTIME]))))
+
+
+@lru_cache(maxsize=_KEPT)
+def _samples(stat: _Stat, resident: str, uids: str) -> tuple[Sample, Sample]:
+    """The samples of a process, given its ``VmRSS`` and ``Uid``. Raises ValueError and IndexError."""
+    memory = count(resident.split()[0]) * 1024
+    words = uids.split()
+    uid = words[1] if len(words) > 1 and words[1].isdecimal() else ""
+    labels = (
+        ("command", stat.command), ("pid", stat.pid), ("started", stat.started), ("state", stat.state), ("uid", uid),
+    )  # fmt: skip
+    return (
+        Sample("process_cpu_seconds_total", stat.cpu_s, labels),
+        Sample("process_resident_memory_bytes", memory, labels),
+    )
+
+
+@lru_cache(maxsize=2 * _KEPT)
+def _status(line: str) -> tuple[tuple[str, str], str] | None:
+    """Parse a line of ``status`` into pid and name, and value."""
+    match = _STATUS.fullmatch(line)
+    return None if match is None else ((match[1], match[2]), match[3])

@@ -169,7 +169,7 @@ def test_a_page_has_room(width: int, ill: bool) -> None:
 
 
 def points(*totals: float) -> list[Point]:
-    return [Point(NOW + timedelta(seconds=10 * place), total, total, total) for place, total in enumerate(totals)]
+    return [Point(NOW.timestamp() + 10 * place, total, total, total) for place, total in enumerate(totals)]
 
 
 def test_the_rate_of_a_counter_is_its_increase_and_not_known_across_a_reset() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lilfox_tui.app.rows.processes import process_row, telling_command
+from lilfox_tui.app.rows.processes import SteadyOrder, process_row, telling_command
 from lilfox_tui.metrics.collectors import command_lines
 from lilfox_tui.metrics.model import ProcessUsage
 
@@ -47,3 +47,36 @@ def test_what_is_left_out_of_a_command_leaves_its_secrets_masked() -> None:
     row = "".join(piece.text for piece in process_row(process, 120))
     assert "worker.py --password" in row
     assert "hunter" not in row
+
+
+def test_nearly_idle_processes_keep_their_places_and_busy_ones_move_at_once() -> None:
+    order = SteadyOrder()
+
+    def pids(first: float, second: float, third: float) -> list[int]:
+        usage = {1: first, 2: second, 3: third}
+        return [each.pid for each in order.busiest([_using(pid, cpu) for pid, cpu in usage.items()])]
+
+    assert pids(0.4, 0.4, 0.4) == [3, 2, 1], "of the same usage, the one with the most memory"
+    assert pids(0.6, 0.4, 0.4) == [3, 2, 1]
+    assert pids(0.4, 0.6, 0.4) == [3, 2, 1]
+    assert pids(7.0, 0.4, 0.4) == [1, 3, 2]
+    assert pids(0.4, 90.0, 0.4) == [2, 3, 1]
+    lasting = [pids(1.2, 0.0, 0.0)[0] for _sample in range(10)]
+    assert (lasting[0], lasting[-1]) == (3, 1), "a small change moves it once it lasts"
+
+
+def test_a_repaint_of_the_same_sample_counts_once() -> None:
+    order = SteadyOrder()
+    order.busiest([_using(1, 0.0), _using(2, 0.0)])
+    sample = [_using(1, 1.2), _using(2, 0.0)]
+    assert [[each.pid for each in order.busiest(sample)] for _key in range(20)] == [[2, 1]] * 20
+
+
+def test_a_process_that_got_the_pid_of_another_is_sorted_by_its_own_usage() -> None:
+    order = SteadyOrder()
+    order.busiest([_using(1, 1.0, start=7), _using(2, 0.0)])
+    assert [each.pid for each in order.busiest([_using(1, 0.0, start=8), _using(2, 0.0)])] == [2, 1]
+
+
+def _using(pid: int, cpu: float, *, start: int = 7) -> ProcessUsage:
+    return ProcessUsage(pid, "root", "x", "S", cpu, resident_bytes=1000 * pid, start_ticks=start)

@@ -268,7 +268,7 @@ def test_a_peak_is_seen_however_narrow_the_chart_is() -> None:
 
 
 def points(*ages_s: float) -> list[Point]:
-    return [Point(NOW - timedelta(seconds=age), age, age, age) for age in sorted(ages_s, reverse=True)]
+    return [Point(NOW.timestamp() - age, age, age, age) for age in sorted(ages_s, reverse=True)]
 
 
 def test_a_gap_stays_where_it_was() -> None:

@@ -49,6 +49,10 @@ def test_clean_leaves_nothing_that_a_terminal_acts_on(raw: str | bytes, shown: s
 
 
 @pytest.mark.fault("S1")
+def test_no_printable_character_is_replaced() -> None:
+    assert not [chr(code) for code in text._REPLACED if chr(code).isprintable()], "clean() looks no further at these"
+
+
 @given(st.one_of(st.text(), st.binary()))
 def test_cleaned_text_has_no_controls_and_is_encodable(raw: str | bytes) -> None:
     shown = text.clean(raw)
@@ -226,7 +230,7 @@ def told(word: str) -> bytes:
 
 def process(word: str) -> object:
     facts = {"pid": word, "started": word, "uid": "0", "command": "x", "state": "S"}
-    return _process(facts, None, 1.0, NOW, {})
+    return _process(facts, None, 1.0, NOW, {}, {})
 
 
 READ: list[Callable[[str], object]] = [

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -15,10 +16,10 @@ from lilfox_tui.hosts.base import Loop
 from lilfox_tui.hosts.fake import FakeHost
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.metrics import collector, model
-from lilfox_tui.metrics.collector import MARK
-from lilfox_tui.metrics.collectors import units
+from lilfox_tui.metrics.collector import MARK, HostAnswer, load_collectors
+from lilfox_tui.metrics.collectors import processes, units
 from lilfox_tui.metrics.model import HostSnapshot, Series
-from lilfox_tui.metrics.sampler import Rates, Sampler
+from lilfox_tui.metrics.sampler import Rates, Readings, Sampler, SampleTime
 from lilfox_tui.metrics.summary import summarize
 from tests.unit.metrics.collectors.reading import CAPTURES
 from tests.waiting import until
@@ -133,7 +134,8 @@ async def test_a_switched_off_collector_is_not_asked() -> None:
         assert value(sampler).gauge("failed_units") is None
 
 
-async def test_processes_only_while_focused_with_names_of_users() -> None:
+async def test_processes_only_while_focused_with_names_of_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "EVERY_S", 0.0)  # else it would be read each fortieth sample
     host = ProcHost()
     host.files["/etc/passwd"] = b"root:x:0:0:root:/root:/bin/sh\nwww-data:x:33:33::/:/bin/sh\n"
 
@@ -155,6 +157,30 @@ async def test_processes_only_while_focused_with_names_of_users() -> None:
         await until(lambda: (value(sampler).processes or (first,))[0].cpu_percent == pytest.approx(50.0))
         sampler.focused = False
         await until(lambda: value(sampler).processes is None)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_processes_are_read_every_other_second_and_kept_meanwhile(late: bool) -> None:
+    readings = Readings("web-1", load_collectors({}), 1.0)
+
+    def sample(second: int, cpu: int | None) -> HostSnapshot:
+        """One a second, with that CPU time in ticks where the answer has the processes."""
+        asked = readings.due(float(second), focused=True)
+        assert any(each.kind == "processes" for each in asked) == (second % 2 == 0)
+        answer = HostAnswer(files={"/proc/uptime": f"{1000 + second}.00 9.00\n"})
+        if cpu is not None:
+            stat = f"/proc/7/stat:7 (nginx) R 1 7 7 0 -1 0 0 0 0 0 {cpu} 0 0 0 20 0 1 0 42 1 1\n"
+            answer.scripts["processes"] = stat + "/proc/7/status:VmRSS:\t64 kB\n"
+        moment = datetime(2026, 7, 1, 12, 0, second, tzinfo=UTC)
+        return readings.take(asked, answer, SampleTime(moment.timestamp(), moment.timestamp(), moment, float(second)))
+
+    answers = (None, 0, None, 100) if late else (0, None, 100, None)
+    taken = [sample(second, cpu) for second, cpu in enumerate(answers)]
+    first, last = (1, 3) if late else (0, 2)
+    assert [each.cpu_percent for each in taken[first].processes or ()] == [None]
+    assert taken[first + 1].processes is taken[first].processes
+    assert [each.cpu_percent for each in taken[last].processes or ()] == [pytest.approx(50.0)]
+    assert not taken[0].processes or not late
 
 
 async def test_a_host_that_goes_fails_the_feed_and_comes_back_by_itself() -> None:

@@ -25,6 +25,8 @@ _FIRST_LOOK = 200
 """Records that are read at the start."""
 REACH = timedelta(minutes=15)
 """How far back they are looked for at the start."""
+POLL_S = 2.0
+"""How often the files are looked at: they are followed all day, mostly to find nothing new."""
 BEGIN_AFTER_S = 4.0
 """The first screen, and the first look at each host, come first."""
 
@@ -121,7 +123,7 @@ class NewestErrors:
         from lilfox_tui.logs.record import Severity, microseconds
         from lilfox_tui.logs.source import AtEnd
 
-        opened = OpenLogs(self._context.app)
+        opened = OpenLogs(self._context.app, poll_s=POLL_S)
         since = datetime.now(UTC) - REACH
         try:
             try:

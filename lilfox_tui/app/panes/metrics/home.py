@@ -39,7 +39,7 @@ from lilfox_tui.app.rendering.panels import (
     row_hits,
 )
 from lilfox_tui.app.rows.hosts import OneKind, TableStyle, host_heading, host_row, sorted_text
-from lilfox_tui.app.rows.processes import process_heading, process_row
+from lilfox_tui.app.rows.processes import SteadyOrder, process_heading, process_row
 from lilfox_tui.app.widgets import more_below
 from lilfox_tui.core.i18n import _, ngettext
 from lilfox_tui.core.text import cell_width, clean
@@ -87,6 +87,7 @@ class Home:
         self._state, self._app, self._alerts, self._far = context.state, context.app, alerts, far
         self.charts = HomeCharts(context)
         self.errors = NewestErrors(context)
+        self._order = SteadyOrder()
         self._tops: dict[PanelId, int] = {}
         """The first row of each list that is longer than its panel."""
         self._plain_top = 0
@@ -182,12 +183,9 @@ class Home:
             return host.name, ()
         snapshot = self._app.monitor.snapshot(host.name).value
         found = snapshot.processes if isinstance(snapshot, HostSnapshot) else None
-        by_memory = self._state.sort == "memory"
-        # By what is shown of it: rows of idle processes stay where they are.
-        busiest = sorted(
-            found or (),
-            key=lambda each: (0 if by_memory else -round(each.cpu_percent or 0), -each.resident_bytes, each.pid),
-        )
+        busiest = self._order.busiest(found or ())
+        if self._state.sort == "memory":
+            busiest.sort(key=lambda each: (-each.resident_bytes, each.pid))
         return host.name, busiest[:_PROCESSES]
 
     def _happened(self, overview: Overview) -> list[Row]:
@@ -246,7 +244,7 @@ class Home:
                 rows = (
                     [(Piece(" " + _("not recorded for the past"), "muted"),)]
                     if overview.rewound
-                    else _process_rows(processes[1], place.inner_width, self._state.sort, self._app.glyphs)
+                    else _process_rows(processes[1], place, self._state.sort, self._app.glyphs)
                 )
                 panel = ScreenPanel(place, (Piece(title, "title"),), rows)
             elif name == "next":
@@ -325,11 +323,12 @@ def _count(shown: int, of: int) -> Row:
     return (Piece(f"{shown}/{of}" if shown != of else str(of), "muted"),)
 
 
-def _process_rows(processes: Sequence[ProcessUsage], width: int, sort: str, glyphs: Glyphs) -> list[Row]:
+def _process_rows(processes: Sequence[ProcessUsage], place: PanelArea, sort: str, glyphs: Glyphs) -> list[Row]:
     if not processes:
         return [(Piece(" " + _("no data for this host yet"), "muted"),)]
     sorted_by = "memory" if sort == "memory" else "cpu"
-    return [process_heading(width, sorted_by, glyphs.sorted), *(process_row(each, width) for each in processes)]
+    width, seen = place.inner_width, processes[: max(0, place.inner_height - 1)]
+    return [process_heading(width, sorted_by, glyphs.sorted), *(process_row(each, width) for each in seen)]
 
 
 def _sized(

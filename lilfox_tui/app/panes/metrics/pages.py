@@ -277,15 +277,16 @@ def increase_per_second(points: Sequence[Point], over: timedelta) -> list[Point]
     """The increase per second of a counter up to each point, over at least that long; none where it was reset."""
     found: list[Point] = []
     first = 0
+    least_s = over.total_seconds()
     for last, after in enumerate(points):
         if last and after.mean < points[last - 1].mean:
             first = last
-        while first < last and after.at - points[first + 1].at >= over:
+        while first < last and after.at_s - points[first + 1].at_s >= least_s:
             first += 1
         before = points[first]
-        if after.at - before.at >= over:
-            rate = (after.mean - before.mean) / (after.at - before.at).total_seconds()
-            found.append(Point(after.at, rate, rate, rate))
+        if (over_s := after.at_s - before.at_s) >= least_s:
+            rate = (after.mean - before.mean) / over_s
+            found.append(Point(after.at_s, rate, rate, rate))
     return found
 
 
