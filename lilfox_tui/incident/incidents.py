@@ -111,8 +111,7 @@ def current_folder(*, own: bool = False) -> Path | None:
     names one that does not exist."""
     if named := os.environ.get(NAMED_BY, ""):
         return find(named)
-    mine = own_path()
-    for place in ([] if mine is None else [mine]) if own else all_folders():
+    for place in filter(None, [own_path()]) if own else all_folders():
         if (found := _newest_open(place)) is not None:
             return found
     return None

@@ -127,15 +127,16 @@ class Monitor:
         self.scraping = ScrapeWatch(config, self._services, self.history, self._asking_host)
         self._dials: asyncio.Semaphore | None = None
         self._focused: str | None = None
-        self._level_changed = asyncio.Event()
-        self.backends = WatchedBackends(config, self.history, self._host_or_here, self._level_changed.set)
+        self._at_once = asyncio.Event()
+        """Set when something has changed that must not wait for the next overview."""
+        self.backends = WatchedBackends(config, self.history, self._host_or_here, self._at_once.set)
         self.alerting = AlertWatch(
-            config, config_file, self.scraping.store, self._asking_host, self._level_changed.set, state=alert_state
+            config, config_file, self.scraping.store, self._asking_host, self._at_once.set, state=alert_state
         )
-        self.backups = BackupWatch(config, config_file, self._host_or_here, self._level_changed.set)
+        self.backups = BackupWatch(config, config_file, self._host_or_here, self._at_once.set)
         self.recovery = RecoveryWatch(config, config_file, self.host, self.scraping.store, acts=acts)
         self.incidents = IncidentWatch(
-            lambda: self.alerting.state, self.changes.all, self._level_changed.set,
+            lambda: self.alerting.state, self.changes.all, self._at_once.set,
             config.alerts.incident_on if acts and not config.read_only else (),
         )  # fmt: skip
         self.runbooks = RunbookWatch(config)
@@ -316,7 +317,7 @@ class Monitor:
                 if not isinstance(state, Ready):
                     continue
                 if watch.take(state.value):
-                    self._level_changed.set()
+                    self._at_once.set()
                 values = series_of_service(state.value) | {LEVEL: float(watch.level)}
                 holds_s = HOLDS_PERIODS * watch.period_s(self.config.refresh)
                 self.history.add(f"service/{watch.name}", state.at, values, holds_s=holds_s)
@@ -326,13 +327,15 @@ class Monitor:
             return
         summary = watch.take(snapshot)
         self._judge(watch)
+        if len(self._hosts) == 1:
+            self._at_once.set()
         self.scraping.take_host(watch, snapshot)
         values = series_of(summary) | {LEVEL: float(watch.level)}
         self.history.add(f"host/{watch.name}", snapshot.at, values, holds_s=HOLDS_PERIODS * self.config.refresh)
 
     def _judge(self, watch: HostWatch) -> None:
         if watch.judge(datetime.now(UTC)):
-            self._level_changed.set()
+            self._at_once.set()
 
     async def _publish_each_period(self) -> None:
         loop = asyncio.get_running_loop()
@@ -342,17 +345,20 @@ class Monitor:
             await asyncio.sleep(min(PUBLISH_AT_MOST_S, self.config.refresh))
             try:
                 async with asyncio.timeout_at(next_at):
-                    await self._level_changed.wait()
+                    await self._at_once.wait()
             except TimeoutError:
                 continue
 
     def _next_turn_s(self) -> float:
-        """Return the seconds until the next overview: a period, or less if a host becomes late or silent before."""
-        now = datetime.now(UTC)
-        return min([self.config.refresh, *(watch.turns_in_s(now) + TURNED_S for watch in self._hosts.values())])
+        """Return the seconds until the next overview: a period, or less if a host becomes late or silent before. That
+        of a single host is published with its sample; without one, soon after it was due."""
+        now, period_s = datetime.now(UTC), self.config.refresh
+        if len(self._hosts) == 1:
+            period_s += PUBLISH_AT_MOST_S
+        return min([period_s, *(watch.turns_in_s(now) + TURNED_S for watch in self._hosts.values())])
 
     def _publish(self) -> None:
-        self._level_changed.clear()
+        self._at_once.clear()
         overview = self._overview(datetime.now(UTC))
         self._observe(overview)
         self.scraping.take_lost(overview)

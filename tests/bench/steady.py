@@ -18,21 +18,22 @@ from tests.bench.table import Row, against, within
 SETTLE_S = 5.0
 SLOW_LINK_S = 30.0
 PAUSED_S = 10.0
+WHOLE, ZOOMED = "lilfox", "lilfox, zoomed"
 
 
 def measure(peers: Peers, home: Path, *, quick: bool) -> Iterator[Row]:
     """This machine each second: ours and the peers in turn; then paused, then for a slow link."""
     costs = _in_turn(peers, home, rounds=1 if quick else 3, seconds=10.0 if quick else 20.0)
-    yield from _cpu(costs)
+    yield from _cpu("CPU, this machine, 1 s refresh, all charts", costs, WHOLE, {"glances": 0.4, "htop": 1.0})
+    yield from _cpu("  the list of hosts alone (z)", costs, ZOOMED, {"glances": 0.25})
     yield _bytes(costs)
     yield _paused(home)
     yield _slow_link(home)
 
 
 def _in_turn(peers: Peers, home: Path, *, rounds: int, seconds: float) -> dict[str, list[Steady]]:
-    runs: dict[str, tuple[tuple[str, ...], Callable[[str], bool]]] = {
-        "lilfox": ((*LILFOX, "--refresh", "1s"), partial(true_numbers, row=OURS))
-    }
+    ours = (*LILFOX, "--refresh", "1s"), partial(true_numbers, row=OURS)
+    runs: dict[str, tuple[tuple[str, ...], Callable[[str], bool]]] = {WHOLE: ours, ZOOMED: ours}
     if peers.glances is not None:
         runs["glances"] = ((*peers.glances, "-t", "1"), partial(true_numbers, row=GLANCES))
     if peers.htop is not None:
@@ -42,14 +43,16 @@ def _in_turn(peers: Peers, home: Path, *, rounds: int, seconds: float) -> dict[s
         for name, (argv, shows) in runs.items():
             with OnTerminal(argv, home=home) as program:
                 program.until(shows, WITHIN_S)
+                if name == ZOOMED:
+                    program.press("z")
                 costs[name].append(program.steady(SETTLE_S, seconds))
     return costs
 
 
-def _cpu(costs: dict[str, list[Steady]]) -> Iterator[Row]:
-    ours = [each.cpu_percent for each in costs["lilfox"]]
-    for name, goal in (("glances", 0.4), ("htop", 1.0)):
-        what, shown = "CPU, this machine, 1 s refresh, all charts", f"{median(ours):.2f} %"
+def _cpu(what: str, costs: dict[str, list[Steady]], run: str, goals: dict[str, float]) -> Iterator[Row]:
+    ours = [each.cpu_percent for each in costs[run]]
+    shown = f"{median(ours):.2f} %"
+    for name, goal in goals.items():
         if name not in costs:
             yield Row(what, shown, f"{name}: not installed", goal=f"≤ {goal:g}")
             continue
@@ -58,7 +61,7 @@ def _cpu(costs: dict[str, list[Steady]]) -> Iterator[Row]:
 
 
 def _bytes(costs: dict[str, list[Steady]]) -> Row:
-    ours = [each.bytes_s for each in costs["lilfox"]]
+    ours = [each.bytes_s for each in costs[WHOLE]]
     what, shown = "bytes to the terminal a second", f"{median(ours):.0f} B"
     if "htop" not in costs:
         return Row(what, shown, "htop: not installed", goal="≤ 1.5")

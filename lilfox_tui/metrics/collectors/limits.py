@@ -81,10 +81,11 @@ def read_here(options: Options) -> str | None:
     lines: list[str] = []
     seen: set[str] = set()
     for scope, file in ((HOST, _OF_FIRST), (OWN, _OF_US)):
-        for folder, at in _groups(_lines(file)):
+        for folder, at, version in _groups(_lines(file)):
             if folder not in seen:
                 seen.add(folder)
-                lines += (f"{scope} {limit} {at}" for limit in _limits(folder, at))
+                found = _limits_v2(folder) if version == 2 else _limits_v1(folder, at)
+                lines += (f"{scope} {limit} {at}" for limit in found)
     return "\n".join(lines)
 
 
@@ -128,9 +129,9 @@ def _limit(line: str) -> tuple[str, str, float, list[Sample]]:
     return scope, what, cores, samples
 
 
-def _groups(lines: list[str]) -> Iterator[tuple[str, str]]:
+def _groups(lines: list[str]) -> Iterator[tuple[str, str, int]]:
     """Yield the folders of the groups that /proc/PID/cgroup names and of their ancestors, with their paths in the
-    hierarchy."""
+    hierarchy and its version."""
     for line in lines:
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
@@ -145,29 +146,33 @@ def _groups(lines: list[str]) -> Iterator[tuple[str, str]]:
         if at.startswith("/..") or not os.path.isdir(root + at):  # noqa: PTH112 - no pathlib before the first frame
             at = ""
         while True:
-            yield root + at, at or "/"
+            yield root + at, at or "/", 1 if controllers else 2
             if not at:
                 break
             at = at.rpartition("/")[0]
 
 
-def _limits(folder: str, at: str) -> Iterator[str]:
+def _limits_v2(folder: str) -> Iterator[str]:
     """Yield the limits of one group in the format of ``script``."""
-    for maximum, used, idle in (
-        ("memory.max", "memory.current", "inactive_file"),
-        ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
-    ):
-        limit = "".join(_lines(f"{folder}/{maximum}")[:1])
-        if limit and limit != "max" and not limit.startswith("92233720368547"):
-            yield f"memory {limit} {''.join(_lines(f'{folder}/{used}')[:1])} {_field(f'{folder}/memory.stat', idle)}"
+    yield from _memory(folder, "memory.max", "memory.current", "inactive_file")
     quota = "".join(_lines(f"{folder}/cpu.max")[:1])
     if quota and not quota.startswith("max"):
         yield f"cpu {quota} {_field(f'{folder}/cpu.stat', 'usage_usec')}"
+
+
+def _limits_v1(folder: str, at: str) -> Iterator[str]:
+    yield from _memory(folder, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
     quota = "".join(_lines(f"{folder}/cpu.cfs_quota_us")[:1])
     if quota and quota != "-1":
         usage = _lines(f"{folder}/cpuacct.usage") or _lines(f"{_ROOT}/cpuacct/{at}/cpuacct.usage")
         period = "".join(_lines(f"{folder}/cpu.cfs_period_us")[:1])
         yield f"cpu {quota} {period} {''.join(usage[:1])[:-3] or '0'}"
+
+
+def _memory(folder: str, maximum: str, used: str, idle: str) -> Iterator[str]:
+    limit = "".join(_lines(f"{folder}/{maximum}")[:1])
+    if limit and limit != "max" and not limit.startswith("92233720368547"):
+        yield f"memory {limit} {''.join(_lines(f'{folder}/{used}')[:1])} {_field(f'{folder}/memory.stat', idle)}"
 
 
 def _field(file: str, name: str) -> str:

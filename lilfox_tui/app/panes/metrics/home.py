@@ -177,7 +177,7 @@ class Home:
         """The name of the host whose processes are shown, and its busiest ones: none of the past, which are not
         recorded."""
         host = self.charts.host(overview)
-        if host is None or host.name not in self._app.monitor.hosts or self._app.slow_link:
+        if host is None or host.name not in self._app.monitor.hosts or self._app.slow_link or self._state.zoomed:
             return "", ()
         if overview.rewound:
             return host.name, ()
