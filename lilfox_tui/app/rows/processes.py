@@ -117,14 +117,13 @@ def process_row(each: ProcessUsage, width: int, digits: Digits = EXACT) -> Row:
     return (Piece(" "), *line(choose(_columns(digits), width - 2), each))
 
 
-_STEP, _LASTING, _WEIGHT = 2.0, 0.75, 0.2
-"""Percent of a core that move a process at once; as an average that do; and what one sample counts for in it."""
+_IDLE, _LASTING, _WEIGHT = 2.0, 0.75, 0.2
+"""Percent of a core below which usage is noise; a change of its average that counts; and a sample's part in that."""
 
 
 class SteadyOrder:
-    """Sorts processes by CPU usage, one sample after the other. A process moves at once if its usage changes by 2 % of
-    a core, and after some samples if a smaller change lasts, so that nearly idle ones do not change places each
-    second."""
+    """Sorts processes by CPU usage, one sample after the other. Of those that use less than 2 % of a core, one moves
+    only if a change lasts: else nearly idle ones would change places with each sample."""
 
     def __init__(self) -> None:
         self._taken: Sequence[ProcessUsage] = ()
@@ -144,7 +143,7 @@ class SteadyOrder:
     def _next(self, each: ProcessUsage) -> tuple[float, float]:
         now = float(round(each.cpu_percent or 0))
         sorted_by, average = self._usage.get((each.pid, each.start_ticks), (now, now))
-        average += _WEIGHT * (now - average)
-        if abs(now - sorted_by) >= _STEP:
+        if max(now, sorted_by) >= _IDLE:
             return now, now
+        average += _WEIGHT * (now - average)
         return (float(round(average)), average) if abs(average - sorted_by) > _LASTING else (sorted_by, average)
