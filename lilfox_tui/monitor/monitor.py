@@ -353,8 +353,10 @@ class Monitor:
         """Return the seconds until the next overview: a period, or less if a host becomes late or silent before. That
         of a single host is published with its sample; without one, soon after it was due."""
         now = datetime.now(UTC)
-        late_s = PUBLISH_AT_MOST_S if len(self._hosts) == 1 else 0.0
-        return min([self.config.refresh + late_s, *(watch.turns_in_s(now) + TURNED_S for watch in self._hosts.values())])
+        period_s: float = self.config.refresh
+        if len(self._hosts) == 1:
+            period_s += PUBLISH_AT_MOST_S
+        return min([period_s, *(watch.turns_in_s(now) + TURNED_S for watch in self._hosts.values())])
 
     def _publish(self) -> None:
         self._at_once.clear()
