@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar, get_args
 
 from lilfox_tui.app.console import Console
 from lilfox_tui.app.dialogs.prompt import Prompt, PromptOffer
-from lilfox_tui.app.evidence import Cause
+from lilfox_tui.app.evidence import Cause, cause_of, firing_alerts
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rows.incidents import closing_rows
 from lilfox_tui.core.i18n import _, clauses, ngettext, tr
@@ -26,17 +26,28 @@ async def is_open(app: Console) -> bool:
     return (await asyncio.to_thread(current) if view is None else view.incident) is not None
 
 
+def _meanings() -> Mapping[str, str]:
+    return {
+        "SEV-1": _("the service is down, or data is being lost"),
+        "SEV-2": _("an important part fails for many users"),
+        "SEV-3": _("it is degraded, or fails for few users"),
+        "SEV-4": _("users do not notice it"),
+    }
+
+
 async def ask_open(app: Console, cause: Cause | None) -> None:
     """Asks for the title and severity of an incident and opens it; ``cause`` is the alert that led to it. Raises
     LilFoxError."""
     levels, title = get_args(SeverityLevel), "" if cause is None else cause.title
+    meanings = _meanings()
+    worst = cause or next(map(cause_of, firing_alerts(app.shown)), None)
     asked = Prompt(
         _("Open an incident"),
         [(Piece("  "), Piece(_("Describe the problem in a few words, and choose its severity.")))],
         text=title,
         placeholder=_("what is wrong"),
-        offers=[PromptOffer((Piece(each, "strong"),), None) for each in levels],
-        at=levels.index(cause.severity if cause is not None else "SEV-3"),
+        offers=[PromptOffer((Piece(each, "strong"), Piece(f"  {meanings[each]}", "muted")), None) for each in levels],
+        at=levels.index(worst.severity if worst is not None else "SEV-3"),
         does=_("open it"),
     )
     answer = await app.push_screen_wait(asked)

@@ -18,7 +18,7 @@ from tests.services.sshd import sshd_lab
 LINES_S = 5000
 PANES = ("Metrics", "Logs", "Backup", "Runbook")
 OPENED: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
-    ("filter", "/", lambda screen: "? help" not in screen),  # its line is in the place of the footer
+    ("filter", "/", lambda screen: "enter keep it" in screen),  # in the place of the footer
     ("palette", ":", lambda screen: "type to filter" in screen),
 )
 """What is opened by which key, and whether it is on the screen."""
@@ -72,6 +72,7 @@ def _growing(log: Path) -> Iterator[None]:
 
 def _key_s(program: OnTerminal, key: str, shows: Callable[[str], bool]) -> float:
     """Seconds from the key to the block of output with what it opens; leaves it closed."""
+    program.until(lambda screen: not shows(screen), _WITHIN_S)  # what came before the key does not count
     pressed = time.monotonic()
     program.press(key)
     shown = program.started + program.until(shows, _WITHIN_S)

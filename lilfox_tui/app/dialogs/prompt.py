@@ -21,6 +21,8 @@ from lilfox_tui.core.i18n import _
 from lilfox_tui.core.text import cell_width
 
 MOST_LINES = 22
+_AROUND_TALL = 8
+"""Rows of the screen that are seen around a tall dialog."""
 LINES_BELOW = 3
 _STEPS = {"down": 1, "up": -1, "ctrl+n": 1, "pagedown": 10, "pageup": -10, "ctrl+d": 10, "ctrl+u": -10}
 
@@ -52,7 +54,8 @@ class Chooser(Dialog[str | None]):
     """A dialog that returns the chosen id, or None. It opens with choice ``at`` selected; ``moved`` gets the id of each
     choice that is selected later. ``rows`` is the widget of the list, with the id ``dialog-list``. ``does`` says what
     enter does with the selected one; None if nothing can be chosen. ``others`` returns choices that only typing finds:
-    it is called once, when something is typed."""
+    it is called once, when something is typed. ``tall`` is for what is read as a whole: it takes the screen's
+    height."""
 
     takes_ahead: ClassVar[Ahead] = "all"
 
@@ -62,6 +65,7 @@ class Chooser(Dialog[str | None]):
         choices: Sequence[Choice],
         *,
         wide: bool = False,
+        tall: bool = False,
         at: int = 0,
         moved: Callable[[str], None] | None = None,
         rows: Lines | None = None,
@@ -71,6 +75,7 @@ class Chooser(Dialog[str | None]):
         super().__init__()
         self._does, self._others = does, others
         self._shape = "wide" if wide else ""
+        self._tall = tall
         self._title = title
         self._choices = tuple(choices)
         self._shown = self._choices
@@ -112,7 +117,8 @@ class Chooser(Dialog[str | None]):
         more = self.query_one("#dialog-more", Lines)
         more.display = below > 0
         more.styles.height = below
-        self.set_height(min(len(self._choices) + (3 + below if below else 4), MOST_LINES))
+        most = max(MOST_LINES, self.app.size.height - _AROUND_TALL) if self._tall else MOST_LINES
+        self.set_height(min(len(self._choices) + (3 + below if below else 4), most))
 
     def _hint(self, room: int) -> str:
         """What can be typed and pressed, in as many words as fit into ``room`` cells."""

@@ -115,6 +115,8 @@ def draw_panels(
     return [_line(border, parts) for border, parts in zip(borders, lines, strict=True)]
 
 
+_TITLE_LEAST = 12
+"""Cells of a title that is cut for what stands beside it."""
 _Part = tuple[int, int, Row]
 """The cell where a part of a line begins, its width, and its pieces."""
 
@@ -125,7 +127,8 @@ def _titles(panel: ScreenPanel) -> list[_Part]:
     parts: list[_Part] = []
     room = area.width - 4
     if panel.title and room > 0:
-        title = cut_row(panel.title, room - 2)
+        more = row_width((Piece(panel.more),)) + 3 if panel.more else 0
+        title = cut_row(panel.title, room - 2 - (more if room - 2 - more >= _TITLE_LEAST else 0))
         size = row_width(title) + 2
         room -= size
         parts.append((area.left + 2, size, (Piece(" "), *title, Piece(" "))))

@@ -214,6 +214,10 @@ class BackupPane(Pane):
         if not self.lilfox.leaving:
             self.repaint()
 
+    def clock_moved(self) -> None:
+        if self.display and not self.lilfox.leaving:
+            self.repaint()
+
     def repaint(self) -> None:
         if not self.display or not self.is_mounted or self.lilfox.room.width == 0:
             return

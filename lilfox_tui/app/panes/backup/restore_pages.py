@@ -25,7 +25,7 @@ from lilfox_tui.app.panes.backup.restore_state import (
     SourceChoice,
     Toggle,
 )
-from lilfox_tui.app.rendering.columns import Digits, cells
+from lilfox_tui.app.rendering.columns import Digits, cells, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import (
     PanelArea,
@@ -39,6 +39,7 @@ from lilfox_tui.app.rendering.panels import (
 )
 from lilfox_tui.app.rows.jobs import event_rows, progress_rows
 from lilfox_tui.app.widgets import more_below
+from lilfox_tui.backup.checks import status_text
 from lilfox_tui.backup.source import losses
 from lilfox_tui.core.i18n import _, ngettext
 from lilfox_tui.core.text import cell_width, clean, fit, fit_middle, human_bytes
@@ -55,6 +56,8 @@ ORIGINAL, TYPED = "original", "typed"
 """Choices of a place that are no address."""
 _CHECK_LEVELS = {"good": Level.GOOD, "warning": Level.DEGRADED, "bad": Level.FAILING}
 _CHECK_ROLES = {"good": "good", "warning": "degraded", "bad": "failing"}
+_ROOMY = 16
+"""Rows from which on there is room for what is known of the set."""
 _NAME, _KIND = 18, 10
 """Cells of the longest name, and of the longest kind, of a source."""
 
@@ -196,6 +199,8 @@ def page_rows(state: RestoreState, style: PageStyle) -> list[Row]:
     checks = state.step == CHECKS and state.looked is not None and (state.looked.checked or state.looked.error)
     question = None if checks else questions.get(state.step)  # their result answers it
     rows: list[Row] = [] if question is None else [(Piece(" " + question, "strong"),), BLANK]
+    if state.step == WHAT and style.height >= _ROOMY:
+        rows[1:1] = wrapped([what_is_restored(state.choice)], style.width)
     if state.step == CHECKS:
         rows += check_rows(state.looked, style.width, style.glyphs, all_of_them=state.all_checks)
         rows.append(BLANK)
@@ -262,7 +267,7 @@ def what_items(choice: RestoreChoice, glyphs: Glyphs) -> list[WizardItem]:
             Piece(fit(each.name, name), "strong"),
             Piece(f"  {fit(each.kind, kind)}  {human_bytes(each.size_bytes)}"),
         )
-        items.append(WizardItem((*_mark(on, glyphs), *label), "source", each.name))
+        items.append(WizardItem((*_mark(on, glyphs, below=True), *label), "source", each.name))
     for each in choice.sources:
         on = choice.only_of == each.name and bool(choice.spec.only)
         one = _("only one table of {source}") if each.is_database else _("only one file or folder of {source}")
@@ -275,8 +280,16 @@ def what_items(choice: RestoreChoice, glyphs: Glyphs) -> list[WizardItem]:
     return items
 
 
-def _mark(on: bool, glyphs: Glyphs) -> Row:
-    return (Piece("   "), Piece(f"[{glyphs.good if on else ' '}] ", "accent" if on else "muted"))
+def what_is_restored(choice: RestoreChoice) -> Row:
+    """What is known of the set, and that nothing happens yet."""
+    size = human_bytes(sum(each.size_bytes for each in choice.sources))
+    text, role = status_text(choice.status), "good" if choice.status == "restore-tested" else "text"
+    safe = _("nothing is changed before the last step")
+    return (Piece(" "), Piece(text, role), Piece(f"  {size}  ", "muted"), Piece(safe, "muted"))
+
+
+def _mark(on: bool, glyphs: Glyphs, *, below: bool = False) -> Row:
+    return (Piece("     " if below else "   "), Piece(f"[{glyphs.good if on else ' '}] ", "accent" if on else "muted"))
 
 
 def _box(on: bool, text: str, glyphs: Glyphs) -> Row:

@@ -414,7 +414,8 @@ class StatisticsActions(ActionGroup):
                 self._feed.set_filter(to_text(narrowed(self._state.filter, where)))
 
         does = _("filters by the selected row")
-        self._app.push_screen(Chooser(title, [choice for choice, _where in rows], wide=True, does=does), take)
+        choices = [choice for choice, _where in rows]
+        self._app.push_screen(Chooser(title, choices, wide=True, tall=True, does=does), take)
 
 
 def statistics_choices(

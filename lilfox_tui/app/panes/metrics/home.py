@@ -26,6 +26,7 @@ from lilfox_tui.app.panes.metrics.problems import (
 )
 from lilfox_tui.app.panes.metrics.service_page import service_heading, service_row
 from lilfox_tui.app.panes.metrics.state import MetricsState, Subject
+from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import (
     PanelArea,
@@ -250,7 +251,7 @@ class Home:
             elif name == "next":
                 panel = ScreenPanel(place, (Piece(_("Next"), "title"),), steps)
             else:
-                panel = ScreenPanel(place, (Piece(_("Errors and changes"), "title"),), happened)
+                panel = ScreenPanel(place, (Piece(_("Errors and changes"), "title"),), _in_full(happened, place))
                 self.errors.begin()
             panels.append(panel)
         slow_link = self._app.slow_link
@@ -321,6 +322,20 @@ def _by(sort: str) -> Row:
 
 def _count(shown: int, of: int) -> Row:
     return (Piece(f"{shown}/{of}" if shown != of else str(of), "muted"),)
+
+
+def _in_full(rows: Sequence[Row], place: PanelArea) -> list[Row]:
+    """The rows, the first ones of those that are too long wrapped where others leave rows free."""
+    free = place.inner_height - len(rows)
+    shown: list[Row] = []
+    for row in rows:
+        lines = wrapped([row], place.inner_width)
+        if len(lines) - 1 > free:
+            shown.append(row)
+            continue
+        shown += lines
+        free -= len(lines) - 1
+    return shown
 
 
 def _process_rows(processes: Sequence[ProcessUsage], place: PanelArea, sort: str, glyphs: Glyphs) -> list[Row]:
