@@ -51,6 +51,10 @@ class Dialog(ModalScreen[Result], BackgroundScreen[Result]):
     is taken into its line, where it is seen before enter sends it; ``all`` is for what only moves about."""
     is_whole = False
 
+    def on_compose(self) -> None:
+        """Sets the classes before the parts are there, so that these are styled once."""
+        self._frame()
+
     def on_mount(self) -> None:
         """Sets the dialog up. Textual also calls the ``on_mount`` of subclasses, in addition to this one."""
         self._frame()
@@ -60,8 +64,9 @@ class Dialog(ModalScreen[Result], BackgroundScreen[Result]):
         """Draws a border if there is room; returns whether there is one."""
         app = cast("_Framed", self.app)
         bordered = self.app.size.height >= HIGH and not app.slow_link
-        self.set_class(bordered, "-bordered")
-        self.set_class(bordered and app.glyphs.ascii_only, "-ascii")
+        has_parts = bool(self.children)
+        self.set_class(bordered, "-bordered", update=has_parts)
+        self.set_class(bordered and app.glyphs.ascii_only, "-ascii", update=has_parts)
         return bordered
 
     def set_height(self, rows: int) -> None:
