@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import ClassVar, Literal, Protocol, TypeVar, cast
 
 from textual import events
@@ -37,6 +37,7 @@ class _Framed(Protocol):
 
     glyphs: Glyphs
     slow_link: bool
+    repaint_frame: Callable[[], None]
 
 
 class Dialog(ModalScreen[Result], BackgroundScreen[Result]):
@@ -58,7 +59,12 @@ class Dialog(ModalScreen[Result], BackgroundScreen[Result]):
     def on_mount(self) -> None:
         """Sets the dialog up. Textual also calls the ``on_mount`` of subclasses, in addition to this one."""
         self._frame()
+        cast("_Framed", self.app).repaint_frame()  # its footer tells keys that do nothing now
         self.asks_anew()
+
+    def on_unmount(self) -> None:
+        """Brings the footer back."""
+        cast("_Framed", self.app).repaint_frame()
 
     def _frame(self) -> bool:
         """Draws a border if there is room; returns whether there is one."""
