@@ -225,8 +225,16 @@ def _choice(each: Action) -> dialogs.Choice:
     reason = each.why_not()
     key, name = ("key", "strong") if reason is None else ("muted", "muted")
     row = (*_key_and_title(each.key_text, each, key, name), Piece(str(reason or each.help), "muted"))
-    words, names = f"{each.id} {each.title} {each.help}", (each.id, str(each.title))
-    return dialogs.Choice(each.id, row, words, reason is None, names=names)
+    return dialogs.Choice(each.id, row, _words(each), reason is None, names=_names(each))
+
+
+def _words(each: Action) -> str:
+    """What an action is found by: also in English, in which others and the documents name it."""
+    return f"{each.id} {each.title} {each.help} {each.title.text} {each.help.text}"
+
+
+def _names(each: Action) -> tuple[str, ...]:
+    return each.id, str(each.title), each.title.text
 
 
 def _choice_elsewhere(id_: str, place: int, each: Action) -> dialogs.Choice:
@@ -234,8 +242,7 @@ def _choice_elsewhere(id_: str, place: int, each: Action) -> dialogs.Choice:
     pane = str(TABS[place].title)
     keys = f"{place + 1} {each.key_text}"
     row = (*_key_and_title(keys, each, "key", "strong"), Piece(f"{pane}: {each.help}", "muted"))
-    words, names = f"{pane} {each.id} {each.title} {each.help}", (each.id, str(each.title))
-    return dialogs.Choice(id_, row, words, names=names)
+    return dialogs.Choice(id_, row, f"{pane} {_words(each)}", names=_names(each))
 
 
 def _key_and_title(keys: str, each: Action, key: str, name: str) -> Row:

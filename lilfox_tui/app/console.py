@@ -111,10 +111,9 @@ class Console(PrivateApp, inherit_bindings=False):
     AUTO_FOCUS: ClassVar[str | None] = None
     TITLE = "LilFox"
 
-    repaint_frame: Callable[[], None]
-    """Draws what stands around the pane. This and what follows is set by what the app is composed of (``app.py``)."""
     frame: Callable[[Overview], None]
-    """Shows an overview's counts and time in the header."""
+    """Shows an overview's counts and time in the header. This and what follows is set by what the app is composed of
+    (``app.py``)."""
     do: Callable[[Action], None]
     """Runs an action, or tells why it cannot be done."""
     go_to_logs: Callable[[str, str, datetime | None], None]

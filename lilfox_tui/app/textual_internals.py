@@ -14,7 +14,7 @@ import selectors
 import signal
 import sys
 from codecs import getincrementaldecoder
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from functools import lru_cache
 from itertools import compress, repeat
 from operator import ne
@@ -106,10 +106,14 @@ class BackgroundScreen(Screen[Result]):
         if kept:
             self.refresh()
 
-    def on_screen_resume(self) -> None:
-        """Textual paints a screen that it has just laid out, and so painted, once more."""
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
+        """Textual styles a screen that is new, whose parts it has just styled, once more, and paints it once more. One
+        from which a dialog has gone gets its footer back."""
         if not self._size:
+            event.refresh_styles = False
             self.call_next(setattr, self, "_repaint_required", False)
+        else:
+            cast("PrivateApp", self.app).repaint_frame()
 
     def _on_timer_update(self) -> None:
         """Works around a bug in Textual: when it repaints the whole screen, it forgets which widgets have changed. With
@@ -396,6 +400,8 @@ class PrivateApp(App[None], inherit_bindings=False):
 
     ALLOW_SELECT = False
     """Lines select text themselves, within a panel; Textual would draw the whole screen again for each cell."""
+    repaint_frame: Callable[[], None]
+    """Draws the header, the tabs and the footer."""
     last_words = ""
     """What is written of the first error once the terminal is as it was."""
     shown_cells = ShownCells()

@@ -14,7 +14,7 @@ from typing import TypeVar
 from msgspec import Struct, field
 
 from lilfox_tui.logs.filter.model import And, AtLeast, FieldMatch, Filter, Not, Within
-from lilfox_tui.logs.record import LogEntry, LogRecord, Severity
+from lilfox_tui.logs.record import LogEntry, LogRecord, Severity, headline
 
 # What is counted over records, while it is counted: exact, and in 16 bytes for each response time.
 #
@@ -414,7 +414,8 @@ def template_of(message: str) -> str:
 
 
 class Example(Struct, frozen=True):
-    """An example record of a template: where to find it, and the start of its message."""
+    """An example record of a template: where to find it, and the start of its message, with the outcome of its
+    exception."""
 
     source: str
     place: str
@@ -480,7 +481,8 @@ class Patterns:
         tally.count += 1
         if entry.severity > tally.severity:
             tally.severity = entry.severity
-        tally.latest = (record.source, record.place, entry.time_us, start)
+        said = start if entry.fault is None else headline(record)[:LONGEST]
+        tally.latest = (record.source, record.place, entry.time_us, said)
         if entry.time_us is not None:
             self._count_at(entry.time_us // SLICE_US, template)
 

@@ -94,7 +94,7 @@ async def open_acts(app: LilFoxApp, pilot: Pilot[None], kind: str, name: str) ->
 
 def dialog(app: LilFoxApp) -> str:
     """What is asked, once it is on the screen."""
-    return "" if isinstance(app.screen, Dialog) and not app.screen.is_painted else type(app.screen).__name__
+    return "" if isinstance(app.screen, Dialog) and app.screen.painted_s is None else type(app.screen).__name__
 
 
 @LANGUAGES

@@ -73,7 +73,7 @@ async def asked_to_delete(app: LilFoxApp, pilot: Pilot[None]) -> None:
     await pilot.press("colon", *"kept", "enter")
     await until(lambda: isinstance(app.screen, Chooser))
     await pilot.press("enter")
-    await until(lambda: isinstance(app.screen, ConfirmDialog) and app.screen.is_painted)
+    await until(lambda: isinstance(app.screen, ConfirmDialog) and app.screen.painted_s is not None)
 
 
 @pytest.mark.parametrize("language", ["en", "zh_CN"])

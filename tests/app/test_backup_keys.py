@@ -58,13 +58,13 @@ async def test_a_job_is_asked_for_and_started(
     app = showing(healthy())
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("3", key)
-        await until(lambda: isinstance(app.screen, AskDialog) and app.screen.is_painted)
+        await until(lambda: isinstance(app.screen, AskDialog) and app.screen.painted_s is not None)
         assert f"enter {does}   esc go back" in screen_text(pilot)
         await pilot.press("escape")
         await until(lambda: len(app.screen_stack) == 1)
         assert stand_in.started == []
         await pilot.press(key)
-        await until(lambda: isinstance(app.screen, AskDialog) and app.screen.is_painted)
+        await until(lambda: isinstance(app.screen, AskDialog) and app.screen.painted_s is not None)
         await pilot.press("enter")
         await until(lambda: stand_in.started)
         job = stand_in.started[0]
@@ -78,7 +78,7 @@ async def test_the_set_that_is_highlighted_is_meant(stand_in: StandIn) -> None:
     app = showing(healthy())
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("3", "enter", "j", "j", "V")
-        await until(lambda: isinstance(app.screen, AskDialog) and app.screen.is_painted)
+        await until(lambda: isinstance(app.screen, AskDialog) and app.screen.painted_s is not None)
         await pilot.press("enter")
         await until(lambda: stand_in.started)
         assert stand_in.started[0].arguments["set"] == "lilfox_20260327_020000"
@@ -88,7 +88,7 @@ async def test_a_copy_is_read_from_its_own_store(stand_in: StandIn) -> None:
     app = showing(healthy())
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("3", "j", "V")
-        await until(lambda: isinstance(app.screen, AskDialog) and app.screen.is_painted)
+        await until(lambda: isinstance(app.screen, AskDialog) and app.screen.painted_s is not None)
         await pilot.press("enter")
         await until(lambda: stand_in.started)
         request = read_request(stand_in.started[0].arguments)
@@ -101,7 +101,7 @@ async def test_prune_shows_what_goes_and_wants_the_plans_name(stand_in: StandIn)
     app = showing(Backups({view.key: view}, jobs=()))
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("3", "colon", *"prune", "enter")
-        await until(lambda: isinstance(app.screen, ConfirmDialog) and app.screen.is_painted)
+        await until(lambda: isinstance(app.screen, ConfirmDialog) and app.screen.painted_s is not None)
         await pilot.pause()
         text = screen_text(pilot)
         assert "Remove 3 sets" in text
@@ -113,7 +113,7 @@ async def test_prune_shows_what_goes_and_wants_the_plans_name(stand_in: StandIn)
         await until(lambda: len(app.screen_stack) == 1)
         assert stand_in.started == []
         await pilot.press("colon", *"prune", "enter")
-        await until(lambda: isinstance(app.screen, ConfirmDialog) and app.screen.is_painted)
+        await until(lambda: isinstance(app.screen, ConfirmDialog) and app.screen.painted_s is not None)
         await pilot.press(*"lilfox", "enter")
         await until(lambda: stand_in.started)
         assert (stand_in.started[0].kind, stand_in.started[0].key) == ("prune", "backup lilfox")
@@ -138,7 +138,7 @@ async def test_the_last_restore_is_undone(stand_in: StandIn, monkeypatch: pytest
         await pilot.press("3")
         await until(lambda: "u undo" in screen_text(pilot).splitlines()[-1])
         await pilot.press("u")
-        await until(lambda: isinstance(app.screen, ConfirmDialog) and app.screen.is_painted)
+        await until(lambda: isinstance(app.screen, ConfirmDialog) and app.screen.painted_s is not None)
         await pilot.pause()
         shown = app.screen.query_one("#dialog-text", Lines).rows
         told = ["".join(piece.text for piece in row).strip() for row in shown]
@@ -193,7 +193,7 @@ async def test_a_job_is_cancelled_by_a_word(stand_in: StandIn, monkeypatch: pyte
     app = showing(running())
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("3", "C")
-        await until(lambda: isinstance(app.screen, ConfirmDialog) and app.screen.is_painted)
+        await until(lambda: isinstance(app.screen, ConfirmDialog) and app.screen.painted_s is not None)
         await pilot.press(*"cancel", "enter")
         await until(lambda: told == [JOB])
         await until(lambda: "nothing was kept" in app.note[0])
@@ -269,7 +269,7 @@ async def test_what_is_highlighted_in_a_filter_is_meant(stand_in: StandIn) -> No
     app = showing(healthy())
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("3", "slash", *"unverified", "enter", "V")
-        await until(lambda: isinstance(app.screen, AskDialog) and app.screen.is_painted)
+        await until(lambda: isinstance(app.screen, AskDialog) and app.screen.painted_s is not None)
         await pilot.press("enter")
         await until(lambda: stand_in.started)
         assert stand_in.started[0].arguments["set"] == pane_of(app).state.sets[0].id
@@ -280,7 +280,7 @@ async def test_a_job_is_about_the_plan_that_was_asked_about(stand_in: StandIn) -
     app = showing(healthy())
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("3", "b")
-        await until(lambda: isinstance(app.screen, AskDialog) and app.screen.is_painted)
+        await until(lambda: isinstance(app.screen, AskDialog) and app.screen.painted_s is not None)
         state = pane_of(app).state
         views = [replace(each, level=Level.FAILING) if each.name == "archive" else each for each in state.plans]
         app.monitor.backups.feed.publish(replace(healthy(), plans={view.key: view for view in views}))
@@ -317,14 +317,14 @@ async def test_quitting_asks_over_a_job_of_ours_alone(stand_in: StandIn) -> None
     app = showing(ours)
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("q")
-        await until(lambda: isinstance(app.screen, AskDialog) and app.screen.is_painted)
+        await until(lambda: isinstance(app.screen, AskDialog) and app.screen.painted_s is not None)
         await pilot.pause()
         assert "backup lilfox" in screen_text(pilot)
         assert "Jobs keep running after you quit" in screen_text(pilot)
         await pilot.press("escape")
         assert not app.leaving
         await pilot.press("ctrl+c")
-        await until(lambda: isinstance(app.screen, AskDialog) and app.screen.is_painted)
+        await until(lambda: isinstance(app.screen, AskDialog) and app.screen.painted_s is not None)
         await pilot.press("ctrl+c")
         await until(lambda: app.leaving)
 
@@ -345,7 +345,7 @@ async def test_a_job_of_the_demo_ends_with_it(stand_in: StandIn) -> None:
     async with app.run_test(size=(100, 30)) as pilot:
         app.demo = cast("Stack", object())
         await pilot.press("q")
-        await until(lambda: isinstance(app.screen, AskDialog) and app.screen.is_painted)
+        await until(lambda: isinstance(app.screen, AskDialog) and app.screen.painted_s is not None)
         await pilot.pause()
         assert "Jobs end when you quit" in screen_text(pilot)
         assert "keep running" not in screen_text(pilot)

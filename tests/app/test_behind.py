@@ -67,12 +67,14 @@ async def test_a_dialog_that_can_be_read_can_be_answered(key: str, monkeypatch: 
     def note(self: LilFoxApp, screen: Screen[object], update: RenderableType | None) -> None:
         send(self, screen, update)
         if isinstance(screen, Dialog):
-            answerable.append(screen.is_painted)
+            answerable.append(screen.painted_s is not None)
 
     monkeypatch.setattr(LilFoxApp, "_display", note)
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press(key)
-        await until(lambda: isinstance(app.screen, Dialog) and app.screen.is_painted, what="the dialog is there")
+        await until(
+            lambda: isinstance(app.screen, Dialog) and app.screen.painted_s is not None, what="the dialog is there"
+        )
     assert answerable
     assert all(answerable)
 

@@ -285,7 +285,7 @@ def is_asked(app: LilFoxApp) -> bool:
     """Whether a dialog is on the screen, or a line of input."""
     screen = app.screen
     if isinstance(screen, Dialog):
-        return screen.is_painted
+        return screen.painted_s is not None
     return bool(app.query_one("#line-row").display)
 
 

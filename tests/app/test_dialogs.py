@@ -184,7 +184,7 @@ async def test_another_word_than_the_one_that_is_wanted_is_told_and_the_dialog_s
         given: list[object] = []
         dialog = DIALOGS[name]()
         app.push_screen(dialog, given.append)
-        await until(lambda: dialog.is_painted)
+        await until(lambda: dialog.painted_s is not None)
         for wrong in ("", "web", "web1x"):
             await pilot.press(*wrong, "enter")
             await until(lambda: "nothing was done: type web1 in full, or press esc to cancel" in screen_text(pilot))

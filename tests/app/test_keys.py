@@ -266,7 +266,7 @@ async def test_an_unknown_key_is_trusted_only_by_a_typed_yes(monkeypatch: pytest
 
         async def asked() -> None:
             await pilot.press("K")
-            await until(lambda: isinstance(app.screen, Dialog) and app.screen.is_painted)
+            await until(lambda: isinstance(app.screen, Dialog) and app.screen.painted_s is not None)
             assert "SHA256:abc" in screen_text(pilot)
 
         await asked()

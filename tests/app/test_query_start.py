@@ -24,7 +24,7 @@ async def test_examples_are_taken_with_down_and_run() -> None:
         assert "down example" in text.splitlines()[-1]
         assert "up earlier query" not in text
         count = len(box(pilot)._offer.known.metrics)
-        text = await shows(pilot, f"Metrics  {count} known; tab offers {'them' if count > 1 else 'it'}")
+        text = await shows(pilot, f"Metrics  {count} known; tab completes {'them' if count > 1 else 'it'}")
         for name in box(pilot)._offer.known.metrics:
             assert any(line.strip("│ ").split()[:1] == [name] for line in text.splitlines()), name
         for key, place in (("down", 0), ("down", 1), ("up", 0)):

@@ -218,7 +218,7 @@ async def test_it_is_undone_from_the_result_page(stand_in: StandIn, monkeypatch:
         await pilot.pause()
         assert f"press u, or run lilfox restore --undo {found}" in " ".join(screen_text(pilot).split())
         await pilot.press("u")
-        await until(lambda: isinstance(app.screen, ConfirmDialog) and app.screen.is_painted)
+        await until(lambda: isinstance(app.screen, ConfirmDialog) and app.screen.painted_s is not None)
         await pilot.press(*"undo", "enter")
         await until(lambda: len(stand_in.started) == 2)
         assert (stand_in.started[1].kind, asked_in(stand_in).set) == ("undo", found)
@@ -264,7 +264,7 @@ async def test_one_table_takes_ten_keys_and_the_word(stand_in: StandIn) -> None:
         assert isinstance(wizard, RestoreWizard)
         await until(lambda: wizard.state.step == WHERE)
         await pilot.press(*keys[6:])
-        await until(lambda: wizard.state.step == CONFIRM and wizard.is_painted)
+        await until(lambda: wizard.state.step == CONFIRM and wizard.painted_s is not None)
         assert stand_in.started == []
         await pilot.press(*"lilfox", "enter")
         await until(lambda: stand_in.started)

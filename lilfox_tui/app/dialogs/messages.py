@@ -62,10 +62,6 @@ class Dialog(ModalScreen[Result], BackgroundScreen[Result]):
         cast("_Framed", self.app).repaint_frame()  # its footer tells keys that do nothing now
         self.asks_anew()
 
-    def on_unmount(self) -> None:
-        """Brings the footer back."""
-        cast("_Framed", self.app).repaint_frame()
-
     def _frame(self) -> bool:
         """Draws a border if there is room; returns whether there is one."""
         app = cast("_Framed", self.app)
@@ -83,11 +79,6 @@ class Dialog(ModalScreen[Result], BackgroundScreen[Result]):
         """Marks that the dialog's question has changed: keys pressed before the next paint do not answer it."""
         self.painted_s, self.is_whole = None, False
         self.call_after_refresh(paint_whole, self)  # behind what a dialog itself shows then
-
-    @property
-    def is_painted(self) -> bool:
-        """Whether the question is on the screen; keys count only from then on."""
-        return self.painted_s is not None
 
     def too_early(self, event: events.Event) -> bool:
         """See :meth:`BackgroundScreen.too_early`."""

@@ -104,9 +104,9 @@ CHARTS: tuple[BackendChart, ...] = (
         tr("Connections"),
         (
             BackendCurve(_connections("active"), tr("active")),
-            BackendCurve(_connections("idle"), tr("idle")),
-            BackendCurve(_USED, tr("in use")),
             BackendCurve(_connections("idle in transaction"), tr("idle in transaction")),
+            BackendCurve(_USED, tr("in use")),
+            BackendCurve(_connections("idle"), tr("idle")),
         ),
         limit=_MAX,
     ),

@@ -36,7 +36,16 @@ from lilfox_tui.core.text import cell_width, clean
 from lilfox_tui.logs.analyze import RecentPatterns
 from lilfox_tui.logs.record import LoggedException, Severity, headline
 from lilfox_tui.logs.source import SourceNotice
-from lilfox_tui.logs.statistics import Example, Pattern, PatternChange, Slice, Tally, statistics_of, template_of
+from lilfox_tui.logs.statistics import (
+    Example,
+    Pattern,
+    PatternChange,
+    Patterns,
+    Slice,
+    Tally,
+    statistics_of,
+    template_of,
+)
 from lilfox_tui.logs.window import MergeKey, WindowItem
 from lilfox_tui.monitor.model import this_machine
 from tests.unit.logs.memory_source import record
@@ -254,9 +263,33 @@ def test_a_message_without_a_past_is_not_called_new() -> None:
     )
     counted, unknown, *rows, missing = [text_of(choice.row) for choice, _where in pattern_choices(recent, UTC, UNICODE)]
     assert counted == "6 records from 03-29 03:02 to 03:12", "not 0 in an hour of which nothing is known"
-    assert unknown == "no records before 03-29 03:02 to compare with: api"
+    assert unknown == "not compared: no records before 03-29 03:02 in api"
     assert ["new" in row for row in rows] == [True, False]
     assert missing == "not fully read: db"
+
+
+def test_a_pattern_tells_its_share_and_below_the_list_what_its_newest_record_says() -> None:
+    fault = LoggedException("ConnectionError", "Traceback\nConnectionError: connection refused: 127.0.0.1:5432")
+    patterns = Patterns()
+    for at in range(4):
+        told = record("backend", at, AT_US + at, "request failed", severity=Severity.ERROR)
+        patterns.add(replace(told, entry=replace(told.entry, fault=fault if at else None)))
+    (pattern,) = patterns.patterns()
+    changes = (PatternChange(pattern, 4, 0, None, compared=False),)
+    recent = RecentPatterns(changes, AT_US - 600_000_000, AT_US, recent=8, unknown=("backend",))
+    choice, where = pattern_choices(recent, UTC, UNICODE)[-1]
+    assert text_of(choice.row).split() == ["✖", "4", "50.0%", "request", "failed"]
+    assert choice.more == "backend: request failed  ConnectionError: connection refused: 127.0.0.1:5432"
+    assert "refused" in choice.words, "it is found by that"
+    assert where == filter_of("request failed"), "the filter is about the message"
+
+
+def test_a_message_of_errors_is_shown_with_its_exception_below_the_list() -> None:
+    fault = LoggedException("OSError", "Traceback\nOSError: disk full")
+    told = record("api", 0, AT_US, "cannot write 7", severity=Severity.ERROR)
+    loaded = [replace(told, entry=replace(told.entry, fault=fault))]
+    rows = [choice for choice, _where in statistics_choices(statistics_of(Tally()), UTC, 120, UNICODE, loaded)]
+    assert [each.more for each in rows if "cannot write" in text_of(each.row)] == ["cannot write 7  OSError: disk full"]
 
 
 def test_patterns_of_a_log_without_times_say_that_there_is_nothing_to_compare() -> None:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.dialogs.prompt import Choice, Chooser
@@ -18,6 +19,7 @@ from lilfox_tui.app.panes.logs.feed import LogFeed
 from lilfox_tui.app.panes.logs.rows import severity_piece
 from lilfox_tui.app.panes.logs.state import LogsState
 from lilfox_tui.app.rendering.chart import spark
+from lilfox_tui.app.rendering.columns import EXACT
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.errors import LilFoxError
@@ -38,7 +40,7 @@ from lilfox_tui.logs.filter.model import (
 from lilfox_tui.logs.filter.model import of_source as filter_of_source
 from lilfox_tui.logs.filter.syntax import narrowed, to_text
 from lilfox_tui.logs.merge import MergedLogs
-from lilfox_tui.logs.record import EPOCH, LogRecord, Severity
+from lilfox_tui.logs.record import EPOCH, LogRecord, Severity, headline
 from lilfox_tui.logs.source import LogSource
 from lilfox_tui.logs.statistics import (
     ResponseTimes,
@@ -343,11 +345,9 @@ class StatisticsActions(ActionGroup):
         self._context, self._state, self._app, self._feed = context, context.state, context.app, feed
 
     @action(
-        "statistics",
-        "S",
-        tr("statistics"),
-        tr("errors by type and module, response times; select a row to filter by it"),
-    )
+        "statistics", "S", tr("statistics"),
+        tr("errors by type and module, response times; select a row to filter by it"), footer=8,
+    )  # fmt: skip
     def show_statistics(self) -> None:
         self._context.run(self._count, group="count", exclusive=True)
 
@@ -377,7 +377,10 @@ class StatisticsActions(ActionGroup):
         )
         self._offer(_("Statistics"), rows + _not_read(answer.failed))
 
-    @action("patterns", "P", tr("patterns"), tr("new messages in the last 10 minutes, compared with the hour before"))
+    @action(
+        "patterns", "P", tr("patterns"), tr("new messages in the last 10 minutes, compared with the hour before"),
+        footer=8,
+    )  # fmt: skip
     def show_patterns(self) -> None:
         self._context.run(self._count_patterns, group="count", exclusive=True)
 
@@ -470,11 +473,16 @@ def pattern_choices(recent: RecentPatterns, zone: tzinfo, glyphs: Glyphs, *, nar
         text = _("{counted}, {before} in the hour before", counted=text, before=grouped(recent.before))
     rows: Offer = [_offered("counted", (Piece(text, "strong"),), None)]
     if recent.unknown:
-        text = _("no records before {since} to compare with: {names}", since=since, names=listed(recent.unknown))
-        rows.append(_offered("unknown", (Piece(text, "degraded"),), None))
+        text = _("not compared: no records before {since} in {names}", since=since, names=listed(recent.unknown))
+        rows.append(_offered("unknown", (Piece(text, "muted"),), None))
     for number, change in enumerate(recent.changes):
-        row = (severity_piece(change.pattern.severity, glyphs), *_growth(change), Piece(change.pattern.template))
-        rows.append(_offered(f"pattern {number}", row, filter_of(change.pattern.template)))
+        pattern = change.pattern
+        counted = f"{grouped(change.recent):>7} {EXACT.share(100 * change.recent / max(1, recent.recent)):>6}  "
+        grown = _growth(change) if any(each.compared for each in recent.changes) else ()
+        row = (severity_piece(pattern.severity, glyphs), Piece(counted, "strong"), *grown, Piece(pattern.template))
+        choice, where = _offered(f"pattern {number}", row, filter_of(pattern.template))
+        example = f"{pattern.example.source}: {pattern.example.message}"
+        rows.append((replace(choice, more=example, words=f"{choice.words} {example}"), where))
     return rows + _not_read((*recent.cut, *recent.failed))
 
 
@@ -493,10 +501,9 @@ def filter_of(template: str) -> Filter:
 
 
 def _growth(change: PatternChange) -> Row:
-    count = Piece(f"{grouped(change.recent):>7}  ", "strong")
     if change.growth is None:
-        return (count, Piece(fit(_("new") if change.compared else "", 9), "accent"))
-    return (count, Piece(fit(f"×{change.growth:.1f}", 9), "accent" if change.growth >= 2 else "muted"))
+        return (Piece(fit(_("new") if change.compared else "", 9), "accent"),)
+    return (Piece(fit(f"×{change.growth:.1f}", 9), "accent" if change.growth >= 2 else "muted"),)
 
 
 def _responses(row: MakesRow, records: Iterable[LogRecord], *, all_of_them: bool) -> Offer:
@@ -523,17 +530,22 @@ def _status_of(record: LogRecord) -> str:
 
 def _messages(row: MakesRow, records: Iterable[LogRecord]) -> Offer:
     """What errors say most frequently."""
-    said = Counter(template_of(each.entry.message) for each in records if each.entry.severity >= Severity.ERROR)
+    errors = [each for each in records if each.entry.severity >= Severity.ERROR]
+    said = Counter(template_of(each.entry.message) for each in errors)
     if not said:
         return []
-    kind = _("message")
-    rows: Offer = [
-        _offered("messages", row(kind, _("most frequent of the loaded errors; P shows patterns"), "", None), None)
-    ]
+    kind, example = _("message"), {template_of(each.entry.message): headline(each) for each in errors}
+    loaded = ngettext(
+        "of {shown} loaded error; P counts all", "of {shown} loaded errors; P counts all", said.total(),
+        shown=grouped(said.total()),
+    )  # fmt: skip
+    title: Row = (Piece(fit(kind, KIND), "muted"), Piece(loaded, "muted"))
+    rows: Offer = [_offered("messages", title, None)]
     for template, count in said.most_common(MESSAGES):
         where = And((AtLeast(Severity.ERROR), filter_of(template)))
         text = row(kind, template, grouped(count), count / said.total())
-        rows.append(_offered(f"message {template}", text, where, template))
+        choice, _where = _offered(f"message {template}", text, where)
+        rows.append((replace(choice, more=example[template], words=f"{choice.words} {example[template]}"), where))
     return rows
 
 

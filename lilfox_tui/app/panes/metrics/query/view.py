@@ -173,8 +173,10 @@ def _before_the_first(page: QueryPage) -> list[Row]:
 def _metric_rows(page: QueryPage, room: int) -> list[Row]:
     """The first ``room`` metrics that are known, with type and help."""
     known = page.known.metrics
-    told = ngettext("{count} known; tab offers it", "{count} known; tab offers them", len(known)) if known else ""
     names = list(islice(known, max(0, room)))
+    told = ngettext("{count} known; tab completes it", "{count} known; tab completes them", len(known)) if known else ""
+    if len(names) < len(known):
+        told = _("the first {shown} of {count}; tab completes all of them", shown=len(names), count=len(known))
     width = min(_WIDEST_METRIC, max(map(len, names), default=0))
     rows: list[Row] = [
         BLANK,
