@@ -72,7 +72,6 @@ def _growing(log: Path) -> Iterator[None]:
 
 def _key_s(program: OnTerminal, key: str, shows: Callable[[str], bool]) -> float:
     """Seconds from the key to the block of output with what it opens; leaves it closed."""
-    program.until(lambda screen: not shows(screen), _WITHIN_S)  # what came before the key does not count
     pressed = time.monotonic()
     program.press(key)
     shown = program.started + program.until(shows, _WITHIN_S)
