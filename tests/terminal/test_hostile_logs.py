@@ -60,8 +60,8 @@ def test_no_sequence_of_a_log_line_reaches_the_terminal(tmp_path: Path, log: Cal
             ("\x1b", gone("NEIGHBOURS")),  # else the next key would be read as one with Alt
             ("S", "Statistics"),
             ("\x1b", gone("Statistics")),
-            ("P", "not compared"),
-            ("\x1b", gone("not compared")),
+            ("P", "Patterns"),
+            ("\x1b", gone("Patterns")),
             ("o", "Sources"),
             ("\x1b", gone("Sources")),
             ("/evil\r", "evil"),
