@@ -222,11 +222,12 @@ class LilFoxApp(Console):
 
 
 _GARBAGE = 10_000
+"""New objects after which Python looks for garbage: one drawing makes more than the usual 700, and hardly any
+circles."""
 
 
 def _settle() -> None:
-    """Moves all current objects out of garbage collection (``gc.freeze``), then enables it (see __main__). A drawing
-    makes more new objects than the usual threshold, and hardly any circles."""
+    """Moves all current objects out of garbage collection (``gc.freeze``), then enables it (see __main__)."""
     gc.freeze()
     gc.set_threshold(_GARBAGE)
     gc.enable()

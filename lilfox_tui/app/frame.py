@@ -332,7 +332,7 @@ class FramePainter:
         self._keys["tabs"] = [(row_width(title), str(number)) for number, title in enumerate(shown, 1)]
         ordered = sorted((each for each in navigation.actions if each.in_footer), key=lambda each: each.footer)
         can = [(replace(each, title=each.now() or each.title), each.why_not() is None) for each in ordered]
-        kept = [] if len(app.screen_stack) > 1 else in_footer(can, width)  # a dialog tells its own keys
+        kept = [] if len(app.screen_stack) > 1 else in_footer(can, width)  # a dialog shows its own keys
         bars["footer"].show([footer(kept)])
         self._keys["footer"] = [(_cells_of_key(each), each.keys[0]) for each in kept]
         self._paint_note(bars["note"], () if beside else note_rows(*app.note, width))

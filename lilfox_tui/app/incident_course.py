@@ -30,7 +30,7 @@ def _meanings() -> Mapping[str, str]:
     return {
         "SEV-1": _("the service is down, or data is being lost"),
         "SEV-2": _("an important part fails for many users"),
-        "SEV-3": _("it is degraded, or fails for few users"),
+        "SEV-3": _("the service is degraded, or fails for a few users"),
         "SEV-4": _("users do not notice it"),
     }
 

@@ -327,7 +327,7 @@ class Monitor:
             return
         summary = watch.take(snapshot)
         self._judge(watch)
-        if len(self._hosts) == 1:
+        if self._has_one_host:
             self._at_once.set()
         self.scraping.take_host(watch, snapshot)
         values = series_of(summary) | {LEVEL: float(watch.level)}
@@ -350,13 +350,17 @@ class Monitor:
                 continue
 
     def _next_turn_s(self) -> float:
-        """Return the seconds until the next overview: a period, or less if a host becomes late or silent before. That
-        of a single host is published with its sample; without one, soon after it was due."""
+        """Return the seconds until the next overview: a period, or less if a host becomes late or silent before. A
+        single host's sample is published when it arrives: this leaves it time to."""
         now = datetime.now(UTC)
-        period_s: float = self.config.refresh
-        if len(self._hosts) == 1:
-            period_s += PUBLISH_AT_MOST_S
-        return min([period_s, *(watch.turns_in_s(now) + TURNED_S for watch in self._hosts.values())])
+        grace_s = PUBLISH_AT_MOST_S if self._has_one_host else 0.0
+        return min(
+            [self.config.refresh + grace_s, *(watch.turns_in_s(now) + TURNED_S for watch in self._hosts.values())]
+        )
+
+    @property
+    def _has_one_host(self) -> bool:
+        return len(self._hosts) == 1
 
     def _publish(self) -> None:
         self._at_once.clear()

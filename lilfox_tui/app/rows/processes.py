@@ -122,8 +122,8 @@ _IDLE, _LASTING, _WEIGHT = 2.0, 0.75, 0.2
 
 
 class SteadyOrder:
-    """Sorts processes by CPU usage, one sample after the other. Of those that use less than 2 % of a core, one moves
-    only if a change lasts: else nearly idle ones would change places with each sample."""
+    """Sorts processes by CPU usage, one sample after the other. A process that uses less than 2 % of a core moves only
+    if a change lasts; otherwise idle processes would change places with each sample."""
 
     def __init__(self) -> None:
         self._taken: Sequence[ProcessUsage] = ()

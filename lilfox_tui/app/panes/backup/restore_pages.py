@@ -25,6 +25,7 @@ from lilfox_tui.app.panes.backup.restore_state import (
     SourceChoice,
     Toggle,
 )
+from lilfox_tui.app.panes.backup.rows import SET_ROLES
 from lilfox_tui.app.rendering.columns import Digits, cells, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import (
@@ -283,9 +284,8 @@ def what_items(choice: RestoreChoice, glyphs: Glyphs) -> list[WizardItem]:
 def what_is_restored(choice: RestoreChoice) -> Row:
     """What is known of the set, and that nothing happens yet."""
     size = human_bytes(sum(each.size_bytes for each in choice.sources))
-    text, role = status_text(choice.status), "good" if choice.status == "restore-tested" else "text"
-    safe = _("nothing is changed before the last step")
-    return (Piece(" "), Piece(text, role), Piece(f"  {size}  ", "muted"), Piece(safe, "muted"))
+    state = Piece(status_text(choice.status), SET_ROLES[choice.status])
+    return (Piece(" "), state, Piece(f"  {size}  " + _("nothing changes before the last step"), "muted"))
 
 
 def _mark(on: bool, glyphs: Glyphs, *, below: bool = False) -> Row:

@@ -10,7 +10,6 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.dialogs.prompt import Choice, Chooser
@@ -480,9 +479,8 @@ def pattern_choices(recent: RecentPatterns, zone: tzinfo, glyphs: Glyphs, *, nar
         counted = f"{grouped(change.recent):>7} {EXACT.share(100 * change.recent / max(1, recent.recent)):>6}  "
         grown = _growth(change) if any(each.compared for each in recent.changes) else ()
         row = (severity_piece(pattern.severity, glyphs), Piece(counted, "strong"), *grown, Piece(pattern.template))
-        choice, where = _offered(f"pattern {number}", row, filter_of(pattern.template))
         example = f"{pattern.example.source}: {pattern.example.message}"
-        rows.append((replace(choice, more=example, words=f"{choice.words} {example}"), where))
+        rows.append(_offered(f"pattern {number}", row, filter_of(pattern.template), more=example))
     return rows + _not_read((*recent.cut, *recent.failed))
 
 
@@ -536,7 +534,7 @@ def _messages(row: MakesRow, records: Iterable[LogRecord]) -> Offer:
         return []
     kind, example = _("message"), {template_of(each.entry.message): headline(each) for each in errors}
     loaded = ngettext(
-        "of {shown} loaded error; P counts all", "of {shown} loaded errors; P counts all", said.total(),
+        "in {shown} loaded error; P shows patterns", "in {shown} loaded errors; P shows patterns", said.total(),
         shown=grouped(said.total()),
     )  # fmt: skip
     title: Row = (Piece(fit(kind, KIND), "muted"), Piece(loaded, "muted"))
@@ -544,8 +542,7 @@ def _messages(row: MakesRow, records: Iterable[LogRecord]) -> Offer:
     for template, count in said.most_common(MESSAGES):
         where = And((AtLeast(Severity.ERROR), filter_of(template)))
         text = row(kind, template, grouped(count), count / said.total())
-        choice, _where = _offered(f"message {template}", text, where)
-        rows.append((replace(choice, more=example[template], words=f"{choice.words} {example[template]}"), where))
+        rows.append(_offered(f"message {template}", text, where, more=example[template]))
     return rows
 
 
@@ -589,8 +586,10 @@ def _row(room: int, glyphs: Glyphs, kind: str, name: str, count: str, share: flo
     return (*row, Piece("  " + glyphs.full * max(1, round(share * BAR)), "accent"))
 
 
-def _offered(id_: str, row: Row, where: Filter | None, name: str = "") -> tuple[Choice, Filter | None]:
-    """A choice with its filter; ``name`` is shown in full below the list if its row cuts it."""
+def _offered(
+    id_: str, row: Row, where: Filter | None, name: str = "", *, more: str = ""
+) -> tuple[Choice, Filter | None]:
+    """A choice with its filter. Below the list stands ``more``, or ``name`` in full if its row cuts it."""
     words = " ".join(piece.text for piece in row)
-    cut = name if name and name not in words else ""
-    return Choice(id_, row, f"{words} {cut}", where is not None, title=where is None, more=cut), where
+    below = more or (name if name and name not in words else "")
+    return Choice(id_, row, f"{words} {below}", where is not None, title=where is None, more=below), where

@@ -174,20 +174,26 @@ class Home:
         text = _("backups: state not recorded; 3 lists the sets of that time")
         return [(Piece(f" {self._app.glyphs.unknown} {text}", "muted"),)]
 
+    def focus(self, overview: Overview) -> str | None:
+        """The host whose processes are asked for; None where they are not shown."""
+        hidden = self._app.slow_link or self._state.zoomed
+        host = None if hidden else self.charts.host(overview)
+        return None if host is None else host.name
+
     def _processes(self, overview: Overview) -> tuple[str, Sequence[ProcessUsage]]:
         """The name of the host whose processes are shown, and its busiest ones: none of the past, which are not
         recorded."""
-        host = self.charts.host(overview)
-        if host is None or host.name not in self._app.monitor.hosts or self._app.slow_link or self._state.zoomed:
+        name = self.focus(overview)
+        if name is None or name not in self._app.monitor.hosts:
             return "", ()
         if overview.rewound:
-            return host.name, ()
-        snapshot = self._app.monitor.snapshot(host.name).value
+            return name, ()
+        snapshot = self._app.monitor.snapshot(name).value
         found = snapshot.processes if isinstance(snapshot, HostSnapshot) else None
         busiest = self._order.busiest(found or ())
         if self._state.sort == "memory":
             busiest.sort(key=lambda each: (-each.resident_bytes, each.pid))
-        return host.name, busiest[:_PROCESSES]
+        return name, busiest[:_PROCESSES]
 
     def _happened(self, overview: Overview) -> list[Row]:
         """What changed, and the newest errors of the logs, newest first, as many as the screen is high."""

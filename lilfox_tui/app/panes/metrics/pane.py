@@ -207,9 +207,7 @@ class MetricsPane(Pane):
     def _paint_home(self, overview: Overview, home: Lines, detail: Lines) -> None:
         height = self.lilfox.room.height - (_DETAIL if detail.display else 0)
         detail.styles.height = _DETAIL
-        host = self.home.charts.host(overview)
-        seen = host is not None and not self.lilfox.slow_link and not self.state.zoomed
-        self.lilfox.monitor.focus(host.name if host is not None and seen else None)
+        self.lilfox.monitor.focus(self.home.focus(overview))
         self._screen = self.home.draw(overview, self._style(), height)
         home.show(self._screen.rows, follow=False)
         self.call_after_refresh(self.tell_below, self._screen.below)
