@@ -48,6 +48,17 @@ async def test_plans_and_sets(state: str, size: tuple[int, int], language: str) 
         assert all(cell_width(line) <= size[0] for line in text.splitlines())
 
 
+async def test_ages_move_with_the_clock() -> None:
+    app = showing(healthy())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("3")
+        await pilot.pause()
+        before = screen_text(pilot).splitlines()[2:]
+        later = NOW + timedelta(hours=3)
+        app.monitor.overview.publish(replace(mixed(), at=later, backups=healthy()), later)
+        await until(lambda: screen_text(pilot).splitlines()[2:] != before, what="the set is three hours older")
+
+
 async def test_the_tab_says_from_every_pane_that_a_plan_is_ill() -> None:
     """The header counts plans with hosts and services: where the bad one is, stands at its tab."""
     for backups, told in ((broken(), True), (healthy(), False)):

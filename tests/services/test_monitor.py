@@ -20,6 +20,7 @@ from lilfox_tui.core.paths import state_dir
 from lilfox_tui.hosts.fake import FakeHost
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.metrics.model import HostSnapshot, Level, Series
+from lilfox_tui.metrics.sampler import Sampler
 from lilfox_tui.monitor.changes import ChangeLog, seen_file
 from lilfox_tui.monitor.model import Overview
 from lilfox_tui.monitor.monitor import Monitor
@@ -98,6 +99,24 @@ async def test_numbers_keep_coming_and_are_kept() -> None:
         assert summary.memory_total == _memory(monitor)
         long_ago = monitor.overview_at(now - timedelta(hours=1)).hosts["here"]
         assert (long_ago.level, long_ago.summary) == (Level.UNKNOWN, None)
+
+
+async def test_a_single_host_is_shown_when_its_sample_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
+    due = asyncio.Semaphore(0)
+
+    async def sample_when_due(sampler: Sampler) -> None:
+        while await due.acquire():
+            snapshot = sampler.read_now()
+            sampler.feed.publish(snapshot, snapshot.at)
+
+    monkeypatch.setattr(Sampler, "run", sample_when_due)
+    monitor = Monitor(msgspec.structs.replace(CONFIG, refresh=Seconds(3600)))
+    async with watching(monitor):
+        await until(lambda: monitor.overview.value)
+        for _sample in range(8):  # some overviews have other causes
+            before = seen(monitor).hosts["here"].summary
+            due.release()
+            await until(lambda before=before: seen(monitor).hosts["here"].summary is not before)  # type: ignore[misc]
 
 
 def _cpu(monitor: Monitor) -> float | None:

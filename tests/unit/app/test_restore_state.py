@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lilfox_tui.app.panes.backup.restore_pages import confirm_rows
+from lilfox_tui.app.panes.backup.restore_pages import confirm_rows, what_is_restored
 from lilfox_tui.app.panes.backup.restore_state import (
     CHECKS,
     CONFIRM,
@@ -33,6 +33,17 @@ def chosen(*, planless: bool = False) -> RestoreState:
     sets = nights(1)
     view = plan("lilfox", sets, config=None) if planless else plan("lilfox", sets)
     return RestoreState(RestoreChoice.of(sets[0], view, BackupRequest(plan="lilfox", store="disk", set=sets[0].id)))
+
+
+def test_the_first_page_tells_a_broken_set_from_a_tested_one() -> None:
+    choice = chosen().choice
+    told = {}
+    for status in ("restored", "partial", "broken"):
+        choice.status = status
+        told[status] = [(piece.text, piece.role) for piece in what_is_restored(choice)][1]
+    assert told["restored"] == ("restore-tested", "good")
+    assert told["partial"][1] == "degraded"
+    assert told["broken"][1] == "failing"
 
 
 def look(state: RestoreState, *checks: Check, error: LilFoxError | None = None, checked: bool = True) -> None:
