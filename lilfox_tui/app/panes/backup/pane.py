@@ -33,7 +33,6 @@ from lilfox_tui.monitor.model import Backups
 
 PAINT_S, SLOW_PAINT_S = 0.5, 2.0
 """Between two drawings of progress, and over a slow link."""
-AGES_S = 5.0
 _ALL = 10**6
 
 
@@ -123,7 +122,6 @@ class BackupPane(Pane):
         self.lilfox.monitor.backups.show()
         self.state.rewind(self.lilfox.rewound)
         self.state.take(self.lilfox.monitor.backups.backups)
-        self.set_interval(AGES_S, self._repaint_ages)
         self._read_restores()
         self._follow_backups()
 
@@ -198,10 +196,6 @@ class BackupPane(Pane):
 
     def on_resize(self, _event: events.Resize) -> None:
         self.call_after_refresh(self.repaint)
-
-    def _repaint_ages(self) -> None:
-        if self.display and not self.lilfox.leaving:
-            self.repaint()
 
     def _repaint_soon(self) -> None:
         """Draws what changed, within the rate limit."""
