@@ -18,8 +18,9 @@ from textual.widgets import Input
 
 from lilfox_tui.app import dialogs
 from lilfox_tui.app.actions import Action
+from lilfox_tui.app.driver import TerminalDriver
 from lilfox_tui.app.rendering.draw import Glyphs, Palette, Row
-from lilfox_tui.app.textual_internals import BackgroundScreen, Keyboard, PrivateApp, without_toasts
+from lilfox_tui.app.textual_internals import BackgroundScreen, PrivateApp, without_toasts
 from lilfox_tui.app.widgets import CommandLine, Lines
 from lilfox_tui.config.colours import TRUE_COLOUR, ColourDepth, fitted
 from lilfox_tui.config.model import Config
@@ -141,7 +142,7 @@ class Console(PrivateApp, inherit_bindings=False):
     ) -> None:
         self._depth = depth
         theme = self.fitted(theme)
-        super().__init__(ansi_color=theme.ansi, driver_class=Keyboard)
+        super().__init__(ansi_color=theme.ansi, driver_class=TerminalDriver)
         without_toasts(self)
         self.register_theme(_for_textual(theme))
         self.set_reactive(App.theme, _for_textual(theme).name)  # before the first style is computed, not after

@@ -1,7 +1,7 @@
 """Terminal handling: exits within two seconds when the terminal goes away, and restores the terminal's modes.
 
-Textual's own input thread reads empty for ever once the terminal is gone with SIGHUP ignored, and dies by SIGHUP before
-any clean-up otherwise; so the hang-up is watched here, without reading a byte that belongs to Textual.
+Textual does not notice a hang-up with SIGHUP ignored, and dies by SIGHUP before any clean-up otherwise; so the hang-up
+is watched here, without reading a byte that belongs to the driver.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ class Departure:
     def __init__(self, leave: Callable[[], None]) -> None:
         self._leave = leave
         self._leaving = threading.Event()
+        self._left = False
 
     def watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """Start watching for signals and a hang-up. SIGHUP counts even if it was ignored at the start (nohup), because
@@ -39,19 +40,26 @@ class Departure:
 
     def now(self) -> None:
         """Leaves; a second call does nothing."""
+        self._limit()
+        if not self._left:
+            self._left = True
+            self._leave()
+
+    def _limit(self) -> None:
+        """Limits the time that leaving may take."""
         if self._leaving.is_set():
             return
         self._leaving.set()
         last = threading.Timer(LAST_RESORT_S, os._exit, args=(HANGUP_STATUS,))
         last.daemon = True
         last.start()
-        self._leave()
 
     def _until_hangup(self, loop: asyncio.AbstractEventLoop) -> None:
         poll = select.poll()
         poll.register(sys.stdin.fileno(), 0)  # only POLLHUP, POLLERR and POLLNVAL are reported
         while not self._leaving.is_set():
             if poll.poll(1000):
+                self._limit()  # here: the loop may be waiting for a program that was given the terminal
                 try:
                     loop.call_soon_threadsafe(self.now)
                 except RuntimeError:  # the loop has ended by itself meanwhile

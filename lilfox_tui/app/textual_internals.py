@@ -1,24 +1,19 @@
 """The parts of the console that rely on Textual's private API; pyproject.toml limits Textual's version because of them.
 
 A screen behind a dialog paints its changes alone, an update of a line sends only the cells that differ, an error ends
-the app without Textual's traceback, an input shows no control characters, and what Textual cannot parse ends nothing.
+the app without Textual's traceback, and an input shows no control characters. The driver is in ``driver``.
 ``tests/unit/app/test_textual_internals.py`` says what breaks at an upgrade.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import selectors
-import signal
 import sys
-from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable, Iterator, Set
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import compress, repeat
 from operator import ne
-from threading import Event
 from time import monotonic
 from typing import NamedTuple, TypeVar, cast
 
@@ -30,11 +25,8 @@ from rich.text import Text
 from textual import events
 from textual._compositor import ChopsUpdate, Compositor, CompositorMap, CompositorUpdate, LayoutUpdate
 from textual._context import visible_screen_stack
-from textual._parser import ParseError
 from textual._styles_cache import StylesCache
-from textual._xterm_parser import XTermParser
 from textual.app import App
-from textual.drivers.linux_driver import LinuxDriver
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.screen import Screen
@@ -43,6 +35,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 from textual.worker import WorkerFailed
 
+from lilfox_tui.app.driver import TerminalDriver
 from lilfox_tui.app.rendering.draw import Row, cut, joined
 from lilfox_tui.core.crash import last_words
 from lilfox_tui.core.text import cell_width, clean, in_place
@@ -418,7 +411,11 @@ class PrivateApp(App[None], inherit_bindings=False):
         return self._bindings.key_to_bindings.keys()
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
-        """Sends an update to the terminal: only the cells that it does not show yet."""
+        """Sends an update to the terminal: only the cells that it does not show yet. To one that takes nothing, no
+        frame is sent; everything is painted when it takes something again."""
+        if isinstance(self._driver, TerminalDriver) and self._driver.is_behind():
+            self._driver.caught_up = partial(_paint_all, self)
+            return
         if isinstance(screen, BackgroundScreen):
             screen.painted_s = screen.painted_s or monotonic()
         if isinstance(renderable, ChopsUpdate | LayoutUpdate):
@@ -447,6 +444,11 @@ def without_toasts(app: App[None]) -> None:
     """Leaves Textual's own widgets for toasts and tooltips off all screens: each would style them, and paint itself
     twice to hide them."""
     app._disable_notifications = app._disable_tooltips = True
+
+
+def _paint_all(app: App[None]) -> None:
+    for screen in app.screen_stack[-1:]:
+        screen.refresh()
 
 
 def _root(error: BaseException | None) -> BaseException:
@@ -485,98 +487,3 @@ class CleanInput(Input):
                 self.screen.post_message(message)
             else:
                 queue.put_nowait(message)
-
-
-# What the terminal says to us: keys, the mouse, its size. Whatever it says, the console goes on or ends with a report.
-#
-# Textual's own reader ends on bytes that are no UTF-8 (a bad link, an old paste) and on a size of nothing (some
-# terminals tell one while a window is minimised, and many tell no pixels), and it prints its traceback over the screen.
-
-
-BLOCK = 4096
-MORE_TO_COME_S = 0.1
-"""Between two looks whether a sequence that has begun goes on."""
-
-
-class TerminalWords(XTermParser):
-    """Textual's terminal parser. Accepts mouse positions in pixels only if the terminal reports its size in pixels."""
-
-    @property
-    def unfinished(self) -> bool:
-        """Whether a sequence has begun that may continue; a lone ESC counts as the key once ``tick`` times it out."""
-        return self._timeout_time is not None
-
-    def parse_mouse_code(self, code: str) -> Message | None:
-        sizes = (self.terminal_size, self.terminal_pixel_size)
-        if self.mouse_pixels and any(size is not None and min(size) == 0 for size in sizes):
-            return None  # nobody can tell in which cell that is
-        return super().parse_mouse_code(code)
-
-
-class Ending(Event):
-    """The event that ends reading: setting it wakes the reader, which sleeps while nobody types."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.wakes, self._waker = os.pipe()
-
-    def set(self) -> None:
-        super().set()
-        os.write(self._waker, b"!")
-
-
-class Keyboard(LinuxDriver):
-    """Textual's driver, with a reader that survives invalid input and does not wake ten times a second."""
-
-    def __init__(
-        self, app: App[object], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
-    ) -> None:
-        super().__init__(app, debug=debug, mouse=mouse, size=size)
-        self.exit_event = self._ending = Ending()
-
-    def start_application_mode(self) -> None:
-        """Sets the terminal up and tells its size: at the start, and after the shell, when every cell is sent again."""
-        super().start_application_mode()  # type: ignore[no-untyped-call]
-        asyncio.get_running_loop().add_signal_handler(signal.SIGWINCH, self._resized)
-
-    def _resized(self) -> None:
-        """Tells the app the terminal's size. Textual reads it in a signal handler, which the next signal interrupts:
-        then the older size is told last, and stays."""
-        if not self._in_band_window_resize:
-            size = Size(*self._get_terminal_size())
-            self._app.post_message(events.Resize(size, size))
-
-    def _run_input_thread(self) -> None:
-        try:
-            self.run_input_thread()
-        except Exception as error:  # this is a thread: the app is told, and reports it as any other fault
-            self._app.call_later(self._app._handle_exception, error)
-
-    def run_input_thread(self) -> None:
-        """Reads keys until the end event is set. Invalid UTF-8 becomes U+FFFD, which is bound to nothing."""
-        words = TerminalWords(self._debug)
-        decode = getincrementaldecoder("utf-8")("replace").decode
-        with selectors.SelectSelector() as terminal:
-            terminal.register(self.fileno, selectors.EVENT_READ)
-            terminal.register(self._ending.wakes, selectors.EVENT_READ)
-            while not self.exit_event.is_set():
-                ready = {key.fd for key, _mask in terminal.select(MORE_TO_COME_S if words.unfinished else None)}
-                if self._ending.wakes in ready:
-                    os.read(self._ending.wakes, BLOCK)
-                if self.fileno in ready and (text := decode(os.read(self.fileno, BLOCK))):
-                    self._tell(words.feed(text))
-                self._tell(words.tick())
-        try:
-            self._tell(words.feed(""))
-        except (EOFError, ParseError):
-            return  # a sequence was cut off by the end
-
-    def _tell(self, messages: Iterable[Message]) -> None:
-        for message in messages:
-            self.process_message(message)
-
-    def process_message(self, message: Message) -> None:
-        """Passes ``message`` on, unless it is a resize to an empty size: nothing can be drawn until the next resize."""
-        if isinstance(message, events.Resize) and not message.size:
-            return
-        super().process_message(message)
