@@ -142,18 +142,30 @@ class TerminalDriver(LinuxDriver):
         super().__init__(app, debug=debug, mouse=mouse, size=size)
         self.exit_event = self._ending = Ending()
         self._output: Output | None = None
+        self._runs = False
+        """Whether the terminal is set up."""
         self.caught_up: Callable[[], None] = lambda: None
         """Called in the app's loop when the terminal has taken everything after frames were left out."""
 
     def start_application_mode(self) -> None:
-        """Sets the terminal up and tells its size: at the start, and after the shell, when every cell is sent again."""
+        """Sets the terminal up and tells its size: at the start, and after the shell, when every cell is sent again.
+        After a SIGSTOP nothing was taken down, and the shell may have changed the terminal meanwhile."""
+        modes, stopped = self.attrs_before, self._runs
+        if stopped:
+            self.disable_input()
+            self.close()
+            self._must_signal_resume = True
+        self._runs = True
         self._output = Output(cast("TextIO", self._file), self._tell_caught_up)
         super().start_application_mode()  # type: ignore[no-untyped-call]
         super().close()  # its own writer, which was given nothing
+        if stopped:
+            self.attrs_before = modes
         asyncio.get_running_loop().add_signal_handler(signal.SIGWINCH, self._resized)
 
     def close(self) -> None:
         """Waits for what is still to be written, as long as the terminal takes it."""
+        self._runs = False
         super().close()
         if self._output is not None:
             self._output.stop()
@@ -197,8 +209,8 @@ class TerminalDriver(LinuxDriver):
                     os.read(self._ending.wakes, BLOCK)
                 if self.fileno in ready:
                     block = self._read()
-                    if not block:
-                        return  # the terminal is gone, and would be ready to be read for ever
+                    if block is None:
+                        return  # else it would be ready to be read for ever
                     if text := decode(block):  # not yet where a character is cut; nothing would end the parser
                         self._tell(words.feed(text))
                 self._tell(words.tick())
@@ -207,12 +219,14 @@ class TerminalDriver(LinuxDriver):
         except (EOFError, ParseError):
             return  # a sequence was cut off by the end
 
-    def _read(self) -> bytes:
-        """Returns what was typed; nothing once the terminal is gone."""
+    def _read(self) -> bytes | None:
+        """Returns what was typed; None once the terminal is gone."""
         try:
-            return os.read(self.fileno, BLOCK)
-        except OSError:
+            return os.read(self.fileno, BLOCK) or None
+        except BlockingIOError:  # another program that has this terminal open has set O_NONBLOCK, and was faster
             return b""
+        except OSError:
+            return None
 
     def _tell(self, messages: Iterable[Message]) -> None:
         for message in messages:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import select
 import signal
+import sys
 import termios
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from lilfox_tui.app.terminal import HANGUP_STATUS
 from tests.terminal.console import Console
 from tests.terminal.test_manners import first_screen
 from tests.waiting import unhurried, wait_for
@@ -42,23 +45,46 @@ def stick(console: Console) -> None:
     assert not select.select([], [console._terminal], [], 0)[1], "the terminal is not full"
 
 
-@pytest.mark.fault("4.102")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_it_in_two_seconds(tmp_path: Path, number: signal.Signals) -> None:
-    with Console(home=tmp_path) as console:
-        stick(console)
-        console.process.send_signal(number)
-        console.process.wait(unhurried(2.5))
-        assert termios.tcgetattr(console._terminal) == console.modes_before
+LEAVES: dict[str, Callable[[Console], None]] = {
+    "terminated": lambda console: console.process.send_signal(signal.SIGTERM),
+    "SIGHUP": lambda console: console.process.send_signal(signal.SIGHUP),
+    "hung up": Console.hang_up,
+    "hung up, SIGHUP ignored": Console.hang_up,
+}
 
 
 @pytest.mark.fault("4.102")
-@pytest.mark.parametrize("ignored", [False, True], ids=["hang-up", "hang-up ignored"])
-def test_a_closed_terminal_ends_it_in_two_seconds(tmp_path: Path, ignored: bool) -> None:
-    with Console(home=tmp_path, ignore_hangup=ignored) as console:
+@pytest.mark.parametrize("how", LEAVES)
+def test_it_ends_in_two_seconds_all_the_same(tmp_path: Path, how: str) -> None:
+    with Console(home=tmp_path, ignore_hangup="ignored" in how) as console:
         stick(console)
+        LEAVES[how](console)
+        status = console.process.wait(unhurried(2.5))
+        if console.fd >= 0:
+            assert status == 0, "it came to its own end"
+            assert termios.tcgetattr(console._terminal) == console.modes_before
+
+
+BLOCKED = """
+import asyncio, threading
+from lilfox_tui.app.terminal import Departure
+
+async def main():
+    Departure(lambda: None).watch(asyncio.get_running_loop())
+    print("the loop waits", flush=True)
+    threading.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.fault("4.102")
+def test_a_hang_up_ends_it_though_its_loop_waits_for_something_else(tmp_path: Path) -> None:
+    """Such as a program that was given the terminal and does not end with it."""
+    with Console(home=tmp_path, ignore_hangup=True, through=lambda _argv: [sys.executable, "-c", BLOCKED]) as console:
+        console.until("the loop waits")
         console.hang_up()
-        console.process.wait(unhurried(2.5))
+        assert console.process.wait(unhurried(2.5)) == HANGUP_STATUS
 
 
 @pytest.mark.fault("4.102")
@@ -87,3 +113,28 @@ def test_a_terminal_that_does_not_wait_is_waited_for(tmp_path: Path) -> None:
         console.until("sort the hosts")
         console.press("\x03")
         assert console.ended_within() == 0
+
+
+@pytest.mark.fault("4.102")
+def test_a_console_that_was_stopped_goes_on_whole_and_ends(tmp_path: Path) -> None:
+    """By ``kill -STOP``, which it is not told of; each one that went on used to add a reader that nothing ended."""
+    with Console(home=tmp_path) as console:
+        first_screen(console)
+        console.press("p")
+        console.until("paused")
+        console.quiet()
+        shown = console.text
+        for _again in range(3):
+            console.process.send_signal(signal.SIGSTOP)
+            wait_for(partial(_is_stopped, console), what="it is stopped")
+            console.screen.reset()  # the shell has the screen
+            console.process.send_signal(signal.SIGCONT)
+            console.until(lambda text: text == shown)
+        assert termios.tcgetattr(console._terminal) != console.modes_before
+        console.press("q")
+        assert console.ended_within() == 0
+        assert termios.tcgetattr(console._terminal) == console.modes_before
+
+
+def _is_stopped(console: Console) -> bool:
+    return Path(f"/proc/{console.process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"

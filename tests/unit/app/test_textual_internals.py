@@ -5,8 +5,12 @@ test_words_of_a_terminal."""
 from __future__ import annotations
 
 import ast
+import asyncio
 import inspect
+import os
 import re
+import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,9 +33,11 @@ from textual.strip import Strip
 from textual.widgets import Input
 
 from lilfox_tui.app import textual_internals
+from lilfox_tui.app.driver import TerminalDriver
 from lilfox_tui.app.rendering.draw import Palette, Piece, Row
 from lilfox_tui.app.textual_internals import ChangedCells, Pen, ShownCells, changed_spans
 from lilfox_tui.config.themes import FOX_DARK
+from tests.waiting import PATIENCE_S
 
 WIDTH = 30
 PALETTE = Palette(FOX_DARK, ascii_only=False)
@@ -182,6 +188,38 @@ def test_only_the_ink_is_told_where_only_the_ink_changes() -> None:
     assert pen.write("b", Style(color="#00ff00", bgcolor="#101010")) == "\x1b[38;2;0;255;0mb"
     assert pen.write("c", Style(color="#00ff00", bgcolor="#101010")) == "c"
     assert pen.lift() == "\x1b[0m"
+
+
+async def test_the_reader_ends_with_its_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is gone can be read for ever, and has nothing."""
+    monkeypatch.setattr(signal, "signal", lambda *_handler: None)  # a driver takes those of the process
+    ours, theirs = os.pipe()
+    driver = TerminalDriver(App())
+    driver.fileno = ours
+    os.close(theirs)
+    reader = threading.Thread(target=driver.run_input_thread, daemon=True)
+    reader.start()
+    try:
+        await asyncio.to_thread(reader.join, PATIENCE_S)
+        assert not reader.is_alive()
+    finally:
+        driver.exit_event.set()
+        os.close(ours)
+
+
+async def test_what_another_program_read_first_is_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have set O_NONBLOCK: then there is nothing to read, though there was."""
+    monkeypatch.setattr(signal, "signal", lambda *_handler: None)
+    ours, theirs = os.pipe()
+    os.set_blocking(ours, False)
+    driver = TerminalDriver(App())
+    driver.fileno = ours
+    assert driver._read() == b""
+    os.write(theirs, b"q")
+    assert driver._read() == b"q"
+    os.close(theirs)
+    assert driver._read() is None
+    os.close(ours)
 
 
 # What the module relies on.
