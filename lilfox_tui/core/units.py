@@ -20,7 +20,7 @@ _COUNT_BELOW: Final = 999.5e12
 _BYTES_BELOW: Final = 999.5 * 1024**6
 _LONGEST_S: Final = 1e10
 _WHOLE_FROM: Final = 99
-"""Percent from which a fourth digit is told: 99.95 % is not 100 %."""
+"""Percent from which a fourth digit is told: 99.95% is not 100%."""
 
 
 def number_text(value: float | None) -> str:
@@ -38,7 +38,7 @@ def number_text(value: float | None) -> str:
 
 
 def value_text(value: float | None, unit: ValueUnit) -> str:
-    """A value with its unit: ``60``, ``31 %``, ``850 ms``, ``1 min 30 s``, ``1.2 MB/s``; ``-`` if it is unknown."""
+    """A value with its unit: ``60``, ``31%``, ``850 ms``, ``1 min 30 s``, ``1.2 MB/s``; ``-`` if it is unknown."""
     if value is None or not math.isfinite(value):
         return number_text(value)
     match unit:
@@ -60,15 +60,15 @@ def value_text(value: float | None, unit: ValueUnit) -> str:
 
 
 def exact_text(value: float, unit: ValueUnit, digits: int = 10) -> str:
-    """A value with its unit and so many digits, for two that would look the same: ``5.00001 %``."""
+    """A value with its unit and so many digits, for two that would look the same: ``5.00001%``."""
     scale = 100 if unit == "ratio" else 1
-    sign = {"ratio": " %", "percent": " %", "seconds": " s", "bytes": " B", "per second": "/s",
+    sign = {"ratio": "%", "percent": "%", "seconds": " s", "bytes": " B", "per second": "/s",
             "bytes per second": " B/s"}.get(unit, "")  # fmt: skip
     return f"{value * scale:.{digits}g}{sign}"
 
 
 def _percent(value: float) -> str:
-    return f"{value:.3g} %" if abs(value) < _WHOLE_FROM else f"{number_text(value)} %"
+    return f"{value:.3g}%" if abs(value) < _WHOLE_FROM else f"{number_text(value)}%"
 
 
 def _duration(value: float) -> str:

@@ -165,7 +165,7 @@ async def test_the_output_of_a_job_from_its_first_event(stand_in: StandIn) -> No
         await pilot.press("3", "l")
         await until(lambda: isinstance(app.screen, JobOutput))
         await until(lambda: "started on web-1 by root" in screen_text(pilot))
-        assert "50 %" in screen_text(pilot)
+        assert "50%" in screen_text(pilot)
         stand_in.going_on.set()
         await until(lambda: "restored, compared and in place" in screen_text(pilot))
         await pilot.press("g", "k", "j", "G", "escape")

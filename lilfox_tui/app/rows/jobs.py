@@ -105,7 +105,7 @@ def progress_row(progress: Progress, width: int, glyphs: Glyphs, digits: Digits)
     if bar_width >= _SHORTEST_BAR:
         full = 0 if share is None else round(share * bar_width)
         pieces += [Piece(glyphs.full * full, "accent"), Piece(glyphs.empty * (bar_width - full), "muted"), Piece("  ")]
-    percent = "    -" if share is None else fit(f"{share * 100:.0f} %", 5, right=True)
+    percent = "    -" if share is None else fit(f"{share * 100:.0f}%", 5, right=True)
     pieces.append(Piece(percent, "strong"))
     of = human_bytes(done)
     if total and done <= total:  # where it is an estimate that was passed, it tells nothing

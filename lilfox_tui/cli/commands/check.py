@@ -208,7 +208,7 @@ def _traffic(traffic: Traffic | None) -> Iterator[str]:
     if traffic.p95 is not None:
         yield "p95 " + traffic.p95.bound + human_duration(traffic.p95.seconds)
     if traffic.server_errors is not None:
-        yield f"5xx {traffic.server_errors:.1f} %"
+        yield f"5xx {traffic.server_errors:.1f}%"
 
 
 def _host_numbers(summary: HostSummary) -> str:
@@ -227,4 +227,4 @@ def _host_numbers(summary: HostSummary) -> str:
 
 
 def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0f} %"
+    return "-" if value is None else f"{value:.0f}%"

@@ -348,10 +348,10 @@ async def _counted(sources: Sequence[LogSource], where: Filter, *, slices: bool)
         return await analyze(sources, where, slices=slices)
 
     def tell(source: str, share: int) -> None:
-        show_passing(_("counting {source}: {share} %", source=source, share=share))
+        show_passing(_("counting {source}: {share}%", source=source, share=share))
 
     def progress(done: int, total: int) -> None:
-        show_passing(_("counting {share} %", share=100 * done // total if total else 0))
+        show_passing(_("counting {share}%", share=100 * done // total if total else 0))
 
     show_passing(_("counting"))
     try:

@@ -171,15 +171,15 @@ def _of_host(host: HostMeasured) -> Iterator[str]:
         yield _("no metrics: {reason}", reason=host.error)
         return
     if host.cpu_percent:
-        yield _("CPU {percent:.0f} %", percent=100 - host.cpu_percent["idle"] - host.cpu_percent["iowait"])
-        yield _("I/O wait {percent:.0f} %", percent=host.cpu_percent["iowait"])
+        yield _("CPU {percent:.0f}%", percent=100 - host.cpu_percent["idle"] - host.cpu_percent["iowait"])
+        yield _("I/O wait {percent:.0f}%", percent=host.cpu_percent["iowait"])
     if host.memory_percent is not None:
-        yield _("memory {percent:.0f} %", percent=host.memory_percent)
+        yield _("memory {percent:.0f}%", percent=host.memory_percent)
     if host.load is not None:
         yield _("load {load}", load=" ".join(f"{each:.2f}" for each in host.load))
     for disk in host.filesystems[:1]:
         free = human_bytes(disk.available_bytes)
-        yield _("{disk} {percent:.0f} % full, {free} free", disk=disk.mountpoint, percent=disk.used_percent, free=free)
+        yield _("{disk} {percent:.0f}% full, {free} free", disk=disk.mountpoint, percent=disk.used_percent, free=free)
     if host.pressure_percent:
         yield _(
             "pressure {each}", each=" ".join(f"{name} {value:.0f}" for name, value in host.pressure_percent.items())

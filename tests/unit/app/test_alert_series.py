@@ -48,13 +48,13 @@ def side(value: float | None, *values: float | None, holds: bool = False, limit:
 
 def test_a_value_and_its_limit_are_in_one_unit_and_never_look_the_same_when_they_are_not() -> None:
     firing = some().alerts[1]
-    assert against(firing, RULES[0].expression) == "31 % > 5 %"
-    assert against(replace(firing, value=0.0500001), RULES[0].expression) == "5.00001 % > 5 %"
-    assert against(replace(firing, value=0.0500412345), RULES[0].expression) == "5.004 % > 5 %", "no more than it takes"
-    assert against(replace(firing, value=0.05000000000001), RULES[0].expression) == "5.000000000001 % > 5 %"
-    assert against(replace(firing, value=91.2), RULES[2].expression) == "91.2 % > 85 %"
+    assert against(firing, RULES[0].expression) == "31% > 5%"
+    assert against(replace(firing, value=0.0500001), RULES[0].expression) == "5.00001% > 5%"
+    assert against(replace(firing, value=0.0500412345), RULES[0].expression) == "5.004% > 5%", "no more than it takes"
+    assert against(replace(firing, value=0.05000000000001), RULES[0].expression) == "5.000000000001% > 5%"
+    assert against(replace(firing, value=91.2), RULES[2].expression) == "91.2% > 85%"
     assert against(replace(firing, state=AlertState.RESOLVED), RULES[0].expression) == "", "its summary says it"
-    assert against(replace(firing, state=AlertState.RESOLVED, annotations=()), RULES[0].expression) == "last value 31 %"
+    assert against(replace(firing, state=AlertState.RESOLVED, annotations=()), RULES[0].expression) == "last value 31%"
 
 
 def test_a_value_is_named_and_the_peak_is_of_the_time_in_which_the_alert_was_active() -> None:
@@ -66,13 +66,13 @@ def test_a_value_is_named_and_the_peak_is_of_the_time_in_which_the_alert_was_act
     of = page(side(0.01, *minutes))
     shown = replace(of, alert=over, why=replace(of.why, end=NOW))
     peak = NOW - timedelta(minutes=6)
-    assert values_told(shown, None) == (
-        f"last value while the condition was true: 6 %; peak 44 % at {peak:%H:%M:%S}"
-    ), "90 % was before"
-    assert values_told(shown, 0.5).endswith(f"peak 50 % at {firing.fired_at:%H:%M:%S}"), "between two columns"
-    assert values_told(replace(shown, alert=firing), None) == f"peak 44 % at {peak:%H:%M:%S}"
+    assert values_told(shown, None) == (f"last value while the condition was true: 6%; peak 44% at {peak:%H:%M:%S}"), (
+        "90% was before"
+    )
+    assert values_told(shown, 0.5).endswith(f"peak 50% at {firing.fired_at:%H:%M:%S}"), "between two columns"
+    assert values_told(replace(shown, alert=firing), None) == f"peak 44% at {peak:%H:%M:%S}"
     short = replace(shown, window=timedelta(minutes=5))
-    assert values_told(short, None) == "last value while the condition was true: 6 %", "the peak may be before it"
+    assert values_told(short, None) == "last value while the condition was true: 6%", "the peak may be before it"
     other = replace(over, labels=(("alertname", "HighErrorRate"), ("job", "gateway")))
     assert "peak" not in values_told(replace(shown, alert=other), None), "it is of another series"
 
@@ -99,11 +99,11 @@ def test_the_course_of_a_series_stands_beside_its_name() -> None:
 def test_the_course_of_an_alert_is_told_from_the_crossing_on_and_in_the_past_tense_once_it_is_over() -> None:
     set_language("en")
     firing = some().alerts[1]
-    assert course(firing, RULES[0], NOW) == "crossed 5 % at 03:01:44, 11 min ago; fired at 03:06:44"
+    assert course(firing, RULES[0], NOW) == "crossed 5% at 03:01:44, 11 min ago; fired at 03:06:44"
     pending = some().alerts[3]
-    assert course(pending, RULES[2], NOW) == "crossed 85 % at 03:10:44, 2 min ago; fires at 03:20:44 if it stays so"
+    assert course(pending, RULES[2], NOW) == "crossed 85% at 03:10:44, 2 min ago; fires at 03:20:44 if it stays so"
     over = replace(firing, state=AlertState.RESOLVED, resolved_at=NOW - timedelta(minutes=2))
-    assert course(over, RULES[0], NOW) == "crossed 5 % at 03:01:44; was firing for 4 min, resolved at 03:10:44"
+    assert course(over, RULES[0], NOW) == "crossed 5% at 03:01:44; was firing for 4 min, resolved at 03:10:44"
     never = replace(over, fired_at=None)
     assert "was pending for 9 min, resolved at 03:10:44" in course(never, RULES[0], NOW)
     for told in (course(over, RULES[0], NOW), course(never, RULES[0], NOW)):
@@ -115,7 +115,7 @@ def test_the_course_of_an_alert_is_told_from_the_crossing_on_and_in_the_past_ten
 
 def test_an_alert_of_another_day_is_told_with_its_day() -> None:
     old = replace(some().alerts[1], active_at=NOW - timedelta(days=2), fired_at=NOW - timedelta(days=2))
-    assert course(old, RULES[0], NOW) == "crossed 5 % at 03-27 03:12:44, 2 d ago"
+    assert course(old, RULES[0], NOW) == "crossed 5% at 03-27 03:12:44, 2 d ago"
 
 
 def test_when_a_series_crossed_its_limit_is_its_last_change_of_sides() -> None:
@@ -134,9 +134,9 @@ def test_each_series_has_a_sign_and_a_word_for_its_side_of_the_limit() -> None:
     found = page(side(0.31, holds=True), side(0.2), side(0.01), side(None))
     rows = [text_of(row).split() for row in series_rows(found, 118)]
     assert [row[0] for row in rows] == ["✖", "◐", "●", "○"]
-    assert rows[0][1:4] == ["31", "%", "above"]
+    assert rows[0][1:3] == ["31%", "above"]
     assert "but another condition is false" in text_of(series_rows(found, 118)[1])
-    assert rows[2][1:4] == ["1", "%", "below"]
+    assert rows[2][1:3] == ["1%", "below"]
     assert series_note(found) == (Piece("2 of 4 over the limit", "failing"),)
     assert series_note(page(side(0.01))) == (Piece("0 of 1 over the limit", "good"),)
 
@@ -163,8 +163,8 @@ def test_the_chart_has_the_alerts_own_series_first_and_its_limit_and_moment() ->
     other = ComparisonSide((("job", "gateway"),), 0.01, 0.05, False, (0.01,) * 4)
     drawn = series_chart(page(other, side(0.31, 0.01, 0.01, 0.3, 0.31, holds=True)))
     assert [curve.name for curve in drawn.curves] == ["backend", "gateway"]
-    assert [curve.now for curve in drawn.curves] == ["31 %", "1 %"]
-    assert (drawn.mark, drawn.notes) == (0.05, ("limit 5 %",))
+    assert [curve.now for curve in drawn.curves] == ["31%", "1%"]
+    assert (drawn.mark, drawn.notes) == (0.05, ("limit 5%",))
     assert drawn.moment == some().alerts[1].active_at
     alone = series_chart(page(side(0.31, 0.3, holds=True)))
     assert (alone.fail, alone.mark) == (0.05, None), "a single curve is coloured above its limit"

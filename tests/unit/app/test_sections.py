@@ -48,7 +48,7 @@ def chart_of(*names: str, asked: list[int] | None = None) -> PageChart:
         NOW - WINDOW,
         NOW,
         now="12 ms" if len(names) == 1 else "",
-        notes=("limit 5 %",),
+        notes=("limit 5%",),
         mark=50.0,
     )
 
@@ -91,7 +91,7 @@ def test_below_sixty_columns_a_curve_is_one_line_and_all_have_one_scale() -> Non
     low = PageCurve("low", lambda count: [1.0] * count, "1")
     shown = replace(chart_of("p50", "p95"), curves=[low, PageCurve("high", lambda count: [100.0] * count, "100")])
     title, first, second = (text_of(row) for row in draw_sections(chart_bands([shown], style), style))
-    assert title.split() == ["Latency", "limit", "5", "%"]
+    assert title.split() == ["Latency", "limit", "5%"]
     assert (first.count("▁"), second.count("▇")) == (28, 28)
     assert first.endswith("  1")
     assert second.endswith("  100")
@@ -100,13 +100,13 @@ def test_below_sixty_columns_a_curve_is_one_line_and_all_have_one_scale() -> Non
 def test_over_a_slow_link_nothing_moves_but_the_numbers() -> None:
     style = SectionStyle(120, UNICODE, slow_link=True)
     rows = [text_of(row) for row in draw_sections(chart_bands([chart_of("p50", "p95")], style), style)]
-    assert [row.split() for row in rows] == [["Latency", "limit", "5", "%"], ["p50", "12", "ms"], ["p95", "12", "ms"]]
+    assert [row.split() for row in rows] == [["Latency", "limit", "5%"], ["p50", "12", "ms"], ["p95", "12", "ms"]]
 
 
 def test_a_cursor_tells_the_values_at_its_moment_and_stands_on_their_column() -> None:
     style = SectionStyle(80, UNICODE, 4, cursor=NOW - WINDOW / 2)
     many, single = chart_of("p50", "p95"), replace(chart_of(""), top=200.0)
-    for shown, told, rows_high in ((many, "━ p50 73  ━ p95 73", 4), (single, "─ 73  limit 5 % ─", 5)):
+    for shown, told, rows_high in ((many, "━ p50 73  ━ p95 73", 4), (single, "─ 73  limit 5% ─", 5)):
         rows = draw_sections(chart_bands([shown], style), style)
         text = "\n".join(map(text_of, rows))
         assert told in text, "half of what rises to 145"

@@ -71,9 +71,9 @@ def test_without_a_status_there_is_one_curve_and_no_chart_of_errors() -> None:
 
 def test_the_limit_of_a_rule_is_drawn_and_named() -> None:
     errors = charts(page())["Errors"]
-    assert (errors.mark, errors.notes) == (5.0, ("alert HighErrorRate > 5 %", "thresholds > 5 %, 20 %"))
+    assert (errors.mark, errors.notes) == (5.0, ("alert HighErrorRate > 5%", "thresholds > 5%, 20%"))
     alone = charts(replace(page(), limit=None))["Errors"]
-    assert (alone.mark, alone.notes) == (None, ("thresholds > 5 %, 20 %",))
+    assert (alone.mark, alone.notes) == (None, ("thresholds > 5%, 20%",))
     assert charts(replace(page(), limit=None, limits=Threshold()))["Errors"].notes == ()
 
 

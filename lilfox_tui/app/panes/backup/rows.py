@@ -91,7 +91,7 @@ def _last(plan: _Plan) -> Row:
         percent = percent_of(plan.running)
         mark = plan.style.glyphs.job
         # The number first: in a narrow column it must not be cut to another one.
-        words = ("" if percent is None else f"{percent} % ") + job_kind_text(plan.running.kind)
+        words = ("" if percent is None else f"{percent}% ") + job_kind_text(plan.running.kind)
         return (Piece(f"{mark} {words}", "accent"),)
     view, newest = plan.view, newest_of(plan.view)
     if view.outage is not None:

@@ -354,10 +354,10 @@ class StatisticsActions(ActionGroup):
         from lilfox_tui.logs.analyze import analyze, report_progress
 
         def progress(done: int, total: int) -> None:
-            self._tell_work(_("counting {share} %", share=100 * done // total if total else 0))
+            self._tell_work(_("counting {share}%", share=100 * done // total if total else 0))
 
         def tell(source: str, share: int) -> None:
-            self._tell_work(_("counting {source}: {share} %", source=source, share=share))
+            self._tell_work(_("counting {source}: {share}%", source=source, share=share))
 
         state, merged, where = self._state, self._state.merged, self._state.where
         came, leaps = (0, 0) if merged is None else (merged.came, merged.leaps)

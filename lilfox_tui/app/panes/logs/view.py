@@ -125,7 +125,7 @@ class LogHead:
             status = source.status.value
             if source.name in names and status is not None and status.searched_bytes is not None and status.size_bytes:
                 searched, size = searched + status.searched_bytes, size + status.size_bytes
-        share = f"  {100 * searched // size} %" if size else ""
+        share = f"  {100 * searched // size}%" if size else ""
         return _("searching {names}", names=listed(names)) + share
 
 

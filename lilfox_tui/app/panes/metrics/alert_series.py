@@ -54,7 +54,7 @@ def _beside_limit(value: float | None, limit: float | None, unit: ValueUnit) -> 
 
 
 def against(alert: Alert, expression: str) -> str:
-    """An alert's value and what it is compared with, in one unit: ``31 % > 5 %``; for a resolved alert its last
+    """An alert's value and what it is compared with, in one unit: ``31% > 5%``; for a resolved alert its last
     value, unless its summary says what was."""
     sides = compared(expression)
     value, limit = _beside_limit(alert.value, sides.limit, sides.unit)

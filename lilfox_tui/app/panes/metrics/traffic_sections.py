@@ -249,9 +249,9 @@ def _errors(page: TrafficPage, traffic: Traffic) -> PageChart | None:
     if not curves:
         return None
     drawn = _chart(page, _("Errors"), curves, _percent_axis)
-    notes = () if limit is None else (_("alert {name} > {limit:g} %", name=limit.alert, limit=limit.percent),)
+    notes = () if limit is None else (_("alert {name} > {limit:g}%", name=limit.alert, limit=limit.percent),)
     warn, fail = page.limits.warn, page.limits.fail
-    shown = [f"{each:g} %" for each in (warn, fail) if each is not None]
+    shown = [f"{each:g}%" for each in (warn, fail) if each is not None]
     if shown:
         notes = (*notes, _("thresholds > {limits}", limits=", ".join(shown)))
     return replace(drawn, notes=notes, mark=None if limit is None else limit.percent)
@@ -277,7 +277,7 @@ def seconds_axis(value: float) -> str:
 
 
 def _percent_axis(value: float) -> str:
-    return f"{value:.3g} %"
+    return f"{value:.3g}%"
 
 
 # ---- parts -------------------------------------------------------------------------------------------------------
