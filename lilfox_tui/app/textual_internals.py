@@ -22,7 +22,7 @@ from rich.console import Console, RenderableType
 from rich.control import Control
 from rich.style import Style
 from rich.text import Text
-from textual import events
+from textual import events, message_pump
 from textual._compositor import ChopsUpdate, Compositor, CompositorMap, CompositorUpdate, LayoutUpdate
 from textual._context import visible_screen_stack
 from textual._styles_cache import StylesCache
@@ -159,6 +159,25 @@ def paint_now(screen: Screen[object], widgets: Iterable[Widget]) -> None:
     screen._compositor.update_widgets(changed & screen._compositor.visible_widgets.keys())
     screen._compositor_refresh()
 
+
+class _Unlogged:
+    """A log that nobody reads: no development console of Textual is attached. Textual's own makes two loggers for each
+    message, a twentieth of what the console at rest costs."""
+
+    @property
+    def event(self) -> _Unlogged:
+        """Textual's log of events."""
+        return self
+
+    def verbosity(self, _verbose: bool) -> _Unlogged:
+        """The same log, of so many words."""
+        return self
+
+    def __call__(self, *_said: object) -> None:
+        """Logs nothing."""
+
+
+message_pump.log = _Unlogged()  # type: ignore[assignment, attr-defined]
 
 StylesCache.get_inner_outer = classmethod(lru_cache(1024)(StylesCache.get_inner_outer.__wrapped__))  # type: ignore
 """Textual means this: its own (8.2) is of each widget, and so keeps what the last 1,024 of closed dialogs painted."""

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from rich.color import ColorSystem
 from rich.console import Console
 from rich.style import Style
+from textual import message_pump
 from textual._compositor import ChopsUpdate, Compositor, LayoutUpdate
 from textual._styles_cache import StylesCache
 from textual._xterm_parser import XTermParser
@@ -276,6 +277,14 @@ def test_keys_that_are_bound_are_known() -> None:
 def test_the_cache_of_styles_is_shared() -> None:
     """Else each widget of a closed dialog is kept (test_memory)."""
     assert StylesCache.get_inner_outer.__func__.cache_info().maxsize == 1024  # type: ignore[attr-defined]
+
+
+def test_messages_are_not_logged() -> None:
+    """Textual's own log makes a logger for each, and asks it for one of that verbosity."""
+    log = message_pump.log  # type: ignore[attr-defined]
+    assert log.event.verbosity(False) is log
+    log.event.verbosity(True)("message", ">>>", None, "method=<App.on_key>")
+    assert "log.event.verbosity(" in inspect.getsource(message_pump.MessagePump._on_message), "it is that one"
 
 
 def test_nothing_private_of_textual_is_used_elsewhere() -> None:
