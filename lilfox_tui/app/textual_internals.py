@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import lru_cache, partial
 from itertools import compress, repeat
 from operator import ne
@@ -61,6 +61,28 @@ class MovesPainted(Compositor):
             moved = (place.clip.intersection(place.region) for _widget, place in now.items() ^ before.items())
             self._dirty_regions.update(filter(None, moved))
         return now
+
+    def _render_chops(self, crop: Region, is_rendered_line: Callable[[int], bool]) -> Sequence[Mapping[int, Strip]]:
+        self._wanted = [y for y in crop.line_range if is_rendered_line(y)]
+        return super()._render_chops(crop, is_rendered_line)
+
+    def _get_renders(self, crop: Region | None = None) -> Iterator[tuple[Region, Region, list[Strip]]]:
+        """The widgets from front to back, each with the lines that are wanted of it. Textual's own draws every widget
+        between the first and the last changed line, also where nothing has changed and what others hide."""
+        hidden: dict[int, list[tuple[int, int]]] = {y: [] for y in self._wanted}
+        for widget, (region, clip) in self.visible_widgets.items():
+            shown = region.intersection(clip)
+            left, right = shown.column_span
+            wanted = [
+                y for y in self._wanted
+                if shown.y <= y < shown.bottom and not any(a <= left and right <= b for a, b in hidden[y])
+            ]  # fmt: skip
+            if not wanted or left == right or (crop and not crop.overlaps(clip)):
+                continue
+            for y in wanted:
+                hidden[y].append((left, right))
+            shown = Region(left, wanted[0], right - left, wanted[-1] - wanted[0] + 1)
+            yield region, shown, widget.render_lines(shown.translate(-region.offset))
 
 
 class BackgroundScreen(Screen[Result]):

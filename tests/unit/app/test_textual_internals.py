@@ -8,6 +8,7 @@ import ast
 import asyncio
 import inspect
 import os
+import random
 import re
 import signal
 import threading
@@ -23,20 +24,23 @@ from rich.console import Console
 from rich.style import Style
 from textual import message_pump
 from textual._compositor import ChopsUpdate, Compositor, LayoutUpdate
+from textual._context import visible_screen_stack
 from textual._styles_cache import StylesCache
 from textual._xterm_parser import XTermParser
-from textual.app import App
+from textual.app import App, ComposeResult
 from textual.binding import BindingsMap
+from textual.containers import VerticalScroll
 from textual.drivers.linux_driver import LinuxDriver
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.screen import Screen
 from textual.strip import Strip
-from textual.widgets import Input
+from textual.widget import Widget
+from textual.widgets import Input, Static
 
 from lilfox_tui.app import textual_internals
 from lilfox_tui.app.driver import TerminalDriver
 from lilfox_tui.app.rendering.draw import Palette, Piece, Row
-from lilfox_tui.app.textual_internals import ChangedCells, Pen, ShownCells, changed_spans
+from lilfox_tui.app.textual_internals import ChangedCells, MovesPainted, Pen, ShownCells, changed_spans
 from lilfox_tui.config.themes import FOX_DARK
 from tests.waiting import PATIENCE_S
 
@@ -223,6 +227,68 @@ async def test_what_another_program_read_first_is_no_end(monkeypatch: pytest.Mon
     os.close(ours)
 
 
+class Layers(App[None]):
+    """Widgets beside each other, over each other, scrolled, and half off the screen."""
+
+    CSS = """
+    Screen { layers: below above; overflow: hidden; }
+    #left { width: 11; height: 4; border: round red; }
+    #box { height: 5; overflow-y: scroll; }
+    #over { layer: above; offset: 7 2; width: 9; height: 6; }
+    #off { layer: above; offset: 34 2; width: 20; height: 9; }
+    """
+
+    def compose(self) -> ComposeResult:
+        yield Static("left", id="left")
+        with VerticalScroll(id="box"):
+            yield Static("\n".join(f"row {number}" for number in range(9)))
+        yield Static("over " * 10, id="over")
+        yield Static("off " * 30, id="off")
+
+
+async def test_the_lines_that_are_drawn_are_those_that_textual_draws() -> None:
+    chance = random.Random(7)
+    async with Layers().run_test(size=(40, 12)) as pilot:
+        await pilot.pause()
+        theirs, ours = pilot.app.screen._compositor, MovesPainted()
+        ours.reflow(pilot.app.screen, Size(40, 12))
+        drawn = {widget.id for widget in ours.visible_widgets}
+        assert {"left", "over", "off"} <= drawn
+        token = visible_screen_stack.set([])
+        try:
+            for _round in range(60):
+                lines = set(chance.sample(range(12), chance.randint(1, 12)))
+                crop = Region.from_union([Region(chance.randint(0, 20), y, 5, 1) for y in lines])
+                expected, found = (each._render_chops(crop, lines.__contains__) for each in (theirs, ours))
+                for y in lines:
+                    assert [piece and piece.text for piece in found[y].values()] == [
+                        piece and piece.text for piece in expected[y].values()
+                    ]
+                assert all(piece is None for y in set(range(12)) - lines for piece in found[y].values())
+        finally:
+            visible_screen_stack.reset(token)
+
+
+async def test_what_did_not_change_and_what_is_hidden_is_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str | None, Region]] = []
+    drawn = Widget.render_lines
+
+    def render_lines(widget: Widget, crop: Region) -> list[Strip]:
+        asked.append((widget.id, crop))
+        return drawn(widget, crop)
+
+    async with Layers().run_test(size=(40, 12)) as pilot:
+        await pilot.pause()
+        ours = MovesPainted()
+        ours.reflow(pilot.app.screen, Size(40, 12))
+        monkeypatch.setattr(Widget, "render_lines", render_lines)
+        ours._render_chops(Region(0, 0, 40, 12), {0, 10}.__contains__)
+        monkeypatch.undo()
+    assert [name for name, _crop in asked if name] == ["off", "left", "_default"], "others are between the two lines"
+    assert asked[0] == ("off", Region(0, 2, 6, 1))
+    assert asked[1] == ("left", Region(0, 0, 11, 1))
+
+
 # What the module relies on.
 
 
@@ -230,6 +296,7 @@ APP = Path(textual_internals.__file__).parent
 OVERRIDDEN = {
     "a screen behind a dialog paints its changes alone": (Screen, ("_on_timer_update", "_compositor_refresh")),
     "what has moved is painted": (Compositor, ("full_map",)),
+    "only the lines that changed are drawn": (Compositor, ("_render_chops", "_get_renders")),
     "only the cells that changed are sent": (App, ("_display",)),
     "an error ends the app in two lines": (App, ("_fatal_error", "panic", "_print_error_renderables")),
     "what an input shows acts on no terminal": (Input, ("_value",)),
