@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from lilfox_tui.core.aio import Feed
+from lilfox_tui.core.aio import Feed, to_next_beat_s
 from lilfox_tui.core.i18n import language, listed, tr
 from lilfox_tui.core.paths import modes, user_name
 from lilfox_tui.jobs.model import Ended, Event, Job, JobError, NoSuchJob
@@ -109,7 +109,7 @@ class Jobs:
             jobs = tuple(await asyncio.to_thread(listing.look))
             if jobs != self.feed.value:
                 self.feed.publish(jobs)
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(to_next_beat_s(LOOK_S))
 
 
 class _OneJob:

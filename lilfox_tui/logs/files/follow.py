@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 
+from lilfox_tui.core.aio import to_next_beat_s
 from lilfox_tui.core.errors import CommandTimeout, CommandUnknown, FileMoved, HostUnreachable, LilFoxError
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.base import wait_until_reconnected
@@ -121,9 +122,9 @@ class Follower:
                         for at in range(0, len(batch), step):
                             yield batch[at : at + step]
                 tries = 0
-                pause_s = self._to_next_look()
+                pause_s = to_next_beat_s(self._poll_s)  # as all others, so that their records can be put in order
             except FileMoved:
-                pause_s = self._to_next_look()
+                pause_s = to_next_beat_s(self._poll_s)
             except PASSING as error:
                 pause_s = RETRIES_S[min(tries, len(RETRIES_S) - 1)]
                 tries += 1
@@ -131,11 +132,6 @@ class Follower:
                 await wait_until_reconnected(self._file_set.disk.host, pause_s)
                 continue
             await asyncio.sleep(pause_s)
-
-    def _to_next_look(self) -> float:
-        """Return the seconds to the next check; followers with the same interval check at the same moments, so that
-        their records can be put in order."""
-        return self._poll_s - asyncio.get_running_loop().time() % self._poll_s
 
     async def _round(self) -> AsyncGenerator[Batch, None]:
         """Check the files once, and yield all new records in them, oldest first."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from lilfox_tui.core.aio import Feed, State
+from lilfox_tui.core.aio import Feed, State, to_next_beat_s
 from lilfox_tui.core.crash import fault_of
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.monitor.model import IncidentView
@@ -61,9 +61,8 @@ class IncidentWatch:
                 self.feed.fail(LilFoxError(fault_of(error)))
             self._wake.clear()
             with suppress(TimeoutError):
-                async with asyncio.timeout(
-                    EVERY_S if self._recorder is not None and self._recorder.folder else NONE_OPEN_EVERY_S
-                ):
+                is_open = self._recorder is not None and self._recorder.folder
+                async with asyncio.timeout(to_next_beat_s(EVERY_S if is_open else NONE_OPEN_EVERY_S)):
                     await self._wake.wait()
 
     def look(self, happened: Sequence[StatusChange] = ()) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lilfox_tui.config.model import Config
-from lilfox_tui.core.aio import Feed
+from lilfox_tui.core.aio import Feed, to_next_beat_s
 from lilfox_tui.hosts.base import Host
 
 if TYPE_CHECKING:
@@ -72,4 +72,4 @@ class RecoveryWatch:
             if self._store.value is not None:
                 series = series or RecoverySeries(self._store.value, self._config.recovery)
                 series.take(self.feed.value or {}, now)
-            await asyncio.sleep(READ_EVERY_S)
+            await asyncio.sleep(to_next_beat_s(READ_EVERY_S))

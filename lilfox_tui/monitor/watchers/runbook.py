@@ -8,7 +8,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from lilfox_tui.config.model import Config
-from lilfox_tui.core.aio import Feed
+from lilfox_tui.core.aio import Feed, to_next_beat_s
 from lilfox_tui.core.crash import fault_of
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import language
@@ -52,7 +52,7 @@ class RunbookWatch:
                 self.feed.fail(error)
             except Exception as error:
                 self.feed.fail(LilFoxError(fault_of(error)))
-            await asyncio.sleep(EVERY_S)
+            await asyncio.sleep(to_next_beat_s(EVERY_S))
 
     def look(self) -> RunbooksView:
         """Return the current documents and runs. Blocks."""

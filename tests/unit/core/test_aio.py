@@ -10,7 +10,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lilfox_tui.config.model import HostConfig
-from lilfox_tui.core.aio import CancelSafeTaskGroup, Feed, Pending, Ready, State, Unavailable, open_in_thread
+from lilfox_tui.core.aio import (
+    CancelSafeTaskGroup,
+    Feed,
+    Pending,
+    Ready,
+    State,
+    Unavailable,
+    open_in_thread,
+    to_next_beat_s,
+)
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.hosts import process
 from lilfox_tui.hosts.local import LocalHost
@@ -283,3 +292,13 @@ async def test_what_fails_to_open_after_a_cancellation_is_nothing_to_close() -> 
     go_on.set()
     await asyncio.get_running_loop().shutdown_default_executor()  # the thread has ended
     assert not closed
+
+
+@pytest.mark.parametrize(("now_s", "left_s"), [(7.5, 0.5), (8.0, 2.0), (9.999, 0.001)])
+async def test_what_looks_again_and_again_looks_at_the_same_moments(
+    now_s: float, left_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncio.get_running_loop(), "time", lambda: now_s)
+        found_s = to_next_beat_s(2.0)
+    assert found_s == pytest.approx(left_s)
