@@ -367,6 +367,8 @@ class RecentPatterns(Struct, frozen=True):
     recent: int = 0
     before: int = 0
     unknown: tuple[str, ...] = ()
+    known_from_us: int | None = None
+    """The beginning of the time that is compared with: of the source whose records are known for longest."""
 
 
 async def recent_patterns(sources: Sequence[LogSource], where: Filter, *, until_us: int | None) -> RecentPatterns:
@@ -395,6 +397,7 @@ async def recent_patterns(sources: Sequence[LogSource], where: Filter, *, until_
         patterns.count(recent_from_us, until_us + SLICE_US),
         patterns.count(recent_from_us - BEFORE_US, recent_from_us),
         tuple(name for name, since_us in known_from_us.items() if since_us >= recent_from_us),
+        min(known_from_us.values(), default=None),
     )
 
 
