@@ -166,9 +166,6 @@ def _cell(cells: dict[Key, TallyCell], key: Key) -> TallyCell:
     return cell
 
 
-# What a log says in numbers: errors by type and module, response times, by source, route and time.
-
-
 SLICES_MOST = 32
 _MINUTES = (1, 2, 5, 10, 15, 30, 60, 120, 240, 480, 1440, 2880, 10080)
 _WIDTHS_US = tuple(SECOND_US * seconds for seconds in (1, 2, 5, 10, 15, 30, *(60 * each for each in _MINUTES)))
@@ -253,19 +250,16 @@ def statistics_of(tally: Tally) -> Statistics:
 
 def errors_of_type(name: str) -> Filter:
     """Return a filter for the records behind a row of ``errors_by_type``."""
-    return And(
-        (AtLeast(Severity.ERROR), Not(FieldMatch("type", "~", "")) if name == UNKNOWN_TYPE else _is("type", name))
-    )
+    return _errors(Not(FieldMatch("type", "~", "")) if name == UNKNOWN_TYPE else _is("type", name))
 
 
 def errors_of_module(name: str) -> Filter:
     """Return a filter for the records behind a row of ``errors_by_module``."""
-    return And(
-        (
-            AtLeast(Severity.ERROR),
-            Not(FieldMatch("module", "~", ".")) if name == UNKNOWN_MODULE else _is("module", name),
-        )
-    )
+    return _errors(Not(FieldMatch("module", "~", ".")) if name == UNKNOWN_MODULE else _is("module", name))
+
+
+def _errors(part: Filter) -> Filter:
+    return And((AtLeast(Severity.ERROR), part))
 
 
 def of_source(name: str) -> Filter:
@@ -439,8 +433,7 @@ class Example(Struct, frozen=True):
 
 class Pattern(Struct, frozen=True):
     """A template, the number of its records, their highest severity, and the last added record. ``status`` (HTTP) and
-    ``fault`` (class of the exception) are what all its records have in their fields, where the template does not say
-    it. ``first_us`` and ``last_us`` are the times of the oldest and the newest record; ``sources`` said it."""
+    ``fault`` (class of the exception) are those of all its records, where the template does not tell them."""
 
     template: str
     count: int
@@ -451,6 +444,12 @@ class Pattern(Struct, frozen=True):
     first_us: int | None = None
     last_us: int | None = None
     sources: tuple[str, ...] = ()
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether its records are errors, or tell an HTTP status of 5xx."""
+        status = self.status or self.template[slice(*(status_span(self.template) or (0, 0)))]
+        return self.severity >= Severity.ERROR or status.startswith("5")
 
 
 class PatternChange(Struct, frozen=True):
@@ -597,4 +596,5 @@ GROWN = 2.0
 
 def _by_news(change: PatternChange) -> tuple[int, int, int, str]:
     rank = 1 if not change.compared else 0 if change.growth is None else 2 if change.growth >= GROWN else 3
-    return rank, -change.pattern.severity, -change.recent, change.pattern.template
+    severity = max(change.pattern.severity, Severity.ERROR) if change.pattern.is_failure else change.pattern.severity
+    return rank, -severity, -change.recent, change.pattern.template

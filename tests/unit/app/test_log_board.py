@@ -9,12 +9,12 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.app.panes.logs.board import BoardDrawing, BoardRow, BoardStyle, Section, draw_board
-from lilfox_tui.app.panes.logs.histogram import StripParts, strip_row
+from lilfox_tui.app.panes.logs.histogram import StripParts, percent, strip_row
 from lilfox_tui.app.panes.logs.statistics import (
+    Looked,
     filter_of,
     pattern_head,
     pattern_sections,
-    percent,
     responses_in,
     statistics_head,
     statistics_sections,
@@ -47,8 +47,8 @@ def board(head: Sequence[Row], sections: Sequence[Section], width: int = 118, he
     return draw_board(head, sections, BoardStyle(width, UNICODE, height))
 
 
-def rows_of(records: Sequence[LogRecord], loaded: Sequence[LogRecord] | None = None) -> dict[str, BoardRow]:
-    sections = statistics_sections(counted(records), records if loaded is None else loaded, UTC, UNICODE)
+def rows_of(records: Sequence[LogRecord]) -> dict[str, BoardRow]:
+    sections = statistics_sections(counted(records), Looked(records, are_all=True), UTC, UNICODE)
     return {row.id: row for section in sections for row in section.rows}
 
 
@@ -66,7 +66,10 @@ def test_strip_statistics_and_patterns_say_in_the_same_words_what_they_count() -
     for at in range(12):
         tally.add("api", record("api", at, AT_US, "x", severity=Severity.ERROR).entry)
     for narrowed, what in ((True, "matching records"), (False, "records")):
-        told = [text_of(row).strip() for row in statistics_head(statistics_of(tally), (), narrowed=narrowed)]
+        told = [
+            text_of(row).strip()
+            for row in statistics_head(statistics_of(tally), Looked((), are_all=True), narrowed=narrowed)
+        ]
         assert told == [f"12 errors in 12 {what}", f"not in the format of the log, and not counted: 2 {what}"]
         recent = RecentPatterns((), AT_US - 600_000_000, AT_US, recent=12, before=340)
         told = [text_of(row).strip() for row in pattern_head(recent, UTC, narrowed=narrowed)]
@@ -82,10 +85,11 @@ def test_failed_responses_are_told_though_they_are_no_errors_of_the_log() -> Non
     assert rows["5xx"].role == "failing"
     assert [found_by(rows[name], served) for name in ("5xx", "status 502", "4xx", "2xx")] == [90, 90, 6, 4]
     assert found_by(rows["message no answer <num>"], served) == 5
-    told = text_of(statistics_head(counted(served), served, narrowed=False)[1])
+    told = text_of(statistics_head(counted(served), Looked(served, are_all=True), narrowed=False)[1])
     assert told.strip() == "90 of 100 responses failed with 5xx (90%)"
-    part = statistics_head(counted(served), served[:50], narrowed=False)
-    assert "50 of 50 responses in the loaded records" in text_of(part[1]), "nothing is said of those not looked at"
+    part = statistics_head(counted(served), Looked(served[:50], are_all=False), narrowed=False)
+    told = "50 of 50 responses in the newest 50 records failed with 5xx (100%)"
+    assert text_of(part[1]).strip() == told, "nothing is said of those not looked at"
 
 
 def test_a_status_that_only_the_message_tells_counts_and_is_a_filter() -> None:
@@ -204,14 +208,15 @@ def test_a_pattern_tells_its_status_its_exception_its_course_and_where_it_was_sa
     new, rest = patterns_of(records, AT_US - 45 * minute)
     assert (new.title, new.note) == ("New", "not seen from 02:27 to 03:02")
     assert [text_of(row.name) for row in new.rows] == [
-        "job failed  ConnectionError", "GET <path> 503", "served  status=502"
-    ], "errors first"  # fmt: skip
-    glyph, count, share, change, trend, seen, sources = (cell.text for cell in new.rows[0].cells)
+        "GET <path> 503", "job failed  ConnectionError", "served  status=502"
+    ]  # fmt: skip
+    assert {row.name[0].role for row in new.rows} == {"failing"}, "5xx is a failure, whatever its level"
+    glyph, count, share, change, trend, seen, sources = (cell.text for cell in new.rows[1].cells)
     assert (glyph, count, share, change, seen) == ("✖", "4", "9%", "new", "03:12:34–03:12:37")
     assert sources == "worker0, worker1 +1"
-    assert trend == " " * 4 + "▁" * 9 + "▇", "blank where nothing is known"
-    assert new.rows[0].more == "worker2: job failed  ConnectionError: connection refused: 127.0.0.1:5432"
-    assert [found_by(row, records) for row in new.rows] == [4, 6, 2]
+    assert trend == "  " + "▁" * 11 + "▇", "blank where nothing is known"
+    assert new.rows[1].more == "worker2: job failed  ConnectionError: connection refused: 127.0.0.1:5432"
+    assert [found_by(row, records) for row in new.rows] == [6, 4, 2]
     assert [text_of(row.name) for row in rest.rows] == ["GET <path> 200"]
 
 

@@ -20,7 +20,7 @@ from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.i18n import Message, _, ngettext, tr
-from lilfox_tui.core.text import cell_width, human_duration
+from lilfox_tui.core.text import cell_width, fit, human_count, human_duration
 from lilfox_tui.logs.merge import MergedLogs
 from lilfox_tui.logs.record import EPOCH, LogRecord, Severity, microseconds
 from lilfox_tui.logs.source import AtTime
@@ -36,10 +36,12 @@ _MINUTES = (1, 2, 5, 10, 15, 30, 60, 120, 240, 360, 480, 720, 1440, 2880, 10080)
 _WIDTHS_US = tuple(seconds * _SECOND_US for seconds in (1, 2, 5, 10, 15, 30, *(60 * each for each in _MINUTES)))
 """What a bar may stand for; longer ones are whole multiples of the last."""
 _DAY = timedelta(days=1)
-_SHARE_OF_LEGEND = 0.3
-"""Of the width of the pane, at most."""
-_LONG_US = 1800 * _SECOND_US
-"""The width of a bar that takes the most cells to say."""
+_SHARE_OF_COUNTS = 0.36
+"""Of the width of the pane, at most, for what stands beside the bars."""
+_NOTES_CELLS = 48
+"""Of the notes below the counts."""
+_COUNT_CELLS = 7
+"""Of a count: those of 999,999, longer ones are rounded."""
 _WIDEST = 8
 """Cells of a bar, where there are few bars."""
 _ROLES = ("failing", "degraded", "muted")
@@ -70,6 +72,14 @@ class Bars(Struct, frozen=True):
     """Of each bar."""
     newest_us: int | None = None
     """The end of what is known, within the last bar; None: the end of that bar."""
+
+    @property
+    def total(self) -> Bar:
+        """All bars as one."""
+        whole = Bar()
+        for bar in self.bars:
+            whole.add(bar.records, bar.warnings, bar.errors)
+        return whole
 
     @property
     def until_us(self) -> int:
@@ -218,6 +228,40 @@ def _time(bars: Bars, at_us: int, zone: tzinfo) -> str:
     return at.strftime("%H:%M:%S" if bars.width_us < 60 * _SECOND_US else "%H:%M")
 
 
+def counts_beside(bars: Bars | None, glyphs: Glyphs) -> list[list[Row]]:
+    """What the colours are and how many records the bars hold of each, in rows that stand beside them, always of the
+    same width: with room for all notes below, with their share of all, without it, and without words. None: before
+    anything is counted."""
+    marks = glyphs.full * 3 if glyphs.dots else glyphs.stack
+    words = [fit(word, max(map(cell_width, _words()))) for word in _words()]
+    total = bars.total if bars is not None else Bar()
+    parts = (total.errors, total.warnings, total.records - total.errors - total.warnings)
+    full: list[Row] = []
+    for mark, word, role, count in zip(marks, words, _ROLES, parts, strict=True):
+        text = grouped(count) if count < 1_000_000 else human_count(count)
+        number = Piece(fit(text, _COUNT_CELLS, right=True), role if count and role != "muted" else "text")
+        share = Piece(f"  {percent(count, total.records):>4}", "muted")
+        full.append((Piece(f"   {mark} ", role), number, Piece(f" {word}", "muted"), share))
+    roomy: list[Row] = [(*row, Piece(" " * (_NOTES_CELLS - cells(row)))) for row in full]
+    return [roomy, full, [row[:3] for row in full], [row[:2] for row in full]]
+
+
+def _words() -> tuple[str, str, str]:
+    return _("errors"), _("warnings"), _("other records")
+
+
+def notes_of(bars: Bars, zone: tzinfo) -> Iterator[Row]:
+    """What a bar stands for, and which one has the most errors, in parts that may be left out from the end."""
+    width = human_duration(bars.width_us / 1e6)
+    yield (Piece("   " + _("each bar {time}", time=width), "muted"),)
+    worst = max(bars.bars, key=lambda bar: bar.errors)
+    if worst.errors:
+        at = _time(bars, bars.since_us + bars.bars.index(worst) * bars.width_us, zone)
+        told = ngettext("peak {shown} error at {time}", "peak {shown} errors at {time}", worst.errors,
+                        shown=grouped(worst.errors), time=at)  # fmt: skip
+        yield (Piece("   " + told, "failing"),)
+
+
 class Histogram:
     """Draws the histogram if there is room."""
 
@@ -241,36 +285,25 @@ class Histogram:
             lines.show(())
             return
         record = self._state.selected_record
-        glyphs = self._app.glyphs
-        axis = axis_row(bars, None if record is None else record.entry.time_us, self._state.zone, glyphs)
-        left = self._app.room.width - cells(axis)
-        for part in self._legend(bars.width_us):
-            if (left := left - cells(part)) < 0:
+        zone, glyphs = self._state.zone, self._app.glyphs
+        axis = axis_row(bars, None if record is None else record.entry.time_us, zone, glyphs)
+        rows = bar_rows(bars, glyphs)
+        edge = max(map(cells, (axis, *rows)))
+        room = self._app.room.width - edge
+        beside = next((each for each in counts_beside(bars, glyphs) if cells(each[0]) <= room), [()] * HIGH)
+        rows = [(*row, Piece(" " * (edge - cells(row))), *counts) for row, counts in zip(rows, beside, strict=True)]
+        for part in notes_of(bars, zone):
+            if (room := room - cells(part)) < 0:
                 break
             axis += part
-        lines.show([*bar_rows(bars, glyphs), axis])
-
-    def _legend(self, width_us: int) -> Iterator[Row]:
-        """What a bar and its colours are, in parts that may be left out from the end."""
-        glyphs = self._app.glyphs
-        marks = glyphs.full * 3 if glyphs.dots else glyphs.stack
-        words = ((_("errors"), "failing"), (_("warnings"), "degraded"), (_("other records"), "muted"))
-        parts = [
-            (Piece(f"   {mark} ", role), Piece(word, "muted")) for mark, (word, role) in zip(marks, words, strict=True)
-        ]
-        yield from parts[:2]
-        yield (Piece("   " + _("each bar {time}", time=human_duration(width_us / 1e6)), "muted"),)
-        yield parts[2]
+        lines.show([*rows, axis])
 
     @property
     def _columns(self) -> int:
-        """The cells of the bars: those that the first parts of the legend need are left for it."""
-        width, legend = self._app.room.width, 0
-        for part in self._legend(_LONG_US):
-            if (longer := legend + cells(part)) > width * _SHARE_OF_LEGEND:
-                break
-            legend = longer
-        return width - 2 - legend
+        """The cells of the bars: what stands beside them takes its part of the width at most."""
+        width = self._app.room.width
+        sizes = (cells(each[0]) for each in counts_beside(None, self._app.glyphs))
+        return width - 2 - next((each for each in sizes if each <= width * _SHARE_OF_COUNTS), 0)
 
     def bars(self, merged: MergedLogs) -> Bars | None:
         """The bars of ``merged``."""
@@ -468,6 +501,14 @@ def records_told(shown: str, count: int, *, narrowed: bool) -> str:
     if narrowed:
         return ngettext("{shown} matching record", "{shown} matching records", count, shown=shown)
     return ngettext("{shown} record", "{shown} records", count, shown=shown)
+
+
+def percent(part: int, whole: int) -> str:
+    """A share in at most four cells; only nothing is ``0%``, and only everything ``100%``."""
+    share = round(100 * part / whole) if whole else 0
+    if part and not share:
+        return "<1%"
+    return ">99%" if part < whole and share == 100 else f"{share}%"
 
 
 def grouped(count: int) -> str:

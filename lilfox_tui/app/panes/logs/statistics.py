@@ -13,7 +13,7 @@ from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.logs.board import Board, BoardRow, Section
 from lilfox_tui.app.panes.logs.feed import LogFeed
-from lilfox_tui.app.panes.logs.histogram import MINUTE_US, grouped, records_told
+from lilfox_tui.app.panes.logs.histogram import MINUTE_US, grouped, percent, records_told
 from lilfox_tui.app.panes.logs.rows import severity_piece
 from lilfox_tui.app.panes.logs.state import LogsState
 from lilfox_tui.app.rendering.chart import spark
@@ -57,8 +57,10 @@ ROWS_OF_A_KIND = 10
 SLICES_SHOWN = 32
 CODES = 3
 """Statuses of failed responses that have a row of their own."""
-TREND_MINUTES, TREND_CELLS = 5, 14
-"""Of a cell of a pattern's trend, and its cells: the last ten minutes and the hour before."""
+TRIED = 2000
+"""Records on which a simple filter is compared with the exact one."""
+TREND_CELLS = 14
+"""Of a pattern's trend over the last ten minutes and the hour before."""
 _PLACEHOLDER = re.compile(r"<(?:num|hex|uuid|str|path|url|addr)>")
 _REQUEST = re.compile(rf"\b({METHODS})\s([^\s\"'?#]{{1,200}})")
 _IDENTIFIER = re.compile(r"\d+|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|(?=[a-f]*\d)[0-9a-f]{24,64}")
@@ -82,7 +84,7 @@ class StatisticsActions(ActionGroup):
         self._context.run(self._count, group="count", exclusive=True)
 
     async def _count(self) -> None:
-        from lilfox_tui.logs.analyze import analyze, report_progress
+        from lilfox_tui.logs.analyze import analyze, newest_records, report_progress
 
         def progress(done: int, total: int) -> None:
             self._tell_work(_("counting {share}%", share=100 * done // total if total else 0))
@@ -95,15 +97,16 @@ class StatisticsActions(ActionGroup):
         self._tell_work(_("counting"))
         try:
             answer = await analyze(await report_progress(state.shown_sources, tell), where, progress=progress)
+            read, are_all = await newest_records(state.shown_sources, where)
+            counted = answer.statistics
+            looked_at = await asyncio.to_thread(Looked, read, are_all=are_all)
+            sections = await asyncio.to_thread(statistics_sections, counted, looked_at, state.zone, self._app.glyphs)
         finally:
             self._tell_work("")
         if merged is not None and not answer.failed:
             state.take_count(merged, where, answer.statistics, came=came, leaps=leaps)
         self._tell_failed(answer.failed)
-        loaded = [] if merged is None else [each.item for each in merged.shown if isinstance(each.item, LogRecord)]
-        counted = answer.statistics
-        sections = await asyncio.to_thread(statistics_sections, counted, loaded, state.zone, self._app.glyphs)
-        head = [*statistics_head(counted, loaded, narrowed=where != EVERYTHING), *_not_read(answer.failed)]
+        head = [*statistics_head(counted, looked_at, narrowed=where != EVERYTHING), *_not_read(answer.failed)]
         self._offer(_("Statistics"), head, sections)
 
     @action(
@@ -148,14 +151,6 @@ class StatisticsActions(ActionGroup):
         self._app.push_screen(board, take)
 
 
-def percent(part: int, whole: int) -> str:
-    """A share in at most four cells; only nothing is ``0%``, and only everything ``100%``."""
-    share = round(100 * part / whole) if whole else 0
-    if part and not share:
-        return "<1%"
-    return ">99%" if part < whole and share == 100 else f"{share}%"
-
-
 def _count_row(
     id_: str, name: Row | str, count: int, of_all: int, where: Filter, *, role: str = "accent", more: str = ""
 ) -> BoardRow:
@@ -173,19 +168,35 @@ def _section(title: str, rows: Sequence[BoardRow], note: str = "", **more: objec
 
 
 # The statistics: everything that matches is counted, but for what is told only by whole records: their statuses,
-# routes and messages are those of the loaded ones.
+# routes and messages are those of the newest ones.
 
 
-def statistics_head(found: Statistics, loaded: Sequence[LogRecord], *, narrowed: bool) -> list[Row]:
+class Looked:
+    """The newest ``records``, which may be all there are, with the HTTP responses among them."""
+
+    def __init__(self, records: Sequence[LogRecord], *, are_all: bool) -> None:
+        self.records, self.are_all = records, are_all
+        self.responses = responses_in(records)
+
+    @property
+    def told(self) -> str:
+        """How many responses there are, and among which records."""
+        count = len(self.responses)
+        told = ngettext("{shown} response", "{shown} responses", count, shown=grouped(count))
+        if self.are_all:
+            return told
+        return _("{responses} in the newest {count} records", responses=told, count=grouped(len(self.records)))
+
+
+def statistics_head(found: Statistics, looked: Looked, *, narrowed: bool) -> list[Row]:
     """How much was counted, and how much of it failed. ``narrowed``: only what matches the filter was counted."""
     records = records_told(grouped(found.records), found.records, narrowed=narrowed)
     told = ngettext("{shown} error", "{shown} errors", found.errors, shown=grouped(found.errors))
     head: list[Row] = [(Piece(" " + _("{errors} in {records}", errors=told, records=records), "strong"),)]
-    responses = responses_in(loaded)
-    if responses:
+    if responses := looked.responses:
         failed = sum(each.code[0] == "5" for each in responses)
         text = _("{failed} of {responses} failed with 5xx ({share})", failed=grouped(failed),
-                 responses=_told_of(responses, loaded, found), share=percent(failed, len(responses)))  # fmt: skip
+                 responses=looked.told, share=percent(failed, len(responses)))  # fmt: skip
         head.append((Piece(" " + text, "failing" if failed else "text"),))
     if found.unread:
         unread = records_told(grouped(found.unread), found.unread, narrowed=narrowed)
@@ -194,28 +205,21 @@ def statistics_head(found: Statistics, loaded: Sequence[LogRecord], *, narrowed:
     return head
 
 
-def statistics_sections(found: Statistics, loaded: Sequence[LogRecord], zone: tzinfo, glyphs: Glyphs) -> list[Section]:
-    """Levels, sources, response times, and errors by type, module and time, of all records; of the ``loaded`` ones
-    HTTP statuses, routes, and the messages of errors."""
-    responses = responses_in(loaded)
+def statistics_sections(found: Statistics, looked: Looked, zone: tzinfo, glyphs: Glyphs) -> list[Section]:
+    """Levels, sources, response times, and errors by type, module and time, of all records; of the newest ones HTTP
+    statuses, routes, and the messages of errors."""
     errors = ngettext("{shown} error", "{shown} errors", found.errors, shown=grouped(found.errors))
     return [
         *_levels(found, glyphs),
-        *_statuses(responses, loaded, _told_of(responses, loaded, found)),
-        *_routes(responses, _told_of(responses, loaded, found)),
+        *_statuses(looked),
+        *_routes(looked),
         *_response_times(found.by_source),
         *_sources(found.by_source),
-        *_messages(loaded, found.errors),
+        *_messages(looked),
         *_counted(_("Exceptions"), "type", found.errors_by_type, errors_of_type, found.errors, errors),
         *_counted(_("Modules of errors"), "module", found.errors_by_module, errors_of_module, found.errors, errors),
         *_by_time(found.by_slice, found.errors, zone),
     ]
-
-
-def _told_of(responses: Sequence[Response], loaded: Sequence[LogRecord], found: Statistics) -> str:
-    count = len(responses)
-    told = ngettext("{shown} response", "{shown} responses", count, shown=grouped(count))
-    return told if len(loaded) == found.records else _("{responses} in the loaded records", responses=told)
 
 
 def _levels(found: Statistics, glyphs: Glyphs) -> list[Section]:
@@ -256,10 +260,10 @@ def responses_in(records: Iterable[LogRecord]) -> list[Response]:
     return found
 
 
-def _statuses(responses: Sequence[Response], loaded: Sequence[LogRecord], told: str) -> list[Section]:
+def _statuses(looked: Looked) -> list[Section]:
     """How many responses had which class of status, the worst first, with the most frequent failures; 5xx in any
     case."""
-    if not responses:
+    if not (responses := looked.responses):
         return []
     classes, codes = Counter(each.code[0] for each in responses), Counter(each.code for each in responses)
     roles = {"5": "failing", "4": "degraded", "2": "good"}
@@ -267,26 +271,28 @@ def _statuses(responses: Sequence[Response], loaded: Sequence[LogRecord], told: 
     for digit in sorted({"5", *classes}, reverse=True):
         role = roles.get(digit, "accent")
         where = And((FieldMatch("status", ">=", f"{digit}00"), FieldMatch("status", "<", f"{int(digit) + 1}00")))
-        where_told = _told_by(rf"{digit}\d\d", where, responses, loaded)
+        where_told = _told_by(rf"{digit}\d\d", where, looked)
         name: Row = (Piece(f"{digit}xx", role if classes[digit] and digit in roles else "strong"),)
         rows.append(_count_row(f"{digit}xx", name, classes[digit], len(responses), where_told, role=role))
         failed = [(code, count) for code, count in codes.most_common() if code[0] == digit and digit in "45"]
         for code, count in failed[:CODES]:
-            where_told = _told_by(code, FieldMatch("status", "=", code), responses, loaded)
+            where_told = _told_by(code, FieldMatch("status", "=", code), looked)
             rows.append(_count_row(f"status {code}", (Piece(f"  {code}"),), count, len(responses), where_told,
                                    role=role))  # fmt: skip
-    return [Section(_("HTTP status"), tuple(rows), told)]
+    return [Section(_("HTTP status"), tuple(rows), looked.told)]
 
 
-def _told_by(code: str, of_field: Filter, responses: Sequence[Response], loaded: Sequence[LogRecord]) -> Filter:
+def _told_by(code: str, of_field: Filter, looked: Looked) -> Filter:
     """A filter for the responses whose status is ``code``, a pattern: ``of_field``, if no message tells one. Of the
-    patterns for messages the simplest one that finds the same ones among the ``loaded`` records."""
+    patterns for messages the simplest one that finds the same ones among the newest records."""
+    responses = looked.responses
     if not any(each.in_message for each in responses):
         return of_field
     wanted = {id(each.record) for each in responses if each.in_message and re.fullmatch(code, each.code)}
     simple = (rf"\b{code}\b", rf"[A-Z]+ \S+ {code}\b", status_pattern(code))
     filters = [FieldMatch("message", "~", pattern) for pattern in simple]
-    exact = (each for each in filters if all(each.matches(one) is (id(one) in wanted) for one in loaded))
+    tried = looked.records[:TRIED]
+    exact = (each for each in filters if all(each.matches(one) is (id(one) in wanted) for one in tried))
     of_message = next(exact, filters[-1])
     return of_message if all(each.in_message for each in responses) else Or((of_field, of_message))
 
@@ -327,10 +333,10 @@ def _of_path(path: str) -> str:
     return r"[^\s/?#]+".join(re.escape(part).replace(r"\ ", " ") for part in path.split(_ID)) + r"""(?:[\s?#"']|$)"""
 
 
-def _routes(responses: Sequence[Response], told: str) -> list[Section]:
+def _routes(looked: Looked) -> list[Section]:
     """The routes with the slowest 95th percentile first, each of one source: times of several say nothing."""
     found: dict[tuple[str, str], tuple[_Route, list[Response]]] = {}
-    for each in responses:
+    for each in looked.responses:
         if (route := _route_of(each.record)) is not None:
             found.setdefault((route.source, route.name), (route, []))[1].append(each)
     several = len({source for source, _name in found}) > 1
@@ -352,7 +358,7 @@ def _routes(responses: Sequence[Response], told: str) -> list[Section]:
     rows.sort(key=lambda each: each[:3])
     heads = (_("requests"), "5xx", "p95", "p50")
     title = _("Slowest routes") if any(order for order, *_rest in rows) else _("Routes")
-    return _section(title, [row for *_order, row in rows], told, heads=heads, name=_("route"), name_least=30)
+    return _section(title, [row for *_order, row in rows], looked.told, heads=heads, name=_("route"), name_least=30)
 
 
 def _quantile(ordered: Sequence[float], percent_: int) -> float:
@@ -411,9 +417,9 @@ def _counted(
     return _section(title, rows, note)
 
 
-def _messages(records: Iterable[LogRecord], all_errors: int) -> list[Section]:
+def _messages(looked: Looked) -> list[Section]:
     """What errors say most frequently."""
-    errors = [each for each in records if each.entry.severity >= Severity.ERROR]
+    errors = [each for each in looked.records if each.entry.severity >= Severity.ERROR]
     said = Counter(template_of(each.entry.message) for each in errors)
     example = {template_of(each.entry.message): headline(each) for each in errors}
     total = said.total()
@@ -423,8 +429,8 @@ def _messages(records: Iterable[LogRecord], all_errors: int) -> list[Section]:
         for template, count in said.most_common()
     ]  # fmt: skip
     told = ngettext("{shown} error", "{shown} errors", total, shown=grouped(total))
-    if total != all_errors:
-        told = ngettext("{shown} loaded error", "{shown} loaded errors", total, shown=grouped(total))
+    if not looked.are_all:
+        told = _("{errors} in the newest {count} records", errors=told, count=grouped(len(looked.records)))
     return _section(_("Messages of errors"), rows, told, names_last=True)
 
 
@@ -505,6 +511,7 @@ def _pattern_row(
 ) -> BoardRow:
     pattern = change.pattern
     mark = severity_piece(pattern.severity, glyphs)
+    trend_role = mark.role if mark.role == "degraded" else "accent"
     grown = change.growth
     seen = [f"{_at(at, zone):%H:%M:%S}" for at in (pattern.first_us, pattern.last_us) if at is not None]
     more = f" +{len(pattern.sources) - 2}" if len(pattern.sources) > 2 else ""
@@ -514,25 +521,27 @@ def _pattern_row(
         Piece(percent(change.recent, recent.recent)),
         Piece(f"×{grown:.1f}" if grown is not None else _("new") if change.compared else "",
               "accent" if grown is None or grown >= GROWN else "muted"),
-        Piece(_trend(change, glyphs) if sparklines else "", mark.role if mark.role != "good" else "accent"),
+        Piece(_trend(change, glyphs) if sparklines else "", "failing" if pattern.is_failure else trend_role),
         Piece("–".join(dict.fromkeys(seen)), "muted"),
         Piece(", ".join(pattern.sources[:2]) + more, "muted"),
     )  # fmt: skip
     told = [f"status={pattern.status}"] if pattern.status else []
     told += [pattern.fault] if pattern.fault else []
-    role = "failing" if pattern.severity >= Severity.ERROR else "text"
+    role = "failing" if pattern.is_failure else "text"
     name: Row = (Piece(pattern.template, role), *(Piece(f"  {each}", "failing") for each in told))
     example = f"{pattern.example.source}: {pattern.example.message}"
     return BoardRow(f"pattern {number}", name, cells, filter_of_pattern(pattern), more=example)
 
 
 def _trend(change: PatternChange, glyphs: Glyphs) -> str:
-    """How frequent a pattern was in the hour before and is now, in cells of TREND_MINUTES; blank where it is not
-    known."""
+    """How frequent a pattern was in the hour before and is now, in cells of as few minutes as there is room for; blank
+    where it is not known."""
     minutes = change.by_minute
     values: list[float | None] = []
-    for end in range(len(minutes), 0, -TREND_MINUTES):
-        known = [each for each in minutes[max(0, end - TREND_MINUTES) : end] if each is not None]
+    known_from = next((at for at, each in enumerate(minutes) if each is not None), len(minutes))
+    step = -(-(len(minutes) - known_from) // TREND_CELLS) or 1
+    for end in range(len(minutes), 0, -step):
+        known = [each for each in minutes[max(0, end - step) : end] if each is not None]
         values.append(sum(known) / len(known) if known else None)
     return spark(values[::-1], TREND_CELLS, glyphs)
 
