@@ -80,6 +80,7 @@ LAZY = {
         "app/panes/logs/pane": ".app.operations",
         "app/open_logs": ".runbook.run.gate",
         "app/panes/logs/statistics": ".logs.analyze",
+        "app/panes/logs/view": ".logs.analyze",
         "app/panes/runbook/incident_actions": ".monitor.export",
     },
     "not on every system, or only on some": {

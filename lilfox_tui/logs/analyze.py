@@ -196,6 +196,30 @@ async def analyze_stream(source: LogSource, where: Filter) -> Analysis:
     return Analysis(statistics_of(tally), failed)
 
 
+NEWEST_MOST = 20_000
+"""Records that are read of all sources together where each one is looked at as a whole, in about a second."""
+
+
+async def newest_records(sources: Sequence[LogSource], where: Filter) -> tuple[list[LogRecord], bool]:
+    """The newest records that match, of each source as many as of the others, and whether these are all there are.
+    Sources that cannot be read have none."""
+    found: list[LogRecord] = []
+    are_all = True
+    start: Start | None
+    for source in sources:
+        its_where = of_source(where, source.name)
+        left, start = NEWEST_MOST // len(sources), None if its_where == NOTHING else AtEnd()
+        try:
+            while start is not None and left > 0:
+                page = await source.page(start, older=True, limit=min(left, _PAGE), where=its_where)
+                found += page.records
+                left, start = left - len(page.records), page.more
+        except LilFoxError:
+            are_all = False
+        are_all = are_all and start is None
+    return found, are_all
+
+
 async def _count_pages(source: LogSource, where: Filter, tally: Tally) -> None:
     more: Start | None = AtBeginning()
     while more is not None:
@@ -367,6 +391,8 @@ class RecentPatterns(Struct, frozen=True):
     recent: int = 0
     before: int = 0
     unknown: tuple[str, ...] = ()
+    known_from_us: int | None = None
+    """The beginning of the time that is compared with: of the source whose records are known for longest."""
 
 
 async def recent_patterns(sources: Sequence[LogSource], where: Filter, *, until_us: int | None) -> RecentPatterns:
@@ -395,6 +421,7 @@ async def recent_patterns(sources: Sequence[LogSource], where: Filter, *, until_
         patterns.count(recent_from_us, until_us + SLICE_US),
         patterns.count(recent_from_us - BEFORE_US, recent_from_us),
         tuple(name for name, since_us in known_from_us.items() if since_us >= recent_from_us),
+        min(known_from_us.values(), default=None),
     )
 
 

@@ -9,12 +9,12 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from msgspec import Struct, field
 
-from lilfox_tui.logs.filter.model import And, AtLeast, FieldMatch, Filter, Not, Within
-from lilfox_tui.logs.record import LogEntry, LogRecord, Severity, headline
+from lilfox_tui.logs.filter.model import And, AtLeast, FieldMatch, Filter, Not, Within, field_values, text_of
+from lilfox_tui.logs.record import LogEntry, LogRecord, Severity, headline, status_span
 
 # What is counted over records, while it is counted: exact, and in 16 bytes for each response time.
 #
@@ -166,9 +166,6 @@ def _cell(cells: dict[Key, TallyCell], key: Key) -> TallyCell:
     return cell
 
 
-# What a log says in numbers: errors by type and module, response times, by source, route and time.
-
-
 SLICES_MOST = 32
 _MINUTES = (1, 2, 5, 10, 15, 30, 60, 120, 240, 480, 1440, 2880, 10080)
 _WIDTHS_US = tuple(SECOND_US * seconds for seconds in (1, 2, 5, 10, 15, 30, *(60 * each for each in _MINUTES)))
@@ -225,6 +222,8 @@ class Statistics(Struct, frozen=True):
     by_source: tuple[StatisticsGroup, ...]
     by_route: tuple[StatisticsGroup, ...]
     by_slice: tuple[Slice, ...]
+    warnings: int = 0
+    """Those at WARNING that are no errors."""
 
 
 def statistics_of(tally: Tally) -> Statistics:
@@ -245,24 +244,22 @@ def statistics_of(tally: Tally) -> Statistics:
         by_source=_groups(((source, cell) for (source, _route), cell in cells.items()), response_times),
         by_route=_groups((route, cell) for (_source, route), cell in cells.items()),
         by_slice=_slices(tally),
+        warnings=sum(cell.warnings for cell in everything),
     )
 
 
 def errors_of_type(name: str) -> Filter:
     """Return a filter for the records behind a row of ``errors_by_type``."""
-    return And(
-        (AtLeast(Severity.ERROR), Not(FieldMatch("type", "~", "")) if name == UNKNOWN_TYPE else _is("type", name))
-    )
+    return _errors(Not(FieldMatch("type", "~", "")) if name == UNKNOWN_TYPE else _is("type", name))
 
 
 def errors_of_module(name: str) -> Filter:
     """Return a filter for the records behind a row of ``errors_by_module``."""
-    return And(
-        (
-            AtLeast(Severity.ERROR),
-            Not(FieldMatch("module", "~", ".")) if name == UNKNOWN_MODULE else _is("module", name),
-        )
-    )
+    return _errors(Not(FieldMatch("module", "~", ".")) if name == UNKNOWN_MODULE else _is("module", name))
+
+
+def _errors(part: Filter) -> Filter:
+    return And((AtLeast(Severity.ERROR), part))
 
 
 def of_source(name: str) -> Filter:
@@ -356,9 +353,6 @@ def _in_order(arrays: Sequence[array[float]]) -> Iterator[list[float]]:
         starts = ends
 
 
-# Message templates: what is said whatever the numbers and names in it, how often, and which are new lately.
-
-
 # Templates of messages: what is said, whatever the numbers, names and addresses in it, how often, and what is new.
 
 
@@ -389,8 +383,22 @@ _VARIABLE = re.compile(
 )
 
 
+_KEPT = "\ue000"
+"""Stands for what is kept while the rest is replaced: of the private characters, which no log means."""
+
+
 @lru_cache(maxsize=4096)
 def _template(start: str) -> str:
+    span = status_span(start)
+    if span is None or _KEPT in start:
+        return _without_values(start)
+    first, end = span
+    if start[first - 1 : first] in ("'", '"') and start[first - 1] == start[end : end + 1]:
+        first, end = first - 1, end + 1
+    return _without_values(start[:first] + _KEPT + start[end:]).replace(_KEPT, start[first:end], 1)
+
+
+def _without_values(start: str) -> str:
     if '"' in start or "'" in start or "`" in start:
         start = _QUOTED.sub("<str>", start)
     return " ".join(map(_word, start.split(" ")))
@@ -408,7 +416,7 @@ def _placeholder(found: re.Match[str]) -> str:
 
 def template_of(message: str) -> str:
     """Return the template of a message's first line: ``<num>``, ``<hex>``, ``<uuid>``, ``<str>``, ``<path>``, ``<url>``
-    and ``<addr>`` replace what varies. In linear time."""
+    and ``<addr>`` replace what varies; an HTTP status stays. In linear time."""
     start = message[:LONGEST]
     return _template(start.partition("\n")[0] if "\n" in start else start)
 
@@ -424,44 +432,79 @@ class Example(Struct, frozen=True):
 
 
 class Pattern(Struct, frozen=True):
-    """A template, the number of its records, their highest severity, and the last added record."""
+    """A template, the number of its records, their highest severity, and the last added record. ``status`` (HTTP) and
+    ``fault`` (class of the exception) are those of all its records, where the template does not tell them."""
 
     template: str
     count: int
     severity: Severity
     example: Example
+    status: str = ""
+    fault: str = ""
+    first_us: int | None = None
+    last_us: int | None = None
+    sources: tuple[str, ...] = ()
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether its records are errors, or tell an HTTP status of 5xx."""
+        status = self.status or self.template[slice(*(status_span(self.template) or (0, 0)))]
+        return self.severity >= Severity.ERROR or status.startswith("5")
 
 
 class PatternChange(Struct, frozen=True):
     """The change in a pattern's frequency: how often it occurred recently, and before that. ``growth`` is the factor by
     which its rate has grown; None for one that did not occur before. That is new, unless nothing is known of the time
-    before: then it is not ``compared``."""
+    before: then it is not ``compared``. ``by_minute`` are its records of each minute, oldest first; None where that
+    minute of its source is not known."""
 
     pattern: Pattern
     recent: int
     before: int
     growth: float | None
     compared: bool = True
+    by_minute: tuple[int | None, ...] = ()
+
+
+_Kind: TypeAlias = tuple[str, str, str]
+"""What a pattern is told apart by: its template, status and fault."""
 
 
 class _Tally:
-    __slots__ = ("count", "latest", "severity")
+    __slots__ = ("count", "first_us", "last_us", "latest", "severity", "sources")
 
     def __init__(self) -> None:
         self.count = 0
         self.severity = Severity.UNKNOWN
         self.latest: tuple[str, str, int | None, str] = ("", "", None, "")
+        self.first_us: int | None = None
+        self.last_us: int | None = None
+        self.sources: set[str] = set()
 
-    def pattern(self, template: str) -> Pattern:
-        return Pattern(template, self.count, self.severity, Example(*self.latest))
+    def pattern(self, kind: _Kind) -> Pattern:
+        template, status, fault = kind
+        seen = self.first_us, self.last_us, tuple(sorted(self.sources))
+        return Pattern(template, self.count, self.severity, Example(*self.latest), status, fault, *seen)
+
+    def seen_at(self, time_us: int) -> None:
+        self.first_us = time_us if self.first_us is None else min(self.first_us, time_us)
+        self.last_us = time_us if self.last_us is None else max(self.last_us, time_us)
+
+
+def _kind(record: LogRecord, start: str) -> _Kind:
+    fault = "" if record.entry.fault is None or record.entry.fault.type in start else record.entry.fault.type
+    values = field_values(record, "status") if record.entry.fields else ()
+    status = text_of(values[0]) if values else ""
+    is_code = len(status) == 3 and status.isdecimal() and status not in start
+    return template_of(start), status if is_code else "", fault
 
 
 class Patterns:
     """Counts the templates of records as they are added, in any order, in bounded memory."""
 
     def __init__(self) -> None:
-        self._tallies: OrderedDict[str, _Tally] = OrderedDict()
-        self._slices: dict[int, dict[str, int]] = {}
+        self._tallies: OrderedDict[_Kind, _Tally] = OrderedDict()
+        self._slices: dict[int, dict[_Kind, int]] = {}
         self._newest = 0
         self.forgotten = 0
         """Records whose templates are no longer told apart, since there were more than TEMPLATES."""
@@ -470,23 +513,25 @@ class Patterns:
         """Count the record."""
         entry = record.entry
         start = entry.message[:LONGEST]
-        template = template_of(start)
-        tally = self._tallies.get(template)
+        kind = _kind(record, start)
+        tally = self._tallies.get(kind)
         if tally is None:
-            tally = self._tallies[template] = _Tally()
+            tally = self._tallies[kind] = _Tally()
             if len(self._tallies) > TEMPLATES:
                 self._forget()
         else:
-            self._tallies.move_to_end(template)
+            self._tallies.move_to_end(kind)
         tally.count += 1
+        tally.sources.add(record.source)
         if entry.severity > tally.severity:
             tally.severity = entry.severity
         said = start if entry.fault is None else headline(record)[:LONGEST]
         tally.latest = (record.source, record.place, entry.time_us, said)
         if entry.time_us is not None:
-            self._count_at(entry.time_us // SLICE_US, template)
+            tally.seen_at(entry.time_us)
+            self._count_at(entry.time_us // SLICE_US, kind)
 
-    def _count_at(self, number: int, template: str) -> None:
+    def _count_at(self, number: int, kind: _Kind) -> None:
         counts = self._slices.get(number)
         if counts is None:
             if self._slices and number <= self._newest - SLICES:
@@ -495,17 +540,17 @@ class Patterns:
             self._newest = max(self._slices)
             for old in [one for one in self._slices if one <= self._newest - SLICES]:
                 del self._slices[old]
-        counts[template] = counts.get(template, 0) + 1
+        counts[kind] = counts.get(kind, 0) + 1
 
     def _forget(self) -> None:
-        template, tally = self._tallies.popitem(last=False)
+        kind, tally = self._tallies.popitem(last=False)
         self.forgotten += tally.count
         for counts in self._slices.values():
-            counts.pop(template, None)
+            counts.pop(kind, None)
 
     def patterns(self) -> list[Pattern]:
         """Return all distinct patterns, most frequent first."""
-        found = [tally.pattern(template) for template, tally in self._tallies.items()]
+        found = [tally.pattern(kind) for kind, tally in self._tallies.items()]
         return sorted(found, key=lambda one: (-one.count, one.template))
 
     def new_since(
@@ -513,38 +558,43 @@ class Patterns:
     ) -> list[PatternChange]:
         """Compare records from ``recent_from_us`` on (microseconds since 1970, UTC; counted from the start of its
         minute) with those of the ``before_us`` microseconds before it: new patterns first, by severity and count, then
-        those that are not compared, then those that have grown most. Only the newest SLICES minutes are known, of a
-        source in ``known_from_us`` those since then; records without a time do not count."""
-        cut, oldest = recent_from_us // SLICE_US, (recent_from_us - before_us) // SLICE_US
+        those that are not compared, then those that have grown to GROWN times their rate at least, then the others.
+        Only the newest SLICES minutes are known, of a source in ``known_from_us`` those since then; records without a
+        time do not count."""
+        cut, oldest, end = recent_from_us // SLICE_US, (recent_from_us - before_us) // SLICE_US, self._newest + 1
         before = self._sum(oldest, cut)
         changes = []
-        for template, count in self._sum(cut, self._newest + 1).items():
-            pattern = self._tallies[template].pattern(template)
-            since_us = (known_from_us or {}).get(pattern.example.source, 0)
-            known = cut - max(oldest, since_us // SLICE_US)
-            growth = None
-            if template in before:  # in another source at least, if its own is not known
-                longer = (known if known > 0 else cut - oldest) / max(1, self._newest + 1 - cut)
-                growth = count * longer / before[template]
+        for kind, count in self._sum(cut, end).items():
+            pattern = self._tallies[kind].pattern(kind)
+            known_from = max(oldest, (known_from_us or {}).get(pattern.example.source, 0) // SLICE_US)
+            known, growth = cut - known_from, None
+            if kind in before:  # in another source at least, if its own is not known
+                longer = (known if known > 0 else cut - oldest) / max(1, end - cut)
+                growth = count * longer / before[kind]
             compared = known > 0 or growth is not None
-            changes.append(PatternChange(pattern, count, before.get(template, 0), growth, compared))
+            counts = [self._slices.get(number, {}).get(kind, 0) for number in range(oldest, end)]
+            by_minute = tuple(each if each or oldest + at >= known_from else None for at, each in enumerate(counts))
+            changes.append(PatternChange(pattern, count, before.get(kind, 0), growth, compared, by_minute))
         return sorted(changes, key=_by_news)
 
     def count(self, from_us: int, until_us: int) -> int:
         """Return how many records are of that time, in whole minutes, its end excluded."""
         return sum(self._sum(from_us // SLICE_US, until_us // SLICE_US).values())
 
-    def _sum(self, first: int, end: int) -> dict[str, int]:
-        total: dict[str, int] = {}
+    def _sum(self, first: int, end: int) -> dict[_Kind, int]:
+        total: dict[_Kind, int] = {}
         for number, counts in self._slices.items():
             if first <= number < end:
-                for template, count in counts.items():
-                    total[template] = total.get(template, 0) + count
+                for kind, count in counts.items():
+                    total[kind] = total.get(kind, 0) + count
         return total
 
 
-def _by_news(change: PatternChange) -> tuple[int, float, int, int, str]:
-    known = change.growth is not None
-    severity = 0 if known else -change.pattern.severity
-    rank = 2 if known else 0 if change.compared else 1
-    return rank, -(change.growth or 0), severity, -change.recent, change.pattern.template
+GROWN = 2.0
+"""The factor from which a pattern counts as more frequent."""
+
+
+def _by_news(change: PatternChange) -> tuple[int, int, int, str]:
+    rank = 1 if not change.compared else 0 if change.growth is None else 2 if change.growth >= GROWN else 3
+    severity = max(change.pattern.severity, Severity.ERROR) if change.pattern.is_failure else change.pattern.severity
+    return rank, -severity, -change.recent, change.pattern.template

@@ -7,7 +7,7 @@ from datetime import UTC, timedelta, timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilfox_tui.app.panes.logs.histogram import HIGH, Bar, Bars, axis_row, bar_rows, bars_of
+from lilfox_tui.app.panes.logs.histogram import HIGH, Bar, Bars, axis_row, bar_rows, bars_of, counts_beside, notes_of
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row
 from lilfox_tui.logs.record import Severity
 from lilfox_tui.logs.statistics import Slice
@@ -234,3 +234,22 @@ def test_more_than_a_day_has_dates_and_less_than_minutes_has_seconds() -> None:
     seconds = Bars(AT_US, SECOND_US, tuple(Bar(1) for _second in range(30)))
     assert text_of(axis_row(days, None, UTC, UNICODE)).split()[:2] == ["03-29", "03:12"]
     assert text_of(axis_row(seconds, None, UTC, UNICODE)).split()[0] == "03:12:00"
+
+
+def test_beside_the_bars_stands_how_many_records_they_hold() -> None:
+    bars = Bars(AT_US, MINUTE_US, (Bar(5000, 1200, 371), Bar(1600, 4, 41), Bar()))
+    for glyphs in (UNICODE, ASCII):
+        roomy, full, short, bare = counts_beside(bars, glyphs)
+        assert [text_of(row).split()[1:] for row in full] == [
+            ["412", "errors", "6%"],
+            ["1,204", "warnings", "18%"],
+            ["4,984", "other", "records", "76%"],
+        ]
+        assert [text_of(row).split()[-1] for row in bare] == ["412", "1,204", "4,984"]
+        for rows, before in zip((roomy, full, short, bare), counts_beside(None, glyphs), strict=True):
+            assert {len(text_of(row)) for row in (*rows, *before)} == {len(text_of(rows[0]))}, "it never jumps"
+    assert [text_of(row).strip() for row in notes_of(bars, UTC)] == ["each bar 1 min", "peak 371 errors at 03:12"]
+    assert [text_of(row).strip() for row in notes_of(Bars(AT_US, MINUTE_US, (Bar(3),)), UTC)] == ["each bar 1 min"]
+    millions = counts_beside(Bars(AT_US, MINUTE_US, (Bar(31_000_000),)), UNICODE)[1]
+    assert text_of(millions[2]).split()[1] == "31M"
+    assert len(text_of(millions[2])) == len(text_of(millions[0]))

@@ -11,20 +11,18 @@ from msgspec.structs import replace
 
 from lilfox_tui.app.open_logs import host_of
 from lilfox_tui.app.panes.logs.columns import ValueColumn
-from lilfox_tui.app.panes.logs.record_page import MOST_OF_REQUEST, Neighbours, detail_rows, same_request
-from lilfox_tui.app.panes.logs.rows import LogList, LogStyle, Place, cut_into, log_row, wrapped_rows
-from lilfox_tui.app.panes.logs.statistics import (
+from lilfox_tui.app.panes.logs.histogram import (
     ErrorRates,
     Span,
     StripParts,
     counted_errors,
-    filter_of,
     joined,
     loaded_errors,
-    pattern_choices,
-    statistics_choices,
     strip_row,
 )
+from lilfox_tui.app.panes.logs.record_page import MOST_OF_REQUEST, Neighbours, detail_rows, same_request
+from lilfox_tui.app.panes.logs.rows import LogList, LogStyle, Place, cut_into, log_row, wrapped_rows
+from lilfox_tui.app.panes.logs.statistics import filter_of
 from lilfox_tui.app.panes.logs.view import trouble_rows, when
 from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row
@@ -33,17 +31,10 @@ from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import cell_width, clean
-from lilfox_tui.logs.analyze import RecentPatterns
 from lilfox_tui.logs.record import LoggedException, Severity, headline
 from lilfox_tui.logs.source import SourceNotice
 from lilfox_tui.logs.statistics import (
-    Example,
-    Pattern,
-    PatternChange,
-    Patterns,
     Slice,
-    Tally,
-    statistics_of,
     template_of,
 )
 from lilfox_tui.logs.window import MergeKey, WindowItem
@@ -234,67 +225,6 @@ def test_the_strip_shows_a_spike_of_one_minute_however_long_the_span_is() -> Non
     same = replace(parts, total=7, more_in_all=True)
     assert text_of(strip_row(None, same)).strip() == "7+ records", "not 7+ of 7+"
     assert "0" not in text_of(strip_row(None, replace(parts, shown=0, total=None))), "not read yet is not none"
-
-
-def test_strip_statistics_and_patterns_say_in_the_same_words_what_they_count() -> None:
-    parts = StripParts(shown=12, more=False, total=6600, zone=UTC, width=100, glyphs=UNICODE, narrowed=True)
-    assert text_of(strip_row(None, parts)).strip() == "12 matching records of 6,600"
-    assert text_of(strip_row(None, replace(parts, narrowed=False))).strip() == "12 of 6,600 records"
-    tally = Tally(unread=2)
-    for at in range(12):
-        entry = record("api", at, AT_US, "x", severity=Severity.ERROR).entry
-        tally.add("api", entry)
-    for narrowed, what in ((True, "matching records"), (False, "records")):
-        told = [
-            text_of(choice.row)
-            for choice, _where in statistics_choices(statistics_of(tally), UTC, 120, UNICODE, narrowed=narrowed)
-        ]
-        assert told[:2] == [f"12 errors in 12 {what}", f"not in the format of the log, and not counted: 2 {what}"]
-        recent = RecentPatterns((), AT_US - 600_000_000, AT_US, recent=12, before=340)
-        told = [text_of(choice.row) for choice, _where in pattern_choices(recent, UTC, UNICODE, narrowed=narrowed)]
-        assert told == [f"12 {what} from 03-29 03:02 to 03:12, 340 in the hour before"]
-
-
-def test_a_message_without_a_past_is_not_called_new() -> None:
-    pattern = Pattern("refused", 3, Severity.ERROR, Example("api", "0", AT_US, "refused"))
-    changes = tuple(PatternChange(pattern, 3, 0, None, compared) for compared in (True, False))
-    recent = RecentPatterns(
-        changes, AT_US - 600_000_000, AT_US, recent=6, unknown=("api",), failed={"db": LilFoxError(tr("away"))}
-    )
-    counted, unknown, *rows, missing = [text_of(choice.row) for choice, _where in pattern_choices(recent, UTC, UNICODE)]
-    assert counted == "6 records from 03-29 03:02 to 03:12", "not 0 in an hour of which nothing is known"
-    assert unknown == "not compared: no records before 03-29 03:02 in api"
-    assert ["new" in row for row in rows] == [True, False]
-    assert missing == "not fully read: db"
-
-
-def test_a_pattern_tells_its_share_and_below_the_list_what_its_newest_record_says() -> None:
-    fault = LoggedException("ConnectionError", "Traceback\nConnectionError: connection refused: 127.0.0.1:5432")
-    patterns = Patterns()
-    for at in range(4):
-        told = record("backend", at, AT_US + at, "request failed", severity=Severity.ERROR)
-        patterns.add(replace(told, entry=replace(told.entry, fault=fault if at else None)))
-    (pattern,) = patterns.patterns()
-    changes = (PatternChange(pattern, 4, 0, None, compared=False),)
-    recent = RecentPatterns(changes, AT_US - 600_000_000, AT_US, recent=8, unknown=("backend",))
-    choice, where = pattern_choices(recent, UTC, UNICODE)[-1]
-    assert text_of(choice.row).split() == ["✖", "4", "50.0%", "request", "failed"]
-    assert choice.more == "backend: request failed  ConnectionError: connection refused: 127.0.0.1:5432"
-    assert "refused" in choice.words, "it is found by that"
-    assert where == filter_of("request failed"), "the filter is about the message"
-
-
-def test_a_message_of_errors_is_shown_with_its_exception_below_the_list() -> None:
-    fault = LoggedException("OSError", "Traceback\nOSError: disk full")
-    told = record("api", 0, AT_US, "cannot write 7", severity=Severity.ERROR)
-    loaded = [replace(told, entry=replace(told.entry, fault=fault))]
-    rows = [choice for choice, _where in statistics_choices(statistics_of(Tally()), UTC, 120, UNICODE, loaded)]
-    assert [each.more for each in rows if "cannot write" in text_of(each.row)] == ["cannot write 7  OSError: disk full"]
-
-
-def test_patterns_of_a_log_without_times_say_that_there_is_nothing_to_compare() -> None:
-    told = [text_of(choice.row) for choice, _where in pattern_choices(RecentPatterns((), None, None), UTC, UNICODE)]
-    assert told == ["no record has a time: there are no last 10 minutes to compare"]
 
 
 def test_what_was_counted_and_what_has_come_since_are_one_strip() -> None:
@@ -494,24 +424,3 @@ def test_neighbours_have_the_margin_of_the_list() -> None:
     rows = detail_rows(one, one.item, Neighbours((), (shown(2, "y" * 300, fields={"status": 200}),)), style)  # type: ignore[arg-type]
     assert text_of(rows[-1].row).endswith("200")
     assert cells(rows[-1].row) == STYLE.width - 2
-
-
-def test_failed_responses_are_told_though_they_are_no_errors_of_the_log() -> None:
-    codes = [502] * 90 + [404] * 6 + [200] * 4
-    served = [record("gateway", at, AT_US + at, "served", fields={"status": code}) for at, code in enumerate(codes)]
-    served += [record("db", at, AT_US, f"no answer {at}", severity=Severity.ERROR) for at in range(200, 205)]
-    tally = Tally()
-    for each in served:
-        tally.add(each.source, each.entry)
-    rows = statistics_choices(statistics_of(tally), UTC, 120, UNICODE, served)
-    told = {choice.id: (text_of(choice.row).split(), where) for choice, where in rows}
-    assert told["responses"] == (["responses", "100", "responses"], None)
-    assert told["5xx"][0][:5] == ["responses", "5xx", "90", "of", "100"]
-    assert len(told["5xx"][0][5]) > len(told["4xx"][0][5]) >= len(told["2xx"][0][5]) == 1
-    where = told["5xx"][1]
-    assert where is not None
-    assert [where.matches(each) for each in (served[0], served[90], served[-1])] == [True, False, False]
-    assert told["message no answer <num>"][0][-2] == "5"
-    assert all(choice.title == (where is None) for choice, where in rows)
-    part = statistics_choices(statistics_of(tally), UTC, 120, UNICODE, served[:50])
-    assert any("50 responses in the loaded records" in text_of(choice.row) for choice, _where in part)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.logs import analyze as analyze_module
-from lilfox_tui.logs.analyze import recent_patterns
+from lilfox_tui.logs.analyze import newest_records, recent_patterns
 from lilfox_tui.logs.filter.model import Filter
 from lilfox_tui.logs.filter.syntax import parse_filter, to_text
 from lilfox_tui.logs.record import EPOCH, LogRecord, Severity, load_format, split_records
@@ -185,6 +185,27 @@ async def test_a_filter_does_not_make_a_log_younger() -> None:
     assert (found.recent, found.before, found.unknown) == (1, 0, ())
 
 
+async def test_the_newest_records_are_read_of_each_source_and_it_is_told_whether_these_are_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chatty, quiet = said(*((ago, f"tick {ago}") for ago in range(9, -1, -1))), said((3, "slow"), (0, "slower"))
+    chatty.name, quiet.name = "chatty", "quiet"
+    found, are_all = await newest_records([chatty, quiet], Every())
+    assert (len(found), are_all) == (12, True)
+    found, are_all = await newest_records([chatty, quiet], Holding("slow"))
+    assert (sorted(each.entry.message for each in found), are_all) == (["slow", "slower"], True)
+    monkeypatch.setattr(analyze_module, "NEWEST_MOST", 8)
+    found, are_all = await newest_records([chatty, quiet], Every())
+    assert sorted(each.entry.message for each in found) == ["slow", "slower", "tick 0", "tick 1", "tick 2", "tick 3"]
+    assert not are_all
+    quiet.error = LilFoxError(tr("connection lost"))
+    monkeypatch.setattr(analyze_module, "NEWEST_MOST", 800)
+    assert [len((await newest_records([chatty, quiet], Every()))[0]), (await newest_records([quiet], Every()))[1]] == [
+        10,
+        False,
+    ]
+
+
 MINUTE = SLICE_US
 NOW = 1_764_000_000_000_000 // MINUTE * MINUTE
 
@@ -203,6 +224,14 @@ NOW = 1_764_000_000_000_000 // MINUTE * MINUTE
         ("open https://a.example:80/x?y=1 now", "open <url> now"),
         ("连接 10.0.0.1 超时 /var/log/x", "连接 <addr> 超时 <path>"),
         ("first 1\nsecond 2", "first <num>"),
+        ("GET /items/42 502 in 0.004 s", "GET <path> 502 in <num> s"),
+        ('10.0.0.1:55 - "GET /x HTTP/1.1" 500 Internal Server Error', "<addr> - <str> 500 Internal Server Error"),
+        ("GET /x 200 ms", "GET <path> <num> ms"),
+        ("slow, 3.251 s: POST /a 503", "slow, <num> s: POST <path> 503"),
+        ("upstream status=504 after 30 s", "upstream status=504 after <num> s"),
+        ('"status": "500", id 7', '<str>: "500", id <num>'),
+        ("service returned 503.", "service returned 503."),
+        ("copied 404 files", "copied <num> files"),
         ("", ""),
     ],
 )

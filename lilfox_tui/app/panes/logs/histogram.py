@@ -1,10 +1,13 @@
-"""The histogram above the list: records over time by their level, and where the selected record is among them."""
+"""Records over time: the histogram above the list by their level, with where the selected record is among them, and the
+strip below the list with the errors per minute."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import groupby
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -12,11 +15,12 @@ from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.logs.feed import LogFeed
 from lilfox_tui.app.panes.logs.state import LogsState
+from lilfox_tui.app.rendering.chart import spark
 from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.widgets import Lines
-from lilfox_tui.core.i18n import Message, _, tr
-from lilfox_tui.core.text import cell_width, human_duration
+from lilfox_tui.core.i18n import Message, _, ngettext, tr
+from lilfox_tui.core.text import cell_width, fit, human_count, human_duration
 from lilfox_tui.logs.merge import MergedLogs
 from lilfox_tui.logs.record import EPOCH, LogRecord, Severity, microseconds
 from lilfox_tui.logs.source import AtTime
@@ -32,10 +36,12 @@ _MINUTES = (1, 2, 5, 10, 15, 30, 60, 120, 240, 360, 480, 720, 1440, 2880, 10080)
 _WIDTHS_US = tuple(seconds * _SECOND_US for seconds in (1, 2, 5, 10, 15, 30, *(60 * each for each in _MINUTES)))
 """What a bar may stand for; longer ones are whole multiples of the last."""
 _DAY = timedelta(days=1)
-_SHARE_OF_LEGEND = 0.3
-"""Of the width of the pane, at most."""
-_LONG_US = 1800 * _SECOND_US
-"""The width of a bar that takes the most cells to say."""
+_SHARE_OF_COUNTS = 0.36
+"""Of the width of the pane, at most, for what stands beside the bars."""
+_NOTES_CELLS = 48
+"""Of the notes below the counts."""
+_COUNT_CELLS = 7
+"""Of a count: those of 999,999, longer ones are rounded."""
 _WIDEST = 8
 """Cells of a bar, where there are few bars."""
 _ROLES = ("failing", "degraded", "muted")
@@ -66,6 +72,14 @@ class Bars(Struct, frozen=True):
     """Of each bar."""
     newest_us: int | None = None
     """The end of what is known, within the last bar; None: the end of that bar."""
+
+    @property
+    def total(self) -> Bar:
+        """All bars as one."""
+        whole = Bar()
+        for bar in self.bars:
+            whole.add(bar.records, bar.warnings, bar.errors)
+        return whole
 
     @property
     def until_us(self) -> int:
@@ -214,6 +228,40 @@ def _time(bars: Bars, at_us: int, zone: tzinfo) -> str:
     return at.strftime("%H:%M:%S" if bars.width_us < 60 * _SECOND_US else "%H:%M")
 
 
+def counts_beside(bars: Bars | None, glyphs: Glyphs) -> list[list[Row]]:
+    """What the colours are and how many records the bars hold of each, in rows that stand beside them, always of the
+    same width: with room for all notes below, with their share of all, without it, and without words. None: before
+    anything is counted."""
+    marks = glyphs.full * 3 if glyphs.dots else glyphs.stack
+    words = [fit(word, max(map(cell_width, _words()))) for word in _words()]
+    total = bars.total if bars is not None else Bar()
+    parts = (total.errors, total.warnings, total.records - total.errors - total.warnings)
+    full: list[Row] = []
+    for mark, word, role, count in zip(marks, words, _ROLES, parts, strict=True):
+        text = grouped(count) if count < 1_000_000 else human_count(count)
+        number = Piece(fit(text, _COUNT_CELLS, right=True), role if count and role != "muted" else "text")
+        share = Piece(f"  {percent(count, total.records):>4}", "muted")
+        full.append((Piece(f"   {mark} ", role), number, Piece(f" {word}", "muted"), share))
+    roomy: list[Row] = [(*row, Piece(" " * (_NOTES_CELLS - cells(row)))) for row in full]
+    return [roomy, full, [row[:3] for row in full], [row[:2] for row in full]]
+
+
+def _words() -> tuple[str, str, str]:
+    return _("errors"), _("warnings"), _("other records")
+
+
+def notes_of(bars: Bars, zone: tzinfo) -> Iterator[Row]:
+    """What a bar stands for, and which one has the most errors, in parts that may be left out from the end."""
+    width = human_duration(bars.width_us / 1e6)
+    yield (Piece("   " + _("each bar {time}", time=width), "muted"),)
+    worst = max(bars.bars, key=lambda bar: bar.errors)
+    if worst.errors:
+        at = _time(bars, bars.since_us + bars.bars.index(worst) * bars.width_us, zone)
+        told = ngettext("peak {shown} error at {time}", "peak {shown} errors at {time}", worst.errors,
+                        shown=grouped(worst.errors), time=at)  # fmt: skip
+        yield (Piece("   " + told, "failing"),)
+
+
 class Histogram:
     """Draws the histogram if there is room."""
 
@@ -237,36 +285,25 @@ class Histogram:
             lines.show(())
             return
         record = self._state.selected_record
-        glyphs = self._app.glyphs
-        axis = axis_row(bars, None if record is None else record.entry.time_us, self._state.zone, glyphs)
-        left = self._app.room.width - cells(axis)
-        for part in self._legend(bars.width_us):
-            if (left := left - cells(part)) < 0:
+        zone, glyphs = self._state.zone, self._app.glyphs
+        axis = axis_row(bars, None if record is None else record.entry.time_us, zone, glyphs)
+        rows = bar_rows(bars, glyphs)
+        edge = max(map(cells, (axis, *rows)))
+        room = self._app.room.width - edge
+        beside = next((each for each in counts_beside(bars, glyphs) if cells(each[0]) <= room), [()] * HIGH)
+        rows = [(*row, Piece(" " * (edge - cells(row))), *counts) for row, counts in zip(rows, beside, strict=True)]
+        for part in notes_of(bars, zone):
+            if (room := room - cells(part)) < 0:
                 break
             axis += part
-        lines.show([*bar_rows(bars, glyphs), axis])
-
-    def _legend(self, width_us: int) -> Iterator[Row]:
-        """What a bar and its colours are, in parts that may be left out from the end."""
-        glyphs = self._app.glyphs
-        marks = glyphs.full * 3 if glyphs.dots else glyphs.stack
-        words = ((_("errors"), "failing"), (_("warnings"), "degraded"), (_("other records"), "muted"))
-        parts = [
-            (Piece(f"   {mark} ", role), Piece(word, "muted")) for mark, (word, role) in zip(marks, words, strict=True)
-        ]
-        yield from parts[:2]
-        yield (Piece("   " + _("each bar {time}", time=human_duration(width_us / 1e6)), "muted"),)
-        yield parts[2]
+        lines.show([*rows, axis])
 
     @property
     def _columns(self) -> int:
-        """The cells of the bars: those that the first parts of the legend need are left for it."""
-        width, legend = self._app.room.width, 0
-        for part in self._legend(_LONG_US):
-            if (longer := legend + cells(part)) > width * _SHARE_OF_LEGEND:
-                break
-            legend = longer
-        return width - 2 - legend
+        """The cells of the bars: what stands beside them takes its part of the width at most."""
+        width = self._app.room.width
+        sizes = (cells(each[0]) for each in counts_beside(None, self._app.glyphs))
+        return width - 2 - next((each for each in sizes if each <= width * _SHARE_OF_COUNTS), 0)
 
     def bars(self, merged: MergedLogs) -> Bars | None:
         """The bars of ``merged``."""
@@ -330,3 +367,162 @@ class HistogramActions(ActionGroup):
             self._feed.go(AtTime(bars.since_us + to * bars.width_us))
         elif direction > 0:
             self._feed.go_to_end(1)
+
+
+# The strip below the list: errors per minute over a span of time, and how much of everything is shown.
+
+
+MINUTE_US = 60_000_000
+CHART_AT_MOST = 60
+MINUTES_OF_DAY = 24 * 60
+
+
+class Span(NamedTuple):
+    """A run of minutes (since 1970, UTC), ``first`` inclusive and ``end`` exclusive, with the same number of errors in
+    each."""
+
+    first: int
+    end: int
+    errors: float
+
+
+class ErrorRates(Struct, frozen=True):
+    """The errors per minute between the minutes ``first`` (inclusive) and ``end`` (exclusive). Minutes outside all
+    spans had no errors."""
+
+    spans: tuple[Span, ...]
+    first: int
+    end: int
+
+
+def loaded_errors(shown: Iterable[WindowItem]) -> ErrorRates | None:
+    """The errors of the loaded records per minute; None if no loaded record has a time."""
+    by_minute: Counter[int] = Counter()
+    minutes: set[int] = set()
+    for each in shown:
+        if not isinstance(each.item, LogRecord) or (time_us := each.item.entry.time_us) is None:
+            continue
+        minutes.add(time_us // MINUTE_US)
+        if each.item.entry.severity >= Severity.ERROR:
+            by_minute[time_us // MINUTE_US] += 1
+    if not minutes:
+        return None
+    spans = tuple(Span(minute, minute + 1, count) for minute, count in by_minute.items())
+    return ErrorRates(spans, min(minutes), max(minutes) + 1)
+
+
+def counted_errors(slices: Sequence[Slice], now: datetime) -> ErrorRates | None:
+    """The errors of all records, as counted in slices; None if no record has a time. The last slice may end later than
+    its records: the result ends ``now`` (aware) at the latest, if the slice has begun."""
+    counts: Counter[tuple[int, int]] = Counter()
+    for each in slices:  # several may be of one minute
+        counts[each.since_us // MINUTE_US, -(-each.until_us // MINUTE_US)] += each.errors
+    if not counts:
+        return None
+    rated = tuple(Span(first, end, errors / (end - first)) for (first, end), errors in sorted(counts.items()))
+    last, past = rated[-1], (now - EPOCH) // timedelta(minutes=1) + 1
+    return ErrorRates(rated, rated[0].first, max(last.first + 1, min(last.end, past)))
+
+
+def joined(counted: ErrorRates, loaded: ErrorRates | None) -> ErrorRates:
+    """The counted errors followed by those of records loaded later. If the newest loaded record is in the last slice,
+    the result ends there."""
+    if loaded is None:
+        return counted
+    if loaded.end <= counted.end:
+        *_before, last = counted.spans
+        return ErrorRates(counted.spans, counted.first, loaded.end if loaded.end > last.first else counted.end)
+    later = tuple(span for span in loaded.spans if span.first >= counted.end)
+    return ErrorRates((*counted.spans, *later), counted.first, loaded.end)
+
+
+class StripParts(Struct, frozen=True):
+    """What the strip shows besides the errors: the number of shown records, whether more are not loaded, the total
+    (None: unknown), and whether the total is a lower bound (``more_in_all``)."""
+
+    shown: int
+    more: bool
+    total: int | None
+    zone: tzinfo
+    width: int
+    glyphs: Glyphs
+    more_in_all: bool = False
+    narrowed: bool = False
+    """Whether a level or a filter excludes records."""
+    sparklines: bool = True
+
+
+def strip_row(errors: ErrorRates | None, parts: StripParts) -> Row:
+    """``errors/min ▁▁▂▇ 02:40 ── 03:12      12,480 of 1,204,331 records``."""
+    right = _counts(parts)
+    if errors is None:
+        return _spread([], right, parts.width)
+    left = [Piece(" " + _("errors/min") + " ", "muted")]
+    since, until = (_clock(minute, errors, parts.zone) for minute in (errors.first, errors.end - 1))
+    span = Piece(f" {since} {parts.glyphs.rule * 2} {until}", "muted")
+    room = parts.width - sum(cell_width(piece.text) for piece in (*left, span, *right)) - 2
+    columns = max(0, min(CHART_AT_MOST, room, errors.end - errors.first))
+    if columns and parts.sparklines:
+        worst = max((span.errors for span in errors.spans), default=0)
+        left.append(Piece(spark(_rates(errors, columns), columns, parts.glyphs), "failing" if worst else "muted"))
+    return _spread([*left, span], right, parts.width)
+
+
+def _rates(errors: ErrorRates, columns: int) -> list[float]:
+    """The highest number of errors per minute within each column, so that a spike of one minute stays visible."""
+    minutes = errors.end - errors.first
+    rates = [0.0] * columns
+    for span in errors.spans:
+        first = (span.first - errors.first) * columns // minutes
+        last = (span.end - 1 - errors.first) * columns // minutes
+        for column in range(max(0, first), min(columns - 1, last) + 1):
+            rates[column] = max(rates[column], float(span.errors))
+    return rates
+
+
+def _counts(parts: StripParts) -> list[Piece]:
+    if parts.more and not parts.shown:
+        return []  # nothing was read yet: that is no count
+    shown = f"{grouped(parts.shown)}{'+' if parts.more else ''}"
+    records = records_told(shown, parts.shown + parts.more, narrowed=parts.narrowed)
+    if parts.total is None or (parts.more and parts.more_in_all and parts.total == parts.shown):
+        return [Piece(records + " ", "muted")]
+    total = f"{grouped(parts.total)}{'+' if parts.more_in_all else ''}"
+    every = parts.total + parts.more_in_all
+    if parts.narrowed:
+        text = _("{records} of {total}", records=records, total=total)
+    else:
+        text = ngettext("{shown} of {total} record", "{shown} of {total} records", every, shown=shown, total=total)
+    return [Piece(text + " ", "muted")]
+
+
+def records_told(shown: str, count: int, *, narrowed: bool) -> str:
+    """What is counted, in the same words on the strip and in the dialogs: ``12 matching records``."""
+    if narrowed:
+        return ngettext("{shown} matching record", "{shown} matching records", count, shown=shown)
+    return ngettext("{shown} record", "{shown} records", count, shown=shown)
+
+
+def percent(part: int, whole: int) -> str:
+    """A share in at most four cells; only nothing is ``0%``, and only everything ``100%``."""
+    share = round(100 * part / whole) if whole else 0
+    if part and not share:
+        return "<1%"
+    return ">99%" if part < whole and share == 100 else f"{share}%"
+
+
+def grouped(count: int) -> str:
+    """A count with commas between thousands."""
+    return f"{count:,}"
+
+
+def _clock(minute: int, errors: ErrorRates, zone: tzinfo) -> str:
+    """A minute, with its date if the span covers more than one day."""
+    of_days = errors.end - errors.first > MINUTES_OF_DAY
+    at = (EPOCH + timedelta(minutes=minute)).astimezone(zone)
+    return at.strftime("%m-%d %H:%M" if of_days else "%H:%M")
+
+
+def _spread(left: list[Piece], right: list[Piece], width: int) -> Row:
+    space = width - sum(cell_width(piece.text) for piece in (*left, *right))
+    return (*left, Piece(" " * space), *right) if space >= 1 else (Piece(" "), *right)

@@ -21,8 +21,8 @@ from lilfox_tui.app.panes.logs.find import PlaceActions, RecordFinder
 from lilfox_tui.app.panes.logs.histogram import Histogram, HistogramActions
 from lilfox_tui.app.panes.logs.record_page import detail_rows
 from lilfox_tui.app.panes.logs.state import LogsState, OpenRecord
-from lilfox_tui.app.panes.logs.statistics import ErrorStrip, StatisticsActions
-from lilfox_tui.app.panes.logs.view import LogHead, LogTable
+from lilfox_tui.app.panes.logs.statistics import StatisticsActions
+from lilfox_tui.app.panes.logs.view import ErrorStrip, LogHead, LogTable
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.shared_actions import EvidenceActions, ListActions, no_filter
 from lilfox_tui.app.widgets import Lines, more_below

@@ -1,25 +1,37 @@
-"""What the Logs pane draws: the lines above the list, and the list of records."""
+"""What the Logs pane draws: the lines above the list, the list of records, and the strip below it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import partial
 
 from lilfox_tui.app.actions import suggestion
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.logs.columns import fitted, names_of, value_piece, widths_of
+from lilfox_tui.app.panes.logs.histogram import (
+    StripParts,
+    counted_errors,
+    grouped,
+    joined,
+    loaded_errors,
+    strip_row,
+)
 from lilfox_tui.app.panes.logs.rows import LogList, LogStyle, heading_row
 from lilfox_tui.app.panes.logs.state import LogsState
-from lilfox_tui.app.panes.logs.statistics import grouped
 from lilfox_tui.app.rendering.columns import cells, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, language, listed
 from lilfox_tui.core.text import cell_width, fit, human_duration
-from lilfox_tui.logs.filter.model import COMMON_FIELDS, literal_texts
+from lilfox_tui.logs.files.log_file import HasLocalFiles
+from lilfox_tui.logs.filter.model import COMMON_FIELDS, EVERYTHING, NOTHING, Filter, literal_texts
+from lilfox_tui.logs.filter.model import of_source as filter_of_source
 from lilfox_tui.logs.merge import MergedLogs
 from lilfox_tui.logs.record import EPOCH, LogRecord, Severity
+from lilfox_tui.logs.source import LogSource
 from lilfox_tui.logs.window import WindowItem
 
 ROOMY = 16
@@ -378,3 +390,121 @@ def scrollbar(count: int, top: int, height: int, errors: Iterable[int], glyphs: 
         role = "failing" if y in marked else "muted"
         cells.append((Piece(" "), Piece(glyphs.scroll[shape - 1], role)) if shape else BLANK)
     return cells
+
+
+# The strip below the list; it has all counted behind the keys where that is cheap.
+
+
+LEAST_HEIGHT = 9
+"""Rows of the pane at which the strip is there."""
+QUIET_S = 1.0
+"""After the last change, before all is counted."""
+CHEAP_BYTES = 256 * 1024 * 1024
+"""So much is counted unasked, in half a second of one CPU."""
+
+
+class ErrorStrip:
+    """Draws the strip. While nothing else runs and counting is cheap, counts all matching records, so that the strip
+    covers all of them."""
+
+    def __init__(self, context: PaneContext[LogsState]) -> None:
+        self._context, self._state, self._app = context, context.state, context.app
+        self._made: tuple[object, Row] | None = None
+        self._looks_again = False
+
+    def paint(self, lines: Lines) -> None:
+        """Draws the strip if there is room."""
+        state, merged = self._state, self._state.merged
+        lines.display = self._app.room.height >= LEAST_HEIGHT
+        if merged is None or not lines.display:
+            return
+        lines.show([self._row(merged)])
+        if not state.busy and not state.is_counted(merged):
+            self._context.after(QUIET_S, partial(self._count_if_quiet, merged.leaps))
+        statuses = [source.status.value for source in state.shown_sources]
+        behind = any(each is not None and each.indexed_bytes not in (None, each.size_bytes) for each in statuses)
+        if behind and not self._looks_again:
+            self._looks_again = True
+            self._context.after(QUIET_S, self._look_again)
+
+    def _row(self, merged: MergedLogs) -> Row:
+        counted = self._state.counted if self._state.is_count_of(merged, merged.where) else None
+        parts = self._parts(merged, None if counted is None else counted.records)
+        made_from = (merged, merged.edition, parts, counted is not None, language())
+        if self._made is None or self._made[0] != made_from:
+            errors = loaded_errors(merged.shown)
+            if counted is not None and (overall := counted_errors(counted.by_slice, datetime.now(UTC))) is not None:
+                errors = joined(overall, errors)
+            self._made = (made_from, strip_row(errors, parts))
+        return self._made[1]
+
+    def _parts(self, merged: MergedLogs, counted: int | None) -> StripParts:
+        """The parts of the strip; ``counted`` is the number of matching records if known."""
+        total, more_in_all = self._all_records()
+        loaded, more = len(merged.shown), not (merged.at_oldest and merged.at_newest)
+        if merged.where == EVERYTHING and total is not None and more:
+            loaded, more = total, more_in_all
+        elif counted is not None and more:
+            loaded, more = max(loaded, counted), merged.came != self._state.came_before
+        return StripParts(
+            shown=loaded,
+            more=more,
+            total=None if total is None else max(total, loaded),
+            more_in_all=more_in_all,
+            narrowed=merged.where != EVERYTHING,
+            zone=self._state.zone,
+            width=self._app.room.width,
+            glyphs=self._app.glyphs,
+            sparklines=not self._app.slow_link,
+        )
+
+    def _all_records(self) -> tuple[int | None, bool]:
+        """The number of records in all shown sources (None if a source does not know it), and whether there are
+        more."""
+        statuses = [source.status.value for source in self._state.shown_sources]
+        counts = [None if status is None else status.records for status in statuses]
+        if None in counts:
+            return None, False
+        more = any(status is not None and status.more_records for status in statuses)
+        return sum(count or 0 for count in counts), more
+
+    def _look_again(self) -> None:
+        """Redraws the strip, whose count was behind because a source is still indexing its log."""
+        self._looks_again = False
+        if self._context.is_displayed and not self._app.leaving:
+            self._context.repaint()
+
+    def _count_if_quiet(self, leaps: int) -> None:
+        merged = self._state.merged
+        if not self._context.is_displayed or self._state.busy or merged is None or merged.leaps != leaps:
+            return
+        if not self._state.is_counted(merged):
+            self._state.begin_count(merged)
+            self._context.run(partial(self._count, merged, merged.where), group="count-behind", exclusive=True)
+
+    async def _count(self, merged: MergedLogs, where: Filter) -> None:
+        from lilfox_tui.logs.analyze import analyze
+
+        try:
+            if not await _is_cheap(
+                [each for each in self._state.shown_sources if filter_of_source(where, each.name) != NOTHING]
+            ):
+                return
+            answer = await analyze(self._state.shown_sources, where, processes=1)
+        except LilFoxError:
+            return  # the strip goes on to tell of what is loaded
+        if self._state.is_count_of(merged, where) and not answer.failed:
+            self._state.counted = answer.statistics
+            self._context.repaint()
+
+
+async def _is_cheap(sources: Sequence[LogSource]) -> bool:
+    """Return whether all sources are files on this machine that are small enough to count at once. Raises
+    LilFoxError."""
+    size = 0
+    for source in sources:
+        files = await source.local_files() if isinstance(source, HasLocalFiles) else None
+        if files is None:
+            return False
+        size += sum([await each.file.size() for each in files])
+    return size <= CHEAP_BYTES

@@ -1,0 +1,292 @@
+"""Statistics and patterns as sections of rows: what they count, which filter a row is, and where it is on the board."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC
+
+import pytest
+from msgspec.structs import replace
+
+from lilfox_tui.app.panes.logs.board import BoardDrawing, BoardRow, BoardStyle, Section, draw_board
+from lilfox_tui.app.panes.logs.histogram import StripParts, percent, strip_row
+from lilfox_tui.app.panes.logs.statistics import (
+    Looked,
+    filter_of,
+    pattern_head,
+    pattern_sections,
+    responses_in,
+    statistics_head,
+    statistics_sections,
+)
+from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Piece, Row
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import tr
+from lilfox_tui.core.text import cell_width, clean
+from lilfox_tui.logs.analyze import RecentPatterns
+from lilfox_tui.logs.filter.syntax import parse_filter, to_text
+from lilfox_tui.logs.record import EPOCH, LoggedException, LogRecord, Severity
+from lilfox_tui.logs.statistics import Example, Pattern, PatternChange, Patterns, Statistics, Tally, statistics_of
+from tests.unit.logs.memory_source import record
+
+AT_US = 1_774_753_964_250_000  # 2026-03-29 03:12:44.250 UTC
+
+
+def text_of(row: Row) -> str:
+    return clean("".join(piece.text for piece in row))
+
+
+def counted(records: Sequence[LogRecord]) -> Statistics:
+    tally = Tally()
+    for each in records:
+        tally.add(each.source, each.entry)
+    return statistics_of(tally)
+
+
+def board(head: Sequence[Row], sections: Sequence[Section], width: int = 118, height: int = 0) -> BoardDrawing:
+    return draw_board(head, sections, BoardStyle(width, UNICODE, height))
+
+
+def rows_of(records: Sequence[LogRecord]) -> dict[str, BoardRow]:
+    sections = statistics_sections(counted(records), Looked(records, are_all=True), UTC, UNICODE)
+    return {row.id: row for section in sections for row in section.rows}
+
+
+def found_by(row: BoardRow, records: Sequence[LogRecord]) -> int:
+    assert row.where is not None
+    assert parse_filter(to_text(row.where), now=EPOCH, zone=UTC) == row.where, "it can be edited"
+    return sum(row.where.matches(each) for each in records)
+
+
+def test_strip_statistics_and_patterns_say_in_the_same_words_what_they_count() -> None:
+    parts = StripParts(shown=12, more=False, total=6600, zone=UTC, width=100, glyphs=UNICODE, narrowed=True)
+    assert text_of(strip_row(None, parts)).strip() == "12 matching records of 6,600"
+    assert text_of(strip_row(None, replace(parts, narrowed=False))).strip() == "12 of 6,600 records"
+    tally = Tally(unread=2)
+    for at in range(12):
+        tally.add("api", record("api", at, AT_US, "x", severity=Severity.ERROR).entry)
+    for narrowed, what in ((True, "matching records"), (False, "records")):
+        told = [
+            text_of(row).strip()
+            for row in statistics_head(statistics_of(tally), Looked((), are_all=True), narrowed=narrowed)
+        ]
+        assert told == [f"12 errors in 12 {what}", f"not in the format of the log, and not counted: 2 {what}"]
+        recent = RecentPatterns((), AT_US - 600_000_000, AT_US, recent=12, before=340)
+        told = [text_of(row).strip() for row in pattern_head(recent, UTC, narrowed=narrowed)]
+        assert told == [f"12 {what} from 03-29 03:02 to 03:12, 340 in the hour before"]
+
+
+def test_failed_responses_are_told_though_they_are_no_errors_of_the_log() -> None:
+    codes = [502] * 90 + [404] * 6 + [200] * 4
+    served = [record("gateway", at, AT_US + at, "served", fields={"status": code}) for at, code in enumerate(codes)]
+    served += [record("db", at, AT_US, f"no answer {at}", severity=Severity.ERROR) for at in range(200, 205)]
+    rows = rows_of(served)
+    assert [cell.text for cell in rows["5xx"].cells] == ["90", "90%"]
+    assert rows["5xx"].role == "failing"
+    assert [found_by(rows[name], served) for name in ("5xx", "status 502", "4xx", "2xx")] == [90, 90, 6, 4]
+    assert found_by(rows["message no answer <num>"], served) == 5
+    told = text_of(statistics_head(counted(served), Looked(served, are_all=True), narrowed=False)[1])
+    assert told.strip() == "90 of 100 responses failed with 5xx (90%)"
+    part = statistics_head(counted(served), Looked(served[:50], are_all=False), narrowed=False)
+    told = "50 of 50 responses in the newest 50 records failed with 5xx (100%)"
+    assert text_of(part[1]).strip() == told, "nothing is said of those not looked at"
+
+
+def test_a_status_that_only_the_message_tells_counts_and_is_a_filter() -> None:
+    said = [f"GET /api/chat {500 + at % 4} in 0.5{at % 10}3 s" for at in range(8)]
+    said += ["GET /api/chat 200 in 0.503 s", "POST /login 429 in 2 ms", "GET /x took 512 ms", "read 500 rows"]
+    served = [record("gateway", at, AT_US + at, text) for at, text in enumerate(said)]
+    assert [each.code for each in responses_in(served)] == ["500", "501", "502", "503"] * 2 + ["200", "429"]
+    rows = rows_of(served)
+    assert {name: found_by(rows[name], served) for name in ("5xx", "status 502", "4xx", "2xx")} == {
+        "5xx": 8, "status 502": 2, "4xx": 1, "2xx": 1
+    }  # fmt: skip
+    both = [*served, record("web", 99, AT_US, "served", fields={"status": 503})]
+    assert found_by(rows_of(both)["5xx"], both) == 9
+
+
+@pytest.mark.parametrize(
+    "message", ["GET /x 200 ms", "took 404 ms", "GET /x 123.4 KB", "order 500 placed", "v500 status ok"]
+)
+def test_what_is_no_status_is_not_counted_as_one(message: str) -> None:
+    assert responses_in([record("api", 0, AT_US, message)]) == []
+
+
+def test_times_are_those_of_one_source_and_of_one_route() -> None:
+    served = [
+        record(source, at, AT_US + at, f"GET /items/{at} 200", response_time_s=seconds)
+        for source, seconds, first in (("fast", 0.01, 0), ("slow", 2.0, 50))
+        for at in range(first, first + 20)
+    ]
+    rows = rows_of(served)
+    assert [cell.text for cell in rows["times fast"].cells][:3] == ["10 ms"] * 3
+    assert [cell.text for cell in rows["times slow"].cells][:3] == ["2 s"] * 3
+    routes = [row for row in rows.values() if row.id.endswith("GET /items/{id}")]
+    assert [text_of(row.name) for row in routes] == ["slow GET /items/{id}", "fast GET /items/{id}"], "slowest first"
+    assert [[cell.text for cell in row.cells] for row in routes] == [
+        ["20", "0%", "2 s", "2 s"],
+        ["20", "0%", "10 ms", "10 ms"],
+    ]
+    assert [found_by(row, served) for row in routes] == [20, 20]
+    assert found_by(rows["times slow"], served) == 0, "none took longer than the p95"
+
+
+@pytest.mark.parametrize(
+    ("message", "fields", "name"),
+    [
+        ("done", {"route": "/a/{x}", "status": 200}, "/a/{x}"),
+        ("done", {"method": "PUT", "path": "/a/7?x=1", "status": 200}, "PUT /a/{id}"),
+        ('1.2.3.4 - "GET /a?b=1 HTTP/1.1" 200 OK', {}, "GET /a"),
+    ],
+)
+def test_the_route_of_a_request(message: str, fields: dict[str, object], name: str) -> None:
+    served = [record("api", 0, AT_US, message, fields=fields), record("api", 1, AT_US, "GET /ab 200")]
+    assert found_by(rows_of(served)[f"api {name}"], served) == 1
+
+
+def test_levels_are_parts_of_a_whole() -> None:
+    severities = [Severity.CRITICAL, Severity.ERROR, Severity.WARNING, *[Severity.INFO] * 4, Severity.UNKNOWN]
+    records = [record("api", at, AT_US, "x", severity=each) for at, each in enumerate(severities)]
+    levels = [row for name, row in rows_of(records).items() if name.startswith("level")]
+    assert [[cell.text for cell in row.cells] for row in levels] == [["2", "25%"], ["1", "12%"], ["5", "62%"]]
+    assert [found_by(row, records) for row in levels] == [2, 1, 5]
+
+
+def test_only_nothing_is_0_percent_and_only_everything_is_100_percent() -> None:
+    assert [percent(*each) for each in ((0, 9), (1, 999), (998, 999), (999, 999), (1, 3), (0, 0))] == [
+        "0%", "<1%", ">99%", "100%", "33%", "0%"
+    ]  # fmt: skip
+
+
+def test_a_message_of_errors_is_shown_with_its_exception_below_the_list() -> None:
+    told = record("api", 0, AT_US, "cannot write 7", severity=Severity.ERROR)
+    fault = LoggedException("OSError", "Traceback\nOSError: disk full")
+    row = rows_of([replace(told, entry=replace(told.entry, fault=fault))])["message cannot write <num>"]
+    assert row.more == "cannot write 7  OSError: disk full"
+    assert "disk full" in row.words, "it is found by that"
+
+
+# ---- patterns ------------------------------------------------------------------------------------------------------
+
+
+def test_a_message_without_a_past_is_not_called_new() -> None:
+    pattern = Pattern("refused", 3, Severity.ERROR, Example("api", "0", AT_US, "refused"))
+    changes = tuple(PatternChange(pattern, 3, 0, None, compared) for compared in (True, False))
+    recent = RecentPatterns(
+        changes, AT_US - 600_000_000, AT_US, recent=6, unknown=("api",), failed={"db": LilFoxError(tr("away"))}
+    )
+    counted_, unknown, missing = [text_of(row).strip() for row in pattern_head(recent, UTC)]
+    assert counted_ == "6 records from 03-29 03:02 to 03:12", "not 0 in an hour of which nothing is known"
+    assert unknown == "not compared: no records before 03-29 03:02 in api"
+    assert missing == "not fully read: db"
+    sections = pattern_sections(recent, UTC, UNICODE)
+    assert [(each.title, [cell.text for cell in each.rows[0].cells][3]) for each in sections] == [
+        ("New", "new"), ("Not compared", "")
+    ]  # fmt: skip
+
+
+def patterns_of(records: Sequence[LogRecord], known_us: int) -> list[Section]:
+    patterns = Patterns()
+    for each in records:
+        patterns.add(each)
+    recent_us = (AT_US - 600_000_000) // 60_000_000 * 60_000_000
+    changes = patterns.new_since(recent_us, 3_600_000_000, {each.source: known_us for each in records})
+    recent = RecentPatterns(tuple(changes), recent_us, AT_US, recent=len(records), known_from_us=known_us)
+    return pattern_sections(recent, UTC, UNICODE)
+
+
+def test_a_pattern_tells_its_status_its_exception_its_course_and_where_it_was_said() -> None:
+    minute = 60_000_000
+    records = [record("api", at, AT_US - 40 * minute + at, f"GET /a/{at} 200") for at in range(30)]
+    records += [record("api", at, AT_US - 2 * minute + at, f"GET /a/{at} 503") for at in range(40, 46)]
+    fault = LoggedException("ConnectionError", "Traceback\nConnectionError: connection refused: 127.0.0.1:5432")
+    for at in range(50, 54):
+        told = record(f"worker{at % 3}", at, AT_US - minute + at * 1_000_000, "job failed", severity=Severity.ERROR)
+        records.append(replace(told, entry=replace(told.entry, fault=fault)))
+    records += [record("api", at, AT_US, "served", fields={"status": 502}) for at in range(60, 62)]
+    records += [record("api", 70, AT_US, "GET /a/70 200")]
+    new, rest = patterns_of(records, AT_US - 45 * minute)
+    assert (new.title, new.note) == ("New", "not seen from 02:27 to 03:02")
+    assert [text_of(row.name) for row in new.rows] == [
+        "GET <path> 503", "job failed  ConnectionError", "served  status=502"
+    ]  # fmt: skip
+    assert {row.name[0].role for row in new.rows} == {"failing"}, "5xx is a failure, whatever its level"
+    glyph, count, share, change, trend, seen, sources = (cell.text for cell in new.rows[1].cells)
+    assert (glyph, count, share, change, seen) == ("✖", "4", "9%", "new", "03:12:34–03:12:37")
+    assert sources == "worker0, worker1 +1"
+    assert trend == "  " + "▁" * 11 + "▇", "blank where nothing is known"
+    assert new.rows[1].more == "worker2: job failed  ConnectionError: connection refused: 127.0.0.1:5432"
+    assert [found_by(row, records) for row in new.rows] == [6, 4, 2]
+    assert [text_of(row.name) for row in rest.rows] == ["GET <path> 200"]
+
+
+def test_the_most_of_a_pattern_is_seen_on_a_small_screen() -> None:
+    told = record("api", 0, AT_US, "connection to the database refused", severity=Severity.ERROR)
+    sections = patterns_of([told], AT_US - 60_000_000)
+    for width in (38, 78, 118):
+        drawn = [text_of(row) for row in board((), sections, width).rows]
+        assert any("1" in line and "connection to the data" in line for line in drawn), drawn
+        assert all(cell_width(line) <= width for line in drawn)
+
+
+def test_patterns_of_a_log_without_times_say_that_there_is_nothing_to_compare() -> None:
+    recent = RecentPatterns((), None, None)
+    assert [text_of(row).strip() for row in pattern_head(recent, UTC)] == [
+        "no record has a time: there are no last 10 minutes to compare"
+    ]
+    assert pattern_sections(recent, UTC, UNICODE) == []
+
+
+# ---- the board -----------------------------------------------------------------------------------------------------
+
+
+def sections_of(*heights: int) -> list[Section]:
+    """Sections of so many rows, the first of which cannot be chosen."""
+
+    def row(name: str, at: int) -> BoardRow:
+        return BoardRow(name, (Piece(f"row {name}"),), (Piece("7"), Piece("9%")), filter_of("x") if at else None)
+
+    return [
+        Section(f"s{number}", tuple(row(f"{number}.{at}", at) for at in range(height)))
+        for number, height in enumerate(heights)
+    ]
+
+
+@pytest.mark.parametrize(("width", "columns"), [(58, 1), (78, 1), (118, 2), (166, 3), (198, 3)])
+def test_sections_stand_side_by_side_where_there_is_room(width: int, columns: int) -> None:
+    drawing = board([(Piece("head"),)], sections_of(4, 3, 5, 2, 6), width, 12)
+    assert len({place.left for place in drawing.places}) == columns
+    assert [place.row.id for place in drawing.places] == [
+        "0.1", "0.2", "0.3", "1.1", "1.2", "2.1", "2.2", "2.3", "2.4", "3.1", "4.1", "4.2", "4.3", "4.4", "4.5"
+    ]  # fmt: skip
+    for place in drawing.places:
+        line = text_of(drawing.rows[place.y])
+        assert f"row {place.row.id}" in line[place.left : place.right]
+        assert line[: place.right].rstrip().endswith("9%")
+    assert all(cell_width(text_of(row)) <= width for row in drawing.rows)
+
+
+def test_the_selected_row_alone_is_on_another_ground() -> None:
+    drawing = draw_board((), sections_of(4, 4), BoardStyle(118, UNICODE), 4)
+    grounds = [(y, piece.text) for y, row in enumerate(drawing.rows) for piece in row if piece.ground]
+    assert {y for y, _text in grounds} == {drawing.places[4].y}
+    assert "row 1.2" in "".join(text for _y, text in grounds)
+    assert "row 0.2" not in "".join(text for _y, text in grounds)
+
+
+def test_one_moves_through_the_board() -> None:
+    drawing = board((), sections_of(4, 3), 118)
+    assert [drawing.step(at, step) for at, step in ((0, -1), (0, 1), (2, 1), (4, 10))] == [0, 1, 3, 4]
+    assert [drawing.beside(at, direction) for at, direction in ((0, 1), (2, 1), (4, -1), (0, -1))] == [3, 4, 1, 0]
+
+
+def test_numbers_stand_below_each_other_and_a_bar_is_as_long_as_its_share() -> None:
+    rows = [
+        BoardRow(name, (Piece(name),), (Piece(count), Piece("x")), filter_of("x"), share)
+        for name, count, share in (("a", "1", 0.0), ("bb", "1,000", 1.0), ("c", "20", 0.5))
+    ]
+    for glyphs in (UNICODE, ASCII):
+        lines = [text_of(row) for row in Section("s", tuple(rows)).lines(80, glyphs)]
+        assert [line.count(glyphs.full) for line in lines] == [0, 40, 20]
+        assert {line.rstrip().rindex("x") for line in lines} == {78}
+        assert len({line.rstrip()[:-1].rstrip().__len__() for line in lines}) == 1
