@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from lilfox_tui.app.panes.metrics.problems import Fault, fault_rows
 from lilfox_tui.app.rows.hosts import SORTS, sorted_hosts, worst_first
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.errors import LilFoxError
@@ -17,6 +19,7 @@ from lilfox_tui.monitor.model import BackendView, HostView, Overview, PlanView, 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alert, Alerts
     from lilfox_tui.app.panes.metrics.alert_page import AlertItem
+    from lilfox_tui.app.panes.metrics.problems import Problem
 
 WINDOWS = (timedelta(minutes=5), timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
 FAR_WINDOW = timedelta(days=7)
@@ -82,6 +85,8 @@ class MetricsState:
         self._windows = (*WINDOWS, FAR_WINDOW) if far else WINDOWS
         self._items: dict[Subject, AlertItem] = {}
         self._items_of: tuple[Alerts, str] | None = None
+        self._faults: Mapping[Subject, Problem] = {}
+        self._faults_of: tuple[Overview, str] | None = None
 
     # ---- rows ----------------------------------------------------------------------------------------------------
 
@@ -111,26 +116,28 @@ class MetricsState:
         return self._items
 
     def problems(self, overview: Overview) -> list[Subject]:
-        """The rows of what is wrong, worst first: alerts, and what is watched and not good."""
-        found: list[tuple[float, Subject]] = []
-        for kind in ("host", "service", "backend"):
-            views = _of_kind(overview, kind).values()
-            wrong = [each for each in views if each.level in (Level.DEGRADED, Level.FAILING) and self._is_shown(each)]
-            found += [(-int(view.level), (kind, view.name)) for view in wrong]
-        found += [(-int(plan.level), subject) for subject, plan in self._bad_plans(overview).items()]
-        for subject, item in self.items(overview).items():
-            alert = item.alert
-            handled = alert is not None and (alert.acknowledged is not None or item.level is Level.GOOD)
-            found.append((1.0 if handled else -int(item.level) - 0.5, subject))
-        return [subject for _rank, subject in sorted(found, key=lambda each: each[0])]
+        """The rows of what is wrong, worst and oldest first."""
+        return list(self.faults(overview))
 
-    def problem(self, overview: Overview, subject: Subject) -> AlertItem | View | PlanView:
+    def problem(self, overview: Overview, subject: Subject) -> Problem:
         """What a row of the problems is about."""
-        if subject[0] in ALERT_KINDS:
-            return self.items(overview)[subject]
-        if subject[0] == PLAN:
-            return self._bad_plans(overview)[subject]
-        return _of_kind(overview, subject[0])[subject[1]]
+        return self.faults(overview)[subject]
+
+    def faults(self, overview: Overview) -> Mapping[Subject, Problem]:
+        """What the rows of the problems are about, in their order: alerts, and what is watched and not good; the same
+        object while nothing changes."""
+        of = (overview, self.filter if self.only_matching else "")
+        if self._faults_of is None or self._faults_of[0] is not overview or self._faults_of[1] != of[1]:
+            views = {
+                (kind, view.name): view
+                for kind in ("host", "service", "backend")
+                for view in _of_kind(overview, kind).values()
+                if view.level in (Level.DEGRADED, Level.FAILING) and self._is_shown(view)
+            }
+            items, plans = self.items(overview), self._bad_plans(overview)
+            self._faults = fault_rows(views, plans, items, partial(_place_of, overview))
+            self._faults_of = of
+        return self._faults
 
     def selected_plan(self) -> PlanView | None:
         """The backup plan that is highlighted among the problems."""
@@ -172,7 +179,9 @@ class MetricsState:
         return list(dict.fromkeys(subject for _problem, subject in self.rows()))
 
     def level(self, overview: Overview, subject: Subject) -> Level:
-        """The level of that row's subject."""
+        """The level of that row's subject, among the problems that of what is one row with it too."""
+        if isinstance(fault := self.faults(overview).get(subject), Fault):
+            return fault.level
         if subject[0] in ALERT_KINDS:
             item = self.items(overview).get(subject)
             return Level.UNKNOWN if item is None else item.level
@@ -235,15 +244,7 @@ class MetricsState:
 
     def place_of(self, item: AlertItem) -> Subject | None:
         """The watched service or host that an alert's labels name."""
-        if self.overview is None or item.alert is None:
-            return None
-        for label in ("service", "job", "host", "instance"):
-            name = item.alert.label(label)
-            if name in self.overview.services:
-                return "service", name
-            if name in self.overview.hosts:
-                return "host", name
-        return None
+        return None if self.overview is None else _place_of(self.overview, item)
 
     def place_selected(self) -> View | None:
         """The selected host, service or backend; if an alert is selected, the service or host that its labels name."""
@@ -257,10 +258,16 @@ class MetricsState:
         """Selects the worst row as long as the user has not chosen one, so that a row is always selected."""
         if self.overview is not None and self.page is None:
             rows = self.rows()
+            if self._chosen and self.in_problems and (True, self.selected) not in rows:
+                self.selected = self._taken_up(self.overview).get(self.selected, self.selected)
             if self._chosen and (self.in_problems, self.selected) not in rows:
                 self.in_problems = not self.in_problems  # the problem is over, or the row is not there a second time
             if (self.in_problems, self.selected) not in rows or not self._chosen:
                 self.in_problems, self.selected = rows[0] if rows else (False, None)
+
+    def _taken_up(self, overview: Overview) -> Mapping[Subject | None, Subject]:
+        """What has no row of its own among the problems, as it is one with that of an alert."""
+        return {each.place: subject for subject, each in self.faults(overview).items() if isinstance(each, Fault)}
 
     def choose(self, subject: Subject | None, *, in_problems: bool = False) -> None:
         """Selects a row as the user's choice."""
@@ -372,6 +379,19 @@ class MetricsState:
         if self.overview is None or self.overview.alerts is None:
             return tr("no rule files are configured; add rules: [FILE]")
         return None if alerts_of(self.overview) is not None else tr("alerts are currently unknown")
+
+
+def _place_of(overview: Overview, item: AlertItem) -> Subject | None:
+    """The watched service or host that an alert's labels name."""
+    if item.alert is None:
+        return None
+    for label in ("service", "job", "host", "instance"):
+        name = item.alert.label(label)
+        if name in overview.services:
+            return "service", name
+        if name in overview.hosts:
+            return "host", name
+    return None
 
 
 def _of_kind(overview: Overview, kind: str) -> Mapping[str, View]:
