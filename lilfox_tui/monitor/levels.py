@@ -50,17 +50,17 @@ class ThresholdReading(NamedTuple):
 
 
 _REASONS = {
-    "disk_percent": tr("disk {name} {value} % > {limit:g} %"),
-    "inode_percent": tr("inodes of {name} {value} % > {limit:g} %"),
-    "memory_percent": tr("memory {value} % > {limit:g} %"),
-    "swap_percent": tr("swap {value} % > {limit:g} %"),
-    "cpu_percent": tr("cpu {value} % > {limit:g} %"),
-    "iowait_percent": tr("I/O wait {value} % > {limit:g} %"),
-    "steal_percent": tr("cpu steal {value} % > {limit:g} %"),
+    "disk_percent": tr("disk {name} {value}% > {limit:g}%"),
+    "inode_percent": tr("inodes of {name} {value}% > {limit:g}%"),
+    "memory_percent": tr("memory {value}% > {limit:g}%"),
+    "swap_percent": tr("swap {value}% > {limit:g}%"),
+    "cpu_percent": tr("cpu {value}% > {limit:g}%"),
+    "iowait_percent": tr("I/O wait {value}% > {limit:g}%"),
+    "steal_percent": tr("cpu steal {value}% > {limit:g}%"),
     "load_per_cpu": tr("load per core {value} > {limit:g}"),
-    "pressure_cpu": tr("cpu pressure {value} % > {limit:g} %"),
-    "pressure_memory": tr("memory pressure {value} % > {limit:g} %"),
-    "pressure_io": tr("I/O pressure {value} % > {limit:g} %"),
+    "pressure_cpu": tr("cpu pressure {value}% > {limit:g}%"),
+    "pressure_memory": tr("memory pressure {value}% > {limit:g}%"),
+    "pressure_io": tr("I/O pressure {value}% > {limit:g}%"),
     "failed_units": tr("failed units: {value} ({name})"),
     "clock_offset_s": tr("clock off by {value} s > {limit:g} s"),
 }
@@ -185,13 +185,13 @@ def judge_errors(traffic: Traffic, limits: Threshold, held: tuple[int, int], hol
     if limits.fail is not None and fail:
         said = {"value": over_text(share, limits.fail, 1), "limit": limits.fail}
         if fail >= hold:
-            return Judgement(Level.FAILING, (tr("5xx {value} % of requests > threshold {limit:g} %", **said),))
-        counted = tr("5xx {value} % of requests > threshold {limit:g} % in {count} of {hold} samples",
+            return Judgement(Level.FAILING, (tr("5xx {value}% > {limit:g}%", **said),))
+        counted = tr("5xx {value}% > {limit:g}% in {count} of {hold} samples",
                      count=fail, hold=hold, **said)  # fmt: skip
         return Judgement(Level.DEGRADED, (counted,))
     if limits.warn is not None and warn >= hold:
         value = over_text(share, limits.warn, 1)
-        text = tr("5xx {value} % of requests > threshold {limit:g} %", value=value, limit=limits.warn)
+        text = tr("5xx {value}% > {limit:g}%", value=value, limit=limits.warn)
         return Judgement(Level.DEGRADED, (text,))
     return Judgement(Level.GOOD)
 

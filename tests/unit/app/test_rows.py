@@ -175,10 +175,10 @@ def test_errors_have_the_colour_of_their_threshold_and_none_worse_than_the_servi
 
 
 def test_each_reason_has_the_colour_of_its_own_limit() -> None:
-    reasons = (tr("cpu 97 % > 95 %"), tr("cpu pressure 78 % > 40 %"))
+    reasons = (tr("cpu 97% > 95%"), tr("cpu pressure 78% > 40%"))
     view = replace(mixed().hosts["web-1"], level=Level.FAILING, reasons=reasons, lesser=1)
     assert [piece.role for piece in reason_pieces(view)] == ["failing", "muted", "degraded"]
-    assert text_of(reason_pieces(view)) == "cpu 97 % > 95 %; cpu pressure 78 % > 40 %"
+    assert text_of(reason_pieces(view)) == "cpu 97% > 95%; cpu pressure 78% > 40%"
     assert [row[1].role for row in reason_rows(view, NOW)] == ["failing", "degraded"]
 
 

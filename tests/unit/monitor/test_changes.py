@@ -52,10 +52,10 @@ def test_the_first_look_is_no_change() -> None:
 def test_levels_that_turn_and_turn_back() -> None:
     log = ChangeLog()
     log.observe(seen())
-    went = log.observe(seen(Level.FAILING, why="disk /var 97 % > 95 %", service=Level.FAILING))
+    went = log.observe(seen(Level.FAILING, why="disk /var 97% > 95%", service=Level.FAILING))
     assert texts(went) == [
-        "host/web-1 failing: disk /var 97 % > 95 %",
-        "service/backend failing: disk /var 97 % > 95 %",
+        "host/web-1 failing: disk /var 97% > 95%",
+        "service/backend failing: disk /var 97% > 95%",
     ]
     back = log.observe(seen(at=AT + timedelta(minutes=6)))
     assert texts(back) == ["host/web-1 good again after 6 min", "service/backend good again after 6 min"]

@@ -35,13 +35,13 @@ def test_a_good_host_has_no_reasons() -> None:
 @pytest.mark.parametrize(
     ("changes", "level", "text"),
     [
-        ({"cpu": busy(93)}, Level.DEGRADED, "cpu 93 % > 80 %"),
-        ({"cpu": busy(80.2)}, Level.DEGRADED, "cpu 80.2 % > 80 %"),
-        ({"memory_percent": 85.0004}, Level.DEGRADED, "memory 85.0004 % > 85 %"),
-        ({"cpu": busy(99)}, Level.FAILING, "cpu 99 % > 95 %"),
-        ({"filesystems": (mount("/var", 97),)}, Level.FAILING, "disk /var 97 % > 95 %"),
-        ({"filesystems": (mount("/v", 1, inode_percent=99.0),)}, Level.FAILING, "inodes of /v 99 % > 95 %"),
-        ({"memory_percent": 90.0}, Level.DEGRADED, "memory 90 % > 85 %"),
+        ({"cpu": busy(93)}, Level.DEGRADED, "cpu 93% > 80%"),
+        ({"cpu": busy(80.2)}, Level.DEGRADED, "cpu 80.2% > 80%"),
+        ({"memory_percent": 85.0004}, Level.DEGRADED, "memory 85.0004% > 85%"),
+        ({"cpu": busy(99)}, Level.FAILING, "cpu 99% > 95%"),
+        ({"filesystems": (mount("/var", 97),)}, Level.FAILING, "disk /var 97% > 95%"),
+        ({"filesystems": (mount("/v", 1, inode_percent=99.0),)}, Level.FAILING, "inodes of /v 99% > 95%"),
+        ({"memory_percent": 90.0}, Level.DEGRADED, "memory 90% > 85%"),
         ({"load": (5.0, 1.0, 1.0)}, Level.DEGRADED, "load per core 2.5 > 2"),
         ({"failed_units": ("a.service", "b.service")}, Level.DEGRADED, "failed units: 2 (a.service, b.service)"),
         ({"clock_offset_s": -40.0}, Level.FAILING, "clock off by 40.0 s > 30 s"),
@@ -56,7 +56,7 @@ def test_each_value_above_its_limit_is_a_reason(changes: dict[str, Any], level: 
 def test_what_only_degrades_is_told_behind_what_fails() -> None:
     found = at_once(summary(cpu=busy(99), memory_percent=90.0))
     assert (found.level, found.lesser) == (Level.FAILING, 1)
-    assert texts(found) == ["cpu 99 % > 95 %", "memory 90 % > 85 %"]
+    assert texts(found) == ["cpu 99% > 95%", "memory 90% > 85%"]
     limits, late = Thresholds(), AT + timedelta(seconds=30)
     seen = summary(cpu=busy(99), memory_percent=90.0)
     old = judge(seen, UP, limits, streaks(seen, limits, {}), now=late, period_s=1, hold=1)
@@ -115,15 +115,15 @@ def test_a_limit_counts_after_so_many_samples_in_a_row() -> None:
 def test_a_level_that_is_not_in_force_gives_no_reason() -> None:
     limits, found = Thresholds(), summary(cpu=busy(98))
     held = streaks(found, limits, {})
-    assert texts(judge_values(found, limits, held, hold=1)) == ["cpu 98 % > 95 %"]
+    assert texts(judge_values(found, limits, held, hold=1)) == ["cpu 98% > 95%"]
     told = judge_values(found, limits, held, hold=1, at_most=Level.DEGRADED)
-    assert (told.level, texts(told)) == (Level.DEGRADED, ["cpu 98 % > 80 %"])
+    assert (told.level, texts(told)) == (Level.DEGRADED, ["cpu 98% > 80%"])
 
 
 def test_the_worst_reason_is_first() -> None:
     found = at_once(summary(memory_percent=90.0, cpu=busy(99), filesystems=(mount("/a", 90), mount("/b", 96))))
     assert found.level is Level.FAILING
-    assert texts(found) == ["disk /b 96 % > 95 %", "cpu 99 % > 95 %", "disk /a 90 % > 85 %", "memory 90 % > 85 %"]
+    assert texts(found) == ["disk /b 96% > 95%", "cpu 99% > 95%", "disk /a 90% > 85%", "memory 90% > 85%"]
 
 
 def test_a_host_that_was_never_seen_is_unknown() -> None:

@@ -171,7 +171,7 @@ def test_a_container_fails_at_its_own_limits_not_the_machines() -> None:
     limits_ = Thresholds(hold=1)
     judged = judge_values(found, limits_, streaks(found, limits_, {}))
     assert judged.level is Level.FAILING
-    assert {str(reason) for reason in judged.reasons} >= {"memory 99 % > 95 %", "cpu 98 % > 95 %"}
+    assert {str(reason) for reason in judged.reasons} >= {"memory 99% > 95%", "cpu 98% > 95%"}
     told = _numbers(found)
     assert told["memory"]["total"] == GIB
     assert told["machine_memory"] == {"total": 16 * GIB, "available": 12 * GIB, "percent": 25.0}

@@ -63,6 +63,6 @@ def test_a_host_that_is_asked_again_by_itself_says_when() -> None:
 def test_the_reasons_of_a_past_level_are_those_of_its_limit() -> None:
     values = dict(series_of(summary(cpu=busy(98))))
     view = past_host("web-1", HostConfig(), Thresholds(), {**values, LEVEL: float(Level.DEGRADED)}, AT)
-    assert (view.level, [str(each) for each in view.reasons]) == (Level.DEGRADED, ["cpu 98 % > 80 %"])
+    assert (view.level, [str(each) for each in view.reasons]) == (Level.DEGRADED, ["cpu 98% > 80%"])
     view = past_host("web-1", HostConfig(), Thresholds(), values, AT)
-    assert (view.level, [str(each) for each in view.reasons]) == (Level.FAILING, ["cpu 98 % > 95 %"])
+    assert (view.level, [str(each) for each in view.reasons]) == (Level.FAILING, ["cpu 98% > 95%"])
