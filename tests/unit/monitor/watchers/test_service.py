@@ -92,7 +92,7 @@ def test_the_worse_of_probe_and_requests_counts_with_both_reasons() -> None:
     first, second = down.view().reasons
     assert down.view().lesser == 1
     assert "503" in str(first)
-    assert "5xx 10.0 %" in str(second)
+    assert "5xx 10.0%" in str(second)
 
 
 @pytest.mark.fault("4.73")
