@@ -12,6 +12,7 @@ from lilfox_tui.alerts.model import Acknowledgement, AlertState, worst_first
 from lilfox_tui.app.panes.metrics.problems import Fault
 from lilfox_tui.app.panes.metrics.state import CURSOR_STEPS, FAR_WINDOW, WINDOWS, MetricsState
 from lilfox_tui.app.rows.hosts import sorted_hosts
+from lilfox_tui.app.rows.processes import PROCESS_SORTS
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.metrics.model import HostSummary, Level
 from lilfox_tui.monitor.model import HostView, ServiceView
@@ -129,11 +130,24 @@ def test_the_rows_of_one_thing_stand_together_worst_and_oldest_first() -> None:
     names = [name for _kind, name in state.problems(overview)]
     first = next(place for place, name in enumerate(names) if "HighErrorRate" in name)
     assert "HighLatency" in names[first + 1], "although others are worse"
-    since = [view.since for view in (*overview.hosts.values(), *overview.services.values())
-             if view.level is Level.FAILING and ("service", view.name) != ("service", "backend")]  # fmt: skip
+    since = [view.since for view in overview.views if view.level is Level.FAILING and view.name != "backend"]
     shown = [state.problem(overview, each) for each in state.problems(overview)]
     found = [each.since for each in shown if isinstance(each, HostView | ServiceView) and each.level is Level.FAILING]
     assert found == sorted(since)
+
+
+def test_the_sort_key_sorts_the_processes_on_the_page_of_a_host_and_the_hosts_elsewhere() -> None:
+    state = showing()
+    state.open(("host", "web-1"))
+    seen = [state.process_sort]
+    for _press in PROCESS_SORTS:
+        state.next_sort()
+        seen.append(state.process_sort)
+    assert seen == [*PROCESS_SORTS, PROCESS_SORTS[0]]
+    assert state.sort == "worst"
+    state.open(None)
+    state.next_sort()
+    assert (state.sort, state.process_sort) == ("cpu", "cpu")
 
 
 def test_a_problem_that_is_over_leaves_its_subject_selected() -> None:

@@ -18,13 +18,22 @@ from lilfox_tui.app.rendering.columns import Digits
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Palette, Piece, Row, safe
 from lilfox_tui.app.rows.hosts import TableStyle, host_heading, host_row, reason_pieces
 from lilfox_tui.app.rows.jobs import progress_row
+from lilfox_tui.app.rows.processes import others_rows
 from lilfox_tui.config.model import Thresholds
 from lilfox_tui.config.themes import load_theme
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import cell_width, clean
 from lilfox_tui.jobs.model import Progress
-from lilfox_tui.metrics.model import FilesystemUsage, Level, Limit, Memory, ProcessUsage
+from lilfox_tui.metrics.model import (
+    FilesystemUsage,
+    InterfaceActivity,
+    Level,
+    Limit,
+    Memory,
+    ProcessTotals,
+    ProcessUsage,
+)
 from lilfox_tui.metrics.traffic import Quantile, Traffic
 from lilfox_tui.monitor.model import HostView, StatusChange
 from tests.app.overviews import GIB, NOW, host, lost, mixed, summary
@@ -193,6 +202,9 @@ def page(
     shown: HostView | None = None,
     changes: Sequence[StatusChange] = (),
     processes: Sequence[ProcessUsage] = PROCESSES,
+    totals: ProcessTotals | None = None,
+    height: int = 0,
+    past: float = 50.0,
 ) -> list[Row]:
     view = shown or host("web-1", Level.GOOD, summary("web-1", 23, 61, 71))
     return host_page(
@@ -200,12 +212,15 @@ def page(
             view=view,
             processes=processes,
             changes=changes,
-            past=lambda _series, columns: [50.0] * columns,
+            past=lambda _series, columns: [past] * columns,
             now=NOW,
             window=timedelta(minutes=5),
             thresholds=Thresholds(),
             glyphs=UNICODE,
             width=width,
+            process_totals=totals,
+            process_sort="memory",
+            height=height,
         )
     )
 
@@ -273,15 +288,72 @@ def test_paths_of_filesystems_have_the_free_room_and_differ_where_they_are_cut(w
     assert (shown == paths) is (width >= 80), "no path is cut that has room"
 
 
+def worker(pid: int, *, kernel: bool = False) -> ProcessUsage:
+    return ProcessUsage(pid, "app", "worker", "S", 50.0 - pid % 50, 2**20, io_bytes_s=0.0, kernel=kernel)
+
+
 @pytest.mark.parametrize("count", [0, 3, 30])
-def test_the_first_processes_stand_above_the_filesystems_and_all_of_them_below(count: int) -> None:
-    processes = [ProcessUsage(pid + 1000, "app", "worker", "S", 50.0 - pid, 2**20) for pid in range(count)]
+@pytest.mark.parametrize(("width", "height"), [(40, 10), (80, 24), (120, 40), (120, 90), (200, 55)])
+def test_a_page_has_one_table_of_processes_that_says_its_order_and_what_is_not_in_it(
+    count: int, width: int, height: int
+) -> None:
+    processes = [worker(pid) for pid in range(1, count + 1)]
+    totals = ProcessTotals(count + 84 + 100, 84, 2000.0, 900 * 2**20, 300.0)
     view = host("web-1", Level.GOOD, summary("web-1", 23, 61, 71))
-    text = "\n".join(text_of(row) for row in page(120, view, processes=processes))
-    above, below = text.split(" Filesystems ")
-    assert above.count("[worker]") == min(count, 8)
-    assert ("8/30" in above) is (count == 30)
-    assert below.count("[worker]") == (30 if count == 30 else 0)
+    text = "\n".join(text_of(row) for row in page(width, view, (), processes, totals=totals, height=height))
+    assert text.count(" Processes ") == 1
+    assert "by mem" in text
+    shown = text.count("[worker]")
+    assert min(count, 10) <= shown <= count
+    assert f"{count + 100 - shown} other processes" in text
+    assert "84 idle kernel threads not shown" in text
+    assert (" i/o/s " in text) is (width >= 80)
+    if width > 152:
+        lines = text.splitlines()
+        assert any("[worker]" in line and "eth0" in line for line in lines) or count < 30, "they stand side by side"
+
+
+def test_a_page_that_is_kept_has_all_processes() -> None:
+    assert "\n".join(map(text_of, page(120, processes=[worker(pid) for pid in range(1, 90)]))).count("[worker]") == 89
+
+
+def test_what_is_shown_and_what_is_not_are_all_together() -> None:
+    shown = [worker(10), worker(20)]
+    totals = ProcessTotals(6, 2, 100.0, 7 * 2**20, 5000.0)
+    others, idle = (text_of(row) for row in others_rows(totals, [*shown, worker(30, kernel=True)], 2, 100))
+    assert others.split() == ["30%", "5.0M", "4.9K", "3", "other", "processes"]
+    assert idle.strip() == "1 idle kernel thread not shown"
+    assert others_rows(ProcessTotals(2, 0, 70.0, 2**21, None), shown, 2, 100) == []
+
+
+QUIET = InterfaceActivity("eth1", 0.0, 0.0, 0.0, 0.0, None, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("interfaces", "told"),
+    [
+        ((replace(QUIET, receive_bytes_s=2048.0), QUIET), ["eth1 2.0K/s 0B/s", "no traffic: eth1; no errors or drops"]),
+        ((replace(QUIET, receive_drops_s=2.0),), ["in out errors/s drops/s", "eth1 0B/s 0B/s 0 2"]),
+        ((replace(QUIET, receive_drops_s=None),), ["no traffic: eth1; no errors"]),
+        ((replace(QUIET, receive_errors_s=None),), ["no traffic: eth1"]),
+    ],
+)
+def test_what_is_zero_everywhere_is_a_line_and_loopback_is_said_not_to_count(
+    interfaces: tuple[InterfaceActivity, ...], told: list[str]
+) -> None:
+    numbers = replace(summary("web-1", 23, 61, 71), interfaces=interfaces)
+    rows = page(120, host("web-1", Level.GOOD, numbers), past=0.0)
+    lines = [" ".join(text_of(row).strip("│").split()) for row in rows]
+    assert any("Interfaces" in line and "without loopback" in line for line in lines)
+    for each in told:
+        assert each in lines
+
+
+def test_a_device_that_did_something_in_the_time_of_the_charts_keeps_its_row() -> None:
+    """Rows that come and go with each request would move all that stands below them."""
+    numbers = replace(summary("web-1", 23, 61, 71), interfaces=(QUIET,))
+    lines = [" ".join(text_of(row).strip("│").split()) for row in page(120, host("web-1", Level.GOOD, numbers))]
+    assert "eth1 0B/s 0B/s" in lines
 
 
 def test_the_header_counts_everything() -> None:

@@ -147,7 +147,7 @@ class ViewActions(ActionGroup):
         self._state.zoomed = not self._state.zoomed
         self._context.repaint()
 
-    @action("sort", "O", tr("sort"), tr("sort the hosts: worst first, by the next column, or as configured"))
+    @action("sort", "O", tr("sort"), tr("sort the hosts, or the processes on the page of a host, by the next column"))
     def sort(self) -> None:
         self._state.next_sort()
         self._context.repaint()

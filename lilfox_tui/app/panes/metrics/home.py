@@ -189,10 +189,8 @@ class Home:
             return name, ()
         snapshot = self._app.monitor.snapshot(name).value
         found = snapshot.processes if isinstance(snapshot, HostSnapshot) else None
-        busiest = self._order.busiest(found or ())
-        if self._state.sort == "memory":
-            busiest.sort(key=lambda each: (-each.resident_bytes, each.pid))
-        return name, busiest[:_PROCESSES]
+        by = "memory" if self._state.sort == "memory" else "cpu"
+        return name, self._order.busiest(found or (), by)[:_PROCESSES]
 
     def _happened(self, overview: Overview) -> list[Row]:
         """What changed, and the newest errors of the logs, newest first, as many as the screen is high."""

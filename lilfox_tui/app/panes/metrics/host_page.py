@@ -8,6 +8,7 @@ from functools import partial
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lilfox_tui.app.panes.metrics.sections import (
     Band,
@@ -16,7 +17,6 @@ from lilfox_tui.app.panes.metrics.sections import (
     Past,
     Section,
     SectionStyle,
-    beside_each_other,
     chart_bands,
     draw_sections,
     fill_page,
@@ -35,19 +35,20 @@ from lilfox_tui.app.rows.hosts import (
     well,
     why_no_numbers,
 )
-from lilfox_tui.app.rows.processes import process_heading, process_row
+from lilfox_tui.app.rows.processes import PROCESS_SORTS, others_rows, process_heading, process_row, sorted_by
 from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.errors import HostKeyChanged, HostKeyUnknown
-from lilfox_tui.core.i18n import _, ngettext
+from lilfox_tui.core.i18n import _, clauses, listed, ngettext
 from lilfox_tui.core.text import cell_width, clean, fit, fit_middle, human_bytes, human_duration
-from lilfox_tui.metrics.model import FilesystemUsage, HostSummary, ProcessUsage, Series
+from lilfox_tui.metrics.model import FilesystemUsage, HostSummary, ProcessTotals, ProcessUsage, Series
 from lilfox_tui.monitor.model import HostView, ServiceView, StatusChange
 
 _NAME, _TEXT_BESIDE = 15, 76
 """Cells of a name, and those from which a section stands beside another one."""
 _FILESYSTEM_NUMBERS = 27
-_FIRST_PROCESSES = 8
+_LEAST_PROCESSES, _MOST_BEFORE = 10, 15
+"""Rows of processes at least, and at most where other sections come after them."""
 
 
 class HostPage(Struct, frozen=True):
@@ -55,6 +56,7 @@ class HostPage(Struct, frozen=True):
 
     view: HostView
     processes: Sequence[ProcessUsage] | None
+    """In the order in which they are shown."""
     changes: Sequence[StatusChange]
     past: Past
     now: datetime
@@ -75,6 +77,9 @@ class HostPage(Struct, frozen=True):
     """The moment whose values the charts tell, instead of the newest ones."""
     rewound: bool = False
     """Whether ``now`` is in the past."""
+    process_totals: ProcessTotals | None = None
+    process_sort: str = PROCESS_SORTS[0]
+    """What the processes are sorted by: one of ``PROCESS_SORTS``."""
 
 
 def host_page(page: HostPage) -> list[Row]:
@@ -85,27 +90,57 @@ def host_page(page: HostPage) -> list[Row]:
     style = SectionStyle(page.width, page.glyphs, page.chart_height, page.digits, page.slow_link, page.cursor)
     charts = _charts(page, summary)
     older = Section(_("Older data"), lambda width: padded(page.below_charts(), width))
-    parts = [] if page.charts_only else [each for each in _parts(page, summary) if each is not None]
+    parts = [] if page.charts_only else [_drawn(each, page.width) for each in _parts(page, summary) if each is not None]
+    high = sum(len(each.rows(0)) + 1 for each in parts)
 
     def draw(style: SectionStyle) -> list[Row]:
-        bands: list[Band] = [*chart_bands(charts, style), [older], *beside_each_other(parts, page.width, _TEXT_BESIDE)]
-        return rows + draw_sections(bands, style)
+        bands = chart_bands(charts, style)
+        above = len(rows) + len(bands) * (style.chart_height + _CHART_LINES)
+        return rows + draw_sections([*bands, [older], *_below(page, parts, above, high)], style)
 
     return fill_page(draw, style, page.height, len(chart_bands(charts, style)))
 
 
+_CHART_LINES = 3
+"""Lines of a band of charts besides their plots: a border, the legend and the times."""
+_TABLE_LINES = 5
+"""Lines of the table of processes besides those: borders, column titles, and what is not shown."""
+
+
+def _drawn(section: Section, width: int) -> Section:
+    """The section with its rows, drawn once for its part of the page, so that the height is known."""
+    rows = section.rows(_part_width(width))
+    return replace(section, rows=lambda _width: rows)
+
+
+def _part_width(width: int) -> int:
+    """The cells inside a section of the page: two stand side by side where each has room."""
+    return (width - 1 - (width - 1) // 2 + 1 if width > 2 * _TEXT_BESIDE else width) - 2
+
+
+def _below(page: HostPage, parts: Sequence[Section], above: int, high: int) -> list[Band]:
+    """What stands below the charts, of which ``above`` lines are used: processes, and the ``parts``, which are ``high``
+    lines together, beside them or below."""
+    room = page.height - above - _TABLE_LINES
+    if page.charts_only:
+        return []
+    if page.width > 2 * _TEXT_BESIDE:
+        found = _processes(page, max(_LEAST_PROCESSES, room, high - _TABLE_LINES))
+        return [[found, replace(parts[0], below=parts[1:])] if found is not None else [each] for each in parts[:1]]
+    found = _processes(page, max(_LEAST_PROCESSES, min(_MOST_BEFORE, room), room - high))
+    return [*([[found]] if found is not None else []), *([each] for each in parts)]
+
+
 def _parts(page: HostPage, summary: HostSummary) -> Sequence[Section | None]:
-    """Every part of the machine; None for what is not known of."""
+    """Every part of the machine but its processes; None for what is not known of."""
     changes, problems = lately_rows(page.changes, page.now, page.glyphs), _trouble(summary)
     return (
         _cores(page, summary),
         _memory(page, summary),
-        _first_processes(page),
-        _disks(page, summary),
         _filesystems(page, summary),
+        _disks(page, summary),
         _interfaces(page, summary),
         _units(summary),
-        _all_processes(page),
         text_section(_("Recent changes"), changes) if changes else None,
         text_section(_("Could not read"), problems) if problems else None,
     )
@@ -196,7 +231,7 @@ def _charts(page: HostPage, summary: HostSummary) -> list[PageChart]:
         _chart(page, _("Network"), _RATE, [
             _Shown(_("in"), Series("all_interfaces_receive_bytes_per_second"), summary.network_in_s),
             _Shown(_("out"), Series("all_interfaces_transmit_bytes_per_second"), summary.network_out_s),
-        ]),
+        ], notes=(_("without loopback"),)),
         _chart(page, _("Disk"), _RATE, [
             _Shown(_("read"), Series("all_disks_read_bytes_per_second"), summary.disk_read_s),
             _Shown(_("write"), Series("all_disks_written_bytes_per_second"), summary.disk_write_s),
@@ -208,7 +243,12 @@ def _charts(page: HostPage, summary: HostSummary) -> list[PageChart]:
 
 
 def _chart(
-    page: HostPage, title: str, unit: _Unit, shown: Sequence[_Shown], limits: Threshold | None = None
+    page: HostPage,
+    title: str,
+    unit: _Unit,
+    shown: Sequence[_Shown],
+    limits: Threshold | None = None,
+    notes: tuple[str, ...] = (),
 ) -> PageChart:
     lost = isinstance(page.view.link, Unavailable)  # the last number is an old one then
     told = [_("unknown") if each.now is None or lost else unit.told(page.digits, each.now) for each in shown]
@@ -223,6 +263,7 @@ def _chart(
         page.now - page.window,
         page.now,
         now=told[0] if single else "",
+        notes=notes,
         top=unit.top,
         binary=unit.binary,
         warn=None if limits is None else limits.warn,
@@ -339,15 +380,37 @@ def _disks(page: HostPage, summary: HostSummary) -> Section | None:
     if not summary.disks:
         return None
     rows: list[Row] = []
+    idle: list[str] = []
     digits = page.digits
     for disk in summary.disks:
+        if _is_flat(
+            page, disk.device, (disk.read_bytes_s, disk.write_bytes_s),
+            ("disk_read_bytes_per_second", "disk_written_bytes_per_second"),
+        ):  # fmt: skip
+            idle.append(disk.device)
+            continue
         numbers = (
             f"  {_per_second(digits, disk.read_bytes_s)}  {_per_second(digits, disk.write_bytes_s)}"
             f"    {digits.count(disk.reads_s):>5}    {digits.count(disk.writes_s):>5}"
             f"  {digits.percent(disk.utilisation_percent)}"
         )
         rows.append((_name(disk.device), Piece(numbers)))
-    return _section(_("Disks"), rows, _("     read  written  reads/s writes/s   busy"))
+    columns = _("     read  written  reads/s writes/s   busy") if rows else ""
+    if idle:
+        rows.append((Piece(" " + _("idle: {names}", names=listed(map(clean, idle))), "muted"),))
+    return _section(_("Disks"), rows, columns)
+
+
+def _is_flat(page: HostPage, device: str, rates: Sequence[float | None], names: Sequence[str]) -> bool:
+    """Whether a device did nothing in the whole time range of the charts: not only now, as rows that come and go would
+    move all others."""
+    if any(rate is None or rate > 0 for rate in rates):
+        return False
+    series = (Series(name, (("device", device),)) for name in names)
+    return not any(value for each in series for value in page.past(each, _FLAT_COLUMNS))
+
+
+_FLAT_COLUMNS = 60
 
 
 def _filesystems(page: HostPage, summary: HostSummary) -> Section | None:
@@ -379,23 +442,39 @@ def _filesystem_rows(page: HostPage, filesystems: Sequence[FilesystemUsage], wid
 
 
 def _interfaces(page: HostPage, summary: HostSummary) -> Section | None:
+    """The interfaces with their rates; what is zero everywhere is said in a line."""
     if not summary.interfaces:
         return None
+    troubles = [(_sum_of(each.receive_errors_s, each.transmit_errors_s), _sum_of(each.receive_drops_s,
+                 each.transmit_drops_s)) for each in summary.interfaces]  # fmt: skip
+    told = any(errors or drops for errors, drops in troubles)
     rows: list[Row] = []
-    for each in summary.interfaces:
-        errors = None
-        if each.receive_errors_s is not None and each.transmit_errors_s is not None:
-            errors = each.receive_errors_s + each.transmit_errors_s
+    idle: list[str] = []
+    for each, (errors, drops) in zip(summary.interfaces, troubles, strict=True):
         rates = (each.receive_bytes_s, each.transmit_bytes_s)
-        numbers = "".join(f"  {_per_second(page.digits, rate)}" for rate in rates)
-        rows.append(
-            (
-                _name(each.device),
-                Piece(numbers),
-                Piece(f"  {page.digits.count(errors):>8}", "failing" if errors else "text"),
-            )
-        )
-    return _section(_("Interfaces"), rows, _("       in      out  errors/s"))
+        names = ("network_receive_bytes_per_second", "network_transmit_bytes_per_second")
+        if not errors and not drops and _is_flat(page, each.device, rates, names):
+            idle.append(each.device)
+            continue
+        cells = [Piece("".join(f"  {_per_second(page.digits, rate)}" for rate in rates))]
+        for count, role in ((errors, "failing"), (drops, "degraded")) if told else ():
+            cells.append(Piece(f"  {page.digits.count(count):>8}", role if count else "text"))
+        rows.append((_name(each.device), *cells))
+    columns = _("       in      out") + (_("  errors/s   drops/s") if told else "") if rows else ""
+    none = ""
+    if not told and all(errors is not None for errors, _drops in troubles):
+        known = all(drops is not None for _errors, drops in troubles)
+        none = _("no errors or drops") if known else _("no errors")
+    quiet = _("no traffic: {names}", names=listed(map(clean, idle))) if idle else ""
+    if text := clauses(filter(None, (quiet, none))):
+        rows.append((Piece(" " + text, "muted"),))
+    note = (Piece(_("without loopback"), "muted"),)
+    return replace(_section(_("Interfaces"), rows, columns), note=note)
+
+
+def _sum_of(*values: float | None) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
 
 
 def _units(summary: HostSummary) -> Section | None:
@@ -405,28 +484,24 @@ def _units(summary: HostSummary) -> Section | None:
     return _section(_("Failed units"), rows or [(Piece(" " + _("none"), "muted"),)])
 
 
-def _first_processes(page: HostPage) -> Section | None:
-    """The first processes, near the numbers that they explain; all of them stand further down."""
+def _processes(page: HostPage, room: int) -> Section | None:
+    """The table of processes, in so many rows, and what the others use; all of them where ``page.height`` does not
+    matter."""
     if page.rewound:
         return text_section(_("Processes"), [(Piece(" " + _("not recorded for the past"), "muted"),)])
-    if not page.processes:
+    if page.processes is None:
         return None
-    shown = page.processes[:_FIRST_PROCESSES]
-    of = "" if len(shown) == len(page.processes) else f"{len(shown)}/{len(page.processes)}"
-    return _processes(page, _("Processes"), shown, of)
+    found = page.processes
+    shown = found[: room if page.height else None]
 
-
-def _all_processes(page: HostPage) -> Section | None:
-    if page.processes is None or 0 < len(page.processes) <= _FIRST_PROCESSES:
-        return None
-    return _processes(page, _("All processes"), page.processes, str(len(page.processes)))
-
-
-def _processes(page: HostPage, title: str, shown: Sequence[ProcessUsage], count: str) -> Section:
     def rows(width: int) -> list[Row]:
-        return [process_heading(width, "", ""), *(process_row(each, width, page.digits) for each in shown)]
+        return [
+            process_heading(width, page.process_sort, page.glyphs.sorted),
+            *(process_row(each, width, page.digits) for each in shown),
+            *others_rows(page.process_totals, found, len(shown), width, page.digits),
+        ]
 
-    return Section(title, rows, (Piece(count, "muted"),) if count else ())
+    return Section(_("Processes"), rows, (Piece(sorted_by(page.process_sort), "accent"),))
 
 
 def _trouble(summary: HostSummary) -> list[Row]:

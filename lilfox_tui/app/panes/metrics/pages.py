@@ -24,6 +24,7 @@ from lilfox_tui.app.rendering.chart import Values, chart_columns, in_columns
 from lilfox_tui.app.rendering.columns import Digits
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.rows.hosts import well
+from lilfox_tui.app.rows.processes import SteadyOrder
 from lilfox_tui.core.aio import Pending, Ready, State, Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, clauses, listed
@@ -303,6 +304,7 @@ class MetricsPages:
 
     def __init__(self, context: PaneContext[MetricsState], far: FarPast) -> None:
         self._far, self._state, self._app = far, context.state, context.app
+        self._order = SteadyOrder()
         self.newest_errors: Callable[[], Sequence[LoggedError]] = tuple
         """The errors of all logs, newest first."""
 
@@ -318,10 +320,14 @@ class MetricsPages:
     def host_page(self, view: HostView, now: datetime) -> HostPage:
         """What the page of a host shows."""
         app = self._app
-        snapshot = app.monitor.snapshot(view.name).value if app.rewound is None else None
+        found = app.monitor.snapshot(view.name).value if app.rewound is None else None
+        snapshot = found if isinstance(found, HostSnapshot) else None
+        processes = None if snapshot is None else snapshot.processes
         return HostPage(
             view=view,
-            processes=snapshot.processes if isinstance(snapshot, HostSnapshot) else None,
+            processes=None if processes is None else self._order.busiest(processes, self._state.process_sort),
+            process_totals=None if snapshot is None else snapshot.process_totals,
+            process_sort=self._state.process_sort,
             changes=[each for each in app.monitor.changes.all() if each.subject == f"host/{view.name}"][::-1],
             past=lambda series, columns: self._far.long_past(view, f"host/{view.name}", series, columns, now),
             below_charts=self._far.rows,

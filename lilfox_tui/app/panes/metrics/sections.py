@@ -56,6 +56,8 @@ class Section(Struct, frozen=True):
     share: int = 1
     plain: Callable[[int], Sequence[Row]] | None = None
     """Its rows where there are no borders, without a title; its title and ``rows`` if None."""
+    below: Sequence[Section] = ()
+    """Sections of the same width that stand below it, beside its neighbours."""
 
 
 Past = Callable[[Series, int], Values]
@@ -99,7 +101,7 @@ def draw_sections(bands: Sequence[Band], style: SectionStyle) -> list[Row]:
 
 def _plain(bands: Sequence[Band], width: int) -> list[Row]:
     rows: list[Row] = []
-    for section in (section for band in bands for section in band):
+    for section in (each for band in bands for first in band for each in (first, *first.below)):
         if section.plain is not None:
             rows += section.plain(width)
         elif found := section.rows(width):
@@ -113,15 +115,25 @@ def _boxed(bands: Sequence[Band], style: SectionStyle) -> list[Row]:
     top = 0
     for band in bands:
         places = _places(band, style.width)
-        drawn = [section.rows(width - 2) for section, (_left, width) in zip(band, places, strict=True)]
-        high = max(map(len, drawn), default=0)
+        columns = [_stacked(section, width - 2) for section, (_left, width) in zip(band, places, strict=True)]
+        high = max((sum(len(rows) + 1 for _each, rows in stack) for stack in columns if stack[0][1]), default=0)
         if not high:
             continue
-        for section, (left, width), rows in zip(band, places, drawn, strict=True):
-            area = PanelArea(left, top, width, high + 2)
-            panels.append(ScreenPanel(area, (Piece(section.title, "title"),), rows, section.note))
-        top += high + 1
+        for stack, (left, width) in zip(columns, places, strict=True):
+            at = top
+            for place, (section, rows) in enumerate(stack):
+                end = top + high if place == len(stack) - 1 else at + len(rows) + 1
+                area = PanelArea(left, at, width, end - at + 1)
+                panels.append(ScreenPanel(area, (Piece(section.title, "title"),), rows, section.note))
+                at = end
+        top += high
     return draw_panels(panels, style.width, top + 1, style.glyphs) if panels else []
+
+
+def _stacked(section: Section, width: int) -> list[tuple[Section, Sequence[Row]]]:
+    """A section and those below it with their rows, without those that have none; at least one."""
+    drawn = [(each, each.rows(width)) for each in (section, *section.below)]
+    return [(each, rows) for each, rows in drawn if rows] or drawn[:1]
 
 
 def _places(band: Band, width: int) -> list[tuple[int, int]]:

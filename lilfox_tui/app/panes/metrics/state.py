@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from lilfox_tui.app.panes.metrics.problems import Fault, fault_rows
 from lilfox_tui.app.rows.hosts import SORTS, sorted_hosts, worst_first
+from lilfox_tui.app.rows.processes import PROCESS_SORTS
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
@@ -73,6 +74,8 @@ class MetricsState:
         self.only_matching = True
         self.sort = SORTS[0]
         """What the hosts are sorted by."""
+        self.process_sort = PROCESS_SORTS[0]
+        """What the processes on the page of a host are sorted by."""
         self.zoomed = False
         self.cursor: datetime | None = None
         """The moment whose values the charts of the open page tell; None for the newest."""
@@ -202,7 +205,10 @@ class MetricsState:
         return views if self.sort == "configured" else worst_first(views)
 
     def next_sort(self) -> None:
-        """Sorts the hosts by what comes next, wrapping around."""
+        """Sorts the hosts, or the processes on the page of a host, by what comes next, wrapping around."""
+        if self.page is not None and self.page[0] == "host":
+            self.process_sort = PROCESS_SORTS[(PROCESS_SORTS.index(self.process_sort) + 1) % len(PROCESS_SORTS)]
+            return
         self.sort = SORTS[(SORTS.index(self.sort) + 1) % len(SORTS)]
 
     def _is_shown(self, view: View) -> bool:

@@ -61,9 +61,7 @@ def test_what_does_not_count_yet_is_told_beside_its_figure() -> None:
     """A service that has 95.8 % errors in its row is not green there."""
     watched = watch()
     assert look(watched, 95.8) is Level.DEGRADED
-    assert [str(each) for each in watched.view().reasons] == [
-        "5xx 95.8% > 20% in 1 of 3 samples"
-    ]
+    assert [str(each) for each in watched.view().reasons] == ["5xx 95.8% > 20% in 1 of 3 samples"]
     assert look(watched, 12.0) is Level.GOOD, "it was one moment"
 
 
