@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from lilfox_tui.app.frame import HeaderState, header
-from lilfox_tui.app.panes.metrics.host_page import HostPage, host_page, reason_rows
+from lilfox_tui.app.panes.metrics.host_page import HostPage, host_page, load_limits, reason_rows
 from lilfox_tui.app.panes.metrics.service_page import ServicePage, service_page, service_row
 from lilfox_tui.app.rendering.columns import Digits
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Palette, Piece, Row, safe
@@ -262,6 +262,16 @@ def test_a_hosts_page_has_every_part(width: int) -> None:
     assert ("100%│" in text) is (width >= 60), "where there is less room, a chart is one line"
     for curve in ("in", "out", "read", "write"):
         assert re.search(rf"(━|^) {curve} ", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("load", "limits"), [(0.5, (None, None)), (1.9, (None, None)), (2.0, (8.0, None)), (9.0, (8.0, 20.0))]
+)
+def test_a_load_has_the_limits_of_all_cores_that_it_comes_near(load: float, limits: tuple[float | None, ...]) -> None:
+    found = load_limits(Thresholds(), 4, load)
+    assert found is not None
+    assert (found.warn, found.fail) == limits
+    assert load_limits(Thresholds(), None, load) is None
 
 
 def test_no_number_of_a_process_moves_what_stands_beside_it() -> None:

@@ -91,7 +91,7 @@ def test_routes_have_room_their_errors_and_their_course_stay_longest(width: int)
     assert max(map(cell_width, rows)) <= width
     row = next(each for each in rows if "/api/messages" in each)
     assert "41.5%" in row
-    assert ("▇" in row) is (width >= 60)
+    assert ("▆" in row) is (width >= 60)
     assert all(code in "".join(rows) for code in ("200", "404", "500"))
 
 

@@ -22,6 +22,7 @@ from lilfox_tui.app.panes.metrics.sections import (
     fill_page,
     padded,
     text_section,
+    within_reach,
 )
 from lilfox_tui.app.rendering.columns import EXACT, Digits, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
@@ -236,10 +237,25 @@ def _charts(page: HostPage, summary: HostSummary) -> list[PageChart]:
             _Shown(_("read"), Series("all_disks_read_bytes_per_second"), summary.disk_read_s),
             _Shown(_("write"), Series("all_disks_written_bytes_per_second"), summary.disk_write_s),
         ]),
-        _chart(page, _("Load, 1 min"), _LOAD, [_Shown("", Series("load1"), load)]),
+        _chart(page, _("Load, 1 min"), _LOAD, [_Shown("", Series("load1"), load)],
+               load_limits(limits, summary.cpu_count, load)),
         _chart(page, _("I/O wait"), _PERCENT, [_Shown("", Series("cpu_percent", (("mode", "iowait"),)), iowait)],
                limits.iowait_percent),
     ]  # fmt: skip
+
+
+def load_limits(thresholds: Thresholds, cores: int | None, load: float | None) -> Threshold | None:
+    """The limits of a host's load, as far as the chart shows them."""
+    if not cores:
+        return None
+    levels = thresholds.load_per_cpu
+    found = (None if each is None else each * cores for each in (levels.warn, levels.fail))
+    warn, fail = (within_reach(each, load, _LOAD_NEAR) for each in found)
+    return Threshold(warn=warn, fail=fail)
+
+
+_LOAD_NEAR = 0.25
+"""Part of its limit from which on a load is drawn below it."""
 
 
 def _chart(

@@ -9,7 +9,7 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui.app.rendering.chart import Axes, Curve, Values, chart, plot_points, resampled, spark
+from lilfox_tui.app.rendering.chart import HEADROOM, Axes, Curve, Values, chart, plot_points, resampled, spark
 from lilfox_tui.app.rendering.columns import EXACT, Digits, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import NARROWEST, PanelArea, ScreenPanel, bordered, cut_row, draw_panels
@@ -216,6 +216,11 @@ def chart_section(shown: PageChart, style: SectionStyle, points: int | None = No
     )
 
 
+def within_reach(limit: float | None, highest: float | None, part: float = LIMIT_FROM) -> float | None:
+    """A limit of a chart whose scale follows its values, if they come near it: else they would not be seen below it."""
+    return limit if limit is not None and highest is not None and highest >= limit * part else None
+
+
 def _at_cursor(shown: PageChart, count: int, cursor: float) -> PageChart:
     """The chart with the values at the cursor in place of the newest ones."""
     courses = [each.values(count) for each in shown.curves]
@@ -260,7 +265,7 @@ def _curve_lines(shown: PageChart, width: int, style: SectionStyle, count: int) 
     for (curve, name, now), course in zip(named, courses, strict=True):
         pieces = [Piece(" "), Piece(fit(name, wide), "muted")]
         if not style.slow_link and size >= _SPARK_LEAST:
-            bars = spark(course, size, style.glyphs, top=shown.top or highest)
+            bars = spark(course, size, style.glyphs, top=shown.top or HEADROOM * (highest or 0))
             pieces += [Piece(" " * _LEGEND_GAP), Piece(bars, "chart")]
         rows.append((*pieces, Piece(" " * _LEGEND_GAP), Piece(now, curve.role or "text")))
     return [cut_row(row, width) for row in rows]
