@@ -125,8 +125,11 @@ class FarPast:
 
     def past_rate(self, subject: str, series: Series, columns: int, now: datetime, over: timedelta) -> Values:
         """The increase per second of a counter in history over so long, by column; unknown where it was reset."""
-        points = self._app.monitor.history.window(subject, series, now - self._state.window, now, columns)
-        return in_columns(increase_per_second(points, over), now - self._state.window, now, columns)
+        start, step_s = now - self._state.window, self._state.window.total_seconds() / columns
+        points = whole_stretches(
+            self._app.monitor.history.window(subject, series, start, now, columns), start, now, step_s
+        )
+        return in_columns(increase_per_second(points, over), start, now, columns)
 
     def long_past(
         self, view: HostView | ServiceView, subject: str, series: Series, columns: int, now: datetime
@@ -272,6 +275,13 @@ class FarPast:
 def _is_due(state: State[FarChart | None]) -> bool:
     """Whether a query failed and its next try is due."""
     return isinstance(state, Unavailable) and state.next_try is not None and state.next_try <= datetime.now(UTC)
+
+
+def whole_stretches(points: Sequence[Point], start: datetime, end: datetime, step_s: float) -> Sequence[Point]:
+    """The means of stretches of ``step_s`` without the first and the last one, of which only a part lies between
+    ``start`` and ``end``: the mean of a part is another moment's, and the increase up to it would be wrong."""
+    first, last = start.timestamp(), end.timestamp()
+    return [point for point in points if point.at_s >= first and point.at_s + step_s <= last]
 
 
 def increase_per_second(points: Sequence[Point], over: timedelta) -> list[Point]:
