@@ -17,6 +17,7 @@ from lilfox_tui.app.panes.metrics.sections import (
     Past,
     Section,
     SectionStyle,
+    beside_each_other,
     chart_bands,
     draw_sections,
     fill_page,
@@ -127,7 +128,9 @@ def _below(page: HostPage, parts: Sequence[Section], above: int, high: int) -> l
         return []
     if page.width > 2 * _TEXT_BESIDE:
         found = _processes(page, max(_LEAST_PROCESSES, room, high - _TABLE_LINES))
-        return [[found, replace(parts[0], below=parts[1:])] if found is not None else [each] for each in parts[:1]]
+        if found is None:
+            return beside_each_other(parts, page.width, _TEXT_BESIDE)
+        return [[found, *(replace(each, below=parts[1:]) for each in parts[:1])]]
     found = _processes(page, max(_LEAST_PROCESSES, min(_MOST_BEFORE, room), room - high))
     return [*([[found]] if found is not None else []), *([each] for each in parts)]
 
