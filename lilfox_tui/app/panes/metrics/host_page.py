@@ -1,4 +1,4 @@
-"""A host's page as rows: charts, then every part of the machine, and the host key if it is not trusted. Pure."""
+"""A host's page as rows: charts, its processes, and every other part of the machine. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ from lilfox_tui.app.panes.metrics.sections import (
     within_reach,
 )
 from lilfox_tui.app.rendering.columns import EXACT, Digits, wrapped
-from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
+from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
+from lilfox_tui.app.rendering.panels import NARROWEST
 from lilfox_tui.app.rows.hosts import (
     ROLES,
     held_for,
@@ -40,14 +41,13 @@ from lilfox_tui.app.rows.hosts import (
 from lilfox_tui.app.rows.processes import PROCESS_SORTS, others_rows, process_heading, process_row, sorted_by
 from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.core.aio import Ready, Unavailable
-from lilfox_tui.core.errors import HostKeyChanged, HostKeyUnknown
 from lilfox_tui.core.i18n import _, clauses, listed, ngettext
 from lilfox_tui.core.text import cell_width, clean, fit, fit_middle, human_bytes, human_duration
 from lilfox_tui.metrics.model import FilesystemUsage, HostSummary, ProcessTotals, ProcessUsage, Series
 from lilfox_tui.monitor.model import HostView, ServiceView, StatusChange
 
-_NAME, _TEXT_BESIDE = 15, 76
-"""Cells of a name, and those from which a section stands beside another one."""
+_NAME, _SHORT_NAME, _TEXT_BESIDE = 15, 11, 76
+"""Cells of a name, also on a narrow screen, and those from which a section stands beside another one."""
 _FILESYSTEM_NUMBERS = 27
 _LEAST_PROCESSES, _MOST_BEFORE = 10, 15
 """Rows of processes at least, and at most where other sections come after them."""
@@ -290,9 +290,19 @@ def _chart(
     )
 
 
-def _section(title: str, rows: Sequence[Row], columns: str = "") -> Section:
+def _is_narrow(page: HostPage) -> bool:
+    """Whether a row has room for its most telling numbers alone."""
+    return page.width < NARROWEST
+
+
+def _names(page: HostPage) -> int:
+    """The cells of the names at the start of rows."""
+    return _SHORT_NAME if _is_narrow(page) else _NAME
+
+
+def _section(title: str, rows: Sequence[Row], columns: str = "", names: int = _NAME) -> Section:
     """A section whose first row are the titles of its columns, beside the names."""
-    head: list[Row] = [(Piece(" " * _NAME), Piece(columns, "muted"))] if columns else []
+    head: list[Row] = [(Piece(" " * names), Piece(columns, "muted"))] if columns else []
     return Section(title, lambda width: padded([*head, *rows], width))
 
 
@@ -312,7 +322,14 @@ def _cores(page: HostPage, summary: HostSummary) -> Section | None:
         role = role_in_force(limit.cpu_percent, page.thresholds.cpu_percent, page.view.level)
         of = Piece("  " + _("of the {cores:.2g} cores it may use", cores=limit.cores), "muted")
         numbers = f"  {page.digits.percent(limit.cpu_percent)}"
-        rows.append((_name(_("this host")), Piece(numbers, role), *_gauge(page, limit.cpu_percent, bar, role), of))
+        rows.append(
+            (
+                _name(_("this host"), _names(page) - 1),
+                Piece(numbers, role),
+                *_gauge(page, limit.cpu_percent, bar, role),
+                of,
+            )
+        )
     both = ((whole, summary.cpu), *summary.cores) if summary.cpu is not None else summary.cores
     for name, split in both:
         limits = page.thresholds
@@ -325,11 +342,17 @@ def _cores(page: HostPage, summary: HostSummary) -> Section | None:
             (split.steal, role_in_force(split.steal, limits.steal_percent, page.view.level)),
         )  # fmt: skip
         row = [Piece(f"  {page.digits.percent(share)}", colour) for share, colour in cells]
+        if _is_narrow(page):
+            rows.append((_name(name, _SHORT_NAME - 1), row[0], *_gauge(page, split.busy, bar, role)))
+            continue
         rows.append((_name(name), *row, *_gauge(page, split.busy, bar, role)))
-    return _section(_("CPU"), rows, _("  busy  user   sys  wait steal"))
+    columns = _("  busy") if _is_narrow(page) else _("  busy  user   sys  wait steal")
+    return _section(_("CPU"), rows, columns, _names(page))
 
 
 def _bar_width(page: HostPage) -> int:
+    if _is_narrow(page):
+        return max(0, page.width - 22)
     return max(10, min(40, page.width - 56, page.width // 2 - 50 if page.width > 2 * _TEXT_BESIDE else 40))
 
 
@@ -373,22 +396,21 @@ def _memory(page: HostPage, summary: HostSummary) -> Section:
             f"{name} {page.digits.percent(value).strip()}"
             for name, value in ((_("cpu"), pressure.cpu), (_("memory"), pressure.memory), (_("io"), pressure.io))
         )
-        rows.append((_name(_("pressure")), Piece("  " + shown)))
-    return _section(_("Memory"), rows, _("  used   size  free"))
+        rows.append((_name(_("pressure"), _names(page) - 1), Piece("  " + shown)))
+    return _section(_("Memory"), rows, _("  used   size  free"), _names(page))
 
 
 def _room(
     page: HostPage, name: str, used: float | None, total: float | None, free: float | None, threshold: Threshold | None
 ) -> Row:
     """One kind of memory: its share in use, its size, and what is free."""
+    cells = _names(page) - 1
     if total == 0:
-        return (_name(name), Piece("  " + _("none"), "muted"))
+        return (_name(name, cells), Piece("  " + _("none"), "muted"))
     sizes = f"  {human_bytes(total):>5} {human_bytes(free):>5}"
     role = "text" if threshold is None else role_in_force(used, threshold, page.view.level)
-    return (
-        _name(name), Piece(f"  {page.digits.percent(used)}", role), Piece(sizes),
-        *_gauge(page, used, _bar_width(page), role),
-    )  # fmt: skip
+    gauge = () if _is_narrow(page) else _gauge(page, used, _bar_width(page), role)
+    return (_name(name, cells), Piece(f"  {page.digits.percent(used)}", role), Piece(sizes), *gauge)
 
 
 def _per_second(digits: Digits, rate: float | None) -> str:
@@ -408,16 +430,28 @@ def _disks(page: HostPage, summary: HostSummary) -> Section | None:
         ):  # fmt: skip
             idle.append(disk.device)
             continue
+        counts = f"    {digits.count(disk.reads_s):>5}    {digits.count(disk.writes_s):>5}"
         numbers = (
             f"  {_per_second(digits, disk.read_bytes_s)}  {_per_second(digits, disk.write_bytes_s)}"
-            f"    {digits.count(disk.reads_s):>5}    {digits.count(disk.writes_s):>5}"
-            f"  {digits.percent(disk.utilisation_percent)}"
+            f"{'' if _is_narrow(page) else counts}  {digits.percent(disk.utilisation_percent)}"
         )
-        rows.append((_name(disk.device), Piece(numbers)))
-    columns = _("     read  written  reads/s writes/s   busy") if rows else ""
+        rows.append((_name(disk.device, _names(page) - 1), Piece(numbers)))
+    columns = _("     read  written   busy") if _is_narrow(page) else _("     read  written  reads/s writes/s   busy")
+    columns = columns if rows else ""
     if idle:
         rows.append((Piece(" " + _("idle: {names}", names=listed(map(clean, idle))), "muted"),))
-    return _section(_("Disks"), rows, columns)
+    return _section(_("Disks"), rows, columns, _names(page))
+
+
+def _few_filesystem_rows(page: HostPage, filesystems: Sequence[FilesystemUsage], width: int) -> list[Row]:
+    """The filesystems with what is used and free of each."""
+    cells = max(_SHORT_NAME, width - 17)
+    rows: list[Row] = [(Piece(" " * (cells + 1)), Piece(_("   used   free"), "muted"))]
+    for fs in sorted(filesystems, key=lambda each: -each.used_percent):
+        role = role_in_force(fs.used_percent, page.thresholds.disk_percent, page.view.level)
+        used = Piece("   " + page.digits.percent(fs.used_percent), role)
+        rows.append((_name(fs.mountpoint, cells), used, Piece(f"  {human_bytes(fs.available_bytes):>5}")))
+    return rows
 
 
 def _is_flat(page: HostPage, device: str, rates: Sequence[float | None], names: Sequence[str]) -> bool:
@@ -440,6 +474,8 @@ def _filesystems(page: HostPage, summary: HostSummary) -> Section | None:
 
 def _filesystem_rows(page: HostPage, filesystems: Sequence[FilesystemUsage], width: int) -> list[Row]:
     """The filesystems, the fullest first; their paths have the room that the rest of the rows leaves."""
+    if _is_narrow(page):
+        return _few_filesystem_rows(page, filesystems, width)
     behind = {fs: f"   {fs.kind} {fs.device}" + (" " + _("read-only") if fs.read_only else "") for fs in filesystems}
     longest = max(cell_width(clean(fs.mountpoint)) for fs in filesystems)
     free = width - 2 - _FILESYSTEM_NUMBERS - max(cell_width(clean(text)) for text in behind.values())
@@ -478,7 +514,7 @@ def _interfaces(page: HostPage, summary: HostSummary) -> Section | None:
         cells = [Piece("".join(f"  {_per_second(page.digits, rate)}" for rate in rates))]
         for count, role in ((errors, "failing"), (drops, "degraded")) if told else ():
             cells.append(Piece(f"  {page.digits.count(count):>8}", role if count else "text"))
-        rows.append((_name(each.device), *cells))
+        rows.append((_name(each.device, _names(page) - 1), *cells))
     columns = _("       in      out") + (_("  errors/s   drops/s") if told else "") if rows else ""
     none = ""
     if not told and all(errors is not None for errors, _drops in troubles):
@@ -488,7 +524,7 @@ def _interfaces(page: HostPage, summary: HostSummary) -> Section | None:
     if text := clauses(filter(None, (quiet, none))):
         rows.append((Piece(" " + text, "muted"),))
     note = (Piece(_("without loopback"), "muted"),)
-    return replace(_section(_("Interfaces"), rows, columns), note=note)
+    return replace(_section(_("Interfaces"), rows, columns, _names(page)), note=note)
 
 
 def _sum_of(*values: float | None) -> float | None:
@@ -525,59 +561,3 @@ def _processes(page: HostPage, room: int) -> Section | None:
 
 def _trouble(summary: HostSummary) -> list[Row]:
     return [(_name(kind), Piece("  " + str(why), "degraded")) for kind, why in sorted(summary.problems.items())]
-
-
-# What is said of a host's key that is not trusted: one that nobody knows yet, and one that has changed. Pure.
-
-
-def unknown_key_rows(host: str, error: HostKeyUnknown) -> list[Row]:
-    """What is shown before the user trusts an unknown key."""
-    return [
-        *_named(
-            (_("host"), Piece(host, "strong")),
-            (_("fingerprint"), Piece(f"{error.key_type} {error.fingerprint}", "accent")),
-        ),
-        (Piece("  " + _("Verify the fingerprint with the host's owner through a different channel.")),),
-    ]
-
-
-def changed_key_rows(host: str, error: HostKeyChanged) -> list[Row]:
-    """Both fingerprints and what to do about a key that changed or is revoked. No key press accepts it here."""
-    heading, steps = _("THE KEY OF {host} HAS CHANGED", host=host), _changed_steps()
-    if error.revoked:
-        heading, steps = _("THE KEY OF {host} IS REVOKED", host=host), _revoked_steps()
-    return [
-        (Piece(" " + heading, "failing"),),
-        BLANK,
-        *_named(
-            (_("presented now"), Piece(error.fingerprint, "failing")),
-            (_("known"), Piece(error.known or _("only revoked keys"), "strong")),
-        ),
-        BLANK,
-        (Piece("  "), Piece(str(error.message))),
-        (Piece("  "), Piece(str(error.hint))),
-        BLANK,
-        (Piece("  "), Piece(_("Until this is resolved, LilFox sends nothing to the host: no commands, no passwords."))),
-        *((Piece("  "), Piece(step)) for step in steps),
-    ]
-
-
-def _changed_steps() -> list[str]:
-    return [
-        _("1. Ask the host's owner, through a different channel, whether its key was replaced."),
-        _("2. Only if it was: remove the old line as shown above, then press R to retry."),
-        _("3. The new key is then unknown: compare its fingerprint, and trust it with K."),
-    ]
-
-
-def _revoked_steps() -> list[str]:
-    return [
-        _("1. Ask the host's owner, through a different channel, why the key was revoked."),
-        _("2. Keep the @revoked line in known_hosts. Have the owner generate a new host key, then press R to retry."),
-        _("3. If the new key is unknown, compare its fingerprint, and trust it with K."),
-    ]
-
-
-def _named(*rows: tuple[str, Piece]) -> list[Row]:
-    width = max(cell_width(name) for name, _value in rows)
-    return [(Piece("  " + name + " " * (width - cell_width(name)), "muted"), Piece("  "), each) for name, each in rows]
