@@ -23,7 +23,7 @@ from lilfox_tui.core.text import cell_width
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import BackendView, HostView
 from lilfox_tui.monitor.watchers.host import LEVEL, past_backend
-from tests.app.alerts_made import some
+from tests.app.alerts_made import alerting, some
 from tests.app.backups_made import broken
 from tests.app.overviews import NOW, fleet, host, lost, service
 
@@ -111,3 +111,19 @@ def test_one_fault_is_one_row_that_tells_both_reasons() -> None:
     assert row.rstrip().endswith("firing 6 min             HighErrorRate")
     [row] = [row for row in drawn(118) if " db-1 " in row]
     assert row.startswith(" ◐ db-1 ")
+
+
+@pytest.mark.parametrize("width", [76, 118])
+def test_what_the_state_and_the_alert_both_say_is_said_once(width: int) -> None:
+    state = MetricsState()
+    overview = alerting()
+    reasons = (tr("5xx {value}% > {limit:g}%", value="94.0", limit=20),)
+    backend = replace(overview.services["backend"], reasons=reasons)
+    overview = state.overview = replace(overview, services={**overview.services, "backend": backend})
+    problems = state.faults(overview).values()
+    widths = problem_widths(problems, NOW, width)
+    rows = [text(problem_row(each, widths, NOW, UNICODE, width)) for each in problems]
+    [row] = [row for row in rows if row.startswith(" ✖ backend ")]
+    assert " 5xx 94.0% > 20% " in row
+    assert "HighErrorRate" in row
+    assert "of all requests fail" not in row

@@ -226,7 +226,7 @@ def _held(since: datetime, now: datetime, width: int = _WIDE) -> str:
 def _of_fault(fault: Fault, now: datetime, glyphs: Glyphs, *, named: bool) -> Row:
     """The worse sign, why the state is what it is, and what the alert says."""
     _mark, *state = _what(fault.view, now, glyphs, named=False)
-    alert = _of_alert(fault.item, now, glyphs, named=named, briefly=True)[1:]
+    alert = _of_alert(fault.item, now, glyphs, named=named, beside=fault.view)[1:]
     if fault.item.alert is not None and fault.item.alert.acknowledged is not None:
         state = [Piece(piece.text, "muted") for piece in state]
     mark = Piece(glyphs.level(fault.level), state[0].role if state[0].role == "muted" else ROLES[fault.level])
@@ -234,8 +234,8 @@ def _of_fault(fault: Fault, now: datetime, glyphs: Glyphs, *, named: bool) -> Ro
     return mark, *state, *((Piece(_GAP), *told) if told else ())
 
 
-def _of_alert(item: AlertItem, now: datetime, glyphs: Glyphs, *, named: bool, briefly: bool = False) -> Row:
-    """Its sign, its value and limit, and what it says; ``briefly``: no value where it says something itself."""
+def _of_alert(item: AlertItem, now: datetime, glyphs: Glyphs, *, named: bool, beside: View | None = None) -> Row:
+    """Its sign, its value and limit, and what it says; ``beside`` a state only what that does not tell already."""
     from lilfox_tui.alerts.notifier import summary
     from lilfox_tui.app.panes.metrics.alert_page import marks, role, rule_trouble, shape
     from lilfox_tui.app.panes.metrics.alert_series import against
@@ -245,10 +245,21 @@ def _of_alert(item: AlertItem, now: datetime, glyphs: Glyphs, *, named: bool, br
         return mark, Piece(rule_trouble(item.rule, now), mark.role)
     name = item.name if named else ""
     said = summary(alert)
-    value = "" if briefly and said else against(alert, item.expression)
+    value = against(alert, item.expression)
+    if beside is not None:
+        value = "" if said else value
+        said, value = ("", "") if _is_about_errors(beside, item) else (said, value)
     told = _GAP.join(filter(None, (name, value, marks(alert), said)))
     colour = "muted" if alert.acknowledged is not None else role(alert)
     return Piece(mark.text, colour), Piece(told, colour)
+
+
+def _is_about_errors(view: View, item: AlertItem) -> bool:
+    """Whether both the state of a service and an alert are about its 5xx responses."""
+    from lilfox_tui.monitor.alert_explain import server_error_limit
+
+    told = isinstance(view, ServiceView) and any(each.text.startswith("5xx ") for each in view.reasons)
+    return told and server_error_limit(item.expression, view.name) is not None
 
 
 def change_row(change: StatusChange, now: datetime, glyphs: Glyphs) -> Row:
