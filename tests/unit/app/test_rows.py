@@ -324,6 +324,16 @@ def test_a_page_has_one_table_of_processes_that_says_its_order_and_what_is_not_i
         assert any("[worker]" in line and "eth0" in line for line in lines) or count < 30, "they stand side by side"
 
 
+@pytest.mark.parametrize(("width", "height"), [(40, 10), (80, 20), (120, 36), (160, 44), (200, 51)])
+def test_some_processes_and_the_first_charts_are_on_the_first_screen(width: int, height: int) -> None:
+    rows = [text_of(row) for row in page(width, processes=[worker(pid) for pid in range(1, 90)], height=height)]
+    first = "\n".join(rows[:height])
+    assert "CPU busy" in first
+    assert "Memory used" in first
+    assert first.count("[worker]") >= (3 if width == 40 else 5)
+    assert "I/O wait" in "\n".join(rows)
+
+
 def test_a_page_that_is_kept_has_all_processes() -> None:
     assert "\n".join(map(text_of, page(120, processes=[worker(pid) for pid in range(1, 90)]))).count("[worker]") == 89
 

@@ -93,16 +93,31 @@ def host_page(page: HostPage) -> list[Row]:
     charts = _charts(page, summary)
     older = Section(_("Older data"), lambda width: padded(page.below_charts(), width))
     parts = [] if page.charts_only else [_drawn(each, page.width) for each in _parts(page, summary) if each is not None]
-    high = sum(len(each.rows(0)) + 1 for each in parts)
 
     def draw(style: SectionStyle) -> list[Row]:
         bands = chart_bands(charts, style)
-        above = len(rows) + len(bands) * (style.chart_height + _CHART_LINES)
-        return rows + draw_sections([*bands, [older], *_below(page, parts, above, high)], style)
+        first = _bands_above(page, style, len(bands), len(rows))
+        lines = style.chart_height + _CHART_LINES
+        room = page.height - len(rows) - first * lines - _TABLE_LINES
+        below = _below(page, parts, room, (len(bands) - first) * lines)
+        below[min(1, len(below)) if bands[first:] else 0 : 0] = [*bands[first:], [older]]
+        return rows + draw_sections([*bands[:first], *below], style)
 
     return fill_page(draw, style, page.height, len(chart_bands(charts, style)))
 
 
+def _bands_above(page: HostPage, style: SectionStyle, bands: int, head: int) -> int:
+    """How many bands of charts stand above the processes, so that some of these are seen on the first screen."""
+    if not page.height or page.charts_only or page.processes is None:
+        return bands
+    if style.compact:
+        return min(bands, _CURVES_ABOVE)
+    room = page.height - head - _TABLE_LINES - _PROCESSES_SEEN
+    return max(1, min(bands, room // (style.chart_height + _CHART_LINES)))
+
+
+_CURVES_ABOVE, _PROCESSES_SEEN = 2, 5
+"""Charts that are one line, and processes, on the first screen."""
 _CHART_LINES = 3
 """Lines of a band of charts besides their plots: a border, the legend and the times."""
 _TABLE_LINES = 5
@@ -120,18 +135,18 @@ def _part_width(width: int) -> int:
     return (width - 1 - (width - 1) // 2 + 1 if width > 2 * _TEXT_BESIDE else width) - 2
 
 
-def _below(page: HostPage, parts: Sequence[Section], above: int, high: int) -> list[Band]:
-    """What stands below the charts, of which ``above`` lines are used: processes, and the ``parts``, which are ``high``
-    lines together, beside them or below."""
-    room = page.height - above - _TABLE_LINES
+def _below(page: HostPage, parts: Sequence[Section], room: int, charts: int) -> list[Band]:
+    """What stands below the first charts: the processes, for which there is ``room`` on the first screen, and the
+    ``parts`` beside them, or below them and ``charts`` lines of other charts."""
     if page.charts_only:
         return []
+    high = sum(len(each.rows(0)) + 1 for each in parts)
     if page.width > 2 * _TEXT_BESIDE:
         found = _processes(page, max(_LEAST_PROCESSES, room, high - _TABLE_LINES))
         if found is None:
             return beside_each_other(parts, page.width, _TEXT_BESIDE)
         return [[found, *(replace(each, below=parts[1:]) for each in parts[:1])]]
-    found = _processes(page, max(_LEAST_PROCESSES, min(_MOST_BEFORE, room), room - high))
+    found = _processes(page, max(_LEAST_PROCESSES, min(_MOST_BEFORE, room), room - high - charts))
     return [*([[found]] if found is not None else []), *([each] for each in parts)]
 
 
