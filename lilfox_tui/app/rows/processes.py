@@ -47,6 +47,8 @@ _INTERPRETERS: Mapping[str, _Interpreter] = {
         _NEVER, re.compile("-jar|-m|--module"),
     ),
 }  # fmt: skip
+_MODULE_PARTS = 2
+"""Of the name of a module: what stands before them is that of a package, and its arguments tell more."""
 _NO_NAME = ("/dev/", "/proc/")
 """Folders of scripts whose own name says nothing, such as ``/dev/fd/3``."""
 
@@ -69,6 +71,8 @@ def telling_command(command_line: str) -> tuple[str, str]:
         if kind.code.fullmatch(word):
             return name, " ".join(words[at:])
         if kind.named.fullmatch(word):
+            if word.endswith("m") and at + 1 < len(words) and "/" not in words[at + 1]:
+                return ".".join(words[at + 1].split(".")[-_MODULE_PARTS:]), " ".join(words[at + 2 :])
             at += 1
             break
         at += 2 if word in kind.values else 1

@@ -9,8 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.alerts.model import Acknowledgement, AlertState, worst_first
-from lilfox_tui.app.panes.metrics.problems import Fault
-from lilfox_tui.app.panes.metrics.state import CURSOR_STEPS, FAR_WINDOW, WINDOWS, MetricsState
+from lilfox_tui.app.panes.metrics.state import CURSOR_STEPS, FAR_WINDOW, WINDOWS, Fault, MetricsState
 from lilfox_tui.app.rows.hosts import sorted_hosts
 from lilfox_tui.app.rows.processes import PROCESS_SORTS
 from lilfox_tui.core.aio import Ready, Unavailable

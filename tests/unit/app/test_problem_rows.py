@@ -28,7 +28,7 @@ from tests.app.backups_made import broken
 from tests.app.overviews import NOW, fleet, host, lost, service
 
 if TYPE_CHECKING:
-    from lilfox_tui.app.panes.metrics.problems import Problem
+    from lilfox_tui.app.panes.metrics.state import Problem
 
 WIDTHS = [40, 58, 60, 76, 96, 118, 160]
 

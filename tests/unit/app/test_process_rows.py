@@ -18,6 +18,8 @@ from lilfox_tui.metrics.model import ProcessUsage
         ("/usr/bin/python3.11 -u /srv/shop/worker.py --queue mail", "worker.py", "--queue mail"),
         ("python -X dev -W error -m http.server 8000", "http.server", "8000"),
         ("python3 -Im pip list", "pip", "list"),
+        ("/usr/bin/python3 -m shop.backend.worker --queue mail", "backend.worker", "--queue mail"),
+        ("java -m com.example/com.example.Main x", "com.example.Main", "x"),
         ("python -u -c import shop; shop.main()", "python", "-c import shop; shop.main()"),
         ("python3", "python3", ""),
         ("python3 -u", "python3", "-u"),

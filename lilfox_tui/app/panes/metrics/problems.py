@@ -1,121 +1,32 @@
-"""Rows of the home screen: what is wrong, one row a fault, and what changed. Pure."""
+"""Rows of the home screen: what is wrong, and what changed. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from lilfox_tui.app.panes.metrics.state import Fault
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import cut_row
 from lilfox_tui.app.rows.hosts import ROLES, reason_pieces
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import _, clauses
 from lilfox_tui.core.text import cell_width, clean, fit, human_age, short_age
-from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import BackendView, HostView, PlanView, ServiceView, StatusChange, View
 
 if TYPE_CHECKING:
     from lilfox_tui.app.panes.metrics.alert_page import AlertItem
     from lilfox_tui.app.panes.metrics.errors import LoggedError
-
-    Subject = tuple[str, str]
-    Problem: TypeAlias = AlertItem | View | PlanView | "Fault"
+    from lilfox_tui.app.panes.metrics.state import Problem
 
 _WIDEST, _WIDE, _NARROW = 96, 76, 60
 """Cells from which there is room for how long a pending alert waits, and for the kind of thing or the name of the alert
 in a column of its own; below the last one a state is only as old as it is: its sign says the rest."""
 _LEAST_NAME, _MOST_SOURCE = 6, 24
 _GAP = "  "
-_NO_TIME = datetime.max.replace(tzinfo=UTC)
-_Rank = tuple[bool, int, bool, datetime]
-"""What rows are sorted by: whether somebody has seen to it, the level, whether it is a backup plan, since when."""
-
-
-# Which rows there are, and their order.
-
-
-class Fault(Struct, frozen=True):
-    """An alert and the state of what its labels name, which are one row: usually two reports of one fault."""
-
-    item: AlertItem
-    view: View
-    place: Subject
-    """The subject of the view."""
-
-    @property
-    def level(self) -> Level:
-        """The worse of both levels."""
-        return max(self.item.level, self.view.level)
-
-
-class _Row(Struct, frozen=True):
-    """A row to be sorted: ``group`` is what it is about."""
-
-    subject: Subject
-    problem: Problem
-    group: Subject
-    rank: _Rank
-
-
-def fault_rows(
-    views: Mapping[Subject, View],
-    plans: Mapping[Subject, PlanView],
-    items: Mapping[Subject, AlertItem],
-    place_of: Callable[[AlertItem], Subject | None],
-) -> dict[Subject, Problem]:
-    """What is wrong by the subject of its row, worst and oldest first, and the rows of one thing together; backup plans
-    come after what else is as bad, and alerts that are acknowledged, silenced or resolved come last. ``views`` and
-    ``plans`` are those that are not good; ``place_of`` is what an alert's labels name.
-
-    The worst alert of a thing and the thing's own state are one row, that of the alert. An alert that was acknowledged
-    takes up a state that there was by then and that is no worse than the alert; what came later is new.
-    """
-    places = {subject: place_of(item) for subject, item in items.items() if item.alert is not None}
-    ranks = {subject: _rank_of_alert(item) for subject, item in items.items()}
-    leading: dict[Subject, Subject] = {}  # what is named → its worst alert
-    for subject in sorted(places, key=ranks.__getitem__):
-        place = places[subject]
-        if place is not None and place in views and place not in leading and _takes_up(items[subject], views[place]):
-            leading[place] = subject
-    rows = [
-        _Row(subject, view, subject, (False, -int(view.level), subject in plans, view.since))
-        for subject, view in (*views.items(), *plans.items())
-        if subject not in leading
-    ]
-    for subject, item in items.items():
-        place, rank = places.get(subject), ranks[subject]
-        if place is not None and leading.get(place) == subject:
-            fault = Fault(item, views[place], place)
-            rank = (rank[0], -int(fault.level), False, min(rank[-1], fault.view.since))
-            rows.append(_Row(subject, fault, place, rank))
-        else:
-            rows.append(_Row(subject, item, subject if rank[0] or place is None else place, rank))
-    first: dict[Subject, _Rank] = {}
-    for row in rows:
-        first[row.group] = min(first.get(row.group, row.rank), row.rank)
-    rows.sort(key=lambda row: (first[row.group], row.group, row.rank))
-    return {row.subject: row.problem for row in rows}
-
-
-def _rank_of_alert(item: AlertItem) -> _Rank:
-    alert, rule = item.alert, item.rule
-    if alert is None:
-        return False, -int(item.level), False, (rule.failing_since if rule is not None else None) or _NO_TIME
-    return alert.acknowledged is not None or item.level is Level.GOOD, -int(item.level), False, alert.active_at
-
-
-def _takes_up(item: AlertItem, view: View) -> bool:
-    alert = item.alert
-    if alert is None or item.level is Level.GOOD:
-        return False
-    seen = alert.acknowledged
-    return seen is None or (view.since <= seen.at and view.level <= item.level)
-
-
-# How a row is drawn.
 
 
 class ProblemWidths(Struct, frozen=True):

@@ -3,12 +3,13 @@ here."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from lilfox_tui.app.panes.metrics.problems import Fault, fault_rows
+from msgspec import Struct
+
 from lilfox_tui.app.rows.hosts import SORTS, sorted_hosts, worst_first
 from lilfox_tui.app.rows.processes import PROCESS_SORTS
 from lilfox_tui.core.aio import Ready, Unavailable
@@ -20,7 +21,8 @@ from lilfox_tui.monitor.model import BackendView, HostView, Overview, PlanView, 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alert, Alerts
     from lilfox_tui.app.panes.metrics.alert_page import AlertItem
-    from lilfox_tui.app.panes.metrics.problems import Problem
+
+    Problem: TypeAlias = AlertItem | View | PlanView | "Fault"
 
 WINDOWS = (timedelta(minutes=5), timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
 FAR_WINDOW = timedelta(days=7)
@@ -411,3 +413,89 @@ def _of_kind(overview: Overview, kind: str) -> Mapping[str, View]:
 
 def _holds_all(item: AlertItem, words: str) -> bool:
     return not words or all(word in item.words for word in words.lower().split())
+
+
+# Which rows there are of what is wrong, and their order.
+
+
+_NO_TIME = datetime.max.replace(tzinfo=UTC)
+_Rank = tuple[bool, int, bool, datetime]
+"""What rows are sorted by: whether somebody has seen to it, the level, whether it is a backup plan, since when."""
+
+
+class Fault(Struct, frozen=True):
+    """An alert and the state of what its labels name, which are one row: usually two reports of one fault."""
+
+    item: AlertItem
+    view: View
+    place: Subject
+    """The subject of the view."""
+
+    @property
+    def level(self) -> Level:
+        """The worse of both levels."""
+        return max(self.item.level, self.view.level)
+
+
+class _ProblemRow(Struct, frozen=True):
+    """A row to be sorted: ``group`` is what it is about."""
+
+    subject: Subject
+    problem: Problem
+    group: Subject
+    rank: _Rank
+
+
+def fault_rows(
+    views: Mapping[Subject, View],
+    plans: Mapping[Subject, PlanView],
+    items: Mapping[Subject, AlertItem],
+    place_of: Callable[[AlertItem], Subject | None],
+) -> dict[Subject, Problem]:
+    """What is wrong by the subject of its row, worst and oldest first, and the rows of one thing together; backup plans
+    come after what else is as bad, and alerts that are acknowledged, silenced or resolved come last. ``views`` and
+    ``plans`` are those that are not good; ``place_of`` is what an alert's labels name.
+
+    The worst alert of a thing and the thing's own state are one row, that of the alert. An alert that was acknowledged
+    takes up a state that there was by then and that is no worse than the alert; what came later is new.
+    """
+    places = {subject: place_of(item) for subject, item in items.items() if item.alert is not None}
+    ranks = {subject: _rank_of_alert(item) for subject, item in items.items()}
+    leading: dict[Subject, Subject] = {}  # what is named → its worst alert
+    for subject in sorted(places, key=ranks.__getitem__):
+        place = places[subject]
+        if place is not None and place in views and place not in leading and _takes_up(items[subject], views[place]):
+            leading[place] = subject
+    rows = [
+        _ProblemRow(subject, view, subject, (False, -int(view.level), subject in plans, view.since))
+        for subject, view in (*views.items(), *plans.items())
+        if subject not in leading
+    ]
+    for subject, item in items.items():
+        place, rank = places.get(subject), ranks[subject]
+        if place is not None and leading.get(place) == subject:
+            fault = Fault(item, views[place], place)
+            rank = (rank[0], -int(fault.level), False, min(rank[-1], fault.view.since))
+            rows.append(_ProblemRow(subject, fault, place, rank))
+        else:
+            rows.append(_ProblemRow(subject, item, subject if rank[0] or place is None else place, rank))
+    first: dict[Subject, _Rank] = {}
+    for row in rows:
+        first[row.group] = min(first.get(row.group, row.rank), row.rank)
+    rows.sort(key=lambda row: (first[row.group], row.group, row.rank))
+    return {row.subject: row.problem for row in rows}
+
+
+def _rank_of_alert(item: AlertItem) -> _Rank:
+    alert, rule = item.alert, item.rule
+    if alert is None:
+        return False, -int(item.level), False, (rule.failing_since if rule is not None else None) or _NO_TIME
+    return alert.acknowledged is not None or item.level is Level.GOOD, -int(item.level), False, alert.active_at
+
+
+def _takes_up(item: AlertItem, view: View) -> bool:
+    alert = item.alert
+    if alert is None or item.level is Level.GOOD:
+        return False
+    seen = alert.acknowledged
+    return seen is None or (view.since <= seen.at and view.level <= item.level)
