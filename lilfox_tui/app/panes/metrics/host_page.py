@@ -92,7 +92,7 @@ def host_page(page: HostPage) -> list[Row]:
     style = SectionStyle(page.width, page.glyphs, page.chart_height, page.digits, page.slow_link, page.cursor)
     charts = _charts(page, summary)
     older = Section(_("Older data"), lambda width: padded(page.below_charts(), width))
-    parts = [] if page.charts_only else [_drawn(each, page.width) for each in _parts(page, summary) if each is not None]
+    parts = [] if page.charts_only else [each for each in _parts(page, summary) if each is not None]
 
     def draw(style: SectionStyle) -> list[Row]:
         bands = chart_bands(charts, style)
@@ -132,7 +132,7 @@ def _drawn(section: Section, width: int) -> Section:
 
 def _part_width(width: int) -> int:
     """The cells inside a section of the page: two stand side by side where each has room."""
-    return (width - 1 - (width - 1) // 2 + 1 if width > 2 * _TEXT_BESIDE else width) - 2
+    return ((width - 1) // 2 + 1 if width > 2 * _TEXT_BESIDE else width) - 2
 
 
 def _below(page: HostPage, parts: Sequence[Section], room: int, charts: int) -> list[Band]:
@@ -140,14 +140,15 @@ def _below(page: HostPage, parts: Sequence[Section], room: int, charts: int) -> 
     ``parts`` beside them, or below them and ``charts`` lines of other charts."""
     if page.charts_only:
         return []
+    if page.processes is None and not page.rewound:
+        return beside_each_other(parts, page.width, _TEXT_BESIDE)
+    parts = [_drawn(each, page.width) for each in parts]
     high = sum(len(each.rows(0)) + 1 for each in parts)
     if page.width > 2 * _TEXT_BESIDE:
-        found = _processes(page, max(_LEAST_PROCESSES, room, high - _TABLE_LINES))
-        if found is None:
-            return beside_each_other(parts, page.width, _TEXT_BESIDE)
-        return [[found, *(replace(each, below=parts[1:]) for each in parts[:1])]]
-    found = _processes(page, max(_LEAST_PROCESSES, min(_MOST_BEFORE, room), room - high - charts))
-    return [*([[found]] if found is not None else []), *([each] for each in parts)]
+        shown = _processes(page, max(_LEAST_PROCESSES, room, high - _TABLE_LINES))
+        return [[shown, *(replace(each, below=parts[1:]) for each in parts[:1])]]
+    shown = _processes(page, max(_LEAST_PROCESSES, min(_MOST_BEFORE, room), room - high - charts))
+    return [[shown], *([each] for each in parts)]
 
 
 def _parts(page: HostPage, summary: HostSummary) -> Sequence[Section | None]:
@@ -554,14 +555,12 @@ def _units(summary: HostSummary) -> Section | None:
     return _section(_("Failed units"), rows or [(Piece(" " + _("none"), "muted"),)])
 
 
-def _processes(page: HostPage, room: int) -> Section | None:
+def _processes(page: HostPage, room: int) -> Section:
     """The table of processes, in so many rows, and what the others use; all of them where ``page.height`` does not
     matter."""
     if page.rewound:
         return text_section(_("Processes"), [(Piece(" " + _("not recorded for the past"), "muted"),)])
-    if page.processes is None:
-        return None
-    found = page.processes
+    found = page.processes or ()
     shown = found[: room if page.height else None]
 
     def rows(width: int) -> list[Row]:
