@@ -98,7 +98,7 @@ def test_routes_have_room_their_errors_and_their_course_stay_longest(width: int)
 def test_over_a_slow_link_there_is_no_course() -> None:
     style = SectionStyle(120, UNICODE, slow_link=True)
     rows = draw_sections(traffic_tables(replace(page(), style=style)), style)
-    assert "▇" not in "".join(map(text_of, rows))
+    assert "▆" not in "".join(map(text_of, rows))
 
 
 def test_where_each_number_is_a_line_of_its_own_they_are_not_told_twice() -> None:
