@@ -334,6 +334,13 @@ def test_some_processes_and_the_first_charts_are_on_the_first_screen(width: int,
     assert "I/O wait" in "\n".join(rows)
 
 
+def test_no_single_process_is_summed_up_in_the_row_that_it_would_fill() -> None:
+    processes = [worker(pid) for pid in range(1, 12)]
+    text = "\n".join(map(text_of, page(80, None, (), processes, totals=ProcessTotals(11, 0, 0.0, 0, None), height=24)))
+    assert text.count("[worker]") == 11
+    assert "other process" not in text
+
+
 def test_a_page_that_is_kept_has_all_processes() -> None:
     assert "\n".join(map(text_of, page(120, processes=[worker(pid) for pid in range(1, 90)]))).count("[worker]") == 89
 

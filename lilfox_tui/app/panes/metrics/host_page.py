@@ -561,7 +561,7 @@ def _processes(page: HostPage, room: int) -> Section:
     if page.rewound:
         return text_section(_("Processes"), [(Piece(" " + _("not recorded for the past"), "muted"),)])
     found = page.processes or ()
-    shown = found[: room if page.height else None]
+    shown = found[:room] if page.height and len(found) > room + 1 else found  # one other process takes a row too
 
     def rows(width: int) -> list[Row]:
         return [
