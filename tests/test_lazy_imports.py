@@ -48,7 +48,7 @@ LAZY = {
         ".monitor.remote_history",
         "app/panes/metrics/pane": ".app.operations",
         "app/panes/metrics/problems": ".alerts.notifier .app.panes.metrics.alert_page .app.panes.metrics.alert_series "
-        ".app.rendering.highlight",
+        ".app.rendering.highlight .monitor.alert_explain",
         "app/panes/metrics/state": ".app.panes.metrics.alert_page",
         "app/shared_actions": ".incident.incidents",
         "app/start": ".app.app .config.loader .demo.control_socket .demo.stack",

@@ -64,7 +64,8 @@ class Level(IntEnum):
 
 
 class ProcessUsage(Struct, frozen=True):
-    """One process of the viewed host. ``cpu_percent`` is of one core; None at its first sample."""
+    """One process of the viewed host. ``cpu_percent`` is of one core; it and ``io_bytes_s`` (read and written) are None
+    at its first sample, and the latter where LilFox may not read it."""
 
     pid: int
     user: str
@@ -78,6 +79,23 @@ class ProcessUsage(Struct, frozen=True):
     """Clock ticks from the boot to its start: with ``pid`` it names this very process."""
     command_line: str = ""
     """Its beginning with secrets masked, untrusted text; empty for a kernel thread, and where it is not known yet."""
+    io_bytes_s: float | None = None
+    kernel: bool = False
+    """Whether it is a thread of the kernel."""
+
+
+class ProcessTotals(Struct, frozen=True):
+    """All processes of the viewed host together, also those that are not kept: how many, how many of them are threads
+    of the kernel, and what they use."""
+
+    count: int
+    kernel_threads: int
+    cpu_percent: float
+    """Of one core."""
+    resident_bytes: int
+    """Memory that several share is counted for each."""
+    io_bytes_s: float | None
+    """None if LilFox may not read it of some of them."""
 
 
 class HostSnapshot(Struct, frozen=True):
@@ -97,6 +115,7 @@ class HostSnapshot(Struct, frozen=True):
     rates: Mapping[Series, float] = field(default_factory=dict)
     problems: Mapping[str, Message] = field(default_factory=dict)
     processes: tuple[ProcessUsage, ...] | None = None
+    process_totals: ProcessTotals | None = None
 
     def gauge(self, name: str, labels: Labels = ()) -> float | None:
         """Return a gauge's value, or None if unknown."""
@@ -142,6 +161,8 @@ class InterfaceActivity(Struct, frozen=True):
     receive_errors_s: float | None
     transmit_errors_s: float | None
     up: bool | None = None
+    receive_drops_s: float | None = None
+    transmit_drops_s: float | None = None
 
 
 class FilesystemUsage(Struct, frozen=True):

@@ -8,7 +8,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct, field
 
@@ -27,7 +27,15 @@ from lilfox_tui.metrics.collector import (
     load_collectors,
     read_text,
 )
-from lilfox_tui.metrics.model import HostSnapshot, MalformedOutput, ProcessUsage, Sample, Series, silent_after_s
+from lilfox_tui.metrics.model import (
+    HostSnapshot,
+    MalformedOutput,
+    ProcessTotals,
+    ProcessUsage,
+    Sample,
+    Series,
+    silent_after_s,
+)
 
 if TYPE_CHECKING:
     from lilfox_tui.metrics.psutil_source import PsutilSource
@@ -38,58 +46,94 @@ if TYPE_CHECKING:
 _TICKS_PER_S = 100.0
 
 
+class _ProcessRead(NamedTuple):
+    """A process as read: ``share`` of a core and ``io_s`` since the reading before are None if there is none;
+    ``told``: its I/O may be read."""
+
+    share: float | None
+    memory: float
+    io_s: float | None
+    told: bool
+    facts: Mapping[str, str]
+
+
 class ProcessTable:
-    """Keeps each process's CPU time by (pid, start time), so that a reused pid counts as another process."""
+    """Keeps each process's CPU time and I/O by (pid, start time), so that a reused pid counts as another process."""
 
     def __init__(self) -> None:
-        self._cpu: dict[tuple[str, str], float] = {}
+        self._read: dict[tuple[str, str], tuple[float, float | None]] = {}
         self._uptime: float | None = None
+        self.totals: ProcessTotals | None = None
+        """All processes of the last update together."""
 
     def update(
         self, samples: Iterable[Sample], uptime_s: float | None, at: datetime, users: Mapping[str, str], top: int,
         command_lines: Mapping[str, str],
     ) -> tuple[ProcessUsage, ...]:  # fmt: skip
-        """Update the table; return the ``top`` processes by CPU and the ``top`` ones by memory, most CPU first, then
-        most memory. ``users`` maps uid to name, ``command_lines`` pid to command line."""
+        """Update the table; return the ``top`` processes by CPU, the ``top`` ones by memory and those by I/O, most CPU
+        first, then most memory. ``users`` maps uid to name, ``command_lines`` pid to command line."""
         elapsed = None if uptime_s is None or self._uptime is None else uptime_s - self._uptime
         if elapsed is not None and elapsed <= 0:
             elapsed = None
-        before, self._cpu, self._uptime = self._cpu, {}, uptime_s
-        shares: list[tuple[float, float, float | None, Mapping[str, str]]] = []
-        cpu_s = 0.0
+        before, self._read, self._uptime = self._read, {}, uptime_s
+        found: list[_ProcessRead] = []
+        cpu_s, io = 0.0, None
         for sample in samples:
             if sample.name == "process_cpu_seconds_total":
-                cpu_s = sample.value
+                cpu_s, io = sample.value, None
+                continue
+            if sample.name == "process_io_bytes_total":
+                io = sample.value
                 continue
             facts = dict(sample.labels)
             key = (facts["pid"], facts["started"])
-            self._cpu[key] = cpu_s
-            old = before.get(key)
-            share = None if old is None or elapsed is None else max(0.0, 100 * (cpu_s - old) / elapsed)
-            shares.append((share or 0.0, sample.value, share, facts))
-        shares.sort(key=lambda one: one[:2], reverse=True)
-        if len(shares) > top:
-            least = sorted((memory for _share, memory, *_ in shares), reverse=True)[top - 1]
-            shares = [*shares[:top], *[one for one in shares[top:] if one[1] >= least]]
+            self._read[key] = cpu_s, io
+            old_cpu_s, old_io = before.get(key, (None, None))
+            share = _per_second(100 * cpu_s, None if old_cpu_s is None else 100 * old_cpu_s, elapsed)
+            found.append(_ProcessRead(share, sample.value, _per_second(io, old_io, elapsed), io is not None, facts))
+        self.totals = _totals(found)
+        found.sort(key=lambda one: (one.share or 0.0, one.memory), reverse=True)
+        if len(found) > top:
+            memory = sorted((one.memory for one in found), reverse=True)[top - 1]
+            io_s = max(sorted((one.io_s or 0.0 for one in found), reverse=True)[top - 1], 1.0)
+            rest = (one for one in found[top:] if one.memory >= memory or (one.io_s or 0.0) >= io_s)
+            found = [*found[:top], *rest]
         booted = None if uptime_s is None else later(at, -uptime_s)
-        return tuple(_process(facts, share, memory, booted, users, command_lines) for _, memory, share, facts in shares)
+        return tuple(_process(one, booted, users, command_lines) for one in found)
+
+
+def _per_second(value: float | None, before: float | None, elapsed_s: float | None) -> float | None:
+    if value is None or before is None or elapsed_s is None:
+        return None
+    return max(0.0, (value - before) / elapsed_s)
+
+
+def _totals(found: Sequence[_ProcessRead]) -> ProcessTotals:
+    kernel = sum(one.facts.get("kernel") == "yes" for one in found)
+    told = all(one.told for one in found if one.memory)  # the others are threads of the kernel, or have ended
+    return ProcessTotals(
+        len(found), kernel, math.fsum(one.share or 0.0 for one in found), int(math.fsum(one.memory for one in found)),
+        math.fsum(one.io_s or 0.0 for one in found) if told else None,
+    )  # fmt: skip
 
 
 def _process(
-    facts: Mapping[str, str], share: float | None, memory: float, booted: datetime | None, users: Mapping[str, str],
-    command_lines: Mapping[str, str],
-) -> ProcessUsage:  # fmt: skip
+    read: _ProcessRead, booted: datetime | None, users: Mapping[str, str], command_lines: Mapping[str, str]
+) -> ProcessUsage:
+    facts = read.facts
     ticks = whole(facts["started"])
     return ProcessUsage(
         pid=whole(facts["pid"]),
         user=users.get(facts["uid"], facts["uid"]),
         command=facts["command"],
         state=facts["state"],
-        cpu_percent=share,
-        resident_bytes=int(memory),
+        cpu_percent=read.share,
+        resident_bytes=int(read.memory),
         started_at=None if booted is None else later(booted, ticks / _TICKS_PER_S),
         start_ticks=ticks,
         command_line=command_lines.get(facts["pid"], ""),
+        io_bytes_s=read.io_s,
+        kernel=facts.get("kernel") == "yes",
     )
 
 
@@ -296,7 +340,8 @@ class Readings:
             counters=counters,
             rates=rates,
             problems={kind: said.problem for kind, said in self._said.items() if said.problem is not None},
-            processes=self._processes(uptime, moment.at),
+            processes=(found := self._processes(uptime, moment.at)),
+            process_totals=None if found is None else self._table.totals,
         )
 
     def _processes(self, uptime: float | None, at: datetime) -> tuple[ProcessUsage, ...] | None:

@@ -225,6 +225,8 @@ _INTERFACE_FIELDS = {
     "network_transmit_bytes_total": "transmit_bytes_s",
     "network_receive_errors_total": "receive_errors_s",
     "network_transmit_errors_total": "transmit_errors_s",
+    "network_receive_dropped_total": "receive_drops_s",
+    "network_transmit_dropped_total": "transmit_drops_s",
 }
 
 
@@ -250,6 +252,8 @@ def _interfaces(snapshot: HostSnapshot, rates: Named) -> tuple[InterfaceActivity
             transmit_bytes_s=values.get("transmit_bytes_s"),
             receive_errors_s=values.get("receive_errors_s"),
             transmit_errors_s=values.get("transmit_errors_s"),
+            receive_drops_s=values.get("receive_drops_s"),
+            transmit_drops_s=values.get("transmit_drops_s"),
         )
         for device, values in _devices(snapshot, rates, _INTERFACE_FIELDS).items()
     )

@@ -185,13 +185,13 @@ def judge_errors(traffic: Traffic, limits: Threshold, held: tuple[int, int], hol
     if limits.fail is not None and fail:
         said = {"value": over_text(share, limits.fail, 1), "limit": limits.fail}
         if fail >= hold:
-            return Judgement(Level.FAILING, (tr("5xx {value}% of requests > threshold {limit:g}%", **said),))
-        counted = tr("5xx {value}% of requests > threshold {limit:g}% in {count} of {hold} samples",
+            return Judgement(Level.FAILING, (tr("5xx {value}% > {limit:g}%", **said),))
+        counted = tr("5xx {value}% > {limit:g}% in {count} of {hold} samples",
                      count=fail, hold=hold, **said)  # fmt: skip
         return Judgement(Level.DEGRADED, (counted,))
     if limits.warn is not None and warn >= hold:
         value = over_text(share, limits.warn, 1)
-        text = tr("5xx {value}% of requests > threshold {limit:g}%", value=value, limit=limits.warn)
+        text = tr("5xx {value}% > {limit:g}%", value=value, limit=limits.warn)
         return Judgement(Level.DEGRADED, (text,))
     return Judgement(Level.GOOD)
 

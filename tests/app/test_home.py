@@ -306,6 +306,25 @@ async def test_errors_have_the_colours_that_they_have_on_the_page(monkeypatch: p
         assert not any(role.startswith("series") for role in drawn)
 
 
+@pytest.mark.parametrize("ill", [False, True])
+async def test_charts_of_a_service_have_the_limits_that_their_values_come_near(
+    monkeypatch: pytest.MonkeyPatch, ill: bool
+) -> None:
+    app = pages_app(monkeypatch, ill=ill)
+    async with app.run_test(size=(200, 55)) as pilot:
+        app.metrics.state.choose(GATEWAY)
+        app.metrics.repaint()
+        await pilot.pause()
+        view, overview, charts = app.metrics.state.place_selected(), app.metrics.state.overview, app.metrics.home.charts
+        assert isinstance(view, ServiceView)
+        assert overview is not None
+        found = {each.title: each for each in charts._of_service(view, EXACT)}
+        assert "Health check" in found, "the time of its answers is that of one request, not of all"
+        rows = charts._chart(found["Errors"], 80, 9, overview, timedelta(minutes=5))  # 5xx of 0.5 % or 31 %
+        limits = {piece.role for row in rows for piece in row if UNICODE.limit in piece.text}
+        assert limits == ({"failing"} if ill else {"degraded"}), "a share of 0.5 % would not be seen below 20 %"
+
+
 async def test_a_rewound_home_tells_its_own_time_and_what_is_not_recorded() -> None:
     backups = one_fault()
     app = still_app(replace(mixed(), backups=backups))

@@ -118,14 +118,14 @@ async def test_choosing_opening_and_going_back() -> None:
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.pause()
         state = app.metrics.state
-        assert (state.in_problems, state.selected) == (True, ("host", "model-1")), "the worst comes first"
-        for subject in (("service", "backend"), ("service", "model"), ("host", "db-1")):
+        assert (state.in_problems, state.selected) == (True, ("service", "backend")), "the worst and oldest comes first"
+        for subject in (("service", "model"), ("host", "model-1"), ("host", "db-1")):
             await pilot.press("j")
             assert (state.in_problems, state.selected) == (True, subject)
         await pilot.press("enter")
         assert page_of(app) == ("host", "db-1")
         await pilot.press("escape", "k")
-        assert (state.in_problems, state.selected) == (True, ("service", "model")), "it goes on among the problems"
+        assert (state.in_problems, state.selected) == (True, ("host", "model-1")), "it goes on among the problems"
         await pilot.press("j", "j")
         assert (state.in_problems, state.selected) == (False, ("host", "model-1")), "after them come the lists"
         await pilot.press("j")
@@ -137,7 +137,7 @@ async def test_choosing_opening_and_going_back() -> None:
         assert "connection refused" in screen_text(pilot)
         await pilot.press("escape", "g", "k")
         assert page_of(app) is None
-        assert app.metrics.state.selected == ("host", "model-1")
+        assert app.metrics.state.selected == ("service", "backend")
         await pilot.press("O")
         await pilot.pause()
         assert "by cpu" in screen_text(pilot)
@@ -194,6 +194,7 @@ async def test_the_host_picker() -> None:
 async def test_the_palette_says_why_something_cannot_be_done() -> None:
     app = still_app(mixed())
     async with app.run_test(size=(140, 30)) as pilot:
+        app.metrics.state.choose(("host", "model-1"))
         await pilot.press("colon", *"trust")
         await pilot.pause()
         assert "this host has not presented an unknown key" in screen_text(pilot)
@@ -224,7 +225,9 @@ async def test_zoom_window_and_language() -> None:
         await pilot.press("z")
         await pilot.pause()
         assert set(re.findall(r"─ (\w+) ─", screen_text(pilot))) == {"Problems"}
-        await pilot.press("escape", "enter", "t")
+        await pilot.press("escape")
+        app.metrics.state.choose(("host", "model-1"))
+        await pilot.press("enter", "t")
         await pilot.pause()
         assert "last 1 h" in screen_text(pilot)
         await pilot.press("L")
@@ -292,6 +295,7 @@ async def test_an_unknown_key_is_trusted_only_by_a_typed_yes(monkeypatch: pytest
 async def test_read_only_allows_no_shell() -> None:
     app = still_app(mixed(), read_only=True)
     async with app.run_test(size=(100, 30)) as pilot:
+        app.metrics.state.choose(("host", "model-1"))
         await pilot.press("x")
         await pilot.pause()
         text = screen_text(pilot)

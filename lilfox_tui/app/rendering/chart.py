@@ -59,11 +59,16 @@ def first_known(courses: Sequence[Values]) -> int:
     return oldest if columns / 2 < oldest < columns - 1 else 0
 
 
+HEADROOM = 1.2
+"""Of a line of bars whose highest value is not known beforehand."""
+
+
 def spark(values: Values, width: int, glyphs: Glyphs, *, top: float | None = None) -> str:
     """The newest ``width`` values as one line of bars, blank where unknown; none is as high as its line, so that rows
-    below each other do not fuse."""
+    below each other do not fuse. Without a ``top`` there is room above the highest one, so that values that do not
+    change are no bar."""
     recent = _drawable(list(values)[-width:])
-    high = _finite(top) or max((value for value in recent if value is not None), default=0) or 1
+    high = _finite(top) or HEADROOM * max((value for value in recent if value is not None), default=0) or 1
     steps = len(glyphs.bars) - 2
     bars = []
     for value in recent:
@@ -416,7 +421,7 @@ def _limits(ceiling: float, axes: Axes, height: int, *, dotted: bool) -> tuple[_
 
 
 def _draw_limits(grid: _Grid, limits: Sequence[_Limit], glyphs: Glyphs) -> dict[int, Piece]:
-    """Draw each limit as a dashed line, with its value in the colour of its level as far right as there is room; return
+    """Draw each limit as a dashed line in the colour of its level, with its value as far right as there is room; return
     the values that have no room, for the axis, by row. Through a filled curve the line is thin, and below the curve's
     top, which is left alone."""
     at_axis: dict[int, Piece] = {}
@@ -429,7 +434,7 @@ def _draw_limits(grid: _Grid, limits: Sequence[_Limit], glyphs: Glyphs) -> dict[
             if free[column] and glyphs.dots and grid.text[level][column] == glyphs.bars[-1]:
                 grid.put(column, level, glyphs.bars[-2], grid.role[level][column])  # a thin line through it
             elif free[column]:
-                grid.put(column, level, glyphs.limit, role if at is None else "muted")
+                grid.put(column, level, glyphs.limit, role)
             elif grid.bits[level][column]:  # seen beside the curve that runs through the same cell
                 y = min(max(dot, level * _DOTS_HIGH), (level + 1) * _DOTS_HIGH - 1)
                 grid.dot(2 * column, y, grid.role[level][column])

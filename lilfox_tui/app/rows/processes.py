@@ -1,16 +1,19 @@
-"""Rows of processes: CPU, memory, owner, and what tells a command from others. Pure."""
+"""Rows of processes: CPU, memory, I/O, owner, and what tells a command from others; and their order. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
-from lilfox_tui.app.rendering.columns import EXACT, Column, Digits, choose, heading, line
+from msgspec.structs import replace
+
+from lilfox_tui.app.rendering.columns import EXACT, GAP, Column, Digits, choose, heading, line
 from lilfox_tui.app.rendering.draw import Piece, Row
-from lilfox_tui.core.i18n import _
-from lilfox_tui.core.text import human_bytes
-from lilfox_tui.metrics.model import ProcessUsage
+from lilfox_tui.core.i18n import _, ngettext
+from lilfox_tui.core.text import fit, human_bytes
+from lilfox_tui.metrics.model import ProcessTotals, ProcessUsage
 
 
 class _Interpreter(NamedTuple):
@@ -44,6 +47,8 @@ _INTERPRETERS: Mapping[str, _Interpreter] = {
         _NEVER, re.compile("-jar|-m|--module"),
     ),
 }  # fmt: skip
+_MODULE_PARTS = 2
+"""Of the name of a module: what stands before them is that of a package, and its arguments tell more."""
 _NO_NAME = ("/dev/", "/proc/")
 """Folders of scripts whose own name says nothing, such as ``/dev/fd/3``."""
 
@@ -66,6 +71,8 @@ def telling_command(command_line: str) -> tuple[str, str]:
         if kind.code.fullmatch(word):
             return name, " ".join(words[at:])
         if kind.named.fullmatch(word):
+            if word.endswith("m") and at + 1 < len(words) and "/" not in words[at + 1]:
+                return ".".join(words[at + 1].split(".")[-_MODULE_PARTS:]), " ".join(words[at + 2 :])
             at += 1
             break
         at += 2 if word in kind.values else 1
@@ -93,28 +100,84 @@ def command_cell(each: ProcessUsage) -> Row:
     return (Piece(name, "name"), Piece(f" {rest}" if rest else ""))
 
 
-def _columns(digits: Digits) -> Sequence[Column[ProcessUsage]]:
-    return (
-        Column(lambda: _("cpu"), 5, lambda each: (Piece(_cpu(each, digits)),), right=True, id="cpu"),
-        Column(lambda: _("mem"), 5, lambda each: (Piece(human_bytes(each.resident_bytes)),), right=True, id="memory"),
-        Column(lambda: _("pid"), 7, lambda each: (Piece(str(each.pid), "muted"),), priority=3, right=True),
-        Column(lambda: _("user"), 8, lambda each: (Piece(each.user, "muted"),), priority=2),
-        Column(lambda: _("command"), 12, command_cell, priority=1, grow=400),
+PROCESS_SORTS = ("cpu", "memory", "io")
+"""What processes can be sorted by, the highest first."""
+
+
+def sorted_by(by: str) -> str:
+    """What processes are sorted by, as words."""
+    titles = {"cpu": _("cpu"), "memory": _("mem"), "io": _("i/o/s")}
+    return _("by {column}", column=titles[by])
+
+
+_IO_FROM = 72
+"""Cells of a table from which it has a column for I/O."""
+
+
+def _columns(digits: Digits, width: int) -> list[tuple[Column[ProcessUsage], int]]:
+    io = Column[ProcessUsage](lambda: _("i/o/s"), 6, lambda each: _io(each, digits), right=True, id="io")
+    columns = (
+        Column[ProcessUsage](lambda: _("cpu"), 5, lambda each: (Piece(_cpu(each, digits)),), right=True, id="cpu"),
+        Column[ProcessUsage](
+            lambda: _("mem"), 5, lambda each: (Piece(human_bytes(each.resident_bytes)),), right=True, id="memory"
+        ),
+        *((io,) if width >= _IO_FROM else ()),
+        Column[ProcessUsage](
+            lambda: _("pid"), 7, lambda each: (Piece(str(each.pid), "muted"),), priority=3, right=True
+        ),
+        Column[ProcessUsage](lambda: _("user"), 8, lambda each: (Piece(each.user, "muted"),), priority=2),
+        Column[ProcessUsage](lambda: _("command"), 12, command_cell, priority=1, grow=400),
     )
+    return choose(columns, width - 2)
 
 
 def _cpu(each: ProcessUsage, digits: Digits) -> str:
     return "-" if each.cpu_percent is None else f"{digits.rounded(each.cpu_percent):.0f}%"
 
 
+def _io(each: ProcessUsage, digits: Digits) -> Row:
+    """What it reads and writes; ``-`` where that is not known."""
+    if not each.io_bytes_s or each.io_bytes_s < 1:
+        return (Piece("-" if each.io_bytes_s is None else "0", "muted"),)
+    return (Piece(digits.bytes(each.io_bytes_s)),)
+
+
 def process_heading(width: int, sorted_by: str, mark: str) -> Row:
     """The column titles of processes; that of the column ``sorted_by`` has the mark."""
-    return heading(choose(_columns(EXACT), width - 2), 1, sorted_by, mark)
+    return heading(_columns(EXACT, width), 1, sorted_by, mark)
 
 
 def process_row(each: ProcessUsage, width: int, digits: Digits = EXACT) -> Row:
-    """One process: its share of a core, its memory, and its command."""
-    return (Piece(" "), *line(choose(_columns(digits), width - 2), each))
+    """One process: its share of a core, its memory, its I/O, and its command."""
+    return (Piece(" "), *line(_columns(digits, width), each))
+
+
+def others_rows(
+    totals: ProcessTotals | None, processes: Sequence[ProcessUsage], shown: int, width: int, digits: Digits = EXACT
+) -> list[Row]:
+    """What the other processes use together, and how many idle threads of the kernel are not among them: ``processes``
+    are those that could be shown, of which the first ones are ``shown``. Nothing if there are no others."""
+    if totals is None:
+        return []
+    seen = processes[:shown]
+    idle = max(0, totals.kernel_threads - sum(each.kernel for each in processes))
+    count = totals.count - idle - len(seen)
+    rows: list[Row] = []
+    if count > 0:
+        io = None if totals.io_bytes_s is None else totals.io_bytes_s - sum(each.io_bytes_s or 0.0 for each in seen)
+        rest = ProcessUsage(
+            0, "", "", "", max(0.0, totals.cpu_percent - sum(each.cpu_percent or 0.0 for each in seen)),
+            max(0, totals.resident_bytes - sum(each.resident_bytes for each in seen)),
+            io_bytes_s=None if io is None else max(0.0, io),
+        )  # fmt: skip
+        text = ngettext("{count} other process", "{count} other processes", count)
+        numbers = [(column, size) for column, size in _columns(digits, width) if column.id]
+        used = sum(size + GAP for _column, size in numbers)
+        rows.append((Piece(" "), *line(numbers, rest), Piece(" " * GAP + fit(text, width - 2 - used), "muted")))
+    if idle:
+        text = ngettext("{count} idle kernel thread not shown", "{count} idle kernel threads not shown", idle)
+        rows.append((Piece(" " + fit(text, width - 2), "muted"),))
+    return rows
 
 
 _IDLE, _LASTING, _WEIGHT = 2.0, 0.75, 0.2
@@ -122,23 +185,29 @@ _IDLE, _LASTING, _WEIGHT = 2.0, 0.75, 0.2
 
 
 class SteadyOrder:
-    """Sorts processes by CPU usage, one sample after the other. A process that uses less than 2 % of a core moves only
-    if a change lasts; otherwise idle processes would change places with each sample."""
+    """Sorts processes, one sample after the other. A process that uses less than 2 % of a core moves only if a change
+    lasts; otherwise idle processes would change places with each sample. What it is sorted by is also what is shown of
+    it. Idle threads of the kernel are left out."""
 
     def __init__(self) -> None:
         self._taken: Sequence[ProcessUsage] = ()
+        self._shown: Sequence[ProcessUsage] = ()
         self._usage: dict[tuple[int, int | None], tuple[float, float]] = {}
         """What a process is sorted by, and its average."""
 
-    def busiest(self, found: Sequence[ProcessUsage]) -> list[ProcessUsage]:
-        """The processes of a sample, the busiest first; of the same usage, the one with the most memory."""
+    def busiest(self, found: Sequence[ProcessUsage], by: str = "cpu") -> list[ProcessUsage]:
+        """The processes of a sample with their steady CPU usage, sorted by one of ``PROCESS_SORTS``; of the same usage,
+        the one with the most memory comes first."""
         if found is not self._taken:
             self._taken = found
             self._usage = {(each.pid, each.start_ticks): self._next(each) for each in found}
-        return sorted(
-            found,
-            key=lambda each: (-self._usage[each.pid, each.start_ticks][0], -each.resident_bytes, each.pid),
-        )
+            steady = (self._steady(each) for each in found)
+            self._shown = [each for each in steady if not each.kernel or each.cpu_percent or each.io_bytes_s]
+        return sorted(self._shown, key=partial(_rank, by))
+
+    def _steady(self, each: ProcessUsage) -> ProcessUsage:
+        cpu = self._usage[each.pid, each.start_ticks][0]
+        return each if each.cpu_percent is None or each.cpu_percent == cpu else replace(each, cpu_percent=cpu)
 
     def _next(self, each: ProcessUsage) -> tuple[float, float]:
         now = float(round(each.cpu_percent or 0))
@@ -147,3 +216,10 @@ class SteadyOrder:
             return now, now
         average += _WEIGHT * (now - average)
         return (float(round(average)), average) if abs(average - sorted_by) > _LASTING else (sorted_by, average)
+
+
+def _rank(by: str, each: ProcessUsage) -> tuple[float, ...]:
+    cpu, memory, io = each.cpu_percent or 0.0, float(each.resident_bytes), each.io_bytes_s or 0.0
+    if by == "memory":
+        return -memory, each.pid
+    return (-io, -cpu, -memory, each.pid) if by == "io" else (-cpu, -memory, each.pid)

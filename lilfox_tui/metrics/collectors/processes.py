@@ -1,4 +1,5 @@
-"""Processes: /proc/PID/stat and two lines of /proc/PID/status (proc_pid_stat(5), proc_pid_status(5)).
+"""Processes: /proc/PID/stat, and two lines each of /proc/PID/status and, where it may be read, /proc/PID/io
+(proc_pid_stat(5), proc_pid_status(5), proc_pid_io(5)).
 
 Only names of programs, never their arguments, which may hold secrets.
 """
@@ -23,26 +24,33 @@ EVERY_S = 2.0
 """Reading them costs a host more than all its other numbers; over a shorter time their usage would be noise."""
 _TICKS_PER_S = 100.0
 _STAT = re.compile(r"/proc/(\d+)/stat:\d+ \((.*)\) (\S) (\d.*|-.*)")
-_STATUS = re.compile(r"/proc/(\d+)/status:(Uid|VmRSS):\s*(.*)")
-_UTIME, _STIME, _STARTTIME = 10, 11, 18
-"""Places after the state; fields 14, 15 and 22 of the man page."""
+_STATUS = re.compile(r"/proc/(\d+)/(?:status:(?=[UV])|io:(?=[rw]))(Uid|VmRSS|read_bytes|write_bytes):\s*(.*)")
+_FLAGS, _UTIME, _STIME, _STARTTIME = 5, 10, 11, 18
+"""Places after the state; fields 9, 14, 15 and 22 of the man page."""
+_KERNEL_THREAD = 0x00200000
+"""PF_KTHREAD (include/linux/sched.h, unchanged since Linux 2.6.27)."""
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``top``: how many processes to keep, by CPU and by memory."""
+    """``top``: how many processes to keep, by CPU, by memory and by I/O."""
 
     top: Annotated[int, Meta(ge=1, le=1000)] = 50
 
 
 def script(options: Options) -> str:
-    """Run one grep over all processes; each line is preceded by its file's name."""
-    return r"grep -sE '^(Uid:|VmRSS:|[0-9]+ \()' /proc/[0-9]*/stat /proc/[0-9]*/status"
+    """Run grep over all processes; each line is preceded by its file's name. The names of all files together would be
+    too long for one command on a host with very many processes."""
+    return (
+        r"grep -sE '^(Uid:|VmRSS:|[0-9]+ \()' /proc/[0-9]*/stat /proc/[0-9]*/status; "
+        "grep -sE '^(read|write)_bytes:' /proc/[0-9]*/io /dev/null"
+    )
 
 
 def read_here(options: Options) -> str | None:
     """Return the text of ``script``, read without a process; the owner of /proc/PID and the pages of ``stat`` replace
-    ``status``."""
+    ``status``. The kernel's own threads have no I/O to read."""
     lines = []
+    mine = os.geteuid()
     page_kb = os.sysconf("SC_PAGESIZE") // 1024
     for pid in filter(str.isdecimal, os.listdir("/proc")):  # noqa: PTH208 - a third of pathlib's time
         try:
@@ -60,12 +68,28 @@ def read_here(options: Options) -> str | None:
             f"/proc/{pid}/stat:{shown}\n/proc/{pid}/status:Uid:\t{owner}\t{owner}\n"
             f"/proc/{pid}/status:VmRSS:\t{int(pages) * page_kb} kB"
         )
+        if pages != "0" and mine in (0, owner):
+            lines += _io_here(pid)
     return "\n".join(lines)
 
 
+def _io_here(pid: str) -> list[str]:
+    """The lines of /proc/PID/io that ``script`` prints; none if it may not be read."""
+    try:
+        file = os.open(f"/proc/{pid}/io", os.O_RDONLY)
+        try:
+            text = os.read(file, 4096).decode()
+        finally:
+            os.close(file)
+    except OSError:
+        return []
+    return [f"/proc/{pid}/io:{line}" for line in text.split("\n") if line.startswith(("read_bytes:", "write_bytes:"))]
+
+
 def parse(text: Mapping[str, str], options: Options) -> list[Sample]:
-    """Return ``process_cpu_seconds_total`` and ``process_resident_memory_bytes`` by command, pid, started (ticks since
-    boot), state and uid (empty when unknown). The memory of a kernel thread is 0."""
+    """Return of each process ``process_cpu_seconds_total``, then ``process_io_bytes_total`` where it is known, then
+    ``process_resident_memory_bytes``, by command, kernel (a thread of the kernel), pid, started (ticks since boot),
+    state and uid (empty when unknown). The memory of a kernel thread is 0."""
     lines = text.get("script", "").split("\n")
     status = dict(filter(None, map(_status, lines)))
     samples: list[Sample] = []
@@ -75,8 +99,9 @@ def parse(text: Mapping[str, str], options: Options) -> list[Sample]:
             stat = _stat(line)
             if stat is not None:
                 resident, uids = status.get((stat.pid, "VmRSS"), "0 kB"), status.get((stat.pid, "Uid"), "")
-                samples += _samples(stat, resident, uids)
-            elif line and "/status:" not in line:
+                read, written = (status.get((stat.pid, name)) for name in ("read_bytes", "write_bytes"))
+                samples += _samples(stat, resident, uids, read, written)
+            elif line and "/status:" not in line and "/io:" not in line:
                 bad.append(bad_line("/proc/PID/stat", line))
         except (ValueError, IndexError):
             bad.append(bad_line("/proc/PID/stat", line))
@@ -95,6 +120,7 @@ class _Stat(NamedTuple):
     state: str
     cpu_s: float
     started: str
+    kernel: bool
 
 
 @lru_cache(maxsize=_KEPT)
@@ -105,25 +131,32 @@ def _stat(line: str) -> _Stat | None:
     pid, command, state, rest = match.groups()
     fields = rest.split(" ", _STARTTIME + 1)
     cpu_s = (count(fields[_UTIME]) + count(fields[_STIME])) / _TICKS_PER_S
-    return _Stat(pid, command, state, cpu_s, str(int(count(fields[_STARTTIME]))))
+    kernel = bool(int(count(fields[_FLAGS])) & _KERNEL_THREAD)
+    return _Stat(pid, command, state, cpu_s, str(int(count(fields[_STARTTIME]))), kernel)
 
 
 @lru_cache(maxsize=_KEPT)
-def _samples(stat: _Stat, resident: str, uids: str) -> tuple[Sample, Sample]:
-    """The samples of a process, given its ``VmRSS`` and ``Uid``. Raises ValueError and IndexError."""
+def _samples(stat: _Stat, resident: str, uids: str, read: str | None, written: str | None) -> tuple[Sample, ...]:
+    """The samples of a process, given its ``VmRSS`` and ``Uid``, and its I/O if known. Raises ValueError and
+    IndexError."""
     memory = count(resident.split()[0]) * 1024
     words = uids.split()
     uid = words[1] if len(words) > 1 and words[1].isdecimal() else ""
     labels = (
-        ("command", stat.command), ("pid", stat.pid), ("started", stat.started), ("state", stat.state), ("uid", uid),
+        ("command", stat.command), ("kernel", "yes" if stat.kernel else "no"), ("pid", stat.pid),
+        ("started", stat.started), ("state", stat.state), ("uid", uid),
+    )  # fmt: skip
+    io = () if read is None or written is None else (
+        Sample("process_io_bytes_total", count(read) + count(written), labels),
     )  # fmt: skip
     return (
         Sample("process_cpu_seconds_total", stat.cpu_s, labels),
+        *io,
         Sample("process_resident_memory_bytes", memory, labels),
     )
 
 
-@lru_cache(maxsize=2 * _KEPT)
+@lru_cache(maxsize=4 * _KEPT)
 def _status(line: str) -> tuple[tuple[str, str], str] | None:
     """Parse a line of ``status`` into pid and name, and value."""
     match = _STATUS.fullmatch(line)

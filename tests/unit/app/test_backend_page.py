@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.app.panes.metrics.backend_page import BackendPage, backend_charts, backend_page, backend_row, table_rows
 from lilfox_tui.app.panes.metrics.home_charts import trend_title
-from lilfox_tui.app.panes.metrics.pages import increase_per_second
+from lilfox_tui.app.panes.metrics.pages import increase_per_second, whole_stretches
 from lilfox_tui.app.panes.metrics.sections import PageChart
 from lilfox_tui.app.rendering.chart import Values
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row
@@ -23,7 +23,7 @@ from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import set_language, tr
 from lilfox_tui.core.text import cell_width
-from lilfox_tui.metrics.history import Point
+from lilfox_tui.metrics.history import History, Point
 from lilfox_tui.metrics.model import Series
 from lilfox_tui.monitor.model import BackendView
 from tests.app.overviews import NOW
@@ -195,3 +195,19 @@ def test_the_version_of_a_server_is_shown_whole(width: int) -> None:
     assert any(version in row for row in shown)
     if width == 112:
         assert any(version in row and "connected as" in row for row in shown), "beside another one where there is room"
+
+
+@pytest.mark.parametrize("second", [1, 7, 16, 29])
+def test_the_rate_of_a_counter_is_right_up_to_the_last_stretch_of_a_chart(second: int) -> None:
+    """A stretch that has just begun has the mean of its first seconds: the increase up to it would be too small."""
+    history, series, window = History(), Series("commits_total"), timedelta(minutes=30)
+    for past_s in range(1800, -1, -1):
+        at = NOW + timedelta(seconds=second - past_s)
+        history.add("backend/db", at, {series: 2.0 * (1800 - past_s)})
+    start, end = NOW + timedelta(seconds=second) - window, NOW + timedelta(seconds=second)
+    points = history.window("backend/db", series, start, end, 60)
+    whole = whole_stretches(points, start, end, 30.0)
+    assert 57 <= len(whole) <= 60
+    rates = [each.mean for each in increase_per_second(whole, timedelta(seconds=30))]
+    assert rates[0] == pytest.approx(2.0, abs=0.1)
+    assert rates[-1] == pytest.approx(2.0, abs=0.02)

@@ -219,7 +219,7 @@ def test_errors_are_counted_by_minute() -> None:
 def test_the_strip_shows_a_spike_of_one_minute_however_long_the_span_is() -> None:
     parts = StripParts(shown=7, more=True, total=1_204_331, zone=UTC, width=100, glyphs=UNICODE)
     row = strip_row(ErrorRates((Span(600, 601, 90),), 0, 1000), parts)
-    assert text_of(row).count("▇") == 1
+    assert text_of(row).count("▆") == 1
     assert text_of(row).endswith("7+ of 1,204,331 records ")
     assert text_of(strip_row(None, replace(parts, total=None))).endswith("7+ records ")
     same = replace(parts, total=7, more_in_all=True)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.alerts.model import AlertState, worst_first
-from lilfox_tui.app.panes.metrics.state import CURSOR_STEPS, FAR_WINDOW, WINDOWS, MetricsState
+from lilfox_tui.alerts.model import Acknowledgement, AlertState, worst_first
+from lilfox_tui.app.panes.metrics.state import CURSOR_STEPS, FAR_WINDOW, WINDOWS, Fault, MetricsState
 from lilfox_tui.app.rows.hosts import sorted_hosts
+from lilfox_tui.app.rows.processes import PROCESS_SORTS
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.metrics.model import HostSummary, Level
+from lilfox_tui.monitor.model import HostView, ServiceView
 from tests.app.alerts_made import RULES, alert, alerting, some
 from tests.app.overviews import NOW, mixed
 
@@ -71,6 +73,80 @@ def test_what_is_wrong_is_listed_first_and_nothing_else_there() -> None:
     for subject, level in levels_of.items():
         assert (subject in problems) is (level in (Level.DEGRADED, Level.FAILING))
     assert [row for row in state.rows() if row[0]] == [(True, each) for each in problems]
+
+
+def test_an_alert_and_the_state_of_what_it_names_are_one_row() -> None:
+    state = MetricsState()
+    overview = state.overview = alerting()
+    faults = {
+        each.place: (subject, each) for subject, each in state.faults(overview).items() if isinstance(each, Fault)
+    }
+    assert set(faults) == {("service", "backend"), ("host", "db-1")}, "not where the alert is silenced"
+    rows = state.problems(overview)
+    assert not set(faults) & set(rows)
+    assert ("service", "model") in rows
+    for subject, fault in faults.values():
+        assert subject in rows
+        assert state.level(overview, subject) is fault.level is fault.view.level
+    calm = replace(overview, alerts=Ready(replace(some(), alerts=()), NOW))
+    assert set(faults) <= set(state.problems(calm))
+
+
+def test_the_state_stays_selected_when_an_alert_takes_it_up() -> None:
+    state = MetricsState()
+    state.overview = replace(alerting(), alerts=None)
+    state.choose(("service", "backend"), in_problems=True)
+    state.overview = alerting()
+    state.choose_first()
+    [taken] = [each for each in state.problems(state.overview) if "backend" in each[1] and "HighErrorRate" in each[1]]
+    assert (state.in_problems, state.selected) == (True, taken)
+    state.choose(("service", "backend"))
+    state.choose_first()
+    assert (state.in_problems, state.selected) == (False, ("service", "backend")), "of the list it was chosen in"
+
+
+def test_an_acknowledged_alert_takes_up_what_there_was_by_then_and_nothing_worse() -> None:
+    """Otherwise a service that goes down later would be listed as if somebody had seen it."""
+
+    def rows(severity: str, seen_at: datetime) -> int:
+        fires = alert(RULES[0], AlertState.FIRING, 0.31, 6, {"job": "backend", "severity": severity})
+        seen = replace(fires, acknowledged=Acknowledgement("ada", seen_at))
+        overview = replace(alerting(), alerts=Ready(replace(some(), alerts=(seen,)), NOW))
+        return sum(each[1].endswith("backend") or "backend" in each[1] for each in MetricsState().problems(overview))
+
+    since = alerting().services["backend"].since
+    assert rows("critical", since) == 1
+    assert rows("critical", since - timedelta(seconds=1)) == 2
+    assert rows("warning", since) == 2
+
+
+def test_the_rows_of_one_thing_stand_together_worst_and_oldest_first() -> None:
+    state = MetricsState()
+    latency = alert(RULES[1], AlertState.FIRING, 4.2, 3, {"job": "backend", "severity": "warning"})
+    errors = alert(RULES[0], AlertState.FIRING, 0.31, 6, {"job": "backend", "severity": "critical"})
+    alerts = replace(some(), alerts=(errors, latency), rules=RULES[:3])
+    overview = state.overview = replace(alerting(), alerts=Ready(alerts, NOW))
+    names = [name for _kind, name in state.problems(overview)]
+    first = next(place for place, name in enumerate(names) if "HighErrorRate" in name)
+    assert "HighLatency" in names[first + 1], "although others are worse"
+    since = [view.since for view in overview.views if view.level is Level.FAILING and view.name != "backend"]
+    shown = [state.problem(overview, each) for each in state.problems(overview)]
+    found = [each.since for each in shown if isinstance(each, HostView | ServiceView) and each.level is Level.FAILING]
+    assert found == sorted(since)
+
+
+def test_the_sort_key_sorts_the_processes_on_the_page_of_a_host_and_the_hosts_elsewhere() -> None:
+    state = showing()
+    state.open(("host", "web-1"))
+    seen = [state.process_sort]
+    for _press in PROCESS_SORTS:
+        state.next_sort()
+        seen.append(state.process_sort)
+    assert seen == [*PROCESS_SORTS, PROCESS_SORTS[0]]
+    assert state.sort == "worst"
+    state.open(None)
+    state.next_sort()
+    assert (state.sort, state.process_sort) == ("cpu", "cpu")
 
 
 def test_a_problem_that_is_over_leaves_its_subject_selected() -> None:

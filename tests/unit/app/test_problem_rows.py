@@ -23,12 +23,12 @@ from lilfox_tui.core.text import cell_width
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import BackendView, HostView
 from lilfox_tui.monitor.watchers.host import LEVEL, past_backend
-from tests.app.alerts_made import some
+from tests.app.alerts_made import alerting, some
 from tests.app.backups_made import broken
 from tests.app.overviews import NOW, fleet, host, lost, service
 
 if TYPE_CHECKING:
-    from lilfox_tui.app.panes.metrics.problems import Problem
+    from lilfox_tui.app.panes.metrics.state import Problem
 
 WIDTHS = [40, 58, 60, 76, 96, 118, 160]
 
@@ -62,7 +62,7 @@ def test_since_when_is_never_cut(width: int) -> None:
     for state in ("firing 6 min", "firing 20 min", "resolved 5 min ago", "for 14 s", "for 6 min", "for 31 s"):
         assert any(f"  {state}  " in row or row.rstrip().endswith(state) for row in rows), state
     assert any("pending 2 min of 10 min" in row for row in rows) is (width >= 96)
-    start = rows[0].index("firing 6 min")
+    start = next(row.index("firing 6 min") for row in rows if "firing 6 min" in row)
     rules = [row for row in rows if row.startswith((" ✖ Joined ", " ○ OldName "))]
     assert {row[start - 2 : start] for row in rows if row not in rules} == {"  "}, "they stand below each other"
     if width < 100:
@@ -102,3 +102,28 @@ def test_what_did_not_answer_says_why_and_what_no_reason_is_known_of_says_so() -
     assert well(host("new-1", Level.UNKNOWN, None)) == "not checked yet"
     assert well(host("web-1", Level.GOOD, None)) == "all is well"
     assert well(service("api", Level.GOOD, 200, 0.1)) == "healthy"
+
+
+def test_one_fault_is_one_row_that_tells_both_reasons() -> None:
+    [row] = [row for row in drawn(118) if " backend " in row and "HighLatency" not in row]
+    assert row.startswith(" ✖ backend ")
+    assert "answers 503, expected 200  backend: 31% of all requests fail" in row
+    assert row.rstrip().endswith("firing 6 min             HighErrorRate")
+    [row] = [row for row in drawn(118) if " db-1 " in row]
+    assert row.startswith(" ◐ db-1 ")
+
+
+@pytest.mark.parametrize("width", [76, 118])
+def test_what_the_state_and_the_alert_both_say_is_said_once(width: int) -> None:
+    state = MetricsState()
+    overview = alerting()
+    reasons = (tr("5xx {value}% > {limit:g}%", value="94.0", limit=20),)
+    backend = replace(overview.services["backend"], reasons=reasons)
+    overview = state.overview = replace(overview, services={**overview.services, "backend": backend})
+    problems = state.faults(overview).values()
+    widths = problem_widths(problems, NOW, width)
+    rows = [text(problem_row(each, widths, NOW, UNICODE, width)) for each in problems]
+    [row] = [row for row in rows if row.startswith(" ✖ backend ")]
+    assert " 5xx 94.0% > 20% " in row
+    assert "HighErrorRate" in row
+    assert "of all requests fail" not in row

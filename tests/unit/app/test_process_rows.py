@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
-from lilfox_tui.app.rows.processes import SteadyOrder, process_row, telling_command
+from lilfox_tui.app.rows.processes import PROCESS_SORTS, SteadyOrder, process_row, telling_command
 from lilfox_tui.metrics.collectors import command_lines
 from lilfox_tui.metrics.model import ProcessUsage
 
@@ -17,6 +18,8 @@ from lilfox_tui.metrics.model import ProcessUsage
         ("/usr/bin/python3.11 -u /srv/shop/worker.py --queue mail", "worker.py", "--queue mail"),
         ("python -X dev -W error -m http.server 8000", "http.server", "8000"),
         ("python3 -Im pip list", "pip", "list"),
+        ("/usr/bin/python3 -m shop.backend.worker --queue mail", "backend.worker", "--queue mail"),
+        ("java -m com.example/com.example.Main x", "com.example.Main", "x"),
         ("python -u -c import shop; shop.main()", "python", "-c import shop; shop.main()"),
         ("python3", "python3", ""),
         ("python3 -u", "python3", "-u"),
@@ -63,6 +66,29 @@ def test_nearly_idle_processes_keep_their_places_and_busy_ones_move_at_once() ->
     assert pids(0.4, 90.0, 0.4) == [2, 3, 1]
     lasting = [pids(1.2, 0.0, 0.0)[0] for _sample in range(10)]
     assert (lasting[0], lasting[-1]) == (3, 1), "a small change moves it once it lasts"
+
+
+def test_what_a_process_is_sorted_by_is_what_is_shown_of_it() -> None:
+    order = SteadyOrder()
+    for first in (0.4, 1.4, 0.6, 1.2):
+        shown = order.busiest([_using(1, first), _using(2, 0.9), _using(3, 7.3)])
+        usage = [each.cpu_percent for each in shown]
+        assert usage == sorted(usage, key=lambda cpu: -(cpu or 0)), "although the usage of this moment is another one"
+        texts = [process_row(each, 120)[1:4] for each in shown]
+        assert ["".join(piece.text for piece in row).split()[0] for row in texts] == [f"{cpu:.0f}%" for cpu in usage]
+
+
+def test_processes_are_sorted_by_memory_and_by_io_too_and_idle_kernel_threads_are_left_out() -> None:
+    order = SteadyOrder()
+    found = [
+        replace(_using(1, 7.0), io_bytes_s=None),
+        replace(_using(2, 5.0), io_bytes_s=4096.0),
+        replace(_using(3, 0.0), io_bytes_s=8192.0),
+        replace(_using(8, 0.3), kernel=True, resident_bytes=0),
+        replace(_using(9, 9.0), kernel=True, resident_bytes=0),
+    ]
+    sorted_by = {by: [each.pid for each in order.busiest(found, by)] for by in PROCESS_SORTS}
+    assert sorted_by == {"cpu": [9, 1, 2, 3], "memory": [3, 2, 1, 9], "io": [3, 2, 9, 1]}
 
 
 def test_a_repaint_of_the_same_sample_counts_once() -> None:

@@ -12,19 +12,28 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from lilfox_tui.app.frame import HeaderState, header
-from lilfox_tui.app.panes.metrics.host_page import HostPage, host_page, reason_rows
+from lilfox_tui.app.panes.metrics.host_page import HostPage, host_page, load_limits, reason_rows
 from lilfox_tui.app.panes.metrics.service_page import ServicePage, service_page, service_row
 from lilfox_tui.app.rendering.columns import Digits
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Palette, Piece, Row, safe
 from lilfox_tui.app.rows.hosts import TableStyle, host_heading, host_row, reason_pieces
 from lilfox_tui.app.rows.jobs import progress_row
+from lilfox_tui.app.rows.processes import others_rows
 from lilfox_tui.config.model import Thresholds
 from lilfox_tui.config.themes import load_theme
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import cell_width, clean
 from lilfox_tui.jobs.model import Progress
-from lilfox_tui.metrics.model import FilesystemUsage, Level, Limit, Memory, ProcessUsage
+from lilfox_tui.metrics.model import (
+    FilesystemUsage,
+    InterfaceActivity,
+    Level,
+    Limit,
+    Memory,
+    ProcessTotals,
+    ProcessUsage,
+)
 from lilfox_tui.metrics.traffic import Quantile, Traffic
 from lilfox_tui.monitor.model import HostView, StatusChange
 from tests.app.overviews import GIB, NOW, host, lost, mixed, summary
@@ -192,7 +201,10 @@ def page(
     width: int,
     shown: HostView | None = None,
     changes: Sequence[StatusChange] = (),
-    processes: Sequence[ProcessUsage] = PROCESSES,
+    processes: Sequence[ProcessUsage] | None = PROCESSES,
+    totals: ProcessTotals | None = None,
+    height: int = 0,
+    past: float = 50.0,
 ) -> list[Row]:
     view = shown or host("web-1", Level.GOOD, summary("web-1", 23, 61, 71))
     return host_page(
@@ -200,12 +212,15 @@ def page(
             view=view,
             processes=processes,
             changes=changes,
-            past=lambda _series, columns: [50.0] * columns,
+            past=lambda _series, columns: [past] * columns,
             now=NOW,
             window=timedelta(minutes=5),
             thresholds=Thresholds(),
             glyphs=UNICODE,
             width=width,
+            process_totals=totals,
+            process_sort="memory",
+            height=height,
         )
     )
 
@@ -226,9 +241,10 @@ def test_a_container_says_its_limits_and_the_machines_numbers(width: int) -> Non
         assert any(row.startswith(start) for row in rows), (start, text)
 
 
-@pytest.mark.parametrize("width", [40, 80, 120])
-def test_a_hosts_page_has_every_part(width: int) -> None:
-    text = "\n".join(text_of(row) for row in page(width))
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("width", [40, 80, 120, 160, 200])
+def test_a_hosts_page_has_every_part(width: int, known: bool) -> None:
+    text = "\n".join(text_of(row) for row in page(width, processes=PROCESSES if known else None))
     for part in (
         "CPU busy",
         "Memory used",
@@ -243,10 +259,20 @@ def test_a_hosts_page_has_every_part(width: int) -> None:
     ):
         assert part in text
     assert "eth0" in text
-    assert "systemd" in text
+    assert ("systemd" in text) is known
     assert ("100%│" in text) is (width >= 60), "where there is less room, a chart is one line"
     for curve in ("in", "out", "read", "write"):
         assert re.search(rf"(━|^) {curve} ", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("load", "limits"), [(0.5, (None, None)), (1.9, (None, None)), (2.0, (8.0, None)), (9.0, (8.0, 20.0))]
+)
+def test_a_load_has_the_limits_of_all_cores_that_it_comes_near(load: float, limits: tuple[float | None, ...]) -> None:
+    found = load_limits(Thresholds(), 4, load)
+    assert found is not None
+    assert (found.warn, found.fail) == limits
+    assert load_limits(Thresholds(), None, load) is None
 
 
 def test_no_number_of_a_process_moves_what_stands_beside_it() -> None:
@@ -273,15 +299,89 @@ def test_paths_of_filesystems_have_the_free_room_and_differ_where_they_are_cut(w
     assert (shown == paths) is (width >= 80), "no path is cut that has room"
 
 
+def worker(pid: int, *, kernel: bool = False) -> ProcessUsage:
+    return ProcessUsage(pid, "app", "worker", "S", 50.0 - pid % 50, 2**20, io_bytes_s=0.0, kernel=kernel)
+
+
 @pytest.mark.parametrize("count", [0, 3, 30])
-def test_the_first_processes_stand_above_the_filesystems_and_all_of_them_below(count: int) -> None:
-    processes = [ProcessUsage(pid + 1000, "app", "worker", "S", 50.0 - pid, 2**20) for pid in range(count)]
+@pytest.mark.parametrize(("width", "height"), [(40, 10), (80, 24), (120, 40), (120, 90), (200, 55)])
+def test_a_page_has_one_table_of_processes_that_says_its_order_and_what_is_not_in_it(
+    count: int, width: int, height: int
+) -> None:
+    processes = [worker(pid) for pid in range(1, count + 1)]
+    totals = ProcessTotals(count + 84 + 100, 84, 2000.0, 900 * 2**20, 300.0)
     view = host("web-1", Level.GOOD, summary("web-1", 23, 61, 71))
-    text = "\n".join(text_of(row) for row in page(120, view, processes=processes))
-    above, below = text.split(" Filesystems ")
-    assert above.count("[worker]") == min(count, 8)
-    assert ("8/30" in above) is (count == 30)
-    assert below.count("[worker]") == (30 if count == 30 else 0)
+    text = "\n".join(text_of(row) for row in page(width, view, (), processes, totals=totals, height=height))
+    assert text.count(" Processes ") == 1
+    assert "by mem" in text
+    shown = text.count("[worker]")
+    assert min(count, 10) <= shown <= count
+    assert f"{count + 100 - shown} other processes" in text
+    assert "84 idle kernel threads not shown" in text
+    assert (" i/o/s " in text) is (width >= 80)
+    if width > 152:
+        lines = text.splitlines()
+        assert any("[worker]" in line and "eth0" in line for line in lines) or count < 30, "they stand side by side"
+
+
+@pytest.mark.parametrize(("width", "height"), [(40, 10), (80, 20), (120, 36), (160, 44), (200, 51)])
+def test_some_processes_and_the_first_charts_are_on_the_first_screen(width: int, height: int) -> None:
+    rows = [text_of(row) for row in page(width, processes=[worker(pid) for pid in range(1, 90)], height=height)]
+    first = "\n".join(rows[:height])
+    assert "CPU busy" in first
+    assert "Memory used" in first
+    assert first.count("[worker]") >= (3 if width == 40 else 5)
+    assert "I/O wait" in "\n".join(rows)
+
+
+def test_no_single_process_is_summed_up_in_the_row_that_it_would_fill() -> None:
+    processes = [worker(pid) for pid in range(1, 12)]
+    text = "\n".join(map(text_of, page(80, None, (), processes, totals=ProcessTotals(11, 0, 0.0, 0, None), height=24)))
+    assert text.count("[worker]") == 11
+    assert "other process" not in text
+
+
+def test_a_page_that_is_kept_has_all_processes() -> None:
+    assert "\n".join(map(text_of, page(120, processes=[worker(pid) for pid in range(1, 90)]))).count("[worker]") == 89
+
+
+def test_what_is_shown_and_what_is_not_are_all_together() -> None:
+    shown = [worker(10), worker(20)]
+    totals = ProcessTotals(6, 2, 100.0, 7 * 2**20, 5000.0)
+    others, idle = (text_of(row) for row in others_rows(totals, [*shown, worker(30, kernel=True)], 2, 100))
+    assert others.split() == ["30%", "5.0M", "4.9K", "3", "other", "processes"]
+    assert idle.strip() == "1 idle kernel thread not shown"
+    assert others_rows(ProcessTotals(2, 0, 70.0, 2**21, None), shown, 2, 100) == []
+
+
+QUIET = InterfaceActivity("eth1", 0.0, 0.0, 0.0, 0.0, None, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("interfaces", "told"),
+    [
+        ((replace(QUIET, receive_bytes_s=2048.0), QUIET), ["eth1 2.0K/s 0B/s", "no traffic: eth1; no errors or drops"]),
+        ((replace(QUIET, receive_drops_s=2.0),), ["in out errors/s drops/s", "eth1 0B/s 0B/s 0 2"]),
+        ((replace(QUIET, receive_drops_s=None),), ["no traffic: eth1; no errors"]),
+        ((replace(QUIET, receive_errors_s=None),), ["no traffic: eth1"]),
+    ],
+)
+def test_what_is_zero_everywhere_is_a_line_and_loopback_is_said_not_to_count(
+    interfaces: tuple[InterfaceActivity, ...], told: list[str]
+) -> None:
+    numbers = replace(summary("web-1", 23, 61, 71), interfaces=interfaces)
+    rows = page(120, host("web-1", Level.GOOD, numbers), past=0.0)
+    lines = [" ".join(text_of(row).strip("│").split()) for row in rows]
+    assert any("Interfaces" in line and "without loopback" in line for line in lines)
+    for each in told:
+        assert each in lines
+
+
+def test_a_device_that_did_something_in_the_time_of_the_charts_keeps_its_row() -> None:
+    """Rows that come and go with each request would move all that stands below them."""
+    numbers = replace(summary("web-1", 23, 61, 71), interfaces=(QUIET,))
+    lines = [" ".join(text_of(row).strip("│").split()) for row in page(120, host("web-1", Level.GOOD, numbers))]
+    assert "eth1 0B/s 0B/s" in lines
 
 
 def test_the_header_counts_everything() -> None:

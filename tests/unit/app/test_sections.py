@@ -92,7 +92,7 @@ def test_below_sixty_columns_a_curve_is_one_line_and_all_have_one_scale() -> Non
     shown = replace(chart_of("p50", "p95"), curves=[low, PageCurve("high", lambda count: [100.0] * count, "100")])
     title, first, second = (text_of(row) for row in draw_sections(chart_bands([shown], style), style))
     assert title.split() == ["Latency", "limit", "5%"]
-    assert (first.count("▁"), second.count("▇")) == (28, 28)
+    assert (first.count("▁"), second.count("▆")) == (28, 28)
     assert first.endswith("  1")
     assert second.endswith("  100")
 

@@ -59,6 +59,7 @@ def test_columns_leave_by_priority() -> None:
 def test_a_spark_leaves_unknown_blank_and_shows_zero() -> None:
     assert spark([None, 0.0, 50.0, 100.0], 6, UNICODE, top=100) == "   ▁▄▇", "rows below each other do not fuse"
     assert spark([None, 0.0, 50.0, 100.0], 6, ASCII, top=100) == "   .=#"
+    assert spark([20.0] * 4, 4, UNICODE) == "▆▆▆▆", "what does not change is no bar"
 
 
 @pytest.mark.parametrize(("value", "ceiling"), [(0, 1), (1, 1), (3, 5), (51, 100), (0.02, 0.02), (1200, 2000)])
@@ -133,7 +134,7 @@ def test_what_is_above_a_limit_has_its_colour_and_the_limits_are_lines() -> None
     assert roles(rows[10], "█") == {"chart", "degraded", "failing"}
     assert roles(rows[3], "█▅") == {"failing", "degraded"}
     lines = [row for row in rows[1:-1] if "╌" in texts([row])[0]]
-    assert [roles(row, "╌") for row in lines] == [{"muted"}, {"muted"}], "no curve has the colour of a limit"
+    assert [roles(row, "╌") for row in lines] == [{"failing"}, {"degraded"}]
     assert [roles(row, "5%"[at:]) - {"muted"} for at, row in enumerate(lines)] == [{"failing"}, {"degraded"}]
     labelled = make([10.0] * 33, height=10, warn=80.0, fail=95.0)
     assert [text.rstrip().rpartition(" ")[2] for text in texts(labelled) if "╌ " in text] == ["95%", "80%"]
@@ -144,7 +145,7 @@ def test_of_limits_on_the_same_row_the_failing_one_is_drawn() -> None:
     rows = make([10.0] * 33, height=4, warn=85.0, fail=95.0)
     [line] = [row for row in rows[1:-1] if "╌" in texts([row])[0]]
     assert texts([line])[0].endswith("╌ 95%")
-    assert {piece.role for piece in line[2:]} == {"muted", "failing"}
+    assert {piece.role for piece in line[2:]} == {"failing"}
 
 
 def test_a_limit_runs_behind_curves_and_tells_its_value_where_there_is_room() -> None:

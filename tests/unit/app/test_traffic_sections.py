@@ -91,14 +91,14 @@ def test_routes_have_room_their_errors_and_their_course_stay_longest(width: int)
     assert max(map(cell_width, rows)) <= width
     row = next(each for each in rows if "/api/messages" in each)
     assert "41.5%" in row
-    assert ("▇" in row) is (width >= 60)
+    assert ("▆" in row) is (width >= 60)
     assert all(code in "".join(rows) for code in ("200", "404", "500"))
 
 
 def test_over_a_slow_link_there_is_no_course() -> None:
     style = SectionStyle(120, UNICODE, slow_link=True)
     rows = draw_sections(traffic_tables(replace(page(), style=style)), style)
-    assert "▇" not in "".join(map(text_of, rows))
+    assert "▆" not in "".join(map(text_of, rows))
 
 
 def test_where_each_number_is_a_line_of_its_own_they_are_not_told_twice() -> None:

@@ -21,7 +21,7 @@ from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.text import EARLIEST, LARGEST, LATEST, later, time_at, whole
 from lilfox_tui.hosts import detached
 from lilfox_tui.hosts.ssh.files import facts_of
-from lilfox_tui.metrics.sampler import _process
+from lilfox_tui.metrics.sampler import _process, _ProcessRead
 from lilfox_tui.promql.remote import RemoteAlert
 from lilfox_tui.promql.value import PROMETHEUS_3
 from lilfox_tui.scrape.labels import parse_duration, time_of
@@ -230,7 +230,7 @@ def told(word: str) -> bytes:
 
 def process(word: str) -> object:
     facts = {"pid": word, "started": word, "uid": "0", "command": "x", "state": "S"}
-    return _process(facts, None, 1.0, NOW, {}, {})
+    return _process(_ProcessRead(None, 1.0, None, False, facts), NOW, {}, {})
 
 
 READ: list[Callable[[str], object]] = [

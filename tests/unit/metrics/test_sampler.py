@@ -18,8 +18,8 @@ from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.metrics import collector, model
 from lilfox_tui.metrics.collector import MARK, HostAnswer, load_collectors
 from lilfox_tui.metrics.collectors import processes, units
-from lilfox_tui.metrics.model import HostSnapshot, Series
-from lilfox_tui.metrics.sampler import Rates, Readings, Sampler, SampleTime
+from lilfox_tui.metrics.model import HostSnapshot, ProcessTotals, ProcessUsage, Sample, Series
+from lilfox_tui.metrics.sampler import ProcessTable, Rates, Readings, Sampler, SampleTime
 from lilfox_tui.metrics.summary import summarize
 from tests.unit.metrics.collectors.reading import CAPTURES
 from tests.waiting import until
@@ -157,6 +157,28 @@ async def test_processes_only_while_focused_with_names_of_users(monkeypatch: pyt
         await until(lambda: (value(sampler).processes or (first,))[0].cpu_percent == pytest.approx(50.0))
         sampler.focused = False
         await until(lambda: value(sampler).processes is None)
+
+
+def test_processes_that_are_not_kept_are_counted_with_the_others_and_heavy_io_is_kept() -> None:
+    table = ProcessTable()
+
+    def update(second: float) -> tuple[ProcessUsage, ...]:
+        samples: list[Sample] = []
+        for pid in range(1, 11):
+            kernel = pid > 6
+            labels = (("command", "x"), ("kernel", "yes" if kernel else "no"), ("pid", str(pid)), ("started", "7"),
+                      ("state", "S"), ("uid", "0"))  # fmt: skip
+            samples.append(Sample("process_cpu_seconds_total", second * pid / 100, labels))
+            if not kernel:
+                samples.append(Sample("process_io_bytes_total", 5000.0 * second * (pid == 5), labels))
+            samples.append(Sample("process_resident_memory_bytes", 0.0 if kernel else 1000.0 * (7 - pid), labels))
+        return table.update(samples, 100 + second, datetime(2026, 7, 1, tzinfo=UTC), {}, 2, {})
+
+    update(0.0)
+    assert table.totals == ProcessTotals(10, 4, 0.0, 21000, 0.0)
+    assert [each.pid for each in update(2.0)] == [10, 9, 5, 2, 1], "two by CPU, one by I/O, two by memory"
+    assert table.totals is not None
+    assert (table.totals.cpu_percent, table.totals.io_bytes_s) == pytest.approx((55.0, 5000.0))
 
 
 @pytest.mark.parametrize("late", [False, True])

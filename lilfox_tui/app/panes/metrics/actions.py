@@ -13,10 +13,9 @@ from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.alert_section import target_rows
 from lilfox_tui.app.panes.metrics.backend_page import cell_text
-from lilfox_tui.app.panes.metrics.host_page import changed_key_rows, unknown_key_rows
 from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, link_error
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
-from lilfox_tui.app.rows.hosts import well
+from lilfox_tui.app.rows.hosts import changed_key_rows, unknown_key_rows, well
 from lilfox_tui.app.shared_actions import StateList
 from lilfox_tui.backends.model import StatementPlan
 from lilfox_tui.core.aio import Unavailable
@@ -147,7 +146,7 @@ class ViewActions(ActionGroup):
         self._state.zoomed = not self._state.zoomed
         self._context.repaint()
 
-    @action("sort", "O", tr("sort"), tr("sort the hosts: worst first, by the next column, or as configured"))
+    @action("sort", "O", tr("sort"), tr("sort the hosts, or the processes on the page of a host, by the next column"))
     def sort(self) -> None:
         self._state.next_sort()
         self._context.repaint()

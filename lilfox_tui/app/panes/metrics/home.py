@@ -133,8 +133,7 @@ class Home:
         }
 
     def _problems(self, overview: Overview) -> list[HomeRow]:
-        subjects, at, glyphs = self._state.problems(overview), overview.at, self._app.glyphs
-        problems = {each: self._state.problem(overview, each) for each in subjects}
+        problems, at, glyphs = self._state.faults(overview), overview.at, self._app.glyphs
 
         @cache
         def widths(width: int) -> ProblemWidths:
@@ -143,7 +142,7 @@ class Home:
         def row(subject: Subject, width: int) -> Row:
             return problem_row(problems[subject], widths(width), at, glyphs, width)
 
-        return [HomeRow(each, partial(row, each)) for each in subjects]
+        return [HomeRow(each, partial(row, each)) for each in problems]
 
     def _more_problems(self, overview: Overview) -> list[Row]:
         """Problems that are no rows of their own: interrupted restores, and those of alerting."""
@@ -190,10 +189,8 @@ class Home:
             return name, ()
         snapshot = self._app.monitor.snapshot(name).value
         found = snapshot.processes if isinstance(snapshot, HostSnapshot) else None
-        busiest = self._order.busiest(found or ())
-        if self._state.sort == "memory":
-            busiest.sort(key=lambda each: (-each.resident_bytes, each.pid))
-        return name, busiest[:_PROCESSES]
+        by = "memory" if self._state.sort == "memory" else "cpu"
+        return name, self._order.busiest(found or (), by)[:_PROCESSES]
 
     def _happened(self, overview: Overview) -> list[Row]:
         """What changed, and the newest errors of the logs, newest first, as many as the screen is high."""

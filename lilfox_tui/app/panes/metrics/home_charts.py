@@ -9,6 +9,8 @@ from itertools import repeat
 from msgspec import Struct
 
 from lilfox_tui.app.pane import PaneContext
+from lilfox_tui.app.panes.metrics.host_page import load_limits
+from lilfox_tui.app.panes.metrics.sections import LIMIT_FROM, within_reach
 from lilfox_tui.app.panes.metrics.state import MetricsState, fitting
 from lilfox_tui.app.rendering.chart import (
     AXIS_WIDTH,
@@ -49,6 +51,9 @@ class _Wanted(Struct, frozen=True):
     top: float | None = None
     binary: bool = False
     limits: Threshold | None = None
+    """Of a chart whose scale follows its values, those that they come near are drawn."""
+    mark: float | None = None
+    """A limit that colours nothing."""
     roles: Sequence[str] = ()
 
 
@@ -148,12 +153,15 @@ class HomeCharts:
             Curve(self._values(subject, series, start, overview.at, count), name, now, role)
             for (subject, series, name, now), role in zip(wanted.curves, wanted.roles or repeat(""), strict=False)
         ]
-        limits = wanted.limits
+        limits = wanted.limits or Threshold()
+        highest = max((value for each in curves for value in each.values if value is not None), default=None)
+        near = 0.0 if wanted.top is not None else LIMIT_FROM
         axes = Axes(
             unit=wanted.unit, start=start, end=overview.at, top=wanted.top, binary=wanted.binary,
             ago=not overview.rewound,  # of the past the times themselves are told
-            warn=None if limits is None else limits.warn,
-            fail=None if limits is None else limits.fail,
+            warn=within_reach(limits.warn, highest, near),
+            fail=within_reach(limits.fail, highest, near),
+            mark=within_reach(wanted.mark, highest, near),
         )  # fmt: skip
         room = width - AXIS_WIDTH - 2 - cell_width(wanted.now)  # the newest value is not cut
         title = fit(wanted.title, room) if cell_width(wanted.title) > room > 0 else wanted.title
@@ -210,7 +218,8 @@ class HomeCharts:
                 (subject, Series("all_disks_written_bytes_per_second"), _("write"), rate(summary.disk_write_s)),
             ], _rate, binary=True),
             _Wanted(_("Load, 1 min"), [(subject, Series("load1"), "", "")], lambda value: f"{value:.2g}",
-                    told(summary.load[0] if summary.load else None, digits.load)),
+                    told(summary.load[0] if summary.load else None, digits.load),
+                    limits=load_limits(limits, summary.cpu_count, summary.load[0] if summary.load else None)),
         ]  # fmt: skip
 
     def _busiest(self, view: HostView, overview: Overview) -> list[HostView]:
@@ -227,8 +236,9 @@ class HomeCharts:
         subject, own = f"traffic/{view.name}", f"service/{view.name}"
         state = view.state
         newest = None if state is None else state.last.response_time_s
-        answered = _Wanted(_("Response time"), [(own, Series("service_response_seconds"), "", "")], _seconds,
-                           _("unknown") if newest is None else digits.duration(newest))  # fmt: skip
+        answered = _Wanted(_("Health check"), [(own, Series("service_response_seconds"), "", "")], _seconds,
+                           _("unknown") if newest is None else digits.duration(newest),
+                           mark=view.config.slow)  # fmt: skip
         if not isinstance(view.traffic, Ready):
             return [answered]
         traffic = view.traffic.value
@@ -251,7 +261,9 @@ class HomeCharts:
             ) if value is not None
         ]  # fmt: skip
         if errors:
+            limits = view.config.server_errors_percent or self._app.config.thresholds.server_errors_percent
             found.append(_Wanted(_("Errors"), [curve for curve, _role in errors], lambda value: f"{value:g}%",
+                                 limits=limits,
                                  roles=[role for _curve, role in errors]))  # fmt: skip
         return [*found, answered]
 

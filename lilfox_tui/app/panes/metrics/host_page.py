@@ -1,4 +1,4 @@
-"""A host's page as rows: charts, then every part of the machine, and the host key if it is not trusted. Pure."""
+"""A host's page as rows: charts, its processes, and every other part of the machine. Pure."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import partial
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lilfox_tui.app.panes.metrics.sections import (
     Band,
@@ -22,9 +23,11 @@ from lilfox_tui.app.panes.metrics.sections import (
     fill_page,
     padded,
     text_section,
+    within_reach,
 )
 from lilfox_tui.app.rendering.columns import EXACT, Digits, wrapped
-from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
+from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
+from lilfox_tui.app.rendering.panels import NARROWEST
 from lilfox_tui.app.rows.hosts import (
     ROLES,
     held_for,
@@ -35,19 +38,19 @@ from lilfox_tui.app.rows.hosts import (
     well,
     why_no_numbers,
 )
-from lilfox_tui.app.rows.processes import process_heading, process_row
+from lilfox_tui.app.rows.processes import PROCESS_SORTS, others_rows, process_heading, process_row, sorted_by
 from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.core.aio import Ready, Unavailable
-from lilfox_tui.core.errors import HostKeyChanged, HostKeyUnknown
-from lilfox_tui.core.i18n import _, ngettext
+from lilfox_tui.core.i18n import _, clauses, listed, ngettext
 from lilfox_tui.core.text import cell_width, clean, fit, fit_middle, human_bytes, human_duration
-from lilfox_tui.metrics.model import FilesystemUsage, HostSummary, ProcessUsage, Series
+from lilfox_tui.metrics.model import FilesystemUsage, HostSummary, ProcessTotals, ProcessUsage, Series
 from lilfox_tui.monitor.model import HostView, ServiceView, StatusChange
 
-_NAME, _TEXT_BESIDE = 15, 76
-"""Cells of a name, and those from which a section stands beside another one."""
+_NAME, _SHORT_NAME, _TEXT_BESIDE = 15, 11, 76
+"""Cells of a name, also on a narrow screen, and those from which a section stands beside another one."""
 _FILESYSTEM_NUMBERS = 27
-_FIRST_PROCESSES = 8
+_LEAST_PROCESSES, _MOST_BEFORE = 10, 15
+"""Rows of processes at least, and at most where other sections come after them."""
 
 
 class HostPage(Struct, frozen=True):
@@ -55,6 +58,7 @@ class HostPage(Struct, frozen=True):
 
     view: HostView
     processes: Sequence[ProcessUsage] | None
+    """In the order in which they are shown."""
     changes: Sequence[StatusChange]
     past: Past
     now: datetime
@@ -75,6 +79,9 @@ class HostPage(Struct, frozen=True):
     """The moment whose values the charts tell, instead of the newest ones."""
     rewound: bool = False
     """Whether ``now`` is in the past."""
+    process_totals: ProcessTotals | None = None
+    process_sort: str = PROCESS_SORTS[0]
+    """What the processes are sorted by: one of ``PROCESS_SORTS``."""
 
 
 def host_page(page: HostPage) -> list[Row]:
@@ -88,24 +95,72 @@ def host_page(page: HostPage) -> list[Row]:
     parts = [] if page.charts_only else [each for each in _parts(page, summary) if each is not None]
 
     def draw(style: SectionStyle) -> list[Row]:
-        bands: list[Band] = [*chart_bands(charts, style), [older], *beside_each_other(parts, page.width, _TEXT_BESIDE)]
-        return rows + draw_sections(bands, style)
+        bands = chart_bands(charts, style)
+        first = _bands_above(page, style, len(bands), len(rows))
+        lines = style.chart_height + _CHART_LINES
+        room = page.height - len(rows) - first * lines - _TABLE_LINES
+        below = _below(page, parts, room, (len(bands) - first) * lines)
+        below[min(1, len(below)) if bands[first:] else 0 : 0] = [*bands[first:], [older]]
+        return rows + draw_sections([*bands[:first], *below], style)
 
     return fill_page(draw, style, page.height, len(chart_bands(charts, style)))
 
 
+def _bands_above(page: HostPage, style: SectionStyle, bands: int, head: int) -> int:
+    """How many bands of charts stand above the processes, so that some of these are seen on the first screen."""
+    if not page.height or page.charts_only or page.processes is None:
+        return bands
+    if style.compact:
+        return min(bands, _CURVES_ABOVE)
+    room = page.height - head - _TABLE_LINES - _PROCESSES_SEEN
+    return max(1, min(bands, room // (style.chart_height + _CHART_LINES)))
+
+
+_CURVES_ABOVE, _PROCESSES_SEEN = 2, 5
+"""Charts that are one line, and processes, on the first screen."""
+_CHART_LINES = 3
+"""Lines of a band of charts besides their plots: a border, the legend and the times."""
+_TABLE_LINES = 5
+"""Lines of the table of processes besides those: borders, column titles, and what is not shown."""
+
+
+def _drawn(section: Section, width: int) -> Section:
+    """The section with its rows, drawn once for its part of the page, so that the height is known."""
+    rows = section.rows(_part_width(width))
+    return replace(section, rows=lambda _width: rows)
+
+
+def _part_width(width: int) -> int:
+    """The cells inside a section of the page: two stand side by side where each has room."""
+    return ((width - 1) // 2 + 1 if width > 2 * _TEXT_BESIDE else width) - 2
+
+
+def _below(page: HostPage, parts: Sequence[Section], room: int, charts: int) -> list[Band]:
+    """What stands below the first charts: the processes, for which there is ``room`` on the first screen, and the
+    ``parts`` beside them, or below them and ``charts`` lines of other charts."""
+    if page.charts_only:
+        return []
+    if page.processes is None and not page.rewound:
+        return beside_each_other(parts, page.width, _TEXT_BESIDE)
+    parts = [_drawn(each, page.width) for each in parts]
+    high = sum(len(each.rows(0)) + 1 for each in parts)
+    if page.width > 2 * _TEXT_BESIDE:
+        shown = _processes(page, max(_LEAST_PROCESSES, room, high - _TABLE_LINES))
+        return [[shown, *(replace(each, below=parts[1:]) for each in parts[:1])]]
+    shown = _processes(page, max(_LEAST_PROCESSES, min(_MOST_BEFORE, room), room - high - charts))
+    return [[shown], *([each] for each in parts)]
+
+
 def _parts(page: HostPage, summary: HostSummary) -> Sequence[Section | None]:
-    """Every part of the machine; None for what is not known of."""
+    """Every part of the machine but its processes; None for what is not known of."""
     changes, problems = lately_rows(page.changes, page.now, page.glyphs), _trouble(summary)
     return (
         _cores(page, summary),
         _memory(page, summary),
-        _first_processes(page),
-        _disks(page, summary),
         _filesystems(page, summary),
+        _disks(page, summary),
         _interfaces(page, summary),
         _units(summary),
-        _all_processes(page),
         text_section(_("Recent changes"), changes) if changes else None,
         text_section(_("Could not read"), problems) if problems else None,
     )
@@ -196,19 +251,39 @@ def _charts(page: HostPage, summary: HostSummary) -> list[PageChart]:
         _chart(page, _("Network"), _RATE, [
             _Shown(_("in"), Series("all_interfaces_receive_bytes_per_second"), summary.network_in_s),
             _Shown(_("out"), Series("all_interfaces_transmit_bytes_per_second"), summary.network_out_s),
-        ]),
+        ], notes=(_("without loopback"),)),
         _chart(page, _("Disk"), _RATE, [
             _Shown(_("read"), Series("all_disks_read_bytes_per_second"), summary.disk_read_s),
             _Shown(_("write"), Series("all_disks_written_bytes_per_second"), summary.disk_write_s),
         ]),
-        _chart(page, _("Load, 1 min"), _LOAD, [_Shown("", Series("load1"), load)]),
+        _chart(page, _("Load, 1 min"), _LOAD, [_Shown("", Series("load1"), load)],
+               load_limits(limits, summary.cpu_count, load)),
         _chart(page, _("I/O wait"), _PERCENT, [_Shown("", Series("cpu_percent", (("mode", "iowait"),)), iowait)],
                limits.iowait_percent),
     ]  # fmt: skip
 
 
+def load_limits(thresholds: Thresholds, cores: int | None, load: float | None) -> Threshold | None:
+    """The limits of a host's load, as far as the chart shows them."""
+    if not cores:
+        return None
+    levels = thresholds.load_per_cpu
+    found = (None if each is None else each * cores for each in (levels.warn, levels.fail))
+    warn, fail = (within_reach(each, load, _LOAD_NEAR) for each in found)
+    return Threshold(warn=warn, fail=fail)
+
+
+_LOAD_NEAR = 0.25
+"""Part of its limit from which on a load is drawn below it."""
+
+
 def _chart(
-    page: HostPage, title: str, unit: _Unit, shown: Sequence[_Shown], limits: Threshold | None = None
+    page: HostPage,
+    title: str,
+    unit: _Unit,
+    shown: Sequence[_Shown],
+    limits: Threshold | None = None,
+    notes: tuple[str, ...] = (),
 ) -> PageChart:
     lost = isinstance(page.view.link, Unavailable)  # the last number is an old one then
     told = [_("unknown") if each.now is None or lost else unit.told(page.digits, each.now) for each in shown]
@@ -223,6 +298,7 @@ def _chart(
         page.now - page.window,
         page.now,
         now=told[0] if single else "",
+        notes=notes,
         top=unit.top,
         binary=unit.binary,
         warn=None if limits is None else limits.warn,
@@ -230,9 +306,19 @@ def _chart(
     )
 
 
-def _section(title: str, rows: Sequence[Row], columns: str = "") -> Section:
+def _is_narrow(page: HostPage) -> bool:
+    """Whether a row has room for its most telling numbers alone."""
+    return page.width < NARROWEST
+
+
+def _names(page: HostPage) -> int:
+    """The cells of the names at the start of rows."""
+    return _SHORT_NAME if _is_narrow(page) else _NAME
+
+
+def _section(title: str, rows: Sequence[Row], columns: str = "", names: int = _NAME) -> Section:
     """A section whose first row are the titles of its columns, beside the names."""
-    head: list[Row] = [(Piece(" " * _NAME), Piece(columns, "muted"))] if columns else []
+    head: list[Row] = [(Piece(" " * names), Piece(columns, "muted"))] if columns else []
     return Section(title, lambda width: padded([*head, *rows], width))
 
 
@@ -252,7 +338,14 @@ def _cores(page: HostPage, summary: HostSummary) -> Section | None:
         role = role_in_force(limit.cpu_percent, page.thresholds.cpu_percent, page.view.level)
         of = Piece("  " + _("of the {cores:.2g} cores it may use", cores=limit.cores), "muted")
         numbers = f"  {page.digits.percent(limit.cpu_percent)}"
-        rows.append((_name(_("this host")), Piece(numbers, role), *_gauge(page, limit.cpu_percent, bar, role), of))
+        rows.append(
+            (
+                _name(_("this host"), _names(page) - 1),
+                Piece(numbers, role),
+                *_gauge(page, limit.cpu_percent, bar, role),
+                of,
+            )
+        )
     both = ((whole, summary.cpu), *summary.cores) if summary.cpu is not None else summary.cores
     for name, split in both:
         limits = page.thresholds
@@ -265,11 +358,17 @@ def _cores(page: HostPage, summary: HostSummary) -> Section | None:
             (split.steal, role_in_force(split.steal, limits.steal_percent, page.view.level)),
         )  # fmt: skip
         row = [Piece(f"  {page.digits.percent(share)}", colour) for share, colour in cells]
+        if _is_narrow(page):
+            rows.append((_name(name, _SHORT_NAME - 1), row[0], *_gauge(page, split.busy, bar, role)))
+            continue
         rows.append((_name(name), *row, *_gauge(page, split.busy, bar, role)))
-    return _section(_("CPU"), rows, _("  busy  user   sys  wait steal"))
+    columns = _("  busy") if _is_narrow(page) else _("  busy  user   sys  wait steal")
+    return _section(_("CPU"), rows, columns, _names(page))
 
 
 def _bar_width(page: HostPage) -> int:
+    if _is_narrow(page):
+        return max(0, page.width - 22)
     return max(10, min(40, page.width - 56, page.width // 2 - 50 if page.width > 2 * _TEXT_BESIDE else 40))
 
 
@@ -313,22 +412,21 @@ def _memory(page: HostPage, summary: HostSummary) -> Section:
             f"{name} {page.digits.percent(value).strip()}"
             for name, value in ((_("cpu"), pressure.cpu), (_("memory"), pressure.memory), (_("io"), pressure.io))
         )
-        rows.append((_name(_("pressure")), Piece("  " + shown)))
-    return _section(_("Memory"), rows, _("  used   size  free"))
+        rows.append((_name(_("pressure"), _names(page) - 1), Piece("  " + shown)))
+    return _section(_("Memory"), rows, _("  used   size  free"), _names(page))
 
 
 def _room(
     page: HostPage, name: str, used: float | None, total: float | None, free: float | None, threshold: Threshold | None
 ) -> Row:
     """One kind of memory: its share in use, its size, and what is free."""
+    cells = _names(page) - 1
     if total == 0:
-        return (_name(name), Piece("  " + _("none"), "muted"))
+        return (_name(name, cells), Piece("  " + _("none"), "muted"))
     sizes = f"  {human_bytes(total):>5} {human_bytes(free):>5}"
     role = "text" if threshold is None else role_in_force(used, threshold, page.view.level)
-    return (
-        _name(name), Piece(f"  {page.digits.percent(used)}", role), Piece(sizes),
-        *_gauge(page, used, _bar_width(page), role),
-    )  # fmt: skip
+    gauge = () if _is_narrow(page) else _gauge(page, used, _bar_width(page), role)
+    return (_name(name, cells), Piece(f"  {page.digits.percent(used)}", role), Piece(sizes), *gauge)
 
 
 def _per_second(digits: Digits, rate: float | None) -> str:
@@ -339,15 +437,49 @@ def _disks(page: HostPage, summary: HostSummary) -> Section | None:
     if not summary.disks:
         return None
     rows: list[Row] = []
+    idle: list[str] = []
     digits = page.digits
     for disk in summary.disks:
+        if _is_flat(
+            page, disk.device, (disk.read_bytes_s, disk.write_bytes_s),
+            ("disk_read_bytes_per_second", "disk_written_bytes_per_second"),
+        ):  # fmt: skip
+            idle.append(disk.device)
+            continue
+        counts = f"    {digits.count(disk.reads_s):>5}    {digits.count(disk.writes_s):>5}"
         numbers = (
             f"  {_per_second(digits, disk.read_bytes_s)}  {_per_second(digits, disk.write_bytes_s)}"
-            f"    {digits.count(disk.reads_s):>5}    {digits.count(disk.writes_s):>5}"
-            f"  {digits.percent(disk.utilisation_percent)}"
+            f"{'' if _is_narrow(page) else counts}  {digits.percent(disk.utilisation_percent)}"
         )
-        rows.append((_name(disk.device), Piece(numbers)))
-    return _section(_("Disks"), rows, _("     read  written  reads/s writes/s   busy"))
+        rows.append((_name(disk.device, _names(page) - 1), Piece(numbers)))
+    columns = _("     read  written   busy") if _is_narrow(page) else _("     read  written  reads/s writes/s   busy")
+    columns = columns if rows else ""
+    if idle:
+        rows.append((Piece(" " + _("idle: {names}", names=listed(map(clean, idle))), "muted"),))
+    return _section(_("Disks"), rows, columns, _names(page))
+
+
+def _few_filesystem_rows(page: HostPage, filesystems: Sequence[FilesystemUsage], width: int) -> list[Row]:
+    """The filesystems with what is used and free of each."""
+    cells = max(_SHORT_NAME, width - 17)
+    rows: list[Row] = [(Piece(" " * (cells + 1)), Piece(_("   used   free"), "muted"))]
+    for fs in sorted(filesystems, key=lambda each: -each.used_percent):
+        role = role_in_force(fs.used_percent, page.thresholds.disk_percent, page.view.level)
+        used = Piece("   " + page.digits.percent(fs.used_percent), role)
+        rows.append((_name(fs.mountpoint, cells), used, Piece(f"  {human_bytes(fs.available_bytes):>5}")))
+    return rows
+
+
+def _is_flat(page: HostPage, device: str, rates: Sequence[float | None], names: Sequence[str]) -> bool:
+    """Whether a device did nothing in the whole time range of the charts: not only now, as rows that come and go would
+    move all others."""
+    if any(rate is None or rate > 0 for rate in rates):
+        return False
+    series = (Series(name, (("device", device),)) for name in names)
+    return not any(value for each in series for value in page.past(each, _FLAT_COLUMNS))
+
+
+_FLAT_COLUMNS = 60
 
 
 def _filesystems(page: HostPage, summary: HostSummary) -> Section | None:
@@ -358,6 +490,8 @@ def _filesystems(page: HostPage, summary: HostSummary) -> Section | None:
 
 def _filesystem_rows(page: HostPage, filesystems: Sequence[FilesystemUsage], width: int) -> list[Row]:
     """The filesystems, the fullest first; their paths have the room that the rest of the rows leaves."""
+    if _is_narrow(page):
+        return _few_filesystem_rows(page, filesystems, width)
     behind = {fs: f"   {fs.kind} {fs.device}" + (" " + _("read-only") if fs.read_only else "") for fs in filesystems}
     longest = max(cell_width(clean(fs.mountpoint)) for fs in filesystems)
     free = width - 2 - _FILESYSTEM_NUMBERS - max(cell_width(clean(text)) for text in behind.values())
@@ -379,23 +513,39 @@ def _filesystem_rows(page: HostPage, filesystems: Sequence[FilesystemUsage], wid
 
 
 def _interfaces(page: HostPage, summary: HostSummary) -> Section | None:
+    """The interfaces with their rates; what is zero everywhere is said in a line."""
     if not summary.interfaces:
         return None
+    troubles = [(_sum_of(each.receive_errors_s, each.transmit_errors_s), _sum_of(each.receive_drops_s,
+                 each.transmit_drops_s)) for each in summary.interfaces]  # fmt: skip
+    told = any(errors or drops for errors, drops in troubles)
     rows: list[Row] = []
-    for each in summary.interfaces:
-        errors = None
-        if each.receive_errors_s is not None and each.transmit_errors_s is not None:
-            errors = each.receive_errors_s + each.transmit_errors_s
+    idle: list[str] = []
+    for each, (errors, drops) in zip(summary.interfaces, troubles, strict=True):
         rates = (each.receive_bytes_s, each.transmit_bytes_s)
-        numbers = "".join(f"  {_per_second(page.digits, rate)}" for rate in rates)
-        rows.append(
-            (
-                _name(each.device),
-                Piece(numbers),
-                Piece(f"  {page.digits.count(errors):>8}", "failing" if errors else "text"),
-            )
-        )
-    return _section(_("Interfaces"), rows, _("       in      out  errors/s"))
+        names = ("network_receive_bytes_per_second", "network_transmit_bytes_per_second")
+        if not errors and not drops and _is_flat(page, each.device, rates, names):
+            idle.append(each.device)
+            continue
+        cells = [Piece("".join(f"  {_per_second(page.digits, rate)}" for rate in rates))]
+        for count, role in ((errors, "failing"), (drops, "degraded")) if told else ():
+            cells.append(Piece(f"  {page.digits.count(count):>8}", role if count else "text"))
+        rows.append((_name(each.device, _names(page) - 1), *cells))
+    columns = _("       in      out") + (_("  errors/s   drops/s") if told else "") if rows else ""
+    none = ""
+    if not told and all(errors is not None for errors, _drops in troubles):
+        known = all(drops is not None for _errors, drops in troubles)
+        none = _("no errors or drops") if known else _("no errors")
+    quiet = _("no traffic: {names}", names=listed(map(clean, idle))) if idle else ""
+    if text := clauses(filter(None, (quiet, none))):
+        rows.append((Piece(" " + text, "muted"),))
+    note = (Piece(_("without loopback"), "muted"),)
+    return replace(_section(_("Interfaces"), rows, columns, _names(page)), note=note)
+
+
+def _sum_of(*values: float | None) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
 
 
 def _units(summary: HostSummary) -> Section | None:
@@ -405,85 +555,23 @@ def _units(summary: HostSummary) -> Section | None:
     return _section(_("Failed units"), rows or [(Piece(" " + _("none"), "muted"),)])
 
 
-def _first_processes(page: HostPage) -> Section | None:
-    """The first processes, near the numbers that they explain; all of them stand further down."""
+def _processes(page: HostPage, room: int) -> Section:
+    """The table of processes, in so many rows, and what the others use; all of them where ``page.height`` does not
+    matter."""
     if page.rewound:
         return text_section(_("Processes"), [(Piece(" " + _("not recorded for the past"), "muted"),)])
-    if not page.processes:
-        return None
-    shown = page.processes[:_FIRST_PROCESSES]
-    of = "" if len(shown) == len(page.processes) else f"{len(shown)}/{len(page.processes)}"
-    return _processes(page, _("Processes"), shown, of)
+    found = page.processes or ()
+    shown = found[:room] if page.height and len(found) > room + 1 else found  # one other process takes a row too
 
-
-def _all_processes(page: HostPage) -> Section | None:
-    if page.processes is None or 0 < len(page.processes) <= _FIRST_PROCESSES:
-        return None
-    return _processes(page, _("All processes"), page.processes, str(len(page.processes)))
-
-
-def _processes(page: HostPage, title: str, shown: Sequence[ProcessUsage], count: str) -> Section:
     def rows(width: int) -> list[Row]:
-        return [process_heading(width, "", ""), *(process_row(each, width, page.digits) for each in shown)]
+        return [
+            process_heading(width, page.process_sort, page.glyphs.sorted),
+            *(process_row(each, width, page.digits) for each in shown),
+            *others_rows(page.process_totals, found, len(shown), width, page.digits),
+        ]
 
-    return Section(title, rows, (Piece(count, "muted"),) if count else ())
+    return Section(_("Processes"), rows, (Piece(sorted_by(page.process_sort), "accent"),))
 
 
 def _trouble(summary: HostSummary) -> list[Row]:
     return [(_name(kind), Piece("  " + str(why), "degraded")) for kind, why in sorted(summary.problems.items())]
-
-
-# What is said of a host's key that is not trusted: one that nobody knows yet, and one that has changed. Pure.
-
-
-def unknown_key_rows(host: str, error: HostKeyUnknown) -> list[Row]:
-    """What is shown before the user trusts an unknown key."""
-    return [
-        *_named(
-            (_("host"), Piece(host, "strong")),
-            (_("fingerprint"), Piece(f"{error.key_type} {error.fingerprint}", "accent")),
-        ),
-        (Piece("  " + _("Verify the fingerprint with the host's owner through a different channel.")),),
-    ]
-
-
-def changed_key_rows(host: str, error: HostKeyChanged) -> list[Row]:
-    """Both fingerprints and what to do about a key that changed or is revoked. No key press accepts it here."""
-    heading, steps = _("THE KEY OF {host} HAS CHANGED", host=host), _changed_steps()
-    if error.revoked:
-        heading, steps = _("THE KEY OF {host} IS REVOKED", host=host), _revoked_steps()
-    return [
-        (Piece(" " + heading, "failing"),),
-        BLANK,
-        *_named(
-            (_("presented now"), Piece(error.fingerprint, "failing")),
-            (_("known"), Piece(error.known or _("only revoked keys"), "strong")),
-        ),
-        BLANK,
-        (Piece("  "), Piece(str(error.message))),
-        (Piece("  "), Piece(str(error.hint))),
-        BLANK,
-        (Piece("  "), Piece(_("Until this is resolved, LilFox sends nothing to the host: no commands, no passwords."))),
-        *((Piece("  "), Piece(step)) for step in steps),
-    ]
-
-
-def _changed_steps() -> list[str]:
-    return [
-        _("1. Ask the host's owner, through a different channel, whether its key was replaced."),
-        _("2. Only if it was: remove the old line as shown above, then press R to retry."),
-        _("3. The new key is then unknown: compare its fingerprint, and trust it with K."),
-    ]
-
-
-def _revoked_steps() -> list[str]:
-    return [
-        _("1. Ask the host's owner, through a different channel, why the key was revoked."),
-        _("2. Keep the @revoked line in known_hosts. Have the owner generate a new host key, then press R to retry."),
-        _("3. If the new key is unknown, compare its fingerprint, and trust it with K."),
-    ]
-
-
-def _named(*rows: tuple[str, Piece]) -> list[Row]:
-    width = max(cell_width(name) for name, _value in rows)
-    return [(Piece("  " + name + " " * (width - cell_width(name)), "muted"), Piece("  "), each) for name, each in rows]

@@ -24,6 +24,7 @@ from lilfox_tui.app.rendering.chart import Values, chart_columns, in_columns
 from lilfox_tui.app.rendering.columns import Digits
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.rows.hosts import well
+from lilfox_tui.app.rows.processes import SteadyOrder
 from lilfox_tui.core.aio import Pending, Ready, State, Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, clauses, listed
@@ -124,8 +125,11 @@ class FarPast:
 
     def past_rate(self, subject: str, series: Series, columns: int, now: datetime, over: timedelta) -> Values:
         """The increase per second of a counter in history over so long, by column; unknown where it was reset."""
-        points = self._app.monitor.history.window(subject, series, now - self._state.window, now, columns)
-        return in_columns(increase_per_second(points, over), now - self._state.window, now, columns)
+        start, step_s = now - self._state.window, self._state.window.total_seconds() / columns
+        points = whole_stretches(
+            self._app.monitor.history.window(subject, series, start, now, columns), start, now, step_s
+        )
+        return in_columns(increase_per_second(points, over), start, now, columns)
 
     def long_past(
         self, view: HostView | ServiceView, subject: str, series: Series, columns: int, now: datetime
@@ -273,6 +277,13 @@ def _is_due(state: State[FarChart | None]) -> bool:
     return isinstance(state, Unavailable) and state.next_try is not None and state.next_try <= datetime.now(UTC)
 
 
+def whole_stretches(points: Sequence[Point], start: datetime, end: datetime, step_s: float) -> Sequence[Point]:
+    """The means of stretches of ``step_s`` without the first and the last one, of which only a part lies between
+    ``start`` and ``end``: the mean of a part is another moment's, and the increase up to it would be wrong."""
+    first, last = start.timestamp(), end.timestamp()
+    return [point for point in points if point.at_s >= first and point.at_s + step_s <= last]
+
+
 def increase_per_second(points: Sequence[Point], over: timedelta) -> list[Point]:
     """The increase per second of a counter up to each point, over at least that long; none where it was reset."""
     found: list[Point] = []
@@ -303,6 +314,7 @@ class MetricsPages:
 
     def __init__(self, context: PaneContext[MetricsState], far: FarPast) -> None:
         self._far, self._state, self._app = far, context.state, context.app
+        self._order = SteadyOrder()
         self.newest_errors: Callable[[], Sequence[LoggedError]] = tuple
         """The errors of all logs, newest first."""
 
@@ -318,10 +330,14 @@ class MetricsPages:
     def host_page(self, view: HostView, now: datetime) -> HostPage:
         """What the page of a host shows."""
         app = self._app
-        snapshot = app.monitor.snapshot(view.name).value if app.rewound is None else None
+        found = app.monitor.snapshot(view.name).value if app.rewound is None else None
+        snapshot = found if isinstance(found, HostSnapshot) else None
+        processes = None if snapshot is None else snapshot.processes
         return HostPage(
             view=view,
-            processes=snapshot.processes if isinstance(snapshot, HostSnapshot) else None,
+            processes=None if processes is None else self._order.busiest(processes, self._state.process_sort),
+            process_totals=None if snapshot is None else snapshot.process_totals,
+            process_sort=self._state.process_sort,
             changes=[each for each in app.monitor.changes.all() if each.subject == f"host/{view.name}"][::-1],
             past=lambda series, columns: self._far.long_past(view, f"host/{view.name}", series, columns, now),
             below_charts=self._far.rows,

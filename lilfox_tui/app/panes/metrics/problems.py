@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from lilfox_tui.app.panes.metrics.state import Fault
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import cut_row
 from lilfox_tui.app.rows.hosts import ROLES, reason_pieces
@@ -19,8 +20,7 @@ from lilfox_tui.monitor.model import BackendView, HostView, PlanView, ServiceVie
 if TYPE_CHECKING:
     from lilfox_tui.app.panes.metrics.alert_page import AlertItem
     from lilfox_tui.app.panes.metrics.errors import LoggedError
-
-    Problem: TypeAlias = AlertItem | View | PlanView
+    from lilfox_tui.app.panes.metrics.state import Problem
 
 _WIDEST, _WIDE, _NARROW = 96, 76, 60
 """Cells from which there is room for how long a pending alert waits, and for the kind of thing or the name of the alert
@@ -63,6 +63,8 @@ def _columns(problem: Problem, now: datetime, width: int) -> tuple[str, str, str
             return problem.name, _held(problem.since, now, width), problem.config.kind
         case PlanView():
             return problem.name, _held(problem.since, now, width), _("backup plan")
+        case Fault():
+            return problem.view.name, *_columns(problem.item, now, width)[1:]
     from lilfox_tui.app.panes.metrics.alert_page import state_since, state_text
     from lilfox_tui.app.panes.metrics.alert_series import where
 
@@ -107,6 +109,8 @@ def _what(problem: Problem, now: datetime, glyphs: Glyphs, *, named: bool) -> Ro
             why = reason_pieces(problem)
         case PlanView():
             why = (Piece(clauses(map(str, problem.reasons)), ROLES[problem.level]),)
+        case Fault():
+            return _of_fault(problem, now, glyphs, named=named)
         case _:
             return _of_alert(problem, now, glyphs, named=named)
     return Piece(glyphs.level(problem.level), ROLES[problem.level]), *why
@@ -130,7 +134,19 @@ def _held(since: datetime, now: datetime, width: int = _WIDE) -> str:
     return short_age(seconds) if width < _NARROW else _("for {time}", time=human_age(seconds))
 
 
-def _of_alert(item: AlertItem, now: datetime, glyphs: Glyphs, *, named: bool) -> Row:
+def _of_fault(fault: Fault, now: datetime, glyphs: Glyphs, *, named: bool) -> Row:
+    """The worse sign, why the state is what it is, and what the alert says."""
+    _mark, *state = _what(fault.view, now, glyphs, named=False)
+    alert = _of_alert(fault.item, now, glyphs, named=named, beside=fault.view)[1:]
+    if fault.item.alert is not None and fault.item.alert.acknowledged is not None:
+        state = [Piece(piece.text, "muted") for piece in state]
+    mark = Piece(glyphs.level(fault.level), state[0].role if state[0].role == "muted" else ROLES[fault.level])
+    told = [piece for piece in alert if piece.text]
+    return mark, *state, *((Piece(_GAP), *told) if told else ())
+
+
+def _of_alert(item: AlertItem, now: datetime, glyphs: Glyphs, *, named: bool, beside: View | None = None) -> Row:
+    """Its sign, its value and limit, and what it says; ``beside`` a state only what that does not tell already."""
     from lilfox_tui.alerts.notifier import summary
     from lilfox_tui.app.panes.metrics.alert_page import marks, role, rule_trouble, shape
     from lilfox_tui.app.panes.metrics.alert_series import against
@@ -139,9 +155,22 @@ def _of_alert(item: AlertItem, now: datetime, glyphs: Glyphs, *, named: bool) ->
     if alert is None:
         return mark, Piece(rule_trouble(item.rule, now), mark.role)
     name = item.name if named else ""
-    told = _GAP.join(filter(None, (name, against(alert, item.expression), marks(alert), summary(alert))))
+    said = summary(alert)
+    value = against(alert, item.expression)
+    if beside is not None:
+        value = "" if said else value
+        said, value = ("", "") if _is_about_errors(beside, item) else (said, value)
+    told = _GAP.join(filter(None, (name, value, marks(alert), said)))
     colour = "muted" if alert.acknowledged is not None else role(alert)
     return Piece(mark.text, colour), Piece(told, colour)
+
+
+def _is_about_errors(view: View, item: AlertItem) -> bool:
+    """Whether both the state of a service and an alert are about its 5xx responses."""
+    from lilfox_tui.monitor.alert_explain import server_error_limit
+
+    told = isinstance(view, ServiceView) and any(each.text.startswith("5xx ") for each in view.reasons)
+    return told and server_error_limit(item.expression, view.name) is not None
 
 
 def change_row(change: StatusChange, now: datetime, glyphs: Glyphs) -> Row:

@@ -9,7 +9,7 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui.app.rendering.chart import Axes, Curve, Values, chart, plot_points, resampled, spark
+from lilfox_tui.app.rendering.chart import HEADROOM, Axes, Curve, Values, chart, plot_points, resampled, spark
 from lilfox_tui.app.rendering.columns import EXACT, Digits, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import NARROWEST, PanelArea, ScreenPanel, bordered, cut_row, draw_panels
@@ -56,6 +56,8 @@ class Section(Struct, frozen=True):
     share: int = 1
     plain: Callable[[int], Sequence[Row]] | None = None
     """Its rows where there are no borders, without a title; its title and ``rows`` if None."""
+    below: Sequence[Section] = ()
+    """Sections of the same width that stand below it, beside its neighbours."""
 
 
 Past = Callable[[Series, int], Values]
@@ -99,7 +101,7 @@ def draw_sections(bands: Sequence[Band], style: SectionStyle) -> list[Row]:
 
 def _plain(bands: Sequence[Band], width: int) -> list[Row]:
     rows: list[Row] = []
-    for section in (section for band in bands for section in band):
+    for section in (each for band in bands for first in band for each in (first, *first.below)):
         if section.plain is not None:
             rows += section.plain(width)
         elif found := section.rows(width):
@@ -113,15 +115,25 @@ def _boxed(bands: Sequence[Band], style: SectionStyle) -> list[Row]:
     top = 0
     for band in bands:
         places = _places(band, style.width)
-        drawn = [section.rows(width - 2) for section, (_left, width) in zip(band, places, strict=True)]
-        high = max(map(len, drawn), default=0)
+        columns = [_stacked(section, width - 2) for section, (_left, width) in zip(band, places, strict=True)]
+        high = max((sum(len(rows) + 1 for _each, rows in stack) for stack in columns if stack[0][1]), default=0)
         if not high:
             continue
-        for section, (left, width), rows in zip(band, places, drawn, strict=True):
-            area = PanelArea(left, top, width, high + 2)
-            panels.append(ScreenPanel(area, (Piece(section.title, "title"),), rows, section.note))
-        top += high + 1
+        for stack, (left, width) in zip(columns, places, strict=True):
+            at = top
+            for place, (section, rows) in enumerate(stack):
+                end = top + high if place == len(stack) - 1 else at + len(rows) + 1
+                area = PanelArea(left, at, width, end - at + 1)
+                panels.append(ScreenPanel(area, (Piece(section.title, "title"),), rows, section.note))
+                at = end
+        top += high
     return draw_panels(panels, style.width, top + 1, style.glyphs) if panels else []
+
+
+def _stacked(section: Section, width: int) -> list[tuple[Section, Sequence[Row]]]:
+    """A section and those below it with their rows, without those that have none; at least one."""
+    drawn = [(each, each.rows(width)) for each in (section, *section.below)]
+    return [(each, rows) for each, rows in drawn if rows] or drawn[:1]
 
 
 def _places(band: Band, width: int) -> list[tuple[int, int]]:
@@ -204,6 +216,11 @@ def chart_section(shown: PageChart, style: SectionStyle, points: int | None = No
     )
 
 
+def within_reach(limit: float | None, highest: float | None, part: float = LIMIT_FROM) -> float | None:
+    """A limit of a chart whose scale follows its values, if they come near it: else they would not be seen below it."""
+    return limit if limit is not None and highest is not None and highest >= limit * part else None
+
+
 def _at_cursor(shown: PageChart, count: int, cursor: float) -> PageChart:
     """The chart with the values at the cursor in place of the newest ones."""
     courses = [each.values(count) for each in shown.curves]
@@ -248,7 +265,7 @@ def _curve_lines(shown: PageChart, width: int, style: SectionStyle, count: int) 
     for (curve, name, now), course in zip(named, courses, strict=True):
         pieces = [Piece(" "), Piece(fit(name, wide), "muted")]
         if not style.slow_link and size >= _SPARK_LEAST:
-            bars = spark(course, size, style.glyphs, top=shown.top or highest)
+            bars = spark(course, size, style.glyphs, top=shown.top or HEADROOM * (highest or 0))
             pieces += [Piece(" " * _LEGEND_GAP), Piece(bars, "chart")]
         rows.append((*pieces, Piece(" " * _LEGEND_GAP), Piece(now, curve.role or "text")))
     return [cut_row(row, width) for row in rows]

@@ -3,11 +3,15 @@ here."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+from msgspec import Struct
 
 from lilfox_tui.app.rows.hosts import SORTS, sorted_hosts, worst_first
+from lilfox_tui.app.rows.processes import PROCESS_SORTS
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
@@ -17,6 +21,8 @@ from lilfox_tui.monitor.model import BackendView, HostView, Overview, PlanView, 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alert, Alerts
     from lilfox_tui.app.panes.metrics.alert_page import AlertItem
+
+    Problem: TypeAlias = AlertItem | View | PlanView | "Fault"
 
 WINDOWS = (timedelta(minutes=5), timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
 FAR_WINDOW = timedelta(days=7)
@@ -70,6 +76,8 @@ class MetricsState:
         self.only_matching = True
         self.sort = SORTS[0]
         """What the hosts are sorted by."""
+        self.process_sort = PROCESS_SORTS[0]
+        """What the processes on the page of a host are sorted by."""
         self.zoomed = False
         self.cursor: datetime | None = None
         """The moment whose values the charts of the open page tell; None for the newest."""
@@ -82,6 +90,8 @@ class MetricsState:
         self._windows = (*WINDOWS, FAR_WINDOW) if far else WINDOWS
         self._items: dict[Subject, AlertItem] = {}
         self._items_of: tuple[Alerts, str] | None = None
+        self._faults: Mapping[Subject, Problem] = {}
+        self._faults_of: tuple[Overview, str] | None = None
 
     # ---- rows ----------------------------------------------------------------------------------------------------
 
@@ -111,26 +121,28 @@ class MetricsState:
         return self._items
 
     def problems(self, overview: Overview) -> list[Subject]:
-        """The rows of what is wrong, worst first: alerts, and what is watched and not good."""
-        found: list[tuple[float, Subject]] = []
-        for kind in ("host", "service", "backend"):
-            views = _of_kind(overview, kind).values()
-            wrong = [each for each in views if each.level in (Level.DEGRADED, Level.FAILING) and self._is_shown(each)]
-            found += [(-int(view.level), (kind, view.name)) for view in wrong]
-        found += [(-int(plan.level), subject) for subject, plan in self._bad_plans(overview).items()]
-        for subject, item in self.items(overview).items():
-            alert = item.alert
-            handled = alert is not None and (alert.acknowledged is not None or item.level is Level.GOOD)
-            found.append((1.0 if handled else -int(item.level) - 0.5, subject))
-        return [subject for _rank, subject in sorted(found, key=lambda each: each[0])]
+        """The rows of what is wrong, worst and oldest first."""
+        return list(self.faults(overview))
 
-    def problem(self, overview: Overview, subject: Subject) -> AlertItem | View | PlanView:
+    def problem(self, overview: Overview, subject: Subject) -> Problem:
         """What a row of the problems is about."""
-        if subject[0] in ALERT_KINDS:
-            return self.items(overview)[subject]
-        if subject[0] == PLAN:
-            return self._bad_plans(overview)[subject]
-        return _of_kind(overview, subject[0])[subject[1]]
+        return self.faults(overview)[subject]
+
+    def faults(self, overview: Overview) -> Mapping[Subject, Problem]:
+        """What the rows of the problems are about, in their order: alerts, and what is watched and not good; the same
+        object while nothing changes."""
+        of = (overview, self.filter if self.only_matching else "")
+        if self._faults_of is None or self._faults_of[0] is not overview or self._faults_of[1] != of[1]:
+            views = {
+                (kind, view.name): view
+                for kind in ("host", "service", "backend")
+                for view in _of_kind(overview, kind).values()
+                if view.level in (Level.DEGRADED, Level.FAILING) and self._is_shown(view)
+            }
+            items, plans = self.items(overview), self._bad_plans(overview)
+            self._faults = fault_rows(views, plans, items, partial(_place_of, overview))
+            self._faults_of = of
+        return self._faults
 
     def selected_plan(self) -> PlanView | None:
         """The backup plan that is highlighted among the problems."""
@@ -172,7 +184,9 @@ class MetricsState:
         return list(dict.fromkeys(subject for _problem, subject in self.rows()))
 
     def level(self, overview: Overview, subject: Subject) -> Level:
-        """The level of that row's subject."""
+        """The level of that row's subject, among the problems that of what is one row with it too."""
+        if isinstance(fault := self.faults(overview).get(subject), Fault):
+            return fault.level
         if subject[0] in ALERT_KINDS:
             item = self.items(overview).get(subject)
             return Level.UNKNOWN if item is None else item.level
@@ -193,7 +207,10 @@ class MetricsState:
         return views if self.sort == "configured" else worst_first(views)
 
     def next_sort(self) -> None:
-        """Sorts the hosts by what comes next, wrapping around."""
+        """Sorts the hosts, or the processes on the page of a host, by what comes next, wrapping around."""
+        if self.page is not None and self.page[0] == "host":
+            self.process_sort = PROCESS_SORTS[(PROCESS_SORTS.index(self.process_sort) + 1) % len(PROCESS_SORTS)]
+            return
         self.sort = SORTS[(SORTS.index(self.sort) + 1) % len(SORTS)]
 
     def _is_shown(self, view: View) -> bool:
@@ -235,15 +252,7 @@ class MetricsState:
 
     def place_of(self, item: AlertItem) -> Subject | None:
         """The watched service or host that an alert's labels name."""
-        if self.overview is None or item.alert is None:
-            return None
-        for label in ("service", "job", "host", "instance"):
-            name = item.alert.label(label)
-            if name in self.overview.services:
-                return "service", name
-            if name in self.overview.hosts:
-                return "host", name
-        return None
+        return None if self.overview is None else _place_of(self.overview, item)
 
     def place_selected(self) -> View | None:
         """The selected host, service or backend; if an alert is selected, the service or host that its labels name."""
@@ -257,10 +266,16 @@ class MetricsState:
         """Selects the worst row as long as the user has not chosen one, so that a row is always selected."""
         if self.overview is not None and self.page is None:
             rows = self.rows()
+            if self._chosen and self.in_problems and (True, self.selected) not in rows:
+                self.selected = self._taken_up(self.overview).get(self.selected, self.selected)
             if self._chosen and (self.in_problems, self.selected) not in rows:
                 self.in_problems = not self.in_problems  # the problem is over, or the row is not there a second time
             if (self.in_problems, self.selected) not in rows or not self._chosen:
                 self.in_problems, self.selected = rows[0] if rows else (False, None)
+
+    def _taken_up(self, overview: Overview) -> Mapping[Subject | None, Subject]:
+        """What has no row of its own among the problems, as it is one with that of an alert."""
+        return {each.place: subject for subject, each in self.faults(overview).items() if isinstance(each, Fault)}
 
     def choose(self, subject: Subject | None, *, in_problems: bool = False) -> None:
         """Selects a row as the user's choice."""
@@ -374,6 +389,19 @@ class MetricsState:
         return None if alerts_of(self.overview) is not None else tr("alerts are currently unknown")
 
 
+def _place_of(overview: Overview, item: AlertItem) -> Subject | None:
+    """The watched service or host that an alert's labels name."""
+    if item.alert is None:
+        return None
+    for label in ("service", "job", "host", "instance"):
+        name = item.alert.label(label)
+        if name in overview.services:
+            return "service", name
+        if name in overview.hosts:
+            return "host", name
+    return None
+
+
 def _of_kind(overview: Overview, kind: str) -> Mapping[str, View]:
     views: dict[str, Mapping[str, View]] = {
         "host": overview.hosts,
@@ -385,3 +413,89 @@ def _of_kind(overview: Overview, kind: str) -> Mapping[str, View]:
 
 def _holds_all(item: AlertItem, words: str) -> bool:
     return not words or all(word in item.words for word in words.lower().split())
+
+
+# Which rows there are of what is wrong, and their order.
+
+
+_NO_TIME = datetime.max.replace(tzinfo=UTC)
+_Rank = tuple[bool, int, bool, datetime]
+"""What rows are sorted by: whether somebody has seen to it, the level, whether it is a backup plan, since when."""
+
+
+class Fault(Struct, frozen=True):
+    """An alert and the state of what its labels name, which are one row: usually two reports of one fault."""
+
+    item: AlertItem
+    view: View
+    place: Subject
+    """The subject of the view."""
+
+    @property
+    def level(self) -> Level:
+        """The worse of both levels."""
+        return max(self.item.level, self.view.level)
+
+
+class _ProblemRow(Struct, frozen=True):
+    """A row to be sorted: ``group`` is what it is about."""
+
+    subject: Subject
+    problem: Problem
+    group: Subject
+    rank: _Rank
+
+
+def fault_rows(
+    views: Mapping[Subject, View],
+    plans: Mapping[Subject, PlanView],
+    items: Mapping[Subject, AlertItem],
+    place_of: Callable[[AlertItem], Subject | None],
+) -> dict[Subject, Problem]:
+    """What is wrong by the subject of its row, worst and oldest first, and the rows of one thing together; backup plans
+    come after what else is as bad, and alerts that are acknowledged, silenced or resolved come last. ``views`` and
+    ``plans`` are those that are not good; ``place_of`` is what an alert's labels name.
+
+    The worst alert of a thing and the thing's own state are one row, that of the alert. An alert that was acknowledged
+    takes up a state that there was by then and that is no worse than the alert; what came later is new.
+    """
+    places = {subject: place_of(item) for subject, item in items.items() if item.alert is not None}
+    ranks = {subject: _rank_of_alert(item) for subject, item in items.items()}
+    leading: dict[Subject, Subject] = {}  # what is named → its worst alert
+    for subject in sorted(places, key=ranks.__getitem__):
+        place = places[subject]
+        if place is not None and place in views and place not in leading and _takes_up(items[subject], views[place]):
+            leading[place] = subject
+    rows = [
+        _ProblemRow(subject, view, subject, (False, -int(view.level), subject in plans, view.since))
+        for subject, view in (*views.items(), *plans.items())
+        if subject not in leading
+    ]
+    for subject, item in items.items():
+        place, rank = places.get(subject), ranks[subject]
+        if place is not None and leading.get(place) == subject:
+            fault = Fault(item, views[place], place)
+            rank = (rank[0], -int(fault.level), False, min(rank[-1], fault.view.since))
+            rows.append(_ProblemRow(subject, fault, place, rank))
+        else:
+            rows.append(_ProblemRow(subject, item, subject if rank[0] or place is None else place, rank))
+    first: dict[Subject, _Rank] = {}
+    for row in rows:
+        first[row.group] = min(first.get(row.group, row.rank), row.rank)
+    rows.sort(key=lambda row: (first[row.group], row.group, row.rank))
+    return {row.subject: row.problem for row in rows}
+
+
+def _rank_of_alert(item: AlertItem) -> _Rank:
+    alert, rule = item.alert, item.rule
+    if alert is None:
+        return False, -int(item.level), False, (rule.failing_since if rule is not None else None) or _NO_TIME
+    return alert.acknowledged is not None or item.level is Level.GOOD, -int(item.level), False, alert.active_at
+
+
+def _takes_up(item: AlertItem, view: View) -> bool:
+    alert = item.alert
+    if alert is None or item.level is Level.GOOD:
+        return False
+    seen = alert.acknowledged
+    return seen is None or (view.since <= seen.at and view.level <= item.level)

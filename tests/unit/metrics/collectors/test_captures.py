@@ -127,9 +127,28 @@ def test_processes_with_hostile_names() -> None:
             processes.Options(),
         )
     )
-    facts = {"command": name, "pid": "7", "started": "4242", "state": "S", "uid": "33"}
+    facts = {"command": name, "kernel": "no", "pid": "7", "started": "4242", "state": "S", "uid": "33"}
     assert found[labelled("process_cpu_seconds_total", **facts)] == 2.0
     assert found[labelled("process_resident_memory_bytes", **facts)] == 64 * KIB
+
+
+def test_the_io_of_a_process_is_that_with_disks_and_unknown_where_it_may_not_be_read() -> None:
+    stat = "/proc/{pid}/stat:{pid} (x) S 1 7 7 0 -1 {flags} 0 0 0 0 150 50 0 0 20 0 1 0 4242 1 1\n"
+    io = (
+        "/proc/7/io:read_bytes: 4096\n/proc/7/io:write_bytes: 8192\n/proc/8/io:read_bytes: 4096\n"
+        "/proc/9/status:read_bytes: 1\n/proc/9/status:write_bytes: 1\n"
+    )
+    text = stat.format(pid=7, flags=0) + stat.format(pid=8, flags=2129984) + stat.format(pid=9, flags=4194560) + io
+    try:
+        samples = processes.parse({"script": text}, processes.Options())
+    except MalformedOutput as error:
+        samples = list(error.samples)
+    found = {(one.name, dict(one.labels)["pid"]): (one.value, dict(one.labels)["kernel"]) for one in samples}
+    assert {key: value for key, value in found.items() if "io" in key[0]} == {
+        ("process_io_bytes_total", "7"): (12288, "no")
+    }
+    kernel = {pid: found["process_cpu_seconds_total", pid][1] for pid in "789"}
+    assert kernel == {"7": "no", "8": "yes", "9": "no"}
 
 
 TEXTS = [path.read_text() for path in sorted(Path(CAPTURES).glob("*.txt"))]

@@ -52,7 +52,7 @@ def test_the_share_of_failed_requests_is_judged(percent: float | None, level: Le
     assert look(watched, percent) is level
     if level is not Level.GOOD:
         (reason,) = watched.view().reasons
-        assert f"5xx {percent:.1f}% of requests >" in str(reason)
+        assert f"5xx {percent:.1f}% >" in str(reason)
     assert look(watched, 0.0) is Level.GOOD, "and it is good again at once"
 
 
@@ -61,7 +61,7 @@ def test_what_does_not_count_yet_is_told_beside_its_figure() -> None:
     """A service that has 95.8% errors in its row is not green there."""
     watched = watch()
     assert look(watched, 95.8) is Level.DEGRADED
-    assert [str(each) for each in watched.view().reasons] == ["5xx 95.8% of requests > threshold 20% in 1 of 3 samples"]
+    assert [str(each) for each in watched.view().reasons] == ["5xx 95.8% > 20% in 1 of 3 samples"]
     assert look(watched, 12.0) is Level.GOOD, "it was one moment"
 
 
@@ -147,7 +147,7 @@ def test_reports_and_series_have_the_same_level() -> None:
     overview = Overview(T0, {}, {"api": watched.view()})
     document = report(overview)
     assert (document["level"], document["services"]["api"]["level"]) == ("failing", "failing")
-    assert document["services"]["api"]["reasons"] == ["5xx 94.0% of requests > threshold 20%"]
+    assert document["services"]["api"]["reasons"] == ["5xx 94.0% > 20%"]
     assert 'lilfox_service_level{service="api"} 3.0\n' in prometheus(overview, {})
 
 
@@ -160,5 +160,5 @@ def test_the_past_says_the_same() -> None:
     bad = Traffic(at, 30.0, requests_s=10.0, server_errors=94.0)
     history.add("traffic/api", at, series_of_traffic(bad), holds_s=10)
     then = past_service("api", watched.config, LIMITS.server_errors_percent, history, at)
-    told = ["5xx 94.0% of requests > threshold 20%"]
+    told = ["5xx 94.0% > 20%"]
     assert (then.level, [str(each) for each in then.reasons]) == (Level.FAILING, told)
