@@ -97,7 +97,7 @@ def test_only_what_is_known_has_a_chart() -> None:
 def test_a_limit_is_told_always_and_drawn_where_values_come_near_it() -> None:
     set_language("en")
     charts = {each.title: each for each in backend_charts(page(cache()))}
-    assert (charts["Memory, of 2.0G"].mark, charts["Memory, of 2.0G"].now) == (2.0 * 1024**3, "1.2G")
+    assert (charts["Memory, of 2.0 GB"].mark, charts["Memory, of 2.0 GB"].now) == (2.0 * 1024**3, "1.2 GB")
     assert charts["Clients, of 10k"].mark is None, "18 would not be seen below 10,000"
 
 
@@ -180,6 +180,64 @@ def test_the_rate_of_a_counter_is_its_increase_and_not_known_across_a_reset() ->
     assert [(point.at - NOW).total_seconds() for point in reset] == [20, 50]
     assert all(point.mean == 1.0 for point in reset), "a reset is no fall"
     assert increase_per_second(points(5), over) == []
+
+
+def test_what_is_zero_all_the_time_is_one_line_and_no_chart() -> None:
+    set_language("en")
+    waiting, lag = Series("postgresql_connections_waiting"), Series("postgresql_replication_lag_seconds")
+    rollbacks = Series("postgresql_rollbacks_total")
+    view = database(ill=False)
+    assert view.reading is not None
+    zero = replace(view, reading=BackendReading(NOW, {waiting: 0.0, lag: 0.0, rollbacks: 31.0}))
+    well = page(zero, known={waiting: 0.0, lag: 0.0, rollbacks: 0.0})
+    assert backend_charts(well) == []
+    lines = [text_of(row) for row in backend_page(well)]
+    assert "   0 all the time: waiting for locks, rollbacks, replication lag" in lines
+    late = page(replace(view, reading=BackendReading(NOW, {waiting: 0.0, lag: 2.0})), known={waiting: 1.0, lag: 0.0})
+    assert [each.title for each in backend_charts(late)] == ["Sessions waiting for locks", "Replication lag"]
+    assert not any("all the time" in text_of(row) for row in backend_page(late))
+    gone = replace(zero, outage=Unavailable(LilFoxError(tr("gone")), NOW))
+    assert not any("all the time" in text_of(row) for row in backend_page(page(gone, known={waiting: 0.0})))
+
+
+def test_columns_that_say_nothing_are_one_line() -> None:
+    set_language("en")
+    columns = (TableColumn("name", tr("database")), TableColumn("deadlocks", tr("deadlocks"), "count"),
+               TableColumn("temp_bytes", tr("temporary files"), "bytes"), TableColumn("age", tr("age"), "count"),
+               TableColumn("size_bytes", tr("size"), "bytes"))  # fmt: skip
+    made = Table("databases", tr("Databases"), columns, (("shop", 0, 0.0, None, 1e6), ("mail", 0, 0.0, None, 0.0)))
+    rows = [text_of(row).rstrip() for row in table_rows(made, 118, UNICODE)]
+    assert rows == [
+        " database    size",
+        " shop      977 kB",
+        " mail         0 B",
+        " 0 in all rows: deadlocks, temporary files",
+        " not known: age",
+    ]
+
+
+def test_who_does_what_stands_first_and_the_statement_has_room() -> None:
+    set_language("en")
+    titles = ["Sessions", "Blocking tree", "Connections, of 100", "Statements by total time", "Databases"]
+    rows = [text_of(row) for row in backend_page(page(database(ill=True)))]
+    places = [next(at for at, row in enumerate(rows) if f"─ {title} ─" in row) for title in titles]
+    assert places == sorted(places)
+    assert any(row.startswith("│ 811  idle in transaction  1 min") for row in rows)
+    assert any("UPDATE orders SET paid = true" in row for row in rows[places[0] : places[1]])
+
+
+def test_a_database_without_a_finding_tells_what_was_checked() -> None:
+    set_language("en")
+    view = database(ill=False)
+    assert view.reading is not None
+    some = replace(view, reading=replace(view.reading, checked=(tr("connections"), tr("deadlocks"))))
+    for shown, told in (
+        (some, "no problem found in connections, deadlocks  for 31 s"),
+        (replace(view, reading=replace(view.reading, checked=())), "no problem found  for 31 s"),
+    ):
+        rows = [text_of(row) for row in backend_page(page(shown))]
+        assert rows[1].strip() == told
+        assert not any("all is well" in row for row in rows)
 
 
 @pytest.mark.parametrize("width", [76, 100, 112, 160])
