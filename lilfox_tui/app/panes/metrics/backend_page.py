@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from lilfox_tui.app.panes.metrics.sections import (
     LIMIT_FROM,
@@ -27,13 +29,16 @@ from lilfox_tui.app.rendering.chart import Values, spark
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import cut_row, row_width
-from lilfox_tui.app.rows.hosts import ROLES, TableStyle, held_for, lately_rows
+from lilfox_tui.app.rows.hosts import ROLES, TableStyle, held_for, lately_rows, well
 from lilfox_tui.backends.model import BackendChart, BackendCurve, BackendFact, Cell, Figure, Table, Unit, load
 from lilfox_tui.core.i18n import Message, _, clauses, listed
 from lilfox_tui.core.text import cell_width, clean, fit, human_age, human_bytes, human_count, human_duration
 from lilfox_tui.core.units import value_text
 from lilfox_tui.metrics.model import Level, Series
-from lilfox_tui.monitor.model import BackendView, StatusChange
+from lilfox_tui.monitor.model import BackendView, ServiceView, StatusChange
+
+if TYPE_CHECKING:
+    from lilfox_tui.app.panes.metrics.errors import LoggedError
 
 # The BACKENDS lines as rows. Pure: views in, rows out.
 
@@ -103,6 +108,62 @@ _BAR = 10
 _WHOLE, _SMALL_LIMIT = 100.0, 200.0
 
 
+# What clients say of a backend: that it answers LilFox does not prove that it answers them.
+
+
+REPORTED_FOR = timedelta(minutes=5)
+"""How long a logged error is told of."""
+_MOST_REPORTS = 3
+_KIND_WORDS = {
+    "postgresql": ("database", "postgres", "postgresql", "psycopg", "psycopg2", "asyncpg"),
+    "redis": ("redis",),
+    "rabbitmq": ("rabbitmq", "amqp"),
+}
+"""By which an error means a backend, if it is the only one of its kind."""
+_UNREACHED = re.compile(
+    r"refus|too many (?:clients|connections)|connection slots|time[ds]? ?out|could not connect|connect(?:ion)? fail"
+    r"|unreachable|no route|unavailable|connection (?:\S+ )*(?:closed|reset|lost|terminated|failed)",
+    re.IGNORECASE,
+)
+_ILL = r"[^,;\n]{0,60}?(?:\bdown\b|fail|error|unhealthy|false|refus|time[ds]? ?out|unavailable|unreachable)"
+"""What stands behind the name of a part in the body of a health check that says it is ill."""
+
+
+class ClientReport(Struct, frozen=True):
+    """What a client says of a backend: ``who`` logged it at ``at`` (aware UTC) for the last time; None: says it now."""
+
+    who: str
+    text: str
+    at: datetime | None = None
+    times: int = 1
+
+
+def client_reports(
+    view: BackendView, errors: Iterable[LoggedError], services: Iterable[ServiceView], now: datetime, *, alone: bool
+) -> list[ClientReport]:
+    """What services say of a backend at ``now`` (aware UTC): in their health checks, and in the logged ``errors``
+    (newest first), the newest one of each log. ``alone``: it is the only one of its kind."""
+    name = _name_pattern(view, alone=alone)
+    found: dict[str, ClientReport] = {}
+    for service in services:
+        said = "" if service.state is None or service.level is Level.GOOD else service.state.last.detail
+        if re.search(name + _ILL, said, re.IGNORECASE):
+            found[service.name] = ClientReport(service.name, said)
+    for each in errors:
+        recent = timedelta() <= now - each.at < REPORTED_FOR
+        if recent and _UNREACHED.search(each.text) and re.search(name, each.text, re.IGNORECASE):
+            found.setdefault(each.source, ClientReport(each.source, each.text, each.at, each.times))
+    return list(found.values())[:_MOST_REPORTS]
+
+
+def _name_pattern(view: BackendView, *, alone: bool) -> str:
+    """A pattern of the words that mean a backend: its name, its address unless that is of many, those of its kind."""
+    address = str(asdict(view.config).get("address", ""))
+    far = address if address not in ("", "localhost", "::1") and not address.startswith("127.") else ""
+    words = [view.name, far, *(_KIND_WORDS.get(view.config.kind, ()) if alone else ())]
+    return rf"(?<![\w-])(?:{'|'.join(re.escape(each) for each in words if each)})(?![\w-])"
+
+
 class BackendPage(Struct, frozen=True):
     """The contents of the page; ``now`` is aware UTC."""
 
@@ -123,6 +184,8 @@ class BackendPage(Struct, frozen=True):
     """Rows of the screen; 0 if it does not matter."""
     cursor: datetime | None = None
     """The moment whose values the charts tell, instead of the newest ones."""
+    reports: Sequence[ClientReport] = ()
+    """What its clients say of it."""
 
 
 def backend_page(page: BackendPage) -> list[Row]:
@@ -171,6 +234,7 @@ def _figure_role(figure: Figure) -> str:
 
 def _reasons(page: BackendPage) -> Iterator[Row]:
     view, role = page.view, ROLES[page.view.level]
+    yield from (_report_row(each, page.now) for each in page.reports)
     if view.outage is not None:
         yield (Piece("   "), Piece(why_no_figures(view, page.now), role))
         yield (Piece("   "), Piece(str(view.outage.error.hint)))
@@ -180,19 +244,30 @@ def _reasons(page: BackendPage) -> Iterator[Row]:
             )
         return
     held = held_for(view, page.now)
-    for place, reason in enumerate([str(each) for each in view.reasons] or [_no_finding(view)]):
+    for place, reason in enumerate([str(each) for each in view.reasons] or [_no_finding(page)]):
         since = "  " + _("for {time}", time=held) if held and place == 0 else ""
-        yield (Piece("   "), Piece(reason, role), Piece(since, "muted"))
+        yield (Piece("   "), Piece(reason, role if view.reasons or not page.reports else "text"), Piece(since, "muted"))
     if view.reading is not None and view.reading.incomplete is not None:
         yield (Piece("   "), Piece(str(view.reading.incomplete), "degraded"))
 
 
-def _no_finding(view: BackendView) -> str:
+def _report_row(report: ClientReport, now: datetime) -> Row:
+    """What a client says, before what LilFox itself found: its users are among the client's."""
+    said = _("{client} reports: {said}", client=report.who, said=clean(report.text))
+    times = f" (×{report.times})" if report.times > 1 else ""
+    age = "" if report.at is None else "  " + _("{time} ago", time=human_age((now - report.at).total_seconds()))
+    return (Piece("   "), Piece(said + times, "degraded"), Piece(age, "muted"))
+
+
+def _no_finding(page: BackendPage) -> str:
     """What was looked at, where nothing was found: more than that is not proved."""
-    checked = () if view.reading is None else view.reading.checked
-    if not checked:
-        return _("no problem found")
-    return _("no problem found in {checked}", checked=listed(map(str, checked)))
+    view = page.view
+    if view.level is not Level.GOOD:
+        return well(view)
+    checked = listed(map(str, view.reading.checked)) if view.reading is not None else ""
+    if page.reports:
+        return _("LilFox itself found no problem in {checked}", checked=checked) if checked else _("it answers LilFox")
+    return _("no problem found in {checked}", checked=checked) if checked else _("no problem found")
 
 
 # ---- charts ------------------------------------------------------------------------------------------------------
