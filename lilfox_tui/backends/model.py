@@ -50,11 +50,13 @@ class BackendFact(Struct, frozen=True):
 
 
 class BackendCurve(Struct, frozen=True):
-    """One series of a chart. ``per_second``: a counter, drawn as its increase per second."""
+    """One series of a chart. ``per_second``: a counter, drawn as its increase per second. ``quiet`` names it in the
+    line of what is zero all the time, where it then stands instead of being drawn; None: it is always drawn."""
 
     series: Series
     name: Message
     per_second: bool = False
+    quiet: Message | None = None
 
 
 class BackendChart(Struct, frozen=True):
@@ -85,7 +87,8 @@ class BackendReading(Struct, frozen=True):
     """One reading of a backend at ``at`` (aware UTC).
 
     ``values`` are what history, ``/metrics`` and the backend's line are made of; what is not known is absent.
-    ``incomplete`` tells why numbers are missing or too low although the backend answers.
+    ``incomplete`` tells why numbers are missing or too low although the backend answers. ``checked`` names what was
+    looked at for findings: without a finding, that is all that is proved.
     """
 
     at: datetime
@@ -94,6 +97,7 @@ class BackendReading(Struct, frozen=True):
     facts: tuple[BackendFact, ...] = ()
     tables: tuple[Table, ...] = ()
     incomplete: Message | None = None
+    checked: tuple[Message, ...] = ()
 
 
 class StatementPlan(Struct, frozen=True):

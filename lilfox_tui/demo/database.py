@@ -1,8 +1,8 @@
 """The stand-in database: ``python -m lilfox_tui.demo.database --folder D --programs BIN --control SOCK``.
 
-A private PostgreSQL that listens on a socket in its folder and on no port, with the application's tables. On the
-control socket ``GET /state`` tells how far it is, ``POST /message`` keeps a message of the backend's, ``POST /fault``
-breaks the data. The server ends with this process, also when that is killed.
+A private PostgreSQL that listens on a socket in its folder and on no port, with the application's tables, and sessions
+that work on them. On the control socket ``GET /state`` tells how far it is, ``POST /message`` keeps a message of the
+backend's, ``POST /fault`` breaks the data. The server ends with this process, also when that is killed.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import contextlib
 import json
 import os
 import pwd
+import random
 import shutil
 import signal
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from lilfox_tui.demo.http import (
 _DEBIAN = Path("/usr/lib/postgresql")
 _NEEDED = ("initdb", "postgres", "psql")
 _ACCOUNTS = ("postgres", "nobody")
+_STATISTICS = "pg_stat_statements"
 
 
 def server_programs() -> Path | None:
@@ -45,6 +47,13 @@ def server_programs() -> Path | None:
     if found := shutil.which("initdb"):
         known.append(Path(found).resolve().parent)
     return next((path for path in known if all(os.access(path / name, os.X_OK) for name in _NEEDED)), None)
+
+
+def statement_statistics(programs: Path) -> bool:
+    """Return whether the server has the library that counts statements (pg_stat_statements). Told to load one that is
+    not there, it would not start."""
+    places = ("lib", "lib/postgresql", "lib/pgsql", "lib64/pgsql")
+    return any((programs.parent / place / f"{_STATISTICS}.so").exists() for place in places)
 
 
 def server_account() -> pwd.struct_passwd | None:
@@ -134,6 +143,12 @@ max_wal_size = 256MB
 log_line_prefix = '%m [%p] %q%u@%d '
 cluster_name = '{NAME}-demo'
 """
+_COUNTED = f"""
+shared_preload_libraries = '{_STATISTICS}'
+pg_stat_statements.max = 500
+pg_stat_statements.track_utility = off
+pg_stat_statements.save = off
+"""
 _MESSAGE = (
     "INSERT INTO messages (conversation_id, body) SELECT c.id, md5(random()::text) FROM conversations c"
     " WHERE c.id >= (SELECT floor(random() * max(id))::bigint FROM conversations) ORDER BY c.id LIMIT 1;"
@@ -141,9 +156,80 @@ _MESSAGE = (
 _FORGET = "DELETE FROM messages WHERE id <= (SELECT max(id) - 100000 FROM messages);"
 """A demo that nobody ends fills no disk."""
 _FORGET_EACH = 1000
+_SEEN = "UPDATE presence SET status = 'online', seen_at = now() WHERE user_id = {user};"
+_CONVERSATIONS = (
+    "SELECT c.id, c.title, (SELECT count(*) FROM messages m WHERE m.conversation_id = c.id) AS messages"
+    " FROM conversations c WHERE c.user_id = {user} ORDER BY c.created_at DESC LIMIT 10;"
+)
+_ORDER = "INSERT INTO orders (user_id, amount) SELECT id, {amount} FROM users WHERE id = {user};"
+_TAKE = "SELECT id FROM orders WHERE state = 'new' ORDER BY id LIMIT 10 FOR UPDATE SKIP LOCKED;"
+_SHIPPED = (
+    "UPDATE orders SET state = 'shipped' WHERE id IN (SELECT id FROM orders WHERE state = 'new' ORDER BY id LIMIT 10);"
+)
+_REPORT = (
+    "SELECT date_trunc('day', created_at) AS day, state, count(*), sum(amount), pg_sleep(0.02)"
+    " FROM orders WHERE created_at > now() - interval '30 days' GROUP BY 1, 2;"
+)
+"""Takes a second or so, most of it waiting: a report that costs nothing."""
+_FORGET_ORDERS = "DELETE FROM orders WHERE id <= (SELECT max(id) - 20000 FROM orders);"
+_PAGE_S, _SHIP_S, _REPORT_S = 0.6, 5.0, 7.0
+"""Between two of a kind, on average."""
+_PAYING_S = 0.8
 FAULTS = {"users": "DELETE FROM users WHERE id % 2 = 0;", "table": "DROP TABLE messages CASCADE;"}
 _READY_S = 30.0
 _END_S = 1.5
+
+
+class DemoClients:
+    """The application's other sessions: its web pages, a worker that ships orders, and a report. They do little, but
+    what a real application does, so that there is something to see. ``session`` opens one with that name."""
+
+    def __init__(self, session: Callable[[str], DemoSession]) -> None:
+        self._sessions = {name: session(f"{NAME}-{name}") for name in ("web", "worker", "report")}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._steps = 0
+
+    def begin(self) -> None:
+        """Start working."""
+        plans = ((self._page, _PAGE_S), (self._ship, _SHIP_S), (self._report, _REPORT_S))
+        self._tasks = [asyncio.create_task(self._again(work, pause_s)) for work, pause_s in plans]
+
+    async def end(self) -> None:
+        """Stop, also in the middle of a statement."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for session in self._sessions.values():
+            await session.close()
+
+    async def _again(self, work: Callable[[], Awaitable[None]], pause_s: float) -> None:
+        """Work again and again. A session that a restore ended comes back."""
+        while True:
+            await asyncio.sleep(random.expovariate(1 / pause_s))
+            with contextlib.suppress(NoAnswer):
+                await work()
+
+    async def _page(self) -> None:
+        """Somebody looks at a page, and sometimes orders."""
+        user, self._steps = random.randint(1, 2000), self._steps + 1  # noqa: S311 -- a made-up user
+        statements = [_SEEN.format(user=user), _CONVERSATIONS.format(user=user)]
+        if self._steps % 3 == 0:
+            statements.append(_ORDER.format(user=user, amount=user % 90 + 9.9))
+        if self._steps % _FORGET_EACH == 0:
+            statements.append(_FORGET_ORDERS)
+        await self._sessions["web"].run(" ".join(statements))
+
+    async def _ship(self) -> None:
+        """Orders are held while they are paid for elsewhere, and shipped."""
+        worker = self._sessions["worker"]
+        await worker.run(f"BEGIN; {_TAKE}")
+        try:
+            await asyncio.sleep(_PAYING_S)
+        finally:
+            await worker.run(f"{_SHIPPED} COMMIT;")
+
+    async def _report(self) -> None:
+        await self._sessions["report"].run(_REPORT)
 
 
 class DemoDatabase:
@@ -161,8 +247,12 @@ class DemoDatabase:
         if account is not None:
             os.chown(folder, account.pw_uid, account.pw_gid)
             self._as = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
-        self._session = DemoSession(self._psql(NAME, f"{NAME}-backend"))
+        self._session = self._opened(f"{NAME}-backend")
+        self._clients = DemoClients(self._opened)
         self._kept = 0
+
+    def _opened(self, application: str) -> DemoSession:
+        return DemoSession(self._psql(NAME, application))
 
     def _psql(self, database: str, application: str, *words: str, stops: bool = False) -> list[str]:
         where = {"host": str(self._folder), "user": NAME, "dbname": database, "application_name": application}
@@ -175,7 +265,8 @@ class DemoDatabase:
             words = ["-D", str(self._data), "-U", NAME, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
             await self._do([str(self._programs / "initdb"), *words])
             with (self._data / "postgresql.conf").open("a") as settings:
-                settings.write(f"{_SETTINGS}unix_socket_directories = '{self._folder}'\n")
+                counted = _COUNTED if statement_statistics(self._programs) else ""
+                settings.write(f"{_SETTINGS}{counted}unix_socket_directories = '{self._folder}'\n")
             self._server = await self._child([str(self._programs / "postgres"), "-D", str(self._data)])
             await self._until_it_answers()
             await self._do(self._psql("postgres", "demo", "-c", f"CREATE DATABASE {NAME}", stops=True))
@@ -185,6 +276,7 @@ class DemoDatabase:
             self.state = str(error)
         else:
             self.state = "ready"
+            self._clients.begin()
 
     async def _child(self, argv: list[str]) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
@@ -220,7 +312,8 @@ class DemoDatabase:
             await asyncio.sleep(0.05)
 
     async def end(self) -> None:
-        """End the session and stop the server without a clean shutdown: no data needs to survive."""
+        """End the sessions and stop the server without a clean shutdown: no data needs to survive."""
+        await self._clients.end()
         await self._session.close()
         server = self._server
         if server is None or server.returncode is not None:

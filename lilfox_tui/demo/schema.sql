@@ -19,6 +19,20 @@ CREATE TABLE messages (
     created_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX messages_conversation ON messages (conversation_id);
+CREATE TABLE orders (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    user_id bigint NOT NULL REFERENCES users ON DELETE CASCADE,
+    state text NOT NULL DEFAULT 'new',
+    amount numeric(9, 2) NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX orders_user ON orders (user_id);
+CREATE INDEX orders_open ON orders (id) WHERE state = 'new';
+CREATE TABLE presence (
+    user_id bigint PRIMARY KEY REFERENCES users ON DELETE CASCADE,
+    status text NOT NULL,
+    seen_at timestamptz NOT NULL
+) WITH (fillfactor = 70);
 CREATE VIEW busiest AS
     SELECT u.email, count(*) AS messages
     FROM users u JOIN conversations c ON c.user_id = u.id JOIN messages m ON m.conversation_id = c.id
@@ -35,4 +49,12 @@ INSERT INTO messages (conversation_id, body, created_at)
     SELECT n % 5000 + 1, format('message %s: %s', n, repeat(md5(n::text), n % 4 + 1)),
         now() - (20000 - n) * interval '10 minutes'
     FROM generate_series(1, 20000) n;
+INSERT INTO orders (user_id, state, amount, created_at)
+    SELECT n % 2000 + 1, 'shipped', n % 90 + 9.9, now() - (5000 - n) * interval '40 minutes'
+    FROM generate_series(1, 5000) n;
+INSERT INTO presence (user_id, status, seen_at)
+    SELECT n, 'offline', now() - n * interval '1 minute' FROM generate_series(1, 2000) n;
 ANALYZE;
+SELECT 'CREATE EXTENSION pg_stat_statements; SELECT pg_stat_statements_reset()'
+    WHERE EXISTS (SELECT FROM pg_settings WHERE name = 'pg_stat_statements.max')
+        AND EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_stat_statements') \gexec

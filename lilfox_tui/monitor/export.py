@@ -283,6 +283,109 @@ def _service_families(services: list[tuple[Labels, ServiceView]]) -> Iterator[Fa
     yield "lilfox_service_status_code", "gauge", "HTTP status of the last answer.", codes
 
 
+_HELP = {
+    "backend_up": "Whether the backend answered the last poll.",
+    "backend_level": "State of the backend: 0 good, 1 unknown, 2 degraded, 3 failing.",
+    # Hosts, as their collectors read them.
+    "boot_time_seconds": "Boot time of the host, as a Unix timestamp in seconds.",
+    "boot_info": "ID of the current boot of the host, in the label boot_id; the value is always 1.",
+    "host_info": "Kernel release of the host, in the label kernel; the value is always 1.",
+    "uptime_seconds": "Time since the host was booted, in seconds.",
+    "clock_seconds": "Clock of the host, as a Unix timestamp in seconds.",
+    "clock_resolution_seconds": "Longest time by which the host may report its clock too low, in seconds.",
+    "clock_offset_seconds": "Clock of the host minus the clock of LilFox, in seconds.",
+    "clock_error_seconds": "Largest error of the measured clock offset, in seconds.",
+    "cpus": "Number of online CPUs.",
+    "cpu_seconds_total": "CPU time since boot by mode, in seconds; with the label cpu, of that CPU alone.",
+    "processes_running": "Number of processes and threads that are running or ready to run.",
+    "processes_blocked": "Number of processes and threads that wait for I/O.",
+    "load1": "Load average over 1 minute.",
+    "load5": "Load average over 5 minutes.",
+    "load15": "Load average over 15 minutes.",
+    "memory_total_bytes": "Usable memory of the host, in bytes.",
+    "memory_free_bytes": "Memory that is not used at all, in bytes.",
+    "memory_available_bytes": "Memory that new processes could use without swapping, in bytes.",
+    "memory_buffers_bytes": "Memory used for buffers of block devices, in bytes.",
+    "memory_cached_bytes": "Memory used for the page cache, in bytes.",
+    "memory_dirty_bytes": "Memory that has to be written back to disk, in bytes.",
+    "memory_shared_bytes": "Memory used for shared memory and tmpfs, in bytes.",
+    "memory_reclaimable_bytes": "Kernel memory (slab) that can be reclaimed, in bytes.",
+    "swap_total_bytes": "Swap space, in bytes.",
+    "swap_free_bytes": "Swap space that is not used, in bytes.",
+    "cgroup_memory_limit_bytes": "Memory limit of the control group, in bytes.",
+    "cgroup_memory_used_bytes": "Memory used by the control group without its inactive page cache, in bytes.",
+    "cgroup_cpu_limit_cores": "CPU limit of the control group, in cores.",
+    "cgroup_cpu_seconds_total": "CPU time used by the control group, in seconds.",
+    "disk_read_bytes_total": "Bytes read from the disk since boot.",
+    "disk_written_bytes_total": "Bytes written to the disk since boot.",
+    "disk_reads_completed_total": "Reads from the disk completed since boot.",
+    "disk_writes_completed_total": "Writes to the disk completed since boot.",
+    "disk_io_time_seconds_total": "Time since boot during which the disk was busy with I/O, in seconds.",
+    "filesystem_size_bytes": "Size of the filesystem, in bytes.",
+    "filesystem_used_bytes": "Space used on the filesystem, in bytes.",
+    "filesystem_available_bytes": "Space on the filesystem that users other than root can use, in bytes.",
+    "filesystem_inodes_used_percent": "Share of the inodes of the filesystem that are used, in percent.",
+    "filesystem_read_only": "Whether the filesystem is mounted read-only.",
+    "network_receive_bytes_total": "Bytes received by the interface since boot.",
+    "network_receive_packets_total": "Packets received by the interface since boot.",
+    "network_receive_errors_total": "Receive errors of the interface since boot.",
+    "network_receive_dropped_total": "Received packets that were dropped since boot.",
+    "network_transmit_bytes_total": "Bytes sent by the interface since boot.",
+    "network_transmit_packets_total": "Packets sent by the interface since boot.",
+    "network_transmit_errors_total": "Transmit errors of the interface since boot.",
+    "network_transmit_dropped_total": "Packets to send that were dropped since boot.",
+    "pressure_percent": "Share of the last 10 s in which some or all tasks waited for the resource, in percent.",
+    "pressure_waiting_seconds_total": "Time since boot in which tasks waited for the resource, in seconds.",
+    "process_cpu_seconds_total": "CPU time used by the process, in seconds.",
+    "process_resident_memory_bytes": "Resident memory of the process, in bytes.",
+    "process_command_line": "Command line of the process, in the label command_line; the value is always 1.",
+    "failed_units": "Number of systemd units that have failed.",
+    "failed_unit": "systemd unit that has failed, in the label unit; the value is always 1.",
+    # Backends, as they report themselves.
+    "postgresql_connections": "Number of client sessions by state, without that of LilFox.",
+    "postgresql_connections_used": "Number of client sessions in all states, without that of LilFox.",
+    "postgresql_connections_max": "Largest number of connections that the server allows (max_connections).",
+    "postgresql_connections_waiting": "Number of client sessions that wait for a lock.",
+    "postgresql_blocked_sessions": "Number of sessions that another session blocks.",
+    "postgresql_idle_in_transaction_seconds": "Age of the oldest transaction that is idle, in seconds.",
+    "postgresql_cache_hit_percent": "Share of blocks found in shared buffers since the last poll, in percent.",
+    "postgresql_commits_total": "Committed transactions of all databases.",
+    "postgresql_rollbacks_total": "Rolled back transactions of all databases.",
+    "postgresql_deadlocks_total": "Deadlocks detected in all databases.",
+    "postgresql_conflicts_total": "Queries cancelled on this standby because of conflicts with recovery.",
+    "postgresql_temp_bytes_total": "Bytes written to temporary files by queries of all databases.",
+    "postgresql_oldest_transaction_age": "Age of the oldest transaction ID of all databases, in transactions.",
+    "postgresql_replication_lag_seconds": "Largest replication lag of all standbys or of this standby, in seconds.",
+    "postgresql_slot_retained_bytes": "Most WAL that one replication slot retains, in bytes.",
+    "redis_connected_clients": "Number of connected clients, without replicas.",
+    "redis_blocked_clients": "Number of clients that wait in a blocking command.",
+    "redis_max_clients": "Largest number of clients that the server allows (maxclients).",
+    "redis_used_memory_bytes": "Memory allocated by the server, in bytes.",
+    "redis_max_memory_bytes": "Memory limit of the server (maxmemory), in bytes; 0 is no limit.",
+    "redis_memory_fragmentation_ratio": "Resident memory divided by the memory allocated by the server.",
+    "redis_operations_per_second": "Commands processed per second, as the server measures it.",
+    "redis_hit_percent": "Share of key lookups since the last poll that found the key, in percent.",
+    "redis_keyspace_hits_total": "Key lookups that found the key.",
+    "redis_keyspace_misses_total": "Key lookups that did not find the key.",
+    "redis_evicted_keys_total": "Keys evicted because of the memory limit.",
+    "redis_expired_keys_total": "Keys that have expired.",
+    "redis_rejected_connections_total": "Connections rejected because of the limit of clients.",
+    "redis_connected_replicas": "Number of connected replicas.",
+    "redis_changes_since_last_save": "Changes since the data was last saved to disk.",
+    "queue_messages": "Number of queued messages of all queues.",
+    "queue_length": "Number of queued messages of the queue.",
+    "queue_growth_per_second": "Growth of all queues together over the last 5 minutes, in messages per second.",
+    "queue_taken": "Number of messages that workers have taken and not finished.",
+    "queue_later": "Number of messages that are due later.",
+    "queue_failed": "Number of failed messages that are kept.",
+    "queue_consumers": "Number of consumers of all queues.",
+    "breaker_state": "State of the circuit breaker: 0 closed, 1 half-open, 2 open, 3 disabled.",
+    "breaker_trips": "Number of times that the circuit breaker opened in the last 10 minutes.",
+    "breakers_not_closed": "Number of circuit breakers that are open or half-open.",
+}
+"""The help of a series of hosts and backends by its name: what is measured, and in which unit."""
+
+
 def backend_families(views: Iterable[BackendView]) -> Iterator[Family]:
     """Yield the metrics of backends, with the labels ``backend`` and ``kind``; for one that does not answer, no values
     but only ``backend_up`` and its level."""
@@ -295,7 +398,7 @@ def backend_families(views: Iterable[BackendView]) -> Iterator[Family]:
             families.setdefault(series.name, []).append(((*own, *series.labels), value))
     for name, lines in families.items():
         kind = "counter" if name.endswith("_total") else "gauge"
-        yield f"lilfox_{name}", kind, f"{name} as the backend reports it.", lines
+        yield f"lilfox_{name}", kind, _HELP.get(name, "Value that the backend reports."), lines
 
 
 def read_families(snapshots: Mapping[str, HostSnapshot]) -> Iterator[Family]:
@@ -308,7 +411,7 @@ def read_families(snapshots: Mapping[str, HostSnapshot]) -> Iterator[Family]:
             families.setdefault(renamed.get(series.name, series.name), []).append((labels, value))
     for name, lines in sorted(families.items()):
         kind = "counter" if name.endswith("_total") else "gauge"
-        yield f"lilfox_{name}", kind, f"{name} as read from the host.", lines
+        yield f"lilfox_{name}", kind, _HELP.get(name, "Value that was read from the host."), lines
 
 
 def _family(name: str, kind: str, text: str, lines: Iterable[Line]) -> str:

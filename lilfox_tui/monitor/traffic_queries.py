@@ -207,18 +207,20 @@ class TrafficQueries:
         self, source: SeriesSource, start_ms: int, end_ms: int, count: int
     ) -> dict[str, list[float | None]]:
         """Return ``count`` rates of each route from ``start_ms`` to ``end_ms``, oldest first; nothing if routes are
-        unknown."""
+        unknown. A rate whose window was scraped in part only is not known: it would be too low."""
         counter = self._application.requests_by_route
         step_ms = (end_ms - start_ms) // count
         if self._counts_by_route is None or counter is None or step_ms <= 0:
             return {}
         first_ms = end_ms - (count - 1) * step_ms
+        whole = _scraped_throughout(source, counter, [first_ms + place * step_ms for place in range(count)],
+                                    round(self._window_s * 1000))  # fmt: skip
         rates: dict[str, list[float | None]] = {}
         for line in self._counts_by_route.over(source, first_ms, end_ms, step_ms):
             values = rates.setdefault(line.labels.get(counter.route), [None] * count)
             for at_ms, rate in zip(line.times.tolist(), line.values.tolist(), strict=True):
-                if abs(rate) < _BEYOND_REASON:
-                    place = (at_ms - first_ms) // step_ms
+                place = (at_ms - first_ms) // step_ms
+                if abs(rate) < _BEYOND_REASON and whole[place]:
                     values[place] = (values[place] or 0.0) + rate
         return rates
 
@@ -256,6 +258,30 @@ class TrafficQueries:
             "in_flight": application.in_flight,
         }
         return {what: name for what, name in taken.items() if name}
+
+
+def _scraped_throughout(source: SeriesSource, counter: Counter, ends_ms: Sequence[int], window_ms: int) -> list[bool]:
+    """Return for each window, by its end, whether the counter was scraped from its begin to its end. The newest one has
+    been chosen to begin with the first scrape."""
+    known: set[int] = set()
+    for found in source.select((Matcher(NAME, "=", counter.metric),), ends_ms[0] - 2 * window_ms, ends_ms[-1]):
+        bits = found.values.view(np.int64)
+        known.update(found.times[((bits != ABSENT_BITS) & (bits != STALE_BITS)).any(axis=1)].tolist())
+    times = np.array(sorted(known), np.int64)
+    if len(times) < 2:
+        return [False] * len(ends_ms)
+    apart_ms = _APART_AT_MOST * float(np.median(np.diff(times)))
+
+    def was_scraped(at_ms: int) -> bool:
+        before = int(np.searchsorted(times, at_ms, "right")) - 1
+        return before >= 0 and at_ms - int(times[before]) <= apart_ms
+
+    begins = [was_scraped(end_ms - window_ms) for end_ms in ends_ms[:-1]]
+    return [begin and was_scraped(end_ms) for begin, end_ms in zip([*begins, True], ends_ms, strict=True)]
+
+
+_APART_AT_MOST = 1.5
+"""Intervals between scrapes: they are not quite regular."""
 
 
 def _counted(counter: Counter, route: str, window: str) -> str:

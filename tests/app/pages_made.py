@@ -16,8 +16,8 @@ from lilfox_tui.app.panes.metrics.state import Subject
 from lilfox_tui.app.rendering.draw import UNICODE, Glyphs
 from lilfox_tui.backends.kinds import postgresql, redis
 from lilfox_tui.backends.model import BackendFact, BackendReading
-from lilfox_tui.backends.postgresql.inspect import tables
-from lilfox_tui.backends.postgresql.queries import ClientCounts, SlowStatement
+from lilfox_tui.backends.postgresql.inspect import IndexStats, tables
+from lilfox_tui.backends.postgresql.queries import ClientCounts, SlowStatement, TableSize
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.metrics.model import Level, Series
@@ -71,6 +71,17 @@ def rates() -> Mapping[str, list[float | None]]:
     return {"/api/messages": [*rising], "/api/orders/{id}": [90.0, *[80.0 + place for place in range(11)]]}
 
 
+_CHECKED = (tr("connections"), tr("waits for locks"), tr("idle transactions"), tr("deadlocks"))
+_SIZES = IndexStats(
+    (), (), (),
+    (
+        TableSize("orders", 812e6, 190e6, 1_204_000, 3100, 5200, 8100, 12, 3, 90_400),
+        TableSize("stock", 41e6, 9e6, 96_000, 41, 0, 12, 0, 900, 400),
+    ),
+    {"orders": 901e6},
+)  # fmt: skip
+
+
 def database(*, ill: bool) -> BackendView:
     """A PostgreSQL with and without sessions that block each other."""
     view, found = postgres_view(), look()
@@ -90,7 +101,7 @@ def database(*, ill: bool) -> BackendView:
         ),
     )  # fmt: skip
     reading = replace(view.reading, values={**view.reading.values, **_database_values(1.0, ill=ill)},
-                      tables=tables(inspection, None))  # fmt: skip
+                      tables=tables(inspection, _SIZES), checked=_CHECKED)  # fmt: skip
     figures = postgresql.headline(reading.values)
     if ill:
         return replace(view, reading=reading, figures=figures)

@@ -248,6 +248,31 @@ async def test_a_role_that_may_not_see_others_is_told_to_be_incomplete(postgres:
     assert states(watcher) == by_psql_states == {"idle in transaction": 1}
 
 
+async def test_sizes_are_those_of_psql_as_far_as_the_role_may_ask(postgres: Postgres) -> None:
+    postgres.csv("CREATE DATABASE closed")
+    postgres.csv("REVOKE CONNECT ON DATABASE closed FROM public")
+    try:
+        watcher = await one_look(opened(postgres, user="watcher"))
+        plain = await one_look(opened(postgres, user="plain"))
+        (((size,),), ((whole, indexes),)) = (
+            postgres.csv("SELECT pg_database_size('closed')"),
+            postgres.csv("SELECT pg_table_size('orders') - pg_relation_size('orders', 'fsm')"
+                         " - pg_relation_size('orders', 'vm') + pg_indexes_size('orders'), pg_indexes_size('orders')"),
+        )  # fmt: skip
+    finally:
+        postgres.csv("DROP DATABASE closed WITH (FORCE)")
+    sizes = [{row["name"]: row["size_bytes"] for row in table(each, "databases")} for each in (watcher, plain)]
+    assert sizes[0]["closed"] == float(size)
+    assert sizes[1]["closed"] is None, "not 0"
+    assert sizes[1]["postgres"] == sizes[0]["postgres"]
+    assert plain.incomplete is not None
+    assert watcher.incomplete is None
+    row = table(watcher, "largest_tables")[0]
+    assert (row["name"], row["rows"]) == ("orders", 20_000)
+    assert row["size_bytes"] == pytest.approx(float(whole), rel=0.02), "as the planner knows it"
+    assert row["index_bytes"] == pytest.approx(float(indexes), rel=0.02)
+
+
 async def test_extension_and_library_are_told_apart(postgres: Postgres) -> None:
     postgres.csv("CREATE DATABASE bare")
     try:

@@ -20,7 +20,7 @@ import pytest
 from lilfox_tui.config.loader import load
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.demo import stack as stack_module
-from lilfox_tui.demo.database import server_programs
+from lilfox_tui.demo.database import server_programs, statement_statistics
 from lilfox_tui.demo.stack import Stack
 from tests.services.lilfox_command import lilfox
 from tests.waiting import until, wait_for
@@ -76,6 +76,36 @@ async def test_the_traffic_is_kept_in_the_database_and_nothing_listens_on_a_port
     await until(lambda: int(ask(stack, MESSAGES)[0]) > before + 5, what="messages come")
     assert ask(stack, "SELECT current_setting('listen_addresses') || '.'") == ["."]
     assert int(ask(stack, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'lilfox-backend'")[0]) == 1
+
+
+async def test_its_sessions_do_what_an_application_does_and_their_statements_are_counted(stack: Stack) -> None:
+    ours = "SELECT string_agg(DISTINCT application_name, ' ' ORDER BY application_name) FROM pg_stat_activity"
+    ours += " WHERE application_name LIKE 'lilfox-%'"
+    await until(
+        lambda: ask(stack, ours) == ["lilfox-backend lilfox-report lilfox-web lilfox-worker"],
+        what="all sessions work",
+    )
+    online = "SELECT count(*) FROM presence WHERE status = 'online'"
+    await until(lambda: int(ask(stack, online)[0]) > 2, what="users are seen")
+    sold = "SELECT count(*) FROM orders WHERE id > 5000 AND state = 'shipped'"
+    await until(lambda: int(ask(stack, sold)[0]) > 0, what="orders are taken and shipped")
+    programs = server_programs()
+    assert programs is not None
+    if not statement_statistics(programs):
+        pytest.skip("pg_stat_statements is not installed")
+    counted = "SELECT count(*), count(*) FILTER (WHERE query LIKE 'UPDATE presence%') FROM pg_stat_statements"
+    every, seen = map(int, ask(stack, counted))
+    assert seen == 1, "whoever it is"
+    assert every > 4
+    filled = "SELECT count(*) FROM pg_stat_statements WHERE query LIKE '%generate_series%'"
+    assert ask(stack, filled) == ["0"], "filling the tables is none of them"
+
+
+def test_a_server_is_not_told_to_load_what_it_does_not_have(tmp_path: Path) -> None:
+    (tmp_path / "lib").mkdir()
+    assert not statement_statistics(tmp_path / "bin")
+    (tmp_path / "lib/pg_stat_statements.so").touch()
+    assert statement_statistics(tmp_path / "bin")
 
 
 def mode(path: Path) -> int:

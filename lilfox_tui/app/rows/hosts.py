@@ -211,12 +211,14 @@ def host_row(view: HostView, now: datetime, style: TableStyle) -> Row:
 
 def well(view: View) -> str:
     """Return the text for a host, service or backend that has no reasons for its level. "healthy" refers to a service's
-    health check: its requests may fail nevertheless."""
+    health check: its requests may fail nevertheless; so may those of a backend's clients."""
     if view.level is Level.UNKNOWN:
         return _("not checked yet")
     if view.level is not Level.GOOD:
         return _("the reason was not recorded")
-    return _("healthy") if isinstance(view, ServiceView) else _("all is well")
+    if isinstance(view, ServiceView):
+        return _("healthy")
+    return _("all is well") if isinstance(view, HostView) else _("no problem found")
 
 
 def reasons_told(view: HostView | ServiceView) -> list[tuple[str, str]]:

@@ -104,22 +104,45 @@ CHARTS: tuple[BackendChart, ...] = (
         tr("Connections"),
         (
             BackendCurve(_connections("active"), tr("active")),
-            BackendCurve(_connections("idle in transaction"), tr("idle in transaction")),
+            BackendCurve(
+                _connections("idle in transaction"), tr("idle in transaction"), quiet=tr("idle in transaction")
+            ),
             BackendCurve(_USED, tr("in use")),
             BackendCurve(_connections("idle"), tr("idle")),
         ),
         limit=_MAX,
     ),
-    BackendChart(tr("Sessions waiting for locks"), (BackendCurve(_WAITING, tr("waiting")),)),
+    BackendChart(
+        tr("Sessions waiting for locks"), (BackendCurve(_WAITING, tr("waiting"), quiet=tr("waiting for locks")),)
+    ),
     BackendChart(
         tr("Transactions per second"),
         (
             BackendCurve(Series("postgresql_commits_total"), tr("commits"), per_second=True),
-            BackendCurve(Series("postgresql_rollbacks_total"), tr("rollbacks"), per_second=True),
+            BackendCurve(Series("postgresql_rollbacks_total"), tr("rollbacks"), per_second=True, quiet=tr("rollbacks")),
         ),
     ),
     BackendChart(tr("Cache hits"), (BackendCurve(_HIT, tr("hits")),), "percent"),
-    BackendChart(tr("Replication lag"), (BackendCurve(_LAG, tr("lag")),), "seconds"),
+    BackendChart(tr("Replication lag"), (BackendCurve(_LAG, tr("lag"), quiet=tr("replication lag")),), "seconds"),
+    BackendChart(
+        tr("Deadlocks and conflicts per second"),
+        (
+            BackendCurve(Series("postgresql_deadlocks_total"), tr("deadlocks"), per_second=True, quiet=tr("deadlocks")),
+            BackendCurve(Series("postgresql_conflicts_total"), tr("conflicts"), per_second=True, quiet=tr("conflicts")),
+        ),
+    ),
+    BackendChart(
+        tr("Temporary files per second"),
+        (
+            BackendCurve(
+                Series("postgresql_temp_bytes_total"),
+                tr("temporary files"),
+                per_second=True,
+                quiet=tr("temporary files"),
+            ),
+        ),
+        "bytes",
+    ),
 )
 
 
@@ -201,6 +224,7 @@ class PostgresBackend:
             facts=facts(found),
             tables=tables(found, self._indexes),
             incomplete=_incomplete(found),
+            checked=tuple(_checked(found, values)),
         )
 
     async def explain(self, statement_id: str) -> StatementPlan:
@@ -247,8 +271,13 @@ class PostgresBackend:
         options = self._options
         used, most = values.get(_USED), found.server.max_connections - found.server.reserved
         if used is not None and most > 0:
-            text = tr("{used:.0f} of {most} connections are in use", used=used + 1, most=most)  # and ours
-            yield from above(100 * (used + 1) / most, options.connections_percent, text)
+            if used + 1 >= most:  # with ours
+                yield Finding(
+                    Level.FAILING, tr("all {most} connections are in use: new clients are refused", most=most)
+                )
+            else:
+                text = tr("{used:.0f} of {most} connections are in use", used=used + 1, most=most)
+                yield from above(100 * (used + 1) / most, options.connections_percent, text)
         for row in found.sessions or ():
             if row.blocked_by:
                 text = tr("{pid} has waited {time} for a lock held by {holders}", pid=row.pid,
@@ -270,6 +299,7 @@ class PostgresBackend:
                       "2.1 G",
                       name=database.name, age=age)  # fmt: skip
             yield from above(database.age, options.wraparound_age, text)
+            yield from _refusing(database)
 
     def _of_replication(self, found: Inspection) -> Iterator[Finding]:
         for sender in found.senders or ():
@@ -283,6 +313,34 @@ class PostgresBackend:
         for slot in found.slots or ():
             text = tr("slot {name} retains {size} of WAL", name=slot.name, size=human_bytes(slot.retained_bytes))
             yield from above(slot.retained_bytes, self._options.slot_bytes, text)
+
+
+def _refusing(database: queries.DatabaseStats) -> Iterator[Finding]:
+    """Yield why a database refuses clients, if it has no connection left. One that takes none at all was told so."""
+    limit = database.connection_limit
+    if database.open and 0 < limit <= database.connections:
+        text = tr(
+            "{name}: all {most} connections that it may have are in use: new clients are refused",
+            name=database.name,
+            most=limit,
+        )
+        yield Finding(Level.FAILING, text)
+
+
+def _checked(found: Inspection, values: Mapping[Series, float]) -> Iterator[Message]:
+    """Yield what was looked at for findings, as far as LilFox's role could see it."""
+    if found.pool is not None:
+        yield tr("connections")
+    if found.sessions is not None and found.server.sees_all:
+        yield tr("waits for locks")
+        yield tr("idle transactions")
+    if found.databases is not None:
+        yield tr("deadlocks")
+        yield tr("age of transaction IDs")
+    if _LAG in values:
+        yield tr("replication lag")
+    if found.slots:
+        yield tr("WAL retained by slots")
 
 
 def _incomplete(found: Inspection) -> Message | None:
@@ -339,5 +397,6 @@ def _values(found: Inspection, rises: Mapping[str, float]) -> Iterator[tuple[Ser
         yield Series("postgresql_deadlocks_total"), float(sum(each.deadlocks for each in found.databases))
         yield Series("postgresql_commits_total"), float(sum(each.commits for each in found.databases))
         yield Series("postgresql_rollbacks_total"), float(sum(each.rollbacks for each in found.databases))
+        yield Series("postgresql_conflicts_total"), float(sum(each.conflicts for each in found.databases))
         yield Series("postgresql_temp_bytes_total"), float(sum(each.temp_bytes for each in found.databases))
         yield Series("postgresql_oldest_transaction_age"), float(max(each.age for each in found.databases))

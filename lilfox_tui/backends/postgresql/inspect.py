@@ -13,7 +13,7 @@ from lilfox_tui.backends.postgresql import queries
 from lilfox_tui.backends.postgresql.queries import RowQuery, SessionRow, without_secrets
 from lilfox_tui.backends.postgresql.session import PostgresSession, StatementAnswer, StatementRefused
 from lilfox_tui.core.i18n import Message, tr
-from lilfox_tui.core.text import human_duration
+from lilfox_tui.core.text import human_count, human_duration
 
 # One look at a PostgreSQL: what is asked, in which order, and the typed rows that came.
 
@@ -22,11 +22,14 @@ Row = TypeVar("Row", bound=Struct)
 
 
 class IndexStats(Struct, frozen=True):
-    """The index statistics of one database."""
+    """What changes slowly: the index statistics of one database, its largest tables, and the size of each database. A
+    size is None if it could not be read."""
 
     unused: tuple[queries.UnusedIndex, ...]
     duplicates: tuple[queries.DuplicateIndexes, ...]
     missing: tuple[queries.MissingIndex, ...]
+    largest: tuple[queries.TableSize, ...] = ()
+    sizes: Mapping[str, float | None] = field(default_factory=dict)
 
 
 class Inspection(Struct, frozen=True):
@@ -67,7 +70,10 @@ async def inspect(session: PostgresSession, *, with_indexes: bool) -> Inspection
     if slow is not None:
         wanted["slow"] = slow
     if with_indexes:
-        wanted |= {"unused": queries.UNUSED, "duplicates": queries.DUPLICATES, "missing": queries.MISSING}
+        wanted |= {
+            "unused": queries.UNUSED, "duplicates": queries.DUPLICATES, "missing": queries.MISSING,
+            "largest": queries.LARGEST, "sizes": queries.SIZES,
+        }  # fmt: skip
     answers = await session.run([ask.step for ask in wanted.values()])
     got = _Answers(dict(zip(wanted, answers, strict=True)))
     return Inspection(
@@ -90,7 +96,8 @@ def _index_stats(got: _Answers) -> IndexStats | None:
     missing = got.rows("missing", queries.MISSING)
     if unused is None or duplicates is None or missing is None:
         return None
-    return IndexStats(unused, duplicates, missing)
+    sizes = {each.name: each.size_bytes for each in got.rows("sizes", queries.SIZES) or ()}
+    return IndexStats(unused, duplicates, missing, got.rows("largest", queries.LARGEST) or (), sizes)
 
 
 class _Answers:
@@ -128,15 +135,16 @@ _OPEN_FOR, _USER = TableColumn("transaction_s", tr("open for"), "seconds"), Tabl
 _APPLICATION, _STATE = TableColumn("application", tr("application")), TableColumn("state", tr("state"))
 _SESSION_COLUMNS = (
     _PID,
-    _USER,
-    TableColumn("address", tr("from")),
     _STATE,
     TableColumn("in_state_s", tr("for"), "seconds"),
     TableColumn("wait", tr("waits for")),
-    _OPEN_FOR,
+    _USER,
     _APPLICATION,
+    _OPEN_FOR,
+    TableColumn("address", tr("from")),
     _STATEMENT,
 )
+"""What matters most first: a narrow screen leaves out the last ones, but not the statement."""
 _BLOCKING_COLUMNS = (
     _PID,
     TableColumn("wait_s", tr("waits"), "seconds"),
@@ -152,8 +160,8 @@ _BLOCKING_COLUMNS = (
 def tables(look: Inspection, indexes: IndexStats | None) -> tuple[Table, ...]:
     """Return all non-empty tables, most urgent first."""
     made = [
-        *_sessions(look), _slow(look), _clients(look), *_replication(look), _databases(look),
-        *_index_tables(indexes, look),
+        *_sessions(look), _slow(look), _databases(look, indexes), _largest(indexes, look), _clients(look),
+        *_replication(look), *_index_tables(indexes, look),
     ]  # fmt: skip
     return tuple(table for table in made if table.rows or table.note is not None)
 
@@ -201,13 +209,13 @@ def _waiting(row: SessionRow, depth: int) -> tuple[Cell, ...]:
 def _session(row: SessionRow) -> tuple[Cell, ...]:
     return (
         str(row.pid),
-        f"{row.role or '-'}@{row.database or '-'}",
-        row.address,
         row.state,
         row.in_state_s,
         row.wait,
-        row.transaction_s,
+        f"{row.role or '-'}@{row.database or '-'}",
         row.application,
+        row.transaction_s,
+        row.address,
         _one_line(row.statement),
     )
 
@@ -221,10 +229,20 @@ def _sessions(look: Inspection) -> Iterator[Table]:
     if look.sessions is None:
         yield Table("sessions", tr("Sessions"), _SESSION_COLUMNS, (), look.refused.get("sessions"))
         return
+    rows = sorted(look.sessions, key=_busiest)
+    more = len(rows) - MOST_SHOWN_SESSIONS
+    note = tr("{count} more, idle or younger", count=human_count(more)) if more > 0 else None
+    shown = tuple(map(_session, rows[:MOST_SHOWN_SESSIONS]))
+    yield Table("sessions", tr("Sessions"), _SESSION_COLUMNS, shown, note)
     tree = blocking_tree(look.sessions)
     yield Table("blocking", tr("Blocking tree"), _BLOCKING_COLUMNS, tuple(_waiting(row, depth) for depth, row in tree))
-    rest = sorted(look.sessions, key=lambda row: -(row.transaction_s or 0.0))[:MOST_SHOWN_SESSIONS]
-    yield Table("sessions", tr("Sessions"), _SESSION_COLUMNS, tuple(map(_session, rest)))
+
+
+def _busiest(row: SessionRow) -> tuple[bool, float, float]:
+    """Sort sessions that do or hold something first, by the age of their transaction; then the idle ones, those that
+    were used last first."""
+    idle = row.transaction_s is None and row.state not in ("active", "idle in transaction")
+    return idle, -(row.transaction_s or 0.0), row.in_state_s or 0.0
 
 
 def _replication(look: Inspection) -> Iterator[Table]:
@@ -256,11 +274,10 @@ def no_extension(server: queries.ServerStatus) -> Message:
 
 def _slow(look: Inspection) -> Table:
     columns = (
-        TableColumn("id", tr("id")), TableColumn("share_percent", tr("share"), "percent"),
-        TableColumn("calls", tr("calls"), "count"),
-        TableColumn("total_s", tr("total"), "seconds"),
-        TableColumn("mean_s", tr("mean"), "seconds"), TableColumn("max_s", tr("longest"), "seconds"),
-        TableColumn("rows", tr("rows"), "count"), TableColumn("read_blocks", tr("blocks read"), "count"),
+        TableColumn("share_percent", tr("share"), "percent"), TableColumn("calls", tr("calls"), "count"),
+        TableColumn("mean_s", tr("mean"), "seconds"), TableColumn("total_s", tr("total"), "seconds"),
+        TableColumn("max_s", tr("longest"), "seconds"), TableColumn("rows", tr("rows"), "count"),
+        TableColumn("read_blocks", tr("blocks read"), "count"), TableColumn("id", tr("id")),
         TableColumn("statement", tr("statement")),
     )  # fmt: skip
     note = look.refused.get("slow")
@@ -277,8 +294,8 @@ def _slow(look: Inspection) -> Table:
                 "shared_preload_libraries = 'pg_stat_statements' in postgresql.conf and restart the server"
             )
     rows = [
-        (each.id, each.share_percent, each.calls, each.total_ms / 1000, each.mean_ms / 1000, each.max_ms / 1000,
-         each.rows, each.blocks_read, _one_line(each.statement))
+        (each.share_percent, each.calls, each.mean_ms / 1000, each.total_ms / 1000, each.max_ms / 1000,
+         each.rows, each.blocks_read, each.id, _one_line(each.statement))
         for each in look.slow or ()
     ]  # fmt: skip
     return Table("slow_statements", tr("Statements by total time"), columns, tuple(rows), note)
@@ -301,19 +318,48 @@ def _clients(look: Inspection) -> Table:
     return Table("clients", tr("Connections by client"), columns, tuple(rows), look.refused.get("clients"))
 
 
-def _databases(look: Inspection) -> Table:
+def _databases(look: Inspection, indexes: IndexStats | None) -> Table:
     columns = (
-        TableColumn("name", tr("database")), TableColumn("connections", tr("sessions"), "count"),
+        TableColumn("name", tr("database")), TableColumn("size_bytes", tr("size"), "bytes"),
+        TableColumn("connections", tr("sessions"), "count"),
         TableColumn("commits", tr("commits"), "count"), TableColumn("rollbacks", tr("rollbacks"), "count"),
-        TableColumn("deadlocks", tr("deadlocks"), "count"), TableColumn("temp_bytes", tr("temporary files"), "bytes"),
-        TableColumn("age", tr("oldest XID age"), "count"),
+        TableColumn("deadlocks", tr("deadlocks"), "count"), TableColumn("conflicts", tr("conflicts"), "count"),
+        TableColumn("temp_bytes", tr("temporary files"), "bytes"), TableColumn("age", tr("oldest XID age"), "count"),
     )  # fmt: skip
+    sizes = _known_indexes(indexes).sizes
     rows = [
-        (each.name, each.connections, each.commits, each.rollbacks, each.deadlocks, each.temp_bytes, each.age)
+        (
+            each.name,
+            sizes.get(each.name),
+            each.connections,
+            each.commits,
+            each.rollbacks,
+            each.deadlocks,
+            each.conflicts,
+            each.temp_bytes,
+            each.age,
+        )
         for each in look.databases or ()
         if each.name not in _TEMPLATES or each.connections or each.deadlocks or each.age > _AGE_TOLD
     ]
     return Table("databases", tr("Databases"), columns, tuple(rows), look.refused.get("databases"))
+
+
+def _largest(indexes: IndexStats | None, look: Inspection) -> Table:
+    columns = (
+        TableColumn("name", tr("table")), TableColumn("size_bytes", tr("size"), "bytes"),
+        TableColumn("index_bytes", tr("indexes"), "bytes"), TableColumn("rows", tr("rows"), "count"),
+        TableColumn("dead", tr("dead"), "count"), TableColumn("inserted", tr("inserted"), "count"),
+        TableColumn("updated", tr("updated"), "count"), TableColumn("deleted", tr("deleted"), "count"),
+        TableColumn("seq_scans", tr("seq scans"), "count"), TableColumn("index_scans", tr("index scans"), "count"),
+    )  # fmt: skip
+    rows = [
+        (each.name, each.size_bytes, each.index_bytes, each.rows, each.dead, each.inserted, each.updated, each.deleted,
+         each.seq_scans, each.index_scans)
+        for each in _known_indexes(indexes).largest
+    ]  # fmt: skip
+    title = tr("Largest tables of {database}", database=look.server.database)
+    return Table("largest_tables", title, columns, tuple(rows), look.refused.get("largest"))
 
 
 def _index_tables(indexes: IndexStats | None, look: Inspection) -> Iterator[Table]:

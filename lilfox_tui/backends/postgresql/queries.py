@@ -23,6 +23,7 @@ from lilfox_tui.redact import MASK, redact
 Row = TypeVar("Row", bound=Struct)
 _QUERY_CHARS = 300
 MOST_ROWS = 20
+MOST_TABLES = 10
 _EXPLAINED = "lilfox_explained"
 """What our own statements about a plan bear, so that they are known among those that are counted."""
 _GENERIC = "SET plan_cache_mode = force_generic_plan"
@@ -69,7 +70,8 @@ SERVER = RowQuery(
            pg_is_in_recovery() AS standby, pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS sees_all,
            current_user AS role, current_database() AS database,
            current_setting('max_connections')::int AS max_connections,
-           current_setting('superuser_reserved_connections')::int AS reserved,
+           current_setting('superuser_reserved_connections')::int
+             + coalesce(current_setting('reserved_connections', true)::int, 0) AS reserved,
            EXISTS (SELECT FROM pg_settings WHERE name = 'pg_stat_statements.max') AS preloaded,
            (SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
              WHERE e.extname = 'pg_stat_statements') AS statements,
@@ -194,6 +196,11 @@ class DatabaseStats(Struct, frozen=True):
     deadlocks: int
     temp_bytes: int
     age: int
+    conflicts: int = 0
+    connection_limit: int = -1
+    """Negative: none of its own."""
+    open: bool = True
+    """Whether it takes connections."""
 
 
 DATABASES = RowQuery(
@@ -201,13 +208,66 @@ DATABASES = RowQuery(
     SELECT d.datname AS name, coalesce(a.connections, 0) AS connections, s.xact_commit AS commits,
            s.xact_rollback AS rollbacks, s.blks_hit AS blocks_hit, s.blks_read AS blocks_read,
            s.deadlocks, s.temp_bytes,
-           greatest(age(d.datfrozenxid), mxid_age(d.datminmxid)) AS age
+           greatest(age(d.datfrozenxid), mxid_age(d.datminmxid)) AS age, s.conflicts,
+           d.datconnlimit AS connection_limit, d.datallowconn AS open
       FROM pg_database d JOIN pg_stat_database s ON s.datid = d.oid
       LEFT JOIN (SELECT datid, count(*) AS connections FROM pg_stat_activity WHERE {_OF_CLIENTS} GROUP BY 1) AS a
         ON a.datid = d.oid
      ORDER BY 2 DESC, d.datname
     """,
     DatabaseStats,
+)
+
+
+class DatabaseSize(Struct, frozen=True):
+    """The bytes of one database's files; None where LilFox's role may not ask for them."""
+
+    name: str
+    size_bytes: float | None
+
+
+SIZES = RowQuery(
+    """
+    SELECT datname AS name,
+           CASE WHEN has_database_privilege(oid, 'CONNECT') OR pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')
+                THEN pg_database_size(oid)::float8 END AS size_bytes
+      FROM pg_database
+    """,
+    DatabaseSize,
+)
+
+
+class TableSize(Struct, frozen=True):
+    """One of the largest tables: its bytes with those of its indexes, as the planner knows them, its rows, and what was
+    written and scanned since the statistics were reset. Unknown where nothing was counted yet."""
+
+    name: str
+    size_bytes: float | None
+    index_bytes: float | None
+    rows: int | None
+    dead: int | None
+    inserted: int | None
+    updated: int | None
+    deleted: int | None
+    seq_scans: int | None
+    index_scans: int | None
+
+
+LARGEST = RowQuery(
+    f"""
+    SELECT s.relid::regclass::text AS name, nullif(c.relpages + i.pages + t.pages, 0) * b.bytes AS size_bytes,
+           nullif(i.pages, 0) * b.bytes AS index_bytes, s.n_live_tup AS rows, s.n_dead_tup AS dead,
+           s.n_tup_ins AS inserted, s.n_tup_upd AS updated, s.n_tup_del AS deleted, s.seq_scan AS seq_scans,
+           s.idx_scan AS index_scans
+      FROM pg_stat_user_tables s JOIN pg_class c ON c.oid = s.relid
+     CROSS JOIN (SELECT current_setting('block_size')::float8 AS bytes) AS b
+     CROSS JOIN LATERAL (SELECT coalesce(sum(x.relpages), 0)::float8 AS pages FROM pg_index n
+                           JOIN pg_class x ON x.oid = n.indexrelid WHERE n.indrelid = s.relid) AS i
+     CROSS JOIN LATERAL (SELECT coalesce(sum(x.relpages), 0)::float8 AS pages FROM pg_class x
+                          WHERE x.oid = c.reltoastrelid) AS t
+     ORDER BY 2 DESC NULLS LAST, 1 LIMIT {MOST_TABLES}
+    """,
+    TableSize,
 )
 
 _NOW_LSN = "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END"

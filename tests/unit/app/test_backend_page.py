@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from lilfox_tui.app.panes.metrics.backend_page import BackendPage, backend_charts, backend_page, backend_row, table_rows
+from lilfox_tui.app.panes.metrics.backend_page import (
+    BackendPage,
+    backend_charts,
+    backend_page,
+    backend_row,
+    client_reports,
+    table_rows,
+)
+from lilfox_tui.app.panes.metrics.errors import LoggedError
 from lilfox_tui.app.panes.metrics.home_charts import trend_title
 from lilfox_tui.app.panes.metrics.pages import increase_per_second, whole_stretches
 from lilfox_tui.app.panes.metrics.sections import PageChart
@@ -24,9 +32,9 @@ from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import set_language, tr
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.metrics.history import History, Point
-from lilfox_tui.metrics.model import Series
+from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.monitor.model import BackendView
-from tests.app.overviews import NOW
+from tests.app.overviews import NOW, service
 from tests.app.pages_made import cache, database
 
 KINDS = ("postgresql", "redis", "celery", "rq", "arq", "rabbitmq", "breakers", "pybreaker")
@@ -97,7 +105,7 @@ def test_only_what_is_known_has_a_chart() -> None:
 def test_a_limit_is_told_always_and_drawn_where_values_come_near_it() -> None:
     set_language("en")
     charts = {each.title: each for each in backend_charts(page(cache()))}
-    assert (charts["Memory, of 2.0G"].mark, charts["Memory, of 2.0G"].now) == (2.0 * 1024**3, "1.2G")
+    assert (charts["Memory, of 2.0 GB"].mark, charts["Memory, of 2.0 GB"].now) == (2.0 * 1024**3, "1.2 GB")
     assert charts["Clients, of 10k"].mark is None, "18 would not be seen below 10,000"
 
 
@@ -180,6 +188,135 @@ def test_the_rate_of_a_counter_is_its_increase_and_not_known_across_a_reset() ->
     assert [(point.at - NOW).total_seconds() for point in reset] == [20, 50]
     assert all(point.mean == 1.0 for point in reset), "a reset is no fall"
     assert increase_per_second(points(5), over) == []
+
+
+def test_what_is_zero_all_the_time_is_one_line_and_no_chart() -> None:
+    set_language("en")
+    waiting, lag = Series("postgresql_connections_waiting"), Series("postgresql_replication_lag_seconds")
+    rollbacks = Series("postgresql_rollbacks_total")
+    view = database(ill=False)
+    assert view.reading is not None
+    zero = replace(view, reading=BackendReading(NOW, {waiting: 0.0, lag: 0.0, rollbacks: 31.0}))
+    well = page(zero, known={waiting: 0.0, lag: 0.0, rollbacks: 0.0})
+    assert backend_charts(well) == []
+    lines = [text_of(row) for row in backend_page(well)]
+    assert "   0 all the time: waiting for locks, rollbacks, replication lag" in lines
+    late = page(replace(view, reading=BackendReading(NOW, {waiting: 0.0, lag: 2.0})), known={waiting: 1.0, lag: 0.0})
+    assert [each.title for each in backend_charts(late)] == ["Sessions waiting for locks", "Replication lag"]
+    assert not any("all the time" in text_of(row) for row in backend_page(late))
+    gone = replace(zero, outage=Unavailable(LilFoxError(tr("gone")), NOW))
+    assert not any("all the time" in text_of(row) for row in backend_page(page(gone, known={waiting: 0.0})))
+
+
+def test_columns_that_say_nothing_are_one_line() -> None:
+    set_language("en")
+    columns = (TableColumn("name", tr("database")), TableColumn("deadlocks", tr("deadlocks"), "count"),
+               TableColumn("temp_bytes", tr("temporary files"), "bytes"), TableColumn("age", tr("age"), "count"),
+               TableColumn("size_bytes", tr("size"), "bytes"))  # fmt: skip
+    made = Table("databases", tr("Databases"), columns, (("shop", 0, 0.0, None, 1e6), ("mail", 0, 0.0, None, 0.0)))
+    rows = [text_of(row).rstrip() for row in table_rows(made, 118, UNICODE)]
+    assert rows == [
+        " database    size",
+        " shop      977 kB",
+        " mail         0 B",
+        " 0 in all rows: deadlocks, temporary files",
+        " not known: age",
+    ]
+
+
+def test_who_does_what_stands_first_and_the_statement_has_room() -> None:
+    set_language("en")
+    titles = ["Sessions", "Blocking tree", "Connections, of 100", "Statements by total time", "Databases"]
+    rows = [text_of(row) for row in backend_page(page(database(ill=True)))]
+    places = [next(at for at, row in enumerate(rows) if f"─ {title} ─" in row) for title in titles]
+    assert places == sorted(places)
+    assert any(row.startswith("│ 811  idle in transaction  1 min") for row in rows)
+    assert any("UPDATE orders SET paid = true" in row for row in rows[places[0] : places[1]])
+
+
+def test_a_database_without_a_finding_tells_what_was_checked() -> None:
+    set_language("en")
+    view = database(ill=False)
+    assert view.reading is not None
+    some = replace(view, reading=replace(view.reading, checked=(tr("connections"), tr("deadlocks"))))
+    for shown, told in (
+        (some, "no problem found in connections, deadlocks  for 31 s"),
+        (replace(view, reading=replace(view.reading, checked=())), "no problem found  for 31 s"),
+    ):
+        rows = [text_of(row) for row in backend_page(page(shown))]
+        assert rows[1].strip() == told
+        assert not any("all is well" in row for row in rows)
+
+
+def logged(text: str, *, source: str = "lilfox-backend", ago_s: float = 12.0, times: int = 1) -> LoggedError:
+    return LoggedError(NOW - timedelta(seconds=ago_s), source, text, times)
+
+
+REFUSED = "request failed  ConnectionError: connection to the database refused: 127.0.0.1:5432"
+
+
+@pytest.mark.parametrize(
+    ("text", "alone", "ago_s", "told"),
+    [
+        (REFUSED, True, 12.0, True),
+        (REFUSED, False, 12.0, False),  # of which of them?
+        ("orders-db: FATAL: sorry, too many clients already", False, 12.0, True),
+        ("psycopg2.OperationalError: could not connect to server", True, 12.0, True),
+        ("asyncpg: connection was closed in the middle of operation", True, 12.0, True),
+        (REFUSED, True, 301.0, False),  # it may be over
+        (REFUSED, True, -5.0, False),  # not yet at the time shown
+        ('psycopg.errors.UniqueViolation: duplicate key value violates "users_email"', True, 12.0, False),
+        ("connection to the mail server refused", True, 12.0, False),
+        ("databases refused to be renamed", True, 12.0, False),
+    ],
+)
+def test_a_logged_error_is_about_a_database_if_it_says_so(text: str, alone: bool, ago_s: float, told: bool) -> None:
+    found = client_reports(database(ill=False), [logged(text, ago_s=ago_s)], (), NOW, alone=alone)
+    assert [each.text for each in found] == ([text] if told else [])
+
+
+def test_of_each_log_the_newest_error_is_told() -> None:
+    errors = [
+        logged(REFUSED, times=41),
+        logged("database: connection timed out", ago_s=60),
+        logged(REFUSED, source="b"),
+    ]
+    found = client_reports(database(ill=False), errors, (), NOW, alone=True)
+    assert [(each.who, each.times) for each in found] == [("lilfox-backend", 41), ("b", 1)]
+
+
+@pytest.mark.parametrize(
+    ("level", "body", "told"),
+    [
+        (Level.FAILING, '{"status": "down", "database": "connection refused"}', True),
+        (Level.FAILING, '{"checks": {"orders-db": {"status": "DOWN"}}}', True),
+        (Level.FAILING, '{"status": "down", "database": "ok", "cache": "down"}', False),
+        (Level.GOOD, '{"status": "ok", "database": "down since yesterday"}', False),
+    ],
+)
+def test_a_failing_service_says_which_backend_it_misses(level: Level, body: str, told: bool) -> None:
+    asked = service("gateway", level, 503, 0.012)
+    assert asked.state is not None
+    asked = replace(asked, state=replace(asked.state, last=replace(asked.state.last, detail=body)))
+    found = client_reports(database(ill=False), (), [asked], NOW, alone=True)
+    assert [(each.who, each.text) for each in found] == ([("gateway", body)] if told else [])
+
+
+def test_a_database_that_refuses_its_clients_is_not_told_to_be_well() -> None:
+    set_language("en")
+    reports = client_reports(database(ill=False), [logged(REFUSED, times=41)], (), NOW, alone=True)
+    shown = replace(page(database(ill=False), width=160), reports=reports)
+    rows = backend_page(shown)
+    assert text_of(rows[1]) == f"   lilfox-backend reports: {REFUSED} (×41)  12 s ago"
+    assert rows[1][1].role == "degraded"
+    assert text_of(rows[2]).startswith("   LilFox itself found no problem in connections, waits for locks")
+    assert not any("all is well" in text_of(row) for row in rows)
+
+
+def test_a_reason_that_is_not_known_is_not_told_to_be_none() -> None:
+    set_language("en")
+    past = replace(database(ill=True), reading=None, reasons=())
+    assert "the reason was not recorded" in text_of(backend_page(page(past))[1])
 
 
 @pytest.mark.parametrize("width", [76, 100, 112, 160])

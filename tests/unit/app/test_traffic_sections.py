@@ -15,6 +15,7 @@ from lilfox_tui.app.panes.metrics.traffic_sections import (
     traffic_charts,
     traffic_head,
     traffic_tables,
+    worst_first,
 )
 from lilfox_tui.app.rendering.chart import Values
 from lilfox_tui.app.rendering.draw import UNICODE, Row
@@ -23,7 +24,7 @@ from lilfox_tui.core.aio import Pending, Ready
 from lilfox_tui.core.i18n import set_language
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.metrics.model import Level, Series
-from lilfox_tui.metrics.traffic import CLIENT_ERRORS, REQUESTS, SERVER_ERRORS
+from lilfox_tui.metrics.traffic import CLIENT_ERRORS, REQUESTS, SERVER_ERRORS, Quantile, TrafficPart
 from tests.app.overviews import NOW
 from tests.app.pages_made import rates, routes, statuses, traffic
 from tests.app.traffic_overviews import PROXY
@@ -82,6 +83,49 @@ def test_the_limit_of_slow_responses_is_drawn_where_they_come_near_it(
     slow_s: float | None, newest_s: float, mark: float | None
 ) -> None:
     assert slow_limit(slow_s, newest_s)["mark"] == mark
+
+
+@pytest.mark.parametrize(
+    ("highest", "lines"), [(0.5, (None, None)), (4.0, (5.0, None)), (41.0, (5.0, 20.0)), (None, (None, None))]
+)
+def test_a_threshold_is_drawn_if_the_axis_covers_it_also_above_all_curves(
+    highest: float | None, lines: tuple[float | None, float | None]
+) -> None:
+    def past(_series: Series, columns: int) -> Values:
+        return [highest] * columns
+
+    errors = charts(replace(page(), limit=None, past=past))["Errors"]
+    assert (errors.warn, errors.fail) == lines
+
+
+def test_the_limit_of_slow_responses_is_drawn_if_one_was_near_it_though_the_newest_is_not() -> None:
+    shown = replace(page(), slow_s=200.0)
+    assert charts(shown)["Latency"].mark is None
+    assert charts(replace(shown, past=lambda _series, columns: [None, 60.0, *[0.1] * (columns - 2)]))["Latency"].mark
+
+
+def test_routes_that_fail_come_first_then_slow_ones() -> None:
+    def route(name: str, rate: float, p95_s: float | None, errors: float | None) -> TrafficPart:
+        p95 = None if p95_s is None else Quantile(p95_s)
+        return TrafficPart(name, rate, 1.0, p95, p95, p95, None, 0.0, errors)
+
+    routes = [
+        route("/busy", 300.0, 0.02, 0.0), route("/slow", 2.0, 4.0, 0.0), route("/fails", 40.0, 0.1, 5.0),
+        route("/fails-rarely-used", 0.1, 0.1, 100.0), route("/unknown", 1.0, None, None),
+    ]  # fmt: skip
+    order = ["/fails", "/fails-rarely-used", "/slow", "/busy", "/unknown"]
+    assert [each.name for each in worst_first(routes)] == order
+    style = SectionStyle(120, UNICODE)
+    rows = draw_sections(traffic_tables(replace(page(), routes=routes, style=style)), style)
+    text = "\n".join(map(text_of, rows))
+    assert sorted(order, key=lambda name: text.index(f" {name} ")) == order
+
+
+def test_a_steady_route_is_no_solid_block() -> None:
+    style = SectionStyle(120, UNICODE)
+    steady = {"/api/messages": [300.0] * 10}
+    rows = draw_sections(traffic_tables(replace(page(), rates=steady, style=style)), style)
+    assert "▆▆▆▆▆▆▆▆▆▆" in next(text for row in rows if "/api/messages" in (text := text_of(row)))
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 160, 200])

@@ -9,13 +9,23 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.backends.kinds.postgresql import DEADLOCKS_FOR_S, Options, PostgresBackend, _incomplete, open_backend
+from lilfox_tui.backends.kinds.postgresql import (
+    DEADLOCKS_FOR_S,
+    Options,
+    PostgresBackend,
+    _checked,
+    _incomplete,
+    open_backend,
+)
 from lilfox_tui.backends.model import BackendError, Table
 from lilfox_tui.backends.postgresql.inspect import IndexStats, Inspection, blocking_tree, tables
 from lilfox_tui.backends.postgresql.queries import (
     DatabaseStats,
     ServerStatus,
+    SessionCounts,
     SessionRow,
+    SlowStatement,
+    TableSize,
     UnusedIndex,
     WalReceiver,
     WalSender,
@@ -33,11 +43,13 @@ from lilfox_tui.backends.postgresql.session import (
     _answers,
     _script,
 )
+from lilfox_tui.config.model import Threshold
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.files import NotTrusted
 from lilfox_tui.core.i18n import set_language, tr
 from lilfox_tui.hosts.base import Completed
 from lilfox_tui.hosts.fake import FakeHost
+from lilfox_tui.metrics.model import Level, Series
 
 
 def session(ca_file: str) -> DriverSession:
@@ -155,10 +167,59 @@ def test_all_sessions_are_shown_those_in_a_transaction_first() -> None:
     open_ = SessionRow(8, "app", "d", "a", "active", (), 4.0, 4.0, "SELECT 2", "local", "IO DataFileRead")
     shown = tables_of(replace(QUIET, sessions=(idle, open_)))["sessions"]
     assert [row[:7] for row in shown.rows] == [
-        ("8", "app@d", "local", "active", 4.0, "IO DataFileRead", 4.0),
-        ("9", "app@d", "10.0.0.7", "idle", 30.0, None, None),
+        ("8", "active", 4.0, "IO DataFileRead", "app@d", "a", 4.0),
+        ("9", "idle", 30.0, None, "app@d", "a", None),
     ]
     assert "sessions" not in tables_of(QUIET)
+
+
+def test_sessions_that_are_not_shown_are_counted() -> None:
+    set_language("en")
+    many = tuple(SessionRow(pid, "app", "d", "a", "idle", (), None, float(pid), "SELECT 1") for pid in range(17))
+    told = tables_of(replace(QUIET, sessions=many))["sessions"]
+    assert (len(told.rows), told.rows[0][0], str(told.note)) == (15, "0", "2 more, idle or younger")
+    assert tables_of(replace(QUIET, sessions=many[:15]))["sessions"].note is None
+
+
+def test_what_is_seen_first_is_who_does_what_then_statements_then_sizes() -> None:
+    look = replace(
+        QUIET,
+        sessions=(session_of("idle in transaction"), session_of("active", 7)),
+        databases=(DatabaseStats("shop", 1, 2, 0, 9, 9, 0, 0, 7),),
+        slow=(SlowStatement("42", 1, 1.0, 1.0, 1.0, 1, 1, 1, "SELECT 1"),),
+    )
+    indexes = IndexStats((), (), (), (TableSize("orders", 8e6, 2e6, 90, 1, 3, 2, 1, 4, 5),), {"shop": 9e6})
+    shown = {each.key: each for each in tables(look, indexes)}
+    assert list(shown)[:5] == ["sessions", "blocking", "slow_statements", "databases", "largest_tables"]
+    assert shown["databases"].rows[0][:3] == ("shop", 9e6, 1)
+    assert shown["largest_tables"].rows[0][:4] == ("orders", 8e6, 2e6, 90)
+
+
+def test_a_full_server_and_a_full_database_refuse_their_clients() -> None:
+    set_language("en")
+    used = Series("postgresql_connections_used")
+    most = SERVER.max_connections - SERVER.reserved
+    backend = open_backend("pg", Options(connections_percent=Threshold()), None)
+    for count, told in ((most - 2, []), (most - 1, [f"all {most} connections are in use: new clients are refused"])):
+        found = list(backend._findings(QUIET, {used: float(count)}, 0.0))
+        assert [str(each.text) for each in found] == told, "with that of LilFox"
+        assert all(each.level is Level.FAILING for each in found)
+    own = DatabaseStats("shop", 5, 0, 0, 0, 0, 0, 0, 7, connection_limit=5)
+    full = [str(each.text) for each in backend._findings(replace(QUIET, databases=(own,)), {}, 0.0)]
+    assert full == ["shop: all 5 connections that it may have are in use: new clients are refused"]
+    for free in (replace(own, connections=4), replace(own, connection_limit=-1), replace(own, open=False)):
+        assert list(backend._findings(replace(QUIET, databases=(free,)), {}, 0.0)) == []
+
+
+def test_only_what_was_looked_at_is_told_to_be_checked() -> None:
+    set_language("en")
+    pool = (SessionCounts("active", 1, 0, None),)
+    databases = (DatabaseStats("shop", 1, 2, 0, 9, 9, 0, 0, 7),)
+    whole = replace(QUIET, pool=pool, sessions=(), databases=databases)
+    told = [str(each) for each in _checked(whole, {})]
+    assert told == ["connections", "waits for locks", "idle transactions", "deadlocks", "age of transaction IDs"]
+    blind = replace(whole, server=replace(SERVER, sees_all=False), databases=None)
+    assert [str(each) for each in _checked(blind, {})] == ["connections"]
 
 
 def test_why_numbers_are_missing_is_told() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import math
+import re
 from datetime import timedelta
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -15,17 +18,19 @@ from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
 from lilfox_tui.alerts.model import Alert, Alerts, AlertState, RuleHealth, RuleView
+from lilfox_tui.backends.kinds import postgresql
+from lilfox_tui.backends.model import BackendReading
 from lilfox_tui.cli.commands.check import plan_rows
 from lilfox_tui.cli.schemas import schema
 from lilfox_tui.core.aio import Pending, Ready, State, Unavailable
 from lilfox_tui.core.errors import ConfigError, LilFoxError, NotEvaluated
 from lilfox_tui.core.i18n import tr
-from lilfox_tui.metrics.model import Level
+from lilfox_tui.metrics.model import HostSnapshot, Level, Series
 from lilfox_tui.metrics.traffic import Traffic
 from lilfox_tui.monitor.changes import ChangeLog
-from lilfox_tui.monitor.export import prometheus, report, worst
+from lilfox_tui.monitor.export import _HELP, prometheus, report, worst
 from lilfox_tui.monitor.export_sections import alerts_document, alerts_level, backups_level
-from lilfox_tui.monitor.model import Backups, Overview
+from lilfox_tui.monitor.model import BackendView, Backups, Overview
 from lilfox_tui.scrape.exposition import read_series
 from tests.app.backups_made import NOW, broken, healthy, nights, plan
 from tests.app.overviews import mixed
@@ -228,3 +233,63 @@ def test_the_help_of_the_cpu_says_what_it_is_of() -> None:
     found = {family.name: family.documentation for family in text_string_to_metric_families(prometheus(mixed(), {}))}
     assert "waiting for I/O" in found["cpu_usage_percent"]
     assert "CPU limit" in found["cpu_usage_percent"]
+
+
+# The help of our own series: what is measured, in which unit.
+
+
+_NAME = re.compile(r"[a-z]+(?:_[a-z0-9]+)+|load1?5?1?")
+
+
+def texts_in(package: str) -> set[str]:
+    """All words of the package's code that could be the name of a series."""
+    found: set[str] = set()
+    for module in Path(str(files("lilfox_tui").joinpath(package))).rglob("*.py"):
+        for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and _NAME.fullmatch(node.value):
+                found.add(node.value)
+    return found
+
+
+def given_in(package: str) -> set[str]:
+    """The names that are given to a sample or a series as a constant."""
+    found: set[str] = set()
+    for module in Path(str(files("lilfox_tui").joinpath(package))).rglob("*.py"):
+        for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or not node.args:
+                continue
+            name = node.args[0]
+            if node.func.id in ("Sample", "Series") and isinstance(name, ast.Constant) and isinstance(name.value, str):
+                found.add(name.value)
+    return found
+
+
+def test_every_series_of_our_own_says_what_is_measured() -> None:
+    kinds = r"(?:network|memory|swap|disk|filesystem|boot|processes|postgresql|redis|queue|breaker)_\w+"
+    units = r"_(?:total|bytes|seconds|percent|clients|replicas|ratio|second|save|messages|state|trips)"
+    tabled = {
+        name
+        for name in texts_in("metrics/collectors") | texts_in("backends/kinds")
+        if re.fullmatch(kinds, name) and re.search(units + "$", name)
+    }
+    named = given_in("metrics/collectors") | given_in("backends") | tabled
+    exported = {"cpus" if name == "cpu_count" else name for name in named}
+    assert len(exported) > 80
+    assert exported - set(_HELP) == set()
+    for name, text in _HELP.items():
+        assert re.fullmatch(r"[A-Za-z][^\n]{14,}\.", text), name
+        for suffix, unit in {"_bytes": "bytes", "_seconds": "seconds", "_percent": "percent"}.items():
+            assert not name.removesuffix("_total").endswith(suffix) or unit in text.lower(), name
+
+
+def test_the_help_of_a_host_and_of_a_backend_is_a_sentence() -> None:
+    boot, used = Series("boot_time_seconds"), Series("postgresql_connections_used")
+    snapshot = HostSnapshot("web-1", NOW, None, {boot: 1.7e9, Series("cpu_count"): 4.0})
+    reading = BackendReading(NOW, {used: 5.0})
+    view = BackendView("db", postgresql.Options(), Level.GOOD, NOW, (), (), reading)
+    overview = msgspec.structs.replace(busy(), backends={"db": view})
+    text = prometheus(overview, {"web-1": snapshot})
+    assert "# HELP lilfox_boot_time_seconds Boot time of the host, as a Unix timestamp in seconds.\n" in text
+    assert "# HELP lilfox_cpus Number of online CPUs.\n" in text
+    assert "# HELP lilfox_postgresql_connections_used Number of client sessions in all states" in text
+    assert "as read from" not in text

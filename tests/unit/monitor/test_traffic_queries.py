@@ -149,8 +149,9 @@ def test_each_route_has_its_own_quantiles_and_the_busiest_is_first() -> None:
 
 
 def test_the_rates_of_each_route_over_time_are_those_at_each_moment() -> None:
-    rising = [0.0, 10.0, 30.0, 70.0, 150.0]
-    series = {requests("200", "/a"): steady(10), requests("503", "/a"): steady(2), requests("200", "/b"): rising}
+    rising = [0.0, 0.0, 0.0, 0.0, 0.0, 10.0, 30.0, 70.0, 150.0]
+    steady_10, steady_2 = steady(10, rows=9), steady(2, rows=9)
+    series = {requests("200", "/a"): steady_10, requests("503", "/a"): steady_2, requests("200", "/b"): rising}
     questions, source = asked(HTTP, series)
     count = 3
     rates = questions.route_rates(source, AT_MS - count * STEP_MS, AT_MS, count)
@@ -162,6 +163,17 @@ def test_the_rates_of_each_route_over_time_are_those_at_each_moment() -> None:
     assert questions.route_rates(source, AT_MS, AT_MS, count) == {}, "no time, no rates"
     plain = Application(requests=Counter("http_requests_total", "status"))
     assert asked(plain, series)[0].route_rates(source, AT_MS - STEP_MS, AT_MS, 1) == {}
+
+
+def test_a_rate_over_a_window_that_was_scraped_in_part_is_not_known() -> None:
+    began = {requests("200", "/a"): steady(10)}
+    questions, source = asked(HTTP, began)
+    rates = questions.route_rates(source, AT_MS - 3 * STEP_MS, AT_MS, 3)
+    assert rates == {"/a": [None, None, pytest.approx(10, rel=1e-3)]}, "7.5 would be half a truth"
+    longer = {requests("200", "/a"): steady(10, rows=9)}
+    questions, source = asked(HTTP, longer)
+    rates = questions.route_rates(source, AT_MS - STEP_MS, AT_MS + 2 * STEP_MS, 3)
+    assert [value is None for value in rates["/a"]] == [False, False, True], "nor is one after its last scrape"
 
 
 def test_without_buckets_there_are_average_and_longest_and_no_quantile() -> None:

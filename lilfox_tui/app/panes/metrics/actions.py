@@ -26,8 +26,8 @@ from lilfox_tui.monitor.model import BackendView, HostView
 if TYPE_CHECKING:
     from lilfox_tui.app.panes.metrics.query.history import QueryHistory
 
-_NUMBERS = 5
-"""Columns of a slow statement, of which all but the first stand in front of it: share, calls, total and mean time."""
+_NUMBERS = 4
+"""The first columns of a slow statement, which stand in front of it: share, calls, mean and total time."""
 Context = PaneContext[MetricsState]
 
 
@@ -317,10 +317,11 @@ def statement_choices(view: BackendView) -> list[dialogs.Choice]:
     for table in tables:
         for row in table.rows if table.key == "slow_statements" else ():
             cells = [cell_text(value, column.unit) for value, column in zip(row, table.columns, strict=True)]
-            if row[0] is not None:
-                numbers = "  ".join(f"{cell:>8}" for cell in cells[1:_NUMBERS])
+            statement_id = next(value for value, column in zip(row, table.columns, strict=True) if column.key == "id")
+            if statement_id is not None:
+                numbers = "  ".join(f"{cell:>8}" for cell in cells[:_NUMBERS])
                 shown = (Piece(numbers + "  ", "muted"), Piece(cells[-1]))
-                choices.append(dialogs.Choice(str(row[0]), shown, cells[-1], more=cells[-1]))
+                choices.append(dialogs.Choice(str(statement_id), shown, cells[-1], more=cells[-1]))
     return choices
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from lilfox_tui.app.panes.metrics.sections import (
     LIMIT_FROM,
@@ -26,12 +29,16 @@ from lilfox_tui.app.rendering.chart import Values, spark
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import cut_row, row_width
-from lilfox_tui.app.rows.hosts import ROLES, TableStyle, held_for, lately_rows
+from lilfox_tui.app.rows.hosts import ROLES, TableStyle, held_for, lately_rows, well
 from lilfox_tui.backends.model import BackendChart, BackendCurve, BackendFact, Cell, Figure, Table, Unit, load
-from lilfox_tui.core.i18n import Message, _, clauses
+from lilfox_tui.core.i18n import Message, _, clauses, listed
 from lilfox_tui.core.text import cell_width, clean, fit, human_age, human_bytes, human_count, human_duration
+from lilfox_tui.core.units import value_text
 from lilfox_tui.metrics.model import Level, Series
-from lilfox_tui.monitor.model import BackendView, StatusChange
+from lilfox_tui.monitor.model import BackendView, ServiceView, StatusChange
+
+if TYPE_CHECKING:
+    from lilfox_tui.app.panes.metrics.errors import LoggedError
 
 # The BACKENDS lines as rows. Pure: views in, rows out.
 
@@ -101,6 +108,62 @@ _BAR = 10
 _WHOLE, _SMALL_LIMIT = 100.0, 200.0
 
 
+# What clients say of a backend: that it answers LilFox does not prove that it answers them.
+
+
+REPORTED_FOR = timedelta(minutes=5)
+"""How long a logged error is told of."""
+_MOST_REPORTS = 3
+_KIND_WORDS = {
+    "postgresql": ("database", "postgres", "postgresql", "psycopg", "psycopg2", "asyncpg"),
+    "redis": ("redis",),
+    "rabbitmq": ("rabbitmq", "amqp"),
+}
+"""By which an error means a backend, if it is the only one of its kind."""
+_UNREACHED = re.compile(
+    r"refus|too many (?:clients|connections)|connection slots|time[ds]? ?out|could not connect|connect(?:ion)? fail"
+    r"|unreachable|no route|unavailable|connection (?:\S+ )*(?:closed|reset|lost|terminated|failed)",
+    re.IGNORECASE,
+)
+_ILL = r"[^,;\n]{0,60}?(?:\bdown\b|fail|error|unhealthy|false|refus|time[ds]? ?out|unavailable|unreachable)"
+"""What stands behind the name of a part in the body of a health check that says it is ill."""
+
+
+class ClientReport(Struct, frozen=True):
+    """What a client says of a backend: ``who`` logged it at ``at`` (aware UTC) for the last time; None: says it now."""
+
+    who: str
+    text: str
+    at: datetime | None = None
+    times: int = 1
+
+
+def client_reports(
+    view: BackendView, errors: Iterable[LoggedError], services: Iterable[ServiceView], now: datetime, *, alone: bool
+) -> list[ClientReport]:
+    """What services say of a backend at ``now`` (aware UTC): in their health checks, and in the logged ``errors``
+    (newest first), the newest one of each log. ``alone``: it is the only one of its kind."""
+    name = _name_pattern(view, alone=alone)
+    found: dict[str, ClientReport] = {}
+    for service in services:
+        said = "" if service.state is None or service.level is Level.GOOD else service.state.last.detail
+        if re.search(name + _ILL, said, re.IGNORECASE):
+            found[service.name] = ClientReport(service.name, said)
+    for each in errors:
+        recent = timedelta() <= now - each.at < REPORTED_FOR
+        if recent and _UNREACHED.search(each.text) and re.search(name, each.text, re.IGNORECASE):
+            found.setdefault(each.source, ClientReport(each.source, each.text, each.at, each.times))
+    return list(found.values())[:_MOST_REPORTS]
+
+
+def _name_pattern(view: BackendView, *, alone: bool) -> str:
+    """A pattern of the words that mean a backend: its name, its address unless that is of many, those of its kind."""
+    address = str(asdict(view.config).get("address", ""))
+    far = address if address not in ("", "localhost", "::1") and not address.startswith("127.") else ""
+    words = [view.name, far, *(_KIND_WORDS.get(view.config.kind, ()) if alone else ())]
+    return rf"(?<![\w-])(?:{'|'.join(re.escape(each) for each in words if each)})(?![\w-])"
+
+
 class BackendPage(Struct, frozen=True):
     """The contents of the page; ``now`` is aware UTC."""
 
@@ -121,6 +184,8 @@ class BackendPage(Struct, frozen=True):
     """Rows of the screen; 0 if it does not matter."""
     cursor: datetime | None = None
     """The moment whose values the charts tell, instead of the newest ones."""
+    reports: Sequence[ClientReport] = ()
+    """What its clients say of it."""
 
 
 def backend_page(page: BackendPage) -> list[Row]:
@@ -143,17 +208,20 @@ def _drawn(page: BackendPage, style: SectionStyle, shown: Sequence[PageChart]) -
     ]
     if view.figures:
         rows.append((Piece("   "), *(Piece(str(figure.text) + "  ", _figure_role(figure)) for figure in view.figures)))
+    if quiet := _quiet(page):
+        rows.append((Piece("   " + _("0 all the time: {names}", names=listed(quiet)), "muted"),))
     charts = chart_bands(shown, style)
     above = len(charts) if page.charts_first else 1
     reading = view.reading
-    urgent, others = _tables((), page) if reading is None else _tables(reading.tables, page)
+    first, statements, others = _tables(() if reading is None else reading.tables, page)
     if reading is not None and reading.facts:
         others.append(_facts(reading.facts))
     if changes := lately_rows(page.changes, page.now, page.glyphs):
         others.append(text_section(_("Recent changes"), changes))
     bands: list[Band] = [
+        *([each] for each in first),
         *charts[:above],
-        *([each] for each in urgent),
+        *([each] for each in statements),
         *charts[above:],
         *beside_each_other(others, page.width, _TABLES_BESIDE),
     ]
@@ -166,6 +234,7 @@ def _figure_role(figure: Figure) -> str:
 
 def _reasons(page: BackendPage) -> Iterator[Row]:
     view, role = page.view, ROLES[page.view.level]
+    yield from (_report_row(each, page.now) for each in page.reports)
     if view.outage is not None:
         yield (Piece("   "), Piece(why_no_figures(view, page.now), role))
         yield (Piece("   "), Piece(str(view.outage.error.hint)))
@@ -175,26 +244,64 @@ def _reasons(page: BackendPage) -> Iterator[Row]:
             )
         return
     held = held_for(view, page.now)
-    for place, reason in enumerate([str(each) for each in view.reasons] or [_("all is well")]):
+    for place, reason in enumerate([str(each) for each in view.reasons] or [_no_finding(page)]):
         since = "  " + _("for {time}", time=held) if held and place == 0 else ""
-        yield (Piece("   "), Piece(reason, role), Piece(since, "muted"))
+        yield (Piece("   "), Piece(reason, role if view.reasons or not page.reports else "text"), Piece(since, "muted"))
     if view.reading is not None and view.reading.incomplete is not None:
         yield (Piece("   "), Piece(str(view.reading.incomplete), "degraded"))
+
+
+def _report_row(report: ClientReport, now: datetime) -> Row:
+    """What a client says, before what LilFox itself found: its users are among the client's."""
+    said = _("{client} reports: {said}", client=report.who, said=clean(report.text))
+    times = f" (×{report.times})" if report.times > 1 else ""
+    age = "" if report.at is None else "  " + _("{time} ago", time=human_age((now - report.at).total_seconds()))
+    return (Piece("   "), Piece(said + times, "degraded"), Piece(age, "muted"))
+
+
+def _no_finding(page: BackendPage) -> str:
+    """What was looked at, where nothing was found: more than that is not proved."""
+    view = page.view
+    if view.level is not Level.GOOD:
+        return well(view)
+    checked = listed(map(str, view.reading.checked)) if view.reading is not None else ""
+    if page.reports:
+        return _("LilFox itself found no problem in {checked}", checked=checked) if checked else _("it answers LilFox")
+    return _("no problem found in {checked}", checked=checked) if checked else _("no problem found")
 
 
 # ---- charts ------------------------------------------------------------------------------------------------------
 
 
 def backend_charts(page: BackendPage) -> list[PageChart]:
-    """The charts of the backend's kind of which anything is known now or was known in the window."""
+    """The charts of the backend's kind of which anything is known now or was known in the window, without what is zero
+    all the time."""
     found = (_chart(page, each) for each in load(page.view.config.kind).CHARTS)
     return [each for each in found if each is not None]
+
+
+def _quiet(page: BackendPage) -> list[str]:
+    """What is zero all the time: a line of names instead of a chart each."""
+    curves = (curve for each in load(page.view.config.kind).CHARTS for curve in each.curves)
+    return [str(curve.quiet) for curve in curves if _is_quiet(page, curve)]
+
+
+def _is_quiet(page: BackendPage, curve: BackendCurve) -> bool:
+    """Whether a curve is told of in a line while it is zero, and was zero in the whole window."""
+    if curve.quiet is None or page.view.outage is not None:
+        return False
+    known = [value for value in _course(page, curve, _KNOWN_POINTS) if value is not None]
+    if not curve.per_second and page.view.reading is not None and curve.series in page.view.reading.values:
+        known.append(page.view.reading.values[curve.series])
+    return bool(known) and not any(known)
 
 
 def _chart(page: BackendPage, wanted: BackendChart) -> PageChart | None:
     fresh = page.view.reading if page.view.outage is None else None
     values = {} if fresh is None else fresh.values
-    curves = [each for each in wanted.curves if each.series in values or _is_known(page, each)]
+    curves = [
+        each for each in wanted.curves if (each.series in values or _is_known(page, each)) and not _is_quiet(page, each)
+    ]
     if not curves:
         return None
     limit = None if wanted.limit is None else values.get(wanted.limit) or None
@@ -214,7 +321,7 @@ def _chart(page: BackendPage, wanted: BackendChart) -> PageChart | None:
         now=told[0] if len(curves) == 1 else "",
         top=_WHOLE if wanted.unit == "percent" else _part_of_limit(page, wanted, limit),
         binary=wanted.unit == "bytes",
-        mark=limit if limit is not None and _newest_of(curves, values) >= limit * LIMIT_FROM else None,
+        mark=limit if limit is not None and _highest(page, curves, values) >= limit * LIMIT_FROM else None,
         line=wanted.unit == "percent",
     )
 
@@ -223,12 +330,13 @@ def _part_of_limit(page: BackendPage, wanted: BackendChart, limit: float | None)
     """The top of a chart of counts far below their small limit: else one of 50 would look like all of them."""
     if limit is None or limit > _SMALL_LIMIT or wanted.unit != "count":
         return None
-    known = (value for each in wanted.curves for value in _course(page, each, _KNOWN_POINTS) if value is not None)
-    return limit * LIMIT_FROM if max(known, default=0.0) < limit * LIMIT_FROM else None
+    return limit * LIMIT_FROM if _highest(page, wanted.curves, {}) < limit * LIMIT_FROM else None
 
 
-def _newest_of(curves: Sequence[BackendCurve], values: Mapping[Series, float]) -> float:
-    return max((values[each.series] for each in curves if each.series in values), default=0.0)
+def _highest(page: BackendPage, curves: Sequence[BackendCurve], values: Mapping[Series, float]) -> float:
+    """The highest value of the curves, now or in the window."""
+    known = [value for each in curves for value in _course(page, each, _KNOWN_POINTS) if value is not None]
+    return max([*known, *(values[each.series] for each in curves if each.series in values)], default=0.0)
 
 
 def _is_known(page: BackendPage, curve: BackendCurve) -> bool:
@@ -243,7 +351,9 @@ def _newest(curve: BackendCurve, values: Mapping[Series, float], unit: Unit, pag
     value = values.get(curve.series)
     if curve.per_second:
         value = next((each for each in reversed(_course(page, curve, _KNOWN_POINTS)) if each is not None), None)
-        return _("unknown") if value is None else _("{count}/s", count=human_count(value))
+        if value is None:
+            return _("unknown")
+        return _("{count}/s", count=cell_text(value, unit) if unit == "bytes" else human_count(value))
     return _("unknown") if value is None else cell_text(value, unit)
 
 
@@ -273,7 +383,7 @@ def cell_text(value: Cell, unit: Unit) -> str:
     if unit == "percent":
         return f"{value:.1f}%"
     if unit == "bytes":
-        return human_bytes(value)
+        return value_text(value, "bytes")
     return human_duration(value) if unit == "seconds" else human_count(value)
 
 
@@ -301,11 +411,17 @@ def _facts(facts: Sequence[BackendFact]) -> Section:
     return Section(_("Server"), rows)
 
 
-def _tables(tables: Sequence[Table], page: BackendPage) -> tuple[list[Section], list[Section]]:
-    """The tables as sections: those with statements, each as wide as the page, and the others."""
-    wide = {"blocking", "sessions", "slow_statements"}
-    sections = [(each.key in wide, _table(each, page.glyphs)) for each in tables]
-    return [each for urgent, each in sections if urgent], [each for urgent, each in sections if not urgent]
+_FIRST, _STATEMENTS = ("sessions", "blocking"), ("slow_statements",)
+"""The tables with statements, each as wide as the page: who does what now, and what has cost most."""
+_OF_NOTHING = frozenset(("wait", "transaction_s", "wait_s"))
+"""Columns whose empty cells mean that there is nothing; in others they are not known."""
+
+
+def _tables(tables: Sequence[Table], page: BackendPage) -> tuple[list[Section], list[Section], list[Section]]:
+    """The tables as sections: of sessions, of statements, and the others."""
+    drawn = {each.key: _table(each, page.glyphs) for each in tables}
+    first, costly = ([drawn.pop(key) for key in keys if key in drawn] for keys in (_FIRST, _STATEMENTS))
+    return first, costly, list(drawn.values())
 
 
 def _table(table: Table, glyphs: Glyphs) -> Section:
@@ -315,30 +431,58 @@ def _table(table: Table, glyphs: Glyphs) -> Section:
 
 def table_rows(table: Table, width: int, glyphs: Glyphs) -> list[Row]:
     """The rows of a table below its note and its column titles; numbers are right-aligned, the last column takes the
-    remaining width and is cut."""
+    remaining width and is cut. Columns that say nothing in any row are one line below it."""
     rows: list[Row] = []
     if table.note is not None:
         rows += wrapped([(Piece(" "), Piece(str(table.note), "muted"))], width)
     if not table.rows:
         return rows
+    table, said = _telling(table)
     shown = [[_cell(value, place, table, glyphs) for place, value in enumerate(row)] for row in table.rows]
     titles = [str(column.title) for column in table.columns]
-    widths = [
-        min(_WIDEST, max(cell_width(title), *(row_width(cells[place]) for cells in shown)))
-        for place, title in enumerate(titles)
+    natural = [
+        max(cell_width(title), *(row_width(cells[place]) for cells in shown)) for place, title in enumerate(titles)
     ]
-    kept = _kept_columns(table, widths, width)
+    widths = [min(_WIDEST, each) for each in natural]
+    kept = _kept_columns(table, [*widths[:-1], natural[-1]], width)
     room = width - 2 - sum(widths[place] for place in kept[:-1]) - _GAP * (len(kept) - 1)
     if table.columns[kept[-1]].unit == "text":
         widths[kept[-1]] = max(1, room)
     heads: list[Row] = [(Piece(title, "muted"),) for title in titles]
-    return rows + [_line(cells, table, widths, kept) for cells in (heads, *shown)]
+    rows += [_line(cells, table, widths, kept) for cells in (heads, *shown)]
+    return rows + wrapped([(Piece(" "), Piece(each, "muted")) for each in said], width)
+
+
+def _telling(table: Table) -> tuple[Table, list[str]]:
+    """The table without the columns of which no row says anything, and what is to be said of these instead."""
+    places = range(1, len(table.columns) - (table.columns[-1].unit == "text"))
+    told = {place: [row[place] for row in table.rows] for place in places}
+    zero = [place for place, cells in told.items() if all(cell == 0 and cell is not False for cell in cells)]
+    empty = [place for place, cells in told.items() if all(cell is None or cell == "" for cell in cells)]
+    unknown = [place for place in empty if table.columns[place].key not in _OF_NOTHING]
+    kept = [place for place in range(len(table.columns)) if place not in (*zero, *empty)]
+
+    def titles(places: Sequence[int]) -> str:
+        return listed(str(table.columns[place].title) for place in places)
+
+    said = [_("0 in all rows: {names}", names=titles(zero))] if zero else []
+    said += [_("not known: {names}", names=titles(unknown))] if unknown else []
+    columns, rows = table.columns, table.rows
+    fewer = replace(
+        table,
+        columns=tuple(columns[place] for place in kept),
+        rows=tuple(tuple(row[place] for place in kept) for row in rows),
+    )
+    return fewer, said
 
 
 def _kept_columns(table: Table, widths: Sequence[int], width: int) -> list[int]:
-    """The columns that have room: the first and the last one, and of the others the first ones."""
+    """The columns that have room: the first and the last one, and of the others the first ones. A text at the end has a
+    third of the width before others come."""
     last = len(widths) - 1
-    least = min(widths[last], _LAST_LEAST) if table.columns[last].unit == "text" else widths[last]
+    least = (
+        min(widths[last], max(_LAST_LEAST, width // _TEXT_PART)) if table.columns[last].unit == "text" else widths[last]
+    )
     kept, used = [0], 1 + widths[0] + (_GAP + least if last else 0)
     for place in range(1, last):
         if used + _GAP + widths[place] <= width - 1:
@@ -347,7 +491,7 @@ def _kept_columns(table: Table, widths: Sequence[int], width: int) -> list[int]:
     return [*kept, last] if last else kept
 
 
-_LAST_LEAST = 14
+_LAST_LEAST, _TEXT_PART = 14, 3
 
 
 def _cell(value: Cell, place: int, table: Table, glyphs: Glyphs) -> Row:

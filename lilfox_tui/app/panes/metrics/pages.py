@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.app.evidence import Selected, Selection, text_of_rows
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.metrics.backend_page import BackendPage, backend_page
+from lilfox_tui.app.panes.metrics.backend_page import BackendPage, ClientReport, backend_page, client_reports
 from lilfox_tui.app.panes.metrics.host_page import HostPage, host_page
 from lilfox_tui.app.panes.metrics.service_page import ServicePage, service_page
 from lilfox_tui.app.panes.metrics.state import ALERT_KINDS, WINDOWS, MetricsState, Subject, alerts_of, link_error
@@ -431,7 +431,16 @@ class MetricsPages:
             height=app.room.height,
             cursor=self._state.cursor,
             charts_first=self._app.room.height >= _HIGH,
+            reports=self._reports_about(view, now),
         )
+
+    def _reports_about(self, view: BackendView, now: datetime) -> Sequence[ClientReport]:
+        """What the services say of a backend; none on a rewound screen."""
+        overview = self._state.overview
+        if overview is None or self._app.rewound is not None:
+            return ()
+        alone = sum(each.config.kind == view.config.kind for each in overview.backends.values()) == 1
+        return client_reports(view, self.newest_errors(), overview.services.values(), now, alone=alone)
 
     # ---- as evidence ---------------------------------------------------------------------------------------------
 

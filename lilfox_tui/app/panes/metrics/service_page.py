@@ -197,6 +197,7 @@ def service_row(view: ServiceView, now: datetime, style: TableStyle) -> Row:
 _FACT_GAP, _ERRORS_SHOWN = 2, 5
 _TEXT_BESIDE = 58
 """Cells from which a section of text stands beside another one."""
+_KNOWN_POINTS = 60
 
 
 class ServicePage(Struct, frozen=True):
@@ -313,6 +314,8 @@ def _traffic(page: ServicePage, style: SectionStyle) -> TrafficPage:
 def _response_time(page: ServicePage) -> PageChart:
     state = page.view.state
     newest = None if state is None else state.last.response_time_s
+    past = page.past(Series("service_response_seconds"), _KNOWN_POINTS)
+    known = [each for each in (*past, newest) if each is not None]
     return PageChart(
         _("Response time"),
         [PageCurve("", lambda count: page.past(Series("service_response_seconds"), count))],
@@ -320,7 +323,7 @@ def _response_time(page: ServicePage) -> PageChart:
         page.now - page.window,
         page.now,
         now=_("unknown") if newest is None else page.digits.duration(newest),
-        **slow_limit(page.view.config.slow, newest),
+        **slow_limit(page.view.config.slow, max(known, default=None)),
     )
 
 

@@ -19,7 +19,7 @@ from lilfox_tui.app.panes.metrics.sections import (
     SectionStyle,
     text_section,
 )
-from lilfox_tui.app.rendering.chart import Values, spark
+from lilfox_tui.app.rendering.chart import Values, nice_ceiling, spark
 from lilfox_tui.app.rendering.columns import Column, choose, heading, line
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.rows.hosts import level_role, role_in_force
@@ -44,6 +44,9 @@ from lilfox_tui.monitor.model import StoreUsage, TargetView
 ROUTES_SHOWN = 20
 TREND_COLUMNS = 10
 """Cells of the course of a route's requests."""
+_HEADROOM = 1.25
+"""Times its highest value: a route whose requests are steady is no solid block."""
+_KNOWN_POINTS = 60
 _STATUS_BESIDE = 110
 """From this width on the statuses stand beside the routes."""
 _STATUS_BAR = 10
@@ -227,7 +230,8 @@ def _latency(page: TrafficPage, traffic: Traffic) -> PageChart | None:
         now = digits.short_time(traffic.average_s)
     if not curves:
         return None
-    slowest = max((each.seconds for each in (traffic.p50, traffic.p95, traffic.p99) if each), default=traffic.average_s)
+    known = [each.seconds for each in (traffic.p50, traffic.p95, traffic.p99) if each] or [traffic.average_s or 0.0]
+    slowest = max(*known, _highest(curves))
     return replace(_chart(page, title, curves, seconds_axis), now=now, **slow_limit(page.slow_s, slowest))
 
 
@@ -254,7 +258,20 @@ def _errors(page: TrafficPage, traffic: Traffic) -> PageChart | None:
     shown = [f"{each:g}%" for each in (warn, fail) if each is not None]
     if shown:
         notes = (*notes, _("thresholds > {limits}", limits=", ".join(shown)))
-    return replace(drawn, notes=notes, mark=None if limit is None else limit.percent)
+    mark = None if limit is None else limit.percent
+    top = nice_ceiling(max(_highest(curves), mark or 0.0))
+    return replace(drawn, notes=notes, mark=mark, warn=_within(warn, top), fail=_within(fail, top))
+
+
+def _within(limit: float | None, top: float) -> float | None:
+    """A limit that is drawn, as the axis covers it anyhow; none of those that would make the curves flat."""
+    return limit if limit is not None and limit <= top else None
+
+
+def _highest(curves: Sequence[PageCurve]) -> float:
+    """The highest value of the curves in the window."""
+    known = (value for each in curves for value in each.values(_KNOWN_POINTS) if value is not None)
+    return max(known, default=0.0)
 
 
 class SlowLimit(TypedDict):
@@ -264,9 +281,10 @@ class SlowLimit(TypedDict):
     notes: tuple[str, ...]
 
 
-def slow_limit(slow_s: float | None, newest_s: float | None) -> SlowLimit:
-    """The limit of a chart of response times, where they come near it: else they would not be seen below it."""
-    if slow_s is None or newest_s is None or newest_s < slow_s * LIMIT_FROM:
+def slow_limit(slow_s: float | None, highest_s: float | None) -> SlowLimit:
+    """The limit of a chart of response times, where the highest one comes near it: else they would not be seen below
+    it."""
+    if slow_s is None or highest_s is None or highest_s < slow_s * LIMIT_FROM:
         return {"mark": None, "notes": ()}
     return {"mark": slow_s, "notes": (_("slow from {time}", time=human_duration(slow_s)),)}
 
@@ -303,7 +321,10 @@ def _average(value: _TrafficCells) -> Row:
 
 def _trend(value: _TrafficCells) -> Row:
     recent = value.page.rates.get(value.part.name)
-    return () if recent is None else (Piece(spark(recent, TREND_COLUMNS, value.page.style.glyphs), "chart"),)
+    if recent is None:
+        return ()
+    top = _HEADROOM * max((each for each in recent if each is not None), default=0.0)
+    return (Piece(spark(recent, TREND_COLUMNS, value.page.style.glyphs, top=top or None), "chart"),)
 
 
 def _share_bar(value: _TrafficCells) -> Row:
@@ -351,9 +372,26 @@ _TREND: Column[_TrafficCells] = Column(lambda: "", TREND_COLUMNS, _trend, priori
 _BAR: Column[_TrafficCells] = Column(lambda: "", _STATUS_BAR, _share_bar, priority=2)
 
 
+def worst_first(routes: Sequence[TrafficPart]) -> list[TrafficPart]:
+    """The routes in the order in which they hurt: by the requests per second that fail with 5xx, then by p95 (or the
+    average), then by their requests."""
+
+    def hurts(part: TrafficPart) -> tuple[float, float, float, str]:
+        failed = part.requests_s * (part.server_errors or 0.0) / 100
+        slow_s = (part.p95.seconds if part.p95 else part.average_s) or 0.0
+        return -round(failed, _FAILED_DIGITS), -slow_s, -part.requests_s, part.name
+
+    return sorted(routes, key=hurts)
+
+
+_FAILED_DIGITS = 3
+"""Of failed requests per second: less is none."""
+
+
 def traffic_tables(page: TrafficPage) -> list[Band]:
     """The requests by route and by status, side by side where there is room."""
-    routes = _table(page, _("Routes"), _("route"), page.routes, _route_columns(page), share=2)
+    worst = worst_first(page.routes)
+    routes = _table(page, _("Routes, worst first"), _("route"), worst, _route_columns(page), share=2)
     statuses = _table(page, _("Status"), _("status"), page.statuses, [*_COUNTS, _BAR], share=1)
     found = [each for each in (routes, statuses) if each is not None]
     return [found] if page.style.width >= _STATUS_BESIDE and found else [[each] for each in found]
@@ -388,7 +426,7 @@ def _table(
         found = [heading(chosen, _INDENT)]
         found += [(Piece(" " * _INDENT), *line(chosen, _TrafficCells(part, page))) for part in parts[:ROUTES_SHOWN]]
         if len(parts) > ROUTES_SHOWN:
-            more = _("{count} more with fewer requests", count=len(parts) - ROUTES_SHOWN)
+            more = _("{count} more", count=len(parts) - ROUTES_SHOWN)
             found.append((Piece(" " + more, "muted"),))
         return found
 
