@@ -10,7 +10,7 @@ from lilfox_tui.promql.completion import KnownNames, NameIndex
 from lilfox_tui.scrape.exposition import Family
 from tests.app.overviews import mixed
 from tests.app.still import still_app
-from tests.app.test_query import box, filled, opened, shows, value
+from tests.app.test_query import asks, box, filled, opened, shows, typed, value
 
 
 async def test_examples_are_taken_with_down_and_run() -> None:
@@ -70,3 +70,19 @@ async def test_the_first_screen_lists_what_was_asked_before_and_examples() -> No
         look = field.get_component_rich_style("input--placeholder")
         assert look.color == app.palette.style("muted", "bar").color
         assert look.italic
+
+
+async def test_a_click_on_an_earlier_query_runs_it() -> None:
+    app = still_app(mixed())
+    app.monitor.scraping.store.publish(filled())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await asks(pilot, "load")
+        await shows(pilot, "2 series")
+        await pilot.press("ctrl+u")
+        await typed(pilot, "sum(load)")
+        await pilot.press("enter")
+        lines = (await shows(pilot, "1 series", "Earlier queries")).splitlines()
+        y = next(place for place, line in enumerate(lines) if "Earlier queries" in line) + 1
+        await pilot.click(offset=(lines[y].rindex("load"), y))
+        await shows(pilot, "2 series")
+        assert value(pilot) == "load"

@@ -113,6 +113,8 @@ class Curve(Struct, frozen=True):
     """Its colour role; by its place among the others if empty."""
     marker: str = ""
     """Its point where there are no dots; by its place among the others if empty."""
+    in_front: bool = False
+    """Whether it takes the cells that it shares with others."""
 
 
 class Axes(Struct, frozen=True):
@@ -217,15 +219,18 @@ _ABOVE_LABEL = 2
 
 
 class _Ink(NamedTuple):
-    """What tells a curve from others: its place among them, its role, and its point where there are no dots."""
+    """What tells a curve from others: its place among them, its role, its point where there are no dots, and whether it
+    is in front of them."""
 
     place: int
     role: str
     marker: str
+    in_front: bool = False
 
 
 def _ink(curve: Curve, place: int, glyphs: Glyphs) -> _Ink:
-    return _Ink(place, curve.role or series_role(place), curve.marker or series_marker(place, glyphs))
+    role, marker = curve.role or series_role(place), curve.marker or series_marker(place, glyphs)
+    return _Ink(place, role, marker, curve.in_front)
 
 
 _Cell = tuple[int, int]
@@ -298,12 +303,14 @@ class _Grid:
             here.append(ink.place)
 
     def share_cells(self, inks: Sequence[_Ink]) -> None:
-        """Give the cells that several curves pass to one after the other along the chart, so that none hides another;
-        a curve that would be seen nowhere gets a cell of those that others can spare."""
-        owners = {cell: places[cell[0] % len(places)] for cell, places in self._passing.items()}
+        """Give the cells that several curves pass to the one in front, or to one after the other along the chart, so
+        that none hides another; a curve that would be seen nowhere gets a cell of those that others can spare."""
+        front = next((ink.place for ink in inks if ink.in_front), None)
+        passing = {cell: [front] if front in places else places for cell, places in self._passing.items()}
+        owners = {cell: places[cell[0] % len(places)] for cell, places in passing.items()}
         seen = set(owners.values())
-        if any(place not in seen for places in self._passing.values() for place in places):
-            owners |= {cell: place for place, cell in _one_cell_each(self._passing).items()}
+        if any(place not in seen for places in passing.values() for place in places):
+            owners |= {cell: place for place, cell in _one_cell_each(passing).items()}
         for (column, level), place in owners.items():
             ink, dotted = inks[place], self.bits[level][column]
             self.put(column, level, self.text[level][column] if dotted else ink.marker, ink.role)

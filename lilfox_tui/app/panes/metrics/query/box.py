@@ -20,7 +20,7 @@ from textual.containers import Vertical
 from lilfox_tui.app.dialogs.messages import Ahead, Dialog
 from lilfox_tui.app.panes.metrics.query.history import HistoryWalk, QueryHistory
 from lilfox_tui.app.panes.metrics.query.names import AGAIN_S, NAMES_OF, NameLoader, QuerySource, why_empty
-from lilfox_tui.app.panes.metrics.query.offer import SHOWN, QueryLine, QueryOffer
+from lilfox_tui.app.panes.metrics.query.offer import SHOWN, QueryLine, QueryOffer, token_role
 from lilfox_tui.app.panes.metrics.query.result import QueryAnswer, count_series
 from lilfox_tui.app.panes.metrics.query.state import QueryState
 from lilfox_tui.app.panes.metrics.query.view import (
@@ -30,7 +30,6 @@ from lilfox_tui.app.panes.metrics.query.view import (
     head_row,
     keys_row,
     query_screen,
-    token_role,
 )
 from lilfox_tui.app.rendering.chart import chart_columns
 from lilfox_tui.app.rendering.draw import Glyphs, Palette
@@ -387,6 +386,9 @@ class QueryBox(Dialog[str]):
         elif event.x < drawn.right and 0 <= (place := event.index - drawn.first) < drawn.shown:
             state.choose(drawn.top + place)
             self._show_result()
+        elif event.x >= drawn.right and (query := drawn.queries.get(event.index)) is not None:
+            self._put_whole(query)
+            self._run(query)
 
     def on_click(self, event: events.Click) -> None:
         """A click into the line gives the keys to the query."""

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from lilfox_tui.app.panes.metrics.query.history import QueryHistory
-from lilfox_tui.app.panes.metrics.query.view import query_pieces
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import cut_row, fit_row, in_sight, row_width
 from lilfox_tui.core.i18n import _
 from lilfox_tui.core.text import cell_width, clean, fit, in_place
-from lilfox_tui.promql.completion import Candidate, Completion, KnownNames, complete
+from lilfox_tui.promql.completion import AGGREGATIONS, WORDS, Candidate, Completion, KnownNames, complete
+from lilfox_tui.promql.functions import FUNCTIONS
+from lilfox_tui.promql.lexer import tokens
 
 SHOWN: Final = 8
 """Rows of the list at most, its edges not counted."""
@@ -174,3 +175,23 @@ def _edge(hint: str, inner: int, glyphs: Glyphs) -> Row:
     left, right = glyphs.boxes[3], glyphs.boxes[9]
     said = cut_row((Piece(f" {hint} ", "muted"),), inner)
     return (Piece(left, "rule"), *said, Piece(glyphs.rule * (inner - row_width(said)) + right, "rule"))
+
+
+def query_pieces(text: str) -> list[Piece]:
+    """A query in colours."""
+    pieces: list[Piece] = []
+    done = 0
+    for token in tokens(text):
+        if token.position > done:
+            pieces.append(Piece(text[done : token.position], "muted" if "#" in text[done : token.position] else "text"))
+        pieces.append(Piece(token.text, token_role(token.sort, token.text)))
+        done = token.position + len(token.text)
+    return [*pieces, Piece(text[done:], "muted")] if done < len(text) else pieces
+
+
+def token_role(sort: str, text: str) -> str:
+    """The colour role of a token of a query."""
+    if sort == "word":
+        known = text in FUNCTIONS or text in AGGREGATIONS
+        return "keyword" if text.lower() in WORDS else "name" if known else "text"
+    return {"string": "string", "number": "number", "wrong": "failing", "sign": "muted"}.get(sort, "text")

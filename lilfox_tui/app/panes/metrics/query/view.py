@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from itertools import islice
 from typing import Final, NamedTuple
 
 from msgspec import Struct
 
+from lilfox_tui.app.panes.metrics.query.offer import query_pieces
 from lilfox_tui.app.panes.metrics.query.result import (
     Order,
     QueryAnswer,
@@ -16,6 +17,7 @@ from lilfox_tui.app.panes.metrics.query.result import (
     split_labels,
     telling_first,
 )
+from lilfox_tui.app.panes.metrics.query.side import side_panels
 from lilfox_tui.app.panes.metrics.query.state import QueryState
 from lilfox_tui.app.panes.metrics.sections import last_of
 from lilfox_tui.app.rendering.chart import (
@@ -48,20 +50,18 @@ from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, ngettext
 from lilfox_tui.core.text import cell_width, fit, human_duration, in_place
 from lilfox_tui.core.units import ValueUnit, axis_label, value_text
-from lilfox_tui.promql.completion import AGGREGATIONS, WORDS, KnownNames
+from lilfox_tui.promql.completion import KnownNames
 from lilfox_tui.promql.errors import QueryError
-from lilfox_tui.promql.functions import FUNCTIONS
-from lilfox_tui.promql.lexer import tokens
 from lilfox_tui.promql.units import unit_of
 from lilfox_tui.scrape.exposition import Family
 from lilfox_tui.scrape.labels import NAME
 
 SIDE_BY_SIDE: Final = 120
-"""From this width on the chart stands beside the table."""
-_TABLE_LEAST: Final = 44
+"""From this width on, the selected series, its metrics and earlier queries stand beside the table and the chart."""
+_SIDE_LEAST: Final = 40
+_SIDE_MOST: Final = 64
+_SIDE_SHARE: Final = 0.32
 _CHART_LEAST: Final = 7
-_DETAIL_LEAST: Final = 8
-_TABLE_SHARE: Final = 0.45
 _ROWS_BEFORE_CHART: Final = 4
 """So many series are seen before there is a chart below."""
 _SPARK: Final = 16
@@ -128,6 +128,8 @@ class QueryScreen(NamedTuple):
     right: int = 0
     plot: int = 0
     """The columns of the chart; 0 without one."""
+    queries: Mapping[int, str] = {}
+    """Queries in the rows from ``right`` on."""
 
 
 def query_screen(page: QueryPage) -> QueryScreen:
@@ -238,26 +240,6 @@ def _note_rows(notes: Sequence[str], width: int) -> list[Row]:
     return wrapped(rows, width)
 
 
-def query_pieces(text: str) -> list[Piece]:
-    """A query in colours."""
-    pieces: list[Piece] = []
-    done = 0
-    for token in tokens(text):
-        if token.position > done:
-            pieces.append(Piece(text[done : token.position], "muted" if "#" in text[done : token.position] else "text"))
-        pieces.append(Piece(token.text, token_role(token.sort, token.text)))
-        done = token.position + len(token.text)
-    return [*pieces, Piece(text[done:], "muted")] if done < len(text) else pieces
-
-
-def token_role(sort: str, text: str) -> str:
-    """The colour role of a token of a query."""
-    if sort == "word":
-        known = text in FUNCTIONS or text in AGGREGATIONS
-        return "keyword" if text.lower() in WORDS else "name" if known else "text"
-    return {"string": "string", "number": "number", "wrong": "failing", "sign": "muted"}.get(sort, "text")
-
-
 # ---- the table and the chart -----------------------------------------------------------------------------------------
 
 
@@ -267,36 +249,44 @@ def _with_series(page: QueryPage, notes: Sequence[Row]) -> QueryScreen:
         head = [*notes, table.heading(page.width)]
         return table.screen(head, page.height - len(head), page.width)
     width, height = page.width, page.height
-    left, right, below = _areas(page, table, len(notes))
-    inside = [*notes, table.heading(left.inner_width)]
-    drawn = table.screen(inside, left.inner_height - len(inside), left.inner_width)
+    wide, side = _widths(width)
+    high = _table_height(page, len(notes))
+    area = PanelArea(0, 0, wide, high)
+    inside = [*notes, table.heading(area.inner_width)]
+    drawn = table.screen(inside, area.inner_height - len(inside), area.inner_width)
     more = more_below(page.count - drawn.top - drawn.shown)
-    panels = [ScreenPanel(left, table.title(), drawn.rows, table.note(), more)]
-    if below is not None:
-        panels.append(ScreenPanel(below, (Piece(_("Selected"), "title"),), _detail_rows(page, below.inner_width)))
+    panels = [ScreenPanel(area, table.title(), drawn.rows, table.note(), more)]
     plot = 0
-    if right is not None:
-        plot = max(1, right.inner_width - AXIS_WIDTH - 2)
-        panels.append(_chart_panel(page, right, table))
+    if high < height:
+        below = PanelArea(0, high - 1, wide, height - high + 1)
+        plot = max(1, below.inner_width - AXIS_WIDTH - 2)
+        panels.append(_chart_panel(page, below, table))
+    queries: dict[int, str] = {}
+    if side and page.answer is not None:
+        beside = PanelArea(wide - 1, 0, side, height)
+        more_panels, queries = side_panels(
+            page.answer, page.series[page.chosen], page.unit, page.known, page.history, beside
+        )
+        panels += more_panels
     rows = draw_panels(panels, width, height, page.glyphs)
-    return QueryScreen(rows, len(inside) + 1, drawn.top, drawn.shown, left.width, plot)
+    return QueryScreen(rows, len(inside) + 1, drawn.top, drawn.shown, wide, plot, queries)
 
 
-def _areas(page: QueryPage, table: _SeriesTable, notes: int) -> tuple[PanelArea, PanelArea | None, PanelArea | None]:
-    """Where the table is, the chart, and the details of the selected series; None where there is no room for them."""
-    width, height, rows = page.width, page.height, notes + len(page.series) + 3
-    if not _has_times(page):
-        return PanelArea(0, 0, width, height), None, None
-    if width >= SIDE_BY_SIDE:
-        wide = min(max(table.wants(), _TABLE_LEAST), int(width * _TABLE_SHARE))
-        right = PanelArea(wide - 1, 0, width - wide + 1, height)
-        if height - rows < _DETAIL_LEAST:
-            return PanelArea(0, 0, wide, height), right, None
-        return PanelArea(0, 0, wide, rows), right, PanelArea(0, rows - 1, wide, height - rows + 1)
-    if height < _CHART_LEAST + 2 + _ROWS_BEFORE_CHART + 2:
-        return PanelArea(0, 0, width, height), None, None
-    high = min(max(rows, _ROWS_BEFORE_CHART + 3), height // 2)
-    return PanelArea(0, 0, width, high), PanelArea(0, high - 1, width, height - high + 1), None
+def _widths(width: int) -> tuple[int, int]:
+    """The cells of the table and the chart, and of what stands beside them, which share a border."""
+    if width < SIDE_BY_SIDE:
+        return width, 0
+    side = min(_SIDE_MOST, max(_SIDE_LEAST, int(width * _SIDE_SHARE)))
+    return width - side + 1, side
+
+
+def _table_height(page: QueryPage, notes: int) -> int:
+    """The lines of the table: all, or those that it needs above the chart, at most half."""
+    height = page.height
+    if not _has_times(page) or height < _CHART_LEAST + 2 + _ROWS_BEFORE_CHART + 2:
+        return height
+    rows = notes + len(page.series) + 3
+    return min(max(rows, _ROWS_BEFORE_CHART + 3), height // 2)
 
 
 def _has_times(page: QueryPage) -> bool:
@@ -337,16 +327,12 @@ class _SeriesTable:
         return (Piece(ngettext("{count} series", "{count} series", count), "title"),)
 
     def note(self) -> Row:
-        """The labels that all of them have."""
-        return (Piece(str(self.common), "muted"),) if self.common.pairs else ()
-
-    def wants(self) -> int:
-        """The width of a panel in which no row is cut, without sparklines."""
-        note = row_width(self.title()) + row_width(self.note()) + 10
-        return max(self._column_width() + 3 + self._value_width + 4, note)
-
-    def _column_width(self) -> int:
-        return sum(width + GAP for width in self._widths.values())
+        """The metric and the labels that all of them have."""
+        metric, labels = self.common.get(NAME), self.common.without([NAME])
+        return (
+            *((Piece(in_place(metric), "strong"),) if metric else ()),
+            *((Piece(str(labels), "muted"),) if labels.pairs else ()),
+        )
 
     def _columns(self, width: int) -> dict[str, int]:
         """The labels that have a column in a table of that width, with their cells: all, or the most telling ones that
@@ -411,7 +397,7 @@ class _SeriesTable:
 
     def _spark(self, place: int) -> Row:
         page = self._page
-        if page.width >= SIDE_BY_SIDE or page.is_slow:
+        if page.is_slow:
             return ()
         values = _fewer(page.series[place].values[page.first :], _SPARK)
         return (Piece(spark(values, _SPARK, page.glyphs, top=self._top), "chart"),)
@@ -459,8 +445,9 @@ def _chart_panel(page: QueryPage, area: PanelArea, table: _SeriesTable) -> Scree
             page.series[place].values[page.first :],
             "" if len(order) == 1 else table.name(place),
             value_text(page.series[place].at(page.cursor), unit),
-            series_role(table.slots[place]),
+            "muted" if page.focused and place != page.chosen else series_role(table.slots[place]),
             series_marker(table.slots[place], page.glyphs),
+            page.focused and place == page.chosen,
         )
         for place in order
     ]
@@ -492,36 +479,6 @@ def _chart_panel(page: QueryPage, area: PanelArea, table: _SeriesTable) -> Scree
     more = page.count - len(order)
     note = (Piece(_("and {count} more series", count=more), "muted"),) if more > 0 else ()
     return ScreenPanel(area, tuple(heading), rows, note)
-
-
-def _detail_rows(page: QueryPage, width: int) -> list[Row]:
-    """The selected series: its labels, and its lowest, average and highest value in the window with their times."""
-    answer, each, unit = page.answer, page.series[page.chosen], page.unit
-    assert answer is not None
-    known = [(value, place) for place, value in enumerate(each.values) if value is not None]
-    facts: list[tuple[str, str, str]] = [
-        (_("metric") if name == NAME else in_place(name), in_place(value), "") for name, value in each.labels
-    ]
-    facts.append((_("now"), value_text(each.value, unit), ""))
-    if known:
-        average = sum(value for value, _place in known) / len(known)
-        facts += [
-            (title, value_text(value, unit), answer.time_of(place).strftime("%H:%M:%S"))
-            for title, (value, place) in ((_("lowest"), min(known)), (_("highest"), max(known)))
-        ]
-        facts.append((_("average"), value_text(average, unit), ""))
-    names = min(max(cell_width(name) for name, _value, _at in facts), _WIDEST_LABEL)
-    return wrapped(
-        [
-            (
-                Piece(" " + fit(name, names), "muted"),
-                Piece("  " + value, "text"),
-                Piece("  " + at if at else "", "muted"),
-            )
-            for name, value, at in facts
-        ],
-        width,
-    )
 
 
 def _fewer(values: Sequence[float | None], count: int) -> list[float | None]:
