@@ -93,7 +93,7 @@ def _series_rows(answer: QueryAnswer, each: ResultSeries, unit: ValueUnit, width
     rows += _pairs([(in_place(name), in_place(value), "") for name, value in labels])
     if not rows:
         rows.append((Piece(" " + _("no labels"), "muted"),))
-    return wrapped([*rows, BLANK, *_pairs(_facts(answer, each, unit))], width)
+    return wrapped([*rows, BLANK, *_pairs(_facts(answer, each, unit), right=True)], width)
 
 
 def _facts(answer: QueryAnswer, each: ResultSeries, unit: ValueUnit) -> list[tuple[str, str, str]]:
@@ -109,13 +109,14 @@ def _facts(answer: QueryAnswer, each: ResultSeries, unit: ValueUnit) -> list[tup
     return [*facts, (_("average"), value_text(average, unit), "")]
 
 
-def _pairs(facts: Sequence[tuple[str, str, str]]) -> list[Row]:
-    """Names and values below each other, the values in one column."""
+def _pairs(facts: Sequence[tuple[str, str, str]], *, right: bool = False) -> list[Row]:
+    """Names and values below each other, the values in one column, ``right`` of numbers."""
     names = min(max((cell_width(name) for name, _value, _at in facts), default=0), _NAME_MOST)
+    values = max((cell_width(value) for _name, value, _at in facts), default=0)
     return [
         (
             Piece(" " + (fit(name, names) if cell_width(name) <= names else name), "muted"),
-            Piece("  " + value),
+            Piece("  " + (fit(value, values, right=True) if right else value)),
             *((Piece("  " + at, "muted"),) if at else ()),
         )
         for name, value, at in facts

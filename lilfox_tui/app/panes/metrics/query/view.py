@@ -22,12 +22,11 @@ from lilfox_tui.app.panes.metrics.query.state import QueryState
 from lilfox_tui.app.panes.metrics.sections import last_of
 from lilfox_tui.app.rendering.chart import (
     AXIS_WIDTH,
-    FINE_STEPS,
     SERIES_COLOURS,
     Axes,
     Curve,
     chart,
-    nice_ceiling,
+    round_ceiling,
     series_marker,
     series_role,
     spark,
@@ -438,7 +437,7 @@ def _slots(count: int, chosen: int) -> dict[int, int]:
 def _chart_panel(page: QueryPage, area: PanelArea, table: _SeriesTable) -> ScreenPanel:
     answer = page.answer
     assert answer is not None
-    unit, width = page.unit, area.inner_width - 1
+    unit, width, height = page.unit, area.inner_width - 1, max(1, area.inner_height - 2)
     order = sorted(table.slots, key=lambda place: place != page.chosen)
     curves = [
         Curve(
@@ -455,12 +454,13 @@ def _chart_panel(page: QueryPage, area: PanelArea, table: _SeriesTable) -> Scree
     highest, binary = max(values, default=0.0), unit.startswith("bytes")
     axes = Axes(
         unit=partial(axis_label, unit=unit),
-        top=nice_ceiling(highest, binary=binary, steps=FINE_STEPS) if highest > 0 else None,
+        top=round_ceiling(highest, height, binary=binary) if highest > 0 else None,
         binary=binary,
         start=answer.time_of(page.first) if page.first else answer.at - answer.window,
         end=answer.at,
         cursor=None if page.cursor is None else (page.cursor - page.first + 0.5) / (answer.columns - page.first),
         below_zero=True,
+        still=True,
     )
     alone = len(order) == 1
     title = str(page.series[0].labels) if alone else ""
@@ -469,7 +469,7 @@ def _chart_panel(page: QueryPage, area: PanelArea, table: _SeriesTable) -> Scree
         curves,
         axes,
         width=width,
-        height=max(1, area.inner_height - 2),
+        height=height,
         glyphs=page.glyphs,
         now_text=curves[0].now if alone else "",
     )
