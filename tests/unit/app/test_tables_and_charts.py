@@ -182,7 +182,7 @@ def test_round_times_are_marked_in_a_chart_that_stays_as_it_is() -> None:
     assert all(rows[1][rows[-1].index(each) + 2] == "┊" for each in ("03:10", "03:11"))
     assert "┊" not in "".join(texts(make([10.0] * 66, height=4, width=90)))
     long = texts(make([10.0] * 66, width=90, still=True, start=NOW - timedelta(days=7)))[-1]
-    assert " 03-25 " in long
+    assert " 03-24 " in long
     marked = texts(make([10.0] * 66, width=90, still=True, moment=NOW - timedelta(seconds=160)))[-1]
     assert " 03:10:04 " in marked
     assert " 03:10 " not in marked, "the moment comes first"

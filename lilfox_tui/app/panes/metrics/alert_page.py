@@ -122,6 +122,23 @@ def items_of(alerts: Alerts) -> list[AlertItem]:
     return [*(AlertItem.of_alert(each, rules.get(each.rule)) for each in shown), *map(AlertItem.of_rule, ill)]
 
 
+def rule_queries(alerts: Alerts, glyphs: Glyphs) -> list[tuple[str, Row]]:
+    """The expressions of rules whose alerts are pending or fire, worst first, each once with a row that tells the first
+    of them."""
+    found: dict[str, Row] = {}
+    for item in items_of(alerts):
+        if item.alert is not None and item.alert.state is not AlertState.RESOLVED and item.expression:
+            state = state_text(item.alert, item.rule, alerts.at)
+            row = (
+                Piece(" "),
+                shape(item, glyphs),
+                Piece(f" {item.name}", "strong"),
+                Piece(f"  {state}", role(item.alert)),
+            )
+            found.setdefault(item.expression, row)
+    return list(found.items())
+
+
 def state_since(alert: Alert) -> datetime:
     """When the alert came into its state."""
     return alert.resolved_at or alert.fired_at or alert.active_at

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
-from itertools import islice
 from typing import Final, NamedTuple
 
 from msgspec import Struct
 
-from lilfox_tui.app.panes.metrics.query.offer import query_pieces
+from lilfox_tui.app.panes.metrics.query.offer import StartEntry, query_pieces
 from lilfox_tui.app.panes.metrics.query.result import (
     Order,
     QueryAnswer,
@@ -52,7 +51,6 @@ from lilfox_tui.core.units import ValueUnit, axis_label, value_text
 from lilfox_tui.promql.completion import KnownNames
 from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.units import unit_of
-from lilfox_tui.scrape.exposition import Family
 from lilfox_tui.scrape.labels import NAME
 
 SIDE_BY_SIDE: Final = 120
@@ -71,21 +69,14 @@ _WIDEST_LABEL: Final = 40
 _LEAST_LABEL: Final = 8
 """Cells of a column of labels, where not even the most telling one has room for all of its text."""
 _NOTES_SHOWN: Final = 3
-_RECENT_LEAST: Final = 3
-"""Earlier queries that are listed before the first one, however low the screen is."""
-_METRICS_LEAST: Final = 12
-"""Rows that earlier queries leave to the metrics where there is room."""
-_WIDEST_METRIC: Final = 60
-_TYPE_WIDTH: Final = len("gaugehistogram") + 2
-EXAMPLES: Final = ("up", "sum by (job) (rate(http_requests_total[5m]))", "topk(5, cpu_usage_percent)")
 
 
 class QueryPage(Struct, frozen=True):
     """What is drawn: ``series`` in their order, of which ``chosen`` is the selected one, and ``cursor`` the column
-    whose values are read, None for the current ones. ``top`` is the first row that was seen before. ``history`` is
-    shown before the first query."""
+    whose values are read, None for the current ones. ``top`` is the first row that was seen before. ``history`` are
+    the queries so far."""
 
-    answer: QueryAnswer | None
+    answer: QueryAnswer
     width: int
     height: int
     glyphs: Glyphs
@@ -102,8 +93,6 @@ class QueryPage(Struct, frozen=True):
     is_slow: bool = False
     history: Sequence[str] = ()
     known: KnownNames = KnownNames()
-    line: str = ""
-    """The query as it is being written."""
 
     @property
     def bordered(self) -> bool:
@@ -113,7 +102,7 @@ class QueryPage(Struct, frozen=True):
     @property
     def unit(self) -> ValueUnit:
         """The unit of the values."""
-        return "" if self.answer is None else unit_of(self.answer.text)
+        return unit_of(self.answer.text)
 
 
 class QueryScreen(NamedTuple):
@@ -134,8 +123,6 @@ class QueryScreen(NamedTuple):
 def query_screen(page: QueryPage) -> QueryScreen:
     """All that stands below the line of the query."""
     answer = page.answer
-    if answer is None:
-        return _boxed(page, _("New query"), _before_the_first(page))
     if answer.error is not None:
         return _boxed(page, _("Error"), _error_rows(answer.error, _inner(page)))
     notes = _note_rows(answer.notes, _inner(page))
@@ -156,50 +143,6 @@ def _boxed(page: QueryPage, title: str, rows: Sequence[Row]) -> QueryScreen:
     area = PanelArea(0, 0, page.width, page.height)
     panel = ScreenPanel(area, (Piece(title, "title"),), rows, more=more_below(len(rows) - area.inner_height))
     return QueryScreen(draw_panels([panel], page.width, page.height, page.glyphs))
-
-
-def _before_the_first(page: QueryPage) -> list[Row]:
-    """What can be typed, and what was: the newest queries and examples, those first that the arrow keys take."""
-    hint = _("Type a metric, a function or a keyword: names are completed as you type.")
-    said = wrapped([(Piece(" "), Piece(hint, "muted"))], _inner(page))
-    examples = _listed_queries(page, _("Examples"), "" if page.history else _("down takes one"), EXAMPLES)
-    height = page.height - 2 * page.bordered - len(said) - len(examples)
-    keys = _("up takes the newest, ctrl-r searches all {count}", count=len(page.history))
-    recent = _listed_queries(
-        page, _("Recent queries"), keys, page.history[: max(_RECENT_LEAST, height - _METRICS_LEAST)]
-    )
-    return [*said, *recent, *examples, *_metric_rows(page, height - len(recent) - 2)]
-
-
-def _metric_rows(page: QueryPage, room: int) -> list[Row]:
-    """The first ``room`` metrics that are known, with type and help."""
-    known = page.known.metrics
-    names = list(islice(known, max(0, room)))
-    told = ngettext("{count} known; tab completes it", "{count} known; tab completes them", len(known)) if known else ""
-    if len(names) < len(known):
-        told = _("the first {shown} of {count}; tab completes all of them", shown=len(names), count=len(known))
-    width = min(_WIDEST_METRIC, max(map(len, names), default=0))
-    rows: list[Row] = [
-        BLANK,
-        (Piece(" " + _("Metrics"), "title"), Piece("  " + (told or _("no names loaded yet")), "muted")),
-    ]
-    for name in names:
-        family = page.known.family(name) or Family()
-        kind = Piece(fit("" if family.type == "unknown" else family.type, _TYPE_WIDTH), "name")
-        rows.append((Piece(f"   {fit(in_place(name), width)}  "), kind, Piece(in_place(family.help), "muted")))
-    return rows
-
-
-def _listed_queries(page: QueryPage, title: str, keys: str, queries: Sequence[str]) -> list[Row]:
-    """Queries below a title; the one that stands in the line is highlighted."""
-    if not queries:
-        return []
-    rows = [(each, (Piece("   "), *query_pieces(each))) for each in queries]
-    return [
-        BLANK,
-        (Piece(" " + title, "title"), Piece("  " + keys, "muted")),
-        *(highlighted(row, _inner(page)) if each == page.line else row for each, row in rows),
-    ]
 
 
 def _empty_rows(answer: QueryAnswer, width: int) -> list[Row]:
@@ -261,7 +204,7 @@ def _with_series(page: QueryPage, notes: Sequence[Row]) -> QueryScreen:
         plot = max(1, below.inner_width - AXIS_WIDTH - 2)
         panels.append(_chart_panel(page, below, table))
     queries: dict[int, str] = {}
-    if side and page.answer is not None:
+    if side:
         beside = PanelArea(wide - 1, 0, side, height)
         more_panels, queries = side_panels(
             page.answer, page.series[page.chosen], page.unit, page.known, page.history, beside
@@ -316,7 +259,7 @@ class _SeriesTable:
         page = self._page
         down, up = ("v", "^") if page.glyphs.ascii_only else ("↓", "↑")
         arrow = {"highest": " " + down, "lowest": " " + up}.get(page.order, "")
-        if page.cursor is None or page.answer is None:
+        if page.cursor is None:
             return _("value") + arrow
         return page.answer.time_of(page.cursor).strftime("%H:%M:%S") + arrow
 
@@ -436,7 +379,6 @@ def _slots(count: int, chosen: int) -> dict[int, int]:
 
 def _chart_panel(page: QueryPage, area: PanelArea, table: _SeriesTable) -> ScreenPanel:
     answer = page.answer
-    assert answer is not None
     unit, width, height = page.unit, area.inner_width - 1, max(1, area.inner_height - 2)
     order = sorted(table.slots, key=lambda place: place != page.chosen)
     curves = [
@@ -507,8 +449,11 @@ def head_row(state: QueryState, where: str, width: int) -> Row:
     return (*left, Piece(" " * max(1, fill)), Piece(right, "muted"))
 
 
-def keys_row(state: QueryState, said: str, width: int, *, has_chart: bool, has_history: bool) -> Row:
-    """The last line: what the keys do now, as many as fit; or what the last one did."""
+def keys_row(
+    state: QueryState, said: str, width: int, *, has_chart: bool, has_history: bool, taken: StartEntry | None
+) -> Row:
+    """The last line: what the keys do now, as many as fit; or what the last one did. ``taken`` is what enter takes from
+    the list before the first query."""
     if said:
         return (Piece(" " + said, "accent"),)
     if state.focus == "result":
@@ -516,13 +461,16 @@ def keys_row(state: QueryState, said: str, width: int, *, has_chart: bool, has_h
             ("esc", _("back")), ("t", _("range")), ("O", _("sort")), ("y", _("copy")),
             *([("left/right", _("time cursor"))] if has_chart else ()), ("up/down", _("series")), ("tab", _("query")),
         ]  # fmt: skip
+    elif taken is not None:
+        put = [("tab", _("edit"))] if taken.runs else []
+        keys = [("enter", _("run") if taken.runs else _("edit")), *put, ("up/down", _("choose")), ("esc", _("back"))]
     else:
         result = [("down", _("result"))] if state.series else []
         earlier = [("up", _("earlier query")), ("ctrl-r", _("search the history"))]
-        examples = [("down", _("example"))] if state.answer is None else []
+        examples = [("down", _("choose"))] if state.answer is None else []
         keys = [
             ("enter", _("run")), ("tab", _("complete")), ("esc", _("close")), *result,
-            *(earlier if has_history else examples),
+            *examples, *(earlier if has_history else []),
         ]  # fmt: skip
     pieces: list[Piece] = []
     for key, text in keys:
