@@ -85,6 +85,8 @@ def _drawable(values: Values) -> Values:
 _ROUND = (1, 2, 5, 10)
 _TICK_ROWS, _TICK_ROWS_LEAST = 2.5, 2.1
 """Rows between two labels of an axis, and where the scale is a multiple of what lies between them."""
+_LABELS_MOST = 6.5
+"""More would be a ladder."""
 _LIMIT_WITHIN = 4
 """So many times the highest value a limit may be for the scale to reach up to it: below a higher one, the curve would
 be flat."""
@@ -110,7 +112,7 @@ def round_ceiling(value: float, height: int, *, binary: bool = False) -> float:
     many rows: closer to ``value`` than :func:`nice_ceiling`, for a chart whose scale may change."""
     if not _NEXT_TO_NOTHING < value < _BEYOND_ALL:
         return nice_ceiling(value, binary=binary)
-    step = next(iter(_round_steps(_TICK_ROWS * value / max(1, height), binary=binary)))
+    step = next(iter(_round_steps(value * max(_TICK_ROWS / max(1, height), 1 / _LABELS_MOST), binary=binary)))
     return step * math.ceil(value / step * (1 - 1e-9))
 
 
@@ -136,8 +138,8 @@ def _ticks(floor: float, ceiling: float, height: int, *, binary: bool, dotted: b
     span = ceiling - floor
     if not _NEXT_TO_NOTHING < span < _BEYOND_ALL:
         return {}
-    row = span / height
-    steps = list(takewhile(lambda step: step < span, _round_steps(_TICK_ROWS_LEAST * row, binary=binary)))
+    row, fewest = span / height, span / _LABELS_MOST
+    steps = list(takewhile(lambda step: step < span, _round_steps(max(_TICK_ROWS_LEAST * row, fewest), binary=binary)))
     exact = [step for step in steps if abs(ceiling / step - round(ceiling / step)) < _ALMOST_NONE]
     wide = exact or [step for step in steps if step >= _TICK_ROWS * row * (1 - 1e-9)]
     found: dict[int, float] = {}
