@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+import numpy as np
 import pytest
 from textual.widgets import Input
 
@@ -10,10 +13,13 @@ from lilfox_tui.app.panes.metrics.query.offer import StartPage, examples, metric
 from lilfox_tui.app.rendering.draw import UNICODE
 from lilfox_tui.promql.completion import KnownNames, NameIndex
 from lilfox_tui.scrape.exposition import Family
+from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
+from lilfox_tui.scrape.store import SeriesStore
 from tests.app.alerts_made import ERRORS, alerting, some
-from tests.app.overviews import mixed
+from tests.app.overviews import NOW, mixed
 from tests.app.still import still_app
 from tests.app.test_query import asks, box, filled, opened, shows, typed, value
+from tests.waiting import until
 
 
 async def test_what_can_be_asked_is_chosen_with_down_and_run() -> None:
@@ -145,3 +151,29 @@ async def test_a_click_on_an_earlier_query_runs_it() -> None:
         await pilot.click(offset=(lines[y].rindex("load"), y))
         await shows(pilot, "2 series")
         assert value(pilot) == "load"
+
+
+async def test_nothing_after_the_newest_sample_is_drawn_or_averaged_as_a_rate() -> None:
+    store = SeriesStore(keep_s=86_400, limit_bytes=10_000_000)
+    labels = LabelList([LabelSet.of({NAME: "asked_total"})])
+    end_ms = round(NOW.timestamp() * 1000) - 60_000
+    for place in range(61):
+        store.target("t").append(end_ms - (60 - place) * 5000, labels, np.array([10.0 * place]))
+    app = still_app(mixed())
+    app.monitor.scraping.store.publish(store)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await asks(pilot, "rate(asked_total[2m])")
+        await shows(pilot, "1 series")
+        state = box(pilot)._state
+        assert state.answer is not None
+        assert state.answer.until == NOW - timedelta(seconds=60)
+        values, step_s = state.series[0].values, state.answer.step_s
+        blank = len(values) - max(place for place, value in enumerate(values) if value is not None) - 1
+        assert blank * step_s == pytest.approx(60, abs=2 * step_s)
+        assert min(value for value in values[len(values) // 2 :] if value is not None) == pytest.approx(2, rel=0.01)
+        assert state.series[0].value is not None, "what the query gives now is told as it is"
+        await pilot.press("ctrl+u")
+        await typed(pilot, "asked_total")
+        await pilot.press("enter")
+        await until(lambda: state.answer is not None and state.answer.text == "asked_total")
+        assert state.answer.until is None, "no rate"

@@ -21,7 +21,14 @@ from lilfox_tui.alerts.model import Alerts
 from lilfox_tui.app.dialogs.messages import Ahead, Dialog
 from lilfox_tui.app.panes.metrics.alert_page import rule_queries
 from lilfox_tui.app.panes.metrics.query.history import HistoryWalk, QueryHistory
-from lilfox_tui.app.panes.metrics.query.names import AGAIN_S, NAMES_OF, NameLoader, QuerySource, why_empty
+from lilfox_tui.app.panes.metrics.query.names import (
+    AGAIN_S,
+    NAMES_OF,
+    NameLoader,
+    QuerySource,
+    newest_counted,
+    why_empty,
+)
 from lilfox_tui.app.panes.metrics.query.offer import SHOWN, QueryLine, QueryOffer, StartPage, token_role
 from lilfox_tui.app.panes.metrics.query.result import QueryAnswer, count_series
 from lilfox_tui.app.panes.metrics.query.state import QueryState
@@ -459,6 +466,7 @@ async def _answered(engine: QueryEngine, asked: QueryAnswer) -> QueryAnswer:
         if not isinstance(value, str):
             with suppress(QueryError):  # a range vector has its own times
                 lines = await engine.range(asked.text, start, asked.at, asked.step_s)
+        until = await newest_counted(engine, asked.text, asked.at)
     except LilFoxError as error:
         return replace(asked, error=error)
-    return replace(asked, value=value, lines=lines, notes=tuple(notes))
+    return replace(asked, value=value, lines=lines, notes=tuple(notes), until=until)
