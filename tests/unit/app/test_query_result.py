@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -253,6 +254,12 @@ def test_the_selected_series_stands_whole_beside_the_table_with_its_metric_and_e
     for y, query in drawn.queries.items():
         assert text_of([*drawn.rows])[y][drawn.right :].strip("│ ") in query
     assert set(drawn.queries.values()) == {"first", "sum by (job) (rate(a_long_name_total[5m]))"}
+
+
+def test_the_value_at_the_time_cursor_stands_with_the_others() -> None:
+    side = "\n".join(row[81:] for row in text_of([*beside("x", 120, cursor=14).rows]))
+    assert re.search(r"cursor +2  02:58:45\b", side)
+    assert "cursor" not in "\n".join(text_of([*beside("x", 120).rows]))
 
 
 def test_where_there_is_little_room_beside_the_table_the_selected_series_is_told_first() -> None:

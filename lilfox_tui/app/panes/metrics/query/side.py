@@ -43,9 +43,10 @@ def side_panels(
     known: KnownNames,
     history: Sequence[str],
     area: PanelArea,
+    cursor: int | None = None,
 ) -> SidePanels:
     """The panels in ``area``: the selected series gets the rows that it needs, then the metrics, and earlier queries
-    what is left."""
+    what is left. ``cursor`` is the column whose value is told too."""
     width = area.inner_width - 1
     metrics = _metric_names(answer.text, series)
     earlier = [
@@ -54,7 +55,7 @@ def side_panels(
         if each != answer.text
         for row in wrapped([(Piece(" "), *query_pieces(in_place(each)))], width)
     ]
-    parts: list[tuple[str, list[Row]]] = [(_("Selected series"), _series_rows(answer, series, unit, width))]
+    parts: list[tuple[str, list[Row]]] = [(_("Selected series"), _series_rows(answer, series, unit, cursor, width))]
     if metrics:
         title = _("Metric") if len(metrics) == 1 else _("Metrics")
         parts.append((title, [row for name in metrics for row in _metric_rows(name, known, width)]))
@@ -86,14 +87,17 @@ def _stacked(parts: Sequence[tuple[str, list[Row]]], area: PanelArea) -> list[Sc
     return panels
 
 
-def _series_rows(answer: QueryAnswer, each: ResultSeries, unit: ValueUnit, width: int) -> list[Row]:
+def _series_rows(answer: QueryAnswer, each: ResultSeries, unit: ValueUnit, cursor: int | None, width: int) -> list[Row]:
     """The selected series: its metric, its labels, and its values in the window with their times, one a line."""
     metric, labels = each.labels.get(NAME), each.labels.without([NAME]).pairs
     rows: list[Row] = [(Piece(" "), Piece(in_place(metric), "strong"))] if metric else []
     rows += _pairs([(in_place(name), in_place(value), "") for name, value in labels])
     if not rows:
         rows.append((Piece(" " + _("no labels"), "muted"),))
-    return wrapped([*rows, BLANK, *_pairs(_facts(answer, each, unit), right=True)], width)
+    facts = _facts(answer, each, unit)
+    if cursor is not None:
+        facts.insert(0, (_("cursor"), value_text(each.at(cursor), unit), answer.time_of(cursor).strftime("%H:%M:%S")))
+    return wrapped([*rows, BLANK, *_pairs(facts, right=True)], width)
 
 
 def _facts(answer: QueryAnswer, each: ResultSeries, unit: ValueUnit) -> list[tuple[str, str, str]]:

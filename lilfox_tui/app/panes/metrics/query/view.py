@@ -207,7 +207,7 @@ def _with_series(page: QueryPage, notes: Sequence[Row]) -> QueryScreen:
     if side:
         beside = PanelArea(wide - 1, 0, side, height)
         more_panels, queries = side_panels(
-            page.answer, page.series[page.chosen], page.unit, page.known, page.history, beside
+            page.answer, page.series[page.chosen], page.unit, page.known, page.history, beside, page.cursor
         )
         panels += more_panels
     rows = draw_panels(panels, width, height, page.glyphs)
