@@ -44,8 +44,8 @@ State: TypeAlias = Pending | Ready[T] | Unavailable
 
 
 def to_next_beat_s(period_s: float) -> float:
-    """Seconds until the loop's clock is a multiple of ``period_s``. What looks again and again waits so: all look at the
-    same moments, and each of these wakes the process once."""
+    """Seconds until the loop's clock is a multiple of ``period_s``. What looks again and again waits so: all look at
+    the same moments, and each of these wakes the process once."""
     return period_s - asyncio.get_running_loop().time() % period_s
 
 

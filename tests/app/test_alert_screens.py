@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.alerts.model import AlertState, Event, Trouble
 from lilfox_tui.app.panes.metrics.alert_page import AlertItem, AlertPage, alert_page
+from lilfox_tui.app.panes.metrics.errors import LoggedError
 from lilfox_tui.app.rendering.chart import chart_columns
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE
 from lilfox_tui.config.model import ApiConfig
@@ -17,6 +18,7 @@ from lilfox_tui.core.aio import Pending, Ready, Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import set_language, tr
 from lilfox_tui.core.text import cell_width
+from lilfox_tui.metrics.model import Labels
 from lilfox_tui.monitor.alert_explain import ComparisonSide, Explanation, compared
 from lilfox_tui.monitor.model import Overview
 from tests.app.alerts_made import RULES, alerting, some
@@ -195,6 +197,90 @@ def test_what_a_resolved_alert_was_is_said_once() -> None:
     )
     assert said.count("31") == 1
     assert "last report: backend: 31% of all requests fail" in said, "its numbers are neither now nor the worst ones"
+
+
+def told_of(page: AlertPage) -> list[str]:
+    return ["".join(piece.text for piece in row) for row in alert_page(page)]
+
+
+def test_a_bar_shows_the_value_against_its_limit() -> None:
+    set_language("en")
+    item = AlertItem.of_alert(some().alerts[1], RULES[0])
+    bar = next(line for line in told_of(page(item, why())) if "━━" in line)
+    filled, empty = bar.count("━"), bar.count("─")
+    assert re.search(r"━│━+─+  31 ?% > 5 ?% ", bar)
+    assert filled / (filled + empty + 1) == pytest.approx(0.31, abs=0.03)
+    assert bar.index("│", 3) == pytest.approx(2 + 0.05 * 50, abs=1)
+    plain = replace(page(item, why()), glyphs=ASCII)
+    assert any(re.search(r"#\|#+\.+  31 ?% > 5 ?%", line) for line in told_of(plain))
+    counted = replace(RULES[0], expression="a / b", name="Odd")
+    odd = AlertItem.of_alert(some().alerts[1], counted)
+    assert not any("━━" in line for line in told_of(page(odd, None))), "without a limit there is no bar"
+
+
+def test_a_resolved_alert_keeps_its_peak_also_when_the_window_begins_later() -> None:
+    set_language("en")
+    alert = replace(some().alerts[1], state=AlertState.RESOLVED, resolved_at=NOW - timedelta(minutes=2))
+    item = AlertItem.of_alert(alert, RULES[0])
+    columns = 400
+    high = tuple(0.97 if place == 300 else 0.3 for place in range(columns))
+    whole = Explanation(
+        compared(RULES[0].expression),
+        (ComparisonSide((("job", "backend"),), 0.3, 0.05, True, high),),
+        end=alert.resolved_at,
+    )
+    late = replace(page(item, why()), window=timedelta(minutes=1), events=())
+    assert not any("peak" in line for line in told_of(late)), "it is not known"
+    kept = told_of(replace(late, whole=whole))
+    assert [line for line in kept if re.search(r"[━─]  peak 97 ?% at 03:08:\d\d; limit 5 ?% ", line)]
+    assert sum("peak" in line for line in kept) == 1, "it is told once"
+
+
+async def test_the_page_asks_for_the_time_before_its_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = still_app(alerting())
+    asked: list[tuple[datetime, datetime]] = []
+
+    async def ask(_expression: str, start: datetime, end: datetime, _columns: int) -> Explanation:
+        asked.append((start, end))
+        return why()
+
+    async def events(_labels: Labels) -> tuple[Event, ...]:
+        return ()
+
+    monkeypatch.setattr(app.monitor.alerting, "why", ask)
+    monkeypatch.setattr(app.monitor.alerting, "events", events)
+    async with app.run_test(size=(100, 40)) as pilot:
+        await pilot.press("exclamation_mark", "enter")
+        await pilot.pause()
+        item = app.metrics.state.selected_item()
+        assert item is not None
+        assert item.alert is not None
+        starts = [start for start, _end in asked]
+        assert NOW - app.metrics.state.window in starts
+        assert min(starts) < item.alert.active_at
+
+
+async def test_the_page_shows_errors_of_the_service_other_alerts_there_and_the_first_steps() -> None:
+    app = still_app(alerting())
+    logged = [
+        LoggedError(NOW, "backend", "OperationalError: refused", times=41),
+        LoggedError(NOW, "other", "no matter"),
+    ]
+    async with app.run_test(size=(120, 60)) as pilot:
+        app.metrics.pages.newest_errors = lambda: logged
+        app.monitor.runbooks.feed.publish(app.monitor.runbooks.look())
+        await pilot.press("exclamation_mark", "enter")
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "─ Newest errors ─" in text
+        assert "✖ backend  ×41  OperationalError: refused" in text
+        assert "no matter" not in text
+        here = text.split("─ Also firing or pending here ─")[1]
+        assert "HighLatency" in here
+        item = app.metrics.state.selected_item()
+        assert item is not None
+        steps = next(each.steps for each in app.monitor.runbooks.look().runbooks if item.name in each.on_alert)
+        assert f" 1. {steps[0].title[:30]}" in text
 
 
 async def test_the_page_of_an_alert_names_the_runbook_for_it() -> None:

@@ -1,55 +1,122 @@
-"""The query box before its first query: examples, earlier queries, and the metrics that are known."""
+"""The query box before its first query: rules that fire, earlier queries, examples, and the metrics that are known."""
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+import numpy as np
+import pytest
 from textual.widgets import Input
 
-from lilfox_tui.app.panes.metrics.query.view import EXAMPLES, QueryPage, query_screen
+from lilfox_tui.app.panes.metrics.alert_page import rule_queries
+from lilfox_tui.app.panes.metrics.query.offer import StartPage, examples, metric_group
 from lilfox_tui.app.rendering.draw import UNICODE
 from lilfox_tui.promql.completion import KnownNames, NameIndex
 from lilfox_tui.scrape.exposition import Family
-from tests.app.overviews import mixed
+from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
+from lilfox_tui.scrape.store import SeriesStore
+from tests.app.alerts_made import ERRORS, alerting, some
+from tests.app.overviews import NOW, mixed
 from tests.app.still import still_app
-from tests.app.test_query import box, filled, opened, shows, value
+from tests.app.test_query import asks, box, filled, opened, shows, typed, value
+from tests.waiting import until
 
 
-async def test_examples_are_taken_with_down_and_run() -> None:
+async def test_what_can_be_asked_is_chosen_with_down_and_run() -> None:
     app = still_app(mixed())
     app.monitor.scraping.store.publish(filled())
     async with app.run_test(size=(100, 30)) as pilot:
         await opened(pilot)
-        text = await shows(pilot, "Examples  down takes one")
+        text = await shows(pilot, "Examples", "topk(5, load)", "load ")
         assert "Recent queries" not in text
         assert text.splitlines()[1].startswith(" e.g. sum by (job) (up)")
-        assert "down example" in text.splitlines()[-1]
+        assert "down choose" in text.splitlines()[-1]
         assert "up earlier query" not in text
-        count = len(box(pilot)._offer.known.metrics)
-        text = await shows(pilot, f"Metrics  {count} known; tab completes {'them' if count > 1 else 'it'}")
-        for name in box(pilot)._offer.known.metrics:
-            assert any(line.strip("│ ").split()[:1] == [name] for line in text.splitlines()), name
-        for key, place in (("down", 0), ("down", 1), ("up", 0)):
-            await pilot.press(key)
-            assert value(pilot) == EXAMPLES[place]
-        await pilot.press("enter")
-        await shows(pilot, "No series")
+        assert "1 known; tab completes it" in text
         await pilot.press("down")
-        assert value(pilot) == EXAMPLES[0], "only before the first query"
+        assert "enter run  tab edit  up/down choose" in (await shows(pilot, "enter run  tab edit")).splitlines()[-1]
+        await pilot.press("down")
+        await shows(pilot, "enter edit  up/down choose")
+        await pilot.press("enter")
+        assert value(pilot) == "load", "a metric is put into the line, to be written on"
+        assert box(pilot)._state.answer is None
+        await pilot.press("ctrl+u", "down", "tab")
+        assert value(pilot) == "topk(5, load)"
+        await pilot.press("ctrl+u", "down", "x")
+        assert value(pilot) == "x", "what is typed goes into the line"
+        assert box(pilot)._start.taken is None
+        await pilot.press("ctrl+u", "down", "up")
+        assert box(pilot)._start.taken is None, "above the first one is the line"
+        await pilot.press("down", "escape")
+        assert box(pilot)._start.taken is None
+        await pilot.press("down", "enter")
+        await shows(pilot, "2 series")
+        assert value(pilot) == "topk(5, load)"
 
 
-def test_known_metrics_are_listed_with_type_and_help_where_there_is_room() -> None:
-    names = NameIndex(["requests_total", *(f"queue_{number}" for number in range(90))])
+async def test_rules_that_fire_or_are_pending_come_first_and_a_click_runs_one() -> None:
+    app = still_app(alerting())
+    app.monitor.scraping.store.publish(filled())
+    async with app.run_test(size=(200, 55)) as pilot:
+        await opened(pilot)
+        lines = (await shows(pilot, "Rules that fire or are pending", "HighErrorRate  firing")).splitlines()
+        y = next(place for place, line in enumerate(lines) if "HighErrorRate  firing" in line)
+        assert ERRORS[:40] in lines[y + 1]
+        assert next(place for place, line in enumerate(lines) if "Examples" in line) > y
+        metric = next(place for place, line in enumerate(lines) if "│   load " in line)
+        await pilot.click(offset=(lines[metric].index("load "), metric))
+        assert value(pilot) == "load"
+        await pilot.click(offset=(10, y + 1))
+        await shows(pilot, "No series")
+        assert value(pilot) == ERRORS
+
+
+def test_each_rule_is_listed_once_the_worst_first() -> None:
+    found = [expression for expression, _row in rule_queries(some(), UNICODE)]
+    assert found[0] == ERRORS
+    assert len(found) == len(set(found))
+    assert "a * b > 1" not in found, "a rule that cannot be evaluated is no query"
+
+
+def told(known: KnownNames, width: int, height: int, history: tuple[str, ...] = (), down: int = 0) -> list[str]:
+    start = StartPage([])
+    boxed = height > 12
+    start.rows(known, history, width, height, UNICODE, boxed=boxed)
+    for _step in range(down):
+        start.move(1)
+    rows = start.rows(known, history, width, height, UNICODE, boxed=boxed)
+    return ["".join(piece.text for piece in row) for row in rows]
+
+
+@pytest.mark.parametrize(("width", "height"), [(40, 10), (80, 24), (120, 110), (200, 55)])
+def test_known_metrics_are_listed_with_type_and_help_by_what_they_are_of(width: int, height: int) -> None:
+    names = NameIndex(["requests_total", "pg_up", "node_load1", "ALERTS", *(f"queue_{number}" for number in range(90))])
     known = KnownNames(names, {"requests": Family("counter", "How many.\x1b[2J")})
-    for width, height in ((40, 10), (80, 24), (120, 110)):
-        rows = query_screen(QueryPage(None, width, height, UNICODE, known=known)).rows
-        told = ["".join(piece.text for piece in row) for row in rows]
-        assert len(rows) <= height
-        assert not any("\x1b" in line for line in told)
-        assert not any("more below" in line for line in told), "metrics are cut, not counted"
-        if height > 10:
-            assert sum("queue_" in line for line in told) >= min(90, height - 14)
-        line = next((line for line in told if "requests_total " in line), "")
-        assert not line or line.split()[1:4] == ["requests_total", "counter", "How"]
-    assert line
+    rows = told(known, width, height)
+    assert len(rows) <= height
+    assert not any("\x1b" in line for line in rows)
+    if height > 20:
+        text = "\n".join(rows)
+        assert text.index("Host metrics") < text.index("Service metrics")
+    assert any(line.split()[:1] == ["node_load1"] or " node_load1 " in line for line in rows) or height < 24
+    assert ("more below" in rows[0]) == (12 < height < 110), "what is out of sight is counted"
+    last = told(known, width, height, down=200)
+    assert any("queue_9 " in line or "ALERTS" in line for line in last), "all can be reached"
+
+
+def test_metrics_are_told_apart_by_their_names() -> None:
+    found = {
+        "node_load1": "host", "lilfox_cpus": "host", "lilfox_service_up": "service", "http_requests_total": "service",
+        "pg_up": "database", "lilfox_postgresql_connections": "database", "ALERTS": "own", "lilfox_backup_sets": "own",
+    }  # fmt: skip
+    assert {name: metric_group(name) for name in found} == found
+
+
+def test_examples_have_metrics_that_there_are() -> None:
+    found = examples(KnownNames(NameIndex(["up", "cpu_usage_percent"])))
+    assert found == ["topk(5, cpu_usage_percent)", "up", "topk(5, up)"]
+    assert examples(KnownNames(NameIndex(["a_total", "b"]))) == ["sum(rate(a_total[5m]))", "topk(5, b)"]
+    assert len(examples(KnownNames())) == 3
 
 
 async def test_the_first_screen_lists_what_was_asked_before_and_examples() -> None:
@@ -61,12 +128,52 @@ async def test_the_first_screen_lists_what_was_asked_before_and_examples() -> No
             box(pilot)._history.add(f"metric_{number}")
         box(pilot)._show()
         text = await shows(pilot, "Recent queries  up takes the newest, ctrl-r searches all 40")
-        recent, examples = text.index("metric_39"), text.index("topk(5, cpu_usage_percent)")
-        assert recent < text.index("Examples") < examples
+        assert text.index("metric_39") < text.index("Examples")
         assert "metric_0 " not in text
-        assert "more below" not in text
         assert "up earlier query" in text.splitlines()[-1]
         field = box(pilot).query_one("#query-input", Input)
         look = field.get_component_rich_style("input--placeholder")
         assert look.color == app.palette.style("muted", "bar").color
         assert look.italic
+
+
+async def test_a_click_on_an_earlier_query_runs_it() -> None:
+    app = still_app(mixed())
+    app.monitor.scraping.store.publish(filled())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await asks(pilot, "load")
+        await shows(pilot, "2 series")
+        await pilot.press("ctrl+u")
+        await typed(pilot, "sum(load)")
+        await pilot.press("enter")
+        lines = (await shows(pilot, "1 series", "Earlier queries")).splitlines()
+        y = next(place for place, line in enumerate(lines) if "Earlier queries" in line) + 1
+        await pilot.click(offset=(lines[y].rindex("load"), y))
+        await shows(pilot, "2 series")
+        assert value(pilot) == "load"
+
+
+async def test_nothing_after_the_newest_sample_is_drawn_or_averaged_as_a_rate() -> None:
+    store = SeriesStore(keep_s=86_400, limit_bytes=10_000_000)
+    labels = LabelList([LabelSet.of({NAME: "asked_total"})])
+    end_ms = round(NOW.timestamp() * 1000) - 60_000
+    for place in range(61):
+        store.target("t").append(end_ms - (60 - place) * 5000, labels, np.array([10.0 * place]))
+    app = still_app(mixed())
+    app.monitor.scraping.store.publish(store)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await asks(pilot, "rate(asked_total[2m])")
+        await shows(pilot, "1 series")
+        state = box(pilot)._state
+        assert state.answer is not None
+        assert state.answer.until == NOW - timedelta(seconds=60)
+        values, step_s = state.series[0].values, state.answer.step_s
+        blank = len(values) - max(place for place, value in enumerate(values) if value is not None) - 1
+        assert blank * step_s == pytest.approx(60, abs=2 * step_s)
+        assert min(value for value in values[len(values) // 2 :] if value is not None) == pytest.approx(2, rel=0.01)
+        assert state.series[0].value is not None, "what the query gives now is told as it is"
+        await pilot.press("ctrl+u")
+        await typed(pilot, "asked_total")
+        await pilot.press("enter")
+        await until(lambda: state.answer is not None and state.answer.text == "asked_total")
+        assert state.answer.until is None, "no rate"

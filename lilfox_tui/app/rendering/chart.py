@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
-from itertools import groupby, pairwise
-from typing import NamedTuple
+from itertools import pairwise, takewhile
 
 from msgspec import Struct
 
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
+from lilfox_tui.app.rendering.plot_grid import DOTS_HIGH, Ink, Limit, Plot, plotted
 from lilfox_tui.core.i18n import _
 from lilfox_tui.core.text import cell_width, fit, human_duration
 from lilfox_tui.core.units import LABEL_CELLS
@@ -21,7 +20,7 @@ from lilfox_tui.metrics.history import Point
 AXIS_WIDTH = LABEL_CELLS
 CHART_COLUMNS = 120
 """More are hard to tell apart."""
-_NEXT_TO_NOTHING, _BEYOND_ALL = 1e-300, 1e300
+_NEXT_TO_NOTHING, _BEYOND_ALL, _ALMOST_NONE = 1e-300, 1e300, 1e-6
 Values = Sequence[float | None]
 """One value a column, oldest first; None where nothing is known."""
 
@@ -88,12 +87,19 @@ def _drawable(values: Values) -> Values:
     return [None if value is None or math.isnan(value) else min(max(value, low), high) for value in values]
 
 
-FINE_STEPS = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
+_ROUND = (1, 2, 5, 10)
+_TICK_ROWS, _TICK_ROWS_LEAST = 2.5, 2.1
+"""Rows between two labels of an axis, and where the scale is a multiple of what lies between them."""
+_LABELS_MOST = 6.5
+"""More would be a ladder."""
+_LIMIT_WITHIN = 4
+"""So many times the highest value a limit may be for the scale to reach up to it: below a higher one, the curve would
+be flat."""
 
 
-def nice_ceiling(value: float, *, binary: bool = False, steps: Sequence[float] = (1, 2, 5, 10)) -> float:
-    """Return the next round number at or above ``value``: one of ``steps`` times a power of ten; with ``binary``, times
-    a power of 1024, and at least 1024."""
+def nice_ceiling(value: float, *, binary: bool = False) -> float:
+    """Return the next round number at or above ``value``: 1, 2 or 5 times a power of ten; with ``binary``, times a
+    power of 1024, and at least 1024."""
     if not value > _NEXT_TO_NOTHING or (binary and value <= 1024):
         return 1024.0 if binary else 1.0
     value = min(value, _BEYOND_ALL)
@@ -102,7 +108,52 @@ def nice_ceiling(value: float, *, binary: bool = False, steps: Sequence[float] =
         while value / scale >= 1024:
             scale *= 1024
     power = 10.0 ** math.floor(math.log10(value / scale)) * scale
-    return next(step * power for step in steps if step * power >= value * (1 - 1e-9))
+    found = next(step * power for step in _ROUND if step * power >= value * (1 - 1e-9))
+    return scale * 1024 if binary and found >= scale * 1000 else found
+
+
+def round_ceiling(value: float, height: int, *, binary: bool = False) -> float:
+    """Return the next number at or above ``value`` that is a multiple of what lies between two labels of an axis of so
+    many rows: closer to ``value`` than :func:`nice_ceiling`, for a chart whose scale may change."""
+    if not _NEXT_TO_NOTHING < value < _BEYOND_ALL:
+        return nice_ceiling(value, binary=binary)
+    step = next(iter(_round_steps(value * max(_TICK_ROWS / max(1, height), 1 / _LABELS_MOST), binary=binary)))
+    return step * math.ceil(value / step * (1 - 1e-9))
+
+
+def _round_steps(least: float, *, binary: bool) -> Iterator[float]:
+    """Round numbers from ``least`` on: 1, 2 and 5 times a power of ten; with ``binary``, times a power of 1024, and
+    powers of two."""
+    unit = 1024.0 ** max(0, math.floor(math.log(least, 1024))) if binary and least >= 1 else 1.0
+    power = 10.0 ** math.floor(math.log10(least / unit))
+    while True:
+        found = {step * power * unit for step in (1, 2, 5)}
+        if binary:
+            found = {each for each in found if each < 1000 * unit and each >= 1}
+            found |= {2.0**bit * unit for bit in range(11) if power * unit <= 2.0**bit * unit < 10 * power * unit}
+        yield from sorted(each for each in found if each >= least * (1 - 1e-9))
+        power *= 10
+        if binary and power >= 1000:
+            unit, power = unit * 1024, 1.0
+
+
+def _ticks(floor: float, ceiling: float, height: int, *, binary: bool, dotted: bool) -> dict[int, float]:
+    """The values that are labelled between the ends of the scale, by row from the bottom: round ones some rows apart,
+    or that in the middle."""
+    span = ceiling - floor
+    if not _NEXT_TO_NOTHING < span < _BEYOND_ALL:
+        return {}
+    row, fewest = span / height, span / _LABELS_MOST
+    steps = list(takewhile(lambda step: step < span, _round_steps(max(_TICK_ROWS_LEAST * row, fewest), binary=binary)))
+    exact = [step for step in steps if abs(ceiling / step - round(ceiling / step)) < _ALMOST_NONE]
+    wide = exact or [step for step in steps if step >= _TICK_ROWS * row * (1 - 1e-9)]
+    found: dict[int, float] = {}
+    if wide:
+        for number in range(math.ceil(floor / wide[0]), math.floor(ceiling / wide[0]) + 1):
+            level = _level_of(number * wide[0] - floor, span, height, dotted=dotted)
+            if 1 <= level <= height - 3:
+                found[level] = number * wide[0]
+    return found or ({height // 2: (ceiling + floor) / 2} if height % 2 and height > 1 else {})
 
 
 class Curve(Struct, frozen=True):
@@ -118,6 +169,8 @@ class Curve(Struct, frozen=True):
     """Its colour role; by its place among the others if empty."""
     marker: str = ""
     """Its point where there are no dots; by its place among the others if empty."""
+    in_front: bool = False
+    """Whether it takes the cells that it shares with others."""
 
 
 class Axes(Struct, frozen=True):
@@ -144,6 +197,14 @@ class Axes(Struct, frozen=True):
     """When something happened (aware): a line, with its time below it; nothing if it lies outside."""
     line: bool = False
     """Whether a single curve is drawn as a line too."""
+    still: bool = False
+    """Whether the chart stays as it is for a while: then round times are marked, which would move with each sample."""
+
+    @property
+    def limits(self) -> list[tuple[float, str]]:
+        """The limits that are finite, with their roles, the most severe last."""
+        found = ((_finite(self.mark), "degraded"), (_finite(self.warn), "degraded"), (_finite(self.fail), "failing"))
+        return [(limit, role) for limit, role in found if limit is not None]
 
 
 def plot_points(width: int) -> int:
@@ -173,34 +234,51 @@ def chart(
     count = columns if filled or not glyphs.dots else plot_points(width)
     shown = [_drawable(resampled(each.values, count)) for each in curves]
     highest = max((value for values in shown for value in values if value is not None), default=0.0)
-    limits = [limit for limit in (axes.warn, axes.fail, axes.mark) if limit is not None]
-    ceiling = _finite(axes.top) or nice_ceiling(max([highest, *limits]) if highest else highest, binary=axes.binary)
+    near = [limit for limit, _role in axes.limits if highest <= 0 or limit <= _LIMIT_WITHIN * highest]
+    ceiling = _finite(axes.top) or nice_ceiling(max([highest, *near]), binary=axes.binary)
     floor = min((value for values in shown for value in values if value is not None), default=0.0)
     floor = -nice_ceiling(-floor, binary=axes.binary) if axes.below_zero and floor < 0 else 0.0
     if floor:
         ceiling = ceiling if highest > 0 else 0.0
         shown = [[None if value is None else value - floor for value in values] for values in shown]
-    plot = _Plot(
+    dotted = bool(glyphs.dots) and not filled
+    ticks = _ticks(floor, ceiling, height, binary=axes.binary, dotted=dotted)
+    lines = () if floor else _limits(ceiling, axes, height, dotted=dotted)
+    taken = {line.level for line in lines}
+    times = _time_ticks(columns, axes)
+    plot = Plot(
         columns, height,
         bars=_bars(shown[0][:columns], ceiling, axes, curves[0].role or "chart", height, glyphs) if filled else (),
         traces=() if filled else tuple(
             (_ink(each, place, glyphs), _places(values, ceiling - floor, columns, height, glyphs))
             for place, (each, values) in enumerate(zip(curves, shown, strict=True))
         ),
-        limits=() if floor else _limits(ceiling, axes, height, dotted=bool(glyphs.dots) and not filled),
+        limits=lines,
         moment=_moment_column(columns, axes),
         cursor=None if axes.cursor is None else min(columns - 1, max(0, int(axes.cursor * columns))),
+        levels=tuple(level for level in ticks if level not in taken) if glyphs.dots and not axes.ago else (),
+        times=tuple(column for column, _text in times) if glyphs.dots else (),
+        note=_note_above(ceiling, axes, floor),
     )  # fmt: skip
-    plotted, at_axis = _plotted(plot, glyphs)
+    cells, at_axis = plotted(plot, glyphs)
     rows: list[Row] = [_title(title, curves, now_text, width, glyphs)]
     for level in range(height - 1, -1, -1):
-        middle = axes.unit((ceiling + floor) / 2) if level * 2 == height - 1 else ""
-        label = axes.unit(ceiling) if level == height - 1 else middle
+        at = ceiling if level == height - 1 else None if level in taken else ticks.get(level)
+        label = "" if at is None else axes.unit(at)
         scale = at_axis.get(level) or Piece(fit(label, AXIS_WIDTH, right=True), "muted")
         axis = (scale, Piece(glyphs.axis, "rule"))
-        rows.append((*axis, *plotted[level]))
-    rows.append(_times(columns, axes, glyphs, axes.unit(floor) if floor else "0"))
+        rows.append((*axis, *cells[level]))
+    rows.append(_times(columns, axes, glyphs, axes.unit(floor) if floor else "0", times))
     return rows
+
+
+def _note_above(ceiling: float, axes: Axes, floor: float) -> tuple[str, str]:
+    """What is said of the lowest limit above the scale, and its role."""
+    above = [(limit, role) for limit, role in axes.limits if limit > ceiling]
+    if not above or floor:
+        return "", ""
+    limit, role = min(above)
+    return _("limit {limit} is above", limit=axes.unit(limit).strip()), role
 
 
 def series_marker(place: int, glyphs: Glyphs) -> str:
@@ -214,135 +292,13 @@ def series_role(place: int) -> str:
 
 
 SERIES_COLOURS = 6
-_DOT = ((0x40, 0x04, 0x02, 0x01), (0x80, 0x20, 0x10, 0x08))
-"""The dots of the left and the right half of a braille cell, from the bottom up."""
-_DOTS_HIGH = 4
 _ABOVE_LABEL = 2
 """Dots from that of a label in the top row to the upper edge, its own included."""
 
 
-class _Ink(NamedTuple):
-    """What tells a curve from others: its place among them, its role, and its point where there are no dots."""
-
-    place: int
-    role: str
-    marker: str
-
-
-def _ink(curve: Curve, place: int, glyphs: Glyphs) -> _Ink:
-    return _Ink(place, curve.role or series_role(place), curve.marker or series_marker(place, glyphs))
-
-
-_Cell = tuple[int, int]
-"""A column, and a level from the bottom up."""
-
-
-class _Limit(NamedTuple):
-    """A limit of the plot: its row and its dot, from the bottom, its value as text, and its role."""
-
-    level: int
-    dot: int
-    label: str
-    role: str
-
-
-class _Plot(NamedTuple):
-    """What is seen of the values in the cells of a plot. It stays the same for many samples, as they differ by little,
-    so what is drawn of it is kept."""
-
-    columns: int
-    height: int
-    bars: Sequence[tuple[int, str] | None]
-    """Of a filled curve, by column: its height in steps of a block, and its role."""
-    traces: Sequence[tuple[_Ink, Sequence[int | None]]]
-    """Of lines: the dot or, where there are none, the row of each value, from the bottom."""
-    limits: Sequence[_Limit]
-    moment: int | None
-    cursor: int | None
-    """Columns."""
-
-
-@lru_cache(maxsize=64)
-def _plotted(plot: _Plot, glyphs: Glyphs) -> tuple[Sequence[Row], Mapping[int, Piece]]:
-    """The rows of a plot from the bottom up, and the labels of limits that had no room in it, by row."""
-    grid = _Grid(plot.columns, plot.height)
-    _fill(grid, plot.bars, glyphs)
-    for ink, places in plot.traces:
-        _trace(grid, places, ink, glyphs)
-    grid.share_cells([ink for ink, _places in plot.traces])
-    at_axis = _draw_limits(grid, plot.limits, glyphs)
-    _draw_moment(grid, plot.moment, glyphs)
-    return [grid.row(level, plot.cursor) for level in range(plot.height)], at_axis
-
-
-class _Grid:
-    """The cells of a plot: for each level, from the bottom up, a character and its role by column."""
-
-    def __init__(self, columns: int, height: int) -> None:
-        self.columns, self.height = columns, height
-        self.text = [[" "] * columns for _level in range(height)]
-        self.role = [["text"] * columns for _level in range(height)]
-        self.bits = [[0] * columns for _level in range(height)]
-        self._passing: dict[_Cell, list[int]] = {}
-        """The places of the curves in a cell."""
-
-    def put(self, column: int, level: int, char: str, role: str) -> None:
-        """Draw a character."""
-        self.text[level][column], self.role[level][column] = char, role
-
-    def dot(self, x: int, y: int, role: str) -> None:
-        """Draw the dot ``x`` from the left and ``y`` from the bottom."""
-        column, level = x // 2, y // _DOTS_HIGH
-        self.bits[level][column] |= _DOT[x % 2][y % _DOTS_HIGH]
-        self.put(column, level, chr(0x2800 + self.bits[level][column]), role)
-
-    def passes(self, column: int, level: int, ink: _Ink) -> None:
-        """Record that a curve runs through a cell."""
-        here = self._passing.setdefault((column, level), [])
-        if ink.place not in here:
-            here.append(ink.place)
-
-    def share_cells(self, inks: Sequence[_Ink]) -> None:
-        """Give the cells that several curves pass to one after the other along the chart, so that none hides another;
-        a curve that would be seen nowhere gets a cell of those that others can spare."""
-        owners = {cell: places[cell[0] % len(places)] for cell, places in self._passing.items()}
-        seen = set(owners.values())
-        if any(place not in seen for places in self._passing.values() for place in places):
-            owners |= {cell: place for place, cell in _one_cell_each(self._passing).items()}
-        for (column, level), place in owners.items():
-            ink, dotted = inks[place], self.bits[level][column]
-            self.put(column, level, self.text[level][column] if dotted else ink.marker, ink.role)
-
-    def row(self, level: int, cursor: int | None) -> Row:
-        """The cells of a level as pieces; the column of the cursor stands on a ground of its own."""
-        text, roles = self.text[level], self.role[level]
-        pieces: list[Piece] = []
-        for (role, marked), run in groupby(range(self.columns), key=lambda x: (roles[x], x == cursor)):
-            pieces.append(Piece("".join(text[x] for x in run), role, "cursor" if marked else ""))
-        return tuple(pieces)
-
-
-def _one_cell_each(passing: Mapping[_Cell, Sequence[int]]) -> dict[int, _Cell]:
-    """A cell for each curve that no other one gets, for as many curves as there can be: a bipartite matching by
-    augmenting paths. Cells with few curves come first, so that those of one curve stay its own."""
-    cells: dict[int, list[_Cell]] = {}
-    for cell in sorted(passing, key=lambda each: (len(passing[each]), each)):
-        for place in passing[cell]:
-            cells.setdefault(place, []).append(cell)
-    holder: dict[_Cell, int] = {}
-
-    def find(place: int, tried: set[_Cell]) -> bool:
-        for cell in cells[place]:
-            if cell not in tried:
-                tried.add(cell)
-                if cell not in holder or find(holder[cell], tried):
-                    holder[cell] = place
-                    return True
-        return False
-
-    for place in cells:
-        find(place, set())
-    return {place: cell for cell, place in holder.items()}
+def _ink(curve: Curve, place: int, glyphs: Glyphs) -> Ink:
+    role, marker = curve.role or series_role(place), curve.marker or series_marker(place, glyphs)
+    return Ink(place, role, marker, curve.in_front)
 
 
 def _limit_role(value: float, axes: Axes, role: str) -> str:
@@ -364,21 +320,16 @@ def _bars(
     )
 
 
-def _fill(grid: _Grid, bars: Sequence[tuple[int, str] | None], glyphs: Glyphs) -> None:
-    """Draw a filled curve. A known zero is seen as a line; an unknown value is not."""
-    steps = len(glyphs.bars) - 1
-    for column, bar in enumerate(bars):
-        if bar is None:
-            continue
-        filled, role = max(1, bar[0]), bar[1]
-        for level in range(min(grid.height, -(-filled // steps))):
-            grid.put(column, level, glyphs.bars[min(steps, filled - level * steps)], role)
-
-
 def _dot_of(value: float, ceiling: float, height: int) -> int:
     """The dot, from the bottom, at which a line has a value. The ceiling is where its label stands, in the middle of
     the top row: what is less, however little, is below it."""
-    return math.floor(min(1.0, max(0.0, value / ceiling)) * (height * _DOTS_HIGH - _ABOVE_LABEL))
+    return math.floor(min(1.0, max(0.0, value / ceiling)) * (height * DOTS_HIGH - _ABOVE_LABEL))
+
+
+def _level_of(value: float, ceiling: float, height: int, *, dotted: bool) -> int:
+    """The row, from the bottom, in which ``dotted`` curves have a value, or others."""
+    level = _dot_of(value, ceiling, height) // DOTS_HIGH if dotted else int(value / ceiling * height)
+    return min(height - 1, level)
 
 
 def _places(values: Values, ceiling: float, columns: int, height: int, glyphs: Glyphs) -> tuple[int | None, ...]:
@@ -391,88 +342,21 @@ def _places(values: Values, ceiling: float, columns: int, height: int, glyphs: G
     )
 
 
-def _trace(grid: _Grid, places: Sequence[int | None], ink: _Ink, glyphs: Glyphs) -> None:
-    """Draw a curve as a line of dots, or of its marker where there are none."""
-    before: int | None = None
-    for x, y in enumerate(places):
-        if y is None:
-            before = None
-        elif not glyphs.dots:
-            grid.passes(x, y, ink)
-        else:
-            low, high = (y, y) if before is None else (min(y, before + 1), max(y, before - 1))
-            for each in range(min(low, y), max(high, y) + 1):
-                grid.dot(x, each, ink.role)
-                grid.passes(x // 2, each // _DOTS_HIGH, ink)
-            before = y
-
-
-def _limits(ceiling: float, axes: Axes, height: int, *, dotted: bool) -> tuple[_Limit, ...]:
+def _limits(ceiling: float, axes: Axes, height: int, *, dotted: bool) -> tuple[Limit, ...]:
     """The limits within the scale, from the bottom up, in the row in which ``dotted`` curves have that value, or
     others; of those in the same row the most severe one."""
-    rows: dict[int, _Limit] = {}
-    for limit, role in ((axes.mark, "degraded"), (axes.warn, "degraded"), (axes.fail, "failing")):
-        share = (_finite(limit) or 0.0) / ceiling
-        if limit is not None and 0 <= share <= 1:
-            dot = _dot_of(limit, ceiling, height)
-            level = min(height - 1, dot // _DOTS_HIGH if dotted else int(share * height))
-            rows[level] = _Limit(level, dot, axes.unit(limit).strip(), role)
+    rows: dict[int, Limit] = {}
+    for limit, role in axes.limits:
+        if 0 <= limit <= ceiling:
+            dot, level = _dot_of(limit, ceiling, height), _level_of(limit, ceiling, height, dotted=dotted)
+            rows[level] = Limit(level, dot, axes.unit(limit).strip(), role)
     return tuple(rows[level] for level in sorted(rows))
-
-
-def _draw_limits(grid: _Grid, limits: Sequence[_Limit], glyphs: Glyphs) -> dict[int, Piece]:
-    """Draw each limit as a dashed line in the colour of its level, with its value as far right as there is room; return
-    the values that have no room, for the axis, by row. Through a filled curve the line is thin, and below the curve's
-    top, which is left alone."""
-    at_axis: dict[int, Piece] = {}
-    for level, dot, text, role in limits:  # from the bottom up: the cells above are still the curve's
-        free = [_takes_limit(grid, column, level, glyphs) for column in range(grid.columns)]
-        at = _label_column(free, label := f" {text} ")
-        if at is None:
-            at_axis[level] = Piece(fit(text, AXIS_WIDTH, right=True), role)
-        for column in range(grid.columns):
-            if free[column] and glyphs.dots and grid.text[level][column] == glyphs.bars[-1]:
-                grid.put(column, level, glyphs.bars[-2], grid.role[level][column])  # a thin line through it
-            elif free[column]:
-                grid.put(column, level, glyphs.limit, role)
-            elif grid.bits[level][column]:  # seen beside the curve that runs through the same cell
-                y = min(max(dot, level * _DOTS_HIGH), (level + 1) * _DOTS_HIGH - 1)
-                grid.dot(2 * column, y, grid.role[level][column])
-        for offset, char in enumerate(label[: grid.columns - at] if at is not None else ""):
-            grid.put((at or 0) + offset, level, char, role)
-    return at_axis
-
-
-def _takes_limit(grid: _Grid, column: int, level: int, glyphs: Glyphs) -> bool:
-    """Whether a limit may be drawn in a cell: it is blank, or within a filled curve that goes on above it."""
-    char = grid.text[level][column]
-    return char == " " or (
-        char == glyphs.bars[-1] and level + 1 < grid.height and grid.text[level + 1][column] in glyphs.bars[1:]
-    )
-
-
-def _label_column(free: Sequence[bool], label: str) -> int | None:
-    """Where a label stands in a row with those free cells: at the right end, or as far right as there is room for it;
-    None if there is none. Its last blank needs no room at the end of the row."""
-    columns, least = len(free), len(label) - 1
-    if columns <= 3 * least:
-        return None
-    if all(free[columns - least :]):
-        return columns - least
-    return next((at for at in range(columns - len(label), -1, -1) if all(free[at : at + len(label)])), None)
 
 
 def _moment_column(columns: int, axes: Axes) -> int | None:
     if axes.moment is None or not axes.start <= axes.moment <= axes.end or axes.end <= axes.start:
         return None
     return min(columns - 1, int((axes.moment - axes.start) / (axes.end - axes.start) * columns))
-
-
-def _draw_moment(grid: _Grid, column: int | None, glyphs: Glyphs) -> None:
-    """Draw the moment as a line where nothing else is."""
-    for level in range(grid.height if column is not None else 0):
-        if column is not None and grid.text[level][column] in (" ", glyphs.limit):
-            grid.put(column, level, glyphs.axis, "accent")
 
 
 def _title(title: str, curves: Sequence[Curve], now_text: str, width: int, glyphs: Glyphs) -> Row:
@@ -505,7 +389,7 @@ def _legend(curves: Sequence[Curve], room: int, glyphs: Glyphs) -> Row:
     return tuple(kept)
 
 
-def _swatch(ink: _Ink, glyphs: Glyphs) -> str:
+def _swatch(ink: Ink, glyphs: Glyphs) -> str:
     return glyphs.full if glyphs.dots else ink.marker
 
 
@@ -525,7 +409,7 @@ def _short_entry(curve: Curve, place: int, glyphs: Glyphs) -> Row:
     return (Piece(f"{gap}{_swatch(ink, glyphs)}{curve.name}", ink.role),)
 
 
-def _times(columns: int, axes: Axes, glyphs: Glyphs, lowest: str) -> Row:
+def _times(columns: int, axes: Axes, glyphs: Glyphs, lowest: str, ticks: Sequence[tuple[int, str]]) -> Row:
     start, end = axes.start, axes.end
     form = "%H:%M:%S" if end - start <= timedelta(minutes=10) else "%H:%M"
     if _of_days(axes):
@@ -540,7 +424,7 @@ def _times(columns: int, axes: Axes, glyphs: Glyphs, lowest: str) -> Row:
         Piece(fit(lowest, AXIS_WIDTH, right=True), "muted"),
         Piece(glyphs.corner, "rule"),
         Piece(first + " ", "muted"),
-        *_time_line(fill, _moment_column(columns, axes), cell_width(first) + 1, axes, glyphs),
+        *_time_line(fill, cell_width(first) + 1, axes, columns, glyphs, ticks),
         Piece(" " + last, "muted"),
     )
 
@@ -550,18 +434,56 @@ def _of_days(axes: Axes) -> bool:
     return axes.end - axes.start >= timedelta(hours=24)
 
 
-def _time_line(fill: int, column: int | None, before: int, axes: Axes, glyphs: Glyphs) -> Row:
-    """The line between the times, with that of the moment below it where it has room."""
-    text = "" if axes.moment is None else f" {axes.moment:{'%m-%d %H:%M' if _of_days(axes) else '%H:%M:%S'}} "
-    at = -1 if column is None else column - before - len(text) // 2
-    if not text or column is None or not -len(text) < at < fill:
-        return (Piece(glyphs.rule * fill, "rule"),)
-    at = min(max(0, at), fill - len(text))
-    if at < 0:
-        return (Piece(glyphs.rule * fill, "rule"),)
-    return (
-        Piece(glyphs.rule * at, "rule"), Piece(text, "accent"), Piece(glyphs.rule * (fill - at - len(text)), "rule"),
-    )  # fmt: skip
+def _time_line(
+    fill: int, before: int, axes: Axes, columns: int, glyphs: Glyphs, ticks: Sequence[tuple[int, str]]
+) -> Row:
+    """The line between the times, with that of the moment below it where it has room, and the round ones that do not
+    touch it or each other."""
+    moment = _moment_column(columns, axes)
+    labels = [(column, text, "muted") for column, text in ticks]
+    if axes.moment is not None and moment is not None:
+        labels.insert(0, (moment, f"{axes.moment:{'%m-%d %H:%M' if _of_days(axes) else '%H:%M:%S'}}", "accent"))
+    placed: list[tuple[int, str, str]] = []
+    for column, label, role in labels:
+        text = f" {label} "
+        at = column - before - len(text) // 2
+        if role == "accent" and -len(text) < at < fill:
+            at = min(max(0, at), fill - len(text))
+        if 0 <= at <= fill - len(text) and all(
+            at + len(text) <= other or other + len(there) <= at for other, there, _role in placed
+        ):
+            placed.append((at, text, role))
+    pieces: list[Piece] = []
+    end = 0
+    for at, text, role in sorted(placed):
+        pieces += [Piece(glyphs.rule * (at - end), "rule"), Piece(text, role)]
+        end = at + len(text)
+    return (*pieces, Piece(glyphs.rule * (fill - end), "rule"))
+
+
+_TIME_STEPS = (60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800)
+_TIME_CELLS = 14
+"""Cells from one round time to the next at least."""
+
+
+def _time_ticks(columns: int, axes: Axes) -> list[tuple[int, str]]:
+    """The round times of a chart that stays as it is, by column."""
+    span = (axes.end - axes.start).total_seconds()
+    if not axes.still or axes.ago or span <= 0:
+        return []
+    step = next((each for each in _TIME_STEPS if each * columns >= _TIME_CELLS * span), None)
+    if step is None:
+        return []
+    start = axes.start.timestamp()
+    form = "%m-%d" if step >= 86_400 else "%m-%d %H:%M" if _of_days(axes) and step >= 43_200 else "%H:%M"
+    first = math.ceil(start / step) * step
+    return [
+        (
+            min(columns - 1, int((at - start) / span * columns)),
+            datetime.fromtimestamp(at, axes.start.tzinfo).strftime(form),
+        )
+        for at in range(first, math.floor(start + span) + 1, step)
+    ]
 
 
 def beside(left: Sequence[Row], right: Sequence[Row], width: int) -> list[Row]:

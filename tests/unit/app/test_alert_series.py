@@ -15,6 +15,7 @@ from lilfox_tui.app.panes.metrics.alert_series import (
     against,
     course,
     crossed_at,
+    extreme,
     series_chart,
     series_note,
     series_rows,
@@ -57,6 +58,10 @@ def test_a_value_and_its_limit_are_in_one_unit_and_never_look_the_same_when_they
     assert against(replace(firing, state=AlertState.RESOLVED, annotations=()), RULES[0].expression) == "last value 31%"
 
 
+def peak_of(page: SeriesPage, fired: float | None) -> str:
+    return values_told(page, extreme(page, fired))
+
+
 def test_a_value_is_named_and_the_peak_is_of_the_time_in_which_the_alert_was_active() -> None:
     set_language("en")
     firing = some().alerts[1]
@@ -66,15 +71,15 @@ def test_a_value_is_named_and_the_peak_is_of_the_time_in_which_the_alert_was_act
     of = page(side(0.01, *minutes))
     shown = replace(of, alert=over, why=replace(of.why, end=NOW))
     peak = NOW - timedelta(minutes=6)
-    assert values_told(shown, None) == (f"last value while the condition was true: 6%; peak 44% at {peak:%H:%M:%S}"), (
+    assert peak_of(shown, None) == (f"last value while the condition was true: 6%; peak 44% at {peak:%H:%M:%S}"), (
         "90% was before"
     )
-    assert values_told(shown, 0.5).endswith(f"peak 50% at {firing.fired_at:%H:%M:%S}"), "between two columns"
-    assert values_told(replace(shown, alert=firing), None) == f"peak 44% at {peak:%H:%M:%S}"
+    assert peak_of(shown, 0.5).endswith(f"peak 50% at {firing.fired_at:%H:%M:%S}"), "between two columns"
+    assert peak_of(replace(shown, alert=firing), None) == f"peak 44% at {peak:%H:%M:%S}"
     short = replace(shown, window=timedelta(minutes=5))
-    assert values_told(short, None) == "last value while the condition was true: 6%", "the peak may be before it"
+    assert peak_of(short, None) == "last value while the condition was true: 6%", "the peak may be before it"
     other = replace(over, labels=(("alertname", "HighErrorRate"), ("job", "gateway")))
-    assert "peak" not in values_told(replace(shown, alert=other), None), "it is of another series"
+    assert "peak" not in peak_of(replace(shown, alert=other), None), "it is of another series"
 
 
 def test_the_alerts_own_series_crossed_its_limit_when_the_rest_of_the_page_says() -> None:

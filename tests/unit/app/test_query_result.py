@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis.strategies import integers
 from hypothesis.strategies import text as st_text
+from msgspec.structs import replace
 
-from lilfox_tui.app.panes.metrics.query.offer import QueryLine, QueryOffer
+from lilfox_tui.app.panes.metrics.query.offer import QueryLine, QueryOffer, query_pieces
 from lilfox_tui.app.panes.metrics.query.result import (
     MOST_SERIES,
     QueryAnswer,
@@ -22,12 +25,13 @@ from lilfox_tui.app.panes.metrics.query.result import (
     split_labels,
 )
 from lilfox_tui.app.panes.metrics.query.state import WINDOWS, QueryState
-from lilfox_tui.app.panes.metrics.query.view import QueryPage, caret_rows, query_pieces, query_screen
+from lilfox_tui.app.panes.metrics.query.view import QueryPage, QueryScreen, caret_rows, query_screen
 from lilfox_tui.app.rendering.chart import Axes, Curve, chart
 from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row
 from lilfox_tui.promql.completion import KnownNames, NameIndex
 from lilfox_tui.promql.value import Line, Vector
+from lilfox_tui.scrape.exposition import Family
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
 
 AT = datetime(2026, 3, 29, 3, 0, tzinfo=UTC)
@@ -221,3 +225,68 @@ def test_values_below_zero_are_drawn_below_it() -> None:
     assert rows[4].split("└")[0].strip() == "-20"
     flat = text_of(chart("x", [Curve([-20.0, -20.0])], axes, width=10, height=3, glyphs=ASCII))
     assert flat[1].split("|")[0].strip() == "0", "the scale ends at zero where all is below"
+
+
+def beside(query: str, width: int, height: int = 40, **more: Any) -> QueryScreen:
+    """What a result of three series looks like, the second one selected."""
+    made = replace(
+        answer({"b": 2.0, "a": 1.0, "c": 3.0}, {"a": [5.0, 1.0], "b": [2.0] * 9, "c": [3.0] * 9}), text=query
+    )
+    known = KnownNames(families={"x": Family("gauge", "Things that are\nthere.")})
+    series = series_of(made, "highest")
+    history = [query, "first", "sum by (job) (rate(a_long_name_total[5m]))"]
+    return query_screen(
+        QueryPage(made, width, height, UNICODE, series, 3, chosen=1, known=known, history=history, **more)
+    )
+
+
+def test_the_selected_series_stands_whole_beside_the_table_with_its_metric_and_earlier_queries() -> None:
+    drawn = beside("sum(x)", 120)
+    side = "\n".join(row[drawn.right :].strip("│ ") for row in text_of([*drawn.rows]))
+    for told in (
+        "Selected series", "a  b", "now      2", "lowest   2  02:58:00", "average  2", "Metric", "x  gauge",
+        "Things that are", "Earlier queries", "first", "sum by (job)", "a_long_name_total",
+    ):  # fmt: skip
+        assert told in side, told
+    assert "sum(x)" not in side, "what is asked now is no earlier query"
+    assert "…" not in side
+    assert "Selected series" not in "\n".join(text_of([*beside("x", 119).rows]))
+    for y, query in drawn.queries.items():
+        assert text_of([*drawn.rows])[y][drawn.right :].strip("│ ") in query
+    assert set(drawn.queries.values()) == {"first", "sum by (job) (rate(a_long_name_total[5m]))"}
+
+
+def test_the_value_at_the_time_cursor_stands_with_the_others() -> None:
+    side = "\n".join(row[81:] for row in text_of([*beside("x", 120, cursor=14).rows]))
+    assert re.search(r"cursor +2  02:58:45\b", side)
+    assert "cursor" not in "\n".join(text_of([*beside("x", 120).rows]))
+
+
+def test_where_there_is_little_room_beside_the_table_the_selected_series_is_told_first() -> None:
+    drawn = beside("x", 120, 12)
+    assert len(drawn.rows) == 12
+    assert "Selected series" in text_of([*drawn.rows])[0]
+    assert drawn.queries == {}
+
+
+def test_what_all_series_have_is_told_once_with_the_name_of_the_metric() -> None:
+    upper, _heading, *rows = text_of([*beside("x", 80).rows])
+    assert "3 series ─" in upper
+    assert " x ─" in upper
+    assert not any(" x" in row for row in rows[:3])
+
+
+def test_the_selected_series_is_seen_before_the_others_while_the_keys_move_it() -> None:
+    def seen(**more: Any) -> set[str]:
+        rows = [row for row in beside("x", 120, **more).rows if any(char > "⠀" for piece in row for char in piece.text)]
+        return {piece.role for row in rows for piece in row if any("⠀" < char <= "⣿" for char in piece.text)}
+
+    assert seen() == {"series1", "series2", "series3"}
+    assert seen(focused=True) == {"series2", "muted"}
+
+
+def test_a_curve_in_front_takes_the_cells_that_it_shares() -> None:
+    axes = Axes(unit=str, start=AT, end=AT + timedelta(minutes=5))
+    curves = [Curve([5.0] * 60, "a"), Curve([5.0] * 60, "b", in_front=True)]
+    rows = chart("", curves, axes, width=37, height=3, glyphs=UNICODE)
+    assert {piece.role for row in rows[1:-1] for piece in row if "⠀" < piece.text[:1] <= "⣿"} == {"series2"}

@@ -22,6 +22,7 @@ from lilfox_tui.app.rendering.chart import (
     first_known,
     in_columns,
     nice_ceiling,
+    round_ceiling,
     spark,
 )
 from lilfox_tui.app.rendering.columns import Column, Digits, choose, line
@@ -72,6 +73,30 @@ def test_binary_ceilings_are_round_in_their_unit() -> None:
     assert [nice_ceiling(value, binary=True) for value in (0, 3, 1024)] == [1024] * 3  # half of a byte is no label
 
 
+def test_what_nears_the_next_binary_unit_is_scaled_to_it() -> None:
+    assert nice_ceiling(600 * 1024, binary=True) == 1024**2, "1,000 KiB would be 0.98 MiB"
+
+
+@pytest.mark.parametrize(
+    ("value", "height", "binary", "ceiling"),
+    [
+        (118, 16, False, 120),
+        (60, 33, False, 60),
+        (97, 8, False, 100),
+        (0.118, 16, False, 0.12),
+        (3 * 1024**2, 10, True, 3 * 1024**2),
+        (700 * 1024, 10, True, 800 * 1024),
+        (2.2, 10, True, 3),
+        (0, 10, False, 1),
+        (math.inf, 10, False, 1e300),
+    ],
+)
+def test_a_scale_that_may_change_ends_at_the_next_label(
+    value: float, height: int, binary: bool, ceiling: float
+) -> None:
+    assert round_ceiling(value, height, binary=binary) == pytest.approx(ceiling)
+
+
 def axes(**more: Any) -> Axes:
     start = NOW - timedelta(minutes=5)
     known: dict[str, Any] = {"unit": lambda value: f"{value:.0f}%", "start": start, "end": NOW, "top": 100}
@@ -112,6 +137,60 @@ def test_times_from_now_do_not_change_as_time_goes_on() -> None:
                      for s in (0, 7))  # fmt: skip
     assert before == after
     assert "5 min ago" in texts(before)[-1]
+
+
+def labels(rows: Sequence[Row]) -> list[str]:
+    """What stands at the axis, from the top down."""
+    return [row[0].text.strip() for row in rows[1:-1] if row[0].text.strip()]
+
+
+def test_the_axis_has_round_labels_with_room_between_them() -> None:
+    found = {height: labels(make([10.0] * 33, height=height)) for height in (3, 4, 5, 6, 12, 20, 30)}
+    assert found[3] == ["100%", "50%"]
+    assert found[4] == ["100%"], "there is no row in the middle"
+    assert found[5] == found[6] == ["100%", "50%"]
+    assert found[12] == ["100%", "80%", "60%", "40%", "20%"]
+    assert found[20] == found[12]
+    assert found[30] == found[12], "no ladder"
+    assert labels(make([10.0], height=9, unit=human_bytes, top=2 * 1024**2, binary=True)) == [
+        "2.0M",
+        "1.5M",
+        "1.0M",
+        "512K",
+    ]
+
+
+@given(st.floats(1e-12, 1e12), st.integers(1, 40), st.booleans(), st.booleans())
+def test_labels_stand_where_lines_have_their_values(top: float, height: int, binary: bool, line: bool) -> None:
+    rows = make([top] * 66, top=top, height=height, binary=binary, line=line, unit=lambda value: f"{value / top:.3f}")
+    assert labels(rows)[0] == "1.000"
+    for label in labels(rows)[1:]:
+        share = float(label)
+        level = next(place for place, row in enumerate(rows[-2:0:-1]) if row[0].text.strip() == label)
+        assert abs(level - share * height) <= 1.5
+
+
+def test_a_faint_grid_runs_behind_the_curve_where_it_costs_nothing() -> None:
+    rows = make([10.0] * 33, height=10)
+    [line] = [row for row in rows[1:-1] if "┈" in texts([row])[0]]
+    assert (line[0].text.strip(), roles(line, "┈")) == ("50%", {"rule"})
+    covered = texts(make([90.0] * 16 + [10.0] * 17, height=10))
+    assert next(text for text in covered if "┈" in text)[AXIS_WIDTH + 1 :] == "█" * 16 + "┈" * 17
+    for more in ({"ago": True}, {"glyphs": ASCII}, {"glyphs": UNICODE.for_theme(load_theme("mono"))}):
+        assert "┈" not in "".join(texts(make([10.0] * 33, height=10, **more))), more
+    assert labels(make([10.0] * 33, height=10, ago=True)) == ["100%", "50%"]
+
+
+def test_round_times_are_marked_in_a_chart_that_stays_as_it_is() -> None:
+    rows = texts(make([10.0] * 66, height=4, width=90, still=True))
+    assert re.findall(r" \d\d:\d\d ", rows[-1]) == [" 03:09 ", " 03:10 ", " 03:11 ", " 03:12 "]
+    assert all(rows[1][rows[-1].index(each) + 2] == "┊" for each in ("03:10", "03:11"))
+    assert "┊" not in "".join(texts(make([10.0] * 66, height=4, width=90)))
+    long = texts(make([10.0] * 66, width=90, still=True, start=NOW - timedelta(days=7)))[-1]
+    assert " 03-24 " in long
+    marked = texts(make([10.0] * 66, width=90, still=True, moment=NOW - timedelta(seconds=160)))[-1]
+    assert " 03:10:04 " in marked
+    assert " 03:10 " not in marked, "the moment comes first"
 
 
 VALUES = st.lists(st.none() | st.floats(min_value=0, max_value=1e12), max_size=80)
@@ -189,6 +268,20 @@ def test_a_limit_crosses_a_filled_curve_below_its_top(glyphs: Glyphs) -> None:
     assert glyphs.bars[-1] in texts_of[texts_of.index(line) + 1], "the curve goes on below the limit"
     assert glyphs.bars[-1] in texts_of[texts_of.index(line) - 1], "the curve goes on above the limit"
     assert glyphs.bars[-1] in texts_of[1], "the top of the curve is the curve's"
+
+
+def test_the_scale_reaches_up_to_a_limit_that_leaves_the_curve_its_shape() -> None:
+    near = make([2.0] * 33, height=10, top=None, fail=7.9)
+    assert labels(near)[0] == "10%"
+    assert any("╌" in text for text in texts(near))
+    far = make([2.0] * 33, height=10, top=None, fail=9.0, warn=8.5)
+    assert labels(far)[0] == "2%"
+    assert not any("╌" in text for text in texts(far))
+    assert not any("above" in text for text in texts(near))
+    above = make([1.0] * 33, height=10, top=2.0, fail=9.0, warn=8.0)
+    assert texts(above)[1].rstrip().endswith(" limit 8% is above")
+    assert roles(above[1], "limit") == {"degraded"}
+    assert labels(make([0.0] * 33, height=10, top=None, fail=9.0))[0] == "10%", "a flat curve has no shape to lose"
 
 
 def test_a_limit_without_room_in_the_plot_stands_at_the_axis() -> None:

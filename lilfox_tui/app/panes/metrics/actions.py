@@ -13,7 +13,7 @@ from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.alert_section import target_rows
 from lilfox_tui.app.panes.metrics.backend_page import cell_text
-from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, link_error
+from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, alerts_of, link_error
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rows.hosts import changed_key_rows, unknown_key_rows, well
 from lilfox_tui.app.shared_actions import StateList
@@ -280,6 +280,7 @@ class QueryActions(ActionGroup):
             window=self._state.window,
             glyphs=self._app.glyphs,
             text=self._expression,
+            alerts=alerts_of(self._state.overview),
         )
         self._expression = await self._app.push_screen_wait(box) or ""
 

@@ -18,6 +18,8 @@ from lilfox_tui.app.panes.metrics.alert_series import (
     age_text,
     clock,
     course,
+    extreme,
+    gauge,
     series_chart,
     series_note,
     series_rows,
@@ -36,12 +38,13 @@ from lilfox_tui.app.panes.metrics.sections import (
 )
 from lilfox_tui.app.rendering.columns import Column, choose, line, wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
+from lilfox_tui.app.rendering.panels import cut_row
 from lilfox_tui.app.rows.hosts import firing_role
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, listed, ngettext
 from lilfox_tui.core.text import cell_width, clean, fit, human_duration
 from lilfox_tui.core.units import ValueUnit, value_text
-from lilfox_tui.metrics.model import Labels, Level
+from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.alert_explain import Explanation, compared
 
 # The ALERTS section as rows. Pure: alerts in, rows out. Imported only where there are rules (it imports numpy).
@@ -120,6 +123,42 @@ def items_of(alerts: Alerts) -> list[AlertItem]:
     ill = [rule for rule in alerts.rules if rule.health is RuleHealth.FAILED]
     ill += [rule for rule in alerts.rules if rule.health is RuleHealth.NO_DATA and rule.key not in active]
     return [*(AlertItem.of_alert(each, rules.get(each.rule)) for each in shown), *map(AlertItem.of_rule, ill)]
+
+
+def rule_queries(alerts: Alerts, glyphs: Glyphs) -> list[tuple[str, Row]]:
+    """The expressions of rules whose alerts are pending or fire, worst first, each once with a row that tells the first
+    of them."""
+    found: dict[str, Row] = {}
+    for item in items_of(alerts):
+        if item.alert is not None and item.alert.state is not AlertState.RESOLVED and item.expression:
+            state = state_text(item.alert, item.rule, alerts.at)
+            row = (
+                Piece(" "),
+                shape(item, glyphs),
+                Piece(f" {item.name}", "strong"),
+                Piece(f"  {state}", role(item.alert)),
+            )
+            found.setdefault(item.expression, row)
+    return list(found.items())
+
+
+_PLACES = ("service", "job", "host", "instance")
+"""Labels that tell where an alert is."""
+
+
+def others_there(item: AlertItem, items: Sequence[AlertItem]) -> list[AlertItem]:
+    """The other alerts that are pending or fire at a place of this one, worst first."""
+    if item.alert is None:
+        return []
+    here = {value for name, value in item.alert.labels if name in _PLACES}
+    return [
+        each
+        for each in items
+        if each.alert is not None
+        and each.subject != item.subject
+        and each.alert.state is not AlertState.RESOLVED
+        and here & {value for name, value in each.alert.labels if name in _PLACES}
+    ]
 
 
 def state_since(alert: Alert) -> datetime:
@@ -259,6 +298,10 @@ _SIDE_BY_SIDE, _TEXT_BESIDE = 140, 58
 """Cells from which the series stand beside their chart, and of a section of text beside another one."""
 
 
+_ERRORS_SHOWN, _OTHERS_SHOWN, _STEPS_SHOWN = 4, 5, 3
+_WHOLE = 1.1
+
+
 class AlertPage(Struct, frozen=True):
     """The contents of an alert's page. ``why`` is None until the data has arrived, or an error if it could not be read.
     ``events`` are newest first."""
@@ -274,6 +317,14 @@ class AlertPage(Struct, frozen=True):
     silences: Sequence[Silence] = ()
     runbooks: Sequence[str] = ()
     """The titles of those that are for the alert."""
+    steps: Sequence[str] = ()
+    """The titles of the steps of the first runbook."""
+    errors: Sequence[Row] = ()
+    """The newest errors in the logs of its service."""
+    others: Sequence[AlertItem] = ()
+    """Other alerts that are pending or fire where it does."""
+    whole: Explanation | None = None
+    """Its series since the alert became active, where the window begins later."""
     slow_link: bool = False
     height: int = 0
     """Rows of the screen; 0 if it does not matter."""
@@ -349,7 +400,10 @@ def _why(page: AlertPage, style: SectionStyle) -> list[Band]:
     """The expression, when its value crossed the limit, and the series that it selects."""
     item, why = page.item, page.why
     rows: list[Row] = []
+    highest, bar = peak(page), None
     if item.alert is not None:
+        if bar := gauge(item.alert, item.expression, highest, page.now, style):
+            rows.append(bar)
         rows.append((Piece(" "), Piece(course(item.alert, item.rule, page.now), role(item.alert))))
     if item.expression:
         rows.append((Piece(" "), Piece(" ".join(item.expression.split()))))
@@ -360,14 +414,30 @@ def _why(page: AlertPage, style: SectionStyle) -> list[Band]:
             rows.append((Piece(" " + _("querying"), "muted"),))
         return [[text_section(_("Why"), rows)]]
     series = SeriesPage(why, item.expression, item.alert, page.now, page.window, style)
-    if item.alert is not None and (told := values_told(series, _fired_with(page))):
-        rows.insert(1, (Piece(" "), Piece(told)))
+    told_beside_bar = bool(bar) and item.alert is not None and item.alert.resolved_at is not None
+    if told := values_told(series, None if told_beside_bar else highest):
+        rows.insert(len(rows) - bool(item.expression), (Piece(" "), Piece(told)))
     bands: list[Band] = [[text_section(_("Why"), rows)]]
     table = Section(_("Series"), lambda width: series_rows(series, width), series_note(series), share=2)
     if not why.sides:
         return [*bands, [table]]
     drawn = replace(chart_section(series_chart(series), style), share=3, plain=lambda _width: ())
     return [*bands, [drawn, table]] if page.width >= _SIDE_BY_SIDE else [*bands, [drawn], [table]]
+
+
+def peak(page: AlertPage) -> tuple[float, datetime] | None:
+    """The value furthest beyond the limit while the alert's expression held, and when; None if it is not known."""
+    found = page.whole or page.why
+    if not isinstance(found, Explanation):
+        return None
+    window = page.window if page.whole is None or page.item.alert is None else whole_window(page.item.alert, page.now)
+    style = SectionStyle(page.width, page.glyphs)
+    return extreme(SeriesPage(found, page.item.expression, page.item.alert, page.now, window, style), _fired_with(page))
+
+
+def whole_window(alert: Alert, now: datetime) -> timedelta:
+    """The time that the alert was active, with a little of the time before."""
+    return ((alert.resolved_at or now) - alert.active_at) * _WHOLE
 
 
 def _fired_with(page: AlertPage) -> float | None:
@@ -379,17 +449,38 @@ def _fired_with(page: AlertPage) -> float | None:
 def _about(page: AlertPage, style: SectionStyle) -> list[Band]:
     """Labels, annotations, the rule, and what happened."""
     alert, found = page.item.alert, []
+    if page.others:
+        title = _("Also firing or pending here")
+        found.append(Section(title, lambda width: [
+            cut_row(alert_row(each, page.now, width, page.glyphs), width - 1) for each in page.others[:_OTHERS_SHOWN]
+        ]))  # fmt: skip
+    if page.steps:
+        found.append(_first_steps(page.steps))
     if alert is not None and alert.labels:
         found.append(_pairs(_("Labels"), alert.labels))
-    if alert is not None and alert.annotations:
-        found.append(_pairs(_("Annotations"), alert.annotations))
+    annotations = () if alert is None else [each for each in alert.annotations if each[1] != alert.summary]
+    if annotations:  # the summary is below the title
+        found.append(_pairs(_("Annotations"), annotations))
     found.append(text_section(_("Rule"), _rule(page.item.rule, page)))
     if alert is not None:
         found.append(text_section(_("History"), _history(page)))
-    return beside_each_other(found, style.width, _TEXT_BESIDE)
+    bands = beside_each_other(found, style.width, _TEXT_BESIDE)
+    errors = page.errors[:_ERRORS_SHOWN]
+    newest = Section(_("Newest errors"), lambda width: [cut_row(row, width - 1) for row in errors])
+    return [[newest], *bands] if errors else bands
 
 
-def _pairs(title: str, pairs: Labels) -> Section:
+def _first_steps(steps: Sequence[str]) -> Section:
+    """The first steps of the runbook, and how many more there are."""
+    rows: list[Row] = [
+        (Piece(f" {number}. ", "muted"), Piece(title)) for number, title in enumerate(steps[:_STEPS_SHOWN], 1)
+    ]
+    if (more := len(steps) - _STEPS_SHOWN) > 0:
+        rows.append((Piece("    " + _("{count} more", count=more), "muted"),))
+    return text_section(_("First steps of the runbook"), rows, note=(Piece("r", "key"),))
+
+
+def _pairs(title: str, pairs: Sequence[tuple[str, str]]) -> Section:
     size = min(24, max(cell_width(clean(name)) for name, _value in pairs) + 2)
     return text_section(title, [(Piece(" " + fit(name, size), "muted"), Piece(value)) for name, value in pairs])
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from lilfox_tui.app.pane import PaneContext
+from lilfox_tui.app.panes.metrics.problems import error_row
 from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, alerts_of
 from lilfox_tui.app.panes.metrics.traffic_sections import kept_text
 from lilfox_tui.app.rendering.chart import chart_columns
@@ -23,7 +24,9 @@ from lilfox_tui.monitor.model import Overview, StoreUsage, TargetView
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Event
     from lilfox_tui.app.panes.metrics.alert_page import AlertItem
+    from lilfox_tui.app.panes.metrics.errors import LoggedError
     from lilfox_tui.monitor.alert_explain import Explanation
+    from lilfox_tui.runbook.model import Runbook
 
 
 # All targets that are scraped, as rows: whether each is up, what it gives, and why it does not. Pure.
@@ -117,7 +120,10 @@ class AlertSection:
         self._asked: tuple[object, ...] = ()
         self._told_of: Subject | None = None
         self._why: Explanation | LilFoxError | None = None
+        self._whole: Explanation | None = None
         self._events: Sequence[Event] = ()
+        self.errors_of: Callable[[str], Sequence[LoggedError]] = lambda _service: ()
+        """The newest errors in the logs of a service."""
 
     def troubles(self, overview: Overview) -> list[Row]:
         """The problems with alerting, or why nothing is known; none if the config has no rules."""
@@ -193,10 +199,11 @@ class AlertSection:
         if item is None or alerts is None:
             lines.show([(Piece("   " + self._gone(overview), "muted"),)], follow=False)
             return
-        from lilfox_tui.app.panes.metrics.alert_page import AlertPage, alert_page
+        from lilfox_tui.app.panes.metrics.alert_page import AlertPage, alert_page, items_of, others_there
 
         self._ask(item, overview, alerts.at)
         fresh = self._told_of == item.subject
+        runbooks = self._runbooks(item)
         page = AlertPage(
             item=item,
             now=overview.at,
@@ -207,19 +214,30 @@ class AlertSection:
             why=self._why if fresh else None,
             events=self._events if fresh else (),
             silences=alerts.silences,
-            runbooks=self._runbooks(item),
+            runbooks=[each.title for each in runbooks],
+            steps=[step.title for step in runbooks[0].steps] if runbooks else (),
+            errors=self._errors(item, overview.at),
+            others=others_there(item, items_of(alerts)),
+            whole=self._whole if fresh else None,
             slow_link=self._app.slow_link,
             height=self._app.room.height,
             cursor=self._state.cursor,
         )
         lines.show(alert_page(page), follow=False)
 
-    def _runbooks(self, item: AlertItem) -> list[str]:
-        """The titles of the runbooks for an alert, as soon as they are read."""
+    def _errors(self, item: AlertItem, now: datetime) -> list[Row]:
+        """The newest errors of the services that the alert is about."""
+        labels = {} if item.alert is None else dict(item.alert.labels)
+        services = dict.fromkeys(labels[name] for name in ("service", "job") if name in labels)
+        found = (error for service in services for error in self.errors_of(service))
+        return [error_row(each, now, self._app.glyphs) for each in dict.fromkeys(found)]
+
+    def _runbooks(self, item: AlertItem) -> list[Runbook]:
+        """The runbooks for an alert, as soon as they are read."""
         runbooks = self._app.monitor.runbooks
         runbooks.show()
         view = runbooks.feed.value
-        return [] if view is None else [each.title for each in view.runbooks if item.name in each.on_alert]
+        return [] if view is None else [each for each in view.runbooks if item.name in each.on_alert]
 
     def _gone(self, overview: Overview) -> str:
         if overview.rewound:
@@ -243,12 +261,24 @@ class AlertSection:
     async def _answer(self, item: AlertItem, at: datetime, columns: int) -> None:
         alerting = self._app.monitor.alerting
         why: Explanation | LilFoxError | None = None
+        whole: Explanation | None = None
         try:
             if item.expression:
                 why = await alerting.why(item.expression, at - self._state.window, at, columns)
+                whole = await self._since_active(item, at, columns)
             events = () if item.alert is None else await alerting.events(item.alert.labels)
         except LilFoxError as error:
             why, events = error, ()
-        self._why, self._events, self._told_of = why, events, item.subject
+        self._why, self._whole, self._events, self._told_of = why, whole, events, item.subject
         if self._state.page == item.subject and not self._app.leaving:
             self._context.repaint()
+
+    async def _since_active(self, item: AlertItem, at: datetime, columns: int) -> Explanation | None:
+        """The series while the alert was active, where the window of the page begins later: its peak is kept."""
+        from lilfox_tui.app.panes.metrics.alert_page import whole_window
+
+        alert = item.alert
+        if alert is None or alert.active_at >= at - self._state.window:
+            return None
+        end = alert.resolved_at or at
+        return await self._app.monitor.alerting.why(item.expression, end - whole_window(alert, at), end, columns)

@@ -4,6 +4,7 @@ Pure. Imported only where there are rules (it imports the parser of PromQL)."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,7 +14,7 @@ from msgspec import Struct
 from lilfox_tui.alerts.model import Alert, AlertState, RuleView
 from lilfox_tui.alerts.notifier import summary
 from lilfox_tui.app.panes.metrics.sections import PageChart, PageCurve, SectionStyle, last_of
-from lilfox_tui.app.rendering.chart import SERIES_COLOURS, Values, first_known, resampled, spark
+from lilfox_tui.app.rendering.chart import SERIES_COLOURS, Values, first_known, nice_ceiling, resampled, spark
 from lilfox_tui.app.rendering.columns import GAP, Column, choose, line
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import NARROWEST
@@ -27,6 +28,7 @@ SIDES_SHOWN = 12
 _BEFORE = timedelta(minutes=1)
 """So much of the time before an alert is in its chart at least."""
 _SPARK, _PLACE_MOST = 16, 40
+_GAUGE_LEAST, _GAUGE_MOST = 8, 50
 _FIRST = ("service", "job", "host", "instance")
 """Labels that tell where it is, in the order in which they are shown."""
 _TOLD_ELSEWHERE = ("alertname", "severity")
@@ -132,7 +134,7 @@ def extreme(page: SeriesPage, fired: float | None) -> tuple[float, datetime] | N
     return max(found, key=lambda each: each[0] if op in _ABOVE else -each[0])
 
 
-def values_told(page: SeriesPage, fired: float | None) -> str:
+def values_told(page: SeriesPage, highest: tuple[float, datetime] | None) -> str:
     """The last value of a resolved alert, and the peak of the time in which its expression held; each named."""
     alert, parts = page.alert, []
     if alert is None or not page.why.compared.op:
@@ -140,13 +142,54 @@ def values_told(page: SeriesPage, fired: float | None) -> str:
     if alert.resolved_at is not None:
         value = _beside_limit(alert.value, page.why.compared.limit, page.unit)[0]
         parts.append(_("last value while the condition was true: {value}", value=value))
-    if (found := extreme(page, fired)) is not None:
-        value, at = value_text(found[0], page.unit), clock(found[1], page.now)
-        if page.why.compared.op in _ABOVE:
-            parts.append(_("peak {value} at {time}", value=value, time=at))
-        else:
-            parts.append(_("lowest {value} at {time}", value=value, time=at))
+    if highest is not None:
+        parts.append(peak_told(page.expression, highest, page.now))
     return clauses(parts)
+
+
+def peak_told(expression: str, highest: tuple[float, datetime], now: datetime) -> str:
+    """The value furthest beyond the limit, and when it was."""
+    sides = compared(expression)
+    value, at = value_text(highest[0], sides.unit), clock(highest[1], now)
+    if sides.op in _ABOVE:
+        return _("peak {value} at {time}", value=value, time=at)
+    return _("lowest {value} at {time}", value=value, time=at)
+
+
+def gauge(
+    alert: Alert, expression: str, highest: tuple[float, datetime] | None, now: datetime, style: SectionStyle
+) -> Row:
+    """The alert's value against its limit as a bar on which the limit is marked; of a resolved one the value that was
+    furthest beyond it. Nothing if there is no such number."""
+    sides, is_over_now = compared(expression), alert.resolved_at is None
+    value = alert.value if is_over_now else None if highest is None else highest[0]
+    if sides.limit is None or value is None or sides.op not in (*_ABOVE, *_BELOW):
+        return ()
+    top = _gauge_top(value, sides.limit, sides.unit)
+    texts = _beside_limit(value, sides.limit, sides.unit)
+    told = f"{texts[0]} {sides.op} {texts[1]}"
+    if highest is not None and not is_over_now:
+        told = clauses([peak_told(expression, highest, now), _("limit {limit}", limit=texts[1])])
+    cells = min(_GAUGE_MOST, style.width - 6 - cell_width(told))
+    if not math.isfinite(top) or min(value, sides.limit) < 0 or cells < _GAUGE_LEAST:
+        return ()
+    role, glyphs = "failing" if alert.urgency > 1 else "degraded", style.glyphs
+    role = role if is_over_now else "muted"
+    filled, at = round(value / top * cells), min(cells - 1, int(sides.limit / top * cells))
+    pieces = [Piece(" ")]
+    for begin, end in ((0, at), (at + 1, cells)):
+        done = max(0, min(end, filled) - begin)
+        pieces += [Piece(glyphs.full * done, role), Piece(glyphs.empty * (end - begin - done), "rule")]
+        if begin == 0:
+            pieces.append(Piece(glyphs.axis, "strong"))
+    return (*(piece for piece in pieces if piece.text), Piece("  " + told, role if is_over_now else "text"))
+
+
+def _gauge_top(value: float, limit: float, unit: ValueUnit) -> float:
+    """The end of a bar: all of it where the values are parts of a whole."""
+    whole = {"ratio": 1.0, "percent": 100.0}.get(unit, 0.0)
+    highest = max(value, limit)
+    return whole if 0 < highest <= whole else nice_ceiling(highest, binary=unit.startswith("bytes"))
 
 
 # ---- the series that the expression selects ----------------------------------------------------------------------

@@ -389,10 +389,10 @@ class MetricsPages:
             statuses=scraping.by_status(view.name, now),
             targets=scraping.targets(view.name) if app.rewound is None else (),
             kept=scraping.kept(),
-            errors=self._errors_of(view.name),
+            errors=self.errors_of(view.name),
         )
 
-    def _errors_of(self, service: str) -> Sequence[LoggedError]:
+    def errors_of(self, service: str) -> Sequence[LoggedError]:
         """The newest errors of the logs named after a service; none on a rewound screen."""
         found = self.newest_errors() if self._app.rewound is None else ()
         if not found:

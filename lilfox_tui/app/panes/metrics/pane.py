@@ -73,6 +73,7 @@ class MetricsPane(Pane):
         )
         self.home = Home(context, self.alerts, self.far)
         self.pages.newest_errors = lambda: self.home.errors.found
+        self.alerts.errors_of = self.pages.errors_of
         self._screen = HomeScreen()
         self._taken: Overview | None = None
         self._recent: dict[str, deque[float | None]] = {}

@@ -17,24 +17,31 @@ from textual import events, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
+from lilfox_tui.alerts.model import Alerts
 from lilfox_tui.app.dialogs.messages import Ahead, Dialog
+from lilfox_tui.app.panes.metrics.alert_page import rule_queries
 from lilfox_tui.app.panes.metrics.query.history import HistoryWalk, QueryHistory
-from lilfox_tui.app.panes.metrics.query.names import AGAIN_S, NAMES_OF, NameLoader, QuerySource, why_empty
-from lilfox_tui.app.panes.metrics.query.offer import SHOWN, QueryLine, QueryOffer
+from lilfox_tui.app.panes.metrics.query.names import (
+    AGAIN_S,
+    NAMES_OF,
+    NameLoader,
+    QuerySource,
+    newest_counted,
+    why_empty,
+)
+from lilfox_tui.app.panes.metrics.query.offer import SHOWN, QueryLine, QueryOffer, StartPage, token_role
 from lilfox_tui.app.panes.metrics.query.result import QueryAnswer, count_series
 from lilfox_tui.app.panes.metrics.query.state import QueryState
 from lilfox_tui.app.panes.metrics.query.view import (
-    EXAMPLES,
     QueryPage,
     QueryScreen,
     head_row,
     keys_row,
     query_screen,
-    token_role,
 )
 from lilfox_tui.app.rendering.chart import chart_columns
 from lilfox_tui.app.rendering.draw import Glyphs, Palette
-from lilfox_tui.app.rendering.panels import row_width
+from lilfox_tui.app.rendering.panels import bordered, row_width
 from lilfox_tui.app.widgets import Lines, TextField
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, tr
@@ -116,11 +123,13 @@ class QueryBox(Dialog[str]):
         window: timedelta,
         glyphs: Glyphs,
         text: str = "",
+        alerts: Alerts | None = None,
     ) -> None:
         super().__init__()
         self._source, self._history, self._glyphs, self._text = source, history, glyphs, text
         self._state = QueryState(at, window)
         self._offer = QueryOffer()
+        self._start = StartPage([] if alerts is None else rule_queries(alerts, glyphs))
         self._walk = HistoryWalk(history)
         self._names = NameLoader(source, at, self._learned)
         self._drawn = QueryScreen(())
@@ -216,6 +225,9 @@ class QueryBox(Dialog[str]):
 
     def _show_result(self) -> None:
         state, lines = self._state, self.query_one("#query-answer", Lines)
+        if state.answer is None:
+            self._show_start(lines)
+            return
         page = QueryPage(
             answer=state.answer,
             width=self.app.size.width,
@@ -232,7 +244,6 @@ class QueryBox(Dialog[str]):
             is_slow=cast("_Console", self.app).slow_link,
             history=self._history.queries,
             known=self._offer.known,
-            line=self._line.value,
         )
         self._drawn = query_screen(page)
         state.top = self._drawn.top
@@ -240,9 +251,18 @@ class QueryBox(Dialog[str]):
         self._line.set_class(page.focused, "-elsewhere")
         self._show_keys()
 
+    def _show_start(self, lines: Lines) -> None:
+        """Draws what can be asked, before the first query."""
+        width, height = self.app.size.width, max(1, self.app.size.height - 3)
+        boxed = bordered(width, height, slow_link=cast("_Console", self.app).slow_link)
+        lines.show(self._start.rows(self._offer.known, self._history.queries, width, height, self._glyphs, boxed=boxed))
+        self._line.set_class(self._start.taken is not None, "-elsewhere")
+        self._show_keys()
+
     def _show_keys(self) -> None:
         width, plot, past = self.app.size.width, bool(self._drawn.plot), bool(self._history.queries)
-        row = keys_row(self._state, self._said, width, has_chart=plot, has_history=past)
+        taken = self._start.taken if self._state.answer is None else None
+        row = keys_row(self._state, self._said, width, has_chart=plot, has_history=past, taken=taken)
         self.query_one("#query-keys", Lines).show([row])
 
     def _show_offer(self) -> None:
@@ -267,6 +287,9 @@ class QueryBox(Dialog[str]):
 
     def on_input_changed(self) -> None:
         self._offer.update(self._line.line)
+        if self._is_at_start and self._start.marked is not None:
+            self._start.marked = None
+            self._show_result()
         self._show_offer()
 
     def _key(self, key: str) -> bool:
@@ -303,7 +326,9 @@ class QueryBox(Dialog[str]):
 
     def _tab(self) -> None:
         line, state = self._line, self._state
-        if self._offer.choices:
+        if self._is_at_start and self._start.taken is not None:
+            self._take_start(runs=False)
+        elif self._offer.choices:
             line.put(self._offer.take())
         elif not (line.value and state.series) and self._offer.browse(line.line):
             return
@@ -313,27 +338,46 @@ class QueryBox(Dialog[str]):
     def _enter(self) -> None:
         if self._offer.choices and self._offer.marked is not None:
             self._line.put(self._offer.take())
+        elif self._is_at_start and self._start.taken is not None:
+            self._take_start(runs=True)
         else:
             self._run(self._line.value)
 
+    @property
+    def _is_at_start(self) -> bool:
+        """Whether what can be asked is on the screen."""
+        return self._state.answer is None
+
+    def _take_start(self, *, runs: bool) -> None:
+        """Puts what is marked in the list before the first query into the line, and runs it if it is a query."""
+        taken, self._start.marked = self._start.taken, None
+        if taken is not None:
+            self._put_whole(taken.text)
+            if runs and taken.runs:
+                self._run(taken.text)
+
     def _escape(self) -> None:
-        if self._offer.choices:
+        if self._is_at_start and self._start.marked is not None:
+            self._start.marked = None
+        elif self._offer.choices:
             self._offer.close(self._line.line)
         else:
             self.close(self._line.value)
 
     def _step(self, step: int) -> None:
         """An arrow key: in the list if it is open, else to an older query, a newer one, and from the newest into the
-        result."""
-        line, offer = self._line, self._offer
-        if self._state.answer is None and not self._history.queries and line.value in ("", *EXAMPLES):
-            self._put_whole(_next_example(line.value, step))
+        result, or into what can be asked."""
+        line, offer, start = self._line, self._offer, self._start
+        if self._is_at_start and start.marked is not None:
+            start.move(step)
         elif offer.choices and (step > 0 or offer.marked is not None):
             offer.move(step)
         elif step < 0:
             if (older := self._walk.older(line.value)) is not None:
                 self._put_whole(older)
         elif self._walk.is_draft(line.value):
+            if self._is_at_start:
+                start.move(step)
             self._state.choose(self._state.chosen)
         else:
             self._put_whole(self._walk.newer())
@@ -384,9 +428,16 @@ class QueryBox(Dialog[str]):
             if self._offer.click(event.index):
                 self._line.put(self._offer.take())
                 self._show_offer()
+        elif self._is_at_start:
+            if self._start.click(event.x, event.index):
+                self._take_start(runs=True)
+                self._show_result()
         elif event.x < drawn.right and 0 <= (place := event.index - drawn.first) < drawn.shown:
             state.choose(drawn.top + place)
             self._show_result()
+        elif event.x >= drawn.right and (query := drawn.queries.get(event.index)) is not None:
+            self._put_whole(query)
+            self._run(query)
 
     def on_click(self, event: events.Click) -> None:
         """A click into the line gives the keys to the query."""
@@ -395,15 +446,12 @@ class QueryBox(Dialog[str]):
             self._show_result()
 
     def on_lines_wheel(self, event: Lines.Wheel) -> None:
-        if event.lines.id == "query-answer" and self._state.series:
+        if event.lines.id == "query-answer" and self._is_at_start:
+            self._start.move(event.delta)
+            self._show_result()
+        elif event.lines.id == "query-answer" and self._state.series:
             self._state.choose(self._state.chosen + event.delta)
             self._show_result()
-
-
-def _next_example(line: str, step: int) -> str:
-    """The example below or above that in the line; the first or the last one if there is none."""
-    place = EXAMPLES.index(line) if line else -1 if step > 0 else 0
-    return EXAMPLES[(place + (1 if step > 0 else -1)) % len(EXAMPLES)]
 
 
 async def _answered(engine: QueryEngine, asked: QueryAnswer) -> QueryAnswer:
@@ -418,6 +466,7 @@ async def _answered(engine: QueryEngine, asked: QueryAnswer) -> QueryAnswer:
         if not isinstance(value, str):
             with suppress(QueryError):  # a range vector has its own times
                 lines = await engine.range(asked.text, start, asked.at, asked.step_s)
+        until = await newest_counted(engine, asked.text, asked.at)
     except LilFoxError as error:
         return replace(asked, error=error)
-    return replace(asked, value=value, lines=lines, notes=tuple(notes))
+    return replace(asked, value=value, lines=lines, notes=tuple(notes), until=until)

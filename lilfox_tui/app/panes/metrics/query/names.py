@@ -1,9 +1,10 @@
-"""The names that queries use: loaded for completion, and why a query that names them has no series."""
+"""The names that queries use: loaded for completion, why a query that names them has no series, and how new the samples
+are that it counts."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
@@ -15,7 +16,7 @@ from lilfox_tui.core.i18n import Message, listed, tr
 from lilfox_tui.promql.completion import KnownNames, NameIndex, near_names
 from lilfox_tui.promql.operators import COMPARISONS
 from lilfox_tui.promql.query import Query, QueryEngine, cached_parse
-from lilfox_tui.promql.tree import BinaryOperation
+from lilfox_tui.promql.tree import BinaryOperation, FunctionApplication, Node, Selector, children
 from lilfox_tui.promql.value import Vector
 from lilfox_tui.scrape.exposition import Family
 from lilfox_tui.scrape.labels import NAME, Matcher, matches, selector_text
@@ -152,3 +153,31 @@ def _why_none_is_left(query: Query) -> list[Message]:
     if isinstance(tree, BinaryOperation):
         return [tr("the two sides of {op} have no series with the same labels; see on() and ignoring()", op=tree.op)]
     return [tr("the selected series exist; a range may hold fewer than the two samples that a rate needs")]
+
+
+# How new the samples are that a query counts.
+
+
+_COUNTING: Final = frozenset(("delta", "deriv", "idelta", "increase", "irate", "rate"))
+
+
+async def newest_counted(engine: QueryEngine, text: str, at: datetime) -> datetime | None:
+    """Return when the newest sample before ``at`` (aware UTC) was taken of those that the query makes rates of; None if
+    it makes none, or that is not known. Costs some small queries."""
+    newest: list[datetime] = []
+    with suppress(LilFoxError):
+        for matchers in list(dict.fromkeys(_counted(cached_parse(text).tree)))[:_SELECTORS]:
+            found = await engine.instant(f"max(timestamp({selector_text(matchers)}))", at)
+            if isinstance(found, Vector) and len(found.values):
+                newest.append(datetime.fromtimestamp(float(found.values[0]), UTC))
+    return max(newest, default=None)
+
+
+def _counted(node: Node) -> Iterator[tuple[Matcher, ...]]:
+    """The selectors of ranges, up to the present, that rates are made of."""
+    if isinstance(node, FunctionApplication) and node.function.name in _COUNTING:
+        for each in node.arguments:
+            if isinstance(each, Selector) and each.range_ms and not each.shift.offset_ms and each.shift.at is None:
+                yield each.matchers
+    for child in children(node):
+        yield from _counted(child)

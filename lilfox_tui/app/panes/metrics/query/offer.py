@@ -1,17 +1,32 @@
-"""The list below the line of a query: completions at the cursor, or earlier queries. Plain state and its rows."""
+"""What is offered for a query: in the list below its line completions at the cursor or earlier queries, and before the
+first query all that can be asked. Plain state and its rows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from lilfox_tui.app.panes.metrics.query.history import QueryHistory
-from lilfox_tui.app.panes.metrics.query.view import query_pieces
-from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
-from lilfox_tui.app.rendering.panels import cut_row, fit_row, in_sight, row_width
-from lilfox_tui.core.i18n import _
+from lilfox_tui.app.rendering.columns import wrapped
+from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
+from lilfox_tui.app.rendering.panels import (
+    PanelArea,
+    ScreenPanel,
+    cut_row,
+    draw_panels,
+    fit_row,
+    highlighted,
+    in_sight,
+    row_width,
+)
+from lilfox_tui.app.widgets import more_below
+from lilfox_tui.core.i18n import _, ngettext
 from lilfox_tui.core.text import cell_width, clean, fit, in_place
-from lilfox_tui.promql.completion import Candidate, Completion, KnownNames, complete
+from lilfox_tui.promql.completion import AGGREGATIONS, WORDS, Candidate, Completion, KnownNames, complete
+from lilfox_tui.promql.functions import FUNCTIONS
+from lilfox_tui.promql.lexer import tokens
+from lilfox_tui.scrape.exposition import Family
 
 SHOWN: Final = 8
 """Rows of the list at most, its edges not counted."""
@@ -174,3 +189,241 @@ def _edge(hint: str, inner: int, glyphs: Glyphs) -> Row:
     left, right = glyphs.boxes[3], glyphs.boxes[9]
     said = cut_row((Piece(f" {hint} ", "muted"),), inner)
     return (Piece(left, "rule"), *said, Piece(glyphs.rule * (inner - row_width(said)) + right, "rule"))
+
+
+# ---- before the first query ------------------------------------------------------------------------------------------
+
+
+_EXAMPLES: Final = (
+    ("sum by (job) (rate(http_requests_total[1m]))", ("http_requests_total",)),
+    (
+        "histogram_quantile(0.95, sum by (job, le) (rate(http_request_duration_seconds_bucket[5m])))",
+        ("http_request_duration_seconds_bucket",),
+    ),
+    ("topk(5, cpu_usage_percent)", ("cpu_usage_percent",)),
+    ("topk(5, lilfox_load1 / lilfox_cpus)", ("lilfox_load1", "lilfox_cpus")),
+    (
+        "sum by (instance) (rate(node_cpu_seconds_total{mode!=\"idle\"}[5m]))",
+        ("node_cpu_seconds_total",),
+    ),
+    ("node_filesystem_avail_bytes / node_filesystem_size_bytes",
+     ("node_filesystem_avail_bytes", "node_filesystem_size_bytes")),
+    ("up", ("up",)),
+)  # fmt: skip
+"""Queries with the metrics that they need, the most telling first."""
+_EXAMPLES_SHOWN: Final = 3
+_RECENT_SHOWN: Final = 8
+_METRICS_SHOWN: Final = 2000
+_WIDEST_METRIC: Final = 60
+_TYPE_WIDTH: Final = len("gaugehistogram") + 2
+_TWO_COLUMNS: Final = 160
+"""Width from which the metrics stand beside the queries."""
+_QUERIES_SHARE: Final = 45
+_INDENT: Final = "   "
+_DATABASE: Final = (
+    "lilfox_postgresql_", "lilfox_redis_", "lilfox_backend", "lilfox_queue", "lilfox_breaker", "pg_", "postgres",
+    "redis_", "mysql_", "mongodb_", "memcached_", "rabbitmq_", "elasticsearch_",
+)  # fmt: skip
+_OWN: Final = (
+    "ALERTS", "lilfox_alert", "lilfox_rules", "lilfox_recovery", "lilfox_restore", "lilfox_backup", "lilfox_build",
+    "scrape_", "lilfox_job", "lilfox_runbook", "lilfox_incident",
+)  # fmt: skip
+_SERVICE: Final = ("lilfox_service_",)
+_HOST: Final = (
+    "node_", "lilfox_", "cpu_", "memory_", "disk_", "filesystem_", "network_", "load1", "load5", "load15", "windows_",
+)  # fmt: skip
+
+
+class StartEntry(NamedTuple):
+    """Something that can be asked: enter runs it, or puts it into the line."""
+
+    text: str
+    runs: bool
+    rows: Sequence[Row]
+
+
+class _Part(NamedTuple):
+    title: Row
+    entries: Sequence[StartEntry]
+
+
+class StartPage:
+    """What can be asked before the first query: the expressions of rules that fire or are pending, earlier queries,
+    examples whose metrics there are, and the metrics that are known."""
+
+    def __init__(self, rules: Sequence[tuple[str, Row]]) -> None:
+        self._rules = rules
+        """Their expressions, each with the row that tells its alert."""
+        self._known: KnownNames | None = None
+        self._metrics: Sequence[_Part] = ()
+        self._entries: Sequence[StartEntry] = ()
+        self._drawn: Sequence[tuple[int, Mapping[int, int]]] = ()
+        """Which entry is in which row, of the rows from a cell on."""
+        self.marked: int | None = None
+
+    @property
+    def taken(self) -> StartEntry | None:
+        """What enter takes."""
+        return None if self.marked is None else self._entries[min(self.marked, len(self._entries) - 1)]
+
+    def move(self, step: int) -> bool:
+        """Marks the entry so many further down; above the first none is. Returns whether there are any."""
+        at = (-1 if self.marked is None else self.marked) + step
+        self.marked = None if at < 0 or not self._entries else min(at, len(self._entries) - 1)
+        return bool(self._entries)
+
+    def click(self, x: int, y: int) -> bool:
+        """Marks what is in those cells; returns whether there is something."""
+        owner = next((owners.get(y) for left, owners in reversed(self._drawn) if x >= left), None)
+        self.marked = owner
+        return owner is not None
+
+    def rows(
+        self, known: KnownNames, history: Sequence[str], width: int, height: int, glyphs: Glyphs, *, boxed: bool
+    ) -> Sequence[Row]:
+        """All of it in that room, in one or two boxes or in none."""
+        if known is not self._known:
+            self._known, self._metrics = known, _metric_parts(known)
+        metrics, inner = self._metrics, width - 2 * boxed
+        left = width * _QUERIES_SHARE // 100 if boxed and width >= _TWO_COLUMNS else width
+        queries = [*self._rule_part(left - 3), *_recent_part(history, left - 3), *_example_part(known, left - 3)]
+        self._entries = [each for part in (*queries, *metrics) for each in part.entries]
+        if not boxed:
+            rows, owners, _below = self._in_sight([*queries, *metrics], 0, inner, height, [])
+            self._drawn = [(0, owners)]
+            return rows
+        hint = _("Type a metric, a function or a keyword: names are completed as you type.")
+        head = wrapped([(Piece(" "), Piece(hint, "muted"))], left - 2)
+        title = (Piece(_("New query"), "title"),)
+        shown, first = [*queries, *([] if left < width else metrics)], sum(len(part.entries) for part in queries)
+        rows, owners, below = self._in_sight(shown, 0, left - 2, height - 2, head)
+        panels = [ScreenPanel(PanelArea(0, 0, left, height), title, rows, more=more_below(below))]
+        drawn = [(0, {y + 1: place for y, place in owners.items()})]
+        if left < width:
+            area = PanelArea(left - 1, 0, width - left + 1, height)
+            rows, owners, below = self._in_sight(metrics, first, area.inner_width, height - 2, [])
+            panels.append(ScreenPanel(area, (Piece(_("Metrics"), "title"),), rows, more=more_below(below)))
+            drawn.append((left, {y + 1: place for y, place in owners.items()}))
+        self._drawn = drawn
+        return draw_panels(panels, width, height, glyphs)
+
+    def _in_sight(
+        self, parts: Sequence[_Part], first: int, width: int, height: int, head: Sequence[Row]
+    ) -> tuple[list[Row], dict[int, int], int]:
+        """The rows of the parts, whose first entry is at the place ``first``, that are seen in so many lines below the
+        head: the marked one is; whose each row is; and how many entries are below."""
+        lines: list[tuple[Row, int | None]] = []
+        place = first
+        for number, part in enumerate(parts):
+            lines += [*([(BLANK, None)] if number or head else []), (part.title, None)]
+            for entry in part.entries:
+                marked = place == self.marked
+                lines += [(highlighted(row, width) if marked else row, place) for row in entry.rows]
+                place += 1
+        at = [number for number, (_row, owner) in enumerate(lines) if owner is not None and owner == self.marked]
+        room = max(1, height - len(head))
+        top = in_sight(0, len(lines), room, at[0] if at else 0, at[-1] if at else 0)
+        shown = lines[top : top + room]
+        owners = {len(head) + y: owner for y, (_row, owner) in enumerate(shown) if owner is not None}
+        below = {owner for _row, owner in lines[top + room :]} - {None, *owners.values()}
+        return [*head, *(row for row, _owner in shown)], owners, len(below)
+
+    def _rule_part(self, width: int) -> list[_Part]:
+        if not self._rules:
+            return []
+        entries = []
+        for expression, row in self._rules:
+            told = query_pieces(in_place(" ".join(expression.split())))
+            entries.append(StartEntry(expression, True, (row, *wrapped([(Piece(_INDENT + "  "), *told)], width))))
+        return [_Part((Piece(" " + _("Rules that fire or are pending"), "title"),), entries)]
+
+
+def _recent_part(history: Sequence[str], width: int) -> list[_Part]:
+    if not history:
+        return []
+    keys = _("up takes the newest, ctrl-r searches all {count}", count=len(history))
+    title = (Piece(" " + _("Recent queries"), "title"), Piece("  " + keys, "muted"))
+    return [_Part(title, [_query_entry(each, width) for each in history[:_RECENT_SHOWN]])]
+
+
+def _query_entry(text: str, width: int) -> StartEntry:
+    return StartEntry(text, True, wrapped([(Piece(_INDENT), *query_pieces(in_place(text)))], width))
+
+
+def examples(known: KnownNames) -> list[str]:
+    """Queries whose metrics there are; of metrics that nobody knows, what one can do with the first ones."""
+    found = [text for text, needs in _EXAMPLES if all(name in known.metrics for name in needs)]
+    for name in islice(known.metrics, _EXAMPLES_SHOWN):
+        family = known.family(name) or Family()
+        is_counter = family.type == "counter" or name.endswith("_total")
+        found.append(f"sum(rate({name}[5m]))" if is_counter else f"topk(5, {name})")
+    return list(dict.fromkeys(found or [text for text, _needs in _EXAMPLES]))[:_EXAMPLES_SHOWN]
+
+
+def _example_part(known: KnownNames, width: int) -> list[_Part]:
+    return [_Part((Piece(" " + _("Examples"), "title"),), [_query_entry(each, width) for each in examples(known)])]
+
+
+def _metric_parts(known: KnownNames) -> list[_Part]:
+    """The metrics that are known with type and help, by what they are of."""
+    titles = {
+        "host": _("Host metrics"),
+        "service": _("Service metrics"),
+        "database": _("Database metrics"),
+        "own": _("LilFox's own metrics"),
+    }
+    names = list(islice(known.metrics, _METRICS_SHOWN))
+    if not names:
+        return [_Part((Piece(" " + _("Metrics"), "title"), Piece("  " + _("no names loaded yet"), "muted")), ())]
+    width = min(_WIDEST_METRIC, max(map(len, names)))
+    groups: dict[str, list[StartEntry]] = {name: [] for name in titles}
+    for name in names:
+        groups[metric_group(name)].append(_metric_entry(name, known.family(name) or Family(), width))
+    told = ngettext("{count} known; tab completes it", "{count} known; tab completes them", len(known.metrics))
+    if len(names) < len(known.metrics):
+        told = _("the first {shown} of {count}; tab completes all of them", shown=len(names), count=len(known.metrics))
+    parts: list[_Part] = []
+    for group, entries in groups.items():
+        if entries:
+            note = "" if parts else f"  {told}"
+            parts.append(
+                _Part((Piece(" " + titles[group], "title"), Piece(f"  {len(entries)}{note}", "muted")), entries)
+            )
+    return parts
+
+
+def metric_group(name: str) -> str:
+    """What a metric is of, as far as its name tells: ``host``, ``service``, ``database`` or ``own``, of LilFox."""
+    for group, starts in (("database", _DATABASE), ("own", _OWN), ("service", _SERVICE), ("host", _HOST)):
+        if name.startswith(starts):
+            return group
+    return "service"
+
+
+def _metric_entry(name: str, family: Family, width: int) -> StartEntry:
+    kind = Piece(fit("" if family.type == "unknown" else family.type, _TYPE_WIDTH), "name")
+    row = (Piece(f"{_INDENT}{fit(in_place(name), width)}  "), kind, Piece(in_place(family.help), "muted"))
+    return StartEntry(name, False, (row,))
+
+
+# ---- the colours of a query ------------------------------------------------------------------------------------------
+
+
+def query_pieces(text: str) -> list[Piece]:
+    """A query in colours."""
+    pieces: list[Piece] = []
+    done = 0
+    for token in tokens(text):
+        if token.position > done:
+            pieces.append(Piece(text[done : token.position], "muted" if "#" in text[done : token.position] else "text"))
+        pieces.append(Piece(token.text, token_role(token.sort, token.text)))
+        done = token.position + len(token.text)
+    return [*pieces, Piece(text[done:], "muted")] if done < len(text) else pieces
+
+
+def token_role(sort: str, text: str) -> str:
+    """The colour role of a token of a query."""
+    if sort == "word":
+        known = text in FUNCTIONS or text in AGGREGATIONS
+        return "keyword" if text.lower() in WORDS else "name" if known else "text"
+    return {"string": "string", "number": "number", "wrong": "failing", "sign": "muted"}.get(sort, "text")

@@ -38,6 +38,8 @@ class QueryAnswer(Struct, frozen=True):
     error: LilFoxError | None = None
     notes: Sequence[str] = ()
     reasons: Sequence[Message] = ()
+    until: datetime | None = None
+    """When the newest sample was taken that rates are made of (aware UTC): later ones are extrapolated."""
 
     @property
     def columns(self) -> int:
@@ -108,7 +110,10 @@ def _in_columns(line: Line, answer: QueryAnswer) -> Values:
     """The values of a line by column; None where there is no finite one."""
     columns, end_ms = answer.columns, answer.at.timestamp() * 1000
     places = columns - 1 - np.rint((end_ms - line.times) / (answer.step_s * 1000)).astype(np.int64)
-    fits = (places >= 0) & (places < columns) & np.isfinite(line.values)
+    last = columns - 1
+    if answer.until is not None:  # what comes after the newest sample falls, whatever is counted
+        last -= max(0, math.floor((answer.at - answer.until).total_seconds() / answer.step_s))
+    fits = (places >= 0) & (places <= last) & np.isfinite(line.values)
     values = np.full(columns, np.nan)
     values[places[fits]] = line.values[fits]
     return [None if math.isnan(value) else value for value in values.tolist()]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
-from itertools import islice
 from typing import Final, NamedTuple
 
 from msgspec import Struct
 
+from lilfox_tui.app.panes.metrics.query.offer import StartEntry, query_pieces
 from lilfox_tui.app.panes.metrics.query.result import (
     Order,
     QueryAnswer,
@@ -16,16 +16,16 @@ from lilfox_tui.app.panes.metrics.query.result import (
     split_labels,
     telling_first,
 )
+from lilfox_tui.app.panes.metrics.query.side import side_panels
 from lilfox_tui.app.panes.metrics.query.state import QueryState
 from lilfox_tui.app.panes.metrics.sections import last_of
 from lilfox_tui.app.rendering.chart import (
     AXIS_WIDTH,
-    FINE_STEPS,
     SERIES_COLOURS,
     Axes,
     Curve,
     chart,
-    nice_ceiling,
+    round_ceiling,
     series_marker,
     series_role,
     spark,
@@ -48,20 +48,17 @@ from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, ngettext
 from lilfox_tui.core.text import cell_width, fit, human_duration, in_place
 from lilfox_tui.core.units import ValueUnit, axis_label, value_text
-from lilfox_tui.promql.completion import AGGREGATIONS, WORDS, KnownNames
+from lilfox_tui.promql.completion import KnownNames
 from lilfox_tui.promql.errors import QueryError
-from lilfox_tui.promql.functions import FUNCTIONS
-from lilfox_tui.promql.lexer import tokens
 from lilfox_tui.promql.units import unit_of
-from lilfox_tui.scrape.exposition import Family
 from lilfox_tui.scrape.labels import NAME
 
 SIDE_BY_SIDE: Final = 120
-"""From this width on the chart stands beside the table."""
-_TABLE_LEAST: Final = 44
+"""From this width on, the selected series, its metrics and earlier queries stand beside the table and the chart."""
+_SIDE_LEAST: Final = 40
+_SIDE_MOST: Final = 64
+_SIDE_SHARE: Final = 0.32
 _CHART_LEAST: Final = 7
-_DETAIL_LEAST: Final = 8
-_TABLE_SHARE: Final = 0.45
 _ROWS_BEFORE_CHART: Final = 4
 """So many series are seen before there is a chart below."""
 _SPARK: Final = 16
@@ -72,21 +69,14 @@ _WIDEST_LABEL: Final = 40
 _LEAST_LABEL: Final = 8
 """Cells of a column of labels, where not even the most telling one has room for all of its text."""
 _NOTES_SHOWN: Final = 3
-_RECENT_LEAST: Final = 3
-"""Earlier queries that are listed before the first one, however low the screen is."""
-_METRICS_LEAST: Final = 12
-"""Rows that earlier queries leave to the metrics where there is room."""
-_WIDEST_METRIC: Final = 60
-_TYPE_WIDTH: Final = len("gaugehistogram") + 2
-EXAMPLES: Final = ("up", "sum by (job) (rate(http_requests_total[5m]))", "topk(5, cpu_usage_percent)")
 
 
 class QueryPage(Struct, frozen=True):
     """What is drawn: ``series`` in their order, of which ``chosen`` is the selected one, and ``cursor`` the column
-    whose values are read, None for the current ones. ``top`` is the first row that was seen before. ``history`` is
-    shown before the first query."""
+    whose values are read, None for the current ones. ``top`` is the first row that was seen before. ``history`` are
+    the queries so far."""
 
-    answer: QueryAnswer | None
+    answer: QueryAnswer
     width: int
     height: int
     glyphs: Glyphs
@@ -103,8 +93,6 @@ class QueryPage(Struct, frozen=True):
     is_slow: bool = False
     history: Sequence[str] = ()
     known: KnownNames = KnownNames()
-    line: str = ""
-    """The query as it is being written."""
 
     @property
     def bordered(self) -> bool:
@@ -114,7 +102,7 @@ class QueryPage(Struct, frozen=True):
     @property
     def unit(self) -> ValueUnit:
         """The unit of the values."""
-        return "" if self.answer is None else unit_of(self.answer.text)
+        return unit_of(self.answer.text)
 
 
 class QueryScreen(NamedTuple):
@@ -128,13 +116,13 @@ class QueryScreen(NamedTuple):
     right: int = 0
     plot: int = 0
     """The columns of the chart; 0 without one."""
+    queries: Mapping[int, str] = {}
+    """Queries in the rows from ``right`` on."""
 
 
 def query_screen(page: QueryPage) -> QueryScreen:
     """All that stands below the line of the query."""
     answer = page.answer
-    if answer is None:
-        return _boxed(page, _("New query"), _before_the_first(page))
     if answer.error is not None:
         return _boxed(page, _("Error"), _error_rows(answer.error, _inner(page)))
     notes = _note_rows(answer.notes, _inner(page))
@@ -155,50 +143,6 @@ def _boxed(page: QueryPage, title: str, rows: Sequence[Row]) -> QueryScreen:
     area = PanelArea(0, 0, page.width, page.height)
     panel = ScreenPanel(area, (Piece(title, "title"),), rows, more=more_below(len(rows) - area.inner_height))
     return QueryScreen(draw_panels([panel], page.width, page.height, page.glyphs))
-
-
-def _before_the_first(page: QueryPage) -> list[Row]:
-    """What can be typed, and what was: the newest queries and examples, those first that the arrow keys take."""
-    hint = _("Type a metric, a function or a keyword: names are completed as you type.")
-    said = wrapped([(Piece(" "), Piece(hint, "muted"))], _inner(page))
-    examples = _listed_queries(page, _("Examples"), "" if page.history else _("down takes one"), EXAMPLES)
-    height = page.height - 2 * page.bordered - len(said) - len(examples)
-    keys = _("up takes the newest, ctrl-r searches all {count}", count=len(page.history))
-    recent = _listed_queries(
-        page, _("Recent queries"), keys, page.history[: max(_RECENT_LEAST, height - _METRICS_LEAST)]
-    )
-    return [*said, *recent, *examples, *_metric_rows(page, height - len(recent) - 2)]
-
-
-def _metric_rows(page: QueryPage, room: int) -> list[Row]:
-    """The first ``room`` metrics that are known, with type and help."""
-    known = page.known.metrics
-    names = list(islice(known, max(0, room)))
-    told = ngettext("{count} known; tab completes it", "{count} known; tab completes them", len(known)) if known else ""
-    if len(names) < len(known):
-        told = _("the first {shown} of {count}; tab completes all of them", shown=len(names), count=len(known))
-    width = min(_WIDEST_METRIC, max(map(len, names), default=0))
-    rows: list[Row] = [
-        BLANK,
-        (Piece(" " + _("Metrics"), "title"), Piece("  " + (told or _("no names loaded yet")), "muted")),
-    ]
-    for name in names:
-        family = page.known.family(name) or Family()
-        kind = Piece(fit("" if family.type == "unknown" else family.type, _TYPE_WIDTH), "name")
-        rows.append((Piece(f"   {fit(in_place(name), width)}  "), kind, Piece(in_place(family.help), "muted")))
-    return rows
-
-
-def _listed_queries(page: QueryPage, title: str, keys: str, queries: Sequence[str]) -> list[Row]:
-    """Queries below a title; the one that stands in the line is highlighted."""
-    if not queries:
-        return []
-    rows = [(each, (Piece("   "), *query_pieces(each))) for each in queries]
-    return [
-        BLANK,
-        (Piece(" " + title, "title"), Piece("  " + keys, "muted")),
-        *(highlighted(row, _inner(page)) if each == page.line else row for each, row in rows),
-    ]
 
 
 def _empty_rows(answer: QueryAnswer, width: int) -> list[Row]:
@@ -238,26 +182,6 @@ def _note_rows(notes: Sequence[str], width: int) -> list[Row]:
     return wrapped(rows, width)
 
 
-def query_pieces(text: str) -> list[Piece]:
-    """A query in colours."""
-    pieces: list[Piece] = []
-    done = 0
-    for token in tokens(text):
-        if token.position > done:
-            pieces.append(Piece(text[done : token.position], "muted" if "#" in text[done : token.position] else "text"))
-        pieces.append(Piece(token.text, token_role(token.sort, token.text)))
-        done = token.position + len(token.text)
-    return [*pieces, Piece(text[done:], "muted")] if done < len(text) else pieces
-
-
-def token_role(sort: str, text: str) -> str:
-    """The colour role of a token of a query."""
-    if sort == "word":
-        known = text in FUNCTIONS or text in AGGREGATIONS
-        return "keyword" if text.lower() in WORDS else "name" if known else "text"
-    return {"string": "string", "number": "number", "wrong": "failing", "sign": "muted"}.get(sort, "text")
-
-
 # ---- the table and the chart -----------------------------------------------------------------------------------------
 
 
@@ -267,36 +191,44 @@ def _with_series(page: QueryPage, notes: Sequence[Row]) -> QueryScreen:
         head = [*notes, table.heading(page.width)]
         return table.screen(head, page.height - len(head), page.width)
     width, height = page.width, page.height
-    left, right, below = _areas(page, table, len(notes))
-    inside = [*notes, table.heading(left.inner_width)]
-    drawn = table.screen(inside, left.inner_height - len(inside), left.inner_width)
+    wide, side = _widths(width)
+    high = _table_height(page, len(notes))
+    area = PanelArea(0, 0, wide, high)
+    inside = [*notes, table.heading(area.inner_width)]
+    drawn = table.screen(inside, area.inner_height - len(inside), area.inner_width)
     more = more_below(page.count - drawn.top - drawn.shown)
-    panels = [ScreenPanel(left, table.title(), drawn.rows, table.note(), more)]
-    if below is not None:
-        panels.append(ScreenPanel(below, (Piece(_("Selected"), "title"),), _detail_rows(page, below.inner_width)))
+    panels = [ScreenPanel(area, table.title(), drawn.rows, table.note(), more)]
     plot = 0
-    if right is not None:
-        plot = max(1, right.inner_width - AXIS_WIDTH - 2)
-        panels.append(_chart_panel(page, right, table))
+    if high < height:
+        below = PanelArea(0, high - 1, wide, height - high + 1)
+        plot = max(1, below.inner_width - AXIS_WIDTH - 2)
+        panels.append(_chart_panel(page, below, table))
+    queries: dict[int, str] = {}
+    if side:
+        beside = PanelArea(wide - 1, 0, side, height)
+        more_panels, queries = side_panels(
+            page.answer, page.series[page.chosen], page.unit, page.known, page.history, beside, page.cursor
+        )
+        panels += more_panels
     rows = draw_panels(panels, width, height, page.glyphs)
-    return QueryScreen(rows, len(inside) + 1, drawn.top, drawn.shown, left.width, plot)
+    return QueryScreen(rows, len(inside) + 1, drawn.top, drawn.shown, wide, plot, queries)
 
 
-def _areas(page: QueryPage, table: _SeriesTable, notes: int) -> tuple[PanelArea, PanelArea | None, PanelArea | None]:
-    """Where the table is, the chart, and the details of the selected series; None where there is no room for them."""
-    width, height, rows = page.width, page.height, notes + len(page.series) + 3
-    if not _has_times(page):
-        return PanelArea(0, 0, width, height), None, None
-    if width >= SIDE_BY_SIDE:
-        wide = min(max(table.wants(), _TABLE_LEAST), int(width * _TABLE_SHARE))
-        right = PanelArea(wide - 1, 0, width - wide + 1, height)
-        if height - rows < _DETAIL_LEAST:
-            return PanelArea(0, 0, wide, height), right, None
-        return PanelArea(0, 0, wide, rows), right, PanelArea(0, rows - 1, wide, height - rows + 1)
-    if height < _CHART_LEAST + 2 + _ROWS_BEFORE_CHART + 2:
-        return PanelArea(0, 0, width, height), None, None
-    high = min(max(rows, _ROWS_BEFORE_CHART + 3), height // 2)
-    return PanelArea(0, 0, width, high), PanelArea(0, high - 1, width, height - high + 1), None
+def _widths(width: int) -> tuple[int, int]:
+    """The cells of the table and the chart, and of what stands beside them, which share a border."""
+    if width < SIDE_BY_SIDE:
+        return width, 0
+    side = min(_SIDE_MOST, max(_SIDE_LEAST, int(width * _SIDE_SHARE)))
+    return width - side + 1, side
+
+
+def _table_height(page: QueryPage, notes: int) -> int:
+    """The lines of the table: all, or those that it needs above the chart, at most half."""
+    height = page.height
+    if not _has_times(page) or height < _CHART_LEAST + 2 + _ROWS_BEFORE_CHART + 2:
+        return height
+    rows = notes + len(page.series) + 3
+    return min(max(rows, _ROWS_BEFORE_CHART + 3), height // 2)
 
 
 def _has_times(page: QueryPage) -> bool:
@@ -327,7 +259,7 @@ class _SeriesTable:
         page = self._page
         down, up = ("v", "^") if page.glyphs.ascii_only else ("↓", "↑")
         arrow = {"highest": " " + down, "lowest": " " + up}.get(page.order, "")
-        if page.cursor is None or page.answer is None:
+        if page.cursor is None:
             return _("value") + arrow
         return page.answer.time_of(page.cursor).strftime("%H:%M:%S") + arrow
 
@@ -337,16 +269,12 @@ class _SeriesTable:
         return (Piece(ngettext("{count} series", "{count} series", count), "title"),)
 
     def note(self) -> Row:
-        """The labels that all of them have."""
-        return (Piece(str(self.common), "muted"),) if self.common.pairs else ()
-
-    def wants(self) -> int:
-        """The width of a panel in which no row is cut, without sparklines."""
-        note = row_width(self.title()) + row_width(self.note()) + 10
-        return max(self._column_width() + 3 + self._value_width + 4, note)
-
-    def _column_width(self) -> int:
-        return sum(width + GAP for width in self._widths.values())
+        """The metric and the labels that all of them have."""
+        metric, labels = self.common.get(NAME), self.common.without([NAME])
+        return (
+            *((Piece(in_place(metric), "strong"),) if metric else ()),
+            *((Piece(str(labels), "muted"),) if labels.pairs else ()),
+        )
 
     def _columns(self, width: int) -> dict[str, int]:
         """The labels that have a column in a table of that width, with their cells: all, or the most telling ones that
@@ -411,7 +339,7 @@ class _SeriesTable:
 
     def _spark(self, place: int) -> Row:
         page = self._page
-        if page.width >= SIDE_BY_SIDE or page.is_slow:
+        if page.is_slow:
             return ()
         values = _fewer(page.series[place].values[page.first :], _SPARK)
         return (Piece(spark(values, _SPARK, page.glyphs, top=self._top), "chart"),)
@@ -451,16 +379,16 @@ def _slots(count: int, chosen: int) -> dict[int, int]:
 
 def _chart_panel(page: QueryPage, area: PanelArea, table: _SeriesTable) -> ScreenPanel:
     answer = page.answer
-    assert answer is not None
-    unit, width = page.unit, area.inner_width - 1
+    unit, width, height = page.unit, area.inner_width - 1, max(1, area.inner_height - 2)
     order = sorted(table.slots, key=lambda place: place != page.chosen)
     curves = [
         Curve(
             page.series[place].values[page.first :],
             "" if len(order) == 1 else table.name(place),
             value_text(page.series[place].at(page.cursor), unit),
-            series_role(table.slots[place]),
+            "muted" if page.focused and place != page.chosen else series_role(table.slots[place]),
             series_marker(table.slots[place], page.glyphs),
+            page.focused and place == page.chosen,
         )
         for place in order
     ]
@@ -468,12 +396,13 @@ def _chart_panel(page: QueryPage, area: PanelArea, table: _SeriesTable) -> Scree
     highest, binary = max(values, default=0.0), unit.startswith("bytes")
     axes = Axes(
         unit=partial(axis_label, unit=unit),
-        top=nice_ceiling(highest, binary=binary, steps=FINE_STEPS) if highest > 0 else None,
+        top=round_ceiling(highest, height, binary=binary) if highest > 0 else None,
         binary=binary,
         start=answer.time_of(page.first) if page.first else answer.at - answer.window,
         end=answer.at,
         cursor=None if page.cursor is None else (page.cursor - page.first + 0.5) / (answer.columns - page.first),
         below_zero=True,
+        still=True,
     )
     alone = len(order) == 1
     title = str(page.series[0].labels) if alone else ""
@@ -482,7 +411,7 @@ def _chart_panel(page: QueryPage, area: PanelArea, table: _SeriesTable) -> Scree
         curves,
         axes,
         width=width,
-        height=max(1, area.inner_height - 2),
+        height=height,
         glyphs=page.glyphs,
         now_text=curves[0].now if alone else "",
     )
@@ -492,36 +421,6 @@ def _chart_panel(page: QueryPage, area: PanelArea, table: _SeriesTable) -> Scree
     more = page.count - len(order)
     note = (Piece(_("and {count} more series", count=more), "muted"),) if more > 0 else ()
     return ScreenPanel(area, tuple(heading), rows, note)
-
-
-def _detail_rows(page: QueryPage, width: int) -> list[Row]:
-    """The selected series: its labels, and its lowest, average and highest value in the window with their times."""
-    answer, each, unit = page.answer, page.series[page.chosen], page.unit
-    assert answer is not None
-    known = [(value, place) for place, value in enumerate(each.values) if value is not None]
-    facts: list[tuple[str, str, str]] = [
-        (_("metric") if name == NAME else in_place(name), in_place(value), "") for name, value in each.labels
-    ]
-    facts.append((_("now"), value_text(each.value, unit), ""))
-    if known:
-        average = sum(value for value, _place in known) / len(known)
-        facts += [
-            (title, value_text(value, unit), answer.time_of(place).strftime("%H:%M:%S"))
-            for title, (value, place) in ((_("lowest"), min(known)), (_("highest"), max(known)))
-        ]
-        facts.append((_("average"), value_text(average, unit), ""))
-    names = min(max(cell_width(name) for name, _value, _at in facts), _WIDEST_LABEL)
-    return wrapped(
-        [
-            (
-                Piece(" " + fit(name, names), "muted"),
-                Piece("  " + value, "text"),
-                Piece("  " + at if at else "", "muted"),
-            )
-            for name, value, at in facts
-        ],
-        width,
-    )
 
 
 def _fewer(values: Sequence[float | None], count: int) -> list[float | None]:
@@ -550,8 +449,11 @@ def head_row(state: QueryState, where: str, width: int) -> Row:
     return (*left, Piece(" " * max(1, fill)), Piece(right, "muted"))
 
 
-def keys_row(state: QueryState, said: str, width: int, *, has_chart: bool, has_history: bool) -> Row:
-    """The last line: what the keys do now, as many as fit; or what the last one did."""
+def keys_row(
+    state: QueryState, said: str, width: int, *, has_chart: bool, has_history: bool, taken: StartEntry | None
+) -> Row:
+    """The last line: what the keys do now, as many as fit; or what the last one did. ``taken`` is what enter takes from
+    the list before the first query."""
     if said:
         return (Piece(" " + said, "accent"),)
     if state.focus == "result":
@@ -559,13 +461,16 @@ def keys_row(state: QueryState, said: str, width: int, *, has_chart: bool, has_h
             ("esc", _("back")), ("t", _("range")), ("O", _("sort")), ("y", _("copy")),
             *([("left/right", _("time cursor"))] if has_chart else ()), ("up/down", _("series")), ("tab", _("query")),
         ]  # fmt: skip
+    elif taken is not None:
+        put = [("tab", _("edit"))] if taken.runs else []
+        keys = [("enter", _("run") if taken.runs else _("edit")), *put, ("up/down", _("choose")), ("esc", _("back"))]
     else:
         result = [("down", _("result"))] if state.series else []
         earlier = [("up", _("earlier query")), ("ctrl-r", _("search the history"))]
-        examples = [("down", _("example"))] if state.answer is None else []
+        examples = [("down", _("choose"))] if state.answer is None else []
         keys = [
             ("enter", _("run")), ("tab", _("complete")), ("esc", _("close")), *result,
-            *(earlier if has_history else examples),
+            *examples, *(earlier if has_history else []),
         ]  # fmt: skip
     pieces: list[Piece] = []
     for key, text in keys:
