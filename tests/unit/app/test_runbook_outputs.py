@@ -70,7 +70,7 @@ def test_a_check_and_an_undo_are_told_as_such() -> None:
     assert OutputOf(2, step, check, last=False).title == "check of step 3: Clear the fault"
     assert OutputOf(2, step, undo, last=False).title == "undo of step 3: Clear the fault"
     assert command_label(check) == ("check", "healthy")
-    assert command_label(undo) == ("undo", "undo-heal")
+    assert command_label(undo) == ("rollback", "undo-heal")
 
 
 def test_of_several_hosts_the_one_whose_output_is_in_sight_stays() -> None:

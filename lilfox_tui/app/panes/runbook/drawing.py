@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
+from lilfox_tui.alerts.model import Alert
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.runbook.layout import PartId, Wants, arrange_parts
 from lilfox_tui.app.panes.runbook.outputs import OutputOf, Outputs
+from lilfox_tui.app.panes.runbook.preview import Preview, preview_rows
 from lilfox_tui.app.panes.runbook.rows import (
     RunbookStyle,
     about_row,
@@ -19,6 +21,7 @@ from lilfox_tui.app.panes.runbook.rows import (
     command_row,
     item_row,
     prose_rows,
+    rollback_rows,
     step_row,
     text_rows,
     title_row_of,
@@ -41,7 +44,7 @@ from lilfox_tui.app.rendering.panels import (
 from lilfox_tui.app.rows.incidents import authors_width, fact_rows, incident_note, incident_title, item_rows
 from lilfox_tui.app.rows.incidents import item_row as timeline_row
 from lilfox_tui.app.widgets import more_below
-from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _
 from lilfox_tui.core.text import cell_width, clean, fit_middle
@@ -50,12 +53,12 @@ from lilfox_tui.runbook.model import Runbook
 from lilfox_tui.runbook.run.gate import words
 from lilfox_tui.runbook.run.state import CommandState, hosts_of
 
-_COLUMN_OF: dict[PartId, int] = {"list": LIST, "steps": STEPS, "command": COMMAND, "output": COMMAND,
+_COLUMN_OF: dict[PartId, int] = {"list": LIST, "document": LIST, "steps": STEPS, "command": COMMAND, "output": COMMAND,
                                  "facts": INCIDENT, "timeline": INCIDENT, "entry": INCIDENT}  # fmt: skip
 _IN_BORDER = 5
 """Cells of an upper border that its title cannot have."""
-_TITLE_INDENT, _STEP_INDENT, _COMMAND_INDENT = 9, 8, 9
-"""Cells beside the title of a runbook (with its progress), of a step, and the name of a command."""
+_TITLE_INDENT, _STEP_INDENT, _COMMAND_INDENT, _ROLLBACK_INDENT = 9, 8, 9, 11
+"""Cells beside the title of a runbook (with its progress), of a step, and the names of a command and a rollback."""
 
 
 class PlacedPart(Struct, frozen=True):
@@ -132,6 +135,8 @@ class Drawing:
                 panel, screen = self._output_panel(area, screen)
             elif name == "command":
                 panel, screen = self._command_panel(area, screen)
+            elif name == "document":
+                panel, screen = self._document_panel(area, screen)
             else:
                 panel = self._panel_of(name)(area)
             panels.append(panel)
@@ -155,6 +160,7 @@ class Drawing:
         return Wants(
             column=state.column,
             beside=beside,
+            document=state.shows_document(width),
             titles=self._titles_width() if beside > 1 else 0,
             steps=steps,
             command=len(text),
@@ -182,7 +188,8 @@ class Drawing:
         steps = () if runbook is None else runbook.steps
         longest = [_STEP_INDENT + cell_width(clean(step.title)) for step in steps]
         longest += [
-            _COMMAND_INDENT + cell_width(clean("  ".join(filter(None, command_label(command)))))
+            (_ROLLBACK_INDENT if command.attributes.rollback_of else _COMMAND_INDENT)
+            + cell_width(clean("  ".join(filter(None, command_label(command)))))
             for step in steps
             for command in step.commands
             if len(step.commands) > 1
@@ -267,6 +274,34 @@ class Drawing:
             return _("loading")
         return _("no matching runbook") if state.filter else _("no runbooks; configure runbooks: folders: [PATH]")
 
+    # ---- the document -------------------------------------------------------------------------------------------
+
+    def _document_panel(self, area: PanelArea, screen: RunbookScreen) -> tuple[ScreenPanel, RunbookScreen]:
+        """The selected runbook as a whole, before it runs."""
+        state = self._state
+        runbook = state.runbook
+        assert runbook is not None
+        shown = Preview(runbook, self._alerts_with_rules(runbook), state.values, state.values_of_cause(runbook))
+        style = self.style(area.inner_width)
+        rows = [*self._problem_rows(area.inner_width), *preview_rows(shown, self._hosts, style)]
+        last = max(0, len(rows) - max(1, area.inner_height))
+        top = state.command_top = min(state.command_top, last)
+        note = (Piece(runbook.severity, "muted"), Piece(f"{runbook.path}:{runbook.line}", "muted"))
+        title = self._title("document", runbook.title)
+        panel = ScreenPanel(
+            area, title, rows[top : top + area.inner_height], note[not runbook.severity :], more_below(last - top)
+        )
+        return panel, replace(screen, command_last=last)
+
+    def _alerts_with_rules(self, runbook: Runbook) -> list[tuple[Alert, str]]:
+        """The firing alerts that name the runbook, each with the expression of its rule; empty where none is known."""
+        alerts = self._state.alerts_for(runbook)
+        shown = self._app.shown
+        if not alerts or shown is None or not isinstance(shown.alerts, Ready):
+            return []
+        expressions = {rule.key: rule.expression for rule in shown.alerts.value.rules}
+        return [(each, expressions.get(each.rule, "")) for each in alerts]
+
     # ---- the steps ----------------------------------------------------------------------------------------------
 
     def _steps_panel(self, area: PanelArea) -> ScreenPanel:
@@ -346,11 +381,16 @@ class Drawing:
             for number, command in enumerate(runbook.steps[step].commands):
                 hosts = self._hosts(step, number)
                 rows += [BLANK] if rows else []
+                if command.attributes.rollback_of:
+                    rows += rollback_rows(command, runbook, hosts, state.values_on(hosts), style)
+                    continue
                 rows += about_row(command, hosts, style, undo=undo_piece(command, runbook))
                 rows += text_rows(command, state.values_on(hosts), runbook.variables, style)
             return rows
         _step, number, command = found
         hosts = self._hosts(step, number)
+        if command.attributes.rollback_of:
+            return rows + rollback_rows(command, runbook, hosts, state.values_on(hosts), style)
         rows += about_row(command, hosts, style, undo=undo_piece(command, runbook))
         if command.comment:
             rows += wrapped([(Piece("   "), Piece(line, "muted")) for line in command.comment.split("\n")], width - 1)

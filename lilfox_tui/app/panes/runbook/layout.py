@@ -10,7 +10,7 @@ from msgspec import Struct
 from lilfox_tui.app.panes.runbook.state import COMMAND, INCIDENT, LIST, STEPS
 from lilfox_tui.app.rendering.panels import PanelArea, bordered
 
-PartId = Literal["list", "steps", "command", "output", "facts", "timeline", "entry"]
+PartId = Literal["list", "document", "steps", "command", "output", "facts", "timeline", "entry"]
 LOW = 14
 """Rows of the pane from which the timeline stands below the rest."""
 BESIDE = 160
@@ -30,6 +30,8 @@ class Wants(Struct, frozen=True):
     column: int
     beside: int
     """How many columns stand side by side."""
+    document: bool = False
+    """The document of the selected runbook stands beside the list."""
     titles: int = 0
     steps: int = 0
     command: int = 0
@@ -78,9 +80,11 @@ def _columns(width: int, height: int, wants: Wants) -> dict[PartId, PanelArea]:
         right = min(max(_LIST[0], wants.titles + 2), max(_LIST[0], min(width * 2 // 5, _LIST[1])))
         placed["list"] = PanelArea(0, 0, right, height)
         left = right - 1
+        if wants.document:
+            return placed | {"document": PanelArea(left, 0, width - left, height)}
         if wants.beside == 2:
             return placed | {"steps": PanelArea(left, 0, width - left, height)}
-    steps = min(max(_STEPS, wants.steps + 2), max(_STEPS, width * 3 // 10))
+    steps = min(max(_STEPS, wants.steps + 2), max(_STEPS, width * 2 // 5))
     placed["steps"] = PanelArea(left, 0, steps, height)
     left += steps - 1
     return placed | _right(PanelArea(left, 0, width - left, height), wants)

@@ -72,15 +72,28 @@ class WaitingLine:
         return (mark, Piece(self._of_new(), "muted"))
 
     def _of_alert(self, alert: str) -> str:
-        """The text about a runbook for an alert: what enter does."""
+        """The text about a runbook for an alert: what enter does, and with which values."""
+        runbook = self._state.runbook
+        cause = None if runbook is None else self._state.cause_for(runbook)
+        name = alert if cause is None else cause.title
+        values = {} if runbook is None else self._state.values_of_cause(runbook)
+        given = listed(f"{each} = {value}" for each, value in values.items())
         if self._state.column == LIST:
-            return _("runbook for alert {alert}: enter opens the steps", alert=alert)
+            if given:
+                return _(
+                    "runbook for alert {alert}: enter opens the steps, enter again runs it with {values}",
+                    alert=name,
+                    values=given,
+                )
+            return _("runbook for alert {alert}: enter opens the steps", alert=name)
         if self._state.shows_less(self._app.room.width):
             return _(
                 "runbook for alert {alert}: enter shows the command, enter again starts a run",
-                alert=alert,
+                alert=name,
             )
-        return _("runbook for alert {alert}: enter starts a run", alert=alert)
+        if given:
+            return _("runbook for alert {alert}: enter starts a run with {values}", alert=name, values=given)
+        return _("runbook for alert {alert}: enter starts a run", alert=name)
 
     def _of_new(self) -> str:
         """The text about a runbook that has never run: what enter does."""
