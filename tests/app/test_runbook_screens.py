@@ -133,7 +133,7 @@ async def test_the_page_of_the_incident(size: tuple[int, int], language: str, tm
         await pilot.pause()
         text = screen_text(pilot)
         check(f"incident-{size[0]}x{size[1]}-{language}", text)
-        assert size[0] >= 160 or "#!/" not in text, "a command is told by its title"
+        assert size[0] >= 120 or "#!/" not in text, "a command is told by its title"
         await pilot.press("enter")
         await pilot.pause()
         if size == (80, 24):

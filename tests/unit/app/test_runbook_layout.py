@@ -66,8 +66,10 @@ def test_the_list_folds_away_when_a_runbook_is_open() -> None:
 
 
 def test_an_entry_of_the_incident_stands_beside_the_timeline_where_there_is_room() -> None:
-    assert "entry" not in arrange_parts(159, 50, wants(INCIDENT, 2))
-    assert "entry" in arrange_parts(160, 50, wants(INCIDENT, 2))
+    assert "entry" not in arrange_parts(119, 50, wants(INCIDENT, 2))
+    found = arrange_parts(120, 36, wants(INCIDENT, 2))
+    assert found["facts"].left == found["entry"].left == found["timeline"].width - 1
+    assert found["timeline"].height == 36
 
 
 def test_a_small_screen_has_no_borders() -> None:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.alerts.model import Alert
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.runbook.layout import PartId, Wants, arrange_parts
+from lilfox_tui.app.panes.runbook.layout import BESIDE, PartId, Wants, arrange_parts, incident_left
 from lilfox_tui.app.panes.runbook.outputs import OutputOf, Outputs
 from lilfox_tui.app.panes.runbook.preview import Preview, preview_rows
 from lilfox_tui.app.panes.runbook.rows import (
@@ -166,7 +166,7 @@ class Drawing:
             command=len(text),
             output=bool(state.results()),
             zoomed=state.zoomed,
-            facts=0 if then is None or state.column != INCIDENT else len(self._fact_rows(width)),
+            facts=0 if then is None or state.column != INCIDENT else len(self._fact_rows(self._facts_width(width))),
             timeline=len(state.timeline.items) if then is not None else int(self._was_not_open()),
         )
 
@@ -436,9 +436,13 @@ class Drawing:
         """Whether an incident is open now that was not open yet at the time of the screen."""
         return self._state.open_incident is not None and self._state.timeline.then is None
 
+    def _facts_width(self, width: int) -> int:
+        """The cells of a row about the incident."""
+        return (width - incident_left(width) if width >= BESIDE else width) - 2
+
     def _fact_rows(self, width: int) -> list[Row]:
         then = self._state.timeline.then
-        return [] if then is None else wrapped(fact_rows(*then, self._then), width - 2)
+        return [] if then is None else wrapped(fact_rows(*then, self._then), width)
 
     def _facts_panel(self, area: PanelArea) -> ScreenPanel:
         then = self._state.timeline.then
@@ -447,9 +451,8 @@ class Drawing:
             if self._was_not_open() and self._state.open_incident is not None:
                 text = _("{id} was not open yet", id=self._state.open_incident.id)
             return ScreenPanel(area, self._title("facts", _("Incident")), [(Piece(f" {text}", "muted"),)])
-        return ScreenPanel(
-            area, incident_title(then[0]), self._fact_rows(area.inner_width + 2), incident_note(*then, self._then)
-        )
+        rows = self._fact_rows(area.inner_width)
+        return ScreenPanel(area, incident_title(then[0]), rows, more=more_below(len(rows) - area.inner_height))
 
     def _timeline_panel(self, area: PanelArea) -> ScreenPanel:
         """The timeline: on the page of the incident a list, below a runbook its newest lines."""

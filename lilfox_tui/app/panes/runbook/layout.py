@@ -13,8 +13,8 @@ from lilfox_tui.app.rendering.panels import PanelArea, bordered
 PartId = Literal["list", "document", "steps", "command", "output", "facts", "timeline", "entry"]
 LOW = 14
 """Rows of the pane from which the timeline stands below the rest."""
-BESIDE = 160
-"""Width from which an entry of the incident stands beside the timeline."""
+BESIDE = 120
+"""Width from which the page of the incident has two columns."""
 _STEPS = 30
 _LIST = 28, 48
 _TIMELINE = 4
@@ -103,17 +103,24 @@ def _right(area: PanelArea, wants: Wants) -> dict[PartId, PanelArea]:
 
 
 def _incident(width: int, height: int, wants: Wants) -> dict[PartId, PanelArea]:
-    """The page of the incident: what is known of it over its timeline."""
-    facts = max(1, min(wants.facts, (height - 3) // 2))
-    top = facts + 1
-    placed: dict[PartId, PanelArea] = {"facts": PanelArea(0, 0, width, facts + 2)}
+    """The page of the incident: its timeline, and beside it what is known over the selected entry; where there is no
+    room for two columns, what is known over the timeline."""
     if width < BESIDE:
-        return placed | {"timeline": PanelArea(0, top, width, height - top)}
-    left = width * 55 // 100
-    return placed | {
-        "timeline": PanelArea(0, top, left + 1, height - top),
-        "entry": PanelArea(left, top, width - left, height - top),
+        facts = max(1, min(wants.facts, (height - 3) // 2))
+        placed: dict[PartId, PanelArea] = {"facts": PanelArea(0, 0, width, facts + 2)}
+        return placed | {"timeline": PanelArea(0, facts + 1, width, height - facts - 1)}
+    left = incident_left(width)
+    facts = max(1, min(wants.facts, (height - 3) * 2 // 3))
+    return {
+        "timeline": PanelArea(0, 0, left + 1, height),
+        "facts": PanelArea(left, 0, width - left, facts + 2),
+        "entry": PanelArea(left, facts + 1, width - left, height - facts - 1),
     }
+
+
+def incident_left(width: int) -> int:
+    """The cells left of the second column of the page of the incident."""
+    return width * 55 // 100
 
 
 def _plain(width: int, height: int, wants: Wants) -> dict[PartId, PanelArea]:
