@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from lilfox_tui.app.panes.backup.restore_contents import SourceContents, contents_of, contents_rows, contents_text
+from lilfox_tui.app.panes.backup.restore_contents import SourceContents, contents_of, contents_text, source_rows
 from lilfox_tui.core.text import human_bytes
 from tests.app.backups_made import MIB, found_part, made_set
 
 
 def texts(source: str, contents: SourceContents, most: int) -> list[str]:
-    return ["".join(piece.text for piece in row).rstrip() for row in contents_rows(source, contents, most, 70)]
+    return ["".join(piece.text for piece in row).rstrip() for row in source_rows(source, contents, most, 70)]
 
 
 def test_tables_are_counted_with_their_rows_and_the_largest_come_first() -> None:

@@ -74,7 +74,7 @@ def contents_text(contents: SourceContents) -> str:
     return listed(told)
 
 
-def contents_rows(source: str, contents: SourceContents, most: int, width: int) -> list[Row]:
+def source_rows(source: str, contents: SourceContents, most: int, width: int) -> list[Row]:
     """The contents of a source in full, in at most ``most`` rows: the largest tables or folders."""
     if not contents.is_known:
         unknown = _("{source}: the set does not record what it contains", source=source)

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from lilfox_tui.app.dialogs.messages import key_rows
 from lilfox_tui.app.dialogs.prompt import Choice
-from lilfox_tui.app.panes.backup.restore_contents import contents_rows, contents_text
+from lilfox_tui.app.panes.backup.restore_contents import contents_text, source_rows
 from lilfox_tui.app.panes.backup.restore_state import (
     CHECKS,
     CONFIRM,
@@ -315,7 +315,7 @@ def rows_below(state: RestoreState, style: PageStyle) -> list[Row]:
     left = style.height - len(items) - _ABOVE_ITEMS
     rows: list[Row] = []
     for later, each in zip(reversed(range(len(sources))), sources, strict=True):
-        rows += [BLANK, *contents_rows(each.name, each.contents, max(2, left - len(rows) - 2 * later), style.width - 1)]
+        rows += [BLANK, *source_rows(each.name, each.contents, max(2, left - len(rows) - 2 * later), style.width - 1)]
     return rows
 
 
