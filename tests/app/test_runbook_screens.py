@@ -584,3 +584,18 @@ async def test_a_host_that_cannot_be_reached_is_waited_for(tmp_path: Path) -> No
         told = " ".join(line.rpartition("│")[0].rpartition("│")[2].strip() for line in text.splitlines())
         assert "unreachable (connection lost); the command may still be running on the host" in told
         assert "connection lost, waiting to reconnect" in text
+
+
+async def test_a_run_tells_how_far_it_is_and_where_it_failed(tmp_path: Path) -> None:
+    app = made("failed", tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("4", "enter")
+        await pilot.pause()
+        assert " 1/4 " in screen_text(pilot).splitlines()[2], "one of four steps is over"
+        assert "failed: check" not in screen_text(pilot), "it still waits"
+    app = made("ended", tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("4", "enter")
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "failed: check of step 2 on web-2: Restart it once" in text

@@ -105,6 +105,17 @@ def test_of_what_failed_the_lines_that_report_an_error_stand_out() -> None:
         assert "failing" not in {piece.role for piece in found.rows[0]}
 
 
+def test_an_error_that_has_scrolled_away_stands_above_the_end_of_what_failed() -> None:
+    text = "start\nFATAL: disk full\n" + "".join(f"cleaning {number}\n" for number in range(30))
+    for state, told in (("failed", True), ("done", False)):
+        found = Outputs().view([(result("web-1", state), StoredOutput(head=text))], STYLE, None, 10)  # type: ignore[arg-type]
+        assert ("   line 2  FATAL: disk full" in map(said, found.head)) is told
+        assert said(found.rows[found.rest + 10 - len(found.head) - 1]) == " cleaning 29"
+    near = StoredOutput(head=text + "FATAL: gave up\n")
+    found = Outputs().view([(result("web-1", "failed"), near)], STYLE, None, 10)
+    assert len(found.head) == 1, "the error is in sight"
+
+
 @pytest.mark.parametrize(
     ("line", "error"),
     [

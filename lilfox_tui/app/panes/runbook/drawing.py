@@ -281,7 +281,9 @@ class Drawing:
         state = self._state
         runbook = state.runbook
         assert runbook is not None
-        shown = Preview(runbook, self._alerts_with_rules(runbook), state.values, state.values_of_cause(runbook))
+        alerts = self._alerts_with_rules(runbook)
+        own, offered = state.values_of_cause(runbook), state.values_offered(runbook)
+        shown = Preview(runbook, alerts, state.values, own, offered)
         style = self.style(area.inner_width)
         rows = [*self._problem_rows(area.inner_width), *preview_rows(shown, self._hosts, style)]
         last = max(0, len(rows) - max(1, area.inner_height))
@@ -330,7 +332,17 @@ class Drawing:
             return command_row(runbook.steps[step].commands[number], of_command, style, here=is_here, marked=marked)
 
         drawn, below = self._list("steps", area, len(places), at, make, here=here)
-        return ScreenPanel(area, self._title("steps", runbook.title), drawn, more=below)
+        return ScreenPanel(area, self._title("steps", runbook.title), drawn, self._progress(), below)
+
+    def _progress(self) -> Row:
+        """How many steps of the shown run are over."""
+        log = self._state.seen
+        if log is None or log.state is None:
+            return ()
+        states = [step.state for step in log.state.steps]
+        over = sum(each in ("done", "skipped", "undone") for each in states)
+        bad = any(each in ("failed", "unknown") for each in states)
+        return (Piece(f"{over}/{len(states)}", "failing" if bad else "good" if over == len(states) else "accent"),)
 
     # ---- the command -------------------------------------------------------------------------------------------------
 

@@ -33,12 +33,14 @@ _LABEL, _NAME = 10, 20
 
 class Preview(Struct, frozen=True):
     """What a document is made of: the runbook, the firing alerts that name it, each with the expression of its rule
-    (empty where that is not known), the values that a run begins with, and which of them are from an alert."""
+    (empty where that is not known), the values that a run begins with, which of them are from an alert, and what the
+    alerts say of the others."""
 
     runbook: Runbook
     alerts: Sequence[tuple[Alert, str]]
     values: Mapping[str, str]
     of_alert: Mapping[str, str]
+    offered: Mapping[str, Sequence[str]] = {}
 
 
 def preview_rows(shown: Preview, hosts: Callable[[int, int], tuple[str, ...]], style: RunbookStyle) -> list[Row]:
@@ -105,6 +107,8 @@ def _value_of(variable: Variable, shown: Preview) -> Row:
     for number, step in enumerate(shown.runbook.steps):
         if any(variable.name in command.attributes.capture for command in step.commands):
             return (Piece(_("read by step {number}", number=number + 1), "muted"),)
+    if several := shown.offered.get(variable.name):
+        return (Piece(_("asked for during the run; the alerts say {values}", values=listed(several)), "degraded"),)
     choices = f": {listed(variable.choices)}" if variable.choices else ""
     return (Piece(_("asked for during the run") + choices, "degraded"),)
 

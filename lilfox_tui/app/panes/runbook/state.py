@@ -205,6 +205,15 @@ class RunbookState:
         same = all(values_from(each, runbook) == values_from(causes[0], runbook) for each in causes)
         return causes[0] if causes and same else None
 
+    def values_offered(self, runbook: Runbook) -> dict[str, list[str]]:
+        """The values that the firing alerts provide for the runbook's variables, the worst alert's first."""
+        found: dict[str, list[str]] = {}
+        for alert in self.alerts_for(runbook):
+            for name, value in values_from(cause_of(alert), runbook).items():
+                if value not in (values := found.setdefault(name, [])):
+                    values.append(value)
+        return found
+
     def role_of(self, alert: str) -> str:
         """The colour of that alert, by the worst severity with which it fires; muted where it does not fire now."""
         urgencies = [each.urgency for each in firing_alerts(self._overview()) if each.name == alert]
@@ -326,6 +335,12 @@ class RunbookState:
         return None if log is None or log.ended is not None else log.turn
 
     @property
+    def failed_turn(self) -> Turn | None:
+        """Of a run that has ended, the first command that failed, or of which nobody knows how it ended."""
+        run = self.seen
+        return None if run is None or run.ended is None else _failed_turn(run.state)
+
+    @property
     def failed_undo(self) -> CommandResult | None:
         """The result of the last command if it was an undo and failed."""
         run = self.run
@@ -375,7 +390,7 @@ class RunbookState:
             return chosen
         turn, run = self.turn, self.seen
         if turn is None and run is not None and run.reducer is not None:
-            turn = (_failed_turn(run.state) if run.ended is not None else None) or run.reducer.last_begun()
+            turn = self.failed_turn or run.reducer.last_begun()
         if turn is not None:
             return self.place_of(turn)
         return (0, None) if run is None or run.reducer is None else (max(0, len(run.reducer.runbook.steps) - 1), None)

@@ -116,9 +116,15 @@ class WaitingLine:
         if not state.finished or state.column == LIST:
             return []
         told = []
+        turn, reducer = state.failed_turn, None if log is None else log.reducer
+        if turn is not None and reducer is not None:
+            results = reducer.results(turn.step, turn.command or 0)
+            bad = tuple(host for host, each in results.items() if each.state in ("failed", "unknown"))
+            step = _here(Turn(turn.step, turn.command, bad), reducer.runbook)
+            told.append(_("failed: {step}: {title}", step=step, title=reducer.runbook.steps[turn.step].title))
         if log is not None and log.state is not None:
             counts = Counter(step.state for step in log.state.steps)
-            told = [listed(f"{count} {state_text(each)}" for each, count in counts.items())]
+            told.append(listed(f"{count} {state_text(each)}" for each, count in counts.items()))
             if changes := len(log.state.changes):
                 told.append(ngettext("{count} change in force", "{count} changes in force", changes))
         if log is None:
