@@ -50,6 +50,7 @@ LAZY = {
         "app/panes/metrics/problems": ".alerts.notifier .app.panes.metrics.alert_page .app.panes.metrics.alert_series "
         ".app.rendering.highlight .monitor.alert_explain",
         "app/panes/metrics/state": ".app.panes.metrics.alert_page",
+        "app/panes/runbook/preview": ".monitor.alert_explain",
         "app/shared_actions": ".incident.incidents",
         "app/start": ".app.app .config.loader .demo.control_socket .demo.stack",
         "backends/http_probe": ".scrape.exposition .scrape.labels",

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar, get_args
+
+from msgspec import Struct
 
 from lilfox_tui.app.console import Console
 from lilfox_tui.app.dialogs.prompt import Prompt, PromptOffer
 from lilfox_tui.app.evidence import Cause, cause_of, firing_alerts
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rows.hosts import reason_pieces
 from lilfox_tui.app.rows.incidents import closing_rows
-from lilfox_tui.core.i18n import _, clauses, ngettext, tr
+from lilfox_tui.core.i18n import _, clauses, listed, ngettext, tr
 from lilfox_tui.incident.incidents import close, current, open_beside, open_incident
-from lilfox_tui.incident.model import Closed, Incident, SeverityLevel
+from lilfox_tui.incident.model import Closed, Incident, SeverityLevel, alert_subject
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.model import Overview, View
 
 Done = TypeVar("Done")
 
@@ -35,26 +40,90 @@ def _meanings() -> Mapping[str, str]:
     }
 
 
+class Proposal(Struct, frozen=True):
+    """What is proposed for a new incident: its title, the alert that it is opened for (empty for none), its severity,
+    why it has that, and what fails, the worst first."""
+
+    title: str
+    cause: str
+    severity: SeverityLevel
+    why: str
+    about: Sequence[View] = ()
+
+
+_NAMED = 3
+"""Names of what fails that are told."""
+
+
+def propose(overview: Overview | None, cause: Cause | None) -> Proposal:
+    """Return the proposal for ``cause``, or for everything that is watched: as severe as the worst alert, and at least
+    as what fails. SEV-1 is proposed only where several services are watched and all of them fail."""
+    views = () if overview is None else overview.views
+    alerts = [each for each in firing_alerts(overview) if not each.silenced_by]
+    subject = "" if cause is None else alert_subject(cause.labels)
+    if subject:
+        views = tuple(each for each in views if each.name == subject)
+        alerts = [each for each in alerts if alert_subject(dict(each.labels)) == subject]
+    elif cause is not None:
+        views, alerts = (), [each for each in alerts if each.name == cause.alert]
+    failing = [each for each in views if each.level is Level.FAILING]
+    degraded = [each for each in views if each.level is Level.DEGRADED]
+    found = [each.severity for each in (cause, *map(cause_of, alerts)) if each is not None]
+    found += ["SEV-2"] if failing else ["SEV-3"] if degraded else []
+    services = () if overview is None else tuple(overview.services.values())
+    if len(services) > 1 and all(each.level is Level.FAILING for each in services):
+        found.append("SEV-1")
+    titles = dict.fromkeys(each.title for each in ([cause] if cause is not None else map(cause_of, alerts)))
+    title = next(iter(titles)) if len(titles) == 1 else _state_text(failing or degraded, failing=bool(failing))
+    levels: Sequence[SeverityLevel] = get_args(SeverityLevel)  # worst first
+    severity: SeverityLevel = next((level for level in levels if level in found), "SEV-3")
+    why = _why(failing, degraded, len(alerts))
+    return Proposal(title, title if len(titles) == 1 else "", severity, why, [*failing, *degraded])
+
+
+def _why(failing: Sequence[View], degraded: Sequence[View], alerts: int) -> str:
+    """What the severity follows from."""
+    told = [_state_text(failing, failing=True), _state_text(degraded, failing=False)]
+    told += [ngettext("{count} alert is firing", "{count} alerts are firing", alerts)] if alerts else []
+    return clauses(filter(None, told))
+
+
+def _state_text(views: Sequence[View], *, failing: bool) -> str:
+    """Which of what is watched is failing, or degraded, with the number where these are many; empty for none."""
+    names = [each.name for each in views[:_NAMED]]
+    if len(views) > _NAMED:
+        names.append(_("{count} more", count=len(views) - _NAMED))
+    if not names:
+        return ""
+    if failing:
+        return ngettext("{names} is failing", "{names} are failing", len(views), names=listed(names))
+    return ngettext("{names} is degraded", "{names} are degraded", len(views), names=listed(names))
+
+
 async def ask_open(app: Console, cause: Cause | None) -> None:
-    """Asks for the title and severity of an incident and opens it; ``cause`` is the alert that led to it. Raises
-    LilFoxError."""
-    levels, title = get_args(SeverityLevel), "" if cause is None else cause.title
-    meanings = _meanings()
-    worst = cause or next(map(cause_of, firing_alerts(app.shown)), None)
+    """Asks for the title and severity of an incident and opens it; ``cause`` is the alert that led to it. Both are
+    proposed, with the reason. Raises LilFoxError."""
+    levels, meanings = get_args(SeverityLevel), _meanings()
+    proposed = propose(app.shown if app.rewound is None else app.monitor.overview.value, cause)
+    rows: list[Row] = [(Piece("  "), Piece(_("Describe the problem in a few words, and choose its severity.")))]
+    if proposed.why:
+        rows.append((Piece("  "), Piece(f"{proposed.severity}: {proposed.why}", "degraded")))
+        known = [each for each in proposed.about if each.reasons][:_NAMED]
+        rows += [(Piece(f"    {each.name}  ", "strong"), *reason_pieces(each)) for each in known]
     asked = Prompt(
         _("Open an incident"),
-        [(Piece("  "), Piece(_("Describe the problem in a few words, and choose its severity.")))],
-        text=title,
-        placeholder=_("what is wrong"),
+        rows,
+        text="" if cause is None else proposed.title,
+        placeholder=proposed.title or _("what is wrong"),  # what is typed takes its place
         offers=[PromptOffer((Piece(each, "strong"), Piece(f"  {meanings[each]}", "muted")), None) for each in levels],
-        at=levels.index(worst.severity if worst is not None else "SEV-3"),
+        at=levels.index(proposed.severity),
         does=_("open it"),
     )
     answer = await app.push_screen_wait(asked)
     if answer is None:
         return
-    told = answer.text.strip() or title or _("untitled")
-    opened = await written(app, lambda: open_incident(told, levels[answer.at], cause=title))
+    told = answer.text.strip() or proposed.title or _("untitled")
+    opened = await written(app, lambda: open_incident(told, levels[answer.at], cause=proposed.cause))
     app.tell(tr("{id} is open: actions from now on are recorded in it", id=opened.id))
 
 

@@ -62,9 +62,14 @@ class Marked(Struct, frozen=True, kw_only=True, tag="moment", tag_field="event")
     when: datetime
 
 
+def alert_subject(labels: Mapping[str, str]) -> str:
+    """Return what an alert is about: the service, job, host or instance that its labels name; empty for none."""
+    return next((labels[each] for each in ("service", "job", "host", "instance") if labels.get(each)), "")
+
+
 def alert_title(name: str, labels: Mapping[str, str]) -> str:
     """Return the title and the cause of an incident that is opened for an alert: the alert's name and its subject."""
-    subject = next((labels[each] for each in ("service", "job", "host", "instance") if labels.get(each)), "")
+    subject = alert_subject(labels)
     return f"{name}: {subject}" if subject else name
 
 

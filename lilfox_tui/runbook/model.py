@@ -141,6 +141,8 @@ class Runbook(Struct, frozen=True, kw_only=True):
     """Where its commands run unless their fence says otherwise, in the words of ``Attributes.host``."""
     on_alert: tuple[str, ...] = ()
     variables: tuple[Variable, ...] = ()
+    about: tuple[str, ...] = ()
+    """The paragraphs between its heading and its first step, as plain text: when it is used, and what it does."""
     language: str = ""
     """Of its text (``en``, ``zh``); empty where it is not known."""
 

@@ -13,7 +13,7 @@ from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.highlight import coloured, shell_pieces
 from lilfox_tui.app.rows.hosts import firing_role
 from lilfox_tui.core.i18n import _, listed, ngettext
-from lilfox_tui.core.text import cell_width, clean, fit, human_age, human_duration
+from lilfox_tui.core.text import cell_width, clean, fit, human_age, human_bytes, human_duration
 from lilfox_tui.incident.model import (
     AlertChanged,
     Changed,
@@ -138,37 +138,78 @@ def _severity_role(incident: Incident) -> str:
 
 
 def fact_rows(incident: Incident, entries: Sequence[TimelineEntry], now: datetime) -> list[Row]:
-    """What is known of the incident: since when, who has which role, the moments, the changes in force, what is
-    running, and the evidence."""
-    age = human_age((now - incident.opened).total_seconds())
-    state = _("open for {age}", age=age) if incident.closed is None else _("closed")
+    """What is known of the incident: how long it has lasted and whether its alert fires, what is to be done next, the
+    changes in force with how to undo them, commands without a result, roles, moments, and the evidence."""
+    rows = _state_facts(incident, entries, now)
     first = entries[0].what if entries else None
     cause = first.cause if isinstance(first, IncidentOpened) else ""
-    rows: list[Row] = [_fact(_("state"), _("{state}, since {time}", state=state, time=_time(incident.opened)))]
     if cause and cause != incident.title:
         rows.append(_fact(_("cause"), cause))
+    for number, text in enumerate(next_steps(incident, entries, now)):
+        rows.append(_fact(_("next") if number == 0 else "", text, "accent"))
+    changes = still_in_force(incident, now)
+    for number, change in enumerate(changes):
+        rows.append(_fact(_("in force") if number == 0 else "", change_line(change.text), "degraded"))
+        if change.undo:
+            rows.append(_fact("", "  " + _("to undo it: {undo}", undo=code_line(change.undo)), "muted"))
+    if not changes:
+        rows.append(_fact(_("in force"), _("no changes"), "muted"))
+    unknown = incident.steps.values()
+    rows += [_fact(_("no result"), f"{step.host}: {code_line(step.command)}", "degraded") for step in unknown]
     roles = {"lead": _who(incident.leader)} | {role: _name(who) for role, who in incident.roles.items()}
     rows.append(_fact(_("roles"), "  ".join(f"{role_text(role)} {who}" for role, who in roles.items())))
     if known := impact(incident, entries):
         rows.append(
             _fact(_("moments"), "  ".join(f"{moment_text(m)} {each.when:%H:%M:%S}" for m, each in known.items()))
         )
-    changes = still_in_force(incident, now)
-    for number, change in enumerate(changes):
-        label = _("in force") if number == 0 else ""
-        undo = _("to undo it: {undo}", undo=code_line(change.undo)) if change.undo else ""
-        said = (Piece(f"  {undo}", "muted"),) if undo else ()
-        rows.append((*_fact(label, change_line(change.text), "degraded"), *said))
-    if not changes:
-        rows.append(_fact(_("in force"), _("no changes"), "muted"))
-    unknown = incident.steps.values()
-    rows += [_fact(_("no result"), f"{step.host}: {code_line(step.command)}", "degraded") for step in unknown]
-    kept = [each.what.file for each in entries if isinstance(each.what, EvidenceKept)]
+    kept = [each.what for each in entries if isinstance(each.what, EvidenceKept)]
     count = ngettext("{count} file", "{count} files", len(kept)) if kept else _("none")
-    rows.append(
-        (*_fact(_("evidence"), count, "text" if kept else "muted"), Piece("  " + "  ".join(kept[::-1]), "muted"))
-    )
+    size = listed([count, human_bytes(sum(each.size_bytes for each in kept))]) if kept else count
+    names = "  ".join(each.file for each in kept[::-1])
+    rows.append((*_fact(_("evidence"), size, "text" if kept else "muted"), Piece(f"  {names}", "muted")))
     return rows
+
+
+def _state_facts(incident: Incident, entries: Sequence[TimelineEntry], now: datetime) -> list[Row]:
+    """Since when the incident is open, or how long it lasted; and since when its alert fires."""
+    age = human_age(((incident.closed or now) - incident.opened).total_seconds())
+    state = _("open for {age}", age=age)
+    if incident.closed is not None:
+        state = _("closed after {age}", age=age)
+    at = incident.closed or incident.opened
+    rows = [_fact(_("state"), _("{state}, since {time}", state=state, time=_time(at)))]
+    if (since := firing_since(incident, entries)) is not None:
+        lasted = human_age((now - since).total_seconds())
+        rows.append(_fact(_("alert"), _("firing for {age}, since {time:%H:%M:%S}", age=lasted, time=since), "failing"))
+    return rows
+
+
+def next_steps(incident: Incident, entries: Sequence[TimelineEntry], now: datetime) -> list[str]:
+    """What is to be done next: what nobody knows the end of first, then the cause, then what is left behind."""
+    if incident.closed is not None:
+        return [_("export it for the review: press a")]
+    told = []
+    if incident.steps:
+        told.append(_("find out how the commands without a result ended"))
+    known = impact(incident, entries)
+    alerts = any(isinstance(each.what, AlertChanged) for each in entries)
+    if firing_since(incident, entries) is not None:
+        told.append(_("the alert still fires: run a runbook (esc, then enter), or add what you know (i)"))
+    elif alerts and "mitigated" in known:
+        changes = len(still_in_force(incident, now))
+        if changes:
+            told.append(
+                ngettext(
+                    "the alert is over: decide whether the change stays in force, then close the incident (a)",
+                    "the alert is over: decide which of the {count} changes stay in force, then close the incident (a)",
+                    changes,
+                )
+            )
+        else:
+            told.append(_("the alert is over and no change is in force: close the incident (a)"))
+    if "acknowledged" not in known:
+        told.append(_("mark it as acknowledged (a)"))
+    return told
 
 
 def _fact(label: str, text: str, role: str = "text") -> Row:

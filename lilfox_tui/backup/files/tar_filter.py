@@ -398,6 +398,8 @@ async def filtered(blocks: AsyncIterator[bytes], sieve: TarFilter) -> AsyncGener
 
 
 _MOST_NAMES = 100
+_MOST_FOLDERS, _FOLDERS_TOLD = 10_000, 20
+"""Folders whose bytes are counted, and the largest of them, which are recorded."""
 
 
 class ArchiveSummary:
@@ -414,6 +416,7 @@ class ArchiveSummary:
         self.attributes = 0
         self.setuid = 0
         self.newest_ns = 0
+        self.folder_bytes: dict[bytes, int] = {}
 
     def judged(self, member: TarMember) -> TarMember | None:
         """Return ``member``, or None if it is left out."""
@@ -422,6 +425,9 @@ class ArchiveSummary:
             return None
         self.counts[member.kind] += 1
         self.bytes += member.size
+        folder, below, _rest = member.name[len(self._top) + 1 :].partition(b"/")
+        if below and (folder in self.folder_bytes or len(self.folder_bytes) < _MOST_FOLDERS):
+            self.folder_bytes[folder] = self.folder_bytes.get(folder, 0) + member.size
         self.attributes += bool(member.attributes)
         if member.kind == "file":
             self.setuid += bool(member.mode & 0o6000)
@@ -434,7 +440,9 @@ class ArchiveSummary:
         return member
 
     def detail(self) -> dict[str, Any]:
-        """Return the part's entry in the manifest: ``top``, the folder's name in the archive, and the counts."""
+        """Return the part's entry in the manifest: ``top``, the folder's name in the archive, the counts, and the bytes
+        of the largest folders in it."""
+        largest = sorted(self.folder_bytes.items(), key=lambda each: -each[1])[:_FOLDERS_TOLD]
         return {
             "top": clean(self._top),
             "files": self.counts["file"] + self.counts["hard link"],
@@ -446,6 +454,7 @@ class ArchiveSummary:
             "setuid": self.setuid,
             "links_out": [clean(name) for name in self.links_out[:_MOST_NAMES]],
             "newest_ns": self.newest_ns,
+            "folder_bytes": {clean(name): size for name, size in largest},
         }
 
 

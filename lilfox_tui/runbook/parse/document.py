@@ -385,10 +385,12 @@ class _RunbookBuilder:
         if not any(_begins_step(block) for block in section) or (heading is None and not header.title):
             return
         steps: list[Step] = []
+        about: list[str] = []
         number = 0
         for item, blocks in _steps(section):
             if item is None:
                 self._outside(blocks)
+                about += [plain(block.text) for block in blocks if block.kind == "paragraph"]
                 continue
             step, number = self._step(item, blocks, number)
             steps.append(step)
@@ -405,6 +407,7 @@ class _RunbookBuilder:
                 hosts=header.hosts,
                 on_alert=header.on_alert,
                 variables=_document_variables(steps, self.front.variables),
+                about=tuple(about),
                 language=header.language or ("zh" if _CHINESE.search(title + header.title) else ""),
             )
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -18,10 +19,12 @@ from lilfox_tui.app.rows.incidents import (
     incident_note,
     item_row,
     item_rows,
+    next_steps,
     timeline_items,
 )
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.incident.model import AlertChanged, Noticed, StepBegan, StepEnded
+from lilfox_tui.incident.reducer import fold
 from tests.app.overviews import NOW
 from tests.app.runs_made import SCRIPT, long_incident
 
@@ -129,9 +132,35 @@ def test_the_facts_are_age_roles_moments_changes_and_evidence() -> None:
     seen = long_incident()
     assert seen.incident is not None
     text = "\n".join(map(said, fact_rows(seen.incident, seen.entries, NOW)))
-    for told in ("open for 12 min", "lead ann", "communication bob", "acknowledged 03:01:44", "r2.txt",
-                 "to undo it: systemctl stop nginx", "gw-1: kubectl rollout undo"):  # fmt: skip
+    for told in ("open for 12 min", "lead ann", "communication bob", "acknowledged 03:01:44", "1 file, ", "r2.txt",
+                 "to undo it: systemctl stop nginx", "gw-1: kubectl rollout undo",
+                 "firing for 13 min, since 02:59:44"):  # fmt: skip
         assert told in text
+
+
+def test_what_is_next_follows_from_what_is_unknown_what_fires_and_what_is_in_force() -> None:
+    seen = long_incident()
+    assert seen.incident is not None
+    told = next_steps(seen.incident, seen.entries, NOW)
+    assert told == [
+        "find out how the commands without a result ended",
+        "the alert still fires: run a runbook (esc, then enter), or add what you know (i)",
+    ]
+    fired = seen.entries[1]
+    over = replace(fired, number=99, at=NOW, what=replace(fired.what, state="resolved", since=NOW))
+    entries = (*seen.entries[:6], over)  # the change is in force, nobody acknowledged
+    assert next_steps(fold(entries, Path("/state/INC-7")), entries, NOW) == [
+        "the alert is over: decide whether the change stays in force, then close the incident (a)",
+        "mark it as acknowledged (a)",
+    ]
+    entries = (*seen.entries[:3], over)
+    assert next_steps(fold(entries, Path("/state/INC-7")), entries, NOW)[0] == (
+        "the alert is over and no change is in force: close the incident (a)"
+    )
+    closed = replace(seen.incident, closed=NOW)
+    assert next_steps(closed, seen.entries, NOW) == ["export it for the review: press a"]
+    assert "closed after 12 min" in said(fact_rows(closed, seen.entries, NOW)[0])
+    assert next_steps(fold(seen.entries[:1], Path("/x")), seen.entries[:1], NOW) == ["mark it as acknowledged (a)"]
 
 
 def test_an_alert_stands_at_the_time_it_fired_before_the_opening() -> None:

@@ -46,7 +46,7 @@ def test_parts_are_on_the_screen_and_apart(size: tuple[int, int], wanted: Wants)
 
 
 def test_the_steps_have_30_cells_or_what_they_need_where_there_is_room() -> None:
-    for width, steps, got in ((80, 28, 30), (80, 60, 30), (200, 28, 30), (200, 50, 52), (120, 90, 36)):
+    for width, steps, got in ((80, 28, 30), (80, 60, 32), (200, 28, 30), (200, 50, 52), (120, 90, 48)):
         found = arrange_parts(width, 36, Wants(column=STEPS, beside=2, steps=steps, command=5, output=True))
         assert found["steps"].width == got, (width, steps)
 
@@ -66,8 +66,10 @@ def test_the_list_folds_away_when_a_runbook_is_open() -> None:
 
 
 def test_an_entry_of_the_incident_stands_beside_the_timeline_where_there_is_room() -> None:
-    assert "entry" not in arrange_parts(159, 50, wants(INCIDENT, 2))
-    assert "entry" in arrange_parts(160, 50, wants(INCIDENT, 2))
+    assert "entry" not in arrange_parts(119, 50, wants(INCIDENT, 2))
+    found = arrange_parts(120, 36, wants(INCIDENT, 2))
+    assert found["facts"].left == found["entry"].left == found["timeline"].width - 1
+    assert found["timeline"].height == 36
 
 
 def test_a_small_screen_has_no_borders() -> None:

@@ -70,7 +70,7 @@ def test_a_check_and_an_undo_are_told_as_such() -> None:
     assert OutputOf(2, step, check, last=False).title == "check of step 3: Clear the fault"
     assert OutputOf(2, step, undo, last=False).title == "undo of step 3: Clear the fault"
     assert command_label(check) == ("check", "healthy")
-    assert command_label(undo) == ("undo", "undo-heal")
+    assert command_label(undo) == ("rollback", "undo-heal")
 
 
 def test_of_several_hosts_the_one_whose_output_is_in_sight_stays() -> None:
@@ -103,6 +103,17 @@ def test_of_what_failed_the_lines_that_report_an_error_stand_out() -> None:
         found = Outputs().view([(result("web-1", state), output)], STYLE, None, 8)  # type: ignore[arg-type]
         assert {piece.role for piece in found.rows[9] if "line 3" in piece.text} == {role}
         assert "failing" not in {piece.role for piece in found.rows[0]}
+
+
+def test_an_error_that_has_scrolled_away_stands_above_the_end_of_what_failed() -> None:
+    text = "start\nFATAL: disk full\n" + "".join(f"cleaning {number}\n" for number in range(30))
+    for state, told in (("failed", True), ("done", False)):
+        found = Outputs().view([(result("web-1", state), StoredOutput(head=text))], STYLE, None, 10)  # type: ignore[arg-type]
+        assert ("   line 2  FATAL: disk full" in map(said, found.head)) is told
+        assert said(found.rows[found.rest + 10 - len(found.head) - 1]) == " cleaning 29"
+    near = StoredOutput(head=text + "FATAL: gave up\n")
+    found = Outputs().view([(result("web-1", "failed"), near)], STYLE, None, 10)
+    assert len(found.head) == 1, "the error is in sight"
 
 
 @pytest.mark.parametrize(

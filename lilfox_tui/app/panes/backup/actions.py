@@ -13,7 +13,8 @@ from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.dialogs.messages import AskDialog
 from lilfox_tui.app.dialogs.prompt import Choice, Chooser
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.backup.state import BackupState, is_of, newest_of, undoable
+from lilfox_tui.app.panes.backup.rows import backup_question, fact_row
+from lilfox_tui.app.panes.backup.state import BackupState, is_of, undoable
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rows.job_words import job_kind_text
 from lilfox_tui.backup.context import BackupContext
@@ -21,7 +22,7 @@ from lilfox_tui.backup.plan import BackupRequest, PlanArguments, request_of, und
 from lilfox_tui.backup.restores import interrupted
 from lilfox_tui.backup.sets.retention import judge
 from lilfox_tui.core.errors import LilFoxError
-from lilfox_tui.core.i18n import Message, _, listed, ngettext, ntr, tr
+from lilfox_tui.core.i18n import Message, _, ngettext, ntr, tr
 from lilfox_tui.core.text import fit, human_bytes
 from lilfox_tui.jobs.listing import cancel
 from lilfox_tui.metrics.model import Level
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 # Starts the jobs of the Backup pane, which outlive the screen; nothing begins on one key.
 
 
-_LABEL = 10
 START = "start"
 """The group of work that ends in a job: one question at a time."""
 
@@ -101,11 +101,6 @@ class JobStarter:
                 self._started.discard(job.id)
                 good = job.state == "ok"
                 self._app.tell(job.message if good else tr("{title}: {message}", title=job.title, message=job.message))
-
-
-def fact_row(label: str, text: str) -> Row:
-    """One line of a dialog's text: a label and its value."""
-    return (Piece("  " + fit(label, _LABEL) + "  ", "muted"), Piece(text, "strong"))
 
 
 _MOST_SHOWN = 12
@@ -217,14 +212,7 @@ class PlanActions(ActionGroup):
         plan = self._state.selected_plan
         if plan is None or plan.config is None:
             return
-        newest = newest_of(plan)
-        rows: list[Row] = [
-            fact_row(_("plan"), plan.name),
-            fact_row(_("contains"), listed(plan.config.sources)),
-            fact_row(_("to"), listed((plan.where or plan.store, *plan.config.copies))),
-        ]
-        if newest is not None:
-            rows.append(fact_row(_("last size"), human_bytes(newest.size_bytes)))
+        rows = backup_question(plan, datetime.now(UTC), self._state.zone)
         self._starter.ask_and_start("backup", _("Back up now"), rows, self._starter.request(plan))
 
     def _why_not_prune(self) -> Message | None:

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from lilfox_tui.app.dialogs.messages import key_rows
 from lilfox_tui.app.dialogs.prompt import Choice
+from lilfox_tui.app.panes.backup.restore_contents import contents_text, source_rows
 from lilfox_tui.app.panes.backup.restore_state import (
     CHECKS,
     CONFIRM,
@@ -57,8 +58,12 @@ ORIGINAL, TYPED = "original", "typed"
 """Choices of a place that are no address."""
 _CHECK_LEVELS = {"good": Level.GOOD, "warning": Level.DEGRADED, "bad": Level.FAILING}
 _CHECK_ROLES = {"good": "good", "warning": "degraded", "bad": "failing"}
+_ABOVE_ITEMS = 4
+"""Rows of the first page above its lines."""
 _ROOMY = 16
 """Rows from which on there is room for what is known of the set."""
+_EXAMPLES = {True: "postgresql://USER@HOST/DATABASE", False: "/srv/lilfox"}
+"""Places of a database and of files."""
 _NAME, _KIND = 18, 10
 """Cells of the longest name, and of the longest kind, of a source."""
 
@@ -163,19 +168,27 @@ class WizardPage:
         return None if hit is None or hit.row < 0 else hit.row
 
     def draw(
-        self, rows: Sequence[Row], items: Sequence[WizardItem], state: RestoreState, glyphs: Glyphs, *, follow: bool
+        self,
+        rows: Sequence[Row],
+        items: Sequence[WizardItem],
+        below: Sequence[Row],
+        state: RestoreState,
+        glyphs: Glyphs,
+        *,
+        follow: bool,
     ) -> Sequence[Row]:
-        """The panel with the rows and the selectable lines below them; ``follow`` keeps the highlighted one in sight,
-        on the page of the checks once it was moved. A run is shown at its end."""
+        """The panel with the rows, the selectable lines below them, and what stands ``below`` these; ``follow`` keeps
+        the highlighted one in sight, on the page of the checks once it was moved. A run is shown at its end."""
         selected = len(rows) + state.at if items and state.at >= 0 else None
         follows = follow and bool(items) and (state.moved or state.step != CHECKS)
-        self.rows = [*rows, *(item.row for item in items)]
+        self.rows = [*rows, *(item.row for item in items), *below]
         top = len(self.rows) if state.step == RUN else self.top
         top = self.top = in_sight(top, len(self.rows), self.room, selected if follows else None)
         shown = [*self.rows[top : top + self.room]]
         if selected is not None and 0 <= selected - top < len(shown):
             shown[selected - top] = highlighted(shown[selected - top], self.width)
-        hits = row_hits(self._area, 1, "page", range(top - len(rows), top - len(rows) + len(shown)))
+        last = min(top - len(rows) + len(shown), len(items))
+        hits = row_hits(self._area, 1, "page", range(top - len(rows), last))
         self._screen = PanelScreen(self._framed(shown, state, glyphs), hits)
         return self._screen.rows
 
@@ -202,9 +215,14 @@ def page_rows(state: RestoreState, style: PageStyle) -> list[Row]:
     rows: list[Row] = [] if question is None else [(Piece(" " + question, "strong"),), BLANK]
     if state.step == WHAT and style.height >= _ROOMY:
         rows[1:1] = wrapped([what_is_restored(state.choice)], style.width)
+    if state.step == WHERE and style.height >= _ROOMY and not state.choice.planless:
+        told = _("By default it replaces what the set was taken from. The replaced data is retained: u puts it back.")
+        rows[1:1] = wrapped([(Piece(" "), Piece(told, "muted"))], style.width)
     if state.step == CHECKS:
         rows += check_rows(state.looked, style.width, style.glyphs, all_of_them=state.all_checks)
         rows.append(BLANK)
+        if state.looked is not None and state.looked.ready:
+            rows += loss_rows(state.looked, style.glyphs)
     elif state.step == CONFIRM and state.looked is not None:
         rows += confirm_rows(state.choice, state.looked, style.glyphs)
     elif state.step == RUN:
@@ -220,7 +238,12 @@ def page_items(state: RestoreState, glyphs: Glyphs) -> list[WizardItem]:
         return what_items(state.choice, glyphs)
     if state.step == WHERE:
         return where_items(state.choice, state.looked)
-    return check_items(state.choice, glyphs) if state.step == CHECKS else []
+    if state.step != CHECKS:
+        return []
+    items, looked = check_items(state.choice, glyphs), state.looked
+    if state.all_checks or looked is None or not looked.all_good:
+        return items
+    return [each for each in items if state.choice.allows(each.act)]  # nothing asks for the others
 
 
 def page_keys(
@@ -257,7 +280,9 @@ def page_keys(
 def what_items(choice: RestoreChoice, glyphs: Glyphs) -> list[WizardItem]:
     """Return the lines of the What page: the whole set, each source, and for each source one table, file or folder in
     it."""
-    items = [WizardItem(_box(choice.whole, _("the whole set"), glyphs), "whole")]
+    count = ngettext("{count} source", "{count} sources", len(choice.sources))
+    whole = (*_box(choice.whole, _("the whole set"), glyphs), Piece(f"  {count}", "muted"))
+    items = [WizardItem(whole, "whole")]
     name, kind = (
         _widest((each.name for each in choice.sources), _NAME),
         _widest((each.kind for each in choice.sources), _KIND),
@@ -267,18 +292,31 @@ def what_items(choice: RestoreChoice, glyphs: Glyphs) -> list[WizardItem]:
         label = (
             Piece(fit(each.name, name), "strong"),
             Piece(f"  {fit(each.kind, kind)}  {human_bytes(each.size_bytes)}"),
+            Piece(f"  {contents_text(each.contents)}", "muted"),
         )
         items.append(WizardItem((*_mark(on, glyphs, below=True), *label), "source", each.name))
     for each in choice.sources:
         on = choice.only_of == each.name and bool(choice.spec.only)
         one = _("only one table of {source}") if each.is_database else _("only one file or folder of {source}")
         text = one.format(source=each.name)
-        known = len(choice.tables_of(each.name))
-        count = ngettext("{count} table", "{count} tables", known) if known else ""
-        told = Piece(f"  {choice.spec.only}", "accent") if on else Piece(f"  {count}", "muted")
-        row = (*_mark(on, glyphs), Piece(text), told)
+        row = (*_mark(on, glyphs), Piece(text), *((Piece(f"  {choice.spec.only}", "accent"),) if on else ()))
         items.append(WizardItem(row, "only", each.name))
     return items
+
+
+def rows_below(state: RestoreState, style: PageStyle) -> list[Row]:
+    """The rows below the selectable lines: on the first page what the highlighted sources contain, before one is
+    chosen."""
+    items = page_items(state, style.glyphs) if state.step == WHAT else []
+    if not items:
+        return []
+    name = items[min(max(0, state.at), len(items) - 1)].source
+    sources = [each for each in state.choice.sources if name in ("", each.name)]
+    left = style.height - len(items) - _ABOVE_ITEMS
+    rows: list[Row] = []
+    for later, each in zip(reversed(range(len(sources))), sources, strict=True):
+        rows += [BLANK, *source_rows(each.name, each.contents, max(2, left - len(rows) - 2 * later), style.width - 1)]
+    return rows
 
 
 def what_is_restored(choice: RestoreChoice) -> Row:
@@ -318,20 +356,21 @@ def where_items(choice: RestoreChoice, looked: Looked | None) -> list[WizardItem
     name = _widest((each.name for each in choice.chosen), _NAME)
     for each in choice.chosen:
         own = looked.where.get(each.name, "") if looked is not None else ""
+        only = choice.spec.only
         if each.place:
             told = (Piece(each.place, "accent"), Piece("  " + _("not the original location"), "degraded"))
         elif choice.planless:
-            told = (Piece(_place_example(each), "muted"), Piece(""))
+            told = (Piece(_EXAMPLES[each.is_database], "muted"), Piece(""))
         else:
-            told = (Piece(own or _("original location"), "text"), Piece("  " + _("original"), "muted"))
+            place = own or _("original location")
+            text = (
+                _("replaces {what} in {where}", what=only, where=place) if only else _("replaces {where}", where=place)
+            )
+            told = (Piece(text, "degraded"), Piece("  " + _("original"), "muted"))
         items.append(
             WizardItem((Piece("   "), Piece(fit(each.name, name), "strong"), Piece("  "), *told), "place", each.name)
         )
     return items
-
-
-def _place_example(each: SourceChoice) -> str:
-    return "postgresql://USER@HOST/DATABASE" if each.is_database else "/srv/lilfox"
 
 
 def place_choices(own: str, urls: Sequence[str]) -> list[Choice]:
@@ -358,7 +397,7 @@ def only_prompt(each: SourceChoice) -> str:
 def where_prompt(each: SourceChoice) -> str:
     """The prompt for the place to restore to."""
     if each.is_database:
-        return _("{example}, without a password; empty for the original", example=_place_example(each))
+        return _("{example}, without a password; empty for the original", example=_EXAMPLES[each.is_database])
     return _("an absolute folder path; empty for the original")
 
 
@@ -446,7 +485,7 @@ def _option_texts() -> dict[str, str]:
 def confirm_rows(choice: RestoreChoice, looked: Looked, glyphs: Glyphs) -> Iterator[Row]:
     """The rows of the Confirm page: what will be lost, then what will be written, replaced and kept, and what changes
     in each source."""
-    yield from _loss_rows(looked, glyphs)
+    yield from loss_rows(looked, glyphs)
     for each in choice.chosen:
         where = looked.where.get(each.name, each.place)
         if choice.spec.only:
@@ -476,7 +515,7 @@ def confirm_rows(choice: RestoreChoice, looked: Looked, glyphs: Glyphs) -> Itera
         yield from _changes(source, changes)
 
 
-def _loss_rows(looked: Looked, glyphs: Glyphs) -> Iterator[Row]:
+def loss_rows(looked: Looked, glyphs: Glyphs) -> Iterator[Row]:
     """What is taken out of use, in rows and files; the word can be typed before it is counted."""
     if looked.changes is None:
         yield (Piece(f" {glyphs.unknown} ", "muted"), Piece(_("counting what will be lost …"), "muted"))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from lilfox_tui.app.panes.backup.restore_contents import SourceContents, contents_of
 from lilfox_tui.app.rows.jobs import JobLog
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
@@ -45,6 +46,7 @@ class SourceChoice(Struct):
     size_bytes: int
     wanted: bool = True
     place: str = ""
+    contents: SourceContents = SourceContents()
 
     @property
     def is_database(self) -> bool:
@@ -74,6 +76,8 @@ class RestoreChoice(Struct):
         for part in found.parts:
             choice = sources.setdefault(part.source, SourceChoice(part.source, part.source_kind, 0))
             choice.size_bytes += part.size_bytes
+        for choice in sources.values():
+            choice.contents = contents_of(part for part in found.parts if part.source == choice.name)
         tables = [
             RecordedTable(part.source, name, rows)
             for part in found.parts
@@ -132,6 +136,12 @@ class RestoreChoice(Struct):
         else:
             self._change(run_code=not self.spec.run_code)
 
+    def allows(self, what: str) -> bool:
+        """Whether an option is on that allows what a check would block."""
+        spec = self.spec
+        on = {"other-server": spec.other_server, "end-sessions": spec.end_sessions, "run-code": spec.run_code}
+        return on.get(what, False)
+
     def why_not_what(self) -> Message | None:
         """Why the chosen parts cannot be restored."""
         return None if self.chosen else tr("nothing chosen: press space to choose")
@@ -178,6 +188,11 @@ class Looked(Struct):
     def ready(self) -> bool:
         """Whether all checks have run and none of them forbids the restore."""
         return self.checked and self.error is None and all(check.state != "bad" for check in self.checks)
+
+    @property
+    def all_good(self) -> bool:
+        """Whether all checks have run, and none failed or warns."""
+        return self.ready and all(check.state == "good" for check in self.checks)
 
 
 class RestoreState:
@@ -234,9 +249,7 @@ class RestoreState:
     def opens_confirm(self) -> bool:
         """Whether the next page, which was asked for while the checks ran, opens now: no check warns."""
         looked = self.looked
-        if not self.goes_on or self.step != CHECKS or looked is None or not self.is_ready:
-            return False
-        return all(check.state == "good" for check in looked.checks)
+        return self.goes_on and self.step == CHECKS and looked is not None and self.is_ready and looked.all_good
 
     @property
     def word(self) -> str:

@@ -26,6 +26,7 @@ from lilfox_tui.app.panes.backup.restore_pages import (
     page_keys,
     page_rows,
     place_choices,
+    rows_below,
     table_choices,
     where_prompt,
 )
@@ -236,7 +237,8 @@ class RestoreWizard(Dialog[bool]):
         items = page_items(self.state, self._glyphs)
         state.highlight_what_allows([item.act for item in items])
         rows = wrapped([BLANK, *page_rows(state, style)], page.width - 1)
-        self.query_one("#wizard-body", Lines).show(page.draw(rows, items, state, self._glyphs, follow=follow))
+        below = rows_below(state, style)
+        self.query_one("#wizard-body", Lines).show(page.draw(rows, items, below, state, self._glyphs, follow=follow))
 
     def _tell(self, what: LilFoxError | Message | str, role: str = "degraded") -> None:
         text = f"{what} {self._glyphs.dash} {what.hint}" if isinstance(what, LilFoxError) and what.hint else str(what)

@@ -7,16 +7,28 @@ from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from lilfox_tui.app.panes.backup.restore_contents import contents_of, contents_text
 from lilfox_tui.app.panes.backup.state import newest_of
 from lilfox_tui.app.rendering.columns import Column, cells, choose, heading, line, wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES
 from lilfox_tui.app.rows.job_words import job_kind_text, percent_of
 from lilfox_tui.backup.checks import labelled, proof_text, status_text
+from lilfox_tui.backup.sets.retention import judge
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import _, clauses, listed, ngettext
-from lilfox_tui.core.text import break_line, cell_width, fit_middle, human_age, human_bytes, human_duration, short_age
+from lilfox_tui.core.text import (
+    break_line,
+    cell_width,
+    fit,
+    fit_middle,
+    human_age,
+    human_bytes,
+    human_duration,
+    short_age,
+)
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import SET_LEVELS, PlanView
 
@@ -322,23 +334,25 @@ def warning_rows(
     return wrapped(rows, style.width - 1)[:_MOST_WARNINGS]
 
 
-def plan_detail(view: PlanView, restores: Sequence[Restored], style: BackupStyle) -> list[Row]:
-    """A plan as text: what is wrong and since when, then other facts. ``restores`` are those that retain data."""
+def plan_detail(view: PlanView, restores: Sequence[Restored], style: BackupStyle, *, named: bool = True) -> list[Row]:
+    """A plan as text: what is wrong and since when, then other facts; ``named`` where no title has its name.
+    ``restores`` are those that retain data."""
+    name = (Piece(f"{view.name}  ", "strong"),) if named else ()
     if view.outage is not None:
-        return _outage_rows(view, view.outage, style)
+        return _outage_rows(view, view.outage, name, style)
     mark = Piece(f" {style.glyphs.level(view.level)} ", ROLES[view.level])
     since = ""
     lasted = round((style.now - view.since).total_seconds())
     if view.level not in (Level.GOOD, Level.UNKNOWN) and lasted > 0:
         since = _("for {time}", time=human_duration(lasted))
-    head = (mark, Piece(view.name, "strong"), Piece(f"  {since}  " if since else "  ", "muted"))
+    head = (mark, *name, Piece(f"{since}  " if since else "", "muted"))
     why = clauses(map(str, view.reasons)) or _well(view, style)
     first, rest = break_line(why, max(20, style.width - cells(head)))
     facts = (Piece("   "), Piece(rest, ROLES[view.level])) if rest else _facts(view, restores, style)
     return [(*head, Piece(first, ROLES[view.level])), facts]
 
 
-def _outage_rows(view: PlanView, outage: Unavailable, style: BackupStyle) -> list[Row]:
+def _outage_rows(view: PlanView, outage: Unavailable, name: Row, style: BackupStyle) -> list[Row]:
     """Why a plan's store could not be read, since when, and what to do; long lines are wrapped."""
     if view.read_at is None:
         asked = max(1, round((style.now - outage.since).total_seconds()))
@@ -350,7 +364,7 @@ def _outage_rows(view: PlanView, outage: Unavailable, style: BackupStyle) -> lis
         wait = max(1, round((outage.next_try - style.now).total_seconds()))
         again = _("next try in {time}, R retries now", time=human_duration(wait))
     mark = Piece(f" {style.glyphs.level(view.level)} ", ROLES[view.level])
-    rows: list[Row] = [(mark, Piece(view.name, "strong"), Piece(f"  {since}  {again}", "muted"))]
+    rows: list[Row] = [(mark, *name, Piece(f"{since}  {again}", "muted"))]
     rows += [(Piece("   "), Piece(str(why), ROLES[view.level])) for why in view.reasons]
     if str(outage.error.hint):
         rows.append((Piece("   "), Piece(str(outage.error.hint))))
@@ -423,14 +437,10 @@ def set_summary(found: BackupSet, style: BackupStyle) -> list[Row]:
 
 
 def _of_source(found: BackupSet, source: str) -> str:
-    """``database 643 kB 12 tables``."""
-    words = [source, human_bytes(sum(part.size_bytes for part in found.parts if part.source == source))]
-    said = [part.said for part in found.parts if part.source == source and part.said is not None]
-    if tables := sum(len(part.tables) for part in said):
-        words.append(ngettext("{count} table", "{count} tables", tables))
-    if files := sum(each for part in said if isinstance(each := part.detail.get("files"), int)):
-        words.append(ngettext("{count} file", "{count} files", files))
-    return "  ".join(words)
+    """``database  643 kB  12 tables``."""
+    parts = [part for part in found.parts if part.source == source]
+    size = human_bytes(sum(part.size_bytes for part in parts))
+    return "  ".join(filter(None, (source, size, contents_text(contents_of(parts)))))
 
 
 def set_detail(found: BackupSet, style: BackupStyle) -> list[Row]:
@@ -444,3 +454,77 @@ def set_detail(found: BackupSet, style: BackupStyle) -> list[Row]:
     holds = listed(dict.fromkeys(part.source for part in found.parts))
     below = (Piece("   "), Piece(rest or holds, SET_ROLES[found.status] if rest else "muted"))
     return [(*head, Piece(first, SET_ROLES[found.status])), below]
+
+
+# ---- the question before a run -----------------------------------------------------------------------------------
+
+
+_LABEL = 10
+_RUNS_TOLD, _REMOVED_TOLD = 5, 3
+"""Runs whose times are looked at, and sets that are named."""
+
+
+def fact_row(label: str, text: str, role: str = "strong") -> Row:
+    """One line of a dialog's text: a label and its value."""
+    return (Piece("  " + fit(label, _LABEL) + "  ", "muted"), Piece(text, role))
+
+
+def backup_question(view: PlanView, now: datetime, zone: tzinfo) -> list[Row]:
+    """What a run of the plan will do, as far as its last sets tell: its sources and their sizes, where the set goes,
+    how long that took, what follows, and which sets retention would remove."""
+    config = view.config
+    assert config is not None
+    rows = [fact_row(_("plan"), view.name)]
+    newest = newest_of(view)
+    for number, source in enumerate(config.sources):
+        parts = [] if newest is None else [part for part in newest.parts if part.source == source]
+        size = human_bytes(sum(part.size_bytes for part in parts)) if parts else ""
+        told = listed(filter(None, (size, contents_text(contents_of(parts)))))
+        label = _("sources") if number == 0 else ""
+        last = (Piece("  " + _("last time {what}", what=told), "muted"),) if told else ()
+        rows.append((*fact_row(label, source), *last))
+    rows.append(fact_row(_("to"), listed((view.where or view.store, *config.copies))))
+    if newest is not None:
+        age = human_age((now - newest.created).total_seconds())
+        rows.append((*fact_row(_("size"), _("about {bytes}", bytes=human_bytes(newest.size_bytes))),
+                     Piece("  " + _("as the last set, {age} ago", age=age), "muted")))  # fmt: skip
+    rows.append(_duration_row(view))
+    then = [_("reads the set back and verifies it")]
+    then += [_("restores it into a scratch location and compares (drill)")] if config.drill else []
+    rows.append(fact_row(_("then"), listed(then), "text"))
+    return [*rows, *_retention_rows(view, now, zone)]
+
+
+def _duration_row(view: PlanView) -> Row:
+    """How long the last runs took to make their sets."""
+    manifests = [found.manifest for found in view.sets or () if found.manifest is not None][:_RUNS_TOLD]
+    took = sorted((each.finished - each.created).total_seconds() for each in manifests)
+    if not took:
+        return fact_row(_("takes"), _("not known: no run has finished yet"), "muted")
+    about = _("about {time}", time=human_duration(took[len(took) // 2]))
+    told = ngettext("as the last run", "as the last {count} runs", len(took))
+    if took[0] != took[-1]:
+        told = _("{runs}: {least} to {most}", runs=told, least=human_duration(took[0]), most=human_duration(took[-1]))
+    return (*fact_row(_("takes"), about), Piece(f"  {told}", "muted"))
+
+
+def _retention_rows(view: PlanView, now: datetime, zone: tzinfo) -> list[Row]:
+    """Which sets retention removes once there is a new good one; computed with such a set."""
+    config = view.config
+    own = [found for found in view.sets or () if found.plan == view.name]
+    if config is None or config.keep is None:
+        return [fact_row(_("removes"), _("nothing: the plan has no retention policy"), "text")]
+    good = next((found for found in own if found.good), None)
+    if good is None:
+        return [fact_row(_("removes"), _("nothing: there is no good set yet"), "text")]
+    new = replace(good, id="", created=now, manifest=None)
+    going = [each.set for each in judge([new, *own], config.keep, now=now, zone=zone, just_made=new.id) if each.goes]
+    if not going:
+        return [fact_row(_("removes"), _("nothing: retention keeps all sets"), "text")]
+    names = [found.id for found in going[:_REMOVED_TOLD]]
+    if len(going) > _REMOVED_TOLD:
+        names.append(_("{count} more", count=len(going) - _REMOVED_TOLD))
+    count = ngettext("{count} set", "{count} sets", len(going))
+    freed = human_bytes(sum(found.size_bytes for found in going))
+    head = _("{count}, {bytes}, if the new set is good", count=count, bytes=freed)
+    return [fact_row(_("removes"), head, "degraded"), *(fact_row("", name, "text") for name in names)]

@@ -30,7 +30,7 @@ def set_page(found: BackupSet, view: PlanView, style: BackupStyle) -> list[Row]:
     """Everything known about a set from its store alone, below its title: what it is and what has been proven of it,
     its parts, and at the end what only a comparison by hand needs. Long lines are wrapped."""
     rows: list[Row] = [*_proof(found, style), *_about(found, view, style), *_missing(found)]
-    rows += [BLANK, _section(_("PARTS"), len(found.parts))]
+    rows += [BLANK, _section(_("FILES IN THE STORE"), len(found.parts))]
     for part in found.parts:
         rows += _part(part)
     if found.manifest is not None and found.manifest.notes:
@@ -175,10 +175,7 @@ def _named(key: str, value: object) -> str:
 
 
 def _tables(tables: Mapping[str, int | None]) -> Iterator[Row]:
-    """The tables with their rows, largest first."""
-    if not tables:
-        return
-    yield (Piece("      "), Piece(ngettext("{count} table", "{count} tables", len(tables)), "text"))
+    """The tables with their rows, largest first; how many there are stands at the top of the page."""
     counted = sorted(tables.items(), key=lambda each: -(each[1] or 0))
     width = min(40, max((len(name) for name, _rows in counted[:_MOST_TABLES]), default=0))
     for name, rows in counted[:_MOST_TABLES]:

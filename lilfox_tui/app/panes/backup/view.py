@@ -282,16 +282,19 @@ class BackupView:
         plan = self._state.selected_plan
         return () if plan is None else _title(_("Plan {plan}", plan=plan.name))
 
-    def _plan_rows(self, width: int) -> list[Row]:
+    def _plan_rows(self, width: int, *, named: bool = False) -> list[Row]:
+        """The selected plan as text, below a title that has its name unless it is ``named`` here."""
         plan = self._state.selected_plan
-        style = self._style(width)
-        return [] if plan is None else wrapped(plan_detail(plan, self._state.restores_of(plan), style), width - 1)
+        if plan is None:
+            return []
+        rows = plan_detail(plan, self._state.restores_of(plan), self._style(width), named=named)
+        return wrapped(rows, width - 1)
 
     def _detail(self, width: int) -> list[Row]:
         found = self._state.selected_set
         if self._state.focus == "sets" and found is not None:
             return set_detail(found, self._style(width))
-        return self._plan_rows(width)
+        return self._plan_rows(width, named=True)
 
     def _list(self, name: ListId, place: PanelArea, panels: list[ScreenPanel], hits: list[BackupHit]) -> None:
         """Adds the panel of a list, and where its rows are."""

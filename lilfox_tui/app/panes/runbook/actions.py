@@ -261,8 +261,9 @@ class RunStarter:
         again = self._state.seen is not None or (item.last is not None and not item.alert)
         if there is not None and not again:
             return there.name
-        runbook, cause = item.runbook, self._state.cause
+        runbook = item.runbook
         assert runbook is not None
+        cause = self._state.cause_for(runbook)
         rows = beginning_rows(runbook, cause, self._state.values_of_cause(runbook), self._app.config)
         title = _("Run {title} again", title=runbook.title) if again else _("Run {title}", title=runbook.title)
         incident = "" if there is None else there.name

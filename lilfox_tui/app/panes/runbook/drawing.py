@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
+from lilfox_tui.alerts.model import Alert
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.runbook.layout import PartId, Wants, arrange_parts
+from lilfox_tui.app.panes.runbook.layout import BESIDE, PartId, Wants, arrange_parts, incident_left
 from lilfox_tui.app.panes.runbook.outputs import OutputOf, Outputs
+from lilfox_tui.app.panes.runbook.preview import Preview, preview_rows
 from lilfox_tui.app.panes.runbook.rows import (
     RunbookStyle,
     about_row,
@@ -19,6 +21,7 @@ from lilfox_tui.app.panes.runbook.rows import (
     command_row,
     item_row,
     prose_rows,
+    rollback_rows,
     step_row,
     text_rows,
     title_row_of,
@@ -41,7 +44,7 @@ from lilfox_tui.app.rendering.panels import (
 from lilfox_tui.app.rows.incidents import authors_width, fact_rows, incident_note, incident_title, item_rows
 from lilfox_tui.app.rows.incidents import item_row as timeline_row
 from lilfox_tui.app.widgets import more_below
-from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _
 from lilfox_tui.core.text import cell_width, clean, fit_middle
@@ -50,12 +53,12 @@ from lilfox_tui.runbook.model import Runbook
 from lilfox_tui.runbook.run.gate import words
 from lilfox_tui.runbook.run.state import CommandState, hosts_of
 
-_COLUMN_OF: dict[PartId, int] = {"list": LIST, "steps": STEPS, "command": COMMAND, "output": COMMAND,
+_COLUMN_OF: dict[PartId, int] = {"list": LIST, "document": LIST, "steps": STEPS, "command": COMMAND, "output": COMMAND,
                                  "facts": INCIDENT, "timeline": INCIDENT, "entry": INCIDENT}  # fmt: skip
 _IN_BORDER = 5
 """Cells of an upper border that its title cannot have."""
-_TITLE_INDENT, _STEP_INDENT, _COMMAND_INDENT = 9, 8, 9
-"""Cells beside the title of a runbook (with its progress), of a step, and the name of a command."""
+_TITLE_INDENT, _STEP_INDENT, _COMMAND_INDENT, _ROLLBACK_INDENT = 9, 8, 9, 11
+"""Cells beside the title of a runbook (with its progress), of a step, and the names of a command and a rollback."""
 
 
 class PlacedPart(Struct, frozen=True):
@@ -132,6 +135,8 @@ class Drawing:
                 panel, screen = self._output_panel(area, screen)
             elif name == "command":
                 panel, screen = self._command_panel(area, screen)
+            elif name == "document":
+                panel, screen = self._document_panel(area, screen)
             else:
                 panel = self._panel_of(name)(area)
             panels.append(panel)
@@ -155,12 +160,13 @@ class Drawing:
         return Wants(
             column=state.column,
             beside=beside,
+            document=state.shows_document(width),
             titles=self._titles_width() if beside > 1 else 0,
             steps=steps,
             command=len(text),
             output=bool(state.results()),
             zoomed=state.zoomed,
-            facts=0 if then is None or state.column != INCIDENT else len(self._fact_rows(width)),
+            facts=0 if then is None or state.column != INCIDENT else len(self._fact_rows(self._facts_width(width))),
             timeline=len(state.timeline.items) if then is not None else int(self._was_not_open()),
         )
 
@@ -182,7 +188,8 @@ class Drawing:
         steps = () if runbook is None else runbook.steps
         longest = [_STEP_INDENT + cell_width(clean(step.title)) for step in steps]
         longest += [
-            _COMMAND_INDENT + cell_width(clean("  ".join(filter(None, command_label(command)))))
+            (_ROLLBACK_INDENT if command.attributes.rollback_of else _COMMAND_INDENT)
+            + cell_width(clean("  ".join(filter(None, command_label(command)))))
             for step in steps
             for command in step.commands
             if len(step.commands) > 1
@@ -267,6 +274,36 @@ class Drawing:
             return _("loading")
         return _("no matching runbook") if state.filter else _("no runbooks; configure runbooks: folders: [PATH]")
 
+    # ---- the document -------------------------------------------------------------------------------------------
+
+    def _document_panel(self, area: PanelArea, screen: RunbookScreen) -> tuple[ScreenPanel, RunbookScreen]:
+        """The selected runbook as a whole, before it runs."""
+        state = self._state
+        runbook = state.runbook
+        assert runbook is not None
+        alerts = self._alerts_with_rules(runbook)
+        own, offered = state.values_of_cause(runbook), state.values_offered(runbook)
+        shown = Preview(runbook, alerts, state.values, own, offered)
+        style = self.style(area.inner_width)
+        rows = [*self._problem_rows(area.inner_width), *preview_rows(shown, self._hosts, style)]
+        last = max(0, len(rows) - max(1, area.inner_height))
+        top = state.command_top = min(state.command_top, last)
+        note = (Piece(runbook.severity, "muted"), Piece(f"{runbook.path}:{runbook.line}", "muted"))
+        title = self._title("document", runbook.title)
+        panel = ScreenPanel(
+            area, title, rows[top : top + area.inner_height], note[not runbook.severity :], more_below(last - top)
+        )
+        return panel, replace(screen, command_last=last)
+
+    def _alerts_with_rules(self, runbook: Runbook) -> list[tuple[Alert, str]]:
+        """The firing alerts that name the runbook, each with the expression of its rule; empty where none is known."""
+        alerts = self._state.alerts_for(runbook)
+        shown = self._app.shown
+        if not alerts or shown is None or not isinstance(shown.alerts, Ready):
+            return []
+        expressions = {rule.key: rule.expression for rule in shown.alerts.value.rules}
+        return [(each, expressions.get(each.rule, "")) for each in alerts]
+
     # ---- the steps ----------------------------------------------------------------------------------------------
 
     def _steps_panel(self, area: PanelArea) -> ScreenPanel:
@@ -295,7 +332,17 @@ class Drawing:
             return command_row(runbook.steps[step].commands[number], of_command, style, here=is_here, marked=marked)
 
         drawn, below = self._list("steps", area, len(places), at, make, here=here)
-        return ScreenPanel(area, self._title("steps", runbook.title), drawn, more=below)
+        return ScreenPanel(area, self._title("steps", runbook.title), drawn, self._progress(), below)
+
+    def _progress(self) -> Row:
+        """How many steps of the shown run are over."""
+        log = self._state.seen
+        if log is None or log.state is None:
+            return ()
+        states = [step.state for step in log.state.steps]
+        over = sum(each in ("done", "skipped", "undone") for each in states)
+        bad = any(each in ("failed", "unknown") for each in states)
+        return (Piece(f"{over}/{len(states)}", "failing" if bad else "good" if over == len(states) else "accent"),)
 
     # ---- the command -------------------------------------------------------------------------------------------------
 
@@ -346,11 +393,16 @@ class Drawing:
             for number, command in enumerate(runbook.steps[step].commands):
                 hosts = self._hosts(step, number)
                 rows += [BLANK] if rows else []
+                if command.attributes.rollback_of:
+                    rows += rollback_rows(command, runbook, hosts, state.values_on(hosts), style)
+                    continue
                 rows += about_row(command, hosts, style, undo=undo_piece(command, runbook))
                 rows += text_rows(command, state.values_on(hosts), runbook.variables, style)
             return rows
         _step, number, command = found
         hosts = self._hosts(step, number)
+        if command.attributes.rollback_of:
+            return rows + rollback_rows(command, runbook, hosts, state.values_on(hosts), style)
         rows += about_row(command, hosts, style, undo=undo_piece(command, runbook))
         if command.comment:
             rows += wrapped([(Piece("   "), Piece(line, "muted")) for line in command.comment.split("\n")], width - 1)
@@ -396,9 +448,13 @@ class Drawing:
         """Whether an incident is open now that was not open yet at the time of the screen."""
         return self._state.open_incident is not None and self._state.timeline.then is None
 
+    def _facts_width(self, width: int) -> int:
+        """The cells of a row about the incident."""
+        return (width - incident_left(width) if width >= BESIDE else width) - 2
+
     def _fact_rows(self, width: int) -> list[Row]:
         then = self._state.timeline.then
-        return [] if then is None else wrapped(fact_rows(*then, self._then), width - 2)
+        return [] if then is None else wrapped(fact_rows(*then, self._then), width)
 
     def _facts_panel(self, area: PanelArea) -> ScreenPanel:
         then = self._state.timeline.then
@@ -407,9 +463,8 @@ class Drawing:
             if self._was_not_open() and self._state.open_incident is not None:
                 text = _("{id} was not open yet", id=self._state.open_incident.id)
             return ScreenPanel(area, self._title("facts", _("Incident")), [(Piece(f" {text}", "muted"),)])
-        return ScreenPanel(
-            area, incident_title(then[0]), self._fact_rows(area.inner_width + 2), incident_note(*then, self._then)
-        )
+        rows = self._fact_rows(area.inner_width)
+        return ScreenPanel(area, incident_title(then[0]), rows, more=more_below(len(rows) - area.inner_height))
 
     def _timeline_panel(self, area: PanelArea) -> ScreenPanel:
         """The timeline: on the page of the incident a list, below a runbook its newest lines."""

@@ -10,11 +10,11 @@ from msgspec import Struct
 from lilfox_tui.app.panes.runbook.state import COMMAND, INCIDENT, LIST, STEPS
 from lilfox_tui.app.rendering.panels import PanelArea, bordered
 
-PartId = Literal["list", "steps", "command", "output", "facts", "timeline", "entry"]
+PartId = Literal["list", "document", "steps", "command", "output", "facts", "timeline", "entry"]
 LOW = 14
 """Rows of the pane from which the timeline stands below the rest."""
-BESIDE = 160
-"""Width from which an entry of the incident stands beside the timeline."""
+BESIDE = 120
+"""Width from which the page of the incident has two columns."""
 _STEPS = 30
 _LIST = 28, 48
 _TIMELINE = 4
@@ -30,6 +30,8 @@ class Wants(Struct, frozen=True):
     column: int
     beside: int
     """How many columns stand side by side."""
+    document: bool = False
+    """The document of the selected runbook stands beside the list."""
     titles: int = 0
     steps: int = 0
     command: int = 0
@@ -78,9 +80,11 @@ def _columns(width: int, height: int, wants: Wants) -> dict[PartId, PanelArea]:
         right = min(max(_LIST[0], wants.titles + 2), max(_LIST[0], min(width * 2 // 5, _LIST[1])))
         placed["list"] = PanelArea(0, 0, right, height)
         left = right - 1
+        if wants.document:
+            return placed | {"document": PanelArea(left, 0, width - left, height)}
         if wants.beside == 2:
             return placed | {"steps": PanelArea(left, 0, width - left, height)}
-    steps = min(max(_STEPS, wants.steps + 2), max(_STEPS, width * 3 // 10))
+    steps = min(max(_STEPS, wants.steps + 2), max(_STEPS, width * 2 // 5))
     placed["steps"] = PanelArea(left, 0, steps, height)
     left += steps - 1
     return placed | _right(PanelArea(left, 0, width - left, height), wants)
@@ -99,17 +103,24 @@ def _right(area: PanelArea, wants: Wants) -> dict[PartId, PanelArea]:
 
 
 def _incident(width: int, height: int, wants: Wants) -> dict[PartId, PanelArea]:
-    """The page of the incident: what is known of it over its timeline."""
-    facts = max(1, min(wants.facts, (height - 3) // 2))
-    top = facts + 1
-    placed: dict[PartId, PanelArea] = {"facts": PanelArea(0, 0, width, facts + 2)}
+    """The page of the incident: its timeline, and beside it what is known over the selected entry; where there is no
+    room for two columns, what is known over the timeline."""
     if width < BESIDE:
-        return placed | {"timeline": PanelArea(0, top, width, height - top)}
-    left = width * 55 // 100
-    return placed | {
-        "timeline": PanelArea(0, top, left + 1, height - top),
-        "entry": PanelArea(left, top, width - left, height - top),
+        facts = max(1, min(wants.facts, (height - 3) // 2))
+        placed: dict[PartId, PanelArea] = {"facts": PanelArea(0, 0, width, facts + 2)}
+        return placed | {"timeline": PanelArea(0, facts + 1, width, height - facts - 1)}
+    left = incident_left(width)
+    facts = max(1, min(wants.facts, (height - 3) * 2 // 3))
+    return {
+        "timeline": PanelArea(0, 0, left + 1, height),
+        "facts": PanelArea(left, 0, width - left, facts + 2),
+        "entry": PanelArea(left, facts + 1, width - left, height - facts - 1),
     }
+
+
+def incident_left(width: int) -> int:
+    """The cells left of the second column of the page of the incident."""
+    return width * 55 // 100
 
 
 def _plain(width: int, height: int, wants: Wants) -> dict[PartId, PanelArea]:

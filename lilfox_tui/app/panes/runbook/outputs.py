@@ -23,6 +23,7 @@ from lilfox_tui.app.panes.runbook.rows import (
 from lilfox_tui.app.rendering.columns import slice_row, wrap_spans
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.rendering.highlight import coloured
+from lilfox_tui.app.rendering.panels import cut_row
 from lilfox_tui.app.widgets import RowsOnDemand
 from lilfox_tui.core.i18n import _
 from lilfox_tui.core.text import clean
@@ -33,6 +34,8 @@ from lilfox_tui.runbook.run.state import CommandResult, State, state_text
 _MOST_OUTPUTS = 16
 _LEAST_BELOW = 2
 """So many rows of an output stand below its head at least, where there is room for no more."""
+_ERRORS_FIRST = 3
+"""Lines that report an error and stand above the end of an output that has none."""
 _INDENT, _BELOW = " ", "   "
 """Before a line of an output, and before the rest of it on the next rows."""
 _ERROR = re.compile(
@@ -165,7 +168,10 @@ class Outputs:
         self, result: CommandResult, kept: StoredOutput, style: RunbookStyle, top: int | None, room: int
     ) -> OutputView:
         lines = self._lines(kept, style.width)
-        head = result_rows(result, style)[: max(1, room - _LEAST_BELOW)]
+        head = result_rows(result, style)
+        if _has_failed(result):
+            head = [*head, *_hidden_errors(lines, style, max(1, room - len(head)))]
+        head = head[: max(1, room - _LEAST_BELOW)]
         rows = RowsOnDemand((), len(lines.spans), _Section(result, (), lines).row)
         last = max(0, len(rows) - max(1, room - len(head)))
         return OutputView(head, rows, last if top is None else min(top, last), last, last)
@@ -201,6 +207,20 @@ def is_error(line: str) -> bool:
     """Whether a line of an output reports an error. A command's stdout and stderr are one stream, in the order in which
     they were written; so the text decides."""
     return _ERROR.search(line) is not None
+
+
+def _hidden_errors(lines: _Lines, style: RunbookStyle, room: int) -> list[Row]:
+    """The last lines that report an error, each with its number, where none is among the rows at the end of the output:
+    a command may print much after what went wrong."""
+    shown = lines.spans[max(0, len(lines.spans) - max(1, room - _ERRORS_FIRST)) :]
+    if not shown or any(is_error(lines.texts[number]) for number in {number for number, _start, _end in shown}):
+        return []
+    found = [number for number in range(shown[0][0]) if is_error(lines.texts[number])][-_ERRORS_FIRST:]
+    rows: list[Row] = [
+        (Piece(f"   {_('line {line}', line=number + 1)}  ", "muted"), Piece(lines.texts[number], "failing"))
+        for number in found
+    ]
+    return [cut_row(row, style.width - 1) for row in rows]
 
 
 def _has_failed(result: CommandResult) -> bool:

@@ -88,7 +88,8 @@ class RunbookFeeds:
 
 
 class RunbookLists(StateList[RunbookState]):
-    """The lists of the Runbook pane. ``read`` scrolls the output of the command."""
+    """The lists of the Runbook pane. ``read`` scrolls the output of the command; ``scroll_document`` the document, by a
+    page, and returns whether there is one to scroll."""
 
     def __init__(
         self,
@@ -96,9 +97,11 @@ class RunbookLists(StateList[RunbookState]):
         permission: Permission,
         starter: RunStarter,
         read: Callable[[int], None],
+        scroll_document: Callable[[int], bool],
     ) -> None:
         super().__init__(context)
         self._permission, self._starter, self._read = permission, starter, read
+        self._scroll_document = scroll_document
 
     def move(self, step: int) -> None:
         """Moves ``step`` rows down or up: in the runbooks, the steps, the command's output, or the timeline."""
@@ -107,6 +110,11 @@ class RunbookLists(StateList[RunbookState]):
         else:
             self._state.move(step)
         self._context.repaint_all()
+
+    def move_page(self, direction: int) -> None:
+        """Goes a page down or up; beside a list of runbooks that is in sight as a whole, in the document."""
+        if not self._scroll_document(direction):
+            super().move_page(direction)
 
     def open_selected(self) -> None:
         """Opens the selected row of a list. In the steps or the command, starts a run or performs the step that it
@@ -177,7 +185,7 @@ class RunbookPane(Pane):
         orders = RunOrders(context, values)
         waiting = WaitingSteps(context, values, orders)
         starter = RunStarter(context, waiting)
-        lists = RunbookLists(context, permission, starter, self._read)
+        lists = RunbookLists(context, permission, starter, self._read, self._scroll_document)
         self.groups = (
             ListActions(lilfox, lists),
             ColumnActions(context, permission),
@@ -260,6 +268,17 @@ class RunbookPane(Pane):
         else:
             self._scroll_output(step)
 
+    def _scroll_document(self, direction: int) -> bool:
+        """Scrolls the document by a page if it is longer than its part, and no runbook is out of sight."""
+        screen = self._screen
+        area = next((part.area for part in screen.parts if part.name == "document"), None)
+        if area is None or not screen.command_last or len(self.state.items) > area.inner_height:
+            return False
+        step = direction * max(1, area.inner_height - 1)
+        self.state.command_top = max(0, min(screen.command_last, self.state.command_top + step))
+        self.repaint()
+        return True
+
     def _scroll_output(self, step: int) -> None:
         """Keeps the scroll position; where it would be anyhow, the output is followed as it grows."""
         screen = self._screen
@@ -289,7 +308,7 @@ class RunbookPane(Pane):
         part = "" if hit is None else hit[0]
         if part == "output":
             self._scroll_output(event.delta)
-        elif part == "command":
+        elif part in ("command", "document"):
             self.state.command_top = max(0, min(self._screen.command_last, self.state.command_top + event.delta))
         elif part in ("list", "steps") or self.state.column == INCIDENT:
             self.state.column = {"list": LIST, "steps": STEPS}.get(part, INCIDENT)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lilfox_tui.app.rendering.columns import slice_row, wrap_spans, wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
@@ -69,24 +70,26 @@ def step_row(number: int, step: Step, state: State, style: RunbookStyle, *, here
 
 
 def command_row(command: Command, state: State, style: RunbookStyle, *, here: bool, marked: bool) -> Row:
-    """A command below its step, if that has several."""
-    if command.attributes.rollback_of:
-        mark = Piece(style.glyphs.taken_back if state == "ready" else "", "muted")
-        mark = mark if state == "ready" else state_mark(state, style.glyphs)
+    """A command below its step, if that has several. A rollback is further to the right, and named as one: it is not
+    the step's last command."""
+    undoes = command.attributes.rollback_of is not None
+    if undoes and state == "ready":
+        mark = Piece(style.glyphs.taken_back, "accent")
     elif command.kind == "none":
         mark = Piece(" ")
     else:
         mark = state_mark(state, style.glyphs, here=here)
-    role = "accent" if marked else "strong" if here else "muted"
     label, name = command_label(command)
-    return (Piece("      "), mark, Piece(" "), Piece(label, role), *((Piece(f"  {name}", "muted"),) if name else ()))
+    role = "accent" if marked or undoes else "strong" if here else "muted"
+    indent = Piece("        " if undoes else "      ")
+    return (indent, mark, Piece(" "), Piece(label, role), *((Piece(f"  {name}", "muted"),) if name else ()))
 
 
 def command_label(command: Command) -> tuple[str, str]:
-    """What a command is in the list below its step, and the name of a check or an undo that has one."""
+    """What a command is in the list below its step, and the name of a rollback, or of a check that has one."""
+    if command.attributes.rollback_of:
+        return _("rollback"), command_name(command)
     name = command.attributes.name
-    if name and command.attributes.rollback_of:
-        return _("undo"), name
     if name and command.attributes.check:
         return _("check"), name
     return command_name(command), ""
@@ -128,7 +131,6 @@ def about_row(command: Command, hosts: Sequence[str], style: RunbookStyle, *, un
     words += [_("sudo")] if attributes.sudo else []
     words += [_("check")] if attributes.check else []
     words += [_("in the background")] if attributes.background else []
-    words += [_("rollback of {name}", name=attributes.rollback_of)] if attributes.rollback_of else []
     if attributes.timeout_s:
         words.append(_("at most {time}", time=human_duration(attributes.timeout_s)))
     if attributes.expect is not None:
@@ -152,6 +154,30 @@ def undo_piece(command: Command, runbook: Runbook) -> Piece | None:
     if name is not None and name in others:
         return Piece(_("u undoes it"), "text")
     return Piece(_("the runbook does not define how to undo this"), "degraded")
+
+
+def rollback_rows(
+    command: Command, runbook: Runbook, hosts: Sequence[str], values: Mapping[str, str], style: RunbookStyle
+) -> list[Row]:
+    """A rollback under a heading of its own, indented and without the colours of what runs: which step it takes back,
+    where and what it does, and the command."""
+    undone = command.attributes.rollback_of
+    number = next(
+        (at for at, step in enumerate(runbook.steps) if any(each.attributes.name == undone for each in step.commands)),
+        None,
+    )
+    text = _("Rollback, runs only when you press u")
+    if number is not None:
+        text = _("Rollback of step {number}, runs only when you press u", number=number + 1)
+    indent = Piece("   ")
+    inner = replace(style, width=style.width - len(indent.text))
+    heading = wrapped([(Piece(f" {style.glyphs.taken_back} ", "accent"), Piece(text, "accent"))], inner.width - 1)
+    kept = (_PIECE_ROLES["value"], _PIECE_ROLES["open"])
+    code = [
+        tuple(Piece(piece.text, piece.role if piece.role in kept else "muted") for piece in row)
+        for row in text_rows(command, values, runbook.variables, inner)
+    ]
+    return [(indent, *row) for row in (*heading, *about_row(command, hosts, inner), *code)]
 
 
 def text_rows(

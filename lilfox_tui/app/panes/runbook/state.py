@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from lilfox_tui.app.evidence import Cause, firing_alerts, firing_names
+from lilfox_tui.app.evidence import Cause, cause_of, firing_alerts, firing_names
 from lilfox_tui.app.panes.runbook.rows import values_of
 from lilfox_tui.app.panes.runbook.timeline import IncidentTimeline
 from lilfox_tui.app.rows.hosts import firing_role
@@ -23,6 +23,7 @@ from lilfox_tui.runbook.run.state import Turn
 from lilfox_tui.runbook.run.variables import check_value, shown
 
 if TYPE_CHECKING:
+    from lilfox_tui.alerts.model import Alert
     from lilfox_tui.app.run_log import RunLog
     from lilfox_tui.incident.model import Incident
     from lilfox_tui.jobs.model import Job
@@ -139,8 +140,9 @@ def _was_killed(job: Job) -> bool:
 
 LIST, STEPS, COMMAND, INCIDENT = 0, 1, 2, 3
 """The columns, and the page of the incident."""
-TWO, THREE = 80, 120
-"""Cells from which two columns stand side by side, and three while the list is there."""
+TWO, DOCUMENT, THREE = 80, 100, 120
+"""Cells from which two columns stand side by side, from which the document of a runbook that has no run stands beside
+the list, and from which three columns stand side by side while the list is there."""
 Place = tuple[int, int | None]
 """A step, and a command of it where it has several."""
 
@@ -170,7 +172,7 @@ class RunbookState:
         self.output_top: int | None = None
         """Where somebody reads in an output; None where nobody scrolled."""
         self.command_top = 0
-        """The first visible row of the command."""
+        """The first visible row of the command, or of the document."""
         self._before_incident = LIST
         """The column to go back to."""
         self._looks_for = False
@@ -186,6 +188,31 @@ class RunbookState:
         return (
             names if self.cause is None else (self.cause.alert, *(each for each in names if each != self.cause.alert))
         )
+
+    def alerts_for(self, runbook: Runbook) -> tuple[Alert, ...]:
+        """The firing alerts that name the runbook: first the one for which the pane was opened, then worst first, those
+        that are silenced last."""
+        found = [each for each in firing_alerts(self._overview()) if each.name in runbook.on_alert]
+        cause = None if self.cause is None else (self.cause.alert, dict(self.cause.labels))
+        return tuple(sorted(found, key=lambda each: ((each.name, _labels_of(each)) != cause, bool(each.silenced_by))))
+
+    def cause_for(self, runbook: Runbook) -> Cause | None:
+        """The alert that a run of the runbook would be for: the one for which the pane was opened, else a firing one
+        that names it and is not silenced; None also where several of these would give the run different values."""
+        if self.cause is not None:
+            return self.cause
+        causes = [cause_of(each) for each in self.alerts_for(runbook) if not each.silenced_by]
+        same = all(values_from(each, runbook) == values_from(causes[0], runbook) for each in causes)
+        return causes[0] if causes and same else None
+
+    def values_offered(self, runbook: Runbook) -> dict[str, list[str]]:
+        """The values that the firing alerts provide for the runbook's variables, the worst alert's first."""
+        found: dict[str, list[str]] = {}
+        for alert in self.alerts_for(runbook):
+            for name, value in values_from(cause_of(alert), runbook).items():
+                if value not in (values := found.setdefault(name, [])):
+                    values.append(value)
+        return found
 
     def role_of(self, alert: str) -> str:
         """The colour of that alert, by the worst severity with which it fires; muted where it does not fire now."""
@@ -308,6 +335,12 @@ class RunbookState:
         return None if log is None or log.ended is not None else log.turn
 
     @property
+    def failed_turn(self) -> Turn | None:
+        """Of a run that has ended, the first command that failed, or of which nobody knows how it ended."""
+        run = self.seen
+        return None if run is None or run.ended is None else _failed_turn(run.state)
+
+    @property
     def failed_undo(self) -> CommandResult | None:
         """The result of the last command if it was an undo and failed."""
         run = self.run
@@ -357,7 +390,7 @@ class RunbookState:
             return chosen
         turn, run = self.turn, self.seen
         if turn is None and run is not None and run.reducer is not None:
-            turn = (_failed_turn(run.state) if run.ended is not None else None) or run.reducer.last_begun()
+            turn = self.failed_turn or run.reducer.last_begun()
         if turn is not None:
             return self.place_of(turn)
         return (0, None) if run is None or run.reducer is None else (max(0, len(run.reducer.runbook.steps) - 1), None)
@@ -400,8 +433,9 @@ class RunbookState:
         return self.values if log is None or log.reducer is None else log.reducer.known.shown(hosts)
 
     def values_of_cause(self, runbook: Runbook) -> dict[str, str]:
-        """Return the values that the alert for which the pane was opened provides for the runbook's variables."""
-        return {} if self.cause is None else values_from(self.cause, runbook)
+        """Return the values that the alert of a run provides for the runbook's variables."""
+        cause = self.cause_for(runbook)
+        return {} if cause is None else values_from(cause, runbook)
 
     def text_to_copy(self) -> str | None:
         """Return the text to copy to the clipboard: the selected command with its values filled in; in the runbook
@@ -424,12 +458,20 @@ class RunbookState:
             return 1
         return 3 if self.column == LIST and width >= THREE else 2
 
+    def shows_document(self, width: int) -> bool:
+        """Whether the document of the selected runbook stands beside the list in that width: no run of it is shown."""
+        item = self.item
+        at_rest = item is not None and item.runbook is not None and self.seen is None and self.killed is None
+        return at_rest and self.column == LIST and not self.zoomed and width >= DOCUMENT
+
     def shows_less(self, width: int) -> bool:
         """Return whether enter first opens the next column, because only one column fits."""
         return self.side_by_side(width) == 1 and self.column < COMMAND
 
     def go_column(self, column: int) -> None:
         """Makes another column active."""
+        if self.column == LIST:
+            self.command_top = 0  # it was that of the document
         self.column = max(LIST, min(COMMAND, column))
 
     def next_column(self) -> None:
@@ -497,6 +539,11 @@ class RunbookState:
             for run in self.runs.values()
             if run.actor and (run is self.run or (run.reducer is not None and run.reducer.incident == incident != ""))
         ]
+
+
+def _labels_of(alert: Alert) -> dict[str, str]:
+    """The labels of an alert as those of a :class:`Cause`."""
+    return {name: value for name, value in alert.labels if name != "alertname"}
 
 
 def _failed_turn(state: RunState | None) -> Turn | None:

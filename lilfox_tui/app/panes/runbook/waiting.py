@@ -72,15 +72,28 @@ class WaitingLine:
         return (mark, Piece(self._of_new(), "muted"))
 
     def _of_alert(self, alert: str) -> str:
-        """The text about a runbook for an alert: what enter does."""
+        """The text about a runbook for an alert: what enter does, and with which values."""
+        runbook = self._state.runbook
+        cause = None if runbook is None else self._state.cause_for(runbook)
+        name = alert if cause is None else cause.title
+        values = {} if runbook is None else self._state.values_of_cause(runbook)
+        given = listed(f"{each} = {value}" for each, value in values.items())
         if self._state.column == LIST:
-            return _("runbook for alert {alert}: enter opens the steps", alert=alert)
+            if given:
+                return _(
+                    "runbook for alert {alert}: enter opens the steps, enter again runs it with {values}",
+                    alert=name,
+                    values=given,
+                )
+            return _("runbook for alert {alert}: enter opens the steps", alert=name)
         if self._state.shows_less(self._app.room.width):
             return _(
                 "runbook for alert {alert}: enter shows the command, enter again starts a run",
-                alert=alert,
+                alert=name,
             )
-        return _("runbook for alert {alert}: enter starts a run", alert=alert)
+        if given:
+            return _("runbook for alert {alert}: enter starts a run with {values}", alert=name, values=given)
+        return _("runbook for alert {alert}: enter starts a run", alert=name)
 
     def _of_new(self) -> str:
         """The text about a runbook that has never run: what enter does."""
@@ -103,9 +116,15 @@ class WaitingLine:
         if not state.finished or state.column == LIST:
             return []
         told = []
+        turn, reducer = state.failed_turn, None if log is None else log.reducer
+        if turn is not None and reducer is not None:
+            results = reducer.results(turn.step, turn.command or 0)
+            bad = tuple(host for host, each in results.items() if each.state in ("failed", "unknown"))
+            step = _here(Turn(turn.step, turn.command, bad), reducer.runbook)
+            told.append(_("failed: {step}: {title}", step=step, title=reducer.runbook.steps[turn.step].title))
         if log is not None and log.state is not None:
             counts = Counter(step.state for step in log.state.steps)
-            told = [listed(f"{count} {state_text(each)}" for each, count in counts.items())]
+            told.append(listed(f"{count} {state_text(each)}" for each, count in counts.items()))
             if changes := len(log.state.changes):
                 told.append(ngettext("{count} change in force", "{count} changes in force", changes))
         if log is None:

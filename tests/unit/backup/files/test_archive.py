@@ -25,7 +25,7 @@ from lilfox_tui.backup.files.archive import (
 from lilfox_tui.backup.files.pieces import top_of
 from lilfox_tui.backup.files.staging import before_name
 from lilfox_tui.backup.files.tar import END, SafeMembers, TarMember, TarReader, header, leads_out
-from lilfox_tui.backup.files.tar_filter import Index, TarFilter, put_below
+from lilfox_tui.backup.files.tar_filter import ArchiveSummary, Index, TarFilter, put_below
 from lilfox_tui.backup.options import FileTreeOptions
 from lilfox_tui.backup.store import BackupError, BrokenSet
 from tests.unit.backup.files.test_tar import FORMATS, archive, entries
@@ -210,3 +210,20 @@ def test_a_tar_that_may_skip_unreadable_files_fails_for_another_reason() -> None
         refuse_incomplete(said, "/up")
     with pytest.raises(BackupError, match="tar failed on /up: tar: write error"):
         refuse_incomplete(said, "/up", skip_unreadable=True)
+
+
+def test_the_bytes_of_the_largest_folders_are_recorded() -> None:
+    summary = ArchiveSummary(b"public/uploads")
+
+    def member(name: str, size: int, kind: Any = "file") -> TarMember:
+        return TarMember(name=name.encode(), kind=kind, mode=0o644, size=size, mtime_ns=0, uid=0, gid=0)
+
+    summary.judged(member("public/uploads", 0, "folder"))
+    for name, size in (("a.png", 5), ("avatars/1.png", 10), ("avatars/old/2.png", 20), ("docs/x", 40)):
+        summary.judged(member(f"public/uploads/{name}", size))
+    for number in range(40):
+        summary.judged(member(f"public/uploads/small-{number}/x", 1))
+    folders = summary.detail()["folder_bytes"]
+    assert list(folders.items())[:2] == [("docs", 40), ("avatars", 30)]
+    assert len(folders) == 20
+    assert summary.detail()["bytes"] == 115

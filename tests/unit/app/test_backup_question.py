@@ -1,0 +1,71 @@
+"""The question before a backup run: what it does, how long it takes, and what retention removes."""
+
+from __future__ import annotations
+
+from datetime import UTC, timedelta
+
+from msgspec.structs import replace
+
+from lilfox_tui.app.panes.backup.rows import BackupStyle, backup_question, plan_detail
+from lilfox_tui.app.rendering.draw import UNICODE
+from lilfox_tui.config.model import KeepConfig
+from lilfox_tui.core.text import human_bytes
+from lilfox_tui.monitor.model import PlanView
+from tests.app.backups_made import MIB, NOW, PLAN, healthy, made_set, plan
+
+
+def asked(view: PlanView) -> list[str]:
+    return ["".join(piece.text for piece in row).strip() for row in backup_question(view, NOW, UTC)]
+
+
+def one(view: PlanView, label: str) -> str:
+    return next(row for row in asked(view) if row.startswith(label))
+
+
+def test_it_lists_the_sources_the_stores_and_what_follows() -> None:
+    view = next(iter(healthy().plans.values()))
+    config = replace(PLAN, copies=("nas",), drill=True)
+    text = "\n".join(asked(replace(view, config=config)))
+    for told in (f"database  last time {human_bytes(412 * MIB)}, 3 tables, 89,414 rows", "uploads  last time",
+                 "/backup, nas", "reads the set back and verifies it, restores it into a scratch location",
+                 "1 h 12 min ago"):  # fmt: skip
+        assert told in text
+
+
+def test_the_time_is_that_of_the_last_runs() -> None:
+    sets = [made_set(timedelta(days=each), "intact") for each in (1, 2, 3)]
+    assert one(plan("lilfox", tuple(sets)), "takes").endswith("as the last 3 runs")
+    for number, minutes in enumerate((1, 9, 3)):
+        found = sets[number]
+        assert found.manifest is not None
+        manifest = replace(found.manifest, finished=found.manifest.created + timedelta(minutes=minutes))
+        sets[number] = replace(found, manifest=manifest)
+    told = one(plan("lilfox", tuple(sets)), "takes")
+    assert "about 3 min" in told
+    assert told.endswith("as the last 3 runs: 1 min to 9 min")
+    assert one(plan("lilfox", ()), "takes") == "takes       not known: no run has finished yet"
+
+
+def test_the_sets_that_retention_would_remove_are_named() -> None:
+    sets = tuple(made_set(timedelta(days=each), "intact") for each in range(1, 10))
+    view = plan("lilfox", sets)  # it keeps the last seven
+    rows = asked(view)
+    at = next(place for place, row in enumerate(rows) if row.startswith("removes"))
+    assert rows[at].startswith("removes     3 sets, ")
+    assert rows[at + 1 :] == [each.id for each in sets[-3:]]
+    many = replace(view, config=replace(PLAN, keep=KeepConfig(last=1)))
+    assert asked(many)[-1] == "6 more"
+    none = replace(view, config=replace(PLAN, keep=None))
+    assert one(none, "removes").endswith("nothing: the plan has no retention policy")
+    all_of_them = replace(view, config=replace(PLAN, keep=KeepConfig(last=99)))
+    assert one(all_of_them, "removes").endswith("nothing: retention keeps all sets")
+    bad = plan("lilfox", (made_set(timedelta(days=1), "broken"),))
+    assert one(bad, "removes").endswith("nothing: there is no good set yet")
+
+
+def test_below_a_title_with_its_name_a_plan_is_not_named_again() -> None:
+    view = next(iter(healthy().plans.values()))
+    style = BackupStyle(100, UNICODE, NOW, UTC)
+    text = ["".join(piece.text for piece in plan_detail(view, (), style, named=named)[0]) for named in (True, False)]
+    assert text[0] == " ● lilfox  the newest set is 1 h 12 min old and restore-tested"
+    assert text[1] == " ● the newest set is 1 h 12 min old and restore-tested"

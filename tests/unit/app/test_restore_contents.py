@@ -1,0 +1,45 @@
+"""What a source of a set contains, as far as its manifest records it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from lilfox_tui.app.panes.backup.restore_contents import SourceContents, contents_of, contents_text, source_rows
+from lilfox_tui.core.text import human_bytes
+from tests.app.backups_made import MIB, found_part, made_set
+
+
+def texts(source: str, contents: SourceContents, most: int) -> list[str]:
+    return ["".join(piece.text for piece in row).rstrip() for row in source_rows(source, contents, most, 70)]
+
+
+def test_tables_are_counted_with_their_rows_and_the_largest_come_first() -> None:
+    parts = made_set(timedelta(hours=1), "intact").parts
+    found = contents_of(part for part in parts if part.source == "database")
+    assert contents_text(found) == "3 tables, 89,414 rows"
+    assert texts("database", found, 9) == [
+        "   database  3 tables, 89,414 rows; rows of 1 table were not counted",
+        "     public.orders         88,210 rows",
+        "     public.users           1,204 rows",
+        "     public.sessions  rows not counted",
+    ]
+    assert texts("database", found, 3)[1:] == ["     public.orders  88,210 rows", "     and 2 more"]
+
+
+def test_files_are_counted_with_their_bytes_and_the_largest_folders() -> None:
+    part = found_part("u.tar.zst", "uploads", "files", MIB, files=40, folders=3, bytes=5 * MIB,
+                      folder_bytes={"docs": MIB, "avatars": 3 * MIB, "odd": "x"})  # fmt: skip
+    found = contents_of([part])
+    assert contents_text(found) == f"40 files, {human_bytes(5 * MIB)}"
+    assert texts("uploads", found, 9) == [
+        f"   uploads  40 files, {human_bytes(5 * MIB)}; in 3 folders",
+        f"     avatars/  {human_bytes(3 * MIB)}",
+        f"     docs/     {human_bytes(MIB)}",
+    ]
+
+
+def test_what_is_not_recorded_is_told_as_such() -> None:
+    found = contents_of([found_part("u.tar.zst", "uploads", "files", MIB, files="many", folder_bytes=[1])])
+    assert not found.is_known
+    assert contents_text(found) == ""
+    assert texts("uploads", found, 9) == ["   uploads: the set does not record what it contains"]
