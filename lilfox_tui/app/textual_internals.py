@@ -179,6 +179,18 @@ def paint_whole(screen: BackgroundScreen[Result]) -> None:
     screen._compositor_refresh()
 
 
+def lay_out_now(screen: Screen[Result]) -> None:
+    """Give each widget of ``screen`` its place, without waiting until Textual has passed on who asks for that."""
+    for widget in screen.walk_children(Widget):
+        if widget._layout_required:
+            widget._layout_required = False
+            for ancestor in widget.ancestors:
+                if isinstance(ancestor, Widget):
+                    ancestor._clear_arrangement_cache()
+    screen._layout_required = False
+    screen._refresh_layout(screen.app.size)
+
+
 def paint_now(screen: Screen[object], widgets: Iterable[Widget]) -> None:
     """Send what was drawn in ``widgets`` to the terminal, without waiting for the next of Textual's 60 updates per
     second; and what others have drawn, which Textual would forget."""

@@ -240,6 +240,7 @@ USED = {
     "changes behind a dialog": (Screen, ("_dirty_widgets", "_layout_required", "_scroll_required", "_compositor")),
     "rows of a dialog": (Compositor, ("_dirty_regions",)),
     "a screen below a new one": (Screen, ("_repaint_required", "_repaint_regions")),
+    "the first layout of a dialog": (Screen, ("_clear_arrangement_cache", "_refresh_layout")),
     "what has moved": (Compositor, ("_full_map", "_dirty_regions", "visible_widgets")),
     "leaving, and the way an error ends the app": (
         App, ("_exit", "_exception", "_return_code", "_close_messages_no_wait", "_batch_count", "_background_screens"),
