@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -162,6 +162,18 @@ class PaletteActions(_Everywhere):
     """Actions that run others by name."""
 
     TASK = tr("Commands and help")
+    _lists: dialogs.KeptChooser | None = None
+
+    def _choose(
+        self,
+        title: str,
+        choices: Sequence[dialogs.Choice],
+        take: Callable[[str | None], None],
+        others: Callable[[], Sequence[dialogs.Choice]] | None = None,
+    ) -> None:
+        if self._lists is None:
+            self._lists = dialogs.KeptChooser(self._app)
+        self._lists.open(title, choices, take, others)
 
     @action("palette", "colon ctrl+p", tr("command"), tr("all actions by name"), footer=5)
     def palette_of_actions(self) -> None:
@@ -181,7 +193,7 @@ class PaletteActions(_Everywhere):
                 self._app.do(next(each for each in actions if each.id == chosen))
 
         choices = sorted(map(_choice, actions), key=lambda each: not each.possible)
-        self._app.push_screen(dialogs.Chooser(_("Command"), choices, wide=True, others=others), take)
+        self._choose(_("Command"), choices, take, others)
 
     def _go_for(self, place: int, wanted: Action) -> None:
         """Shows the pane of an action and does it there. One that acts on a row is left to the user, who has not chosen
@@ -213,7 +225,7 @@ class PaletteActions(_Everywhere):
             elif chosen is not None:
                 self._app.do(actions[chosen])
 
-        self._app.push_screen(dialogs.Chooser(_("Actions for the selected row"), choices, wide=True), take)
+        self._choose(_("Actions for the selected row"), choices, take)
 
     @action("help", "question_mark", tr("help"), tr("all keys"), footer=7)
     def show_help(self) -> None:

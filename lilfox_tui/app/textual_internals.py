@@ -15,7 +15,8 @@ from functools import lru_cache, partial
 from itertools import compress, repeat
 from operator import ne
 from time import monotonic
-from typing import NamedTuple, TypeVar, cast
+from typing import Any, ClassVar, NamedTuple, TypeVar, cast
+from weakref import WeakSet
 
 from rich.color import Color, ColorSystem
 from rich.console import Console, RenderableType
@@ -95,10 +96,14 @@ class BackgroundScreen(Screen[Result]):
     """Whether everything that it shows is in its parts; only then it is painted, at once."""
     painted_s: float | None = None
     """When it was painted first (monotonic clock); None before that."""
+    is_opening = False
+    """Whether it is about to be shown over a screen whose cells stand on the terminal: its own are painted alone."""
 
     def __init__(self, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(name, id, classes)
         self._compositor = MovesPainted()
+        self._changed_behind: set[Region] = set()
+        """What has changed in the screens below since it began to open."""
 
     async def _on_idle(self, event: events.Idle) -> None:
         """Lays a screen out that is not whole without waiting for the next of Textual's 60 updates a second."""
@@ -112,6 +117,14 @@ class BackgroundScreen(Screen[Result]):
         """Whether a key or pasted text came before the screen was painted and must be ignored."""
         return False
 
+    async def _on_resize(self, event: events.Resize) -> None:
+        """Textual takes the first size of a dialog for a new one of the terminal: it lays out every screen behind the
+        dialog, and each cell would be sent anew."""
+        if event not in PrivateApp.terminal_resizes:
+            event.prevent_default()
+            event.stop()
+        self.is_opening = self.is_opening and event not in PrivateApp.terminal_resizes
+
     def _screen_resized(self, size: Size) -> None:
         """Sends every cell again. What was painted since the terminal was resized was painted for its old size; and a
         terminal that was small for a moment has lost cells, though the layout is what it was."""
@@ -124,7 +137,7 @@ class BackgroundScreen(Screen[Result]):
     def on_screen_resume(self, event: events.ScreenResume) -> None:
         """Textual styles a screen that is new, whose parts it has just styled, once more, and paints it once more. One
         from which a dialog has gone gets its footer back."""
-        if not self._size:
+        if not self._size or self.is_opening:
             event.refresh_styles = False
             self.call_next(setattr, self, "_repaint_required", False)
         else:
@@ -162,16 +175,42 @@ class BackgroundScreen(Screen[Result]):
             stack = app.screen_stack
             for between in stack[stack.index(self) + 1 : -1]:
                 between._set_dirty(*changed)  # what it shows of this one is kept there
+            if isinstance(app.screen, BackgroundScreen) and app.screen.is_opening:
+                app.screen._changed_behind |= changed
             app.screen.refresh(*changed)
             changed.clear()
             self._dirty_widgets.clear()
 
 
 def paint_whole(screen: BackgroundScreen[Result]) -> None:
-    """Paint everything, also what was held back while the screen was not whole."""
+    """Paint everything, also what was held back while the screen was not whole. Of one that opens, the cells beside it
+    stand there already, but for what has changed behind it."""
     screen.is_whole = True
-    screen.refresh()
-    screen._on_timer_update()
+    opens, screen.is_opening = screen.is_opening, False
+    changed, screen._changed_behind = screen._changed_behind, set()
+    if not opens or PrivateApp.shown_cells.is_empty:
+        screen.refresh()
+        screen._on_timer_update()
+        return
+    if screen._layout_required:
+        screen._refresh_layout()
+    screen._layout_required = screen._scroll_required = screen._repaint_required = False
+    screen._dirty_widgets.clear()
+    own = {each.region.intersection(screen._compositor.size.region) for each in screen.children}
+    screen._compositor._dirty_regions = {*filter(None, own), *changed}
+    screen._compositor_refresh()
+
+
+def lay_out_now(screen: Screen[Result]) -> None:
+    """Give each widget of ``screen`` its place, without waiting until Textual has passed on who asks for that."""
+    for widget in screen.walk_children(Widget):
+        if widget._layout_required:
+            widget._layout_required = False
+            for ancestor in widget.ancestors:
+                if isinstance(ancestor, Widget):
+                    ancestor._clear_arrangement_cache()
+    screen._layout_required = False
+    screen._refresh_layout(screen.app.size)
 
 
 def paint_now(screen: Screen[object], widgets: Iterable[Widget]) -> None:
@@ -286,6 +325,11 @@ class ShownCells:
     def forget(self) -> None:
         """The terminal was cleared, resized or written to by somebody else: everything is sent anew."""
         self._rows.clear()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is known of the terminal."""
+        return not self._rows
 
     def whole(self, y: int, first: int, end: int) -> Span:
         """The span, widened so that it leaves no half of a wide character that stands there."""
@@ -440,6 +484,8 @@ class PrivateApp(App[None], inherit_bindings=False):
     """What is written of the first error once the terminal is as it was."""
     shown_cells = ShownCells()
     """What the terminal shows; there is one."""
+    terminal_resizes: ClassVar = WeakSet[events.Resize]()
+    """The events that tell a size of the terminal, not of a screen that was laid out."""
 
     @property
     def leaving(self) -> bool:
@@ -450,6 +496,17 @@ class PrivateApp(App[None], inherit_bindings=False):
     def bound_keys(self) -> Set[str]:
         """The keys that have been bound. Textual never forgets a binding, and searches them all."""
         return self._bindings.key_to_bindings.keys()
+
+    async def _on_resize(self, event: events.Resize) -> None:
+        self.terminal_resizes.add(event)
+
+    def push_screen(self, *given: Any, **options: Any) -> Any:
+        """Shows a screen. Textual marks all of the one below as changed, which is sent again because of that."""
+        below = self.screen_stack[-1]
+        kept = below._repaint_required, below._repaint_regions.copy()
+        pushed = super().push_screen(*given, **options)
+        below._repaint_required, below._repaint_regions = kept
+        return pushed
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         """Sends an update to the terminal: only the cells that it does not show yet. To one that takes nothing, no

@@ -46,6 +46,11 @@ class SampleLines(Lines):
         super().__init__(ground="bar", id="dialog-list")
         self._samples = samples
 
+    def _repaint(self, before: list[tuple[Row, bool]]) -> None:
+        """Paints every row: the samples are not in the rows that are compared."""
+        super()._repaint(before)
+        self.refresh()
+
     def render_line(self, y: int) -> Strip:
         """One line of the screen: the name, then the sample."""
         strip = super().render_line(y)

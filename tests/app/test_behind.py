@@ -82,7 +82,8 @@ async def test_a_dialog_that_can_be_read_can_be_answered(key: str, monkeypatch: 
 async def test_painting_some_lines_at_once_forgets_no_other_change(monkeypatch: pytest.MonkeyPatch) -> None:
     """The footer and the list of the logs stayed as they were before the first records came."""
     app, painted = still_app(mixed()), list[int]()
-    async with app.run_test(size=SIZE):
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
 
         def note(self: LilFoxApp, screen: Screen[object], update: RenderableType | None) -> None:
             if isinstance(update, ChopsUpdate):

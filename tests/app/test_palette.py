@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from msgspec.structs import replace
+from textual.events import Key
 from textual.pilot import Pilot
 
 from lilfox_tui.app.actions import actions_of
@@ -10,6 +11,7 @@ from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.dialogs.prompt import Chooser
 from lilfox_tui.app.navigation import TABS
 from lilfox_tui.app.panes.metrics.state import PLAN
+from lilfox_tui.config.themes import load_theme
 from lilfox_tui.monitor.model import Overview
 from tests.app.backups_made import broken, healthy
 from tests.app.overviews import mixed
@@ -125,3 +127,84 @@ async def _keys_of_actions(pilot: Pilot[None]) -> list[str]:
     await pilot.press("escape")
     await pilot.pause()
     return keys
+
+
+async def _opened(pilot: Pilot[None], *keys: str) -> str:
+    """The screen after ``keys``, without the row of the clock."""
+    await pilot.press(*keys)
+    await until(lambda: isinstance(pilot.app.screen, Chooser) and pilot.app.screen.painted_s is not None)
+    await pilot.pause()
+    return "\n".join(screen_text(pilot).splitlines()[1:])
+
+
+async def test_nothing_of_one_opening_is_left_in_the_next() -> None:
+    """The dialog is composed once: neither the filter, the place in the list nor the rows of others stay in it."""
+    app = still_app(mixed())
+    async with app.run_test(size=SIZE) as pilot:
+        first = await _opened(pilot, "colon")
+        kept = app.screen
+        for keys in (["down"] * 3, ["pagedown"] * 9, [*"restore", "down"], [*"no such thing"]):
+            await pilot.press(*keys, "escape")
+            assert len(app.screen_stack) == 1
+            assert await _opened(pilot, "colon") == first, keys
+            assert app.screen is kept
+        await pilot.press("escape")
+        of_row = await _opened(pilot, "a")
+        assert "Actions for the selected row" in of_row
+        assert app.screen is kept
+        await pilot.press("escape")
+        assert await _opened(pilot, "colon") == first
+        await pilot.press("escape")
+        assert await _opened(pilot, "a") == of_row
+
+
+async def test_the_palette_of_a_pane_is_as_one_that_is_opened_there_first() -> None:
+    texts = []
+    for before in ((), ("colon", *"find", "escape")):
+        app = still_app(mixed())
+        async with app.run_test(size=SIZE) as pilot:
+            await pilot.press(*before, "3")
+            await pilot.pause()
+            texts.append(await _opened(pilot, "colon"))
+    assert texts[0] == texts[1]
+
+
+async def test_a_palette_that_is_opened_again_takes_what_was_typed_ahead() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=SIZE) as pilot:
+        await _opened(pilot, "colon")
+        await pilot.press("x", "escape")
+        for key, character in (("colon", ":"), ("f", "f"), ("i", "i"), ("n", "n")):
+            app.post_message(Key(key, character))
+        await until(lambda: isinstance(app.screen, Chooser) and app.screen._words == ["fin"], what="what was typed")
+
+
+async def test_a_palette_that_is_opened_again_fits_the_screen_and_has_the_theme() -> None:
+    texts = []
+    for before in ((), ("colon", "escape")):
+        app = still_app(mixed())
+        async with app.run_test(size=SIZE) as pilot:
+            await pilot.press(*before)
+            await pilot.resize_terminal(80, 24)
+            await pilot.pause()
+            texts.append(await _opened(pilot, "colon"))
+            dialog = app.screen
+            await pilot.press("escape")
+            app.use_theme(load_theme("mono"))
+            assert await _opened(pilot, "colon") == texts[-1]
+            assert app.screen is not dialog, "its styles were computed for another theme"
+    assert texts[0] == texts[1]
+
+
+async def test_an_action_of_the_palette_may_open_the_list_of_actions() -> None:
+    """In the same dialog, which is just being closed."""
+    app = still_app(mixed())
+    async with app.run_test(size=SIZE) as pilot:
+        for _time in range(2):
+            await _opened(pilot, "colon")
+            await pilot.press(*"selection", "enter")
+            await until(lambda: "Actions for the selected row" in screen_text(pilot), what="the list")
+            await pilot.pause()
+            assert len(app.screen_stack) == 2
+            await pilot.press("escape")
+            assert len(app.screen_stack) == 1

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lilfox_tui.app.dialogs.messages import AskDialog, ConfirmDialog
-    from lilfox_tui.app.dialogs.prompt import Choice, Chooser
+    from lilfox_tui.app.dialogs.prompt import Choice, Chooser, KeptChooser
     from lilfox_tui.app.dialogs.reader import Reader, help_rows
 
-__all__ = ["AskDialog", "Choice", "Chooser", "ConfirmDialog", "Reader", "help_rows"]
+__all__ = ["AskDialog", "Choice", "Chooser", "ConfirmDialog", "KeptChooser", "Reader", "help_rows"]
 _MODULES = {
     "AskDialog": "messages", "ConfirmDialog": "messages", "Choice": "prompt", "Chooser": "prompt",
-    "Reader": "reader", "help_rows": "reader",
+    "KeptChooser": "prompt", "Reader": "reader", "help_rows": "reader",
 }  # fmt: skip
 
 

@@ -58,7 +58,12 @@ class Dialog(ModalScreen[Result], BackgroundScreen[Result]):
 
     def on_mount(self) -> None:
         """Sets the dialog up. Textual also calls the ``on_mount`` of subclasses, in addition to this one."""
+        self.begins()
+
+    def begins(self) -> None:
+        """What is to be done when it opens, also when it does so again."""
         self._frame()
+        self.is_opening = True
         cast("_Framed", self.app).repaint_frame()  # the footer's keys do nothing now
         self.asks_anew()
 

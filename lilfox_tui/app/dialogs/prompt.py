@@ -7,7 +7,7 @@ from typing import ClassVar, NamedTuple
 
 from msgspec import Struct
 from textual import events
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input
 
@@ -15,6 +15,7 @@ from lilfox_tui.app.actions import key_text
 from lilfox_tui.app.dialogs.messages import HIGH, PADDING, Ahead, Dialog, key_rows, title_row
 from lilfox_tui.app.rendering.columns import cells, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.textual_internals import lay_out_now
 from lilfox_tui.app.widgets import Lines, TextField
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _
@@ -24,6 +25,7 @@ MOST_LINES = 22
 _AROUND_TALL = 8
 """Rows of the screen that are seen around a tall dialog."""
 LINES_BELOW = 3
+_KEPT = "kept-chooser"
 _STEPS = {"down": 1, "up": -1, "ctrl+n": 1, "pagedown": 10, "pageup": -10, "ctrl+d": 10, "ctrl+u": -10}
 
 
@@ -73,16 +75,34 @@ class Chooser(Dialog[str | None]):
         others: Callable[[], Sequence[Choice]] | None = None,
     ) -> None:
         super().__init__()
-        self._does, self._others = does, others
+        self._does, self._moved = does, moved
         self._shape = "wide" if wide else ""
         self._tall = tall
-        self._title = title
-        self._choices = tuple(choices)
-        self._shown = self._choices
+        self._rows = rows or Lines(ground="bar", id="dialog-list")
+        self._begin(title, choices, at, others)
+
+    def _begin(
+        self, title: str, choices: Sequence[Choice], at: int, others: Callable[[], Sequence[Choice]] | None
+    ) -> None:
+        self._title, self._others = title, others
+        self._choices = self._shown = tuple(choices)
         self._at = self._past_titles(at, 1)
         self._words: list[str] = []
-        self._moved = moved
-        self._rows = rows or Lines(ground="bar", id="dialog-list")
+
+    def open_again(
+        self, title: str, choices: Sequence[Choice], others: Callable[[], Sequence[Choice]] | None = None
+    ) -> None:
+        """Asks as if it had been made for this. To be called as soon as it was pushed another time."""
+        self._begin(title, choices, 0, others)
+        line = self.query_one("#dialog-input", Input)
+        with line.prevent(Input.Changed):
+            line.value = ""
+        self._rows.show([], top=0)
+        self.begins()
+        self._arrange()
+        lay_out_now(self)  # its height may be another one than last time
+        self.set_focus(line)
+        self._show()
 
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog", classes=self._shape):
@@ -144,8 +164,8 @@ class Chooser(Dialog[str | None]):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         words = event.value.lower().split()
-        if words == self._words:
-            return
+        if words == self._words or event.value != event.input.value or not self.is_active:
+            return  # or it was typed before it was closed, or opened again
         self._words = words
         if words and self._others is not None:
             found, self._others = self._others(), None
@@ -197,6 +217,37 @@ class Chooser(Dialog[str | None]):
         if event.lines.id == "dialog-list" and event.index < len(self._shown) and not self._shown[event.index].title:
             self._at = event.index
             self.on_input_submitted()
+
+
+class KeptChooser:
+    """Opens lists of choices in one dialog, which is composed once: that takes longer than to fill it."""
+
+    def __init__(self, app: App[None]) -> None:
+        self._app = app
+        self._dialog: Chooser | None = None
+        self._theme = ""
+
+    def open(
+        self,
+        title: str,
+        choices: Sequence[Choice],
+        take: Callable[[str | None], None],
+        others: Callable[[], Sequence[Choice]] | None = None,
+    ) -> None:
+        """Shows ``choices``; ``take`` gets the result. See :class:`Chooser`."""
+        app, kept = self._app, self._dialog
+        if kept is not None and (app.theme != self._theme or kept in app.screen_stack or not kept.is_mounted):
+            app.uninstall_screen(kept)
+            if kept not in app.screen_stack:
+                kept.remove()
+            kept = None
+        if kept is not None:
+            app.push_screen(kept, take)
+            kept.open_again(title, choices, others)
+            return
+        self._dialog, self._theme = Chooser(title, choices, wide=True, others=others), app.theme
+        app.install_screen(self._dialog, _KEPT)
+        app.push_screen(self._dialog, take)
 
 
 # Ask for a line of text, with what is to be known before it is typed; what is refused says why.

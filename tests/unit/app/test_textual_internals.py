@@ -297,7 +297,8 @@ OVERRIDDEN = {
     "a screen behind a dialog paints its changes alone": (Screen, ("_on_timer_update", "_compositor_refresh")),
     "what has moved is painted": (Compositor, ("full_map",)),
     "only the lines that changed are drawn": (Compositor, ("_render_chops", "_get_renders")),
-    "only the cells that changed are sent": (App, ("_display",)),
+    "only the cells that changed are sent": (App, ("_display", "push_screen")),
+    "a dialog that opens is no resize": (Screen, ("_on_resize",)),
     "an error ends the app in two lines": (App, ("_fatal_error", "panic", "_print_error_renderables")),
     "what an input shows acts on no terminal": (Input, ("_value",)),
     "the reader of the keyboard survives what terminals say": (LinuxDriver, ("_run_input_thread", "run_input_thread")),
@@ -306,6 +307,8 @@ OVERRIDDEN = {
 USED = {
     "changes behind a dialog": (Screen, ("_dirty_widgets", "_layout_required", "_scroll_required", "_compositor")),
     "rows of a dialog": (Compositor, ("_dirty_regions",)),
+    "a screen below a new one": (Screen, ("_repaint_required", "_repaint_regions")),
+    "the first layout of a dialog": (Screen, ("_clear_arrangement_cache", "_refresh_layout")),
     "what has moved": (Compositor, ("_full_map", "_dirty_regions", "visible_widgets")),
     "leaving, and the way an error ends the app": (
         App, ("_exit", "_exception", "_return_code", "_close_messages_no_wait", "_batch_count", "_background_screens"),
