@@ -108,7 +108,6 @@ CHARTS: tuple[BackendChart, ...] = (
                 _connections("idle in transaction"), tr("idle in transaction"), quiet=tr("idle in transaction")
             ),
             BackendCurve(_USED, tr("in use")),
-            BackendCurve(_connections("idle"), tr("idle")),
         ),
         limit=_MAX,
     ),
