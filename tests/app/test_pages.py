@@ -66,7 +66,7 @@ async def test_the_cursor_reads_the_charts_and_goes_to_the_logs_of_its_moment(mo
         text = screen_text(pilot)
         check("page-cursor-120x40-en", text)
         assert "values at 03-29 03:08:59" in text
-        assert "━ 5xx 0.5 %" in text, "before it broke"
+        assert "━ 5xx 0.5%" in text, "before it broke"
         await pilot.press("l")
         assert went == [("service", "gateway", NOW - timedelta(seconds=225))]
         await pilot.press(*["right"] * 45)
