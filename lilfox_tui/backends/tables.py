@@ -87,6 +87,7 @@ class Backlog:
             findings=worst_first(iter(found)),
             facts=(*_facts(total, slope), *facts),
             tables=(_table(queues),),
+            checked=(tr("length of queues"), tr("consumers")),
         )
 
     def _findings(self, queue: Queue) -> Iterator[Finding]:
@@ -235,6 +236,7 @@ class TripCounter:
             facts=(BackendFact("breakers", tr("breakers"), len(breakers), "count"),),
             tables=(_breakers_table(breakers, trips),),
             incomplete=incomplete,
+            checked=(tr("state of breakers"),),
         )
 
 

@@ -161,16 +161,18 @@ _CONVERSATIONS = (
     "SELECT c.id, c.title, (SELECT count(*) FROM messages m WHERE m.conversation_id = c.id) AS messages"
     " FROM conversations c WHERE c.user_id = {user} ORDER BY c.created_at DESC LIMIT 10;"
 )
+_SEARCH = "SELECT id, conversation_id FROM messages WHERE body LIKE '%{text:x}%' ORDER BY id DESC LIMIT 20;"
+"""Without an index that helps: what a real application has somewhere."""
 _ORDER = "INSERT INTO orders (user_id, amount) SELECT id, {amount} FROM users WHERE id = {user};"
 _TAKE = "SELECT id FROM orders WHERE state = 'new' ORDER BY id LIMIT 10 FOR UPDATE SKIP LOCKED;"
 _SHIPPED = (
     "UPDATE orders SET state = 'shipped' WHERE id IN (SELECT id FROM orders WHERE state = 'new' ORDER BY id LIMIT 10);"
 )
 _REPORT = (
-    "SELECT date_trunc('day', created_at) AS day, state, count(*), sum(amount), pg_sleep(0.02)"
+    "SELECT date_trunc('day', created_at) AS day, state, count(*), sum(amount), pg_sleep(0.006)"
     " FROM orders WHERE created_at > now() - interval '30 days' GROUP BY 1, 2;"
 )
-"""Takes a second or so, most of it waiting: a report that costs nothing."""
+"""Waits for most of its time: a report that is seen, and costs nothing."""
 _FORGET_ORDERS = "DELETE FROM orders WHERE id <= (SELECT max(id) - 20000 FROM orders);"
 _PAGE_S, _SHIP_S, _REPORT_S = 0.6, 5.0, 7.0
 """Between two of a kind, on average."""
@@ -210,9 +212,11 @@ class DemoClients:
                 await work()
 
     async def _page(self) -> None:
-        """Somebody looks at a page, and sometimes orders."""
+        """Somebody looks at a page, sometimes searches, and sometimes orders."""
         user, self._steps = random.randint(1, 2000), self._steps + 1  # noqa: S311 -- a made-up user
         statements = [_SEEN.format(user=user), _CONVERSATIONS.format(user=user)]
+        if self._steps % 2 == 0:
+            statements.append(_SEARCH.format(text=random.getrandbits(20)))
         if self._steps % 3 == 0:
             statements.append(_ORDER.format(user=user, amount=user % 90 + 9.9))
         if self._steps % _FORGET_EACH == 0:

@@ -34,8 +34,13 @@ from lilfox_tui.demo.http import (
 # The stand-in services' numbers in the Prometheus text format 0.0.4.
 
 
-BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Upper bounds of the latency histogram in seconds: the defaults of Prometheus' client libraries."""
+BOUNDS = (
+    0.0001, 0.0002, 0.0003, 0.0004, 0.0005, 0.0007, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02,
+    0.025, 0.03, 0.04, 0.05, 0.06, 0.075, 0.09, 0.11, 0.13, 0.16, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0,
+    1.25, 1.5, 1.51, 1.52, 1.535, 1.55, 1.57, 1.6, 1.65, 1.7, 1.8, 2.0, 2.5, 5.0, 10.0,
+)  # fmt: skip
+"""Upper bounds of the latency histogram in seconds: finer than the responses differ, slow ones too, so that no quantile
+is the bound of a bucket that holds nearly all of them."""
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 

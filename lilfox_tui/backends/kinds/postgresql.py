@@ -104,11 +104,10 @@ CHARTS: tuple[BackendChart, ...] = (
         tr("Connections"),
         (
             BackendCurve(_connections("active"), tr("active")),
+            BackendCurve(_USED, tr("in use")),
             BackendCurve(
                 _connections("idle in transaction"), tr("idle in transaction"), quiet=tr("idle in transaction")
             ),
-            BackendCurve(_USED, tr("in use")),
-            BackendCurve(_connections("idle"), tr("idle")),
         ),
         limit=_MAX,
     ),

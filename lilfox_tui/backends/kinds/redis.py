@@ -22,7 +22,7 @@ from lilfox_tui.backends.model import (
 )
 from lilfox_tui.backends.redis_transport import RedisOptions, RedisTransport
 from lilfox_tui.config.model import Threshold
-from lilfox_tui.core.i18n import ntr, tr
+from lilfox_tui.core.i18n import Message, ntr, tr
 from lilfox_tui.core.text import human_bytes, human_count
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.metrics.model import Level, Series
@@ -115,6 +115,7 @@ class RedisServer:
             findings=worst_first(self._findings(info, rises)),
             facts=tuple(_facts(info, values)),
             tables=tuple(_tables(info)),
+            checked=tuple(_checked(info)),
         )
 
     async def close(self) -> None:
@@ -140,6 +141,17 @@ class RedisServer:
             yield Finding(Level.FAILING, tr("connections rejected: {count:.0f} since the last poll",
                                             count=rises["rejected_connections"]))  # fmt: skip
         yield from _of_persistence(info)
+
+
+def _checked(info: Info) -> Iterator[Message]:
+    """Yield what was looked at for findings."""
+    if _number(info, "maxmemory") and info.get("maxmemory_policy") == "noeviction":
+        yield tr("memory")
+    yield tr("connections")
+    yield tr("rejected connections")
+    yield tr("persistence")
+    if info.get("role") == "slave":
+        yield tr("replication")
 
 
 def _of_persistence(info: Info) -> Iterator[Finding]:

@@ -232,6 +232,8 @@ def test_who_does_what_stands_first_and_the_statement_has_room() -> None:
     assert places == sorted(places)
     assert any(row.startswith("│ 811  idle in transaction  1 min") for row in rows)
     assert any("UPDATE orders SET paid = true" in row for row in rows[places[0] : places[1]])
+    narrow = [text_of(row) for row in table_rows(table(database(ill=True), "sessions"), 90, UNICODE)]
+    assert "UPDATE orders SET paid = true" in narrow[1], "rather than its application, and for how long it is open"
 
 
 def test_a_database_without_a_finding_tells_what_was_checked() -> None:

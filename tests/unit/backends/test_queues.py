@@ -84,5 +84,6 @@ def test_the_trend_is_of_the_last_minutes(monkeypatch: pytest.MonkeyPatch) -> No
     ],
 )
 def test_what_is_told_of_a_queue(queue: Queue, said: list[str]) -> None:
-    found = Backlog(Threshold(warn=10)).reading([queue]).findings
-    assert [str(one.text) for one in found] == said
+    reading = Backlog(Threshold(warn=10)).reading([queue])
+    assert [str(one.text) for one in reading.findings] == said
+    assert [str(each) for each in reading.checked] == ["length of queues", "consumers"]

@@ -8,9 +8,10 @@ import pytest
 
 from lilfox_tui.backends.kinds.celery import keys_of
 from lilfox_tui.backends.kinds.rabbitmq import _NodeRow, _of_nodes
-from lilfox_tui.backends.kinds.redis import Info, Options, RedisServer
+from lilfox_tui.backends.kinds.redis import Info, Options, RedisServer, _checked
 from lilfox_tui.backends.redis_transport import RedisTransport
 from lilfox_tui.core.files import NotTrusted
+from lilfox_tui.core.i18n import set_language
 from lilfox_tui.metrics.model import Level
 
 MIB = 1024**2
@@ -49,6 +50,16 @@ def test_what_is_not_as_it_should_be(info: Info, said: str) -> None:
 def test_connections_that_are_rejected_are_told_while_they_are() -> None:
     assert found({}, rejected_connections=0) == []
     assert found({}, rejected_connections=2) == [(Level.FAILING, "connections rejected")]
+
+
+def test_what_was_looked_at_is_told() -> None:
+    set_language("en")
+    master: dict[str, object] = {"role": "master"}
+    assert [str(each) for each in _checked(master)] == ["connections", "rejected connections", "persistence"]
+    strict = REPLICA | FULL | {"maxmemory_policy": "noeviction"}
+    assert [str(each) for each in _checked(strict)] == [
+        "memory", "connections", "rejected connections", "persistence", "replication",
+    ]  # fmt: skip
 
 
 def test_a_queue_of_celery_is_a_list_for_each_priority() -> None:

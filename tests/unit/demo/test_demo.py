@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import os
+import random
 import re
 import signal
 import subprocess
 import sys
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +25,7 @@ from lilfox_tui.core.i18n import in_language
 from lilfox_tui.demo import stack
 from lilfox_tui.demo.control_socket import parse_fault
 from lilfox_tui.demo.http import SharedFolder, remove_left
-from lilfox_tui.demo.service import RequestCount, resident_bytes, setup_logging
+from lilfox_tui.demo.service import _SLOW_S, _WORK_S, BOUNDS, RequestCount, resident_bytes, setup_logging
 from lilfox_tui.runbook.parse.document import read
 
 
@@ -94,6 +97,18 @@ def test_buckets_add_up_and_the_last_holds_all() -> None:
     assert f"http_request_duration_seconds_count{{{labels}}} 4" in lines
     assert f"http_request_duration_seconds_sum{{{labels}}} 99.306000" in lines
     assert f'http_requests_total{{{labels},status="200"}} 4' in lines
+
+
+@pytest.mark.parametrize("slow_s", [0.0, _SLOW_S])
+@pytest.mark.parametrize("services", [("model",), ("backend", "model"), ("gateway", "backend", "model")])
+def test_no_bucket_holds_so_many_responses_that_a_quantile_is_its_bound(
+    services: tuple[str, ...], slow_s: float
+) -> None:
+    chance = random.Random(7)
+    times = [slow_s + sum(chance.expovariate(1 / _WORK_S[name]) for name in services) for _each in range(4000)]
+    found = Counter(bisect_left(BOUNDS, seconds) for seconds in times)
+    assert max(found.values()) < 0.25 * len(times)
+    assert list(BOUNDS) == sorted(BOUNDS)
 
 
 def test_promtool_has_nothing_to_say() -> None:
