@@ -256,6 +256,16 @@ def test_the_selected_series_stands_whole_beside_the_table_with_its_metric_and_e
     assert set(drawn.queries.values()) == {"first", "sum by (job) (rate(a_long_name_total[5m]))"}
 
 
+def test_lowest_average_and_highest_stand_in_the_table_where_all_labels_have_room() -> None:
+    wide = text_of([*beside("x", 119).rows])[1:5]
+    assert wide[0].strip("│ ").split() == ["value", "↓", "a", "lowest", "average", "highest"]
+    assert re.search(r"1  a +1 +3 +5  ", wide[3])
+    for title, value in zip(("lowest", "average", "highest"), ("1", "3", "5"), strict=True):
+        end = wide[0].index(title) + len(title)
+        assert wide[3][:end].endswith("  " + value), "right-aligned below its title"
+    assert "lowest" not in "".join(text_of([*beside("x", 60).rows])[1])
+
+
 def test_the_value_at_the_time_cursor_stands_with_the_others() -> None:
     side = "\n".join(row[81:] for row in text_of([*beside("x", 120, cursor=14).rows]))
     assert re.search(r"cursor +2  02:58:45\b", side)
