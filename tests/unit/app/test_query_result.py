@@ -88,6 +88,17 @@ def test_a_chart_of_young_data_begins_with_it() -> None:
     assert state.cursor == 14
 
 
+def test_the_time_cursor_begins_where_values_end() -> None:
+    state = QueryState(None, timedelta(minutes=5))
+    rate = answer({"a": 1.0}, {"a": [1.0] * 18})
+    state.take(replace(rate, until=AT - timedelta(seconds=50)))
+    assert [value is None for value in state.series[0].values[-5:]] == [False, False, True, True, True]
+    state.move_cursor(-1, 20)
+    assert state.cursor == 15
+    state.move_cursor(9, 20)
+    assert state.cursor == 16
+
+
 def test_labels_that_all_have_are_told_once() -> None:
     sets = [{NAME: "x", "job": "a", "host": "1"}, {NAME: "x", "job": "a", "host": "2", "more": "y"}]
     common, others = split_labels([ResultSeries(LabelSet.of(each), 1.0, ()) for each in sets])
