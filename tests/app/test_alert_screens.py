@@ -255,9 +255,23 @@ async def test_the_page_asks_for_the_time_before_its_window(monkeypatch: pytest.
         item = app.metrics.state.selected_item()
         assert item is not None
         assert item.alert is not None
+        for _window in range(9):
+            if app.metrics.state.window <= timedelta(minutes=5):
+                break
+            await pilot.press("t")
+        asked.clear()
+        app.metrics.state.overview = replace(alerting(), at=NOW + timedelta(seconds=1), rewound=True)
+        app.metrics.repaint()
+        await pilot.pause()
         starts = [start for start, _end in asked]
-        assert NOW - app.metrics.state.window in starts
-        assert min(starts) < item.alert.active_at
+        assert len(starts) == 2
+        assert starts[0] > item.alert.active_at > starts[1], "the window, and the time since the limit was crossed"
+
+
+def test_the_summary_is_not_told_again_among_the_annotations() -> None:
+    lines = told_of(page(AlertItem.of_alert(some().alerts[1], RULES[0]), why()))
+    assert sum("31% of all requests fail" in line for line in lines) == 1
+    assert any("runbook_url" in line for line in lines)
 
 
 async def test_the_page_shows_errors_of_the_service_other_alerts_there_and_the_first_steps() -> None:

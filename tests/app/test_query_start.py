@@ -104,6 +104,13 @@ def test_known_metrics_are_listed_with_type_and_help_by_what_they_are_of(width: 
     assert any("queue_9 " in line or "ALERTS" in line for line in last), "all can be reached"
 
 
+def test_the_help_of_the_metric_that_is_marked_is_whole() -> None:
+    known = KnownNames(NameIndex(["a", "b"]), {"a": Family("gauge", "One word after another, " * 6 + "to the end.")})
+    assert not any("to the end." in line for line in told(known, 80, 24))
+    down = len(examples(known)) + 1
+    assert any("to the end." in line for line in told(known, 80, 24, down=down))
+
+
 def test_metrics_are_told_apart_by_their_names() -> None:
     found = {
         "node_load1": "host", "lilfox_cpus": "host", "lilfox_service_up": "service", "http_requests_total": "service",

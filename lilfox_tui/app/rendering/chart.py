@@ -11,7 +11,7 @@ from itertools import pairwise, takewhile
 from msgspec import Struct
 
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
-from lilfox_tui.app.rendering.plot_grid import DOTS_HIGH, Ink, Limit, Plot, plotted
+from lilfox_tui.app.rendering.plot_grid import DOTS_HIGH, Ink, LimitLine, Plot, plotted
 from lilfox_tui.core.i18n import _
 from lilfox_tui.core.text import cell_width, fit, human_duration
 from lilfox_tui.core.units import LABEL_CELLS
@@ -342,14 +342,14 @@ def _places(values: Values, ceiling: float, columns: int, height: int, glyphs: G
     )
 
 
-def _limits(ceiling: float, axes: Axes, height: int, *, dotted: bool) -> tuple[Limit, ...]:
+def _limits(ceiling: float, axes: Axes, height: int, *, dotted: bool) -> tuple[LimitLine, ...]:
     """The limits within the scale, from the bottom up, in the row in which ``dotted`` curves have that value, or
     others; of those in the same row the most severe one."""
-    rows: dict[int, Limit] = {}
+    rows: dict[int, LimitLine] = {}
     for limit, role in axes.limits:
         if 0 <= limit <= ceiling:
             dot, level = _dot_of(limit, ceiling, height), _level_of(limit, ceiling, height, dotted=dotted)
-            rows[level] = Limit(level, dot, axes.unit(limit).strip(), role)
+            rows[level] = LimitLine(level, dot, axes.unit(limit).strip(), role)
     return tuple(rows[level] for level in sorted(rows))
 
 

@@ -33,7 +33,7 @@ _Cell = tuple[int, int]
 """A column, and a level from the bottom up."""
 
 
-class Limit(NamedTuple):
+class LimitLine(NamedTuple):
     """A limit of the plot: its row and its dot, from the bottom, its value as text, and its role."""
 
     level: int
@@ -52,7 +52,7 @@ class Plot(NamedTuple):
     """Of a filled curve, by column: its height in steps of a block, and its role."""
     traces: Sequence[tuple[Ink, Sequence[int | None]]]
     """Of lines: the dot or, where there are none, the row of each value, from the bottom."""
-    limits: Sequence[Limit]
+    limits: Sequence[LimitLine]
     moment: int | None
     cursor: int | None
     """Columns."""
@@ -177,7 +177,7 @@ def _trace(grid: _Grid, places: Sequence[int | None], ink: Ink, glyphs: Glyphs) 
             before = y
 
 
-def _draw_limits(grid: _Grid, limits: Sequence[Limit], glyphs: Glyphs) -> dict[int, Piece]:
+def _draw_limits(grid: _Grid, limits: Sequence[LimitLine], glyphs: Glyphs) -> dict[int, Piece]:
     """Draw each limit as a dashed line, with its value in the colour of its level as far right as there is room; return
     the values that have no room, for the axis, by row. Through a filled curve the line is thin, and below the curve's
     top, which is left alone."""

@@ -88,6 +88,17 @@ def test_a_chart_of_young_data_begins_with_it() -> None:
     assert state.cursor == 14
 
 
+def test_the_time_cursor_begins_where_values_end() -> None:
+    state = QueryState(None, timedelta(minutes=5))
+    rate = answer({"a": 1.0}, {"a": [1.0] * 18})
+    state.take(replace(rate, until=AT - timedelta(seconds=50)))
+    assert [value is None for value in state.series[0].values[-5:]] == [False, False, True, True, True]
+    state.move_cursor(-1, 20)
+    assert state.cursor == 15
+    state.move_cursor(9, 20)
+    assert state.cursor == 16
+
+
 def test_labels_that_all_have_are_told_once() -> None:
     sets = [{NAME: "x", "job": "a", "host": "1"}, {NAME: "x", "job": "a", "host": "2", "more": "y"}]
     common, others = split_labels([ResultSeries(LabelSet.of(each), 1.0, ()) for each in sets])
@@ -254,6 +265,16 @@ def test_the_selected_series_stands_whole_beside_the_table_with_its_metric_and_e
     for y, query in drawn.queries.items():
         assert text_of([*drawn.rows])[y][drawn.right :].strip("│ ") in query
     assert set(drawn.queries.values()) == {"first", "sum by (job) (rate(a_long_name_total[5m]))"}
+
+
+def test_lowest_average_and_highest_stand_in_the_table_where_all_labels_have_room() -> None:
+    wide = text_of([*beside("x", 119).rows])[1:5]
+    assert wide[0].strip("│ ").split() == ["value", "↓", "a", "lowest", "average", "highest"]
+    assert re.search(r"1  a +1 +3 +5  ", wide[3])
+    for title, value in zip(("lowest", "average", "highest"), ("1", "3", "5"), strict=True):
+        end = wide[0].index(title) + len(title)
+        assert wide[3][:end].endswith("  " + value), "right-aligned below its title"
+    assert "lowest" not in "".join(text_of([*beside("x", 60).rows])[1])
 
 
 def test_the_value_at_the_time_cursor_stands_with_the_others() -> None:

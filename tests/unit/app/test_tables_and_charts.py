@@ -152,12 +152,8 @@ def test_the_axis_has_round_labels_with_room_between_them() -> None:
     assert found[12] == ["100%", "80%", "60%", "40%", "20%"]
     assert found[20] == found[12]
     assert found[30] == found[12], "no ladder"
-    assert labels(make([10.0], height=9, unit=human_bytes, top=2 * 1024**2, binary=True)) == [
-        "2.0M",
-        "1.5M",
-        "1.0M",
-        "512K",
-    ]
+    size: dict[str, Any] = {"unit": human_bytes, "top": 2 * 1024**2, "binary": True}
+    assert labels(make([10.0], height=9, **size)) == ["2.0M", "1.5M", "1.0M", "512K"]
 
 
 @given(st.floats(1e-12, 1e12), st.integers(1, 40), st.booleans(), st.booleans())

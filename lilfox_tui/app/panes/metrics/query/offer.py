@@ -215,7 +215,6 @@ _EXAMPLES_SHOWN: Final = 3
 _RECENT_SHOWN: Final = 8
 _METRICS_SHOWN: Final = 2000
 _WIDEST_METRIC: Final = 60
-_TYPE_WIDTH: Final = len("gaugehistogram") + 2
 _TWO_COLUMNS: Final = 160
 """Width from which the metrics stand beside the queries."""
 _QUERIES_SHARE: Final = 45
@@ -318,7 +317,8 @@ class StartPage:
             lines += [*([(BLANK, None)] if number or head else []), (part.title, None)]
             for entry in part.entries:
                 marked = place == self.marked
-                lines += [(highlighted(row, width) if marked else row, place) for row in entry.rows]
+                told = [highlighted(row, width) for row in wrapped(entry.rows, width)] if marked else entry.rows
+                lines += [(row, place) for row in told]
                 place += 1
         at = [number for number, (_row, owner) in enumerate(lines) if owner is not None and owner == self.marked]
         room = max(1, height - len(head))
@@ -375,10 +375,12 @@ def _metric_parts(known: KnownNames) -> list[_Part]:
     names = list(islice(known.metrics, _METRICS_SHOWN))
     if not names:
         return [_Part((Piece(" " + _("Metrics"), "title"), Piece("  " + _("no names loaded yet"), "muted")), ())]
+    families = [known.family(name) or Family() for name in names]
     width = min(_WIDEST_METRIC, max(map(len, names)))
+    kinds = max(cell_width(_type_of(family)) for family in families)
     groups: dict[str, list[StartEntry]] = {name: [] for name in titles}
-    for name in names:
-        groups[metric_group(name)].append(_metric_entry(name, known.family(name) or Family(), width))
+    for name, family in zip(names, families, strict=True):
+        groups[metric_group(name)].append(_metric_entry(name, family, width, kinds))
     told = ngettext("{count} known; tab completes it", "{count} known; tab completes them", len(known.metrics))
     if len(names) < len(known.metrics):
         told = _("the first {shown} of {count}; tab completes all of them", shown=len(names), count=len(known.metrics))
@@ -400,10 +402,14 @@ def metric_group(name: str) -> str:
     return "service"
 
 
-def _metric_entry(name: str, family: Family, width: int) -> StartEntry:
-    kind = Piece(fit("" if family.type == "unknown" else family.type, _TYPE_WIDTH), "name")
+def _metric_entry(name: str, family: Family, width: int, kinds: int) -> StartEntry:
+    kind = Piece(fit(_type_of(family), kinds) + "  ", "name")
     row = (Piece(f"{_INDENT}{fit(in_place(name), width)}  "), kind, Piece(in_place(family.help), "muted"))
     return StartEntry(name, False, (row,))
+
+
+def _type_of(family: Family) -> str:
+    return "" if family.type == "unknown" else in_place(family.type)
 
 
 # ---- the colours of a query ------------------------------------------------------------------------------------------

@@ -89,9 +89,13 @@ class QueryState:
         """Moves the time cursor by ``step`` cells of a chart that is ``plot`` cells wide, at first from the present."""
         if self.answer is None or not self.series or not plot:
             return
-        last = self.answer.columns - 1
+        end = self.answer.columns
+        known = (
+            place for place in range(end - 1, -1, -1) if any(each.values[place] is not None for each in self.series)
+        )
+        last = next(known, end - 1)  # a rate is not known up to the present
         at = last if self.cursor is None else self.cursor
-        columns = max(1, round((last + 1 - self.first) / plot))
+        columns = max(1, round((end - self.first) / plot))
         self.cursor = max(self.first, min(last, at + step * columns))
 
     def copied(self) -> str:

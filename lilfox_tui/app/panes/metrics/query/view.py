@@ -295,21 +295,51 @@ class _SeriesTable:
         value = Piece("   " + fit(self._heading, self._value_width, right=True), role)
         if not self._page.bordered:
             return (value, Piece("  "), *self.title(), Piece("  "), *self.note())
-        columns = self._columns(width)
+        columns, cells = self._columns(width), self._stat_cells(width)
+        ends = "".join("  " + fit(title, cells, right=True) for title in _stat_titles()) if cells else ""
         if not columns:
-            return (value, Piece("  " + _("series"), "muted"))
+            named = (value, Piece("  " + _("series"), "muted"))
+            return self._with_ends(named, ends, width) if cells else named
         titles = [fit(_title(name), size) for name, size in columns.items()]
         arrow = "" if self._page.order != "labels" else " v" if self._page.glyphs.ascii_only else " ↓"
         told = "  " + "  ".join(titles).rstrip() + arrow
         more = f"  +{len(self._names) - len(columns)}" if len(columns) < len(self._names) else ""
         room = width - 3 - self._value_width - cell_width(told)
-        return (value, Piece(told, "muted"), *((Piece(more, "muted"),) if more and cell_width(more) <= room else ()))
+        named = (value, Piece(told, "muted"), *((Piece(more, "muted"),) if more and cell_width(more) <= room else ()))
+        return self._with_ends(named, ends, width) if cells else named
+
+    def _with_ends(self, row: Row, ends: str, width: int) -> Row:
+        """A row with what stands before the courses at the right."""
+        return (*fit_row(row, width - cell_width(ends) - _SPARK - GAP), Piece(ends, "muted"))
+
+    def _stat_cells(self, width: int) -> int:
+        """The cells of each of the columns with the lowest, average and highest value in a table of that width; 0 where
+        there is no room for all of them beside labels that are whole."""
+        page = self._page
+        if not page.bordered or not any(any(each) for each in self._stats):
+            return 0
+        used = 3 + self._value_width + sum(size + GAP for size in self._widths.values())
+        if len(page.series) == 1:
+            used = row_width(self._row(0, width))
+        cells = max(cell_width(text) for each in (*self._stats, _stat_titles()) for text in each)
+        return cells if used + 3 * (cells + GAP) + _SPARK + GAP <= width else 0
+
+    @cached_property
+    def _stats(self) -> list[tuple[str, str, str]]:
+        """The lowest, average and highest value of each series in the window."""
+        unit, found = self._page.unit, list[tuple[str, str, str]]()
+        for each in self._page.series:
+            known = [value for value in each.values if value is not None]
+            numbers = (min(known), sum(known) / len(known), max(known)) if known else ()
+            low, average, high = (value_text(number, unit) for number in numbers) if numbers else ("", "", "")
+            found.append((low, average, high))
+        return found
 
     def screen(self, head: Sequence[Row], room: int, width: int) -> QueryScreen:
         """``head`` and the rows that are seen below it in ``room`` lines of ``width`` cells, the selected one among
         them."""
         page, room = self._page, max(1, room)
-        count = len(page.series)
+        count, cells = len(page.series), self._stat_cells(width)
         top = in_sight(page.top, count, room, page.chosen)
         shown = range(top, min(count, top + room))
         rows = [*head]
@@ -317,6 +347,9 @@ class _SeriesTable:
             row, line = self._row(place, width), self._spark(place)
             room = width - row_width(line)
             line = line if row_width(row) + GAP <= room else ()
+            if cells and line:
+                ends = "".join("  " + fit(text, cells, right=True) for text in self._stats[place])
+                row, line = self._with_ends(row, ends, width), (Piece(" " * GAP), *line)
             if place == page.chosen and page.focused:
                 row = highlighted(row, width - row_width(line))  # a bar that is inverted cannot be read
             rows.append((*fit_row(row, width - row_width(line)), *line) if line else row)
@@ -362,6 +395,10 @@ class _SeriesTable:
         if len(self._names) == 1 and self._names != [NAME]:
             return f"{self._names[0]}={each.labels.get(self._names[0])}"
         return " ".join(filter(None, (each.labels.get(name) for name in self._names))) or str(each.labels)
+
+
+def _stat_titles() -> tuple[str, str, str]:
+    return _("lowest"), _("average"), _("highest")
 
 
 def _title(name: str) -> str:
