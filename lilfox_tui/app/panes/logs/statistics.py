@@ -428,8 +428,9 @@ def _messages(looked: Looked) -> list[Section]:
                    And((AtLeast(Severity.ERROR), filter_of(template))), more=example[template])
         for template, count in said.most_common()
     ]  # fmt: skip
-    told = ngettext("{shown} error", "{shown} errors", total, shown=grouped(total))
+    told = ""
     if not looked.are_all:
+        told = ngettext("{shown} error", "{shown} errors", total, shown=grouped(total))
         told = _("{errors} in the newest {count} records", errors=told, count=grouped(len(looked.records)))
     return _section(_("Messages of errors"), rows, told, names_last=True)
 
@@ -501,7 +502,7 @@ def pattern_sections(recent: RecentPatterns, zone: tzinfo, glyphs: Glyphs, *, sp
             if belongs(change)
         )
         if rows:
-            sections.append(Section(title, rows, note, heads, frozenset((4, 6)), names_last=True, name=_("message"),
+            sections.append(Section(title, rows, note, heads, frozenset((6,)), names_last=True, name=_("message"),
                                     name_least=40))  # fmt: skip
     return sections
 
@@ -511,7 +512,7 @@ def _pattern_row(
 ) -> BoardRow:
     pattern = change.pattern
     mark = severity_piece(pattern.severity, glyphs)
-    trend_role = mark.role if mark.role == "degraded" else "accent"
+    trend_role = "failing" if pattern.is_failure else mark.role if mark.role == "degraded" else "accent"
     grown = change.growth
     seen = [f"{_at(at, zone):%H:%M:%S}" for at in (pattern.first_us, pattern.last_us) if at is not None]
     more = f" +{len(pattern.sources) - 2}" if len(pattern.sources) > 2 else ""
@@ -521,7 +522,7 @@ def _pattern_row(
         Piece(percent(change.recent, recent.recent)),
         Piece(f"×{grown:.1f}" if grown is not None else _("new") if change.compared else "",
               "accent" if grown is None or grown >= GROWN else "muted"),
-        Piece(_trend(change, glyphs) if sparklines else "", "failing" if pattern.is_failure else trend_role),
+        Piece(_trend(change, recent.until_us or 0, glyphs) if sparklines else "", trend_role),
         Piece("–".join(dict.fromkeys(seen)), "muted"),
         Piece(", ".join(pattern.sources[:2]) + more, "muted"),
     )  # fmt: skip
@@ -533,17 +534,18 @@ def _pattern_row(
     return BoardRow(f"pattern {number}", name, cells, filter_of_pattern(pattern), more=example)
 
 
-def _trend(change: PatternChange, glyphs: Glyphs) -> str:
-    """How frequent a pattern was in the hour before and is now, in cells of as few minutes as there is room for; blank
-    where it is not known."""
+def _trend(change: PatternChange, until_us: int, glyphs: Glyphs) -> str:
+    """The rate of a pattern in the hour before and now, in cells of as few minutes as there is room for, from the
+    first minute that is known. Of the last one only the part up to ``until_us`` counts."""
     minutes = change.by_minute
-    values: list[float | None] = []
     known_from = next((at for at, each in enumerate(minutes) if each is not None), len(minutes))
     step = -(-(len(minutes) - known_from) // TREND_CELLS) or 1
-    for end in range(len(minutes), 0, -step):
-        known = [each for each in minutes[max(0, end - step) : end] if each is not None]
-        values.append(sum(known) / len(known) if known else None)
-    return spark(values[::-1], TREND_CELLS, glyphs)
+    part = max(0.1, until_us % MINUTE_US / MINUTE_US)
+    values: list[float | None] = []
+    for end in range(len(minutes), known_from, -step):
+        known = [each for each in minutes[max(known_from, end - step) : end] if each is not None]
+        values.append(sum(known) / (len(known) - (0 if values else 1 - part)) if known else None)
+    return spark(values[::-1], len(values), glyphs)
 
 
 def _not_read(names: Iterable[str]) -> list[Row]:
