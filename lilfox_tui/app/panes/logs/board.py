@@ -283,9 +283,14 @@ class Board(Dialog[Filter | None]):
         dialog = self.query_one("#dialog", Vertical)
         dialog.styles.width = "100%"
         does = _("filters by the selected row")
-        hint, short = _("type to filter; enter {does}, esc closes", does=does), _("enter {does}, esc closes", does=does)
+        hints = (
+            _("type to filter; enter {does}, esc closes", does=does),
+            _("enter {does}, esc closes", does=does),
+            _("type to filter; esc closes"),
+        )
+        room = self._room - PADDING
         line = self.query_one("#dialog-input", Input)
-        line.placeholder = hint if cell_width(hint) <= self._room - PADDING else short
+        line.placeholder = next((each for each in hints if cell_width(each) <= room), hints[-1])
         rows = [row for section in self._sections for row in section.rows]
         below = max((len(self._more(row)) for row in rows), default=0)
         more = self.query_one("#dialog-more", Lines)
