@@ -392,7 +392,7 @@ class RecentPatterns(Struct, frozen=True):
     before: int = 0
     unknown: tuple[str, ...] = ()
     known_from_us: int | None = None
-    """The beginning of the time that is compared with: of the source whose records are known for longest."""
+    """The beginning of the time of which the records of all sources that are compared are known."""
 
 
 async def recent_patterns(sources: Sequence[LogSource], where: Filter, *, until_us: int | None) -> RecentPatterns:
@@ -421,7 +421,7 @@ async def recent_patterns(sources: Sequence[LogSource], where: Filter, *, until_
         patterns.count(recent_from_us, until_us + SLICE_US),
         patterns.count(recent_from_us - BEFORE_US, recent_from_us),
         tuple(name for name, since_us in known_from_us.items() if since_us >= recent_from_us),
-        min(known_from_us.values(), default=None),
+        max((since_us for since_us in known_from_us.values() if since_us < recent_from_us), default=None),
     )
 
 

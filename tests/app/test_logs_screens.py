@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.app.rendering.draw import ASCII
+from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.text import cell_width
 from tests.app.log_files import counted, has_neighbours, line, logs_app, selected, settled, write_logs
 from tests.app.overviews import NOW, mixed
@@ -153,3 +154,25 @@ async def test_the_histogram_leaves_room_for_its_counts(tmp_path: Path, width: i
         rows = [row.split() for row in screen_text(pilot).splitlines()[3:6]]
         assert [next(word for word in row if word.isdecimal()) for row in rows] == ["0", "0", "150"]
         assert width < 80 or ("errors" in rows[0] and "warnings" in rows[1] and "100%" in rows[2])
+
+
+async def test_the_date_of_a_day_has_a_row_that_is_never_selected(tmp_path: Path) -> None:
+    file = tmp_path / "days.log"
+    midnight = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
+    lines = [line(midnight + timedelta(minutes=at), "INFO", "http", f"request {at:+}") for at in range(-60, 60)]
+    file.write_text("\n".join(lines) + "\n")
+    app = still_app(mixed(), files=[str(file)])
+    async with app.run_test(size=(80, 24)) as pilot:
+        pane = await settled(app, pilot)
+        shown = pane.query_one("#log-list", Lines)
+        for keys in (["k"] * 61, ["j"] * 3, ["pageup"], ["pagedown"], ["g"], ["pagedown"] * 5, ["G"]):
+            for key in keys:
+                await pilot.press(key)
+                await pilot.pause()
+                record, row = pane.state.selected_record, shown.selected
+                assert record is not None
+                assert row is not None
+                assert "".join(piece.text for piece in shown.rows[row]).rstrip().endswith(record.entry.message)
+                assert row in pane.rows_in_sight()
+        dates = [row for row in shown.rows if "".join(piece.text for piece in row).startswith(" ── 2026-03-29 ──")]
+        assert len(dates) == 1

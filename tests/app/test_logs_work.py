@@ -13,6 +13,7 @@ import pytest
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.navigation import LOGS
 from lilfox_tui.app.open_logs import OpenLogs
+from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.logs import analyze, window
@@ -97,6 +98,35 @@ async def test_a_row_of_statistics_is_a_filter(tmp_path: Path) -> None:
         await pilot.press(*"OperationalError", "enter")
         await until(lambda: len(messages(pane)) == 10)
         assert set(messages(pane)) == {"OperationalError: connection refused"}
+
+
+async def test_the_mouse_and_the_arrows_choose_among_sections_side_by_side(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        pane = await settled(app, pilot)
+        await pilot.press("S")
+        await until(lambda: len(app.screen_stack) == 2)
+        await pilot.pause()
+        lines = app.screen.query_one("#dialog-list", Lines)
+
+        def marked() -> str:
+            return " ".join(piece.text for row in lines.rows for piece in row if piece.ground == "selection")
+
+        assert "errors" in marked()
+        await pilot.press("right")
+        assert "connection refused" in marked(), "what stands beside it"
+        await pilot.press("left", "down")
+        assert "warnings" in marked()
+        await pilot.press(*"nosuch")
+        await until(lambda: "nothing matches" in screen_text(pilot))
+        await pilot.press("enter", "down", "right")
+        assert len(app.screen_stack) == 2
+        await pilot.press(*["backspace"] * 6)
+        await until(lambda: "errors" in marked())
+        texts = ["".join(piece.text for piece in row) for row in lines.rows]
+        y = next(at for at, text in enumerate(texts) if "OperationalError " in text)
+        await pilot.click("#dialog-list", offset=(texts[y].index("OperationalError "), y))
+        await until(lambda: pane.state.filter_text == "level>=ERROR type=OperationalError")
 
 
 async def test_a_row_of_patterns_is_a_filter(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ from datetime import UTC
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.app.panes.logs.board import BoardDrawing, BoardRow, BoardStyle, Section, draw_board
+from lilfox_tui.app.panes.logs.board import BoardDrawing, BoardRow, BoardSection, BoardStyle, draw_board
 from lilfox_tui.app.panes.logs.histogram import StripParts, percent, strip_row
 from lilfox_tui.app.panes.logs.statistics import (
-    Looked,
+    NewestRecords,
     filter_of,
     pattern_head,
     pattern_sections,
@@ -43,12 +43,12 @@ def counted(records: Sequence[LogRecord]) -> Statistics:
     return statistics_of(tally)
 
 
-def board(head: Sequence[Row], sections: Sequence[Section], width: int = 118, height: int = 0) -> BoardDrawing:
+def board(head: Sequence[Row], sections: Sequence[BoardSection], width: int = 118, height: int = 0) -> BoardDrawing:
     return draw_board(head, sections, BoardStyle(width, UNICODE, height))
 
 
 def rows_of(records: Sequence[LogRecord]) -> dict[str, BoardRow]:
-    sections = statistics_sections(counted(records), Looked(records, are_all=True), UTC, UNICODE)
+    sections = statistics_sections(counted(records), NewestRecords(records, are_all=True), UTC, UNICODE)
     return {row.id: row for section in sections for row in section.rows}
 
 
@@ -68,7 +68,7 @@ def test_strip_statistics_and_patterns_say_in_the_same_words_what_they_count() -
     for narrowed, what in ((True, "matching records"), (False, "records")):
         told = [
             text_of(row).strip()
-            for row in statistics_head(statistics_of(tally), Looked((), are_all=True), narrowed=narrowed)
+            for row in statistics_head(statistics_of(tally), NewestRecords((), are_all=True), narrowed=narrowed)
         ]
         assert told == [f"12 errors in 12 {what}", f"not in the format of the log, and not counted: 2 {what}"]
         recent = RecentPatterns((), AT_US - 600_000_000, AT_US, recent=12, before=340)
@@ -85,9 +85,9 @@ def test_failed_responses_are_told_though_they_are_no_errors_of_the_log() -> Non
     assert rows["5xx"].role == "failing"
     assert [found_by(rows[name], served) for name in ("5xx", "status 502", "4xx", "2xx")] == [90, 90, 6, 4]
     assert found_by(rows["message no answer <num>"], served) == 5
-    told = text_of(statistics_head(counted(served), Looked(served, are_all=True), narrowed=False)[1])
+    told = text_of(statistics_head(counted(served), NewestRecords(served, are_all=True), narrowed=False)[1])
     assert told.strip() == "90 of 100 responses failed with 5xx (90%)"
-    part = statistics_head(counted(served), Looked(served[:50], are_all=False), narrowed=False)
+    part = statistics_head(counted(served), NewestRecords(served[:50], are_all=False), narrowed=False)
     told = "50 of 50 responses in the newest 50 records failed with 5xx (100%)"
     assert text_of(part[1]).strip() == told, "nothing is said of those not looked at"
 
@@ -185,7 +185,7 @@ def test_a_message_without_a_past_is_not_called_new() -> None:
     ]  # fmt: skip
 
 
-def patterns_of(records: Sequence[LogRecord], known_us: int) -> list[Section]:
+def patterns_of(records: Sequence[LogRecord], known_us: int) -> list[BoardSection]:
     patterns = Patterns()
     for each in records:
         patterns.add(each)
@@ -214,10 +214,19 @@ def test_a_pattern_tells_its_status_its_exception_its_course_and_where_it_was_sa
     glyph, count, share, change, trend, seen, sources = (cell.text for cell in new.rows[1].cells)
     assert (glyph, count, share, change, seen) == ("✖", "4", "9%", "new", "03:12:34–03:12:37")
     assert sources == "worker0, worker1 +1"
-    assert trend == "  " + "▁" * 11 + "▇", "blank where nothing is known"
+    assert trend == "▁" * 11 + "▇", "from the first minute that is known"
     assert new.rows[1].more == "worker2: job failed  ConnectionError: connection refused: 127.0.0.1:5432"
     assert [found_by(row, records) for row in new.rows] == [6, 4, 2]
     assert [text_of(row.name) for row in rest.rows] == ["GET <path> 200"]
+
+
+def test_a_minute_that_is_not_over_is_no_drop() -> None:
+    """44 s of the last minute are over: as many records in them as there are in whole minutes are no fewer."""
+    begin = AT_US // 60_000_000 * 60_000_000 - 6 * 60_000_000
+    times = [begin + at * 60_000_000 + each * 1_000_000 for at in range(7) for each in range(60)]
+    records = [record("api", at, time, "tick") for at, time in enumerate(times) if time <= AT_US]
+    (section,) = patterns_of(records, begin)
+    assert section.rows[0].cells[4].text == "▇" * 7
 
 
 def test_the_most_of_a_pattern_is_seen_on_a_small_screen() -> None:
@@ -240,14 +249,14 @@ def test_patterns_of_a_log_without_times_say_that_there_is_nothing_to_compare() 
 # ---- the board -----------------------------------------------------------------------------------------------------
 
 
-def sections_of(*heights: int) -> list[Section]:
+def sections_of(*heights: int) -> list[BoardSection]:
     """Sections of so many rows, the first of which cannot be chosen."""
 
     def row(name: str, at: int) -> BoardRow:
         return BoardRow(name, (Piece(f"row {name}"),), (Piece("7"), Piece("9%")), filter_of("x") if at else None)
 
     return [
-        Section(f"s{number}", tuple(row(f"{number}.{at}", at) for at in range(height)))
+        BoardSection(f"s{number}", tuple(row(f"{number}.{at}", at) for at in range(height)))
         for number, height in enumerate(heights)
     ]
 
@@ -286,7 +295,7 @@ def test_numbers_stand_below_each_other_and_a_bar_is_as_long_as_its_share() -> N
         for name, count, share in (("a", "1", 0.0), ("bb", "1,000", 1.0), ("c", "20", 0.5))
     ]
     for glyphs in (UNICODE, ASCII):
-        lines = [text_of(row) for row in Section("s", tuple(rows)).lines(80, glyphs)]
+        lines = [text_of(row) for row in BoardSection("s", tuple(rows)).lines(80, glyphs)]
         assert [line.count(glyphs.full) for line in lines] == [0, 40, 20]
         assert {line.rstrip().rindex("x") for line in lines} == {78}
         assert len({line.rstrip()[:-1].rstrip().__len__() for line in lines}) == 1

@@ -171,8 +171,10 @@ def test_repetitions_are_folded_requests_that_went_well_are_not() -> None:
     same = [shown(at, "tick", after_s=at) for at in range(8, 10)]
     rows = LogList([*errors, *good, *same], STYLE, folded=True)
     assert len(rows) == 1 + 3 + 1
-    assert "(×5 in 4 s)" in text_of(rows[0])
-    assert "(×2 in 1 s)" in text_of(rows[4])
+    assert "(×5 in 4 s, until 03:12:48.250)" in text_of(rows[0])
+    assert "(×2 in 1 s, until 03:12:53.250)" in text_of(rows[4])
+    narrow = LogList([*errors, *good, *same], replace(STYLE, width=99), folded=True)
+    assert "(×5 in 4 s)" in text_of(narrow[0])
     assert [rows.group_of(index) for index in (0, 4, 5, 9)] == [0, 0, 1, 4]
     assert rows.first_of(4) is same[0]
     assert rows.last_of(4) is same[1]
@@ -183,8 +185,8 @@ def test_what_is_folded_gives_way_to_empty_rows() -> None:
     errors = [shown(at, "refused", after_s=at / 4, severity=Severity.ERROR) for at in range(40)]
     assert [len(LogList(errors, STYLE, folded=True, room=room)) for room in (1, 2, 11, 12, 100)] == [1, 11, 11, 40, 40]
     by_second = LogList(errors, STYLE, folded=True, room=11)
-    assert "(×3 in 500 ms)" in text_of(by_second[0])
-    assert "(×4 in 750 ms)" in text_of(by_second[1])
+    assert "(×3 in 500 ms, until 03:12:44.750)" in text_of(by_second[0])
+    assert "(×4 in 750 ms, until 03:12:45.750)" in text_of(by_second[1])
     assert len(LogList([*errors, shown(99, "x", after_s=99)], STYLE, folded=True, room=2)) == 2
 
 
@@ -205,6 +207,46 @@ def test_rows_of_wrapped_records_are_found_again() -> None:
     assert rows.place_of_row(4) == Place(MergeKey(AT_US, 0, 3), 1)
     assert rows.row_of_place(Place(MergeKey(AT_US, 0, 3), 1), 2) == 4
     assert rows.row_of_place(Place(MergeKey(AT_US, 0, 3), 9), 2) == 7, "no further than the record goes"
+
+
+DAY_S = 86400
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_day_begins_with_its_date(wrapped: bool) -> None:
+    """A record every hour from 03:12 on, then 60 within a minute. In Shanghai another day begins elsewhere."""
+    times = [3600 * at for at in range(30)] + [2 * DAY_S + at for at in range(60)]
+    records = [shown(number, f"tick {number}", after_s=after) for number, after in enumerate(times)]
+    style = replace(STYLE, dates=True, wrapped=wrapped)
+    rows = LogList(records, style, folded=True)
+    lines = [text_of(rows[at]) for at in range(len(rows))]
+    dates = {at: line.split()[1] for at, line in enumerate(lines) if line.startswith(" ──")}
+    assert dates == {21: "2026-03-30", 31: "2026-03-31"}
+    assert all(cell_width(lines[at]) == style.width for at in dates)
+    assert len(rows) == len(records) + 2
+    assert "tick 21" in lines[22]
+    assert [rows.row_of(group) for group in (20, 21, 29, 30)] == [20, 22, 30, 32]
+    assert [rows.group_at(row) for row in (20, 21, 22, 31, 32)] == [20, 21, 21, 30, 30]
+    assert all(lines[rows.row_of(group)].rstrip().endswith(f"tick {group}") for group in range(rows.groups))
+    for row in range(len(rows)):
+        place = rows.place_of_row(row)
+        assert place is not None
+        assert rows.row_of_place(place, rows.shown.index(rows.first_of(rows.group_at(row)))) == row
+    assert rows.overhang(range(15, 40)) <= 0
+    assert rows.groups_within(range(21, 25)) == range(21, 24)
+    shanghai = LogList(records, replace(style, zone=timezone(timedelta(hours=8))), folded=True)
+    assert [at for at in range(len(shanghai)) if text_of(shanghai[at]).startswith(" ──")] == [13, 31]
+
+
+def test_dates_take_no_row_where_there_are_few_records_a_day_or_only_one_day() -> None:
+    style = replace(STYLE, dates=True)
+    rare = [shown(number, "x", after_s=3600 * 12 * number) for number in range(60)]
+    assert len(LogList(rare, style, folded=False)) == 60
+    one = [shown(number, "x", after_s=number) for number in range(60)]
+    assert len(LogList(one, style, folded=False)) == 60
+    timeless = [WindowItem(MergeKey(0, 0, at), record("a", at, None)) for at in range(3)]
+    assert len(LogList(timeless, style, folded=False)) == 3
+    assert len(LogList([], style, folded=False)) == 0
 
 
 def test_errors_are_counted_by_minute() -> None:

@@ -168,6 +168,11 @@ async def test_what_is_known_of_the_time_before_differs_by_source() -> None:
     told = {change.pattern.template: change.compared for change in found.changes}
     assert told == {"refused <num>": True, "shared <num>": False, "began at last": False}
     assert (found.unknown, found.since_us) == (("young",), NOW_US - 10 * MINUTE_US)
+    assert found.known_from_us == NOW_US - 70 * MINUTE_US, "young is not compared"
+    younger = said((25, "began 2"), (5, "refused 2"))
+    younger.name = "younger"
+    found = await recent_patterns([old, young, younger], Every(), until_us=NOW_US)
+    assert found.known_from_us == NOW_US - 25 * MINUTE_US, "what is new is not claimed of a time that nobody knows"
     assert found.changes[0].pattern.template == "refused <num>"
 
 

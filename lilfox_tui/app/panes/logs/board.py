@@ -66,7 +66,7 @@ class BoardRow(Struct, frozen=True):
         return " ".join(piece.text for piece in (*self.name, *self.cells)).lower() + " " + self.more.lower()
 
 
-class Section(Struct, frozen=True):
+class BoardSection(Struct, frozen=True):
     """Rows under a ``title``, at the right of which stands ``note``. ``heads`` are the headings of the rows' cells, of
     which the last ones are left out where there is no room, and those in ``left`` are not aligned at the right.
     ``names_last``: the cells stand before the names, which may be long."""
@@ -129,7 +129,7 @@ def _total(widths: Mapping[int, int]) -> int:
     return sum(widths.values()) + _GAP * len(widths)
 
 
-class Place(NamedTuple):
+class BoardPlace(NamedTuple):
     """Where a row is on the board: its line, its cells, and the column that it is in."""
 
     y: int
@@ -143,7 +143,7 @@ class BoardDrawing(Struct, frozen=True):
     """A drawn board, and where its rows are, column by column."""
 
     rows: list[Row]
-    places: list[Place]
+    places: list[BoardPlace]
 
     def step(self, at: int, step: int) -> int:
         """The row so many rows further in the order of reading."""
@@ -173,13 +173,13 @@ class BoardStyle(Struct, frozen=True):
 
 
 def draw_board(
-    head: Sequence[Row], sections: Sequence[Section], style: BoardStyle, selected: int | None = None
+    head: Sequence[Row], sections: Sequence[BoardSection], style: BoardStyle, selected: int | None = None
 ) -> BoardDrawing:
     """The sections below ``head``: in boxes side by side if there is room for that, in their order and as few lines
     high as they can be. ``selected`` is the row, of those that can be chosen, that is on a ground of its own."""
     boxed = bordered(style.width, slow_link=style.slow_link)
     columns = _split(sections, style.columns if boxed else 1)
-    top, places = len(head), list[Place]()
+    top, places = len(head), list[BoardPlace]()
     panels: list[ScreenPanel] = []
     plain = list(head)
     full = max((sum(_height(each) - 1 for each in column) + 1 for column in columns), default=0)
@@ -198,7 +198,7 @@ def draw_board(
                 if len(places) == selected:
                     lines[at] = highlighted(lines[at], area.inner_width)
                 right = area.left + area.width - 1
-                places.append(Place(area.top + 1 + at, area.left + 1, right, number, row))
+                places.append(BoardPlace(area.top + 1 + at, area.left + 1, right, number, row))
             note = (Piece(section.note, "muted"),) if section.note else ()
             panels.append(ScreenPanel(area, (Piece(section.title, "title"),), lines, note))
             plain += [cut_row((Piece(f" {section.title}", "title"), Piece("  "), *note), style.width), *lines]
@@ -209,15 +209,15 @@ def draw_board(
     return BoardDrawing([*head, *drawn[top:]], places)
 
 
-def _height(section: Section) -> int:
+def _height(section: BoardSection) -> int:
     return len(section.rows) + bool(section.heads) + 2
 
 
-def _split(sections: Sequence[Section], columns: int) -> list[Sequence[Section]]:
+def _split(sections: Sequence[BoardSection], columns: int) -> list[Sequence[BoardSection]]:
     """The sections, in their order, in so many columns of about the same height."""
     if columns < 2 or len(sections) < 2:
         return [sections] if sections else []
-    found: list[tuple[int, list[Sequence[Section]]]] = []
+    found: list[tuple[int, list[Sequence[BoardSection]]]] = []
     for first in range(1, len(sections)):
         rest = _split(sections[first:], columns - 1)
         split = [sections[:first], *rest]
@@ -235,7 +235,7 @@ class Board(Dialog[Filter | None]):
         self,
         title: str,
         head: Sequence[Row],
-        sections: Sequence[Section],
+        sections: Sequence[BoardSection],
         glyphs: Glyphs,
         *,
         stacked: bool = False,
@@ -283,9 +283,14 @@ class Board(Dialog[Filter | None]):
         dialog = self.query_one("#dialog", Vertical)
         dialog.styles.width = "100%"
         does = _("filters by the selected row")
-        hint, short = _("type to filter; enter {does}, esc closes", does=does), _("enter {does}, esc closes", does=does)
+        hints = (
+            _("type to filter; enter {does}, esc closes", does=does),
+            _("enter {does}, esc closes", does=does),
+            _("type to filter; esc closes"),
+        )
+        room = self._room - PADDING
         line = self.query_one("#dialog-input", Input)
-        line.placeholder = hint if cell_width(hint) <= self._room - PADDING else short
+        line.placeholder = next((each for each in hints if cell_width(each) <= room), hints[-1])
         rows = [row for section in self._sections for row in section.rows]
         below = max((len(self._more(row)) for row in rows), default=0)
         more = self.query_one("#dialog-more", Lines)
@@ -297,7 +302,7 @@ class Board(Dialog[Filter | None]):
         """Without a border of its own: its sections have some."""
         return False
 
-    def _draw(self, sections: Sequence[Section], height: int = 0) -> BoardDrawing:
+    def _draw(self, sections: Sequence[BoardSection], height: int = 0) -> BoardDrawing:
         head = [cut_row(row, self._room) for row in self._head]
         return draw_board(head, sections, replace(self._style, width=self._room, height=height), self._at)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence, Set
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import accumulate, islice
 from typing import NamedTuple, overload
 
@@ -15,7 +15,7 @@ from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.highlight import coloured
 from lilfox_tui.core.i18n import _
 from lilfox_tui.core.text import break_line, cell_width, clean, fit, human_duration
-from lilfox_tui.logs.record import EPOCH, LogRecord, Severity, headline
+from lilfox_tui.logs.record import EPOCH, LogRecord, Severity, headline, microseconds
 from lilfox_tui.logs.source import SourceNotice
 from lilfox_tui.logs.window import BY_KEY, MergeKey, WindowItem
 
@@ -251,26 +251,44 @@ def _notice_row(notice: SourceNotice, style: LogStyle) -> Row:
 def _tail(record: LogRecord, style: LogStyle, times: int, until_us: int | None) -> tuple[Row, int]:
     """What stands at the right of the message, and the cells left for it: with those of the columns beside it that are
     empty in this row."""
-    folded, values = _folded(record, times, until_us), value_cells(record, style.values)
+    folded, values = _folded(record, style, times, until_us), value_cells(record, style.values)
     room = max(4, style.message_width - sum(cell_width(piece.text) for piece in folded))
     filled = 0 if folded else next((at for at, piece in enumerate(values) if piece.text.strip()), len(values))
     empty = values[: filled - filled % 2]  # a value and the blanks before it are two pieces
     return (*folded, *values[len(empty) :]), room + sum(cell_width(piece.text) for piece in empty)
 
 
-def _folded(record: LogRecord, times: int, until_us: int | None) -> tuple[Piece, ...]:
+def _folded(record: LogRecord, style: LogStyle, times: int, until_us: int | None) -> tuple[Piece, ...]:
     if times < 2:
         return ()
     since_us = record.entry.time_us
     if since_us is None or until_us is None:
         return (Piece("  " + _("(×{count})", count=times), "accent"),)
     span = human_duration(abs(until_us - since_us) / 1e6)
+    if style.width >= LEVEL_NAMED and until_us > since_us:
+        until = style.time(until_us).strip()
+        return (Piece("  " + _("(×{count} in {time}, until {until})", count=times, time=span, until=until), "accent"),)
     return (Piece("  " + _("(×{count} in {time})", count=times, time=span), "accent"),)
 
 
 # The loaded records as the rows of a list: alike neighbours folded into one, long ones on several lines.
 #
 # Rows are made when they are looked at; what is worked out for all of them is cheap (5000 in a few milliseconds).
+
+
+_DAY_US = 86_400_000_000
+_RECORDS_A_DAY = 20
+"""So many rows at least between two dates that have a row of their own."""
+
+
+def _date(time_us: int, zone: tzinfo) -> date:
+    return (EPOCH + timedelta(microseconds=time_us)).astimezone(zone).date()
+
+
+def day_row(day: date, style: LogStyle) -> Row:
+    """The row above the first record of a day."""
+    begin = f" {style.glyphs.rule * 2} {day:%Y-%m-%d} "
+    return (Piece(begin + style.glyphs.rule * max(0, style.width - len(begin)), "muted"),)
 
 
 class Place(NamedTuple):
@@ -289,11 +307,31 @@ class LogList(Sequence[Row]):
         self.shown = shown
         self.style = style
         self._firsts = _groups(shown, room) if folded and not style.wrapped else list(range(len(shown)))
+        self._days = self._day_changes() if style.dates else {}
         self._starts: list[int] | None = None
+        """The first row of each group, that of its date included; None where each group has one row."""
         self._made: dict[int, list[Row]] = {}
-        if style.wrapped:
-            heights = (len(wrapped_text(shown[at].item, style.message_width)) for at in self._firsts)
+        if style.wrapped or self._days:
+            heights = (self._height(at) + (group in self._days) for group, at in enumerate(self._firsts))
             self._starts = [0, *accumulate(heights)]
+
+    def _height(self, at: int) -> int:
+        return len(wrapped_text(self.shown[at].item, self.style.message_width)) if self.style.wrapped else 1
+
+    def _day_changes(self) -> dict[int, date]:
+        """The groups before which a day ends, unless that is so often that the dates in the rows tell it as well."""
+        ends = [each.key.time_us for each in (*self.shown[:1], *self.shown[-1:])]
+        if not ends or not 0 < ends[-1] - ends[0] < len(self._firsts) * _DAY_US:
+            return {}
+        first, last = (_date(at, self.style.zone) for at in ends)
+        days: dict[int, date] = {}
+        while (first := first + timedelta(days=1)) <= last:
+            midnight_us = microseconds(datetime.combine(first, time(), self.style.zone))
+            index = bisect_left(self.shown, midnight_us, key=lambda each: each.key.time_us)
+            group = bisect_left(self._firsts, index)
+            if group < len(self._firsts):
+                days[group] = _date(self.shown[self._firsts[group]].key.time_us, self.style.zone)
+        return days if len(days) * _RECORDS_A_DAY <= len(self._firsts) else {}
 
     @property
     def groups(self) -> int:
@@ -313,8 +351,8 @@ class LogList(Sequence[Row]):
         return self.group_of(bisect_right(self.shown, key, key=BY_KEY) - 1)
 
     def row_of(self, group: int) -> int:
-        """The first row of a group."""
-        return group if self._starts is None else self._starts[group]
+        """The first row of a group, below that of its date."""
+        return group if self._starts is None else self._starts[group] + (group in self._days)
 
     def first_of(self, group: int) -> WindowItem:
         """The first record of a group."""
@@ -364,14 +402,15 @@ class LogList(Sequence[Row]):
         rows = self._made.get(group)
         if rows is None:
             rows = self._made[group] = self._rows(group)
-        return rows[index - self.row_of(group)]
+        return rows[index - (group if self._starts is None else self._starts[group])]
 
     def _rows(self, group: int) -> list[Row]:
         first = self.first_of(group)
+        above = [day_row(self._days[group], self.style)] if group in self._days else []
         if self.style.wrapped:
-            return wrapped_rows(first, self.style)
+            return above + wrapped_rows(first, self.style)
         times, until_us = self._folded(group)
-        return [log_row(first, self.style, times=times, until_us=until_us)]
+        return [*above, log_row(first, self.style, times=times, until_us=until_us)]
 
     def _folded(self, group: int) -> tuple[int, int | None]:
         """The number of records in a group, and the time of the last."""
@@ -381,7 +420,7 @@ class LogList(Sequence[Row]):
     def overhang(self, rows: range) -> int:
         """By how many cells the longest of those rows, unwrapped and not shifted, goes past the right edge."""
         longest = 0
-        for group in rows[: max(0, self.groups - rows.start)]:
+        for group in sorted({self.group_at(row) for row in rows if row < len(self)}):
             times, until_us = self._folded(group)
             longest = max(longest, overhang(self.first_of(group), self.style, times=times, until_us=until_us))
         return longest

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.logs.board import Board, BoardRow, Section
+from lilfox_tui.app.panes.logs.board import Board, BoardRow, BoardSection
 from lilfox_tui.app.panes.logs.feed import LogFeed
 from lilfox_tui.app.panes.logs.histogram import MINUTE_US, grouped, percent, records_told
 from lilfox_tui.app.panes.logs.rows import severity_piece
@@ -99,14 +99,14 @@ class StatisticsActions(ActionGroup):
             answer = await analyze(await report_progress(state.shown_sources, tell), where, progress=progress)
             read, are_all = await newest_records(state.shown_sources, where)
             counted = answer.statistics
-            looked_at = await asyncio.to_thread(Looked, read, are_all=are_all)
-            sections = await asyncio.to_thread(statistics_sections, counted, looked_at, state.zone, self._app.glyphs)
+            newest = await asyncio.to_thread(NewestRecords, read, are_all=are_all)
+            sections = await asyncio.to_thread(statistics_sections, counted, newest, state.zone, self._app.glyphs)
         finally:
             self._tell_work("")
         if merged is not None and not answer.failed:
             state.take_count(merged, where, answer.statistics, came=came, leaps=leaps)
         self._tell_failed(answer.failed)
-        head = [*statistics_head(counted, looked_at, narrowed=where != EVERYTHING), *_not_read(answer.failed)]
+        head = [*statistics_head(counted, newest, narrowed=where != EVERYTHING), *_not_read(answer.failed)]
         self._offer(_("Statistics"), head, sections)
 
     @action(
@@ -139,7 +139,9 @@ class StatisticsActions(ActionGroup):
         for name, error in failed.items():
             self._app.tell(tr("{source}: {reason}", source=name, reason=error))
 
-    def _offer(self, title: str, head: Sequence[Row], sections: Sequence[Section], *, stacked: bool = False) -> None:
+    def _offer(
+        self, title: str, head: Sequence[Row], sections: Sequence[BoardSection], *, stacked: bool = False
+    ) -> None:
         """Offers rows that stand for filters; the chosen one is added to the current filter."""
 
         def take(where: Filter | None) -> None:
@@ -160,18 +162,18 @@ def _count_row(
     return BoardRow(id_, shown, cells, where, count / max(1, of_all), role, more)
 
 
-def _section(title: str, rows: Sequence[BoardRow], note: str = "", **more: object) -> list[Section]:
+def _section(title: str, rows: Sequence[BoardRow], note: str = "", **more: object) -> list[BoardSection]:
     """The section of the first rows; none without rows."""
     if len(rows) > ROWS_OF_A_KIND:
         note = _("{shown} of {all}", shown=ROWS_OF_A_KIND, all=len(rows))
-    return [Section(title, tuple(rows[:ROWS_OF_A_KIND]), note, **more)] if rows else []  # type: ignore[arg-type]
+    return [BoardSection(title, tuple(rows[:ROWS_OF_A_KIND]), note, **more)] if rows else []  # type: ignore[arg-type]
 
 
 # The statistics: everything that matches is counted, but for what is told only by whole records: their statuses,
 # routes and messages are those of the newest ones.
 
 
-class Looked:
+class NewestRecords:
     """The newest ``records``, which may be all there are, with the HTTP responses among them."""
 
     def __init__(self, records: Sequence[LogRecord], *, are_all: bool) -> None:
@@ -188,15 +190,15 @@ class Looked:
         return _("{responses} in the newest {count} records", responses=told, count=grouped(len(self.records)))
 
 
-def statistics_head(found: Statistics, looked: Looked, *, narrowed: bool) -> list[Row]:
+def statistics_head(found: Statistics, newest: NewestRecords, *, narrowed: bool) -> list[Row]:
     """How much was counted, and how much of it failed. ``narrowed``: only what matches the filter was counted."""
     records = records_told(grouped(found.records), found.records, narrowed=narrowed)
     told = ngettext("{shown} error", "{shown} errors", found.errors, shown=grouped(found.errors))
     head: list[Row] = [(Piece(" " + _("{errors} in {records}", errors=told, records=records), "strong"),)]
-    if responses := looked.responses:
+    if responses := newest.responses:
         failed = sum(each.code[0] == "5" for each in responses)
         text = _("{failed} of {responses} failed with 5xx ({share})", failed=grouped(failed),
-                 responses=looked.told, share=percent(failed, len(responses)))  # fmt: skip
+                 responses=newest.told, share=percent(failed, len(responses)))  # fmt: skip
         head.append((Piece(" " + text, "failing" if failed else "text"),))
     if found.unread:
         unread = records_told(grouped(found.unread), found.unread, narrowed=narrowed)
@@ -205,24 +207,24 @@ def statistics_head(found: Statistics, looked: Looked, *, narrowed: bool) -> lis
     return head
 
 
-def statistics_sections(found: Statistics, looked: Looked, zone: tzinfo, glyphs: Glyphs) -> list[Section]:
+def statistics_sections(found: Statistics, newest: NewestRecords, zone: tzinfo, glyphs: Glyphs) -> list[BoardSection]:
     """Levels, sources, response times, and errors by type, module and time, of all records; of the newest ones HTTP
     statuses, routes, and the messages of errors."""
     errors = ngettext("{shown} error", "{shown} errors", found.errors, shown=grouped(found.errors))
     return [
         *_levels(found, glyphs),
-        *_statuses(looked),
-        *_routes(looked),
+        *_statuses(newest),
+        *_routes(newest),
         *_response_times(found.by_source),
         *_sources(found.by_source),
-        *_messages(looked),
+        *_messages(newest),
         *_counted(_("Exceptions"), "type", found.errors_by_type, errors_of_type, found.errors, errors),
         *_counted(_("Modules of errors"), "module", found.errors_by_module, errors_of_module, found.errors, errors),
         *_by_time(found.by_slice, found.errors, zone),
     ]
 
 
-def _levels(found: Statistics, glyphs: Glyphs) -> list[Section]:
+def _levels(found: Statistics, glyphs: Glyphs) -> list[BoardSection]:
     others = found.records - found.errors - found.warnings
     kinds = (
         (Severity.ERROR, _("errors"), found.errors, AtLeast(Severity.ERROR), "failing"),
@@ -260,10 +262,10 @@ def responses_in(records: Iterable[LogRecord]) -> list[Response]:
     return found
 
 
-def _statuses(looked: Looked) -> list[Section]:
+def _statuses(newest: NewestRecords) -> list[BoardSection]:
     """How many responses had which class of status, the worst first, with the most frequent failures; 5xx in any
     case."""
-    if not (responses := looked.responses):
+    if not (responses := newest.responses):
         return []
     classes, codes = Counter(each.code[0] for each in responses), Counter(each.code for each in responses)
     roles = {"5": "failing", "4": "degraded", "2": "good"}
@@ -271,33 +273,33 @@ def _statuses(looked: Looked) -> list[Section]:
     for digit in sorted({"5", *classes}, reverse=True):
         role = roles.get(digit, "accent")
         where = And((FieldMatch("status", ">=", f"{digit}00"), FieldMatch("status", "<", f"{int(digit) + 1}00")))
-        where_told = _told_by(rf"{digit}\d\d", where, looked)
+        where_told = _told_by(rf"{digit}\d\d", where, newest)
         name: Row = (Piece(f"{digit}xx", role if classes[digit] and digit in roles else "strong"),)
         rows.append(_count_row(f"{digit}xx", name, classes[digit], len(responses), where_told, role=role))
         failed = [(code, count) for code, count in codes.most_common() if code[0] == digit and digit in "45"]
         for code, count in failed[:CODES]:
-            where_told = _told_by(code, FieldMatch("status", "=", code), looked)
+            where_told = _told_by(code, FieldMatch("status", "=", code), newest)
             rows.append(_count_row(f"status {code}", (Piece(f"  {code}"),), count, len(responses), where_told,
                                    role=role))  # fmt: skip
-    return [Section(_("HTTP status"), tuple(rows), looked.told)]
+    return [BoardSection(_("HTTP status"), tuple(rows), newest.told)]
 
 
-def _told_by(code: str, of_field: Filter, looked: Looked) -> Filter:
+def _told_by(code: str, of_field: Filter, newest: NewestRecords) -> Filter:
     """A filter for the responses whose status is ``code``, a pattern: ``of_field``, if no message tells one. Of the
     patterns for messages the simplest one that finds the same ones among the newest records."""
-    responses = looked.responses
+    responses = newest.responses
     if not any(each.in_message for each in responses):
         return of_field
     wanted = {id(each.record) for each in responses if each.in_message and re.fullmatch(code, each.code)}
     simple = (rf"\b{code}\b", rf"[A-Z]+ \S+ {code}\b", status_pattern(code))
     filters = [FieldMatch("message", "~", pattern) for pattern in simple]
-    tried = looked.records[:TRIED]
+    tried = newest.records[:TRIED]
     exact = (each for each in filters if all(each.matches(one) is (id(one) in wanted) for one in tried))
     of_message = next(exact, filters[-1])
     return of_message if all(each.in_message for each in responses) else Or((of_field, of_message))
 
 
-class _Route(NamedTuple):
+class _SourceRoute(NamedTuple):
     """A source's requests to a route, and the filter that finds them."""
 
     source: str
@@ -305,23 +307,23 @@ class _Route(NamedTuple):
     where: Filter
 
 
-def _route_of(record: LogRecord) -> _Route | None:
+def _route_of(record: LogRecord) -> _SourceRoute | None:
     """The route of a request: its field, else the path after the method in its message, with ``{id}`` for what
     varies."""
     fields, source = record.entry.fields, record.source
     route = fields.get("route")
     if isinstance(route, str) and route:
-        return _Route(source, route, FieldMatch("route", "=", route))
+        return _SourceRoute(source, route, FieldMatch("route", "=", route))
     found = _REQUEST.search(record.entry.message[:LONGEST])
     if found is not None:
         path = _without_ids(found[2])
-        return _Route(source, f"{found[1]} {path}", FieldMatch("message", "~", rf"\b{found[1]} {_of_path(path)}"))
+        return _SourceRoute(source, f"{found[1]} {path}", FieldMatch("message", "~", rf"\b{found[1]} {_of_path(path)}"))
     method, asked = fields.get("method"), fields.get("path")
     if not isinstance(asked, str) or not asked:
         return None
     path = _without_ids(asked.partition("?")[0][:LONGEST])
     name = f"{method} {path}" if isinstance(method, str) and method else path
-    return _Route(source, name, FieldMatch("path", "~", "^" + _of_path(path)))
+    return _SourceRoute(source, name, FieldMatch("path", "~", "^" + _of_path(path)))
 
 
 def _without_ids(path: str) -> str:
@@ -333,10 +335,10 @@ def _of_path(path: str) -> str:
     return r"[^\s/?#]+".join(re.escape(part).replace(r"\ ", " ") for part in path.split(_ID)) + r"""(?:[\s?#"']|$)"""
 
 
-def _routes(looked: Looked) -> list[Section]:
+def _routes(newest: NewestRecords) -> list[BoardSection]:
     """The routes with the slowest 95th percentile first, each of one source: times of several say nothing."""
-    found: dict[tuple[str, str], tuple[_Route, list[Response]]] = {}
-    for each in looked.responses:
+    found: dict[tuple[str, str], tuple[_SourceRoute, list[Response]]] = {}
+    for each in newest.responses:
         if (route := _route_of(each.record)) is not None:
             found.setdefault((route.source, route.name), (route, []))[1].append(each)
     several = len({source for source, _name in found}) > 1
@@ -358,7 +360,7 @@ def _routes(looked: Looked) -> list[Section]:
     rows.sort(key=lambda each: each[:3])
     heads = (_("requests"), "5xx", "p95", "p50")
     title = _("Slowest routes") if any(order for order, *_rest in rows) else _("Routes")
-    return _section(title, [row for *_order, row in rows], looked.told, heads=heads, name=_("route"), name_least=30)
+    return _section(title, [row for *_order, row in rows], newest.told, heads=heads, name=_("route"), name_least=30)
 
 
 def _quantile(ordered: Sequence[float], percent_: int) -> float:
@@ -366,7 +368,7 @@ def _quantile(ordered: Sequence[float], percent_: int) -> float:
     return ordered[-(-percent_ * len(ordered) // 100) - 1] if ordered else 0.0
 
 
-def _sources(groups: Sequence[StatisticsGroup]) -> list[Section]:
+def _sources(groups: Sequence[StatisticsGroup]) -> list[BoardSection]:
     if len(groups) < 2:
         return []
     rows = [
@@ -387,7 +389,7 @@ def _sources(groups: Sequence[StatisticsGroup]) -> list[Section]:
     return _section(_("Sources"), rows, heads=(_("records"), _("errors"), _("share")), name=_("source"))
 
 
-def _response_times(groups: Sequence[StatisticsGroup]) -> list[Section]:
+def _response_times(groups: Sequence[StatisticsGroup]) -> list[BoardSection]:
     """Each source by itself, the slowest first; of a row the records that took longer than the p95."""
     timed = [(each, each.response_times) for each in groups if each.response_times is not None]
     rows = []
@@ -409,7 +411,7 @@ def _response_times(groups: Sequence[StatisticsGroup]) -> list[Section]:
 
 def _counted(
     title: str, kind: str, counts: Mapping[str, int], filter_of_name: Callable[[str], Filter], total: int, note: str
-) -> list[Section]:
+) -> list[BoardSection]:
     rows = [
         _count_row(f"{kind} {name}", name, count, total, filter_of_name(name), role="failing", more=name)
         for name, count in counts.items()
@@ -417,9 +419,9 @@ def _counted(
     return _section(title, rows, note)
 
 
-def _messages(looked: Looked) -> list[Section]:
+def _messages(newest: NewestRecords) -> list[BoardSection]:
     """What errors say most frequently."""
-    errors = [each for each in looked.records if each.entry.severity >= Severity.ERROR]
+    errors = [each for each in newest.records if each.entry.severity >= Severity.ERROR]
     said = Counter(template_of(each.entry.message) for each in errors)
     example = {template_of(each.entry.message): headline(each) for each in errors}
     total = said.total()
@@ -428,13 +430,14 @@ def _messages(looked: Looked) -> list[Section]:
                    And((AtLeast(Severity.ERROR), filter_of(template))), more=example[template])
         for template, count in said.most_common()
     ]  # fmt: skip
-    told = ngettext("{shown} error", "{shown} errors", total, shown=grouped(total))
-    if not looked.are_all:
-        told = _("{errors} in the newest {count} records", errors=told, count=grouped(len(looked.records)))
+    told = ""
+    if not newest.are_all:
+        told = ngettext("{shown} error", "{shown} errors", total, shown=grouped(total))
+        told = _("{errors} in the newest {count} records", errors=told, count=grouped(len(newest.records)))
     return _section(_("Messages of errors"), rows, told, names_last=True)
 
 
-def _by_time(slices: Sequence[Slice], errors: int, zone: tzinfo) -> list[Section]:
+def _by_time(slices: Sequence[Slice], errors: int, zone: tzinfo) -> list[BoardSection]:
     """The times with errors, each with its share of the errors; the longest bar is that of the most."""
     failed = [each for each in slices if each.errors]
     most = max((each.errors for each in failed), default=0)
@@ -449,7 +452,7 @@ def _by_time(slices: Sequence[Slice], errors: int, zone: tzinfo) -> list[Section
     if not rows:
         return []
     width = human_duration((failed[0].until_us - failed[0].since_us) / 1e6)
-    return [Section(_("Errors by time"), tuple(rows[-SLICES_SHOWN:]), _("each row {time}", time=width))]
+    return [BoardSection(_("Errors by time"), tuple(rows[-SLICES_SHOWN:]), _("each row {time}", time=width))]
 
 
 def _at(time_us: int, zone: tzinfo) -> datetime:
@@ -478,7 +481,9 @@ def pattern_head(recent: RecentPatterns, zone: tzinfo, *, narrowed: bool = False
     return head + missing
 
 
-def pattern_sections(recent: RecentPatterns, zone: tzinfo, glyphs: Glyphs, *, sparklines: bool = True) -> list[Section]:
+def pattern_sections(
+    recent: RecentPatterns, zone: tzinfo, glyphs: Glyphs, *, sparklines: bool = True
+) -> list[BoardSection]:
     """The patterns by their change, errors first; each is a filter."""
     if recent.since_us is None:
         return []
@@ -501,7 +506,7 @@ def pattern_sections(recent: RecentPatterns, zone: tzinfo, glyphs: Glyphs, *, sp
             if belongs(change)
         )
         if rows:
-            sections.append(Section(title, rows, note, heads, frozenset((4, 6)), names_last=True, name=_("message"),
+            sections.append(BoardSection(title, rows, note, heads, frozenset((6,)), names_last=True, name=_("message"),
                                     name_least=40))  # fmt: skip
     return sections
 
@@ -511,7 +516,7 @@ def _pattern_row(
 ) -> BoardRow:
     pattern = change.pattern
     mark = severity_piece(pattern.severity, glyphs)
-    trend_role = mark.role if mark.role == "degraded" else "accent"
+    trend_role = "failing" if pattern.is_failure else mark.role if mark.role == "degraded" else "accent"
     grown = change.growth
     seen = [f"{_at(at, zone):%H:%M:%S}" for at in (pattern.first_us, pattern.last_us) if at is not None]
     more = f" +{len(pattern.sources) - 2}" if len(pattern.sources) > 2 else ""
@@ -521,7 +526,7 @@ def _pattern_row(
         Piece(percent(change.recent, recent.recent)),
         Piece(f"×{grown:.1f}" if grown is not None else _("new") if change.compared else "",
               "accent" if grown is None or grown >= GROWN else "muted"),
-        Piece(_trend(change, glyphs) if sparklines else "", "failing" if pattern.is_failure else trend_role),
+        Piece(_trend(change, recent.until_us or 0, glyphs) if sparklines else "", trend_role),
         Piece("–".join(dict.fromkeys(seen)), "muted"),
         Piece(", ".join(pattern.sources[:2]) + more, "muted"),
     )  # fmt: skip
@@ -533,17 +538,18 @@ def _pattern_row(
     return BoardRow(f"pattern {number}", name, cells, filter_of_pattern(pattern), more=example)
 
 
-def _trend(change: PatternChange, glyphs: Glyphs) -> str:
-    """How frequent a pattern was in the hour before and is now, in cells of as few minutes as there is room for; blank
-    where it is not known."""
+def _trend(change: PatternChange, until_us: int, glyphs: Glyphs) -> str:
+    """The rate of a pattern in the hour before and now, in cells of as few minutes as there is room for, from the
+    first minute that is known. Of the last one only the part up to ``until_us`` counts."""
     minutes = change.by_minute
-    values: list[float | None] = []
     known_from = next((at for at, each in enumerate(minutes) if each is not None), len(minutes))
     step = -(-(len(minutes) - known_from) // TREND_CELLS) or 1
-    for end in range(len(minutes), 0, -step):
-        known = [each for each in minutes[max(0, end - step) : end] if each is not None]
-        values.append(sum(known) / len(known) if known else None)
-    return spark(values[::-1], TREND_CELLS, glyphs)
+    part = max(0.1, until_us % MINUTE_US / MINUTE_US)
+    values: list[float | None] = []
+    for end in range(len(minutes), known_from, -step):
+        known = [each for each in minutes[max(known_from, end - step) : end] if each is not None]
+        values.append(sum(known) / (len(known) - (0 if values else 1 - part)) if known else None)
+    return spark(values[::-1], len(values), glyphs)
 
 
 def _not_read(names: Iterable[str]) -> list[Row]:
