@@ -149,6 +149,19 @@ def test_the_sort_key_sorts_the_processes_on_the_page_of_a_host_and_the_hosts_el
     assert (state.sort, state.process_sort) == ("cpu", "cpu")
 
 
+def test_what_a_critical_alert_is_about_comes_before_what_is_as_bad_for_longer() -> None:
+    """A machine that is busy all day does not hide what fires now."""
+    state = MetricsState()
+    busy = alert(RULES[2], AlertState.FIRING, 99.0, 50, {"host": "model-1", "severity": "info"})
+    errors = alert(RULES[0], AlertState.FIRING, 0.31, 0.1, {"job": "backend", "severity": "critical"})
+    overview = replace(alerting(), alerts=Ready(replace(some(), alerts=(busy, errors), rules=RULES[:3]), NOW))
+    state.overview = replace(
+        overview, services={**overview.services, "backend": replace(overview.services["backend"], since=NOW)}
+    )
+    first, second, *_others = [name for _kind, name in state.problems(state.overview)]
+    assert ("HighErrorRate" in first, "model-1" in second) == (True, True)
+
+
 def test_a_problem_that_is_over_leaves_its_subject_selected() -> None:
     state = showing()
     assert state.overview is not None

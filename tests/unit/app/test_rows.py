@@ -212,7 +212,8 @@ def page(
             view=view,
             processes=processes,
             changes=changes,
-            past=lambda _series, columns: [past] * columns,
+            past=lambda _series, columns: [None] * columns,  # what is asked of others is not there yet
+            recorded=lambda _series, columns: [past] * columns,
             now=NOW,
             window=timedelta(minutes=5),
             thresholds=Thresholds(),

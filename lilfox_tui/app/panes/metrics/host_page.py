@@ -61,6 +61,8 @@ class HostPage(Struct, frozen=True):
     """In the order in which they are shown."""
     changes: Sequence[StatusChange]
     past: Past
+    recorded: Past
+    """The same of what LilFox itself has recorded: nobody is asked for it."""
     now: datetime
     """The page's newest moment: now, or the moment rewound to (aware UTC)."""
     window: timedelta
@@ -100,8 +102,8 @@ def host_page(page: HostPage) -> list[Row]:
         lines = style.chart_height + _CHART_LINES
         room = page.height - len(rows) - first * lines - _TABLE_LINES
         below = _below(page, parts, room, (len(bands) - first) * lines)
-        below[min(1, len(below)) if bands[first:] else 0 : 0] = [*bands[first:], [older]]
-        return rows + draw_sections([*bands[:first], *below], style)
+        seen = 1 if bands[first:] else 0  # what stands above the other charts
+        return rows + draw_sections([*bands[:first], *below[:seen], *bands[first:], [older], *below[seen:]], style)
 
     return fill_page(draw, style, page.height, len(chart_bands(charts, style)))
 
@@ -125,14 +127,9 @@ _TABLE_LINES = 5
 
 
 def _drawn(section: Section, width: int) -> Section:
-    """The section with its rows, drawn once for its part of the page, so that the height is known."""
-    rows = section.rows(_part_width(width))
+    """The section with its rows, drawn once, so that the height is known."""
+    rows = section.rows(width)
     return replace(section, rows=lambda _width: rows)
-
-
-def _part_width(width: int) -> int:
-    """The cells inside a section of the page: two stand side by side where each has room."""
-    return ((width - 1) // 2 + 1 if width > 2 * _TEXT_BESIDE else width) - 2
 
 
 def _below(page: HostPage, parts: Sequence[Section], room: int, charts: int) -> list[Band]:
@@ -142,9 +139,10 @@ def _below(page: HostPage, parts: Sequence[Section], room: int, charts: int) -> 
         return []
     if page.processes is None and not page.rewound:
         return beside_each_other(parts, page.width, _TEXT_BESIDE)
-    parts = [_drawn(each, page.width) for each in parts]
+    beside = page.width > 2 * _TEXT_BESIDE and not page.slow_link
+    parts = [_drawn(each, ((page.width - 1) // 2 + 1 if beside else page.width) - 2) for each in parts]
     high = sum(len(each.rows(0)) + 1 for each in parts)
-    if page.width > 2 * _TEXT_BESIDE:
+    if beside:
         shown = _processes(page, max(_LEAST_PROCESSES, room, high - _TABLE_LINES))
         return [[shown, *(replace(each, below=parts[1:]) for each in parts[:1])]]
     shown = _processes(page, max(_LEAST_PROCESSES, min(_MOST_BEFORE, room), room - high - charts))
@@ -476,7 +474,7 @@ def _is_flat(page: HostPage, device: str, rates: Sequence[float | None], names: 
     if any(rate is None or rate > 0 for rate in rates):
         return False
     series = (Series(name, (("device", device),)) for name in names)
-    return not any(value for each in series for value in page.past(each, _FLAT_COLUMNS))
+    return not any(value for each in series for value in page.recorded(each, _FLAT_COLUMNS))
 
 
 _FLAT_COLUMNS = 60

@@ -340,6 +340,7 @@ class MetricsPages:
             process_sort=self._state.process_sort,
             changes=[each for each in app.monitor.changes.all() if each.subject == f"host/{view.name}"][::-1],
             past=lambda series, columns: self._far.long_past(view, f"host/{view.name}", series, columns, now),
+            recorded=lambda series, columns: self._far.past(f"host/{view.name}", series, columns, now),
             below_charts=self._far.rows,
             now=now,
             window=self._state.window,
@@ -463,14 +464,13 @@ class MetricsPages:
 
     def _rows_of(self, view: View, now: datetime) -> list[Row]:
         """The rows of a page with the values in history; no query is sent."""
-        subject = f"host/{view.name}"
         match view:
             case HostView():
                 page = self.host_page(view, now)
                 return host_page(
                     replace(
                         page,
-                        past=lambda series, columns: self._far.past(subject, series, columns, now),
+                        past=page.recorded,
                         below_charts=list,
                         width=_WIDTH,
                         chart_height=_CHART_HEIGHT,

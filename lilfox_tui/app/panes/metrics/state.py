@@ -419,8 +419,9 @@ def _holds_all(item: AlertItem, words: str) -> bool:
 
 
 _NO_TIME = datetime.max.replace(tzinfo=UTC)
-_Rank = tuple[bool, int, bool, datetime]
-"""What rows are sorted by: whether somebody has seen to it, the level, whether it is a backup plan, since when."""
+_Rank = tuple[bool, int, int, bool, datetime]
+"""What rows are sorted by: whether somebody has seen to it, the level, that of its alert (a critical one is worse than
+a threshold), whether it is a backup plan, since when."""
 
 
 class Fault(Struct, frozen=True):
@@ -467,7 +468,7 @@ def fault_rows(
         if place is not None and place in views and place not in leading and _takes_up(items[subject], views[place]):
             leading[place] = subject
     rows = [
-        _ProblemRow(subject, view, subject, (False, -int(view.level), subject in plans, view.since))
+        _ProblemRow(subject, view, subject, (False, -int(view.level), 0, subject in plans, view.since))
         for subject, view in (*views.items(), *plans.items())
         if subject not in leading
     ]
@@ -475,7 +476,7 @@ def fault_rows(
         place, rank = places.get(subject), ranks[subject]
         if place is not None and leading.get(place) == subject:
             fault = Fault(item, views[place], place)
-            rank = (rank[0], -int(fault.level), False, min(rank[-1], fault.view.since))
+            rank = (rank[0], -int(fault.level), rank[2], False, min(rank[-1], fault.view.since))
             rows.append(_ProblemRow(subject, fault, place, rank))
         else:
             rows.append(_ProblemRow(subject, item, subject if rank[0] or place is None else place, rank))
@@ -487,10 +488,10 @@ def fault_rows(
 
 
 def _rank_of_alert(item: AlertItem) -> _Rank:
-    alert, rule = item.alert, item.rule
+    alert, rule, level = item.alert, item.rule, -int(item.level)
     if alert is None:
-        return False, -int(item.level), False, (rule.failing_since if rule is not None else None) or _NO_TIME
-    return alert.acknowledged is not None or item.level is Level.GOOD, -int(item.level), False, alert.active_at
+        return False, level, level, False, (rule.failing_since if rule is not None else None) or _NO_TIME
+    return alert.acknowledged is not None or item.level is Level.GOOD, level, level, False, alert.active_at
 
 
 def _takes_up(item: AlertItem, view: View) -> bool:
