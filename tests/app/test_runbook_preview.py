@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.app import frame
+from lilfox_tui.app.panes.runbook import drawing
+from lilfox_tui.app.panes.runbook.preview import Preview, steps_rows
+from lilfox_tui.app.panes.runbook.rows import RunbookStyle
+from lilfox_tui.app.rendering.draw import Row
 from lilfox_tui.core.aio import Ready
 from tests.app.alerts_made import some
 from tests.app.overviews import mixed
@@ -66,3 +71,24 @@ async def test_a_run_tells_how_far_it_is_and_where_it_failed(tmp_path: Path) -> 
         await pilot.pause()
         text = screen_text(pilot)
         assert "failed: check of step 2 on web-2: Restart it once" in text
+
+
+async def test_the_steps_of_a_document_are_made_once_while_the_clock_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    made_of: list[int] = []
+
+    def counted(shown: Preview, hosts: Callable[[int, int], tuple[str, ...]], style: RunbookStyle) -> list[Row]:
+        made_of.append(style.width)
+        return steps_rows(shown, hosts, style)
+
+    monkeypatch.setattr(drawing, "steps_rows", counted)
+    app = showing(view(None))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("4")
+        await pilot.pause()
+        before = len(made_of)
+        for _ in range(3):
+            app.pane.clock_moved()
+        assert len(made_of) == before
+        await pilot.press("down")
+        await pilot.pause()
+        assert len(made_of) == before + 1
