@@ -48,6 +48,8 @@ from lilfox_tui.core.i18n import Message, tr
 
 
 _MARK = MANIFEST + UNFINISHED
+_TELL_NAMES = frozenset(("folder_bytes",))
+"""Details that tell names of files: the manifest is not encrypted."""
 
 
 async def mark(store: BackupStore, manifest: Manifest, sign: Sign = unsigned) -> None:
@@ -347,8 +349,10 @@ class _FromSource:
             )
 
     def describe(self, part: StoredPart, detail: dict[str, Any]) -> None:
-        """See :meth:`PartSink.describe`."""
+        """See :meth:`PartSink.describe`. What tells names inside an encrypted part is left out."""
         parts = self._publication.parts
+        if self._publication.recipients:
+            detail = {key: value for key, value in detail.items() if key not in _TELL_NAMES}
         parts[part.name] = msgspec.structs.replace(parts[part.name], detail_json=detail_json(detail))
 
     def note(self, text: Message | str) -> None:

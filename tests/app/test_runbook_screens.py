@@ -26,7 +26,6 @@ from lilfox_tui.jobs.model import Ended
 from lilfox_tui.monitor.model import IncidentView, RunbooksView
 from lilfox_tui.runbook.parse.document import parse
 from lilfox_tui.runbook.run.protocol import CommandBegan, CommandEnded, CommandSkipped, RunFact
-from tests.app.alerts_made import some
 from tests.app.overviews import NOW, mixed
 from tests.app.runs_made import (
     HOSTILE,
@@ -247,37 +246,6 @@ async def test_the_filter_keeps_or_marks_runbooks_and_leads_from_match_to_match(
         await pilot.press("escape")
         await pilot.pause()
         assert "/disk " not in screen_text(pilot)
-
-
-@pytest.mark.parametrize("language", ["en", "zh_CN"])
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-async def test_at_rest_the_document_of_the_selected_runbook_stands_beside_the_list(
-    size: tuple[int, int], language: str
-) -> None:
-    app = showing(view(None), language=language)
-    app.monitor.overview.publish(replace(mixed(), alerts=Ready(some())))
-    async with app.run_test(size=size) as pilot:
-        await pilot.press("4")
-        await pilot.pause()
-        text = screen_text(pilot)
-        assert ("systemctl restart <unit>" in text) is (size[0] >= 100)
-        check(f"runbook-rest-{size[0]}x{size[1]}-{language}", text)
-
-
-async def test_a_page_down_reads_on_in_a_document_that_is_longer_than_the_screen() -> None:
-    app = showing(view(None))
-    async with app.run_test(size=(100, 20)) as pilot:
-        await pilot.press("4")
-        await pilot.pause()
-        assert "rm -r /var/tmp" not in screen_text(pilot)
-        await pilot.press("pagedown", "pagedown")
-        await pilot.pause()
-        text = screen_text(pilot)
-        assert "rm -r /var/tmp" in text
-        assert "A disk is full" in text
-        await pilot.press("down")
-        await pilot.pause()
-        assert "df -h" in screen_text(pilot), "another one is shown from its start"
 
 
 LONG = (
@@ -584,18 +552,3 @@ async def test_a_host_that_cannot_be_reached_is_waited_for(tmp_path: Path) -> No
         told = " ".join(line.rpartition("│")[0].rpartition("│")[2].strip() for line in text.splitlines())
         assert "unreachable (connection lost); the command may still be running on the host" in told
         assert "connection lost, waiting to reconnect" in text
-
-
-async def test_a_run_tells_how_far_it_is_and_where_it_failed(tmp_path: Path) -> None:
-    app = made("failed", tmp_path)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("4", "enter")
-        await pilot.pause()
-        assert " 1/4 " in screen_text(pilot).splitlines()[2], "one of four steps is over"
-        assert "failed: check" not in screen_text(pilot), "it still waits"
-    app = made("ended", tmp_path)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("4", "enter")
-        await pilot.pause()
-        text = screen_text(pilot)
-        assert "failed: check of step 2 on web-2: Restart it once" in text

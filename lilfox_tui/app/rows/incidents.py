@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from lilfox_tui.alerts.model import urgency_of
 from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
@@ -31,6 +33,7 @@ from lilfox_tui.incident.model import (
     StepEnded,
     TimelineEntry,
     What,
+    alert_subject,
 )
 from lilfox_tui.incident.reducer import (
     event_text,
@@ -177,7 +180,8 @@ def _state_facts(incident: Incident, entries: Sequence[TimelineEntry], now: date
     if incident.closed is not None:
         state = _("closed after {age}", age=age)
     at = incident.closed or incident.opened
-    rows = [_fact(_("state"), _("{state}, since {time}", state=state, time=_time(at)))]
+    time = f"{at:%H:%M:%S} UTC" if at.date() == now.date() else _time(at)
+    rows = [_fact(_("state"), _("{state}, since {time}", state=state, time=time))]
     if (since := firing_since(incident, entries)) is not None:
         lasted = human_age((now - since).total_seconds())
         rows.append(_fact(_("alert"), _("firing for {age}, since {time:%H:%M:%S}", age=lasted, time=since), "failing"))
@@ -242,7 +246,7 @@ def item_row(item: TimelineItem, width: int, by: int, glyphs: Glyphs, in_force: 
     head = (Piece(f" {item.at:%H:%M:%S}  ", "muted"), *author)
     what = entry.what
     if not isinstance(what, StepBegan | JobBegan):
-        text = event_text(what).strip().split("\n", 1)[0]
+        text = (_alert_line(what) if isinstance(what, AlertChanged) else event_text(what)).strip().split("\n", 1)[0]
         return (*head, Piece(f"{_mark_of(entry, glyphs)} ", _role(entry)), Piece(text, _role(entry)))
     mark, role, said = _ended(item, glyphs, in_force)
     if isinstance(what, JobBegan):
@@ -261,6 +265,12 @@ def item_row(item: TimelineItem, width: int, by: int, glyphs: Glyphs, in_force: 
     shown = fit(command, min(cell_width(clean(command)), left - 2)) if left >= _COMMAND else ""
     named = (Piece(f"{mark} ", role), Piece(f"{what.host}  ", "accent"), Piece(title))
     return (*head, *named, *((Piece(f"  {shown}", "muted"),) if shown else ()), told)
+
+
+def _alert_line(what: AlertChanged) -> str:
+    """A change of an alert with its subject, and what it says; all of its labels are in the entry."""
+    subject, text = alert_subject(what.labels), event_text(replace(what, labels={}))
+    return text if not subject or subject in what.summary else f"{text}  {subject}"
 
 
 _NARROW = 60

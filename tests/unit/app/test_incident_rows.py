@@ -159,13 +159,16 @@ def test_what_is_next_follows_from_what_is_unknown_what_fires_and_what_is_in_for
     )
     closed = replace(seen.incident, closed=NOW)
     assert next_steps(closed, seen.entries, NOW) == ["export it for the review: press a"]
+    assert said(fact_rows(seen.incident, seen.entries, NOW)[0]).endswith("open for 12 min, since 03:00:13 UTC")
+    tomorrow = NOW + timedelta(days=1)
+    assert "since 2026-03-29 03:00:13 UTC" in said(fact_rows(seen.incident, seen.entries, tomorrow)[0])
     assert "closed after 12 min" in said(fact_rows(closed, seen.entries, NOW)[0])
     assert next_steps(fold(seen.entries[:1], Path("/x")), seen.entries[:1], NOW) == ["mark it as acknowledged (a)"]
 
 
 def test_an_alert_stands_at_the_time_it_fired_before_the_opening() -> None:
     lines = [said(item_row(each, 118, 3, UNICODE)) for each in items()]
-    assert lines[0].startswith(" 02:59:44  ann  ▲ alert HighErrorRate firing")
+    assert lines[0] == " 02:59:44  ann  ▲ alert HighErrorRate firing  31% of all requests fail  web"
     assert "opened: HighErrorRate" in lines[1]
     times = [each.at for each in items()]
     assert times == sorted(times)

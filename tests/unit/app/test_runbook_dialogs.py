@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from lilfox_tui.app.panes.runbook.dialogs import ending_rows
+from lilfox_tui.app.panes.runbook.dialogs import alerts_first, ending_rows
 from lilfox_tui.runbook.run.protocol import RunFact
 from lilfox_tui.runbook.run.reducer import RunReducer
+from lilfox_tui.runbook.run.variables import ValueChoice
 from tests.unit.runbook.made import began, command, ended, opened, runbook
 
 MADE: list[RunFact] = [began("r1", 0, 0), ended("r1")]
@@ -37,3 +38,12 @@ def test_what_a_run_leaves_behind_is_said_before_it_is_ended(facts: list[RunFact
     reducer.take([opened({"": ("here",)}), *facts])
     texts = ["".join(piece.text for piece in row).strip() for row in ending_rows(reducer)]
     assert [text for text in texts if text.endswith((".", ":"))] == said
+
+
+def test_values_of_firing_alerts_are_offered_first() -> None:
+    choices = [ValueChoice("gateway"), ValueChoice("backend", "port 8000"), ValueChoice("model")]
+    found = alerts_first(choices, ["backend", "other"])
+    assert [each.value for each in found] == ["backend", "other", "gateway", "model"]
+    assert [bool(each.note) for each in found] == [True, True, False, False]
+    assert found[0].note == "an alert fires for it"
+    assert alerts_first(choices, []) == choices

@@ -7,7 +7,7 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from lilfox_tui.alerts.model import Alert, AlertState
-from lilfox_tui.app.panes.runbook.preview import Preview, alert_rows, contents_text, preview_rows
+from lilfox_tui.app.panes.runbook.preview import Preview, alert_rows, contents_text, head_rows, steps_rows
 from lilfox_tui.app.panes.runbook.rows import RunbookStyle, command_row, rollback_rows
 from lilfox_tui.app.panes.runbook.state import LIST, RunbookState
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row
@@ -56,7 +56,7 @@ def firing(job: str, name: str = "HighErrorRate", value: float = 0.94) -> Alert:
 
 def drawn(found: Runbook, *alerts: Alert, of_alert: dict[str, str] | None = None) -> list[str]:
     shown = Preview(found, [(each, ERRORS) for each in alerts], {"keep": "14", **(of_alert or {})}, of_alert or {})
-    return texts(preview_rows(shown, lambda _step, _command: ("web-1",), STYLE))
+    return texts([*head_rows(shown, STYLE), *steps_rows(shown, lambda _step, _command: ("web-1",), STYLE)])
 
 
 def test_the_paragraphs_before_the_first_step_tell_when_it_is_used() -> None:
@@ -122,7 +122,7 @@ def test_values_come_from_the_alert_that_fires_unless_several_disagree() -> None
     assert stated(firing("backend"), firing("gateway")).values_of_cause(found) == {}
     assert stated(firing("backend"), firing("gateway")).values_offered(found) == {"service": ["backend", "gateway"]}
     shown = Preview(found, (), {}, {}, {"service": ["backend", "gateway"]})
-    rows = texts(preview_rows(shown, lambda _step, _command: (), STYLE))
+    rows = texts(head_rows(shown, STYLE))
     assert " runs with  service  asked for during the run; the alerts say backend, gateway" in rows
     silenced = replace(firing("gateway"), silenced_by=("5f0c",))
     assert stated(silenced, firing("backend")).values_of_cause(found) == {"service": "backend"}

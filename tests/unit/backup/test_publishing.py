@@ -77,7 +77,7 @@ async def publish(store: LocalStore, *, manual: bool = False, encrypted: bool = 
         into = publication.of("database", "postgresql")
         kind, suffix = ("postgresql-plain", ".sql") if into.manual else ("postgresql-custom", ".dump")
         stored = await into.put("lilfox", suffix, kind, of(DATA), total_bytes=1)  # type: ignore[arg-type]
-        into.describe(stored, {"rows": {"public.users": 3}})
+        into.describe(stored, {"rows": {"public.users": 3}, **({"folder_bytes": {"secret": 1}} if encrypted else {})})
         files = publication.of("app", "config")
         await files.put("env", "", "file", of(b"SECRET=x\n"), packed=False)
         await files.put("config", ".tar", "files", of(DATA))
@@ -115,6 +115,7 @@ async def test_the_manuals_names_are_kept(store: LocalStore) -> None:
 async def test_encrypted_parts_need_their_key(store: LocalStore) -> None:
     manifest = await publish(store, encrypted=True)
     assert all(part.name.endswith(".age") and part.encrypted for part in manifest.parts)
+    assert manifest.parts[0].detail == {"rows": {"public.users": 3}}, "the manifest is not encrypted"
     assert b"SECRET" not in (Path(store.where) / manifest.parts[1].name).read_bytes()
     assert await read(store, found(manifest.parts[1]), str(KEY)) == b"SECRET=x\n"
     with pytest.raises(NotReady, match="is encrypted, but no key is available"):

@@ -282,6 +282,14 @@ def _refused_addresses(variable: Variable) -> str:
     return _("private ranges are refused") if "private" in variable.deny else ""
 
 
+def alerts_first(choices: Sequence[ValueChoice], firing: Sequence[str]) -> list[ValueChoice]:
+    """The values to choose from, those of firing alerts first; ``choices`` may have them too."""
+    known = {each.value: each for each in choices}
+    told = _("an alert fires for it")
+    first = [replace(known.get(value, ValueChoice(value)), note=told) for value in firing]
+    return [*first, *(each for each in choices if each.value not in firing)]
+
+
 def offer_of(choice: ValueChoice) -> PromptOffer:
     """Return a proposed value as a row to choose."""
     return PromptOffer((Piece(fit(choice.value, 32), "strong"), Piece(f"  {choice.note}", "muted")), choice.value)

@@ -13,7 +13,7 @@ from lilfox_tui.alerts.model import Alert
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.runbook.layout import BESIDE, PartId, Wants, arrange_parts, incident_left
 from lilfox_tui.app.panes.runbook.outputs import OutputOf, Outputs
-from lilfox_tui.app.panes.runbook.preview import Preview, preview_rows
+from lilfox_tui.app.panes.runbook.preview import Preview, head_rows, steps_rows
 from lilfox_tui.app.panes.runbook.rows import (
     RunbookStyle,
     about_row,
@@ -101,6 +101,8 @@ class Drawing:
         self._state, self._app = context.state, context.app
         self._waiting = WaitingLine(context)
         self._outputs = Outputs()
+        self._document: tuple[object, Runbook | None, list[Row]] = ((), None, [])
+        """The steps of a document: what they are made of, and the runbook, which is kept so that its id stays its."""
         self._tops: dict[PartId, int] = {}
         """The first visible row of each list that is longer than its part."""
 
@@ -285,7 +287,7 @@ class Drawing:
         own, offered = state.values_of_cause(runbook), state.values_offered(runbook)
         shown = Preview(runbook, alerts, state.values, own, offered)
         style = self.style(area.inner_width)
-        rows = [*self._problem_rows(area.inner_width), *preview_rows(shown, self._hosts, style)]
+        rows = [*self._problem_rows(area.inner_width), *head_rows(shown, style), *self._steps_rows(shown, style)]
         last = max(0, len(rows) - max(1, area.inner_height))
         top = state.command_top = min(state.command_top, last)
         note = (Piece(runbook.severity, "muted"), Piece(f"{runbook.path}:{runbook.line}", "muted"))
@@ -294,6 +296,13 @@ class Drawing:
             area, title, rows[top : top + area.inner_height], note[not runbook.severity :], more_below(last - top)
         )
         return panel, replace(screen, command_last=last)
+
+    def _steps_rows(self, shown: Preview, style: RunbookStyle) -> list[Row]:
+        """The steps of the document; the same rows while nothing changes, because a long one takes its time."""
+        made_of = (id(shown.runbook), id(self._app.config), dict(shown.values), style.width, style.glyphs)
+        if self._document[0] != made_of:
+            self._document = made_of, shown.runbook, steps_rows(shown, self._hosts, style)
+        return self._document[2]
 
     def _alerts_with_rules(self, runbook: Runbook) -> list[tuple[Alert, str]]:
         """The firing alerts that name the runbook, each with the expression of its rule; empty where none is known."""

@@ -11,6 +11,7 @@ from lilfox_tui.app.dialogs.prompt import Option, OptionsDialog, Prompt
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.runbook.dialogs import (
     RunDialog,
+    alerts_first,
     ending_rows,
     offer_of,
     other_text_rows,
@@ -43,7 +44,7 @@ class ValuePrompts:
     """The values entered here for runs. Secret values exist only here and in the runs' jobs."""
 
     def __init__(self, context: PaneContext[RunbookState]) -> None:
-        self._app = context.app
+        self._app, self._state = context.app, context.state
         self._given: dict[str, dict[str, str]] = {}
 
     def given(self, run: RunLog) -> dict[str, str]:
@@ -73,7 +74,9 @@ class ValuePrompts:
         if variable.from_:
             self._app.tell(tr("{name}: querying the choices", name=variable.name))
         try:
-            offers = [offer_of(each) for each in await offered(self._app.config, variable, hosts)]
+            choices = await offered(self._app.config, variable, hosts)
+            firing = self._state.values_offered(reducer.runbook).get(variable.name, [])
+            offers = [offer_of(each) for each in alerts_first(choices, firing)]
         except LilFoxError as error:
             trouble = str(error.message)
         asked = Prompt(

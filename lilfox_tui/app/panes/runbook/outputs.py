@@ -216,10 +216,10 @@ def _hidden_errors(lines: _Lines, style: RunbookStyle, room: int) -> list[Row]:
     if not shown or any(is_error(lines.texts[number]) for number in {number for number, _start, _end in shown}):
         return []
     found = [number for number in range(shown[0][0]) if is_error(lines.texts[number])][-_ERRORS_FIRST:]
-    rows: list[Row] = [
-        (Piece(f"   {_('line {line}', line=number + 1)}  ", "muted"), Piece(lines.texts[number], "failing"))
-        for number in found
-    ]
+    rows: list[Row] = []
+    for number in found:
+        line = _("line {line}", line=number + 1)
+        rows.append((Piece(f"   {line}  ", "muted"), Piece(lines.texts[number], "failing")))
     return [cut_row(row, style.width - 1) for row in rows]
 
 

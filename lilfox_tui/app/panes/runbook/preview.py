@@ -43,13 +43,18 @@ class Preview(Struct, frozen=True):
     offered: Mapping[str, Sequence[str]] = {}
 
 
-def preview_rows(shown: Preview, hosts: Callable[[int, int], tuple[str, ...]], style: RunbookStyle) -> list[Row]:
-    """The document. ``hosts`` returns where a command of a step would run."""
+def head_rows(shown: Preview, style: RunbookStyle) -> list[Row]:
+    """The upper part of the document, which changes with the clock: the alerts, and what is to be known of a run."""
     rows: list[Row] = []
     for alert, expression in shown.alerts:
         rows += alert_rows(alert, expression, style)
     rows += [BLANK] if rows else []
-    rows += _about_rows(shown, style)
+    return [*rows, *_about_rows(shown, style)]
+
+
+def steps_rows(shown: Preview, hosts: Callable[[int, int], tuple[str, ...]], style: RunbookStyle) -> list[Row]:
+    """The steps of the document. ``hosts`` returns where a command of a step would run."""
+    rows: list[Row] = []
     for number, step in enumerate(shown.runbook.steps):
         rows += [BLANK, *_step_rows(shown, number, step, hosts, style)]
     return rows

@@ -1,0 +1,94 @@
+"""The document of a runbook beside the list, and how far and how a run has gone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from lilfox_tui.app import frame
+from lilfox_tui.app.panes.runbook import drawing
+from lilfox_tui.app.panes.runbook.preview import Preview, steps_rows
+from lilfox_tui.app.panes.runbook.rows import RunbookStyle
+from lilfox_tui.app.rendering.draw import Row
+from lilfox_tui.core.aio import Ready
+from tests.app.alerts_made import some
+from tests.app.overviews import mixed
+from tests.app.runs_made import view
+from tests.app.still import screen_text
+from tests.app.test_runbook_screens import SIZES, Still, made, showing
+from tests.app.test_screens import check
+
+
+@pytest.fixture(autouse=True)
+def _time_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frame, "datetime", Still)
+
+
+@pytest.mark.parametrize("language", ["en", "zh_CN"])
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_at_rest_the_document_of_the_selected_runbook_stands_beside_the_list(
+    size: tuple[int, int], language: str
+) -> None:
+    app = showing(view(None), language=language)
+    app.monitor.overview.publish(replace(mixed(), alerts=Ready(some())))
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("4")
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert ("systemctl restart <unit>" in text) is (size[0] >= 100)
+        check(f"runbook-rest-{size[0]}x{size[1]}-{language}", text)
+
+
+async def test_a_page_down_reads_on_in_a_document_that_is_longer_than_the_screen() -> None:
+    app = showing(view(None))
+    async with app.run_test(size=(100, 20)) as pilot:
+        await pilot.press("4")
+        await pilot.pause()
+        assert "rm -r /var/tmp" not in screen_text(pilot)
+        await pilot.press("pagedown", "pagedown")
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "rm -r /var/tmp" in text
+        assert "A disk is full" in text
+        await pilot.press("down")
+        await pilot.pause()
+        assert "df -h" in screen_text(pilot), "another one is shown from its start"
+
+
+async def test_a_run_tells_how_far_it_is_and_where_it_failed(tmp_path: Path) -> None:
+    app = made("failed", tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("4", "enter")
+        await pilot.pause()
+        assert " 1/4 " in screen_text(pilot).splitlines()[2], "one of four steps is over"
+        assert "failed: check" not in screen_text(pilot), "it still waits"
+    app = made("ended", tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("4", "enter")
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "failed: check of step 2 on web-2: Restart it once" in text
+
+
+async def test_the_steps_of_a_document_are_made_once_while_the_clock_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    made_of: list[int] = []
+
+    def counted(shown: Preview, hosts: Callable[[int, int], tuple[str, ...]], style: RunbookStyle) -> list[Row]:
+        made_of.append(style.width)
+        return steps_rows(shown, hosts, style)
+
+    monkeypatch.setattr(drawing, "steps_rows", counted)
+    app = showing(view(None))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("4")
+        await pilot.pause()
+        before = len(made_of)
+        for _ in range(3):
+            app.pane.clock_moved()
+        assert len(made_of) == before
+        await pilot.press("down")
+        await pilot.pause()
+        assert len(made_of) == before + 1
