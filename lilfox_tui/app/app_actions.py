@@ -229,7 +229,14 @@ class PaletteActions(_Everywhere):
 
     @action("help", "question_mark", tr("help"), tr("all keys"), footer=7)
     def show_help(self) -> None:
-        self._app.push_screen(dialogs.Reader(dialogs.help_rows(self._navigation.actions, self._app.glyphs)))
+        page = dialogs.HelpPage(self._navigation.actions, self._app.glyphs)
+
+        def load() -> None:
+            elsewhere = self._navigation.elsewhere()
+            page.add_elsewhere((f"{place + 1} {TABS[place].title}", each) for place, each in elsewhere)
+
+        title: Row = (Piece(" " + _("Keys"), "title"),)
+        self._app.push_screen(dialogs.Reader([title, BLANK], page=page.lines, load=load, full=True))
 
 
 def _choice(each: Action) -> dialogs.Choice:
