@@ -177,7 +177,8 @@ class PaletteActions(_Everywhere):
 
     @action("palette", "colon ctrl+p", tr("command"), tr("all actions by name"), footer=5)
     def palette_of_actions(self) -> None:
-        actions = [*self._navigation.actions, *self._navigation.of_incident()]
+        there = (*self._navigation.actions, *self._navigation.of_incident())
+        actions = [each for each in there if each.id != "palette"]
         actions.sort(key=lambda each: (each.id in _MOVES, each.footer or _RARE))
         elsewhere: dict[str, tuple[int, Action]] = {}
 

@@ -14,6 +14,9 @@ from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.widgets import Lines, more_below
 from lilfox_tui.core.i18n import _
 
+_ROOMY, _AROUND = 30, 3
+"""Rows of a screen of which the header and the footer are seen around any page, and how many that are."""
+
 
 class Reader(Dialog[None]):
     """A dialog that shows ``rows``, wrapping long ones. The first two stay while the rest scrolls: the title, beside
@@ -61,7 +64,9 @@ class Reader(Dialog[None]):
     def _arrange(self) -> None:
         width = self.room(self._shape) - 1
         self._lines = self._page(self._words, width)
-        self.set_height(len(self._page("", width)) + 4)
+        height = self.app.size.height
+        rows = len(self._page("", width)) + 4
+        self.set_height(min(rows, height - _AROUND) if height >= _ROOMY else rows)
         self.call_after_refresh(self._scroll, 0)
 
     def _wrapped(self, words: str, width: int) -> list[Row]:
