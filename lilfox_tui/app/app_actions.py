@@ -177,7 +177,8 @@ class PaletteActions(_Everywhere):
 
     @action("palette", "colon ctrl+p", tr("command"), tr("all actions by name"), footer=5)
     def palette_of_actions(self) -> None:
-        actions = [*self._navigation.actions, *self._navigation.of_incident()]
+        there = (*self._navigation.actions, *self._navigation.of_incident())
+        actions = [each for each in there if each.id != "palette"]
         actions.sort(key=lambda each: (each.id in _MOVES, each.footer or _RARE))
         elsewhere: dict[str, tuple[int, Action]] = {}
 
@@ -229,7 +230,14 @@ class PaletteActions(_Everywhere):
 
     @action("help", "question_mark", tr("help"), tr("all keys"), footer=7)
     def show_help(self) -> None:
-        self._app.push_screen(dialogs.Reader(dialogs.help_rows(self._navigation.actions, self._app.glyphs)))
+        page = dialogs.HelpPage(self._navigation.actions, self._app.glyphs)
+
+        def load() -> None:
+            elsewhere = self._navigation.elsewhere()
+            page.add_elsewhere((f"{place + 1} {TABS[place].title}", each) for place, each in elsewhere)
+
+        title: Row = (Piece(" " + _("Keys"), "title"),)
+        self._app.push_screen(dialogs.Reader([title, BLANK], page=page.lines, load=load, full=True))
 
 
 def _choice(each: Action) -> dialogs.Choice:

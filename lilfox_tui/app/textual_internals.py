@@ -28,7 +28,7 @@ from textual._compositor import ChopsUpdate, Compositor, CompositorMap, Composit
 from textual._context import visible_screen_stack
 from textual._styles_cache import StylesCache
 from textual.app import App
-from textual.geometry import Region, Size
+from textual.geometry import Region, Size, Spacing
 from textual.message import Message
 from textual.screen import Screen
 from textual.strip import Strip
@@ -37,7 +37,7 @@ from textual.widgets import Input
 from textual.worker import WorkerFailed
 
 from lilfox_tui.app.driver import TerminalDriver
-from lilfox_tui.app.rendering.draw import Row, cut, joined
+from lilfox_tui.app.rendering.draw import Palette, Row, cut, joined
 from lilfox_tui.core.crash import last_words
 from lilfox_tui.core.text import cell_width, clean, in_place
 
@@ -48,6 +48,9 @@ from lilfox_tui.core.text import cell_width, clean, in_place
 
 
 Result = TypeVar("Result")
+
+
+_BESIDE = Spacing(0, 1, 0, 1)
 
 
 class MovesPainted(Compositor):
@@ -161,15 +164,33 @@ class BackgroundScreen(Screen[Result]):
             return super().render_lines(crop)
         rows = crop.line_range
         chops = below.pop()._compositor._render_chops(crop, rows.__contains__)
-        there = [joined(chops[y].values()).crop_extend(crop.x, crop.right, None) for y in rows if y < len(chops)]
+        there = [
+            self._beside_dialog(joined(chops[y].values()), y).crop_extend(crop.x, crop.right, None)
+            for y in rows
+            if y < len(chops)
+        ]
         # It may still have the size before this one.
         return there + [joined([], crop.width)] * (len(rows) - len(there))
+
+    def _beside_dialog(self, line: Strip, y: int) -> Strip:
+        """A line of the screen below with a blank on either side of the dialog: no word of it seems to go on there."""
+        for dialog in self.children:
+            left, top, right, bottom = dialog.region.corners
+            if top <= y < bottom:
+                blank = cast("PrivateApp", self.app).palette.strip((), 1, "bar")
+                sides = (line.crop(0, left - 1), blank) if left else ()
+                rest = (blank, line.crop(right + 1)) if right < line.cell_length else ()
+                line = Strip.join([*sides, line.crop(left, right), *rest])
+        return line
 
     def _compositor_refresh(self) -> None:
         if not self.is_whole:
             return  # what can be read can also be answered, so nothing is painted before that
         app, changed = self.app, self._compositor._dirty_regions
         if self is app.screen or self not in app._background_screens:
+            if len(app.screen_stack) > 1:  # with the blanks beside it
+                screen = self._compositor.size.region
+                self._compositor._dirty_regions = {each.grow(_BESIDE).intersection(screen) for each in changed}
             super()._compositor_refresh()
         elif changed:
             stack = app.screen_stack
@@ -269,8 +290,12 @@ class Pen:
         self._held = _PLAIN
 
     def write(self, text: str, style: Style | None) -> str:
-        """Return ``text``, preceded by the escape sequence for its style if the style changes."""
-        return self._take(_codes(style or Style.null(), self._system)) + text
+        """Return ``text``, preceded by the escape sequence for its style if the style changes. Of blanks only the
+        ground is seen."""
+        codes = _codes(style or Style.null(), self._system)
+        if text.isspace() and codes.attributes == self._held.attributes == "":
+            codes = codes._replace(ink=self._held.ink)
+        return self._take(codes) + text
 
     def lift(self) -> str:
         """The sequence that restores the terminal's default colours."""
@@ -478,6 +503,7 @@ class PrivateApp(App[None], inherit_bindings=False):
 
     ALLOW_SELECT = False
     """Lines select text themselves, within a panel; Textual would draw the whole screen again for each cell."""
+    palette: Palette
     repaint_frame: Callable[[], None]
     """Draws the header, the tabs and the footer."""
     last_words = ""

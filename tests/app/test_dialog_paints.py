@@ -96,7 +96,7 @@ async def test_a_dialog_that_opens_sends_itself_alone(key: str, terminal: Termin
             assert terminal.text == drawn(pilot)
 
 
-@pytest.mark.parametrize("key", ["colon", "question_mark", "a"])
+@pytest.mark.parametrize("key", ["colon", "question_mark", "a", "at"])
 async def test_what_changes_behind_a_dialog_that_opens_is_drawn(key: str, terminal: Terminal) -> None:
     app = still_app(mixed())
     async with app.run_test(size=SIZE) as pilot:

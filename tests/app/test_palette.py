@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+import pytest
 from msgspec.structs import replace
 from textual.events import Key
 from textual.pilot import Pilot
@@ -14,7 +17,7 @@ from lilfox_tui.app.panes.metrics.state import PLAN
 from lilfox_tui.config.themes import load_theme
 from lilfox_tui.monitor.model import Overview
 from tests.app.backups_made import broken, healthy
-from tests.app.overviews import mixed
+from tests.app.overviews import NOW, mixed
 from tests.app.still import screen_text, still_app
 from tests.waiting import until
 
@@ -46,6 +49,7 @@ async def test_every_action_of_every_pane_is_found() -> None:
         await pilot.pause()
         assert isinstance(app.screen, Chooser)
         words = [choice.words for choice in app.screen._choices]
+        assert not any("all actions by name" in text for text in words), "it does not list itself"
         for tab in TABS:
             for each in actions_of(tab.load()):
                 assert any(f"{each.id} {each.title} {each.help}" in text for text in words), (tab.module, each.id)
@@ -208,3 +212,29 @@ async def test_an_action_of_the_palette_may_open_the_list_of_actions() -> None:
             assert len(app.screen_stack) == 2
             await pilot.press("escape")
             assert len(app.screen_stack) == 1
+
+
+@pytest.mark.parametrize(("size", "rows"), [((120, 40), 24), ((200, 55), 33), ((80, 24), 15)])
+async def test_a_list_takes_most_of_a_high_screen(size: tuple[int, int], rows: int) -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=size) as pilot:
+        await _opened(pilot, "colon")
+        assert app.screen.query_one("#dialog-list").size.height >= rows
+        assert app.screen.query_one("#dialog").region.height < size[1]
+
+
+async def test_no_word_behind_a_dialog_goes_on_into_it() -> None:
+    """One blank column on either side, also after what is behind has changed."""
+    app = still_app(mixed())
+    async with app.run_test(size=SIZE) as pilot:
+        for moment in range(3):
+            app.monitor.overview.publish(replace(mixed(), at=NOW + timedelta(seconds=moment)), NOW)
+            await _opened(pilot, "at")
+            x, y, width, height = app.screen.query_one("#dialog").region
+            lines = [line.ljust(SIZE[0]) for line in screen_text(pilot).split("\n")]
+            assert {lines[row][x - 1] + lines[row][x + width] for row in range(y, y + height)} == {"  "}
+            assert lines[y][x] + lines[y][x + width - 1] == "╭╮"
+            await pilot.press("escape")
+            await pilot.pause()
+            lines = [line.ljust(SIZE[0]) for line in screen_text(pilot).split("\n")]
+            assert {lines[row][x - 1] for row in range(y, y + height)} != {" "}, "they are seen again"

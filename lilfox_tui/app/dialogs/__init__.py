@@ -6,14 +6,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lilfox_tui.app.dialogs.help import HelpPage
     from lilfox_tui.app.dialogs.messages import AskDialog, ConfirmDialog
     from lilfox_tui.app.dialogs.prompt import Choice, Chooser, KeptChooser
-    from lilfox_tui.app.dialogs.reader import Reader, help_rows
+    from lilfox_tui.app.dialogs.reader import Reader
 
-__all__ = ["AskDialog", "Choice", "Chooser", "ConfirmDialog", "KeptChooser", "Reader", "help_rows"]
+__all__ = ["AskDialog", "Choice", "Chooser", "ConfirmDialog", "HelpPage", "KeptChooser", "Reader"]
 _MODULES = {
     "AskDialog": "messages", "ConfirmDialog": "messages", "Choice": "prompt", "Chooser": "prompt",
-    "KeptChooser": "prompt", "Reader": "reader", "help_rows": "reader",
+    "KeptChooser": "prompt", "Reader": "reader", "HelpPage": "help",
 }  # fmt: skip
 
 

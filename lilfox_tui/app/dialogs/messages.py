@@ -22,7 +22,7 @@ from lilfox_tui.core.text import cell_width, clean, fit
 # What every dialog is: a screen over the others that gives one result and is closed once.
 
 
-WIDTHS = {"": 76, "wide": 100}
+WIDTHS = {"": 76, "wide": 100, "full": 160}
 PADDING = 2
 """Cells of a line of input beside its text."""
 HIGH = 16

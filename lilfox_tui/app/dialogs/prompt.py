@@ -25,6 +25,13 @@ MOST_LINES = 22
 _AROUND_TALL = 8
 """Rows of the screen that are seen around a tall dialog."""
 LINES_BELOW = 3
+
+
+def in_list(height: int) -> int:
+    """The rows of a list in a dialog, on a screen of that ``height``."""
+    return height * 6 // 10
+
+
 _KEPT = "kept-chooser"
 _STEPS = {"down": 1, "up": -1, "ctrl+n": 1, "pagedown": 10, "pageup": -10, "ctrl+d": 10, "ctrl+u": -10}
 
@@ -137,7 +144,8 @@ class Chooser(Dialog[str | None]):
         more = self.query_one("#dialog-more", Lines)
         more.display = below > 0
         more.styles.height = below
-        most = max(MOST_LINES, self.app.size.height - _AROUND_TALL) if self._tall else MOST_LINES
+        high = self.app.size.height
+        most = max(MOST_LINES, high - _AROUND_TALL if self._tall else in_list(high) + 3 + below)
         self.set_height(min(len(self._choices) + (3 + below if below else 4), most))
 
     def _hint(self, room: int) -> str:
@@ -325,7 +333,7 @@ class Prompt(Dialog[PromptAnswer | None]):
         rows = [*blanks, *wrapped(self._body, room), *blanks]
         below = self._below(room)
         left = self.app.size.height - len(below) - _AROUND_OFFERS
-        shown = max(0, min(len(self._offers), _MOST_CHOICES_SHOWN, left))
+        shown = max(0, min(len(self._offers), max(_MOST_CHOICES_SHOWN, in_list(self.app.size.height)), left))
         self.set_height(len(rows) + shown + len(below) + 3)
         for name, height in (("#dialog-list", shown), ("#dialog-keys", len(below))):
             part = self.query_one(name, Lines)

@@ -1,4 +1,4 @@
-"""A dialog that shows rows of text, and the rows of the help page."""
+"""A dialog that shows rows of text."""
 
 from __future__ import annotations
 
@@ -8,43 +8,69 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
-from lilfox_tui.app.actions import Action, key_text
 from lilfox_tui.app.dialogs.messages import Dialog
 from lilfox_tui.app.rendering.columns import cells, wrapped
-from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.widgets import Lines, more_below
 from lilfox_tui.core.i18n import _
-from lilfox_tui.core.text import cell_width, fit
+
+_ROOMY, _AROUND = 30, 3
+"""Rows of a screen of which the header and the footer are seen around any page, and how many that are."""
 
 
 class Reader(Dialog[None]):
     """A dialog that shows ``rows``, wrapping long ones. The first two stay while the rest scrolls: the title, beside
     which the keys stand, and the row below it. If ``copy`` is given, y calls it. ``/`` filters by words; headings stay
-    above what is left of their part."""
+    above what is left of their part. ``page`` returns the other rows for the words of the filter and a width, in place
+    of ``rows``; it may be given more by ``load``, which is called once the dialog is painted. ``full`` is for what has
+    several columns: it takes the screen's width."""
 
-    def __init__(self, rows: Sequence[Row], copy: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        copy: Callable[[], None] | None = None,
+        *,
+        page: Callable[[str, int], list[Row]] | None = None,
+        load: Callable[[], None] | None = None,
+        full: bool = False,
+    ) -> None:
         super().__init__()
         self._rows, self._copy = tuple(rows), copy
+        self._page, self._load = page or self._wrapped, load
+        self._shape = "full" if full else "wide"
         self._lines: list[Row] = []
         self._words = ""
         self._types = False
         """Whether keys go into the filter."""
 
     def compose(self) -> ComposeResult:
-        with Vertical(id="dialog", classes="wide"):
+        with Vertical(id="dialog", classes=self._shape):
             yield Lines(ground="bar", sticky=2, id="dialog-text")
 
     def on_mount(self) -> None:
         self._arrange()
         self._scroll(0)  # it is painted whole at once, but for what is known of its height after that
+        if self._load is not None:
+            self.call_after_refresh(self.call_after_refresh, self._take_more)  # after the first painting
+
+    def _take_more(self) -> None:
+        if self._load is not None and self.is_attached:
+            self._load()
+            self._arrange()
 
     def on_resize(self) -> None:
         self._arrange()
 
     def _arrange(self) -> None:
-        self._lines = wrapped(matching(self._rows[2:], self._words), self.room("wide") - 1)
-        self.set_height(len(wrapped(self._rows[2:], self.room("wide") - 1)) + 4)
+        width = self.room(self._shape) - 1
+        self._lines = self._page(self._words, width)
+        height = self.app.size.height
+        rows = len(self._page("", width)) + 4
+        self.set_height(min(rows, height - _AROUND) if height >= _ROOMY else rows)
         self.call_after_refresh(self._scroll, 0)
+
+    def _wrapped(self, words: str, width: int) -> list[Row]:
+        return wrapped(matching(self._rows[2:], words), width)
 
     def _scroll(self, delta: int) -> None:
         """Scrolls the rows by ``delta``; the title shows how many are below."""
@@ -72,7 +98,7 @@ class Reader(Dialog[None]):
         return next((row for row in rows if self._fits(row)), rows[-1])
 
     def _fits(self, row: Row) -> bool:
-        return cells(row) <= self.room("wide")
+        return cells(row) <= self.room(self._shape)
 
     def _filter(self, words: str) -> None:
         self._words = words
@@ -120,13 +146,6 @@ class Reader(Dialog[None]):
         self._scroll(event.delta)
 
 
-_NOT_IN_FOOTER = 99
-_KEY_WIDTH = 6
-"""Cells of the column of keys on the help page; a few actions have wider keys, and push their titles to the right."""
-_MOVES = "down"
-"""An action whose task is to move."""
-
-
 def matching(rows: Sequence[Row], words: str) -> list[Row]:
     """The rows that hold all of ``words``, in any case, below their headings."""
     wanted = words.lower().split()
@@ -142,43 +161,3 @@ def matching(rows: Sequence[Row], words: str) -> list[Row]:
             kept += [*heading, row]
             heading = []
     return kept or [(Piece(" " + _("nothing matches"), "muted"),)]
-
-
-def help_rows(actions: Sequence[Action], glyphs: Glyphs) -> list[Row]:
-    """The help page: the actions by what they are for, those of the pane first, and last how to move in any list."""
-    rows: list[Row] = [
-        (Piece(" " + _("Keys"), "title"),),
-    ]
-    keys = {each.id: " ".join(key_text(key) for key in each.keys[:3]) or f":{each.id}" for each in actions}
-    keys = {name: key.ljust(_KEY_WIDTH) + "  " for name, key in keys.items()}
-    width = max(cell_width(keys[each.id] + str(each.title)) for each in actions) + 2
-    by_task: dict[str, list[Action]] = {}
-    for each in actions:
-        by_task.setdefault("" if each.task is None else str(each.task), []).append(each)
-    for task, those in sorted(by_task.items(), key=lambda each: any(found.id == _MOVES for found in each[1])):
-        rows += [BLANK, (Piece(" " + task, "title"),)]
-        for each in sorted(those, key=lambda each: each.footer or _NOT_IN_FOOTER):
-            key = keys[each.id]
-            title = Piece(fit(str(each.title), width - cell_width(key)), "strong")
-            rows.append((Piece("  " + key, "key"), title, Piece(str(each.help))))
-    rows += [BLANK, (Piece(" " + _("Symbols"), "title"),)]
-    for sign, role, meaning in (
-        (glyphs.good, "good", _("good")),
-        (glyphs.degraded, "degraded", _("degraded: a value is above its warning level, or stale")),
-        (glyphs.failing, "failing", _("failing or unreachable")),
-        (glyphs.unknown, "unknown", _("unknown: no data yet")),
-        (
-            glyphs.alert,
-            "failing",
-            _("firing alert; from rules: [FILE] or, without rules, from Prometheus and Alertmanager"),
-        ),
-    ):
-        rows.append((Piece("  "), Piece(fit(sign, 14), role), Piece(meaning)))
-    return rows
-
-
-# A job from its first event on, as it goes: the bars of its parts, and what it says.
-
-
-PAINT_S, SLOW_PAINT_S = 0.5, 2.0
-"""Between two drawings of progress, and over a slow link."""

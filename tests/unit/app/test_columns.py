@@ -6,13 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilfox_tui.app.actions import actions_of
-from lilfox_tui.app.app import LilFoxApp
-from lilfox_tui.app.dialogs.reader import help_rows, matching
-from lilfox_tui.app.navigation import TABS
 from lilfox_tui.app.rendering.columns import EXACT, Digits, cells, wrapped
-from lilfox_tui.app.rendering.draw import UNICODE, Piece, Row
-from lilfox_tui.core.i18n import set_language
+from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.core.text import clean
 from lilfox_tui.metrics.traffic import Quantile
 
@@ -70,22 +65,6 @@ def test_nothing_of_several_pieces_is_lost(texts: list[str], width: int) -> None
     lines = wrapped([tuple(map(Piece, texts))], width)
     assert squeezed("".join(clean(text_of(line)) for line in lines)) == squeezed("".join(map(clean, texts)))
     assert all(cells(line) <= width for line in lines)
-
-
-@pytest.mark.parametrize("language", ["en", "zh_CN"])
-@pytest.mark.parametrize("tab", TABS, ids=lambda tab: str(tab.title))
-@pytest.mark.parametrize("width", [37, 77])
-def test_every_help_is_readable_in_full(tab: object, language: str, width: int) -> None:
-    actions = (*actions_of(tab.load()), *actions_of(LilFoxApp))  # type: ignore[attr-defined]
-    set_language(language)
-    try:
-        lines = wrapped(help_rows(actions, UNICODE)[2:], width)
-        text = squeezed("".join(map(text_of, lines)))
-        assert all(cells(line) <= width for line in lines)
-        for each in actions:
-            assert squeezed(str(each.help)) in text
-    finally:
-        set_language("en")
 
 
 # Few digits change less, and never say what is not so.
@@ -152,19 +131,3 @@ def test_a_small_share_is_not_none_and_an_unknown_one_is_nothing(percent: float 
 )
 def test_a_quantile_has_its_bound(found: Quantile | None, exact: str, few: str) -> None:
     assert (EXACT.quantile(found), FEW.quantile(found)) == (exact, few)
-
-
-def test_the_help_is_by_task_and_can_be_filtered() -> None:
-    actions = (*actions_of(TABS[0].load()), *actions_of(LilFoxApp))
-    rows = help_rows(actions, UNICODE)[2:]
-    headings = [text_of(row).strip() for row in rows if any(piece.role == "title" for piece in row)]
-    assert headings[0] == "Display", "what the pane does comes before how to move in it"
-    assert headings[-2] == "Move, filter, copy"
-    assert headings[-1] == "Symbols"
-    assert len(headings) == len(set(headings))
-    found = [text_of(row).split() for row in matching(rows, "SILENCE noti")]
-    assert found[0] == ["Alerts"]
-    assert found[1][:2] == ["s", "silence"]
-    assert len(found) == 2
-    assert [text_of(row).strip() for row in matching(rows, "silence nowhere")] == ["nothing matches"]
-    assert matching(rows, " ") == rows

@@ -174,7 +174,10 @@ SYSTEMS = st.sampled_from([ColorSystem.STANDARD, ColorSystem.EIGHT_BIT, ColorSys
 def screen_of(text: str) -> list[object]:
     screen = pyte.Screen(40, 1)
     pyte.Stream(screen).feed(text + ".")
-    return [screen.buffer[0][x] for x in range(40)]
+    cells = (screen.buffer[0][x] for x in range(40))
+    return [
+        cell._replace(fg="") if cell.data == " " and not (cell.reverse or cell.underscore) else cell for cell in cells
+    ]
 
 
 @given(st.lists(st.tuples(st.text("abc ", min_size=1, max_size=4), st.none() | STYLES), max_size=8), SYSTEMS)
@@ -192,6 +195,8 @@ def test_only_the_ink_is_told_where_only_the_ink_changes() -> None:
     assert first == "\x1b[38;2;255;0;0;48;2;16;16;16ma"
     assert pen.write("b", Style(color="#00ff00", bgcolor="#101010")) == "\x1b[38;2;0;255;0mb"
     assert pen.write("c", Style(color="#00ff00", bgcolor="#101010")) == "c"
+    assert pen.write(" ", Style(color="#0000ff", bgcolor="#101010")) == " ", "a blank has no ink"
+    assert pen.write(" ", Style(color="#0000ff", bgcolor="#202020")) == "\x1b[48;2;32;32;32m "
     assert pen.lift() == "\x1b[0m"
 
 

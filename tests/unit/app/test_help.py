@@ -1,0 +1,129 @@
+"""The help page: the basics first, then the open pane, then the others; no key twice; one filter over all of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from lilfox_tui.app.actions import Action, actions_of
+from lilfox_tui.app.app import LilFoxApp
+from lilfox_tui.app.dialogs.help import TWO_COLUMNS, HelpPage, HelpSection
+from lilfox_tui.app.dialogs.reader import matching
+from lilfox_tui.app.navigation import TABS
+from lilfox_tui.app.rendering.columns import cells
+from lilfox_tui.app.rendering.draw import UNICODE, Piece, Row
+from lilfox_tui.core.i18n import set_language
+
+LOGS = ("2 Logs", Action("keep", ("plus",), TABS[1].title, TABS[1].title, lambda: None, lambda: None))
+
+
+def here(place: int = 0) -> tuple[Action, ...]:
+    return (*actions_of(TABS[place].load()), *actions_of(LilFoxApp))
+
+
+def elsewhere(place: int = 0) -> list[tuple[str, Action]]:
+    known = {(each.id, str(each.help)) for each in here(place)}
+    found = []
+    for other, tab in enumerate(TABS):
+        for each in actions_of(tab.load()) if other != place else ():
+            if (each.id, str(each.help)) not in known:
+                known.add((each.id, str(each.help)))
+                found.append((f"{other + 1} {tab.title}", each))
+    return found
+
+
+def whole(place: int = 0) -> HelpPage:
+    page = HelpPage(here(place), UNICODE)
+    page.add_elsewhere(elsewhere(place))
+    return page
+
+
+def text_of(row: Row) -> str:
+    return "".join(piece.text for piece in row)
+
+
+def squeezed(text: str) -> str:
+    return "".join(text.split())
+
+
+def headings(sections: list[HelpSection]) -> list[str]:
+    return [each.heading for each in sections]
+
+
+def test_it_begins_with_the_basics_and_ends_with_the_other_panes() -> None:
+    sections = whole().sections()
+    names = headings(sections)
+    assert names[0] == "Basics"
+    assert [each.sign for each in sections[0].entries] == [
+        "j down", "k up", "enter", "esc", "/", ": ctrl-p", "?", "q",
+    ]  # fmt: skip
+    assert names[1:3] == ["Display", "Hosts"], "what the pane does comes before how to move in it"
+    at = names.index("Move, filter, copy")
+    others = [name.partition(":")[0] for name in names[at + 1 : -1]]
+    assert list(dict.fromkeys(others)) == ["2 Logs", "3 Backup", "4 Runbook"]
+    assert names[-1] == "Symbols"
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("place", range(len(TABS)), ids=lambda place: str(TABS[place].title))
+def test_no_key_is_listed_twice(place: int) -> None:
+    page = whole(place)
+    sections = page.sections()
+    in_this_pane = [entry.sign for each in sections[:-1] if each.heading[0].isalpha() for entry in each.entries]
+    assert len(in_this_pane) == len(set(in_this_pane))
+    for each in sections:
+        signs = [entry.sign for entry in each.entries]
+        assert len(signs) == len(set(signs)), each.heading
+    told = [(entry.sign, entry.text) for each in sections for entry in each.entries]
+    assert len(told) == len(set(told))
+
+
+@pytest.mark.parametrize("language", ["en", "zh_CN"])
+@pytest.mark.parametrize("place", range(len(TABS)), ids=lambda place: str(TABS[place].title))
+@pytest.mark.parametrize("width", [37, 77])
+def test_every_help_is_readable_in_full(place: int, language: str, width: int) -> None:
+    set_language(language)
+    try:
+        lines = whole(place).lines("", width)
+        text = squeezed("".join(map(text_of, lines)))
+        assert all(cells(line) <= width for line in lines)
+        for each in (*here(place), *(each for _pane, each in elsewhere(place))):
+            assert squeezed(str(each.help)) in text
+    finally:
+        set_language("en")
+
+
+@pytest.mark.parametrize("width", [TWO_COLUMNS, 117, 157])
+def test_in_two_columns_it_has_the_same_words_in_fewer_lines(width: int) -> None:
+    page = whole()
+    lines = page.lines("", width)
+    assert all(cells(line) <= width for line in lines)
+    assert len(lines) < 0.85 * len(page.lines("", TWO_COLUMNS - 1))
+    words = "".join(sorted(squeezed("".join(map(text_of, lines)))))
+    assert words == "".join(sorted(squeezed("".join(map(text_of, page.lines("", 77))))))
+    assert text_of(lines[0]).split() == ["Basics", "Display"]
+
+
+def test_the_filter_searches_all_of_it() -> None:
+    page = whole()
+    (alerts,) = page.sections("SILENCE noti")
+    assert alerts.heading == "Alerts"
+    assert [each.sign for each in alerts.entries] == ["s"]
+    assert headings(page.sections("histogram")) == ["2 Logs: Go to"], "of another pane"
+    assert headings(page.sections("4 runbook"))[0] != "Symbols"
+    assert [text_of(row).strip() for row in page.lines("silence nowhere", 77)] == ["nothing matches"]
+    assert page.sections(" ") == page.sections()
+
+
+def test_before_the_other_panes_are_known_their_keys_are_left_out() -> None:
+    page = HelpPage(here(), UNICODE)
+    assert not page.sections("histogram")
+    page.add_elsewhere([LOGS])
+    page.add_elsewhere([LOGS])
+    assert headings(page.sections("2 logs +")) == ["2 Logs: "]
+
+
+def test_rows_that_match_stay_below_their_headings() -> None:
+    rows: list[Row] = [(Piece("One", "title"),), (Piece("alpha"),), (), (Piece("Two", "title"),), (Piece("beta"),)]
+    assert list(map(text_of, matching(rows, "BE"))) == ["Two", "beta"]
+    assert [text_of(row).strip() for row in matching(rows, "gamma")] == ["nothing matches"]
+    assert matching(rows, " ") == rows
