@@ -106,6 +106,107 @@ class Expression(TextField):
             event.prevent_default()
 
 
+class LineKeys:
+    """What the keys do that go to the line: they edit it, choose in the list of names, and fetch earlier queries or
+    what can be asked before the first one."""
+
+    def __init__(
+        self,
+        line: Callable[[], Expression],
+        state: QueryState,
+        offer: QueryOffer,
+        start: StartPage,
+        history: QueryHistory,
+        *,
+        run: Callable[[str], None],
+        leave: Callable[[str], None],
+    ) -> None:
+        self._line, self._state, self._offer, self._start, self._history = line, state, offer, start, history
+        self._run, self._leave = run, leave
+        self.walk = HistoryWalk(history)
+
+    @property
+    def is_at_start(self) -> bool:
+        """Whether what can be asked is on the screen."""
+        return self._state.answer is None
+
+    def press(self, key: str) -> bool:
+        """Handles a key; returns whether it did, else it edits the query."""
+        offer, line = self._offer, self._line().line
+        offer.update(line)
+        handlers: dict[str, Callable[[], None]] = {
+            "tab": self._tab,
+            "enter": self._enter,
+            "escape": self._escape,
+            "ctrl+r": partial(offer.open_history, line, self._history),
+            "shift+tab": lambda: self._state.choose(self._state.chosen),
+        }
+        if key in _CURSOR_MOVES:
+            offer.close(line)
+        elif key in _STEPS:
+            self._step(_STEPS[key])
+        elif key in handlers:
+            handlers[key]()
+        return key in _STEPS or key in handlers
+
+    def put_whole(self, text: str) -> None:
+        """Puts a query into the line, in place of what is there."""
+        line = self._line()
+        line.put(QueryLine(text, len(text)))
+        self._offer.close(line.line)
+
+    def take_start(self, *, runs: bool) -> None:
+        """Puts what is marked in the list before the first query into the line, and runs it if it is a query."""
+        taken, self._start.marked = self._start.taken, None
+        if taken is not None:
+            self.put_whole(taken.text)
+            if runs and taken.runs:
+                self._run(taken.text)
+
+    def _tab(self) -> None:
+        line, state = self._line(), self._state
+        if self.is_at_start and self._start.taken is not None:
+            self.take_start(runs=False)
+        elif self._offer.choices:
+            line.put(self._offer.take())
+        elif (line.value and state.series) or not self._offer.browse(line.line):
+            state.choose(state.chosen)
+
+    def _enter(self) -> None:
+        if self._offer.choices and self._offer.marked is not None:
+            self._line().put(self._offer.take())
+        elif self.is_at_start and self._start.taken is not None:
+            self.take_start(runs=True)
+        else:
+            self._run(self._line().value)
+
+    def _escape(self) -> None:
+        if self.is_at_start and self._start.marked is not None:
+            self._start.marked = None
+        elif self._offer.choices:
+            self._offer.close(self._line().line)
+        else:
+            self._leave(self._line().value)
+
+    def _step(self, step: int) -> None:
+        """An arrow key: in the list if it is open, else to an older query, a newer one, and from the newest into the
+        result, or into what can be asked."""
+        value, offer, start = self._line().value, self._offer, self._start
+        if self.is_at_start and start.marked is not None:
+            start.move(step)
+        elif offer.choices and (step > 0 or offer.marked is not None):
+            offer.move(step)
+        elif step < 0:
+            if (older := self.walk.older(value)) is not None:
+                self.put_whole(older)
+        elif self.walk.is_draft(value):
+            if self.is_at_start:
+                start.move(step)
+            self._state.choose(self._state.chosen)
+        else:
+            self.put_whole(self.walk.newer())
+
+
 class QueryBox(Dialog[str]):
     """A dialog that runs queries; it returns the last expression entered.
 
@@ -130,7 +231,9 @@ class QueryBox(Dialog[str]):
         self._state = QueryState(at, window)
         self._offer = QueryOffer()
         self._start = StartPage([] if alerts is None else rule_queries(alerts, glyphs))
-        self._walk = HistoryWalk(history)
+        self._keys = LineKeys(
+            lambda: self._line, self._state, self._offer, self._start, history, run=self._run, leave=self.close
+        )
         self._names = NameLoader(source, at, self._learned)
         self._drawn = QueryScreen(())
         self._said = ""
@@ -174,7 +277,7 @@ class QueryBox(Dialog[str]):
 
     def _run(self, text: str) -> None:
         self._offer.close(self._line.line)
-        self._walk.restart()
+        self._keys.walk.restart()
         if not text.strip():
             return
         if self._history.add(text):
@@ -287,7 +390,7 @@ class QueryBox(Dialog[str]):
 
     def on_input_changed(self) -> None:
         self._offer.update(self._line.line)
-        if self._is_at_start and self._start.marked is not None:
+        if self._keys.is_at_start and self._start.marked is not None:
             self._start.marked = None
             self._show_result()
         self._show_offer()
@@ -295,96 +398,16 @@ class QueryBox(Dialog[str]):
     def _key(self, key: str) -> bool:
         """Handles a key; returns whether it did, else it edits the query."""
         said, self._said = self._said, ""
-        is_handled = self._result_key(key) if self._state.focus == "result" else self._query_key(key)
+        if self._state.focus == "result":
+            is_handled = self._result_key(key)
+        elif is_handled := self._keys.press(key):
+            self._show_offer()
+            self._show_result()
+        elif key in _CURSOR_MOVES:
+            self._show_offer()
         if said or self._said:
             self._show_keys()
         return is_handled
-
-    def _query_key(self, key: str) -> bool:
-        offer, line = self._offer, self._line
-        offer.update(line.line)
-        handlers: dict[str, Callable[[], None]] = {
-            "tab": self._tab,
-            "enter": self._enter,
-            "escape": self._escape,
-            "ctrl+r": partial(offer.open_history, line.line, self._history),
-            "shift+tab": lambda: self._state.choose(self._state.chosen),
-        }
-        if key in _CURSOR_MOVES:
-            offer.close(line.line)
-            self._show_offer()
-            return False
-        if key in _STEPS:
-            self._step(_STEPS[key])
-        elif key in handlers:
-            handlers[key]()
-        else:
-            return False
-        self._show_offer()
-        self._show_result()
-        return True
-
-    def _tab(self) -> None:
-        line, state = self._line, self._state
-        if self._is_at_start and self._start.taken is not None:
-            self._take_start(runs=False)
-        elif self._offer.choices:
-            line.put(self._offer.take())
-        elif not (line.value and state.series) and self._offer.browse(line.line):
-            return
-        else:
-            state.choose(state.chosen)
-
-    def _enter(self) -> None:
-        if self._offer.choices and self._offer.marked is not None:
-            self._line.put(self._offer.take())
-        elif self._is_at_start and self._start.taken is not None:
-            self._take_start(runs=True)
-        else:
-            self._run(self._line.value)
-
-    @property
-    def _is_at_start(self) -> bool:
-        """Whether what can be asked is on the screen."""
-        return self._state.answer is None
-
-    def _take_start(self, *, runs: bool) -> None:
-        """Puts what is marked in the list before the first query into the line, and runs it if it is a query."""
-        taken, self._start.marked = self._start.taken, None
-        if taken is not None:
-            self._put_whole(taken.text)
-            if runs and taken.runs:
-                self._run(taken.text)
-
-    def _escape(self) -> None:
-        if self._is_at_start and self._start.marked is not None:
-            self._start.marked = None
-        elif self._offer.choices:
-            self._offer.close(self._line.line)
-        else:
-            self.close(self._line.value)
-
-    def _step(self, step: int) -> None:
-        """An arrow key: in the list if it is open, else to an older query, a newer one, and from the newest into the
-        result, or into what can be asked."""
-        line, offer, start = self._line, self._offer, self._start
-        if self._is_at_start and start.marked is not None:
-            start.move(step)
-        elif offer.choices and (step > 0 or offer.marked is not None):
-            offer.move(step)
-        elif step < 0:
-            if (older := self._walk.older(line.value)) is not None:
-                self._put_whole(older)
-        elif self._walk.is_draft(line.value):
-            if self._is_at_start:
-                start.move(step)
-            self._state.choose(self._state.chosen)
-        else:
-            self._put_whole(self._walk.newer())
-
-    def _put_whole(self, text: str) -> None:
-        self._line.put(QueryLine(text, len(text)))
-        self._offer.close(self._line.line)
 
     def _result_key(self, key: str) -> bool:
         state = self._state
@@ -428,15 +451,15 @@ class QueryBox(Dialog[str]):
             if self._offer.click(event.index):
                 self._line.put(self._offer.take())
                 self._show_offer()
-        elif self._is_at_start:
+        elif self._keys.is_at_start:
             if self._start.click(event.x, event.index):
-                self._take_start(runs=True)
+                self._keys.take_start(runs=True)
                 self._show_result()
         elif event.x < drawn.right and 0 <= (place := event.index - drawn.first) < drawn.shown:
             state.choose(drawn.top + place)
             self._show_result()
         elif event.x >= drawn.right and (query := drawn.queries.get(event.index)) is not None:
-            self._put_whole(query)
+            self._keys.put_whole(query)
             self._run(query)
 
     def on_click(self, event: events.Click) -> None:
@@ -446,7 +469,7 @@ class QueryBox(Dialog[str]):
             self._show_result()
 
     def on_lines_wheel(self, event: Lines.Wheel) -> None:
-        if event.lines.id == "query-answer" and self._is_at_start:
+        if event.lines.id == "query-answer" and self._keys.is_at_start:
             self._start.move(event.delta)
             self._show_result()
         elif event.lines.id == "query-answer" and self._state.series:
