@@ -212,11 +212,8 @@ class MetricsPane(Pane):
         self._screen = self.home.draw(overview, self._style(), height)
         home.show(self._screen.rows, follow=False)
         if self._screen.below != self.rows_below:
-            self.call_after_refresh(self._tell_below)
+            self.call_after_refresh(lambda: self.tell_below(self._screen.below))
         detail.show(self._detail(overview))
-
-    def _tell_below(self) -> None:
-        self.tell_below(self._screen.below)
 
     def _style(self) -> TableStyle:
         app = self.lilfox
