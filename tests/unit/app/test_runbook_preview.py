@@ -120,13 +120,13 @@ def test_values_come_from_the_alert_that_fires_unless_several_disagree() -> None
     assert stated(firing("backend")).values_of_cause(found) == {"service": "backend"}
     assert stated(firing("backend"), firing("backend", value=0.5)).values_of_cause(found) == {"service": "backend"}
     assert stated(firing("backend"), firing("gateway")).values_of_cause(found) == {}
-    assert stated(firing("backend"), firing("gateway")).values_offered(found) == {"service": ["backend", "gateway"]}
+    assert stated(firing("backend"), firing("gateway")).alerts.values(found) == {"service": ["backend", "gateway"]}
     shown = Preview(found, (), {}, {}, {"service": ["backend", "gateway"]})
     rows = texts(head_rows(shown, STYLE))
     assert " runs with  service  asked for during the run; the alerts say backend, gateway" in rows
     silenced = replace(firing("gateway"), silenced_by=("5f0c",))
     assert stated(silenced, firing("backend")).values_of_cause(found) == {"service": "backend"}
-    assert stated(silenced, firing("backend")).alerts_for(found)[-1] == silenced
+    assert stated(silenced, firing("backend")).alerts.of(found)[-1] == silenced
     assert stated(firing("backend", "Other")).values_of_cause(found) == {}
     assert stated().values_of_cause(found) == {}
 

@@ -54,8 +54,8 @@ def test_the_mark_of_a_runbook_has_the_severity_of_the_alert_that_fires() -> Non
         labels = tuple((name, severity if name == "severity" else value) for name, value in fires.labels)
         seen = replace(mixed(), alerts=Ready(replace(found, alerts=(replace(fires, labels=labels),))))
         state = RunbookState({}, partial(replace, seen))
-        assert state.role_of(fires.name) == role
-    assert state.role_of("NotFiring") == "muted"
+        assert state.alerts.role_of(fires.name) == role
+    assert state.alerts.role_of("NotFiring") == "muted"
 
 
 def test_a_filter_keeps_or_marks_the_runbooks_that_hold_every_word() -> None:
@@ -203,7 +203,7 @@ def test_an_alert_chooses_its_runbook_once_runbooks_are_read() -> None:
     state.look_for(cause)
     assert (state.filter, state.column, state.item) == ("", LIST, None)
     state.take_runbooks(view(None))
-    assert (chosen(state), state.column, state.firing) == (WEB, STEPS, ("HighErrorRate",))
+    assert (chosen(state), state.column, state.alerts.names) == (WEB, STEPS, ("HighErrorRate",))
     assert state.values == {"unit": "nginx.service"}
     state.go_column(LIST)
     state.move(1)

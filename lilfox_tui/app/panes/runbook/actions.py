@@ -263,7 +263,7 @@ class RunStarter:
             return there.name
         runbook = item.runbook
         assert runbook is not None
-        cause = self._state.cause_for(runbook)
+        cause = self._state.alerts.cause_of_run(runbook)
         rows = beginning_rows(runbook, cause, self._state.values_of_cause(runbook), self._app.config)
         title = _("Run {title} again", title=runbook.title) if again else _("Run {title}", title=runbook.title)
         incident = "" if there is None else there.name

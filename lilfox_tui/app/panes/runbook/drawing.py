@@ -261,7 +261,7 @@ class Drawing:
         elif item.problems:
             mark = Piece(glyphs.failing, "failing")
         elif item.alert:
-            mark = Piece(glyphs.alert, self._state.role_of(item.alert))
+            mark = Piece(glyphs.alert, self._state.alerts.role_of(item.alert))
         else:
             mark = Piece(" ", "muted")
         if item.origin and not right.text:
@@ -284,7 +284,7 @@ class Drawing:
         runbook = state.runbook
         assert runbook is not None
         alerts = self._alerts_with_rules(runbook)
-        own, offered = state.values_of_cause(runbook), state.values_offered(runbook)
+        own, offered = state.values_of_cause(runbook), state.alerts.values(runbook)
         shown = Preview(runbook, alerts, state.values, own, offered)
         style = self.style(area.inner_width)
         rows = [*self._problem_rows(area.inner_width), *head_rows(shown, style), *self._steps_rows(shown, style)]
@@ -306,7 +306,7 @@ class Drawing:
 
     def _alerts_with_rules(self, runbook: Runbook) -> list[tuple[Alert, str]]:
         """The firing alerts that name the runbook, each with the expression of its rule; empty where none is known."""
-        alerts = self._state.alerts_for(runbook)
+        alerts = self._state.alerts.of(runbook)
         shown = self._app.shown
         if not alerts or shown is None or not isinstance(shown.alerts, Ready):
             return []

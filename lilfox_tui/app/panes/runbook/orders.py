@@ -75,7 +75,7 @@ class ValuePrompts:
             self._app.tell(tr("{name}: querying the choices", name=variable.name))
         try:
             choices = await offered(self._app.config, variable, hosts)
-            firing = self._state.values_offered(reducer.runbook).get(variable.name, [])
+            firing = self._state.alerts.values(reducer.runbook).get(variable.name, [])
             offers = [offer_of(each) for each in alerts_first(choices, firing)]
         except LilFoxError as error:
             trouble = str(error.message)

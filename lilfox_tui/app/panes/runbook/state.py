@@ -147,12 +147,57 @@ Place = tuple[int, int | None]
 """A step, and a command of it where it has several."""
 
 
+class RunbookAlerts:
+    """The firing alerts of the overview, and which of them a runbook is for. ``cause``: the alert that opened the
+    pane."""
+
+    def __init__(self, overview: Callable[[], Overview | None], cause: Callable[[], Cause | None]) -> None:
+        self._overview, self._cause = overview, cause
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the firing alerts: first the one for which the pane was opened, then worst first."""
+        names, cause = firing_names(self._overview()), self._cause()
+        return names if cause is None else (cause.alert, *(each for each in names if each != cause.alert))
+
+    def of(self, runbook: Runbook) -> tuple[Alert, ...]:
+        """The firing alerts that name the runbook: first the one for which the pane was opened, then worst first, those
+        that are silenced last."""
+        found = [each for each in firing_alerts(self._overview()) if each.name in runbook.on_alert]
+        cause = self._cause()
+        first = None if cause is None else (cause.alert, dict(cause.labels))
+        return tuple(sorted(found, key=lambda each: ((each.name, _labels_of(each)) != first, bool(each.silenced_by))))
+
+    def cause_of_run(self, runbook: Runbook) -> Cause | None:
+        """The alert that a run of the runbook would be for: the one for which the pane was opened, else a firing one
+        that names it and is not silenced; None also where several of these would give the run different values."""
+        if (cause := self._cause()) is not None:
+            return cause
+        causes = [cause_of(each) for each in self.of(runbook) if not each.silenced_by]
+        same = all(values_from(each, runbook) == values_from(causes[0], runbook) for each in causes)
+        return causes[0] if causes and same else None
+
+    def values(self, runbook: Runbook) -> dict[str, list[str]]:
+        """The values that the firing alerts provide for the runbook's variables, the worst alert's first."""
+        found: dict[str, list[str]] = {}
+        for alert in self.of(runbook):
+            for name, value in values_from(cause_of(alert), runbook).items():
+                if value not in (values := found.setdefault(name, [])):
+                    values.append(value)
+        return found
+
+    def role_of(self, alert: str) -> str:
+        """The colour of that alert, by the worst severity with which it fires; muted where it does not fire now."""
+        urgencies = [each.urgency for each in firing_alerts(self._overview()) if each.name == alert]
+        return firing_role(max(urgencies)) if urgencies else "muted"
+
+
 class RunbookState:
     """The pane's state. ``runs`` are the watched ones by job; ``overview`` returns the shown overview."""
 
     def __init__(self, runs: Mapping[str, RunLog], overview: Callable[[], Overview | None]) -> None:
         self.runs = runs
-        self._overview = overview
+        self.alerts = RunbookAlerts(overview, lambda: self.cause)
         self.view: RunbooksView | None = None
         self.timeline = IncidentTimeline()
         self.column = LIST
@@ -182,50 +227,12 @@ class RunbookState:
     # ---- the list of runbooks ------------------------------------------------------------------------------------
 
     @property
-    def firing(self) -> tuple[str, ...]:
-        """The names of the firing alerts: first the one for which the pane was opened, then worst first."""
-        names = firing_names(self._overview())
-        return (
-            names if self.cause is None else (self.cause.alert, *(each for each in names if each != self.cause.alert))
-        )
-
-    def alerts_for(self, runbook: Runbook) -> tuple[Alert, ...]:
-        """The firing alerts that name the runbook: first the one for which the pane was opened, then worst first, those
-        that are silenced last."""
-        found = [each for each in firing_alerts(self._overview()) if each.name in runbook.on_alert]
-        cause = None if self.cause is None else (self.cause.alert, dict(self.cause.labels))
-        return tuple(sorted(found, key=lambda each: ((each.name, _labels_of(each)) != cause, bool(each.silenced_by))))
-
-    def cause_for(self, runbook: Runbook) -> Cause | None:
-        """The alert that a run of the runbook would be for: the one for which the pane was opened, else a firing one
-        that names it and is not silenced; None also where several of these would give the run different values."""
-        if self.cause is not None:
-            return self.cause
-        causes = [cause_of(each) for each in self.alerts_for(runbook) if not each.silenced_by]
-        same = all(values_from(each, runbook) == values_from(causes[0], runbook) for each in causes)
-        return causes[0] if causes and same else None
-
-    def values_offered(self, runbook: Runbook) -> dict[str, list[str]]:
-        """The values that the firing alerts provide for the runbook's variables, the worst alert's first."""
-        found: dict[str, list[str]] = {}
-        for alert in self.alerts_for(runbook):
-            for name, value in values_from(cause_of(alert), runbook).items():
-                if value not in (values := found.setdefault(name, [])):
-                    values.append(value)
-        return found
-
-    def role_of(self, alert: str) -> str:
-        """The colour of that alert, by the worst severity with which it fires; muted where it does not fire now."""
-        urgencies = [each.urgency for each in firing_alerts(self._overview()) if each.name == alert]
-        return firing_role(max(urgencies)) if urgencies else "muted"
-
-    @property
     def items(self) -> tuple[RunbookItem, ...]:
         """All rows of the list that the filter leaves; the same object while nothing changes."""
         wanted = self.filter if self.only_matching else ""
-        made_of = (self.view, self.firing, wanted, tuple(sorted(self.last_run.items())))
+        made_of = (self.view, self.alerts.names, wanted, tuple(sorted(self.last_run.items())))
         if self._items[0] != made_of:
-            found = () if self.view is None else items_of(self.view, self.firing, self.last_run)
+            found = () if self.view is None else items_of(self.view, self.alerts.names, self.last_run)
             self._items = made_of, tuple(each for each in found if _holds_all(each, wanted))
         return self._items[1]
 
@@ -434,7 +441,7 @@ class RunbookState:
 
     def values_of_cause(self, runbook: Runbook) -> dict[str, str]:
         """Return the values that the alert of a run provides for the runbook's variables."""
-        cause = self.cause_for(runbook)
+        cause = self.alerts.cause_of_run(runbook)
         return {} if cause is None else values_from(cause, runbook)
 
     def text_to_copy(self) -> str | None:

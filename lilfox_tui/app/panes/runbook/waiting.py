@@ -74,7 +74,7 @@ class WaitingLine:
     def _of_alert(self, alert: str) -> str:
         """The text about a runbook for an alert: what enter does, and with which values."""
         runbook = self._state.runbook
-        cause = None if runbook is None else self._state.cause_for(runbook)
+        cause = None if runbook is None else self._state.alerts.cause_of_run(runbook)
         name = alert if cause is None else cause.title
         values = {} if runbook is None else self._state.values_of_cause(runbook)
         given = listed(f"{each} = {value}" for each, value in values.items())
