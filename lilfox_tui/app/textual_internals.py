@@ -165,23 +165,12 @@ class BackgroundScreen(Screen[Result]):
         rows = crop.line_range
         chops = below.pop()._compositor._render_chops(crop, rows.__contains__)
         there = [
-            self._beside_dialog(joined(chops[y].values()), y).crop_extend(crop.x, crop.right, None)
+            _beside_dialog(self, joined(chops[y].values()), y).crop_extend(crop.x, crop.right, None)
             for y in rows
             if y < len(chops)
         ]
         # It may still have the size before this one.
         return there + [joined([], crop.width)] * (len(rows) - len(there))
-
-    def _beside_dialog(self, line: Strip, y: int) -> Strip:
-        """A line of the screen below with a blank on either side of the dialog: no word of it seems to go on there."""
-        for dialog in self.children:
-            left, top, right, bottom = dialog.region.corners
-            if top <= y < bottom:
-                blank = cast("PrivateApp", self.app).palette.strip((), 1, "bar")
-                sides = (line.crop(0, left - 1), blank) if left else ()
-                rest = (blank, line.crop(right + 1)) if right < line.cell_length else ()
-                line = Strip.join([*sides, line.crop(left, right), *rest])
-        return line
 
     def _compositor_refresh(self) -> None:
         if not self.is_whole:
@@ -201,6 +190,18 @@ class BackgroundScreen(Screen[Result]):
             app.screen.refresh(*changed)
             changed.clear()
             self._dirty_widgets.clear()
+
+
+def _beside_dialog(screen: Screen[Result], line: Strip, y: int) -> Strip:
+    """A line of the screen below with a blank on either side of the dialog: no word of it seems to go on there."""
+    for dialog in screen.children:
+        left, top, right, bottom = dialog.region.corners
+        if top <= y < bottom:
+            blank = cast("PrivateApp", screen.app).palette.strip((), 1, "bar")
+            sides = (line.crop(0, left - 1), blank) if left else ()
+            rest = (blank, line.crop(right + 1)) if right < line.cell_length else ()
+            line = Strip.join([*sides, line.crop(left, right), *rest])
+    return line
 
 
 def paint_whole(screen: BackgroundScreen[Result]) -> None:

@@ -63,6 +63,29 @@ _STEPS = {"down": 1, "up": -1, "pagedown": 10, "pageup": -10}
 _LETTER_STEPS = {"j": 1, "k": -1}
 
 
+class WizardLine:
+    """The line of a page to type in: a path, a name, or the word that confirms. ``take`` gets what is entered; None
+    while nothing is asked."""
+
+    def __init__(self, wizard: RestoreWizard) -> None:
+        self._wizard = wizard
+        self.take: Callable[[str], None] | None = None
+
+    def ask(self, prompt: str, text: str, take: Callable[[str], None]) -> None:
+        """Opens the line with ``text`` in it; ``prompt`` stands there while it is empty."""
+        line = self._wizard.query_one("#wizard-input", TextField)
+        line.value, line.placeholder, line.display = text, prompt, True
+        self.take = take
+        self._wizard.set_focus(line)
+        self._wizard.repaint()
+
+    def close(self) -> None:
+        """Takes the line away."""
+        self.take = None
+        self._wizard.query_one("#wizard-input", Input).display = False
+        self._wizard.set_focus(None)
+
+
 class RestoreWizard(Dialog[bool]):
     """The wizard: asks page by page, checks in the background, starts the job and follows it; the job outlives it.
     Returns whether to undo the restore."""
@@ -73,7 +96,7 @@ class RestoreWizard(Dialog[bool]):
         super().__init__()
         self.state = RestoreState(choice, undo_command)
         self._glyphs, self._zone, self._slow = glyphs, zone, slow
-        self._take: Callable[[str], None] | None = None
+        self._line = WizardLine(self)
         self._note: tuple[str, str] = ("", "muted")
         self._paint_due = False
         self._page = WizardPage()
@@ -101,13 +124,13 @@ class RestoreWizard(Dialog[bool]):
         state = self.state
         state.open(step)
         self._note = ("", "muted")
-        self._close_line()
+        self._line.close()
         self._page.top = 0
         if state.wants_look:
             self._look()
         if step == CONFIRM and state.looked is not None:
             self.asks_anew()
-            self._ask(word_prompt(state.word, self.app.size.width - PADDING), "", self._take_word)
+            self._line.ask(word_prompt(state.word, self.app.size.width - PADDING), "", self._take_word)
         self.repaint()
 
     def _next(self) -> None:
@@ -135,8 +158,8 @@ class RestoreWizard(Dialog[bool]):
         return items[min(self.state.at, len(items) - 1)] if items and self.state.at >= 0 else None
 
     def _back(self) -> None:
-        if self._take is not None and self.state.step != CONFIRM:
-            self._close_line()
+        if self._line.take is not None and self.state.step != CONFIRM:
+            self._line.close()
             self.repaint()
         elif self.state.step in (WHAT, RUN, RESULT):
             self.close(False)
@@ -227,7 +250,7 @@ class RestoreWizard(Dialog[bool]):
         if not note.text:
             allows = bool(page_items(state, self._glyphs))
             said = page_keys(
-                state.step, width, asks=self._take is not None, undoes=state.undoable, tables=tables, allows=allows
+                state.step, width, asks=self._line.take is not None, undoes=state.undoable, tables=tables, allows=allows
             )
         keys.styles.height = len(said)
         keys.show(said)
@@ -247,25 +270,12 @@ class RestoreWizard(Dialog[bool]):
 
     # ---- one line to type in ----------------------------------------------------------------------------------------
 
-    def _ask(self, prompt: str, text: str, take: Callable[[str], None]) -> None:
-        line = self.query_one("#wizard-input", TextField)
-        line.value, line.placeholder = text, prompt
-        line.display = True
-        self._take = take
-        self.set_focus(line)
-        self.repaint()
-
-    def _close_line(self) -> None:
-        self._take = None
-        self.query_one("#wizard-input", Input).display = False
-        self.set_focus(None)
-
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        take = self._take
+        take = self._line.take
         if take is not None:
             if self.state.step != CONFIRM:
-                self._close_line()
+                self._line.close()
             take(event.value.strip())
             self.repaint()
 
@@ -276,7 +286,7 @@ class RestoreWizard(Dialog[bool]):
             event.stop()
             event.prevent_default()
             return
-        typing, checks = self._take is not None, self.state.step == CHECKS
+        typing, checks = self._line.take is not None, self.state.step == CHECKS
         self.state.goes_on = False
         self._note = ("", "muted") if event.key != "enter" else self._note
         steps = _STEPS if typing else _STEPS | _LETTER_STEPS
@@ -335,7 +345,7 @@ class RestoreWizard(Dialog[bool]):
         elif choice.tables_of(source.name):
             self._choose_table(source.name)
         else:
-            self._ask(only_prompt(source), "", lambda text: choice.keep_only(source.name, text))
+            self._line.ask(only_prompt(source), "", lambda text: choice.keep_only(source.name, text))
 
     def _choose_table(self, source: str = "") -> None:
         """Asks which recorded table is restored, of ``source`` or of any; the page that follows opens then."""
@@ -362,7 +372,7 @@ class RestoreWizard(Dialog[bool]):
         def take(text: str) -> None:
             source.place = text
 
-        self._ask(where_prompt(source), source.place, take)
+        self._line.ask(where_prompt(source), source.place, take)
 
     @work(exclusive=True, group="places")
     async def _offer_places(self, source: SourceChoice) -> None:
