@@ -107,6 +107,8 @@ class BackgroundScreen(Screen[Result]):
         self._compositor = MovesPainted()
         self._changed_behind: set[Region] = set()
         """What has changed in the screens below since it began to open."""
+        self._painted: set[Region] = set()
+        """What is being painted; nothing while all is asked for."""
 
     async def _on_idle(self, event: events.Idle) -> None:
         """Lays a screen out that is not whole without waiting for the next of Textual's 60 updates a second."""
@@ -163,6 +165,9 @@ class BackgroundScreen(Screen[Result]):
         if not below or below[-1] is self:
             return super().render_lines(crop)
         rows = crop.line_range
+        dialogs = [each.region.grow(_BESIDE) for each in self.children]
+        if self._painted and all(any(each.contains_region(part) for each in dialogs) for part in self._painted):
+            return [_blanks(self, crop.width)] * len(rows)  # nothing of the screen below is seen there
         chops = below.pop()._compositor._render_chops(crop, rows.__contains__)
         there = [
             _beside_dialog(self, joined(chops[y].values()), y).crop_extend(crop.x, crop.right, None)
@@ -180,7 +185,9 @@ class BackgroundScreen(Screen[Result]):
             if len(app.screen_stack) > 1:  # with the blanks beside it
                 screen = self._compositor.size.region
                 self._compositor._dirty_regions = {each.grow(_BESIDE).intersection(screen) for each in changed}
+            self._painted = self._compositor._dirty_regions.copy()
             super()._compositor_refresh()
+            self._painted = set()
         elif changed:
             stack = app.screen_stack
             for between in stack[stack.index(self) + 1 : -1]:
@@ -197,11 +204,14 @@ def _beside_dialog(screen: Screen[Result], line: Strip, y: int) -> Strip:
     for dialog in screen.children:
         left, top, right, bottom = dialog.region.corners
         if top <= y < bottom:
-            blank = cast("PrivateApp", screen.app).palette.strip((), 1, "bar")
-            sides = (line.crop(0, left - 1), blank) if left else ()
-            rest = (blank, line.crop(right + 1)) if right < line.cell_length else ()
-            line = Strip.join([*sides, line.crop(left, right), *rest])
+            sides = (line.crop(0, left - 1),) if left else ()
+            width = min(right + 1, line.cell_length) - max(0, left - 1)
+            line = Strip.join([*sides, _blanks(screen, width), line.crop(right + 1)])
     return line
+
+
+def _blanks(screen: Screen[Result], count: int) -> Strip:
+    return cast("PrivateApp", screen.app).palette.strip((), count, "bar")
 
 
 def paint_whole(screen: BackgroundScreen[Result]) -> None:
@@ -219,8 +229,9 @@ def paint_whole(screen: BackgroundScreen[Result]) -> None:
     screen._layout_required = screen._scroll_required = screen._repaint_required = False
     screen._dirty_widgets.clear()
     own = {each.region.intersection(screen._compositor.size.region) for each in screen.children}
-    screen._compositor._dirty_regions = {*filter(None, own), *changed}
-    screen._compositor_refresh()
+    for regions in (set(filter(None, own)), *({each} for each in changed)):  # together, all between them is drawn too
+        screen._compositor._dirty_regions = regions
+        screen._compositor_refresh()
 
 
 def lay_out_now(screen: Screen[Result]) -> None:
