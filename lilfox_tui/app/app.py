@@ -92,9 +92,9 @@ class LilFoxApp(Console):
         yield Lines(ground="bar", id="header")
         yield Lines(id="tabs")
         yield from self.panes.values()
-        yield Lines(ground="bar", id="footer")
+        yield (footer := Lines(ground="bar", id="footer"))
         yield Lines(ground="selection", id="note")
-        yield CommandLine(self._line_closed)
+        yield CommandLine(lambda: setattr(footer, "display", True))
 
     def on_mount(self) -> None:
         self._started_s = time.monotonic()
@@ -167,9 +167,6 @@ class LilFoxApp(Console):
             self.note = ("", "text")
         each.run()
         self.repaint_frame()
-
-    def _line_closed(self) -> None:
-        self.query_one("#footer", Lines).display = True
 
     # ---- the monitor ---------------------------------------------------------------------------------------------
 

@@ -129,7 +129,9 @@ class PaneActions(_Everywhere):
 
     @action("changes", "c", tr("changes"), tr("everything that changed since you last looked"))
     def show_changes(self) -> None:
-        _blank, title, *rows = change_rows(self._app.changes_since_visit(), self._app.glyphs)
+        until, changes = self._app.rewound, self._app.monitor.changes.since_last_visit()
+        shown = [each for each in changes if until is None or each.at <= until]
+        _blank, title, *rows = change_rows(shown, self._app.glyphs)
         self._app.push_screen(dialogs.Reader([title, BLANK, *rows]))
 
 

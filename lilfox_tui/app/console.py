@@ -29,7 +29,7 @@ from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, _, tr
 from lilfox_tui.core.text import clean
 from lilfox_tui.hosts.local import run_in_foreground
-from lilfox_tui.monitor.model import HostView, IncidentView, Overview, StatusChange
+from lilfox_tui.monitor.model import HostView, IncidentView, Overview
 from lilfox_tui.monitor.monitor import Monitor
 
 if TYPE_CHECKING:
@@ -172,11 +172,6 @@ class Console(PrivateApp, inherit_bindings=False):
         self._started_s = time.monotonic()
         self.touched = False
         """A key was pressed."""
-
-    def changes_since_visit(self) -> list[StatusChange]:
-        """Return what changed since the last visit, oldest first; on a rewound screen only up to its time."""
-        until = self.rewound
-        return [each for each in self.monitor.changes.since_last_visit() if until is None or each.at <= until]
 
     def get_default_screen(self) -> PaneScreen:
         """Return the screen that shows the panes; dialogs are above it."""

@@ -18,7 +18,7 @@ from textual.screen import Screen
 
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.dialogs.messages import Dialog
-from lilfox_tui.app.textual_internals import ChangedCells, ShownCells
+from lilfox_tui.app.rendering.changed_cells import ChangedCells, ShownCells
 from tests.app.overviews import NOW, mixed
 from tests.app.still import StillMonitor, screen_text, still_app
 from tests.waiting import until

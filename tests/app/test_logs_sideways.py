@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.app.app import LilFoxApp
-from lilfox_tui.app.textual_internals import changed_spans
+from lilfox_tui.app.rendering.changed_cells import changed_spans
 from lilfox_tui.app.widgets import Lines
 from tests.app.log_files import line, settled
 from tests.app.overviews import NOW, mixed

@@ -10,9 +10,8 @@ from textual.strip import Strip
 
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.dialogs.reader import Reader
-from lilfox_tui.app.dragging import Drag, panel_around
 from lilfox_tui.app.navigation import BACKUP, LOGS, METRICS
-from lilfox_tui.app.widgets import Lines
+from lilfox_tui.app.widgets import Drag, Lines, panel_around
 from tests.app.overviews import mixed
 from tests.app.still import screen_text, still_app
 from tests.waiting import until

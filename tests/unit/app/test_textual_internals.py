@@ -39,8 +39,10 @@ from textual.widgets import Input, Static
 
 from lilfox_tui.app import textual_internals
 from lilfox_tui.app.driver import TerminalDriver
+from lilfox_tui.app.rendering import changed_cells
+from lilfox_tui.app.rendering.changed_cells import ChangedCells, Pen, ShownCells, changed_spans
 from lilfox_tui.app.rendering.draw import Palette, Piece, Row
-from lilfox_tui.app.textual_internals import ChangedCells, MovesPainted, Pen, ShownCells, changed_spans
+from lilfox_tui.app.textual_internals import MovesPainted
 from lilfox_tui.config.themes import FOX_DARK
 from tests.waiting import PATIENCE_S
 
@@ -135,7 +137,7 @@ def test_after_any_updates_the_terminal_shows_the_last(updates: list[tuple[Row, 
             update = ChopsUpdate([{0: strip}], [(0, *part)], [[WIDTH]])
             first, end = part
             for each in (strip, last, strip):  # no half of a wide character is left or drawn
-                first, end = textual_internals._whole(each, first, end)
+                first, end = changed_cells._whole(each, first, end)
             last = Strip.join([last.crop(0, first), strip.crop(first, end), last.crop(end, WIDTH)])
         pyte.Stream(seen).feed(ChangedCells(update, shown).render_segments(CONSOLE))
     expected = pyte.Screen(WIDTH, 1)
@@ -362,9 +364,14 @@ def test_messages_are_not_logged() -> None:
     assert "log.event.verbosity(" in inspect.getsource(message_pump.MessagePump._on_message), "it is that one"
 
 
+PRIVATE = ("textual_internals.py", "driver.py", "changed_cells.py")
+
+
 def test_nothing_private_of_textual_is_used_elsewhere() -> None:
     """Names with an underscore on anything but ``self``, and on ``self`` those that only Textual sets."""
-    files = [path for path in APP.rglob("*.py") if path.name not in ("textual_internals.py", "driver.py")]
+    files = [
+        path for path in APP.rglob("*.py") if path.name not in ("textual_internals.py", "driver.py", "changed_cells.py")
+    ]
     trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in files}
     ours = {name for tree in trees.values() for name in _defined(tree)}
     assert [f"{path.relative_to(APP)}:{line}" for path in files for line in _private(trees[path], ours)] == []

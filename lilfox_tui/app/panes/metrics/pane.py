@@ -22,11 +22,11 @@ from lilfox_tui.app.panes.metrics.pages import FarPast, MetricsPages
 from lilfox_tui.app.panes.metrics.problems import plan_detail
 from lilfox_tui.app.panes.metrics.service_page import service_page
 from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, link_error
+from lilfox_tui.app.rendering.changed_cells import cells_of
 from lilfox_tui.app.rendering.columns import Digits, slice_row
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES, TableStyle, held_for, reason_pieces
 from lilfox_tui.app.shared_actions import ErrorActions, EvidenceActions, ListActions
-from lilfox_tui.app.textual_internals import cells_of
 from lilfox_tui.app.widgets import Lines, more_below
 from lilfox_tui.backends.model import load
 from lilfox_tui.core.aio import Ready
