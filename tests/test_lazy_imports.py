@@ -47,8 +47,8 @@ LAZY = {
         "app/panes/metrics/pages": ".app.open_logs .app.panes.metrics.alert_page .monitor.alert_explain "
         ".monitor.remote_history",
         "app/panes/metrics/pane": ".app.operations",
-        "app/panes/metrics/problems": ".alerts.notifier .app.panes.metrics.alert_page .app.panes.metrics.alert_series "
-        ".app.rendering.highlight .monitor.alert_explain",
+        "app/panes/metrics/problems": ".app.panes.metrics.alert_page .app.panes.metrics.alert_series "
+        ".app.rendering.highlight",
         "app/panes/metrics/state": ".app.panes.metrics.alert_page",
         "app/panes/runbook/preview": ".monitor.alert_explain",
         "app/shared_actions": ".incident.incidents",

@@ -337,6 +337,7 @@ _HELP = {
     "pressure_percent": "Share of the last 10 s in which some or all tasks waited for the resource, in percent.",
     "pressure_waiting_seconds_total": "Time since boot in which tasks waited for the resource, in seconds.",
     "process_cpu_seconds_total": "CPU time used by the process, in seconds.",
+    "process_io_bytes_total": "Bytes that the process has read from storage and written to it, in total.",
     "process_resident_memory_bytes": "Resident memory of the process, in bytes.",
     "process_command_line": "Command line of the process, in the label command_line; the value is always 1.",
     "failed_units": "Number of systemd units that have failed.",

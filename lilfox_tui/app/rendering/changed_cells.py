@@ -50,7 +50,8 @@ class Pen:
         """Return ``text``, preceded by the escape sequence for its style if the style changes. Of blanks only the
         ground is seen."""
         codes = _codes(style or Style.null(), self._system)
-        if text.isspace() and codes.attributes == self._held.attributes == "":
+        has_no_ink = text.isspace() and codes.attributes == self._held.attributes == ""
+        if has_no_ink and (codes.ground == self._held.ground or codes != _PLAIN):  # else plain is told in fewer bytes
             codes = codes._replace(ink=self._held.ink)
         return self._take(codes) + text
 

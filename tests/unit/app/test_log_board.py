@@ -214,7 +214,7 @@ def test_a_pattern_tells_its_status_its_exception_its_course_and_where_it_was_sa
     glyph, count, share, change, trend, seen, sources = (cell.text for cell in new.rows[1].cells)
     assert (glyph, count, share, change, seen) == ("✖", "4", "9%", "new", "03:12:34–03:12:37")
     assert sources == "worker0, worker1 +1"
-    assert trend == "▁" * 11 + "▇", "from the first minute that is known"
+    assert trend == "▁" * 11 + "▆", "from the first minute that is known"
     assert new.rows[1].more == "worker2: job failed  ConnectionError: connection refused: 127.0.0.1:5432"
     assert [found_by(row, records) for row in new.rows] == [6, 4, 2]
     assert [text_of(row.name) for row in rest.rows] == ["GET <path> 200"]
@@ -226,7 +226,7 @@ def test_a_minute_that_is_not_over_is_no_drop() -> None:
     times = [begin + at * 60_000_000 + each * 1_000_000 for at in range(7) for each in range(60)]
     records = [record("api", at, time, "tick") for at, time in enumerate(times) if time <= AT_US]
     (section,) = patterns_of(records, begin)
-    assert section.rows[0].cells[4].text == "▇" * 7
+    assert section.rows[0].cells[4].text == "▆" * 7
 
 
 def test_the_most_of_a_pattern_is_seen_on_a_small_screen() -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pyte
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.color import ColorSystem
 from rich.console import Console
@@ -182,6 +182,7 @@ def screen_of(text: str) -> list[object]:
     ]
 
 
+@example([("a", Style(color="red", bgcolor="red")), (" ", None)], ColorSystem.STANDARD)
 @given(st.lists(st.tuples(st.text("abc ", min_size=1, max_size=4), st.none() | STYLES), max_size=8), SYSTEMS)
 def test_it_looks_the_same(runs: list[tuple[str, Style | None]], system: ColorSystem) -> None:
     pen = Pen(system)

@@ -45,7 +45,8 @@ from lilfox_tui.core.i18n import _, listed, ngettext
 from lilfox_tui.core.text import cell_width, clean, fit, human_duration
 from lilfox_tui.core.units import ValueUnit, value_text
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.alert_explain import Explanation, compared
+from lilfox_tui.monitor.alert_explain import Explanation, compared, server_error_limit
+from lilfox_tui.monitor.model import ServiceView, View
 
 # The ALERTS section as rows. Pure: alerts in, rows out. Imported only where there are rules (it imports numpy).
 
@@ -159,6 +160,29 @@ def others_there(item: AlertItem, items: Sequence[AlertItem]) -> list[AlertItem]
         and each.alert.state is not AlertState.RESOLVED
         and here & {value for name, value in each.alert.labels if name in _PLACES}
     ]
+
+
+def alert_words(item: AlertItem, now: datetime, glyphs: Glyphs, *, named: bool, beside: View | None = None) -> Row:
+    """An alert in one line: its sign, its value and limit, and what it says; ``beside`` a state only what that does not
+    tell already."""
+    mark, alert = shape(item, glyphs), item.alert
+    if alert is None:
+        return mark, Piece(rule_trouble(item.rule, now), mark.role)
+    name = item.name if named else ""
+    said = summary(alert)
+    value = against(alert, item.expression)
+    if beside is not None:
+        value = "" if said else value
+        said, value = ("", "") if _is_about_errors(beside, item) else (said, value)
+    told = "  ".join(filter(None, (name, value, marks(alert), said)))
+    colour = "muted" if alert.acknowledged is not None else role(alert)
+    return Piece(mark.text, colour), Piece(told, colour)
+
+
+def _is_about_errors(view: View, item: AlertItem) -> bool:
+    """Whether both the state of a service and an alert are about its 5xx responses."""
+    told = isinstance(view, ServiceView) and any(each.text.startswith("5xx ") for each in view.reasons)
+    return told and server_error_limit(item.expression, view.name) is not None
 
 
 def state_since(alert: Alert) -> datetime:

@@ -146,31 +146,9 @@ def _of_fault(fault: Fault, now: datetime, glyphs: Glyphs, *, named: bool) -> Ro
 
 
 def _of_alert(item: AlertItem, now: datetime, glyphs: Glyphs, *, named: bool, beside: View | None = None) -> Row:
-    """Its sign, its value and limit, and what it says; ``beside`` a state only what that does not tell already."""
-    from lilfox_tui.alerts.notifier import summary
-    from lilfox_tui.app.panes.metrics.alert_page import marks, role, rule_trouble, shape
-    from lilfox_tui.app.panes.metrics.alert_series import against
+    from lilfox_tui.app.panes.metrics.alert_page import alert_words
 
-    mark, alert = shape(item, glyphs), item.alert
-    if alert is None:
-        return mark, Piece(rule_trouble(item.rule, now), mark.role)
-    name = item.name if named else ""
-    said = summary(alert)
-    value = against(alert, item.expression)
-    if beside is not None:
-        value = "" if said else value
-        said, value = ("", "") if _is_about_errors(beside, item) else (said, value)
-    told = _GAP.join(filter(None, (name, value, marks(alert), said)))
-    colour = "muted" if alert.acknowledged is not None else role(alert)
-    return Piece(mark.text, colour), Piece(told, colour)
-
-
-def _is_about_errors(view: View, item: AlertItem) -> bool:
-    """Whether both the state of a service and an alert are about its 5xx responses."""
-    from lilfox_tui.monitor.alert_explain import server_error_limit
-
-    told = isinstance(view, ServiceView) and any(each.text.startswith("5xx ") for each in view.reasons)
-    return told and server_error_limit(item.expression, view.name) is not None
+    return alert_words(item, now, glyphs, named=named, beside=beside)
 
 
 def change_row(change: StatusChange, now: datetime, glyphs: Glyphs) -> Row:
