@@ -37,7 +37,7 @@ from textual.widgets import Input
 from textual.worker import WorkerFailed
 
 from lilfox_tui.app.driver import TerminalDriver
-from lilfox_tui.app.rendering.draw import Palette, Row, cut, joined
+from lilfox_tui.app.rendering.draw import Palette, Row, cut, joined, side_by_side
 from lilfox_tui.core.crash import last_words
 from lilfox_tui.core.text import cell_width, clean, in_place
 
@@ -162,7 +162,7 @@ class BackgroundScreen(Screen[Result]):
             if top <= y < bottom:
                 sides = (line.crop(0, left - 1),) if left else ()
                 width = min(right + 1, line.cell_length) - max(0, left - 1)
-                line = Strip.join([*sides, self._blanks(width), line.crop(right + 1)])
+                line = side_by_side(*sides, self._blanks(width), line.crop(right + 1))
         return line
 
     def _blanks(self, count: int) -> Strip:
