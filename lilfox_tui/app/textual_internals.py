@@ -32,7 +32,7 @@ from textual.worker import WorkerFailed
 
 from lilfox_tui.app.driver import TerminalDriver
 from lilfox_tui.app.rendering.changed_cells import ChangedCells, ShownCells
-from lilfox_tui.app.rendering.draw import Palette, joined
+from lilfox_tui.app.rendering.draw import Palette, joined, side_by_side
 from lilfox_tui.core.crash import last_words
 from lilfox_tui.core.text import in_place
 
@@ -201,7 +201,7 @@ def _beside_dialog(screen: Screen[Result], line: Strip, y: int) -> Strip:
         if top <= y < bottom:
             sides = (line.crop(0, left - 1),) if left else ()
             width = min(right + 1, line.cell_length) - max(0, left - 1)
-            line = Strip.join([*sides, _blanks(screen, width), line.crop(right + 1)])
+            line = side_by_side(*sides, _blanks(screen, width), line.crop(right + 1))
     return line
 
 
