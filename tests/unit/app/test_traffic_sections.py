@@ -46,7 +46,7 @@ def page(width: int = 120) -> TrafficPage:
 
     return TrafficPage(
         state=Ready(traffic(1.0, ill=True), NOW), routes=routes(ill=True), rates=rates(), statuses=statuses(ill=True),
-        targets=(), kept=None, past=past, now=NOW, window=timedelta(minutes=5), slow_s=1.0,
+        targets=(), kept=None, past=past, recorded=past, now=NOW, window=timedelta(minutes=5), slow_s=1.0,
         limit=ErrorLimit(5.0, "HighErrorRate"), level=Level.FAILING, limits=Threshold(warn=5, fail=20),
         style=SectionStyle(width, UNICODE),
     )  # fmt: skip
@@ -94,14 +94,16 @@ def test_a_threshold_is_drawn_if_the_axis_covers_it_also_above_all_curves(
     def past(_series: Series, columns: int) -> Values:
         return [highest] * columns
 
-    errors = charts(replace(page(), limit=None, past=past))["Errors"]
+    errors = charts(replace(page(), limit=None, past=past, recorded=past))["Errors"]
     assert (errors.warn, errors.fail) == lines
 
 
 def test_the_limit_of_slow_responses_is_drawn_if_one_was_near_it_though_the_newest_is_not() -> None:
     shown = replace(page(), slow_s=200.0)
     assert charts(shown)["Latency"].mark is None
-    assert charts(replace(shown, past=lambda _series, columns: [None, 60.0, *[0.1] * (columns - 2)]))["Latency"].mark
+    assert charts(replace(shown, recorded=lambda _series, columns: [None, 60.0, *[0.1] * (columns - 2)]))[
+        "Latency"
+    ].mark
 
 
 def test_routes_that_fail_come_first_then_slow_ones() -> None:

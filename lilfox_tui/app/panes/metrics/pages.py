@@ -378,6 +378,7 @@ class MetricsPages:
             chart_height=self.chart_height(),
             digits=Digits(few=app.slow_link),
             past_traffic=lambda series, columns: self._far.long_past(view, traffic, series, columns, now),
+            recorded_traffic=lambda series, columns: self._far.past(traffic, series, columns, now),
             below_charts=self._far.rows,
             routes=scraping.by_route(view.name, now),
             route_rates=scraping.route_rates(view.name, now - self._state.window, now, TREND_COLUMNS),
@@ -481,11 +482,11 @@ class MetricsPages:
                     )
                 )
             case ServiceView():
-                traffic = f"traffic/{view.name}"
+                page_of_service = self.service_page(view, now)
                 return service_page(
                     replace(
-                        self.service_page(view, now),
-                        past_traffic=lambda series, columns: self._far.past(traffic, series, columns, now),
+                        page_of_service,
+                        past_traffic=page_of_service.recorded_traffic,
                         below_charts=list,
                         width=_WIDTH,
                         chart_height=_CHART_HEIGHT,

@@ -213,6 +213,8 @@ class ServicePage(Struct, frozen=True):
     chart_height: int = 5
     digits: Digits = EXACT
     past_traffic: Past | None = None
+    recorded_traffic: Past | None = None
+    """The same of what LilFox itself has recorded: nobody is asked for it."""
     routes: Sequence[TrafficPart] = ()
     route_rates: Mapping[str, Values] = {}
     statuses: Sequence[TrafficPart] = ()
@@ -301,6 +303,7 @@ def _traffic(page: ServicePage, style: SectionStyle) -> TrafficPage:
         targets=page.targets,
         kept=page.kept,
         past=page.past_traffic or page.past,
+        recorded=page.recorded_traffic or page.past,
         now=page.now,
         window=page.window,
         slow_s=page.view.config.slow,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TypedDict
 
@@ -78,6 +78,8 @@ class TrafficPage(Struct, frozen=True):
     targets: Sequence[TargetView]
     kept: StoreUsage | None
     past: Past
+    recorded: Past
+    """The same of what LilFox itself has recorded: nobody is asked for it."""
     now: datetime
     window: timedelta
     slow_s: float | None
@@ -231,7 +233,7 @@ def _latency(page: TrafficPage, traffic: Traffic) -> PageChart | None:
     if not curves:
         return None
     known = [each.seconds for each in (traffic.p50, traffic.p95, traffic.p99) if each] or [traffic.average_s or 0.0]
-    slowest = max(*known, _highest(curves))
+    slowest = max(*known, _highest(page, [AVERAGE] if now else map(latency_series, QUANTILES)))
     return replace(_chart(page, title, curves, seconds_axis), now=now, **slow_limit(page.slow_s, slowest))
 
 
@@ -259,7 +261,7 @@ def _errors(page: TrafficPage, traffic: Traffic) -> PageChart | None:
     if shown:
         notes = (*notes, _("thresholds > {limits}", limits=", ".join(shown)))
     mark = None if limit is None else limit.percent
-    top = nice_ceiling(max(_highest(curves), mark or 0.0))
+    top = nice_ceiling(max(_highest(page, [SERVER_ERRORS, CLIENT_ERRORS]), mark or 0.0))
     return replace(drawn, notes=notes, mark=mark, warn=_within(warn, top), fail=_within(fail, top))
 
 
@@ -268,9 +270,10 @@ def _within(limit: float | None, top: float) -> float | None:
     return limit if limit is not None and limit <= top else None
 
 
-def _highest(curves: Sequence[PageCurve]) -> float:
-    """The highest value of the curves in the window."""
-    known = (value for each in curves for value in each.values(_KNOWN_POINTS) if value is not None)
+def _highest(page: TrafficPage, series: Iterable[Series]) -> float:
+    """The highest recorded value of the series in the window. A Prometheus is not asked for it: each of its charts is
+    asked for in the columns of that chart alone."""
+    known = (value for each in series for value in page.recorded(each, _KNOWN_POINTS) if value is not None)
     return max(known, default=0.0)
 
 
