@@ -201,21 +201,23 @@ NEWEST_MOST = 20_000
 
 
 async def newest_records(sources: Sequence[LogSource], where: Filter) -> tuple[list[LogRecord], bool]:
-    """The newest records that match, of each source as many as of the others, and whether these are all there are.
-    Sources that cannot be read have none."""
+    """The newest records that match, of each source as many as of the others, oldest first, and whether these are all
+    there are. Sources that cannot be read have none."""
     found: list[LogRecord] = []
     are_all = True
     start: Start | None
     for source in sources:
         its_where = of_source(where, source.name)
+        its: list[LogRecord] = []
         left, start = NEWEST_MOST // len(sources), None if its_where == NOTHING else AtEnd()
         try:
             while start is not None and left > 0:
                 page = await source.page(start, older=True, limit=min(left, _PAGE), where=its_where)
-                found += page.records
+                its = [*page.records, *its]
                 left, start = left - len(page.records), page.more
         except LilFoxError:
             are_all = False
+        found += its
         are_all = are_all and start is None
     return found, are_all
 

@@ -138,21 +138,20 @@ def _round_steps(least: float, *, binary: bool) -> Iterator[float]:
 
 
 def _ticks(floor: float, ceiling: float, height: int, *, binary: bool, dotted: bool) -> dict[int, float]:
-    """The values that are labelled between the ends of the scale, by row from the bottom: round ones some rows apart,
-    or that in the middle."""
+    """The values that are labelled between the ends of the scale, by row from the bottom: round ones some rows apart
+    that divide it evenly, or that in the middle."""
     span = ceiling - floor
     if not _NEXT_TO_NOTHING < span < _BEYOND_ALL:
         return {}
     row, fewest = span / height, span / _LABELS_MOST
     steps = list(takewhile(lambda step: step < span, _round_steps(max(_TICK_ROWS_LEAST * row, fewest), binary=binary)))
     exact = [step for step in steps if abs(ceiling / step - round(ceiling / step)) < _ALMOST_NONE]
-    wide = exact or [step for step in steps if step >= _TICK_ROWS * row * (1 - 1e-9)]
     found: dict[int, float] = {}
-    if wide:
-        for number in range(math.ceil(floor / wide[0]), math.floor(ceiling / wide[0]) + 1):
-            level = _level_of(number * wide[0] - floor, span, height, dotted=dotted)
+    if exact:
+        for number in range(math.ceil(floor / exact[0]), math.floor(ceiling / exact[0]) + 1):
+            level = _level_of(number * exact[0] - floor, span, height, dotted=dotted)
             if 1 <= level <= height - 3:
-                found[level] = number * wide[0]
+                found[level] = number * exact[0]
     return found or ({height // 2: (ceiling + floor) / 2} if height % 2 and height > 1 else {})
 
 

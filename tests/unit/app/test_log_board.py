@@ -12,6 +12,7 @@ from lilfox_tui.app.panes.logs.board import BoardDrawing, BoardRow, BoardSection
 from lilfox_tui.app.panes.logs.histogram import StripParts, percent, strip_row
 from lilfox_tui.app.panes.logs.statistics import (
     NewestRecords,
+    counted_ones,
     filter_of,
     pattern_head,
     pattern_sections,
@@ -218,6 +219,12 @@ def test_a_pattern_tells_its_status_its_exception_its_course_and_where_it_was_sa
     assert new.rows[1].more == "worker2: job failed  ConnectionError: connection refused: 127.0.0.1:5432"
     assert [found_by(row, records) for row in new.rows] == [6, 4, 2]
     assert [text_of(row.name) for row in rest.rows] == ["GET <path> 200"]
+
+
+def test_what_came_while_records_were_counted_is_in_no_part_of_the_statistics() -> None:
+    there = [record(source, at, AT_US + at, "failed") for source in ("api", "web") for at in range(5)]
+    came = [*there[:5], record("api", 9, AT_US + 9, "failed"), *there[5:], record("new", 9, AT_US + 9, "failed")]
+    assert counted_ones(came, counted(there)) == there
 
 
 def test_a_minute_that_is_not_over_is_no_drop() -> None:

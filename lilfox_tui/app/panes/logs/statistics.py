@@ -99,6 +99,7 @@ class StatisticsActions(ActionGroup):
             answer = await analyze(await report_progress(state.shown_sources, tell), where, progress=progress)
             read, are_all = await newest_records(state.shown_sources, where)
             counted = answer.statistics
+            read = counted_ones(read, counted) if are_all else read
             newest = await asyncio.to_thread(NewestRecords, read, are_all=are_all)
             sections = await asyncio.to_thread(statistics_sections, counted, newest, state.zone, self._app.glyphs)
         finally:
@@ -188,6 +189,20 @@ class NewestRecords:
         if self.are_all:
             return told
         return _("{responses} in the newest {count} records", responses=told, count=grouped(len(self.records)))
+
+
+def counted_ones(read: Sequence[LogRecord], counted: Statistics) -> list[LogRecord]:
+    """Of all records, those of each source oldest first, the ones that were there when they were counted: else there
+    would be more errors in a part of the statistics than in all."""
+    if counted.unread:
+        return list(read)  # they are of no source there
+    left = {each.name: each.records for each in counted.by_source}
+    found = []
+    for record in read:
+        if left.get(record.source, 0) > 0:
+            left[record.source] -= 1
+            found.append(record)
+    return found
 
 
 def statistics_head(found: Statistics, newest: NewestRecords, *, narrowed: bool) -> list[Row]:
