@@ -79,6 +79,8 @@ class AlertChanged(Struct, frozen=True, kw_only=True, tag="alert", tag_field="ev
     state: Literal["pending", "firing", "resolved", "no data", "acknowledged", "silenced"]
     since: datetime
     summary: str = ""
+    as_of: datetime | None = None
+    """When the summary was true, if that is later than ``since``: it was recorded by an incident opened later."""
 
 
 class Noticed(Struct, frozen=True, kw_only=True, tag="noticed", tag_field="event"):

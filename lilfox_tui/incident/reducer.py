@@ -298,6 +298,8 @@ def _alert(what: model.AlertChanged) -> str:
     summary = what.summary
     if summary and what.state == "resolved":  # it says in the present tense what is over
         summary = _("was: {what}", what=summary)
+    elif summary and what.as_of is not None:
+        summary = _("{what} (at {time})", what=summary, time=f"{what.as_of:%H:%M:%S}")
     return "  ".join(part for part in (text, labels, summary) if part)
 
 

@@ -237,7 +237,7 @@ class IncidentFollower:
         if not isinstance(state, Ready):
             return
         opened = self._entries[0].at if self._entries else None
-        for once, what in _changes(state.value.alerts):
+        for once, what in _changes(state.value):
             if once in self._told:
                 continue
             over = what.state == "resolved" and (opened is None or what.since < opened)
@@ -255,15 +255,23 @@ class IncidentFollower:
                 self._noticing.claim(entries[-1])
 
 
-def _changes(alerts: Iterable[Alert]) -> Iterator[tuple[str, AlertChanged]]:
+_TOLD_AT_ONCE = timedelta(seconds=10)
+"""Within so long, what an alert says is what it said when it fired."""
+
+
+def _changes(alerts: Alerts) -> Iterator[tuple[str, AlertChanged]]:
     """Yield the state of each alert, with a key that stays the same as long as the state does. The operator's actions
     are recorded where they are made (``alerts/silences.py``)."""
-    for alert in alerts:
+    now = alerts.at
+    for alert in alerts.alerts:
         if alert.fired_at is None:
             continue
         state: Literal["firing", "resolved"] = "resolved" if alert.is_resolved else "firing"
         since = alert.fired_at if alert.resolved_at is None else alert.resolved_at
         labels = {name: value for name, value in alert.labels if name != "alertname"}
         summary = dict(alert.annotations).get("summary", "")
-        what = AlertChanged(name=alert.name, labels=labels, state=state, since=since, summary=summary)
+        later = state == "firing" and summary and now - since > _TOLD_AT_ONCE
+        what = AlertChanged(
+            name=alert.name, labels=labels, state=state, since=since, summary=summary, as_of=now if later else None
+        )
         yield f"alert {alert.labels} {state} {since.isoformat()}", what

@@ -169,6 +169,20 @@ def test_a_critical_alert_opens_one_with_its_name_and_is_in_it() -> None:
     assert (fired.name, fired.state) == ("DatabaseDown", "firing")
 
 
+@pytest.mark.parametrize(("ago_s", "is_later"), [(2, False), (180, True)])
+def test_what_an_alert_says_later_is_not_told_as_if_it_had_said_so_when_it_fired(ago_s: int, is_later: bool) -> None:
+    fired = datetime.now(UTC) - timedelta(seconds=ago_s)
+    alert = replace(ALERT, fired_at=fired, active_at=fired, annotations=(("summary", "100% of requests fail"),))
+    look(alert)
+    incident = current()
+    assert incident is not None
+    told = entries(incident.id)[1].what
+    assert isinstance(told, AlertChanged)
+    assert (told.as_of is not None) == is_later
+    assert told.as_of is None or told.as_of - fired > timedelta(seconds=ago_s - 1)
+    assert ("100% of requests fail (at " in event_text(told)) == is_later
+
+
 def test_while_one_is_open_no_other_is_opened() -> None:
     mine = open_incident("by hand").id
     look(ALERT)
