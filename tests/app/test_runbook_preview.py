@@ -63,7 +63,7 @@ async def test_a_run_tells_how_far_it_is_and_where_it_failed(tmp_path: Path) -> 
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.press("4", "enter")
         await pilot.pause()
-        assert " 1/4 " in screen_text(pilot).splitlines()[2], "one of four steps is over"
+        assert " 2/4 " in screen_text(pilot).splitlines()[2], "it waits at the second step"
         assert "failed: check" not in screen_text(pilot), "it still waits"
     app = made("ended", tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:

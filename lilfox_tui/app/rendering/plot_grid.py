@@ -180,11 +180,13 @@ def _trace(grid: _Grid, places: Sequence[int | None], ink: Ink, glyphs: Glyphs) 
 def _draw_limits(grid: _Grid, limits: Sequence[LimitLine], glyphs: Glyphs) -> dict[int, Piece]:
     """Draw each limit as a dashed line, with its value in the colour of its level as far right as there is room; return
     the values that have no room, for the axis, by row. Through a filled curve the line is thin, and below the curve's
-    top, which is left alone."""
+    top, which is left alone; beside a line in the same cell it has the line's colour, and so is drawn there only where
+    the line has the whole row."""
     at_axis: dict[int, Piece] = {}
     for level, dot, text, role in limits:  # from the bottom up: the cells above are still the curve's
         free = [_takes_limit(grid, column, level, glyphs) for column in range(grid.columns)]
-        at = _label_column(free, label := f" {text} ")
+        blank = [char == " " for char in grid.text[level]]  # a label over a filled curve would be a hole in it
+        at = _label_column(blank, label := f" {text} ")
         if at is None:
             at_axis[level] = Piece(fit(text, LABEL_CELLS, right=True), role)
         for column in range(grid.columns):
@@ -192,7 +194,7 @@ def _draw_limits(grid: _Grid, limits: Sequence[LimitLine], glyphs: Glyphs) -> di
                 grid.put(column, level, glyphs.bars[-2], grid.role[level][column])  # a thin line through it
             elif free[column]:
                 grid.put(column, level, glyphs.limit, role)
-            elif grid.bits[level][column]:  # seen beside the curve that runs through the same cell
+            elif grid.bits[level][column] and not any(free):
                 y = min(max(dot, level * DOTS_HIGH), (level + 1) * DOTS_HIGH - 1)
                 grid.dot(2 * column, y, grid.role[level][column])
         for offset, char in enumerate(label[: grid.columns - at] if at is not None else ""):

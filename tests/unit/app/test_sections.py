@@ -133,6 +133,12 @@ def test_a_limit_is_seen_beside_the_curves_that_run_through_its_row() -> None:
     shown = replace(chart_of("p50", "p95"), curves=[flat, flat], top=100.0, mark=20.0)
     drawn = draw_sections(chart_bands([shown], SectionStyle(80, UNICODE, 4)), SectionStyle(80, UNICODE, 4))
     assert "⣂⣂⣂" in text_of(drawn[-3])
+    late = PageCurve("p50", lambda count: [None] * (count // 2) + [0.0] * (count - count // 2))
+    drawn = draw_sections(
+        chart_bands([replace(shown, curves=[late, late])], SectionStyle(80, UNICODE, 4)), SectionStyle(80, UNICODE, 4)
+    )
+    assert "╌ 20" in text_of(drawn[-3]), "it is seen before the curves begin"
+    assert "⣀⣀⣀" in text_of(drawn[-3]), "and has not their colour"
     far = replace(shown, mark=90.0)
     drawn = draw_sections(chart_bands([far], SectionStyle(80, UNICODE, 4)), SectionStyle(80, UNICODE, 4))
     assert "⣀⣀⣀" in text_of(drawn[-3])

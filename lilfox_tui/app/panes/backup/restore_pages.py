@@ -247,10 +247,18 @@ def page_items(state: RestoreState, glyphs: Glyphs) -> list[WizardItem]:
 
 
 def page_keys(
-    step: int, width: int, *, asks: bool, undoes: bool = False, tables: bool = False, allows: bool = True
+    step: int,
+    width: int,
+    *,
+    asks: bool,
+    undoes: bool = False,
+    tables: bool = False,
+    allows: bool = True,
+    blocked: bool = False,
 ) -> list[Row]:
     """The keys of a page and what they do. ``asks``: a line of text is being typed; ``undoes``: the restore can be
-    undone; ``tables``: the tables of the set are known; ``allows``: there is something to allow."""
+    undone; ``tables``: the tables of the set are known; ``allows``: there is something to allow; ``blocked``: a check
+    has failed."""
     keys: dict[int, tuple[tuple[str, str], ...]] = {
         WHAT: (
             ("enter", _("next page")),
@@ -260,7 +268,7 @@ def page_keys(
         ),
         WHERE: (("space", _("other location")), ("enter", _("next page")), ("esc", _("back"))),
         CHECKS: (
-            ("enter", _("next page")),
+            ("enter", _("show what blocks") if blocked else _("next page")),
             *((("space", _("allow")),) if allows else ()),
             ("R", _("recheck")),
             ("o", _("all checks")),

@@ -246,6 +246,11 @@ class RestoreState:
         return tr("blocked by the failed checks; R rechecks, space allows the selected option")
 
     @property
+    def is_blocked(self) -> bool:
+        """Whether the checks were made, and one of them does not let the restore go on."""
+        return self.step == CHECKS and self.looked is not None and self.looked.checked and not self.looked.ready
+
+    @property
     def opens_confirm(self) -> bool:
         """Whether the next page, which was asked for while the checks ran, opens now: no check warns."""
         looked = self.looked

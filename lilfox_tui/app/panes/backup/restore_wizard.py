@@ -250,8 +250,9 @@ class RestoreWizard(Dialog[bool]):
         if not note.text:
             allows = bool(page_items(state, self._glyphs))
             said = page_keys(
-                state.step, width, asks=self._line.take is not None, undoes=state.undoable, tables=tables, allows=allows
-            )
+                state.step, width, asks=self._line.take is not None, undoes=state.undoable, tables=tables,
+                allows=allows, blocked=state.is_blocked,
+            )  # fmt: skip
         keys.styles.height = len(said)
         keys.show(said)
         asks = self.query_one("#wizard-input", Input).display

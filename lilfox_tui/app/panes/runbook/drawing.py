@@ -344,14 +344,21 @@ class Drawing:
         return ScreenPanel(area, self._title("steps", runbook.title), drawn, self._progress(), below)
 
     def _progress(self) -> Row:
-        """How many steps of the shown run are over."""
+        """The step at which the shown run is, as in the header; of one that has ended, how many steps are over."""
         log = self._state.seen
         if log is None or log.state is None:
             return ()
         states = [step.state for step in log.state.steps]
         over = sum(each in ("done", "skipped", "undone") for each in states)
+        if log.ended is None:
+            over = len(states) if log.turn is None else log.turn.step + 1
         bad = any(each in ("failed", "unknown") for each in states)
-        return (Piece(f"{over}/{len(states)}", "failing" if bad else "good" if over == len(states) else "accent"),)
+        return (
+            Piece(
+                f"{over}/{len(states)}",
+                "failing" if bad else "good" if log.ended is not None and over == len(states) else "accent",
+            ),
+        )
 
     # ---- the command -------------------------------------------------------------------------------------------------
 

@@ -367,9 +367,9 @@ def _example_part(known: KnownNames, width: int) -> list[_Part]:
 def _metric_parts(known: KnownNames) -> list[_Part]:
     """The metrics that are known with type and help, by what they are of."""
     titles = {
-        "host": _("Host metrics"),
         "service": _("Service metrics"),
         "database": _("Database metrics"),
+        "host": _("Host metrics"),
         "own": _("LilFox's own metrics"),
     }
     names = list(islice(known.metrics, _METRICS_SHOWN))
@@ -387,7 +387,7 @@ def _metric_parts(known: KnownNames) -> list[_Part]:
     parts: list[_Part] = []
     for group, entries in groups.items():
         if entries:
-            note = "" if parts else f"  {told}"
+            note = "" if parts else f" · {told}"
             parts.append(
                 _Part((Piece(" " + titles[group], "title"), Piece(f"  {len(entries)}{note}", "muted")), entries)
             )
