@@ -58,7 +58,7 @@ def lab() -> Iterator[SshdLab]:
 def test_a_good_machine_exits_0(config: Path) -> None:
     done = lilfox("--config", config, "check")
     assert (done.returncode, done.stderr) == (0, "")
-    assert re.match(r"●  host  here  cpu \d+ %  memory \d+ %", done.stdout)
+    assert re.match(r"●  host  here  cpu \d+%  memory \d+%", done.stdout)
 
 
 async def test_a_dead_service_and_a_host_that_is_gone_are_named_first(config: Path) -> None:

@@ -125,7 +125,7 @@ def test_how_far_a_count_of_a_hosts_log_is_stands_on_the_terminal_meanwhile(lab:
         os.close(theirs)
         os.close(ours)
     assert json.loads(done.stdout)["records"] == 20_000
-    shares = [int(share) for share in re.findall(r"\rcounting shop: (\d+) %\x1b\[K", shown)]
+    shares = [int(share) for share in re.findall(r"\rcounting shop: (\d+)%\x1b\[K", shown)]
     assert len(shares) > 3
     assert shares == sorted(shares)
     assert 0 < shares[0] < shares[-1] <= 100
