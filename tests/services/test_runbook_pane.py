@@ -154,7 +154,7 @@ async def test_the_incident_is_written_by_keys_and_closed_with_what_is_in_force(
         await shown.keys("I")
         await shown.until("Open an incident")
         await shown.keys(*"it burns", "up", "enter")
-        await shown.until("INC-1 SEV-2")
+        await shown.until("INC-1 SEV-1")
         await shown.keys("i", *"smoke in the rack", "enter")
         await shown.until("smoke in the rack")
         await shown.keys("colon", *"decide", "enter", *"cut the power", "enter")
