@@ -140,7 +140,8 @@ def _scaled(value: float, step: int, letters: Sequence[str]) -> str:
 
 
 def _short(value: float, letters: str) -> str:
-    """A number below 1000 with as many of its first three digits as there is room for."""
+    """A number below 1000 with as many of its first three digits as there is room for, if need be without a leading
+    zero."""
     if not value:
         return f"0{letters}"
     size = abs(value)
@@ -150,6 +151,7 @@ def _short(value: float, letters: str) -> str:
         most = max(0, 2 - math.floor(math.log10(size)))
         texts = [_without_zeros(f"{value:.{places}f}") for places in range(most, -1, -1)]
     room = LABEL_CELLS - len(letters)
+    texts = [text if len(text) <= room else text.replace("0.", ".", 1) for text in texts]
     return next((text for text in texts if len(text) <= room and float(text)), "0") + letters
 
 

@@ -115,6 +115,7 @@ def test_no_label_of_an_axis_is_wider_than_its_cells(value: float, unit: ValueUn
     assert 0 < cell_width(axis_label(value, unit)) <= LABEL_CELLS == AXIS_WIDTH
 
 
+@example(0.0015, "percent")
 @given(floats(0.001, 1e5), sampled_from(["", "percent"]))
 def test_a_label_is_near_its_value(value: float, unit: ValueUnit) -> None:
     text = axis_label(value, unit).removesuffix("%")
