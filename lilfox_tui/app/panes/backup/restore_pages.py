@@ -247,15 +247,9 @@ def page_items(state: RestoreState, glyphs: Glyphs) -> list[WizardItem]:
 
 
 def page_keys(
-    step: int,
-    width: int,
-    *,
-    asks: bool,
-    undoes: bool = False,
-    tables: bool = False,
-    allows: bool = True,
+    step: int, width: int, *, asks: bool, undoes: bool = False, tables: bool = False, allows: bool = True,
     blocked: bool = False,
-) -> list[Row]:
+) -> list[Row]:  # fmt: skip
     """The keys of a page and what they do. ``asks``: a line of text is being typed; ``undoes``: the restore can be
     undone; ``tables``: the tables of the set are known; ``allows``: there is something to allow; ``blocked``: a check
     has failed."""
