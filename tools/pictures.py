@@ -163,6 +163,8 @@ def incident(console: Console) -> Iterator[tuple[str, list[list[Run]]]]:
     console.press("\r")
     console.until("last run, by")
     console.press("I")
+    console.until("Timeline")
+    console.press(":close\r")
     console.until("still in force")
     console.press("a bad release")
     yield go("\r", "is closed", "closed")
