@@ -259,7 +259,7 @@ class _Unlogged:
         return self
 
     def verbosity(self, _verbose: bool) -> _Unlogged:
-        """The same log, of so many words."""
+        """The same log, whatever the verbosity."""
         return self
 
     def __call__(self, *_said: object) -> None:

@@ -17,8 +17,10 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 
 from lilfox_tui.app.app import LilFoxApp
+from lilfox_tui.app.dialogs import messages
 from lilfox_tui.app.dialogs.messages import Dialog
 from lilfox_tui.app.rendering.changed_cells import ChangedCells, ShownCells
+from lilfox_tui.app.textual_internals import paint_whole
 from tests.app.overviews import NOW, mixed
 from tests.app.still import StillMonitor, screen_text, still_app
 from tests.waiting import until
@@ -112,6 +114,25 @@ async def test_what_changes_behind_a_dialog_that_opens_is_drawn(key: str, termin
             await pilot.press("escape")
             await until(lambda: len(app.screen_stack) == 1, what="it is closed")
             await until(lambda: terminal.text == drawn(pilot), what="all of it", timeout_s=WITHIN_S)
+
+
+async def test_what_changed_behind_it_before_it_was_painted_is_in_its_first_frame(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=SIZE) as pilot:
+        assert isinstance(app.monitor, StillMonitor)
+        await pilot.pause()
+        monkeypatch.setattr(messages, "paint_whole", lambda _screen: None)
+        await pilot.press("colon")
+        await until(lambda: bool(app.screen.query("#dialog")), what="it is about to open")
+        await pilot.pause()
+        app.monitor.show(replace(mixed(), at=NOW + timedelta(seconds=3)))
+        await pilot.pause()
+        assert isinstance(app.screen, Dialog)
+        assert app.screen.painted_s is None
+        paint_whole(app.screen)
+        assert ":47 UTC" in terminal.text
 
 
 async def test_after_any_dialogs_the_terminal_shows_what_is_drawn(terminal: Terminal) -> None:

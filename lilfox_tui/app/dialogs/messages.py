@@ -111,6 +111,12 @@ class Dialog(ModalScreen[Result], BackgroundScreen[Result]):
             self.dismiss(result)
 
 
+def take_typed(dialog: Dialog[Result], line: Input) -> None:
+    """Gives the keys to the line of a dialog that opens, with what was typed before it was there."""
+    dialog.set_focus(line)
+    line.insert_text_at_cursor(dialog.typed_ahead)
+
+
 def title_row(title: str, hidden: int, room: int) -> Row:
     """The title of a dialog, and how many rows are hidden below; the title is cut before that."""
     if not hidden:

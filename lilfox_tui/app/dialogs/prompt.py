@@ -12,7 +12,7 @@ from textual.containers import Vertical
 from textual.widgets import Input
 
 from lilfox_tui.app.actions import key_text
-from lilfox_tui.app.dialogs.messages import HIGH, PADDING, Ahead, Dialog, key_rows, title_row
+from lilfox_tui.app.dialogs.messages import HIGH, PADDING, Ahead, Dialog, key_rows, take_typed, title_row
 from lilfox_tui.app.rendering.columns import cells, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.textual_internals import lay_out_now
@@ -122,9 +122,7 @@ class Chooser(Dialog[str | None]):
         if not self._has_parts():
             return
         self._arrange()
-        line = self.query_one("#dialog-input", Input)
-        self.set_focus(line)
-        line.insert_text_at_cursor(self.typed_ahead)
+        take_typed(self, self.query_one("#dialog-input", Input))
         self._show()  # it is painted whole at once, but for what is known of its height after that
         self.call_after_refresh(self._show)
 
@@ -320,9 +318,8 @@ class Prompt(Dialog[PromptAnswer | None]):
 
     def on_mount(self) -> None:
         line = self.query_one("#dialog-input", Input)
-        self.set_focus(line)
         line.cursor_position = len(line.value)
-        line.insert_text_at_cursor(self.typed_ahead)
+        take_typed(self, line)
         self._arrange()
 
     def on_resize(self) -> None:

@@ -241,14 +241,17 @@ class RestoreState:
             return self.choice.why_not_where()
         if self.step != CHECKS or (self.looked is not None and self.looked.ready):
             return None
-        if self.looked is None or (not self.looked.checked and self.looked.error is None):
-            return tr("still checking; the next page opens when all checks have passed")
-        return tr("blocked by the failed checks; R rechecks, space allows the selected option")
+        if self.is_blocked:
+            return tr("blocked by the failed checks; R rechecks, space allows the selected option")
+        return tr("still checking; the next page opens when all checks have passed")
 
     @property
     def is_blocked(self) -> bool:
-        """Whether the checks were made, and one of them does not let the restore go on."""
-        return self.step == CHECKS and self.looked is not None and self.looked.checked and not self.looked.ready
+        """Whether the checks have ended and do not let the restore go on."""
+        looked = self.looked
+        if self.step != CHECKS or looked is None or looked.ready:
+            return False
+        return looked.checked or looked.error is not None
 
     @property
     def opens_confirm(self) -> bool:

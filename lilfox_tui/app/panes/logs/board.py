@@ -13,7 +13,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input
 
-from lilfox_tui.app.dialogs.messages import HIGH, PADDING, Ahead, Dialog, title_row
+from lilfox_tui.app.dialogs.messages import HIGH, PADDING, Ahead, Dialog, take_typed, title_row
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import (
@@ -259,9 +259,7 @@ class Board(Dialog[Filter | None]):
         if not self._has_parts():
             return
         self._arrange()
-        line = self.query_one("#dialog-input", Input)
-        self.set_focus(line)
-        line.insert_text_at_cursor(self.typed_ahead)
+        take_typed(self, self.query_one("#dialog-input", Input))
         self._show()
         self.call_after_refresh(self._show)
 
