@@ -19,8 +19,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"lilfox {__version__}\n")
         return 0
     gc.disable()  # imports make hardly any garbage; to look for it costs a tenth of the way to the first frame
-    from lilfox_tui.cli.main import parse, run_command
     from lilfox_tui.cli.output import exit_code_of
+
+    if not words:  # nothing to parse: argparse and the help of all options cost a fiftieth of that way
+        from lilfox_tui.app.start import NoArguments, run
+        from lilfox_tui.core.i18n import set_language_from_locale
+
+        set_language_from_locale()
+        return exit_code_of(lambda: run(NoArguments()))
+    from lilfox_tui.cli.main import parse, run_command
 
     args = parse(words)
     if args.command is None:

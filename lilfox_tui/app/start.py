@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import sys
@@ -12,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from lilfox_tui.app.rendering.draw import glyphs_for_terminal
@@ -29,8 +29,25 @@ from lilfox_tui.monitor.monitor import Monitor
 from lilfox_tui.monitor.watchers import scrape
 
 if TYPE_CHECKING:
+    import argparse
+
     from lilfox_tui.app.app import LilFoxApp
     from lilfox_tui.demo.stack import Stack
+
+
+class NoArguments(Struct, frozen=True):
+    """What the parser of the command line returns if there is nothing to parse, as far as the console reads it."""
+
+    config: str | None = None
+    read_only: bool = False
+    language: str | None = None
+    no_color: bool = False
+    theme: str | None = None
+    refresh: float | None = None
+    slow_link: bool = False
+    files: Sequence[str] = ()
+
+
 
 
 _OF_DEMO = (
@@ -43,7 +60,7 @@ _OF_DEMO = (
 """What takes longest of what the demo's screen and configuration need."""
 
 
-def build_app(config: Config, arguments: argparse.Namespace, demo: Stack | None = None) -> LilFoxApp:
+def build_app(config: Config, arguments: argparse.Namespace | NoArguments, demo: Stack | None = None) -> LilFoxApp:
     """The app for ``config`` with the command line's flags applied; primed with this machine's numbers, unless it opens
     on files."""
     slow = bool(arguments.slow_link or config.slow_link)
@@ -68,17 +85,17 @@ def build_app(config: Config, arguments: argparse.Namespace, demo: Stack | None 
     return LilFoxApp(monitor, config, theme=theme, glyphs=glyphs, depth=depth, slow_link=slow, demo=demo, files=files)
 
 
-def _files(arguments: argparse.Namespace) -> tuple[str, ...]:
+def _files(arguments: argparse.Namespace | NoArguments) -> tuple[str, ...]:
     """The log files to open; none for a sub-command."""
     return tuple(str(Path(path).absolute()) for path in getattr(arguments, "files", None) or ())
 
 
-def _language(config: Config, arguments: argparse.Namespace) -> str:
+def _language(config: Config, arguments: argparse.Namespace | NoArguments) -> str:
     wanted = arguments.language or config.language
     return language_from_locale() if wanted in ("", "auto") else str(wanted)
 
 
-def _theme_name(config: Config, arguments: argparse.Namespace) -> str:
+def _theme_name(config: Config, arguments: argparse.Namespace | NoArguments) -> str:
     """The theme of the command line, of the configuration, or one for a terminal with few colours."""
     if arguments.no_color or os.environ.get("NO_COLOR"):
         return "mono"
@@ -89,7 +106,7 @@ def _theme_name(config: Config, arguments: argparse.Namespace) -> str:
     return "sixteen" if os.environ.get("TERM", "") in CONSOLES else "terminal"
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace | NoArguments) -> int:
     """Opens the app; returns the exit code. Raises ConfigError, UsageError."""
 
     async def on_the_config() -> int:
@@ -196,7 +213,7 @@ def _require_terminal() -> None:
             )
 
 
-def _load(arguments: argparse.Namespace) -> Config:
+def _load(arguments: argparse.Namespace | NoArguments) -> Config:
     """Return the configuration. Does not import YAML if no file is named and there is none in the XDG folder."""
     path = Path(arguments.config) if arguments.config else None
     if path is None and not config_file().exists():

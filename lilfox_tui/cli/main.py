@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import importlib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol, cast
 
 from lilfox_tui import __version__
 from lilfox_tui.cli.parser import NamedOnly, Parser, duration, translate_own_words
-from lilfox_tui.core.i18n import LANGUAGES, Message, _, language_from_locale, set_language, tr
+from lilfox_tui.core.i18n import LANGUAGES, Message, _, set_language, set_language_from_locale, tr
 
 COMMANDS = {
     "check": tr("check hosts, services, backends, backups and alerts once, worst first"),
@@ -51,8 +50,7 @@ class CommandModule(Protocol):
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The parsed arguments; ``command`` is None without a sub-command, and ``files`` are then the files at the end
     (``lilfox FILE…``). Exits with 2 on invalid arguments."""
-    with suppress(OSError):  # no catalogue: English
-        set_language(language_from_locale())
+    set_language_from_locale()
     parser = build_parser([name for name in COMMANDS if name in argv])
     files = _files_at_end(argv)
     args, rest = parser.parse_known_args(argv[: len(argv) - len(files)])

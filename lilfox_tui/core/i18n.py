@@ -9,7 +9,7 @@ from __future__ import annotations
 import gettext
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -62,6 +62,12 @@ def language_from_locale(environ: Mapping[str, str] | None = None) -> str:
     env = os.environ if environ is None else environ
     wanted = env.get("LC_ALL") or env.get("LC_MESSAGES") or env.get("LANG") or ""
     return "zh_CN" if wanted.startswith("zh") else "en"
+
+
+def set_language_from_locale() -> None:
+    """Sets the language of the locale; English if its catalogue is missing."""
+    with suppress(OSError):
+        set_language(language_from_locale())
 
 
 def _(text: str, **values: object) -> str:
