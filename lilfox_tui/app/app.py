@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual import events, work
@@ -46,6 +47,10 @@ SETTLED_S = 3.0
 """After so long everything is imported and every host has been opened once."""
 MONITOR_AFTER_S = 0.25
 """With files, before this machine is looked at: their first screen shows none of it, and does not wait for it."""
+
+
+_LATER_STYLES = Path(__file__).with_name("later.tcss")
+"""Of what is never in the first frame: to parse them takes a hundredth of the way to it."""
 
 
 class LilFoxApp(Console):
@@ -109,7 +114,8 @@ class LilFoxApp(Console):
         self.run_worker(self.follower.follow_incident(), group="acting", exclusive=True)
 
     async def on_ready(self) -> None:
-        """Looks at the hosts once the first frame has been painted."""
+        """Looks at the hosts, and reads the styles of dialogs, once the first frame has been painted."""
+        self.stylesheet.read(_LATER_STYLES)
         if self.files:
             self.set_timer(MONITOR_AFTER_S, self._look_at_hosts)
         else:
