@@ -34,7 +34,7 @@ BLOCK = 4096
 MORE_TO_COME_S = 0.1
 """Between two looks whether a sequence that has begun goes on."""
 BEHIND = 32_768
-"""Characters that wait to be written; with more, frames are left out until the terminal has taken them."""
+"""Bytes that wait to be written; with more, frames are left out until the terminal has taken them."""
 STUCK_S = 1.0
 """A terminal that takes nothing for so long is not waited for at the end; less than ``LAST_RESORT_S``."""
 
@@ -67,16 +67,18 @@ class Ending(Event):
 
 
 class Output:
-    """Writes to the terminal in a thread of its own, and makes nobody wait for it.
+    """Writes to the terminal, and makes nobody wait for it: what it does not take at once is written by a thread.
 
     ``caught_up`` is called in that thread once everything is written, if ``is_behind`` was true before that.
     """
 
     def __init__(self, file: TextIO, caught_up: Callable[[], None]) -> None:
         self._fileno, self._encoding, self._errors = file.fileno(), file.encoding, file.errors or "strict"
+        self._at_once = _opened_anew(self._fileno)
         self._caught_up = caught_up
-        self._texts: SimpleQueue[str | None] = SimpleQueue()
-        self._given = self._written = 0  # characters; each is counted by one thread alone
+        self._waiting: SimpleQueue[bytes | None] = SimpleQueue()
+        self._given = self._written = 0
+        """Bytes. The thread alone counts what is written, but for those moments in which nothing waits for it."""
         self._sent = 0
         self._held = self._gone = False
         self._thread = Thread(target=self._run, daemon=True, name="terminal-output")
@@ -84,8 +86,16 @@ class Output:
 
     def write(self, text: str) -> None:
         """Take ``text`` to be written after what was taken before."""
-        self._given += len(text)
-        self._texts.put(text)
+        data = text.encode(self._encoding, self._errors)
+        idle = self._written == self._given
+        self._given += len(data)
+        if idle and self._at_once is not None:  # to wake a thread costs more than most frames
+            with suppress(OSError):  # full, or gone: the thread sees that too
+                sent = os.write(self._at_once, data)
+                self._written += sent
+                data = data[sent:]
+        if data:
+            self._waiting.put(data)
 
     def is_behind(self) -> bool:
         """Whether the terminal takes so little that no frame should be added to what waits."""
@@ -96,27 +106,30 @@ class Output:
 
     def stop(self) -> None:
         """End the thread once all is written. A terminal that takes nothing for ``STUCK_S`` does not get the rest."""
-        self._texts.put(None)
+        self._waiting.put(None)
         before = -1
         while self._thread.is_alive() and before != self._sent:
             before = self._sent
             self._thread.join(STUCK_S)
         self._gone = True
+        if self._at_once is not None:
+            os.close(self._at_once)
+            self._at_once = None
 
     def _run(self) -> None:
-        texts: list[str] = []
-        while (text := self._texts.get()) is not None:
-            texts.append(text)
-            if not self._texts.empty():
+        parts: list[bytes] = []
+        while (part := self._waiting.get()) is not None:
+            parts.append(part)
+            if not self._waiting.empty():
                 continue  # a frame comes in several pieces
-            whole = "".join(texts)
-            texts.clear()
-            self._send(whole.encode(self._encoding, self._errors))
+            whole = b"".join(parts)
+            parts.clear()
+            self._send(whole)
             self._written += len(whole)
             if self._held and self._written == self._given:
                 self._held = False
                 self._caught_up()
-        self._send("".join(texts).encode(self._encoding, self._errors))
+        self._send(b"".join(parts))
 
     def _send(self, data: bytes) -> None:
         """Write ``data`` without Python's buffers: at the end of the process, they wait for a thread that waits."""
@@ -131,6 +144,15 @@ class Output:
             else:
                 left = left[sent:]
                 self._sent += sent
+
+
+def _opened_anew(terminal: int) -> int | None:
+    """The same terminal in a way that never waits; None where it cannot be opened (another user's, after su). Opened
+    anew, because O_NONBLOCK of the descriptor itself would hold for the shell and all others that share it."""
+    try:
+        return os.open(os.ttyname(terminal), os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return None
 
 
 class TerminalDriver(LinuxDriver):
