@@ -11,6 +11,8 @@ import os
 import pwd
 import shlex
 import stat
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import platformdirs
@@ -21,6 +23,7 @@ from lilfox_tui.core.i18n import Message, tr
 
 APP = "lilfox"
 _SYSTEM = "/var/lib/lilfox"
+_CHECKED_FOR_S = 10.0
 
 
 class FolderRefused(LilFoxError):
@@ -107,6 +110,22 @@ def all_folders(name: str) -> list[Path]:
     except (OSError, RuntimeError):
         return [system_folder(name)]
     return [mine, system_folder(name)]
+
+
+class PolledFolders:
+    """Folders for those who look into them each second or so: ``find`` (``all_folders`` of a name), which walks the
+    whole way to them to check who may write there, is asked again after ``_CHECKED_FOR_S``."""
+
+    def __init__(self, find: Callable[[], list[Path]]) -> None:
+        self._find = find
+        self._found: list[Path] = []
+        self._until_s = float("-inf")
+
+    def now(self) -> list[Path]:
+        """The folders; they need not exist."""
+        if (now_s := time.monotonic()) >= self._until_s:
+            self._found, self._until_s = self._find(), now_s + _CHECKED_FOR_S
+        return self._found
 
 
 def system_folder(name: str) -> Path:

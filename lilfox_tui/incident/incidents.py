@@ -8,7 +8,7 @@ import pwd
 import secrets
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -105,13 +105,13 @@ def open_incident(
     return read_incident(folder)
 
 
-def current_folder(*, own: bool = False) -> Path | None:
+def current_folder(*, own: bool = False, places: Sequence[Path] | None = None) -> Path | None:
     """Return the folder of the current incident: the one that LILFOX_INCIDENT names, else the newest open one in this
-    process's own folder, else (unless ``own``) one in another readable folder. Raises NoSuchIncident if the environment
-    names one that does not exist."""
+    process's own folder, else (unless ``own``) one in another readable folder. ``places`` are ``all_folders``, from who
+    knows them. Raises NoSuchIncident if the environment names one that does not exist."""
     if named := os.environ.get(NAMED_BY, ""):
         return find(named)
-    for place in filter(None, [own_path()]) if own else all_folders():
+    for place in filter(None, [own_path()]) if own else places or all_folders():
         if (found := _newest_open(place)) is not None:
             return found
     return None

@@ -9,13 +9,14 @@ import signal
 import socket
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from lilfox_tui.core.aio import Feed, to_next_beat_s
 from lilfox_tui.core.i18n import language, listed, tr
-from lilfox_tui.core.paths import modes, user_name
+from lilfox_tui.core.paths import PolledFolders, modes, user_name
 from lilfox_tui.jobs.model import Ended, Event, Job, JobError, NoSuchJob
 from lilfox_tui.jobs.reader import (
     CHECKED,
@@ -81,13 +82,12 @@ class Listing:
     """Lists jobs repeatedly without reading ended ones again. ``folders``: the folders to read instead of all."""
 
     def __init__(self, folders: Iterable[Path] | None = None) -> None:
-        self._folders = None if folders is None else list(folders)
+        self._folders = PolledFolders(all_folders if folders is None else partial(list, folders))
         self._known: dict[Path, _OneJob] = {}
 
     def look(self) -> list[Job]:
         """All jobs now, the newest first. Blocks."""
-        folders = all_folders() if self._folders is None else self._folders
-        there = {folder / name for folder in folders for name in _ids(folder)}
+        there = {folder / name for folder in self._folders.now() for name in _ids(folder)}
         for gone in self._known.keys() - there:
             del self._known[gone]
         for new in there - self._known.keys():

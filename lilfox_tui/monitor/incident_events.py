@@ -16,6 +16,7 @@ from typing import Literal
 
 from lilfox_tui.alerts.model import Alert, Alerts, AlertState, worst_first
 from lilfox_tui.core.aio import Feed, Ready, State
+from lilfox_tui.core.paths import PolledFolders
 from lilfox_tui.incident.incidents import append_in, current_folder, open_incident, read_timeline
 from lilfox_tui.incident.model import (
     AlertChanged,
@@ -24,6 +25,7 @@ from lilfox_tui.incident.model import (
     SeverityLevel,
     TimelineEntry,
     alert_title,
+    all_folders,
     incidents_in,
     own_path,
 )
@@ -191,6 +193,7 @@ class IncidentFollower:
         self._feed, self._alerts, self._changed, self._opened_by = feed, alerts, changed, opened_by
         self.folder: Path | None = None
         """That of the current incident."""
+        self._places = PolledFolders(all_folders)
         self._closed: set[tuple[Labels, datetime | None]] = set()
         """Alerts, with when they fired, whose incident somebody has closed."""
         self._reader: TimelineReader | None = None
@@ -202,7 +205,7 @@ class IncidentFollower:
     def look(self, happened: Sequence[StatusChange] = ()) -> None:
         """Run once: record changes of alerts and those in ``happened``, read new entries, and publish changes.
         Blocks."""
-        folder = current_folder() or self._opened()
+        folder = current_folder(places=self._places.now()) or self._opened()
         if folder != self.folder or self._feed.value is None:
             self.folder, self._entries, self._told = folder, (), set()
             self._reader, self._noticing = None if folder is None else TimelineReader(folder), EventDedup()

@@ -64,8 +64,9 @@ def _notice(log: LogFile, text: Message) -> SourceNotice:
 BATCH = 500
 ENDED_S = 5.0
 """A file that others have come after, and that has not grown for so long, has ended: also within a line."""
-LOOK_ALL_S = 1.0
-"""How often all files of the log are looked at while the one that is read does not change."""
+LOOK_ALL_S, _LOOK_ALL_POLLS = 1.0, 3
+"""How often all files of the log are looked at while the one that is read does not change: after so long, and not with
+every poll of who polls seldom."""
 AWAY_S = 2.0
 """How long a file may be away in its rotation before it is told."""
 RETRIES_S = (0.5, 1.0, 2.0, 5.0, 10.0)
@@ -101,6 +102,7 @@ class Follower:
         self._start = start
         self._where = where
         self._poll_s = poll_s
+        self._look_all_s = max(LOOK_ALL_S, _LOOK_ALL_POLLS * poll_s - poll_s / 2)
         self._failed = failed
         self._good = good
         self._keep = keep
@@ -169,7 +171,7 @@ class Follower:
         settled = all(each.settled for each in self._files.tails)
         if self._quiet is not None:
             return await self._quiet(tail.log, tail.seen_bytes if settled else None)
-        if not settled or time.monotonic() - self._looked_s > LOOK_ALL_S:
+        if not settled or time.monotonic() - self._looked_s > self._look_all_s:
             return False
         alone = await self._file_set.disk.look([literal(tail.log.path)])
         return [(one.key, one.size_bytes) for one in alone] == [(tail.log.key, tail.seen_bytes)]

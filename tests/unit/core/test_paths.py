@@ -38,3 +38,14 @@ def test_without_xdg_variables_home_holds_them(tmp_path: Path, monkeypatch: pyte
 )
 def test_only_a_full_disk_is_to_be_emptied(number: int, says: str) -> None:
     assert str(paths.write_hint(OSError(number, "no"))).startswith(says)
+
+
+def test_folders_that_are_looked_into_each_second_are_checked_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, answers = [100.0], iter([[Path("/a")], [Path("/b")]])
+    monkeypatch.setattr(paths.time, "monotonic", lambda: now[0])
+    polled = paths.PolledFolders(lambda: next(answers))
+    assert [polled.now(), polled.now()] == [[Path("/a")]] * 2
+    now[0] += 9.9
+    assert polled.now() == [Path("/a")]
+    now[0] += 0.1
+    assert polled.now() == [Path("/b")]
