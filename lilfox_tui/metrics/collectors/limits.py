@@ -8,7 +8,9 @@ it sees its namespace or a mount of its group ("/", where the root of a machine 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 import msgspec
 
@@ -20,6 +22,8 @@ HOST, OWN = "host", "own"
 """Whose limit: of all that runs on the host, or of LilFox and what else is in its group (a unit, a slice)."""
 _ROOT = "/sys/fs/cgroup"
 _OF_FIRST, _OF_US = "/proc/1/cgroup", "/proc/self/cgroup"
+_UNLIMITED_FOR_S = 10.0
+"""Before a group without a limit is asked again."""
 _NONE = 2.0**60
 """Version 1 says so much where there is no limit: the largest number of whole pages."""
 
@@ -79,14 +83,22 @@ done </proc/1/cgroup"""
 def read_here(options: Options) -> str | None:
     """Return the lines of ``script`` for this machine, and also LilFox's own limits (``own``)."""
     lines: list[str] = []
-    seen: set[str] = set()
-    for scope, file in ((HOST, _OF_FIRST), (OWN, _OF_US)):
-        for folder, at, version in _groups(_lines(file)):
-            if folder not in seen:
-                seen.add(folder)
-                found = _limits_v2(folder) if version == 2 else _limits_v1(folder, at)
-                lines += (f"{scope} {limit} {at}" for limit in found)
+    for scope, folder, at, version in _limited(_OF_FIRST, _OF_US, _ROOT, int(time.monotonic() / _UNLIMITED_FOR_S)):
+        found = _limits_v2(folder) if version == 2 else _limits_v1(folder, at)
+        lines += (f"{scope} {limit} {at}" for limit in found)
     return "\n".join(lines)
+
+
+@lru_cache(maxsize=1)
+def _limited(first: str, own: str, _root: str, _turn: int) -> list[tuple[str, str, str, int]]:
+    """Return the groups of processes 1 and LilFox that set a limit, with the scope, path and version of each; looked
+    for once a ``_turn``, as most set none and change it hardly ever."""
+    found: dict[str, tuple[str, str, str, int]] = {}
+    for scope, file in ((HOST, first), (OWN, own)):
+        for folder, at, version in _groups(_lines(file)):
+            if folder not in found:
+                found[folder] = scope, folder, at, version
+    return [each for each in found.values() if any(_limits_v2(each[1]) if each[3] == 2 else _limits_v1(*each[1:3]))]
 
 
 def parse(text: Mapping[str, str], options: Options) -> list[Sample]:

@@ -231,3 +231,21 @@ def test_a_real_group_that_lilfox_lives_in_is_told(group: tuple[Path, str]) -> N
     found = values(limits.parse({"script": ran.stdout}, OPTIONS))
     assert found[labelled("cgroup_memory_limit_bytes", cgroup=f"/{group[0].name}", scope="own")] == 256 * MIB
     assert 0 < found[labelled("cgroup_memory_used_bytes", cgroup=f"/{group[0].name}", scope="own")] < 256 * MIB
+
+
+def test_a_limit_that_is_set_later_is_found_soon(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    now, first = [1000.0], tmp_path / "first"
+    first.write_text("0::/\n")
+    (tmp_path / "cgroup.controllers").write_text("memory\n")
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "memory.current").write_text("1048576\n")
+    for name, place in (("_ROOT", tmp_path), ("_OF_FIRST", first), ("_OF_US", first)):
+        monkeypatch.setattr(limits, name, str(place))
+    monkeypatch.setattr(limits.time, "monotonic", lambda: now[0])
+    assert limits.read_here(OPTIONS) == ""
+    (tmp_path / "memory.max").write_text(f"{GIB}\n")
+    assert limits.read_here(OPTIONS) == ""
+    now[0] += 10
+    assert limits.read_here(OPTIONS) == f"host memory {GIB} 1048576 0 /"
+    (tmp_path / "memory.current").write_text("2097152\n")
+    assert limits.read_here(OPTIONS) == f"host memory {GIB} 2097152 0 /", "a limit is read each time"
