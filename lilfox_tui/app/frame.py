@@ -20,7 +20,7 @@ from lilfox_tui.app.rows.hosts import firing_role
 from lilfox_tui.app.rows.job_words import job_kind_text, percent_of
 from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.aio import Ready, Unavailable
-from lilfox_tui.core.i18n import _, ngettext
+from lilfox_tui.core.i18n import _, language, ngettext
 from lilfox_tui.core.text import cell_width, clean, fit, human_duration
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import Backups, IncidentView, Overview
@@ -205,9 +205,8 @@ def footer(actions: Sequence[Action]) -> Row:
     )
 
 
-def in_footer(actions: Sequence[tuple[Action, bool]], width: int) -> list[Action]:
-    """As many of the enabled actions as fit, always with the help."""
-    possible = [each for each, can in actions if can]
+def in_footer(possible: Sequence[Action], width: int) -> list[Action]:
+    """As many of the actions as fit, always with the help."""
     always = [each for each in possible if each.id == "help"]
     left = width - sum(map(_cells_of_key, always))
     kept: list[Action] = []
@@ -290,6 +289,8 @@ class FramePainter:
         self._app, self._navigation = app, navigation
         self._keys: dict[str, list[tuple[int, str]]] = {}
         """What can be clicked on the tabs and in the footer: the cells of each from left to right, and its key."""
+        self._footer: object = None
+        """What the footer was drawn from."""
 
     def key_at(self, bar: str, x: int) -> str | None:
         """The key that stands at cell ``x`` of the widget ``bar``."""
@@ -330,12 +331,21 @@ class FramePainter:
         beside = note_beside(*app.note, width - sum(map(row_width, shown))) if app.tabs_fit else ()
         bars["tabs"].show([tabs(titles, marks, navigation.current, beside or status, width)])
         self._keys["tabs"] = [(row_width(title), str(number)) for number, title in enumerate(shown, 1)]
-        ordered = sorted((each for each in navigation.actions if each.in_footer), key=lambda each: each.footer)
-        can = [(replace(each, title=each.now() or each.title), each.why_not() is None) for each in ordered]
-        kept = [] if len(app.screen_stack) > 1 else in_footer(can, width)  # a dialog shows its own keys
-        bars["footer"].show([footer(kept)])
-        self._keys["footer"] = [(_cells_of_key(each), each.keys[0]) for each in kept]
+        self._paint_footer(bars["footer"], width)
         self._paint_note(bars["note"], () if beside else note_rows(*app.note, width))
+
+    def _paint_footer(self, lines: Lines, width: int) -> None:
+        """Draws the keys that can be pressed now; a dialog shows its own. Most times they are those of a second ago."""
+        actions = () if len(self._app.screen_stack) > 1 else self._navigation.actions
+        can = [(each, each.now() or each.title) for each in actions if each.in_footer and each.why_not() is None]
+        shown = [(each.id, each.keys, title) for each, title in can], width, language(), lines.size
+        if shown == self._footer:
+            return
+        self._footer = shown
+        ordered = sorted((replace(each, title=title) for each, title in can), key=lambda each: each.footer)
+        kept = in_footer(ordered, width)
+        lines.show([footer(kept)])
+        self._keys["footer"] = [(_cells_of_key(each), each.keys[0]) for each in kept]
 
     def _paint_note(self, lines: Lines, rows: Sequence[Row]) -> None:
         """Shows a message that has no room beside the tabs over them and what is below, or over the footer of a screen

@@ -46,17 +46,17 @@ class SampleLines(Lines):
         super().__init__(ground="bar", id="dialog-list")
         self._samples = samples
 
-    def _repaint(self, before: list[tuple[Row, bool]]) -> None:
+    def _repaint(self, before: list[tuple[Row, bool]], width: int) -> None:
         """Paints every row: the samples are not in the rows that are compared."""
-        super()._repaint(before)
+        super()._repaint(before, width)
         self.refresh()
 
-    def render_line(self, y: int) -> Strip:
-        """One line of the screen: the name, then the sample."""
-        strip = super().render_line(y)
+    def painted(self, y: int, width: int) -> Strip:
+        """Line ``y``: the name, then the sample."""
+        strip = super().painted(y, width)
         row, _selected = self._line(y)
         sample = self._samples.get("".join(piece.text for piece in row).strip())
-        room = self.size.width - _NAME - 1
+        room = width - _NAME - 1
         if sample is None or room <= 0:
             return strip
         palette, pieces = sample

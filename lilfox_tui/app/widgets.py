@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from typing import Any, Protocol, cast, overload
 
 from rich.style import Style
 from textual import events
 from textual.containers import Horizontal
+from textual.filter import ANSIToTruecolor
 from textual.geometry import Region
 from textual.message import Message
 from textual.screen import Screen
@@ -173,6 +175,8 @@ class Lines(Widget, can_focus=False):
         self.rows: Sequence[Row] = ()
         self.top = 0
         self.selected: int | None = None
+        self._strips: dict[int, tuple[tuple[Row, bool, int, Palette], Strip]] = {}
+        """The drawn lines, and what they were drawn from."""
         self._drag: Drag | None = None
         self._dragged = False
 
@@ -187,20 +191,22 @@ class Lines(Widget, can_focus=False):
     ) -> None:
         """Shows ``rows`` with ``selected`` highlighted, and scrolls to it if ``follow``. ``top`` is the first scrolling
         row, for when rows were added or removed above it; ``sticky`` is the new number of rows that stay."""
-        before = [self._line(y) for y in range(self.size.height)]
+        size = self.size  # Textual looks it up in the layout each time
+        before = [self._line(y) for y in range(size.height)]
         self.rows = rows
         self.sticky = self.sticky if sticky is None else sticky
         self.selected = selected
         self.top = self.top if top is None else top
-        if self.room:
+        if size.height > self.sticky:
             self.top = self._in_sight(self.top, selected if follow else None)
-        self._repaint(before)
+        self._repaint(before, size.width)
 
     def scroll_rows(self, delta: int) -> None:
         """Moves the rows that are not sticky by ``delta``."""
-        before = [self._line(y) for y in range(self.size.height)]
+        size = self.size
+        before = [self._line(y) for y in range(size.height)]
         self.top = self._in_sight(self.top + delta, None)
-        self._repaint(before)
+        self._repaint(before, size.width)
 
     @property
     def room(self) -> int:
@@ -223,30 +229,49 @@ class Lines(Widget, can_focus=False):
             return BLANK, False
         return self.rows[index], index == self.selected
 
-    def _repaint(self, before: list[tuple[Row, bool]]) -> None:
+    def _repaint(self, before: list[tuple[Row, bool]], width: int) -> None:
         if not self.is_attached:
             return
         if not before:  # it has no place on the screen now: what was drawn there once is forgotten
             self.refresh()
             return
-        width = self.size.width
+        behind = self.screen is not self.app.screen
+        """Else what is sent is found out for each cell of a changed line later on."""
         changed = []
         for y, old in enumerate(before):
             new = self._line(y)
             if new != old:
-                spans = changed_spans(old[0], new[0], width) if old[1] == new[1] else [(0, width)]
+                spans = changed_spans(old[0], new[0], width) if behind and old[1] == new[1] else [(0, width)]
                 changed += [Region(left, y, right - left, 1) for left, right in spans]
         if changed:
             self.refresh(*changed)
 
     def render_line(self, y: int) -> Strip:
         """One line of the screen (Textual's line API)."""
-        return self._drawn(y) if self._drag is None else self._drag.marked(self._drawn(y), y)
+        return self.painted(y, self.size.width)
 
-    def _drawn(self, y: int) -> Strip:
-        pieces, selected = self._line(y)
-        palette = cast("Painted", self.app).palette
-        return palette.strip(pieces, self.size.width, "selection" if selected else self._ground)
+    def painted(self, y: int, width: int) -> Strip:
+        """Line ``y`` in ``width`` cells, with what is dragged over marked."""
+        return self._drawn(y, width) if self._drag is None else self._drag.marked(self._drawn(y, width), y)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The lines of ``crop``. They have no border, padding or tint, for which Textual looks at each of them, and no
+        colours that another theme of the terminal changes."""
+        width, span = self.size.width, crop.column_span
+        strips = [self.painted(y, width) for y in crop.line_range]
+        for each in self.get_line_filters():
+            if not isinstance(each, ANSIToTruecolor):
+                strips = [strip.apply_filter(each, self.background_colors[1]) for strip in strips]
+        return strips if span == (0, width) else [strip.crop(*span) for strip in strips]
+
+    def _drawn(self, y: int, width: int) -> Strip:
+        key = (*self._line(y), width, cast("Painted", self.app).palette)
+        kept = self._strips.get(y)
+        if kept is None or kept[0] != key:
+            pieces, selected, _width, palette = key
+            kept = key, palette.strip(pieces, width, "selection" if selected else self._ground)
+            self._strips[y] = kept
+        return kept[1]
 
     def on_resize(self) -> None:
         top = self._in_sight(self.top, self.selected)
@@ -256,7 +281,7 @@ class Lines(Widget, can_focus=False):
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
         if event.button == 1:
-            self._drag = Drag((event.y, event.x), *panel_around(self._drawn(event.y).text, event.x))
+            self._drag = Drag((event.y, event.x), *panel_around(self._drawn(event.y, self.size.width).text, event.x))
             self._dragged = False
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
@@ -266,7 +291,7 @@ class Lines(Widget, can_focus=False):
     def on_mouse_up(self) -> None:
         if self._drag is not None and self._drag.moved:
             drag, self._drag, self._dragged = self._drag, None, True
-            if text := drag.text(self._drawn, self.size.height):
+            if text := drag.text(partial(self._drawn, width=self.size.width), self.size.height):
                 self.post_message(self.Dragged(text))
             self.refresh()
         self._drag = None

@@ -8,13 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import compress, repeat
-from operator import ne
+from itertools import compress, groupby, repeat
+from operator import itemgetter, ne
 from typing import NamedTuple
 
 from rich.color import Color, ColorSystem
 from rich.console import Console
-from rich.control import Control
 from rich.style import Style
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.strip import Strip
@@ -120,33 +119,36 @@ class ShownCells:
         halves = [at < len(row) and (cell := row[at]) is not None and not cell[0] for at in (first, end)]
         return first - halves[0], end + halves[1]
 
-    def take(self, y: int, x: int, strip: Strip) -> list[Span]:
-        """Puts ``strip`` at ``x`` of line ``y``; returns its spans that do not stand there yet."""
+    def take(self, y: int, x: int, strip: Strip) -> Iterator[tuple[int, list[_ShownCell]]]:
+        """Puts ``strip`` at ``x`` of line ``y``; yields the runs of cells that do not stand there yet, each with its
+        first column."""
         new = _shown_cells(strip)
         row = self._rows.setdefault(y, [])
         end = x + len(new)
         row.extend([None] * (end - len(row)))
         old = row[x:end]
         if old == new:
-            return []
+            return
         row[x:end] = new
         spans: list[Span] = []
         for at in compress(range(len(new)), map(ne, old, new)):
             start = spans.pop()[0] if spans and at - spans[-1][1] < MERGED_GAP else at
             spans.append((start, at + 1))
-        return [_whole(strip, *span) for span in spans]
+        for start, stop in spans:  # no half of a wide character
+            first = start - (not new[start][0])
+            yield x + first, new[first : stop + (stop < len(new) and not new[stop][0])]
 
 
-def _shown_cells(strip: Strip) -> list[_ShownCell | None]:
-    cells: list[_ShownCell | None] = []
+def _shown_cells(strip: Strip) -> list[_ShownCell]:
+    cells: list[_ShownCell] = []
     for text, style, _control in strip:
         if cells_of(text) == len(text):
             cells.extend(zip(text, repeat(style)))
             continue
         for char in text:
             wide = cell_width(char)
-            if wide == 0 and cells and (last := cells[-1]) is not None:
-                cells[-1] = (last[0] + char, last[1])
+            if wide == 0 and cells:
+                cells[-1] = (cells[-1][0] + char, cells[-1][1])
             cells += [(char, style), ("", style)][:wide]
     return cells
 
@@ -164,9 +166,10 @@ class ChangedCells(CompositorUpdate):
         parts: list[str] = []
         pen = Pen(console._color_system or ColorSystem.TRUECOLOR)
         for y, x, strip in self._strips():
-            for left, right in self._shown.take(y, x, strip):
-                parts.append(Control.move_to(x + left, y).segment.text)
-                parts += [pen.write(text, style) for text, style, _control in strip.crop(left, right)]
+            for left, cells in self._shown.take(y, x, strip):
+                parts.append(f"\x1b[{y + 1};{left + 1}H")
+                for style, run in groupby(cells, itemgetter(1)):
+                    parts.append(pen.write("".join([text for text, _style in run]), style))
         return "".join((*parts, pen.lift()))
 
     def _strips(self) -> Iterator[tuple[int, int, Strip]]:
@@ -179,6 +182,9 @@ class ChangedCells(CompositorUpdate):
             for strip_end, (x, strip) in zip(self._update.chop_ends[y], self._update.chops[y].items(), strict=False):
                 left, right = max(first, x), min(end, strip_end)
                 if strip is None or left >= right:
+                    continue
+                if (left, right) == (x, x + strip.cell_length):
+                    yield y, x, strip
                     continue
                 first_cell, end_cell = _whole(strip, left - x, right - x)
                 left, right = self._shown.whole(y, x + first_cell, x + end_cell)

@@ -108,7 +108,7 @@ def draw_panels(
     for panel in panels:
         area = panel.area
         if 0 <= area.top < height:
-            lines[area.top] += _titles(panel)
+            lines[area.top] += _titles(area, tuple(panel.title), tuple(panel.note), panel.more)
         for offset in range(area.inner_height):
             row = panel.rows[offset] if offset < len(panel.rows) else BLANK
             lines[area.top + 1 + offset].append((area.left + 1, area.inner_width, fit_row(row, area.inner_width)))
@@ -121,29 +121,29 @@ _Part = tuple[int, int, Row]
 """The cell where a part of a line begins, its width, and its pieces."""
 
 
-def _titles(panel: ScreenPanel) -> list[_Part]:
+@lru_cache(maxsize=128)  # they stay for long
+def _titles(area: PanelArea, title: Row, note: Row, more: str) -> list[_Part]:
     """The title, and what has room beside it."""
-    area = panel.area
     parts: list[_Part] = []
     room = area.width - 4
-    if panel.title and room > 0:
-        more = row_width((Piece(panel.more),)) + 3 if panel.more else 0
-        title = cut_row(panel.title, room - 2 - (more if room - 2 - more >= _TITLE_LEAST else 0))
+    if title and room > 0:
+        least = row_width((Piece(more),)) + 3 if more else 0
+        title = cut_row(title, room - 2 - (least if room - 2 - least >= _TITLE_LEAST else 0))
         size = row_width(title) + 2
         room -= size
         parts.append((area.left + 2, size, (Piece(" "), *title, Piece(" "))))
-    if noted := _noted(panel, room - 3):
+    if noted := _noted(note, more, room - 3):
         size = row_width(noted) + 2
         parts.append((area.left + area.width - 2 - size, size, (Piece(" "), *noted, Piece(" "))))
     return parts
 
 
-def _noted(panel: ScreenPanel, room: int) -> Row:
+def _noted(note: Row, more: str, room: int) -> Row:
     """The pieces of the note that have room beside ``more``, two blanks apart; the first one is cut if it is longer."""
-    last = (Piece(panel.more, "muted"),) if panel.more and row_width((Piece(panel.more),)) <= room else ()
+    last = (Piece(more, "muted"),) if more and row_width((Piece(more),)) <= room else ()
     room -= row_width(last) + 2 * len(last)
     kept: list[Piece] = []
-    for piece in panel.note:
+    for piece in note:
         size = row_width((piece,))
         if size > room and (kept or room < _NOTE_LEAST):
             break

@@ -121,6 +121,8 @@ class _Grid:
     def row(self, level: int, cursor: int | None) -> Row:
         """The cells of a level as pieces; the column of the cursor stands on a ground of its own."""
         text, roles = self.text[level], self.role[level]
+        if cursor is None and roles.count(roles[0]) == self.columns:  # most are blank
+            return (Piece("".join(text), roles[0]),)
         pieces: list[Piece] = []
         for (role, marked), run in groupby(range(self.columns), key=lambda x: (roles[x], x == cursor)):
             pieces.append(Piece("".join(text[x] for x in run), role, "cursor" if marked else ""))
