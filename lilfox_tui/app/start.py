@@ -48,8 +48,6 @@ class NoArguments(Struct, frozen=True):
     files: Sequence[str] = ()
 
 
-
-
 _OF_DEMO = (
     "app.app",
     "config.loader",

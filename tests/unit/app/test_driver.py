@@ -67,7 +67,7 @@ def test_what_it_does_not_take_comes_later_whole_and_in_order(
         monkeypatch.setattr(driver, "_opened_anew", lambda _terminal: None)
     terminal = Terminal()
     try:
-        choice = random.Random(7)  # noqa: S311 - texts, no secrets
+        choice = random.Random(7)
         texts = ["".join(choice.choices("ab中é▁\x1b[", k=choice.randrange(1, 9000))) for _ in range(60)]
         for text in texts[:30]:
             terminal.output.write(text)  # nobody reads: it waits for nobody
