@@ -73,6 +73,8 @@ class PaneActions(_Everywhere):
 
     @action("pane-4", "4", tr("Runbook"), tr("runbooks, their runs, the incident"))
     def show_runbook(self) -> None:
+        if self._navigation.current == RUNBOOK:
+            self._navigation.pane.select_run("")
         self._navigation.open(RUNBOOK)
 
     @action("hosts", "at", tr("hosts"), tr("find a host, service or backend by name"), footer=4)
