@@ -36,6 +36,8 @@ _MOVES = ("open", "back", "down", "up", "page-down", "page-up", "first", "last",
 """Actions that a hand finds by their keys: the palette lists them after the others."""
 _FOR_ALL = ("silences", "note", "decide", "moment", "call", "take-over", "hand-over", "close-incident", "export")
 """Those of ``OF_SELECTION`` that do the same whatever is selected."""
+_AROUND_HELP = 7
+"""Rows of the screen that the help does not have: the frame's, its border and its title."""
 _RARE = 99
 """After all ranks of the footer."""
 STEPS_IN_WINDOW = 30
@@ -129,7 +131,7 @@ class PaneActions(_Everywhere):
             self._navigation.open(RUNBOOK)
             self._navigation.pane.show_incident()
 
-    @action("changes", "c", tr("changes"), tr("everything that changed since you last looked"))
+    @action("changes", "c", tr("changes"), tr("all changes since you last looked"))
     def show_changes(self) -> None:
         until, changes = self._app.rewound, self._app.monitor.changes.since_last_visit()
         shown = [each for each in changes if until is None or each.at <= until]
@@ -234,14 +236,15 @@ class PaletteActions(_Everywhere):
 
     @action("help", "question_mark", tr("help"), tr("all keys"), footer=7)
     def show_help(self) -> None:
-        page = dialogs.HelpPage(self._navigation.actions, self._app.glyphs)
+        page = dialogs.HelpPage(self._navigation.actions, self._app.glyphs, self._app.size.height - _AROUND_HELP)
 
         def load() -> None:
             elsewhere = self._navigation.elsewhere()
             page.add_elsewhere((f"{place + 1} {TABS[place].title}", each) for place, each in elsewhere)
 
         title: Row = (Piece(" " + _("Keys"), "title"),)
-        self._app.push_screen(dialogs.Reader([title, BLANK], page=page.lines, load=load, full=True))
+        more: Row = (Piece(" " + _("/ and a word: every action in full, also those of the other panes"), "muted"),)
+        self._app.push_screen(dialogs.Reader([title, more], page=page.lines, load=load, full=True))
 
 
 def _choice(each: Action) -> dialogs.Choice:
