@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, zip_longest
 from typing import NamedTuple
@@ -11,7 +10,7 @@ from lilfox_tui.app.actions import Action, key_text
 from lilfox_tui.app.rendering.columns import cells, wrap_spans, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.core.i18n import Message, _, tr
-from lilfox_tui.core.text import cell_width, fit
+from lilfox_tui.core.text import brief, cell_width, fit
 
 TWO_COLUMNS = 96
 """Cells from which the page has two columns: those inside the border of a screen with 100."""
@@ -27,8 +26,6 @@ _TITLE_WIDTH = 18
 _BASICS = ("down", "up", "open", "back", "filter", "selection", "palette", "help", "quit")
 _MOVES = "page-down"
 """An action whose task is to move."""
-_CLAUSES = (r"; |；", r": |：", r", |，| \(|（", r" and | or ")
-"""What ends a part of a help that can stand alone, the longest parts first."""
 _TOGETHER: Mapping[tuple[str, ...], Message] = {
     ("pane-1", "pane-2", "pane-3", "pane-4"): tr("Metrics, Logs, Backup, Runbook"),
     ("down", "up"): tr("next row, previous row"),
@@ -45,20 +42,6 @@ _TOGETHER: Mapping[tuple[str, ...], Message] = {
     ("acknowledge", "unacknowledge"): tr("acknowledge the alert, withdraw that"),
 }
 """Actions that are told on one line, and what they do."""
-
-
-def brief(text: str, room: int) -> str:
-    """The beginning of a help that fits into ``room`` cells and can stand alone; all of it if none does, and without
-    room its first clause."""
-    if room == 0:
-        return re.split("|".join(_CLAUSES[:2]), text, maxsplit=1)[0]
-    for pattern in _CLAUSES:
-        ends = [len(text), *(found.start() for found in reversed(list(re.finditer(pattern, text))))]
-        for end in ends:
-            part = text[:end]
-            if cell_width(part) <= room and len(re.findall("[(（]", part)) == len(re.findall("[)）]", part)):
-                return part
-    return text
 
 
 class HelpEntry(NamedTuple):

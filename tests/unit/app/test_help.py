@@ -6,12 +6,13 @@ import pytest
 
 from lilfox_tui.app.actions import Action, actions_of
 from lilfox_tui.app.app import LilFoxApp
-from lilfox_tui.app.dialogs.help import TWO_COLUMNS, HelpPage, HelpSection, brief
+from lilfox_tui.app.dialogs.help import TWO_COLUMNS, HelpPage, HelpSection
 from lilfox_tui.app.dialogs.reader import matching
 from lilfox_tui.app.navigation import TABS
 from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import UNICODE, Piece, Row
 from lilfox_tui.core.i18n import set_language
+from lilfox_tui.core.text import brief
 
 LOGS = ("2 Logs", Action("keep", ("plus",), TABS[1].title, TABS[1].title, lambda: None, lambda: None))
 
