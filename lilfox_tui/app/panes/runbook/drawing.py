@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from lilfox_tui.alerts.model import Alert
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.runbook.layout import BESIDE, PartId, Wants, arrange_parts, incident_left
-from lilfox_tui.app.panes.runbook.outputs import OutputOf, Outputs
+from lilfox_tui.app.panes.runbook.layout import BESIDE, PartId, Wants, arrange_parts, draw_plain, incident_left
+from lilfox_tui.app.panes.runbook.outputs import OutputOf, Outputs, earlier_outputs
 from lilfox_tui.app.panes.runbook.preview import Preview, head_rows, steps_rows
 from lilfox_tui.app.panes.runbook.rows import (
     RunbookStyle,
@@ -160,7 +160,7 @@ class Drawing:
         if bordered(width, main):
             rows = draw_panels(panels, width, main, self._app.glyphs, slow_link=self._app.slow_link)
         else:
-            rows = _draw_plain(panels, width, main)
+            rows = draw_plain(panels, width, main)
         bar = [tuple(Piece(p.text, p.role, "bar") for p in row) for row in (cut_row(row, width) for row in waits)]
         rows += [(*row, Piece(" " * (width - row_width(row)), "text", "bar")) for row in bar]
         return RunbookScreen(
@@ -388,7 +388,9 @@ class Drawing:
             "command", f"{step + 1}. {runbook.steps[step].title}" if runbook and named else _("Command")
         )
         self._tops["command"] = top
-        panel = ScreenPanel(area, title, rows[top : top + room], more=more_below(last - top))
+        enter = self._waiting.enter_does()
+        note = (Piece(enter, "accent"),) if enter else ()
+        panel = ScreenPanel(area, title, rows[top : top + room], note, more_below(last - top))
         return panel, replace(screen, command_last=last)
 
     def _command_rows(self, width: int) -> list[Row]:
@@ -467,6 +469,9 @@ class Drawing:
         view = self._outputs.view(kept, self.style(area.inner_width), state.output_top, room)
         body = room - len(view.head)
         shown = [*view.head, *view.rows[view.top : view.top + max(0, body)]]
+        if len(shown) < room and state.chosen_place is None:
+            before = earlier_outputs(results, log, reducer)
+            shown += self._outputs.earlier(before, self.style(area.inner_width), room - len(shown))
         self._tops["output"] = view.top
         title = (*self._title("output", _("Output")), Piece(f"  {named}", "degraded" if last else "muted"))
         panel = ScreenPanel(area, title, shown, more=more_below(view.last - view.top))
@@ -582,17 +587,3 @@ class Drawing:
         item = self._state.timeline.selected
         rows = [] if item is None else wrapped(item_rows(item, self._app.glyphs), area.inner_width - 1)
         return ScreenPanel(area, self._title("entry", _("Entry")), rows, more=more_below(len(rows) - area.inner_height))
-
-
-def _draw_plain(panels: Sequence[ScreenPanel], width: int, height: int) -> list[Row]:
-    """Panels one below the other without borders, each under its title and what has room beside it."""
-    lines: list[Row] = [BLANK] * height
-    for panel in panels:
-        head: Row = (Piece(" "), *panel.title)
-        for piece in (*panel.note, *((Piece(panel.more, "muted"),) if panel.more else ())):
-            if row_width((*head, piece)) + 2 <= width:
-                head = (*head, Piece("  "), piece)
-        for at, row in enumerate([head, *list(panel.rows)[: panel.area.inner_height]]):
-            if panel.area.top + at < height:
-                lines[panel.area.top + at] = cut_row(row, width)
-    return lines

@@ -8,7 +8,8 @@ from typing import Literal
 from msgspec import Struct
 
 from lilfox_tui.app.panes.runbook.state import COMMAND, INCIDENT, LIST, STEPS
-from lilfox_tui.app.rendering.panels import PanelArea, bordered
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rendering.panels import PanelArea, ScreenPanel, bordered, cut_row, row_width
 
 PartId = Literal["list", "document", "steps", "command", "output", "facts", "timeline", "entry"]
 LOW = 14
@@ -153,3 +154,17 @@ def _plain(width: int, height: int, wants: Wants) -> dict[PartId, PanelArea]:
         placed[name] = PanelArea(-1, top, width + 2, max(0, rows) + 2)
         top += max(0, rows) + 1
     return placed
+
+
+def draw_plain(panels: Sequence[ScreenPanel], width: int, height: int) -> list[Row]:
+    """Panels one below the other without borders, each under its title and what has room beside it."""
+    lines: list[Row] = [BLANK] * height
+    for panel in panels:
+        head: Row = (Piece(" "), *panel.title)
+        for piece in (*panel.note, *((Piece(panel.more, "muted"),) if panel.more else ())):
+            if row_width((*head, piece)) + 2 <= width:
+                head = (*head, Piece("  "), piece)
+        for at, row in enumerate([head, *list(panel.rows)[: panel.area.inner_height]]):
+            if panel.area.top + at < height:
+                lines[panel.area.top + at] = cut_row(row, width)
+    return lines

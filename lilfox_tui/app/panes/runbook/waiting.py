@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from lilfox_tui.alerts.silences import format_matchers, is_active
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.runbook.rows import state_mark, step_of, waiting_text
-from lilfox_tui.app.panes.runbook.state import INCIDENT, LIST, RunbookState
+from lilfox_tui.app.panes.runbook.state import COMMAND, INCIDENT, LIST, STEPS, RunbookState
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.rows.incidents import Situation, wrong_rows
@@ -163,6 +163,29 @@ class WaitingLine:
         return _(
             "no runbook for {alert}; its runbook_url is {url} (y copies it)", alert=cause.alert, url=cause.runbook_url
         )
+
+    def enter_does(self) -> str:
+        """What enter does with the selected step, if the run waits at it or none has begun; empty elsewhere."""
+        state, log = self._state, self._state.seen
+        if state.column not in (STEPS, COMMAND) or state.shows_less(self._app.room.width) or state.killed is not None:
+            return ""
+        if log is None and state.item is not None and not state.item.problems and not state.finished:
+            return _("enter starts a run")
+        if state.run is None or state.run.state is None or state.run.actor or state.turn is None:
+            return ""
+        asked = state.run.state.waiting.what
+        if asked == "nothing" or state.run.state.runs_all or state.place_of(state.turn) != state.place:
+            return ""
+        texts = {
+            "order": _("enter runs it"),
+            "confirm": _("enter: review and confirm"),
+            "value": _("enter asks for its value"),
+            "terminal": _("enter runs it in this terminal"),
+            "hand": _("enter marks it as done"),
+            "decision": _("enter shows all options"),
+            "end": _("enter ends the run"),
+        }
+        return texts[asked]
 
     # ---- the page of the incident ------------------------------------------------------------------------------
 
