@@ -270,7 +270,9 @@ def _choice(each: Action, room: int) -> dialogs.Choice:
     reason = each.why_not()
     key, name = ("key", "strong") if reason is None else ("muted", "muted")
     title = each.now() or each.title
-    row, more = _row_of(each.key_text, title, str(reason or each.help), room, (key, name))
+    opens = title.text == "open" != each.title.text  # there enter does not do what it does elsewhere in the pane
+    told = reason or (tr("open the selected row") if opens else each.help)
+    row, more = _row_of(each.key_text, title, str(told), room, (key, name))
     return dialogs.Choice(each.id, row, _words(each), reason is None, more=more, names=_names(each))
 
 

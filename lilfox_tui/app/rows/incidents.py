@@ -352,7 +352,7 @@ def item_lines(item: TimelineItem, width: int, by: int, glyphs: Glyphs, in_force
         rows = [(*named, told), below]
         if cells(rows[0]) > width:
             rows = [tuple(named), (below[0], Piece(told.text.strip(), told.role)), below]
-    elif not isinstance(what, StepBegan | JobBegan | AlertChanged):
+    elif not isinstance(what, StepBegan | JobBegan | AlertChanged | EvidenceKept):
         more = event_text(what).strip().split("\n")[1:]
         rows += [(Piece(" " * start), Piece(line, _role(entry))) for line in more]
     lines = wrapped(rows, width)

@@ -566,11 +566,11 @@ class Drawing:
                 lines = make(index) if left > 0 else []
                 if left <= 0 or (whole and len(lines) > left):
                     return
-                shown[index] = lines
+                shown[index] = lines[:left]
 
         add(range(at - 1, min(self._tops.get("timeline", 0), at) - 1, -1), whole=True)
         add(range(at + 1, count), whole=False)
-        add(range(min(shown) - 1, -1, -1), whole=True)
+        add(range(min(shown) - 1, -1, -1), whole=False)
         first, last = min(shown), max(shown)
         self._tops["timeline"] = first
         rows: list[Row] = []
@@ -579,8 +579,7 @@ class Drawing:
             lit = [highlighted(row, area.inner_width) if index == at else row for row in shown[index]]
             rows, owners = [*rows, *lit], [*owners, *[index] * len(lit)]
         self._entries = owners[:room]
-        hidden = count - last - 1 + (len(rows) > room)
-        return rows[:room], more_below(hidden)
+        return rows[:room], more_below(count - last - 1)
 
     def _entry_panel(self, area: PanelArea) -> ScreenPanel:
         """The selected entry in full."""
