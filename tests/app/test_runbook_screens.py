@@ -14,13 +14,13 @@ from lilfox_tui.alerts.model import Alerts
 from lilfox_tui.app import frame
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.panes.runbook.pane import RunbookPane
-from lilfox_tui.app.panes.runbook.state import INCIDENT, LIST, STEPS
+from lilfox_tui.app.panes.runbook.state import INCIDENT
 from lilfox_tui.app.rendering.draw import ASCII
 from lilfox_tui.app.run_log import RunLog
 from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.text import cell_width
-from lilfox_tui.incident.model import Graded, Noted, StepBegan, TimelineEntry
+from lilfox_tui.incident.model import Graded, TimelineEntry
 from lilfox_tui.incident.reducer import fold
 from lilfox_tui.jobs.model import Ended
 from lilfox_tui.monitor.model import IncidentView, RunbooksView
@@ -176,77 +176,6 @@ async def test_the_page_of_the_incident(size: tuple[int, int], language: str, tm
         await pilot.press("escape", "escape")
         await pilot.pause()
         assert "RUNBOOKS" in screen_text(pilot).upper() or language == "zh_CN"
-
-
-@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 55)])
-async def test_the_page_of_the_incident_leads_to_the_run_that_waits(size: tuple[int, int], tmp_path: Path) -> None:
-    app = showing(view(), run(tmp_path, failed(tmp_path)), long_incident())
-    async with app.run_test(size=size) as pilot:
-        await pilot.press("4")
-        app.pane.show_incident()
-        pane = app.pane
-        assert isinstance(pane, RunbookPane)
-        pane.state._before_incident = LIST
-        await pilot.pause()
-        text = " ".join(screen_text(pilot).replace("│", " ").split())
-        assert "Restart the web service: decide after the failure of" in text
-        await pilot.press("4")
-        await pilot.pause()
-        assert pane.state.column == STEPS
-        assert pane.state.run is not None
-
-
-async def test_no_row_of_the_timeline_is_free_while_lines_are_hidden(tmp_path: Path) -> None:
-    seen = long_incident()
-    assert seen.incident is not None
-    text = "\n".join(f"line {number}" for number in range(5))
-    last = seen.entries[-1]
-    entries = (
-        *seen.entries,
-        *(replace(last, number=90 + n, at=NOW, what=Noted(text=f"{n}: {text}")) for n in range(9)),
-    )
-    incident = fold(entries, Path(seen.incident.folder))
-    app = showing(view(), None, IncidentView(NOW, incident, entries))
-    async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("4")
-        app.pane.show_incident()
-        for step in range(14):
-            await pilot.press("k")
-            await pilot.pause()
-            lines = screen_text(pilot).split("\n")
-            top = next(y for y, line in enumerate(lines) if "─ Timeline ─" in line)
-            bottom = next(y for y, line in enumerate(lines) if "─ Entry ─" in line)
-            assert all(line.strip("│ ") for line in lines[top + 1 : bottom]), step
-
-
-async def test_the_palette_on_the_page_of_the_incident_says_what_enter_does_there(tmp_path: Path) -> None:
-    app = showing(view(), run(tmp_path, failed(tmp_path)), long_incident())
-    async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("4")
-        app.pane.show_incident()
-        await pilot.press("colon")
-        await pilot.pause()
-        rows = screen_text(pilot).split("\n")
-        assert [row for row in rows if "open " in row and "open the selected row" in row and row.count("enter")]
-        assert not [row for row in rows if "start a run" in row]
-
-
-async def test_a_click_on_a_wrapped_line_selects_its_entry(tmp_path: Path) -> None:
-    app = showing(view(), run(tmp_path, failed(tmp_path)), long_incident())
-    async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("4")
-        app.pane.show_incident()
-        await pilot.pause()
-        lines = screen_text(pilot).split("\n")
-        row = next(y for y, line in enumerate(lines) if "127.0.0.1:8080/drain" in line)
-        await pilot.click("#runbook-screen", offset=(30, row - 2))
-        await pilot.pause()
-        pane = app.pane
-        assert isinstance(pane, RunbookPane)
-        item = pane.state.timeline.selected
-        assert item is not None
-        assert isinstance(item.first.what, StepBegan)
-        assert "drain" in item.first.what.command
 
 
 async def test_the_page_of_the_incident_offers_only_what_can_be_done_there(tmp_path: Path) -> None:

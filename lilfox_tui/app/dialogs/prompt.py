@@ -86,8 +86,6 @@ class Chooser(Dialog[str | None]):
         self._shape = "wide" if wide else ""
         self._tall = tall
         self._rows = rows or Lines(ground="bar", id="dialog-list")
-        self._below = -1
-        """Rows below the list."""
         self._begin(title, choices, at, others)
 
     def _begin(
@@ -138,10 +136,11 @@ class Chooser(Dialog[str | None]):
         return bool(self.query("#dialog-more"))
 
     def _arrange(self) -> None:
-        """Makes room for the list and for as many lines below it as any choice needs. The list has the latter while the
-        selected one needs none."""
+        """Makes room for the list and for as many lines below it as any choice needs, so that the layout does not jump
+        from one to the next. The list has these lines while the selected one needs none."""
         self.query_one("#dialog-input", Input).placeholder = self._hint(self.room(self._shape) - PADDING)
         below = max((len(self._more(each)) for each in self._choices), default=0)
+        self.query_one("#dialog-more", Lines).styles.height = below
         high = self.app.size.height
         most = max(MOST_LINES, high - _AROUND_TALL if self._tall else in_list(high) + 3 + below)
         self.set_height(min(len(self._choices) + (3 + below if below else 4), most))
@@ -202,8 +201,7 @@ class Chooser(Dialog[str | None]):
         rows: list[Row] = [(Piece(" "), *each.row) for each in self._shown]
         told = self._more(self._shown[self._at]) if rows else []
         more = self.query_one("#dialog-more", Lines)
-        if self._below != len(told):
-            self._below = more.styles.height = len(told)
+        if more.display != bool(told):
             more.display = bool(told)
             self.call_after_refresh(self._show)
         lines = self.query_one("#dialog-list", Lines)
