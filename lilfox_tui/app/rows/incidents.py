@@ -191,7 +191,7 @@ def fact_rows(
         lasted = human_age((now - since).total_seconds())
         rows.append(_fact(_("alert"), _("firing for {age}, since {time:%H:%M:%S}", age=lasted, time=since), "failing"))
     for number, text in enumerate(next_steps(incident, entries, now, beside)):
-        rows.append(_fact(_("next") if number == 0 else "", text, "accent"))
+        rows.append(_fact(_("next step") if number == 0 else "", text, "accent"))
     rows += _force_facts(incident, entries, now, beside.silences)
     unknown = incident.steps.values()
     rows += [_fact(_("no result"), f"{step.host}: {code_line(step.command)}", "degraded") for step in unknown]
