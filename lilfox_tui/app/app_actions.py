@@ -16,7 +16,7 @@ from lilfox_tui.app.rows.hosts import ROLES, change_rows
 from lilfox_tui.app.rows.job_words import is_ours, user
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import LANGUAGES, Message, _, clauses, language, set_language, tr
-from lilfox_tui.core.text import fit
+from lilfox_tui.core.text import brief, cell_width, fit
 from lilfox_tui.monitor.model import View
 
 if TYPE_CHECKING:
@@ -32,12 +32,18 @@ OF_SELECTION = (
     "decide", "moment", "call", "take-over", "hand-over", "close-incident", "export", "silences",
 )  # fmt: skip
 """The actions that ``a`` lists: those on the selected row."""
-_MOVES = ("open", "back", "down", "up", "page-down", "page-up", "first", "last", "left", "right", "line-start")
+_MOVES = ("back", "down", "up", "page-down", "page-up", "first", "last", "left", "right", "line-start")
 """Actions that a hand finds by their keys: the palette lists them after the others."""
 _FOR_ALL = ("silences", "note", "decide", "moment", "call", "take-over", "hand-over", "close-incident", "export")
 """Those of ``OF_SELECTION`` that do the same whatever is selected."""
+_AROUND_HELP = 7
+"""Rows of the screen that the help does not have: the frame's, its border and its title."""
 _RARE = 99
 """After all ranks of the footer."""
+_LEADS = ("pane-1", "pane-2", "pane-3", "pane-4", "hosts", "alerts", "changes", "incident", "recent-errors")
+"""Those that lead elsewhere."""
+_TITLE, _KEYS, _AROUND_CHOICE = 19, 9, 5
+"""Cells of an action's title and of its keys in a list, and those of a dialog beside a row of it."""
 STEPS_IN_WINDOW = 30
 AGAIN_S = 2.0
 """After ctrl-c has stopped a command, so long another one quits."""
@@ -73,6 +79,8 @@ class PaneActions(_Everywhere):
 
     @action("pane-4", "4", tr("Runbook"), tr("runbooks, their runs, the incident"))
     def show_runbook(self) -> None:
+        if self._navigation.current == RUNBOOK:
+            self._navigation.pane.select_run("")
         self._navigation.open(RUNBOOK)
 
     @action("hosts", "at", tr("hosts"), tr("find a host, service or backend by name"), footer=4)
@@ -127,7 +135,7 @@ class PaneActions(_Everywhere):
             self._navigation.open(RUNBOOK)
             self._navigation.pane.show_incident()
 
-    @action("changes", "c", tr("changes"), tr("everything that changed since you last looked"))
+    @action("changes", "c", tr("changes"), tr("all changes since you last looked"))
     def show_changes(self) -> None:
         until, changes = self._app.rewound, self._app.monitor.changes.since_last_visit()
         shown = [each for each in changes if until is None or each.at <= until]
@@ -177,17 +185,21 @@ class PaletteActions(_Everywhere):
             self._lists = dialogs.KeptChooser(self._app)
         self._lists.open(title, choices, take, others)
 
+    @property
+    def _room(self) -> int:
+        """The cells of a choice."""
+        return min(dialogs.WIDTHS["wide"], self._app.size.width) - _AROUND_CHOICE
+
     @action("palette", "colon ctrl+p", tr("command"), tr("all actions by name"), footer=5)
     def palette_of_actions(self) -> None:
         there = (*self._navigation.actions, *self._navigation.of_incident())
-        actions = [each for each in there if each.id != "palette"]
-        actions.sort(key=lambda each: (each.id in _MOVES, each.footer or _RARE))
+        actions = sorted((each for each in there if each.id != "palette"), key=_likely)
         elsewhere: dict[str, tuple[int, Action]] = {}
 
         def others() -> list[dialogs.Choice]:
             elsewhere.update((f"{TABS[place].module} {each.id}", (place, each))
                              for place, each in self._navigation.elsewhere())  # fmt: skip
-            return [_choice_elsewhere(id_, *there) for id_, there in elsewhere.items()]
+            return [_choice_elsewhere(id_, *there, self._room) for id_, there in elsewhere.items()]
 
         def take(chosen: str | None) -> None:
             if chosen in elsewhere:
@@ -195,7 +207,7 @@ class PaletteActions(_Everywhere):
             elif chosen is not None:
                 self._app.do(next(each for each in actions if each.id == chosen))
 
-        choices = sorted(map(_choice, actions), key=lambda each: not each.possible)
+        choices = sorted((_choice(each, self._room) for each in actions), key=lambda each: not each.possible)
         self._choose(_("Command"), choices, take, others)
 
     def _go_for(self, place: int, wanted: Action) -> None:
@@ -219,7 +231,8 @@ class PaletteActions(_Everywhere):
         pane = self._navigation.pane
         acts = {f"act {each.id}": each for each in pane.acts()}
         actions = {each.id: each for each in self._navigation.actions if each.id in OF_SELECTION and each.fits()}
-        choices = [*(_choice_of_act(id_, each) for id_, each in acts.items()), *map(_choice, actions.values())]
+        choices = [_choice_of_act(id_, each) for id_, each in acts.items()]
+        choices += [_choice(each, self._room) for each in actions.values()]
         choices.sort(key=lambda each: not each.possible)
 
         def take(chosen: str | None) -> None:
@@ -232,22 +245,35 @@ class PaletteActions(_Everywhere):
 
     @action("help", "question_mark", tr("help"), tr("all keys"), footer=7)
     def show_help(self) -> None:
-        page = dialogs.HelpPage(self._navigation.actions, self._app.glyphs)
+        page = dialogs.HelpPage(self._navigation.actions, self._app.glyphs, self._app.size.height - _AROUND_HELP)
 
         def load() -> None:
             elsewhere = self._navigation.elsewhere()
             page.add_elsewhere((f"{place + 1} {TABS[place].title}", each) for place, each in elsewhere)
 
         title: Row = (Piece(" " + _("Keys"), "title"),)
-        self._app.push_screen(dialogs.Reader([title, BLANK], page=page.lines, load=load, full=True))
+        more: Row = (Piece(" " + _("/ and a word: every action in full, also those of the other panes"), "muted"),)
+        self._app.push_screen(dialogs.Reader([title, more], page=page.lines, load=load, full=True))
 
 
-def _choice(each: Action) -> dialogs.Choice:
+def _likely(each: Action) -> tuple[bool, bool, bool, int, int]:
+    """The order of the palette: what can be done with the selected row, what leads elsewhere or goes to the incident,
+    the rest, and moves; what has a key and stands in the footer first."""
+    of_row = each.id in OF_SELECTION and each.id not in _FOR_ALL and each.fits()
+    at = OF_SELECTION.index(each.id) if of_row else 0
+    leads = each.id in _LEADS or each.id in _FOR_ALL
+    return each.id in _MOVES, not of_row, not leads, not each.keys, each.footer or _RARE + at
+
+
+def _choice(each: Action, room: int) -> dialogs.Choice:
     """An action as a choice, with the reason if it cannot be done now."""
     reason = each.why_not()
     key, name = ("key", "strong") if reason is None else ("muted", "muted")
-    row = (*_key_and_title(each.key_text, each, key, name), Piece(str(reason or each.help), "muted"))
-    return dialogs.Choice(each.id, row, _words(each), reason is None, names=_names(each))
+    title = each.now() or each.title
+    opens = title.text == "open" != each.title.text  # there enter does not do what it does elsewhere in the pane
+    told = reason or (tr("open the selected row") if opens else each.help)
+    row, more = _row_of(each.key_text, title, str(told), room, (key, name))
+    return dialogs.Choice(each.id, row, _words(each), reason is None, more=more, names=_names(each))
 
 
 def _words(each: Action) -> str:
@@ -259,16 +285,21 @@ def _names(each: Action) -> tuple[str, ...]:
     return each.id, str(each.title), each.title.text
 
 
-def _choice_elsewhere(id_: str, place: int, each: Action) -> dialogs.Choice:
+def _choice_elsewhere(id_: str, place: int, each: Action, room: int) -> dialogs.Choice:
     """An action of another pane as a choice: the keys that lead to it, and the pane."""
     pane = str(TABS[place].title)
-    keys = f"{place + 1} {each.key_text}"
-    row = (*_key_and_title(keys, each, "key", "strong"), Piece(f"{pane}: {each.help}", "muted"))
-    return dialogs.Choice(id_, row, f"{pane} {_words(each)}", names=_names(each))
+    row, more = _row_of(f"{place + 1} {each.key_text}", each.title, f"{pane}: {each.help}", room, ("key", "strong"))
+    return dialogs.Choice(id_, row, f"{pane} {_words(each)}", more=more, names=_names(each))
 
 
-def _key_and_title(keys: str, each: Action, key: str, name: str) -> Row:
-    return Piece(fit(keys, 8), key), Piece(fit(str(each.title), 18), name)
+def _row_of(keys: str, title: Message, text: str, room: int, roles: tuple[str, str]) -> tuple[Row, str]:
+    """An action on a line of ``room`` cells, its keys at the right; and the whole text if the line has not all."""
+    key, name = roles
+    left = max(1, room - _TITLE - _KEYS)
+    shown = brief(text, left - 1)
+    named = Piece(fit(str(title), _TITLE - 1) + " ", name)
+    row = (named, Piece(fit(shown, left), "muted"), Piece(" " * (_KEYS - cell_width(keys)) + keys, key))
+    return row, "" if shown == text and cell_width(text) <= left else text
 
 
 def _choice_of_act(id_: str, act: Act) -> dialogs.Choice:

@@ -129,7 +129,11 @@ class Navigation:
         found = {each.id: each for each in self.at(RUNBOOK).actions() if each.id in _OF_INCIDENT}
         for known in self.actions:
             found.pop(known.id, None)
-        return tuple(replace(each, keys=(), run=partial(self._do_there, each)) for each in found.values())
+        pane = str(RUNBOOK + 1)  # no key of this pane does it: the one of the other pane and the one there
+        return tuple(
+            replace(each, keys=(f"{pane} {each.key_text}",) if each.keys else (), run=partial(self._do_there, each))
+            for each in found.values()
+        )
 
     def _do_there(self, each: Action) -> None:
         self.open(RUNBOOK)

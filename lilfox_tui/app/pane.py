@@ -176,7 +176,8 @@ class Pane(Vertical):
         """Shows the runbooks for an alert."""
 
     def select_run(self, key: str) -> None:
-        """Selects the runbook run whose job has that key, so that the next enter continues it."""
+        """Selects the runbook run whose job has that key, so that the next enter continues it. Without a key, leaves
+        the page of the incident for the run of it that is in progress."""
 
     def show_incident(self) -> None:
         """Shows the page of the open incident."""

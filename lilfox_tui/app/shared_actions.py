@@ -250,7 +250,7 @@ class EvidenceActions(ActionGroup):
         "evidence",
         "e",
         tr("evidence"),
-        tr("save the selection as evidence in the open incident; if none is open, asks for a title and opens one"),
+        tr("save the selection as evidence; opens an incident if none is open"),
         why_not=_why_not,
     )
     def keep(self) -> None:

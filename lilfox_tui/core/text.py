@@ -272,3 +272,21 @@ def later(at: datetime, seconds: float) -> datetime:
         return at
     first, last = (EARLIEST - at).total_seconds(), (LATEST - at).total_seconds()
     return min(max(at + timedelta(seconds=min(max(seconds, first), last)), EARLIEST), LATEST)
+
+
+_CLAUSES = (r"; |；", r": |：", r", |，| \(|（", r" and | or ")
+"""What ends a part of a help that can stand alone, the longest parts first."""
+
+
+def brief(text: str, room: int) -> str:
+    """The beginning of a help that fits into ``room`` cells and can stand alone; all of it if none does, and without
+    room its first clause."""
+    if room == 0:
+        return re.split("|".join(_CLAUSES[:2]), text, maxsplit=1)[0]
+    for pattern in _CLAUSES:
+        ends = [len(text), *(found.start() for found in reversed(list(re.finditer(pattern, text))))]
+        for end in ends:
+            part = text[:end]
+            if cell_width(part) <= room and len(re.findall("[(（]", part)) == len(re.findall("[)）]", part)):
+                return part
+    return text

@@ -231,7 +231,8 @@ def event_text(what: What, steps: Mapping[str, StepBegan] | None = None) -> str:
             return _step_end(what, (steps or {}).get(what.run))
         case model.IncidentOpened():
             text = _("opened: {title} ({severity})", title=what.title, severity=what.severity)
-            return _("{said}, because of {cause}", said=text, cause=what.cause) if what.cause else text
+            told = what.cause not in ("", what.title)
+            return _("{said}, because of {cause}", said=text, cause=what.cause) if told else text
         case model.Noted():
             return what.text
         case model.Decided():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -18,6 +19,7 @@ from lilfox_tui.config.themes import load_theme
 from lilfox_tui.monitor.model import Overview
 from tests.app.backups_made import broken, healthy
 from tests.app.overviews import NOW, mixed
+from tests.app.runs_made import open_incident
 from tests.app.still import screen_text, still_app
 from tests.waiting import until
 
@@ -36,10 +38,10 @@ async def test_an_action_of_another_pane_is_found_by_its_help_and_names_its_pane
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("colon", *"restore step")
         await pilot.pause()
-        assert "3 B     restore           Backup: restore the set step by step" in screen_text(pilot)
+        assert re.search(r"restore +Backup: restore the set step by step.* 3 B +│", screen_text(pilot))
         await pilot.press("escape", "colon", *"histogram logs")
         await pilot.pause()
-        assert "2 <     bar back          Logs: go to the previous bar" in screen_text(pilot)
+        assert re.search(r"bar back +Logs: go to the previous bar.* 2 < +│", screen_text(pilot))
 
 
 async def test_every_action_of_every_pane_is_found() -> None:
@@ -62,6 +64,45 @@ async def test_before_anything_is_typed_the_palette_lists_what_the_pane_has() ->
         await pilot.pause()
         assert isinstance(app.screen, Chooser)
         assert not any("Backup: " in "".join(piece.text for piece in each.row) for each in app.screen._choices)
+
+
+async def test_the_palette_begins_with_the_selected_row_and_ends_with_what_cannot_be_done() -> None:
+    app = still_app(mixed())
+    app.monitor.incidents.feed.publish(open_incident())
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("colon")
+        await pilot.pause()
+        assert isinstance(app.screen, Chooser)
+        found = app.screen._choices
+        keys = [each.row[-1].text.strip() for each in found]
+        assert keys[:2] == ["enter", "l"], "the selected host and its logs"
+        names = [each.id for each in found if each.possible]
+        assert (
+            names.index("logs")
+            < names.index("note")
+            < names.index("incident")
+            < names.index("theme")
+            < names.index("down")
+        )
+        assert keys[[each.id for each in found].index("note")] == "4 i", "the keys that lead to it from here"
+        possible = [each.possible for each in found]
+        assert possible == sorted(possible, reverse=True)
+        lines = screen_text(pilot).split("\n")
+        top = next(y for y, line in enumerate(lines) if "Command" in line and "╭" in lines[y - 1])
+        bottom = next(y for y, line in enumerate(lines) if y > top and "╰" in line)
+        inner = [line[11:108].strip(" │") for line in lines[top + 1 : bottom]]
+        assert all(inner), "no row is blank"
+
+
+async def test_what_a_row_cannot_show_is_told_below_the_list() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("colon", *"sort the hosts")
+        await until(lambda: "page of a host, by the next column" in screen_text(pilot), what="all of it")
+        height = app.screen.query_one("#dialog").size.height
+        await pilot.press(*["backspace"] * 14, *"all keys")
+        await until(lambda: not app.screen.query_one("#dialog-more").display, what="room for the list")
+        assert app.screen.query_one("#dialog").size.height == height
 
 
 async def test_an_action_on_a_row_of_another_pane_waits_for_the_row() -> None:
@@ -127,7 +168,7 @@ async def _keys_of_actions(pilot: Pilot[None]) -> list[str]:
     await pilot.press("a")
     await pilot.pause()
     assert isinstance(pilot.app.screen, Chooser)
-    keys = [each.row[0].text.strip() for each in pilot.app.screen._choices if not each.id.startswith("act ")]
+    keys = [each.row[-1].text.strip() for each in pilot.app.screen._choices if not each.id.startswith("act ")]
     await pilot.press("escape")
     await pilot.pause()
     return keys

@@ -108,6 +108,42 @@ async def test_states(state: str, size: tuple[int, int], language: str, tmp_path
         assert all(cell_width(line) <= size[0] for line in text.splitlines())
 
 
+async def test_the_rows_below_an_output_have_those_of_the_steps_before(tmp_path: Path) -> None:
+    app = showing(view(), run(tmp_path, failed(tmp_path)), open_incident())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("4", "enter")
+        await pilot.pause()
+        text = screen_text(pilot)
+        titles = ["check of step 2: Restart it once", "│ step 2: Restart it once", "│ step 1: See what it says"]
+        places = [text.index(title) for title in titles]
+        assert places == sorted(places), "the latest first"
+        pane = app.pane
+        assert isinstance(pane, RunbookPane)
+        pane.state.choose_place((0, None))
+        pane.repaint()
+        await pilot.pause()
+        assert "check of step 2" not in screen_text(pilot).split("INC-7")[1], "who chose a step reads that alone"
+
+
+@pytest.mark.parametrize(
+    ("state", "does"),
+    [("new", "enter starts a run"), ("looked", "enter: review and confirm"), ("failed", "enter shows all options")],
+)
+async def test_the_step_that_waits_says_what_enter_does(state: str, does: str, tmp_path: Path) -> None:
+    app = made(state, tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("4", "enter")
+        await pilot.pause()
+        assert does in screen_text(pilot).split("\n")[2], "beside the title of its command"
+        pane = app.pane
+        assert isinstance(pane, RunbookPane)
+        if state != "new":
+            pane.state.choose_place((0, None))
+            pane.repaint()
+            await pilot.pause()
+            assert "enter" not in screen_text(pilot).split("\n")[2], "the run does not wait there"
+
+
 @pytest.mark.parametrize("size", SIZES[:3], ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_the_list_and_the_steps(size: tuple[int, int], tmp_path: Path) -> None:
     app = made("failed", tmp_path)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import zip_longest
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, zip_longest
 from typing import NamedTuple
 
 from lilfox_tui.app.actions import Action, key_text
 from lilfox_tui.app.rendering.columns import cells, wrap_spans, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
-from lilfox_tui.core.i18n import _
-from lilfox_tui.core.text import cell_width, fit
+from lilfox_tui.core.i18n import Message, _, tr
+from lilfox_tui.core.text import brief, cell_width, fit
 
 TWO_COLUMNS = 96
 """Cells from which the page has two columns: those inside the border of a screen with 100."""
@@ -20,10 +20,28 @@ _MARGINS = 4
 _NOT_IN_FOOTER = 99
 _KEY_WIDTH = 6
 """Cells of the column of keys at least."""
+_SHORT_SIGN = 10
+"""Cells of the keys on a line of their own."""
 _TITLE_WIDTH = 18
-_BASICS = ("down", "up", "open", "back", "filter", "palette", "help", "quit")
+_BASICS = ("down", "up", "open", "back", "filter", "selection", "palette", "help", "quit")
 _MOVES = "page-down"
 """An action whose task is to move."""
+_TOGETHER: Mapping[tuple[str, ...], Message] = {
+    ("pane-1", "pane-2", "pane-3", "pane-4"): tr("Metrics, Logs, Backup, Runbook"),
+    ("down", "up"): tr("next row, previous row"),
+    ("page-down", "page-up"): tr("page down, page up"),
+    ("first", "last"): tr("first row, last row"),
+    ("next-match", "previous-match"): tr("next match, previous match"),
+    ("earlier", "later", "now"): tr("step back in time, forward, to the present"),
+    ("cursor-back", "cursor-forward"): tr("read the charts earlier, later"),
+    ("error-before", "error-after"): tr("nearest older error, newer error"),
+    ("bar-before", "bar-after"): tr("previous, next bar of the histogram"),
+    ("level", "level-lower"): tr("hide lower levels, show them again"),
+    ("left", "right"): tr("scroll long messages"),
+    ("theme", "language"): tr("colours, language"),
+    ("acknowledge", "unacknowledge"): tr("acknowledge the alert, withdraw that"),
+}
+"""Actions that are told on one line, and what they do."""
 
 
 class HelpEntry(NamedTuple):
@@ -69,9 +87,11 @@ class HelpSection(NamedTuple):
 
 class HelpPage:
     """The actions of the open pane and those that work everywhere, each in one section. :meth:`add_elsewhere` adds
-    those of the other panes."""
+    those of the other panes. Without a filter a key has one line; with one the help is told in full. ``rows`` are those
+    of the screen: blank rows between sections are left out where they would have to be scrolled."""
 
-    def __init__(self, actions: Sequence[Action], glyphs: Glyphs) -> None:
+    def __init__(self, actions: Sequence[Action], glyphs: Glyphs, rows: int = 0) -> None:
+        self._actions, self._rows = tuple(actions), rows
         known = {each.id: each for each in actions}
         basics = [known.pop(name) for name in _BASICS if name in known]
         ordered = sorted(_by_task(known.values()).items(), key=lambda task: any(each.id == _MOVES for each in task[1]))
@@ -104,6 +124,8 @@ class HelpPage:
     def lines(self, words: str, width: int) -> list[Row]:
         """The page in lines of ``width`` cells, in two columns if there is room: the next section is put below the
         shorter one."""
+        if not words.strip():
+            return self._short_lines(width)
         sections = self.sections(words)
         if not sections:
             return [(Piece(" " + _("nothing matches"), "muted"),)]
@@ -114,9 +136,68 @@ class HelpPage:
         for each in sections:
             shorter = min(columns, key=lambda column: sum(len(lines) + 1 for lines in column))
             shorter.append(_narrow_lines(each, half))
-        return [
-            _beside(left, right, half + _GAP) for left, right in zip_longest(*map(_joined, columns), fillvalue=BLANK)
+        return _in_columns(_joined(columns[0]), _joined(columns[1]), half)
+
+    def _short_lines(self, width: int) -> list[Row]:
+        """The keys of this pane, a line each; what has none is named below them."""
+        columns = 2 if width >= TWO_COLUMNS else 1
+        each_width = (width - _GAP) // 2 if columns == 2 else width
+        parts = [
+            [(Piece(" " + heading, "title"),), *_key_lines(actions, each_width)] for heading, actions in self._tasks()
         ]
+        if unnamed := "  ".join(f":{each.id}" for each in self._actions if not each.keys):
+            named: Row = (Piece("  "), Piece(unnamed, "key"))
+            parts.append([(Piece(" " + _("Without a key: by name"), "title"),), *wrapped([named], each_width)])
+        symbols = [(Piece(each.sign + " ", each.role), Piece(brief(each.text, 0))) for each in self._symbols.entries]
+        row: Row = (Piece("  "), *(piece for each in symbols for piece in (*each, Piece("  "))))
+        parts.append([(Piece(" " + self._symbols.heading, "title"),), *wrapped([row], each_width)])
+        if columns == 1:
+            return _joined(parts)
+        half = sum(map(len, parts)) / 2
+        left: list[list[Row]] = []
+        while sum(map(len, left)) + len(parts[0]) / 2 < half:
+            left.append(parts.pop(0))
+        found = _in_columns(_joined(left), _joined(parts), each_width)
+        if len(found) <= self._rows:
+            return found
+        return _in_columns(list(chain(*left)), list(chain(*parts)), each_width)
+
+    def _tasks(self) -> list[tuple[str, list[Action]]]:
+        """The actions that have keys by what they are for: the basics, what the pane does, what can be done everywhere,
+        and how to move. What stands alone is put together."""
+        keyed = {each.id: each for each in self._actions if each.keys}
+        basics = [keyed.pop(name) for name in _BASICS if name in keyed]
+        tasks = _by_task(keyed.values())
+        alone = [task for task, those in tasks.items() if len(those) == 1]
+        if len(alone) > 1:
+            tasks[_("More")] = [each for task in alone for each in tasks.pop(task)]
+        ordered = sorted(tasks.items(), key=lambda task: any(each.id == _MOVES for each in task[1]))
+        return [(_("Basics"), basics), *((task, sorted(those, key=_rank)) for task, those in ordered)]
+
+
+def _key_lines(actions: Sequence[Action], width: int) -> list[Row]:
+    """A line for each key; those of :data:`_TOGETHER` share one."""
+    known = {each.id: each for each in actions}
+    rows: list[Row] = []
+    room = width - _SHORT_SIGN - _MARGINS + 1
+    for each in actions:
+        if each.id not in known:
+            continue
+        names = next((names for names in _TOGETHER if each.id in names and all(name in known for name in names)), ())
+        those = [known.pop(name) for name in names or (each.id,)]
+        text = str(_TOGETHER[names]) if names else brief(str(each.help), room)
+        sign = " ".join(one.key_text for one in those)
+        row = (Piece(f"  {fit(sign, _SHORT_SIGN)} ", "key"), Piece(text))
+        rows += wrapped([row], width)
+    return rows
+
+
+def _in_columns(left: Sequence[Row], right: Sequence[Row], width: int) -> list[Row]:
+    return [_beside(one, other, width + _GAP) for one, other in zip_longest(left, right, fillvalue=BLANK)]
+
+
+def _rank(each: Action) -> int:
+    return each.footer or _NOT_IN_FOOTER
 
 
 def _by_task(actions: Iterable[Action]) -> dict[str, list[Action]]:
@@ -155,7 +236,7 @@ def _beside(left: Row, right: Row, at: int) -> Row:
 
 
 def _entries(actions: Iterable[Action]) -> tuple[HelpEntry, ...]:
-    return tuple(map(_entry, sorted(actions, key=lambda each: each.footer or _NOT_IN_FOOTER)))
+    return tuple(map(_entry, sorted(actions, key=_rank)))
 
 
 def _entry(each: Action) -> HelpEntry:

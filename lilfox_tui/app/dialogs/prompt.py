@@ -136,12 +136,11 @@ class Chooser(Dialog[str | None]):
         return bool(self.query("#dialog-more"))
 
     def _arrange(self) -> None:
-        """Reserves as many lines below the list as any choice needs, so that the layout does not jump."""
+        """Makes room for the list and for as many lines below it as any choice needs, so that the layout does not jump
+        from one to the next. The list has these lines while the selected one needs none."""
         self.query_one("#dialog-input", Input).placeholder = self._hint(self.room(self._shape) - PADDING)
         below = max((len(self._more(each)) for each in self._choices), default=0)
-        more = self.query_one("#dialog-more", Lines)
-        more.display = below > 0
-        more.styles.height = below
+        self.query_one("#dialog-more", Lines).styles.height = below
         high = self.app.size.height
         most = max(MOST_LINES, high - _AROUND_TALL if self._tall else in_list(high) + 3 + below)
         self.set_height(min(len(self._choices) + (3 + below if below else 4), most))
@@ -200,11 +199,16 @@ class Chooser(Dialog[str | None]):
         if not self._has_parts():
             return
         rows: list[Row] = [(Piece(" "), *each.row) for each in self._shown]
+        told = self._more(self._shown[self._at]) if rows else []
+        more = self.query_one("#dialog-more", Lines)
+        if more.display != bool(told):
+            more.display = bool(told)
+            self.call_after_refresh(self._show)
         lines = self.query_one("#dialog-list", Lines)
         lines.show(rows or [(Piece(" " + _("nothing matches"), "muted"),)], selected=self._at if rows else None)
         title = title_row(self._title, lines.hidden_below, self.room(self._shape))
         self.query_one("#dialog-title", Lines).show([title])
-        self.query_one("#dialog-more", Lines).show(self._more(self._shown[self._at]) if rows else [])
+        more.show(told)
 
     def on_key(self, event: events.Key) -> None:
         if event.key in _STEPS and self._shown:

@@ -65,7 +65,7 @@ class Reader(Dialog[None]):
         width = self.room(self._shape) - 1
         self._lines = self._page(self._words, width)
         height = self.app.size.height
-        rows = len(self._page("", width) if self._words else self._lines) + 4
+        rows = max(len(self._lines), len(self._page("", width)) if self._words else 0) + 4
         self.set_height(min(rows, height - _AROUND) if height >= _ROOMY else rows)
         self.call_after_refresh(self._scroll, 0)
 

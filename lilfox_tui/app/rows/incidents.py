@@ -7,13 +7,16 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from lilfox_tui.alerts.model import urgency_of
-from lilfox_tui.app.rendering.columns import cells
+from lilfox_tui.app.evidence import firing_alerts
+from lilfox_tui.app.rendering.columns import cells, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.highlight import coloured, shell_pieces
-from lilfox_tui.app.rows.hosts import firing_role
+from lilfox_tui.app.rows.hosts import ROLES, firing_role, reason_pieces
+from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import _, listed, ngettext
 from lilfox_tui.core.text import cell_width, clean, fit, human_age, human_bytes, human_duration
 from lilfox_tui.incident.model import (
@@ -46,6 +49,8 @@ from lilfox_tui.incident.reducer import (
     step_state_text,
     still_in_force,
 )
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.model import Overview
 
 _AT_ONCE = timedelta(seconds=1)
 """What was recorded within so long after it happened has one time."""
@@ -140,25 +145,57 @@ def _severity_role(incident: Incident) -> str:
     return "failing" if incident.severity in ("SEV-1", "SEV-2") else "degraded"
 
 
-def fact_rows(incident: Incident, entries: Sequence[TimelineEntry], now: datetime) -> list[Row]:
-    """What is known of the incident: how long it has lasted and whether its alert fires, what is to be done next, the
-    changes in force with how to undo them, commands without a result, roles, moments, and the evidence."""
-    rows = _state_facts(incident, entries, now)
-    first = entries[0].what if entries else None
-    cause = first.cause if isinstance(first, IncidentOpened) else ""
-    if cause and cause != incident.title:
-        rows.append(_fact(_("cause"), cause))
-    for number, text in enumerate(next_steps(incident, entries, now)):
-        rows.append(_fact(_("next") if number == 0 else "", text, "accent"))
-    changes = still_in_force(incident, now)
-    for number, change in enumerate(changes):
-        rows.append(_fact(_("in force") if number == 0 else "", change_line(change.text), "degraded"))
-        if change.undo:
-            rows.append(_fact("", "  " + _("to undo it: {undo}", undo=code_line(change.undo)), "muted"))
-    if not changes:
-        rows.append(_fact(_("in force"), _("no changes"), "muted"))
+class Situation(Struct, frozen=True):
+    """What is known beside the timeline: rows of what is wrong now, what the runs in progress wait for, the title of
+    the runbook for the alert (empty for none), and the silences that the incident did not begin."""
+
+    wrong: Sequence[Row] = ()
+    waits: Sequence[str] = ()
+    runbook: str = ""
+    silences: Sequence[str] = ()
+
+
+def wrong_rows(overview: Overview, glyphs: Glyphs, about: str = "", most: int = 4) -> list[Row]:
+    """What fails or is degraded now with the reasons and the firing alerts about it, first the subject ``about``, then
+    the worst; then the other firing alerts. Those that are silenced count as well: they are wrong all the same."""
+    alerts = list(firing_alerts(overview))
+    rows: list[Row] = []
+    bad = [each for each in overview.views if each.level in (Level.FAILING, Level.DEGRADED)]
+    for view in sorted(bad, key=lambda each: (each.name != about, each.level is not Level.FAILING)):
+        of_view = [each for each in alerts if alert_subject(dict(each.labels)) == view.name]
+        alerts = [each for each in alerts if each not in of_view]
+        names = listed(dict.fromkeys(each.name for each in of_view))
+        mark = Piece(f"{glyphs.level(view.level)} ", ROLES[view.level])
+        named = (Piece(f"{names}  ", "muted"),) if names else ()
+        rows.append((mark, Piece(f"{clean(view.name)}  ", "strong"), *named, *reason_pieces(view)))
+    for each in alerts:
+        role = firing_role(each.urgency)
+        rows.append((Piece(f"{glyphs.alert} ", role), Piece(f"{each.name}  ", "strong"), Piece(each.summary, role)))
+    if len(rows) > most:
+        left = len(rows) - most + 1
+        more = ngettext("{count} more: press 1", "{count} more: press 1", left)
+        rows = [*rows[: most - 1], (Piece(more, "muted"),)]
+    if not rows and isinstance(overview.alerts, Ready) and all(each.level is Level.GOOD for each in overview.views):
+        rows.append((Piece(_("nothing fails, and no alert fires"), "good"),))
+    return rows or [(Piece(_("no failure and no firing alert is known"), "muted"),)]
+
+
+def fact_rows(
+    incident: Incident, entries: Sequence[TimelineEntry], now: datetime, beside: Situation | None = None
+) -> list[Row]:
+    """What is known of the incident: what is wrong and since when, what is to be done next, the changes and silences in
+    force with how to undo them, commands without a result, roles, moments, and the evidence."""
+    beside = beside or Situation()
+    rows = [(_label(_("wrong now") if number == 0 else ""), *row) for number, row in enumerate(beside.wrong)]
+    if (since := firing_since(incident, entries)) is not None:
+        lasted = human_age((now - since).total_seconds())
+        rows.append(_fact(_("alert"), _("firing for {age}, since {time:%H:%M:%S}", age=lasted, time=since), "failing"))
+    for number, text in enumerate(next_steps(incident, entries, now, beside)):
+        rows.append(_fact(_("next step") if number == 0 else "", text, "accent"))
+    rows += _force_facts(incident, entries, now, beside.silences)
     unknown = incident.steps.values()
     rows += [_fact(_("no result"), f"{step.host}: {code_line(step.command)}", "degraded") for step in unknown]
+    rows += _state_facts(incident, entries, now)
     roles = {"lead": _who(incident.leader)} | {role: _name(who) for role, who in incident.roles.items()}
     rows.append(_fact(_("roles"), "  ".join(f"{role_text(role)} {who}" for role, who in roles.items())))
     if known := impact(incident, entries):
@@ -174,7 +211,8 @@ def fact_rows(incident: Incident, entries: Sequence[TimelineEntry], now: datetim
 
 
 def _state_facts(incident: Incident, entries: Sequence[TimelineEntry], now: datetime) -> list[Row]:
-    """Since when the incident is open, or how long it lasted; and since when its alert fires."""
+    """Since when the incident is open, or how long it lasted; and the alert for which it was opened, unless that is its
+    title."""
     age = human_age(((incident.closed or now) - incident.opened).total_seconds())
     state = _("open for {age}", age=age)
     if incident.closed is not None:
@@ -182,42 +220,77 @@ def _state_facts(incident: Incident, entries: Sequence[TimelineEntry], now: date
     at = incident.closed or incident.opened
     time = f"{at:%H:%M:%S} UTC" if at.date() == now.date() else _time(at)
     rows = [_fact(_("state"), _("{state}, since {time}", state=state, time=time))]
-    if (since := firing_since(incident, entries)) is not None:
-        lasted = human_age((now - since).total_seconds())
-        rows.append(_fact(_("alert"), _("firing for {age}, since {time:%H:%M:%S}", age=lasted, time=since), "failing"))
+    first = entries[0].what if entries else None
+    cause = first.cause if isinstance(first, IncidentOpened) else ""
+    return [*rows, _fact(_("cause"), cause)] if cause and cause != incident.title else rows
+
+
+def _force_facts(
+    incident: Incident, entries: Sequence[TimelineEntry], now: datetime, silences: Sequence[str]
+) -> list[Row]:
+    """The changes in force, each with its time and how to undo it, the silences, and how many changes were undone."""
+    made = {each.what.change: each.at for each in entries if isinstance(each.what, Changed)}
+    changes = still_in_force(incident, now)
+    rows: list[Row] = []
+    for change in changes:
+        at = made.get(change.change)
+        parts = ["" if at is None else f"{at:%H:%M:%S}", change_line(change.text)]
+        parts += [_("until {time:%Y-%m-%d %H:%M:%S} UTC", time=change.ends)] if change.ends is not None else []
+        line = "  ".join(filter(None, parts))
+        rows.append(_fact(_("in force") if not rows else "", line, "degraded"))
+        if change.undo:
+            rows.append(_fact("", "  " + _("to undo it: {undo}", undo=code_line(change.undo)), "muted"))
+    for text in silences:
+        rows.append(_fact(_("in force") if not rows else "", text, "degraded"))
+    if not rows:
+        rows.append(_fact(_("in force"), _("no changes"), "muted"))
+    if undone := sum(isinstance(each.what, Reverted) for each in entries):
+        rows.append(_fact(_("undone"), ngettext("{count} change", "{count} changes", undone), "muted"))
     return rows
 
 
-def next_steps(incident: Incident, entries: Sequence[TimelineEntry], now: datetime) -> list[str]:
-    """What is to be done next: what nobody knows the end of first, then the cause, then what is left behind."""
+def next_steps(
+    incident: Incident, entries: Sequence[TimelineEntry], now: datetime, beside: Situation | None = None
+) -> list[str]:
+    """What is to be done next: what the runs wait for and what nobody knows the end of first, then the cause, then what
+    is left behind."""
     if incident.closed is not None:
-        return [_("export it for the review: press a")]
-    told = []
-    if incident.steps:
+        return [_("export it for the review (:export)")]
+    beside = beside or Situation()
+    told = list(beside.waits)
+    if incident.steps and not told:
         told.append(_("find out how the commands without a result ended"))
     known = impact(incident, entries)
     alerts = any(isinstance(each.what, AlertChanged) for each in entries)
     if firing_since(incident, entries) is not None:
-        told.append(_("the alert still fires: run a runbook (esc, then enter), or add what you know (i)"))
+        if beside.runbook and not beside.waits:
+            told.append(_("the alert still fires: run its runbook, {title} (4, then enter)", title=beside.runbook))
+        elif not beside.waits:
+            told.append(_("the alert still fires: run a runbook (4), or add what you know (i)"))
     elif alerts and "mitigated" in known:
         changes = len(still_in_force(incident, now))
         if changes:
             told.append(
                 ngettext(
-                    "the alert is over: decide whether the change stays in force, then close the incident (a)",
-                    "the alert is over: decide which of the {count} changes stay in force, then close the incident (a)",
+                    "the alert is over: decide whether the change stays in force, then close it (:close-incident)",
+                    "the alert is over: decide which of the {count} changes stay in force, then close it "
+                    "(:close-incident)",
                     changes,
                 )
             )
         else:
-            told.append(_("the alert is over and no change is in force: close the incident (a)"))
+            told.append(_("the alert is over and no change is in force: close the incident (:close-incident)"))
     if "acknowledged" not in known:
-        told.append(_("mark it as acknowledged (a)"))
+        told.append(_("mark it as acknowledged (:moment)"))
     return told
 
 
 def _fact(label: str, text: str, role: str = "text") -> Row:
-    return (Piece(" " + fit(label, 10) + " ", "muted"), Piece(text, role))
+    return (_label(label), Piece(text, role))
+
+
+def _label(text: str) -> Piece:
+    return Piece(" " + fit(text, 10) + " ", "muted")
 
 
 def _time(at: datetime) -> str:
@@ -267,12 +340,37 @@ def item_row(item: TimelineItem, width: int, by: int, glyphs: Glyphs, in_force: 
     return (*head, *named, *((Piece(f"  {shown}", "muted"),) if shown else ()), told)
 
 
+def item_lines(item: TimelineItem, width: int, by: int, glyphs: Glyphs, in_force: Collection[str] = ()) -> list[Row]:
+    """The same as :func:`item_row` with all of its text, wrapped; of a long one the beginning."""
+    row = item_row(item, _UNCUT, by, glyphs, in_force)
+    entry, what = item.first, item.first.what
+    start = cells(row[: 3 if by else 2])
+    rows: list[Row] = [row]
+    if isinstance(what, StepBegan) and cells(row) > width:
+        *named, command, told = row
+        below: Row = (Piece(" " * (start + 2)), Piece(command.text.strip(), command.role))
+        rows = [(*named, told), below]
+        if cells(rows[0]) > width:
+            rows = [tuple(named), (below[0], Piece(told.text.strip(), told.role)), below]
+    elif not isinstance(what, StepBegan | JobBegan | AlertChanged | EvidenceKept):
+        more = event_text(what).strip().split("\n")[1:]
+        rows += [(Piece(" " * start), Piece(line, _role(entry))) for line in more]
+    lines = wrapped(rows, width)
+    if len(lines) > _MOST_LINES:
+        lines = [*lines[: _MOST_LINES - 1], (Piece(" " * start), Piece("…", "muted"))]
+    return lines
+
+
 def _alert_line(what: AlertChanged) -> str:
     """A change of an alert with its subject, and what it says; all of its labels are in the entry."""
     subject, text = alert_subject(what.labels), event_text(replace(what, labels={}))
     return text if not subject or subject in what.summary else f"{text}  {subject}"
 
 
+_UNCUT = 10_000
+"""Cells in which nothing is cut."""
+_MOST_LINES = 6
+"""Lines of an entry on the page of the incident."""
 _NARROW = 60
 """Cells of a line from which its author is named."""
 _COMMAND = 12

@@ -12,6 +12,7 @@ from lilfox_tui.app.navigation import TABS
 from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import UNICODE, Piece, Row
 from lilfox_tui.core.i18n import set_language
+from lilfox_tui.core.text import brief
 
 LOGS = ("2 Logs", Action("keep", ("plus",), TABS[1].title, TABS[1].title, lambda: None, lambda: None))
 
@@ -54,7 +55,7 @@ def test_it_begins_with_the_basics_and_ends_with_the_other_panes() -> None:
     names = headings(sections)
     assert names[0] == "Basics"
     assert [each.sign for each in sections[0].entries] == [
-        "j down", "k up", "enter", "esc", "/", ": ctrl-p", "?", "q",
+        "j down", "k up", "enter", "esc", "/", "a", ": ctrl-p", "?", "q",
     ]  # fmt: skip
     assert names[1:3] == ["Display", "Hosts"], "what the pane does comes before how to move in it"
     at = names.index("Move, filter, copy")
@@ -79,28 +80,54 @@ def test_no_key_is_listed_twice(place: int) -> None:
 
 @pytest.mark.parametrize("language", ["en", "zh_CN"])
 @pytest.mark.parametrize("place", range(len(TABS)), ids=lambda place: str(TABS[place].title))
-@pytest.mark.parametrize("width", [37, 77])
-def test_every_help_is_readable_in_full(place: int, language: str, width: int) -> None:
+@pytest.mark.parametrize("width", [37, 77, 117])
+def test_with_a_filter_every_help_is_readable_in_full(place: int, language: str, width: int) -> None:
     set_language(language)
     try:
-        lines = whole(place).lines("", width)
-        text = squeezed("".join(map(text_of, lines)))
-        assert all(cells(line) <= width for line in lines)
+        page = whole(place)
         for each in (*here(place), *(each for _pane, each in elsewhere(place))):
-            assert squeezed(str(each.help)) in text
+            lines = page.lines(f"{each.title} {each.help}", width)
+            assert all(cells(line) <= width for line in lines)
+            assert squeezed(str(each.help)) in squeezed("".join(map(text_of, lines)))
     finally:
         set_language("en")
 
 
-@pytest.mark.parametrize("width", [TWO_COLUMNS, 117, 157])
-def test_in_two_columns_it_has_the_same_words_in_fewer_lines(width: int) -> None:
-    page = whole()
-    lines = page.lines("", width)
-    assert all(cells(line) <= width for line in lines)
-    assert len(lines) < 0.85 * len(page.lines("", TWO_COLUMNS - 1))
-    words = "".join(sorted(squeezed("".join(map(text_of, lines)))))
-    assert words == "".join(sorted(squeezed("".join(map(text_of, page.lines("", 77))))))
-    assert text_of(lines[0]).split() == ["Basics", "Display"]
+@pytest.mark.parametrize("language", ["en", "zh_CN"])
+@pytest.mark.parametrize("place", range(len(TABS)), ids=lambda place: str(TABS[place].title))
+def test_every_key_of_the_pane_has_a_line_and_all_fit_an_ordinary_screen(place: int, language: str) -> None:
+    set_language(language)
+    try:
+        page = HelpPage(here(place), UNICODE, 33)
+        for width in (TWO_COLUMNS, 117, 157):
+            lines = page.lines("", width)
+            assert all(cells(line) <= width for line in lines)
+            if width >= 117:
+                assert len(lines) <= 33, "120x40 without scrolling"
+            words = " ".join(map(text_of, lines)).split()
+            for each in here(place):
+                assert (each.key_text or f":{each.id}") in words, each.id
+        single = page.lines("", 77)
+        headed = [row for row in single if row and row[0].role == "title"]
+        assert text_of(single[0]) == " " + str(page.sections()[0].heading)
+        assert len(headed) == len({text_of(row) for row in headed}), "no heading twice"
+    finally:
+        set_language("en")
+
+
+@pytest.mark.parametrize(
+    ("text", "room", "told"),
+    [
+        ("silence notifications; previews the affected alerts first", 40, "silence notifications"),
+        ("jump to a time (03:15, 10m), a percentage (50%) or a line", 26, "jump to a time"),
+        ("show times in UTC or in this machine's time zone", 40, "show times in UTC"),
+        ("所有采集目标：正常或异常，以及原因", 20, "所有采集目标"),
+        ("a whole", 3, "a whole"),
+        ("degraded: a value is above its warning level, or stale", 0, "degraded"),
+    ],
+)
+def test_a_help_is_shortened_to_what_can_stand_alone(text: str, room: int, told: str) -> None:
+    assert brief(text, room) == told
 
 
 def test_the_filter_searches_all_of_it() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
@@ -9,23 +10,28 @@ from typing import Literal
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row, safe
+from lilfox_tui.app.navigation import RUNBOOK, TABS
+from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Piece, Row, safe
 from lilfox_tui.app.rows.incidents import (
+    Situation,
     TimelineItem,
     authors_width,
     change_line,
     code_line,
     fact_rows,
     incident_note,
+    item_lines,
     item_row,
     item_rows,
     next_steps,
     timeline_items,
+    wrong_rows,
 )
 from lilfox_tui.core.text import cell_width
-from lilfox_tui.incident.model import AlertChanged, Noticed, StepBegan, StepEnded
+from lilfox_tui.incident.model import AlertChanged, Noted, Noticed, StepBegan, StepEnded
 from lilfox_tui.incident.reducer import fold
-from tests.app.overviews import NOW
+from lilfox_tui.metrics.model import Level
+from tests.app.overviews import NOW, mixed
 from tests.app.runs_made import SCRIPT, long_incident
 
 
@@ -144,26 +150,80 @@ def test_what_is_next_follows_from_what_is_unknown_what_fires_and_what_is_in_for
     told = next_steps(seen.incident, seen.entries, NOW)
     assert told == [
         "find out how the commands without a result ended",
-        "the alert still fires: run a runbook (esc, then enter), or add what you know (i)",
+        "the alert still fires: run a runbook (4), or add what you know (i)",
     ]
     fired = seen.entries[1]
     over = replace(fired, number=99, at=NOW, what=replace(fired.what, state="resolved", since=NOW))
     entries = (*seen.entries[:6], over)  # the change is in force, nobody acknowledged
     assert next_steps(fold(entries, Path("/state/INC-7")), entries, NOW) == [
-        "the alert is over: decide whether the change stays in force, then close the incident (a)",
-        "mark it as acknowledged (a)",
+        "the alert is over: decide whether the change stays in force, then close it (:close-incident)",
+        "mark it as acknowledged (:moment)",
     ]
     entries = (*seen.entries[:3], over)
     assert next_steps(fold(entries, Path("/state/INC-7")), entries, NOW)[0] == (
-        "the alert is over and no change is in force: close the incident (a)"
+        "the alert is over and no change is in force: close the incident (:close-incident)"
     )
     closed = replace(seen.incident, closed=NOW)
-    assert next_steps(closed, seen.entries, NOW) == ["export it for the review: press a"]
-    assert said(fact_rows(seen.incident, seen.entries, NOW)[0]).endswith("open for 12 min, since 03:00:13 UTC")
+    assert next_steps(closed, seen.entries, NOW) == ["export it for the review (:export)"]
+    assert "open for 12 min, since 03:00:13 UTC" in "\n".join(map(said, fact_rows(seen.incident, seen.entries, NOW)))
     tomorrow = NOW + timedelta(days=1)
-    assert "since 2026-03-29 03:00:13 UTC" in said(fact_rows(seen.incident, seen.entries, tomorrow)[0])
-    assert "closed after 12 min" in said(fact_rows(closed, seen.entries, NOW)[0])
-    assert next_steps(fold(seen.entries[:1], Path("/x")), seen.entries[:1], NOW) == ["mark it as acknowledged (a)"]
+    assert "since 2026-03-29 03:00:13 UTC" in "\n".join(map(said, fact_rows(seen.incident, seen.entries, tomorrow)))
+    assert "closed after 12 min" in "\n".join(map(said, fact_rows(closed, seen.entries, NOW)))
+    assert next_steps(fold(seen.entries[:1], Path("/x")), seen.entries[:1], NOW) == [
+        "mark it as acknowledged (:moment)"
+    ]
+
+
+def test_what_a_run_waits_for_is_next_and_no_other_runbook_is_offered() -> None:
+    seen = long_incident()
+    assert seen.incident is not None
+    waits = Situation(
+        waits=["Restart: step 3 makes a change and waits for confirmation (4 goes there)"], runbook="Other"
+    )
+    assert next_steps(seen.incident, seen.entries, NOW, waits) == list(waits.waits)
+    offered = next_steps(seen.incident, seen.entries, NOW, Situation(runbook="Restart"))
+    assert offered[-1] == "the alert still fires: run its runbook, Restart (4, then enter)"
+
+
+def test_each_action_that_a_next_step_names_exists() -> None:
+    """``:name`` is how the help and the key table name what has no key."""
+    seen = long_incident()
+    assert seen.incident is not None
+    over = replace(seen.entries[1], number=99, at=NOW, what=replace(seen.entries[1].what, state="resolved", since=NOW))
+    entries = (*seen.entries[:6], over)
+    cases = [(replace(seen.incident, closed=NOW), seen.entries), (fold(entries, Path("/state/INC-7")), entries)]
+    text = " ".join(each for case in cases for each in next_steps(*case, NOW))
+    named = set(re.findall(r"\(:([a-z-]+)\)", text))
+    assert named == {"export", "close-incident", "moment"}
+    assert named <= set(TABS[RUNBOOK].own)
+
+
+def test_what_is_wrong_now_comes_first_with_its_reasons_and_alerts() -> None:
+    rows = [said(row) for row in wrong_rows(mixed(), UNICODE)]
+    failing = [each.name for each in mixed().views if each.level is Level.FAILING]
+    assert rows[0].startswith(f"✖ {failing[0]}  ")
+    assert len(rows) <= 4
+    assert said(wrong_rows(mixed(), UNICODE, failing[-1])[0]).startswith(f"✖ {failing[-1]}  "), "what it was opened for"
+    assert said(wrong_rows(mixed(), UNICODE, most=2)[-1]).endswith(" more: press 1")
+    seen = long_incident()
+    assert seen.incident is not None
+    facts = fact_rows(seen.incident, seen.entries, NOW, Situation(wrong=[(Piece("web"),)], silences=["silence a"]))
+    assert said(facts[0]) == " wrong now  web"
+    assert any("silence a" in said(row) for row in facts)
+
+
+@pytest.mark.parametrize("width", [60, 78, 118, 198])
+def test_no_text_of_a_line_on_the_page_is_cut(width: int) -> None:
+    by = authors_width(items(), width)
+    for each in items():
+        rows = item_lines(each, width, by, UNICODE)
+        assert all(cell_width(said(row)) <= width for row in rows)
+        text = "".join("".join(map(said, rows)).split())
+        what = each.first.what
+        told = code_line(what.command) if isinstance(what, StepBegan) else what.text if isinstance(what, Noted) else ""
+        assert "".join(told.split()) in text
+    long = replace(items()[0].first, what=Noted(text="\n".join(map(str, range(50)))))
+    assert said(item_lines(TimelineItem((long,)), width, by, UNICODE)[-1]).strip() == "…"
 
 
 def test_an_alert_stands_at_the_time_it_fired_before_the_opening() -> None:

@@ -66,10 +66,19 @@ def test_the_list_folds_away_when_a_runbook_is_open() -> None:
 
 
 def test_an_entry_of_the_incident_stands_beside_the_timeline_where_there_is_room() -> None:
-    assert "entry" not in arrange_parts(119, 50, wants(INCIDENT, 2))
-    found = arrange_parts(120, 36, wants(INCIDENT, 2))
+    found = arrange_parts(160, 36, wants(INCIDENT, 2))
     assert found["facts"].left == found["entry"].left == found["timeline"].width - 1
     assert found["timeline"].height == 36
+
+
+def test_below_the_timeline_the_entry_has_what_that_leaves_free() -> None:
+    found = arrange_parts(120, 36, wants(INCIDENT, 2, timeline=4))
+    assert {area.width for area in found.values()} == {120}
+    assert found["timeline"].inner_height == 4, "no row of it is empty"
+    assert found["entry"].top + found["entry"].height == 36
+    full = arrange_parts(120, 36, wants(INCIDENT, 2, timeline=99))
+    assert full["timeline"].inner_height > full["entry"].inner_height > 6
+    assert "entry" not in arrange_parts(80, 20, wants(INCIDENT, 2))
 
 
 def test_a_small_screen_has_no_borders() -> None:

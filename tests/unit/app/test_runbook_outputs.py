@@ -73,6 +73,19 @@ def test_a_check_and_an_undo_are_told_as_such() -> None:
     assert command_label(undo) == ("rollback", "undo-heal")
 
 
+def test_what_an_output_leaves_free_has_those_before_it_as_far_as_they_fit() -> None:
+    before = [("step 2: Look", [(result("web-1"), kept("web-1"))]), ("step 1: Count", [(result("db-1"), kept("db-1"))])]
+    assert Outputs().earlier(before, STYLE, 3) == []
+    for room in range(4, 40):
+        rows = [said(row) for row in Outputs().earlier(before, STYLE, room)]
+        assert len(rows) <= room
+        assert rows[1] == " step 2: Look"
+        assert rows[2].startswith(" ✔ web-1  done")
+        assert "web-1 9" in rows[-1] or " step 1: Count" in rows, "its end"
+    assert rows.index(" step 1: Count") > rows.index(" web-1 9")
+    assert rows[-1] == " db-1 9"
+
+
 def test_of_several_hosts_the_one_whose_output_is_in_sight_stays() -> None:
     hosts: dict[str, State] = {"web-1": "done", "web-2": "done"}
     assert stays(hosts, 0) == [" ✔ 2 done"]

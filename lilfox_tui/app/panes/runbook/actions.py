@@ -428,7 +428,7 @@ class RunActions(ActionGroup):
             return tr("this runbook has not been run yet; enter starts a run")
         return self._permission.why_not_start()
 
-    @action("run-again", "", tr("start again"), tr("start another run of this runbook from its first step"),
+    @action("run-again", "", tr("start again"), tr("start another run from the first step"),
             why_not=_why_not_again, fits=_shows_runs)  # fmt: skip
     def run_again(self) -> None:
         self._context.run(self._starter.begin_again, group="order", exclusive=True)
@@ -461,7 +461,7 @@ class RunActions(ActionGroup):
             return tr("the last command did not fail")
         return self._permission.why_no_run()
 
-    @action("retry", "R", tr("retry"), tr("retry the failed command on the hosts where it has not succeeded"),
+    @action("retry", "R", tr("retry"), tr("retry the failed command; not where it has succeeded"),
             why_not=_why_nothing_failed, footer=1, fits=_shows_runs)  # fmt: skip
     def retry(self) -> None:
         self._order(self._waiting.retry)

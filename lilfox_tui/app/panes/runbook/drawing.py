@@ -3,7 +3,7 @@ the pane is first shown."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
 from msgspec import Struct
@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from lilfox_tui.alerts.model import Alert
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.runbook.layout import BESIDE, PartId, Wants, arrange_parts, incident_left
-from lilfox_tui.app.panes.runbook.outputs import OutputOf, Outputs
+from lilfox_tui.app.panes.runbook.layout import BESIDE, PartId, Wants, arrange_parts, draw_plain, incident_left
+from lilfox_tui.app.panes.runbook.outputs import OutputOf, Outputs, earlier_outputs
 from lilfox_tui.app.panes.runbook.preview import Preview, head_rows, steps_rows
 from lilfox_tui.app.panes.runbook.rows import (
     RunbookStyle,
@@ -32,6 +32,7 @@ from lilfox_tui.app.panes.runbook.waiting import WaitingLine
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rendering.panels import (
+    NARROWEST,
     PanelArea,
     ScreenPanel,
     bordered,
@@ -41,13 +42,21 @@ from lilfox_tui.app.rendering.panels import (
     in_sight,
     row_width,
 )
-from lilfox_tui.app.rows.incidents import authors_width, fact_rows, incident_note, incident_title, item_rows
+from lilfox_tui.app.rows.incidents import (
+    authors_width,
+    fact_rows,
+    incident_note,
+    incident_title,
+    item_lines,
+    item_rows,
+)
 from lilfox_tui.app.rows.incidents import item_row as timeline_row
 from lilfox_tui.app.widgets import more_below
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _
 from lilfox_tui.core.text import cell_width, clean, fit_middle
+from lilfox_tui.incident.model import Incident
 from lilfox_tui.incident.reducer import still_in_force
 from lilfox_tui.runbook.model import Runbook
 from lilfox_tui.runbook.run.gate import words
@@ -67,6 +76,8 @@ class PlacedPart(Struct, frozen=True):
     name: PartId
     area: PanelArea
     top: int = 0
+    rows: Sequence[int] = ()
+    """Of a list whose lines are wrapped, which one each visible row is of."""
 
 
 class RunbookScreen(Struct, frozen=True):
@@ -86,7 +97,7 @@ class RunbookScreen(Struct, frozen=True):
         for part in self.parts:
             left, y_in = x - part.area.left - 1, y - part.area.top - 1
             if 0 <= left < part.area.inner_width and 0 <= y_in < part.area.inner_height:
-                return part.name, part.top + y_in
+                return part.name, part.rows[min(y_in, len(part.rows) - 1)] if part.rows else part.top + y_in
         return None
 
     def has(self, name: PartId) -> bool:
@@ -105,6 +116,8 @@ class Drawing:
         """The steps of a document: what they are made of, and the runbook, which is kept so that its id stays its."""
         self._tops: dict[PartId, int] = {}
         """The first visible row of each list that is longer than its part."""
+        self._entries: Sequence[int] = ()
+        """Which line of the timeline each visible row of it is of; empty where each is one row."""
 
     @property
     def _now(self) -> datetime:
@@ -142,11 +155,12 @@ class Drawing:
             else:
                 panel = self._panel_of(name)(area)
             panels.append(panel)
-            parts.append(PlacedPart(name, area, self._tops.get(name, 0)))
+            owners = self._entries if name == "timeline" else ()
+            parts.append(PlacedPart(name, area, self._tops.get(name, 0), owners))
         if bordered(width, main):
             rows = draw_panels(panels, width, main, self._app.glyphs, slow_link=self._app.slow_link)
         else:
-            rows = _draw_plain(panels, width, main)
+            rows = draw_plain(panels, width, main)
         bar = [tuple(Piece(p.text, p.role, "bar") for p in row) for row in (cut_row(row, width) for row in waits)]
         rows += [(*row, Piece(" " * (width - row_width(row)), "text", "bar")) for row in bar]
         return RunbookScreen(
@@ -169,7 +183,7 @@ class Drawing:
             output=bool(state.results()),
             zoomed=state.zoomed,
             facts=0 if then is None or state.column != INCIDENT else len(self._fact_rows(self._facts_width(width))),
-            timeline=len(state.timeline.items) if then is not None else int(self._was_not_open()),
+            timeline=self._timeline_rows(width, height) if then is not None else int(self._was_not_open()),
         )
 
     def _command_width(self, width: int, height: int, beside: int, steps: int) -> int:
@@ -374,7 +388,9 @@ class Drawing:
             "command", f"{step + 1}. {runbook.steps[step].title}" if runbook and named else _("Command")
         )
         self._tops["command"] = top
-        panel = ScreenPanel(area, title, rows[top : top + room], more=more_below(last - top))
+        enter = self._waiting.enter_does()
+        note = (Piece(enter, "accent"),) if enter else ()
+        panel = ScreenPanel(area, title, rows[top : top + room], note, more_below(last - top))
         return panel, replace(screen, command_last=last)
 
     def _command_rows(self, width: int) -> list[Row]:
@@ -453,6 +469,9 @@ class Drawing:
         view = self._outputs.view(kept, self.style(area.inner_width), state.output_top, room)
         body = room - len(view.head)
         shown = [*view.head, *view.rows[view.top : view.top + max(0, body)]]
+        if len(shown) < room and state.chosen_place is None:
+            before = earlier_outputs(results, log, reducer)
+            shown += self._outputs.earlier(before, self.style(area.inner_width), room - len(shown))
         self._tops["output"] = view.top
         title = (*self._title("output", _("Output")), Piece(f"  {named}", "degraded" if last else "muted"))
         panel = ScreenPanel(area, title, shown, more=more_below(view.last - view.top))
@@ -470,7 +489,9 @@ class Drawing:
 
     def _fact_rows(self, width: int) -> list[Row]:
         then = self._state.timeline.then
-        return [] if then is None else wrapped(fact_rows(*then, self._then), width)
+        if then is None:
+            return []
+        return wrapped(fact_rows(*then, self._then, self._waiting.situation(*then)), width)
 
     def _facts_panel(self, area: PanelArea) -> ScreenPanel:
         then = self._state.timeline.then
@@ -491,38 +512,77 @@ class Drawing:
                 return ScreenPanel(area)
             text = _("{id} was not open yet", id=state.open_incident.id)
             return ScreenPanel(area, self._title("timeline", _("Timeline")), [(Piece(f" {text}", "muted"),)])
-        force = {change.change for change in still_in_force(then[0], self._then)}
+        self._entries = ()
+        if state.column != INCIDENT or width < NARROWEST:
+            by, force = authors_width(items, width), self._in_force(then[0])
 
-        by = authors_width(items, width)
+            def make(index: int) -> Row:
+                return timeline_row(items[index], width, by, self._app.glyphs, force)
 
-        def make(index: int) -> Row:
-            return timeline_row(items[index], width, by, self._app.glyphs, force)
-
-        if state.column != INCIDENT:
+            if state.column == INCIDENT:
+                rows, below = self._list("timeline", area, len(items), state.timeline.entry_at, make, here=True)
+                return ScreenPanel(area, self._title("timeline", _("Timeline")), rows, more=below)
             first = max(0, len(items) - area.inner_height)
             self._tops["timeline"] = first
             rows = [make(index) for index in range(first, len(items))]
             return ScreenPanel(area, incident_title(then[0]), rows, incident_note(*then, self._then, first))
-        rows, below = self._list("timeline", area, len(items), state.timeline.entry_at, make, here=True)
+        rows, below = self._timeline_page(area)
         title = self._title("timeline", _("Timeline"))
         return ScreenPanel(area, title, rows, (Piece(str(len(items)), "muted"),), below)
+
+    def _in_force(self, incident: Incident) -> set[str]:
+        return {change.change for change in still_in_force(incident, self._then)}
+
+    def _lines_of(self, width: int) -> Callable[[int], list[Row]]:
+        """Makes the rows of a line of the timeline, wrapped in that width."""
+        state = self._state.timeline
+        items, then = state.items, state.then
+        by, force = authors_width(items, width), set() if then is None else self._in_force(then[0])
+        return lambda index: item_lines(items[index], width - 1, by, self._app.glyphs, force)
+
+    def _timeline_rows(self, width: int, height: int) -> int:
+        """How many rows the timeline would have; no more are counted than there are on the screen."""
+        count = len(self._state.timeline.items)
+        if self._state.column != INCIDENT or not NARROWEST <= width < BESIDE:
+            return count
+        make, rows = self._lines_of(width - 2), 0
+        for index in range(count):
+            rows += len(make(index))
+            if rows > height:
+                break
+        return rows
+
+    def _timeline_page(self, area: PanelArea) -> tuple[list[Row], str]:
+        """The visible rows of the wrapped timeline with the selected line as a whole, and how many lines are below."""
+        room, at, count = max(1, area.inner_height), self._state.timeline.entry_at, len(self._state.timeline.items)
+        make = self._lines_of(area.inner_width)
+        if count == 0:
+            return [], ""
+        shown = {at: make(at)}
+
+        def add(indexes: Iterable[int], *, whole: bool) -> None:
+            for index in indexes:
+                left = room - sum(map(len, shown.values()))
+                lines = make(index) if left > 0 else []
+                if left <= 0 or (whole and len(lines) > left):
+                    return
+                shown[index] = lines[:left]
+
+        add(range(at - 1, min(self._tops.get("timeline", 0), at) - 1, -1), whole=True)
+        add(range(at + 1, count), whole=False)
+        add(range(min(shown) - 1, -1, -1), whole=False)
+        first, last = min(shown), max(shown)
+        self._tops["timeline"] = first
+        rows: list[Row] = []
+        owners: list[int] = []
+        for index in range(first, last + 1):
+            lit = [highlighted(row, area.inner_width) if index == at else row for row in shown[index]]
+            rows, owners = [*rows, *lit], [*owners, *[index] * len(lit)]
+        self._entries = owners[:room]
+        return rows[:room], more_below(count - last - 1)
 
     def _entry_panel(self, area: PanelArea) -> ScreenPanel:
         """The selected entry in full."""
         item = self._state.timeline.selected
         rows = [] if item is None else wrapped(item_rows(item, self._app.glyphs), area.inner_width - 1)
         return ScreenPanel(area, self._title("entry", _("Entry")), rows, more=more_below(len(rows) - area.inner_height))
-
-
-def _draw_plain(panels: Sequence[ScreenPanel], width: int, height: int) -> list[Row]:
-    """Panels one below the other without borders, each under its title and what has room beside it."""
-    lines: list[Row] = [BLANK] * height
-    for panel in panels:
-        head: Row = (Piece(" "), *panel.title)
-        for piece in (*panel.note, *((Piece(panel.more, "muted"),) if panel.more else ())):
-            if row_width((*head, piece)) + 2 <= width:
-                head = (*head, Piece("  "), piece)
-        for at, row in enumerate([head, *list(panel.rows)[: panel.area.inner_height]]):
-            if panel.area.top + at < height:
-                lines[panel.area.top + at] = cut_row(row, width)
-    return lines

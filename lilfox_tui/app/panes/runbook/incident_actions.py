@@ -81,8 +81,7 @@ class IncidentActions(ActionGroup):
 
         self._app.ask_line(_("decision for {id}", id=incident.id), "", take, live=False)
 
-    @action("moment", "", tr("moment"), tr("mark the incident as detected, acknowledged, mitigated or resolved "
-                                            "now"),
+    @action("moment", "", tr("moment"), tr("mark a moment: detected, acknowledged, mitigated or resolved"),
             why_not=_why_no_incident)  # fmt: skip
     def mark_moment(self) -> None:
         if (incident := self._state.open_incident) is None:
@@ -129,7 +128,7 @@ class IncidentActions(ActionGroup):
 
     # ---- evidence --------------------------------------------------------------------------------------------------
 
-    @action("evidence", "e", tr("evidence"), tr("save an output, selected log records or current measurements"),
+    @action("evidence", "e", tr("evidence"), tr("save evidence: an output, log records or measurements"),
             why_not=_why_no_incident, footer=1)  # fmt: skip
     def keep(self) -> None:
         if (incident := self._state.open_incident) is None:
@@ -222,7 +221,7 @@ class CourseActions(ActionGroup):
         "close-incident",
         "",
         tr("close the incident"),
-        tr("list the changes in force, ask for a summary, and close the incident"),
+        tr("close the incident: lists the changes in force, asks for a summary"),
         why_not=_why_not_close,
     )
     def close(self) -> None:
@@ -250,7 +249,7 @@ class CourseActions(ActionGroup):
     def _why_not_export(self) -> Message | None:
         return None if self._app.closed_incident else self._permission.why_no_incident_to_read()
 
-    @action("export", "", tr("export"), tr("export the incident as Markdown with its evidence, into a new folder"),
+    @action("export", "", tr("export"), tr("export the incident: Markdown and its evidence, into a new folder"),
             why_not=_why_not_export)  # fmt: skip
     def export(self) -> None:
         incident = self._state.open_incident

@@ -8,13 +8,17 @@ from typing import Literal
 from msgspec import Struct
 
 from lilfox_tui.app.panes.runbook.state import COMMAND, INCIDENT, LIST, STEPS
-from lilfox_tui.app.rendering.panels import PanelArea, bordered
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rendering.panels import PanelArea, ScreenPanel, bordered, cut_row, row_width
 
 PartId = Literal["list", "document", "steps", "command", "output", "facts", "timeline", "entry"]
 LOW = 14
 """Rows of the pane from which the timeline stands below the rest."""
-BESIDE = 120
+BESIDE = 160
 """Width from which the page of the incident has two columns."""
+_ENTRY, _ENTRY_FROM = 3, 16
+"""Rows of the selected entry below the timeline at least, and rows of both from which it has a third of them also where
+the timeline would need them."""
 _STEPS = 30
 _LIST = 28, 48
 _TIMELINE = 4
@@ -25,7 +29,7 @@ _OUTPUT = 60
 
 class Wants(Struct, frozen=True):
     """What is to be shown. ``steps`` and ``titles`` are the cells of the longest step and runbook; ``command``,
-    ``facts`` and ``timeline`` are rows, 0 for none."""
+    ``facts`` and ``timeline`` are rows, 0 for none; on the page of the incident the timeline's are wrapped."""
 
     column: int
     beside: int
@@ -104,11 +108,16 @@ def _right(area: PanelArea, wants: Wants) -> dict[PartId, PanelArea]:
 
 def _incident(width: int, height: int, wants: Wants) -> dict[PartId, PanelArea]:
     """The page of the incident: its timeline, and beside it what is known over the selected entry; where there is no
-    room for two columns, what is known over the timeline."""
+    room for two columns, what is known over the timeline, and the entry below it in what that leaves free."""
     if width < BESIDE:
         facts = max(1, min(wants.facts, (height - 3) // 2))
         placed: dict[PartId, PanelArea] = {"facts": PanelArea(0, 0, width, facts + 2)}
-        return placed | {"timeline": PanelArea(0, facts + 1, width, height - facts - 1)}
+        rows = height - facts - 3
+        entry = max(rows - max(1, wants.timeline) - 1, rows // 3 if rows >= _ENTRY_FROM else 0)
+        if entry < _ENTRY:
+            return placed | {"timeline": PanelArea(0, facts + 1, width, rows + 2)}
+        placed["timeline"] = PanelArea(0, facts + 1, width, rows - entry + 1)
+        return placed | {"entry": PanelArea(0, height - entry - 2, width, entry + 2)}
     left = incident_left(width)
     facts = max(1, min(wants.facts, (height - 3) * 2 // 3))
     return {
@@ -145,3 +154,17 @@ def _plain(width: int, height: int, wants: Wants) -> dict[PartId, PanelArea]:
         placed[name] = PanelArea(-1, top, width + 2, max(0, rows) + 2)
         top += max(0, rows) + 1
     return placed
+
+
+def draw_plain(panels: Sequence[ScreenPanel], width: int, height: int) -> list[Row]:
+    """Panels one below the other without borders, each under its title and what has room beside it."""
+    lines: list[Row] = [BLANK] * height
+    for panel in panels:
+        head: Row = (Piece(" "), *panel.title)
+        for piece in (*panel.note, *((Piece(panel.more, "muted"),) if panel.more else ())):
+            if row_width((*head, piece)) + 2 <= width:
+                head = (*head, Piece("  "), piece)
+        for at, row in enumerate([head, *list(panel.rows)[: panel.area.inner_height]]):
+            if panel.area.top + at < height:
+                lines[panel.area.top + at] = cut_row(row, width)
+    return lines

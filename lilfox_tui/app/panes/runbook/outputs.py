@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -21,17 +21,21 @@ from lilfox_tui.app.panes.runbook.rows import (
     step_of,
 )
 from lilfox_tui.app.rendering.columns import slice_row, wrap_spans
-from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rendering.highlight import coloured
 from lilfox_tui.app.rendering.panels import cut_row
+from lilfox_tui.app.run_log import RunLog
 from lilfox_tui.app.widgets import RowsOnDemand
 from lilfox_tui.core.i18n import _
 from lilfox_tui.core.text import clean
 from lilfox_tui.runbook.model import Command, Step
 from lilfox_tui.runbook.run.output import StoredOutput
+from lilfox_tui.runbook.run.reducer import RunReducer
 from lilfox_tui.runbook.run.state import CommandResult, State, state_text
 
 _MOST_OUTPUTS = 16
+_OUTPUTS = 8
+"""Outputs of a run that are shown at most, one a host: as many as are held."""
 _LEAST_BELOW = 2
 """So many rows of an output stand below its head at least, where there is room for no more."""
 _ERRORS_FIRST = 3
@@ -185,6 +189,44 @@ class Outputs:
             texts = output_lines(kept)
             found = self._known[key] = kept, _Lines(texts, wrap(texts, width))
         return found[1]
+
+    def earlier(
+        self, before: Iterable[tuple[str, Sequence[tuple[CommandResult, StoredOutput]]]], style: RunbookStyle, room: int
+    ) -> list[Row]:
+        """What stands in the rows that an output leaves free: the outputs of the commands before it, the latest first,
+        each below its title. One that does not fit is shown from its end."""
+        rows: list[Row] = []
+        for title, results in before:
+            left = room - len(rows) - 2
+            if left < _LEAST_BELOW:
+                break
+            body: list[Row] = []
+            for result, kept in results:
+                head, lines = result_rows(result, style), self._lines(kept, style.width)
+                section = _Section(result, (), lines)
+                last = max(1, left - len(head))
+                body += [*head, *(section.row(at) for at in range(max(0, len(lines.spans) - last), len(lines.spans)))]
+            rows += [BLANK, (Piece(f" {title}", "muted"),), *body[:left]]
+        return rows
+
+
+def earlier_outputs(
+    shown: Sequence[CommandResult], log: RunLog, reducer: RunReducer
+) -> Iterator[tuple[str, list[tuple[CommandResult, StoredOutput]]]]:
+    """The outputs of the commands of a run that began before the ``shown`` one, the latest first, each with its title;
+    read only as far as they are taken."""
+    steps = () if log.state is None else log.state.steps
+    begun = [command.results for step in steps for command in step.commands if command.results]
+    before = [each for each in begun if each[-1].began < shown[-1].began]
+    count = len(shown)
+    for results in sorted(before, key=lambda each: each[-1].began, reverse=True):
+        count += len(results)
+        place = reducer.place(results[0].run)
+        if count > _OUTPUTS or place is None:
+            return
+        step = reducer.runbook.steps[place[0].step]
+        title = OutputOf(place[0].step, step, place[1], last=False).title
+        yield title, [(each, log.kept(each)) for each in results]
 
 
 def output_lines(kept: StoredOutput) -> list[str]:

@@ -245,8 +245,11 @@ class RunbookPane(Pane):
         return (Piece(f"/{words}", "accent"),) if words else ()
 
     def select_run(self, key: str) -> None:
-        self.state.choose_item(key)
-        self.state.column = STEPS
+        if key:
+            self.state.choose_item(key)
+            self.state.column = STEPS
+        else:
+            self.state.leave_page()
         self.repaint()
 
     def show_incident(self) -> None:

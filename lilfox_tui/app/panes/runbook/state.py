@@ -538,6 +538,28 @@ class RunbookState:
         """The open incident."""
         return None if self.timeline.view is None else self.timeline.view.incident
 
+    def runs_of(self, incident: str) -> list[RunLog]:
+        """The runs of that incident that are in progress."""
+        return [
+            run
+            for run in self.runs.values()
+            if run.ended is None and run.reducer is not None and run.reducer.incident == incident
+        ]
+
+    def leave_page(self) -> None:
+        """Leaves the page of the incident for the run of it that is in progress, else for the runbook of an alert."""
+        if self.column != INCIDENT:
+            return
+        incident = "" if self.open_incident is None else self.open_incident.id
+        live = {run.job_id for run in self.runs_of(incident)} if incident else set()
+        found = [each for each in self.items if (log := self.run_of(each)) is not None and log.job_id in live]
+        found += [each for each in self.items if each.alert]
+        if found:
+            self.choose_item(found[0].key)
+            self.column = STEPS
+        else:
+            self.back()
+
     def runs_of_others(self) -> list[RunLog]:
         """The shown run and the runs of the open incident that somebody else controls."""
         incident = "" if self.open_incident is None else self.open_incident.id

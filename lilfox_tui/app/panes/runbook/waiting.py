@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from lilfox_tui.alerts.silences import format_matchers, is_active
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.runbook.rows import state_mark, step_of, waiting_text
-from lilfox_tui.app.panes.runbook.state import INCIDENT, LIST, RunbookState
+from lilfox_tui.app.panes.runbook.state import COMMAND, INCIDENT, LIST, STEPS, RunbookState
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.app.rows.incidents import Situation, wrong_rows
+from lilfox_tui.app.run_log import RunLog
+from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import _, listed, ngettext
 from lilfox_tui.core.text import human_duration
+from lilfox_tui.incident.model import AlertChanged, Incident, TimelineEntry, alert_subject
 from lilfox_tui.runbook.model import Runbook
 from lilfox_tui.runbook.run.reducer import RunReducer
 from lilfox_tui.runbook.run.state import Asked, RunState, Turn, state_text
 
+_HIGH, _WRONG = 30, (2, 4)
+"""Rows from which the page of the incident has room for the higher number of lines about what is wrong now."""
 MOST_WAITING = 5
 """Lines of what waits, at most: of a failure the reason in full."""
 
@@ -155,6 +163,73 @@ class WaitingLine:
         return _(
             "no runbook for {alert}; its runbook_url is {url} (y copies it)", alert=cause.alert, url=cause.runbook_url
         )
+
+    def enter_does(self) -> str:
+        """What enter does with the selected step, if the run waits at it or none has begun; empty elsewhere."""
+        state, log = self._state, self._state.seen
+        if state.column not in (STEPS, COMMAND) or state.shows_less(self._app.room.width) or state.killed is not None:
+            return ""
+        if log is None and state.item is not None and not state.item.problems and not state.finished:
+            return _("enter starts a run")
+        if state.run is None or state.run.state is None or state.run.actor or state.turn is None:
+            return ""
+        asked = state.run.state.waiting.what
+        if asked == "nothing" or state.run.state.runs_all or state.place_of(state.turn) != state.place:
+            return ""
+        texts = {
+            "order": _("enter runs it"),
+            "confirm": _("enter: review and confirm"),
+            "value": _("enter asks for its value"),
+            "terminal": _("enter runs it in this terminal"),
+            "hand": _("enter marks it as done"),
+            "decision": _("enter shows all options"),
+            "end": _("enter ends the run"),
+        }
+        return texts[asked]
+
+    # ---- the page of the incident ------------------------------------------------------------------------------
+
+    def situation(self, incident: Incident, entries: Sequence[TimelineEntry]) -> Situation:
+        """What the page of the incident says beside its timeline."""
+        app, overview = self._app, self._app.shown
+        first = next((each.what for each in entries if isinstance(each.what, AlertChanged)), None)
+        about, most = "" if first is None else alert_subject(first.labels), _WRONG[app.room.height >= _HIGH]
+        wrong = () if overview is None else wrong_rows(overview, app.glyphs, about, most)
+        live = app.rewound is None  # neither runs nor silences are rewound
+        waits = [self._of_live(log) for log in self._state.runs_of(incident.id)] if live else []
+        offered = next((each for each in self._state.items if each.alert and each.runbook is not None), None)
+        alerts = None if overview is None or not isinstance(overview.alerts, Ready) else overview.alerts.value
+        silences = [
+            _("silence {matchers}, until {time:%H:%M:%S} UTC, by {who}",
+              matchers=format_matchers(each.matchers), time=each.ends_at, who=each.created_by)
+            for each in (() if alerts is None or not live else alerts.silences)
+            if is_active(each, self._now) and f"silence {each.id}" not in incident.in_force
+        ]  # fmt: skip
+        return Situation(wrong, waits, "" if offered is None else offered.title, silences)
+
+    def _of_live(self, log: RunLog) -> str:
+        """What a run in progress does or waits for, and where it is seen."""
+        state, reducer = log.state, log.reducer
+        if state is None or reducer is None:
+            return log.job_id
+        asked, turn = state.waiting.what, log.turn
+        step = _here(turn, reducer.runbook)
+        if turn is not None:
+            step = _("{step}, {title}", step=step, title=reducer.runbook.steps[turn.step].title)
+        texts = {
+            "nothing": _("running: {step}", step=step) if turn is not None else _("running"),
+            "order": _("run {step}", step=step),
+            "confirm": _("review and confirm {step}", step=step),
+            "value": _("enter a value for {step}", step=step),
+            "terminal": _("run {step} in this terminal", step=step),
+            "hand": _("do {step} by hand, then mark it as done", step=step),
+            "decision": _("decide after the failure of {step}", step=step),
+            "end": _("all steps are done: end the run"),
+        }
+        title, does = reducer.runbook.title, texts[asked]
+        if log.actor:
+            return _("{runbook}: {does}; {who} is in control", runbook=title, does=does, who=log.actor)
+        return _("{runbook}: {does} (press 4)", runbook=title, does=does)
 
     def _of_run(self, state: RunState, reducer: RunReducer, mark: Piece) -> Row:
         running, log = reducer.running(), self._state.seen
