@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ def test_only_a_full_disk_is_to_be_emptied(number: int, says: str) -> None:
 
 def test_folders_that_are_looked_into_each_second_are_checked_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     now, answers = [100.0], iter([[Path("/a")], [Path("/b")]])
-    monkeypatch.setattr(paths.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     polled = paths.PolledFolders(lambda: next(answers))
     assert [polled.now(), polled.now()] == [[Path("/a")]] * 2
     now[0] += 9.9

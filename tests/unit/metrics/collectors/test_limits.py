@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -241,7 +242,7 @@ def test_a_limit_that_is_set_later_is_found_soon(monkeypatch: pytest.MonkeyPatch
     (tmp_path / "memory.current").write_text("1048576\n")
     for name, place in (("_ROOT", tmp_path), ("_OF_FIRST", first), ("_OF_US", first)):
         monkeypatch.setattr(limits, name, str(place))
-    monkeypatch.setattr(limits.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     assert limits.read_here(OPTIONS) == ""
     (tmp_path / "memory.max").write_text(f"{GIB}\n")
     assert limits.read_here(OPTIONS) == ""
