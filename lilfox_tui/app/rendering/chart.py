@@ -359,20 +359,29 @@ def _moment_column(columns: int, axes: Axes) -> int | None:
 
 
 def _title(title: str, curves: Sequence[Curve], now_text: str, width: int, glyphs: Glyphs) -> Row:
-    """The title with the newest value at the right, or with as many names of the curves as fit; the rest is counted."""
-    head = (Piece(" " * (AXIS_WIDTH + 1)), Piece(title, "strong"))
+    """The title with the newest value at the right, or with as many names of the curves as fit; the rest is counted.
+    It stands above the plot, or further left where the newest values of all curves fit then."""
     if not any(each.name for each in curves):
         space = max(1, width - cell_width(title) - cell_width(now_text) - AXIS_WIDTH - 1)
-        return (*head, Piece(" " * space), Piece(now_text, "text"))
-    room = width - AXIS_WIDTH - 1 - cell_width(title) - (cell_width(now_text) + 2 if now_text else 0)
-    entries = _legend(curves, room, glyphs)
-    return (*head, *entries, *((Piece("  " + now_text),) if now_text else ()))
+        return (*_head(title, AXIS_WIDTH + 1), Piece(" " * space), Piece(now_text, "text"))
+    shown_now = (Piece("  " + now_text),) if now_text else ()
+    room = width - cell_width(title) - sum(cell_width(piece.text) for piece in shown_now)
+    for make in (_valued_entry, _short_valued_entry) if any(each.now for each in curves) else ():
+        entries = tuple(piece for place, each in enumerate(curves) for piece in make(each, place, glyphs))
+        left = room - sum(cell_width(piece.text) for piece in entries)
+        if left >= 0:
+            return (*_head(title, min(AXIS_WIDTH + 1, left)), *entries, *shown_now)
+    return (*_head(title, AXIS_WIDTH + 1), *_legend(curves, room - AXIS_WIDTH - 1, glyphs), *shown_now)
+
+
+def _head(title: str, indent: int) -> Row:
+    return (Piece(" " * indent), Piece(title, "strong"))
 
 
 def _legend(curves: Sequence[Curve], room: int, glyphs: Glyphs) -> Row:
-    """The names of the curves with their newest values if all fit, or the names alone, or as many of them close
-    together as fit and a count of the rest. Each name has the swatch of its curve."""
-    for make in (_valued_entry, _entry, _short_entry):
+    """The names of the curves if all fit, or as many of them close together as fit and a count of the rest. Each name
+    has the swatch of its curve."""
+    for make in (_entry, _short_entry):
         entries = [make(each, place, glyphs) for place, each in enumerate(curves)]
         pieces = [piece for entry in entries for piece in entry]
         if sum(cell_width(piece.text) for piece in pieces) <= room:
@@ -400,6 +409,16 @@ def _entry(curve: Curve, place: int, glyphs: Glyphs) -> Row:
 def _valued_entry(curve: Curve, place: int, glyphs: Glyphs) -> Row:
     value = (Piece(f" {curve.now}", "muted"),) if curve.now else ()
     return (*_entry(curve, place, glyphs), *value)
+
+
+def _short_valued_entry(curve: Curve, place: int, glyphs: Glyphs) -> Row:
+    """Of a rate without its unit of time, which is at the axis."""
+    ink, value = _ink(curve, place, glyphs), curve.now.removesuffix("/s")
+    return (
+        Piece(f" {_swatch(ink, glyphs)}", ink.role),
+        Piece(curve.name),
+        Piece(f" {value}" if value else "", "muted"),
+    )
 
 
 def _short_entry(curve: Curve, place: int, glyphs: Glyphs) -> Row:

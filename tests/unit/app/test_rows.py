@@ -238,8 +238,12 @@ def test_a_container_says_its_limits_and_the_machines_numbers(width: int) -> Non
     rows = [" ".join(text_of(row).strip("│").split()) for row in page(width, host("box", Level.FAILING, numbers))]
     text = "\n".join(rows)
     assert "0.5 of 4 cores" in text
-    for start in ("this host 88%", "machine 5%", "memory 97% 1.0G", "machine 25% 16G 12G", "LilFox unit 60% 256M"):
-        assert any(row.startswith(start) for row in rows), (start, text)
+    for start, end in (
+        ("this host 88%", "of the 0.5 cores it may use"), ("machine 5%", ""), ("memory 97%", "993M / 1.0G"),
+        ("machine 25%", "4.0G / 16G"), ("LilFox unit 60%", "154M / 256M"),
+        ("the host has a limit: control group /", ""), ("LilFox's own limit: control group /system.slice", ""),
+    ):  # fmt: skip
+        assert any(row.startswith(start) and row.endswith(end) for row in rows), (start, end, text)
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -333,6 +337,49 @@ def test_some_processes_and_the_first_charts_are_on_the_first_screen(width: int,
     assert "Memory used" in first
     assert first.count("[worker]") >= (3 if width == 40 else 5)
     assert "I/O wait" in "\n".join(rows)
+
+
+def at_a_glance(width: int, height: int, cores: int = 4) -> list[str]:
+    """The first screen of a host with so many cores."""
+    numbers = summary("db-1", 88, 91, 93, iowait=8.0)
+    each = (str(core) for core in range(cores))
+    numbers = replace(numbers, cpu_count=cores, cores=tuple((core, numbers.cores[0][1]) for core in each))
+    processes = [worker(pid) for pid in range(1, 90)]
+    return [text_of(row) for row in page(width, host("db-1", Level.DEGRADED, numbers), (), processes, height=height)]
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 36), (100, 26), (120, 36), (150, 40)])
+def test_the_first_screen_tells_each_core_memory_load_and_disks(width: int, height: int) -> None:
+    rows = at_a_glance(width, height)
+    first = "\n".join(rows[:height])
+    for core in range(4):
+        assert re.search(rf"[│ ] {core} 88% ▇+─+ ", first)
+    assert re.search(r" memory 91% ▇+─+ +15G / 16G", first)
+    assert re.search(r" swap +0% ─+ +0B / 2.0G", first)
+    assert "load 4.40 3.52 2.93 of 4 cores" in first
+    assert (re.search(r" /var 93% ▇+─+ +7.0G free", first) is not None) is (width >= 120)
+    assert ("read 117K/s  write 2.3M/s  busy 31%" in first) is (width >= 120)
+    assert first.count("[worker]") >= 5
+    assert "\n".join(rows).count(" memory ") == 1, "told once"
+
+
+def test_where_no_meter_has_room_the_title_tells_the_load_and_the_chart_what_is_used() -> None:
+    first = at_a_glance(80, 20)[:20]
+    assert first[0].startswith(" ◐ db-1   load 4.40 3.52 2.93 of 4 cores   10.0.0.7")
+    assert "─ Memory used ──────── 91%  15G / 16G ─" in first[2]
+    assert not any("swap" in row for row in first)
+
+
+@pytest.mark.parametrize(("cores", "lines"), [(2, 2), (4, 2), (16, 6), (18, 6), (19, 1), (64, 2), (256, 8)])
+def test_many_cores_have_a_bar_of_one_cell_each(cores: int, lines: int) -> None:
+    rows = at_a_glance(120, 50, cores)
+    start = next(y for y, row in enumerate(rows) if row.startswith("├─ CPU ─"))
+    shown = [row[1:39] for row in rows[start + 1 : start + 1 + lines]]
+    assert rows[start + 1 + lines][1:].startswith(" user 70%  sys 18%  wait 8%  steal 0%")
+    if cores <= 18:
+        assert sum(row.count(" 88% ▇") for row in shown) == cores
+    else:
+        assert sum(row.count("▆") for row in shown) == cores
 
 
 def test_no_single_process_is_summed_up_in_the_row_that_it_would_fill() -> None:

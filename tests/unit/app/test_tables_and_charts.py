@@ -327,10 +327,26 @@ def test_a_short_curve_behind_others_is_seen() -> None:
         assert set(drawn_roles(make([50.0] * 66, short))) == {"series1", "series2"}, at
 
 
+def test_a_legend_leaves_the_time_out_of_rates_that_have_no_room() -> None:
+    curves = [Curve([1.0], name, now) for name, now in (("read", "117K/s"), ("write", "2.3M/s"))]
+    axes = Axes(human_bytes, NOW, NOW + timedelta(minutes=5))
+    rows = [chart("Disk", curves, axes, width=width, height=5, glyphs=UNICODE) for width in (44, 34, 28, 26)]
+    assert [texts(each)[0].rstrip() for each in rows] == [
+        "       Disk  ━ read 117K/s  ━ write 2.3M/s",
+        "       Disk ━read 117K ━write 2.3M",
+        " Disk ━read 117K ━write 2.3M",
+        "       Disk ━read ━write",
+    ]
+
+
 def test_a_legend_without_room_gives_names_then_short_ones_then_counts() -> None:
     curves = [[20.0] * 9] * 4
     assert "web-3 7%" in texts(make(*curves, width=90))[0]
-    assert "web-3" in (narrower := texts(make(*curves, width=60))[0])
+    valued = "CPU ━web-0 7% ━web-1 7% ━web-2 7% ━web-3 7%  50%"
+    assert [texts(make(*curves, width=width))[0] for width in (54, 50, 48)] == [
+        " " * left + valued for left in (6, 2, 0)
+    ], "further left than the plot, rather than without values"
+    assert "web-3" in (narrower := texts(make(*curves, width=47))[0])
     assert "7%" not in narrower
     assert texts(make(*curves, width=44))[0].rstrip().endswith("CPU ━web-0 ━web-1 ━web-2 ━web-3  50%")
     assert texts(make(*curves, width=42))[0].rstrip().endswith("CPU ━web-0 ━web-1 ━web-2 +1  50%")

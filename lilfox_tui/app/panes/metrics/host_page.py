@@ -25,16 +25,23 @@ from lilfox_tui.app.panes.metrics.sections import (
     text_section,
     within_reach,
 )
-from lilfox_tui.app.rendering.columns import EXACT, Digits, wrapped
+from lilfox_tui.app.rendering.columns import EXACT, Digits, gauge, wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import NARROWEST
 from lilfox_tui.app.rows.hosts import (
     ROLES,
+    TableStyle,
+    core_meters,
+    disk_meters,
     held_for,
     lately_rows,
     level_role,
+    load_pieces,
+    memory_meters,
+    memory_used,
     reasons_told,
     role_in_force,
+    used_of,
     well,
     why_no_numbers,
 )
@@ -48,7 +55,7 @@ from lilfox_tui.monitor.model import HostView, ServiceView, StatusChange
 
 _NAME, _SHORT_NAME, _TEXT_BESIDE = 15, 11, 76
 """Cells of a name, also on a narrow screen, and those from which a section stands beside another one."""
-_FILESYSTEM_NUMBERS = 27
+_FILESYSTEM_NUMBERS, _MEMORY_CELLS = 27, 76
 _LEAST_PROCESSES, _MOST_BEFORE = 10, 15
 """Rows of processes at least, and at most where other sections come after them."""
 
@@ -88,22 +95,30 @@ class HostPage(Struct, frozen=True):
 
 def host_page(page: HostPage) -> list[Row]:
     """All rows of the page; the first two stay on the screen."""
-    rows, summary = _head(page), page.view.summary
+    summary, reasons = page.view.summary, wrapped(reason_rows(page.view, page.now), page.width)
     if summary is None:
-        return [*rows, (Piece("   " + _("no data for this host yet"), "muted"),), *page.below_charts()]
+        unknown = (Piece("   " + _("no data for this host yet"), "muted"),)
+        return [_title(page), *reasons, unknown, *page.below_charts()]
     style = SectionStyle(page.width, page.glyphs, page.chart_height, page.digits, page.slow_link, page.cursor)
-    charts = _charts(page, summary)
+    meters, charts = _meters(page, summary, 1 + len(reasons) + style.chart_height), _charts(page, summary)
+    rows = [_title(page, with_load=not meters), *reasons]
+    if not meters and summary.memory_total:
+        charts[1] = replace(charts[1], notes=(used_of(memory_used(summary), summary.memory_total),))
     older = Section(_("Older data"), lambda width: padded(page.below_charts(), width))
     parts = [] if page.charts_only else [each for each in _parts(page, summary) if each is not None]
+    if meters:
+        parts = [each for each in parts if each.title != _("Memory")]  # all of it stands among the meters
+    above = len(rows) + max((len(each.rows(0)) + 1 for each in meters), default=0)
 
     def draw(style: SectionStyle) -> list[Row]:
         bands = chart_bands(charts, style)
-        first = _bands_above(page, style, len(bands), len(rows))
+        first = _bands_above(page, style, len(bands), above)
         lines = style.chart_height + _CHART_LINES
-        room = page.height - len(rows) - first * lines - _TABLE_LINES
+        room = page.height - above - first * lines - _TABLE_LINES
         below = _below(page, parts, room, (len(bands) - first) * lines)
         seen = 1 if bands[first:] else 0  # what stands above the other charts
-        return rows + draw_sections([*bands[:first], *below[:seen], *bands[first:], [older], *below[seen:]], style)
+        upper = [*bands[:1], *([meters] if meters else []), *bands[1:first], *below[:seen]]
+        return rows + draw_sections([*upper, *bands[first:], [older], *below[seen:]], style)
 
     return fill_page(draw, style, page.height, len(chart_bands(charts, style)))
 
@@ -149,6 +164,38 @@ def _below(page: HostPage, parts: Sequence[Section], room: int, charts: int) -> 
     return [[shown], *([each] for each in parts)]
 
 
+_METERS_FROM, _DISK_METERS_FROM = 80, 117
+"""Cells from which meters stand side by side, and from which those of disks stand with them."""
+
+
+def _meters(page: HostPage, summary: HostSummary, above: int) -> Band:
+    """Meters of each core, of memory and of disks, which stand below the first charts if they and some processes have
+    room on the first screen. Where tables stand beside the processes, these tell it."""
+    if not page.height or page.charts_only or page.slow_link or not _METERS_FROM <= page.width <= 2 * _TEXT_BESIDE:
+        return []
+    count = 3 if page.width >= _DISK_METERS_FROM else 2
+    style = _table_style(page).for_width((page.width - 1) // count - 1)
+    shown = [
+        (_("CPU"), core_meters(page.view, summary, style)),
+        (_("Memory"), memory_meters(page.view, summary, style)),
+    ]
+    lines = max(len(rows) for _title, rows in shown)
+    if count == 3:
+        shown.append((_("Disks"), disk_meters(page.view, summary, style, lines)))
+        lines = max(lines, len(shown[-1][1]))
+    if page.height < above + _CHART_LINES + lines + 1 + _TABLE_LINES + _PROCESSES_SEEN:
+        return []
+    return [Section(title, partial(_same_rows, rows)) for title, rows in shown]
+
+
+def _same_rows(rows: Sequence[Row], _width: int) -> Sequence[Row]:
+    return rows
+
+
+def _table_style(page: HostPage) -> TableStyle:
+    return TableStyle(page.width, page.glyphs, page.thresholds, 0.0, page.digits)
+
+
 def _parts(page: HostPage, summary: HostSummary) -> Sequence[Section | None]:
     """Every part of the machine but its processes; None for what is not known of."""
     changes, problems = lately_rows(page.changes, page.now, page.glyphs), _trouble(summary)
@@ -164,16 +211,18 @@ def _parts(page: HostPage, summary: HostSummary) -> Sequence[Section | None]:
     )
 
 
-def _head(page: HostPage) -> list[Row]:
+def _title(page: HostPage, *, with_load: bool = False) -> Row:
+    """The host and what is known of it; ``with_load``: its load, where no meter tells it."""
     view, summary = page.view, page.view.summary
+    load = () if summary is None or not with_load else load_pieces(view, summary, _table_style(page))
     facts = []
     if view.config.address and view.config.address != view.name:
         facts.append(view.config.address)
     if summary is not None:
         facts.append(summary.kernel)
-        if summary.cpu_count:
+        limit = None if summary.limit is None else summary.limit.cores
+        if summary.cpu_count and (limit is not None or not load):
             cores = ngettext("{count} core", "{count} cores", summary.cpu_count)
-            limit = None if summary.limit is None else summary.limit.cores
             facts.append(cores if limit is None else _("{limit:.2g} of {cores}", limit=limit, cores=cores))
         if summary.uptime_s is not None:
             facts.append(_("up {time}", time=human_duration(summary.uptime_s)))
@@ -183,16 +232,14 @@ def _head(page: HostPage) -> list[Row]:
         facts.append(view.link.value.description)
     mark = Piece(page.glyphs.level(view.level) + " ", ROLES[view.level])
     tags = (Piece("  " + " ".join(view.config.tags), "muted"),) if view.config.tags else ()
-    return [
-        (
-            Piece(" "),
-            mark,
-            Piece(view.name, "strong"),
-            Piece("   " + "  ".join(fact for fact in facts if fact), "muted"),
-            *tags,
-        ),
-        *wrapped(reason_rows(view, page.now), page.width),
-    ]
+    return (
+        Piece(" "),
+        mark,
+        Piece(view.name, "strong"),
+        *((Piece("   " + _("load") + " ", "muted"), *load) if load else ()),
+        Piece("   " + "  ".join(fact for fact in facts if fact), "muted"),
+        *tags,
+    )
 
 
 def reason_rows(view: HostView | ServiceView, now: datetime) -> list[Row]:
@@ -340,7 +387,7 @@ def _cores(page: HostPage, summary: HostSummary) -> Section | None:
             (
                 _name(_("this host"), _names(page) - 1),
                 Piece(numbers, role),
-                *_gauge(page, limit.cpu_percent, bar, role),
+                *_bar(page, limit.cpu_percent, bar, role),
                 of,
             )
         )
@@ -357,9 +404,9 @@ def _cores(page: HostPage, summary: HostSummary) -> Section | None:
         )  # fmt: skip
         row = [Piece(f"  {page.digits.percent(share)}", colour) for share, colour in cells]
         if _is_narrow(page):
-            rows.append((_name(name, _SHORT_NAME - 1), row[0], *_gauge(page, split.busy, bar, role)))
+            rows.append((_name(name, _SHORT_NAME - 1), row[0], *_bar(page, split.busy, bar, role)))
             continue
-        rows.append((_name(name), *row, *_gauge(page, split.busy, bar, role)))
+        rows.append((_name(name), *row, *_bar(page, split.busy, bar, role)))
     columns = _("  busy") if _is_narrow(page) else _("  busy  user   sys  wait steal")
     return _section(_("CPU"), rows, columns, _names(page))
 
@@ -370,61 +417,17 @@ def _bar_width(page: HostPage) -> int:
     return max(10, min(40, page.width - 56, page.width // 2 - 50 if page.width > 2 * _TEXT_BESIDE else 40))
 
 
-def _gauge(page: HostPage, value: float | None, width: int, role: str) -> Row:
-    """A bar of ``value`` percent in the colour of its level; lower than its line, so that bars below each other do not
-    fuse."""
-    if value is None:
-        return ()
-    filled = round(min(100.0, max(0.0, page.digits.rounded(value))) / 100 * width)
-    return (
-        Piece("  "),
-        Piece(page.glyphs.bars[-2] * filled, "chart" if role == "text" else role),
-        Piece(page.glyphs.rule * (width - filled), "rule"),
-    )
+def _bar(page: HostPage, value: float | None, width: int, role: str) -> Row:
+    """The bar of a value in a table."""
+    rounded = None if value is None else page.digits.rounded(value)
+    return () if rounded is None else (Piece("  "), *gauge(rounded, width, role, page.glyphs))
 
 
 def _memory(page: HostPage, summary: HostSummary) -> Section:
-    rows: list[Row] = []
-    own = None if summary.own_limit is None else summary.own_limit.memory
-    swap_free = None
-    if summary.swap_total is not None and summary.swap_used is not None:
-        swap_free = summary.swap_total - summary.swap_used
-    limits = page.thresholds
-    rows.append(
-        _room(page, _("memory"), summary.memory_percent, summary.memory_total, summary.memory_available,
-              limits.memory_percent)
-    )  # fmt: skip
-    if summary.machine is not None and summary.limit is not None:
-        machine = summary.machine
-        row = _room(page, _("machine"), machine.percent, machine.total, machine.available, None)
-        why = _("the host has a limit: control group {cgroup}", cgroup=clean(summary.limit.cgroup))
-        rows.append((*row, Piece("  " + why, "muted")))
-    if own is not None and summary.own_limit is not None:
-        row = _room(page, _("LilFox unit"), own.percent, own.total, own.available, limits.memory_percent)
-        why = _("LilFox's own limit: control group {cgroup}", cgroup=clean(summary.own_limit.cgroup))
-        rows.append((*row, Piece("  " + why, "muted")))
-    rows.append(_room(page, _("swap"), summary.swap_percent, summary.swap_total, swap_free, limits.swap_percent))
-    if summary.pressure is not None:
-        pressure = summary.pressure
-        shown = "  ".join(
-            f"{name} {page.digits.percent(value).strip()}"
-            for name, value in ((_("cpu"), pressure.cpu), (_("memory"), pressure.memory), (_("io"), pressure.io))
-        )
-        rows.append((_name(_("pressure"), _names(page) - 1), Piece("  " + shown)))
-    return _section(_("Memory"), rows, _("  used   size  free"), _names(page))
-
-
-def _room(
-    page: HostPage, name: str, used: float | None, total: float | None, free: float | None, threshold: Threshold | None
-) -> Row:
-    """One kind of memory: its share in use, its size, and what is free."""
-    cells = _names(page) - 1
-    if total == 0:
-        return (_name(name, cells), Piece("  " + _("none"), "muted"))
-    sizes = f"  {human_bytes(total):>5} {human_bytes(free):>5}"
-    role = "text" if threshold is None else role_in_force(used, threshold, page.view.level)
-    gauge = () if _is_narrow(page) else _gauge(page, used, _bar_width(page), role)
-    return (_name(name, cells), Piece(f"  {page.digits.percent(used)}", role), Piece(sizes), *gauge)
+    style = _table_style(page)
+    return Section(
+        _("Memory"), lambda width: memory_meters(page.view, summary, style.for_width(min(width, _MEMORY_CELLS)))
+    )
 
 
 def _per_second(digits: Digits, rate: float | None) -> str:
