@@ -20,9 +20,10 @@ from lilfox_tui.app.panes.metrics.state import Subject
 from lilfox_tui.app.rendering.columns import EXACT
 from lilfox_tui.app.rendering.draw import UNICODE
 from lilfox_tui.app.widgets import Lines
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.metrics.model import HostSnapshot, Level, ProcessUsage
-from lilfox_tui.monitor.model import Overview, ServiceView
+from lilfox_tui.monitor.model import Overview, ServiceView, StatusChange
 from tests.app import log_files
 from tests.app.backups_made import one_fault
 from tests.app.overviews import NOW, fleet, host, mixed, summary
@@ -378,3 +379,26 @@ async def test_errors_that_went_on_are_on_a_rewound_home() -> None:
         app.navigation.rewind(NOW - timedelta(seconds=30))
         await pilot.pause()
         assert "03:11:44 ✖ api  ≥1  request failed" in screen_text(pilot)
+
+
+async def test_failures_and_errors_are_not_pushed_out_by_interfaces() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        for number in range(300):
+            subject, name, at = f"host/node-{number % 30}", f"veth{number}", NOW - timedelta(seconds=number)
+            what = tr("interface {name} appeared", name=name)
+            app.monitor.changes._changes.appendleft(StatusChange(at, subject, what, Level.GOOD, f"interface {name}"))
+        long_ago = NOW - timedelta(hours=1)
+        failed = StatusChange(long_ago, "service/model", tr("failing: {why}", why="refused"), Level.FAILING, "level")
+        app.monitor.changes._changes.appendleft(failed)
+        app.metrics.home.errors.found = (errors.LoggedError(long_ago, "api", "request failed", 41),)
+        app.metrics.repaint()
+        await pilot.pause()
+        shown = screen_text(pilot).partition("Errors and changes")[2]
+        assert "02:12:44 ✖ model  failing: refused" in shown
+        assert "02:12:44 ✖ api  ×41  request failed" in shown
+        assert "03:12:44 ● node-0  10 interfaces appeared: veth0, veth30," in shown, (
+            "the newest of them have the rows that are left"
+        )
+        assert shown.count("interfaces appeared: ") == 10

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.app.panes.metrics.alert_page import state_text
 from lilfox_tui.app.panes.metrics.alert_series import course
-from lilfox_tui.app.panes.metrics.problems import problem_row, problem_widths
+from lilfox_tui.app.panes.metrics.problems import change_row, change_runs, problem_row, problem_widths
 from lilfox_tui.app.panes.metrics.state import MetricsState
 from lilfox_tui.app.rendering.draw import UNICODE, Row
 from lilfox_tui.app.rows.hosts import held_for, well, why_no_numbers
@@ -21,7 +21,7 @@ from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.model import BackendView, HostView
+from lilfox_tui.monitor.model import BackendView, HostView, StatusChange
 from lilfox_tui.monitor.watchers.host import LEVEL, past_backend
 from tests.app.alerts_made import alerting, some
 from tests.app.backups_made import broken
@@ -128,3 +128,52 @@ def test_what_the_state_and_the_alert_both_say_is_said_once(width: int) -> None:
     assert " 5xx 94.0% > 20% " in row
     assert "HighErrorRate" in row
     assert "of all requests fail" not in row
+
+
+def interface(age: float, name: str, *, gone: bool = False, subject: str = "host/web-1") -> StatusChange:
+    what = tr("interface {name} is gone", name=name) if gone else tr("interface {name} appeared", name=name)
+    level = Level.DEGRADED if gone else Level.GOOD
+    return StatusChange(NOW - timedelta(seconds=age), subject, what, level, f"interface {name}")
+
+
+def told(*changes: StatusChange) -> list[str]:
+    """The rows of changes, newest first; those that come after the others in brackets."""
+    rows = [(run.aside, text(change_row(run, NOW, UNICODE)).strip()) for run in change_runs(changes)]
+    return [f"({row})" if aside else row for aside, row in rows]
+
+
+def test_interfaces_that_come_and_go_are_one_row_of_each_host() -> None:
+    containers = [
+        change
+        for each in range(5)
+        for change in (interface(2 * each, f"veth{each}", gone=True), interface(2 * each + 1, f"veth{each}"))
+    ]
+    other = interface(30, "veth9", subject="host/db-1")
+    assert told(*containers, other) == [
+        "(03:12:44 ● web-1  interfaces: 5 appeared, 5 gone: veth0, veth1, veth2, …)",
+        "(03:12:14 ● db-1  interface veth9 appeared)",
+    ]
+
+
+def test_an_interface_that_was_there_and_is_gone_stands_with_what_is_wrong() -> None:
+    back = [interface(1, "eth1"), interface(2, "eth1", gone=True)]
+    assert told(*back) == ["(03:12:43 ● web-1  interfaces: 1 appeared, 1 gone: eth1)"]
+    assert told(interface(5, "eth0", gone=True)) == ["03:12:39 ◐ web-1  interface eth0 is gone"]
+    both = [interface(age, f"eth{age}", gone=True) for age in (3, 4)]
+    assert told(*both) == ["03:12:41 ◐ web-1  2 interfaces are gone: eth3, eth4"]
+    assert told(*back, interface(5, "eth0", gone=True)) == [
+        "03:12:43 ◐ web-1  interfaces: 1 appeared, 2 gone: eth1, eth0"
+    ]
+
+
+def test_neighbours_that_say_the_same_are_counted() -> None:
+    unit = [
+        StatusChange(NOW - timedelta(seconds=age), "host/web-1", tr("unit {unit} failed", unit=name), Level.DEGRADED,
+                     f"unit {name}")
+        for age, name in ((1, "a"), (2, "a"), (3, "b"), (4, "a"))
+    ]  # fmt: skip
+    assert told(*unit) == [
+        "03:12:43 ◐ web-1  ×2  unit a failed",
+        "03:12:41 ◐ web-1  unit b failed",
+        "03:12:40 ◐ web-1  unit a failed",
+    ]

@@ -12,13 +12,14 @@ from msgspec import Struct
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.alert_section import AlertSection
 from lilfox_tui.app.panes.metrics.backend_page import backend_row
-from lilfox_tui.app.panes.metrics.errors import NewestErrors
+from lilfox_tui.app.panes.metrics.errors import LoggedError, NewestErrors, each_once
 from lilfox_tui.app.panes.metrics.home_charts import HomeCharts
 from lilfox_tui.app.panes.metrics.layout import PanelId, arrange
 from lilfox_tui.app.panes.metrics.pages import FarPast
 from lilfox_tui.app.panes.metrics.problems import (
     ProblemWidths,
     change_row,
+    change_runs,
     error_row,
     first_steps,
     problem_row,
@@ -45,9 +46,9 @@ from lilfox_tui.app.widgets import more_below
 from lilfox_tui.core.i18n import _, ngettext
 from lilfox_tui.core.text import cell_width, clean
 from lilfox_tui.metrics.model import HostSnapshot, Level, ProcessUsage
-from lilfox_tui.monitor.model import Overview
+from lilfox_tui.monitor.model import Overview, StatusChange
 
-_PROCESSES, _CHANGES = 40, 100
+_PROCESSES = 40
 """Rows that are offered at most."""
 
 MakeRow = Callable[[int], Row]
@@ -77,6 +78,24 @@ class HomeList(Struct, frozen=True):
         return rows + len(self.heads(0)) if rows else 0
 
 
+class _Happened(Struct, frozen=True):
+    """A change or an error of a log, and its row for a time. ``aside``: it comes after the others where not all have
+    room."""
+
+    at: datetime
+    row: Callable[[datetime, Glyphs], Row]
+    aside: bool = False
+
+
+def _happenings(changes: Sequence[StatusChange], errors: Sequence[LoggedError]) -> list[_Happened]:
+    """Each change (oldest first) and each error (newest first) once, the newest first."""
+    found = [
+        *(_Happened(each.at, partial(error_row, each)) for each in each_once(errors)),
+        *(_Happened(run.change.at, partial(change_row, run), run.aside) for run in change_runs(changes[::-1])),
+    ]
+    return sorted(found, key=lambda each: each.at, reverse=True)
+
+
 HomeHit: TypeAlias = PanelHit[PanelId, Subject]
 HomeScreen: TypeAlias = PanelScreen[PanelId, Subject]
 
@@ -92,6 +111,9 @@ class Home:
         self._tops: dict[PanelId, int] = {}
         """The first row of each list that is longer than its panel."""
         self._plain_top = 0
+        self._happened_of: object = None
+        self._happened_then: Sequence[_Happened] = ()
+        """What happened, of the changes and errors that it was made of."""
 
     # ---- what there is ------------------------------------------------------------------------------------------
 
@@ -192,25 +214,35 @@ class Home:
         by = "memory" if self._state.sort == "memory" else "cpu"
         return name, self._order.busiest(found or (), by)[:_PROCESSES]
 
-    def _happened(self, overview: Overview) -> list[Row]:
-        """What changed, and the newest errors of the logs, newest first, as many as the screen is high."""
-        glyphs = self._app.glyphs
-        changes = [each for each in self._app.monitor.changes.all() if each.at <= overview.at][-_CHANGES:]
+    def _happened(self, overview: Overview) -> Sequence[_Happened]:
+        """What changed, and the newest errors of the logs, newest first."""
+        changes = self._app.monitor.changes.all()
+        if changes and changes[-1].at > overview.at:
+            changes = [each for each in changes if each.at <= overview.at]
         errors = self.errors.found  # the last one may be newer than the overview of now
         if overview.rewound:
             errors = tuple(filter(None, (each.until(overview.at) for each in errors)))
-        found: list[tuple[datetime, Callable[[], Row]]] = [
-            *((each.at, partial(change_row, each, overview.at, glyphs)) for each in changes),
-            *((each.at, partial(error_row, each, overview.at, glyphs)) for each in errors),
-        ]
-        found.reverse()  # of the same time, the last one is first
-        found.sort(key=lambda each: each[0], reverse=True)
-        rows = [make() for _at, make in found[: self._app.room.height]]
+        known = (changes, errors, overview.rewound)
+        if known != self._happened_of:  # while nothing new happens they are the same objects
+            self._happened_of, self._happened_then = known, _happenings(changes, errors)
+        return self._happened_then
+
+    def _gaps(self, overview: Overview, happened: Sequence[_Happened]) -> list[Row]:
+        """What is said where nothing happened, or not all of it is known."""
         if not overview.rewound:
-            return rows or [(Piece(" " + _("nothing yet"), "muted"),)]
+            return [] if happened else [(Piece(" " + _("nothing yet"), "muted"),)]
         if not self.errors.reaches(overview.at):
-            rows.insert(0, (Piece(" " + _("log errors were not collected then; E lists them"), "muted"),))
-        return rows or [(Piece(" " + _("nothing was recorded before that time"), "muted"),)]
+            return [(Piece(" " + _("log errors were not collected then; E lists them"), "muted"),)]
+        return [] if happened else [(Piece(" " + _("nothing was recorded before that time"), "muted"),)]
+
+    def _happened_rows(self, overview: Overview, happened: Sequence[_Happened], place: PanelArea) -> list[Row]:
+        """The newest of what happened: what has to be seen first, the rest where there are rows left."""
+        rows, glyphs = self._gaps(overview, happened), self._app.glyphs
+        room = max(0, place.inner_height - len(rows))
+        needed = [each for each in happened if not each.aside][:room]
+        others = [each for each in happened if each.aside][: room - len(needed)]
+        shown = sorted((*needed, *others), key=lambda each: each.at, reverse=True)
+        return _in_full([*rows, *(each.row(overview.at, glyphs) for each in shown)], place)
 
     # ---- drawing ------------------------------------------------------------------------------------------------
 
@@ -220,7 +252,7 @@ class Home:
         processes, happened = self._processes(overview), self._happened(overview)
         wants: dict[PanelId, int] = {name: each.want() for name, each in lists.items()}
         wants["processes"] = _PROCESSES + 1 if processes[0] else 0
-        wants["changes"] = len(happened)
+        wants["changes"] = len(happened) + len(self._gaps(overview, happened))
         config = self._app.config
         steps = () if config.hosts or config.services or config.backends else first_steps()
         wants["next"] = len(steps)
@@ -254,7 +286,8 @@ class Home:
             elif name == "next":
                 panel = ScreenPanel(place, (Piece(_("Next"), "title"),), steps)
             else:
-                panel = ScreenPanel(place, (Piece(_("Errors and changes"), "title"),), _in_full(happened, place))
+                panel = ScreenPanel(place, (Piece(_("Errors and changes"), "title"),),
+                                    self._happened_rows(overview, happened, place))  # fmt: skip
                 self.errors.begin()
             panels.append(panel)
         slow_link = self._app.slow_link
