@@ -172,3 +172,12 @@ def server_error_limit(expression: str, service: str) -> float | None:
         if each.name in _SERVICE_LABELS and (service in each.value.split("|")) is not (each.op in ("=", "=~")):
             return None
     return sides.limit * 100 if unit == "ratio" else sides.limit
+
+
+@lru_cache(maxsize=512)
+def series_above(expression: str) -> frozenset[str]:
+    """Return the names of the series of which ``expression`` says that they are above something; none if it says
+    another thing."""
+    sides = compared(expression)
+    selectors = cached_parse(sides.left).selectors if sides.op in (">", ">=") else ()
+    return frozenset(each.value for selector in selectors for each in selector if each.name == NAME and each.op == "=")

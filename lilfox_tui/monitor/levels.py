@@ -65,6 +65,12 @@ _REASONS = {
     "clock_offset_s": tr("clock off by {value} s > {limit:g} s"),
 }
 """What is said of a value above its limit, the most telling first."""
+SERIES_TOLD = {
+    _REASONS["memory_percent"].text: "memory_usage_percent",
+    _REASONS["swap_percent"].text: "swap_usage_percent",
+    _REASONS["cpu_percent"].text: "cpu_usage_percent",
+}
+"""The series whose high value a reason tells, by the text of the reason."""
 _PLACES = {"load_per_cpu": 1, "clock_offset_s": 1}
 """Decimals of these values; of the others none, unless the sentence would be untrue without."""
 
