@@ -323,7 +323,8 @@ class Home:
         count = len(shown.rows) + len(shown.more)
         at = next((index for index, row in enumerate(shown.rows) if self._is_selected(name, row.subject)), None)
         end = count - 1 if at == len(shown.rows) - 1 else at  # with the last one, what stands below it is seen
-        top = self._tops[name] = in_sight(self._tops.get(name, 0), count, room, at, end)
+        before = 0 if name == "problems" and at is None else self._tops.get(name, 0)  # the worst is seen
+        top = self._tops[name] = in_sight(before, count, room, at, end)
         return top
 
     def _plain(self, lists: Mapping[PanelId, HomeList], width: int, height: int) -> HomeScreen:
