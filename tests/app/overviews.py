@@ -129,7 +129,7 @@ def mixed() -> Overview:
             "db-1",
             Level.DEGRADED,
             summary("db-1", 88, 91, 93, iowait=8.0),
-            tr("memory {value}% > {limit:g}%", value=91, limit=85),
+            tr("memory {value}% > {limit}%", value=91, limit=85),
             tags=("prod", "db"),
         ),
         lost("model-1"),
@@ -163,5 +163,5 @@ def _one_of_many(name: str, number: int) -> HostView:
         return lost(name)
     busy = 5.0 + number * 37 % 90
     level = Level.DEGRADED if busy > 85 else Level.GOOD
-    reasons = () if level is Level.GOOD else (tr("cpu {value}% > {limit:g}%", value=round(busy), limit=85),)
+    reasons = () if level is Level.GOOD else (tr("CPU {value}% > {limit}%", value=round(busy), limit=85),)
     return host(name, level, summary(name, busy, 61, 71), *reasons)

@@ -16,6 +16,7 @@ from textual.strip import Strip
 
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.panes.metrics import errors
+from lilfox_tui.app.panes.metrics.backend_page import backend_charts
 from lilfox_tui.app.panes.metrics.state import Subject
 from lilfox_tui.app.rendering.columns import EXACT
 from lilfox_tui.app.rendering.draw import UNICODE
@@ -27,7 +28,7 @@ from lilfox_tui.monitor.model import Overview, ServiceView, StatusChange
 from tests.app import log_files
 from tests.app.backups_made import one_fault
 from tests.app.overviews import NOW, fleet, host, mixed, summary
-from tests.app.pages_made import GATEWAY, pages_app
+from tests.app.pages_made import CACHE, DATABASE, GATEWAY, pages_app
 from tests.app.still import screen_text, still_app
 from tests.waiting import until
 
@@ -402,3 +403,32 @@ async def test_failures_and_errors_are_not_pushed_out_by_interfaces() -> None:
             "the newest of them have the rows that are left"
         )
         assert shown.count("interfaces appeared: ") == 10
+
+
+@pytest.mark.parametrize("backend", [DATABASE, CACHE])
+async def test_the_charts_of_a_backend_are_those_of_its_page_that_are_not_zero_all_the_time(
+    monkeypatch: pytest.MonkeyPatch, backend: Subject
+) -> None:
+    app = pages_app(monkeypatch, ill=False)
+    async with app.run_test(size=(200, 55)) as pilot:
+        await pilot.pause()
+        app.metrics.state.choose(backend)
+        app.metrics.repaint()
+        await pilot.pause()
+        text = screen_text(pilot)
+        charts = text[text.index(f"─ {backend[1]} ─") :]
+        if backend == DATABASE:
+            assert "Connections, of 100  ━ active 5  ━ in use 27" in charts
+            assert re.search(r"Transactions per second  ━ commits 40/s  ━ rollbacks", charts) is None, (
+                "rollbacks are rare"
+            )
+            assert re.search(r"Transactions per second +40/s", charts)
+            assert re.search(r"Cache hits +98.6%", charts)
+            assert "Sessions waiting" not in charts
+            assert app.metrics.state.overview is not None
+            in_page = app.metrics.pages.backend_page(app.metrics.state.overview.backends["orders-db"], NOW)
+            [curves] = [each.curves for each in backend_charts(in_page) if each.title == "Transactions per second"]
+            assert curves[0].now == "40/s", "as on its page"
+        else:
+            for title in ("Operations per second", "Memory, of 2.0 GB", "Hit rate", "Clients, of 10k"):
+                assert title in charts

@@ -301,6 +301,11 @@ def increase_per_second(points: Sequence[Point], over: timedelta) -> list[Point]
     return found
 
 
+def rate_span(view: BackendView) -> timedelta:
+    """The time over which the increase of a backend's counters is told."""
+    return timedelta(seconds=_RATE_POLLS * view.config.every)
+
+
 _WIDTH, _CHART_HEIGHT = 120, 5
 """Of a page that is kept, however small the screen is."""
 _RATE_POLLS = 4
@@ -418,7 +423,7 @@ class MetricsPages:
     def backend_page(self, view: BackendView, now: datetime) -> BackendPage:
         """What the page of a backend shows."""
         app, subject = self._app, f"backend/{view.name}"
-        over = timedelta(seconds=_RATE_POLLS * view.config.every)
+        over = rate_span(view)
         return BackendPage(
             view=view,
             changes=[each for each in app.monitor.changes.all() if each.subject == subject][::-1],
