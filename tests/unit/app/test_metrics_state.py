@@ -213,6 +213,23 @@ def test_the_row_of_a_chosen_problem_that_is_over_gives_way_to_the_next_problem(
     assert selection(state) == (True, state.problems(state.overview or mixed())[0])
 
 
+def test_an_alert_that_is_gone_leaves_the_row_of_its_host_selected() -> None:
+    state = showing()
+    busy = alert(RULES[2], AlertState.PENDING, 91.0, 1, {"host": "web-1", "severity": "info"})
+    well = replace(mixed(), alerts=Ready(replace(some(), alerts=(busy,)), NOW))
+    state.overview = well
+    state.choose_first()
+    pending = next(subject for subject in state.problems(well) if subject[0] == "alert")
+    state.choose(pending)
+    state.choose_first()
+    state.overview = replace(well, alerts=Ready(replace(some(), alerts=()), NOW))
+    state.choose_first()
+    assert selection(state) == (False, ("host", "web-1")), "not that of another problem, which a key would then open"
+    state.overview = well
+    state.choose_first()
+    assert state.in_problems, "it is a new problem"
+
+
 def test_a_row_that_the_user_goes_to_stays_selected_where_a_problem_was_over_before() -> None:
     state = showing()
     with_problems(state, "backend")

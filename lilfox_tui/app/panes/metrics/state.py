@@ -83,6 +83,8 @@ class MetricsState:
         """The moment whose values the charts of the open page tell; None for the newest."""
         self._chosen = False
         """Whether the user has chosen the selected row."""
+        self._place: Subject | None = None
+        """What the labels of the selected alert name: its row stays selected when the alert is gone."""
         self._others: set[Subject] | None = None
         """The problems that there were when the chosen one was over; None if that is not why a row is selected."""
         self._window = 0
@@ -272,7 +274,7 @@ class MetricsState:
             return
         rows = self.rows()
         if self._chosen and self.in_problems and (True, self.selected) not in rows:
-            self.selected = self._taken_up(self.overview).get(self.selected, self.selected)
+            self.selected = self._taken_up(self.overview).get(self.selected, self._place or self.selected)
         if self._chosen and (self.in_problems, self.selected) not in rows:
             self._others = set(self.problems(self.overview)) if self.in_problems else None
             self.in_problems = not self.in_problems  # the problem is over, or the row is not there a second time
@@ -281,6 +283,8 @@ class MetricsState:
             self.in_problems, self.selected = rows[0] if rows else (False, None)
             self._chosen = self._chosen and not is_new and bool(self.filter)
             self._others = None
+        item = self.items(self.overview).get(self.selected) if self.selected is not None else None
+        self._place = None if item is None else self.place_of(item)
 
     def _taken_up(self, overview: Overview) -> Mapping[Subject | None, Subject]:
         """What has no row of its own among the problems, as it is one with that of an alert."""
