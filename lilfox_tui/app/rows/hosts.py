@@ -454,6 +454,30 @@ def disk_meters(view: HostView, summary: HostSummary, style: TableStyle, lines: 
     return [*(meter_rows(meters, style.width, style.glyphs) if meters else ()), *rows]
 
 
+def figure_rows(view: HostView, style: TableStyle) -> list[Row]:
+    """What the row of a host has no room for, in lines below it: how much memory is used, the load, what is free on the
+    fullest disk, and the network."""
+    summary = view.summary
+    if summary is None or isinstance(view.link, Unavailable):
+        return []
+    swap = _("none") if summary.swap_total == 0 else used_of(summary.swap_used, summary.swap_total)
+    into, out = (f"{style.digits.bytes(rate)}/s" for rate in (summary.network_in_s, summary.network_out_s))
+    lines: list[list[tuple[str, Row]]] = [
+        [(_("memory"), (Piece(used_of(memory_used(summary), summary.memory_total)),)), (_("swap"), (Piece(swap),))],
+        [(_("load"), load_pieces(view, summary, style))] if summary.load is not None else [],
+        [(_("net in"), (Piece(into),)), (_("out"), (Piece(out),))],
+    ]
+    if (fullest := summary.fullest) is not None:
+        free = _("{size} free", size=human_bytes(fullest.available_bytes))
+        lines[1].append((fit_middle(clean(fullest.mountpoint), _MOUNT_CELLS), (Piece(free),)))
+    return [
+        (Piece(" "), *(piece for name, text in line for piece in (Piece(f"  {name} ", "muted"), *text)))
+        for line in lines
+        if line
+    ]
+
+
+_MOUNT_CELLS = 16
 _DISKS_LEAST = 2
 """Filesystems among the meters at least."""
 

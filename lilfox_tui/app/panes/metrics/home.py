@@ -8,6 +8,7 @@ from functools import cache, partial
 from typing import TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.alert_section import AlertSection
@@ -28,7 +29,7 @@ from lilfox_tui.app.panes.metrics.problems import (
 from lilfox_tui.app.panes.metrics.service_page import service_heading, service_row
 from lilfox_tui.app.panes.metrics.state import MetricsState, Subject
 from lilfox_tui.app.rendering.columns import wrapped
-from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
+from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import (
     PanelArea,
     PanelHit,
@@ -40,7 +41,7 @@ from lilfox_tui.app.rendering.panels import (
     in_sight,
     row_hits,
 )
-from lilfox_tui.app.rows.hosts import OneKind, TableStyle, host_heading, host_row, sorted_text
+from lilfox_tui.app.rows.hosts import OneKind, TableStyle, figure_rows, host_heading, host_row, sorted_text
 from lilfox_tui.app.rows.processes import SteadyOrder, process_heading, process_row
 from lilfox_tui.app.widgets import more_below
 from lilfox_tui.core.i18n import _, ngettext
@@ -50,6 +51,8 @@ from lilfox_tui.monitor.model import Overview, StatusChange
 
 _PROCESSES = 40
 """Rows that are offered at most."""
+_FIGURES_LEAST = 2
+"""Free rows below the hosts from which on they tell more of one."""
 
 MakeRow = Callable[[int], Row]
 """A row for that many cells."""
@@ -273,6 +276,8 @@ class Home:
             if name in lists:
                 panel, found = self._list_panel(name, lists[name], place)
                 hits += found
+                if name == "hosts" and not self._state.zoomed:
+                    panel = self._with_figures(panel, overview, style)
             elif name == "charts":
                 panel = self.charts.panel(overview, place, style)
             elif name == "processes":
@@ -317,6 +322,16 @@ class Home:
         rows += shown.more
         below = more_below(len(shown.rows) + len(shown.more) - top - room)
         return ScreenPanel(place, (Piece(shown.title, "title"),), rows, shown.note, below), hits
+
+    def _with_figures(self, panel: ScreenPanel, overview: Overview, style: TableStyle) -> ScreenPanel:
+        """The hosts, and in the rows that they leave free more of the one that the charts are about or would be."""
+        view, free = self.charts.host(overview), panel.area.inner_height - len(panel.rows)
+        if view is None or free < _FIGURES_LEAST:
+            return panel
+        rows = figure_rows(view, style.for_width(panel.area.inner_width))
+        if rows and len(overview.hosts) > 1:
+            rows[0] = (Piece(f" {clean(view.name)}", "strong"), *rows[0])
+        return replace(panel, rows=[*panel.rows, *([BLANK] if free > len(rows) else []), *rows])
 
     def _top(self, name: PanelId, shown: HomeList, room: int) -> int:
         """The first row, so that the selected one is seen."""
