@@ -190,9 +190,11 @@ class Digits(Struct, frozen=True):
         return human_duration(seconds if seconds is None or not self.few else leading_digit(seconds))
 
     def share(self, percent: float | None) -> str:
-        """A small percentage in at most 5 cells: ``0.4%``, ``31.0%``, ``100%``; nothing when unknown."""
+        """A small percentage in at most 5 cells: ``0%``, ``0.4%``, ``31.0%``, ``100%``; nothing when unknown."""
         if percent is None:
             return ""
+        if percent == 0:
+            return "0%"
         if 0 < percent < LEAST_SHARE:
             return f"<{2 * LEAST_SHARE:g}%"
         if self.few:

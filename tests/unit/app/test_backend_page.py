@@ -15,6 +15,7 @@ from lilfox_tui.app.panes.metrics.backend_page import (
     backend_charts,
     backend_page,
     backend_row,
+    cell_text,
     client_reports,
     table_rows,
 )
@@ -25,6 +26,7 @@ from lilfox_tui.app.panes.metrics.sections import PageChart
 from lilfox_tui.app.rendering.chart import Values
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row
 from lilfox_tui.app.rows.hosts import TableStyle
+from lilfox_tui.backends.kinds import postgresql
 from lilfox_tui.backends.model import BackendReading, Table, TableColumn, load
 from lilfox_tui.config.model import Thresholds
 from lilfox_tui.core.aio import Unavailable
@@ -350,3 +352,11 @@ def test_the_rate_of_a_counter_is_right_up_to_the_last_stretch_of_a_chart(second
     rates = [each.mean for each in increase_per_second(whole, timedelta(seconds=30))]
     assert rates[0] == pytest.approx(2.0, abs=0.1)
     assert rates[-1] == pytest.approx(2.0, abs=0.02)
+
+
+def test_no_decimal_is_told_of_none_and_all() -> None:
+    assert [cell_text(value, "percent") for value in (0.0, 0.04, 98.6, 99.96, 100.0)] == [
+        "0%", "0.0%", "98.6%", "100.0%", "100%",
+    ]  # fmt: skip
+    figures = postgresql.headline({Series("postgresql_cache_hit_percent"): 100.0})
+    assert [str(each.text) for each in figures] == ["hit 100%"]

@@ -30,7 +30,17 @@ from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import cut_row, row_width
 from lilfox_tui.app.rows.hosts import ROLES, TableStyle, held_for, lately_rows, well
-from lilfox_tui.backends.model import BackendChart, BackendCurve, BackendFact, Cell, Figure, Table, Unit, load
+from lilfox_tui.backends.model import (
+    BackendChart,
+    BackendCurve,
+    BackendFact,
+    Cell,
+    Figure,
+    Table,
+    Unit,
+    load,
+    whole_or_tenths,
+)
 from lilfox_tui.core.i18n import Message, _, clauses, listed
 from lilfox_tui.core.text import cell_width, clean, fit, human_age, human_bytes, human_count, human_duration
 from lilfox_tui.core.units import value_text
@@ -381,7 +391,7 @@ def cell_text(value: Cell, unit: Unit) -> str:
     if isinstance(value, str | Message):
         return clean(str(value))
     if unit == "percent":
-        return f"{value:.1f}%"
+        return f"{whole_or_tenths(value)}%"
     if unit == "bytes":
         return value_text(value, "bytes")
     return human_duration(value) if unit == "seconds" else human_count(value)

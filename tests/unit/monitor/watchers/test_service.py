@@ -52,7 +52,7 @@ def test_the_share_of_failed_requests_is_judged(percent: float | None, level: Le
     assert look(watched, percent) is level
     if level is not Level.GOOD:
         (reason,) = watched.view().reasons
-        assert f"5xx {percent:.1f}% >" in str(reason)
+        assert f"5xx {'100' if percent == 100 else f'{percent:.1f}'}% >" in str(reason)
     assert look(watched, 0.0) is Level.GOOD, "and it is good again at once"
 
 
