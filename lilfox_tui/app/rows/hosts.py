@@ -460,12 +460,13 @@ def figure_rows(view: HostView, style: TableStyle) -> list[Row]:
     summary = view.summary
     if summary is None or isinstance(view.link, Unavailable):
         return []
+    there = {column.id for column, _width in _chosen(style)}
     swap = _("none") if summary.swap_total == 0 else used_of(summary.swap_used, summary.swap_total)
     into, out = (f"{style.digits.bytes(rate)}/s" for rate in (summary.network_in_s, summary.network_out_s))
     lines: list[list[tuple[str, Row]]] = [
         [(_("memory"), (Piece(used_of(memory_used(summary), summary.memory_total)),)), (_("swap"), (Piece(swap),))],
         [(_("load"), load_pieces(view, summary, style))] if summary.load is not None else [],
-        [(_("net in"), (Piece(into),)), (_("out"), (Piece(out),))],
+        [] if "network" in there else [(_("net in"), (Piece(into),)), (_("out"), (Piece(out),))],
     ]
     if (fullest := summary.fullest) is not None:
         free = _("{size} free", size=human_bytes(fullest.available_bytes))

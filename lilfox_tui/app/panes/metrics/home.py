@@ -15,7 +15,7 @@ from lilfox_tui.app.panes.metrics.alert_section import AlertSection
 from lilfox_tui.app.panes.metrics.backend_page import backend_row
 from lilfox_tui.app.panes.metrics.errors import LoggedError, NewestErrors, each_once
 from lilfox_tui.app.panes.metrics.home_charts import HomeCharts
-from lilfox_tui.app.panes.metrics.layout import PanelId, arrange
+from lilfox_tui.app.panes.metrics.layout import THREE_COLUMNS, PanelId, arrange
 from lilfox_tui.app.panes.metrics.pages import FarPast
 from lilfox_tui.app.panes.metrics.problems import (
     ProblemWidths,
@@ -51,8 +51,9 @@ from lilfox_tui.monitor.model import Overview, StatusChange
 
 _PROCESSES = 40
 """Rows that are offered at most."""
-_FIGURES_LEAST = 2
-"""Free rows below the hosts from which on they tell more of one."""
+_FIGURES_LEAST, _FIGURES_BESIDE = 2, 16
+"""Free rows below the hosts from which on they tell more of one, and those below all lists from which on they have
+such rows beside charts."""
 
 MakeRow = Callable[[int], Row]
 """A row for that many cells."""
@@ -259,6 +260,8 @@ class Home:
         config = self._app.config
         steps = () if config.hosts or config.services or config.backends else first_steps()
         wants["next"] = len(steps)
+        if style.width >= THREE_COLUMNS and height - sum(each.want() + 1 for each in lists.values()) >= _FIGURES_BESIDE:
+            wants["hosts"] += _FIGURES_LEAST + 1
         charts = 0 if self._app.slow_link else self.charts.count(overview)
         placed = arrange(style.width, height, wants, charts)
         if self._state.zoomed:
