@@ -382,6 +382,16 @@ def test_many_cores_have_a_bar_of_one_cell_each(cores: int, lines: int) -> None:
         assert sum(row.count("▆") for row in shown) == cores
 
 
+@pytest.mark.parametrize(("width", "height"), [(40, 10), (80, 20), (120, 36), (200, 51)])
+def test_many_cores_push_no_other_part_down(width: int, height: int) -> None:
+    text = "\n".join(at_a_glance(width, height, 64))
+    for part in (" swap ", "Filesystems", "Disks", "Interfaces", "Failed units"):
+        assert text.index(part) < text.index(" Cores"), part
+    assert len(re.findall(r"[ │]63 +88%", text)) == 1
+    if width > 152:
+        assert "Filesystems" in "\n".join(at_a_glance(width, height, 64)[:height])
+
+
 def test_no_single_process_is_summed_up_in_the_row_that_it_would_fill() -> None:
     processes = [worker(pid) for pid in range(1, 12)]
     text = "\n".join(map(text_of, page(80, None, (), processes, totals=ProcessTotals(11, 0, 0.0, 0, None), height=24)))

@@ -55,7 +55,7 @@ from lilfox_tui.monitor.model import HostView, ServiceView, StatusChange
 
 _NAME, _SHORT_NAME, _TEXT_BESIDE = 15, 11, 76
 """Cells of a name, also on a narrow screen, and those from which a section stands beside another one."""
-_FILESYSTEM_NUMBERS, _MEMORY_CELLS = 27, 76
+_FILESYSTEM_NUMBERS, _METERS_MOST = 27, 76
 _LEAST_PROCESSES, _MOST_BEFORE = 10, 15
 """Rows of processes at least, and at most where other sections come after them."""
 
@@ -105,9 +105,7 @@ def host_page(page: HostPage) -> list[Row]:
     if not meters and summary.memory_total:
         charts[1] = replace(charts[1], notes=(used_of(memory_used(summary), summary.memory_total),))
     older = Section(_("Older data"), lambda width: padded(page.below_charts(), width))
-    parts = [] if page.charts_only else [each for each in _parts(page, summary) if each is not None]
-    if meters:
-        parts = [each for each in parts if each.title != _("Memory")]  # all of it stands among the meters
+    parts = [] if page.charts_only else _parts(page, summary, meters=bool(meters))
     above = len(rows) + max((len(each.rows(0)) + 1 for each in meters), default=0)
 
     def draw(style: SectionStyle) -> list[Row]:
@@ -196,19 +194,38 @@ def _table_style(page: HostPage) -> TableStyle:
     return TableStyle(page.width, page.glyphs, page.thresholds, 0.0, page.digits)
 
 
-def _parts(page: HostPage, summary: HostSummary) -> Sequence[Section | None]:
-    """Every part of the machine but its processes; None for what is not known of."""
+def _parts(page: HostPage, summary: HostSummary, *, meters: bool) -> list[Section]:
+    """Every part of the machine but its processes, without what is not known of, and without what stands among the
+    ``meters``. A table of many cores comes last: all else would stand far below it."""
     changes, problems = lately_rows(page.changes, page.now, page.glyphs), _trouble(summary)
-    return (
-        _cores(page, summary),
-        _memory(page, summary),
+    cores = _cores(page, summary)
+    many = len(summary.cores) > _CORES_FIRST
+    found = (
+        cores if not many else None if meters else _few_rows(page, _("CPU"), core_meters, summary),
+        None if meters else _few_rows(page, _("Memory"), memory_meters, summary),
         _filesystems(page, summary),
         _disks(page, summary),
         _interfaces(page, summary),
         _units(summary),
         text_section(_("Recent changes"), changes) if changes else None,
         text_section(_("Could not read"), problems) if problems else None,
+        replace(cores, title=_("Cores")) if cores is not None and many else None,
     )
+    return [each for each in found if each is not None]
+
+
+_CORES_FIRST = 8
+
+
+def _few_rows(
+    page: HostPage,
+    title: str,
+    rows: Callable[[HostView, HostSummary, TableStyle], Sequence[Row]],
+    summary: HostSummary,
+) -> Section:
+    """Meters as a section of their own."""
+    style = _table_style(page)
+    return Section(title, lambda width: rows(page.view, summary, style.for_width(min(width, _METERS_MOST))))
 
 
 def _title(page: HostPage, *, with_load: bool = False) -> Row:
@@ -421,13 +438,6 @@ def _bar(page: HostPage, value: float | None, width: int, role: str) -> Row:
     """The bar of a value in a table."""
     rounded = None if value is None else page.digits.rounded(value)
     return () if rounded is None else (Piece("  "), *gauge(rounded, width, role, page.glyphs))
-
-
-def _memory(page: HostPage, summary: HostSummary) -> Section:
-    style = _table_style(page)
-    return Section(
-        _("Memory"), lambda width: memory_meters(page.view, summary, style.for_width(min(width, _MEMORY_CELLS)))
-    )
 
 
 def _per_second(digits: Digits, rate: float | None) -> str:
