@@ -487,6 +487,19 @@ def test_a_page_of_the_past_tells_nothing_of_what_came_after() -> None:
     assert "at 5" not in text
 
 
+def test_interfaces_that_come_and_go_push_no_other_change_off_a_page() -> None:
+    came = [
+        StatusChange(NOW - timedelta(seconds=age), "host/web-1", tr("interface {name} appeared", name=f"veth{age}"),
+                     Level.GOOD, f"interface veth{age}")
+        for age in range(30)
+    ]  # fmt: skip
+    restarted = StatusChange(NOW - timedelta(minutes=9), "host/web-1", tr("restarted"), Level.DEGRADED, "restarted")
+    view = host("web-1", Level.GOOD, summary("web-1", 23, 61, 71))
+    text = "\n".join(text_of(row) for row in page(120, view, [*came, restarted]))
+    assert "03:12:44 ● 30 interfaces appeared: veth0, veth1, veth2, …" in text
+    assert "03:03:44 ◐ restarted" in text
+
+
 # What a bar of a job says.
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
+from lilfox_tui.app.panes.metrics.problems import change_runs
 from lilfox_tui.app.panes.metrics.sections import (
     Band,
     PageChart,
@@ -197,8 +198,9 @@ def _table_style(page: HostPage) -> TableStyle:
 def _parts(page: HostPage, summary: HostSummary, *, meters: bool) -> list[Section]:
     """Every part of the machine but its processes, without what is not known of, and without what stands among the
     ``meters``. A table of many cores comes last: all else would stand far below it."""
-    changes, problems = lately_rows(page.changes, page.now, page.glyphs), _trouble(summary)
-    cores = _cores(page, summary)
+    known = [each for each in page.changes if each.at <= page.now]
+    changes = lately_rows([run.change for run in change_runs(known)], page.now, page.glyphs)
+    cores, problems = _cores(page, summary), _trouble(summary)
     many = len(summary.cores) > _CORES_FIRST
     found = (
         cores if not many else None if meters else _few_rows(page, _("CPU"), core_meters, summary),
