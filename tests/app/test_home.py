@@ -454,3 +454,38 @@ async def test_the_rows_that_hosts_leave_free_tell_more_of_one(hosts: int, size:
             assert f" {told} / 16G  swap 0B / 2.0G " in text
             assert "   load 2.10 1.68 1.40 of 4 cores  /var 29G free " in text
             assert ("   net in 1.1M/s  out 332K/s " in text) is (size[0] < 200), "there it is a column"
+
+
+@pytest.mark.parametrize("chosen", [False, True])
+async def test_the_charts_go_to_a_new_problem_unless_the_user_has_chosen_a_row(chosen: bool) -> None:
+    ill = mixed()
+    hosts = {"web-1": ill.hosts["web-1"]}
+    well = {name: replace(view, level=Level.GOOD, reasons=()) for name, view in ill.services.items()}
+    app = still_app(replace(ill, hosts=hosts, services=well))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        assert "├─ web-1 ─" in screen_text(pilot)
+        if chosen:
+            await pilot.press("j", "k")
+        app.metrics.show(replace(ill, hosts=hosts, services={**well, "backend": ill.services["backend"]}))
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert ("├─ backend ─" in text) is not chosen
+        assert ("├─ web-1 ─" in text) is chosen
+        assert "│ ✖ backend" in text.splitlines()[3], "it is the first row in any case"
+
+
+async def test_the_worst_problem_is_seen_again_when_the_selection_has_left_the_problems() -> None:
+    app = still_app(fleet(25))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        problems = [row for row in app.metrics.state.rows() if row[0]]
+        first = screen_text(pilot).splitlines()[3]
+        app.metrics.state.choose(problems[-1][1], in_problems=True)
+        app.metrics.repaint()
+        await pilot.pause()
+        assert screen_text(pilot).splitlines()[3] != first
+        app.metrics.state.move(1)
+        app.metrics.repaint()
+        await pilot.pause()
+        assert screen_text(pilot).splitlines()[3] == first
