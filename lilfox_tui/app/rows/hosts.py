@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from lilfox_tui.app.rendering.chart import spark
 from lilfox_tui.app.rendering.columns import EXACT, Column, Digits, choose, heading, line
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
-from lilfox_tui.config.model import Threshold, Thresholds
+from lilfox_tui.config.model import Threshold
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import HostKeyChanged, HostKeyUnknown
 from lilfox_tui.core.i18n import _, clauses
@@ -32,7 +32,6 @@ class TableStyle(Struct, frozen=True):
 
     width: int
     glyphs: Glyphs
-    thresholds: Thresholds
     refresh_s: float
     digits: Digits = EXACT
     sparklines: bool = True
@@ -84,13 +83,13 @@ def _role(value: _HostCells, number: float | None, threshold: Threshold) -> str:
 
 def _cpu(value: _HostCells) -> Row:
     busy = value.summary.cpu_percent
-    role = _role(value, busy, value.style.thresholds.cpu_percent)
+    role = _role(value, busy, value.view.thresholds.cpu_percent)
     return (Piece(value.style.digits.percent(busy), role), *_trend(value, "cpu", 8))
 
 
 def _memory(value: _HostCells) -> Row:
     used = value.summary.memory_percent
-    role = _role(value, used, value.style.thresholds.memory_percent)
+    role = _role(value, used, value.view.thresholds.memory_percent)
     return (Piece(value.style.digits.percent(used), role), *_trend(value, "memory", 6))
 
 
@@ -105,7 +104,7 @@ def _split(value: _HostCells) -> Row:
     cpu, limit = value.summary.cpu, value.summary.limit
     if cpu is None or (limit is not None and limit.cores is not None):  # the machine's, of which the host has a part
         return (Piece(" -  -  -  -", "muted"),)
-    whole, thresholds = value.style.digits.whole, value.style.thresholds
+    whole, thresholds = value.style.digits.whole, value.view.thresholds
     return (
         Piece(f"{whole(cpu.user)} {whole(cpu.system)} "),
         Piece(whole(cpu.iowait), _role(value, cpu.iowait, thresholds.iowait_percent)),
@@ -116,14 +115,14 @@ def _split(value: _HostCells) -> Row:
 
 def _swap(value: _HostCells) -> Row:
     used = value.summary.swap_percent
-    return (Piece(value.style.digits.percent(used), _role(value, used, value.style.thresholds.swap_percent)),)
+    return (Piece(value.style.digits.percent(used), _role(value, used, value.view.thresholds.swap_percent)),)
 
 
 def _disk(value: _HostCells) -> Row:
     fullest = value.summary.fullest
     if fullest is None:
         return (Piece("   -", "muted"),)
-    role = _role(value, fullest.used_percent, value.style.thresholds.disk_percent)
+    role = _role(value, fullest.used_percent, value.view.thresholds.disk_percent)
     return (Piece(value.style.digits.percent(fullest.used_percent), role), Piece(f" {fullest.mountpoint}", "muted"))
 
 
@@ -138,7 +137,7 @@ def _load(value: _HostCells) -> Row:
         return (Piece("-", "muted"),)
     per_cpu = load[0] / cores if cores else None
     return (
-        Piece(value.style.digits.load(load[0]), _role(value, per_cpu, value.style.thresholds.load_per_cpu)),
+        Piece(value.style.digits.load(load[0]), _role(value, per_cpu, value.view.thresholds.load_per_cpu)),
         Piece(f"/{cores or '-'}", "muted"),
     )
 
@@ -147,7 +146,7 @@ def _pressure(value: _HostCells) -> Row:
     pressure = value.summary.pressure
     if pressure is None:
         return (Piece(" -  -  -", "muted"),)
-    levels = value.style.thresholds
+    levels = value.view.thresholds
     pieces: list[Piece] = []
     for number, threshold in (
         (pressure.cpu, levels.pressure_cpu),
