@@ -274,12 +274,11 @@ def chart(
 
 
 def _note_above(ceiling: float, axes: Axes, floor: float, glyphs: Glyphs) -> tuple[str, str]:
-    """What is said of the lowest limit above the scale, and its role."""
-    above = [(limit, role) for limit, role in axes.limits if limit > ceiling]
+    """What is said of the lowest limit above the scale, and its role: that nothing is near it is no warning."""
+    above = [limit for limit, _role in axes.limits if limit > ceiling]
     if not above or floor:
         return "", ""
-    limit, role = min(above)
-    return _("limit {limit}", limit=axes.unit(limit).strip()) + (" ^" if glyphs.ascii_only else " ↑"), role
+    return _("limit {limit}", limit=axes.unit(min(above)).strip()) + (" ^" if glyphs.ascii_only else " ↑"), "muted"
 
 
 def series_marker(place: int, glyphs: Glyphs) -> str:

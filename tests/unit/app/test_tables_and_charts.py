@@ -278,7 +278,7 @@ def test_the_scale_reaches_up_to_a_limit_that_leaves_the_curve_its_shape() -> No
     assert not any("↑" in text for text in texts(near))
     above = make([1.0] * 33, height=10, top=2.0, fail=9.0, warn=8.0)
     assert texts(above)[1].rstrip().endswith(" limit 8% ↑")
-    assert roles(above[1], "limit") == {"degraded"}
+    assert roles(above[1], "limit") == {"muted"}
     assert labels(make([0.0] * 33, height=10, top=None, fail=9.0))[0] == "10%", "a flat curve has no shape to lose"
     reached = make([0.2] * 33, height=10, top=None, fail=9.0, warn=5.0, reach=5.0)
     assert labels(reached)[0] == "5%", "one failed request in five hundred is far below the limit"

@@ -305,6 +305,7 @@ def _chart(page: BackendPage, wanted: BackendChart) -> PageChart | None:
         return None
     limit = None if wanted.limit is None else values.get(wanted.limit) or None
     told = [_newest(each, values, wanted.unit, page) for each in curves]
+    highest = 0.0 if limit is None else _highest(page, curves, values)
     title = str(wanted.title)
     if limit is not None:
         title = _("{title}, of {limit}", title=title, limit=cell_text(limit, wanted.unit))
@@ -320,7 +321,8 @@ def _chart(page: BackendPage, wanted: BackendChart) -> PageChart | None:
         now=told[0] if len(curves) == 1 else "",
         top=_WHOLE if wanted.unit == "percent" else _part_of_limit(page, wanted, limit),
         binary=wanted.unit == "bytes",
-        mark=limit if limit is not None and _highest(page, curves, values) >= limit * _LIMIT_FROM else None,
+        mark=limit if limit is not None and highest >= limit * _LIMIT_FROM else None,
+        reach=limit if limit is not None and highest >= limit * _SCALED_TO_LIMIT_FROM else None,
         line=wanted.unit == "percent",
     )
 
@@ -343,8 +345,9 @@ def _is_known(page: BackendPage, curve: BackendCurve) -> bool:
 
 
 _KNOWN_POINTS = 60
-_LIMIT_FROM = 0.1
-"""Part of a limit from which on it is drawn: values far below it would not be seen."""
+_LIMIT_FROM, _SCALED_TO_LIMIT_FROM = 0.1, 0.25
+"""Parts of a limit from which on it is drawn, and from which on the scale reaches up to it: values far below it would
+not be seen."""
 
 
 def _newest(curve: BackendCurve, values: Mapping[Series, float], unit: Unit, page: BackendPage) -> str:

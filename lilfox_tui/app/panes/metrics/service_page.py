@@ -309,7 +309,7 @@ def _traffic(page: ServicePage, style: SectionStyle) -> TrafficPage:
 
 
 def _response_time(page: ServicePage) -> PageChart:
-    state, slow_s = page.view.state, page.view.config.slow
+    state = page.view.state
     newest = None if state is None else state.last.response_time_s
     return PageChart(
         _("Response time"),
@@ -318,8 +318,7 @@ def _response_time(page: ServicePage) -> PageChart:
         page.now - page.window,
         page.now,
         now=_("unknown") if newest is None else page.digits.duration(newest),
-        notes=() if slow_s is None else (_("slow from {time}", time=human_duration(slow_s)),),
-        warn=slow_s,
+        warn=page.view.config.slow,
     )
 
 

@@ -244,15 +244,14 @@ def _latency(page: TrafficPage, traffic: Traffic) -> PageChart | None:
     if now:  # of an average no rule says anything that is compared with a quantile
         limits = [each for each in limits if each.quantile is None]
     drawn = as_threshold(limits)
-    notes = tuple(_limit_of_latency(each) for each in limits[:1])
+    notes = tuple(_limit_of_latency(each) for each in limits[:1] if each.alert)
     return replace(_chart(page, title, curves, seconds_axis), now=now, notes=notes, warn=drawn.warn, fail=drawn.fail)
 
 
 def _limit_of_latency(limit: LatencyLimit) -> str:
+    quantile = 100 * (limit.quantile or 0.0)
     time = human_duration(limit.seconds)
-    if limit.quantile is None:
-        return _("slow from {time}", time=time)
-    return _("alert {name}: p{quantile:g} > {limit}", name=limit.alert, quantile=limit.quantile * 100, limit=time)
+    return _("alert {name}: p{quantile:g} > {limit}", name=limit.alert, quantile=quantile, limit=time)
 
 
 def _past(page: TrafficPage, series: Series) -> Callable[[int], Values]:
