@@ -92,7 +92,7 @@ _TICK_ROWS, _TICK_ROWS_LEAST = 2.5, 2.1
 """Rows between two labels of an axis, and where the scale is a multiple of what lies between them."""
 _LABELS_MOST = 6.5
 """More would be a ladder."""
-_LIMIT_WITHIN = 4
+_LIMIT_WITHIN = 2
 """So many times the highest value a limit may be for the scale to reach up to it: below a higher one, the curve would
 be flat."""
 
@@ -196,6 +196,8 @@ class Axes(Struct, frozen=True):
     """When something happened (aware): a line, with its time below it; nothing if it lies outside."""
     line: bool = False
     """Whether a single curve is drawn as a line too."""
+    reach: float | None = None
+    """A value up to which the scale goes at least, so that what is far below a limit does not look like a lot."""
     still: bool = False
     """Whether the chart stays as it is for a while: then round times are marked, which would move with each sample."""
 
@@ -234,7 +236,7 @@ def chart(
     shown = [_drawable(resampled(each.values, count)) for each in curves]
     highest = max((value for values in shown for value in values if value is not None), default=0.0)
     near = [limit for limit, _role in axes.limits if highest <= 0 or limit <= _LIMIT_WITHIN * highest]
-    ceiling = _finite(axes.top) or nice_ceiling(max([highest, *near]), binary=axes.binary)
+    ceiling = _finite(axes.top) or nice_ceiling(max([highest, *near, _finite(axes.reach) or 0.0]), binary=axes.binary)
     floor = min((value for values in shown for value in values if value is not None), default=0.0)
     floor = -nice_ceiling(-floor, binary=axes.binary) if axes.below_zero and floor < 0 else 0.0
     if floor:
@@ -257,7 +259,7 @@ def chart(
         cursor=None if axes.cursor is None else min(columns - 1, max(0, int(axes.cursor * columns))),
         levels=tuple(level for level in ticks if level not in taken) if glyphs.dots and not axes.ago else (),
         times=tuple(column for column, _text in times) if glyphs.dots else (),
-        note=_note_above(ceiling, axes, floor),
+        note=_note_above(ceiling, axes, floor, glyphs),
     )  # fmt: skip
     cells, at_axis = plotted(plot, glyphs)
     rows: list[Row] = [_title(title, curves, now_text, width, glyphs)]
@@ -271,13 +273,12 @@ def chart(
     return rows
 
 
-def _note_above(ceiling: float, axes: Axes, floor: float) -> tuple[str, str]:
-    """What is said of the lowest limit above the scale, and its role."""
-    above = [(limit, role) for limit, role in axes.limits if limit > ceiling]
+def _note_above(ceiling: float, axes: Axes, floor: float, glyphs: Glyphs) -> tuple[str, str]:
+    """What is said of the lowest limit above the scale, and its role: that nothing is near it is no warning."""
+    above = [limit for limit, _role in axes.limits if limit > ceiling]
     if not above or floor:
         return "", ""
-    limit, role = min(above)
-    return _("limit {limit} is above", limit=axes.unit(limit).strip()), role
+    return _("limit {limit}", limit=axes.unit(min(above)).strip()) + (" ^" if glyphs.ascii_only else " ↑"), "muted"
 
 
 def series_marker(place: int, glyphs: Glyphs) -> str:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from lilfox_tui.app.rendering.chart import spark
 from lilfox_tui.app.rendering.columns import EXACT, Column, Digits, Meter, choose, heading, line, meter_rows
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
-from lilfox_tui.config.model import Threshold, Thresholds
+from lilfox_tui.config.model import Threshold
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import HostKeyChanged, HostKeyUnknown
 from lilfox_tui.core.i18n import _, clauses, ngettext
@@ -41,7 +41,6 @@ class TableStyle(Struct, frozen=True):
 
     width: int
     glyphs: Glyphs
-    thresholds: Thresholds
     refresh_s: float
     digits: Digits = EXACT
     sparklines: bool = True
@@ -93,13 +92,13 @@ def _role(value: _HostCells, number: float | None, threshold: Threshold) -> str:
 
 def _cpu(value: _HostCells) -> Row:
     busy = value.summary.cpu_percent
-    role = _role(value, busy, value.style.thresholds.cpu_percent)
+    role = _role(value, busy, value.view.thresholds.cpu_percent)
     return (Piece(value.style.digits.percent(busy), role), *_trend(value, "cpu", 8))
 
 
 def _memory(value: _HostCells) -> Row:
     used = value.summary.memory_percent
-    role = _role(value, used, value.style.thresholds.memory_percent)
+    role = _role(value, used, value.view.thresholds.memory_percent)
     return (Piece(value.style.digits.percent(used), role), *_trend(value, "memory", 6))
 
 
@@ -114,7 +113,7 @@ def _split(value: _HostCells) -> Row:
     cpu, limit = value.summary.cpu, value.summary.limit
     if cpu is None or (limit is not None and limit.cores is not None):  # the machine's, of which the host has a part
         return (Piece(" -  -  -  -", "muted"),)
-    whole, thresholds = value.style.digits.whole, value.style.thresholds
+    whole, thresholds = value.style.digits.whole, value.view.thresholds
     return (
         Piece(f"{whole(cpu.user)} {whole(cpu.system)} "),
         Piece(whole(cpu.iowait), _role(value, cpu.iowait, thresholds.iowait_percent)),
@@ -125,14 +124,14 @@ def _split(value: _HostCells) -> Row:
 
 def _swap(value: _HostCells) -> Row:
     used = value.summary.swap_percent
-    return (Piece(value.style.digits.percent(used), _role(value, used, value.style.thresholds.swap_percent)),)
+    return (Piece(value.style.digits.percent(used), _role(value, used, value.view.thresholds.swap_percent)),)
 
 
 def _disk(value: _HostCells) -> Row:
     fullest = value.summary.fullest
     if fullest is None:
         return (Piece("   -", "muted"),)
-    role = _role(value, fullest.used_percent, value.style.thresholds.disk_percent)
+    role = _role(value, fullest.used_percent, value.view.thresholds.disk_percent)
     return (Piece(value.style.digits.percent(fullest.used_percent), role), Piece(f" {fullest.mountpoint}", "muted"))
 
 
@@ -147,7 +146,7 @@ def _load(value: _HostCells) -> Row:
         return (Piece("-", "muted"),)
     per_cpu = load[0] / cores if cores else None
     return (
-        Piece(value.style.digits.load(load[0]), _role(value, per_cpu, value.style.thresholds.load_per_cpu)),
+        Piece(value.style.digits.load(load[0]), _role(value, per_cpu, value.view.thresholds.load_per_cpu)),
         Piece(f"/{cores or '-'}", "muted"),
     )
 
@@ -156,7 +155,7 @@ def _pressure(value: _HostCells) -> Row:
     pressure = value.summary.pressure
     if pressure is None:
         return (Piece(" -  -  -", "muted"),)
-    levels = value.style.thresholds
+    levels = value.view.thresholds
     pieces: list[Piece] = []
     for number, threshold in (
         (pressure.cpu, levels.pressure_cpu),
@@ -330,7 +329,7 @@ most: where there are more, each is one cell."""
 def core_meters(view: HostView, summary: HostSummary, style: TableStyle) -> list[Row]:
     """Each core as a bar, what all of them do, and the load against them; first the share of a limit, if there is
     one."""
-    cells, limits, limit = _HostCells(view, summary, summary.at, style), style.thresholds, summary.limit
+    cells, limits, limit = _HostCells(view, summary, summary.at, style), view.thresholds, summary.limit
     rows: list[Row] = []
     if limit is not None and limit.cores is not None:
         of, role = _("of {cores:.2g} cores", cores=limit.cores), _role(cells, limit.cpu_percent, limits.cpu_percent)
@@ -361,7 +360,7 @@ def load_pieces(view: HostView, summary: HostSummary, style: TableStyle) -> Row:
     cores = summary.cpu_count
     if not cores:
         return (Piece(f"{first} {' '.join(others)}"),)
-    role = role_in_force(summary.load[0] / cores, style.thresholds.load_per_cpu, view.level)
+    role = role_in_force(summary.load[0] / cores, view.thresholds.load_per_cpu, view.level)
     of = ngettext("of {count} core", "of {count} cores", cores)
     return (Piece(first, role), Piece(f" {' '.join(others)} "), Piece(of, "muted"))
 
@@ -390,7 +389,7 @@ def _named_percents(cells: _HostCells, values: Sequence[tuple[str, float | None,
 def memory_meters(view: HostView, summary: HostSummary, style: TableStyle) -> list[Row]:
     """The memory and the swap space with what is used of each, also of the machine and of LilFox's unit where they
     have other limits; and the pressure."""
-    cells, limits = _HostCells(view, summary, summary.at, style), style.thresholds
+    cells, limits = _HostCells(view, summary, summary.at, style), view.thresholds
     own = None if summary.own_limit is None else summary.own_limit.memory
     rooms = [(_("memory"), summary.memory_percent, memory_used(summary), summary.memory_total, limits.memory_percent)]
     for name, of in ((_("machine"), summary.machine), (_("LilFox unit"), own)):
@@ -447,7 +446,7 @@ def disk_meters(view: HostView, summary: HostSummary, style: TableStyle, lines: 
     fullest = sorted(summary.filesystems, key=lambda each: -each.used_percent)[: max(_DISKS_LEAST, lines - len(rows))]
     meters = [
         _meter(cells, fit_middle(clean(each.mountpoint), style.width // 3), each.used_percent,
-               _role(cells, each.used_percent, style.thresholds.disk_percent),
+               _role(cells, each.used_percent, view.thresholds.disk_percent),
                _("{size} free", size=human_bytes(each.available_bytes)))
         for each in fullest
     ]  # fmt: skip

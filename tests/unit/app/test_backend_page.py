@@ -28,7 +28,6 @@ from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row
 from lilfox_tui.app.rows.hosts import TableStyle
 from lilfox_tui.backends.kinds import postgresql
 from lilfox_tui.backends.model import BackendReading, Table, TableColumn, load
-from lilfox_tui.config.model import Thresholds
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import set_language, tr
@@ -83,7 +82,7 @@ def test_the_chart_on_the_home_screen_has_a_plain_title(kind: str) -> None:
 
 def test_a_short_name_leaves_its_cells_to_the_figures() -> None:
     set_language("en")
-    style = TableStyle(60, UNICODE, Thresholds(), 2.0)
+    style = TableStyle(60, UNICODE, 2.0)
     view = replace(database(ill=False), name="db")
     narrow = text_of(backend_row(view, NOW, style, name_width=5))
     assert narrow.startswith(" ● db     ")

@@ -19,7 +19,7 @@ from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Palette, Piece, Row, s
 from lilfox_tui.app.rows.hosts import TableStyle, host_heading, host_row, reason_pieces
 from lilfox_tui.app.rows.jobs import progress_row
 from lilfox_tui.app.rows.processes import others_rows
-from lilfox_tui.config.model import Thresholds
+from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.config.themes import load_theme
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import tr
@@ -46,7 +46,7 @@ def text_of(row: Row) -> str:
 
 
 def style(width: int) -> TableStyle:
-    return TableStyle(width=width, glyphs=UNICODE, thresholds=Thresholds(), refresh_s=2)
+    return TableStyle(width=width, glyphs=UNICODE, refresh_s=2)
 
 
 @pytest.mark.parametrize("width", [40, 60, 72, 80, 100, 120, 160, 200])
@@ -216,7 +216,6 @@ def page(
             recorded=lambda _series, columns: [past] * columns,
             now=NOW,
             window=timedelta(minutes=5),
-            thresholds=Thresholds(),
             glyphs=UNICODE,
             width=width,
             process_totals=totals,
@@ -270,14 +269,10 @@ def test_a_hosts_page_has_every_part(width: int, known: bool) -> None:
         assert re.search(rf"(━|^) {curve} ", text, re.MULTILINE)
 
 
-@pytest.mark.parametrize(
-    ("load", "limits"), [(0.5, (None, None)), (1.9, (None, None)), (2.0, (8.0, None)), (9.0, (8.0, 20.0))]
-)
-def test_a_load_has_the_limits_of_all_cores_that_it_comes_near(load: float, limits: tuple[float | None, ...]) -> None:
-    found = load_limits(Thresholds(), 4, load)
-    assert found is not None
-    assert (found.warn, found.fail) == limits
-    assert load_limits(Thresholds(), None, load) is None
+def test_a_load_has_the_limits_of_all_cores() -> None:
+    assert load_limits(Thresholds(), 4) == Threshold(warn=8.0, fail=20.0)
+    assert load_limits(Thresholds(load_per_cpu=Threshold(fail=2.0)), 4) == Threshold(fail=8.0)
+    assert load_limits(Thresholds(), None) is None
 
 
 def test_no_number_of_a_process_moves_what_stands_beside_it() -> None:

@@ -269,17 +269,27 @@ def test_a_limit_crosses_a_filled_curve_below_its_top(glyphs: Glyphs) -> None:
 
 
 def test_the_scale_reaches_up_to_a_limit_that_leaves_the_curve_its_shape() -> None:
-    near = make([2.0] * 33, height=10, top=None, fail=7.9)
-    assert labels(near)[0] == "10%"
+    near = make([2.6] * 33, height=10, top=None, fail=5.0)
+    assert labels(near)[0] == "5%"
     assert any("╌" in text for text in texts(near))
     far = make([2.0] * 33, height=10, top=None, fail=9.0, warn=8.5)
     assert labels(far)[0] == "2%"
     assert not any("╌" in text for text in texts(far))
-    assert not any("above" in text for text in texts(near))
+    assert not any("↑" in text for text in texts(near))
     above = make([1.0] * 33, height=10, top=2.0, fail=9.0, warn=8.0)
-    assert texts(above)[1].rstrip().endswith(" limit 8% is above")
-    assert roles(above[1], "limit") == {"degraded"}
+    assert texts(above)[1].rstrip().endswith(" limit 8% ↑")
+    assert roles(above[1], "limit") == {"muted"}
     assert labels(make([0.0] * 33, height=10, top=None, fail=9.0))[0] == "10%", "a flat curve has no shape to lose"
+    reached = make([0.2] * 33, height=10, top=None, fail=9.0, warn=5.0, reach=5.0)
+    assert labels(reached)[0] == "5%", "one failed request in five hundred is far below the limit"
+
+
+def test_milliseconds_below_a_limit_of_seconds_are_no_flat_line() -> None:
+    rows = make([0.08, 0.06] * 16, height=8, top=None, warn=5.0, unit=lambda value: f"{value:g}s")
+    assert labels(rows)[0] == "0.1s"
+    assert any(" limit 5s ↑" in text for text in texts(rows)), "what is out of the range is said"
+    ascii_rows = make([0.08, 0.06] * 16, height=8, top=None, warn=5.0, glyphs=ASCII, unit=lambda value: f"{value:g}s")
+    assert any(" limit 5s ^" in text for text in texts(ascii_rows))
 
 
 def test_a_limit_without_room_in_the_plot_stands_at_the_axis() -> None:

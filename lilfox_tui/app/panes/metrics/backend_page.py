@@ -12,7 +12,6 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from lilfox_tui.app.panes.metrics.sections import (
-    LIMIT_FROM,
     Band,
     PageChart,
     PageCurve,
@@ -316,6 +315,7 @@ def _chart(page: BackendPage, wanted: BackendChart) -> PageChart | None:
         return None
     limit = None if wanted.limit is None else values.get(wanted.limit) or None
     told = [_newest(each, values, wanted.unit, page) for each in curves]
+    highest = 0.0 if limit is None else _highest(page, curves, values)
     title = str(wanted.title)
     if limit is not None:
         title = _("{title}, of {limit}", title=title, limit=cell_text(limit, wanted.unit))
@@ -331,7 +331,8 @@ def _chart(page: BackendPage, wanted: BackendChart) -> PageChart | None:
         now=told[0] if len(curves) == 1 else "",
         top=_WHOLE if wanted.unit == "percent" else _part_of_limit(page, wanted, limit),
         binary=wanted.unit == "bytes",
-        mark=limit if limit is not None and _highest(page, curves, values) >= limit * LIMIT_FROM else None,
+        mark=limit if limit is not None and highest >= limit * _LIMIT_FROM else None,
+        reach=limit if limit is not None and highest >= limit * _SCALED_TO_LIMIT_FROM else None,
         line=wanted.unit == "percent",
     )
 
@@ -340,7 +341,7 @@ def _part_of_limit(page: BackendPage, wanted: BackendChart, limit: float | None)
     """The top of a chart of counts far below their small limit: else one of 50 would look like all of them."""
     if limit is None or limit > _SMALL_LIMIT or wanted.unit != "count":
         return None
-    return limit * LIMIT_FROM if _highest(page, wanted.curves, {}) < limit * LIMIT_FROM else None
+    return limit * _LIMIT_FROM if _highest(page, wanted.curves, {}) < limit * _LIMIT_FROM else None
 
 
 def _highest(page: BackendPage, curves: Sequence[BackendCurve], values: Mapping[Series, float]) -> float:
@@ -354,6 +355,9 @@ def _is_known(page: BackendPage, curve: BackendCurve) -> bool:
 
 
 _KNOWN_POINTS = 60
+_LIMIT_FROM, _SCALED_TO_LIMIT_FROM = 0.1, 0.25
+"""Parts of a limit from which on it is drawn, and from which on the scale reaches up to it: values far below it would
+not be seen."""
 
 
 def _newest(curve: BackendCurve, values: Mapping[Series, float], unit: Unit, page: BackendPage) -> str:

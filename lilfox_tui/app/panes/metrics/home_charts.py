@@ -13,8 +13,8 @@ from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.backend_page import cell_text
 from lilfox_tui.app.panes.metrics.host_page import load_limits
 from lilfox_tui.app.panes.metrics.pages import increase_per_second, rate_span, whole_stretches
-from lilfox_tui.app.panes.metrics.sections import LIMIT_FROM, within_reach
 from lilfox_tui.app.panes.metrics.state import MetricsState, fitting
+from lilfox_tui.app.panes.metrics.traffic_sections import as_threshold, lowest
 from lilfox_tui.app.rendering.chart import (
     AXIS_WIDTH,
     SERIES_COLOURS,
@@ -54,9 +54,8 @@ class _Wanted(Struct, frozen=True):
     top: float | None = None
     binary: bool = False
     limits: Threshold | None = None
-    """Of a chart whose scale follows its values, those that they come near are drawn."""
-    mark: float | None = None
-    """A limit that colours nothing."""
+    reach: float | None = None
+    """A value up to which the scale goes at least."""
     roles: Sequence[str] = ()
     rate_over: timedelta | None = None
     """Of counters, whose increase per second over so long is drawn and told."""
@@ -174,15 +173,11 @@ class HomeCharts:
         if over is not None:
             wanted, curves = _with_rates(wanted, curves)
         limits = wanted.limits or Threshold()
-        highest = max((value for each in curves for value in each.values if value is not None), default=None)
-        near = 0.0 if wanted.top is not None else LIMIT_FROM
         axes = Axes(
             unit=wanted.unit, start=start, end=overview.at, top=wanted.top, binary=wanted.binary,
             line=wanted.line,
             ago=not overview.rewound,  # of the past the times themselves are told
-            warn=within_reach(limits.warn, highest, near),
-            fail=within_reach(limits.fail, highest, near),
-            mark=within_reach(wanted.mark, highest, near),
+            warn=limits.warn, fail=limits.fail, reach=wanted.reach,
         )  # fmt: skip
         room = width - AXIS_WIDTH - 2 - cell_width(wanted.now)  # the newest value is not cut
         title = fit(wanted.title, room) if cell_width(wanted.title) > room > 0 else wanted.title
@@ -210,7 +205,7 @@ class HomeCharts:
         return []
 
     def _of_host(self, view: HostView, overview: Overview, digits: Digits) -> list[_Wanted]:
-        subject, summary, limits = f"host/{view.name}", view.summary, self._app.config.thresholds
+        subject, summary, limits = f"host/{view.name}", view.summary, view.thresholds
         if summary is None:
             return []
         known = not isinstance(view.link, Unavailable)
@@ -246,7 +241,7 @@ class HomeCharts:
             ], _rate, binary=True),
             _Wanted(_("Load, 1 min"), [(subject, Series("load1"), "", "")], lambda value: f"{value:.2g}",
                     told(summary.load[0] if summary.load else None, digits.load),
-                    limits=load_limits(limits, summary.cpu_count, summary.load[0] if summary.load else None)),
+                    limits=load_limits(limits, summary.cpu_count)),
         ]  # fmt: skip
 
     def _busiest(self, view: HostView, overview: Overview) -> list[HostView]:
@@ -265,7 +260,7 @@ class HomeCharts:
         newest = None if state is None else state.last.response_time_s
         answered = _Wanted(_("Health check"), [(own, Series("service_response_seconds"), "", "")], _seconds,
                            _("unknown") if newest is None else digits.duration(newest),
-                           mark=view.config.slow)  # fmt: skip
+                           limits=Threshold(warn=view.config.slow))  # fmt: skip
         if not isinstance(view.traffic, Ready):
             return [answered]
         traffic = view.traffic.value
@@ -275,8 +270,9 @@ class HomeCharts:
             (subject, latency_series(quantile), f"p{quantile * 100:.0f}", digits.quantile(value))
             for quantile, value in ((0.5, traffic.p50), (0.95, traffic.p95), (0.99, traffic.p99)) if value is not None
         ]  # fmt: skip
+        limits = as_threshold(view.limits.of_latency(traffic, view.config.slow))
         if quantiles:
-            found.append(_Wanted(_("Latency"), quantiles, _seconds))
+            found.append(_Wanted(_("Latency"), quantiles, _seconds, limits=limits))
         elif traffic.average_s is not None:
             average = digits.short_time(traffic.average_s)
             found.append(_Wanted(_("Latency, average"), [(subject, AVERAGE, "", "")], _seconds, average))
@@ -288,9 +284,8 @@ class HomeCharts:
             ) if value is not None
         ]  # fmt: skip
         if errors:
-            limits = view.config.server_errors_percent or self._app.config.thresholds.server_errors_percent
             found.append(_Wanted(_("Errors"), [curve for curve, _role in errors], lambda value: f"{value:g}%",
-                                 limits=limits,
+                                 limits=view.limits.errors, reach=lowest(view.limits.errors),
                                  roles=[role for _curve, role in errors]))  # fmt: skip
         return [*found, answered]
 

@@ -24,7 +24,6 @@ from lilfox_tui.app.panes.metrics.sections import (
     fill_page,
     padded,
     text_section,
-    within_reach,
 )
 from lilfox_tui.app.rendering.columns import EXACT, Digits, gauge, wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
@@ -74,7 +73,6 @@ class HostPage(Struct, frozen=True):
     now: datetime
     """The page's newest moment: now, or the moment rewound to (aware UTC)."""
     window: timedelta
-    thresholds: Thresholds
     glyphs: Glyphs
     width: int
     charts_only: bool = False
@@ -192,7 +190,7 @@ def _same_rows(rows: Sequence[Row], _width: int) -> Sequence[Row]:
 
 
 def _table_style(page: HostPage) -> TableStyle:
-    return TableStyle(page.width, page.glyphs, page.thresholds, 0.0, page.digits)
+    return TableStyle(page.width, page.glyphs, 0.0, page.digits)
 
 
 def _parts(page: HostPage, summary: HostSummary, *, meters: bool) -> list[Section]:
@@ -305,7 +303,7 @@ class _Shown(NamedTuple):
 
 def _charts(page: HostPage, summary: HostSummary) -> list[PageChart]:
     load = summary.load[0] if summary.load else None
-    limits = page.thresholds
+    limits = page.view.thresholds
     iowait = summary.cpu.iowait if summary.cpu else None
     return [
         _chart(page, _("CPU busy"), _PERCENT, [_Shown("", Series("cpu_usage_percent"), summary.cpu_percent)],
@@ -321,24 +319,20 @@ def _charts(page: HostPage, summary: HostSummary) -> list[PageChart]:
             _Shown(_("write"), Series("all_disks_written_bytes_per_second"), summary.disk_write_s),
         ]),
         _chart(page, _("Load, 1 min"), _LOAD, [_Shown("", Series("load1"), load)],
-               load_limits(limits, summary.cpu_count, load)),
+               load_limits(limits, summary.cpu_count)),
         _chart(page, _("I/O wait"), _PERCENT, [_Shown("", Series("cpu_percent", (("mode", "iowait"),)), iowait)],
                limits.iowait_percent),
     ]  # fmt: skip
 
 
-def load_limits(thresholds: Thresholds, cores: int | None, load: float | None) -> Threshold | None:
-    """The limits of a host's load, as far as the chart shows them."""
+def load_limits(thresholds: Thresholds, cores: int | None) -> Threshold | None:
+    """The limits of a host's load, which are configured for one core."""
     if not cores:
         return None
-    levels = thresholds.load_per_cpu
-    found = (None if each is None else each * cores for each in (levels.warn, levels.fail))
-    warn, fail = (within_reach(each, load, _LOAD_NEAR) for each in found)
+    warn, fail = (
+        None if each is None else each * cores for each in (thresholds.load_per_cpu.warn, thresholds.load_per_cpu.fail)
+    )
     return Threshold(warn=warn, fail=fail)
-
-
-_LOAD_NEAR = 0.25
-"""Part of its limit from which on a load is drawn below it."""
 
 
 def _chart(
@@ -399,7 +393,7 @@ def _cores(page: HostPage, summary: HostSummary) -> Section | None:
     limit, whole = summary.limit, _("all")
     if limit is not None and limit.cores is not None:
         whole = _("machine")
-        role = role_in_force(limit.cpu_percent, page.thresholds.cpu_percent, page.view.level)
+        role = role_in_force(limit.cpu_percent, page.view.thresholds.cpu_percent, page.view.level)
         of = Piece("  " + _("of the {cores:.2g} cores it may use", cores=limit.cores), "muted")
         numbers = f"  {page.digits.percent(limit.cpu_percent)}"
         rows.append(
@@ -412,7 +406,7 @@ def _cores(page: HostPage, summary: HostSummary) -> Section | None:
         )
     both = ((whole, summary.cpu), *summary.cores) if summary.cpu is not None else summary.cores
     for name, split in both:
-        limits = page.thresholds
+        limits = page.view.thresholds
         role = level_role(split.busy, limits.cpu_percent)
         if split is summary.cpu:
             role = role_in_force(split.busy, limits.cpu_percent, page.view.level)
@@ -477,7 +471,7 @@ def _few_filesystem_rows(page: HostPage, filesystems: Sequence[FilesystemUsage],
     cells = max(_SHORT_NAME, width - 17)
     rows: list[Row] = [(Piece(" " * (cells + 1)), Piece(_("   used   free"), "muted"))]
     for fs in sorted(filesystems, key=lambda each: -each.used_percent):
-        role = role_in_force(fs.used_percent, page.thresholds.disk_percent, page.view.level)
+        role = role_in_force(fs.used_percent, page.view.thresholds.disk_percent, page.view.level)
         used = Piece("   " + page.digits.percent(fs.used_percent), role)
         rows.append((_name(fs.mountpoint, cells), used, Piece(f"  {human_bytes(fs.available_bytes):>5}")))
     return rows
@@ -511,7 +505,7 @@ def _filesystem_rows(page: HostPage, filesystems: Sequence[FilesystemUsage], wid
     cells = max(_NAME - 1, min(longest, max(free, width // 3)))
     rows: list[Row] = [(Piece(" " * (cells + 1)), Piece(_("   used   size   free inodes"), "muted"))]
     for fs in sorted(filesystems, key=lambda each: -each.used_percent):
-        role = role_in_force(fs.used_percent, page.thresholds.disk_percent, page.view.level)
+        role = role_in_force(fs.used_percent, page.view.thresholds.disk_percent, page.view.level)
         inodes = page.digits.percent(fs.inode_percent)
         sizes = f"  {human_bytes(fs.size_bytes):>5}  {human_bytes(fs.available_bytes):>5}  {inodes}"
         rows.append(
