@@ -198,7 +198,7 @@ def _table_style(page: HostPage) -> TableStyle:
 def _parts(page: HostPage, summary: HostSummary, *, meters: bool) -> list[Section]:
     """Every part of the machine but its processes, without what is not known of, and without what stands among the
     ``meters``. A table of many cores comes last: all else would stand far below it."""
-    known = [each for each in page.changes if each.at <= page.now]
+    known = [each for each in page.changes if each.at <= page.now][:_CHANGES_FOLDED]
     changes = lately_rows([run.change for run in change_runs(known)], page.now, page.glyphs)
     cores, problems = _cores(page, summary), _trouble(summary)
     many = len(summary.cores) > _CORES_FIRST
@@ -216,7 +216,8 @@ def _parts(page: HostPage, summary: HostSummary, *, meters: bool) -> list[Sectio
     return [each for each in found if each is not None]
 
 
-_CORES_FIRST = 8
+_CORES_FIRST, _CHANGES_FOLDED = 8, 200
+"""The most cores whose table stands first, and changes of which those of interfaces are one."""
 
 
 def _few_rows(
