@@ -326,15 +326,6 @@ def _charts(page: HostPage, summary: HostSummary) -> list[PageChart]:
     ]  # fmt: skip
 
 
-def _network_notes(page: HostPage, summary: HostSummary) -> tuple[str, ...]:
-    """The errors and drops of all interfaces, if there are any, and what is not counted."""
-    found = [_troubles(each) for each in summary.interfaces]
-    errors, drops = (sum(each[place] or 0.0 for each in found) for place in (0, 1))
-    told = [_("{count} errors/s", count=page.digits.count(errors))] if errors else []
-    told += [_("{count} drops/s", count=page.digits.count(drops))] if drops else []
-    return (*told, _("without loopback"))
-
-
 def load_limits(thresholds: Thresholds, cores: int | None, load: float | None) -> Threshold | None:
     """The limits of a host's load, as far as the chart shows them."""
     if not cores:
@@ -555,6 +546,15 @@ def _interfaces(page: HostPage, summary: HostSummary) -> Section | None:
         rows.append((Piece(" " + text, "muted"),))
     note = (Piece(_("without loopback"), "muted"),)
     return replace(_section(_("Interfaces"), rows, columns, _names(page)), note=note)
+
+
+def _network_notes(page: HostPage, summary: HostSummary) -> tuple[str, ...]:
+    """The errors and drops of all interfaces, if there are any, and what is not counted."""
+    found = [_troubles(each) for each in summary.interfaces]
+    errors, drops = (sum(each[place] or 0.0 for each in found) for place in (0, 1))
+    told = [_("{count} errors/s", count=page.digits.count(errors))] if errors else []
+    told += [_("{count} drops/s", count=page.digits.count(drops))] if drops else []
+    return (*told, _("without loopback"))
 
 
 def _troubles(each: InterfaceActivity) -> tuple[float | None, float | None]:
