@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lilfox_tui.app.rendering.chart import spark
-from lilfox_tui.app.rendering.columns import EXACT, Column, Digits, Meter, choose, heading, line, meter_rows
+from lilfox_tui.app.rendering.columns import EXACT, Column, Digits, Meter, cells, choose, heading, line, meter_rows
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.core.aio import Unavailable
@@ -453,9 +453,9 @@ def disk_meters(view: HostView, summary: HostSummary, style: TableStyle, lines: 
     return [*(meter_rows(meters, style.width, style.glyphs) if meters else ()), *rows]
 
 
-def figure_rows(view: HostView, style: TableStyle) -> list[Row]:
+def figure_rows(view: HostView, style: TableStyle, *, named: bool) -> list[Row]:
     """What the row of a host has no room for, in lines below it: how much memory is used, the load, what is free on the
-    fullest disk, and the network."""
+    fullest disk, and the network; ``named``: with its name. What has no room is left out."""
     summary = view.summary
     if summary is None or isinstance(view.link, Unavailable):
         return []
@@ -470,11 +470,19 @@ def figure_rows(view: HostView, style: TableStyle) -> list[Row]:
     if (fullest := summary.fullest) is not None:
         free = _("{size} free", size=human_bytes(fullest.available_bytes))
         lines[1].append((fit_middle(clean(fullest.mountpoint), _MOUNT_CELLS), (Piece(free),)))
-    return [
-        (Piece(" "), *(piece for name, text in line for piece in (Piece(f"  {name} ", "muted"), *text)))
-        for line in lines
-        if line
-    ]
+    heads = [Piece(f" {clean(view.name)}" if named else " ", "strong"), *[Piece(" ")] * len(lines)]
+    return [tuple(_fitting(head, line, style.width)) for head, line in zip(heads, filter(None, lines), strict=False)]
+
+
+def _fitting(head: Piece, figures: Sequence[tuple[str, Row]], width: int) -> Iterator[Piece]:
+    yield head
+    left = width - cell_width(head.text)
+    for name, text in figures:
+        pieces = (Piece(f"  {name} ", "muted"), *text)
+        left -= cells(pieces)
+        if left < 0:
+            return
+        yield from pieces
 
 
 _MOUNT_CELLS = 16

@@ -16,7 +16,7 @@ from lilfox_tui.app.panes.metrics.host_page import HostPage, host_page, load_lim
 from lilfox_tui.app.panes.metrics.service_page import ServicePage, service_page, service_row
 from lilfox_tui.app.rendering.columns import Digits
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Palette, Piece, Row, safe
-from lilfox_tui.app.rows.hosts import TableStyle, host_heading, host_row, reason_pieces
+from lilfox_tui.app.rows.hosts import TableStyle, figure_rows, host_heading, host_row, reason_pieces
 from lilfox_tui.app.rows.jobs import progress_row
 from lilfox_tui.app.rows.processes import others_rows
 from lilfox_tui.config.model import Threshold, Thresholds
@@ -430,6 +430,15 @@ def test_what_is_zero_everywhere_is_a_line_and_loopback_is_said_not_to_count(
         assert each in lines
 
 
+def test_errors_and_drops_of_the_network_stand_above_the_fold() -> None:
+    ill = replace(QUIET, receive_errors_s=3.0, transmit_errors_s=1.0, transmit_drops_s=12.0)
+    for interfaces, note in (((QUIET, ill), "4 errors/s  12 drops/s"), ((QUIET,), "without loopback")):
+        numbers = replace(summary("web-1", 23, 61, 71), interfaces=interfaces)
+        rows = page(120, host("web-1", Level.GOOD, numbers), height=36)
+        assert note in text_of(rows[2])
+        assert ("errors/s" in text_of(rows[2])) is (ill in interfaces)
+
+
 def test_a_device_that_did_something_in_the_time_of_the_charts_keeps_its_row() -> None:
     """Rows that come and go with each request would move all that stands below them."""
     numbers = replace(summary("web-1", 23, 61, 71), interfaces=(QUIET,))
@@ -493,6 +502,23 @@ def test_interfaces_that_come_and_go_push_no_other_change_off_a_page() -> None:
     text = "\n".join(text_of(row) for row in page(120, view, [*came, restarted]))
     assert "03:12:44 ● 30 interfaces appeared: veth0, veth1, veth2, …" in text
     assert "03:03:44 ◐ restarted" in text
+
+
+@pytest.mark.parametrize(
+    ("width", "named", "told"),
+    [
+        (56, False, ["   memory 9.8G / 16G  swap 0B / 2.0G", "   load 1.15 0.92 0.77 of 4 cores  /var 29G free",
+                     "   net in 1.1M/s  out 332K/s"]),
+        (48, True, [" web-1  memory 9.8G / 16G  swap 0B / 2.0G", "   load 1.15 0.92 0.77 of 4 cores  /var 29G free",
+                    "   net in 1.1M/s  out 332K/s"]),
+        (40, True, [" web-1  memory 9.8G / 16G", "   load 1.15 0.92 0.77 of 4 cores", "   net in 1.1M/s  out 332K/s"]),
+        (150, False, ["   memory 9.8G / 16G  swap 0B / 2.0G", "   load 1.15 0.92 0.77 of 4 cores  /var 29G free"]),
+    ],
+)  # fmt: skip
+def test_figures_below_a_host_are_whole_and_no_columns_of_its_table(width: int, named: bool, told: list[str]) -> None:
+    view = host("web-1", Level.GOOD, summary("web-1", 23, 61, 71))
+    assert [text_of(row) for row in figure_rows(view, style(width), named=named)] == told
+    assert figure_rows(lost("web-1"), style(width), named=named) == []
 
 
 # What a bar of a job says.

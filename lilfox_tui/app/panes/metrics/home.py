@@ -331,9 +331,7 @@ class Home:
         view, free = self.charts.host(overview), panel.area.inner_height - len(panel.rows)
         if view is None or free < _FIGURES_LEAST:
             return panel
-        rows = figure_rows(view, style.for_width(panel.area.inner_width))
-        if rows and len(overview.hosts) > 1:
-            rows[0] = (Piece(f" {clean(view.name)}", "strong"), *rows[0])
+        rows = figure_rows(view, style.for_width(panel.area.inner_width), named=len(overview.hosts) > 1)
         return replace(panel, rows=[*panel.rows, *([BLANK] if free > len(rows) else []), *rows])
 
     def _top(self, name: PanelId, shown: HomeList, room: int) -> int:

@@ -50,7 +50,14 @@ from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.i18n import _, clauses, listed, ngettext
 from lilfox_tui.core.text import cell_width, clean, fit, fit_middle, human_bytes, human_duration
-from lilfox_tui.metrics.model import FilesystemUsage, HostSummary, ProcessTotals, ProcessUsage, Series
+from lilfox_tui.metrics.model import (
+    FilesystemUsage,
+    HostSummary,
+    InterfaceActivity,
+    ProcessTotals,
+    ProcessUsage,
+    Series,
+)
 from lilfox_tui.monitor.model import HostView, ServiceView, StatusChange
 
 _NAME, _SHORT_NAME, _TEXT_BESIDE = 15, 11, 76
@@ -171,22 +178,15 @@ def _meters(page: HostPage, summary: HostSummary, above: int) -> Band:
     if not page.height or page.charts_only or page.slow_link or not _METERS_FROM <= page.width <= 2 * _TEXT_BESIDE:
         return []
     count = 3 if page.width >= _DISK_METERS_FROM else 2
-    style = _table_style(page).for_width((page.width - 1) // count - 1)
-    shown = [
-        (_("CPU"), core_meters(page.view, summary, style)),
-        (_("Memory"), memory_meters(page.view, summary, style)),
-    ]
-    lines = max(len(rows) for _title, rows in shown)
-    if count == 3:
-        shown.append((_("Disks"), disk_meters(page.view, summary, style, lines)))
-        lines = max(lines, len(shown[-1][1]))
-    if page.height < above + _CHART_LINES + lines + 1 + _TABLE_LINES + _PROCESSES_SEEN:
-        return []
-    return [Section(title, partial(_same_rows, rows)) for title, rows in shown]
-
-
-def _same_rows(rows: Sequence[Row], _width: int) -> Sequence[Row]:
-    return rows
+    parts = ((_("CPU"), core_meters), (_("Memory"), memory_meters))
+    shown = [_drawn(_glance(page, title, rows, summary), (page.width - 1) // count - 1) for title, rows in parts]
+    lines = max(len(each.rows(0)) for each in shown)
+    if count > len(shown):
+        disks = _glance(page, _("Disks"), partial(disk_meters, lines=lines), summary)
+        shown.append(_drawn(disks, (page.width - 1) // count - 1))
+        lines = max(lines, len(shown[-1].rows(0)))
+    room = page.height - above - _CHART_LINES - _TABLE_LINES - _PROCESSES_SEEN
+    return shown if lines + 1 <= room else []
 
 
 def _table_style(page: HostPage) -> TableStyle:
@@ -196,13 +196,13 @@ def _table_style(page: HostPage) -> TableStyle:
 def _parts(page: HostPage, summary: HostSummary, *, meters: bool) -> list[Section]:
     """Every part of the machine but its processes, without what is not known of, and without what stands among the
     ``meters``. A table of many cores comes last: all else would stand far below it."""
-    known = [each for each in page.changes if each.at <= page.now]
+    known = [each for each in page.changes if each.at <= page.now][:_CHANGES_FOLDED]
     changes = lately_rows([run.change for run in change_runs(known)], page.now, page.glyphs)
     cores, problems = _cores(page, summary), _trouble(summary)
     many = len(summary.cores) > _CORES_FIRST
     found = (
-        cores if not many else None if meters else _few_rows(page, _("CPU"), core_meters, summary),
-        None if meters else _few_rows(page, _("Memory"), memory_meters, summary),
+        cores if not many else None if meters else _glance(page, _("CPU"), core_meters, summary),
+        None if meters else _glance(page, _("Memory"), memory_meters, summary),
         _filesystems(page, summary),
         _disks(page, summary),
         _interfaces(page, summary),
@@ -214,15 +214,14 @@ def _parts(page: HostPage, summary: HostSummary, *, meters: bool) -> list[Sectio
     return [each for each in found if each is not None]
 
 
-_CORES_FIRST = 8
+_CORES_FIRST, _CHANGES_FOLDED = 8, 200
+"""The most cores whose table stands first, and changes of which those of interfaces are one."""
 
 
-def _few_rows(
-    page: HostPage,
-    title: str,
-    rows: Callable[[HostView, HostSummary, TableStyle], Sequence[Row]],
-    summary: HostSummary,
-) -> Section:
+_Meters = Callable[[HostView, HostSummary, TableStyle], Sequence[Row]]
+
+
+def _glance(page: HostPage, title: str, rows: _Meters, summary: HostSummary) -> Section:
     """Meters as a section of their own."""
     style = _table_style(page)
     return Section(title, lambda width: rows(page.view, summary, style.for_width(min(width, _METERS_MOST))))
@@ -313,7 +312,7 @@ def _charts(page: HostPage, summary: HostSummary) -> list[PageChart]:
         _chart(page, _("Network"), _RATE, [
             _Shown(_("in"), Series("all_interfaces_receive_bytes_per_second"), summary.network_in_s),
             _Shown(_("out"), Series("all_interfaces_transmit_bytes_per_second"), summary.network_out_s),
-        ], notes=(_("without loopback"),)),
+        ], notes=_network_notes(page, summary)),
         _chart(page, _("Disk"), _RATE, [
             _Shown(_("read"), Series("all_disks_read_bytes_per_second"), summary.disk_read_s),
             _Shown(_("write"), Series("all_disks_written_bytes_per_second"), summary.disk_write_s),
@@ -395,15 +394,9 @@ def _cores(page: HostPage, summary: HostSummary) -> Section | None:
         whole = _("machine")
         role = role_in_force(limit.cpu_percent, page.view.thresholds.cpu_percent, page.view.level)
         of = Piece("  " + _("of the {cores:.2g} cores it may use", cores=limit.cores), "muted")
-        numbers = f"  {page.digits.percent(limit.cpu_percent)}"
-        rows.append(
-            (
-                _name(_("this host"), _names(page) - 1),
-                Piece(numbers, role),
-                *_bar(page, limit.cpu_percent, bar, role),
-                of,
-            )
-        )
+        number = Piece(f"  {page.digits.percent(limit.cpu_percent)}", role)
+        gauged = _bar(page, limit.cpu_percent, bar, role)
+        rows.append((_name(_("this host"), _names(page) - 1), number, *gauged, of))
     both = ((whole, summary.cpu), *summary.cores) if summary.cpu is not None else summary.cores
     for name, split in both:
         limits = page.view.thresholds
@@ -523,8 +516,7 @@ def _interfaces(page: HostPage, summary: HostSummary) -> Section | None:
     """The interfaces with their rates; what is zero everywhere is said in a line."""
     if not summary.interfaces:
         return None
-    troubles = [(_sum_of(each.receive_errors_s, each.transmit_errors_s), _sum_of(each.receive_drops_s,
-                 each.transmit_drops_s)) for each in summary.interfaces]  # fmt: skip
+    troubles = [_troubles(each) for each in summary.interfaces]
     told = any(errors or drops for errors, drops in troubles)
     rows: list[Row] = []
     idle: list[str] = []
@@ -548,6 +540,21 @@ def _interfaces(page: HostPage, summary: HostSummary) -> Section | None:
         rows.append((Piece(" " + text, "muted"),))
     note = (Piece(_("without loopback"), "muted"),)
     return replace(_section(_("Interfaces"), rows, columns, _names(page)), note=note)
+
+
+def _network_notes(page: HostPage, summary: HostSummary) -> tuple[str, ...]:
+    """The errors and drops of all interfaces, if there are any, and what is not counted."""
+    found = [_troubles(each) for each in summary.interfaces]
+    errors, drops = (sum(each[place] or 0.0 for each in found) for place in (0, 1))
+    told = [_("{count} errors/s", count=page.digits.count(errors))] if errors else []
+    told += [_("{count} drops/s", count=page.digits.count(drops))] if drops else []
+    return (*told, _("without loopback"))
+
+
+def _troubles(each: InterfaceActivity) -> tuple[float | None, float | None]:
+    """The errors and the drops of an interface in both directions, per second."""
+    errors = _sum_of(each.receive_errors_s, each.transmit_errors_s)
+    return errors, _sum_of(each.receive_drops_s, each.transmit_drops_s)
 
 
 def _sum_of(*values: float | None) -> float | None:

@@ -186,12 +186,7 @@ def change_runs(changes: Sequence[StatusChange]) -> list[ChangeRun]:
 
 
 def _says_the_same(one: StatusChange, other: StatusChange) -> bool:
-    return (one.subject, one.kind, one.level, str(one.what)) == (
-        other.subject,
-        other.kind,
-        other.level,
-        str(other.what),
-    )
+    return (one.subject, one.kind, one.level, one.what) == (other.subject, other.kind, other.level, other.what)
 
 
 def _interface_run(changes: Sequence[StatusChange]) -> ChangeRun:
