@@ -363,6 +363,8 @@ def test_where_no_meter_has_room_the_title_tells_the_load_and_the_chart_what_is_
     assert first[0].startswith(" ◐ db-1   load 4.40 3.52 2.93 of 4 cores   10.0.0.7")
     assert "─ Memory used ──────── 91%  15G / 16G ─" in first[2]
     assert not any("swap" in row for row in first)
+    wide = "\n".join(at_a_glance(200, 51)[:51])
+    assert wide.count("15G / 16G") == 1, "in the table of memory, which stands on the first screen"
 
 
 @pytest.mark.parametrize(("cores", "lines"), [(2, 2), (4, 2), (16, 6), (18, 6), (19, 1), (64, 2), (256, 8)])

@@ -108,7 +108,7 @@ def host_page(page: HostPage) -> list[Row]:
     style = SectionStyle(page.width, page.glyphs, page.chart_height, page.digits, page.slow_link, page.cursor)
     meters, charts = _meters(page, summary, 1 + len(reasons) + style.chart_height), _charts(page, summary)
     rows = [_title(page, with_load=not meters), *reasons]
-    if not meters and summary.memory_total:
+    if not meters and summary.memory_total and page.height and page.width <= 2 * _TEXT_BESIDE:
         charts[1] = replace(charts[1], notes=(used_of(memory_used(summary), summary.memory_total),))
     older = Section(_("Older data"), lambda width: padded(page.below_charts(), width))
     parts = [] if page.charts_only else _parts(page, summary, meters=bool(meters))
