@@ -141,6 +141,11 @@ def worst_first(findings: Iterator[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda each: -each.level))
 
 
+def whole_or_tenths(percent: float) -> str:
+    """Return a percentage without its sign: with a decimal, unless it is none or all."""
+    return f"{percent:.0f}" if percent in (0.0, 100.0) else f"{percent:.1f}"
+
+
 class CounterDeltas:
     """Computes the increase of counters between two readings."""
 

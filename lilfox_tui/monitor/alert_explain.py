@@ -1,5 +1,5 @@
 """Explains why an alert fires: the left-hand side of its expression, now and over time, beside the value it is compared
-with; and the limits that rules set for 5xx responses.
+with; and the limits that alert rules set for the measured values of hosts and services.
 
 Imports numpy and the parser of PromQL."""
 
@@ -7,20 +7,27 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
 import promql_parser
 from msgspec import Struct
+from msgspec.structs import replace
 
+from lilfox_tui.alerts.model import RuleView, urgency_of
+from lilfox_tui.config.model import Threshold, Thresholds
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.units import ValueUnit
 from lilfox_tui.metrics.model import Labels
+from lilfox_tui.monitor.model import LatencyLimit, ServiceLimits
 from lilfox_tui.promql.operators import COMPARISONS
 from lilfox_tui.promql.query import QueryEngine, cached_parse
+from lilfox_tui.promql.tree import Aggregation, BinaryOperation, FunctionApplication, Node, NumberLiteral, Selector
 from lilfox_tui.promql.units import unit_of
 from lilfox_tui.promql.value import Vector
-from lilfox_tui.scrape.labels import NAME
+from lilfox_tui.scrape.labels import NAME, Matcher, matches
 
 _QUOTED_OR_EMPTY = re.compile(r'("(?:[^"\\]|\\.)*+"?)|\{\}')
 MOST_SERIES = 200
@@ -168,7 +175,129 @@ def server_error_limit(expression: str, service: str) -> float | None:
         for each in matchers
     ):
         return None
-    for each in matchers:
-        if each.name in _SERVICE_LABELS and (service in each.value.split("|")) is not (each.op in ("=", "=~")):
-            return None
+    if not _is_of_service(matchers, service):
+        return None
     return sides.limit * 100 if unit == "ratio" else sides.limit
+
+
+@lru_cache(maxsize=512)
+def series_above(expression: str) -> frozenset[str]:
+    """Return the names of the series of which ``expression`` says that they are above something; none if it says
+    another thing."""
+    sides = compared(expression)
+    selectors = cached_parse(sides.left).selectors if sides.op in (">", ">=") else ()
+    return frozenset(each.value for selector in selectors for each in selector if each.name == NAME and each.op == "=")
+
+
+def _is_of_service(matchers: Iterable[Matcher], service: str) -> bool:
+    """Whether none of the matchers leaves the service out."""
+    named = (each for each in matchers if each.name in _SERVICE_LABELS)
+    return all((service in each.value.split("|")) is (each.op in ("=", "=~")) for each in named)
+
+
+# ---- the limits in force: those of alert rules where there are some, else the configured thresholds ----------------
+
+_HOST_VALUES: tuple[tuple[str, str, dict[str, str], float], ...] = (
+    ("cpu_percent", "cpu_usage_percent", {}, 1.0),
+    ("memory_percent", "memory_usage_percent", {}, 1.0),
+    ("iowait_percent", "lilfox_host_cpu_ratio", {"mode": "iowait"}, 100.0),
+    ("steal_percent", "lilfox_host_cpu_ratio", {"mode": "steal"}, 100.0),
+)
+"""Fields of Thresholds with the series that has their value: its name, its labels, and what its 1 is in percent."""
+_WHOLE_SERVICE = frozenset((*_SERVICE_LABELS, "le"))
+"""Labels by which latencies may be grouped and selected: with others they are those of a part of a service."""
+
+
+class RuleLimits:
+    """What the alert rules among ``rules`` compare with a number, as far as it is a value that LilFox judges or draws
+    itself. Rules that cannot be evaluated, or that only inform, set no limit."""
+
+    def __init__(self, rules: Sequence[RuleView]) -> None:
+        known = [each for each in rules if each.kind == "alert" and each.error is None]
+        rated = ((each, urgency_of(each.labels.get("severity", ""))) for each in known)
+        self._rules = [(each, urgency) for each, urgency in rated if urgency]
+
+    def of_host(self, name: str, address: str, thresholds: Thresholds) -> Thresholds:
+        """Return ``thresholds`` with the limits of rules that compare just that value of the host."""
+        own = {"host": name, "instance": address or name}
+        changed = {}
+        for field, metric, labels, percent in _HOST_VALUES:
+            known = own | labels | {NAME: metric}
+            found = (
+                (limit * percent, urgency, rule.name)
+                for rule, urgency in self._rules
+                if (limit := _limit_of_series(rule.expression, tuple(known.items()))) is not None
+            )
+            if (threshold := _threshold(found)[0]) is not None:
+                changed[field] = threshold
+        return replace(thresholds, **changed)
+
+    def of_service(self, name: str, thresholds: Threshold) -> ServiceLimits:
+        """Return the limits of a service; ``thresholds`` are those of its 5xx responses where no rule sets any."""
+        errors, alert = _threshold(
+            (percent, urgency, rule.name)
+            for rule, urgency in self._rules
+            if (percent := server_error_limit(rule.expression, name)) is not None
+        )
+        latency = [
+            LatencyLimit(found[0], found[1], found[2], rule.name, fails=urgency > 1)
+            for rule, urgency in self._rules
+            if (found := _latency_limit(rule.expression, name)) is not None
+        ]
+        return ServiceLimits(errors or thresholds, alert, tuple(sorted(latency, key=lambda each: each.seconds)))
+
+
+def _threshold(found: Iterable[tuple[float, int, str]]) -> tuple[Threshold | None, str]:
+    """The lowest limits, each with an urgency and an alert's name, as a threshold, and the alert of the lowest of them;
+    a warning that does not come first says nothing."""
+    ordered = sorted(found)
+    if not ordered:
+        return None, ""
+    fail = next((limit for limit, urgency, _alert in ordered if urgency > 1), None)
+    warn = next((limit for limit, urgency, _alert in ordered if urgency == 1), None)
+    warn = warn if warn is None or fail is None or warn < fail else None
+    return Threshold(warn=warn, fail=fail), next(each[2] for each in ordered if each[0] in (warn, fail))
+
+
+@lru_cache(maxsize=2048)
+def _above(expression: str) -> tuple[Node, float] | None:
+    """What the whole of ``expression`` compares with a number that it must exceed, and that number."""
+    try:
+        tree = cached_parse(expression).tree
+    except LilFoxError:
+        return None
+    if not isinstance(tree, BinaryOperation) or tree.op not in (">", ">=") or tree.as_bool:
+        return None
+    return (tree.left, tree.right.value) if isinstance(tree.right, NumberLiteral) else None
+
+
+@lru_cache(maxsize=2048)
+def _limit_of_series(expression: str, labels: Labels) -> float | None:
+    """The number that ``expression`` compares with the newest value of the series with these labels."""
+    sides, known = _above(expression), dict(labels)
+    if sides is None or not isinstance(sides[0], Selector) or sides[0].shift != (0, None):
+        return None
+    named = any(each.name == NAME and each.op == "=" for each in sides[0].matchers)
+    fits = named and all(matches(each, known.get(each.name, "")) for each in sides[0].matchers)
+    return sides[1] if fits else None
+
+
+@lru_cache(maxsize=2048)
+def _latency_limit(expression: str, service: str) -> tuple[str, float, float] | None:
+    """The metric, the quantile and the limit in seconds of a rule about the latency of the whole service."""
+    sides = _above(expression)
+    if sides is None or unit_of(expression) != "seconds":
+        return None
+    call = sides[0]
+    if not isinstance(call, FunctionApplication) or call.function.name != "histogram_quantile":
+        return None
+    quantile, inner = call.arguments
+    selectors = cached_parse(expression).selectors
+    if not isinstance(quantile, NumberLiteral) or len(selectors) != 1 or not _is_of_service(selectors[0], service):
+        return None
+    grouping = inner.grouping if isinstance(inner, Aggregation) else None
+    parts = {each.name for each in selectors[0]} - {NAME}
+    if grouping is None or grouping.without or not {*parts, *grouping.names} <= _WHOLE_SERVICE:
+        return None
+    metric = next((each.value for each in selectors[0] if each.name == NAME and each.op == "="), "")
+    return metric.removesuffix("_bucket"), quantile.value, sides[1]

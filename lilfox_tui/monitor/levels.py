@@ -65,6 +65,12 @@ _REASONS = {
     "clock_offset_s": tr("clock off by {value} s > {limit:g} s"),
 }
 """What is said of a value above its limit, the most telling first."""
+SERIES_TOLD = {
+    _REASONS["memory_percent"].text: "memory_usage_percent",
+    _REASONS["swap_percent"].text: "swap_usage_percent",
+    _REASONS["cpu_percent"].text: "cpu_usage_percent",
+}
+"""The series whose high value a reason tells, by the text of the reason."""
 _PLACES = {"load_per_cpu": 1, "clock_offset_s": 1}
 """Decimals of these values; of the others none, unless the sentence would be untrue without."""
 
@@ -183,17 +189,24 @@ def judge_errors(traffic: Traffic, limits: Threshold, held: tuple[int, int], hol
     share = _failed_percent(traffic)
     warn, fail = held
     if limits.fail is not None and fail:
-        said = {"value": over_text(share, limits.fail, 1), "limit": limits.fail}
+        said = {"value": _share_over(share, limits.fail), "limit": limits.fail}
         if fail >= hold:
             return Judgement(Level.FAILING, (tr("5xx {value}% > {limit:g}%", **said),))
         counted = tr("5xx {value}% > {limit:g}% in {count} of {hold} samples",
                      count=fail, hold=hold, **said)  # fmt: skip
         return Judgement(Level.DEGRADED, (counted,))
     if limits.warn is not None and warn >= hold:
-        value = over_text(share, limits.warn, 1)
+        value = _share_over(share, limits.warn)
         text = tr("5xx {value}% > {limit:g}%", value=value, limit=limits.warn)
         return Judgement(Level.DEGRADED, (text,))
     return Judgement(Level.GOOD)
+
+
+def _share_over(share: float, limit: float) -> str:
+    return over_text(share, limit, 0 if share == _ALL else 1)
+
+
+_ALL = 100.0
 
 
 def _failed_percent(traffic: Traffic) -> float:

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, TypeAlias
 from msgspec import Struct, field
 
 from lilfox_tui.backends.model import BackendReading, Figure
-from lilfox_tui.config.model import BackendConfig, Config, HostConfig, PlanConfig, ServiceConfig
+from lilfox_tui.config.model import (
+    BackendConfig,
+    Config,
+    HostConfig,
+    PlanConfig,
+    ServiceConfig,
+    Threshold,
+    Thresholds,
+)
 from lilfox_tui.core.aio import Pending, State, Unavailable
 from lilfox_tui.core.i18n import Message
 from lilfox_tui.hosts.base import Link
@@ -167,12 +175,40 @@ class RunbooksView(Struct, frozen=True):
         return tuple(runbook for document in self.documents or () for runbook in document.runbooks)
 
 
+class LatencyLimit(Struct, frozen=True):
+    """The limit that the rule ``alert`` sets for a quantile of the latencies in the histogram ``metric``; each empty
+    for the configured limit, which is that of all quantiles. ``fails``: the rule's severity is worse than a warning."""
+
+    metric: str
+    quantile: float | None
+    seconds: float
+    alert: str = ""
+    fails: bool = False
+
+
+class ServiceLimits(Struct, frozen=True):
+    """The limits in force for a service's requests: ``errors`` for the percentage of 5xx responses, set by the alert
+    rule ``alert``, or by the configuration if that is empty; and those of its latency, the lowest first."""
+
+    errors: Threshold = Thresholds().server_errors_percent
+    alert: str = ""
+    latency: tuple[LatencyLimit, ...] = ()
+
+    def of_latency(self, traffic: Traffic, slow_s: float | None) -> tuple[LatencyLimit, ...]:
+        """Return the limits of the histogram from which ``traffic`` is, the lowest first; ``slow_s`` if no rule sets
+        any. Of the past it is not known which histogram that was."""
+        metric = traffic.taken.get("latency")
+        found = tuple(each for each in self.latency if metric in (None, each.metric))
+        return found or (() if slow_s is None else (LatencyLimit("", None, slow_s),))
+
+
 class HostView(Struct, frozen=True):
     """One host as a row shows it.
 
     ``level`` has held since ``since`` (aware UTC); ``reasons`` say why, worst first, empty when good; ``lesser`` of
     them, the last ones, would alone make it degraded only. ``summary`` is the newest there is, also when it is old: its
-    ``at`` tells. ``link`` holds the error while the host is not reached.
+    ``at`` tells. ``link`` holds the error while the host is not reached. ``thresholds`` are the limits in force, by
+    which it is judged and drawn: those of alert rules, else the configured ones.
     """
 
     name: str
@@ -184,12 +220,13 @@ class HostView(Struct, frozen=True):
     link: State[Link] = field(default_factory=Pending)
     lost: tuple[LostCommand, ...] = ()
     lesser: int = 0
+    thresholds: Thresholds = Thresholds()
 
 
 class ServiceView(Struct, frozen=True):
     """One service as a row shows it; ``state`` is None until the first probe. ``traffic`` comes from its metrics
     endpoint, or says why it is unavailable. ``found``: not in the config, and only displayed. ``lesser`` as in
-    :class:`HostView`."""
+    :class:`HostView`; ``limits`` are those by which it is judged and drawn."""
 
     name: str
     config: ServiceConfig
@@ -200,6 +237,7 @@ class ServiceView(Struct, frozen=True):
     traffic: State[Traffic] = field(default_factory=Pending)
     found: bool = False
     lesser: int = 0
+    limits: ServiceLimits = ServiceLimits()
 
 
 class BackendView(Struct, frozen=True):

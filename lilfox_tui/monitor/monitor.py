@@ -42,6 +42,7 @@ from lilfox_tui.monitor.watchers.service import series_of as series_of_service
 
 if TYPE_CHECKING:
     from lilfox_tui.metrics.health import HealthProbe
+    from lilfox_tui.monitor.alert_explain import RuleLimits
     from lilfox_tui.promql.query import QueryEngine
     from lilfox_tui.promql.remote import RemoteEngine
     from lilfox_tui.scrape.exposition import Family
@@ -133,6 +134,7 @@ class Monitor:
         self.alerting = AlertWatch(
             config, config_file, self.scraping.store, self._asking_host, self._at_once.set, state=alert_state
         )
+        self.alerting.limit = self._limit
         self.backups = BackupWatch(config, config_file, self._host_or_here, self._at_once.set)
         self.recovery = RecoveryWatch(config, config_file, self.host, self.scraping.store, acts=acts)
         self.incidents = IncidentWatch(
@@ -208,12 +210,12 @@ class Monitor:
     def overview_at(self, at: datetime) -> Overview:
         """Return the overview at ``at`` (aware UTC) from history; empty if there is none."""
         hosts = {
-            name: past_host(name, watch.config, self.config.thresholds, self.history.values_at(f"host/{name}", at), at)
+            name: past_host(name, watch.config, watch.thresholds, self.history.values_at(f"host/{name}", at), at)
             for name, watch in self._hosts.items()
         }
-        limits = self.config.thresholds.server_errors_percent
         services = {
-            name: past_service(name, watch.config, limits, self.history, at) for name, watch in self._services.items()
+            name: past_service(name, watch.config, watch.limits, self.history, at)
+            for name, watch in self._services.items()
         }
         return Overview(at, hosts, services, self.backends.views_at(at), True, self.alerting.state_at(at))
 
@@ -332,6 +334,15 @@ class Monitor:
         self.scraping.take_host(watch, snapshot)
         values = series_of(summary) | {LEVEL: float(watch.level)}
         self.history.add(f"host/{watch.name}", snapshot.at, values, holds_s=HOLDS_PERIODS * self.config.refresh)
+
+    def _limit(self, rules: RuleLimits) -> None:
+        """Judge by the limits of the alert rules, which have changed, where they set any."""
+        for watch in self._hosts.values():
+            watch.take_thresholds(rules.of_host(watch.name, watch.config.address or "", self.config.thresholds))
+            watch.judge(datetime.now(UTC))
+        for service in self._services.values():
+            service.take_limits(rules.of_service(service.name, service.configured))
+        self._at_once.set()
 
     def _judge(self, watch: HostWatch) -> None:
         if watch.judge(datetime.now(UTC)):

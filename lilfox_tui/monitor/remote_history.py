@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui.config.model import HostConfig, MetricNames, ServiceConfig, Thresholds
+from lilfox_tui.config.model import HostConfig, MetricNames, ServiceConfig
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import listed, tr
@@ -251,8 +251,8 @@ class RemoteHistory:
     """Queries hosts and services at times that history does not cover. ``engine`` returns the query engine. Every
     method raises LilFoxError. Use from one event loop."""
 
-    def __init__(self, engine: Callable[[], QueryEngine | None], thresholds: Thresholds) -> None:
-        self._engine, self._thresholds = engine, thresholds
+    def __init__(self, engine: Callable[[], QueryEngine | None]) -> None:
+        self._engine = engine
         self._few = asyncio.Semaphore(_AT_ONCE)
         self._applications: dict[str, tuple[tuple[int, int], Application, dict[str, str]]] = {}
 
@@ -311,7 +311,7 @@ class RemoteHistory:
     def _host_then(self, view: HostView, values: Mapping[Series, float] | LilFoxError, at: datetime) -> HostView:
         if isinstance(values, LilFoxError):
             return replace(view, level=Level.UNKNOWN, reasons=(values.message,))
-        return past_host(view.name, view.config, self._thresholds, values, at)
+        return past_host(view.name, view.config, view.thresholds, values, at)
 
     async def _hosts_at(
         self, views: Mapping[str, HostView], at: datetime

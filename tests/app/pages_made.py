@@ -18,11 +18,12 @@ from lilfox_tui.backends.kinds import postgresql, redis
 from lilfox_tui.backends.model import BackendFact, BackendReading
 from lilfox_tui.backends.postgresql.inspect import IndexStats, tables
 from lilfox_tui.backends.postgresql.queries import ClientCounts, SlowStatement, TableSize
+from lilfox_tui.config.model import Thresholds
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.metrics.traffic import Quantile, Traffic, TrafficPart, series_of_traffic
-from lilfox_tui.monitor.alert_explain import ComparisonSide, Explanation, compared
+from lilfox_tui.monitor.alert_explain import ComparisonSide, Explanation, RuleLimits, compared
 from lilfox_tui.monitor.model import BackendView, Overview
 from tests.app.alerts_made import RULES, some
 from tests.app.overviews import NOW, host, service, summary
@@ -152,7 +153,9 @@ def overview(*, ill: bool) -> Overview:
     level = Level.FAILING if ill else Level.GOOD
     reason = (tr("answers 503, expected {codes}", codes="200"),) if ill else ()
     gateway = replace(
-        service("gateway", level, 503 if ill else 200, 0.012, *reason), traffic=Ready(traffic(1.0, ill=ill), NOW)
+        service("gateway", level, 503 if ill else 200, 0.012, *reason),
+        traffic=Ready(traffic(1.0, ill=ill), NOW),
+        limits=RuleLimits(RULES).of_service("gateway", Thresholds().server_errors_percent),
     )
     backends = {view.name: view for view in (database(ill=ill), cache())}
     hosts = {"web-1": host("web-1", Level.GOOD, summary("web-1", 23, 61, 71))}

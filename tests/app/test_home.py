@@ -16,17 +16,19 @@ from textual.strip import Strip
 
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.panes.metrics import errors
+from lilfox_tui.app.panes.metrics.backend_page import backend_charts
 from lilfox_tui.app.panes.metrics.state import Subject
 from lilfox_tui.app.rendering.columns import EXACT
 from lilfox_tui.app.rendering.draw import UNICODE
 from lilfox_tui.app.widgets import Lines
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.metrics.model import HostSnapshot, Level, ProcessUsage
-from lilfox_tui.monitor.model import Overview, ServiceView
+from lilfox_tui.monitor.model import Overview, ServiceView, StatusChange
 from tests.app import log_files
 from tests.app.backups_made import one_fault
 from tests.app.overviews import NOW, fleet, host, mixed, summary
-from tests.app.pages_made import GATEWAY, pages_app
+from tests.app.pages_made import CACHE, DATABASE, GATEWAY, pages_app
 from tests.app.still import screen_text, still_app
 from tests.waiting import until
 
@@ -307,9 +309,7 @@ async def test_errors_have_the_colours_that_they_have_on_the_page(monkeypatch: p
 
 
 @pytest.mark.parametrize("ill", [False, True])
-async def test_charts_of_a_service_have_the_limits_that_their_values_come_near(
-    monkeypatch: pytest.MonkeyPatch, ill: bool
-) -> None:
+async def test_the_chart_of_errors_has_the_limit_of_the_alert_rule(monkeypatch: pytest.MonkeyPatch, ill: bool) -> None:
     app = pages_app(monkeypatch, ill=ill)
     async with app.run_test(size=(200, 55)) as pilot:
         app.metrics.state.choose(GATEWAY)
@@ -321,8 +321,8 @@ async def test_charts_of_a_service_have_the_limits_that_their_values_come_near(
         found = {each.title: each for each in charts._of_service(view, EXACT)}
         assert "Health check" in found, "the time of its answers is that of one request, not of all"
         rows = charts._chart(found["Errors"], 80, 9, overview, timedelta(minutes=5))  # 5xx of 0.5 % or 31 %
-        limits = {piece.role for row in rows for piece in row if UNICODE.limit in piece.text}
-        assert limits == ({"failing"} if ill else set()), "a share of 0.5% would not be seen below 5%"
+        limits = " ".join(piece.text for row in rows[1:] for piece in row if piece.role == "failing")
+        assert ("5%" in limits, "20%" in limits) == (True, False)
 
 
 async def test_a_rewound_home_tells_its_own_time_and_what_is_not_recorded() -> None:
@@ -378,3 +378,115 @@ async def test_errors_that_went_on_are_on_a_rewound_home() -> None:
         app.navigation.rewind(NOW - timedelta(seconds=30))
         await pilot.pause()
         assert "03:11:44 ✖ api  ≥1  request failed" in screen_text(pilot)
+
+
+async def test_failures_and_errors_are_not_pushed_out_by_interfaces() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        for number in range(300):
+            subject, name, at = f"host/node-{number % 30}", f"veth{number}", NOW - timedelta(seconds=number)
+            what = tr("interface {name} appeared", name=name)
+            app.monitor.changes._changes.appendleft(StatusChange(at, subject, what, Level.GOOD, f"interface {name}"))
+        long_ago = NOW - timedelta(hours=1)
+        failed = StatusChange(long_ago, "service/model", tr("failing: {why}", why="refused"), Level.FAILING, "level")
+        app.monitor.changes._changes.appendleft(failed)
+        app.metrics.home.errors.found = (errors.LoggedError(long_ago, "api", "request failed", 41),)
+        app.metrics.repaint()
+        await pilot.pause()
+        shown = screen_text(pilot).partition("Errors and changes")[2]
+        assert "02:12:44 ✖ model  failing: refused" in shown
+        assert "02:12:44 ✖ api  ×41  request failed" in shown
+        assert "03:12:44 ● node-0  10 interfaces appeared: veth0, veth30," in shown, (
+            "the newest of them have the rows that are left"
+        )
+        assert shown.count("interfaces appeared: ") == 10
+
+
+@pytest.mark.parametrize("backend", [DATABASE, CACHE])
+async def test_the_charts_of_a_backend_are_those_of_its_page_that_are_not_zero_all_the_time(
+    monkeypatch: pytest.MonkeyPatch, backend: Subject
+) -> None:
+    app = pages_app(monkeypatch, ill=False)
+    async with app.run_test(size=(200, 55)) as pilot:
+        await pilot.pause()
+        app.metrics.state.choose(backend)
+        app.metrics.repaint()
+        await pilot.pause()
+        text = screen_text(pilot)
+        charts = text[text.index(f"─ {backend[1]} ─") :]
+        if backend == DATABASE:
+            assert "Connections, of 100  ━ active 5  ━ in use 27" in charts
+            assert re.search(r"Transactions per second  ━ commits 40/s  ━ rollbacks", charts) is None, (
+                "rollbacks are rare"
+            )
+            assert re.search(r"Transactions per second +40/s", charts)
+            assert re.search(r"Cache hits +98.6%", charts)
+            assert "Sessions waiting" not in charts
+            assert app.metrics.state.overview is not None
+            in_page = app.metrics.pages.backend_page(app.metrics.state.overview.backends["orders-db"], NOW)
+            [curves] = [each.curves for each in backend_charts(in_page) if each.title == "Transactions per second"]
+            assert curves[0].now == "40/s", "as on its page"
+        else:
+            for title in ("Operations per second", "Memory, of 2.0 GB", "Hit rate", "Clients, of 10k"):
+                assert title in charts
+
+
+@pytest.mark.parametrize(
+    ("hosts", "size", "told"),
+    [
+        (1, (120, 40), "memory 9.8G"),
+        (3, (120, 40), "node-1  memory 9.8G"),
+        (1, (80, 24), ""),
+        (1, (200, 55), "memory 9.8G"),
+        (25, (200, 55), ""),
+    ],
+)
+async def test_the_rows_that_hosts_leave_free_tell_more_of_one(hosts: int, size: tuple[int, int], told: str) -> None:
+    app = still_app(fleet(hosts))
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert ("swap 0B / 2.0G" in text) is bool(told)
+        if told:
+            assert f" {told} / 16G  swap 0B / 2.0G " in text
+            load = "   load 2.10 1.68 1.40 of 4 cores"
+            assert f"{load}  /var 29G free " in text or (size[0] == 100 and f"{load}   " in text), (
+                "whole, or not at all"
+            )
+            assert ("   net in 1.1M/s  out 332K/s " in text) is (size[0] < 200), "there it is a column"
+
+
+@pytest.mark.parametrize("chosen", [False, True])
+async def test_the_charts_go_to_a_new_problem_unless_the_user_has_chosen_a_row(chosen: bool) -> None:
+    ill = mixed()
+    hosts = {"web-1": ill.hosts["web-1"]}
+    well = {name: replace(view, level=Level.GOOD, reasons=()) for name, view in ill.services.items()}
+    app = still_app(replace(ill, hosts=hosts, services=well))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        assert "├─ web-1 ─" in screen_text(pilot)
+        if chosen:
+            await pilot.press("j", "k")
+        app.metrics.show(replace(ill, hosts=hosts, services={**well, "backend": ill.services["backend"]}))
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert ("├─ backend ─" in text) is not chosen
+        assert ("├─ web-1 ─" in text) is chosen
+        assert "│ ✖ backend" in text.splitlines()[3], "it is the first row in any case"
+
+
+async def test_the_worst_problem_is_seen_again_when_the_selection_has_left_the_problems() -> None:
+    app = still_app(fleet(25))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        problems = [row for row in app.metrics.state.rows() if row[0]]
+        first = screen_text(pilot).splitlines()[3]
+        app.metrics.state.choose(problems[-1][1], in_problems=True)
+        app.metrics.repaint()
+        await pilot.pause()
+        assert screen_text(pilot).splitlines()[3] != first
+        app.metrics.state.move(1)
+        app.metrics.repaint()
+        await pilot.pause()
+        assert screen_text(pilot).splitlines()[3] == first

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.config.model import ApiConfig, HostConfig, ServiceConfig, Thresholds
+from lilfox_tui.config.model import ApiConfig, HostConfig, ServiceConfig
 from lilfox_tui.core.aio import Pending, Ready
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.metrics.model import Level, Series
@@ -70,7 +70,7 @@ def filled(folder: Path, end: datetime) -> Iterator[PrometheusServer]:
 async def asked_of(server: PrometheusServer) -> AsyncIterator[RemoteHistory]:
     remote = RemoteEngine(ApiConfig(url=f"http://127.0.0.1:{server.port}"))
     try:
-        yield RemoteHistory(lambda: remote, Thresholds())
+        yield RemoteHistory(lambda: remote)
     finally:
         await remote.close()
 

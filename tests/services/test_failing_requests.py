@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.config.loader import load
+from lilfox_tui.config.model import Threshold
 from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.model import ServiceLimits
 from lilfox_tui.monitor.monitor import Monitor
 from tests.pages import served
 from tests.services.lilfox_command import lilfox
@@ -49,6 +51,41 @@ async def test_the_screen_says_it_while_it_is_so(tmp_path: Path) -> None:
         monitor = Monitor(load(config).config)
         async with watching(monitor):
             await until(lambda: level(monitor) is Level.FAILING, what="it fails")
+
+
+RULES = """\
+groups:
+  - name: errors
+    interval: 100ms
+    rules:
+      - alert: HighErrorRate
+        expr: >
+          sum by (job) (rate(http_requests_total{status=~"5.."}[10s])) / sum by (job) (rate(http_requests_total[10s]))
+          > 0.05
+        labels: {severity: critical}
+"""
+
+
+async def test_with_a_rule_of_5_percent_everything_says_5_percent(tmp_path: Path) -> None:
+    """The limit that is drawn, the reason and the level are of the alert rule, not of the thresholds."""
+    count = itertools.count(1)
+    with served([lambda: (200, PAGE.format(good=90 * (n := next(count)), bad=10 * n).encode())]) as (address,):
+        (tmp_path / "rules.yml").write_text(RULES)
+        config = tmp_path / "config.yaml"
+        config.write_text(
+            f"refresh: 500ms\nthresholds: {{hold: 2}}\nrules: [rules.yml]\n"
+            f"services: {{api: {{url: 'http://{address}', health: /metrics, timeout: 500ms, metrics_every: 500ms}}}}\n"
+        )
+        monitor = Monitor(load(config).config, alert_state=tmp_path / "state")
+        async with watching(monitor):
+            await until(lambda: level(monitor) is Level.FAILING, what="it fails above the limit of the rule")
+        overview = monitor.overview.value
+        assert overview is not None
+        view = overview.services["api"]
+        assert view.limits == ServiceLimits(Threshold(fail=5), "HighErrorRate")
+        assert [str(each) for each in view.reasons] == ["5xx 10.0% > 5%"]
+        then = monitor.overview_at(overview.at).services["api"]
+        assert then.limits == view.limits, "also when the screen is turned back"
 
 
 def level(monitor: Monitor) -> Level:

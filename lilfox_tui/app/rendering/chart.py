@@ -92,7 +92,7 @@ _TICK_ROWS, _TICK_ROWS_LEAST = 2.5, 2.1
 """Rows between two labels of an axis, and where the scale is a multiple of what lies between them."""
 _LABELS_MOST = 6.5
 """More would be a ladder."""
-_LIMIT_WITHIN = 4
+_LIMIT_WITHIN = 2
 """So many times the highest value a limit may be for the scale to reach up to it: below a higher one, the curve would
 be flat."""
 
@@ -196,6 +196,8 @@ class Axes(Struct, frozen=True):
     """When something happened (aware): a line, with its time below it; nothing if it lies outside."""
     line: bool = False
     """Whether a single curve is drawn as a line too."""
+    reach: float | None = None
+    """A value up to which the scale goes at least, so that what is far below a limit does not look like a lot."""
     still: bool = False
     """Whether the chart stays as it is for a while: then round times are marked, which would move with each sample."""
 
@@ -234,7 +236,7 @@ def chart(
     shown = [_drawable(resampled(each.values, count)) for each in curves]
     highest = max((value for values in shown for value in values if value is not None), default=0.0)
     near = [limit for limit, _role in axes.limits if highest <= 0 or limit <= _LIMIT_WITHIN * highest]
-    ceiling = _finite(axes.top) or nice_ceiling(max([highest, *near]), binary=axes.binary)
+    ceiling = _finite(axes.top) or nice_ceiling(max([highest, *near, _finite(axes.reach) or 0.0]), binary=axes.binary)
     floor = min((value for values in shown for value in values if value is not None), default=0.0)
     floor = -nice_ceiling(-floor, binary=axes.binary) if axes.below_zero and floor < 0 else 0.0
     if floor:
@@ -257,7 +259,7 @@ def chart(
         cursor=None if axes.cursor is None else min(columns - 1, max(0, int(axes.cursor * columns))),
         levels=tuple(level for level in ticks if level not in taken) if glyphs.dots and not axes.ago else (),
         times=tuple(column for column, _text in times) if glyphs.dots else (),
-        note=_note_above(ceiling, axes, floor),
+        note=_note_above(ceiling, axes, floor, glyphs),
     )  # fmt: skip
     cells, at_axis = plotted(plot, glyphs)
     rows: list[Row] = [_title(title, curves, now_text, width, glyphs)]
@@ -271,13 +273,12 @@ def chart(
     return rows
 
 
-def _note_above(ceiling: float, axes: Axes, floor: float) -> tuple[str, str]:
-    """What is said of the lowest limit above the scale, and its role."""
-    above = [(limit, role) for limit, role in axes.limits if limit > ceiling]
+def _note_above(ceiling: float, axes: Axes, floor: float, glyphs: Glyphs) -> tuple[str, str]:
+    """What is said of the lowest limit above the scale, and its role: that nothing is near it is no warning."""
+    above = [limit for limit, _role in axes.limits if limit > ceiling]
     if not above or floor:
         return "", ""
-    limit, role = min(above)
-    return _("limit {limit} is above", limit=axes.unit(limit).strip()), role
+    return _("limit {limit}", limit=axes.unit(min(above)).strip()) + (" ^" if glyphs.ascii_only else " ↑"), "muted"
 
 
 def series_marker(place: int, glyphs: Glyphs) -> str:
@@ -359,20 +360,29 @@ def _moment_column(columns: int, axes: Axes) -> int | None:
 
 
 def _title(title: str, curves: Sequence[Curve], now_text: str, width: int, glyphs: Glyphs) -> Row:
-    """The title with the newest value at the right, or with as many names of the curves as fit; the rest is counted."""
-    head = (Piece(" " * (AXIS_WIDTH + 1)), Piece(title, "strong"))
+    """The title with the newest value at the right, or with as many names of the curves as fit; the rest is counted.
+    It stands above the plot, or further left where the newest values of all curves fit then."""
     if not any(each.name for each in curves):
         space = max(1, width - cell_width(title) - cell_width(now_text) - AXIS_WIDTH - 1)
-        return (*head, Piece(" " * space), Piece(now_text, "text"))
-    room = width - AXIS_WIDTH - 1 - cell_width(title) - (cell_width(now_text) + 2 if now_text else 0)
-    entries = _legend(curves, room, glyphs)
-    return (*head, *entries, *((Piece("  " + now_text),) if now_text else ()))
+        return (*_head(title, AXIS_WIDTH + 1), Piece(" " * space), Piece(now_text, "text"))
+    shown_now = (Piece("  " + now_text),) if now_text else ()
+    room = width - cell_width(title) - sum(cell_width(piece.text) for piece in shown_now)
+    for make in (_valued_entry, _short_valued_entry) if any(each.now for each in curves) else ():
+        entries = tuple(piece for place, each in enumerate(curves) for piece in make(each, place, glyphs))
+        left = room - sum(cell_width(piece.text) for piece in entries)
+        if left >= 0:
+            return (*_head(title, min(AXIS_WIDTH + 1, left)), *entries, *shown_now)
+    return (*_head(title, AXIS_WIDTH + 1), *_legend(curves, room - AXIS_WIDTH - 1, glyphs), *shown_now)
+
+
+def _head(title: str, indent: int) -> Row:
+    return (Piece(" " * indent), Piece(title, "strong"))
 
 
 def _legend(curves: Sequence[Curve], room: int, glyphs: Glyphs) -> Row:
-    """The names of the curves with their newest values if all fit, or the names alone, or as many of them close
-    together as fit and a count of the rest. Each name has the swatch of its curve."""
-    for make in (_valued_entry, _entry, _short_entry):
+    """The names of the curves if all fit, or as many of them close together as fit and a count of the rest. Each name
+    has the swatch of its curve."""
+    for make in (_entry, _short_entry):
         entries = [make(each, place, glyphs) for place, each in enumerate(curves)]
         pieces = [piece for entry in entries for piece in entry]
         if sum(cell_width(piece.text) for piece in pieces) <= room:
@@ -400,6 +410,16 @@ def _entry(curve: Curve, place: int, glyphs: Glyphs) -> Row:
 def _valued_entry(curve: Curve, place: int, glyphs: Glyphs) -> Row:
     value = (Piece(f" {curve.now}", "muted"),) if curve.now else ()
     return (*_entry(curve, place, glyphs), *value)
+
+
+def _short_valued_entry(curve: Curve, place: int, glyphs: Glyphs) -> Row:
+    """Of a rate without its unit of time, which is at the axis."""
+    ink, value = _ink(curve, place, glyphs), curve.now.removesuffix("/s")
+    return (
+        Piece(f" {_swatch(ink, glyphs)}", ink.role),
+        Piece(curve.name),
+        Piece(f" {value}" if value else "", "muted"),
+    )
 
 
 def _short_entry(curve: Curve, place: int, glyphs: Glyphs) -> Row:

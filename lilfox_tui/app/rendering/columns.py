@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
-from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.core.text import (
     break_line,
     cell_width,
@@ -96,6 +96,53 @@ def _in_width(cell: Row, width: int, *, right: bool) -> list[Piece]:
     return [pad, *pieces] if right else [*pieces, pad]
 
 
+_BAR_LEAST = 3
+"""Cells of a bar at least; where there is less room there is none."""
+
+
+class Meter(Struct, frozen=True):
+    """A value as a bar: its name, its text, how many ``percent`` of the bar it fills, its colour, and what stands
+    behind it."""
+
+    name: str
+    value: str
+    percent: float | None
+    role: str = "text"
+    behind: str = ""
+
+
+def gauge(percent: float | None, width: int, role: str, glyphs: Glyphs) -> Row:
+    """A bar of ``percent`` in the colour of its level; lower than its line, so that bars below each other do not fuse.
+    Blanks if the value is unknown."""
+    if percent is None:
+        return (Piece(" " * width),)
+    filled = round(min(100.0, max(0.0, percent)) / 100 * width)
+    bar = Piece(glyphs.bars[-2] * filled, "chart" if role == "text" else role)
+    return (bar, Piece(glyphs.rule * (width - filled), "rule"))
+
+
+def meter_rows(meters: Sequence[Meter], width: int, glyphs: Glyphs, columns: int = 1) -> list[Row]:
+    """Meters in so many ``columns`` of ``width`` cells together, read from top to bottom: their names, values and bars
+    stand below each other."""
+    high = -(-len(meters) // columns)
+    texts = [(each.name, each.value, each.behind) for each in meters]
+    name, value, behind = (max(map(cell_width, column)) for column in zip(*texts, strict=True))
+    taken = name + value + 3 + (behind + 1 if behind else 0) + (columns > 1)
+    bar = max(0, (width - 1) // columns - taken)
+    bar = bar if bar >= _BAR_LEAST else 0
+
+    def cells_of(each: Meter) -> Iterable[Piece]:
+        yield Piece(" " + fit(each.name, name) + " ")
+        yield Piece(fit(each.value, value, right=True) + " ", each.role)
+        yield from gauge(each.percent, bar, each.role, glyphs)
+        if behind:
+            yield Piece(" " + fit(each.behind, behind, right=True), "muted")
+        if columns > 1:
+            yield Piece(" ")
+
+    return [tuple(piece for each in meters[row::high] for piece in cells_of(each)) for row in range(high)]
+
+
 STEP = 5.0
 """Between two percentages that are told apart over a slow link."""
 NEAR_FULL = 90.0
@@ -143,9 +190,11 @@ class Digits(Struct, frozen=True):
         return human_duration(seconds if seconds is None or not self.few else leading_digit(seconds))
 
     def share(self, percent: float | None) -> str:
-        """A small percentage in at most 5 cells: ``0.4%``, ``31.0%``, ``100%``; nothing when unknown."""
+        """A small percentage in at most 5 cells: ``0%``, ``0.4%``, ``31.0%``, ``100%``; nothing when unknown."""
         if percent is None:
             return ""
+        if percent == 0:
+            return "0%"
         if 0 < percent < LEAST_SHARE:
             return f"<{2 * LEAST_SHARE:g}%"
         if self.few:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -11,13 +11,22 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lilfox_tui.app.rendering.chart import spark
-from lilfox_tui.app.rendering.columns import EXACT, Column, Digits, choose, heading, line
+from lilfox_tui.app.rendering.columns import EXACT, Column, Digits, Meter, cells, choose, heading, line, meter_rows
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
-from lilfox_tui.config.model import Threshold, Thresholds
+from lilfox_tui.config.model import Threshold
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import HostKeyChanged, HostKeyUnknown
-from lilfox_tui.core.i18n import _, clauses
-from lilfox_tui.core.text import cell_width, clean, fit, human_age, human_duration, short_age
+from lilfox_tui.core.i18n import _, clauses, ngettext
+from lilfox_tui.core.text import (
+    cell_width,
+    clean,
+    fit,
+    fit_middle,
+    human_age,
+    human_bytes,
+    human_duration,
+    short_age,
+)
 from lilfox_tui.metrics.model import HostSummary, Level, late_after_s
 from lilfox_tui.monitor.levels import split_reasons
 from lilfox_tui.monitor.model import BackendView, HostView, ServiceView, StatusChange, View
@@ -32,7 +41,6 @@ class TableStyle(Struct, frozen=True):
 
     width: int
     glyphs: Glyphs
-    thresholds: Thresholds
     refresh_s: float
     digits: Digits = EXACT
     sparklines: bool = True
@@ -84,13 +92,13 @@ def _role(value: _HostCells, number: float | None, threshold: Threshold) -> str:
 
 def _cpu(value: _HostCells) -> Row:
     busy = value.summary.cpu_percent
-    role = _role(value, busy, value.style.thresholds.cpu_percent)
+    role = _role(value, busy, value.view.thresholds.cpu_percent)
     return (Piece(value.style.digits.percent(busy), role), *_trend(value, "cpu", 8))
 
 
 def _memory(value: _HostCells) -> Row:
     used = value.summary.memory_percent
-    role = _role(value, used, value.style.thresholds.memory_percent)
+    role = _role(value, used, value.view.thresholds.memory_percent)
     return (Piece(value.style.digits.percent(used), role), *_trend(value, "memory", 6))
 
 
@@ -105,7 +113,7 @@ def _split(value: _HostCells) -> Row:
     cpu, limit = value.summary.cpu, value.summary.limit
     if cpu is None or (limit is not None and limit.cores is not None):  # the machine's, of which the host has a part
         return (Piece(" -  -  -  -", "muted"),)
-    whole, thresholds = value.style.digits.whole, value.style.thresholds
+    whole, thresholds = value.style.digits.whole, value.view.thresholds
     return (
         Piece(f"{whole(cpu.user)} {whole(cpu.system)} "),
         Piece(whole(cpu.iowait), _role(value, cpu.iowait, thresholds.iowait_percent)),
@@ -116,14 +124,14 @@ def _split(value: _HostCells) -> Row:
 
 def _swap(value: _HostCells) -> Row:
     used = value.summary.swap_percent
-    return (Piece(value.style.digits.percent(used), _role(value, used, value.style.thresholds.swap_percent)),)
+    return (Piece(value.style.digits.percent(used), _role(value, used, value.view.thresholds.swap_percent)),)
 
 
 def _disk(value: _HostCells) -> Row:
     fullest = value.summary.fullest
     if fullest is None:
         return (Piece("   -", "muted"),)
-    role = _role(value, fullest.used_percent, value.style.thresholds.disk_percent)
+    role = _role(value, fullest.used_percent, value.view.thresholds.disk_percent)
     return (Piece(value.style.digits.percent(fullest.used_percent), role), Piece(f" {fullest.mountpoint}", "muted"))
 
 
@@ -138,7 +146,7 @@ def _load(value: _HostCells) -> Row:
         return (Piece("-", "muted"),)
     per_cpu = load[0] / cores if cores else None
     return (
-        Piece(value.style.digits.load(load[0]), _role(value, per_cpu, value.style.thresholds.load_per_cpu)),
+        Piece(value.style.digits.load(load[0]), _role(value, per_cpu, value.view.thresholds.load_per_cpu)),
         Piece(f"/{cores or '-'}", "muted"),
     )
 
@@ -147,7 +155,7 @@ def _pressure(value: _HostCells) -> Row:
     pressure = value.summary.pressure
     if pressure is None:
         return (Piece(" -  -  -", "muted"),)
-    levels = value.style.thresholds
+    levels = value.view.thresholds
     pieces: list[Piece] = []
     for number, threshold in (
         (pressure.cpu, levels.pressure_cpu),
@@ -308,6 +316,178 @@ def sorted_hosts(hosts: Sequence[HostView], by: str) -> list[HostView]:
 def worst_first(views: Sequence[OneKind]) -> list[OneKind]:
     """The views by level (failing, degraded, unknown, good), within a level in the config's order."""
     return sorted(views, key=lambda view: -int(view.level))
+
+
+# A host at a glance: meters of each core, of its memory, and of its disks. Pure.
+
+
+_CORE_CELLS, _CORES_BELOW, _CORES_HIGH = 12, 2, 6
+"""Cells of the meter of a core; how many stand below each other where others have room beside them, and how many at
+most: where there are more, each is one cell."""
+
+
+def core_meters(view: HostView, summary: HostSummary, style: TableStyle) -> list[Row]:
+    """Each core as a bar, what all of them do, and the load against them; first the share of a limit, if there is
+    one."""
+    cells, limits, limit = _HostCells(view, summary, summary.at, style), view.thresholds, summary.limit
+    rows: list[Row] = []
+    if limit is not None and limit.cores is not None:
+        of, role = _("of {cores:.2g} cores", cores=limit.cores), _role(cells, limit.cpu_percent, limits.cpu_percent)
+        rows += meter_rows([_meter(cells, _("this host"), limit.cpu_percent, role, of)], style.width, style.glyphs)
+    cores = [(name, split.busy, level_role(split.busy, limits.cpu_percent)) for name, split in summary.cores]
+    columns = min(max(1, -(-len(cores) // _CORES_BELOW)), max(1, style.width // _CORE_CELLS))
+    if len(cores) > columns * _CORES_HIGH:
+        rows += _cores_in_cells([(busy, role) for _name, busy, role in cores], style)
+    elif cores:
+        rows += meter_rows([_meter(cells, *each) for each in cores], style.width, style.glyphs, columns)
+    if summary.cpu is not None:
+        wait = _role(cells, summary.cpu.iowait, limits.iowait_percent)
+        steal = _role(cells, summary.cpu.steal, limits.steal_percent)
+        rows.append(_named_percents(cells, (
+            (_("user"), summary.cpu.user, "text"), (_("sys"), summary.cpu.system, "text"),
+            (_("wait"), summary.cpu.iowait, wait), (_("steal"), summary.cpu.steal, steal),
+        )))  # fmt: skip
+    if summary.load is not None:
+        rows.append((Piece(" " + _("load") + " ", "muted"), *load_pieces(view, summary, style)))
+    return rows
+
+
+def load_pieces(view: HostView, summary: HostSummary, style: TableStyle) -> Row:
+    """The load averages, and the cores that they are against; nothing if they are unknown."""
+    if summary.load is None:
+        return ()
+    first, *others = map(style.digits.load, summary.load)
+    cores = summary.cpu_count
+    if not cores:
+        return (Piece(f"{first} {' '.join(others)}"),)
+    role = role_in_force(summary.load[0] / cores, view.thresholds.load_per_cpu, view.level)
+    of = ngettext("of {count} core", "of {count} cores", cores)
+    return (Piece(first, role), Piece(f" {' '.join(others)} "), Piece(of, "muted"))
+
+
+def _cores_in_cells(cores: Sequence[tuple[float, str]], style: TableStyle) -> list[Row]:
+    bars, width = style.glyphs.bars, max(1, style.width - 2)
+    cells = [
+        Piece(bars[max(1, round(min(100.0, busy) / 100 * (len(bars) - 2)))], "chart" if role == "text" else role)
+        for busy, role in cores
+    ]
+    return [(Piece(" "), *cells[start : start + width]) for start in range(0, len(cells), width)]
+
+
+def _meter(cells: _HostCells, name: str, percent: float | None, role: str, behind: str = "") -> Meter:
+    return Meter(clean(name), cells.style.digits.percent(percent).strip(), percent, role, behind)
+
+
+def _named_percents(cells: _HostCells, values: Sequence[tuple[str, float | None, str]]) -> Row:
+    return tuple(
+        piece
+        for name, value, role in values
+        for piece in (Piece(f" {name} ", "muted"), Piece(cells.style.digits.percent(value).strip() + " ", role))
+    )
+
+
+def memory_meters(view: HostView, summary: HostSummary, style: TableStyle) -> list[Row]:
+    """The memory and the swap space with what is used of each, also of the machine and of LilFox's unit where they
+    have other limits; and the pressure."""
+    cells, limits = _HostCells(view, summary, summary.at, style), view.thresholds
+    own = None if summary.own_limit is None else summary.own_limit.memory
+    rooms = [(_("memory"), summary.memory_percent, memory_used(summary), summary.memory_total, limits.memory_percent)]
+    for name, of in ((_("machine"), summary.machine), (_("LilFox unit"), own)):
+        if of is not None:
+            rooms.append((name, of.percent, of.total - of.available, of.total, limits.memory_percent))
+    rooms.append((_("swap"), summary.swap_percent, summary.swap_used, summary.swap_total, limits.swap_percent))
+    rows = meter_rows(
+        [
+            _meter(cells, name, percent, _role(cells, percent, threshold), used_of(used, total))
+            if total != 0
+            else Meter(name, "", None, behind=_("none"))
+            for name, percent, used, total, threshold in rooms
+        ],
+        style.width,
+        style.glyphs,
+    )
+    if (pressure := summary.pressure) is not None:
+        values = ((_("cpu"), pressure.cpu, limits.pressure_cpu), (_("mem"), pressure.memory, limits.pressure_memory),
+                  (_("io"), pressure.io, limits.pressure_io))  # fmt: skip
+        told = [(name, value, _role(cells, value, threshold)) for name, value, threshold in values]
+        rows.append((Piece(" " + _("pressure"), "muted"), *_named_percents(cells, told)))
+    for limit, text in (
+        (summary.limit if summary.machine is not None else None, _("the host has a limit: control group {cgroup}")),
+        (summary.own_limit if own is not None else None, _("LilFox's own limit: control group {cgroup}")),
+    ):
+        if limit is not None:
+            rows.append((Piece(" " + fit_middle(text.format(cgroup=clean(limit.cgroup)), style.width - 2), "muted"),))
+    return rows
+
+
+def memory_used(summary: HostSummary) -> float | None:
+    """The bytes of memory in use; None if unknown."""
+    total, available = summary.memory_total, summary.memory_available
+    return None if total is None or available is None else max(0.0, total - available)
+
+
+def used_of(used: float | None, total: float | None) -> str:
+    """What is used of a size: ``717M / 24G``."""
+    return f"{human_bytes(used)} / {human_bytes(total)}"
+
+
+def disk_meters(view: HostView, summary: HostSummary, style: TableStyle, lines: int) -> list[Row]:
+    """As many filesystems as there are ``lines`` for, the fullest first, with what is free of each; and what all disks
+    read and write."""
+    cells, digits = _HostCells(view, summary, summary.at, style), style.digits
+    rows: list[Row] = []
+    if summary.disks:
+        busy = max((each.utilisation_percent for each in summary.disks if each.utilisation_percent is not None),
+                   default=None)  # fmt: skip
+        values = ((_("read"), f"{digits.bytes(summary.disk_read_s)}/s"),
+                  (_("write"), f"{digits.bytes(summary.disk_write_s)}/s"),
+                  (_("busy"), digits.percent(busy).strip()))  # fmt: skip
+        rows.append(tuple(each for name, text in values for each in (Piece(f" {name} ", "muted"), Piece(text + " "))))
+    fullest = sorted(summary.filesystems, key=lambda each: -each.used_percent)[: max(_DISKS_LEAST, lines - len(rows))]
+    meters = [
+        _meter(cells, fit_middle(clean(each.mountpoint), style.width // 3), each.used_percent,
+               _role(cells, each.used_percent, view.thresholds.disk_percent),
+               _("{size} free", size=human_bytes(each.available_bytes)))
+        for each in fullest
+    ]  # fmt: skip
+    return [*(meter_rows(meters, style.width, style.glyphs) if meters else ()), *rows]
+
+
+def figure_rows(view: HostView, style: TableStyle, *, named: bool) -> list[Row]:
+    """What the row of a host has no room for, in lines below it: how much memory is used, the load, what is free on the
+    fullest disk, and the network; ``named``: with its name. What has no room is left out."""
+    summary = view.summary
+    if summary is None or isinstance(view.link, Unavailable):
+        return []
+    there = {column.id for column, _width in _chosen(style)}
+    swap = _("none") if summary.swap_total == 0 else used_of(summary.swap_used, summary.swap_total)
+    into, out = (f"{style.digits.bytes(rate)}/s" for rate in (summary.network_in_s, summary.network_out_s))
+    lines: list[list[tuple[str, Row]]] = [
+        [(_("memory"), (Piece(used_of(memory_used(summary), summary.memory_total)),)), (_("swap"), (Piece(swap),))],
+        [(_("load"), load_pieces(view, summary, style))] if summary.load is not None else [],
+        [] if "network" in there else [(_("net in"), (Piece(into),)), (_("out"), (Piece(out),))],
+    ]
+    if (fullest := summary.fullest) is not None:
+        free = _("{size} free", size=human_bytes(fullest.available_bytes))
+        lines[1].append((fit_middle(clean(fullest.mountpoint), _MOUNT_CELLS), (Piece(free),)))
+    heads = [Piece(f" {clean(view.name)}" if named else " ", "strong"), *[Piece(" ")] * len(lines)]
+    return [tuple(_fitting(head, line, style.width)) for head, line in zip(heads, filter(None, lines), strict=False)]
+
+
+def _fitting(head: Piece, figures: Sequence[tuple[str, Row]], width: int) -> Iterator[Piece]:
+    yield head
+    left = width - cell_width(head.text)
+    for name, text in figures:
+        pieces = (Piece(f"  {name} ", "muted"), *text)
+        left -= cells(pieces)
+        if left < 0:
+            return
+        yield from pieces
+
+
+_MOUNT_CELLS = 16
+_DISKS_LEAST = 2
+"""Filesystems among the meters at least."""
 
 
 # What changed: since the last visit, or on one host, service or backend.

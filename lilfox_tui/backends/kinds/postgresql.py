@@ -24,6 +24,7 @@ from lilfox_tui.backends.model import (
     StatementPlan,
     above,
     share_percent,
+    whole_or_tenths,
     worst_first,
 )
 from lilfox_tui.backends.postgresql import queries
@@ -166,7 +167,7 @@ def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
         told = {"used": human_count(used and round(used)), "most": human_count(most)}
         figures.append(Figure(tr("{used} of {most} connections", **told)))
     if (hit := values.get(_HIT)) is not None:
-        figures.append(Figure(tr("hit {percent:.1f}%", percent=hit)))
+        figures.append(Figure(tr("hit {percent}%", percent=whole_or_tenths(hit))))
     if (lag := values.get(_LAG)) is not None:
         figures.append(Figure(tr("lag {time}", time=human_duration(lag))))
     return tuple(figures)

@@ -18,6 +18,7 @@ from lilfox_tui.backends.model import (
     TableColumn,
     above,
     share_percent,
+    whole_or_tenths,
     worst_first,
 )
 from lilfox_tui.backends.redis_transport import RedisOptions, RedisTransport
@@ -78,7 +79,7 @@ def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
     """Return the figures of the summary line, such as ``hit 97.2%``, ``1.1G``, ``18 clients`` and ``412/s``."""
     figures = []
     if (hit := values.get(_HIT)) is not None:
-        figures.append(Figure(tr("hit {percent:.1f}%", percent=hit)))
+        figures.append(Figure(tr("hit {percent}%", percent=whole_or_tenths(hit))))
     if (used := values.get(_MEMORY)) is not None:
         most = values.get(_MAX_MEMORY)
         of = f"/{human_bytes(most)}" if most else ""

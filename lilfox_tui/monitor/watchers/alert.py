@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alert, Alerts, Event, Silence, SilenceMatcher
     from lilfox_tui.alerts.notifier import Notification
     from lilfox_tui.metrics.model import Labels
-    from lilfox_tui.monitor.alert_explain import Explanation
+    from lilfox_tui.monitor.alert_explain import Explanation, RuleLimits
     from lilfox_tui.promql.query import QueryEngine
     from lilfox_tui.scrape.store import SeriesStore
 
@@ -92,7 +92,8 @@ class AlertWatch:
     """The alerts of ``config``'s rules over ``store``. ``config_file`` is the file of the config: alerts are stored
     separately for each, or in the folder ``state``. ``changed`` is called when an alert or a rule has changed.
 
-    ``ring`` is the bell of the terminal, for the notifier of that kind; to be set before :meth:`run`.
+    ``ring`` is the bell of the terminal, for the notifier of that kind, and ``limit`` is given the limits that the
+    rules set when these have changed; both are to be set before :meth:`run`.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class AlertWatch:
     ) -> None:
         self.feed: Feed[Alerts] = Feed()
         self.ring: Callable[[Notification], None] | None = None
+        self.limit: Callable[[RuleLimits], None] | None = None
         self._config, self._config_file, self._store, self._changed = config, config_file, store, changed
         self._folder = state
         self._host_of = host_of
@@ -121,6 +123,7 @@ class AlertWatch:
         self._own: AlertEngine | None = None
         self._queries: QueryEngine | None = None
         self._past = PastAlerts()
+        self._limited_by: object = None
 
     @property
     def state(self) -> State[Alerts] | None:
@@ -159,13 +162,16 @@ class AlertWatch:
             if config.rules:
                 kept = await asyncio.to_thread(kept_alerts, self._folder, self._config_file, config.rules)
                 if isinstance(kept, Ready):
+                    await self._limit(kept.value)
                     self.feed.publish(kept.value, kept.at)
                 else:
                     self.feed.fail(kept.error, since=kept.since)
             elif config.prometheus is not None or config.alertmanager is not None:
                 others, _prometheus = open_others(config, self._host_of)
                 try:
-                    self.feed.publish(await others.read())
+                    alerts = await others.read()
+                    await self._limit(alerts)
+                    self.feed.publish(alerts)
                 finally:
                     await others.close()
             else:
@@ -280,12 +286,24 @@ class AlertWatch:
             async for state in states:
                 if isinstance(state, Ready):
                     self._past.keep(state.value)
+                    await self._limit(state.value)
                     self.feed.publish(state.value, state.at)
                     if before != (before := signature(state.value)):
                         self._changed()
                 elif not isinstance(state, Pending):
                     self.feed.fail(state.error, since=state.since, next_try=state.next_try)
                     self._changed()
+
+    async def _limit(self, alerts: Alerts) -> None:
+        """Tell of the limits that the rules set, if other rules can be evaluated than before."""
+        by = tuple((one.name, one.expression, one.labels.get("severity"), one.error is None) for one in alerts.rules)
+        if self.limit is None or by == self._limited_by:
+            return
+        self._limited_by = by
+        await asyncio.to_thread(importlib.import_module, "lilfox_tui.monitor.alert_explain")
+        from lilfox_tui.monitor.alert_explain import RuleLimits
+
+        self.limit(RuleLimits(alerts.rules))
 
     def _fail(self, error: LilFoxError) -> None:
         self._source = self._own = self._queries = None

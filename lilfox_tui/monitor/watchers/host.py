@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from msgspec.structs import replace
 
 from lilfox_tui.backends.model import load
-from lilfox_tui.config.model import BackendConfig, HostConfig, ServiceConfig, Threshold, Thresholds
+from lilfox_tui.config.model import BackendConfig, HostConfig, ServiceConfig, Thresholds
 from lilfox_tui.core.aio import Feed, Pending, Ready, State, Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
@@ -39,7 +39,7 @@ from lilfox_tui.monitor.levels import (
     judge_values,
     streaks,
 )
-from lilfox_tui.monitor.model import BackendView, HostView, ServiceView
+from lilfox_tui.monitor.model import BackendView, HostView, ServiceLimits, ServiceView
 from lilfox_tui.monitor.watchers.service import RESPONSE_SECONDS, STATUS_CODE, UP
 
 
@@ -57,7 +57,8 @@ class HostWatch:
         self.host: Host | None = None
         self.sampler: Sampler | None = None
         self.snapshots: Feed[HostSnapshot] = Feed()
-        self._thresholds = thresholds
+        self.thresholds = thresholds
+        """Those in force."""
         self._period_s = period_s
         self._summary: HostSummary | None = None
         self._held: Streaks = {}
@@ -87,11 +88,24 @@ class HostWatch:
     def take(self, snapshot: HostSnapshot) -> HostSummary:
         """Take in a new reading; return its summary."""
         self._summary = summarize(snapshot)
-        self._held = streaks(self._summary, self._thresholds, self._held)
+        self._held = streaks(self._summary, self.thresholds, self._held)
         self._samples += 1
         self._failure = None
         self.snapshots.publish(snapshot, snapshot.at)
         return self._summary
+
+    def take_thresholds(self, thresholds: Thresholds) -> None:
+        """Take in the thresholds with the limits of the alert rules. A value counts anew against a limit that is
+        another one."""
+        before, self.thresholds = self.thresholds, thresholds
+        if self._summary is None or before == thresholds:
+            return
+        anew = streaks(self._summary, thresholds, {})
+        self._held = {
+            key: count if getattr(before, field) != getattr(thresholds, field) else self._held.get(key, count)
+            for key, count in anew.items()
+            for field in (key.partition(" ")[0],)
+        }
 
     def fail(
         self, error: LilFoxError, now: datetime, next_try: datetime | None = None, since: datetime | None = None
@@ -107,7 +121,7 @@ class HostWatch:
         judgement = judge(
             self._summary,
             self._link(now),
-            self._thresholds,
+            self.thresholds,
             self._held,
             now=now,
             period_s=self._period_s,
@@ -133,6 +147,7 @@ class HostWatch:
             link=self._link(now),
             lost=() if self.host is None else tuple(self.host.lost),
             lesser=self._judgement.lesser,
+            thresholds=self.thresholds,
         )
 
     def turns_in_s(self, now: datetime) -> float:
@@ -173,24 +188,26 @@ def past_host(name: str, config: HostConfig, thresholds: Thresholds, values: Val
     """Return a host at ``at`` (aware UTC). The level is the recorded one; the reasons are derived from its values
     alone."""
     if not values:
-        return HostView(name, config, Level.UNKNOWN, at, _nothing_recorded())
+        return HostView(name, config, Level.UNKNOWN, at, _nothing_recorded(), thresholds=thresholds)
     summary = summary_at(name, at, values)
     level = _recorded_level(values, Level.FAILING)  # a value above the limit of a worse level had not counted yet
     found = judge_values(summary, thresholds, streaks(summary, thresholds, {}), hold=1, at_most=level)
     level = _recorded_level(values, found.level)
     if level is Level.GOOD:
-        return HostView(name, config, level, at, (), summary)
-    return HostView(name, config, level, at, found.reasons, summary, lesser=found.lesser)
+        return HostView(name, config, level, at, (), summary, thresholds=thresholds)
+    return HostView(name, config, level, at, found.reasons, summary, lesser=found.lesser, thresholds=thresholds)
 
 
-def past_service(name: str, config: ServiceConfig, limits: Threshold, history: History, at: datetime) -> ServiceView:
-    """Return a service at ``at`` (aware UTC); why it did not answer is not recorded. ``limits`` apply to its share of
-    failed requests if ``config`` sets none."""
+def past_service(
+    name: str, config: ServiceConfig, limits: ServiceLimits, history: History, at: datetime
+) -> ServiceView:
+    """Return a service at ``at`` (aware UTC); why it did not answer is not recorded. ``limits`` apply to its
+    requests."""
     values = history.values_at(f"service/{name}", at)
     traffic = _past_traffic(name, history, at)
     up = values.get(UP)
     if up is None:
-        return ServiceView(name, config, Level.UNKNOWN, at, _nothing_recorded(), None, traffic)
+        return ServiceView(name, config, Level.UNKNOWN, at, _nothing_recorded(), None, traffic, limits=limits)
     status = values.get(STATUS_CODE)
     good = up > 0.5
     health = Health.HEALTHY if good else Health.ERROR if status is None else Health.UNHEALTHY
@@ -198,14 +215,15 @@ def past_service(name: str, config: ServiceConfig, limits: Threshold, history: H
     level = _recorded_level(values, Level.GOOD if good else Level.FAILING)
     errors = Judgement(Level.GOOD)
     if good and isinstance(traffic, Ready):
-        limits = config.server_errors_percent or limits
-        found = judge_errors(traffic.value, limits, error_streak(traffic.value, limits, (0, 0)), hold=1)
+        streak = error_streak(traffic.value, limits.errors, (0, 0))
+        found = judge_errors(traffic.value, limits.errors, streak, hold=1)
         if found.level is Level.FAILING:  # the level was recorded with the answer, which came before these requests
             level = max(level, Level.DEGRADED)
         if level is not Level.GOOD:
             errors = found
     state = ServiceState(name, config.url, Level.GOOD if errors.reasons else level, at, answer, 0 if good else 1)
-    return ServiceView(name, config, level, at, (*errors.reasons, *judge_service(state).reasons), state, traffic)
+    reasons = (*errors.reasons, *judge_service(state).reasons)
+    return ServiceView(name, config, level, at, reasons, state, traffic, limits=limits)
 
 
 def _past_traffic(name: str, history: History, at: datetime) -> State[Traffic]:

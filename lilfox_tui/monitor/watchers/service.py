@@ -13,7 +13,7 @@ from lilfox_tui.hosts.base import Host
 from lilfox_tui.metrics.model import Health, Level, Series, ServiceState
 from lilfox_tui.metrics.traffic import Traffic
 from lilfox_tui.monitor.levels import Judgement, error_streak, judge_errors, judge_service
-from lilfox_tui.monitor.model import ServiceView
+from lilfox_tui.monitor.model import ServiceLimits, ServiceView
 
 if TYPE_CHECKING:
     from lilfox_tui.metrics.health import HealthProbe
@@ -28,7 +28,7 @@ STATUS_CODE = Series("service_status_code")
 class ServiceWatch:
     """The state of one service; ``state`` is None until the first probe. ``traffic`` comes from its metrics endpoint,
     unavailable while there is none. ``found``: not in the config. ``thresholds`` limit its share of failed requests
-    unless ``config`` does."""
+    unless ``config`` or an alert rule does."""
 
     def __init__(
         self, name: str, config: ServiceConfig, thresholds: Thresholds | None = None, *, found: bool = False
@@ -38,7 +38,8 @@ class ServiceWatch:
         self.config = config
         self.found = found
         self.hold = thresholds.hold
-        self._limits = config.server_errors_percent or thresholds.server_errors_percent
+        self.configured = config.server_errors_percent or thresholds.server_errors_percent
+        self.limits = ServiceLimits(self.configured)
         self._error_streak = (0, 0)
         self._errors = Judgement(Level.GOOD)
         self.state: ServiceState | None = None
@@ -86,10 +87,20 @@ class ServiceWatch:
 
     def take_traffic(self, traffic: Traffic, at: datetime) -> None:
         """Take in the newest traffic, and judge the share of failed requests."""
-        self._error_streak = error_streak(traffic, self._limits, self._error_streak)
-        self._errors = judge_errors(traffic, self._limits, self._error_streak, self.hold)
+        self._judge_errors(traffic, self._error_streak)
         self.traffic.publish(traffic, at)
         self._note_level(at)
+
+    def take_limits(self, limits: ServiceLimits) -> None:
+        """Take in the limits of the alert rules, and judge its requests by them."""
+        before, self.limits = self.limits, limits
+        if limits.errors != before.errors and (traffic := self.traffic.value) is not None:
+            self._judge_errors(traffic, (0, 0))
+            self._note_level(datetime.now(UTC))
+
+    def _judge_errors(self, traffic: Traffic, streak: tuple[int, int]) -> None:
+        self._error_streak = error_streak(traffic, self.limits.errors, streak)
+        self._errors = judge_errors(traffic, self.limits.errors, self._error_streak, self.hold)
 
     def _note_level(self, at: datetime) -> None:
         """Note that its level began at ``at``, if it is another one than before."""
@@ -104,7 +115,7 @@ class ServiceWatch:
         first, second = sorted((errors, probed), key=lambda each: -each.level)
         return ServiceView(
             self.name, self.config, first.level, self._since, (*first.reasons, *second.reasons), self.state,
-            self.traffic.state, self.found, len(second.reasons) if second.level is not first.level else 0,
+            self.traffic.state, self.found, len(second.reasons) if second.level is not first.level else 0, self.limits,
         )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from lilfox_tui.app.panes.metrics.backend_page import (
     backend_charts,
     backend_page,
     backend_row,
+    cell_text,
     client_reports,
     table_rows,
 )
@@ -25,8 +26,8 @@ from lilfox_tui.app.panes.metrics.sections import PageChart
 from lilfox_tui.app.rendering.chart import Values
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row
 from lilfox_tui.app.rows.hosts import TableStyle
+from lilfox_tui.backends.kinds import postgresql
 from lilfox_tui.backends.model import BackendReading, Table, TableColumn, load
-from lilfox_tui.config.model import Thresholds
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import set_language, tr
@@ -81,7 +82,7 @@ def test_the_chart_on_the_home_screen_has_a_plain_title(kind: str) -> None:
 
 def test_a_short_name_leaves_its_cells_to_the_figures() -> None:
     set_language("en")
-    style = TableStyle(60, UNICODE, Thresholds(), 2.0)
+    style = TableStyle(60, UNICODE, 2.0)
     view = replace(database(ill=False), name="db")
     narrow = text_of(backend_row(view, NOW, style, name_width=5))
     assert narrow.startswith(" ● db     ")
@@ -350,3 +351,11 @@ def test_the_rate_of_a_counter_is_right_up_to_the_last_stretch_of_a_chart(second
     rates = [each.mean for each in increase_per_second(whole, timedelta(seconds=30))]
     assert rates[0] == pytest.approx(2.0, abs=0.1)
     assert rates[-1] == pytest.approx(2.0, abs=0.02)
+
+
+def test_no_decimal_is_told_of_none_and_all() -> None:
+    assert [cell_text(value, "percent") for value in (0.0, 0.04, 98.6, 99.96, 100.0)] == [
+        "0%", "0.0%", "98.6%", "100.0%", "100%",
+    ]  # fmt: skip
+    figures = postgresql.headline({Series("postgresql_cache_hit_percent"): 100.0})
+    assert [str(each.text) for each in figures] == ["hit 100%"]

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.alerts.model import Acknowledgement, AlertState, worst_first
-from lilfox_tui.app.panes.metrics.state import CURSOR_STEPS, FAR_WINDOW, WINDOWS, Fault, MetricsState
+from lilfox_tui.app.panes.metrics.state import CURSOR_STEPS, FAR_WINDOW, WINDOWS, Fault, MetricsState, Subject
 from lilfox_tui.app.rows.hosts import sorted_hosts
 from lilfox_tui.app.rows.processes import PROCESS_SORTS
 from lilfox_tui.core.aio import Ready, Unavailable
@@ -169,6 +169,75 @@ def test_a_problem_that_is_over_leaves_its_subject_selected() -> None:
     state.choose(good, in_problems=True)
     state.choose_first()
     assert (state.in_problems, state.selected) == (False, good)
+
+
+def with_problems(state: MetricsState, *names: str) -> None:
+    """Shows an overview in which those services fail, and nothing else is wrong."""
+    before = mixed()
+    services = {
+        name: replace(view, level=Level.FAILING if name in names else Level.GOOD)
+        for name, view in before.services.items()
+    }
+    hosts = {"web-1": before.hosts["web-1"]}
+    state.overview = replace(before, hosts=hosts, services=services)
+    state.choose_first()
+
+
+def selection(state: MetricsState) -> tuple[bool, Subject | None]:
+    return state.in_problems, state.selected
+
+
+def test_a_new_problem_is_selected_unless_the_user_has_chosen_a_row() -> None:
+    for chosen in (False, True):
+        state = showing()
+        with_problems(state)
+        assert selection(state) == (False, ("host", "web-1"))
+        if chosen:
+            state.move(0)
+        with_problems(state, "backend")
+        assert selection(state) == ((False, ("host", "web-1")) if chosen else (True, ("service", "backend")))
+        assert state.rows()[0] == (True, ("service", "backend"))
+
+
+def test_the_row_of_a_chosen_problem_that_is_over_gives_way_to_the_next_problem() -> None:
+    state = showing()
+    with_problems(state, "backend", "model")
+    state.choose(("service", "backend"), in_problems=True)
+    with_problems(state, "model")
+    assert selection(state) == (False, ("service", "backend")), "that it is well again is seen"
+    with_problems(state, "model")
+    assert selection(state) == (False, ("service", "backend")), "the other one is not new"
+    with_problems(state)
+    assert selection(state) == (False, ("service", "backend"))
+    with_problems(state, "model", "gateway")
+    assert selection(state) == (True, state.problems(state.overview or mixed())[0])
+
+
+def test_an_alert_that_is_gone_leaves_the_row_of_its_host_selected() -> None:
+    state = showing()
+    busy = alert(RULES[2], AlertState.PENDING, 91.0, 1, {"host": "web-1", "severity": "info"})
+    well = replace(mixed(), alerts=Ready(replace(some(), alerts=(busy,)), NOW))
+    state.overview = well
+    state.choose_first()
+    pending = next(subject for subject in state.problems(well) if subject[0] == "alert")
+    state.choose(pending)
+    state.choose_first()
+    state.overview = replace(well, alerts=Ready(replace(some(), alerts=()), NOW))
+    state.choose_first()
+    assert selection(state) == (False, ("host", "web-1")), "not that of another problem, which a key would then open"
+    state.overview = well
+    state.choose_first()
+    assert state.in_problems, "it is a new problem"
+
+
+def test_a_row_that_the_user_goes_to_stays_selected_where_a_problem_was_over_before() -> None:
+    state = showing()
+    with_problems(state, "backend")
+    state.choose(("service", "backend"), in_problems=True)
+    with_problems(state)
+    state.choose(("host", "web-1"))
+    with_problems(state, "model")
+    assert selection(state) == (False, ("host", "web-1"))
 
 
 def test_where_there_are_no_panels_each_subject_has_one_row() -> None:

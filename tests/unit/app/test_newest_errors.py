@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from lilfox_tui.app.panes.metrics.errors import ErrorRuns, LoggedError
+from lilfox_tui.app.panes.metrics.errors import ErrorRuns, LoggedError, each_once
 from lilfox_tui.app.panes.metrics.problems import error_row
 from lilfox_tui.app.rendering.draw import UNICODE
 from lilfox_tui.logs.record import LogEntry, LoggedException, LogRecord, Severity, microseconds
@@ -77,3 +77,14 @@ def test_of_errors_that_went_on_the_first_is_known_of_before() -> None:
     known = [run.until(each) for each in at]
     first = LoggedError(NOW, "api", "a", at_least=True)
     assert known == [None, first, first, run]
+
+
+def test_errors_of_two_logs_that_alternate_are_two_rows() -> None:
+    found = grouped([error(each, "refused", ("gateway", "backend")[each % 2]) for each in range(9)])
+    assert len(found) == 9
+    assert [(each.source, each.times, each.at, each.first) for each in each_once(found)] == [
+        ("gateway", 5, NOW + timedelta(seconds=8), NOW),
+        ("backend", 4, NOW + timedelta(seconds=7), NOW + timedelta(seconds=1)),
+    ]
+    counted_in_part = [LoggedError(NOW, "api", "a", 3), LoggedError(NOW, "api", "a", 2, at_least=True)]
+    assert [(each.times, each.at_least) for each in each_once(counted_in_part)] == [(5, True)]

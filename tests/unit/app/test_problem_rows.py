@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -9,21 +10,22 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.app.panes.metrics.alert_page import state_text
+from lilfox_tui.alerts.model import Alerts, AlertState
+from lilfox_tui.app.panes.metrics.alert_page import items_of, state_text
 from lilfox_tui.app.panes.metrics.alert_series import course
-from lilfox_tui.app.panes.metrics.problems import problem_row, problem_widths
-from lilfox_tui.app.panes.metrics.state import MetricsState
+from lilfox_tui.app.panes.metrics.problems import change_row, change_runs, problem_row, problem_widths
+from lilfox_tui.app.panes.metrics.state import Fault, MetricsState
 from lilfox_tui.app.rendering.draw import UNICODE, Row
 from lilfox_tui.app.rows.hosts import held_for, well, why_no_numbers
 from lilfox_tui.backends.kinds import redis
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import HostUnreachable
-from lilfox_tui.core.i18n import tr
+from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.model import BackendView, HostView
+from lilfox_tui.monitor.model import BackendView, HostView, StatusChange
 from lilfox_tui.monitor.watchers.host import LEVEL, past_backend
-from tests.app.alerts_made import alerting, some
+from tests.app.alerts_made import RULES, alert, alerting, some
 from tests.app.backups_made import broken
 from tests.app.overviews import NOW, fleet, host, lost, service
 
@@ -108,10 +110,10 @@ def test_what_did_not_answer_says_why_and_what_no_reason_is_known_of_says_so() -
 def test_one_fault_is_one_row_that_tells_both_reasons() -> None:
     [row] = [row for row in drawn(118) if " backend " in row and "HighLatency" not in row]
     assert row.startswith(" ✖ backend ")
-    assert "answers 503, expected 200  backend: 31% of all requests fail" in row
+    assert "answers 503, expected 200  31% of all requests fail" in row
     assert row.rstrip().endswith("firing 6 min             HighErrorRate")
     [row] = [row for row in drawn(118) if " db-1 " in row]
-    assert row.startswith(" ◐ db-1 ")
+    assert re.match(r" ◐ db-1 +91 % used  limit 85% +pending 2 min of 10 min +HighMemoryUsage", row), "told once"
 
 
 @pytest.mark.parametrize("width", [76, 118])
@@ -128,3 +130,92 @@ def test_what_the_state_and_the_alert_both_say_is_said_once(width: int) -> None:
     assert " 5xx 94.0% > 20% " in row
     assert "HighErrorRate" in row
     assert "of all requests fail" not in row
+
+
+@pytest.mark.parametrize(
+    ("expression", "said", "shown"),
+    [
+        ("cpu_usage_percent > 80", "vm: CPU usage is 98.53%", "CPU usage is 98.53%  limit 80%"),
+        ("cpu_usage_percent > 80", "vm: CPU usage is high", "98.5% > 80%  CPU usage is high"),
+        ("cpu_usage_percent > 80", "vm98.5 is busy", "98.5% > 80%  vm98.5 is busy"),
+        ("cpu_usage_percent > 80", "", "98.5% > 80%"),
+        ("cpu_usage_percent", "vm: CPU usage is 98.53%", "98.5%  CPU usage is 98.53%"),
+    ],
+)
+def test_an_alert_tells_its_name_and_its_value_once(expression: str, said: str, shown: str) -> None:
+    busy = replace(RULES[0], expression=expression)
+    found = Alerts(NOW, (busy,), (alert(busy, AlertState.FIRING, 98.531, 2, {"host": "vm"}, said),))
+    [item] = items_of(found)
+    row = text(problem_row(item, problem_widths([item], NOW, 118), NOW, UNICODE, 118))
+    assert re.fullmatch(rf" ▲ vm +{re.escape(shown)} +firing 2 min +HighErrorRate *", row), row
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason", "told"),
+    [
+        ("cpu_usage_percent > 80", tr("cpu {value}% > {limit:g}%", value=99, limit=95), "cpu 99% > 95%"),
+        ("cpu_usage_percent{host=\"vm\"} >= 80", tr("cpu {value}% > {limit:g}%", value=99, limit=95), "cpu 99% > 95%"),
+        ("cpu_usage_percent < 5", tr("cpu {value}% > {limit:g}%", value=99, limit=95), "cpu 99% > 95%  it says more"),
+        ("memory_usage_percent > 80", tr("cpu {value}% > {limit:g}%", value=99, limit=95),
+         "cpu 99% > 95%  it says more"),
+        ("memory_usage_percent + cpu_usage_percent > 80", tr("cpu {value}% > {limit:g}%", value=99, limit=95),
+         "cpu 99% > 95%  it says more"),
+        ("up == 0", tr("lost"), "lost  it says more"),
+    ],
+)  # fmt: skip
+def test_what_a_host_and_its_alert_say_of_one_value_is_said_once(expression: str, reason: Message, told: str) -> None:
+    busy = replace(RULES[0], expression=expression)
+    found = Alerts(NOW, (busy,), (alert(busy, AlertState.FIRING, 98.5, 2, {"host": "vm"}, "vm: it says more"),))
+    view = host("vm", Level.FAILING, None, reason)
+    fault = Fault(items_of(found)[0], view, ("host", "vm"))
+    row = text(problem_row(fault, problem_widths([fault], NOW, 118), NOW, UNICODE, 118))
+    assert re.fullmatch(rf" ✖ vm +{re.escape(told)} +firing 2 min +HighErrorRate *", row), row
+
+
+def interface(age: float, name: str, *, gone: bool = False, subject: str = "host/web-1") -> StatusChange:
+    what = tr("interface {name} is gone", name=name) if gone else tr("interface {name} appeared", name=name)
+    level = Level.DEGRADED if gone else Level.GOOD
+    return StatusChange(NOW - timedelta(seconds=age), subject, what, level, f"interface {name}")
+
+
+def told(*changes: StatusChange) -> list[str]:
+    """The rows of changes, newest first; those that come after the others in brackets."""
+    rows = [(run.aside, text(change_row(run, NOW, UNICODE)).strip()) for run in change_runs(changes)]
+    return [f"({row})" if aside else row for aside, row in rows]
+
+
+def test_interfaces_that_come_and_go_are_one_row_of_each_host() -> None:
+    containers = [
+        change
+        for each in range(5)
+        for change in (interface(2 * each, f"veth{each}", gone=True), interface(2 * each + 1, f"veth{each}"))
+    ]
+    other = interface(30, "veth9", subject="host/db-1")
+    assert told(*containers, other) == [
+        "(03:12:44 ● web-1  interfaces: 5 appeared, 5 gone: veth0, veth1, veth2, …)",
+        "(03:12:14 ● db-1  interface veth9 appeared)",
+    ]
+
+
+def test_an_interface_that_was_there_and_is_gone_stands_with_what_is_wrong() -> None:
+    back = [interface(1, "eth1"), interface(2, "eth1", gone=True)]
+    assert told(*back) == ["(03:12:43 ● web-1  interfaces: 1 appeared, 1 gone: eth1)"]
+    assert told(interface(5, "eth0", gone=True)) == ["03:12:39 ◐ web-1  interface eth0 is gone"]
+    both = [interface(age, f"eth{age}", gone=True) for age in (3, 4)]
+    assert told(*both) == ["03:12:41 ◐ web-1  2 interfaces are gone: eth3, eth4"]
+    assert told(*back, interface(5, "eth0", gone=True)) == [
+        "03:12:43 ◐ web-1  interfaces: 1 appeared, 2 gone: eth1, eth0"
+    ]
+
+
+def test_neighbours_that_say_the_same_are_counted() -> None:
+    unit = [
+        StatusChange(NOW - timedelta(seconds=age), "host/web-1", tr("unit {unit} failed", unit=name), Level.DEGRADED,
+                     f"unit {name}")
+        for age, name in ((1, "a"), (2, "a"), (3, "b"), (4, "a"))
+    ]  # fmt: skip
+    assert told(*unit) == [
+        "03:12:43 ◐ web-1  ×2  unit a failed",
+        "03:12:41 ◐ web-1  unit b failed",
+        "03:12:40 ◐ web-1  unit a failed",
+    ]

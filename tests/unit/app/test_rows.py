@@ -16,10 +16,10 @@ from lilfox_tui.app.panes.metrics.host_page import HostPage, host_page, load_lim
 from lilfox_tui.app.panes.metrics.service_page import ServicePage, service_page, service_row
 from lilfox_tui.app.rendering.columns import Digits
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Palette, Piece, Row, safe
-from lilfox_tui.app.rows.hosts import TableStyle, host_heading, host_row, reason_pieces
+from lilfox_tui.app.rows.hosts import TableStyle, figure_rows, host_heading, host_row, reason_pieces
 from lilfox_tui.app.rows.jobs import progress_row
 from lilfox_tui.app.rows.processes import others_rows
-from lilfox_tui.config.model import Thresholds
+from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.config.themes import load_theme
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import tr
@@ -46,7 +46,7 @@ def text_of(row: Row) -> str:
 
 
 def style(width: int) -> TableStyle:
-    return TableStyle(width=width, glyphs=UNICODE, thresholds=Thresholds(), refresh_s=2)
+    return TableStyle(width=width, glyphs=UNICODE, refresh_s=2)
 
 
 @pytest.mark.parametrize("width", [40, 60, 72, 80, 100, 120, 160, 200])
@@ -216,7 +216,6 @@ def page(
             recorded=lambda _series, columns: [past] * columns,
             now=NOW,
             window=timedelta(minutes=5),
-            thresholds=Thresholds(),
             glyphs=UNICODE,
             width=width,
             process_totals=totals,
@@ -238,8 +237,12 @@ def test_a_container_says_its_limits_and_the_machines_numbers(width: int) -> Non
     rows = [" ".join(text_of(row).strip("│").split()) for row in page(width, host("box", Level.FAILING, numbers))]
     text = "\n".join(rows)
     assert "0.5 of 4 cores" in text
-    for start in ("this host 88%", "machine 5%", "memory 97% 1.0G", "machine 25% 16G 12G", "LilFox unit 60% 256M"):
-        assert any(row.startswith(start) for row in rows), (start, text)
+    for start, end in (
+        ("this host 88%", "of the 0.5 cores it may use"), ("machine 5%", ""), ("memory 97%", "993M / 1.0G"),
+        ("machine 25%", "4.0G / 16G"), ("LilFox unit 60%", "154M / 256M"),
+        ("the host has a limit: control group /", ""), ("LilFox's own limit: control group /system.slice", ""),
+    ):  # fmt: skip
+        assert any(row.startswith(start) and row.endswith(end) for row in rows), (start, end, text)
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -266,14 +269,10 @@ def test_a_hosts_page_has_every_part(width: int, known: bool) -> None:
         assert re.search(rf"(━|^) {curve} ", text, re.MULTILINE)
 
 
-@pytest.mark.parametrize(
-    ("load", "limits"), [(0.5, (None, None)), (1.9, (None, None)), (2.0, (8.0, None)), (9.0, (8.0, 20.0))]
-)
-def test_a_load_has_the_limits_of_all_cores_that_it_comes_near(load: float, limits: tuple[float | None, ...]) -> None:
-    found = load_limits(Thresholds(), 4, load)
-    assert found is not None
-    assert (found.warn, found.fail) == limits
-    assert load_limits(Thresholds(), None, load) is None
+def test_a_load_has_the_limits_of_all_cores() -> None:
+    assert load_limits(Thresholds(), 4) == Threshold(warn=8.0, fail=20.0)
+    assert load_limits(Thresholds(load_per_cpu=Threshold(fail=2.0)), 4) == Threshold(fail=8.0)
+    assert load_limits(Thresholds(), None) is None
 
 
 def test_no_number_of_a_process_moves_what_stands_beside_it() -> None:
@@ -335,6 +334,61 @@ def test_some_processes_and_the_first_charts_are_on_the_first_screen(width: int,
     assert "I/O wait" in "\n".join(rows)
 
 
+def at_a_glance(width: int, height: int, cores: int = 4) -> list[str]:
+    """The first screen of a host with so many cores."""
+    numbers = summary("db-1", 88, 91, 93, iowait=8.0)
+    each = (str(core) for core in range(cores))
+    numbers = replace(numbers, cpu_count=cores, cores=tuple((core, numbers.cores[0][1]) for core in each))
+    processes = [worker(pid) for pid in range(1, 90)]
+    return [text_of(row) for row in page(width, host("db-1", Level.DEGRADED, numbers), (), processes, height=height)]
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 36), (100, 26), (120, 36), (150, 40)])
+def test_the_first_screen_tells_each_core_memory_load_and_disks(width: int, height: int) -> None:
+    rows = at_a_glance(width, height)
+    first = "\n".join(rows[:height])
+    for core in range(4):
+        assert re.search(rf"[│ ] {core} 88% ▇+─+ ", first)
+    assert re.search(r" memory 91% ▇+─+ +15G / 16G", first)
+    assert re.search(r" swap +0% ─+ +0B / 2.0G", first)
+    assert "load 4.40 3.52 2.93 of 4 cores" in first
+    assert (re.search(r" /var 93% ▇+─+ +7.0G free", first) is not None) is (width >= 120)
+    assert ("read 117K/s  write 2.3M/s  busy 31%" in first) is (width >= 120)
+    assert first.count("[worker]") >= 5
+    assert "\n".join(rows).count(" memory ") == 1, "told once"
+
+
+def test_where_no_meter_has_room_the_title_tells_the_load_and_the_chart_what_is_used() -> None:
+    first = at_a_glance(80, 20)[:20]
+    assert first[0].startswith(" ◐ db-1   load 4.40 3.52 2.93 of 4 cores   10.0.0.7")
+    assert "─ Memory used ──────── 91%  15G / 16G ─" in first[2]
+    assert not any("swap" in row for row in first)
+    wide = "\n".join(at_a_glance(200, 51)[:51])
+    assert wide.count("15G / 16G") == 1, "in the table of memory, which stands on the first screen"
+
+
+@pytest.mark.parametrize(("cores", "lines"), [(2, 2), (4, 2), (16, 6), (18, 6), (19, 1), (64, 2), (256, 8)])
+def test_many_cores_have_a_bar_of_one_cell_each(cores: int, lines: int) -> None:
+    rows = at_a_glance(120, 50, cores)
+    start = next(y for y, row in enumerate(rows) if row.startswith("├─ CPU ─"))
+    shown = [row[1:39] for row in rows[start + 1 : start + 1 + lines]]
+    assert rows[start + 1 + lines][1:].startswith(" user 70%  sys 18%  wait 8%  steal 0%")
+    if cores <= 18:
+        assert sum(row.count(" 88% ▇") for row in shown) == cores
+    else:
+        assert sum(row.count("▆") for row in shown) == cores
+
+
+@pytest.mark.parametrize(("width", "height"), [(40, 10), (80, 20), (120, 36), (200, 51)])
+def test_many_cores_push_no_other_part_down(width: int, height: int) -> None:
+    text = "\n".join(at_a_glance(width, height, 64))
+    for part in (" swap ", "Filesystems", "Disks", "Interfaces", "Failed units"):
+        assert text.index(part) < text.index(" Cores"), part
+    assert len(re.findall(r"[ │]63 +88%", text)) == 1
+    if width > 152:
+        assert "Filesystems" in "\n".join(at_a_glance(width, height, 64)[:height])
+
+
 def test_no_single_process_is_summed_up_in_the_row_that_it_would_fill() -> None:
     processes = [worker(pid) for pid in range(1, 12)]
     text = "\n".join(map(text_of, page(80, None, (), processes, totals=ProcessTotals(11, 0, 0.0, 0, None), height=24)))
@@ -376,6 +430,15 @@ def test_what_is_zero_everywhere_is_a_line_and_loopback_is_said_not_to_count(
     assert any("Interfaces" in line and "without loopback" in line for line in lines)
     for each in told:
         assert each in lines
+
+
+def test_errors_and_drops_of_the_network_stand_above_the_fold() -> None:
+    ill = replace(QUIET, receive_errors_s=3.0, transmit_errors_s=1.0, transmit_drops_s=12.0)
+    for interfaces, note in (((QUIET, ill), "4 errors/s  12 drops/s"), ((QUIET,), "without loopback")):
+        numbers = replace(summary("web-1", 23, 61, 71), interfaces=interfaces)
+        rows = page(120, host("web-1", Level.GOOD, numbers), height=36)
+        assert note in text_of(rows[2])
+        assert ("errors/s" in text_of(rows[2])) is (ill in interfaces)
 
 
 def test_a_device_that_did_something_in_the_time_of_the_charts_keeps_its_row() -> None:
@@ -428,6 +491,36 @@ def test_a_page_of_the_past_tells_nothing_of_what_came_after() -> None:
     text = "\n".join(text_of(row) for row in page(120, view, changes))
     assert "at -5" in text
     assert "at 5" not in text
+
+
+def test_interfaces_that_come_and_go_push_no_other_change_off_a_page() -> None:
+    came = [
+        StatusChange(NOW - timedelta(seconds=age), "host/web-1", tr("interface {name} appeared", name=f"veth{age}"),
+                     Level.GOOD, f"interface veth{age}")
+        for age in range(30)
+    ]  # fmt: skip
+    restarted = StatusChange(NOW - timedelta(minutes=9), "host/web-1", tr("restarted"), Level.DEGRADED, "restarted")
+    view = host("web-1", Level.GOOD, summary("web-1", 23, 61, 71))
+    text = "\n".join(text_of(row) for row in page(120, view, [*came, restarted]))
+    assert "03:12:44 ● 30 interfaces appeared: veth0, veth1, veth2, …" in text
+    assert "03:03:44 ◐ restarted" in text
+
+
+@pytest.mark.parametrize(
+    ("width", "named", "told"),
+    [
+        (56, False, ["   memory 9.8G / 16G  swap 0B / 2.0G", "   load 1.15 0.92 0.77 of 4 cores  /var 29G free",
+                     "   net in 1.1M/s  out 332K/s"]),
+        (48, True, [" web-1  memory 9.8G / 16G  swap 0B / 2.0G", "   load 1.15 0.92 0.77 of 4 cores  /var 29G free",
+                    "   net in 1.1M/s  out 332K/s"]),
+        (40, True, [" web-1  memory 9.8G / 16G", "   load 1.15 0.92 0.77 of 4 cores", "   net in 1.1M/s  out 332K/s"]),
+        (150, False, ["   memory 9.8G / 16G  swap 0B / 2.0G", "   load 1.15 0.92 0.77 of 4 cores  /var 29G free"]),
+    ],
+)  # fmt: skip
+def test_figures_below_a_host_are_whole_and_no_columns_of_its_table(width: int, named: bool, told: list[str]) -> None:
+    view = host("web-1", Level.GOOD, summary("web-1", 23, 61, 71))
+    assert [text_of(row) for row in figure_rows(view, style(width), named=named)] == told
+    assert figure_rows(lost("web-1"), style(width), named=named) == []
 
 
 # What a bar of a job says.

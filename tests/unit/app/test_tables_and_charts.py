@@ -269,17 +269,27 @@ def test_a_limit_crosses_a_filled_curve_below_its_top(glyphs: Glyphs) -> None:
 
 
 def test_the_scale_reaches_up_to_a_limit_that_leaves_the_curve_its_shape() -> None:
-    near = make([2.0] * 33, height=10, top=None, fail=7.9)
-    assert labels(near)[0] == "10%"
+    near = make([2.6] * 33, height=10, top=None, fail=5.0)
+    assert labels(near)[0] == "5%"
     assert any("╌" in text for text in texts(near))
     far = make([2.0] * 33, height=10, top=None, fail=9.0, warn=8.5)
     assert labels(far)[0] == "2%"
     assert not any("╌" in text for text in texts(far))
-    assert not any("above" in text for text in texts(near))
+    assert not any("↑" in text for text in texts(near))
     above = make([1.0] * 33, height=10, top=2.0, fail=9.0, warn=8.0)
-    assert texts(above)[1].rstrip().endswith(" limit 8% is above")
-    assert roles(above[1], "limit") == {"degraded"}
+    assert texts(above)[1].rstrip().endswith(" limit 8% ↑")
+    assert roles(above[1], "limit") == {"muted"}
     assert labels(make([0.0] * 33, height=10, top=None, fail=9.0))[0] == "10%", "a flat curve has no shape to lose"
+    reached = make([0.2] * 33, height=10, top=None, fail=9.0, warn=5.0, reach=5.0)
+    assert labels(reached)[0] == "5%", "one failed request in five hundred is far below the limit"
+
+
+def test_milliseconds_below_a_limit_of_seconds_are_no_flat_line() -> None:
+    rows = make([0.08, 0.06] * 16, height=8, top=None, warn=5.0, unit=lambda value: f"{value:g}s")
+    assert labels(rows)[0] == "0.1s"
+    assert any(" limit 5s ↑" in text for text in texts(rows)), "what is out of the range is said"
+    ascii_rows = make([0.08, 0.06] * 16, height=8, top=None, warn=5.0, glyphs=ASCII, unit=lambda value: f"{value:g}s")
+    assert any(" limit 5s ^" in text for text in texts(ascii_rows))
 
 
 def test_a_limit_without_room_in_the_plot_stands_at_the_axis() -> None:
@@ -327,10 +337,26 @@ def test_a_short_curve_behind_others_is_seen() -> None:
         assert set(drawn_roles(make([50.0] * 66, short))) == {"series1", "series2"}, at
 
 
+def test_a_legend_leaves_the_time_out_of_rates_that_have_no_room() -> None:
+    curves = [Curve([1.0], name, now) for name, now in (("read", "117K/s"), ("write", "2.3M/s"))]
+    axes = Axes(human_bytes, NOW, NOW + timedelta(minutes=5))
+    rows = [chart("Disk", curves, axes, width=width, height=5, glyphs=UNICODE) for width in (44, 34, 28, 26)]
+    assert [texts(each)[0].rstrip() for each in rows] == [
+        "       Disk  ━ read 117K/s  ━ write 2.3M/s",
+        "       Disk ━read 117K ━write 2.3M",
+        " Disk ━read 117K ━write 2.3M",
+        "       Disk ━read ━write",
+    ]
+
+
 def test_a_legend_without_room_gives_names_then_short_ones_then_counts() -> None:
     curves = [[20.0] * 9] * 4
     assert "web-3 7%" in texts(make(*curves, width=90))[0]
-    assert "web-3" in (narrower := texts(make(*curves, width=60))[0])
+    valued = "CPU ━web-0 7% ━web-1 7% ━web-2 7% ━web-3 7%  50%"
+    assert [texts(make(*curves, width=width))[0] for width in (54, 50, 48)] == [
+        " " * left + valued for left in (6, 2, 0)
+    ], "further left than the plot, rather than without values"
+    assert "web-3" in (narrower := texts(make(*curves, width=47))[0])
     assert "7%" not in narrower
     assert texts(make(*curves, width=44))[0].rstrip().endswith("CPU ━web-0 ━web-1 ━web-2 ━web-3  50%")
     assert texts(make(*curves, width=42))[0].rstrip().endswith("CPU ━web-0 ━web-1 ━web-2 +1  50%")

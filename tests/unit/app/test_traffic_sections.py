@@ -7,11 +7,11 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.app.panes.metrics.sections import PageChart, SectionStyle, draw_sections
+from lilfox_tui.app.panes.metrics.sections import PageChart, SectionStyle, chart_section, draw_sections
+from lilfox_tui.app.panes.metrics.service_page import service_row
 from lilfox_tui.app.panes.metrics.traffic_sections import (
-    ErrorLimit,
     TrafficPage,
-    slow_limit,
+    quantile_role,
     traffic_charts,
     traffic_head,
     traffic_tables,
@@ -19,16 +19,19 @@ from lilfox_tui.app.panes.metrics.traffic_sections import (
 )
 from lilfox_tui.app.rendering.chart import Values
 from lilfox_tui.app.rendering.draw import UNICODE, Row
-from lilfox_tui.config.model import Threshold
+from lilfox_tui.app.rows.hosts import TableStyle
+from lilfox_tui.config.model import ServiceConfig, Threshold
 from lilfox_tui.core.aio import Pending, Ready
 from lilfox_tui.core.i18n import set_language
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.metrics.traffic import CLIENT_ERRORS, REQUESTS, SERVER_ERRORS, Quantile, TrafficPart
+from lilfox_tui.monitor.model import LatencyLimit, ServiceLimits, ServiceView
 from tests.app.overviews import NOW
 from tests.app.pages_made import rates, routes, statuses, traffic
 from tests.app.traffic_overviews import PROXY
 
+RULE = ServiceLimits(Threshold(fail=5), "HighErrorRate")
 PAST: dict[Series, list[float | None]] = {
     REQUESTS: [400.0, 200.0, None, 100.0],
     SERVER_ERRORS: [10.0, 50.0, 1.0, None],
@@ -47,7 +50,7 @@ def page(width: int = 120) -> TrafficPage:
     return TrafficPage(
         state=Ready(traffic(1.0, ill=True), NOW), routes=routes(ill=True), rates=rates(), statuses=statuses(ill=True),
         targets=(), kept=None, past=past, recorded=past, now=NOW, window=timedelta(minutes=5), slow_s=1.0,
-        limit=ErrorLimit(5.0, "HighErrorRate"), level=Level.FAILING, limits=Threshold(warn=5, fail=20),
+        level=Level.FAILING, limits=RULE,
         style=SectionStyle(width, UNICODE),
     )  # fmt: skip
 
@@ -70,40 +73,46 @@ def test_without_a_status_there_is_one_curve_and_no_chart_of_errors() -> None:
     assert charts(replace(page(), state=Pending())) == {}
 
 
-def test_the_limit_of_a_rule_is_drawn_and_named() -> None:
+def test_the_limit_of_a_rule_is_drawn_and_named_instead_of_the_thresholds() -> None:
     errors = charts(page())["Errors"]
-    assert (errors.mark, errors.notes) == (5.0, ("alert HighErrorRate > 5%", "thresholds > 5%, 20%"))
-    alone = charts(replace(page(), limit=None))["Errors"]
-    assert (alone.mark, alone.notes) == (None, ("thresholds > 5%, 20%",))
-    assert charts(replace(page(), limit=None, limits=Threshold()))["Errors"].notes == ()
+    assert (errors.warn, errors.fail, errors.reach) == (None, 5.0, 5.0)
+    assert errors.notes == ("alert HighErrorRate > 5%",)
+    configured = charts(replace(page(), limits=ServiceLimits()))["Errors"]
+    assert (configured.warn, configured.fail) == (5.0, 20.0)
+    assert configured.notes == ("thresholds > 5%, 20%",)
+    assert charts(replace(page(), limits=ServiceLimits(Threshold())))["Errors"].notes == ()
 
 
-@pytest.mark.parametrize(("slow_s", "newest_s", "mark"), [(1.0, 2.4, 1.0), (1.0, 0.02, None), (None, 2.4, None)])
-def test_the_limit_of_slow_responses_is_drawn_where_they_come_near_it(
-    slow_s: float | None, newest_s: float, mark: float | None
-) -> None:
-    assert slow_limit(slow_s, newest_s)["mark"] == mark
+def test_the_chart_and_the_row_of_a_service_have_the_limit_of_the_rule() -> None:
+    """With a rule of 5 %, the chart says 5 %, and 6 % are red in the row."""
+    style = SectionStyle(60, UNICODE)
+    shown = replace(page(60), past=lambda _series, columns: [6.0] * columns)
+    text = "\n".join(map(text_of, draw_sections([[chart_section(charts(shown)["Errors"], style)]], style)))
+    assert " 5%" in text
+    assert "20%" not in text
+    six = replace(traffic(1.0, ill=True), server_errors=6.0)
+    view = ServiceView("shop", ServiceConfig(url="http://h"), Level.FAILING, NOW, traffic=Ready(six, NOW))
+    for limits, role in ((RULE, "failing"), (ServiceLimits(), "degraded")):
+        row = service_row(replace(view, limits=limits), NOW, TableStyle(120, UNICODE, 2.0))
+        assert next(piece.role for piece in row if "6.0%" in piece.text) == role
 
 
-@pytest.mark.parametrize(
-    ("highest", "lines"), [(0.5, (None, None)), (4.0, (5.0, None)), (41.0, (5.0, 20.0)), (None, (None, None))]
-)
-def test_a_threshold_is_drawn_if_the_axis_covers_it_also_above_all_curves(
-    highest: float | None, lines: tuple[float | None, float | None]
-) -> None:
-    def past(_series: Series, columns: int) -> Values:
-        return [highest] * columns
-
-    errors = charts(replace(page(), limit=None, past=past, recorded=past))["Errors"]
-    assert (errors.warn, errors.fail) == lines
+def test_the_limit_of_latency_is_that_of_the_rule_about_its_histogram() -> None:
+    rule = LatencyLimit("http_request_duration_seconds", 0.95, 0.5, "HighLatency", fails=True)
+    latency = charts(replace(page(), limits=ServiceLimits(latency=(rule,))))["Latency"]
+    assert (latency.warn, latency.fail, latency.notes) == (None, 0.5, ("alert HighLatency: p95 > 500 ms",))
+    other = replace(rule, metric="db_query_seconds")
+    latency = charts(replace(page(), limits=ServiceLimits(latency=(other,))))["Latency"]
+    assert (latency.warn, latency.fail, latency.notes) == (1.0, None, ())
+    assert charts(replace(page(), slow_s=None))["Latency"].warn is None
 
 
-def test_the_limit_of_slow_responses_is_drawn_if_one_was_near_it_though_the_newest_is_not() -> None:
-    shown = replace(page(), slow_s=200.0)
-    assert charts(shown)["Latency"].mark is None
-    assert charts(replace(shown, recorded=lambda _series, columns: [None, 60.0, *[0.1] * (columns - 2)]))[
-        "Latency"
-    ].mark
+def test_a_quantile_is_coloured_by_the_limits_of_its_own() -> None:
+    rule, configured = LatencyLimit("m", 0.95, 0.5, "HighLatency", fails=True), LatencyLimit("", None, 1.0)
+    assert quantile_role(Quantile(0.6), 0.95, (rule,)) == "failing"
+    assert quantile_role(Quantile(0.6), 0.99, (rule,)) == "text"
+    assert quantile_role(Quantile(1.1), 0.99, (configured,)) == "degraded"
+    assert quantile_role(None, 0.95, (rule,)) == "text"
 
 
 def test_routes_that_fail_come_first_then_slow_ones() -> None:

@@ -20,9 +20,11 @@ from lilfox_tui.app.panes.metrics.alert_series import (
     course,
     extreme,
     gauge,
+    said_of,
     series_chart,
     series_note,
     series_rows,
+    value_and_summary,
     values_told,
     where,
 )
@@ -45,8 +47,9 @@ from lilfox_tui.core.i18n import _, listed, ngettext
 from lilfox_tui.core.text import cell_width, clean, fit, human_duration
 from lilfox_tui.core.units import ValueUnit, value_text
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.alert_explain import Explanation, compared, server_error_limit
-from lilfox_tui.monitor.model import ServiceView, View
+from lilfox_tui.monitor.alert_explain import Explanation, compared, series_above, server_error_limit
+from lilfox_tui.monitor.levels import SERIES_TOLD
+from lilfox_tui.monitor.model import HostView, ServiceView, View
 
 # The ALERTS section as rows. Pure: alerts in, rows out. Imported only where there are rules (it imports numpy).
 
@@ -168,19 +171,21 @@ def alert_words(item: AlertItem, now: datetime, glyphs: Glyphs, *, named: bool, 
     mark, alert = shape(item, glyphs), item.alert
     if alert is None:
         return mark, Piece(rule_trouble(item.rule, now), mark.role)
-    name = item.name if named else ""
-    said = summary(alert)
-    value = against(alert, item.expression)
-    if beside is not None:
-        value = "" if said else value
-        said, value = ("", "") if _is_about_errors(beside, item) else (said, value)
-    told = "  ".join(filter(None, (name, value, marks(alert), said)))
+    if beside is None:
+        what: Sequence[str] = value_and_summary(alert, item.expression)
+    else:
+        what = () if _is_told_by(beside, item) else (said_of(alert) or against(alert, item.expression),)
+    told = "  ".join(filter(None, (item.name if named else "", *what[:1], marks(alert), *what[1:])))
     colour = "muted" if alert.acknowledged is not None else role(alert)
     return Piece(mark.text, colour), Piece(told, colour)
 
 
-def _is_about_errors(view: View, item: AlertItem) -> bool:
-    """Whether both the state of a service and an alert are about its 5xx responses."""
+def _is_told_by(view: View, item: AlertItem) -> bool:
+    """Whether the reasons of a state tell what an alert says: the 5xx responses of a service, or a host's high
+    values."""
+    if isinstance(view, HostView):
+        above = series_above(item.expression)
+        return bool(above) and above <= {SERIES_TOLD.get(each.text) for each in view.reasons}
     told = isinstance(view, ServiceView) and any(each.text.startswith("5xx ") for each in view.reasons)
     return told and server_error_limit(item.expression, view.name) is not None
 

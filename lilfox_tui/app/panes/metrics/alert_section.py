@@ -185,10 +185,11 @@ class AlertSection:
         annotations = dict(alert.annotations)
         text = "  ".join(each for each in (annotations.get("summary"), annotations.get("description")) if each)
         first, rest = break_line(text or where(alert.labels), max(20, self._app.room.width - 34))
-        since = state_text(alert, item.rule, overview.at)
+        since, place = state_text(alert, item.rule, overview.at), where(alert.labels)
+        named = not text or text.startswith(f"{place}: ")
         return [
             (*head, Piece(f"  {since}  ", "muted"), Piece(first)),
-            (Piece(f"   {rest}  " if rest else "   "), Piece(where(alert.labels) if text else "", "muted")),
+            (Piece(f"   {rest}  " if rest else "   "), Piece("" if named else place, "muted")),
         ]
 
     # ---- its page ------------------------------------------------------------------------------------------------

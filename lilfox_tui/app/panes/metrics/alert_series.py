@@ -5,6 +5,7 @@ Pure. Imported only where there are rules (it imports the parser of PromQL)."""
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -63,6 +64,38 @@ def against(alert: Alert, expression: str) -> str:
     if alert.state is AlertState.RESOLVED:
         return "" if summary(alert) else _("last value {value}", value=value)
     return f"{value} {sides.op} {sides.right if sides.limit is None else limit}" if sides.op else value
+
+
+_NUMBER = re.compile(r"(?<![\w.-])\d+(?:\.\d+)?")
+"""A number that is no part of a name."""
+
+
+def said_of(alert: Alert) -> str:
+    """What an alert says, without the name of its place, which its row begins with."""
+    said = summary(alert)
+    for name in _FIRST:
+        if label := alert.label(name):
+            said = said.removeprefix(f"{label}: ")
+    return said
+
+
+def value_and_summary(alert: Alert, expression: str) -> tuple[str, str]:
+    """An alert's value with its limit, and what it says; if that has the value, what it says and the limit."""
+    said, sides = said_of(alert), compared(expression)
+    if not said or not sides.op or alert.state is AlertState.RESOLVED or not _tells(said, alert.value):
+        return against(alert, expression), said
+    limit = sides.right if sides.limit is None else _beside_limit(alert.value, sides.limit, sides.unit)[1]
+    return said, _("limit {limit}", limit=limit)
+
+
+def _tells(said: str, value: float) -> bool:
+    """Whether a text has the value as a number or as a percentage, rounded as it may be."""
+    numbers = (found[0] for found in _NUMBER.finditer(said))
+    return any(
+        abs(float(each) - shown) <= 0.51 * 10.0 ** -len(each.partition(".")[2])
+        for each in numbers
+        for shown in (value, value * 100)
+    )
 
 
 def clock(at: datetime, now: datetime) -> str:

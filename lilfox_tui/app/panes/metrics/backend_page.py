@@ -12,7 +12,6 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from lilfox_tui.app.panes.metrics.sections import (
-    LIMIT_FROM,
     Band,
     PageChart,
     PageCurve,
@@ -30,7 +29,17 @@ from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import cut_row, row_width
 from lilfox_tui.app.rows.hosts import ROLES, TableStyle, held_for, lately_rows, well
-from lilfox_tui.backends.model import BackendChart, BackendCurve, BackendFact, Cell, Figure, Table, Unit, load
+from lilfox_tui.backends.model import (
+    BackendChart,
+    BackendCurve,
+    BackendFact,
+    Cell,
+    Figure,
+    Table,
+    Unit,
+    load,
+    whole_or_tenths,
+)
 from lilfox_tui.core.i18n import Message, _, clauses, listed
 from lilfox_tui.core.text import cell_width, clean, fit, human_age, human_bytes, human_count, human_duration
 from lilfox_tui.core.units import value_text
@@ -306,6 +315,7 @@ def _chart(page: BackendPage, wanted: BackendChart) -> PageChart | None:
         return None
     limit = None if wanted.limit is None else values.get(wanted.limit) or None
     told = [_newest(each, values, wanted.unit, page) for each in curves]
+    highest = 0.0 if limit is None else _highest(page, curves, values)
     title = str(wanted.title)
     if limit is not None:
         title = _("{title}, of {limit}", title=title, limit=cell_text(limit, wanted.unit))
@@ -321,7 +331,8 @@ def _chart(page: BackendPage, wanted: BackendChart) -> PageChart | None:
         now=told[0] if len(curves) == 1 else "",
         top=_WHOLE if wanted.unit == "percent" else _part_of_limit(page, wanted, limit),
         binary=wanted.unit == "bytes",
-        mark=limit if limit is not None and _highest(page, curves, values) >= limit * LIMIT_FROM else None,
+        mark=limit if limit is not None and highest >= limit * _LIMIT_FROM else None,
+        reach=limit if limit is not None and highest >= limit * _SCALED_TO_LIMIT_FROM else None,
         line=wanted.unit == "percent",
     )
 
@@ -330,7 +341,7 @@ def _part_of_limit(page: BackendPage, wanted: BackendChart, limit: float | None)
     """The top of a chart of counts far below their small limit: else one of 50 would look like all of them."""
     if limit is None or limit > _SMALL_LIMIT or wanted.unit != "count":
         return None
-    return limit * LIMIT_FROM if _highest(page, wanted.curves, {}) < limit * LIMIT_FROM else None
+    return limit * _LIMIT_FROM if _highest(page, wanted.curves, {}) < limit * _LIMIT_FROM else None
 
 
 def _highest(page: BackendPage, curves: Sequence[BackendCurve], values: Mapping[Series, float]) -> float:
@@ -344,6 +355,9 @@ def _is_known(page: BackendPage, curve: BackendCurve) -> bool:
 
 
 _KNOWN_POINTS = 60
+_LIMIT_FROM, _SCALED_TO_LIMIT_FROM = 0.1, 0.25
+"""Parts of a limit from which on it is drawn, and from which on the scale reaches up to it: values far below it would
+not be seen."""
 
 
 def _newest(curve: BackendCurve, values: Mapping[Series, float], unit: Unit, page: BackendPage) -> str:
@@ -381,7 +395,7 @@ def cell_text(value: Cell, unit: Unit) -> str:
     if isinstance(value, str | Message):
         return clean(str(value))
     if unit == "percent":
-        return f"{value:.1f}%"
+        return f"{whole_or_tenths(value)}%"
     if unit == "bytes":
         return value_text(value, "bytes")
     return human_duration(value) if unit == "seconds" else human_count(value)

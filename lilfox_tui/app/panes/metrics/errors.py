@@ -53,6 +53,22 @@ class LoggedError(Struct, frozen=True):
         return LoggedError(self.first, self.source, self.text, at_least=True)
 
 
+def each_once(errors: Sequence[LoggedError]) -> list[LoggedError]:
+    """The errors (newest first) with those of a log that say the same as one, also where others came between them: two
+    services that fail each other would fill a list by turns."""
+    found: dict[tuple[str, str], LoggedError] = {}
+    for each in errors:
+        key = (each.source, each.text)
+        last = found.get(key)
+        if last is None:
+            found[key] = each
+            continue
+        first = min(last.first or last.at, each.first or each.at)
+        at_least = last.at_least or each.at_least
+        found[key] = replace(last, first=first, times=last.times + each.times, at_least=at_least)
+    return list(found.values())
+
+
 class ErrorRuns:
     """Errors in a row that say the same, counted as they are logged: a window of records holds only the newest."""
 

@@ -8,17 +8,19 @@ from functools import cache, partial
 from typing import TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.alert_section import AlertSection
 from lilfox_tui.app.panes.metrics.backend_page import backend_row
-from lilfox_tui.app.panes.metrics.errors import NewestErrors
+from lilfox_tui.app.panes.metrics.errors import LoggedError, NewestErrors, each_once
 from lilfox_tui.app.panes.metrics.home_charts import HomeCharts
-from lilfox_tui.app.panes.metrics.layout import PanelId, arrange
+from lilfox_tui.app.panes.metrics.layout import THREE_COLUMNS, PanelId, arrange
 from lilfox_tui.app.panes.metrics.pages import FarPast
 from lilfox_tui.app.panes.metrics.problems import (
     ProblemWidths,
     change_row,
+    change_runs,
     error_row,
     first_steps,
     problem_row,
@@ -27,7 +29,7 @@ from lilfox_tui.app.panes.metrics.problems import (
 from lilfox_tui.app.panes.metrics.service_page import service_heading, service_row
 from lilfox_tui.app.panes.metrics.state import MetricsState, Subject
 from lilfox_tui.app.rendering.columns import wrapped
-from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
+from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import (
     PanelArea,
     PanelHit,
@@ -39,16 +41,19 @@ from lilfox_tui.app.rendering.panels import (
     in_sight,
     row_hits,
 )
-from lilfox_tui.app.rows.hosts import OneKind, TableStyle, host_heading, host_row, sorted_text
+from lilfox_tui.app.rows.hosts import OneKind, TableStyle, figure_rows, host_heading, host_row, sorted_text
 from lilfox_tui.app.rows.processes import SteadyOrder, process_heading, process_row
 from lilfox_tui.app.widgets import more_below
 from lilfox_tui.core.i18n import _, ngettext
 from lilfox_tui.core.text import cell_width, clean
 from lilfox_tui.metrics.model import HostSnapshot, Level, ProcessUsage
-from lilfox_tui.monitor.model import Overview
+from lilfox_tui.monitor.model import Overview, StatusChange
 
-_PROCESSES, _CHANGES = 40, 100
+_PROCESSES = 40
 """Rows that are offered at most."""
+_FIGURES_LEAST, _FIGURES_BESIDE = 2, 16
+"""Free rows below the hosts from which on they tell more of one, and those below all lists from which on they have
+such rows beside charts."""
 
 MakeRow = Callable[[int], Row]
 """A row for that many cells."""
@@ -77,6 +82,24 @@ class HomeList(Struct, frozen=True):
         return rows + len(self.heads(0)) if rows else 0
 
 
+class _Happened(Struct, frozen=True):
+    """A change or an error of a log, and its row for a time. ``aside``: it comes after the others where not all have
+    room."""
+
+    at: datetime
+    row: Callable[[datetime, Glyphs], Row]
+    aside: bool = False
+
+
+def _happenings(changes: Sequence[StatusChange], errors: Sequence[LoggedError]) -> list[_Happened]:
+    """Each change (oldest first) and each error (newest first) once, the newest first."""
+    found = [
+        *(_Happened(each.at, partial(error_row, each)) for each in each_once(errors)),
+        *(_Happened(run.change.at, partial(change_row, run), run.aside) for run in change_runs(changes[::-1])),
+    ]
+    return sorted(found, key=lambda each: each.at, reverse=True)
+
+
 HomeHit: TypeAlias = PanelHit[PanelId, Subject]
 HomeScreen: TypeAlias = PanelScreen[PanelId, Subject]
 
@@ -92,6 +115,9 @@ class Home:
         self._tops: dict[PanelId, int] = {}
         """The first row of each list that is longer than its panel."""
         self._plain_top = 0
+        self._happened_of: object = None
+        self._happened_then: Sequence[_Happened] = ()
+        """What happened, of the changes and errors that it was made of."""
 
     # ---- what there is ------------------------------------------------------------------------------------------
 
@@ -192,25 +218,35 @@ class Home:
         by = "memory" if self._state.sort == "memory" else "cpu"
         return name, self._order.busiest(found or (), by)[:_PROCESSES]
 
-    def _happened(self, overview: Overview) -> list[Row]:
-        """What changed, and the newest errors of the logs, newest first, as many as the screen is high."""
-        glyphs = self._app.glyphs
-        changes = [each for each in self._app.monitor.changes.all() if each.at <= overview.at][-_CHANGES:]
+    def _happened(self, overview: Overview) -> Sequence[_Happened]:
+        """What changed, and the newest errors of the logs, newest first."""
+        changes = self._app.monitor.changes.all()
+        if changes and changes[-1].at > overview.at:
+            changes = [each for each in changes if each.at <= overview.at]
         errors = self.errors.found  # the last one may be newer than the overview of now
         if overview.rewound:
             errors = tuple(filter(None, (each.until(overview.at) for each in errors)))
-        found: list[tuple[datetime, Callable[[], Row]]] = [
-            *((each.at, partial(change_row, each, overview.at, glyphs)) for each in changes),
-            *((each.at, partial(error_row, each, overview.at, glyphs)) for each in errors),
-        ]
-        found.reverse()  # of the same time, the last one is first
-        found.sort(key=lambda each: each[0], reverse=True)
-        rows = [make() for _at, make in found[: self._app.room.height]]
+        known = (changes, errors, overview.rewound)
+        if known != self._happened_of:  # while nothing new happens they are the same objects
+            self._happened_of, self._happened_then = known, _happenings(changes, errors)
+        return self._happened_then
+
+    def _gaps(self, overview: Overview, happened: Sequence[_Happened]) -> list[Row]:
+        """What is said where nothing happened, or not all of it is known."""
         if not overview.rewound:
-            return rows or [(Piece(" " + _("nothing yet"), "muted"),)]
+            return [] if happened else [(Piece(" " + _("nothing yet"), "muted"),)]
         if not self.errors.reaches(overview.at):
-            rows.insert(0, (Piece(" " + _("log errors were not collected then; E lists them"), "muted"),))
-        return rows or [(Piece(" " + _("nothing was recorded before that time"), "muted"),)]
+            return [(Piece(" " + _("log errors were not collected then; E lists them"), "muted"),)]
+        return [] if happened else [(Piece(" " + _("nothing was recorded before that time"), "muted"),)]
+
+    def _happened_rows(self, overview: Overview, happened: Sequence[_Happened], place: PanelArea) -> list[Row]:
+        """The newest of what happened: what has to be seen first, the rest where there are rows left."""
+        rows, glyphs = self._gaps(overview, happened), self._app.glyphs
+        room = max(0, place.inner_height - len(rows))
+        needed = [each for each in happened if not each.aside][:room]
+        others = [each for each in happened if each.aside][: room - len(needed)]
+        shown = sorted((*needed, *others), key=lambda each: each.at, reverse=True)
+        return _in_full([*rows, *(each.row(overview.at, glyphs) for each in shown)], place)
 
     # ---- drawing ------------------------------------------------------------------------------------------------
 
@@ -220,10 +256,12 @@ class Home:
         processes, happened = self._processes(overview), self._happened(overview)
         wants: dict[PanelId, int] = {name: each.want() for name, each in lists.items()}
         wants["processes"] = _PROCESSES + 1 if processes[0] else 0
-        wants["changes"] = len(happened)
+        wants["changes"] = len(happened) + len(self._gaps(overview, happened))
         config = self._app.config
         steps = () if config.hosts or config.services or config.backends else first_steps()
         wants["next"] = len(steps)
+        if style.width >= THREE_COLUMNS and height - sum(each.want() + 1 for each in lists.values()) >= _FIGURES_BESIDE:
+            wants["hosts"] += _FIGURES_LEAST + 1
         charts = 0 if self._app.slow_link else self.charts.count(overview)
         placed = arrange(style.width, height, wants, charts)
         if self._state.zoomed:
@@ -241,6 +279,8 @@ class Home:
             if name in lists:
                 panel, found = self._list_panel(name, lists[name], place)
                 hits += found
+                if name == "hosts" and not self._state.zoomed:
+                    panel = self._with_figures(panel, overview, style)
             elif name == "charts":
                 panel = self.charts.panel(overview, place, style)
             elif name == "processes":
@@ -254,7 +294,8 @@ class Home:
             elif name == "next":
                 panel = ScreenPanel(place, (Piece(_("Next"), "title"),), steps)
             else:
-                panel = ScreenPanel(place, (Piece(_("Errors and changes"), "title"),), _in_full(happened, place))
+                panel = ScreenPanel(place, (Piece(_("Errors and changes"), "title"),),
+                                    self._happened_rows(overview, happened, place))  # fmt: skip
                 self.errors.begin()
             panels.append(panel)
         slow_link = self._app.slow_link
@@ -285,12 +326,21 @@ class Home:
         below = more_below(len(shown.rows) + len(shown.more) - top - room)
         return ScreenPanel(place, (Piece(shown.title, "title"),), rows, shown.note, below), hits
 
+    def _with_figures(self, panel: ScreenPanel, overview: Overview, style: TableStyle) -> ScreenPanel:
+        """The hosts, and in the rows that they leave free more of the one that the charts are about or would be."""
+        view, free = self.charts.host(overview), panel.area.inner_height - len(panel.rows)
+        if view is None or free < _FIGURES_LEAST:
+            return panel
+        rows = figure_rows(view, style.for_width(panel.area.inner_width), named=len(overview.hosts) > 1)
+        return replace(panel, rows=[*panel.rows, *([BLANK] if free > len(rows) else []), *rows])
+
     def _top(self, name: PanelId, shown: HomeList, room: int) -> int:
         """The first row, so that the selected one is seen."""
         count = len(shown.rows) + len(shown.more)
         at = next((index for index, row in enumerate(shown.rows) if self._is_selected(name, row.subject)), None)
         end = count - 1 if at == len(shown.rows) - 1 else at  # with the last one, what stands below it is seen
-        top = self._tops[name] = in_sight(self._tops.get(name, 0), count, room, at, end)
+        before = 0 if name == "problems" and at is None else self._tops.get(name, 0)  # the worst is seen
+        top = self._tops[name] = in_sight(before, count, room, at, end)
         return top
 
     def _plain(self, lists: Mapping[PanelId, HomeList], width: int, height: int) -> HomeScreen:

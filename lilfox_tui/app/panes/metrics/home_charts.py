@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import repeat
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lilfox_tui.app.pane import PaneContext
+from lilfox_tui.app.panes.metrics.backend_page import cell_text
 from lilfox_tui.app.panes.metrics.host_page import load_limits
-from lilfox_tui.app.panes.metrics.sections import LIMIT_FROM, within_reach
+from lilfox_tui.app.panes.metrics.pages import increase_per_second, rate_span, whole_stretches
 from lilfox_tui.app.panes.metrics.state import MetricsState, fitting
+from lilfox_tui.app.panes.metrics.traffic_sections import as_threshold, lowest
 from lilfox_tui.app.rendering.chart import (
     AXIS_WIDTH,
     SERIES_COLOURS,
@@ -26,7 +29,7 @@ from lilfox_tui.app.rendering.columns import Digits, wrapped
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.rendering.panels import PanelArea, ScreenPanel, fit_row
 from lilfox_tui.app.rows.hosts import TableStyle, why_no_numbers
-from lilfox_tui.backends.model import load
+from lilfox_tui.backends.model import BackendChart, Unit, load
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.i18n import _
@@ -51,10 +54,15 @@ class _Wanted(Struct, frozen=True):
     top: float | None = None
     binary: bool = False
     limits: Threshold | None = None
-    """Of a chart whose scale follows its values, those that they come near are drawn."""
-    mark: float | None = None
-    """A limit that colours nothing."""
+    reach: float | None = None
+    """A value up to which the scale goes at least."""
     roles: Sequence[str] = ()
+    rate_over: timedelta | None = None
+    """Of counters, whose increase per second over so long is drawn and told."""
+    line: bool = False
+    """Whether a single curve is a line too, instead of filled."""
+    quiet: bool = False
+    """Whether it is zero most of the time."""
 
 
 def _percent(value: float) -> str:
@@ -67,6 +75,15 @@ def _rate(value: float) -> str:
 
 def _seconds(value: float) -> str:
     return f"{value * 1000:.3g}ms" if value < 1 else f"{value:.3g}s"
+
+
+def _with_rates(wanted: _Wanted, curves: Sequence[Curve]) -> tuple[_Wanted, list[Curve]]:
+    """The chart with its newest rates, the last ones that are drawn."""
+    newest = [next((value for value in reversed(each.values) if value is not None), None) for each in curves]
+    told = ["" if value is None else _("{count}/s", count=wanted.unit(value)) for value in newest]
+    if len(curves) == 1:
+        return replace(wanted, now=wanted.now or told[0]), list(curves)
+    return wanted, [replace(each, now=each.now or text) for each, text in zip(curves, told, strict=True)]
 
 
 class HomeCharts:
@@ -148,27 +165,32 @@ class HomeCharts:
 
     def _chart(self, wanted: _Wanted, width: int, height: int, overview: Overview, window: timedelta) -> list[Row]:
         count = plot_points(width)
-        start = overview.at - window
+        start, over = overview.at - window, wanted.rate_over
         curves = [
-            Curve(self._values(subject, series, start, overview.at, count), name, now, role)
+            Curve(self._values(subject, series, start, overview.at, count, over), name, now, role)
             for (subject, series, name, now), role in zip(wanted.curves, wanted.roles or repeat(""), strict=False)
         ]
+        if over is not None:
+            wanted, curves = _with_rates(wanted, curves)
         limits = wanted.limits or Threshold()
-        highest = max((value for each in curves for value in each.values if value is not None), default=None)
-        near = 0.0 if wanted.top is not None else LIMIT_FROM
         axes = Axes(
             unit=wanted.unit, start=start, end=overview.at, top=wanted.top, binary=wanted.binary,
+            line=wanted.line,
             ago=not overview.rewound,  # of the past the times themselves are told
-            warn=within_reach(limits.warn, highest, near),
-            fail=within_reach(limits.fail, highest, near),
-            mark=within_reach(wanted.mark, highest, near),
+            warn=limits.warn, fail=limits.fail, reach=wanted.reach,
         )  # fmt: skip
         room = width - AXIS_WIDTH - 2 - cell_width(wanted.now)  # the newest value is not cut
         title = fit(wanted.title, room) if cell_width(wanted.title) > room > 0 else wanted.title
         return chart(title, curves, axes, width=width, height=height, glyphs=self._app.glyphs, now_text=wanted.now)
 
-    def _values(self, subject: str, series: Series, start: datetime, end: datetime, count: int) -> Values:
-        return in_columns(self._app.monitor.history.window(subject, series, start, end, count), start, end, count)
+    def _values(
+        self, subject: str, series: Series, start: datetime, end: datetime, count: int, over: timedelta | None
+    ) -> Values:
+        points = self._app.monitor.history.window(subject, series, start, end, count)
+        if over is not None:
+            step_s = (end - start).total_seconds() / count
+            points = increase_per_second(whole_stretches(points, start, end, step_s), over)
+        return in_columns(points, start, end, count)
 
     # ---- which charts --------------------------------------------------------------------------------------------
 
@@ -183,7 +205,7 @@ class HomeCharts:
         return []
 
     def _of_host(self, view: HostView, overview: Overview, digits: Digits) -> list[_Wanted]:
-        subject, summary, limits = f"host/{view.name}", view.summary, self._app.config.thresholds
+        subject, summary, limits = f"host/{view.name}", view.summary, view.thresholds
         if summary is None:
             return []
         known = not isinstance(view.link, Unavailable)
@@ -219,7 +241,7 @@ class HomeCharts:
             ], _rate, binary=True),
             _Wanted(_("Load, 1 min"), [(subject, Series("load1"), "", "")], lambda value: f"{value:.2g}",
                     told(summary.load[0] if summary.load else None, digits.load),
-                    limits=load_limits(limits, summary.cpu_count, summary.load[0] if summary.load else None)),
+                    limits=load_limits(limits, summary.cpu_count)),
         ]  # fmt: skip
 
     def _busiest(self, view: HostView, overview: Overview) -> list[HostView]:
@@ -238,7 +260,7 @@ class HomeCharts:
         newest = None if state is None else state.last.response_time_s
         answered = _Wanted(_("Health check"), [(own, Series("service_response_seconds"), "", "")], _seconds,
                            _("unknown") if newest is None else digits.duration(newest),
-                           mark=view.config.slow)  # fmt: skip
+                           limits=Threshold(warn=view.config.slow))  # fmt: skip
         if not isinstance(view.traffic, Ready):
             return [answered]
         traffic = view.traffic.value
@@ -248,8 +270,9 @@ class HomeCharts:
             (subject, latency_series(quantile), f"p{quantile * 100:.0f}", digits.quantile(value))
             for quantile, value in ((0.5, traffic.p50), (0.95, traffic.p95), (0.99, traffic.p99)) if value is not None
         ]  # fmt: skip
+        limits = as_threshold(view.limits.of_latency(traffic, view.config.slow))
         if quantiles:
-            found.append(_Wanted(_("Latency"), quantiles, _seconds))
+            found.append(_Wanted(_("Latency"), quantiles, _seconds, limits=limits))
         elif traffic.average_s is not None:
             average = digits.short_time(traffic.average_s)
             found.append(_Wanted(_("Latency, average"), [(subject, AVERAGE, "", "")], _seconds, average))
@@ -261,19 +284,57 @@ class HomeCharts:
             ) if value is not None
         ]  # fmt: skip
         if errors:
-            limits = view.config.server_errors_percent or self._app.config.thresholds.server_errors_percent
             found.append(_Wanted(_("Errors"), [curve for curve, _role in errors], lambda value: f"{value:g}%",
-                                 limits=limits,
+                                 limits=view.limits.errors, reach=lowest(view.limits.errors),
                                  roles=[role for _curve, role in errors]))  # fmt: skip
         return [*found, answered]
 
     def _of_backend(self, view: BackendView) -> list[_Wanted]:
-        trend = load(view.config.kind).TREND
-        if trend is None:
-            return []
-        newest = None if view.reading is None else view.reading.values.get(trend)
-        return [_Wanted(trend_title(view.config.kind, trend), [(f"backend/{view.name}", trend, "", "")], human_count,
-                        _("unknown") if newest is None else human_count(newest))]  # fmt: skip
+        """The charts of its kind of which something is known; those that are zero most of the time come last, so that
+        the others stay where they are."""
+        kind = load(view.config.kind)
+        found = [made for each in kind.CHARTS if (made := self._backend_chart(view, each)) is not None]
+        if found or kind.TREND is None:
+            return sorted(found, key=lambda made: made.quiet)
+        return [_Wanted(trend_title(view.config.kind, kind.TREND), [(f"backend/{view.name}", kind.TREND, "", "")],
+                        human_count, _("unknown"))]  # fmt: skip
+
+    def _backend_chart(self, view: BackendView, of: BackendChart) -> _Wanted | None:
+        values = {} if view.reading is None else view.reading.values
+        shown = [
+            each for each in of.curves
+            if each.series in values and (each.quiet is None or (not each.per_second and values[each.series]))
+        ]  # fmt: skip
+        if not shown:
+            return None
+        told = [
+            _("unknown")
+            if view.outage is not None
+            else ""
+            if each.per_second
+            else cell_text(values[each.series], of.unit)
+            for each in shown
+        ]
+        limit, title, single = values.get(of.limit) if of.limit is not None else None, str(of.title), len(shown) == 1
+        return _Wanted(
+            _("{title}, of {limit}", title=title, limit=cell_text(limit, of.unit)) if limit else title,
+            [
+                (f"backend/{view.name}", each.series, "" if single else str(each.name), "" if single else now)
+                for each, now in zip(shown, told, strict=True)
+            ],
+            _AXES.get(of.unit, human_count),
+            told[0] if single else "",
+            100.0 if of.unit == "percent" else None,
+            of.unit == "bytes",
+            line=of.unit == "percent",
+            rate_over=rate_span(view) if shown[0].per_second else None,
+            quiet=all(each.quiet is not None for each in shown),
+        )
+
+
+_AXES: Mapping[Unit, Callable[[float], str]] = {
+    "count": human_count, "percent": lambda value: f"{value:.3g}%", "bytes": human_bytes, "seconds": _seconds,
+}  # fmt: skip
 
 
 def trend_title(kind: str, trend: Series) -> str:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
+from lilfox_tui.app.panes.metrics.problems import change_runs
 from lilfox_tui.app.panes.metrics.sections import (
     Band,
     PageChart,
@@ -23,18 +24,24 @@ from lilfox_tui.app.panes.metrics.sections import (
     fill_page,
     padded,
     text_section,
-    within_reach,
 )
-from lilfox_tui.app.rendering.columns import EXACT, Digits, wrapped
+from lilfox_tui.app.rendering.columns import EXACT, Digits, gauge, wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import NARROWEST
 from lilfox_tui.app.rows.hosts import (
     ROLES,
+    TableStyle,
+    core_meters,
+    disk_meters,
     held_for,
     lately_rows,
     level_role,
+    load_pieces,
+    memory_meters,
+    memory_used,
     reasons_told,
     role_in_force,
+    used_of,
     well,
     why_no_numbers,
 )
@@ -43,12 +50,19 @@ from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.i18n import _, clauses, listed, ngettext
 from lilfox_tui.core.text import cell_width, clean, fit, fit_middle, human_bytes, human_duration
-from lilfox_tui.metrics.model import FilesystemUsage, HostSummary, ProcessTotals, ProcessUsage, Series
+from lilfox_tui.metrics.model import (
+    FilesystemUsage,
+    HostSummary,
+    InterfaceActivity,
+    ProcessTotals,
+    ProcessUsage,
+    Series,
+)
 from lilfox_tui.monitor.model import HostView, ServiceView, StatusChange
 
 _NAME, _SHORT_NAME, _TEXT_BESIDE = 15, 11, 76
 """Cells of a name, also on a narrow screen, and those from which a section stands beside another one."""
-_FILESYSTEM_NUMBERS = 27
+_FILESYSTEM_NUMBERS, _METERS_MOST = 27, 76
 _LEAST_PROCESSES, _MOST_BEFORE = 10, 15
 """Rows of processes at least, and at most where other sections come after them."""
 
@@ -66,7 +80,6 @@ class HostPage(Struct, frozen=True):
     now: datetime
     """The page's newest moment: now, or the moment rewound to (aware UTC)."""
     window: timedelta
-    thresholds: Thresholds
     glyphs: Glyphs
     width: int
     charts_only: bool = False
@@ -88,22 +101,28 @@ class HostPage(Struct, frozen=True):
 
 def host_page(page: HostPage) -> list[Row]:
     """All rows of the page; the first two stay on the screen."""
-    rows, summary = _head(page), page.view.summary
+    summary, reasons = page.view.summary, wrapped(reason_rows(page.view, page.now), page.width)
     if summary is None:
-        return [*rows, (Piece("   " + _("no data for this host yet"), "muted"),), *page.below_charts()]
+        unknown = (Piece("   " + _("no data for this host yet"), "muted"),)
+        return [_title(page), *reasons, unknown, *page.below_charts()]
     style = SectionStyle(page.width, page.glyphs, page.chart_height, page.digits, page.slow_link, page.cursor)
-    charts = _charts(page, summary)
+    meters, charts = _meters(page, summary, 1 + len(reasons) + style.chart_height), _charts(page, summary)
+    rows = [_title(page, with_load=not meters), *reasons]
+    if not meters and summary.memory_total and page.height and page.width <= 2 * _TEXT_BESIDE:
+        charts[1] = replace(charts[1], notes=(used_of(memory_used(summary), summary.memory_total),))
     older = Section(_("Older data"), lambda width: padded(page.below_charts(), width))
-    parts = [] if page.charts_only else [each for each in _parts(page, summary) if each is not None]
+    parts = [] if page.charts_only else _parts(page, summary, meters=bool(meters))
+    above = len(rows) + max((len(each.rows(0)) + 1 for each in meters), default=0)
 
     def draw(style: SectionStyle) -> list[Row]:
         bands = chart_bands(charts, style)
-        first = _bands_above(page, style, len(bands), len(rows))
+        first = _bands_above(page, style, len(bands), above)
         lines = style.chart_height + _CHART_LINES
-        room = page.height - len(rows) - first * lines - _TABLE_LINES
+        room = page.height - above - first * lines - _TABLE_LINES
         below = _below(page, parts, room, (len(bands) - first) * lines)
         seen = 1 if bands[first:] else 0  # what stands above the other charts
-        return rows + draw_sections([*bands[:first], *below[:seen], *bands[first:], [older], *below[seen:]], style)
+        upper = [*bands[:1], *([meters] if meters else []), *bands[1:first], *below[:seen]]
+        return rows + draw_sections([*upper, *bands[first:], [older], *below[seen:]], style)
 
     return fill_page(draw, style, page.height, len(chart_bands(charts, style)))
 
@@ -149,31 +168,77 @@ def _below(page: HostPage, parts: Sequence[Section], room: int, charts: int) -> 
     return [[shown], *([each] for each in parts)]
 
 
-def _parts(page: HostPage, summary: HostSummary) -> Sequence[Section | None]:
-    """Every part of the machine but its processes; None for what is not known of."""
-    changes, problems = lately_rows(page.changes, page.now, page.glyphs), _trouble(summary)
-    return (
-        _cores(page, summary),
-        _memory(page, summary),
+_METERS_FROM, _DISK_METERS_FROM = 80, 117
+"""Cells from which meters stand side by side, and from which those of disks stand with them."""
+
+
+def _meters(page: HostPage, summary: HostSummary, above: int) -> Band:
+    """Meters of each core, of memory and of disks, which stand below the first charts if they and some processes have
+    room on the first screen. Where tables stand beside the processes, these tell it."""
+    if not page.height or page.charts_only or page.slow_link or not _METERS_FROM <= page.width <= 2 * _TEXT_BESIDE:
+        return []
+    count = 3 if page.width >= _DISK_METERS_FROM else 2
+    parts = ((_("CPU"), core_meters), (_("Memory"), memory_meters))
+    shown = [_drawn(_glance(page, title, rows, summary), (page.width - 1) // count - 1) for title, rows in parts]
+    lines = max(len(each.rows(0)) for each in shown)
+    if count > len(shown):
+        disks = _glance(page, _("Disks"), partial(disk_meters, lines=lines), summary)
+        shown.append(_drawn(disks, (page.width - 1) // count - 1))
+        lines = max(lines, len(shown[-1].rows(0)))
+    room = page.height - above - _CHART_LINES - _TABLE_LINES - _PROCESSES_SEEN
+    return shown if lines + 1 <= room else []
+
+
+def _table_style(page: HostPage) -> TableStyle:
+    return TableStyle(page.width, page.glyphs, 0.0, page.digits)
+
+
+def _parts(page: HostPage, summary: HostSummary, *, meters: bool) -> list[Section]:
+    """Every part of the machine but its processes, without what is not known of, and without what stands among the
+    ``meters``. A table of many cores comes last: all else would stand far below it."""
+    known = [each for each in page.changes if each.at <= page.now][:_CHANGES_FOLDED]
+    changes = lately_rows([run.change for run in change_runs(known)], page.now, page.glyphs)
+    cores, problems = _cores(page, summary), _trouble(summary)
+    many = len(summary.cores) > _CORES_FIRST
+    found = (
+        cores if not many else None if meters else _glance(page, _("CPU"), core_meters, summary),
+        None if meters else _glance(page, _("Memory"), memory_meters, summary),
         _filesystems(page, summary),
         _disks(page, summary),
         _interfaces(page, summary),
         _units(summary),
         text_section(_("Recent changes"), changes) if changes else None,
         text_section(_("Could not read"), problems) if problems else None,
+        replace(cores, title=_("Cores")) if cores is not None and many else None,
     )
+    return [each for each in found if each is not None]
 
 
-def _head(page: HostPage) -> list[Row]:
+_CORES_FIRST, _CHANGES_FOLDED = 8, 200
+"""The most cores whose table stands first, and changes of which those of interfaces are one."""
+
+
+_Meters = Callable[[HostView, HostSummary, TableStyle], Sequence[Row]]
+
+
+def _glance(page: HostPage, title: str, rows: _Meters, summary: HostSummary) -> Section:
+    """Meters as a section of their own."""
+    style = _table_style(page)
+    return Section(title, lambda width: rows(page.view, summary, style.for_width(min(width, _METERS_MOST))))
+
+
+def _title(page: HostPage, *, with_load: bool = False) -> Row:
+    """The host and what is known of it; ``with_load``: its load, where no meter tells it."""
     view, summary = page.view, page.view.summary
+    load = () if summary is None or not with_load else load_pieces(view, summary, _table_style(page))
     facts = []
     if view.config.address and view.config.address != view.name:
         facts.append(view.config.address)
     if summary is not None:
         facts.append(summary.kernel)
-        if summary.cpu_count:
+        limit = None if summary.limit is None else summary.limit.cores
+        if summary.cpu_count and (limit is not None or not load):
             cores = ngettext("{count} core", "{count} cores", summary.cpu_count)
-            limit = None if summary.limit is None else summary.limit.cores
             facts.append(cores if limit is None else _("{limit:.2g} of {cores}", limit=limit, cores=cores))
         if summary.uptime_s is not None:
             facts.append(_("up {time}", time=human_duration(summary.uptime_s)))
@@ -183,16 +248,14 @@ def _head(page: HostPage) -> list[Row]:
         facts.append(view.link.value.description)
     mark = Piece(page.glyphs.level(view.level) + " ", ROLES[view.level])
     tags = (Piece("  " + " ".join(view.config.tags), "muted"),) if view.config.tags else ()
-    return [
-        (
-            Piece(" "),
-            mark,
-            Piece(view.name, "strong"),
-            Piece("   " + "  ".join(fact for fact in facts if fact), "muted"),
-            *tags,
-        ),
-        *wrapped(reason_rows(view, page.now), page.width),
-    ]
+    return (
+        Piece(" "),
+        mark,
+        Piece(view.name, "strong"),
+        *((Piece("   " + _("load") + " ", "muted"), *load) if load else ()),
+        Piece("   " + "  ".join(fact for fact in facts if fact), "muted"),
+        *tags,
+    )
 
 
 def reason_rows(view: HostView | ServiceView, now: datetime) -> list[Row]:
@@ -239,7 +302,7 @@ class _Shown(NamedTuple):
 
 def _charts(page: HostPage, summary: HostSummary) -> list[PageChart]:
     load = summary.load[0] if summary.load else None
-    limits = page.thresholds
+    limits = page.view.thresholds
     iowait = summary.cpu.iowait if summary.cpu else None
     return [
         _chart(page, _("CPU busy"), _PERCENT, [_Shown("", Series("cpu_usage_percent"), summary.cpu_percent)],
@@ -249,30 +312,26 @@ def _charts(page: HostPage, summary: HostSummary) -> list[PageChart]:
         _chart(page, _("Network"), _RATE, [
             _Shown(_("in"), Series("all_interfaces_receive_bytes_per_second"), summary.network_in_s),
             _Shown(_("out"), Series("all_interfaces_transmit_bytes_per_second"), summary.network_out_s),
-        ], notes=(_("without loopback"),)),
+        ], notes=_network_notes(page, summary)),
         _chart(page, _("Disk"), _RATE, [
             _Shown(_("read"), Series("all_disks_read_bytes_per_second"), summary.disk_read_s),
             _Shown(_("write"), Series("all_disks_written_bytes_per_second"), summary.disk_write_s),
         ]),
         _chart(page, _("Load, 1 min"), _LOAD, [_Shown("", Series("load1"), load)],
-               load_limits(limits, summary.cpu_count, load)),
+               load_limits(limits, summary.cpu_count)),
         _chart(page, _("I/O wait"), _PERCENT, [_Shown("", Series("cpu_percent", (("mode", "iowait"),)), iowait)],
                limits.iowait_percent),
     ]  # fmt: skip
 
 
-def load_limits(thresholds: Thresholds, cores: int | None, load: float | None) -> Threshold | None:
-    """The limits of a host's load, as far as the chart shows them."""
+def load_limits(thresholds: Thresholds, cores: int | None) -> Threshold | None:
+    """The limits of a host's load, which are configured for one core."""
     if not cores:
         return None
-    levels = thresholds.load_per_cpu
-    found = (None if each is None else each * cores for each in (levels.warn, levels.fail))
-    warn, fail = (within_reach(each, load, _LOAD_NEAR) for each in found)
+    warn, fail = (
+        None if each is None else each * cores for each in (thresholds.load_per_cpu.warn, thresholds.load_per_cpu.fail)
+    )
     return Threshold(warn=warn, fail=fail)
-
-
-_LOAD_NEAR = 0.25
-"""Part of its limit from which on a load is drawn below it."""
 
 
 def _chart(
@@ -333,20 +392,14 @@ def _cores(page: HostPage, summary: HostSummary) -> Section | None:
     limit, whole = summary.limit, _("all")
     if limit is not None and limit.cores is not None:
         whole = _("machine")
-        role = role_in_force(limit.cpu_percent, page.thresholds.cpu_percent, page.view.level)
+        role = role_in_force(limit.cpu_percent, page.view.thresholds.cpu_percent, page.view.level)
         of = Piece("  " + _("of the {cores:.2g} cores it may use", cores=limit.cores), "muted")
-        numbers = f"  {page.digits.percent(limit.cpu_percent)}"
-        rows.append(
-            (
-                _name(_("this host"), _names(page) - 1),
-                Piece(numbers, role),
-                *_gauge(page, limit.cpu_percent, bar, role),
-                of,
-            )
-        )
+        number = Piece(f"  {page.digits.percent(limit.cpu_percent)}", role)
+        gauged = _bar(page, limit.cpu_percent, bar, role)
+        rows.append((_name(_("this host"), _names(page) - 1), number, *gauged, of))
     both = ((whole, summary.cpu), *summary.cores) if summary.cpu is not None else summary.cores
     for name, split in both:
-        limits = page.thresholds
+        limits = page.view.thresholds
         role = level_role(split.busy, limits.cpu_percent)
         if split is summary.cpu:
             role = role_in_force(split.busy, limits.cpu_percent, page.view.level)
@@ -357,9 +410,9 @@ def _cores(page: HostPage, summary: HostSummary) -> Section | None:
         )  # fmt: skip
         row = [Piece(f"  {page.digits.percent(share)}", colour) for share, colour in cells]
         if _is_narrow(page):
-            rows.append((_name(name, _SHORT_NAME - 1), row[0], *_gauge(page, split.busy, bar, role)))
+            rows.append((_name(name, _SHORT_NAME - 1), row[0], *_bar(page, split.busy, bar, role)))
             continue
-        rows.append((_name(name), *row, *_gauge(page, split.busy, bar, role)))
+        rows.append((_name(name), *row, *_bar(page, split.busy, bar, role)))
     columns = _("  busy") if _is_narrow(page) else _("  busy  user   sys  wait steal")
     return _section(_("CPU"), rows, columns, _names(page))
 
@@ -370,61 +423,10 @@ def _bar_width(page: HostPage) -> int:
     return max(10, min(40, page.width - 56, page.width // 2 - 50 if page.width > 2 * _TEXT_BESIDE else 40))
 
 
-def _gauge(page: HostPage, value: float | None, width: int, role: str) -> Row:
-    """A bar of ``value`` percent in the colour of its level; lower than its line, so that bars below each other do not
-    fuse."""
-    if value is None:
-        return ()
-    filled = round(min(100.0, max(0.0, page.digits.rounded(value))) / 100 * width)
-    return (
-        Piece("  "),
-        Piece(page.glyphs.bars[-2] * filled, "chart" if role == "text" else role),
-        Piece(page.glyphs.rule * (width - filled), "rule"),
-    )
-
-
-def _memory(page: HostPage, summary: HostSummary) -> Section:
-    rows: list[Row] = []
-    own = None if summary.own_limit is None else summary.own_limit.memory
-    swap_free = None
-    if summary.swap_total is not None and summary.swap_used is not None:
-        swap_free = summary.swap_total - summary.swap_used
-    limits = page.thresholds
-    rows.append(
-        _room(page, _("memory"), summary.memory_percent, summary.memory_total, summary.memory_available,
-              limits.memory_percent)
-    )  # fmt: skip
-    if summary.machine is not None and summary.limit is not None:
-        machine = summary.machine
-        row = _room(page, _("machine"), machine.percent, machine.total, machine.available, None)
-        why = _("the host has a limit: control group {cgroup}", cgroup=clean(summary.limit.cgroup))
-        rows.append((*row, Piece("  " + why, "muted")))
-    if own is not None and summary.own_limit is not None:
-        row = _room(page, _("LilFox unit"), own.percent, own.total, own.available, limits.memory_percent)
-        why = _("LilFox's own limit: control group {cgroup}", cgroup=clean(summary.own_limit.cgroup))
-        rows.append((*row, Piece("  " + why, "muted")))
-    rows.append(_room(page, _("swap"), summary.swap_percent, summary.swap_total, swap_free, limits.swap_percent))
-    if summary.pressure is not None:
-        pressure = summary.pressure
-        shown = "  ".join(
-            f"{name} {page.digits.percent(value).strip()}"
-            for name, value in ((_("cpu"), pressure.cpu), (_("memory"), pressure.memory), (_("io"), pressure.io))
-        )
-        rows.append((_name(_("pressure"), _names(page) - 1), Piece("  " + shown)))
-    return _section(_("Memory"), rows, _("  used   size  free"), _names(page))
-
-
-def _room(
-    page: HostPage, name: str, used: float | None, total: float | None, free: float | None, threshold: Threshold | None
-) -> Row:
-    """One kind of memory: its share in use, its size, and what is free."""
-    cells = _names(page) - 1
-    if total == 0:
-        return (_name(name, cells), Piece("  " + _("none"), "muted"))
-    sizes = f"  {human_bytes(total):>5} {human_bytes(free):>5}"
-    role = "text" if threshold is None else role_in_force(used, threshold, page.view.level)
-    gauge = () if _is_narrow(page) else _gauge(page, used, _bar_width(page), role)
-    return (_name(name, cells), Piece(f"  {page.digits.percent(used)}", role), Piece(sizes), *gauge)
+def _bar(page: HostPage, value: float | None, width: int, role: str) -> Row:
+    """The bar of a value in a table."""
+    rounded = None if value is None else page.digits.rounded(value)
+    return () if rounded is None else (Piece("  "), *gauge(rounded, width, role, page.glyphs))
 
 
 def _per_second(digits: Digits, rate: float | None) -> str:
@@ -462,7 +464,7 @@ def _few_filesystem_rows(page: HostPage, filesystems: Sequence[FilesystemUsage],
     cells = max(_SHORT_NAME, width - 17)
     rows: list[Row] = [(Piece(" " * (cells + 1)), Piece(_("   used   free"), "muted"))]
     for fs in sorted(filesystems, key=lambda each: -each.used_percent):
-        role = role_in_force(fs.used_percent, page.thresholds.disk_percent, page.view.level)
+        role = role_in_force(fs.used_percent, page.view.thresholds.disk_percent, page.view.level)
         used = Piece("   " + page.digits.percent(fs.used_percent), role)
         rows.append((_name(fs.mountpoint, cells), used, Piece(f"  {human_bytes(fs.available_bytes):>5}")))
     return rows
@@ -496,7 +498,7 @@ def _filesystem_rows(page: HostPage, filesystems: Sequence[FilesystemUsage], wid
     cells = max(_NAME - 1, min(longest, max(free, width // 3)))
     rows: list[Row] = [(Piece(" " * (cells + 1)), Piece(_("   used   size   free inodes"), "muted"))]
     for fs in sorted(filesystems, key=lambda each: -each.used_percent):
-        role = role_in_force(fs.used_percent, page.thresholds.disk_percent, page.view.level)
+        role = role_in_force(fs.used_percent, page.view.thresholds.disk_percent, page.view.level)
         inodes = page.digits.percent(fs.inode_percent)
         sizes = f"  {human_bytes(fs.size_bytes):>5}  {human_bytes(fs.available_bytes):>5}  {inodes}"
         rows.append(
@@ -514,8 +516,7 @@ def _interfaces(page: HostPage, summary: HostSummary) -> Section | None:
     """The interfaces with their rates; what is zero everywhere is said in a line."""
     if not summary.interfaces:
         return None
-    troubles = [(_sum_of(each.receive_errors_s, each.transmit_errors_s), _sum_of(each.receive_drops_s,
-                 each.transmit_drops_s)) for each in summary.interfaces]  # fmt: skip
+    troubles = [_troubles(each) for each in summary.interfaces]
     told = any(errors or drops for errors, drops in troubles)
     rows: list[Row] = []
     idle: list[str] = []
@@ -539,6 +540,21 @@ def _interfaces(page: HostPage, summary: HostSummary) -> Section | None:
         rows.append((Piece(" " + text, "muted"),))
     note = (Piece(_("without loopback"), "muted"),)
     return replace(_section(_("Interfaces"), rows, columns, _names(page)), note=note)
+
+
+def _network_notes(page: HostPage, summary: HostSummary) -> tuple[str, ...]:
+    """The errors and drops of all interfaces, if there are any, and what is not counted."""
+    found = [_troubles(each) for each in summary.interfaces]
+    errors, drops = (sum(each[place] or 0.0 for each in found) for place in (0, 1))
+    told = [_("{count} errors/s", count=page.digits.count(errors))] if errors else []
+    told += [_("{count} drops/s", count=page.digits.count(drops))] if drops else []
+    return (*told, _("without loopback"))
+
+
+def _troubles(each: InterfaceActivity) -> tuple[float | None, float | None]:
+    """The errors and the drops of an interface in both directions, per second."""
+    errors = _sum_of(each.receive_errors_s, each.transmit_errors_s)
+    return errors, _sum_of(each.receive_drops_s, each.transmit_drops_s)
 
 
 def _sum_of(*values: float | None) -> float | None:

@@ -19,7 +19,7 @@ from lilfox_tui.app.panes.metrics.backend_page import BackendPage, ClientReport,
 from lilfox_tui.app.panes.metrics.host_page import HostPage, host_page
 from lilfox_tui.app.panes.metrics.service_page import ServicePage, service_page
 from lilfox_tui.app.panes.metrics.state import ALERT_KINDS, WINDOWS, MetricsState, Subject, alerts_of, link_error
-from lilfox_tui.app.panes.metrics.traffic_sections import TREND_COLUMNS, ErrorLimit
+from lilfox_tui.app.panes.metrics.traffic_sections import TREND_COLUMNS
 from lilfox_tui.app.rendering.chart import Values, chart_columns, in_columns
 from lilfox_tui.app.rendering.columns import Digits
 from lilfox_tui.app.rendering.draw import Piece, Row
@@ -104,7 +104,7 @@ class FarPast:
             from lilfox_tui.monitor.remote_history import RemoteHistory
 
             if self._asked_past is None:  # another has made it meanwhile
-                self._asked_past = RemoteHistory(self._app.monitor.queries.engine, self._app.config.thresholds)
+                self._asked_past = RemoteHistory(self._app.monitor.queries.engine)
         return self._asked_past
 
     def _begins(self, subject: str, now: datetime) -> datetime:
@@ -301,6 +301,11 @@ def increase_per_second(points: Sequence[Point], over: timedelta) -> list[Point]
     return found
 
 
+def rate_span(view: BackendView) -> timedelta:
+    """The time over which the increase of a backend's counters is told."""
+    return timedelta(seconds=_RATE_POLLS * view.config.every)
+
+
 _WIDTH, _CHART_HEIGHT = 120, 5
 """Of a page that is kept, however small the screen is."""
 _RATE_POLLS = 4
@@ -344,7 +349,6 @@ class MetricsPages:
             below_charts=self._far.rows,
             now=now,
             window=self._state.window,
-            thresholds=app.config.thresholds,
             glyphs=app.glyphs,
             width=self._app.room.width,
             charts_only=self._state.zoomed,
@@ -382,8 +386,6 @@ class MetricsPages:
             below_charts=self._far.rows,
             routes=scraping.by_route(view.name, now),
             route_rates=scraping.route_rates(view.name, now - self._state.window, now, TREND_COLUMNS),
-            error_limit=self._error_limit(view),
-            thresholds=app.config.thresholds,
             slow_link=app.slow_link,
             height=app.room.height,
             cursor=self._state.cursor,
@@ -403,22 +405,10 @@ class MetricsPages:
 
         return [each for each in found if is_named_after(each.source, service)]
 
-    def _error_limit(self, view: ServiceView) -> ErrorLimit | None:
-        """The lowest limit that an alert sets for the service's 5xx responses."""
-        alerts = alerts_of(self._state.overview)
-        rules = () if alerts is None else alerts.rules
-        if not rules:
-            return None
-        from lilfox_tui.monitor.alert_explain import server_error_limit
-
-        limits = ((server_error_limit(each.expression, view.name), each.name) for each in rules if each.kind == "alert")
-        known = [ErrorLimit(percent, name) for percent, name in limits if percent is not None]
-        return min(known, key=lambda limit: limit.percent, default=None)
-
     def backend_page(self, view: BackendView, now: datetime) -> BackendPage:
         """What the page of a backend shows."""
         app, subject = self._app, f"backend/{view.name}"
-        over = timedelta(seconds=_RATE_POLLS * view.config.every)
+        over = rate_span(view)
         return BackendPage(
             view=view,
             changes=[each for each in app.monitor.changes.all() if each.subject == subject][::-1],

@@ -220,7 +220,6 @@ class MetricsPane(Pane):
         return TableStyle(
             width=self.lilfox.room.width,
             glyphs=app.glyphs,
-            thresholds=app.config.thresholds,
             refresh_s=app.refresh_s,
             digits=Digits(few=app.slow_link),
             sparklines=not app.slow_link,

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lilfox_tui.app.panes.metrics.state import Fault
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import cut_row
 from lilfox_tui.app.rows.hosts import ROLES, reason_pieces
 from lilfox_tui.core.aio import Unavailable
-from lilfox_tui.core.i18n import _, clauses
+from lilfox_tui.core.i18n import _, clauses, listed, tr
 from lilfox_tui.core.text import cell_width, clean, fit, human_age, short_age
+from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import BackendView, HostView, PlanView, ServiceView, StatusChange, View
 
 if TYPE_CHECKING:
@@ -151,13 +153,70 @@ def _of_alert(item: AlertItem, now: datetime, glyphs: Glyphs, *, named: bool, be
     return alert_words(item, now, glyphs, named=named, beside=beside)
 
 
-def change_row(change: StatusChange, now: datetime, glyphs: Glyphs) -> Row:
-    """A change: when, what it is about, and what happened."""
+class ChangeRun(Struct, frozen=True):
+    """A change, or several that say the same: the newest of them, and how many they are. ``aside``: it comes after what
+    is wrong where not all has room."""
+
+    change: StatusChange
+    times: int = 1
+    aside: bool = False
+
+
+_INTERFACE = "interface "
+_NAMES_TOLD = 3
+
+
+def change_runs(changes: Sequence[StatusChange]) -> list[ChangeRun]:
+    """The changes (newest first) without repetition: neighbours that say the same are one, and so are all interfaces of
+    a host that came and went, as those of containers do all day."""
+    interfaces: dict[str, list[StatusChange]] = {}
+    for each in changes:
+        if each.kind.startswith(_INTERFACE):
+            interfaces.setdefault(each.subject, []).append(each)
+    runs: list[ChangeRun] = []
+    for each in changes:
+        if each.kind.startswith(_INTERFACE):
+            if each is interfaces[each.subject][0]:
+                runs.append(_interface_run(interfaces[each.subject]))
+        elif runs and _says_the_same(runs[-1].change, each):
+            runs[-1] = replace(runs[-1], times=runs[-1].times + 1)
+        else:
+            runs.append(ChangeRun(each))
+    return runs
+
+
+def _says_the_same(one: StatusChange, other: StatusChange) -> bool:
+    return (one.subject, one.kind, one.level, one.what) == (other.subject, other.kind, other.level, other.what)
+
+
+def _interface_run(changes: Sequence[StatusChange]) -> ChangeRun:
+    """The interfaces of a host that came and went; they are a problem if one of them is gone that was there before."""
+    newest = {each.kind: each for each in reversed(changes)}
+    oldest = {each.kind: each for each in changes}
+    lost = any(each.level is not Level.GOOD and oldest[kind].level is not Level.GOOD for kind, each in newest.items())
+    if len(changes) == 1:
+        return ChangeRun(changes[0], aside=not lost)
+    names = list(dict.fromkeys(each.kind.removeprefix(_INTERFACE) for each in changes))
+    told = listed([*names[:_NAMES_TOLD], *(["…"] if names[_NAMES_TOLD:] else [])])
+    came = sum(each.level is Level.GOOD for each in changes)
+    gone = len(changes) - came
+    what = tr("interfaces: {came} appeared, {gone} gone: {names}", came=came, gone=gone, names=told)
+    if not came or not gone:
+        what = tr("{count} interfaces are gone: {names}", count=gone, names=told)
+        what = what if gone else tr("{count} interfaces appeared: {names}", count=came, names=told)
+    level = Level.DEGRADED if lost else Level.GOOD
+    return ChangeRun(replace(changes[0], what=what, level=level), aside=not lost)
+
+
+def change_row(run: ChangeRun, now: datetime, glyphs: Glyphs) -> Row:
+    """A change: when, what it is about, how often in a row, and what happened."""
+    change = run.change
     today = change.at.date() == now.date()
     return (
         Piece(" " + change.at.strftime("%H:%M:%S" if today else "%m-%d %H:%M") + " ", "muted"),
         Piece(glyphs.level(change.level) + " ", ROLES[change.level]),
         Piece(clean(change.subject.partition("/")[2]) + "  ", "strong"),
+        *((Piece(f"×{run.times}  ", "accent"),) if run.times > 1 else ()),
         Piece(str(change.what)),
     )
 

@@ -22,8 +22,6 @@ _NAME_MOST, _SPARK_MOST, _SPARK_LEAST = 16, 40, 4
 _CHART_BESIDE = 38
 """Cells from which a chart stands beside another one."""
 _LEGEND_GAP = 2
-LIMIT_FROM = 0.1
-"""Part of a limit from which on it is drawn: values far below it would not be seen."""
 _PLOT_MOST = 24
 _EXACT_S = 120
 
@@ -192,6 +190,8 @@ class PageChart(Struct, frozen=True):
     warn: float | None = None
     fail: float | None = None
     mark: float | None = None
+    reach: float | None = None
+    """A value up to which the scale goes at least."""
     moment: datetime | None = None
 
 
@@ -216,11 +216,6 @@ def chart_section(shown: PageChart, style: SectionStyle, points: int | None = No
     )
 
 
-def within_reach(limit: float | None, highest: float | None, part: float = LIMIT_FROM) -> float | None:
-    """A limit of a chart whose scale follows its values, if they come near it: else they would not be seen below it."""
-    return limit if limit is not None and highest is not None and highest >= limit * part else None
-
-
 def _at_cursor(shown: PageChart, count: int, cursor: float) -> PageChart:
     """The chart with the values at the cursor in place of the newest ones."""
     courses = [each.values(count) for each in shown.curves]
@@ -243,6 +238,7 @@ def _chart_rows(shown: PageChart, width: int, style: SectionStyle, count: int) -
     axes = Axes(
         unit=shown.axis, start=shown.start, end=shown.end, top=shown.top, binary=shown.binary,
         warn=shown.warn, fail=shown.fail, mark=shown.mark, moment=shown.moment, line=shown.line, cursor=shown.cursor,
+        reach=shown.reach,
     )  # fmt: skip
     curves = [Curve(each.values(count), each.name if named else "", each.now, each.role) for each in shown.curves]
     height = style.chart_height if named else style.chart_height + 1  # the legend has a row of its own

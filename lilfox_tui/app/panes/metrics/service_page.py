@@ -25,12 +25,10 @@ from lilfox_tui.app.panes.metrics.sections import (
     text_section,
 )
 from lilfox_tui.app.panes.metrics.traffic_sections import (
-    ErrorLimit,
     TrafficPage,
     numbers_below,
     quantile_role,
     seconds_axis,
-    slow_limit,
     traffic_charts,
     traffic_head,
     traffic_source,
@@ -41,7 +39,6 @@ from lilfox_tui.app.rendering.columns import EXACT, GAP, Column, Digits, choose,
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import cut_row, row_width
 from lilfox_tui.app.rows.hosts import INDENT, ROLES, TableStyle, lately_rows, reason_pieces, role_in_force
-from lilfox_tui.config.model import Thresholds
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import _, listed
 from lilfox_tui.core.text import clean, fit, human_duration, short_age
@@ -104,10 +101,11 @@ def _trend(value: _ServiceCells) -> Row:
     return (Piece(spark(recent, 8, value.style.glyphs), "chart"),)
 
 
-def _quantile(pick: Callable[[Traffic], Quantile | None]) -> Callable[[_ServiceCells], Row]:
+def _quantile(quantile: float, pick: Callable[[Traffic], Quantile | None]) -> Callable[[_ServiceCells], Row]:
     def cell(value: _ServiceCells) -> Row:
         found = pick(value.traffic)
-        return (Piece(value.style.digits.quantile(found), quantile_role(found, value.view.config.slow)),)
+        limits = value.view.limits.of_latency(value.traffic, value.view.config.slow)
+        return (Piece(value.style.digits.quantile(found), quantile_role(found, quantile, limits)),)
 
     return cell
 
@@ -118,8 +116,8 @@ def _client_errors(value: _ServiceCells) -> Row:
 
 def _server_errors(value: _ServiceCells) -> Row:
     percent = value.traffic.server_errors
-    limits = value.view.config.server_errors_percent or value.style.thresholds.server_errors_percent
-    return (Piece(value.style.digits.share(percent), role_in_force(percent, limits, value.view.level)),)
+    role = role_in_force(percent, value.view.limits.errors, value.view.level)
+    return (Piece(value.style.digits.share(percent), role),)
 
 
 def _in_flight(value: _ServiceCells) -> Row:
@@ -143,7 +141,7 @@ def _where(value: _ServiceCells) -> Row:
     return (Piece(place + config.health, "muted"), *((Piece(f"  @{config.from_}", "muted"),) if config.from_ else ()))
 
 
-_P95 = Column(lambda: "p95", 6, _quantile(lambda traffic: traffic.p95), priority=3, right=True)
+_P95 = Column(lambda: "p95", 6, _quantile(0.95, lambda traffic: traffic.p95), priority=3, right=True)
 _SERVER_ERRORS = Column(lambda: "5xx", 5, _server_errors, priority=2, right=True)
 _RATE = Column(lambda: _("qps"), 5, _rate, priority=4, right=True)
 COLUMNS: tuple[Column[_ServiceCells], ...] = (
@@ -151,9 +149,9 @@ COLUMNS: tuple[Column[_ServiceCells], ...] = (
     Column(lambda: _("health"), 10, _health, priority=1),
     _RATE,
     Column(lambda: "", 8, _trend, priority=5),
-    Column(lambda: "p50", 6, _quantile(lambda traffic: traffic.p50), priority=9, right=True),
+    Column(lambda: "p50", 6, _quantile(0.5, lambda traffic: traffic.p50), priority=9, right=True),
     _P95,
-    Column(lambda: "p99", 6, _quantile(lambda traffic: traffic.p99), priority=7, right=True),
+    Column(lambda: "p99", 6, _quantile(0.99, lambda traffic: traffic.p99), priority=7, right=True),
     Column(lambda: "4xx", 5, _client_errors, priority=6, right=True),
     _SERVER_ERRORS,
     Column(lambda: _("in flight"), 9, _in_flight, priority=8, right=True),
@@ -197,7 +195,6 @@ def service_row(view: ServiceView, now: datetime, style: TableStyle) -> Row:
 _FACT_GAP, _ERRORS_SHOWN = 2, 5
 _TEXT_BESIDE = 58
 """Cells from which a section of text stands beside another one."""
-_KNOWN_POINTS = 60
 
 
 class ServicePage(Struct, frozen=True):
@@ -222,8 +219,6 @@ class ServicePage(Struct, frozen=True):
     kept: StoreUsage | None = None
     errors: Sequence[LoggedError] = ()
     """The newest ones of its logs, newest first."""
-    error_limit: ErrorLimit | None = None
-    thresholds: Thresholds = Thresholds()
     below_charts: Callable[[], Sequence[Row]] = tuple
     """What is to be said of the charts of its requests, once they are drawn."""
     slow_link: bool = False
@@ -307,9 +302,8 @@ def _traffic(page: ServicePage, style: SectionStyle) -> TrafficPage:
         now=page.now,
         window=page.window,
         slow_s=page.view.config.slow,
-        limit=page.error_limit,
         level=page.view.level,
-        limits=page.view.config.server_errors_percent or page.thresholds.server_errors_percent,
+        limits=page.view.limits,
         style=style,
     )
 
@@ -317,8 +311,6 @@ def _traffic(page: ServicePage, style: SectionStyle) -> TrafficPage:
 def _response_time(page: ServicePage) -> PageChart:
     state = page.view.state
     newest = None if state is None else state.last.response_time_s
-    past = page.past(Series("service_response_seconds"), _KNOWN_POINTS)
-    known = [each for each in (*past, newest) if each is not None]
     return PageChart(
         _("Response time"),
         [PageCurve("", lambda count: page.past(Series("service_response_seconds"), count))],
@@ -326,7 +318,7 @@ def _response_time(page: ServicePage) -> PageChart:
         page.now - page.window,
         page.now,
         now=_("unknown") if newest is None else page.digits.duration(newest),
-        **slow_limit(page.view.config.slow, max(known, default=None)),
+        warn=page.view.config.slow,
     )
 
 

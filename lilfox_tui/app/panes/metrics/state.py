@@ -82,6 +82,11 @@ class MetricsState:
         self.cursor: datetime | None = None
         """The moment whose values the charts of the open page tell; None for the newest."""
         self._chosen = False
+        """Whether the user has chosen the selected row."""
+        self._place: Subject | None = None
+        """What the labels of the selected alert name: its row stays selected when the alert is gone."""
+        self._others: set[Subject] | None = None
+        """The problems that there were when the chosen one was over; None if that is not why a row is selected."""
         self._window = 0
         self.data_since: datetime | None = None
         """When the data of the open page begins; None if that does not matter."""
@@ -263,15 +268,23 @@ class MetricsState:
         return _of_kind(self.overview, place[0])[place[1]]
 
     def choose_first(self) -> None:
-        """Selects the worst row as long as the user has not chosen one, so that a row is always selected."""
-        if self.overview is not None and self.page is None:
-            rows = self.rows()
-            if self._chosen and self.in_problems and (True, self.selected) not in rows:
-                self.selected = self._taken_up(self.overview).get(self.selected, self.selected)
-            if self._chosen and (self.in_problems, self.selected) not in rows:
-                self.in_problems = not self.in_problems  # the problem is over, or the row is not there a second time
-            if (self.in_problems, self.selected) not in rows or not self._chosen:
-                self.in_problems, self.selected = rows[0] if rows else (False, None)
+        """Selects the worst row as long as the user has not chosen one, so that a row is always selected. Where a
+        chosen problem is over, its row in a list stays selected until there is a new problem."""
+        if self.overview is None or self.page is not None:
+            return
+        rows = self.rows()
+        if self._chosen and self.in_problems and (True, self.selected) not in rows:
+            self.selected = self._taken_up(self.overview).get(self.selected, self._place or self.selected)
+        if self._chosen and (self.in_problems, self.selected) not in rows:
+            self._others = set(self.problems(self.overview)) if self.in_problems else None
+            self.in_problems = not self.in_problems  # the problem is over, or the row is not there a second time
+        is_new = self._others is not None and not self._others.issuperset(self.problems(self.overview))
+        if (self.in_problems, self.selected) not in rows or is_new or not self._chosen:
+            self.in_problems, self.selected = rows[0] if rows else (False, None)
+            self._chosen = self._chosen and not is_new and bool(self.filter)
+            self._others = None
+        item = self.items(self.overview).get(self.selected) if self.selected is not None else None
+        self._place = None if item is None else self.place_of(item)
 
     def _taken_up(self, overview: Overview) -> Mapping[Subject | None, Subject]:
         """What has no row of its own among the problems, as it is one with that of an alert."""
@@ -281,7 +294,7 @@ class MetricsState:
         """Selects a row as the user's choice."""
         if subject is not None:
             self.selected, self.in_problems = subject, in_problems or subject[0] in PROBLEM_KINDS
-        self._chosen = True
+        self._chosen, self._others = True, None
 
     def next_alert(self) -> None:
         """Selects the most severe alert, the newest if there are several; the next one when called again without a move

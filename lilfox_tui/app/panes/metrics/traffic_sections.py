@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TypedDict
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from lilfox_tui.app.panes.metrics.sections import (
-    LIMIT_FROM,
     Band,
     PageChart,
     PageCurve,
@@ -19,7 +17,7 @@ from lilfox_tui.app.panes.metrics.sections import (
     SectionStyle,
     text_section,
 )
-from lilfox_tui.app.rendering.chart import Values, nice_ceiling, spark
+from lilfox_tui.app.rendering.chart import Values, spark
 from lilfox_tui.app.rendering.columns import Column, choose, heading, line
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.rows.hosts import level_role, role_in_force
@@ -39,14 +37,13 @@ from lilfox_tui.metrics.traffic import (
     TrafficPart,
     latency_series,
 )
-from lilfox_tui.monitor.model import StoreUsage, TargetView
+from lilfox_tui.monitor.model import LatencyLimit, ServiceLimits, StoreUsage, TargetView
 
 ROUTES_SHOWN = 20
 TREND_COLUMNS = 10
 """Cells of the course of a route's requests."""
 _HEADROOM = 1.25
 """Times its highest value: a route whose requests are steady is no solid block."""
-_KNOWN_POINTS = 60
 _STATUS_BESIDE = 110
 """From this width on the statuses stand beside the routes."""
 _STATUS_BAR = 10
@@ -55,16 +52,25 @@ _NAME_LEAST, _NAME_MOST = 8, 24
 _INDENT, _FACT = 1, 18
 
 
-def quantile_role(found: Quantile | None, slow_s: float | None) -> str:
-    """The colour of a response time."""
-    return "degraded" if found is not None and slow_s is not None and found.seconds > slow_s else "text"
+def quantile_role(found: Quantile | None, quantile: float, limits: Sequence[LatencyLimit]) -> str:
+    """The colour of a quantile of response times."""
+    above = [
+        each
+        for each in limits
+        if each.quantile in (None, quantile) and found is not None and found.seconds > each.seconds
+    ]
+    return "failing" if any(each.fails for each in above) else "degraded" if above else "text"
 
 
-class ErrorLimit(Struct, frozen=True):
-    """The percentage of 5xx responses above which an alert fires, and its name."""
+def as_threshold(limits: Sequence[LatencyLimit]) -> Threshold:
+    """The lowest limits of latency, to be drawn."""
+    warn, fail = (next((each.seconds for each in limits if each.fails is fails), None) for fails in (False, True))
+    return Threshold(warn=warn if fail is None or warn is None or warn < fail else None, fail=fail)
 
-    percent: float
-    alert: str
+
+def lowest(threshold: Threshold) -> float | None:
+    """The first limit that a rising value comes to."""
+    return min((each for each in (threshold.warn, threshold.fail) if each is not None), default=None)
 
 
 class TrafficPage(Struct, frozen=True):
@@ -83,13 +89,15 @@ class TrafficPage(Struct, frozen=True):
     now: datetime
     window: timedelta
     slow_s: float | None
-    limit: ErrorLimit | None
-    """Of a rule."""
     level: Level
     """That of the service."""
-    limits: Threshold
-    """The service's own thresholds for the percentage of 5xx responses."""
+    limits: ServiceLimits
     style: SectionStyle
+
+    @property
+    def slow(self) -> Sequence[LatencyLimit]:
+        """The limits of the latency."""
+        return self.limits.of_latency(self.state.value, self.slow_s) if isinstance(self.state, Ready) else ()
 
 
 def traffic_head(page: TrafficPage) -> list[Row]:
@@ -126,11 +134,11 @@ def _numbers(page: TrafficPage, traffic: Traffic) -> Row:
     pieces = [Piece("   ")]
     if traffic.requests_s is not None:
         pieces += [Piece(_("{count}/s", count=digits.count(traffic.requests_s)) + "  ", "strong")]
-    for name, found in zip(("p50", "p95", "p99"), (traffic.p50, traffic.p95, traffic.p99), strict=True):
+    for quantile, found in zip(QUANTILES, (traffic.p50, traffic.p95, traffic.p99), strict=True):
         if found is not None:
             pieces += [
-                Piece(name + " ", "muted"),
-                Piece(digits.quantile(found) + "  ", quantile_role(found, page.slow_s)),
+                Piece(f"p{quantile * 100:.0f} ", "muted"),
+                Piece(digits.quantile(found) + "  ", quantile_role(found, quantile, page.slow)),
             ]
     no_buckets = traffic.p50 is None
     for name, seconds in ((_("average"), traffic.average_s), (_("longest"), traffic.maximum_s)):
@@ -138,7 +146,7 @@ def _numbers(page: TrafficPage, traffic: Traffic) -> Row:
             pieces += [Piece(name + " ", "muted"), Piece(digits.short_time(seconds) + "  ")]
     for name, percent, role in (
         ("4xx", traffic.client_errors, "text"),
-        ("5xx", traffic.server_errors, role_in_force(traffic.server_errors, page.limits, page.level)),
+        ("5xx", traffic.server_errors, role_in_force(traffic.server_errors, page.limits.errors, page.level)),
     ):
         if percent is not None:
             pieces += [Piece(name + " ", "muted"), Piece(digits.share(percent) + "  ", role)]
@@ -232,9 +240,18 @@ def _latency(page: TrafficPage, traffic: Traffic) -> PageChart | None:
         now = digits.short_time(traffic.average_s)
     if not curves:
         return None
-    known = [each.seconds for each in (traffic.p50, traffic.p95, traffic.p99) if each] or [traffic.average_s or 0.0]
-    slowest = max(*known, _highest(page, [AVERAGE] if now else map(latency_series, QUANTILES)))
-    return replace(_chart(page, title, curves, seconds_axis), now=now, **slow_limit(page.slow_s, slowest))
+    limits = page.slow
+    if now:  # of an average no rule says anything that is compared with a quantile
+        limits = [each for each in limits if each.quantile is None]
+    drawn = as_threshold(limits)
+    notes = tuple(_limit_of_latency(each) for each in limits[:1] if each.alert)
+    return replace(_chart(page, title, curves, seconds_axis), now=now, notes=notes, warn=drawn.warn, fail=drawn.fail)
+
+
+def _limit_of_latency(limit: LatencyLimit) -> str:
+    quantile = 100 * (limit.quantile or 0.0)
+    time = human_duration(limit.seconds)
+    return _("alert {name}: p{quantile:g} > {limit}", name=limit.alert, quantile=quantile, limit=time)
 
 
 def _past(page: TrafficPage, series: Series) -> Callable[[int], Values]:
@@ -243,7 +260,7 @@ def _past(page: TrafficPage, series: Series) -> Callable[[int], Values]:
 
 def _errors(page: TrafficPage, traffic: Traffic) -> PageChart | None:
     """The percentage of responses 5xx and 4xx, with the limit of the alert."""
-    share, limit = page.style.digits.share, page.limit
+    share, limits = page.style.digits.share, page.limits.errors
     curves = [
         PageCurve(name, _past(page, series), share(percent), role)
         for name, series, percent, role in (
@@ -255,41 +272,14 @@ def _errors(page: TrafficPage, traffic: Traffic) -> PageChart | None:
     if not curves:
         return None
     drawn = _chart(page, _("Errors"), curves, _percent_axis)
-    notes = () if limit is None else (_("alert {name} > {limit:g}%", name=limit.alert, limit=limit.percent),)
-    warn, fail = page.limits.warn, page.limits.fail
-    shown = [f"{each:g}%" for each in (warn, fail) if each is not None]
-    if shown:
-        notes = (*notes, _("thresholds > {limits}", limits=", ".join(shown)))
-    mark = None if limit is None else limit.percent
-    top = nice_ceiling(max(_highest(page, [SERVER_ERRORS, CLIENT_ERRORS]), mark or 0.0))
-    return replace(drawn, notes=notes, mark=mark, warn=_within(warn, top), fail=_within(fail, top))
-
-
-def _within(limit: float | None, top: float) -> float | None:
-    """A limit that is drawn, as the axis covers it anyhow; none of those that would make the curves flat."""
-    return limit if limit is not None and limit <= top else None
-
-
-def _highest(page: TrafficPage, series: Iterable[Series]) -> float:
-    """The highest recorded value of the series in the window. A Prometheus is not asked for it: each of its charts is
-    asked for in the columns of that chart alone."""
-    known = (value for each in series for value in page.recorded(each, _KNOWN_POINTS) if value is not None)
-    return max(known, default=0.0)
-
-
-class SlowLimit(TypedDict):
-    """The limit from which on a response is slow, and its text."""
-
-    mark: float | None
-    notes: tuple[str, ...]
-
-
-def slow_limit(slow_s: float | None, highest_s: float | None) -> SlowLimit:
-    """The limit of a chart of response times, where the highest one comes near it: else they would not be seen below
-    it."""
-    if slow_s is None or highest_s is None or highest_s < slow_s * LIMIT_FROM:
-        return {"mark": None, "notes": ()}
-    return {"mark": slow_s, "notes": (_("slow from {time}", time=human_duration(slow_s)),)}
+    first = lowest(limits)
+    notes: tuple[str, ...] = ()
+    if first is not None and page.limits.alert:
+        notes = (_("alert {name} > {limit:g}%", name=page.limits.alert, limit=first),)
+    elif first is not None:
+        shown = ", ".join(f"{each:g}%" for each in (limits.warn, limits.fail) if each is not None)
+        notes = (_("thresholds > {limits}", limits=shown),)
+    return replace(drawn, notes=notes, warn=limits.warn, fail=limits.fail, reach=first)
 
 
 def seconds_axis(value: float) -> str:
@@ -309,10 +299,12 @@ class _TrafficCells(Struct, frozen=True):
     page: TrafficPage
 
 
-def _traffic_rows_quantile(pick: Callable[[TrafficPart], Quantile | None]) -> Callable[[_TrafficCells], Row]:
+def _traffic_rows_quantile(
+    quantile: float, pick: Callable[[TrafficPart], Quantile | None]
+) -> Callable[[_TrafficCells], Row]:
     def cell(value: _TrafficCells) -> Row:
         found = pick(value.part)
-        return (Piece(value.page.style.digits.quantile(found), quantile_role(found, value.page.slow_s)),)
+        return (Piece(value.page.style.digits.quantile(found), quantile_role(found, quantile, value.page.slow)),)
 
     return cell
 
@@ -340,7 +332,7 @@ def _share_bar(value: _TrafficCells) -> Row:
 
 def _part_errors_role(percent: float | None, page: TrafficPage) -> str:
     """A route has no level of its own."""
-    return "text" if percent is None else level_role(percent, page.limits)
+    return "text" if percent is None else level_role(percent, page.limits.errors)
 
 
 _COUNTS: tuple[Column[_TrafficCells], ...] = (
@@ -350,9 +342,9 @@ _COUNTS: tuple[Column[_TrafficCells], ...] = (
     Column(lambda: _("share"), 6, lambda v: (Piece(v.page.style.digits.share(v.part.share)),), priority=6, right=True),
 )
 _QUANTILES: tuple[Column[_TrafficCells], ...] = (
-    Column(lambda: "p50", 6, _traffic_rows_quantile(lambda part: part.p50), priority=7, right=True),
-    Column(lambda: "p95", 6, _traffic_rows_quantile(lambda part: part.p95), priority=3, right=True),
-    Column(lambda: "p99", 6, _traffic_rows_quantile(lambda part: part.p99), priority=6, right=True),
+    Column(lambda: "p50", 6, _traffic_rows_quantile(0.5, lambda part: part.p50), priority=7, right=True),
+    Column(lambda: "p95", 6, _traffic_rows_quantile(0.95, lambda part: part.p95), priority=3, right=True),
+    Column(lambda: "p99", 6, _traffic_rows_quantile(0.99, lambda part: part.p99), priority=6, right=True),
 )
 _AVERAGE: tuple[Column[_TrafficCells], ...] = (Column(lambda: _("average"), 8, _average, priority=3, right=True),)
 _ERRORS: tuple[Column[_TrafficCells], ...] = (

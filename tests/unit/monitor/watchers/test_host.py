@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from lilfox_tui.config.model import Config, HostConfig, Seconds, Thresholds
+from lilfox_tui.config.model import Config, HostConfig, Seconds, Threshold, Thresholds
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.metrics.history import History
-from lilfox_tui.metrics.model import Level
+from lilfox_tui.metrics.model import HostSnapshot, Level, Series
 from lilfox_tui.metrics.summary import series_of
 from lilfox_tui.metrics.traffic import REQUESTS
 from lilfox_tui.monitor.monitor import Monitor
@@ -58,6 +58,28 @@ def test_a_host_that_is_asked_again_by_itself_says_when() -> None:
     link = watch.view(AT).link
     assert isinstance(link, Unavailable)
     assert link.next_try == again
+
+
+def test_a_host_is_judged_by_the_limit_of_an_alert_rule_and_says_it() -> None:
+    loads = {Series(name): 40.0 for name in ("load1", "load5", "load15")}
+    memory = {Series("memory_total_bytes"): 100.0, Series("memory_available_bytes"): 10.0}
+    gauges = {**memory, **loads, Series("cpu_count"): 4.0}
+    watch, lax = HostWatch("web-1", HostConfig(), Thresholds(hold=2), period_s=1), Threshold(fail=95)
+    for _turn in range(2):
+        watch.take(HostSnapshot(host="web-1", at=AT, interval_s=1.0, gauges=gauges, rates={}))
+    watch.judge(AT)
+    said = [str(each) for each in watch.view(AT).reasons]
+    assert ("memory 90% > 85%" in said, "load per core 10.0 > 5" in said) == (True, True)
+    thresholds = Thresholds(hold=2, memory_percent=lax)
+    watch.take_thresholds(thresholds)
+    said = [str(each) for each in watch.view(AT).reasons]
+    assert not any("memory" in each for each in said)
+    assert "load per core 10.0 > 5" in said, "what has the same limit as before is still held"
+    assert watch.view(AT).thresholds == thresholds
+    watch.take_thresholds(Thresholds(hold=2, memory_percent=Threshold(fail=70)))
+    assert not any("memory" in str(each) for each in watch.view(AT).reasons), "it counts anew"
+    watch.take(HostSnapshot(host="web-1", at=AT, interval_s=1.0, gauges=gauges, rates={}))
+    assert "memory 90% > 70%" in [str(each) for each in watch.view(AT).reasons]
 
 
 def test_the_reasons_of_a_past_level_are_those_of_its_limit() -> None:

@@ -13,7 +13,7 @@ from lilfox_tui.metrics.history import History
 from lilfox_tui.metrics.model import Health, HealthCheck, Level, ServiceState
 from lilfox_tui.metrics.traffic import Traffic, series_of_traffic
 from lilfox_tui.monitor.export import prometheus, report
-from lilfox_tui.monitor.model import Overview
+from lilfox_tui.monitor.model import Overview, ServiceLimits
 from lilfox_tui.monitor.watchers.host import LEVEL, past_service
 from lilfox_tui.monitor.watchers.service import ServiceWatch, series_of
 
@@ -52,7 +52,7 @@ def test_the_share_of_failed_requests_is_judged(percent: float | None, level: Le
     assert look(watched, percent) is level
     if level is not Level.GOOD:
         (reason,) = watched.view().reasons
-        assert f"5xx {percent:.1f}% >" in str(reason)
+        assert f"5xx {'100' if percent == 100 else f'{percent:.1f}'}% >" in str(reason)
     assert look(watched, 0.0) is Level.GOOD, "and it is good again at once"
 
 
@@ -72,7 +72,7 @@ def test_the_level_of_the_past_agrees_with_the_figures_beside_it() -> None:
     history.add("service/api", T0, series_of(healthy()) | {LEVEL: float(Level.GOOD)}, holds_s=10)
     bad = Traffic(T0, 30.0, requests_s=10.0, server_errors=94.0)
     history.add("traffic/api", T0, series_of_traffic(bad), holds_s=10)
-    then = past_service("api", watched.config, LIMITS.server_errors_percent, history, T0)
+    then = past_service("api", watched.config, watched.limits, history, T0)
     assert (then.level, len(then.reasons)) == (Level.DEGRADED, 1)
 
 
@@ -140,6 +140,20 @@ def test_limits_are_those_of_the_service_then_of_all() -> None:
     assert look(lax, 99.5, times=9) is Level.FAILING
 
 
+def test_the_limit_of_an_alert_rule_is_judged_by_and_told() -> None:
+    """Its sign, its reason and its chart say the same number."""
+    watched = watch()
+    assert look(watched, 10.0, times=9) is Level.DEGRADED
+    rule = ServiceLimits(Threshold(fail=5), "HighErrorRate")
+    watched.take_limits(rule)
+    assert watched.level is Level.DEGRADED, "it counts anew against a limit that is another one"
+    assert look(watched, 10.0, times=2) is Level.FAILING
+    assert (watched.view().limits, [str(each) for each in watched.view().reasons]) == (rule, ["5xx 10.0% > 5%"])
+    watched.take_limits(ServiceLimits(watched.configured))
+    assert look(watched, 10.0, times=3) is Level.DEGRADED
+    assert watched.view().limits.errors == LIMITS.server_errors_percent
+
+
 @pytest.mark.fault("4.73")
 def test_reports_and_series_have_the_same_level() -> None:
     watched = watch()
@@ -159,6 +173,6 @@ def test_the_past_says_the_same() -> None:
     history.add("service/api", at, series_of(healthy()) | {LEVEL: float(watched.level)}, holds_s=10)
     bad = Traffic(at, 30.0, requests_s=10.0, server_errors=94.0)
     history.add("traffic/api", at, series_of_traffic(bad), holds_s=10)
-    then = past_service("api", watched.config, LIMITS.server_errors_percent, history, at)
+    then = past_service("api", watched.config, watched.limits, history, at)
     told = ["5xx 94.0% > 20%"]
     assert (then.level, [str(each) for each in then.reasons]) == (Level.FAILING, told)
