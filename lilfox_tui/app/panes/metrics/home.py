@@ -262,7 +262,8 @@ class Home:
         wants["next"] = len(steps)
         if style.width >= THREE_COLUMNS and height - sum(each.want() + 1 for each in lists.values()) >= _FIGURES_BESIDE:
             wants["hosts"] += _FIGURES_LEAST + 1
-        charts = 0 if self._app.slow_link else self.charts.count(overview)
+        wanted = () if self._app.slow_link else self.charts.wanted(overview, style.digits)
+        charts = 0 if self._app.slow_link else self.charts.count(overview, wanted)
         placed = arrange(style.width, height, wants, charts)
         if self._state.zoomed:
             name = self._selected_panel(lists)
@@ -282,7 +283,7 @@ class Home:
                 if name == "hosts" and not self._state.zoomed:
                     panel = self._with_figures(panel, overview, style)
             elif name == "charts":
-                panel = self.charts.panel(overview, place, style)
+                panel = self.charts.panel(overview, wanted, place)
             elif name == "processes":
                 title = _("Processes of {host}", host=processes[0])
                 rows = (

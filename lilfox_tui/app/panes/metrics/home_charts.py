@@ -27,8 +27,8 @@ from lilfox_tui.app.rendering.chart import (
 )
 from lilfox_tui.app.rendering.columns import Digits, wrapped
 from lilfox_tui.app.rendering.draw import Piece, Row
-from lilfox_tui.app.rendering.panels import PanelArea, ScreenPanel, fit_row
-from lilfox_tui.app.rows.hosts import TableStyle, why_no_numbers
+from lilfox_tui.app.rendering.panels import PanelArea, ScreenPanel
+from lilfox_tui.app.rows.hosts import why_no_numbers
 from lilfox_tui.backends.model import BackendChart, Unit, load
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.core.aio import Ready, Unavailable
@@ -40,10 +40,11 @@ from lilfox_tui.monitor.model import BackendView, HostView, Overview, ServiceVie
 
 _LEAST_WIDTH, _LEAST_HIGH, _MOST_HIGH = 26, 6, 16
 """Of one chart, its title and time line included."""
+_GAP = Piece(" ")
 _BUSIEST = 5
 
 
-class _Wanted(Struct, frozen=True):
+class WantedChart(Struct, frozen=True):
     """One chart: its curves as subject, series, name and newest value; ``roles`` are their colours, where these mean
     something."""
 
@@ -77,7 +78,7 @@ def _seconds(value: float) -> str:
     return f"{value * 1000:.3g}ms" if value < 1 else f"{value:.3g}s"
 
 
-def _with_rates(wanted: _Wanted, curves: Sequence[Curve]) -> tuple[_Wanted, list[Curve]]:
+def _with_rates(wanted: WantedChart, curves: Sequence[Curve]) -> tuple[WantedChart, list[Curve]]:
     """The chart with its newest rates, the last ones that are drawn."""
     newest = [next((value for value in reversed(each.values) if value is not None), None) for each in curves]
     told = ["" if value is None else _("{count}/s", count=wanted.unit(value)) for value in newest]
@@ -105,15 +106,14 @@ class HomeCharts:
         view = self._state.place_selected()
         return view if view is not None else self.host(overview)
 
-    def count(self, overview: Overview) -> int:
+    def count(self, overview: Overview, wanted: Sequence[WantedChart]) -> int:
         """How many charts there are of what is selected; 1 if of other rows alone, so that the panels stay where they
         are while the selection moves."""
         others = bool(overview.services) or any(view.summary is not None for view in overview.hosts.values())
-        return len(self._wanted(overview, Digits())) or int(others)
+        return len(wanted) or int(others)
 
-    def panel(self, overview: Overview, place: PanelArea, style: TableStyle) -> ScreenPanel:
+    def panel(self, overview: Overview, wanted: Sequence[WantedChart], place: PanelArea) -> ScreenPanel:
         """The charts side by side, or below each other where the place is high."""
-        wanted = self._wanted(overview, style.digits)
         view = self.subject(overview)
         name = "" if view is None else view.name
         if not wanted:
@@ -138,7 +138,7 @@ class HomeCharts:
         return fitting(self._state.window, age)
 
     def _side_by_side(
-        self, wanted: Sequence[_Wanted], place: PanelArea, overview: Overview, window: timedelta
+        self, wanted: Sequence[WantedChart], place: PanelArea, overview: Overview, window: timedelta
     ) -> list[Row]:
         width, height = place.inner_width, place.inner_height
         count = max(1, min(len(wanted), width // _LEAST_WIDTH))
@@ -147,13 +147,10 @@ class HomeCharts:
             self._chart(each, size - 1, height - 2, overview, window)
             for each, size in zip(wanted[:count], widths, strict=True)
         ]
-        return [
-            tuple(piece for row, size in zip(rows, widths, strict=True) for piece in fit_row(row, size))
-            for rows in zip(*blocks, strict=True)
-        ]
+        return [tuple(piece for row in rows for piece in (*row, _GAP)) for rows in zip(*blocks, strict=True)]
 
     def _below_each_other(
-        self, wanted: Sequence[_Wanted], place: PanelArea, overview: Overview, window: timedelta
+        self, wanted: Sequence[WantedChart], place: PanelArea, overview: Overview, window: timedelta
     ) -> list[Row]:
         width, height = place.inner_width, place.inner_height
         count = max(1, min(len(wanted), height // (_LEAST_HIGH + 2)))
@@ -163,7 +160,7 @@ class HomeCharts:
             rows += self._chart(each, width, min(high, _MOST_HIGH) - 2, overview, window)
         return rows
 
-    def _chart(self, wanted: _Wanted, width: int, height: int, overview: Overview, window: timedelta) -> list[Row]:
+    def _chart(self, wanted: WantedChart, width: int, height: int, overview: Overview, window: timedelta) -> list[Row]:
         count = plot_points(width)
         start, over = overview.at - window, wanted.rate_over
         curves = [
@@ -194,7 +191,8 @@ class HomeCharts:
 
     # ---- which charts --------------------------------------------------------------------------------------------
 
-    def _wanted(self, overview: Overview, digits: Digits) -> list[_Wanted]:
+    def wanted(self, overview: Overview, digits: Digits) -> Sequence[WantedChart]:
+        """The charts of what is selected, the most telling first."""
         match self.subject(overview):
             case HostView() as view:
                 return self._of_host(view, overview, digits)
@@ -204,7 +202,7 @@ class HomeCharts:
                 return self._of_backend(view)
         return []
 
-    def _of_host(self, view: HostView, overview: Overview, digits: Digits) -> list[_Wanted]:
+    def _of_host(self, view: HostView, overview: Overview, digits: Digits) -> list[WantedChart]:
         subject, summary, limits = f"host/{view.name}", view.summary, view.thresholds
         if summary is None:
             return []
@@ -218,28 +216,28 @@ class HomeCharts:
 
         others = self._busiest(view, overview)
         cpu = Series("cpu_usage_percent")
-        first = _Wanted(_("CPU"), [(subject, cpu, "", "")], _percent, told(summary.cpu_percent, digits.percent), 100.0,
-                        limits=limits.cpu_percent)  # fmt: skip
+        now = told(summary.cpu_percent, digits.percent)
+        first = WantedChart(_("CPU"), [(subject, cpu, "", "")], _percent, now, 100.0, limits=limits.cpu_percent)
         if others:
             curves = [
                 (f"host/{each.name}", cpu, each.name, "" if each.summary is None else digits.percent(
                     each.summary.cpu_percent).strip())
                 for each in (view, *others)
             ]  # fmt: skip
-            first = _Wanted(_("CPU"), curves, _percent, top=100.0, limits=limits.cpu_percent)
+            first = WantedChart(_("CPU"), curves, _percent, top=100.0, limits=limits.cpu_percent)
         return [
             first,
-            _Wanted(_("Memory"), [(subject, Series("memory_usage_percent"), "", "")], _percent,
+            WantedChart(_("Memory"), [(subject, Series("memory_usage_percent"), "", "")], _percent,
                     told(summary.memory_percent, digits.percent), 100.0, limits=limits.memory_percent),
-            _Wanted(_("Network"), [
+            WantedChart(_("Network"), [
                 (subject, Series("all_interfaces_receive_bytes_per_second"), _("in"), rate(summary.network_in_s)),
                 (subject, Series("all_interfaces_transmit_bytes_per_second"), _("out"), rate(summary.network_out_s)),
             ], _rate, binary=True),
-            _Wanted(_("Disk"), [
+            WantedChart(_("Disk"), [
                 (subject, Series("all_disks_read_bytes_per_second"), _("read"), rate(summary.disk_read_s)),
                 (subject, Series("all_disks_written_bytes_per_second"), _("write"), rate(summary.disk_write_s)),
             ], _rate, binary=True),
-            _Wanted(_("Load, 1 min"), [(subject, Series("load1"), "", "")], lambda value: f"{value:.2g}",
+            WantedChart(_("Load, 1 min"), [(subject, Series("load1"), "", "")], lambda value: f"{value:.2g}",
                     told(summary.load[0] if summary.load else None, digits.load),
                     limits=load_limits(limits, summary.cpu_count)),
         ]  # fmt: skip
@@ -254,17 +252,17 @@ class HomeCharts:
         rated.sort(key=lambda pair: -pair[0])
         return [each for _cpu, each in rated[: min(_BUSIEST, SERIES_COLOURS) - 1]]
 
-    def _of_service(self, view: ServiceView, digits: Digits) -> list[_Wanted]:
+    def _of_service(self, view: ServiceView, digits: Digits) -> list[WantedChart]:
         subject, own = f"traffic/{view.name}", f"service/{view.name}"
         state = view.state
         newest = None if state is None else state.last.response_time_s
-        answered = _Wanted(_("Health check"), [(own, Series("service_response_seconds"), "", "")], _seconds,
+        answered = WantedChart(_("Health check"), [(own, Series("service_response_seconds"), "", "")], _seconds,
                            _("unknown") if newest is None else digits.duration(newest),
                            limits=Threshold(warn=view.config.slow))  # fmt: skip
         if not isinstance(view.traffic, Ready):
             return [answered]
         traffic = view.traffic.value
-        found = [_Wanted(_("Requests/s"), [(subject, REQUESTS, "", "")], human_count,
+        found = [WantedChart(_("Requests/s"), [(subject, REQUESTS, "", "")], human_count,
                          "" if traffic.requests_s is None else digits.count(traffic.requests_s))]  # fmt: skip
         quantiles = [
             (subject, latency_series(quantile), f"p{quantile * 100:.0f}", digits.quantile(value))
@@ -272,10 +270,10 @@ class HomeCharts:
         ]  # fmt: skip
         limits = as_threshold(view.limits.of_latency(traffic, view.config.slow))
         if quantiles:
-            found.append(_Wanted(_("Latency"), quantiles, _seconds, limits=limits))
+            found.append(WantedChart(_("Latency"), quantiles, _seconds, limits=limits))
         elif traffic.average_s is not None:
             average = digits.short_time(traffic.average_s)
-            found.append(_Wanted(_("Latency, average"), [(subject, AVERAGE, "", "")], _seconds, average))
+            found.append(WantedChart(_("Latency, average"), [(subject, AVERAGE, "", "")], _seconds, average))
         errors = [
             ((subject, series, name, digits.share(value)), role)
             for series, name, value, role in (
@@ -284,22 +282,22 @@ class HomeCharts:
             ) if value is not None
         ]  # fmt: skip
         if errors:
-            found.append(_Wanted(_("Errors"), [curve for curve, _role in errors], lambda value: f"{value:g}%",
+            found.append(WantedChart(_("Errors"), [curve for curve, _role in errors], lambda value: f"{value:g}%",
                                  limits=view.limits.errors, reach=lowest(view.limits.errors),
                                  roles=[role for _curve, role in errors]))  # fmt: skip
         return [*found, answered]
 
-    def _of_backend(self, view: BackendView) -> list[_Wanted]:
+    def _of_backend(self, view: BackendView) -> list[WantedChart]:
         """The charts of its kind of which something is known; those that are zero most of the time come last, so that
         the others stay where they are."""
         kind = load(view.config.kind)
         found = [made for each in kind.CHARTS if (made := self._backend_chart(view, each)) is not None]
         if found or kind.TREND is None:
             return sorted(found, key=lambda made: made.quiet)
-        return [_Wanted(trend_title(view.config.kind, kind.TREND), [(f"backend/{view.name}", kind.TREND, "", "")],
+        return [WantedChart(trend_title(view.config.kind, kind.TREND), [(f"backend/{view.name}", kind.TREND, "", "")],
                         human_count, _("unknown"))]  # fmt: skip
 
-    def _backend_chart(self, view: BackendView, of: BackendChart) -> _Wanted | None:
+    def _backend_chart(self, view: BackendView, of: BackendChart) -> WantedChart | None:
         values = {} if view.reading is None else view.reading.values
         shown = [
             each for each in of.curves
@@ -316,7 +314,7 @@ class HomeCharts:
             for each in shown
         ]
         limit, title, single = values.get(of.limit) if of.limit is not None else None, str(of.title), len(shown) == 1
-        return _Wanted(
+        return WantedChart(
             _("{title}, of {limit}", title=title, limit=cell_text(limit, of.unit)) if limit else title,
             [
                 (f"backend/{view.name}", each.series, "" if single else str(each.name), "" if single else now)
