@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui.app.panes.backup.restore_contents import contents_of, contents_text
+from lilfox_tui.app.panes.backup.restore_state import contents_of, contents_text
 from lilfox_tui.app.panes.backup.state import newest_of
 from lilfox_tui.app.rendering.columns import Column, cells, choose, heading, line, wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
