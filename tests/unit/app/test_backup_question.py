@@ -46,6 +46,15 @@ def test_the_time_is_that_of_the_last_runs() -> None:
     assert one(plan("lilfox", ()), "takes") == "takes       not known: no run has finished yet"
 
 
+def test_the_free_room_of_the_store_is_told_and_red_where_it_is_too_small() -> None:
+    view = plan("lilfox", (made_set(timedelta(days=1), "intact"),))
+    assert "free" not in one(view, "to")
+    for free, role in ((80 * 1024 * MIB, "muted"), (100 * MIB, "failing")):
+        rows = backup_question(replace(view, free_bytes=free), NOW, UTC)
+        [told] = [piece for row in rows for piece in row if piece.text.endswith(" free")]
+        assert (told.text, told.role) == (f"  {human_bytes(free)} free", role)
+
+
 def test_the_sets_that_retention_would_remove_are_named() -> None:
     sets = tuple(made_set(timedelta(days=each), "intact") for each in range(1, 10))
     view = plan("lilfox", sets)  # it keeps the last seven
