@@ -31,7 +31,7 @@ from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import cut_row, row_width
 from lilfox_tui.app.rows.hosts import ROLES, TableStyle, held_for, lately_rows, well
 from lilfox_tui.backends.model import BackendChart, BackendCurve, BackendFact, Cell, Figure, Table, Unit, load
-from lilfox_tui.core.i18n import Message, _, clauses, listed
+from lilfox_tui.core.i18n import Message, _, clauses, listed, ntr
 from lilfox_tui.core.text import cell_width, clean, fit, human_age, human_bytes, human_count, human_duration
 from lilfox_tui.core.units import value_text
 from lilfox_tui.metrics.model import Level, Series
@@ -413,15 +413,44 @@ def _facts(facts: Sequence[BackendFact]) -> Section:
 
 _FIRST, _STATEMENTS = ("sessions", "blocking"), ("slow_statements",)
 """The tables with statements, each as wide as the page: who does what now, and what has cost most."""
-_OF_NOTHING = frozenset(("wait", "transaction_s", "wait_s"))
+_COSTLY, _COSTLY_LEAST = 1.0, 3
+"""Percent of the time of all statements from which one is shown, and how many are shown at least."""
+_OF_NOTHING = frozenset(("wait", "transaction_s", "wait_s", "lock"))
 """Columns whose empty cells mean that there is nothing; in others they are not known."""
 
 
 def _tables(tables: Sequence[Table], page: BackendPage) -> tuple[list[Section], list[Section], list[Section]]:
     """The tables as sections: of sessions, of statements, and the others."""
-    drawn = {each.key: _table(each, page.glyphs) for each in tables}
+    drawn = {each.key: _table(_costliest(each), page.glyphs) for each in tables}
     first, costly = ([drawn.pop(key) for key in keys if key in drawn] for keys in (_FIRST, _STATEMENTS))
     return first, costly, list(drawn.values())
+
+
+def _costliest(table: Table) -> Table:
+    """The table of statements without those that cost next to nothing, which would hide what stands below it, and
+    without their ids, by which nothing is chosen here; other tables as they are."""
+    if table.key not in _STATEMENTS or table.columns[0].key != "share_percent":
+        return table
+    named = [place for place, column in enumerate(table.columns) if column.key != "id"]
+    table = replace(
+        table,
+        columns=tuple(table.columns[place] for place in named),
+        rows=tuple(tuple(row[place] for place in named) for row in table.rows),
+    )
+    shares = [row[0] for row in table.rows]
+    rows = [
+        row
+        for place, (row, share) in enumerate(zip(table.rows, shares, strict=True))
+        if place < _COSTLY_LEAST or not isinstance(share, int | float) or share >= _COSTLY
+    ]
+    if not (fewer := len(table.rows) - len(rows)):
+        return table
+    note = ntr(
+        "{count} more statement takes less than 1% of the time",
+        "{count} more statements take less than 1% of the time each",
+        fewer,
+    )
+    return replace(table, rows=tuple(rows), note=table.note or note)
 
 
 def _table(table: Table, glyphs: Glyphs) -> Section:
@@ -480,9 +509,10 @@ def _kept_columns(table: Table, widths: Sequence[int], width: int) -> list[int]:
     """The columns that have room: the first and the last one, and of the others the first ones. A text at the end has a
     third of the width before others come."""
     last = len(widths) - 1
-    least = (
-        min(widths[last], max(_LAST_LEAST, width // _TEXT_PART)) if table.columns[last].unit == "text" else widths[last]
-    )
+    least = widths[last]
+    if table.columns[last].unit == "text":
+        part = _TEXT_PART if width < _WIDE_TABLE else _TEXT_PART + 1
+        least = min(least, max(_LAST_LEAST, width // part))
     kept, used = [0], 1 + widths[0] + (_GAP + least if last else 0)
     for place in range(1, last):
         if used + _GAP + widths[place] <= width - 1:
@@ -491,7 +521,7 @@ def _kept_columns(table: Table, widths: Sequence[int], width: int) -> list[int]:
     return [*kept, last] if last else kept
 
 
-_LAST_LEAST, _TEXT_PART = 14, 3
+_LAST_LEAST, _TEXT_PART, _WIDE_TABLE = 14, 3, 110
 
 
 def _cell(value: Cell, place: int, table: Table, glyphs: Glyphs) -> Row:
@@ -507,8 +537,12 @@ def _cell(value: Cell, place: int, table: Table, glyphs: Glyphs) -> Row:
         deep = len(text) - len(pid)
         return (Piece(" " * (deep - 2) + f"{glyphs.corner} " if deep else "", "rule"), Piece(pid, "strong"))
     waits = table.key == "blocking" and column.key in ("wait_s", "blocked_by") and value not in (None, "")
-    idle = column.key == "state" and value == "idle in transaction"
-    return (Piece(text, "degraded" if waits or idle else "text"),)
+    waits = waits or (column.key in ("wait", "lock") and value not in (None, ""))
+    open_ = column.key == "state" and str(value).startswith("idle in transaction")
+    role = "degraded" if waits or open_ else "text"
+    if column.key == "state" and not open_:
+        role = {"active": "good", "idle": "muted"}.get(str(value), role)
+    return (Piece(text, role),)
 
 
 def _line(cells: Sequence[Row], table: Table, widths: Sequence[int], kept: Sequence[int]) -> Row:
