@@ -150,10 +150,10 @@ _BLOCKING_COLUMNS = (
     TableColumn("wait_s", tr("waits"), "seconds"),
     TableColumn("blocked_by", tr("blocked by")),
     TableColumn("lock", tr("waits for")),
-    _OPEN_FOR,
-    _USER,
     _APPLICATION,
+    _OPEN_FOR,
     _STATE,
+    _USER,
     _STATEMENT,
 )
 
@@ -200,10 +200,10 @@ def _waiting(row: SessionRow, depth: int) -> tuple[Cell, ...]:
         row.in_state_s if row.blocked_by else None,
         " ".join(map(str, row.blocked_by)),
         row.lock,
-        row.transaction_s,
-        f"{row.role or '-'}@{row.database or '-'}",
         row.application,
+        row.transaction_s,
         row.state,
+        f"{row.role or '-'}@{row.database or '-'}",
         _one_line(row.statement),
     )
 

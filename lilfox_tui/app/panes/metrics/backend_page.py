@@ -539,10 +539,8 @@ def _cell(value: Cell, place: int, table: Table, glyphs: Glyphs) -> Row:
     waits = table.key == "blocking" and column.key in ("wait_s", "blocked_by") and value not in (None, "")
     waits = waits or (column.key in ("wait", "lock") and value not in (None, ""))
     open_ = column.key == "state" and str(value).startswith("idle in transaction")
-    role = "degraded" if waits or open_ else "text"
-    if column.key == "state" and not open_:
-        role = {"active": "good", "idle": "muted"}.get(str(value), role)
-    return (Piece(text, role),)
+    idle = column.key == "state" and value == "idle"
+    return (Piece(text, "degraded" if waits or open_ else "muted" if idle else "text"),)
 
 
 def _line(cells: Sequence[Row], table: Table, widths: Sequence[int], kept: Sequence[int]) -> Row:
