@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -27,7 +27,7 @@ from lilfox_tui.backup.checks import Check
 from lilfox_tui.backup.plan import BackupRequest
 from lilfox_tui.backup.source import RestoreChange
 from lilfox_tui.core.errors import LilFoxError
-from lilfox_tui.jobs.model import Ended
+from lilfox_tui.jobs.model import Began, Ended
 from tests.app.backups_made import nights, plan
 
 
@@ -250,3 +250,15 @@ def test_the_highlight_stays_on_its_option_where_others_come() -> None:
     assert (state.at, state.moved) == (1, True)
     state.keep_highlight(["other-server"])
     assert (state.at, state.moved) == (NOTHING, False), "it is not another one that the next space allows"
+
+
+def test_the_time_of_a_job_is_that_between_its_first_and_its_last_event() -> None:
+    at = datetime(2026, 3, 29, 3, 12, tzinfo=UTC)
+    log = JobLog("20260329-031200-00ff")
+    log.take([Began(at, 4711, 1, "b", "web-1", "root")])
+    told = [log.took_s]
+    log.take([Ended(at + timedelta(seconds=42), "ok", "done", "", 0)])
+    told.append(log.took_s)
+    log.events.popleft()
+    told.append(log.took_s)
+    assert told == [None, 42.0, None], "nothing is told of a job that runs, or whose begin is not known any more"

@@ -51,7 +51,7 @@ from lilfox_tui.app.rendering.panels import (
 from lilfox_tui.app.rows.jobs import event_rows, progress_rows
 from lilfox_tui.app.widgets import more_below
 from lilfox_tui.core.i18n import _, clauses, listed, ngettext
-from lilfox_tui.core.text import cell_width, fit, fit_middle, human_bytes
+from lilfox_tui.core.text import cell_width, fit, fit_middle, human_bytes, human_duration
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.source import RestoreChange
@@ -61,8 +61,6 @@ if TYPE_CHECKING:
 CHANGES_SHOWN = 400
 ORIGINAL, TYPED = "original", "typed"
 """Choices of a place that are no address."""
-_ABOVE_ITEMS = 4
-"""Rows of the first page above its lines."""
 _NAME_MOST = 40
 """Cells of the longest name of a table or folder."""
 _ROOMY = 16
@@ -235,6 +233,8 @@ def page_rows(state: RestoreState, style: PageStyle) -> list[Row]:
         rows += run_rows(state, style)
     elif state.step == RESULT and state.log is not None and state.log.ended is not None:
         rows += result_rows(state.log.ended, state.undo_command, style.glyphs)
+        if (took := state.log.took_s) is not None:
+            rows += [BLANK, (Piece("   " + _("The job took {time}.", time=human_duration(took)), "muted"),)]
     return rows
 
 
@@ -313,21 +313,23 @@ def what_items(choice: RestoreChoice, glyphs: Glyphs) -> list[WizardItem]:
     return items
 
 
-def rows_below(state: RestoreState, style: PageStyle) -> list[Row]:
+def rows_below(state: RestoreState, style: PageStyle, above: int) -> list[Row]:
     """The rows below the selectable lines: what the restore will do, and on the first page what the highlighted sources
-    contain, before one is chosen."""
-    if state.step not in (WHAT, WHERE):
+    contain, before one is chosen; where there is room for all of it, what would change. ``above`` rows stand above the
+    lines."""
+    if state.step not in (WHAT, WHERE, CHECKS):
         return []
     items = page_items(state, style.glyphs)
     changes = (state.looked.changes if state.looked is not None and state.is_looked_at else None) or {}
     known: list[Row] = []
-    if style.height >= _ROOMY:
+    if style.height >= _ROOMY and state.step != CHECKS:
         told = outlook_rows if state.step == WHAT else prospect_rows
         known = wrapped([BLANK, *told(state, style.glyphs)], style.width - 1)
-    left = style.height - len(items) - _ABOVE_ITEMS - len(known)
-    if state.step == WHERE:
+    left = style.height - len(items) - above - len(known)
+    if state.step != WHAT:
         changed = [row for source, found in changes.items() for row in _changes(source, found)]
-        return [*known, BLANK, *changed] if len(changed) < left else known
+        gap = [BLANK] if known or items else []
+        return [*known, *gap, *changed] if changed and len(changed) < left else known
     name = items[min(max(0, state.at), len(items) - 1)].source
     sources = [each for each in state.choice.sources if name in ("", each.name)]
     rows: list[Row] = []

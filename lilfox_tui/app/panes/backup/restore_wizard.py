@@ -276,7 +276,7 @@ class RestoreWizard(Dialog[bool]):
         style = PageStyle(page.width, page.room - _SPARE_ROWS, self._glyphs, self._zone, Digits(few=self._slow))
         items = self._items()
         rows = wrapped([BLANK, *page_rows(state, style)], page.width - 1)
-        below = rows_below(state, style)
+        below = rows_below(state, style, len(rows))
         self.query_one("#wizard-body", Lines).show(page.draw(rows, items, below, state, self._glyphs, follow=follow))
 
     def _tell(self, what: LilFoxError | Message | str, role: str = "degraded") -> None:
