@@ -210,7 +210,7 @@ def texts_of(rows: Iterable[Row]) -> list[str]:
 def test_what_the_restore_will_do_is_told_on_the_first_page() -> None:
     state = chosen()
     state.choice.tested_s = state.choice.rto_s = None
-    assert any("never restore-tested" in text for text in texts_of(outlook_rows(state, UNICODE)))
+    assert any("no set is restore-tested" in text for text in texts_of(outlook_rows(state, UNICODE)))
     state.choice.rto_s = 42.0
     look(state, GOOD, GOOD)
     assert state.looked is not None

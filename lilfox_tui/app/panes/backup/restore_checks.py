@@ -41,15 +41,15 @@ def widest(texts: Iterable[str], most: int) -> int:
 
 
 def outlook_rows(state: RestoreState, glyphs: Glyphs) -> list[Row]:
-    """What the restore will do, as far as it is known: what it replaces, how long it took last, what will be lost, and
-    what blocks it."""
+    """What the restore will do, as far as it is known: what blocks it, what will be lost, what it replaces, and how
+    long it took last."""
     choice, looked = state.choice, state.looked
     rows: list[Row] = []
     for each in choice.chosen:
         where = each.place or ("" if looked is None else looked.where.get(each.name, ""))
         target = where or (_("no target yet") if choice.planless else _("original location"))
         rows.append(fact_row("" if rows else _("replaces"), labelled(each.name, target), "text"))
-    return [*rows, _took_row(choice), *prospect_rows(state, glyphs)]
+    return [*prospect_rows(state, glyphs), *rows, _took_row(choice)]
 
 
 def what_is_restored(choice: RestoreChoice, zone: tzinfo) -> Row:
@@ -69,11 +69,11 @@ def _took_row(choice: RestoreChoice) -> Row:
     if choice.rto_s is not None:
         return (*fact_row(_("took"), human_duration(choice.rto_s)),
                 Piece("  " + _("in the last restore test of the plan, of another set"), "muted"))  # fmt: skip
-    return fact_row(_("took"), _("not known: never restore-tested"), "muted")
+    return fact_row(_("took"), _("not known: no set is restore-tested"), "muted")
 
 
 def prospect_rows(state: RestoreState, glyphs: Glyphs) -> Iterator[Row]:
-    """What will be lost, and what blocks the restore first; what is not known of the choices is told as such."""
+    """What blocks the restore first, and what will be lost; what is not known of the choices is told as such."""
     looked = state.looked
     if looked is None:
         yield fact_row(_("checks"), _("they run once each source has a target"), "muted")
@@ -81,8 +81,8 @@ def prospect_rows(state: RestoreState, glyphs: Glyphs) -> Iterator[Row]:
     if not state.is_looked_at:
         yield fact_row(_("checks"), _("not made for this choice yet: the page Checks makes them"), "muted")
         return
-    yield from _labelled(_("loses"), _losses(looked, glyphs))
     yield from _labelled(_("checks"), _blocking(looked, glyphs))
+    yield from _labelled(_("loses"), _losses(looked, glyphs))
 
 
 def _labelled(label: str, rows: Iterable[Row]) -> Iterator[Row]:
@@ -211,7 +211,7 @@ def _check(check: Check, about: int, width: int, glyphs: Glyphs) -> Iterator[Row
 def _keys_for_sessions() -> Iterator[Row]:
     """What to do about sessions that block the restore."""
     told = (
-        (_("space"), _("terminates them during the swap")),
+        ("space", _("terminates them during the swap")),
         ("R", _("rechecks: stop these applications first, or wait until they disconnect")),
     )
     width = widest((key for key, _text in told), _INDENT)

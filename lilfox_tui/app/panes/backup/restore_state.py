@@ -382,6 +382,11 @@ class RestoreState:
             held = before[self.at] in options
             self.at, self.moved = (options.index(before[self.at]), self.moved) if held else (NOTHING, False)
 
+    def would_end_sessions(self) -> bool:
+        """Whether the highlighted option is the one that lets sessions be ended, and it is not on yet."""
+        option = self._options[self.at] if 0 <= self.at < len(self._options) else ""
+        return option == "end-sessions" and not self.choice.allows(option)
+
     def take_choice(self) -> bool:
         """Return whether ``space`` chooses the highlighted line; on the checks page, the first press only highlights
         it."""

@@ -63,6 +63,13 @@ _STEPS = {"down": 1, "up": -1, "pagedown": 10, "pageup": -10}
 _LETTER_STEPS = {"j": 1, "k": -1}
 
 
+def _items(state: RestoreState, glyphs: Glyphs) -> list[WizardItem]:
+    """The selectable lines of the open page; the highlight stays on its own where others come or go."""
+    items = page_items(state, glyphs)
+    state.keep_highlight([item.act for item in items])
+    return items
+
+
 class WizardLine:
     """The line of a page to type in: a path, a name, or the word that confirms. ``take`` gets what is entered; None
     while nothing is asked."""
@@ -153,20 +160,9 @@ class RestoreWizard(Dialog[bool]):
         elif state.step == RESULT:
             self.close(False)
 
-    def _items(self) -> list[WizardItem]:
-        """The selectable lines of the open page; the highlight stays on its own where others come or go."""
-        items = page_items(self.state, self._glyphs)
-        self.state.keep_highlight([item.act for item in items])
-        return items
-
     def _highlighted(self) -> WizardItem | None:
-        items = self._items()
+        items = _items(self.state, self._glyphs)
         return items[min(self.state.at, len(items) - 1)] if items and self.state.at >= 0 else None
-
-    def _ends_sessions(self) -> bool:
-        """Whether the highlighted line is the one that lets sessions be ended, and is not on yet."""
-        item = self._highlighted() if self.state.step == CHECKS else None
-        return item is not None and item.act == "end-sessions" and not self.state.choice.allows(item.act)
 
     def _back(self) -> None:
         if self._line.take is not None and self.state.step != CONFIRM:
@@ -260,21 +256,21 @@ class RestoreWizard(Dialog[bool]):
         state, page, width = self.state, self._page, self.app.size.width
         if state.take_end():
             page.top = 0
-        state.highlight_what_allows([item.act for item in self._items()])
+        state.highlight_what_allows([item.act for item in _items(self.state, self._glyphs)])
         keys, note, tables = self.query_one("#wizard-keys", Lines), Piece(*self._note), bool(state.choice.tables)
         said = wrapped([(Piece(" "), note)], width)[:MOST_SAID]
         if not note.text:
-            allows = bool(self._items())
+            allows = bool(_items(self.state, self._glyphs))
             said = page_keys(
                 state.step, width, asks=self._line.take is not None, undoes=state.undoable, tables=tables,
-                allows=allows, blocked=state.is_blocked, sessions=self._ends_sessions(),
+                allows=allows, blocked=state.is_blocked, sessions=state.would_end_sessions(),
             )  # fmt: skip
         keys.styles.height = len(said)
         keys.show(said)
         asks = self.query_one("#wizard-input", Input).display
         page.take_room(width, self.app.size.height - len(said) - asks, slow_link=self._slow)
         style = PageStyle(page.width, page.room - _SPARE_ROWS, self._glyphs, self._zone, Digits(few=self._slow))
-        items = self._items()
+        items = _items(self.state, self._glyphs)
         rows = wrapped([BLANK, *page_rows(state, style)], page.width - 1)
         below = rows_below(state, style, len(rows))
         self.query_one("#wizard-body", Lines).show(page.draw(rows, items, below, state, self._glyphs, follow=follow))
@@ -332,12 +328,12 @@ class RestoreWizard(Dialog[bool]):
         event.prevent_default()
 
     def _move(self, step: int) -> None:
-        if not self.state.move(step, len(self._items()), more_below=self._page.below > 0):
+        if not self.state.move(step, len(_items(self.state, self._glyphs)), more_below=self._page.below > 0):
             self._page.top += step
         self.repaint()
 
     def _choose(self) -> None:
-        state, items = self.state, self._items()
+        state, items = self.state, _items(self.state, self._glyphs)
         if not items:
             return
         if not state.take_choice():

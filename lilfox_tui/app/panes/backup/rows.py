@@ -562,6 +562,15 @@ def _duration_row(view: PlanView) -> Row:
     return (*fact_row(_("takes"), about), Piece(f"  {told}", "muted"))
 
 
+def drill_time_row(view: PlanView) -> Row:
+    """How long the last restore test of the plan took."""
+    tested = _last_test(view)
+    if tested is None or tested.took_s is None:
+        return fact_row(_("takes"), _("not known: no set is restore-tested"), "muted")
+    told = "  " + _("in the last restore test, of {set}", set=tested.set)
+    return (*fact_row(_("took"), human_duration(tested.took_s)), Piece(told, "muted"))
+
+
 def _retention_rows(view: PlanView, now: datetime, zone: tzinfo) -> list[Row]:
     """Which sets retention removes once there is a new good one; computed with such a set."""
     config = view.config
