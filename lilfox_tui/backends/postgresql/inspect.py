@@ -306,15 +306,14 @@ def _slow(look: Inspection) -> Table:
 def _clients(look: Inspection) -> Table:
     columns = (
         TableColumn("who", tr("user")), TableColumn("application", tr("application")),
-        TableColumn("address", tr("from")),
         TableColumn("connections", tr("connections"), "count"), TableColumn("active", tr("active"), "count"),
         TableColumn("idle", tr("idle"), "count"),
         TableColumn("idle_in_transaction", tr("idle in transaction"), "count"),
-        TableColumn("waiting", tr("waiting"), "count"),
+        TableColumn("waiting", tr("waiting"), "count"), TableColumn("address", tr("from")),
     )  # fmt: skip
     rows = [
-        (f"{each.role or '-'}@{each.database or '-'}", each.application, each.address, each.count, each.active,
-         each.idle, each.idle_in_transaction, each.waiting)
+        (f"{each.role or '-'}@{each.database or '-'}", each.application, each.count, each.active, each.idle,
+         each.idle_in_transaction, each.waiting, each.address)
         for each in look.clients or ()
     ]  # fmt: skip
     return Table("clients", tr("Connections by client"), columns, tuple(rows), look.refused.get("clients"))

@@ -101,7 +101,7 @@ def why_no_figures(view: BackendView, now: datetime) -> str:
 _GAP = 2
 _WIDEST = 28
 """No column but the last is wider."""
-_FACT_WIDTH, _FACT_LEAST, _TABLES_BESIDE = 24, 14, 76
+_FACT_WIDTH, _FACT_LEAST, _TABLES_BESIDE = 24, 14, 58
 """Cells of a fact's title, of its value at least, and those from which tables stand beside others."""
 _BAR = 10
 """Cells of the bar of a share."""
