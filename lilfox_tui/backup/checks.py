@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -16,6 +16,19 @@ AllowedBy = Literal["", "other-server", "end-sessions", "run-code"]
 """The option of a restore that allows what a check forbids."""
 
 
+class ServerSession(Struct, frozen=True, kw_only=True):
+    """A session connected to a database. ``query`` is untrusted text."""
+
+    pid: int
+    role: str
+    application: str
+    client: str
+    state: str
+    since_s: float | None
+    """For so long in this state; None where the role may not see it."""
+    query: str = ""
+
+
 class Check(Struct, frozen=True):
     """One check: ``about`` names what was inspected, ``found`` the result, ``hint`` what to do. A ``bad`` check blocks
     the start."""
@@ -25,6 +38,10 @@ class Check(Struct, frozen=True):
     found: Message | str
     hint: Message | str = ""
     allowed_by: AllowedBy = ""
+    brief: Message | str = ""
+    """The result without the ``sessions``, where these are listed; empty if ``found`` names none."""
+    sessions: Sequence[ServerSession] = ()
+    """Those that are in the way."""
 
 
 SMALL_BYTES = 4 * 1024 * 1024

@@ -80,6 +80,8 @@ class PlanView(Struct, frozen=True, kw_only=True):
     """That run has ended since ``sets`` were read: they are being read again."""
     rto_s: float | None = None
     """How long the newest drill took to restore."""
+    free_bytes: int | None = None
+    """On the store's disk at the last look; None where that is not known."""
 
     @property
     def key(self) -> tuple[str, str]:

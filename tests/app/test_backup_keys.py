@@ -144,8 +144,8 @@ async def test_the_last_restore_is_undone(stand_in: StandIn, monkeypatch: pytest
         told = ["".join(piece.text for piece in row).strip() for row in shown]
         places = [(told[at], told[at + 1]) for at, line in enumerate(told) if line in ("lilfox", "/srv/config")]
         assert places == [
-            ("lilfox", "goes back to lilfox_before_1"),
-            ("/srv/config", "goes back to /srv/config_before_1"),
+            ("lilfox", "is replaced by lilfox_before_1"),
+            ("/srv/config", "is replaced by config_before_1"),
         ]
         await pilot.press(*"undo", "enter")
         await until(lambda: stand_in.started)

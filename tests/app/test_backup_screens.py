@@ -10,10 +10,10 @@ from msgspec.structs import replace
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.panes.backup.pane import BackupPane
 from lilfox_tui.app.rendering.draw import ASCII
-from lilfox_tui.core.i18n import _
+from lilfox_tui.core.i18n import _, set_language
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.monitor.model import Backups
-from tests.app.backups_made import NOW, broken, healthy, hostile, job, one_fault, plan
+from tests.app.backups_made import MIB, NOW, broken, healthy, hostile, job, nights, one_fault, plan
 from tests.app.overviews import mixed
 from tests.app.still import screen_text, still_app
 from tests.app.test_screens import check
@@ -86,6 +86,42 @@ async def test_a_job_that_runs(size: tuple[int, int], language: str) -> None:
         await pilot.press("3")
         await pilot.pause()
         check(f"backup-job-{size[0]}x{size[1]}-{language}", screen_text(pilot))
+
+
+async def test_a_plan_without_sets_shows_its_next_run() -> None:
+    empty = plan("lilfox", (), rto_s=None, free_bytes=3 * 1024 * MIB)
+    app = showing(Backups({empty.key: empty}, jobs=()))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("3")
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "Next run" in text
+        assert "3.0G free" in text
+        assert "not known: no run has finished yet" in text
+
+
+async def test_the_history_of_a_plan_changes_with_the_language() -> None:
+    app = showing(healthy())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("3")
+        await pilot.pause()
+        assert "largest set of each day" in screen_text(pilot)
+        set_language("zh_CN")
+        pane_of(app).repaint()
+        await pilot.pause()
+        assert "largest set of each day" not in screen_text(pilot)
+
+
+async def test_ended_jobs_stand_where_there_is_no_history() -> None:
+    one = plan("lilfox", nights(1)[:1])
+    ended = job(state="failed", ended=NOW, message="the disk is full")
+    app = showing(Backups({one.key: one}, jobs=(ended,)))
+    async with app.run_test(size=(200, 55)) as pilot:
+        await pilot.press("3")
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "Recent jobs" in text
+        assert "✖ 03-29 03:11  backup   1 min  the disk is full" in text
 
 
 @pytest.mark.parametrize("language", ["en", "zh_CN"])

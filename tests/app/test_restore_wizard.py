@@ -15,7 +15,7 @@ from lilfox_tui.app.dialogs.messages import ConfirmDialog
 from lilfox_tui.app.dialogs.prompt import Chooser
 from lilfox_tui.app.panes.backup.restore_state import CHECKS, CONFIRM, RESULT, RUN, WHAT, WHERE
 from lilfox_tui.app.panes.backup.restore_wizard import RestoreWizard
-from lilfox_tui.backup.checks import Check, CheckState
+from lilfox_tui.backup.checks import Check, CheckState, ServerSession
 from lilfox_tui.backup.plan import BackupRequest, read_request
 from lilfox_tui.backup.restores import interrupted
 from lilfox_tui.backup.restores.interrupted import Restored
@@ -139,7 +139,7 @@ async def test_a_click_chooses_a_line_and_the_wheel_leaves_the_border(stand_in: 
         await pilot.click("#wizard-body", offset=(4, 22))
         assert [each.name for each in wizard.state.choice.chosen] == ["database"], "there is no line to choose"
         await until(lambda: wizard.state.looked is not None and wizard.state.looked.checked)
-        await pilot.press("enter", "enter")
+        await pilot.press("enter", "enter", "o")
         await until(lambda: "found 0" in screen_text(pilot))
         border = "┌─ Restore lilfox_20260329_020000"
         seen = ""
@@ -365,7 +365,9 @@ async def test_some_sources_alone_and_back_to_all(stand_in: StandIn) -> None:
 
 @pytest.mark.parametrize("size", [(80, 24), (40, 10)], ids=str)
 async def test_what_forbids_it_stops_there(stand_in: StandIn, size: tuple[int, int]) -> None:
-    stand_in.all_checks.append(Check("server", "bad", "another server than the set's", "say that it is right: space"))
+    stand_in.all_checks.append(
+        Check("server", "bad", "another server than the set's", "Make sure that it is right.", "other-server")
+    )
     app = showing(healthy())
     async with app.run_test(size=size) as pilot:
         wizard = await at_checks(pilot)
@@ -388,13 +390,27 @@ async def test_what_forbids_it_stops_there(stand_in: StandIn, size: tuple[int, i
 
 
 async def test_what_allows_it_is_highlighted(stand_in: StandIn) -> None:
-    stand_in.all_checks.append(Check("sessions in lilfox", "bad", "in use", "Stop the applications.", "end-sessions"))
+    sessions = [
+        ServerSession(pid=4711, role="app", application="lilfox-web", client="10.0.0.7", state="idle in transaction",
+                      since_s=62.0, query="UPDATE orders\nSET paid = true"),
+        ServerSession(pid=4712, role="jo", application="psql", client="local", state="idle", since_s=None),
+    ]  # fmt: skip
+    long, brief = "lilfox is in use: pid 4711 (app, …)", "2 sessions use it"
+    stand_in.all_checks.append(
+        Check("sessions in lilfox", "bad", long, "Stop the applications.", "end-sessions", brief, sessions)
+    )
     app = showing(healthy())
     async with app.run_test(size=(80, 24)) as pilot:
         wizard = await at_checks(pilot)
-        assert wizard.state.at == 1
+        assert wizard.state.at == 0
         text = screen_text(pilot)
-        assert "To allow it anyway: terminate blocking sessions during the swap" in text
+        assert "allow restoring to a different server" not in text, "nothing asks for it"
+        assert "space terminate the sessions" in text
+        assert "space  terminates them during the swap" in text
+        assert "4711  app   lilfox-web" in text
+        assert "UPDATE ord" in text
+        assert "psql  a shell that somebody opened, maybe you in another terminal" in " ".join(text.split("\n"))
+        assert "pid 4711 (" not in text, "they stand in a table"
         assert "--end-sessions" not in text
         before = len(stand_in.looked)
         await pilot.press("space")

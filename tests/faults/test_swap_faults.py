@@ -45,9 +45,15 @@ async def test_42_sessions_in_the_way_are_named_and_ended_only_when_told(
 ) -> None:
     kept = await dumped(shop)
     with holding(server, "SET LOCAL work_mem = '1MB'", "shop") as pid:
-        [said] = bad(await target(shop, kept.task()).checks())
+        checks = await target(shop, kept.task()).checks()
+        [said] = bad(checks)
         assert f"pid {pid} ({SUPERUSER}, psql, local, idle in transaction" in said
         assert "--end-sessions" in said
+        [listed] = [check for check in checks if check.sessions]
+        assert [(each.pid, each.application, each.state) for each in listed.sessions] == [
+            (pid, "psql", "idle in transaction")
+        ]
+        assert "pid" not in str(listed.brief), "they are listed beside it"
     into = target(shop, kept.task())
     await into.stage(lambda _done: None)
     with (

@@ -7,6 +7,7 @@ import pytest
 from lilfox_tui.backends.kinds import postgresql
 from lilfox_tui.backends.model import BackendError
 from lilfox_tui.backends.postgresql.queries import MOST_ROWS
+from lilfox_tui.backup.postgresql.content import reading_sequences
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.metrics.model import Level, Series
 from tests.services.postgres import SUPERUSER, Postgres
@@ -46,6 +47,11 @@ async def test_the_pool_and_who_blocks_whom_are_as_psql_says(postgres: Postgres)
                 postgres.csv("SELECT pid, array_to_string(pg_blocking_pids(pid), ' ') FROM pg_stat_activity")
             )
             assert tree == [(f"{'  ' * depth}{pid}", blockers[str(pid)]) for depth, pid in enumerate(pids)]
+            locks = [row["lock"] for row in table(reading, "blocking")]
+            waited_for = dict(postgres.csv("SELECT pid, mode FROM pg_locks WHERE NOT granted"))
+            assert locks[0] is None, "it holds what the others wait for"
+            assert [str(lock).split()[0] for lock in locks[1:]] == [waited_for[str(pid)] for pid in pids[1:]]
+            assert all(len(str(lock).split()) == 2 for lock in locks[1:])
     finally:
         for session in idle:
             session.close()
@@ -66,6 +72,9 @@ async def test_slow_statements_are_those_of_psql_and_are_planned_without_being_r
     postgres.csv("SELECT pg_stat_statements_reset()")
     for customer in range(3):
         postgres.csv(f"SELECT count(*) FROM orders WHERE customer = {customer} AND note <> 'x'")
+    for own in (f"SELECT coalesce(json_agg(lilfox), '[]') FROM ({reading_sequences([])}) AS lilfox",
+                "SELECT json_build_object('oid', 1, 'rows', count(*)) AS lilfox FROM ONLY orders AS t"):  # fmt: skip
+        postgres.csv(own)  # as a backup asks
     backend = opened(postgres)
     reading = await backend.read()
     slow = next(row for row in table(reading, "slow_statements") if "FROM orders" in str(row["statement"]))

@@ -47,6 +47,14 @@ class JobLog:
         """The newest progress of each part, in the order in which the parts began."""
         return tuple(self._progress.values())
 
+    @property
+    def took_s(self) -> float | None:
+        """How long the job ran; None before its end, or if its first event was dropped."""
+        first = self.events[0] if self.events else None
+        if self.ended is None or not isinstance(first, Began):
+            return None
+        return max(0.0, (self.ended.at - first.at).total_seconds())
+
     async def follow(self, changed: Callable[[], None]) -> None:
         """Replays and follows the job's events; ``changed`` is called after each batch. Ends with the job. Raises
         JobError."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -224,7 +224,7 @@ class PostgresBackend:
             facts=facts(found),
             tables=tables(found, self._indexes),
             incomplete=_incomplete(found),
-            checked=tuple(_checked(found, values)),
+            checked=tuple(_checked(found, values, self._options.blocked_s)),
         )
 
     async def explain(self, statement_id: str) -> StatementPlan:
@@ -327,12 +327,12 @@ def _refusing(database: queries.DatabaseStats) -> Iterator[Finding]:
         yield Finding(Level.FAILING, text)
 
 
-def _checked(found: Inspection, values: Mapping[Series, float]) -> Iterator[Message]:
+def _checked(found: Inspection, values: Mapping[Series, float], blocked_s: Threshold) -> Iterator[Message]:
     """Yield what was looked at for findings, as far as LilFox's role could see it."""
     if found.pool is not None:
         yield tr("connections")
     if found.sessions is not None and found.server.sees_all:
-        yield tr("waits for locks")
+        yield from _checked_waits(found.sessions, blocked_s)
         yield tr("idle transactions")
     if found.databases is not None:
         yield tr("deadlocks")
@@ -341,6 +341,17 @@ def _checked(found: Inspection, values: Mapping[Series, float]) -> Iterator[Mess
         yield tr("replication lag")
     if found.slots:
         yield tr("WAL retained by slots")
+
+
+def _checked_waits(sessions: Iterable[queries.SessionRow], blocked_s: Threshold) -> Iterator[Message]:
+    """Yield what was looked at of the waits for locks: with sessions that wait, no more than that they wait no longer
+    than is allowed."""
+    waits = [row.in_state_s for row in sessions if row.blocked_by]
+    limit = min((each for each in (blocked_s.warn, blocked_s.fail) if each is not None), default=None)
+    if not waits:
+        yield tr("waits for locks")
+    elif limit is not None and all(wait is not None and wait <= limit for wait in waits):
+        yield tr("waits for locks (none longer than {time})", time=human_duration(limit))
 
 
 def _incomplete(found: Inspection) -> Message | None:

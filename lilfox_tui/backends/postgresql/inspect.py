@@ -149,10 +149,11 @@ _BLOCKING_COLUMNS = (
     _PID,
     TableColumn("wait_s", tr("waits"), "seconds"),
     TableColumn("blocked_by", tr("blocked by")),
-    _OPEN_FOR,
-    _USER,
+    TableColumn("lock", tr("waits for")),
     _APPLICATION,
+    _OPEN_FOR,
     _STATE,
+    _USER,
     _STATEMENT,
 )
 
@@ -198,10 +199,11 @@ def _waiting(row: SessionRow, depth: int) -> tuple[Cell, ...]:
         "  " * depth + str(row.pid),
         row.in_state_s if row.blocked_by else None,
         " ".join(map(str, row.blocked_by)),
-        row.transaction_s,
-        f"{row.role or '-'}@{row.database or '-'}",
+        row.lock,
         row.application,
+        row.transaction_s,
         row.state,
+        f"{row.role or '-'}@{row.database or '-'}",
         _one_line(row.statement),
     )
 
@@ -304,15 +306,14 @@ def _slow(look: Inspection) -> Table:
 def _clients(look: Inspection) -> Table:
     columns = (
         TableColumn("who", tr("user")), TableColumn("application", tr("application")),
-        TableColumn("address", tr("from")),
         TableColumn("connections", tr("connections"), "count"), TableColumn("active", tr("active"), "count"),
         TableColumn("idle", tr("idle"), "count"),
         TableColumn("idle_in_transaction", tr("idle in transaction"), "count"),
-        TableColumn("waiting", tr("waiting"), "count"),
+        TableColumn("waiting", tr("waiting"), "count"), TableColumn("address", tr("from")),
     )  # fmt: skip
     rows = [
-        (f"{each.role or '-'}@{each.database or '-'}", each.application, each.address, each.count, each.active,
-         each.idle, each.idle_in_transaction, each.waiting)
+        (f"{each.role or '-'}@{each.database or '-'}", each.application, each.count, each.active, each.idle,
+         each.idle_in_transaction, each.waiting, each.address)
         for each in look.clients or ()
     ]  # fmt: skip
     return Table("clients", tr("Connections by client"), columns, tuple(rows), look.refused.get("clients"))

@@ -147,8 +147,8 @@ CLIENTS = RowQuery(
 
 
 class SessionRow(Struct, frozen=True):
-    """One session of a client. ``blocked_by`` are the pids that hold the lock it waits for, ``wait`` is what it waits
-    for other than its client."""
+    """One session of a client. ``blocked_by`` are the pids that hold the lock it waits for, ``lock`` is its mode and
+    its table or kind, ``wait`` is what the session waits for other than its client."""
 
     pid: int
     role: str | None
@@ -161,6 +161,7 @@ class SessionRow(Struct, frozen=True):
     statement: str | None
     address: str | None = None
     wait: str | None = None
+    lock: str | None = None
 
 
 SESSIONS = RowQuery(
@@ -173,7 +174,12 @@ SESSIONS = RowQuery(
            extract(epoch FROM clock_timestamp() - a.xact_start) AS transaction_s,
            extract(epoch FROM clock_timestamp() - a.state_change) AS in_state_s,
            left(a.query, {_QUERY_CHARS}) AS statement, coalesce(host(a.client_addr), 'local') AS address,
-           CASE WHEN a.wait_event_type <> 'Client' THEN a.wait_event_type || ' ' || a.wait_event END AS wait
+           CASE WHEN a.wait_event_type <> 'Client' THEN a.wait_event_type || ' ' || a.wait_event END AS wait,
+           CASE WHEN cardinality(w.by) > 0 THEN (
+             SELECT l.mode || ' ' || coalesce(c.oid::regclass::text, l.locktype)
+               FROM pg_locks l LEFT JOIN pg_class c ON c.oid = l.relation
+                AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+              WHERE l.pid = a.pid AND NOT l.granted ORDER BY 1 LIMIT 1) END AS lock
       FROM pg_stat_activity a LEFT JOIN waiting w USING (pid)
      WHERE a.backend_type = 'client backend' AND a.pid <> pg_backend_pid() OR a.pid IN (SELECT unnest(by) FROM waiting)
      ORDER BY cardinality(w.by) > 0 DESC NULLS LAST, a.xact_start, a.state_change DESC
@@ -369,7 +375,7 @@ def slow(server: ServerStatus) -> RowQuery[SlowStatement] | None:
            100 * sum(total_{exec_time}) / nullif(sum(sum(total_{exec_time})) OVER (), 0) AS share_percent
       FROM {server.statements}.pg_stat_statements
      WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
-       AND query !~ ' AS lilfox$|{_EXPLAINED}|^{_GENERIC}$'
+       AND query !~ ' AS lilfox($| FROM )|{_EXPLAINED}|^{_GENERIC}$'
      GROUP BY queryid ORDER BY total_ms DESC LIMIT {MOST_ROWS}
     """
     return RowQuery(sql, SlowStatement)

@@ -131,7 +131,7 @@ def counting(oids: Sequence[int], way: DigestWay) -> str:
     ``rows``, ``digest`` (as text; null for an empty table and for ``none``)."""
     row = (
         "'SELECT json_build_object(''oid'', ' || c.oid || ', ''rows'', count(*), ''digest'', ' || {digest} || ') "
-        "FROM ONLY ' || c.oid::regclass || ' AS t'"
+        "AS lilfox FROM ONLY ' || c.oid::regclass || ' AS t'"
     )
     digests = {
         "rows": "'sum(hashtextextended(textin(record_out(t)) COLLATE \"C\", 0))::text'",
@@ -147,7 +147,7 @@ def reading_sequences(oids: Sequence[int]) -> str:
     ``called``."""
     return (
         "SELECT 'SELECT json_build_object(''oid'', ' || c.oid || ', ''last'', last_value, ''called'', is_called) '"
-        " || 'FROM ' "
+        " || 'AS lilfox FROM ' "
         f"|| c.oid::regclass FROM pg_class c WHERE c.oid = ANY ({_array(oids)}::oid[])"
     )
 

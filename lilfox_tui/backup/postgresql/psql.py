@@ -110,7 +110,7 @@ class Psql:
         tick = new_tick()
         script = ["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"]
         for query in queries:
-            rows = f"SELECT coalesce(json_agg(q), '[]') FROM ({query}) q;"  # noqa: S608 - values come by variables
+            rows = f"SELECT coalesce(json_agg(lilfox), '[]') FROM ({query}) AS lilfox;"  # noqa: S608 - values come by variables
             script += [rows, f"\\echo {tick}"]
         answers = (await self._run([*script, "COMMIT;"], database, variables, timeout_s)).split(f"{tick}\n")
         return [json.loads(answer) for answer in answers[: len(queries)]]

@@ -6,7 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 
-from lilfox_tui.backup.checks import Check
+from msgspec.structs import replace
+
+from lilfox_tui.backends.postgresql.queries import without_secrets
+from lilfox_tui.backup.checks import Check, ServerSession
 from lilfox_tui.backup.postgresql.connect import ClientPrograms, HostClients, ServerAccess
 from lilfox_tui.backup.postgresql.custom import executed_of
 from lilfox_tui.backup.postgresql.executed_code import ExecutedCode, ExecutedCodeFinder
@@ -17,7 +20,6 @@ from lilfox_tui.backup.postgresql.server import (
     MEETING,
     SESSIONS,
     ServerFacts,
-    ServerSession,
     holder_from,
     sessions_from,
 )
@@ -163,8 +165,12 @@ def _about_sessions(sessions: list[ServerSession], info: ServerInfo, name: str, 
     if not sessions:
         return []
     about, found = tr("sessions in {name}", name=clean(name)), in_the_way(name, sessions)
+    told = tuple(replace(each, query=without_secrets(each.query)) for each in sessions)
+    brief = ntr("{count} session uses it; the swap needs it without sessions",
+                "{count} sessions use it; the swap needs it without sessions", len(sessions))  # fmt: skip
     if not task.spec.end_sessions:
-        return [Check(about, "bad", found, tr("Stop the applications that use it."), "end-sessions")]
+        hint = tr("Stop the applications that use it.")
+        return [Check(about, "bad", found, hint, "end-sessions", brief, told)]
     others = [each for each in sessions if not info.roles.get(each.role, False)]
     if others and not info.may_end:
         hint = tr("Run GRANT pg_signal_backend TO {role}, or restore as a superuser.", role=clean(info.server.role))
@@ -178,9 +184,16 @@ def _about_sessions(sessions: list[ServerSession], info: ServerInfo, name: str, 
                     sessions=found,
                 ),
                 hint,
+                brief=tr(
+                    "{sessions}; {role} is not allowed to terminate these sessions",
+                    role=clean(info.server.role),
+                    sessions=brief,
+                ),
+                sessions=told,
             )
         ]
-    return [Check(about, "warning", found, tr("They are terminated during the swap."))]
+    hint = tr("They are terminated during the swap.")
+    return [Check(about, "warning", found, hint, brief=brief, sessions=told)]
 
 
 _TIES = """

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from msgspec import Struct, convert
 
+from lilfox_tui.backup.checks import ServerSession
 from lilfox_tui.backup.postgresql.connect import ServerAccess
 from lilfox_tui.backup.postgresql.psql import PersistentPsql, Psql, Row, SqlRefused, open_session, variable
 from lilfox_tui.backup.store import BackupError
@@ -59,19 +60,6 @@ class DatabaseFacts(Struct, frozen=True, kw_only=True):
     is_template: bool
     allows_connections: bool
     connection_limit: int
-
-
-class ServerSession(Struct, frozen=True, kw_only=True):
-    """A session connected to a database. ``query`` is untrusted text."""
-
-    pid: int
-    role: str
-    application: str
-    client: str
-    state: str
-    since_s: float | None
-    """For so long in this state; None where the role may not see it."""
-    query: str = ""
 
 
 class Blocker(Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from lilfox_tui.backup.checks import ServerSession
 from lilfox_tui.backup.postgresql.connect import ServerAccess
 from lilfox_tui.backup.postgresql.psql import (
     DatabaseDetail,
@@ -24,7 +25,7 @@ from lilfox_tui.backup.postgresql.psql import (
     open_session,
     variable,
 )
-from lilfox_tui.backup.postgresql.server import MEETING, DatabaseFacts, ServerFacts, ServerSession, sessions_in
+from lilfox_tui.backup.postgresql.server import MEETING, DatabaseFacts, ServerFacts, sessions_in
 from lilfox_tui.backup.sets.names import stamp_of
 from lilfox_tui.backup.store import BackupError
 from lilfox_tui.core.crash import phase

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from lilfox_tui.backup.context import BackupContext
     from lilfox_tui.backup.restores.interrupted import InterruptedRestore
     from lilfox_tui.backup.sets.model import BackupSet
+    from lilfox_tui.backup.store import BackupStore
     from lilfox_tui.jobs.model import Job
 
 
@@ -60,6 +61,8 @@ class _StoreWatch:
         self.feed: Feed[tuple[BackupSet, ...]] = Feed()
         self.sets: tuple[BackupSet, ...] | None = None
         self.read_at: datetime | None = None
+        self.free_bytes: int | None = None
+        """On its disk at the last look; None where that is not known."""
         self.earlier: deque[EarlierSet] = deque(maxlen=EARLIER_KEPT)
         self.failures = 0
         self.wake = asyncio.Event()
@@ -72,6 +75,7 @@ class _StoreWatch:
             store = context.store(self.name, self.options)
             self.where = store.where
             found = tuple(await context.sets_in(store))
+            self.free_bytes = await _free_bytes(store)
         except LilFoxError as error:
             self.fail(error)
         except Exception as error:
@@ -109,6 +113,14 @@ class _StoreWatch:
                 await self.wake.wait()
         except TimeoutError:
             return
+
+
+async def _free_bytes(store: BackupStore) -> int | None:
+    """Return the free room on a store's disk; None where it is not told: its sets can be read all the same."""
+    try:
+        return await store.free_bytes()
+    except LilFoxError:
+        return None
 
 
 class BackupWatch:
@@ -344,7 +356,7 @@ class BackupWatch:
         if level is not view.level or since > view.since:
             since = view.since
         self._began[view.key] = (view.level, since)
-        return replace(view, since=since)
+        return replace(view, since=since, free_bytes=None if view.outage is not None else watch.free_bytes)
 
 
 def _unchanged_since(file: Path) -> datetime | None:

@@ -27,7 +27,7 @@ from lilfox_tui.app.rendering.chart import Values
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row
 from lilfox_tui.app.rows.hosts import TableStyle
 from lilfox_tui.backends.kinds import postgresql
-from lilfox_tui.backends.model import BackendReading, Table, TableColumn, load
+from lilfox_tui.backends.model import BackendReading, Cell, Table, TableColumn, load
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import set_language, tr
@@ -139,6 +139,28 @@ def test_a_share_is_a_bar_and_its_number() -> None:
     plain = [text_of(row) for row in table_rows(table(database(ill=False), "slow_statements"), 118, ASCII)]
     assert all(row.isascii() for row in plain)
     assert [row.count("#") for row in plain[1:]] == [7, 2, 1]
+
+
+def test_statements_that_cost_next_to_nothing_are_counted_and_hide_nothing() -> None:
+    set_language("en")
+    view = database(ill=False)
+    reading = view.reading
+    assert reading is not None
+    slow = table(view, "slow_statements")
+    cheap = tuple((share, *slow.rows[0][1:]) for share in (60.0, 30.0, 0.9, 0.5, 0.4))
+    others = tuple(each for each in reading.tables if each.key != "slow_statements")
+
+    def drawn(rows: tuple[tuple[Cell, ...], ...]) -> str:
+        changed = replace(reading, tables=(replace(slow, rows=rows), *others))
+        return "\n".join(map(text_of, backend_page(page(replace(view, reading=changed)))))
+
+    text = drawn(cheap)
+    assert "2 more statements take less than 1% of the time each" in text
+    assert all((f"{share}%" in text) is (share >= 0.9) for share in (60.0, 0.9, 0.5, 0.4))
+    assert "more statement" not in drawn(cheap[:3]), "the first three are always shown"
+    assert str(slow.columns[-2].title) == "id"
+    assert "  id  " not in text
+    assert "more statement" not in drawn(((50.0, *cheap[0][1:]), *((7.0, *row[1:]) for row in cheap)))
 
 
 def test_who_waits_for_whom_is_a_tree_with_the_time_of_waiting() -> None:

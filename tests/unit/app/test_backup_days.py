@@ -8,12 +8,20 @@ import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
-from lilfox_tui.app.panes.backup.rows import BackupStyle, contents_rows, day_sizes, days_legend, days_row, set_summary
+from lilfox_tui.app.panes.backup.rows import (
+    BackupStyle,
+    contents_rows,
+    day_sizes,
+    day_times,
+    days_legend,
+    days_row,
+    set_summary,
+)
 from lilfox_tui.app.panes.backup.set_page import set_page
 from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import UNICODE, Row
 from lilfox_tui.core.i18n import set_language
-from tests.app.backups_made import NOW, healthy, made_set, nights
+from tests.app.backups_made import NOW, healthy, made_set, nights, old_set
 
 STYLE = BackupStyle(80, UNICODE, NOW, NOW.tzinfo or UTC)  # 03:12 UTC
 DAY = timedelta(days=1)
@@ -41,6 +49,15 @@ def test_the_size_of_a_day_is_that_of_its_largest_set() -> None:
     sizes = day_sizes([small, made_set(timedelta(hours=1), "broken"), made_set(29 * DAY, "intact")], STYLE)
     whole = float(made_set(DAY, "intact").size_bytes)
     assert sizes == [whole, *[None] * 28, whole]
+
+
+def test_the_time_of_a_day_is_that_of_its_longest_run() -> None:
+    long = made_set(timedelta(hours=2), "intact")
+    assert long.manifest is not None
+    long = replace(long, manifest=replace(long.manifest, finished=long.created + timedelta(minutes=9)))
+    unknown = old_set(3 * DAY)
+    times = day_times([made_set(timedelta(hours=1), "intact"), long, unknown, made_set(29 * DAY, "intact")], STYLE)
+    assert times == [94.0, *[None] * 28, 540.0]
 
 
 def test_days_are_those_of_the_shown_time_zone() -> None:

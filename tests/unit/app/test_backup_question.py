@@ -6,7 +6,7 @@ from datetime import UTC, timedelta
 
 from msgspec.structs import replace
 
-from lilfox_tui.app.panes.backup.rows import BackupStyle, backup_question, plan_detail
+from lilfox_tui.app.panes.backup.rows import BackupStyle, backup_question, drill_time_row, plan_detail
 from lilfox_tui.app.rendering.draw import UNICODE
 from lilfox_tui.config.model import KeepConfig
 from lilfox_tui.core.text import human_bytes
@@ -44,6 +44,24 @@ def test_the_time_is_that_of_the_last_runs() -> None:
     assert "about 3 min" in told
     assert told.endswith("as the last 3 runs: 1 min to 9 min")
     assert one(plan("lilfox", ()), "takes") == "takes       not known: no run has finished yet"
+
+
+def test_the_free_room_of_the_store_is_told_and_red_where_it_is_too_small() -> None:
+    view = plan("lilfox", (made_set(timedelta(days=1), "intact"),))
+    assert "free" not in one(view, "to")
+    for free, role in ((80 * 1024 * MIB, "muted"), (100 * MIB, "failing")):
+        rows = backup_question(replace(view, free_bytes=free), NOW, UTC)
+        [told] = [piece for row in rows for piece in row if piece.text.endswith(" free")]
+        assert (told.text, told.role) == (f"  {human_bytes(free)} free", role)
+
+
+def test_a_drill_tells_how_long_the_newest_one_took() -> None:
+    def told(view: PlanView) -> str:
+        return "".join(piece.text for piece in drill_time_row(view)).strip()
+
+    tested = [made_set(timedelta(days=days), "restored", took_s=took) for days, took in ((3, 41.0), (1, 52.0))]
+    assert told(plan("lilfox", tuple(tested))) == f"took        52 s  in the last restore test, of {tested[1].id}"
+    assert "no set is restore-tested" in told(plan("lilfox", (made_set(timedelta(days=1), "intact"),)))
 
 
 def test_the_sets_that_retention_would_remove_are_named() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from lilfox_tui.app.panes.backup.restore_contents import SourceContents, contents_of, contents_text, source_rows
+from lilfox_tui.app.panes.backup.restore_pages import source_rows
+from lilfox_tui.app.panes.backup.restore_state import SourceContents, contents_of, contents_text
 from lilfox_tui.core.text import human_bytes
 from tests.app.backups_made import MIB, found_part, made_set
 

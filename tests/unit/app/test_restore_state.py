@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lilfox_tui.app.panes.backup.restore_pages import confirm_rows, page_keys, what_is_restored
+from lilfox_tui.app.panes.backup.restore_checks import outlook_rows, what_is_restored
+from lilfox_tui.app.panes.backup.restore_pages import confirm_rows, page_keys
 from lilfox_tui.app.panes.backup.restore_state import (
     CHECKS,
     CONFIRM,
@@ -19,13 +21,13 @@ from lilfox_tui.app.panes.backup.restore_state import (
     RestoreChoice,
     RestoreState,
 )
-from lilfox_tui.app.rendering.draw import UNICODE
+from lilfox_tui.app.rendering.draw import UNICODE, Row
 from lilfox_tui.app.rows.jobs import JobLog
 from lilfox_tui.backup.checks import Check
 from lilfox_tui.backup.plan import BackupRequest
 from lilfox_tui.backup.source import RestoreChange
 from lilfox_tui.core.errors import LilFoxError
-from lilfox_tui.jobs.model import Ended
+from lilfox_tui.jobs.model import Began, Ended
 from tests.app.backups_made import nights, plan
 
 
@@ -40,7 +42,7 @@ def test_the_first_page_tells_a_broken_set_from_a_tested_one() -> None:
     told = {}
     for status in ("restored", "partial", "broken"):
         choice.status = status
-        told[status] = [(piece.text, piece.role) for piece in what_is_restored(choice)][1]
+        told[status] = [(piece.text, piece.role) for piece in what_is_restored(choice, UTC)][1]
     assert told["restored"] == ("restore-tested", "good")
     assert told["partial"][1] == "degraded"
     assert told["broken"][1] == "failing"
@@ -199,3 +201,64 @@ def test_that_nothing_differs_is_told_first() -> None:
     told = ["".join(piece.text for piece in row) for row in confirm_rows(state.choice, state.looked, UNICODE)]
     assert "no data newer than the backup was found" in told[0]
     assert "uploads  no differences found" in told[-1]
+
+
+def texts_of(rows: Iterable[Row]) -> list[str]:
+    return ["".join(piece.text for piece in row).rstrip() for row in rows]
+
+
+def test_what_the_restore_will_do_is_told_on_the_first_page() -> None:
+    state = chosen()
+    state.choice.tested_s = state.choice.rto_s = None
+    assert any("no set is restore-tested" in text for text in texts_of(outlook_rows(state, UNICODE)))
+    state.choice.rto_s = 42.0
+    look(state, GOOD, GOOD)
+    assert state.looked is not None
+    state.looked.where = {"database": "database lilfox on localhost"}
+    lost = RestoreChange("public.orders", "88300", "88210", lost_rows=90)
+    state.looked.changes = {"database": [lost], "uploads": []}
+    text = "\n".join(texts_of(outlook_rows(state, UNICODE)))
+    assert "replaces    database: database lilfox on localhost" in text
+    assert "42 s  in the last restore test of the plan, of another set" in text
+    assert "loses       ✖ at least 90 rows newer than the backup will be lost" in text
+    assert "checks      ● all 2 checks passed" in text
+    state.looked.checks += [Check("sessions", "bad", "long", "", "end-sessions", "3 sessions use it"), BAD]
+    text = "\n".join(texts_of(outlook_rows(state, UNICODE)))
+    assert "✖ blocked: sessions: 3 sessions use it  and 1 more" in text
+    assert "at least 90 rows" in text, "also of a restore that is blocked"
+    state.choice.toggle("source", "database")
+    text = "\n".join(texts_of(outlook_rows(state, UNICODE)))
+    assert "90 rows" not in text, "that was found for another choice"
+    assert "not made for this choice yet" in text
+
+
+def test_what_could_not_be_counted_is_not_told_as_no_loss() -> None:
+    state = chosen()
+    look(state, BAD)
+    assert state.looked is not None
+    state.looked.uncounted = LilFoxError("the server is down")
+    text = "\n".join(texts_of(outlook_rows(state, UNICODE)))
+    assert "not known what will be lost: the server is down" in text
+
+
+def test_the_highlight_stays_on_its_option_where_others_come() -> None:
+    state = chosen()
+    state.open(CHECKS)
+    state.keep_highlight(["end-sessions"])
+    state.at, state.moved = 0, True
+    state.keep_highlight(["other-server", "end-sessions"])
+    assert (state.at, state.moved) == (1, True)
+    state.keep_highlight(["other-server"])
+    assert (state.at, state.moved) == (NOTHING, False), "it is not another one that the next space allows"
+
+
+def test_the_time_of_a_job_is_that_between_its_first_and_its_last_event() -> None:
+    at = datetime(2026, 3, 29, 3, 12, tzinfo=UTC)
+    log = JobLog("20260329-031200-00ff")
+    log.take([Began(at, 4711, 1, "b", "web-1", "root")])
+    told = [log.took_s]
+    log.take([Ended(at + timedelta(seconds=42), "ok", "done", "", 0)])
+    told.append(log.took_s)
+    log.events.popleft()
+    told.append(log.took_s)
+    assert told == [None, 42.0, None], "nothing is told of a job that runs, or whose begin is not known any more"

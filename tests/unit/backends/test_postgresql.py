@@ -211,15 +211,34 @@ def test_a_full_server_and_a_full_database_refuse_their_clients() -> None:
         assert list(backend._findings(replace(QUIET, databases=(free,)), {}, 0.0)) == []
 
 
+@pytest.mark.parametrize(
+    ("wait", "threshold", "told"),
+    [
+        (6.9, Threshold(warn=10), "waits for locks (none longer than 10 s)"),
+        (6.9, Threshold(fail=7), "waits for locks (none longer than 7 s)"),
+        (6.9, Threshold(warn=5), None),
+        (6.9, Threshold(), None),
+        (None, Threshold(warn=10), None),
+    ],
+)
+def test_while_sessions_wait_no_more_is_told_than_that_they_wait_no_longer(
+    wait: float | None, threshold: Threshold, told: str | None
+) -> None:
+    set_language("en")
+    look = replace(QUIET, sessions=(replace(session_of("active", 7), in_state_s=wait), session_of("idle")))
+    said = [str(each) for each in _checked(look, {}, threshold) if "waits" in str(each)]
+    assert said == ([] if told is None else [told])
+
+
 def test_only_what_was_looked_at_is_told_to_be_checked() -> None:
     set_language("en")
     pool = (SessionCounts("active", 1, 0, None),)
     databases = (DatabaseStats("shop", 1, 2, 0, 9, 9, 0, 0, 7),)
     whole = replace(QUIET, pool=pool, sessions=(), databases=databases)
-    told = [str(each) for each in _checked(whole, {})]
+    told = [str(each) for each in _checked(whole, {}, Threshold(warn=10))]
     assert told == ["connections", "waits for locks", "idle transactions", "deadlocks", "age of transaction IDs"]
     blind = replace(whole, server=replace(SERVER, sees_all=False), databases=None)
-    assert [str(each) for each in _checked(blind, {})] == ["connections"]
+    assert [str(each) for each in _checked(blind, {}, Threshold(warn=10))] == ["connections"]
 
 
 def test_why_numbers_are_missing_is_told() -> None:

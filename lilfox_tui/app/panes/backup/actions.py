@@ -13,10 +13,11 @@ from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.dialogs.messages import AskDialog
 from lilfox_tui.app.dialogs.prompt import Choice, Chooser
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.backup.rows import backup_question, fact_row
+from lilfox_tui.app.panes.backup.rows import SET_ROLES, backup_question, drill_time_row, fact_row
 from lilfox_tui.app.panes.backup.state import BackupState, is_of, undoable
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rows.job_words import job_kind_text
+from lilfox_tui.backup.checks import proof_text
 from lilfox_tui.backup.context import BackupContext
 from lilfox_tui.backup.plan import BackupRequest, PlanArguments, request_of, undo_command
 from lilfox_tui.backup.restores import interrupted
@@ -306,6 +307,7 @@ class SetActions(ActionGroup):
         rows = [
             fact_row(_("set"), found.id),
             fact_row(_("size"), human_bytes(found.size_bytes)),
+            fact_row(_("proof"), proof_text(found.status, found.missing), SET_ROLES[found.status]),
             (Piece("  "), Piece(_("Reads the whole set from its store. Writes only the proof."))),
         ]
         self._starter.ask_and_start("verify", _("Verify this set"), rows, self._starter.request(plan, found.id))
@@ -332,6 +334,9 @@ class SetActions(ActionGroup):
             return
         rows = [
             fact_row(_("set"), found.id),
+            fact_row(_("size"), human_bytes(found.size_bytes)),
+            fact_row(_("proof"), proof_text(found.status, found.missing), SET_ROLES[found.status]),
+            drill_time_row(plan),
             (Piece("  "), Piece(_("Restores the set into a scratch database and folder beside the live data, "
                                   "compares the result, then removes it. Live data is not touched."))),
         ]  # fmt: skip
@@ -388,7 +393,8 @@ class RestoreActions(ActionGroup):
         when = last.at.astimezone(self._state.zone).strftime("%Y-%m-%d %H:%M:%S")
         rows: list[Row] = [fact_row(_("set"), last.set), fact_row(_("when"), when), BLANK]
         for swap in [renames for each in last.swaps for renames in each.renames][:_MOST_SHOWN]:
-            back = _("goes back to {before}", before=swap.before)
+            folder = swap.target.rpartition("/")[0] + "/"
+            back = _("is replaced by {before}", before=swap.before.removeprefix(folder))
             if not swap.before:
                 back = _("is removed: it did not exist before the restore")
             rows += [(Piece(f"  {swap.target}", "strong"),), (Piece("    "), Piece(back))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote
@@ -11,7 +11,15 @@ from msgspec import Struct
 
 from lilfox_tui.app.dialogs.messages import key_rows
 from lilfox_tui.app.dialogs.prompt import Choice
-from lilfox_tui.app.panes.backup.restore_contents import contents_text, source_rows
+from lilfox_tui.app.panes.backup.restore_checks import (
+    check_rows,
+    loss_rows,
+    option_texts,
+    outlook_rows,
+    prospect_rows,
+    what_is_restored,
+    widest,
+)
 from lilfox_tui.app.panes.backup.restore_state import (
     CHECKS,
     CONFIRM,
@@ -24,9 +32,10 @@ from lilfox_tui.app.panes.backup.restore_state import (
     RestoreChoice,
     RestoreState,
     SourceChoice,
+    SourceContents,
     Toggle,
+    contents_text,
 )
-from lilfox_tui.app.panes.backup.rows import SET_ROLES
 from lilfox_tui.app.rendering.columns import Digits, cells, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import (
@@ -41,14 +50,10 @@ from lilfox_tui.app.rendering.panels import (
 )
 from lilfox_tui.app.rows.jobs import event_rows, progress_rows
 from lilfox_tui.app.widgets import more_below
-from lilfox_tui.backup.checks import status_text
-from lilfox_tui.backup.source import losses
-from lilfox_tui.core.i18n import _, ngettext
-from lilfox_tui.core.text import cell_width, clean, fit, fit_middle, human_bytes
-from lilfox_tui.metrics.model import Level
+from lilfox_tui.core.i18n import _, clauses, listed, ngettext
+from lilfox_tui.core.text import cell_width, fit, fit_middle, human_bytes, human_duration
 
 if TYPE_CHECKING:
-    from lilfox_tui.backup.checks import Check
     from lilfox_tui.backup.source import RestoreChange
     from lilfox_tui.jobs.model import Ended
 
@@ -56,10 +61,8 @@ if TYPE_CHECKING:
 CHANGES_SHOWN = 400
 ORIGINAL, TYPED = "original", "typed"
 """Choices of a place that are no address."""
-_CHECK_LEVELS = {"good": Level.GOOD, "warning": Level.DEGRADED, "bad": Level.FAILING}
-_CHECK_ROLES = {"good": "good", "warning": "degraded", "bad": "failing"}
-_ABOVE_ITEMS = 4
-"""Rows of the first page above its lines."""
+_NAME_MOST = 40
+"""Cells of the longest name of a table or folder."""
 _ROOMY = 16
 """Rows from which on there is room for what is known of the set."""
 _EXAMPLES = {True: "postgresql://USER@HOST/DATABASE", False: "/srv/lilfox"}
@@ -214,14 +217,15 @@ def page_rows(state: RestoreState, style: PageStyle) -> list[Row]:
     question = None if checks else questions.get(state.step)  # their result answers it
     rows: list[Row] = [] if question is None else [(Piece(" " + question, "strong"),), BLANK]
     if state.step == WHAT and style.height >= _ROOMY:
-        rows[1:1] = wrapped([what_is_restored(state.choice)], style.width)
+        untouched = Piece("  " + _("nothing changes before the last step"), "muted")
+        rows[:1] = [(*rows[0], untouched), what_is_restored(state.choice, style.zone)]
     if state.step == WHERE and style.height >= _ROOMY and not state.choice.planless:
         told = _("By default it replaces what the set was taken from. The replaced data is retained: u puts it back.")
         rows[1:1] = wrapped([(Piece(" "), Piece(told, "muted"))], style.width)
     if state.step == CHECKS:
         rows += check_rows(state.looked, style.width, style.glyphs, all_of_them=state.all_checks)
         rows.append(BLANK)
-        if state.looked is not None and state.looked.ready:
+        if state.looked is not None and (state.looked.ready or state.looked.changes is not None):
             rows += loss_rows(state.looked, style.glyphs)
     elif state.step == CONFIRM and state.looked is not None:
         rows += confirm_rows(state.choice, state.looked, style.glyphs)
@@ -229,6 +233,8 @@ def page_rows(state: RestoreState, style: PageStyle) -> list[Row]:
         rows += run_rows(state, style)
     elif state.step == RESULT and state.log is not None and state.log.ended is not None:
         rows += result_rows(state.log.ended, state.undo_command, style.glyphs)
+        if (took := state.log.took_s) is not None:
+            rows += [BLANK, (Piece("   " + _("The job took {time}.", time=human_duration(took)), "muted"),)]
     return rows
 
 
@@ -241,18 +247,19 @@ def page_items(state: RestoreState, glyphs: Glyphs) -> list[WizardItem]:
     if state.step != CHECKS:
         return []
     items, looked = check_items(state.choice, glyphs), state.looked
-    if state.all_checks or looked is None or not looked.all_good:
+    if state.all_checks or looked is None:
         return items
-    return [each for each in items if state.choice.allows(each.act)]  # nothing asks for the others
+    asked = {check.allowed_by for check in looked.checks} if looked.checked else set()
+    return [each for each in items if each.act in asked or state.choice.allows(each.act)]
 
 
 def page_keys(
     step: int, width: int, *, asks: bool, undoes: bool = False, tables: bool = False, allows: bool = True,
-    blocked: bool = False,
+    blocked: bool = False, sessions: bool = False,
 ) -> list[Row]:  # fmt: skip
     """The keys of a page and what they do. ``asks``: a line of text is being typed; ``undoes``: the restore can be
     undone; ``tables``: the tables of the set are known; ``allows``: there is something to allow; ``blocked``: a check
-    has failed."""
+    has failed; ``sessions``: what is highlighted ends sessions."""
     keys: dict[int, tuple[tuple[str, str], ...]] = {
         WHAT: (
             ("enter", _("next page")),
@@ -263,7 +270,7 @@ def page_keys(
         WHERE: (("space", _("other location")), ("enter", _("next page")), ("esc", _("back"))),
         CHECKS: (
             ("enter", _("show what blocks") if blocked else _("next page")),
-            *((("space", _("allow")),) if allows else ()),
+            *((("space", _("terminate the sessions") if sessions else _("allow")),) if allows else ()),
             ("R", _("recheck")),
             ("o", _("all checks")),
             ("esc", _("back")),
@@ -286,8 +293,8 @@ def what_items(choice: RestoreChoice, glyphs: Glyphs) -> list[WizardItem]:
     whole = (*_box(choice.whole, _("the whole set"), glyphs), Piece(f"  {count}", "muted"))
     items = [WizardItem(whole, "whole")]
     name, kind = (
-        _widest((each.name for each in choice.sources), _NAME),
-        _widest((each.kind for each in choice.sources), _KIND),
+        widest((each.name for each in choice.sources), _NAME),
+        widest((each.kind for each in choice.sources), _KIND),
     )
     for each in choice.sources:
         on = not choice.spec.only and each.wanted
@@ -306,26 +313,84 @@ def what_items(choice: RestoreChoice, glyphs: Glyphs) -> list[WizardItem]:
     return items
 
 
-def rows_below(state: RestoreState, style: PageStyle) -> list[Row]:
-    """The rows below the selectable lines: on the first page what the highlighted sources contain, before one is
-    chosen."""
-    items = page_items(state, style.glyphs) if state.step == WHAT else []
-    if not items:
+def rows_below(state: RestoreState, style: PageStyle, above: int) -> list[Row]:
+    """The rows below the selectable lines: what the restore will do, and on the first page what the highlighted sources
+    contain, before one is chosen; where there is room for all of it, what would change. ``above`` rows stand above the
+    lines."""
+    if state.step not in (WHAT, WHERE, CHECKS):
         return []
+    items = page_items(state, style.glyphs)
+    changes = (state.looked.changes if state.looked is not None and state.is_looked_at else None) or {}
+    known: list[Row] = []
+    if style.height >= _ROOMY and state.step != CHECKS:
+        told = outlook_rows if state.step == WHAT else prospect_rows
+        known = wrapped([BLANK, *told(state, style.glyphs)], style.width - 1)
+    left = style.height - len(items) - above - len(known)
+    if state.step != WHAT:
+        changed = [row for source, found in changes.items() for row in _changes(source, found)]
+        gap = [BLANK] if known or items else []
+        return [*known, *gap, *changed] if changed and len(changed) < left else known
     name = items[min(max(0, state.at), len(items) - 1)].source
     sources = [each for each in state.choice.sources if name in ("", each.name)]
-    left = style.height - len(items) - _ABOVE_ITEMS
     rows: list[Row] = []
     for later, each in zip(reversed(range(len(sources))), sources, strict=True):
-        rows += [BLANK, *source_rows(each.name, each.contents, max(2, left - len(rows) - 2 * later), style.width - 1)]
+        most = max(2, left - len(rows) - 2 * later)
+        found = changes.get(each.name, ())
+        rows += [BLANK, *source_rows(each.name, each.contents, most, style.width - 1, found)]
+    return [*known, *rows]
+
+
+def source_rows(
+    source: str, contents: SourceContents, most: int, width: int, changes: Sequence[RestoreChange] = ()
+) -> list[Row]:
+    """The contents of a source in full, in at most ``most`` rows: the largest tables or folders, each with what a
+    restore would change of it as far as that is known."""
+    if not contents.is_known:
+        unknown = _("{source}: the set does not record what it contains", source=source)
+        return wrapped([(Piece("   "), Piece(unknown, "muted"))], width)
+    told = [contents_text(contents)]
+    if contents.server_bytes is not None:
+        told.append(_("{bytes} on its server", bytes=human_bytes(contents.server_bytes)))
+    if uncounted := sum(rows is None for rows in contents.tables.values()):
+        told.append(
+            ngettext("rows of {count} table were not counted", "rows of {count} tables were not counted", uncounted)
+        )
+    if contents.folders:
+        told.append(ngettext("in {count} folder", "in {count} folders", contents.folders))
+    rows = wrapped([(Piece(f"   {source}  ", "title"), Piece(clauses(told)))], width)
+    tables = sorted(contents.tables.items(), key=lambda each: -(each[1] or 0))
+    counts = [
+        (name, _("rows not counted") if n is None else ngettext("{rows} row", "{rows} rows", n, rows=f"{n:,}"))
+        for name, n in tables
+    ]
+    counts += [(f"{name}/", human_bytes(size)) for name, size in _largest(contents.folder_bytes)]
+    now = {change.what: change for change in changes}
+    return [*rows, *_table(counts, max(0, most - len(rows)), now)]
+
+
+def _largest(folders: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(folders.items(), key=lambda each: -each[1])
+
+
+def _table(counts: Sequence[tuple[str, str]], most: int, now: Mapping[str, RestoreChange]) -> list[Row]:
+    """Names with their counts and how they are ``now``, and how many have no room."""
+    shown = counts if len(counts) <= most else counts[: max(0, most - 1)]
+    name = widest((each for each, _count in shown), _NAME_MOST)
+    count = max((cell_width(text) for _name, text in shown), default=0)
+    rows: list[Row] = [
+        (Piece("     " + fit(each, name)), Piece("  " + fit(text, count, right=True), "muted"), *_now(now.get(each)))
+        for each, text in shown
+    ]
+    if len(shown) < len(counts) and most:
+        rows.append((Piece("     " + _("and {count} more", count=len(counts) - len(shown)), "muted"),))
     return rows
 
 
-def what_is_restored(choice: RestoreChoice) -> Row:
-    """What is known of the set, and that nothing happens yet."""
-    size = human_bytes(sum(each.size_bytes for each in choice.sources))
-    state = Piece(status_text(choice.status), SET_ROLES[choice.status])
-    return (Piece(" "), state, Piece(f"  {size}  " + _("nothing changes before the last step"), "muted"))
+def _now(change: RestoreChange | None) -> Row:
+    if change is None or not change.now:
+        return ()
+    loss = _loss_of(change)
+    return (Piece("  " + _("now {rows}", rows=change.now)), Piece(f"  {loss}" if loss else "", "degraded"))
 
 
 def _mark(on: bool, glyphs: Glyphs, *, below: bool = False) -> Row:
@@ -339,7 +404,7 @@ def _box(on: bool, text: str, glyphs: Glyphs) -> Row:
 def table_choices(tables: Sequence[RecordedTable]) -> list[Choice]:
     """The tables to choose from, each with its rows; with its source where there are several."""
     several = len({table.source for table in tables}) > 1
-    width = _widest((table.name for table in tables), 48)
+    width = widest((table.name for table in tables), 48)
     choices = []
     for at, table in enumerate(tables):
         rows = _("rows not counted") if table.rows is None else ngettext("{count} row", "{count} rows", table.rows)
@@ -355,7 +420,7 @@ def table_choices(tables: Sequence[RecordedTable]) -> list[Choice]:
 def where_items(choice: RestoreChoice, looked: Looked | None) -> list[WizardItem]:
     """Each chosen source and where it is restored to."""
     items = []
-    name = _widest((each.name for each in choice.chosen), _NAME)
+    name = widest((each.name for each in choice.chosen), _NAME)
     for each in choice.chosen:
         own = looked.where.get(each.name, "") if looked is not None else ""
         only = choice.spec.only
@@ -380,7 +445,7 @@ def place_choices(own: str, urls: Sequence[str]) -> list[Choice]:
     original = _("original")
     first: Row = (Piece(own or _("original location"), "strong"), Piece("  " + original, "muted"))
     names = [unquote(url.partition("?")[0].rpartition("/")[2]) for url in urls]
-    width = _widest(names, 48)
+    width = widest(names, 48)
     known = [
         Choice(url, (Piece(fit(name, width), "strong"), Piece(f"  {url}", "muted")), f"{name} {url}")
         for name, url in zip(names, urls, strict=True)
@@ -406,79 +471,16 @@ def where_prompt(each: SourceChoice) -> str:
 # ---- Checks ------------------------------------------------------------------------------------------------------
 
 
-def check_rows(looked: Looked | None, width: int, glyphs: Glyphs, *, all_of_them: bool = False) -> Iterator[Row]:
-    """The result, then the failed checks and the warnings, each with what to do; the passed ones in one line, unless
-    ``all_of_them`` is set."""
-    if looked is None:
-        return
-    yield from _verdict(looked, glyphs)
-    if looked.checks:
-        yield BLANK
-    about = _widest((str(check.about) for check in looked.checks), max(20, width * 2 // 5))
-    good = [check for check in looked.checks if check.state == "good"]
-    for check in [check for check in looked.checks if check.state == "bad"]:
-        yield from _check(check, about, glyphs)
-    for check in [check for check in looked.checks if check.state == "warning"]:
-        yield from _check(check, about, glyphs)
-    if all_of_them or len(good) == 1:
-        for check in good:
-            yield from _check(check, about, glyphs)
-    elif good:
-        passed = (
-            ngettext("the only check passed", "all {count} checks passed", len(good))
-            if len(good) == len(looked.checks) and looked.checked
-            else ngettext("{count} check passed", "{count} checks passed", len(good))
-        )
-        more = Piece("  " + _("o shows them"), "muted")
-        yield (Piece(f"   {glyphs.level(Level.GOOD)} ", "good"), Piece(passed, "good"), more)
-
-
-def _verdict(looked: Looked, glyphs: Glyphs) -> Iterator[Row]:
-    """Whether the checks block the restore, or why that is not known."""
-    if looked.error is not None:
-        yield (Piece(f"   {glyphs.failing} ", "failing"), Piece(str(looked.error), "failing"))
-        if str(looked.error.hint):
-            yield (Piece(" " * 7), Piece(str(looked.error.hint)))
-    elif not looked.checked:
-        yield (Piece(f"   {glyphs.unknown} " + _("checking …"), "muted"),)
-    elif looked.ready:
-        yield (Piece("   " + _("No check blocks the restore. Nothing has been written yet."), "good"),)
-    else:
-        yield (Piece("   " + _("Blocked by the failed checks. Nothing was written."), "failing"),)
-
-
-def _check(check: Check, about: int, glyphs: Glyphs) -> Iterator[Row]:
-    role = _CHECK_ROLES[check.state]
-    yield (
-        Piece(f"   {glyphs.level(_CHECK_LEVELS[check.state])} ", role),
-        Piece(fit(fit_middle(str(check.about), about), about), "strong"),
-        Piece("  "),
-        Piece(str(check.found), role),
-    )
-    if check.state != "good" and str(check.hint):
-        yield (Piece(" " * 7), Piece(str(check.hint)))
-    if check.allowed_by:
-        yield (Piece(" " * 7), Piece(_("To allow it anyway: {option}", option=_option_texts()[check.allowed_by])))
-
-
 def check_items(choice: RestoreChoice, glyphs: Glyphs) -> list[WizardItem]:
     """Return the lines that allow what a check would otherwise block."""
     if not any(each.is_database for each in choice.chosen):
         return []
-    spec, texts = choice.spec, _option_texts()
+    spec, texts = choice.spec, option_texts()
     return [
         WizardItem(_box(spec.other_server, texts["other-server"], glyphs), "other-server"),
         WizardItem(_box(spec.end_sessions, texts["end-sessions"], glyphs), "end-sessions"),
         WizardItem(_box(spec.run_code, texts["run-code"], glyphs), "run-code"),
     ]
-
-
-def _option_texts() -> dict[str, str]:
-    return {
-        "other-server": _("allow restoring to a different server"),
-        "end-sessions": _("terminate blocking sessions during the swap"),
-        "run-code": _("allow running the code in the dump"),
-    }
 
 
 # ---- Confirm -----------------------------------------------------------------------------------------------------
@@ -507,7 +509,12 @@ def confirm_rows(choice: RestoreChoice, looked: Looked, glyphs: Glyphs) -> Itera
     )
     yield (Piece("   "), Piece(kept))
     if choice.spec.end_sessions:
-        yield (Piece("   "), Piece(_("Blocking sessions are terminated."), "degraded"))
+        blocking = [session for check in looked.checks for session in check.sessions]
+        names = listed(dict.fromkeys(each.application or f"pid {each.pid}" for each in blocking))
+        told = _("Blocking sessions are terminated.")
+        if blocking:
+            told = _("Blocking sessions are terminated, now {count}: {names}", count=len(blocking), names=names)
+        yield (Piece("   "), Piece(told, "degraded"))
     if choice.spec.other_server:
         yield (Piece("   "), Piece(_("The target is not the server that the set was taken from."), "degraded"))
     if choice.spec.run_code:
@@ -517,28 +524,11 @@ def confirm_rows(choice: RestoreChoice, looked: Looked, glyphs: Glyphs) -> Itera
         yield from _changes(source, changes)
 
 
-def loss_rows(looked: Looked, glyphs: Glyphs) -> Iterator[Row]:
-    """What is taken out of use, in rows and files; the word can be typed before it is counted."""
-    if looked.changes is None:
-        yield (Piece(f" {glyphs.unknown} ", "muted"), Piece(_("counting what will be lost …"), "muted"))
-    else:
-        lost = losses(change for changes in looked.changes.values() for change in changes)
-        for text in lost:
-            yield (Piece(f" {glyphs.failing} ", "failing"), Piece(text, "failing"))
-        if not lost:
-            same = not any(looked.changes.values())
-            text = (
-                _("no differences from the backup were found") if same else _("no data newer than the backup was found")
-            )
-            yield (Piece(f" {glyphs.good} ", "good"), Piece(text, "good"))
-    yield BLANK
-
-
 def _changes(source: str, changes: Sequence[RestoreChange]) -> Iterator[Row]:
     head = ngettext("{count} change", "{count} changes", len(changes)) if changes else _("no differences found")
     yield (Piece(f" {source}", "title"), Piece(f"  {head}", "muted"))
     shown = changes[:CHANGES_SHOWN]
-    what, now, then = (_widest((getattr(each, part) for each in shown), 40) for part in ("what", "now", "then"))
+    what, now, then = (widest((getattr(each, part) for each in shown), 40) for part in ("what", "now", "then"))
     for change in shown:
         yield (
             Piece("   " + fit(fit_middle(change.what, what), what)),
@@ -555,11 +545,6 @@ def _loss_of(change: RestoreChange) -> str:
     if change.newer:
         return _("newer than the backup: not restored")
     return _("newer data not counted") if change.uncounted else ""
-
-
-def _widest(texts: Iterable[str], most: int) -> int:
-    """Return the width of the widest text in cells, ``most`` at most."""
-    return min(most, max((cell_width(clean(text)) for text in texts), default=0))
 
 
 # ---- Run ---------------------------------------------------------------------------------------------------------

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui.app.panes.backup.restore_contents import SourceContents, contents_of
 from lilfox_tui.app.rows.jobs import JobLog
 from lilfox_tui.core.errors import LilFoxError
-from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.core.i18n import Message, listed, ngettext, tr
+from lilfox_tui.core.text import human_bytes
 from lilfox_tui.monitor.model import PlanView
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.checks import Check
     from lilfox_tui.backup.plan import BackupRequest, RestoreSpec
-    from lilfox_tui.backup.sets.model import BackupSet
+    from lilfox_tui.backup.sets.model import BackupSet, FoundPart
     from lilfox_tui.backup.source import RestoreChange
 
 WHAT, WHERE, CHECKS, CONFIRM, RUN, RESULT = range(6)
@@ -28,6 +29,60 @@ Toggle = Literal["whole", "source", "other-server", "end-sessions", "run-code"]
 """What is on or off."""
 _PLACES = {"postgresql": "database", "files": "files", "config": "app"}
 """Kind of a source → the word of a command that says where it goes to without a plan."""
+
+
+class SourceContents(Struct, frozen=True):
+    """What a set records of one of its sources; None and empty for what it does not record."""
+
+    tables: Mapping[str, int | None] = {}
+    """Table → its rows; None where they were not counted."""
+    server_bytes: int | None = None
+    """Of the database on its server's disk."""
+    files: int | None = None
+    folders: int | None = None
+    bytes: int | None = None
+    """Of the files, unpacked."""
+    folder_bytes: Mapping[str, int] = {}
+    """Its largest folders."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the set records anything."""
+        return bool(self.tables) or self.files is not None
+
+
+def contents_of(parts: Iterable[FoundPart]) -> SourceContents:
+    """Return what the manifest records of these parts, which are all of one source. A manifest may contain anything:
+    what has another shape is left out."""
+    tables: dict[str, int | None] = {}
+    folder_bytes: dict[str, int] = {}
+    found: dict[str, int] = {}
+    for said in [part.said for part in parts if part.said is not None]:
+        tables |= said.tables
+        detail = said.detail
+        for name in ("size_bytes", "files", "folders", "bytes"):
+            if isinstance(value := detail.get(name), int):
+                found[name] = found.get(name, 0) + value
+        if isinstance(sizes := detail.get("folder_bytes"), Mapping):
+            folder_bytes |= {str(name): size for name, size in sizes.items() if isinstance(size, int)}
+    return SourceContents(
+        tables, found.get("size_bytes"), found.get("files"), found.get("folders"), found.get("bytes"), folder_bytes
+    )
+
+
+def contents_text(contents: SourceContents) -> str:
+    """The contents in a few words: ``3 tables, 89,414 rows``; ``40 files, 1.1 MB``; empty where nothing is recorded."""
+    told = []
+    if contents.tables:
+        told.append(ngettext("{count} table", "{count} tables", len(contents.tables)))
+        counted = [rows for rows in contents.tables.values() if rows is not None]
+        if counted:
+            told.append(ngettext("{rows} row", "{rows} rows", sum(counted), rows=f"{sum(counted):,}"))
+    if contents.files is not None:
+        told.append(ngettext("{files} file", "{files} files", contents.files, files=f"{contents.files:,}"))
+        if contents.bytes is not None:
+            told.append(human_bytes(contents.bytes))
+    return listed(told)
 
 
 class RecordedTable(Struct, frozen=True):
@@ -68,6 +123,12 @@ class RestoreChoice(Struct):
     """No plan says where the parts go: each needs a place."""
     only_of: str = ""
     """The source of which one table, file or folder is restored; the whole when empty."""
+    began: datetime | None = None
+    """When the set was begun (aware UTC)."""
+    tested_s: float | None = None
+    """How long restoring took in the last restore test of the set."""
+    rto_s: float | None = None
+    """The same of the newest set of the plan that was tested."""
 
     @classmethod
     def of(cls, found: BackupSet, view: PlanView, request: BackupRequest) -> RestoreChoice:
@@ -85,7 +146,11 @@ class RestoreChoice(Struct):
             for name, rows in part.said.tables.items()
         ]
         tables.sort(key=lambda table: (table.name, table.source))
-        return cls(found.id, found.status, request, list(sources.values()), tables, planless=view.config is None)
+        tested = found.proof.took_s if found.proof is not None and found.status == "restored" else None
+        return cls(
+            found.id, found.status, request, list(sources.values()), tables, planless=view.config is None,
+            began=found.created, tested_s=tested, rto_s=view.rto_s,
+        )  # fmt: skip
 
     @property
     def spec(self) -> RestoreSpec:
@@ -182,6 +247,8 @@ class Looked(Struct):
     checked: bool = False
     """All checks were made."""
     changes: Mapping[str, Sequence[RestoreChange]] | None = None
+    uncounted: LilFoxError | None = None
+    """Why it is not known what a restore that a check blocks would change."""
     error: LilFoxError | None = None
 
     @property
@@ -216,6 +283,8 @@ class RestoreState:
         """The highlighted line of those that the keys move to."""
         self.moved = False
         """The highlight was moved on this page: it is kept in sight."""
+        self._options: Sequence[str] = ()
+        """Those of the checks page when it was drawn last."""
 
     def open(self, step: int) -> None:
         """Opens a page and highlights its first line. On the checks page, a line is highlighted once they are made, and
@@ -241,8 +310,10 @@ class RestoreState:
             return self.choice.why_not_where()
         if self.step != CHECKS or (self.looked is not None and self.looked.ready):
             return None
-        if self.is_blocked:
-            return tr("blocked by the failed checks; R rechecks, space allows the selected option")
+        if self.looked is not None and self.is_blocked:
+            if any(check.allowed_by for check in self.looked.checks if check.state == "bad"):
+                return tr("blocked by the failed checks; R rechecks, space allows the selected option")
+            return tr("blocked by the failed checks; R rechecks")
         return tr("still checking; the next page opens when all checks have passed")
 
     @property
@@ -302,6 +373,19 @@ class RestoreState:
             wanted = (check.allowed_by for check in self.looked.checks if check.state == "bad")
             first = 0 if options and self.looked.checked else NOTHING
             self.at = next((options.index(each) for each in wanted if each in options), first)
+
+    def keep_highlight(self, options: Sequence[str]) -> None:
+        """Keeps the highlight of the checks page on its option where others come or go; where it has gone, ``space``
+        must be pressed twice again."""
+        before, self._options = self._options, options if self.step == CHECKS else ()
+        if self.step == CHECKS and before and before != options and 0 <= self.at < len(before):
+            held = before[self.at] in options
+            self.at, self.moved = (options.index(before[self.at]), self.moved) if held else (NOTHING, False)
+
+    def would_end_sessions(self) -> bool:
+        """Whether the highlighted option is the one that lets sessions be ended, and it is not on yet."""
+        option = self._options[self.at] if 0 <= self.at < len(self._options) else ""
+        return option == "end-sessions" and not self.choice.allows(option)
 
     def take_choice(self) -> bool:
         """Return whether ``space`` chooses the highlighted line; on the checks page, the first press only highlights

@@ -63,6 +63,13 @@ _STEPS = {"down": 1, "up": -1, "pagedown": 10, "pageup": -10}
 _LETTER_STEPS = {"j": 1, "k": -1}
 
 
+def _items(state: RestoreState, glyphs: Glyphs) -> list[WizardItem]:
+    """The selectable lines of the open page; the highlight stays on its own where others come or go."""
+    items = page_items(state, glyphs)
+    state.keep_highlight([item.act for item in items])
+    return items
+
+
 class WizardLine:
     """The line of a page to type in: a path, a name, or the word that confirms. ``take`` gets what is entered; None
     while nothing is asked."""
@@ -154,7 +161,7 @@ class RestoreWizard(Dialog[bool]):
             self.close(False)
 
     def _highlighted(self) -> WizardItem | None:
-        items = page_items(self.state, self._glyphs)
+        items = _items(self.state, self._glyphs)
         return items[min(self.state.at, len(items) - 1)] if items and self.state.at >= 0 else None
 
     def _back(self) -> None:
@@ -198,8 +205,12 @@ class RestoreWizard(Dialog[bool]):
                 await restore.checks(heard)
                 looked.checked = True
                 self._go_on()
-                if looked.ready:
+                try:
                     looked.changes = await restore.changes()
+                except LilFoxError as error:
+                    if looked.ready:
+                        raise
+                    looked.uncounted = error  # what a check blocks may be out of reach
         except LilFoxError as error:
             looked.error = error
         self._repaint_soon()
@@ -245,23 +256,23 @@ class RestoreWizard(Dialog[bool]):
         state, page, width = self.state, self._page, self.app.size.width
         if state.take_end():
             page.top = 0
+        state.highlight_what_allows([item.act for item in _items(self.state, self._glyphs)])
         keys, note, tables = self.query_one("#wizard-keys", Lines), Piece(*self._note), bool(state.choice.tables)
         said = wrapped([(Piece(" "), note)], width)[:MOST_SAID]
         if not note.text:
-            allows = bool(page_items(state, self._glyphs))
+            allows = bool(_items(self.state, self._glyphs))
             said = page_keys(
                 state.step, width, asks=self._line.take is not None, undoes=state.undoable, tables=tables,
-                allows=allows, blocked=state.is_blocked,
+                allows=allows, blocked=state.is_blocked, sessions=state.would_end_sessions(),
             )  # fmt: skip
         keys.styles.height = len(said)
         keys.show(said)
         asks = self.query_one("#wizard-input", Input).display
         page.take_room(width, self.app.size.height - len(said) - asks, slow_link=self._slow)
         style = PageStyle(page.width, page.room - _SPARE_ROWS, self._glyphs, self._zone, Digits(few=self._slow))
-        items = page_items(self.state, self._glyphs)
-        state.highlight_what_allows([item.act for item in items])
+        items = _items(self.state, self._glyphs)
         rows = wrapped([BLANK, *page_rows(state, style)], page.width - 1)
-        below = rows_below(state, style)
+        below = rows_below(state, style, len(rows))
         self.query_one("#wizard-body", Lines).show(page.draw(rows, items, below, state, self._glyphs, follow=follow))
 
     def _tell(self, what: LilFoxError | Message | str, role: str = "degraded") -> None:
@@ -317,12 +328,12 @@ class RestoreWizard(Dialog[bool]):
         event.prevent_default()
 
     def _move(self, step: int) -> None:
-        if not self.state.move(step, len(page_items(self.state, self._glyphs)), more_below=self._page.below > 0):
+        if not self.state.move(step, len(_items(self.state, self._glyphs)), more_below=self._page.below > 0):
             self._page.top += step
         self.repaint()
 
     def _choose(self) -> None:
-        state, items = self.state, page_items(self.state, self._glyphs)
+        state, items = self.state, _items(self.state, self._glyphs)
         if not items:
             return
         if not state.take_choice():

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui.app.panes.backup.restore_contents import contents_of, contents_text
+from lilfox_tui.app.panes.backup.restore_state import contents_of, contents_text
 from lilfox_tui.app.panes.backup.state import newest_of
 from lilfox_tui.app.rendering.columns import Column, cells, choose, heading, line, wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES
-from lilfox_tui.app.rows.job_words import job_kind_text, percent_of
+from lilfox_tui.app.rows.job_words import STATE_ROLES, STATES, job_kind_text, percent_of
 from lilfox_tui.backup.checks import labelled, proof_text, status_text
 from lilfox_tui.backup.sets.retention import judge
 from lilfox_tui.core.aio import Unavailable
@@ -34,7 +34,7 @@ from lilfox_tui.monitor.model import SET_LEVELS, PlanView
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.restores.interrupted import InterruptedRestore, Restored
-    from lilfox_tui.backup.sets.model import BackupSet
+    from lilfox_tui.backup.sets.model import BackupSet, Proof
     from lilfox_tui.jobs.model import Job
 
 SET_ROLES = {
@@ -289,6 +289,23 @@ def day_sizes(sets: Sequence[BackupSet], style: BackupStyle) -> list[float | Non
     return [sizes.get(ago) for ago in reversed(range(DAYS))]
 
 
+def day_times(sets: Sequence[BackupSet], style: BackupStyle) -> list[float | None]:
+    """The seconds of the longest run of each of the last 30 days, oldest first, as far as the sets that are left tell;
+    None for a day without one."""
+    times: dict[int, float] = {}
+    for found in sets:
+        took, ago = took_s(found), _days_ago(found, style)
+        if took is not None:
+            times[ago] = max(times.get(ago, 0.0), took)
+    return [times.get(ago) for ago in reversed(range(DAYS))]
+
+
+def took_s(found: BackupSet) -> float | None:
+    """How long it took to make a set; None where its manifest does not tell."""
+    manifest = found.manifest
+    return None if manifest is None else max(0.0, (manifest.finished - manifest.created).total_seconds())
+
+
 def _days_ago(found: BackupSet, style: BackupStyle) -> int:
     return (style.now.astimezone(style.zone).date() - found.created.astimezone(style.zone).date()).days
 
@@ -403,15 +420,43 @@ def _facts(view: PlanView, restores: Sequence[Restored], style: BackupStyle) -> 
                 undone,
             )
         )
-    if view.rto_s is not None:
+    if (tested := _last_test(view)) is not None and tested.took_s is not None:
+        age = human_age((style.now - tested.at).total_seconds())
+        parts.append(_("restore test {age} ago: {time}", age=age, time=human_duration(tested.took_s)))
+    elif view.rto_s is not None:
         parts.append(_("drill restore took {time}", time=human_duration(view.rto_s)))
     elif view.config is not None and view.sets is not None and not view.behind:
         newest = newest_of(view)
         drillable = newest is not None and newest.status not in ("broken", "untrusted")
         parts.append(_("never drilled (press D)") if drillable else _("never drilled"))
+    if view.free_bytes is not None:
+        parts.insert(0, _("{bytes} free", bytes=human_bytes(view.free_bytes)))
     room = style.width - 3 - cell_width(separator.join(["", *parts]))
     where = fit_middle(view.where or view.store, max(_LEAST_PLACE, room))
     return (Piece("   "), Piece(separator.join([where, *parts]), "muted"))
+
+
+def _last_test(view: PlanView) -> Proof | None:
+    """The newest proof of a restore test of the plan's sets."""
+    proofs = [found.proof for found in view.sets or () if found.proof is not None and found.plan in (view.name, "")]
+    tested = [proof for proof in proofs if proof.level == "restored" and proof.took_s is not None]
+    return max(tested, key=lambda proof: proof.at, default=None)
+
+
+def recent_jobs(jobs: Sequence[Job], style: BackupStyle) -> list[Row]:
+    """Jobs that have ended, one in a line: when, what, how long it took, and its outcome."""
+    rows: list[Row] = []
+    kinds = [job_kind_text(job.kind) for job in jobs]
+    wide = max(map(cell_width, kinds), default=0)
+    for job, kind in zip(jobs, kinds, strict=True):
+        began, role = f"{job.started.astimezone(style.zone):%m-%d %H:%M}", STATE_ROLES[job.state]
+        took = human_duration(max(0.0, ((job.ended or style.now) - job.started).total_seconds()))
+        mark = Piece(f" {style.glyphs.level(STATES[job.state])} ", role)
+        head = (mark, Piece(began), Piece(f"  {fit(kind, wide)}", "strong"), Piece(f"  {fit(took, 6, right=True)}  "))
+        rows.append(
+            (*head, Piece(fit(job.message, max(1, style.width - 1 - cells(head))), "muted" if role == "good" else role))
+        )
+    return rows
 
 
 def contents_rows(found: BackupSet, style: BackupStyle, most: int) -> list[Row]:
@@ -483,7 +528,7 @@ def backup_question(view: PlanView, now: datetime, zone: tzinfo) -> list[Row]:
         label = _("sources") if number == 0 else ""
         last = (Piece("  " + _("last time {what}", what=told), "muted"),) if told else ()
         rows.append((*fact_row(label, source), *last))
-    rows.append(fact_row(_("to"), listed((view.where or view.store, *config.copies))))
+    rows.append((*fact_row(_("to"), listed((view.where or view.store, *config.copies))), *_free(view, newest)))
     if newest is not None:
         age = human_age((now - newest.created).total_seconds())
         rows.append((*fact_row(_("size"), _("about {bytes}", bytes=human_bytes(newest.size_bytes))),
@@ -493,6 +538,15 @@ def backup_question(view: PlanView, now: datetime, zone: tzinfo) -> list[Row]:
     then += [_("restores it into a scratch location and compares (drill)")] if config.drill else []
     rows.append(fact_row(_("then"), listed(then), "text"))
     return [*rows, *_retention_rows(view, now, zone)]
+
+
+def _free(view: PlanView, newest: BackupSet | None) -> Row:
+    """The free room on the store's disk; in red if not even a set like the newest one has room."""
+    if view.free_bytes is None:
+        return ()
+    small = newest is not None and newest.size_bytes > view.free_bytes
+    text = _("{bytes} free", bytes=human_bytes(view.free_bytes))
+    return (Piece(f"  {text}", "failing" if small else "muted"),)
 
 
 def _duration_row(view: PlanView) -> Row:
@@ -506,6 +560,15 @@ def _duration_row(view: PlanView) -> Row:
     if took[0] != took[-1]:
         told = _("{runs}: {least} to {most}", runs=told, least=human_duration(took[0]), most=human_duration(took[-1]))
     return (*fact_row(_("takes"), about), Piece(f"  {told}", "muted"))
+
+
+def drill_time_row(view: PlanView) -> Row:
+    """How long the last restore test of the plan took."""
+    tested = _last_test(view)
+    if tested is None or tested.took_s is None:
+        return fact_row(_("takes"), _("not known: no set is restore-tested"), "muted")
+    told = "  " + _("in the last restore test, of {set}", set=tested.set)
+    return (*fact_row(_("took"), human_duration(tested.took_s)), Piece(told, "muted"))
 
 
 def _retention_rows(view: PlanView, now: datetime, zone: tzinfo) -> list[Row]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from lilfox_tui.app.panes.backup.restore_state import contents_of, contents_text
 from lilfox_tui.app.panes.backup.rows import SET_ROLES, BackupStyle
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.backup.checks import labelled, proof_text, signature_text
 from lilfox_tui.core.i18n import _, ngettext
-from lilfox_tui.core.text import fit, human_age, human_bytes, human_duration
+from lilfox_tui.core.text import cell_width, clean, fit, human_age, human_bytes, human_duration
 from lilfox_tui.monitor.model import SET_LEVELS, PlanView
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _LABEL = 12
 _MOST_TABLES = 200
+_BAR, _INDENTED = 10, 6
+"""Cells of the bar of a share, and before the name of a table."""
 _WIDE = 78
 """Cells from which a digest is shown whole."""
 _DIGEST = 16
@@ -29,14 +32,18 @@ _SIGNATURES = {"none": "muted", "good": "good", "other": "degraded", "forged": "
 def set_page(found: BackupSet, view: PlanView, style: BackupStyle) -> list[Row]:
     """Everything known about a set from its store alone, below its title: what it is and what has been proven of it,
     its parts, and at the end what only a comparison by hand needs. Long lines are wrapped."""
-    rows: list[Row] = [*_proof(found, style), *_about(found, view, style), *_missing(found)]
+    rows: list[Row] = [*_proof(found, style), *_missing(found), *_contents(found, style), BLANK]
+    rows += _about(found, view, style)
     rows += [BLANK, _section(_("FILES IN THE STORE"), len(found.parts))]
     for part in found.parts:
         rows += _part(part)
     if found.manifest is not None and found.manifest.notes:
         rows += [BLANK, _section(_("NOTES"), len(found.manifest.notes))]
         rows += [(Piece("   "), Piece(note, "degraded")) for note in found.manifest.notes]
-    if details := [row for part in found.parts for row in _details(part, style)]:
+    details = [row for part in found.parts for row in _details(part, style)]
+    if found.proof is not None and found.proof.level == "restored" and found.proof.where:
+        details = [(Piece("   "), Piece(_("tested in: {where}", where=found.proof.where), "muted")), *details]
+    if details:
         rows += [BLANK, (Piece(" " + _("DETAILS"), "title"),), *details]
     return wrapped(rows, style.width - 1)
 
@@ -96,11 +103,9 @@ def _proof(found: BackupSet, style: BackupStyle) -> Iterator[Row]:
     if proof.level == "restored":
         took = human_duration(proof.took_s)
         text = _(
-            "restore-tested on {at}: restored to scratch locations in {time}, compared with the backup, then removed "
-            "({where})",
+            "restore-tested on {at}: restored to scratch locations in {time}, compared with the backup, then removed",
             at=at,
             time=took,
-            where=proof.where,
         )
     elif proof.level == "intact":
         text = _("checksums verified on {at}: fully read; digests, trailers and content are correct", at=at)
@@ -125,8 +130,6 @@ def _part(part: FoundPart) -> Iterator[Row]:
     yield tuple(pieces)
     if part.trouble:
         yield (Piece("      "), Piece(str(part.trouble), "failing"))
-    if said is not None:
-        yield from _tables(said.tables)
 
 
 def _details(part: FoundPart, style: BackupStyle) -> Iterator[Row]:
@@ -174,15 +177,47 @@ def _named(key: str, value: object) -> str:
     return f"{name} {value}"
 
 
-def _tables(tables: Mapping[str, int | None]) -> Iterator[Row]:
-    """The tables with their rows, largest first; how many there are stands at the top of the page."""
-    counted = sorted(tables.items(), key=lambda each: -(each[1] or 0))
-    width = min(40, max((len(name) for name, _rows in counted[:_MOST_TABLES]), default=0))
-    for name, rows in counted[:_MOST_TABLES]:
-        count = _("rows not counted") if rows is None else ngettext("{count} row", "{count} rows", rows)
-        yield (Piece("        " + fit(name, width)), Piece("  " + fit(count, 16, right=True), "muted"))
-    if len(counted) > _MOST_TABLES:
-        yield (Piece("        " + _("and {count} more", count=len(counted) - _MOST_TABLES), "muted"),)
+def _contents(found: BackupSet, style: BackupStyle) -> Iterator[Row]:
+    """The tables with their rows and the largest folders with their bytes, as the set records them, each with a bar of
+    its part of what is counted of its source."""
+    for source in dict.fromkeys(part.source for part in found.parts):
+        contents = contents_of(part for part in found.parts if part.source == source)
+        counts: list[tuple[str, str, float | None]] = [
+            (name, _rows_text(rows), rows)
+            for name, rows in sorted(contents.tables.items(), key=lambda each: -(each[1] or 0))
+        ]
+        counts += [
+            (f"{name}/", human_bytes(size), size)
+            for name, size in sorted(contents.folder_bytes.items(), key=lambda each: -each[1])
+        ]
+        size = human_bytes(sum(part.size_bytes for part in found.parts if part.source == source))
+        told = "  ".join(filter(None, (size, contents_text(contents))))
+        yield BLANK
+        yield (Piece(f"   {source}", "title"), Piece(f"  {told}", "muted"))
+        if not counts:
+            continue
+        whole = sum(number or 0 for _name, _text, number in counts)
+        yield from _counts(counts[:_MOST_TABLES], whole, style)
+        if len(counts) > _MOST_TABLES:
+            yield (Piece("     " + _("and {count} more", count=len(counts) - _MOST_TABLES), "muted"),)
+
+
+def _rows_text(rows: int | None) -> str:
+    if rows is None:
+        return _("rows not counted")
+    return ngettext("{rows} row", "{rows} rows", rows, rows=f"{rows:,}")
+
+
+def _counts(counts: Sequence[tuple[str, str, float | None]], whole: float, style: BackupStyle) -> Iterator[Row]:
+    name = min(40, max(cell_width(clean(name)) for name, _text, _number in counts))
+    count = max(cell_width(text) for _name, text, _number in counts)
+    glyphs, barred = style.glyphs, style.width >= _INDENTED + name + 2 + count + 2 + _BAR
+    for each, text, number in counts:
+        bar: Row = ()
+        if barred and whole and number is not None:
+            full = round(number / whole * _BAR)
+            bar = (Piece("  " + glyphs.full * full, "chart"), Piece(glyphs.empty * (_BAR - full), "rule"))
+        yield (Piece("     " + fit(each, name)), Piece("  " + fit(text, count, right=True), "muted"), *bar)
 
 
 def nothing_configured(style: BackupStyle, *, looked: bool) -> tuple[Row, list[Row]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -14,23 +15,26 @@ from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.backup.rows import (
     DAYS,
     BackupStyle,
-    contents_rows,
+    backup_question,
     day_sizes,
+    day_times,
     days_legend,
     days_row,
     plan_detail,
     plan_heading,
     plan_row,
+    recent_jobs,
     set_detail,
     set_heading,
     set_row,
     set_summary,
     set_widths,
+    took_s,
     warning_rows,
     why_no_sets,
 )  # fmt: skip
 from lilfox_tui.app.panes.backup.set_page import nothing_configured, set_page, set_title
-from lilfox_tui.app.panes.backup.state import BackupState
+from lilfox_tui.app.panes.backup.state import BackupState, is_about
 from lilfox_tui.app.rendering.chart import Axes, Curve, chart
 from lilfox_tui.app.rendering.columns import Digits, cells, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
@@ -49,12 +53,15 @@ from lilfox_tui.app.rendering.panels import (
 from lilfox_tui.app.rows.jobs import JobLog, event_rows, job_title, progress_rows
 from lilfox_tui.app.widgets import more_below
 from lilfox_tui.core.errors import LilFoxError
-from lilfox_tui.core.i18n import _
-from lilfox_tui.core.text import human_bytes
+from lilfox_tui.core.i18n import _, language
+from lilfox_tui.core.text import human_bytes, human_duration
 
 if TYPE_CHECKING:
+    from lilfox_tui.backup.sets.model import BackupSet
     from lilfox_tui.jobs.model import Job
+    from lilfox_tui.monitor.model import PlanView
 
+T = TypeVar("T")
 
 BESIDE, THREE_COLUMNS = 80, 160
 """Columns from which plans and sets stand side by side, and from which the selected set stands beside them."""
@@ -68,11 +75,16 @@ _MOST_PARTS, _MOST_LINES = 4, 4
 _LEAST_PREVIEW = 7
 """Free rows from which the page of the selected set is shown below the lists."""
 _CHART = (9, 16)
-"""Rows of the chart of sizes, its border included, at least and at most."""
-_CONTENTS_PART = 3
-"""One in so many rows of the selected set may tell what it contains."""
+"""Rows of a chart of the history, its border included, at least and at most."""
+_LEAST_COURSE = 2
+"""Days with a set from which a chart tells anything."""
+_TALL = 30
+"""Rows from which the lists leave half of the screen to the selected set."""
 _LEAST_LIST = 5
 """Rows of a list, its borders and column titles included."""
+
+_MINUTES_FROM, _HOURS_FROM = 600.0, 36000.0
+"""Seconds from which an axis is labelled in minutes, and in hours."""
 
 ListId = Literal["plans", "sets"]
 
@@ -105,6 +117,7 @@ class BackupView:
         self._tops: dict[ListId, int] = {}
         """The first row of each list that is longer than its place."""
         self._page_top = 0
+        self._kept = _Kept()
 
     @property
     def now(self) -> datetime:
@@ -157,49 +170,65 @@ class BackupView:
     def _columns(self, panels: list[ScreenPanel], hits: list[BackupHit], width: int, height: int) -> None:
         """Plans above what is known of the selected one; its sets; and the selected set."""
         left, right = max(48, width * 27 // 100), max(50, width * 31 // 100)
-        plan = self._plan_rows(left - 2)
+        plan = [*self._plan_rows(left - 2), *self._next_run(left - 2)]
         plans = max(_LEAST_LIST, min(3 + len(self._state.plans), height - 1 - len(plan)))
         self._list("plans", PanelArea(0, 0, left, plans), panels, hits)
-        sizes = self._sizes(PanelArea(0, plans - 1, left, height - plans + 1), len(plan))
-        below = height - plans + 1 - (sizes.height - 1 if sizes is not None else 0)
-        panels.append(ScreenPanel(PanelArea(0, plans - 1, left, below), self._plan_title(), plan))
-        if sizes is not None:
-            panels.append(self._size_panel(sizes))
-        self._list("sets", PanelArea(left - 1, 0, width - left - right + 2, height), panels, hits)
+        known = PanelArea(0, plans - 1, left, height - plans + 1)
+        panels.append(ScreenPanel(known, self._plan_title(), plan))
+        middle = width - left - right + 2
+        lists = max(_LEAST_LIST, height - 2 * _CHART[1] + 2, min(5 + len(self._state.sets), height))
+        below = PanelArea(left - 1, lists - 1, middle, height - lists + 1)
+        history = self._history(below) or self._recent_jobs(below)
+        lists = height if not history else lists
+        self._list("sets", PanelArea(left - 1, 0, middle, lists), panels, hits)
+        panels.extend(history)
         panels.append(self._set_panel(PanelArea(width - right, 0, right, height)))
 
-    def _sizes(self, place: PanelArea, taken: int) -> PanelArea | None:
-        """Where the chart of sizes is, at the bottom of a place of which ``taken`` rows are used; None without room or
-        on a slow link."""
+    def _next_run(self, width: int) -> list[Row]:
+        """What the next run of the selected plan will do, below what is known of it now."""
         plan = self._state.selected_plan
-        high = min(_CHART[1], place.inner_height - taken)
-        if self._app.slow_link or high < _CHART[0] or plan is None or not plan.sets:
-            return None
-        return PanelArea(place.left, place.top + place.height - high, place.width, high)
+        if plan is None or plan.config is None or plan.sets is None or plan.behind or self._state.rewound is not None:
+            return []
+        now = self.now.replace(second=0, microsecond=0)
 
-    def _size_panel(self, place: PanelArea) -> ScreenPanel:
-        """The largest set of each day, over the days that stand above the sets."""
+        def made() -> list[Row]:
+            rows = backup_question(plan, self.now, self._state.zone)[1:]  # the plan has its name in the title
+            return [BLANK, (Piece(" " + _("NEXT RUN"), "title"),), *wrapped(rows, width - 1)]
+
+        return self._kept.get("next run", plan, (width, now), made)
+
+    def _recent_jobs(self, place: PanelArea) -> list[ScreenPanel]:
+        """The newest jobs of the selected plan that have ended and are known on this machine, as many as have room."""
+        plan, backups = self._state.selected_plan, self._state.backups
+        if plan is None or backups is None:
+            return []
+        ended = (job for job in backups.jobs or () if job.state != "running" and is_about(job, plan))
+        rows = recent_jobs([*islice(ended, max(0, place.inner_height))], self._style(place.inner_width))
+        return [ScreenPanel(place, _title(_("Recent jobs")), rows)] if rows else []
+
+    def _history(self, place: PanelArea) -> list[ScreenPanel]:
+        """The sizes of the sets of the last days, and how long their runs took: as many charts as have room; none on a
+        slow link, or of one day alone."""
         plan, style = self._state.selected_plan, self._style(place.inner_width)
-        sets = () if plan is None else plan.sets or ()
-        newest = "" if not sets else human_bytes(sets[0].size_bytes)
-        axes = Axes(human_bytes, style.now - timedelta(days=DAYS), style.now, binary=True, ago=True)
-        curves = [Curve(day_sizes(sets, style))]
-        size, high = place.inner_width - 1, place.inner_height - 2
-        title = _("largest set of each day")
-        rows = chart(title, curves, axes, width=size, height=high, glyphs=style.glyphs, now_text=newest)
-        return ScreenPanel(place, _title(_("Size of the sets")), rows)
+        charts = min(2, (place.height - 1) // (_CHART[0] - 1))
+        if plan is None or not plan.sets or self._app.slow_link or not charts:
+            return []
+        sets, today = plan.sets, style.now.astimezone(style.zone).date()
+        return self._kept.get("history", plan, (place, today), lambda: _history(sets, style, place, charts))
 
     def _bands(self, panels: list[ScreenPanel], hits: list[BackupHit], width: int, height: int) -> None:
         """The lists, side by side where there is room; below them the selected plan or set, and where rows are left
-        the newest set of the plan."""
+        the newest set of the plan beside the history, or the next run of a plan without sets."""
         state = self._state
         in_sets = state.focus == "sets" and state.selected_set is not None
         detail = [BLANK, BLANK] if in_sets else _at_most(self._plan_rows(width - 2), self._detail_rows(height))
         taken = len(detail) + 1 if height >= _THREE_HIGH - 4 else 0
-        lists = max(_LEAST_LIST, min(3 + max(len(state.plans), len(state.sets)), height - taken))
+        most = height - taken if height < _TALL else height // 2
+        lists = max(_LEAST_LIST, min(3 + max(len(state.plans), len(state.sets)), most))
         free = height - lists - taken
-        preview = taken and state.selected_set is not None and free >= _LEAST_PREVIEW
-        if not preview:
+        coming = [] if in_sets or state.sets or state.filter else self._next_run(width - 2)[2:]
+        preview = taken and (state.selected_set is not None or coming) and free >= _LEAST_PREVIEW
+        if not preview and not in_sets:
             lists, free = lists + free, 0
         if width >= BESIDE:
             left = _LEFT[0] if width < _WIDE else min(_LEFT[1], width * 2 // 5 + 2)
@@ -212,9 +241,25 @@ class BackupView:
             panels.append(ScreenPanel(PanelArea(0, top, width, taken + 1), self._plan_title(), detail))
             top += taken
         if in_sets and taken:
-            panels.append(self._set_panel(PanelArea(0, top, width, taken + free + 1)))
+            self._set_beside_history(PanelArea(0, top, width, taken + free + 1), panels)
+        elif preview and coming:
+            panels.append(ScreenPanel(PanelArea(0, top, width, free + 1), _title(_("Next run")), coming))
         elif preview:
-            panels.append(self._set_panel(PanelArea(0, top, width, free + 1)))
+            self._set_beside_history(PanelArea(0, top, width, free + 1), panels)
+
+    def _set_beside_history(self, place: PanelArea, panels: list[ScreenPanel]) -> None:
+        """The selected set, and the history of its plan beside it where there is room."""
+        left = place.width * 3 // 5
+        beside = PanelArea(place.left + left - 1, place.top, place.width - left + 1, place.height)
+        history: list[ScreenPanel] = []
+        if (
+            place.width >= _WIDE
+            and not (history := self._history(beside))
+            and (coming := self._next_run(beside.inner_width)[2:])
+        ):
+            history = [ScreenPanel(beside, _title(_("Next run")), coming)]
+        width = left if history else place.width
+        panels += [self._set_panel(PanelArea(place.left, place.top, width, place.height)), *history]
 
     def _detail_rows(self, height: int) -> int:
         plan = self._state.selected_plan
@@ -256,8 +301,7 @@ class BackupView:
         state, style, plan = self._state, self._style(width), self._state.selected_plan
         if state.page is not None and plan is not None:
             if (found := state.selected_set) is not None:
-                contents = contents_rows(found, style, len(found.parts))
-                return set_title(found, style), [*contents, BLANK, *set_page(found, plan, style)]
+                return set_title(found, style), set_page(found, plan, style)
             return (Piece(state.page, "strong"), Piece("  " + _("no longer exists"), "failing")), []
         if not state.plans and not self._app.monitor.backups.configured:
             return nothing_configured(style, looked=state.backups is not None)
@@ -270,13 +314,14 @@ class BackupView:
             return ScreenPanel(place, _title(_("Backup set")))
         rows = set_summary(found, style)
         if place.inner_height > len(rows):
-            contents = contents_rows(found, style, max(1, place.inner_height // _CONTENTS_PART))
-            rows = [*contents, BLANK, *set_page(found, plan, style)]
+            rows = set_page(found, plan, style)
         more = more_below(len(rows) - place.inner_height)
         if more and self._state.focus == "sets":
             more = _("enter shows all of it")
-        title = (*_title(_("Backup set")), Piece("  "), *set_title(found, style))
-        return ScreenPanel(place, title if cells(title) <= place.width - 6 else title[:-1], rows, more=more)
+        named = set_title(found, style)
+        room = place.width - 6 - (cells((Piece(more),)) + 3 if more else 0)
+        titles = ((*_title(_("Backup set")), Piece("  "), *named), named, named[:-1])
+        return ScreenPanel(place, next((title for title in titles if cells(title) <= room), named[:2]), rows, more=more)
 
     def _plan_title(self) -> Row:
         plan = self._state.selected_plan
@@ -403,10 +448,54 @@ class JobSection:
         return rows
 
 
+class _Kept:
+    """What is drawn of a plan, made again only when the plan or what else it depends on has changed."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, tuple[PlanView, object, list[Any]]] = {}
+
+    def get(self, name: str, plan: PlanView, key: object, make: Callable[[], list[T]]) -> list[T]:
+        """What was made of the same ``plan`` object and an equal ``key``, else what ``make`` returns."""
+        key, kept = (key, language()), self._made.get(name)
+        if kept is None or kept[0] is not plan or kept[1] != key:
+            kept = self._made[name] = (plan, key, make())
+        return [*kept[2]]
+
+
+def _history(sets: Sequence[BackupSet], style: BackupStyle, place: PanelArea, charts: int) -> list[ScreenPanel]:
+    sizes = day_sizes(sets, style)
+    if sum(size is not None for size in sizes) < _LEAST_COURSE:
+        return []
+    newest = next((took for took in map(took_s, sets) if took is not None), None)
+    made = (
+        (_("Size of the sets"), _("largest set of each day"), sizes, human_bytes, human_bytes(sets[0].size_bytes)),
+        (_("Duration of the runs"), _("longest run of each day"), day_times(sets, style), _seconds,
+         "" if newest is None else human_duration(newest)),
+    )  # fmt: skip
+    panels, top = [], place.top
+    for number, (name, told, values, unit, now) in enumerate(made[:charts]):
+        last = number == charts - 1
+        high = place.top + place.height - top if last else place.height // charts
+        area = PanelArea(place.left, top, place.width, high)
+        axes = Axes(unit, style.now - timedelta(days=DAYS), style.now, binary=number == 0, ago=True)
+        rows = chart(told, [Curve(values)], axes, width=area.inner_width - 1, height=area.inner_height - 2,
+                     glyphs=style.glyphs, now_text=now)  # fmt: skip
+        panels.append(ScreenPanel(area, _title(name), rows))
+        top += high - 1
+    return panels
+
+
 def _at_most(rows: Sequence[Row], most: int) -> list[Row]:
     """The first rows, with a mark where more were left out."""
     shown = list(rows[:most])
     return [*shown[:-1], (*shown[-1], Piece(" …", "muted"))] if shown and len(rows) > most else shown
+
+
+def _seconds(value: float) -> str:
+    """A duration as an axis is labelled."""
+    if value >= _MINUTES_FROM:
+        return f"{value / 3600:.3g} h" if value >= _HOURS_FROM else f"{value / 60:.3g} m"
+    return f"{value * 1000:.3g}ms" if 0 < value < 1 else f"{value:.3g} s"
 
 
 def _title(text: str) -> Row:

@@ -40,7 +40,7 @@ from lilfox_tui.backends.model import (
     load,
     whole_or_tenths,
 )
-from lilfox_tui.core.i18n import Message, _, clauses, listed
+from lilfox_tui.core.i18n import Message, _, clauses, listed, ntr
 from lilfox_tui.core.text import cell_width, clean, fit, human_age, human_bytes, human_count, human_duration
 from lilfox_tui.core.units import value_text
 from lilfox_tui.metrics.model import Level, Series
@@ -110,7 +110,7 @@ def why_no_figures(view: BackendView, now: datetime) -> str:
 _GAP = 2
 _WIDEST = 28
 """No column but the last is wider."""
-_FACT_WIDTH, _FACT_LEAST, _TABLES_BESIDE = 24, 14, 76
+_FACT_WIDTH, _FACT_LEAST, _TABLES_BESIDE = 24, 14, 58
 """Cells of a fact's title, of its value at least, and those from which tables stand beside others."""
 _BAR = 10
 """Cells of the bar of a share."""
@@ -427,15 +427,44 @@ def _facts(facts: Sequence[BackendFact]) -> Section:
 
 _FIRST, _STATEMENTS = ("sessions", "blocking"), ("slow_statements",)
 """The tables with statements, each as wide as the page: who does what now, and what has cost most."""
-_OF_NOTHING = frozenset(("wait", "transaction_s", "wait_s"))
+_COSTLY, _COSTLY_LEAST = 1.0, 3
+"""Percent of the time of all statements from which one is shown, and how many are shown at least."""
+_OF_NOTHING = frozenset(("wait", "transaction_s", "wait_s", "lock"))
 """Columns whose empty cells mean that there is nothing; in others they are not known."""
 
 
 def _tables(tables: Sequence[Table], page: BackendPage) -> tuple[list[Section], list[Section], list[Section]]:
     """The tables as sections: of sessions, of statements, and the others."""
-    drawn = {each.key: _table(each, page.glyphs) for each in tables}
+    drawn = {each.key: _table(_costliest(each), page.glyphs) for each in tables}
     first, costly = ([drawn.pop(key) for key in keys if key in drawn] for keys in (_FIRST, _STATEMENTS))
     return first, costly, list(drawn.values())
+
+
+def _costliest(table: Table) -> Table:
+    """The table of statements without those that cost next to nothing, which would hide what stands below it, and
+    without their ids, by which nothing is chosen here; other tables as they are."""
+    if table.key not in _STATEMENTS or table.columns[0].key != "share_percent":
+        return table
+    named = [place for place, column in enumerate(table.columns) if column.key != "id"]
+    table = replace(
+        table,
+        columns=tuple(table.columns[place] for place in named),
+        rows=tuple(tuple(row[place] for place in named) for row in table.rows),
+    )
+    shares = [row[0] for row in table.rows]
+    rows = [
+        row
+        for place, (row, share) in enumerate(zip(table.rows, shares, strict=True))
+        if place < _COSTLY_LEAST or not isinstance(share, int | float) or share >= _COSTLY
+    ]
+    if not (fewer := len(table.rows) - len(rows)):
+        return table
+    note = ntr(
+        "{count} more statement takes less than 1% of the time",
+        "{count} more statements take less than 1% of the time each",
+        fewer,
+    )
+    return replace(table, rows=tuple(rows), note=table.note or note)
 
 
 def _table(table: Table, glyphs: Glyphs) -> Section:
@@ -494,9 +523,10 @@ def _kept_columns(table: Table, widths: Sequence[int], width: int) -> list[int]:
     """The columns that have room: the first and the last one, and of the others the first ones. A text at the end has a
     third of the width before others come."""
     last = len(widths) - 1
-    least = (
-        min(widths[last], max(_LAST_LEAST, width // _TEXT_PART)) if table.columns[last].unit == "text" else widths[last]
-    )
+    least = widths[last]
+    if table.columns[last].unit == "text":
+        part = _TEXT_PART if width < _WIDE_TABLE else _TEXT_PART + 1
+        least = min(least, max(_LAST_LEAST, width // part))
     kept, used = [0], 1 + widths[0] + (_GAP + least if last else 0)
     for place in range(1, last):
         if used + _GAP + widths[place] <= width - 1:
@@ -505,7 +535,7 @@ def _kept_columns(table: Table, widths: Sequence[int], width: int) -> list[int]:
     return [*kept, last] if last else kept
 
 
-_LAST_LEAST, _TEXT_PART = 14, 3
+_LAST_LEAST, _TEXT_PART, _WIDE_TABLE = 14, 3, 110
 
 
 def _cell(value: Cell, place: int, table: Table, glyphs: Glyphs) -> Row:
@@ -521,8 +551,10 @@ def _cell(value: Cell, place: int, table: Table, glyphs: Glyphs) -> Row:
         deep = len(text) - len(pid)
         return (Piece(" " * (deep - 2) + f"{glyphs.corner} " if deep else "", "rule"), Piece(pid, "strong"))
     waits = table.key == "blocking" and column.key in ("wait_s", "blocked_by") and value not in (None, "")
-    idle = column.key == "state" and value == "idle in transaction"
-    return (Piece(text, "degraded" if waits or idle else "text"),)
+    waits = waits or (column.key in ("wait", "lock") and value not in (None, ""))
+    open_ = column.key == "state" and str(value).startswith("idle in transaction")
+    idle = column.key == "state" and value == "idle"
+    return (Piece(text, "degraded" if waits or open_ else "muted" if idle else "text"),)
 
 
 def _line(cells: Sequence[Row], table: Table, widths: Sequence[int], kept: Sequence[int]) -> Row:

@@ -17,6 +17,7 @@ from lilfox_tui.backup.options import FilesOptions, LocalOptions
 from lilfox_tui.backup.sets.model import BackupSet
 from lilfox_tui.backup.store import BackupStore
 from lilfox_tui.config.model import BackupConfig, Config, PlanConfig
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.jobs.model import Job
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import Backups, PlanView
@@ -53,6 +54,11 @@ async def watching(config: Config, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
         await asyncio.gather(running, return_exceptions=True)
 
 
+def store_free(store: Path) -> int:
+    room = os.statvfs(store)
+    return room.f_bavail * room.f_frsize
+
+
 def empty(folder: Path) -> None:
     for file in folder.iterdir():
         file.unlink()
@@ -77,11 +83,25 @@ async def test_what_lies_in_the_store_is_told_and_read_again(store: Path, monkey
         await until(lambda: levels(watch) is Level.FAILING, what="late")
         assert plan_in(watch).late is not None
         assert plan_in(watch).where == str(store)
+        assert plan_in(watch).free_bytes == store_free(store)
         assert changes
         put_set(store, manifest_of(datetime.now(UTC)), proven=True)
         watch.look_again()
         await until(lambda: levels(watch) is Level.GOOD, what="well again")
         assert len(plan_in(watch).sets or ()) == 2
+
+
+async def test_a_store_that_does_not_tell_its_room_is_read_all_the_same(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def free_bytes(_self: object) -> int | None:
+        raise LilFoxError("no statvfs here")
+
+    monkeypatch.setattr("lilfox_tui.backup.stores.local.LocalStore.free_bytes", free_bytes)
+    put_set(store, manifest_of(datetime.now(UTC)), proven=True)
+    async with watching(config_of(store), monkeypatch) as (watch, _changes):
+        await until(lambda: levels(watch) is Level.GOOD, what="read")
+        assert plan_in(watch).free_bytes is None
 
 
 async def test_what_was_removed_or_proven_since_is_remembered(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
