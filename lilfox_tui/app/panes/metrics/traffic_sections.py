@@ -175,11 +175,11 @@ def numbers_below(page: TrafficPage) -> list[Band]:
 
 
 def traffic_charts(page: TrafficPage) -> list[PageChart]:
-    """Requests by class of status, latency, and errors, as far as they are known."""
+    """Requests by class of status, errors, and latency, as far as they are known: a low screen shows two of them."""
     if not isinstance(page.state, Ready):
         return []
     traffic = page.state.value
-    found = [_requests(page, traffic), _latency(page, traffic), _errors(page, traffic)]
+    found = [_requests(page, traffic), _errors(page, traffic), _latency(page, traffic)]
     return [each for each in found if each is not None]
 
 
