@@ -44,8 +44,7 @@ LAZY = {
         "app/panes/metrics/alert_actions": ".app.panes.metrics.alert_page .app.panes.metrics.dialogs",
         "app/panes/metrics/alert_section": ".app.panes.metrics.alert_page .app.panes.metrics.alert_series",
         "app/panes/metrics/errors": ".app.open_logs .logs.filter.model .logs.merge .logs.record .logs.source",
-        "app/panes/metrics/pages": ".app.open_logs .app.panes.metrics.alert_page .monitor.alert_explain "
-        ".monitor.remote_history",
+        "app/panes/metrics/pages": ".app.open_logs .app.panes.metrics.alert_page .monitor.remote_history",
         "app/panes/metrics/pane": ".app.operations",
         "app/panes/metrics/problems": ".app.panes.metrics.alert_page .app.panes.metrics.alert_series "
         ".app.rendering.highlight",

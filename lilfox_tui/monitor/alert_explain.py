@@ -165,19 +165,8 @@ def _number_of(node: object) -> float | None:
 def server_error_limit(expression: str, service: str) -> float | None:
     """Return the percentage of 5xx responses of ``service`` above which ``expression`` holds; None if it is about
     something else."""
-    sides = compared(expression)
-    unit = sides.unit
-    if sides.op not in (">", ">=") or sides.limit is None or unit not in ("ratio", "percent"):
-        return None
-    matchers = [each for selector in cached_parse(sides.left).selectors for each in selector if each.name != NAME]
-    if not any(
-        each.op in ("=", "=~") and each.name not in _SERVICE_LABELS and each.value.startswith(_SERVER_ERROR_WORDS)
-        for each in matchers
-    ):
-        return None
-    if not _is_of_service(matchers, service):
-        return None
-    return sides.limit * 100 if unit == "ratio" else sides.limit
+    found = _server_errors(expression)
+    return found.limit if found is not None and _is_of_service(found.matchers, service) else None
 
 
 @lru_cache(maxsize=512)
@@ -189,13 +178,20 @@ def series_above(expression: str) -> frozenset[str]:
     return frozenset(each.value for selector in selectors for each in selector if each.name == NAME and each.op == "=")
 
 
-def _is_of_service(matchers: Iterable[Matcher], service: str) -> bool:
-    """Whether none of the matchers leaves the service out."""
-    named = (each for each in matchers if each.name in _SERVICE_LABELS)
-    return all((service in each.value.split("|")) is (each.op in ("=", "=~")) for each in named)
-
-
 # ---- the limits in force: those of alert rules where there are some, else the configured thresholds ----------------
+
+
+class _RuleLimit(NamedTuple):
+    """The number that a value must exceed, and the matchers that say whose value; of a series, its name in ``metric``,
+    of a histogram also the ``quantile``."""
+
+    limit: float
+    matchers: tuple[Matcher, ...]
+    metric: str = ""
+    quantile: float | None = None
+    alert: str = ""
+    urgency: int = 0
+
 
 _HOST_VALUES: tuple[tuple[str, str, dict[str, str], float], ...] = (
     ("cpu_percent", "cpu_usage_percent", {}, 1.0),
@@ -204,62 +200,87 @@ _HOST_VALUES: tuple[tuple[str, str, dict[str, str], float], ...] = (
     ("steal_percent", "lilfox_host_cpu_ratio", {"mode": "steal"}, 100.0),
 )
 """Fields of Thresholds with the series that has their value: its name, its labels, and what its 1 is in percent."""
+_HOST_METRICS = frozenset(metric for _field, metric, _labels, _percent in _HOST_VALUES)
 _WHOLE_SERVICE = frozenset((*_SERVICE_LABELS, "le"))
 """Labels by which latencies may be grouped and selected: with others they are those of a part of a service."""
 
 
 class RuleLimits:
     """What the alert rules among ``rules`` compare with a number, as far as it is a value that LilFox judges or draws
-    itself. Rules that cannot be evaluated, or that only inform, set no limit."""
+    itself. Rules that cannot be evaluated, or that only inform, set no limit. Each rule is read once, here."""
 
     def __init__(self, rules: Sequence[RuleView]) -> None:
-        known = [each for each in rules if each.kind == "alert" and each.error is None]
-        rated = ((each, urgency_of(each.labels.get("severity", ""))) for each in known)
-        self._rules = [(each, urgency) for each, urgency in rated if urgency]
+        self._of_hosts: list[_RuleLimit] = []
+        self._of_errors: list[_RuleLimit] = []
+        self._of_latency: list[_RuleLimit] = []
+        for rule in rules:
+            urgency = urgency_of(rule.labels.get("severity", ""))
+            if rule.kind != "alert" or rule.error is not None or not urgency:
+                continue
+            for kept, read in (
+                (self._of_hosts, _host_value),
+                (self._of_errors, _server_errors),
+                (self._of_latency, _latency),
+            ):
+                if (found := read(rule.expression)) is not None:
+                    kept.append(found._replace(alert=rule.name, urgency=urgency))
 
     def of_host(self, name: str, address: str, thresholds: Thresholds) -> Thresholds:
         """Return ``thresholds`` with the limits of rules that compare just that value of the host."""
-        own = {"host": name, "instance": address or name}
         changed = {}
-        for field, metric, labels, percent in _HOST_VALUES:
-            known = own | labels | {NAME: metric}
-            found = (
-                (limit * percent, urgency, rule.name)
-                for rule, urgency in self._rules
-                if (limit := _limit_of_series(rule.expression, tuple(known.items()))) is not None
-            )
-            if (threshold := _threshold(found)[0]) is not None:
-                changed[field] = threshold
-        return replace(thresholds, **changed)
+        for field, metric, labels, percent in _HOST_VALUES if self._of_hosts else ():
+            known = {"host": name, "instance": address or name, NAME: metric, **labels}
+            found = [
+                each._replace(limit=each.limit * percent)
+                for each in self._of_hosts
+                if each.metric == metric and all(matches(one, known.get(one.name, "")) for one in each.matchers)
+            ]
+            if found:
+                changed[field] = _threshold(found)[0]
+        return replace(thresholds, **changed) if changed else thresholds
 
     def of_service(self, name: str, thresholds: Threshold) -> ServiceLimits:
         """Return the limits of a service; ``thresholds`` are those of its 5xx responses where no rule sets any."""
-        errors, alert = _threshold(
-            (percent, urgency, rule.name)
-            for rule, urgency in self._rules
-            if (percent := server_error_limit(rule.expression, name)) is not None
-        )
+        errors = [each for each in self._of_errors if _is_of_service(each.matchers, name)]
         latency = [
-            LatencyLimit(found[0], found[1], found[2], rule.name, fails=urgency > 1)
-            for rule, urgency in self._rules
-            if (found := _latency_limit(rule.expression, name)) is not None
+            LatencyLimit(each.metric, each.quantile, each.limit, each.alert, fails=each.urgency > 1)
+            for each in sorted(self._of_latency)
+            if _is_of_service(each.matchers, name)
         ]
-        return ServiceLimits(errors or thresholds, alert, tuple(sorted(latency, key=lambda each: each.seconds)))
+        return ServiceLimits(*(_threshold(errors) if errors else (thresholds, "")), tuple(latency))
 
 
-def _threshold(found: Iterable[tuple[float, int, str]]) -> tuple[Threshold | None, str]:
-    """The lowest limits, each with an urgency and an alert's name, as a threshold, and the alert of the lowest of them;
-    a warning that does not come first says nothing."""
+def _threshold(found: Iterable[_RuleLimit]) -> tuple[Threshold, str]:
+    """The lowest limits of each urgency as a threshold, and the alert of the lowest of all; a warning that does not
+    come first says nothing."""
     ordered = sorted(found)
-    if not ordered:
-        return None, ""
-    fail = next((limit for limit, urgency, _alert in ordered if urgency > 1), None)
-    warn = next((limit for limit, urgency, _alert in ordered if urgency == 1), None)
+    fail = next((each.limit for each in ordered if each.urgency > 1), None)
+    warn = next((each.limit for each in ordered if each.urgency == 1), None)
     warn = warn if warn is None or fail is None or warn < fail else None
-    return Threshold(warn=warn, fail=fail), next(each[2] for each in ordered if each[0] in (warn, fail))
+    return Threshold(warn=warn, fail=fail), next(each.alert for each in ordered if each.limit in (warn, fail))
 
 
-@lru_cache(maxsize=2048)
+def _server_errors(expression: str) -> _RuleLimit | None:
+    """The percentage of 5xx responses with which an expression compares them."""
+    sides = compared(expression)
+    unit = sides.unit
+    if sides.op not in (">", ">=") or sides.limit is None or unit not in ("ratio", "percent"):
+        return None
+    matchers = tuple(each for one in cached_parse(sides.left).selectors for each in one if each.name != NAME)
+    if not any(
+        each.op in ("=", "=~") and each.name not in _SERVICE_LABELS and each.value.startswith(_SERVER_ERROR_WORDS)
+        for each in matchers
+    ):
+        return None
+    return _RuleLimit(sides.limit * 100 if unit == "ratio" else sides.limit, matchers)
+
+
+def _is_of_service(matchers: Iterable[Matcher], service: str) -> bool:
+    """Whether none of the matchers leaves the service out."""
+    named = (each for each in matchers if each.name in _SERVICE_LABELS)
+    return all((service in each.value.split("|")) is (each.op in ("=", "=~")) for each in named)
+
+
 def _above(expression: str) -> tuple[Node, float] | None:
     """What the whole of ``expression`` compares with a number that it must exceed, and that number."""
     try:
@@ -271,20 +292,21 @@ def _above(expression: str) -> tuple[Node, float] | None:
     return (tree.left, tree.right.value) if isinstance(tree.right, NumberLiteral) else None
 
 
-@lru_cache(maxsize=2048)
-def _limit_of_series(expression: str, labels: Labels) -> float | None:
-    """The number that ``expression`` compares with the newest value of the series with these labels."""
-    sides, known = _above(expression), dict(labels)
+def _name_of(matchers: Iterable[Matcher]) -> str:
+    return next((each.value for each in matchers if each.name == NAME and each.op == "="), "")
+
+
+def _host_value(expression: str) -> _RuleLimit | None:
+    """The number with which an expression compares the newest value of a series of hosts."""
+    sides = _above(expression)
     if sides is None or not isinstance(sides[0], Selector) or sides[0].shift != (0, None):
         return None
-    named = any(each.name == NAME and each.op == "=" for each in sides[0].matchers)
-    fits = named and all(matches(each, known.get(each.name, "")) for each in sides[0].matchers)
-    return sides[1] if fits else None
+    metric = _name_of(sides[0].matchers)
+    return _RuleLimit(sides[1], sides[0].matchers, metric) if metric in _HOST_METRICS else None
 
 
-@lru_cache(maxsize=2048)
-def _latency_limit(expression: str, service: str) -> tuple[str, float, float] | None:
-    """The metric, the quantile and the limit in seconds of a rule about the latency of the whole service."""
+def _latency(expression: str) -> _RuleLimit | None:
+    """The seconds with which an expression compares a quantile of the latencies of whole services."""
     sides = _above(expression)
     if sides is None or unit_of(expression) != "seconds":
         return None
@@ -293,11 +315,9 @@ def _latency_limit(expression: str, service: str) -> tuple[str, float, float] | 
         return None
     quantile, inner = call.arguments
     selectors = cached_parse(expression).selectors
-    if not isinstance(quantile, NumberLiteral) or len(selectors) != 1 or not _is_of_service(selectors[0], service):
+    if not isinstance(quantile, NumberLiteral) or not isinstance(inner, Aggregation) or len(selectors) != 1:
         return None
-    grouping = inner.grouping if isinstance(inner, Aggregation) else None
-    parts = {each.name for each in selectors[0]} - {NAME}
-    if grouping is None or grouping.without or not {*parts, *grouping.names} <= _WHOLE_SERVICE:
+    parts = {each.name for each in selectors[0] if each.name != NAME}
+    if inner.grouping.without or not {*parts, *inner.grouping.names} <= _WHOLE_SERVICE:
         return None
-    metric = next((each.value for each in selectors[0] if each.name == NAME and each.op == "="), "")
-    return metric.removesuffix("_bucket"), quantile.value, sides[1]
+    return _RuleLimit(sides[1], selectors[0], _name_of(selectors[0]).removesuffix("_bucket"), quantile.value)

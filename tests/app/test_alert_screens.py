@@ -141,6 +141,21 @@ def test_a_page_says_why(language: str) -> None:
     check(f"alert-100-{language}", text)
 
 
+def test_on_a_wide_page_the_facts_stand_beside_the_chart_and_it_is_as_high() -> None:
+    set_language("en")
+    item = AlertItem.of_alert(some().alerts[1], RULES[0])
+    rows = told_of(page(item, why(), width=200))
+    assert max(map(cell_width, rows)) <= 200
+    chart = next(place for place, row in enumerate(rows) if "─ Values, " in row)
+    facts = [place for place, row in enumerate(rows) if re.search("─ (Labels|Rule|History) ─", row)]
+    assert min(facts) > chart
+    times = next(place for place, row in enumerate(rows) if "0└" in row)
+    told = max(place for place, row in enumerate(rows) if "resolved after" in row)
+    assert told <= times <= told + 1, "no blank below the plot or beside it"
+    narrow = told_of(page(item, why(), width=120))
+    assert "─ Values, " in "\n".join(narrow)
+
+
 def test_a_page_that_cannot_say_why_says_so() -> None:
     rows = alert_page(
         page(AlertItem.of_alert(some().alerts[2], RULES[0]), LilFoxError(tr("it is not reached")), width=60)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise, takewhile
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.plot_grid import DOTS_HIGH, Ink, LimitLine, Plot, plotted
@@ -252,7 +253,7 @@ def chart(
         bars=_bars(shown[0][:columns], ceiling, axes, curves[0].role or "chart", height, glyphs) if filled else (),
         traces=() if filled else tuple(
             (_ink(each, place, glyphs), _places(values, ceiling - floor, columns, height, glyphs))
-            for place, (each, values) in enumerate(zip(curves, shown, strict=True))
+            for place, (each, values) in enumerate(_by_limit(curves, shown, axes, glyphs))
         ),
         limits=lines,
         moment=_moment_column(columns, axes),
@@ -305,6 +306,24 @@ def _limit_role(value: float, axes: Axes, role: str) -> str:
     if axes.fail is not None and value > axes.fail:
         return "failing"
     return "degraded" if axes.warn is not None and value > axes.warn else role
+
+
+def _by_limit(
+    curves: Sequence[Curve], shown: Sequence[Values], axes: Axes, glyphs: Glyphs
+) -> Iterator[tuple[Curve, Values]]:
+    """The curves with their values; one that is alone as parts in the colours of the limits that it exceeds, each with
+    the value before it, from which the line rises."""
+    if len(curves) > 1 or (axes.warn is None and axes.fail is None) or axes.below_zero:
+        yield from zip(curves, shown, strict=True)
+        return
+    curve, values = replace(curves[0], marker=curves[0].marker or series_marker(0, glyphs)), shown[0]
+    roles = [None if value is None else _limit_role(value, axes, curve.role or "chart") for value in values]
+    for role in dict.fromkeys(each for each in roles if each is not None):
+        part = [
+            value if role in (here, after) else None
+            for value, here, after in zip(values, roles, [*roles[1:], None], strict=True)
+        ]
+        yield replace(curve, role=role), part
 
 
 def _bars(

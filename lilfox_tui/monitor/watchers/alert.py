@@ -303,7 +303,7 @@ class AlertWatch:
         await asyncio.to_thread(importlib.import_module, "lilfox_tui.monitor.alert_explain")
         from lilfox_tui.monitor.alert_explain import RuleLimits
 
-        self.limit(RuleLimits(alerts.rules))
+        self.limit(await asyncio.to_thread(RuleLimits, alerts.rules))  # each rule is parsed
 
     def _fail(self, error: LilFoxError) -> None:
         self._source = self._own = self._queries = None

@@ -169,10 +169,12 @@ def test_the_chart_has_the_alerts_own_series_first_and_its_limit_and_moment() ->
     drawn = series_chart(page(other, side(0.31, 0.01, 0.01, 0.3, 0.31, holds=True)))
     assert [curve.name for curve in drawn.curves] == ["backend", "gateway"]
     assert [curve.now for curve in drawn.curves] == ["31%", "1%"]
-    assert (drawn.mark, drawn.notes) == (0.05, ("limit 5%",))
+    assert (drawn.fail, drawn.notes) == (0.05, ("limit 5%",))
     assert drawn.moment == some().alerts[1].active_at
     alone = series_chart(page(side(0.31, 0.3, holds=True)))
     assert (alone.fail, alone.mark) == (0.05, None), "a single curve is coloured above its limit"
+    mild = replace(page(side(0.31, 0.3)), alert=replace(some().alerts[1], labels=(("severity", "warning"),)))
+    assert (series_chart(mild).warn, series_chart(mild).fail) == (0.05, None), "in the colour of the alert's severity"
 
 
 def test_a_chart_of_young_data_begins_with_it() -> None:

@@ -223,7 +223,7 @@ def test_what_is_zero_all_the_time_is_one_line_and_no_chart() -> None:
     well = page(zero, known={waiting: 0.0, lag: 0.0, rollbacks: 0.0})
     assert backend_charts(well) == []
     lines = [text_of(row) for row in backend_page(well)]
-    assert "   0 all the time: waiting for locks, rollbacks, replication lag" in lines
+    assert "   always 0 in this range: waiting for locks, rollbacks, replication lag" in lines
     late = page(replace(view, reading=BackendReading(NOW, {waiting: 0.0, lag: 2.0})), known={waiting: 1.0, lag: 0.0})
     assert [each.title for each in backend_charts(late)] == ["Sessions waiting for locks", "Replication lag"]
     assert not any("all the time" in text_of(row) for row in backend_page(late))
@@ -243,7 +243,7 @@ def test_columns_that_say_nothing_are_one_line() -> None:
         " shop      977 kB",
         " mail         0 B",
         " 0 in all rows: deadlocks, temporary files",
-        " not known: age",
+        " unknown: age",
     ]
 
 

@@ -122,7 +122,7 @@ def test_sections_without_rows_leave_no_trace() -> None:
     assert draw_sections([[text_section("Nothing", [])]], style) == []
 
 
-@pytest.mark.parametrize(("height", "plot"), [(0, 3), (10, 4), (20, 9), (200, 24)])
+@pytest.mark.parametrize(("height", "plot"), [(0, 3), (10, 4), (20, 9), (200, 32)])
 def test_charts_grow_until_the_page_is_full(height: int, plot: int) -> None:
     drawn = fill_page(lambda style: [()] * (2 * style.chart_height + 2), SectionStyle(80, UNICODE, 3), height, 2)
     assert len(drawn) == 2 * plot + 2

@@ -252,6 +252,16 @@ def test_a_line_is_in_the_row_of_a_limit_that_it_has(height: int) -> None:
         assert [any(char > "⠀" for char in row) for row in rows] == ["╌" in row for row in rows], limit
 
 
+def test_a_line_is_coloured_where_it_exceeds_a_limit_and_stays_whole() -> None:
+    rows = make([10.0] * 33 + [90.0] * 33, height=10, line=True, warn=50.0)
+    dots = [(piece.role, char) for row in rows[1:-1] for piece in row for char in piece.text if char > "⠀"]
+    assert {role for role, _char in dots} == {"chart", "degraded"}
+    riser = [row for row in texts(rows)[1:-1] if any(char > "⠀" for char in row)]
+    assert len(riser) == 9, "from 10 to 90 of 100, in ten rows"
+    two = make([10.0] * 66, [90.0] * 66, height=10, warn=50.0)
+    assert {"series1", "series2"} <= {piece.role for row in two[1:-1] for piece in row}, "of several each has its own"
+
+
 @pytest.mark.parametrize("glyphs", [UNICODE, ASCII])
 def test_a_limit_crosses_a_filled_curve_below_its_top(glyphs: Glyphs) -> None:
     """Data and limit are both readable: the dashes run through what is filled, and leave the top of the curve alone."""

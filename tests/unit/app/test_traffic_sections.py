@@ -156,6 +156,14 @@ def test_over_a_slow_link_there_is_no_course() -> None:
     assert "▆" not in "".join(map(text_of, rows))
 
 
+def test_the_numbers_are_one_row_of_a_small_screen() -> None:
+    set_language("en")
+    for width, told in ((120, True), (80, False)):
+        (row,) = traffic_head(replace(page(), style=SectionStyle(width, UNICODE)))
+        assert cell_width(text_of(row)) <= width
+        assert ("over the last 30 s" in text_of(row)) is told
+
+
 def test_where_each_number_is_a_line_of_its_own_they_are_not_told_twice() -> None:
     assert traffic_head(replace(page(), style=SectionStyle(40, UNICODE))) == []
     assert "p95" in text_of(traffic_head(page())[0])

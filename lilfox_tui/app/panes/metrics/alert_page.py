@@ -13,6 +13,7 @@ from lilfox_tui.alerts.notifier import summary
 from lilfox_tui.alerts.silences import format_matchers, is_active, window_of
 from lilfox_tui.app.dialogs.prompt import Choice
 from lilfox_tui.app.panes.metrics.alert_series import (
+    SIDES_SHOWN,
     SeriesPage,
     against,
     age_text,
@@ -35,6 +36,7 @@ from lilfox_tui.app.panes.metrics.sections import (
     beside_each_other,
     chart_section,
     draw_sections,
+    drawn_section,
     fill_page,
     text_section,
 )
@@ -144,25 +146,6 @@ def rule_queries(alerts: Alerts, glyphs: Glyphs) -> list[tuple[str, Row]]:
             )
             found.setdefault(item.expression, row)
     return list(found.items())
-
-
-_PLACES = ("service", "job", "host", "instance")
-"""Labels that tell where an alert is."""
-
-
-def others_there(item: AlertItem, items: Sequence[AlertItem]) -> list[AlertItem]:
-    """The other alerts that are pending or fire at a place of this one, worst first."""
-    if item.alert is None:
-        return []
-    here = {value for name, value in item.alert.labels if name in _PLACES}
-    return [
-        each
-        for each in items
-        if each.alert is not None
-        and each.subject != item.subject
-        and each.alert.state is not AlertState.RESOLVED
-        and here & {value for name, value in each.alert.labels if name in _PLACES}
-    ]
 
 
 def alert_words(item: AlertItem, now: datetime, glyphs: Glyphs, *, named: bool, beside: View | None = None) -> Row:
@@ -325,6 +308,10 @@ def _rules_text(rules: Sequence[RuleView]) -> str:
 _NAME = 12
 _SIDE_BY_SIDE, _TEXT_BESIDE = 140, 58
 """Cells from which the series stand beside their chart, and of a section of text beside another one."""
+_CHART_SHARE, _SERIES_SHARE = 3, 2
+"""Parts of the width of the chart and of what stands beside it."""
+_AROUND_PLOT, _BORDERS = 2, 2
+"""Rows of a chart besides its plot (the legend or one more row, and the times), and cells besides a section's text."""
 
 
 _ERRORS_SHOWN, _OTHERS_SHOWN, _STEPS_SHOWN = 4, 5, 3
@@ -365,9 +352,19 @@ def alert_page(page: AlertPage) -> list[Row]:
     """The rows of an alert's page; the first two are the title."""
     style = SectionStyle(page.width, page.glyphs, page.chart_height, slow_link=page.slow_link, cursor=page.cursor)
     head = wrapped([*_title(page), *_said(page)], page.width)
+    beside, facts = page.width >= _SIDE_BY_SIDE and not style.compact, _facts(page)
+    if beside and isinstance(page.why, Explanation) and page.why.sides:
+        width = (page.width - 1) * _SERIES_SHARE // (_CHART_SHARE + _SERIES_SHARE) - 1
+        facts = [drawn_section(each, width) for each in facts]
+        high = sum(len(each.rows(width)) + 1 for each in facts) + min(SIDES_SHOWN, len(page.why.sides))
+        style = replace(style, chart_height=max(style.chart_height, high - _AROUND_PLOT))
 
     def draw(style: SectionStyle) -> list[Row]:
-        return head + draw_sections([*_why(page, style), *_about(page, style)], style)
+        bands, below = _why(page, style), facts
+        if len(bands[-1]) > 1:  # the series beside their chart, and the facts below them
+            chart, table = bands[-1]
+            bands, below = [*bands[:-1], [chart, replace(table, below=facts)]], []
+        return head + draw_sections([*bands, *_about(page, below)], style)
 
     return fill_page(draw, style, page.height, 1 if isinstance(page.why, Explanation) and page.why.sides else 0)
 
@@ -445,12 +442,17 @@ def _why(page: AlertPage, style: SectionStyle) -> list[Band]:
     series = SeriesPage(why, item.expression, item.alert, page.now, page.window, style)
     told_beside_bar = bool(bar) and item.alert is not None and item.alert.resolved_at is not None
     if told := values_told(series, None if told_beside_bar else highest):
-        rows.insert(len(rows) - bool(item.expression), (Piece(" "), Piece(told)))
+        place = len(rows) - bool(item.expression)
+        together = (*rows[place - 1], Piece("  " + told))
+        if item.alert is not None and sum(cell_width(piece.text) for piece in together) < page.width - _BORDERS:
+            rows[place - 1] = together
+        else:
+            rows.insert(place, (Piece(" "), Piece(told)))
     bands: list[Band] = [[text_section(_("Why"), rows)]]
-    table = Section(_("Series"), lambda width: series_rows(series, width), series_note(series), share=2)
+    table = Section(_("Series"), lambda width: series_rows(series, width), series_note(series), share=_SERIES_SHARE)
     if not why.sides:
         return [*bands, [table]]
-    drawn = replace(chart_section(series_chart(series), style), share=3, plain=lambda _width: ())
+    drawn = replace(chart_section(series_chart(series), style), share=_CHART_SHARE, plain=lambda _width: ())
     return [*bands, [drawn, table]] if page.width >= _SIDE_BY_SIDE else [*bands, [drawn], [table]]
 
 
@@ -475,9 +477,9 @@ def _fired_with(page: AlertPage) -> float | None:
     return next((each.value for each in page.events if each.kind == "fired" and each.at == at), None)
 
 
-def _about(page: AlertPage, style: SectionStyle) -> list[Band]:
-    """Labels, annotations, the rule, and what happened."""
-    alert, found = page.item.alert, []
+def _about(page: AlertPage, facts: Sequence[Section]) -> list[Band]:
+    """The newest errors, what else is wrong, what to do, and the ``facts`` that stand nowhere else."""
+    found = []
     if page.others:
         title = _("Also firing or pending here")
         found.append(Section(title, lambda width: [
@@ -485,6 +487,15 @@ def _about(page: AlertPage, style: SectionStyle) -> list[Band]:
         ]))  # fmt: skip
     if page.steps:
         found.append(_first_steps(page.steps))
+    bands = beside_each_other([*found, *facts], page.width, _TEXT_BESIDE)
+    errors = page.errors[:_ERRORS_SHOWN]
+    newest = Section(_("Newest errors"), lambda width: [cut_row(row, width - 1) for row in errors])
+    return [[newest], *bands] if errors else bands
+
+
+def _facts(page: AlertPage) -> list[Section]:
+    """Labels, annotations, the rule, and what happened."""
+    alert, found = page.item.alert, []
     if alert is not None and alert.labels:
         found.append(_pairs(_("Labels"), alert.labels))
     annotations = () if alert is None else [each for each in alert.annotations if each[1] != alert.summary]
@@ -493,10 +504,7 @@ def _about(page: AlertPage, style: SectionStyle) -> list[Band]:
     found.append(text_section(_("Rule"), _rule(page.item.rule, page)))
     if alert is not None:
         found.append(text_section(_("History"), _history(page)))
-    bands = beside_each_other(found, style.width, _TEXT_BESIDE)
-    errors = page.errors[:_ERRORS_SHOWN]
-    newest = Section(_("Newest errors"), lambda width: [cut_row(row, width - 1) for row in errors])
-    return [[newest], *bands] if errors else bands
+    return found
 
 
 def _first_steps(steps: Sequence[str]) -> Section:

@@ -29,6 +29,25 @@ if TYPE_CHECKING:
     from lilfox_tui.runbook.model import Runbook
 
 
+_PLACES = ("service", "job", "host", "instance")
+"""Labels that tell where an alert is."""
+
+
+def others_there(item: AlertItem, items: Sequence[AlertItem]) -> list[AlertItem]:
+    """The other alerts that are pending or fire at a place of this one, worst first."""
+    if item.alert is None:
+        return []
+    here = {value for name, value in item.alert.labels if name in _PLACES}
+    return [
+        each
+        for each in items
+        if each.alert is not None
+        and each.subject != item.subject
+        and not each.alert.is_resolved
+        and here & {value for name, value in each.alert.labels if name in _PLACES}
+    ]
+
+
 # All targets that are scraped, as rows: whether each is up, what it gives, and why it does not. Pure.
 
 
@@ -200,7 +219,7 @@ class AlertSection:
         if item is None or alerts is None:
             lines.show([(Piece("   " + self._gone(overview), "muted"),)], follow=False)
             return
-        from lilfox_tui.app.panes.metrics.alert_page import AlertPage, alert_page, items_of, others_there
+        from lilfox_tui.app.panes.metrics.alert_page import AlertPage, alert_page, items_of
 
         self._ask(item, overview, alerts.at)
         fresh = self._told_of == item.subject

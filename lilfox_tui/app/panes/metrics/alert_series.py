@@ -15,7 +15,7 @@ from msgspec import Struct
 from lilfox_tui.alerts.model import Alert, AlertState, RuleView
 from lilfox_tui.alerts.notifier import summary
 from lilfox_tui.app.panes.metrics.sections import PageChart, PageCurve, SectionStyle, last_of
-from lilfox_tui.app.rendering.chart import SERIES_COLOURS, Values, first_known, nice_ceiling, resampled, spark
+from lilfox_tui.app.rendering.chart import HEADROOM, SERIES_COLOURS, Values, first_known, nice_ceiling, resampled, spark
 from lilfox_tui.app.rendering.columns import GAP, Column, choose, line
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import NARROWEST
@@ -253,7 +253,7 @@ class _SideCells(Struct, frozen=True):
     side: ComparisonSide
     page: SeriesPage
     top: float | None
-    """The upper end of the scale that all series share."""
+    """The highest value, for the scale that all series share."""
     first: int = 0
     """The column before which nothing is known of any series, so that the courses begin beside the names."""
 
@@ -377,8 +377,9 @@ def _since(value: _SideCells) -> Row:
 
 
 def _trend(value: _SideCells) -> Row:
-    recent = resampled(value.side.values[value.first :], _SPARK)
-    return (Piece(spark(recent, _SPARK, value.page.style.glyphs, top=value.top), "chart"),)
+    recent, top = resampled(value.side.values[value.first :], _SPARK), HEADROOM * (value.top or 0.0)
+    role = _mark(value).role if value.side.holds else "chart"
+    return (Piece(spark(recent, _SPARK, value.page.style.glyphs, top=top or None), role),)
 
 
 def series_chart(page: SeriesPage) -> PageChart:
@@ -388,7 +389,8 @@ def series_chart(page: SeriesPage) -> PageChart:
     own = own_side(why, alert) or why.sides[0]
     sides = [own, *(side for side in why.sides if side is not own)][:SERIES_COLOURS]
     limit = own.limit if why.compared.op else None
-    over = why.compared.op in _ABOVE and len(sides) == 1
+    colours = len(sides) > 1 or why.compared.op in _ABOVE  # several curves have colours of their own
+    warning = alert is not None and alert.urgency < 2
     columns = max(1, len(own.values))
     first = first_known([each.values for each in sides])
     if alert is not None:
@@ -406,8 +408,10 @@ def series_chart(page: SeriesPage) -> PageChart:
         page.end,
         binary=unit.startswith("bytes"),
         notes=() if limit is None else (_("limit {limit}", limit=value_text(limit, unit)),),
-        fail=limit if over else None,
-        mark=None if over else limit,
+        line=True,
+        warn=limit if colours and warning else None,
+        fail=limit if colours and not warning else None,
+        mark=None if colours else limit,
         moment=None if alert is None else alert.resolved_at or alert.active_at,
     )
 

@@ -218,7 +218,7 @@ def _drawn(page: BackendPage, style: SectionStyle, shown: Sequence[PageChart]) -
     if view.figures:
         rows.append((Piece("   "), *(Piece(str(figure.text) + "  ", _figure_role(figure)) for figure in view.figures)))
     if quiet := _quiet(page):
-        rows.append((Piece("   " + _("0 all the time: {names}", names=listed(quiet)), "muted"),))
+        rows.append((Piece("   " + _("always 0 in this range: {names}", names=listed(quiet)), "muted"),))
     charts = chart_bands(shown, style)
     above = len(charts) if page.charts_first else 1
     reading = view.reading
@@ -509,7 +509,7 @@ def _telling(table: Table) -> tuple[Table, list[str]]:
         return listed(str(table.columns[place].title) for place in places)
 
     said = [_("0 in all rows: {names}", names=titles(zero))] if zero else []
-    said += [_("not known: {names}", names=titles(unknown))] if unknown else []
+    said += [_("unknown: {names}", names=titles(unknown))] if unknown else []
     columns, rows = table.columns, table.rows
     fewer = replace(
         table,

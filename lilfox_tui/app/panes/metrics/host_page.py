@@ -21,6 +21,7 @@ from lilfox_tui.app.panes.metrics.sections import (
     beside_each_other,
     chart_bands,
     draw_sections,
+    drawn_section,
     fill_page,
     padded,
     text_section,
@@ -145,12 +146,6 @@ _TABLE_LINES = 5
 """Lines of the table of processes besides those: borders, column titles, and what is not shown."""
 
 
-def _drawn(section: Section, width: int) -> Section:
-    """The section with its rows, drawn once, so that the height is known."""
-    rows = section.rows(width)
-    return replace(section, rows=lambda _width: rows)
-
-
 def _below(page: HostPage, parts: Sequence[Section], room: int, charts: int) -> list[Band]:
     """What stands below the first charts: the processes, for which there is ``room`` on the first screen, and the
     ``parts`` beside them, or below them and ``charts`` lines of other charts."""
@@ -159,7 +154,7 @@ def _below(page: HostPage, parts: Sequence[Section], room: int, charts: int) -> 
     if page.processes is None and not page.rewound:
         return beside_each_other(parts, page.width, _TEXT_BESIDE)
     beside = page.width > 2 * _TEXT_BESIDE and not page.slow_link
-    parts = [_drawn(each, ((page.width - 1) // 2 + 1 if beside else page.width) - 2) for each in parts]
+    parts = [drawn_section(each, ((page.width - 1) // 2 + 1 if beside else page.width) - 2) for each in parts]
     high = sum(len(each.rows(0)) + 1 for each in parts)
     if beside:
         shown = _processes(page, max(_LEAST_PROCESSES, room, high - _TABLE_LINES))
@@ -179,11 +174,11 @@ def _meters(page: HostPage, summary: HostSummary, above: int) -> Band:
         return []
     count = 3 if page.width >= _DISK_METERS_FROM else 2
     parts = ((_("CPU"), core_meters), (_("Memory"), memory_meters))
-    shown = [_drawn(_glance(page, title, rows, summary), (page.width - 1) // count - 1) for title, rows in parts]
+    shown = [drawn_section(_glance(page, title, rows, summary), (page.width - 1) // count - 1) for title, rows in parts]
     lines = max(len(each.rows(0)) for each in shown)
     if count > len(shown):
         disks = _glance(page, _("Disks"), partial(disk_meters, lines=lines), summary)
-        shown.append(_drawn(disks, (page.width - 1) // count - 1))
+        shown.append(drawn_section(disks, (page.width - 1) // count - 1))
         lines = max(lines, len(shown[-1].rows(0)))
     room = page.height - above - _CHART_LINES - _TABLE_LINES - _PROCESSES_SEEN
     return shown if lines + 1 <= room else []

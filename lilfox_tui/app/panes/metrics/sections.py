@@ -22,7 +22,7 @@ _NAME_MOST, _SPARK_MOST, _SPARK_LEAST = 16, 40, 4
 _CHART_BESIDE = 38
 """Cells from which a chart stands beside another one."""
 _LEGEND_GAP = 2
-_PLOT_MOST = 24
+_PLOT_MOST = 32
 _EXACT_S = 120
 
 
@@ -67,6 +67,12 @@ Band = Sequence[Section]
 def text_section(title: str, rows: Sequence[Row], *, note: Row = (), share: int = 1) -> Section:
     """A section of rows that are wrapped to its width."""
     return Section(title, lambda width: padded(rows, width), note, share)
+
+
+def drawn_section(section: Section, width: int) -> Section:
+    """The section with its rows, drawn once for that width, so that the height is known."""
+    rows = section.rows(width)
+    return replace(section, rows=lambda _width: rows)
 
 
 def padded(rows: Sequence[Row], width: int) -> list[Row]:

@@ -246,7 +246,7 @@ def _drawn(page: ServicePage, style: SectionStyle) -> list[Row]:
     charts = chart_bands(_charts(page, traffic), style)
     above = len(charts) if page.charts_first else 1
     source = traffic_source(traffic)
-    texts = [Section(_("Health check"), lambda width: _facts(page, width)), *([] if source is None else [source])]
+    texts = [Section(_("Last check"), lambda width: _facts(page, width)), *([] if source is None else [source])]
     if changes := lately_rows(page.changes, page.now, page.glyphs):
         texts.append(text_section(_("Recent changes"), changes))
     errors = [error_row(each, page.now, page.glyphs) for each in page.errors[:_ERRORS_SHOWN]]
@@ -312,13 +312,14 @@ def _response_time(page: ServicePage) -> PageChart:
     state = page.view.state
     newest = None if state is None else state.last.response_time_s
     return PageChart(
-        _("Response time"),
+        _("Health check"),
         [PageCurve("", lambda count: page.past(Series("service_response_seconds"), count))],
         seconds_axis,
         page.now - page.window,
         page.now,
         now=_("unknown") if newest is None else page.digits.duration(newest),
         warn=page.view.config.slow,
+        line=True,
     )
 
 

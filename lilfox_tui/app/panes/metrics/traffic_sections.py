@@ -20,6 +20,7 @@ from lilfox_tui.app.panes.metrics.sections import (
 from lilfox_tui.app.rendering.chart import Values, spark
 from lilfox_tui.app.rendering.columns import Column, choose, heading, line
 from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.app.rendering.panels import row_width
 from lilfox_tui.app.rows.hosts import level_role, role_in_force
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.core.aio import Pending, Ready, State, Unavailable
@@ -152,8 +153,9 @@ def _numbers(page: TrafficPage, traffic: Traffic) -> Row:
             pieces += [Piece(name + " ", "muted"), Piece(digits.share(percent) + "  ", role)]
     if traffic.in_flight is not None:
         pieces += [Piece(_("in flight") + " ", "muted"), Piece(digits.count(traffic.in_flight) + "  ")]
-    pieces.append(Piece(_("over the last {seconds:.0f} s", seconds=traffic.window_s), "muted"))
-    return tuple(pieces)
+    over = Piece(_("over the last {seconds:.0f} s", seconds=traffic.window_s), "muted")
+    whole = (*pieces, over)
+    return whole if row_width(whole) <= page.style.width else tuple(pieces)  # no row for that alone
 
 
 def _why_unknown(traffic: Traffic) -> list[Row]:
@@ -175,11 +177,11 @@ def numbers_below(page: TrafficPage) -> list[Band]:
 
 
 def traffic_charts(page: TrafficPage) -> list[PageChart]:
-    """Requests by class of status, latency, and errors, as far as they are known."""
+    """Requests by class of status, errors, and latency, as far as they are known: a low screen shows two of them."""
     if not isinstance(page.state, Ready):
         return []
     traffic = page.state.value
-    found = [_requests(page, traffic), _latency(page, traffic), _errors(page, traffic)]
+    found = [_requests(page, traffic), _errors(page, traffic), _latency(page, traffic)]
     return [each for each in found if each is not None]
 
 

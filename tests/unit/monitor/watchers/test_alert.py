@@ -6,10 +6,12 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from lilfox_tui.alerts.model import Alert, Alerts, AlertState
+from lilfox_tui.alerts.model import Alert, Alerts, AlertState, RuleHealth, RuleView
 from lilfox_tui.config.loader import load
-from lilfox_tui.config.model import Config
-from lilfox_tui.monitor.watchers.alert import ALERTS_KEPT, KEPT, PastAlerts, with_rules_of_prometheus
+from lilfox_tui.config.model import Config, Threshold
+from lilfox_tui.core.aio import Feed
+from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.monitor.watchers.alert import ALERTS_KEPT, KEPT, AlertWatch, PastAlerts, with_rules_of_prometheus
 from tests.unit.alerts.made import alert, at
 
 
@@ -60,6 +62,23 @@ def test_many_alerts_leave_room_for_fewer_states() -> None:
     assert past.at(at(9)) is not None
     past.keep(state(10, *many, *many, *many, *many, *many))
     assert past.at(at(10)) is not None, "the newest is there, however large"
+
+
+async def test_the_limits_of_the_rules_are_read_when_these_change_and_not_with_each_evaluation(tmp_path: Path) -> None:
+    def rules(limit: int, second: int, error: Message | None = None) -> Alerts:
+        text = f"cpu_usage_percent > {limit}"
+        view = RuleView("k", "alert", "Busy", "g", text, 0.0, RuleHealth.GOOD, error, evaluated_at=at(second))
+        return Alerts(at(second), (view,), ())
+
+    config, told = Config(), []
+    watch = AlertWatch(config, tmp_path / "c.yaml", Feed(), lambda _name: None, lambda: None)
+    watch.limit = lambda found: told.append(found.of_host("web-1", "", config.thresholds).cpu_percent)
+    for second in range(5):
+        await watch._limit(rules(90, second))
+    assert told == [Threshold(fail=90)]
+    await watch._limit(rules(70, 5))
+    await watch._limit(rules(70, 6, tr("it cannot be evaluated")))
+    assert told[1:] == [Threshold(fail=70), config.thresholds.cpu_percent], "then it is not in force"
 
 
 # The rules and settings of a prometheus.yml, as if they stood in the configuration.
