@@ -22,22 +22,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     from lilfox_tui.cli.output import exit_code_of
 
     if not words:  # nothing to parse: argparse and the help of all options cost a fiftieth of that way
-        from lilfox_tui.app.start import NoArguments, run
-        from lilfox_tui.core.i18n import set_language_from_locale
+        from lilfox_tui.app.start import run_without_arguments
 
-        set_language_from_locale()
-        return exit_code_of(lambda: run(NoArguments()))
+        return exit_code_of(run_without_arguments)
     from lilfox_tui.cli.main import parse, run_command
 
     args = parse(words)
-    if args.command is None:
-        from lilfox_tui.app.start import run
+    if args.command is None or (args.command == "demo" and not args.no_ui):
+        from lilfox_tui.app.start import run, run_demo
 
-        return exit_code_of(lambda: run(args))
-    if args.command == "demo" and not args.no_ui:
-        from lilfox_tui.app.start import run_demo
-
-        return exit_code_of(lambda: run_demo(args))
+        return exit_code_of(lambda: run_demo(args) if args.command else run(args))
     gc.freeze()  # what is there now stays: no look for garbage goes through it again
     gc.enable()
     return exit_code_of(lambda: run_command(args))

@@ -112,7 +112,6 @@ class Console(PrivateApp, inherit_bindings=False):
     AUTO_FOCUS: ClassVar[str | None] = None
     TITLE = "LilFox"
 
-    _themed = False
     frame: Callable[[Overview], None]
     """Shows an overview's counts and time in the header. This and what follows is set by what the app is composed of
     (``app.py``)."""
@@ -143,10 +142,11 @@ class Console(PrivateApp, inherit_bindings=False):
     ) -> None:
         self._depth = depth
         theme = self.fitted(theme)
+        self.get_css_variables = dict[str, str]  # type: ignore[method-assign]  # of Textual's own theme none are used
         super().__init__(ansi_color=theme.ansi, driver_class=TerminalDriver)
+        del self.get_css_variables
         without_toasts(self)
         self.register_theme(_for_textual(theme))
-        self._themed = True
         self.set_reactive(App.theme, _for_textual(theme).name)  # before the first style is computed, not after
         self.stylesheet.set_variables(self.get_css_variables())
         self.monitor = monitor
@@ -174,10 +174,6 @@ class Console(PrivateApp, inherit_bindings=False):
         self._started_s = time.monotonic()
         self.touched = False
         """A key was pressed."""
-
-    def get_css_variables(self) -> dict[str, str]:
-        """Return the theme's variables; none while Textual is set up, which asks for those of a theme of its own."""
-        return super().get_css_variables() if self._themed else {}
 
     def get_default_screen(self) -> PaneScreen:
         """Return the screen that shows the panes; dialogs are above it."""

@@ -21,7 +21,7 @@ from lilfox_tui.config.model import Config, Seconds
 from lilfox_tui.config.themes import DEFAULT, load_theme
 from lilfox_tui.core.crash import kept_in
 from lilfox_tui.core.errors import LilFoxError, UsageError
-from lilfox_tui.core.i18n import language_from_locale, set_language, tr
+from lilfox_tui.core.i18n import language_from_locale, set_language, set_language_from_locale, tr
 from lilfox_tui.core.paths import config_file, state_path
 from lilfox_tui.monitor.changes import ChangeLog, seen_file
 from lilfox_tui.monitor.model import this_machine
@@ -111,6 +111,12 @@ def run(arguments: argparse.Namespace | NoArguments) -> int:
         return await _run_app(build_app(_load(arguments), arguments))
 
     return _open(on_the_config)
+
+
+def run_without_arguments() -> int:
+    """Opens the app as ``lilfox`` alone does; returns the exit code. Raises ConfigError, UsageError."""
+    set_language_from_locale()
+    return run(NoArguments())
 
 
 def run_demo(arguments: argparse.Namespace) -> int:
