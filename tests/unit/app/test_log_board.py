@@ -10,12 +10,10 @@ from msgspec.structs import replace
 
 from lilfox_tui.app.panes.logs.board import BoardDrawing, BoardRow, BoardSection, BoardStyle, draw_board
 from lilfox_tui.app.panes.logs.histogram import StripParts, percent, strip_row
+from lilfox_tui.app.panes.logs.patterns import filter_of, pattern_head, pattern_sections
 from lilfox_tui.app.panes.logs.statistics import (
     NewestRecords,
     counted_ones,
-    filter_of,
-    pattern_head,
-    pattern_sections,
     responses_in,
     statistics_head,
     statistics_sections,

@@ -20,9 +20,9 @@ from lilfox_tui.app.panes.logs.histogram import (
     loaded_errors,
     strip_row,
 )
+from lilfox_tui.app.panes.logs.patterns import filter_of
 from lilfox_tui.app.panes.logs.record_page import MOST_OF_REQUEST, Neighbours, detail_rows, same_request
 from lilfox_tui.app.panes.logs.rows import LogList, LogStyle, Place, cut_into, log_row, wrapped_rows
-from lilfox_tui.app.panes.logs.statistics import filter_of
 from lilfox_tui.app.panes.logs.view import trouble_rows, when
 from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row

@@ -17,14 +17,15 @@ from msgspec.structs import replace
 from lilfox_tui.app.panes.metrics.query.offer import QueryLine, QueryOffer, query_pieces
 from lilfox_tui.app.panes.metrics.query.result import (
     MOST_SERIES,
+    WINDOWS,
     QueryAnswer,
+    QueryState,
     ResultSeries,
     as_text,
     count_series,
     series_of,
     split_labels,
 )
-from lilfox_tui.app.panes.metrics.query.state import WINDOWS, QueryState
 from lilfox_tui.app.panes.metrics.query.view import QueryPage, QueryScreen, caret_rows, query_screen
 from lilfox_tui.app.rendering.chart import Axes, Curve, chart
 from lilfox_tui.app.rendering.columns import cells

@@ -6,20 +6,20 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta, tzinfo
-from typing import TYPE_CHECKING, NamedTuple
+from datetime import tzinfo
+from typing import NamedTuple
 
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.logs.board import Board, BoardRow, BoardSection
 from lilfox_tui.app.panes.logs.feed import LogFeed
 from lilfox_tui.app.panes.logs.histogram import MINUTE_US, grouped, percent, records_told
+from lilfox_tui.app.panes.logs.patterns import filter_of, moment, not_read, pattern_head, pattern_sections
 from lilfox_tui.app.panes.logs.rows import severity_piece
 from lilfox_tui.app.panes.logs.state import LogsState
-from lilfox_tui.app.rendering.chart import spark
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.core.errors import LilFoxError
-from lilfox_tui.core.i18n import _, listed, ngettext, tr
+from lilfox_tui.core.i18n import _, ngettext, tr
 from lilfox_tui.core.text import human_duration
 from lilfox_tui.logs.filter.model import (
     EVERYTHING,
@@ -29,14 +29,12 @@ from lilfox_tui.logs.filter.model import (
     Filter,
     Not,
     Or,
-    RegexMatch,
     field_values,
     text_of,
 )
 from lilfox_tui.logs.filter.syntax import narrowed, to_text
-from lilfox_tui.logs.record import EPOCH, METHODS, LogRecord, Severity, headline, status_pattern, status_span
+from lilfox_tui.logs.record import METHODS, LogRecord, Severity, headline, status_pattern, status_span
 from lilfox_tui.logs.statistics import (
-    GROWN,
     LONGEST,
     Slice,
     Statistics,
@@ -49,19 +47,12 @@ from lilfox_tui.logs.statistics import (
     template_of,
 )
 
-if TYPE_CHECKING:
-    from lilfox_tui.logs.analyze import RecentPatterns
-    from lilfox_tui.logs.statistics import Pattern, PatternChange
-
 ROWS_OF_A_KIND = 10
 SLICES_SHOWN = 32
 CODES = 3
 """Statuses of failed responses that have a row of their own."""
 TRIED = 2000
 """Records on which a simple filter is compared with the exact one."""
-TREND_CELLS = 14
-"""Of a pattern's trend over the last ten minutes and the hour before."""
-_PLACEHOLDER = re.compile(r"<(?:num|hex|uuid|str|path|url|addr)>")
 _REQUEST = re.compile(rf"\b({METHODS})\s([^\s\"'?#]{{1,200}})")
 _IDENTIFIER = re.compile(r"\d+|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|(?=[a-f]*\d)[0-9a-f]{24,64}")
 _ID = "{id}"
@@ -107,7 +98,7 @@ class StatisticsActions(ActionGroup):
         if merged is not None and not answer.failed:
             state.take_count(merged, where, answer.statistics, came=came, leaps=leaps)
         self._tell_failed(answer.failed)
-        head = [*statistics_head(counted, newest, narrowed=where != EVERYTHING), *_not_read(answer.failed)]
+        head = [*statistics_head(counted, newest, narrowed=where != EVERYTHING), *not_read(answer.failed)]
         self._offer(_("Statistics"), head, sections)
 
     @action(
@@ -456,11 +447,11 @@ def _by_time(slices: Sequence[Slice], errors: int, zone: tzinfo) -> list[BoardSe
     """The times with errors, each with its share of the errors; the longest bar is that of the most."""
     failed = [each for each in slices if each.errors]
     most = max((each.errors for each in failed), default=0)
-    days = {_at(each.since_us, zone).date() for each in failed}
+    days = {moment(each.since_us, zone).date() for each in failed}
     rows = []
     for each in failed:
         precise = "%H:%M:%S" if each.until_us - each.since_us < MINUTE_US else "%H:%M"
-        name = _at(each.since_us, zone).strftime(precise if len(days) == 1 else f"%m-%d {precise}")
+        name = moment(each.since_us, zone).strftime(precise if len(days) == 1 else f"%m-%d {precise}")
         cells = Piece(grouped(each.errors)), Piece(percent(each.errors, errors), "muted")
         row = (Piece(name, "strong"),)
         rows.append(BoardRow(f"slice {each.since_us}", row, cells, of_slice(each), each.errors / most, "failing"))
@@ -468,122 +459,3 @@ def _by_time(slices: Sequence[Slice], errors: int, zone: tzinfo) -> list[BoardSe
         return []
     width = human_duration((failed[0].until_us - failed[0].since_us) / 1e6)
     return [BoardSection(_("Errors by time"), tuple(rows[-SLICES_SHOWN:]), _("each row {time}", time=width))]
-
-
-def _at(time_us: int, zone: tzinfo) -> datetime:
-    return (EPOCH + timedelta(microseconds=time_us)).astimezone(zone)
-
-
-# The patterns of the last ten minutes: new ones first, then those that are more frequent than before, then the others.
-
-
-def pattern_head(recent: RecentPatterns, zone: tzinfo, *, narrowed: bool = False) -> list[Row]:
-    """What was counted, and what it could not be compared with. ``narrowed``: only what matches the filter was
-    counted."""
-    missing = _not_read((*recent.cut, *recent.failed))
-    if recent.since_us is None or recent.until_us is None:
-        text = _("no record has a time: there are no last 10 minutes to compare")
-        return missing if recent.failed else [(Piece(" " + text, "degraded"),)]
-    since, until = (_at(at, zone).strftime("%m-%d %H:%M") for at in (recent.since_us, recent.until_us))
-    records = records_told(grouped(recent.recent), recent.recent, narrowed=narrowed)
-    text = _("{records} from {since} to {until}", records=records, since=since, until=until[6:])
-    if recent.before or not recent.unknown:
-        text = _("{counted}, {before} in the hour before", counted=text, before=grouped(recent.before))
-    head: list[Row] = [(Piece(" " + text, "strong"),)]
-    if recent.unknown:
-        text = _("not compared: no records before {since} in {names}", since=since, names=listed(recent.unknown))
-        head.append((Piece(" " + text, "muted"),))
-    return head + missing
-
-
-def pattern_sections(
-    recent: RecentPatterns, zone: tzinfo, glyphs: Glyphs, *, sparklines: bool = True
-) -> list[BoardSection]:
-    """The patterns by their change, errors first; each is a filter."""
-    if recent.since_us is None:
-        return []
-    known_us = recent.since_us if recent.known_from_us is None else recent.known_from_us
-    before = _("{since} to {until}", since=f"{_at(known_us, zone):%H:%M}", until=f"{_at(recent.since_us, zone):%H:%M}")
-    kinds: tuple[tuple[str, str, Callable[[PatternChange], bool]], ...] = (
-        (_("New"), _("not seen from {time}", time=before), lambda one: one.compared and one.growth is None),
-        (_("Not compared"), _("nothing older to compare with"), lambda one: not one.compared),
-        (_("More frequent"), _("at least twice the rate of {time}", time=before),
-         lambda one: one.growth is not None and one.growth >= GROWN),
-        (_("As before"), _("compared with {time}", time=before),
-         lambda one: one.growth is not None and one.growth < GROWN),
-    )  # fmt: skip
-    heads = ("", _("records"), _("share"), _("change"), _("trend"), _("first and last"), _("sources"))
-    sections = []
-    for title, note, belongs in kinds:
-        rows = tuple(
-            _pattern_row(number, change, recent, zone, glyphs, sparklines=sparklines)
-            for number, change in enumerate(recent.changes)
-            if belongs(change)
-        )
-        if rows:
-            sections.append(BoardSection(title, rows, note, heads, frozenset((6,)), names_last=True, name=_("message"),
-                                    name_least=40))  # fmt: skip
-    return sections
-
-
-def _pattern_row(
-    number: int, change: PatternChange, recent: RecentPatterns, zone: tzinfo, glyphs: Glyphs, *, sparklines: bool
-) -> BoardRow:
-    pattern = change.pattern
-    mark = severity_piece(pattern.severity, glyphs)
-    trend_role = "failing" if pattern.is_failure else mark.role if mark.role == "degraded" else "accent"
-    grown = change.growth
-    seen = [f"{_at(at, zone):%H:%M:%S}" for at in (pattern.first_us, pattern.last_us) if at is not None]
-    more = f" +{len(pattern.sources) - 2}" if len(pattern.sources) > 2 else ""
-    cells = (
-        Piece(mark.text.strip() or " ", mark.role),
-        Piece(grouped(change.recent), "strong"),
-        Piece(percent(change.recent, recent.recent)),
-        Piece(f"×{grown:.1f}" if grown is not None else _("new") if change.compared else "",
-              "accent" if grown is None or grown >= GROWN else "muted"),
-        Piece(_trend(change, recent.until_us or 0, glyphs) if sparklines else "", trend_role),
-        Piece("–".join(dict.fromkeys(seen)), "muted"),
-        Piece(", ".join(pattern.sources[:2]) + more, "muted"),
-    )  # fmt: skip
-    told = [f"status={pattern.status}"] if pattern.status else []
-    told += [pattern.fault] if pattern.fault else []
-    role = "failing" if pattern.is_failure else "text"
-    name: Row = (Piece(pattern.template, role), *(Piece(f"  {each}", "failing") for each in told))
-    example = f"{pattern.example.source}: {pattern.example.message}"
-    return BoardRow(f"pattern {number}", name, cells, filter_of_pattern(pattern), more=example)
-
-
-def _trend(change: PatternChange, until_us: int, glyphs: Glyphs) -> str:
-    """The rate of a pattern in the hour before and now, in cells of as few minutes as there is room for, from the
-    first minute that is known. Of the last one only the part up to ``until_us`` counts."""
-    minutes = change.by_minute
-    known_from = next((at for at, each in enumerate(minutes) if each is not None), len(minutes))
-    step = -(-(len(minutes) - known_from) // TREND_CELLS) or 1
-    part = max(0.1, until_us % MINUTE_US / MINUTE_US)
-    values: list[float | None] = []
-    for end in range(len(minutes), known_from, -step):
-        known = [each for each in minutes[max(known_from, end - step) : end] if each is not None]
-        values.append(sum(known) / (len(known) - (0 if values else 1 - part)) if known else None)
-    return spark(values[::-1], len(values), glyphs)
-
-
-def _not_read(names: Iterable[str]) -> list[Row]:
-    """Which sources are missing in the counts, in whole or in part."""
-    if not (told := list(dict.fromkeys(names))):
-        return []
-    return [(Piece(" " + _("not fully read: {names}", names=listed(told)), "degraded"),)]
-
-
-def filter_of(template: str) -> Filter:
-    """Return a filter for records that contain the words of a template in that order, with anything in place of its
-    placeholders."""
-    pieces = [piece for piece in _PLACEHOLDER.split(template) if piece]
-    return RegexMatch(".*".join(re.escape(piece).replace(r"\ ", " ") for piece in pieces) or ".")
-
-
-def filter_of_pattern(pattern: Pattern) -> Filter:
-    """Return a filter for records of a pattern."""
-    parts = [filter_of(pattern.template)]
-    parts += [FieldMatch("status", "=", pattern.status)] if pattern.status else []
-    parts += [FieldMatch("type", "=", pattern.fault)] if pattern.fault else []
-    return parts[0] if len(parts) == 1 else And(tuple(parts))

@@ -30,8 +30,7 @@ from lilfox_tui.app.panes.metrics.query.names import (
     why_empty,
 )
 from lilfox_tui.app.panes.metrics.query.offer import SHOWN, QueryLine, QueryOffer, StartPage, token_role
-from lilfox_tui.app.panes.metrics.query.result import QueryAnswer, count_series
-from lilfox_tui.app.panes.metrics.query.state import QueryState
+from lilfox_tui.app.panes.metrics.query.result import QueryAnswer, QueryState, count_series
 from lilfox_tui.app.panes.metrics.query.view import (
     QueryPage,
     QueryScreen,

@@ -12,12 +12,12 @@ from lilfox_tui.app.panes.metrics.query.offer import StartEntry, query_pieces
 from lilfox_tui.app.panes.metrics.query.result import (
     Order,
     QueryAnswer,
+    QueryState,
     ResultSeries,
     split_labels,
     telling_first,
 )
 from lilfox_tui.app.panes.metrics.query.side import side_panels
-from lilfox_tui.app.panes.metrics.query.state import QueryState
 from lilfox_tui.app.panes.metrics.sections import last_of
 from lilfox_tui.app.rendering.chart import (
     AXIS_WIDTH,
