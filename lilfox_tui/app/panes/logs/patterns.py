@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from lilfox_tui.logs.analyze import RecentPatterns
     from lilfox_tui.logs.statistics import Pattern, PatternChange
 
-TREND_CELLS = 14
-"""Of a pattern's trend over the last ten minutes and the hour before."""
+TREND_CELLS, TREND_LEAST = 14, 3
+"""Of a pattern's trend over the last ten minutes and the hour before, at most and at least."""
 _PLACEHOLDER = re.compile(r"<(?:num|hex|uuid|str|path|url|addr)>")
 
 
@@ -41,7 +41,11 @@ def pattern_head(recent: RecentPatterns, zone: tzinfo, *, narrowed: bool = False
         text = _("{counted}, {before} in the hour before", counted=text, before=grouped(recent.before))
     head: list[Row] = [(Piece(" " + text, "strong"),)]
     if recent.unknown:
-        text = _("not compared: no records before {since} in {names}", since=since, names=listed(recent.unknown))
+        text = _("not compared with the hour before: no records before {since} in {names}", since=since[6:],
+                 names=listed(recent.unknown))  # fmt: skip
+        if recent.comparable_from_us is not None:
+            then = moment(recent.comparable_from_us, zone).strftime("%H:%M")
+            text = _("{reason}; comparable from {time} on", reason=text, time=then)
         head.append((Piece(" " + text, "muted"),))
     return head + missing
 
@@ -58,7 +62,8 @@ def pattern_sections(
     )
     kinds: tuple[tuple[str, str, Callable[[PatternChange], bool]], ...] = (
         (_("New"), _("not seen from {time}", time=before), lambda one: one.compared and one.growth is None),
-        (_("Not compared"), _("nothing older to compare with"), lambda one: not one.compared),
+        (_("Not compared") if any(each.compared for each in recent.changes) else _("Most frequent"), "",
+         lambda one: not one.compared),
         (_("More frequent"), _("at least twice the rate of {time}", time=before),
          lambda one: one.growth is not None and one.growth >= GROWN),
         (_("As before"), _("compared with {time}", time=before),
@@ -73,8 +78,8 @@ def pattern_sections(
             if belongs(change)
         )
         if rows:
-            sections.append(BoardSection(title, rows, note, heads, frozenset((6,)), names_last=True, name=_("message"),
-                                    name_least=40))  # fmt: skip
+            sections.append(BoardSection(title, rows, note, heads, frozenset((6,)), names_last=True,
+                                    name=_("message"), parts=True, bar_at=2, name_least=40))  # fmt: skip
     return sections
 
 
@@ -102,12 +107,14 @@ def _pattern_row(
     role = "failing" if pattern.is_failure else "text"
     name: Row = (Piece(pattern.template, role), *(Piece(f"  {each}", "failing") for each in told))
     example = f"{pattern.example.source}: {pattern.example.message}"
-    return BoardRow(f"pattern {number}", name, cells, filter_of_pattern(pattern), more=example)
+    share = change.recent / max(1, recent.recent)
+    return BoardRow(f"pattern {number}", name, cells, filter_of_pattern(pattern), share, trend_role, example)
 
 
 def _trend(change: PatternChange, until_us: int, glyphs: Glyphs) -> str:
     """The rate of a pattern in the hour before and now, in cells of as few minutes as there is room for, from the
-    first minute that is known. Of the last one only the part up to ``until_us`` counts."""
+    first minute that is known. Of the last one only the part up to ``until_us`` counts. Empty for what is too short to
+    be a trend."""
     minutes = change.by_minute
     known_from = next((at for at, each in enumerate(minutes) if each is not None), len(minutes))
     step = -(-(len(minutes) - known_from) // TREND_CELLS) or 1
@@ -116,7 +123,7 @@ def _trend(change: PatternChange, until_us: int, glyphs: Glyphs) -> str:
     for end in range(len(minutes), known_from, -step):
         known = [each for each in minutes[max(known_from, end - step) : end] if each is not None]
         values.append(sum(known) / (len(known) - (0 if values else 1 - part)) if known else None)
-    return spark(values[::-1], len(values), glyphs)
+    return spark(values[::-1], len(values), glyphs) if len(values) >= TREND_LEAST else ""
 
 
 def not_read(names: Iterable[str]) -> list[Row]:
