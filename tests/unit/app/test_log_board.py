@@ -9,8 +9,9 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.app.panes.logs.board import BoardDrawing, BoardRow, BoardSection, BoardStyle, draw_board
-from lilfox_tui.app.panes.logs.histogram import StripParts, percent, strip_row
+from lilfox_tui.app.panes.logs.histogram import StripParts, strip_row
 from lilfox_tui.app.panes.logs.patterns import filter_of, pattern_head, pattern_sections
+from lilfox_tui.app.panes.logs.rows import percent
 from lilfox_tui.app.panes.logs.statistics import (
     NewestRecords,
     counted_ones,
@@ -196,9 +197,7 @@ def test_statistics_tell_of_which_records_they_are() -> None:
     assert told == "03:11:44 to 03:12:33 UTC (49 s) · api · no filter"
     where = parse_filter("level>=ERROR timeout", now=at, zone=UTC)
     told = text_of(scope_row(["api", "web"], 5, where, at + timedelta(days=1), span)).strip()
-    assert told == (
-        "03-29 03:11:44 to 03-29 03:12:33 UTC (49 s) · api, web (2 of 5 sources) · filter level>=ERROR timeout"
-    )
+    assert told == ("03-29 03:11:44 to 03:12:33 UTC (49 s) · api, web (2 of 5 sources) · filter level>=ERROR timeout")
     assert text_of(scope_row(list("abcde"), 5, EVERYTHING, at)).strip() == "all 5 sources · no filter"
     whole = time_span(found, NewestRecords(some[-5:], are_all=False), AT_US)
     assert whole is not None
@@ -218,7 +217,7 @@ def test_a_message_without_a_past_is_not_called_new() -> None:
     )  # fmt: skip
     counted_, unknown, missing = [text_of(row).strip() for row in pattern_head(recent, UTC)]
     assert counted_ == "6 records from 03-29 03:02 to 03:12", "not 0 in an hour of which nothing is known"
-    because = "not compared with the hour before: no records before 03:02 in api"
+    because = "not compared: no records before 03:02 in api"
     assert unknown == f"{because}; comparable from 03:13 on"
     assert text_of(pattern_head(replace(recent, comparable_from_us=None), UTC)[1]).strip() == because
     assert missing == "not fully read: db"

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
 from lilfox_tui.app.panes.logs.board import BoardRow, BoardSection
-from lilfox_tui.app.panes.logs.histogram import MINUTE_US, grouped, percent, records_told
-from lilfox_tui.app.panes.logs.rows import severity_piece
+from lilfox_tui.app.panes.logs.histogram import MINUTE_US, records_told
+from lilfox_tui.app.panes.logs.rows import grouped, percent, severity_piece
 from lilfox_tui.app.rendering.chart import spark
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.core.i18n import _, listed
@@ -41,8 +41,7 @@ def pattern_head(recent: RecentPatterns, zone: tzinfo, *, narrowed: bool = False
         text = _("{counted}, {before} in the hour before", counted=text, before=grouped(recent.before))
     head: list[Row] = [(Piece(" " + text, "strong"),)]
     if recent.unknown:
-        text = _("not compared with the hour before: no records before {since} in {names}", since=since[6:],
-                 names=listed(recent.unknown))  # fmt: skip
+        text = _("not compared: no records before {since} in {names}", since=since[6:], names=listed(recent.unknown))
         if recent.comparable_from_us is not None:
             then = moment(recent.comparable_from_us, zone).strftime("%H:%M")
             text = _("{reason}; comparable from {time} on", reason=text, time=then)

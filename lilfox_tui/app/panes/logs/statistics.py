@@ -14,9 +14,9 @@ from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.logs.board import Board, BoardRow, BoardSection
 from lilfox_tui.app.panes.logs.columns import names_of
 from lilfox_tui.app.panes.logs.feed import LogFeed
-from lilfox_tui.app.panes.logs.histogram import MINUTE_US, grouped, percent, records_told
+from lilfox_tui.app.panes.logs.histogram import MINUTE_US, records_told
 from lilfox_tui.app.panes.logs.patterns import filter_of, moment, not_read, pattern_head, pattern_sections
-from lilfox_tui.app.panes.logs.rows import severity_piece
+from lilfox_tui.app.panes.logs.rows import grouped, percent, severity_piece
 from lilfox_tui.app.panes.logs.state import LogsState
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.core.errors import LilFoxError
@@ -238,10 +238,13 @@ def scope_row(
     parts = []
     if span is not None:
         since, until = (moment(each, zone) for each in span)
-        look = "%H:%M:%S" if since.date() == until.date() == at.date() else "%m-%d %H:%M:%S"
+        one_day = since.date() == until.date()
+        first = since.strftime("%H:%M:%S" if one_day and since.date() == at.date() else "%m-%d %H:%M:%S")
+        last = until.strftime("%H:%M:%S" if one_day else "%m-%d %H:%M:%S")
         took = human_duration((span[1] - span[0]) / 1e6)
-        parts.append(_("{since} to {until} {zone} ({time})", since=since.strftime(look), until=until.strftime(look),
-                       zone=at.strftime("%Z"), time=took))  # fmt: skip
+        parts.append(
+            _("{since} to {until} {zone} ({time})", since=first, until=last, zone=at.strftime("%Z"), time=took)
+        )
     if len(sources) < count:
         parts.append(_("{names} ({shown} of {all} sources)", names=listed(sources), shown=len(sources), all=count))
     elif len(sources) > SOURCES_NAMED:
