@@ -11,6 +11,7 @@ from textual.widgets import Input
 from lilfox_tui.app.panes.metrics.alert_page import rule_queries
 from lilfox_tui.app.panes.metrics.query.offer import StartPage, examples, metric_group
 from lilfox_tui.app.rendering.draw import UNICODE
+from lilfox_tui.core.text import cell_width
 from lilfox_tui.promql.completion import KnownNames, NameIndex
 from lilfox_tui.scrape.exposition import Family
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
@@ -121,9 +122,27 @@ def test_metrics_are_told_apart_by_their_names() -> None:
 
 def test_examples_have_metrics_that_there_are() -> None:
     found = examples(KnownNames(NameIndex(["up", "cpu_usage_percent"])))
-    assert found == ["topk(5, cpu_usage_percent)", "up", "topk(5, up)"]
-    assert examples(KnownNames(NameIndex(["a_total", "b"]))) == ["sum(rate(a_total[5m]))", "topk(5, b)"]
+    assert found == [
+        ("topk(5, cpu_usage_percent)", "Busiest hosts"),
+        ("up", "Targets that answer"),
+        ("topk(5, up)", ""),
+    ]
+    unknown = examples(KnownNames(NameIndex(["a_total", "b"])))
+    assert unknown == [("sum(rate(a_total[5m]))", ""), ("topk(5, b)", "")]
     assert len(examples(KnownNames())) == 3
+
+
+def test_examples_say_what_they_answer_and_a_wide_screen_has_promql_in_short() -> None:
+    known = KnownNames(NameIndex(["up", "cpu_usage_percent"]))
+    rows = told(known, 120, 40)
+    assert any("Busiest hosts" in row and "topk(5, cpu_usage_percent)" in row for row in rows)
+    assert any("up" in row and "gauge" in row and "Whether the last scrape" in row for row in rows)
+    assert not any("PromQL in short" in row for row in rows)
+    wide = told(known, 200, 55)
+    assert any("PromQL in short" in row for row in wide)
+    assert any("Busiest hosts" in row for row in wide)
+    assert not any("Busiest hosts" in row for row in told(known, 80, 24)), "the query needs the room"
+    assert all(cell_width(row) <= 200 for row in wide)
 
 
 async def test_the_first_screen_lists_what_was_asked_before_and_examples() -> None:
