@@ -528,32 +528,6 @@ async def test_the_result_has_a_cursor_a_range_and_an_order_and_is_copied() -> N
         assert value(pilot) == "loadx"
 
 
-async def test_one_key_asks_for_the_rate_of_a_counter() -> None:
-    store = SeriesStore(keep_s=86_400, limit_bytes=10_000_000)
-    labels, end_ms = LabelList([LabelSet.of({NAME: "asked_total"})]), round(NOW.timestamp() * 1000)
-    for place in range(61):
-        store.target("t").append(end_ms - (60 - place) * STEP_S * 1000, labels, np.array([10.0 * place]))
-    app = still_app(mixed())
-    app.monitor.scraping.store.publish(store)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await until(lambda: app.monitor.overview.value is not None)
-        app.rewound = NOW
-        await asks(pilot, "asked_total")
-        for keys in ((), ("down",)):
-            if keys:
-                await pilot.press("ctrl+u")
-                await typed(pilot, "asked_total")
-                await pilot.press("enter")
-            text = await shows(pilot, "a counter; ctrl-t shows it per second: rate(asked_total[1m])", "600")
-            assert "ctrl-t per second" in text.splitlines()[-1]
-            await pilot.press(*keys, "ctrl+t")
-            text = await shows(pilot, "2/s")
-            assert value(pilot) == "rate(asked_total[1m])"
-            assert "ctrl-t" not in text
-            await pilot.press("ctrl+t")
-            assert value(pilot) == "rate(asked_total[1m])", "there is nothing better to ask"
-
-
 @pytest.mark.parametrize(
     ("text", "why"),
     [

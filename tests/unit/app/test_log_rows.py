@@ -439,7 +439,7 @@ def test_records_that_say_the_same_and_the_raw_line_stand_beside_the_fields_wher
     assert sum(similar.by_time) == 30
     assert not any(similar.by_time[-8:]), "not in the last of the time that is loaded"
     one = WindowItem(one.key, record)
-    for width, side_by_side in ((80, False), (120, True), (200, True)):
+    for width, side_by_side in ((80, False), (100, True), (120, True), (200, True)):
         style = replace(STYLE, width=width)
         rows = detail_rows(one, record, Neighbours(), style, (), similar)
         page = [text_of(each.row) for each in rows]
@@ -448,6 +448,7 @@ def test_records_that_say_the_same_and_the_raw_line_stand_beside_the_fields_wher
         (fields,) = [row for row in page if row.startswith(" FIELDS")]
         assert ("SAME PATTERN" in fields) is side_by_side
         assert all(cells(each.row) <= width for each in rows)
+        assert not any("…" in row for row in page), "the course takes the room that there is"
         if side_by_side:
             (source,) = [each.row for each in rows if each.field is not None and each.field.name == "source"]
             assert {piece.ground for piece in source if piece.ground} == {"background"}, "not in the selection"

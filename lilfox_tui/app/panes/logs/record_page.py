@@ -146,15 +146,14 @@ def detail_rows(
     if together:
         rows += [_plain(BLANK), _title(_("SAME REQUEST"))]
         rows += [_plain(_row(each, style, strong=each.item is record)) for each in together]
-    if alike and not beside:
-        rows += [_plain(row) for row in (BLANK, *alike)]
     rows += [_plain(BLANK), _title(_("NEIGHBOURS"))]
     if neighbours is None:
         return [*rows, _plain((Piece("   " + _("reading"), "muted"),))]
     rows += [_plain(log_row(each, style)) for each in neighbours.before]
     rows.append(_plain(_row(shown, style, strong=True)))
     rows += [_plain(log_row(each, style)) for each in neighbours.after]
-    return [*rows, *(_plain(row) for row in (BLANK, *raw))] if raw and not beside else rows
+    below = [row for part in (alike, raw) if part for row in (BLANK, *part)]
+    return rows if beside else [*rows, *map(_plain, below)]
 
 
 def _row(shown: WindowItem, style: LogStyle, *, strong: bool) -> Row:
@@ -270,8 +269,11 @@ def _similar_rows(record: LogRecord, similar: SimilarRecords | None, style: LogS
         first, last = (_moment(each, style).strftime("%m-%d %H:%M:%S") for each in (similar.since_us, similar.until_us))
         span = _("{since} to {until}", since=first, until=last[6:] if first[:5] == last[:5] else last)
         role = "failing" if record.entry.severity >= Severity.ERROR else "chart"
-        course = spark(similar.by_time, len(similar.by_time), style.glyphs)
-        rows.append((Piece("   "), Piece(span, "muted"), Piece("   " + course, role)))
+        counts = list(similar.by_time)
+        if cell_width(span) + len(counts) > room - MARGIN:  # of twice the time each
+            counts = [sum(counts[at : at + 2]) for at in range(0, len(counts), 2)]
+        course = spark(counts, len(counts), style.glyphs) if cell_width(span) + len(counts) <= room - MARGIN else ""
+        rows.append((Piece("   "), Piece(span, "muted"), Piece("  " + course, role)))
     return rows
 
 

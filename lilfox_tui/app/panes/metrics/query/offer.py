@@ -194,7 +194,7 @@ def _edge(hint: str, inner: int, glyphs: Glyphs) -> Row:
 # ---- before the first query ------------------------------------------------------------------------------------------
 
 
-class Example(NamedTuple):
+class QueryExample(NamedTuple):
     """A query, what it answers, and the metrics that it needs."""
 
     question: Message
@@ -203,29 +203,31 @@ class Example(NamedTuple):
 
 
 _EXAMPLES: Final = (
-    Example(tr("Requests per second"), "sum by (job) (rate(http_requests_total[1m]))", ("http_requests_total",)),
-    Example(tr("Share of failed requests"),
-            'sum by (job) (rate(http_requests_total{status=~"5.."}[1m]))'
-            " / sum by (job) (rate(http_requests_total[1m]))",
-            ("http_requests_total",)),
-    Example(tr("p95 of response times"),
-            "histogram_quantile(0.95, sum by (job, le) (rate(http_request_duration_seconds_bucket[5m])))",
-            ("http_request_duration_seconds_bucket",)),
-    Example(tr("Busiest hosts"), "topk(5, cpu_usage_percent)", ("cpu_usage_percent",)),
-    Example(tr("Load per core"), "topk(5, lilfox_load1 / lilfox_cpus)", ("lilfox_load1", "lilfox_cpus")),
-    Example(tr("Fullest filesystems"), "bottomk(5, lilfox_filesystem_available_bytes / lilfox_filesystem_size_bytes)",
-            ("lilfox_filesystem_available_bytes", "lilfox_filesystem_size_bytes")),
-    Example(tr("Network, received"), "topk(5, rate(lilfox_network_receive_bytes_total[1m]))",
-            ("lilfox_network_receive_bytes_total",)),
-    Example(tr("Bytes written to disks"), "topk(5, rate(lilfox_disk_written_bytes_total[1m]))",
-            ("lilfox_disk_written_bytes_total",)),
-    Example(tr("Database connections"), "lilfox_postgresql_connections", ("lilfox_postgresql_connections",)),
-    Example(tr("CPU by host"), 'sum by (instance) (rate(node_cpu_seconds_total{mode!="idle"}[5m]))',
-            ("node_cpu_seconds_total",)),
-    Example(tr("Fullest filesystems"), "bottomk(5, node_filesystem_avail_bytes / node_filesystem_size_bytes)",
-            ("node_filesystem_avail_bytes", "node_filesystem_size_bytes")),
-    Example(tr("Memory of processes"), "topk(5, process_resident_memory_bytes)", ("process_resident_memory_bytes",)),
-    Example(tr("Targets that answer"), "up", ("up",)),
+    QueryExample(tr("Requests per second"), "sum by (job) (rate(http_requests_total[1m]))", ("http_requests_total",)),
+    QueryExample(tr("Share of failed requests"),
+                 'sum by (job) (rate(http_requests_total{status=~"5.."}[1m]))'
+                 " / sum by (job) (rate(http_requests_total[1m]))",
+                 ("http_requests_total",)),
+    QueryExample(tr("p95 of response times"),
+                 "histogram_quantile(0.95, sum by (job, le) (rate(http_request_duration_seconds_bucket[5m])))",
+                 ("http_request_duration_seconds_bucket",)),
+    QueryExample(tr("Busiest hosts"), "topk(5, cpu_usage_percent)", ("cpu_usage_percent",)),
+    QueryExample(tr("Load per core"), "topk(5, lilfox_load1 / lilfox_cpus)", ("lilfox_load1", "lilfox_cpus")),
+    QueryExample(tr("Fullest filesystems"),
+                 "bottomk(5, lilfox_filesystem_available_bytes / lilfox_filesystem_size_bytes)",
+                 ("lilfox_filesystem_available_bytes", "lilfox_filesystem_size_bytes")),
+    QueryExample(tr("Network, received"), "topk(5, rate(lilfox_network_receive_bytes_total[1m]))",
+                 ("lilfox_network_receive_bytes_total",)),
+    QueryExample(tr("Bytes written to disks"), "topk(5, rate(lilfox_disk_written_bytes_total[1m]))",
+                 ("lilfox_disk_written_bytes_total",)),
+    QueryExample(tr("Database connections"), "lilfox_postgresql_connections", ("lilfox_postgresql_connections",)),
+    QueryExample(tr("CPU by host"), 'sum by (instance) (rate(node_cpu_seconds_total{mode!="idle"}[5m]))',
+                 ("node_cpu_seconds_total",)),
+    QueryExample(tr("Fullest filesystems"), "bottomk(5, node_filesystem_avail_bytes / node_filesystem_size_bytes)",
+                 ("node_filesystem_avail_bytes", "node_filesystem_size_bytes")),
+    QueryExample(tr("Memory of processes"), "topk(5, process_resident_memory_bytes)",
+                 ("process_resident_memory_bytes",)),
+    QueryExample(tr("Targets that answer"), "up", ("up",)),
 )  # fmt: skip
 """The most telling first."""
 _IN_SHORT: Final = (
