@@ -30,7 +30,8 @@ MOST_OF_REQUEST = 40
 """Records of the same request."""
 LINES_OF_VALUE = 8
 DEEPEST = 6
-LINES_OF_RAW = 24
+LINES_OF_RAW, LINES_BESIDE = 24, 8
+"""Of the line as it was read, at the end of the page, and beside the fields: the request is to be seen below."""
 TWO_COLUMNS = 100
 """Cells of the page from which the records like this one, and its line as it was read, stand beside the fields."""
 _BESIDE_SHARE = 0.5
@@ -285,8 +286,9 @@ def _raw_rows(record: LogRecord, style: LogStyle, beside: int) -> list[Row]:
     room = max(10, (beside or style.width) - 4)
     lines = [line for part in raw.splitlines() for line in cut_into(part.replace("\t", "    "), room)]
     rows: list[Row] = [_title(_("RAW")).row]
-    rows += [(Piece("   "), Piece(line, "muted")) for line in lines[:LINES_OF_RAW]]
-    if (left := len(lines) - LINES_OF_RAW) > 0:
+    most = LINES_BESIDE if beside else LINES_OF_RAW
+    rows += [(Piece("   "), Piece(line, "muted")) for line in lines[:most]]
+    if (left := len(lines) - most) > 0:
         rows.append((Piece("   " + ngettext("{count} more line", "{count} more lines", left), "muted"),))
     return rows
 

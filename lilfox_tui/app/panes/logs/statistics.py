@@ -560,4 +560,4 @@ def _by_time(slices: Sequence[Slice], zone: tzinfo) -> list[BoardSection]:
         rows.append(_failed_row(f"slice {each.since_us}", row, each.records, each.errors, most, of_slice(each)))
     width = human_duration((failed[0].until_us - failed[0].since_us) / 1e6)
     note = _("each row {time}", time=width)
-    return [BoardSection(_("Errors by time"), tuple(rows), note, _failed_heads(), name=_("from"))]
+    return [BoardSection(_("Errors by time"), tuple(rows), note, _failed_heads(), name=_("time"))]
