@@ -353,8 +353,8 @@ def test_bars_of_sections_below_each_other_begin_and_end_in_the_same_cells() -> 
     (row,) = [row for row in board((), [records], 78).rows if "━" in text_of(row)]
     pieces = {piece.role: len(piece.text) for piece in row if piece.text.strip("━") == "" and piece.text}
     assert pieces["failing"] == round(0.25 * (pieces["failing"] + pieces["muted"])), "the errors among the records"
-    (mono,) = [row for row in records.lines(78, ASCII) if ASCII.stack[2] in text_of(row)]
-    assert text_of(mono).count(ASCII.stack[0]) == pieces["failing"], "told by their shape where there is no colour"
+    (mono,) = [row for row in records.lines(78, ASCII) if ASCII.limit in text_of(row)]
+    assert text_of(mono).count(ASCII.full) == pieces["failing"], "told by their shape where there is no colour"
 
 
 def test_a_part_of_a_whole_is_drawn_on_the_line_of_the_whole() -> None:

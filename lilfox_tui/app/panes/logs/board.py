@@ -160,10 +160,9 @@ class BoardSection(Struct, frozen=True):
         if self.parts:
             return (Piece(glyphs.full * full, row.role), Piece(glyphs.empty * (length - full), "rule"))
         failed = 0 if not row.failed or not full else max(1, round(row.failed * full))
-        told = row.failed is None or glyphs.dots
-        errors, others = (glyphs.full, glyphs.full) if told else (glyphs.stack[0], glyphs.stack[2])
+        others = glyphs.full if row.failed is None or glyphs.dots else glyphs.limit
         rest = Piece(others * (full - failed), "muted" if row.failed is not None else row.role)
-        return (Piece(errors * failed, "failing"), rest, Piece(" " * (length - full)))
+        return (Piece(glyphs.full * failed, "failing"), rest, Piece(" " * (length - full)))
 
 
 class BoardBars(NamedTuple):
