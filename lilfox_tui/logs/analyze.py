@@ -395,6 +395,8 @@ class RecentPatterns(Struct, frozen=True):
     unknown: tuple[str, ...] = ()
     known_from_us: int | None = None
     """The beginning of the time of which the records of all sources that are compared are known."""
+    comparable_from_us: int | None = None
+    """The earliest ``until_us`` with which all sources in ``unknown`` would have older records to compare with."""
 
 
 async def recent_patterns(sources: Sequence[LogSource], where: Filter, *, until_us: int | None) -> RecentPatterns:
@@ -403,13 +405,16 @@ async def recent_patterns(sources: Sequence[LogSource], where: Filter, *, until_
     until_us = await _newest(sources, failed) if until_us is None else until_us
     if until_us is None:
         return RecentPatterns((), None, None, failed=failed)
-    patterns, cut, known_from_us = Patterns(), [], {}
+    patterns, cut, known_from_us, begun_us = Patterns(), [], dict[str, int](), dict[str, int]()
     recent_from_us = (until_us - RECENT_US) // SLICE_US * SLICE_US
     for source in sources:
         if of_source(where, source.name) == NOTHING:
             continue
         try:
-            known_from_us[source.name] = await _known_from(source, recent_from_us - BEFORE_US, until_us)
+            known_us = await _known_from(source, recent_from_us - BEFORE_US)
+            known_from_us[source.name] = until_us if known_us is None else known_us
+            if known_us is not None and recent_from_us <= known_us <= until_us:
+                begun_us[source.name] = known_us
             if not await _add(patterns, source, where, until_us):
                 cut.append(source.name)
         except LilFoxError as error:
@@ -422,18 +427,18 @@ async def recent_patterns(sources: Sequence[LogSource], where: Filter, *, until_
         failed,
         patterns.count(recent_from_us, until_us + SLICE_US),
         patterns.count(recent_from_us - BEFORE_US, recent_from_us),
-        tuple(name for name, since_us in known_from_us.items() if since_us >= recent_from_us),
+        tuple(begun_us),
         max((since_us for since_us in known_from_us.values() if since_us < recent_from_us), default=None),
+        max(begun_us.values()) // SLICE_US * SLICE_US + SLICE_US + RECENT_US if begun_us else None,
     )
 
 
-async def _known_from(source: LogSource, since_us: int, until_us: int) -> int:
-    """The time of the oldest record from ``since_us`` on, or ``since_us`` if there are older ones; ``until_us`` if no
-    record has a time. What was not written by then is not known: the log may begin later than its program."""
+async def _known_from(source: LogSource, since_us: int) -> int | None:
+    """The time of the oldest record from ``since_us`` on, or ``since_us`` if there are older ones; None if no record
+    has a time. What was not written by then is not known: the log may begin later than its program."""
     if await _time_beside(source, since_us, older=True) is not None:
         return since_us
-    oldest_us = await _time_beside(source, since_us, older=False)
-    return until_us if oldest_us is None else oldest_us
+    return await _time_beside(source, since_us, older=False)
 
 
 async def _time_beside(source: LogSource, at_us: int, *, older: bool) -> int | None:

@@ -21,8 +21,7 @@ from lilfox_tui.logs.record import LogEntry, LogRecord, Severity, headline, stat
 # Counts of several passes, each over other records, are joined in any order and give the same.
 
 
-UNKNOWN_TYPE = "Unknown"
-UNKNOWN_MODULE = "unknown"
+UNKNOWN_TYPE, UNKNOWN_MODULE = "Unknown", "unknown"
 """What an error without an exception, and one without a module, are counted as: the manual's words."""
 Key = TypeVar("Key", bound=Hashable)
 SECOND_US = 1_000_000
@@ -466,7 +465,7 @@ class PatternChange(Struct, frozen=True):
     by_minute: tuple[int | None, ...] = ()
 
 
-_Kind: TypeAlias = tuple[str, str, str]
+Kind: TypeAlias = tuple[str, str, str]
 """What a pattern is told apart by: its template, status and fault."""
 
 
@@ -481,7 +480,7 @@ class _Tally:
         self.last_us: int | None = None
         self.sources: set[str] = set()
 
-    def pattern(self, kind: _Kind) -> Pattern:
+    def pattern(self, kind: Kind) -> Pattern:
         template, status, fault = kind
         seen = self.first_us, self.last_us, tuple(sorted(self.sources))
         return Pattern(template, self.count, self.severity, Example(*self.latest), status, fault, *seen)
@@ -491,7 +490,9 @@ class _Tally:
         self.last_us = time_us if self.last_us is None else max(self.last_us, time_us)
 
 
-def _kind(record: LogRecord, start: str) -> _Kind:
+def kind_of(record: LogRecord) -> Kind:
+    """Return what the pattern of a record is told apart by."""
+    start = record.entry.message[:LONGEST]
     fault = "" if record.entry.fault is None or record.entry.fault.type in start else record.entry.fault.type
     values = field_values(record, "status") if record.entry.fields else ()
     status = text_of(values[0]) if values else ""
@@ -503,8 +504,8 @@ class Patterns:
     """Counts the templates of records as they are added, in any order, in bounded memory."""
 
     def __init__(self) -> None:
-        self._tallies: OrderedDict[_Kind, _Tally] = OrderedDict()
-        self._slices: dict[int, dict[_Kind, int]] = {}
+        self._tallies: OrderedDict[Kind, _Tally] = OrderedDict()
+        self._slices: dict[int, dict[Kind, int]] = {}
         self._newest = 0
         self.forgotten = 0
         """Records whose templates are no longer told apart, since there were more than TEMPLATES."""
@@ -512,8 +513,7 @@ class Patterns:
     def add(self, record: LogRecord) -> None:
         """Count the record."""
         entry = record.entry
-        start = entry.message[:LONGEST]
-        kind = _kind(record, start)
+        kind = kind_of(record)
         tally = self._tallies.get(kind)
         if tally is None:
             tally = self._tallies[kind] = _Tally()
@@ -525,13 +525,13 @@ class Patterns:
         tally.sources.add(record.source)
         if entry.severity > tally.severity:
             tally.severity = entry.severity
-        said = start if entry.fault is None else headline(record)[:LONGEST]
+        said = (entry.message if entry.fault is None else headline(record))[:LONGEST]
         tally.latest = (record.source, record.place, entry.time_us, said)
         if entry.time_us is not None:
             tally.seen_at(entry.time_us)
             self._count_at(entry.time_us // SLICE_US, kind)
 
-    def _count_at(self, number: int, kind: _Kind) -> None:
+    def _count_at(self, number: int, kind: Kind) -> None:
         counts = self._slices.get(number)
         if counts is None:
             if self._slices and number <= self._newest - SLICES:
@@ -581,8 +581,8 @@ class Patterns:
         """Return how many records are of that time, in whole minutes, its end excluded."""
         return sum(self._sum(from_us // SLICE_US, until_us // SLICE_US).values())
 
-    def _sum(self, first: int, end: int) -> dict[_Kind, int]:
-        total: dict[_Kind, int] = {}
+    def _sum(self, first: int, end: int) -> dict[Kind, int]:
+        total: dict[Kind, int] = {}
         for number, counts in self._slices.items():
             if first <= number < end:
                 for kind, count in counts.items():

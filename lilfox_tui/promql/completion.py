@@ -72,6 +72,18 @@ class NameIndex(Collection[str]):
         return [self._names[place] for place in found]
 
 
+_WELL_KNOWN: Final = {
+    "up": Family("gauge", "Whether the last scrape of the target succeeded: 1 or 0."),
+    "scrape_duration_seconds": Family("gauge", "Duration of the last scrape of the target."),
+    "scrape_samples_scraped": Family("gauge", "Samples that the target exposed at its last scrape."),
+    "ALERTS": Family("gauge", "1 for each alert that is pending or firing."),
+    "ALERTS_FOR_STATE": Family("gauge", "Since when the alert is pending or firing, as a Unix timestamp in seconds."),
+    "cpu_usage_percent": Family("gauge", "CPU time neither idle nor waiting for I/O, of all cores or the CPU limit."),
+    "memory_usage_percent": Family("gauge", "Share of memory that is not available."),
+}
+"""What Prometheus and LilFox write themselves, and no target tells."""
+
+
 class KnownNames(Struct, frozen=True):
     """The known names: metrics and their families, the labels of metrics, and the values of labels by metric and
     label. The metric ``""`` stands for all series."""
@@ -83,7 +95,8 @@ class KnownNames(Struct, frozen=True):
 
     def family(self, metric: str) -> Family | None:
         """Return type and help of a metric, also of the parts of a histogram or summary; None if they are unknown."""
-        return self.families.get(metric) or self.families.get(_PARTS_OF_FAMILY.sub("", metric))
+        found = self.families.get(metric) or self.families.get(_PARTS_OF_FAMILY.sub("", metric))
+        return found or _WELL_KNOWN.get(metric)
 
 
 class Candidate(NamedTuple):

@@ -456,5 +456,5 @@ async def test_titles_of_the_statistics_are_passed_over(tmp_path: Path) -> None:
         assert any(row.startswith("OperationalError") for row in seen)
         assert not any("records" in row and "errors" in row for row in seen), "titles and headings are passed over"
         assert seen[-1] == seen[-2], "the last row"
-        await pilot.press(*"gateway", "enter")
+        await pilot.press(*"longer", "space", *"gateway", "enter")
         await until(lambda: pane.state.filter_text == "source=gateway response_time>0.084")

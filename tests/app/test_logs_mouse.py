@@ -53,11 +53,11 @@ async def test_clicks_and_the_wheel_go_over_the_page_of_a_record(tmp_path: Path)
         await until(lambda: has_neighbours(pane))
         await pilot.pause()
         rows = screen_text(pilot).splitlines()
-        place = next(at for at, row in enumerate(rows) if row.strip().startswith("logger"))
+        place = next(at for at, row in enumerate(rows) if row.strip().startswith("module"))
         await pilot.click(offset=(10, place))
         await pilot.pause()
         assert pane.state.field is not None
-        assert pane.state.field.name == "logger"
+        assert pane.state.field.name == "module"
         assert pane.state.page is not None
         at = pane.state.page.row
         await pilot._post_mouse_events([events.MouseScrollDown], "#log-detail", (5, 5))

@@ -11,6 +11,7 @@ from textual.widgets import Input
 from lilfox_tui.app.panes.metrics.alert_page import rule_queries
 from lilfox_tui.app.panes.metrics.query.offer import StartPage, examples, metric_group
 from lilfox_tui.app.rendering.draw import UNICODE
+from lilfox_tui.core.text import cell_width
 from lilfox_tui.promql.completion import KnownNames, NameIndex
 from lilfox_tui.scrape.exposition import Family
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
@@ -18,7 +19,7 @@ from lilfox_tui.scrape.store import SeriesStore
 from tests.app.alerts_made import ERRORS, alerting, some
 from tests.app.overviews import NOW, mixed
 from tests.app.still import still_app
-from tests.app.test_query import asks, box, filled, opened, shows, typed, value
+from tests.app.test_query import STEP_S, asks, box, filled, opened, shows, typed, value
 from tests.waiting import until
 
 
@@ -121,9 +122,27 @@ def test_metrics_are_told_apart_by_their_names() -> None:
 
 def test_examples_have_metrics_that_there_are() -> None:
     found = examples(KnownNames(NameIndex(["up", "cpu_usage_percent"])))
-    assert found == ["topk(5, cpu_usage_percent)", "up", "topk(5, up)"]
-    assert examples(KnownNames(NameIndex(["a_total", "b"]))) == ["sum(rate(a_total[5m]))", "topk(5, b)"]
+    assert found == [
+        ("topk(5, cpu_usage_percent)", "Busiest hosts"),
+        ("up", "Targets that answer"),
+        ("topk(5, up)", ""),
+    ]
+    unknown = examples(KnownNames(NameIndex(["a_total", "b"])))
+    assert unknown == [("sum(rate(a_total[5m]))", ""), ("topk(5, b)", "")]
     assert len(examples(KnownNames())) == 3
+
+
+def test_examples_say_what_they_answer_and_a_wide_screen_has_promql_in_short() -> None:
+    known = KnownNames(NameIndex(["up", "cpu_usage_percent"]))
+    rows = told(known, 120, 40)
+    assert any("Busiest hosts" in row and "topk(5, cpu_usage_percent)" in row for row in rows)
+    assert any("up" in row and "gauge" in row and "Whether the last scrape" in row for row in rows)
+    assert not any("PromQL in short" in row for row in rows)
+    wide = told(known, 200, 55)
+    assert any("PromQL in short" in row for row in wide)
+    assert any("Busiest hosts" in row for row in wide)
+    assert not any("Busiest hosts" in row for row in told(known, 80, 24)), "the query needs the room"
+    assert all(cell_width(row) <= 200 for row in wide)
 
 
 async def test_the_first_screen_lists_what_was_asked_before_and_examples() -> None:
@@ -184,3 +203,29 @@ async def test_nothing_after_the_newest_sample_is_drawn_or_averaged_as_a_rate() 
         await pilot.press("enter")
         await until(lambda: state.answer is not None and state.answer.text == "asked_total")
         assert state.answer.until is None, "no rate"
+
+
+async def test_one_key_asks_for_the_rate_of_a_counter() -> None:
+    store = SeriesStore(keep_s=86_400, limit_bytes=10_000_000)
+    labels, end_ms = LabelList([LabelSet.of({NAME: "asked_total"})]), round(NOW.timestamp() * 1000)
+    for place in range(61):
+        store.target("t").append(end_ms - (60 - place) * STEP_S * 1000, labels, np.array([10.0 * place]))
+    app = still_app(mixed())
+    app.monitor.scraping.store.publish(store)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(lambda: app.monitor.overview.value is not None)
+        app.rewound = NOW
+        await asks(pilot, "asked_total")
+        for keys in ((), ("down",)):
+            if keys:
+                await pilot.press("ctrl+u")
+                await typed(pilot, "asked_total")
+                await pilot.press("enter")
+            text = await shows(pilot, "a counter; ctrl-t shows it per second: rate(asked_total[1m])", "600")
+            assert "ctrl-t per second" in text.splitlines()[-1]
+            await pilot.press(*keys, "ctrl+t")
+            text = await shows(pilot, "2/s")
+            assert value(pilot) == "rate(asked_total[1m])"
+            assert "ctrl-t" not in text
+            await pilot.press("ctrl+t")
+            assert value(pilot) == "rate(asked_total[1m])", "there is nothing better to ask"

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC
+from datetime import UTC, timedelta
 
 import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.app.panes.logs.board import BoardDrawing, BoardRow, BoardSection, BoardStyle, draw_board
-from lilfox_tui.app.panes.logs.histogram import StripParts, percent, strip_row
+from lilfox_tui.app.panes.logs.histogram import StripParts, strip_row
+from lilfox_tui.app.panes.logs.patterns import filter_of, pattern_head, pattern_sections
+from lilfox_tui.app.panes.logs.rows import percent
 from lilfox_tui.app.panes.logs.statistics import (
     NewestRecords,
     counted_ones,
-    filter_of,
-    pattern_head,
-    pattern_sections,
     responses_in,
+    scope_row,
     statistics_head,
     statistics_sections,
+    time_span,
 )
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Piece, Row
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import cell_width, clean
 from lilfox_tui.logs.analyze import RecentPatterns
+from lilfox_tui.logs.filter.model import EVERYTHING
 from lilfox_tui.logs.filter.syntax import parse_filter, to_text
 from lilfox_tui.logs.record import EPOCH, LoggedException, LogRecord, Severity
 from lilfox_tui.logs.statistics import Example, Pattern, PatternChange, Patterns, Statistics, Tally, statistics_of
@@ -167,6 +169,42 @@ def test_a_message_of_errors_is_shown_with_its_exception_below_the_list() -> Non
     assert "disk full" in row.words, "it is found by that"
 
 
+def test_fields_that_tell_failed_records_from_others_come_first() -> None:
+    records = [
+        record(
+            "api", at, AT_US + at, f"x {at}", severity=Severity.ERROR if at % 4 == 0 else Severity.INFO,
+            fields={"zone": "b" if at % 4 == 0 else "a", "user": f"u{at % 2}", "id": f"r{at}", "took": at, "bytes": at,
+                    "fixed": "same"},
+        )
+        for at in range(40)
+    ]  # fmt: skip
+    rows = {name: row for name, row in rows_of(records).items() if name.startswith("field ")}
+    assert list(rows) == ["field zone=a", "field zone=b", "field user=u0", "field user=u1"], "no ids, no numbers"
+    assert [[cell.text for cell in row.cells] for row in rows.values()] == [
+        ["30", "0", "0%"], ["10", "10", "100%"], ["20", "10", "50%"], ["20", "0", "0%"]
+    ]  # fmt: skip
+    assert [found_by(row, records) for row in rows.values()] == [30, 10, 20, 20]
+    assert [(row.share, row.failed) for row in rows.values()] == [(1.0, 0.0), (1 / 3, 1.0), (2 / 3, 0.5), (2 / 3, 0.0)]
+
+
+def test_statistics_tell_of_which_records_they_are() -> None:
+    at = EPOCH + timedelta(microseconds=AT_US)
+    some = [record("api", number, AT_US - (60 - number) * 1_000_000, "x") for number in range(50)]
+    newest, found = NewestRecords(some, are_all=True), counted(some)
+    span = time_span(found, newest, AT_US)
+    assert span == (AT_US - 60_000_000, AT_US - 11_000_000), "exactly, where all records were read"
+    told = text_of(scope_row(["api"], 1, EVERYTHING, at, span)).strip()
+    assert told == "03:11:44 to 03:12:33 UTC (49 s) · api · no filter"
+    where = parse_filter("level>=ERROR timeout", now=at, zone=UTC)
+    told = text_of(scope_row(["api", "web"], 5, where, at + timedelta(days=1), span)).strip()
+    assert told == ("03-29 03:11:44 to 03:12:33 UTC (49 s) · api, web (2 of 5 sources) · filter level>=ERROR timeout")
+    assert text_of(scope_row(list("abcde"), 5, EVERYTHING, at)).strip() == "all 5 sources · no filter"
+    whole = time_span(found, NewestRecords(some[-5:], are_all=False), AT_US)
+    assert whole is not None
+    assert whole[0] <= span[0] < span[1] <= whole[1] <= AT_US, "else in whole slices, but not past the present"
+    assert time_span(counted([]), NewestRecords([], are_all=True), AT_US) is None
+
+
 # ---- patterns ------------------------------------------------------------------------------------------------------
 
 
@@ -174,16 +212,21 @@ def test_a_message_without_a_past_is_not_called_new() -> None:
     pattern = Pattern("refused", 3, Severity.ERROR, Example("api", "0", AT_US, "refused"))
     changes = tuple(PatternChange(pattern, 3, 0, None, compared) for compared in (True, False))
     recent = RecentPatterns(
-        changes, AT_US - 600_000_000, AT_US, recent=6, unknown=("api",), failed={"db": LilFoxError(tr("away"))}
-    )
+        changes, AT_US - 600_000_000, AT_US, recent=6, unknown=("api",), failed={"db": LilFoxError(tr("away"))},
+        comparable_from_us=AT_US + 60_000_000,
+    )  # fmt: skip
     counted_, unknown, missing = [text_of(row).strip() for row in pattern_head(recent, UTC)]
     assert counted_ == "6 records from 03-29 03:02 to 03:12", "not 0 in an hour of which nothing is known"
-    assert unknown == "not compared: no records before 03-29 03:02 in api"
+    because = "not compared: no records before 03:02 in api"
+    assert unknown == f"{because}; comparable from 03:13 on"
+    assert text_of(pattern_head(replace(recent, comparable_from_us=None), UTC)[1]).strip() == because
     assert missing == "not fully read: db"
     sections = pattern_sections(recent, UTC, UNICODE)
     assert [(each.title, [cell.text for cell in each.rows[0].cells][3]) for each in sections] == [
         ("New", "new"), ("Not compared", "")
     ]  # fmt: skip
+    (only,) = pattern_sections(replace(recent, changes=changes[1:]), UTC, UNICODE)
+    assert (only.title, only.note) == ("Most frequent", ""), "the head says it once"
 
 
 def patterns_of(records: Sequence[LogRecord], known_us: int) -> list[BoardSection]:
@@ -296,6 +339,33 @@ def test_one_moves_through_the_board() -> None:
     assert [drawing.beside(at, direction) for at, direction in ((0, 1), (2, 1), (4, -1), (0, -1))] == [3, 4, 1, 0]
 
 
+def test_bars_of_sections_below_each_other_begin_and_end_in_the_same_cells() -> None:
+    def rows(*names: str, failed: float | None = None) -> tuple[BoardRow, ...]:
+        cells = (Piece("7"), Piece("100%"))
+        return tuple(BoardRow(name, (Piece(name),), cells, filter_of("x"), 1.0, failed=failed) for name in names)
+
+    parts = BoardSection("a", rows("a", "much longer"), parts=True)
+    records = BoardSection("b", rows("b", failed=0.25), heads=("records", "share"))
+    for width in (58, 78):
+        lines = [text_of(row) for row in board((), [parts, records], width).rows if "━" in text_of(row)]
+        assert len({(line.index("━"), line.rindex("━")) for line in lines}) == 1, lines
+        assert len({line.rstrip("│ ").rindex("100%") for line in lines}) == 1, lines
+    (row,) = [row for row in board((), [records], 78).rows if "━" in text_of(row)]
+    pieces = {piece.role: len(piece.text) for piece in row if piece.text.strip("━") == "" and piece.text}
+    assert pieces["failing"] == round(0.25 * (pieces["failing"] + pieces["muted"])), "the errors among the records"
+    (mono,) = [row for row in records.lines(78, ASCII) if ASCII.limit in text_of(row)]
+    assert text_of(mono).count(ASCII.full) == pieces["failing"], "told by their shape where there is no colour"
+
+
+def test_a_part_of_a_whole_is_drawn_on_the_line_of_the_whole() -> None:
+    rows = tuple(
+        BoardRow(str(share), (Piece("x"),), (Piece("7"), Piece("1%")), None, share) for share in (0.0, 0.5, 1.0)
+    )
+    lines = [text_of(row) for row in BoardSection("a", rows, parts=True).lines(78, UNICODE)]
+    assert len({line.count("━") + line.count("─") for line in lines}) == 1
+    assert [line.count("━") // 5 for line in lines] == [0, 6, 12]
+
+
 def test_numbers_stand_below_each_other_and_a_bar_is_as_long_as_its_share() -> None:
     rows = [
         BoardRow(name, (Piece(name),), (Piece(count), Piece("x")), filter_of("x"), share)
@@ -303,6 +373,6 @@ def test_numbers_stand_below_each_other_and_a_bar_is_as_long_as_its_share() -> N
     ]
     for glyphs in (UNICODE, ASCII):
         lines = [text_of(row) for row in BoardSection("s", tuple(rows)).lines(80, glyphs)]
-        assert [line.count(glyphs.full) for line in lines] == [0, 40, 20]
+        assert [line.count(glyphs.full) for line in lines] == [0, 60, 30]
         assert {line.rstrip().rindex("x") for line in lines} == {78}
         assert len({line.rstrip()[:-1].rstrip().__len__() for line in lines}) == 1

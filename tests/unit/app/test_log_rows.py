@@ -20,9 +20,9 @@ from lilfox_tui.app.panes.logs.histogram import (
     loaded_errors,
     strip_row,
 )
-from lilfox_tui.app.panes.logs.record_page import MOST_OF_REQUEST, Neighbours, detail_rows, same_request
+from lilfox_tui.app.panes.logs.patterns import filter_of
+from lilfox_tui.app.panes.logs.record_page import MOST_OF_REQUEST, Neighbours, detail_rows, same_request, similar_to
 from lilfox_tui.app.panes.logs.rows import LogList, LogStyle, Place, cut_into, log_row, wrapped_rows
-from lilfox_tui.app.panes.logs.statistics import filter_of
 from lilfox_tui.app.panes.logs.view import trouble_rows, when
 from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row
@@ -417,6 +417,44 @@ def test_a_row_is_plain_pieces() -> None:
 )
 def test_the_host_where_a_log_is_read(log: LogConfig, config: Config, name: str | None) -> None:
     assert host_of(log, config) == name
+
+
+def test_fields_that_tell_of_the_record_alone_come_first() -> None:
+    fields = {"timestamp": "2026", "level": "INFO", "message": "x", "module": "m", "line": 7, "user": "li",
+              "request": {"id": "a"}}  # fmt: skip
+    one = shown(1, "x", fields=fields)
+    rows = detail_rows(one, one.item, Neighbours(), STYLE)  # type: ignore[arg-type]
+    names = [each.field.name for each in rows if each.field is not None]
+    assert names == ["user", "request.id", "module", "line", "source", "timestamp", "level", "message"]
+
+
+def test_records_that_say_the_same_and_the_raw_line_stand_beside_the_fields_where_there_is_room() -> None:
+    loaded = [shown(number, f"GET /a/{number} 500", after_s=number) for number in range(30)]
+    loaded += [shown(99, "GET /a/7 200", after_s=40), shown(100, "other", after_s=59)]
+    one = loaded[3]
+    assert not isinstance(one.item, SourceNotice)
+    record = replace(one.item, raw=b'{"message": "GET /a/3 500", "odd": 1}')
+    similar = similar_to(record, [WindowItem(one.key, record), *loaded[:3], *loaded[4:]])
+    assert (similar.pattern, similar.count, similar.of) == ("GET <path> 500", 30, 32)
+    assert sum(similar.by_time) == 30
+    assert not any(similar.by_time[-8:]), "not in the last of the time that is loaded"
+    one = WindowItem(one.key, record)
+    for width, side_by_side in ((80, False), (100, True), (120, True), (200, True)):
+        style = replace(STYLE, width=width)
+        rows = detail_rows(one, record, Neighbours(), style, (), similar)
+        page = [text_of(each.row) for each in rows]
+        assert any("30 of 32 loaded records (94%)" in row for row in page)
+        assert any('"odd": 1}' in row for row in page)
+        (fields,) = [row for row in page if row.startswith(" FIELDS")]
+        assert ("SAME PATTERN" in fields) is side_by_side
+        assert all(cells(each.row) <= width for each in rows)
+        assert not any("…" in row for row in page), "the course takes the room that there is"
+        if side_by_side:
+            (source,) = [each.row for each in rows if each.field is not None and each.field.name == "source"]
+            assert {piece.ground for piece in source if piece.ground} == {"background"}, "not in the selection"
+            assert cells(source) == width
+    plain = detail_rows(loaded[4], loaded[4].item, Neighbours(), STYLE)  # type: ignore[arg-type]
+    assert not any("RAW" in text_of(each.row) for each in plain), "the message is all of it"
 
 
 def test_a_traceback_is_not_repeated_among_the_fields() -> None:

@@ -14,17 +14,19 @@ from hypothesis.strategies import integers
 from hypothesis.strategies import text as st_text
 from msgspec.structs import replace
 
+from lilfox_tui.app.panes.metrics.query.names import Rather, rather
 from lilfox_tui.app.panes.metrics.query.offer import QueryLine, QueryOffer, query_pieces
 from lilfox_tui.app.panes.metrics.query.result import (
     MOST_SERIES,
+    WINDOWS,
     QueryAnswer,
+    QueryState,
     ResultSeries,
     as_text,
     count_series,
     series_of,
     split_labels,
 )
-from lilfox_tui.app.panes.metrics.query.state import WINDOWS, QueryState
 from lilfox_tui.app.panes.metrics.query.view import QueryPage, QueryScreen, caret_rows, query_screen
 from lilfox_tui.app.rendering.chart import Axes, Curve, chart
 from lilfox_tui.app.rendering.columns import cells
@@ -295,6 +297,73 @@ def test_what_all_series_have_is_told_once_with_the_name_of_the_metric() -> None
     assert "3 series ─" in upper
     assert " x ─" in upper
     assert not any(" x" in row for row in rows[:3])
+
+
+@pytest.mark.parametrize(
+    ("asked", "better"),
+    [
+        ("asked_total", "rate(asked_total[1m])"),
+        (' asked_total{job=~"a|{b}"} ', ' rate(asked_total{job=~"a|{b}"}[1m]) '),
+        ("sum by (job) (asked_total)", "sum by (job) (rate(asked_total[1m]))"),
+        ("topk(3, load_count)", "topk(3, rate(load_count[1m]))"),
+        ("took_bucket", "histogram_quantile(0.95, sum by (job, le) (rate(took_bucket[1m])))"),
+        ("sum by (le) (took_bucket)", "sum by (le) (rate(took_bucket[1m]))"),
+        ("took_sum", "rate(took_sum[1m])"),
+        ("unknown_total", "rate(unknown_total[1m])"),
+        ("size_total", None),
+        ("load", None),
+        ("rate(asked_total[5m])", None),
+        ("asked_total[5m]", None),
+        ("asked_total offset 1h", None),
+        ("asked_total + asked_total", None),
+        ("count(asked_total)", None),
+        ('{__name__="asked_total"}', None),
+        ("asked_total # asked_total", None),
+        ("asked_total{", None),
+    ],
+)
+def test_of_a_counter_one_rather_asks_for_its_rate(asked: str, better: str | None) -> None:
+    families = {"asked_total": Family("counter"), "took": Family("histogram"), "load_count": Family("counter"),
+                "size_total": Family("gauge"), "load": Family("gauge")}  # fmt: skip
+    found = rather(asked, KnownNames(families=families), remote=False)
+    assert (None if found is None else found.text) == better
+    if found is not None:
+        of_remote = rather(asked, KnownNames(families=families), remote=True)
+        assert of_remote is not None
+        assert of_remote.text == found.text.replace("[1m]", "[5m]"), "a Prometheus scrapes less often"
+        assert rather(found.text, KnownNames(families=families), remote=False) is None
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_result_of_a_counter_says_what_shows_its_rate(width: int) -> None:
+    told = "".join(text_of([*beside("x", width, rather=Rather("rate(x[1m])")).rows]))
+    assert "a counter; ctrl-t shows it per second: rate(x[1m])" in told
+    assert "ctrl-t" not in "".join(text_of([*beside("x", width).rows]))
+
+
+def test_the_series_that_is_told_beside_the_table_is_marked_in_it() -> None:
+    def marked(width: int, **more: Any) -> list[str]:
+        return [line for line in text_of([*beside("x", width, **more).rows]) if UNICODE.chosen in line]
+
+    (row,) = marked(120)
+    assert " b " in row
+    assert marked(120, focused=True) == [], "it is highlighted"
+    assert marked(80) == []
+
+
+def test_a_legend_has_no_labels_that_say_the_same_and_the_axis_its_unit() -> None:
+    sets = [LabelSet.of({NAME: "x", "instance": f"10.0.0.{at}:9100", "job": job, "route": route})
+            for at, job, route in ((1, "web", "/a"), (1, "web", "/b"), (2, "api", "/a"))]  # fmt: skip
+    lines = [Line(labels, np.array([MS - 15_000, MS], np.int64), np.array([1.0, 2.0])) for labels in sets]
+    now = Vector(LabelList(sets), np.array([1.0, 2, 3]))
+    told = QueryAnswer("rate(x[1m])", AT, timedelta(minutes=5), 15.0, now, lines)
+    page = QueryPage(told, 120, 40, UNICODE, series_of(told), 3)
+    drawn = text_of([*query_screen(page).rows])
+    (legend,) = [line for line in drawn if line.count("━") == 3]
+    assert all(name in legend for name in ("web /a", "web /b", "api /a"))
+    assert "10.0.0" not in legend
+    assert any("per second" in line for line in drawn)
+    assert any("10.0.0.2:9100" in line for line in drawn), "the table has them all"
 
 
 def test_the_selected_series_is_seen_before_the_others_while_the_keys_move_it() -> None:

@@ -139,7 +139,10 @@ def test_type_and_help_of_a_metric_are_told_also_of_the_parts_of_a_histogram() -
     (first, *_others) = at_end("requ|").choices
     assert first == Candidate("requests_total", "requests_total", "metric", "counter", "Requests served.")
     assert KNOWN.family("latency_seconds_bucket") == Family("histogram", "How long.")
-    assert KNOWN.family("up") is None
+    assert KNOWN.family("asked") is None
+    up = KNOWN.family("up")
+    assert up is not None, "no target tells of it"
+    assert (up.type, up.help[:7]) == ("gauge", "Whether")
     rate = next(each for each in at_end("irat|").choices)
     assert (rate.kind, rate.type) == ("function", "range vector → instant vector")
 

@@ -18,8 +18,7 @@ from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.logs.columns import AUTOMATIC, fields_in, title_of
 from lilfox_tui.app.panes.logs.feed import LogFeed
 from lilfox_tui.app.panes.logs.find import neighbours_of
-from lilfox_tui.app.panes.logs.histogram import grouped
-from lilfox_tui.app.panes.logs.rows import clock_zone
+from lilfox_tui.app.panes.logs.rows import clock_zone, grouped
 from lilfox_tui.app.panes.logs.state import BeforeTrace, LogsState
 from lilfox_tui.app.panes.logs.view import sampled, when
 from lilfox_tui.app.rendering.draw import Piece, Row

@@ -34,10 +34,12 @@ from lilfox_tui.logs.filter.model import Filter
 
 TWO, THREE = 120, 168
 """Cells of the screen from which sections stand side by side, in so many columns."""
-BAR_MOST, BAR_LEAST = 40, 6
+BAR_MOST, BAR_LEAST = 60, 6
 """Cells of the bar of a share of 1."""
-_NAME_MOST = 40
-"""Cells of a name for which bars are shortened."""
+_BAR_BEFORE_NAMES = 20
+"""Cells of the bar of a share of 1 where names come last."""
+_NAME_MOST, _NAME_ALONE = 28, 40
+"""Cells of a name for which the bars of all sections are shortened, and those of its own section."""
 _CELLS_LEAST = 2
 """Cells of a row that are never left out."""
 _GAP = 2
@@ -49,8 +51,8 @@ _SIDES = {"left": -1, "right": 1}
 
 class BoardRow(Struct, frozen=True):
     """A row: its ``name``, and its ``cells`` in the columns of its section. ``share`` (0 to 1) is drawn as a bar in the
-    colour of ``role``. ``where`` are its records; None: it cannot be chosen. ``more`` stands below the board while it
-    is selected, and is found by what is typed."""
+    colour of ``role``; ``failed`` is the part of that bar (0 to 1) that are errors. ``where`` are its records; None: it
+    cannot be chosen. ``more`` stands below the board while it is selected, and is found by what is typed."""
 
     id: str
     name: Row
@@ -59,6 +61,7 @@ class BoardRow(Struct, frozen=True):
     share: float | None = None
     role: str = "accent"
     more: str = ""
+    failed: float | None = None
 
     @property
     def words(self) -> str:
@@ -81,25 +84,47 @@ class BoardSection(Struct, frozen=True):
     """The heading of the names."""
     name_least: int = 12
     """Cells of a name for which cells are left out."""
+    parts: bool = False
+    """Whether the rows are parts of a whole, as long as the line on which their bars are drawn. Else the longest bar is
+    that of the most records, each with its errors in it."""
+    bar_at: int = 0
+    """The cell after which the bar stands where names come last."""
 
-    def lines(self, width: int, glyphs: Glyphs) -> list[Row]:
-        """The headings, if any, and the rows, in ``width`` cells with a blank one at either side."""
+    @property
+    def has_bars(self) -> bool:
+        """Whether bars are drawn, if there is room."""
+        return any(row.share is not None for row in self.rows)
+
+    def lines(self, width: int, glyphs: Glyphs, bars: BoardBars | None = None) -> list[Row]:
+        """The headings, if any, and the rows, in ``width`` cells with a blank one at either side; ``bars`` are those of
+        all sections below each other."""
         room = width - 2
-        count = max((len(row.cells) for row in self.rows), default=0)
-        widths = {place: max(self._cells_at(place)) for place in range(count) if self._has(place)}
-        named = max((row_width(row.name) for row in self.rows), default=0)
-        while len(widths) > _CELLS_LEAST and room - _total(widths) < min(named, self.name_least):
-            widths.popitem()
+        widths = self.widths(room)
+        bars = bars_of([self], width) if bars is None or self.longest_name > bars.names else bars
         name_width = max(1, room - _total(widths))
-        bar = 0
-        if not self.names_last and any(row.share is not None for row in self.rows):
-            bar = min(BAR_MOST, name_width - min(named, _NAME_MOST) - _GAP)
-            bar = bar if bar >= BAR_LEAST else 0
-            name_width -= bar + _GAP if bar else 0
-        draw = partial(self._line, widths, name_width, bar, glyphs)
+        bar = bars.length if self.has_bars and not self.names_last else 0
+        if bar:
+            name_width = min(bars.names, name_width - bar - _GAP)
+        elif self.names_last and self.has_bars and name_width - self.longest_name - _GAP >= BAR_LEAST:
+            bar = min(_BAR_BEFORE_NAMES, name_width - self.longest_name - _GAP)
+            name_width -= bar + _GAP
+        draw = partial(self._line, widths, name_width, bar, room, glyphs)
         heads = tuple(Piece(head, "muted") for head in self.heads)
         head = BoardRow("", (Piece(self.name, "muted"),), heads)
         return [*([draw(head)] if self.heads else []), *(draw(row) for row in self.rows)]
+
+    @property
+    def longest_name(self) -> int:
+        """The cells of the longest name."""
+        return max((row_width(row.name) for row in self.rows), default=0)
+
+    def widths(self, room: int) -> dict[int, int]:
+        """The columns of cells for which there is room beside the names, with their widths."""
+        count = max((len(row.cells) for row in self.rows), default=0)
+        widths = {place: max(self._cells_at(place)) for place in range(count) if self._has(place)}
+        while len(widths) > _CELLS_LEAST and room - _total(widths) < min(self.longest_name, self.name_least):
+            widths.popitem()
+        return widths
 
     def _has(self, place: int) -> bool:
         """Whether any row has something in that column."""
@@ -109,20 +134,54 @@ class BoardSection(Struct, frozen=True):
         yield cell_width(self.heads[place]) if place < len(self.heads) else 0
         yield from (row_width((row.cells[place],)) for row in self.rows if place < len(row.cells))
 
-    def _line(self, widths: Mapping[int, int], name_width: int, bar: int, glyphs: Glyphs, row: BoardRow) -> Row:
+    def _line(
+        self, widths: Mapping[int, int], name_width: int, bar: int, room: int, glyphs: Glyphs, row: BoardRow
+    ) -> Row:
         cells: list[Piece] = []
+        drawn = (*self._bar(row, bar, glyphs), Piece(" " * _GAP)) if bar else ()
         for place, width in widths.items():
             cell = row.cells[place] if place < len(row.cells) else Piece("")
             pad = Piece(" " * (width - row_width((cell,))))
             gap = Piece(" " * _GAP)
             cells += [cell, pad, gap] if place in self.left else [pad, cell, gap]
+            if self.names_last and place == self.bar_at:
+                cells += drawn
         if self.names_last:
             return (Piece(" "), *cells, *cut_row(row.name, name_width))
-        shown = (*fit_row(row.name, name_width), Piece(" " * _GAP))
-        if bar:
-            length = 0 if not row.share else max(1, round(row.share * bar))
-            shown += (Piece(glyphs.full * length, row.role), Piece(" " * (bar - length + _GAP)))
-        return (Piece(" "), *shown, *cells[:-1])
+        shown = (*fit_row(row.name, name_width), Piece(" " * _GAP), *drawn)
+        fill = Piece(" " * (room - row_width(shown) - _total(widths) + _GAP)) if bar else Piece("")
+        return (Piece(" "), *shown, fill, *cells[:-1])
+
+    def _bar(self, row: BoardRow, length: int, glyphs: Glyphs) -> Row:
+        """A bar of the row's share: a part on the line of the whole, or records with the errors among them."""
+        full = 0 if not row.share else max(1, round(row.share * length))
+        if row.share is None:
+            return (Piece(" " * length),)
+        if self.parts:
+            return (Piece(glyphs.full * full, row.role), Piece(glyphs.empty * (length - full), "rule"))
+        failed = 0 if not row.failed or not full else max(1, round(row.failed * full))
+        others = glyphs.full if row.failed is None or glyphs.dots else glyphs.limit
+        rest = Piece(others * (full - failed), "muted" if row.failed is not None else row.role)
+        return (Piece(glyphs.full * failed, "failing"), rest, Piece(" " * (length - full)))
+
+
+class BoardBars(NamedTuple):
+    """Where the bars of sections below each other are, so that they can be compared: behind so many cells of names, and
+    so long; 0 where there is no room."""
+
+    names: int
+    length: int
+
+
+def bars_of(sections: Sequence[BoardSection], width: int) -> BoardBars:
+    """The bars of sections that stand below each other in ``width`` cells."""
+    drawn = [each for each in sections if each.has_bars and not each.names_last]
+    alone = len(drawn) == 1
+    drawn = [each for each in drawn if alone or each.longest_name <= _NAME_MOST]  # a longer name has a bar of its own
+    names = min(_NAME_ALONE, max((each.longest_name for each in drawn), default=0))
+    room = width - 2 - max((_total(each.widths(width - 2)) for each in drawn), default=0)
+    length = min(BAR_MOST, room - names - _GAP)
+    return BoardBars(names, length if length >= BAR_LEAST else 0)
 
 
 def _total(widths: Mapping[int, int]) -> int:
@@ -188,10 +247,11 @@ def draw_board(
         left = number * (style.width - 1) // len(columns)
         size = (number + 1) * (style.width - 1) // len(columns) - left + 1
         y = top
+        bars = bars_of(column, size - 2 if boxed else style.width)
         for section in column:
             high = full - (y - top) if section is column[-1] else _height(section)
             area = PanelArea(left, y, size, high) if boxed else PanelArea(-1, len(plain), style.width + 2, high)
-            lines = section.lines(area.inner_width, style.glyphs)
+            lines = section.lines(area.inner_width, style.glyphs, bars)
             for at, row in enumerate(section.rows, len(lines) - len(section.rows)):
                 if row.where is None:
                     continue
@@ -217,12 +277,13 @@ def _split(sections: Sequence[BoardSection], columns: int) -> list[Sequence[Boar
     """The sections, in their order, in so many columns of about the same height."""
     if columns < 2 or len(sections) < 2:
         return [sections] if sections else []
-    found: list[tuple[int, list[Sequence[BoardSection]]]] = []
+    found: list[tuple[int, int, list[Sequence[BoardSection]]]] = []
     for first in range(1, len(sections)):
         rest = _split(sections[first:], columns - 1)
         split = [sections[:first], *rest]
-        found.append((max(sum(map(_height, each)) for each in split), split))
-    return min(found, key=lambda each: each[0])[1]
+        heights = [sum(map(_height, each)) for each in split]
+        found.append((max(heights), sum(high * high for high in heights), split))
+    return min(found, key=lambda each: each[:2])[2]
 
 
 class Board(Dialog[Filter | None]):

@@ -12,7 +12,7 @@ from functools import partial
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.logs.feed import LogFeed
-from lilfox_tui.app.panes.logs.record_page import Neighbours, same_request
+from lilfox_tui.app.panes.logs.record_page import Neighbours, same_request, similar_to
 from lilfox_tui.app.panes.logs.state import LogsState, Mark, OpenRecord
 from lilfox_tui.core.errors import LilFoxError, UsageError
 from lilfox_tui.core.i18n import Message, _, tr
@@ -49,7 +49,8 @@ class RecordFinder:
         page = OpenRecord(shown)
         self._state.open_page(page)
         if page.record is not None:
-            page.together = same_request(page.record, () if self._state.merged is None else self._state.merged.shown)
+            loaded = () if self._state.merged is None else self._state.merged.shown
+            page.together, page.similar = same_request(page.record, loaded), similar_to(page.record, loaded)
             self._context.run(partial(self._read_neighbours, page, page.record), group="neighbours", exclusive=True)
         self._context.repaint()
 

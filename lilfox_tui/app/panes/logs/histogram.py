@@ -14,6 +14,7 @@ from msgspec import Struct
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.logs.feed import LogFeed
+from lilfox_tui.app.panes.logs.rows import grouped, percent
 from lilfox_tui.app.panes.logs.state import LogsState
 from lilfox_tui.app.rendering.chart import spark
 from lilfox_tui.app.rendering.columns import cells
@@ -501,19 +502,6 @@ def records_told(shown: str, count: int, *, narrowed: bool) -> str:
     if narrowed:
         return ngettext("{shown} matching record", "{shown} matching records", count, shown=shown)
     return ngettext("{shown} record", "{shown} records", count, shown=shown)
-
-
-def percent(part: int, whole: int) -> str:
-    """A share in at most four cells; only nothing is ``0%``, and only everything ``100%``."""
-    share = round(100 * part / whole) if whole else 0
-    if part and not share:
-        return "<1%"
-    return ">99%" if part < whole and share == 100 else f"{share}%"
-
-
-def grouped(count: int) -> str:
-    """A count with commas between thousands."""
-    return f"{count:,}"
 
 
 def _clock(minute: int, errors: ErrorRates, zone: tzinfo) -> str:

@@ -304,7 +304,7 @@ class LogsPane(Pane):
             return
         width = self.table.record_width - 1 if self.table.is_beside else self.lilfox.room.width
         style = self.table.style(self.state.merged, width)
-        page.rows = detail_rows(page.shown, page.shown.item, page.neighbours, style, page.together)
+        page.rows = detail_rows(page.shown, page.shown.item, page.neighbours, style, page.together, page.similar)
         at = page.row
         lines.show([each.row for each in page.rows], selected=at, top=0 if at < lines.sticky else None)
         self.call_after_refresh(self.look_below, lines)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from lilfox_tui.app.panes.logs.columns import trace_of
-from lilfox_tui.app.panes.logs.rows import LogStyle, cut_into, log_row, severity_piece
+from lilfox_tui.app.panes.logs.rows import LogStyle, cut_into, grouped, log_row, percent, severity_piece
+from lilfox_tui.app.rendering.chart import spark
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rendering.highlight import coloured, traceback_line
+from lilfox_tui.app.rendering.panels import fit_row
 from lilfox_tui.core.i18n import _, ngettext
 from lilfox_tui.core.text import cell_width, exact_duration, fit, human_bytes
 from lilfox_tui.logs.filter.model import text_of
 from lilfox_tui.logs.record import EPOCH, LogRecord, Severity, headline
+from lilfox_tui.logs.statistics import kind_of
 from lilfox_tui.logs.structured import duration_in
 from lilfox_tui.logs.window import WindowItem
 
@@ -26,6 +30,20 @@ MOST_OF_REQUEST = 40
 """Records of the same request."""
 LINES_OF_VALUE = 8
 DEEPEST = 6
+LINES_OF_RAW, LINES_BESIDE = 24, 8
+"""Of the line as it was read, at the end of the page, and beside the fields: the request is to be seen below."""
+TWO_COLUMNS = 100
+"""Cells of the page from which the records like this one, and its line as it was read, stand beside the fields."""
+_BESIDE_SHARE = 0.5
+_TREND_CELLS = 24
+_PLACES = frozenset(
+    ("module", "function", "func", "funcName", "file", "filename", "caller", "line", "lineno", "pathname")
+)
+"""Fields that say where in the program a record was written."""
+_IN_HEAD = frozenset(
+    ("source", "log", "level", "severity", "logger", "message", "msg", "time", "timestamp", "ts", "@timestamp")
+)
+"""Fields whose values are also in the first lines of the page."""
 LINES_BEFORE_FIELDS = 8
 """Of a traceback: its end, which says what went wrong, is seen first; all of a longer one follows the fields."""
 
@@ -77,18 +95,52 @@ def same_request(record: LogRecord, loaded: Iterable[WindowItem]) -> tuple[Windo
     return tuple(others[first : first + MOST_OF_REQUEST]) if len(others) > 1 else ()
 
 
+class SimilarRecords(Struct, frozen=True):
+    """How many of the ``of`` loaded records are of the same ``pattern``, from ``since_us`` to ``until_us``, and how
+    many there are in each of equal parts of the time that is loaded, oldest first."""
+
+    pattern: str
+    count: int
+    of: int
+    since_us: int | None = None
+    until_us: int | None = None
+    by_time: tuple[int, ...] = ()
+
+
+def similar_to(record: LogRecord, loaded: Sequence[WindowItem]) -> SimilarRecords:
+    """The ``loaded`` records, of which ``record`` is one, that say the same, whatever the values in it."""
+    kind = kind_of(record)
+    said = max(re.split(r"<\w+>", kind[0]), key=len)  # most others are told from it by that already
+    records = [each.item for each in loaded if isinstance(each.item, LogRecord)]
+    alike = [each for each in records if said in each.entry.message and kind_of(each) == kind]
+    times = [each.entry.time_us for each in alike if each.entry.time_us is not None]
+    pattern = "  ".join(part for part in (kind[0], kind[1] and f"status={kind[1]}", kind[2]) if part)
+    if not times:
+        return SimilarRecords(pattern, len(alike), len(records))
+    known = [each.entry.time_us for each in records if each.entry.time_us is not None]
+    oldest, span = min(known), max(known) - min(known) + 1
+    counts = [0] * _TREND_CELLS
+    for at in times:
+        counts[(at - oldest) * _TREND_CELLS // span] += 1
+    return SimilarRecords(pattern, len(alike), len(records), min(times), max(times), tuple(counts))
+
+
 def detail_rows(
     shown: WindowItem,
     record: LogRecord,
     neighbours: Neighbours | None,
     style: LogStyle,
     together: Sequence[WindowItem] = (),
+    similar: SimilarRecords | None = None,
 ) -> list[DetailRow]:
-    """The rows of the page. ``neighbours`` is None while they are read; ``together`` are the records of its request."""
+    """The rows of the page. ``neighbours`` is None while they are read; ``together`` are the records of its request,
+    ``similar`` those that say the same."""
     traceback = [] if record.entry.fault is None else _traceback_text(record.entry.fault.text, style)
     rows = [_plain(row) for row in _head(record, style)]
     rows += _traceback(traceback[-LINES_BEFORE_FIELDS:], left_out=len(traceback) - LINES_BEFORE_FIELDS)
-    rows += _fields(record, style)
+    beside = int(style.width * _BESIDE_SHARE) if style.width >= TWO_COLUMNS else 0
+    alike, raw = _similar_rows(record, similar, style, beside or style.width), _raw_rows(record, style, beside)
+    rows += _beside([alike, raw], record, style, beside) if beside else _fields(record, style)
     if len(traceback) > LINES_BEFORE_FIELDS:
         rows += [_plain(BLANK), *_traceback(traceback, left_out=0)[:-1]]
     style = replace(style, width=style.width - MARGIN)
@@ -100,7 +152,9 @@ def detail_rows(
         return [*rows, _plain((Piece("   " + _("reading"), "muted"),))]
     rows += [_plain(log_row(each, style)) for each in neighbours.before]
     rows.append(_plain(_row(shown, style, strong=True)))
-    return rows + [_plain(log_row(each, style)) for each in neighbours.after]
+    rows += [_plain(log_row(each, style)) for each in neighbours.after]
+    below = [row for part in (alike, raw) if part for row in (BLANK, *part)]
+    return rows if beside else [*rows, *map(_plain, below)]
 
 
 def _row(shown: WindowItem, style: LogStyle, *, strong: bool) -> Row:
@@ -132,8 +186,7 @@ def _head(record: LogRecord, style: LogStyle) -> list[Row]:
     level = entry.severity.name if entry.severity is not Severity.UNKNOWN else _("no level")
     at = _("no time")
     if entry.time_us is not None:
-        moment = (EPOCH + timedelta(microseconds=entry.time_us)).astimezone(style.zone)
-        at = moment.strftime("%Y-%m-%d %H:%M:%S.%f %Z")
+        at = _moment(entry.time_us, style).strftime("%Y-%m-%d %H:%M:%S.%f %Z")
     size = "  " + human_bytes(record.size_bytes)
     if record.size_bytes > len(record.raw):
         size += " " + _("(showing the first {size})", size=human_bytes(len(record.raw)))
@@ -169,10 +222,79 @@ def _fields(record: LogRecord, style: LogStyle) -> list[DetailRow]:
     common = list(_common(record))
     names = [*(name for name, _value in common), *_names(record.entry.fields, 0)]
     page = _Page(style, min(NAME_WIDTH, style.width // 3, max(map(cell_width, names), default=0) + 1), record)
-    for name, value in common:
-        rows += _field(FieldValue(name, value), name, 0, page)
-    rows += list(_tree(record.entry.fields, "", 0, page))
+    for rank in range(3):
+        for name, value in common:
+            if _rank(name) == rank:
+                rows += _field(FieldValue(name, value), name, 0, page)
+        own = {name: value for name, value in record.entry.fields.items() if _rank(name) == rank}
+        rows += list(_tree(own, "", 0, page))
     return rows
+
+
+def _rank(name: str) -> int:
+    """Fields that tell of the record alone come first, then where it was written, then what stands above them too."""
+    return 2 if name in _IN_HEAD else 1 if name in _PLACES else 0
+
+
+def _beside(parts: Sequence[Sequence[Row]], record: LogRecord, style: LogStyle, beside: int) -> list[DetailRow]:
+    """The fields, with the ``parts`` in that many cells at the right of them."""
+    left = style.width - beside
+    fields = _fields(record, replace(style, width=left - MARGIN))
+    right = [row for part in parts if part for row in (BLANK, *part)][1:]
+    return [
+        DetailRow((*fit_row(each.row, left), *_on_background(fit_row(other, beside))), each.field)
+        for each, other in zip(
+            [*fields, *[DetailRow(BLANK)] * (len(right) - len(fields))],
+            [*right, *[BLANK] * (len(fields) - len(right))],
+            strict=True,
+        )
+    ]
+
+
+def _on_background(row: Row) -> Row:
+    """The row on the ground of the page, also beside the selected field."""
+    return tuple(Piece(piece.text, piece.role, piece.ground or "background") for piece in row)
+
+
+def _similar_rows(record: LogRecord, similar: SimilarRecords | None, style: LogStyle, width: int) -> list[Row]:
+    if similar is None:
+        return []
+    room = max(10, width - 4)
+    share = percent(similar.count, similar.of)
+    told = ngettext("{shown} of {all} loaded record ({share})", "{shown} of {all} loaded records ({share})", similar.of,
+                    shown=grouped(similar.count), all=grouped(similar.of), share=share)  # fmt: skip
+    rows: list[Row] = [_title(_("SAME PATTERN")).row]
+    rows += [(Piece("   "), *coloured(line, style.hits)) for line in cut_into(similar.pattern, room)]
+    rows.append((Piece("   "), Piece(told)))
+    if similar.since_us is not None and similar.until_us is not None and similar.count > 1:
+        first, last = (_moment(each, style).strftime("%m-%d %H:%M:%S") for each in (similar.since_us, similar.until_us))
+        span = _("{since} to {until}", since=first, until=last[6:] if first[:5] == last[:5] else last)
+        role = "failing" if record.entry.severity >= Severity.ERROR else "chart"
+        counts = list(similar.by_time)
+        if cell_width(span) + len(counts) > room - MARGIN:  # of twice the time each
+            counts = [sum(counts[at : at + 2]) for at in range(0, len(counts), 2)]
+        course = spark(counts, len(counts), style.glyphs) if cell_width(span) + len(counts) <= room - MARGIN else ""
+        rows.append((Piece("   "), Piece(span, "muted"), Piece("  " + course, role)))
+    return rows
+
+
+def _raw_rows(record: LogRecord, style: LogStyle, beside: int) -> list[Row]:
+    """The record as it was read; none where that is its message."""
+    raw = record.raw.decode("utf-8", "replace")
+    if raw.strip() == record.entry.message.strip():
+        return []
+    room = max(10, (beside or style.width) - 4)
+    lines = [line for part in raw.splitlines() for line in cut_into(part.replace("\t", "    "), room)]
+    rows: list[Row] = [_title(_("RAW")).row]
+    most = LINES_BESIDE if beside else LINES_OF_RAW
+    rows += [(Piece("   "), Piece(line, "muted")) for line in lines[:most]]
+    if (left := len(lines) - most) > 0:
+        rows.append((Piece("   " + ngettext("{count} more line", "{count} more lines", left), "muted"),))
+    return rows
+
+
+def _moment(time_us: int, style: LogStyle) -> datetime:
+    return (EPOCH + timedelta(microseconds=time_us)).astimezone(style.zone)
 
 
 def _names(fields: Mapping[str, object], depth: int) -> Iterator[str]:

@@ -455,3 +455,16 @@ def _alike(one: LogRecord, other: LogRecord) -> bool:
     if a.message != b.message or a.severity != b.severity or a.logger != b.logger or one.source != other.source:
         return False
     return a.severity >= Severity.WARNING or trace_of(one) == trace_of(other)
+
+
+def percent(part: int, whole: int) -> str:
+    """A share in at most four cells; only nothing is ``0%``, and only everything ``100%``."""
+    share = round(100 * part / whole) if whole else 0
+    if part and not share:
+        return "<1%"
+    return ">99%" if part < whole and share == 100 else f"{share}%"
+
+
+def grouped(count: int) -> str:
+    """A count with commas between thousands."""
+    return f"{count:,}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from lilfox_tui.app.panes.logs.columns import ChosenColumns, chosen_file, trace_of
-from lilfox_tui.app.panes.logs.record_page import DetailRow, FieldValue, Neighbours, first_field
+from lilfox_tui.app.panes.logs.record_page import DetailRow, FieldValue, Neighbours, SimilarRecords, first_field
 from lilfox_tui.app.panes.logs.rows import LogList, Place
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
@@ -47,6 +47,8 @@ class OpenRecord:
         """None while they are read."""
         self.together: tuple[WindowItem, ...] = ()
         """The loaded records of its request."""
+        self.similar: SimilarRecords | None = None
+        """The loaded records that say the same."""
         self.followed = False
         """Whether the list followed new records when the first of the records that were opened in a row was opened."""
         self.rows: list[DetailRow] = []

@@ -6,37 +6,38 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta, tzinfo
-from typing import TYPE_CHECKING, NamedTuple
+from datetime import UTC, datetime, tzinfo
+from typing import NamedTuple
 
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.logs.board import Board, BoardRow, BoardSection
+from lilfox_tui.app.panes.logs.columns import names_of
 from lilfox_tui.app.panes.logs.feed import LogFeed
-from lilfox_tui.app.panes.logs.histogram import MINUTE_US, grouped, percent, records_told
-from lilfox_tui.app.panes.logs.rows import severity_piece
+from lilfox_tui.app.panes.logs.histogram import MINUTE_US, records_told
+from lilfox_tui.app.panes.logs.patterns import filter_of, moment, not_read, pattern_head, pattern_sections
+from lilfox_tui.app.panes.logs.rows import grouped, percent, severity_piece
 from lilfox_tui.app.panes.logs.state import LogsState
-from lilfox_tui.app.rendering.chart import spark
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, listed, ngettext, tr
 from lilfox_tui.core.text import human_duration
 from lilfox_tui.logs.filter.model import (
+    COMMON_FIELDS,
     EVERYTHING,
+    STATUS_NAMES,
     And,
     AtLeast,
     FieldMatch,
     Filter,
     Not,
     Or,
-    RegexMatch,
     field_values,
     text_of,
 )
 from lilfox_tui.logs.filter.syntax import narrowed, to_text
-from lilfox_tui.logs.record import EPOCH, METHODS, LogRecord, Severity, headline, status_pattern, status_span
+from lilfox_tui.logs.record import METHODS, LogRecord, Severity, headline, microseconds, status_pattern, status_span
 from lilfox_tui.logs.statistics import (
-    GROWN,
     LONGEST,
     Slice,
     Statistics,
@@ -48,20 +49,23 @@ from lilfox_tui.logs.statistics import (
     slower_than,
     template_of,
 )
-
-if TYPE_CHECKING:
-    from lilfox_tui.logs.analyze import RecentPatterns
-    from lilfox_tui.logs.statistics import Pattern, PatternChange
+from lilfox_tui.logs.structured import duration_in
 
 ROWS_OF_A_KIND = 10
 SLICES_SHOWN = 32
 CODES = 3
 """Statuses of failed responses that have a row of their own."""
+VALUES_OF_A_FIELD, FIELDS_SHOWN = 3, 4
+LONGEST_VALUE = 60
+"""Characters of a value of a field that recurs."""
+SOURCES_NAMED = 4
 TRIED = 2000
 """Records on which a simple filter is compared with the exact one."""
-TREND_CELLS = 14
-"""Of a pattern's trend over the last ten minutes and the hour before."""
-_PLACEHOLDER = re.compile(r"<(?:num|hex|uuid|str|path|url|addr)>")
+_ELSEWHERE = frozenset(
+    (*COMMON_FIELDS, *STATUS_NAMES, "severity", "msg", "time", "timestamp", "ts", "@timestamp", "exception", "route",
+     "path", "line", "lineno")
+)  # fmt: skip
+"""Fields of which another section tells, or that only say where a record was written."""
 _REQUEST = re.compile(rf"\b({METHODS})\s([^\s\"'?#]{{1,200}})")
 _IDENTIFIER = re.compile(r"\d+|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|(?=[a-f]*\d)[0-9a-f]{24,64}")
 _ID = "{id}"
@@ -95,6 +99,7 @@ class StatisticsActions(ActionGroup):
         state, merged, where = self._state, self._state.merged, self._state.where
         came, leaps = (0, 0) if merged is None else (merged.came, merged.leaps)
         self._tell_work(_("counting"))
+        at = datetime.now(UTC)
         try:
             answer = await analyze(await report_progress(state.shown_sources, tell), where, progress=progress)
             read, are_all = await newest_records(state.shown_sources, where)
@@ -107,7 +112,9 @@ class StatisticsActions(ActionGroup):
         if merged is not None and not answer.failed:
             state.take_count(merged, where, answer.statistics, came=came, leaps=leaps)
         self._tell_failed(answer.failed)
-        head = [*statistics_head(counted, newest, narrowed=where != EVERYTHING), *_not_read(answer.failed)]
+        first, *more = statistics_head(counted, newest, narrowed=where != EVERYTHING)
+        scope = self._scope(where, at, time_span(counted, newest, microseconds(at)))
+        head = [first, scope, *more, *not_read(answer.failed)]
         self._offer(_("Statistics"), head, sections)
 
     @action(
@@ -123,14 +130,20 @@ class StatisticsActions(ActionGroup):
         state, record, where = self._state, self._state.selected_record, self._state.where
         until_us = None if record is None or state.at_end else record.entry.time_us
         self._tell_work(_("counting"))
+        at = datetime.now(UTC)
         try:
             recent = await recent_patterns(state.shown_sources, where, until_us=until_us)
         finally:
             self._tell_work("")
         self._tell_failed(recent.failed)
-        head = pattern_head(recent, state.zone, narrowed=where != EVERYTHING)
+        first, *more = pattern_head(recent, state.zone, narrowed=where != EVERYTHING) or [()]
+        head = [first, self._scope(where, at), *more]
         sections = pattern_sections(recent, state.zone, self._app.glyphs, sparklines=not self._app.slow_link)
         self._offer(_("Patterns"), head, sections, stacked=True)
+
+    def _scope(self, where: Filter, at: datetime, span: tuple[int, int] | None = None) -> Row:
+        names = [each.name for each in self._state.shown_sources]
+        return scope_row(names, len(self._state.sources), where, at.astimezone(self._state.zone), span)
 
     def _tell_work(self, what: str) -> None:
         self._state.working = what
@@ -205,6 +218,43 @@ def counted_ones(read: Sequence[LogRecord], counted: Statistics) -> list[LogReco
     return found
 
 
+def time_span(found: Statistics, newest: NewestRecords, now_us: int) -> tuple[int, int] | None:
+    """The time of the oldest and of the newest record that was counted, as exactly as it is known; None if none has
+    one."""
+    if newest.are_all:
+        times = [each.entry.time_us for each in newest.records if each.entry.time_us is not None]
+        return (min(times), max(times)) if times else None
+    if not found.by_slice:
+        return None
+    return found.by_slice[0].since_us, max(found.by_slice[0].since_us, min(found.by_slice[-1].until_us, now_us))
+
+
+def scope_row(
+    sources: Sequence[str], count: int, where: Filter, at: datetime, span: tuple[int, int] | None = None
+) -> Row:
+    """Of which records the counts are: those of the ``sources``, of all ``count`` ones, that match ``where``; ``span``
+    are the times of the oldest and the newest, told in the zone of the present ``at``."""
+    zone = at.tzinfo or UTC
+    parts = []
+    if span is not None:
+        since, until = (moment(each, zone) for each in span)
+        one_day = since.date() == until.date()
+        first = since.strftime("%H:%M:%S" if one_day and since.date() == at.date() else "%m-%d %H:%M:%S")
+        last = until.strftime("%H:%M:%S" if one_day else "%m-%d %H:%M:%S")
+        took = human_duration((span[1] - span[0]) / 1e6)
+        parts.append(
+            _("{since} to {until} {zone} ({time})", since=first, until=last, zone=at.strftime("%Z"), time=took)
+        )
+    if len(sources) < count:
+        parts.append(_("{names} ({shown} of {all} sources)", names=listed(sources), shown=len(sources), all=count))
+    elif len(sources) > SOURCES_NAMED:
+        parts.append(_("all {count} sources", count=count))
+    else:
+        parts.append(listed(sources))
+    parts.append(_("filter {filter}", filter=to_text(where)) if where != EVERYTHING else _("no filter"))
+    return (Piece(" " + " · ".join(parts)),)
+
+
 def statistics_head(found: Statistics, newest: NewestRecords, *, narrowed: bool) -> list[Row]:
     """How much was counted, and how much of it failed. ``narrowed``: only what matches the filter was counted."""
     records = records_told(grouped(found.records), found.records, narrowed=narrowed)
@@ -224,18 +274,19 @@ def statistics_head(found: Statistics, newest: NewestRecords, *, narrowed: bool)
 
 def statistics_sections(found: Statistics, newest: NewestRecords, zone: tzinfo, glyphs: Glyphs) -> list[BoardSection]:
     """Levels, sources, response times, and errors by type, module and time, of all records; of the newest ones HTTP
-    statuses, routes, and the messages of errors."""
+    statuses, routes, the messages of errors, and the values of fields."""
     errors = ngettext("{shown} error", "{shown} errors", found.errors, shown=grouped(found.errors))
     return [
         *_levels(found, glyphs),
+        *_sources(found.by_source),
         *_statuses(newest),
         *_routes(newest),
         *_response_times(found.by_source),
-        *_sources(found.by_source),
         *_messages(newest),
         *_counted(_("Exceptions"), "type", found.errors_by_type, errors_of_type, found.errors, errors),
         *_counted(_("Modules of errors"), "module", found.errors_by_module, errors_of_module, found.errors, errors),
-        *_by_time(found.by_slice, found.errors, zone),
+        *_fields(newest),
+        *_by_time(found.by_slice, zone),
     ]
 
 
@@ -252,8 +303,8 @@ def _levels(found: Statistics, glyphs: Glyphs) -> list[BoardSection]:
                    found.records, where, role=role)
         for severity, name, count, where, role in kinds
     ]  # fmt: skip
-    return _section(_("Levels"), rows, ngettext("{shown} record", "{shown} records", found.records,
-                                                shown=grouped(found.records)))  # fmt: skip
+    told = ngettext("{shown} record", "{shown} records", found.records, shown=grouped(found.records))
+    return _section(_("Levels"), rows, told, parts=True)
 
 
 class Response(NamedTuple):
@@ -296,7 +347,7 @@ def _statuses(newest: NewestRecords) -> list[BoardSection]:
             where_told = _told_by(code, FieldMatch("status", "=", code), newest)
             rows.append(_count_row(f"status {code}", (Piece(f"  {code}"),), count, len(responses), where_told,
                                    role=role))  # fmt: skip
-    return [BoardSection(_("HTTP status"), tuple(rows), newest.told)]
+    return [BoardSection(_("HTTP status"), tuple(rows), newest.told, parts=True)]
 
 
 def _told_by(code: str, of_field: Filter, newest: NewestRecords) -> Filter:
@@ -383,25 +434,67 @@ def _quantile(ordered: Sequence[float], percent_: int) -> float:
     return ordered[-(-percent_ * len(ordered) // 100) - 1] if ordered else 0.0
 
 
+def _failed_row(id_: str, name: Row, records: int, errors: int, most: int, where: Filter) -> BoardRow:
+    """A row of records with the errors among them; its bar is compared with the ``most`` records of a row."""
+    role = "failing" if errors else "muted"
+    cells = Piece(grouped(records)), Piece(grouped(errors), role), Piece(percent(errors, records), role)
+    return BoardRow(id_, name, cells, where, records / max(1, most), failed=errors / max(1, records))
+
+
+def _failed_heads() -> tuple[str, str, str]:
+    return _("records"), _("errors"), _("share")
+
+
 def _sources(groups: Sequence[StatisticsGroup]) -> list[BoardSection]:
     if len(groups) < 2:
         return []
+    most = max(each.records for each in groups)
     rows = [
-        BoardRow(
-            f"source {each.name}",
-            (Piece(each.name, "strong"),),
-            (
-                Piece(grouped(each.records)),
-                Piece(grouped(each.errors), "failing" if each.errors else "muted"),
-                Piece(percent(each.errors, each.records), "failing" if each.errors else "muted"),
-            ),
-            of_source(each.name),
-            each.errors / max(1, each.records),
-            "failing",
-        )
+        _failed_row(f"source {each.name}", (Piece(each.name, "strong"),), each.records, each.errors, most,
+                    of_source(each.name))
         for each in groups
-    ]
-    return _section(_("Sources"), rows, heads=(_("records"), _("errors"), _("share")), name=_("source"))
+    ]  # fmt: skip
+    return _section(_("Sources"), rows, _("bars: records, errors first"), heads=_failed_heads(), name=_("source"))
+
+
+def _fields(newest: NewestRecords) -> list[BoardSection]:
+    """The values that recur in fields, of those fields first that tell failed records from others."""
+    found: dict[str, dict[str, list[int]]] = {}
+    for each in newest.records:
+        is_error = each.entry.severity >= Severity.ERROR
+        for name in names_of(each.entry.fields):
+            if name in _ELSEWHERE or len(values := field_values(each, name)) != 1 or not _recurs(name, values[0]):
+                continue
+            counts = found.setdefault(name, {}).setdefault(text_of(values[0]), [0, 0])
+            counts[0] += 1
+            counts[1] += is_error
+    ranked = []
+    for name, by_value in found.items():
+        known = sum(count for count, _errors in by_value.values())
+        top = sorted(by_value.items(), key=lambda item: (-item[1][0], item[0]))[:VALUES_OF_A_FIELD]
+        shares = [errors / count for _value, (count, errors) in top]
+        if len(by_value) > max(2, known // 3) or (len(by_value) == 1 and known == len(newest.records)):
+            continue
+        ranked.append((min(shares) - max(shares), len(by_value), name, top))
+    kept = sorted(ranked)[:FIELDS_SHOWN]
+    most = max((count for *_rank, top in kept for _value, (count, _errors) in top), default=0)
+    rows = [
+        _failed_row(f"field {name}={value}", (Piece(f"{name} ", "muted"), Piece(value, "strong")), count, errors, most,
+                    FieldMatch(name, "=", value))
+        for *_rank, name, top in kept
+        for value, (count, errors) in top
+    ]  # fmt: skip
+    told = ngettext("{shown} record", "{shown} records", len(newest.records), shown=grouped(len(newest.records)))
+    if not newest.are_all:
+        told = _("the newest {count} records", count=grouped(len(newest.records)))
+    return [BoardSection(_("Fields"), tuple(rows), told, _failed_heads(), name=_("field and value"))] if rows else []
+
+
+def _recurs(name: str, value: object) -> bool:
+    """Whether that may be a value of many records, as written: no number of what is measured, no text."""
+    if isinstance(value, str):
+        return 0 < len(value) <= LONGEST_VALUE and value.isprintable() and not value[0].isdecimal()
+    return isinstance(value, bool | int) and duration_in(name, value) is None
 
 
 def _response_times(groups: Sequence[StatisticsGroup]) -> list[BoardSection]:
@@ -431,7 +524,7 @@ def _counted(
         _count_row(f"{kind} {name}", name, count, total, filter_of_name(name), role="failing", more=name)
         for name, count in counts.items()
     ]
-    return _section(title, rows, note)
+    return _section(title, rows, note, parts=True)
 
 
 def _messages(newest: NewestRecords) -> list[BoardSection]:
@@ -442,148 +535,29 @@ def _messages(newest: NewestRecords) -> list[BoardSection]:
     total = said.total()
     rows = [
         _count_row(f"message {template}", (Piece(template),), count, total,
-                   And((AtLeast(Severity.ERROR), filter_of(template))), more=example[template])
+                   And((AtLeast(Severity.ERROR), filter_of(template))), role="failing", more=example[template])
         for template, count in said.most_common()
     ]  # fmt: skip
     told = ""
     if not newest.are_all:
         told = ngettext("{shown} error", "{shown} errors", total, shown=grouped(total))
         told = _("{errors} in the newest {count} records", errors=told, count=grouped(len(newest.records)))
-    return _section(_("Messages of errors"), rows, told, names_last=True)
+    return _section(_("Messages of errors"), rows, told, names_last=True, parts=True, bar_at=1)
 
 
-def _by_time(slices: Sequence[Slice], errors: int, zone: tzinfo) -> list[BoardSection]:
-    """The times with errors, each with its share of the errors; the longest bar is that of the most."""
-    failed = [each for each in slices if each.errors]
-    most = max((each.errors for each in failed), default=0)
-    days = {_at(each.since_us, zone).date() for each in failed}
+def _by_time(slices: Sequence[Slice], zone: tzinfo) -> list[BoardSection]:
+    """The times with errors; the longest bar is that of the most records."""
+    failed = [each for each in slices if each.errors][-SLICES_SHOWN:]
+    if not failed:
+        return []
+    most = max(each.records for each in failed)
+    days = {moment(each.since_us, zone).date() for each in failed}
     rows = []
     for each in failed:
         precise = "%H:%M:%S" if each.until_us - each.since_us < MINUTE_US else "%H:%M"
-        name = _at(each.since_us, zone).strftime(precise if len(days) == 1 else f"%m-%d {precise}")
-        cells = Piece(grouped(each.errors)), Piece(percent(each.errors, errors), "muted")
+        name = moment(each.since_us, zone).strftime(precise if len(days) == 1 else f"%m-%d {precise}")
         row = (Piece(name, "strong"),)
-        rows.append(BoardRow(f"slice {each.since_us}", row, cells, of_slice(each), each.errors / most, "failing"))
-    if not rows:
-        return []
+        rows.append(_failed_row(f"slice {each.since_us}", row, each.records, each.errors, most, of_slice(each)))
     width = human_duration((failed[0].until_us - failed[0].since_us) / 1e6)
-    return [BoardSection(_("Errors by time"), tuple(rows[-SLICES_SHOWN:]), _("each row {time}", time=width))]
-
-
-def _at(time_us: int, zone: tzinfo) -> datetime:
-    return (EPOCH + timedelta(microseconds=time_us)).astimezone(zone)
-
-
-# The patterns of the last ten minutes: new ones first, then those that are more frequent than before, then the others.
-
-
-def pattern_head(recent: RecentPatterns, zone: tzinfo, *, narrowed: bool = False) -> list[Row]:
-    """What was counted, and what it could not be compared with. ``narrowed``: only what matches the filter was
-    counted."""
-    missing = _not_read((*recent.cut, *recent.failed))
-    if recent.since_us is None or recent.until_us is None:
-        text = _("no record has a time: there are no last 10 minutes to compare")
-        return missing if recent.failed else [(Piece(" " + text, "degraded"),)]
-    since, until = (_at(at, zone).strftime("%m-%d %H:%M") for at in (recent.since_us, recent.until_us))
-    records = records_told(grouped(recent.recent), recent.recent, narrowed=narrowed)
-    text = _("{records} from {since} to {until}", records=records, since=since, until=until[6:])
-    if recent.before or not recent.unknown:
-        text = _("{counted}, {before} in the hour before", counted=text, before=grouped(recent.before))
-    head: list[Row] = [(Piece(" " + text, "strong"),)]
-    if recent.unknown:
-        text = _("not compared: no records before {since} in {names}", since=since, names=listed(recent.unknown))
-        head.append((Piece(" " + text, "muted"),))
-    return head + missing
-
-
-def pattern_sections(
-    recent: RecentPatterns, zone: tzinfo, glyphs: Glyphs, *, sparklines: bool = True
-) -> list[BoardSection]:
-    """The patterns by their change, errors first; each is a filter."""
-    if recent.since_us is None:
-        return []
-    known_us = recent.since_us if recent.known_from_us is None else recent.known_from_us
-    before = _("{since} to {until}", since=f"{_at(known_us, zone):%H:%M}", until=f"{_at(recent.since_us, zone):%H:%M}")
-    kinds: tuple[tuple[str, str, Callable[[PatternChange], bool]], ...] = (
-        (_("New"), _("not seen from {time}", time=before), lambda one: one.compared and one.growth is None),
-        (_("Not compared"), _("nothing older to compare with"), lambda one: not one.compared),
-        (_("More frequent"), _("at least twice the rate of {time}", time=before),
-         lambda one: one.growth is not None and one.growth >= GROWN),
-        (_("As before"), _("compared with {time}", time=before),
-         lambda one: one.growth is not None and one.growth < GROWN),
-    )  # fmt: skip
-    heads = ("", _("records"), _("share"), _("change"), _("trend"), _("first and last"), _("sources"))
-    sections = []
-    for title, note, belongs in kinds:
-        rows = tuple(
-            _pattern_row(number, change, recent, zone, glyphs, sparklines=sparklines)
-            for number, change in enumerate(recent.changes)
-            if belongs(change)
-        )
-        if rows:
-            sections.append(BoardSection(title, rows, note, heads, frozenset((6,)), names_last=True, name=_("message"),
-                                    name_least=40))  # fmt: skip
-    return sections
-
-
-def _pattern_row(
-    number: int, change: PatternChange, recent: RecentPatterns, zone: tzinfo, glyphs: Glyphs, *, sparklines: bool
-) -> BoardRow:
-    pattern = change.pattern
-    mark = severity_piece(pattern.severity, glyphs)
-    trend_role = "failing" if pattern.is_failure else mark.role if mark.role == "degraded" else "accent"
-    grown = change.growth
-    seen = [f"{_at(at, zone):%H:%M:%S}" for at in (pattern.first_us, pattern.last_us) if at is not None]
-    more = f" +{len(pattern.sources) - 2}" if len(pattern.sources) > 2 else ""
-    cells = (
-        Piece(mark.text.strip() or " ", mark.role),
-        Piece(grouped(change.recent), "strong"),
-        Piece(percent(change.recent, recent.recent)),
-        Piece(f"×{grown:.1f}" if grown is not None else _("new") if change.compared else "",
-              "accent" if grown is None or grown >= GROWN else "muted"),
-        Piece(_trend(change, recent.until_us or 0, glyphs) if sparklines else "", trend_role),
-        Piece("–".join(dict.fromkeys(seen)), "muted"),
-        Piece(", ".join(pattern.sources[:2]) + more, "muted"),
-    )  # fmt: skip
-    told = [f"status={pattern.status}"] if pattern.status else []
-    told += [pattern.fault] if pattern.fault else []
-    role = "failing" if pattern.is_failure else "text"
-    name: Row = (Piece(pattern.template, role), *(Piece(f"  {each}", "failing") for each in told))
-    example = f"{pattern.example.source}: {pattern.example.message}"
-    return BoardRow(f"pattern {number}", name, cells, filter_of_pattern(pattern), more=example)
-
-
-def _trend(change: PatternChange, until_us: int, glyphs: Glyphs) -> str:
-    """The rate of a pattern in the hour before and now, in cells of as few minutes as there is room for, from the
-    first minute that is known. Of the last one only the part up to ``until_us`` counts."""
-    minutes = change.by_minute
-    known_from = next((at for at, each in enumerate(minutes) if each is not None), len(minutes))
-    step = -(-(len(minutes) - known_from) // TREND_CELLS) or 1
-    part = max(0.1, until_us % MINUTE_US / MINUTE_US)
-    values: list[float | None] = []
-    for end in range(len(minutes), known_from, -step):
-        known = [each for each in minutes[max(known_from, end - step) : end] if each is not None]
-        values.append(sum(known) / (len(known) - (0 if values else 1 - part)) if known else None)
-    return spark(values[::-1], len(values), glyphs)
-
-
-def _not_read(names: Iterable[str]) -> list[Row]:
-    """Which sources are missing in the counts, in whole or in part."""
-    if not (told := list(dict.fromkeys(names))):
-        return []
-    return [(Piece(" " + _("not fully read: {names}", names=listed(told)), "degraded"),)]
-
-
-def filter_of(template: str) -> Filter:
-    """Return a filter for records that contain the words of a template in that order, with anything in place of its
-    placeholders."""
-    pieces = [piece for piece in _PLACEHOLDER.split(template) if piece]
-    return RegexMatch(".*".join(re.escape(piece).replace(r"\ ", " ") for piece in pieces) or ".")
-
-
-def filter_of_pattern(pattern: Pattern) -> Filter:
-    """Return a filter for records of a pattern."""
-    parts = [filter_of(pattern.template)]
-    parts += [FieldMatch("status", "=", pattern.status)] if pattern.status else []
-    parts += [FieldMatch("type", "=", pattern.fault)] if pattern.fault else []
-    return parts[0] if len(parts) == 1 else And(tuple(parts))
+    note = _("each row {time}", time=width)
+    return [BoardSection(_("Errors by time"), tuple(rows), note, _failed_heads(), name=_("time"))]

@@ -9,15 +9,8 @@ from functools import partial
 from lilfox_tui.app.actions import suggestion
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.logs.columns import fitted, names_of, value_piece, widths_of
-from lilfox_tui.app.panes.logs.histogram import (
-    StripParts,
-    counted_errors,
-    grouped,
-    joined,
-    loaded_errors,
-    strip_row,
-)
-from lilfox_tui.app.panes.logs.rows import LogList, LogStyle, heading_row
+from lilfox_tui.app.panes.logs.histogram import StripParts, counted_errors, joined, loaded_errors, strip_row
+from lilfox_tui.app.panes.logs.rows import LogList, LogStyle, grouped, heading_row
 from lilfox_tui.app.panes.logs.state import LogsState
 from lilfox_tui.app.rendering.columns import cells, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row

@@ -26,12 +26,13 @@ from lilfox_tui.app.panes.metrics.query.names import (
     NAMES_OF,
     NameLoader,
     QuerySource,
+    Rather,
     newest_counted,
+    rather,
     why_empty,
 )
 from lilfox_tui.app.panes.metrics.query.offer import SHOWN, QueryLine, QueryOffer, StartPage, token_role
-from lilfox_tui.app.panes.metrics.query.result import QueryAnswer, count_series
-from lilfox_tui.app.panes.metrics.query.state import QueryState
+from lilfox_tui.app.panes.metrics.query.result import QueryAnswer, QueryState, count_series
 from lilfox_tui.app.panes.metrics.query.view import (
     QueryPage,
     QueryScreen,
@@ -309,6 +310,19 @@ class QueryBox(Dialog[str]):
             reasons = await why_empty(engine, text, metrics, start, answer.at)
             self._take(replace(answer, reasons=tuple(reasons)))
 
+    @property
+    def _rather(self) -> Rather | None:
+        """What to ask in place of the query that is shown."""
+        answer, series = self._state.answer, self._state.series
+        if answer is None or not series:
+            return None
+        return rather(answer.text, self._offer.known, remote=isinstance(self._source.engine(), RemoteEngine))
+
+    def _ask_rather(self) -> None:
+        if (better := self._rather) is not None:
+            self._keys.put_whole(better.text)
+            self._run(better.text)
+
     def _take(self, answer: QueryAnswer) -> None:
         self._state.take(answer)
         self._show()
@@ -347,6 +361,7 @@ class QueryBox(Dialog[str]):
             is_slow=cast("_Console", self.app).slow_link,
             history=self._history.queries,
             known=self._offer.known,
+            rather=self._rather,
         )
         self._drawn = query_screen(page)
         state.top = self._drawn.top
@@ -365,7 +380,9 @@ class QueryBox(Dialog[str]):
     def _show_keys(self) -> None:
         width, plot, past = self.app.size.width, bool(self._drawn.plot), bool(self._history.queries)
         taken = self._start.taken if self._state.answer is None else None
-        row = keys_row(self._state, self._said, width, has_chart=plot, has_history=past, taken=taken)
+        row = keys_row(
+            self._state, self._said, width, has_chart=plot, has_history=past, taken=taken, rather=self._rather
+        )
         self.query_one("#query-keys", Lines).show([row])
 
     def _show_offer(self) -> None:
@@ -398,7 +415,10 @@ class QueryBox(Dialog[str]):
     def _key(self, key: str) -> bool:
         """Handles a key; returns whether it did, else it edits the query."""
         said, self._said = self._said, ""
-        if self._state.focus == "result":
+        if key == "ctrl+t":
+            self._ask_rather()
+            is_handled = True
+        elif self._state.focus == "result":
             is_handled = self._result_key(key)
         elif is_handled := self._keys.press(key):
             self._show_offer()

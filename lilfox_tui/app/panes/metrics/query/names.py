@@ -1,5 +1,5 @@
-"""The names that queries use: loaded for completion, why a query that names them has no series, and how new the samples
-are that it counts."""
+"""The names that queries use: loaded for completion, why a query that names them has no series, what one rather asks of
+counters, and how new the samples are that a query counts."""
 
 from __future__ import annotations
 
@@ -7,16 +7,25 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from msgspec.structs import replace
 
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, listed, tr
 from lilfox_tui.promql.completion import KnownNames, NameIndex, near_names
+from lilfox_tui.promql.lexer import tokens
 from lilfox_tui.promql.operators import COMPARISONS
 from lilfox_tui.promql.query import Query, QueryEngine, cached_parse
-from lilfox_tui.promql.tree import BinaryOperation, FunctionApplication, Node, Selector, children
+from lilfox_tui.promql.tree import (
+    Aggregation,
+    BinaryOperation,
+    FunctionApplication,
+    Node,
+    Selector,
+    Shift,
+    children,
+)
 from lilfox_tui.promql.value import Vector
 from lilfox_tui.scrape.exposition import Family
 from lilfox_tui.scrape.labels import NAME, Matcher, matches, selector_text
@@ -153,6 +162,71 @@ def _why_none_is_left(query: Query) -> list[Message]:
     if isinstance(tree, BinaryOperation):
         return [tr("the two sides of {op} have no series with the same labels; see on() and ignoring()", op=tree.op)]
     return [tr("the selected series exist; a range may hold fewer than the two samples that a rate needs")]
+
+
+# What one rather asks where a query gives what was counted since a program started.
+
+
+_WINDOW: Final = "1m"
+_WINDOW_OF_REMOTE: Final = "5m"
+"""Over which a rate is made: of what is scraped every few seconds here, and by a Prometheus at most every minute or
+so."""
+
+
+_OF_RATES: Final = frozenset(("avg", "bottomk", "max", "min", "quantile", "sum", "topk"))
+"""Aggregations that tell something of rates."""
+
+
+class Rather(NamedTuple):
+    """A query that tells more than the values of a counter: their rate, or a ``quantile`` of a histogram."""
+
+    text: str
+    quantile: bool = False
+
+
+def rather(text: str, known: KnownNames, *, remote: bool) -> Rather | None:
+    """Return what to ask instead of a counter, or of an aggregation of one; None where ``text`` asks for something
+    else."""
+    with suppress(LilFoxError):
+        tree = cached_parse(text).tree
+        selector = tree.inner if isinstance(tree, Aggregation) and tree.op in _OF_RATES else tree
+        if not isinstance(selector, Selector) or selector.range_ms is not None or selector.shift != Shift(0, None):
+            return None
+        name = next((each.value for each in selector.matchers if each.name == NAME and each.op == "="), "")
+        found = _text_of_selector(text, name)
+        if found is None or not _is_counter(name, known):
+            return None
+        start, end = found
+        rate = f"rate({text[start:end]}[{_WINDOW_OF_REMOTE if remote else _WINDOW}])"
+        quantile = name.endswith("_bucket") and isinstance(tree, Selector)
+        rate = f"histogram_quantile(0.95, sum by (job, le) ({rate}))" if quantile else rate
+        asked = text[:start] + rate + text[end:]
+        cached_parse(asked)
+        return Rather(asked, quantile)
+    return None
+
+
+def _is_counter(name: str, known: KnownNames) -> bool:
+    """Whether a metric only grows, as far as its type tells; without one its name does."""
+    family = known.family(name)
+    kind = "unknown" if family is None else family.type
+    if kind in ("histogram", "summary"):
+        return name.endswith(("_bucket", "_count", "_sum"))
+    return kind == "counter" or (kind == "unknown" and name.endswith(("_total", "_bucket")))
+
+
+def _text_of_selector(text: str, name: str) -> tuple[int, int] | None:
+    """Where the only selector of that metric stands; None if that cannot be told."""
+    found = list(tokens(text))
+    places = [place for place, each in enumerate(found) if each.text == name]
+    if len(places) != 1 or "#" in text:
+        return None
+    first = found[places[0]]
+    rest = found[places[0] + 1 :]
+    if not rest or rest[0].text != "{":
+        return first.position, first.position + len(name)
+    close = next((each for each in rest if each.text == "}"), None)
+    return None if close is None else (first.position, close.position + 1)
 
 
 # How new the samples are that a query counts.

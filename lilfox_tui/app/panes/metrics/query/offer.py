@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from lilfox_tui.app.panes.metrics.query.history import QueryHistory
-from lilfox_tui.app.rendering.columns import wrapped
+from lilfox_tui.app.rendering.columns import GAP, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import (
     PanelArea,
@@ -21,7 +21,7 @@ from lilfox_tui.app.rendering.panels import (
     row_width,
 )
 from lilfox_tui.app.widgets import more_below
-from lilfox_tui.core.i18n import _, ngettext
+from lilfox_tui.core.i18n import Message, _, ngettext, tr
 from lilfox_tui.core.text import cell_width, clean, fit, in_place
 from lilfox_tui.promql.completion import AGGREGATIONS, WORDS, Candidate, Completion, KnownNames, complete
 from lilfox_tui.promql.functions import FUNCTIONS
@@ -194,24 +194,58 @@ def _edge(hint: str, inner: int, glyphs: Glyphs) -> Row:
 # ---- before the first query ------------------------------------------------------------------------------------------
 
 
+class QueryExample(NamedTuple):
+    """A query, what it answers, and the metrics that it needs."""
+
+    question: Message
+    text: str
+    needs: tuple[str, ...]
+
+
 _EXAMPLES: Final = (
-    ("sum by (job) (rate(http_requests_total[1m]))", ("http_requests_total",)),
-    (
-        "histogram_quantile(0.95, sum by (job, le) (rate(http_request_duration_seconds_bucket[5m])))",
-        ("http_request_duration_seconds_bucket",),
-    ),
-    ("topk(5, cpu_usage_percent)", ("cpu_usage_percent",)),
-    ("topk(5, lilfox_load1 / lilfox_cpus)", ("lilfox_load1", "lilfox_cpus")),
-    (
-        "sum by (instance) (rate(node_cpu_seconds_total{mode!=\"idle\"}[5m]))",
-        ("node_cpu_seconds_total",),
-    ),
-    ("node_filesystem_avail_bytes / node_filesystem_size_bytes",
-     ("node_filesystem_avail_bytes", "node_filesystem_size_bytes")),
-    ("up", ("up",)),
+    QueryExample(tr("Requests per second"), "sum by (job) (rate(http_requests_total[1m]))", ("http_requests_total",)),
+    QueryExample(tr("Share of failed requests"),
+                 'sum by (job) (rate(http_requests_total{status=~"5.."}[1m]))'
+                 " / sum by (job) (rate(http_requests_total[1m]))",
+                 ("http_requests_total",)),
+    QueryExample(tr("p95 of response times"),
+                 "histogram_quantile(0.95, sum by (job, le) (rate(http_request_duration_seconds_bucket[5m])))",
+                 ("http_request_duration_seconds_bucket",)),
+    QueryExample(tr("Busiest hosts"), "topk(5, cpu_usage_percent)", ("cpu_usage_percent",)),
+    QueryExample(tr("Load per core"), "topk(5, lilfox_load1 / lilfox_cpus)", ("lilfox_load1", "lilfox_cpus")),
+    QueryExample(tr("Fullest filesystems"),
+                 "bottomk(5, lilfox_filesystem_available_bytes / lilfox_filesystem_size_bytes)",
+                 ("lilfox_filesystem_available_bytes", "lilfox_filesystem_size_bytes")),
+    QueryExample(tr("Network, received"), "topk(5, rate(lilfox_network_receive_bytes_total[1m]))",
+                 ("lilfox_network_receive_bytes_total",)),
+    QueryExample(tr("Bytes written to disks"), "topk(5, rate(lilfox_disk_written_bytes_total[1m]))",
+                 ("lilfox_disk_written_bytes_total",)),
+    QueryExample(tr("Database connections"), "lilfox_postgresql_connections", ("lilfox_postgresql_connections",)),
+    QueryExample(tr("CPU by host"), 'sum by (instance) (rate(node_cpu_seconds_total{mode!="idle"}[5m]))',
+                 ("node_cpu_seconds_total",)),
+    QueryExample(tr("Fullest filesystems"), "bottomk(5, node_filesystem_avail_bytes / node_filesystem_size_bytes)",
+                 ("node_filesystem_avail_bytes", "node_filesystem_size_bytes")),
+    QueryExample(tr("Memory of processes"), "topk(5, process_resident_memory_bytes)",
+                 ("process_resident_memory_bytes",)),
+    QueryExample(tr("Targets that answer"), "up", ("up",)),
 )  # fmt: skip
-"""Queries with the metrics that they need, the most telling first."""
+"""The most telling first."""
+_IN_SHORT: Final = (
+    ('x{job="api"}', tr("only series with that label; =~ takes a pattern, != all others")),
+    ("rate(x[5m])", tr("how fast a counter grows per second, over 5 minutes")),
+    ("sum by (job) (x)", tr("one value for each job; avg, max, min, count too")),
+    ("topk(5, x)", tr("the five highest; bottomk the lowest")),
+    ("x > 0.9", tr("only values above 0.9")),
+    ("x offset 1h", tr("the values of an hour ago")),
+    ("a / b", tr("of series with the same labels; on (job) matches by that one")),
+)
 _EXAMPLES_SHOWN: Final = 3
+_EXAMPLES_ROOMY: Final = 8
+"""Where they do not take the place of the metrics, or there are many lines."""
+_ROOMY: Final = 34
+_QUESTION: Final = 32
+_QUESTIONED: Final = 80
+"""Cells from which what an example answers has a column of its own."""
 _RECENT_SHOWN: Final = 8
 _METRICS_SHOWN: Final = 2000
 _WIDEST_METRIC: Final = 60
@@ -243,7 +277,9 @@ class StartEntry(NamedTuple):
 
 class _Part(NamedTuple):
     title: Row
-    entries: Sequence[StartEntry]
+    entries: Sequence[StartEntry] = ()
+    told: Sequence[Row] = ()
+    """Rows that cannot be chosen."""
 
 
 class StartPage:
@@ -285,7 +321,10 @@ class StartPage:
             self._known, self._metrics = known, _metric_parts(known)
         metrics, inner = self._metrics, width - 2 * boxed
         left = width * _QUERIES_SHARE // 100 if boxed and width >= _TWO_COLUMNS else width
-        queries = [*self._rule_part(left - 3), *_recent_part(history, left - 3), *_example_part(known, left - 3)]
+        most = _EXAMPLES_ROOMY if left < width or height >= _ROOMY else _EXAMPLES_SHOWN
+        queries = [*self._rule_part(left - 3), *_recent_part(history, left - 3), *_example_part(known, left - 3, most)]
+        if left < width:
+            queries.append(_short_part(left - 3))
         self._entries = [each for part in (*queries, *metrics) for each in part.entries]
         if not boxed:
             rows, owners, _below = self._in_sight([*queries, *metrics], 0, inner, height, [])
@@ -315,6 +354,7 @@ class StartPage:
         place = first
         for number, part in enumerate(parts):
             lines += [*([(BLANK, None)] if number or head else []), (part.title, None)]
+            lines += [(row, None) for row in part.told]
             for entry in part.entries:
                 marked = place == self.marked
                 told = [highlighted(row, width) for row in wrapped(entry.rows, width)] if marked else entry.rows
@@ -350,18 +390,39 @@ def _query_entry(text: str, width: int) -> StartEntry:
     return StartEntry(text, True, wrapped([(Piece(_INDENT), *query_pieces(in_place(text)))], width))
 
 
-def examples(known: KnownNames) -> list[str]:
-    """Queries whose metrics there are; of metrics that nobody knows, what one can do with the first ones."""
-    found = [text for text, needs in _EXAMPLES if all(name in known.metrics for name in needs)]
+def examples(known: KnownNames, most: int = _EXAMPLES_SHOWN) -> list[tuple[str, str]]:
+    """Queries whose metrics there are, each with what it answers; of metrics that nobody knows, what one can do with
+    the first ones."""
+    found = {each.text: str(each.question) for each in _EXAMPLES if all(name in known.metrics for name in each.needs)}
     for name in islice(known.metrics, _EXAMPLES_SHOWN):
         family = known.family(name) or Family()
         is_counter = family.type == "counter" or name.endswith("_total")
-        found.append(f"sum(rate({name}[5m]))" if is_counter else f"topk(5, {name})")
-    return list(dict.fromkeys(found or [text for text, _needs in _EXAMPLES]))[:_EXAMPLES_SHOWN]
+        found.setdefault(f"sum(rate({name}[5m]))" if is_counter else f"topk(5, {name})", "")
+    return list(found.items() if found else ((each.text, str(each.question)) for each in _EXAMPLES))[:most]
 
 
-def _example_part(known: KnownNames, width: int) -> list[_Part]:
-    return [_Part((Piece(" " + _("Examples"), "title"),), [_query_entry(each, width) for each in examples(known)])]
+def _example_part(known: KnownNames, width: int, most: int) -> list[_Part]:
+    entries, shown = [], examples(known, most)
+    column = min(_QUESTION, max(cell_width(question) for _text, question in shown) + GAP)
+    for text, question in shown:
+        if width < _QUESTIONED or column == GAP:
+            entries.append(_query_entry(text, width))
+            continue
+        rows = wrapped([tuple(query_pieces(in_place(text)))], width - len(_INDENT) - column)
+        heads = (Piece(_INDENT + fit(question, column), "muted"), Piece(_INDENT + " " * column))
+        told = [(heads[min(place, 1)], *row) for place, row in enumerate(rows)]
+        entries.append(StartEntry(text, True, told))
+    return [_Part((Piece(" " + _("Examples"), "title"),), entries)]
+
+
+def _short_part(width: int) -> _Part:
+    """PromQL in a few lines."""
+    column = max(cell_width(text) for text, _about in _IN_SHORT) + GAP
+    told: list[Row] = []
+    for text, about in _IN_SHORT:
+        pad = Piece(" " * (column - cell_width(text)))
+        told += wrapped([(Piece(_INDENT), *query_pieces(text), pad, Piece(str(about), "muted"))], width)
+    return _Part((Piece(" " + _("PromQL in short"), "title"),), (), told)
 
 
 def _metric_parts(known: KnownNames) -> list[_Part]:

@@ -8,16 +8,17 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
+from lilfox_tui.app.panes.metrics.query.names import Rather
 from lilfox_tui.app.panes.metrics.query.offer import StartEntry, query_pieces
 from lilfox_tui.app.panes.metrics.query.result import (
     Order,
     QueryAnswer,
+    QueryState,
     ResultSeries,
     split_labels,
     telling_first,
 )
 from lilfox_tui.app.panes.metrics.query.side import side_panels
-from lilfox_tui.app.panes.metrics.query.state import QueryState
 from lilfox_tui.app.panes.metrics.sections import last_of
 from lilfox_tui.app.rendering.chart import (
     AXIS_WIDTH,
@@ -69,6 +70,7 @@ _WIDEST_LABEL: Final = 40
 _LEAST_LABEL: Final = 8
 """Cells of a column of labels, where not even the most telling one has room for all of its text."""
 _NOTES_SHOWN: Final = 3
+RATHER_KEY: Final = "ctrl-t"
 
 
 class QueryPage(Struct, frozen=True):
@@ -93,6 +95,7 @@ class QueryPage(Struct, frozen=True):
     is_slow: bool = False
     history: Sequence[str] = ()
     known: KnownNames = KnownNames()
+    rather: Rather | None = None
 
     @property
     def bordered(self) -> bool:
@@ -125,7 +128,7 @@ def query_screen(page: QueryPage) -> QueryScreen:
     answer = page.answer
     if answer.error is not None:
         return _boxed(page, _("Error"), _error_rows(answer.error, _inner(page)))
-    notes = _note_rows(answer.notes, _inner(page))
+    notes = [*_note_rows(answer.notes, _inner(page)), *_rather_rows(page)]
     if isinstance(answer.value, str):
         return _boxed(page, _("Text"), [*notes, (Piece(" " + answer.value),)])
     if not page.series:
@@ -180,6 +183,19 @@ def _note_rows(notes: Sequence[str], width: int) -> list[Row]:
     if (more := len(notes) - _NOTES_SHOWN) > 0:
         rows.append((Piece(" " + _("{count} more", count=more), "muted"),))
     return wrapped(rows, width)
+
+
+def _rather_rows(page: QueryPage) -> list[Row]:
+    """That a counter's values say little, and what to ask."""
+    if page.rather is None or not page.series:
+        return []
+    if page.rather.quantile:
+        told = _("a histogram; {key} shows its 95th percentile:", key=RATHER_KEY)
+    else:
+        told = _("a counter; {key} shows it per second:", key=RATHER_KEY)
+    width = (_widths(page.width)[0] if page.bordered else page.width) - 2 * page.bordered
+    row: Row = (Piece(" "), Piece(told, "degraded"), Piece(" "), *query_pieces(in_place(page.rather.text)))
+    return wrapped([row], width)
 
 
 # ---- the table and the chart -----------------------------------------------------------------------------------------
@@ -383,18 +399,36 @@ class _SeriesTable:
         return max((value for value in values if value is not None and value > 0), default=None)
 
     def _mark(self, place: int) -> Piece:
-        slot = self.slots.get(place)
+        page, slot, glyphs = self._page, self.slots.get(place), self._page.glyphs
+        told = place == page.chosen and not page.focused and page.bordered and _widths(page.width)[1] > 0
+        first = glyphs.chosen if told and len(page.series) > 1 else " "  # it is told beside the table
         if slot is None or self._page.is_slow:
-            return Piece("   ")
-        glyphs = self._page.glyphs
-        return Piece(f" {glyphs.full if glyphs.dots else series_marker(slot, glyphs)} ", series_role(slot))
+            return Piece(f"{first}  ")
+        return Piece(f"{first}{glyphs.full if glyphs.dots else series_marker(slot, glyphs)} ", series_role(slot))
 
-    def name(self, place: int) -> str:
-        """The name of a series in the legend: the labels in which it differs."""
-        each = self._page.series[place]
-        if len(self._names) == 1 and self._names != [NAME]:
-            return f"{self._names[0]}={each.labels.get(self._names[0])}"
-        return " ".join(filter(None, (each.labels.get(name) for name in self._names))) or str(each.labels)
+    def name(self, place: int, names: Sequence[str] | None = None) -> str:
+        """A series in few words: by the values of those labels, else of all in which the series differ."""
+        each, names = self._page.series[place], self._names if names is None else names
+        if len(names) == 1 and names[0] != NAME:
+            return f"{names[0]}={each.labels.get(names[0])}"
+        return " ".join(filter(None, (each.labels.get(name) for name in names))) or str(each.labels)
+
+    def legend_name(self, place: int) -> str:
+        """The name of a series in the legend of the chart."""
+        return self.name(place, self._naming)
+
+    @cached_property
+    def _naming(self) -> list[str]:
+        """The labels with which each series of the chart has a name of its own; of those that say no more the longest
+        are left out first."""
+        series = [self._page.series[place] for place in self.slots]
+        names = list(self._names)
+        for name in sorted(self._names, key=lambda name: -self._widths[name]):
+            fewer = [each for each in names if each != name]
+            told = {tuple(each.labels.get(one) for one in fewer) for each in series}
+            if fewer and len(told) == len(series):
+                names = fewer
+        return names
 
 
 def _stat_titles() -> tuple[str, str, str]:
@@ -421,7 +455,7 @@ def _chart_panel(page: QueryPage, area: PanelArea, table: _SeriesTable) -> Scree
     curves = [
         Curve(
             page.series[place].values[page.first :],
-            "" if len(order) == 1 else table.name(place),
+            "" if len(order) == 1 else table.legend_name(place),
             value_text(page.series[place].at(page.cursor), unit),
             "muted" if page.focused and place != page.chosen else series_role(table.slots[place]),
             series_marker(table.slots[place], page.glyphs),
@@ -453,11 +487,19 @@ def _chart_panel(page: QueryPage, area: PanelArea, table: _SeriesTable) -> Scree
         now_text=curves[0].now if alone else "",
     )
     heading = [Piece(last_of(axes.end - axes.start, answer.window), "title")]
+    if said := _unit_words(unit):
+        heading.append(Piece("  " + said, "muted"))
     if page.cursor is not None:
         heading.append(Piece("  " + answer.time_of(page.cursor).strftime("%m-%d %H:%M:%S"), "strong"))
     more = page.count - len(order)
     note = (Piece(_("and {count} more series", count=more), "muted"),) if more > 0 else ()
     return ScreenPanel(area, tuple(heading), rows, note)
+
+
+def _unit_words(unit: ValueUnit) -> str:
+    """The unit of the axis in words, where its labels do not have all of it."""
+    words = {"per second": _("per second"), "bytes": _("bytes"), "bytes per second": _("bytes per second")}
+    return words.get(unit, "")
 
 
 def _fewer(values: Sequence[float | None], count: int) -> list[float | None]:
@@ -487,15 +529,23 @@ def head_row(state: QueryState, where: str, width: int) -> Row:
 
 
 def keys_row(
-    state: QueryState, said: str, width: int, *, has_chart: bool, has_history: bool, taken: StartEntry | None
+    state: QueryState,
+    said: str,
+    width: int,
+    *,
+    has_chart: bool,
+    has_history: bool,
+    taken: StartEntry | None,
+    rather: Rather | None = None,
 ) -> Row:
     """The last line: what the keys do now, as many as fit; or what the last one did. ``taken`` is what enter takes from
     the list before the first query."""
     if said:
         return (Piece(" " + said, "accent"),)
+    better = [] if rather is None else [(RATHER_KEY, _("percentile") if rather.quantile else _("per second"))]
     if state.focus == "result":
         keys = [
-            ("esc", _("back")), ("t", _("range")), ("O", _("sort")), ("y", _("copy")),
+            ("esc", _("back")), *better, ("t", _("range")), ("O", _("sort")), ("y", _("copy")),
             *([("left/right", _("time cursor"))] if has_chart else ()), ("up/down", _("series")), ("tab", _("query")),
         ]  # fmt: skip
     elif taken is not None:
@@ -506,7 +556,7 @@ def keys_row(
         earlier = [("up", _("earlier query")), ("ctrl-r", _("search the history"))]
         examples = [("down", _("choose"))] if state.answer is None else []
         keys = [
-            ("enter", _("run")), ("tab", _("complete")), ("esc", _("close")), *result,
+            ("enter", _("run")), ("tab", _("complete")), ("esc", _("close")), *better, *result,
             *examples, *(earlier if has_history else []),
         ]  # fmt: skip
     pieces: list[Piece] = []
