@@ -97,7 +97,7 @@ class Listing:
 
 
 class Jobs:
-    """A feed of all jobs: looks once a second, publishes when something changed."""
+    """A feed of all jobs: looks once a second while one runs, else each two, and publishes when something changed."""
 
     def __init__(self) -> None:
         self.feed: Feed[tuple[Job, ...]] = Feed()
@@ -109,7 +109,7 @@ class Jobs:
             jobs = tuple(await asyncio.to_thread(listing.look))
             if jobs != self.feed.value:
                 self.feed.publish(jobs)
-            await asyncio.sleep(to_next_beat_s(LOOK_S))
+            await asyncio.sleep(to_next_beat_s(LOOK_S if any(job.state == "running" for job in jobs) else 2 * LOOK_S))
 
 
 class _OneJob:

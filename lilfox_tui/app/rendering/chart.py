@@ -263,7 +263,7 @@ def chart(
         note=_note_above(ceiling, axes, floor, glyphs),
     )  # fmt: skip
     cells, at_axis = plotted(plot, glyphs)
-    rows: list[Row] = [_title(title, curves, now_text, width, glyphs)]
+    rows: list[Row] = [title_row(title, curves, now_text, width, glyphs)]
     for level in range(height - 1, -1, -1):
         at = ceiling if level == height - 1 else None if level in taken else ticks.get(level)
         label = "" if at is None else axes.unit(at)
@@ -378,7 +378,7 @@ def _moment_column(columns: int, axes: Axes) -> int | None:
     return min(columns - 1, int((axes.moment - axes.start) / (axes.end - axes.start) * columns))
 
 
-def _title(title: str, curves: Sequence[Curve], now_text: str, width: int, glyphs: Glyphs) -> Row:
+def title_row(title: str, curves: Sequence[Curve], now_text: str, width: int, glyphs: Glyphs) -> Row:
     """The title with the newest value at the right, or with as many names of the curves as fit; the rest is counted.
     It stands above the plot, or further left where the newest values of all curves fit then."""
     if not any(each.name for each in curves):

@@ -194,6 +194,7 @@ class SteadyOrder:
         self._shown: Sequence[ProcessUsage] = ()
         self._usage: dict[tuple[int, int | None], tuple[float, float]] = {}
         """What a process is sorted by, and its average."""
+        self._sorted: dict[str, list[ProcessUsage]] = {}
 
     def busiest(self, found: Sequence[ProcessUsage], by: str = "cpu") -> list[ProcessUsage]:
         """The processes of a sample with their steady CPU usage, sorted by one of ``PROCESS_SORTS``; of the same usage,
@@ -203,7 +204,10 @@ class SteadyOrder:
             self._usage = {(each.pid, each.start_ticks): self._next(each) for each in found}
             steady = (self._steady(each) for each in found)
             self._shown = [each for each in steady if not each.kernel or each.cpu_percent or each.io_bytes_s]
-        return sorted(self._shown, key=partial(_rank, by))
+            self._sorted.clear()
+        if by not in self._sorted:
+            self._sorted[by] = sorted(self._shown, key=partial(_rank, by))
+        return self._sorted[by]
 
     def _steady(self, each: ProcessUsage) -> ProcessUsage:
         cpu = self._usage[each.pid, each.start_ticks][0]

@@ -44,7 +44,7 @@ from lilfox_tui.app.rendering.panels import (
 from lilfox_tui.app.rows.hosts import OneKind, TableStyle, figure_rows, host_heading, host_row, sorted_text
 from lilfox_tui.app.rows.processes import SteadyOrder, process_heading, process_row
 from lilfox_tui.app.widgets import more_below
-from lilfox_tui.core.i18n import _, ngettext
+from lilfox_tui.core.i18n import _, language, ngettext
 from lilfox_tui.core.text import cell_width, clean
 from lilfox_tui.metrics.model import HostSnapshot, Level, ProcessUsage
 from lilfox_tui.monitor.model import Overview, StatusChange
@@ -117,6 +117,9 @@ class Home:
         self._plain_top = 0
         self._happened_of: object = None
         self._happened_then: Sequence[_Happened] = ()
+        self._processes_of: object = None
+        self._process_table: list[Row] = []
+        """The drawn processes, and what they were drawn from."""
         """What happened, of the changes and errors that it was made of."""
 
     # ---- what there is ------------------------------------------------------------------------------------------
@@ -253,6 +256,8 @@ class Home:
     def draw(self, overview: Overview, style: TableStyle, height: int) -> HomeScreen:
         """Draw everything in ``height`` rows of the style's width."""
         lists = self.lists(overview, style)
+        if self._state.zoomed:
+            return self._zoomed(lists, style, height)
         processes, happened = self._processes(overview), self._happened(overview)
         wants: dict[PanelId, int] = {name: each.want() for name, each in lists.items()}
         wants["processes"] = _PROCESSES + 1 if processes[0] else 0
@@ -265,14 +270,7 @@ class Home:
         wanted = () if self._app.slow_link else self.charts.wanted(overview, style.digits)
         charts = 0 if self._app.slow_link else self.charts.count(overview, wanted)
         placed = arrange(style.width, height, wants, charts)
-        if self._state.zoomed:
-            name = self._selected_panel(lists)
-            placed = [(name, PanelArea(0, 0, style.width, height))] if bordered(style.width, height) else []
-            lists = {name: lists[name]}
-        each_once = not placed and not self._state.zoomed
-        if self._state.each_once is not each_once:
-            self._state.each_once = each_once
-            self._state.choose_first()
+        self._choose_again(each_once=not placed)
         if not placed:
             return self._plain(lists, style.width, height)
         panels, hits = [], []
@@ -280,7 +278,7 @@ class Home:
             if name in lists:
                 panel, found = self._list_panel(name, lists[name], place)
                 hits += found
-                if name == "hosts" and not self._state.zoomed:
+                if name == "hosts":
                     panel = self._with_figures(panel, overview, style)
             elif name == "charts":
                 panel = self.charts.panel(overview, wanted, place)
@@ -289,7 +287,7 @@ class Home:
                 rows = (
                     [(Piece(" " + _("not recorded for the past"), "muted"),)]
                     if overview.rewound
-                    else _process_rows(processes[1], place, self._state.sort, self._app.glyphs)
+                    else self._process_rows(processes[1], place)
                 )
                 panel = ScreenPanel(place, (Piece(title, "title"),), rows)
             elif name == "next":
@@ -301,6 +299,29 @@ class Home:
             panels.append(panel)
         slow_link = self._app.slow_link
         return HomeScreen(draw_panels(panels, style.width, height, self._app.glyphs, slow_link=slow_link), hits)
+
+    def _zoomed(self, lists: Mapping[PanelId, HomeList], style: TableStyle, height: int) -> HomeScreen:
+        """The list of the selected row alone."""
+        self._choose_again(each_once=False)
+        name, glyphs = self._selected_panel(lists), self._app.glyphs
+        if not bordered(style.width, height):
+            return self._plain({name: lists[name]}, style.width, height)
+        panel, hits = self._list_panel(name, lists[name], PanelArea(0, 0, style.width, height))
+        return HomeScreen(draw_panels([panel], style.width, height, glyphs, slow_link=self._app.slow_link), hits)
+
+    def _choose_again(self, *, each_once: bool) -> None:
+        """Select another row where one can be selected only once on the screen, or as it was before that."""
+        if self._state.each_once is not each_once:
+            self._state.each_once = each_once
+            self._state.choose_first()
+
+    def _process_rows(self, processes: Sequence[ProcessUsage], place: PanelArea) -> list[Row]:
+        """The table of processes, drawn where it is not what it was a second ago: they are read each two."""
+        known = (processes, place, self._state.sort, self._app.glyphs, language())
+        if known != self._processes_of:
+            self._processes_of = known
+            self._process_table = _process_rows(processes, place, self._state.sort, self._app.glyphs)
+        return self._process_table
 
     def _selected_panel(self, lists: Mapping[PanelId, HomeList]) -> PanelId:
         selected = self._state.selected

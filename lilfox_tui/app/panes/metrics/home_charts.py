@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import repeat
 
@@ -24,6 +24,7 @@ from lilfox_tui.app.rendering.chart import (
     chart,
     in_columns,
     plot_points,
+    title_row,
 )
 from lilfox_tui.app.rendering.columns import Digits, wrapped
 from lilfox_tui.app.rendering.draw import Piece, Row
@@ -32,7 +33,7 @@ from lilfox_tui.app.rows.hosts import why_no_numbers
 from lilfox_tui.backends.model import BackendChart, Unit, load
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.core.aio import Ready, Unavailable
-from lilfox_tui.core.i18n import _
+from lilfox_tui.core.i18n import _, language
 from lilfox_tui.core.text import cell_width, fit, human_bytes, human_count, human_duration
 from lilfox_tui.metrics.model import Series
 from lilfox_tui.metrics.traffic import AVERAGE, CLIENT_ERRORS, REQUESTS, SERVER_ERRORS, latency_series
@@ -41,6 +42,8 @@ from lilfox_tui.monitor.model import BackendView, HostView, Overview, ServiceVie
 _LEAST_WIDTH, _LEAST_HIGH, _MOST_HIGH = 26, 6, 16
 """Of one chart, its title and time line included."""
 _GAP = Piece(" ")
+_PLOTTED_EACH, _PLOTS_KEPT = timedelta(seconds=2), 32
+"""A column is some seconds; to draw all plots each second is a sixth of what the console at rest costs."""
 _BUSIEST = 5
 
 
@@ -78,6 +81,10 @@ def _seconds(value: float) -> str:
     return f"{value * 1000:.3g}ms" if value < 1 else f"{value:.3g}s"
 
 
+def _turn(at: datetime) -> int:
+    return int(at.timestamp() / _PLOTTED_EACH.total_seconds())
+
+
 def _with_rates(wanted: WantedChart, curves: Sequence[Curve]) -> tuple[WantedChart, list[Curve]]:
     """The chart with its newest rates, the last ones that are drawn."""
     newest = [next((value for value in reversed(each.values) if value is not None), None) for each in curves]
@@ -92,6 +99,8 @@ class HomeCharts:
 
     def __init__(self, context: PaneContext[MetricsState]) -> None:
         self._state, self._app = context.state, context.app
+        self._plots: dict[Hashable, tuple[datetime, list[Row]]] = {}
+        """The plots that were drawn last, without their titles, and of when they are."""
 
     def host(self, overview: Overview) -> HostView | None:
         """The host that is looked at: the selected one, that of the selected alert, or the first that has numbers."""
@@ -161,24 +170,38 @@ class HomeCharts:
         return rows
 
     def _chart(self, wanted: WantedChart, width: int, height: int, overview: Overview, window: timedelta) -> list[Row]:
-        count = plot_points(width)
-        start, over = overview.at - window, wanted.rate_over
+        """The chart of the moment. Its plot is drawn each ``_PLOTTED_EACH``, its newest values with each overview."""
+        glyphs, at = self._app.glyphs, overview.at
+        room = width - AXIS_WIDTH - 2 - cell_width(wanted.now)  # the newest value is not cut
+        title = fit(wanted.title, room) if cell_width(wanted.title) > room > 0 else wanted.title
         curves = [
-            Curve(self._values(subject, series, start, overview.at, count, over), name, now, role)
-            for (subject, series, name, now), role in zip(wanted.curves, wanted.roles or repeat(""), strict=False)
+            Curve((), name, now, role)
+            for (_subject, _series, name, now), role in zip(wanted.curves, wanted.roles or repeat(""), strict=False)
+        ]
+        key = (
+            title, tuple(curve[:3] for curve in wanted.curves), wanted.limits, window, width, height, glyphs, language()
+        )  # fmt: skip
+        drawn = None if overview.rewound or wanted.rate_over else self._plots.get(key)
+        if drawn is not None and drawn[0] < at and _turn(drawn[0]) == _turn(at):
+            return [title_row(title, curves, wanted.now, width, glyphs), *drawn[1]]
+        start, over, count = at - window, wanted.rate_over, plot_points(width)
+        curves = [
+            replace(curve, values=self._values(subject, series, start, at, count, over))
+            for curve, (subject, series, _name, _now) in zip(curves, wanted.curves, strict=False)
         ]
         if over is not None:
             wanted, curves = _with_rates(wanted, curves)
         limits = wanted.limits or Threshold()
         axes = Axes(
-            unit=wanted.unit, start=start, end=overview.at, top=wanted.top, binary=wanted.binary,
-            line=wanted.line,
+            unit=wanted.unit, start=start, end=at, top=wanted.top, binary=wanted.binary, line=wanted.line,
             ago=not overview.rewound,  # of the past the times themselves are told
             warn=limits.warn, fail=limits.fail, reach=wanted.reach,
         )  # fmt: skip
-        room = width - AXIS_WIDTH - 2 - cell_width(wanted.now)  # the newest value is not cut
-        title = fit(wanted.title, room) if cell_width(wanted.title) > room > 0 else wanted.title
-        return chart(title, curves, axes, width=width, height=height, glyphs=self._app.glyphs, now_text=wanted.now)
+        rows = chart(title, curves, axes, width=width, height=height, glyphs=glyphs, now_text=wanted.now)
+        if len(self._plots) >= _PLOTS_KEPT:
+            self._plots.clear()
+        self._plots[key] = at, rows[1:]
+        return rows
 
     def _values(
         self, subject: str, series: Series, start: datetime, end: datetime, count: int, over: timedelta | None
