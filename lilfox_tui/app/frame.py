@@ -289,8 +289,9 @@ class FramePainter:
         self._app, self._navigation = app, navigation
         self._keys: dict[str, list[tuple[int, str]]] = {}
         """What can be clicked on the tabs and in the footer: the cells of each from left to right, and its key."""
+        self._tabs: object = None
         self._footer: object = None
-        """What the footer was drawn from."""
+        """What tabs and footer were drawn from: most times it is what it was a second ago."""
 
     def key_at(self, bar: str, x: int) -> str | None:
         """The key that stands at cell ``x`` of the widget ``bar``."""
@@ -301,7 +302,7 @@ class FramePainter:
 
     def paint(self) -> None:
         """Draws header, tabs and footer."""
-        app, navigation = self._app, self._navigation
+        app = self._app
         if not app.is_attached or not app.screen_stack:
             return
         width, screen = app.size.width, app.screen_stack[0]
@@ -324,18 +325,28 @@ class FramePainter:
             jobs=() if app.tabs_fit else (*told[-2], *jobs),
         )
         bars["header"].show([header(app.shown, state, width, app.glyphs)])
-        titles = [str(tab.title) for tab in TABS]
-        marks = {BACKUP: worst_plan(app.shown, backups, app.glyphs)}
-        status = fitting(titles, marks, told, (*navigation.pane.status(), *jobs), width)
-        shown = tab_titles(titles, marks, navigation.current, width)
-        beside = note_beside(*app.note, width - sum(map(row_width, shown))) if app.tabs_fit else ()
-        bars["tabs"].show([tabs(titles, marks, navigation.current, beside or status, width)])
-        self._keys["tabs"] = [(row_width(title), str(number)) for number, title in enumerate(shown, 1)]
+        self._paint_tabs(bars["tabs"], bars["note"], told, jobs)
         self._paint_footer(bars["footer"], width)
-        self._paint_note(bars["note"], () if beside else note_rows(*app.note, width))
+
+    def _paint_tabs(self, lines: Lines, note: Lines, told: Sequence[Row], jobs: Row) -> None:
+        """Draws the tabs, and a message beside or over them."""
+        app, current, width = self._app, self._navigation.current, self._app.size.width
+        marks = {BACKUP: worst_plan(app.shown, app.monitor.backups.backups, app.glyphs)}
+        state = self._navigation.pane.status()
+        drawn_from = marks, told, state, jobs, app.note, current, width, app.tabs_fit, language(), lines.size
+        if drawn_from == self._tabs:
+            return
+        self._tabs = drawn_from
+        titles = [str(tab.title) for tab in TABS]
+        status = fitting(titles, marks, told, (*state, *jobs), width)
+        shown = tab_titles(titles, marks, current, width)
+        beside = note_beside(*app.note, width - sum(map(row_width, shown))) if app.tabs_fit else ()
+        lines.show([tabs(titles, marks, current, beside or status, width)])
+        self._keys["tabs"] = [(row_width(title), str(number)) for number, title in enumerate(shown, 1)]
+        self._paint_note(note, () if beside else note_rows(*app.note, width))
 
     def _paint_footer(self, lines: Lines, width: int) -> None:
-        """Draws the keys that can be pressed now; a dialog shows its own. Most times they are those of a second ago."""
+        """Draws the keys that can be pressed now; a dialog shows its own."""
         actions = () if len(self._app.screen_stack) > 1 else self._navigation.actions
         can = [(each, each.now() or each.title) for each in actions if each.in_footer and each.why_not() is None]
         shown = [(each.id, each.keys, title) for each, title in can], width, language(), lines.size

@@ -8,7 +8,6 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
@@ -323,6 +322,7 @@ class LocalSource:
 
     def __init__(self, host: Host, collectors: Sequence[Collector]) -> None:
         self._processes = HostSource(host, collectors)
+        self._files = _KernelFiles()
         self._asking: asyncio.Task[HostAnswer] | None = None
         self._slow: tuple[str, ...] = ()
 
@@ -330,7 +330,7 @@ class LocalSource:
         """Read everything that needs neither a process nor waiting."""
         answer = HostAnswer()
         for path in file_list(asked):
-            if text := read_text(path):
+            if text := self._files.read(path):
                 answer.files[path] = text
         for one in asked:
             if one.script:
@@ -368,21 +368,53 @@ class LocalSource:
             self._asking.cancel()
             await asyncio.wait([self._asking])
             self._asking = None
+        self._files.close()
         await self._processes.close()
+
+
+class _KernelFiles:
+    """Files of /proc that are read each second: they stay open, and are made anew by each reading from their start."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, int] = {}
+
+    def read(self, path: str) -> str:
+        """Return the whole of a file; empty if it cannot be read."""
+        try:
+            if path not in self._open:
+                self._open[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            return _whole(self._open[path])
+        except OSError:  # opened again next time
+            if (file := self._open.pop(path, None)) is not None:
+                os.close(file)
+            return ""
+
+    def close(self) -> None:
+        """Close all files."""
+        while self._open:
+            os.close(self._open.popitem()[1])
 
 
 def read_text(path: str) -> str:
     """Return the whole of a small kernel file; empty if it cannot be read."""
     try:
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # a third of the time of a text file, eleven times a second
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # a third of the time of a text file
     except OSError:
         return ""
     try:
-        return b"".join(iter(partial(os.read, file, _BLOCK), b"")).decode("utf-8", "surrogateescape")
+        return _whole(file)
     except OSError:
         return ""
     finally:
         os.close(file)
+
+
+def _whole(file: int) -> str:
+    """Return all of a kernel file from its start, which comes in blocks of a page. Raises OSError."""
+    text = b""
+    while block := os.pread(file, _BLOCK, len(text)):
+        text += block
+    return text.decode("utf-8", "surrogateescape")
 
 
 def has_proc() -> bool:

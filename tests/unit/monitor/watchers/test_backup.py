@@ -83,7 +83,7 @@ async def test_what_lies_in_the_store_is_told_and_read_again(store: Path, monkey
         await until(lambda: levels(watch) is Level.FAILING, what="late")
         assert plan_in(watch).late is not None
         assert plan_in(watch).where == str(store)
-        assert plan_in(watch).free_bytes == store_free(store)
+        assert plan_in(watch).free_bytes == pytest.approx(store_free(store), abs=1 << 30), "others write too"
         assert changes
         put_set(store, manifest_of(datetime.now(UTC)), proven=True)
         watch.look_again()
