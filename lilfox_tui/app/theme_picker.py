@@ -46,7 +46,7 @@ class SampleLines(Lines):
         super().__init__(ground="bar", id="dialog-list")
         self._samples = samples
 
-    def _repaint(self, before: list[tuple[Row, bool]], width: int) -> None:
+    def _repaint(self, before: tuple[list[Row], int | None], width: int) -> None:
         """Paints every row: the samples are not in the rows that are compared."""
         super()._repaint(before, width)
         self.refresh()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
+from itertools import compress
+from operator import ne
 from typing import Any, Protocol, cast, overload
 
 from rich.style import Style
@@ -192,7 +194,7 @@ class Lines(Widget, can_focus=False):
         """Shows ``rows`` with ``selected`` highlighted, and scrolls to it if ``follow``. ``top`` is the first scrolling
         row, for when rows were added or removed above it; ``sticky`` is the new number of rows that stay."""
         size = self.size  # Textual looks it up in the layout each time
-        before = [self._line(y) for y in range(size.height)]
+        before = self._seen(size.height)
         self.rows = rows
         self.sticky = self.sticky if sticky is None else sticky
         self.selected = selected
@@ -204,7 +206,7 @@ class Lines(Widget, can_focus=False):
     def scroll_rows(self, delta: int) -> None:
         """Moves the rows that are not sticky by ``delta``."""
         size = self.size
-        before = [self._line(y) for y in range(size.height)]
+        before = self._seen(size.height)
         self.top = self._in_sight(self.top + delta, None)
         self._repaint(before, size.width)
 
@@ -229,19 +231,31 @@ class Lines(Widget, can_focus=False):
             return BLANK, False
         return self.rows[index], index == self.selected
 
-    def _repaint(self, before: list[tuple[Row, bool]], width: int) -> None:
+    def _seen(self, height: int) -> tuple[list[Row], int | None]:
+        """The rows on the screen, and which of these is the selected one."""
+        scrolling = self.rows[self.sticky + self.top : max(self.sticky, height) + self.top]
+        rows = [*self.rows[: self.sticky], *scrolling][:height]
+        rows += [BLANK] * (height - len(rows))
+        at = self.selected
+        if at is None or at < self.sticky:
+            return rows, at
+        return rows, at - self.top if at - self.top >= self.sticky else None
+
+    def _repaint(self, before: tuple[list[Row], int | None], width: int) -> None:
         if not self.is_attached:
             return
-        if not before:  # it has no place on the screen now: what was drawn there once is forgotten
+        old, selected_before = before
+        if not old:  # it has no place on the screen now: what was drawn there once is forgotten
             self.refresh()
             return
+        new, selected = self._seen(len(old))
+        marked = {selected_before, selected} if selected_before != selected else set[int | None]()
         behind = self.screen is not self.app.screen
         """Else what is sent is found out for each cell of a changed line later on."""
-        changed = []
-        for y, old in enumerate(before):
-            new = self._line(y)
-            if new != old:
-                spans = changed_spans(old[0], new[0], width) if behind and old[1] == new[1] else [(0, width)]
+        changed = [Region(0, y, width, 1) for y in marked if y is not None and y < len(new)]
+        for y in compress(range(len(new)), map(ne, old, new)):
+            if y not in marked:
+                spans = changed_spans(old[y], new[y], width) if behind else [(0, width)]
                 changed += [Region(left, y, right - left, 1) for left, right in spans]
         if changed:
             self.refresh(*changed)

@@ -112,7 +112,7 @@ def draw_panels(
         for offset in range(area.inner_height):
             row = panel.rows[offset] if offset < len(panel.rows) else BLANK
             lines[area.top + 1 + offset].append((area.left + 1, area.inner_width, fit_row(row, area.inner_width)))
-    return [_line(border, parts) for border, parts in zip(borders, lines, strict=True)]
+    return [_line(border, tuple(parts)) for border, parts in zip(borders, lines, strict=True)]
 
 
 _TITLE_LEAST = 12
@@ -152,7 +152,8 @@ def _noted(note: Row, more: str, room: int) -> Row:
     return (*kept, *((Piece("  "), *last) if last else ()))[1:]
 
 
-def _line(border: str, parts: list[_Part]) -> Row:
+@lru_cache(maxsize=512)  # most lines are as they were a second ago
+def _line(border: str, parts: tuple[_Part, ...]) -> Row:
     pieces: list[Piece] = []
     x = 0
     for left, width, row in sorted(parts, key=lambda part: part[0]):

@@ -182,13 +182,13 @@ def test_processes_that_are_not_kept_are_counted_with_the_others_and_heavy_io_is
 
 
 @pytest.mark.parametrize("late", [False, True])
-def test_processes_are_read_every_other_second_and_kept_meanwhile(late: bool) -> None:
+def test_processes_are_read_every_third_second_and_kept_meanwhile(late: bool) -> None:
     readings = Readings("web-1", load_collectors({}), 1.0)
 
     def sample(second: int, cpu: int | None) -> HostSnapshot:
         """One a second, with that CPU time in ticks where the answer has the processes."""
         asked = readings.due(float(second), focused=True)
-        assert any(each.kind == "processes" for each in asked) == (second % 2 == 0)
+        assert any(each.kind == "processes" for each in asked) == (second % 3 == 0)
         answer = HostAnswer(files={"/proc/uptime": f"{1000 + second}.00 9.00\n"})
         if cpu is not None:
             stat = f"/proc/7/stat:7 (nginx) R 1 7 7 0 -1 0 0 0 0 0 {cpu} 0 0 0 20 0 1 0 42 1 1\n"
@@ -196,9 +196,9 @@ def test_processes_are_read_every_other_second_and_kept_meanwhile(late: bool) ->
         moment = datetime(2026, 7, 1, 12, 0, second, tzinfo=UTC)
         return readings.take(asked, answer, SampleTime(moment.timestamp(), moment.timestamp(), moment, float(second)))
 
-    answers = (None, 0, None, 100) if late else (0, None, 100, None)
+    answers = (None, 0, None, None, 150) if late else (0, None, None, 150)
     taken = [sample(second, cpu) for second, cpu in enumerate(answers)]
-    first, last = (1, 3) if late else (0, 2)
+    first, last = (1, 4) if late else (0, 3)
     assert [each.cpu_percent for each in taken[first].processes or ()] == [None]
     assert taken[first + 1].processes is taken[first].processes
     assert [each.cpu_percent for each in taken[last].processes or ()] == [pytest.approx(50.0)]

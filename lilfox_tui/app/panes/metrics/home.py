@@ -316,7 +316,7 @@ class Home:
             self._state.choose_first()
 
     def _process_rows(self, processes: Sequence[ProcessUsage], place: PanelArea) -> list[Row]:
-        """The table of processes, drawn where it is not what it was a second ago: they are read each two."""
+        """The table of processes, drawn where it is not what it was a second ago: they are read each three."""
         known = (processes, place, self._state.sort, self._app.glyphs, language())
         if known != self._processes_of:
             self._processes_of = known
