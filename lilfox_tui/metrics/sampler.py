@@ -441,6 +441,8 @@ class Sampler:
                 await asyncio.sleep(max(0.0, next_s - self._clock()))
                 await self._tick()
                 next_s += self._period_s * max(1, math.ceil((self._clock() - next_s) / self._period_s))
+                if self._local:  # with all else that looks again and again, see to_next_beat_s
+                    next_s = math.floor(next_s / self._period_s + 0.5) * self._period_s
         finally:
             if self._naming is not None:
                 self._naming.cancel()

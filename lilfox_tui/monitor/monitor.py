@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -352,13 +352,13 @@ class Monitor:
         loop = asyncio.get_running_loop()
         while True:
             self._publish()
-            next_at = loop.time() + self._next_turn_s()
-            await asyncio.sleep(min(PUBLISH_AT_MOST_S, self.config.refresh))
-            try:
-                async with asyncio.timeout_at(next_at):
+            published_at = loop.time()
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(published_at + self._next_turn_s()):
                     await self._at_once.wait()
-            except TimeoutError:
-                continue
+            soon_s = published_at + min(PUBLISH_AT_MOST_S, self.config.refresh) - loop.time()
+            if soon_s > 0:
+                await asyncio.sleep(soon_s)
 
     def _next_turn_s(self) -> float:
         """Return the seconds until the next overview: a period, or less if a host becomes late or silent before. A
