@@ -338,7 +338,8 @@ class FramePainter:
             return
         self._tabs = drawn_from
         titles = [str(tab.title) for tab in TABS]
-        status = fitting(titles, marks, told, (*state, *jobs), width)
+        apart = (Piece("  "),) if state else ()
+        status = fitting(titles, marks, told, (*apart, *state, *jobs), width)
         shown = tab_titles(titles, marks, current, width)
         beside = note_beside(*app.note, width - sum(map(row_width, shown))) if app.tabs_fit else ()
         lines.show([tabs(titles, marks, current, beside or status, width)])

@@ -134,7 +134,7 @@ async def test_the_pages_of_a_service_a_backend_and_an_alert_say_the_numbers_of_
         text = await open_page(app, pilot, alert_subject())
         alert = next(each for each in document["alerts"]["alerts"] if each["labels"]["job"] == "backend")
         assert f"firing 6 min  {100 * alert['value']:.0f}% > 5%" in text
-        assert f"crossed 5% at {alert['active_at'][11:19]}" in text
+        assert f"above 5% since {alert['active_at'][11:19]}" in text
         assert f"fired at {alert['fired_at'][11:19]}" in text
 
 

@@ -63,7 +63,7 @@ def test_a_fault_of_the_demo_is_pending_fires_and_resolves(tmp_path: Path) -> No
         console.until("/gateway/")
         console.press("!\r")
         console.until(row_with("above", "gateway", "▇"))
-        console.until(row_with("crossed 5%", "fired at"))
+        console.until(row_with("above 5%", "fired at"))
         console.press("\x1b")
         console.until(" Hosts ")
         choose_fault(console, "gateway", "none")

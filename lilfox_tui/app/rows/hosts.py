@@ -226,7 +226,7 @@ def well(view: View) -> str:
         return _("the reason was not recorded")
     if isinstance(view, ServiceView):
         return _("healthy")
-    return _("all is well") if isinstance(view, HostView) else _("no problem found")
+    return _("all is well") if isinstance(view, HostView) else _("LilFox found no problem")
 
 
 def reasons_told(view: HostView | ServiceView) -> list[tuple[str, str]]:

@@ -104,11 +104,11 @@ def test_the_course_of_a_series_stands_beside_its_name() -> None:
 def test_the_course_of_an_alert_is_told_from_the_crossing_on_and_in_the_past_tense_once_it_is_over() -> None:
     set_language("en")
     firing = some().alerts[1]
-    assert course(firing, RULES[0], NOW) == "crossed 5% at 03:01:44, 11 min ago; fired at 03:06:44"
+    assert course(firing, RULES[0], NOW) == "above 5% since 03:01:44, 11 min ago; fired at 03:06:44"
     pending = some().alerts[3]
-    assert course(pending, RULES[2], NOW) == "crossed 85% at 03:10:44, 2 min ago; fires at 03:20:44 if it stays so"
+    assert course(pending, RULES[2], NOW) == "above 85% since 03:10:44, 2 min ago; fires at 03:20:44 if it stays so"
     over = replace(firing, state=AlertState.RESOLVED, resolved_at=NOW - timedelta(minutes=2))
-    assert course(over, RULES[0], NOW) == "crossed 5% at 03:01:44; was firing for 4 min, resolved at 03:10:44"
+    assert course(over, RULES[0], NOW) == "above 5% from 03:01:44; was firing for 4 min, resolved at 03:10:44"
     never = replace(over, fired_at=None)
     assert "was pending for 9 min, resolved at 03:10:44" in course(never, RULES[0], NOW)
     for told in (course(over, RULES[0], NOW), course(never, RULES[0], NOW)):
@@ -120,7 +120,7 @@ def test_the_course_of_an_alert_is_told_from_the_crossing_on_and_in_the_past_ten
 
 def test_an_alert_of_another_day_is_told_with_its_day() -> None:
     old = replace(some().alerts[1], active_at=NOW - timedelta(days=2), fired_at=NOW - timedelta(days=2))
-    assert course(old, RULES[0], NOW) == "crossed 5% at 03-27 03:12:44, 2 d ago"
+    assert course(old, RULES[0], NOW) == "above 5% since 03-27 03:12:44, 2 d ago"
 
 
 def test_when_a_series_crossed_its_limit_is_its_last_change_of_sides() -> None:

@@ -103,7 +103,7 @@ def test_what_did_not_answer_says_why_and_what_no_reason_is_known_of_says_so() -
     assert well(silent) == "the reason was not recorded"
     assert well(host("new-1", Level.UNKNOWN, None)) == "not checked yet"
     assert well(host("web-1", Level.GOOD, None)) == "all is well"
-    assert well(replace(silent, level=Level.GOOD)) == "no problem found", "of its clients nothing is proved"
+    assert well(replace(silent, level=Level.GOOD)) == "LilFox found no problem", "of its clients nothing is proved"
     assert well(service("api", Level.GOOD, 200, 0.1)) == "healthy"
 
 

@@ -530,9 +530,8 @@ def backup_question(view: PlanView, now: datetime, zone: tzinfo) -> list[Row]:
         rows.append((*fact_row(label, source), *last))
     rows.append((*fact_row(_("to"), listed((view.where or view.store, *config.copies))), *_free(view, newest)))
     if newest is not None:
-        age = human_age((now - newest.created).total_seconds())
-        rows.append((*fact_row(_("size"), _("about {bytes}", bytes=human_bytes(newest.size_bytes))),
-                     Piece("  " + _("as the last set, {age} ago", age=age), "muted")))  # fmt: skip
+        about = fact_row(_("size"), _("about {bytes}", bytes=human_bytes(newest.size_bytes)))
+        rows.append((*about, Piece("  " + _("as the last set"), "muted")))
     rows.append(_duration_row(view))
     then = [_("reads the set back and verifies it")]
     then += [_("restores it into a scratch location and compares (drill)")] if config.drill else []
@@ -555,7 +554,7 @@ def _duration_row(view: PlanView) -> Row:
     took = sorted((each.finished - each.created).total_seconds() for each in manifests)
     if not took:
         return fact_row(_("takes"), _("not known: no run has finished yet"), "muted")
-    about = _("about {time}", time=human_duration(took[len(took) // 2]))
+    about = _("about {time} to write it", time=human_duration(took[len(took) // 2]))
     told = ngettext("as the last run", "as the last {count} runs", len(took))
     if took[0] != took[-1]:
         told = _("{runs}: {least} to {most}", runs=told, least=human_duration(took[0]), most=human_duration(took[-1]))

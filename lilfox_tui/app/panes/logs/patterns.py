@@ -36,7 +36,7 @@ def pattern_head(recent: RecentPatterns, zone: tzinfo, *, narrowed: bool = False
         return missing if recent.failed else [(Piece(" " + text, "degraded"),)]
     since, until = (moment(at, zone).strftime("%m-%d %H:%M") for at in (recent.since_us, recent.until_us))
     records = records_told(grouped(recent.recent), recent.recent, narrowed=narrowed)
-    text = _("{records} from {since} to {until}", records=records, since=since, until=until[6:])
+    text = _("{records} between {since} and {until}", records=records, since=since, until=until[6:])
     if recent.before or not recent.unknown:
         text = _("{counted}, {before} in the hour before", counted=text, before=grouped(recent.before))
     head: list[Row] = [(Piece(" " + text, "strong"),)]

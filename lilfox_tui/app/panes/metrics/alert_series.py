@@ -109,22 +109,26 @@ def age_text(since: datetime, now: datetime) -> str:
 
 
 def course(alert: Alert, rule: RuleView | None, now: datetime) -> str:
-    """When the alert's value crossed the limit and what came of it; in the past tense once it is resolved."""
+    """Since when the alert's value is beyond the limit and what came of it; in the past tense once it is resolved."""
     expression = "" if rule is None else rule.expression
     sides = compared(expression)
     crossed = clock(alert.active_at, now)
     limit = value_text(sides.limit, sides.unit)
-    known = sides.limit is not None and sides.op in (*_ABOVE, *_BELOW)
+    known = sides.limit is not None
+    above, below = known and sides.op in _ABOVE, known and sides.op in _BELOW
     if alert.resolved_at is not None:
-        first = _("crossed {limit} at {time}", limit=limit, time=crossed)
-        if not known:
-            first = _("true from {time}", time=crossed)
+        first = _("true from {time}", time=crossed)
+        if above:
+            first = _("above {limit} from {time}", limit=limit, time=crossed)
+        elif below:
+            first = _("below {limit} from {time}", limit=limit, time=crossed)
         return clauses([first, _was(alert, clock(alert.resolved_at, now))])
     age = age_text(alert.active_at, now)
-    if known:
-        first = _("crossed {limit} at {time}, {age} ago", limit=limit, time=crossed, age=age)
-    else:
-        first = _("true since {time}, {age} ago", time=crossed, age=age)
+    first = _("true since {time}, {age} ago", time=crossed, age=age)
+    if above:  # what it was before is not always known
+        first = _("above {limit} since {time}, {age} ago", limit=limit, time=crossed, age=age)
+    elif below:
+        first = _("below {limit} since {time}, {age} ago", limit=limit, time=crossed, age=age)
     if alert.fired_at is not None:
         fired = clock(alert.fired_at, now)
         return first if fired == crossed else clauses([first, _("fired at {time}", time=fired)])

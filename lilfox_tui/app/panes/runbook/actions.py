@@ -404,8 +404,8 @@ class RunActions(ActionGroup):
         "enter",
         tr("run"),
         tr(
-            "start a run, or run the waiting step: changes are shown and confirmed first; in a list, open the row; "
-            "after a run, open its result"
+            "open the row, start a run, or run the waiting step: changes are shown and confirmed first; after a run, "
+            "open its result"
         ),
         why_not=_why_not_open,
         footer=1,
