@@ -62,7 +62,7 @@ def test_a_fault_of_the_demo_is_pending_fires_and_resolves(tmp_path: Path) -> No
         console.press("/gateway\r")  # the machine's own CPU may be busy too
         console.until("/gateway/")
         console.press("!\r")
-        console.until(row_with("above", "gateway", "▇"))
+        console.until(row_with("above", "gateway", "▆"))
         console.until(row_with("above 5%", "fired at"))
         console.press("\x1b")
         console.until(" Hosts ")
