@@ -42,8 +42,8 @@ _RARE = 99
 """After all ranks of the footer."""
 _LEADS = ("pane-1", "pane-2", "pane-3", "pane-4", "hosts", "alerts", "changes", "incident", "recent-errors")
 """Those that lead elsewhere."""
-_TITLE, _KEYS, _AROUND_CHOICE = 19, 9, 5
-"""Cells of an action's title and of its keys in a list, and those of a dialog beside a row of it."""
+_TITLE, _LEAST_TEXT, _AROUND_CHOICE = 19, 12, 4
+"""Cells of an action's title in a list, of what it does at least, and those of a dialog beside a row of it."""
 STEPS_IN_WINDOW = 30
 AGAIN_S = 2.0
 """After ctrl-c has stopped a command, so long another one quits."""
@@ -295,10 +295,12 @@ def _choice_elsewhere(id_: str, place: int, each: Action, room: int) -> dialogs.
 def _row_of(keys: str, title: Message, text: str, room: int, roles: tuple[str, str]) -> tuple[Row, str]:
     """An action on a line of ``room`` cells, its keys at the right; and the whole text if the line has not all."""
     key, name = roles
-    left = max(1, room - _TITLE - _KEYS)
-    shown = brief(text, left - 1)
-    named = Piece(fit(str(title), _TITLE - 1) + " ", name)
-    row = (named, Piece(fit(shown, left), "muted"), Piece(" " * (_KEYS - cell_width(keys)) + keys, key))
+    pressed = Piece("  " + keys, key)
+    left = room - _TITLE - cell_width(pressed.text)
+    if left < _LEAST_TEXT:  # a few letters would say nothing
+        return (Piece(fit(str(title), room - cell_width(pressed.text)), name), pressed), text
+    shown = brief(text, left)
+    row = (Piece(fit(str(title), _TITLE - 1) + " ", name), Piece(fit(shown, left), "muted"), pressed)
     return row, "" if shown == text and cell_width(text) <= left else text
 
 
