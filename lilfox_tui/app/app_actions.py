@@ -16,7 +16,7 @@ from lilfox_tui.app.rows.hosts import ROLES, change_rows
 from lilfox_tui.app.rows.job_words import is_ours, user
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import LANGUAGES, Message, _, clauses, language, set_language, tr
-from lilfox_tui.core.text import brief, cell_width, fit
+from lilfox_tui.core.text import fit
 from lilfox_tui.monitor.model import View
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ _RARE = 99
 """After all ranks of the footer."""
 _LEADS = ("pane-1", "pane-2", "pane-3", "pane-4", "hosts", "alerts", "changes", "incident", "recent-errors")
 """Those that lead elsewhere."""
-_TITLE, _LEAST_TEXT, _AROUND_CHOICE = 19, 12, 4
-"""Cells of an action's title in a list, of what it does at least, and those of a dialog beside a row of it."""
+_TITLE = 19
+"""Cells of an action's title in a list."""
 STEPS_IN_WINDOW = 30
 AGAIN_S = 2.0
 """After ctrl-c has stopped a command, so long another one quits."""
@@ -185,11 +185,6 @@ class PaletteActions(_Everywhere):
             self._lists = dialogs.KeptChooser(self._app)
         self._lists.open(title, choices, take, others)
 
-    @property
-    def _room(self) -> int:
-        """The cells of a choice."""
-        return min(dialogs.WIDTHS["wide"], self._app.size.width) - _AROUND_CHOICE
-
     @action("palette", "colon ctrl+p", tr("command"), tr("all actions by name"), footer=5)
     def palette_of_actions(self) -> None:
         there = (*self._navigation.actions, *self._navigation.of_incident())
@@ -199,7 +194,7 @@ class PaletteActions(_Everywhere):
         def others() -> list[dialogs.Choice]:
             elsewhere.update((f"{TABS[place].module} {each.id}", (place, each))
                              for place, each in self._navigation.elsewhere())  # fmt: skip
-            return [_choice_elsewhere(id_, *there, self._room) for id_, there in elsewhere.items()]
+            return [_choice_elsewhere(id_, *there) for id_, there in elsewhere.items()]
 
         def take(chosen: str | None) -> None:
             if chosen in elsewhere:
@@ -207,7 +202,7 @@ class PaletteActions(_Everywhere):
             elif chosen is not None:
                 self._app.do(next(each for each in actions if each.id == chosen))
 
-        choices = sorted((_choice(each, self._room) for each in actions), key=lambda each: not each.possible)
+        choices = sorted((_choice(each) for each in actions), key=lambda each: not each.possible)
         self._choose(_("Command"), choices, take, others)
 
     def _go_for(self, place: int, wanted: Action) -> None:
@@ -232,7 +227,7 @@ class PaletteActions(_Everywhere):
         acts = {f"act {each.id}": each for each in pane.acts()}
         actions = {each.id: each for each in self._navigation.actions if each.id in OF_SELECTION and each.fits()}
         choices = [_choice_of_act(id_, each) for id_, each in acts.items()]
-        choices += [_choice(each, self._room) for each in actions.values()]
+        choices += [_choice(each) for each in actions.values()]
         choices.sort(key=lambda each: not each.possible)
 
         def take(chosen: str | None) -> None:
@@ -265,15 +260,17 @@ def _likely(each: Action) -> tuple[bool, bool, bool, int, int]:
     return each.id in _MOVES, not of_row, not leads, not each.keys, each.footer or _RARE + at
 
 
-def _choice(each: Action, room: int) -> dialogs.Choice:
+def _choice(each: Action) -> dialogs.Choice:
     """An action as a choice, with the reason if it cannot be done now."""
     reason = each.why_not()
     key, name = ("key", "strong") if reason is None else ("muted", "muted")
     title = each.now() or each.title
     opens = title.text == "open" != each.title.text  # there enter does not do what it does elsewhere in the pane
     told = reason or (tr("open the selected row") if opens else each.help)
-    row, more = _row_of(each.key_text, title, str(told), room, (key, name))
-    return dialogs.Choice(each.id, row, _words(each), reason is None, more=more, names=_names(each))
+    row = _titled(title, name, str(told))
+    return dialogs.Choice(
+        each.id, row, _words(each), reason is None, names=_names(each), keys=Piece(each.key_text, key)
+    )
 
 
 def _words(each: Action) -> str:
@@ -285,23 +282,16 @@ def _names(each: Action) -> tuple[str, ...]:
     return each.id, str(each.title), each.title.text
 
 
-def _choice_elsewhere(id_: str, place: int, each: Action, room: int) -> dialogs.Choice:
+def _choice_elsewhere(id_: str, place: int, each: Action) -> dialogs.Choice:
     """An action of another pane as a choice: the keys that lead to it, and the pane."""
     pane = str(TABS[place].title)
-    row, more = _row_of(f"{place + 1} {each.key_text}", each.title, f"{pane}: {each.help}", room, ("key", "strong"))
-    return dialogs.Choice(id_, row, f"{pane} {_words(each)}", more=more, names=_names(each))
+    keys = Piece(f"{place + 1} {each.key_text}", "key")
+    row = _titled(each.title, "strong", f"{pane}: {each.help}")
+    return dialogs.Choice(id_, row, f"{pane} {_words(each)}", names=_names(each), keys=keys)
 
 
-def _row_of(keys: str, title: Message, text: str, room: int, roles: tuple[str, str]) -> tuple[Row, str]:
-    """An action on a line of ``room`` cells, its keys at the right; and the whole text if the line has not all."""
-    key, name = roles
-    pressed = Piece("  " + keys, key)
-    left = room - _TITLE - cell_width(pressed.text)
-    if left < _LEAST_TEXT:  # a few letters would say nothing
-        return (Piece(fit(str(title), room - cell_width(pressed.text)), name), pressed), text
-    shown = brief(text, left)
-    row = (Piece(fit(str(title), _TITLE - 1) + " ", name), Piece(fit(shown, left), "muted"), pressed)
-    return row, "" if shown == text and cell_width(text) <= left else text
+def _titled(title: Message, role: str, text: str) -> Row:
+    return (Piece(fit(str(title), _TITLE - 1) + " ", role), Piece(text, "muted"))
 
 
 def _choice_of_act(id_: str, act: Act) -> dialogs.Choice:

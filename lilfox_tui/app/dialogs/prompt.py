@@ -19,7 +19,7 @@ from lilfox_tui.app.textual_internals import lay_out_now
 from lilfox_tui.app.widgets import Lines, TextField
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _
-from lilfox_tui.core.text import cell_width
+from lilfox_tui.core.text import brief, cell_width, fit
 
 MOST_LINES = 22
 _AROUND_TALL = 8
@@ -34,6 +34,10 @@ def in_list(height: int) -> int:
 
 _KEPT = "kept-chooser"
 _STEPS = {"down": 1, "up": -1, "ctrl+n": 1, "pagedown": 10, "pageup": -10, "ctrl+d": 10, "ctrl+u": -10}
+
+
+_MARGIN, _LEAST_TEXT = 1, 12
+"""Blank cells at the right of a line, and cells of what a choice does, if it says that."""
 
 
 class Choice(Struct, frozen=True):
@@ -51,6 +55,22 @@ class Choice(Struct, frozen=True):
     names: tuple[str, ...] = ()
     """If one of these is typed in full or begun, the choice comes before those that only have the words in their
     text."""
+    keys: Piece | None = None
+    """Stands at the right end of its line, which has of its last piece what can stand alone there."""
+
+    def line(self, width: int) -> tuple[Row, str]:
+        """Its line of at most ``width`` cells, and what is said below the list: all that the line has no room for."""
+        if self.keys is None:
+            row = (Piece(" "), *self.row)
+            return row, self.more or (self.row[-1].text.strip() if cells(row) > width else "")
+        *titled, told = (Piece(" "), *self.row)
+        keys = (Piece("  "), self.keys) if self.keys.text else ()
+        room = width - _MARGIN - cells((*titled, *keys))
+        if room < _LEAST_TEXT:  # a few letters would say nothing
+            return (*titled, Piece(" " * max(0, room)), *keys), told.text
+        shown = brief(told.text, room)
+        whole = shown == told.text and cell_width(shown) <= room
+        return (*titled, Piece(fit(shown, room), told.role), *keys), "" if whole else told.text
 
     def rank(self, typed: str) -> tuple[bool, bool, bool]:
         """The order among the choices that match what is typed; first if it is a name, then by whether it is
@@ -160,7 +180,7 @@ class Chooser(Dialog[str | None]):
     def _more(self, choice: Choice) -> list[Row]:
         """Return the lines below the list that describe a choice."""
         width, high = self.room(self._shape), self.app.size.height >= HIGH
-        text = choice.more or (choice.row[-1].text.strip() if cells(choice.row) + 1 > width else "")
+        _line, text = choice.line(width)
         lines = wrapped([(Piece(" "), Piece(text, "muted"))], width) if text else []
         most = LINES_BELOW if high else 1
         if len(lines) > most:
@@ -198,7 +218,8 @@ class Chooser(Dialog[str | None]):
     def _show(self) -> None:
         if not self._has_parts():
             return
-        rows: list[Row] = [(Piece(" "), *each.row) for each in self._shown]
+        width = self.room(self._shape)
+        rows = [each.line(width)[0] for each in self._shown]
         told = self._more(self._shown[self._at]) if rows else []
         more = self.query_one("#dialog-more", Lines)
         if more.display != bool(told):
