@@ -12,9 +12,10 @@ from textual.pilot import Pilot
 
 from lilfox_tui.app.actions import actions_of
 from lilfox_tui.app.app import LilFoxApp
-from lilfox_tui.app.dialogs.prompt import Chooser
+from lilfox_tui.app.dialogs.prompt import Choice, Chooser
 from lilfox_tui.app.navigation import TABS
 from lilfox_tui.app.panes.metrics.state import PLAN
+from lilfox_tui.app.rendering.draw import Piece
 from lilfox_tui.config.themes import load_theme
 from lilfox_tui.monitor.model import Overview
 from tests.app.backups_made import broken, healthy
@@ -74,7 +75,7 @@ async def test_the_palette_begins_with_the_selected_row_and_ends_with_what_canno
         await pilot.pause()
         assert isinstance(app.screen, Chooser)
         found = app.screen._choices
-        keys = [each.row[-1].text.strip() for each in found]
+        keys = ["" if each.keys is None else each.keys.text for each in found]
         assert keys[:2] == ["enter", "l"], "the selected host and its logs"
         names = [each.id for each in found if each.possible]
         assert (
@@ -168,7 +169,8 @@ async def _keys_of_actions(pilot: Pilot[None]) -> list[str]:
     await pilot.press("a")
     await pilot.pause()
     assert isinstance(pilot.app.screen, Chooser)
-    keys = [each.row[-1].text.strip() for each in pilot.app.screen._choices if not each.id.startswith("act ")]
+    choices = [each for each in pilot.app.screen._choices if not each.id.startswith("act ")]
+    keys = ["" if each.keys is None else each.keys.text for each in choices]
     await pilot.press("escape")
     await pilot.pause()
     return keys
@@ -279,3 +281,17 @@ async def test_no_word_behind_a_dialog_goes_on_into_it() -> None:
             await pilot.pause()
             lines = [line.ljust(SIZE[0]) for line in screen_text(pilot).split("\n")]
             assert {lines[row][x - 1] for row in range(y, y + height)} != {" "}, "they are seen again"
+
+
+def test_the_text_of_a_choice_has_all_cells_up_to_its_keys() -> None:
+    row = (Piece("open".ljust(19), "strong"), Piece("open the selected row, whatever it is", "muted"))
+    choice = Choice("open", row, "open", keys=Piece("enter", "key"))
+
+    def line(width: int) -> tuple[str, str]:
+        pieces, below = choice.line(width)
+        return "".join(piece.text for piece in pieces), below
+
+    told, titled, keys = "open the selected row, whatever it is", " open".ljust(20), "  enter"
+    assert line(65) == (titled + told + keys, "")
+    assert line(64) == (titled + "open the selected row".ljust(36) + keys, told), "a clause that stands alone"
+    assert line(38) == (titled + " " * 10 + keys, told), "a few letters would say nothing"

@@ -76,7 +76,7 @@ def test_strip_statistics_and_patterns_say_in_the_same_words_what_they_count() -
         assert told == [f"12 errors in 12 {what}", f"not in the format of the log, and not counted: 2 {what}"]
         recent = RecentPatterns((), AT_US - 600_000_000, AT_US, recent=12, before=340)
         told = [text_of(row).strip() for row in pattern_head(recent, UTC, narrowed=narrowed)]
-        assert told == [f"12 {what} from 03-29 03:02 to 03:12, 340 in the hour before"]
+        assert told == [f"12 {what} between 03-29 03:02 and 03:12, 340 in the hour before"]
 
 
 def test_failed_responses_are_told_though_they_are_no_errors_of_the_log() -> None:
@@ -216,7 +216,7 @@ def test_a_message_without_a_past_is_not_called_new() -> None:
         comparable_from_us=AT_US + 60_000_000,
     )  # fmt: skip
     counted_, unknown, missing = [text_of(row).strip() for row in pattern_head(recent, UTC)]
-    assert counted_ == "6 records from 03-29 03:02 to 03:12", "not 0 in an hour of which nothing is known"
+    assert counted_ == "6 records between 03-29 03:02 and 03:12", "not 0 in an hour of which nothing is known"
     because = "not compared: no records before 03:02 in api"
     assert unknown == f"{because}; comparable from 03:13 on"
     assert text_of(pattern_head(replace(recent, comparable_from_us=None), UTC)[1]).strip() == because
