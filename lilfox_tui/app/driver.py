@@ -87,7 +87,7 @@ class Output:
     def write(self, text: str) -> None:
         """Take ``text`` to be written after what was taken before."""
         data = text.encode(self._encoding, self._errors)
-        idle = self._written == self._given
+        idle = self._written == self._given and not self._held  # else the thread must see that all is written
         self._given += len(data)
         if idle and self._at_once is not None:  # to wake a thread costs more than most frames
             with suppress(OSError):  # full, or gone: the thread sees that too

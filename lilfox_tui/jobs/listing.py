@@ -9,7 +9,6 @@ import signal
 import socket
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -82,7 +81,8 @@ class Listing:
     """Lists jobs repeatedly without reading ended ones again. ``folders``: the folders to read instead of all."""
 
     def __init__(self, folders: Iterable[Path] | None = None) -> None:
-        self._folders = PolledFolders(all_folders if folders is None else partial(list, folders))
+        given = None if folders is None else list(folders)
+        self._folders = PolledFolders(all_folders if given is None else lambda: given)
         self._known: dict[Path, _OneJob] = {}
 
     def look(self) -> list[Job]:

@@ -23,7 +23,7 @@ from lilfox_tui.app.rendering.draw import UNICODE
 from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import cell_width
-from lilfox_tui.metrics.model import HostSnapshot, Level, ProcessUsage
+from lilfox_tui.metrics.model import HostSnapshot, Level, ProcessUsage, Series
 from lilfox_tui.monitor.model import Overview, ServiceView, StatusChange
 from tests.app import log_files
 from tests.app.backups_made import one_fault
@@ -490,3 +490,33 @@ async def test_the_worst_problem_is_seen_again_when_the_selection_has_left_the_p
         app.metrics.repaint()
         await pilot.pause()
         assert screen_text(pilot).splitlines()[3] == first
+
+
+async def test_a_plot_is_drawn_each_two_seconds_and_its_newest_value_each_second() -> None:
+    app = still_app(fleet(1))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        overview, charts, history = app.metrics.state.overview, app.metrics.home.charts, app.monitor.history
+        assert overview is not None
+        (name,) = overview.hosts
+        app.metrics.state.choose(("host", name))
+        begin = datetime.fromtimestamp(overview.at.timestamp() // 2 * 2 + 2, UTC)
+
+        def memory(second: float, percent: float, *, rewound: bool = False) -> tuple[str, list[str]]:
+            """The title and the plot of the chart where the host's memory comes to be that."""
+            at = begin + timedelta(seconds=second)
+            history.add(f"host/{name}", at, {Series("memory_usage_percent"): percent})
+            view = replace(overview.hosts[name], summary=replace(summary(name, 10, 20, 30), memory_percent=percent))
+            then = replace(overview, at=at, hosts={name: view}, rewound=rewound)
+            app.metrics.state.overview = then
+            wanted = next(each for each in charts.wanted(then, EXACT) if each.title == "Memory")
+            title, *plot = charts._chart(wanted, 40, 9, then, timedelta(minutes=1))
+            return "".join(piece.text for piece in title), ["".join(piece.text for piece in row) for row in plot]
+
+        first_title, first = memory(0.1, 10)
+        title, plot = memory(1.1, 90)
+        assert plot == first
+        assert title != first_title
+        assert "90" in title
+        assert memory(1.2, 90, rewound=True)[1] != first, "what was is drawn as it was"
+        assert memory(2.1, 90)[1] != first

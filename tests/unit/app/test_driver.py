@@ -84,6 +84,14 @@ def test_what_it_does_not_take_comes_later_whole_and_in_order(
         terminal.close()
 
 
+def test_what_comes_while_a_frame_was_left_out_goes_by_the_thread_which_tells_of_it(terminal: Terminal) -> None:
+    """Written at once, it could hide from the thread that all is written: the frame would never be made up for."""
+    terminal.output._held = True  # left out a moment ago, and all is written by now
+    terminal.output.write("x")
+    assert terminal.caught_up.wait(PATIENCE_S)
+    assert terminal.read(1) == b"x"
+
+
 def test_one_that_is_gone_is_no_error() -> None:
     terminal = Terminal()
     os.close(terminal.reader)

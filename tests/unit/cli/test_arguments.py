@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec.structs import asdict
 
+from lilfox_tui.app.start import NoArguments
 from lilfox_tui.cli.commands.export import systemd_unit
 from lilfox_tui.cli.main import COMMANDS, parse
 from lilfox_tui.cli.output import exit_code_of
@@ -188,3 +190,12 @@ def test_an_option_is_no_value(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse(["logs", "app", "--where", "--json"])
     assert "expected one argument" in capsys.readouterr().err
+
+
+def test_without_arguments_the_console_starts_as_the_parser_would_say() -> None:
+    parsed = vars(parse([]))
+    assert parsed["command"] is None
+    assert {name: parsed[name] or None for name in NoArguments.__struct_fields__} == {
+        name: value or None for name, value in asdict(NoArguments()).items()
+    }
+    assert set(parsed) == {*NoArguments.__struct_fields__, "command"}
