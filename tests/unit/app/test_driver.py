@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import random
+import select
 import tty
 from collections.abc import Iterator
 from threading import Event
@@ -14,6 +15,10 @@ import pytest
 from lilfox_tui.app import driver
 from lilfox_tui.app.driver import BEHIND, Output
 from tests.waiting import PATIENCE_S, wait_for
+
+
+LOST_S = 10.0
+"""What does not come for so long was never written."""
 
 
 class Terminal:
@@ -28,7 +33,7 @@ class Terminal:
 
     def read(self, count: int) -> bytes:
         found = b""
-        while len(found) < count:
+        while len(found) < count and select.select([self.reader], [], [], LOST_S)[0]:
             found += os.read(self.reader, count - len(found))
         return found
 
@@ -48,7 +53,6 @@ def terminal() -> Iterator[Terminal]:
 
 def test_what_the_terminal_takes_is_written_before_write_returns(terminal: Terminal) -> None:
     terminal.output.write("中文 and more")
-    os.set_blocking(terminal.reader, False)
     assert terminal.read(len("中文 and more".encode())).decode() == "中文 and more"
     assert not terminal.output.is_behind()
 
