@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pytest
 from msgspec.structs import replace
 from textual._context import visible_screen_stack
+from textual.pilot import Pilot
 from textual.strip import Strip
 
 from lilfox_tui.app.app import LilFoxApp
@@ -519,4 +520,63 @@ async def test_a_plot_is_drawn_each_two_seconds_and_its_newest_value_each_second
         assert title != first_title
         assert "90" in title
         assert memory(1.2, 90, rewound=True)[1] != first, "what was is drawn as it was"
+        assert memory(1.3, 90)[1] == first
         assert memory(2.1, 90)[1] != first
+
+
+async def test_the_table_of_processes_follows_what_was_read_and_how_it_is_sorted() -> None:
+    app = still_app(fleet(1))
+
+    def processes(**cpu: float) -> HostSnapshot:
+        found = [
+            ProcessUsage(number, "www", name, "S", percent, number * 2**22, NOW, number)
+            for number, (name, percent) in enumerate(cpu.items(), 1)
+        ]
+        return HostSnapshot("node-1", NOW, 2.0, {}, processes=tuple(found))
+
+    def shown(pilot: Pilot[None]) -> list[str]:
+        text = screen_text(pilot)
+        below = text[text.index("Processes of node-1") :]
+        return re.findall(r"\b(?:nginx|redis|cron)\b", below)
+
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.metrics.state.choose(("host", "node-1"))
+        for snapshot, order in ((processes(nginx=30.0, redis=20.0), ["nginx", "redis"]),
+                                (processes(nginx=3.0, redis=20.0, cron=9.0), ["redis", "cron", "nginx"])):  # fmt: skip
+            app.monitor.snapshot("node-1").publish(snapshot, NOW)
+            app.metrics.repaint()
+            await pilot.pause()
+            assert shown(pilot) == order
+        app.metrics.state.sort = "memory"
+        app.metrics.repaint()
+        await pilot.pause()
+        assert shown(pilot) == ["cron", "redis", "nginx"]
+
+
+async def test_the_footer_has_the_keys_that_can_be_pressed_now() -> None:
+    app = still_app(fleet(3))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+
+        def footer() -> str:
+            return screen_text(pilot).splitlines()[-1]
+
+        of_home = footer()
+        assert "enter open" in of_home
+        await pilot.press("2")
+        await pilot.pause()
+        of_logs = footer()
+        assert of_logs != of_home
+        assert "follow" in of_logs
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert footer().strip() == ""
+        await pilot.press("escape")
+        await pilot.pause()
+        assert footer() == of_logs
+        await pilot.press("1")
+        await pilot.pause()
+        assert footer() == of_home
+        await pilot.press("L")
+        await pilot.pause()
+        assert footer() not in ("", of_home), "in the other language"

@@ -92,7 +92,7 @@ def test_what_comes_while_a_frame_was_left_out_goes_by_the_thread_which_tells_of
     """Written at once, it could hide from the thread that all is written: the frame would never be made up for."""
     terminal.output._held = True  # left out a moment ago, and all is written by now
     terminal.output.write("x")
-    assert terminal.caught_up.wait(PATIENCE_S)
+    assert terminal.caught_up.wait(LOST_S)
     assert terminal.read(1) == b"x"
 
 

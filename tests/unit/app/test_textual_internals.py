@@ -157,6 +157,14 @@ def test_what_the_terminal_shows_is_not_sent_again() -> None:
     assert "one" in ChangedCells(whole(*rows), shown).render_segments(CONSOLE)
 
 
+def test_a_wide_character_of_which_one_half_was_drawn_over_is_sent_whole() -> None:
+    shown = ShownCells()
+    wide, narrow = PALETTE.strip((Piece("中"),), 2), PALETTE.strip((Piece("x"),), 1)
+    assert [(x, cells[0][0]) for x, cells in shown.take(0, 0, wide)] == [(0, "中")]
+    assert [x for x, _cells in shown.take(0, 1, narrow)] == [1]
+    assert [(x, len(cells), cells[0][0]) for x, cells in shown.take(0, 0, wide)] == [(0, 2, "中")]
+
+
 # Runs of text in few bytes look as they would, each told whole.
 
 

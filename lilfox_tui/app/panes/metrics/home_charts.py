@@ -181,7 +181,8 @@ class HomeCharts:
         key = (
             title, tuple(curve[:3] for curve in wanted.curves), wanted.limits, window, width, height, glyphs, language()
         )  # fmt: skip
-        drawn = None if overview.rewound or wanted.rate_over else self._plots.get(key)
+        lasts = not overview.rewound and wanted.rate_over is None
+        drawn = self._plots.get(key) if lasts else None
         if drawn is not None and drawn[0] < at and _turn(drawn[0]) == _turn(at):
             return [title_row(title, curves, wanted.now, width, glyphs), *drawn[1]]
         start, over, count = at - window, wanted.rate_over, plot_points(width)
@@ -198,9 +199,10 @@ class HomeCharts:
             warn=limits.warn, fail=limits.fail, reach=wanted.reach,
         )  # fmt: skip
         rows = chart(title, curves, axes, width=width, height=height, glyphs=glyphs, now_text=wanted.now)
-        if len(self._plots) >= _PLOTS_KEPT:
-            self._plots.clear()
-        self._plots[key] = at, rows[1:]
+        if lasts:
+            if len(self._plots) >= _PLOTS_KEPT:
+                self._plots.clear()
+            self._plots[key] = at, rows[1:]
         return rows
 
     def _values(
