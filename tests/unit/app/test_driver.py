@@ -16,7 +16,6 @@ from lilfox_tui.app import driver
 from lilfox_tui.app.driver import BEHIND, Output
 from tests.waiting import PATIENCE_S, wait_for
 
-
 LOST_S = 10.0
 """What does not come for so long was never written."""
 
