@@ -8,12 +8,13 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import msgspec
 import pytest
 
 from lilfox_tui.config.model import Config, HostConfig, Seconds, ServiceConfig, Threshold, Thresholds
-from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.paths import state_dir
@@ -256,3 +257,19 @@ def _processes(monitor: Monitor) -> object:
 def test_an_unknown_host_is_a_key_error(name: str) -> None:
     with pytest.raises(KeyError):
         Monitor(CONFIG).snapshot(name)
+
+
+async def test_what_changes_over_and_over_is_published_a_few_times_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lilfox_tui.monitor.monitor.PUBLISH_AT_MOST_S", 0.1)
+    monitor = Monitor(msgspec.structs.replace(CONFIG, refresh=Seconds(3600)))
+    published: list[Overview] = []
+    async with watching(monitor), contextlib.aclosing(monitor.overview.watch()) as states:
+        async for state in states:
+            if not isinstance(state, Ready):
+                continue
+            published.append(state.value)
+            monitor._at_once.set()  # as a level does that turns each moment
+            if len(published) == 6:
+                break
+    apart = [(later.at - earlier.at).total_seconds() for earlier, later in pairwise(published[1:])]
+    assert min(apart) > 0.09
