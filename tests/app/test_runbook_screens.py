@@ -126,15 +126,20 @@ async def test_the_rows_below_an_output_have_those_of_the_steps_before(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("state", "does"),
-    [("new", "enter starts a run"), ("looked", "enter: review and confirm"), ("failed", "enter shows all options")],
+    ("state", "does", "key"),
+    [
+        ("new", "enter starts a run", "enter run "),
+        ("looked", "enter: review and confirm", "enter review "),
+        ("failed", "enter shows all options", "enter options "),
+    ],
 )
-async def test_the_step_that_waits_says_what_enter_does(state: str, does: str, tmp_path: Path) -> None:
+async def test_the_step_that_waits_says_what_enter_does(state: str, does: str, key: str, tmp_path: Path) -> None:
     app = made(state, tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.press("4", "enter")
         await pilot.pause()
         assert does in screen_text(pilot).split("\n")[2], "beside the title of its command"
+        assert key in footer_of(pilot)
         pane = app.pane
         assert isinstance(pane, RunbookPane)
         if state != "new":

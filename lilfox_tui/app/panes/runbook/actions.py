@@ -396,7 +396,13 @@ class RunActions(ActionGroup):
         if self._state.finished:
             return tr("result")
         state = self._run_state()
-        ways = {"end": tr("end the run"), "decision": tr("options")}
+        ways = {
+            "confirm": tr("review"),
+            "value": tr("value"),
+            "hand": tr("mark done"),
+            "decision": tr("options"),
+            "end": tr("end the run"),
+        }
         return None if state is None else ways.get(state.waiting.what)
 
     @action(

@@ -47,7 +47,7 @@ def beginning_rows(runbook: Runbook, cause: Cause | None, values: Mapping[str, s
     if cause is not None:
         rows.append(_line(_("cause"), cause.title))
     rows += [_line(f"<{name}>", value) for name, value in values.items()]
-    told = _("Starting changes nothing: each command that makes a change is shown and confirmed first.")
+    told = _("Starting changes nothing on the hosts: each change is shown and confirmed first.")
     return [*rows, BLANK, (Piece("  "), Piece(told, "muted"))]
 
 
