@@ -11,10 +11,12 @@ from lilfox_tui.app.evidence import Cause
 from lilfox_tui.app.panes.runbook.state import COMMAND, INCIDENT, LIST, STEPS, Place, RunbookState
 from lilfox_tui.app.run_log import RunLog
 from lilfox_tui.core.aio import Ready
+from lilfox_tui.incident.model import AlertChanged
 from lilfox_tui.jobs.model import Ended
-from lilfox_tui.monitor.model import RunbooksView
+from lilfox_tui.monitor.model import IncidentView, RunbooksView
+from lilfox_tui.runbook.parse.document import parse
 from lilfox_tui.runbook.run.protocol import ClientActs, CommandBegan, RunClient, RunFact
-from tests.app.alerts_made import some
+from tests.app.alerts_made import RULES, some
 from tests.app.overviews import NOW, mixed
 from tests.app.runs_made import documents, failed, job, looked, open_incident, ran, run, view
 
@@ -235,3 +237,41 @@ def test_runs_of_others_are_those_of_the_incident_and_the_one_that_is_shown(tmp_
     assert state.runs_of_others() == [], "neither shown nor of an open incident"
     state.timeline.view = open_incident()
     assert state.runs_of_others() == [log]
+
+
+def test_the_page_of_the_incident_leads_to_its_run_else_to_the_runbook_of_its_own_alert(tmp_path: Path) -> None:
+    alerts, other = some(), RULES[1].name
+    slow = parse(
+        f"---\nlilfox: {{version: 1, id: slow, title: Slow, on_alert: [{other}]}}\n---\n\n"
+        "1. Look\n\n   ```bash\n   uptime\n   ```\n".encode(),
+        "/srv/runbooks/slow.md",
+    )
+    log = run(tmp_path, looked(tmp_path))
+    state = RunbookState({log.job_id: log}, lambda: replace(mixed(), alerts=Ready(alerts)))
+    state.take_runbooks(RunbooksView((*documents(), slow), ()))
+    assert {WEB, "Slow"} <= {each.title for each in state.items if each.alert}, "both alerts fire"
+
+    def left() -> tuple[str, int]:
+        state.column = LIST
+        state.open_page()
+        state.leave_page()
+        return chosen(state), state.column
+
+    state.timeline.view = open_incident()
+    assert left() == (WEB, STEPS)
+    state.timeline.view = about(other)
+    assert left() == ("Slow", STEPS), "not the runbook of the worse alert"
+    state.timeline.view = about("Another")
+    assert left() == ("Slow", LIST), "back to what was shown: none is for it"
+    state.take_runbooks(RunbooksView((*documents(), slow), (job(),)))
+    assert left() == (WEB, STEPS), "the run of the incident waits"
+
+
+def about(name: str) -> IncidentView:
+    """INC-7, opened for that alert."""
+    seen = open_incident()
+    entries = tuple(
+        replace(each, what=replace(each.what, name=name)) if isinstance(each.what, AlertChanged) else each
+        for each in seen.entries
+    )
+    return replace(seen, entries=entries)

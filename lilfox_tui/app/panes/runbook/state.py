@@ -546,19 +546,24 @@ class RunbookState:
             if run.ended is None and run.reducer is not None and run.reducer.incident == incident
         ]
 
+    @property
+    def next_runbook(self) -> RunbookItem | None:
+        """The first runbook for a firing alert of the incident."""
+        names = self.timeline.alerts
+        offered = ((each, each.runbook) for each in self.items if each.alert)
+        return next((each for each, found in offered if found and names.intersection(found.on_alert)), None)
+
     def leave_page(self) -> None:
-        """Leaves the page of the incident for the run of it that is in progress, else for the runbook of an alert."""
+        """Leaves the page of the incident for the run of it that is in progress, else for the runbook of its alert."""
         if self.column != INCIDENT:
             return
-        incident = "" if self.open_incident is None else self.open_incident.id
-        live = {run.job_id for run in self.runs_of(incident)} if incident else set()
-        found = [each for each in self.items if (log := self.run_of(each)) is not None and log.job_id in live]
-        found += [each for each in self.items if each.alert]
-        if found:
-            self.choose_item(found[0].key)
-            self.column = STEPS
-        else:
+        live = [] if self.open_incident is None else self.runs_of(self.open_incident.id)
+        found = next((each for each in self.items if self.run_of(each) in live), self.next_runbook)
+        if found is None:
             self.back()
+        else:
+            self.choose_item(found.key)
+            self.column = STEPS
 
     def runs_of_others(self) -> list[RunLog]:
         """The shown run and the runs of the open incident that somebody else controls."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from lilfox_tui.app.rows.incidents import TimelineItem, as_it_was, timeline_items
-from lilfox_tui.incident.model import Incident, TimelineEntry
+from lilfox_tui.incident.model import AlertChanged, Incident, TimelineEntry
 from lilfox_tui.monitor.model import IncidentView
 
 
@@ -41,6 +41,12 @@ class IncidentTimeline:
     def items(self) -> tuple[TimelineItem, ...]:
         """The lines, those of one command together."""
         return () if self.then is None else self._items
+
+    @property
+    def alerts(self) -> set[str]:
+        """The names of the alerts of the incident."""
+        entries = () if self.then is None else self.then[1]
+        return {each.what.name for each in entries if isinstance(each.what, AlertChanged)}
 
     @property
     def entry_at(self) -> int:

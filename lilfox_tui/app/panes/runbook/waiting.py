@@ -197,7 +197,7 @@ class WaitingLine:
         wrong = () if overview is None else wrong_rows(overview, app.glyphs, about, most)
         live = app.rewound is None  # neither runs nor silences are rewound
         waits = [self._of_live(log) for log in self._state.runs_of(incident.id)] if live else []
-        offered = next((each for each in self._state.items if each.alert and each.runbook is not None), None)
+        offered = self._state.next_runbook
         alerts = None if overview is None or not isinstance(overview.alerts, Ready) else overview.alerts.value
         silences = [
             _("silence {matchers}, until {time:%H:%M:%S} UTC, by {who}",
