@@ -229,7 +229,7 @@ def silence(
     text = _("silenced: {matchers}", matchers=said)
     if made.until_resolved:
         text = _("silenced until resolved: {matchers}", matchers=said)
-    record(Changed(change=_change(made), text=text, undo=f"lilfox alerts expire {made.id}", ends=made.ends_at))
+    record(Changed(change=change_of(made), text=text, undo=f"lilfox alerts expire {made.id}", ends=made.ends_at))
     saved.keep_silence(made, _event(made, "silenced", by, now))
     return made
 
@@ -247,7 +247,7 @@ def expire(saved: AlertStorage, wanted: str, by: str, now: datetime) -> Silence:
         )
     ended = replace(found[0], ends_at=now)
     record(
-        Reverted(change=_change(ended), text=_("silence ended: {matchers}", matchers=format_matchers(ended.matchers)))
+        Reverted(change=change_of(ended), text=_("silence ended: {matchers}", matchers=format_matchers(ended.matchers)))
     )
     saved.keep_silence(ended, _event(ended, "expired", encodable(by), now))
     return ended
@@ -262,11 +262,12 @@ def expire_resolved(saved: AlertStorage, silences: Iterable[Silence], alerts: It
         saved.keep_silence(replace(one, ends_at=now), _event(one, "expired", "", now))
         with suppress(LilFoxError):  # nobody's doing: what is over is over
             text = _("silence ended: {matchers}", matchers=format_matchers(one.matchers))
-            record(Reverted(change=_change(one), text=text), by="lilfox monitor")
+            record(Reverted(change=change_of(one), text=text), by="lilfox monitor")
     return bool(over)
 
 
-def _change(silence: Silence) -> str:
+def change_of(silence: Silence) -> str:
+    """Return the id of the change that a silence is in the timeline of an incident."""
     return f"silence {silence.id}"
 
 

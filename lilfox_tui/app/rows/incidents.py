@@ -10,7 +10,8 @@ from typing import NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui.alerts.model import urgency_of
+from lilfox_tui.alerts.model import Silence, urgency_of
+from lilfox_tui.alerts.silences import format_matchers
 from lilfox_tui.app.evidence import firing_alerts
 from lilfox_tui.app.rendering.columns import cells, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
@@ -217,12 +218,25 @@ def _state_facts(incident: Incident, entries: Sequence[TimelineEntry], now: date
     state = _("open for {age}", age=age)
     if incident.closed is not None:
         state = _("closed after {age}", age=age)
-    at = incident.closed or incident.opened
-    time = f"{at:%H:%M:%S} UTC" if at.date() == now.date() else _time(at)
+    time = _when(incident.closed or incident.opened, now)
     rows = [_fact(_("state"), _("{state}, since {time}", state=state, time=time))]
     first = entries[0].what if entries else None
     cause = first.cause if isinstance(first, IncidentOpened) else ""
     return [*rows, _fact(_("cause"), cause)] if cause and cause != incident.title else rows
+
+
+def silence_line(silence: Silence, now: datetime) -> str:
+    """A silence: what it matches, until when, and who began it."""
+    matchers, who = format_matchers(silence.matchers), silence.created_by
+    if silence.until_resolved:
+        return _("silence {matchers}, until it resolves, by {who}", matchers=matchers, who=who)
+    time = _when(silence.ends_at, now)
+    return _("silence {matchers}, until {time}, by {who}", matchers=matchers, time=time, who=who)
+
+
+def _when(at: datetime, now: datetime) -> str:
+    """A time of today, or with its date."""
+    return f"{at:%H:%M:%S} UTC" if at.date() == now.date() else _time(at)
 
 
 def _force_facts(

@@ -10,6 +10,7 @@ from typing import Literal
 import pytest
 from msgspec.structs import replace
 
+from lilfox_tui.alerts.model import Silence, SilenceMatcher
 from lilfox_tui.app.navigation import RUNBOOK, TABS
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Piece, Row, safe
 from lilfox_tui.app.rows.incidents import (
@@ -24,6 +25,7 @@ from lilfox_tui.app.rows.incidents import (
     item_row,
     item_rows,
     next_steps,
+    silence_line,
     timeline_items,
     wrong_rows,
 )
@@ -196,6 +198,14 @@ def test_each_action_that_a_next_step_names_exists() -> None:
     named = set(re.findall(r"\(:([a-z-]+)\)", text))
     assert named == {"export", "close-incident", "moment"}
     assert named <= set(TABS[RUNBOOK].own)
+
+
+def test_a_silence_tells_its_end_with_the_date_unless_that_is_today() -> None:
+    tonight = Silence("a", (SilenceMatcher("job", "web"),), NOW, NOW + timedelta(hours=2), "ann@web-1")
+    assert silence_line(tonight, NOW) == 'silence job="web", until 05:12:44 UTC, by ann@web-1'
+    later = replace(tonight, ends_at=NOW + timedelta(days=2))
+    assert "until 2026-03-31 03:12:44 UTC" in silence_line(later, NOW + timedelta(hours=2))
+    assert "until it resolves, by ann@web-1" in silence_line(replace(later, until_resolved=True), NOW)
 
 
 def test_what_is_wrong_now_comes_first_with_its_reasons_and_alerts() -> None:

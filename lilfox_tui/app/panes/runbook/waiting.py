@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from lilfox_tui.alerts.silences import format_matchers, is_active
+from lilfox_tui.alerts.silences import change_of, is_active
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.runbook.rows import state_mark, step_of, waiting_text
 from lilfox_tui.app.panes.runbook.state import COMMAND, INCIDENT, LIST, STEPS, RunbookState
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import Piece, Row
-from lilfox_tui.app.rows.incidents import Situation, wrong_rows
+from lilfox_tui.app.rows.incidents import Situation, silence_line, wrong_rows
 from lilfox_tui.app.run_log import RunLog
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import _, listed, ngettext
@@ -200,11 +200,10 @@ class WaitingLine:
         offered = self._state.next_runbook
         alerts = None if overview is None or not isinstance(overview.alerts, Ready) else overview.alerts.value
         silences = [
-            _("silence {matchers}, until {time:%H:%M:%S} UTC, by {who}",
-              matchers=format_matchers(each.matchers), time=each.ends_at, who=each.created_by)
+            silence_line(each, self._now)
             for each in (() if alerts is None or not live else alerts.silences)
-            if is_active(each, self._now) and f"silence {each.id}" not in incident.in_force
-        ]  # fmt: skip
+            if is_active(each, self._now) and change_of(each) not in incident.in_force
+        ]
         return Situation(wrong, waits, "" if offered is None else offered.title, silences)
 
     def _of_live(self, log: RunLog) -> str:
