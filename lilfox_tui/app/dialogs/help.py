@@ -92,11 +92,9 @@ class HelpPage:
 
     def __init__(self, actions: Sequence[Action], glyphs: Glyphs, rows: int = 0) -> None:
         self._actions, self._rows = tuple(actions), rows
-        known = {each.id: each for each in actions}
-        basics = [known.pop(name) for name in _BASICS if name in known]
-        ordered = sorted(_by_task(known.values()).items(), key=lambda task: any(each.id == _MOVES for each in task[1]))
+        basics, tasks = _divided(actions)
         self._here = [HelpSection(_("Basics"), tuple(map(_entry, basics)))]
-        self._here += [HelpSection(task, _entries(those)) for task, those in ordered]
+        self._here += [HelpSection(task, _entries(those)) for task, those in _moves_last(tasks)]
         self._elsewhere: list[HelpSection] = []
         self._symbols = HelpSection(_("Symbols"), _symbols(glyphs))
 
@@ -165,14 +163,11 @@ class HelpPage:
     def _tasks(self) -> list[tuple[str, list[Action]]]:
         """The actions that have keys by what they are for: the basics, what the pane does, what can be done everywhere,
         and how to move. What stands alone is put together."""
-        keyed = {each.id: each for each in self._actions if each.keys}
-        basics = [keyed.pop(name) for name in _BASICS if name in keyed]
-        tasks = _by_task(keyed.values())
+        basics, tasks = _divided(each for each in self._actions if each.keys)
         alone = [task for task, those in tasks.items() if len(those) == 1]
         if len(alone) > 1:
             tasks[_("More")] = [each for task in alone for each in tasks.pop(task)]
-        ordered = sorted(tasks.items(), key=lambda task: any(each.id == _MOVES for each in task[1]))
-        return [(_("Basics"), basics), *((task, sorted(those, key=_rank)) for task, those in ordered)]
+        return [(_("Basics"), basics), *((task, sorted(those, key=_rank)) for task, those in _moves_last(tasks))]
 
 
 def _key_lines(actions: Sequence[Action], width: int) -> list[Row]:
@@ -198,6 +193,17 @@ def _in_columns(left: Sequence[Row], right: Sequence[Row], width: int) -> list[R
 
 def _rank(each: Action) -> int:
     return each.footer or _NOT_IN_FOOTER
+
+
+def _divided(actions: Iterable[Action]) -> tuple[list[Action], dict[str, list[Action]]]:
+    """The basics, and the others by what they are for."""
+    known = {each.id: each for each in actions}
+    basics = [known.pop(name) for name in _BASICS if name in known]
+    return basics, _by_task(known.values())
+
+
+def _moves_last(tasks: Mapping[str, list[Action]]) -> list[tuple[str, list[Action]]]:
+    return sorted(tasks.items(), key=lambda task: any(each.id == _MOVES for each in task[1]))
 
 
 def _by_task(actions: Iterable[Action]) -> dict[str, list[Action]]:
