@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.app.panes.runbook.outputs import OutputOf, Outputs, OutputView, is_error, output_lines, wrap
+from lilfox_tui.app.panes.runbook.outputs import (
+    OutputOf,
+    Outputs,
+    OutputView,
+    earlier_outputs,
+    is_error,
+    output_lines,
+    wrap,
+)
 from lilfox_tui.app.panes.runbook.rows import RunbookStyle, command_label, exit_text, text_rows
 from lilfox_tui.app.rendering.draw import UNICODE, Row
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.runbook.model import Attributes, Command, Step, Variable
 from lilfox_tui.runbook.run.output import StoredOutput
 from lilfox_tui.runbook.run.state import CommandResult, State
+from tests.app.runs_made import failed, run
 
 NOW = datetime(2026, 3, 29, 3, 0, tzinfo=UTC)
 STYLE = RunbookStyle(60, UNICODE, NOW)
@@ -84,6 +94,20 @@ def test_what_an_output_leaves_free_has_those_before_it_as_far_as_they_fit() -> 
         assert "web-1 9" in rows[-1] or " step 1: Count" in rows, "its end"
     assert rows.index(" step 1: Count") > rows.index(" web-1 9")
     assert rows[-1] == " db-1 9"
+
+
+def test_the_outputs_before_one_are_those_that_began_before_it_the_latest_first(tmp_path: Path) -> None:
+    log = run(tmp_path, failed(tmp_path))
+    assert log.state is not None
+    assert log.reducer is not None
+    results = [command.results for step in log.state.steps for command in step.commands if command.results]
+    begun = sorted(results, key=lambda each: each[-1].began)
+    assert len(begun) > 2
+    for number, shown in enumerate(begun):
+        before = earlier_outputs(shown, log, log.reducer)
+        assert [[each for each, _kept in outputs] for _title, outputs in before] == [
+            list(each) for each in reversed(begun[:number])
+        ]
 
 
 def test_of_several_hosts_the_one_whose_output_is_in_sight_stays() -> None:

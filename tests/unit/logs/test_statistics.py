@@ -161,14 +161,14 @@ async def test_nothing_is_new_where_there_is_nothing_to_compare_with() -> None:
 
 
 async def test_it_is_told_from_when_on_there_is_something_to_compare_with() -> None:
-    """Not a minute earlier, not later; a source without records is nothing that is missing."""
+    """Not a minute earlier, not later; a source without records until then is nothing that is missing."""
     told = tuple((ago, f"tick {ago}") for ago in range(8, -15, -1))
-    empty = MemorySource("empty", [])
-    then_us = (await recent_patterns([said(*told), empty], Every(), until_us=NOW_US)).comparable_from_us
+    empty, late = MemorySource("empty", []), MemorySource("late", [record("late", 0, NOW_US + 20 * MINUTE_US, "began")])
+    then_us = (await recent_patterns([said(*told), empty, late], Every(), until_us=NOW_US)).comparable_from_us
     assert then_us == NOW_US + 3 * MINUTE_US
-    early = await recent_patterns([said(*told), empty], Every(), until_us=then_us - 1)
+    early = await recent_patterns([said(*told), empty, late], Every(), until_us=then_us - 1)
     assert (early.unknown, early.comparable_from_us) == (("app",), then_us)
-    found = await recent_patterns([said(*told), empty], Every(), until_us=then_us)
+    found = await recent_patterns([said(*told), empty, late], Every(), until_us=then_us)
     assert (found.unknown, found.comparable_from_us) == ((), None)
     assert all(change.compared for change in found.changes)
 

@@ -7,7 +7,7 @@ import gzip
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from datetime import timedelta
 from pathlib import Path
@@ -16,7 +16,9 @@ import pytest
 
 from lilfox_tui.core.errors import FileRefused
 from lilfox_tui.logs.files import follow, one_log
-from lilfox_tui.logs.files.log_file_set import RecordCounter
+from lilfox_tui.logs.files.local import LocalDisk
+from lilfox_tui.logs.files.log_file import FileStat
+from lilfox_tui.logs.files.log_file_set import RecordCounter, literal
 from lilfox_tui.logs.filter.model import EVERYTHING, AtLeast, Filter
 from lilfox_tui.logs.record import RAW_LIMIT, Severity, microseconds
 from lilfox_tui.logs.source import AtBeginning, AtEnd, AtPlace, AtTime, Start
@@ -120,6 +122,23 @@ async def test_a_file_that_goes_is_told_and_comes_back(path: Path, monkeypatch: 
         assert log.raws == raws(console_log(5, 9, first=300))
         await log.several_looks()
         assert len(log.notices) == 1
+
+
+async def test_who_polls_seldom_does_not_look_at_all_files_with_every_poll(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time after which all are looked at follows the polls where these are further apart."""
+    monkeypatch.setattr(follow, "LOOK_ALL_S", 0.0)
+    async with followed(path):
+        alone, look = 0, LocalDisk.look
+
+        async def counted(disk: LocalDisk, patterns: Sequence[str]) -> list[FileStat]:
+            nonlocal alone
+            alone += list(patterns) == [literal(str(path))]
+            return await look(disk, patterns)
+
+        monkeypatch.setattr(LocalDisk, "look", counted)
+        await until(lambda: alone > 2)
 
 
 async def test_what_is_written_to_a_renamed_file_still_comes(path: Path) -> None:
