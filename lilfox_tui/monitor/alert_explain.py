@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
@@ -23,8 +23,17 @@ from lilfox_tui.core.units import ValueUnit
 from lilfox_tui.metrics.model import Labels
 from lilfox_tui.monitor.model import LatencyLimit, ServiceLimits
 from lilfox_tui.promql.operators import COMPARISONS
-from lilfox_tui.promql.query import QueryEngine, cached_parse
-from lilfox_tui.promql.tree import Aggregation, BinaryOperation, FunctionApplication, Node, NumberLiteral, Selector
+from lilfox_tui.promql.query import Query, QueryEngine, cached_parse
+from lilfox_tui.promql.tree import (
+    Aggregation,
+    BinaryOperation,
+    FunctionApplication,
+    Grouping,
+    Node,
+    NumberLiteral,
+    Selector,
+    children,
+)
 from lilfox_tui.promql.units import unit_of
 from lilfox_tui.promql.value import Vector
 from lilfox_tui.scrape.labels import NAME, Matcher, matches
@@ -201,8 +210,6 @@ _HOST_VALUES: tuple[tuple[str, str, dict[str, str], float], ...] = (
 )
 """Fields of Thresholds with the series that has their value: its name, its labels, and what its 1 is in percent."""
 _HOST_METRICS = frozenset(metric for _field, metric, _labels, _percent in _HOST_VALUES)
-_WHOLE_SERVICE = frozenset((*_SERVICE_LABELS, "le"))
-"""Labels by which latencies may be grouped and selected: with others they are those of a part of a service."""
 
 
 class RuleLimits:
@@ -266,11 +273,14 @@ def _server_errors(expression: str) -> _RuleLimit | None:
     unit = sides.unit
     if sides.op not in (">", ">=") or sides.limit is None or unit not in ("ratio", "percent"):
         return None
-    matchers = tuple(each for one in cached_parse(sides.left).selectors for each in one if each.name != NAME)
-    if not any(
-        each.op in ("=", "=~") and each.name not in _SERVICE_LABELS and each.value.startswith(_SERVER_ERROR_WORDS)
+    query = cached_parse(sides.left)
+    matchers = tuple(each for one in query.selectors for each in one if each.name != NAME)
+    status = {
+        each.name
         for each in matchers
-    ):
+        if each.op in ("=", "=~") and each.name not in _SERVICE_LABELS and each.value.startswith(_SERVER_ERROR_WORDS)
+    }
+    if not status or not _is_of_whole_services(query, status):
         return None
     return _RuleLimit(sides.limit * 100 if unit == "ratio" else sides.limit, matchers)
 
@@ -279,6 +289,22 @@ def _is_of_service(matchers: Iterable[Matcher], service: str) -> bool:
     """Whether none of the matchers leaves the service out."""
     named = (each for each in matchers if each.name in _SERVICE_LABELS)
     return all((service in each.value.split("|")) is (each.op in ("=", "=~")) for each in named)
+
+
+def _is_of_whole_services(query: Query, others: set[str]) -> bool:
+    """Whether a query selects and groups by labels of services and the ``others`` alone; with more labels, such as that
+    of a route, its values are those of parts of a service."""
+    groupings = list(_groupings(query.tree))
+    names = {each.name for one in query.selectors for each in one if each.name != NAME}
+    names.update(name for each in groupings for name in each.names)
+    return not any(each.without for each in groupings) and names <= _SERVICE_LABELS | others
+
+
+def _groupings(node: Node) -> Iterator[Grouping]:
+    if isinstance(node, Aggregation):
+        yield node.grouping
+    for child in children(node):
+        yield from _groupings(child)
 
 
 def _above(expression: str) -> tuple[Node, float] | None:
@@ -314,10 +340,10 @@ def _latency(expression: str) -> _RuleLimit | None:
     if not isinstance(call, FunctionApplication) or call.function.name != "histogram_quantile":
         return None
     quantile, inner = call.arguments
-    selectors = cached_parse(expression).selectors
-    if not isinstance(quantile, NumberLiteral) or not isinstance(inner, Aggregation) or len(selectors) != 1:
+    query = cached_parse(expression)
+    if not isinstance(quantile, NumberLiteral) or not isinstance(inner, Aggregation) or len(query.selectors) != 1:
         return None
-    parts = {each.name for each in selectors[0] if each.name != NAME}
-    if inner.grouping.without or not {*parts, *inner.grouping.names} <= _WHOLE_SERVICE:
+    matchers = query.selectors[0]
+    if not _is_of_whole_services(query, {"le"}):
         return None
-    return _RuleLimit(sides[1], selectors[0], _name_of(selectors[0]).removesuffix("_bucket"), quantile.value)
+    return _RuleLimit(sides[1], matchers, _name_of(matchers).removesuffix("_bucket"), quantile.value)

@@ -26,6 +26,10 @@ SHARE = 'sum by (job) (rate(http_requests_total{status=~"5.."}[5m])) / sum by (j
         ('sum(rate(r_total{job=~"shop|other",code=~"5.."}[5m])) / sum(rate(r_total[5m])) > 0.01', 1.0),
         ('sum(rate(r_total{job!="shop",code=~"5.."}[5m])) / sum(rate(r_total[5m])) > 0.01', None),
         ('sum(rate(r_total{code=~"4.."}[5m])) / sum(rate(r_total[5m])) > 0.01', None),
+        (SHARE.replace("(job)", "(job, path)") + " > 0.01", None),
+        (SHARE.replace("by (job)", "without (job)") + " > 0.01", None),
+        (SHARE.replace("(job)", "(job, status)") + " > 0.01", 1.0),
+        ('sum(rate(r_total{path="/pay",code=~"5.."}[5m])) / sum(rate(r_total{path="/pay"}[5m])) > 0.01', None),
         (f"{SHARE} < 0.05", None),
         (f"{SHARE} > scalar(limit)", None),
         ('rate(r_total{code="500"}[5m]) > 3', None),
@@ -128,6 +132,8 @@ def test_the_limits_of_a_service_are_those_of_rules_then_the_configured_ones() -
     found = RuleLimits([rule(f"{SHARE} > 0.05"), rule(f"{SHARE} > 0.02", "warning")]).of_service("shop", configured)
     assert found == ServiceLimits(Threshold(warn=2, fail=5), "Rule warning")
     assert RuleLimits([rule("up == 0")]).of_service("shop", configured) == ServiceLimits(configured)
+    alone = RuleLimits([rule(f"{SHARE} > 0.1", "warning")]).of_service("shop", configured)
+    assert alone.errors == Threshold(warn=10), "the configured 20 % goes as well"
 
 
 LATENCY = "histogram_quantile(0.95, sum by (job, le) (rate(http_request_duration_seconds_bucket[5m])))"
