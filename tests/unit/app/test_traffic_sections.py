@@ -49,7 +49,7 @@ def page(width: int = 120) -> TrafficPage:
 
     return TrafficPage(
         state=Ready(traffic(1.0, ill=True), NOW), routes=routes(ill=True), rates=rates(), statuses=statuses(ill=True),
-        targets=(), kept=None, past=past, recorded=past, now=NOW, window=timedelta(minutes=5), slow_s=1.0,
+        targets=(), kept=None, past=past, now=NOW, window=timedelta(minutes=5), slow_s=1.0,
         level=Level.FAILING, limits=RULE,
         style=SectionStyle(width, UNICODE),
     )  # fmt: skip

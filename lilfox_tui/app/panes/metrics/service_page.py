@@ -298,7 +298,6 @@ def _traffic(page: ServicePage, style: SectionStyle) -> TrafficPage:
         targets=page.targets,
         kept=page.kept,
         past=page.past_traffic or page.past,
-        recorded=page.recorded_traffic or page.past,
         now=page.now,
         window=page.window,
         slow_s=page.view.config.slow,

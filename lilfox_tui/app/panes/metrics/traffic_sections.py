@@ -85,8 +85,6 @@ class TrafficPage(Struct, frozen=True):
     targets: Sequence[TargetView]
     kept: StoreUsage | None
     past: Past
-    recorded: Past
-    """The same of what LilFox itself has recorded: nobody is asked for it."""
     now: datetime
     window: timedelta
     slow_s: float | None
