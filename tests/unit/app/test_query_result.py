@@ -14,7 +14,7 @@ from hypothesis.strategies import integers
 from hypothesis.strategies import text as st_text
 from msgspec.structs import replace
 
-from lilfox_tui.app.panes.metrics.query.names import Rather, rather
+from lilfox_tui.app.panes.metrics.query.names import BetterQuery, better_query
 from lilfox_tui.app.panes.metrics.query.offer import QueryLine, QueryOffer, query_pieces
 from lilfox_tui.app.panes.metrics.query.result import (
     MOST_SERIES,
@@ -322,21 +322,21 @@ def test_what_all_series_have_is_told_once_with_the_name_of_the_metric() -> None
         ("asked_total{", None),
     ],
 )
-def test_of_a_counter_one_rather_asks_for_its_rate(asked: str, better: str | None) -> None:
+def test_a_better_query_for_a_counter_is_its_rate(asked: str, better: str | None) -> None:
     families = {"asked_total": Family("counter"), "took": Family("histogram"), "load_count": Family("counter"),
                 "size_total": Family("gauge"), "load": Family("gauge")}  # fmt: skip
-    found = rather(asked, KnownNames(families=families), remote=False)
+    found = better_query(asked, KnownNames(families=families), remote=False)
     assert (None if found is None else found.text) == better
     if found is not None:
-        of_remote = rather(asked, KnownNames(families=families), remote=True)
+        of_remote = better_query(asked, KnownNames(families=families), remote=True)
         assert of_remote is not None
         assert of_remote.text == found.text.replace("[1m]", "[5m]"), "a Prometheus scrapes less often"
-        assert rather(found.text, KnownNames(families=families), remote=False) is None
+        assert better_query(found.text, KnownNames(families=families), remote=False) is None
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_a_result_of_a_counter_says_what_shows_its_rate(width: int) -> None:
-    told = "".join(text_of([*beside("x", width, rather=Rather("rate(x[1m])")).rows]))
+    told = "".join(text_of([*beside("x", width, better=BetterQuery("rate(x[1m])")).rows]))
     assert "a counter; ctrl-t shows it per second: rate(x[1m])" in told
     assert "ctrl-t" not in "".join(text_of([*beside("x", width).rows]))
 

@@ -24,11 +24,11 @@ from lilfox_tui.app.panes.metrics.query.history import HistoryWalk, QueryHistory
 from lilfox_tui.app.panes.metrics.query.names import (
     AGAIN_S,
     NAMES_OF,
+    BetterQuery,
     NameLoader,
     QuerySource,
-    Rather,
+    better_query,
     newest_counted,
-    rather,
     why_empty,
 )
 from lilfox_tui.app.panes.metrics.query.offer import SHOWN, QueryLine, QueryOffer, StartPage, token_role
@@ -311,15 +311,15 @@ class QueryBox(Dialog[str]):
             self._take(replace(answer, reasons=tuple(reasons)))
 
     @property
-    def _rather(self) -> Rather | None:
+    def _better(self) -> BetterQuery | None:
         """What to ask in place of the query that is shown."""
         answer, series = self._state.answer, self._state.series
         if answer is None or not series:
             return None
-        return rather(answer.text, self._offer.known, remote=isinstance(self._source.engine(), RemoteEngine))
+        return better_query(answer.text, self._offer.known, remote=isinstance(self._source.engine(), RemoteEngine))
 
-    def _ask_rather(self) -> None:
-        if (better := self._rather) is not None:
+    def _ask_better(self) -> None:
+        if (better := self._better) is not None:
             self._keys.put_whole(better.text)
             self._run(better.text)
 
@@ -361,7 +361,7 @@ class QueryBox(Dialog[str]):
             is_slow=cast("_Console", self.app).slow_link,
             history=self._history.queries,
             known=self._offer.known,
-            rather=self._rather,
+            better=self._better,
         )
         self._drawn = query_screen(page)
         state.top = self._drawn.top
@@ -381,7 +381,7 @@ class QueryBox(Dialog[str]):
         width, plot, past = self.app.size.width, bool(self._drawn.plot), bool(self._history.queries)
         taken = self._start.taken if self._state.answer is None else None
         row = keys_row(
-            self._state, self._said, width, has_chart=plot, has_history=past, taken=taken, rather=self._rather
+            self._state, self._said, width, has_chart=plot, has_history=past, taken=taken, better=self._better
         )
         self.query_one("#query-keys", Lines).show([row])
 
@@ -416,7 +416,7 @@ class QueryBox(Dialog[str]):
         """Handles a key; returns whether it did, else it edits the query."""
         said, self._said = self._said, ""
         if key == "ctrl+t":
-            self._ask_rather()
+            self._ask_better()
             is_handled = True
         elif self._state.focus == "result":
             is_handled = self._result_key(key)

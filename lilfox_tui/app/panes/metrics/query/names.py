@@ -1,4 +1,4 @@
-"""The names that queries use: loaded for completion, why a query that names them has no series, what one rather asks of
+"""The names that queries use: loaded for completion, why a query that names them has no series, a better query for
 counters, and how new the samples are that a query counts."""
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ def _why_none_is_left(query: Query) -> list[Message]:
     return [tr("the selected series exist; a range may hold fewer than the two samples that a rate needs")]
 
 
-# What one rather asks where a query gives what was counted since a program started.
+# A better query where one gives what was counted since a program started.
 
 
 _WINDOW: Final = "1m"
@@ -177,14 +177,14 @@ _OF_RATES: Final = frozenset(("avg", "bottomk", "max", "min", "quantile", "sum",
 """Aggregations that tell something of rates."""
 
 
-class Rather(NamedTuple):
+class BetterQuery(NamedTuple):
     """A query that tells more than the values of a counter: their rate, or a ``quantile`` of a histogram."""
 
     text: str
     quantile: bool = False
 
 
-def rather(text: str, known: KnownNames, *, remote: bool) -> Rather | None:
+def better_query(text: str, known: KnownNames, *, remote: bool) -> BetterQuery | None:
     """Return what to ask instead of a counter, or of an aggregation of one; None where ``text`` asks for something
     else."""
     with suppress(LilFoxError):
@@ -202,7 +202,7 @@ def rather(text: str, known: KnownNames, *, remote: bool) -> Rather | None:
         rate = f"histogram_quantile(0.95, sum by (job, le) ({rate}))" if quantile else rate
         asked = text[:start] + rate + text[end:]
         cached_parse(asked)
-        return Rather(asked, quantile)
+        return BetterQuery(asked, quantile)
     return None
 
 

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
-from lilfox_tui.app.panes.metrics.query.names import Rather
+from lilfox_tui.app.panes.metrics.query.names import BetterQuery
 from lilfox_tui.app.panes.metrics.query.offer import StartEntry, query_pieces
 from lilfox_tui.app.panes.metrics.query.result import (
     Order,
@@ -70,7 +70,7 @@ _WIDEST_LABEL: Final = 40
 _LEAST_LABEL: Final = 8
 """Cells of a column of labels, where not even the most telling one has room for all of its text."""
 _NOTES_SHOWN: Final = 3
-RATHER_KEY: Final = "ctrl-t"
+BETTER_KEY: Final = "ctrl-t"
 
 
 class QueryPage(Struct, frozen=True):
@@ -95,7 +95,7 @@ class QueryPage(Struct, frozen=True):
     is_slow: bool = False
     history: Sequence[str] = ()
     known: KnownNames = KnownNames()
-    rather: Rather | None = None
+    better: BetterQuery | None = None
 
     @property
     def bordered(self) -> bool:
@@ -128,7 +128,7 @@ def query_screen(page: QueryPage) -> QueryScreen:
     answer = page.answer
     if answer.error is not None:
         return _boxed(page, _("Error"), _error_rows(answer.error, _inner(page)))
-    notes = [*_note_rows(answer.notes, _inner(page)), *_rather_rows(page)]
+    notes = [*_note_rows(answer.notes, _inner(page)), *_better_rows(page)]
     if isinstance(answer.value, str):
         return _boxed(page, _("Text"), [*notes, (Piece(" " + answer.value),)])
     if not page.series:
@@ -185,16 +185,16 @@ def _note_rows(notes: Sequence[str], width: int) -> list[Row]:
     return wrapped(rows, width)
 
 
-def _rather_rows(page: QueryPage) -> list[Row]:
+def _better_rows(page: QueryPage) -> list[Row]:
     """That a counter's values say little, and what to ask."""
-    if page.rather is None or not page.series:
+    if page.better is None or not page.series:
         return []
-    if page.rather.quantile:
-        told = _("a histogram; {key} shows its 95th percentile:", key=RATHER_KEY)
+    if page.better.quantile:
+        told = _("a histogram; {key} shows its 95th percentile:", key=BETTER_KEY)
     else:
-        told = _("a counter; {key} shows it per second:", key=RATHER_KEY)
+        told = _("a counter; {key} shows it per second:", key=BETTER_KEY)
     width = (_widths(page.width)[0] if page.bordered else page.width) - 2 * page.bordered
-    row: Row = (Piece(" "), Piece(told, "degraded"), Piece(" "), *query_pieces(in_place(page.rather.text)))
+    row: Row = (Piece(" "), Piece(told, "degraded"), Piece(" "), *query_pieces(in_place(page.better.text)))
     return wrapped([row], width)
 
 
@@ -536,16 +536,16 @@ def keys_row(
     has_chart: bool,
     has_history: bool,
     taken: StartEntry | None,
-    rather: Rather | None = None,
+    better: BetterQuery | None = None,
 ) -> Row:
     """The last line: what the keys do now, as many as fit; or what the last one did. ``taken`` is what enter takes from
     the list before the first query."""
     if said:
         return (Piece(" " + said, "accent"),)
-    better = [] if rather is None else [(RATHER_KEY, _("percentile") if rather.quantile else _("per second"))]
+    rates = [] if better is None else [(BETTER_KEY, _("percentile") if better.quantile else _("per second"))]
     if state.focus == "result":
         keys = [
-            ("esc", _("back")), *better, ("t", _("range")), ("O", _("sort")), ("y", _("copy")),
+            ("esc", _("back")), *rates, ("t", _("range")), ("O", _("sort")), ("y", _("copy")),
             *([("left/right", _("time cursor"))] if has_chart else ()), ("up/down", _("series")), ("tab", _("query")),
         ]  # fmt: skip
     elif taken is not None:
@@ -556,7 +556,7 @@ def keys_row(
         earlier = [("up", _("earlier query")), ("ctrl-r", _("search the history"))]
         examples = [("down", _("choose"))] if state.answer is None else []
         keys = [
-            ("enter", _("run")), ("tab", _("complete")), ("esc", _("close")), *better, *result,
+            ("enter", _("run")), ("tab", _("complete")), ("esc", _("close")), *rates, *result,
             *examples, *(earlier if has_history else []),
         ]  # fmt: skip
     pieces: list[Piece] = []
