@@ -194,7 +194,7 @@ def better_query(text: str, known: KnownNames, *, remote: bool) -> BetterQuery |
             return None
         name = next((each.value for each in selector.matchers if each.name == NAME and each.op == "="), "")
         found = _text_of_selector(text, name)
-        if found is None or not _is_counter(name, known):
+        if found is None or not is_counter(name, known):
             return None
         start, end = found
         rate = f"rate({text[start:end]}[{_WINDOW_OF_REMOTE if remote else _WINDOW}])"
@@ -206,8 +206,8 @@ def better_query(text: str, known: KnownNames, *, remote: bool) -> BetterQuery |
     return None
 
 
-def _is_counter(name: str, known: KnownNames) -> bool:
-    """Whether a metric only grows, as far as its type tells; without one its name does."""
+def is_counter(name: str, known: KnownNames) -> bool:
+    """Return whether a metric only grows, as far as its type tells; without one its name does."""
     family = known.family(name)
     kind = "unknown" if family is None else family.type
     if kind in ("histogram", "summary"):

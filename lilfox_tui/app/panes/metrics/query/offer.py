@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from lilfox_tui.app.panes.metrics.query.history import QueryHistory
+from lilfox_tui.app.panes.metrics.query.names import is_counter
 from lilfox_tui.app.rendering.columns import GAP, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import (
@@ -395,9 +396,7 @@ def examples(known: KnownNames, most: int = _EXAMPLES_SHOWN) -> list[tuple[str, 
     the first ones."""
     found = {each.text: str(each.question) for each in _EXAMPLES if all(name in known.metrics for name in each.needs)}
     for name in islice(known.metrics, _EXAMPLES_SHOWN):
-        family = known.family(name) or Family()
-        is_counter = family.type == "counter" or name.endswith("_total")
-        found.setdefault(f"sum(rate({name}[5m]))" if is_counter else f"topk(5, {name})", "")
+        found.setdefault(f"sum(rate({name}[5m]))" if is_counter(name, known) else f"topk(5, {name})", "")
     return list(found.items() if found else ((each.text, str(each.question)) for each in _EXAMPLES))[:most]
 
 
