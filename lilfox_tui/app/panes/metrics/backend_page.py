@@ -24,6 +24,7 @@ from lilfox_tui.app.panes.metrics.sections import (
     fill_page,
     text_section,
 )
+from lilfox_tui.app.panes.metrics.traffic_sections import seconds_axis
 from lilfox_tui.app.rendering.chart import Values, spark
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
@@ -325,7 +326,7 @@ def _chart(page: BackendPage, wanted: BackendChart) -> PageChart | None:
             PageCurve(str(each.name), partial(_course, page, each), "" if len(curves) == 1 else now)
             for each, now in zip(curves, told, strict=True)
         ],
-        partial(_axis, wanted.unit),
+        partial(axis_text, wanted.unit),
         page.now - page.window,
         page.now,
         now=told[0] if len(curves) == 1 else "",
@@ -377,9 +378,10 @@ def _course(page: BackendPage, curve: BackendCurve, count: int) -> Values:
     return past(curve.series, count)
 
 
-def _axis(unit: Unit, value: float) -> str:
+def axis_text(unit: Unit, value: float) -> str:
+    """The label of a value on an axis."""
     if unit == "seconds":
-        return f"{value * 1000:.3g}ms" if value < 1 else f"{value:.3g}s"
+        return seconds_axis(value)
     return f"{value:.3g}%" if unit == "percent" else human_bytes(value) if unit == "bytes" else human_count(value)
 
 

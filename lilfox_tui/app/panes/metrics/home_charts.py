@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import repeat
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.metrics.backend_page import cell_text
+from lilfox_tui.app.panes.metrics.backend_page import axis_text, cell_text
 from lilfox_tui.app.panes.metrics.host_page import load_limits
 from lilfox_tui.app.panes.metrics.pages import increase_per_second, rate_span, whole_stretches
 from lilfox_tui.app.panes.metrics.state import MetricsState, fitting
-from lilfox_tui.app.panes.metrics.traffic_sections import as_threshold, lowest
+from lilfox_tui.app.panes.metrics.traffic_sections import as_threshold, lowest, seconds_axis
 from lilfox_tui.app.rendering.chart import (
     AXIS_WIDTH,
     SERIES_COLOURS,
@@ -30,7 +31,7 @@ from lilfox_tui.app.rendering.columns import Digits, wrapped
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.rendering.panels import PanelArea, ScreenPanel
 from lilfox_tui.app.rows.hosts import why_no_numbers
-from lilfox_tui.backends.model import BackendChart, Unit, load
+from lilfox_tui.backends.model import BackendChart, load
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.i18n import _, language
@@ -75,10 +76,6 @@ def _percent(value: float) -> str:
 
 def _rate(value: float) -> str:
     return human_bytes(value) + "/s"
-
-
-def _seconds(value: float) -> str:
-    return f"{value * 1000:.3g}ms" if value < 1 else f"{value:.3g}s"
 
 
 def _turn(at: datetime) -> int:
@@ -281,7 +278,7 @@ class HomeCharts:
         subject, own = f"traffic/{view.name}", f"service/{view.name}"
         state = view.state
         newest = None if state is None else state.last.response_time_s
-        answered = WantedChart(_("Health check"), [(own, Series("service_response_seconds"), "", "")], _seconds,
+        answered = WantedChart(_("Health check"), [(own, Series("service_response_seconds"), "", "")], seconds_axis,
                            _("unknown") if newest is None else digits.duration(newest),
                            limits=Threshold(warn=view.config.slow))  # fmt: skip
         if not isinstance(view.traffic, Ready):
@@ -295,10 +292,10 @@ class HomeCharts:
         ]  # fmt: skip
         limits = as_threshold(view.limits.of_latency(traffic, view.config.slow))
         if quantiles:
-            found.append(WantedChart(_("Latency"), quantiles, _seconds, limits=limits))
+            found.append(WantedChart(_("Latency"), quantiles, seconds_axis, limits=limits))
         elif traffic.average_s is not None:
             average = digits.short_time(traffic.average_s)
-            found.append(WantedChart(_("Latency, average"), [(subject, AVERAGE, "", "")], _seconds, average))
+            found.append(WantedChart(_("Latency, average"), [(subject, AVERAGE, "", "")], seconds_axis, average))
         errors = [
             ((subject, series, name, digits.share(value)), role)
             for series, name, value, role in (
@@ -345,7 +342,7 @@ class HomeCharts:
                 (f"backend/{view.name}", each.series, "" if single else str(each.name), "" if single else now)
                 for each, now in zip(shown, told, strict=True)
             ],
-            _AXES.get(of.unit, human_count),
+            partial(axis_text, of.unit),
             told[0] if single else "",
             100.0 if of.unit == "percent" else None,
             of.unit == "bytes",
@@ -353,11 +350,6 @@ class HomeCharts:
             rate_over=rate_span(view) if shown[0].per_second else None,
             quiet=all(each.quiet is not None for each in shown),
         )
-
-
-_AXES: Mapping[Unit, Callable[[float], str]] = {
-    "count": human_count, "percent": lambda value: f"{value:.3g}%", "bytes": human_bytes, "seconds": _seconds,
-}  # fmt: skip
 
 
 def trend_title(kind: str, trend: Series) -> str:
