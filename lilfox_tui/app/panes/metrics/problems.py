@@ -200,10 +200,12 @@ def _interface_run(changes: Sequence[StatusChange]) -> ChangeRun:
     told = listed([*names[:_NAMES_TOLD], *(["…"] if names[_NAMES_TOLD:] else [])])
     came = sum(each.level is Level.GOOD for each in changes)
     gone = len(changes) - came
-    what = tr("interfaces: {came} appeared, {gone} gone: {names}", came=came, gone=gone, names=told)
-    if not came or not gone:
+    if not gone:
+        what = tr("{count} interfaces appeared: {names}", count=came, names=told)
+    elif not came:
         what = tr("{count} interfaces are gone: {names}", count=gone, names=told)
-        what = what if gone else tr("{count} interfaces appeared: {names}", count=came, names=told)
+    else:
+        what = tr("interfaces: {came} appeared, {gone} gone: {names}", came=came, gone=gone, names=told)
     level = Level.DEGRADED if lost else Level.GOOD
     return ChangeRun(replace(changes[0], what=what, level=level), aside=not lost)
 
