@@ -11,8 +11,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lilfox_tui.app.rendering.chart import spark
-from lilfox_tui.app.rendering.columns import EXACT, Column, Digits, Meter, cells, choose, heading, line, meter_rows
+from lilfox_tui.app.rendering.columns import EXACT, Column, Digits, Meter, choose, heading, line, meter_rows
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
+from lilfox_tui.app.rendering.panels import row_width
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import HostKeyChanged, HostKeyUnknown
@@ -471,7 +472,8 @@ def figure_rows(view: HostView, style: TableStyle, *, named: bool) -> list[Row]:
         free = _("{size} free", size=human_bytes(fullest.available_bytes))
         lines[1].append((fit_middle(clean(fullest.mountpoint), _MOUNT_CELLS), (Piece(free),)))
     heads = [Piece(f" {clean(view.name)}" if named else " ", "strong"), *[Piece(" ")] * len(lines)]
-    return [tuple(_fitting(head, line, style.width)) for head, line in zip(heads, filter(None, lines), strict=False)]
+    told = zip(heads, filter(None, lines), strict=False)
+    return [tuple(_fitting(head, figures, style.width)) for head, figures in told]
 
 
 def _fitting(head: Piece, figures: Sequence[tuple[str, Row]], width: int) -> Iterator[Piece]:
@@ -479,7 +481,7 @@ def _fitting(head: Piece, figures: Sequence[tuple[str, Row]], width: int) -> Ite
     left = width - cell_width(head.text)
     for name, text in figures:
         pieces = (Piece(f"  {name} ", "muted"), *text)
-        left -= cells(pieces)
+        left -= row_width(pieces)
         if left < 0:
             return
         yield from pieces

@@ -117,10 +117,10 @@ class Home:
         self._plain_top = 0
         self._happened_of: object = None
         self._happened_then: Sequence[_Happened] = ()
+        """What happened, and the changes and errors that it was made of."""
         self._processes_of: object = None
         self._process_table: list[Row] = []
         """The drawn processes, and what they were drawn from."""
-        """What happened, of the changes and errors that it was made of."""
 
     # ---- what there is ------------------------------------------------------------------------------------------
 
