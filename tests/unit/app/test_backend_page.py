@@ -266,7 +266,7 @@ def test_a_database_without_a_finding_tells_what_was_checked() -> None:
     some = replace(view, reading=replace(view.reading, checked=(tr("connections"), tr("deadlocks"))))
     for shown, told in (
         (some, "no problem found in connections, deadlocks  for 31 s"),
-        (replace(view, reading=replace(view.reading, checked=())), "no problem found  for 31 s"),
+        (replace(view, reading=replace(view.reading, checked=())), "LilFox found no problem  for 31 s"),
     ):
         rows = [text_of(row) for row in backend_page(page(shown))]
         assert rows[1].strip() == told

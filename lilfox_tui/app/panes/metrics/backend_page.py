@@ -277,7 +277,7 @@ def _no_finding(page: BackendPage) -> str:
     checked = listed(map(str, view.reading.checked)) if view.reading is not None else ""
     if page.reports:
         return _("LilFox itself found no problem in {checked}", checked=checked) if checked else _("it answers LilFox")
-    return _("no problem found in {checked}", checked=checked) if checked else _("no problem found")
+    return _("no problem found in {checked}", checked=checked) if checked else well(view)
 
 
 # ---- charts ------------------------------------------------------------------------------------------------------

@@ -232,13 +232,13 @@ _EXAMPLES: Final = (
 )  # fmt: skip
 """The most telling first."""
 _IN_SHORT: Final = (
-    ('x{job="api"}', tr("only series with that label; =~ takes a pattern, != all others")),
-    ("rate(x[5m])", tr("how fast a counter grows per second, over 5 minutes")),
-    ("sum by (job) (x)", tr("one value for each job; avg, max, min, count too")),
+    ('x{job="api"}', tr("only series with this label; =~ matches a regex, != excludes")),
+    ("rate(x[5m])", tr("per-second rate of a counter over 5 minutes")),
+    ("sum by (job) (x)", tr("one value per job; also avg, max, min, count")),
     ("topk(5, x)", tr("the five highest; bottomk the lowest")),
     ("x > 0.9", tr("only values above 0.9")),
     ("x offset 1h", tr("the values of an hour ago")),
-    ("a / b", tr("of series with the same labels; on (job) matches by that one")),
+    ("a / b", tr("divides series with the same labels; on (job) matches by job alone")),
 )
 _EXAMPLES_SHOWN: Final = 3
 _EXAMPLES_ROOMY: Final = 8
