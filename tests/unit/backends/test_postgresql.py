@@ -212,20 +212,22 @@ def test_a_full_server_and_a_full_database_refuse_their_clients() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wait", "threshold", "told"),
+    ("waits", "threshold", "told"),
     [
-        (6.9, Threshold(warn=10), "waits for locks (none longer than 10 s)"),
-        (6.9, Threshold(fail=7), "waits for locks (none longer than 7 s)"),
-        (6.9, Threshold(warn=5), None),
-        (6.9, Threshold(), None),
-        (None, Threshold(warn=10), None),
+        ((6.9,), Threshold(warn=10), "waits for locks (none longer than 10 s)"),
+        ((6.9, 0.5), Threshold(warn=9, fail=7), "waits for locks (none longer than 7 s)"),
+        ((6.9,), Threshold(warn=5), None),
+        ((0.5, 6.9), Threshold(warn=5), None),
+        ((6.9,), Threshold(), None),
+        ((None,), Threshold(warn=10), None),
     ],
 )
 def test_while_sessions_wait_no_more_is_told_than_that_they_wait_no_longer(
-    wait: float | None, threshold: Threshold, told: str | None
+    waits: tuple[float | None, ...], threshold: Threshold, told: str | None
 ) -> None:
     set_language("en")
-    look = replace(QUIET, sessions=(replace(session_of("active", 7), in_state_s=wait), session_of("idle")))
+    waiting = [replace(session_of("active", 7), in_state_s=wait) for wait in waits]
+    look = replace(QUIET, sessions=(*waiting, session_of("idle")))
     said = [str(each) for each in _checked(look, {}, threshold) if "waits" in str(each)]
     assert said == ([] if told is None else [told])
 
