@@ -126,6 +126,11 @@ class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     warn: float | None = None
     fail: float | None = None
 
+    @property
+    def lowest(self) -> float | None:
+        """The first limit that a rising value reaches; None if there is none."""
+        return min((each for each in (self.warn, self.fail) if each is not None), default=None)
+
 
 def _levels(warn: float | None, fail: float | None) -> Threshold:
     return Threshold(warn=warn, fail=fail)

@@ -347,7 +347,7 @@ def _checked_waits(sessions: Iterable[queries.SessionRow], blocked_s: Threshold)
     """Yield what was looked at of the waits for locks: with sessions that wait, no more than that they wait no longer
     than is allowed."""
     waits = [row.in_state_s for row in sessions if row.blocked_by]
-    limit = min((each for each in (blocked_s.warn, blocked_s.fail) if each is not None), default=None)
+    limit = blocked_s.lowest
     if not waits:
         yield tr("waits for locks")
     elif limit is not None and all(wait is not None and wait <= limit for wait in waits):

@@ -15,7 +15,7 @@ from lilfox_tui.app.panes.metrics.backend_page import axis_text, cell_text
 from lilfox_tui.app.panes.metrics.host_page import load_limits
 from lilfox_tui.app.panes.metrics.pages import increase_per_second, rate_span, whole_stretches
 from lilfox_tui.app.panes.metrics.state import MetricsState, fitting
-from lilfox_tui.app.panes.metrics.traffic_sections import as_threshold, lowest, seconds_axis
+from lilfox_tui.app.panes.metrics.traffic_sections import as_threshold, seconds_axis
 from lilfox_tui.app.rendering.chart import (
     AXIS_WIDTH,
     SERIES_COLOURS,
@@ -305,7 +305,7 @@ class HomeCharts:
         ]  # fmt: skip
         if errors:
             found.append(WantedChart(_("Errors"), [curve for curve, _role in errors], lambda value: f"{value:g}%",
-                                 limits=view.limits.errors, reach=lowest(view.limits.errors),
+                                 limits=view.limits.errors, reach=view.limits.errors.lowest,
                                  roles=[role for _curve, role in errors]))  # fmt: skip
         return [*found, answered]
 

@@ -69,11 +69,6 @@ def as_threshold(limits: Sequence[LatencyLimit]) -> Threshold:
     return Threshold(warn=warn if fail is None or warn is None or warn < fail else None, fail=fail)
 
 
-def lowest(threshold: Threshold) -> float | None:
-    """The first limit that a rising value comes to."""
-    return min((each for each in (threshold.warn, threshold.fail) if each is not None), default=None)
-
-
 class TrafficPage(Struct, frozen=True):
     """The contents of the traffic part of a page. ``past`` returns past values of the series in
     :mod:`lilfox_tui.metrics.traffic`; ``rates`` the rates of each route, oldest first."""
@@ -272,7 +267,7 @@ def _errors(page: TrafficPage, traffic: Traffic) -> PageChart | None:
     if not curves:
         return None
     drawn = _chart(page, _("Errors"), curves, _percent_axis)
-    first = lowest(limits)
+    first = limits.lowest
     notes: tuple[str, ...] = ()
     if first is not None and page.limits.alert:
         notes = (_("alert {name} > {limit:g}%", name=page.limits.alert, limit=first),)
