@@ -6,16 +6,15 @@ names of LilFox's own ``/metrics``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import numpy as np
 from msgspec import structs
 
 from lilfox_tui.config.model import RecoveryConfig
-from lilfox_tui.core.aio import Ready
 from lilfox_tui.metrics.model import HostSnapshot, Labels
-from lilfox_tui.monitor.export import host_families, read_families
+from lilfox_tui.monitor.export import host_families, read_families, usage_families
 from lilfox_tui.monitor.export_sections import Family, recovery_families
 from lilfox_tui.monitor.model import HostView
 from lilfox_tui.recovery.history import UnitRecord
@@ -43,7 +42,7 @@ class HostSeries:
     def take(self, view: HostView, snapshot: HostSnapshot) -> None:
         """Take in a new reading and the host's level."""
         at_ms = ms_of(snapshot.at)
-        gauges = self._usage(view)
+        gauges = _lines_of(view, usage_families([view]))
         self._gauges.append(at_ms, self._labels("gauges", gauges), _values(gauges))
         if self._others_due(at_ms, reached=True):
             families = (*host_families([view]), *read_families({view.name: snapshot}))
@@ -61,21 +60,11 @@ class HostSeries:
         self._reached, self._next_others_ms = reached, at_ms + self._others_every_ms
         return True
 
-    def _usage(self, view: HostView) -> _Lines:
-        summary = view.summary
-        if summary is None or not isinstance(view.link, Ready):
-            return []
-        labels = (("host", view.name), ("instance", view.config.address or view.name))
-        values = {"cpu_usage_percent": summary.cpu_percent, "memory_usage_percent": summary.memory_percent}
-        return [(name, labels, value) for name, value in values.items() if value is not None]
-
     def _append_others(self, at_ms: int, view: HostView, families: tuple[Family, ...]) -> None:
-        instance = ("instance", view.config.address or view.name)
-        if len(families) > len(self.families):
-            self.families = {name: exposition.Family(kind, help_) for name, kind, help_, _found in families}
-        lines = [
-            (name, (*labels, instance), value) for name, _kind, _help, found in families for labels, value in found
-        ]
+        written = (*usage_families([view]), *families)
+        if len(written) > len(self.families):
+            self.families = {name: exposition.Family(kind, help_) for name, kind, help_, _found in written}
+        lines = _lines_of(view, families)
         self._others.append(at_ms, self._labels("others", lines), _values(lines))
 
     def _labels(self, which: str, lines: _Lines) -> LabelList:
@@ -86,6 +75,11 @@ class HostSeries:
             known = (keys, LabelList([LabelSet.of({**dict(labels), NAME: name}) for name, labels in keys]))
             self._keys[which] = known
         return known[1]
+
+
+def _lines_of(view: HostView, families: Iterable[Family]) -> _Lines:
+    instance = ("instance", view.config.address or view.name)
+    return [(name, (*labels, instance), value) for name, _kind, _help, found in families for labels, value in found]
 
 
 def _values(lines: _Lines) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

@@ -78,10 +78,8 @@ _WELL_KNOWN: Final = {
     "scrape_samples_scraped": Family("gauge", "Samples that the target exposed at its last scrape."),
     "ALERTS": Family("gauge", "1 for each alert that is pending or firing."),
     "ALERTS_FOR_STATE": Family("gauge", "Since when the alert is pending or firing, as a Unix timestamp in seconds."),
-    "cpu_usage_percent": Family("gauge", "CPU time neither idle nor waiting for I/O, of all cores or the CPU limit."),
-    "memory_usage_percent": Family("gauge", "Share of memory that is not available."),
 }
-"""What Prometheus and LilFox write themselves, and no target tells."""
+"""What Prometheus and LilFox write themselves, and no target exposes."""
 
 
 class KnownNames(Struct, frozen=True):

@@ -294,7 +294,9 @@ async def test_the_gauges_that_the_manuals_rules_name_are_there_for_each_host(st
         assert (
             str(value_of("memory_usage_percent > 0").labels[0]) == 'memory_usage_percent{host="here", instance="here"}'
         )
-        assert monitor.scraping.families()["lilfox_cpus"].type == "gauge"
+        for name in ("lilfox_cpus", "cpu_usage_percent"):
+            assert monitor.scraping.families()[name].type == "gauge"
+            assert monitor.scraping.families()[name].help
         summary = seen(monitor).hosts["here"].summary
         assert summary is not None
         assert summary.memory_percent is not None
