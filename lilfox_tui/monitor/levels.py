@@ -67,7 +67,6 @@ _REASONS = {
 """What is said of a value above its limit, the most telling first."""
 SERIES_TOLD = {
     _REASONS["memory_percent"].text: "memory_usage_percent",
-    _REASONS["swap_percent"].text: "swap_usage_percent",
     _REASONS["cpu_percent"].text: "cpu_usage_percent",
 }
 """The series whose high value a reason tells, by the text of the reason."""
