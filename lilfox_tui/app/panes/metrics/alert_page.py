@@ -42,7 +42,7 @@ from lilfox_tui.app.panes.metrics.sections import (
 )
 from lilfox_tui.app.rendering.columns import Column, choose, line, wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
-from lilfox_tui.app.rendering.panels import cut_row
+from lilfox_tui.app.rendering.panels import cut_row, row_width
 from lilfox_tui.app.rows.hosts import firing_role
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, listed, ngettext
@@ -444,7 +444,7 @@ def _why(page: AlertPage, style: SectionStyle) -> list[Band]:
     if told := values_told(series, None if told_beside_bar else highest):
         place = len(rows) - bool(item.expression)
         together = (*rows[place - 1], Piece("  " + told))
-        if item.alert is not None and sum(cell_width(piece.text) for piece in together) < page.width - _BORDERS:
+        if item.alert is not None and row_width(together) < page.width - _BORDERS:
             rows[place - 1] = together
         else:
             rows.insert(place, (Piece(" "), Piece(told)))

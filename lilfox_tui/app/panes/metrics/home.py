@@ -283,13 +283,7 @@ class Home:
             elif name == "charts":
                 panel = self.charts.panel(overview, wanted, place)
             elif name == "processes":
-                title = _("Processes of {host}", host=processes[0])
-                rows = (
-                    [(Piece(" " + _("not recorded for the past"), "muted"),)]
-                    if overview.rewound
-                    else self._process_rows(processes[1], place)
-                )
-                panel = ScreenPanel(place, (Piece(title, "title"),), rows)
+                panel = self._process_panel(overview, *processes, place)
             elif name == "next":
                 panel = ScreenPanel(place, (Piece(_("Next"), "title"),), steps)
             else:
@@ -315,8 +309,16 @@ class Home:
             self._state.each_once = each_once
             self._state.choose_first()
 
+    def _process_panel(
+        self, overview: Overview, host: str, processes: Sequence[ProcessUsage], place: PanelArea
+    ) -> ScreenPanel:
+        rows: list[Row] = [(Piece(" " + _("not recorded for the past"), "muted"),)]
+        if not overview.rewound:
+            rows = self._process_rows(processes, place)
+        return ScreenPanel(place, (Piece(_("Processes of {host}", host=host), "title"),), rows)
+
     def _process_rows(self, processes: Sequence[ProcessUsage], place: PanelArea) -> list[Row]:
-        """The table of processes, drawn where it is not what it was a second ago: they are read each three."""
+        """The table of processes, drawn again only where it has changed: they are read every three seconds."""
         known = (processes, place, self._state.sort, self._app.glyphs, language())
         if known != self._processes_of:
             self._processes_of = known
