@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeGuard
 
 import msgspec
 from msgspec import Meta, Raw, Struct, field
@@ -32,6 +32,8 @@ KNOWN_SCHEMAS = frozenset({1, SCHEMA})
 PartKind = Literal["postgresql-custom", "postgresql-plain", "postgresql-globals", "files", "file"]
 """``files`` is a tar archive, ``file`` the file itself (the manual's ``env_DATE``)."""
 _details = msgspec.json.Decoder(dict[str, Any])
+_COUNT_END = 1 << 63
+"""Above each number of rows, files or bytes."""
 Digest = Annotated[str, Meta(min_length=64, max_length=64)]
 """SHA-256 in hexadecimal. That it is one is not asked of ten thousand sets: bytes of which it would be the digest are
 never found."""
@@ -85,7 +87,12 @@ class ManifestPart(Struct, frozen=True, kw_only=True, gc=False):
 
 def _rows_of(table: Any) -> int | None:
     rows = table.get("rows") if isinstance(table, Mapping) else None
-    return rows if isinstance(rows, int) else None
+    return rows if is_count(rows) else None
+
+
+def is_count(value: Any) -> TypeGuard[int]:
+    """Whether a value of a manifest is a number of rows, files or bytes that a set can have."""
+    return isinstance(value, int) and 0 <= value < _COUNT_END
 
 
 class Manifest(Struct, frozen=True, kw_only=True, gc=False):

@@ -44,3 +44,14 @@ def test_what_is_not_recorded_is_told_as_such() -> None:
     assert not found.is_known
     assert contents_text(found) == ""
     assert texts("uploads", found, 9) == ["   uploads: the set does not record what it contains"]
+
+
+def test_counts_that_no_set_can_have_are_left_out() -> None:
+    """Bars are drawn of them: a sum of 1 beside 10¹⁸ rows would be a bar without end."""
+    tables = {"orders": {"rows": 10**18}, "less": {"rows": 1 - 10**18}}
+    part = found_part("d.dump", "database", "postgresql-custom", MIB, content={"tables": tables}, size_bytes=-1,
+                      folder_bytes={"docs": -1, "all": 10**400, "rest": 1})  # fmt: skip
+    found = contents_of([part])
+    assert found.tables == {"orders": 10**18, "less": None}
+    assert found.server_bytes is None
+    assert found.folder_bytes == {"rest": 1}

@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lilfox_tui.app.rows.jobs import JobLog
+from lilfox_tui.backup.sets.model import is_count
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, listed, ngettext, tr
 from lilfox_tui.core.text import human_bytes
@@ -61,10 +62,10 @@ def contents_of(parts: Iterable[FoundPart]) -> SourceContents:
         tables |= said.tables
         detail = said.detail
         for name in ("size_bytes", "files", "folders", "bytes"):
-            if isinstance(value := detail.get(name), int):
+            if is_count(value := detail.get(name)):
                 found[name] = found.get(name, 0) + value
         if isinstance(sizes := detail.get("folder_bytes"), Mapping):
-            folder_bytes |= {str(name): size for name, size in sizes.items() if isinstance(size, int)}
+            folder_bytes |= {str(name): size for name, size in sizes.items() if is_count(size)}
     return SourceContents(
         tables, found.get("size_bytes"), found.get("files"), found.get("folders"), found.get("bytes"), folder_bytes
     )
