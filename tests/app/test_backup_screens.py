@@ -100,6 +100,19 @@ async def test_a_plan_without_sets_shows_its_next_run() -> None:
         assert "not known: no run has finished yet" in text
 
 
+async def test_the_lists_fill_a_low_screen_where_the_sets_are_selected() -> None:
+    one = plan("lilfox", nights(1)[:2])
+    app = showing(Backups({one.key: one}, jobs=()))
+    async with app.run_test(size=(100, 16)) as pilot:
+        await pilot.press("3")
+        await pilot.pause()
+        before = [line[:1] for line in screen_text(pilot).splitlines()]
+        await pilot.press("tab")
+        await pilot.pause()
+        assert pane_of(app).state.focus == "sets"
+        assert [line[:1] for line in screen_text(pilot).splitlines()] == before
+
+
 async def test_the_history_of_a_plan_changes_with_the_language() -> None:
     app = showing(healthy())
     async with app.run_test(size=(120, 40)) as pilot:

@@ -228,7 +228,7 @@ class BackupView:
         free = height - lists - taken
         coming = [] if in_sets or state.sets or state.filter else self._next_run(width - 2)[2:]
         preview = taken and (state.selected_set is not None or coming) and free >= _LEAST_PREVIEW
-        if not preview and not in_sets:
+        if not preview and not (in_sets and taken):
             lists, free = lists + free, 0
         if width >= BESIDE:
             left = _LEFT[0] if width < _WIDE else min(_LEFT[1], width * 2 // 5 + 2)
