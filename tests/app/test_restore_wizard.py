@@ -409,7 +409,7 @@ async def test_what_allows_it_is_highlighted(stand_in: StandIn) -> None:
         assert "space  terminates them during the swap" in text
         assert "4711  app   lilfox-web" in text
         assert "UPDATE ord" in text
-        assert "psql  a shell that somebody opened, maybe you in another terminal" in " ".join(text.split("\n"))
+        assert "psql  a shell or a script, maybe yours in another terminal" in " ".join(text.split("\n"))
         assert "pid 4711 (" not in text, "they stand in a table"
         assert "--end-sessions" not in text
         before = len(stand_in.looked)

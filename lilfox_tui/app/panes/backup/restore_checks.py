@@ -286,7 +286,7 @@ def _statement(session: ServerSession) -> Row:
 def _applications() -> dict[str, str]:
     """What a session is, by the name that its application gives itself."""
     return {
-        "psql": _("a shell that somebody opened, maybe you in another terminal: \\q closes it"),
+        "psql": _("a shell or a script, maybe yours in another terminal: \\q closes a shell"),
         "pg_dump": _("a dump is running: wait until it ends"),
         "lilfox": _("a LilFox console that monitors this server"),
         "lilfox backup": _("a backup or restore by LilFox: wait until it ends"),
