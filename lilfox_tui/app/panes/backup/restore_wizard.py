@@ -256,21 +256,20 @@ class RestoreWizard(Dialog[bool]):
         state, page, width = self.state, self._page, self.app.size.width
         if state.take_end():
             page.top = 0
-        state.highlight_what_allows([item.act for item in _items(self.state, self._glyphs)])
+        items = _items(state, self._glyphs)
+        state.highlight_what_allows([item.act for item in items])
         keys, note, tables = self.query_one("#wizard-keys", Lines), Piece(*self._note), bool(state.choice.tables)
         said = wrapped([(Piece(" "), note)], width)[:MOST_SAID]
         if not note.text:
-            allows = bool(_items(self.state, self._glyphs))
             said = page_keys(
                 state.step, width, asks=self._line.take is not None, undoes=state.undoable, tables=tables,
-                allows=allows, blocked=state.is_blocked, sessions=state.would_end_sessions(),
+                allows=bool(items), blocked=state.is_blocked, sessions=state.would_end_sessions(),
             )  # fmt: skip
         keys.styles.height = len(said)
         keys.show(said)
         asks = self.query_one("#wizard-input", Input).display
         page.take_room(width, self.app.size.height - len(said) - asks, slow_link=self._slow)
         style = PageStyle(page.width, page.room - _SPARE_ROWS, self._glyphs, self._zone, Digits(few=self._slow))
-        items = _items(self.state, self._glyphs)
         rows = wrapped([BLANK, *page_rows(state, style)], page.width - 1)
         below = rows_below(state, style, len(rows))
         self.query_one("#wizard-body", Lines).show(page.draw(rows, items, below, state, self._glyphs, follow=follow))

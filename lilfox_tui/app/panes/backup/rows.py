@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -550,8 +551,8 @@ def _free(view: PlanView, newest: BackupSet | None) -> Row:
 
 def _duration_row(view: PlanView) -> Row:
     """How long the last runs took to make their sets."""
-    manifests = [found.manifest for found in view.sets or () if found.manifest is not None][:_RUNS_TOLD]
-    took = sorted((each.finished - each.created).total_seconds() for each in manifests)
+    known = (took for took in map(took_s, view.sets or ()) if took is not None)
+    took = sorted(islice(known, _RUNS_TOLD))
     if not took:
         return fact_row(_("takes"), _("not known: no run has finished yet"), "muted")
     about = _("about {time} to write it", time=human_duration(took[len(took) // 2]))
