@@ -30,6 +30,8 @@ class StandIn:
         ]
         self.more_changes: list[RestoreChange] = []
         self.error: LilFoxError | None = None
+        self.uncounted: LilFoxError | None = None
+        """Why it cannot be told what would change."""
         self.looked: list[BackupRequest] = []
         self.started: list[JobRequest] = []
         self.refusal: LilFoxError | None = None
@@ -85,6 +87,8 @@ class StandIn:
 
     async def changes(self) -> dict[str, list[RestoreChange]]:
         """Rows of tables, and files."""
+        if self.uncounted is not None:
+            raise self.uncounted
         return {
             "database": [
                 RestoreChange("public.users", "1190", "1204"),

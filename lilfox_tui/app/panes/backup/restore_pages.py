@@ -225,8 +225,8 @@ def page_rows(state: RestoreState, style: PageStyle) -> list[Row]:
     if state.step == CHECKS:
         rows += check_rows(state.looked, style.width, style.glyphs, all_of_them=state.all_checks)
         rows.append(BLANK)
-        if state.looked is not None and (state.looked.ready or state.looked.changes is not None):
-            rows += loss_rows(state.looked, style.glyphs)
+        if (looked := state.looked) is not None and (looked.ready or looked.changes is not None or looked.uncounted):
+            rows += loss_rows(looked, style.glyphs)
     elif state.step == CONFIRM and state.looked is not None:
         rows += confirm_rows(state.choice, state.looked, style.glyphs)
     elif state.step == RUN:
