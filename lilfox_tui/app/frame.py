@@ -150,8 +150,10 @@ def fitting(names: Sequence[str], marks: Marks, told: Sequence[Row], status: Row
     from long to short."""
     titles = sum(map(row_width, _titles(names, marks, 0)))
     for row in told:
-        if titles + row_width([*row, *status]) + 2 <= width:
-            return (*row, *status)
+        touching = row and status and not status[0].text.startswith(" ")
+        both = (*row, Piece("  "), *status) if touching else (*row, *status)
+        if titles + row_width(both) + 2 <= width:
+            return both
     return status
 
 
@@ -338,8 +340,7 @@ class FramePainter:
             return
         self._tabs = drawn_from
         titles = [str(tab.title) for tab in TABS]
-        apart = (Piece("  "),) if state else ()
-        status = fitting(titles, marks, told, (*apart, *state, *jobs), width)
+        status = fitting(titles, marks, told, (*state, *jobs), width)
         shown = tab_titles(titles, marks, current, width)
         beside = note_beside(*app.note, width - sum(map(row_width, shown))) if app.tabs_fit else ()
         lines.show([tabs(titles, marks, current, beside or status, width)])
