@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, timedelta, timezone
+from typing import Literal
 
 import msgspec
 from msgspec import Raw
@@ -10,16 +11,18 @@ from msgspec.structs import replace
 
 from lilfox_tui.app.panes.backup.rows import (
     BackupStyle,
-    contents_rows,
     day_sizes,
     day_times,
     days_legend,
     days_row,
-    set_summary,
+    set_row,
+    set_widths,
+    size_changes,
 )
-from lilfox_tui.app.panes.backup.set_page import set_page
+from lilfox_tui.app.panes.backup.set_page import contents_rows, set_page, set_summary
 from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import UNICODE, Row
+from lilfox_tui.backup.sets.model import BackupSet
 from lilfox_tui.core.i18n import set_language
 from tests.app.backups_made import NOW, healthy, made_set, nights, old_set
 
@@ -124,3 +127,20 @@ def test_the_page_of_a_set_begins_with_its_proof_and_ends_with_details_in_words(
     for word in ("sha256", "server_version_num", "False", "size_bytes"):
         assert word not in text
     assert "SHA-256" not in text.partition("DETAILS")[0]
+
+
+def test_a_size_is_compared_with_the_set_before_that_has_the_same_sources() -> None:
+    def sized(days: int, size: int, status: Literal["intact", "broken"] = "intact") -> BackupSet:
+        found = made_set(days * DAY, status)
+        return replace(found, parts=(replace(found.parts[0], size_bytes=size),))
+
+    alone = made_set(2 * DAY, "intact", missing={"database": "refused"})
+    sets = (sized(1, 150), alone, sized(3, 1, "broken"), sized(4, 100), sized(5, 100), sized(6, 5), sized(7, 10))
+    changes = {found.id: size_changes(sets).get(found.id) for found in sets}
+    assert list(changes.values()) == [0.5, None, None, 0.0, 19.0, -0.5, None]
+    widths, style = set_widths(sets, 100), replace(STYLE, width=100)
+    told = [
+        "".join(piece.text for piece in set_row(found, style, widths, change)).split()[4]
+        for found, change in zip(sets, changes.values(), strict=True)
+    ]
+    assert told == ["+50%", "-", "-", "=", "x20", "-50%", "-"]

@@ -6,10 +6,15 @@ from datetime import UTC, timedelta
 
 from msgspec.structs import replace
 
-from lilfox_tui.app.panes.backup.rows import BackupStyle, backup_question, drill_time_row, plan_detail
+from lilfox_tui.app.panes.backup.rows import BackupStyle, plan_detail
+from lilfox_tui.app.panes.backup.set_page import backup_question, drill_time_row, plan_contents, wrapped_facts
+from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import UNICODE
+from lilfox_tui.backup.options import ConfigOptions, FilesOptions, PostgresqlOptions
 from lilfox_tui.config.model import KeepConfig
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import human_bytes
+from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import PlanView
 from tests.app.backups_made import MIB, NOW, PLAN, healthy, made_set, plan
 
@@ -85,5 +90,73 @@ def test_below_a_title_with_its_name_a_plan_is_not_named_again() -> None:
     view = next(iter(healthy().plans.values()))
     style = BackupStyle(100, UNICODE, NOW, UTC)
     text = ["".join(piece.text for piece in plan_detail(view, (), style, named=named)[0]) for named in (True, False)]
-    assert text[0] == " ● lilfox  the newest set is 1 h 12 min old and restore-tested"
-    assert text[1] == " ● the newest set is 1 h 12 min old and restore-tested"
+    assert text[0] == " ● lilfox  a restore loses the last 1 h 12 min; its restore test took 41 s"
+    assert text[1] == " ● a restore loses the last 1 h 12 min; its restore test took 41 s"
+
+
+def told_of(view: PlanView) -> list[str]:
+    rows = plan_detail(view, (), BackupStyle(120, UNICODE, NOW, UTC), named=False)
+    return ["".join(piece.text for piece in row).strip() for row in rows]
+
+
+def test_a_plan_says_what_a_restore_of_its_newest_good_set_loses_and_whether_one_was_tried() -> None:
+    day = timedelta(days=1)
+    tested = told_of(plan("lilfox", (made_set(day, "restored", took_s=41.0),)))
+    assert tested[0] == "● a restore loses the last 1 d; its restore test took 41 s"
+    assert "restore test 23 h 57 min ago" in tested[1]
+    assert "41 s" not in tested[1], "it is told once"
+    read = told_of(plan("lilfox", (made_set(day, "intact"), made_set(3 * day, "restored", took_s=41.0))))
+    assert read[0] == "● a restore loses the last 1 d; the set is not restore-tested"
+    assert "restore test 2 d 23 h ago: 41 s" in read[1], "of an older set"
+    assert "a restore loses" not in told_of(plan("lilfox", (made_set(day, "broken"),)))[0], "nothing can be restored"
+
+
+def test_a_plan_that_is_ill_also_says_what_a_restore_loses() -> None:
+    day = timedelta(days=1)
+    sets = (made_set(day, "intact", missing={"database": "refused"}), made_set(2 * day, "intact"))
+    reasons = (tr("the newest set is partial: {sources} could not be backed up", sources="database"),)
+    rows = told_of(plan("lilfox", sets, level=Level.DEGRADED, reasons=reasons))
+    assert rows[0].endswith("the newest set is partial: database could not be backed up")
+    assert rows[1] == "a restore loses the last 2 d; the set is not restore-tested"
+    assert rows[2].startswith("/backup")
+
+
+SOURCES = {
+    "database": PostgresqlOptions(url="postgresql://lilfox@localhost/lilfox", host="db-1", globals=False),
+    "uploads": FilesOptions(path="/srv/lilfox/public/uploads", exclude=("*.tmp", "cache/"), skip_unreadable=True),
+    "settings": ConfigOptions(root="/srv/lilfox", host="web-1"),
+}
+
+
+def test_what_a_plan_backs_up_leaves_out_and_keeps_is_that_of_the_configuration() -> None:
+    config = replace(PLAN, sources=SOURCES, keep=KeepConfig(daily=7, weekly=4), copies=("nas",), drill=True)
+    text = ["".join(piece.text for piece in row).strip() for row in plan_contents(config)]
+    assert text == [
+        "backs up    database  lilfox on db-1  without roles and tablespaces",
+        "uploads   /srv/lilfox/public/uploads  without *.tmp, cache/, unreadable files",
+        "settings  web-1:/srv/lilfox: .env, config",
+        "keeps       7 daily; 4 weekly; copies: nas; drill after each run",
+    ]
+    bare = plan_contents(replace(PLAN, sources={"database": PostgresqlOptions()}, keep=None))
+    assert ["".join(piece.text for piece in row).strip() for row in bare] == [
+        "backs up    database",
+        "keeps       every set: no retention policy; no drill after a run",
+    ]
+    assert "lilfox on db-1" in "\n".join(asked(plan("lilfox", (), config=config)))
+
+
+def test_a_partial_set_does_not_tell_how_large_the_next_one_is() -> None:
+    day = timedelta(days=1)
+    partial = made_set(day, "intact", missing={"database": "refused"})
+    partial = replace(partial, parts=tuple(part for part in partial.parts if part.source == "uploads"))
+    whole = made_set(2 * day, "intact")
+    view = plan("lilfox", (partial, whole))
+    assert one(view, "size") == f"size        about {human_bytes(whole.size_bytes)}  as the last complete set"
+    assert "database  last time" in "\n".join(asked(view))
+    assert one(plan("lilfox", (partial,)), "size").endswith("as the last set")
+
+
+def test_the_values_of_facts_stay_in_their_column() -> None:
+    rows = wrapped_facts(plan_contents(replace(PLAN, sources=SOURCES)), 40)
+    assert all(cells(row) <= 40 for row in rows)
+    assert all(row[0].text.strip() or row[0].text == " " * 14 for row in rows)
