@@ -247,7 +247,8 @@ class PaletteActions(_Everywhere):
             page.add_elsewhere((f"{place + 1} {TABS[place].title}", each) for place, each in elsewhere)
 
         title: Row = (Piece(" " + _("Keys"), "title"),)
-        more: Row = (Piece(" " + _("/ and a word: every action in full, also those of the other panes"), "muted"),)
+        told = _("finds every action by a word, in full, also those of the other panes")
+        more: Row = (Piece(" /", "key"), Piece(f" {told}", "muted"))
         self._app.push_screen(dialogs.Reader([title, more], page=page.lines, load=load, full=True))
 
 

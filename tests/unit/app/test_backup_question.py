@@ -135,7 +135,7 @@ def test_what_a_plan_backs_up_leaves_out_and_keeps_is_that_of_the_configuration(
         "backs up    database  lilfox on db-1  without roles and tablespaces",
         "uploads   /srv/lilfox/public/uploads  without *.tmp, cache/, unreadable files",
         "settings  web-1:/srv/lilfox: .env, config",
-        "keeps       7 daily; 4 weekly; copies: nas; drill after each run",
+        "keeps       7 daily, 4 weekly; copies: nas; drill after each run",
     ]
     bare = plan_contents(replace(PLAN, sources={"database": PostgresqlOptions()}, keep=None))
     assert ["".join(piece.text for piece in row).strip() for row in bare] == [

@@ -194,7 +194,7 @@ class JobActions(ActionGroup):
 class PlanActions(ActionGroup):
     """Actions on the selected plan: run it, and apply its retention."""
 
-    TASK = tr("Plans")
+    TASK = tr("Back up and restore")
 
     def __init__(self, context: Context, starter: JobStarter) -> None:
         self._context, self._state, self._app, self._starter = context, context.state, context.app, starter
@@ -260,7 +260,7 @@ class PlanActions(ActionGroup):
 class SetActions(ActionGroup):
     """Actions on the selected set: restore or verify it. ``undo`` asks whether to undo a plan's last restore."""
 
-    TASK = tr("Sets")
+    TASK = tr("Back up and restore")
 
     def __init__(self, context: Context, starter: JobStarter, undo: Callable[[PlanView], None]) -> None:
         self._state, self._app, self._starter, self._undo = context.state, context.app, starter, undo
@@ -353,7 +353,7 @@ _NAME = 44
 class RestoreActions(ActionGroup):
     """Actions after a restore: undo it, and delete the earlier data that it retains."""
 
-    TASK = tr("Restore")
+    TASK = tr("Back up and restore")
 
     def __init__(self, context: PaneContext[BackupState], starter: JobStarter) -> None:
         self._context, self._state, self._app, self._starter = context, context.state, context.app, starter

@@ -352,25 +352,26 @@ def plan_contents(config: PlanConfig) -> list[Row]:
     for number, (name, options) in enumerate(config.sources.items()):
         row = fact_row(_("backs up") if number == 0 else "", fit(name, width), "text")
         rows.append((*row, Piece(f"  {source_place(options)}", "muted"), *_left_out(options)))
-    rows.append(fact_row(_("keeps"), keeping_text(config), "text"))
+    kept = [_retention(config)]
+    kept += [_("copies: {stores}", stores=listed(config.copies))] if config.copies else []
+    kept.append(_("drill after each run") if config.drill else _("no drill after a run"))
+    rows.append(fact_row(_("keeps"), clauses(kept), "text"))
     return rows
 
 
-def keeping_text(config: PlanConfig) -> str:
-    """What a plan keeps: its retention, its copies, and whether each new set is restore-tested."""
-    keep, told = config.keep, [_("every set: no retention policy")]
-    if keep is not None:
-        counted = (
-            (keep.last, _("the last {count}")),
-            (keep.daily, _("{count} daily")),
-            (keep.weekly, _("{count} weekly")),
-            (keep.monthly, _("{count} monthly")),
-            (keep.days, _("all of {count} days")),
-        )
-        told = [text.format(count=count) for count, text in counted if count]
-    told += [_("copies: {stores}", stores=listed(config.copies))] if config.copies else []
-    told.append(_("drill after each run") if config.drill else _("no drill after a run"))
-    return clauses(told)
+def _retention(config: PlanConfig) -> str:
+    """Which sets the retention of a plan keeps."""
+    keep = config.keep
+    if keep is None:
+        return _("every set: no retention policy")
+    counted = (
+        (keep.last, _("the last {count}")),
+        (keep.daily, _("{count} daily")),
+        (keep.weekly, _("{count} weekly")),
+        (keep.monthly, _("{count} monthly")),
+        (keep.days, _("all of {count} days")),
+    )
+    return listed(text.format(count=count) for count, text in counted if count)
 
 
 def wrapped_facts(rows: Sequence[Row], width: int) -> list[Row]:
@@ -410,6 +411,8 @@ def backup_question(view: PlanView, now: datetime, zone: tzinfo, *, contents: bo
     then = [_("reads the set back and verifies it")]
     then += [_("restores it into a scratch location and compares (drill)")] if config.drill else []
     rows.append(fact_row(_("then"), listed(then), "text"))
+    if config.keep is not None:
+        rows.append(fact_row(_("keeps"), _retention(config), "text"))
     return [*rows, *_retention_rows(view, now, zone)]
 
 
