@@ -526,7 +526,8 @@ def confirm_rows(choice: RestoreChoice, looked: Looked, glyphs: Glyphs) -> Itera
 
 def _changes(source: str, changes: Sequence[RestoreChange]) -> Iterator[Row]:
     head = ngettext("{count} change", "{count} changes", len(changes)) if changes else _("no differences found")
-    yield (Piece(f" {source}", "title"), Piece(f"  {head}", "muted"))
+    columns = "  " + _("now → after the restore") if changes else ""
+    yield (Piece(f" {source}", "title"), Piece(f"  {head}{columns}", "muted"))
     shown = changes[:CHANGES_SHOWN]
     what, now, then = (widest((getattr(each, part) for each in shown), 40) for part in ("what", "now", "then"))
     for change in shown:
@@ -551,14 +552,15 @@ def _loss_of(change: RestoreChange) -> str:
 
 
 def run_rows(state: RestoreState, style: PageStyle) -> list[Row]:
-    """The latest output of the job, and the progress of each part."""
+    """The progress of each part, then the latest output of the job."""
     log = state.log
     if log is None:
         return [(Piece("   " + _("starting …"), "muted"),)]
     bars = progress_rows(log.progress, max(1, style.height // 2), style.width, style.glyphs, style.digits)
     newest = list(log.events)[-style.height :]
     said = [row for event in newest for row in event_rows(event, style.zone, style.glyphs)]
-    return [*said[-max(1, style.height - len(bars) - 2) :], BLANK, *bars]
+    gap = [BLANK] if bars else []
+    return [*bars, *gap, *said[-max(1, style.height - len(bars) - 2) :]]
 
 
 # ---- Result ------------------------------------------------------------------------------------------------------
