@@ -15,6 +15,7 @@ from lilfox_tui.app.panes.backup.rows import (
     day_times,
     days_legend,
     days_row,
+    set_heading,
     set_row,
     set_widths,
     size_changes,
@@ -144,3 +145,26 @@ def test_a_size_is_compared_with_the_set_before_that_has_the_same_sources() -> N
         for found, change in zip(sets, changes.values(), strict=True)
     ]
     assert told == ["+50%", "-", "-", "=", "x20", "-50%", "-"]
+
+
+def test_a_reason_that_is_cut_in_any_case_leaves_room_for_the_size_and_its_change() -> None:
+    bad = made_set(DAY, "broken", reason="uploads_20260328_020000.tar.zst: 17 bytes are missing at its end")
+    for width in (60, 70, 80):
+        columns = text(set_heading(replace(STYLE, width=width), set_widths((bad,), width)))
+        assert "size  change  proof" in columns
+    whole = made_set(DAY, "broken", reason="one is missing")
+    line = text(set_row(whole, replace(STYLE, width=60), set_widths((whole,), 60)))
+    assert "one is missing" in line, "a reason with room is whole"
+
+
+def test_why_a_set_is_broken_is_told_once_on_its_page() -> None:
+    bad = made_set(DAY, "broken", reason="17 bytes are missing")
+    view = next(iter(healthy().plans.values()))
+    told = "\n".join(text(row) for row in set_page(bad, view, STYLE))
+    assert told.count("17 bytes are missing") == 1
+    other = replace(bad, reason="its manifest is inconsistent")
+    assert "its manifest is inconsistent" in "\n".join(text(row) for row in set_page(other, view, STYLE))
+
+
+def text(row: Row) -> str:
+    return "".join(piece.text for piece in row)

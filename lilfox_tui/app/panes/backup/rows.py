@@ -252,7 +252,8 @@ def set_widths(sets: Sequence[BackupSet], width: int) -> SetWidths:
     sources = max((cell_width(_sources_of(found)) for found in some), default=0)
     proof, sources = max(_PROOF, min(_PROOF_MOST, proof)), max(8, min(_SOURCES_MOST, sources))
     room = width - INDENT - _LEAST_SET
-    proof = min(proof, max(_PROOF, room))
+    if proof > room:  # it is cut in any case: the size and its change stay
+        proof = max(_PROOF, room - 2 - 5 - 2 - _CHANGE)
     others = _ID - _BEGUN + 2 + 5 + 2 + _CHANGE + 2 + sources  # whole ids, the size, its change and the sources
     return SetWidths(proof, sources, room - proof >= others)
 

@@ -125,7 +125,8 @@ def _about(found: BackupSet, view: PlanView, style: BackupStyle) -> Iterator[Row
     yield _field(_("size"), human_bytes(found.size_bytes))
     if found.manifest is not None and found.manifest.tag:
         yield _field(_("tag"), _("{tag}: retention keeps it; restore it with tag:{tag}", tag=found.manifest.tag))
-    if found.reason and not found.missing:  # what is missing has a line of its own
+    is_told = found.missing or (found.proof is not None and str(found.reason) == found.proof.reason)
+    if found.reason and not is_told:  # by a line of its own, or by the proof
         yield _field(_("why"), str(found.reason), SET_ROLES[found.status])
     manifest = found.manifest
     if manifest is None:

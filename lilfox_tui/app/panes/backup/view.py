@@ -259,9 +259,12 @@ class BackupView:
             self._set_beside_history(PanelArea(0, top, width, free + 1), panels)
 
     def _has_course(self) -> bool:
-        """Whether the history of the selected plan is shown, and not its next run, which tells what it backs up."""
+        """Whether the history of the selected plan is shown, or nothing as its store was never read; and not its next
+        run, which tells what it backs up."""
         plan, style = self._state.selected_plan, self._style(0)
-        if plan is None or not plan.sets or self._app.slow_link or plan.outage is not None:
+        if plan is not None and plan.sets is None and plan.outage is not None:
+            return True
+        if plan is None or not plan.sets or self._app.slow_link:
             return False
         sets, today = plan.sets, style.now.astimezone(style.zone).date()
         return bool(self._kept.get("course", plan, today, lambda: [None] * _has_course(day_sizes(sets, style))))
