@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -25,7 +25,7 @@ from lilfox_tui.backup.restores import interrupted
 from lilfox_tui.backup.sets.retention import judge
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, _, ngettext, ntr, tr
-from lilfox_tui.core.text import fit, human_bytes
+from lilfox_tui.core.text import cell_width, clean, fit, fit_middle, human_bytes
 from lilfox_tui.jobs.listing import cancel
 from lilfox_tui.metrics.model import Level
 
@@ -493,7 +493,7 @@ class RestoreActions(ActionGroup):
             return
         half, finish = ways[int(chosen)]
         word = "finish" if finish else "take-back"
-        rows: list[Row] = [(Piece("  "), Piece(str(half.message)))]
+        rows = settle_rows(half, self._state.zone, finish=finish)
         if await self._app.confirm(_settle_text(half, finish=finish), rows, word):
             request = self._starter.request_without_plan(half.restored.run)
             await self._starter.start("settle", replace(request, finish=finish))
@@ -527,6 +527,31 @@ def _going_rows(lines: Sequence[RetainedRow]) -> Iterator[Row]:
 
 def _where(line: RetainedRow) -> str:
     return f"{line.host}:{line.target}" if line.host else line.target
+
+
+def settle_rows(half: InterruptedRestore, zone: tzinfo, *, finish: bool) -> list[Row]:
+    """What was interrupted and when, and of each target which data is in place there and what becomes of it."""
+    restored = half.restored
+    what = _("undoing its restore") if restored.stage == "undoing" else _("its restore")
+    when = f"{restored.at.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+    rows = [
+        fact_row(_("set"), restored.set),
+        (
+            *fact_row(_("stopped"), what, "text"),
+            Piece("  " + _("since {time}, job {job}", time=when, job=restored.run), "muted"),
+        ),
+        BLANK,
+    ]
+    wanted = "restored" if finish is (restored.stage != "undoing") else "before"
+    texts = {"restored": _("restored data"), "before": _("previous data"), "neither": _("absent")}
+    names = [clean(f"{side.host}:{side.target}" if side.host else side.target) for side in half.sides]
+    width = min(_NAME, max(map(cell_width, names), default=0))
+    for name, side in zip(names, half.sides, strict=True):
+        becomes = () if side.standing == wanted else (Piece(" → "), Piece(texts[wanted], "degraded"))
+        told = texts.get(side.standing) or str(side.reason) or _("unknown")
+        row = (Piece("  " + fit(fit_middle(name, width), width), "strong"), Piece(f"  {told}"), *becomes)
+        rows.append(row if becomes else (*row, Piece("  " + _("stays"), "muted")))
+    return rows
 
 
 def _settle_text(half: InterruptedRestore, *, finish: bool) -> str:

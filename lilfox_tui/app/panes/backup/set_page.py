@@ -19,7 +19,7 @@ from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.backup.checks import labelled, proof_text, signature_text
 from lilfox_tui.backup.sets.retention import judge
 from lilfox_tui.core.i18n import _, clauses, listed, ngettext
-from lilfox_tui.core.text import break_line, cell_width, clean, fit, human_age, human_bytes, human_duration
+from lilfox_tui.core.text import break_line, cell_width, clean, fit, fit_middle, human_age, human_bytes, human_duration
 from lilfox_tui.monitor.model import SET_LEVELS, PlanView
 
 if TYPE_CHECKING:
@@ -375,12 +375,17 @@ def _retention(config: PlanConfig) -> str:
     return listed(text.format(count=count) for count, text in counted if count)
 
 
+def _words_fitted(text: str, room: int) -> str:
+    return " ".join(fit_middle(word, room) if cell_width(word) > room else word for word in text.split(" "))
+
+
 def wrapped_facts(rows: Sequence[Row], width: int) -> list[Row]:
-    """Facts, each value wrapped in its own column."""
+    """Facts, each value wrapped in its own column; a path that has no room in it is cut in its middle."""
     found: list[Row] = []
     for label, *value in rows:
         room, below = max(1, width - cells((label,))), Piece(" " * cells((label,)))
-        first, *more = wrapped([tuple(value)], room)
+        fitted = [piece._replace(text=_words_fitted(piece.text, room - _INDENTED)) for piece in value]
+        first, *more = wrapped([tuple(fitted)], room)
         found += [(label, *first), *((below, *(each[1:] if each[0].text.isspace() else each)) for each in more)]
     return found
 
