@@ -166,5 +166,18 @@ def test_why_a_set_is_broken_is_told_once_on_its_page() -> None:
     assert "its manifest is inconsistent" in "\n".join(text(row) for row in set_page(other, view, STYLE))
 
 
+def test_a_restore_test_says_what_it_could_not_compare() -> None:
+    view = next(iter(healthy().plans.values()))
+
+    def told(found: BackupSet) -> str:
+        return "\n".join(text(row) for row in set_page(found, view, STYLE))
+
+    found = made_set(DAY, "restored", took_s=41.0)
+    assert "not compared  the rows of 1 table: the set does not record them" in told(found)
+    assert "not compared" not in told(made_set(DAY, "intact")), "that compares no rows"
+    uploads = replace(found, parts=tuple(part for part in found.parts if part.source == "uploads"))
+    assert "not compared" not in told(uploads)
+
+
 def text(row: Row) -> str:
     return "".join(piece.text for piece in row)

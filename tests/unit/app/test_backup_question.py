@@ -6,10 +6,10 @@ from datetime import UTC, timedelta
 
 from msgspec.structs import replace
 
-from lilfox_tui.app.panes.backup.rows import BackupStyle, plan_detail
+from lilfox_tui.app.panes.backup.rows import BackupStyle, fact_row, plan_detail
 from lilfox_tui.app.panes.backup.set_page import backup_question, drill_time_row, plan_contents, wrapped_facts
 from lilfox_tui.app.rendering.columns import cells
-from lilfox_tui.app.rendering.draw import UNICODE
+from lilfox_tui.app.rendering.draw import UNICODE, Piece, Row
 from lilfox_tui.backup.options import ConfigOptions, FilesOptions, PostgresqlOptions
 from lilfox_tui.config.model import KeepConfig
 from lilfox_tui.core.i18n import tr
@@ -156,7 +156,38 @@ def test_a_partial_set_does_not_tell_how_large_the_next_one_is() -> None:
     assert one(plan("lilfox", (partial,)), "size").endswith("as the last set")
 
 
+def wrapped_text(rows: list[Row], width: int) -> list[str]:
+    lines = wrapped_facts(rows, width)
+    assert all(cells(row) <= width for row in lines)
+    return ["".join(piece.text for piece in row) for row in lines]
+
+
 def test_the_values_of_facts_stay_in_their_column() -> None:
-    rows = wrapped_facts(plan_contents(replace(PLAN, sources=SOURCES)), 40)
-    assert all(cells(row) <= 40 for row in rows)
-    assert all(row[0].text.strip() or row[0].text == " " * 14 for row in rows)
+    assert wrapped_text(plan_contents(replace(PLAN, sources=SOURCES)), 44) == [
+        "  backs up    database  lilfox on db-1",
+        " " * 14 + "without roles and tablespaces",
+        " " * 14 + "uploads ",
+        " " * 14 + "/srv/lilfox/public/uploads",
+        " " * 14 + "without *.tmp, cache/,",
+        " " * 14 + "unreadable files",
+        " " * 14 + "settings  web-1:/srv/lilfox:",
+        " " * 14 + ".env, config",
+        "  keeps       the last 7; no drill after a",
+        " " * 14 + "run",
+    ]
+
+
+def test_a_path_without_room_is_cut_in_its_middle_and_nothing_else_is() -> None:
+    path = fact_row("to", "/a/very/long/way/to/the/backups/of/the/shop", "strong")
+    assert wrapped_text([(*path, Piece("  78G free"))], 40) == [
+        "  to          /a/very/…ckups/of/the/shop",
+        " " * 14 + "78G free",
+    ]
+    chinese = "读回备份集并校验，恢复到临时位置并比较（演练）"
+    lines = wrapped_text([fact_row("之后", chinese)], 40)
+    assert (
+        "".join(line[lines[0].index("读") :] if number == 0 else line.strip() for number, line in enumerate(lines))
+        == chinese
+    )
+    for width in range(16, 60):
+        wrapped_text(plan_contents(replace(PLAN, sources=SOURCES)), max(22, width))

@@ -246,12 +246,18 @@ class PlanActions(ActionGroup):
             )
             return
         rows: list[Row] = [
-            (Piece(f"  {each.set.id}", "strong"), Piece(f"  {each.why}", "muted")) for each in going[:_MOST_SHOWN]
+            (
+                Piece(f"  {each.set.id}", "strong"),
+                Piece("  " + fit(human_bytes(each.set.size_bytes), 5, right=True)),
+                Piece(f"  {each.why}", "muted"),
+            )
+            for each in going[:_MOST_SHOWN]
         ]
         if len(going) > _MOST_SHOWN:
             rows.append((Piece("  " + _("and {count} more", count=len(going) - _MOST_SHOWN), "muted"),))
         stay = ngettext("{count} set is kept.", "{count} sets are kept.", len(own) - len(going))
-        rows.append((Piece("  "), Piece(stay)))
+        held = _("Together they hold {bytes}.", bytes=human_bytes(sum(each.set.size_bytes for each in going)))
+        rows += [BLANK, (Piece("  "), Piece(held, "strong"), Piece(f" {stay}"))]
         title = ngettext("Remove {count} set", "Remove {count} sets", len(going))
         if await self._app.confirm(title, rows, plan.name):
             await self._starter.start("prune", self._starter.request(plan))

@@ -164,6 +164,20 @@ def _proof(found: BackupSet, style: BackupStyle) -> Iterator[Row]:
     else:
         text = _("found broken on {at}: {reason}", at=at, reason=proof.reason)
     yield _field(_("proof"), text, SET_ROLES.get(proof.level, "text"))
+    if proof.level == "restored" and (uncounted := _uncounted(found)):
+        told = ngettext(
+            "the rows of {count} table: the set does not record them",
+            "the rows of {count} tables: the set does not record them",
+            uncounted,
+        )
+        yield _field(_("not compared"), told, "degraded")
+
+
+def _uncounted(found: BackupSet) -> int:
+    """Tables of a set whose rows were not counted, so that a restore of them is compared with nothing."""
+    sources = dict.fromkeys(part.source for part in found.parts)
+    contents = (contents_of(part for part in found.parts if part.source == source) for source in sources)
+    return sum(rows is None for each in contents for rows in each.tables.values())
 
 
 def _missing(found: BackupSet) -> Iterator[Row]:
@@ -318,6 +332,8 @@ _RUNS_TOLD, _REMOVED_TOLD = 5, 3
 """Runs whose times are looked at, and sets that are named."""
 
 
+_LEAST_VALUE = 8
+"""Cells of the value of a fact at least."""
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 
@@ -375,19 +391,40 @@ def _retention(config: PlanConfig) -> str:
     return listed(text.format(count=count) for count, text in counted if count)
 
 
-def _words_fitted(text: str, room: int) -> str:
-    return " ".join(fit_middle(word, room) if cell_width(word) > room else word for word in text.split(" "))
-
-
 def wrapped_facts(rows: Sequence[Row], width: int) -> list[Row]:
     """Facts, each value wrapped in its own column; a path that has no room in it is cut in its middle."""
     found: list[Row] = []
     for label, *value in rows:
-        room, below = max(1, width - cells((label,))), Piece(" " * cells((label,)))
-        fitted = [piece._replace(text=_words_fitted(piece.text, room - _INDENTED)) for piece in value]
-        first, *more = wrapped([tuple(fitted)], room)
-        found += [(label, *first), *((below, *(each[1:] if each[0].text.isspace() else each)) for each in more)]
+        below = Piece(" " * cells((label,)))
+        lines = _value_lines(value, max(_LEAST_VALUE, width - cells((label,))))
+        found += [(below if number else label, *line) for number, line in enumerate(lines)]
     return found
+
+
+def _value_lines(value: Sequence[Piece], room: int) -> list[list[Piece]]:
+    lines: list[list[Piece]] = [[]]
+    for piece in value:
+        rest = _paths_fitted(clean(piece.text), room)
+        while rest:
+            left = room - cells(lines[-1])
+            word = rest.lstrip(" ").partition(" ")[0]
+            is_whole = cell_width(rest) <= left
+            first, rest = (rest, "") if is_whole else break_line(rest, left)
+            if lines[-1] and not is_whole and (not first.strip() or (word.isascii() and word not in first)):
+                first, rest = "", (first + rest).lstrip(" ") if first else rest.lstrip(" ")
+            if first:
+                lines[-1].append(Piece(first, piece.role))
+            if rest:
+                lines.append([])
+    return lines
+
+
+def _paths_fitted(text: str, room: int) -> str:
+    """``text``, its paths of more than ``room`` cells cut in their middle."""
+    return " ".join(
+        fit_middle(word, room) if "/" in word and word.isascii() and len(word) > room else word
+        for word in text.split(" ")
+    )
 
 
 def backup_question(view: PlanView, now: datetime, zone: tzinfo, *, contents: bool = True) -> list[Row]:
