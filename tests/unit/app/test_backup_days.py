@@ -106,7 +106,7 @@ def test_what_a_set_contains_is_wrapped_between_its_sources_where_there_is_room(
 
 
 def test_the_legend_names_the_signs_that_there_are() -> None:
-    text = "".join(piece.text for piece in days_legend(nights(4), STYLE))
+    text = "".join(piece.text for row in days_legend(nights(4), STYLE) for piece in row)
     assert " ".join(text.split()) == "● restore-tested ◐ checksums verified ○ not verified · no set"
 
 
@@ -155,6 +155,22 @@ def test_a_reason_that_is_cut_in_any_case_leaves_room_for_the_size_and_its_chang
     whole = made_set(DAY, "broken", reason="one is missing")
     line = text(set_row(whole, replace(STYLE, width=60), set_widths((whole,), 60)))
     assert "one is missing" in line, "a reason with room is whole"
+
+
+def test_a_legend_without_room_on_one_line_has_two() -> None:
+    lines = days_legend(nights(4), replace(STYLE, width=49))
+    assert [text(line).strip() for line in lines] == [
+        "● restore-tested  ◐ checksums verified", "○ not verified  · no set",
+    ]  # fmt: skip
+    assert len(days_legend(nights(4), STYLE)) == 1
+
+
+def test_a_reason_that_is_cut_does_not_cut_the_proofs_of_other_sets() -> None:
+    bad = made_set(DAY, "broken", reason="uploads_20260328_020000.tar.zst: 17 bytes are missing at its end")
+    partial = made_set(2 * DAY, "intact", missing={"uploads": "no such folder"})
+    widths, style = set_widths((bad, partial), 49), replace(STYLE, width=49)
+    assert "partial: uploads missing" in text(set_row(partial, style, widths))
+    assert cells(set_row(bad, style, widths)) == 49, "it has what is left"
 
 
 def test_why_a_set_is_broken_is_told_once_on_its_page() -> None:

@@ -86,6 +86,8 @@ class SetWidths(Struct, frozen=True):
     proof: int
     sources: int
     whole_ids: bool
+    grow: int = 0
+    """Cells that the proofs also take where they are left."""
 
 
 class _Plan(Struct, frozen=True):
@@ -247,15 +249,16 @@ def _change(each: _Set) -> Row:
 
 def set_widths(sets: Sequence[BackupSet], width: int) -> SetWidths:
     """The widths for a list of ``width`` cells, so that no proof is cut where another column can be dropped."""
-    some = [*sets[:_MEASURED]]
-    proof = max((cell_width(_proof_of(found)) for found in some), default=0)
+    some, room = sets[:_MEASURED], width - INDENT - _LEAST_SET
+    beside = room - 2 - 5 - 2 - _CHANGE
+    proofs = [(min(_PROOF_MOST, cell_width(_proof_of(found))), beside if found.refused else room) for found in some]
     sources = max((cell_width(_sources_of(found)) for found in some), default=0)
-    proof, sources = max(_PROOF, min(_PROOF_MOST, proof)), max(8, min(_SOURCES_MOST, sources))
-    room = width - INDENT - _LEAST_SET
-    if proof > room:  # it is cut in any case: the size and its change stay
-        proof = max(_PROOF, room - 2 - 5 - 2 - _CHANGE)
+    sources = max(8, min(_SOURCES_MOST, sources))
+    # One that is cut in any case has what the other columns leave, as has a reason, which the page of its set tells.
+    proof = max([_PROOF, *(each for each, most in proofs if each <= most)])
+    grow = any(each > most for each, most in proofs)
     others = _ID - _BEGUN + 2 + 5 + 2 + _CHANGE + 2 + sources  # whole ids, the size, its change and the sources
-    return SetWidths(proof, sources, room - proof >= others)
+    return SetWidths(proof, sources, room - proof >= others, _PROOF_MOST if grow else 0)
 
 
 def _set_columns(widths: SetWidths) -> list[Column[_Set]]:
@@ -264,7 +267,7 @@ def _set_columns(widths: SetWidths) -> list[Column[_Set]]:
         Column(lambda: _("age"), 4, _set_age, 0, right=True),
         Column(lambda: _("size"), 5, _set_size, 2, right=True),
         Column(lambda: _("change"), _CHANGE, _change, 3, right=True),
-        Column(lambda: _("proof"), widths.proof, _proof, 1),
+        Column(lambda: _("proof"), widths.proof, _proof, 1, grow=widths.grow),
         Column(lambda: _("contains"), widths.sources, _sources, 4),
     ]
 
@@ -298,16 +301,20 @@ def days_row(sets: Sequence[BackupSet], style: BackupStyle, width: int) -> Row:
     return (Piece(_days_text(days), "muted"), *(_day(best.get(ago), style) for ago in reversed(range(days))))
 
 
-def days_legend(sets: Sequence[BackupSet], style: BackupStyle) -> Row:
-    """What the signs of the last 30 days mean: those of the sets that there are, and that of a day without one."""
+def days_legend(sets: Sequence[BackupSet], style: BackupStyle) -> list[Row]:
+    """What the signs of the last 30 days mean: those of the sets that there are, and that of a day without one; as many
+    in a line as have room."""
     signs: dict[str, tuple[str, list[str]]] = {}
     for status in sorted({found.status for found in sets}, key=_BEST_FIRST.index):
         sign = style.glyphs.level(SET_LEVELS[status])
         signs.setdefault(sign, (SET_ROLES[status], []))[1].append(status_text(status))
-    row: list[Piece] = []
-    for sign, (role, texts) in signs.items():
-        row += [Piece(f" {sign}", role), Piece(f" {listed(texts)} ", "muted")]
-    return (*row, Piece(" "), _day(None, style), Piece(" " + _("no set"), "muted"))
+    told = [(Piece(f" {sign}", role), Piece(f" {listed(texts)} ", "muted")) for sign, (role, texts) in signs.items()]
+    lines: list[Row] = [()]
+    for each in (*told, (Piece(" "), _day(None, style), Piece(" " + _("no set"), "muted"))):
+        if lines[-1] and cells((*lines[-1], *each)) > style.width:
+            lines.append(())
+        lines[-1] = (*lines[-1], *each)
+    return lines
 
 
 def day_sizes(sets: Sequence[BackupSet], style: BackupStyle) -> list[float | None]:

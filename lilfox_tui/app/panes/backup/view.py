@@ -230,8 +230,9 @@ class BackupView:
         state = self._state
         in_sets = state.focus == "sets" and state.selected_set is not None
         detail = [BLANK, BLANK] if in_sets else _at_most(self._plan_rows(width - 2), self._detail_rows(height))
-        if not in_sets and height >= _TALL and self._has_course():
-            detail += self._contents(width - 2)
+        contents = self._contents(width) if not in_sets else []
+        if height >= _TALL:
+            detail += contents
         taken = len(detail) + 1 if height >= _THREE_HIGH - 4 else 0
         most = height - taken if height < _TALL else height // 2
         legend = height >= _TALL  # of the days, below the sets
@@ -239,6 +240,8 @@ class BackupView:
         free = height - lists - taken
         coming = [] if in_sets or state.sets or state.filter else self._next_run(width - 2)[2:]
         preview = taken and (state.selected_set is not None or coming) and free >= _LEAST_PREVIEW
+        if height < _TALL and taken and not preview and len(contents) <= free:
+            detail, taken, free = [*detail, *contents], taken + len(contents), free - len(contents)
         if not preview and not (in_sets and taken):
             lists, free = lists + free, 0
         if width >= BESIDE:
@@ -258,21 +261,19 @@ class BackupView:
         elif preview:
             self._set_beside_history(PanelArea(0, top, width, free + 1), panels)
 
-    def _has_course(self) -> bool:
-        """Whether the history of the selected plan is shown, or nothing as its store was never read; and not its next
-        run, which tells what it backs up."""
-        plan, style = self._state.selected_plan, self._style(0)
-        if plan is not None and plan.sets is None and plan.outage is not None:
-            return True
-        if plan is None or not plan.sets or self._app.slow_link:
-            return False
-        sets, today = plan.sets, style.now.astimezone(style.zone).date()
-        return bool(self._kept.get("course", plan, today, lambda: [None] * _has_course(day_sizes(sets, style))))
-
     def _contents(self, width: int) -> list[Row]:
-        """What the selected plan backs up, leaves out and keeps."""
-        plan = self._state.selected_plan
-        return [] if plan is None or plan.config is None else wrapped_facts(plan_contents(plan.config), width - 1)
+        """What the selected plan backs up, leaves out and keeps, unless its next run is shown, which tells that too."""
+        plan, style = self._state.selected_plan, self._style(0)
+        if plan is None or plan.config is None:
+            return []
+        if plan.sets and width >= _WIDE:
+            sets, today = plan.sets, style.now.astimezone(style.zone).date()
+            course = self._kept.get("course", plan, today, lambda: [None] * _has_course(day_sizes(sets, style)))
+            if not course or self._app.slow_link:
+                return []
+        elif not plan.sets and plan.outage is None:
+            return []
+        return wrapped_facts(plan_contents(plan.config), width - 3)
 
     def _set_beside_history(self, place: PanelArea, panels: list[ScreenPanel]) -> None:
         """The selected set, and the history of its plan beside it where there is room."""
@@ -381,8 +382,8 @@ class BackupView:
         if name == "sets" and len(title) > _WITHOUT_DAYS and len(rows) < place.inner_height:
             plan = self._state.selected_plan
             legend = days_legend(() if plan is None else plan.sets or (), self._style(width))
-            if cells(legend) <= width:
-                rows += [*[BLANK] * (place.inner_height - len(rows) - 1), legend]
+            blank = place.inner_height - len(rows) - len(legend)
+            rows += [*[BLANK] * blank, *legend] if blank >= 0 else []
         panels.append(ScreenPanel(place, title, rows, more=more))
 
     def _rows_of(self, name: ListId, width: int) -> _Rows:
