@@ -273,7 +273,8 @@ class BackupView:
                 return []
         elif not plan.sets and plan.outage is None:
             return []
-        return wrapped_facts(plan_contents(plan.config), width - 3)
+        config = plan.config
+        return self._kept.get("contents", plan, width, lambda: wrapped_facts(plan_contents(config), width - 3))
 
     def _set_beside_history(self, place: PanelArea, panels: list[ScreenPanel]) -> None:
         """The selected set, and the history of its plan beside it where there is room."""
