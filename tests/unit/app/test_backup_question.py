@@ -94,6 +94,17 @@ def test_below_a_title_with_its_name_a_plan_is_not_named_again() -> None:
     assert text[1] == " ● a restore loses the last 1 h 12 min; its restore test took 41 s"
 
 
+def test_a_store_is_whole_where_the_facts_take_two_lines_anyway() -> None:
+    sets = (made_set(timedelta(days=1), "intact", plan="shop"),
+            made_set(timedelta(days=3), "restored", plan="shop", took_s=41.0))  # fmt: skip
+    view = plan("shop", sets, where="/srv/store/backups/of/the/shop", free_bytes=80 * 1024 * MIB)
+    facts = plan_detail(replace(view, config=replace(PLAN, schedule="*/30 8-18 * * mon-fri")), (), STYLE)[-1]
+    assert "/srv/store/backups/of/the/shop" in "".join(piece.text for piece in facts)
+
+
+STYLE = BackupStyle(100, UNICODE, NOW, UTC)
+
+
 def told_of(view: PlanView) -> list[str]:
     rows = plan_detail(view, (), BackupStyle(120, UNICODE, NOW, UTC), named=False)
     return ["".join(piece.text for piece in row).strip() for row in rows]
@@ -182,6 +193,10 @@ def test_a_path_without_room_is_cut_in_its_middle_and_nothing_else_is() -> None:
     assert wrapped_text([(*path, Piece("  78G free"))], 40) == [
         "  to          /a/very/…ckups/of/the/shop",
         " " * 14 + "78G free",
+    ]
+    assert wrapped_text([(*fact_row("", "uploads"), Piece("  /a/very/long/way/of/the/shop/uploads"))], 40) == [
+        " " * 14 + "uploads",
+        " " * 14 + "/a/very/…/the/shop/uploads",
     ]
     chinese = "读回备份集并校验，恢复到临时位置并比较（演练）"
     lines = wrapped_text([fact_row("之后", chinese)], 40)

@@ -290,3 +290,15 @@ def test_what_changes_says_which_side_is_now() -> None:
     told = texts_of(confirm_rows(state.choice, state.looked, UNICODE))
     assert " database  1 change  now → after the restore" in told
     assert " uploads  no differences found" in told
+
+
+def test_the_result_says_from_when_the_data_is() -> None:
+    state = chosen()
+    state.open(RUN)
+    style, at = PageStyle(100, 12, UNICODE, UTC, Digits()), datetime(2026, 3, 29, 3, 12, tzinfo=UTC)
+    for outcome in ("ok", "failed"):
+        state.log = JobLog("1")
+        state.log.take([Ended(at, outcome, "told", "", 0, {})])
+        state.step = RESULT
+        told = "   The restored data is that of 2026-03-29 02:00:00 UTC." in texts_of(page_rows(state, style))
+        assert told == (outcome == "ok")

@@ -233,6 +233,9 @@ def page_rows(state: RestoreState, style: PageStyle) -> list[Row]:
         rows += run_rows(state, style)
     elif state.step == RESULT and state.log is not None and state.log.ended is not None:
         rows += result_rows(state.log.ended, state.undo_command, style.glyphs)
+        if state.log.ended.state == "ok" and state.choice.began is not None:
+            began = f"{state.choice.began.astimezone(style.zone):%Y-%m-%d %H:%M:%S %Z}"
+            rows += [BLANK, (Piece("   " + _("The restored data is that of {time}.", time=began)),)]
         if (took := state.log.took_s) is not None:
             rows += [BLANK, (Piece("   " + _("The job took {time}.", time=human_duration(took)), "muted"),)]
     return rows

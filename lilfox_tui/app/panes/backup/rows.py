@@ -486,7 +486,9 @@ def _facts(view: PlanView, restores: Sequence[Restored], style: BackupStyle) -> 
     if view.free_bytes is not None:
         parts.insert(0, _("{bytes} free", bytes=human_bytes(view.free_bytes)))
     room = style.width - 3 - cell_width(separator.join(["", *parts]))
-    where = fit_middle(view.where or view.store, max(_LEAST_PLACE, room))
+    if room < _LEAST_PLACE:  # it is wrapped in any case
+        room = max(_LEAST_PLACE, style.width // 3)
+    where = fit_middle(view.where or view.store, room)
     return (Piece("   "), Piece(separator.join([where, *parts]), "muted"))
 
 

@@ -19,7 +19,17 @@ from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.backup.checks import labelled, proof_text, signature_text
 from lilfox_tui.backup.sets.retention import judge
 from lilfox_tui.core.i18n import _, clauses, listed, ngettext
-from lilfox_tui.core.text import break_line, cell_width, clean, fit, fit_middle, human_age, human_bytes, human_duration
+from lilfox_tui.core.text import (
+    CUT,
+    break_line,
+    cell_width,
+    clean,
+    fit,
+    fit_middle,
+    human_age,
+    human_bytes,
+    human_duration,
+)
 from lilfox_tui.monitor.model import SET_LEVELS, PlanView
 
 if TYPE_CHECKING:
@@ -408,9 +418,10 @@ def _value_lines(value: Sequence[Piece], room: int) -> list[list[Piece]]:
         while rest:
             left = room - cells(lines[-1])
             word = rest.lstrip(" ").partition(" ")[0]
+            is_one = word.replace(CUT, "").isascii()
             is_whole = cell_width(rest) <= left
             first, rest = (rest, "") if is_whole else break_line(rest, left)
-            if lines[-1] and not is_whole and (not first.strip() or (word.isascii() and word not in first)):
+            if lines[-1] and not is_whole and (not first.strip() or (is_one and word not in first)):
                 first, rest = "", (first + rest).lstrip(" ") if first else rest.lstrip(" ")
             if first:
                 lines[-1].append(Piece(first, piece.role))
