@@ -302,3 +302,14 @@ def test_the_result_says_from_when_the_data_is() -> None:
         state.step = RESULT
         told = "   The restored data is that of 2026-03-29 02:00:00 UTC." in texts_of(page_rows(state, style))
         assert told == (outcome == "ok")
+
+
+def test_the_last_question_says_what_has_been_proven_of_the_set() -> None:
+    state = chosen()
+    look(state, GOOD)
+    state.open(CONFIRM)
+    for width, is_told in ((78, True), (38, False)):
+        first, *_more = texts_of(page_rows(state, PageStyle(width, 20, UNICODE, UTC, Digits())))
+        assert first.startswith(" Restore now?")
+        assert ("restore-tested  2.1G  started 2026-03-29 02:00:00 UTC" in first) == is_told
+        assert len(first) <= width

@@ -228,6 +228,8 @@ def page_rows(state: RestoreState, style: PageStyle) -> list[Row]:
         if (looked := state.looked) is not None and (looked.ready or looked.changes is not None or looked.uncounted):
             rows += loss_rows(looked, style.glyphs)
     elif state.step == CONFIRM and state.looked is not None:
+        known = (*rows[0], Piece("  "), *what_is_restored(state.choice, style.zone)[1:])
+        rows[:1] = [known if cells(known) <= style.width else rows[0]]
         rows += confirm_rows(state.choice, state.looked, style.glyphs)
     elif state.step == RUN:
         rows += run_rows(state, style)
