@@ -31,12 +31,9 @@ from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import cell_width, clean
-from lilfox_tui.logs.record import LoggedException, Severity, headline
+from lilfox_tui.logs.record import LoggedException, Severity, headline, template_of
 from lilfox_tui.logs.source import SourceNotice
-from lilfox_tui.logs.statistics import (
-    Slice,
-    template_of,
-)
+from lilfox_tui.logs.statistics import Slice
 from lilfox_tui.logs.window import MergeKey, WindowItem
 from lilfox_tui.monitor.model import this_machine
 from tests.unit.logs.memory_source import record
@@ -435,7 +432,7 @@ def test_records_that_say_the_same_and_the_raw_line_stand_beside_the_fields_wher
     assert not isinstance(one.item, SourceNotice)
     record = replace(one.item, raw=b'{"message": "GET /a/3 500", "odd": 1}')
     similar = similar_to(record, [WindowItem(one.key, record), *loaded[:3], *loaded[4:]])
-    assert (similar.pattern, similar.count, similar.of) == ("GET <path> 500", 30, 32)
+    assert (similar.pattern, similar.count, similar.of) == ("GET /a/{id} 500", 30, 32)
     assert sum(similar.by_time) == 30
     assert not any(similar.by_time[-8:]), "not in the last of the time that is loaded"
     one = WindowItem(one.key, record)

@@ -14,7 +14,7 @@ from msgspec import Struct
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.logs.feed import LogFeed
-from lilfox_tui.app.panes.logs.rows import grouped, percent
+from lilfox_tui.app.panes.logs.rows import grouped, percent, records_told
 from lilfox_tui.app.panes.logs.state import LogsState
 from lilfox_tui.app.rendering.chart import spark
 from lilfox_tui.app.rendering.columns import cells
@@ -495,13 +495,6 @@ def _counts(parts: StripParts) -> list[Piece]:
     else:
         text = ngettext("{shown} of {total} record", "{shown} of {total} records", every, shown=shown, total=total)
     return [Piece(text + " ", "muted")]
-
-
-def records_told(shown: str, count: int, *, narrowed: bool) -> str:
-    """What is counted, in the same words on the strip and in the dialogs: ``12 matching records``."""
-    if narrowed:
-        return ngettext("{shown} matching record", "{shown} matching records", count, shown=shown)
-    return ngettext("{shown} record", "{shown} records", count, shown=shown)
 
 
 def _clock(minute: int, errors: ErrorRates, zone: tzinfo) -> str:

@@ -13,7 +13,7 @@ from msgspec import Struct
 from lilfox_tui.app.panes.logs.columns import ValueColumn, heading_cells, trace_of, value_cells
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.highlight import coloured
-from lilfox_tui.core.i18n import _
+from lilfox_tui.core.i18n import _, ngettext
 from lilfox_tui.core.text import break_line, cell_width, clean, fit, human_duration
 from lilfox_tui.logs.record import EPOCH, LogRecord, Severity, headline, microseconds
 from lilfox_tui.logs.source import SourceNotice
@@ -468,3 +468,10 @@ def percent(part: int, whole: int) -> str:
 def grouped(count: int) -> str:
     """A count with commas between thousands."""
     return f"{count:,}"
+
+
+def records_told(shown: str, count: int, *, narrowed: bool) -> str:
+    """What is counted, in the same words on the strip and in the dialogs: ``12 matching records``."""
+    if narrowed:
+        return ngettext("{shown} matching record", "{shown} matching records", count, shown=shown)
+    return ngettext("{shown} record", "{shown} records", count, shown=shown)

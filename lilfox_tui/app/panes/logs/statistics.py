@@ -14,9 +14,20 @@ from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.logs.board import Board, BoardRow, BoardSection
 from lilfox_tui.app.panes.logs.columns import names_of
 from lilfox_tui.app.panes.logs.feed import LogFeed
-from lilfox_tui.app.panes.logs.histogram import MINUTE_US, records_told
-from lilfox_tui.app.panes.logs.patterns import filter_of, moment, not_read, pattern_head, pattern_sections
-from lilfox_tui.app.panes.logs.rows import grouped, percent, severity_piece
+from lilfox_tui.app.panes.logs.histogram import MINUTE_US
+from lilfox_tui.app.panes.logs.patterns import (
+    errors_of_module,
+    errors_of_type,
+    filter_of,
+    moment,
+    not_read,
+    of_slice,
+    of_source,
+    pattern_head,
+    pattern_sections,
+    slower_than,
+)
+from lilfox_tui.app.panes.logs.rows import grouped, percent, records_told, severity_piece
 from lilfox_tui.app.panes.logs.state import LogsState
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.core.errors import LilFoxError
@@ -36,19 +47,20 @@ from lilfox_tui.logs.filter.model import (
     text_of,
 )
 from lilfox_tui.logs.filter.syntax import narrowed, to_text
-from lilfox_tui.logs.record import METHODS, LogRecord, Severity, headline, microseconds, status_pattern, status_span
-from lilfox_tui.logs.statistics import (
+from lilfox_tui.logs.record import (
+    ID,
     LONGEST,
-    Slice,
-    Statistics,
-    StatisticsGroup,
-    errors_of_module,
-    errors_of_type,
-    of_slice,
-    of_source,
-    slower_than,
+    METHODS,
+    LogRecord,
+    Severity,
+    headline,
+    microseconds,
+    status_pattern,
+    status_span,
     template_of,
+    without_ids,
 )
+from lilfox_tui.logs.statistics import Slice, Statistics, StatisticsGroup
 from lilfox_tui.logs.structured import duration_in
 
 ROWS_OF_A_KIND = 10
@@ -67,8 +79,6 @@ _ELSEWHERE = frozenset(
 )  # fmt: skip
 """Fields of which another section tells, or that only say where a record was written."""
 _REQUEST = re.compile(rf"\b({METHODS})\s([^\s\"'?#]{{1,200}})")
-_IDENTIFIER = re.compile(r"\d+|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|(?=[a-f]*\d)[0-9a-f]{24,64}")
-_ID = "{id}"
 
 
 class StatisticsActions(ActionGroup):
@@ -382,23 +392,19 @@ def _route_of(record: LogRecord) -> _SourceRoute | None:
         return _SourceRoute(source, route, FieldMatch("route", "=", route))
     found = _REQUEST.search(record.entry.message[:LONGEST])
     if found is not None:
-        path = _without_ids(found[2])
+        path = without_ids(found[2])
         return _SourceRoute(source, f"{found[1]} {path}", FieldMatch("message", "~", rf"\b{found[1]} {_of_path(path)}"))
     method, asked = fields.get("method"), fields.get("path")
     if not isinstance(asked, str) or not asked:
         return None
-    path = _without_ids(asked.partition("?")[0][:LONGEST])
+    path = without_ids(asked.partition("?")[0][:LONGEST])
     name = f"{method} {path}" if isinstance(method, str) and method else path
     return _SourceRoute(source, name, FieldMatch("path", "~", "^" + _of_path(path)))
 
 
-def _without_ids(path: str) -> str:
-    return "/".join(_ID if _IDENTIFIER.fullmatch(part) else part for part in path.split("/"))
-
-
 def _of_path(path: str) -> str:
     """A pattern for that path, whatever stands in the place of what varies."""
-    return r"[^\s/?#]+".join(re.escape(part).replace(r"\ ", " ") for part in path.split(_ID)) + r"""(?:[\s?#"']|$)"""
+    return r"[^\s/?#]+".join(re.escape(part).replace(r"\ ", " ") for part in path.split(ID)) + r"""(?:[\s?#"']|$)"""
 
 
 def _routes(newest: NewestRecords) -> list[BoardSection]:
