@@ -37,7 +37,7 @@ _MINUTES = (1, 2, 5, 10, 15, 30, 60, 120, 240, 360, 480, 720, 1440, 2880, 10080)
 _WIDTHS_US = tuple(seconds * _SECOND_US for seconds in (1, 2, 5, 10, 15, 30, *(60 * each for each in _MINUTES)))
 """What a bar may stand for; longer ones are whole multiples of the last."""
 _DAY = timedelta(days=1)
-_SHARE_OF_COUNTS = 0.36
+_SHARE_OF_COUNTS = 0.4
 """Of the width of the pane, at most, for what stands beside the bars."""
 _NOTES_CELLS = 48
 """Of the notes below the counts."""
@@ -289,10 +289,11 @@ class Histogram:
         zone, glyphs = self._state.zone, self._app.glyphs
         axis = axis_row(bars, None if record is None else record.entry.time_us, zone, glyphs)
         rows = bar_rows(bars, glyphs)
-        edge = max(map(cells, (axis, *rows)))
+        edge = max(self._columns + 1, *map(cells, (axis, *rows)))  # the same for any number of bars: nothing jumps
         room = self._app.room.width - edge
         beside = next((each for each in counts_beside(bars, glyphs) if cells(each[0]) <= room), [()] * HIGH)
         rows = [(*row, Piece(" " * (edge - cells(row))), *counts) for row, counts in zip(rows, beside, strict=True)]
+        axis += (Piece(" " * (edge - cells(axis))),)
         for part in notes_of(bars, zone):
             if (room := room - cells(part)) < 0:
                 break
