@@ -23,7 +23,7 @@ from lilfox_tui.app.panes.logs.histogram import (
 from lilfox_tui.app.panes.logs.patterns import filter_of
 from lilfox_tui.app.panes.logs.record_page import MOST_OF_REQUEST, Neighbours, detail_rows, same_request, similar_to
 from lilfox_tui.app.panes.logs.rows import LogList, LogStyle, Place, cut_into, log_row, wrapped_rows
-from lilfox_tui.app.panes.logs.view import trouble_rows, when
+from lilfox_tui.app.panes.logs.view import error_rows, trouble_rows, when
 from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row
 from lilfox_tui.config.model import Config, HostConfig, LogConfig
@@ -60,6 +60,26 @@ def test_a_record_on_one_line() -> None:
     row = log_row(shown(1, "connection refused", severity=Severity.ERROR, logger="app.db"), STYLE)
     assert text_of(row) == " 03:12:44.250 ✖ ERROR backend  app.db   connection refused"
     assert roles_of(row)["✖"] == "failing"
+
+
+@pytest.mark.parametrize(
+    ("message", "fields", "sign"),
+    [
+        ("GET /api/chat 503 in 0.2 s", {}, ("✖", "failing")),
+        ("served", {"status": 500}, ("✖", "failing")),
+        ("GET /api/chat 404 in 0.2 s", {}, ("·", "good")),
+        ("served 503 files", {"status": 200}, ("·", "good")),
+        ("took 512 ms", {}, ("·", "good")),
+    ],
+)
+def test_a_response_that_failed_has_the_sign_of_an_error_and_its_own_level(
+    message: str, fields: dict[str, object], sign: tuple[str, str]
+) -> None:
+    item = shown(1, message, severity=Severity.INFO, fields=fields)
+    row = log_row(item, STYLE)
+    assert " INFO " in text_of(row)
+    assert roles_of(row)[sign[0]] == roles_of(row)["INFO"] == sign[1]
+    assert error_rows(LogList([item], STYLE, folded=False)) == (), "errors are counted by their level"
 
 
 @pytest.mark.parametrize(

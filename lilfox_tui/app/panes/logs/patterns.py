@@ -118,7 +118,7 @@ def _pattern_row(
     number: int, change: PatternChange, recent: RecentPatterns, zone: tzinfo, glyphs: Glyphs, *, sparklines: bool
 ) -> BoardRow:
     pattern = change.pattern
-    mark = severity_piece(pattern.severity, glyphs)
+    mark = severity_piece(Severity.ERROR if pattern.is_failure else pattern.severity, glyphs)
     role = "failing" if pattern.is_failure else mark.role if mark.role == "degraded" else "accent"
     seen = [f"{moment(at, zone):%H:%M:%S}" for at in (pattern.first_us, pattern.last_us) if at is not None]
     more = f" +{len(pattern.sources) - 2}" if len(pattern.sources) > 2 else ""

@@ -10,7 +10,7 @@ from typing import NamedTuple, overload
 
 from msgspec import Struct
 
-from lilfox_tui.app.panes.logs.columns import ValueColumn, heading_cells, trace_of, value_cells
+from lilfox_tui.app.panes.logs.columns import ValueColumn, heading_cells, http_status, trace_of, value_cells
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.highlight import coloured
 from lilfox_tui.core.i18n import _, ngettext
@@ -88,6 +88,15 @@ def severity_piece(severity: Severity, glyphs: Glyphs) -> Piece:
     if severity >= Severity.INFO:
         return Piece(glyphs.separator + " ", "good")
     return Piece("  " if severity is Severity.UNKNOWN else glyphs.separator + " ", "muted")
+
+
+def sign_of(record: LogRecord, glyphs: Glyphs) -> Piece:
+    """The sign of a record: that of its level, or of an error if it tells of a response that failed (5xx), which many
+    programs log at INFO. Its level, by which errors are counted, is what the program says."""
+    severity = record.entry.severity
+    if severity < Severity.ERROR and http_status(record)[0].startswith("5"):
+        severity = Severity.ERROR
+    return severity_piece(severity, glyphs)
 
 
 def log_row(shown: WindowItem, style: LogStyle, *, times: int = 1, until_us: int | None = None) -> Row:
@@ -225,7 +234,7 @@ def _prefix(record: LogRecord, style: LogStyle) -> list[Piece]:
     pieces = [
         Piece(style.glyphs.logo if marked else " ", "accent"),
         Piece(style.time(record.entry.time_us) + " ", "muted"),
-        severity_piece(record.entry.severity, style.glyphs),
+        sign_of(record, style.glyphs),
     ]
     if style.level_width:
         name = _LEVEL_NAMES.get(record.entry.severity, record.entry.severity.name)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.logs.board import Board, BoardRow, BoardSection
-from lilfox_tui.app.panes.logs.columns import names_of
+from lilfox_tui.app.panes.logs.columns import http_status, names_of
 from lilfox_tui.app.panes.logs.feed import LogFeed
 from lilfox_tui.app.panes.logs.histogram import MINUTE_US
 from lilfox_tui.app.panes.logs.patterns import (
@@ -56,7 +56,6 @@ from lilfox_tui.logs.record import (
     headline,
     microseconds,
     status_pattern,
-    status_span,
     template_of,
     without_ids,
 )
@@ -327,15 +326,8 @@ class Response(NamedTuple):
 
 def responses_in(records: Iterable[LogRecord]) -> list[Response]:
     """The records that tell an HTTP status, in a field or in their message."""
-    found = []
-    for record in records:
-        values = field_values(record, "status")
-        code = text_of(values[0]) if values else ""
-        if len(code) == 3 and code.isdecimal() and code[0] in "12345":
-            found.append(Response(record, code, False))
-        elif not values and (span := status_span(record.entry.message[:LONGEST].partition("\n")[0])) is not None:
-            found.append(Response(record, record.entry.message[slice(*span)], True))
-    return found
+    told = ((record, *http_status(record)) for record in records)
+    return [Response(*each) for each in told if each[1]]
 
 
 def _statuses(newest: NewestRecords) -> list[BoardSection]:
