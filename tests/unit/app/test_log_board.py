@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.app.panes.logs.board import BoardDrawing, BoardRow, BoardSection, BoardStyle, draw_board
 from lilfox_tui.app.panes.logs.histogram import StripParts, strip_row
-from lilfox_tui.app.panes.logs.patterns import filter_of, pattern_head, pattern_sections
+from lilfox_tui.app.panes.logs.patterns import filter_of, halves_of, halves_row, pattern_head, pattern_sections
 from lilfox_tui.app.panes.logs.rows import percent
 from lilfox_tui.app.panes.logs.statistics import (
     NewestRecords,
@@ -163,6 +163,47 @@ def test_levels_are_parts_of_a_whole() -> None:
     levels = [row for name, row in rows_of(records).items() if name.startswith("level")]
     assert [[cell.text for cell in row.cells] for row in levels] == [["2", "25%"], ["1", "12%"], ["5", "62%"]]
     assert [found_by(row, records) for row in levels] == [2, 1, 5]
+
+
+def rates(*told: tuple[int, str, Severity]) -> list[LogRecord]:
+    """Records by the second in which they were written."""
+    return [
+        record("api", at, AT_US // 1_000_000 * 1_000_000 + second * 1_000_000, text, severity=severity)
+        for at, (second, text, severity) in enumerate(told)
+    ]
+
+
+def test_what_has_become_more_frequent_is_marked_beside_levels_and_statuses() -> None:
+    told = [(second, f"GET /a {200 if second < 10 else 503}", Severity.INFO) for second in range(20)]
+    told += [(second, "refused", Severity.ERROR) for second in (2, 3, 12, 13, 14, 15, 16)]
+    told += [(second, "retry", Severity.WARNING) for second in (17, 18)]
+    records = rates(*sorted(told))
+    found, newest = Tally(slice_us=1_000_000), NewestRecords(records, are_all=True)
+    for each in records:
+        found.add(each.source, each.entry)
+    counted_ = statistics_of(found)
+    span = time_span(counted_, newest, AT_US + 60_000_000)
+    halves = halves_of(counted_.by_slice, span)
+    assert halves is not None
+    assert text_of(halves_row(halves, UTC)).strip() == "change: 03:12:54 to 03:13:03, compared with the 10 s before"
+    sections = statistics_sections(counted_, newest, UTC, UNICODE, halves)
+    rows = {row.id: row for section in sections for row in section.rows}
+    changes = {name: rows[name].cells[2] for name in rows if name.startswith(("level", "status")) or name[1:] == "xx"}
+    assert {name: (change.text, change.role) for name, change in changes.items()} == {
+        "level 40": ("×2.8", "failing"),
+        "level 30": ("new", "degraded"),
+        "level 20": ("×1.1", "muted"),
+        "5xx": ("new", "failing"),
+        "status 503": ("new", "failing"),
+        "2xx": ("×0.0", "muted"),
+    }
+    older = [each for each in records if (each.entry.time_us or 0) < halves.middle_us]
+    assert sum(each.entry.severity >= Severity.ERROR for each in older) == 2
+    some = statistics_sections(counted_, NewestRecords(records[5:], are_all=False), UTC, UNICODE, halves)
+    (of_newest,) = (row for section in some for row in section.rows if row.id == "5xx")
+    assert len(of_newest.cells) == 2, "nothing is compared of those not looked at"
+    assert halves_of(counted_.by_slice[:7], span) is None, "too short to compare"
+    assert halves_of((), None) is None
 
 
 def test_only_nothing_is_0_percent_and_only_everything_is_100_percent() -> None:

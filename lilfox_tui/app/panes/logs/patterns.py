@@ -6,13 +6,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta, tzinfo
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lilfox_tui.app.panes.logs.board import BoardRow, BoardSection
 from lilfox_tui.app.panes.logs.rows import grouped, percent, records_told, severity_piece
 from lilfox_tui.app.rendering.chart import spark
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.core.i18n import _, listed, ngettext
+from lilfox_tui.core.text import human_duration
 from lilfox_tui.logs.filter.model import And, AtLeast, FieldMatch, Filter, Not, RegexMatch, Within
 from lilfox_tui.logs.record import EPOCH, ID, METHODS, Severity
 from lilfox_tui.logs.statistics import GROWN, UNKNOWN_MODULE, UNKNOWN_TYPE
@@ -208,7 +209,50 @@ def _literal(text: str) -> str:
     return re.escape(text).replace(r"\ ", " ")
 
 
-# Filters of the rows of the statistics.
+# Rows of the statistics: what they are compared with, and their filters.
+
+
+SLICES_LEAST = 4
+"""Of a half of the time that is compared with the one before."""
+
+
+class Halves(NamedTuple):
+    """The time that is counted in two halves of whole slices, of which the newer one is compared with the older."""
+
+    since_us: int
+    middle_us: int
+    until_us: int
+
+    def change(self, times: Iterable[tuple[int, int]], role: str) -> Piece:
+        """The factor by which something has become more frequent, marked in ``role`` from GROWN on; ``times`` are how
+        many there were when."""
+        older = newer = 0
+        for at, count in times:
+            older += count * (self.since_us <= at < self.middle_us)
+            newer += count * (at >= self.middle_us)
+        if not older:
+            return Piece(_("new") if newer else "", role)
+        factor = newer * (self.middle_us - self.since_us) / (older * (self.until_us - self.middle_us))
+        return Piece(f"×{factor:.1f}", role if factor >= GROWN else "muted")
+
+
+def halves_of(slices: Sequence[Slice], span: tuple[int, int] | None) -> Halves | None:
+    """The halves of the time of ``slices``, of which ``span`` is known; None if that is too short to compare them."""
+    if not slices or span is None:
+        return None
+    width = slices[0].until_us - slices[0].since_us
+    half = (slices[-1].until_us - slices[0].since_us) // width // 2
+    middle_us = slices[-1].until_us - half * width
+    found = Halves(max(span[0], middle_us - half * width), middle_us, min(span[1], slices[-1].until_us))
+    return found if half >= SLICES_LEAST and found.since_us < middle_us < found.until_us else None
+
+
+def halves_row(halves: Halves, zone: tzinfo) -> Row:
+    """What the changes are of."""
+    middle, until = (f"{moment(at, zone):%H:%M:%S}" for at in halves[1:])
+    before = human_duration((halves.middle_us - halves.since_us) / 1e6)
+    text = _("change: {since} to {until}, compared with the {time} before", since=middle, until=until, time=before)
+    return (Piece(" " + text, "muted"),)
 
 
 def errors_of_type(name: str) -> Filter:

@@ -16,9 +16,12 @@ from lilfox_tui.app.panes.logs.columns import http_status, names_of
 from lilfox_tui.app.panes.logs.feed import LogFeed
 from lilfox_tui.app.panes.logs.histogram import MINUTE_US
 from lilfox_tui.app.panes.logs.patterns import (
+    Halves,
     errors_of_module,
     errors_of_type,
     filter_of,
+    halves_of,
+    halves_row,
     moment,
     not_read,
     of_slice,
@@ -115,15 +118,19 @@ class StatisticsActions(ActionGroup):
             counted = answer.statistics
             read = counted_ones(read, counted) if are_all else read
             newest = await asyncio.to_thread(NewestRecords, read, are_all=are_all)
-            sections = await asyncio.to_thread(statistics_sections, counted, newest, state.zone, self._app.glyphs)
+            span = time_span(counted, newest, microseconds(at))
+            halves = halves_of(counted.by_slice, span)
+            sections = await asyncio.to_thread(
+                statistics_sections, counted, newest, state.zone, self._app.glyphs, halves
+            )
         finally:
             self._tell_work("")
         if merged is not None and not answer.failed:
             state.take_count(merged, where, answer.statistics, came=came, leaps=leaps)
         self._tell_failed(answer.failed)
         first, *more = statistics_head(counted, newest, narrowed=where != EVERYTHING)
-        scope = self._scope(where, at, time_span(counted, newest, microseconds(at)))
-        head = [first, scope, *more, *not_read(answer.failed)]
+        more += [] if halves is None else [halves_row(halves, state.zone)]
+        head = [first, self._scope(where, at, span), *more, *not_read(answer.failed)]
         self._offer(_("Statistics"), head, sections)
 
     @action(
@@ -177,11 +184,20 @@ class StatisticsActions(ActionGroup):
 
 
 def _count_row(
-    id_: str, name: Row | str, count: int, of_all: int, where: Filter, *, role: str = "accent", more: str = ""
+    id_: str,
+    name: Row | str,
+    count: int,
+    of_all: int,
+    where: Filter,
+    *,
+    role: str = "accent",
+    more: str = "",
+    change: Piece | None = None,
 ) -> BoardRow:
     """A row of a section whose rows are parts of a whole."""
     shown = (Piece(name, "strong"),) if isinstance(name, str) else name
-    cells = Piece(grouped(count), "text" if count else "muted"), Piece(percent(count, of_all), "muted")
+    cells: Row = (Piece(grouped(count), "text" if count else "muted"), Piece(percent(count, of_all), "muted"))
+    cells += () if change is None else (change,)
     return BoardRow(id_, shown, cells, where, count / max(1, of_all), role, more)
 
 
@@ -281,14 +297,17 @@ def statistics_head(found: Statistics, newest: NewestRecords, *, narrowed: bool)
     return head
 
 
-def statistics_sections(found: Statistics, newest: NewestRecords, zone: tzinfo, glyphs: Glyphs) -> list[BoardSection]:
+def statistics_sections(
+    found: Statistics, newest: NewestRecords, zone: tzinfo, glyphs: Glyphs, halves: Halves | None = None
+) -> list[BoardSection]:
     """Levels, sources, response times, and errors by type, module and time, of all records; of the newest ones HTTP
-    statuses, routes, the messages of errors, and the values of fields."""
+    statuses, routes, the messages of errors, and the values of fields. ``halves`` are those of the time that is
+    counted."""
     errors = ngettext("{shown} error", "{shown} errors", found.errors, shown=grouped(found.errors))
     return [
-        *_levels(found, glyphs),
+        *_levels(found, halves, glyphs),
+        *_statuses(newest, halves),
         *_sources(found.by_source),
-        *_statuses(newest),
         *_routes(newest),
         *_response_times(found.by_source),
         *_messages(newest),
@@ -299,21 +318,29 @@ def statistics_sections(found: Statistics, newest: NewestRecords, zone: tzinfo, 
     ]
 
 
-def _levels(found: Statistics, glyphs: Glyphs) -> list[BoardSection]:
+def _part_heads(halves: Halves | None, counted: str) -> tuple[str, ...]:
+    return () if halves is None else (counted, _("share"), _("change"))
+
+
+def _levels(found: Statistics, halves: Halves | None, glyphs: Glyphs) -> list[BoardSection]:
     others = found.records - found.errors - found.warnings
+    parts = [(each.since_us, each.errors, each.warnings, each.records) for each in found.by_slice]
     kinds = (
-        (Severity.ERROR, _("errors"), found.errors, AtLeast(Severity.ERROR), "failing"),
+        (Severity.ERROR, _("errors"), found.errors, AtLeast(Severity.ERROR), "failing",
+         [(at, errors) for at, errors, _warnings, _records in parts]),
         (Severity.WARNING, _("warnings"), found.warnings,
-         And((AtLeast(Severity.WARNING), Not(AtLeast(Severity.ERROR)))), "degraded"),
-        (Severity.INFO, _("other records"), others, Not(AtLeast(Severity.WARNING)), "muted"),
+         And((AtLeast(Severity.WARNING), Not(AtLeast(Severity.ERROR)))), "degraded",
+         [(at, warnings) for at, _errors, warnings, _records in parts]),
+        (Severity.INFO, _("other records"), others, Not(AtLeast(Severity.WARNING)), "muted",
+         [(at, records - errors - warnings) for at, errors, warnings, records in parts]),
     )  # fmt: skip
     rows = [
-        _count_row(f"level {severity}", (severity_piece(severity, glyphs), Piece(name, "strong")), count,
-                   found.records, where, role=role)
-        for severity, name, count, where, role in kinds
+        _count_row(f"level {severity}", (severity_piece(severity, glyphs), Piece(name, "strong")), count, found.records,
+                   where, role=role, change=halves and halves.change(times, role))
+        for severity, name, count, where, role, times in kinds
     ]  # fmt: skip
     told = ngettext("{shown} record", "{shown} records", found.records, shown=grouped(found.records))
-    return _section(_("Levels"), rows, told, parts=True)
+    return _section(_("Levels"), rows, told, parts=True, heads=_part_heads(halves, _("records")))
 
 
 class Response(NamedTuple):
@@ -330,26 +357,34 @@ def responses_in(records: Iterable[LogRecord]) -> list[Response]:
     return [Response(*each) for each in told if each[1]]
 
 
-def _statuses(newest: NewestRecords) -> list[BoardSection]:
+def _statuses(newest: NewestRecords, halves: Halves | None) -> list[BoardSection]:
     """How many responses had which class of status, the worst first, with the most frequent failures; 5xx in any
     case."""
     if not (responses := newest.responses):
         return []
     classes, codes = Counter(each.code[0] for each in responses), Counter(each.code for each in responses)
+    halves = halves if newest.are_all else None
     roles = {"5": "failing", "4": "degraded", "2": "good"}
+
+    def row(id_: str, name: Piece, code: str, count: int, where: Filter) -> BoardRow:
+        role = roles.get(code[0], "accent")
+        times = ((each.record.entry.time_us or 0, 1) for each in responses if each.code.startswith(code))
+        change = halves and halves.change(times, role if code[0] in "45" else "muted")
+        where_told = _told_by(code.ljust(3, "x").replace("x", r"\d"), where, newest)
+        return _count_row(id_, (name,), count, len(responses), where_told, role=role, change=change)
+
     rows = []
     for digit in sorted({"5", *classes}, reverse=True):
-        role = roles.get(digit, "accent")
         where = And((FieldMatch("status", ">=", f"{digit}00"), FieldMatch("status", "<", f"{int(digit) + 1}00")))
-        where_told = _told_by(rf"{digit}\d\d", where, newest)
-        name: Row = (Piece(f"{digit}xx", role if classes[digit] and digit in roles else "strong"),)
-        rows.append(_count_row(f"{digit}xx", name, classes[digit], len(responses), where_told, role=role))
+        name = Piece(f"{digit}xx", roles[digit] if classes[digit] and digit in roles else "strong")
+        rows.append(row(f"{digit}xx", name, digit, classes[digit], where))
         failed = [(code, count) for code, count in codes.most_common() if code[0] == digit and digit in "45"]
-        for code, count in failed[:CODES]:
-            where_told = _told_by(code, FieldMatch("status", "=", code), newest)
-            rows.append(_count_row(f"status {code}", (Piece(f"  {code}"),), count, len(responses), where_told,
-                                   role=role))  # fmt: skip
-    return [BoardSection(_("HTTP status"), tuple(rows), newest.told, parts=True)]
+        rows += [
+            row(f"status {code}", Piece(f"  {code}"), code, count, FieldMatch("status", "=", code))
+            for code, count in failed[:CODES]
+        ]
+    heads = _part_heads(halves, _("responses"))
+    return [BoardSection(_("HTTP status"), tuple(rows), newest.told, heads, parts=True)]
 
 
 def _told_by(code: str, of_field: Filter, newest: NewestRecords) -> Filter:
@@ -440,7 +475,7 @@ def _failed_row(id_: str, name: Row, records: int, errors: int, most: int, where
 
 
 def _failed_heads() -> tuple[str, str, str]:
-    return _("records"), _("errors"), _("share")
+    return _("records"), _("errors"), _("error %")
 
 
 def _sources(groups: Sequence[StatisticsGroup]) -> list[BoardSection]:
