@@ -383,6 +383,19 @@ def test_the_most_of_a_pattern_is_seen_on_a_small_screen() -> None:
         assert all(cell_width(line) <= width for line in drawn)
 
 
+@pytest.mark.parametrize("width", [78, 118, 198])
+def test_failures_and_other_messages_have_the_same_columns(width: int) -> None:
+    told = [record("api", at, AT_US, f"GET /a 200 in {at} ms") for at in range(120)]
+    told += [record("api", 200 + at, AT_US - at * 60_000_000, "GET /b 500", severity=Severity.ERROR) for at in range(9)]
+    sections = patterns_of(told, AT_US - 20 * 60_000_000)
+    drawn = [text_of(row) for row in draw_board((), sections, BoardStyle(width, UNICODE, stacked=True)).rows]
+    heads = [line for line in drawn if "records" in line]
+    assert len(heads) == 2
+    assert heads[0] == heads[1]
+    assert "trend" in heads[0]
+    assert {line.index("GET") for line in drawn if "GET" in line} == {heads[0].index("message")}
+
+
 def test_patterns_of_a_log_without_times_say_that_there_is_nothing_to_compare() -> None:
     recent = RecentPatterns((), None, None)
     assert [text_of(row).strip() for row in pattern_head(recent, UTC)] == [

@@ -62,6 +62,19 @@ def test_a_record_on_one_line() -> None:
     assert roles_of(row)["✖"] == "failing"
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:5432", "db-1.internal:5432"])
+def test_an_address_at_the_end_of_a_long_line_stays(address: str) -> None:
+    text = "request failed  ConnectionError: connection to the database was refused by " + address
+    style = replace(STYLE, values=(ValueColumn("request_id", 8),))
+    item = shown(1, text, fields={"request_id": "ad74e939"})
+    row = text_of(log_row(item, style))
+    assert row.endswith(f"… {address}  ad74e939")
+    assert cell_width(row) == style.width
+    longer = text_of(log_row(shown(1, text + " and so on", fields={"request_id": "ad74e939"}), style))
+    assert longer.endswith("…  ad74e939"), "else the beginning says the most"
+    assert cell_width(longer) == style.width
+
+
 @pytest.mark.parametrize(
     ("message", "fields", "sign"),
     [

@@ -79,17 +79,22 @@ def pattern_sections(
     if recent.since_us is None:
         return []
     heads = ("", _("records"), _("share"), _("change"), _("trend"), _("first and last"), _("sources"))
+    rows = tuple(
+        _pattern_row(number, change, recent, zone, glyphs, sparklines=sparklines)
+        for number, change in enumerate(recent.changes)
+    )
     sections = []
     for title, are_failures in ((_("Failures"), True), (_("Other messages"), False)):
-        changes = [each for each in recent.changes if each.pattern.is_failure is are_failures]
-        rows = tuple(
-            _pattern_row(number, change, recent, zone, glyphs, sparklines=sparklines)
-            for number, change in enumerate(recent.changes)
-            if change in changes
-        )
-        if rows:
-            sections.append(BoardSection(title, rows, _news(changes), heads, frozenset((6,)), names_last=True,
-                                    name=_("message"), parts=True, bar_at=2, name_least=34))  # fmt: skip
+        its = [
+            (row, each)
+            for row, each in zip(rows, recent.changes, strict=True)
+            if each.pattern.is_failure is are_failures
+        ]
+        if its:
+            note = _news([change for _row, change in its])
+            shown = tuple(row for row, _change in its)
+            sections.append(BoardSection(title, shown, note, heads, frozenset((6,)), names_last=True, parts=True,
+                                    name=_("message"), bar_at=2, name_least=30, columns_of=rows))  # fmt: skip
     return sections
 
 

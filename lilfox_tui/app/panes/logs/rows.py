@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence, Set
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
@@ -22,6 +23,7 @@ from lilfox_tui.logs.window import BY_KEY, MergeKey, WindowItem
 LINES_AT_MOST = 40
 """Of one record, when lines are wrapped."""
 LEVEL_WIDTH = 5
+_ADDRESS_AT_END = re.compile(r" (?:[\w-]+\.)*[\w-]{1,24}:\d{1,5}$", re.ASCII)
 LEVEL_NAMED = 100
 """Cells of the list from which levels have their names beside their signs."""
 _LEVEL_NAMES = {Severity.UNKNOWN: "", Severity.WARNING: "WARN", Severity.NOTICE: "NOTE", Severity.CRITICAL: "CRIT"}
@@ -107,10 +109,19 @@ def log_row(shown: WindowItem, style: LogStyle, *, times: int = 1, until_us: int
     tail, room = _tail(item, style, times, until_us)
     text = moved(headline(item, style.shifted), style.shifted)
     if any(piece.text.strip() for piece in tail):
-        text = fit(text, room)
+        text = _cut(text, room)
     elif style.values:
-        text, tail = fit(text, room).rstrip(" "), ()
+        text, tail = _cut(text, room).rstrip(" "), ()
     return (*_prefix(item, style), *coloured(text, style.hits, role=message_role(item, style)), *tail)
+
+
+def _cut(text: str, room: int) -> str:
+    """The line in exactly ``room`` cells. An address at its end stays, as in ``connection refused: db-1:5432``: which
+    server it was is what one looks for."""
+    end = _ADDRESS_AT_END.search(text) if len(text) > room else None
+    if end is None or 2 * len(end[0]) > room:
+        return fit(text, room)
+    return fit(text[: end.start()], room - len(end[0])) + end[0]
 
 
 def heading_row(style: LogStyle) -> Row:
