@@ -185,7 +185,7 @@ def test_what_has_become_more_frequent_is_marked_beside_levels_and_statuses() ->
     span = time_span(counted_, newest, AT_US + 60_000_000)
     halves = halves_of(counted_.by_slice, span)
     assert halves is not None
-    assert text_of(halves_row(halves, UTC)).strip() == "change: 03:12:54 to 03:13:03, compared with the 10 s before"
+    assert text_of(halves_row(halves, UTC)).strip() == "change: 03:12:54 to 03:13:03 compared with 03:12:44 to 03:12:54"
     sections = statistics_sections(counted_, newest, UTC, UNICODE, halves)
     rows = {row.id: row for section in sections for row in section.rows}
     changes = {name: rows[name].cells[2] for name in rows if name.startswith(("level", "status")) or name[1:] == "xx"}

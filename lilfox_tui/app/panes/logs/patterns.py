@@ -13,7 +13,6 @@ from lilfox_tui.app.panes.logs.rows import grouped, percent, records_told, sever
 from lilfox_tui.app.rendering.chart import spark
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.core.i18n import _, listed, ngettext
-from lilfox_tui.core.text import human_duration
 from lilfox_tui.logs.filter.model import And, AtLeast, FieldMatch, Filter, Not, RegexMatch, Within
 from lilfox_tui.logs.record import EPOCH, ID, METHODS, Severity
 from lilfox_tui.logs.statistics import GROWN, UNKNOWN_MODULE, UNKNOWN_TYPE
@@ -254,9 +253,8 @@ def halves_of(slices: Sequence[Slice], span: tuple[int, int] | None) -> Halves |
 
 def halves_row(halves: Halves, zone: tzinfo) -> Row:
     """What the changes are of."""
-    middle, until = (f"{moment(at, zone):%H:%M:%S}" for at in halves[1:])
-    before = human_duration((halves.middle_us - halves.since_us) / 1e6)
-    text = _("change: {since} to {until}, compared with the {time} before", since=middle, until=until, time=before)
+    since, middle, until = (f"{moment(at, zone):%H:%M:%S}" for at in halves)
+    text = _("change: {middle} to {until} compared with {since} to {middle}", since=since, middle=middle, until=until)
     return (Piece(" " + text, "muted"),)
 
 
