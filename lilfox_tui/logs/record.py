@@ -196,7 +196,7 @@ def _template(start: str) -> tuple[str, str]:
     for first, end, mark, _said in sorted(kept, reverse=True):
         text = text[:first] + mark + text[end:]
     text = _without_values(text)
-    path = found["path"] if found is not None and _REQUEST_HERE in text else ""
+    path = without_ids(found["path"]) if found is not None and _REQUEST_HERE in text else ""
     for _first, _end, mark, said in kept:
         text = text.replace(mark, said, 1)
     return text, path
@@ -221,18 +221,14 @@ def _placeholder(found: re.Match[str]) -> str:
 def template_of(message: str) -> str:
     """Return the template of a message's first line: ``<num>``, ``<hex>``, ``<uuid>``, ``<str>``, ``<path>``, ``<url>``
     and ``<addr>`` replace what varies; an HTTP status stays. In linear time."""
-    return _template(_start(message))[0]
+    return template_and_path(message)[0]
 
 
-def requested_path(message: str) -> str:
-    """Return the path, without its query, of the request that stands as ``GET <path>`` in the template of a message;
-    "" if there is none."""
-    return _template(_start(message))[1]
-
-
-def _start(message: str) -> str:
+def template_and_path(message: str) -> tuple[str, str]:
+    """Return the template of a message, and the path of the request that stands as ``GET <path>`` in it, without its
+    query and with ``{id}`` for what varies; "" if there is none."""
     start = message[:LONGEST]
-    return start.partition("\n")[0] if "\n" in start else start
+    return _template(start.partition("\n")[0] if "\n" in start else start)
 
 
 _IDENTIFIER = re.compile(r"\d+|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|(?=[a-f]*\d)[0-9a-f]{24,64}")

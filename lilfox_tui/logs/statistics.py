@@ -18,9 +18,8 @@ from lilfox_tui.logs.record import (
     LogRecord,
     Severity,
     headline,
-    requested_path,
     status_span,
-    template_of,
+    template_and_path,
     without_ids,
 )
 
@@ -336,14 +335,13 @@ ROUTES = 40
 """So many paths of one template are told apart; of more only their first parts, or nothing."""
 SLICE_US = 60_000_000
 SLICES = 90
-"""So many slices, the newest, are counted one by one: an hour, and what it is compared with."""
+"""So many slices, the newest, are counted one by one."""
 LEAST_SLICES = 8
 """So many slices of a log that has no time before are enough to compare its last quarter with the rest."""
 
 
 class Example(Struct, frozen=True):
-    """An example record of a template: where to find it, and the start of its message, with the outcome of its
-    exception."""
+    """A record of a template: where to find it, and the start of its message, with the outcome of its exception."""
 
     source: str
     place: str
@@ -435,18 +433,16 @@ def kind_of(record: LogRecord) -> Kind:
     values = field_values(record, "status") if record.entry.fields else ()
     status = text_of(values[0]) if values else ""
     is_code = len(status) == 3 and status.isdecimal() and status not in start
-    path, name = without_ids(requested_path(start)), ""
-    for field_ in ("route", "path") if not path and (is_code or "method" in record.entry.fields) else ():
-        value = record.entry.fields.get(field_)
-        if isinstance(value, str) and value:
-            path, name = without_ids(value[:LONGEST].partition("?")[0]), field_
-            break
-    return Kind(template_of(start), status if is_code else "", fault, path, name)
+    (template, path), name = template_and_path(start), ""
+    if not path and (is_code or "method" in record.entry.fields):
+        told = ((each, record.entry.fields.get(each)) for each in ("route", "path"))
+        name, value = next(((each, value) for each, value in told if isinstance(value, str) and value), ("", ""))
+        path = without_ids(value[:LONGEST].partition("?")[0])
+    return Kind(template, status if is_code else "", fault, path, name)
 
 
 class _Paths:
-    """The paths of the requests of one template: all, or only their first parts, or none, so that they are not more
-    than ROUTES."""
+    """The paths of the requests of one template: all, only first parts, or none, so that they are at most ROUTES."""
 
     __slots__ = ("known", "level")
 
@@ -456,8 +452,10 @@ class _Paths:
 
     def name(self, path: str) -> str:
         """What of the path is told apart."""
-        first, more, _rest = path[1:].partition("/")
-        return path if self.level == 0 else "" if self.level > 1 else f"/{first}/<path>" if more else f"/{first}"
+        first, more, _below = path[1:].partition("/")
+        if self.level == 0 or (self.level == 1 and path == f"/{first}"):
+            return path
+        return f"/{first}/<path>" if self.level == 1 and more and path[0] == "/" else ""
 
 
 class Patterns:
@@ -467,6 +465,7 @@ class Patterns:
         self._tallies: OrderedDict[Kind, _Tally] = OrderedDict()
         self._slices: dict[int, dict[Kind, int]] = {}
         self._paths: dict[Kind, _Paths] = {}
+        self._apart: set[Kind] = set()
         self._newest = 0
         self.slice_us = slice_us
         self.forgotten = 0
@@ -476,7 +475,7 @@ class Patterns:
         """Count the record."""
         entry = record.entry
         kind = kind_of(record)
-        if kind.path:
+        if kind.path and kind not in self._apart:
             kind = self._told_apart(kind)
         tally = self._tallies.get(kind)
         if tally is None:
@@ -503,20 +502,21 @@ class Patterns:
         paths.known.add(paths.name(kind.path))
         while len(paths.known) > ROUTES and paths.level < 2:
             paths.level += 1
+            self._apart.clear()
             paths.known = {paths.name(path) for path in paths.known}
             for old in [each for each in self._tallies if each.path and each._replace(path="") == without]:
                 self._rename(old, old._replace(path=paths.name(old.path)))
+        if paths.level == 0:
+            self._apart.add(kind)
         return kind._replace(path=paths.name(kind.path))
 
     def _rename(self, old: Kind, new: Kind) -> None:
-        if old == new:
-            return
         tally = self._tallies.pop(old)
         self._tallies.setdefault(new, _Tally()).join(tally)
         self._tallies.move_to_end(new)
         for counts in self._slices.values():
-            if old in counts:
-                counts[new] = counts.get(new, 0) + counts.pop(old)
+            if moved := counts.pop(old, 0):
+                counts[new] = counts.get(new, 0) + moved
 
     def _count_at(self, number: int, kind: Kind) -> None:
         counts = self._slices.get(number)
@@ -533,6 +533,7 @@ class Patterns:
         kind, tally = self._tallies.popitem(last=False)
         self.forgotten += tally.count
         if kind.path:
+            self._apart.discard(kind)
             self._paths[kind._replace(path="")].known.discard(kind.path)
         for counts in self._slices.values():
             counts.pop(kind, None)

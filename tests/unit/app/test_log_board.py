@@ -343,6 +343,16 @@ def test_of_very_many_paths_only_what_they_have_in_common_is_told_and_found(path
     assert [found_by(row, records) for row in section.rows] == [ROUTES + 1, 1]
 
 
+def test_routes_of_a_field_that_are_no_paths_are_told_apart_until_they_are_too_many() -> None:
+    for count, names in ((2, ["call  status=200  route=users.0", "call  status=200  route=users.1"]),
+                         (ROUTES + 1, ["call  status=200"])):  # fmt: skip
+        fields = ({"route": f"users.{at}", "status": 200} for at in range(count))
+        records = [record("api", at, AT_US, "call", fields=each) for at, each in enumerate(fields)]
+        (section,) = patterns_of(records, AT_US - 20 * 60_000_000)
+        assert [text_of(row.name) for row in section.rows] == names
+        assert sum(found_by(row, records) for row in section.rows) == count
+
+
 def test_a_log_that_has_just_begun_is_compared_with_itself() -> None:
     pattern = Pattern(Kind("refused"), 3, Severity.ERROR, Example("api", "0", AT_US, "refused"))
     change = PatternChange(pattern, 3, 0, 4.0, by_slice=(None, 1, 1, 4), within_us=AT_US - 10_000_000)
