@@ -93,6 +93,8 @@ def test_a_response_that_failed_has_the_sign_of_an_error_and_its_own_level(
     assert " INFO " in text_of(row)
     assert roles_of(row)[sign[0]] == roles_of(row)["INFO"] == sign[1]
     assert error_rows(LogList([item], STYLE, folded=False)) == (), "errors are counted by their level"
+    page = detail_rows(item, item.item, Neighbours(), STYLE)  # type: ignore[arg-type]
+    assert page[0].row[1].text.strip() == sign[0], "its page has the same sign"
 
 
 @pytest.mark.parametrize(

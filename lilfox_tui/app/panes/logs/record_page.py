@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.app.panes.logs.columns import trace_of
 from lilfox_tui.app.panes.logs.patterns import text_of_kind, told_of
-from lilfox_tui.app.panes.logs.rows import LogStyle, cut_into, grouped, log_row, percent, severity_piece
+from lilfox_tui.app.panes.logs.rows import LogStyle, cut_into, grouped, log_row, percent, sign_of
 from lilfox_tui.app.rendering.chart import spark
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rendering.highlight import coloured, traceback_line
@@ -193,7 +193,7 @@ def _head(record: LogRecord, style: LogStyle) -> list[Row]:
         size += " " + _("(showing the first {size})", size=human_bytes(len(record.raw)))
     first: Row = (
         Piece(" "),
-        severity_piece(entry.severity, style.glyphs),
+        sign_of(record, style.glyphs),
         Piece(level, "strong"),
         Piece(f"  {record.source}  {entry.logger}  {at}{size}", "muted"),
     )
