@@ -249,7 +249,8 @@ def incident_pieces(
 
 def run_pieces(runs: Iterable[RunLog], now: datetime, glyphs: Glyphs, *, seconds: bool) -> list[Row]:
     """The progress of the newest run that has not ended, from long to short: its step of how many, whether that runs,
-    waits or has failed, its title, and for how long its command has been running. One empty row without a run."""
+    for whom it waits or that it has failed, its title, and for how long its command has been running. One empty row
+    without a run."""
     going = [run for run in runs if run.ended is None and run.state is not None]
     if not going or (state := going[-1].state) is None:
         return [()]
@@ -268,14 +269,20 @@ def run_pieces(runs: Iterable[RunLog], now: datetime, glyphs: Glyphs, *, seconds
     clock = Piece(f" {passed // 60:02}:{passed % 60:02}", "text") if began and seconds else Piece("")
     head = (Piece(f"  {number} ", "text"), Piece(mark, role))
     short = (Piece(f"  {mark} {at}/{count}", role),)
+    waits = [Piece(f" {going[-1].waits}", role)] if going[-1].waits else []
+    waiting: list[Row] = [(*head, *waits), (Piece(f"  {mark}", role), *waits, Piece(f" {at}/{count}", role))]
     if not title:
-        return [head, short]
+        return [*(waiting if waits else ()), head, short]
+    if waits:
+        text = _("{waits}: {what}", waits=going[-1].waits, what=title)
+        text = fit(text, min(cell_width(text), _TITLE))
+        return [(*head, Piece(f" {text}", role)), *waiting, head, short]
     titles = [fit(title, min(cell_width(title), most)) for most in (_TITLE, _SHORT_TITLE)]
     return [*((*head, Piece(f" {each}", role), clock) for each in titles), (*head, clock), head, short]
 
 
 _TITLE, _SHORT_TITLE = 40, 20
-"""Cells of a step's title at most, and where there is less room."""
+"""Cells of a step's title at most, with for whom the run waits, and where there is less room."""
 
 
 def _clock(since: datetime, now: datetime, *, seconds: bool) -> str:

@@ -92,3 +92,35 @@ async def test_the_steps_of_a_document_are_made_once_while_the_clock_runs(monkey
         await pilot.press("down")
         await pilot.pause()
         assert len(made_of) == before + 1
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_beside_the_steps_of_a_runbook_without_a_run_stand_all_its_commands(size: tuple[int, int]) -> None:
+    app = showing(view(None))
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("4", "enter")
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "─ Preview ─" in text
+        told = ["reads, at most 20 s", "systemctl status <unit>", "makes changes, sudo", "systemctl restart <unit>"]
+        places = [text.index(each) for each in told]
+        assert places == sorted(places)
+        assert ("rm -r /var/tmp/<unit>" in text) is (size[1] == 40)
+        await pilot.press("G")
+        await pilot.pause()
+        assert "rm -r /var/tmp/<unit>" in screen_text(pilot), "what is selected is in sight"
+        await pilot.press("g", "tab", *("j" * 20))
+        await pilot.pause()
+        assert "rm -r /var/tmp/<unit>" in screen_text(pilot), "it scrolls"
+        await pilot.press(*("k" * 20))
+        await pilot.pause()
+        assert "systemctl status <unit>" in screen_text(pilot)
+
+
+async def test_a_run_shows_the_command_of_its_step_alone(tmp_path: Path) -> None:
+    app = made("looked", tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("4", "enter")
+        await pilot.pause()
+        assert "─ Preview ─" not in screen_text(pilot)
+        assert "rm -r /var/tmp" not in screen_text(pilot)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.dialogs.prompt import Option, OptionsDialog
+from lilfox_tui.app.incident_course import ask_close
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.runbook.dialogs import (
     RunDialog,
@@ -508,11 +509,18 @@ class RunActions(ActionGroup):
     def undo(self) -> None:
         self._order(self._orders.undo)
 
-    def _why_no_run(self) -> Message | None:
-        return self._permission.why_no_run()
+    def _why_nothing_ends(self) -> Message | None:
+        on_page = self._state.column == INCIDENT
+        return self._permission.why_no_incident() if on_page else self._permission.why_no_run()
 
-    @action("end-run", "X", tr("end the run"), tr("abandon the run; its changes are listed first and stay in "
-                                                  "force"),
-            why_not=_why_no_run, fits=_shows_runs)  # fmt: skip
+    def _what_ends(self) -> Message | None:
+        return tr("close the incident") if self._state.column == INCIDENT else None
+
+    @action("end-run", "X", tr("end the run"), tr("abandon the run; its changes are listed first and stay in force. On "
+                                                  "the page of the incident: close the incident"),
+            why_not=_why_nothing_ends, footer=2, now=_what_ends, fits=_shows_runs)  # fmt: skip
     def end_run(self) -> None:
-        self._order(self._orders.end)
+        if self._state.column != INCIDENT:
+            self._order(self._orders.end)
+        elif (incident := self._state.open_incident) is not None:
+            self._context.run(partial(ask_close, self._context.app, incident), group="course", exclusive=True)

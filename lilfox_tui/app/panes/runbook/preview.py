@@ -20,10 +20,12 @@ from lilfox_tui.app.panes.runbook.rows import (
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rows.hosts import firing_role
+from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import _, listed, ngettext
 from lilfox_tui.core.text import cell_width, clean, fit, human_age
 from lilfox_tui.core.units import value_text
 from lilfox_tui.incident.model import alert_subject
+from lilfox_tui.monitor.model import Overview
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook.model import Kind, Runbook, Step, Variable
 
@@ -58,6 +60,26 @@ def steps_rows(shown: Preview, hosts: Callable[[int, int], tuple[str, ...]], sty
     for number, step in enumerate(shown.runbook.steps):
         rows += [BLANK, *_step_rows(shown, number, step, hosts, style)]
     return rows
+
+
+def contents_rows(shown: Preview, style: RunbookStyle) -> list[Row]:
+    """How many steps there are, and what their commands do."""
+    return wrapped([(Piece(" "), Piece(contents_text(shown.runbook), "muted"))], style.width - 1)
+
+
+def step_span(rows: Sequence[Row], step: int) -> tuple[int, int]:
+    """Where the step with that index begins in the rows of a document, and where it ends."""
+    starts = [at for at, row in enumerate(rows) if row and row[0].role == "accent" and row[0].text[1:2].isdigit()]
+    bounds = [*starts, len(rows)]
+    return (bounds[step], bounds[step + 1]) if step < len(starts) else (0, 0)
+
+
+def alerts_with_rules(alerts: Sequence[Alert], shown: Overview | None) -> list[tuple[Alert, str]]:
+    """Firing alerts, each with the expression of its rule; empty where none is known."""
+    if not alerts or shown is None or not isinstance(shown.alerts, Ready):
+        return []
+    expressions = {rule.key: rule.expression for rule in shown.alerts.value.rules}
+    return [(each, expressions.get(each.rule, "")) for each in alerts]
 
 
 def alert_rows(alert: Alert, expression: str, style: RunbookStyle) -> list[Row]:
