@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.dialogs.prompt import Option, OptionsDialog
-from lilfox_tui.app.incident_course import ask_close
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.runbook.dialogs import (
     RunDialog,
@@ -27,6 +26,7 @@ from lilfox_tui.app.panes.runbook.dialogs import (
     worked_rows,
     worked_ways,
 )
+from lilfox_tui.app.panes.runbook.incident_actions import close_and_leave
 from lilfox_tui.app.panes.runbook.orders import Permission, RunOrders, ValuePrompts
 from lilfox_tui.app.panes.runbook.state import COMMAND, INCIDENT, STEPS, RunbookItem, RunbookState
 from lilfox_tui.app.shared_actions import ListView
@@ -516,11 +516,11 @@ class RunActions(ActionGroup):
     def _what_ends(self) -> Message | None:
         return tr("close the incident") if self._state.column == INCIDENT else None
 
-    @action("end-run", "X", tr("end the run"), tr("abandon the run; its changes are listed first and stay in force. On "
-                                                  "the page of the incident: close the incident"),
+    @action("end-run", "X", tr("end the run"), tr("abandon the run, or close the incident on its page; what is in force "
+                                                  "is listed first and stays"),
             why_not=_why_nothing_ends, footer=2, now=_what_ends, fits=_shows_runs)  # fmt: skip
     def end_run(self) -> None:
         if self._state.column != INCIDENT:
             self._order(self._orders.end)
         elif (incident := self._state.open_incident) is not None:
-            self._context.run(partial(ask_close, self._context.app, incident), group="course", exclusive=True)
+            self._context.run(partial(close_and_leave, self._context, incident), group="course", exclusive=True)

@@ -294,7 +294,7 @@ class CourseActions(ActionGroup):
     )
     def close(self) -> None:
         if (incident := self._state.open_incident) is not None:
-            self._run(partial(ask_close, self._app, incident))
+            self._run(partial(close_and_leave, self._context, incident))
 
     # ---- what is read of it ----------------------------------------------------------------------------------------
 
@@ -344,6 +344,14 @@ class CourseActions(ActionGroup):
     async def _export(self, incident_id: str, folder: Path) -> None:
         file = await asyncio.to_thread(export_to, incident_id, language(), folder)
         self._app.tell(tr("exported: {path}", path=file))
+
+
+async def close_and_leave(context: Context, incident: Incident) -> None:
+    """Asks whether to close the incident, and leaves its page once it is closed. Raises LilFoxError."""
+    await ask_close(context.app, incident)
+    if context.app.closed_incident == incident.id:
+        context.state.leave_page()
+        context.repaint_all()
 
 
 async def _write_only(app: Console, write: Callable[[], object]) -> None:

@@ -24,9 +24,10 @@ from lilfox_tui.runbook.model import Runbook
 from lilfox_tui.runbook.run.reducer import RunReducer
 from lilfox_tui.runbook.run.state import Asked, RunState, Turn, state_text
 
-_HIGH, _WRONG, _ERRORS = 30, (2, 4), (1, 4)
-"""Rows from which the page of the incident has room for the higher number of lines about what is wrong now, and of the
-newest errors."""
+_HIGH, _WRONG = 30, (2, 4)
+"""Rows from which the page of the incident has room for the higher number of lines about what is wrong now."""
+_ERRORS = {48: 8, _HIGH: 4, 0: 1}
+"""How many of the newest errors it shows, by the rows from which there is room for so many."""
 _BELOW = "           "
 """Before the second line of an error: it begins below the name of its log."""
 MOST_WAITING = 5
@@ -232,7 +233,8 @@ class WaitingLine:
         about, high = "" if first is None else alert_subject(first.labels), app.room.height >= _HIGH
         wrong = () if overview is None else wrong_rows(overview, app.glyphs, about, _WRONG[high])
         found = app.errors_about(self._state.timeline.subjects)
-        errors = error_rows(found, app.clock, app.glyphs, width, _ERRORS[high])
+        most = next(count for rows, count in _ERRORS.items() if app.room.height >= rows)
+        errors = error_rows(found, app.clock, app.glyphs, width, most)
         live = app.rewound is None  # neither runs nor silences are rewound
         waits = [self._of_live(log) for log in self._state.runs_of(incident.id)] if live else []
         offered = self._state.next_runbook
