@@ -516,8 +516,8 @@ class RunActions(ActionGroup):
     def _what_ends(self) -> Message | None:
         return tr("close the incident") if self._state.column == INCIDENT else None
 
-    @action("end-run", "X", tr("end the run"), tr("abandon the run, or close the incident on its page; what is in force "
-                                                  "is listed first and stays"),
+    @action("end-run", "X", tr("end the run"), tr("abandon the run, or close the incident on its page; what is in "
+                                                  "force is listed first and stays"),
             why_not=_why_nothing_ends, footer=2, now=_what_ends, fits=_shows_runs)  # fmt: skip
     def end_run(self) -> None:
         if self._state.column != INCIDENT:
