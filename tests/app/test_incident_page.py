@@ -16,7 +16,7 @@ from lilfox_tui.app.panes.runbook.pane import RunbookPane
 from lilfox_tui.app.panes.runbook.state import LIST, STEPS
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.incident.incidents import open_incident as open_new
-from lilfox_tui.incident.model import Closed, JobBegan, Marked, Noted, StepBegan
+from lilfox_tui.incident.model import AlertChanged, Closed, JobBegan, Marked, Noted, StepBegan
 from lilfox_tui.incident.reducer import fold
 from lilfox_tui.jobs.model import Ended
 from lilfox_tui.monitor.model import IncidentView
@@ -216,6 +216,9 @@ async def test_a_run_that_waits_says_so_in_the_header_in_the_steps_and_in_the_ti
         assert re.search(rf"│      {mark} (restart|systemctl) ", text)
         assert lines[-2].startswith(f" {mark} waits for you  ")
         assert f"◐ Restart the web service  waits for you: {what}" in text, "in the timeline"
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        assert "waits fo…" not in screen_text(pilot), "in the steps it is whole, or the mark alone"
         log = app.runs[job().id]
         assert log.reducer is not None
         log.ended = Ended(NOW, "ok", "")
@@ -234,3 +237,19 @@ async def test_a_run_that_waits_for_a_value_names_it(tmp_path: Path) -> None:
         app.pane.show_incident()
         await pilot.pause()
         assert "waits for you: type the value of <unit> for step 1" in screen_text(pilot)
+
+
+async def test_a_resolved_alert_is_no_longer_acknowledged() -> None:
+    seen = open_incident()
+    fired = seen.entries[1]
+    assert isinstance(fired.what, AlertChanged)
+    over = replace(fired, number=7, at=NOW, what=replace(fired.what, state="resolved", since=NOW))
+    entries = (*seen.entries, over)
+    app = showing(view(None), None, IncidentView(NOW, fold(entries, Path("/state/INC-7")), entries))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("4")
+        app.pane.show_incident()
+        await pilot.press("A")
+        await pilot.pause()
+        assert app.note[0] == "nothing to acknowledge: the alert is over"
+        assert "(A)" not in screen_text(pilot)

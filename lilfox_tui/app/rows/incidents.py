@@ -296,7 +296,7 @@ def next_steps(
             )
         else:
             told.append(_("the alert is over and no change is in force: close the incident (X)"))
-    if "acknowledged" not in known:
+    if "acknowledged" not in known and "mitigated" not in known:
         told.append(_("acknowledge it (A)"))
     return told
 

@@ -172,9 +172,8 @@ def test_what_is_next_follows_from_what_is_unknown_what_fires_and_what_is_in_for
     over = replace(fired, number=99, at=NOW, what=replace(fired.what, state="resolved", since=NOW))
     entries = (*seen.entries[:6], over)  # the change is in force, nobody acknowledged
     assert next_steps(fold(entries, Path("/state/INC-7")), entries, NOW) == [
-        "the alert is over: decide whether the change stays in force, then close it (X)",
-        "acknowledge it (A)",
-    ]
+        "the alert is over: decide whether the change stays in force, then close it (X)"
+    ], "it is too late to acknowledge it"
     entries = (*seen.entries[:3], over)
     assert next_steps(fold(entries, Path("/state/INC-7")), entries, NOW)[0] == (
         "the alert is over and no change is in force: close the incident (X)"
@@ -206,13 +205,14 @@ def test_each_action_that_a_next_step_names_exists() -> None:
     over = replace(seen.entries[1], number=99, at=NOW, what=replace(seen.entries[1].what, state="resolved", since=NOW))
     entries = (*seen.entries[:6], over)
     cases = [(replace(seen.incident, closed=NOW), seen.entries), (fold(entries, Path("/state/INC-7")), entries)]
+    cases.append((fold(seen.entries[:2], Path("/state/INC-7")), seen.entries[:2]))
     text = " ".join(each for case in cases for each in next_steps(*case, NOW))
     named = set(re.findall(r"\(:([a-z-]+)\)", text))
     assert named == {"export"}
     assert named <= set(TABS[RUNBOOK].own)
     keys = {key: each.id for each in actions_of(TABS[RUNBOOK].load()) for key in each.keys}
     letters = set(re.findall(r"\(([A-Za-z])\)", text))
-    assert {keys[letter] for letter in letters} == {"end-run", "acknowledge"}
+    assert {keys[letter] for letter in letters} == {"end-run", "acknowledge", "note"}
 
 
 def test_what_does_not_fit_in_a_fact_goes_on_below_its_own_text() -> None:

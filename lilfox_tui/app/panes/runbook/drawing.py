@@ -122,6 +122,8 @@ class Drawing:
         """The steps of a document: what they are made of, and the runbook, which is kept so that its id stays its."""
         self._tops: dict[PartId, int] = {}
         """The first visible row of each list that is longer than its part."""
+        self._facts: dict[int, list[Row]] = {}
+        """Of this drawing, by their cells."""
         self._entries: Sequence[int] = ()
         """Which line of the timeline each visible row of it is of; empty where each is one row."""
 
@@ -145,6 +147,7 @@ class Drawing:
     def draw(self) -> RunbookScreen:
         """Draws everything in the room that the frame leaves."""
         width, height = self._app.room.width, self._app.room.height
+        self._facts = {}
         waits = self._waiting.rows()
         main = height - len(waits)
         areas = arrange_parts(width, main, self._wants(width, main))
@@ -490,10 +493,12 @@ class Drawing:
         return (width - incident_left(width) if width >= BESIDE else width) - 2
 
     def _fact_rows(self, width: int) -> list[Row]:
+        """What is known of the incident; made once for a drawing, which also counts them."""
         then = self._state.timeline.then
-        if then is None:
-            return []
-        return wrapped_facts(fact_rows(*then, self._then, self._waiting.situation(*then, width - 13)), width - 1)
+        if then is not None and width not in self._facts:
+            beside = self._waiting.situation(*then, width - 13)
+            self._facts[width] = wrapped_facts(fact_rows(*then, self._then, beside), width - 1)
+        return self._facts.get(width, [])
 
     def _facts_panel(self, area: PanelArea) -> ScreenPanel:
         then = self._state.timeline.then

@@ -86,8 +86,10 @@ class IncidentActions(ActionGroup):
         view = self._state.timeline.view
         if self._to_acknowledge() or view is None or view.incident is None:
             return None
-        known = "acknowledged" in impact(view.incident, view.entries) or self._acknowledged
-        return tr("the incident is already acknowledged") if known else None
+        known = impact(view.incident, view.entries)
+        if "acknowledged" in known or self._acknowledged:
+            return tr("the incident is already acknowledged")
+        return tr("nothing to acknowledge: the alert is over") if "mitigated" in known else None
 
     @action("acknowledge", "A", tr("acknowledge"), tr("acknowledge the alerts of the incident; without one, mark the "
                                                       "incident as acknowledged"),

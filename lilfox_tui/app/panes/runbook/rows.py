@@ -8,7 +8,7 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui.app.rendering.columns import slice_row, wrap_spans, wrapped
+from lilfox_tui.app.rendering.columns import cells, slice_row, wrap_spans, wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.highlight import shell_pieces
 from lilfox_tui.core.i18n import _, listed, ngettext
@@ -69,8 +69,9 @@ def step_row(
     role = "accent" if marked else "strong" if here else "muted" if state == "ready" else "text"
     text = f"{number + 1:>2}. {step.title}"
     mark = _waiting_mark(state, style.glyphs) if waits else state_mark(state, style.glyphs, here=here)
-    told = (Piece(f"  {waits}", mark.role),) if waits else ()
-    return (Piece(" "), mark, Piece(" "), Piece(text, role), *told)
+    row = (Piece(" "), mark, Piece(" "), Piece(text, role))
+    told = Piece(f"  {waits}", mark.role)
+    return (*row, told) if waits and cells((*row, told)) <= style.width else row  # else the mark says it
 
 
 def _waiting_mark(state: State, glyphs: Glyphs) -> Piece:

@@ -281,7 +281,7 @@ class WaitingLine:
             "terminal": _("run {step} in this terminal", step=step),
             "hand": _("do {step} by hand, then mark it as done", step=step),
             "decision": _("decide after the failure of {step}", step=step),
-            "end": _("all steps are done: end the run"),
+            "end": _("end the run, all steps are done"),
         }
         return texts[state.waiting.what]
 
@@ -314,8 +314,12 @@ class WaitingLine:
         )
         if log is None or not log.waits or self._state.failed_undo is not None:
             return (mark, Piece(text, role))
-        shape = self._app.glyphs.failing if role == "failing" else self._app.glyphs.degraded
-        return (Piece(f" {shape} {log.waits}  ", role if role == "failing" else "degraded"), Piece(text, role))
+        glyphs = self._app.glyphs
+        shape = {"failing": glyphs.failing, "good": glyphs.good}.get(role, glyphs.degraded)
+        return (
+            Piece(f" {shape} {log.waits}  ", role if role in ("failing", "good") else "degraded"),
+            Piece(text, role),
+        )
 
 
 def error_rows(errors: Sequence[LoggedError], now: datetime, glyphs: Glyphs, width: int, most: int) -> list[Row]:
