@@ -13,11 +13,11 @@ from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.runbook.layout import BESIDE, PartId, Wants, arrange_parts, draw_plain, incident_left
 from lilfox_tui.app.panes.runbook.outputs import OutputOf, Outputs, earlier_outputs
 from lilfox_tui.app.panes.runbook.preview import (
+    DocumentSteps,
     Preview,
     alerts_with_rules,
     contents_rows,
     head_rows,
-    step_span,
     steps_rows,
 )
 from lilfox_tui.app.panes.runbook.rows import (
@@ -118,7 +118,7 @@ class Drawing:
         self._state, self._app = context.state, context.app
         self._waiting = WaitingLine(context)
         self._outputs = Outputs()
-        self._document: tuple[object, Runbook | None, list[Row]] = ((), None, [])
+        self._document: tuple[object, Runbook | None, DocumentSteps] = ((), None, DocumentSteps())
         """The steps of a document: what they are made of, and the runbook, which is kept so that its id stays its."""
         self._tops: dict[PartId, int] = {}
         """The first visible row of each list that is longer than its part."""
@@ -302,7 +302,7 @@ class Drawing:
         assert shown is not None
         runbook = shown.runbook
         style = self.style(area.inner_width)
-        rows = [*self._problem_rows(area.inner_width), *head_rows(shown, style), *self._steps_rows(shown, style)]
+        rows = [*self._problem_rows(area.inner_width), *head_rows(shown, style), *self._steps(shown, style).rows]
         last = max(0, len(rows) - max(1, area.inner_height))
         top = state.command_top = min(state.command_top, last)
         note = (Piece(runbook.severity, "muted"), Piece(f"{runbook.path}:{runbook.line}", "muted"))
@@ -321,7 +321,7 @@ class Drawing:
         own, offered = state.values_of_cause(runbook), state.alerts.values(runbook)
         return Preview(runbook, alerts, state.values, own, offered)
 
-    def _steps_rows(self, shown: Preview, style: RunbookStyle) -> list[Row]:
+    def _steps(self, shown: Preview, style: RunbookStyle) -> DocumentSteps:
         """The steps of the document; the same rows while nothing changes, because a long one takes its time."""
         made_of = (id(shown.runbook), id(self._app.config), dict(shown.values), style.width, style.glyphs)
         if self._document[0] != made_of:
@@ -386,9 +386,9 @@ class Drawing:
         """All commands of a runbook that has no run, in order; it is read from the selected step on if that would not
         be in sight."""
         state, style, room = self._state, self.style(area.inner_width), max(1, area.inner_height)
-        rows = [*self._problem_rows(area.inner_width), *contents_rows(shown, style), *self._steps_rows(shown, style)]
-        first, end = step_span(rows, state.place[0])
-        if first < len(rows):
+        above, steps = [*self._problem_rows(area.inner_width), *contents_rows(shown, style)], self._steps(shown, style)
+        rows, (first, end) = [*above, *steps.rows], [at + len(above) for at in steps.span(state.place)]
+        if steps.rows:
             rows[first] = highlighted(rows[first], area.inner_width)
         last = max(0, len(rows) - room)
         start = min(first, last) if end > room else 0
