@@ -236,14 +236,19 @@ def incident_pieces(
 ) -> list[Row]:
     """``INC-7 SEV-2 00:12:31  run 3/6 ● Restart it 00:42``, then shorter and shorter forms of it; empty rows if there
     is neither an incident nor a run."""
-    incident = None if view is None else view.incident
+    incident, runs = None if view is None else view.incident, tuple(runs)
     steps = run_pieces(runs, datetime.now(UTC), glyphs, seconds=seconds)
     if incident is None:
         return [*steps, ()]
     role = "failing" if incident.severity in ("SEV-1", "SEV-2") else "degraded"
     name, severity = Piece(f"  {incident.id}", role), Piece(f" {incident.severity}", role)
     clock = Piece(f" {_clock(incident.opened, now, seconds=seconds)}", "text")
-    whole: list[Row] = [(name, severity, clock, *step) for step in steps]
+    waits = next((run.waits for run in reversed(runs) if run.ended is None and run.state is not None), "")
+    told = [step for step in steps if waits and any(piece.text.strip().startswith(waits) for piece in step)]
+    whole: list[Row] = [(name, severity, clock, *step) for step in told]
+    if told:  # that it waits is more than since when
+        whole += [(name, severity, *told[-1]), (name, *told[-1])]
+    whole += [(name, severity, clock, *step) for step in steps if step not in told]
     return [*whole, (name, severity, *steps[-1]), (name, *steps[-1]), (name,)]
 
 

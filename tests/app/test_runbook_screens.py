@@ -508,6 +508,8 @@ async def test_the_incident_and_the_step_are_in_the_line_of_tabs_of_every_pane(w
         assert "INC-7" in line
         if width >= 100:
             assert "INC-7 SEV-2 00:12:31  run 2/4 ✖ waits for you" in line
+        if width == 80:
+            assert "INC-7  ✖ waits for you 2/4" in line, "rather than since when it is open"
         assert ("✖ waits for you: Restart it once" in line) is (width == 160)
 
 
