@@ -123,6 +123,22 @@ async def test_the_newest_errors_of_what_the_incident_is_about_are_its_evidence(
         assert "✖ web  ×" not in screen_text(pilot), "of the past it is not known"
 
 
+async def test_errors_of_one_minute_do_not_change_places() -> None:
+    app = showing(view(None), None, open_incident())
+    ages = {"seldom": -1, "often": 1, "before": 90}  # one is newer than the numbers of the screen
+    times = {"seldom": 3, "often": 40, "before": 900}
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("4")
+        app.pane.show_incident()
+        app.metrics.home.errors.found = tuple(
+            LoggedError(NOW - timedelta(seconds=age), "web", text, times[text]) for text, age in ages.items()
+        )
+        app.pane.repaint()
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert text.index("×40  often") < text.index("×3  seldom") < text.index("×900  before")
+
+
 async def test_an_error_that_is_long_has_a_second_line_where_there_is_room() -> None:
     said = "request failed: " + " ".join(f"word-{each}" for each in range(40))
     for size, lines in (((80, 24), 1), ((120, 40), 2)):

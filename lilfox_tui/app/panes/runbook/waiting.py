@@ -323,8 +323,10 @@ class WaitingLine:
 
 
 def error_rows(errors: Sequence[LoggedError], now: datetime, glyphs: Glyphs, width: int, most: int) -> list[Row]:
-    """The newest ``most`` of the errors (newest first), each on one line of ``width`` cells, or on two where there is
-    room for several, and how many are left."""
+    """The newest ``most`` of the errors, each on one line of ``width`` cells, or on two where there is room for
+    several, and how many are left. Of those of one minute the most frequent is first: they would change places all
+    the time."""
+    errors = sorted(errors, key=lambda each: (max(0.0, (now - each.at).total_seconds()) // 60, -each.times))
     shown = errors if len(errors) <= most else errors[: max(1, most - 1)]
     rows: list[Row] = []
     for each in shown:
