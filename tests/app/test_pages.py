@@ -9,7 +9,7 @@ import pytest
 from textual.pilot import Pilot
 
 from lilfox_tui.app.app import LilFoxApp
-from lilfox_tui.app.panes.metrics.errors import LoggedError
+from lilfox_tui.app.evidence import LoggedError
 from lilfox_tui.app.panes.metrics.state import Subject
 from lilfox_tui.app.rendering.draw import ASCII
 from lilfox_tui.core.text import cell_width
