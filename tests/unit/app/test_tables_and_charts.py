@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import combinations_with_replacement
+from itertools import combinations_with_replacement, pairwise
 from typing import Any
 
 import pytest
@@ -149,11 +149,21 @@ def test_the_axis_has_round_labels_with_room_between_them() -> None:
     assert found[3] == ["100%", "50%"]
     assert found[4] == ["100%"], "there is no row in the middle"
     assert found[5] == found[6] == ["100%", "50%"]
-    assert found[12] == ["100%", "80%", "60%", "40%", "20%"]
-    assert found[20] == found[12]
-    assert found[30] == found[12], "no ladder"
+    assert found[12] == ["100%", "75%", "50%", "25%"], "three rows each"
+    assert found[20] == ["100%", "80%", "60%", "40%", "20%"], "four rows each"
+    assert found[30] == found[20], "no ladder"
     size: dict[str, Any] = {"unit": human_bytes, "top": 2 * 1024**2, "binary": True}
     assert labels(make([10.0], height=9, **size)) == ["2.0M", "1.5M", "1.0M", "512K"]
+
+
+@pytest.mark.parametrize("line", [False, True])
+@pytest.mark.parametrize("height", [6, 8, 10, 12, 15, 16, 20])
+def test_labels_are_as_far_apart_as_from_both_ends_of_the_scale(height: int, line: bool) -> None:
+    rows = make([10.0] * 33, height=height, line=line)
+    at = [place for place, row in enumerate(rows[1:]) if row[0].text.strip()]
+    assert len({later - earlier for earlier, later in pairwise(at)}) == 1, texts(rows)
+    same = make([10.0] * 33, height=15, warn=80.0, line=line)
+    assert [text.count("80%") for text in texts(same) if "80%" in text] == [1], "a limit is told once"
 
 
 @given(st.floats(1e-12, 1e12), st.integers(1, 40), st.booleans(), st.booleans())
