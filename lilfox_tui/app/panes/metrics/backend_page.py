@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -213,19 +213,23 @@ def _drawn(page: BackendPage, style: SectionStyle, shown: Sequence[PageChart]) -
             Piece(page.glyphs.level(view.level) + " ", ROLES[view.level]),
             Piece(view.name, "strong"),
             Piece(f"   {view.config.kind}" + (f" @{view.config.host}" if view.config.host else ""), "muted"),
+            *_title_facts(view),
         ),
         *_reasons(page),
     ]
     if view.figures:
         rows.append((Piece("   "), *(Piece(str(figure.text) + "  ", _figure_role(figure)) for figure in view.figures)))
-    if quiet := _quiet(page):
-        rows.append((Piece("   " + _("always 0 in this range: {names}", names=listed(quiet)), "muted"),))
+    quiet = _quiet(page)
+    if quiet:
+        names = listed(str(each.quiet) for each in quiet)
+        rows.append((Piece("   " + _("always 0 in this range: {names}", names=names), "muted"),))
     charts = chart_bands(shown, style)
     above = len(charts) if page.charts_first else 1
     reading = view.reading
-    first, statements, others = _tables(() if reading is None else reading.tables, page)
-    if reading is not None and reading.facts:
-        others.append(_facts(reading.facts))
+    told = {str(name) for each in quiet for name in (each.name, each.quiet)}
+    first, statements, others = _tables(() if reading is None else reading.tables, page, told)
+    if reading is not None and (facts := [each for each in reading.facts if not _is_in_title(each, view)]):
+        others.append(_facts(facts))
     if changes := lately_rows(page.changes, page.now, page.glyphs):
         others.append(text_section(_("Recent changes"), changes))
     bands: list[Band] = [
@@ -236,6 +240,24 @@ def _drawn(page: BackendPage, style: SectionStyle, shown: Sequence[PageChart]) -
         *beside_each_other(others, page.width, _TABLES_BESIDE),
     ]
     return [*wrapped(rows, page.width), *draw_sections(bands, style)]
+
+
+_VERSION, _ROLE, _UPTIME = "version", "role", "up_s"
+"""The facts of a server that the title of its page tells: of its version the number."""
+
+
+def _title_facts(view: BackendView) -> Iterator[Piece]:
+    """What the server is, after its name: nothing while it does not answer, as that may have changed."""
+    known = {each.key: each for each in (view.reading.facts if view.reading is not None else ()) if each.value}
+    for key in (_VERSION, _ROLE, _UPTIME) if view.outage is None else ():
+        if (fact := known.get(key)) is not None:
+            text = cell_text(fact.value, fact.unit)
+            text = _("up {time}", time=text) if key == _UPTIME else text.partition(" ")[0] if key == _VERSION else text
+            yield Piece("  " + text, "strong" if key == _ROLE else "muted")
+
+
+def _is_in_title(fact: BackendFact, view: BackendView) -> bool:
+    return view.outage is None and bool(fact.value) and fact.key in (_ROLE, _UPTIME)
 
 
 def _figure_role(figure: Figure) -> str:
@@ -253,7 +275,7 @@ def _reasons(page: BackendPage) -> Iterator[Row]:
                 Piece("   " + _("the data below is from {time}", time=view.reading.at.strftime("%H:%M:%S")), "muted"),
             )
         return
-    held = held_for(view, page.now)
+    held = "" if page.reports and not view.reasons else held_for(view, page.now)
     for place, reason in enumerate([str(each) for each in view.reasons] or [_no_finding(page)]):
         since = "  " + _("for {time}", time=held) if held and place == 0 else ""
         yield (Piece("   "), Piece(reason, role if view.reasons or not page.reports else "text"), Piece(since, "muted"))
@@ -290,10 +312,10 @@ def backend_charts(page: BackendPage) -> list[PageChart]:
     return [each for each in found if each is not None]
 
 
-def _quiet(page: BackendPage) -> list[str]:
+def _quiet(page: BackendPage) -> list[BackendCurve]:
     """What is zero all the time: a line of names instead of a chart each."""
     curves = (curve for each in load(page.view.config.kind).CHARTS for curve in each.curves)
-    return [str(curve.quiet) for curve in curves if _is_quiet(page, curve)]
+    return [curve for curve in curves if _is_quiet(page, curve)]
 
 
 def _is_quiet(page: BackendPage, curve: BackendCurve) -> bool:
@@ -435,9 +457,12 @@ _OF_NOTHING = frozenset(("wait", "transaction_s", "wait_s", "lock"))
 """Columns whose empty cells mean that there is nothing; in others they are not known."""
 
 
-def _tables(tables: Sequence[Table], page: BackendPage) -> tuple[list[Section], list[Section], list[Section]]:
-    """The tables as sections: of sessions, of statements, and the others."""
-    drawn = {each.key: _table(_costliest(each), page.glyphs) for each in tables}
+def _tables(
+    tables: Sequence[Table], page: BackendPage, told: Collection[str]
+) -> tuple[list[Section], list[Section], list[Section]]:
+    """The tables as sections: of sessions, of statements, and the others. What is ``told`` to be zero is not told
+    again."""
+    drawn = {each.key: _table(_costliest(each), page.glyphs, told) for each in tables}
     first, costly = ([drawn.pop(key) for key in keys if key in drawn] for keys in (_FIRST, _STATEMENTS))
     return first, costly, list(drawn.values())
 
@@ -469,20 +494,21 @@ def _costliest(table: Table) -> Table:
     return replace(table, rows=tuple(rows), note=table.note or note)
 
 
-def _table(table: Table, glyphs: Glyphs) -> Section:
+def _table(table: Table, glyphs: Glyphs, told: Collection[str]) -> Section:
     note = (Piece(str(len(table.rows)), "muted"),) if table.rows else ()
-    return Section(str(table.title), lambda width: table_rows(table, width, glyphs), note)
+    return Section(str(table.title), lambda width: table_rows(table, width, glyphs, told), note)
 
 
-def table_rows(table: Table, width: int, glyphs: Glyphs) -> list[Row]:
+def table_rows(table: Table, width: int, glyphs: Glyphs, told: Collection[str] = ()) -> list[Row]:
     """The rows of a table below its note and its column titles; numbers are right-aligned, the last column takes the
-    remaining width and is cut. Columns that say nothing in any row are one line below it."""
+    remaining width and is cut. Columns that say nothing in any row are one line below it, without those that are
+    ``told`` to be zero."""
     rows: list[Row] = []
     if table.note is not None:
         rows += wrapped([(Piece(" "), Piece(str(table.note), "muted"))], width)
     if not table.rows:
         return rows
-    table, said = _telling(table)
+    table, said = _telling(table, told)
     shown = [[_cell(value, place, table, glyphs) for place, value in enumerate(row)] for row in table.rows]
     titles = [str(column.title) for column in table.columns]
     natural = [
@@ -498,19 +524,20 @@ def table_rows(table: Table, width: int, glyphs: Glyphs) -> list[Row]:
     return rows + wrapped([(Piece(" "), Piece(each, "muted")) for each in said], width)
 
 
-def _telling(table: Table) -> tuple[Table, list[str]]:
+def _telling(table: Table, told: Collection[str]) -> tuple[Table, list[str]]:
     """The table without the columns of which no row says anything, and what is to be said of these instead."""
     places = range(1, len(table.columns) - (table.columns[-1].unit == "text"))
-    told = {place: [row[place] for row in table.rows] for place in places}
-    zero = [place for place, cells in told.items() if all(cell == 0 and cell is not False for cell in cells)]
-    empty = [place for place, cells in told.items() if all(cell is None or cell == "" for cell in cells)]
+    values = {place: [row[place] for row in table.rows] for place in places}
+    zero = [place for place, cells in values.items() if all(cell == 0 and cell is not False for cell in cells)]
+    empty = [place for place, cells in values.items() if all(cell is None or cell == "" for cell in cells)]
     unknown = [place for place in empty if table.columns[place].key not in _OF_NOTHING]
     kept = [place for place in range(len(table.columns)) if place not in (*zero, *empty)]
 
     def titles(places: Sequence[int]) -> str:
         return listed(str(table.columns[place].title) for place in places)
 
-    said = [_("0 in all rows: {names}", names=titles(zero))] if zero else []
+    untold = [place for place in zero if str(table.columns[place].title) not in told]
+    said = [_("0 in all rows: {names}", names=titles(untold))] if untold else []
     said += [_("unknown: {names}", names=titles(unknown))] if unknown else []
     columns, rows = table.columns, table.rows
     fewer = replace(
