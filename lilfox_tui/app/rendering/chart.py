@@ -390,8 +390,9 @@ def title_row(title: str, curves: Sequence[Curve], now_text: str, width: int, gl
     """The title with the newest value at the right, or with as many names of the curves as fit; the rest is counted.
     It stands above the plot, or further left where the newest values of all curves fit then."""
     if not any(each.name for each in curves):
-        space = max(1, width - cell_width(title) - cell_width(now_text) - AXIS_WIDTH - 1)
-        return (*_head(title, AXIS_WIDTH + 1), Piece(" " * space), Piece(now_text, "text"))
+        free = width - cell_width(title) - cell_width(now_text)
+        indent = min(AXIS_WIDTH + 1, max(0, free - 2))
+        return (*_head(title, indent), Piece(" " * max(1, free - indent)), Piece(now_text, "text"))
     shown_now = (Piece("  " + now_text),) if now_text else ()
     room = width - cell_width(title) - sum(cell_width(piece.text) for piece in shown_now)
     for make in (_valued_entry, _short_valued_entry) if any(each.now for each in curves) else ():

@@ -350,10 +350,15 @@ def core_meters(view: HostView, summary: HostSummary, style: TableStyle) -> list
         )))  # fmt: skip
     if summary.load is not None:
         rows.append((Piece(" " + _("load") + " ", "muted"), *load_pieces(view, summary, style)))
-    if (threads := summary.threads) is not None:
-        count, running, blocked = map(str, (threads.count, threads.running, threads.blocked))
-        rows.append(_named_texts(style, (_("threads"), count), (_("running"), running), (_("on I/O"), blocked)))
-    return rows
+    return [*rows, *thread_rows(summary, style.width)]
+
+
+def thread_rows(summary: HostSummary, width: int) -> list[Row]:
+    """How many threads there are, how many run and how many wait for I/O; nothing if they are unknown."""
+    if (found := summary.threads) is None:
+        return []
+    told = ((_("threads"), found.count), (_("running"), found.running), (_("on I/O"), found.blocked))
+    return [_named_texts(width, *((name, str(count)) for name, count in told))]
 
 
 def load_pieces(view: HostView, summary: HostSummary, style: TableStyle) -> Row:
@@ -406,13 +411,12 @@ def memory_meters(view: HostView, summary: HostSummary, style: TableStyle) -> li
         else Meter(name, "", None, behind=_("none"))
         for name, percent, used, total, threshold in rooms
     ]
-    parts = summary.memory_parts
-    if parts is not None:
+    if (parts := summary.memory_parts) is not None:
         meters[:2] = _with_cache(meters[:2], summary, parts)
     rows = meter_rows(meters, style.width, style.glyphs)
     if parts is not None:
-        cached, free, buffers = map(human_bytes, (parts.cached, parts.free, parts.buffers))
-        rows.append(_named_texts(style, (_("cached"), cached), (_("free"), free), (_("buffers"), buffers)))
+        sizes = ((_("cached"), parts.cached), (_("free"), parts.free), (_("buffers"), parts.buffers))
+        rows.append(_named_texts(style.width, *((name, human_bytes(size)) for name, size in sizes)))
     if (pressure := summary.pressure) is not None:
         values = ((_("cpu"), pressure.cpu, limits.pressure_cpu), (_("mem"), pressure.memory, limits.pressure_memory),
                   (_("io"), pressure.io, limits.pressure_io))  # fmt: skip
@@ -428,20 +432,18 @@ def memory_meters(view: HostView, summary: HostSummary, style: TableStyle) -> li
 
 
 def _with_cache(meters: Sequence[Meter], summary: HostSummary, parts: MemoryParts) -> list[Meter]:
-    """The meters of the host's memory and of what follows it, with what is neither used nor free on that of the
-    machine: what the kernel would give back."""
+    """Both meters; that of the machine also with the memory that the kernel would give back."""
     of = summary.machine
     total, available = (summary.memory_total, summary.memory_available) if of is None else (of.total, of.available)
     if not total or available is None:
         return list(meters)
-    place = 0 if of is None else 1
     also = 100 * max(0.0, available - parts.free) / total
-    return [replace(each, also=also) if at == place else each for at, each in enumerate(meters)]
+    return [replace(each, also=also) if (at == 0) is (of is None) else each for at, each in enumerate(meters)]
 
 
-def _named_texts(style: TableStyle, *values: tuple[str, str]) -> Row:
+def _named_texts(width: int, *values: tuple[str, str]) -> Row:
     """As many of the values with their names as have room."""
-    _head, first, *others = _fitting(Piece(""), [(name, (Piece(text),)) for name, text in values], style.width)
+    _head, first, *others = _fitting(Piece(""), [(name, (Piece(text),)) for name, text in values], width)
     return (Piece(first.text.removeprefix(" "), first.role), *others)
 
 
@@ -517,7 +519,6 @@ _DISKS_LEAST = 2
 
 
 # What changed: since the last visit, or on one host, service or backend.
-
 
 MOST_CHANGES = 10
 

@@ -17,12 +17,12 @@ from lilfox_tui.app.panes.metrics.backend_page import (
     backend_page,
     backend_row,
     cell_text,
-    client_reports,
     table_rows,
 )
 from lilfox_tui.app.panes.metrics.errors import LoggedError
 from lilfox_tui.app.panes.metrics.home_charts import trend_title
 from lilfox_tui.app.panes.metrics.pages import increase_per_second, whole_stretches
+from lilfox_tui.app.panes.metrics.problems import client_reports
 from lilfox_tui.app.panes.metrics.sections import PageChart
 from lilfox_tui.app.rendering.chart import Values
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row

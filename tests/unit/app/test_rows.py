@@ -389,8 +389,7 @@ def test_the_first_screen_tells_cache_threads_and_the_course_of_swap(width: int,
     assert " cached 6.0G  free 2.0G  buffers 256M" in text
     assert "─ Swap used ─" in text
     assert "25%  512M / 2.0G ─" in text
-    if width <= 152:
-        assert " threads 412  running 3  on I/O 2" in text
+    assert " threads 412  running 3  on I/O 2" in text
     assert "Swap used" not in "\n".join(map(text_of, page(width, height=height))), "of unused swap the meter tells all"
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
+from lilfox_tui.app.panes.metrics.problems import ClientReport
 from lilfox_tui.app.panes.metrics.sections import (
     Band,
     PageChart,
@@ -45,10 +44,7 @@ from lilfox_tui.core.i18n import Message, _, clauses, listed, ntr
 from lilfox_tui.core.text import cell_width, clean, fit, human_age, human_bytes, human_count, human_duration
 from lilfox_tui.core.units import value_text
 from lilfox_tui.metrics.model import Level, Series
-from lilfox_tui.monitor.model import BackendView, ServiceView, StatusChange
-
-if TYPE_CHECKING:
-    from lilfox_tui.app.panes.metrics.errors import LoggedError
+from lilfox_tui.monitor.model import BackendView, StatusChange
 
 # The BACKENDS lines as rows. Pure: views in, rows out.
 
@@ -61,8 +57,16 @@ _TREND_FROM = 100
 """Cells from which there is room for a trend beside all figures of a database."""
 
 
-def backend_row(view: BackendView, now: datetime, style: TableStyle, *, name_width: int = _NAME_WIDTH) -> Row:
-    """One backend: its figures and problems, or why there are none. Its name has ``name_width`` cells at most."""
+def backend_row(
+    view: BackendView,
+    now: datetime,
+    style: TableStyle,
+    *,
+    name_width: int = _NAME_WIDTH,
+    reports: Sequence[ClientReport] = (),
+) -> Row:
+    """One backend: its figures and problems, or why there are none. Its name has ``name_width`` cells at most. What its
+    clients report comes first: LilFox may reach what they do not."""
     wide = style.width >= _WIDE
     pieces = [
         Piece(" "),
@@ -75,6 +79,11 @@ def backend_row(view: BackendView, now: datetime, style: TableStyle, *, name_wid
         pieces += [Piece(fit(view.config.kind, _KIND_WIDTH), "muted"), Piece("  ")]
     if view.outage is not None or not view.figures:
         return (*pieces, Piece(why_no_figures(view, now), ROLES[view.level]))
+    for each in reports[:1]:
+        pieces += [
+            Piece(_("{client} reports: {said}", client=each.who, said=clean(each.text)), "degraded"),
+            Piece("  "),
+        ]
     if style.width >= _TREND_FROM and style.sparklines:
         recent = (style.recent or {}).get(f"backend/{view.name}") or ()
         pieces += [Piece(fit(spark(recent, _TREND_WIDTH, style.glyphs), _TREND_WIDTH), "chart"), Piece("  ")]
@@ -116,62 +125,6 @@ _FACT_WIDTH, _FACT_LEAST, _TABLES_BESIDE = 24, 14, 58
 _BAR = 10
 """Cells of the bar of a share."""
 _WHOLE, _SMALL_LIMIT = 100.0, 200.0
-
-
-# What clients say of a backend: that it answers LilFox does not prove that it answers them.
-
-
-REPORTED_FOR = timedelta(minutes=5)
-"""How long a logged error is told of."""
-_MOST_REPORTS = 3
-_KIND_WORDS = {
-    "postgresql": ("database", "postgres", "postgresql", "psycopg", "psycopg2", "asyncpg"),
-    "redis": ("redis",),
-    "rabbitmq": ("rabbitmq", "amqp"),
-}
-"""By which an error means a backend, if it is the only one of its kind."""
-_UNREACHED = re.compile(
-    r"refus|too many (?:clients|connections)|connection slots|time[ds]? ?out|could not connect|connect(?:ion)? fail"
-    r"|unreachable|no route|unavailable|connection (?:\S+ )*(?:closed|reset|lost|terminated|failed)",
-    re.IGNORECASE,
-)
-_ILL = r"[^,;\n]{0,60}?(?:\bdown\b|fail|error|unhealthy|false|refus|time[ds]? ?out|unavailable|unreachable)"
-"""What stands behind the name of a part in the body of a health check that says it is ill."""
-
-
-class ClientReport(Struct, frozen=True):
-    """What a client says of a backend: ``who`` logged it at ``at`` (aware UTC) for the last time; None: says it now."""
-
-    who: str
-    text: str
-    at: datetime | None = None
-    times: int = 1
-
-
-def client_reports(
-    view: BackendView, errors: Iterable[LoggedError], services: Iterable[ServiceView], now: datetime, *, alone: bool
-) -> list[ClientReport]:
-    """What services say of a backend at ``now`` (aware UTC): in their health checks, and in the logged ``errors``
-    (newest first), the newest one of each log. ``alone``: it is the only one of its kind."""
-    name = _name_pattern(view, alone=alone)
-    found: dict[str, ClientReport] = {}
-    for service in services:
-        said = "" if service.state is None or service.level is Level.GOOD else service.state.last.detail
-        if re.search(name + _ILL, said, re.IGNORECASE):
-            found[service.name] = ClientReport(service.name, said)
-    for each in errors:
-        recent = timedelta() <= now - each.at < REPORTED_FOR
-        if recent and _UNREACHED.search(each.text) and re.search(name, each.text, re.IGNORECASE):
-            found.setdefault(each.source, ClientReport(each.source, each.text, each.at, each.times))
-    return list(found.values())[:_MOST_REPORTS]
-
-
-def _name_pattern(view: BackendView, *, alone: bool) -> str:
-    """A pattern of the words that mean a backend: its name, its address unless that is of many, those of its kind."""
-    address = str(asdict(view.config).get("address", ""))
-    far = address if address not in ("", "localhost", "::1") and not address.startswith("127.") else ""
-    words = [view.name, far, *(_KIND_WORDS.get(view.config.kind, ()) if alone else ())]
-    return rf"(?<![\w-])(?:{'|'.join(re.escape(each) for each in words if each)})(?![\w-])"
 
 
 class BackendPage(Struct, frozen=True):
@@ -266,7 +219,7 @@ def _figure_role(figure: Figure) -> str:
 
 def _reasons(page: BackendPage) -> Iterator[Row]:
     view, role = page.view, ROLES[page.view.level]
-    yield from (_report_row(each, page.now) for each in page.reports)
+    yield from (report_row(each, page.now) for each in page.reports)
     if view.outage is not None:
         yield (Piece("   "), Piece(why_no_figures(view, page.now), role))
         yield (Piece("   "), Piece(str(view.outage.error.hint)))
@@ -283,7 +236,7 @@ def _reasons(page: BackendPage) -> Iterator[Row]:
         yield (Piece("   "), Piece(str(view.reading.incomplete), "degraded"))
 
 
-def _report_row(report: ClientReport, now: datetime) -> Row:
+def report_row(report: ClientReport, now: datetime) -> Row:
     """What a client says, before what LilFox itself found: its users are among the client's."""
     said = _("{client} reports: {said}", client=report.who, said=clean(report.text))
     times = f" (×{report.times})" if report.times > 1 else ""

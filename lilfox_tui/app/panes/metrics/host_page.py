@@ -42,6 +42,7 @@ from lilfox_tui.app.rows.hosts import (
     memory_used,
     reasons_told,
     role_in_force,
+    thread_rows,
     used_of,
     well,
     why_no_numbers,
@@ -415,6 +416,7 @@ def _cores(page: HostPage, summary: HostSummary, *, meters: bool) -> Section | N
             rows.append((_name(name, _SHORT_NAME - 1), row[0], *_bar(page, split.busy, bar, role)))
             continue
         rows.append((_name(name), *row, *_bar(page, split.busy, bar, role)))
+    rows += [] if meters else thread_rows(summary, page.width)
     columns = _("  busy") if _is_narrow(page) else _("  busy  user   sys  wait steal")
     return _section(_("CPU"), rows, columns, _names(page))
 
