@@ -27,7 +27,7 @@ from lilfox_tui.app.panes.metrics.traffic_sections import seconds_axis
 from lilfox_tui.app.rendering.chart import Values, spark
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
-from lilfox_tui.app.rendering.panels import cut_row, row_width
+from lilfox_tui.app.rendering.panels import NARROWEST, cut_row, row_width
 from lilfox_tui.app.rows.hosts import ROLES, TableStyle, held_for, lately_rows, well
 from lilfox_tui.backends.model import (
     BackendChart,
@@ -166,7 +166,7 @@ def _drawn(page: BackendPage, style: SectionStyle, shown: Sequence[PageChart]) -
             Piece(page.glyphs.level(view.level) + " ", ROLES[view.level]),
             Piece(view.name, "strong"),
             Piece(f"   {view.config.kind}" + (f" @{view.config.host}" if view.config.host else ""), "muted"),
-            *_title_facts(view),
+            *_title_facts(page),
         ),
         *_reasons(page),
     ]
@@ -181,7 +181,7 @@ def _drawn(page: BackendPage, style: SectionStyle, shown: Sequence[PageChart]) -
     reading = view.reading
     told = {str(name) for each in quiet for name in (each.name, each.quiet)}
     first, statements, others = _tables(() if reading is None else reading.tables, page, told)
-    if reading is not None and (facts := [each for each in reading.facts if not _is_in_title(each, view)]):
+    if reading is not None and (facts := [each for each in reading.facts if not _is_in_title(each, page)]):
         others.append(_facts(facts))
     if changes := lately_rows(page.changes, page.now, page.glyphs):
         others.append(text_section(_("Recent changes"), changes))
@@ -199,18 +199,23 @@ _VERSION, _ROLE, _UPTIME = "version", "role", "up_s"
 """The facts of a server that the title of its page tells: of its version the number."""
 
 
-def _title_facts(view: BackendView) -> Iterator[Piece]:
+def _title_facts(page: BackendPage) -> Iterator[Piece]:
     """What the server is, after its name: nothing while it does not answer, as that may have changed."""
+    view = page.view
     known = {each.key: each for each in (view.reading.facts if view.reading is not None else ()) if each.value}
-    for key in (_VERSION, _ROLE, _UPTIME) if view.outage is None else ():
+    for key in (_VERSION, _ROLE, _UPTIME) if _has_title_facts(page) else ():
         if (fact := known.get(key)) is not None:
             text = cell_text(fact.value, fact.unit)
             text = _("up {time}", time=text) if key == _UPTIME else text.partition(" ")[0] if key == _VERSION else text
             yield Piece("  " + text, "strong" if key == _ROLE else "muted")
 
 
-def _is_in_title(fact: BackendFact, view: BackendView) -> bool:
-    return view.outage is None and bool(fact.value) and fact.key in (_ROLE, _UPTIME)
+def _has_title_facts(page: BackendPage) -> bool:
+    return page.view.outage is None and page.width >= NARROWEST
+
+
+def _is_in_title(fact: BackendFact, page: BackendPage) -> bool:
+    return _has_title_facts(page) and bool(fact.value) and fact.key in (_ROLE, _UPTIME)
 
 
 def _figure_role(figure: Figure) -> str:

@@ -42,8 +42,9 @@ from lilfox_tui.monitor.model import BackendView, HostView, Overview, PlanView, 
 
 _LEAST_WIDTH, _LEAST_HIGH, _MOST_HIGH = 26, 6, 16
 """Of one chart, its title and time line included."""
-_SPARED, _ENTRY_CELLS = 2, 8
-"""What a chart can spare for one beside it with a long legend; and of the entry of a curve in it, besides its name."""
+_PLAN_LEAST, _SPARED, _ENTRY_CELLS = 36, 2, 8
+"""Of the facts of a plan beside charts; what a chart can spare for one beside it with a long legend; and of the entry
+of a curve in it, besides its name."""
 _GAP = Piece(" ")
 _PLOTTED_EACH, _PLOTS_KEPT = timedelta(seconds=2), 32
 """A column is some seconds; to draw all plots each second is a sixth of what the console at rest costs."""
@@ -190,7 +191,7 @@ class HomeCharts:
         window: timedelta,
         plan: PlanView | None,
     ) -> list[Row]:
-        height, taken = place.inner_height, 0 if plan is None else max(_LEAST_WIDTH, place.inner_width // 3)
+        height, taken = place.inner_height, 0 if plan is None else max(_PLAN_LEAST, place.inner_width // 3)
         width = place.inner_width - taken
         count = max(1, min(len(wanted), width // _LEAST_WIDTH))
         widths = _widths(wanted[:count], width)

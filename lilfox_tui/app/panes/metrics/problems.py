@@ -145,15 +145,12 @@ def plan_rows(plan: PlanView, now: datetime, width: int) -> list[Row]:
         facts.append((_("next run"), _("in {time}", time=wait), "text"))
     elif plan.config is not None and not plan.config.schedule and not plan.copy:
         facts.append((_("next run"), _("no schedule"), "text"))
-    facts.append((_("store"), plan.where or plan.store, "text"))
+    wide = max(cell_width(each) for each in (_("newest set"), _("good set"), _("next run"), _("store"), _("free")))
+    room = max(1, width - wide - 3)
+    facts.append((_("store"), fit_middle(clean(plan.where or plan.store), room), "text"))
     if plan.free_bytes is not None:
         facts.append((_("free"), human_bytes(plan.free_bytes), "text"))
-    wide = max(cell_width(label) for label, _text, _role in facts)
-    room = max(1, width - wide - 3)
-    return [
-        (Piece(f" {fit(label, wide)}  ", "muted"), Piece(fit(fit_middle(clean(text), room), room), role))
-        for label, text, role in facts
-    ]
+    return [(Piece(f" {fit(label, wide)}  ", "muted"), Piece(fit(text, room), role)) for label, text, role in facts]
 
 
 def _set_text(found: BackupSet | None, now: datetime) -> tuple[str, str]:
