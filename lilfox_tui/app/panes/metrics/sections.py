@@ -100,9 +100,17 @@ def fill_page(draw: Callable[[SectionStyle], list[Row]], style: SectionStyle, he
     plot = min(_PLOT_MOST, style.chart_height + (height - len(rows)) // bands)
     if plot > style.chart_height:
         return draw(replace(style, chart_height=plot))
-    if 0 < height < len(rows) and any(piece.role == "title" for piece in rows[height - 1]):
-        return draw(replace(style, first_more=1))  # a title on the last line would stand there alone
-    return rows
+    lost = _heads_at_end(rows, height)
+    return draw(replace(style, first_more=lost)) if lost else rows
+
+
+def _heads_at_end(rows: Sequence[Row], height: int) -> int:
+    """How many lines at the end of the first screen are a title, or a title and what is most likely the titles of
+    columns, of a section whose rows are all below it."""
+    titles = [any(piece.role == "title" for piece in row) for row in rows[max(0, height - 2) : height + 1]]
+    if not 2 < height < len(rows) - 1 or titles[-1]:
+        return 1 if 0 < height < len(rows) and titles[-2:-1] == [True] else 0
+    return titles[::-1].index(True) if any(titles) else 0
 
 
 def draw_sections(bands: Sequence[Band], style: SectionStyle) -> list[Row]:
