@@ -376,6 +376,7 @@ _HELP = {
     "postgresql_deadlocks_total": "Deadlocks detected in all databases.",
     "postgresql_conflicts_total": "Queries cancelled on this standby because of conflicts with recovery.",
     "postgresql_temp_bytes_total": "Bytes written to temporary files by queries of all databases.",
+    "postgresql_wal_bytes_total": "Position in the WAL: written or, on a standby, replayed so far, in bytes.",
     "postgresql_oldest_transaction_age": "Age of the oldest transaction ID of all databases, in transactions.",
     "postgresql_replication_lag_seconds": "Largest replication lag of all standbys or of this standby, in seconds.",
     "postgresql_slot_retained_bytes": "Most WAL that one replication slot retains, in bytes.",

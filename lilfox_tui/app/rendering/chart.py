@@ -398,9 +398,13 @@ def title_row(title: str, curves: Sequence[Curve], now_text: str, width: int, gl
     for make in (_valued_entry, _short_valued_entry) if any(each.now for each in curves) else ():
         entries = tuple(piece for place, each in enumerate(curves) for piece in make(each, place, glyphs))
         left = room - sum(cell_width(piece.text) for piece in entries)
-        if left >= 0:
+        if left >= (_HEAD_GAP if make is _valued_entry else 0):
             return (*_head(title, min(AXIS_WIDTH + 1, left)), *entries, *shown_now)
     return (*_head(title, AXIS_WIDTH + 1), *_legend(curves, room - AXIS_WIDTH - 1, glyphs), *shown_now)
+
+
+_HEAD_GAP = 2
+"""Cells before a title whose legend could be shorter: it is not to be read with that of the chart on its left."""
 
 
 def _head(title: str, indent: int) -> Row:

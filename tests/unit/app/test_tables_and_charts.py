@@ -369,6 +369,24 @@ def test_a_legend_leaves_the_time_out_of_rates_that_have_no_room() -> None:
     ]
 
 
+def test_a_title_stands_apart_from_the_legend_of_the_chart_on_its_left() -> None:
+    curves = [Curve([1.0], name, now) for name, now in (("read", "117K/s"), ("write", "2.3M/s"))]
+    axes = Axes(human_bytes, NOW, NOW + timedelta(minutes=5))
+    for width in range(28, 60):
+        title = texts(chart("Disk", curves, axes, width=width, height=5, glyphs=UNICODE))[0]
+        assert "━write 2.3M" in title or title.startswith("  "), width
+
+
+def test_a_single_title_is_not_cut_for_the_sake_of_its_indent() -> None:
+    curve, axes = [Curve([1.0])], Axes(human_duration, NOW, NOW + timedelta(minutes=5))
+    rows = {
+        width: texts(chart("Health check", curve, axes, width=width, height=5, glyphs=UNICODE, now_text="1 ms"))[0]
+        for width in (40, 23)
+    }
+    assert rows[40].startswith("       Health check  ")
+    assert rows[23] == "     Health check  1 ms"
+
+
 def test_a_legend_without_room_gives_names_then_short_ones_then_counts() -> None:
     curves = [[20.0] * 9] * 4
     assert "web-3 7%" in texts(make(*curves, width=90))[0]
