@@ -342,7 +342,9 @@ class Home:
         rows: list[Row] = [(Piece(" " + _("not recorded for the past"), "muted"),)]
         if not overview.rewound:
             rows = self._process_rows(processes, place)
-        note: Row = (Piece(_("no errors or changes yet"), "muted"),) if quiet else ()
+        known = self.errors.reaches(overview.at)  # of logs that were not read nothing is said
+        text = "" if not quiet else _("no errors or changes yet") if known else _("no changes yet")
+        note: Row = (Piece(text, "muted"),) if text else ()
         return ScreenPanel(place, (Piece(_("Processes of {host}", host=host), "title"),), rows, note)
 
     def _process_rows(self, processes: Sequence[ProcessUsage], place: PanelArea) -> list[Row]:
