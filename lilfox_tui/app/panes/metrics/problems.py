@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -312,9 +313,15 @@ def client_reports(
             found[service.name] = ClientReport(service.name, said)
     for each in errors:
         recent = timedelta() <= now - each.at < REPORTED_FOR
-        if recent and _UNREACHED.search(each.text) and re.search(name, each.text, re.IGNORECASE):
+        if recent and _says_unreached(each.text) and re.search(name, each.text, re.IGNORECASE):
             found.setdefault(each.source, ClientReport(each.source, each.text, each.at, each.times))
     return list(found.values())[:_MOST_REPORTS]
+
+
+@lru_cache(maxsize=1024)
+def _says_unreached(text: str) -> bool:
+    """Whether a logged error says that something was not reached; asked with each refresh of the same errors."""
+    return _UNREACHED.search(text) is not None
 
 
 def _name_pattern(view: BackendView, *, alone: bool) -> str:
