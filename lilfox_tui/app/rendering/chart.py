@@ -400,7 +400,11 @@ def title_row(title: str, curves: Sequence[Curve], now_text: str, width: int, gl
         left = room - sum(cell_width(piece.text) for piece in entries)
         if left >= (_HEAD_GAP if make is _valued_entry else 0):
             return (*_head(title, min(AXIS_WIDTH + 1, left)), *entries, *shown_now)
-    return (*_head(title, AXIS_WIDTH + 1), *_legend(curves, room - AXIS_WIDTH - 1, glyphs), *shown_now)
+    names = sum(
+        cell_width(piece.text) for place, each in enumerate(curves) for piece in _short_entry(each, place, glyphs)
+    )
+    indent = min(AXIS_WIDTH + 1, room - names) if names <= room else AXIS_WIDTH + 1  # all names, if they have room
+    return (*_head(title, indent), *_legend(curves, room - indent, glyphs), *shown_now)
 
 
 _HEAD_GAP = 2

@@ -397,7 +397,11 @@ def test_a_legend_without_room_gives_names_then_short_ones_then_counts() -> None
     assert "web-3" in (narrower := texts(make(*curves, width=47))[0])
     assert "7%" not in narrower
     assert texts(make(*curves, width=44))[0].rstrip().endswith("CPU ━web-0 ━web-1 ━web-2 ━web-3  50%")
-    assert texts(make(*curves, width=42))[0].rstrip().endswith("CPU ━web-0 ━web-1 ━web-2 +1  50%")
+    named = "CPU ━web-0 ━web-1 ━web-2 ━web-3  50%"
+    assert [texts(make(*curves, width=width))[0].rstrip() for width in (42, 36)] == ["      " + named, named], (
+        "further left than the plot, rather than without a name"
+    )
+    assert texts(make(*curves, width=35))[0].rstrip().endswith("CPU ━web-0 ━web-1 +2  50%")
     assert {piece.role for piece in make(*curves, width=44)[0] if "━" in piece.text} == {
         "series1", "series2", "series3", "series4",
     }  # fmt: skip
