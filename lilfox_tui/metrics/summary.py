@@ -103,8 +103,7 @@ def summarize(snapshot: HostSnapshot) -> HostSummary:
     disks = _disks(snapshot, rates)
     interfaces = _interfaces(snapshot, rates)
     filesystems = _filesystems(gauges)
-    uptime = snapshot.gauge("uptime_seconds")
-    cpu_count = snapshot.gauge("cpu_count")
+    uptime, cpu_count = snapshot.gauge("uptime_seconds"), snapshot.gauge("cpu_count")
     physical_disks = _unstacked(disks, lambda disk: disk.device.startswith(_STACKED_DISKS))
     physical_ports = _unstacked(interfaces, _is_stacked_interface)
     return HostSummary(
