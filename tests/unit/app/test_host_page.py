@@ -63,7 +63,7 @@ def test_two_boxes_do_not_say_the_same_of_the_cores(width: int, height: int) -> 
 @pytest.mark.parametrize("width", [80, 100, 120, 160, 200])
 def test_no_title_stands_alone_on_the_last_line(width: int, known: bool) -> None:
     processes = [worker(pid) for pid in range(1, 90)] if known else None
-    for height in range(20, 56):
+    for height in range(20, 56, 3):
         rows = page(width, None, (), processes, height=height)
         if len(rows) > height:
             titles = [any(piece.role == "title" for piece in row) for row in rows[height - 2 : height + 1]]
