@@ -199,6 +199,24 @@ class Memory(Struct, frozen=True):
         return 100 * max(0.0, self.total - self.available) / self.total if self.total else 0.0
 
 
+class MemoryParts(Struct, frozen=True):
+    """What the kernel does with the machine's memory, in bytes, as ``free -w`` tells it: ``cached`` has the reclaimable
+    slabs too."""
+
+    free: float
+    buffers: float
+    cached: float
+
+
+class Threads(Struct, frozen=True):
+    """The threads of a host, also those of the kernel; how many of them run or could run now, and how many wait for
+    I/O."""
+
+    count: int
+    running: int
+    blocked: int
+
+
 class Limit(Struct, frozen=True):
     """The limits of a control group; None if unlimited or unknown."""
 
@@ -254,6 +272,9 @@ class HostSummary(Struct, frozen=True):
     """Of LilFox and what else is in its unit; on this machine only."""
     machine: Memory | None = None
     """Of the machine, where a limit of the host is less."""
+    memory_parts: MemoryParts | None = None
+    threads: Threads | None = None
+    """Both are of now alone: history keeps neither."""
 
     @property
     def cpu_percent(self) -> float | None:

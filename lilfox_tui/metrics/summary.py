@@ -18,8 +18,10 @@ from lilfox_tui.metrics.model import (
     InterfaceActivity,
     Limit,
     Memory,
+    MemoryParts,
     Pressure,
     Series,
+    Threads,
 )
 
 # What a control group leaves of a machine: the limits that count, and the memory that a host has within them. Pure.
@@ -101,8 +103,7 @@ def summarize(snapshot: HostSnapshot) -> HostSummary:
     disks = _disks(snapshot, rates)
     interfaces = _interfaces(snapshot, rates)
     filesystems = _filesystems(gauges)
-    uptime = snapshot.gauge("uptime_seconds")
-    cpu_count = snapshot.gauge("cpu_count")
+    uptime, cpu_count = snapshot.gauge("uptime_seconds"), snapshot.gauge("cpu_count")
     physical_disks = _unstacked(disks, lambda disk: disk.device.startswith(_STACKED_DISKS))
     physical_ports = _unstacked(interfaces, _is_stacked_interface)
     return HostSummary(
@@ -138,6 +139,8 @@ def summarize(snapshot: HostSnapshot) -> HostSummary:
         limit=limit,
         own_limit=limit_of(snapshot, OWN),
         machine=machine,
+        memory_parts=_memory_parts(snapshot),
+        threads=_threads(snapshot),
     )
 
 
@@ -148,6 +151,20 @@ def _memory(snapshot: HostSnapshot, limit: Limit | None) -> tuple[float | None, 
         return total, available, None
     machine = None if total is None or available is None else Memory(total, available)
     return limit.memory.total, limit.memory.available, machine
+
+
+def _memory_parts(snapshot: HostSnapshot) -> MemoryParts | None:
+    names = ("memory_free_bytes", "memory_buffers_bytes", "memory_cached_bytes")
+    free, buffers, cached = (snapshot.gauge(name) for name in names)
+    if free is None or buffers is None or cached is None:
+        return None
+    return MemoryParts(free, buffers, cached + (snapshot.gauge("memory_reclaimable_bytes") or 0.0))
+
+
+def _threads(snapshot: HostSnapshot) -> Threads | None:
+    found = [snapshot.gauge(name) for name in ("threads", "processes_running", "processes_blocked")]
+    known = [round(value) for value in found if value is not None]
+    return Threads(*known) if len(known) == len(found) else None
 
 
 Named = dict[str, list[tuple[Series, float]]]

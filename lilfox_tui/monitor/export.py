@@ -9,7 +9,17 @@ from typing import Any
 
 from lilfox_tui import __version__
 from lilfox_tui.core.aio import Pending, Ready, Unavailable
-from lilfox_tui.metrics.model import FilesystemUsage, Health, HostSnapshot, HostSummary, Labels, Level, Limit, Memory
+from lilfox_tui.metrics.model import (
+    FilesystemUsage,
+    Health,
+    HostSnapshot,
+    HostSummary,
+    Labels,
+    Level,
+    Limit,
+    Memory,
+    MemoryParts,
+)
 from lilfox_tui.monitor.export_sections import (
     Family,
     Line,
@@ -131,6 +141,12 @@ def _bytes(memory: Memory | None) -> dict[str, float | None] | None:
     return {"total": _whole(memory.total), "available": _whole(memory.available), "percent": memory.percent}
 
 
+def _memory_parts(parts: MemoryParts | None) -> dict[str, int | None] | None:
+    if parts is None:
+        return None
+    return {"free": _whole(parts.free), "buffers": _whole(parts.buffers), "cached": _whole(parts.cached)}
+
+
 def _limit(limit: Limit | None) -> dict[str, Any] | None:
     """Return a control group's limits for JSON: those of the host, if it is a container, or of LilFox's unit."""
     if limit is None:
@@ -178,12 +194,16 @@ def _numbers(summary: HostSummary) -> dict[str, Any]:
         "cpu_count": summary.cpu_count,
         "memory": _memory(summary),
         "machine_memory": _bytes(summary.machine),
+        "memory_parts": _memory_parts(summary.memory_parts),
         "limit": _limit(summary.limit),
         "own_limit": _limit(summary.own_limit),
         "swap": {
             "total": _whole(summary.swap_total), "used": _whole(summary.swap_used), "percent": summary.swap_percent,
         },
         "load": None if summary.load is None else list(summary.load),
+        "threads": None if summary.threads is None else {
+            "count": summary.threads.count, "running": summary.threads.running, "blocked": summary.threads.blocked,
+        },
         "filesystems": [_filesystem(each) for each in summary.filesystems],
         "disk_io": {"read_bytes_s": summary.disk_read_s, "write_bytes_s": summary.disk_write_s},
         "network_io": {"receive_bytes_s": summary.network_in_s, "transmit_bytes_s": summary.network_out_s},
@@ -302,6 +322,7 @@ _HELP = {
     "load1": "Load average over 1 minute.",
     "load5": "Load average over 5 minutes.",
     "load15": "Load average over 15 minutes.",
+    "threads": "Number of threads, those of the kernel included.",
     "memory_total_bytes": "Usable memory of the host, in bytes.",
     "memory_free_bytes": "Memory that is not used at all, in bytes.",
     "memory_available_bytes": "Memory that new processes could use without swapping, in bytes.",
@@ -355,6 +376,7 @@ _HELP = {
     "postgresql_deadlocks_total": "Deadlocks detected in all databases.",
     "postgresql_conflicts_total": "Queries cancelled on this standby because of conflicts with recovery.",
     "postgresql_temp_bytes_total": "Bytes written to temporary files by queries of all databases.",
+    "postgresql_wal_bytes_total": "Position in the WAL: written or, on a standby, replayed so far, in bytes.",
     "postgresql_oldest_transaction_age": "Age of the oldest transaction ID of all databases, in transactions.",
     "postgresql_replication_lag_seconds": "Largest replication lag of all standbys or of this standby, in seconds.",
     "postgresql_slot_retained_bytes": "Most WAL that one replication slot retains, in bytes.",

@@ -140,7 +140,8 @@ def _round_steps(least: float, *, binary: bool) -> Iterator[float]:
 
 def _ticks(floor: float, ceiling: float, height: int, *, binary: bool, dotted: bool) -> dict[int, float]:
     """The values that are labelled between the ends of the scale, by row from the bottom: round ones some rows apart
-    that divide it evenly, or that in the middle."""
+    that divide it evenly, best by whole rows, or that in the middle. The row is the one that reaches up to the value,
+    as the top row does: then all labels are as far apart."""
     span = ceiling - floor
     if not _NEXT_TO_NOTHING < span < _BEYOND_ALL:
         return {}
@@ -149,10 +150,15 @@ def _ticks(floor: float, ceiling: float, height: int, *, binary: bool, dotted: b
     exact = [step for step in steps if abs(ceiling / step - round(ceiling / step)) < _ALMOST_NONE]
     found: dict[int, float] = {}
     if exact:
-        for number in range(math.ceil(floor / exact[0]), math.floor(ceiling / exact[0]) + 1):
-            level = _level_of(number * exact[0] - floor, span, height, dotted=dotted)
+        quarters = not floor and math.log10(span).is_integer() and height >= 4 * _TICK_ROWS_LEAST
+        steps = sorted((*exact, span / 4)) if quarters else exact
+        step = next((each for each in steps if abs(each / row - round(each / row)) < _ALMOST_NONE), exact[0])
+        for number in range(math.ceil(floor / step), math.floor(ceiling / step) + 1):
+            value = number * step - floor
+            below = math.ceil(value / row - _ALMOST_NONE) - 1
+            level = _level_of(value, span, height, dotted=True) if dotted else below
             if 1 <= level <= height - 3:
-                found[level] = number * exact[0]
+                found[level] = number * step
     return found or ({height // 2: (ceiling + floor) / 2} if height % 2 and height > 1 else {})
 
 
@@ -244,7 +250,9 @@ def chart(
         ceiling = ceiling if highest > 0 else 0.0
         shown = [[None if value is None else value - floor for value in values] for values in shown]
     dotted = bool(glyphs.dots) and not filled
-    ticks = _ticks(floor, ceiling, height, binary=axes.binary, dotted=dotted)
+    told = {limit for limit, _role in axes.limits}  # each beside its line
+    found = _ticks(floor, ceiling, height, binary=axes.binary, dotted=dotted)
+    ticks = {level: value for level, value in found.items() if value not in told}
     lines = () if floor else _limits(ceiling, axes, height, dotted=dotted)
     taken = {line.level for line in lines}
     times = _time_ticks(columns, axes)
@@ -382,16 +390,25 @@ def title_row(title: str, curves: Sequence[Curve], now_text: str, width: int, gl
     """The title with the newest value at the right, or with as many names of the curves as fit; the rest is counted.
     It stands above the plot, or further left where the newest values of all curves fit then."""
     if not any(each.name for each in curves):
-        space = max(1, width - cell_width(title) - cell_width(now_text) - AXIS_WIDTH - 1)
-        return (*_head(title, AXIS_WIDTH + 1), Piece(" " * space), Piece(now_text, "text"))
+        free = width - cell_width(title) - cell_width(now_text)
+        indent = min(AXIS_WIDTH + 1, max(0, free - 2))
+        return (*_head(title, indent), Piece(" " * max(1, free - indent)), Piece(now_text, "text"))
     shown_now = (Piece("  " + now_text),) if now_text else ()
     room = width - cell_width(title) - sum(cell_width(piece.text) for piece in shown_now)
     for make in (_valued_entry, _short_valued_entry) if any(each.now for each in curves) else ():
         entries = tuple(piece for place, each in enumerate(curves) for piece in make(each, place, glyphs))
         left = room - sum(cell_width(piece.text) for piece in entries)
-        if left >= 0:
+        if left >= (_HEAD_GAP if make is _valued_entry else 0):
             return (*_head(title, min(AXIS_WIDTH + 1, left)), *entries, *shown_now)
-    return (*_head(title, AXIS_WIDTH + 1), *_legend(curves, room - AXIS_WIDTH - 1, glyphs), *shown_now)
+    names = sum(
+        cell_width(piece.text) for place, each in enumerate(curves) for piece in _short_entry(each, place, glyphs)
+    )
+    indent = min(AXIS_WIDTH + 1, room - names) if names <= room else AXIS_WIDTH + 1  # all names, if they have room
+    return (*_head(title, indent), *_legend(curves, room - indent, glyphs), *shown_now)
+
+
+_HEAD_GAP = 2
+"""Cells before a title whose legend could be shorter: it is not to be read with that of the chart on its left."""
 
 
 def _head(title: str, indent: int) -> Row:

@@ -109,16 +109,19 @@ class Meter(Struct, frozen=True):
     percent: float | None
     role: str = "text"
     behind: str = ""
+    also: float = 0.0
+    """How many more percent are taken by what would give way: a lower bar behind the other."""
 
 
-def gauge(percent: float | None, width: int, role: str, glyphs: Glyphs) -> Row:
+def gauge(percent: float | None, width: int, role: str, glyphs: Glyphs, also: float = 0.0) -> Row:
     """A bar of ``percent`` in the colour of its level; lower than its line, so that bars below each other do not fuse.
-    Blanks if the value is unknown."""
+    A still lower one of ``also`` percent follows it. Blanks if the value is unknown."""
     if percent is None:
         return (Piece(" " * width),)
-    filled = round(min(100.0, max(0.0, percent)) / 100 * width)
+    filled, end = (round(min(100.0, max(0.0, each)) / 100 * width) for each in (percent, percent + also))
     bar = Piece(glyphs.bars[-2] * filled, "chart" if role == "text" else role)
-    return (bar, Piece(glyphs.rule * (width - filled), "rule"))
+    lower = (Piece(glyphs.bars[len(glyphs.bars) // 3] * (end - filled), "muted"),) if end > filled else ()
+    return (bar, *lower, Piece(glyphs.rule * (width - end), "rule"))
 
 
 def meter_rows(meters: Sequence[Meter], width: int, glyphs: Glyphs, columns: int = 1) -> list[Row]:
@@ -134,7 +137,7 @@ def meter_rows(meters: Sequence[Meter], width: int, glyphs: Glyphs, columns: int
     def cells_of(each: Meter) -> Iterable[Piece]:
         yield Piece(" " + fit(each.name, name) + " ")
         yield Piece(fit(each.value, value, right=True) + " ", each.role)
-        yield from gauge(each.percent, bar, each.role, glyphs)
+        yield from gauge(each.percent, bar, each.role, glyphs, each.also)
         if behind:
             yield Piece(" " + fit(each.behind, behind, right=True), "muted")
         if columns > 1:

@@ -28,7 +28,7 @@ from lilfox_tui.core.text import (
     human_duration,
     short_age,
 )
-from lilfox_tui.metrics.model import HostSummary, Level, late_after_s
+from lilfox_tui.metrics.model import HostSummary, Level, MemoryParts, late_after_s
 from lilfox_tui.monitor.levels import split_reasons
 from lilfox_tui.monitor.model import BackendView, HostView, ServiceView, StatusChange, View
 
@@ -350,7 +350,15 @@ def core_meters(view: HostView, summary: HostSummary, style: TableStyle) -> list
         )))  # fmt: skip
     if summary.load is not None:
         rows.append((Piece(" " + _("load") + " ", "muted"), *load_pieces(view, summary, style)))
-    return rows
+    return [*rows, *thread_rows(summary, style.width)]
+
+
+def thread_rows(summary: HostSummary, width: int) -> list[Row]:
+    """How many threads there are, how many run and how many wait for I/O; nothing if they are unknown."""
+    if (found := summary.threads) is None:
+        return []
+    told = ((_("threads"), found.count), (_("running"), found.running), (_("on I/O"), found.blocked))
+    return [_named_texts(width, *((name, str(count)) for name, count in told))]
 
 
 def load_pieces(view: HostView, summary: HostSummary, style: TableStyle) -> Row:
@@ -397,16 +405,18 @@ def memory_meters(view: HostView, summary: HostSummary, style: TableStyle) -> li
         if of is not None:
             rooms.append((name, of.percent, of.total - of.available, of.total, limits.memory_percent))
     rooms.append((_("swap"), summary.swap_percent, summary.swap_used, summary.swap_total, limits.swap_percent))
-    rows = meter_rows(
-        [
-            _meter(cells, name, percent, _role(cells, percent, threshold), used_of(used, total))
-            if total != 0
-            else Meter(name, "", None, behind=_("none"))
-            for name, percent, used, total, threshold in rooms
-        ],
-        style.width,
-        style.glyphs,
-    )
+    meters = [
+        _meter(cells, name, percent, _role(cells, percent, threshold), used_of(used, total))
+        if total != 0
+        else Meter(name, "", None, behind=_("none"))
+        for name, percent, used, total, threshold in rooms
+    ]
+    if (parts := summary.memory_parts) is not None:
+        meters[:2] = _with_cache(meters[:2], summary, parts)
+    rows = meter_rows(meters, style.width, style.glyphs)
+    if parts is not None:
+        sizes = ((_("cached"), parts.cached), (_("free"), parts.free), (_("buffers"), parts.buffers))
+        rows.append(_named_texts(style.width, *((name, human_bytes(size)) for name, size in sizes)))
     if (pressure := summary.pressure) is not None:
         values = ((_("cpu"), pressure.cpu, limits.pressure_cpu), (_("mem"), pressure.memory, limits.pressure_memory),
                   (_("io"), pressure.io, limits.pressure_io))  # fmt: skip
@@ -419,6 +429,22 @@ def memory_meters(view: HostView, summary: HostSummary, style: TableStyle) -> li
         if limit is not None:
             rows.append((Piece(" " + fit_middle(text.format(cgroup=clean(limit.cgroup)), style.width - 2), "muted"),))
     return rows
+
+
+def _with_cache(meters: Sequence[Meter], summary: HostSummary, parts: MemoryParts) -> list[Meter]:
+    """Both meters; that of the machine also with the memory that the kernel would give back."""
+    of = summary.machine
+    total, available = (summary.memory_total, summary.memory_available) if of is None else (of.total, of.available)
+    if not total or available is None:
+        return list(meters)
+    also = 100 * max(0.0, available - parts.free) / total
+    return [replace(each, also=also) if (at == 0) is (of is None) else each for at, each in enumerate(meters)]
+
+
+def _named_texts(width: int, *values: tuple[str, str]) -> Row:
+    """As many of the values with their names as have room."""
+    _head, first, *others = _fitting(Piece(""), [(name, (Piece(text),)) for name, text in values], width)
+    return (Piece(first.text.removeprefix(" "), first.role), *others)
 
 
 def memory_used(summary: HostSummary) -> float | None:
@@ -493,7 +519,6 @@ _DISKS_LEAST = 2
 
 
 # What changed: since the last visit, or on one host, service or backend.
-
 
 MOST_CHANGES = 10
 

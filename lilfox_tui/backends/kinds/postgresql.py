@@ -106,9 +106,7 @@ CHARTS: tuple[BackendChart, ...] = (
         (
             BackendCurve(_connections("active"), tr("active")),
             BackendCurve(_USED, tr("in use")),
-            BackendCurve(
-                _connections("idle in transaction"), tr("idle in transaction"), quiet=tr("idle in transaction")
-            ),
+            BackendCurve(_connections("idle in transaction"), tr("idle in tx"), quiet=tr("idle in transaction")),
         ),
         limit=_MAX,
     ),
@@ -123,6 +121,11 @@ CHARTS: tuple[BackendChart, ...] = (
         ),
     ),
     BackendChart(tr("Cache hits"), (BackendCurve(_HIT, tr("hits")),), "percent"),
+    BackendChart(
+        tr("WAL per second"),
+        (BackendCurve(Series("postgresql_wal_bytes_total"), tr("WAL"), per_second=True, quiet=tr("WAL")),),
+        "bytes",
+    ),
     BackendChart(tr("Replication lag"), (BackendCurve(_LAG, tr("lag"), quiet=tr("replication lag")),), "seconds"),
     BackendChart(
         tr("Deadlocks and conflicts per second"),
@@ -293,6 +296,10 @@ class PostgresBackend:
                 Level.DEGRADED, ntr("{count} deadlock {ago} ago", "{count} deadlocks {ago} ago", round(count), ago=ago)
             )
         yield from self._of_replication(found)
+        if found.receiver is not None and (failed_s := found.receiver.archive_failed_s) is not None:
+            text = tr("WAL archiving fails: last failure {age} ago; WAL is retained until it works",
+                      age=human_duration(failed_s))  # fmt: skip
+            yield Finding(Level.DEGRADED, text)
         for database in found.databases or ():
             age = human_count(database.age)
             text = tr("{name}: its oldest transaction ID is {age} transactions old; the server refuses writes at "
@@ -341,6 +348,8 @@ def _checked(found: Inspection, values: Mapping[Series, float], blocked_s: Thres
         yield tr("replication lag")
     if found.slots:
         yield tr("WAL retained by slots")
+    if found.receiver is not None and found.receiver.archives:
+        yield tr("WAL archiving")
 
 
 def _checked_waits(sessions: Iterable[queries.SessionRow], blocked_s: Threshold) -> Iterator[Message]:
@@ -382,6 +391,8 @@ def _rise(rises: Mapping[str, float], what: str) -> float | None:
 
 def _values(found: Inspection, rises: Mapping[str, float]) -> Iterator[tuple[Series, float]]:
     yield _MAX, float(found.server.max_connections)
+    if found.receiver is not None and found.receiver.wal_bytes is not None:
+        yield Series("postgresql_wal_bytes_total"), found.receiver.wal_bytes
     if found.pool is not None:
         yield _USED, float(sum(row.count for row in found.pool))
         if found.server.sees_all:

@@ -404,6 +404,13 @@ def _known_indexes(indexes: IndexStats | None) -> IndexStats:
     return indexes or IndexStats((), (), ())
 
 
+def _archiving(wal: queries.WalReceiver) -> Message:
+    """Whether WAL is archived; that nothing has failed does not prove that it works."""
+    if wal.archive_failed_s is not None:
+        return tr("fails")
+    return tr("on") if wal.archives else tr("off")
+
+
 def facts(look: Inspection) -> tuple[BackendFact, ...]:
     """Return the main facts about the server."""
     server, receiver = look.server, look.receiver
@@ -414,6 +421,8 @@ def facts(look: Inspection) -> tuple[BackendFact, ...]:
         BackendFact("database", tr("connected to"), server.database),
         BackendFact("user", tr("connected as"), server.role),
         BackendFact("max_connections", tr("max connections"), float(server.max_connections), "count"),
+        *(() if receiver is None else [BackendFact("archiving", tr("WAL archiving"), _archiving(receiver))]),
+        *(() if look.senders is None else [BackendFact("standbys", tr("standbys"), float(len(look.senders)), "count")]),
         BackendFact("own_session", tr("LilFox's session"), tr("not counted")),
     ]
     if server.standby and receiver is not None:

@@ -301,23 +301,35 @@ SENDERS = RowQuery(
 
 
 class WalReceiver(Struct, frozen=True):
-    """A standby's connection to its primary; all fields are None on a primary. ``lag_s`` is 0 if all received WAL has
-    been replayed: otherwise an idle primary would look like a growing lag."""
+    """A standby's connection to its primary, all None on a primary; and the WAL of either. ``lag_s`` is 0 if all
+    received WAL has been replayed: otherwise an idle primary would look like a growing lag. ``wal_bytes`` is how far
+    the WAL was written or, on a standby, replayed; ``archives`` whether it is archived here, and ``archive_failed_s``
+    how long ago that failed, None if it has worked since."""
 
     status: str | None
     sender: str | None
     behind_bytes: float | None
     lag_s: float | None
+    wal_bytes: float | None = None
+    archives: bool = False
+    archive_failed_s: float | None = None
+
+
+_ARCHIVES = """(current_setting('archive_mode') = 'always'
+              OR NOT pg_is_in_recovery() AND current_setting('archive_mode') = 'on')"""
 
 
 RECEIVER = RowQuery(
-    """
+    f"""
     SELECT (SELECT status FROM pg_stat_wal_receiver) AS status,
            (SELECT sender_host || ':' || sender_port FROM pg_stat_wal_receiver) AS sender,
            pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) AS behind_bytes,
            CASE WHEN NOT pg_is_in_recovery() THEN NULL
                 WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
-                ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END AS lag_s
+                ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END AS lag_s,
+           pg_wal_lsn_diff({_NOW_LSN}, '0/0') AS wal_bytes, {_ARCHIVES} AS archives,
+           (SELECT extract(epoch FROM clock_timestamp() - last_failed_time) FROM pg_stat_archiver
+             WHERE {_ARCHIVES} AND last_failed_time > coalesce(last_archived_time, '-infinity')) AS archive_failed_s
     """,
     WalReceiver,
 )

@@ -1,12 +1,12 @@
-"""Load averages: /proc/loadavg (proc_loadavg(5))."""
+"""Load averages and the number of threads: /proc/loadavg (proc_loadavg(5))."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from lilfox_tui.metrics.collector import bad_line, checked, decimal, missing
+from lilfox_tui.metrics.collector import bad_line, checked, count, decimal, missing
 from lilfox_tui.metrics.model import Sample
 
 _LOADAVG = "/proc/loadavg"
@@ -18,7 +18,8 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 def parse(text: Mapping[str, str], options: Options) -> list[Sample]:
-    """Return ``load1``, ``load5``, ``load15``: mean number of runnable and blocked tasks."""
+    """Return ``load1``, ``load5``, ``load15``: mean number of runnable and blocked tasks; and ``threads``: how
+    many there are, those of the kernel included."""
     loadavg = text.get(_LOADAVG, "").strip()
     if not loadavg:
         return checked([], [missing(_LOADAVG)])
@@ -32,4 +33,13 @@ def parse(text: Mapping[str, str], options: Options) -> list[Sample]:
         if value < 0:
             break
         samples.append(Sample(name, value))
-    return checked(samples, [] if len(samples) == 3 else [bad_line(_LOADAVG, loadavg)])
+    bad = [] if len(samples) == 3 else [bad_line(_LOADAVG, loadavg)]
+    return checked([*samples, *_threads(words[3:4])], bad)
+
+
+def _threads(words: Sequence[str]) -> Iterator[Sample]:
+    """Yield the number of threads from ``running/all``; nothing where it is missing."""
+    for word in words:
+        whole = word.partition("/")[2]
+        if whole.isdecimal():
+            yield Sample("threads", count(whole))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -17,11 +18,11 @@ from lilfox_tui.app.panes.metrics.backend_page import (
     backend_page,
     backend_row,
     cell_text,
-    client_reports,
     table_rows,
 )
 from lilfox_tui.app.panes.metrics.home_charts import trend_title
 from lilfox_tui.app.panes.metrics.pages import increase_per_second, whole_stretches
+from lilfox_tui.app.panes.metrics.problems import client_reports
 from lilfox_tui.app.panes.metrics.sections import PageChart
 from lilfox_tui.app.rendering.chart import Values
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row
@@ -231,6 +232,33 @@ def test_what_is_zero_all_the_time_is_one_line_and_no_chart() -> None:
     assert not any("all the time" in text_of(row) for row in backend_page(page(gone, known={waiting: 0.0})))
 
 
+def test_what_is_told_to_be_zero_is_not_told_again_in_a_table() -> None:
+    set_language("en")
+    view = database(ill=False)
+    assert view.reading is not None
+    deadlocks = Series("postgresql_deadlocks_total")
+    still = replace(view, reading=replace(view.reading, values={**view.reading.values, deadlocks: 0.0}))
+    text = "\n".join(text_of(row) for row in backend_page(page(still, known={deadlocks: 0.0})))
+    assert re.search(r"always 0 in this range: .*deadlocks", text)
+    told = re.findall(r"0 in all rows: ([^│\n]*)", text)
+    assert any("temporary files" in each for each in told)
+    assert not any("deadlocks" in each for each in told)
+
+
+def test_the_title_says_what_a_server_is_and_since_when() -> None:
+    set_language("en")
+    view = database(ill=False)
+    rows = [text_of(row) for row in backend_page(page(view))]
+    assert rows[0] == " ● orders-db   postgresql @db-1  17.12  primary  up 3 d"
+    below = "\n".join(rows[1:])
+    assert "17.12" in below, "whole among what is known of the server"
+    assert "primary" not in below
+    gone = replace(view, outage=Unavailable(LilFoxError(tr("gone")), NOW))
+    rows = [text_of(row) for row in backend_page(page(gone))]
+    assert rows[0] == " ● orders-db   postgresql @db-1", "what it is now is not known"
+    assert "primary" in "\n".join(rows[1:])
+
+
 def test_columns_that_say_nothing_are_one_line() -> None:
     set_language("en")
     columns = (TableColumn("name", tr("database")), TableColumn("deadlocks", tr("deadlocks"), "count"),
@@ -356,7 +384,9 @@ def test_the_version_of_a_server_is_shown_whole(width: int) -> None:
     ]
     assert any(version in row for row in shown)
     if width == 112:
-        assert any(version in row and "connected as" in row for row in shown), "beside another one where there is room"
+        assert any(version in row and "max connections" in row for row in shown), (
+            "beside another one where there is room"
+        )
 
 
 @pytest.mark.parametrize("second", [1, 7, 16, 29])

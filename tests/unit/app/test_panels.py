@@ -248,3 +248,11 @@ def test_room_that_is_left_shows_charts_and_processes() -> None:
     for size in ((120, 37), (200, 52), (100, 30)):
         assert {"charts", "processes", "changes"} <= names(arrange(*size, wants, 4)), size
     assert "charts" in names(arrange(80, 21, wants, 4))
+
+
+def test_commands_have_more_room_than_what_is_wrapped() -> None:
+    wants: dict[PanelId, int] = {"problems": 1, "hosts": 2, "services": 4, "processes": 41, "changes": 5}
+    placed = dict(arrange(120, 37, wants, 4))
+    assert placed["processes"].width > placed["changes"].width > 40
+    assert placed["processes"].left + placed["processes"].width - 1 == placed["changes"].left
+    assert abs(placed["hosts"].width - placed["services"].width) <= 1

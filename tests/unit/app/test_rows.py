@@ -318,6 +318,7 @@ def test_a_page_has_one_table_of_processes_that_says_its_order_and_what_is_not_i
     assert min(count, 10) <= shown <= count
     assert f"{count + 100 - shown} other processes" in text
     assert "84 idle kernel threads not shown" in text
+    assert f" {count + 100} processes  by mem" in text
     assert (" i/o/s " in text) is (width >= 80)
     if width > 152:
         lines = text.splitlines()

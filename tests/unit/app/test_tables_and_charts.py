@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import combinations_with_replacement
+from itertools import combinations_with_replacement, pairwise
 from typing import Any
 
 import pytest
@@ -149,11 +149,21 @@ def test_the_axis_has_round_labels_with_room_between_them() -> None:
     assert found[3] == ["100%", "50%"]
     assert found[4] == ["100%"], "there is no row in the middle"
     assert found[5] == found[6] == ["100%", "50%"]
-    assert found[12] == ["100%", "80%", "60%", "40%", "20%"]
-    assert found[20] == found[12]
-    assert found[30] == found[12], "no ladder"
+    assert found[12] == ["100%", "75%", "50%", "25%"], "three rows each"
+    assert found[20] == ["100%", "80%", "60%", "40%", "20%"], "four rows each"
+    assert found[30] == found[20], "no ladder"
     size: dict[str, Any] = {"unit": human_bytes, "top": 2 * 1024**2, "binary": True}
     assert labels(make([10.0], height=9, **size)) == ["2.0M", "1.5M", "1.0M", "512K"]
+
+
+@pytest.mark.parametrize("line", [False, True])
+@pytest.mark.parametrize("height", [6, 8, 10, 12, 15, 16, 20])
+def test_labels_are_as_far_apart_as_from_both_ends_of_the_scale(height: int, line: bool) -> None:
+    rows = make([10.0] * 33, height=height, line=line)
+    at = [place for place, row in enumerate(rows[1:]) if row[0].text.strip()]
+    assert len({later - earlier for earlier, later in pairwise(at)}) == 1, texts(rows)
+    same = make([10.0] * 33, height=15, warn=80.0, line=line)
+    assert [text.count("80%") for text in texts(same) if "80%" in text] == [1], "a limit is told once"
 
 
 @given(st.floats(1e-12, 1e12), st.integers(1, 40), st.booleans(), st.booleans())
@@ -359,6 +369,24 @@ def test_a_legend_leaves_the_time_out_of_rates_that_have_no_room() -> None:
     ]
 
 
+def test_a_title_stands_apart_from_the_legend_of_the_chart_on_its_left() -> None:
+    curves = [Curve([1.0], name, now) for name, now in (("read", "117K/s"), ("write", "2.3M/s"))]
+    axes = Axes(human_bytes, NOW, NOW + timedelta(minutes=5))
+    for width in range(28, 60):
+        title = texts(chart("Disk", curves, axes, width=width, height=5, glyphs=UNICODE))[0]
+        assert "━write 2.3M" in title or title.startswith("  "), width
+
+
+def test_a_single_title_is_not_cut_for_the_sake_of_its_indent() -> None:
+    curve, axes = [Curve([1.0])], Axes(human_duration, NOW, NOW + timedelta(minutes=5))
+    rows = {
+        width: texts(chart("Health check", curve, axes, width=width, height=5, glyphs=UNICODE, now_text="1 ms"))[0]
+        for width in (40, 23)
+    }
+    assert rows[40].startswith("       Health check  ")
+    assert rows[23] == "     Health check  1 ms"
+
+
 def test_a_legend_without_room_gives_names_then_short_ones_then_counts() -> None:
     curves = [[20.0] * 9] * 4
     assert "web-3 7%" in texts(make(*curves, width=90))[0]
@@ -369,7 +397,11 @@ def test_a_legend_without_room_gives_names_then_short_ones_then_counts() -> None
     assert "web-3" in (narrower := texts(make(*curves, width=47))[0])
     assert "7%" not in narrower
     assert texts(make(*curves, width=44))[0].rstrip().endswith("CPU ━web-0 ━web-1 ━web-2 ━web-3  50%")
-    assert texts(make(*curves, width=42))[0].rstrip().endswith("CPU ━web-0 ━web-1 ━web-2 +1  50%")
+    named = "CPU ━web-0 ━web-1 ━web-2 ━web-3  50%"
+    assert [texts(make(*curves, width=width))[0].rstrip() for width in (42, 36)] == ["      " + named, named], (
+        "further left than the plot, rather than without a name"
+    )
+    assert texts(make(*curves, width=35))[0].rstrip().endswith("CPU ━web-0 ━web-1 +2  50%")
     assert {piece.role for piece in make(*curves, width=44)[0] if "━" in piece.text} == {
         "series1", "series2", "series3", "series4",
     }  # fmt: skip

@@ -15,10 +15,11 @@ from lilfox_tui.backends.kinds.postgresql import (
     PostgresBackend,
     _checked,
     _incomplete,
+    _values,
     open_backend,
 )
 from lilfox_tui.backends.model import BackendError, Table
-from lilfox_tui.backends.postgresql.inspect import IndexStats, Inspection, blocking_tree, tables
+from lilfox_tui.backends.postgresql.inspect import IndexStats, Inspection, blocking_tree, facts, tables
 from lilfox_tui.backends.postgresql.queries import (
     DatabaseStats,
     ServerStatus,
@@ -127,6 +128,23 @@ def test_what_is_not_as_it_should_be() -> None:
     assert found(behind) == ["standby s is 31 s behind"]
     alone = replace(QUIET, server=replace(SERVER, standby=True), receiver=WalReceiver(None, None, None, 0.0))
     assert found(alone) == ["this standby receives nothing: no WAL receiver is running"]
+
+
+def test_failing_archiving_of_wal_is_a_finding_until_it_works() -> None:
+    wal = WalReceiver(None, None, None, None, 3e9, archives=True, archive_failed_s=90.0)
+    assert found(replace(QUIET, receiver=wal)) == [
+        "WAL archiving fails: last failure 1 min ago; WAL is retained until it works"
+    ]
+    works, off = replace(wal, archive_failed_s=None), replace(wal, archives=False, archive_failed_s=None)
+    assert found(replace(QUIET, receiver=works)) == found(replace(QUIET, receiver=off)) == []
+    told = [
+        next(str(each.value) for each in facts(replace(QUIET, receiver=each)) if each.key == "archiving")
+        for each in (wal, works, off)
+    ]
+    assert told == ["fails", "on", "off"]
+    looked = [map(str, _checked(replace(QUIET, receiver=each), {}, Threshold())) for each in (works, off)]
+    assert ["WAL archiving" in each for each in looked] == [True, False]
+    assert dict(_values(replace(QUIET, receiver=wal), {}))[Series("postgresql_wal_bytes_total")] == 3e9
 
 
 def test_deadlocks_are_told_for_a_while() -> None:

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from lilfox_tui.metrics.model import HostSnapshot, HostSummary, Labels, Series
+from lilfox_tui.metrics.model import HostSnapshot, HostSummary, Labels, MemoryParts, Series, Threads
 from lilfox_tui.metrics.summary import MODES, series_of, summarize, summary_at
+from lilfox_tui.monitor.export import _numbers
 
 AT = datetime(2025, 6, 1, 12, tzinfo=UTC)
 NOTHING = HostSnapshot(host="web-1", at=AT, interval_s=None, gauges={})
@@ -56,6 +57,23 @@ def test_no_swap_is_no_swap_used() -> None:
     gauges = {Series("swap_total_bytes"): 0.0, Series("swap_free_bytes"): 0.0}
     assert summarize(replace(NOTHING, gauges=gauges)).swap_percent == 0
     assert summarize(replace(NOTHING, gauges={Series("swap_total_bytes"): 0.0})).swap_used is None
+
+
+def test_what_the_kernel_does_with_memory_and_how_many_threads_there_are() -> None:
+    gauges = {
+        Series(f"memory_{name}_bytes"): value
+        for name, value in {"free": 5e9, "buffers": 2e8, "cached": 3e9, "reclaimable": 1e9}.items()
+    }
+    gauges |= {Series("threads"): 512.0, Series("processes_running"): 3.0, Series("processes_blocked"): 1.0}
+    found = summarize(replace(NOTHING, gauges=gauges))
+    assert found.memory_parts == MemoryParts(free=5e9, buffers=2e8, cached=4e9)
+    assert found.threads == Threads(512, running=3, blocked=1)
+    told = _numbers(found)
+    assert told["memory_parts"] == {"free": 5_000_000_000, "buffers": 200_000_000, "cached": 4_000_000_000}
+    assert told["threads"] == {"count": 512, "running": 3, "blocked": 1}
+    del gauges[Series("threads")], gauges[Series("memory_cached_bytes")]
+    unknown = _numbers(summarize(replace(NOTHING, gauges=gauges)))
+    assert (unknown["memory_parts"], unknown["threads"]) == (None, None)
 
 
 def test_boot_time_is_by_our_clock_and_survives_an_absurd_uptime() -> None:

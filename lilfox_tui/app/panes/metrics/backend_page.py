@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
+from lilfox_tui.app.panes.metrics.problems import ClientReport
 from lilfox_tui.app.panes.metrics.sections import (
     Band,
     PageChart,
@@ -28,7 +27,7 @@ from lilfox_tui.app.panes.metrics.traffic_sections import seconds_axis
 from lilfox_tui.app.rendering.chart import Values, spark
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
-from lilfox_tui.app.rendering.panels import cut_row, row_width
+from lilfox_tui.app.rendering.panels import NARROWEST, cut_row, row_width
 from lilfox_tui.app.rows.hosts import ROLES, TableStyle, held_for, lately_rows, well
 from lilfox_tui.backends.model import (
     BackendChart,
@@ -45,10 +44,7 @@ from lilfox_tui.core.i18n import Message, _, clauses, listed, ntr
 from lilfox_tui.core.text import cell_width, clean, fit, human_age, human_bytes, human_count, human_duration
 from lilfox_tui.core.units import value_text
 from lilfox_tui.metrics.model import Level, Series
-from lilfox_tui.monitor.model import BackendView, ServiceView, StatusChange
-
-if TYPE_CHECKING:
-    from lilfox_tui.app.evidence import LoggedError
+from lilfox_tui.monitor.model import BackendView, StatusChange
 
 # The BACKENDS lines as rows. Pure: views in, rows out.
 
@@ -61,8 +57,16 @@ _TREND_FROM = 100
 """Cells from which there is room for a trend beside all figures of a database."""
 
 
-def backend_row(view: BackendView, now: datetime, style: TableStyle, *, name_width: int = _NAME_WIDTH) -> Row:
-    """One backend: its figures and problems, or why there are none. Its name has ``name_width`` cells at most."""
+def backend_row(
+    view: BackendView,
+    now: datetime,
+    style: TableStyle,
+    *,
+    name_width: int = _NAME_WIDTH,
+    reports: Sequence[ClientReport] = (),
+) -> Row:
+    """One backend: its figures and problems, or why there are none. Its name has ``name_width`` cells at most. What its
+    clients report comes first: LilFox may reach what they do not."""
     wide = style.width >= _WIDE
     pieces = [
         Piece(" "),
@@ -75,6 +79,11 @@ def backend_row(view: BackendView, now: datetime, style: TableStyle, *, name_wid
         pieces += [Piece(fit(view.config.kind, _KIND_WIDTH), "muted"), Piece("  ")]
     if view.outage is not None or not view.figures:
         return (*pieces, Piece(why_no_figures(view, now), ROLES[view.level]))
+    for each in reports[:1]:
+        pieces += [
+            Piece(_("{client} reports: {said}", client=each.who, said=clean(each.text)), "degraded"),
+            Piece("  "),
+        ]
     if style.width >= _TREND_FROM and style.sparklines:
         recent = (style.recent or {}).get(f"backend/{view.name}") or ()
         pieces += [Piece(fit(spark(recent, _TREND_WIDTH, style.glyphs), _TREND_WIDTH), "chart"), Piece("  ")]
@@ -118,62 +127,6 @@ _BAR = 10
 _WHOLE, _SMALL_LIMIT = 100.0, 200.0
 
 
-# What clients say of a backend: that it answers LilFox does not prove that it answers them.
-
-
-REPORTED_FOR = timedelta(minutes=5)
-"""How long a logged error is told of."""
-_MOST_REPORTS = 3
-_KIND_WORDS = {
-    "postgresql": ("database", "postgres", "postgresql", "psycopg", "psycopg2", "asyncpg"),
-    "redis": ("redis",),
-    "rabbitmq": ("rabbitmq", "amqp"),
-}
-"""By which an error means a backend, if it is the only one of its kind."""
-_UNREACHED = re.compile(
-    r"refus|too many (?:clients|connections)|connection slots|time[ds]? ?out|could not connect|connect(?:ion)? fail"
-    r"|unreachable|no route|unavailable|connection (?:\S+ )*(?:closed|reset|lost|terminated|failed)",
-    re.IGNORECASE,
-)
-_ILL = r"[^,;\n]{0,60}?(?:\bdown\b|fail|error|unhealthy|false|refus|time[ds]? ?out|unavailable|unreachable)"
-"""What stands behind the name of a part in the body of a health check that says it is ill."""
-
-
-class ClientReport(Struct, frozen=True):
-    """What a client says of a backend: ``who`` logged it at ``at`` (aware UTC) for the last time; None: says it now."""
-
-    who: str
-    text: str
-    at: datetime | None = None
-    times: int = 1
-
-
-def client_reports(
-    view: BackendView, errors: Iterable[LoggedError], services: Iterable[ServiceView], now: datetime, *, alone: bool
-) -> list[ClientReport]:
-    """What services say of a backend at ``now`` (aware UTC): in their health checks, and in the logged ``errors``
-    (newest first), the newest one of each log. ``alone``: it is the only one of its kind."""
-    name = _name_pattern(view, alone=alone)
-    found: dict[str, ClientReport] = {}
-    for service in services:
-        said = "" if service.state is None or service.level is Level.GOOD else service.state.last.detail
-        if re.search(name + _ILL, said, re.IGNORECASE):
-            found[service.name] = ClientReport(service.name, said)
-    for each in errors:
-        recent = timedelta() <= now - each.at < REPORTED_FOR
-        if recent and _UNREACHED.search(each.text) and re.search(name, each.text, re.IGNORECASE):
-            found.setdefault(each.source, ClientReport(each.source, each.text, each.at, each.times))
-    return list(found.values())[:_MOST_REPORTS]
-
-
-def _name_pattern(view: BackendView, *, alone: bool) -> str:
-    """A pattern of the words that mean a backend: its name, its address unless that is of many, those of its kind."""
-    address = str(asdict(view.config).get("address", ""))
-    far = address if address not in ("", "localhost", "::1") and not address.startswith("127.") else ""
-    words = [view.name, far, *(_KIND_WORDS.get(view.config.kind, ()) if alone else ())]
-    return rf"(?<![\w-])(?:{'|'.join(re.escape(each) for each in words if each)})(?![\w-])"
-
-
 class BackendPage(Struct, frozen=True):
     """The contents of the page; ``now`` is aware UTC."""
 
@@ -213,19 +166,23 @@ def _drawn(page: BackendPage, style: SectionStyle, shown: Sequence[PageChart]) -
             Piece(page.glyphs.level(view.level) + " ", ROLES[view.level]),
             Piece(view.name, "strong"),
             Piece(f"   {view.config.kind}" + (f" @{view.config.host}" if view.config.host else ""), "muted"),
+            *_title_facts(page),
         ),
         *_reasons(page),
     ]
     if view.figures:
         rows.append((Piece("   "), *(Piece(str(figure.text) + "  ", _figure_role(figure)) for figure in view.figures)))
-    if quiet := _quiet(page):
-        rows.append((Piece("   " + _("always 0 in this range: {names}", names=listed(quiet)), "muted"),))
+    quiet = _quiet(page)
+    if quiet:
+        names = listed(str(each.quiet) for each in quiet)
+        rows.append((Piece("   " + _("always 0 in this range: {names}", names=names), "muted"),))
     charts = chart_bands(shown, style)
     above = len(charts) if page.charts_first else 1
     reading = view.reading
-    first, statements, others = _tables(() if reading is None else reading.tables, page)
-    if reading is not None and reading.facts:
-        others.append(_facts(reading.facts))
+    told = {str(name) for each in quiet for name in (each.name, each.quiet)}
+    first, statements, others = _tables(() if reading is None else reading.tables, page, told)
+    if reading is not None and (facts := [each for each in reading.facts if not _is_in_title(each, page)]):
+        others.append(_facts(facts))
     if changes := lately_rows(page.changes, page.now, page.glyphs):
         others.append(text_section(_("Recent changes"), changes))
     bands: list[Band] = [
@@ -238,13 +195,36 @@ def _drawn(page: BackendPage, style: SectionStyle, shown: Sequence[PageChart]) -
     return [*wrapped(rows, page.width), *draw_sections(bands, style)]
 
 
+_VERSION, _ROLE, _UPTIME = "version", "role", "up_s"
+"""The facts of a server that the title of its page tells: of its version the number."""
+
+
+def _title_facts(page: BackendPage) -> Iterator[Piece]:
+    """What the server is, after its name: nothing while it does not answer, as that may have changed."""
+    view = page.view
+    known = {each.key: each for each in (view.reading.facts if view.reading is not None else ()) if each.value}
+    for key in (_VERSION, _ROLE, _UPTIME) if _has_title_facts(page) else ():
+        if (fact := known.get(key)) is not None:
+            text = cell_text(fact.value, fact.unit)
+            text = _("up {time}", time=text) if key == _UPTIME else text.partition(" ")[0] if key == _VERSION else text
+            yield Piece("  " + text, "strong" if key == _ROLE else "muted")
+
+
+def _has_title_facts(page: BackendPage) -> bool:
+    return page.view.outage is None and page.width >= NARROWEST
+
+
+def _is_in_title(fact: BackendFact, page: BackendPage) -> bool:
+    return _has_title_facts(page) and bool(fact.value) and fact.key in (_ROLE, _UPTIME)
+
+
 def _figure_role(figure: Figure) -> str:
     return "text" if figure.level is Level.GOOD else ROLES[figure.level]
 
 
 def _reasons(page: BackendPage) -> Iterator[Row]:
     view, role = page.view, ROLES[page.view.level]
-    yield from (_report_row(each, page.now) for each in page.reports)
+    yield from (report_row(each, page.now) for each in page.reports)
     if view.outage is not None:
         yield (Piece("   "), Piece(why_no_figures(view, page.now), role))
         yield (Piece("   "), Piece(str(view.outage.error.hint)))
@@ -253,7 +233,7 @@ def _reasons(page: BackendPage) -> Iterator[Row]:
                 Piece("   " + _("the data below is from {time}", time=view.reading.at.strftime("%H:%M:%S")), "muted"),
             )
         return
-    held = held_for(view, page.now)
+    held = "" if page.reports and not view.reasons else held_for(view, page.now)
     for place, reason in enumerate([str(each) for each in view.reasons] or [_no_finding(page)]):
         since = "  " + _("for {time}", time=held) if held and place == 0 else ""
         yield (Piece("   "), Piece(reason, role if view.reasons or not page.reports else "text"), Piece(since, "muted"))
@@ -261,7 +241,7 @@ def _reasons(page: BackendPage) -> Iterator[Row]:
         yield (Piece("   "), Piece(str(view.reading.incomplete), "degraded"))
 
 
-def _report_row(report: ClientReport, now: datetime) -> Row:
+def report_row(report: ClientReport, now: datetime) -> Row:
     """What a client says, before what LilFox itself found: its users are among the client's."""
     said = _("{client} reports: {said}", client=report.who, said=clean(report.text))
     times = f" (×{report.times})" if report.times > 1 else ""
@@ -290,10 +270,10 @@ def backend_charts(page: BackendPage) -> list[PageChart]:
     return [each for each in found if each is not None]
 
 
-def _quiet(page: BackendPage) -> list[str]:
+def _quiet(page: BackendPage) -> list[BackendCurve]:
     """What is zero all the time: a line of names instead of a chart each."""
     curves = (curve for each in load(page.view.config.kind).CHARTS for curve in each.curves)
-    return [str(curve.quiet) for curve in curves if _is_quiet(page, curve)]
+    return [curve for curve in curves if _is_quiet(page, curve)]
 
 
 def _is_quiet(page: BackendPage, curve: BackendCurve) -> bool:
@@ -435,9 +415,12 @@ _OF_NOTHING = frozenset(("wait", "transaction_s", "wait_s", "lock"))
 """Columns whose empty cells mean that there is nothing; in others they are not known."""
 
 
-def _tables(tables: Sequence[Table], page: BackendPage) -> tuple[list[Section], list[Section], list[Section]]:
-    """The tables as sections: of sessions, of statements, and the others."""
-    drawn = {each.key: _table(_costliest(each), page.glyphs) for each in tables}
+def _tables(
+    tables: Sequence[Table], page: BackendPage, told: Collection[str]
+) -> tuple[list[Section], list[Section], list[Section]]:
+    """The tables as sections: of sessions, of statements, and the others. What is ``told`` to be zero is not told
+    again."""
+    drawn = {each.key: _table(_costliest(each), page.glyphs, told) for each in tables}
     first, costly = ([drawn.pop(key) for key in keys if key in drawn] for keys in (_FIRST, _STATEMENTS))
     return first, costly, list(drawn.values())
 
@@ -469,20 +452,21 @@ def _costliest(table: Table) -> Table:
     return replace(table, rows=tuple(rows), note=table.note or note)
 
 
-def _table(table: Table, glyphs: Glyphs) -> Section:
+def _table(table: Table, glyphs: Glyphs, told: Collection[str]) -> Section:
     note = (Piece(str(len(table.rows)), "muted"),) if table.rows else ()
-    return Section(str(table.title), lambda width: table_rows(table, width, glyphs), note)
+    return Section(str(table.title), lambda width: table_rows(table, width, glyphs, told), note)
 
 
-def table_rows(table: Table, width: int, glyphs: Glyphs) -> list[Row]:
+def table_rows(table: Table, width: int, glyphs: Glyphs, told: Collection[str] = ()) -> list[Row]:
     """The rows of a table below its note and its column titles; numbers are right-aligned, the last column takes the
-    remaining width and is cut. Columns that say nothing in any row are one line below it."""
+    remaining width and is cut. Columns that say nothing in any row are one line below it, without those that are
+    ``told`` to be zero."""
     rows: list[Row] = []
     if table.note is not None:
         rows += wrapped([(Piece(" "), Piece(str(table.note), "muted"))], width)
     if not table.rows:
         return rows
-    table, said = _telling(table)
+    table, said = _telling(table, told)
     shown = [[_cell(value, place, table, glyphs) for place, value in enumerate(row)] for row in table.rows]
     titles = [str(column.title) for column in table.columns]
     natural = [
@@ -498,19 +482,20 @@ def table_rows(table: Table, width: int, glyphs: Glyphs) -> list[Row]:
     return rows + wrapped([(Piece(" "), Piece(each, "muted")) for each in said], width)
 
 
-def _telling(table: Table) -> tuple[Table, list[str]]:
+def _telling(table: Table, told: Collection[str]) -> tuple[Table, list[str]]:
     """The table without the columns of which no row says anything, and what is to be said of these instead."""
     places = range(1, len(table.columns) - (table.columns[-1].unit == "text"))
-    told = {place: [row[place] for row in table.rows] for place in places}
-    zero = [place for place, cells in told.items() if all(cell == 0 and cell is not False for cell in cells)]
-    empty = [place for place, cells in told.items() if all(cell is None or cell == "" for cell in cells)]
+    values = {place: [row[place] for row in table.rows] for place in places}
+    zero = [place for place, cells in values.items() if all(cell == 0 and cell is not False for cell in cells)]
+    empty = [place for place, cells in values.items() if all(cell is None or cell == "" for cell in cells)]
     unknown = [place for place in empty if table.columns[place].key not in _OF_NOTHING]
     kept = [place for place in range(len(table.columns)) if place not in (*zero, *empty)]
 
     def titles(places: Sequence[int]) -> str:
         return listed(str(table.columns[place].title) for place in places)
 
-    said = [_("0 in all rows: {names}", names=titles(zero))] if zero else []
+    untold = [place for place in zero if str(table.columns[place].title) not in told]
+    said = [_("0 in all rows: {names}", names=titles(untold))] if untold else []
     said += [_("unknown: {names}", names=titles(unknown))] if unknown else []
     columns, rows = table.columns, table.rows
     fewer = replace(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache, partial
@@ -19,9 +20,12 @@ from lilfox_tui.app.panes.metrics.home_charts import HomeCharts
 from lilfox_tui.app.panes.metrics.layout import THREE_COLUMNS, PanelId, arrange
 from lilfox_tui.app.panes.metrics.pages import FarPast
 from lilfox_tui.app.panes.metrics.problems import (
+    REPORTED_FOR,
+    ClientReport,
     ProblemWidths,
     change_row,
     change_runs,
+    client_reports,
     first_steps,
     problem_row,
     problem_widths,
@@ -47,7 +51,7 @@ from lilfox_tui.app.widgets import more_below
 from lilfox_tui.core.i18n import _, language, ngettext
 from lilfox_tui.core.text import cell_width, clean
 from lilfox_tui.metrics.model import HostSnapshot, Level, ProcessUsage
-from lilfox_tui.monitor.model import Overview, StatusChange
+from lilfox_tui.monitor.model import BackendView, Overview, StatusChange, View
 
 _PROCESSES = 40
 """Rows that are offered at most."""
@@ -130,7 +134,10 @@ class Home:
         hosts, services, backends = state.hosts(overview), state.services(overview), state.backends(overview)
         at, problems = overview.at, self._problems(overview)
         name_width = max((cell_width(clean(view.name)) for view in overview.backends.values()), default=0)
-        backend = partial(backend_row, name_width=name_width)
+        reports = self.reports(overview)
+
+        def backend(view: BackendView, now: datetime, style: TableStyle) -> Row:
+            return backend_row(view, now, style, name_width=name_width, reports=reports.get(view.name, ()))
 
         return {
             "problems": HomeList(
@@ -160,6 +167,23 @@ class Home:
                 note=_count(len(backends), len(overview.backends)),
             ),
         }
+
+    def reports(self, overview: Overview) -> Mapping[str, Sequence[ClientReport]]:
+        """What services say of each backend; nothing is looked for while they are well and log no errors."""
+        errors = () if overview.rewound else self.errors.found
+        ill = any(each.level is not Level.GOOD for each in overview.services.values())
+        if overview.rewound or not (ill or (errors and overview.at - errors[0].at < REPORTED_FOR)):
+            return {}
+        kinds = Counter(view.config.kind for view in overview.backends.values())
+        services = overview.services.values()
+        return {
+            name: client_reports(view, errors, services, overview.at, alone=kinds[view.config.kind] == 1)
+            for name, view in overview.backends.items()
+        }
+
+    def reports_of(self, view: View, overview: Overview) -> Sequence[ClientReport]:
+        """What services say of a backend."""
+        return self.reports(overview).get(view.name, ()) if isinstance(view, BackendView) else ()
 
     def _problems(self, overview: Overview) -> list[HomeRow]:
         problems, at, glyphs = self._state.faults(overview), overview.at, self._app.glyphs
@@ -261,7 +285,8 @@ class Home:
         processes, happened = self._processes(overview), self._happened(overview)
         wants: dict[PanelId, int] = {name: each.want() for name, each in lists.items()}
         wants["processes"] = _PROCESSES + 1 if processes[0] else 0
-        wants["changes"] = len(happened) + len(self._gaps(overview, happened))
+        quiet = not happened and not overview.rewound and bool(processes[0])
+        wants["changes"] = 0 if quiet else len(happened) + len(self._gaps(overview, happened))
         config = self._app.config
         steps = () if config.hosts or config.services or config.backends else first_steps()
         wants["next"] = len(steps)
@@ -283,12 +308,13 @@ class Home:
             elif name == "charts":
                 panel = self.charts.panel(overview, wanted, place)
             elif name == "processes":
-                panel = self._process_panel(overview, *processes, place)
+                panel = self._process_panel(overview, *processes, place, quiet=quiet)
             elif name == "next":
                 panel = ScreenPanel(place, (Piece(_("Next"), "title"),), steps)
             else:
                 panel = ScreenPanel(place, (Piece(_("Errors and changes"), "title"),),
                                     self._happened_rows(overview, happened, place))  # fmt: skip
+            if name in ("changes", "processes"):  # while nothing has happened, it has their place
                 self.errors.begin()
             panels.append(panel)
         slow_link = self._app.slow_link
@@ -310,12 +336,16 @@ class Home:
             self._state.choose_first()
 
     def _process_panel(
-        self, overview: Overview, host: str, processes: Sequence[ProcessUsage], place: PanelArea
+        self, overview: Overview, host: str, processes: Sequence[ProcessUsage], place: PanelArea, *, quiet: bool
     ) -> ScreenPanel:
+        """The processes; ``quiet``: they have the place of the errors and changes too, of which there are none."""
         rows: list[Row] = [(Piece(" " + _("not recorded for the past"), "muted"),)]
         if not overview.rewound:
             rows = self._process_rows(processes, place)
-        return ScreenPanel(place, (Piece(_("Processes of {host}", host=host), "title"),), rows)
+        known = self.errors.reaches(overview.at)  # of logs that were not read nothing is said
+        text = "" if not quiet else _("no errors or changes yet") if known else _("no changes yet")
+        note: Row = (Piece(text, "muted"),) if text else ()
+        return ScreenPanel(place, (Piece(_("Processes of {host}", host=host), "title"),), rows, note)
 
     def _process_rows(self, processes: Sequence[ProcessUsage], place: PanelArea) -> list[Row]:
         """The table of processes, drawn again only where it has changed: they are read every three seconds."""

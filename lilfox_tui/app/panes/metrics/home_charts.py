@@ -14,10 +14,10 @@ from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.backend_page import axis_text, cell_text
 from lilfox_tui.app.panes.metrics.host_page import load_limits
 from lilfox_tui.app.panes.metrics.pages import increase_per_second, rate_span, whole_stretches
+from lilfox_tui.app.panes.metrics.problems import plan_rows
 from lilfox_tui.app.panes.metrics.state import MetricsState, fitting
 from lilfox_tui.app.panes.metrics.traffic_sections import as_threshold, seconds_axis
 from lilfox_tui.app.rendering.chart import (
-    AXIS_WIDTH,
     SERIES_COLOURS,
     Axes,
     Curve,
@@ -28,7 +28,7 @@ from lilfox_tui.app.rendering.chart import (
     title_row,
 )
 from lilfox_tui.app.rendering.columns import Digits, wrapped
-from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import PanelArea, ScreenPanel
 from lilfox_tui.app.rows.hosts import why_no_numbers
 from lilfox_tui.backends.model import BackendChart, load
@@ -38,10 +38,13 @@ from lilfox_tui.core.i18n import _, language
 from lilfox_tui.core.text import cell_width, fit, human_bytes, human_count, human_duration
 from lilfox_tui.metrics.model import Series
 from lilfox_tui.metrics.traffic import AVERAGE, CLIENT_ERRORS, REQUESTS, SERVER_ERRORS, latency_series
-from lilfox_tui.monitor.model import BackendView, HostView, Overview, ServiceView, View
+from lilfox_tui.monitor.model import BackendView, HostView, Overview, PlanView, ServiceView, View
 
 _LEAST_WIDTH, _LEAST_HIGH, _MOST_HIGH = 26, 6, 16
 """Of one chart, its title and time line included."""
+_PLAN_LEAST, _SPARED, _ENTRY_CELLS = 36, 2, 8
+"""Of the facts of a plan beside charts; what a chart can spare for one beside it with a long legend; and of the entry
+of a curve in it, besides its name."""
 _GAP = Piece(" ")
 _PLOTTED_EACH, _PLOTS_KEPT = timedelta(seconds=2), 32
 """A column is some seconds; to draw all plots each second is a sixth of what the console at rest costs."""
@@ -68,6 +71,8 @@ class WantedChart(Struct, frozen=True):
     """Whether a single curve is a line too, instead of filled."""
     quiet: bool = False
     """Whether it is zero most of the time."""
+    rising: bool = False
+    """Whether each curve is above the one before: where not all newest values have room, the highest are told."""
 
 
 def _percent(value: float) -> str:
@@ -89,6 +94,36 @@ def _with_rates(wanted: WantedChart, curves: Sequence[Curve]) -> tuple[WantedCha
     if len(curves) == 1:
         return replace(wanted, now=wanted.now or told[0]), list(curves)
     return wanted, [replace(each, now=each.now or text) for each, text in zip(curves, told, strict=True)]
+
+
+def _widths(wanted: Sequence[WantedChart], width: int) -> list[int]:
+    """The cells of charts side by side: each has a little less than the narrowest needs alone, those with long legends
+    have more of what is left, and what nobody needs is shared. They do not follow the values: else all would move."""
+    count = len(wanted)
+    if not count:
+        return []
+    least = min(_LEAST_WIDTH - _SPARED, width // count)
+    more = [max(0, _legend_cells(each) - least) for each in wanted]
+    left = width - count * least
+    part = min(1.0, left / sum(more)) if any(more) else 0.0
+    sizes = [least + int(each * part) for each in more]
+    rest = width - sum(sizes)
+    return [size + rest * (at + 1) // count - rest * at // count for at, size in enumerate(sizes)]
+
+
+def _legend_cells(wanted: WantedChart) -> int:
+    """What the title of a chart and the names of its curves need beside values that are as long as most are."""
+    names = [name for _subject, _series, name, _now in wanted.curves if name]
+    return 1 + cell_width(wanted.title) + sum(cell_width(name) + _ENTRY_CELLS for name in names)
+
+
+def _highest_told(title: str, curves: Sequence[Curve], width: int, glyphs: Glyphs) -> list[Curve]:
+    """The curves with as many of their newest values as have room in the title of a chart, the last ones of them."""
+    for count in range(len(curves)):
+        told = [*(replace(each, now="") for each in curves[:count]), *curves[count:]]
+        if any(piece.text.strip() == told[-1].now for piece in title_row(title, told, "", width, glyphs)):
+            return told
+    return list(curves)
 
 
 class HomeCharts:
@@ -119,22 +154,27 @@ class HomeCharts:
         return len(wanted) or int(others)
 
     def panel(self, overview: Overview, wanted: Sequence[WantedChart], place: PanelArea) -> ScreenPanel:
-        """The charts side by side, or below each other where the place is high."""
-        view = self.subject(overview)
-        name = "" if view is None else view.name
+        """The charts side by side, or below each other where the place is high. Of a plan that is selected its facts,
+        and beside them the charts of a host with its name."""
+        view, plan = self.subject(overview), self._state.selected_plan()
+        name = plan.name if plan is not None else "" if view is None else view.name
+        if plan is not None and not wanted:
+            return ScreenPanel(place, (Piece(name, "title"),), plan_rows(plan, overview.at, place.inner_width))
         if not wanted:
             why = why_no_numbers(view, overview.at) if isinstance(view, HostView) else _("no data")
             return ScreenPanel(
                 place, (Piece(name, "title"),), wrapped([(Piece(" "), Piece(why, "muted"))], place.inner_width)
             )
         window = self._window(overview, view)
-        rows = (
-            self._below_each_other(wanted, place, overview, window)
-            if place.inner_height >= 2 * _LEAST_HIGH + 2
-            else self._side_by_side(wanted, place, overview, window)
-        )
-        note = _("last {time}", time=human_duration(window.total_seconds()))
-        return ScreenPanel(place, (Piece(name, "title"),), rows, (Piece(note, "muted"),))
+        if place.inner_height >= 2 * _LEAST_HIGH + 2:
+            above = [] if plan is None else [*plan_rows(plan, overview.at, place.inner_width), BLANK]
+            rows = above + self._below_each_other(wanted, place, overview, window, len(above))
+        else:
+            rows = self._side_by_side(wanted, place, overview, window, plan)
+        note: Row = (Piece(_("last {time}", time=human_duration(window.total_seconds())), "muted"),)
+        if plan is not None and view is not None:
+            note = (Piece(_("charts of {host}", host=view.name), "accent"), *note)
+        return ScreenPanel(place, (Piece(name, "title"),), rows, note)
 
     def _window(self, overview: Overview, view: View | None) -> timedelta:
         """The pane's time range, or a shorter one that the data fills."""
@@ -144,21 +184,31 @@ class HomeCharts:
         return fitting(self._state.window, age)
 
     def _side_by_side(
-        self, wanted: Sequence[WantedChart], place: PanelArea, overview: Overview, window: timedelta
+        self,
+        wanted: Sequence[WantedChart],
+        place: PanelArea,
+        overview: Overview,
+        window: timedelta,
+        plan: PlanView | None,
     ) -> list[Row]:
-        width, height = place.inner_width, place.inner_height
+        height, taken = place.inner_height, 0 if plan is None else max(_PLAN_LEAST, place.inner_width // 3)
+        width = place.inner_width - taken
         count = max(1, min(len(wanted), width // _LEAST_WIDTH))
-        widths = [width * (each + 1) // count - width * each // count for each in range(count)]
-        blocks = [
+        widths = _widths(wanted[:count], width)
+        blocks: list[Sequence[Row]] = []
+        if plan is not None:
+            facts = plan_rows(plan, overview.at, taken - 1)
+            blocks.append([*facts, *[(Piece(" " * (taken - 1)),)] * (height - len(facts))][:height])
+        blocks += [
             self._chart(each, size - 1, height - 2, overview, window)
             for each, size in zip(wanted[:count], widths, strict=True)
         ]
         return [tuple(piece for row in rows for piece in (*row, _GAP)) for rows in zip(*blocks, strict=True)]
 
     def _below_each_other(
-        self, wanted: Sequence[WantedChart], place: PanelArea, overview: Overview, window: timedelta
+        self, wanted: Sequence[WantedChart], place: PanelArea, overview: Overview, window: timedelta, above: int
     ) -> list[Row]:
-        width, height = place.inner_width, place.inner_height
+        width, height = place.inner_width, place.inner_height - above
         count = max(1, min(len(wanted), height // (_LEAST_HIGH + 2)))
         rows: list[Row] = []
         for number, each in enumerate(wanted[:count]):
@@ -169,12 +219,14 @@ class HomeCharts:
     def _chart(self, wanted: WantedChart, width: int, height: int, overview: Overview, window: timedelta) -> list[Row]:
         """The chart of the moment. Its plot is drawn each ``_PLOTTED_EACH``, its newest values with each overview."""
         glyphs, at = self._app.glyphs, overview.at
-        room = width - AXIS_WIDTH - 2 - cell_width(wanted.now)  # the newest value is not cut
+        room = width - 2 - cell_width(wanted.now)  # the newest value is not cut
         title = fit(wanted.title, room) if cell_width(wanted.title) > room > 0 else wanted.title
         curves = [
             Curve((), name, now, role)
             for (_subject, _series, name, now), role in zip(wanted.curves, wanted.roles or repeat(""), strict=False)
         ]
+        if wanted.rising:
+            curves = _highest_told(title, curves, width, glyphs)
         key = (
             title, tuple(curve[:3] for curve in wanted.curves), wanted.limits, window, width, height, glyphs, language()
         )  # fmt: skip
@@ -292,7 +344,7 @@ class HomeCharts:
         ]  # fmt: skip
         limits = as_threshold(view.limits.of_latency(traffic, view.config.slow))
         if quantiles:
-            found.append(WantedChart(_("Latency"), quantiles, seconds_axis, limits=limits))
+            found.append(WantedChart(_("Latency"), quantiles, seconds_axis, limits=limits, rising=True))
         elif traffic.average_s is not None:
             average = digits.short_time(traffic.average_s)
             found.append(WantedChart(_("Latency, average"), [(subject, AVERAGE, "", "")], seconds_axis, average))

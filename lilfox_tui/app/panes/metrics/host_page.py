@@ -42,6 +42,7 @@ from lilfox_tui.app.rows.hosts import (
     memory_used,
     reasons_told,
     role_in_force,
+    thread_rows,
     used_of,
     well,
     why_no_numbers,
@@ -190,13 +191,14 @@ def _table_style(page: HostPage) -> TableStyle:
 
 def _parts(page: HostPage, summary: HostSummary, *, meters: bool) -> list[Section]:
     """Every part of the machine but its processes, without what is not known of, and without what stands among the
-    ``meters``. A table of many cores comes last: all else would stand far below it."""
+    ``meters``. A table of many cores, or one that says little more than meters do, comes last: all else would stand
+    far below it."""
     known = [each for each in page.changes if each.at <= page.now][:_CHANGES_FOLDED]
     changes = lately_rows([run.change for run in change_runs(known)], page.now, page.glyphs)
-    cores, problems = _cores(page, summary), _trouble(summary)
+    cores, problems = _cores(page, summary, meters=meters), _trouble(summary)
     many = len(summary.cores) > _CORES_FIRST
     found = (
-        cores if not many else None if meters else _glance(page, _("CPU"), core_meters, summary),
+        None if meters else cores if not many else _glance(page, _("CPU"), core_meters, summary),
         None if meters else _glance(page, _("Memory"), memory_meters, summary),
         _filesystems(page, summary),
         _disks(page, summary),
@@ -204,7 +206,7 @@ def _parts(page: HostPage, summary: HostSummary, *, meters: bool) -> list[Sectio
         _units(summary),
         text_section(_("Recent changes"), changes) if changes else None,
         text_section(_("Could not read"), problems) if problems else None,
-        replace(cores, title=_("Cores")) if cores is not None and many else None,
+        replace(cores, title=_("Cores")) if cores is not None and (many or meters) else None,
     )
     return [each for each in found if each is not None]
 
@@ -299,7 +301,7 @@ def _charts(page: HostPage, summary: HostSummary) -> list[PageChart]:
     load = summary.load[0] if summary.load else None
     limits = page.view.thresholds
     iowait = summary.cpu.iowait if summary.cpu else None
-    return [
+    charts = [
         _chart(page, _("CPU busy"), _PERCENT, [_Shown("", Series("cpu_usage_percent"), summary.cpu_percent)],
                limits.cpu_percent),
         _chart(page, _("Memory used"), _PERCENT, [_Shown("", Series("memory_usage_percent"), summary.memory_percent)],
@@ -317,6 +319,11 @@ def _charts(page: HostPage, summary: HostSummary) -> list[PageChart]:
         _chart(page, _("I/O wait"), _PERCENT, [_Shown("", Series("cpu_percent", (("mode", "iowait"),)), iowait)],
                limits.iowait_percent),
     ]  # fmt: skip
+    if summary.swap_used:  # of none, and of one that nobody uses, the meter tells all
+        shown = [_Shown("", Series("swap_usage_percent"), summary.swap_percent)]
+        notes = (used_of(summary.swap_used, summary.swap_total),)
+        charts.insert(2, _chart(page, _("Swap used"), _PERCENT, shown, limits.swap_percent, notes))
+    return charts
 
 
 def load_limits(thresholds: Thresholds, cores: int | None) -> Threshold | None:
@@ -379,20 +386,21 @@ def _name(text: str, cells: int = _NAME - 1) -> Piece:
     return Piece(" " + fit(fit_middle(text, cells), cells), "text")
 
 
-def _cores(page: HostPage, summary: HostSummary) -> Section | None:
-    if not summary.cores:
+def _cores(page: HostPage, summary: HostSummary, *, meters: bool) -> Section | None:
+    """What each core does; where there are ``meters``, without what these say: the bars, and all cores together."""
+    if not summary.cores or (meters and len(summary.cores) == 1):
         return None
     rows: list[Row] = []
-    bar = _bar_width(page)
+    bar = 0 if meters else _bar_width(page)
     limit, whole = summary.limit, _("all")
-    if limit is not None and limit.cores is not None:
+    if limit is not None and limit.cores is not None and not meters:
         whole = _("machine")
         role = role_in_force(limit.cpu_percent, page.view.thresholds.cpu_percent, page.view.level)
         of = Piece("  " + _("of the {cores:.2g} cores it may use", cores=limit.cores), "muted")
         number = Piece(f"  {page.digits.percent(limit.cpu_percent)}", role)
         gauged = _bar(page, limit.cpu_percent, bar, role)
         rows.append((_name(_("this host"), _names(page) - 1), number, *gauged, of))
-    both = ((whole, summary.cpu), *summary.cores) if summary.cpu is not None else summary.cores
+    both = ((whole, summary.cpu), *summary.cores) if summary.cpu is not None and not meters else summary.cores
     for name, split in both:
         limits = page.view.thresholds
         role = level_role(split.busy, limits.cpu_percent)
@@ -408,6 +416,7 @@ def _cores(page: HostPage, summary: HostSummary) -> Section | None:
             rows.append((_name(name, _SHORT_NAME - 1), row[0], *_bar(page, split.busy, bar, role)))
             continue
         rows.append((_name(name), *row, *_bar(page, split.busy, bar, role)))
+    rows += [] if meters else thread_rows(summary, page.width)
     columns = _("  busy") if _is_narrow(page) else _("  busy  user   sys  wait steal")
     return _section(_("CPU"), rows, columns, _names(page))
 
@@ -421,7 +430,7 @@ def _bar_width(page: HostPage) -> int:
 def _bar(page: HostPage, value: float | None, width: int, role: str) -> Row:
     """The bar of a value in a table."""
     rounded = None if value is None else page.digits.rounded(value)
-    return () if rounded is None else (Piece("  "), *gauge(rounded, width, role, page.glyphs))
+    return () if rounded is None or not width else (Piece("  "), *gauge(rounded, width, role, page.glyphs))
 
 
 def _per_second(digits: Digits, rate: float | None) -> str:
@@ -579,7 +588,11 @@ def _processes(page: HostPage, room: int) -> Section:
             *others_rows(page.process_totals, found, len(shown), width, page.digits),
         ]
 
-    return Section(_("Processes"), rows, (Piece(sorted_by(page.process_sort), "accent"),))
+    note: Row = (Piece(sorted_by(page.process_sort), "accent"),)
+    if (totals := page.process_totals) is not None:
+        count = totals.count - totals.kernel_threads
+        note = (Piece(ngettext("{count} process", "{count} processes", count), "muted"), *note)
+    return Section(_("Processes"), rows, note)
 
 
 def _trouble(summary: HostSummary) -> list[Row]:

@@ -24,6 +24,8 @@ _CHART_LEAST, _CHART_MOST = 5, 11
 _BOTTOM_LEAST, _NOTES_LEAST = 4, 2
 """Rows of processes and changes beside charts, and of changes where there are none."""
 _PROBLEMS_MOST = 8
+_COMMANDS = 0.58
+"""The part of the width that processes have beside errors and changes, which are wrapped: commands are cut."""
 _HEAD = 1
 """Column titles of a list."""
 
@@ -90,7 +92,7 @@ def _bands(width: int, height: int, wants: Mapping[PanelId, int], charts: int) -
         top += chart_band
     if bottom_band:
         shown = bottom if two else bottom[-1:]
-        placed += _side_by_side([[name] for name in shown], wants, width, top, bottom_band + 1)
+        placed += _side_by_side([[name] for name in shown], wants, width, top, bottom_band + 1, first=_COMMANDS)
     return placed
 
 
@@ -119,12 +121,18 @@ def _lower_bands(
 
 
 def _side_by_side(
-    columns: Sequence[Sequence[PanelId]], wants: Mapping[PanelId, int], width: int, top: int, height: int
+    columns: Sequence[Sequence[PanelId]],
+    wants: Mapping[PanelId, int],
+    width: int,
+    top: int,
+    height: int,
+    first: float = 0.5,
 ) -> list[Placed]:
+    """One or two columns, of which the ``first`` has that part of the width beside the other."""
     placed: list[Placed] = []
     left = 0
     for place, names in enumerate(columns):
-        right = width if place == len(columns) - 1 else width * (place + 1) // len(columns)
+        right = width if place == len(columns) - 1 else int(width * first)
         placed += _stack(names, wants, left, top, right - left, height)
         left = right - 1
     return placed

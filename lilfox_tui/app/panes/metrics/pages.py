@@ -15,8 +15,9 @@ from msgspec.structs import replace
 
 from lilfox_tui.app.evidence import LoggedError, Selected, Selection, is_named_after, text_of_rows
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.metrics.backend_page import BackendPage, ClientReport, backend_page, client_reports
+from lilfox_tui.app.panes.metrics.backend_page import BackendPage, backend_page
 from lilfox_tui.app.panes.metrics.host_page import HostPage, host_page
+from lilfox_tui.app.panes.metrics.problems import ClientReport, client_reports
 from lilfox_tui.app.panes.metrics.service_page import ServicePage, service_page
 from lilfox_tui.app.panes.metrics.state import ALERT_KINDS, WINDOWS, MetricsState, Subject, alerts_of, link_error
 from lilfox_tui.app.panes.metrics.traffic_sections import TREND_COLUMNS

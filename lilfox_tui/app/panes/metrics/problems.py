@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from lilfox_tui.app.panes.metrics.state import Fault
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
@@ -15,13 +17,15 @@ from lilfox_tui.app.rendering.panels import cut_row
 from lilfox_tui.app.rows.hosts import ROLES, reason_pieces
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import _, clauses, listed, tr
-from lilfox_tui.core.text import cell_width, clean, fit, human_age, short_age
+from lilfox_tui.core.text import cell_width, clean, fit, fit_middle, human_age, human_bytes, human_duration, short_age
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import BackendView, HostView, PlanView, ServiceView, StatusChange, View
 
 if TYPE_CHECKING:
+    from lilfox_tui.app.evidence import LoggedError
     from lilfox_tui.app.panes.metrics.alert_page import AlertItem
     from lilfox_tui.app.panes.metrics.state import Problem
+    from lilfox_tui.backup.sets.model import BackupSet
 
 _WIDEST, _WIDE, _NARROW = 96, 76, 60
 """Cells from which there is room for how long a pending alert waits, and for the kind of thing or the name of the alert
@@ -128,6 +132,35 @@ def plan_detail(plan: PlanView, now: datetime, glyphs: Glyphs) -> list[Row]:
     return [(*head, Piece(clauses(map(str, plan.reasons)), role)), (Piece("   "), Piece(_("enter opens the backups")))]
 
 
+def plan_rows(plan: PlanView, now: datetime, width: int) -> list[Row]:
+    """What is known of a plan's sets, of its next run and of its store, in lines of a label and a value."""
+    facts: list[tuple[str, str, str]] = []
+    if plan.sets is not None and not plan.behind:
+        own = [each for each in plan.sets if each.plan in (plan.name, "")]
+        newest, good = next(iter(own), None), next((each for each in own if each.good), None)
+        facts.append((_("newest set"), *_set_text(newest, now)))
+        if newest is not None and good is not newest:
+            facts.append((_("good set"), *_set_text(good, now)))
+    if plan.next_run is not None:
+        wait = human_duration(max(0.0, (plan.next_run - now).total_seconds()))
+        facts.append((_("next run"), _("in {time}", time=wait), "text"))
+    elif plan.config is not None and not plan.config.schedule and not plan.copy:
+        facts.append((_("next run"), _("no schedule"), "text"))
+    wide = max(cell_width(each) for each in (_("newest set"), _("good set"), _("next run"), _("store"), _("free")))
+    room = max(1, width - wide - 3)
+    facts.append((_("store"), fit_middle(clean(plan.where or plan.store), room), "text"))
+    if plan.free_bytes is not None:
+        facts.append((_("free"), human_bytes(plan.free_bytes), "text"))
+    return [(Piece(f" {fit(label, wide)}  ", "muted"), Piece(fit(text, room), role)) for label, text, role in facts]
+
+
+def _set_text(found: BackupSet | None, now: datetime) -> tuple[str, str]:
+    if found is None:
+        return _("none"), "failing"
+    age = _("{time} ago", time=human_age((now - found.created).total_seconds()))
+    return f"{age}  {human_bytes(found.size_bytes)}", "text" if found.good else "degraded"
+
+
 def _held(since: datetime, now: datetime, width: int = _WIDE) -> str:
     seconds = (now - since).total_seconds()
     if seconds < 1:
@@ -220,6 +253,68 @@ def change_row(run: ChangeRun, now: datetime, glyphs: Glyphs) -> Row:
         *((Piece(f"×{run.times}  ", "accent"),) if run.times > 1 else ()),
         Piece(str(change.what)),
     )
+
+
+# What clients say of a backend: that it answers LilFox does not prove that it answers them.
+
+
+REPORTED_FOR = timedelta(minutes=5)
+"""How long a logged error is told of."""
+_MOST_REPORTS = 3
+_KIND_WORDS = {
+    "postgresql": ("database", "postgres", "postgresql", "psycopg", "psycopg2", "asyncpg"),
+    "redis": ("redis",),
+    "rabbitmq": ("rabbitmq", "amqp"),
+}
+"""By which an error means a backend, if it is the only one of its kind."""
+_UNREACHED = re.compile(
+    r"refus|too many (?:clients|connections)|connection slots|time[ds]? ?out|could not connect|connect(?:ion)? fail"
+    r"|unreachable|no route|unavailable|connection (?:\S+ )*(?:closed|reset|lost|terminated|failed)",
+    re.IGNORECASE,
+)
+_ILL = r"[^,;\n]{0,60}?(?:\bdown\b|fail|error|unhealthy|false|refus|time[ds]? ?out|unavailable|unreachable)"
+"""What stands behind the name of a part in the body of a health check that says it is ill."""
+
+
+class ClientReport(Struct, frozen=True):
+    """What a client says of a backend: ``who`` logged it at ``at`` (aware UTC) for the last time; None: says it now."""
+
+    who: str
+    text: str
+    at: datetime | None = None
+    times: int = 1
+
+
+def client_reports(
+    view: BackendView, errors: Iterable[LoggedError], services: Iterable[ServiceView], now: datetime, *, alone: bool
+) -> list[ClientReport]:
+    """What services say of a backend at ``now`` (aware UTC): in their health checks, and in the logged ``errors``
+    (newest first), the newest one of each log. ``alone``: it is the only one of its kind."""
+    name = _name_pattern(view, alone=alone)
+    found: dict[str, ClientReport] = {}
+    for service in services:
+        said = "" if service.state is None or service.level is Level.GOOD else service.state.last.detail
+        if re.search(name + _ILL, said, re.IGNORECASE):
+            found[service.name] = ClientReport(service.name, said)
+    for each in errors:
+        recent = timedelta() <= now - each.at < REPORTED_FOR
+        if recent and _says_unreached(each.text) and re.search(name, each.text, re.IGNORECASE):
+            found.setdefault(each.source, ClientReport(each.source, each.text, each.at, each.times))
+    return list(found.values())[:_MOST_REPORTS]
+
+
+@lru_cache(maxsize=1024)
+def _says_unreached(text: str) -> bool:
+    """Whether a logged error says that something was not reached; asked with each refresh of the same errors."""
+    return _UNREACHED.search(text) is not None
+
+
+def _name_pattern(view: BackendView, *, alone: bool) -> str:
+    """A pattern of the words that mean a backend: its name, its address unless that is of many, those of its kind."""
+    address = str(asdict(view.config).get("address", ""))
+    far = address if address not in ("", "localhost", "::1") and not address.startswith("127.") else ""
+    words = [view.name, far, *(_KIND_WORDS.get(view.config.kind, ()) if alone else ())]
+    return rf"(?<![\w-])(?:{'|'.join(re.escape(each) for each in words if each)})(?![\w-])"
 
 
 def first_steps() -> list[Row]:

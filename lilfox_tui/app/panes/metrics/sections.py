@@ -37,6 +37,8 @@ class SectionStyle(Struct, frozen=True):
     slow_link: bool = False
     cursor: datetime | None = None
     """The moment whose values the charts tell, instead of the newest ones."""
+    first_more: int = 0
+    """Rows that the plots of the first band are higher than the others."""
 
     @property
     def compact(self) -> bool:
@@ -93,9 +95,22 @@ def beside_each_other(sections: Sequence[Section], width: int, least: int) -> li
 def fill_page(draw: Callable[[SectionStyle], list[Row]], style: SectionStyle, height: int, bands: int) -> list[Row]:
     """The rows of a page with so many bands of charts, which are higher if ``height`` rows would not be filled."""
     rows = draw(style)
-    more = (height - len(rows)) // bands if bands and not style.compact else 0
-    plot = min(_PLOT_MOST, style.chart_height + more)
-    return draw(replace(style, chart_height=plot)) if plot > style.chart_height else rows
+    if not bands or style.compact:
+        return rows
+    plot = min(_PLOT_MOST, style.chart_height + (height - len(rows)) // bands)
+    if plot > style.chart_height:
+        return draw(replace(style, chart_height=plot))
+    lost = _heads_at_end(rows, height)
+    return draw(replace(style, first_more=lost)) if lost else rows
+
+
+def _heads_at_end(rows: Sequence[Row], height: int) -> int:
+    """How many lines at the end of the first screen are a title, or a title and what is most likely the titles of
+    columns, of a section whose rows are all below it."""
+    titles = [any(piece.role == "title" for piece in row) for row in rows[max(0, height - 2) : height + 1]]
+    if not 2 < height < len(rows) - 1 or titles[-1]:
+        return 1 if 0 < height < len(rows) and titles[-2:-1] == [True] else 0
+    return titles[::-1].index(True) if any(titles) else 0
 
 
 def draw_sections(bands: Sequence[Band], style: SectionStyle) -> list[Row]:
@@ -203,6 +218,10 @@ class PageChart(Struct, frozen=True):
 
 def chart_bands(charts: Sequence[PageChart], style: SectionStyle) -> list[Band]:
     """The charts as sections, side by side where each has room."""
+    if style.first_more:
+        even = replace(style, first_more=0)
+        higher = replace(even, chart_height=style.chart_height + style.first_more)
+        return [*chart_bands(charts, higher)[:1], *chart_bands(charts, even)[1:]]
     columns = max(1, min(len(charts), (style.width - 1) // _CHART_BESIDE))
     fewest = len(charts) // -(-len(charts) // columns) if charts else 1
     points = plot_points(style.width // fewest)  # the same for all: a series is asked for once, however wide its charts

@@ -62,7 +62,8 @@ def test_interfaces_without_loopback_and_without_a_space() -> None:
 
 def test_load_pressure_and_uptime() -> None:
     answer = capture("linux-6.12")
-    assert parsed("load", answer) == {Series("load1"): 0.52, Series("load5"): 1.07, Series("load15"): 3.98}
+    loads = {Series("load1"): 0.52, Series("load5"): 1.07, Series("load15"): 3.98}
+    assert parsed("load", answer) == {**loads, Series("threads"): 512.0}
     assert parsed("pressure", answer)[labelled("pressure_percent", kind="some", resource="io")] == 40
     assert parsed("pressure", capture("linux-2.6.32")) == {}
     known = parsed("uptime", answer)

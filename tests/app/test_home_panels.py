@@ -1,0 +1,138 @@
+"""The panels of the home screen: a plan that is selected, what has the room of others, and legends that fit."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from lilfox_tui.app.panes.metrics.errors import LoggedError
+from lilfox_tui.app.panes.metrics.home_charts import WantedChart, _highest_told, _widths
+from lilfox_tui.app.panes.metrics.problems import REPORTED_FOR, plan_rows
+from lilfox_tui.app.rendering.chart import Curve
+from lilfox_tui.app.rendering.draw import UNICODE
+from lilfox_tui.core.i18n import tr
+from lilfox_tui.metrics.model import Level, Series
+from lilfox_tui.monitor.model import StatusChange
+from tests.app.backups_made import one_fault
+from tests.app.overviews import NOW, fleet
+from tests.app.pages_made import DATABASE, pages_app
+from tests.app.still import screen_text, still_app
+
+
+@pytest.mark.parametrize("size", [(80, 30), (120, 40), (200, 55)])
+async def test_a_plan_that_is_selected_is_what_the_charts_panel_is_about(size: tuple[int, int]) -> None:
+    still = fleet(1)
+    well = {name: replace(view, level=Level.GOOD, reasons=()) for name, view in still.hosts.items()}
+    app = still_app(replace(still, hosts=well, services={}, backends={}, backups=one_fault()))
+    async with app.run_test(size=size) as pilot:
+        app.metrics.state.choose(("plan", "lilfox disk"), in_problems=True)
+        app.metrics.repaint()
+        await pilot.pause()
+        assert app.metrics.state.selected_plan() is not None
+        text = screen_text(pilot)
+        assert re.search(r"[├┬┼]─ lilfox ─", text)
+        for fact in ("newest set  1 h 12 min ago", "good set    1 d 1 h ago", "next run    ", "store       "):
+            assert fact in text, fact
+        [host] = well
+        assert f"─ charts of {host}  last 2 min ─" in text, "whose charts stand beside it is told"
+        app.metrics.state.choose(("host", host))
+        app.metrics.repaint()
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "next run  " not in text
+        assert "charts of" not in text
+
+
+async def test_what_is_not_known_of_a_plan_is_not_told() -> None:
+    plan = one_fault().plans["lilfox", "disk"]
+    unread = replace(plan, sets=None, next_run=None, free_bytes=None)
+    told = [" ".join("".join(piece.text for piece in row).split()) for row in plan_rows(unread, NOW, 40)]
+    assert [row.partition(" ")[0] for row in told] == ["store"]
+    none = [
+        " ".join("".join(piece.text for piece in row).split()) for row in plan_rows(replace(plan, sets=()), NOW, 40)
+    ]
+    assert none[0] == "newest set none"
+
+
+@pytest.mark.parametrize("size", [(120, 40), (200, 55)])
+async def test_while_nothing_has_happened_commands_have_the_room_of_errors(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = still_app(fleet(1))
+    begun: list[int] = []
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        monkeypatch.setattr(app.metrics.home.errors, "begin", lambda: begun.append(1))
+        app.metrics.repaint()
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "Errors and changes" not in text
+        assert "─ no changes yet ─" in text, "of errors nothing is known before logs are read"
+        monkeypatch.setattr(app.metrics.home.errors, "_since", NOW - timedelta(minutes=10))
+        app.metrics.repaint()
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "─ no errors or changes yet ─" in text
+        assert begun, "errors are followed nevertheless"
+        change = StatusChange(NOW, "host/node-0", tr("cpu 93% > 90%"), Level.DEGRADED, "level")
+        app.monitor.changes._changes.append(change)
+        app.metrics.repaint()
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "Errors and changes" in text
+        assert "changes yet" not in text
+
+
+async def test_a_database_whose_clients_fail_says_so_beside_its_own_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = pages_app(monkeypatch, ill=False)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        home, overview = app.metrics.home, app.metrics.state.overview
+        assert overview is not None
+        assert home.reports(overview) == {}
+        refused = LoggedError(NOW - timedelta(seconds=9), "web", "connection to orders-db refused", times=41)
+        monkeypatch.setattr(home.errors, "found", (refused,))
+        app.metrics.repaint()
+        await pilot.pause()
+        [row] = [line for line in screen_text(pilot).splitlines() if "orders-db " in line and "reports" in line]
+        assert re.search(r"● orders-db +(postgresql +)?web reports: connection to orders-db refused", row)
+        page = app.metrics.pages.backend_page(overview.backends["orders-db"], NOW)
+        assert [each.text for each in page.reports] == [refused.text], "as on its page"
+        app.metrics.state.choose(DATABASE)
+        app.metrics.repaint()
+        await pilot.pause()
+        assert "   web reports: connection to orders-db refused (×41)  9 s ago" in screen_text(pilot)
+        monkeypatch.setattr(home.errors, "found", (replace(refused, at=NOW - REPORTED_FOR),))
+        app.metrics.repaint()
+        await pilot.pause()
+        assert "web reports" not in screen_text(pilot)
+
+
+def test_long_legends_have_more_of_the_width_and_no_cell_is_lost() -> None:
+    def wanted(title: str, *names: str) -> WantedChart:
+        return WantedChart(title, [("s", Series("x"), name, "") for name in names or ("",)], str)
+
+    charts = [wanted("Requests/s"), wanted("Latency", "p50", "p95", "p99"), wanted("Errors", "5xx", "4xx"),
+              wanted("Health check")]  # fmt: skip
+    sizes = _widths(charts, 118)
+    assert sum(sizes) == 118
+    assert sizes[1] >= 41, "Latency ━p50 62ms ━p95 146ms ━p99 197ms"
+    assert min(sizes) >= 24
+    for width in range(20, 200):
+        for count in range(1, 5):
+            assert sum(_widths(charts[:count], width)) == width
+            assert min(_widths(charts[:count], width)) > 0
+
+
+def test_where_not_all_quantiles_have_room_the_highest_is_told() -> None:
+    curves = [Curve((), f"p{number}", value) for number, value in ((50, "62ms"), (95, "146ms"), (99, "197ms"))]
+    told = {
+        width: [each.now for each in _highest_told("Latency", curves, width, UNICODE)] for width in (40, 36, 29, 20)
+    }
+    assert told[40] == ["62ms", "146ms", "197ms"]
+    assert told[36] == ["", "146ms", "197ms"]
+    assert told[29] == ["", "", "197ms"]
+    assert told[20] == ["62ms", "146ms", "197ms"], "names alone, as elsewhere"
