@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.app.panes.metrics.errors import LoggedError
+from lilfox_tui.app.evidence import LoggedError
 from lilfox_tui.app.panes.metrics.home_charts import WantedChart, _highest_told, _widths
 from lilfox_tui.app.panes.metrics.problems import REPORTED_FOR, plan_rows
 from lilfox_tui.app.rendering.chart import Curve
