@@ -6,6 +6,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import pairwise, takewhile
 
 from msgspec import Struct
@@ -195,10 +196,14 @@ class Axes(Struct, frozen=True):
     """Whether the scale begins below zero if values do; curves are lines then."""
     moment: datetime | None = None
     """When something happened (aware): a line, with its time below it; nothing if it lies outside."""
+    sign: str = ""
+    """What stands before the time of the moment, where it has room."""
     line: bool = False
     """Whether a single curve is drawn as a line too."""
     reach: float | None = None
     """A value up to which the scale goes at least, so that what is far below a limit does not look like a lot."""
+    snug: bool = False
+    """Whether the scale ends close above the highest value, where it may change more often."""
     still: bool = False
     """Whether the chart stays as it is for a while: then round times are marked, which would move with each sample."""
 
@@ -237,7 +242,9 @@ def chart(
     shown = [_drawable(resampled(each.values, count)) for each in curves]
     highest = max((value for values in shown for value in values if value is not None), default=0.0)
     near = [limit for limit, _role in axes.limits if highest <= 0 or limit <= _LIMIT_WITHIN * highest]
-    ceiling = _finite(axes.top) or nice_ceiling(max([highest, *near, _finite(axes.reach) or 0.0]), binary=axes.binary)
+    most = max([highest, *near, _finite(axes.reach) or 0.0])
+    round_up = partial(round_ceiling, height=height) if axes.snug else nice_ceiling
+    ceiling = _finite(axes.top) or round_up(most, binary=axes.binary)
     floor = min((value for values in shown for value in values if value is not None), default=0.0)
     floor = -nice_ceiling(-floor, binary=axes.binary) if axes.below_zero and floor < 0 else 0.0
     if floor:
@@ -480,7 +487,9 @@ def _time_line(
     moment = _moment_column(columns, axes)
     labels = [(column, text, "muted") for column, text in ticks]
     if axes.moment is not None and moment is not None:
-        labels.insert(0, (moment, f"{axes.moment:{'%m-%d %H:%M' if _of_days(axes) else '%H:%M:%S'}}", "accent"))
+        text = f"{axes.moment:{'%m-%d %H:%M' if _of_days(axes) else '%H:%M:%S'}}"
+        signed = f"{axes.sign} {text}" if axes.sign else text
+        labels.insert(0, (moment, signed if cell_width(signed) + 2 <= fill else text, "accent"))
     placed: list[tuple[int, str, str]] = []
     for column, label, role in labels:
         text = f" {label} "

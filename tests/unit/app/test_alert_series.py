@@ -170,7 +170,10 @@ def test_the_chart_has_the_alerts_own_series_first_and_its_limit_and_moment() ->
     assert [curve.name for curve in drawn.curves] == ["backend", "gateway"]
     assert [curve.now for curve in drawn.curves] == ["31%", "1%"]
     assert (drawn.fail, drawn.notes) == (0.05, ("limit 5%",))
-    assert drawn.moment == some().alerts[1].active_at
+    fires = some().alerts[1]
+    assert (drawn.moment, drawn.fired) == (fires.fired_at, True)
+    waits = series_chart(replace(page(side(0.31, 0.3)), alert=replace(fires, fired_at=None)))
+    assert (waits.moment, waits.fired) == (fires.active_at, False), "a pending one has not fired"
     alone = series_chart(page(side(0.31, 0.3, holds=True)))
     assert (alone.fail, alone.mark) == (0.05, None), "a single curve is coloured above its limit"
     mild = replace(page(side(0.31, 0.3)), alert=replace(some().alerts[1], labels=(("severity", "warning"),)))

@@ -388,7 +388,7 @@ def _trend(value: _SideCells) -> Row:
 
 def series_chart(page: SeriesPage) -> PageChart:
     """A chart of the series over each other, the alert's own first, with the limit as a line and the moment at which
-    the alert began or ended."""
+    the alert fired (of a pending one, became true) or ended."""
     why, alert, unit = page.why, page.alert, page.unit
     own = own_side(why, alert) or why.sides[0]
     sides = [own, *(side for side in why.sides if side is not own)][:SERIES_COLOURS]
@@ -416,7 +416,9 @@ def series_chart(page: SeriesPage) -> PageChart:
         warn=limit if colours and warning else None,
         fail=limit if colours and not warning else None,
         mark=None if colours else limit,
-        moment=None if alert is None else alert.resolved_at or alert.active_at,
+        moment=None if alert is None else alert.resolved_at or alert.fired_at or alert.active_at,
+        fired=alert is not None and alert.resolved_at is None and alert.fired_at is not None,
+        snug=True,
     )
 
 
