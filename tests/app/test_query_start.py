@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import numpy as np
@@ -30,7 +31,7 @@ async def test_what_can_be_asked_is_chosen_with_down_and_run() -> None:
         await opened(pilot)
         text = await shows(pilot, "Examples", "topk(5, load)", "load ")
         assert "Recent queries" not in text
-        assert text.splitlines()[1].startswith(" e.g. sum by (job) (up)")
+        assert text.splitlines()[1].startswith("   e.g. sum by (job) (up)"), "left of it is room for the cursor"
         assert "down choose" in text.splitlines()[-1]
         assert "up earlier query" not in text
         assert "1 known; tab completes it" in text
@@ -110,6 +111,16 @@ def test_the_help_of_the_metric_that_is_marked_is_whole() -> None:
     assert not any("to the end." in line for line in told(known, 80, 24))
     down = len(examples(known)) + 1
     assert any("to the end." in line for line in told(known, 80, 24, down=down))
+
+
+def test_the_same_help_is_not_told_in_neighbouring_rows() -> None:
+    names = ["answer_seconds_bucket", "answer_seconds_count", "answer_seconds_sum", "b_one", "b_two", "c"]
+    told_of = {"answer_seconds": Family("histogram", "Time to an answer."), "b_one": Family("gauge", "The same."),
+               "b_two": Family("gauge", "The same."), "c": Family("gauge", "Another.")}  # fmt: skip
+    text = "\n".join(told(KnownNames(NameIndex(names), told_of), 120, 60))
+    assert [text.count(each) for each in ("Time to an answer.", "The same.", "Another.")] == [1, 1, 1]
+    assert re.search(r"answer_seconds_count +histogram +number of observations ", text)
+    assert re.search(r"answer_seconds_sum +histogram +sum of all observations ", text)
 
 
 def test_metrics_are_told_apart_by_their_names() -> None:

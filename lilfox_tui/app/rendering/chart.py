@@ -139,22 +139,26 @@ def _round_steps(least: float, *, binary: bool) -> Iterator[float]:
             unit, power = unit * 1024, 1.0
 
 
-def _ticks(floor: float, ceiling: float, height: int, *, binary: bool, dotted: bool) -> dict[int, float]:
+def _ticks(
+    floor: float, ceiling: float, height: int, *, binary: bool, dotted: bool, least: float = 0.0
+) -> dict[int, float]:
     """The values that are labelled between the ends of the scale, by row from the bottom: round ones some rows apart
-    that divide it evenly, or that in the middle."""
+    that divide it evenly, or that in the middle; or multiples of ``least`` wherever the scale ends."""
     span = ceiling - floor
     if not _NEXT_TO_NOTHING < span < _BEYOND_ALL:
         return {}
     row, fewest = span / height, span / _LABELS_MOST
-    steps = list(takewhile(lambda step: step < span, _round_steps(max(_TICK_ROWS_LEAST * row, fewest), binary=binary)))
-    exact = [step for step in steps if abs(ceiling / step - round(ceiling / step)) < _ALMOST_NONE]
+    steps = list(
+        takewhile(lambda step: step < span, _round_steps(max(_TICK_ROWS_LEAST * row, fewest, least), binary=binary))
+    )
+    exact = [step for step in steps if least or abs(ceiling / step - round(ceiling / step)) < _ALMOST_NONE]
     found: dict[int, float] = {}
     if exact:
         for number in range(math.ceil(floor / exact[0]), math.floor(ceiling / exact[0]) + 1):
             level = _level_of(number * exact[0] - floor, span, height, dotted=dotted)
             if 1 <= level <= height - 3:
                 found[level] = number * exact[0]
-    return found or ({height // 2: (ceiling + floor) / 2} if height % 2 and height > 1 else {})
+    return found or ({height // 2: (ceiling + floor) / 2} if height % 2 and height > 1 and not least else {})
 
 
 class Curve(Struct, frozen=True):
@@ -202,6 +206,11 @@ class Axes(Struct, frozen=True):
     """Whether a single curve is drawn as a line too."""
     reach: float | None = None
     """A value up to which the scale goes at least, so that what is far below a limit does not look like a lot."""
+    log: bool = False
+    """Whether the scale is logarithmic: what is zero lies at its lower end, and nothing is below."""
+    full: datetime | None = None
+    """From when on the values are of all that they are about (aware): if some are, earlier ones are dim, left of a
+    line with that time below it."""
     snug: bool = False
     """Whether the scale ends close above the highest value, where it may change more often."""
     still: bool = False
@@ -235,9 +244,13 @@ def chart(
 ) -> list[Row]:
     """``height + 2`` rows of ``width`` cells: title with the newest value or the legend, the plot, and the times below
     it. A single curve is filled; several are lines, whose colours alternate where they share cells."""
+    if axes.log:
+        curves, axes = _logarithmic(curves, axes)
+    if axes.full is not None and axes.moment is None:
+        axes = replace(axes, moment=axes.full)
     columns = max(1, width - AXIS_WIDTH - 1)
     negative = axes.below_zero and any(value is not None and value < 0 for each in curves for value in each.values)
-    filled = len(curves) == 1 and not axes.line and not negative
+    filled = len(curves) == 1 and not axes.line and not negative and not axes.log
     count = columns if filled or not glyphs.dots else plot_points(width)
     shown = [_drawable(resampled(each.values, count)) for each in curves]
     highest = max((value for values in shown for value in values if value is not None), default=0.0)
@@ -251,7 +264,7 @@ def chart(
         ceiling = ceiling if highest > 0 else 0.0
         shown = [[None if value is None else value - floor for value in values] for values in shown]
     dotted = bool(glyphs.dots) and not filled
-    ticks = _ticks(floor, ceiling, height, binary=axes.binary, dotted=dotted)
+    ticks = _ticks(floor, ceiling, height, binary=axes.binary, dotted=dotted, least=1.0 if axes.log else 0.0)
     lines = () if floor else _limits(ceiling, axes, height, dotted=dotted)
     taken = {line.level for line in lines}
     times = _time_ticks(columns, axes)
@@ -268,6 +281,7 @@ def chart(
         levels=tuple(level for level in ticks if level not in taken) if glyphs.dots and not axes.ago else (),
         times=tuple(column for column, _text in times) if glyphs.dots else (),
         note=_note_above(ceiling, axes, floor, glyphs),
+        dim=_dim_columns(columns, axes),
     )  # fmt: skip
     cells, at_axis = plotted(plot, glyphs)
     rows: list[Row] = [title_row(title, curves, now_text, width, glyphs)]
@@ -277,8 +291,36 @@ def chart(
         scale = at_axis.get(level) or Piece(fit(label, AXIS_WIDTH, right=True), "muted")
         axis = (scale, Piece(glyphs.axis, "rule"))
         rows.append((*axis, *cells[level]))
-    rows.append(_times(columns, axes, glyphs, axes.unit(floor) if floor else "0", times))
+    rows.append(_times(columns, axes, glyphs, axes.unit(floor) if floor or axes.log else "0", times))
     return rows
+
+
+def _logarithmic(curves: Sequence[Curve], axes: Axes) -> tuple[Sequence[Curve], Axes]:
+    """The curves by the powers of ten of their values, from that below the lowest one on, and the scale for them. Where
+    something is zero, a power less stands for it."""
+    known = [value for each in curves for value in each.values if value is not None and abs(value) <= _BEYOND_ALL]
+    above = [value for value in known if value > _NEXT_TO_NOTHING] or [1.0]
+    low, high = math.floor(math.log10(min(above)) + _ALMOST_NONE), math.ceil(math.log10(max(above)) - _ALMOST_NONE)
+    has_zero = any(value <= 0 for value in known)
+    low -= has_zero
+
+    def power(value: float | None) -> float | None:
+        if value is None or math.isnan(value):
+            return None
+        return max(0.0, math.log10(min(value, _BEYOND_ALL)) - low) if value > _NEXT_TO_NOTHING else 0.0
+
+    def label(place: float) -> str:
+        return "0" if has_zero and not place else axes.unit(10.0 ** (low + place))
+
+    scaled = [replace(each, values=[power(value) for value in each.values]) for each in curves]
+    return scaled, replace(axes, unit=label, top=float(max(1, high - low)), binary=False, below_zero=False)
+
+
+def _dim_columns(columns: int, axes: Axes) -> int:
+    """How many columns are dim, from the oldest on."""
+    if axes.full is None or not axes.start < axes.full < axes.end:
+        return 0
+    return min(columns, int((axes.full - axes.start) / (axes.end - axes.start) * columns))
 
 
 def _note_above(ceiling: float, axes: Axes, floor: float, glyphs: Glyphs) -> tuple[str, str]:
