@@ -401,6 +401,13 @@ def test_a_scale_is_logarithmic_where_several_curves_would_lie_at_the_bottom(
     assert state.is_log is not is_log
 
 
+def test_on_a_logarithmic_scale_each_course_in_the_table_has_a_scale_of_its_own() -> None:
+    series = series_of(many(a=20.0, b=0.5, c=0.4), "highest")
+    rows = {is_log: text_of([*query_screen(QueryPage(many(), 100, 30, UNICODE, series, 3, is_log=is_log)).rows])[2:5]
+            for is_log in (False, True)}  # fmt: skip
+    assert [{"▆" in row or "▇" in row for row in found} for found in rows.values()] == [{True, False}, {True}]
+
+
 def test_a_logarithmic_scale_has_powers_of_ten_and_zero_at_its_end() -> None:
     axes = Axes(unit=lambda value: f"{value:g}", start=AT, end=AT + timedelta(minutes=5), log=True)
 
@@ -426,6 +433,9 @@ def test_values_of_a_window_that_is_not_full_are_dim_and_not_counted() -> None:
     rows = query_screen(QueryPage(cut, 90, 30, UNICODE, [series], 1)).rows
     assert re.search(r" 9 +14 +19 ", text_of([*rows])[3]), "lowest, average and highest"
     assert "before 02:57:30 the 5 min window is not full: values cover less time" in "".join(text_of([*rows]))
+    assert "  dim: window not full" in "".join(text_of([*rows]))
+    none = query_screen(QueryPage(late, 90, 30, UNICODE, [series], 1)).rows
+    assert "  window not full" in "".join(text_of([*none]))
     axes = Axes(unit=str, start=AT, end=AT + timedelta(minutes=5), full=AT + timedelta(minutes=2), line=True)
     drawn = chart("", [Curve([1.0] * 60)], axes, width=37, height=4, glyphs=UNICODE)
     dots = [(piece.text, piece.role) for row in drawn[1:-1] for piece in row if "⠀" < piece.text[:1] <= "⣿"]

@@ -407,7 +407,8 @@ class _SeriesTable:
         if page.is_slow:
             return ()
         values = _fewer(page.series[place].values[page.first :], _SPARK)
-        return (Piece(spark(values, _SPARK, page.glyphs, top=self._top), "chart"),)
+        top = None if page.is_log else self._top  # of a log scale, each has its own
+        return (Piece(spark(values, _SPARK, page.glyphs, top=top), "chart"),)
 
     @cached_property
     def _top(self) -> float | None:
@@ -494,7 +495,7 @@ def _chart_panel(page: QueryPage, area: PanelArea, table: _SeriesTable) -> Scree
         full=None if answer.filled is None else answer.filled.at,
     )
     alone = len(order) == 1
-    title = str(page.series[order[0]].labels) if alone else ""
+    title = str(page.series[0].labels) if len(page.series) == 1 else table.name(order[0]) if alone else ""
     rows = chart(
         fit(title, max(0, min(cell_width(title), width - AXIS_WIDTH - _NEWEST))),
         curves,
@@ -509,6 +510,10 @@ def _chart_panel(page: QueryPage, area: PanelArea, table: _SeriesTable) -> Scree
         heading.append(Piece("  " + said, "muted"))
     if page.is_log:
         heading.append(Piece("  " + _("log scale"), "degraded"))
+    if axes.full is not None and axes.full > axes.start:
+        heading.append(
+            Piece("  " + (_("window not full") if axes.full >= axes.end else _("dim: window not full")), "degraded")
+        )
     if page.cursor is not None:
         heading.append(Piece("  " + answer.time_of(page.cursor).strftime("%m-%d %H:%M:%S"), "strong"))
     more = page.count - len(order)
