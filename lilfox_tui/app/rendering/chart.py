@@ -6,7 +6,6 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from itertools import pairwise, takewhile
 
 from msgspec import Struct
@@ -256,8 +255,8 @@ def chart(
     highest = max((value for values in shown for value in values if value is not None), default=0.0)
     near = [limit for limit, _role in axes.limits if highest <= 0 or limit <= _LIMIT_WITHIN * highest]
     most = max([highest, *near, _finite(axes.reach) or 0.0])
-    round_up = partial(round_ceiling, height=height) if axes.snug else nice_ceiling
-    ceiling = _finite(axes.top) or round_up(most, binary=axes.binary)
+    nice = nice_ceiling(most, binary=axes.binary)
+    ceiling = _finite(axes.top) or (min(nice, round_ceiling(most, height, binary=axes.binary)) if axes.snug else nice)
     floor = min((value for values in shown for value in values if value is not None), default=0.0)
     floor = -nice_ceiling(-floor, binary=axes.binary) if axes.below_zero and floor < 0 else 0.0
     if floor:
