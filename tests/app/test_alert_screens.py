@@ -328,6 +328,14 @@ def test_a_step_of_a_runbook_has_its_first_command_below_it() -> None:
     assert {piece.text: piece.role for piece in row}["uptime"] == "keyword"
 
 
+def test_a_command_of_a_step_is_cut_and_its_title_is_whole() -> None:
+    command = Command(text="tail -n 5 " + "/var/log/a-long-name" * 9, kind="read", language="bash")
+    step = step_rows(1, Step(title="Look at " + "all of it " * 12 + "to the end", commands=(command,)))
+    found = told_of(replace(page(AlertItem.of_alert(some().alerts[1], RULES[0]), why()), steps=[step]))
+    assert sum("/var/log/a-long-name" in line for line in found) == 1
+    assert any("to the end" in line for line in found)
+
+
 def test_the_expression_has_the_colours_of_a_query() -> None:
     item = AlertItem.of_alert(some().alerts[1], RULES[0])
     pieces = [piece for row in alert_page(page(item, why())) for piece in row]

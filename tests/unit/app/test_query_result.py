@@ -455,6 +455,11 @@ def test_a_query_is_broken_between_words_where_the_fewest_brackets_are_open(widt
         assert not any(row.rstrip().endswith("(") or row.strip()[0] in ")]" for row in rows)
 
 
+def test_a_query_is_best_broken_before_an_operator() -> None:
+    rows = text_of(query_rows("sum by (job) (rate(errors_total[5m])) / sum by (job) (rate(requests_total[5m]))", 60))
+    assert rows == ["sum by (job) (rate(errors_total[5m])) ", "  / sum by (job) (rate(requests_total[5m]))"]
+
+
 def test_a_curve_in_front_takes_the_cells_that_it_shares() -> None:
     axes = Axes(unit=str, start=AT, end=AT + timedelta(minutes=5))
     curves = [Curve([5.0] * 60, "a"), Curve([5.0] * 60, "b", in_front=True)]

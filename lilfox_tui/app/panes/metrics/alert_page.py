@@ -39,6 +39,7 @@ from lilfox_tui.app.panes.metrics.sections import (
     draw_sections,
     drawn_section,
     fill_page,
+    padded,
     text_section,
 )
 from lilfox_tui.app.rendering.columns import Column, choose, line, wrapped
@@ -509,11 +510,17 @@ def _facts(page: AlertPage) -> list[Section]:
 
 
 def _first_steps(steps: Sequence[Sequence[Row]]) -> Section:
-    """The first steps of the runbook, and how many more there are."""
-    rows = [row for step in steps[:_STEPS_SHOWN] for row in step]
-    if (more := len(steps) - _STEPS_SHOWN) > 0:
-        rows.append((Piece("    " + _("{count} more", count=more), "muted"),))
-    return text_section(_("First steps of the runbook"), rows, note=(Piece("r", "key"),))
+    """The first steps of the runbook, each with its command in one line, and how many more there are."""
+
+    def rows(width: int) -> list[Row]:
+        found: list[Row] = []
+        for title, *commands in steps[:_STEPS_SHOWN]:
+            found += [*padded([title], width), *(cut_row(each, width - 1) for each in commands)]
+        if (more := len(steps) - _STEPS_SHOWN) > 0:
+            found.append((Piece("    " + _("{count} more", count=more), "muted"),))
+        return found
+
+    return Section(_("First steps of the runbook"), rows, (Piece("r", "key"),))
 
 
 def _pairs(title: str, pairs: Sequence[tuple[str, str]]) -> Section:

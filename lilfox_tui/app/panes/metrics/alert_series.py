@@ -453,11 +453,12 @@ def query_pieces(text: str) -> list[Piece]:
 
 
 def query_rows(text: str, width: int, indent: str = "") -> list[Row]:
-    """A query in colours in rows of that width, broken between words where the fewest brackets are open."""
-    text, breaks, depth, done = in_place(text), list[tuple[int, int]](), 0, 0
+    """A query in colours in rows of that width, broken between words where the fewest brackets are open, best before
+    an operator."""
+    text, breaks, depth, done = in_place(text), list[tuple[int, float]](), 0, 0
     for token in tokens(text):
         if 0 < done < token.position:
-            breaks.append((token.position, depth))
+            breaks.append((token.position, depth - (token.text in _JOINING) / 2))
         depth += (token.text in _OPENING) - (token.text in _CLOSING)
         done = token.position + len(token.text)
     pieces, rows, start, pad = query_pieces(text), list[Row](), 0, indent
@@ -474,6 +475,7 @@ def query_rows(text: str, width: int, indent: str = "") -> list[Row]:
 
 _OPENING = ("(", "[", "{")
 _CLOSING = (")", "]", "}")
+_JOINING = frozenset(("+", "-", "*", "/", "%", "^", "==", "!=", ">", "<", ">=", "<=", "and", "or", "unless"))
 
 
 def _cut(pieces: Sequence[Piece], start: int, end: int) -> list[Piece]:
