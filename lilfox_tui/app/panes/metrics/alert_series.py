@@ -256,6 +256,11 @@ class SeriesPage(Struct, frozen=True):
         """The unit of the values."""
         return self.why.compared.unit
 
+    @property
+    def role(self) -> str:
+        """The colour of a series for which the alert's expression holds: that of the alert's severity."""
+        return "degraded" if self.alert is not None and self.alert.urgency < 2 else "failing"
+
 
 class _SideCells(Struct, frozen=True):
     side: ComparisonSide
@@ -301,7 +306,7 @@ def series_note(page: SeriesPage) -> Row:
     over, count = counts["failing"] + counts["degraded"], len(page.why.sides) + page.why.more
     if not page.why.compared.op:
         return (Piece(ngettext("{count} series", "{count} series", count), "muted"),)
-    return (Piece(_("{over} of {count} over the limit", over=over, count=count), "failing" if over else "good"),)
+    return (Piece(_("{over} of {count} over the limit", over=over, count=count), page.role if over else "good"),)
 
 
 def series_rows(page: SeriesPage, width: int) -> list[Row]:
@@ -344,7 +349,7 @@ def _state(side: ComparisonSide, page: SeriesPage, glyphs: Glyphs) -> tuple[Piec
         return Piece(glyphs.unknown, "unknown"), _("no value now")
     over = is_over(side, op, side.value)
     if over is None:
-        return (Piece(glyphs.failing, "failing"), _("true")) if side.holds else (Piece(glyphs.good, "good"), "")
+        return (Piece(glyphs.failing, page.role), _("true")) if side.holds else (Piece(glyphs.good, "good"), "")
     words = (_("above"), _("below")) if op in _ABOVE else (_("below"), _("above"))
     if op not in (*_ABOVE, *_BELOW):
         words = (_("true"), _("false"))
@@ -353,7 +358,7 @@ def _state(side: ComparisonSide, page: SeriesPage, glyphs: Glyphs) -> tuple[Piec
     if not over:
         return Piece(glyphs.good, "good"), words[1]
     if side.holds:
-        return Piece(glyphs.failing, "failing"), words[0]
+        return Piece(glyphs.failing, page.role), words[0]
     return Piece(glyphs.degraded, "degraded"), _("{side}, but another condition is false", side=words[0])
 
 
