@@ -179,57 +179,6 @@ async def test_an_error_and_an_empty_result_as_they_look(language: str) -> None:
         check(f"query-empty-80x24-{language}", screen_text(pilot))
 
 
-@pytest.mark.parametrize(
-    ("query", "told"),
-    [
-        ("rate(load[1m])", "before 03:08:4"),
-        ("sum(increase(load[10m]))", "before 03:17:4"),
-        ("avg_over_time(load[10m])", ""),
-        ("rate(load[1m] offset 1m)", ""),
-        ("load", ""),
-    ],
-)
-async def test_values_of_a_window_that_samples_do_not_fill_are_told(query: str, told: str) -> None:
-    app = still_app(mixed())
-    app.monitor.scraping.store.publish(filled())
-    async with app.run_test(size=(120, 30)) as pilot:
-        await asks(pilot, query)
-        text = await shows(pilot, "series ─", "─ last ")
-        filled_from = box(pilot)._state.answer
-        assert filled_from is not None
-        assert (filled_from.filled is not None) is ("window is not full" in text) is bool(told)
-        assert told in text
-        if told:  # samples begin five minutes ago, and are asked for every few seconds
-            at = filled_from.filled.at if filled_from.filled else NOW
-            late = NOW - timedelta(minutes=5) + (timedelta(minutes=1) if "1m" in query else timedelta(minutes=10)) - at
-            assert timedelta(0) <= late <= timedelta(seconds=10)
-
-
-async def test_the_range_is_changed_while_the_query_is_edited() -> None:
-    app = still_app(mixed())
-    app.monitor.scraping.store.publish(filled())
-    async with app.run_test(size=(120, 30)) as pilot:
-        await asks(pilot, "load")
-        assert "ctrl-o range" in (await shows(pilot, "2 series", "range 5 min")).splitlines()[-1]
-        await pilot.press("ctrl+o")
-        await shows(pilot, "range 15 min", "of 15 min")
-        assert value(pilot) == "load"
-
-
-async def test_a_series_is_drawn_alone_and_on_a_logarithmic_scale() -> None:
-    app = still_app(mixed())
-    app.monitor.scraping.store.publish(filled())
-    async with app.run_test(size=(120, 30)) as pilot:
-        await asks(pilot, "load")
-        await shows(pilot, "2 series")
-        await pilot.press("down", "down", "z")
-        text = await shows(pilot, "z all series")
-        assert "━ 0" not in text
-        assert " 4│" in text, "the scale is its own"
-        await pilot.press("z", "L")
-        await shows(pilot, "log scale", "L linear scale", " 100│", " 1│")
-
-
 async def test_the_palette_opens_it_too() -> None:
     app = still_app(mixed())
     async with app.run_test(size=(80, 24)) as pilot:

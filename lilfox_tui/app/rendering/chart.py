@@ -208,8 +208,7 @@ class Axes(Struct, frozen=True):
     log: bool = False
     """Whether the scale is logarithmic: what is zero lies at its lower end, and nothing is below."""
     full: datetime | None = None
-    """From when on the values are of all that they are about (aware): if some are, earlier ones are dim, left of a
-    line with that time below it."""
+    """From when on the values are of all that they are about (aware): if some are, earlier ones are dim."""
     snug: bool = False
     """Whether the scale ends close above the highest value, where it may change more often."""
     still: bool = False
@@ -245,18 +244,13 @@ def chart(
     it. A single curve is filled; several are lines, whose colours alternate where they share cells."""
     if axes.log:
         curves, axes = _logarithmic(curves, axes)
-    if axes.full is not None and axes.moment is None:
-        axes = replace(axes, moment=axes.full)
     columns = max(1, width - AXIS_WIDTH - 1)
     negative = axes.below_zero and any(value is not None and value < 0 for each in curves for value in each.values)
     filled = len(curves) == 1 and not axes.line and not negative and not axes.log
     count = columns if filled or not glyphs.dots else plot_points(width)
     shown = [_drawable(resampled(each.values, count)) for each in curves]
     highest = max((value for values in shown for value in values if value is not None), default=0.0)
-    near = [limit for limit, _role in axes.limits if highest <= 0 or limit <= _LIMIT_WITHIN * highest]
-    most = max([highest, *near, _finite(axes.reach) or 0.0])
-    nice = nice_ceiling(most, binary=axes.binary)
-    ceiling = _finite(axes.top) or (min(nice, round_ceiling(most, height, binary=axes.binary)) if axes.snug else nice)
+    ceiling = _finite(axes.top) or _ceiling(highest, axes, height)
     floor = min((value for values in shown for value in values if value is not None), default=0.0)
     floor = -nice_ceiling(-floor, binary=axes.binary) if axes.below_zero and floor < 0 else 0.0
     if floor:
@@ -275,12 +269,11 @@ def chart(
             for place, (each, values) in enumerate(_by_limit(curves, shown, axes, glyphs))
         ),
         limits=lines,
-        moment=_moment_column(columns, axes),
+        moment=_moment_column(columns, axes), dim=_dim_columns(columns, axes),
         cursor=None if axes.cursor is None else min(columns - 1, max(0, int(axes.cursor * columns))),
         levels=tuple(level for level in ticks if level not in taken) if glyphs.dots and not axes.ago else (),
         times=tuple(column for column, _text in times) if glyphs.dots else (),
         note=_note_above(ceiling, axes, floor, glyphs),
-        dim=_dim_columns(columns, axes),
     )  # fmt: skip
     cells, at_axis = plotted(plot, glyphs)
     rows: list[Row] = [title_row(title, curves, now_text, width, glyphs)]
@@ -292,6 +285,14 @@ def chart(
         rows.append((*axis, *cells[level]))
     rows.append(_times(columns, axes, glyphs, axes.unit(floor) if floor or axes.log else "0", times))
     return rows
+
+
+def _ceiling(highest: float, axes: Axes, height: int) -> float:
+    """The upper end of a scale for values up to the highest one, and for limits that are not far above it."""
+    near = [limit for limit, _role in axes.limits if highest <= 0 or limit <= _LIMIT_WITHIN * highest]
+    most = max([highest, *near, _finite(axes.reach) or 0.0])
+    nice = nice_ceiling(most, binary=axes.binary)
+    return min(nice, round_ceiling(most, height, binary=axes.binary)) if axes.snug else nice
 
 
 def _logarithmic(curves: Sequence[Curve], axes: Axes) -> tuple[Sequence[Curve], Axes]:

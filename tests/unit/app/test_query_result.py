@@ -436,7 +436,8 @@ def test_values_of_a_window_that_is_not_full_are_dim_and_not_counted() -> None:
     assert "  dim: window not full" in "".join(text_of([*rows]))
     none = query_screen(QueryPage(late, 90, 30, UNICODE, [series], 1)).rows
     assert "  window not full" in "".join(text_of([*none]))
-    axes = Axes(unit=str, start=AT, end=AT + timedelta(minutes=5), full=AT + timedelta(minutes=2), line=True)
+    two = AT + timedelta(minutes=2)
+    axes = Axes(unit=str, start=AT, end=AT + timedelta(minutes=5), full=two, moment=two, line=True)
     drawn = chart("", [Curve([1.0] * 60)], axes, width=37, height=4, glyphs=UNICODE)
     dots = [(piece.text, piece.role) for row in drawn[1:-1] for piece in row if "⠀" < piece.text[:1] <= "⣿"]
     assert [(len(text), role) for text, role in dots] == [(12, "rule"), (18, "series1")]

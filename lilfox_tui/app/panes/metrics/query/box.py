@@ -92,6 +92,7 @@ class Expression(TextField):
         self._takes = takes
 
     def on_mount(self) -> None:
+        self.cursor_blink = False  # it is always seen, and nothing is drawn at rest
         self.highlighter = _QueryColours(lambda: cast("_Console", self.app).palette)
 
     @property

@@ -480,6 +480,7 @@ def _chart_panel(page: QueryPage, area: PanelArea, table: _SeriesTable) -> Scree
         )
         for place in order
     ]
+    full = None if answer.filled is None else answer.filled.at
     values = (value for place in order for value in page.series[place].values if value is not None)
     highest, binary = max(values, default=0.0), unit.startswith("bytes")
     axes = Axes(
@@ -492,33 +493,33 @@ def _chart_panel(page: QueryPage, area: PanelArea, table: _SeriesTable) -> Scree
         below_zero=True,
         still=True,
         log=page.is_log,
-        full=None if answer.filled is None else answer.filled.at,
+        full=full,
+        moment=full,
     )
     alone = len(order) == 1
     title = str(page.series[0].labels) if len(page.series) == 1 else table.name(order[0]) if alone else ""
     rows = chart(
-        fit(title, max(0, min(cell_width(title), width - AXIS_WIDTH - _NEWEST))),
-        curves,
-        axes,
-        width=width,
-        height=height,
-        glyphs=page.glyphs,
-        now_text=curves[0].now if alone else "",
-    )
-    heading = [Piece(last_of(axes.end - axes.start, answer.window), "title")]
-    if said := _unit_words(unit):
-        heading.append(Piece("  " + said, "muted"))
-    if page.is_log:
-        heading.append(Piece("  " + _("log scale"), "degraded"))
-    if axes.full is not None and axes.full > axes.start:
-        heading.append(
-            Piece("  " + (_("window not full") if axes.full >= axes.end else _("dim: window not full")), "degraded")
-        )
-    if page.cursor is not None:
-        heading.append(Piece("  " + answer.time_of(page.cursor).strftime("%m-%d %H:%M:%S"), "strong"))
+        fit(title, max(0, min(cell_width(title), width - AXIS_WIDTH - _NEWEST))), curves, axes, width=width,
+        height=height, glyphs=page.glyphs, now_text=curves[0].now if alone else "",
+    )  # fmt: skip
     more = page.count - len(order)
     note = (Piece(_("and {count} more series", count=more), "muted"),) if more > 0 else ()
-    return ScreenPanel(area, tuple(heading), rows, note)
+    return ScreenPanel(area, tuple(_chart_heading(page, axes)), rows, note)
+
+
+def _chart_heading(page: QueryPage, axes: Axes) -> list[Piece]:
+    """How far back the chart goes, its unit and scale, whether the windows of its values are full, and the cursor."""
+    told = [Piece(last_of(axes.end - axes.start, page.answer.window), "title")]
+    if said := _unit_words(page.unit):
+        told.append(Piece("  " + said, "muted"))
+    if page.is_log:
+        told.append(Piece("  " + _("log scale"), "degraded"))
+    if axes.full is not None and axes.full > axes.start:
+        said = _("window not full") if axes.full >= axes.end else _("dim: window not full")
+        told.append(Piece("  " + said, "degraded"))
+    if page.cursor is not None:
+        told.append(Piece("  " + page.answer.time_of(page.cursor).strftime("%m-%d %H:%M:%S"), "strong"))
+    return told
 
 
 def _unit_words(unit: ValueUnit) -> str:
