@@ -63,7 +63,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "U": ("withdraw an acknowledgement", "unacknowledge"),
     "V": ("verify", "verify"),
     "W": ("write to a file", "save"),
-    "X": ("end the run", "end-run"),
+    "X": ("end: the run, or the incident on its page", "end-run"),
     "a": ("actions of the selection", "selection"),
     "b": ("back up", "backup"),
     "c": ("changes", "changes"),

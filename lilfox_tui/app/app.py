@@ -90,6 +90,7 @@ class LilFoxApp(Console):
         self.go_to_runbook = self.navigation.go_to_runbook
         self.go_to_backups = partial(self.navigation.open, BACKUP)
         self.selected_logs = self.navigation.selected_logs
+        self.errors_about = self.navigation.errors_about
         self.attach = self.follower.attach
         self.frame = self._frame
 

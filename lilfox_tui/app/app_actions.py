@@ -202,8 +202,7 @@ class PaletteActions(_Everywhere):
             elif chosen is not None:
                 self._app.do(next(each for each in actions if each.id == chosen))
 
-        choices = sorted((_choice(each) for each in actions), key=lambda each: not each.possible)
-        self._choose(_("Command"), choices, take, others)
+        self._choose(_("Command"), _in_groups(actions), take, others)
 
     def _go_for(self, place: int, wanted: Action) -> None:
         """Shows the pane of an action and does it there. One that acts on a row is left to the user, who has not chosen
@@ -247,7 +246,8 @@ class PaletteActions(_Everywhere):
             page.add_elsewhere((f"{place + 1} {TABS[place].title}", each) for place, each in elsewhere)
 
         title: Row = (Piece(" " + _("Keys"), "title"),)
-        more: Row = (Piece(" " + _("/ and a word: every action in full, also those of the other panes"), "muted"),)
+        told = _("finds every action by a word, in full, also those of the other panes")
+        more: Row = (Piece(" /", "key"), Piece(f" {told}", "muted"))
         self._app.push_screen(dialogs.Reader([title, more], page=page.lines, load=load, full=True))
 
 
@@ -258,6 +258,26 @@ def _likely(each: Action) -> tuple[bool, bool, bool, int, int]:
     at = OF_SELECTION.index(each.id) if of_row else 0
     leads = each.id in _LEADS or each.id in _FOR_ALL
     return each.id in _MOVES, not of_row, not leads, not each.keys, each.footer or _RARE + at
+
+
+def _in_groups(actions: Sequence[Action]) -> list[dialogs.Choice]:
+    """The actions below titles; what cannot be done now is last, each with its reason."""
+    groups: dict[str, list[dialogs.Choice]] = {}
+    for each in actions:
+        choice = _choice(each)
+        moves, not_of_row, does_not_lead, *_more = _likely(each)
+        name = _("Not possible now")
+        if choice.possible:
+            elsewhere = _("Move") if moves else _("This pane and the console") if does_not_lead else _("Go to")
+            name = elsewhere if moves or not_of_row else _("The selected row")
+        groups.setdefault(name, []).append(choice)
+    last = groups.pop(_("Not possible now"), [])
+    groups |= {_("Not possible now"): last} if last else {}
+    return [each for name, those in groups.items() for each in (_group_title(name), *those)]
+
+
+def _group_title(name: str) -> dialogs.Choice:
+    return dialogs.Choice(name, (Piece(name, "title"),), "", possible=False, title=True)
 
 
 def _choice(each: Action) -> dialogs.Choice:

@@ -33,7 +33,7 @@ from lilfox_tui.monitor.model import HostView, IncidentView, Overview
 from lilfox_tui.monitor.monitor import Monitor
 
 if TYPE_CHECKING:
-    from lilfox_tui.app.evidence import Cause, Selection
+    from lilfox_tui.app.evidence import Cause, LoggedError, Selection
     from lilfox_tui.app.run_log import RunLog
     from lilfox_tui.demo.stack import Stack
 
@@ -127,6 +127,8 @@ class Console(PrivateApp, inherit_bindings=False):
     """The run of a runbook whose job has that id, followed from its first event on."""
     selected_logs: Callable[[], Selection | None]
     """What is selected in the Logs pane, where it was opened."""
+    errors_about: Callable[[Sequence[str]], Sequence[LoggedError]]
+    """The newest errors in the logs of services and hosts, where the Metrics pane was opened."""
 
     def __init__(
         self,

@@ -1,14 +1,16 @@
-"""Data that panes hand on: the alert for which a runbook or an incident was opened, and the selection as evidence for
-an incident."""
+"""Data that panes hand on: the alert for which a runbook or an incident was opened, the selection as evidence for an
+incident, and the newest errors of the logs."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from lilfox_tui.app.rendering.draw import Row
+from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.text import clean
 from lilfox_tui.monitor.model import Overview
@@ -79,3 +81,64 @@ def firing_alerts(overview: Overview | None) -> tuple[Alert, ...]:
 def firing_names(overview: Overview | None) -> tuple[str, ...]:
     """The names of the firing alerts, without duplicates."""
     return tuple(dict.fromkeys(each.name for each in firing_alerts(overview)))
+
+
+# The newest errors of the logs.
+
+
+class LoggedError(Struct, frozen=True):
+    """One error, or several in a row that say the same: ``at`` is when the last one was logged (aware UTC)."""
+
+    at: datetime
+    source: str
+    text: str
+    times: int = 1
+    at_least: bool = False
+    """Whether there were more that were not counted."""
+    first: datetime | None = None
+    """When the first of several was logged (aware UTC)."""
+
+    def until(self, at: datetime) -> LoggedError | None:
+        """What was known of it at ``at`` (aware UTC); None if nothing was. How many of several there were by then is
+        not kept."""
+        if self.at <= at:
+            return self
+        if self.first is None or self.first > at:
+            return None
+        return LoggedError(self.first, self.source, self.text, at_least=True)
+
+
+def each_once(errors: Sequence[LoggedError]) -> list[LoggedError]:
+    """The errors (newest first) with those of a log that say the same as one, also where others came between them: two
+    services that fail each other would fill a list by turns."""
+    found: dict[tuple[str, str], LoggedError] = {}
+    for each in errors:
+        key = (each.source, each.text)
+        last = found.get(key)
+        if last is None:
+            found[key] = each
+            continue
+        first = min(last.first or last.at, each.first or each.at)
+        at_least = last.at_least or each.at_least
+        found[key] = replace(last, first=first, times=last.times + each.times, at_least=at_least)
+    return list(found.values())
+
+
+def error_row(error: LoggedError, now: datetime, glyphs: Glyphs) -> Row:
+    """An error of a log: when the last one was logged, in which log, how often in a row, and what it says."""
+    from lilfox_tui.app.rendering.highlight import coloured
+
+    today = error.at.date() == now.date()
+    times = f"≥{error.times}  " if error.at_least else f"×{error.times}  " if error.times > 1 else ""
+    return (
+        Piece(" " + error.at.strftime("%H:%M:%S" if today else "%m-%d %H:%M") + " ", "muted"),
+        Piece(glyphs.failing + " ", "failing"),
+        Piece(clean(error.source) + "  ", "strong"),
+        *((Piece(times, "accent"),) if times else ()),
+        *coloured(clean(error.text)),
+    )
+
+
+def is_named_after(source: str, service: str) -> bool:
+    """Whether a log has the name of a service, or has it among its words."""
+    return source == service or service.removeprefix("lilfox-") in source.replace("-", ".").split(".")

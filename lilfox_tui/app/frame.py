@@ -236,20 +236,26 @@ def incident_pieces(
 ) -> list[Row]:
     """``INC-7 SEV-2 00:12:31  run 3/6 ● Restart it 00:42``, then shorter and shorter forms of it; empty rows if there
     is neither an incident nor a run."""
-    incident = None if view is None else view.incident
+    incident, runs = None if view is None else view.incident, tuple(runs)
     steps = run_pieces(runs, datetime.now(UTC), glyphs, seconds=seconds)
     if incident is None:
         return [*steps, ()]
     role = "failing" if incident.severity in ("SEV-1", "SEV-2") else "degraded"
     name, severity = Piece(f"  {incident.id}", role), Piece(f" {incident.severity}", role)
     clock = Piece(f" {_clock(incident.opened, now, seconds=seconds)}", "text")
-    whole: list[Row] = [(name, severity, clock, *step) for step in steps]
+    waits = next((run.waits for run in reversed(runs) if run.ended is None and run.state is not None), "")
+    told = [step for step in steps if waits and any(piece.text.strip().startswith(waits) for piece in step)]
+    whole: list[Row] = [(name, severity, clock, *step) for step in told]
+    if told:  # that it waits is more than since when
+        whole += [(name, severity, *told[-1]), (name, *told[-1])]
+    whole += [(name, severity, clock, *step) for step in steps if step not in told]
     return [*whole, (name, severity, *steps[-1]), (name, *steps[-1]), (name,)]
 
 
 def run_pieces(runs: Iterable[RunLog], now: datetime, glyphs: Glyphs, *, seconds: bool) -> list[Row]:
     """The progress of the newest run that has not ended, from long to short: its step of how many, whether that runs,
-    waits or has failed, its title, and for how long its command has been running. One empty row without a run."""
+    for whom it waits or that it has failed, its title, and for how long its command has been running. One empty row
+    without a run."""
     going = [run for run in runs if run.ended is None and run.state is not None]
     if not going or (state := going[-1].state) is None:
         return [()]
@@ -268,14 +274,20 @@ def run_pieces(runs: Iterable[RunLog], now: datetime, glyphs: Glyphs, *, seconds
     clock = Piece(f" {passed // 60:02}:{passed % 60:02}", "text") if began and seconds else Piece("")
     head = (Piece(f"  {number} ", "text"), Piece(mark, role))
     short = (Piece(f"  {mark} {at}/{count}", role),)
+    waits = [Piece(f" {going[-1].waits}", role)] if going[-1].waits else []
+    waiting: list[Row] = [(*head, *waits), (Piece(f"  {mark}", role), *waits, Piece(f" {at}/{count}", role))]
     if not title:
-        return [head, short]
+        return [*(waiting if waits else ()), head, short]
+    if waits:
+        text = _("{waits}: {what}", waits=going[-1].waits, what=title)
+        text = fit(text, min(cell_width(text), _TITLE))
+        return [(*head, Piece(f" {text}", role)), *waiting, head, short]
     titles = [fit(title, min(cell_width(title), most)) for most in (_TITLE, _SHORT_TITLE)]
     return [*((*head, Piece(f" {each}", role), clock) for each in titles), (*head, clock), head, short]
 
 
 _TITLE, _SHORT_TITLE = 40, 20
-"""Cells of a step's title at most, and where there is less room."""
+"""Cells of a step's title at most, with for whom the run waits, and where there is less room."""
 
 
 def _clock(since: datetime, now: datetime, *, seconds: bool) -> str:

@@ -17,12 +17,13 @@ from lilfox_tui.app.pane import Pane
 from lilfox_tui.core.i18n import Message, tr
 
 if TYPE_CHECKING:
-    from lilfox_tui.app.evidence import Cause, Selection
+    from lilfox_tui.app.evidence import Cause, LoggedError, Selection
     from lilfox_tui.app.panes.metrics.pane import MetricsPane
 
 
 METRICS, LOGS, BACKUP, RUNBOOK = 0, 1, 2, 3
-_OF_INCIDENT = ("note", "decide", "moment", "call", "evidence", "take-over", "hand-over", "close-incident", "export")
+_OF_INCIDENT = ("acknowledge", "note", "decide", "moment", "call", "evidence", "take-over", "hand-over",
+                "close-incident", "export")  # fmt: skip
 """The actions of the Runbook pane on the open incident: the palette offers them in every pane."""
 
 
@@ -63,8 +64,8 @@ TABS = (
     Tab(
         tr("Runbook"), "runbook", "RunbookPane",
         ("other-list", "zoom", "follow", "run-again", "terminal", "by-hand", "retry", "stop", "skip", "undo", "end-run",
-         "note", "decide", "moment", "call", "evidence", "take-over", "hand-over", "close-incident", "export",
-         "recent-errors"),
+         "acknowledge", "logs", "note", "decide", "moment", "call", "evidence", "take-over", "hand-over",
+         "close-incident", "export", "recent-errors"),
     ),
 )  # fmt: skip
 
@@ -185,3 +186,7 @@ class Navigation:
     def selected_logs(self) -> Selection | None:
         """The selection in the Logs pane, if that was opened."""
         return self.panes[LOGS].evidence() if LOGS in self.panes else None
+
+    def errors_about(self, names: Sequence[str]) -> Sequence[LoggedError]:
+        """The newest errors in the logs of services and hosts; none where the Metrics pane was not opened."""
+        return self.metrics.home.errors.about(names) if METRICS in self.panes else ()

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from lilfox_tui.app.evidence import is_named_after
 from lilfox_tui.config.model import Config, HostConfig, LogConfig
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.base import Host
@@ -126,11 +127,6 @@ class OpenLogs:
         of any host."""
         there = self._on(host)
         return [each for each in self._of_service(name) if each in there or self.configs[each].kind in SERVERS]
-
-
-def is_named_after(source: str, service: str) -> bool:
-    """Whether a log has the name of a service, or has it among its words."""
-    return source == service or service.removeprefix("lilfox-") in source.replace("-", ".").split(".")
 
 
 def host_of(log: LogConfig, config: Config) -> str | None:

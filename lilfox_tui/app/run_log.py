@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
+from lilfox_tui.core.i18n import _
 from lilfox_tui.jobs.listing import find_folder, follow_events
 from lilfox_tui.jobs.model import Began, Ended, Event, MessageLogged
 from lilfox_tui.runbook.run import output, persistence
@@ -58,6 +59,14 @@ class RunLog:
         """Who controls the run instead of this console; empty if this console may control it."""
         control = None if self.reducer is None else self.reducer.control
         return "" if self.ended is not None or control is None else control.other
+
+    @property
+    def waits(self) -> str:
+        """For whom the run waits, as a text; empty while it goes on by itself, and after its end."""
+        state = self.state
+        if self.ended is not None or state is None or state.runs_all or state.waiting.what == "nothing":
+            return ""
+        return _("waits for {who}", who=self.actor) if self.actor else _("waits for you")
 
     @property
     def turn(self) -> Turn | None:

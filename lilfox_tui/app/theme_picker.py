@@ -9,6 +9,7 @@ from textual.strip import Strip
 from lilfox_tui.app.console import Console
 from lilfox_tui.app.dialogs.prompt import Choice, Chooser
 from lilfox_tui.app.rendering.chart import SERIES_COLOURS, series_role
+from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import Glyphs, Palette, Piece, Row, side_by_side
 from lilfox_tui.app.widgets import Lines
 from lilfox_tui.config.themes import Theme, load_theme, theme_names
@@ -18,10 +19,12 @@ from lilfox_tui.core.text import fit
 
 _NAME = 15
 """Cells of a theme's name."""
+_TITLE, _TEXTS = 28, 4
+"""Cells of a theme's title, and pieces of a sample that are left out where they have no room."""
 
 
 def sample_row(theme: Theme, glyphs: Glyphs) -> Row:
-    """The levels, a chart and the series of a theme, as they are drawn with it, and its title."""
+    """The levels, a chart and the series of a theme, as they are drawn with it, its title, and how text looks."""
     glyphs = glyphs.for_theme(theme)
     levels = (
         (glyphs.good, "good"),
@@ -35,7 +38,11 @@ def sample_row(theme: Theme, glyphs: Glyphs) -> Row:
         Piece("  " + glyphs.bars[1:-1:2], "chart"),
         Piece("  "),
         *(Piece(mark * 2 + " ", series_role(place)) for place, mark in enumerate(marks[:SERIES_COLOURS])),
-        Piece(" " + str(Message(theme.title))),
+        Piece(" " + fit(str(Message(theme.title)), _TITLE)),
+        Piece(" " + _("muted"), "muted"),
+        Piece(" " + _("key"), "key"),
+        Piece(" "),
+        Piece(_("match"), "text", "match"),
     )
 
 
@@ -60,6 +67,7 @@ class SampleLines(Lines):
         if sample is None or room <= 0:
             return strip
         palette, pieces = sample
+        pieces = pieces if cells(pieces) <= room else pieces[:-_TEXTS]
         return side_by_side(strip.crop(0, _NAME + 1), palette.strip(pieces, room))
 
 
@@ -103,7 +111,12 @@ class ThemePicker:
             why = "; ".join((str(error), *error.problems))
             return Choice(name, (*row, Piece(why, "failing")), name, possible=False, more=why)
         title = str(Message(theme.title))
-        return Choice(name, row, f"{name} {title}", more=_("theme: {name} in the configuration keeps it", name=name))
+        told = [_("theme: {name} in the configuration keeps it", name=name)]
+        if name == self._before:
+            told.append(_("in use now"))
+        else:
+            told += [_("enter uses it until you quit"), _("esc returns to {name}", name=self._before)]
+        return Choice(name, row, f"{name} {title}", more="; ".join(told))
 
     def _use(self, name: str) -> None:
         """Draws everything in that theme."""

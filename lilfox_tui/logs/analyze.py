@@ -51,6 +51,7 @@ from lilfox_tui.logs.source import (
 from lilfox_tui.logs.statistics import (
     SECOND_US,
     SLICE_US,
+    SLICES,
     PatternChange,
     Patterns,
     Statistics,
@@ -397,6 +398,8 @@ class RecentPatterns(Struct, frozen=True):
     """The beginning of the time of which the records of all sources that are compared are known."""
     comparable_from_us: int | None = None
     """The earliest ``until_us`` with which all sources in ``unknown`` would have older records to compare with."""
+    slice_us: int = SLICE_US
+    """The width of the slices of ``changes``."""
 
 
 async def recent_patterns(sources: Sequence[LogSource], where: Filter, *, until_us: int | None) -> RecentPatterns:
@@ -405,16 +408,25 @@ async def recent_patterns(sources: Sequence[LogSource], where: Filter, *, until_
     until_us = await _newest(sources, failed) if until_us is None else until_us
     if until_us is None:
         return RecentPatterns((), None, None, failed=failed)
-    patterns, cut, known_from_us, begun_us = Patterns(), [], dict[str, int](), dict[str, int]()
     recent_from_us = (until_us - RECENT_US) // SLICE_US * SLICE_US
+    oldest_us = recent_from_us - BEFORE_US
+    known_from_us, begun_us = dict[str, int](), dict[str, int]()
     for source in sources:
         if of_source(where, source.name) == NOTHING:
             continue
         try:
-            known_us = await _known_from(source, recent_from_us - BEFORE_US)
-            known_from_us[source.name] = until_us if known_us is None else known_us
-            if known_us is not None and recent_from_us <= known_us <= until_us:
-                begun_us[source.name] = known_us
+            known_us = await _known_from(source, oldest_us)
+        except LilFoxError as error:
+            failed[source.name] = error
+            continue
+        known_from_us[source.name] = until_us if known_us is None else known_us
+        if known_us is not None and recent_from_us <= known_us <= until_us:
+            begun_us[source.name] = known_us
+    begun_at_us = min(known_from_us.values(), default=oldest_us)
+    slice_us = _slice_of(until_us - begun_at_us) if begun_at_us >= recent_from_us else SLICE_US
+    patterns, cut = Patterns(slice_us), []
+    for source in (each for each in sources if each.name in known_from_us):
+        try:
             if not await _add(patterns, source, where, until_us):
                 cut.append(source.name)
         except LilFoxError as error:
@@ -426,11 +438,18 @@ async def recent_patterns(sources: Sequence[LogSource], where: Filter, *, until_
         tuple(cut),
         failed,
         patterns.count(recent_from_us, until_us + SLICE_US),
-        patterns.count(recent_from_us - BEFORE_US, recent_from_us),
+        patterns.count(oldest_us, recent_from_us),
         tuple(begun_us),
         max((since_us for since_us in known_from_us.values() if since_us < recent_from_us), default=None),
         max(begun_us.values()) // SLICE_US * SLICE_US + SLICE_US + RECENT_US if begun_us else None,
+        slice_us,
     )
+
+
+def _slice_of(span_us: int) -> int:
+    """The width of the slices in which patterns of logs that have just begun are counted."""
+    widths = (SECOND_US * seconds for seconds in (1, 2, 5, 10, 15, 30))
+    return next((width for width in widths if span_us < (SLICES - 2) * width), SLICE_US)
 
 
 async def _known_from(source: LogSource, since_us: int) -> int | None:

@@ -144,6 +144,102 @@ def status_span(text: str) -> tuple[int, int] | None:
     return None if found is None else found.span(1)
 
 
+# The template of a message: what is said, whatever the numbers, names and addresses in it.
+
+
+LONGEST = 300
+"""Characters of a message's first line that make its template, and of an example that are kept."""
+
+_QUOTED = re.compile(r""""[^"]*+"|(?<!\w)'[^']*+'(?!\w)|`[^`]*+`""", re.ASCII)
+_URL = r"""(?<!\w) [a-z][a-z0-9+.-]{1,15}+ :// [^\s"'<>)\]}]++"""
+_UUID = r"(?<![\w-]) [0-9a-fA-F]{8} - (?:[0-9a-fA-F]{4}-){3} [0-9a-fA-F]{12} (?![\w-])"
+_ADDRESS = r"""
+    (?<![\w.]) \d{1,3} (?:\.\d{1,3}){3} (?!\w|\.\w) (?::\d++)?
+    | (?<![\w:]) (?=[A-Fa-f:]*+[0-9])
+      (?: (?:[0-9A-Fa-f]{1,4}:){5,7}+[0-9A-Fa-f]{1,4} | (?:[0-9A-Fa-f]{1,4}:){0,6}+:[0-9A-Fa-f:]++ ) (?!\w)
+"""
+_PATH = r"(?<![\w/]) ~?+ (?:/[\w.%@~+=,-]++)++ /?+"
+_HEX = r"""
+    (?<![A-Za-z0-9]) (?: 0[xX][0-9a-fA-F]++ | (?=[A-Fa-f]*+[0-9]) (?=[0-9]*+[A-Fa-f]) [0-9a-fA-F]{6,}+ ) (?![A-Za-z0-9])
+"""
+_NUMBER = r"\d++ (?:\.\d++)*+"
+_VARIABLE = re.compile(
+    f"(?P<url>{_URL})|(?P<uuid>{_UUID})|(?P<addr>{_ADDRESS})|(?P<path>{_PATH})|(?P<hex>{_HEX})|{_NUMBER}",
+    re.VERBOSE | re.ASCII,
+)
+
+
+_STATUS_HERE, _REQUEST_HERE = "\ue000", "\ue001"
+"""Stand for what is kept while the rest is replaced: of the private characters, which no log means."""
+_REQUEST = re.compile(
+    rf"""(?P<quote>["']?)\b(?P<method>{METHODS})\ (?P<path>/(?:[^\s"'?#]*[\w/}}*~%+=-])?)(?:[?#][^\s"']*+)?"""
+    r"""(?P<rest>(?:\ HTTP/\d(?:\.\d)?)?(?P=quote))"""
+)
+
+
+@lru_cache(maxsize=4096)
+def _template(start: str) -> tuple[str, str]:
+    """The template, and the path of the request in it."""
+    if _STATUS_HERE in start or _REQUEST_HERE in start:
+        return _without_values(start), ""
+    kept: list[tuple[int, int, str, str]] = []
+    if (span := status_span(start)) is not None:
+        first, end = span
+        if start[first - 1 : first] in ("'", '"') and start[first - 1] == start[end : end + 1]:
+            first, end = first - 1, end + 1
+        kept.append((first, end, _STATUS_HERE, start[first:end]))
+    found = _REQUEST.search(start) if "/" in start else None
+    if found is not None and not any(first < found.end() and found.start() < end for first, end, *_rest in kept):
+        said = f"{found['quote']}{found['method']} <path>{found['rest']}"
+        kept.append((*found.span(), _REQUEST_HERE, said))
+    text = start
+    for first, end, mark, _said in sorted(kept, reverse=True):
+        text = text[:first] + mark + text[end:]
+    text = _without_values(text)
+    path = without_ids(found["path"]) if found is not None and _REQUEST_HERE in text else ""
+    for _first, _end, mark, said in kept:
+        text = text.replace(mark, said, 1)
+    return text, path
+
+
+def _without_values(start: str) -> str:
+    if '"' in start or "'" in start or "`" in start:
+        start = _QUOTED.sub("<str>", start)
+    return " ".join(map(_word, start.split(" ")))
+
+
+@lru_cache(maxsize=16384)
+def _word(word: str) -> str:
+    """Return the word, or a placeholder for what varies; cached because messages consist mostly of known words."""
+    return word if word.isalpha() else "<num>" if word.isdecimal() else _VARIABLE.sub(_placeholder, word)
+
+
+def _placeholder(found: re.Match[str]) -> str:
+    return f"<{found.lastgroup or 'num'}>"
+
+
+def template_of(message: str) -> str:
+    """Return the template of a message's first line: ``<num>``, ``<hex>``, ``<uuid>``, ``<str>``, ``<path>``, ``<url>``
+    and ``<addr>`` replace what varies; an HTTP status stays. In linear time."""
+    return template_and_path(message)[0]
+
+
+def template_and_path(message: str) -> tuple[str, str]:
+    """Return the template of a message, and the path of the request that stands as ``GET <path>`` in it, without its
+    query and with ``{id}`` for what varies; "" if there is none."""
+    start = message[:LONGEST]
+    return _template(start.partition("\n")[0] if "\n" in start else start)
+
+
+_IDENTIFIER = re.compile(r"\d+|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|(?=[a-f]*\d)[0-9a-f]{24,64}")
+ID = "{id}"
+
+
+def without_ids(path: str) -> str:
+    """Return the path with ``{id}`` for parts that are numbers, UUIDs or long hexadecimal numbers."""
+    return "/".join(ID if _IDENTIFIER.fullmatch(part) else part for part in path.split("/"))
+
+
 # Lines and text of raw records, for every format.
 
 

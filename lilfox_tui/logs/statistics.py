@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import math
-import re
 from array import array
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
-from typing import TypeAlias, TypeVar
+from typing import NamedTuple, TypeVar
 
 from msgspec import Struct, field
 
-from lilfox_tui.logs.filter.model import And, AtLeast, FieldMatch, Filter, Not, Within, field_values, text_of
-from lilfox_tui.logs.record import LogEntry, LogRecord, Severity, headline, status_span
+from lilfox_tui.logs.filter.model import field_values, text_of
+from lilfox_tui.logs.record import (
+    LONGEST,
+    LogEntry,
+    LogRecord,
+    Severity,
+    headline,
+    status_span,
+    template_and_path,
+    without_ids,
+)
 
 # What is counted over records, while it is counted: exact, and in 16 bytes for each response time.
 #
@@ -247,39 +254,6 @@ def statistics_of(tally: Tally) -> Statistics:
     )
 
 
-def errors_of_type(name: str) -> Filter:
-    """Return a filter for the records behind a row of ``errors_by_type``."""
-    return _errors(Not(FieldMatch("type", "~", "")) if name == UNKNOWN_TYPE else _is("type", name))
-
-
-def errors_of_module(name: str) -> Filter:
-    """Return a filter for the records behind a row of ``errors_by_module``."""
-    return _errors(Not(FieldMatch("module", "~", ".")) if name == UNKNOWN_MODULE else _is("module", name))
-
-
-def _errors(part: Filter) -> Filter:
-    return And((AtLeast(Severity.ERROR), part))
-
-
-def of_source(name: str) -> Filter:
-    """Return a filter for the records of a group of ``by_source``."""
-    return _is("source", name)
-
-
-def of_slice(row: Slice) -> Filter:
-    """Return a filter for the records of a slice."""
-    return Within(row.since_us, row.until_us)
-
-
-def slower_than(seconds: float) -> Filter:
-    """Return a filter for records that took longer than ``seconds``, for instance those above a percentile."""
-    return FieldMatch("response_time", ">", repr(seconds))
-
-
-def _is(name: str, value: str) -> Filter:
-    return FieldMatch(name, "=", value)
-
-
 def _greatest_first(counts: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
@@ -357,72 +331,17 @@ def _in_order(arrays: Sequence[array[float]]) -> Iterator[list[float]]:
 
 TEMPLATES = 5000
 """So many are told apart; of those above, the ones not seen for longest are forgotten."""
+ROUTES = 40
+"""So many paths of one template are told apart; of more only their first parts, or nothing."""
 SLICE_US = 60_000_000
 SLICES = 90
-"""So many minutes, the newest, are counted one by one: an hour, and what it is compared with."""
-LONGEST = 300
-"""Characters of a message's first line that make its template, and of an example that are kept."""
-
-_QUOTED = re.compile(r""""[^"]*+"|(?<!\w)'[^']*+'(?!\w)|`[^`]*+`""", re.ASCII)
-_URL = r"""(?<!\w) [a-z][a-z0-9+.-]{1,15}+ :// [^\s"'<>)\]}]++"""
-_UUID = r"(?<![\w-]) [0-9a-fA-F]{8} - (?:[0-9a-fA-F]{4}-){3} [0-9a-fA-F]{12} (?![\w-])"
-_ADDRESS = r"""
-    (?<![\w.]) \d{1,3} (?:\.\d{1,3}){3} (?!\w|\.\w) (?::\d++)?
-    | (?<![\w:]) (?=[A-Fa-f:]*+[0-9])
-      (?: (?:[0-9A-Fa-f]{1,4}:){5,7}+[0-9A-Fa-f]{1,4} | (?:[0-9A-Fa-f]{1,4}:){0,6}+:[0-9A-Fa-f:]++ ) (?!\w)
-"""
-_PATH = r"(?<![\w/]) ~?+ (?:/[\w.%@~+=,-]++)++ /?+"
-_HEX = r"""
-    (?<![A-Za-z0-9]) (?: 0[xX][0-9a-fA-F]++ | (?=[A-Fa-f]*+[0-9]) (?=[0-9]*+[A-Fa-f]) [0-9a-fA-F]{6,}+ ) (?![A-Za-z0-9])
-"""
-_NUMBER = r"\d++ (?:\.\d++)*+"
-_VARIABLE = re.compile(
-    f"(?P<url>{_URL})|(?P<uuid>{_UUID})|(?P<addr>{_ADDRESS})|(?P<path>{_PATH})|(?P<hex>{_HEX})|{_NUMBER}",
-    re.VERBOSE | re.ASCII,
-)
-
-
-_KEPT = "\ue000"
-"""Stands for what is kept while the rest is replaced: of the private characters, which no log means."""
-
-
-@lru_cache(maxsize=4096)
-def _template(start: str) -> str:
-    span = status_span(start)
-    if span is None or _KEPT in start:
-        return _without_values(start)
-    first, end = span
-    if start[first - 1 : first] in ("'", '"') and start[first - 1] == start[end : end + 1]:
-        first, end = first - 1, end + 1
-    return _without_values(start[:first] + _KEPT + start[end:]).replace(_KEPT, start[first:end], 1)
-
-
-def _without_values(start: str) -> str:
-    if '"' in start or "'" in start or "`" in start:
-        start = _QUOTED.sub("<str>", start)
-    return " ".join(map(_word, start.split(" ")))
-
-
-@lru_cache(maxsize=16384)
-def _word(word: str) -> str:
-    """Return the word, or a placeholder for what varies; cached because messages consist mostly of known words."""
-    return word if word.isalpha() else "<num>" if word.isdecimal() else _VARIABLE.sub(_placeholder, word)
-
-
-def _placeholder(found: re.Match[str]) -> str:
-    return f"<{found.lastgroup or 'num'}>"
-
-
-def template_of(message: str) -> str:
-    """Return the template of a message's first line: ``<num>``, ``<hex>``, ``<uuid>``, ``<str>``, ``<path>``, ``<url>``
-    and ``<addr>`` replace what varies; an HTTP status stays. In linear time."""
-    start = message[:LONGEST]
-    return _template(start.partition("\n")[0] if "\n" in start else start)
+"""So many slices, the newest, are counted one by one."""
+LEAST_SLICES = 8
+"""So many slices of a log that has no time before are enough to compare its last quarter with the rest."""
 
 
 class Example(Struct, frozen=True):
-    """An example record of a template: where to find it, and the start of its message, with the outcome of its
-    exception."""
+    """A record of a template: where to find it, and the start of its message, with the outcome of its exception."""
 
     source: str
     place: str
@@ -430,16 +349,25 @@ class Example(Struct, frozen=True):
     message: str
 
 
-class Pattern(Struct, frozen=True):
-    """A template, the number of its records, their highest severity, and the last added record. ``status`` (HTTP) and
-    ``fault`` (class of the exception) are those of all its records, where the template does not tell them."""
+class Kind(NamedTuple):
+    """What a pattern is told apart by: its template, and what of its records the template does not tell: the HTTP
+    ``status``, the class of the exception (``fault``), the ``path`` of the request, with ``{id}`` for what varies and
+    ``<path>`` for all below its first part, and the field that it is of; "" if it stands in the message."""
 
     template: str
+    status: str = ""
+    fault: str = ""
+    path: str = ""
+    field: str = ""
+
+
+class Pattern(Struct, frozen=True):
+    """A kind of records, their number, their highest severity, and the last added record."""
+
+    kind: Kind
     count: int
     severity: Severity
     example: Example
-    status: str = ""
-    fault: str = ""
     first_us: int | None = None
     last_us: int | None = None
     sources: tuple[str, ...] = ()
@@ -447,26 +375,25 @@ class Pattern(Struct, frozen=True):
     @property
     def is_failure(self) -> bool:
         """Whether its records are errors, or tell an HTTP status of 5xx."""
-        status = self.status or self.template[slice(*(status_span(self.template) or (0, 0)))]
+        template = self.kind.template
+        status = self.kind.status or template[slice(*(status_span(template) or (0, 0)))]
         return self.severity >= Severity.ERROR or status.startswith("5")
 
 
 class PatternChange(Struct, frozen=True):
     """The change in a pattern's frequency: how often it occurred recently, and before that. ``growth`` is the factor by
     which its rate has grown; None for one that did not occur before. That is new, unless nothing is known of the time
-    before: then it is not ``compared``. ``by_minute`` are its records of each minute, oldest first; None where that
-    minute of its source is not known."""
+    before: then it is not ``compared``. ``within_us``: nothing is known of that time, and the records from then on are
+    compared with those before in the log. ``by_slice`` are its records of each slice, oldest first; None where that
+    slice of its source is not known."""
 
     pattern: Pattern
     recent: int
     before: int
     growth: float | None
     compared: bool = True
-    by_minute: tuple[int | None, ...] = ()
-
-
-Kind: TypeAlias = tuple[str, str, str]
-"""What a pattern is told apart by: its template, status and fault."""
+    by_slice: tuple[int | None, ...] = ()
+    within_us: int | None = None
 
 
 class _Tally:
@@ -481,9 +408,18 @@ class _Tally:
         self.sources: set[str] = set()
 
     def pattern(self, kind: Kind) -> Pattern:
-        template, status, fault = kind
         seen = self.first_us, self.last_us, tuple(sorted(self.sources))
-        return Pattern(template, self.count, self.severity, Example(*self.latest), status, fault, *seen)
+        return Pattern(kind, self.count, self.severity, Example(*self.latest), *seen)
+
+    def join(self, later: _Tally) -> None:
+        """Add what was counted later, of another kind."""
+        self.count += later.count
+        self.severity = max(self.severity, later.severity)
+        self.latest = later.latest
+        self.sources |= later.sources
+        for time_us in (later.first_us, later.last_us):
+            if time_us is not None:
+                self.seen_at(time_us)
 
     def seen_at(self, time_us: int) -> None:
         self.first_us = time_us if self.first_us is None else min(self.first_us, time_us)
@@ -497,16 +433,41 @@ def kind_of(record: LogRecord) -> Kind:
     values = field_values(record, "status") if record.entry.fields else ()
     status = text_of(values[0]) if values else ""
     is_code = len(status) == 3 and status.isdecimal() and status not in start
-    return template_of(start), status if is_code else "", fault
+    (template, path), name = template_and_path(start), ""
+    if not path and (is_code or "method" in record.entry.fields):
+        told = ((each, record.entry.fields.get(each)) for each in ("route", "path"))
+        name, value = next(((each, value) for each, value in told if isinstance(value, str) and value), ("", ""))
+        path = without_ids(value[:LONGEST].partition("?")[0])
+    return Kind(template, status if is_code else "", fault, path, name)
+
+
+class _Paths:
+    """The paths of the requests of one template: all, only first parts, or none, so that they are at most ROUTES."""
+
+    __slots__ = ("known", "level")
+
+    def __init__(self) -> None:
+        self.level = 0
+        self.known: set[str] = set()
+
+    def name(self, path: str) -> str:
+        """What of the path is told apart."""
+        first, more, _below = path[1:].partition("/")
+        if self.level == 0 or (self.level == 1 and path == f"/{first}"):
+            return path
+        return f"/{first}/<path>" if self.level == 1 and more and path[0] == "/" else ""
 
 
 class Patterns:
     """Counts the templates of records as they are added, in any order, in bounded memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, slice_us: int = SLICE_US) -> None:
         self._tallies: OrderedDict[Kind, _Tally] = OrderedDict()
         self._slices: dict[int, dict[Kind, int]] = {}
+        self._paths: dict[Kind, _Paths] = {}
+        self._apart: set[Kind] = set()
         self._newest = 0
+        self.slice_us = slice_us
         self.forgotten = 0
         """Records whose templates are no longer told apart, since there were more than TEMPLATES."""
 
@@ -514,6 +475,8 @@ class Patterns:
         """Count the record."""
         entry = record.entry
         kind = kind_of(record)
+        if kind.path and kind not in self._apart:
+            kind = self._told_apart(kind)
         tally = self._tallies.get(kind)
         if tally is None:
             tally = self._tallies[kind] = _Tally()
@@ -529,7 +492,31 @@ class Patterns:
         tally.latest = (record.source, record.place, entry.time_us, said)
         if entry.time_us is not None:
             tally.seen_at(entry.time_us)
-            self._count_at(entry.time_us // SLICE_US, kind)
+            self._count_at(entry.time_us // self.slice_us, kind)
+
+    def _told_apart(self, kind: Kind) -> Kind:
+        """The kind with what of its path is told apart. With one path too many all of its template are widened, those
+        counted before too: so it does not matter in which order they come."""
+        without = kind._replace(path="")
+        paths = self._paths.setdefault(without, _Paths())
+        paths.known.add(paths.name(kind.path))
+        while len(paths.known) > ROUTES and paths.level < 2:
+            paths.level += 1
+            self._apart.clear()
+            paths.known = {paths.name(path) for path in paths.known}
+            for old in [each for each in self._tallies if each.path and each._replace(path="") == without]:
+                self._rename(old, old._replace(path=paths.name(old.path)))
+        if paths.level == 0:
+            self._apart.add(kind)
+        return kind._replace(path=paths.name(kind.path))
+
+    def _rename(self, old: Kind, new: Kind) -> None:
+        tally = self._tallies.pop(old)
+        self._tallies.setdefault(new, _Tally()).join(tally)
+        self._tallies.move_to_end(new)
+        for counts in self._slices.values():
+            if moved := counts.pop(old, 0):
+                counts[new] = counts.get(new, 0) + moved
 
     def _count_at(self, number: int, kind: Kind) -> None:
         counts = self._slices.get(number)
@@ -545,41 +532,54 @@ class Patterns:
     def _forget(self) -> None:
         kind, tally = self._tallies.popitem(last=False)
         self.forgotten += tally.count
+        if kind.path:
+            self._apart.discard(kind)
+            self._paths[kind._replace(path="")].known.discard(kind.path)
         for counts in self._slices.values():
             counts.pop(kind, None)
 
     def patterns(self) -> list[Pattern]:
         """Return all distinct patterns, most frequent first."""
         found = [tally.pattern(kind) for kind, tally in self._tallies.items()]
-        return sorted(found, key=lambda one: (-one.count, one.template))
+        return sorted(found, key=lambda one: (-one.count, one.kind))
 
     def new_since(
         self, recent_from_us: int, before_us: int, known_from_us: Mapping[str, int] | None = None
     ) -> list[PatternChange]:
         """Compare records from ``recent_from_us`` on (microseconds since 1970, UTC; counted from the start of its
-        minute) with those of the ``before_us`` microseconds before it: new patterns first, by severity and count, then
+        slice) with those of the ``before_us`` microseconds before it: new patterns first, by severity and count, then
         those that are not compared, then those that have grown to GROWN times their rate at least, then the others.
-        Only the newest SLICES minutes are known, of a source in ``known_from_us`` those since then; records without a
-        time do not count."""
-        cut, oldest, end = recent_from_us // SLICE_US, (recent_from_us - before_us) // SLICE_US, self._newest + 1
+        Only the newest SLICES slices are known, of a source in ``known_from_us`` those since then; records without a
+        time do not count. What has no time before is compared within the log: its last quarter with the rest."""
+        cut, oldest, end = (
+            recent_from_us // self.slice_us,
+            (recent_from_us - before_us) // self.slice_us,
+            self._newest + 1,
+        )
         before = self._sum(oldest, cut)
         changes = []
         for kind, count in self._sum(cut, end).items():
             pattern = self._tallies[kind].pattern(kind)
-            known_from = max(oldest, (known_from_us or {}).get(pattern.example.source, 0) // SLICE_US)
-            known, growth = cut - known_from, None
+            known_from = max(oldest, (known_from_us or {}).get(pattern.example.source, 0) // self.slice_us)
+            known, growth, within = cut - known_from, None, None
+            counts = [self._slices.get(number, {}).get(kind, 0) for number in range(oldest, end)]
             if kind in before:  # in another source at least, if its own is not known
                 longer = (known if known > 0 else cut - oldest) / max(1, end - cut)
                 growth = count * longer / before[kind]
-            compared = known > 0 or growth is not None
-            counts = [self._slices.get(number, {}).get(kind, 0) for number in range(oldest, end)]
-            by_minute = tuple(each if each or oldest + at >= known_from else None for at, each in enumerate(counts))
-            changes.append(PatternChange(pattern, count, before.get(kind, 0), growth, compared, by_minute))
+            elif known <= 0 and end - known_from >= LEAST_SLICES:
+                within = end - (end - known_from) // 4
+                there = sum(counts[known_from - oldest : within - oldest])
+                late = sum(counts[within - oldest :]) / (end - within)
+                growth = late * (within - known_from) / there if there else None
+            compared = known > 0 or growth is not None or within is not None
+            by_slice = tuple(each if each or oldest + at >= known_from else None for at, each in enumerate(counts))
+            within_us = None if within is None else within * self.slice_us
+            changes.append(PatternChange(pattern, count, before.get(kind, 0), growth, compared, by_slice, within_us))
         return sorted(changes, key=_by_news)
 
     def count(self, from_us: int, until_us: int) -> int:
-        """Return how many records are of that time, in whole minutes, its end excluded."""
-        return sum(self._sum(from_us // SLICE_US, until_us // SLICE_US).values())
+        """Return how many records are of that time, in whole slices, its end excluded."""
+        return sum(self._sum(from_us // self.slice_us, until_us // self.slice_us).values())
 
     def _sum(self, first: int, end: int) -> dict[Kind, int]:
         total: dict[Kind, int] = {}
@@ -594,7 +594,7 @@ GROWN = 2.0
 """The factor from which a pattern counts as more frequent."""
 
 
-def _by_news(change: PatternChange) -> tuple[int, int, int, str]:
+def _by_news(change: PatternChange) -> tuple[int, int, int, Kind]:
     rank = 1 if not change.compared else 0 if change.growth is None else 2 if change.growth >= GROWN else 3
     severity = max(change.pattern.severity, Severity.ERROR) if change.pattern.is_failure else change.pattern.severity
-    return rank, -severity, -change.recent, change.pattern.template
+    return rank, -severity, -change.recent, change.pattern.kind

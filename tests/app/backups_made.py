@@ -209,9 +209,9 @@ def broken() -> Backups:
         made_set(timedelta(days=4, hours=1, minutes=12, seconds=44), "intact"),
         old_set(timedelta(days=9, hours=1, minutes=12, seconds=44)),
     )
-    late = LatePlan(NOW - timedelta(hours=25), NOW - timedelta(days=2))
+    late = LatePlan(NOW - timedelta(hours=25), sets[3].created)
     reasons = (
-        tr("late: due {age} ago; the newest good set is {old} old", age="25 h", old="2 d 1 h"),
+        tr("late: due {age} ago; the newest good set is {old} old", age="25 h", old="4 d 1 h"),
         tr("the newest set is broken: {reason}", reason=bad),
     )
     gone = HostUnreachable("nas-1", tr("no route to host"), tr("look whether it runs, and at the network between"))

@@ -9,9 +9,9 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.alerts.model import AlertState, Event, Trouble
+from lilfox_tui.app.evidence import LoggedError
 from lilfox_tui.app.panes.metrics.alert_page import AlertItem, AlertPage, alert_page
 from lilfox_tui.app.panes.metrics.alert_section import step_rows
-from lilfox_tui.app.panes.metrics.errors import LoggedError
 from lilfox_tui.app.rendering.chart import chart_columns
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE
 from lilfox_tui.config.model import ApiConfig

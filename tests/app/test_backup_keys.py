@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Iterator
 from typing import cast
@@ -106,7 +107,8 @@ async def test_prune_shows_what_goes_and_wants_the_plans_name(stand_in: StandIn)
         text = screen_text(pilot)
         assert "Remove 3 sets" in text
         assert "lilfox_20260325_020000" in text
-        assert "2 sets are kept" in text
+        assert re.search(r"lilfox_20260325_020000 +2\.1G  ", text)
+        assert "Together they hold 6.3G. 2 sets are kept" in text
         await pilot.press(*"no", "enter")
         await until(lambda: "nothing was done: type lilfox in full, or press esc to cancel" in screen_text(pilot))
         await pilot.press("escape")

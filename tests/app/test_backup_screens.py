@@ -10,10 +10,11 @@ from msgspec.structs import replace
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.panes.backup.pane import BackupPane
 from lilfox_tui.app.rendering.draw import ASCII
+from lilfox_tui.backup.options import FilesOptions
 from lilfox_tui.core.i18n import _, set_language
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.monitor.model import Backups
-from tests.app.backups_made import MIB, NOW, broken, healthy, hostile, job, nights, one_fault, plan
+from tests.app.backups_made import MIB, NOW, PLAN, broken, healthy, hostile, job, nights, one_fault, plan
 from tests.app.overviews import mixed
 from tests.app.still import screen_text, still_app
 from tests.app.test_screens import check
@@ -111,6 +112,30 @@ async def test_the_lists_fill_a_low_screen_where_the_sets_are_selected() -> None
         await pilot.pause()
         assert pane_of(app).state.focus == "sets"
         assert [line[:1] for line in screen_text(pilot).splitlines()] == before
+
+
+@pytest.mark.parametrize(
+    ("size", "sets", "is_told"),
+    [
+        ((80, 24), 10, 1),  # in the rows that the lists leave
+        ((80, 24), 16, 0),
+        ((120, 40), 10, 1),
+        ((120, 40), 1, 1),  # by the next run, which stands where there is no history
+        ((200, 55), 10, 1),
+    ],
+)
+async def test_what_a_plan_backs_up_is_told_once_where_there_is_room(
+    size: tuple[int, int], sets: int, is_told: int
+) -> None:
+    sources = {"uploads": FilesOptions(path="/srv/shop/public/uploads", exclude=("*.tmp",))}
+    view = plan("shop", nights(sets)[:sets], config=replace(PLAN, sources=sources))
+    app = showing(Backups({view.key: view}, jobs=()))
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("3")
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert text.count("/srv/shop/public/uploads") == is_told
+        assert text.count("without *.tmp") == is_told
 
 
 async def test_the_history_of_a_plan_changes_with_the_language() -> None:

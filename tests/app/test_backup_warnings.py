@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, timedelta
+from typing import Literal
 
 import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.app.dialogs.messages import ConfirmDialog
 from lilfox_tui.app.dialogs.prompt import Chooser
+from lilfox_tui.app.panes.backup.actions import settle_rows
 from lilfox_tui.app.panes.backup.restore_wizard import RestoreWizard
 from lilfox_tui.backup.checks import status_text
 from lilfox_tui.backup.restores.interrupted import InterruptedRestore, Restored, SwapSide
@@ -71,6 +73,34 @@ async def test_a_restore_that_is_interrupted_is_said_in_every_pane_and_settled_f
     [request] = stand_in.started
     assert request.kind == "settle"
     assert (request.arguments["set"], request.arguments["finish"]) == ("20260329-031200-3f9a", False)
+
+
+@pytest.mark.parametrize(
+    ("stage", "finish", "becomes"),
+    [
+        ("swapping", True, ["restored data  stays", "previous data → restored data"]),
+        ("swapping", False, ["restored data → previous data", "previous data  stays"]),
+        ("undoing", True, ["restored data → previous data", "previous data  stays"]),
+        ("undoing", False, ["restored data  stays", "previous data → restored data"]),
+    ],
+)
+def test_what_becomes_of_each_target_is_told_before_an_interrupted_restore_is_settled(
+    stage: Literal["swapping", "undoing"], finish: bool, becomes: list[str]
+) -> None:
+    [half] = interrupted_restores().interrupted_restores
+    half = replace(half, restored=replace(half.restored, stage=stage))
+    rows = ["".join(piece.text for piece in row).strip() for row in settle_rows(half, UTC, finish=finish)]
+    assert rows[0] == f"set         {SET}"
+    undoing = "undoing " if stage == "undoing" else ""
+    assert rows[1] == f"stopped     {undoing}its restore  since 2026-03-29 03:12:44, job 20260329-031200-3f9a"
+    assert rows[3:] == [f"lilfox              {becomes[0]}", f"web-1:/srv/uploads  {becomes[1]}"]
+
+
+def test_a_target_of_which_nothing_is_known_says_why() -> None:
+    [half] = interrupted_restores().interrupted_restores
+    lost = replace(half.sides[0], standing="unknown", reason="no route to host")
+    rows = ["".join(piece.text for piece in row) for row in settle_rows(replace(half, sides=(lost,)), UTC, finish=True)]
+    assert rows[-1] == "  lilfox  no route to host → restored data"
 
 
 @pytest.mark.fault("4.42")

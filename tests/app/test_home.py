@@ -16,6 +16,7 @@ from textual.pilot import Pilot
 from textual.strip import Strip
 
 from lilfox_tui.app.app import LilFoxApp
+from lilfox_tui.app.evidence import LoggedError
 from lilfox_tui.app.panes.metrics import errors
 from lilfox_tui.app.panes.metrics.backend_page import backend_charts
 from lilfox_tui.app.panes.metrics.state import Subject
@@ -375,7 +376,7 @@ async def test_errors_that_went_on_are_on_a_rewound_home() -> None:
     async with app.run_test(size=(160, 48)) as pilot:
         await pilot.pause()
         first = NOW - timedelta(seconds=60)
-        app.metrics.home.errors.found = (errors.LoggedError(NOW, "api", "request failed", 41, first=first),)
+        app.metrics.home.errors.found = (LoggedError(NOW, "api", "request failed", 41, first=first),)
         app.navigation.rewind(NOW - timedelta(seconds=30))
         await pilot.pause()
         assert "03:11:44 ✖ api  ≥1  request failed" in screen_text(pilot)
@@ -392,7 +393,7 @@ async def test_failures_and_errors_are_not_pushed_out_by_interfaces() -> None:
         long_ago = NOW - timedelta(hours=1)
         failed = StatusChange(long_ago, "service/model", tr("failing: {why}", why="refused"), Level.FAILING, "level")
         app.monitor.changes._changes.appendleft(failed)
-        app.metrics.home.errors.found = (errors.LoggedError(long_ago, "api", "request failed", 41),)
+        app.metrics.home.errors.found = (LoggedError(long_ago, "api", "request failed", 41),)
         app.metrics.repaint()
         await pilot.pause()
         shown = screen_text(pilot).partition("Errors and changes")[2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -116,7 +117,7 @@ async def test_statistics_have_their_counts_on_a_small_screen(tmp_path: Path) ->
         await pilot.press("down")
         await pilot.pause()
         lines = [line.split() for line in screen_text(pilot).splitlines()]
-        assert ["✖", "errors", "11", "11%"] in [[word for word in line if word.strip("━")] for line in lines]
+        assert ["✖", "errors", "11", "11%", "new"] in [[word for word in line if word.strip("━")] for line in lines]
         assert ["backend", "12", "11"] in [line[:3] for line in lines]
         await pilot.press(*["down"] * 10)
         await pilot.pause()
@@ -154,6 +155,23 @@ async def test_the_histogram_leaves_room_for_its_counts(tmp_path: Path, width: i
         rows = [row.split() for row in screen_text(pilot).splitlines()[3:6]]
         assert [next(word for word in row if word.isdecimal()) for row in rows] == ["0", "0", "150"]
         assert width < 80 or ("errors" in rows[0] and "warnings" in rows[1] and "100%" in rows[2])
+
+
+async def test_what_stands_beside_the_histogram_stays_where_it_is_while_records_come(tmp_path: Path) -> None:
+    file = tmp_path / "live.log"
+    lines = [line(NOW - timedelta(seconds=60 - at), "INFO", "http", f"request {at}") for at in range(60)]
+    file.write_text("\n".join(lines[:3]) + "\n")
+    app = still_app(mixed(), files=[str(file)])
+    async with app.run_test(size=(120, 48)) as pilot:
+        await settled(app, pilot)
+        places = set()
+        for begin, end in ((3, 9), (9, 24), (24, 47), (47, 60)):
+            with file.open("a") as written:
+                written.writelines(f"{each}\n" for each in lines[begin:end])
+            await until(partial(lambda said: said in screen_text(pilot), f"request {end - 1}"))
+            rows = screen_text(pilot).splitlines()[3:7]
+            places |= {row.index(word) for row, word in zip(rows, ("errors", "warnings", "other", "each"), strict=True)}
+        assert len(places) == 2, "the words in one column, what a bar stands for in one"
 
 
 async def test_the_date_of_a_day_has_a_row_that_is_never_selected(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from lilfox_tui.app.app import LilFoxApp
-from lilfox_tui.app.panes.metrics.errors import LoggedError
+from lilfox_tui.app.evidence import LoggedError
 from lilfox_tui.app.panes.metrics.service_page import service_page
 from lilfox_tui.app.panes.metrics.state import Subject
 from lilfox_tui.app.rendering.draw import ASCII

@@ -74,7 +74,10 @@ async def test_the_palette_begins_with_the_selected_row_and_ends_with_what_canno
         await pilot.press("colon")
         await pilot.pause()
         assert isinstance(app.screen, Chooser)
-        found = app.screen._choices
+        assert [each.id for each in app.screen._choices if each.title] == [
+            "The selected row", "Go to", "This pane and the console", "Move", "Not possible now",
+        ]  # fmt: skip
+        found = [each for each in app.screen._choices if not each.title]
         keys = ["" if each.keys is None else each.keys.text for each in found]
         assert keys[:2] == ["enter", "l"], "the selected host and its logs"
         names = [each.id for each in found if each.possible]

@@ -7,12 +7,14 @@ import re
 import pytest
 from msgspec.structs import replace
 
+from lilfox_tui.backup.checks import Check
+from lilfox_tui.core.errors import LilFoxError
 from tests.app.backups_made import MIB, found_part, healthy
 from tests.app.restore_stand_in import StandIn
 from tests.app.still import screen_text
 from tests.app.test_backup_screens import showing
 from tests.app.test_mouse import place_of
-from tests.app.test_restore_wizard import looked, opened
+from tests.app.test_restore_wizard import at_checks, looked, opened
 from tests.waiting import until
 
 
@@ -69,3 +71,20 @@ async def test_where_to_says_what_is_replaced_and_the_checks_what_is_lost(stand_
         await until(lambda: "at least 90 rows newer than the backup will be lost" in screen_text(pilot))
         assert "1 file changed since the backup will be lost" in screen_text(pilot)
         assert "[ ] allow" not in screen_text(pilot)
+
+
+async def test_what_cannot_be_counted_leaves_the_failed_check_its_place(stand_in: StandIn) -> None:
+    stand_in.all_checks.append(Check("sessions in lilfox", "bad", "in use", "Stop it.", "end-sessions"))
+    stand_in.uncounted = LilFoxError("the server is down")
+    app = showing(healthy())
+    async with app.run_test(size=(80, 24)) as pilot:
+        wizard = await at_checks(pilot)
+        found = wizard.state.looked
+        assert found is not None
+        await until(lambda: found.uncounted or found.error)
+        wizard.repaint()
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "Blocked by the failed checks" in text
+        assert "✖ sessions in lilfox  in use" in text
+        assert "not known what will be lost: the server is down" in text

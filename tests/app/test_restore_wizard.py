@@ -389,23 +389,6 @@ async def test_what_forbids_it_stops_there(stand_in: StandIn, size: tuple[int, i
         assert wizard.state.step == CONFIRM
 
 
-async def test_what_cannot_be_counted_leaves_the_failed_check_its_place(stand_in: StandIn) -> None:
-    stand_in.all_checks.append(Check("sessions in lilfox", "bad", "in use", "Stop it.", "end-sessions"))
-    stand_in.uncounted = LilFoxError("the server is down")
-    app = showing(healthy())
-    async with app.run_test(size=(80, 24)) as pilot:
-        wizard = await at_checks(pilot)
-        looked = wizard.state.looked
-        assert looked is not None
-        await until(lambda: looked.uncounted or looked.error)
-        wizard.repaint()
-        await pilot.pause()
-        text = screen_text(pilot)
-        assert "Blocked by the failed checks" in text
-        assert "✖ sessions in lilfox  in use" in text
-        assert "not known what will be lost: the server is down" in text
-
-
 async def test_what_allows_it_is_highlighted(stand_in: StandIn) -> None:
     sessions = [
         ServerSession(pid=4711, role="app", application="lilfox-web", client="10.0.0.7", state="idle in transaction",

@@ -10,13 +10,12 @@ from msgspec.structs import replace
 
 from lilfox_tui.app import frame
 from lilfox_tui.app.panes.runbook import drawing
-from lilfox_tui.app.panes.runbook.preview import Preview, steps_rows
+from lilfox_tui.app.panes.runbook.preview import DocumentSteps, Preview, steps_rows
 from lilfox_tui.app.panes.runbook.rows import RunbookStyle
-from lilfox_tui.app.rendering.draw import Row
 from lilfox_tui.core.aio import Ready
 from tests.app.alerts_made import some
 from tests.app.overviews import mixed
-from tests.app.runs_made import view
+from tests.app.runs_made import TEXT, view
 from tests.app.still import screen_text
 from tests.app.test_runbook_screens import SIZES, Still, made, showing
 from tests.app.test_screens import check
@@ -76,7 +75,7 @@ async def test_a_run_tells_how_far_it_is_and_where_it_failed(tmp_path: Path) -> 
 async def test_the_steps_of_a_document_are_made_once_while_the_clock_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     made_of: list[int] = []
 
-    def counted(shown: Preview, hosts: Callable[[int, int], tuple[str, ...]], style: RunbookStyle) -> list[Row]:
+    def counted(shown: Preview, hosts: Callable[[int, int], tuple[str, ...]], style: RunbookStyle) -> DocumentSteps:
         made_of.append(style.width)
         return steps_rows(shown, hosts, style)
 
@@ -92,3 +91,50 @@ async def test_the_steps_of_a_document_are_made_once_while_the_clock_runs(monkey
         await pilot.press("down")
         await pilot.pause()
         assert len(made_of) == before + 1
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_beside_the_steps_of_a_runbook_without_a_run_stand_all_its_commands(size: tuple[int, int]) -> None:
+    app = showing(view(None))
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("4", "enter")
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "─ Preview ─" in text
+        told = ["reads, at most 20 s", "systemctl status <unit>", "makes changes, sudo", "systemctl restart <unit>"]
+        places = [text.index(each) for each in told]
+        assert places == sorted(places)
+        assert ("rm -r /var/tmp/<unit>" in text) is (size[1] == 40)
+        await pilot.press("G")
+        await pilot.pause()
+        assert "rm -r /var/tmp/<unit>" in screen_text(pilot), "what is selected is in sight"
+        await pilot.press("g", "tab", *("j" * 20))
+        await pilot.pause()
+        assert "rm -r /var/tmp/<unit>" in screen_text(pilot), "it scrolls"
+        await pilot.press(*("k" * 20))
+        await pilot.pause()
+        assert "systemctl status <unit>" in screen_text(pilot)
+
+
+async def test_a_run_shows_the_command_of_its_step_alone(tmp_path: Path) -> None:
+    app = made("looked", tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("4", "enter")
+        await pilot.pause()
+        assert "─ Preview ─" not in screen_text(pilot)
+        assert "rm -r /var/tmp" not in screen_text(pilot)
+
+
+async def test_a_command_that_is_selected_in_the_steps_is_in_sight() -> None:
+    long = "\n   ".join(("#!/bin/sh", *(f"echo {each}" for each in range(60))))
+    app = showing(view(None, TEXT.replace("systemctl restart <unit>", long)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("4", "enter", "j")
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "2. Restart it once" in text.split("Preview")[1]
+        assert "systemctl is-active <unit>" not in text.split("Preview")[1].replace("<…", "")
+        await pilot.press("j", "j")
+        await pilot.pause()
+        assert screen_text(pilot).split("Preview")[1].count("systemctl is-active <unit>") == 1, "the check of the step"
+        assert "expects /active/" in screen_text(pilot)

@@ -195,8 +195,9 @@ async def test_the_page_of_the_incident_offers_only_what_can_be_done_there(tmp_p
         pane.show_incident()
         await pilot.pause()
         assert not any(each in footer_of(pilot) for each in (*of_runs, "C stop", "/ filter"))
-        assert all(each in footer_of(pilot) for each in ("enter open", "i note", "e evidence", "esc back"))
-        for key in ("R", "minus", "u", "C", "x", "H", "X", "f", "slash", "ampersand", "n", "N"):
+        of_page = ("enter open", "i note", "e evidence", "esc back", "X close the incident", "l logs")
+        assert all(each in footer_of(pilot) for each in of_page)
+        for key in ("R", "minus", "u", "C", "x", "H", "f", "slash", "ampersand", "n", "N"):
             app.note = ("", "")
             await pilot.press(key)
             assert app.note[0] == "this page shows the incident; press esc to return to the runbooks", key
@@ -506,7 +507,10 @@ async def test_the_incident_and_the_step_are_in_the_line_of_tabs_of_every_pane(w
         assert "4 Runbook" in line
         assert "INC-7" in line
         if width >= 100:
-            assert "INC-7 SEV-2 00:12:31  run 2/4 ✖ Restart it once" in line
+            assert "INC-7 SEV-2 00:12:31  run 2/4 ✖ waits for you" in line
+        if width == 80:
+            assert "INC-7  ✖ waits for you 2/4" in line, "rather than since when it is open"
+        assert ("✖ waits for you: Restart it once" in line) is (width == 160)
 
 
 async def test_a_running_command_is_in_the_frame_with_its_time_and_nothing_without_a_run(tmp_path: Path) -> None:

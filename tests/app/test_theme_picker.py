@@ -62,6 +62,28 @@ async def test_each_theme_is_seen_in_its_own_colours() -> None:
             assert wanted <= colours_in(line_of(app, name)), name
 
 
+@pytest.mark.parametrize(("width", "is_shown"), [(80, False), (120, True)])
+async def test_text_is_seen_in_the_colours_of_each_theme_where_there_is_room(width: int, is_shown: bool) -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=(width, 40)) as pilot:
+        await opened(app, pilot)
+        for name in theme_names():
+            line, colours = line_of(app, name), load_theme(name).colours
+            assert line.text.rstrip().endswith("muted key match") == is_shown, name
+            assert not is_shown or {colours["muted"], colours["accent"]} <= colours_in(line)
+
+
+async def test_it_says_what_enter_and_escape_will_leave() -> None:
+    app = still_app(mixed(), theme="fox-light")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(app, pilot)
+        assert "theme: fox-light in the configuration keeps it; in use now" in screen_text(pilot)
+        await pilot.press("up")
+        await pilot.pause()
+        told = "theme: fox-dark in the configuration keeps it; enter uses it until you quit; esc returns to fox-light"
+        assert told in " ".join(screen_text(pilot).replace("│", " ").split())
+
+
 async def test_moving_applies_and_escape_restores() -> None:
     app = still_app(mixed(), theme="fox-light")
     async with app.run_test(size=(100, 30)) as pilot:

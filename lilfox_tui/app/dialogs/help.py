@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, zip_longest
 from typing import NamedTuple
 
@@ -24,8 +24,8 @@ _SHORT_SIGN = 10
 """Cells of the keys on a line of their own."""
 _TITLE_WIDTH = 18
 _BASICS = ("down", "up", "open", "back", "filter", "selection", "palette", "help", "quit")
-_MOVES = "page-down"
-"""An action whose task is to move."""
+_MOVES, _PANES = "page-down", "pane-1"
+"""Actions whose task is to move, and to go to a pane."""
 _TOGETHER: Mapping[tuple[str, ...], Message] = {
     ("pane-1", "pane-2", "pane-3", "pane-4"): tr("Metrics, Logs, Backup, Runbook"),
     ("down", "up"): tr("next row, previous row"),
@@ -96,6 +96,8 @@ class HelpPage:
         self._here = [HelpSection(_("Basics"), tuple(map(_entry, basics)))]
         self._here += [HelpSection(task, _entries(those)) for task, those in _moves_last(tasks)]
         self._elsewhere: list[HelpSection] = []
+        self._others: dict[str, list[Action]] = {}
+        """The actions of each other pane that have keys."""
         self._symbols = HelpSection(_("Symbols"), _symbols(glyphs))
 
     def add_elsewhere(self, actions: Iterable[tuple[str, Action]]) -> None:
@@ -103,6 +105,7 @@ class HelpPage:
         panes: dict[str, list[Action]] = {}
         for pane, each in actions:
             panes.setdefault(pane, []).append(each)
+        self._others = {pane: [each for each in found if each.keys] for pane, found in panes.items()}
         self._elsewhere = [
             HelpSection(f"{pane}: {task}", _entries(those))
             for pane, found in panes.items()
@@ -137,7 +140,7 @@ class HelpPage:
         return _in_columns(_joined(columns[0]), _joined(columns[1]), half)
 
     def _short_lines(self, width: int) -> list[Row]:
-        """The keys of this pane, a line each; what has none is named below them."""
+        """The keys of this pane, a line each; what has none is named below them; then those of the other panes."""
         columns = 2 if width >= TWO_COLUMNS else 1
         each_width = (width - _GAP) // 2 if columns == 2 else width
         parts = [
@@ -146,24 +149,40 @@ class HelpPage:
         if unnamed := "  ".join(f":{each.id}" for each in self._actions if not each.keys):
             named: Row = (Piece("  "), Piece(unnamed, "key"))
             parts.append([(Piece(" " + _("Without a key: by name"), "title"),), *wrapped([named], each_width)])
-        symbols = [(Piece(each.sign + " ", each.role), Piece(brief(each.text, 0))) for each in self._symbols.entries]
-        row: Row = (Piece("  "), *(piece for each in symbols for piece in (*each, Piece("  "))))
-        parts.append([(Piece(" " + self._symbols.heading, "title"),), *wrapped([row], each_width)])
+        parts.append([(Piece(" " + self._symbols.heading, "title"),), *self._symbol_lines(each_width)])
+        others = [row for part in self._other_parts(columns, each_width) for row in (BLANK, *part)]
+        return [*self._own_lines(parts, columns, each_width), *others]
+
+    def _own_lines(self, parts: list[list[Row]], columns: int, each_width: int) -> list[Row]:
+        """The parts about this pane, in two columns if there is room."""
         if columns == 1:
             return _joined(parts)
-        half = sum(map(len, parts)) / 2
-        left: list[list[Row]] = []
-        while sum(map(len, left)) + len(parts[0]) / 2 < half:
-            left.append(parts.pop(0))
-        found = _in_columns(_joined(left), _joined(parts), each_width)
-        if len(found) <= self._rows:
-            return found
-        return _in_columns(list(chain(*left)), list(chain(*parts)), each_width)
+        roomy = _even(parts, each_width, _joined)
+        return roomy if len(roomy) <= self._rows else _even(parts, each_width, lambda those: [*chain(*those)])
+
+    def _symbol_lines(self, width: int) -> list[Row]:
+        """The symbols and what they mean, as many in a line as have room."""
+        lines: list[Row] = [()]
+        for each in self._symbols.entries:
+            told: Row = (Piece(f"  {each.sign} ", each.role), Piece(brief(each.text, 0)))
+            if lines[-1] and cells((*lines[-1], *told)) > width:
+                lines.append(())
+            lines[-1] = (*lines[-1], *told)
+        return lines
+
+    def _other_parts(self, columns: int, width: int) -> Iterable[list[Row]]:
+        """The keys of each other pane below its number and name."""
+        for pane, actions in self._others.items():
+            lines = _key_lines(sorted(actions, key=_rank), width)
+            half = -(-len(lines) // columns)
+            below = _in_columns(lines[:half], lines[half:], width) if columns > 1 else lines
+            yield [(Piece(f" {pane}", "title"),), *below]
 
     def _tasks(self) -> list[tuple[str, list[Action]]]:
         """The actions that have keys by what they are for: the basics, what the pane does, what can be done everywhere,
         and how to move. What stands alone is put together."""
-        basics, tasks = _divided(each for each in self._actions if each.keys)
+        basics, found = _divided(each for each in self._actions if each.keys)
+        tasks = _pane_first(found)
         alone = [task for task, those in tasks.items() if len(those) == 1]
         if len(alone) > 1:
             tasks[_("More")] = [each for task in alone for each in tasks.pop(task)]
@@ -202,6 +221,14 @@ def _divided(actions: Iterable[Action]) -> tuple[list[Action], dict[str, list[Ac
     return basics, _by_task(known.values())
 
 
+def _pane_first(tasks: Mapping[str, list[Action]]) -> dict[str, list[Action]]:
+    """The tasks, first that of the pane which has the most keys in the footer."""
+    names = list(tasks)
+    until = next((at for at, name in enumerate(names) if any(each.id == _PANES for each in tasks[name])), len(names))
+    first = max(names[:until], key=lambda name: sum(bool(each.footer) for each in tasks[name]), default="")
+    return {name: tasks[name] for name in sorted(names, key=lambda name: name != first)}
+
+
 def _moves_last(tasks: Mapping[str, list[Action]]) -> list[tuple[str, list[Action]]]:
     return sorted(tasks.items(), key=lambda task: any(each.id == _MOVES for each in task[1]))
 
@@ -231,6 +258,12 @@ def _narrow_lines(section: HelpSection, width: int) -> list[Row]:
 
 def _sign_width(section: HelpSection, width: int) -> int:
     return max(_KEY_WIDTH, min(max(cell_width(each.sign) for each in section.entries), width // 5))
+
+
+def _even(parts: Sequence[list[Row]], width: int, join: Callable[[Sequence[list[Row]]], list[Row]]) -> list[Row]:
+    """The parts in two columns of nearly the same height, in order."""
+    columns = [(join(parts[:at]), join(parts[at:])) for at in range(1, len(parts))]
+    return _in_columns(*min(columns, key=lambda pair: max(map(len, pair))), width)
 
 
 def _joined(parts: Sequence[list[Row]]) -> list[Row]:

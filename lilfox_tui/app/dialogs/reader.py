@@ -66,6 +66,8 @@ class Reader(Dialog[None]):
         self._lines = self._page(self._words, width)
         height = self.app.size.height
         rows = max(len(self._lines), len(self._page("", width)) if self._words else 0) + 4
+        if self._load is not None:  # what is loaded needs it: it would be laid out, and sent, once more
+            rows = max(rows, height)
         self.set_height(min(rows, height - _AROUND) if height >= _ROOMY else rows)
         self.call_after_refresh(self._scroll, 0)
 

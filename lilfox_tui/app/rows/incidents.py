@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from lilfox_tui.alerts.model import Silence, urgency_of
 from lilfox_tui.alerts.silences import format_matchers
 from lilfox_tui.app.evidence import firing_alerts
-from lilfox_tui.app.rendering.columns import cells, wrapped
+from lilfox_tui.app.rendering.columns import cells, slice_row, wrap_spans, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.highlight import coloured, shell_pieces
 from lilfox_tui.app.rows.hosts import ROLES, firing_role, reason_pieces
@@ -147,10 +147,12 @@ def _severity_role(incident: Incident) -> str:
 
 
 class Situation(Struct, frozen=True):
-    """What is known beside the timeline: rows of what is wrong now, what the runs in progress wait for, the title of
-    the runbook for the alert (empty for none), and the silences that the incident did not begin."""
+    """What is known beside the timeline: rows of what is wrong now and of the newest errors in the logs of what the
+    incident is about, what the runs in progress wait for, the title of the runbook for the alert (empty for none), and
+    the silences that the incident did not begin."""
 
     wrong: Sequence[Row] = ()
+    errors: Sequence[Row] = ()
     waits: Sequence[str] = ()
     runbook: str = ""
     silences: Sequence[str] = ()
@@ -188,6 +190,7 @@ def fact_rows(
     force with how to undo them, commands without a result, roles, moments, and the evidence."""
     beside = beside or Situation()
     rows = [(_label(_("wrong now") if number == 0 else ""), *row) for number, row in enumerate(beside.wrong)]
+    rows += [(_label(_("errors") if number == 0 else ""), *row) for number, row in enumerate(beside.errors)]
     if (since := firing_since(incident, entries)) is not None:
         lasted = human_age((now - since).total_seconds())
         rows.append(_fact(_("alert"), _("firing for {age}, since {time:%H:%M:%S}", age=lasted, time=since), "failing"))
@@ -286,17 +289,27 @@ def next_steps(
         if changes:
             told.append(
                 ngettext(
-                    "the alert is over: decide whether the change stays in force, then close it (:close-incident)",
-                    "the alert is over: decide which of the {count} changes stay in force, then close it "
-                    "(:close-incident)",
+                    "the alert is over: decide whether the change stays in force, then close it (X)",
+                    "the alert is over: decide which of the {count} changes stay in force, then close it (X)",
                     changes,
                 )
             )
         else:
-            told.append(_("the alert is over and no change is in force: close the incident (:close-incident)"))
-    if "acknowledged" not in known:
-        told.append(_("mark it as acknowledged (:moment)"))
+            told.append(_("the alert is over and no change is in force: close the incident (X)"))
+    if "acknowledged" not in known and "mitigated" not in known:
+        told.append(_("acknowledge it (A)"))
     return told
+
+
+def wrapped_facts(rows: Iterable[Row], width: int) -> list[Row]:
+    """Facts in ``width`` cells: what does not fit goes on below its own text, not below the label."""
+    found: list[Row] = []
+    for label, *pieces in rows:
+        row = [Piece(clean(piece.text), piece.role) for piece in pieces]
+        text, indent = "".join(piece.text for piece in row), cell_width(label.text)
+        for number, (start, end) in enumerate(wrap_spans(text, width - indent, width - indent - 2)):
+            found.append((label if number == 0 else Piece(" " * (indent + 2)), *slice_row(row, start, end)))
+    return found
 
 
 def _fact(label: str, text: str, role: str = "text") -> Row:
@@ -325,9 +338,17 @@ def authors_width(items: Sequence[TimelineItem], width: int) -> int:
     return 0 if width < _NARROW else min(longest, _BY)
 
 
-def item_row(item: TimelineItem, width: int, by: int, glyphs: Glyphs, in_force: Collection[str] = ()) -> Row:
+def item_row(
+    item: TimelineItem,
+    width: int,
+    by: int,
+    glyphs: Glyphs,
+    in_force: Collection[str] = (),
+    waits: Mapping[str, str] = {},
+) -> Row:
     """A line of the timeline in ``width`` cells, ``by`` of them for its author: a command by its host and title, how it
-    ended and after how long. ``in_force`` are the changes that still apply."""
+    ended and after how long. ``in_force`` are the changes that still apply, ``waits`` for whom and what the jobs that
+    wait do so."""
     entry = item.first
     author = (Piece(fit(_name(entry.by), by) + "  ", "muted"),) if by else ()
     head = (Piece(f" {item.at:%H:%M:%S}  ", "muted"), *author)
@@ -337,6 +358,8 @@ def item_row(item: TimelineItem, width: int, by: int, glyphs: Glyphs, in_force: 
         return (*head, Piece(f"{_mark_of(entry, glyphs)} ", _role(entry)), Piece(text, _role(entry)))
     mark, role, said = _ended(item, glyphs, in_force)
     if isinstance(what, JobBegan):
+        if item.end is None and what.job in waits:
+            mark, role, said = glyphs.degraded, "degraded", waits[what.job]
         return (*head, Piece(f"{mark} ", role), Piece(what.title), Piece(f"  {said}", role))
     told = Piece(f"  {said}", role)
     room = width - cells(head) - 2 - cells((told,)) - cell_width(clean(what.host)) - 2
@@ -354,9 +377,16 @@ def item_row(item: TimelineItem, width: int, by: int, glyphs: Glyphs, in_force: 
     return (*head, *named, *((Piece(f"  {shown}", "muted"),) if shown else ()), told)
 
 
-def item_lines(item: TimelineItem, width: int, by: int, glyphs: Glyphs, in_force: Collection[str] = ()) -> list[Row]:
+def item_lines(
+    item: TimelineItem,
+    width: int,
+    by: int,
+    glyphs: Glyphs,
+    in_force: Collection[str] = (),
+    waits: Mapping[str, str] = {},
+) -> list[Row]:
     """The same as :func:`item_row` with all of its text, wrapped; of a long one the beginning."""
-    row = item_row(item, _UNCUT, by, glyphs, in_force)
+    row = item_row(item, _UNCUT, by, glyphs, in_force, waits)
     entry, what = item.first, item.first.what
     start = cells(row[: 3 if by else 2])
     rows: list[Row] = [row]

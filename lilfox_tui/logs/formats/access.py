@@ -12,7 +12,7 @@ from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 
 from lilfox_tui.logs import times
-from lilfox_tui.logs.record import LogEntry, Severity
+from lilfox_tui.logs.record import LogEntry, Severity, without_ids
 from lilfox_tui.logs.record import every_line as begins
 
 __all__ = ["LEVEL_WORDS", "begins", "parse", "route_of"]
@@ -30,7 +30,6 @@ _LINE = re.compile(
 )
 _NAMED_SECONDS = re.compile(r'\b(?:rt|request_time|response_time|upstream_response_time)[=:]"?(\d{1,9}(?:\.\d{1,9})?)')
 _SECONDS = re.compile(r'(?:^|[ "])(\d{1,9}\.\d{1,9})(?=$|[ "])')
-_IDENTIFIER = re.compile(r"\d+|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|(?=[a-f]*\d)[0-9a-f]{24,64}")
 _LONGEST_ROUTE = 2000
 
 
@@ -69,8 +68,7 @@ def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry 
 @lru_cache(maxsize=4096)
 def route_of(path: str) -> str:
     """Return the path without query; ``{id}`` replaces parts that are numbers, UUIDs or long hexadecimal numbers."""
-    path = path[:_LONGEST_ROUTE].partition("?")[0].partition("#")[0]
-    return "/".join("{id}" if _IDENTIFIER.fullmatch(part) else part for part in path.split("/"))
+    return without_ids(path[:_LONGEST_ROUTE].partition("?")[0].partition("#")[0])
 
 
 @lru_cache(maxsize=1024)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from lilfox_tui.app.evidence import LoggedError
 from lilfox_tui.app.panes.metrics.backend_page import (
     BackendPage,
     backend_charts,
@@ -19,7 +20,6 @@ from lilfox_tui.app.panes.metrics.backend_page import (
     client_reports,
     table_rows,
 )
-from lilfox_tui.app.panes.metrics.errors import LoggedError
 from lilfox_tui.app.panes.metrics.home_charts import trend_title
 from lilfox_tui.app.panes.metrics.pages import increase_per_second, whole_stretches
 from lilfox_tui.app.panes.metrics.sections import PageChart

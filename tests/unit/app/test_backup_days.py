@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, timedelta, timezone
+from typing import Literal
 
 import msgspec
 from msgspec import Raw
@@ -10,16 +11,19 @@ from msgspec.structs import replace
 
 from lilfox_tui.app.panes.backup.rows import (
     BackupStyle,
-    contents_rows,
     day_sizes,
     day_times,
     days_legend,
     days_row,
-    set_summary,
+    set_heading,
+    set_row,
+    set_widths,
+    size_changes,
 )
-from lilfox_tui.app.panes.backup.set_page import set_page
+from lilfox_tui.app.panes.backup.set_page import contents_rows, set_page, set_summary
 from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import UNICODE, Row
+from lilfox_tui.backup.sets.model import BackupSet
 from lilfox_tui.core.i18n import set_language
 from tests.app.backups_made import NOW, healthy, made_set, nights, old_set
 
@@ -102,7 +106,7 @@ def test_what_a_set_contains_is_wrapped_between_its_sources_where_there_is_room(
 
 
 def test_the_legend_names_the_signs_that_there_are() -> None:
-    text = "".join(piece.text for piece in days_legend(nights(4), STYLE))
+    text = "".join(piece.text for row in days_legend(nights(4), STYLE) for piece in row)
     assert " ".join(text.split()) == "● restore-tested ◐ checksums verified ○ not verified · no set"
 
 
@@ -124,3 +128,72 @@ def test_the_page_of_a_set_begins_with_its_proof_and_ends_with_details_in_words(
     for word in ("sha256", "server_version_num", "False", "size_bytes"):
         assert word not in text
     assert "SHA-256" not in text.partition("DETAILS")[0]
+
+
+def test_a_size_is_compared_with_the_set_before_that_has_the_same_sources() -> None:
+    def sized(days: int, size: int, status: Literal["intact", "broken"] = "intact") -> BackupSet:
+        found = made_set(days * DAY, status)
+        return replace(found, parts=(replace(found.parts[0], size_bytes=size),))
+
+    alone = made_set(2 * DAY, "intact", missing={"database": "refused"})
+    sets = (sized(1, 150), alone, sized(3, 1, "broken"), sized(4, 100), sized(5, 100), sized(6, 5), sized(7, 10))
+    changes = {found.id: size_changes(sets).get(found.id) for found in sets}
+    assert list(changes.values()) == [0.5, None, None, 0.0, 19.0, -0.5, None]
+    widths, style = set_widths(sets, 100), replace(STYLE, width=100)
+    told = [
+        "".join(piece.text for piece in set_row(found, style, widths, change)).split()[4]
+        for found, change in zip(sets, changes.values(), strict=True)
+    ]
+    assert told == ["+50%", "-", "-", "=", "x20", "-50%", "-"]
+
+
+def test_a_reason_that_is_cut_in_any_case_leaves_room_for_the_size_and_its_change() -> None:
+    bad = made_set(DAY, "broken", reason="uploads_20260328_020000.tar.zst: 17 bytes are missing at its end")
+    for width in (60, 70, 80):
+        columns = text(set_heading(replace(STYLE, width=width), set_widths((bad,), width)))
+        assert "size  change  proof" in columns
+    whole = made_set(DAY, "broken", reason="one is missing")
+    line = text(set_row(whole, replace(STYLE, width=60), set_widths((whole,), 60)))
+    assert "one is missing" in line, "a reason with room is whole"
+
+
+def test_a_legend_without_room_on_one_line_has_two() -> None:
+    lines = days_legend(nights(4), replace(STYLE, width=49))
+    assert [text(line).strip() for line in lines] == [
+        "● restore-tested  ◐ checksums verified", "○ not verified  · no set",
+    ]  # fmt: skip
+    assert len(days_legend(nights(4), STYLE)) == 1
+
+
+def test_a_reason_that_is_cut_does_not_cut_the_proofs_of_other_sets() -> None:
+    bad = made_set(DAY, "broken", reason="uploads_20260328_020000.tar.zst: 17 bytes are missing at its end")
+    partial = made_set(2 * DAY, "intact", missing={"uploads": "no such folder"})
+    widths, style = set_widths((bad, partial), 49), replace(STYLE, width=49)
+    assert "partial: uploads missing" in text(set_row(partial, style, widths))
+    assert cells(set_row(bad, style, widths)) == 49, "it has what is left"
+
+
+def test_why_a_set_is_broken_is_told_once_on_its_page() -> None:
+    bad = made_set(DAY, "broken", reason="17 bytes are missing")
+    view = next(iter(healthy().plans.values()))
+    told = "\n".join(text(row) for row in set_page(bad, view, STYLE))
+    assert told.count("17 bytes are missing") == 1
+    other = replace(bad, reason="its manifest is inconsistent")
+    assert "its manifest is inconsistent" in "\n".join(text(row) for row in set_page(other, view, STYLE))
+
+
+def test_a_restore_test_says_what_it_could_not_compare() -> None:
+    view = next(iter(healthy().plans.values()))
+
+    def told(found: BackupSet) -> str:
+        return "\n".join(text(row) for row in set_page(found, view, STYLE))
+
+    found = made_set(DAY, "restored", took_s=41.0)
+    assert "not compared  the rows of 1 table: the set does not record them" in told(found)
+    assert "not compared" not in told(made_set(DAY, "intact")), "that compares no rows"
+    uploads = replace(found, parts=tuple(part for part in found.parts if part.source == "uploads"))
+    assert "not compared" not in told(uploads)
+
+
+def text(row: Row) -> str:
+    return "".join(piece.text for piece in row)

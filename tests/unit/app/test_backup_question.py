@@ -6,10 +6,15 @@ from datetime import UTC, timedelta
 
 from msgspec.structs import replace
 
-from lilfox_tui.app.panes.backup.rows import BackupStyle, backup_question, drill_time_row, plan_detail
-from lilfox_tui.app.rendering.draw import UNICODE
+from lilfox_tui.app.panes.backup.rows import BackupStyle, fact_row, plan_detail
+from lilfox_tui.app.panes.backup.set_page import backup_question, drill_time_row, plan_contents, wrapped_facts
+from lilfox_tui.app.rendering.columns import cells
+from lilfox_tui.app.rendering.draw import UNICODE, Piece, Row
+from lilfox_tui.backup.options import ConfigOptions, FilesOptions, PostgresqlOptions
 from lilfox_tui.config.model import KeepConfig
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import human_bytes
+from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import PlanView
 from tests.app.backups_made import MIB, NOW, PLAN, healthy, made_set, plan
 
@@ -85,5 +90,119 @@ def test_below_a_title_with_its_name_a_plan_is_not_named_again() -> None:
     view = next(iter(healthy().plans.values()))
     style = BackupStyle(100, UNICODE, NOW, UTC)
     text = ["".join(piece.text for piece in plan_detail(view, (), style, named=named)[0]) for named in (True, False)]
-    assert text[0] == " ● lilfox  the newest set is 1 h 12 min old and restore-tested"
-    assert text[1] == " ● the newest set is 1 h 12 min old and restore-tested"
+    assert text[0] == " ● lilfox  a restore loses the last 1 h 12 min; its restore test took 41 s"
+    assert text[1] == " ● a restore loses the last 1 h 12 min; its restore test took 41 s"
+
+
+def test_a_store_is_whole_where_the_facts_take_two_lines_anyway() -> None:
+    sets = (made_set(timedelta(days=1), "intact", plan="shop"),
+            made_set(timedelta(days=3), "restored", plan="shop", took_s=41.0))  # fmt: skip
+    view = plan("shop", sets, where="/srv/store/backups/of/the/shop", free_bytes=80 * 1024 * MIB)
+    facts = plan_detail(replace(view, config=replace(PLAN, schedule="*/30 8-18 * * mon-fri")), (), STYLE)[-1]
+    assert "/srv/store/backups/of/the/shop" in "".join(piece.text for piece in facts)
+
+
+STYLE = BackupStyle(100, UNICODE, NOW, UTC)
+
+
+def told_of(view: PlanView) -> list[str]:
+    rows = plan_detail(view, (), BackupStyle(120, UNICODE, NOW, UTC), named=False)
+    return ["".join(piece.text for piece in row).strip() for row in rows]
+
+
+def test_a_plan_says_what_a_restore_of_its_newest_good_set_loses_and_whether_one_was_tried() -> None:
+    day = timedelta(days=1)
+    tested = told_of(plan("lilfox", (made_set(day, "restored", took_s=41.0),)))
+    assert tested[0] == "● a restore loses the last 1 d; its restore test took 41 s"
+    assert "restore test 23 h 57 min ago" in tested[1]
+    assert "41 s" not in tested[1], "it is told once"
+    read = told_of(plan("lilfox", (made_set(day, "intact"), made_set(3 * day, "restored", took_s=41.0))))
+    assert read[0] == "● a restore loses the last 1 d; the set is not restore-tested"
+    assert "restore test 2 d 23 h ago: 41 s" in read[1], "of an older set"
+    assert "a restore loses" not in told_of(plan("lilfox", (made_set(day, "broken"),)))[0], "nothing can be restored"
+
+
+def test_a_plan_that_is_ill_also_says_what_a_restore_loses() -> None:
+    day = timedelta(days=1)
+    sets = (made_set(day, "intact", missing={"database": "refused"}), made_set(2 * day, "intact"))
+    reasons = (tr("the newest set is partial: {sources} could not be backed up", sources="database"),)
+    rows = told_of(plan("lilfox", sets, level=Level.DEGRADED, reasons=reasons))
+    assert rows[0].endswith("the newest set is partial: database could not be backed up")
+    assert rows[1] == "a restore loses the last 2 d; the set is not restore-tested"
+    assert rows[2].startswith("/backup")
+
+
+SOURCES = {
+    "database": PostgresqlOptions(url="postgresql://lilfox@localhost/lilfox", host="db-1", globals=False),
+    "uploads": FilesOptions(path="/srv/lilfox/public/uploads", exclude=("*.tmp", "cache/"), skip_unreadable=True),
+    "settings": ConfigOptions(root="/srv/lilfox", host="web-1"),
+}
+
+
+def test_what_a_plan_backs_up_leaves_out_and_keeps_is_that_of_the_configuration() -> None:
+    config = replace(PLAN, sources=SOURCES, keep=KeepConfig(daily=7, weekly=4), copies=("nas",), drill=True)
+    text = ["".join(piece.text for piece in row).strip() for row in plan_contents(config)]
+    assert text == [
+        "backs up    database  lilfox on db-1  without roles and tablespaces",
+        "uploads   /srv/lilfox/public/uploads  without *.tmp, cache/, unreadable files",
+        "settings  web-1:/srv/lilfox: .env, config",
+        "keeps       7 daily, 4 weekly; copies: nas; drill after each run",
+    ]
+    bare = plan_contents(replace(PLAN, sources={"database": PostgresqlOptions()}, keep=None))
+    assert ["".join(piece.text for piece in row).strip() for row in bare] == [
+        "backs up    database",
+        "keeps       every set: no retention policy; no drill after a run",
+    ]
+    assert "lilfox on db-1" in "\n".join(asked(plan("lilfox", (), config=config)))
+
+
+def test_a_partial_set_does_not_tell_how_large_the_next_one_is() -> None:
+    day = timedelta(days=1)
+    partial = made_set(day, "intact", missing={"database": "refused"})
+    partial = replace(partial, parts=tuple(part for part in partial.parts if part.source == "uploads"))
+    whole = made_set(2 * day, "intact")
+    view = plan("lilfox", (partial, whole))
+    assert one(view, "size") == f"size        about {human_bytes(whole.size_bytes)}  as the last complete set"
+    assert "database  last time" in "\n".join(asked(view))
+    assert one(plan("lilfox", (partial,)), "size").endswith("as the last set")
+
+
+def wrapped_text(rows: list[Row], width: int) -> list[str]:
+    lines = wrapped_facts(rows, width)
+    assert all(cells(row) <= width for row in lines)
+    return ["".join(piece.text for piece in row) for row in lines]
+
+
+def test_the_values_of_facts_stay_in_their_column() -> None:
+    assert wrapped_text(plan_contents(replace(PLAN, sources=SOURCES)), 44) == [
+        "  backs up    database  lilfox on db-1",
+        " " * 14 + "without roles and tablespaces",
+        " " * 14 + "uploads ",
+        " " * 14 + "/srv/lilfox/public/uploads",
+        " " * 14 + "without *.tmp, cache/,",
+        " " * 14 + "unreadable files",
+        " " * 14 + "settings  web-1:/srv/lilfox:",
+        " " * 14 + ".env, config",
+        "  keeps       the last 7; no drill after a",
+        " " * 14 + "run",
+    ]
+
+
+def test_a_path_without_room_is_cut_in_its_middle_and_nothing_else_is() -> None:
+    path = fact_row("to", "/a/very/long/way/to/the/backups/of/the/shop", "strong")
+    assert wrapped_text([(*path, Piece("  78G free"))], 40) == [
+        "  to          /a/very/…ckups/of/the/shop",
+        " " * 14 + "78G free",
+    ]
+    assert wrapped_text([(*fact_row("", "uploads"), Piece("  /a/very/long/way/of/the/shop/uploads"))], 40) == [
+        " " * 14 + "uploads",
+        " " * 14 + "/a/very/…/the/shop/uploads",
+    ]
+    chinese = "读回备份集并校验，恢复到临时位置并比较（演练）"
+    lines = wrapped_text([fact_row("之后", chinese)], 40)
+    assert (
+        "".join(line[lines[0].index("读") :] if number == 0 else line.strip() for number, line in enumerate(lines))
+        == chinese
+    )
+    for width in range(16, 60):
+        wrapped_text(plan_contents(replace(PLAN, sources=SOURCES)), max(22, width))

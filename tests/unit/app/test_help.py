@@ -154,3 +154,24 @@ def test_rows_that_match_stay_below_their_headings() -> None:
     assert list(map(text_of, matching(rows, "BE"))) == ["Two", "beta"]
     assert [text_of(row).strip() for row in matching(rows, "gamma")] == ["nothing matches"]
     assert matching(rows, " ") == rows
+
+
+def test_below_the_keys_of_this_pane_are_those_of_the_others() -> None:
+    for width in (77, 117):
+        page = HelpPage(here(2), UNICODE, 33)
+        own = page.lines("", width)
+        page.add_elsewhere(elsewhere(2))
+        lines = page.lines("", width)
+        assert lines[: len(own)] == own, "nothing of it moves when the others are known"
+        assert all(cells(line) <= width for line in lines)
+        below = lines[len(own) :]
+        assert [text_of(row).strip() for row in below if row and row[0].role == "title"] == [
+            "1 Metrics", "2 Logs", "4 Runbook",
+        ]  # fmt: skip
+        words = " ".join(map(text_of, below)).split()
+        assert all(each.key_text.split()[0] in words for _pane, each in elsewhere(2) if each.keys)
+
+
+def test_what_a_pane_is_for_comes_before_how_it_is_shown() -> None:
+    tasks = [text_of(row).strip() for row in HelpPage(here(2), UNICODE).lines("", 77) if row and row[0].role == "title"]
+    assert tasks[:5] == ["Basics", "Back up and restore", "Display", "Jobs", "Panes"]

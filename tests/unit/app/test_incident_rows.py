@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.alerts.model import Silence, SilenceMatcher
+from lilfox_tui.app.actions import actions_of
 from lilfox_tui.app.navigation import RUNBOOK, TABS
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Piece, Row, safe
 from lilfox_tui.app.rows.incidents import (
@@ -27,10 +28,11 @@ from lilfox_tui.app.rows.incidents import (
     next_steps,
     silence_line,
     timeline_items,
+    wrapped_facts,
     wrong_rows,
 )
 from lilfox_tui.core.text import cell_width
-from lilfox_tui.incident.model import AlertChanged, Noted, Noticed, StepBegan, StepEnded
+from lilfox_tui.incident.model import AlertChanged, JobBegan, Noted, Noticed, StepBegan, StepEnded
 from lilfox_tui.incident.reducer import fold
 from lilfox_tui.metrics.model import Level
 from tests.app.overviews import NOW, mixed
@@ -99,6 +101,18 @@ def test_a_change_in_force_is_told_until_it_is_reverted() -> None:
     assert said(item_row(item, 118, 3, UNICODE)).endswith("done, 1 min, changed")
 
 
+@pytest.mark.parametrize("width", [60, 118])
+def test_a_run_that_waits_for_somebody_is_not_told_as_running(width: int) -> None:
+    began = JobBegan(job="j9", kind="runbook", title="Restart the web service")
+    item = timeline_items([replace(long_incident().entries[0], at=NOW, what=began)])[0]
+    assert said(item_row(item, width, 0, UNICODE)).endswith("running")
+    waits = {"j9": "waits for you: review and confirm step 2"}
+    row = item_row(item, width, 0, UNICODE, (), waits)
+    assert said(row).endswith("◐ Restart the web service  waits for you: review and confirm step 2")
+    assert {piece.role for piece in row[1:] if piece.text != began.title} == {"degraded"}
+    assert "waits for you" in "".join(map(said, item_lines(item, width, 0, UNICODE, (), waits)))
+
+
 def test_what_runs_has_a_shape_of_its_own_in_ascii_too() -> None:
     rows = [safe(said(item_row(each, 118, 3, ASCII)), ascii_only=True) for each in items()]
     assert all(row.isascii() for row in rows)
@@ -158,12 +172,11 @@ def test_what_is_next_follows_from_what_is_unknown_what_fires_and_what_is_in_for
     over = replace(fired, number=99, at=NOW, what=replace(fired.what, state="resolved", since=NOW))
     entries = (*seen.entries[:6], over)  # the change is in force, nobody acknowledged
     assert next_steps(fold(entries, Path("/state/INC-7")), entries, NOW) == [
-        "the alert is over: decide whether the change stays in force, then close it (:close-incident)",
-        "mark it as acknowledged (:moment)",
-    ]
+        "the alert is over: decide whether the change stays in force, then close it (X)"
+    ], "it is too late to acknowledge it"
     entries = (*seen.entries[:3], over)
     assert next_steps(fold(entries, Path("/state/INC-7")), entries, NOW)[0] == (
-        "the alert is over and no change is in force: close the incident (:close-incident)"
+        "the alert is over and no change is in force: close the incident (X)"
     )
     closed = replace(seen.incident, closed=NOW)
     assert next_steps(closed, seen.entries, NOW) == ["export it for the review (:export)"]
@@ -171,9 +184,7 @@ def test_what_is_next_follows_from_what_is_unknown_what_fires_and_what_is_in_for
     tomorrow = NOW + timedelta(days=1)
     assert "since 2026-03-29 03:00:13 UTC" in "\n".join(map(said, fact_rows(seen.incident, seen.entries, tomorrow)))
     assert "closed after 12 min" in "\n".join(map(said, fact_rows(closed, seen.entries, NOW)))
-    assert next_steps(fold(seen.entries[:1], Path("/x")), seen.entries[:1], NOW) == [
-        "mark it as acknowledged (:moment)"
-    ]
+    assert next_steps(fold(seen.entries[:1], Path("/x")), seen.entries[:1], NOW) == ["acknowledge it (A)"]
 
 
 def test_what_a_run_waits_for_is_next_and_no_other_runbook_is_offered() -> None:
@@ -188,16 +199,33 @@ def test_what_a_run_waits_for_is_next_and_no_other_runbook_is_offered() -> None:
 
 
 def test_each_action_that_a_next_step_names_exists() -> None:
-    """``:name`` is how the help and the key table name what has no key."""
+    """``:name`` is how the help and the key table name what has no key; a letter is a key of the pane."""
     seen = long_incident()
     assert seen.incident is not None
     over = replace(seen.entries[1], number=99, at=NOW, what=replace(seen.entries[1].what, state="resolved", since=NOW))
     entries = (*seen.entries[:6], over)
     cases = [(replace(seen.incident, closed=NOW), seen.entries), (fold(entries, Path("/state/INC-7")), entries)]
+    cases.append((fold(seen.entries[:2], Path("/state/INC-7")), seen.entries[:2]))
     text = " ".join(each for case in cases for each in next_steps(*case, NOW))
     named = set(re.findall(r"\(:([a-z-]+)\)", text))
-    assert named == {"export", "close-incident", "moment"}
+    assert named == {"export"}
     assert named <= set(TABS[RUNBOOK].own)
+    keys = {key: each.id for each in actions_of(TABS[RUNBOOK].load()) for key in each.keys}
+    letters = set(re.findall(r"\(([A-Za-z])\)", text))
+    assert {keys[letter] for letter in letters} == {"end-run", "acknowledge", "note"}
+
+
+def test_what_does_not_fit_in_a_fact_goes_on_below_its_own_text() -> None:
+    seen = long_incident()
+    assert seen.incident is not None
+    beside = Situation(wrong=[(Piece("x ", "failing"), Piece("web  ", "strong"), Piece("answers 503 " * 9, "failing"))])
+    facts = fact_rows(seen.incident, seen.entries, NOW, beside)
+    rows = wrapped_facts(facts, 60)
+    assert all(cell_width(said(row)) <= 60 for row in rows)
+    assert said(rows[0]).startswith(" wrong now  x web  answers 503")
+    assert said(rows[1]).startswith(" " * 14 + "answers 503") or said(rows[1]).startswith(" " * 14 + "503")
+    assert {piece.role for piece in rows[1][1:]} == {"failing"}, "each part keeps its colour"
+    assert "".join(map(said, rows)).count("503") == 9
 
 
 def test_a_silence_tells_its_end_with_the_date_unless_that_is_today() -> None:

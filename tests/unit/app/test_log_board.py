@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.app.panes.logs.board import BoardDrawing, BoardRow, BoardSection, BoardStyle, draw_board
 from lilfox_tui.app.panes.logs.histogram import StripParts, strip_row
-from lilfox_tui.app.panes.logs.patterns import filter_of, pattern_head, pattern_sections
+from lilfox_tui.app.panes.logs.patterns import filter_of, halves_of, halves_row, pattern_head, pattern_sections
 from lilfox_tui.app.panes.logs.rows import percent
 from lilfox_tui.app.panes.logs.statistics import (
     NewestRecords,
@@ -29,7 +29,17 @@ from lilfox_tui.logs.analyze import RecentPatterns
 from lilfox_tui.logs.filter.model import EVERYTHING
 from lilfox_tui.logs.filter.syntax import parse_filter, to_text
 from lilfox_tui.logs.record import EPOCH, LoggedException, LogRecord, Severity
-from lilfox_tui.logs.statistics import Example, Pattern, PatternChange, Patterns, Statistics, Tally, statistics_of
+from lilfox_tui.logs.statistics import (
+    ROUTES,
+    Example,
+    Kind,
+    Pattern,
+    PatternChange,
+    Patterns,
+    Statistics,
+    Tally,
+    statistics_of,
+)
 from tests.unit.logs.memory_source import record
 
 AT_US = 1_774_753_964_250_000  # 2026-03-29 03:12:44.250 UTC
@@ -155,6 +165,47 @@ def test_levels_are_parts_of_a_whole() -> None:
     assert [found_by(row, records) for row in levels] == [2, 1, 5]
 
 
+def rates(*told: tuple[int, str, Severity]) -> list[LogRecord]:
+    """Records by the second in which they were written."""
+    return [
+        record("api", at, AT_US // 1_000_000 * 1_000_000 + second * 1_000_000, text, severity=severity)
+        for at, (second, text, severity) in enumerate(told)
+    ]
+
+
+def test_what_has_become_more_frequent_is_marked_beside_levels_and_statuses() -> None:
+    told = [(second, f"GET /a {200 if second < 10 else 503}", Severity.INFO) for second in range(20)]
+    told += [(second, "refused", Severity.ERROR) for second in (2, 3, 12, 13, 14, 15, 16)]
+    told += [(second, "retry", Severity.WARNING) for second in (17, 18)]
+    records = rates(*sorted(told))
+    found, newest = Tally(slice_us=1_000_000), NewestRecords(records, are_all=True)
+    for each in records:
+        found.add(each.source, each.entry)
+    counted_ = statistics_of(found)
+    span = time_span(counted_, newest, AT_US + 60_000_000)
+    halves = halves_of(counted_.by_slice, span)
+    assert halves is not None
+    assert text_of(halves_row(halves, UTC)).strip() == "change: 03:12:54 to 03:13:03 compared with 03:12:44 to 03:12:54"
+    sections = statistics_sections(counted_, newest, UTC, UNICODE, halves)
+    rows = {row.id: row for section in sections for row in section.rows}
+    changes = {name: rows[name].cells[2] for name in rows if name.startswith(("level", "status")) or name[1:] == "xx"}
+    assert {name: (change.text, change.role) for name, change in changes.items()} == {
+        "level 40": ("×2.8", "failing"),
+        "level 30": ("new", "degraded"),
+        "level 20": ("×1.1", "muted"),
+        "5xx": ("new", "failing"),
+        "status 503": ("new", "failing"),
+        "2xx": ("×0.0", "muted"),
+    }
+    older = [each for each in records if (each.entry.time_us or 0) < halves.middle_us]
+    assert sum(each.entry.severity >= Severity.ERROR for each in older) == 2
+    some = statistics_sections(counted_, NewestRecords(records[5:], are_all=False), UTC, UNICODE, halves)
+    (of_newest,) = (row for section in some for row in section.rows if row.id == "5xx")
+    assert len(of_newest.cells) == 2, "nothing is compared of those not looked at"
+    assert halves_of(counted_.by_slice[:7], span) is None, "too short to compare"
+    assert halves_of((), None) is None
+
+
 def test_only_nothing_is_0_percent_and_only_everything_is_100_percent() -> None:
     assert [percent(*each) for each in ((0, 9), (1, 999), (998, 999), (999, 999), (1, 3), (0, 0))] == [
         "0%", "<1%", ">99%", "100%", "33%", "0%"
@@ -209,7 +260,7 @@ def test_statistics_tell_of_which_records_they_are() -> None:
 
 
 def test_a_message_without_a_past_is_not_called_new() -> None:
-    pattern = Pattern("refused", 3, Severity.ERROR, Example("api", "0", AT_US, "refused"))
+    pattern = Pattern(Kind("refused"), 3, Severity.ERROR, Example("api", "0", AT_US, "refused"))
     changes = tuple(PatternChange(pattern, 3, 0, None, compared) for compared in (True, False))
     recent = RecentPatterns(
         changes, AT_US - 600_000_000, AT_US, recent=6, unknown=("api",), failed={"db": LilFoxError(tr("away"))},
@@ -221,12 +272,9 @@ def test_a_message_without_a_past_is_not_called_new() -> None:
     assert unknown == f"{because}; comparable from 03:13 on"
     assert text_of(pattern_head(replace(recent, comparable_from_us=None), UTC)[1]).strip() == because
     assert missing == "not fully read: db"
-    sections = pattern_sections(recent, UTC, UNICODE)
-    assert [(each.title, [cell.text for cell in each.rows[0].cells][3]) for each in sections] == [
-        ("New", "new"), ("Not compared", "")
-    ]  # fmt: skip
-    (only,) = pattern_sections(replace(recent, changes=changes[1:]), UTC, UNICODE)
-    assert (only.title, only.note) == ("Most frequent", ""), "the head says it once"
+    (only,) = pattern_sections(recent, UTC, UNICODE)
+    assert (only.title, only.note) == ("Failures", "2 patterns, 1 new")
+    assert [row.cells[3].text for row in only.rows] == ["new", ""]
 
 
 def patterns_of(records: Sequence[LogRecord], known_us: int) -> list[BoardSection]:
@@ -250,9 +298,9 @@ def test_a_pattern_tells_its_status_its_exception_its_course_and_where_it_was_sa
     records += [record("api", at, AT_US, "served", fields={"status": 502}) for at in range(60, 62)]
     records += [record("api", 70, AT_US, "GET /a/70 200")]
     new, rest = patterns_of(records, AT_US - 45 * minute)
-    assert (new.title, new.note) == ("New", "not seen from 02:27 to 03:02")
+    assert (new.title, new.note) == ("Failures", "3 patterns, 3 new")
     assert [text_of(row.name) for row in new.rows] == [
-        "GET <path> 503", "job failed  ConnectionError", "served  status=502"
+        "GET /a/{id} 503", "job failed  ConnectionError", "served  status=502"
     ]  # fmt: skip
     assert {row.name[0].role for row in new.rows} == {"failing"}, "5xx is a failure, whatever its level"
     glyph, count, share, change, trend, seen, sources = (cell.text for cell in new.rows[1].cells)
@@ -261,7 +309,64 @@ def test_a_pattern_tells_its_status_its_exception_its_course_and_where_it_was_sa
     assert trend == "▁" * 11 + "▆", "from the first minute that is known"
     assert new.rows[1].more == "worker2: job failed  ConnectionError: connection refused: 127.0.0.1:5432"
     assert [found_by(row, records) for row in new.rows] == [6, 4, 2]
-    assert [text_of(row.name) for row in rest.rows] == ["GET <path> 200"]
+    assert (rest.title, [text_of(row.name) for row in rest.rows]) == ("Other messages", ["GET /a/{id} 200"])
+    assert found_by(rest.rows[0], records) == 31
+
+
+def test_requests_are_told_apart_by_their_path_and_each_is_a_filter() -> None:
+    said = ["GET /api/chat 200 in 3 ms"] * 5 + ["GET /api/chat?user=7 200 in 4 ms", "GET /api/chats 200 in 3 ms"]
+    said += ["POST /api/chat 200 in 2 ms", 'took the "GET /api/chat HTTP/1.1" 200', "GET /items/7 200 in 1 ms"]
+    said += ["GET /items/8 200 in 1 ms", "GET /items/8/parts 200 in 1 ms"]
+    records = [record("api", at, AT_US, text) for at, text in enumerate(said)]
+    fields = ({"method": "GET", "path": f"/a/{at}?x=1", "status": 200} for at in range(2))
+    records += [record("api", 50 + at, AT_US, "served", fields=each) for at, each in enumerate(fields)]
+    (section,) = patterns_of(records, AT_US - 20 * 60_000_000)
+    told = {text_of(row.name): int(row.cells[1].text) for row in section.rows}
+    assert told == {
+        "GET /api/chat 200 in <num> ms": 6,
+        "GET /api/chats 200 in <num> ms": 1,
+        "POST /api/chat 200 in <num> ms": 1,
+        'took the "GET /api/chat HTTP/1.1" 200': 1,
+        "GET /items/{id} 200 in <num> ms": 2,
+        "GET /items/{id}/parts 200 in <num> ms": 1,
+        "served  status=200  path=/a/{id}": 2,
+    }
+    assert {text_of(row.name): found_by(row, records) for row in section.rows} == told
+
+
+@pytest.mark.parametrize(("path", "name"), [("/static/{at}.js", "/static/<path>"), ("/{at}.php", "<path>")])
+def test_of_very_many_paths_only_what_they_have_in_common_is_told_and_found(path: str, name: str) -> None:
+    said = [f"GET {path.format(at=f'f{at}')} 404" for at in range(ROUTES + 1)] + ["GET /api/chat 200"]
+    records = [record("api", at, AT_US, text) for at, text in enumerate(said)]
+    (section,) = patterns_of(records, AT_US - 20 * 60_000_000)
+    assert [text_of(row.name) for row in section.rows] == [f"GET {name} 404", "GET /api/chat 200"]
+    assert [found_by(row, records) for row in section.rows] == [ROUTES + 1, 1]
+
+
+def test_routes_of_a_field_that_are_no_paths_are_told_apart_until_they_are_too_many() -> None:
+    for count, names in ((2, ["call  status=200  route=users.0", "call  status=200  route=users.1"]),
+                         (ROUTES + 1, ["call  status=200"])):  # fmt: skip
+        fields = ({"route": f"users.{at}", "status": 200} for at in range(count))
+        records = [record("api", at, AT_US, "call", fields=each) for at, each in enumerate(fields)]
+        (section,) = patterns_of(records, AT_US - 20 * 60_000_000)
+        assert [text_of(row.name) for row in section.rows] == names
+        assert sum(found_by(row, records) for row in section.rows) == count
+
+
+def test_a_log_that_has_just_begun_is_compared_with_itself() -> None:
+    pattern = Pattern(Kind("refused"), 3, Severity.ERROR, Example("api", "0", AT_US, "refused"))
+    change = PatternChange(pattern, 3, 0, 4.0, by_slice=(None, 1, 1, 4), within_us=AT_US - 10_000_000)
+    recent = RecentPatterns((change,), AT_US - 600_000_000, AT_US, recent=3, unknown=("api",), slice_us=1_000_000)
+    told = [text_of(row).strip() for row in pattern_head(recent, UTC)]
+    assert told[1] == "no records before 03:02; compared: from 03:12:34 on with the time before"
+    some = replace(recent, known_from_us=AT_US - 1_200_000_000)
+    assert [text_of(row).strip() for row in pattern_head(some, UTC)][1:] == [
+        "new: not seen from 02:52 to 03:02",
+        "api: no records before 03:02; from 03:12:34 on compared with the time before it",
+    ]
+    (section,) = pattern_sections(recent, UTC, UNICODE)
+    assert (section.note, section.rows[0].cells[3].text) == ("1 pattern, 1 more frequent", "×4.0")
+    assert len(section.rows[0].cells[4].text) == 3, "a trend, though it is no minute old"
 
 
 def test_what_came_while_records_were_counted_is_in_no_part_of_the_statistics() -> None:
@@ -286,6 +391,19 @@ def test_the_most_of_a_pattern_is_seen_on_a_small_screen() -> None:
         drawn = [text_of(row) for row in board((), sections, width).rows]
         assert any("1" in line and "connection to the data" in line for line in drawn), drawn
         assert all(cell_width(line) <= width for line in drawn)
+
+
+@pytest.mark.parametrize("width", [78, 118, 198])
+def test_failures_and_other_messages_have_the_same_columns(width: int) -> None:
+    told = [record("api", at, AT_US, f"GET /a 200 in {at} ms") for at in range(120)]
+    told += [record("api", 200 + at, AT_US - at * 60_000_000, "GET /b 500", severity=Severity.ERROR) for at in range(9)]
+    sections = patterns_of(told, AT_US - 20 * 60_000_000)
+    drawn = [text_of(row) for row in draw_board((), sections, BoardStyle(width, UNICODE, stacked=True)).rows]
+    heads = [line for line in drawn if "records" in line]
+    assert len(heads) == 2
+    assert heads[0] == heads[1]
+    assert "trend" in heads[0]
+    assert {line.index("GET") for line in drawn if "GET" in line} == {heads[0].index("message")}
 
 
 def test_patterns_of_a_log_without_times_say_that_there_is_nothing_to_compare() -> None:

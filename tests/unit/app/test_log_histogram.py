@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, timedelta, timezone
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -193,10 +194,21 @@ def test_bars_are_as_high_as_their_share() -> None:
 
 
 def test_few_bars_are_wider_and_the_mark_is_in_the_middle_of_its_bar() -> None:
-    bars = Bars(AT_US, SECOND_US, (Bar(24), Bar(12), Bar(), Bar(24)), cells=3)
+    bars = Bars(AT_US, SECOND_US, (Bar(24), Bar(12), Bar(), Bar(24)), columns=12)
     assert text_of(bar_rows(bars, UNICODE)[0]) == " ███      ███"
     row = text_of(axis_row(bars, AT_US + SECOND_US, UTC, UNICODE))
     assert row.index(UNICODE.logo) == 1 + 3 + 1
+
+
+@pytest.mark.parametrize("count", range(9, 71))
+def test_any_number_of_bars_fills_the_same_cells(count: int) -> None:
+    """While records come, bars become narrower a cell at a time; where they end does not jump."""
+    bars = bars_of([], [item(at * SECOND_US) for at in range(count)], 70, newest=True)
+    assert bars is not None
+    widths = {bars.begin(place + 1) - bars.begin(place) for place in range(len(bars.bars))}
+    assert max(widths) - min(widths) <= 1
+    assert min(widths) >= 1
+    assert {len(text_of(row).rstrip()) for row in bar_rows(bars, UNICODE)} == {1 + 70}
 
 
 def test_where_there_are_no_colours_the_level_is_a_shape() -> None:

@@ -23,7 +23,7 @@ from lilfox_tui.app.panes.logs.histogram import (
 from lilfox_tui.app.panes.logs.patterns import filter_of
 from lilfox_tui.app.panes.logs.record_page import MOST_OF_REQUEST, Neighbours, detail_rows, same_request, similar_to
 from lilfox_tui.app.panes.logs.rows import LogList, LogStyle, Place, cut_into, log_row, wrapped_rows
-from lilfox_tui.app.panes.logs.view import trouble_rows, when
+from lilfox_tui.app.panes.logs.view import error_rows, trouble_rows, when
 from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row
 from lilfox_tui.config.model import Config, HostConfig, LogConfig
@@ -31,12 +31,9 @@ from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import cell_width, clean
-from lilfox_tui.logs.record import LoggedException, Severity, headline
+from lilfox_tui.logs.record import LoggedException, Severity, headline, template_of
 from lilfox_tui.logs.source import SourceNotice
-from lilfox_tui.logs.statistics import (
-    Slice,
-    template_of,
-)
+from lilfox_tui.logs.statistics import Slice
 from lilfox_tui.logs.window import MergeKey, WindowItem
 from lilfox_tui.monitor.model import this_machine
 from tests.unit.logs.memory_source import record
@@ -63,6 +60,41 @@ def test_a_record_on_one_line() -> None:
     row = log_row(shown(1, "connection refused", severity=Severity.ERROR, logger="app.db"), STYLE)
     assert text_of(row) == " 03:12:44.250 ✖ ERROR backend  app.db   connection refused"
     assert roles_of(row)["✖"] == "failing"
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:5432", "db-1.internal:5432"])
+def test_an_address_at_the_end_of_a_long_line_stays(address: str) -> None:
+    text = "request failed  ConnectionError: connection to the database was refused by " + address
+    style = replace(STYLE, values=(ValueColumn("request_id", 8),))
+    item = shown(1, text, fields={"request_id": "ad74e939"})
+    row = text_of(log_row(item, style))
+    assert row.endswith(f"… {address}  ad74e939")
+    assert cell_width(row) == style.width
+    longer = text_of(log_row(shown(1, text + " and so on", fields={"request_id": "ad74e939"}), style))
+    assert longer.endswith("…  ad74e939"), "else the beginning says the most"
+    assert cell_width(longer) == style.width
+
+
+@pytest.mark.parametrize(
+    ("message", "fields", "sign"),
+    [
+        ("GET /api/chat 503 in 0.2 s", {}, ("✖", "failing")),
+        ("served", {"status": 500}, ("✖", "failing")),
+        ("GET /api/chat 404 in 0.2 s", {}, ("·", "good")),
+        ("served 503 files", {"status": 200}, ("·", "good")),
+        ("took 512 ms", {}, ("·", "good")),
+    ],
+)
+def test_a_response_that_failed_has_the_sign_of_an_error_and_its_own_level(
+    message: str, fields: dict[str, object], sign: tuple[str, str]
+) -> None:
+    item = shown(1, message, severity=Severity.INFO, fields=fields)
+    row = log_row(item, STYLE)
+    assert " INFO " in text_of(row)
+    assert roles_of(row)[sign[0]] == roles_of(row)["INFO"] == sign[1]
+    assert error_rows(LogList([item], STYLE, folded=False)) == (), "errors are counted by their level"
+    page = detail_rows(item, item.item, Neighbours(), STYLE)  # type: ignore[arg-type]
+    assert page[0].row[1].text.strip() == sign[0], "its page has the same sign"
 
 
 @pytest.mark.parametrize(
@@ -435,7 +467,7 @@ def test_records_that_say_the_same_and_the_raw_line_stand_beside_the_fields_wher
     assert not isinstance(one.item, SourceNotice)
     record = replace(one.item, raw=b'{"message": "GET /a/3 500", "odd": 1}')
     similar = similar_to(record, [WindowItem(one.key, record), *loaded[:3], *loaded[4:]])
-    assert (similar.pattern, similar.count, similar.of) == ("GET <path> 500", 30, 32)
+    assert (similar.pattern, similar.count, similar.of) == ("GET /a/{id} 500", 30, 32)
     assert sum(similar.by_time) == 30
     assert not any(similar.by_time[-8:]), "not in the last of the time that is loaded"
     one = WindowItem(one.key, record)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import cast
 
-from lilfox_tui.app.panes.metrics.errors import ErrorRuns, LoggedError, each_once
-from lilfox_tui.app.panes.metrics.problems import error_row
+from lilfox_tui.app.evidence import LoggedError, each_once, error_row
+from lilfox_tui.app.pane import PaneContext
+from lilfox_tui.app.panes.metrics.errors import ErrorRuns, NewestErrors
+from lilfox_tui.app.panes.metrics.state import MetricsState
 from lilfox_tui.app.rendering.draw import UNICODE
 from lilfox_tui.logs.record import LogEntry, LoggedException, LogRecord, Severity, microseconds
 
@@ -88,3 +93,34 @@ def test_errors_of_two_logs_that_alternate_are_two_rows() -> None:
     ]
     counted_in_part = [LoggedError(NOW, "api", "a", 3), LoggedError(NOW, "api", "a", 2, at_least=True)]
     assert [(each.times, each.at_least) for each in each_once(counted_in_part)] == [(5, True)]
+
+
+class _Logs:
+    """The context of a pane, of which only what these errors ask for."""
+
+    def __init__(self) -> None:
+        self.app = SimpleNamespace(
+            rewound=None, leaving=True, config=SimpleNamespace(hosts={"web-1": object(), "web-2": object()})
+        )
+
+    def after(self, _seconds: float, _start: Callable[[], None]) -> None:
+        """Nothing is followed here."""
+
+
+def test_errors_about_services_and_hosts_are_those_of_their_logs() -> None:
+    context = _Logs()
+    newest = NewestErrors(cast("PaneContext[MetricsState]", context))
+    newest.found = (
+        LoggedError(NOW, "gateway", "refused", 3),
+        LoggedError(NOW, "web-1.nginx", "bad gateway"),
+        LoggedError(NOW, "backend", "timeout"),
+        LoggedError(NOW - timedelta(seconds=9), "gateway", "refused", 4),
+    )
+    newest._logs_on = {"web-1": ["web-1.nginx"], "web-2": []}.__getitem__
+    assert [(each.text, each.times) for each in newest.about(["gateway"])] == [("refused", 7)], "counted as one"
+    assert newest.about(["gateway"]) is newest.about(["gateway"]), "made once"
+    assert [each.source for each in newest.about(["backend", "web-1"])] == ["web-1.nginx", "backend"]
+    assert newest.about(["web-2"]) == []
+    assert len(newest.about(())) == 3, "all, where it is not known what it is about"
+    context.app.rewound = NOW
+    assert newest.about(["gateway"]) == ()

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lilfox_tui.app.panes.backup.restore_checks import outlook_rows, what_is_restored
-from lilfox_tui.app.panes.backup.restore_pages import confirm_rows, page_keys
+from lilfox_tui.app.panes.backup.restore_pages import PageStyle, confirm_rows, page_keys, page_rows
 from lilfox_tui.app.panes.backup.restore_state import (
     CHECKS,
     CONFIRM,
@@ -21,13 +21,14 @@ from lilfox_tui.app.panes.backup.restore_state import (
     RestoreChoice,
     RestoreState,
 )
+from lilfox_tui.app.rendering.columns import Digits
 from lilfox_tui.app.rendering.draw import UNICODE, Row
 from lilfox_tui.app.rows.jobs import JobLog
 from lilfox_tui.backup.checks import Check
 from lilfox_tui.backup.plan import BackupRequest
 from lilfox_tui.backup.source import RestoreChange
 from lilfox_tui.core.errors import LilFoxError
-from lilfox_tui.jobs.model import Began, Ended
+from lilfox_tui.jobs.model import Began, Ended, MessageLogged, Progress, ProgressMade
 from tests.app.backups_made import nights, plan
 
 
@@ -200,7 +201,7 @@ def test_that_nothing_differs_is_told_first() -> None:
     state.looked.changes = {"database": [RestoreChange("public.users", "1190", "1204")], "uploads": []}
     told = ["".join(piece.text for piece in row) for row in confirm_rows(state.choice, state.looked, UNICODE)]
     assert "no data newer than the backup was found" in told[0]
-    assert "uploads  no differences found" in told[-1]
+    assert " uploads  no differences found" in told[-1]
 
 
 def texts_of(rows: Iterable[Row]) -> list[str]:
@@ -262,3 +263,53 @@ def test_the_time_of_a_job_is_that_between_its_first_and_its_last_event() -> Non
     log.events.popleft()
     told.append(log.took_s)
     assert told == [None, 42.0, None], "nothing is told of a job that runs, or whose begin is not known any more"
+
+
+def test_the_progress_of_a_run_is_told_first_and_then_what_the_job_said_last() -> None:
+    at = datetime(2026, 3, 29, 3, 12, tzinfo=UTC)
+    state = chosen()
+    state.open(RUN)
+    state.log = JobLog("1")
+    style = PageStyle(100, 12, UNICODE, UTC, Digits())
+    state.log.take([MessageLogged(at, f"line {number}") for number in range(40)])
+    assert "line 39" in texts_of(page_rows(state, style))[-1]
+    state.log.take([ProgressMade(at, Progress("database", 50, 100)), ProgressMade(at, Progress("uploads", 1, 100))])
+    rows = texts_of(page_rows(state, style))
+    assert [row.split()[0] for row in rows[:2]] == ["database", "uploads"]
+    assert "50%" in rows[0]
+    assert not rows[2]
+    assert "line 39" in rows[-1]
+    assert len(rows) < style.height
+
+
+def test_what_changes_says_which_side_is_now() -> None:
+    state = chosen()
+    look(state, GOOD)
+    assert state.looked is not None
+    state.looked.changes = {"database": [RestoreChange("public.users", "1190", "1204")], "uploads": []}
+    told = texts_of(confirm_rows(state.choice, state.looked, UNICODE))
+    assert " database  1 change  now → after the restore" in told
+    assert " uploads  no differences found" in told
+
+
+def test_the_result_says_from_when_the_data_is() -> None:
+    state = chosen()
+    state.open(RUN)
+    style, at = PageStyle(100, 12, UNICODE, UTC, Digits()), datetime(2026, 3, 29, 3, 12, tzinfo=UTC)
+    for outcome in ("ok", "failed"):
+        state.log = JobLog("1")
+        state.log.take([Ended(at, outcome, "told", "", 0, {})])
+        state.step = RESULT
+        told = "   The restored data is that of 2026-03-29 02:00:00 UTC." in texts_of(page_rows(state, style))
+        assert told == (outcome == "ok")
+
+
+def test_the_last_question_says_what_has_been_proven_of_the_set() -> None:
+    state = chosen()
+    look(state, GOOD)
+    state.open(CONFIRM)
+    for width, is_told in ((78, True), (38, False)):
+        first, *_more = texts_of(page_rows(state, PageStyle(width, 20, UNICODE, UTC, Digits())))
+        assert first.startswith(" Restore now?")
+        assert ("restore-tested  2.1G  started 2026-03-29 02:00:00 UTC" in first) == is_told
+        assert len(first) <= width

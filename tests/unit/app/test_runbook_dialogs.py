@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lilfox_tui.app.panes.runbook.dialogs import alerts_first, ending_rows
+from lilfox_tui.app.panes.runbook.dialogs import alerts_first, beginning_rows, ending_rows
+from lilfox_tui.config.model import Config
 from lilfox_tui.runbook.run.protocol import RunFact
 from lilfox_tui.runbook.run.reducer import RunReducer
 from lilfox_tui.runbook.run.variables import ValueChoice
@@ -47,3 +48,18 @@ def test_values_of_firing_alerts_are_offered_first() -> None:
     assert [bool(each.note) for each in found] == [True, True, False, False]
     assert found[0].note == "an alert fires for it"
     assert alerts_first(choices, []) == choices
+
+
+def test_what_a_run_would_change_is_said_before_it_begins() -> None:
+    made = runbook(
+        (command("look"), command("set -eu\nsystemctl restart <unit>", "change", name="make")),
+        (command("systemctl stop <unit>", "change", rollback_of="make"),),
+        (command("rm -r /srv/old", "change", risk="destroy"),),
+    )
+    rows = beginning_rows(made, None, {}, Config())
+    texts = ["".join(piece.text for piece in row) for row in rows]
+    assert [text for text in texts if text.strip().startswith("contains")]
+    changing = [text for text in texts if "systemctl" in text or "rm -r" in text]
+    assert [text.split()[-3:] for text in changing] == [["systemctl", "restart", "<unit>"], ["rm", "-r", "/srv/old"]]
+    assert changing[0].strip().startswith("changes")
+    assert [row[1].role for row in rows if row and "rm -r" in row[-1].text] == ["failing"]

@@ -88,3 +88,10 @@ def test_a_small_screen_has_no_borders() -> None:
         False,
     ]
     assert arrange_parts(40, 8, FULL)["command"].inner_width == 40
+
+
+def test_the_facts_of_an_incident_have_the_rows_that_a_short_timeline_leaves_free() -> None:
+    few = Wants(column=INCIDENT, beside=1, facts=12, timeline=4)
+    assert arrange_parts(80, 21, few)["facts"].inner_height == 12
+    many = Wants(column=INCIDENT, beside=1, facts=12, timeline=40)
+    assert arrange_parts(80, 21, many)["facts"].inner_height == 9

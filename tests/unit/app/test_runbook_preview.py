@@ -56,7 +56,7 @@ def firing(job: str, name: str = "HighErrorRate", value: float = 0.94) -> Alert:
 
 def drawn(found: Runbook, *alerts: Alert, of_alert: dict[str, str] | None = None) -> list[str]:
     shown = Preview(found, [(each, ERRORS) for each in alerts], {"keep": "14", **(of_alert or {})}, of_alert or {})
-    return texts([*head_rows(shown, STYLE), *steps_rows(shown, lambda _step, _command: ("web-1",), STYLE)])
+    return texts([*head_rows(shown, STYLE), *steps_rows(shown, lambda _step, _command: ("web-1",), STYLE).rows])
 
 
 def test_the_paragraphs_before_the_first_step_tell_when_it_is_used() -> None:

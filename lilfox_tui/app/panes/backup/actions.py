@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -13,7 +13,8 @@ from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.dialogs.messages import AskDialog
 from lilfox_tui.app.dialogs.prompt import Choice, Chooser
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.backup.rows import SET_ROLES, backup_question, drill_time_row, fact_row
+from lilfox_tui.app.panes.backup.rows import SET_ROLES, fact_row
+from lilfox_tui.app.panes.backup.set_page import backup_question, drill_time_row
 from lilfox_tui.app.panes.backup.state import BackupState, is_of, undoable
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rows.job_words import job_kind_text
@@ -24,7 +25,7 @@ from lilfox_tui.backup.restores import interrupted
 from lilfox_tui.backup.sets.retention import judge
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, _, ngettext, ntr, tr
-from lilfox_tui.core.text import fit, human_bytes
+from lilfox_tui.core.text import cell_width, clean, fit, fit_middle, human_bytes
 from lilfox_tui.jobs.listing import cancel
 from lilfox_tui.metrics.model import Level
 
@@ -193,7 +194,7 @@ class JobActions(ActionGroup):
 class PlanActions(ActionGroup):
     """Actions on the selected plan: run it, and apply its retention."""
 
-    TASK = tr("Plans")
+    TASK = tr("Back up and restore")
 
     def __init__(self, context: Context, starter: JobStarter) -> None:
         self._context, self._state, self._app, self._starter = context, context.state, context.app, starter
@@ -245,12 +246,18 @@ class PlanActions(ActionGroup):
             )
             return
         rows: list[Row] = [
-            (Piece(f"  {each.set.id}", "strong"), Piece(f"  {each.why}", "muted")) for each in going[:_MOST_SHOWN]
+            (
+                Piece(f"  {each.set.id}", "strong"),
+                Piece("  " + fit(human_bytes(each.set.size_bytes), 5, right=True)),
+                Piece(f"  {each.why}", "muted"),
+            )
+            for each in going[:_MOST_SHOWN]
         ]
         if len(going) > _MOST_SHOWN:
             rows.append((Piece("  " + _("and {count} more", count=len(going) - _MOST_SHOWN), "muted"),))
         stay = ngettext("{count} set is kept.", "{count} sets are kept.", len(own) - len(going))
-        rows.append((Piece("  "), Piece(stay)))
+        held = _("Together they hold {bytes}.", bytes=human_bytes(sum(each.set.size_bytes for each in going)))
+        rows += [BLANK, (Piece("  "), Piece(held, "strong"), Piece(f" {stay}"))]
         title = ngettext("Remove {count} set", "Remove {count} sets", len(going))
         if await self._app.confirm(title, rows, plan.name):
             await self._starter.start("prune", self._starter.request(plan))
@@ -259,7 +266,7 @@ class PlanActions(ActionGroup):
 class SetActions(ActionGroup):
     """Actions on the selected set: restore or verify it. ``undo`` asks whether to undo a plan's last restore."""
 
-    TASK = tr("Sets")
+    TASK = tr("Back up and restore")
 
     def __init__(self, context: Context, starter: JobStarter, undo: Callable[[PlanView], None]) -> None:
         self._state, self._app, self._starter, self._undo = context.state, context.app, starter, undo
@@ -352,7 +359,7 @@ _NAME = 44
 class RestoreActions(ActionGroup):
     """Actions after a restore: undo it, and delete the earlier data that it retains."""
 
-    TASK = tr("Restore")
+    TASK = tr("Back up and restore")
 
     def __init__(self, context: PaneContext[BackupState], starter: JobStarter) -> None:
         self._context, self._state, self._app, self._starter = context, context.state, context.app, starter
@@ -492,7 +499,7 @@ class RestoreActions(ActionGroup):
             return
         half, finish = ways[int(chosen)]
         word = "finish" if finish else "take-back"
-        rows: list[Row] = [(Piece("  "), Piece(str(half.message)))]
+        rows = settle_rows(half, self._state.zone, finish=finish)
         if await self._app.confirm(_settle_text(half, finish=finish), rows, word):
             request = self._starter.request_without_plan(half.restored.run)
             await self._starter.start("settle", replace(request, finish=finish))
@@ -526,6 +533,31 @@ def _going_rows(lines: Sequence[RetainedRow]) -> Iterator[Row]:
 
 def _where(line: RetainedRow) -> str:
     return f"{line.host}:{line.target}" if line.host else line.target
+
+
+def settle_rows(half: InterruptedRestore, zone: tzinfo, *, finish: bool) -> list[Row]:
+    """What was interrupted and when, and of each target which data is in place there and what becomes of it."""
+    restored = half.restored
+    what = _("undoing its restore") if restored.stage == "undoing" else _("its restore")
+    when = f"{restored.at.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+    rows = [
+        fact_row(_("set"), restored.set),
+        (
+            *fact_row(_("stopped"), what, "text"),
+            Piece("  " + _("since {time}, job {job}", time=when, job=restored.run), "muted"),
+        ),
+        BLANK,
+    ]
+    wanted = "restored" if finish is (restored.stage != "undoing") else "before"
+    texts = {"restored": _("restored data"), "before": _("previous data"), "neither": _("absent")}
+    names = [clean(f"{side.host}:{side.target}" if side.host else side.target) for side in half.sides]
+    width = min(_NAME, max(map(cell_width, names), default=0))
+    for name, side in zip(names, half.sides, strict=True):
+        becomes = () if side.standing == wanted else (Piece(" → "), Piece(texts[wanted], "degraded"))
+        told = texts.get(side.standing) or str(side.reason) or _("unknown")
+        row = (Piece("  " + fit(fit_middle(name, width), width), "strong"), Piece(f"  {told}"), *becomes)
+        rows.append(row if becomes else (*row, Piece("  " + _("stays"), "muted")))
+    return rows
 
 
 def _settle_text(half: InterruptedRestore, *, finish: bool) -> str:

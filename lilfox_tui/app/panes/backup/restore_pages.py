@@ -228,11 +228,16 @@ def page_rows(state: RestoreState, style: PageStyle) -> list[Row]:
         if (looked := state.looked) is not None and (looked.ready or looked.changes is not None or looked.uncounted):
             rows += loss_rows(looked, style.glyphs)
     elif state.step == CONFIRM and state.looked is not None:
+        known = (*rows[0], Piece("  "), *what_is_restored(state.choice, style.zone)[1:])
+        rows[:1] = [known if cells(known) <= style.width else rows[0]]
         rows += confirm_rows(state.choice, state.looked, style.glyphs)
     elif state.step == RUN:
         rows += run_rows(state, style)
     elif state.step == RESULT and state.log is not None and state.log.ended is not None:
         rows += result_rows(state.log.ended, state.undo_command, style.glyphs)
+        if state.log.ended.state == "ok" and state.choice.began is not None:
+            began = f"{state.choice.began.astimezone(style.zone):%Y-%m-%d %H:%M:%S %Z}"
+            rows += [BLANK, (Piece("   " + _("The restored data is that of {time}.", time=began)),)]
         if (took := state.log.took_s) is not None:
             rows += [BLANK, (Piece("   " + _("The job took {time}.", time=human_duration(took)), "muted"),)]
     return rows
@@ -526,7 +531,8 @@ def confirm_rows(choice: RestoreChoice, looked: Looked, glyphs: Glyphs) -> Itera
 
 def _changes(source: str, changes: Sequence[RestoreChange]) -> Iterator[Row]:
     head = ngettext("{count} change", "{count} changes", len(changes)) if changes else _("no differences found")
-    yield (Piece(f" {source}", "title"), Piece(f"  {head}", "muted"))
+    columns = "  " + _("now → after the restore") if changes else ""
+    yield (Piece(f" {source}", "title"), Piece(f"  {head}{columns}", "muted"))
     shown = changes[:CHANGES_SHOWN]
     what, now, then = (widest((getattr(each, part) for each in shown), 40) for part in ("what", "now", "then"))
     for change in shown:
@@ -551,14 +557,15 @@ def _loss_of(change: RestoreChange) -> str:
 
 
 def run_rows(state: RestoreState, style: PageStyle) -> list[Row]:
-    """The latest output of the job, and the progress of each part."""
+    """The progress of each part, then the latest output of the job."""
     log = state.log
     if log is None:
         return [(Piece("   " + _("starting …"), "muted"),)]
     bars = progress_rows(log.progress, max(1, style.height // 2), style.width, style.glyphs, style.digits)
     newest = list(log.events)[-style.height :]
     said = [row for event in newest for row in event_rows(event, style.zone, style.glyphs)]
-    return [*said[-max(1, style.height - len(bars) - 2) :], BLANK, *bars]
+    gap = [BLANK] if bars else []
+    return [*bars, *gap, *said[-max(1, style.height - len(bars) - 2) :]]
 
 
 # ---- Result ------------------------------------------------------------------------------------------------------

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from lilfox_tui.app.panes.backup.restore_state import contents_of, contents_text
 from lilfox_tui.app.panes.backup.state import newest_of
 from lilfox_tui.app.rendering.columns import Column, cells, choose, heading, line, wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES
 from lilfox_tui.app.rows.job_words import STATE_ROLES, STATES, job_kind_text, percent_of
 from lilfox_tui.backup.checks import labelled, proof_text, status_text
-from lilfox_tui.backup.sets.retention import judge
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import _, clauses, listed, ngettext
 from lilfox_tui.core.text import (
@@ -58,6 +54,8 @@ _LEAST_SET = _BEGUN + 2 + 4 + 2
 _PROOF = 18
 """Cells of ``checksums verified``, the longest word for a set of which nothing is wrong."""
 _PROOF_MOST, _SOURCES_MOST = 80, 40
+_CHANGE, _MUCH, _MANY_TIMES = 6, 10, 1000
+"""Cells of the change of a size; percents from which it is marked, and from which it is told as a factor."""
 _MEASURED = 100
 """Sets by whose texts the widths of columns are chosen."""
 _MOST_WARNINGS = 6
@@ -77,6 +75,10 @@ class BackupStyle(Struct, frozen=True):
     matches among others."""
 
 
+_FACT = 10
+"""Cells of the label of a fact."""
+
+
 class SetWidths(Struct, frozen=True):
     """Cells of the columns of a list of sets, as its texts need them; without room for ``whole_ids`` a set is named by
     when it was begun."""
@@ -84,6 +86,8 @@ class SetWidths(Struct, frozen=True):
     proof: int
     sources: int
     whole_ids: bool
+    grow: int = 0
+    """Cells that the proofs also take where they are left."""
 
 
 class _Plan(Struct, frozen=True):
@@ -96,6 +100,7 @@ class _Set(Struct, frozen=True):
     found: BackupSet
     style: BackupStyle
     widths: SetWidths
+    change: float | None
 
 
 def _last(plan: _Plan) -> Row:
@@ -218,16 +223,42 @@ def _set_size(each: _Set) -> Row:
     return (Piece(human_bytes(each.found.size_bytes)),)
 
 
+def size_changes(sets: Sequence[BackupSet]) -> dict[str, float]:
+    """By how much each set is larger (0.1: by a tenth) or smaller than the one before it with the same sources, by id;
+    ``sets`` are newest first. A set that is not to be restored is neither told of nor compared with."""
+    before: dict[tuple[str, ...], int] = {}
+    changes: dict[str, float] = {}
+    for found in reversed(sets):
+        size, sources = found.size_bytes, (found.plan, *sorted({part.source for part in found.parts}))
+        if found.refused or not size:
+            continue
+        if sources in before:
+            changes[found.id] = size / before[sources] - 1
+        before[sources] = size
+    return changes
+
+
+def _change(each: _Set) -> Row:
+    if each.change is None:
+        return (Piece("-", "muted"),)
+    percent = round(each.change * 100)
+    if percent >= _MANY_TIMES:
+        return (Piece(f"x{each.change + 1:.0f}", "strong"),)
+    return (Piece(f"{percent:+}%" if percent else "=", "strong" if abs(percent) >= _MUCH else "muted"),)
+
+
 def set_widths(sets: Sequence[BackupSet], width: int) -> SetWidths:
     """The widths for a list of ``width`` cells, so that no proof is cut where another column can be dropped."""
-    some = [*sets[:_MEASURED]]
-    proof = max((cell_width(_proof_of(found)) for found in some), default=0)
+    some, room = sets[:_MEASURED], width - INDENT - _LEAST_SET
+    beside = room - 2 - 5 - 2 - _CHANGE
+    proofs = [(min(_PROOF_MOST, cell_width(_proof_of(found))), beside if found.refused else room) for found in some]
     sources = max((cell_width(_sources_of(found)) for found in some), default=0)
-    proof, sources = max(_PROOF, min(_PROOF_MOST, proof)), max(8, min(_SOURCES_MOST, sources))
-    room = width - INDENT - _LEAST_SET
-    proof = min(proof, max(_PROOF, room))
-    others = _ID - _BEGUN + 2 + 5 + 2 + sources  # whole ids, the size and the sources
-    return SetWidths(proof, sources, room - proof >= others)
+    sources = max(8, min(_SOURCES_MOST, sources))
+    # One that is cut in any case has what the other columns leave, as has a reason, which the page of its set tells.
+    proof = max([_PROOF, *(each for each, most in proofs if each <= most)])
+    grow = any(each > most for each, most in proofs)
+    others = _ID - _BEGUN + 2 + 5 + 2 + _CHANGE + 2 + sources  # whole ids, the size, its change and the sources
+    return SetWidths(proof, sources, room - proof >= others, _PROOF_MOST if grow else 0)
 
 
 def _set_columns(widths: SetWidths) -> list[Column[_Set]]:
@@ -235,8 +266,9 @@ def _set_columns(widths: SetWidths) -> list[Column[_Set]]:
         Column(lambda: _("set"), _ID if widths.whole_ids else _BEGUN, _id, 0),
         Column(lambda: _("age"), 4, _set_age, 0, right=True),
         Column(lambda: _("size"), 5, _set_size, 2, right=True),
-        Column(lambda: _("proof"), widths.proof, _proof, 1),
-        Column(lambda: _("contains"), widths.sources, _sources, 3),
+        Column(lambda: _("change"), _CHANGE, _change, 3, right=True),
+        Column(lambda: _("proof"), widths.proof, _proof, 1, grow=widths.grow),
+        Column(lambda: _("contains"), widths.sources, _sources, 4),
     ]
 
 
@@ -245,11 +277,11 @@ def set_heading(style: BackupStyle, widths: SetWidths) -> Row:
     return heading(choose(_set_columns(widths), style.width - INDENT), INDENT)
 
 
-def set_row(found: BackupSet, style: BackupStyle, widths: SetWidths) -> Row:
-    """One set in one line."""
+def set_row(found: BackupSet, style: BackupStyle, widths: SetWidths, change: float | None = None) -> Row:
+    """One set in one line. ``change`` is that of its size, see :func:`size_changes`."""
     chosen = choose(_set_columns(widths), style.width - INDENT)
     mark = Piece(style.glyphs.level(SET_LEVELS[found.status]), SET_ROLES[found.status])
-    return (_left(style), mark, Piece(" "), *line(chosen, _Set(found, style, widths)))
+    return (_left(style), mark, Piece(" "), *line(chosen, _Set(found, style, widths, change)))
 
 
 def days_row(sets: Sequence[BackupSet], style: BackupStyle, width: int) -> Row:
@@ -269,16 +301,20 @@ def days_row(sets: Sequence[BackupSet], style: BackupStyle, width: int) -> Row:
     return (Piece(_days_text(days), "muted"), *(_day(best.get(ago), style) for ago in reversed(range(days))))
 
 
-def days_legend(sets: Sequence[BackupSet], style: BackupStyle) -> Row:
-    """What the signs of the last 30 days mean: those of the sets that there are, and that of a day without one."""
+def days_legend(sets: Sequence[BackupSet], style: BackupStyle) -> list[Row]:
+    """What the signs of the last 30 days mean: those of the sets that there are, and that of a day without one; as many
+    in a line as have room."""
     signs: dict[str, tuple[str, list[str]]] = {}
     for status in sorted({found.status for found in sets}, key=_BEST_FIRST.index):
         sign = style.glyphs.level(SET_LEVELS[status])
         signs.setdefault(sign, (SET_ROLES[status], []))[1].append(status_text(status))
-    row: list[Piece] = []
-    for sign, (role, texts) in signs.items():
-        row += [Piece(f" {sign}", role), Piece(f" {listed(texts)} ", "muted")]
-    return (*row, Piece(" "), _day(None, style), Piece(" " + _("no set"), "muted"))
+    told = [(Piece(f" {sign}", role), Piece(f" {listed(texts)} ", "muted")) for sign, (role, texts) in signs.items()]
+    lines: list[Row] = [()]
+    for each in (*told, (Piece(" "), _day(None, style), Piece(" " + _("no set"), "muted"))):
+        if lines[-1] and cells((*lines[-1], *each)) > style.width:
+            lines.append(())
+        lines[-1] = (*lines[-1], *each)
+    return lines
 
 
 def day_sizes(sets: Sequence[BackupSet], style: BackupStyle) -> list[float | None]:
@@ -364,10 +400,12 @@ def plan_detail(view: PlanView, restores: Sequence[Restored], style: BackupStyle
     if view.level not in (Level.GOOD, Level.UNKNOWN) and lasted > 0:
         since = _("for {time}", time=human_duration(lasted))
     head = (mark, *name, Piece(f"{since}  " if since else "", "muted"))
-    why = clauses(map(str, view.reasons)) or _well(view, style)
-    first, rest = break_line(why, max(20, style.width - cells(head)))
-    facts = (Piece("   "), Piece(rest, ROLES[view.level])) if rest else _facts(view, restores, style)
-    return [(*head, Piece(first, ROLES[view.level])), facts]
+    why, recovery = clauses(map(str, view.reasons)), _recovery(view, style)
+    first, rest = break_line(why or recovery, max(20, style.width - cells(head)))
+    rows: list[Row] = [(*head, Piece(first, ROLES[view.level]))]
+    rows += [(Piece("   "), Piece(rest, ROLES[view.level]))] if rest else []
+    rows += [(Piece("   "), Piece(recovery))] if why and recovery else []
+    return [*rows, _facts(view, restores, style)]
 
 
 def _outage_rows(view: PlanView, outage: Unavailable, name: Row, style: BackupStyle) -> list[Row]:
@@ -389,14 +427,26 @@ def _outage_rows(view: PlanView, outage: Unavailable, name: Row, style: BackupSt
     return wrapped(rows, style.width - 1)
 
 
-def _well(view: PlanView, style: BackupStyle) -> str:
-    newest = newest_of(view)
+def _recovery(view: PlanView, style: BackupStyle) -> str:
+    """What a restore of the newest good set loses, and whether one was ever tried."""
     if view.behind:
         return _("the sets are being read again")
-    if newest is None:
+    good = newest_good(view)
+    if good is None:
         return ""
-    age = human_age((style.now - newest.created).total_seconds())
-    return _("the newest set is {age} old and {status}", age=age, status=proof_text(newest.status, newest.missing))
+    age = human_age((style.now - good.created).total_seconds())
+    if good.status != "restored":
+        return _("a restore loses the last {age}; the set is not restore-tested", age=age)
+    if good.proof is None or good.proof.took_s is None:
+        return _("a restore loses the last {age}; the set is restore-tested", age=age)
+    took = human_duration(good.proof.took_s)
+    return _("a restore loses the last {age}; its restore test took {time}", age=age, time=took)
+
+
+def newest_good(view: PlanView) -> BackupSet | None:
+    """The newest set of a plan that is complete and was read back at least."""
+    sets = view.sets or ()
+    return next((found for found in sets if found.good and (view.config is None or found.plan == view.name)), None)
 
 
 def _facts(view: PlanView, restores: Sequence[Restored], style: BackupStyle) -> Row:
@@ -421,9 +471,12 @@ def _facts(view: PlanView, restores: Sequence[Restored], style: BackupStyle) -> 
                 undone,
             )
         )
-    if (tested := _last_test(view)) is not None and tested.took_s is not None:
+    good = newest_good(view)
+    if (tested := last_test(view)) is not None and tested.took_s is not None:
         age = human_age((style.now - tested.at).total_seconds())
-        parts.append(_("restore test {age} ago: {time}", age=age, time=human_duration(tested.took_s)))
+        told = _("restore test {age} ago: {time}", age=age, time=human_duration(tested.took_s))
+        is_told = good is not None and good.proof is tested  # how long it took, by what a restore loses
+        parts.append(_("restore test {age} ago", age=age) if is_told else told)
     elif view.rto_s is not None:
         parts.append(_("drill restore took {time}", time=human_duration(view.rto_s)))
     elif view.config is not None and view.sets is not None and not view.behind:
@@ -433,11 +486,13 @@ def _facts(view: PlanView, restores: Sequence[Restored], style: BackupStyle) -> 
     if view.free_bytes is not None:
         parts.insert(0, _("{bytes} free", bytes=human_bytes(view.free_bytes)))
     room = style.width - 3 - cell_width(separator.join(["", *parts]))
-    where = fit_middle(view.where or view.store, max(_LEAST_PLACE, room))
+    if room < _LEAST_PLACE:  # it is wrapped in any case
+        room = max(_LEAST_PLACE, style.width // 3)
+    where = fit_middle(view.where or view.store, room)
     return (Piece("   "), Piece(separator.join([where, *parts]), "muted"))
 
 
-def _last_test(view: PlanView) -> Proof | None:
+def last_test(view: PlanView) -> Proof | None:
     """The newest proof of a restore test of the plan's sets."""
     proofs = [found.proof for found in view.sets or () if found.proof is not None and found.plan in (view.name, "")]
     tested = [proof for proof in proofs if proof.level == "restored" and proof.took_s is not None]
@@ -460,134 +515,6 @@ def recent_jobs(jobs: Sequence[Job], style: BackupStyle) -> list[Row]:
     return rows
 
 
-def contents_rows(found: BackupSet, style: BackupStyle, most: int) -> list[Row]:
-    """What a set contains and its sizes, in at most ``most`` lines that end between sources; the last one has all that
-    is left."""
-    separator = f"  {style.glyphs.separator}  "
-    lines: list[str] = []
-    for each in (_of_source(found, source) for source in dict.fromkeys(part.source for part in found.parts)):
-        longer = f"{lines[-1]}{separator}{each}" if lines else each
-        if lines and (len(lines) == most or cell_width(longer) <= style.width - 2):
-            lines[-1] = longer
-        else:
-            lines.append(each)
-    return [(Piece(" "), Piece(line)) for line in lines or [""]]
-
-
-def set_summary(found: BackupSet, style: BackupStyle) -> list[Row]:
-    """What a set contains and its sizes, and why it is not good or what has proven it; in two lines."""
-    begun = found.created.astimezone(style.zone).strftime("%Y-%m-%d %H:%M:%S")
-    told = str(found.reason) or _("started {time}", time=begun)
-    role = SET_ROLES[found.status] if found.reason else "muted"
-    return [*contents_rows(found, style, 1), (Piece(" "), Piece(told, role))]
-
-
-def _of_source(found: BackupSet, source: str) -> str:
-    """``database  643 kB  12 tables``."""
-    parts = [part for part in found.parts if part.source == source]
-    size = human_bytes(sum(part.size_bytes for part in parts))
-    return "  ".join(filter(None, (source, size, contents_text(contents_of(parts)))))
-
-
-def set_detail(found: BackupSet, style: BackupStyle) -> list[Row]:
-    """A set as text: when it was started, its state, and its contents."""
-    begun = found.created.astimezone(style.zone).strftime("%Y-%m-%d %H:%M:%S")
-    text = proof_text(found.status, found.missing)
-    if found.reason and not found.missing:
-        text = labelled(text, found.reason)
-    head = (Piece(f" {found.id}", "strong"), Piece(f"  {begun}  ", "muted"))
-    first, rest = break_line(text, max(20, style.width - cells(head)))
-    holds = listed(dict.fromkeys(part.source for part in found.parts))
-    below = (Piece("   "), Piece(rest or holds, SET_ROLES[found.status] if rest else "muted"))
-    return [(*head, Piece(first, SET_ROLES[found.status])), below]
-
-
-# ---- the question before a run -----------------------------------------------------------------------------------
-
-
-_LABEL = 10
-_RUNS_TOLD, _REMOVED_TOLD = 5, 3
-"""Runs whose times are looked at, and sets that are named."""
-
-
 def fact_row(label: str, text: str, role: str = "strong") -> Row:
     """One line of a dialog's text: a label and its value."""
-    return (Piece("  " + fit(label, _LABEL) + "  ", "muted"), Piece(text, role))
-
-
-def backup_question(view: PlanView, now: datetime, zone: tzinfo) -> list[Row]:
-    """What a run of the plan will do, as far as its last sets tell: its sources and their sizes, where the set goes,
-    how long that took, what follows, and which sets retention would remove."""
-    config = view.config
-    assert config is not None
-    rows = [fact_row(_("plan"), view.name)]
-    newest = newest_of(view)
-    for number, source in enumerate(config.sources):
-        parts = [] if newest is None else [part for part in newest.parts if part.source == source]
-        size = human_bytes(sum(part.size_bytes for part in parts)) if parts else ""
-        told = listed(filter(None, (size, contents_text(contents_of(parts)))))
-        label = _("sources") if number == 0 else ""
-        last = (Piece("  " + _("last time {what}", what=told), "muted"),) if told else ()
-        rows.append((*fact_row(label, source), *last))
-    rows.append((*fact_row(_("to"), listed((view.where or view.store, *config.copies))), *_free(view, newest)))
-    if newest is not None:
-        about = fact_row(_("size"), _("about {bytes}", bytes=human_bytes(newest.size_bytes)))
-        rows.append((*about, Piece("  " + _("as the last set"), "muted")))
-    rows.append(_duration_row(view))
-    then = [_("reads the set back and verifies it")]
-    then += [_("restores it into a scratch location and compares (drill)")] if config.drill else []
-    rows.append(fact_row(_("then"), listed(then), "text"))
-    return [*rows, *_retention_rows(view, now, zone)]
-
-
-def _free(view: PlanView, newest: BackupSet | None) -> Row:
-    """The free room on the store's disk; in red if not even a set like the newest one has room."""
-    if view.free_bytes is None:
-        return ()
-    small = newest is not None and newest.size_bytes > view.free_bytes
-    text = _("{bytes} free", bytes=human_bytes(view.free_bytes))
-    return (Piece(f"  {text}", "failing" if small else "muted"),)
-
-
-def _duration_row(view: PlanView) -> Row:
-    """How long the last runs took to make their sets."""
-    known = (took for took in map(took_s, view.sets or ()) if took is not None)
-    took = sorted(islice(known, _RUNS_TOLD))
-    if not took:
-        return fact_row(_("takes"), _("not known: no run has finished yet"), "muted")
-    about = _("about {time} to write it", time=human_duration(took[len(took) // 2]))
-    told = ngettext("as the last run", "as the last {count} runs", len(took))
-    if took[0] != took[-1]:
-        told = _("{runs}: {least} to {most}", runs=told, least=human_duration(took[0]), most=human_duration(took[-1]))
-    return (*fact_row(_("takes"), about), Piece(f"  {told}", "muted"))
-
-
-def drill_time_row(view: PlanView) -> Row:
-    """How long the last restore test of the plan took."""
-    tested = _last_test(view)
-    if tested is None or tested.took_s is None:
-        return fact_row(_("takes"), _("not known: no set is restore-tested"), "muted")
-    told = "  " + _("in the last restore test, of {set}", set=tested.set)
-    return (*fact_row(_("took"), human_duration(tested.took_s)), Piece(told, "muted"))
-
-
-def _retention_rows(view: PlanView, now: datetime, zone: tzinfo) -> list[Row]:
-    """Which sets retention removes once there is a new good one; computed with such a set."""
-    config = view.config
-    own = [found for found in view.sets or () if found.plan == view.name]
-    if config is None or config.keep is None:
-        return [fact_row(_("removes"), _("nothing: the plan has no retention policy"), "text")]
-    good = next((found for found in own if found.good), None)
-    if good is None:
-        return [fact_row(_("removes"), _("nothing: there is no good set yet"), "text")]
-    new = replace(good, id="", created=now, manifest=None)
-    going = [each.set for each in judge([new, *own], config.keep, now=now, zone=zone, just_made=new.id) if each.goes]
-    if not going:
-        return [fact_row(_("removes"), _("nothing: retention keeps all sets"), "text")]
-    names = [found.id for found in going[:_REMOVED_TOLD]]
-    if len(going) > _REMOVED_TOLD:
-        names.append(_("{count} more", count=len(going) - _REMOVED_TOLD))
-    count = ngettext("{count} set", "{count} sets", len(going))
-    freed = human_bytes(sum(found.size_bytes for found in going))
-    head = _("{count}, {bytes}, if the new set is good", count=count, bytes=freed)
-    return [fact_row(_("removes"), head, "degraded"), *(fact_row("", name, "text") for name in names)]
+    return (Piece("  " + fit(label, _FACT) + "  ", "muted"), Piece(text, role))

@@ -1,21 +1,40 @@
-"""The page of a backup set, and what is said where no backups are configured. Pure: sets in, rows out."""
+"""A backup set as text and as a page, what a plan backs up and its next run does, and what is said where no backups are
+configured. Pure: sets in, rows out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime, tzinfo
+from itertools import islice
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from msgspec.structs import replace
 
 from lilfox_tui.app.panes.backup.restore_state import contents_of, contents_text
-from lilfox_tui.app.panes.backup.rows import SET_ROLES, BackupStyle
-from lilfox_tui.app.rendering.columns import wrapped
+from lilfox_tui.app.panes.backup.rows import SET_ROLES, BackupStyle, fact_row, last_test, newest_good, took_s
+from lilfox_tui.app.panes.backup.state import newest_of
+from lilfox_tui.app.rendering.columns import cells, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.backup.checks import labelled, proof_text, signature_text
-from lilfox_tui.core.i18n import _, ngettext
-from lilfox_tui.core.text import cell_width, clean, fit, human_age, human_bytes, human_duration
+from lilfox_tui.backup.sets.retention import judge
+from lilfox_tui.core.i18n import _, clauses, listed, ngettext
+from lilfox_tui.core.text import (
+    CUT,
+    break_line,
+    cell_width,
+    clean,
+    fit,
+    fit_middle,
+    human_age,
+    human_bytes,
+    human_duration,
+)
 from lilfox_tui.monitor.model import SET_LEVELS, PlanView
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.sets.model import BackupSet, FoundPart
+    from lilfox_tui.config.model import PlanConfig
 
 _LABEL = 12
 _MOST_TABLES = 200
@@ -60,6 +79,48 @@ def set_title(found: BackupSet, style: BackupStyle) -> Row:
     )
 
 
+def contents_rows(found: BackupSet, style: BackupStyle, most: int) -> list[Row]:
+    """What a set contains and its sizes, in at most ``most`` lines that end between sources; the last one has all that
+    is left."""
+    separator = f"  {style.glyphs.separator}  "
+    lines: list[str] = []
+    for each in (_of_source(found, source) for source in dict.fromkeys(part.source for part in found.parts)):
+        longer = f"{lines[-1]}{separator}{each}" if lines else each
+        if lines and (len(lines) == most or cell_width(longer) <= style.width - 2):
+            lines[-1] = longer
+        else:
+            lines.append(each)
+    return [(Piece(" "), Piece(line)) for line in lines or [""]]
+
+
+def set_summary(found: BackupSet, style: BackupStyle) -> list[Row]:
+    """What a set contains and its sizes, and why it is not good or what has proven it; in two lines."""
+    begun = found.created.astimezone(style.zone).strftime("%Y-%m-%d %H:%M:%S")
+    told = str(found.reason) or _("started {time}", time=begun)
+    role = SET_ROLES[found.status] if found.reason else "muted"
+    return [*contents_rows(found, style, 1), (Piece(" "), Piece(told, role))]
+
+
+def _of_source(found: BackupSet, source: str) -> str:
+    """``database  643 kB  12 tables``."""
+    parts = [part for part in found.parts if part.source == source]
+    size = human_bytes(sum(part.size_bytes for part in parts))
+    return "  ".join(filter(None, (source, size, contents_text(contents_of(parts)))))
+
+
+def set_detail(found: BackupSet, style: BackupStyle) -> list[Row]:
+    """A set as text: when it was started, its state, and its contents."""
+    begun = found.created.astimezone(style.zone).strftime("%Y-%m-%d %H:%M:%S")
+    text = proof_text(found.status, found.missing)
+    if found.reason and not found.missing:
+        text = labelled(text, found.reason)
+    head = (Piece(f" {found.id}", "strong"), Piece(f"  {begun}  ", "muted"))
+    first, rest = break_line(text, max(20, style.width - cells(head)))
+    holds = listed(dict.fromkeys(part.source for part in found.parts))
+    below = (Piece("   "), Piece(rest or holds, SET_ROLES[found.status] if rest else "muted"))
+    return [(*head, Piece(first, SET_ROLES[found.status])), below]
+
+
 def _field(label: str, text: str, role: str = "text") -> Row:
     return (Piece("   " + fit(label, _LABEL) + "  ", "muted"), Piece(text, role))
 
@@ -74,7 +135,8 @@ def _about(found: BackupSet, view: PlanView, style: BackupStyle) -> Iterator[Row
     yield _field(_("size"), human_bytes(found.size_bytes))
     if found.manifest is not None and found.manifest.tag:
         yield _field(_("tag"), _("{tag}: retention keeps it; restore it with tag:{tag}", tag=found.manifest.tag))
-    if found.reason and not found.missing:  # what is missing has a line of its own
+    is_told = found.missing or (found.proof is not None and str(found.reason) == found.proof.reason)
+    if found.reason and not is_told:  # by a line of its own, or by the proof
         yield _field(_("why"), str(found.reason), SET_ROLES[found.status])
     manifest = found.manifest
     if manifest is None:
@@ -112,6 +174,20 @@ def _proof(found: BackupSet, style: BackupStyle) -> Iterator[Row]:
     else:
         text = _("found broken on {at}: {reason}", at=at, reason=proof.reason)
     yield _field(_("proof"), text, SET_ROLES.get(proof.level, "text"))
+    if proof.level == "restored" and (uncounted := _uncounted(found)):
+        told = ngettext(
+            "the rows of {count} table: the set does not record them",
+            "the rows of {count} tables: the set does not record them",
+            uncounted,
+        )
+        yield _field(_("not compared"), told, "degraded")
+
+
+def _uncounted(found: BackupSet) -> int:
+    """Tables of a set whose rows were not counted, so that a restore of them is compared with nothing."""
+    sources = dict.fromkeys(part.source for part in found.parts)
+    contents = (contents_of(part for part in found.parts if part.source == source) for source in sources)
+    return sum(rows is None for each in contents for rows in each.tables.values())
 
 
 def _missing(found: BackupSet) -> Iterator[Row]:
@@ -257,3 +333,191 @@ def nothing_configured(style: BackupStyle, *, looked: bool) -> tuple[Row, list[R
             ),
         ]
     return (Piece(_("No backups are configured. What to do next:"), "title"),), wrapped(rows, style.width - 1)
+
+
+# ---- the question before a run -----------------------------------------------------------------------------------
+
+
+_RUNS_TOLD, _REMOVED_TOLD = 5, 3
+"""Runs whose times are looked at, and sets that are named."""
+
+
+_LEAST_VALUE = 8
+"""Cells of the value of a fact at least."""
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
+
+
+def source_place(options: object) -> str:
+    """Where a source is read, as the configuration has it: the databases and their server, or the folder."""
+    host = getattr(options, "host", None)
+    if isinstance(url := getattr(options, "url", None), str):
+        parts = urlsplit(url)
+        server = parse_qs(parts.query).get("host", [""])[0] or parts.hostname or ""
+        names = listed(getattr(options, "databases", ()) or (unquote(parts.path[1:]),))
+        if host and (server in ("", host, *_THIS_MACHINE) or server.startswith("/")):
+            server = host
+        elif host:
+            server = f"{host}: {server}"
+        return _("{database} on {server}", database=names, server=server) if names and server else names or server
+    root = getattr(options, "path", None) or getattr(options, "root", None) or ""
+    inside = listed(filter(None, (getattr(options, "env", ""), getattr(options, "folder", ""))))
+    return labelled(f"{host}:{root}" if host else root, inside) if inside else f"{host}:{root}" if host else root
+
+
+def _left_out(options: object) -> Row:
+    """What the configuration leaves out of a source."""
+    left = [*getattr(options, "exclude", ())]
+    left += [_("unreadable files")] if getattr(options, "skip_unreadable", False) else []
+    left += [] if getattr(options, "globals", True) else [_("roles and tablespaces")]
+    return (Piece("  " + _("without {what}", what=listed(left)), "degraded"),) if left else ()
+
+
+def plan_contents(config: PlanConfig) -> list[Row]:
+    """What a plan backs up and from where, what it leaves out, and what it keeps of it."""
+    rows: list[Row] = []
+    width = max(map(cell_width, config.sources), default=0)
+    for number, (name, options) in enumerate(config.sources.items()):
+        row = fact_row(_("backs up") if number == 0 else "", fit(name, width), "text")
+        rows.append((*row, Piece(f"  {source_place(options)}", "muted"), *_left_out(options)))
+    kept = [_retention(config)]
+    kept += [_("copies: {stores}", stores=listed(config.copies))] if config.copies else []
+    kept.append(_("drill after each run") if config.drill else _("no drill after a run"))
+    rows.append(fact_row(_("keeps"), clauses(kept), "text"))
+    return rows
+
+
+def _retention(config: PlanConfig) -> str:
+    """Which sets the retention of a plan keeps."""
+    keep = config.keep
+    if keep is None:
+        return _("every set: no retention policy")
+    counted = (
+        (keep.last, _("the last {count}")),
+        (keep.daily, _("{count} daily")),
+        (keep.weekly, _("{count} weekly")),
+        (keep.monthly, _("{count} monthly")),
+        (keep.days, _("all of {count} days")),
+    )
+    return listed(text.format(count=count) for count, text in counted if count)
+
+
+def wrapped_facts(rows: Sequence[Row], width: int) -> list[Row]:
+    """Facts, each value wrapped in its own column; a path that has no room in it is cut in its middle."""
+    found: list[Row] = []
+    for label, *value in rows:
+        below = Piece(" " * cells((label,)))
+        lines = _value_lines(value, max(_LEAST_VALUE, width - cells((label,))))
+        found += [(below if number else label, *line) for number, line in enumerate(lines)]
+    return found
+
+
+def _value_lines(value: Sequence[Piece], room: int) -> list[list[Piece]]:
+    lines: list[list[Piece]] = [[]]
+    for piece in value:
+        rest = _paths_fitted(clean(piece.text), room)
+        while rest:
+            left = room - cells(lines[-1])
+            word = rest.lstrip(" ").partition(" ")[0]
+            is_one = word.replace(CUT, "").isascii()
+            is_whole = cell_width(rest) <= left
+            first, rest = (rest, "") if is_whole else break_line(rest, left)
+            if lines[-1] and not is_whole and (not first.strip() or (is_one and word not in first)):
+                first, rest = "", (first + rest).lstrip(" ") if first else rest.lstrip(" ")
+            if first:
+                lines[-1].append(Piece(first, piece.role))
+            if rest:
+                lines.append([])
+    return lines
+
+
+def _paths_fitted(text: str, room: int) -> str:
+    """``text``, its paths of more than ``room`` cells cut in their middle."""
+    return " ".join(
+        fit_middle(word, room) if "/" in word and word.isascii() and len(word) > room else word
+        for word in text.split(" ")
+    )
+
+
+def backup_question(view: PlanView, now: datetime, zone: tzinfo, *, contents: bool = True) -> list[Row]:
+    """What a run of the plan will do, as far as its last sets tell: its sources and, with ``contents``, what they had,
+    where the set goes, how long that took, what follows, and which sets retention would remove. A partial set does not
+    tell how large a whole one will be."""
+    config = view.config
+    assert config is not None
+    rows = [fact_row(_("plan"), view.name)]
+    last_made, newest = newest_of(view), newest_good(view)
+    newest = newest or last_made
+    for number, source in enumerate(config.sources):
+        parts = [] if newest is None or not contents else [part for part in newest.parts if part.source == source]
+        size = human_bytes(sum(part.size_bytes for part in parts)) if parts else ""
+        told = listed(filter(None, (size, contents_text(contents_of(parts)))))
+        last = (Piece("  " + _("last time {what}", what=told), "muted"),) if told else ()
+        rows.append((*fact_row(_("sources") if number == 0 else "", source), *last))
+        if place := source_place(config.sources[source]):
+            where = (Piece("  " + place, "muted"), *_left_out(config.sources[source]))
+            rows[-1:] = [(*rows[-1], *where)] if not last else [rows[-1], (*fact_row("", ""), *where)]
+    rows.append((*fact_row(_("to"), listed((view.where or view.store, *config.copies))), *_free(view, newest)))
+    if newest is not None:
+        about = fact_row(_("size"), _("about {bytes}", bytes=human_bytes(newest.size_bytes)))
+        told = _("as the last set") if newest is last_made else _("as the last complete set")
+        rows.append((*about, Piece(f"  {told}", "muted")))
+    rows.append(_duration_row(view))
+    then = [_("reads the set back and verifies it")]
+    then += [_("restores it into a scratch location and compares (drill)")] if config.drill else []
+    rows.append(fact_row(_("then"), listed(then), "text"))
+    if config.keep is not None:
+        rows.append(fact_row(_("keeps"), _retention(config), "text"))
+    return [*rows, *_retention_rows(view, now, zone)]
+
+
+def _free(view: PlanView, newest: BackupSet | None) -> Row:
+    """The free room on the store's disk; in red if not even a set like the newest one has room."""
+    if view.free_bytes is None:
+        return ()
+    small = newest is not None and newest.size_bytes > view.free_bytes
+    text = _("{bytes} free", bytes=human_bytes(view.free_bytes))
+    return (Piece(f"  {text}", "failing" if small else "muted"),)
+
+
+def _duration_row(view: PlanView) -> Row:
+    """How long the last runs took to make their sets."""
+    known = (took for took in map(took_s, view.sets or ()) if took is not None)
+    took = sorted(islice(known, _RUNS_TOLD))
+    if not took:
+        return fact_row(_("takes"), _("not known: no run has finished yet"), "muted")
+    about = _("about {time} to write it", time=human_duration(took[len(took) // 2]))
+    told = ngettext("as the last run", "as the last {count} runs", len(took))
+    if took[0] != took[-1]:
+        told = _("{runs}: {least} to {most}", runs=told, least=human_duration(took[0]), most=human_duration(took[-1]))
+    return (*fact_row(_("takes"), about), Piece(f"  {told}", "muted"))
+
+
+def drill_time_row(view: PlanView) -> Row:
+    """How long the last restore test of the plan took."""
+    tested = last_test(view)
+    if tested is None or tested.took_s is None:
+        return fact_row(_("takes"), _("not known: no set is restore-tested"), "muted")
+    told = "  " + _("in the last restore test, of {set}", set=tested.set)
+    return (*fact_row(_("took"), human_duration(tested.took_s)), Piece(told, "muted"))
+
+
+def _retention_rows(view: PlanView, now: datetime, zone: tzinfo) -> list[Row]:
+    """Which sets retention removes once there is a new good one; computed with such a set."""
+    config = view.config
+    own = [found for found in view.sets or () if found.plan == view.name]
+    if config is None or config.keep is None:
+        return [fact_row(_("removes"), _("nothing: the plan has no retention policy"), "text")]
+    good = next((found for found in own if found.good), None)
+    if good is None:
+        return [fact_row(_("removes"), _("nothing: there is no good set yet"), "text")]
+    new = replace(good, id="", created=now, manifest=None)
+    going = [each.set for each in judge([new, *own], config.keep, now=now, zone=zone, just_made=new.id) if each.goes]
+    if not going:
+        return [fact_row(_("removes"), _("nothing: retention keeps all sets"), "text")]
+    names = [found.id for found in going[:_REMOVED_TOLD]]
+    if len(going) > _REMOVED_TOLD:
+        names.append(_("{count} more", count=len(going) - _REMOVED_TOLD))
+    count = ngettext("{count} set", "{count} sets", len(going))
+    freed = human_bytes(sum(found.size_bytes for found in going))
+    head = _("{count}, {bytes}, if the new set is good", count=count, bytes=freed)
+    return [fact_row(_("removes"), head, "degraded"), *(fact_row("", name, "text") for name in names)]

@@ -15,7 +15,6 @@ from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.backup.rows import (
     DAYS,
     BackupStyle,
-    backup_question,
     day_sizes,
     day_times,
     days_legend,
@@ -24,16 +23,24 @@ from lilfox_tui.app.panes.backup.rows import (
     plan_heading,
     plan_row,
     recent_jobs,
-    set_detail,
     set_heading,
     set_row,
-    set_summary,
     set_widths,
+    size_changes,
     took_s,
     warning_rows,
     why_no_sets,
 )  # fmt: skip
-from lilfox_tui.app.panes.backup.set_page import nothing_configured, set_page, set_title
+from lilfox_tui.app.panes.backup.set_page import (
+    backup_question,
+    nothing_configured,
+    plan_contents,
+    set_detail,
+    set_page,
+    set_summary,
+    set_title,
+    wrapped_facts,
+)
 from lilfox_tui.app.panes.backup.state import BackupState, is_about
 from lilfox_tui.app.rendering.chart import Axes, Curve, chart
 from lilfox_tui.app.rendering.columns import Digits, cells, wrapped
@@ -192,8 +199,9 @@ class BackupView:
         now = self.now.replace(second=0, microsecond=0)
 
         def made() -> list[Row]:
-            rows = backup_question(plan, self.now, self._state.zone)[1:]  # the plan has its name in the title
-            return [BLANK, (Piece(" " + _("NEXT RUN"), "title"),), *wrapped(rows, width - 1)]
+            rows = backup_question(plan, self.now, self._state.zone, contents=False)
+            rows = wrapped_facts(rows[1:], width - 1)  # the plan has its name in the title, its set its contents
+            return [BLANK, (Piece(" " + _("NEXT RUN"), "title"),), *rows]
 
         return self._kept.get("next run", plan, (width, now), made)
 
@@ -222,12 +230,18 @@ class BackupView:
         state = self._state
         in_sets = state.focus == "sets" and state.selected_set is not None
         detail = [BLANK, BLANK] if in_sets else _at_most(self._plan_rows(width - 2), self._detail_rows(height))
+        contents = self._contents(width) if not in_sets else []
+        if height >= _TALL:
+            detail += contents
         taken = len(detail) + 1 if height >= _THREE_HIGH - 4 else 0
         most = height - taken if height < _TALL else height // 2
-        lists = max(_LEAST_LIST, min(3 + max(len(state.plans), len(state.sets)), most))
+        legend = height >= _TALL  # of the days, below the sets
+        lists = max(_LEAST_LIST, min(3 + legend + max(len(state.plans), len(state.sets)), most))
         free = height - lists - taken
         coming = [] if in_sets or state.sets or state.filter else self._next_run(width - 2)[2:]
         preview = taken and (state.selected_set is not None or coming) and free >= _LEAST_PREVIEW
+        if height < _TALL and taken and not preview and len(contents) <= free:
+            detail, taken, free = [*detail, *contents], taken + len(contents), free - len(contents)
         if not preview and not (in_sets and taken):
             lists, free = lists + free, 0
         if width >= BESIDE:
@@ -246,6 +260,21 @@ class BackupView:
             panels.append(ScreenPanel(PanelArea(0, top, width, free + 1), _title(_("Next run")), coming))
         elif preview:
             self._set_beside_history(PanelArea(0, top, width, free + 1), panels)
+
+    def _contents(self, width: int) -> list[Row]:
+        """What the selected plan backs up, leaves out and keeps, unless its next run is shown, which tells that too."""
+        plan, style = self._state.selected_plan, self._style(0)
+        if plan is None or plan.config is None:
+            return []
+        if plan.sets and width >= _WIDE:
+            sets, today = plan.sets, style.now.astimezone(style.zone).date()
+            course = self._kept.get("course", plan, today, lambda: [None] * _has_course(day_sizes(sets, style)))
+            if not course or self._app.slow_link:
+                return []
+        elif not plan.sets and plan.outage is None:
+            return []
+        config = plan.config
+        return self._kept.get("contents", plan, width, lambda: wrapped_facts(plan_contents(config), width - 3))
 
     def _set_beside_history(self, place: PanelArea, panels: list[ScreenPanel]) -> None:
         """The selected set, and the history of its plan beside it where there is room."""
@@ -351,11 +380,11 @@ class BackupView:
         more = more_below(listed.count - top - len(rows))
         title = self._list_title(name, place.width - 8 - cells((Piece(more),)))
         rows = [*heads, *rows]
-        if name == "sets" and len(title) > _WITHOUT_DAYS and len(rows) + 2 <= place.inner_height:
+        if name == "sets" and len(title) > _WITHOUT_DAYS and len(rows) < place.inner_height:
             plan = self._state.selected_plan
             legend = days_legend(() if plan is None else plan.sets or (), self._style(width))
-            if cells(legend) <= width:
-                rows += [*[BLANK] * (place.inner_height - len(rows) - 1), legend]
+            blank = place.inner_height - len(rows) - len(legend)
+            rows += [*[BLANK] * blank, *legend] if blank >= 0 else []
         panels.append(ScreenPanel(place, title, rows, more=more))
 
     def _rows_of(self, name: ListId, width: int) -> _Rows:
@@ -372,10 +401,16 @@ class BackupView:
             return _Rows([plan_heading(style)], len(plans), plan, at, here)
         sets = state.sets
 
-        widths = set_widths(sets, width)
+        widths, plan_of = set_widths(sets, width), state.selected_plan
+        changes = (
+            {}
+            if plan_of is None
+            else dict(self._kept.get("changes", plan_of, None, lambda: [*size_changes(plan_of.sets or ()).items()]))
+        )
 
         def found(index: int) -> Row:
-            return set_row(sets[index], self._style(width, marked=state.is_marked(sets[index])), widths)
+            each = sets[index]
+            return set_row(each, self._style(width, marked=state.is_marked(each)), widths, changes.get(each.id))
 
         why = why_no_sets(state.selected_plan, filtered=bool(state.filter))
         return _Rows([set_heading(style, widths)], len(sets), found, state.place, state.focus == "sets", why)
@@ -464,7 +499,7 @@ class _Kept:
 
 def _history(sets: Sequence[BackupSet], style: BackupStyle, place: PanelArea, charts: int) -> list[ScreenPanel]:
     sizes = day_sizes(sets, style)
-    if sum(size is not None for size in sizes) < _LEAST_COURSE:
+    if not _has_course(sizes):
         return []
     newest = next((took for took in map(took_s, sets) if took is not None), None)
     made = (
@@ -483,6 +518,10 @@ def _history(sets: Sequence[BackupSet], style: BackupStyle, place: PanelArea, ch
         panels.append(ScreenPanel(area, _title(name), rows))
         top += high - 1
     return panels
+
+
+def _has_course(sizes: Sequence[float | None]) -> bool:
+    return sum(size is not None for size in sizes) >= _LEAST_COURSE
 
 
 def _at_most(rows: Sequence[Row], most: int) -> list[Row]:

@@ -89,6 +89,8 @@ class BoardSection(Struct, frozen=True):
     that of the most records, each with its errors in it."""
     bar_at: int = 0
     """The cell after which the bar stands where names come last."""
+    columns_of: tuple[BoardRow, ...] = ()
+    """The rows of all sections that have the same columns; none: its own."""
 
     @property
     def has_bars(self) -> bool:
@@ -116,11 +118,11 @@ class BoardSection(Struct, frozen=True):
     @property
     def longest_name(self) -> int:
         """The cells of the longest name."""
-        return max((row_width(row.name) for row in self.rows), default=0)
+        return max((row_width(row.name) for row in self.columns_of or self.rows), default=0)
 
     def widths(self, room: int) -> dict[int, int]:
         """The columns of cells for which there is room beside the names, with their widths."""
-        count = max((len(row.cells) for row in self.rows), default=0)
+        count = max((len(row.cells) for row in self.columns_of or self.rows), default=0)
         widths = {place: max(self._cells_at(place)) for place in range(count) if self._has(place)}
         while len(widths) > _CELLS_LEAST and room - _total(widths) < min(self.longest_name, self.name_least):
             widths.popitem()
@@ -128,11 +130,11 @@ class BoardSection(Struct, frozen=True):
 
     def _has(self, place: int) -> bool:
         """Whether any row has something in that column."""
-        return any(row.cells[place].text.strip() for row in self.rows if place < len(row.cells))
+        return any(row.cells[place].text.strip() for row in self.columns_of or self.rows if place < len(row.cells))
 
     def _cells_at(self, place: int) -> Iterator[int]:
         yield cell_width(self.heads[place]) if place < len(self.heads) else 0
-        yield from (row_width((row.cells[place],)) for row in self.rows if place < len(row.cells))
+        yield from (row_width((row.cells[place],)) for row in self.columns_of or self.rows if place < len(row.cells))
 
     def _line(
         self, widths: Mapping[int, int], name_width: int, bar: int, room: int, glyphs: Glyphs, row: BoardRow

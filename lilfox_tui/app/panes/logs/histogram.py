@@ -14,7 +14,7 @@ from msgspec import Struct
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.logs.feed import LogFeed
-from lilfox_tui.app.panes.logs.rows import grouped, percent
+from lilfox_tui.app.panes.logs.rows import grouped, percent, records_told
 from lilfox_tui.app.panes.logs.state import LogsState
 from lilfox_tui.app.rendering.chart import spark
 from lilfox_tui.app.rendering.columns import cells
@@ -37,7 +37,7 @@ _MINUTES = (1, 2, 5, 10, 15, 30, 60, 120, 240, 360, 480, 720, 1440, 2880, 10080)
 _WIDTHS_US = tuple(seconds * _SECOND_US for seconds in (1, 2, 5, 10, 15, 30, *(60 * each for each in _MINUTES)))
 """What a bar may stand for; longer ones are whole multiples of the last."""
 _DAY = timedelta(days=1)
-_SHARE_OF_COUNTS = 0.36
+_SHARE_OF_COUNTS = 0.4
 """Of the width of the pane, at most, for what stands beside the bars."""
 _NOTES_CELLS = 48
 """Of the notes below the counts."""
@@ -69,8 +69,9 @@ class Bars(Struct, frozen=True):
     since_us: int
     width_us: int
     bars: tuple[Bar, ...]
-    cells: int = 1
-    """Of each bar."""
+    columns: int = 0
+    """The cells of all bars together, over which they are spread: of each as many as of the others, or one more. 0: one
+    cell each."""
     newest_us: int | None = None
     """The end of what is known, within the last bar; None: the end of that bar."""
 
@@ -87,6 +88,10 @@ class Bars(Struct, frozen=True):
         """The end of the last bar, or of what is known if that is earlier."""
         end_us = self.since_us + len(self.bars) * self.width_us
         return end_us if self.newest_us is None else min(end_us, self.newest_us)
+
+    def begin(self, place: int) -> int:
+        """The first cell of a bar."""
+        return place * self.columns // len(self.bars) if self.columns else place
 
     def at(self, time_us: int) -> int | None:
         """The bar of that time; None outside."""
@@ -135,7 +140,7 @@ def bars_of(
         known_us = max(at for at, _severity, _is_fresh in timed)
     else:
         known_us = max(counted_until_us if now_us is None else min(counted_until_us, now_us), *starts)
-    return Bars(since, width, tuple(bars), max(1, min(_WIDEST, columns // len(bars))), known_us)
+    return Bars(since, width, tuple(bars), max(len(bars), min(columns, _WIDEST * len(bars))), known_us)
 
 
 def _bar_width(span_us: int, slice_us: int, columns: int) -> int:
@@ -154,10 +159,12 @@ def bar_rows(bars: Bars, glyphs: Glyphs) -> list[Row]:
     rows: list[Row] = []
     for level in reversed(range(HIGH)):
         cells = [draw(bar, most, level, glyphs) for bar in bars.bars]
-        runs = groupby(cells, lambda cell: (cell.role, cell.ground))
-        rows.append(
-            (Piece(" "), *(Piece("".join(cell.text * bars.cells for cell in run), *look) for look, run in runs))
+        wide = (
+            cell._replace(text=cell.text * (bars.begin(place + 1) - bars.begin(place)))
+            for place, cell in enumerate(cells)
         )
+        runs = groupby(wide, lambda cell: (cell.role, cell.ground))
+        rows.append((Piece(" "), *(Piece("".join(cell.text for cell in run), *look) for look, run in runs)))
     return rows
 
 
@@ -202,9 +209,9 @@ def _share(whole: int, part: int, records: int) -> int:
 def axis_row(bars: Bars, selected_us: int | None, zone: tzinfo, glyphs: Glyphs) -> Row:
     """The times below the bars, with a mark under that of the selected record; a time in its way moves aside."""
     first, last = (f"{_time(bars, at, zone)}" for at in (bars.since_us, bars.until_us))
-    width = max(len(bars.bars) * bars.cells, 2 * cell_width(first) + cell_width(last) + 5)
+    width = max(bars.begin(len(bars.bars)), 2 * cell_width(first) + cell_width(last) + 5)
     at = None if selected_us is None else bars.at(selected_us)
-    at = None if at is None else at * bars.cells + bars.cells // 2
+    at = None if at is None else (bars.begin(at) + bars.begin(at + 1)) // 2
     begin, end = 0, width - len(last)
     if at is not None and at <= len(first):
         begin = at + 2
@@ -289,10 +296,11 @@ class Histogram:
         zone, glyphs = self._state.zone, self._app.glyphs
         axis = axis_row(bars, None if record is None else record.entry.time_us, zone, glyphs)
         rows = bar_rows(bars, glyphs)
-        edge = max(map(cells, (axis, *rows)))
+        edge = max(self._columns + 1, *map(cells, (axis, *rows)))  # the same for any number of bars: nothing jumps
         room = self._app.room.width - edge
         beside = next((each for each in counts_beside(bars, glyphs) if cells(each[0]) <= room), [()] * HIGH)
         rows = [(*row, Piece(" " * (edge - cells(row))), *counts) for row, counts in zip(rows, beside, strict=True)]
+        axis += (Piece(" " * (edge - cells(axis))),)
         for part in notes_of(bars, zone):
             if (room := room - cells(part)) < 0:
                 break
@@ -495,13 +503,6 @@ def _counts(parts: StripParts) -> list[Piece]:
     else:
         text = ngettext("{shown} of {total} record", "{shown} of {total} records", every, shown=shown, total=total)
     return [Piece(text + " ", "muted")]
-
-
-def records_told(shown: str, count: int, *, narrowed: bool) -> str:
-    """What is counted, in the same words on the strip and in the dialogs: ``12 matching records``."""
-    if narrowed:
-        return ngettext("{shown} matching record", "{shown} matching records", count, shown=shown)
-    return ngettext("{shown} record", "{shown} records", count, shown=shown)
 
 
 def _clock(minute: int, errors: ErrorRates, zone: tzinfo) -> str:

@@ -10,7 +10,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lilfox_tui.app.panes.logs.columns import trace_of
-from lilfox_tui.app.panes.logs.rows import LogStyle, cut_into, grouped, log_row, percent, severity_piece
+from lilfox_tui.app.panes.logs.patterns import text_of_kind, told_of
+from lilfox_tui.app.panes.logs.rows import LogStyle, cut_into, grouped, log_row, percent, sign_of
 from lilfox_tui.app.rendering.chart import spark
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rendering.highlight import coloured, traceback_line
@@ -110,11 +111,11 @@ class SimilarRecords(Struct, frozen=True):
 def similar_to(record: LogRecord, loaded: Sequence[WindowItem]) -> SimilarRecords:
     """The ``loaded`` records, of which ``record`` is one, that say the same, whatever the values in it."""
     kind = kind_of(record)
-    said = max(re.split(r"<\w+>", kind[0]), key=len)  # most others are told from it by that already
+    said = max(re.split(r"<\w+>", kind.template), key=len)  # most others are told from it by that already
     records = [each.item for each in loaded if isinstance(each.item, LogRecord)]
     alike = [each for each in records if said in each.entry.message and kind_of(each) == kind]
     times = [each.entry.time_us for each in alike if each.entry.time_us is not None]
-    pattern = "  ".join(part for part in (kind[0], kind[1] and f"status={kind[1]}", kind[2]) if part)
+    pattern = "  ".join((text_of_kind(kind), *told_of(kind)))
     if not times:
         return SimilarRecords(pattern, len(alike), len(records))
     known = [each.entry.time_us for each in records if each.entry.time_us is not None]
@@ -192,7 +193,7 @@ def _head(record: LogRecord, style: LogStyle) -> list[Row]:
         size += " " + _("(showing the first {size})", size=human_bytes(len(record.raw)))
     first: Row = (
         Piece(" "),
-        severity_piece(entry.severity, style.glyphs),
+        sign_of(record, style.glyphs),
         Piece(level, "strong"),
         Piece(f"  {record.source}  {entry.logger}  {at}{size}", "muted"),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence, Set
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
@@ -10,10 +11,10 @@ from typing import NamedTuple, overload
 
 from msgspec import Struct
 
-from lilfox_tui.app.panes.logs.columns import ValueColumn, heading_cells, trace_of, value_cells
+from lilfox_tui.app.panes.logs.columns import ValueColumn, heading_cells, http_status, trace_of, value_cells
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.highlight import coloured
-from lilfox_tui.core.i18n import _
+from lilfox_tui.core.i18n import _, ngettext
 from lilfox_tui.core.text import break_line, cell_width, clean, fit, human_duration
 from lilfox_tui.logs.record import EPOCH, LogRecord, Severity, headline, microseconds
 from lilfox_tui.logs.source import SourceNotice
@@ -22,6 +23,7 @@ from lilfox_tui.logs.window import BY_KEY, MergeKey, WindowItem
 LINES_AT_MOST = 40
 """Of one record, when lines are wrapped."""
 LEVEL_WIDTH = 5
+_ADDRESS_AT_END = re.compile(r" (?:[\w-]+\.)*[\w-]{1,24}:\d{1,5}$", re.ASCII)
 LEVEL_NAMED = 100
 """Cells of the list from which levels have their names beside their signs."""
 _LEVEL_NAMES = {Severity.UNKNOWN: "", Severity.WARNING: "WARN", Severity.NOTICE: "NOTE", Severity.CRITICAL: "CRIT"}
@@ -90,6 +92,15 @@ def severity_piece(severity: Severity, glyphs: Glyphs) -> Piece:
     return Piece("  " if severity is Severity.UNKNOWN else glyphs.separator + " ", "muted")
 
 
+def sign_of(record: LogRecord, glyphs: Glyphs) -> Piece:
+    """The sign of a record: that of its level, or of an error if it tells of a response that failed (5xx), which many
+    programs log at INFO. Its level, by which errors are counted, is what the program says."""
+    severity = record.entry.severity
+    if severity < Severity.ERROR and http_status(record)[0].startswith("5"):
+        severity = Severity.ERROR
+    return severity_piece(severity, glyphs)
+
+
 def log_row(shown: WindowItem, style: LogStyle, *, times: int = 1, until_us: int | None = None) -> Row:
     """One record on one line. ``times`` similar ones, the last at ``until_us``, are folded into it."""
     item = shown.item
@@ -98,10 +109,19 @@ def log_row(shown: WindowItem, style: LogStyle, *, times: int = 1, until_us: int
     tail, room = _tail(item, style, times, until_us)
     text = moved(headline(item, style.shifted), style.shifted)
     if any(piece.text.strip() for piece in tail):
-        text = fit(text, room)
+        text = _cut(text, room)
     elif style.values:
-        text, tail = fit(text, room).rstrip(" "), ()
+        text, tail = _cut(text, room).rstrip(" "), ()
     return (*_prefix(item, style), *coloured(text, style.hits, role=message_role(item, style)), *tail)
+
+
+def _cut(text: str, room: int) -> str:
+    """The line in exactly ``room`` cells. An address at its end stays, as in ``connection refused: db-1:5432``: which
+    server it was is what one looks for."""
+    end = _ADDRESS_AT_END.search(text) if len(text) > room else None
+    if end is None or 2 * len(end[0]) > room:
+        return fit(text, room)
+    return fit(text[: end.start()], room - len(end[0])) + end[0]
 
 
 def heading_row(style: LogStyle) -> Row:
@@ -225,7 +245,7 @@ def _prefix(record: LogRecord, style: LogStyle) -> list[Piece]:
     pieces = [
         Piece(style.glyphs.logo if marked else " ", "accent"),
         Piece(style.time(record.entry.time_us) + " ", "muted"),
-        severity_piece(record.entry.severity, style.glyphs),
+        sign_of(record, style.glyphs),
     ]
     if style.level_width:
         name = _LEVEL_NAMES.get(record.entry.severity, record.entry.severity.name)
@@ -468,3 +488,10 @@ def percent(part: int, whole: int) -> str:
 def grouped(count: int) -> str:
     """A count with commas between thousands."""
     return f"{count:,}"
+
+
+def records_told(shown: str, count: int, *, narrowed: bool) -> str:
+    """What is counted, in the same words on the strip and in the dialogs: ``12 matching records``."""
+    if narrowed:
+        return ngettext("{shown} matching record", "{shown} matching records", count, shown=shown)
+    return ngettext("{shown} record", "{shown} records", count, shown=shown)

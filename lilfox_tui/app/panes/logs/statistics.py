@@ -12,11 +12,25 @@ from typing import NamedTuple
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.logs.board import Board, BoardRow, BoardSection
-from lilfox_tui.app.panes.logs.columns import names_of
+from lilfox_tui.app.panes.logs.columns import http_status, names_of
 from lilfox_tui.app.panes.logs.feed import LogFeed
-from lilfox_tui.app.panes.logs.histogram import MINUTE_US, records_told
-from lilfox_tui.app.panes.logs.patterns import filter_of, moment, not_read, pattern_head, pattern_sections
-from lilfox_tui.app.panes.logs.rows import grouped, percent, severity_piece
+from lilfox_tui.app.panes.logs.histogram import MINUTE_US
+from lilfox_tui.app.panes.logs.patterns import (
+    Halves,
+    errors_of_module,
+    errors_of_type,
+    filter_of,
+    halves_of,
+    halves_row,
+    moment,
+    not_read,
+    of_slice,
+    of_source,
+    pattern_head,
+    pattern_sections,
+    slower_than,
+)
+from lilfox_tui.app.panes.logs.rows import grouped, percent, records_told, severity_piece
 from lilfox_tui.app.panes.logs.state import LogsState
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.core.errors import LilFoxError
@@ -36,19 +50,19 @@ from lilfox_tui.logs.filter.model import (
     text_of,
 )
 from lilfox_tui.logs.filter.syntax import narrowed, to_text
-from lilfox_tui.logs.record import METHODS, LogRecord, Severity, headline, microseconds, status_pattern, status_span
-from lilfox_tui.logs.statistics import (
+from lilfox_tui.logs.record import (
+    ID,
     LONGEST,
-    Slice,
-    Statistics,
-    StatisticsGroup,
-    errors_of_module,
-    errors_of_type,
-    of_slice,
-    of_source,
-    slower_than,
+    METHODS,
+    LogRecord,
+    Severity,
+    headline,
+    microseconds,
+    status_pattern,
     template_of,
+    without_ids,
 )
+from lilfox_tui.logs.statistics import Slice, Statistics, StatisticsGroup
 from lilfox_tui.logs.structured import duration_in
 
 ROWS_OF_A_KIND = 10
@@ -67,8 +81,6 @@ _ELSEWHERE = frozenset(
 )  # fmt: skip
 """Fields of which another section tells, or that only say where a record was written."""
 _REQUEST = re.compile(rf"\b({METHODS})\s([^\s\"'?#]{{1,200}})")
-_IDENTIFIER = re.compile(r"\d+|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|(?=[a-f]*\d)[0-9a-f]{24,64}")
-_ID = "{id}"
 
 
 class StatisticsActions(ActionGroup):
@@ -106,15 +118,19 @@ class StatisticsActions(ActionGroup):
             counted = answer.statistics
             read = counted_ones(read, counted) if are_all else read
             newest = await asyncio.to_thread(NewestRecords, read, are_all=are_all)
-            sections = await asyncio.to_thread(statistics_sections, counted, newest, state.zone, self._app.glyphs)
+            span = time_span(counted, newest, microseconds(at))
+            halves = halves_of(counted.by_slice, span)
+            sections = await asyncio.to_thread(
+                statistics_sections, counted, newest, state.zone, self._app.glyphs, halves
+            )
         finally:
             self._tell_work("")
         if merged is not None and not answer.failed:
             state.take_count(merged, where, answer.statistics, came=came, leaps=leaps)
         self._tell_failed(answer.failed)
         first, *more = statistics_head(counted, newest, narrowed=where != EVERYTHING)
-        scope = self._scope(where, at, time_span(counted, newest, microseconds(at)))
-        head = [first, scope, *more, *not_read(answer.failed)]
+        more += [] if halves is None else [halves_row(halves, state.zone)]
+        head = [first, self._scope(where, at, span), *more, *not_read(answer.failed)]
         self._offer(_("Statistics"), head, sections)
 
     @action(
@@ -168,11 +184,20 @@ class StatisticsActions(ActionGroup):
 
 
 def _count_row(
-    id_: str, name: Row | str, count: int, of_all: int, where: Filter, *, role: str = "accent", more: str = ""
+    id_: str,
+    name: Row | str,
+    count: int,
+    of_all: int,
+    where: Filter,
+    *,
+    role: str = "accent",
+    more: str = "",
+    change: Piece | None = None,
 ) -> BoardRow:
     """A row of a section whose rows are parts of a whole."""
     shown = (Piece(name, "strong"),) if isinstance(name, str) else name
-    cells = Piece(grouped(count), "text" if count else "muted"), Piece(percent(count, of_all), "muted")
+    cells: Row = (Piece(grouped(count), "text" if count else "muted"), Piece(percent(count, of_all), "muted"))
+    cells += () if change is None else (change,)
     return BoardRow(id_, shown, cells, where, count / max(1, of_all), role, more)
 
 
@@ -272,14 +297,17 @@ def statistics_head(found: Statistics, newest: NewestRecords, *, narrowed: bool)
     return head
 
 
-def statistics_sections(found: Statistics, newest: NewestRecords, zone: tzinfo, glyphs: Glyphs) -> list[BoardSection]:
+def statistics_sections(
+    found: Statistics, newest: NewestRecords, zone: tzinfo, glyphs: Glyphs, halves: Halves | None = None
+) -> list[BoardSection]:
     """Levels, sources, response times, and errors by type, module and time, of all records; of the newest ones HTTP
-    statuses, routes, the messages of errors, and the values of fields."""
+    statuses, routes, the messages of errors, and the values of fields. ``halves`` are those of the time that is
+    counted."""
     errors = ngettext("{shown} error", "{shown} errors", found.errors, shown=grouped(found.errors))
     return [
-        *_levels(found, glyphs),
+        *_levels(found, halves, glyphs),
+        *_statuses(newest, halves),
         *_sources(found.by_source),
-        *_statuses(newest),
         *_routes(newest),
         *_response_times(found.by_source),
         *_messages(newest),
@@ -290,21 +318,29 @@ def statistics_sections(found: Statistics, newest: NewestRecords, zone: tzinfo, 
     ]
 
 
-def _levels(found: Statistics, glyphs: Glyphs) -> list[BoardSection]:
+def _part_heads(halves: Halves | None, counted: str) -> tuple[str, ...]:
+    return () if halves is None else (counted, _("share"), _("change"))
+
+
+def _levels(found: Statistics, halves: Halves | None, glyphs: Glyphs) -> list[BoardSection]:
     others = found.records - found.errors - found.warnings
+    parts = [(each.since_us, each.errors, each.warnings, each.records) for each in found.by_slice]
     kinds = (
-        (Severity.ERROR, _("errors"), found.errors, AtLeast(Severity.ERROR), "failing"),
+        (Severity.ERROR, _("errors"), found.errors, AtLeast(Severity.ERROR), "failing",
+         [(at, errors) for at, errors, _warnings, _records in parts]),
         (Severity.WARNING, _("warnings"), found.warnings,
-         And((AtLeast(Severity.WARNING), Not(AtLeast(Severity.ERROR)))), "degraded"),
-        (Severity.INFO, _("other records"), others, Not(AtLeast(Severity.WARNING)), "muted"),
+         And((AtLeast(Severity.WARNING), Not(AtLeast(Severity.ERROR)))), "degraded",
+         [(at, warnings) for at, _errors, warnings, _records in parts]),
+        (Severity.INFO, _("other records"), others, Not(AtLeast(Severity.WARNING)), "muted",
+         [(at, records - errors - warnings) for at, errors, warnings, records in parts]),
     )  # fmt: skip
     rows = [
-        _count_row(f"level {severity}", (severity_piece(severity, glyphs), Piece(name, "strong")), count,
-                   found.records, where, role=role)
-        for severity, name, count, where, role in kinds
+        _count_row(f"level {severity}", (severity_piece(severity, glyphs), Piece(name, "strong")), count, found.records,
+                   where, role=role, change=halves and halves.change(times, role))
+        for severity, name, count, where, role, times in kinds
     ]  # fmt: skip
     told = ngettext("{shown} record", "{shown} records", found.records, shown=grouped(found.records))
-    return _section(_("Levels"), rows, told, parts=True)
+    return _section(_("Levels"), rows, told, parts=True, heads=_part_heads(halves, _("records")))
 
 
 class Response(NamedTuple):
@@ -317,37 +353,38 @@ class Response(NamedTuple):
 
 def responses_in(records: Iterable[LogRecord]) -> list[Response]:
     """The records that tell an HTTP status, in a field or in their message."""
-    found = []
-    for record in records:
-        values = field_values(record, "status")
-        code = text_of(values[0]) if values else ""
-        if len(code) == 3 and code.isdecimal() and code[0] in "12345":
-            found.append(Response(record, code, False))
-        elif not values and (span := status_span(record.entry.message[:LONGEST].partition("\n")[0])) is not None:
-            found.append(Response(record, record.entry.message[slice(*span)], True))
-    return found
+    told = ((record, *http_status(record)) for record in records)
+    return [Response(*each) for each in told if each[1]]
 
 
-def _statuses(newest: NewestRecords) -> list[BoardSection]:
+def _statuses(newest: NewestRecords, halves: Halves | None) -> list[BoardSection]:
     """How many responses had which class of status, the worst first, with the most frequent failures; 5xx in any
     case."""
     if not (responses := newest.responses):
         return []
     classes, codes = Counter(each.code[0] for each in responses), Counter(each.code for each in responses)
+    halves = halves if newest.are_all else None
     roles = {"5": "failing", "4": "degraded", "2": "good"}
+
+    def row(id_: str, name: Piece, code: str, count: int, where: Filter) -> BoardRow:
+        role = roles.get(code[0], "accent")
+        times = ((each.record.entry.time_us or 0, 1) for each in responses if each.code.startswith(code))
+        change = halves and halves.change(times, role if code[0] in "45" else "muted")
+        where_told = _told_by(code.ljust(3, "x").replace("x", r"\d"), where, newest)
+        return _count_row(id_, (name,), count, len(responses), where_told, role=role, change=change)
+
     rows = []
     for digit in sorted({"5", *classes}, reverse=True):
-        role = roles.get(digit, "accent")
         where = And((FieldMatch("status", ">=", f"{digit}00"), FieldMatch("status", "<", f"{int(digit) + 1}00")))
-        where_told = _told_by(rf"{digit}\d\d", where, newest)
-        name: Row = (Piece(f"{digit}xx", role if classes[digit] and digit in roles else "strong"),)
-        rows.append(_count_row(f"{digit}xx", name, classes[digit], len(responses), where_told, role=role))
+        name = Piece(f"{digit}xx", roles[digit] if classes[digit] and digit in roles else "strong")
+        rows.append(row(f"{digit}xx", name, digit, classes[digit], where))
         failed = [(code, count) for code, count in codes.most_common() if code[0] == digit and digit in "45"]
-        for code, count in failed[:CODES]:
-            where_told = _told_by(code, FieldMatch("status", "=", code), newest)
-            rows.append(_count_row(f"status {code}", (Piece(f"  {code}"),), count, len(responses), where_told,
-                                   role=role))  # fmt: skip
-    return [BoardSection(_("HTTP status"), tuple(rows), newest.told, parts=True)]
+        rows += [
+            row(f"status {code}", Piece(f"  {code}"), code, count, FieldMatch("status", "=", code))
+            for code, count in failed[:CODES]
+        ]
+    heads = _part_heads(halves, _("responses"))
+    return [BoardSection(_("HTTP status"), tuple(rows), newest.told, heads, parts=True)]
 
 
 def _told_by(code: str, of_field: Filter, newest: NewestRecords) -> Filter:
@@ -382,23 +419,19 @@ def _route_of(record: LogRecord) -> _SourceRoute | None:
         return _SourceRoute(source, route, FieldMatch("route", "=", route))
     found = _REQUEST.search(record.entry.message[:LONGEST])
     if found is not None:
-        path = _without_ids(found[2])
+        path = without_ids(found[2])
         return _SourceRoute(source, f"{found[1]} {path}", FieldMatch("message", "~", rf"\b{found[1]} {_of_path(path)}"))
     method, asked = fields.get("method"), fields.get("path")
     if not isinstance(asked, str) or not asked:
         return None
-    path = _without_ids(asked.partition("?")[0][:LONGEST])
+    path = without_ids(asked.partition("?")[0][:LONGEST])
     name = f"{method} {path}" if isinstance(method, str) and method else path
     return _SourceRoute(source, name, FieldMatch("path", "~", "^" + _of_path(path)))
 
 
-def _without_ids(path: str) -> str:
-    return "/".join(_ID if _IDENTIFIER.fullmatch(part) else part for part in path.split("/"))
-
-
 def _of_path(path: str) -> str:
     """A pattern for that path, whatever stands in the place of what varies."""
-    return r"[^\s/?#]+".join(re.escape(part).replace(r"\ ", " ") for part in path.split(_ID)) + r"""(?:[\s?#"']|$)"""
+    return r"[^\s/?#]+".join(re.escape(part).replace(r"\ ", " ") for part in path.split(ID)) + r"""(?:[\s?#"']|$)"""
 
 
 def _routes(newest: NewestRecords) -> list[BoardSection]:
@@ -442,7 +475,7 @@ def _failed_row(id_: str, name: Row, records: int, errors: int, most: int, where
 
 
 def _failed_heads() -> tuple[str, str, str]:
-    return _("records"), _("errors"), _("share")
+    return _("records"), _("errors"), _("error %")
 
 
 def _sources(groups: Sequence[StatisticsGroup]) -> list[BoardSection]:

@@ -7,8 +7,8 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
+from lilfox_tui.app.evidence import error_row
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.metrics.problems import error_row
 from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, alerts_of
 from lilfox_tui.app.panes.metrics.traffic_sections import kept_text
 from lilfox_tui.app.rendering.chart import chart_columns
@@ -24,8 +24,8 @@ from lilfox_tui.monitor.model import Overview, StoreUsage, TargetView
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Event
+    from lilfox_tui.app.evidence import LoggedError
     from lilfox_tui.app.panes.metrics.alert_page import AlertItem
-    from lilfox_tui.app.panes.metrics.errors import LoggedError
     from lilfox_tui.monitor.alert_explain import Explanation
     from lilfox_tui.runbook.model import Runbook, Step
 

@@ -48,7 +48,7 @@ from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.monitor.model import BackendView, ServiceView, StatusChange
 
 if TYPE_CHECKING:
-    from lilfox_tui.app.panes.metrics.errors import LoggedError
+    from lilfox_tui.app.evidence import LoggedError
 
 # The BACKENDS lines as rows. Pure: views in, rows out.
 

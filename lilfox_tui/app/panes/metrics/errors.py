@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
 from msgspec.structs import replace
 
+from lilfox_tui.app.evidence import LoggedError, each_once, is_named_after
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.state import MetricsState
 from lilfox_tui.core.errors import LilFoxError
@@ -29,44 +30,6 @@ POLL_S = 2.0
 """How often the files are looked at: they are followed all day, mostly to find nothing new."""
 BEGIN_AFTER_S = 4.0
 """The first screen, and the first look at each host, come first."""
-
-
-class LoggedError(Struct, frozen=True):
-    """One error, or several in a row that say the same: ``at`` is when the last one was logged (aware UTC)."""
-
-    at: datetime
-    source: str
-    text: str
-    times: int = 1
-    at_least: bool = False
-    """Whether there were more that were not counted."""
-    first: datetime | None = None
-    """When the first of several was logged (aware UTC)."""
-
-    def until(self, at: datetime) -> LoggedError | None:
-        """What was known of it at ``at`` (aware UTC); None if nothing was. How many of several there were by then is
-        not kept."""
-        if self.at <= at:
-            return self
-        if self.first is None or self.first > at:
-            return None
-        return LoggedError(self.first, self.source, self.text, at_least=True)
-
-
-def each_once(errors: Sequence[LoggedError]) -> list[LoggedError]:
-    """The errors (newest first) with those of a log that say the same as one, also where others came between them: two
-    services that fail each other would fill a list by turns."""
-    found: dict[tuple[str, str], LoggedError] = {}
-    for each in errors:
-        key = (each.source, each.text)
-        last = found.get(key)
-        if last is None:
-            found[key] = each
-            continue
-        first = min(last.first or last.at, each.first or each.at)
-        at_least = last.at_least or each.at_least
-        found[key] = replace(last, first=first, times=last.times + each.times, at_least=at_least)
-    return list(found.values())
 
 
 class ErrorRuns:
@@ -117,6 +80,28 @@ class NewestErrors:
         """The time from which on all errors are known; None before they are followed."""
         self.found: tuple[LoggedError, ...] = ()
         """Newest first."""
+        self._logs_on: Callable[[str], Sequence[str]] = lambda _host: ()
+        """The names of the logs that are read on a host."""
+        self._about: tuple[object, Sequence[LoggedError]] = (None, ())
+        """What was asked for last, and what it was made of."""
+
+    def about(self, names: Sequence[str]) -> Sequence[LoggedError]:
+        """Those of the logs of these services and hosts, of all logs where none is named; each once. They are followed
+        from the first call on. None on a rewound screen; the same object while nothing changes."""
+        self.begin()
+        if self._context.app.rewound is not None:
+            return ()
+        made_of = self.found, tuple(names)
+        if self._about[0] != made_of:
+            hosts = self._context.app.config.hosts
+            logs = {log for name in names if name in hosts for log in self._logs_on(name)}
+            found = [
+                each
+                for each in self.found
+                if not names or each.source in logs or any(is_named_after(each.source, name) for name in names)
+            ]
+            self._about = made_of, each_once(found)
+        return self._about[1]
 
     def reaches(self, at: datetime) -> bool:
         """Whether errors that were logged just before ``at`` (aware UTC) would have been found."""
@@ -147,6 +132,7 @@ class NewestErrors:
             except LilFoxError:
                 return  # the Logs pane says why
             self._since = since
+            self._logs_on = partial(opened.about, "host")
             where = And((AtLeast(Severity.ERROR), Within(microseconds(since), None)))
             async with MergedLogs(opened.sources, where, at_most=KEPT) as merged:
                 merged.follow()

@@ -10,10 +10,11 @@ from typing import TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
+from lilfox_tui.app.evidence import LoggedError, each_once, error_row
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.alert_section import AlertSection
 from lilfox_tui.app.panes.metrics.backend_page import backend_row
-from lilfox_tui.app.panes.metrics.errors import LoggedError, NewestErrors, each_once
+from lilfox_tui.app.panes.metrics.errors import NewestErrors
 from lilfox_tui.app.panes.metrics.home_charts import HomeCharts
 from lilfox_tui.app.panes.metrics.layout import THREE_COLUMNS, PanelId, arrange
 from lilfox_tui.app.panes.metrics.pages import FarPast
@@ -21,7 +22,6 @@ from lilfox_tui.app.panes.metrics.problems import (
     ProblemWidths,
     change_row,
     change_runs,
-    error_row,
     first_steps,
     problem_row,
     problem_widths,

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui.app.evidence import Selected, Selection, text_of_rows
+from lilfox_tui.app.evidence import LoggedError, Selected, Selection, is_named_after, text_of_rows
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.backend_page import BackendPage, ClientReport, backend_page, client_reports
 from lilfox_tui.app.panes.metrics.host_page import HostPage, host_page
@@ -35,7 +35,6 @@ from lilfox_tui.monitor.model import BackendView, HostView, Overview, ServiceVie
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Event
     from lilfox_tui.app.panes.metrics.alert_page import AlertItem
-    from lilfox_tui.app.panes.metrics.errors import LoggedError
     from lilfox_tui.monitor.alert_explain import Explanation
     from lilfox_tui.monitor.remote_history import FarChart, RemoteHistory
 
@@ -403,8 +402,6 @@ class MetricsPages:
         found = self.newest_errors() if self._app.rewound is None else ()
         if not found:
             return ()
-        from lilfox_tui.app.open_logs import is_named_after
-
         return [each for each in found if is_named_after(each.source, service)]
 
     def backend_page(self, view: BackendView, now: datetime) -> BackendPage:

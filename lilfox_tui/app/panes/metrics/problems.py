@@ -21,7 +21,6 @@ from lilfox_tui.monitor.model import BackendView, HostView, PlanView, ServiceVie
 
 if TYPE_CHECKING:
     from lilfox_tui.app.panes.metrics.alert_page import AlertItem
-    from lilfox_tui.app.panes.metrics.errors import LoggedError
     from lilfox_tui.app.panes.metrics.state import Problem
 
 _WIDEST, _WIDE, _NARROW = 96, 76, 60
@@ -220,21 +219,6 @@ def change_row(run: ChangeRun, now: datetime, glyphs: Glyphs) -> Row:
         Piece(clean(change.subject.partition("/")[2]) + "  ", "strong"),
         *((Piece(f"×{run.times}  ", "accent"),) if run.times > 1 else ()),
         Piece(str(change.what)),
-    )
-
-
-def error_row(error: LoggedError, now: datetime, glyphs: Glyphs) -> Row:
-    """An error of a log: when the last one was logged, in which log, how often in a row, and what it says."""
-    from lilfox_tui.app.rendering.highlight import coloured
-
-    today = error.at.date() == now.date()
-    times = f"≥{error.times}  " if error.at_least else f"×{error.times}  " if error.times > 1 else ""
-    return (
-        Piece(" " + error.at.strftime("%H:%M:%S" if today else "%m-%d %H:%M") + " ", "muted"),
-        Piece(glyphs.failing + " ", "failing"),
-        Piece(clean(error.source) + "  ", "strong"),
-        *((Piece(times, "accent"),) if times else ()),
-        *coloured(clean(error.text)),
     )
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from lilfox_tui.app.evidence import error_row
 from lilfox_tui.app.panes.metrics.host_page import reason_rows
-from lilfox_tui.app.panes.metrics.problems import error_row
 from lilfox_tui.app.panes.metrics.sections import (
     Band,
     PageChart,
@@ -55,7 +55,7 @@ from lilfox_tui.metrics.traffic import (
 from lilfox_tui.monitor.model import ServiceView, StatusChange, StoreUsage, TargetView
 
 if TYPE_CHECKING:
-    from lilfox_tui.app.panes.metrics.errors import LoggedError
+    from lilfox_tui.app.evidence import LoggedError
 
 # The SERVICES table as rows. Pure: views in, rows out.
 

@@ -26,6 +26,7 @@ from lilfox_tui.app.panes.runbook.dialogs import (
     worked_rows,
     worked_ways,
 )
+from lilfox_tui.app.panes.runbook.incident_actions import close_and_leave
 from lilfox_tui.app.panes.runbook.orders import Permission, RunOrders, ValuePrompts
 from lilfox_tui.app.panes.runbook.state import COMMAND, INCIDENT, STEPS, RunbookItem, RunbookState
 from lilfox_tui.app.shared_actions import ListView
@@ -508,11 +509,18 @@ class RunActions(ActionGroup):
     def undo(self) -> None:
         self._order(self._orders.undo)
 
-    def _why_no_run(self) -> Message | None:
-        return self._permission.why_no_run()
+    def _why_nothing_ends(self) -> Message | None:
+        on_page = self._state.column == INCIDENT
+        return self._permission.why_no_incident() if on_page else self._permission.why_no_run()
 
-    @action("end-run", "X", tr("end the run"), tr("abandon the run; its changes are listed first and stay in "
-                                                  "force"),
-            why_not=_why_no_run, fits=_shows_runs)  # fmt: skip
+    def _what_ends(self) -> Message | None:
+        return tr("close the incident") if self._state.column == INCIDENT else None
+
+    @action("end-run", "X", tr("end the run"), tr("abandon the run, or close the incident on its page; what is in "
+                                                  "force is listed first and stays"),
+            why_not=_why_nothing_ends, footer=2, now=_what_ends, fits=_shows_runs)  # fmt: skip
     def end_run(self) -> None:
-        self._order(self._orders.end)
+        if self._state.column != INCIDENT:
+            self._order(self._orders.end)
+        elif (incident := self._state.open_incident) is not None:
+            self._context.run(partial(close_and_leave, self._context, incident), group="course", exclusive=True)

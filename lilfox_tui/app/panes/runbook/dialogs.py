@@ -14,9 +14,11 @@ from textual.widgets import Input
 from lilfox_tui.app.dialogs.messages import PADDING, Dialog, key_rows, not_the_word, title_row, word_prompt
 from lilfox_tui.app.dialogs.prompt import Option, PromptOffer
 from lilfox_tui.app.evidence import Cause
-from lilfox_tui.app.panes.runbook.rows import RunbookStyle, exit_text, text_rows, undo_piece
+from lilfox_tui.app.panes.runbook.preview import contents_text
+from lilfox_tui.app.panes.runbook.rows import RunbookStyle, exit_text, text_rows, undo_piece, values_of
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
+from lilfox_tui.app.rows.incidents import code_line
 from lilfox_tui.app.widgets import Lines, TextField
 from lilfox_tui.config.model import Config
 from lilfox_tui.core.errors import LilFoxError
@@ -30,7 +32,7 @@ from lilfox_tui.runbook.model import Command, Runbook, Step, Variable
 from lilfox_tui.runbook.run.gate import kind_with, words
 from lilfox_tui.runbook.run.reducer import RunReducer, may_have_changed
 from lilfox_tui.runbook.run.state import CommandResult, Turn, excluded, excluded_text, kind_text, state_text
-from lilfox_tui.runbook.run.variables import ValueChoice, described
+from lilfox_tui.runbook.run.variables import ValueChoice, described, marked, shown
 
 _MOST_LINES = 8
 _NEVER = datetime.fromtimestamp(0, UTC)
@@ -40,15 +42,28 @@ WIDE = 98
 
 
 def beginning_rows(runbook: Runbook, cause: Cause | None, values: Mapping[str, str], config: Config) -> list[Row]:
-    """The rows about a run to be started: the file, the hosts, and the cause."""
-    count = ngettext("{count} step", "{count} steps", len(runbook.steps))
-    said = _("{count}, {place}", count=count, place=f"{runbook.path}:{runbook.line}")
-    rows = [_line(_("runbook"), said), *_where(runbook, config)]
+    """The rows about a run to be started: the file, the hosts, the cause, and what it would change."""
+    rows = [_line(_("runbook"), f"{runbook.path}:{runbook.line}"), *_where(runbook, config)]
     if cause is not None:
         rows.append(_line(_("cause"), cause.title))
     rows += [_line(f"<{name}>", value) for name, value in values.items()]
+    rows += [_line(_("contains"), contents_text(runbook), "text"), *_change_rows(runbook, values)]
     told = _("Starting changes nothing on the hosts: each change is shown and confirmed first.")
     return [*rows, BLANK, (Piece("  "), Piece(told, "muted"))]
+
+
+def _change_rows(runbook: Runbook, values: Mapping[str, str]) -> list[Row]:
+    """The commands of a run that change something, each on a line."""
+    known = values_of(runbook) | dict(values)
+    rows: list[Row] = []
+    for number, step in enumerate(runbook.steps, 1):
+        for command in step.commands:
+            if command.kind == "change" and not command.attributes.rollback_of:
+                text = redact(marked(shown(command.text, known, runbook.variables)))
+                role = "failing" if command.attributes.risk == "destroy" else "degraded"
+                label = "" if rows else _("changes")
+                rows.append((*_line(label, f"{number}. {step.title}  ", role), Piece(clean(code_line(text)), "muted")))
+    return rows if len(rows) <= _MOST_LINES else [*rows[: _MOST_LINES - 1], _line("", "…", "muted")]
 
 
 def _where(runbook: Runbook, config: Config) -> list[Row]:

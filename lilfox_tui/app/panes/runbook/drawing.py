@@ -9,11 +9,17 @@ from datetime import UTC, datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui.alerts.model import Alert
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.runbook.layout import BESIDE, PartId, Wants, arrange_parts, draw_plain, incident_left
 from lilfox_tui.app.panes.runbook.outputs import OutputOf, Outputs, earlier_outputs
-from lilfox_tui.app.panes.runbook.preview import Preview, head_rows, steps_rows
+from lilfox_tui.app.panes.runbook.preview import (
+    DocumentSteps,
+    Preview,
+    alerts_with_rules,
+    contents_rows,
+    head_rows,
+    steps_rows,
+)
 from lilfox_tui.app.panes.runbook.rows import (
     RunbookStyle,
     about_row,
@@ -49,10 +55,10 @@ from lilfox_tui.app.rows.incidents import (
     incident_title,
     item_lines,
     item_rows,
+    wrapped_facts,
 )
 from lilfox_tui.app.rows.incidents import item_row as timeline_row
 from lilfox_tui.app.widgets import more_below
-from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _
 from lilfox_tui.core.text import cell_width, clean, fit_middle
@@ -112,10 +118,12 @@ class Drawing:
         self._state, self._app = context.state, context.app
         self._waiting = WaitingLine(context)
         self._outputs = Outputs()
-        self._document: tuple[object, Runbook | None, list[Row]] = ((), None, [])
+        self._document: tuple[object, Runbook | None, DocumentSteps] = ((), None, DocumentSteps())
         """The steps of a document: what they are made of, and the runbook, which is kept so that its id stays its."""
         self._tops: dict[PartId, int] = {}
         """The first visible row of each list that is longer than its part."""
+        self._facts: dict[int, list[Row]] = {}
+        """Of this drawing, by their cells."""
         self._entries: Sequence[int] = ()
         """Which line of the timeline each visible row of it is of; empty where each is one row."""
 
@@ -139,6 +147,7 @@ class Drawing:
     def draw(self) -> RunbookScreen:
         """Draws everything in the room that the frame leaves."""
         width, height = self._app.room.width, self._app.room.height
+        self._facts = {}
         waits = self._waiting.rows()
         main = height - len(waits)
         areas = arrange_parts(width, main, self._wants(width, main))
@@ -172,7 +181,8 @@ class Drawing:
         beside = state.side_by_side(width) if state.items else 1
         then = state.timeline.then
         steps = self._steps_width() if beside > 1 else 0
-        text = self._command_rows(self._command_width(width, height, beside, steps)) if state.column != INCIDENT else ()
+        output = state.column != INCIDENT and bool(state.results())
+        text = self._command_rows(self._command_width(width, height, beside, steps)) if output else ()
         return Wants(
             column=state.column,
             beside=beside,
@@ -180,7 +190,7 @@ class Drawing:
             titles=self._titles_width() if beside > 1 else 0,
             steps=steps,
             command=len(text),
-            output=bool(state.results()),
+            output=output,
             zoomed=state.zoomed,
             facts=0 if then is None or state.column != INCIDENT else len(self._fact_rows(self._facts_width(width))),
             timeline=self._timeline_rows(width, height) if then is not None else int(self._was_not_open()),
@@ -202,7 +212,9 @@ class Drawing:
         """The cells that the longest row of the steps needs."""
         runbook = self._state.runbook
         steps = () if runbook is None else runbook.steps
-        longest = [_STEP_INDENT + cell_width(clean(step.title)) for step in steps]
+        log = self._state.seen
+        waits = cell_width(log.waits) + 2 if log is not None and log.waits else 0
+        longest = [_STEP_INDENT + cell_width(clean(step.title)) + waits for step in steps]
         longest += [
             (_ROLLBACK_INDENT if command.attributes.rollback_of else _COMMAND_INDENT)
             + cell_width(clean("  ".join(filter(None, command_label(command)))))
@@ -245,7 +257,7 @@ class Drawing:
             told = f"/{state.filter}" + ("" if state.only_matching else " " + _("(matches marked)"))
             title = (*title, Piece(f"  {told}", "accent"))
         if not items:
-            rows = wrapped([(Piece(" "), Piece(self._why_none(), "muted"))], area.inner_width)
+            rows = wrapped([(Piece(" "), Piece(self._waiting.why_none(), "muted"))], area.inner_width)
             return ScreenPanel(area, title, rows)
         here = state.column == LIST
         at = items.index(item) if item is not None else None
@@ -282,26 +294,15 @@ class Drawing:
             right = Piece(fit_middle(item.origin, min(cell_width(item.origin), width // 3)), "muted")
         return item_row(mark, item.title, right, width, marked=marked)
 
-    def _why_none(self) -> str:
-        state = self._state
-        if isinstance(self._app.monitor.runbooks.feed.state, Unavailable):
-            return str(self._app.monitor.runbooks.feed.state.error)
-        if state.view is None:
-            return _("loading")
-        return _("no matching runbook") if state.filter else _("no runbooks; configure runbooks: folders: [PATH]")
-
     # ---- the document -------------------------------------------------------------------------------------------
 
     def _document_panel(self, area: PanelArea, screen: RunbookScreen) -> tuple[ScreenPanel, RunbookScreen]:
         """The selected runbook as a whole, before it runs."""
-        state = self._state
-        runbook = state.runbook
-        assert runbook is not None
-        alerts = self._alerts_with_rules(runbook)
-        own, offered = state.values_of_cause(runbook), state.alerts.values(runbook)
-        shown = Preview(runbook, alerts, state.values, own, offered)
+        state, shown = self._state, self._preview()
+        assert shown is not None
+        runbook = shown.runbook
         style = self.style(area.inner_width)
-        rows = [*self._problem_rows(area.inner_width), *head_rows(shown, style), *self._steps_rows(shown, style)]
+        rows = [*self._problem_rows(area.inner_width), *head_rows(shown, style), *self._steps(shown, style).rows]
         last = max(0, len(rows) - max(1, area.inner_height))
         top = state.command_top = min(state.command_top, last)
         note = (Piece(runbook.severity, "muted"), Piece(f"{runbook.path}:{runbook.line}", "muted"))
@@ -311,21 +312,21 @@ class Drawing:
         )
         return panel, replace(screen, command_last=last)
 
-    def _steps_rows(self, shown: Preview, style: RunbookStyle) -> list[Row]:
+    def _preview(self) -> Preview | None:
+        """What a run of the selected runbook would do; None where it has one."""
+        state, item, runbook = self._state, self._state.item, self._state.runbook
+        if item is None or runbook is None or state.seen is not None or state.killed is not None:
+            return None
+        alerts = alerts_with_rules(state.alerts.of(runbook), self._app.shown)
+        own, offered = state.values_of_cause(runbook), state.alerts.values(runbook)
+        return Preview(runbook, alerts, state.values, own, offered)
+
+    def _steps(self, shown: Preview, style: RunbookStyle) -> DocumentSteps:
         """The steps of the document; the same rows while nothing changes, because a long one takes its time."""
         made_of = (id(shown.runbook), id(self._app.config), dict(shown.values), style.width, style.glyphs)
         if self._document[0] != made_of:
             self._document = made_of, shown.runbook, steps_rows(shown, self._hosts, style)
         return self._document[2]
-
-    def _alerts_with_rules(self, runbook: Runbook) -> list[tuple[Alert, str]]:
-        """The firing alerts that name the runbook, each with the expression of its rule; empty where none is known."""
-        alerts = self._state.alerts.of(runbook)
-        shown = self._app.shown
-        if not alerts or shown is None or not isinstance(shown.alerts, Ready):
-            return []
-        expressions = {rule.key: rule.expression for rule in shown.alerts.value.rules}
-        return [(each, expressions.get(each.rule, "")) for each in alerts]
 
     # ---- the steps ----------------------------------------------------------------------------------------------
 
@@ -341,6 +342,7 @@ class Drawing:
         turn = shown.turn
         at = places.index(shown.place) if shown.place in places else None
         next_place = None if turn is None else shown.place_of(turn)
+        waits = "" if shown.seen is None else shown.seen.waits
 
         def make(index: int) -> Row:
             step, number = places[index]
@@ -349,35 +351,22 @@ class Drawing:
             if number is None:
                 of_step = "ready" if state is None else state.steps[step].state
                 is_here = next_place is not None and next_place[0] == step
-                return step_row(step, runbook.steps[step], of_step, style, here=is_here, marked=marked)
+                told = waits if is_here else ""
+                return step_row(step, runbook.steps[step], of_step, style, here=is_here, marked=marked, waits=told)
             of_command = "ready" if state is None else state.steps[step].commands[number].state
             is_here = next_place == (step, number)
-            return command_row(runbook.steps[step].commands[number], of_command, style, here=is_here, marked=marked)
+            command, waiting = runbook.steps[step].commands[number], is_here and bool(waits)
+            return command_row(command, of_command, style, here=is_here, marked=marked, waits=waiting)
 
         drawn, below = self._list("steps", area, len(places), at, make, here=here)
-        return ScreenPanel(area, self._title("steps", runbook.title), drawn, self._progress(), below)
-
-    def _progress(self) -> Row:
-        """The step at which the shown run is, as in the header; of one that has ended, how many steps are over."""
-        log = self._state.seen
-        if log is None or log.state is None:
-            return ()
-        states = [step.state for step in log.state.steps]
-        over = sum(each in ("done", "skipped", "undone") for each in states)
-        if log.ended is None:
-            over = len(states) if log.turn is None else log.turn.step + 1
-        bad = any(each in ("failed", "unknown") for each in states)
-        return (
-            Piece(
-                f"{over}/{len(states)}",
-                "failing" if bad else "good" if log.ended is not None and over == len(states) else "accent",
-            ),
-        )
+        return ScreenPanel(area, self._title("steps", runbook.title), drawn, self._waiting.progress(), below)
 
     # ---- the command -------------------------------------------------------------------------------------------------
 
     def _command_panel(self, area: PanelArea, screen: RunbookScreen) -> tuple[ScreenPanel, RunbookScreen]:
         state = self._state
+        if (shown := self._preview()) is not None:
+            return self._preview_panel(shown, area, screen)
         rows = self._command_rows(area.inner_width)
         room = max(1, area.inner_height)
         last = max(0, len(rows) - room)
@@ -388,10 +377,26 @@ class Drawing:
             "command", f"{step + 1}. {runbook.steps[step].title}" if runbook and named else _("Command")
         )
         self._tops["command"] = top
-        enter = self._waiting.enter_does()
-        note = (Piece(enter, "accent"),) if enter else ()
-        panel = ScreenPanel(area, title, rows[top : top + room], note, more_below(last - top))
+        panel = ScreenPanel(area, title, rows[top : top + room], self._waiting.enter_note(), more_below(last - top))
         return panel, replace(screen, command_last=last)
+
+    def _preview_panel(
+        self, shown: Preview, area: PanelArea, screen: RunbookScreen
+    ) -> tuple[ScreenPanel, RunbookScreen]:
+        """All commands of a runbook that has no run, in order; it is read from the selected step on if that would not
+        be in sight."""
+        state, style, room = self._state, self.style(area.inner_width), max(1, area.inner_height)
+        above, steps = [*self._problem_rows(area.inner_width), *contents_rows(shown, style)], self._steps(shown, style)
+        rows, (first, end) = [*above, *steps.rows], [at + len(above) for at in steps.span(state.place)]
+        if steps.rows:
+            rows[first] = highlighted(rows[first], area.inner_width)
+        last = max(0, len(rows) - room)
+        start = min(first, last) if end > room else 0
+        state.command_top = min(state.command_top, last - start)
+        top = start + state.command_top
+        title = self._title("command", _("Preview"))
+        panel = ScreenPanel(area, title, rows[top : top + room], self._waiting.enter_note(), more_below(last - top))
+        return panel, replace(screen, command_last=last - start)
 
     def _command_rows(self, width: int) -> list[Row]:
         """The selected command as it will run, or the text of the selected step."""
@@ -488,10 +493,12 @@ class Drawing:
         return (width - incident_left(width) if width >= BESIDE else width) - 2
 
     def _fact_rows(self, width: int) -> list[Row]:
+        """What is known of the incident; made once for a drawing, which also counts them."""
         then = self._state.timeline.then
-        if then is None:
-            return []
-        return wrapped(fact_rows(*then, self._then, self._waiting.situation(*then)), width)
+        if then is not None and width not in self._facts:
+            beside = self._waiting.situation(*then, width - 13)
+            self._facts[width] = wrapped_facts(fact_rows(*then, self._then, beside), width - 1)
+        return self._facts.get(width, [])
 
     def _facts_panel(self, area: PanelArea) -> ScreenPanel:
         then = self._state.timeline.then
@@ -515,9 +522,10 @@ class Drawing:
         self._entries = ()
         if state.column != INCIDENT or width < NARROWEST:
             by, force = authors_width(items, width), self._in_force(then[0])
+            waits = self._waiting.of_jobs(then[0])
 
             def make(index: int) -> Row:
-                return timeline_row(items[index], width, by, self._app.glyphs, force)
+                return timeline_row(items[index], width, by, self._app.glyphs, force, waits)
 
             if state.column == INCIDENT:
                 rows, below = self._list("timeline", area, len(items), state.timeline.entry_at, make, here=True)
@@ -538,7 +546,8 @@ class Drawing:
         state = self._state.timeline
         items, then = state.items, state.then
         by, force = authors_width(items, width), set() if then is None else self._in_force(then[0])
-        return lambda index: item_lines(items[index], width - 1, by, self._app.glyphs, force)
+        waits = {} if then is None else self._waiting.of_jobs(then[0])
+        return lambda index: item_lines(items[index], width - 1, by, self._app.glyphs, force, waits)
 
     def _timeline_rows(self, width: int, height: int) -> int:
         """How many rows the timeline would have; no more are counted than there are on the screen."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from lilfox_tui.app.console import Console
 from lilfox_tui.app.dialogs.messages import AskDialog
 from lilfox_tui.app.dialogs.prompt import Choice, Chooser
 from lilfox_tui.app.dialogs.reader import Reader
-from lilfox_tui.app.evidence import Selected
+from lilfox_tui.app.evidence import Selected, firing_alerts
 from lilfox_tui.app.incident_course import ask_close, written
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.runbook.dialogs import take_over_rows
@@ -24,29 +24,34 @@ from lilfox_tui.app.panes.runbook.orders import Permission
 from lilfox_tui.app.panes.runbook.state import RunbookState
 from lilfox_tui.app.rendering.draw import Piece
 from lilfox_tui.app.rows.incidents import handover_rows
-from lilfox_tui.core.i18n import Message, _, language, tr
+from lilfox_tui.app.rows.job_words import user
+from lilfox_tui.core.i18n import Message, _, language, listed, tr
 from lilfox_tui.core.text import fit
 from lilfox_tui.incident.export import export_to, handover_text
 from lilfox_tui.incident.incidents import append, keep_evidence, mark
-from lilfox_tui.incident.model import Called, Decided, EvidenceKept, Noted
-from lilfox_tui.incident.reducer import MOMENTS, moment_text
+from lilfox_tui.incident.model import AlertChanged, Called, Decided, EvidenceKept, Noted, alert_subject
+from lilfox_tui.incident.reducer import MOMENTS, impact, moment_text
 from lilfox_tui.runbook.control import take_over
 
 if TYPE_CHECKING:
-    from lilfox_tui.incident.model import Moment, TimelineEntry, What
+    from lilfox_tui.alerts.model import Alert
+    from lilfox_tui.incident.model import Incident, Moment, TimelineEntry, What
+    from lilfox_tui.metrics.model import Labels
 
 Done = TypeVar("Done")
 Context = PaneContext[RunbookState]
 
 
 class IncidentActions(ActionGroup):
-    """Actions that add to the open incident: notes, moments, calls and evidence."""
+    """Actions on the alerts of the open incident, and those that add to it: notes, moments, calls and evidence."""
 
     TASK = tr("Incident")
 
     def __init__(self, context: Context, permission: Permission) -> None:
         self._context, self._state, self._app = context, context.state, context.app
         self._permission = permission
+        self._acknowledged: set[tuple[Labels, datetime]] = set()
+        """The labels and starts of the alerts that were acknowledged here: that they are shows a moment later."""
 
     def _why_no_incident(self) -> Message | None:
         return self._permission.why_no_incident()
@@ -56,6 +61,71 @@ class IncidentActions(ActionGroup):
 
     def _write(self, write: Callable[[], object]) -> None:
         self._context.run(partial(_write_only, self._app, write), group="incident")
+
+    # ---- its alerts ----------------------------------------------------------------------------------------------
+
+    def _to_acknowledge(self) -> list[Alert]:
+        """The alerts of the incident that fire and are neither acknowledged nor silenced."""
+        view = self._state.timeline.view
+        entries = () if view is None else view.entries
+        known = {
+            (each.what.name, alert_subject(each.what.labels)) for each in entries if isinstance(each.what, AlertChanged)
+        }
+        found = []
+        for alert in firing_alerts(self._app.shown):
+            key = alert.labels, alert.active_at
+            if alert.acknowledged is not None:
+                self._acknowledged.discard(key)
+            elif not alert.silenced_by and (alert.name, alert_subject(dict(alert.labels))) in known:
+                found += [alert] if key not in self._acknowledged else []
+        return found
+
+    def _why_not_acknowledge(self) -> Message | None:
+        if (why := self._permission.why_no_incident()) is not None:
+            return why
+        view = self._state.timeline.view
+        if self._to_acknowledge() or view is None or view.incident is None:
+            return None
+        known = impact(view.incident, view.entries)
+        if "acknowledged" in known or self._acknowledged:
+            return tr("the incident is already acknowledged")
+        return tr("nothing to acknowledge: the alert is over") if "mitigated" in known else None
+
+    @action("acknowledge", "A", tr("acknowledge"), tr("acknowledge the alerts of the incident; without one, mark the "
+                                                      "incident as acknowledged"),
+            why_not=_why_not_acknowledge, footer=1)  # fmt: skip
+    def acknowledge(self) -> None:
+        incident, alerts = self._state.open_incident, self._to_acknowledge()
+        if incident is not None:
+            self._acknowledged |= {(each.labels, each.active_at) for each in alerts}
+            work = partial(self._acknowledge, alerts) if alerts else partial(self._mark_acknowledged, incident)
+            self._context.run(work, group="acknowledge")
+
+    async def _acknowledge(self, alerts: Sequence[Alert]) -> None:
+        for each in alerts:
+            await self._app.monitor.alerting.acknowledge(each, user(), "")
+        names = listed(dict.fromkeys(each.name for each in alerts))
+        self._app.tell(tr("acknowledged: {names}; no bell or reminders until it resolves", names=names))
+
+    async def _mark_acknowledged(self, incident: Incident) -> None:
+        await written(self._app, lambda: mark(Path(incident.folder), "acknowledged", datetime.now(UTC)))
+        self._app.tell(tr("{id} is marked as acknowledged", id=incident.id))
+
+    def _why_no_logs(self) -> Message | None:
+        if (why := self._permission.why_no_incident_to_read()) is not None:
+            return why
+        return (
+            None
+            if self._state.timeline.subjects
+            else tr("no alert of the incident names a service or host; E lists all errors")
+        )
+
+    @action("logs", "l", tr("logs"), tr("show the logs of the service or host that the incident is about"),
+            why_not=_why_no_logs, footer=2)  # fmt: skip
+    def logs(self) -> None:
+        if names := self._state.timeline.subjects:
+            kind = "host" if names[0] in self._app.config.hosts else "service"
+            self._app.go_to_logs(kind, names[0], self._app.rewound)
 
     # ---- words ---------------------------------------------------------------------------------------------------
 
@@ -226,7 +296,7 @@ class CourseActions(ActionGroup):
     )
     def close(self) -> None:
         if (incident := self._state.open_incident) is not None:
-            self._run(partial(ask_close, self._app, incident))
+            self._run(partial(close_and_leave, self._context, incident))
 
     # ---- what is read of it ----------------------------------------------------------------------------------------
 
@@ -276,6 +346,14 @@ class CourseActions(ActionGroup):
     async def _export(self, incident_id: str, folder: Path) -> None:
         file = await asyncio.to_thread(export_to, incident_id, language(), folder)
         self._app.tell(tr("exported: {path}", path=file))
+
+
+async def close_and_leave(context: Context, incident: Incident) -> None:
+    """Asks whether to close the incident, and leaves its page once it is closed. Raises LilFoxError."""
+    await ask_close(context.app, incident)
+    if context.app.closed_incident == incident.id:
+        context.state.leave_page()
+        context.repaint_all()
 
 
 async def _write_only(app: Console, write: Callable[[], object]) -> None:

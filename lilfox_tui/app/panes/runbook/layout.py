@@ -110,7 +110,7 @@ def _incident(width: int, height: int, wants: Wants) -> dict[PartId, PanelArea]:
     """The page of the incident: its timeline, and beside it what is known over the selected entry; where there is no
     room for two columns, what is known over the timeline, and the entry below it in what that leaves free."""
     if width < BESIDE:
-        facts = max(1, min(wants.facts, (height - 3) // 2))
+        facts = max(1, min(wants.facts, max((height - 3) // 2, height - 3 - max(1, wants.timeline))))
         placed: dict[PartId, PanelArea] = {"facts": PanelArea(0, 0, width, facts + 2)}
         rows = height - facts - 3
         entry = max(rows - max(1, wants.timeline) - 1, rows // 3 if rows >= _ENTRY_FROM else 0)

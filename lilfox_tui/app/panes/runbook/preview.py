@@ -20,10 +20,12 @@ from lilfox_tui.app.panes.runbook.rows import (
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rows.hosts import firing_role
+from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import _, listed, ngettext
 from lilfox_tui.core.text import cell_width, clean, fit, human_age
 from lilfox_tui.core.units import value_text
 from lilfox_tui.incident.model import alert_subject
+from lilfox_tui.monitor.model import Overview
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook.model import Kind, Runbook, Step, Variable
 
@@ -52,12 +54,44 @@ def head_rows(shown: Preview, style: RunbookStyle) -> list[Row]:
     return [*rows, *_about_rows(shown, style)]
 
 
-def steps_rows(shown: Preview, hosts: Callable[[int, int], tuple[str, ...]], style: RunbookStyle) -> list[Row]:
+class DocumentSteps(Struct, frozen=True):
+    """The steps of a document, and in which row each step and each of its commands begins: by the index of the step,
+    and that of the command, None for the step itself."""
+
+    rows: list[Row] = []
+    starts: Mapping[tuple[int, int | None], int] = {}
+
+    def span(self, place: tuple[int, int | None]) -> tuple[int, int]:
+        """Where a step or a command begins, and where it ends."""
+        start = self.starts.get(place, 0)
+        others = (at for (_step, command), at in self.starts.items() if place[1] is not None or command is None)
+        return start, min((at for at in others if at > start), default=len(self.rows))
+
+
+def steps_rows(shown: Preview, hosts: Callable[[int, int], tuple[str, ...]], style: RunbookStyle) -> DocumentSteps:
     """The steps of the document. ``hosts`` returns where a command of a step would run."""
     rows: list[Row] = []
+    starts: dict[tuple[int, int | None], int] = {}
     for number, step in enumerate(shown.runbook.steps):
-        rows += [BLANK, *_step_rows(shown, number, step, hosts, style)]
-    return rows
+        found, commands = _step_rows(shown, number, step, hosts, style)
+        rows.append(BLANK)
+        starts[number, None] = len(rows)
+        starts |= {(number, at): len(rows) + start for at, start in enumerate(commands)}
+        rows += found
+    return DocumentSteps(rows, starts)
+
+
+def contents_rows(shown: Preview, style: RunbookStyle) -> list[Row]:
+    """How many steps there are, and what their commands do."""
+    return wrapped([(Piece(" "), Piece(contents_text(shown.runbook), "muted"))], style.width - 1)
+
+
+def alerts_with_rules(alerts: Sequence[Alert], shown: Overview | None) -> list[tuple[Alert, str]]:
+    """Firing alerts, each with the expression of its rule; empty where none is known."""
+    if not alerts or shown is None or not isinstance(shown.alerts, Ready):
+        return []
+    expressions = {rule.key: rule.expression for rule in shown.alerts.value.rules}
+    return [(each, expressions.get(each.rule, "")) for each in alerts]
 
 
 def alert_rows(alert: Alert, expression: str, style: RunbookStyle) -> list[Row]:
@@ -139,18 +173,21 @@ def contents_text(runbook: Runbook) -> str:
 
 def _step_rows(
     shown: Preview, number: int, step: Step, hosts: Callable[[int, int], tuple[str, ...]], style: RunbookStyle
-) -> list[Row]:
-    """A step with its text and its commands; a rollback is under a heading of its own."""
+) -> tuple[list[Row], list[int]]:
+    """A step with its text and its commands, and in which row each of these begins; a rollback is under a heading of
+    its own."""
     rows: list[Row] = wrapped([(Piece(f" {number + 1}. ", "accent"), Piece(step.title, "strong"))], style.width - 1)
     indent = Piece("   ")
     inner = RunbookStyle(style.width - len(indent.text), style.glyphs, style.now)
     below = prose_rows(step, inner)
     if not step.commands:
         below.append((Piece(" "), Piece(_("This is a manual step."), "muted")))
+    starts: list[int] = []
     for at, command in enumerate(step.commands):
+        starts.append(len(rows) + len(below))
         if command.attributes.rollback_of:
             below += rollback_rows(command, shown.runbook, hosts(number, at), shown.values, inner)
             continue
         below += about_row(command, hosts(number, at), inner, undo=undo_piece(command, shown.runbook))
         below += text_rows(command, shown.values, shown.runbook.variables, inner)
-    return [*rows, *((indent, *row) for row in below)]
+    return [*rows, *((indent, *row) for row in below)], starts

@@ -8,7 +8,7 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui.app.rendering.columns import slice_row, wrap_spans, wrapped
+from lilfox_tui.app.rendering.columns import cells, slice_row, wrap_spans, wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.highlight import shell_pieces
 from lilfox_tui.core.i18n import _, listed, ngettext
@@ -62,23 +62,34 @@ def item_row(mark: Piece, title: str, right: Piece, width: int, *, marked: bool)
     return (*pieces, Piece(" "), right) if right.text else pieces
 
 
-def step_row(number: int, step: Step, state: State, style: RunbookStyle, *, here: bool, marked: bool) -> Row:
-    """A step in the list of steps."""
+def step_row(
+    number: int, step: Step, state: State, style: RunbookStyle, *, here: bool, marked: bool, waits: str = ""
+) -> Row:
+    """A step in the list of steps; ``waits``: for whom the run waits at it."""
     role = "accent" if marked else "strong" if here else "muted" if state == "ready" else "text"
     text = f"{number + 1:>2}. {step.title}"
-    return (Piece(" "), state_mark(state, style.glyphs, here=here), Piece(" "), Piece(text, role))
+    mark = _waiting_mark(state, style.glyphs) if waits else state_mark(state, style.glyphs, here=here)
+    row = (Piece(" "), mark, Piece(" "), Piece(text, role))
+    told = Piece(f"  {waits}", mark.role)
+    return (*row, told) if waits and cells((*row, told)) <= style.width else row  # else the mark says it
 
 
-def command_row(command: Command, state: State, style: RunbookStyle, *, here: bool, marked: bool) -> Row:
+def _waiting_mark(state: State, glyphs: Glyphs) -> Piece:
+    return state_mark(state, glyphs) if state in ("failed", "unknown") else Piece(glyphs.degraded, "degraded")
+
+
+def command_row(
+    command: Command, state: State, style: RunbookStyle, *, here: bool, marked: bool, waits: bool = False
+) -> Row:
     """A command below its step, if that has several. A rollback is further to the right, and named as one: it is not
-    the step's last command."""
+    the step's last command. ``waits``: the run waits for somebody at it."""
     undoes = command.attributes.rollback_of is not None
     if undoes and state == "ready":
         mark = Piece(style.glyphs.taken_back, "accent")
     elif command.kind == "none":
         mark = Piece(" ")
     else:
-        mark = state_mark(state, style.glyphs, here=here)
+        mark = _waiting_mark(state, style.glyphs) if waits else state_mark(state, style.glyphs, here=here)
     label, name = command_label(command)
     role = "accent" if marked or undoes else "strong" if here else "muted"
     indent = Piece("        " if undoes else "      ")
@@ -267,9 +278,11 @@ def result_rows(result: CommandResult, style: RunbookStyle) -> list[Row]:
     return wrapped(rows, max(8, style.width - 1))
 
 
-def waiting_text(asked: str, *, here: str, undoable: bool, states: Collection[State]) -> tuple[str, str]:
+def waiting_text(
+    asked: str, *, here: str, undoable: bool, states: Collection[State], names: str = ""
+) -> tuple[str, str]:
     """Return what the run waits for, and the colour role of the text. ``here`` names the step and its hosts; ``states``
-    are the states of the commands."""
+    are the states of the commands, ``names`` the values that are missing."""
     decision = _("{what}: R retries, - skips, enter shows all options", what=here)
     if undoable:
         decision = _("{what}: R retries, - skips, u undoes, enter shows all options", what=here)
@@ -282,7 +295,7 @@ def waiting_text(asked: str, *, here: str, undoable: bool, states: Collection[St
         "nothing": (_("loading the run's earlier progress"), "accent"),
         "order": (_("{what} is read-only: enter runs it", what=here), "accent"),
         "confirm": (_("{what} makes a change: enter to review and confirm", what=here), "accent"),
-        "value": (_("{what} needs a value: enter asks for it", what=here), "accent"),
+        "value": (_("{what} needs the value of {names}: enter asks for it", what=here, names=names), "accent"),
         "terminal": (_("{what} needs this terminal: enter or x runs it", what=here), "accent"),
         "hand": (_("{what} is manual: press enter or H when done", what=here), "accent"),
         "decision": (decision, "failing"),

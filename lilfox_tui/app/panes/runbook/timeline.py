@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from lilfox_tui.app.rows.incidents import TimelineItem, as_it_was, timeline_items
-from lilfox_tui.incident.model import AlertChanged, Incident, TimelineEntry
+from lilfox_tui.incident.model import AlertChanged, Incident, TimelineEntry, alert_subject
 from lilfox_tui.monitor.model import IncidentView
 
 
@@ -47,6 +47,13 @@ class IncidentTimeline:
         """The names of the alerts of the incident."""
         entries = () if self.then is None else self.then[1]
         return {each.what.name for each in entries if isinstance(each.what, AlertChanged)}
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """The services and hosts that the alerts of the incident are about, in the order in which they came."""
+        entries = () if self.then is None else self.then[1]
+        found = (alert_subject(each.what.labels) for each in entries if isinstance(each.what, AlertChanged))
+        return tuple(dict.fromkeys(filter(None, found)))
 
     @property
     def entry_at(self) -> int:

@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from lilfox_tui.alerts.silences import change_of, is_active
+from lilfox_tui.app.evidence import LoggedError, error_row
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.runbook.rows import state_mark, step_of, waiting_text
 from lilfox_tui.app.panes.runbook.state import COMMAND, INCIDENT, LIST, STEPS, RunbookState
-from lilfox_tui.app.rendering.columns import wrapped
-from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.app.rendering.columns import slice_row, wrap_spans, wrapped
+from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
+from lilfox_tui.app.rendering.panels import cut_row
 from lilfox_tui.app.rows.incidents import Situation, silence_line, wrong_rows
 from lilfox_tui.app.run_log import RunLog
-from lilfox_tui.core.aio import Ready
+from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.i18n import _, listed, ngettext
 from lilfox_tui.core.text import human_duration
 from lilfox_tui.incident.model import AlertChanged, Incident, TimelineEntry, alert_subject
@@ -24,6 +26,10 @@ from lilfox_tui.runbook.run.state import Asked, RunState, Turn, state_text
 
 _HIGH, _WRONG = 30, (2, 4)
 """Rows from which the page of the incident has room for the higher number of lines about what is wrong now."""
+_ERRORS = {48: 8, _HIGH: 4, 0: 1}
+"""How many of the newest errors it shows, by the rows from which there is room for so many."""
+_BELOW = "           "
+"""Before the second line of an error: it begins below the name of its log."""
 MOST_WAITING = 5
 """Lines of what waits, at most: of a failure the reason in full."""
 
@@ -164,6 +170,11 @@ class WaitingLine:
             "no runbook for {alert}; its runbook_url is {url} (y copies it)", alert=cause.alert, url=cause.runbook_url
         )
 
+    def enter_note(self) -> Row:
+        """The same as :meth:`enter_does`, to stand beside a title."""
+        enter = self.enter_does()
+        return (Piece(enter, "accent"),) if enter else ()
+
     def enter_does(self) -> str:
         """What enter does with the selected step, if the run waits at it or none has begun; empty elsewhere."""
         state, log = self._state, self._state.seen
@@ -187,14 +198,43 @@ class WaitingLine:
         }
         return texts[asked]
 
+    def progress(self) -> Row:
+        """The step at which the shown run is, as in the header; of one that has ended, how many steps are over."""
+        log = self._state.seen
+        if log is None or log.state is None:
+            return ()
+        states = [step.state for step in log.state.steps]
+        over = sum(each in ("done", "skipped", "undone") for each in states)
+        if log.ended is None:
+            over = len(states) if log.turn is None else log.turn.step + 1
+        bad = any(each in ("failed", "unknown") for each in states)
+        return (
+            Piece(
+                f"{over}/{len(states)}",
+                "failing" if bad else "good" if log.ended is not None and over == len(states) else "accent",
+            ),
+        )
+
+    def why_none(self) -> str:
+        """Why the list of runbooks is empty."""
+        state = self._state
+        if isinstance(self._app.monitor.runbooks.feed.state, Unavailable):
+            return str(self._app.monitor.runbooks.feed.state.error)
+        if state.view is None:
+            return _("loading")
+        return _("no matching runbook") if state.filter else _("no runbooks; configure runbooks: folders: [PATH]")
+
     # ---- the page of the incident ------------------------------------------------------------------------------
 
-    def situation(self, incident: Incident, entries: Sequence[TimelineEntry]) -> Situation:
-        """What the page of the incident says beside its timeline."""
+    def situation(self, incident: Incident, entries: Sequence[TimelineEntry], width: int) -> Situation:
+        """What the page of the incident says beside its timeline; a line of it has ``width`` cells."""
         app, overview = self._app, self._app.shown
         first = next((each.what for each in entries if isinstance(each.what, AlertChanged)), None)
-        about, most = "" if first is None else alert_subject(first.labels), _WRONG[app.room.height >= _HIGH]
-        wrong = () if overview is None else wrong_rows(overview, app.glyphs, about, most)
+        about, high = "" if first is None else alert_subject(first.labels), app.room.height >= _HIGH
+        wrong = () if overview is None else wrong_rows(overview, app.glyphs, about, _WRONG[high])
+        found = app.errors_about(self._state.timeline.subjects)
+        most = next(count for rows, count in _ERRORS.items() if app.room.height >= rows)
+        errors = error_rows(found, app.clock, app.glyphs, width, most)
         live = app.rewound is None  # neither runs nor silences are rewound
         waits = [self._of_live(log) for log in self._state.runs_of(incident.id)] if live else []
         offered = self._state.next_runbook
@@ -204,31 +244,46 @@ class WaitingLine:
             for each in (() if alerts is None or not live else alerts.silences)
             if is_active(each, self._now) and change_of(each) not in incident.in_force
         ]
-        return Situation(wrong, waits, "" if offered is None else offered.title, silences)
+        return Situation(wrong, errors, waits, "" if offered is None else offered.title, silences)
+
+    def of_jobs(self, incident: Incident) -> dict[str, str]:
+        """For whom and what the runs of the incident wait, by their jobs; none of them on a rewound screen."""
+        runs = self._state.runs_of(incident.id) if self._app.rewound is None else []
+        texts: dict[str, str] = {}
+        for log in runs:
+            if log.waits and log.state is not None and log.reducer is not None:
+                said = self._does(log.state, log.reducer, log.turn, titled=False)
+                texts[log.job_id] = _("{waits}: {what}", waits=log.waits, what=said)
+        return texts
 
     def _of_live(self, log: RunLog) -> str:
         """What a run in progress does or waits for, and where it is seen."""
         state, reducer = log.state, log.reducer
         if state is None or reducer is None:
             return log.job_id
-        asked, turn = state.waiting.what, log.turn
+        title, does = reducer.runbook.title, self._does(state, reducer, log.turn, titled=True)
+        if log.actor:
+            return _("{runbook}: {does}; {who} is in control", runbook=title, does=does, who=log.actor)
+        if log.waits:
+            return _("{runbook} waits for you: {does} (press 4)", runbook=title, does=does)
+        return _("{runbook}: {does} (press 4)", runbook=title, does=does)
+
+    def _does(self, state: RunState, reducer: RunReducer, turn: Turn | None, *, titled: bool) -> str:
+        """What a run does, or what is to be done where it waits; ``titled``: with the title of the step."""
         step = _here(turn, reducer.runbook)
-        if turn is not None:
+        if turn is not None and titled:
             step = _("{step}, {title}", step=step, title=reducer.runbook.steps[turn.step].title)
         texts = {
             "nothing": _("running: {step}", step=step) if turn is not None else _("running"),
             "order": _("run {step}", step=step),
             "confirm": _("review and confirm {step}", step=step),
-            "value": _("enter a value for {step}", step=step),
+            "value": _("type the value of {names} for {step}", names=_missing(reducer, turn), step=step),
             "terminal": _("run {step} in this terminal", step=step),
             "hand": _("do {step} by hand, then mark it as done", step=step),
             "decision": _("decide after the failure of {step}", step=step),
-            "end": _("all steps are done: end the run"),
+            "end": _("end the run, all steps are done"),
         }
-        title, does = reducer.runbook.title, texts[asked]
-        if log.actor:
-            return _("{runbook}: {does}; {who} is in control", runbook=title, does=does, who=log.actor)
-        return _("{runbook}: {does} (press 4)", runbook=title, does=does)
+        return texts[state.waiting.what]
 
     def _of_run(self, state: RunState, reducer: RunReducer, mark: Piece) -> Row:
         running, log = reducer.running(), self._state.seen
@@ -253,10 +308,45 @@ class WaitingLine:
         if self._state.failed_undo is not None:
             states.discard("undone")
         undoable = bool(state.undoable)
+        names = _missing(reducer, turn) if state.waiting.what == "value" else ""
         text, role = waiting_text(
-            state.waiting.what, here=_here(turn, reducer.runbook), undoable=undoable, states=states
+            state.waiting.what, here=_here(turn, reducer.runbook), undoable=undoable, states=states, names=names
         )
-        return (mark, Piece(text, role))
+        if log is None or not log.waits or self._state.failed_undo is not None:
+            return (mark, Piece(text, role))
+        glyphs = self._app.glyphs
+        shape = {"failing": glyphs.failing, "good": glyphs.good}.get(role, glyphs.degraded)
+        return (
+            Piece(f" {shape} {log.waits}  ", role if role in ("failing", "good") else "degraded"),
+            Piece(text, role),
+        )
+
+
+def error_rows(errors: Sequence[LoggedError], now: datetime, glyphs: Glyphs, width: int, most: int) -> list[Row]:
+    """The newest ``most`` of the errors, each on one line of ``width`` cells, or on two where there is room for
+    several, and how many are left. Of those of one minute the most frequent is first: they would change places all
+    the time."""
+    errors = sorted(errors, key=lambda each: (max(0.0, (now - each.at).total_seconds()) // 60, -each.times))
+    shown = errors if len(errors) <= most else errors[: max(1, most - 1)]
+    rows: list[Row] = []
+    for each in shown:
+        (time, *rest) = error_row(each, now, glyphs)
+        row = (Piece(time.text.lstrip(), time.role), *rest)
+        text = "".join(piece.text for piece in row)
+        (_start, end), *below = wrap_spans(text, width, width - len(_BELOW))
+        if below and most > 1:  # there is room for a second line
+            rows.append(tuple(slice_row(row, 0, end)))
+            row = (Piece(_BELOW), *slice_row(row, below[0][0], len(text)))
+        rows.append(cut_row(row, width))
+    if len(shown) < len(errors) and most > 1:
+        text = ngettext("{count} more: press l", "{count} more: press l", len(errors) - len(shown))
+        rows.append((Piece(text, "muted"),))
+    return rows
+
+
+def _missing(reducer: RunReducer, turn: Turn | None) -> str:
+    """The names of the values that a command lacks."""
+    return "" if turn is None else listed(f"<{name}>" for name in reducer.missing(turn))
 
 
 def _here(turn: Turn | None, runbook: Runbook) -> str:
