@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from lilfox_tui.alerts.model import AlertState, Event, Trouble
 from lilfox_tui.app.evidence import LoggedError
 from lilfox_tui.app.panes.metrics.alert_page import AlertItem, AlertPage, alert_page
+from lilfox_tui.app.panes.metrics.alert_section import step_rows
 from lilfox_tui.app.rendering.chart import chart_columns
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE
 from lilfox_tui.config.model import ApiConfig
@@ -21,6 +22,7 @@ from lilfox_tui.core.text import cell_width
 from lilfox_tui.metrics.model import Labels
 from lilfox_tui.monitor.alert_explain import ComparisonSide, Explanation, compared
 from lilfox_tui.monitor.model import Overview
+from lilfox_tui.runbook.model import Command, Step
 from tests.app.alerts_made import RULES, alerting, some
 from tests.app.overviews import NOW, mixed
 from tests.app.still import screen_text, still_app, unframed
@@ -310,6 +312,35 @@ async def test_the_page_shows_errors_of_the_service_other_alerts_there_and_the_f
         assert item is not None
         steps = next(each.steps for each in app.monitor.runbooks.look().runbooks if item.name in each.on_alert)
         assert f" 1. {steps[0].title[:30]}" in text
+
+
+def test_a_step_of_a_runbook_has_its_first_command_below_it() -> None:
+    commands = [Command(text=text, kind="read", language="bash") for text in ("uptime -p", "free -m\ndf")]
+
+    def told(*texts: Command) -> list[str]:
+        return ["".join(piece.text for piece in row) for row in step_rows(2, Step(title="Look", commands=texts))]
+
+    assert told() == [" 2. Look"], "a step by hand"
+    assert told(commands[0]) == [" 2. Look", "    $ uptime -p"]
+    assert told(*commands) == [" 2. Look", "    $ uptime -p  +1"]
+    assert told(commands[1]) == [" 2. Look", "    $ free -m  …"]
+    (_title, row) = step_rows(1, Step(title="Look", commands=(commands[0],)))
+    assert {piece.text: piece.role for piece in row}["uptime"] == "keyword"
+
+
+def test_a_command_of_a_step_is_cut_and_its_title_is_whole() -> None:
+    command = Command(text="tail -n 5 " + "/var/log/a-long-name" * 9, kind="read", language="bash")
+    step = step_rows(1, Step(title="Look at " + "all of it " * 12 + "to the end", commands=(command,)))
+    found = told_of(replace(page(AlertItem.of_alert(some().alerts[1], RULES[0]), why()), steps=[step]))
+    assert sum("/var/log/a-long-name" in line for line in found) == 1
+    assert any("to the end" in line for line in found)
+
+
+def test_the_expression_has_the_colours_of_a_query() -> None:
+    item = AlertItem.of_alert(some().alerts[1], RULES[0])
+    pieces = [piece for row in alert_page(page(item, why())) for piece in row]
+    assert {piece.role for piece in pieces if piece.text == "sum"} == {"name"}
+    assert {piece.role for piece in pieces if piece.text == "by"} == {"keyword"}
 
 
 async def test_the_page_of_an_alert_names_the_runbook_for_it() -> None:

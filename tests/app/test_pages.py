@@ -6,16 +6,19 @@ import re
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.evidence import LoggedError
+from lilfox_tui.app.panes.metrics.service_page import service_page
 from lilfox_tui.app.panes.metrics.state import Subject
 from lilfox_tui.app.rendering.draw import ASCII
 from lilfox_tui.core.text import cell_width
+from tests.app.alerts_made import alerting
 from tests.app.overviews import NOW
 from tests.app.pages_made import CACHE, DATABASE, GATEWAY, alert_subject, pages_app
-from tests.app.still import screen_text
+from tests.app.still import screen_text, still_app
 from tests.app.test_screens import check
 from tests.waiting import until
 
@@ -108,3 +111,17 @@ async def test_a_services_page_shows_the_newest_errors_of_its_logs_and_its_check
         assert "no stock left" not in text
         checked = next(line for line in text.splitlines() if "last response" in line)
         assert "status code 503   failures in a row 9" in checked
+        places = [text.index(title) for title in ("worst route", "─ Newest errors ─", "─ Requests per second")]
+        assert places == sorted(places), "the cause stands above its effects"
+
+
+async def test_the_charts_of_a_service_mark_when_its_alert_fired() -> None:
+    app = still_app(alerting())
+    async with app.run_test(size=(120, 40)):
+        overview = app.metrics.state.overview
+        assert overview is not None
+        pages = {name: app.metrics.pages.service_page(view, NOW) for name, view in overview.services.items()}
+        assert pages["backend"].fired == NOW - timedelta(minutes=6)
+        assert pages["gateway"].fired is None, "no alert about it fires"
+        rows = service_page(replace(pages["backend"], window=timedelta(minutes=15)))
+        assert "▲ 03:06:44" in "".join(piece.text for row in rows for piece in row)

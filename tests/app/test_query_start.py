@@ -1,7 +1,9 @@
-"""The query box before its first query: rules that fire, earlier queries, examples, and the metrics that are known."""
+"""The query box before its first query: rules that fire, earlier queries, examples, and the metrics that are known.
+After it: windows that are not full, the range, and the scale."""
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import numpy as np
@@ -29,8 +31,9 @@ async def test_what_can_be_asked_is_chosen_with_down_and_run() -> None:
     async with app.run_test(size=(100, 30)) as pilot:
         await opened(pilot)
         text = await shows(pilot, "Examples", "topk(5, load)", "load ")
+        assert not pilot.app.screen.query_one("#query-input", Input).cursor_blink
         assert "Recent queries" not in text
-        assert text.splitlines()[1].startswith(" e.g. sum by (job) (up)")
+        assert text.splitlines()[1].startswith("   e.g. sum by (job) (up)"), "left of it is room for the cursor"
         assert "down choose" in text.splitlines()[-1]
         assert "up earlier query" not in text
         assert "1 known; tab completes it" in text
@@ -110,6 +113,16 @@ def test_the_help_of_the_metric_that_is_marked_is_whole() -> None:
     assert not any("to the end." in line for line in told(known, 80, 24))
     down = len(examples(known)) + 1
     assert any("to the end." in line for line in told(known, 80, 24, down=down))
+
+
+def test_the_same_help_is_not_told_in_neighbouring_rows() -> None:
+    names = ["answer_seconds_bucket", "answer_seconds_count", "answer_seconds_sum", "b_one", "b_two", "c"]
+    told_of = {"answer_seconds": Family("histogram", "Time to an answer."), "b_one": Family("gauge", "The same."),
+               "b_two": Family("gauge", "The same."), "c": Family("gauge", "Another.")}  # fmt: skip
+    text = "\n".join(told(KnownNames(NameIndex(names), told_of), 120, 60))
+    assert [text.count(each) for each in ("Time to an answer.", "The same.", "Another.")] == [1, 1, 1]
+    assert re.search(r"answer_seconds_count +histogram +number of observations ", text)
+    assert re.search(r"answer_seconds_sum +histogram +sum of all observations ", text)
 
 
 def test_metrics_are_told_apart_by_their_names() -> None:
@@ -229,3 +242,54 @@ async def test_one_key_asks_for_the_rate_of_a_counter() -> None:
             assert "ctrl-t" not in text
             await pilot.press("ctrl+t")
             assert value(pilot) == "rate(asked_total[1m])", "there is nothing better to ask"
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("rate(load[1m])", "before 03:08:4"),
+        ("sum(increase(load[10m]))", "before 03:17:4"),
+        ("avg_over_time(load[10m])", ""),
+        ("rate(load[1m] offset 1m)", ""),
+        ("load", ""),
+    ],
+)
+async def test_values_of_a_window_that_samples_do_not_fill_are_told(query: str, told: str) -> None:
+    app = still_app(mixed())
+    app.monitor.scraping.store.publish(filled())
+    async with app.run_test(size=(120, 30)) as pilot:
+        await asks(pilot, query)
+        text = await shows(pilot, "series ─", "─ last ")
+        filled_from = box(pilot)._state.answer
+        assert filled_from is not None
+        assert (filled_from.filled is not None) is ("window is not full" in text) is bool(told)
+        assert told in text
+        if told:  # samples begin five minutes ago, and are asked for every few seconds
+            at = filled_from.filled.at if filled_from.filled else NOW
+            late = NOW - timedelta(minutes=5) + (timedelta(minutes=1) if "1m" in query else timedelta(minutes=10)) - at
+            assert timedelta(0) <= late <= timedelta(seconds=10)
+
+
+async def test_the_range_is_changed_while_the_query_is_edited() -> None:
+    app = still_app(mixed())
+    app.monitor.scraping.store.publish(filled())
+    async with app.run_test(size=(120, 30)) as pilot:
+        await asks(pilot, "load")
+        assert "ctrl-o range" in (await shows(pilot, "2 series", "range 5 min")).splitlines()[-1]
+        await pilot.press("ctrl+o")
+        await shows(pilot, "range 15 min", "of 15 min")
+        assert value(pilot) == "load"
+
+
+async def test_a_series_is_drawn_alone_and_on_a_logarithmic_scale() -> None:
+    app = still_app(mixed())
+    app.monitor.scraping.store.publish(filled())
+    async with app.run_test(size=(120, 30)) as pilot:
+        await asks(pilot, "load")
+        await shows(pilot, "2 series")
+        await pilot.press("down", "down", "z")
+        text = await shows(pilot, "z all series")
+        assert "━ 0" not in text
+        assert " 4│" in text, "the scale is its own"
+        await pilot.press("z", "L")
+        await shows(pilot, "log scale", "L linear scale", " 100│", " 1│")

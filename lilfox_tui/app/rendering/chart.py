@@ -138,28 +138,30 @@ def _round_steps(least: float, *, binary: bool) -> Iterator[float]:
             unit, power = unit * 1024, 1.0
 
 
-def _ticks(floor: float, ceiling: float, height: int, *, binary: bool, dotted: bool) -> dict[int, float]:
+def _ticks(
+    floor: float, ceiling: float, height: int, *, binary: bool, dotted: bool, least: float = 0.0
+) -> dict[int, float]:
     """The values that are labelled between the ends of the scale, by row from the bottom: round ones some rows apart
-    that divide it evenly, best by whole rows, or that in the middle. The row is the one that reaches up to the value,
-    as the top row does: then all labels are as far apart."""
+    that divide it evenly, best by whole rows, or that in the middle; or multiples of ``least`` wherever the scale ends.
+    The row is the one that reaches up to the value, as the top row does: then all labels are as far apart."""
     span = ceiling - floor
     if not _NEXT_TO_NOTHING < span < _BEYOND_ALL:
         return {}
-    row, fewest = span / height, span / _LABELS_MOST
-    steps = list(takewhile(lambda step: step < span, _round_steps(max(_TICK_ROWS_LEAST * row, fewest), binary=binary)))
-    exact = [step for step in steps if abs(ceiling / step - round(ceiling / step)) < _ALMOST_NONE]
+    row = span / height
+    fewest = max(_TICK_ROWS_LEAST * row, span / _LABELS_MOST, least)
+    steps = list(takewhile(lambda step: step < span, _round_steps(fewest, binary=binary)))
+    exact = [step for step in steps if least or abs(ceiling / step - round(ceiling / step)) < _ALMOST_NONE]
     found: dict[int, float] = {}
     if exact:
-        quarters = not floor and math.log10(span).is_integer() and height >= 4 * _TICK_ROWS_LEAST
+        quarters = not (floor or least) and math.log10(span).is_integer() and height >= 4 * _TICK_ROWS_LEAST
         steps = sorted((*exact, span / 4)) if quarters else exact
         step = next((each for each in steps if abs(each / row - round(each / row)) < _ALMOST_NONE), exact[0])
         for number in range(math.ceil(floor / step), math.floor(ceiling / step) + 1):
             value = number * step - floor
-            below = math.ceil(value / row - _ALMOST_NONE) - 1
-            level = _level_of(value, span, height, dotted=True) if dotted else below
+            level = _level_of(value, span, height, dotted=True) if dotted else math.ceil(value / row - _ALMOST_NONE) - 1
             if 1 <= level <= height - 3:
                 found[level] = number * step
-    return found or ({height // 2: (ceiling + floor) / 2} if height % 2 and height > 1 else {})
+    return found or ({height // 2: (ceiling + floor) / 2} if height % 2 and height > 1 and not least else {})
 
 
 class Curve(Struct, frozen=True):
@@ -201,10 +203,18 @@ class Axes(Struct, frozen=True):
     """Whether the scale begins below zero if values do; curves are lines then."""
     moment: datetime | None = None
     """When something happened (aware): a line, with its time below it; nothing if it lies outside."""
+    sign: str = ""
+    """What stands before the time of the moment, where it has room."""
     line: bool = False
     """Whether a single curve is drawn as a line too."""
     reach: float | None = None
     """A value up to which the scale goes at least, so that what is far below a limit does not look like a lot."""
+    log: bool = False
+    """Whether the scale is logarithmic: what is zero lies at its lower end, and nothing is below."""
+    full: datetime | None = None
+    """From when on the values are of all that they are about (aware): if some are, earlier ones are dim."""
+    snug: bool = False
+    """Whether the scale ends close above the highest value, where it may change more often."""
     still: bool = False
     """Whether the chart stays as it is for a while: then round times are marked, which would move with each sample."""
 
@@ -236,14 +246,15 @@ def chart(
 ) -> list[Row]:
     """``height + 2`` rows of ``width`` cells: title with the newest value or the legend, the plot, and the times below
     it. A single curve is filled; several are lines, whose colours alternate where they share cells."""
+    if axes.log:
+        curves, axes = _logarithmic(curves, axes)
     columns = max(1, width - AXIS_WIDTH - 1)
     negative = axes.below_zero and any(value is not None and value < 0 for each in curves for value in each.values)
-    filled = len(curves) == 1 and not axes.line and not negative
+    filled = len(curves) == 1 and not axes.line and not negative and not axes.log
     count = columns if filled or not glyphs.dots else plot_points(width)
     shown = [_drawable(resampled(each.values, count)) for each in curves]
     highest = max((value for values in shown for value in values if value is not None), default=0.0)
-    near = [limit for limit, _role in axes.limits if highest <= 0 or limit <= _LIMIT_WITHIN * highest]
-    ceiling = _finite(axes.top) or nice_ceiling(max([highest, *near, _finite(axes.reach) or 0.0]), binary=axes.binary)
+    ceiling = _finite(axes.top) or _ceiling(highest, axes, height)
     floor = min((value for values in shown for value in values if value is not None), default=0.0)
     floor = -nice_ceiling(-floor, binary=axes.binary) if axes.below_zero and floor < 0 else 0.0
     if floor:
@@ -251,7 +262,7 @@ def chart(
         shown = [[None if value is None else value - floor for value in values] for values in shown]
     dotted = bool(glyphs.dots) and not filled
     told = {limit for limit, _role in axes.limits}  # each beside its line
-    found = _ticks(floor, ceiling, height, binary=axes.binary, dotted=dotted)
+    found = _ticks(floor, ceiling, height, binary=axes.binary, dotted=dotted, least=1.0 if axes.log else 0.0)
     ticks = {level: value for level, value in found.items() if value not in told}
     lines = () if floor else _limits(ceiling, axes, height, dotted=dotted)
     taken = {line.level for line in lines}
@@ -264,7 +275,7 @@ def chart(
             for place, (each, values) in enumerate(_by_limit(curves, shown, axes, glyphs))
         ),
         limits=lines,
-        moment=_moment_column(columns, axes),
+        moment=_moment_column(columns, axes), dim=_dim_columns(columns, axes),
         cursor=None if axes.cursor is None else min(columns - 1, max(0, int(axes.cursor * columns))),
         levels=tuple(level for level in ticks if level not in taken) if glyphs.dots and not axes.ago else (),
         times=tuple(column for column, _text in times) if glyphs.dots else (),
@@ -278,8 +289,44 @@ def chart(
         scale = at_axis.get(level) or Piece(fit(label, AXIS_WIDTH, right=True), "muted")
         axis = (scale, Piece(glyphs.axis, "rule"))
         rows.append((*axis, *cells[level]))
-    rows.append(_times(columns, axes, glyphs, axes.unit(floor) if floor else "0", times))
+    rows.append(_times(columns, axes, glyphs, axes.unit(floor) if floor or axes.log else "0", times))
     return rows
+
+
+def _ceiling(highest: float, axes: Axes, height: int) -> float:
+    """The upper end of a scale for values up to the highest one, and for limits that are not far above it."""
+    near = [limit for limit, _role in axes.limits if highest <= 0 or limit <= _LIMIT_WITHIN * highest]
+    most = max([highest, *near, _finite(axes.reach) or 0.0])
+    nice = nice_ceiling(most, binary=axes.binary)
+    return min(nice, round_ceiling(most, height, binary=axes.binary)) if axes.snug else nice
+
+
+def _logarithmic(curves: Sequence[Curve], axes: Axes) -> tuple[Sequence[Curve], Axes]:
+    """The curves by the powers of ten of their values, from that below the lowest one on, and the scale for them. Where
+    something is zero, a power less stands for it."""
+    known = [value for each in curves for value in each.values if value is not None and abs(value) <= _BEYOND_ALL]
+    above = [value for value in known if value > _NEXT_TO_NOTHING] or [1.0]
+    low, high = math.floor(math.log10(min(above)) + _ALMOST_NONE), math.ceil(math.log10(max(above)) - _ALMOST_NONE)
+    has_zero = any(value <= 0 for value in known)
+    low -= has_zero
+
+    def power(value: float | None) -> float | None:
+        if value is None or math.isnan(value):
+            return None
+        return max(0.0, math.log10(min(value, _BEYOND_ALL)) - low) if value > _NEXT_TO_NOTHING else 0.0
+
+    def label(place: float) -> str:
+        return "0" if has_zero and not place else axes.unit(10.0 ** (low + place))
+
+    scaled = [replace(each, values=[power(value) for value in each.values]) for each in curves]
+    return scaled, replace(axes, unit=label, top=float(max(1, high - low)), binary=False, below_zero=False)
+
+
+def _dim_columns(columns: int, axes: Axes) -> int:
+    """How many columns are dim, from the oldest on."""
+    if axes.full is None or not axes.start < axes.full < axes.end:
+        return 0
+    return min(columns, int((axes.full - axes.start) / (axes.end - axes.start) * columns))
 
 
 def _note_above(ceiling: float, axes: Axes, floor: float, glyphs: Glyphs) -> tuple[str, str]:
@@ -497,7 +544,9 @@ def _time_line(
     moment = _moment_column(columns, axes)
     labels = [(column, text, "muted") for column, text in ticks]
     if axes.moment is not None and moment is not None:
-        labels.insert(0, (moment, f"{axes.moment:{'%m-%d %H:%M' if _of_days(axes) else '%H:%M:%S'}}", "accent"))
+        text = f"{axes.moment:{'%m-%d %H:%M' if _of_days(axes) else '%H:%M:%S'}}"
+        signed = f"{axes.sign} {text}" if axes.sign else text
+        labels.insert(0, (moment, signed if cell_width(signed) + 2 <= fill else text, "accent"))
     placed: list[tuple[int, str, str]] = []
     for column, label, role in labels:
         text = f" {label} "

@@ -61,6 +61,8 @@ class Plot(NamedTuple):
     """The rows and the columns of the grid."""
     note: tuple[str, str] = ("", "")
     """What is said in the top row where the curves leave room, and its role."""
+    dim: int = 0
+    """So many columns of the curves, from the oldest on, are dim."""
 
 
 @lru_cache(maxsize=64)
@@ -71,6 +73,7 @@ def plotted(plot: Plot, glyphs: Glyphs) -> tuple[Sequence[Row], Mapping[int, Pie
     for ink, places in plot.traces:
         _trace(grid, places, ink, glyphs)
     grid.share_cells([ink for ink, _places in plot.traces])
+    _dim(grid, plot.dim)
     at_axis = _draw_limits(grid, plot.limits, glyphs)
     _draw_note(grid, *plot.note)
     _draw_moment(grid, plot.moment, glyphs)
@@ -202,6 +205,14 @@ def _draw_limits(grid: _Grid, limits: Sequence[LimitLine], glyphs: Glyphs) -> di
         for offset, char in enumerate(label[: grid.columns - at] if at is not None else ""):
             grid.put((at or 0) + offset, level, char, role)
     return at_axis
+
+
+def _dim(grid: _Grid, columns: int) -> None:
+    """Take the colours of the curves in so many columns away."""
+    for text, roles in zip(grid.text, grid.role, strict=True):
+        for column in range(columns):
+            if text[column] != " ":
+                roles[column] = "rule"
 
 
 def _takes_limit(grid: _Grid, column: int, level: int, glyphs: Glyphs) -> bool:

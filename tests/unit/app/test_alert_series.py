@@ -146,6 +146,14 @@ def test_each_series_has_a_sign_and_a_word_for_its_side_of_the_limit() -> None:
     assert series_note(page(side(0.01))) == (Piece("0 of 1 over the limit", "good"),)
 
 
+def test_a_series_over_the_limit_has_the_colour_of_the_alerts_severity() -> None:
+    for severity, colour in (("critical", "failing"), ("warning", "degraded"), ("info", "degraded")):
+        alert = replace(some().alerts[1], labels=(("severity", severity),))
+        found = replace(page(side(0.31, holds=True), side(0.01)), alert=alert)
+        marks = [row[1].role for row in series_rows(found, 120)]
+        assert (marks, series_note(found)[0].role) == ([colour, "good"], colour)
+
+
 def test_below_the_limit_is_what_is_wrong_where_the_rule_says_so() -> None:
     set_language("en")
     expression = "free_bytes < 1000"
@@ -170,7 +178,10 @@ def test_the_chart_has_the_alerts_own_series_first_and_its_limit_and_moment() ->
     assert [curve.name for curve in drawn.curves] == ["backend", "gateway"]
     assert [curve.now for curve in drawn.curves] == ["31%", "1%"]
     assert (drawn.fail, drawn.notes) == (0.05, ("limit 5%",))
-    assert drawn.moment == some().alerts[1].active_at
+    fires = some().alerts[1]
+    assert (drawn.moment, drawn.fired) == (fires.fired_at, True)
+    waits = series_chart(replace(page(side(0.31, 0.3)), alert=replace(fires, fired_at=None)))
+    assert (waits.moment, waits.fired) == (fires.active_at, False), "a pending one has not fired"
     alone = series_chart(page(side(0.31, 0.3, holds=True)))
     assert (alone.fail, alone.mark) == (0.05, None), "a single curve is coloured above its limit"
     mild = replace(page(side(0.31, 0.3)), alert=replace(some().alerts[1], labels=(("severity", "warning"),)))

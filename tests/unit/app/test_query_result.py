@@ -14,8 +14,9 @@ from hypothesis.strategies import integers
 from hypothesis.strategies import text as st_text
 from msgspec.structs import replace
 
-from lilfox_tui.app.panes.metrics.query.names import BetterQuery, better_query
-from lilfox_tui.app.panes.metrics.query.offer import QueryLine, QueryOffer, query_pieces
+from lilfox_tui.app.panes.metrics.alert_series import query_pieces, query_rows
+from lilfox_tui.app.panes.metrics.query.names import BetterQuery, FilledRange, better_query
+from lilfox_tui.app.panes.metrics.query.offer import QueryLine, QueryOffer
 from lilfox_tui.app.panes.metrics.query.result import (
     MOST_SERIES,
     WINDOWS,
@@ -373,6 +374,91 @@ def test_the_selected_series_is_seen_before_the_others_while_the_keys_move_it() 
 
     assert seen() == {"series1", "series2", "series3"}
     assert seen(focused=True) == {"series2", "muted"}
+
+
+def many(**tops: float) -> QueryAnswer:
+    return answer(tops, {name: [top / 2, top] for name, top in tops.items()})
+
+
+@pytest.mark.parametrize(
+    ("tops", "is_log"),
+    [
+        ({"a": 20.0, "b": 0.5, "c": 0.4}, True),
+        ({"a": 20.0, "b": 0.5}, False),
+        ({"a": 20.0, "b": 5.0, "c": 4.0}, False),
+        ({"a": 20.0, "b": -0.5, "c": 0.4, "d": 0.3}, False),
+        ({"a": 20.0, "b": 0.0, "c": 0.0}, False),
+        ({}, False),
+    ],
+)
+def test_a_scale_is_logarithmic_where_several_curves_would_lie_at_the_bottom(
+    tops: dict[str, float], is_log: bool
+) -> None:
+    state = QueryState(None, timedelta(minutes=5))
+    state.take(many(**tops))
+    assert state.is_log is is_log
+    state.switch_scale()
+    assert state.is_log is not is_log
+
+
+def test_on_a_logarithmic_scale_each_course_in_the_table_has_a_scale_of_its_own() -> None:
+    series = series_of(many(a=20.0, b=0.5, c=0.4), "highest")
+    rows = {is_log: text_of([*query_screen(QueryPage(many(), 100, 30, UNICODE, series, 3, is_log=is_log)).rows])[2:5]
+            for is_log in (False, True)}  # fmt: skip
+    assert [{"▆" in row or "▇" in row for row in found} for found in rows.values()] == [{True, False}, {True}]
+
+
+def test_a_logarithmic_scale_has_powers_of_ten_and_zero_at_its_end() -> None:
+    axes = Axes(unit=lambda value: f"{value:g}", start=AT, end=AT + timedelta(minutes=5), log=True)
+
+    def labels(*values: float | None) -> list[str]:
+        rows = text_of(chart("", [Curve(values, "a"), Curve(values, "b")], axes, width=40, height=12, glyphs=UNICODE))
+        return [found for row in rows[1:] if (found := re.split("[│└]", row)[0].strip())]
+
+    assert labels(0.5, 20.0) == ["100", "10", "1", "0.1"]
+    assert labels(1.0, 100.0) == ["100", "10", "1"]
+    assert labels(0.0, 5.0, 10.0) == ["10", "1", "0"]
+    assert labels(math.nan, None, math.inf, 5.0) == ["10", "1"]
+    assert labels(0.0, 0.0)[-1] == "0"
+
+
+def test_values_of_a_window_that_is_not_full_are_dim_and_not_counted() -> None:
+    made = answer({"a": 9.0}, {"a": [float(place) for place in range(20)]})
+    cut = replace(made, filled=FilledRange(AT - timedelta(seconds=150), timedelta(minutes=5)))
+    (series,) = series_of(cut)
+    assert [value for value in cut.whole(series.values) if value is not None] == [float(x) for x in range(9, 20)]
+    assert made.whole(series.values) == series.values
+    late = replace(made, filled=FilledRange(AT + timedelta(seconds=1), timedelta(minutes=5)))
+    assert late.whole(series.values) == series.values, "none is full: all are told"
+    rows = query_screen(QueryPage(cut, 90, 30, UNICODE, [series], 1)).rows
+    assert re.search(r" 9 +14 +19 ", text_of([*rows])[3]), "lowest, average and highest"
+    assert "before 02:57:30 the 5 min window is not full: values cover less time" in "".join(text_of([*rows]))
+    assert "  dim: window not full" in "".join(text_of([*rows]))
+    none = query_screen(QueryPage(late, 90, 30, UNICODE, [series], 1)).rows
+    assert "  window not full" in "".join(text_of([*none]))
+    two = AT + timedelta(minutes=2)
+    axes = Axes(unit=str, start=AT, end=AT + timedelta(minutes=5), full=two, moment=two, line=True)
+    drawn = chart("", [Curve([1.0] * 60)], axes, width=37, height=4, glyphs=UNICODE)
+    dots = [(piece.text, piece.role) for row in drawn[1:-1] for piece in row if "⠀" < piece.text[:1] <= "⣿"]
+    assert [(len(text), role) for text, role in dots] == [(12, "rule"), (18, "series1")]
+    assert " 03:02:00 " in text_of(drawn)[-1]
+
+
+@pytest.mark.parametrize("width", [30, 60, 87, 100, 200])
+def test_a_query_is_broken_between_words_where_the_fewest_brackets_are_open(width: int) -> None:
+    asked = "histogram_quantile(0.95, sum by (job, le) (rate(http_request_duration_seconds_bucket[5m])))"
+    rows = text_of(query_rows(asked, width, " "))
+    assert all(len(row) <= width for row in rows)
+    assert "".join("".join(rows).split()) == "".join(asked.split())
+    if width == 87:
+        assert [row.strip() for row in rows] == [asked[:41], asked[42:]]
+    if width >= 60:
+        assert not any(row.rstrip().endswith("(") or row.strip()[0] in ")]" for row in rows)
+
+
+def test_a_query_is_best_broken_before_an_operator() -> None:
+    rows = text_of(query_rows("sum by (job) (rate(errors_total[5m])) / sum by (job) (rate(requests_total[5m]))", 60))
+    assert rows == ["sum by (job) (rate(errors_total[5m])) ", "  / sum by (job) (rate(requests_total[5m]))"]
 
 
 def test_a_curve_in_front_takes_the_cells_that_it_shares() -> None:

@@ -19,7 +19,7 @@ from lilfox_tui.app.panes.metrics.sections import (
     fill_page,
     text_section,
 )
-from lilfox_tui.app.rendering.chart import Values
+from lilfox_tui.app.rendering.chart import AXIS_WIDTH, Axes, Curve, Values, chart
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Piece, Row
 from lilfox_tui.core.text import cell_width
 from tests.app.overviews import NOW
@@ -143,6 +143,16 @@ def test_a_limit_is_seen_beside_the_curves_that_run_through_its_row() -> None:
     drawn = draw_sections(chart_bands([far], SectionStyle(80, UNICODE, 4)), SectionStyle(80, UNICODE, 4))
     assert "⣀⣀⣀" in text_of(drawn[-3])
     assert "╌╌╌╌ 90" in text_of(drawn[2])
+
+
+def test_all_charts_mark_when_the_alert_fired_but_one_that_marks_a_moment_of_its_own() -> None:
+    style = SectionStyle(120, UNICODE, 4, fired=NOW - timedelta(minutes=2))
+    own = replace(chart_of("p50", "p95"), moment=NOW - timedelta(minutes=3))
+    times = text_of(draw_sections(chart_bands([chart_of("p50"), own], style), style)[-2])
+    assert (times.count(" ▲ 03:10:44 "), times.count(" 03:09:44 "), times.count("▲")) == (1, 1, 1)
+    narrow = text_of(chart("", [Curve([1.0, 2.0])], Axes(str, NOW - WINDOW, NOW, moment=NOW - WINDOW / 2, sign="▲"),
+                           width=AXIS_WIDTH + 30, height=4, glyphs=UNICODE)[-1])  # fmt: skip
+    assert "▲" not in narrow, "the time is told before its sign"
 
 
 def test_the_moment_is_a_line_with_its_time_below_it() -> None:

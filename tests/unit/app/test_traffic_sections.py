@@ -7,10 +7,11 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.app.panes.metrics.sections import PageChart, SectionStyle, chart_section, draw_sections
+from lilfox_tui.app.panes.metrics.sections import PageChart, SectionStyle, chart_section, draw_sections, quiet_charts
 from lilfox_tui.app.panes.metrics.service_page import service_row
 from lilfox_tui.app.panes.metrics.traffic_sections import (
     TrafficPage,
+    failing_route,
     quantile_role,
     traffic_charts,
     traffic_head,
@@ -148,6 +149,46 @@ def test_routes_have_room_their_errors_and_their_course_stay_longest(width: int)
     assert "41.5%" in row
     assert ("▆" in row) is (width >= 60)
     assert all(code in "".join(rows) for code in ("200", "404", "500"))
+
+
+def test_a_course_of_one_value_is_not_drawn() -> None:
+    style = SectionStyle(120, UNICODE)
+    young = {"/api/messages": [*[None] * 9, 300.0], "/health": [*[None] * 8, 10.0, 10.0]}
+    rows = [text_of(row) for row in draw_sections(traffic_tables(replace(page(), rates=young, style=style)), style)]
+    assert ["▆" in next(row for row in rows if name in row) for name in ("/api/messages", "/health")] == [False, True]
+
+
+def test_the_route_that_hurts_most_is_told_with_what_is_beyond_its_limit() -> None:
+    set_language("en")
+    assert text_of(failing_route(page())) == "   worst route  /api/messages  5xx 41.5%  p95 2.4s  300/s"
+    fine = replace(page(), routes=routes(ill=False))
+    assert failing_route(fine) == failing_route(replace(fine, routes=())) == ()
+
+
+def test_errors_that_never_were_are_a_line_and_no_chart() -> None:
+    never = replace(page(), past=lambda series, columns: [None, *[0.0] * (columns - 1)])
+    shown, told = quiet_charts(list(charts(never).values()), never.style)
+    assert [each.title for each in shown] == ["Requests per second by status", "Latency"]
+    assert [each.title for each in told] == ["Errors"]
+    assert text_of(told[0].rows(120)[0]) == " no 5xx/4xx responses recorded in the last 5 min"
+    assert quiet_charts(list(charts(page()).values()), page().style)[1] == []
+    unknown = replace(page(), past=lambda series, columns: [None] * columns)
+    assert quiet_charts(list(charts(unknown).values()), page().style)[1] == [], "what is not known is not zero"
+
+
+def test_a_curve_that_is_zero_all_the_time_is_told_by_the_legend_alone() -> None:
+    style = SectionStyle(80, UNICODE)
+    past = {SERVER_ERRORS: 50.0, CLIENT_ERRORS: 0.0}
+    some = replace(page(), past=lambda series, columns: [past.get(series, 1.0)] * columns)
+    legend, *plot, _times = chart_section(charts(some)["Errors"], style).rows(78)
+    assert "4xx 0.8%" in text_of(legend)
+    assert {piece.role for row in plot for piece in row if set(piece.text) & set("⠤⠒⠉⣀")} == {"failing"}
+
+
+def test_the_scale_of_requests_ends_close_above_them() -> None:
+    twenty = replace(page(), past=lambda series, columns: [20.3 if series == REQUESTS else 0.0] * columns)
+    rows = chart_section(charts(twenty)["Requests per second by status"], SectionStyle(80, UNICODE, 6)).rows(78)
+    assert text_of(rows[1]).split("│")[0].strip() == "30"
 
 
 def test_over_a_slow_link_there_is_no_course() -> None:

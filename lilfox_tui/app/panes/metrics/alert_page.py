@@ -21,6 +21,7 @@ from lilfox_tui.app.panes.metrics.alert_series import (
     course,
     extreme,
     gauge,
+    query_rows,
     said_of,
     series_chart,
     series_note,
@@ -38,6 +39,7 @@ from lilfox_tui.app.panes.metrics.sections import (
     draw_sections,
     drawn_section,
     fill_page,
+    padded,
     text_section,
 )
 from lilfox_tui.app.rendering.columns import Column, choose, line, wrapped
@@ -333,8 +335,8 @@ class AlertPage(Struct, frozen=True):
     silences: Sequence[Silence] = ()
     runbooks: Sequence[str] = ()
     """The titles of those that are for the alert."""
-    steps: Sequence[str] = ()
-    """The titles of the steps of the first runbook."""
+    steps: Sequence[Sequence[Row]] = ()
+    """The steps of the first runbook, each with its commands."""
     errors: Sequence[Row] = ()
     """The newest errors in the logs of its service."""
     others: Sequence[AlertItem] = ()
@@ -431,8 +433,9 @@ def _why(page: AlertPage, style: SectionStyle) -> list[Band]:
         if bar := gauge(item.alert, item.expression, highest, page.now, style):
             rows.append(bar)
         rows.append((Piece(" "), Piece(course(item.alert, item.rule, page.now), role(item.alert))))
+    place = len(rows)
     if item.expression:
-        rows.append((Piece(" "), Piece(" ".join(item.expression.split()))))
+        rows += query_rows(" ".join(item.expression.split()), page.width - _BORDERS - 1, " ")
     if not isinstance(why, Explanation):
         if why is not None:
             rows.append((Piece(" " + str(why), "degraded"),))
@@ -442,7 +445,6 @@ def _why(page: AlertPage, style: SectionStyle) -> list[Band]:
     series = SeriesPage(why, item.expression, item.alert, page.now, page.window, style)
     told_beside_bar = bool(bar) and item.alert is not None and item.alert.resolved_at is not None
     if told := values_told(series, None if told_beside_bar else highest):
-        place = len(rows) - bool(item.expression)
         together = (*rows[place - 1], Piece("  " + told))
         if item.alert is not None and row_width(together) < page.width - _BORDERS:
             rows[place - 1] = together
@@ -507,14 +509,18 @@ def _facts(page: AlertPage) -> list[Section]:
     return found
 
 
-def _first_steps(steps: Sequence[str]) -> Section:
-    """The first steps of the runbook, and how many more there are."""
-    rows: list[Row] = [
-        (Piece(f" {number}. ", "muted"), Piece(title)) for number, title in enumerate(steps[:_STEPS_SHOWN], 1)
-    ]
-    if (more := len(steps) - _STEPS_SHOWN) > 0:
-        rows.append((Piece("    " + _("{count} more", count=more), "muted"),))
-    return text_section(_("First steps of the runbook"), rows, note=(Piece("r", "key"),))
+def _first_steps(steps: Sequence[Sequence[Row]]) -> Section:
+    """The first steps of the runbook, each with its command in one line, and how many more there are."""
+
+    def rows(width: int) -> list[Row]:
+        found: list[Row] = []
+        for title, *commands in steps[:_STEPS_SHOWN]:
+            found += [*padded([title], width), *(cut_row(each, width - 1) for each in commands)]
+        if (more := len(steps) - _STEPS_SHOWN) > 0:
+            found.append((Piece("    " + _("{count} more", count=more), "muted"),))
+        return found
+
+    return Section(_("First steps of the runbook"), rows, (Piece("r", "key"),))
 
 
 def _pairs(title: str, pairs: Sequence[tuple[str, str]]) -> Section:

@@ -14,6 +14,7 @@ from lilfox_tui.app.panes.metrics.traffic_sections import kept_text
 from lilfox_tui.app.rendering.chart import chart_columns
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
+from lilfox_tui.app.rendering.highlight import shell_pieces
 from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.errors import LilFoxError
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from lilfox_tui.app.evidence import LoggedError
     from lilfox_tui.app.panes.metrics.alert_page import AlertItem
     from lilfox_tui.monitor.alert_explain import Explanation
-    from lilfox_tui.runbook.model import Runbook
+    from lilfox_tui.runbook.model import Runbook, Step
 
 
 _PLACES = ("service", "job", "host", "instance")
@@ -46,6 +47,18 @@ def others_there(item: AlertItem, items: Sequence[AlertItem]) -> list[AlertItem]
         and not each.alert.is_resolved
         and here & {value for name, value in each.alert.labels if name in _PLACES}
     ]
+
+
+def step_rows(number: int, step: Step) -> list[Row]:
+    """A step of a runbook: its title, and the first line of its first command, with how many more there are."""
+    rows: list[Row] = [(Piece(f" {number}. ", "muted"), Piece(step.title))]
+    if step.commands:
+        lines = step.commands[0].text.split("\n")
+        more = len(step.commands) - 1 or ""
+        told = f"  +{more}" if more else "  …" if len(lines) > 1 else ""
+        pieces, _open = shell_pieces(lines[0].strip())
+        rows.append((Piece("    $ ", "muted"), *pieces, Piece(told, "muted")))
+    return rows
 
 
 # All targets that are scraped, as rows: whether each is up, what it gives, and why it does not. Pure.
@@ -235,7 +248,7 @@ class AlertSection:
             events=self._events if fresh else (),
             silences=alerts.silences,
             runbooks=[each.title for each in runbooks],
-            steps=[step.title for step in runbooks[0].steps] if runbooks else (),
+            steps=[step_rows(*each) for each in enumerate(runbooks[0].steps, 1)] if runbooks else (),
             errors=self._errors(item, overview.at),
             others=others_there(item, items_of(alerts)),
             whole=self._whole if fresh else None,

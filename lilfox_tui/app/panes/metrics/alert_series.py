@@ -1,4 +1,5 @@
-"""What an alert's rule compares: values in their unit, the series on both sides of the limit, and when it was crossed.
+"""What an alert's rule compares: values in their unit, the series on both sides of the limit, when it was crossed, and
+the expression in colours.
 
 Pure. Imported only where there are rules (it imports the parser of PromQL)."""
 
@@ -16,14 +17,17 @@ from lilfox_tui.alerts.model import Alert, AlertState, RuleView
 from lilfox_tui.alerts.notifier import summary
 from lilfox_tui.app.panes.metrics.sections import PageChart, PageCurve, SectionStyle, last_of
 from lilfox_tui.app.rendering.chart import HEADROOM, SERIES_COLOURS, Values, first_known, nice_ceiling, resampled, spark
-from lilfox_tui.app.rendering.columns import GAP, Column, choose, line
+from lilfox_tui.app.rendering.columns import GAP, Column, choose, line, wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import NARROWEST
 from lilfox_tui.core.i18n import _, clauses, ngettext
-from lilfox_tui.core.text import cell_width, human_age, human_duration
+from lilfox_tui.core.text import cell_width, human_age, human_duration, in_place
 from lilfox_tui.core.units import ValueUnit, axis_label, exact_text, value_text
 from lilfox_tui.metrics.model import Labels
 from lilfox_tui.monitor.alert_explain import ComparisonSide, Explanation, compared
+from lilfox_tui.promql.completion import AGGREGATIONS, WORDS
+from lilfox_tui.promql.functions import FUNCTIONS
+from lilfox_tui.promql.lexer import tokens
 
 SIDES_SHOWN = 12
 _BEFORE = timedelta(minutes=1)
@@ -252,6 +256,11 @@ class SeriesPage(Struct, frozen=True):
         """The unit of the values."""
         return self.why.compared.unit
 
+    @property
+    def role(self) -> str:
+        """The colour of a series for which the alert's expression holds: that of the alert's severity."""
+        return "degraded" if self.alert is not None and self.alert.urgency < 2 else "failing"
+
 
 class _SideCells(Struct, frozen=True):
     side: ComparisonSide
@@ -297,7 +306,7 @@ def series_note(page: SeriesPage) -> Row:
     over, count = counts["failing"] + counts["degraded"], len(page.why.sides) + page.why.more
     if not page.why.compared.op:
         return (Piece(ngettext("{count} series", "{count} series", count), "muted"),)
-    return (Piece(_("{over} of {count} over the limit", over=over, count=count), "failing" if over else "good"),)
+    return (Piece(_("{over} of {count} over the limit", over=over, count=count), page.role if over else "good"),)
 
 
 def series_rows(page: SeriesPage, width: int) -> list[Row]:
@@ -340,7 +349,7 @@ def _state(side: ComparisonSide, page: SeriesPage, glyphs: Glyphs) -> tuple[Piec
         return Piece(glyphs.unknown, "unknown"), _("no value now")
     over = is_over(side, op, side.value)
     if over is None:
-        return (Piece(glyphs.failing, "failing"), _("true")) if side.holds else (Piece(glyphs.good, "good"), "")
+        return (Piece(glyphs.failing, page.role), _("true")) if side.holds else (Piece(glyphs.good, "good"), "")
     words = (_("above"), _("below")) if op in _ABOVE else (_("below"), _("above"))
     if op not in (*_ABOVE, *_BELOW):
         words = (_("true"), _("false"))
@@ -349,7 +358,7 @@ def _state(side: ComparisonSide, page: SeriesPage, glyphs: Glyphs) -> tuple[Piec
     if not over:
         return Piece(glyphs.good, "good"), words[1]
     if side.holds:
-        return Piece(glyphs.failing, "failing"), words[0]
+        return Piece(glyphs.failing, page.role), words[0]
     return Piece(glyphs.degraded, "degraded"), _("{side}, but another condition is false", side=words[0])
 
 
@@ -388,7 +397,7 @@ def _trend(value: _SideCells) -> Row:
 
 def series_chart(page: SeriesPage) -> PageChart:
     """A chart of the series over each other, the alert's own first, with the limit as a line and the moment at which
-    the alert began or ended."""
+    the alert fired (of a pending one, became true) or ended."""
     why, alert, unit = page.why, page.alert, page.unit
     own = own_side(why, alert) or why.sides[0]
     sides = [own, *(side for side in why.sides if side is not own)][:SERIES_COLOURS]
@@ -416,7 +425,9 @@ def series_chart(page: SeriesPage) -> PageChart:
         warn=limit if colours and warning else None,
         fail=limit if colours and not warning else None,
         mark=None if colours else limit,
-        moment=None if alert is None else alert.resolved_at or alert.active_at,
+        moment=None if alert is None else alert.resolved_at or alert.fired_at or alert.active_at,
+        fired=alert is not None and alert.resolved_at is None and alert.fired_at is not None,
+        snug=True,
     )
 
 
@@ -429,3 +440,63 @@ def own_side(why: Explanation, alert: Alert | None) -> ComparisonSide | None:
     labels = set() if alert is None else set(alert.labels)
     own = (side for side in why.sides if {pair for pair in side.labels if pair[0] != "__name__"} <= labels)
     return next(own, None)
+
+
+# ---- an expression in colours ----------------------------------------------------------------------------------------
+
+
+def query_pieces(text: str) -> list[Piece]:
+    """A query in colours."""
+    pieces: list[Piece] = []
+    done = 0
+    for token in tokens(text):
+        if token.position > done:
+            pieces.append(Piece(text[done : token.position], "muted" if "#" in text[done : token.position] else "text"))
+        pieces.append(Piece(token.text, token_role(token.sort, token.text)))
+        done = token.position + len(token.text)
+    return [*pieces, Piece(text[done:], "muted")] if done < len(text) else pieces
+
+
+def query_rows(text: str, width: int, indent: str = "") -> list[Row]:
+    """A query in colours in rows of that width, broken between words where the fewest brackets are open, best before
+    an operator."""
+    text, breaks, depth, done = in_place(text), list[tuple[int, float]](), 0, 0
+    for token in tokens(text):
+        if 0 < done < token.position:
+            breaks.append((token.position, depth - (token.text in _JOINING) / 2))
+        depth += (token.text in _OPENING) - (token.text in _CLOSING)
+        done = token.position + len(token.text)
+    pieces, rows, start, pad = query_pieces(text), list[Row](), 0, indent
+    while cell_width(pad + text[start:]) > width:
+        fitting = [each for each in breaks if each[0] > start and cell_width(pad + text[start : each[0]]) <= width + 1]
+        if not fitting:
+            break
+        least = min(depth for _at, depth in fitting)
+        end = max(at for at, depth in fitting if depth == least)
+        rows.append((Piece(pad), *_cut(pieces, start, end)))
+        start, pad = end, indent + "  "
+    return [*rows, *wrapped([(Piece(pad), *_cut(pieces, start, len(text)))], width)]
+
+
+_OPENING = ("(", "[", "{")
+_CLOSING = (")", "]", "}")
+_JOINING = frozenset(("+", "-", "*", "/", "%", "^", "==", "!=", ">", "<", ">=", "<=", "and", "or", "unless"))
+
+
+def _cut(pieces: Sequence[Piece], start: int, end: int) -> list[Piece]:
+    """What of the pieces lies between two characters of their text."""
+    found, at = list[Piece](), 0
+    for piece in pieces:
+        first, last = max(start - at, 0), min(end - at, len(piece.text))
+        if first < last:
+            found.append(Piece(piece.text[first:last], piece.role))
+        at += len(piece.text)
+    return found
+
+
+def token_role(sort: str, text: str) -> str:
+    """The colour role of a token of a query."""
+    if sort == "word":
+        known = text in FUNCTIONS or text in AGGREGATIONS
+        return "keyword" if text.lower() in WORDS else "name" if known else "text"
+    return {"string": "string", "number": "number", "wrong": "failing", "sign": "muted"}.get(sort, "text")

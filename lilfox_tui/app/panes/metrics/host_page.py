@@ -99,6 +99,8 @@ class HostPage(Struct, frozen=True):
     process_totals: ProcessTotals | None = None
     process_sort: str = PROCESS_SORTS[0]
     """What the processes are sorted by: one of ``PROCESS_SORTS``."""
+    fired: datetime | None = None
+    """When the worst alert about it fired; None if none fires."""
 
 
 def host_page(page: HostPage) -> list[Row]:
@@ -107,7 +109,9 @@ def host_page(page: HostPage) -> list[Row]:
     if summary is None:
         unknown = (Piece("   " + _("no data for this host yet"), "muted"),)
         return [_title(page), *reasons, unknown, *page.below_charts()]
-    style = SectionStyle(page.width, page.glyphs, page.chart_height, page.digits, page.slow_link, page.cursor)
+    style = SectionStyle(
+        page.width, page.glyphs, page.chart_height, page.digits, page.slow_link, page.cursor, page.fired
+    )
     meters, charts = _meters(page, summary, 1 + len(reasons) + style.chart_height), _charts(page, summary)
     rows = [_title(page, with_load=not meters), *reasons]
     if not meters and summary.memory_total and page.height and page.width <= 2 * _TEXT_BESIDE:

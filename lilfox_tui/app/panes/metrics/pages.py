@@ -358,6 +358,7 @@ class MetricsPages:
             height=app.room.height,
             cursor=self._state.cursor,
             rewound=app.rewound is not None,
+            fired=self._state.fired_at(("host", view.name)),
         )
 
     def chart_height(self, *, single: bool = False) -> int:
@@ -394,6 +395,7 @@ class MetricsPages:
             targets=scraping.targets(view.name) if app.rewound is None else (),
             kept=scraping.kept(),
             errors=self.errors_of(view.name),
+            fired=self._state.fired_at(("service", view.name)),
         )
 
     def errors_of(self, service: str) -> Sequence[LoggedError]:

@@ -37,6 +37,8 @@ class SectionStyle(Struct, frozen=True):
     slow_link: bool = False
     cursor: datetime | None = None
     """The moment whose values the charts tell, instead of the newest ones."""
+    fired: datetime | None = None
+    """When the alert about the page's subject fired, which its charts mark."""
     first_more: int = 0
     """Rows that the plots of the first band are higher than the others."""
 
@@ -214,6 +216,12 @@ class PageChart(Struct, frozen=True):
     reach: float | None = None
     """A value up to which the scale goes at least."""
     moment: datetime | None = None
+    fired: bool = False
+    """Whether an alert fired at the moment."""
+    snug: bool = False
+    """Whether the scale ends close above the highest value."""
+    quiet: str = ""
+    """What is said of it instead where all of its values are zero; empty if it is drawn all the same."""
 
 
 def chart_bands(charts: Sequence[PageChart], style: SectionStyle) -> list[Band]:
@@ -222,15 +230,39 @@ def chart_bands(charts: Sequence[PageChart], style: SectionStyle) -> list[Band]:
         even = replace(style, first_more=0)
         higher = replace(even, chart_height=style.chart_height + style.first_more)
         return [*chart_bands(charts, higher)[:1], *chart_bands(charts, even)[1:]]
-    columns = max(1, min(len(charts), (style.width - 1) // _CHART_BESIDE))
-    fewest = len(charts) // -(-len(charts) // columns) if charts else 1
-    points = plot_points(style.width // fewest)  # the same for all: a series is asked for once, however wide its charts
+    points = _points(charts, style)
     return beside_each_other([chart_section(each, style, points) for each in charts], style.width, _CHART_BESIDE)
+
+
+def _points(charts: Sequence[PageChart], style: SectionStyle) -> int:
+    """How many values each chart has: the same for all, as a series is asked for once, however wide its charts are."""
+    columns = max(1, min(len(charts), (style.width - 1) // _CHART_BESIDE))
+    return plot_points(style.width // (len(charts) // -(-len(charts) // columns) if charts else 1))
+
+
+def quiet_charts(charts: Sequence[PageChart], style: SectionStyle) -> tuple[list[PageChart], list[Section]]:
+    """The charts that are drawn, and a line in place of each of those whose values are all zero and that say what is
+    told then."""
+    points, shown, told = _points(charts, style), list[PageChart](), list[Section]()
+    for each in charts:
+        if each.quiet and all(_is_zero(curve.values(points)) for curve in each.curves):
+            told.append(text_section(each.title, [(Piece(" " + each.quiet, "muted"),)]))
+        else:
+            shown.append(each)
+    return shown, told
+
+
+def _is_zero(values: Values) -> bool:
+    """Whether something is known, and all of it is zero."""
+    known = [value for value in values if value is not None]
+    return bool(known) and not any(known)
 
 
 def chart_section(shown: PageChart, style: SectionStyle, points: int | None = None) -> Section:
     """A chart of so many values in its box; where there are no boxes, one line a curve."""
     count = points or plot_points(style.width)
+    if style.fired is not None and shown.moment is None:
+        shown = replace(shown, moment=style.fired, fired=True)
     if style.cursor is not None and shown.start <= style.cursor <= shown.end:
         shown = _at_cursor(shown, count, (style.cursor - shown.start) / (shown.end - shown.start))
     return Section(
@@ -263,9 +295,11 @@ def _chart_rows(shown: PageChart, width: int, style: SectionStyle, count: int) -
     axes = Axes(
         unit=shown.axis, start=shown.start, end=shown.end, top=shown.top, binary=shown.binary,
         warn=shown.warn, fail=shown.fail, mark=shown.mark, moment=shown.moment, line=shown.line, cursor=shown.cursor,
-        reach=shown.reach,
+        reach=shown.reach, sign=style.glyphs.alert if shown.fired else "", snug=shown.snug,
     )  # fmt: skip
     curves = [Curve(each.values(count), each.name if named else "", each.now, each.role) for each in shown.curves]
+    if named and not all(_is_zero(each.values) for each in curves):  # the legend tells it, the line is in the way
+        curves = [replace(each, values=()) if _is_zero(each.values) else each for each in curves]
     height = style.chart_height if named else style.chart_height + 1  # the legend has a row of its own
     rows = chart("", curves, axes, width=width, height=height, glyphs=style.glyphs)
     return rows if named else rows[1:]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lilfox_tui.app.evidence import error_row
 from lilfox_tui.app.panes.metrics.host_page import reason_rows
@@ -22,10 +24,12 @@ from lilfox_tui.app.panes.metrics.sections import (
     draw_sections,
     fill_page,
     padded,
+    quiet_charts,
     text_section,
 )
 from lilfox_tui.app.panes.metrics.traffic_sections import (
     TrafficPage,
+    failing_route,
     numbers_below,
     quantile_role,
     seconds_axis,
@@ -228,38 +232,44 @@ class ServicePage(Struct, frozen=True):
     """Rows of the screen; 0 if it does not matter."""
     cursor: datetime | None = None
     """The moment whose values the charts tell, instead of the newest ones."""
+    fired: datetime | None = None
+    """When the worst alert about it fired; None if none fires."""
 
 
 def service_page(page: ServicePage) -> list[Row]:
     """All rows of the page; the first two stay on the screen."""
-    style = SectionStyle(page.width, page.glyphs, page.chart_height, page.digits, page.slow_link, page.cursor)
-    charts = len(chart_bands(_charts(page, _traffic(page, style)), style))
-    return fill_page(lambda style: _drawn(page, style), style, page.height, charts)
+    style = SectionStyle(
+        page.width, page.glyphs, page.chart_height, page.digits, page.slow_link, page.cursor, page.fired
+    )
+    page = replace(page, past=cache(page.past), past_traffic=cache(page.past_traffic or page.past))  # drawn twice
+    charts, quiet = quiet_charts([*traffic_charts(_traffic(page, style)), _response_time(page)], style)
+    bands = len(chart_bands(charts, style))
+    return fill_page(lambda style: _drawn(page, charts, quiet, style), style, page.height, bands)
 
 
-def _charts(page: ServicePage, traffic: TrafficPage) -> list[PageChart]:
-    return [*traffic_charts(traffic), _response_time(page)]
-
-
-def _drawn(page: ServicePage, style: SectionStyle) -> list[Row]:
+def _drawn(page: ServicePage, shown: Sequence[PageChart], quiet: Sequence[Section], style: SectionStyle) -> list[Row]:
     traffic = _traffic(page, style)
-    charts = chart_bands(_charts(page, traffic), style)
+    charts = [*chart_bands(shown, style), *([quiet] if quiet else [])]
     above = len(charts) if page.charts_first else 1
     source = traffic_source(traffic)
     texts = [Section(_("Last check"), lambda width: _facts(page, width)), *([] if source is None else [source])]
     if changes := lately_rows(page.changes, page.now, page.glyphs):
         texts.append(text_section(_("Recent changes"), changes))
     errors = [error_row(each, page.now, page.glyphs) for each in page.errors[:_ERRORS_SHOWN]]
+    newest: Band = [Section(_("Newest errors"), lambda width: [cut_row(row, width - 1) for row in errors])]
+    is_ill = page.view.level is not Level.GOOD  # the cause stands above its effects
     bands: list[Band] = [
+        *([newest] if is_ill else []),
         *charts[:above],
-        [Section(_("Newest errors"), lambda width: [cut_row(row, width - 1) for row in errors])],
+        *([] if is_ill else [newest]),
         *numbers_below(traffic),
         *traffic_tables(traffic),
         *charts[above:],
         [Section(_("Older data"), lambda width: padded(page.below_charts(), width))],
         *beside_each_other(texts, page.width, _TEXT_BESIDE),
     ]
-    return [*wrapped([*_head(page), *traffic_head(traffic)], page.width), *draw_sections(bands, style)]
+    head = [*_head(page), *traffic_head(traffic), *([failing_route(traffic)] if is_ill else [])]
+    return [*wrapped([row for row in head if row], page.width), *draw_sections(bands, style)]
 
 
 def _head(page: ServicePage) -> list[Row]:
@@ -319,6 +329,7 @@ def _response_time(page: ServicePage) -> PageChart:
         now=_("unknown") if newest is None else page.digits.duration(newest),
         warn=page.view.config.slow,
         line=True,
+        snug=True,
     )
 
 

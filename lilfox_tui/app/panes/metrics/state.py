@@ -259,6 +259,14 @@ class MetricsState:
         """The watched service or host that an alert's labels name."""
         return None if self.overview is None else _place_of(self.overview, item)
 
+    def fired_at(self, place: Subject) -> datetime | None:
+        """When the worst alert fired that is about a watched service or host; None if none fires."""
+        firing = (
+            each for each in self.items(self.overview).values() if each.alert is not None and each.alert.is_firing
+        )
+        worst = next((each for each in firing if self.place_of(each) == place), None)
+        return None if worst is None or worst.alert is None else worst.alert.fired_at
+
     def place_selected(self) -> View | None:
         """The selected host, service or backend; if an alert is selected, the service or host that its labels name."""
         item = self.selected_item()

@@ -43,6 +43,8 @@ from lilfox_tui.monitor.model import LatencyLimit, ServiceLimits, StoreUsage, Ta
 ROUTES_SHOWN = 20
 TREND_COLUMNS = 10
 """Cells of the course of a route's requests."""
+_TREND_LEAST = 2
+"""Known values of a course: one alone is none."""
 _HEADROOM = 1.25
 """Times its highest value: a route whose requests are steady is no solid block."""
 _STATUS_BESIDE = 110
@@ -179,7 +181,7 @@ def traffic_charts(page: TrafficPage) -> list[PageChart]:
 
 
 def _chart(page: TrafficPage, title: str, curves: Sequence[PageCurve], axis: Callable[[float], str]) -> PageChart:
-    return PageChart(title, curves, axis, page.now - page.window, page.now)
+    return PageChart(title, curves, axis, page.now - page.window, page.now, snug=True)
 
 
 def _requests(page: TrafficPage, traffic: Traffic) -> PageChart | None:
@@ -274,7 +276,13 @@ def _errors(page: TrafficPage, traffic: Traffic) -> PageChart | None:
     elif first is not None:
         shown = ", ".join(f"{each:g}%" for each in (limits.warn, limits.fail) if each is not None)
         notes = (_("thresholds > {limits}", limits=shown),)
-    return replace(drawn, notes=notes, warn=limits.warn, fail=limits.fail, reach=first)
+    window = human_duration(page.window.total_seconds())
+    quiet = _(
+        "no {classes} responses recorded in the last {time}",
+        classes="/".join(each.name for each in curves),
+        time=window,
+    )
+    return replace(drawn, notes=notes, warn=limits.warn, fail=limits.fail, reach=first, quiet=quiet)
 
 
 def seconds_axis(value: float) -> str:
@@ -311,7 +319,7 @@ def _average(value: _TrafficCells) -> Row:
 
 def _trend(value: _TrafficCells) -> Row:
     recent = value.page.rates.get(value.part.name)
-    if recent is None:
+    if recent is None or sum(each is not None for each in recent) < _TREND_LEAST:
         return ()
     top = _HEADROOM * max((each for each in recent if each is not None), default=0.0)
     return (Piece(spark(recent, TREND_COLUMNS, value.page.style.glyphs, top=top or None), "chart"),)
@@ -372,6 +380,23 @@ def worst_first(routes: Sequence[TrafficPart]) -> list[TrafficPart]:
         return -round(failed, _FAILED_DIGITS), -slow_s, -part.requests_s, part.name
 
     return sorted(routes, key=hurts)
+
+
+def failing_route(page: TrafficPage) -> Row:
+    """The route that hurts most, with what is beyond its limit; nothing if no route's numbers are."""
+    worst, digits = next(iter(worst_first(page.routes)), None), page.style.digits
+    if worst is None:
+        return ()
+    told: list[Piece] = []
+    if (role := _part_errors_role(worst.server_errors, page)) != "text":
+        told += [Piece("  5xx ", "muted"), Piece(digits.share(worst.server_errors), role)]
+    if (role := quantile_role(worst.p95, 0.95, page.slow)) != "text":
+        told += [Piece("  p95 ", "muted"), Piece(digits.quantile(worst.p95), role)]
+    if not told:
+        return ()
+    rate = _("{count}/s", count=digits.count(worst.requests_s))
+    return (Piece("   " + _("worst route") + "  ", "muted"), Piece(worst.name or "-", "strong"), *told,
+            Piece("  " + rate, "muted"))  # fmt: skip
 
 
 _FAILED_DIGITS = 3

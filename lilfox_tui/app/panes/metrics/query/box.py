@@ -20,6 +20,7 @@ from textual.containers import Vertical
 from lilfox_tui.alerts.model import Alerts
 from lilfox_tui.app.dialogs.messages import Ahead, Dialog
 from lilfox_tui.app.panes.metrics.alert_page import rule_queries
+from lilfox_tui.app.panes.metrics.alert_series import token_role
 from lilfox_tui.app.panes.metrics.query.history import HistoryWalk, QueryHistory
 from lilfox_tui.app.panes.metrics.query.names import (
     AGAIN_S,
@@ -28,10 +29,11 @@ from lilfox_tui.app.panes.metrics.query.names import (
     NameLoader,
     QuerySource,
     better_query,
+    filled_range,
     newest_counted,
     why_empty,
 )
-from lilfox_tui.app.panes.metrics.query.offer import SHOWN, QueryLine, QueryOffer, StartPage, token_role
+from lilfox_tui.app.panes.metrics.query.offer import SHOWN, QueryLine, QueryOffer, StartPage
 from lilfox_tui.app.panes.metrics.query.result import QueryAnswer, QueryState, count_series
 from lilfox_tui.app.panes.metrics.query.view import (
     QueryPage,
@@ -85,11 +87,12 @@ class Expression(TextField):
 
     def __init__(self, takes: Callable[[str], bool]) -> None:
         super().__init__(
-            id="query-input", placeholder=_("e.g. {query}", query="sum by (job) (up)"), select_on_focus=False
+            id="query-input", placeholder="  " + _("e.g. {query}", query="sum by (job) (up)"), select_on_focus=False
         )
         self._takes = takes
 
     def on_mount(self) -> None:
+        self.cursor_blink = False  # it is always seen, and nothing is drawn at rest
         self.highlighter = _QueryColours(lambda: cast("_Console", self.app).palette)
 
     @property
@@ -356,6 +359,8 @@ class QueryBox(Dialog[str]):
             chosen=state.chosen,
             order=state.order,
             cursor=state.cursor,
+            is_alone=state.is_alone,
+            is_log=state.is_log,
             top=state.top,
             focused=state.focus == "result",
             is_slow=cast("_Console", self.app).slow_link,
@@ -415,8 +420,8 @@ class QueryBox(Dialog[str]):
     def _key(self, key: str) -> bool:
         """Handles a key; returns whether it did, else it edits the query."""
         said, self._said = self._said, ""
-        if key == "ctrl+t":
-            self._ask_better()
+        if key in ("ctrl+t", "ctrl+o"):
+            (self._ask_better if key == "ctrl+t" else self._next_window)()
             is_handled = True
         elif self._state.focus == "result":
             is_handled = self._result_key(key)
@@ -435,6 +440,8 @@ class QueryBox(Dialog[str]):
             "t": self._next_window,
             "O": state.next_order,
             "y": self._copy,
+            "z": state.switch_alone,
+            "L": state.switch_scale,
             **dict.fromkeys(("tab", "shift+tab", "slash"), partial(setattr, state, "focus", "query")),
             "escape": state.leave_result,
             "enter": partial(self._run, self._line.value),
@@ -456,6 +463,7 @@ class QueryBox(Dialog[str]):
         self._state.next_window()
         if self._state.answer is not None:
             self._ask(self._state.answer.text)
+        self._show_head()
 
     def _copy(self) -> None:
         cast("_Console", self.app).copy_text(self._state.copied())
@@ -510,6 +518,7 @@ async def _answered(engine: QueryEngine, asked: QueryAnswer) -> QueryAnswer:
             with suppress(QueryError):  # a range vector has its own times
                 lines = await engine.range(asked.text, start, asked.at, asked.step_s)
         until = await newest_counted(engine, asked.text, asked.at)
+        filled = await filled_range(engine, asked.text, start, asked.at)
     except LilFoxError as error:
         return replace(asked, error=error)
-    return replace(asked, value=value, lines=lines, notes=tuple(notes), until=until)
+    return replace(asked, value=value, lines=lines, notes=tuple(notes), until=until, filled=filled)

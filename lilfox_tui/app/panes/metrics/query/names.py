@@ -1,5 +1,5 @@
 """The names that queries use: loaded for completion, why a query that names them has no series, a better query for
-counters, and how new the samples are that a query counts."""
+counters, how new the samples are that a query counts, and whether they fill its ranges."""
 
 from __future__ import annotations
 
@@ -229,7 +229,7 @@ def _text_of_selector(text: str, name: str) -> tuple[int, int] | None:
     return None if close is None else (first.position, close.position + 1)
 
 
-# How new the samples are that a query counts.
+# How new the samples are that a query counts, and whether they fill its ranges.
 
 
 _COUNTING: Final = frozenset(("delta", "deriv", "idelta", "increase", "irate", "rate"))
@@ -240,18 +240,49 @@ async def newest_counted(engine: QueryEngine, text: str, at: datetime) -> dateti
     it makes none, or that is not known. Costs some small queries."""
     newest: list[datetime] = []
     with suppress(LilFoxError):
-        for matchers in list(dict.fromkeys(_counted(cached_parse(text).tree)))[:_SELECTORS]:
+        for matchers, _range_ms in list(dict.fromkeys(_counted(cached_parse(text).tree, _COUNTING)))[:_SELECTORS]:
             found = await engine.instant(f"max(timestamp({selector_text(matchers)}))", at)
             if isinstance(found, Vector) and len(found.values):
                 newest.append(datetime.fromtimestamp(float(found.values[0]), UTC))
     return max(newest, default=None)
 
 
-def _counted(node: Node) -> Iterator[tuple[Matcher, ...]]:
-    """The selectors of ranges, up to the present, that rates are made of."""
-    if isinstance(node, FunctionApplication) and node.function.name in _COUNTING:
+_SUMMING: Final = frozenset(("count_over_time", "delta", "increase", "rate", "sum_over_time"))
+"""What these give of a range that samples do not fill is less than what they give of one that is full."""
+_STEPS: Final = 240
+"""Of the question when samples begin."""
+
+
+class FilledRange(NamedTuple):
+    """When the range of a query first has samples over all of its length (aware UTC), and that length."""
+
+    at: datetime
+    length: timedelta
+
+
+async def filled_range(engine: QueryEngine, text: str, start: datetime, end: datetime) -> FilledRange | None:
+    """Return when the ranges of a query are full, or the earliest time at which they can be, if samples begin so late
+    that those of its values from ``start`` to ``end`` (aware) are not; None if they are, or that is not known. Costs
+    some small queries."""
+    found: list[FilledRange] = []
+    with suppress(LilFoxError):
+        for matchers, range_ms in list(dict.fromkeys(_counted(cached_parse(text).tree, _SUMMING)))[:_SELECTORS]:
+            length = timedelta(milliseconds=range_ms)
+            begin = start - length
+            step_s = max(1.0, (end - begin).total_seconds() / _STEPS)
+            lines = await engine.range(f"count({selector_text(matchers)})", begin, end, step_s)
+            first = min((float(line.times[0]) / 1000 for line in lines if len(line.times)), default=0.0)
+            full = datetime.fromtimestamp(first - step_s, UTC) + length
+            if first > begin.timestamp() + step_s and full > start:
+                found.append(FilledRange(full, length))
+    return max(found, default=None)
+
+
+def _counted(node: Node, functions: frozenset[str]) -> Iterator[tuple[tuple[Matcher, ...], int]]:
+    """The selectors of ranges, up to the present, that one of the functions is applied to, and their ranges."""
+    if isinstance(node, FunctionApplication) and node.function.name in functions:
         for each in node.arguments:
             if isinstance(each, Selector) and each.range_ms and not each.shift.offset_ms and each.shift.at is None:
-                yield each.matchers
+                yield each.matchers, each.range_ms
     for child in children(node):
-        yield from _counted(child)
+        yield from _counted(child, functions)

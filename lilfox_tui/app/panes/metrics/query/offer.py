@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Final, Literal, NamedTuple, TypeAlias
 
+from lilfox_tui.app.panes.metrics.alert_series import query_pieces, query_rows
 from lilfox_tui.app.panes.metrics.query.history import QueryHistory
 from lilfox_tui.app.panes.metrics.query.names import is_counter
 from lilfox_tui.app.rendering.columns import GAP, wrapped
@@ -24,9 +25,7 @@ from lilfox_tui.app.rendering.panels import (
 from lilfox_tui.app.widgets import more_below
 from lilfox_tui.core.i18n import Message, _, ngettext, tr
 from lilfox_tui.core.text import cell_width, clean, fit, in_place
-from lilfox_tui.promql.completion import AGGREGATIONS, WORDS, Candidate, Completion, KnownNames, complete
-from lilfox_tui.promql.functions import FUNCTIONS
-from lilfox_tui.promql.lexer import tokens
+from lilfox_tui.promql.completion import Candidate, Completion, KnownNames, complete
 from lilfox_tui.scrape.exposition import Family
 
 SHOWN: Final = 8
@@ -374,8 +373,8 @@ class StartPage:
             return []
         entries = []
         for expression, row in self._rules:
-            told = query_pieces(in_place(" ".join(expression.split())))
-            entries.append(StartEntry(expression, True, (row, *wrapped([(Piece(_INDENT + "  "), *told)], width))))
+            told = query_rows(" ".join(expression.split()), width, _INDENT + "  ")
+            entries.append(StartEntry(expression, True, (row, *told)))
         return [_Part((Piece(" " + _("Rules that fire or are pending"), "title"),), entries)]
 
 
@@ -388,7 +387,7 @@ def _recent_part(history: Sequence[str], width: int) -> list[_Part]:
 
 
 def _query_entry(text: str, width: int) -> StartEntry:
-    return StartEntry(text, True, wrapped([(Piece(_INDENT), *query_pieces(in_place(text)))], width))
+    return StartEntry(text, True, query_rows(text, width, _INDENT))
 
 
 def examples(known: KnownNames, most: int = _EXAMPLES_SHOWN) -> list[tuple[str, str]]:
@@ -407,7 +406,7 @@ def _example_part(known: KnownNames, width: int, most: int) -> list[_Part]:
         if width < _QUESTIONED or column == GAP:
             entries.append(_query_entry(text, width))
             continue
-        rows = wrapped([tuple(query_pieces(in_place(text)))], width - len(_INDENT) - column)
+        rows = query_rows(text, width - len(_INDENT) - column)
         heads = (Piece(_INDENT + fit(question, column), "muted"), Piece(_INDENT + " " * column))
         told = [(heads[min(place, 1)], *row) for place, row in enumerate(rows)]
         entries.append(StartEntry(text, True, told))
@@ -439,8 +438,12 @@ def _metric_parts(known: KnownNames) -> list[_Part]:
     width = min(_WIDEST_METRIC, max(map(len, names)))
     kinds = max(cell_width(_type_of(family)) for family in families)
     groups: dict[str, list[StartEntry]] = {name: [] for name in titles}
+    above: dict[str, str] = {}
     for name, family in zip(names, families, strict=True):
-        groups[metric_group(name)].append(_metric_entry(name, family, width, kinds))
+        group = metric_group(name)
+        told = _part_of_family(name, family) if above.get(group) == family.help else in_place(family.help)
+        groups[group].append(_metric_entry(name, family, told, width, kinds))
+        above[group] = family.help
     told = ngettext("{count} known; tab completes it", "{count} known; tab completes them", len(known.metrics))
     if len(names) < len(known.metrics):
         told = _("the first {shown} of {count}; tab completes all of them", shown=len(names), count=len(known.metrics))
@@ -462,34 +465,20 @@ def metric_group(name: str) -> str:
     return "service"
 
 
-def _metric_entry(name: str, family: Family, width: int, kinds: int) -> StartEntry:
+def _metric_entry(name: str, family: Family, told: str, width: int, kinds: int) -> StartEntry:
     kind = Piece(fit(_type_of(family), kinds) + "  ", "name")
-    row = (Piece(f"{_INDENT}{fit(in_place(name), width)}  "), kind, Piece(in_place(family.help), "muted"))
+    row = (Piece(f"{_INDENT}{fit(in_place(name), width)}  "), kind, Piece(told, "muted"))
     return StartEntry(name, False, (row,))
+
+
+def _part_of_family(name: str, family: Family) -> str:
+    """What a metric is of a family whose help text is told above."""
+    if family.type not in ("histogram", "summary"):
+        return ""
+    if name.endswith("_count"):
+        return _("number of observations")
+    return _("sum of all observations") if name.endswith("_sum") else ""
 
 
 def _type_of(family: Family) -> str:
     return "" if family.type == "unknown" else in_place(family.type)
-
-
-# ---- the colours of a query ------------------------------------------------------------------------------------------
-
-
-def query_pieces(text: str) -> list[Piece]:
-    """A query in colours."""
-    pieces: list[Piece] = []
-    done = 0
-    for token in tokens(text):
-        if token.position > done:
-            pieces.append(Piece(text[done : token.position], "muted" if "#" in text[done : token.position] else "text"))
-        pieces.append(Piece(token.text, token_role(token.sort, token.text)))
-        done = token.position + len(token.text)
-    return [*pieces, Piece(text[done:], "muted")] if done < len(text) else pieces
-
-
-def token_role(sort: str, text: str) -> str:
-    """The colour role of a token of a query."""
-    if sort == "word":
-        known = text in FUNCTIONS or text in AGGREGATIONS
-        return "keyword" if text.lower() in WORDS else "name" if known else "text"
-    return {"string": "string", "number": "number", "wrong": "failing", "sign": "muted"}.get(sort, "text")

@@ -11,7 +11,8 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 from msgspec import Struct
 
-from lilfox_tui.app.rendering.chart import Values, first_known
+from lilfox_tui.app.panes.metrics.query.names import FilledRange
+from lilfox_tui.app.rendering.chart import SERIES_COLOURS, Values, first_known
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message
 from lilfox_tui.core.units import number_text
@@ -43,6 +44,8 @@ class QueryAnswer(Struct, frozen=True):
     reasons: Sequence[Message] = ()
     until: datetime | None = None
     """When the newest sample was taken that rates are made of (aware UTC): later ones are extrapolated."""
+    filled: FilledRange | None = None
+    """When its ranges are full, if some of the values are of ranges that are not."""
 
     @property
     def columns(self) -> int:
@@ -52,6 +55,14 @@ class QueryAnswer(Struct, frozen=True):
     def time_of(self, column: int) -> datetime:
         """The time of a column."""
         return self.at - timedelta(seconds=(self.columns - 1 - column) * self.step_s)
+
+    def whole(self, values: Values) -> Values:
+        """The values of a series by column without those of ranges that are not full, if others are left."""
+        if self.filled is None:
+            return values
+        first = math.ceil(self.columns - 1 - (self.at - self.filled.at).total_seconds() / self.step_s)
+        left = values[max(0, first) :]
+        return [*[None] * (len(values) - len(left)), *left] if any(each is not None for each in left) else values
 
 
 class ResultSeries(Struct, frozen=True):
@@ -87,6 +98,19 @@ def count_series(answer: QueryAnswer | None) -> int:
         return 0
     past, now = _lines_and_values(answer)
     return len(past.keys() | now.keys())
+
+
+_CRUSHED: Final = 0.05
+"""Of the highest value: a curve that stays below that part of a linear scale cannot be told from others there."""
+
+
+def differ_much(courses: Sequence[Values]) -> bool:
+    """Whether several curves are lines at the bottom of a linear scale, and none has values below zero."""
+    known = [[value for value in each if value is not None] for each in courses]
+    tops = [max(each) for each in known if any(each)]
+    if any(min(each) < 0 for each in known if each):
+        return False
+    return sum(top <= _CRUSHED * max(tops) for top in tops) > 1
 
 
 def _lines_and_values(answer: QueryAnswer) -> tuple[dict[LabelSet, Line], dict[LabelSet, float]]:
@@ -174,6 +198,10 @@ class QueryState:
         self.chosen = 0
         self.top = 0
         self.cursor: int | None = None
+        self.is_alone = False
+        """Whether the chart has the selected series alone."""
+        self.log: bool | None = None
+        """Whether the scale of the chart is logarithmic; None: where the values differ much."""
         self.asking = ""
         """The query that is being evaluated."""
 
@@ -207,6 +235,22 @@ class QueryState:
     def next_window(self) -> None:
         """Switches to the next longer time range, after the longest to the shortest."""
         self.window = next((each for each in WINDOWS if each > self.window), WINDOWS[0])
+
+    def switch_alone(self) -> None:
+        """Draws the selected series alone, or with the others."""
+        self.is_alone = not self.is_alone
+
+    def switch_scale(self) -> None:
+        """Makes the scale of the chart logarithmic, or linear."""
+        self.log = not self.is_log
+
+    @property
+    def is_log(self) -> bool:
+        """Whether the scale of the chart is logarithmic."""
+        if self.log is not None:
+            return self.log
+        whole = (lambda values: values) if self.answer is None else self.answer.whole
+        return not self.is_alone and differ_much([whole(each.values) for each in self.series[:SERIES_COLOURS]])
 
     def move(self, step: int) -> None:
         """Selects the series ``step`` rows further down; above the first one the keys go to the query again."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple
 
-from lilfox_tui.app.panes.metrics.query.offer import query_pieces
+from lilfox_tui.app.panes.metrics.alert_series import query_rows
 from lilfox_tui.app.panes.metrics.query.result import QueryAnswer, ResultSeries
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
@@ -49,12 +49,7 @@ def side_panels(
     what is left. ``cursor`` is the column whose value is told too."""
     width = area.inner_width - 1
     metrics = _metric_names(answer.text, series)
-    earlier = [
-        (each, row)
-        for each in history
-        if each != answer.text
-        for row in wrapped([(Piece(" "), *query_pieces(in_place(each)))], width)
-    ]
+    earlier = [(each, row) for each in history if each != answer.text for row in query_rows(each, width, " ")]
     parts: list[tuple[str, list[Row]]] = [(_("Selected series"), _series_rows(answer, series, unit, cursor, width))]
     if metrics:
         title = _("Metric") if len(metrics) == 1 else _("Metrics")
@@ -103,7 +98,7 @@ def _series_rows(answer: QueryAnswer, each: ResultSeries, unit: ValueUnit, curso
 def _facts(answer: QueryAnswer, each: ResultSeries, unit: ValueUnit) -> list[tuple[str, str, str]]:
     """What the values of a series were in the window, each with its time."""
     facts = [(_("now"), value_text(each.value, unit), "")]
-    known = [(value, place) for place, value in enumerate(each.values) if value is not None]
+    known = [(value, place) for place, value in enumerate(answer.whole(each.values)) if value is not None]
     if not known:
         return facts
     lowest, highest = min(known), max(known)

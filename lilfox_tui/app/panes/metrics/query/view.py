@@ -8,8 +8,9 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
+from lilfox_tui.app.panes.metrics.alert_series import query_pieces
 from lilfox_tui.app.panes.metrics.query.names import BetterQuery
-from lilfox_tui.app.panes.metrics.query.offer import StartEntry, query_pieces
+from lilfox_tui.app.panes.metrics.query.offer import StartEntry
 from lilfox_tui.app.panes.metrics.query.result import (
     Order,
     QueryAnswer,
@@ -71,6 +72,7 @@ _LEAST_LABEL: Final = 8
 """Cells of a column of labels, where not even the most telling one has room for all of its text."""
 _NOTES_SHOWN: Final = 3
 BETTER_KEY: Final = "ctrl-t"
+RANGE_KEY: Final = "ctrl-o"
 
 
 class QueryPage(Struct, frozen=True):
@@ -90,6 +92,10 @@ class QueryPage(Struct, frozen=True):
     chosen: int = 0
     order: Order = "highest"
     cursor: int | None = None
+    is_alone: bool = False
+    """Whether the chart has the selected series alone."""
+    is_log: bool = False
+    """Whether the scale of the chart is logarithmic."""
     top: int = 0
     focused: bool = False
     is_slow: bool = False
@@ -128,7 +134,7 @@ def query_screen(page: QueryPage) -> QueryScreen:
     answer = page.answer
     if answer.error is not None:
         return _boxed(page, _("Error"), _error_rows(answer.error, _inner(page)))
-    notes = [*_note_rows(answer.notes, _inner(page)), *_better_rows(page)]
+    notes = [*_note_rows(answer.notes, _inner(page)), *_better_rows(page), *_not_full_rows(page)]
     if isinstance(answer.value, str):
         return _boxed(page, _("Text"), [*notes, (Piece(" " + answer.value),)])
     if not page.series:
@@ -196,6 +202,16 @@ def _better_rows(page: QueryPage) -> list[Row]:
     width = (_widths(page.width)[0] if page.bordered else page.width) - 2 * page.bordered
     row: Row = (Piece(" "), Piece(told, "degraded"), Piece(" "), *query_pieces(in_place(page.better.text)))
     return wrapped([row], width)
+
+
+def _not_full_rows(page: QueryPage) -> list[Row]:
+    """Which values are of ranges that samples do not fill."""
+    if (filled := page.answer.filled) is None or not page.series:
+        return []
+    at, length = filled.at.strftime("%H:%M:%S"), human_duration(filled.length.total_seconds())
+    told = _("before {time} the {range} window is not full: values cover less time", time=at, range=length)
+    width = (_widths(page.width)[0] if page.bordered else page.width) - 2 * page.bordered
+    return wrapped([(Piece(" "), Piece(told, "degraded"))], width)
 
 
 # ---- the table and the chart -----------------------------------------------------------------------------------------
@@ -345,7 +361,7 @@ class _SeriesTable:
         """The lowest, average and highest value of each series in the window."""
         unit, found = self._page.unit, list[tuple[str, str, str]]()
         for each in self._page.series:
-            known = [value for value in each.values if value is not None]
+            known = [value for value in self._page.answer.whole(each.values) if value is not None]
             numbers = (min(known), sum(known) / len(known), max(known)) if known else ()
             low, average, high = (value_text(number, unit) for number in numbers) if numbers else ("", "", "")
             found.append((low, average, high))
@@ -391,7 +407,8 @@ class _SeriesTable:
         if page.is_slow:
             return ()
         values = _fewer(page.series[place].values[page.first :], _SPARK)
-        return (Piece(spark(values, _SPARK, page.glyphs, top=self._top), "chart"),)
+        top = None if page.is_log else self._top  # of a log scale, each has its own
+        return (Piece(spark(values, _SPARK, page.glyphs, top=top), "chart"),)
 
     @cached_property
     def _top(self) -> float | None:
@@ -451,7 +468,7 @@ def _slots(count: int, chosen: int) -> dict[int, int]:
 def _chart_panel(page: QueryPage, area: PanelArea, table: _SeriesTable) -> ScreenPanel:
     answer = page.answer
     unit, width, height = page.unit, area.inner_width - 1, max(1, area.inner_height - 2)
-    order = sorted(table.slots, key=lambda place: place != page.chosen)
+    order = sorted(table.slots, key=lambda place: place != page.chosen)[: 1 if page.is_alone else None]
     curves = [
         Curve(
             page.series[place].values[page.first :],
@@ -463,6 +480,7 @@ def _chart_panel(page: QueryPage, area: PanelArea, table: _SeriesTable) -> Scree
         )
         for place in order
     ]
+    full = None if answer.filled is None else answer.filled.at
     values = (value for place in order for value in page.series[place].values if value is not None)
     highest, binary = max(values, default=0.0), unit.startswith("bytes")
     axes = Axes(
@@ -474,26 +492,34 @@ def _chart_panel(page: QueryPage, area: PanelArea, table: _SeriesTable) -> Scree
         cursor=None if page.cursor is None else (page.cursor - page.first + 0.5) / (answer.columns - page.first),
         below_zero=True,
         still=True,
+        log=page.is_log,
+        full=full,
+        moment=full,
     )
     alone = len(order) == 1
-    title = str(page.series[0].labels) if alone else ""
+    title = str(page.series[0].labels) if len(page.series) == 1 else table.name(order[0]) if alone else ""
     rows = chart(
-        fit(title, max(0, min(cell_width(title), width - AXIS_WIDTH - _NEWEST))),
-        curves,
-        axes,
-        width=width,
-        height=height,
-        glyphs=page.glyphs,
-        now_text=curves[0].now if alone else "",
-    )
-    heading = [Piece(last_of(axes.end - axes.start, answer.window), "title")]
-    if said := _unit_words(unit):
-        heading.append(Piece("  " + said, "muted"))
-    if page.cursor is not None:
-        heading.append(Piece("  " + answer.time_of(page.cursor).strftime("%m-%d %H:%M:%S"), "strong"))
+        fit(title, max(0, min(cell_width(title), width - AXIS_WIDTH - _NEWEST))), curves, axes, width=width,
+        height=height, glyphs=page.glyphs, now_text=curves[0].now if alone else "",
+    )  # fmt: skip
     more = page.count - len(order)
     note = (Piece(_("and {count} more series", count=more), "muted"),) if more > 0 else ()
-    return ScreenPanel(area, tuple(heading), rows, note)
+    return ScreenPanel(area, tuple(_chart_heading(page, axes)), rows, note)
+
+
+def _chart_heading(page: QueryPage, axes: Axes) -> list[Piece]:
+    """How far back the chart goes, its unit and scale, whether the windows of its values are full, and the cursor."""
+    told = [Piece(last_of(axes.end - axes.start, page.answer.window), "title")]
+    if said := _unit_words(page.unit):
+        told.append(Piece("  " + said, "muted"))
+    if page.is_log:
+        told.append(Piece("  " + _("log scale"), "degraded"))
+    if axes.full is not None and axes.full > axes.start:
+        said = _("window not full") if axes.full >= axes.end else _("dim: window not full")
+        told.append(Piece("  " + said, "degraded"))
+    if page.cursor is not None:
+        told.append(Piece("  " + page.answer.time_of(page.cursor).strftime("%m-%d %H:%M:%S"), "strong"))
+    return told
 
 
 def _unit_words(unit: ValueUnit) -> str:
@@ -544,8 +570,11 @@ def keys_row(
         return (Piece(" " + said, "accent"),)
     rates = [] if better is None else [(BETTER_KEY, _("percentile") if better.quantile else _("per second"))]
     if state.focus == "result":
+        alone = _("all series") if state.is_alone else _("this series alone")
+        scale = ("L", _("linear scale") if state.is_log else _("log scale"))
+        charts = [*([("z", alone)] if len(state.series) > 1 else ()), scale] if has_chart else []
         keys = [
-            ("esc", _("back")), *rates, ("t", _("range")), ("O", _("sort")), ("y", _("copy")),
+            ("esc", _("back")), *rates, ("t", _("range")), ("O", _("sort")), ("y", _("copy")), *charts,
             *([("left/right", _("time cursor"))] if has_chart else ()), ("up/down", _("series")), ("tab", _("query")),
         ]  # fmt: skip
     elif taken is not None:
@@ -553,10 +582,11 @@ def keys_row(
         keys = [("enter", _("run") if taken.runs else _("edit")), *put, ("up/down", _("choose")), ("esc", _("back"))]
     else:
         result = [("down", _("result"))] if state.series else []
+        times = [(RANGE_KEY, _("range"))] if state.answer is not None else []
         earlier = [("up", _("earlier query")), ("ctrl-r", _("search the history"))]
         examples = [("down", _("choose"))] if state.answer is None else []
         keys = [
-            ("enter", _("run")), ("tab", _("complete")), ("esc", _("close")), *rates, *result,
+            ("enter", _("run")), ("tab", _("complete")), ("esc", _("close")), *rates, *times, *result,
             *examples, *(earlier if has_history else []),
         ]  # fmt: skip
     pieces: list[Piece] = []
