@@ -145,10 +145,8 @@ def _bands_above(page: HostPage, style: SectionStyle, bands: int, head: int) -> 
 
 _CURVES_ABOVE, _PROCESSES_SEEN = 2, 5
 """Charts that are one line, and processes, on the first screen."""
-_CHART_LINES = 3
-"""Lines of a band of charts besides their plots: a border, the legend and the times."""
-_TABLE_LINES = 5
-"""Lines of the table of processes besides those: borders, column titles, and what is not shown."""
+_CHART_LINES, _TABLE_LINES = 3, 5
+"""Lines of a band of charts besides its plots (border, legend, times), and of the table of processes besides those."""
 
 
 def _below(page: HostPage, parts: Sequence[Section], room: int, charts: int) -> list[Band]:
@@ -217,8 +215,6 @@ def _parts(page: HostPage, summary: HostSummary, *, meters: bool) -> list[Sectio
 
 _CORES_FIRST, _CHANGES_FOLDED = 8, 200
 """The most cores whose table stands first, and changes of which those of interfaces are one."""
-
-
 _Meters = Callable[[HostView, HostSummary, TableStyle], Sequence[Row]]
 
 
