@@ -1,0 +1,52 @@
+"""All checks, found by the names of their files."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Sequence
+from functools import cache
+
+from lilfox_tui.audit import checks
+from lilfox_tui.audit.model import Check
+from lilfox_tui.core.errors import UsageError
+from lilfox_tui.core.i18n import listed, tr
+
+TARGETS = {"host": "host"}
+"""The kind of target that the checks of a group are made on."""
+
+
+@cache
+def groups() -> dict[str, tuple[Check, ...]]:
+    """The checks of each group, sorted by their files' names."""
+    return {group.name: _checks(f"{checks.__name__}.{group.name}") for group in pkgutil.iter_modules(checks.__path__)}
+
+
+def _checks(package: str) -> tuple[Check, ...]:
+    folder = importlib.import_module(package)
+    files = [importlib.import_module(f"{package}.{file.name}") for file in pkgutil.iter_modules(folder.__path__)]
+    return tuple(check for file in files for check in file.CHECKS)
+
+
+def group_of(check: Check) -> str:
+    """The name of the group that ``check`` belongs to."""
+    return next(name for name, members in groups().items() if check in members)
+
+
+def chosen(only: Sequence[str]) -> tuple[Check, ...]:
+    """The checks of the groups and with the ids in ``only``; all if it is empty. Raises UsageError for another word."""
+    every = {check.id: check for members in groups().values() for check in members}
+    if not only:
+        return tuple(every.values())
+    found: dict[str, Check] = {}
+    for word in only:
+        if word in groups():
+            found |= {check.id: check for check in groups()[word]}
+        elif word in every:
+            found[word] = every[word]
+        else:
+            raise UsageError(
+                tr("{word}: no such check or group", word=word),
+                tr("groups: {names}; lilfox audit list lists the checks", names=listed(groups())),
+            )
+    return tuple(found.values())
