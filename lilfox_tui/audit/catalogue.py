@@ -12,8 +12,8 @@ from lilfox_tui.audit.model import Check
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import listed, tr
 
-TARGETS = {"host": "host"}
-"""The kind of target that the checks of a group are made on."""
+_BACKENDS = frozenset({"postgresql", "redis"})
+"""Groups whose checks are made on backends of that kind."""
 
 
 @cache
@@ -31,6 +31,11 @@ def _checks(package: str) -> tuple[Check, ...]:
 def group_of(check: Check) -> str:
     """The name of the group that ``check`` belongs to."""
     return next(name for name, members in groups().items() if check in members)
+
+
+def target_kind(group: str) -> str:
+    """The kind of target that the checks of a group are made on: ``host``, or the kind of a backend."""
+    return group if group in _BACKENDS else "host"
 
 
 def chosen(only: Sequence[str]) -> tuple[Check, ...]:

@@ -1,75 +1,118 @@
-"""Runs checks: gathers the facts of all targets at once, then judges them."""
+"""Runs checks: asks all targets for their facts at once, then judges them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any
 
-from lilfox_tui.audit.catalogue import TARGETS, group_of
-from lilfox_tui.audit.facts import LIMIT_BYTES, LIMIT_S, Absent, Fact, Facts, NotKnown, Printed, Question
+from lilfox_tui.audit.catalogue import group_of, target_kind
+from lilfox_tui.audit.facts import Absent, Fact, Facts, NotKnown
 from lilfox_tui.audit.model import Check, Found, NotChecked, Passed, Report, Target
-from lilfox_tui.config.model import Config
-from lilfox_tui.core.errors import HostError
+from lilfox_tui.audit.targets import hosts as host_facts
+from lilfox_tui.config.model import BackendConfig, Config
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
 
 Outcome = Found | NotChecked | Passed
+Gather = Callable[[Sequence[Fact[Any]]], Awaitable[Mapping[str, Any]]]
 
 
-async def audit(config: Config, checks: Sequence[Check], hosts: Sequence[str], *, timeout_s: float) -> Report:
-    """The report of ``checks`` on the hosts of those names. A host that gives no answer within ``timeout_s`` seconds
-    is not checked."""
-    host_checks = [check for check in checks if TARGETS[group_of(check)] == "host"]
-    dials = asyncio.Semaphore(config.ssh.dial_at_once)
-    opened = [open_host(name, config.hosts[name], config.ssh, read_only=True, dials=dials) for name in hosts]
-    tasks = [_audit_host(host, host_checks, sudo=config.hosts[host.name].sudo, timeout_s=timeout_s) for host in opened]
-    outcomes = [each for outcomes in await asyncio.gather(*tasks) for each in outcomes]
-    return Report(
-        datetime.now(UTC),
-        tuple(each for each in outcomes if isinstance(each, Found)),
-        tuple(each for each in outcomes if isinstance(each, NotChecked)),
-        tuple(each for each in outcomes if isinstance(each, Passed)),
-    )
+def targets_of(config: Config, hosts: Sequence[str]) -> dict[str, list[Target]]:
+    """The targets of each kind: the hosts of those names, and the backends that are asked from here or through them."""
+    found = {"host": [Target("host", name) for name in hosts]}
+    for name, backend in config.backends.items():
+        if backend.host is None or backend.host in hosts:
+            found.setdefault(backend.kind, []).append(Target("backend", name))
+    return found
 
 
-async def _audit_host(host: Host, checks: Sequence[Check], *, sudo: bool, timeout_s: float) -> list[Outcome]:
-    target = Target("host", host.name)
-    try:
-        async with asyncio.timeout(timeout_s):
-            printed = await gather_facts(host, [fact for check in checks for fact in check.facts], sudo=sudo)
-    except (HostError, TimeoutError) as error:
-        reason = tr("no result within {time} s", time=round(timeout_s))
-        if isinstance(error, HostError):
-            reason = error.message if isinstance(error.message, Message) else Message(error.message)
-        return [NotChecked(check, target, reason) for check in checks]
-    finally:
-        await host.close()
-    return list(judged(target, checks, printed))
+class Audit:
+    """One run over the targets of a configuration. Hosts are opened once, and shared by the backends behind them."""
 
+    def __init__(self, config: Config, *, timeout_s: float) -> None:
+        self._config = config
+        self._timeout_s = timeout_s
+        self._dials = asyncio.Semaphore(config.ssh.dial_at_once)
+        self._hosts: dict[str, Host] = {}
+        self._opened = AsyncExitStack()
 
-async def gather_facts(host: Host, facts: Sequence[Fact[Any]], *, sudo: bool) -> dict[str, Printed]:
-    """What the host prints for ``facts``, in one round trip; as root with ``sudo``. Raises HostError."""
-    question = Question(facts)
-    count = len({fact.name for fact in facts})
-    completed = await host.run_script(
-        question.script, timeout_s=count * LIMIT_S, limit_bytes=(count + 1) * (LIMIT_BYTES + 1024), sudo=sudo
-    )
-    answer = question.read(completed.stdout)
-    if answer is None:
-        raise HostError(
-            host.name,
-            tr("unexpected output from {host}: its shell does not run scripts", host=host.name),
-            tr("Use a login that is not restricted to one command."),
+    async def run(self, checks: Sequence[Check], targets: Mapping[str, Sequence[Target]]) -> Report:
+        """The report of ``checks`` on ``targets``, which are named by their kinds. A target that gives no answer in
+        time is not checked."""
+        tasks = []
+        for kind, named in targets.items():
+            made = [check for check in checks if target_kind(group_of(check)) == kind]
+            tasks += [self._outcomes(target, made, self._gatherer(kind, target)) for target in named if made]
+        async with self._opened:
+            outcomes = [each for found in await asyncio.gather(*tasks) for each in found]
+        return Report(
+            datetime.now(UTC),
+            tuple(each for each in outcomes if isinstance(each, Found)),
+            tuple(each for each in outcomes if isinstance(each, NotChecked)),
+            tuple(each for each in outcomes if isinstance(each, Passed)),
         )
-    return answer
+
+    def _host(self, name: str) -> Host:
+        if name not in self._hosts:
+            self._hosts[name] = open_host(
+                name, self._config.hosts[name], self._config.ssh, read_only=True, dials=self._dials
+            )
+            self._opened.push_async_callback(self._hosts[name].close)
+        return self._hosts[name]
+
+    def _gatherer(self, kind: str, target: Target) -> Gather:
+        if kind == "host":
+            sudo = self._config.hosts[target.name].sudo
+            return lambda facts: host_facts.gather(self._host(target.name), facts, sudo=sudo)
+        options = self._config.backends[target.name]
+        return {"postgresql": self._ask_postgresql, "redis": self._ask_redis}[kind](target.name, options)
+
+    def _ask_postgresql(self, name: str, options: Any) -> Gather:
+        async def gather(facts: Sequence[Fact[Any]]) -> Mapping[str, Any]:
+            from lilfox_tui.audit.targets import postgresql
+            from lilfox_tui.backends.kinds.postgresql import open_session
+
+            session = open_session(name, options, self._behind(options))
+            self._opened.push_async_callback(session.close)
+            return await postgresql.gather(session, facts)
+
+        return gather
+
+    def _ask_redis(self, _name: str, options: Any) -> Gather:
+        async def gather(facts: Sequence[Fact[Any]]) -> Mapping[str, Any]:
+            from lilfox_tui.audit.targets import redis
+            from lilfox_tui.backends.redis_transport import RedisTransport
+
+            transport = RedisTransport(options, self._behind(options))
+            self._opened.push_async_callback(transport.close)
+            return await redis.gather(transport, facts)
+
+        return gather
+
+    def _behind(self, options: BackendConfig) -> Host | None:
+        return None if options.host is None else self._host(options.host)
+
+    async def _outcomes(self, target: Target, checks: Sequence[Check], gather: Gather) -> list[Outcome]:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                answers = await gather([fact for check in checks for fact in check.facts])
+        except TimeoutError:
+            reason = tr("no result within {time} s", time=round(self._timeout_s))
+            return [NotChecked(check, target, reason) for check in checks]
+        except LilFoxError as error:
+            text = error.message if isinstance(error.message, Message) else Message(error.message)
+            return [NotChecked(check, target, text) for check in checks]
+        return list(judged(target, checks, answers))
 
 
-def judged(target: Target, checks: Sequence[Check], printed: Mapping[str, Printed]) -> Iterator[Outcome]:
-    """The outcomes of ``checks`` on ``target`` whose facts printed this."""
-    facts = Facts(printed)
+def judged(target: Target, checks: Sequence[Check], answers: Mapping[str, Any]) -> Iterator[Outcome]:
+    """The outcomes of ``checks`` on ``target``, which gave these answers."""
+    facts = Facts(answers)
     for check in checks:
         try:
             found = [Found(check, target, finding) for finding in check.judge(facts)]

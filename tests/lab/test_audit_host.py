@@ -10,7 +10,7 @@ import pytest
 
 from lilfox_tui.audit.catalogue import chosen
 from lilfox_tui.audit.model import Finding, Fix, Report, Severity
-from lilfox_tui.audit.run import audit
+from lilfox_tui.audit.run import Audit, targets_of
 from lilfox_tui.config.model import Config
 from tests.lab.machines import Machine, MachineLab
 
@@ -30,7 +30,7 @@ def machine(lab: MachineLab) -> Iterator[Machine]:
 
 async def audited(lab: MachineLab, machine: Machine, *checks: str) -> Report:
     config = Config(hosts={"web1": machine.config()}, ssh=lab.ssh())
-    return await audit(config, chosen(checks), ["web1"], timeout_s=120)
+    return await Audit(config, timeout_s=120).run(chosen(checks), targets_of(config, ["web1"]))
 
 
 def found_by(report: Report, check: str) -> dict[str, Finding]:

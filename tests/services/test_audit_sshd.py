@@ -10,7 +10,7 @@ import pytest
 
 from lilfox_tui.audit.catalogue import chosen
 from lilfox_tui.audit.model import Fix, Report, Severity
-from lilfox_tui.audit.run import audit
+from lilfox_tui.audit.run import Audit, targets_of
 from lilfox_tui.config.model import Config
 from tests.services.sshd import Sshd, SshdLab, sshd_lab
 from tests.waiting import wait_for
@@ -24,7 +24,7 @@ def lab() -> Iterator[SshdLab]:
 
 async def audited(lab: SshdLab, server: Sshd, *checks: str) -> Report:
     config = Config(hosts={"web-1": lab.host(server)}, ssh=lab.ssh())
-    return await audit(config, chosen(checks), ["web-1"], timeout_s=60)
+    return await Audit(config, timeout_s=60).run(chosen(checks), targets_of(config, ["web-1"]))
 
 
 def reload(server: Sshd) -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 
 from lilfox_tui.audit.catalogue import chosen, groups
 from lilfox_tui.audit.documents import json_document, markdown_lines, sarif_document, shown, summary
-from lilfox_tui.audit.model import SEVERITY_TEXTS, Check, Severity
-from lilfox_tui.audit.run import audit
+from lilfox_tui.audit.model import SEVERITY_TEXTS, Check, Report, Severity
+from lilfox_tui.audit.run import Audit, targets_of
 from lilfox_tui.audit.states import Entry, Result, compared, read_baseline, remember, remembered, write_baseline
 from lilfox_tui.cli.main import add_everywhere
 from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, shape, warn
@@ -72,7 +72,7 @@ def _audit(config: Config, args: argparse.Namespace) -> int:
     hosts = _hosts(config, args.host)
     checks = chosen(args.only)
     baseline = frozenset() if args.baseline is None else read_baseline(args.baseline)
-    report = asyncio.run(audit(config, checks, hosts, timeout_s=args.timeout))
+    report = asyncio.run(_report(config, checks, hosts, args.timeout))
     result = compared(report, remembered(), config.audit.accept, baseline)
     try:
         remember(report)
@@ -90,6 +90,10 @@ def _audit(config: Config, args: argparse.Namespace) -> int:
     else:
         _print(result)
     return result.exit_code(Severity[args.fail_on.upper()])
+
+
+async def _report(config: Config, checks: Sequence[Check], hosts: Sequence[str], timeout_s: float) -> Report:
+    return await Audit(config, timeout_s=timeout_s).run(checks, targets_of(config, hosts))
 
 
 def _hosts(config: Config, named: list[str]) -> list[str]:
@@ -158,5 +162,5 @@ def _explain(check: Check) -> None:
     for fact in check.facts:
         print_line()
         print_line(_("what it asks of the host ({name}):", name=fact.name))
-        for line in fact.script.strip().splitlines():
+        for line in str(fact.question).strip().splitlines():
             print_line(f"    {line}")

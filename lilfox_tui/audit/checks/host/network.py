@@ -10,8 +10,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from lilfox_tui.audit.facts import NO_PROGRAM, Fact, Facts, NotKnown, Printed
+from lilfox_tui.audit.facts import Fact, Facts, NotKnown
 from lilfox_tui.audit.model import Check, Finding, Fix, Severity
+from lilfox_tui.audit.targets.hosts import NO_PROGRAM, Printed
 from lilfox_tui.core.i18n import listed, tr
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address

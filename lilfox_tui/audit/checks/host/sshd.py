@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
-from lilfox_tui.audit.facts import NO_PROGRAM, Absent, Fact, Facts, NotKnown, Printed
+from lilfox_tui.audit.facts import Absent, Fact, Facts, NotKnown
 from lilfox_tui.audit.model import Check, Finding, Fix, Severity
+from lilfox_tui.audit.targets.hosts import NO_PROGRAM, Printed
 from lilfox_tui.core.i18n import listed, tr
 
 # The daemon that this login came through; on this machine, the oldest one. A listener writes its arguments into its

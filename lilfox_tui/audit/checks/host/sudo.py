@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from lilfox_tui.audit.facts import Absent, Fact, Facts, Printed
+from lilfox_tui.audit.facts import Absent, Fact, Facts
 from lilfox_tui.audit.model import Check, Finding, Fix, Severity
+from lilfox_tui.audit.targets.hosts import Printed
 from lilfox_tui.core.i18n import tr
 
 _SCRIPT = r"""

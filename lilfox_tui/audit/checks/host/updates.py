@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from lilfox_tui.audit.facts import NO_PROGRAM, Fact, Facts, NotKnown, Printed
+from lilfox_tui.audit.facts import Fact, Facts, NotKnown
 from lilfox_tui.audit.model import Check, Finding, Fix, Severity
+from lilfox_tui.audit.targets.hosts import NO_PROGRAM, Printed
 from lilfox_tui.core.i18n import listed, ntr, tr
 
 _UPDATES = r"""
