@@ -3,20 +3,21 @@ what identifies a finding."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lilfox_tui import __version__
 from lilfox_tui.audit.catalogue import group_of
-from lilfox_tui.audit.model import SEVERITY_TEXTS, Check, NotChecked, Severity
+from lilfox_tui.audit.model import SEVERITY_TEXTS, AuditCheck, AuditSeverity, NotChecked
 from lilfox_tui.audit.states import Entry, Result
-from lilfox_tui.core.i18n import _, ngettext
+from lilfox_tui.core.i18n import _, listed, ngettext
 from lilfox_tui.core.text import clean
 from lilfox_tui.redact import redact
 
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
-_LEVELS = {Severity.LOW: "note", Severity.MEDIUM: "warning", Severity.HIGH: "error", Severity.CRITICAL: "error"}
-_SCORES = {Severity.LOW: "2.0", Severity.MEDIUM: "5.0", Severity.HIGH: "8.0", Severity.CRITICAL: "9.5"}
+_LEVELS = dict(zip(AuditSeverity, ("note", "warning", "error", "error"), strict=True))
+_SCORES = dict(zip(AuditSeverity, ("2.0", "5.0", "8.0", "9.5"), strict=True))
 """``security-severity`` of each, by which GitHub sorts."""
 
 
@@ -25,7 +26,7 @@ def shown(text: object) -> str:
     return clean(redact(str(text)))
 
 
-def json_document(result: Result, checks: Sequence[Check]) -> dict[str, Any]:
+def json_document(result: Result, checks: Sequence[AuditCheck]) -> dict[str, Any]:
     """The document of ``--json``; its schema is ``cli/schemas/audit.json``."""
     return {
         "at": result.at.isoformat(),
@@ -66,7 +67,7 @@ def _finding(entry: Entry) -> dict[str, Any]:
     }
 
 
-def sarif_document(result: Result, checks: Sequence[Check]) -> dict[str, Any]:
+def sarif_document(result: Result, checks: Sequence[AuditCheck]) -> dict[str, Any]:
     """SARIF 2.1.0 (OASIS): one rule for each check, also for those that found nothing. A finding that is accepted has a
     suppression, and a check that could not be made a notification."""
     return {
@@ -93,7 +94,7 @@ def sarif_document(result: Result, checks: Sequence[Check]) -> dict[str, Any]:
     }
 
 
-def _rule(check: Check) -> dict[str, Any]:
+def _rule(check: AuditCheck) -> dict[str, Any]:
     return {
         "id": check.id,
         "shortDescription": {"text": str(check.title)},
@@ -109,7 +110,7 @@ def _notification(each: NotChecked) -> dict[str, Any]:
     return {"descriptor": {"id": each.check.id}, "level": "warning", "message": {"text": text}}
 
 
-def _sarif_result(entry: Entry, checks: Sequence[Check]) -> dict[str, Any]:
+def _sarif_result(entry: Entry, checks: Sequence[AuditCheck]) -> dict[str, Any]:
     found = entry.found
     where = f"{found.target.kind}/{found.target.name}"
     accepted = entry.accepted if entry.state == "accepted" else None
@@ -173,11 +174,9 @@ def _cell(text: object) -> str:
 def summary(result: Result) -> str:
     """``2 high, 1 medium; 1 accepted; 3 not checked; 12 passed``."""
     open_now = [each for each in result.entries if each.state != "accepted"]
-    counts = {severity: sum(each.found.severity == severity for each in open_now) for severity in reversed(Severity)}
-    parts = [
-        _(", ").join(f"{count} {SEVERITY_TEXTS[severity]}" for severity, count in counts.items() if count)
-        or _("no findings")
-    ]
+    counts = Counter(each.found.severity for each in open_now)
+    worst_first = sorted(counts.items(), reverse=True)
+    parts = [listed(f"{count} {SEVERITY_TEXTS[severity]}" for severity, count in worst_first) or _("no findings")]
     if accepted := len(result.entries) - len(open_now):
         parts.append(ngettext("{count} accepted", "{count} accepted", accepted))
     if result.gone:

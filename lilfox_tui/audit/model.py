@@ -14,7 +14,7 @@ from lilfox_tui.audit.facts import Fact, Facts
 from lilfox_tui.core.i18n import Message, tr
 
 
-class Severity(IntEnum):
+class AuditSeverity(IntEnum):
     """How urgent a finding is; the higher, the worse."""
 
     LOW = 1
@@ -24,10 +24,10 @@ class Severity(IntEnum):
 
 
 SEVERITY_TEXTS = {
-    Severity.LOW: tr("low"),
-    Severity.MEDIUM: tr("medium"),
-    Severity.HIGH: tr("high"),
-    Severity.CRITICAL: tr("critical"),
+    AuditSeverity.LOW: tr("low"),
+    AuditSeverity.MEDIUM: tr("medium"),
+    AuditSeverity.HIGH: tr("high"),
+    AuditSeverity.CRITICAL: tr("critical"),
 }
 
 
@@ -53,27 +53,27 @@ class Fix(Struct, frozen=True):
         return "\n".join(self.lines or self.commands)
 
 
-class Finding(Struct, frozen=True):
+class AuditFinding(Struct, frozen=True):
     """What is wrong. ``subject`` names it in its target and stays the same from run to run: a setting, a file, a route.
     ``evidence`` is what was read, without secrets. ``severity`` overrides that of the check."""
 
     subject: str
     evidence: Message
     fix: Fix
-    severity: Severity | None = None
+    severity: AuditSeverity | None = None
 
 
-class Check(Struct, frozen=True):
+class AuditCheck(Struct, frozen=True):
     """A question about one kind of target. ``judge`` is pure; it raises NotKnown where a fact is not known, and Absent
     where the target has nothing to judge."""
 
     id: str
-    severity: Severity
+    severity: AuditSeverity
     title: Message
     """What is wrong when it finds something."""
     why: Message
     facts: tuple[Fact[Any], ...]
-    judge: Callable[[Facts], Iterator[Finding]]
+    judge: Callable[[Facts], Iterator[AuditFinding]]
     reference: str
     """Address of the document that the rule is from."""
 
@@ -81,12 +81,12 @@ class Check(Struct, frozen=True):
 class Found(Struct, frozen=True):
     """A finding of a check on a target."""
 
-    check: Check
+    check: AuditCheck
     target: Target
-    finding: Finding
+    finding: AuditFinding
 
     @property
-    def severity(self) -> Severity:
+    def severity(self) -> AuditSeverity:
         """That of the finding, else that of its check."""
         return self.finding.severity or self.check.severity
 
@@ -100,7 +100,7 @@ class Found(Struct, frozen=True):
 class NotChecked(Struct, frozen=True):
     """A check that could not be made on a target: neither a pass nor a finding."""
 
-    check: Check
+    check: AuditCheck
     target: Target
     reason: Message
 
@@ -108,7 +108,7 @@ class NotChecked(Struct, frozen=True):
 class Passed(Struct, frozen=True):
     """A check that found nothing on a target."""
 
-    check: Check
+    check: AuditCheck
     target: Target
 
 

@@ -10,8 +10,11 @@ from typing import Any
 
 from lilfox_tui.audit.catalogue import group_of, target_kind
 from lilfox_tui.audit.facts import Absent, Fact, Facts, NotKnown
-from lilfox_tui.audit.model import Check, Found, NotChecked, Passed, Report, Target
+from lilfox_tui.audit.model import AuditCheck, Found, NotChecked, Passed, Report, Target
 from lilfox_tui.audit.targets import hosts as host_facts
+from lilfox_tui.audit.targets import postgresql, redis
+from lilfox_tui.backends.kinds.postgresql import open_session
+from lilfox_tui.backends.redis_transport import RedisTransport
 from lilfox_tui.config.model import BackendConfig, Config
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
@@ -41,7 +44,7 @@ class Audit:
         self._hosts: dict[str, Host] = {}
         self._opened = AsyncExitStack()
 
-    async def run(self, checks: Sequence[Check], targets: Mapping[str, Sequence[Target]]) -> Report:
+    async def run(self, checks: Sequence[AuditCheck], targets: Mapping[str, Sequence[Target]]) -> Report:
         """The report of ``checks`` on ``targets``, which are named by their kinds. A target that gives no answer in
         time is not checked."""
         tasks = []
@@ -74,9 +77,6 @@ class Audit:
 
     def _ask_postgresql(self, name: str, options: Any) -> Gather:
         async def gather(facts: Sequence[Fact[Any]]) -> Mapping[str, Any]:
-            from lilfox_tui.audit.targets import postgresql
-            from lilfox_tui.backends.kinds.postgresql import open_session
-
             session = open_session(name, options, self._behind(options))
             self._opened.push_async_callback(session.close)
             return await postgresql.gather(session, facts)
@@ -85,9 +85,6 @@ class Audit:
 
     def _ask_redis(self, _name: str, options: Any) -> Gather:
         async def gather(facts: Sequence[Fact[Any]]) -> Mapping[str, Any]:
-            from lilfox_tui.audit.targets import redis
-            from lilfox_tui.backends.redis_transport import RedisTransport
-
             transport = RedisTransport(options, self._behind(options))
             self._opened.push_async_callback(transport.close)
             return await redis.gather(transport, facts)
@@ -97,7 +94,7 @@ class Audit:
     def _behind(self, options: BackendConfig) -> Host | None:
         return None if options.host is None else self._host(options.host)
 
-    async def _outcomes(self, target: Target, checks: Sequence[Check], gather: Gather) -> list[Outcome]:
+    async def _outcomes(self, target: Target, checks: Sequence[AuditCheck], gather: Gather) -> list[Outcome]:
         try:
             async with asyncio.timeout(self._timeout_s):
                 answers = await gather([fact for check in checks for fact in check.facts])
@@ -110,7 +107,7 @@ class Audit:
         return list(judged(target, checks, answers))
 
 
-def judged(target: Target, checks: Sequence[Check], answers: Mapping[str, Any]) -> Iterator[Outcome]:
+def judged(target: Target, checks: Sequence[AuditCheck], answers: Mapping[str, Any]) -> Iterator[Outcome]:
     """The outcomes of ``checks`` on ``target``, which gave these answers."""
     facts = Facts(answers)
     for check in checks:

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from lilfox_tui.audit.model import Found, NotChecked, Passed, Report, Severity
+from lilfox_tui.audit.model import AuditSeverity, Found, NotChecked, Passed, Report
 from lilfox_tui.config.model import AcceptConfig
 from lilfox_tui.core.errors import LilFoxError, UsageError
 from lilfox_tui.core.files import locked, replace_file
@@ -56,7 +56,7 @@ class Result(Struct, frozen=True):
     not_checked: tuple[NotChecked, ...]
     passed: tuple[Passed, ...]
 
-    def exit_code(self, fail_on: Severity) -> int:
+    def exit_code(self, fail_on: AuditSeverity) -> int:
         """1 for findings of at least ``fail_on`` that nobody accepted, 3 for checks that could not be made."""
         if any(each.state != "accepted" and each.found.severity >= fail_on for each in self.entries):
             return 1

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from lilfox_tui.audit.catalogue import chosen
-from lilfox_tui.audit.model import Finding, Fix, Report
+from lilfox_tui.audit.model import AuditFinding, Fix, Report
 from lilfox_tui.audit.run import Audit, targets_of
 from lilfox_tui.backends.kinds import postgresql, redis
 from lilfox_tui.config.model import Config, SecretRef
@@ -21,7 +21,7 @@ async def audited(options: postgresql.Options | redis.Options, *checks: str) -> 
     return await Audit(config, timeout_s=60).run(chosen(checks), targets_of(config, []))
 
 
-def found_by(report: Report) -> dict[str, Finding]:
+def found_by(report: Report) -> dict[str, AuditFinding]:
     return {each.finding.subject: each.finding for each in report.found}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.audit.catalogue import chosen
-from lilfox_tui.audit.model import Fix, Report, Severity
+from lilfox_tui.audit.model import Fix, Report
 from lilfox_tui.audit.run import Audit, targets_of
 from lilfox_tui.config.model import Config
 from tests.services.sshd import Sshd, SshdLab, sshd_lab
@@ -40,30 +40,29 @@ def put_in_front(fix: Fix) -> None:
     file.write_text("\n".join((*fix.lines, file.read_text())))
 
 
+PASSWORDS = "ssh-password-auth"
+WEAK = "ssh-weak-algorithms"
+
+
 @pytest.mark.parametrize(
     ("options", "check", "subject", "severity"),
     [
-        (("PasswordAuthentication yes",), "ssh-password-auth", "PasswordAuthentication", Severity.HIGH),
-        (
-            ("UsePAM yes", "KbdInteractiveAuthentication yes"),
-            "ssh-password-auth",
-            "KbdInteractiveAuthentication",
-            Severity.HIGH,
-        ),
-        (("PermitRootLogin yes", "PasswordAuthentication yes"), "ssh-root-login", "PermitRootLogin", Severity.HIGH),
-        (("PermitRootLogin yes",), "ssh-root-login", "PermitRootLogin", Severity.LOW),
-        (("Ciphers +aes128-cbc,3des-cbc",), "ssh-weak-algorithms", "Ciphers", Severity.MEDIUM),
-        (("MACs +hmac-md5",), "ssh-weak-algorithms", "MACs", Severity.MEDIUM),
-        (("KexAlgorithms +diffie-hellman-group1-sha1",), "ssh-weak-algorithms", "KexAlgorithms", Severity.MEDIUM),
-        (("HostKeyAlgorithms +ssh-rsa",), "ssh-weak-algorithms", "HostKeyAlgorithms", Severity.MEDIUM),
+        (("PasswordAuthentication yes",), PASSWORDS, "PasswordAuthentication", "HIGH"),
+        (("UsePAM yes", "KbdInteractiveAuthentication yes"), PASSWORDS, "KbdInteractiveAuthentication", "HIGH"),
+        (("PermitRootLogin yes", "PasswordAuthentication yes"), "ssh-root-login", "PermitRootLogin", "HIGH"),
+        (("PermitRootLogin yes",), "ssh-root-login", "PermitRootLogin", "LOW"),
+        (("Ciphers +aes128-cbc,3des-cbc",), WEAK, "Ciphers", "MEDIUM"),
+        (("MACs +hmac-md5",), WEAK, "MACs", "MEDIUM"),
+        (("KexAlgorithms +diffie-hellman-group1-sha1",), WEAK, "KexAlgorithms", "MEDIUM"),
+        (("HostKeyAlgorithms +ssh-rsa",), WEAK, "HostKeyAlgorithms", "MEDIUM"),
     ],
 )
 async def test_a_fault_is_found_and_mended_by_its_fix(
-    lab: SshdLab, options: tuple[str, ...], check: str, subject: str, severity: Severity
+    lab: SshdLab, options: tuple[str, ...], check: str, subject: str, severity: str
 ) -> None:
     server = lab.sshd(*options)
     found = (await audited(lab, server, check)).found
-    assert [(each.check.id, each.finding.subject, each.severity) for each in found] == [(check, subject, severity)]
+    assert [(each.check.id, each.finding.subject, each.severity.name) for each in found] == [(check, subject, severity)]
     put_in_front(found[0].finding.fix)
     reload(server)
     after = await audited(lab, server, check)

@@ -50,7 +50,7 @@ class Printed(Struct, frozen=True):
 
 async def gather(host: Host, facts: Sequence[Fact[Any]], *, sudo: bool) -> Mapping[str, Printed]:
     """What the host prints for ``facts``, in one round trip; as root with ``sudo``. Raises HostError."""
-    question = _Question(facts)
+    question = _FactScript(facts)
     count = len({fact.name for fact in facts})
     completed = await host.run_script(
         question.script, timeout_s=count * LIMIT_S, limit_bytes=(count + 1) * (LIMIT_BYTES + 1024), sudo=sudo
@@ -65,7 +65,7 @@ async def gather(host: Host, facts: Sequence[Fact[Any]], *, sudo: bool) -> Mappi
     return answer
 
 
-class _Question:
+class _FactScript:
     """One script that asks for ``facts``, and the reading of what it prints. The secret in its marks keeps what the
     programs print from passing for a mark."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lilfox_tui.audit.catalogue import chosen, groups
 from lilfox_tui.audit.documents import json_document, markdown_lines, sarif_document, shown, summary
-from lilfox_tui.audit.model import SEVERITY_TEXTS, Check, Report, Severity
+from lilfox_tui.audit.model import SEVERITY_TEXTS, AuditCheck, AuditSeverity, Report
 from lilfox_tui.audit.run import Audit, targets_of
 from lilfox_tui.audit.states import Entry, Result, compared, read_baseline, remember, remembered, write_baseline
 from lilfox_tui.cli.main import add_everywhere
@@ -25,10 +25,10 @@ from lilfox_tui.core.text import human_duration
 from lilfox_tui.metrics.model import Level
 
 _LEVELS = {
-    Severity.LOW: Level.DEGRADED,
-    Severity.MEDIUM: Level.DEGRADED,
-    Severity.HIGH: Level.FAILING,
-    Severity.CRITICAL: Level.FAILING,
+    AuditSeverity.LOW: Level.DEGRADED,
+    AuditSeverity.MEDIUM: Level.DEGRADED,
+    AuditSeverity.HIGH: Level.FAILING,
+    AuditSeverity.CRITICAL: Level.FAILING,
 }
 
 
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--only", action="append", default=[], metavar="CHECK", help=_("only this check or group (may be repeated)"))
     add("--host", action="append", default=[], metavar="NAME", help=_("only this host (may be repeated)"))
-    severities = [severity.name.lower() for severity in Severity]
+    severities = [severity.name.lower() for severity in AuditSeverity]
     add("--fail-on", choices=severities, default="high", help=_("exit with 1 for findings of this severity or above"))
     add("--baseline", type=Path, metavar="FILE", help=_("leave out the findings that this file has"))
     add("--write-baseline", type=Path, metavar="FILE", help=_("write all findings to this file"))
@@ -89,10 +89,10 @@ def _audit(config: Config, args: argparse.Namespace) -> int:
             print_line(line)
     else:
         _print(result)
-    return result.exit_code(Severity[args.fail_on.upper()])
+    return result.exit_code(AuditSeverity[args.fail_on.upper()])
 
 
-async def _report(config: Config, checks: Sequence[Check], hosts: Sequence[str], timeout_s: float) -> Report:
+async def _report(config: Config, checks: Sequence[AuditCheck], hosts: Sequence[str], timeout_s: float) -> Report:
     return await Audit(config, timeout_s=timeout_s).run(checks, targets_of(config, hosts))
 
 
@@ -154,7 +154,7 @@ def _check_rows() -> Iterator[list[Cell]]:
             yield [Cell(group), Cell(check.id), severity, Cell(str(check.title))]
 
 
-def _explain(check: Check) -> None:
+def _explain(check: AuditCheck) -> None:
     print_line(f"{check.id}  {SEVERITY_TEXTS[check.severity]}")
     print_line(str(check.title))
     print_line(str(check.why))

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from lilfox_tui.audit.facts import Fact, Facts, NotKnown
-from lilfox_tui.audit.model import Check, Finding, Fix, Severity
+from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
 from lilfox_tui.audit.targets.hosts import NO_PROGRAM, Printed
 from lilfox_tui.core.i18n import listed, tr
 
@@ -189,7 +189,7 @@ _BIND_FIXES = {
 """How each service is told where to listen."""
 
 
-def judge_listening(facts: Facts) -> Iterator[Finding]:
+def judge_listening(facts: Facts) -> Iterator[AuditFinding]:
     """Databases, caches and APIs that other hosts reach although only the application's should."""
     own = facts[ADDRESSES]
     wide = [each for each in facts[SOCKETS] if each.service and (each.address is None or each.address.is_global)]
@@ -207,11 +207,11 @@ def judge_listening(facts: Facts) -> Iterator[Finding]:
             port=listener.port,
             addresses=listed(map(str, public or own)),
         )
-        yield Finding(
+        yield AuditFinding(
             f"{listener.service}:{listener.port}",
             evidence,
             _BIND_FIXES.get(listener.service, _BIND_FIX),
-            Severity.CRITICAL if public else Severity.MEDIUM,
+            AuditSeverity.CRITICAL if public else AuditSeverity.MEDIUM,
         )
 
 
@@ -222,12 +222,12 @@ def _reachable(listener: Listener, facts: Facts) -> bool:
     return 4 not in firewall.drops or firewall.opens(listener.port)
 
 
-def judge_firewall(facts: Facts) -> Iterator[Finding]:
+def judge_firewall(facts: Facts) -> Iterator[AuditFinding]:
     """Input that is accepted unless a rule drops it."""
     drops, own = facts[FIREWALL].drops, facts[ADDRESSES]
     used = {address.version for address in own}
     for version in sorted(used - drops):
-        yield Finding(
+        yield AuditFinding(
             f"IPv{version}",
             tr("no input chain of nftables drops what no rule of it accepts (IPv{version})", version=version),
             _firewall_fix(facts[SOCKETS]),
@@ -263,18 +263,18 @@ def _outside(listener: Listener) -> bool:
 
 
 CHECKS = (
-    Check(
+    AuditCheck(
         "public-database",
-        Severity.CRITICAL,
+        AuditSeverity.CRITICAL,
         tr("a database, cache or API listens for everyone"),
         tr("Whoever finds the port can try passwords and known faults, or needs none."),
         (SOCKETS, ADDRESSES, FIREWALL),
         judge_listening,
         "https://www.postgresql.org/docs/current/runtime-config-connection.html#GUC-LISTEN-ADDRESSES",
     ),
-    Check(
+    AuditCheck(
         "firewall",
-        Severity.MEDIUM,
+        AuditSeverity.MEDIUM,
         tr("the firewall accepts input by default"),
         tr("Every port that a program opens by mistake is reachable at once."),
         (SOCKETS, ADDRESSES, FIREWALL),

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct
 
 from lilfox_tui.audit.facts import Absent, Fact, Facts, NotKnown
-from lilfox_tui.audit.model import Check, Finding, Fix, Severity
+from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
 from lilfox_tui.audit.targets.hosts import NO_PROGRAM, Printed
 from lilfox_tui.core.i18n import tr
 
@@ -79,7 +79,7 @@ KILLS = Fact("oom-kills", _KILLS, parse_kills)
 DISKS = Fact("filesystems", _DISKS, parse_disks)
 
 
-def judge_clock(facts: Facts) -> Iterator[Finding]:
+def judge_clock(facts: Facts) -> Iterator[AuditFinding]:
     """A clock that nothing synchronises."""
     shown = facts[CLOCK]
     if shown.get("NTPSynchronized") == "no":
@@ -88,24 +88,26 @@ def judge_clock(facts: Facts) -> Iterator[Finding]:
             tr("Install a client of NTP and start it."),
             commands=("apt-get install systemd-timesyncd", "timedatectl set-ntp true"),
         )
-        yield Finding("clock", evidence, fix)
+        yield AuditFinding("clock", evidence, fix)
 
 
-def judge_kills(facts: Facts) -> Iterator[Finding]:
+def judge_kills(facts: Facts) -> Iterator[AuditFinding]:
     """Units, or else the host, that lost processes since the boot."""
     kills = facts[KILLS]
     for unit, count in kills.items():
         if unit:
             text = tr("Find out why {unit} needs so much, then raise its limit or the host's memory.", unit=unit)
             commands = (f"systemctl show -p MemoryMax -p MemoryCurrent -p MemoryPeak {unit}",)
-            yield Finding(unit, tr("{unit}: oom_kill {count}", unit=unit, count=count), Fix(text, commands=commands))
+            yield AuditFinding(
+                unit, tr("{unit}: oom_kill {count}", unit=unit, count=count), Fix(text, commands=commands)
+            )
     if "" in kills and len(kills) == 1:
         text = tr("Find out which process needs so much memory.")
         evidence = tr("/proc/vmstat: oom_kill {count} since the boot", count=kills[""])
-        yield Finding("host", evidence, Fix(text, commands=("journalctl -k -b --grep 'Out of memory'",)))
+        yield AuditFinding("host", evidence, Fix(text, commands=("journalctl -k -b --grep 'Out of memory'",)))
 
 
-def judge_disks(facts: Facts) -> Iterator[Finding]:
+def judge_disks(facts: Facts) -> Iterator[AuditFinding]:
     """File systems above 90 % in bytes or inodes."""
     for each in facts[DISKS]:
         if each.used > FULL_PERCENT:
@@ -113,38 +115,38 @@ def judge_disks(facts: Facts) -> Iterator[Finding]:
             fix = Fix(
                 tr("Remove what is not needed, or make it larger."), commands=(f"du -xh -d 2 {each.mount} | sort -h",)
             )
-            yield Finding(each.mount, evidence, fix)
+            yield AuditFinding(each.mount, evidence, fix)
         if each.inodes is not None and each.inodes > FULL_PERCENT:
             evidence = tr("df -i: {mount} has {percent}% of its inodes in use", mount=each.mount, percent=each.inodes)
             fix = Fix(
                 tr("Remove small files that are not needed."),
                 commands=(f"du --inodes -x -d 2 {each.mount} | sort -n",),
             )
-            yield Finding(f"{each.mount}: inodes", evidence, fix)
+            yield AuditFinding(f"{each.mount}: inodes", evidence, fix)
 
 
 CHECKS = (
-    Check(
+    AuditCheck(
         "clock-not-synchronised",
-        Severity.MEDIUM,
+        AuditSeverity.MEDIUM,
         tr("the clock is not synchronised"),
         tr("Logs of several hosts cannot be put in order, and tokens and certificates fail."),
         (CLOCK,),
         judge_clock,
         "https://www.freedesktop.org/software/systemd/man/latest/timedatectl.html",
     ),
-    Check(
+    AuditCheck(
         "oom-kills",
-        Severity.MEDIUM,
+        AuditSeverity.MEDIUM,
         tr("processes were killed for lack of memory"),
         tr("What is killed loses its requests, and it will happen again."),
         (KILLS,),
         judge_kills,
         "https://docs.kernel.org/admin-guide/cgroup-v2.html#memory",
     ),
-    Check(
+    AuditCheck(
         "filesystem-full",
-        Severity.HIGH,
+        AuditSeverity.HIGH,
         tr("a file system is nearly full"),
         tr("When it is full, databases stop and logs are lost."),
         (DISKS,),

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct
 
 from lilfox_tui.audit.facts import Absent, Fact, Facts, NotKnown
-from lilfox_tui.audit.model import Check, Finding, Fix, Severity
+from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
 from lilfox_tui.audit.targets.hosts import NO_PROGRAM, Printed
 from lilfox_tui.core.i18n import listed, tr
 
@@ -60,7 +60,7 @@ class Settings(Struct, frozen=True):
         return self.values[keyword]
 
 
-class Line(Struct, frozen=True):
+class SshdLine(Struct, frozen=True):
     """A directive: where it stands, in which ``Match`` block (empty outside of any), and its words."""
 
     place: str
@@ -78,7 +78,7 @@ def parse_settings(printed: Printed) -> Settings:
     return Settings(first.removeprefix("file "), values)
 
 
-def parse_lines(printed: Printed) -> list[Line]:
+def parse_lines(printed: Printed) -> list[SshdLine]:
     """The directives in grep's ``FILE:NUMBER:LINE``."""
     if printed.status == NO_PROGRAM:
         raise Absent
@@ -93,7 +93,7 @@ def parse_lines(printed: Printed) -> list[Line]:
         value = value.split(" #")[0].strip().strip('"')
         if keyword.lower() == "match":
             match = "" if value.lower() == "all" else value
-        found.append(Line(f"{path}:{number}", match, keyword.lower(), value))
+        found.append(SshdLine(f"{path}:{number}", match, keyword.lower(), value))
     return found
 
 
@@ -104,7 +104,7 @@ _RELOAD = ("sshd -t", "systemctl reload ssh || systemctl reload sshd")
 _SECOND_FACTOR = "publickey"
 
 
-def _fix(settings: Settings, lines: list[Line], *wanted: str) -> Fix:
+def _fix(settings: Settings, lines: list[SshdLine], *wanted: str) -> Fix:
     """The first value of a keyword counts, so the lines go in front: into a file that is included first, or at the top
     of the only one."""
     included = settings.file == "/etc/ssh/sshd_config" and any(
@@ -129,37 +129,37 @@ def _always_keys(values: Mapping[str, str]) -> bool:
     return all(any(method.startswith(_SECOND_FACTOR) for method in each.split(",")) for each in lists)
 
 
-def judge_passwords(facts: Facts) -> Iterator[Finding]:
+def judge_passwords(facts: Facts) -> Iterator[AuditFinding]:
     """Passwords that are accepted, for everyone or in a Match block."""
     settings, lines = facts[SETTINGS], facts[LINES]
     settings.value("passwordauthentication")
     if not _always_keys(settings.values):
         for way in _password_ways(settings.values):
-            yield Finding(
+            yield AuditFinding(
                 way,
                 tr("sshd -T -f {file}: {keyword} yes", file=settings.file, keyword=way.lower()),
                 _fix(settings, lines, f"{way} no"),
             )
     for line in lines:
         if line.match and line.keyword == "passwordauthentication" and line.value.lower() == "yes":
-            yield Finding(
+            yield AuditFinding(
                 f"Match {line.match}: PasswordAuthentication",
                 tr("{place}: PasswordAuthentication yes in “Match {match}”", place=line.place, match=line.match),
                 Fix(tr("Remove the line {place}, then reload sshd.", place=line.place), commands=_RELOAD),
             )
 
 
-def judge_root(facts: Facts) -> Iterator[Finding]:
+def judge_root(facts: Facts) -> Iterator[AuditFinding]:
     """A root login by password, or by key without anyone's name."""
     settings, lines = facts[SETTINGS], facts[LINES]
     if settings.value("permitrootlogin") != "yes":
         return
     by_password = bool(_password_ways(settings.values)) and not _always_keys(settings.values)
-    yield Finding(
+    yield AuditFinding(
         "PermitRootLogin",
         tr("sshd -T -f {file}: permitrootlogin yes", file=settings.file),
         _fix(settings, lines, "PermitRootLogin prohibit-password"),
-        None if by_password else Severity.LOW,
+        None if by_password else AuditSeverity.LOW,
     )
 
 
@@ -179,13 +179,13 @@ _KEYWORDS = {
 }
 
 
-def judge_algorithms(facts: Facts) -> Iterator[Finding]:
+def judge_algorithms(facts: Facts) -> Iterator[AuditFinding]:
     """Offered algorithms that are broken or too short."""
     settings, lines = facts[SETTINGS], facts[LINES]
     for keyword, pattern in WEAK.items():
         weak = [word for word in settings.words(keyword) if pattern.match(word)]
         if weak:
-            yield Finding(
+            yield AuditFinding(
                 _KEYWORDS[keyword],
                 tr("sshd -T: {keyword} has {names}", keyword=keyword, names=listed(weak)),
                 _fix(settings, lines, f"{_KEYWORDS[keyword]} -{','.join(weak)}"),
@@ -194,27 +194,27 @@ def judge_algorithms(facts: Facts) -> Iterator[Finding]:
 
 _MANUAL = "https://man.openbsd.org/sshd_config"
 CHECKS = (
-    Check(
+    AuditCheck(
         "ssh-password-auth",
-        Severity.HIGH,
+        AuditSeverity.HIGH,
         tr("sshd accepts passwords"),
         tr("Anyone can try passwords over the network. A key cannot be guessed."),
         (SETTINGS, LINES),
         judge_passwords,
         f"{_MANUAL}#PasswordAuthentication",
     ),
-    Check(
+    AuditCheck(
         "ssh-root-login",
-        Severity.HIGH,
+        AuditSeverity.HIGH,
         tr("root can log in over SSH"),
         tr("The name is known to every attacker, and the log does not say who used the account."),
         (SETTINGS, LINES),
         judge_root,
         f"{_MANUAL}#PermitRootLogin",
     ),
-    Check(
+    AuditCheck(
         "ssh-weak-algorithms",
-        Severity.MEDIUM,
+        AuditSeverity.MEDIUM,
         tr("sshd offers weak algorithms"),
         tr("A client that chooses one can be decrypted or impersonated."),
         (SETTINGS, LINES),

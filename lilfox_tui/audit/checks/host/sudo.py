@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from lilfox_tui.audit.facts import Absent, Fact, Facts
-from lilfox_tui.audit.model import Check, Finding, Fix, Severity
+from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
 from lilfox_tui.audit.targets.hosts import Printed
 from lilfox_tui.core.i18n import tr
 
@@ -22,7 +22,7 @@ _RULE = re.compile(r"([^:]+):(\d+):\s*(\S+)\s.*NOPASSWD:\s*((?:\w+:\s*)*)(.*)")
 _NO_SUDO = 127
 
 
-class Rule(Struct, frozen=True):
+class SudoRule(Struct, frozen=True):
     """A rule without a password: its file and line, for whom it is, and the commands."""
 
     file: str
@@ -31,7 +31,7 @@ class Rule(Struct, frozen=True):
     commands: tuple[str, ...]
 
 
-def parse(printed: Printed) -> list[Rule]:
+def parse(printed: Printed) -> list[SudoRule]:
     """The rules in grep's ``FILE:NUMBER:LINE``. sudo skips files whose names contain a dot or end in a tilde."""
     if printed.status == _NO_SUDO:
         raise Absent
@@ -44,18 +44,18 @@ def parse(printed: Printed) -> list[Rule]:
         name = file.rpartition("/")[2]
         if file.startswith("/etc/sudoers.d/") and ("." in name or name.endswith("~")):
             continue
-        found.append(Rule(file, int(number), who, tuple(each.strip() for each in commands.split(","))))
+        found.append(SudoRule(file, int(number), who, tuple(each.strip() for each in commands.split(","))))
     return found
 
 
 RULES = Fact("sudo-rules", _SCRIPT, parse)
 
 
-def judge(facts: Facts) -> Iterator[Finding]:
+def judge(facts: Facts) -> Iterator[AuditFinding]:
     """Rules whose commands are ALL."""
     for rule in facts[RULES]:
         if "ALL" in rule.commands:
-            yield Finding(
+            yield AuditFinding(
                 f"{rule.file}: {rule.who}",
                 tr("{file}:{line}: {who} may run ALL with NOPASSWD", file=rule.file, line=rule.line, who=rule.who),
                 Fix(
@@ -66,9 +66,9 @@ def judge(facts: Facts) -> Iterator[Finding]:
 
 
 CHECKS = (
-    Check(
+    AuditCheck(
         "sudo-nopasswd",
-        Severity.MEDIUM,
+        AuditSeverity.MEDIUM,
         tr("sudo gives root without a password"),
         tr("Whoever gets into this account, by a stolen key or a fault of a program, is root."),
         (RULES,),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from lilfox_tui.audit.facts import Fact, Facts, NotKnown
-from lilfox_tui.audit.model import Check, Finding, Fix, Severity
+from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
 from lilfox_tui.audit.targets.hosts import NO_PROGRAM, Printed
 from lilfox_tui.core.i18n import listed, ntr, tr
 
@@ -55,12 +55,12 @@ UPDATES = Fact("security-updates", _UPDATES, parse_updates)
 REBOOT = Fact("reboot-required", _REBOOT, parse_reboot)
 
 
-def judge_updates(facts: Facts) -> Iterator[Finding]:
+def judge_updates(facts: Facts) -> Iterator[AuditFinding]:
     """Security updates in lists that are not old."""
     updates = facts[UPDATES]
     if updates.packages:
         named = listed(updates.packages[:_NAMED]) + (" …" if len(updates.packages) > _NAMED else "")
-        yield Finding(
+        yield AuditFinding(
             "packages",
             ntr("{count} package: {names}", "{count} packages: {names}", len(updates.packages), names=named),
             Fix(tr("Install the updates."), commands=("apt-get update", "apt-get dist-upgrade")),
@@ -70,12 +70,12 @@ def judge_updates(facts: Facts) -> Iterator[Finding]:
         raise NotKnown(tr("the package lists are {days} days old: run apt-get update", days=days))
 
 
-def judge_reboot(facts: Facts) -> Iterator[Finding]:
+def judge_reboot(facts: Facts) -> Iterator[AuditFinding]:
     """A host that still runs what an update has replaced."""
     packages = facts[REBOOT]
     if packages is not None:
         names = listed(packages) or "-"
-        yield Finding(
+        yield AuditFinding(
             "reboot",
             tr("/run/reboot-required exists; packages: {names}", names=names),
             Fix(tr("Restart the host in a maintenance window."), commands=("systemctl reboot",)),
@@ -83,18 +83,18 @@ def judge_reboot(facts: Facts) -> Iterator[Finding]:
 
 
 CHECKS = (
-    Check(
+    AuditCheck(
         "security-updates",
-        Severity.HIGH,
+        AuditSeverity.HIGH,
         tr("security updates are not installed"),
         tr("The faults that they mend are public, and so are programs that use them."),
         (UPDATES,),
         judge_updates,
         "https://www.debian.org/security/",
     ),
-    Check(
+    AuditCheck(
         "reboot-required",
-        Severity.HIGH,
+        AuditSeverity.HIGH,
         tr("an update waits for a restart of the host"),
         tr("The kernel or library with the fault is still in use until then."),
         (REBOOT,),

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from lilfox_tui.audit.facts import Fact, Facts, NotKnown
-from lilfox_tui.audit.model import Check, Finding, Fix, Severity
+from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
 from lilfox_tui.core.i18n import tr
 
 
@@ -35,12 +35,12 @@ def parse_settings(rows: list[Any]) -> Mapping[str, Setting]:
 SETTINGS = Fact("settings", _SETTINGS, parse_settings)
 
 
-def judge(facts: Facts) -> Iterator[Finding]:
+def judge(facts: Facts) -> Iterator[AuditFinding]:
     """``fsync`` and ``full_page_writes`` that are off."""
     settings = facts[SETTINGS]
     for name in ("fsync", "full_page_writes"):
         if settings[name].value == "off":
-            yield Finding(
+            yield AuditFinding(
                 name,
                 tr("{name} = off ({source})", name=name, source=settings[name].source),
                 Fix(
@@ -51,9 +51,9 @@ def judge(facts: Facts) -> Iterator[Finding]:
 
 
 CHECKS = (
-    Check(
+    AuditCheck(
         "postgresql-durability",
-        Severity.CRITICAL,
+        AuditSeverity.CRITICAL,
         tr("a crash of the host can destroy the database"),
         tr("Without fsync or full_page_writes, pages are torn when the host loses power, and no recovery mends them."),
         (SETTINGS,),

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lilfox_tui.audit.facts import Fact, Facts
-from lilfox_tui.audit.model import Check, Finding, Fix, Severity
+from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
 from lilfox_tui.core.i18n import tr
 
 
@@ -22,14 +22,14 @@ ACCESS = Fact("access", ("CONFIG", "GET", "bind", "protected-mode", "requirepass
 USERS = Fact("users", ("ACL", "LIST"), tuple)
 
 
-def judge(facts: Facts) -> Iterator[Finding]:
+def judge(facts: Facts) -> Iterator[AuditFinding]:
     """A server beyond loopback whose user ``default`` needs no password."""
     settings = facts[ACCESS]
     addresses = [word.lstrip("-") for word in settings["bind"].split()]
     beyond = [word for word in addresses or ["*"] if not _loopback(word)]
     open_users = [line for line in facts[USERS] if line.startswith("user default on") and " nopass " in line]
     if beyond and open_users and settings["protected-mode"] == "no":
-        yield Finding(
+        yield AuditFinding(
             "default",
             tr(
                 "bind {addresses}, protected-mode no, and the user default needs no password",
@@ -52,9 +52,9 @@ def _loopback(word: str) -> bool:
 
 
 CHECKS = (
-    Check(
+    AuditCheck(
         "redis-no-password",
-        Severity.CRITICAL,
+        AuditSeverity.CRITICAL,
         tr("everyone on the network can use Redis"),
         tr("CONFIG SET and MODULE LOAD let a stranger write files and run programs as Redis."),
         (ACCESS, USERS),
