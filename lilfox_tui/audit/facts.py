@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from msgspec import Struct
 
-from lilfox_tui.core.i18n import Message
+from lilfox_tui.core.i18n import Message, tr
 
 T = TypeVar("T")
 
@@ -48,5 +48,8 @@ class Facts:
             answer = self._answers[fact.name]
             if isinstance(answer, NotKnown):
                 raise answer
-            self._parsed[fact.name] = fact.parse(answer)
+            try:
+                self._parsed[fact.name] = fact.parse(answer)
+            except (ValueError, LookupError, TypeError, AttributeError):  # not what the program prints, or not yet
+                raise NotKnown(tr("the answer about {fact} cannot be read", fact=fact.name)) from None
         return cast("T", self._parsed[fact.name])

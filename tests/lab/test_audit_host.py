@@ -55,6 +55,7 @@ async def mend(machine: Machine, fix: Fix) -> None:
     await run(machine, *fix.commands)
 
 
+@pytest.mark.provokes("firewall")
 async def test_a_firewall_that_accepts_everything(lab: MachineLab, machine: Machine) -> None:
     before = found_by(await audited(lab, machine, "firewall"), "firewall")
     assert before.keys() == {"IPv4"}
@@ -64,6 +65,7 @@ async def test_a_firewall_that_accepts_everything(lab: MachineLab, machine: Mach
     await run(machine, "nft flush ruleset")
 
 
+@pytest.mark.provokes("public-database")
 async def test_a_redis_that_everyone_reaches(lab: MachineLab, machine: Machine) -> None:
     await run(machine, "redis-server --bind 0.0.0.0 --port 6379 --daemonize yes --dir /tmp")
     report = await audited(lab, machine, "public-database")
@@ -101,6 +103,7 @@ async def test_what_a_firewall_lets_in(lab: MachineLab, machine: Machine, rule: 
     assert (bool(found_by(report, "public-database")), found_by(report, "firewall")) == (found, {})
 
 
+@pytest.mark.provokes("sudo-nopasswd")
 async def test_sudo_without_a_password(lab: MachineLab, machine: Machine) -> None:
     file = "/etc/sudoers.d/90-cloud"
     await write(machine, file, "# deploy ALL=(ALL) NOPASSWD:ALL", "deploy ALL=(ALL) NOPASSWD:ALL")
@@ -115,6 +118,7 @@ async def test_sudo_without_a_password(lab: MachineLab, machine: Machine) -> Non
     assert [each.check.id for each in report.passed] == ["sudo-nopasswd"]
 
 
+@pytest.mark.provokes("filesystem-full")
 async def test_file_systems_that_are_full(lab: MachineLab, machine: Machine) -> None:
     await run(
         machine,
@@ -128,6 +132,7 @@ async def test_file_systems_that_are_full(lab: MachineLab, machine: Machine) -> 
     assert found_by(await audited(lab, machine, "filesystem-full"), "filesystem-full") == {}
 
 
+@pytest.mark.provokes("security-updates", "reboot-required")
 async def test_updates_and_the_restart_that_they_wait_for(lab: MachineLab, machine: Machine) -> None:
     build = """
     set -e

@@ -32,6 +32,7 @@ def run(fix: Fix, server: Postgres) -> None:
         subprocess.run(["sh", "-ec", command], env={**os.environ, **place}, cwd="/", check=True, capture_output=True)
 
 
+@pytest.mark.provokes("postgresql-durability")
 @pytest.mark.parametrize("version", [15, 17])
 async def test_settings_that_lose_committed_data(version: int) -> None:
     with Postgres("full_page_writes = off\n", version=version) as server:
@@ -51,6 +52,7 @@ BEYOND = ("--bind", "0.0.0.0", "--protected-mode", "no")
 PASSWORDLESS = ("--requirepass", "")
 
 
+@pytest.mark.provokes("redis-no-password")
 @pytest.mark.parametrize(
     ("options", "found"),
     [

@@ -44,6 +44,7 @@ PASSWORDS = "ssh-password-auth"
 WEAK = "ssh-weak-algorithms"
 
 
+@pytest.mark.provokes("ssh-password-auth", "ssh-root-login", "ssh-weak-algorithms")
 @pytest.mark.parametrize(
     ("options", "check", "subject", "severity"),
     [

@@ -82,6 +82,8 @@ DISKS = Fact("filesystems", _DISKS, parse_disks)
 def judge_clock(facts: Facts) -> Iterator[AuditFinding]:
     """A clock that nothing synchronises."""
     shown = facts[CLOCK]
+    if "NTPSynchronized" not in shown:
+        raise NotKnown(tr("timedatectl does not say whether the clock is synchronised"))
     if shown.get("NTPSynchronized") == "no":
         evidence = tr("timedatectl: NTP={ntp}, NTPSynchronized=no", ntp=shown.get("NTP", "-"))
         fix = Fix(
