@@ -13,11 +13,11 @@ from lilfox_tui.audit.targets.hosts import NO_PROGRAM, Printed
 from lilfox_tui.core.i18n import listed, ntr, tr
 
 _UPDATES = r"""
-command -v apt-get >/dev/null || exit 127
+command -v apt >/dev/null || exit 127
 updated=$(stat -c %Y /var/lib/apt/lists /var/lib/apt/lists/partial /var/lib/apt/periodic/update-success-stamp \
     2>/dev/null | sort -n | tail -n 1)
 printf '%s\n' $(($(date +%s) - updated))
-exec apt-get -qq -s -o Debug::NoLocking=true dist-upgrade
+exec apt list --upgradable
 """
 # The files of the lists have the times of the archive, their folder has that of the last update.
 _REBOOT = r"""
@@ -36,12 +36,12 @@ class Updates(Struct, frozen=True):
 
 
 def parse_updates(printed: Printed) -> Updates:
-    """The ``Inst`` lines of a simulated upgrade whose origin is a security archive."""
+    """The lines ``NAME/ARCHIVES VERSION ARCHITECTURE [upgradable from: VERSION]`` with a security archive. ``apt list``
+    takes a tenth of the time of a simulated upgrade."""
     if printed.status == NO_PROGRAM:
-        raise NotKnown(tr("no apt-get on this host; LilFox knows only the updates of Debian and Ubuntu"))
+        raise NotKnown(tr("no apt on this host; LilFox knows only the updates of Debian and Ubuntu"))
     age, *lines = printed.lines()
-    origin = r"Inst (\S+) (?:\[\S*\] )?\(\S+ ([^\[]*)"
-    named = [match for line in lines if (match := re.match(origin, line))]
+    named = [match for line in lines if (match := re.match(r"([^\s/]+)/(\S+) \S+ \S+ \[", line))]
     return Updates(int(age), tuple(match[1] for match in named if "security" in match[2].lower()))
 
 
