@@ -12,8 +12,8 @@ from lilfox_tui.audit.model import AuditCheck
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import listed, tr
 
-_BACKENDS = frozenset({"postgresql", "redis"})
-"""Groups whose checks are made on backends of that kind."""
+_TARGETS = {"postgresql": "postgresql", "redis": "redis", "backups": "plan"}
+"""The kind of target of the groups whose checks are not made on hosts."""
 
 
 @cache
@@ -34,8 +34,8 @@ def group_of(check: AuditCheck) -> str:
 
 
 def target_kind(group: str) -> str:
-    """The kind of target that the checks of a group are made on: ``host``, or the kind of a backend."""
-    return group if group in _BACKENDS else "host"
+    """The kind of target that the checks of a group are made on: ``host``, ``plan``, or the kind of a backend."""
+    return _TARGETS.get(group, "host")
 
 
 def chosen(only: Sequence[str]) -> tuple[AuditCheck, ...]:

@@ -12,9 +12,10 @@ from lilfox_tui.audit.catalogue import group_of, target_kind
 from lilfox_tui.audit.facts import Absent, Fact, Facts, NotKnown
 from lilfox_tui.audit.model import AuditCheck, Found, NotChecked, Passed, Report, Target
 from lilfox_tui.audit.targets import hosts as host_facts
-from lilfox_tui.audit.targets import postgresql, redis
+from lilfox_tui.audit.targets import plans, postgresql, redis
 from lilfox_tui.backends.kinds.postgresql import open_session
 from lilfox_tui.backends.redis_transport import RedisTransport
+from lilfox_tui.backup.context import BackupContext
 from lilfox_tui.config.model import BackendConfig, Config
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
@@ -25,12 +26,15 @@ Outcome = Found | NotChecked | Passed
 Gather = Callable[[Sequence[Fact[Any]]], Awaitable[Mapping[str, Any]]]
 
 
-def targets_of(config: Config, hosts: Sequence[str]) -> dict[str, list[Target]]:
-    """The targets of each kind: the hosts of those names, and the backends that are asked from here or through them."""
-    found = {"host": [Target("host", name) for name in hosts]}
+def targets_of(config: Config, hosts: Sequence[str] = ()) -> dict[str, list[Target]]:
+    """The targets of each kind: all of the configuration, or with ``hosts`` those hosts and the backends that are asked
+    through them."""
+    found = {"host": [Target("host", name) for name in hosts or config.hosts]}
     for name, backend in config.backends.items():
-        if backend.host is None or backend.host in hosts:
+        if not hosts or backend.host in hosts:
             found.setdefault(backend.kind, []).append(Target("backend", name))
+    if not hosts:
+        found["plan"] = [Target("plan", name) for name in config.backup.plans]
     return found
 
 
@@ -42,7 +46,9 @@ class Audit:
         self._timeout_s = timeout_s
         self._dials = asyncio.Semaphore(config.ssh.dial_at_once)
         self._hosts: dict[str, Host] = {}
+        self._backups = BackupContext(config)
         self._opened = AsyncExitStack()
+        self._opened.push_async_callback(self._backups.close)
 
     async def run(self, checks: Sequence[AuditCheck], targets: Mapping[str, Sequence[Target]]) -> Report:
         """The report of ``checks`` on ``targets``, which are named by their kinds. A target that gives no answer in
@@ -69,6 +75,8 @@ class Audit:
         return self._hosts[name]
 
     def _gatherer(self, kind: str, target: Target) -> Gather:
+        if kind == "plan":
+            return lambda facts: plans.gather(self._config, target.name, self._backups, facts)
         if kind == "host":
             sudo = self._config.hosts[target.name].sudo
             return lambda facts: host_facts.gather(self._host(target.name), facts, sudo=sudo)

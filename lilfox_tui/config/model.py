@@ -445,6 +445,12 @@ class AuditConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """The settings of ``lilfox audit``."""
 
     accept: tuple[AcceptConfig, ...] = ()
+    rpo: Seconds | None = None
+    """So old the newest intact set of each plan may be; when not given, as old as its schedule allows."""
+    rto: Seconds | None = None
+    """How long a restore may take; not judged when not given."""
+    drill_every: Seconds = Seconds(30 * 86400)
+    """How long ago the last restore test of each plan may be."""
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

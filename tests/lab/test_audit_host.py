@@ -30,7 +30,7 @@ def machine(lab: MachineLab) -> Iterator[Machine]:
 
 async def audited(lab: MachineLab, machine: Machine, *checks: str) -> Report:
     config = Config(hosts={"web1": machine.config()}, ssh=lab.ssh())
-    return await Audit(config, timeout_s=120).run(chosen(checks), targets_of(config, ["web1"]))
+    return await Audit(config, timeout_s=120).run(chosen(checks), targets_of(config))
 
 
 def found_by(report: Report, check: str) -> dict[str, AuditFinding]:

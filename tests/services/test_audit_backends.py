@@ -18,7 +18,7 @@ from tests.services.redis_server import PASSWORD, RedisServer
 
 async def audited(options: postgresql.Options | redis.Options, *checks: str) -> Report:
     config = Config(backends={"db": options})
-    return await Audit(config, timeout_s=60).run(chosen(checks), targets_of(config, []))
+    return await Audit(config, timeout_s=60).run(chosen(checks), targets_of(config))
 
 
 def found_by(report: Report) -> dict[str, AuditFinding]:

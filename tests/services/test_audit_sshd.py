@@ -24,7 +24,7 @@ def lab() -> Iterator[SshdLab]:
 
 async def audited(lab: SshdLab, server: Sshd, *checks: str) -> Report:
     config = Config(hosts={"web-1": lab.host(server)}, ssh=lab.ssh())
-    return await Audit(config, timeout_s=60).run(chosen(checks), targets_of(config, ["web-1"]))
+    return await Audit(config, timeout_s=60).run(chosen(checks), targets_of(config))
 
 
 def reload(server: Sshd) -> None:

@@ -102,7 +102,7 @@ def _hosts(config: Config, named: list[str]) -> list[str]:
             tr("{host}: no such host in the config", host=unknown[0]),
             tr("one of: {names}", names=listed(config.hosts) or "-"),
         )
-    return named or list(config.hosts)
+    return named
 
 
 def _print(result: Result) -> None:
