@@ -29,7 +29,7 @@ class PlanLab(BackupLab):
 
     def __init__(self, folder: Path, remote: SshdLab | None = None) -> None:
         super().__init__(folder)
-        self.plan: dict[str, Any] = {"sources": {"uploads": {"kind": "files", "path": str(self.uploads)}}}
+        self.settings: dict[str, Any] = {"sources": {"uploads": {"kind": "files", "path": str(self.uploads)}}}
         self.more: dict[str, Any] = {}
         self.stores: dict[str, Any] = {"disk": {"kind": "local", "path": str(self.store)}}
         if remote is not None:
@@ -44,7 +44,7 @@ class PlanLab(BackupLab):
     def write(self) -> None:
         import json
 
-        plan = {"store": next(iter(self.stores))} | self.plan
+        plan = {"store": next(iter(self.stores))} | self.settings
         document = self.more | {"backup": {"stores": self.stores, "plans": {"nightly": plan}}}
         self.config.write_text(json.dumps(document))
         self.config.chmod(0o600)
@@ -86,7 +86,7 @@ async def test_a_plan_that_never_ran(tmp_path: Path) -> None:
 @pytest.mark.provokes("backup-rto")
 async def test_goals_that_are_missed(tmp_path: Path) -> None:
     lab = PlanLab(tmp_path)
-    lab.plan["drill"] = True
+    lab.settings["drill"] = True
     lab.write()
     lab.run("nightly", "--config", lab.config)
     assert [each.check.id for each in (await lab.audited("backup-rto")).passed] == []  # nobody has set a goal
@@ -111,7 +111,7 @@ async def test_where_sets_are_and_who_can_read_them(tmp_path: Path, remote: Sshd
     assert told(await lab.audited(*places)) == [
         ("backup-same-host", "source uploads", "source uploads and its stores (disk) are on this machine")
     ]
-    lab.plan["copies"] = ["vault"]
+    lab.settings["copies"] = ["vault"]
     assert told(await lab.audited(*places)) == [
         (
             "backup-not-encrypted",
@@ -120,12 +120,12 @@ async def test_where_sets_are_and_who_can_read_them(tmp_path: Path, remote: Sshd
         )
     ]
     key = lab.store / "key.txt"
-    lab.plan["encrypt"] = {"recipients": [_recipient(key)], "identity": f"file:{key}"}
+    lab.settings["encrypt"] = {"recipients": [_recipient(key)], "identity": f"file:{key}"}
     assert told(await lab.audited(*places)) == [
         ("backup-key-in-store", "store disk", f"{key} lies in the folder of store disk")
     ]
     shutil.move(key, tmp_path / "key.txt")
-    lab.plan["encrypt"]["identity"] = f"file:{tmp_path / 'key.txt'}"
+    lab.settings["encrypt"]["identity"] = f"file:{tmp_path / 'key.txt'}"
     assert told(await lab.audited(*places)) == []
 
 
@@ -140,7 +140,7 @@ def _recipient(key: Path) -> str:
 
 async def test_a_store_that_cannot_be_read_is_no_pass(tmp_path: Path, remote: SshdLab) -> None:
     lab = PlanLab(tmp_path, remote)
-    lab.plan["copies"] = ["vault"]
+    lab.settings["copies"] = ["vault"]
     lab.more["hosts"]["vault"]["port"] = 1
     report = await lab.audited("backup-rpo", "backup-drill")
     assert {each.check.id for each in report.not_checked} == {"backup-rpo", "backup-drill"}

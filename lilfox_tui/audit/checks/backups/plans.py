@@ -54,7 +54,7 @@ def judge_drill(facts: Facts) -> Iterator[AuditFinding]:
     goal = human_duration(plan.goals.drill_every)
     fix = Fix(
         tr("Restore a set for a test now; with drill: true in the plan, every run does."),
-        commands=(f"lilfox backup drill {plan.name}",),
+        commands=(f"lilfox backup drill --plan {plan.name}",),
     )
     if newest is None:
         yield AuditFinding("drill", tr("no set of the plan was restored for a test"), fix)
