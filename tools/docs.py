@@ -1,4 +1,4 @@
-"""The pages of docs/ that are generated from the code: keys, command line, configuration, and the table of faults.
+"""The pages of docs/ that are generated from the code: keys, command line, configuration, checks, and faults.
 
 ``python -m tools.docs`` writes them. ``check`` fails if one is stale, or if hand-written Markdown is wider than 100
 columns. What is generated stands between two marks such as ``<!-- keys -->`` and ``<!-- /keys -->``.
@@ -21,6 +21,7 @@ from rich.cells import cell_len
 from lilfox_tui.app.actions import VERBS, Action, actions_of, key_text
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.navigation import TABS
+from lilfox_tui.audit.catalogue import groups
 from lilfox_tui.cli.main import COMMANDS, build_parser
 from lilfox_tui.config.checks import schema
 from lilfox_tui.core import i18n
@@ -171,7 +172,31 @@ def _type(each: Mapping[str, Any]) -> str:
     return " or ".join(one for one in kind if one != "null") if isinstance(kind, list) else str(kind)
 
 
-PAGES: dict[str, Callable[[], str]] = {"keys": key_tables, "cli": commands, "config": keys_of_config}
+# ---- checks of the audit ---------------------------------------------------------------------------------------------
+
+
+def checks() -> str:
+    """Every check of the audit, with the tests that make its fault on a real server, find it, and mend it."""
+    rows = ["| check | severity | finds | proved in |", "|---|---|---|---|"]
+    texts = {path: path.read_text(encoding="utf-8") for path in sorted((ROOT / "tests").rglob("test_audit_*.py"))}
+    for group, members in groups().items():
+        rows.append(f"| **{group}** | | | |")
+        for check in members:
+            proofs = [f"`{path.relative_to(ROOT)}`" for path, text in texts.items() if check.id in _provoked(text)]
+            proved = ", ".join(proofs) or "captured answers only"
+            severity = check.severity.name.lower()
+            rows.append(f"| [`{check.id}`]({check.reference}) | {severity} | {check.title} | {proved} |")
+    return "\n".join(rows) + "\n"
+
+
+def _provoked(text: str) -> set[str]:
+    """The checks that the tests in ``text`` name in their mark ``provokes``."""
+    return {
+        name for names in re.findall(r"mark\.provokes\(([^)]*)\)", text) for name in re.findall(r'"([^"]+)"', names)
+    }
+
+
+PAGES: dict[str, Callable[[], str]] = {"audit": checks, "keys": key_tables, "cli": commands, "config": keys_of_config}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -36,7 +36,7 @@ class Shape(NamedTuple):
 
 
 LIMITS = {
-    "files": 440,
+    "files": 520,
     "longest": LONGEST_MODULE,
     "fullest": 25,
     "largest": 45,

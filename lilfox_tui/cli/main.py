@@ -14,6 +14,7 @@ from lilfox_tui.core.i18n import LANGUAGES, Message, _, set_language, set_langua
 
 COMMANDS = {
     "check": tr("check hosts, services, backends, backups and alerts once, worst first"),
+    "audit": tr("check how hosts are set up: logins, firewall, updates; each finding with its fix"),
     "monitor": tr("monitor without the console: JSON Lines reports, a /metrics endpoint, a heartbeat"),
     "logs": tr("search and follow log records in time order; logs stats: errors and response times"),
     "alerts": tr("list, acknowledge and silence alerts; lint and test rules"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from datetime import date
 from ipaddress import ip_network
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -57,6 +58,14 @@ def is_place(address: str) -> bool:
         return False
 
 
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
 def check(config: Config, host_names: Collection[str], findings: Findings) -> None:
     """Records inconsistencies in ``findings``. ``host_names``: all names, including those of invalid hosts."""
     if config.refresh < _SHORTEST_REFRESH_S:
@@ -93,6 +102,9 @@ def _check_watched(config: Config, host_names: Collection[str], findings: Findin
         _check_service(service, ("services", name), host_names, findings)
     for name, scrape in config.scrape.items():
         _check_scrape(scrape, ("scrape", name), host_names, findings)
+    for number, accepted in enumerate(config.audit.accept):
+        if not _is_day(accepted.until):
+            findings.add_at(("audit", "accept", str(number), "until"), _("there is no such day"))
     for name, unit in config.recovery.items():
         _check_recovery(unit, ("recovery", name), config, host_names, findings)
     for at, place in enumerate(config.runbooks.never_ban, 1):

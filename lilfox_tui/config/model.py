@@ -427,6 +427,32 @@ class BackupConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     signing: SigningConfig | None = None
 
 
+class AcceptConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Findings of an audit that are accepted until a day. Those of every target and subject where none is given."""
+
+    id: str
+    """Of the check, as ``lilfox audit list`` shows it."""
+    target: str | None = None
+    """The name of the host, service or backend."""
+    subject: str | None = None
+    """What the finding is about, as ``lilfox audit`` shows it."""
+    why: Annotated[str, Meta(min_length=1)]
+    until: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+    """The last day (UTC) on which it is accepted: ``"2027-01-31"``."""
+
+
+class AuditConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The settings of ``lilfox audit``."""
+
+    accept: tuple[AcceptConfig, ...] = ()
+    rpo: Seconds | None = None
+    """So old the newest intact set of each plan may be; when not given, as old as its schedule allows."""
+    rto: Seconds | None = None
+    """How long a restore may take; not judged when not given."""
+    drill_every: Seconds = Seconds(30 * 86400)
+    """How long ago the last restore test of each plan may be."""
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole configuration."""
 
@@ -466,6 +492,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Whom to call during an incident."""
     recovery: dict[Name, RecoveryConfig] = {}
     """Units that are restarted by themselves."""
+    audit: AuditConfig = AuditConfig()
     thresholds: Thresholds = Thresholds()
     ssh: SshConfig = SshConfig()
     history: HistoryConfig = HistoryConfig()

@@ -178,24 +178,25 @@ def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
 
 def open_backend(name: str, options: Options, host: Host | None) -> PostgresBackend:
     """Return the backend, without connecting yet. Raises UsageError if psql has no host to run on."""
-    session: PostgresSession
+    return PostgresBackend(options, open_session(name, options, host))
+
+
+def open_session(name: str, options: Options, host: Host | None) -> PostgresSession:
+    """Return a session on the server, without connecting yet. Raises UsageError if psql has no host to run on."""
     if options.by == "psql":
         if host is None:
             raise UsageError(
                 tr("{name}: “by: psql” requires “host”, the host that runs the server", name=name),
                 tr("For this machine, add it under hosts: with local: true."),
             )
-        session = PsqlSession(
+        return PsqlSession(
             host, socket=options.socket, port=options.port, database=options.database, user=options.user,
             run_as=options.run_as, timeout_s=options.timeout,
         )  # fmt: skip
-    else:
-        login = Login(
-            options.address, options.port, options.database, options.user, options.password, options.tls,
-            options.ca_file,
-        )  # fmt: skip
-        session = DriverSession(login, host, timeout_s=options.timeout)
-    return PostgresBackend(options, session)
+    login = Login(
+        options.address, options.port, options.database, options.user, options.password, options.tls, options.ca_file
+    )
+    return DriverSession(login, host, timeout_s=options.timeout)
 
 
 class PostgresBackend:

@@ -1,0 +1,122 @@
+"""What an audit consists of: checks, findings, checks that could not be made, and the report of all."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from enum import IntEnum
+from typing import Any
+
+from msgspec import Struct
+
+from lilfox_tui.audit.facts import Fact, Facts
+from lilfox_tui.core.i18n import Message, tr
+
+
+class AuditSeverity(IntEnum):
+    """How urgent a finding is; the higher, the worse."""
+
+    LOW = 1
+    MEDIUM = 2
+    HIGH = 3
+    CRITICAL = 4
+
+
+SEVERITY_TEXTS = {
+    AuditSeverity.LOW: tr("low"),
+    AuditSeverity.MEDIUM: tr("medium"),
+    AuditSeverity.HIGH: tr("high"),
+    AuditSeverity.CRITICAL: tr("critical"),
+}
+
+
+class Target(Struct, frozen=True, order=True):
+    """What is checked: a host, a backend or a service by its name in the configuration."""
+
+    kind: str
+    name: str
+
+
+class Fix(Struct, frozen=True):
+    """How to mend a finding: what to do, the exact ``lines`` for ``file`` if it is one, and the ``commands`` that then
+    put them into effect."""
+
+    text: Message
+    file: str = ""
+    lines: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+
+    @property
+    def copied(self) -> str:
+        """What there is to paste: the lines, else the commands, else nothing."""
+        return "\n".join(self.lines or self.commands)
+
+
+class AuditFinding(Struct, frozen=True):
+    """What is wrong. ``subject`` names it in its target and stays the same from run to run: a setting, a file, a route.
+    ``evidence`` is what was read, without secrets. ``severity`` overrides that of the check."""
+
+    subject: str
+    evidence: Message
+    fix: Fix
+    severity: AuditSeverity | None = None
+
+
+class AuditCheck(Struct, frozen=True):
+    """A question about one kind of target. ``judge`` is pure; it raises NotKnown where a fact is not known, and Absent
+    where the target has nothing to judge."""
+
+    id: str
+    severity: AuditSeverity
+    title: Message
+    """What is wrong when it finds something."""
+    why: Message
+    facts: tuple[Fact[Any], ...]
+    judge: Callable[[Facts], Iterator[AuditFinding]]
+    reference: str
+    """Address of the document that the rule is from."""
+
+
+class Found(Struct, frozen=True):
+    """A finding of a check on a target."""
+
+    check: AuditCheck
+    target: Target
+    finding: AuditFinding
+
+    @property
+    def severity(self) -> AuditSeverity:
+        """That of the finding, else that of its check."""
+        return self.finding.severity or self.check.severity
+
+    @property
+    def fingerprint(self) -> str:
+        """The same in every run: of check, target and subject, never of the evidence or a line number."""
+        named = "\0".join((self.check.id, self.target.kind, self.target.name, self.finding.subject))
+        return hashlib.sha256(named.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+class NotChecked(Struct, frozen=True):
+    """A check that could not be made on a target: neither a pass nor a finding."""
+
+    check: AuditCheck
+    target: Target
+    reason: Message
+
+
+class Passed(Struct, frozen=True):
+    """A check that found nothing on a target."""
+
+    check: AuditCheck
+    target: Target
+
+
+class Report(Struct, frozen=True):
+    """The result of one run. A check of which a target has nothing to judge (no sshd on it) stands in none of the
+    lists."""
+
+    at: datetime
+    found: tuple[Found, ...] = ()
+    not_checked: tuple[NotChecked, ...] = ()
+    passed: tuple[Passed, ...] = ()

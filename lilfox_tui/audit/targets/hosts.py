@@ -1,0 +1,120 @@
+"""Facts of a host: one script asks for many of them in one round trip.
+
+A fact's question is POSIX sh. It only reads, as every check does; it runs in a shell of its own with no input, at low
+priority, ended after :data:`LIMIT_S` seconds, its output cut at :data:`LIMIT_BYTES`. Its answer is :class:`Printed`.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from lilfox_tui.audit.facts import Fact, NotKnown
+from lilfox_tui.core.errors import HostError
+from lilfox_tui.core.i18n import tr
+from lilfox_tui.hosts.base import Host
+
+LIMIT_S = 10
+LIMIT_BYTES = 256 * 1024
+NO_PROGRAM = 127
+"""The exit status of a script whose program is not on the host, as in a shell."""
+TIMED_OUT = 124
+"""The exit status of ``timeout`` for what it ended."""
+_MARK = "@@LILFOX-FACT@@"
+
+
+class Printed(Struct, frozen=True):
+    """What a fact's script printed on stdout, its exit status, and whether it ran as root."""
+
+    text: str
+    status: int = 0
+    root: bool = True
+    truncated: bool = False
+
+    def lines(self) -> list[str]:
+        """The lines of a script that ended well; raises NotKnown for any other."""
+        if self.truncated:
+            raise NotKnown(tr("the output is longer than {limit} KiB", limit=LIMIT_BYTES // 1024))
+        if self.status == TIMED_OUT:
+            raise NotKnown(tr("no result within {time} s", time=LIMIT_S))
+        if self.status and not self.root:
+            raise NotKnown(tr("needs root: set sudo: true for this host, or log in as root"))
+        if self.status:
+            raise NotKnown(tr("the command failed with exit status {status}", status=self.status))
+        return self.text.splitlines()
+
+
+async def gather(host: Host, facts: Sequence[Fact[Any]], *, sudo: bool) -> Mapping[str, Printed]:
+    """What the host prints for ``facts``, in one round trip; as root with ``sudo``. Raises HostError."""
+    question = _FactScript(facts)
+    count = len({fact.name for fact in facts})
+    completed = await host.run_script(
+        question.script, timeout_s=count * LIMIT_S, limit_bytes=(count + 1) * (LIMIT_BYTES + 1024), sudo=sudo
+    )
+    answer = question.read(completed.stdout)
+    if answer is None:
+        raise HostError(
+            host.name,
+            tr("unexpected output from {host}: its shell does not run scripts", host=host.name),
+            tr("Use a login that is not restricted to one command."),
+        )
+    return answer
+
+
+class _FactScript:
+    """One script that asks for ``facts``, and the reading of what it prints. The secret in its marks keeps what the
+    programs print from passing for a mark."""
+
+    def __init__(self, facts: Iterable[Fact[Any]]) -> None:
+        self._facts = {fact.name: fact for fact in facts}
+        self._mark = f"{_MARK} {secrets.token_hex(8)}"
+
+    @property
+    def script(self) -> str:
+        """POSIX sh for ``Host.run_script``."""
+        asked = [
+            f"lilfox_fact {shlex.quote(name)} {shlex.quote(fact.question.strip())}"
+            for name, fact in self._facts.items()
+        ]
+        return _SCRIPT.format(mark=self._mark, limit=LIMIT_BYTES + 1, time=LIMIT_S, asked="\n".join(asked))
+
+    def read(self, output: bytes) -> dict[str, Printed] | None:
+        """What each fact's script printed; None if the script did not run to its end. Bytes that are not UTF-8 become
+        lone surrogates (PEP 383)."""
+        text = output.decode("utf-8", "surrogateescape")
+        begin, *sections = text.split(f"\n{self._mark} ")
+        if len(sections) != 2 * len(self._facts) + 1 or sections[-1].strip() != "end":
+            return None
+        root = begin.split()[-1:] == ["0"]
+        found = {}
+        for name, section, status in zip(self._facts, sections[::2], sections[1::2], strict=False):
+            printed = section.removeprefix(f"{name}\n")
+            if printed == section or not status.strip().isdecimal():
+                return None
+            found[name] = Printed(printed[:LIMIT_BYTES], int(status), root, len(printed) > LIMIT_BYTES)
+        return found
+
+
+_SCRIPT = r"""
+LC_ALL=C; export LC_ALL
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; export PATH
+if timeout 3 true 2>/dev/null; then lilfox_limit() {{ timeout {time} "$@"; }}
+else lilfox_limit() {{ "$@"; }}
+fi
+renice -n 19 -p $$ >/dev/null 2>&1
+exec 4>&1
+lilfox_fact() {{
+    printf '\n%s %s\n' '{mark}' "$1"
+    lilfox_status=$(
+        {{ {{ lilfox_limit sh -c "$2" </dev/null 2>/dev/null 3>&- 4>&-; echo $? >&3; }} | head -c {limit} >&4; }} 3>&1
+    )
+    printf '\n%s %s\n' '{mark}' "$lilfox_status"
+}}
+id -u
+{asked}
+printf '\n%s end\n' '{mark}'
+"""

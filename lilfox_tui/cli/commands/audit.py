@@ -1,0 +1,166 @@
+"""``lilfox audit``: how hosts are set up, and what is wrong, with its evidence and fix. Changes nothing."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import groupby
+from pathlib import Path
+
+from lilfox_tui.audit.catalogue import chosen, groups
+from lilfox_tui.audit.documents import json_document, markdown_lines, sarif_document, shown, summary
+from lilfox_tui.audit.model import SEVERITY_TEXTS, AuditCheck, AuditSeverity, Report
+from lilfox_tui.audit.run import Audit, targets_of
+from lilfox_tui.audit.states import Entry, Result, compared, read_baseline, remember, remembered, write_baseline
+from lilfox_tui.cli.main import add_everywhere
+from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, shape, warn
+from lilfox_tui.cli.parser import duration, load_settings
+from lilfox_tui.cli.schemas import print_schema
+from lilfox_tui.config.model import Config
+from lilfox_tui.core.errors import LilFoxError, UsageError
+from lilfox_tui.core.i18n import _, listed, tr
+from lilfox_tui.core.text import human_duration
+from lilfox_tui.metrics.model import Level
+
+_LEVELS = {
+    AuditSeverity.LOW: Level.DEGRADED,
+    AuditSeverity.MEDIUM: Level.DEGRADED,
+    AuditSeverity.HIGH: Level.FAILING,
+    AuditSeverity.CRITICAL: Level.FAILING,
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of ``audit``."""
+    add = parser.add_argument
+    add("--only", action="append", default=[], metavar="CHECK", help=_("only this check or group (may be repeated)"))
+    add("--host", action="append", default=[], metavar="NAME", help=_("only this host (may be repeated)"))
+    severities = [severity.name.lower() for severity in AuditSeverity]
+    add("--fail-on", choices=severities, default="high", help=_("exit with 1 for findings of this severity or above"))
+    add("--baseline", type=Path, metavar="FILE", help=_("leave out the findings that this file has"))
+    add("--write-baseline", type=Path, metavar="FILE", help=_("write all findings to this file"))
+    add("--json", action="store_true", help=_("print the result as one JSON document"))
+    add("--json-schema", action="store_true", help=_("print the JSON schema of that document and exit"))
+    add("--format", choices=["text", "sarif", "markdown"], default="text", help=_("format of the result"))
+    add("--timeout", type=duration, default=60.0, metavar="DURATION", help=_("time limit for each host"))
+    actions = parser.add_subparsers(dest="action", metavar="ACTION")
+    listing = actions.add_parser("list", help=_("list the checks"))
+    explaining = actions.add_parser("explain", help=_("what a check looks at, and why"))
+    explaining.add_argument("check", metavar="CHECK", help=_("id of the check"))
+    for action in (listing, explaining):
+        add_everywhere(action)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the checks, lists them, or explains one."""
+    if args.json_schema:
+        print_schema("audit")
+        return 0
+    config = load_settings(args).config
+    if args.action == "list":
+        print_table(_check_rows())
+        return 0
+    if args.action == "explain":
+        _explain(chosen([args.check])[0])
+        return 0
+    return _audit(config, args)
+
+
+def _audit(config: Config, args: argparse.Namespace) -> int:
+    hosts = _hosts(config, args.host)
+    checks = chosen(args.only)
+    baseline = frozenset() if args.baseline is None else read_baseline(args.baseline)
+    report = asyncio.run(_report(config, checks, hosts, args.timeout))
+    result = compared(report, remembered(), config.audit.accept, baseline)
+    try:
+        remember(report)
+    except LilFoxError as error:  # the result counts, its memory does not
+        warn(str(error))
+    if args.write_baseline is not None:
+        write_baseline(args.write_baseline, report)
+    if args.json:
+        print_json(json_document(result, checks))
+    elif args.format == "sarif":
+        print_json(sarif_document(result, checks))
+    elif args.format == "markdown":
+        for line in markdown_lines(result):
+            print_line(line)
+    else:
+        _print(result)
+    return result.exit_code(AuditSeverity[args.fail_on.upper()])
+
+
+async def _report(config: Config, checks: Sequence[AuditCheck], hosts: Sequence[str], timeout_s: float) -> Report:
+    return await Audit(config, timeout_s=timeout_s).run(checks, targets_of(config, hosts))
+
+
+def _hosts(config: Config, named: list[str]) -> list[str]:
+    if unknown := [name for name in named if name not in config.hosts]:
+        raise UsageError(
+            tr("{host}: no such host in the config", host=unknown[0]),
+            tr("one of: {names}", names=listed(config.hosts) or "-"),
+        )
+    return named
+
+
+def _print(result: Result) -> None:
+    for _target, entries in groupby(result.entries, key=lambda entry: (entry.state == "accepted", entry.found.target)):
+        for entry in entries:
+            _print_entry(entry, result.at)
+    if result.not_checked:
+        print_table(_not_checked_rows(result))
+    for each in result.gone:
+        print_line(_("gone: {name}: {check}: {subject}", name=each.name, check=each.check, subject=shown(each.subject)))
+    print_line(summary(result))
+
+
+def _print_entry(entry: Entry, now: datetime) -> None:
+    found, fix = entry.found, entry.found.finding.fix
+    level = Level.GOOD if entry.state == "accepted" else _LEVELS[found.severity]
+    head = [shape(level), Cell(str(SEVERITY_TEXTS[found.severity]), level), Cell(found.target.name)]
+    print_table([[*head, Cell(found.check.id), Cell(_state_text(entry, now))]])
+    indent = "   "
+    print_line(f"{indent}{found.check.title}: {shown(found.finding.evidence)}")
+    if entry.state == "accepted":
+        return
+    print_line(indent + _("fix: {what}", what=fix.text))
+    for line in (*fix.lines, *(f"$ {command}" for command in fix.commands)):
+        print_line(f"{indent}    {shown(line)}")
+
+
+def _state_text(entry: Entry, now: datetime) -> str:
+    accepted = entry.accepted
+    if accepted is not None and entry.state == "accepted":
+        return _("accepted until {day}: {why}", day=accepted.until, why=accepted.why)
+    if accepted is not None:
+        return _("no longer accepted since {day}: {why}", day=accepted.until, why=accepted.why)
+    if entry.state == "new":
+        return _("new")
+    return _("for {age}", age=human_duration((now - entry.first_seen).total_seconds()))
+
+
+def _not_checked_rows(result: Result) -> Iterator[list[Cell]]:
+    for each in result.not_checked:
+        text = _("could not check: {why}", why=shown(each.reason))
+        yield [shape(Level.UNKNOWN), Cell(each.target.name), Cell(each.check.id), Cell(text, folds=True)]
+
+
+def _check_rows() -> Iterator[list[Cell]]:
+    for group, checks in groups().items():
+        for check in checks:
+            severity = Cell(str(SEVERITY_TEXTS[check.severity]), _LEVELS[check.severity])
+            yield [Cell(group), Cell(check.id), severity, Cell(str(check.title))]
+
+
+def _explain(check: AuditCheck) -> None:
+    print_line(f"{check.id}  {SEVERITY_TEXTS[check.severity]}")
+    print_line(str(check.title))
+    print_line(str(check.why))
+    print_line(check.reference)
+    for fact in check.facts:
+        print_line()
+        print_line(_("what it asks of the host ({name}):", name=fact.name))
+        for line in str(fact.question).strip().splitlines():
+            print_line(f"    {line}")

@@ -1,0 +1,147 @@
+"""``lilfox audit`` as it is run, against real servers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from lilfox_tui.cli.schemas import schema
+from tests.services.lilfox_command import lilfox
+from tests.services.sshd import SshdLab, sshd_lab
+
+CHECK = "ssh-password-auth"
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[SshdLab]:
+    with sshd_lab() as made:
+        yield made
+
+
+class Console:
+    """A configuration with the hosts of a lab: ``bad`` accepts passwords, ``good`` does not."""
+
+    def __init__(self, lab: SshdLab, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.bad, self.good = lab.sshd("PasswordAuthentication yes"), lab.sshd()
+        self._lab = lab
+        self.accept: list[dict[str, str]] = []
+        self.hosts: dict[str, Any] = {"bad": self._host(self.bad), "good": self._host(self.good)}
+        monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
+
+    def _host(self, server: Any) -> dict[str, Any]:
+        host = self._lab.host(server)
+        return {"address": host.address, "port": host.port, "user": host.user, "identity": host.identity}
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        file = self.folder / "config.yaml"
+        ssh = {"config_files": [], "known_hosts": [str(self._lab.known_hosts)]}
+        file.write_text(json.dumps({"hosts": self.hosts, "ssh": ssh, "audit": {"accept": self.accept}}))
+        file.chmod(0o600)
+        return lilfox("--language", "en", "--config", file, "audit", *words)
+
+    def document(self, *words: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.run("--json", "--only", CHECK, *words).stdout)
+        jsonschema.validate(found, schema("audit"), format_checker=jsonschema.FormatChecker())
+        return found
+
+
+@pytest.fixture
+def console(lab: SshdLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Console:
+    return Console(lab, tmp_path, monkeypatch)
+
+
+def test_exit_codes_tell_findings_from_checks_that_could_not_be_made(console: Console) -> None:
+    assert console.run("--only", CHECK).returncode == 1
+    assert console.run("--only", CHECK, "--host", "good").returncode == 0
+    assert console.run("--only", CHECK, "--fail-on", "critical").returncode == 0
+    assert console.run("--only", "nosuch").returncode == 2
+    assert console.run("--host", "nosuch").returncode == 2
+    console.hosts["gone"] = {"address": "127.0.0.1", "port": 1}
+    assert console.run("--only", CHECK, "--host", "gone").returncode == 3
+    assert console.run("--only", CHECK).returncode == 1  # a finding says more
+
+
+def test_a_finding_has_its_evidence_and_its_fix(console: Console) -> None:
+    lines = console.run("--only", CHECK).stdout.splitlines()
+    file = console.bad.folder / "sshd_config"
+    assert lines == [
+        "✖  high  bad  ssh-password-auth  new",
+        f"   sshd accepts passwords: sshd -T -f {file}: passwordauthentication yes",
+        f"   fix: Put these lines at the top of {file}, then reload sshd.",
+        "       PasswordAuthentication no",
+        "       $ sshd -t",
+        "       $ systemctl reload ssh || systemctl reload sshd",
+        "1 high; 1 passed",
+    ]
+
+
+def test_json_says_what_is_new_unchanged_and_gone(console: Console) -> None:
+    first, second = console.document(), console.document()
+    assert [each["state"] for each in (*first["findings"], *second["findings"])] == ["new", "unchanged"]
+    assert second["findings"][0]["first_seen"] == first["findings"][0]["first_seen"]
+    assert console.document("--host", "good")["gone"] == []  # bad was not looked at
+    console.hosts["bad"] = console.hosts["good"]
+    assert [each["target"]["name"] for each in console.document()["gone"]] == ["bad"]
+    assert console.document()["gone"] == []
+
+
+def test_an_accepted_finding_comes_back_on_the_day_after(console: Console) -> None:
+    today = datetime.now(UTC).date()
+    console.accept = [{"id": CHECK, "target": "bad", "why": "until the keys are there", "until": today.isoformat()}]
+    done = console.run("--only", CHECK)
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[0] == (
+        f"●  high  bad  ssh-password-auth  accepted until {today}: until the keys are there"
+    )
+    yesterday = (today - timedelta(days=1)).isoformat()
+    console.accept[0]["until"] = yesterday
+    done = console.run("--only", CHECK)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[0] == (
+        f"✖  high  bad  ssh-password-auth  no longer accepted since {yesterday}: until the keys are there"
+    )
+    console.accept[0]["until"] = "2027-02-30"
+    done = console.run("--only", CHECK)
+    assert (done.returncode, "there is no such day" in done.stderr) == (2, True)
+
+
+def test_a_baseline_leaves_only_what_is_new(console: Console) -> None:
+    baseline = console.folder / "baseline.json"
+    assert console.run("--only", CHECK, "--write-baseline", str(baseline)).returncode == 1
+    assert console.run("--only", CHECK, "--baseline", str(baseline)).returncode == 0
+    console.hosts["other"] = console.hosts["bad"]
+    assert [each["target"]["name"] for each in console.document("--baseline", str(baseline))["findings"]] == ["other"]
+    baseline.write_text("{}")
+    done = console.run("--only", CHECK, "--baseline", str(baseline))
+    assert (done.returncode, "not a baseline" in done.stderr) == (2, True)
+
+
+def test_sarif_is_the_same_in_two_runs(console: Console) -> None:
+    first, second = (json.loads(console.run("--format", "sarif", "--only", "host").stdout) for _run in range(2))
+    assert first == second
+    (run,) = first["runs"]
+    rules = [each["id"] for each in run["tool"]["driver"]["rules"]]
+    assert len(rules) > 5  # also those that found nothing
+    found = [each for each in run["results"] if each["ruleId"] == CHECK]
+    assert len(found) == 1
+    assert rules[found[0]["ruleIndex"]] == CHECK
+    assert str(console.bad.port) not in json.dumps(found[0]["partialFingerprints"])
+
+
+def test_checks_are_listed_and_explained(console: Console) -> None:
+    assert [line.split()[:3] for line in console.run("list").stdout.splitlines() if CHECK in line] == [
+        ["host", CHECK, "high"]
+    ]
+    told = console.run("explain", CHECK).stdout
+    assert "A key cannot be guessed." in told
+    assert '"$sshd" -T' in told
+    assert console.run("explain", "nosuch").returncode == 2
+    assert json.loads(console.run("--json-schema").stdout) == schema("audit")

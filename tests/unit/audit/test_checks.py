@@ -1,0 +1,116 @@
+"""What holds for every check of the audit, and the judgement of answers that were captured once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lilfox_tui.audit.catalogue import chosen, group_of, groups, target_kind
+from lilfox_tui.audit.facts import Facts, NotKnown
+from lilfox_tui.audit.model import AuditCheck, Found, NotChecked, Target
+from lilfox_tui.audit.run import judged
+from lilfox_tui.audit.targets.hosts import LIMIT_BYTES, Printed, _FactScript
+from lilfox_tui.core.errors import UsageError
+
+CHECKS = {check.id: check for check in chosen([])}
+HOST = [check for check in CHECKS.values() if target_kind(group_of(check)) == "host"]
+
+
+def outcomes(check: str, answers: Mapping[str, Any]) -> list[str]:
+    """What comes of a check: subjects of findings, ``?`` with the reason, or ``good``; nothing if it is absent."""
+    told = []
+    for each in judged(Target("host", "web-1"), [CHECKS[check]], answers):
+        if isinstance(each, Found):
+            told.append(each.finding.subject)
+        else:
+            told.append(f"? {each.reason}" if isinstance(each, NotChecked) else "good")
+    return told
+
+
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
+def test_a_check_says_what_why_and_where_it_is_from(check: AuditCheck) -> None:
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", check.id)
+    assert str(check.title)[-1] not in ".!"
+    assert str(check.why).endswith(".")
+    assert check.reference.startswith("https://")
+    assert check.facts
+
+
+def test_ids_and_facts_are_named_once() -> None:
+    assert len(CHECKS) == sum(map(len, groups().values()))
+    facts: dict[tuple[str, str], Any] = {}
+    for check in CHECKS.values():
+        for fact in check.facts:
+            assert facts.setdefault((target_kind(group_of(check)), fact.name), fact) is fact
+    with pytest.raises(UsageError):
+        chosen(["nosuch"])
+
+
+@pytest.mark.parametrize("check", HOST, ids=lambda check: check.id)
+def test_an_answer_that_failed_is_never_a_pass(check: AuditCheck) -> None:
+    for printed in (
+        Printed("", status=1),
+        Printed("", status=1, root=False),
+        Printed("", status=124),
+        Printed("x" * LIMIT_BYTES, truncated=True),
+    ):
+        told = outcomes(check.id, {fact.name: printed for fact in check.facts})
+        assert [each[:2] for each in told] == ["? "], printed
+
+
+@given(st.text(), st.integers(0, 255), st.booleans())
+def test_no_answer_of_a_host_ends_the_audit(text: str, status: int, root: bool) -> None:
+    for check in HOST:
+        answers = {fact.name: Printed(text, status, root) for fact in check.facts}
+        list(judged(Target("host", "web-1"), [check], answers))
+
+
+@given(st.binary(max_size=300))
+def test_no_output_passes_for_an_answer(output: bytes) -> None:
+    facts = [fact for check in HOST for fact in check.facts]
+    assert _FactScript(facts).read(output) is None
+
+
+CLOCKS = {
+    "NTP=yes\nNTPSynchronized=yes\n": ["good"],
+    "NTP=no\nNTPSynchronized=no\n": ["clock"],
+    "NTP=yes\nNTPSynchronized=no\n": ["clock"],
+    "container\n": [],
+    "": ["? timedatectl does not say whether the clock is synchronised"],
+}
+
+
+@pytest.mark.parametrize(("text", "told"), CLOCKS.items())
+def test_a_clock_that_nothing_synchronises(text: str, told: list[str]) -> None:
+    assert outcomes("clock-not-synchronised", {"clock": Printed(text)}) == told
+
+
+UNITS = (
+    "./system.slice/nginx.service/memory.events:oom_kill 0\n"
+    "./system.slice/shop.service/memory.events:oom_kill 3\n"
+    "./user.slice/user-1000.slice/user@1000.service/app.slice/ide.service/memory.events:oom_kill 1\n"
+)
+KILLS = {
+    "host 4\n" + UNITS: ["shop.service", "ide.service"],
+    "host 2\n./system.slice/nginx.service/memory.events:oom_kill 0\n": ["host"],
+    "./system.slice/nginx.service/memory.events:oom_kill 0\n": ["good"],
+    "host 0\n": ["good"],
+    "": ["? the kernel does not count memory by unit (no memory.events in /sys/fs/cgroup)"],
+}
+
+
+@pytest.mark.parametrize(("text", "told"), KILLS.items())
+def test_kills_for_lack_of_memory(text: str, told: list[str]) -> None:
+    assert outcomes("oom-kills", {"oom-kills": Printed(text)}) == told
+
+
+def test_a_fact_that_no_check_declares_is_a_bug() -> None:
+    with pytest.raises(KeyError):
+        Facts({})[HOST[0].facts[0]]
+    with pytest.raises(NotKnown):
+        Facts({HOST[0].facts[0].name: NotKnown(HOST[0].title)})[HOST[0].facts[0]]
