@@ -108,6 +108,19 @@ async def test_statistics_and_patterns(tmp_path: Path) -> None:
             await pilot.pause()
 
 
+async def test_the_scrollbar_is_as_high_as_the_list_when_lines_above_come(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=(100, 30)) as pilot:
+        pane = await counted(app, pilot)
+        app.query_one("#log-histogram").display = False
+        await pilot.pause()
+        pane.repaint()  # which brings them back: the list has other rows once that is laid out
+        await pilot.press("S")  # nothing draws the pane again behind a dialog
+        await until(lambda: len(app.screen_stack) == 2)
+        await pilot.pause()
+        assert len(pane.query_one("#log-scroll", Lines).rows) == pane.query_one("#log-list", Lines).room
+
+
 async def test_statistics_have_their_counts_on_a_small_screen(tmp_path: Path) -> None:
     app = logs_app(tmp_path)
     async with app.run_test(size=(40, 24)) as pilot:

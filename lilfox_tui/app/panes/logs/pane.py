@@ -263,6 +263,12 @@ class LogsPane(Pane):
 
     # ---- drawing ------------------------------------------------------------------------------------------------
 
+    def _fit_scrollbar(self, drawn_for: int) -> None:
+        """Draws the scrollbar again if what was drawn around the list has changed its rows since."""
+        of_list = self.query_one("#log-list", Lines)
+        if of_list.room != drawn_for:
+            self.table.paint_scrollbar(self.query_one("#log-scroll", Lines), of_list)
+
     def on_resize(self, _event: events.Resize) -> None:
         self.call_after_refresh(self.repaint)
 
@@ -285,6 +291,7 @@ class LogsPane(Pane):
         if of_list.display:
             self.table.paint(of_list)
             self.table.paint_scrollbar(scroll, of_list)
+            self.call_after_refresh(self._fit_scrollbar, of_list.room)
         if beside:
             border.show([(Piece(self.lilfox.glyphs.axis, "rule"),)] * max(1, self.lilfox.room.height))
         if page is not None:
