@@ -38,6 +38,13 @@ def targets_of(config: Config, hosts: Sequence[str] = ()) -> dict[str, list[Targ
     return found
 
 
+def logs_of(config: Config, host: str) -> list[str]:
+    """The paths and patterns of the log files that the configuration has on a host."""
+    places = (host, None) if config.hosts[host].local else (host,)
+    files = [each for each in config.logs.values() if each.kind == "file" and each.host in places]
+    return [each.path for each in files if each.path]
+
+
 class Audit:
     """One run over the targets of a configuration. Hosts are opened once, and shared by the backends behind them."""
 
@@ -79,7 +86,8 @@ class Audit:
             return lambda facts: plans.gather(self._config, target.name, self._backups, facts)
         if kind == "host":
             sudo = self._config.hosts[target.name].sudo
-            return lambda facts: host_facts.gather(self._host(target.name), facts, sudo=sudo)
+            logs = logs_of(self._config, target.name)
+            return lambda facts: host_facts.gather(self._host(target.name), facts, sudo=sudo, logs=logs)
         options = self._config.backends[target.name]
         return {"postgresql": self._ask_postgresql, "redis": self._ask_redis}[kind](target.name, options)
 

@@ -1,0 +1,95 @@
+"""Finds secrets in a text that was read for an audit: what ``redact`` masks, without what it masks to be on the safe
+side. A finding must hold; a mask may be too large."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from lilfox_tui.redact import MASK, names_a_secret, redact
+
+SHORTEST_TOKEN = 16
+"""A word that is not a password is a secret if it has this many characters, letters and digits among them."""
+_NO_VALUE = re.compile(
+    r"(?i)(?:[/~$%{<@]|\.{1,2}/|[a-z]:\\|file:|env:|(?:your|example|placeholder|dummy|todo)\b|your[_-])"
+    r"|.*\.(?:pem|key|crt|json|ya?ml|txt|env|cnf|conf)\Z"
+    r"|(?:amd64|arm64|i386|all|none|null|true|false|password|secret|token)\Z"
+)
+_NAME_BEFORE = re.compile(
+    r"([\w.-]+)[\"'\]]*[ \t]*(?:=>|[:?]?=|::?|>|[ \t])?[ \t]*[\"'`]?(?:(?:Bearer|Basic|Token)[ \t]+)?\Z"
+)
+_PASSWORD = re.compile(r"(?i)pass|pwd|pw\Z|://")
+_ASSIGNED = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.]*)\s*=\s*(.*)")
+
+
+class Secret(Struct, frozen=True):
+    """A secret in a text: the name that stands before it (an option, a variable, the scheme of a URL), and its
+    value, which is never shown."""
+
+    name: str
+    value: str
+
+    @property
+    def is_password(self) -> bool:
+        """Whether people chose it, so that it may be short."""
+        return bool(_PASSWORD.search(self.name))
+
+
+def secrets_in(text: str) -> list[Secret]:
+    """The secrets in one line of a log or of a process's arguments."""
+    masked = redact(text)
+    if masked == text:
+        return []
+    found = []
+    for before, value in _masked_parts(text, masked):
+        if is_value(value):
+            named = _NAME_BEFORE.search(before)
+            url = re.search(r"[a-z][a-z0-9+.-]*://[^\s/]*:?\Z", before)
+            found.append(Secret(url[0].split("//")[0] + "//" if url else named[1] if named else "", value))
+    return found
+
+
+def _masked_parts(text: str, masked: str) -> list[tuple[str, str]]:
+    """What ``masked`` hides of ``text``, each with what stands before it; nothing where the two do not fit."""
+    first, *pieces = masked.split(MASK)
+    if not text.startswith(first):
+        return []
+    found: list[tuple[str, str]] = []
+    at, before = len(first), first
+    for number, piece in enumerate(pieces):
+        last = number == len(pieces) - 1
+        end = len(text) - len(piece) if last and text.endswith(piece) else text.find(piece, at)
+        if end < at:
+            return found
+        found.append((before, text[at:end]))
+        at, before = end + len(piece), piece
+    return found
+
+
+def is_value(text: str) -> bool:
+    """Whether ``text`` can be a secret itself: no path of a file that has it, no variable, no example."""
+    value = text.strip("\"'`\\ ")
+    return len(value) >= 4 and len(set(value)) > 1 and not _NO_VALUE.match(value)
+
+
+def is_token(value: str) -> bool:
+    """Whether ``value`` looks made by a machine."""
+    return (
+        len(value) >= SHORTEST_TOKEN
+        and any(letter.isalpha() for letter in value)
+        and any(letter.isdigit() for letter in value)
+    )
+
+
+def secret_names(lines: Sequence[str]) -> list[str]:
+    """The variables of an env file that hold secrets, and what else in it has one."""
+    found = []
+    for line in lines:
+        assigned = _ASSIGNED.fullmatch(line)
+        if assigned is not None and names_a_secret(assigned[1]) and is_value(assigned[2].split(" #")[0]):
+            found.append(assigned[1])
+        elif not line.lstrip().startswith("#") and (secrets := secrets_in(line)):
+            found.append(assigned[1] if assigned else secrets[0].name)
+    return list(dict.fromkeys(each for each in found if each))
