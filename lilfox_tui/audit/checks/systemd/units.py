@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
@@ -190,7 +191,9 @@ def _restarts_without_end(unit: LoadedUnit) -> bool:
 
 
 def _microseconds(text: str) -> float:
-    """A time span as ``systemctl show`` prints it: ``1min 30s``, ``100ms``, ``0``."""
+    """A time span as ``systemctl show`` prints it: ``1min 30s``, ``100ms``, ``0``, ``infinity``."""
+    if text == "infinity":
+        return math.inf
     units = {"us": 1.0, "ms": 1e3, "s": 1e6, "min": 6e7, "h": 3.6e9, "d": 8.64e10}
     total = 0.0
     for word in text.split():
