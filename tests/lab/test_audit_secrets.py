@@ -56,7 +56,7 @@ async def test_files_that_everybody_can_read(lab: MachineLab, machine: Machine) 
     )
     report = await audited(lab, machine, "secret-file-readable")
     assert told(report, "secret-file-readable") == {
-        "/srv/shop/.env": "/srv/shop/.env: 644 root:root; it sets DB_PASSWORD",
+        "/srv/shop/.env": "/srv/shop/.env: 644 root:root; sets DB_PASSWORD",
         "/etc/shop.key": "/etc/shop.key: 644 root:root; a private key without a passphrase",
         "/srv/id_ed25519": "/srv/id_ed25519: 644 root:root; a private key without a passphrase",
     }
@@ -76,7 +76,7 @@ async def test_files_in_a_web_root(lab: MachineLab, machine: Machine) -> None:
     report = await audited(lab, machine, "secret-file-served")
     path = "/srv/site/public/.env"
     assert SECRET in machine.ssh("curl -s http://127.0.0.1:8080/.env")
-    assert told(report, "secret-file-served") == {path: f"{path}: 640 root:www-data; it sets DATABASE_URL"}
+    assert told(report, "secret-file-served") == {path: f"{path}: 640 root:www-data; sets DATABASE_URL"}
     await mend(machine, found_by(report, "secret-file-served")[path].fix)
     await gone(lab, machine, "secret-file-served")
     await run(machine, f"mv /srv/site/.env {path}; chmod 600 {path}")

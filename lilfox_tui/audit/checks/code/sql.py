@@ -459,21 +459,19 @@ def judge(facts: Facts) -> Iterator[AuditFinding]:
 def _fix(file: str, built: Sequence[BuiltStatement]) -> Fix:
     if all(each.mended for each in built):
         places = ", ".join(str(each.line) for each in built)
-        text = tr(
-            "Give the values as parameters. Write these calls instead of those on the lines {places}.", places=places
-        )
+        text = tr("Bind the values as parameters: replace the calls on line {places} by these.", places=places)
         return Fix(text, file, tuple(each.mended for each in built))
     if all(each.column for each in built):
         return Fix(tr("Take the name of the column from a fixed list in the code."))
-    return Fix(tr("Write a placeholder (?, %s, :name) for each value, and give the values to the call separately."))
+    return Fix(tr("Write a placeholder for each value, and bind the values as parameters."))
 
 
 CHECKS = (
     AuditCheck(
         "sql-from-strings",
         AuditSeverity.HIGH,
-        tr("the code builds SQL from strings"),
-        tr("Whoever chooses a value that is put into the statement can add statements of their own."),
+        tr("code builds SQL from strings"),
+        tr("Whoever controls a value in the statement can change what the statement does."),
         (SOURCES,),
         judge,
         "https://cheatsheetseries.owasp.org/cheatsheets/SQL_Injection_Prevention_Cheat_Sheet.html",

@@ -119,8 +119,8 @@ def _stable(path: str, tried: str) -> str:
 
 REQUESTS = Fact("attack-requests", _REQUESTS, parse_requests)
 _FIXES = {
-    SQL: tr("Find the query behind this route. Give it its values as parameters, never as part of the statement."),
-    TRAVERSAL: tr("Find what opens a file here. Resolve the path, and refuse what is not below its folder."),
+    SQL: tr("Find the query behind this route. Bind its values as parameters."),
+    TRAVERSAL: tr("Find the code that opens a file here. Resolve the path, and refuse what is outside of its folder."),
 }
 
 

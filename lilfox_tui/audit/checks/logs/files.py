@@ -205,7 +205,7 @@ def _rotation_fix(log: LargeLog, logrotate: Logrotate) -> Fix:
     rules.append("copytruncate")
     if log.folder_mode & 0o022:  # logrotate refuses a folder that others can write to
         rules.append(f"su {log.folder_owner} {log.folder_group}")
-    text = tr("Write these lines to {file}. The program need not know of it.", file=file)
+    text = tr("Write these lines to {file}. The program does not need a restart.", file=file)
     install = () if logrotate.installed else ("apt-get install -y logrotate",)
     start = () if logrotate.scheduled else ("systemctl enable --now logrotate.timer",)
     lines = (f"{path} {{", *(f"    {rule}" for rule in rules), "}")
@@ -267,7 +267,7 @@ CHECKS = (
         "log-not-rotated",
         AuditSeverity.MEDIUM,
         tr("nothing rotates a large log"),
-        tr("It grows until the file system is full, and takes everything else on it down."),
+        tr("It grows until the file system is full, and then everything on it fails."),
         (ROTATION, FILES),
         judge_rotation,
         "https://man7.org/linux/man-pages/man8/logrotate.8.html",
@@ -275,8 +275,8 @@ CHECKS = (
     AuditCheck(
         "log-overwritten",
         AuditSeverity.MEDIUM,
-        tr("two processes write over each other's lines in a log"),
-        tr("Each writes at its own position, so lines of the other are lost, and those that stay are cut."),
+        tr("two processes overwrite each other's lines in a log"),
+        tr("Each writes at its own offset, so lines of the other are lost or cut."),
         (WRITERS,),
         judge_writers,
         "https://man7.org/linux/man-pages/man2/open.2.html",

@@ -160,7 +160,7 @@ SERVED = Fact("served-secrets", _SERVED, parse_served)
 def judge_readable(facts: Facts) -> Iterator[AuditFinding]:
     """Files with secrets that every user of the host can read."""
     for file in facts[READABLE]:
-        text = tr("Take the rights of others away. What needs the file must own it or be in its group.")
+        text = tr("Remove the access of others. The program that needs the file must own it or be in its group.")
         yield AuditFinding(file.path, _evidence(file), Fix(text, commands=(f"chmod o-rwx {shlex.quote(file.path)}",)))
 
 
@@ -182,7 +182,7 @@ def judge_served(facts: Facts) -> Iterator[AuditFinding]:
 def _evidence(file: FileWithSecret) -> Message:
     if not file.names:
         return tr("{file}; a private key without a passphrase", file=file.evidence)
-    return tr("{file}; it sets {names}", file=file.evidence, names=listed(file.names[:5]))
+    return tr("{file}; sets {names}", file=file.evidence, names=listed(file.names[:5]))
 
 
 CHECKS = (
@@ -190,7 +190,7 @@ CHECKS = (
         "secret-file-readable",
         AuditSeverity.CRITICAL,
         tr("every user of the host can read a file with secrets"),
-        tr("A program that is broken into, whatever it may do, gets the passwords and keys of all others."),
+        tr("Whoever breaks into any program on the host gets the passwords and keys of all the others."),
         (READABLE,),
         judge_readable,
         "https://cheatsheetseries.owasp.org/cheatsheets/Secrets_Management_Cheat_Sheet.html",

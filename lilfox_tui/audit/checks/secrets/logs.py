@@ -101,7 +101,7 @@ CHECKS = (
         "secret-in-log",
         AuditSeverity.HIGH,
         tr("a log has secrets"),
-        tr("Logs are read by more people than the secret is for, are copied to other systems, and are kept for long."),
+        tr("More people read logs than may know the secret, and logs are copied to other systems and kept for long."),
         (LEAKS,),
         judge,
         "https://cheatsheetseries.owasp.org/cheatsheets/Logging_Cheat_Sheet.html#data-to-exclude",

@@ -25,14 +25,14 @@ exec systemctl show --no-pager --property=Id,Environment,FragmentPath,DropInPath
 _HIDDEN = frozenset({"hidepid=1", "hidepid=2", "hidepid=4", "hidepid=noaccess", "hidepid=invisible"})
 _OWN = ("lilfox_", "@@LILFOX")
 _INSTEAD = {
-    "redis-cli": tr("Set REDISCLI_AUTH in the environment instead of -a."),
-    "valkey-cli": tr("Set REDISCLI_AUTH in the environment instead of -a."),
-    "mysql": tr("Write the password to a file that only its user can read, and name it by --defaults-extra-file."),
-    "mysqldump": tr("Write the password to a file that only its user can read, and name it by --defaults-extra-file."),
+    "redis-cli": tr("Set REDISCLI_AUTH in its environment instead of -a."),
+    "valkey-cli": tr("Set REDISCLI_AUTH in its environment instead of -a."),
+    "mysql": tr("Write the password to a file that only its user can read, and pass --defaults-extra-file."),
+    "mysqldump": tr("Write the password to a file that only its user can read, and pass --defaults-extra-file."),
     "psql": tr("Write the password to ~/.pgpass (mode 600), and leave it out of the address."),
     "pg_dump": tr("Write the password to ~/.pgpass (mode 600), and leave it out of the address."),
-    "curl": tr("Write the option to a file that only its user can read, and name it by --config."),
-    "sshpass": tr("Use a key, or give the password by -f FILE."),
+    "curl": tr("Write the option to a file that only its user can read, and pass --config."),
+    "sshpass": tr("Use a key, or read the password from a file with -f."),
 }
 """How these programs get a secret that nobody sees."""
 _SHOWN = 200
@@ -113,7 +113,7 @@ def judge_arguments(facts: Facts) -> Iterator[AuditFinding]:
             continue
         seen.add(subject)
         text = _INSTEAD.get(
-            process.program, tr("Give it by a file that only the process can read, or by its environment.")
+            process.program, tr("Pass it in a file that only the process can read, or in its environment.")
         )
         yield AuditFinding(subject, tr("ps: {arguments}", arguments=process.arguments[:_SHOWN]), Fix(text))
 
@@ -161,7 +161,7 @@ def _has_blank(paths: list[str]) -> bool:
 
 
 def _by_hand(text: Message) -> Message:
-    return tr("{what} Move the line by hand: its value has characters that the two files quote differently.", what=text)
+    return tr("{what} Move the line by hand: the two files quote its value differently.", what=text)
 
 
 CHECKS = (

@@ -136,7 +136,7 @@ def judge_failed(facts: Facts) -> Iterator[AuditFinding]:
     """Units in the state ``failed``."""
     for unit in facts[UNITS].values():
         if unit.value("ActiveState") == "failed" and unit.value("Transient") != "yes":
-            text = tr("Read why it failed, mend that, then start it. If nobody needs it, disable it.")
+            text = tr("Read why it failed, fix the cause, then restart it. If nobody needs it, disable it.")
             commands = (f"journalctl --no-pager -n 50 -u {unit.id}", f"systemctl restart {unit.id}")
             evidence = tr(
                 "systemctl: {unit} has failed (Result={result})", unit=unit.id, result=unit.value("Result") or "-"
@@ -222,7 +222,7 @@ def judge_memory(facts: Facts) -> Iterator[AuditFinding]:
 def _memory_fix(unit: str) -> Fix:
     fix = _drop_in(unit, "memory", ("[Service]", "MemoryMax=75%"), restart=False)
     text = tr(
-        "Write these lines to {file}, then reload systemd. Lower the limit to twice of what the service needs at most.",
+        "Write these lines to {file}, then reload systemd. Then lower the limit to twice the peak of the service.",
         file=fix.file,
     )
     return Fix(text, fix.file, fix.lines, fix.commands)
@@ -269,7 +269,7 @@ def judge_hardening(facts: Facts) -> Iterator[AuditFinding]:
         if exposure is not None and exposure >= UNSAFE:
             fix = _drop_in(unit.id, "hardening", _HARDENING, restart=True)
             text = tr(
-                "Let it run as a user of its own (User=) if it can. Else write these lines to {file}, and restart it.",
+                "Run it as its own user (User=) if it can. Otherwise write these lines to {file}, then restart it.",
                 file=fix.file,
             )
             evidence = tr(
@@ -303,7 +303,7 @@ CHECKS = (
         "unit-failed",
         AuditSeverity.MEDIUM,
         tr("a unit has failed"),
-        tr("What it does is not done, and the next failure is not noticed because systemctl always says “degraded”."),
+        tr("Its work is not done, and the next failure goes unnoticed, because systemctl already says “degraded”."),
         (UNITS,),
         judge_failed,
         f"{_MANUAL}/systemctl.html",
@@ -312,7 +312,7 @@ CHECKS = (
         "unit-not-reloaded",
         AuditSeverity.MEDIUM,
         tr("a unit's file was changed, but systemd has not read it"),
-        tr("The change is not in effect now, and takes everyone by surprise at the next restart."),
+        tr("The change is not in effect yet, and surprises everyone at the next restart."),
         (UNITS,),
         judge_reload,
         f"{_MANUAL}/org.freedesktop.systemd1.html",
@@ -321,7 +321,7 @@ CHECKS = (
         "unit-no-restart",
         AuditSeverity.MEDIUM,
         tr("a service is not restarted when it fails, or is restarted without end"),
-        tr("It is down until somebody sees it; or it starts and fails many times a second, and fills the logs."),
+        tr("It stays down until somebody notices; or it starts and fails many times a second, and fills the logs."),
         (UNITS,),
         judge_restart,
         f"{_MANUAL}/systemd.service.html#Restart=",
@@ -330,7 +330,7 @@ CHECKS = (
         "unit-no-memory-limit",
         AuditSeverity.MEDIUM,
         tr("a service may take all memory of the host"),
-        tr("When it leaks, the kernel kills whatever is largest, such as the database beside it."),
+        tr("When it leaks memory, the kernel kills the largest process, which may be the database beside it."),
         (UNITS,),
         judge_memory,
         f"{_MANUAL}/systemd.resource-control.html#MemoryMax=bytes",
@@ -338,8 +338,8 @@ CHECKS = (
     AuditCheck(
         "unit-open-files",
         AuditSeverity.MEDIUM,
-        tr("a service has nearly no more files that it may open"),
-        tr("At its limit it accepts no connection and opens no file any more."),
+        tr("a service has nearly reached its limit of open files"),
+        tr("At the limit it can neither accept a connection nor open a file."),
         (OPEN_FILES,),
         judge_open_files,
         f"{_MANUAL}/systemd.exec.html#Process%20Properties",
@@ -348,7 +348,7 @@ CHECKS = (
         "unit-exposed-root",
         AuditSeverity.MEDIUM,
         tr("a service runs as root without any protection"),
-        tr("Whoever gets into it by a fault of the program owns the host."),
+        tr("Whoever exploits a bug in the program owns the host."),
         (UNITS, EXPOSURES),
         judge_hardening,
         f"{_MANUAL}/systemd-analyze.html",
