@@ -13,7 +13,7 @@ from lilfox_tui.redact import MASK, names_a_secret, redact
 SHORTEST_TOKEN = 16
 """A word that is not a password is a secret if it has this many characters, letters and digits among them."""
 _NO_VALUE = re.compile(
-    r"(?i)(?:[/~$%{<@]|\.{1,2}/|[a-z]:\\|file:|env:|(?:your|example|placeholder|dummy|todo)\b|your[_-])"
+    r"(?i)(?:[/~$%{<@]|\.{1,2}/|[a-z]:\\|file:|env:|(?:your|example|placeholder|dummy|todo)\b|your[_-]|!?change[_-]?(?:me|it)\b)"
     r"|.*\.(?:pem|key|crt|json|ya?ml|txt|env|cnf|conf)\Z"
     r"|(?:amd64|arm64|i386|all|none|null|true|false|password|secret|token)\Z"
 )
@@ -21,6 +21,7 @@ _NAME_BEFORE = re.compile(
     r"([\w.-]+)[\"'\]]*[ \t]*(?:=>|[:?]?=|::?|>|[ \t])?[ \t]*[\"'`]?(?:(?:Bearer|Basic|Token)[ \t]+)?\Z"
 )
 _PASSWORD = re.compile(r"(?i)pass|pwd|pw\Z|://")
+_CHOSEN = re.compile(r"(?i)pass|pwd|pw\d?\Z|secret")
 _ASSIGNED = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.]*)\s*=\s*(.*)")
 
 
@@ -83,13 +84,22 @@ def is_token(value: str) -> bool:
     )
 
 
+def is_secret_variable(name: str, value: str) -> bool:
+    """Whether a variable holds a secret. What is called a token, a key or a cookie may be its kind or its name
+    (``SMTP_AUTH=login``, ``SESSION_COOKIE=shop_session``)."""
+    if not names_a_secret(name):
+        return bool(secrets_in(value))
+    is_made = len(value) >= 8 and any(each.isdigit() or each.isupper() for each in value)
+    return is_value(value) and (is_made or bool(_CHOSEN.search(name)))
+
+
 def secret_names(lines: Sequence[str]) -> list[str]:
     """The variables of an env file that hold secrets, and what else in it has one."""
     found = []
     for line in lines:
         assigned = _ASSIGNED.fullmatch(line)
-        if assigned is not None and names_a_secret(assigned[1]) and is_value(assigned[2].split(" #")[0]):
-            found.append(assigned[1])
-        elif not line.lstrip().startswith("#") and (secrets := secrets_in(line)):
-            found.append(assigned[1] if assigned else secrets[0].name)
-    return list(dict.fromkeys(each for each in found if each))
+        if assigned is not None:
+            found += [assigned[1]] * is_secret_variable(assigned[1], assigned[2].split(" #")[0])
+        elif not line.lstrip().startswith("#"):
+            found += ["password"] * bool(secrets_in(line))
+    return list(dict.fromkeys(found))

@@ -46,6 +46,7 @@ def test_the_names_of_an_env_file() -> None:
         "# API_KEY=abcdef12",
         "PGPASSFILE=/etc/x",
     ]
+    lines += ["SMTP_AUTH=login", "SESSION_COOKIE=shop_session", "API_TOKEN=example-token", "ROOT_PASSWORD=!ChangeMe!"]
     assert secret_names([*lines, "DATABASE_URL=postgres://a:bcdef@h/x"]) == [
         "DB_PASSWORD",
         "SECRET_KEY",
@@ -168,6 +169,7 @@ def test_attempts_in_the_order_of_what_they_reached() -> None:
         "> /items 200 32 10\tGET /items?q=x%27%20OR%201%3D1\n"
         "> /search 200 5 90\tGET /search?q=x%27%20OR%201%3D1\n"
         "> /never 200 900 -\tGET /never?q=x%27%20OR%201%3D1\n"
+        "> /blog/../../style.css 200 900 -\tGET /blog/../../style.css\n"
         "> /users/17 500 5 -\tGET /users/17?sort=1%27%20OR%201%3D1\n"
     )
     answers = {"attack-requests": Printed(text)}

@@ -42,7 +42,7 @@ printf '%s\n' "$logs" | sort -u | head -n 20 | while IFS= read -r file; do
         answer[1] == 200 && answer[2] + 0 >= most[path] + 0 { most[path] = answer[2] + 0 }
         END { print "known " known + 0 " " other + 0
               for (n = 0; n < kept; n++)
-                  if (!((paths[n], sizes[n]) in usual) && !(sizes[n] ~ /^200/ && shared[sizes[n]] > 2))
+                  if (!((paths[n], sizes[n]) in usual) && !(shared[sizes[n]] > 2))
                       print "> " paths[n] " " sizes[n] " " (paths[n] in most ? most[paths[n]] : "-") "\t" asked[n] }'
 done
 exit 0
@@ -57,6 +57,9 @@ _SQL = re.compile(
 )
 _TRAVERSAL = re.compile(
     r"(?i)(?:^|[/\\=])\.\.[/\\].*\.\.[/\\]|(?:^|[/\\=])\.\.[/\\].*(?:etc/passwd|win\.ini)|=/etc/passwd\b"
+)
+_FILES = re.compile(
+    r"(?i)[/\\](?:etc|proc|root|home|windows|winnt)[/\\]|\.env\b|\.ssh\b|id_rsa|(?:win|boot)\.ini|shadow\b"
 )
 _MOST = 20
 _SHOWN = 160
@@ -96,10 +99,19 @@ def parse_requests(printed: Printed) -> Attempts:
         elif kind == ">":
             answered, _tab, request = rest.partition("\t")
             path, status, size, most = answered.rsplit(" ", 3)
-            tried = _tried(request.partition(" ")[2])
-            if tried and (status == "500" or tried == TRAVERSAL or (most != "-" and int(size) > int(most))):
+            target = request.partition(" ")[2]
+            tried = _tried(target)
+            if tried and (status == "500" or _reached(tried, target, size, most)):
                 found.append(Attempt(log, tried, _stable(path, tried), int(status), request))
     return Attempts(tuple(found), tuple(unread))
+
+
+def _reached(tried: str, target: str, size: str, most: str) -> bool:
+    """Whether an answer 200 of ``size`` bytes shows that an attempt got what it asked for: a file that is none of the
+    site's, or more than the route ever answers otherwise (``most``)."""
+    if tried == TRAVERSAL:
+        return bool(_FILES.search(unquote(unquote_plus(target))))
+    return most != "-" and int(size) > int(most)
 
 
 def _tried(target: str) -> str:

@@ -76,7 +76,7 @@ exit 0
 _APPEND = 0o2000
 _OUTPUTS = {1: "StandardOutput", 2: "StandardError"}
 _SCRIPTS = frozenset({"prerotate", "postrotate", "firstaction", "lastaction", "preremove"})
-_OLD = re.compile(r".*(?:\.(?:gz|xz|zst|bz2|old|\d+)|[-.]\d{4}-?\d\d-?\d\d.*)")
+_OLD = re.compile(r".*(?:\.(?:gz|xz|zst|bz2|old|\d+)|[-._]\d{4}-?\d\d-?\d\d.*)")
 
 
 class Logrotate(Struct, frozen=True):

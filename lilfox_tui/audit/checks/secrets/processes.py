@@ -9,10 +9,10 @@ from msgspec import Struct
 
 from lilfox_tui.audit.facts import Absent, Fact, Facts
 from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
-from lilfox_tui.audit.secret_values import is_value, secrets_in
+from lilfox_tui.audit.secret_values import is_secret_variable, secrets_in
 from lilfox_tui.audit.targets.hosts import NO_PROGRAM, Printed
 from lilfox_tui.core.i18n import Message, listed, tr
-from lilfox_tui.redact import names_a_secret, redact
+from lilfox_tui.redact import redact
 
 _PROCESSES = r"""
 sed -n 's,^[^ ]* /proc proc \([^ ]*\) .*,mount \1,p' /proc/mounts
@@ -92,7 +92,7 @@ def parse_environments(printed: Printed) -> list[UnitEnvironment]:
         secrets = {}
         for word in shlex.split(shown.get("Environment", "")):
             name, _equals, value = word.partition("=")
-            if (names_a_secret(name) and is_value(value)) or secrets_in(word):
+            if is_secret_variable(name, value):
                 secrets[name] = not set(value) & set(" \t\"'\\$`|&/#")
         if secrets:
             files = (shown["FragmentPath"], *shown.get("DropInPaths", "").split())

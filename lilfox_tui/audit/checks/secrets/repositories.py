@@ -48,11 +48,14 @@ _BESIDE = (
     + r"""
 find "$@" -xdev -maxdepth 6 -name node_modules -prune -o -type f \
     \( -name '*.age' -o -name '*.gpg' -o -name '*.pgp' -o -name '*.enc' -o -name '*.fernet' \) -print |
-    sed 's,/[^/]*$,,' | uniq -c | sort -k 2 -u | head -n 200 | while read -r count folder; do
+    sed -n 's,^\(.*\)/[^/]*\.\([a-z]*\)$,\2 \1,p' | sort | uniq -c | head -n 200 | while read -r count kind folder; do
+    case $kind in
+        age) pattern='^AGE-SECRET-KEY-(PQ-)?1[A-Z0-9]{40,}' ;;
+        gpg|pgp) pattern='^-----BEGIN PGP PRIVATE KEY BLOCK' ;;
+        *) pattern='^[A-Za-z0-9_-]{43}=$' ;;
+    esac
     printf 'data %s %s\n' "$count" "$folder"
-    find "$folder" -xdev -maxdepth 1 -type f -size -16k -exec grep -laE \
-        '^AGE-SECRET-KEY-(PQ-)?1[A-Z0-9]{40,}|^-----BEGIN PGP PRIVATE KEY BLOCK|^[A-Za-z0-9_-]{43}=$' {} + |
-        sed 's/^/key /'
+    find "$folder" -xdev -maxdepth 1 -type f -size -16k -exec grep -laE -- "$pattern" {} + | sed 's/^/key /'
 done
 exit 0
 """
