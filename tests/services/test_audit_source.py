@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -30,16 +33,19 @@ def loaded(file: Path) -> ModuleType:
     return module
 
 
+CALLS = [
+    "database.execute(f\"SELECT name FROM items WHERE name = '{name}'\")",
+    'database.execute("SELECT name FROM items WHERE name = \'" + name + "\'")',
+    "database.execute(\"SELECT name FROM items WHERE name = '%s'\" % name)",
+    "database.execute(\"SELECT name FROM items WHERE name = '{}'\".format(name))",
+    "database.execute(f\"SELECT name FROM items WHERE name LIKE '%{name}%' AND 1 = {len(name) and 1}\")",
+]
+
+
 @pytest.mark.provokes("sql-from-strings")
 @pytest.mark.parametrize(
     "call",
-    [
-        "database.execute(f\"SELECT name FROM items WHERE name = '{name}'\")",
-        'database.execute("SELECT name FROM items WHERE name = \'" + name + "\'")',
-        "database.execute(\"SELECT name FROM items WHERE name = '%s'\" % name)",
-        "database.execute(\"SELECT name FROM items WHERE name = '{}'\".format(name))",
-        "database.execute(f\"SELECT name FROM items WHERE name LIKE '%{name}%' AND 1 = {len(name) and 1}\")",
-    ],
+    CALLS,
 )
 async def test_code_that_can_be_injected(tmp_path: Path, call: str) -> None:
     file = tmp_path / "app" / "shop.py"
@@ -92,6 +98,27 @@ async def test_nothing_is_found_in_code_that_is_well(tmp_path: Path) -> None:
     report = await audited(tmp_path)
     assert [str(each.finding.evidence) for each in report.found] == []
     assert len(report.passed) == 1
+
+
+def ruff(file: Path) -> set[int]:
+    """The lines of a file in which ruff's rule S608 (bandit's B608) finds SQL that is built from strings."""
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", "--select", "S608", "--output-format"]
+    done = subprocess.run([*command, "json", str(file)], capture_output=True, text=True, check=False)
+    return {each["location"]["row"] for each in json.loads(done.stdout)}
+
+
+async def test_ruff_agrees_where_it_can(tmp_path: Path) -> None:
+    file = tmp_path / "shop.py"
+    file.write_text(
+        "import sqlite3\n" + "".join(f"def f{number}(name):\n    {call}\n" for number, call in enumerate(CALLS))
+    )
+    ours = {int(str(each.finding.evidence).split(":")[1]) for each in (await audited(tmp_path)).found}
+    assert ours == ruff(file) == {2 * number + 3 for number in range(len(CALLS))}
+    built = "query = 'SELECT 1 FROM a'; query += f' WHERE b = {name}'; cursor.execute(query)"
+    file.write_text(f"def find(cursor, name):\n    {built}")
+    assert (len((await audited(tmp_path)).found), ruff(file)) == (1, set())  # it reads one expression at a time
+    file.write_text(GOOD)
+    assert ((await audited(tmp_path)).found, len(ruff(file))) == ((), 8)  # it does not ask where a value is from
 
 
 async def test_what_cannot_be_mended_by_one_call_is_only_named(tmp_path: Path) -> None:
