@@ -108,9 +108,11 @@ def parse_requests(printed: Printed) -> Attempts:
 
 def _reached(tried: str, target: str, size: str, most: str) -> bool:
     """Whether an answer 200 of ``size`` bytes shows that an attempt got what it asked for: a file that is none of the
-    site's, or more than the route ever answers otherwise (``most``)."""
+    site's, or more than the route ever answers otherwise (``most``). A route that is asked nothing else (``-``) may
+    ignore its query."""
     if tried == TRAVERSAL:
-        return bool(_FILES.search(unquote(unquote_plus(target))))
+        is_compared = most != "-" or ".." in unquote(unquote(target.partition("?")[0]))
+        return is_compared and bool(_FILES.search(unquote(unquote_plus(target))))
     return most != "-" and int(size) > int(most)
 
 
