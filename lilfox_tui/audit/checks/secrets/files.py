@@ -51,19 +51,20 @@ find "$@" -xdev -maxdepth 8 -type d \( ! -perm -001 -o {_OTHERS_FILES} \) -prune
     -o -type f -perm -004 -size -64k \( {NAMES} \) -exec {_SHOWS}
 exit 0
 """
+# sites-enabled has links, which grep follows with -R only.
 _SERVED = rf"""
 roots=$(
     cd /etc; {{
-    grep -rhoE '(^|[[:space:];{{])root[[:space:]]+[^;#]+;' nginx/nginx.conf nginx/conf.d nginx/sites-enabled |
+    grep -RhoE '(^|[[:space:];{{])root[[:space:]]+[^;#]+;' nginx/nginx.conf nginx/conf.d nginx/sites-enabled |
         sed -E 's/^[^r]*root[[:space:]]+//; s/[";]//g'
-    grep -rhoiE '^[[:space:]]*DocumentRoot[[:space:]]+[^#]+' apache2/sites-enabled httpd/conf httpd/conf.d |
+    grep -RhoiE '^[[:space:]]*DocumentRoot[[:space:]]+[^#]+' apache2/sites-enabled httpd/conf httpd/conf.d |
         sed -E 's/^[[:space:]]*[A-Za-z]+[[:space:]]+//; s/"//g'
     }} 2>/dev/null | sed 's/[[:space:]]*$//' | sort -u
 )
 [ -n "$roots" ] || exit 127
 [ "$(id -u)" = 0 ] || exit 1
 hiding='^[^#]*location[[:space:]]+~\*?[[:space:]]+"?\^?/?.*\\\.(\(|[[:space:]]|\{{|env)'
-grep -rqE "$hiding" /etc/nginx 2>/dev/null && echo hidden
+grep -RqE "$hiding" /etc/nginx 2>/dev/null && echo hidden
 for pid in $(pgrep -x 'nginx|apache2|httpd|caddy'); do
     sed -nE 's/^Uid:[[:space:]]*([0-9]+).*/uid \1/p; s/^Groups:/groups/p; s/^Gid:[[:space:]]*([0-9]+).*/groups \1/p' \
         "/proc/$pid/status" 2>/dev/null

@@ -27,12 +27,12 @@ _TRACKED = (
     _FOLDERS
     + SHOW
     + r"""
-secret='^.?([^[:cntrl:]]*/)?(\.env(\.[a-z]+)?|[a-z]+\.env|id_(rsa|ecdsa|ed25519))$'
+wanted='^.?([^[:cntrl:]]*/)?(\.env(\.[a-z]+)?|[a-z]+\.env|id_(rsa|ecdsa|ed25519))$'
 copies=$(find "$@" -xdev -maxdepth 6 -name node_modules -prune -o -type d -name .git -print -prune | head -n 200)
 [ -n "$copies" ] || exit 127
 printf '%s\n' "$copies" | while IFS= read -r copy; do
     [ -f "$copy/index" ] || continue
-    names=$(tr '\0' '\n' <"$copy/index" | grep -aE "$secret")
+    names=$(tr '\0' '\n' <"$copy/index" | grep -aE "$wanted")
     [ -n "$names" ] || continue
     printf 'copy %s\n' "${copy%/.git}"
     printf '%s\n' "$names" | head -n 50 | sed 's/^/name /'
