@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from lilfox_tui.audit.checks.logs.attempts import _tried
 from lilfox_tui.audit.checks.logs.files import parse_rotation
+from lilfox_tui.audit.checks.secrets.logs import parse_lines
 from lilfox_tui.audit.checks.systemd.units import _microseconds
 from lilfox_tui.audit.secret_values import is_token, secret_names, secrets_in
 from lilfox_tui.audit.targets.hosts import Printed
-from tests.unit.audit.test_checks import outcomes
+from tests.unit.audit.test_checks import HOST, outcomes
 
 LINES = {
     "redis-cli -a hunter22 subscribe x": [("-a", "hunter22")],
@@ -177,3 +178,11 @@ def test_attempts_in_the_order_of_what_they_reached() -> None:
     assert outcomes("attack-answered", {"attack-requests": Printed("", status=127)}) == []
     unread = {"attack-requests": Printed("log /a/access.log\nknown 0 7\n")}
     assert outcomes("attack-answered", unread) == ["? /a/access.log is not in the format common or combined"]
+
+
+def test_the_scripts_of_the_audit_are_no_secrets_in_the_log_of_sudo() -> None:
+    for fact in {fact.name: fact for check in HOST for fact in check.facts}.values():
+        script = fact.question.replace("\n", "#012")
+        parts = [script[begin : begin + 600] for begin in range(0, len(script), 500)]
+        lines = "\n".join(f">{each}" for each in (*fact.question.splitlines(), *parts))
+        assert parse_lines(Printed(f"log /var/log/auth.log\n{lines}\n")) == [], fact.name

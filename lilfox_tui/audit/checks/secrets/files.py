@@ -31,7 +31,7 @@ show() {
             *.pem|*.key|*/id_*)
                 grep -aqE '^-----BEGIN (RSA |EC |DSA |OPENSSH )?PRIVATE KEY-----' "$file" || continue
                 grep -aqE '^Proc-Type: 4,ENCRYPTED' "$file" && continue
-                grep -aq 'BEGIN OPENSSH' "$file" && ! grep -aq '^b3BlbnNzaC1rZXktdjEAAAAABG5vbmU' "$file" && continue
+                grep -aq 'BEGIN OPENSSH' "$file" && ! grep -aq '^b3BlbnNzaC1rZXktdj[E]AAAAABG5vbmU' "$file" && continue
                 stat -c 'key %a %u %g %U:%G %n' -- "$file" ;;
             *)
                 stat -c 'text %a %u %g %U:%G %n' -- "$file"

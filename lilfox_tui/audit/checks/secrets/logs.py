@@ -38,7 +38,7 @@ exit 0
 """
 _OF_JOURNAL = re.compile(r"\S+ [\d-]+ [\d:]+ \S+ \S+ ([^\s\[]+?)(?:\[[^\]]*\])*: (.*)")
 _STATUS = re.compile(r'" (\d{3}) (?:\d+|-)')
-_OWN = ("lilfox_", "@@LILFOX", "LILFOX-FACT")
+_OWN = ("lilfox_fact", "lilfox_limit", "LILFOX_LOGS", "@@LILFOX")
 _SHOWN = 160
 
 

@@ -23,7 +23,7 @@ command -v systemctl >/dev/null && [ -d /run/systemd/system ] || exit 127
 exec systemctl show --no-pager --property=Id,Environment,FragmentPath,DropInPaths '*.service'
 """
 _HIDDEN = frozenset({"hidepid=1", "hidepid=2", "hidepid=4", "hidepid=noaccess", "hidepid=invisible"})
-_OWN = ("lilfox_", "@@LILFOX")
+_OWN = ("lilfox_fact", "lilfox_limit", "LILFOX_LOGS", "@@LILFOX")
 _INSTEAD = {
     "redis-cli": tr("Set REDISCLI_AUTH in its environment instead of -a."),
     "valkey-cli": tr("Set REDISCLI_AUTH in its environment instead of -a."),
