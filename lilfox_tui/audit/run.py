@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from lilfox_tui.audit.catalogue import group_of, target_kind
 from lilfox_tui.audit.facts import Absent, Fact, Facts, NotKnown
 from lilfox_tui.audit.model import AuditCheck, Found, NotChecked, Passed, Report, Target
 from lilfox_tui.audit.targets import hosts as host_facts
-from lilfox_tui.audit.targets import plans, postgresql, redis
+from lilfox_tui.audit.targets import plans, postgresql, redis, source
 from lilfox_tui.backends.kinds.postgresql import open_session
 from lilfox_tui.backends.redis_transport import RedisTransport
 from lilfox_tui.backup.context import BackupContext
@@ -35,7 +36,16 @@ def targets_of(config: Config, hosts: Sequence[str] = ()) -> dict[str, list[Targ
             found.setdefault(backend.kind, []).append(Target("backend", name))
     if not hosts:
         found["plan"] = [Target("plan", name) for name in config.backup.plans]
+        if config.audit.source is not None:
+            found["source"] = [Target("source", Path(config.audit.source).name)]
     return found
+
+
+def logs_of(config: Config, host: str) -> list[str]:
+    """The paths and patterns of the log files that the configuration has on a host."""
+    places = (host, None) if config.hosts[host].local else (host,)
+    files = [each for each in config.logs.values() if each.kind == "file" and each.host in places]
+    return [each.path for each in files if each.path]
 
 
 class Audit:
@@ -79,7 +89,10 @@ class Audit:
             return lambda facts: plans.gather(self._config, target.name, self._backups, facts)
         if kind == "host":
             sudo = self._config.hosts[target.name].sudo
-            return lambda facts: host_facts.gather(self._host(target.name), facts, sudo=sudo)
+            logs = logs_of(self._config, target.name)
+            return lambda facts: host_facts.gather(self._host(target.name), facts, sudo=sudo, logs=logs)
+        if kind == "source":
+            return lambda facts: source.gather(Path(self._config.audit.source or "."), facts)
         options = self._config.backends[target.name]
         return {"postgresql": self._ask_postgresql, "redis": self._ask_redis}[kind](target.name, options)
 

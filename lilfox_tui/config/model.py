@@ -451,6 +451,9 @@ class AuditConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """How long a restore may take; not judged when not given."""
     drill_every: Seconds = Seconds(30 * 86400)
     """How long ago the last restore test of each plan may be."""
+    source: str | None = None
+    """Folder of the application's source code on this machine, whose Python files are checked; a relative one is
+    beside the configuration file."""
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

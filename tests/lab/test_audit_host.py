@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 from collections.abc import Iterator
 
 import pytest
 
 from lilfox_tui.audit.catalogue import chosen
-from lilfox_tui.audit.model import AuditFinding, AuditSeverity, Fix, Report
-from lilfox_tui.audit.run import Audit, targets_of
-from lilfox_tui.config.model import Config
+from lilfox_tui.audit.model import AuditSeverity
+from tests.lab.auditing import audited, found_by, mend, run, write
 from tests.lab.machines import Machine, MachineLab
 
 pytestmark = [pytest.mark.lab, pytest.mark.root, pytest.mark.xdist_group("lab")]
@@ -26,33 +24,6 @@ def machine(lab: MachineLab) -> Iterator[Machine]:
     made.ssh(f"ip address add {PUBLIC}/32 dev host0")
     yield made
     made.kill()
-
-
-async def audited(lab: MachineLab, machine: Machine, *checks: str) -> Report:
-    config = Config(hosts={"web1": machine.config()}, ssh=lab.ssh())
-    return await Audit(config, timeout_s=120).run(chosen(checks), targets_of(config))
-
-
-def found_by(report: Report, check: str) -> dict[str, AuditFinding]:
-    """The findings of one check, by their subjects."""
-    return {each.finding.subject: each.finding for each in report.found if each.check.id == check}
-
-
-async def run(machine: Machine, *commands: str) -> None:
-    for command in commands:
-        await asyncio.to_thread(machine.ssh, command)
-
-
-async def write(machine: Machine, file: str, *lines: str) -> None:
-    text = shlex.quote("\n".join(lines) + "\n")
-    await run(machine, f"mkdir -p {shlex.quote(file.rpartition('/')[0])}; printf %s {text} >{shlex.quote(file)}")
-
-
-async def mend(machine: Machine, fix: Fix) -> None:
-    """What a fix says: its lines into its file, then its commands."""
-    if fix.file:
-        await write(machine, fix.file, *fix.lines)
-    await run(machine, *fix.commands)
 
 
 @pytest.mark.provokes("firewall")

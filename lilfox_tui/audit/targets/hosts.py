@@ -2,6 +2,7 @@
 
 A fact's question is POSIX sh. It only reads, as every check does; it runs in a shell of its own with no input, at low
 priority, ended after :data:`LIMIT_S` seconds, its output cut at :data:`LIMIT_BYTES`. Its answer is :class:`Printed`.
+``LILFOX_LOGS`` has the paths and patterns of the logs in the configuration, one a line.
 """
 
 from __future__ import annotations
@@ -48,9 +49,12 @@ class Printed(Struct, frozen=True):
         return self.text.splitlines()
 
 
-async def gather(host: Host, facts: Sequence[Fact[Any]], *, sudo: bool) -> Mapping[str, Printed]:
-    """What the host prints for ``facts``, in one round trip; as root with ``sudo``. Raises HostError."""
-    question = _FactScript(facts)
+async def gather(
+    host: Host, facts: Sequence[Fact[Any]], *, sudo: bool, logs: Iterable[str] = ()
+) -> Mapping[str, Printed]:
+    """What the host prints for ``facts``, in one round trip; as root with ``sudo``. Raises HostError. ``logs``: paths
+    and patterns of the log files that the configuration has on it."""
+    question = _FactScript(facts, logs)
     count = len({fact.name for fact in facts})
     completed = await host.run_script(
         question.script, timeout_s=count * LIMIT_S, limit_bytes=(count + 1) * (LIMIT_BYTES + 1024), sudo=sudo
@@ -69,8 +73,9 @@ class _FactScript:
     """One script that asks for ``facts``, and the reading of what it prints. The secret in its marks keeps what the
     programs print from passing for a mark."""
 
-    def __init__(self, facts: Iterable[Fact[Any]]) -> None:
+    def __init__(self, facts: Iterable[Fact[Any]], logs: Iterable[str] = ()) -> None:
         self._facts = {fact.name: fact for fact in facts}
+        self._logs = "\n".join(logs)
         self._mark = f"{_MARK} {secrets.token_hex(8)}"
 
     @property
@@ -80,7 +85,13 @@ class _FactScript:
             f"lilfox_fact {shlex.quote(name)} {shlex.quote(fact.question.strip())}"
             for name, fact in self._facts.items()
         ]
-        return _SCRIPT.format(mark=self._mark, limit=LIMIT_BYTES + 1, time=LIMIT_S, asked="\n".join(asked))
+        return _SCRIPT.format(
+            mark=self._mark,
+            limit=LIMIT_BYTES + 1,
+            time=LIMIT_S,
+            logs=shlex.quote(self._logs),
+            asked="\n".join(asked),
+        )
 
     def read(self, output: bytes) -> dict[str, Printed] | None:
         """What each fact's script printed; None if the script did not run to its end. Bytes that are not UTF-8 become
@@ -101,6 +112,7 @@ class _FactScript:
 
 _SCRIPT = r"""
 LC_ALL=C; export LC_ALL
+LILFOX_LOGS={logs}; export LILFOX_LOGS
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; export PATH
 if timeout 3 true 2>/dev/null; then lilfox_limit() {{ timeout {time} "$@"; }}
 else lilfox_limit() {{ "$@"; }}
