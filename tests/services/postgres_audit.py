@@ -8,6 +8,8 @@ import subprocess
 from collections.abc import Iterable
 from typing import Any
 
+import psycopg
+
 from lilfox_tui.audit.catalogue import chosen
 from lilfox_tui.audit.model import AuditFinding, Fix, Report
 from lilfox_tui.audit.run import Audit, targets_of
@@ -17,6 +19,18 @@ from tests.services.postgres import _ACCOUNT, SUPERUSER, Postgres
 from tests.waiting import wait_for
 
 VERSIONS = [15, 17]
+
+
+def connect(server: Postgres, **more: Any) -> psycopg.Connection:
+    """A session of an application, as the superuser."""
+    words: dict[str, Any] = {
+        "host": "127.0.0.1",
+        "port": server.port,
+        "user": SUPERUSER,
+        "dbname": "postgres",
+        "sslmode": "disable",
+    }
+    return psycopg.connect(**words | more)
 
 
 async def audited(server: Postgres, *checks: str, **options: Any) -> Report:
