@@ -4,11 +4,16 @@ gone."""
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
+import jsonschema
 import pytest
 
+from lilfox_tui.audit.catalogue import chosen
+from lilfox_tui.cli.schemas import schema
 from lilfox_tui.config.model import SecretRef
+from tests.services.lilfox_command import lilfox
 from tests.services.postgres import SUPERUSER, Postgres
 from tests.services.postgres_audit import VERSIONS, audited, found_by, is_mended, mend, severities, unknown
 from tests.waiting import wait_for
@@ -247,3 +252,22 @@ async def test_a_database_without_tables_beside_others_is_not_checked() -> None:
         assert told["postgresql-index-unused"] == (
             "postgres has no tables: name the application's database as database: of this backend (shop)"
         )
+
+
+def test_the_command_has_the_checks_of_a_tag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    file = tmp_path / "config.yaml"
+    with Postgres("autovacuum = off\n") as server:
+        backend = {"kind": "postgresql", "port": server.port, "user": SUPERUSER}
+        file.write_text(json.dumps({"backends": {"db": backend}}))
+        file.chmod(0o600)
+        done = lilfox("--language", "en", "--config", file, "audit", "--json", "--only", "performance")
+    document = json.loads(done.stdout)
+    jsonschema.validate(document, schema("audit"), format_checker=jsonschema.FormatChecker())
+    assert [(each["id"], each["tags"]) for each in document["findings"]] == [
+        ("postgresql-autovacuum-off", ["performance"])
+    ]
+    assert set(document["checks"]) == {each.id for each in chosen(["performance"])}
+    assert done.returncode == 1
+    listed = lilfox("--language", "en", "--config", file, "audit", "list").stdout
+    assert {line.split()[1] for line in listed.splitlines() if line.endswith("performance")} == set(document["checks"])

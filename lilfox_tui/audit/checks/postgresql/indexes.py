@@ -19,9 +19,12 @@ UNUSED_FROM_S = 30 * 86400.0
 UNUSED_FROM_BYTES = 10 << 20
 """Smaller ones cost nothing that anybody would notice."""
 REFERENCING_ROWS = 10_000
+MOST = 1000
+"""Of indexes or foreign keys, the worst first: the answer has to end."""
 
 _OURS = "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'"
 _INDEXES = f"""
+SELECT * FROM (SELECT *, count(*) OVER (PARTITION BY definition) AS same FROM (
 SELECT format('%I.%I', n.nspname, c.relname) AS name, format('%I.%I', n.nspname, t.relname) AS table,
        c.relname AS short, i.indexrelid::bigint AS id, c.relkind = 'I' AS partitioned, i.indisvalid AS valid,
        i.indisunique AS unique, i.indisreplident AS identity,
@@ -40,15 +43,20 @@ SELECT format('%I.%I', n.nspname, c.relname) AS name, format('%I.%I', n.nspname,
  WHERE {_OURS} AND NOT c.relispartition
    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = t.oid AND d.classid = 'pg_class'::regclass
                                               AND d.deptype = 'e')
- ORDER BY i.indexrelid
+) AS every) AS counted
+ WHERE NOT valid OR same > 1 OR scans = 0 AND NOT "unique"
+ ORDER BY valid AND same = 1, bytes DESC LIMIT {MOST}
 """  # noqa: S608  # our own words
-"""Of tables that are no extension's; an index of a partition is judged with that of the whole table."""
+"""Those that a check may find, of tables that are no extension's. An index of a partition is judged with that of the
+whole table."""
 _FOREIGN_KEYS = f"""
 SELECT format('%I.%I', n.nspname, t.relname) AS table, f.conname AS name,
        (SELECT string_agg(format('%I', a.attname), ', ' ORDER BY k.place)
           FROM unnest(f.conkey) WITH ORDINALITY AS k(number, place)
           JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = k.number) AS columns,
-       format('%I.%I', rn.nspname, r.relname) AS referenced, greatest(s.n_live_tup, t.reltuples)::bigint AS rows,
+       format('%I.%I', rn.nspname, r.relname) AS referenced, greatest(s.n_live_tup, t.reltuples, (
+         SELECT sum(l.reltuples) FROM pg_partition_tree(t.oid) p JOIN pg_class l ON l.oid = p.relid
+          WHERE t.relkind = 'p' AND p.isleaf))::bigint AS rows,
        coalesce(rs.n_tup_del, 0) AS deletes, t.relkind = 'p' AS partitioned
   FROM pg_constraint f JOIN pg_class t ON t.oid = f.conrelid JOIN pg_namespace n ON n.oid = t.relnamespace
   JOIN pg_class r ON r.oid = f.confrelid JOIN pg_namespace rn ON rn.oid = r.relnamespace
@@ -59,7 +67,7 @@ SELECT format('%I.%I', n.nspname, t.relname) AS table, f.conname AS name,
                       AND i.indnkeyatts >= cardinality(f.conkey)
                       AND f.conkey::int[] @> (i.indkey::int2[])[0:cardinality(f.conkey) - 1]::int[]
                       AND (i.indkey::int2[])[0:cardinality(f.conkey) - 1]::int[] @> f.conkey::int[])
- ORDER BY 1, 2
+ ORDER BY 5 DESC, 1, 2 LIMIT {MOST}
 """  # noqa: S608  # our own words
 
 
@@ -102,7 +110,7 @@ class ForeignKey(Struct, frozen=True):
 
 
 def parse_indexes(rows: list[Any]) -> list[AuditedIndex]:
-    """The indexes, the oldest first."""
+    """The indexes."""
     return convert(rows, list[AuditedIndex])
 
 
