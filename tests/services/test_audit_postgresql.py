@@ -153,7 +153,7 @@ async def test_transaction_ids_that_run_out(version: int) -> None:
         server.start()
         report = await audited(server, "postgresql-wraparound")
         assert severities(report) == dict.fromkeys(("postgres", "template0", "template1"), "high")
-        assert "oldest transaction id 1.7G" in str(report.found[0].finding.evidence)
+        assert "age of the oldest transaction ID 1.7G" in str(report.found[0].finding.evidence)
         mend((each.finding.fix for each in report.found), server)
         await is_mended(server, "postgresql-wraparound")
 

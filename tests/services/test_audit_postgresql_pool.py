@@ -47,7 +47,7 @@ async def test_pools_that_are_too_large_and_leak(version: int, monkeypatch: pyte
         monkeypatch.setattr(pool, "STALE_S", 0.0)
         monkeypatch.setattr(pool, "STALE", 8)
         forgotten = found_by(await audited(server, *POOL))
-        assert "8 connections not used for" in str(forgotten[subject].evidence)
+        assert "8 connections unused for at least" in str(forgotten[subject].evidence)
         mend([forgotten[subject].fix], server)
         await is_mended(server, *POOL)
 

@@ -100,7 +100,7 @@ async def test_an_index_that_nobody_uses(version: int, monkeypatch: pytest.Monke
         await is_mended(server, check)  # so small that it costs nothing
         monkeypatch.setattr(indexes, "UNUSED_FROM_BYTES", 1 << 20)
         told = unknown(await audited(server, check))
-        assert re.fullmatch(r"statistics are .* old; unused indexes can be told after 30 d", told[check])
+        assert re.fullmatch(r"statistics are .* old; unused indexes are known after 30 d", told[check])
         monkeypatch.setattr(indexes, "UNUSED_FROM_S", 0.0)
         found = found_by(await audited(server, check))
         assert list(found) == ["public.orders_note"]  # not orders_customer, which the foreign key needs

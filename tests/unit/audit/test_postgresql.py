@@ -194,8 +194,8 @@ INDEX = {
         ({}, {"identity": True}, "good"),
         ({}, {"for_foreign_key": True}, "good"),
         ({}, {"bytes": 8192}, "good"),
-        ({"counted_s": 86400.0}, {}, "? statistics are 1 d old; unused indexes can be told after 30 d"),
-        ({"counted_s": None}, {}, "? statistics are - old; unused indexes can be told after 30 d"),
+        ({"counted_s": 86400.0}, {}, "? statistics are 1 d old; unused indexes are known after 30 d"),
+        ({"counted_s": None}, {}, "? statistics are - old; unused indexes are known after 30 d"),
         (
             {"standbys": 1},
             {},

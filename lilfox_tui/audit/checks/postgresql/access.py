@@ -190,7 +190,9 @@ def judge_trust(facts: Facts) -> Iterator[AuditFinding]:
     for rule in _usable(facts):
         if rule.method == "trust":
             near = not rule.beyond or not _listens_beyond(settings)
-            text = tr("Give the roles passwords first (\\password in psql); local connections are known by their user.")
+            text = tr(
+                "Set passwords for the roles first (\\password in psql). Local ones then use peer, the OS user's name."
+            )
             yield AuditFinding(
                 str(rule),
                 _evidence(rule, settings),
@@ -204,7 +206,7 @@ def judge_any_address(facts: Facts) -> Iterator[AuditFinding]:
     settings = facts[SETTINGS]
     for rule in _usable(facts):
         if rule.any_address and rule.method != "cert" and _listens_beyond(settings):
-            text = tr("Name the networks of your clients; samenet stands for those that the server's host is in.")
+            text = tr("Name the networks of your clients. samenet means every network that the server's host is in.")
             by_tls = rule.kind == "hostssl" and rule.method not in _BY_PASSWORD
             severity = AuditSeverity.HIGH if by_tls else None
             yield AuditFinding(str(rule), _evidence(rule, settings), _fix(text, rule, settings), severity)
@@ -216,19 +218,19 @@ def judge_passwords(facts: Facts) -> Iterator[AuditFinding]:
     stored = settings["password_encryption"].value
     if stored != "scram-sha-256":
         fix = Fix(
-            tr("Store new passwords as SCRAM. Old ones stay MD5 until they are set again."),
+            tr("Store new passwords as SCRAM. Existing ones stay MD5 until they are set again."),
             commands=(psql("ALTER SYSTEM SET password_encryption = 'scram-sha-256'", RELOAD),),
         )
         evidence = tr("{name} = {value}", name="password_encryption", value=stored)
         yield AuditFinding("password_encryption", evidence, fix)
     for role in facts[OLD_PASSWORDS]:
         evidence = tr("pg_authid: the password of {role} begins with md5", role=role)
-        text = tr("Set the password again, once password_encryption is scram-sha-256..")
+        text = tr("Set the password again once password_encryption is scram-sha-256.")
         quoted = role.replace('"', '""')
         yield AuditFinding(role, evidence, Fix(text, commands=(psql(f'\\password "{quoted}"'),)))
     for rule in _usable(facts):
         if rule.method == "password" and rule.kind in _WITHOUT_TLS and rule.beyond:
-            text = tr("Ask for SCRAM, which does not send the password.")
+            text = tr("Use SCRAM, which never sends the password.")
             yield AuditFinding(str(rule), _evidence(rule, settings), _fix(text, rule, settings))
 
 
@@ -248,7 +250,7 @@ def judge_tls(facts: Facts) -> Iterator[AuditFinding]:
         if sessions:
             evidence = ntr("{rule}; {count} session without TLS now", "{rule}; {count} sessions without TLS now",
                            sessions, rule=evidence)  # fmt: skip
-        text = tr("Let other hosts in with TLS only. Clients use it unless they say sslmode=disable.")
+        text = tr("Require TLS from other hosts. Clients use it unless they set sslmode=disable.")
         severity = None if sessions else AuditSeverity.MEDIUM
         yield AuditFinding(str(rule), evidence, _fix(text, rule, settings), severity)
 
@@ -262,7 +264,7 @@ def _certificate(settings: ServerSettings) -> Fix:
     certificate, key = map(shlex.quote, files.values())
     place = shlex.quote(folder)
     return Fix(
-        tr("Give the server a certificate; here one that it signs itself, until your authority has made one."),
+        tr("Give the server a certificate. This one is self-signed: replace it by one of your CA."),
         commands=(
             f"openssl req -new -x509 -days 825 -nodes -subj /CN=$(hostname) -out {certificate} -keyout {key}",
             f"chmod 600 {key}; chown --reference={place} {certificate} {key}",
@@ -275,8 +277,8 @@ CHECKS = (
     AuditCheck(
         "postgresql-hba-trust",
         AuditSeverity.CRITICAL,
-        tr("PostgreSQL lets clients in without a password"),
-        tr("With trust, whoever can connect is the role that he says he is, a superuser too."),
+        tr("clients can connect to PostgreSQL without a password"),
+        tr("With trust, anyone who can connect is whichever role they name, also a superuser."),
         (RULES, SETTINGS),
         judge_trust,
         "https://www.postgresql.org/docs/current/auth-trust.html",
@@ -284,8 +286,8 @@ CHECKS = (
     AuditCheck(
         "postgresql-hba-any-address",
         AuditSeverity.CRITICAL,
-        tr("PostgreSQL lets clients in from every address"),
-        tr("Only the firewall then keeps the internet from guessing passwords."),
+        tr("clients can connect to PostgreSQL from any address"),
+        tr("Then only the firewall keeps the internet from guessing passwords."),
         (RULES, SETTINGS),
         judge_any_address,
         "https://www.postgresql.org/docs/current/auth-pg-hba-conf.html",
@@ -293,8 +295,8 @@ CHECKS = (
     AuditCheck(
         "postgresql-md5-passwords",
         AuditSeverity.HIGH,
-        tr("passwords of PostgreSQL are weakly protected"),
-        tr("Whoever has an MD5 hash, from a backup for example, can log in with it, and guesses the password fast."),
+        tr("PostgreSQL stores or accepts passwords without SCRAM"),
+        tr("An MD5 hash, from a backup for example, is enough to log in, and its password is guessed fast."),
         (SETTINGS, OLD_PASSWORDS, RULES),
         judge_passwords,
         "https://www.postgresql.org/docs/current/auth-password.html",
@@ -302,8 +304,8 @@ CHECKS = (
     AuditCheck(
         "postgresql-no-tls",
         AuditSeverity.HIGH,
-        tr("other hosts can use PostgreSQL without TLS"),
-        tr("Statements, their rows and new passwords then cross the network as plain text."),
+        tr("remote clients can connect to PostgreSQL without TLS"),
+        tr("Statements, rows and new passwords then cross the network in plain text."),
         (RULES, SETTINGS, OPEN_SESSIONS),
         judge_tls,
         "https://www.postgresql.org/docs/current/ssl-tcp.html",

@@ -132,10 +132,10 @@ def judge_invalid(facts: Facts) -> Iterator[AuditFinding]:
         evidence = tr("{index} of {table}: indisvalid = false", index=each.name, table=each.table)
         left = each.short.rstrip("0123456789").endswith(("_ccnew", "_ccold"))
         if left:
-            text = tr("Drop what a REINDEX CONCURRENTLY left behind.")
+            text = tr("Drop it: a failed REINDEX CONCURRENTLY left it behind.")
             statement = f"DROP INDEX CONCURRENTLY {each.name}"
         else:
-            text = tr("Build it again. If that fails, its error says which rows are in the way.")
+            text = tr("Rebuild it. If that fails, the error names the rows in the way.")
             statement = f"REINDEX INDEX CONCURRENTLY {each.name}"
         yield AuditFinding(each.name, evidence, Fix(text, commands=(psql(statement, database=server.database),)))
 
@@ -171,7 +171,7 @@ def judge_unused(facts: Facts) -> Iterator[AuditFinding]:
     if not unused:
         return
     if server.counted_s is None or server.counted_s < UNUSED_FROM_S:
-        raise NotKnown(tr("statistics are {age} old; unused indexes can be told after {least}",
+        raise NotKnown(tr("statistics are {age} old; unused indexes are known after {least}",
                           age=human_duration(server.counted_s), least=human_duration(UNUSED_FROM_S)))  # fmt: skip
     if server.standbys:
         raise NotKnown(tr("its standbys may use the indexes that it does not: look at idx_scan in their "
@@ -179,7 +179,7 @@ def judge_unused(facts: Facts) -> Iterator[AuditFinding]:
     for each in unused:
         evidence = tr("{index} of {table}: {size}, idx_scan = 0 in {age}", index=each.name, table=each.table,
                       size=human_bytes(each.bytes), age=human_duration(server.counted_s))  # fmt: skip
-        text = tr("Drop it, unless it is new.")
+        text = tr("Drop it, unless it was created recently.")
         yield AuditFinding(each.name, evidence, Fix(text, commands=(psql(each.drop(), database=server.database),)))
 
 
@@ -201,7 +201,7 @@ def judge_foreign_keys(facts: Facts) -> Iterator[AuditFinding]:
         )  # fmt: skip
         how = "" if each.partitioned else "CONCURRENTLY "
         statement = f"CREATE INDEX {how}ON {each.table} ({each.columns})"
-        text = tr("Create the index; CONCURRENTLY lets writers go on.")
+        text = tr("Create the index. CONCURRENTLY does not block writes.")
         severity = None if each.deletes else AuditSeverity.LOW
         fix = Fix(text, commands=(psql(statement, database=server.database),))
         yield AuditFinding(f"{each.table}: {each.name}", evidence, fix, severity)
@@ -215,24 +215,24 @@ def _check(name: str, title: Any, why: Any, facts: Sequence[Fact[Any]], judge: A
 CHECKS = (
     _check(
         "postgresql-index-invalid",
-        tr("an index is not valid"),
-        tr("Every write keeps it up to date, and no query uses it."),
+        tr("an index is invalid"),
+        tr("Every write maintains it, and no query uses it."),
         (INDEXES,),
         judge_invalid,
         "sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY",
     ),
     _check(
         "postgresql-index-duplicate",
-        tr("two indexes do the same"),
-        tr("Every write pays for both, and the cache holds both."),
+        tr("an index duplicates another one"),
+        tr("Every write maintains both, and both take space in the cache."),
         (INDEXES,),
         judge_duplicates,
         "indexes.html",
     ),
     _check(
         "postgresql-index-unused",
-        tr("an index is not used"),
-        tr("Every write pays for it, and it keeps updates from being heap-only."),
+        tr("an index is never used"),
+        tr("Every write maintains it, and it prevents heap-only updates."),
         (INDEXES,),
         judge_unused,
         "monitoring-stats.html#MONITORING-PG-STAT-ALL-INDEXES-VIEW",
@@ -240,7 +240,7 @@ CHECKS = (
     _check(
         "postgresql-foreign-key-index",
         tr("a foreign key has no index"),
-        tr("Each delete in the referenced table then reads the whole referencing table, and holds locks meanwhile."),
+        tr("Each delete in the referenced table scans the whole referencing table, and holds locks meanwhile."),
         (FOREIGN_KEYS,),
         judge_foreign_keys,
         "ddl-constraints.html#DDL-CONSTRAINTS-FK",

@@ -11,7 +11,7 @@ from lilfox_tui.audit.checks.postgresql.memory import BY_HOST, BY_SERVER, availa
 from lilfox_tui.audit.checks.postgresql.settings import PERFORMANCE, RELOAD, SERVER, SETTINGS, psql, with_tables
 from lilfox_tui.audit.facts import Fact, Facts, NotKnown
 from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
-from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import human_bytes, human_count, human_duration
 
 SCANNED_ROWS = 10_000
@@ -80,12 +80,12 @@ def judge_scans(facts: Facts) -> Iterator[AuditFinding]:
         if not often or each.read < each.scans * each.rows / 2:
             continue
         evidence = tr(
-            "{table}: {scans} sequential scans of {rows} rows, {index_scans} index scans{since}",
+            "{table}: {scans} sequential scans of {rows} rows, {index_scans} index scans, counted for {time}",
             table=each.name, scans=human_count(each.scans), rows=human_count(each.rows),
-            index_scans=human_count(each.index_scans), since=_since(server.counted_s),
+            index_scans=human_count(each.index_scans), time=human_duration(server.counted_s),
         )  # fmt: skip
-        text = tr("Find the statements (postgresql-slow-statement has those that cost most), and create an index of "
-                  "the columns in their WHERE. Then count anew.")  # fmt: skip
+        text = tr("Find the statements (postgresql-slow-statement names the most expensive ones), and create an "
+                  "index on the columns of their WHERE. Then reset the counters.")  # fmt: skip
         name = each.name.rpartition(".")[2].strip('"').replace("'", "''")
         find = (
             "SELECT calls, total_exec_time, query FROM pg_stat_statements "  # noqa: S608  # to be read by people
@@ -96,10 +96,6 @@ def judge_scans(facts: Facts) -> Iterator[AuditFinding]:
         yield AuditFinding(each.name, evidence, Fix(text, commands=commands))
 
 
-def _since(seconds: float | None) -> Message | str:
-    return "" if seconds is None else tr(" in {time}", time=human_duration(seconds))
-
-
 def judge_cache(facts: Facts) -> Iterator[AuditFinding]:
     """A cache that has less than 99 of 100 blocks."""
     server, load = facts[SERVER], facts[DATABASE]
@@ -108,19 +104,19 @@ def judge_cache(facts: Facts) -> Iterator[AuditFinding]:
         return
     buffers = facts[SETTINGS]["shared_buffers"].bytes
     evidence = tr(
-        "{database}: {percent}% of {blocks} blocks{since} were in the cache; shared_buffers = {buffers}",
+        "{database}: {percent}% of {blocks} blocks were in the cache, counted for {time}; shared_buffers = {buffers}",
         database=server.database, percent=f"{100 * load.hit / blocks:.1f}", blocks=human_count(blocks),
-        since=_since(server.counted_s), buffers=human_bytes(buffers),
+        time=human_duration(server.counted_s), buffers=human_bytes(buffers),
     )  # fmt: skip
     anew = psql(_RESET, database=server.database)
     quarter = _quarter(facts)
     if quarter is not None and buffers < quarter:
-        text = tr("Raise shared_buffers to a quarter of the memory; the server reads it at a restart. Then count anew.")
+        text = tr("Raise shared_buffers to a quarter of the memory, which requires a restart. Then reset the counters.")
         change = psql(f"ALTER SYSTEM SET shared_buffers = '{quarter >> 20}MB'")
         fix = Fix(text, commands=(change, "systemctl restart postgresql", anew))
     else:
-        text = tr("Find the statements that read most, and give them indexes; else the host needs more memory. "
-                  "Then count anew.")  # fmt: skip
+        text = tr("Find the statements that read most and add indexes; otherwise the host needs more memory. "
+                  "Then reset the counters.")  # fmt: skip
         find = "SELECT shared_blks_read, calls, query FROM pg_stat_statements ORDER BY 1 DESC LIMIT 10"
         fix = Fix(text, commands=(psql(find, database=server.database), anew))
     yield AuditFinding("shared_buffers", evidence, fix)
@@ -141,17 +137,17 @@ def judge_temp_files(facts: Facts) -> Iterator[AuditFinding]:
         return
     work, each = facts[SETTINGS]["work_mem"].bytes, load.temp_bytes // load.temp_files
     evidence = tr(
-        "{database}: {files} temporary files, {size}{since}, {each} each; work_mem = {work}",
+        "{database}: {files} temporary files, {size}, {each} each, counted for {time}; work_mem = {work}",
         database=server.database, files=human_count(load.temp_files), size=human_bytes(load.temp_bytes),
-        since=_since(server.counted_s), each=human_bytes(each), work=human_bytes(work),
+        time=human_duration(server.counted_s), each=human_bytes(each), work=human_bytes(work),
     )  # fmt: skip
     needed = (work + 4 * each >> 20) + 1  # rows in memory are larger than those in a file
     connections = int(facts[SETTINGS]["max_connections"].value)
     quarter = _quarter(facts)
-    text = tr("Log which statements make them, then raise work_mem for their role, and count anew.")
+    text = tr("Log the statements that create them, raise work_mem for their role, and reset the counters.")
     commands = [psql("ALTER SYSTEM SET log_temp_files = '1MB'", RELOAD)]
     if quarter is not None and connections * needed << 20 <= quarter:
-        text = tr("Raise work_mem: the memory suffices for all connections. Then count anew.")
+        text = tr("Raise work_mem: the memory suffices for all connections. Then reset the counters.")
         commands = [psql(f"ALTER SYSTEM SET work_mem = '{needed}MB'", RELOAD)]
     anew = psql(_RESET, database=server.database)
     yield AuditFinding("work_mem", evidence, Fix(text, commands=(*commands, anew)))
@@ -161,8 +157,8 @@ CHECKS = (
     AuditCheck(
         "postgresql-sequential-scans",
         AuditSeverity.MEDIUM,
-        tr("a large table is read as a whole again and again"),
-        tr("An index would find the few rows that the statements need."),
+        tr("frequent sequential scans of a large table"),
+        tr("An index finds a few rows without reading the whole table."),
         (SERVER, SCANNED),
         judge_scans,
         "https://www.postgresql.org/docs/current/indexes-intro.html",
@@ -171,8 +167,8 @@ CHECKS = (
     AuditCheck(
         "postgresql-cache-hits",
         AuditSeverity.MEDIUM,
-        tr("PostgreSQL's cache is too small for what is read"),
-        tr("A block that is not in the cache costs a read from the system, if not from the disk."),
+        tr("the cache hit ratio is below 99%"),
+        tr("A block that is not in shared_buffers is read from the kernel's cache or from the disk."),
         (SERVER, SETTINGS, DATABASE, BY_HOST, BY_SERVER),
         judge_cache,
         "https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-PG-STAT-DATABASE-VIEW",
@@ -181,8 +177,8 @@ CHECKS = (
     AuditCheck(
         "postgresql-temp-files",
         AuditSeverity.MEDIUM,
-        tr("sorts and hashes are written to temporary files"),
-        tr("What does not fit into work_mem is written to the disk and read again."),
+        tr("sorts and hashes spill to temporary files"),
+        tr("What does not fit into work_mem is written to disk and read back."),
         (SERVER, SETTINGS, DATABASE, BY_HOST, BY_SERVER),
         judge_temp_files,
         "https://www.postgresql.org/docs/current/runtime-config-resource.html#GUC-WORK-MEM",

@@ -88,7 +88,7 @@ def judge_default(facts: Facts) -> Iterator[AuditFinding]:
     step = DEFAULT_BUFFERS >> 20
     better = min(memory // 4, max(2 * DEFAULT_BUFFERS, data + data // 2)) >> 20
     size = f"{max(2, better // step) * step}MB"
-    text = tr("Give it a quarter of the memory, or what the data need. The server reads it at a restart.")
+    text = tr("Set it to a quarter of the memory, or to what the data need. It requires a restart.")
     fix = Fix(text, commands=(psql(f"ALTER SYSTEM SET shared_buffers = '{size}'"), "systemctl restart postgresql"))
     yield AuditFinding("shared_buffers", evidence, fix)
 
@@ -109,7 +109,7 @@ def judge_overcommit(facts: Facts) -> Iterator[AuditFinding]:
     )  # fmt: skip
     room = max(0, memory - buffers)
     if better := room // 2 // connections >> 20:
-        text = tr("Lower it for all; ALTER ROLE … SET work_mem gives one role that sorts much more.")
+        text = tr("Lower it. ALTER ROLE … SET work_mem raises it for a role that needs more.")
         fix = Fix(text, commands=(psql(f"ALTER SYSTEM SET work_mem = '{better}MB'", RELOAD),))
     else:
         text = tr(
@@ -123,8 +123,8 @@ CHECKS = (
     AuditCheck(
         "postgresql-memory-default",
         AuditSeverity.HIGH,
-        tr("PostgreSQL's cache is left at its small default"),
-        tr("The default of shared_buffers is for a server that starts on any machine, not for one that works on it."),
+        tr("shared_buffers is left at its default"),
+        tr("The default lets PostgreSQL start on any machine; it is too small for a production database."),
         (SETTINGS, BY_HOST, BY_SERVER, DATA),
         judge_default,
         "https://www.postgresql.org/docs/current/runtime-config-resource.html#GUC-SHARED-BUFFERS",
@@ -134,7 +134,7 @@ CHECKS = (
         "postgresql-memory-overcommit",
         AuditSeverity.HIGH,
         tr("PostgreSQL may use more memory than its host has"),
-        tr("Each sort or hash of each connection may use work_mem. When all do, the kernel kills the server."),
+        tr("Each sort or hash of each connection may use work_mem. If all do, the OOM killer ends the server."),
         (SETTINGS, BY_HOST, BY_SERVER),
         judge_overcommit,
         "https://www.postgresql.org/docs/current/runtime-config-resource.html#GUC-WORK-MEM",

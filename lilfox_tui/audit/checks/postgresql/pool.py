@@ -99,7 +99,7 @@ def judge_size(facts: Facts) -> Iterator[AuditFinding]:
                 client=each.name, count=each.count, usable=usable, idle=each.idle, addresses=each.addresses,
                 application=each.application or "-",
             )  # fmt: skip
-            text = tr("Lower pool_size of the application: what it keeps idle nobody else can use.")
+            text = tr("Lower pool_size of the application: nobody else can use its idle connections.")
             yield AuditFinding(each.name, evidence, Fix(text, commands=(_listing(),)))
 
 
@@ -123,15 +123,15 @@ def judge_leaks(facts: Facts) -> Iterator[AuditFinding]:
                 client=each.name, count=len(waiting), time=human_duration(max(waiting)),
                 application=each.application or "-",
             )  # fmt: skip
-            text = tr("End them, and let the application close each transaction (with a context manager).")
+            text = tr("End them, and make the application close each transaction (with a context manager).")
             condition = f"state LIKE 'idle in transaction%' AND state_change < now() - interval '{LEAKED_S:.0f} s'"
         else:
             evidence = tr(
-                "{client}: {count} connections not used for {time} and more ({application})",
+                "{client}: {count} connections unused for at least {time} ({application})",
                 client=each.name, count=len(stale), time=human_duration(min(stale)),
                 application=each.application or "-",
             )  # fmt: skip
-            text = tr("End them, and let the pool close what is idle (pool_recycle, idle_timeout).")
+            text = tr("End them, and make the pool close idle connections (pool_recycle, idle_timeout).")
             condition = f"state = 'idle' AND state_change < now() - interval '{STALE_S:.0f} s'"
         who = f"usename = {_literal(each.role)} AND datname = {_literal(each.database)}"
         statement = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {who} AND {condition}"  # noqa: S608
@@ -151,7 +151,7 @@ def judge_pooler(facts: Facts) -> Iterator[AuditFinding]:
                   most=facts[SETTINGS]["max_connections"].value)  # fmt: skip
     port = facts[SETTINGS]["port"].value
     fix = Fix(
-        tr("Put PgBouncer in front, and let the applications connect to its port 6432."),
+        tr("Run PgBouncer in front of the server, and connect the applications to its port 6432."),
         "/etc/pgbouncer/pgbouncer.ini",
         (
             "[databases]",
@@ -179,22 +179,22 @@ def _check(name: str, title: Any, why: Any, judge: Any, page: str) -> AuditCheck
 CHECKS = (
     _check(
         "postgresql-pool-size",
-        tr("connection pools leave too few connections"),
+        tr("connection pools use up the connections"),
         tr("When all connections are in use, new clients are refused."),
         judge_size,
         "runtime-config-connection.html#GUC-MAX-CONNECTIONS",
     ),
     _check(
         "postgresql-connection-leak",
-        tr("an application forgets its connections"),
-        tr("They hold memory and, in a transaction, locks and rows that VACUUM cannot remove."),
+        tr("an application leaks connections"),
+        tr("They hold memory and, in a transaction, locks; VACUUM cannot remove rows that died since."),
         judge_leaks,
         "monitoring-stats.html#MONITORING-PG-STAT-ACTIVITY-VIEW",
     ),
     _check(
         "postgresql-no-pooler",
-        tr("there are more connections than the server works on well"),
-        tr("Each is a process with memory of its own, and snapshots get slower with their number."),
+        tr("more client connections than the server handles well"),
+        tr("Each connection is a process with its own memory, and every snapshot gets slower."),
         judge_pooler,
         "https://www.pgbouncer.org/config.html",
     ),

@@ -223,10 +223,10 @@ def judge_limits(facts: Facts) -> Iterator[AuditFinding]:
         else:
             evidence = tr("{name} = 0", name=name)
         if of_transactions:
-            text = tr("Set it for all: no application needs a transaction that waits for it so long.")
+            text = tr("Set it for all sessions: no application needs to keep an idle transaction open.")
             fix = Fix(text, commands=(psql(f"ALTER SYSTEM SET {name} = '{value}'", RELOAD),))
         else:
-            text = tr("Set it for the application only: backups and maintenance need longer. New sessions have it.")
+            text = tr("Set it for the application only: backups take longer. It applies to new sessions.")
             whose = [f"ROLE {role}" for role in roles if role] or [f"DATABASE {limits.database}"]
             fix = Fix(text, commands=tuple(psql(f"ALTER {each} SET {name} = '{value}'") for each in whose))
         yield AuditFinding(name, evidence, fix, severity)
@@ -245,8 +245,8 @@ CHECKS = (
     AuditCheck(
         "postgresql-timeouts",
         AuditSeverity.MEDIUM,
-        tr("nothing ends transactions and statements that hang"),
-        tr("One forgotten transaction keeps its locks, and keeps VACUUM from removing any row that died since."),
+        tr("no timeouts for idle transactions, locks or statements"),
+        tr("One forgotten transaction holds its locks and keeps VACUUM from removing dead rows."),
         (TIME_LIMITS,),
         judge_limits,
         "https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-IDLE-IN-TRANSACTION-SESSION-TIMEOUT",

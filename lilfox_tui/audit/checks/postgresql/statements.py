@@ -145,7 +145,7 @@ def judge_missing(facts: Facts) -> Iterator[AuditFinding]:
         commands.insert(0, "apt-get install postgresql-contrib")
     if not extension.installed:
         commands.append(psql("CREATE EXTENSION pg_stat_statements", database=server.database))
-    text = tr("Load it, which needs a restart, and create the extension; it costs about one percent.")
+    text = tr("Load the library, which requires a restart, and create the extension.")
     yield AuditFinding("pg_stat_statements", evidence, Fix(text, commands=tuple(commands)))
 
 
@@ -221,9 +221,9 @@ def _advice(each: CostlyStatement, scan: SequentialScan, table: LargeTable, data
         create = f"CREATE INDEX CONCURRENTLY ON {table.name} ({', '.join(columns)})"
         anew = f"SELECT pg_stat_statements_reset(0, 0, {int(each.id)})"
         commands = (psql(create, database=database), psql(anew, database=database))
-        fix = Fix(tr("Create an index of the columns that it compares, and count it anew."), commands=commands)
+        fix = Fix(tr("Create an index on the columns that it compares, and reset its statistics."), commands=commands)
     else:
-        fix = Fix(tr("Look for an index that its condition can use, an expression index for example."))
+        fix = Fix(tr("Create an index that matches the condition, such as an expression index."))
     return AuditFinding(each.id, evidence, fix)
 
 
@@ -231,8 +231,8 @@ CHECKS = (
     AuditCheck(
         "postgresql-statements-missing",
         AuditSeverity.MEDIUM,
-        tr("nobody counts what the statements cost"),
-        tr("Without pg_stat_statements nobody can say which statement makes a database slow."),
+        tr("statement statistics are not collected"),
+        tr("Without pg_stat_statements there is no telling which statements make a database slow."),
         (SERVER, SETTINGS, EXTENSION),
         judge_missing,
         "https://www.postgresql.org/docs/current/pgstatstatements.html",
@@ -241,8 +241,8 @@ CHECKS = (
     AuditCheck(
         "postgresql-slow-statement",
         AuditSeverity.MEDIUM,
-        tr("a statement that takes much time reads whole tables"),
-        tr("It is among the statements with the highest total time, and an index would let it read a few rows only."),
+        tr("an expensive statement reads a whole table"),
+        tr("It is among the statements with the highest total time, and reads a large table to keep a few rows."),
         (SERVER, EXTENSION, STATEMENTS, PLANS, LARGE),
         judge_statements,
         "https://www.postgresql.org/docs/current/using-explain.html",

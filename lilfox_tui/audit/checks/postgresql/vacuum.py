@@ -102,10 +102,10 @@ def judge_dead(facts: Facts) -> Iterator[AuditFinding]:
             reset = psql(f"ALTER TABLE {each.name} RESET (autovacuum_enabled)", database=server.database)
             commands.insert(0, reset)
         elif each.oldest_s is not None and each.oldest_s > 300:
-            text = tr("End the transaction that is {time} old and keeps them, then vacuum.",
+            text = tr("End the transaction that has been open for {time}, which keeps them, then vacuum.",
                       time=human_duration(each.oldest_s))  # fmt: skip
         else:
-            text = tr("Vacuum it now. If it comes back, let autovacuum begin earlier for this table.")
+            text = tr("Vacuum it now, and let autovacuum start earlier for this table.")
             scale = f"ALTER TABLE {each.name} SET (autovacuum_vacuum_scale_factor = 0.05)"
             commands.append(psql(scale, database=server.database))
         yield AuditFinding(each.name, evidence, Fix(text, commands=tuple(commands)))
@@ -120,7 +120,7 @@ def judge_wraparound(facts: Facts) -> Iterator[AuditFinding]:
         if left >= NEAR_PERCENT:
             continue
         evidence = tr(
-            "{name}: oldest transaction id {ids}, oldest multixact {multi} ago; the server stops writing at 2.1G",
+            "{name}: age of the oldest transaction ID {ids}, of the oldest multixact {multi}; writes stop at 2.1G",
             name=each.name, ids=human_count(each.ids), multi=human_count(each.multi),
         )  # fmt: skip
         freeze = psql("VACUUM (FREEZE)", database=each.name)
@@ -128,7 +128,7 @@ def judge_wraparound(facts: Facts) -> Iterator[AuditFinding]:
         if not each.open:
             change = f"ALTER DATABASE {each.quoted} WITH ALLOW_CONNECTIONS"
             commands = [psql(f"{change} true"), freeze, psql(f"{change} false")]
-        text = tr("End what is old: transactions, prepared transactions, replication slots. Then freeze the database.")
+        text = tr("End old transactions, prepared transactions and unused replication slots, then freeze the database.")
         yield AuditFinding(each.name, evidence, Fix(text, commands=tuple(commands)))
 
 
@@ -137,7 +137,7 @@ CHECKS = (
         "postgresql-autovacuum-off",
         AuditSeverity.HIGH,
         tr("autovacuum is off"),
-        tr("Dead rows are never removed, statistics of the planner get old, and transaction ids run out."),
+        tr("Dead rows are never removed, planner statistics go stale, and transaction IDs run out."),
         (SETTINGS,),
         judge_autovacuum,
         "https://www.postgresql.org/docs/current/routine-vacuuming.html",
@@ -146,8 +146,8 @@ CHECKS = (
     AuditCheck(
         "postgresql-dead-rows",
         AuditSeverity.HIGH,
-        tr("tables are full of dead rows"),
-        tr("Every scan reads the dead rows too, and the file never gets smaller by itself."),
+        tr("tables have many dead rows"),
+        tr("Every scan reads the dead rows too, and the table does not shrink by itself."),
         (SERVER, DEAD),
         judge_dead,
         "https://www.postgresql.org/docs/current/routine-vacuuming.html#VACUUM-FOR-SPACE-RECOVERY",
@@ -156,8 +156,8 @@ CHECKS = (
     AuditCheck(
         "postgresql-wraparound",
         AuditSeverity.HIGH,
-        tr("transaction ids run out"),
-        tr("At the end the server refuses all writes until the database is frozen, which takes hours."),
+        tr("transaction ID wraparound is near"),
+        tr("When no IDs are left, the server refuses all writes until the database is frozen, which can take hours."),
         (SERVER, AGES),
         judge_wraparound,
         "https://www.postgresql.org/docs/current/routine-vacuuming.html#VACUUM-FOR-WRAPAROUND",

@@ -81,12 +81,12 @@ def judge_archiver(facts: Facts) -> Iterator[AuditFinding]:
             success=tr("never") if archiver.archived_s is None
             else tr("{time} ago", time=human_duration(archiver.archived_s)),
         )  # fmt: skip
-        text = tr("The server's log has the error of archive_command. Mend it; the server tries again by itself.")
+        text = tr("See the error of archive_command in the server's log and correct it. The server retries by itself.")
         asking = psql("SHOW archive_command", "SELECT * FROM pg_stat_archiver")
         yield AuditFinding("archiver", evidence, Fix(text, commands=(asking,)))
     elif not library and settings["archive_command"].value in ("", "(disabled)"):
         evidence = tr("archive_mode = {mode} without archive_command", mode=settings["archive_mode"].value)
-        text = tr("Set archive_command to what copies a file to the archive, or archive_mode to off.")
+        text = tr("Set archive_command, or turn archive_mode off, which requires a restart.")
         commands = (psql("ALTER SYSTEM SET archive_mode = off"), "systemctl restart postgresql")
         yield AuditFinding("archiver", evidence, Fix(text, commands=commands))
 
@@ -97,10 +97,10 @@ def judge_slots(facts: Facts) -> Iterator[AuditFinding]:
         if slot.status not in _KEEPS:
             continue
         evidence = tr(
-            "{kind} slot {name} is inactive: wal_status {status}, {size} of WAL kept",
+            "{kind} slot {name} is inactive: wal_status {status}, {size} of WAL retained",
             kind=slot.kind, name=slot.name, status=slot.status, size=human_bytes(slot.bytes),
         )  # fmt: skip
-        text = tr("Start its standby or subscriber again. If that is gone, drop the slot.")
+        text = tr("Start its standby or subscriber. If that no longer exists, drop the slot.")
         commands = (psql(f"SELECT pg_drop_replication_slot({slot.literal})"),)
         yield AuditFinding(slot.name, evidence, Fix(text, commands=commands))
 
@@ -109,8 +109,8 @@ CHECKS = (
     AuditCheck(
         "postgresql-archiver",
         AuditSeverity.HIGH,
-        tr("WAL is not archived"),
-        tr("Backups cannot be restored beyond that point, and the WAL that waits fills the disk."),
+        tr("WAL archiving fails"),
+        tr("Point-in-time recovery stops there, and the WAL that is kept fills the disk."),
         (SETTINGS, SERVER, ARCHIVER),
         judge_archiver,
         "https://www.postgresql.org/docs/current/continuous-archiving.html#BACKUP-ARCHIVING-WAL",
@@ -118,8 +118,8 @@ CHECKS = (
     AuditCheck(
         "postgresql-slot",
         AuditSeverity.HIGH,
-        tr("a replication slot that nobody uses keeps WAL"),
-        tr("WAL is kept until the disk is full, and then the server stops."),
+        tr("an inactive replication slot retains WAL"),
+        tr("WAL is retained until the disk is full, and then the server stops."),
         (SLOTS,),
         judge_slots,
         "https://www.postgresql.org/docs/current/view-pg-replication-slots.html",
