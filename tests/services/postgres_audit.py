@@ -38,7 +38,7 @@ async def audited(server: Postgres, *checks: str, **options: Any) -> Report:
     is this machine."""
     settings = {"port": server.port, "user": SUPERUSER, **options}
     config = Config(backends={"db": Options(**settings)}, hosts={"here": HostConfig(local=True)})
-    return await Audit(config, timeout_s=60).run(chosen(checks), targets_of(config, ["here"]))
+    return await Audit(config, timeout_s=60).run(chosen(checks), targets_of(config))
 
 
 def found_by(report: Report) -> dict[str, AuditFinding]:
