@@ -165,7 +165,7 @@ async def test_memory_that_does_not_suffice(version: int, monkeypatch: pytest.Mo
         found = found_by(await audited(server, *checks))
         assert list(found) == ["shared_buffers", "work_mem"]
         assert "; shared_buffers = 1.0M" in str(found["shared_buffers"].evidence)
-        assert "1 temporary files, 6.7M" in str(found["work_mem"].evidence)
+        assert "temporary files 1, 6.7M" in str(found["work_mem"].evidence)
         mend((each.fix for each in found.values()), server)
         server.csv("SELECT count(*) FROM orders")
         server.csv("SELECT pg_stat_reset()")

@@ -11,9 +11,9 @@ import msgspec
 from msgspec import Struct
 
 from lilfox_tui.audit.facts import Fact, NotKnown
-from lilfox_tui.backends.model import BackendError
 from lilfox_tui.backends.postgresql.inspect import explain
 from lilfox_tui.backends.postgresql.session import PostgresSession, Statement, StatementRefused
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
 
 OWN_MARK = "row_to_json(fact)"
@@ -74,7 +74,7 @@ def _rows(answer: tuple[str, ...] | StatementRefused) -> list[Any] | NotKnown:
 async def _plan(session: PostgresSession, statement_id: str) -> Mapping[str, Any]:
     try:
         plan = await explain(session, int(statement_id))
-    except BackendError as error:
+    except LilFoxError as error:
         reason = error.message if isinstance(error.message, Message) else Message(error.message)
         return {"id": statement_id, "refused": reason}
     return {"id": statement_id, "plan": list(plan.lines)}

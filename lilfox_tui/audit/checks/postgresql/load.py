@@ -9,6 +9,7 @@ from msgspec import Struct, convert
 
 from lilfox_tui.audit.checks.postgresql.memory import BY_HOST, BY_SERVER, available_memory
 from lilfox_tui.audit.checks.postgresql.settings import PERFORMANCE, RELOAD, SERVER, SETTINGS, psql, with_tables
+from lilfox_tui.audit.checks.postgresql.statements import EXTENSION
 from lilfox_tui.audit.facts import Fact, Facts, NotKnown
 from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
 from lilfox_tui.core.i18n import tr
@@ -22,7 +23,8 @@ ENOUGH_BLOCKS = 1_000_000
 HIT_PERCENT = 99.0
 TEMP_BYTES_A_DAY = 1 << 30
 _DAY_S = 86400.0
-_RESET = "SELECT pg_stat_reset()"
+_RESET = ("SELECT pg_stat_reset()", "ANALYZE")
+"""Autovacuum needs the counts of rows, which ANALYZE makes anew."""
 
 _SCANS = f"""
 SELECT format('%I.%I', schemaname, relname) AS name, n_live_tup AS rows, seq_scan AS scans, seq_tup_read AS read,
@@ -92,8 +94,14 @@ def judge_scans(facts: Facts) -> Iterator[AuditFinding]:
             f"WHERE query ILIKE '%{name}%' ORDER BY 2 DESC LIMIT 5"
         )
         anew = f"SELECT pg_stat_reset_single_table_counters({each.id})"
-        commands = (psql(find, database=server.database), psql(anew, database=server.database))
+        commands = (*_asking(facts, find), psql(anew, f"ANALYZE {each.name}", database=server.database))
         yield AuditFinding(each.name, evidence, Fix(text, commands=commands))
+
+
+def _asking(facts: Facts, query: str) -> list[str]:
+    """The command that asks pg_stat_statements, where the database has it."""
+    extension = facts[EXTENSION]
+    return [psql(query, database=facts[SERVER].database)] if extension.loaded and extension.installed else []
 
 
 def judge_cache(facts: Facts) -> Iterator[AuditFinding]:
@@ -108,7 +116,7 @@ def judge_cache(facts: Facts) -> Iterator[AuditFinding]:
         database=server.database, percent=f"{100 * load.hit / blocks:.1f}", blocks=human_count(blocks),
         time=human_duration(server.counted_s), buffers=human_bytes(buffers),
     )  # fmt: skip
-    anew = psql(_RESET, database=server.database)
+    anew = psql(*_RESET, database=server.database)
     quarter = _quarter(facts)
     if quarter is not None and buffers < quarter:
         text = tr("Raise shared_buffers to a quarter of the memory, which requires a restart. Then reset the counters.")
@@ -118,7 +126,7 @@ def judge_cache(facts: Facts) -> Iterator[AuditFinding]:
         text = tr("Find the statements that read most and add indexes; otherwise the host needs more memory. "
                   "Then reset the counters.")  # fmt: skip
         find = "SELECT shared_blks_read, calls, query FROM pg_stat_statements ORDER BY 1 DESC LIMIT 10"
-        fix = Fix(text, commands=(psql(find, database=server.database), anew))
+        fix = Fix(text, commands=(*_asking(facts, find), anew))
     yield AuditFinding("shared_buffers", evidence, fix)
 
 
@@ -137,7 +145,7 @@ def judge_temp_files(facts: Facts) -> Iterator[AuditFinding]:
         return
     work, each = facts[SETTINGS]["work_mem"].bytes, load.temp_bytes // load.temp_files
     evidence = tr(
-        "{database}: {files} temporary files, {size}, {each} each, counted for {time}; work_mem = {work}",
+        "{database}: temporary files {files}, {size}, {each} each, counted for {time}; work_mem = {work}",
         database=server.database, files=human_count(load.temp_files), size=human_bytes(load.temp_bytes),
         time=human_duration(server.counted_s), each=human_bytes(each), work=human_bytes(work),
     )  # fmt: skip
@@ -149,7 +157,7 @@ def judge_temp_files(facts: Facts) -> Iterator[AuditFinding]:
     if quarter is not None and connections * needed << 20 <= quarter:
         text = tr("Raise work_mem: the memory suffices for all connections. Then reset the counters.")
         commands = [psql(f"ALTER SYSTEM SET work_mem = '{needed}MB'", RELOAD)]
-    anew = psql(_RESET, database=server.database)
+    anew = psql(*_RESET, database=server.database)
     yield AuditFinding("work_mem", evidence, Fix(text, commands=(*commands, anew)))
 
 
@@ -159,7 +167,7 @@ CHECKS = (
         AuditSeverity.MEDIUM,
         tr("frequent sequential scans of a large table"),
         tr("An index finds a few rows without reading the whole table."),
-        (SERVER, SCANNED),
+        (SERVER, SCANNED, EXTENSION),
         judge_scans,
         "https://www.postgresql.org/docs/current/indexes-intro.html",
         PERFORMANCE,
@@ -169,7 +177,7 @@ CHECKS = (
         AuditSeverity.MEDIUM,
         tr("the cache hit ratio is below 99%"),
         tr("A block that is not in shared_buffers is read from the kernel's cache or from the disk."),
-        (SERVER, SETTINGS, DATABASE, BY_HOST, BY_SERVER),
+        (SERVER, SETTINGS, DATABASE, EXTENSION, BY_HOST, BY_SERVER),
         judge_cache,
         "https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-PG-STAT-DATABASE-VIEW",
         PERFORMANCE,

@@ -94,7 +94,7 @@ def judge_size(facts: Facts) -> Iterator[AuditFinding]:
     for each in clients:
         if 100 * each.idle > IDLE_PERCENT * usable:
             evidence = tr(
-                "{client} has {count} of {usable} connections, {idle} of them idle, from {addresses} addresses "
+                "{client} has {count} of {usable} connections, {idle} idle; client addresses: {addresses} "
                 "({application})",
                 client=each.name, count=each.count, usable=usable, idle=each.idle, addresses=each.addresses,
                 application=each.application or "-",

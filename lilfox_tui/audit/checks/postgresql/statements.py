@@ -32,16 +32,19 @@ def _top(columns: str, condition: str = "true") -> Composed:
     """The statements of this database that took most time, without an audit's own; none where they are not counted."""
     return Composed(
         f"""
-        SELECT CASE WHEN s.schema IS NULL OR NOT s.loaded THEN 'SELECT WHERE false' ELSE replace(replace($q$
+        SELECT CASE WHEN s.schema IS NULL OR NOT s.loaded THEN 'SELECT WHERE false' ELSE replace(replace(replace($q$
           SELECT {columns} FROM (
             SELECT queryid::text AS id, sum(calls)::bigint AS calls, sum(total_@time) AS total_ms,
                    min(left(query, 2000)) AS text, sum(rows)::bigint AS rows,
-                   100 * sum(total_@time) / nullif(sum(sum(total_@time)) OVER (), 0) AS share_percent
+                   100 * sum(total_@time) / nullif(sum(sum(total_@time)) OVER (), 0) AS share_percent,
+                   extract(epoch FROM clock_timestamp() - @reset) AS counted_s
               FROM @schema.pg_stat_statements
              WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
-               AND strpos(query, '{OWN_MARK}') = 0 AND query !~ 'lilfox(_explained|$| FROM )'
+               AND strpos(query, '{OWN_MARK}') = 0 AND query !~ ' AS lilfox($| FROM )|lilfox_explained'
              GROUP BY queryid ORDER BY 3 DESC LIMIT {MOST}) AS top WHERE {condition}
-        $q$, '@time', CASE WHEN s.version >= 130000 THEN 'exec_time' ELSE 'time' END), '@schema', s.schema) END
+        $q$, '@reset', CASE WHEN to_regclass(s.schema || '.pg_stat_statements_info') IS NULL THEN 'NULL::timestamptz'
+                            ELSE '(SELECT stats_reset FROM @schema.pg_stat_statements_info)' END),
+             '@time', CASE WHEN s.version >= 130000 THEN 'exec_time' ELSE 'time' END), '@schema', s.schema) END
           FROM (SELECT (SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
                          WHERE e.extname = 'pg_stat_statements') AS schema,
                        EXISTS (SELECT FROM pg_settings WHERE name = 'pg_stat_statements.max') AS loaded,
@@ -76,7 +79,8 @@ class StatementsExtension(Struct, frozen=True):
 
 
 class CostlyStatement(Struct, frozen=True):
-    """A statement and what it has cost since it is counted."""
+    """A statement and what it has cost; ``counted_s`` is for how long statements have been counted, where the server
+    says so."""
 
     id: str
     calls: int
@@ -84,6 +88,7 @@ class CostlyStatement(Struct, frozen=True):
     text: str
     rows: int
     share_percent: float | None
+    counted_s: float | None = None
 
 
 class SequentialScan(Struct, frozen=True):
@@ -202,7 +207,8 @@ def judge_statements(facts: Facts) -> Iterator[AuditFinding]:
     yield from found
 
 
-def _costly(each: CostlyStatement, counted_s: float | None) -> bool:
+def _costly(each: CostlyStatement, database_s: float | None) -> bool:
+    counted_s = database_s if each.counted_s is None else each.counted_s
     planned = re.match(r"(?i)\s*(select|with|insert|update|delete|merge)\b", each.text)
     enough = counted_s is not None and each.total_ms >= CORE_PERCENT / 100 * 1000 * counted_s
     return bool(planned) and enough and each.calls >= CALLS and (each.share_percent or 0) >= SHARE_PERCENT

@@ -76,7 +76,7 @@ def judge_archiver(facts: Facts) -> Iterator[AuditFinding]:
     library = settings["archive_library"].value if "archive_library" in settings else ""
     if archiver.fails:
         evidence = tr(
-            "pg_stat_archiver: {file} failed {ago} ago, {count} failures; last success {success}",
+            "pg_stat_archiver: {file} failed {ago} ago, failures {count}; last success {success}",
             file=archiver.file, ago=human_duration(archiver.failed_s), count=archiver.failures,
             success=tr("never") if archiver.archived_s is None
             else tr("{time} ago", time=human_duration(archiver.archived_s)),
