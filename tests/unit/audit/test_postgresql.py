@@ -221,3 +221,106 @@ def test_a_unique_index_is_kept_for_a_plain_one_that_does_the_same() -> None:
     plain = {**INDEX, "name": "public.plain", "id": 1}
     answers = {"server": [SERVER], "indexes": [plain, {**INDEX, "unique": True}]}
     assert outcomes(CHECKS["postgresql-index-duplicate"], answers) == ["public.plain"]
+
+
+def _dead(**more: Any) -> dict[str, Any]:
+    row = {"name": "public.orders", "live": 79_999, "dead": 20_001, "vacuumed_s": 60.0, "disabled": False}
+    return {**row, "oldest_s": 5.0, **more}
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ({}, "Vacuum it now"),
+        ({"oldest_s": 7200.0}, "End the transaction that has been open for 2 h"),
+        ({"disabled": True}, "Turn autovacuum on"),
+        ({"live": 80_004}, ""),  # as many as autovacuum lets become dead
+    ],
+)
+def test_dead_rows_and_what_keeps_them(row: dict[str, Any], told: str) -> None:
+    answers = {"server": [SERVER], "dead-rows": [_dead(**row)]}
+    found = list(judged(Target("backend", "db"), [CHECKS["postgresql-dead-rows"]], answers))
+    texts = [str(each.finding.fix.text) for each in found if isinstance(each, Found)]
+    assert bool(texts) is bool(told)
+    assert all(text.startswith(told) for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("row", "found"),
+    [
+        ({}, True),
+        ({"scans": 1999}, False),  # dumps and reports of 40 days
+        ({"read": 4000 * 100}, False),  # of each scan only the first rows
+        ({"index_scans": 40_000}, False),  # most are by an index
+    ],
+)
+def test_scans_that_are_no_fault(row: dict[str, Any], found: bool) -> None:
+    table = {"name": "public.orders", "rows": 20_000, "scans": 4000, "read": 4000 * 20_000, "index_scans": 5, "id": 7}
+    extension = {"loaded": False, "installed": False, "available": True}
+    answers = {"server": [SERVER], "scanned-tables": [{**table, **row}], "statements-extension": [extension]}
+    told = outcomes(CHECKS["postgresql-sequential-scans"], answers)
+    assert told == (["public.orders"] if found else ["good"])
+
+
+def _settings(**values: str) -> list[dict[str, Any]]:
+    usual = {"max_connections": "100", "superuser_reserved_connections": "3", "port": "5432"}
+    return [
+        {"name": name, "setting": value, "unit": "", "source": "default", "pending_restart": False}
+        for name, value in {**usual, **values}.items()
+    ]
+
+
+def _pool(**more: Any) -> dict[str, Any]:
+    row = {"role": "app", "database": "shop", "count": 40, "application": "web", "addresses": 4, "idle": 40}
+    return {**row, "idle_s": [3600] * 40, "transaction_s": [], **more}
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ({}, []),  # a pool at night
+        ({"count": 60, "idle": 49}, ["app@shop"]),
+        ({"count": 60, "idle": 20}, []),
+        ({"count": 78, "idle": 20}, ["max_connections"]),
+        ({"transaction_s": [599]}, []),
+        ({"transaction_s": [1, 601]}, ["app@shop"]),
+        ({"idle_s": [90_000] * 19}, []),
+        ({"idle_s": [90_000] * 20}, ["app@shop"]),
+        ({"count": 200}, ["max_connections"]),
+        ({"count": 201}, ["max_connections", "connections"]),
+    ],
+)
+def test_pools_as_they_are_and_as_they_should_not_be(row: dict[str, Any], told: list[str]) -> None:
+    answers = {"server": [SERVER], "settings": _settings(), "clients": [_pool(**row)]}
+    names = ("postgresql-pool-size", "postgresql-connection-leak", "postgresql-no-pooler")
+    found = [each for name in names for each in outcomes(CHECKS[name], answers)]
+    assert [each for each in found if each != "good"] == told
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ({}, ["42"]),
+        ({"calls": 19}, ["good"]),
+        ({"share_percent": 4.0}, ["good"]),
+        ({"total_ms": 300.0, "counted_s": 3600.0}, ["good"]),
+        ({"total_ms": 300.0, "counted_s": 20.0}, ["42"]),
+        ({"text": "COPY orders TO STDOUT"}, ["good"]),
+    ],
+)
+def test_statements_that_are_worth_an_advice(row: dict[str, Any], told: list[str]) -> None:
+    statement = {"id": "42", "calls": 5000, "total_ms": 4e7, "text": "SELECT 1 FROM orders", "rows": 5}
+    plan = ["Seq Scan on orders  (cost=0.00..1.00 rows=1 width=4)", "  Filter: (note = $1)"]
+    answers: dict[str, Any] = {
+        "server": [SERVER], "statements-extension": [{"loaded": True, "installed": True, "available": True}],
+        "statements": [{**statement, "share_percent": 30.0, "counted_s": None, **row}],
+        "plans": [{"id": "42", "plan": plan}],
+        "large-tables": [{"name": "orders", "qualified": "public.orders", "rows": 20_000}],
+    }  # fmt: skip
+    assert outcomes(CHECKS["postgresql-slow-statement"], answers) == told
+    answers["plans"] = [{"id": "42", "refused": CHECKS["postgresql-slow-statement"].title}]
+    unplanned = outcomes(CHECKS["postgresql-slow-statement"], answers)
+    assert [each[:2] for each in unplanned] == (["? "] if told == ["42"] else ["go"])
+    answers["large-tables"] = [{"name": "orders", "qualified": "public.orders", "rows": 9}]
+    answers["plans"] = [{"id": "42", "plan": plan}]
+    assert outcomes(CHECKS["postgresql-slow-statement"], answers) == ["good"]
