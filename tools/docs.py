@@ -177,15 +177,16 @@ def _type(each: Mapping[str, Any]) -> str:
 
 def checks() -> str:
     """Every check of the audit, with the tests that make its fault on a real server, find it, and mend it."""
-    rows = ["| check | severity | finds | proved in |", "|---|---|---|---|"]
+    rows = ["| check | severity | finds | tags | proved in |", "|---|---|---|---|---|"]
     texts = {path: path.read_text(encoding="utf-8") for path in sorted((ROOT / "tests").rglob("test_audit_*.py"))}
     for group, members in groups().items():
-        rows.append(f"| **{group}** | | | |")
+        rows.append(f"| **{group}** | | | | |")
         for check in members:
             proofs = [f"`{path.relative_to(ROOT)}`" for path, text in texts.items() if check.id in _provoked(text)]
             proved = ", ".join(proofs) or "captured answers only"
             severity = check.severity.name.lower()
-            rows.append(f"| [`{check.id}`]({check.reference}) | {severity} | {check.title} | {proved} |")
+            tags = ", ".join(check.tags)
+            rows.append(f"| [`{check.id}`]({check.reference}) | {severity} | {check.title} | {tags} | {proved} |")
     return "\n".join(rows) + "\n"
 
 

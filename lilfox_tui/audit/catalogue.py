@@ -39,20 +39,29 @@ def target_kind(group: str) -> str:
     return _TARGETS.get(group, "host")
 
 
+def tags() -> dict[str, tuple[AuditCheck, ...]]:
+    """The checks of each tag."""
+    every = [check for members in groups().values() for check in members]
+    names = sorted({tag for check in every for tag in check.tags})
+    return {name: tuple(check for check in every if name in check.tags) for name in names}
+
+
 def chosen(only: Sequence[str]) -> tuple[AuditCheck, ...]:
-    """The checks of the groups and with the ids in ``only``; all if it is empty. Raises UsageError for another word."""
+    """The checks of the groups, with the tags and with the ids in ``only``; all if it is empty. Raises UsageError for
+    another word."""
+    named = tags() | groups()
     every = {check.id: check for members in groups().values() for check in members}
     if not only:
         return tuple(every.values())
     found: dict[str, AuditCheck] = {}
     for word in only:
-        if word in groups():
-            found |= {check.id: check for check in groups()[word]}
+        if word in named:
+            found |= {check.id: check for check in named[word]}
         elif word in every:
             found[word] = every[word]
         else:
             raise UsageError(
                 tr("{word}: no such check or group", word=word),
-                tr("groups: {names}; lilfox audit list lists the checks", names=listed(groups())),
+                tr("groups: {names}; lilfox audit list lists the checks", names=listed(named)),
             )
     return tuple(found.values())

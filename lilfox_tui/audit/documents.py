@@ -53,6 +53,7 @@ def _finding(entry: Entry) -> dict[str, Any]:
     return {
         "id": found.check.id,
         "group": group_of(found.check),
+        "tags": list(found.check.tags),
         "severity": found.severity.name.lower(),
         "state": entry.state,
         "target": _target(found),
@@ -101,7 +102,7 @@ def _rule(check: AuditCheck) -> dict[str, Any]:
         "fullDescription": {"text": str(check.why)},
         "helpUri": check.reference,
         "defaultConfiguration": {"level": _LEVELS[check.severity]},
-        "properties": {"tags": [group_of(check)], "security-severity": _SCORES[check.severity]},
+        "properties": {"tags": [group_of(check), *check.tags], "security-severity": _SCORES[check.severity]},
     }
 
 

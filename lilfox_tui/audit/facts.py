@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar, cast
 
-from msgspec import Struct
+from msgspec import MsgspecError, Struct
 
 from lilfox_tui.core.i18n import Message, tr
 
@@ -50,6 +50,6 @@ class Facts:
                 raise answer
             try:
                 self._parsed[fact.name] = fact.parse(answer)
-            except (ValueError, LookupError, TypeError, AttributeError):  # not what the program prints, or not yet
+            except (ValueError, LookupError, TypeError, AttributeError, MsgspecError):  # not as it is documented
                 raise NotKnown(tr("the answer about {fact} cannot be read", fact=fact.name)) from None
         return cast("T", self._parsed[fact.name])

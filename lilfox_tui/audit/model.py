@@ -76,6 +76,8 @@ class AuditCheck(Struct, frozen=True):
     judge: Callable[[Facts], Iterator[AuditFinding]]
     reference: str
     """Address of the document that the rule is from."""
+    tags: tuple[str, ...] = ()
+    """Names that ``--only`` takes too, for checks of several groups that belong together, such as ``performance``."""
 
 
 class Found(Struct, frozen=True):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from lilfox_tui.audit.catalogue import group_of, target_kind
 from lilfox_tui.audit.facts import Absent, Fact, Facts, NotKnown
@@ -17,12 +20,14 @@ from lilfox_tui.audit.targets import plans, postgresql, redis, source
 from lilfox_tui.backends.kinds.postgresql import open_session
 from lilfox_tui.backends.redis_transport import RedisTransport
 from lilfox_tui.backup.context import BackupContext
-from lilfox_tui.config.model import BackendConfig, Config
+from lilfox_tui.config.model import BackendConfig, Config, Seconds
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
 
+PATIENCE_S = 20
+"""The least time limit of a look at a backend: an audit asks for more than the monitor does."""
 Outcome = Found | NotChecked | Passed
 Gather = Callable[[Sequence[Fact[Any]]], Awaitable[Mapping[str, Any]]]
 
@@ -98,9 +103,13 @@ class Audit:
 
     def _ask_postgresql(self, name: str, options: Any) -> Gather:
         async def gather(facts: Sequence[Fact[Any]]) -> Mapping[str, Any]:
-            session = open_session(name, options, self._behind(options))
+            patient = msgspec.structs.replace(options, timeout=Seconds(max(options.timeout, PATIENCE_S)))
+            session = open_session(name, patient, self._behind(options))
             self._opened.push_async_callback(session.close)
-            return await postgresql.gather(session, facts)
+            of_host = [fact for fact in facts if isinstance(fact.question, host_facts.HostQuestion)]
+            found = await postgresql.gather(session, [fact for fact in facts if fact not in of_host])
+            there = options.by == "psql" or _is_loopback(options.address)
+            return {**found, **await self._ask_host_of(options, of_host, there=there)}
 
         return gather
 
@@ -111,6 +120,21 @@ class Audit:
             return await redis.gather(transport, facts)
 
         return gather
+
+    async def _ask_host_of(
+        self, options: BackendConfig, facts: Sequence[Fact[Any]], *, there: bool
+    ) -> Mapping[str, Any]:
+        """What the host of a backend's server answers. ``there``: the server runs on the host that it is asked
+        through."""
+        if options.host is None or not there:
+            reason = tr("the server's host is not known: name it as host: of this backend, with a loopback address")
+            return {fact.name: NotKnown(reason) for fact in facts}
+        asked = [msgspec.structs.replace(fact, question=fact.question.script) for fact in facts]
+        try:
+            sudo = self._config.hosts[options.host].sudo
+            return await host_facts.gather(self._host(options.host), asked, sudo=sudo) if asked else {}
+        except LilFoxError as error:
+            return {fact.name: NotKnown(_text(error)) for fact in facts}
 
     def _behind(self, options: BackendConfig) -> Host | None:
         return None if options.host is None else self._host(options.host)
@@ -123,9 +147,19 @@ class Audit:
             reason = tr("no result within {time} s", time=round(self._timeout_s))
             return [NotChecked(check, target, reason) for check in checks]
         except LilFoxError as error:
-            text = error.message if isinstance(error.message, Message) else Message(error.message)
-            return [NotChecked(check, target, text) for check in checks]
+            return [NotChecked(check, target, _text(error)) for check in checks]
         return list(judged(target, checks, answers))
+
+
+def _text(error: LilFoxError) -> Message:
+    return error.message if isinstance(error.message, Message) else Message(error.message)
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
 
 
 def judged(target: Target, checks: Sequence[AuditCheck], answers: Mapping[str, Any]) -> Iterator[Outcome]:

@@ -28,6 +28,15 @@ TIMED_OUT = 124
 _MARK = "@@LILFOX-FACT@@"
 
 
+class HostQuestion(Struct, frozen=True):
+    """The question of a backend's fact that the host of its server answers: ``script`` is as that of a host's fact."""
+
+    script: str
+
+    def __str__(self) -> str:
+        return self.script
+
+
 class Printed(Struct, frozen=True):
     """What a fact's script printed on stdout, its exit status, and whether it ran as root."""
 

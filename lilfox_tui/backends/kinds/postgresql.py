@@ -5,7 +5,6 @@ socket, as ``run_as``, without any password."""
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -14,7 +13,6 @@ from typing import Literal
 from lilfox_tui.backends.model import (
     BackendChart,
     BackendCurve,
-    BackendError,
     BackendReading,
     ClientSession,
     CounterDeltas,
@@ -31,20 +29,17 @@ from lilfox_tui.backends.postgresql import queries
 from lilfox_tui.backends.postgresql.inspect import (
     IndexStats,
     Inspection,
+    explain,
     facts,
     inspect,
-    no_extension,
-    server_of,
     tables,
 )
-from lilfox_tui.backends.postgresql.queries import explaining, without_secrets
 from lilfox_tui.backends.postgresql.session import (
     DriverSession,
     Login,
     PostgresSession,
     PsqlSession,
     SslMode,
-    StatementRefused,
 )
 from lilfox_tui.config.model import BackendConfig, Port, SecretRef, Threshold
 from lilfox_tui.core.errors import UsageError
@@ -233,27 +228,7 @@ class PostgresBackend:
 
     async def explain(self, statement_id: str) -> StatementPlan:
         """See :meth:`Explains.explain`. Also raises BackendError if the server cannot plan the statement."""
-        server = await server_of(self._session)
-        if server.statements is None:
-            raise BackendError(no_extension(server))
-        asked = explaining(int(statement_id), server)
-        answers = await self._session.run([*asked.steps, *asked.cleanup])
-        text, *steps = answers[: len(asked.steps)]
-        if isinstance(text, StatementRefused):
-            raise BackendError(text.message)
-        if not text:
-            raise BackendError(tr("statement {id} is no longer in the statistics, or contains a semicolon",
-                                  id=statement_id))  # fmt: skip
-        for step in steps:
-            if isinstance(step, StatementRefused):
-                hint = tr(
-                    "The statement is planned with the privileges and the search_path of {role}.", role=server.role
-                )
-                raise BackendError(tr("the server cannot plan the statement: {reason}", reason=step.said), hint)
-        plan = steps[-1]
-        assert not isinstance(plan, StatementRefused)
-        generic = re.search(r"\$\d", text[0]) is not None
-        return StatementPlan(without_secrets(text[0]), tuple(map(without_secrets, plan)), generic)
+        return await explain(self._session, int(statement_id))
 
     async def sessions(self, pid: int | None = None) -> tuple[ClientSession, ...]:
         """See :meth:`EndsSessions.sessions`."""

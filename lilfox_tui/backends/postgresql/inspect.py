@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct, field
 
-from lilfox_tui.backends.model import BackendError, BackendFact, Cell, Table, TableColumn
+from lilfox_tui.backends.model import BackendError, BackendFact, Cell, StatementPlan, Table, TableColumn
 from lilfox_tui.backends.postgresql import queries
-from lilfox_tui.backends.postgresql.queries import RowQuery, SessionRow, without_secrets
+from lilfox_tui.backends.postgresql.queries import RowQuery, SessionRow, explaining, without_secrets
 from lilfox_tui.backends.postgresql.session import PostgresSession, StatementAnswer, StatementRefused
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.core.text import human_count, human_duration
@@ -57,6 +58,31 @@ async def server_of(session: PostgresSession) -> queries.ServerStatus:
         hint = tr("LilFox supports PostgreSQL 12 and newer, without a connection pooler in between.")
         raise BackendError(first.refused["server"], hint)
     return servers[0]
+
+
+async def explain(session: PostgresSession, statement_id: int) -> StatementPlan:
+    """Return the plan of a statement of pg_stat_statements. Raises BackendError if the server cannot plan it, and what
+    ``Session.run`` raises."""
+    server = await server_of(session)
+    if server.statements is None:
+        raise BackendError(no_extension(server))
+    asked = explaining(statement_id, server)
+    answers = await session.run([*asked.steps, *asked.cleanup])
+    text, *steps = answers[: len(asked.steps)]
+    if isinstance(text, StatementRefused):
+        raise BackendError(text.message)
+    if not text:
+        raise BackendError(
+            tr("statement {id} is no longer in the statistics, or contains a semicolon", id=str(statement_id))
+        )
+    for step in steps:
+        if isinstance(step, StatementRefused):
+            hint = tr("The statement is planned with the privileges and the search_path of {role}.", role=server.role)
+            raise BackendError(tr("the server cannot plan the statement: {reason}", reason=step.said), hint)
+    plan = steps[-1]
+    assert not isinstance(plan, StatementRefused)
+    generic = re.search(r"\$\d", text[0]) is not None
+    return StatementPlan(without_secrets(text[0]), tuple(map(without_secrets, plan)), generic)
 
 
 async def inspect(session: PostgresSession, *, with_indexes: bool) -> Inspection:

@@ -35,7 +35,13 @@ _LEVELS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``audit``."""
     add = parser.add_argument
-    add("--only", action="append", default=[], metavar="CHECK", help=_("only this check or group (may be repeated)"))
+    add(
+        "--only",
+        action="append",
+        default=[],
+        metavar="CHECK",
+        help=_("only this check, group or tag (may be repeated)"),
+    )
     add("--host", action="append", default=[], metavar="NAME", help=_("only this host (may be repeated)"))
     severities = [severity.name.lower() for severity in AuditSeverity]
     add("--fail-on", choices=severities, default="high", help=_("exit with 1 for findings of this severity or above"))
@@ -151,7 +157,7 @@ def _check_rows() -> Iterator[list[Cell]]:
     for group, checks in groups().items():
         for check in checks:
             severity = Cell(str(SEVERITY_TEXTS[check.severity]), _LEVELS[check.severity])
-            yield [Cell(group), Cell(check.id), severity, Cell(str(check.title))]
+            yield [Cell(group), Cell(check.id), severity, Cell(str(check.title)), Cell(listed(check.tags))]
 
 
 def _explain(check: AuditCheck) -> None:
