@@ -5,13 +5,21 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from lilfox_tui.cli.exports.alloy import alloy_config
+from lilfox_tui.cli.exports.elasticsearch import index_template, kibana_data_view, lifecycle_policy
+from lilfox_tui.cli.exports.filebeat import filebeat_yml
 from lilfox_tui.cli.exports.formatting import unit_word
+from lilfox_tui.cli.exports.logstash import logstash_conf
+from lilfox_tui.cli.exports.loki import loki_yml
+from lilfox_tui.cli.exports.promtail import promtail_yml
 from lilfox_tui.cli.output import print_json, print_text, warn
 from lilfox_tui.cli.parser import load_settings
 from lilfox_tui.config.loader import LoadedConfig
-from lilfox_tui.core.i18n import clauses, listed, tr
+from lilfox_tui.config.model import Config
+from lilfox_tui.core.i18n import _, clauses, listed, tr
 
 _UNIT = """\
 [Unit]
@@ -45,6 +53,24 @@ KINDS = {
     "alertmanager": tr("alertmanager.yml with the notifiers as routes and receivers"),
     "grafana": tr("a dashboard of services, hosts and backends"),
     "grafana-datasource": tr("the data sources that the dashboard queries"),
+    "alloy": tr("config.alloy that sends the logs of a host to Loki"),
+    "promtail": tr("the same for Promtail, which is at its end of life"),
+    "loki": tr("config.yml for Loki 3 on one machine"),
+    "logstash": tr("a pipeline that sends the logs of a host to Elasticsearch"),
+    "filebeat": tr("filebeat.yml that sends the logs of a host to Elasticsearch"),
+    "elasticsearch-template": tr("the index template for those logs"),
+    "elasticsearch-ilm": tr("the lifecycle policy for those logs"),
+    "kibana": tr("a data view of those logs, to import into Kibana"),
+}
+_LOG_STACK: Mapping[str, Callable[[Config, str | None], str]] = {
+    "alloy": alloy_config,
+    "promtail": promtail_yml,
+    "loki": loki_yml,
+    "logstash": logstash_conf,
+    "filebeat": filebeat_yml,
+    "elasticsearch-template": index_template,
+    "elasticsearch-ilm": lifecycle_policy,
+    "kibana": kibana_data_view,
 }
 
 
@@ -52,6 +78,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``export``."""
     texts = clauses(f"{kind}: {text}" for kind, text in KINDS.items())
     parser.add_argument("kind", choices=list(KINDS), metavar="KIND", help=texts)
+    parser.add_argument(
+        "--host", metavar="NAME", help=_("with alloy, promtail, logstash, filebeat: the host whose logs are collected")
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -59,7 +88,8 @@ def run(args: argparse.Namespace) -> int:
     loaded = load_settings(args)
     if args.kind == "grafana":
         return _print_dashboard(loaded)
-    print_text(_text(args.kind, loaded))
+    made = _LOG_STACK.get(args.kind)
+    print_text(_text(args.kind, loaded) if made is None else made(loaded.config, args.host))
     return 0
 
 
