@@ -30,7 +30,7 @@ LOKI = "http://127.0.0.1:3100"
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-class Expression(str):
+class AlloyReference(str):
     """An expression of Alloy's language, such as a reference to another component."""
 
     __slots__ = ()
@@ -66,23 +66,23 @@ def _comment(text: str) -> str:
 def _components(config: Config, export: LogExport, stream: LogStream, name: str) -> Iterator[_Block]:
     """The components of one stream: what finds and reads it, and what parses its lines."""
     made = stages(stream)
-    receiver = Expression(f"loki.process.{name}.receiver" if made else f"loki.write.{JOB}.receiver")
+    receiver = AlloyReference(f"loki.process.{name}.receiver" if made else f"loki.write.{JOB}.receiver")
     labels = stream_labels(config, export.host, stream)
     if isinstance(stream.log, FileLog):
         target = {"__path__": stream.log.path}
         if stream.exclude:
             target["__path_exclude__"] = stream.exclude
         yield _Block("local.file_match", name, {"path_targets": [target | labels]})
-        targets = Expression(f"local.file_match.{name}.targets")
+        targets = AlloyReference(f"local.file_match.{name}.targets")
         yield _Block("loki.source.file", name, {"targets": targets, "forward_to": [receiver]})
     else:
         yield from _journal(name, stream.log, labels, receiver)
     if made:
         blocks = [_Block(f"stage.{kind}", "", arguments) for kind, arguments in made]
-        yield _Block("loki.process", name, {"forward_to": [Expression(f"loki.write.{JOB}.receiver")]}, blocks)
+        yield _Block("loki.process", name, {"forward_to": [AlloyReference(f"loki.write.{JOB}.receiver")]}, blocks)
 
 
-def _journal(name: str, log: JournalLog, labels: Mapping[str, str], receiver: Expression) -> Iterator[_Block]:
+def _journal(name: str, log: JournalLog, labels: Mapping[str, str], receiver: AlloyReference) -> Iterator[_Block]:
     rules = [
         _Block("rule", "", {"source_labels": [source], "target_label": label})
         for source, label in JOURNAL_LABELS.items()
@@ -94,7 +94,7 @@ def _journal(name: str, log: JournalLog, labels: Mapping[str, str], receiver: Ex
         name,
         {
             "forward_to": [receiver],
-            "relabel_rules": Expression(f"loki.relabel.{name}.rules"),
+            "relabel_rules": AlloyReference(f"loki.relabel.{name}.rules"),
             "max_age": "12h",
             **({"matches": matches} if matches else {}),
             "labels": dict(labels),
@@ -146,7 +146,7 @@ def _attributes(pairs: Mapping[str, Any], depth: int, *, end: str = "") -> str:
 
 
 def _value(value: Any, depth: int) -> str:
-    if isinstance(value, Expression):
+    if isinstance(value, AlloyReference):
         return str(value)
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -30,14 +30,8 @@ from lilfox_tui.config.model import ApiConfig, Config
 from lilfox_tui.core.i18n import _
 from lilfox_tui.logs.sources.file import Options as FileLog
 
-_LAYOUTS = (
-    "2006-01-02T15:04:05.999999999Z07:00",
-    "2006-01-02T15:04:05.999999999",
-    "2006-01-02 15:04:05.999999999Z07:00",
-    "2006-01-02 15:04:05.999999999",
-    "2006-01-02 15:04:05,999",
-    "UNIX",
-)
+_LAYOUTS = {"RFC3339Nano": "2006-01-02T15:04:05Z07:00", "Unix": "UNIX"}
+"""What Filebeat has no name for, or another one. Go reads fractions of seconds without their standing in a layout."""
 _LOWER = """\
 function process(event) {
   var level = event.Get("log.level");
@@ -113,8 +107,9 @@ def _processors(stream: LogStream) -> Iterator[dict[str, Any]]:
     if not stream.service and not stream.many:
         yield _renamed([(f"app.{name}", "service.name") for name in SERVICE_FIELDS])
     yield _renamed([("app.message", "message"), ("app.msg", "message")])
+    layouts = [_LAYOUTS.get(each, each) for each in FORMATS[stream.format].layouts]
     for name in TIME_FIELDS:
-        settings = {"field": f"app.{name}", "layouts": list(_LAYOUTS), "timezone": stream.zone}
+        settings = {"field": f"app.{name}", "layouts": layouts, "timezone": stream.zone}
         yield {"timestamp": settings | {"ignore_missing": True, "ignore_failure": True}}
 
 

@@ -6,6 +6,7 @@ import fnmatch
 import platform
 import re
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import PurePosixPath
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -49,14 +50,16 @@ SERVICE_FIELDS = ("service", "service.name", "app")
 METADATA_FIELDS = ("logger", "request_id", "trace_id")
 _DAY = r"\d{4}-\d{2}-\d{2}"
 _CLOCK = r"\d{2}:\d{2}:\d{2}"
+_ZONE = "ZONE"
+"""Where a time has the name of its zone, which Logstash knows as an American one at times (``CST``)."""
 FORMATS = {
     "json_lines": LineFormat(
         layouts=("RFC3339Nano", "2006-01-02T15:04:05", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05", "Unix"),
         joda=("ISO8601", "yyyy-MM-dd HH:mm:ss,SSS", "yyyy-MM-dd HH:mm:ss.SSS", "yyyy-MM-dd HH:mm:ss", "UNIX"),
     ),
     "postgresql_json": LineFormat(
-        layouts=("2006-01-02 15:04:05 MST", "2006-01-02 15:04:05 -07"),
-        joda=("yyyy-MM-dd HH:mm:ss.SSS z", "yyyy-MM-dd HH:mm:ss.SSS Z"),
+        layouts=("2006-01-02 15:04:05 -07", "2006-01-02 15:04:05 MST"),
+        joda=(f"yyyy-MM-dd HH:mm:ss.SSS {_ZONE}",),
     ),
     "logfmt": LineFormat(
         layouts=("RFC3339Nano", "2006-01-02T15:04:05", "2006-01-02 15:04:05", "Unix"),
@@ -84,8 +87,8 @@ FORMATS = {
     "postgresql": LineFormat(
         rf"^(?P<time>{_DAY} {_CLOCK}(?:\.\d+)? \S+) [^\n]{{0,300}}?"
         r"\b(?P<level>DEBUG[1-5]?|INFO|NOTICE|WARNING|ERROR|LOG|FATAL|PANIC):  ",
-        ("2006-01-02 15:04:05 MST", "2006-01-02 15:04:05 -07"),
-        ("yyyy-MM-dd HH:mm:ss.SSS z", "yyyy-MM-dd HH:mm:ss z"),
+        ("2006-01-02 15:04:05 -07", "2006-01-02 15:04:05 MST"),
+        (f"yyyy-MM-dd HH:mm:ss.SSS {_ZONE}", f"yyyy-MM-dd HH:mm:ss {_ZONE}"),
         rf"^{_DAY} {_CLOCK}",
     ),
     "syslog": LineFormat(
@@ -211,6 +214,14 @@ def _service(config: Config, name: str) -> str:
     """The service whose name the log has, alone or among its parts: ``web-1.gateway``, ``gateway-access``."""
     found = [each for each in config.services if re.search(rf"(?:^|[._-]){re.escape(each)}(?:$|[._-])", name)]
     return max(found, key=len, default="")
+
+
+def joda_patterns(stream: LogStream) -> list[str]:
+    """The patterns of Logstash for the stream's times. Names of its own zone are taken literally, in that zone."""
+    zone = ZoneInfo(stream.zone)
+    names = [f"'{datetime(2026, month, 1, tzinfo=zone).tzname()}'" for month in (1, 7)]
+    found = [pattern.replace(_ZONE, name) for name in (*names, "z") for pattern in FORMATS[stream.format].joda]
+    return list(dict.fromkeys(found))
 
 
 def identifiers(names: Iterable[str]) -> dict[str, str]:

@@ -22,6 +22,7 @@ from lilfox_tui.cli.exports.log_streams import (
     elasticsearch_server,
     environment,
     index_note,
+    joda_patterns,
     log_export,
     reach_note,
     with_port,
@@ -138,7 +139,7 @@ def _parsed(stream: LogStream) -> str:
         text += _first(_MESSAGES, "message")
     if stream.format in JSON and not stream.service and not stream.many:
         text += _first(SERVICE_FIELDS, "[service][name]")
-    date = {"match": [_TIME, *how.joda], "timezone": stream.zone, "locale": "en"}
+    date = {"match": [_TIME, *joda_patterns(stream)], "timezone": stream.zone, "locale": "en"}
     return text + _first(times, _TIME) + f"    if {_TIME} {{\n{_plugin('date', date, 6)}    }}\n"
 
 

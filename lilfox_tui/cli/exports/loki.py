@@ -41,7 +41,7 @@ def loki_yml(config: Config, host: str | None) -> str:  # noqa: ARG001  as the e
     text += comment(
         _(
             "A Loki that already has data keeps its entries here, also those with boltdb-shipper and schema v11: "
-            "append this one with a day in the future (UTC)."
+            "append this one with a day in the future (UTC), and set allow_structured_metadata to false until then."
         )
     )
     text += yaml_block({"schema_config": {"configs": [SCHEMA | {"index": {"prefix": "index_", "period": "24h"}}]}})
