@@ -13,6 +13,7 @@ from lilfox_tui.audit.facts import Absent, Fact, Facts, NotKnown
 from lilfox_tui.audit.model import AuditCheck, Found, NotChecked, Passed, Report, Target
 from lilfox_tui.audit.targets import hosts as host_facts
 from lilfox_tui.audit.targets import plans, postgresql, redis
+from lilfox_tui.audit.targets.hosts import EXPORTED, ExportedFile
 from lilfox_tui.backends.kinds.postgresql import open_session
 from lilfox_tui.backends.redis_transport import RedisTransport
 from lilfox_tui.backup.context import BackupContext
@@ -23,6 +24,7 @@ from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
 
 Outcome = Found | NotChecked | Passed
+Exports = Callable[[str], Mapping[str, ExportedFile]]
 Gather = Callable[[Sequence[Fact[Any]]], Awaitable[Mapping[str, Any]]]
 
 
@@ -41,8 +43,10 @@ def targets_of(config: Config, hosts: Sequence[str] = ()) -> dict[str, list[Targ
 class Audit:
     """One run over the targets of a configuration. Hosts are opened once, and shared by the backends behind them."""
 
-    def __init__(self, config: Config, *, timeout_s: float) -> None:
+    def __init__(self, config: Config, *, timeout_s: float, exports: Exports | None = None) -> None:
+        """``exports`` makes the files that ``lilfox export`` would make for a host, by their kinds."""
         self._config = config
+        self._exports = exports
         self._timeout_s = timeout_s
         self._dials = asyncio.Semaphore(config.ssh.dial_at_once)
         self._hosts: dict[str, Host] = {}
@@ -79,9 +83,14 @@ class Audit:
             return lambda facts: plans.gather(self._config, target.name, self._backups, facts)
         if kind == "host":
             sudo = self._config.hosts[target.name].sudo
-            return lambda facts: host_facts.gather(self._host(target.name), facts, sudo=sudo)
+            return lambda facts: self._ask_host(target.name, facts, sudo=sudo)
         options = self._config.backends[target.name]
         return {"postgresql": self._ask_postgresql, "redis": self._ask_redis}[kind](target.name, options)
+
+    async def _ask_host(self, name: str, facts: Sequence[Fact[Any]], *, sudo: bool) -> Mapping[str, Any]:
+        answers = await host_facts.gather(self._host(name), facts, sudo=sudo)
+        exported = NotKnown(tr("what LilFox exports for this host is not known"))
+        return {**answers, EXPORTED.name: exported if self._exports is None else self._exports(name)}
 
     def _ask_postgresql(self, name: str, options: Any) -> Gather:
         async def gather(facts: Sequence[Fact[Any]]) -> Mapping[str, Any]:

@@ -5,20 +5,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from lilfox_tui.cli.exports.alloy import alloy_config
-from lilfox_tui.cli.exports.elasticsearch import index_template, kibana_data_view, lifecycle_policy
-from lilfox_tui.cli.exports.filebeat import filebeat_yml
 from lilfox_tui.cli.exports.formatting import unit_word
-from lilfox_tui.cli.exports.logstash import logstash_conf
-from lilfox_tui.cli.exports.loki import loki_yml
-from lilfox_tui.cli.exports.promtail import promtail_yml
+from lilfox_tui.cli.exports.log_stack import LOG_STACK
 from lilfox_tui.cli.output import print_json, print_text, warn
 from lilfox_tui.cli.parser import load_settings
 from lilfox_tui.config.loader import LoadedConfig
-from lilfox_tui.config.model import Config
 from lilfox_tui.core.i18n import _, clauses, listed, tr
 
 _UNIT = """\
@@ -62,16 +55,6 @@ KINDS = {
     "elasticsearch-ilm": tr("the lifecycle policy for those logs"),
     "kibana": tr("a data view of those logs, to import into Kibana"),
 }
-_LOG_STACK: Mapping[str, Callable[[Config, str | None], str]] = {
-    "alloy": alloy_config,
-    "promtail": promtail_yml,
-    "loki": loki_yml,
-    "logstash": logstash_conf,
-    "filebeat": filebeat_yml,
-    "elasticsearch-template": index_template,
-    "elasticsearch-ilm": lifecycle_policy,
-    "kibana": kibana_data_view,
-}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     loaded = load_settings(args)
     if args.kind == "grafana":
         return _print_dashboard(loaded)
-    made = _LOG_STACK.get(args.kind)
+    made = LOG_STACK.get(args.kind)
     print_text(_text(args.kind, loaded) if made is None else made(loaded.config, args.host))
     return 0
 

@@ -160,7 +160,9 @@ def _chosen(config: Config, host: str | None, hosts: list[str]) -> str:
         return str(host)
     if not hosts or host is not None:
         raise UsageError(
-            tr("the configuration has no log file and no journal to export"),
+            tr("{host}: the configuration has no log file and no journal of it", host=host)
+            if host
+            else tr("the configuration has no log file and no journal"),
             tr("add one under logs:, such as path: /var/log/lilfox/*.log"),
         )
     if len(hosts) > 1:
