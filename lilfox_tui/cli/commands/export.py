@@ -47,7 +47,7 @@ KINDS = {
     "grafana": tr("a dashboard of services, hosts and backends"),
     "grafana-datasource": tr("the data sources that the dashboard queries"),
     "alloy": tr("config.alloy that sends the logs of a host to Loki"),
-    "promtail": tr("the same for Promtail, which is at its end of life"),
+    "promtail": tr("promtail.yml, the same for Promtail, which is at its end of life"),
     "loki": tr("config.yml for Loki 3 on one machine"),
     "logstash": tr("a pipeline that sends the logs of a host to Elasticsearch"),
     "filebeat": tr("filebeat.yml that sends the logs of a host to Elasticsearch"),

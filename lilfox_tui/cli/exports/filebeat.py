@@ -132,10 +132,7 @@ def _output(config: Config, export: LogExport) -> str:
             made["password"] = f"${{{PASSWORD}}}"
             command = f"filebeat keystore add {PASSWORD}"
             notes.append(_("Add the password to the keystore with: {command}", command=command))
-    notes += [
-        _("{name}: header {header} is not exported; see http_headers", name="elasticsearch", header=each)
-        for each in api.headers
-    ]
+    notes += [_("{name}: header {header} is not exported", name="elasticsearch", header=each) for each in api.headers]
     if not api.verify_tls:
         made["ssl.verification_mode"] = "none"
     return "".join(map(comment, notes)) + yaml_block({"output.elasticsearch": made})

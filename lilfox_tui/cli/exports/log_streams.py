@@ -160,7 +160,7 @@ def _chosen(config: Config, host: str | None, hosts: list[str]) -> str:
         return str(host)
     if not hosts or host is not None:
         raise UsageError(
-            tr("{host}: the configuration has no log file and no journal of it", host=host)
+            tr("the configuration has no log file and no journal of {host}", host=host)
             if host
             else tr("the configuration has no log file and no journal"),
             tr("add one under logs:, such as path: /var/log/lilfox/*.log"),

@@ -185,10 +185,7 @@ def _output(config: Config, export: LogExport) -> str:
             notes.append(
                 _("Add the password to the keystore with: {command}", command=f"logstash-keystore add {PASSWORD}")
             )
-    notes += [
-        _("{name}: header {header} is not exported; see http_headers", name="elasticsearch", header=each)
-        for each in api.headers
-    ]
+    notes += [_("{name}: header {header} is not exported", name="elasticsearch", header=each) for each in api.headers]
     if not api.verify_tls:
         settings["ssl_verification_mode"] = "none"
     return f"output {{\n{''.join(comment(note, 2) for note in notes)}{_plugin('elasticsearch', settings, 2)}}}\n"

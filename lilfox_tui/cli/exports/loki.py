@@ -35,7 +35,7 @@ def loki_yml(config: Config, host: str | None) -> str:  # noqa: ARG001  as the e
         },
     }
     text += comment(
-        _("It listens on this machine only: there is no login. Let collectors in through a proxy or a VPN.")
+        _("Loki has no login, so it listens on this machine only. Let collectors in through a proxy or a VPN.")
     )
     text += yaml_block(own) + "\n"
     text += comment(

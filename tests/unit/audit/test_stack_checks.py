@@ -49,7 +49,7 @@ def test_the_files_come_whole_whatever_is_in_them() -> None:
 def test_the_manuals_loki_has_an_old_schema_and_keeps_its_data_in_tmp() -> None:
     files = {"/etc/loki/config.yml": LOKI, "/etc/promtail/promtail.yml": PROMTAIL}
     schema = found(files, "loki-schema")["schema_config"]
-    assert "from 2020-10-24, has the store boltdb-shipper and the schema v11" in str(schema.evidence)
+    assert "from 2020-10-24, uses the store boltdb-shipper and the schema v11" in str(schema.evidence)
     assert schema.fix.lines[:2] == ("    - from: 2026-12-03", "      store: tsdb")
     state = found(files, "log-state-in-tmp")
     assert state.keys() == set(files)

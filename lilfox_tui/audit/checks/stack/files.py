@@ -100,7 +100,7 @@ def judge_schema(facts: Facts) -> Iterator[AuditFinding]:
         if store == "tsdb" and schema in _SCHEMAS:
             continue
         evidence = tr(
-            "{file}: the newest period, from {day}, has the store {store} and the schema {schema}",
+            "{file}: the newest period, from {day}, uses the store {store} and the schema {schema}",
             file=path, day=str(newest["from"]), store=store, schema=schema,
         )  # fmt: skip
         yield AuditFinding("schema_config", evidence, _next_period(facts, path, newest, document))
@@ -186,7 +186,11 @@ def judge_export(facts: Facts) -> Iterator[AuditFinding]:
 
 def _difference(path: str, kind: str, nothing: bool, different: list[str]) -> Message:
     if nothing:
-        return tr("{file} is of lilfox export {kind}; the configuration has no log of this host", file=path, kind=kind)
+        return tr(
+            "{file} was made by lilfox export {kind}, but the configuration has no log of this host",
+            file=path,
+            kind=kind,
+        )
     first = next((line for line in different if line.startswith("+ ")), different[0])
     return ntr(
         "{file}: {count} line differs from what LilFox exports now: {line}",
@@ -202,7 +206,7 @@ def _again(path: str, kind: str, facts: Facts) -> Fix:
     if exported is None:
         return Fix(tr("Add the logs to the configuration, or remove the collector from the host."))
     return Fix(
-        tr("Export it again to {file}, and restart {program}. Name changes by hand in LilFox's configuration first.",
+        tr("Export it again to {file}, and restart {program}. Move manual changes into LilFox's configuration first.",
            file=path, program=kind),
         commands=(f"{shlex.join(exported.command)} >{shlex.quote(path.rpartition('/')[2])}",),
     )  # fmt: skip
@@ -229,8 +233,8 @@ CHECKS = (
     AuditCheck(
         "log-state-in-tmp",
         AuditSeverity.HIGH,
-        tr("logs, or the positions up to which they were sent, are kept in /tmp"),
-        tr("The folder is emptied when the host starts: logs are lost, or all are sent once more."),
+        tr("log data or read positions are kept in /tmp"),
+        tr("The folder is emptied when the host boots: logs are lost, or sent again."),
         (FILES,),
         judge_temporary,
         "https://grafana.com/docs/loki/latest/configure/storage/",
@@ -238,7 +242,7 @@ CHECKS = (
     AuditCheck(
         "export-changed",
         AuditSeverity.LOW,
-        tr("a collector runs with other settings than LilFox exports"),
+        tr("a collector's settings differ from what LilFox exports"),
         tr("The configuration has changed since the export, or somebody has changed the file: logs may be missing."),
         (FILES, EXPORTED),
         judge_export,

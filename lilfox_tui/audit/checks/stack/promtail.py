@@ -48,7 +48,7 @@ CHECKS = (
     AuditCheck(
         "promtail-end-of-life",
         AuditSeverity.MEDIUM,
-        tr("Promtail is used, which has been at its end of life since 2 March 2026"),
+        tr("Promtail is in use, although it reached its end of life on 2 March 2026"),
         tr("It gets no more fixes, not even for security. Grafana Alloy replaces it."),
         (PROMTAIL,),
         judge_promtail,
