@@ -10,7 +10,7 @@ import pytest
 from lilfox_tui.audit.catalogue import chosen
 from lilfox_tui.audit.model import Report
 from lilfox_tui.audit.run import Audit, targets_of
-from lilfox_tui.cli.exports.log_stack import exported_files
+from lilfox_tui.cli.exports.log_stack import LOG_STACK, exported_files
 from lilfox_tui.config.loader import from_text
 from lilfox_tui.config.model import Config
 from tests.lab.machines import Machine, MachineLab
@@ -88,6 +88,7 @@ async def test_promtail_as_the_manual_sets_it_up(lab: MachineLab, machine: Machi
 async def test_a_collector_with_other_settings_than_the_export(lab: MachineLab, machine: Machine) -> None:
     config = from_text("hosts: {web1: {}}\n" + LOGS, "lilfox.yaml")
     texts = {kind: each.text for kind, each in exported_files(config, "web1").items()}
+    texts["loki"] = LOG_STACK["loki"](config, None)
     paths = {
         "alloy": "/etc/alloy/config.alloy",
         "promtail": "/etc/promtail/promtail.yml",

@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 from lilfox_tui.cli.exports.formatting import unit_word
-from lilfox_tui.cli.exports.log_stack import LOG_STACK
+from lilfox_tui.cli.exports.log_stack import COLLECTORS, LOG_STACK
 from lilfox_tui.cli.output import print_json, print_text, warn
 from lilfox_tui.cli.parser import load_settings
 from lilfox_tui.config.loader import LoadedConfig
+from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import _, clauses, listed, tr
 
 _UNIT = """\
@@ -68,6 +69,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the file; returns 3 if metrics of a dashboard are guessed. Raises ConfigError, UsageError."""
+    if args.host is not None and args.kind not in COLLECTORS:
+        raise UsageError(
+            tr("--host does not apply to {kind}", kind=args.kind), tr("it does to: {kinds}", kinds=listed(COLLECTORS))
+        )
     loaded = load_settings(args)
     if args.kind == "grafana":
         return _print_dashboard(loaded)

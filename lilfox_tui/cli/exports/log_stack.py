@@ -24,17 +24,16 @@ LOG_STACK: Mapping[str, Callable[[Config, str | None], str]] = {
     "elasticsearch-ilm": lifecycle_policy,
     "kibana": kibana_data_view,
 }
-_ON_HOSTS = ("alloy", "promtail", "loki", "logstash", "filebeat")
+COLLECTORS = ("alloy", "promtail", "logstash", "filebeat")
+"""The kinds that differ from host to host."""
 
 
 def exported_files(config: Config, host: str) -> dict[str, ExportedFile]:
-    """What would be exported for the host, of each kind that stands in a file there; kinds that have nothing for it are
-    left out."""
+    """What would be exported for the collectors of the host; nothing where it has no logs."""
     found: dict[str, ExportedFile] = {}
-    for kind in _ON_HOSTS:
-        where = () if kind == "loki" else ("--host", host)
+    for kind in COLLECTORS:
         try:
-            found[kind] = ExportedFile(("lilfox", "export", kind, *where), LOG_STACK[kind](config, host))
+            found[kind] = ExportedFile(("lilfox", "export", kind, "--host", host), LOG_STACK[kind](config, host))
         except UsageError:
             continue
     return found

@@ -13,7 +13,7 @@ from lilfox_tui.audit.facts import NotKnown
 from lilfox_tui.audit.model import Found, NotChecked, Target
 from lilfox_tui.audit.run import judged
 from lilfox_tui.audit.targets.hosts import ExportedFile, Printed
-from lilfox_tui.cli.exports.log_stack import exported_files
+from lilfox_tui.cli.exports.log_stack import LOG_STACK, exported_files
 from lilfox_tui.config.loader import from_text
 from tests.lab.manual_stack import LOKI, PROMTAIL
 
@@ -61,7 +61,7 @@ def test_the_manuals_loki_has_an_old_schema_and_keeps_its_data_in_tmp() -> None:
 
 def test_what_lilfox_exports_is_well() -> None:
     files = {
-        "/etc/loki/config.yml": exported_files(CONFIG, "web-1")["loki"].text,
+        "/etc/loki/config.yml": LOG_STACK["loki"](CONFIG, None),
         "/etc/alloy/config.alloy": exported_files(CONFIG, "web-1")["alloy"].text,
         "/etc/logstash/conf.d/lilfox.conf": exported_files(CONFIG, "web-1")["logstash"].text,
     }
@@ -122,6 +122,6 @@ def test_without_exports_nothing_is_compared() -> None:
 
 def test_kinds_without_a_file_on_hosts_are_not_compared() -> None:
     files = exported_files(CONFIG, "web-1")
-    assert files.keys() == {"alloy", "promtail", "loki", "logstash", "filebeat"}
+    assert files.keys() == {"alloy", "promtail", "logstash", "filebeat"}
     assert all(isinstance(each, ExportedFile) for each in files.values())
-    assert exported_files(CONFIG, "db-1").keys() == {"loki"}
+    assert exported_files(CONFIG, "db-1") == {}

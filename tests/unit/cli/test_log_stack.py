@@ -357,3 +357,9 @@ def test_every_kind_is_printed(kind: str, tmp_path: Path, capsys: pytest.Capture
     args = Namespace(kind=kind, host=None, config=path, read_only=False, no_color=False, language="en")
     assert export.run(args) == 0
     assert capsys.readouterr().out
+
+
+def test_a_host_is_refused_where_it_means_nothing() -> None:
+    args = Namespace(kind="kibana", host="web-1", config=None, read_only=False, no_color=False, language="en")
+    with pytest.raises(UsageError, match="--host does not apply to kibana"):
+        export.run(args)
