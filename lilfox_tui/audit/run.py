@@ -17,6 +17,7 @@ from lilfox_tui.audit.facts import Absent, Fact, Facts, NotKnown
 from lilfox_tui.audit.model import AuditCheck, Found, NotChecked, Passed, Report, Target
 from lilfox_tui.audit.targets import hosts as host_facts
 from lilfox_tui.audit.targets import plans, postgresql, redis, source
+from lilfox_tui.audit.targets.hosts import EXPORTED, ExportedFile
 from lilfox_tui.backends.kinds.postgresql import open_session
 from lilfox_tui.backends.redis_transport import RedisTransport
 from lilfox_tui.backup.context import BackupContext
@@ -29,6 +30,7 @@ from lilfox_tui.hosts.open import open_host
 PATIENCE_S = 20
 """The least time limit of a look at a backend: an audit asks for more than the monitor does."""
 Outcome = Found | NotChecked | Passed
+Exports = Callable[[str], Mapping[str, ExportedFile]]
 Gather = Callable[[Sequence[Fact[Any]]], Awaitable[Mapping[str, Any]]]
 
 
@@ -56,8 +58,10 @@ def logs_of(config: Config, host: str) -> list[str]:
 class Audit:
     """One run over the targets of a configuration. Hosts are opened once, and shared by the backends behind them."""
 
-    def __init__(self, config: Config, *, timeout_s: float) -> None:
+    def __init__(self, config: Config, *, timeout_s: float, exports: Exports | None = None) -> None:
+        """``exports`` makes the files that ``lilfox export`` would make for a host, by their kinds."""
         self._config = config
+        self._exports = exports
         self._timeout_s = timeout_s
         self._dials = asyncio.Semaphore(config.ssh.dial_at_once)
         self._hosts: dict[str, Host] = {}
@@ -94,12 +98,17 @@ class Audit:
             return lambda facts: plans.gather(self._config, target.name, self._backups, facts)
         if kind == "host":
             sudo = self._config.hosts[target.name].sudo
-            logs = logs_of(self._config, target.name)
-            return lambda facts: host_facts.gather(self._host(target.name), facts, sudo=sudo, logs=logs)
+            return lambda facts: self._ask_host(target.name, facts, sudo=sudo)
         if kind == "source":
             return lambda facts: source.gather(Path(self._config.audit.source or "."), facts)
         options = self._config.backends[target.name]
         return {"postgresql": self._ask_postgresql, "redis": self._ask_redis}[kind](target.name, options)
+
+    async def _ask_host(self, name: str, facts: Sequence[Fact[Any]], *, sudo: bool) -> Mapping[str, Any]:
+        logs = logs_of(self._config, name)
+        answers = await host_facts.gather(self._host(name), facts, sudo=sudo, logs=logs)
+        exported = NotKnown(tr("what LilFox exports for this host is not known"))
+        return {**answers, EXPORTED.name: exported if self._exports is None else self._exports(name)}
 
     def _ask_postgresql(self, name: str, options: Any) -> Gather:
         async def gather(facts: Sequence[Fact[Any]]) -> Mapping[str, Any]:

@@ -29,7 +29,7 @@ COMMANDS = {
     "attach": tr("replay a job's events, then follow it until it ends"),
     "hosts": tr("hosts and their keys: list, trust"),
     "config": tr("the configuration: check, show, schema, kinds"),
-    "export": tr("generate files for systemd, Prometheus, Alertmanager and Grafana"),
+    "export": tr("generate files for systemd, Prometheus, Grafana and log stacks"),
     "demo": tr("simulated service stack with selectable faults"),
 }
 

@@ -58,6 +58,24 @@ class Printed(Struct, frozen=True):
         return self.text.splitlines()
 
 
+class ExportedFile(Struct, frozen=True):
+    """What ``lilfox export`` makes for a host now: the words of the command, and its text."""
+
+    command: tuple[str, ...]
+    text: str
+
+
+def parse_exported(answer: Any) -> Mapping[str, ExportedFile]:
+    """The files by their kinds of export; raises NotKnown where nobody has made them."""
+    if not isinstance(answer, Mapping):
+        raise NotKnown(tr("what LilFox exports for this host is not known"))
+    return answer
+
+
+EXPORTED = Fact("exported-files", "exit 1", parse_exported)
+"""Not asked of the host: whoever runs the audit answers it (``Audit``)."""
+
+
 async def gather(
     host: Host, facts: Sequence[Fact[Any]], *, sudo: bool, logs: Iterable[str] = ()
 ) -> Mapping[str, Printed]:

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from lilfox_tui.audit.documents import json_document, markdown_lines, sarif_docu
 from lilfox_tui.audit.model import SEVERITY_TEXTS, AuditCheck, AuditSeverity, Report
 from lilfox_tui.audit.run import Audit, targets_of
 from lilfox_tui.audit.states import Entry, Result, compared, read_baseline, remember, remembered, write_baseline
+from lilfox_tui.cli.exports.log_stack import exported_files
 from lilfox_tui.cli.main import add_everywhere
 from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, shape, warn
 from lilfox_tui.cli.parser import duration, load_settings
@@ -99,7 +101,8 @@ def _audit(config: Config, args: argparse.Namespace) -> int:
 
 
 async def _report(config: Config, checks: Sequence[AuditCheck], hosts: Sequence[str], timeout_s: float) -> Report:
-    return await Audit(config, timeout_s=timeout_s).run(checks, targets_of(config, hosts))
+    audit = Audit(config, timeout_s=timeout_s, exports=partial(exported_files, config))
+    return await audit.run(checks, targets_of(config, hosts))
 
 
 def _hosts(config: Config, named: list[str]) -> list[str]:

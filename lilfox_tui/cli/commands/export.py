@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 from lilfox_tui.cli.exports.formatting import unit_word
+from lilfox_tui.cli.exports.log_stack import COLLECTORS, LOG_STACK
 from lilfox_tui.cli.output import print_json, print_text, warn
 from lilfox_tui.cli.parser import load_settings
 from lilfox_tui.config.loader import LoadedConfig
-from lilfox_tui.core.i18n import clauses, listed, tr
+from lilfox_tui.core.errors import UsageError
+from lilfox_tui.core.i18n import _, clauses, listed, tr
 
 _UNIT = """\
 [Unit]
@@ -45,6 +47,14 @@ KINDS = {
     "alertmanager": tr("alertmanager.yml with the notifiers as routes and receivers"),
     "grafana": tr("a dashboard of services, hosts and backends"),
     "grafana-datasource": tr("the data sources that the dashboard queries"),
+    "alloy": tr("config.alloy that sends the logs of a host to Loki"),
+    "promtail": tr("promtail.yml, the same for Promtail, which is at its end of life"),
+    "loki": tr("config.yml for Loki 3 on one machine"),
+    "logstash": tr("a pipeline that sends the logs of a host to Elasticsearch"),
+    "filebeat": tr("filebeat.yml that sends the logs of a host to Elasticsearch"),
+    "elasticsearch-template": tr("the index template for those logs"),
+    "elasticsearch-ilm": tr("the lifecycle policy for those logs"),
+    "kibana": tr("a data view of those logs, to import into Kibana"),
 }
 
 
@@ -52,14 +62,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``export``."""
     texts = clauses(f"{kind}: {text}" for kind, text in KINDS.items())
     parser.add_argument("kind", choices=list(KINDS), metavar="KIND", help=texts)
+    parser.add_argument(
+        "--host", metavar="NAME", help=_("with alloy, promtail, logstash, filebeat: the host whose logs are collected")
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints the file; returns 3 if metrics of a dashboard are guessed. Raises ConfigError, UsageError."""
+    if args.host is not None and args.kind not in COLLECTORS:
+        raise UsageError(
+            tr("--host does not apply to {kind}", kind=args.kind), tr("it does to: {kinds}", kinds=listed(COLLECTORS))
+        )
     loaded = load_settings(args)
     if args.kind == "grafana":
         return _print_dashboard(loaded)
-    print_text(_text(args.kind, loaded))
+    made = LOG_STACK.get(args.kind)
+    print_text(_text(args.kind, loaded) if made is None else made(loaded.config, args.host))
     return 0
 
 

@@ -57,7 +57,15 @@ def yaml_item(document: Mapping[str, Any], notes: Iterable[str] = (), indent: in
 
 
 def _dumped(document: Mapping[str, Any]) -> str:
-    return str(yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True, width=10_000))
+    return str(yaml.dump(dict(document), Dumper=_PlainDumper, sort_keys=False, allow_unicode=True, width=10_000))
+
+
+class _PlainDumper(yaml.SafeDumper):
+    """Writes what occurs twice twice: the name of an anchor would be taken by the next item of the file."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002  yaml's signature
+        """See yaml."""
+        return True
 
 
 # Words of a command line in a systemd unit (systemd.service(5), "Command lines").
