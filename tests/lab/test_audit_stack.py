@@ -13,9 +13,9 @@ from lilfox_tui.audit.run import Audit, targets_of
 from lilfox_tui.cli.exports.log_stack import LOG_STACK, exported_files
 from lilfox_tui.config.loader import from_text
 from lilfox_tui.config.model import Config
+from tests.lab.auditing import found_by, mend, run, write
 from tests.lab.machines import Machine, MachineLab
 from tests.lab.manual_stack import LOKI, PROMTAIL
-from tests.lab.test_audit_host import found_by, mend, run, write
 
 pytestmark = [pytest.mark.lab, pytest.mark.root, pytest.mark.xdist_group("lab")]
 LOGS = "logs: {app: {path: /var/log/lilfox/app.log, host: web1, format: json_lines, zone: UTC}}\n"
