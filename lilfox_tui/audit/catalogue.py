@@ -12,7 +12,14 @@ from lilfox_tui.audit.model import AuditCheck
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import listed, tr
 
-_TARGETS = {"postgresql": "postgresql", "redis": "redis", "backups": "plan", "code": "source"}
+_TARGETS = {
+    "postgresql": "postgresql",
+    "redis": "redis",
+    "backups": "plan",
+    "code": "source",
+    "http": "service",
+    "auth": "service",
+}
 """The kind of target of the groups whose checks are not made on hosts."""
 
 
@@ -34,8 +41,8 @@ def group_of(check: AuditCheck) -> str:
 
 
 def target_kind(group: str) -> str:
-    """The kind of target that the checks of a group are made on: ``host``, ``plan``, ``source``, or the kind of a
-    backend."""
+    """The kind of target that the checks of a group are made on: ``host``, ``service``, ``plan``, ``source``, or the
+    kind of a backend."""
     return _TARGETS.get(group, "host")
 
 

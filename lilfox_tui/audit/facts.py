@@ -26,8 +26,9 @@ class Absent(Exception):
 
 class Fact(Struct, Generic[T], frozen=True):
     """A question to a target, and how its answer is read. What ``question`` is depends on the kind of target: a script
-    of sh (``targets/hosts.py``), a query (``targets/postgresql.py``), a command (``targets/redis.py``). ``parse`` gets
-    the answer of that kind; it is pure, and raises NotKnown or Absent."""
+    of sh (``targets/hosts.py``), a query (``targets/postgresql.py``), a command (``targets/redis.py``), a request or a
+    handshake (``targets/services.py``). ``parse`` gets the answer of that kind; it is pure, and raises NotKnown or
+    Absent."""
 
     name: str
     question: Any

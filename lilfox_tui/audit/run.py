@@ -16,7 +16,7 @@ from lilfox_tui.audit.catalogue import group_of, target_kind
 from lilfox_tui.audit.facts import Absent, Fact, Facts, NotKnown
 from lilfox_tui.audit.model import AuditCheck, Found, NotChecked, Passed, Report, Target
 from lilfox_tui.audit.targets import hosts as host_facts
-from lilfox_tui.audit.targets import plans, postgresql, redis, source
+from lilfox_tui.audit.targets import plans, postgresql, redis, services, source
 from lilfox_tui.audit.targets.hosts import EXPORTED, ExportedFile
 from lilfox_tui.backends.kinds.postgresql import open_session
 from lilfox_tui.backends.redis_transport import RedisTransport
@@ -35,9 +35,12 @@ Gather = Callable[[Sequence[Fact[Any]]], Awaitable[Mapping[str, Any]]]
 
 
 def targets_of(config: Config, hosts: Sequence[str] = ()) -> dict[str, list[Target]]:
-    """The targets of each kind: all of the configuration, or with ``hosts`` those hosts and the backends that are asked
-    through them."""
+    """The targets of each kind: all of the configuration, or with ``hosts`` those hosts and the backends and services
+    that are asked through them."""
     found = {"host": [Target("host", name) for name in hosts or config.hosts]}
+    found["service"] = [
+        Target("service", name) for name, service in config.services.items() if not hosts or service.from_ in hosts
+    ]
     for name, backend in config.backends.items():
         if not hosts or backend.host in hosts:
             found.setdefault(backend.kind, []).append(Target("backend", name))
@@ -56,13 +59,17 @@ def logs_of(config: Config, host: str) -> list[str]:
 
 
 class Audit:
-    """One run over the targets of a configuration. Hosts are opened once, and shared by the backends behind them."""
+    """One run over the targets of a configuration. Hosts are opened once, and shared by the backends behind them.
+    ``active`` allows what sends test credentials or many requests."""
 
-    def __init__(self, config: Config, *, timeout_s: float, exports: Exports | None = None) -> None:
+    def __init__(
+        self, config: Config, *, timeout_s: float, active: bool = False, exports: Exports | None = None
+    ) -> None:
         """``exports`` makes the files that ``lilfox export`` would make for a host, by their kinds."""
         self._config = config
         self._exports = exports
         self._timeout_s = timeout_s
+        self._active = active
         self._dials = asyncio.Semaphore(config.ssh.dial_at_once)
         self._hosts: dict[str, Host] = {}
         self._backups = BackupContext(config)
@@ -101,6 +108,8 @@ class Audit:
             return lambda facts: self._ask_host(target.name, facts, sudo=sudo)
         if kind == "source":
             return lambda facts: source.gather(Path(self._config.audit.source or "."), facts)
+        if kind == "service":
+            return self._ask_service(target.name)
         options = self._config.backends[target.name]
         return {"postgresql": self._ask_postgresql, "redis": self._ask_redis}[kind](target.name, options)
 
@@ -109,6 +118,12 @@ class Audit:
         answers = await host_facts.gather(self._host(name), facts, sudo=sudo, logs=logs)
         exported = NotKnown(tr("what LilFox exports for this host is not known"))
         return {**answers, EXPORTED.name: exported if self._exports is None else self._exports(name)}
+
+    def _ask_service(self, name: str) -> Gather:
+        service = self._config.services[name]
+        host = None if service.from_ is None else self._host(service.from_)
+        account = self._config.audit.services.get(name)
+        return lambda facts: services.gather(service, host, facts, account, active=self._active)
 
     def _ask_postgresql(self, name: str, options: Any) -> Gather:
         async def gather(facts: Sequence[Fact[Any]]) -> Mapping[str, Any]:

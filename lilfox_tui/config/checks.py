@@ -105,6 +105,8 @@ def _check_watched(config: Config, host_names: Collection[str], findings: Findin
     for number, accepted in enumerate(config.audit.accept):
         if not _is_day(accepted.until):
             findings.add_at(("audit", "accept", str(number), "until"), _("there is no such day"))
+    for name in sorted(config.audit.services.keys() - config.services.keys()):
+        findings.add_at(("audit", "services", name), _("no service named {value}", value=quoted(name)))
     for name, unit in config.recovery.items():
         _check_recovery(unit, ("recovery", name), config, host_names, findings)
     for at, place in enumerate(config.runbooks.never_ban, 1):

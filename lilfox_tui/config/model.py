@@ -441,6 +441,47 @@ class AcceptConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """The last day (UTC) on which it is accepted: ``"2027-01-31"``."""
 
 
+class AuditLoginConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A login that ``lilfox audit --active`` tries six times with wrong passwords."""
+
+    path: str
+    user: str
+    """A test account: it may be locked for a while."""
+    user_field: str = "username"
+    password_field: str = "password"  # noqa: S105  # the name of a field
+    fields: dict[str, str] = {}
+    """Sent besides."""
+    form: bool = False
+    """Sent as a form instead of JSON."""
+
+
+class AuditSignUpConfig(AuditLoginConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A sign-up that ``lilfox audit --active`` tries with a good password, which makes a test account, then with weak
+    ones until one is accepted. ``{random}`` in ``user`` and ``fields`` makes each another account."""
+
+    user: Annotated[str, Meta(pattern=r"\{random\}")] = "lilfox-audit-{random}"
+
+
+class AuditServiceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What an audit may use of a service: a test account's, never a person's. Tokens and the secret are judged here;
+    only with ``--active`` are tokens sent."""
+
+    token: SecretRef | None = None
+    """A JWT with which ``route`` is allowed."""
+    refresh_token: SecretRef | None = None
+    """A JWT that gets new ones."""
+    secret: SecretRef | None = None
+    """The secret that signs the tokens (HS256, HS384, HS512); never sent."""
+    route: str | None = None
+    """A path that GET answers only with the token."""
+    keys: str = "/.well-known/jwks.json"
+    """The path of the public keys (RFC 7517) of tokens that are signed with a private key."""
+    limit: Annotated[int, Meta(ge=1, le=1000)] | None = None
+    """So many requests a minute the service allows a client."""
+    login: AuditLoginConfig | None = None
+    sign_up: AuditSignUpConfig | None = None
+
+
 class AuditConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The settings of ``lilfox audit``."""
 
@@ -454,6 +495,8 @@ class AuditConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     source: str | None = None
     """Folder of the application's source code on this machine, whose Python files are checked; a relative one is
     beside the configuration file."""
+    services: dict[Name, AuditServiceConfig] = {}
+    """Name of a service → what an audit may use of it."""
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -67,8 +67,10 @@ class HttpResponse:
     """A response: its head, and its body, which is read on demand. Names in ``headers`` are in lower case; a header
     that is sent several times is one list."""
 
-    def __init__(self, where: str, status: int, headers: Mapping[str, str], blocks: AsyncIterator[bytes]) -> None:
-        self.status, self.headers = status, headers
+    def __init__(
+        self, where: str, status: int, headers: Mapping[str, str], blocks: AsyncIterator[bytes], version: str = "1.1"
+    ) -> None:
+        self.status, self.headers, self.version = status, headers, version
         self._where, self._blocks = where, blocks
 
     async def body(self, limit: int | None, *, values: int | None = None) -> bytes:
@@ -274,7 +276,8 @@ class HttpConnection:
                 for raw_name, raw_value in event.headers:
                     name, value = raw_name.decode("ascii"), raw_value.decode("latin-1")
                     headers[name] = f"{headers[name]}, {value}" if name in headers else value
-                return HttpResponse(self._where, event.status_code, headers, self._blocks())
+                version = event.http_version.decode("ascii")
+                return HttpResponse(self._where, event.status_code, headers, self._blocks(), version)
             if not isinstance(event, h11.InformationalResponse):
                 raise self._cut()
         raise HttpFault(

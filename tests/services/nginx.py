@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import socket
 import subprocess
 from pathlib import Path
@@ -13,7 +14,7 @@ from tests.ports import free_port
 from tests.waiting import wait_for
 
 CONFIG = """
-daemon off; pid {folder}/pid; error_log {folder}/error.log info; worker_processes 1;
+daemon off; user {user}; pid {folder}/pid; error_log {folder}/error.log info; worker_processes 1;
 events {{}}
 http {{
     client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
@@ -21,6 +22,10 @@ http {{
     log_format timed '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent '
                      '"$http_referer" "$http_user_agent" $request_time';
     access_log {folder}/access.log timed;
+    {servers}
+}}
+"""
+SERVERS = """
     server {{
         listen 127.0.0.1:{port};
         location / {{ return 200 "hello"; }}
@@ -28,22 +33,22 @@ http {{
         location /broken {{ return 503 "broken"; }}
         location /files/ {{ alias {folder}/files/; }}
     }}
-}}
 """
 
 
 class Nginx:
-    """One server. Use as a context manager."""
+    """One server. Use as a context manager. ``servers`` are its server blocks, with the fields port and folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, servers: str = SERVERS) -> None:
+        self.folder, self.servers = folder, servers
         self.access_log, self.error_log = folder / "access.log", folder / "error.log"
         self.port = free_port()
 
     def __enter__(self) -> Nginx:
         self.folder.mkdir(parents=True, exist_ok=True)
         config = self.folder / "nginx.conf"
-        config.write_text(CONFIG.format(folder=self.folder, port=self.port))
+        servers = self.servers.format(folder=self.folder, port=self.port)
+        config.write_text(CONFIG.format(folder=self.folder, user=getpass.getuser(), servers=servers))
         words = ("-e", str(self.error_log), "-p", str(self.folder), "-c", str(config))
         argv = ending_with_us("nginx", *words, by="TERM")  # its workers end with it
         self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

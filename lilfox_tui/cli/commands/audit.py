@@ -1,4 +1,4 @@
-"""``lilfox audit``: how hosts are set up, and what is wrong, with its evidence and fix. Changes nothing."""
+"""``lilfox audit``: how hosts, backends and services are set up, and what is wrong. Changes nothing."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=_("only this check, group or tag (may be repeated)"),
     )
     add("--host", action="append", default=[], metavar="NAME", help=_("only this host (may be repeated)"))
+    add("--active", action="store_true", help=_("also send test tokens, wrong logins and many requests to services"))
     severities = [severity.name.lower() for severity in AuditSeverity]
     add("--fail-on", choices=severities, default="high", help=_("exit with 1 for findings of this severity or above"))
     add("--baseline", type=Path, metavar="FILE", help=_("leave out the findings that this file has"))
@@ -80,7 +81,7 @@ def _audit(config: Config, args: argparse.Namespace) -> int:
     hosts = _hosts(config, args.host)
     checks = chosen(args.only)
     baseline = frozenset() if args.baseline is None else read_baseline(args.baseline)
-    report = asyncio.run(_report(config, checks, hosts, args.timeout))
+    report = asyncio.run(_report(config, checks, hosts, args.timeout, active=args.active))
     result = compared(report, remembered(), config.audit.accept, baseline)
     try:
         remember(report)
@@ -100,8 +101,10 @@ def _audit(config: Config, args: argparse.Namespace) -> int:
     return result.exit_code(AuditSeverity[args.fail_on.upper()])
 
 
-async def _report(config: Config, checks: Sequence[AuditCheck], hosts: Sequence[str], timeout_s: float) -> Report:
-    audit = Audit(config, timeout_s=timeout_s, exports=partial(exported_files, config))
+async def _report(
+    config: Config, checks: Sequence[AuditCheck], hosts: Sequence[str], timeout_s: float, *, active: bool
+) -> Report:
+    audit = Audit(config, timeout_s=timeout_s, active=active, exports=partial(exported_files, config))
     return await audit.run(checks, targets_of(config, hosts))
 
 
