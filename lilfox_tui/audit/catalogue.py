@@ -12,7 +12,7 @@ from lilfox_tui.audit.model import AuditCheck
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import listed, tr
 
-_TARGETS = {"postgresql": "postgresql", "redis": "redis", "backups": "plan"}
+_TARGETS = {"postgresql": "postgresql", "redis": "redis", "backups": "plan", "monitoring": "configuration"}
 """The kind of target of the groups whose checks are not made on hosts."""
 
 
@@ -34,8 +34,14 @@ def group_of(check: AuditCheck) -> str:
 
 
 def target_kind(group: str) -> str:
-    """The kind of target that the checks of a group are made on: ``host``, ``plan``, or the kind of a backend."""
+    """The kind of target that the checks of a group are made on: ``host``, ``plan``, ``configuration``, or the kind of
+    a backend."""
     return _TARGETS.get(group, "host")
+
+
+def kind_of(check: AuditCheck) -> str:
+    """The kind of target that a check is made on."""
+    return check.target or target_kind(group_of(check))
 
 
 def chosen(only: Sequence[str]) -> tuple[AuditCheck, ...]:

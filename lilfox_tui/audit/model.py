@@ -32,7 +32,7 @@ SEVERITY_TEXTS = {
 
 
 class Target(Struct, frozen=True, order=True):
-    """What is checked: a host, a backend or a service by its name in the configuration."""
+    """What is checked: a host, a backend or a service by its name in the configuration, or the configuration itself."""
 
     kind: str
     name: str
@@ -76,6 +76,8 @@ class AuditCheck(Struct, frozen=True):
     judge: Callable[[Facts], Iterator[AuditFinding]]
     reference: str
     """Address of the document that the rule is from."""
+    target: str = ""
+    """The kind of target, where it is not that of the group."""
 
 
 class Found(Struct, frozen=True):

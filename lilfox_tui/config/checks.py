@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from datetime import date
 from ipaddress import ip_network
 from typing import Any
@@ -59,11 +60,9 @@ def is_place(address: str) -> bool:
 
 
 def _is_day(text: str) -> bool:
-    try:
-        date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
+    with suppress(ValueError):
+        return bool(date.fromisoformat(text))
+    return False
 
 
 def check(config: Config, host_names: Collection[str], findings: Findings) -> None:
@@ -105,6 +104,9 @@ def _check_watched(config: Config, host_names: Collection[str], findings: Findin
     for number, accepted in enumerate(config.audit.accept):
         if not _is_day(accepted.until):
             findings.add_at(("audit", "accept", str(number), "until"), _("there is no such day"))
+    for number, folder in enumerate(config.audit.folders):
+        named = folder.partition(":/")[0] if folder[0] != "/" else None
+        check_host_name(named, ("audit", "folders", str(number)), host_names, findings)
     for name, unit in config.recovery.items():
         _check_recovery(unit, ("recovery", name), config, host_names, findings)
     for at, place in enumerate(config.runbooks.never_ban, 1):

@@ -451,6 +451,8 @@ class AuditConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """How long a restore may take; not judged when not given."""
     drill_every: Seconds = Seconds(30 * 86400)
     """How long ago the last restore test of each plan may be."""
+    folders: tuple[Annotated[str, Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*:)?/")], ...] = ()
+    """Folders that a backup plan must have: ``HOST:PATH``, or ``PATH`` on this machine."""
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
