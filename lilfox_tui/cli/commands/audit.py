@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 
 from lilfox_tui.audit.catalogue import chosen, groups
 from lilfox_tui.audit.documents import json_document, markdown_lines, sarif_document, shown, summary
-from lilfox_tui.audit.model import SEVERITY_TEXTS, AuditCheck, AuditSeverity, Report
+from lilfox_tui.audit.model import SEVERITY_TEXTS, AuditCheck, AuditSeverity, Report, Target
 from lilfox_tui.audit.run import Audit, targets_of
 from lilfox_tui.audit.states import Entry, Result, compared, read_baseline, remember, remembered, write_baseline
 from lilfox_tui.cli.main import add_everywhere
-from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, shape, warn
+from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, shape, show_passing, warn
 from lilfox_tui.cli.parser import duration, load_settings
 from lilfox_tui.cli.schemas import print_schema
+from lilfox_tui.config.loader import LoadedConfig
 from lilfox_tui.config.model import Config
 from lilfox_tui.core.errors import LilFoxError, UsageError
 from lilfox_tui.core.i18n import _, listed, tr
@@ -37,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--only", action="append", default=[], metavar="CHECK", help=_("only this check or group (may be repeated)"))
     add("--host", action="append", default=[], metavar="NAME", help=_("only this host (may be repeated)"))
+    add("--service", action="append", default=[], metavar="NAME", help=_("only this service (may be repeated)"))
     severities = [severity.name.lower() for severity in AuditSeverity]
     add("--fail-on", choices=severities, default="high", help=_("exit with 1 for findings of this severity or above"))
     add("--baseline", type=Path, metavar="FILE", help=_("leave out the findings that this file has"))
@@ -58,21 +61,22 @@ def run(args: argparse.Namespace) -> int:
     if args.json_schema:
         print_schema("audit")
         return 0
-    config = load_settings(args).config
+    loaded = load_settings(args)
     if args.action == "list":
         print_table(_check_rows())
         return 0
     if args.action == "explain":
         _explain(chosen([args.check])[0])
         return 0
-    return _audit(config, args)
+    return _audit(loaded, args)
 
 
-def _audit(config: Config, args: argparse.Namespace) -> int:
-    hosts = _hosts(config, args.host)
+def _audit(loaded: LoadedConfig, args: argparse.Namespace) -> int:
+    config = loaded.config
+    targets = targets_of(config, _hosts(config, args.host), _services(config, args.service))
     checks = chosen(args.only)
     baseline = frozenset() if args.baseline is None else read_baseline(args.baseline)
-    report = asyncio.run(_report(config, checks, hosts, args.timeout))
+    report = asyncio.run(_report(loaded, checks, targets, args.timeout))
     result = compared(report, remembered(), config.audit.accept, baseline)
     try:
         remember(report)
@@ -92,8 +96,21 @@ def _audit(config: Config, args: argparse.Namespace) -> int:
     return result.exit_code(AuditSeverity[args.fail_on.upper()])
 
 
-async def _report(config: Config, checks: Sequence[AuditCheck], hosts: Sequence[str], timeout_s: float) -> Report:
-    return await Audit(config, timeout_s=timeout_s).run(checks, targets_of(config, hosts))
+async def _report(
+    loaded: LoadedConfig, checks: Sequence[AuditCheck], targets: Mapping[str, Sequence[Target]], timeout_s: float
+) -> Report:
+    """Runs the checks; shows the progress at a terminal."""
+    if not sys.stderr.isatty():
+        return await Audit(loaded.config, loaded.path, timeout_s=timeout_s).run(checks, targets)
+    try:
+        return await Audit(loaded.config, loaded.path, timeout_s=timeout_s, progress=_show).run(checks, targets)
+    finally:
+        show_passing("")
+
+
+def _show(done: int, waiting: Sequence[str]) -> None:
+    total = done + len(waiting)
+    show_passing(_("audit: {done} of {total}; waiting for {names}", done=done, total=total, names=listed(waiting)))
 
 
 def _hosts(config: Config, named: list[str]) -> list[str]:
@@ -101,6 +118,15 @@ def _hosts(config: Config, named: list[str]) -> list[str]:
         raise UsageError(
             tr("{host}: no such host in the config", host=unknown[0]),
             tr("one of: {names}", names=listed(config.hosts) or "-"),
+        )
+    return named
+
+
+def _services(config: Config, named: list[str]) -> list[str]:
+    if unknown := [name for name in named if name not in config.services]:
+        raise UsageError(
+            tr("{service}: no such service in the config", service=unknown[0]),
+            tr("one of: {names}", names=listed(config.services) or "-"),
         )
     return named
 
