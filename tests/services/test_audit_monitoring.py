@@ -229,6 +229,10 @@ async def test_rules_that_never_fire(lab: ConfigurationLab) -> None:
 @pytest.mark.provokes("scrape-target-down")
 async def test_a_target_that_is_down(lab: ConfigurationLab) -> None:
     port = free_port()
+    lab.settings["hosts"] = {"far": {"address": "127.0.0.1", "port": free_port()}}
+    lab.settings["scrape"] = {"shop": {"targets": [f"127.0.0.1:{port}"], "from": "far"}}
+    report = await lab.audited("scrape-target-down")
+    assert "cannot send the request from far" in str(report.not_checked[0].reason)
     lab.settings["scrape"] = {"shop": {"targets": [f"127.0.0.1:{port}"]}}
     found = await lab.found("scrape-target-down")
     assert list(found) == [f'{{instance="127.0.0.1:{port}", job="shop"}}']
@@ -322,7 +326,14 @@ async def test_data_that_no_plan_has(lab: ConfigurationLab) -> None:
         for plan in lab.settings["backup"]["plans"].values():
             plan["sources"].pop("db", None)
             plan["sources"]["uploads"] = {"kind": "files", "path": str(uploads / "other")}
-        assert len(await lab.found("data-without-backup")) == 2
+        plans = lab.settings["backup"]["plans"]
+        plans.pop("uploads")
+        found = await lab.found("data-without-backup")
+        assert len(found) == 2
+        for each in found.values():
+            assert str(each.fix.text) == "Put these lines under sources: of plan db."
+            merge(plans["db"]["sources"], yaml.safe_load("\n".join(each.fix.lines)))
+        assert await lab.found("data-without-backup") == {}
 
 
 async def test_nothing_is_found_where_all_is_well(lab: ConfigurationLab) -> None:

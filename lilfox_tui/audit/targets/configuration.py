@@ -26,7 +26,7 @@ from lilfox_tui.runbook.library import catalogue
 from lilfox_tui.scrape.discovery import Discovery, configured_targets, prometheus_file, service_target
 from lilfox_tui.scrape.exposition import BadPage
 from lilfox_tui.scrape.labels import NAME, LabelSet
-from lilfox_tui.scrape.scraper import NotMetrics, Scraper
+from lilfox_tui.scrape.scraper import NoPage, NotMetrics, NotSent, Scraper
 from lilfox_tui.scrape.store import SeriesStore
 from lilfox_tui.scrape.target import ScrapeTarget
 
@@ -96,6 +96,8 @@ class Page(Struct, frozen=True):
     problem: Message | None = None
     service: str = ""
     """The service whose own page it is."""
+    asked: bool = True
+    """Whether the target itself was asked: the host that asks was reached, secrets and certificates could be read."""
     honors_labels: bool = False
 
     def __str__(self) -> str:
@@ -227,8 +229,10 @@ def _page(scraper: Scraper, store: SeriesStore, service: str) -> Page | None:
     """The page of a target; None for that of a service that has none."""
     target, state = scraper.target, scraper.feed.state
     problem: Message | None = None
+    asked = True
     if isinstance(state, Unavailable):
         error = state.error
+        asked = isinstance(error, NoPage | BadPage) and not isinstance(error, NotSent)
         if service and (isinstance(error, NotMetrics) or (isinstance(error, BadPage) and error.samples == 0)):
             return None
         problem = _message(error)
@@ -237,7 +241,7 @@ def _page(scraper: Scraper, store: SeriesStore, service: str) -> Page | None:
     there = {one.get(NAME) for one in series}
     names = [{family.removesuffix("_total") + suffix for suffix in _SUFFIXES} for family in scraper.exposition.families]
     empty = frozenset(name for family in names if not family & there for name in family)
-    return Page(target.url, target.labels, target.host, series, empty, problem, service, target.honor_labels)
+    return Page(target.url, target.labels, target.host, series, empty, problem, service, asked, target.honor_labels)
 
 
 async def _standbys(databases: Mapping[str, Gather]) -> list[bool | NotKnown]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from lilfox_tui.alerts.rules import RuleFiles, from_text
 from lilfox_tui.audit.catalogue import chosen, kind_of
@@ -142,6 +143,17 @@ def test_targets_that_are_not_scraped_may_have_what_a_rule_selects() -> None:
     assert outcomes("rule-without-series", answers) == ["? ec2_sd_configs"]
 
 
+def test_a_target_that_nobody_could_ask_is_not_down() -> None:
+    lost = replace(page("10.0.0.5:9100", problem="no route to web-1", host="web-1"), asked=False)
+    down = page("10.0.0.6:9100", problem="refused")
+    assert outcomes("scrape-target-down", {"pages": PagesAnswer((lost, page("10.0.0.7:9100")))}) == [
+        '? {instance="10.0.0.5:9100", job="exporter"}: no route to web-1'
+    ]
+    assert outcomes("scrape-target-down", {"pages": PagesAnswer((lost, down))}) == [str(down)]
+    assert outcomes("scrape-target-down", {"pages": PagesAnswer((page("10.0.0.7:9100"),))}) == ["good"]
+    assert outcomes("scrape-target-down", {"pages": PagesAnswer(())}) == []
+
+
 def test_a_switch_that_is_told_once_is_none() -> None:
     rule = "vector(1)"
     hook = "notifiers: {ops: {kind: webhook, url: 'http://10.0.0.1'}}"
@@ -197,7 +209,7 @@ def test_databases_and_plans(texts: tuple[str, str], told: list[str]) -> None:
 
 def test_a_standby_needs_no_dump_of_its_own() -> None:
     config = DATABASE % "address: 10.0.0.7" + "}"
-    for standby, told in ((True, ["good"]), (False, ["db"]), (NotKnown(tr("refused")), ["? refused"])):
+    for standby, told in ((True, ["good"]), (False, ["db"]), (NotKnown(tr("refused")), ["? db: refused"])):
         answers = {"rules": rules_of(config), "standbys": StandbysAnswer({"db": standby})}
         assert outcomes("data-without-backup", answers) == told
 

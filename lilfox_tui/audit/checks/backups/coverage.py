@@ -66,7 +66,7 @@ def _is_standby(facts: Facts, name: str) -> bool:
     """Whether the server only has what another one has, too. Raises NotKnown."""
     standby = facts[STANDBYS].standbys[name]
     if isinstance(standby, NotKnown):
-        raise standby
+        raise NotKnown(tr("{name}: {reason}", name=name, reason=standby.reason))
     return standby
 
 
@@ -176,8 +176,7 @@ def _fix(file: str, name: str, source: tuple[str, ...], config: Config) -> Fix:
     plan = next(iter(config.backup.plans), None)
     lines = (f"      {name}:", *(f"        {line}" for line in source))
     if plan is not None:
-        text = tr("Put these lines under sources: of plan {plan}, and name every database that matters under "
-                  "databases: of a database server.", plan=plan)  # fmt: skip
+        text = tr("Put these lines under sources: of plan {plan}.", plan=plan)
         return Fix(text, file, lines, (f"lilfox backup run {plan}",))
     store = next(iter(config.backup.stores), "disk")
     whole: tuple[str, ...] = ("backup:",)

@@ -311,12 +311,15 @@ def judge_targets(facts: Facts) -> Iterator[AuditFinding]:
     pages = [page for page in facts[PAGES].pages if not page.service]
     if not pages:
         raise Absent
-    for page in pages:
-        if page.problem is not None:
+    down = [page for page in pages if page.problem is not None]
+    for page in down:
+        if page.asked:
             asking = page.host or tr("this machine")
             evidence = tr("{url}, asked from {host}: {reason}", url=page.url, host=asking, reason=page.problem)
             text = tr("Start the exporter and let {host} reach it, or remove the target.", host=asking)
             yield AuditFinding(str(page), evidence, Fix(text))
+    if down and not any(page.asked for page in down):
+        raise NotKnown(tr("{target}: {reason}", target=down[0], reason=down[0].problem))
 
 
 _RULE_LINK = "https://prometheus.io/docs/prometheus/latest/configuration/alerting_rules/"
