@@ -4,7 +4,7 @@ were scraped. Pure."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import IntEnum
 
 from msgspec import Struct
@@ -14,7 +14,7 @@ from lilfox_tui.alerts.rules import Rule
 from lilfox_tui.audit.targets.configuration import Page
 from lilfox_tui.core.i18n import Message
 from lilfox_tui.promql.tree import Aggregation, BinaryOperation, FunctionApplication, Node, Selector, children
-from lilfox_tui.scrape.labels import NAME, LabelSet, Matcher, matches
+from lilfox_tui.scrape.labels import NAME, Matcher, matches
 
 Matchers = tuple[Matcher, ...]
 
@@ -67,32 +67,65 @@ def _named(matchers: Matchers, name: str) -> bool:
     return all(matches(each, name) for each in matchers if each.name == NAME)
 
 
-def of_page(matchers: Matchers, page: Page) -> Answer:
-    """Whether a selector selects a series of the page of a target."""
-    labels = {} if page.honors_labels else dict(page.labels)
-    if not _fit(matchers, labels):
+class PageIndex:
+    """What is on a page, so that many selectors can be asked of it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page, self.labels = page, dict(page.labels)
+        self._metrics: dict[str, set[str]] = {}
+        self.nodes: set[str] = set()
+        """The names that node_exporter gives of its host."""
+        pairs: set[tuple[str, str]] = set(page.labels)
+        for one in page.series:
+            labels = dict(one.pairs)
+            self._metrics.setdefault(labels.get(NAME, ""), set()).update(labels)
+            pairs.update(one.pairs)
+            if labels.get(NAME) == "node_uname_info":
+                self.nodes.add(labels.get("nodename", ""))
+        self._said: dict[str, set[tuple[str, str]]] = {}
+        """The labels by what their values say: the value itself, and each name and place in it."""
+        for label, value in pairs:
+            if label != NAME:
+                for word in {value, *_PLACE_END.split(value)}:
+                    self._said.setdefault(word, set()).add((label, value))
+
+    def begins(self, *prefixes: str) -> bool:
+        """Whether the name of a series begins with one of these."""
+        return any(name.startswith(prefixes) for name in self._metrics)
+
+    def answer(self, matchers: Matchers) -> Answer:
+        """Whether a selector selects a series of the page."""
+        labels = {} if self.page.honors_labels else self.labels
+        if not _fit(matchers, labels):
+            return Answer.NO
+        others = [each for each in matchers if each.name != NAME and each.name not in labels]
+        of_scrapes = any(_named(matchers, name) for name in MADE_BY_SCRAPES)
+        if of_scrapes and all(matches(each, self.labels.get(each.name, "")) for each in others):
+            return Answer.YES
+        if self.page.problem is not None:
+            return Answer.NO if name_of(matchers) in MADE_BY_SCRAPES else Answer.UNKNOWN
+        if any(_named(matchers, name) for name in self.page.empty):
+            return Answer.YES
+        name = name_of(matchers)
+        for metric in (name,) if name else self._metrics:
+            known = self._metrics.get(metric)
+            if known is None or metric in MADE_BY_SCRAPES or not _named(matchers, metric):
+                continue
+            # a label that a series has can get another value; one that none has stays empty
+            if all(matches(each, "") or each.name in known for each in others):
+                return Answer.YES
         return Answer.NO
-    others = [each for each in matchers if each.name != NAME and each.name not in labels]
-    if any(_named(matchers, name) for name in MADE_BY_SCRAPES) and all(
-        matches(each, dict(page.labels).get(each.name, "")) for each in others
-    ):
-        return Answer.YES
-    if page.problem is not None:
-        return Answer.NO if name_of(matchers) in MADE_BY_SCRAPES else Answer.UNKNOWN
-    if any(_named(matchers, name) for name in page.empty):
-        return Answer.YES
-    there: dict[str, list[LabelSet]] = {}
-    for one in page.series:
-        there.setdefault(one.get(NAME), []).append(one)
-    named = (series for name, series in there.items() if name not in MADE_BY_SCRAPES and _named(matchers, name))
-    return Answer.YES if any(_can_be(others, series) for series in named) else Answer.NO
 
-
-def _can_be(matchers: Iterable[Matcher], series: Collection[LabelSet]) -> bool:
-    """Whether a metric with these series can have one that fits. A label that one of them has can get another value; a
-    label that none of them has stays empty."""
-    known = {label for one in series for label, _value in one}
-    return all(matches(each, "") or each.name in known for each in matchers)
+    def mentions(self, mention: Mention) -> list[tuple[dict[str, str], frozenset[str]]]:
+        """The labels of each series that mentions a thing, and the names of those that cannot change: those of the
+        target, the name, and those that mention it."""
+        said = (self._said.get(word, ()) for word in (mention.name, *mention.places))
+        pairs = {each for found in said for each in found if mention.is_in(*each)}
+        if not pairs:
+            return []
+        whole = not pairs.isdisjoint(self.page.labels)
+        fixed = frozenset({NAME, *self.labels, *(label for label, _value in pairs)})
+        return [(dict(one.pairs), fixed) for one in self.page.series if whole or not pairs.isdisjoint(one.pairs)]
 
 
 class Mention(Struct, frozen=True):
@@ -107,21 +140,16 @@ class Mention(Struct, frozen=True):
         """Whether the label mentions it."""
         if self.labels is not None and label not in self.labels:
             return False
-        return value == self.name or not self.places.isdisjoint(_PLACE_END.split(value))
+        return value == self.name or any(place in value and place in _PLACE_END.split(value) for place in self.places)
 
 
 _PLACE_END = re.compile(r"[^\w.:\[\]-]+")
 
 
-def of_mention(matchers: Matchers, page: Page, mention: Mention) -> Answer:
-    """Whether a selector selects a series with a label that mentions a thing, such as that of a service on the page of
-    its gateway. Labels that vary, such as a status, may get another value later."""
-    own = dict(page.labels)
-    for one in page.series:
-        labels = dict(one)
-        fixed = {label for label, value in one if label in own or label == NAME or mention.is_in(label, value)}
-        if fixed <= own.keys() | {NAME} and not any(mention.is_in(*each) for each in page.labels):
-            continue
+def of_mentions(matchers: Matchers, mentions: Iterable[tuple[dict[str, str], frozenset[str]]]) -> Answer:
+    """Whether a selector selects one of the series that mention a thing, such as those of a service on the page of its
+    gateway. Labels that vary, such as a status, may get another value later."""
+    for labels, fixed in mentions:
         if all(matches(each, labels.get(each.name, "")) for each in matchers
                if each.name in fixed or each.name not in labels):  # fmt: skip
             return Answer.YES

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,14 +20,21 @@ from lilfox_tui.alerts.model import Event
 from lilfox_tui.alerts.state_folder import state_folder
 from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, AlertStorage
 from lilfox_tui.audit.catalogue import chosen
+from lilfox_tui.audit.checks.monitoring.coverage import PAGES
 from lilfox_tui.audit.model import AuditFinding, AuditSeverity, Report
+from lilfox_tui.audit.rule_selection import Answer, PageIndex
 from lilfox_tui.audit.run import Audit, targets_of
+from lilfox_tui.audit.targets.configuration import gather
 from lilfox_tui.config.loader import load
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.promql.query import parse
 from tests.pages import served
 from tests.ports import free_port
 from tests.services.exporters import exporter
 from tests.services.lilfox_command import lilfox, running
 from tests.services.postgres import SUPERUSER, Postgres
+from tests.services.prometheus_server import prometheus
+from tests.services.promtool import check_rules
 from tests.waiting import wait_for
 
 PAGE = b"""# TYPE http_requests_total counter
@@ -77,6 +85,7 @@ class ConfigurationLab:
         elif fix.lines:
             file = Path(fix.file)
             file.write_text("\n".join(fix.lines))
+            assert check_rules(file).returncode == 0
             self.settings["rules"].append(file.name)
         self.write()
         for command in fix.commands:
@@ -215,6 +224,10 @@ async def test_rules_that_never_fire(lab: ConfigurationLab) -> None:
             lab.rule(expression, alert)
         found = await lab.found("rule-without-series")
         assert sorted(found) == ["Both", "Exporter", "Job", "Label"]
+        linted = json.loads(lilfox("--config", lab.file, "alerts", "lint", "--json").stdout)["files"]
+        none_now = {each["rule"] for file in linted for each in file["warnings"] if each["code"] == "no-series"}
+        assert none_now - set(found) == {"Device", "NotYet", "Or", "Status"}  # the lint tells what is so now
+        assert set(found) < none_now
         none = "there are series of that name, but none can have these labels"
         file = lab.folder / "Job.yml"
         assert str(found["Job"].evidence) == f'{file}: {{__name__="up", job="shopp"}}: {none}'
@@ -354,6 +367,45 @@ async def test_nothing_is_found_where_all_is_well(lab: ConfigurationLab) -> None
         assert lilfox("--config", lab.file, "alerts", "notify-test").returncode == 0
         report = await lab.audited("monitoring", "data-without-backup")
         assert (report.found, report.not_checked) == ((), ())
+
+
+SELECTORS = {
+    "up": True,
+    'up{job="shop"}': True,
+    'up{job=~"s.*p", instance!=""}': True,
+    'up{job="cart"}': False,
+    'up{zone="a"}': False,
+    "scrape_samples_scraped": True,
+    "http_requests_total": True,
+    'http_requests_total{path="/", status=~"2.."}': True,
+    'http_requests_total{code=""}': True,
+    'http_requests_total{code="200"}': False,
+    "redis_up": False,
+    '{__name__=~"http_.*"}': True,
+    '{job="shop"}': True,
+}
+
+
+async def test_prometheus_selects_what_the_audit_says(lab: ConfigurationLab) -> None:
+    with page() as shop:
+        job = {"job_name": "shop", "scrape_interval": "1s", "static_configs": [{"targets": [shop]}]}
+        with prometheus(lab.folder, settings=json.dumps({"scrape_configs": [job]})) as server:
+            lab.settings["scrape"] = {"shop": {"targets": [shop]}}
+            lab.write()
+            answers = await gather(load(lab.file).config, lab.file, no_host, {}, [PAGES])
+            (found,) = answers["pages"].pages
+
+            def selected(selector: str) -> bool:
+                return bool(server.instant(selector, round(time.time() * 1000))["result"])
+
+            wait_for(lambda: selected("http_requests_total"), what="the first scrape")
+            for selector, there in SELECTORS.items():
+                answer = PageIndex(found).answer(parse(selector).selectors[0])
+                assert (selected(selector), answer is Answer.YES) == (there, there), selector
+
+
+def no_host(name: str) -> Host:
+    raise AssertionError(name)
 
 
 async def test_rules_that_are_elsewhere_are_not_known(lab: ConfigurationLab) -> None:

@@ -133,7 +133,6 @@ def _itself(answer: T) -> T:
 
 
 RULES: Fact[RulesAnswer] = Fact("rules", RULES_QUESTION, _itself)
-PAGES: Fact[PagesAnswer] = Fact("pages", PAGES_QUESTION, _itself)
 DELIVERIES: Fact[DeliveriesAnswer] = Fact("deliveries", DELIVERIES_QUESTION, _itself)
 STANDBYS: Fact[StandbysAnswer] = Fact("standbys", STANDBYS_QUESTION, _itself)
 _STANDBY: Fact[Any] = Fact("standby", "SELECT pg_is_in_recovery() AS standby", _itself)

@@ -12,11 +12,11 @@ from lilfox_tui.audit.rule_selection import (
     HostLabels,
     Matchers,
     Mention,
+    PageIndex,
     RuleSelection,
     is_constant,
     of_host,
-    of_mention,
-    of_page,
+    of_mentions,
     why_empty,
 )
 from lilfox_tui.audit.targets.configuration import Page
@@ -39,6 +39,9 @@ PAGE = Page(
     empty=frozenset({"http_errors_total"}),
 )
 LOST = Page("http://10.0.0.5:8000/metrics", LABELS, series=(series("up"),), problem=tr("refused"))
+
+
+PAGE_INDEX, LOST_INDEX = PageIndex(PAGE), PageIndex(LOST)
 
 
 def matchers(selector: str) -> Matchers:
@@ -91,13 +94,13 @@ OF_PAGE = {
 
 @pytest.mark.parametrize(("selector", "answers"), OF_PAGE.items())
 def test_series_of_a_page(selector: str, answers: tuple[Answer, Answer]) -> None:
-    assert (of_page(matchers(selector), PAGE), of_page(matchers(selector), LOST)) == answers
+    assert (PAGE_INDEX.answer(matchers(selector)), LOST_INDEX.answer(matchers(selector))) == answers
 
 
 def test_labels_of_a_page_that_takes_precedence_are_its_own() -> None:
     own = Page(PAGE.url, LABELS, series=(LabelSet.of({NAME: "pushed", "job": "batch"}),), honors_labels=True)
-    assert of_page(matchers('pushed{job="batch"}'), own) is YES
-    assert of_page(matchers('pushed{zone="a"}'), own) is NO
+    assert PageIndex(own).answer(matchers('pushed{job="batch"}')) is YES
+    assert PageIndex(own).answer(matchers('pushed{zone="a"}')) is NO
 
 
 GATEWAY = Page(
@@ -123,8 +126,8 @@ GATEWAY = Page(
 )
 def test_series_that_mention_a_service(selector: str, answer: Answer) -> None:
     shop = Mention("shop", frozenset({"shop.example.net:8000"}))
-    assert of_mention(matchers(selector), GATEWAY, shop) is answer
-    assert of_mention(matchers(selector), GATEWAY, Mention("sho", frozenset({"shop.example.net:80"}))) is NO
+    assert of_mentions(matchers(selector), PageIndex(GATEWAY).mentions(shop)) is answer
+    assert PageIndex(GATEWAY).mentions(Mention("sho", frozenset({"shop.example.net:80"}))) == []
 
 
 def rules(*texts: str) -> list[Rule]:
@@ -153,7 +156,7 @@ RECORDS = (
 )
 def test_what_rules_record_is_what_they_select(expression: str, answer: Answer) -> None:
     selection = RuleSelection(rules(f"{{alert: A, expr: '{expression}'}}"), rules(*RECORDS))
-    assert selection.answer(lambda each: of_page(each, PAGE), dict(LABELS)) is answer
+    assert selection.answer(PAGE_INDEX.answer, dict(LABELS)) is answer
 
 
 def nothing(found: Matchers) -> Message | None:
@@ -195,5 +198,5 @@ def test_expressions_that_depend_on_nothing(expression: str, constant: bool) -> 
 
 @given(st.sampled_from([*OF_PAGE, *OF_HOST]))
 def test_a_page_that_was_read_leaves_nothing_unknown(selector: str) -> None:
-    assert of_page(matchers(selector), PAGE) is not UNKNOWN
-    assert of_page(matchers(selector), LOST) is not NO or of_page(matchers(selector), PAGE) is NO
+    assert PAGE_INDEX.answer(matchers(selector)) is not UNKNOWN
+    assert LOST_INDEX.answer(matchers(selector)) is not NO or PAGE_INDEX.answer(matchers(selector)) is NO

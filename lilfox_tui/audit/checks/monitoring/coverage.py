@@ -5,26 +5,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import starmap
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from lilfox_tui.alerts.lint.model import MADE_BY_ALERTS, name_of
-from lilfox_tui.audit.facts import Absent, Facts, NotKnown
+from lilfox_tui.audit.facts import Absent, Fact, Facts, NotKnown
 from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
 from lilfox_tui.audit.rule_selection import (
     Answer,
     HostLabels,
     Matchers,
     Mention,
+    PageIndex,
     RuleSelection,
     of_host,
-    of_mention,
-    of_page,
+    of_mentions,
     why_empty,
 )
-from lilfox_tui.audit.targets.configuration import PAGES, RULES, Page, PagesAnswer, RulesAnswer
+from lilfox_tui.audit.targets.configuration import PAGES_QUESTION, RULES, Page, PagesAnswer, RulesAnswer
 from lilfox_tui.core.i18n import Message, listed, ntr, tr
-from lilfox_tui.scrape.labels import NAME, LabelSet, selector_text
+from lilfox_tui.scrape.labels import NAME, selector_text
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _HOST_METRICS = ("node_", "windows_", "cpu_usage_idle")
@@ -38,26 +39,45 @@ _EXPORTERS = {
 """Beginnings of the metrics that exporters give of a kind of backend."""
 
 
+class IndexedPages:
+    """The pages of all targets, the services without one, and which targets are not scraped."""
+
+    def __init__(self, answer: PagesAnswer) -> None:
+        self.pages = [PageIndex(page) for page in answer.pages]
+        self.missing, self.problems = answer.missing, answer.problems
+
+
+PAGES = Fact("pages", PAGES_QUESTION, IndexedPages)
+
+
 class _Judge:
     """Whether rules select things of the configuration, as far as it can be known."""
 
-    def __init__(self, rules: RulesAnswer, pages: PagesAnswer) -> None:
-        self.rules, self.pages = rules, pages
+    def __init__(self, rules: RulesAnswer, found: IndexedPages) -> None:
+        self.rules, self.pages, self.problems = rules, found.pages, found.problems
         self.selection = RuleSelection((rule for _file, rule in rules.alerts()), rules.records())
+        self._answers: dict[PageIndex, Answer] = {}
 
-    def selects(self, mention: Mention, own: Callable[[Page], Answer]) -> bool:
+    def _answer(self, page: PageIndex) -> Answer:
+        """Whether a rule selects something on the page."""
+        if page not in self._answers:
+            self._answers[page] = self.selection.answer(page.answer, page.labels)
+        return self._answers[page]
+
+    def selects(self, mention: Mention, own: Callable[[PageIndex], Answer]) -> bool:
         """Whether a rule selects a page that is the thing's ``own`` (UNKNOWN: may be), or a series that mentions it.
         Raises NotKnown."""
         unsure: Page | None = None
-        for page in self.pages.pages:
-            labels, belongs = dict(page.labels), own(page)
-            answer = self.selection.answer(partial(of_page, page=page), labels)
+        for page in self.pages:
+            belongs = own(page)
+            answer = self._answer(page)
             if belongs is Answer.YES and answer is Answer.YES:
                 return True
-            if self.selection.answer(partial(of_mention, page=page, mention=mention), labels) is Answer.YES:
+            mentions = page.mentions(mention)
+            if mentions and self.selection.answer(partial(of_mentions, mentions=mentions), page.labels) is Answer.YES:
                 return True
             if answer is not Answer.NO and (belongs is Answer.UNKNOWN or answer is Answer.UNKNOWN):
-                unsure = unsure or page
+                unsure = unsure or page.page
         if unsure is not None:
             raise NotKnown(_unsure(mention.name, unsure))
         self.rules.refuse_unread()
@@ -143,22 +163,21 @@ def judge_hosts(facts: Facts) -> Iterator[AuditFinding]:
         yield AuditFinding(name, evidence, fix)
 
 
-def _of_host(page: Page, name: str, options: Any) -> Answer:
+def _of_host(index: PageIndex, name: str, options: Any) -> Answer:
     """Whether a page is that of an exporter on the host; UNKNOWN where its address does not tell."""
-    names = [one.get(NAME) for one in page.series]
-    if page.problem is None and not any(each.startswith(_HOST_METRICS) for each in names):
+    page, labels = index.page, index.labels
+    if page.problem is None and not index.begins(*_HOST_METRICS):
         return Answer.NO
     address = _address(page)
-    labels = dict(page.labels)
     words = {name, options.address or name}
     here = page.host == name or (page.host is None and options.local)
     if address in words or (address in _LOOPBACK and here) or labels.get("instance", "").partition(":")[0] in words:
         return Answer.YES
     if options.series and options.series.items() <= labels.items():
         return Answer.YES
-    nodes = {one.get("nodename") for one in page.series if one.get(NAME) == "node_uname_info"}
-    if nodes:
-        return Answer.YES if any(node in words or node.partition(".")[0] in words for node in nodes) else Answer.NO
+    if index.nodes:
+        known = any(node in words or node.partition(".")[0] in words for node in index.nodes)
+        return Answer.YES if known else Answer.NO
     return Answer.NO if address in _LOOPBACK else Answer.UNKNOWN
 
 
@@ -188,9 +207,9 @@ def judge_services(facts: Facts) -> Iterator[AuditFinding]:
         options = services[name]
         mention = Mention(name, _place(options.url))
 
-        def own(page: Page) -> Answer:
-            labels = dict(page.labels)
-            same = name in (page.service, labels.get("job")) or any(mention.is_in(*each) for each in page.labels)
+        def own(page: PageIndex) -> Answer:
+            labels = page.labels
+            same = name in (page.page.service, labels.get("job")) or any(starmap(mention.is_in, labels.items()))
             return Answer.YES if same or (options.series and options.series.items() <= labels.items()) else Answer.NO
 
         return judge.selects(mention, own)
@@ -237,20 +256,17 @@ def judge_backends(facts: Facts) -> Iterator[AuditFinding]:
         yield AuditFinding(name, evidence, fix)
 
 
-def _of_backend(page: Page, options: Any, place: SplitResult) -> Answer:
+def _of_backend(index: PageIndex, options: Any, place: SplitResult) -> Answer:
     """Whether a page is the backend's own or that of its exporter; UNKNOWN for an exporter of its kind elsewhere."""
+    page = index.page
     asked = urlsplit(page.url)
     same_view = page.host == options.host or place.hostname not in _LOOPBACK
     if place.netloc.rpartition("@")[2] == asked.netloc and same_view:
         return Answer.YES
     prefixes = _EXPORTERS.get(options.kind, ())
-    if page.problem is None and not (prefixes and any(_name(one).startswith(prefixes) for one in page.series)):
+    if page.problem is None and not (prefixes and index.begins(*prefixes)):
         return Answer.NO
     return Answer.YES if page.problem is None and place.hostname == asked.hostname and same_view else Answer.UNKNOWN
-
-
-def _name(series: LabelSet) -> str:
-    return series.get(NAME)
 
 
 def judge_rules(facts: Facts) -> Iterator[AuditFinding]:
@@ -282,33 +298,32 @@ def judge_rules(facts: Facts) -> Iterator[AuditFinding]:
 
 def _why_nothing(judge: _Judge, hosts: Sequence[HostLabels], matchers: Matchers) -> Message | None:
     """Why a selector selects nothing; None if it selects something or may do so later. Raises NotKnown."""
-    pages = judge.pages.pages
     name, shown = name_of(matchers), selector_text(matchers)
     if not name or judge.selection.records(name) or name in MADE_BY_ALERTS or name.startswith("lilfox_recovery_"):
         return None
     if any(of_host(matchers, each) is Answer.YES for each in hosts):
         return None
-    answers = [of_page(matchers, page) for page in pages]
+    answers = [page.answer(matchers) for page in judge.pages]
     if Answer.YES in answers:
         return None
     if Answer.UNKNOWN in answers:
-        raise NotKnown(_unsure(name, pages[answers.index(Answer.UNKNOWN)]))
-    if judge.pages.problems:
-        raise NotKnown(tr("{reason}", reason=judge.pages.problems[0]))
+        raise NotKnown(_unsure(name, judge.pages[answers.index(Answer.UNKNOWN)].page))
+    if judge.problems:
+        raise NotKnown(tr("{reason}", reason=judge.problems[0]))
     alone = tuple(each for each in matchers if each.name == NAME)
-    if any(of_host(alone, each) for each in hosts) or any(of_page(alone, each) for each in pages):
+    if any(of_host(alone, each) for each in hosts) or any(each.answer(alone) for each in judge.pages):
         return tr("{selector}: there are series of that name, but none can have these labels", selector=shown)
     kind = name.partition("_")[0] + "_"
-    if any(_name(one).startswith(kind) for page in pages for one in page.series):
+    if any(page.begins(kind) for page in judge.pages):
         return None  # an exporter that is there: it may have no such device, or nothing of the kind has happened yet
     return ntr("{selector}: no series of the {count} target begins with {kind}",
                "{selector}: no series of the {count} targets begins with {kind}",
-               len(pages), selector=shown, kind=kind)  # fmt: skip
+               len(judge.pages), selector=shown, kind=kind)  # fmt: skip
 
 
 def judge_targets(facts: Facts) -> Iterator[AuditFinding]:
     """A target of ``scrape:`` or of the prometheus.yml that gives no metrics."""
-    pages = [page for page in facts[PAGES].pages if not page.service]
+    pages = [index.page for index in facts[PAGES].pages if not index.page.service]
     if not pages:
         raise Absent
     down = [page for page in pages if page.problem is not None]
