@@ -45,7 +45,7 @@ def judge_switch(facts: Facts) -> Iterator[AuditFinding]:
         evidence = tr("monitor.heartbeat_url is not set, and no rule always fires, as vector(1) does")
     text = tr("Make a check at a service that raises an alarm when nobody calls it (healthchecks.io, Cronitor, Uptime "
               "Kuma), write its address here, and restart lilfox monitor.")  # fmt: skip
-    lines = ("monitor:", "  heartbeat_url: https://hc-ping.com/YOUR-UUID")
+    lines = ("monitor:", "  heartbeat_url: https://heartbeat.example.net/prod")
     yield AuditFinding("heartbeat", evidence, Fix(text, str(rules.file), lines, ("lilfox config check",)))
 
 
