@@ -130,7 +130,9 @@ def test_a_baseline_leaves_only_what_is_new(console: Console) -> None:
 
 
 def test_sarif_is_the_same_in_two_runs(console: Console) -> None:
-    first, second = (json.loads(console.run("--format", "sarif", "--only", "host").stdout) for _run in range(2))
+    quick = (CHECK, "ssh-root-login", "ssh-weak-algorithms", "sudo-nopasswd", "firewall", "oom-kills")
+    only = [word for check in quick for word in ("--only", check)]  # a list of packages takes too long at times
+    first, second = (json.loads(console.run("--format", "sarif", *only).stdout) for _run in range(2))
     assert first == second
     (run,) = first["runs"]
     rules = [each["id"] for each in run["tool"]["driver"]["rules"]]
