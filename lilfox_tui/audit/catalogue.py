@@ -19,6 +19,7 @@ _TARGETS = {
     "code": "source",
     "http": "service",
     "auth": "service",
+    "monitoring": "configuration",
 }
 """The kind of target of the groups whose checks are not made on hosts."""
 
@@ -41,9 +42,14 @@ def group_of(check: AuditCheck) -> str:
 
 
 def target_kind(group: str) -> str:
-    """The kind of target that the checks of a group are made on: ``host``, ``service``, ``plan``, ``source``, or the
-    kind of a backend."""
+    """The kind of target that the checks of a group are made on: ``host``, ``service``, ``plan``, ``source``,
+    ``configuration``, or the kind of a backend."""
     return _TARGETS.get(group, "host")
+
+
+def kind_of(check: AuditCheck) -> str:
+    """The kind of target that a check is made on."""
+    return check.target or target_kind(group_of(check))
 
 
 def tags() -> dict[str, tuple[AuditCheck, ...]]:

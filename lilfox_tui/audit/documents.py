@@ -108,7 +108,7 @@ def _rule(check: AuditCheck) -> dict[str, Any]:
 
 def _notification(each: NotChecked) -> dict[str, Any]:
     text = f"{each.target.kind} {each.target.name}: {shown(each.reason)}"
-    return {"descriptor": {"id": each.check.id}, "level": "warning", "message": {"text": text}}
+    return {"associatedRule": {"id": each.check.id}, "level": "warning", "message": {"text": text}}
 
 
 def _sarif_result(entry: Entry, checks: Sequence[AuditCheck]) -> dict[str, Any]:

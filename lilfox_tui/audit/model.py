@@ -32,7 +32,7 @@ SEVERITY_TEXTS = {
 
 
 class Target(Struct, frozen=True, order=True):
-    """What is checked: a host, a backend or a service by its name in the configuration."""
+    """What is checked: a host, a backend or a service by its name in the configuration, or the configuration itself."""
 
     kind: str
     name: str
@@ -78,6 +78,8 @@ class AuditCheck(Struct, frozen=True):
     """Address of the document that the rule is from."""
     tags: tuple[str, ...] = ()
     """Names that ``--only`` takes too, for checks of several groups that belong together, such as ``performance``."""
+    target: str = ""
+    """The kind of target, where it is not that of the group."""
 
 
 class Found(Struct, frozen=True):

@@ -12,11 +12,12 @@ from typing import Any
 
 import msgspec
 
-from lilfox_tui.audit.catalogue import group_of, target_kind
+from lilfox_tui.audit.catalogue import kind_of
 from lilfox_tui.audit.facts import Absent, Fact, Facts, NotKnown
 from lilfox_tui.audit.model import AuditCheck, Found, NotChecked, Passed, Report, Target
+from lilfox_tui.audit.targets import configuration, plans, postgresql, redis, source
 from lilfox_tui.audit.targets import hosts as host_facts
-from lilfox_tui.audit.targets import plans, postgresql, redis, services, source
+from lilfox_tui.audit.targets import services as service_facts
 from lilfox_tui.audit.targets.hosts import EXPORTED, ExportedFile
 from lilfox_tui.backends.kinds.postgresql import open_session
 from lilfox_tui.backends.redis_transport import RedisTransport
@@ -34,18 +35,24 @@ Exports = Callable[[str], Mapping[str, ExportedFile]]
 Gather = Callable[[Sequence[Fact[Any]]], Awaitable[Mapping[str, Any]]]
 
 
-def targets_of(config: Config, hosts: Sequence[str] = ()) -> dict[str, list[Target]]:
-    """The targets of each kind: all of the configuration, or with ``hosts`` those hosts and the backends and services
-    that are asked through them."""
-    found = {"host": [Target("host", name) for name in hosts or config.hosts]}
-    found["service"] = [
-        Target("service", name) for name, service in config.services.items() if not hosts or service.from_ in hosts
-    ]
+def targets_of(config: Config, hosts: Sequence[str] = (), services: Sequence[str] = ()) -> dict[str, list[Target]]:
+    """The targets of each kind: all of the configuration, or those ``services``, and those ``hosts`` with the services
+    and backends that are asked through them."""
+    every = not hosts and not services
+    found = {
+        "host": [Target("host", name) for name in (config.hosts if every else hosts)],
+        "service": [
+            Target("service", name)
+            for name, service in config.services.items()
+            if every or name in services or service.from_ in hosts
+        ],
+    }
     for name, backend in config.backends.items():
-        if not hosts or backend.host in hosts:
+        if every or backend.host in hosts:
             found.setdefault(backend.kind, []).append(Target("backend", name))
-    if not hosts:
+    if every:
         found["plan"] = [Target("plan", name) for name in config.backup.plans]
+        found["configuration"] = [Target("configuration", config.name or "configuration")]
         if config.audit.source is not None:
             found["source"] = [Target("source", Path(config.audit.source).name)]
     return found
@@ -59,17 +66,27 @@ def logs_of(config: Config, host: str) -> list[str]:
 
 
 class Audit:
-    """One run over the targets of a configuration. Hosts are opened once, and shared by the backends behind them.
-    ``active`` allows what sends test credentials or many requests."""
+    """One run over the targets of a configuration, which is that of ``config_file`` (None: the default one). Hosts are
+    opened once, and shared by the backends behind them.
+
+    ``active`` allows what sends test credentials or many requests. ``exports`` makes the files that ``lilfox export``
+    would make for a host, by their kinds. ``progress`` is told how many targets are done, and the names of the others.
+    """
 
     def __init__(
-        self, config: Config, *, timeout_s: float, active: bool = False, exports: Exports | None = None
+        self,
+        config: Config,
+        config_file: Path | None = None,
+        *,
+        timeout_s: float,
+        active: bool = False,
+        exports: Exports | None = None,
+        progress: Callable[[int, Sequence[str]], None] = lambda _done, _waiting: None,
     ) -> None:
-        """``exports`` makes the files that ``lilfox export`` would make for a host, by their kinds."""
-        self._config = config
-        self._exports = exports
-        self._timeout_s = timeout_s
-        self._active = active
+        self._config, self._config_file = config, config_file
+        self._timeout_s, self._progress = timeout_s, progress
+        self._active, self._exports = active, exports
+        self._done, self._waiting = 0, list[Target]()
         self._dials = asyncio.Semaphore(config.ssh.dial_at_once)
         self._hosts: dict[str, Host] = {}
         self._backups = BackupContext(config)
@@ -81,8 +98,11 @@ class Audit:
         time is not checked."""
         tasks = []
         for kind, named in targets.items():
-            made = [check for check in checks if target_kind(group_of(check)) == kind]
-            tasks += [self._outcomes(target, made, self._gatherer(kind, target)) for target in named if made]
+            made = [check for check in checks if kind_of(check) == kind]
+            for target in named if made else ():
+                self._waiting.append(target)
+                tasks.append(self._outcomes(target, made, self._gatherer(kind, target)))
+        self._progress(0, [each.name for each in self._waiting])
         async with self._opened:
             outcomes = [each for found in await asyncio.gather(*tasks) for each in found]
         return Report(
@@ -103,6 +123,8 @@ class Audit:
     def _gatherer(self, kind: str, target: Target) -> Gather:
         if kind == "plan":
             return lambda facts: plans.gather(self._config, target.name, self._backups, facts)
+        if kind == "configuration":
+            return self._ask_configuration()
         if kind == "host":
             sudo = self._config.hosts[target.name].sudo
             return lambda facts: self._ask_host(target.name, facts, sudo=sudo)
@@ -123,7 +145,15 @@ class Audit:
         service = self._config.services[name]
         host = None if service.from_ is None else self._host(service.from_)
         account = self._config.audit.services.get(name)
-        return lambda facts: services.gather(service, host, facts, account, active=self._active)
+        return lambda facts: service_facts.gather(service, host, facts, account, active=self._active)
+
+    def _ask_configuration(self) -> Gather:
+        databases = {
+            name: self._ask_postgresql(name, options)
+            for name, options in self._config.backends.items()
+            if options.kind == "postgresql"
+        }
+        return lambda facts: configuration.gather(self._config, self._config_file, self._host, databases, facts)
 
     def _ask_postgresql(self, name: str, options: Any) -> Gather:
         async def gather(facts: Sequence[Fact[Any]]) -> Mapping[str, Any]:
@@ -164,6 +194,13 @@ class Audit:
         return None if options.host is None else self._host(options.host)
 
     async def _outcomes(self, target: Target, checks: Sequence[AuditCheck], gather: Gather) -> list[Outcome]:
+        outcomes = await self._answered(target, checks, gather)
+        self._waiting.remove(target)
+        self._done += 1
+        self._progress(self._done, [each.name for each in self._waiting])
+        return outcomes
+
+    async def _answered(self, target: Target, checks: Sequence[AuditCheck], gather: Gather) -> list[Outcome]:
         try:
             async with asyncio.timeout(self._timeout_s):
                 answers = await gather([fact for check in checks for fact in check.facts])

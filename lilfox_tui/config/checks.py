@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from datetime import date
 from ipaddress import ip_network
 from typing import Any
@@ -59,11 +60,9 @@ def is_place(address: str) -> bool:
 
 
 def _is_day(text: str) -> bool:
-    try:
-        date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
+    with suppress(ValueError):
+        return bool(date.fromisoformat(text))
+    return False
 
 
 def check(config: Config, host_names: Collection[str], findings: Findings) -> None:
@@ -107,6 +106,9 @@ def _check_watched(config: Config, host_names: Collection[str], findings: Findin
             findings.add_at(("audit", "accept", str(number), "until"), _("there is no such day"))
     for name in sorted(config.audit.services.keys() - config.services.keys()):
         findings.add_at(("audit", "services", name), _("no service named {value}", value=quoted(name)))
+    for number, folder in enumerate(config.audit.folders):
+        host = folder.partition("/")[0].removesuffix(":") or None
+        check_host_name(host, ("audit", "folders", str(number)), host_names, findings)
     for name, unit in config.recovery.items():
         _check_recovery(unit, ("recovery", name), config, host_names, findings)
     for at, place in enumerate(config.runbooks.never_ban, 1):
@@ -121,9 +123,8 @@ def _check_host(host: HostConfig, path: KeyPath, findings: Findings) -> None:
         return
     for key in _SSH_KEYS:
         if getattr(host, key) is not None:
-            findings.add_at(
-                (*path, key), _("this host is local, so LilFox does not connect to it; remove the key or local: true")
-            )
+            what = _("this host is local, so LilFox does not connect to it; remove the key or local: true")
+            findings.add_at((*path, key), what)
 
 
 def _check_service(service: ServiceConfig, path: KeyPath, host_names: Collection[str], findings: Findings) -> None:
@@ -245,9 +246,8 @@ def _check_listen(address: str, path: KeyPath, findings: Findings) -> None:
     host, colon, port = address.rpartition(":")
     if not (host and colon and port.isascii() and port.isdigit() and int(port) <= 65535):
         value = quoted(address)
-        findings.add_at(
-            path, _("{value} is not a listen address; write ADDRESS:PORT, such as 127.0.0.1:9464", value=value)
-        )
+        what = _("{value} is not a listen address; write ADDRESS:PORT, such as 127.0.0.1:9464", value=value)
+        findings.add_at(path, what)
 
 
 def _check_threshold(level: Threshold, path: KeyPath, findings: Findings) -> None:

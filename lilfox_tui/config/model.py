@@ -497,6 +497,8 @@ class AuditConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     beside the configuration file."""
     services: dict[Name, AuditServiceConfig] = {}
     """Name of a service → what an audit may use of it."""
+    folders: tuple[Annotated[str, Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*:)?/")], ...] = ()
+    """Folders that a backup plan must have: ``HOST:PATH``, or ``PATH`` on this machine."""
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from msgspec import Struct
 
 from lilfox_tui.config.checks import is_place
-from lilfox_tui.config.model import Config, ScrapeConfig
+from lilfox_tui.config.model import Config, ScrapeConfig, ServiceConfig
 from lilfox_tui.config.yaml_nodes import Findings, parse
 from lilfox_tui.core.errors import ConfigError
 from lilfox_tui.core.i18n import _
@@ -29,6 +29,21 @@ def configured_targets(config: Config) -> tuple[ScrapeTarget, ...]:
     """Return the targets of the section ``scrape``; each section's name is the ``job`` of its series."""
     return tuple(
         _configured_target(name, each, address) for name, each in config.scrape.items() for address in each.targets
+    )
+
+
+def service_target(name: str, config: ServiceConfig) -> ScrapeTarget:
+    """Return the target of a service: ``job`` is its name, ``instance`` its address."""
+    parts = urlsplit(config.url)
+    netloc = parts.netloc.rpartition("@")[2]
+    path = parts.path.rstrip("/") + "/" + (config.metrics or "").lstrip("/")
+    return ScrapeTarget(
+        url=f"{parts.scheme}://{netloc}{path}",
+        labels=(("instance", netloc), ("job", name)),
+        host=config.from_,
+        interval_s=config.metrics_every,
+        timeout_s=config.timeout,
+        access=ScrapeAccess(headers=config.headers, tls=Tls(verify=config.verify_tls)),
     )
 
 

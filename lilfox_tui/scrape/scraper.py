@@ -52,6 +52,10 @@ class NoPage(LilFoxError):
     """There is no page: no response, another status, too large, or not a metrics endpoint."""
 
 
+class NotSent(NoPage):
+    """The host that is to ask cannot be reached, so the target was not asked."""
+
+
 class NotMetrics(NoPage):
     """A server responds, but not with a metrics endpoint: a 4xx status, or another content type."""
 
@@ -88,7 +92,7 @@ class PageRequest:
             ) from None
         except HostError as error:
             await self.close()
-            raise NoPage(
+            raise NotSent(
                 tr("cannot send the request from {host}: {reason}", host=error.host, reason=error.message)
             ) from None
         except TooMuch as error:

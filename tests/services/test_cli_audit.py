@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,8 +15,9 @@ import jsonschema
 import pytest
 
 from lilfox_tui.cli.schemas import schema
-from tests.services.lilfox_command import lilfox
+from tests.services.lilfox_command import LILFOX, lilfox
 from tests.services.sshd import SshdLab, sshd_lab
+from tests.waiting import PATIENCE_S
 
 CHECK = "ssh-password-auth"
 
@@ -33,6 +36,7 @@ class Console:
         self.bad, self.good = lab.sshd("PasswordAuthentication yes"), lab.sshd()
         self._lab = lab
         self.accept: list[dict[str, str]] = []
+        self.services: dict[str, Any] = {}
         self.hosts: dict[str, Any] = {"bad": self._host(self.bad), "good": self._host(self.good)}
         monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
 
@@ -43,7 +47,8 @@ class Console:
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         file = self.folder / "config.yaml"
         ssh = {"config_files": [], "known_hosts": [str(self._lab.known_hosts)]}
-        file.write_text(json.dumps({"hosts": self.hosts, "ssh": ssh, "audit": {"accept": self.accept}}))
+        audit = {"accept": self.accept}
+        file.write_text(json.dumps({"hosts": self.hosts, "services": self.services, "ssh": ssh, "audit": audit}))
         file.chmod(0o600)
         return lilfox("--language", "en", "--config", file, "audit", *words)
 
@@ -125,7 +130,9 @@ def test_a_baseline_leaves_only_what_is_new(console: Console) -> None:
 
 
 def test_sarif_is_the_same_in_two_runs(console: Console) -> None:
-    first, second = (json.loads(console.run("--format", "sarif", "--only", "host").stdout) for _run in range(2))
+    quick = (CHECK, "ssh-root-login", "ssh-weak-algorithms", "sudo-nopasswd", "firewall", "oom-kills")
+    only = [word for check in quick for word in ("--only", check)]  # a list of packages takes too long at times
+    first, second = (json.loads(console.run("--format", "sarif", *only).stdout) for _run in range(2))
     assert first == second
     (run,) = first["runs"]
     rules = [each["id"] for each in run["tool"]["driver"]["rules"]]
@@ -134,6 +141,35 @@ def test_sarif_is_the_same_in_two_runs(console: Console) -> None:
     assert len(found) == 1
     assert rules[found[0]["ruleIndex"]] == CHECK
     assert str(console.bad.port) not in json.dumps(found[0]["partialFingerprints"])
+
+
+def test_only_a_service_is_checked(console: Console) -> None:
+    assert console.run("--only", CHECK, "--service", "nosuch").returncode == 2
+    console.services = {"shop": {"url": "http://127.0.0.1:1"}}
+    done = console.run("--only", CHECK, "--service", "shop")
+    assert (done.returncode, done.stdout) == (0, "no findings; 0 passed\n")
+    assert console.run("--only", CHECK, "--service", "shop", "--host", "bad").returncode == 1
+
+
+def test_a_terminal_shows_what_the_audit_waits_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    config = tmp_path / "config.yaml"
+    config.write_text("name: prod\naudit: {folders: [/srv]}\n")
+    config.chmod(0o600)
+    argv = [*LILFOX, "--language", "en", "--config", str(config), "audit", "--only", "data-without-backup", "--json"]
+    ours, theirs = pty.openpty()
+    try:
+        done = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=theirs, timeout=PATIENCE_S, check=False
+        )
+        shown = os.read(ours, 100_000).decode()
+    finally:
+        os.close(theirs)
+        os.close(ours)
+    assert (done.returncode, json.loads(done.stdout)["findings"][0]["target"]["name"]) == (1, "prod")
+    assert shown.split("\x1b[K")[0] == "\raudit: 0 of 1; waiting for prod"
+    assert shown.endswith("\r\x1b[K")
+    assert "audit:" not in subprocess.run(argv, capture_output=True, text=True, check=False).stderr
 
 
 def test_checks_are_listed_and_explained(console: Console) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from lilfox_tui.alerts.delivery import open_notifier
-from lilfox_tui.alerts.model import Alert, AlertState, Trouble
+from lilfox_tui.alerts.model import Alert, AlertState, Event, Trouble
 from lilfox_tui.alerts.notification_plan import with_external_labels
 from lilfox_tui.alerts.notifier import Notification, NotifierSetup, summary
 from lilfox_tui.alerts.silences import (
@@ -43,7 +43,7 @@ from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.export_sections import alert_document
 
 if TYPE_CHECKING:
-    from lilfox_tui.alerts.model import Alerts, Event, Silence, SilenceMatcher
+    from lilfox_tui.alerts.model import Alerts, Silence, SilenceMatcher
     from lilfox_tui.config.model import Config, NotifierConfig
 
 
@@ -439,6 +439,9 @@ def add_notify_test_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=str(names))
 
 
+_TEST_NAME = (("alertname", "LilFoxTest"),)
+
+
 def run_notify_test(args: argparse.Namespace) -> int:
     """Sends a test message to each notifier once, without retries; returns 1 if one failed. After a success, messages
     that wait for the notifier are sent too."""
@@ -452,16 +455,23 @@ def run_notify_test(args: argparse.Namespace) -> int:
         raise UsageError(tr("no notifier named {name}", name=unknown[0]), tr("one of: {kinds}", kinds=known))
     wanted = {name: options for name, options in config.notifiers.items() if not args.names or name in args.names}
     told = asyncio.run(_send_tests(config, wanted))
-    _release_waiting(told, loaded.path)
+    try:
+        _record(told, loaded.path)
+    except LilFoxError as error:  # the test arrived, its record does not
+        warn(str(error))
     return 0 if len(told) == len(wanted) else 1
 
 
-def _release_waiting(told: Collection[str], config_file: Path | None) -> None:
+def _record(told: Collection[str], config_file: Path | None) -> None:
+    """Records the tests that arrived, for the history and ``lilfox audit``, and makes what waits for these notifiers
+    due."""
     folder = state_folder(config_file)
-    if folder is None or not (folder / DATABASE).exists():
+    if folder is None or not told:
         return
     database = AlertDatabase(folder / DATABASE)
     try:
+        now = datetime.now(UTC)
+        AlertStorage(database).add_events(Event(now, "told", _TEST_NAME, by=name, note="test") for name in told)
         for name in told:
             Outbox(database).release(name)
     finally:
@@ -494,7 +504,7 @@ async def _send_test(config: Config, name: str, options: NotifierConfig) -> LilF
 
 def _test_notice(config: Config, receiver: str) -> Notification:
     now = datetime.now(UTC)
-    labels = (("alertname", "LilFoxTest"), ("severity", "none"))
+    labels = (*_TEST_NAME, ("severity", "none"))
     summary = (("summary", _("LilFox test notification; nothing is wrong")),)
     alert = with_external_labels(
         Alert(labels, summary, AlertState.FIRING, now, 0.0, now), config.alerts.external_labels

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import groupby
@@ -12,14 +13,15 @@ from pathlib import Path
 
 from lilfox_tui.audit.catalogue import chosen, groups
 from lilfox_tui.audit.documents import json_document, markdown_lines, sarif_document, shown, summary
-from lilfox_tui.audit.model import SEVERITY_TEXTS, AuditCheck, AuditSeverity, Report
+from lilfox_tui.audit.model import SEVERITY_TEXTS, AuditCheck, AuditSeverity, Report, Target
 from lilfox_tui.audit.run import Audit, targets_of
 from lilfox_tui.audit.states import Entry, Result, compared, read_baseline, remember, remembered, write_baseline
 from lilfox_tui.cli.exports.log_stack import exported_files
 from lilfox_tui.cli.main import add_everywhere
-from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, shape, warn
+from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, shape, show_passing, warn
 from lilfox_tui.cli.parser import duration, load_settings
 from lilfox_tui.cli.schemas import print_schema
+from lilfox_tui.config.loader import LoadedConfig
 from lilfox_tui.config.model import Config
 from lilfox_tui.core.errors import LilFoxError, UsageError
 from lilfox_tui.core.i18n import _, listed, tr
@@ -46,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--host", action="append", default=[], metavar="NAME", help=_("only this host (may be repeated)"))
     add("--active", action="store_true", help=_("also send test tokens, wrong logins and many requests to services"))
+    add("--service", action="append", default=[], metavar="NAME", help=_("only this service (may be repeated)"))
     severities = [severity.name.lower() for severity in AuditSeverity]
     add("--fail-on", choices=severities, default="high", help=_("exit with 1 for findings of this severity or above"))
     add("--baseline", type=Path, metavar="FILE", help=_("leave out the findings that this file has"))
@@ -67,21 +70,22 @@ def run(args: argparse.Namespace) -> int:
     if args.json_schema:
         print_schema("audit")
         return 0
-    config = load_settings(args).config
+    loaded = load_settings(args)
     if args.action == "list":
         print_table(_check_rows())
         return 0
     if args.action == "explain":
         _explain(chosen([args.check])[0])
         return 0
-    return _audit(config, args)
+    return _audit(loaded, args)
 
 
-def _audit(config: Config, args: argparse.Namespace) -> int:
-    hosts = _hosts(config, args.host)
+def _audit(loaded: LoadedConfig, args: argparse.Namespace) -> int:
+    config = loaded.config
+    targets = targets_of(config, _hosts(config, args.host), _services(config, args.service))
     checks = chosen(args.only)
     baseline = frozenset() if args.baseline is None else read_baseline(args.baseline)
-    report = asyncio.run(_report(config, checks, hosts, args.timeout, active=args.active))
+    report = asyncio.run(_report(loaded, checks, targets, args))
     result = compared(report, remembered(), config.audit.accept, baseline)
     try:
         remember(report)
@@ -102,10 +106,31 @@ def _audit(config: Config, args: argparse.Namespace) -> int:
 
 
 async def _report(
-    config: Config, checks: Sequence[AuditCheck], hosts: Sequence[str], timeout_s: float, *, active: bool
+    loaded: LoadedConfig,
+    checks: Sequence[AuditCheck],
+    targets: Mapping[str, Sequence[Target]],
+    args: argparse.Namespace,
 ) -> Report:
-    audit = Audit(config, timeout_s=timeout_s, active=active, exports=partial(exported_files, config))
-    return await audit.run(checks, targets_of(config, hosts))
+    """Runs the checks; shows the progress at a terminal."""
+    shown = sys.stderr.isatty()
+    audit = Audit(
+        loaded.config,
+        loaded.path,
+        timeout_s=args.timeout,
+        active=args.active,
+        exports=partial(exported_files, loaded.config),
+        progress=_show if shown else lambda _done, _waiting: None,
+    )
+    try:
+        return await audit.run(checks, targets)
+    finally:
+        if shown:
+            show_passing("")
+
+
+def _show(done: int, waiting: Sequence[str]) -> None:
+    total = done + len(waiting)
+    show_passing(_("audit: {done} of {total}; waiting for {names}", done=done, total=total, names=listed(waiting)))
 
 
 def _hosts(config: Config, named: list[str]) -> list[str]:
@@ -113,6 +138,15 @@ def _hosts(config: Config, named: list[str]) -> list[str]:
         raise UsageError(
             tr("{host}: no such host in the config", host=unknown[0]),
             tr("one of: {names}", names=listed(config.hosts) or "-"),
+        )
+    return named
+
+
+def _services(config: Config, named: list[str]) -> list[str]:
+    if unknown := [name for name in named if name not in config.services]:
+        raise UsageError(
+            tr("{service}: no such service in the config", service=unknown[0]),
+            tr("one of: {names}", names=listed(config.services) or "-"),
         )
     return named
 

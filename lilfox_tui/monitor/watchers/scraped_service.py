@@ -8,7 +8,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -16,18 +15,17 @@ from lilfox_tui.config.model import Config, MetricNames
 from lilfox_tui.core.aio import Feed, Pending, Ready, State, Unavailable
 from lilfox_tui.core.errors import ConfigError, LilFoxError
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.http import Tls
 from lilfox_tui.metrics.traffic import Traffic, TrafficPart
 from lilfox_tui.monitor.model import TargetView, target_view
 from lilfox_tui.monitor.traffic_queries import TargetsOfService, TrafficQueries
 from lilfox_tui.monitor.watchers.service import ServiceWatch
 from lilfox_tui.scrape.application import Application, recognise
-from lilfox_tui.scrape.discovery import Discovery, configured_targets, prometheus_file
+from lilfox_tui.scrape.discovery import Discovery, configured_targets, prometheus_file, service_target
 from lilfox_tui.scrape.exposition import BadPage, Family
 from lilfox_tui.scrape.labels import NAME, LabelList, Matcher, ms_of
 from lilfox_tui.scrape.scraper import NotMetrics, Scrape, Scraper, ScraperPool
 from lilfox_tui.scrape.store import SeriesStore, TargetSeries
-from lilfox_tui.scrape.target import ScrapeAccess, ScrapeTarget
+from lilfox_tui.scrape.target import ScrapeTarget
 
 _UP = (Matcher(NAME, "=", "up"),)
 _WINDOW_STEP_MS = 100
@@ -257,15 +255,4 @@ async def others_of(
 
 def target_of(watch: ServiceWatch) -> ScrapeTarget:
     """Return the target of a service: ``job`` is its name, ``instance`` its address."""
-    config = watch.config
-    parts = urlsplit(config.url)
-    netloc = parts.netloc.rpartition("@")[2]
-    path = parts.path.rstrip("/") + "/" + (config.metrics or "").lstrip("/")
-    return ScrapeTarget(
-        url=f"{parts.scheme}://{netloc}{path}",
-        labels=(("instance", netloc), ("job", watch.name)),
-        host=config.from_,
-        interval_s=config.metrics_every,
-        timeout_s=config.timeout,
-        access=ScrapeAccess(headers=config.headers, tls=Tls(verify=config.verify_tls)),
-    )
+    return service_target(watch.name, watch.config)

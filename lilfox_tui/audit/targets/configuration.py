@@ -1,0 +1,278 @@
+"""Facts of the configuration itself: its rules, the pages that it scrapes, and whom LilFox told of alerts. A fact's
+question is one of :data:`RULES_QUESTION` and its like."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from msgspec import Struct
+
+from lilfox_tui.alerts.rules import Rule, RuleFiles, read_rule_files
+from lilfox_tui.alerts.state_folder import state_folder
+from lilfox_tui.alerts.storage import DATABASE, EVENTS_KEPT, AlertDatabase, AlertStorage, Outbox
+from lilfox_tui.audit.facts import Fact, NotKnown
+from lilfox_tui.config.model import Config
+from lilfox_tui.core import paths
+from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.metrics.model import Labels
+from lilfox_tui.runbook.library import catalogue
+from lilfox_tui.scrape.discovery import Discovery, configured_targets, prometheus_file, service_target
+from lilfox_tui.scrape.exposition import BadPage
+from lilfox_tui.scrape.labels import NAME, LabelSet
+from lilfox_tui.scrape.scraper import NoPage, NotMetrics, NotSent, Scraper
+from lilfox_tui.scrape.store import SeriesStore
+from lilfox_tui.scrape.target import ScrapeTarget
+
+T = TypeVar("T")
+RULES_QUESTION = "the rule files and runbooks of the configuration"
+PAGES_QUESTION = "one scrape of each target of the configuration"
+DELIVERIES_QUESTION = "the deliveries and tests of notifiers that LilFox has recorded"
+STANDBYS_QUESTION = "SELECT pg_is_in_recovery() of each PostgreSQL backend"
+_KEEP_S, _LIMIT_BYTES = 3600.0, 256 * 1024 * 1024
+_SUFFIXES = ("", "_total", "_bucket", "_count", "_sum", "_created", "_info", "_max")
+"""Of the samples that a metric's family may have."""
+
+
+class RulesAnswer(Struct, frozen=True):
+    """The configuration of ``file``, and its ``rules`` with those of its prometheus.yml; not those that LilFox has of
+    itself. ``unread`` says why there may be more. ``runbooks`` are the alerts that a runbook names."""
+
+    config: Config
+    file: Path
+    rules: RuleFiles
+    unread: Message | None = None
+    runbooks: frozenset[str] = frozenset()
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether a Prometheus or Alertmanager has the rules, and LilFox evaluates none."""
+        named = self.config.rules or self.unread is not None or self.rules.files
+        return not named and (self.config.prometheus is not None or self.config.alertmanager is not None)
+
+    def alerts(self) -> Iterator[tuple[str, Rule]]:
+        """Each alerting rule that is evaluated, with the name of its file."""
+        return ((file, rule) for file, rule in self._usable() if rule.kind == "alert")
+
+    def records(self) -> Iterator[Rule]:
+        """Each recording rule that is evaluated."""
+        return (rule for _file, rule in self._usable() if rule.kind == "record")
+
+    def _usable(self) -> Iterator[tuple[str, Rule]]:
+        for file in self.rules.files:
+            yield from ((file.name, rule) for group in file.groups for rule in group.rules if not rule.problem)
+
+    def refuse_unread(self) -> None:
+        """Raises NotKnown if rules are elsewhere, or may be in what cannot be read."""
+        if self.elsewhere:
+            raise NotKnown(
+                tr("the rules are in a Prometheus or Alertmanager; the audit reads only the files under rules:")
+            )
+        if self.unread is not None:
+            raise NotKnown(self.unread)
+        if troubles := self.rules.troubles:
+            raise NotKnown(troubles[0].text)
+        refused = [text for file in self.rules.files for text in file.refused.values()]
+        if refused:
+            raise NotKnown(tr("rules: {reason}", reason=refused[0]))
+
+
+class Page(Struct, frozen=True):
+    """What one target exposed. ``labels`` are those of the target; ``series`` are those of its page and of the scrape
+    itself, ``empty`` the names of metrics that the page tells of and that have no series yet. ``problem`` says why the
+    page could not be read. ``host`` is the host that asks, None for this machine."""
+
+    url: str
+    labels: Labels
+    host: str | None = None
+    series: tuple[LabelSet, ...] = ()
+    empty: frozenset[str] = frozenset()
+    problem: Message | None = None
+    service: str = ""
+    """The service whose own page it is."""
+    asked: bool = True
+    """Whether the target itself was asked: the host that asks was reached, secrets and certificates could be read."""
+    honors_labels: bool = False
+
+    def __str__(self) -> str:
+        return str(LabelSet(self.labels))
+
+
+class PagesAnswer(Struct, frozen=True):
+    """The pages of all targets. ``missing`` are services without a page; ``problems`` say which targets of a
+    prometheus.yml are not scraped."""
+
+    pages: tuple[Page, ...]
+    missing: frozenset[str] = frozenset()
+    problems: tuple[str, ...] = ()
+
+
+class DeliveriesAnswer(Struct, frozen=True):
+    """When each notifier last took a notification or a test (aware UTC), at the time ``at``; ``folder`` has the
+    records. Records are kept for 90 days."""
+
+    at: datetime
+    folder: Path
+    delivered: Mapping[str, datetime]
+
+
+class StandbysAnswer(Struct, frozen=True):
+    """Whether each PostgreSQL backend is a standby of another server; NotKnown where it does not answer."""
+
+    standbys: Mapping[str, bool | NotKnown]
+
+
+def _itself(answer: T) -> T:
+    return answer
+
+
+RULES: Fact[RulesAnswer] = Fact("rules", RULES_QUESTION, _itself)
+DELIVERIES: Fact[DeliveriesAnswer] = Fact("deliveries", DELIVERIES_QUESTION, _itself)
+STANDBYS: Fact[StandbysAnswer] = Fact("standbys", STANDBYS_QUESTION, _itself)
+_STANDBY: Fact[Any] = Fact("standby", "SELECT pg_is_in_recovery() AS standby", _itself)
+Gather = Callable[[Sequence[Fact[Any]]], Awaitable[Mapping[str, Any]]]
+
+
+async def gather(
+    config: Config,
+    config_file: Path | None,
+    host_of: Callable[[str], Host],
+    databases: Mapping[str, Gather],
+    facts: Sequence[Fact[Any]],
+) -> dict[str, Any]:
+    """The answers to the questions of ``facts``, which are all asked at the same time. ``databases`` ask the PostgreSQL
+    backends."""
+
+    async def answer(question: str) -> Any:
+        try:
+            if question == RULES_QUESTION:
+                return await asyncio.to_thread(_rules, config, config_file)
+            if question == PAGES_QUESTION:
+                return await _pages(config, host_of)
+            if question == STANDBYS_QUESTION:
+                return StandbysAnswer(dict(zip(databases, await _standbys(databases), strict=True)))
+            return await asyncio.to_thread(_deliveries, config, config_file)
+        except LilFoxError as error:
+            return NotKnown(_message(error))
+
+    questions = list(dict.fromkeys(fact.question for fact in facts))
+    answers = dict(zip(questions, await asyncio.gather(*map(answer, questions)), strict=True))
+    return {fact.name: answers[fact.question] for fact in facts}
+
+
+def _message(error: LilFoxError) -> Message:
+    return error.message if isinstance(error.message, Message) else Message(error.message)
+
+
+def _rules(config: Config, config_file: Path | None) -> RulesAnswer:
+    patterns, unread = config.rules, None
+    try:
+        file = prometheus_file(config, config_file)
+    except LilFoxError as error:
+        unread = _message(error)
+    else:
+        patterns = patterns if file is None else (*patterns, *file.rule_files)
+    named = frozenset(
+        alert for document in catalogue(config.runbooks) for book in document.runbooks for alert in book.on_alert
+    )
+    return RulesAnswer(config, config_file or paths.config_file(), read_rule_files(patterns, Path()), unread, named)
+
+
+async def _pages(config: Config, host_of: Callable[[str], Host]) -> PagesAnswer:
+    own = {
+        service_target(name, each).key: name
+        for name, each in config.services.items()
+        if each.metrics is not None and name not in config.scrape  # a section of that name replaces its page
+    }
+    targets, problems = await asyncio.to_thread(_targets, config)
+    store = SeriesStore(keep_s=_KEEP_S, limit_bytes=_LIMIT_BYTES)
+    scrapers = [Scraper(target, store, _asking(config, target.host, host_of)) for target in targets]
+    try:
+        await asyncio.gather(*(scraper.scrape_once() for scraper in scrapers))
+        pages = [_page(scraper, store, own.get(scraper.target.key, "")) for scraper in scrapers]
+    finally:
+        await asyncio.gather(*(scraper.close() for scraper in scrapers))
+    without = {name for name, each in config.services.items() if each.metrics is None and name not in config.scrape}
+    without |= {own[scraper.target.key] for scraper, page in zip(scrapers, pages, strict=True) if page is None}
+    return PagesAnswer(tuple(page for page in pages if page is not None), frozenset(without), problems)
+
+
+def _targets(config: Config) -> tuple[list[ScrapeTarget], tuple[str, ...]]:
+    """All targets of the configuration, and why others are not scraped."""
+    found = {
+        target.key: target
+        for name, each in config.services.items()
+        if each.metrics is not None and name not in config.scrape
+        for target in (service_target(name, each),)
+    }
+    found |= {target.key: target for target in configured_targets(config)}
+    file = prometheus_file(config, None)
+    if file is None:
+        return list(found.values()), ()
+    discovered = Discovery(file.jobs).targets()
+    found |= {target.key: target for target in discovered.targets}
+    return list(found.values()), (*file.unsupported, *discovered.problems)
+
+
+def _asking(config: Config, name: str | None, host_of: Callable[[str], Host]) -> Host | None:
+    return None if name is None or config.hosts[name].local else host_of(name)
+
+
+def _page(scraper: Scraper, store: SeriesStore, service: str) -> Page | None:
+    """The page of a target; None for that of a service that has none."""
+    target, state = scraper.target, scraper.feed.state
+    problem: Message | None = None
+    asked = True
+    if isinstance(state, Unavailable):
+        error = state.error
+        asked = isinstance(error, NoPage | BadPage) and not isinstance(error, NotSent)
+        if service and (isinstance(error, NotMetrics) or (isinstance(error, BadPage) and error.samples == 0)):
+            return None
+        problem = _message(error)
+    selected = store.target(target.key).select((), 0, 1 << 62)
+    series = () if selected is None else tuple(selected.labels)
+    there = {one.get(NAME) for one in series}
+    names = [{family.removesuffix("_total") + suffix for suffix in _SUFFIXES} for family in scraper.exposition.families]
+    empty = frozenset(name for family in names if not family & there for name in family)
+    return Page(target.url, target.labels, target.host, series, empty, problem, service, asked, target.honor_labels)
+
+
+async def _standbys(databases: Mapping[str, Gather]) -> list[bool | NotKnown]:
+    async def asked(ask: Gather) -> bool | NotKnown:
+        try:
+            rows = (await ask([_STANDBY]))[_STANDBY.name]
+        except LilFoxError as error:
+            return NotKnown(_message(error))
+        return rows if isinstance(rows, NotKnown) else bool(rows[0]["standby"])
+
+    return await asyncio.gather(*map(asked, databases.values()))
+
+
+def _deliveries(config: Config, config_file: Path | None) -> DeliveriesAnswer | NotKnown:
+    folder = state_folder(config_file)
+    if folder is None or not (folder / DATABASE).exists():
+        return NotKnown(
+            tr(
+                "no LilFox of this user has evaluated the rules or tested a notifier on this machine; run the audit as "
+                "the user and on the machine of lilfox monitor, or send a test: lilfox alerts notify-test"
+            )
+        )
+    database = AlertDatabase(folder / DATABASE)
+    try:
+        delivered: dict[str, datetime] = {}
+        for event in AlertStorage(database).events(EVENTS_KEPT):
+            if event.kind == "told":
+                delivered[event.by] = max(event.at, delivered.get(event.by, event.at))
+        for name, options in config.notifiers.items():
+            if options.kind == "alertmanager":  # no event is recorded of what it is told, only what it knows now
+                times = [one.at for one in Outbox(database).told(name).values()]
+                delivered |= {name: max([*times, *filter(None, [delivered.get(name)])])} if times else {}
+    finally:
+        database.close()
+    return DeliveriesAnswer(datetime.now(UTC), folder, delivered)
