@@ -18,7 +18,8 @@ _NO_VALUE = re.compile(
     r"|(?:amd64|arm64|i386|all|none|null|true|false|password|secret|token)\Z"
 )
 _NAME_BEFORE = re.compile(
-    r"([\w.-]+)[\"'\]]*[ \t]*(?:=>|[:?]?=|::?|>|[ \t])?[ \t]*[\"'`]?(?:(?:Bearer|Basic|Token)[ \t]+)?\Z"
+    r"([\w.-]{1,99})[\"'\]]{0,3}[ \t]{0,99}(?:=>|[:?]?=|::?|>)?[ \t]{0,99}"
+    r"[\"'`]?(?:(?:Bearer|Basic|Token)[ \t]{1,9})?\Z"
 )
 _PASSWORD = re.compile(r"(?i)pass|pwd|pw\Z|://")
 _CHOSEN = re.compile(r"(?i)pass|pwd|pw\d?\Z|secret")

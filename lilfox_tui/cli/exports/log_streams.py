@@ -99,14 +99,15 @@ FORMATS = {
     ),
 }
 _GUESSED = (
-    (re.compile(re.escape(LILFOX_FOLDER) + r"/[^/]*\.log"), "json_lines"),
-    (re.compile(r".*/(?:nginx|apache2|httpd)/[^/]*access[^/]*"), "access"),
-    (re.compile(r".*/nginx/[^/]*error[^/]*"), "nginx_error"),
-    (re.compile(r".*/postgresql/[^/]*\.json"), "postgresql_json"),
-    (re.compile(r".*/postgresql/[^/]*\.log"), "postgresql"),
-    (re.compile(r"/var/log/(?:syslog|messages|auth\.log)"), "syslog"),
-    (re.compile(r".*\.jsonl?"), "json_lines"),
+    (re.compile(r"\A" + re.escape(LILFOX_FOLDER) + r"/[^/]{1,255}\.log\Z"), "json_lines"),
+    (re.compile(r"/(?:nginx|apache2|httpd)/[^/]{0,255}access[^/]{0,255}\Z"), "access"),
+    (re.compile(r"/nginx/[^/]{0,255}error[^/]{0,255}\Z"), "nginx_error"),
+    (re.compile(r"/postgresql/[^/]{0,255}\.json\Z"), "postgresql_json"),
+    (re.compile(r"/postgresql/[^/]{0,255}\.log\Z"), "postgresql"),
+    (re.compile(r"\A/var/log/(?:syslog|messages|auth\.log)\Z"), "syslog"),
+    (re.compile(r"\.jsonl?\Z"), "json_lines"),
 )
+"""A file name has at most 255 bytes (``NAME_MAX``)."""
 
 
 class LogStream(NamedTuple):
@@ -188,7 +189,7 @@ def _stream(config: Config, name: str, log: FileLog | JournalLog) -> LogStream:
     if many and fnmatch.fnmatchcase(COPIES.replace("*", "x"), PurePosixPath(path).name) and _is_manuals(path):
         exclude = str(PurePosixPath(path).parent / COPIES)
         notes.append(_("{path} are left out: services write each record to both files.", path=exclude))
-    given = log.format or next((kind for pattern, kind in _GUESSED if pattern.fullmatch(path)), "")
+    given = log.format or next((kind for pattern, kind in _GUESSED if pattern.search(path)), "")
     if isinstance(log, FileLog) and given not in FORMATS:
         notes.append(
             _("{name}: lines of the format {format} are sent as they are.", name=name, format=given)

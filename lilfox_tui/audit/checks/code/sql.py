@@ -27,8 +27,8 @@ _SQL = re.compile(
     r"grant\b.*\bto|where\b|order\s+by)\b"
 )
 _VALUE_NEXT = re.compile(
-    r"(?is)(?:[=<>]|\b(?:like|between|limit|offset|interval|any)\b|\b(?:in|values|any)\s*\((?:[^()]|\([^()]*\))*)"
-    r"\s*[(\"]?\s*\Z"
+    r"(?is)(?:[=<>]|\b(?:like|between|limit|offset|interval|any)\b|\b(?:in|values|any)\s{0,9}\((?:[^()]|\([^()]{0,99}\)){0,299})"
+    r"\s{0,9}[(\"]?\s{0,99}\Z"
 )
 _COLUMN_NEXT = re.compile(r"(?is)\b(?:order|group)\s+by\s+[\"`\[]?\Z")
 _SAFE_CALLS = frozenset(
@@ -50,7 +50,7 @@ _SAFE_CALLS = frozenset(
         "get_table_name",
     ]
 )
-_JUDGED = re.compile(r"#.*\b(?:noqa(?::[^#]*\bS608\b|\s*(?:#|$))|nosec)")
+_JUDGED = re.compile(r"\b(?:noqa(?::[^#]{0,200}\bS608\b|\s{0,9}(?:#|$))|nosec)")
 _STYLES = {"sqlite3": "?", "aiosqlite": "?", "psycopg": "%s", "psycopg2": "%s", "pymysql": "%s", "MySQLdb": "%s"}
 _DEEPEST = 8
 _SHOWN = 120
@@ -191,7 +191,7 @@ class _Module:
 
     def _is_judged(self, call: ast.Call) -> bool:
         last = call.end_lineno or call.lineno
-        return any(_JUDGED.search(line) for line in self._lines[call.lineno - 1 : last])
+        return any(_JUDGED.search(line.partition("#")[2]) for line in self._lines[call.lineno - 1 : last])
 
     def _mended(self, call: ast.Call, parts: Sequence[Part], risky: Sequence[int]) -> str:
         """The call with its values as parameters; empty if the driver or the statement is not simple enough."""

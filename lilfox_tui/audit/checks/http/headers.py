@@ -13,7 +13,7 @@ from lilfox_tui.core.i18n import tr
 
 PLAIN: Fact[HttpReply] = Fact("plain", GetPlain(), reply_of)
 _SHORTEST_HSTS_S = 30 * 86400
-_PRODUCT = re.compile(r"[A-Za-z][\w.-]*[/ ]\d[\w.]*")
+_PRODUCT = re.compile(r"[A-Za-z][\w.-]{0,99}[/ ]\d")
 _POLICY_LINES = tr(
     "Add this line to the server block of nginx, with the other sources of scripts and styles that the pages use. Try"
     " it as Content-Security-Policy-Report-Only first."

@@ -32,7 +32,7 @@ class Setting(Struct, frozen=True):
     @property
     def bytes(self) -> int:
         """The value of a setting that is a size."""
-        count, unit = re.fullmatch(r"(\d*)(\w*)", self.unit).groups()  # type: ignore[union-attr]  # 8kB
+        count, unit = re.fullmatch(r"(\d*)([^\W\d]\w*|)", self.unit).groups()  # type: ignore[union-attr]  # 8kB
         return int(self.value) * int(count or 1) * _UNITS[unit]
 
 

@@ -155,7 +155,7 @@ def judge_missing(facts: Facts) -> Iterator[AuditFinding]:
 
 
 _SCAN = re.compile(
-    r"^ *(?:->)? *(?:Parallel )?Seq Scan on (?P<table>\S+)(?: \S+)? +\(cost=\S+ rows=(?P<rows>\d+) width=\d+\)$"
+    r"^ *(?:-> *)?(?:Parallel )?Seq Scan on (?P<table>\S+)(?: \S+)? +\(cost=\S+ rows=(?P<rows>\d+) width=\d+\)$"
 )
 _FILTER = re.compile(r"^ +Filter: (.+)$")
 
