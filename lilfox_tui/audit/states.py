@@ -192,8 +192,20 @@ def _change(folder: Path | None, change: Callable[[Sequence[AcceptConfig]], Sequ
 def checked_acceptance(check: str, target: str, subject: str | None, why: str, until: str, today: date) -> AcceptConfig:
     """What accepts that finding. Raises UsageError for an empty reason, and for a day that is none or that is over on
     ``today`` (UTC)."""
+    return AcceptConfig(
+        id=check, target=target, subject=subject, why=checked_reason(why), until=checked_day(until, today)
+    )
+
+
+def checked_reason(why: str) -> str:
+    """A reason without blanks around it. Raises UsageError for an empty one."""
     if not why.strip():
         raise UsageError(tr("the reason is missing"), tr("Say why the finding is acceptable."))
+    return why.strip()
+
+
+def checked_day(until: str, today: date) -> str:
+    """A day in the form of ISO 8601. Raises UsageError for what is none, and for a day before ``today``."""
     try:
         day = datetime.strptime(until, "%Y-%m-%d").date()  # noqa: DTZ007  # a day
     except ValueError:
@@ -202,7 +214,7 @@ def checked_acceptance(check: str, target: str, subject: str | None, why: str, u
         ) from None
     if day < today:
         raise UsageError(tr("{day} is over", day=until), tr("The day is the last one on which it is accepted."))
-    return AcceptConfig(id=check, target=target, subject=subject, why=why.strip(), until=day.isoformat())
+    return day.isoformat()
 
 
 def assessed(

@@ -102,6 +102,8 @@ def _check_watched(config: Config, host_names: Collection[str], findings: Findin
         _check_service(service, ("services", name), host_names, findings)
     for name, scrape in config.scrape.items():
         _check_scrape(scrape, ("scrape", name), host_names, findings)
+    if config.audit.every is not None and config.audit.every < 60:
+        findings.add_at(("audit", "every"), _("shorter than 1m, which only adds load on the hosts; write 1h or more"))
     for number, accepted in enumerate(config.audit.accept):
         if not _is_day(accepted.until):
             findings.add_at(("audit", "accept", str(number), "until"), _("there is no such day"))
