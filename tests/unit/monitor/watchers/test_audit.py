@@ -31,7 +31,7 @@ from lilfox_tui.monitor.watchers import audit
 from lilfox_tui.monitor.watchers.audit import AuditWatch
 from lilfox_tui.scrape.store import SeriesStore
 from tests.app.audit_made import ACCEPTED, NOW, PASSWORDS, result
-from tests.waiting import until
+from tests.waiting import turn, until
 
 DAY = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
 
@@ -70,7 +70,7 @@ async def test_it_runs_again_and_again_and_never_twice_at_once(monkeypatch: pyte
         nonlocal running, most, runs
         running += 1
         most, runs = max(most, running), runs + 1
-        await asyncio.sleep(0)
+        await turn()
         running -= 1
 
     monkeypatch.setattr(AuditRun, "run", run)
