@@ -146,6 +146,21 @@ def test_what_cannot_be_accepted_is_refused(console: Console) -> None:
     assert console.run("--only", CHECK).returncode == 1
 
 
+def test_check_adds_the_audit_to_its_result(console: Console) -> None:
+    console.run("list")  # writes the configuration
+    command = ("--language", "en", "--config", console.folder / "config.yaml", "check")
+    without = json.loads(lilfox(*command, "--json").stdout)
+    assert without["audit"] is None
+    done = lilfox(*command, "--audit", "--json")
+    document = json.loads(done.stdout)
+    jsonschema.validate(document, schema("check"), format_checker=jsonschema.FormatChecker())
+    assert (done.returncode, document["level"]) == (1, "failing")
+    found = {(each["id"], each["target"]) for each in document["audit"]["findings"]}
+    assert {target for check, target in found if check == CHECK} == {"bad"}
+    text = lilfox(*command, "--audit").stdout
+    assert f"bad   high  {CHECK}: sshd accepts passwords" in text
+
+
 def test_a_baseline_leaves_only_what_is_new(console: Console) -> None:
     baseline = console.folder / "baseline.json"
     assert console.run("--only", CHECK, "--write-baseline", str(baseline)).returncode == 1

@@ -47,6 +47,8 @@ class FindingActions(ActionGroup):
         if self._app.rewound is not None:
             return tr("the results of the audit are not recorded for the past")
         view = self._view
+        if self._app.monitor.audit.running and (view is None or view.at is None):
+            return tr("the audit is running")
         if view is None or view.at is None:
             return tr("the audit has not run yet; :audit runs it")
         return None if view.findings or view.not_checked else tr("the audit found nothing")

@@ -73,7 +73,8 @@ def finding_sections(findings: Sequence[FindingView], glyphs: Glyphs) -> list[Se
 def finding_choices(view: AuditView, findings: Sequence[FindingView], glyphs: Glyphs) -> list[dialogs.Choice]:
     """The findings below the names of their targets; last what could not be checked, where these are all findings."""
     choices: list[dialogs.Choice] = []
-    ordered = sorted(findings, key=lambda each: (not each.is_open, each.kind, each.target))
+    targets = list(dict.fromkeys((each.kind, each.target) for each in findings))  # that of the most severe one first
+    ordered = sorted(findings, key=lambda each: (not each.is_open, targets.index((each.kind, each.target))))
     for (is_open, kind, target), those in groupby(ordered, key=lambda each: (each.is_open, each.kind, each.target)):
         name = _target(kind, target)
         choices.append(_title(name if is_open else _("{target}: accepted", target=name)))
