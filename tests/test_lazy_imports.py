@@ -64,6 +64,7 @@ LAZY = {
         "logs/sources/file": ".logs.files.many_logs",
         "monitor/monitor": ".promql.query .promql.remote .scrape.store",
         "monitor/watchers/alert": ".alerts.engine .alerts.external .monitor.alert_explain .scrape.prometheus_config",
+        "monitor/watchers/audit": ".monitor.audit_run",
         "monitor/watchers/backup": ".backup.context .backup.plan .backup.restores.interrupted .backup.sets.names "
         ".jobs.listing .monitor.backup_levels",
         "monitor/watchers/incident": ".monitor.incident_events",

@@ -28,7 +28,7 @@ OF_SELECTION = (
     "open", "logs", "acknowledge", "unacknowledge", "silence", "runbook", "reconnect", "retry", "trust",
     "shell", "explain", "keep", "drop", "trace", "mark", "evidence", "copy", "backup", "verify", "drill", "restore",
     "undo", "prune", "kept", "settle", "output", "cancel", "run-again", "terminal", "by-hand", "skip", "stop",
-    "end-run", "note",
+    "end-run", "note", "findings", "accept-finding",
     "decide", "moment", "call", "take-over", "hand-over", "close-incident", "export", "silences",
 )  # fmt: skip
 """The actions that ``a`` lists: those on the selected row."""

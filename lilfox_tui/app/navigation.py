@@ -47,8 +47,8 @@ TABS = (
     Tab(
         tr("Metrics"), "metrics", "MetricsPane",
         ("logs", "window", "cursor-back", "cursor-forward", "zoom", "sort", "reconnect", "trust", "shell", "targets",
-         "query", "explain", "acknowledge", "unacknowledge", "silence", "silences", "runbook", "recent-errors",
-         "evidence"),
+         "query", "explain", "acknowledge", "unacknowledge", "silence", "silences", "runbook", "findings", "audit",
+         "accept-finding", "recent-errors", "evidence"),
     ),
     Tab(
         tr("Logs"), "logs", "LogsPane",

@@ -1,8 +1,9 @@
-"""What has become of each finding: new, unchanged, accepted, gone. Also the file of a baseline."""
+"""What has become of each finding: new, unchanged, accepted, gone. Also what is accepted, and the file of a
+baseline."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal
@@ -18,6 +19,7 @@ from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.paths import modes, own_folder, write_hint
 
 FILE = "findings.json"
+ACCEPTED_FILE = "accepted.json"
 _FOLDER = "audit"
 State = Literal["new", "unchanged", "accepted"]
 
@@ -92,14 +94,13 @@ def _order(entry: Entry) -> tuple[object, ...]:
 
 def _accepting(found: Found, accept: Sequence[AcceptConfig]) -> AcceptConfig | None:
     """What accepts the finding longest; None if nothing does or did."""
-    fitting = [
-        each
-        for each in accept
-        if each.id == found.check.id
-        and each.target in (None, found.target.name)
-        and each.subject in (None, found.finding.subject)
-    ]
+    fitting = [each for each in accept if accepts(each, found.check.id, found.target.name, found.finding.subject)]
     return max(fitting, key=lambda each: each.until, default=None)
+
+
+def accepts(entry: AcceptConfig, check: str, target: str, subject: str) -> bool:
+    """Whether ``entry`` is about that finding."""
+    return entry.id == check and entry.target in (None, target) and entry.subject in (None, subject)
 
 
 # What was found before, so that a finding has an age and one that is gone is named.
@@ -135,6 +136,105 @@ def remember(report: Report, folder: Path | None = None) -> None:
 def _remembered(found: Found, at: datetime) -> Remembered:
     target = found.target
     return Remembered(found.fingerprint, found.check.id, target.kind, target.name, found.finding.subject, at)
+
+
+# Findings that are accepted by a command instead of the configuration. Both count.
+
+
+def accepted_here(folder: Path | None = None) -> tuple[AcceptConfig, ...]:
+    """What :func:`accept` recorded. Raises LilFoxError: an unreadable file is not an empty one. Blocks."""
+    folder = own_folder(_FOLDER) if folder is None else folder
+    path = folder / ACCEPTED_FILE
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=tuple[AcceptConfig, ...])
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise LilFoxError(tr("{path}: {reason}", path=path, reason=error.strerror)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise LilFoxError(
+            tr("{path}: not a list of accepted findings", path=path),
+            tr("Move the file away, then accept the findings again."),
+        ) from None
+
+
+def accept(entry: AcceptConfig, folder: Path | None = None) -> None:
+    """Records ``entry``, in the place of an earlier one for the same check, target and subject. Raises LilFoxError."""
+    _change(folder, lambda earlier: [*(each for each in earlier if not _same(each, entry)), entry])
+
+
+def withdraw(entry: AcceptConfig, folder: Path | None = None) -> bool:
+    """Removes what accepts the check, target and subject of ``entry``; returns whether there was one. Raises
+    LilFoxError."""
+    found = any(_same(each, entry) for each in accepted_here(folder))
+    if found:
+        _change(folder, lambda earlier: [each for each in earlier if not _same(each, entry)])
+    return found
+
+
+def _same(one: AcceptConfig, other: AcceptConfig) -> bool:
+    return (one.id, one.target, one.subject) == (other.id, other.target, other.subject)
+
+
+def _change(folder: Path | None, change: Callable[[Sequence[AcceptConfig]], Sequence[AcceptConfig]]) -> None:
+    folder = own_folder(_FOLDER) if folder is None else folder
+    path = folder / ACCEPTED_FILE
+    try:
+        with locked(path):
+            replace_file(path, msgspec.json.encode(change(accepted_here(folder))), mode=modes(folder)[1])
+    except OSError as error:
+        raise LilFoxError(
+            tr("{path}: cannot store the accepted findings: {reason}", path=path, reason=error.strerror),
+            write_hint(error),
+        ) from None
+
+
+def checked_acceptance(check: str, target: str, subject: str | None, why: str, until: str, today: date) -> AcceptConfig:
+    """What accepts that finding. Raises UsageError for an empty reason, and for a day that is none or that is over on
+    ``today`` (UTC)."""
+    return AcceptConfig(
+        id=check, target=target, subject=subject, why=checked_reason(why), until=checked_day(until, today)
+    )
+
+
+def checked_reason(why: str) -> str:
+    """A reason without blanks around it. Raises UsageError for an empty one."""
+    if not why.strip():
+        raise UsageError(tr("the reason is missing"), tr("Say why the finding is acceptable."))
+    return why.strip()
+
+
+def checked_day(until: str, today: date) -> str:
+    """A day in the form of ISO 8601. Raises UsageError for what is none, and for a day before ``today``."""
+    try:
+        day = datetime.strptime(until, "%Y-%m-%d").date()  # noqa: DTZ007  # a day
+    except ValueError:
+        raise UsageError(
+            tr("{day}: not a day", day=until), tr("Write it as {example}.", example=f"{today.year + 1}-01-31")
+        ) from None
+    if day < today:
+        raise UsageError(tr("{day} is over", day=until), tr("The day is the last one on which it is accepted."))
+    return day.isoformat()
+
+
+def assessed(
+    report: Report, accept: Sequence[AcceptConfig], baseline: Collection[str] = (), folder: Path | None = None
+) -> tuple[Result, tuple[LilFoxError, ...]]:
+    """``report`` compared with the runs before it and with all that is accepted, by ``accept`` (the configuration) or
+    by a command; then it is remembered. Also what could not be read or stored: the result counts all the same.
+    Blocks."""
+    problems = []
+    try:
+        here = accepted_here(folder)
+    except LilFoxError as error:
+        here = ()
+        problems.append(error)
+    result = compared(report, remembered(folder), (*accept, *here), baseline)
+    try:
+        remember(report, folder)
+    except LilFoxError as error:
+        problems.append(error)
+    return result, tuple(problems)
 
 
 # A baseline: the findings that there were on the day when a project began to look at them.

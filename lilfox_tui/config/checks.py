@@ -101,6 +101,8 @@ def _check_watched(config: Config, host_names: Collection[str], findings: Findin
         _check_service(service, ("services", name), host_names, findings)
     for name, scrape in config.scrape.items():
         _check_scrape(scrape, ("scrape", name), host_names, findings)
+    if config.audit.every is not None and config.audit.every < 60:
+        findings.add_at(("audit", "every"), _("shorter than 1m, which only adds load on the hosts; write 1h or more"))
     for number, accepted in enumerate(config.audit.accept):
         if not _is_day(accepted.until):
             findings.add_at(("audit", "accept", str(number), "until"), _("there is no such day"))
@@ -155,11 +157,9 @@ def _check_recovery(
 
 
 def _is_network(place: str) -> bool:
-    try:
-        ip_network(place, strict=False)
-    except ValueError:
-        return False
-    return True
+    with suppress(ValueError):
+        return bool(ip_network(place, strict=False))
+    return False
 
 
 def _check_scrape(scrape: ScrapeConfig, path: KeyPath, host_names: Collection[str], findings: Findings) -> None:

@@ -485,6 +485,8 @@ class AuditServiceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 class AuditConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The settings of ``lilfox audit``."""
 
+    every: Seconds | None = None
+    """How often the console and ``lilfox monitor`` run it, at least a minute; never by themselves when not given."""
     accept: tuple[AcceptConfig, ...] = ()
     rpo: Seconds | None = None
     """So old the newest intact set of each plan may be; when not given, as old as its schedule allows."""

@@ -26,6 +26,7 @@ from lilfox_tui.monitor.export_sections import (
     alerts_document,
     alerts_families,
     alerts_level,
+    audit_families,
     backups_document,
     backups_families,
     backups_level,
@@ -258,6 +259,7 @@ def _own_families(overview: Overview) -> Iterator[Family]:
     yield from backend_families(overview.backends.values())
     yield from alerts_families(overview.alerts)
     yield from backups_families(overview.backups, overview.at)
+    yield from audit_families(overview.audit)
 
 
 def host_families(views: Iterable[HostView]) -> Iterator[Family]:

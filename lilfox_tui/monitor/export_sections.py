@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from lilfox_tui.core.aio import Pending, Ready, State, Unavailable
 from lilfox_tui.core.errors import NotEvaluated
 from lilfox_tui.metrics.model import Labels, Level
 from lilfox_tui.metrics.traffic import Traffic
-from lilfox_tui.monitor.model import Backups, PlanView, ServiceView, TargetView
+from lilfox_tui.monitor.model import AuditView, Backups, PlanView, ServiceView, TargetView
 from lilfox_tui.recovery.history import UnitRecord
 
 if TYPE_CHECKING:
@@ -229,6 +230,54 @@ def recovery_families(units: Mapping[str, RecoveryConfig], records: Mapping[str,
     yield "lilfox_recovery_given_up", "gauge", "Whether the unit is left alone after too many restarts.", given_up
     restarts = [(labels, float(len(record.restarts))) for labels, record in known]
     yield "lilfox_recovery_restarts", "gauge", "Restarts within the time of its limit.", restarts
+
+
+# The audit: findings that nobody accepts, and when they were looked for.
+
+
+def audit_families(view: AuditView | None) -> Iterator[Family]:
+    """Yield how many findings each check has on each target, with the labels ``severity``, ``id`` and ``target``; an
+    accepted one does not count. Also how many checks could not be made, and the time of the result."""
+    found = Counter((each.severity, each.check, each.target) for each in (() if view is None else view.open_findings))
+    lines: list[Line] = [
+        ((("severity", severity), ("id", check), ("target", target)), float(count))
+        for (severity, check, target), count in found.items()
+    ]
+    yield "lilfox_audit_findings", "gauge", "Findings of the audit that are not accepted.", lines
+    at = None if view is None else view.at
+    unchecked = Counter(each.target for each in (() if view is None else view.not_checked))
+    blind: list[Line] = [((("target", target),), float(count)) for target, count in unchecked.items()]
+    yield "lilfox_audit_not_checked", "gauge", "Checks of the audit that could not be made.", blind
+    times: list[Line] = [] if at is None else [((), at.timestamp())]
+    yield "lilfox_audit_run_timestamp_seconds", "gauge", "Time of the newest result of the audit.", times
+
+
+def audit_document(view: AuditView | None) -> dict[str, Any] | None:
+    """Return the newest result for JSON; None if the audit was not run."""
+    if view is None or view.at is None:
+        return None
+    return {
+        "at": iso(view.at),
+        "findings": [
+            {
+                "id": each.check,
+                "severity": each.severity,
+                "kind": each.kind,
+                "target": each.target,
+                "subject": each.subject,
+                "title": str(each.title),
+                "evidence": each.evidence,
+                "accepted_until": each.accepted_until or None,
+                "accepted": not each.is_open,
+            }
+            for each in view.findings
+        ],
+        "not_checked": [
+            {"id": each.check, "kind": each.kind, "target": each.target, "reason": each.reason}
+            for each in view.not_checked
+        ],
+        "passed": view.passed,
+    }
 
 
 # Targets that are scraped, in the reports.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
@@ -21,6 +22,7 @@ from lilfox_tui.config.model import (
     Thresholds,
 )
 from lilfox_tui.core.aio import Pending, State, Unavailable
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message
 from lilfox_tui.hosts.base import Link
 from lilfox_tui.hosts.process import LostCommand
@@ -259,6 +261,93 @@ class BackendView(Struct, frozen=True):
     outage: Unavailable | None = None
 
 
+class FindingView(Struct, frozen=True, kw_only=True):
+    """A finding of the audit, as rows and pages show it. ``kind`` and ``target`` are what it was found on: ``host`` or
+    ``backend`` and its name, ``plan`` and that of a backup plan. Its texts are without secrets and escapes."""
+
+    key: str
+    """The same in every run."""
+    check: str
+    severity: str
+    """``critical``, ``high``, ``medium`` or ``low``."""
+    severity_text: Message
+    level: Level
+    kind: str
+    target: str
+    subject: str
+    title: Message
+    why: Message
+    evidence: str
+    fix: Message
+    file: str = ""
+    lines: tuple[str, ...] = ()
+    """What belongs into ``file``."""
+    commands: tuple[str, ...] = ()
+    reference: str = ""
+    state: str = "new"
+    """``new``, ``unchanged`` or ``accepted``."""
+    first_seen: datetime
+    accepted_until: str = ""
+    """The last day on which it is accepted, or was; empty for never."""
+    accepted_why: str = ""
+    by_config: bool = False
+    """Whether the configuration accepts it, and not a command."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it counts: nobody accepts it."""
+        return self.state != "accepted"
+
+    @property
+    def copied(self) -> str:
+        """What there is to paste of its fix: the lines, else the commands, else nothing."""
+        return "\n".join(self.lines or self.commands)
+
+
+class UncheckedView(Struct, frozen=True):
+    """A check of the audit that could not be made on a target, and why."""
+
+    check: str
+    kind: str
+    target: str
+    reason: str
+
+
+class AuditView(Struct, frozen=True, kw_only=True):
+    """The newest result of the audit, of ``at`` (aware UTC; None before the first run), the most severe finding first
+    and accepted ones last. ``error`` is why the last run gave no result, ``problems`` what it could not read or
+    store."""
+
+    at: datetime | None = None
+    findings: tuple[FindingView, ...] = ()
+    not_checked: tuple[UncheckedView, ...] = ()
+    passed: int = 0
+    gone: int = 0
+    running: bool = False
+    error: LilFoxError | None = None
+    problems: tuple[LilFoxError, ...] = ()
+
+    @property
+    def open_findings(self) -> tuple[FindingView, ...]:
+        """Those that count, the most severe first."""
+        return tuple(each for each in self.findings if each.is_open)
+
+    @property
+    def level(self) -> Level:
+        """The worst level of what counts."""
+        return max((each.level for each in self.open_findings), default=Level.GOOD)
+
+    def about(self, kind: str, target: str) -> tuple[FindingView, ...]:
+        """The findings on one target."""
+        return tuple(each for each in self.findings if (each.kind, each.target) == (kind, target))
+
+    def by_severity(self) -> list[tuple[Message, int]]:
+        """How many findings count of each severity that there is, the worst first."""
+        texts = {each.severity: each.severity_text for each in self.open_findings}
+        counts = Counter(each.severity for each in self.open_findings)
+        return [(text, counts[severity]) for severity, text in texts.items()]
+
+
 View: TypeAlias = HostView | ServiceView | BackendView
 """A row of what is watched."""
 
@@ -279,7 +368,7 @@ class StatusChange(Struct, frozen=True):
 class Overview(Struct, frozen=True):
     """Everything that is monitored, at one time. ``rewound``: made from history. ``alerts`` is None if the config names
     no rules, and pending if their state is unknown. ``targets`` are all that are scraped, including services; unknown
-    for the past. ``backups`` is None before the first read, and for the past."""
+    for the past. ``backups`` is None before the first read, and for the past; ``audit`` is so too."""
 
     at: datetime
     hosts: Mapping[str, HostView]
@@ -289,6 +378,7 @@ class Overview(Struct, frozen=True):
     alerts: State[Alerts] | None = None
     targets: tuple[TargetView, ...] = ()
     backups: Backups | None = None
+    audit: AuditView | None = None
 
     @property
     def views(self) -> tuple[View, ...]:

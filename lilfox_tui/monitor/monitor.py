@@ -30,6 +30,7 @@ from lilfox_tui.metrics.summary import series_of
 from lilfox_tui.monitor.changes import ChangeLog
 from lilfox_tui.monitor.model import Overview, names_services, watched_hosts, watched_services
 from lilfox_tui.monitor.watchers.alert import AlertWatch
+from lilfox_tui.monitor.watchers.audit import AuditWatch
 from lilfox_tui.monitor.watchers.backend import WatchedBackends
 from lilfox_tui.monitor.watchers.backup import BackupWatch
 from lilfox_tui.monitor.watchers.host import LEVEL, HostWatch, past_host, past_service
@@ -136,6 +137,7 @@ class Monitor:
         )
         self.alerting.limit = self._limit
         self.backups = BackupWatch(config, config_file, self._host_or_here, self._at_once.set)
+        self.audit = AuditWatch(config, self.host, self._at_once.set)
         self.recovery = RecoveryWatch(config, config_file, self.host, self.scraping.store, acts=acts)
         self.incidents = IncidentWatch(
             lambda: self.alerting.state, self.changes.all, self._at_once.set,
@@ -243,11 +245,13 @@ class Monitor:
                 group.create_task(self.recovery.run())
                 group.create_task(self.incidents.run())
                 group.create_task(self.runbooks.run())
+                group.create_task(self.audit.run())
         finally:
             await self._close()
 
-    async def check_once(self, timeout_s: float = 15.0) -> Overview:
-        """Check everything once, concurrently, and return what is known after at most ``timeout_s``.
+    async def check_once(self, timeout_s: float = 15.0, *, audit: bool = False) -> Overview:
+        """Check everything once, concurrently, and return what is known after at most ``timeout_s``; with ``audit``
+        also how everything is set up.
 
         One sample, one answer is enough for a level. Closes all hosts.
         """
@@ -256,6 +260,8 @@ class Monitor:
             questions += [asyncio.create_task(self._check_service(watch)) for watch in self._services.values()]
             questions += map(asyncio.create_task, (*self.scraping.checks(), *self.backends.checks()))
             questions += map(asyncio.create_task, (self.alerting.look_once(), self.backups.look_once()))
+            if audit:
+                questions.append(asyncio.create_task(self.audit.look_once(timeout_s)))
             if questions:
                 await asyncio.wait(questions, timeout=timeout_s)
             self._give_up(timeout_s)
@@ -378,6 +384,7 @@ class Monitor:
         overview = self._overview(datetime.now(UTC))
         self._observe(overview)
         self.scraping.take_lost(overview)
+        self.scraping.take_audit(overview)
         self.overview.publish(overview, overview.at)
 
     def _observe(self, overview: Overview) -> None:
@@ -390,6 +397,7 @@ class Monitor:
         return Overview(
             now, hosts, services, self.backends.views(),
             alerts=self.alerting.state, targets=self.scraping.all_targets(), backups=self.backups.backups,
+            audit=self.audit.view,
         )  # fmt: skip
 
     def _asking_host(self, name: str | None) -> Host | None:

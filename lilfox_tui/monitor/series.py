@@ -1,4 +1,4 @@
-"""Hosts and recovered units as series for rules and queries. Imports numpy.
+"""Hosts, recovered units and findings of the audit as series for rules and queries. Imports numpy.
 
 ``cpu_usage_percent`` and ``memory_usage_percent`` are the gauges that the manual's rules name; the others have the
 names of LilFox's own ``/metrics``.
@@ -15,8 +15,8 @@ from msgspec import structs
 from lilfox_tui.config.model import RecoveryConfig
 from lilfox_tui.metrics.model import HostSnapshot, Labels
 from lilfox_tui.monitor.export import host_families, read_families, usage_families
-from lilfox_tui.monitor.export_sections import Family, recovery_families
-from lilfox_tui.monitor.model import HostView
+from lilfox_tui.monitor.export_sections import Family, audit_families, recovery_families
+from lilfox_tui.monitor.model import AuditView, HostView
 from lilfox_tui.recovery.history import UnitRecord
 from lilfox_tui.scrape import exposition
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet, ms_of
@@ -86,18 +86,60 @@ def _values(lines: _Lines) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     return np.array([value for _name, _labels, value in lines], np.float64)
 
 
+class FamilySeries:
+    """Writes whole families of metrics to the target ``name`` of ``store``."""
+
+    def __init__(self, store: SeriesStore, name: str) -> None:
+        self._target = store.target(name)
+        self.families: dict[str, exposition.Family] = {}
+        """Type and help of the metrics that were written."""
+
+    def take(self, families: Iterable[Family], now: datetime) -> None:
+        """Take in the current values; what is no longer among them ends."""
+        lines: list[tuple[LabelSet, float]] = []
+        for name, kind, help_, found in families:
+            self.families[name] = exposition.Family(kind, help_)
+            lines += ((LabelSet.of({**dict(labels), NAME: name}), value) for labels, value in found)
+        values = np.array([value for _labels, value in lines], dtype=np.float64)
+        self._target.append(ms_of(now), LabelList([labels for labels, _value in lines]), values)
+
+
 class RecoverySeries:
     """Writes the state of the units to ``store``."""
 
     def __init__(self, store: SeriesStore, units: Mapping[str, RecoveryConfig]) -> None:
-        self._target, self._units = store.target("recovery"), units
+        self._series, self._units = FamilySeries(store, "recovery"), units
 
     def take(self, records: Mapping[str, UnitRecord], now: datetime) -> None:
         """Take in the current records."""
-        lines = [
-            (LabelSet.of({**dict(labels), NAME: name}), value)
-            for name, _kind, _help, found in recovery_families(self._units, records)
-            for labels, value in found
-        ]
-        values = np.array([value for _labels, value in lines], dtype=np.float64)
-        self._target.append(ms_of(now), LabelList([labels for labels, _value in lines]), values)
+        self._series.take(recovery_families(self._units, records), now)
+
+
+class MonitorSeries:
+    """Writes what the monitor knows to ``store``: the numbers of each host, and the findings of the audit as seldom as
+    Prometheus scrapes."""
+
+    def __init__(self, store: SeriesStore) -> None:
+        self._store = store
+        self._hosts: dict[str, HostSeries] = {}
+        self._audit = FamilySeries(store, "audit")
+        self._next_audit_ms = 0
+
+    def of_host(self, name: str) -> HostSeries:
+        """Return the series of a host."""
+        if name not in self._hosts:
+            self._hosts[name] = HostSeries(self._store, name)
+        return self._hosts[name]
+
+    def take_audit(self, view: AuditView, now: datetime) -> None:
+        """Take in the newest result of the audit."""
+        if ms_of(now) >= self._next_audit_ms:
+            self._next_audit_ms = ms_of(now) + OTHERS_EVERY_MS
+            self._audit.take(audit_families(view), now)
+
+    def families(self) -> dict[str, exposition.Family]:
+        """Return type and help of the metrics that were written, by name."""
+        found = dict(self._audit.families)
+        for host in self._hosts.values():
+            found |= host.families
+        return found

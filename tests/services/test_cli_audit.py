@@ -118,6 +118,54 @@ def test_an_accepted_finding_comes_back_on_the_day_after(console: Console) -> No
     assert (done.returncode, "there is no such day" in done.stderr) == (2, True)
 
 
+def test_a_finding_is_accepted_by_a_command_and_no_longer(console: Console) -> None:
+    until = datetime.now(UTC).date().isoformat()
+    named = (CHECK, "--target", "bad")
+    done = console.run("accept", *named, "--why", "until the keys are there", "--until", until)
+    assert (done.returncode, done.stdout) == (0, f"accepted until {until}: bad {CHECK}\n")
+    assert "no earlier run" in done.stderr
+    done = console.run("--only", CHECK)
+    assert (done.returncode, f"accepted until {until}: until the keys are there" in done.stdout) == (0, True)
+    assert console.document()["findings"][0]["accepted"] == {"why": "until the keys are there", "until": until}
+    done = console.run("accept", *named, "--remove")
+    assert (done.returncode, done.stdout) == (0, f"no longer accepted: bad {CHECK}\n")
+    assert console.run("--only", CHECK).returncode == 1
+    console.accept = [{"id": CHECK, "why": "everywhere", "until": until}]
+    done = console.run("accept", *named, "--remove")
+    assert (done.returncode, "Remove it there." in done.stderr) == (2, True)
+
+
+def test_what_cannot_be_accepted_is_refused(console: Console) -> None:
+    reason, day = ("--why", "known"), ("--until", "2999-12-31")
+    for words, code in {
+        (CHECK, "--target", "bad", *day): 2,
+        (CHECK, "--target", "bad", *reason): 2,
+        (CHECK, *reason, *day): 2,
+        (CHECK, "--target", "bad", *reason, "--until", "2020-01-01"): 2,
+        (CHECK, "--target", "nosuch", *reason, *day): 2,
+        ("host", "--target", "bad", *reason, *day): 2,
+        (CHECK, "--target", "bad", *reason, *day, "--read-only"): 1,
+    }.items():
+        done = console.run("accept", *words)
+        assert (done.returncode, done.stdout) == (code, ""), words
+    assert console.run("--only", CHECK).returncode == 1
+
+
+def test_check_adds_the_audit_to_its_result(console: Console) -> None:
+    console.run("list")  # writes the configuration
+    command = ("--language", "en", "--config", console.folder / "config.yaml", "check")
+    without = json.loads(lilfox(*command, "--json").stdout)
+    assert without["audit"] is None
+    done = lilfox(*command, "--audit", "--json")
+    document = json.loads(done.stdout)
+    jsonschema.validate(document, schema("check"), format_checker=jsonschema.FormatChecker())
+    assert (done.returncode, document["level"]) == (1, "failing")
+    found = {(each["id"], each["target"]) for each in document["audit"]["findings"]}
+    assert {target for check, target in found if check == CHECK} == {"bad"}
+    text = lilfox(*command, "--audit").stdout
+    assert f"bad   high  {CHECK}: sshd accepts passwords" in text
+
+
 def test_a_baseline_leaves_only_what_is_new(console: Console) -> None:
     baseline = console.folder / "baseline.json"
     assert console.run("--only", CHECK, "--write-baseline", str(baseline)).returncode == 1

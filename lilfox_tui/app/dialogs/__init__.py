@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lilfox_tui.app.dialogs.help import HelpPage
     from lilfox_tui.app.dialogs.messages import WIDTHS, AskDialog, ConfirmDialog
-    from lilfox_tui.app.dialogs.prompt import Choice, Chooser, KeptChooser
+    from lilfox_tui.app.dialogs.prompt import Choice, Chooser, KeptChooser, Prompt, PromptOffer
     from lilfox_tui.app.dialogs.reader import Reader
 
-__all__ = ["WIDTHS", "AskDialog", "Choice", "Chooser", "ConfirmDialog", "HelpPage", "KeptChooser", "Reader"]
+__all__ = [
+    "WIDTHS", "AskDialog", "Choice", "Chooser", "ConfirmDialog", "HelpPage", "KeptChooser", "Prompt", "PromptOffer",
+    "Reader",
+]  # fmt: skip
 _MODULES = {
     "AskDialog": "messages", "ConfirmDialog": "messages", "WIDTHS": "messages", "Choice": "prompt", "Chooser": "prompt",
-    "KeptChooser": "prompt", "Reader": "reader", "HelpPage": "help",
+    "KeptChooser": "prompt", "Prompt": "prompt", "PromptOffer": "prompt", "Reader": "reader", "HelpPage": "help",
 }  # fmt: skip
 
 

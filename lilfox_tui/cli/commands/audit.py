@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -15,15 +15,26 @@ from lilfox_tui.audit.catalogue import chosen, groups
 from lilfox_tui.audit.documents import json_document, markdown_lines, sarif_document, shown, summary
 from lilfox_tui.audit.model import SEVERITY_TEXTS, AuditCheck, AuditSeverity, Report, Target
 from lilfox_tui.audit.run import Audit, targets_of
-from lilfox_tui.audit.states import Entry, Result, compared, read_baseline, remember, remembered, write_baseline
+from lilfox_tui.audit.states import (
+    Entry,
+    Result,
+    accept,
+    accepts,
+    assessed,
+    checked_acceptance,
+    read_baseline,
+    remembered,
+    withdraw,
+    write_baseline,
+)
 from lilfox_tui.cli.exports.log_stack import exported_files
 from lilfox_tui.cli.main import add_everywhere
 from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, shape, show_passing, warn
 from lilfox_tui.cli.parser import duration, load_settings
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.config.loader import LoadedConfig
-from lilfox_tui.config.model import Config
-from lilfox_tui.core.errors import LilFoxError, UsageError
+from lilfox_tui.config.model import AcceptConfig, Config
+from lilfox_tui.core.errors import NotAllowed, UsageError
 from lilfox_tui.core.i18n import _, listed, tr
 from lilfox_tui.core.text import human_duration
 from lilfox_tui.metrics.model import Level
@@ -61,12 +72,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing = actions.add_parser("list", help=_("list the checks"))
     explaining = actions.add_parser("explain", help=_("what a check looks at, and why"))
     explaining.add_argument("check", metavar="CHECK", help=_("id of the check"))
-    for action in (listing, explaining):
+    accepting = actions.add_parser("accept", help=_("accept a finding until a day"))
+    add = accepting.add_argument
+    add("check", metavar="CHECK", help=_("id of the check"))
+    add("--target", required=True, metavar="NAME", help=_("what it was found on: a host, a backend, a backup plan"))
+    add("--subject", metavar="SUBJECT", help=_("only the finding about this subject"))
+    add("--why", default="", metavar="TEXT", help=_("reason why it is acceptable (required)"))
+    add("--until", default="", metavar="DATE", help=_("last day on which it is accepted, UTC: 2027-01-31 (required)"))
+    add("--remove", action="store_true", help=_("accept it no longer"))
+    for action in (listing, explaining, accepting):
         add_everywhere(action)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the checks, lists them, or explains one."""
+    """Runs the checks, lists them, explains one, or accepts a finding."""
     if args.json_schema:
         print_schema("audit")
         return 0
@@ -77,6 +96,9 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "explain":
         _explain(chosen([args.check])[0])
         return 0
+    if args.action == "accept":
+        _accept(loaded.config, args)
+        return 0
     return _audit(loaded, args)
 
 
@@ -86,11 +108,9 @@ def _audit(loaded: LoadedConfig, args: argparse.Namespace) -> int:
     checks = chosen(args.only)
     baseline = frozenset() if args.baseline is None else read_baseline(args.baseline)
     report = asyncio.run(_report(loaded, checks, targets, args))
-    result = compared(report, remembered(), config.audit.accept, baseline)
-    try:
-        remember(report)
-    except LilFoxError as error:  # the result counts, its memory does not
-        warn(str(error))
+    result, problems = assessed(report, config.audit.accept, baseline)
+    for problem in problems:  # the result counts, its memory does not
+        warn(str(problem))
     if args.write_baseline is not None:
         write_baseline(args.write_baseline, report)
     if args.json:
@@ -198,6 +218,53 @@ def _check_rows() -> Iterator[list[Cell]]:
         for check in checks:
             severity = Cell(str(SEVERITY_TEXTS[check.severity]), _LEVELS[check.severity])
             yield [Cell(group), Cell(check.id), severity, Cell(str(check.title)), Cell(listed(check.tags))]
+
+
+def _accept(config: Config, args: argparse.Namespace) -> None:
+    if config.read_only:
+        raise NotAllowed(
+            tr("findings cannot be accepted in read_only mode"),
+            tr("leave out --read-only, or remove read_only from the configuration"),
+        )
+    if args.remove:
+        _withdraw(config, args)
+        return
+    if missing := [option for option in ("why", "until") if not getattr(args, option)]:
+        raise UsageError(tr("--{option} is required", option=missing[0]))
+    _check_known(config, args.check, args.target)
+    today = datetime.now(UTC).date()
+    entry = checked_acceptance(args.check, args.target, args.subject, args.why, args.until, today)
+    accept(entry)
+    print_line(_("accepted until {day}: {what}", day=entry.until, what=_named(entry)))
+    if not any(accepts(entry, each.check, each.name, each.subject) for each in remembered()):
+        warn(_("no earlier run of lilfox audit has found this; check the target and the subject"))
+
+
+def _withdraw(config: Config, args: argparse.Namespace) -> None:
+    entry = AcceptConfig(id=args.check, target=args.target, subject=args.subject, why="-", until="")
+    if withdraw(entry):
+        print_line(_("no longer accepted: {what}", what=_named(entry)))
+        return
+    in_config = any(each.id == args.check and each.target in (None, args.target) for each in config.audit.accept)
+    raise UsageError(
+        tr("not accepted by this command: {what}", what=_named(entry)),
+        tr("The configuration accepts it, under audit: accept:. Remove it there.") if in_config else "",
+    )
+
+
+def _named(entry: AcceptConfig) -> str:
+    return " ".join(filter(None, (entry.target, entry.id, entry.subject)))
+
+
+def _check_known(config: Config, check: str, target: str) -> None:
+    if check not in {each.id for each in chosen([])}:
+        raise UsageError(tr("{word}: no such check", word=check), tr("lilfox audit list lists the checks"))
+    names = dict.fromkeys(each.name for targets in targets_of(config).values() for each in targets)
+    if target not in names:
+        raise UsageError(
+            tr("{name}: nothing of this name is checked", name=target),
+            tr("one of: {names}", names=listed(names) or "-"),
+        )
 
 
 def _explain(check: AuditCheck) -> None:

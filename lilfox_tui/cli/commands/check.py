@@ -1,13 +1,15 @@
 """``lilfox check``: one check of hosts, services, backends, backup plans and alerts, worst first.
 
-Anything failing exits 1, an alert that fires and is not silenced among it, a plan that is late, and a job of which
-nobody knows how it ended; what is degraded alone exits 0.
+Anything failing exits 1, an alert that fires and is not silenced among it, a plan that is late, a job of which nobody
+knows how it ended, and with ``--audit`` a severe finding; else checks of the audit that could not be made exit 3. What
+is degraded alone exits 0.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -25,8 +27,8 @@ from lilfox_tui.jobs.model import Job
 from lilfox_tui.metrics.model import HostSnapshot, HostSummary, Level
 from lilfox_tui.metrics.traffic import Traffic
 from lilfox_tui.monitor.export import level_name, report, worst
-from lilfox_tui.monitor.export_sections import alerts_level
-from lilfox_tui.monitor.model import BackendView, HostView, Overview, PlanView, ServiceView, TargetView, View
+from lilfox_tui.monitor.export_sections import alerts_level, audit_document
+from lilfox_tui.monitor.model import AuditView, BackendView, HostView, Overview, PlanView, ServiceView, TargetView, View
 from lilfox_tui.monitor.monitor import Monitor
 
 if TYPE_CHECKING:
@@ -128,6 +130,25 @@ def _newest(view: PlanView, now: datetime) -> str:
     return "  ".join(parts)
 
 
+def audit_rows(view: AuditView | None) -> Iterator[Ranked]:
+    """The findings of the audit that nobody accepts, and the checks that could not be made, a row for each reason."""
+    if view is None:
+        return
+    if view.error is not None:
+        yield Level.UNKNOWN, [[shape(Level.UNKNOWN), Cell(_("audit")), Cell(""), Cell(str(view.error))]]
+    for each in view.open_findings:
+        text = f"{each.severity_text}  {each.check}: {each.title}: {each.evidence}"
+        yield each.level, [[shape(each.level), Cell(_("audit")), Cell(each.target), Cell(text)]]
+    for (target, reason), count in Counter((each.target, each.reason) for each in view.not_checked).items():
+        text = ngettext(
+            "{count} check could not be made: {why}", "{count} checks could not be made: {why}", count, why=reason
+        )
+        yield Level.UNKNOWN, [[shape(Level.UNKNOWN), Cell(_("audit")), Cell(target), Cell(text)]]
+    if view.passed and not view.open_findings:
+        text = ngettext("{count} check, nothing found", "{count} checks, nothing found", view.passed)
+        yield Level.GOOD, [[shape(Level.GOOD), Cell(_("audit")), Cell(""), Cell(text)]]
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``check``."""
     parser.add_argument("--json", action="store_true", help=_("print the result as one JSON document"))
@@ -135,6 +156,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout", type=duration, default=15.0, metavar="DURATION", help=_("time limit for all checks together")
     )
+    parser.add_argument("--audit", action="store_true", help=_("also check how everything is set up (lilfox audit)"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -144,15 +166,24 @@ def run(args: argparse.Namespace) -> int:
         return 0
     loaded = load_settings(args)
     monitor = Monitor(loaded.config, config_file=loaded.path)
-    overview = asyncio.run(monitor.check_once(args.timeout))
+    overview = asyncio.run(monitor.check_once(args.timeout, audit=args.audit))
     jobs = unsettled(list_jobs())
+    level = max(worst(overview), Level.FAILING if jobs else Level.GOOD, _audit_level(overview.audit))
     if args.json:
-        told = report(overview, _local(monitor, overview))
-        level = told["level"] if not jobs else level_name(Level.FAILING)
-        print_json(told | {"level": level, "jobs": [job_document(job) for job in jobs]})
+        told = report(overview, _local(monitor, overview)) | {"level": level_name(level)}
+        print_json(told | {"jobs": [job_document(job) for job in jobs], "audit": audit_document(overview.audit)})
     else:
         print_table(_overview_rows(overview, jobs))
-    return 1 if jobs or worst(overview) is Level.FAILING else 0
+    return 1 if level is Level.FAILING else 3 if _incomplete(overview.audit) else 0
+
+
+def _audit_level(view: AuditView | None) -> Level:
+    return Level.GOOD if view is None else max(view.level, Level.UNKNOWN if _incomplete(view) else Level.GOOD)
+
+
+def _incomplete(view: AuditView | None) -> bool:
+    """Whether the audit was asked for and some of its checks could not be made."""
+    return view is not None and (view.error is not None or bool(view.not_checked))
 
 
 def _local(monitor: Monitor, overview: Overview) -> HostSnapshot | None:
@@ -166,6 +197,7 @@ def _overview_rows(overview: Overview, jobs: Sequence[Job]) -> Iterator[list[Cel
     found += check_rows(jobs)
     found += interrupted_rows(() if overview.backups is None else overview.backups.interrupted_restores)
     found += plan_rows(overview)
+    found += audit_rows(overview.audit)
     found += [(Level.DEGRADED, [_target(target)]) for target in overview.targets if target.down]
     for _level, rows in sorted(found, key=lambda each: -each[0]):
         yield from rows

@@ -14,7 +14,7 @@ from lilfox_tui.core.aio import Feed, to_next_beat_s
 from lilfox_tui.hosts.base import Host
 
 if TYPE_CHECKING:
-    from lilfox_tui.recovery.history import UnitRecord
+    from lilfox_tui.recovery.history import RecoveryHistory, UnitRecord
     from lilfox_tui.scrape.store import SeriesStore
 
 
@@ -45,27 +45,25 @@ class RecoveryWatch:
         if not self._config.recovery:
             return
         await asyncio.sleep(AFTER_FIRST_FRAME_S)
+        from lilfox_tui.recovery.history import RecoveryHistory
+
         async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
             if self._acts:
-                self._act(stack, group)
-            group.create_task(self._read())
+                self._act(stack, group, RecoveryHistory())
+            group.create_task(self._read(RecoveryHistory()))
 
-    def _act(self, stack: AsyncExitStack, group: asyncio.TaskGroup) -> None:
-        from lilfox_tui.recovery.history import RecoveryHistory
+    def _act(self, stack: AsyncExitStack, group: asyncio.TaskGroup, history: RecoveryHistory) -> None:
         from lilfox_tui.recovery.watch import watches
 
-        for watch in watches(
-            stack, self._config, self._config_file, self._config.recovery, RecoveryHistory(), self._host_of
-        ):
+        for watch in watches(stack, self._config, self._config_file, self._config.recovery, history, self._host_of):
             group.create_task(watch.run())
 
-    async def _read(self) -> None:
+    async def _read(self, history: RecoveryHistory) -> None:
         from lilfox_tui.monitor.series import RecoverySeries
-        from lilfox_tui.recovery.history import RecoveryHistory
 
-        book, series = RecoveryHistory(), None
+        series = None
         while True:
-            records = await asyncio.to_thread(book.read)
+            records = await asyncio.to_thread(history.read)
             keys = {name: f"{unit.host}/{unit.unit}" for name, unit in self._config.recovery.items()}
             now = datetime.now(UTC)
             self.feed.publish({name: records[key] for name, key in keys.items() if key in records}, now)

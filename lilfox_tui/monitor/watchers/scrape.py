@@ -27,7 +27,7 @@ from lilfox_tui.monitor.watchers.host import HostWatch
 from lilfox_tui.monitor.watchers.service import ServiceWatch
 
 if TYPE_CHECKING:
-    from lilfox_tui.monitor.series import HostSeries
+    from lilfox_tui.monitor.series import MonitorSeries
     from lilfox_tui.monitor.watchers.scraped_service import OtherTargets, ScrapedService
     from lilfox_tui.scrape.exposition import Family
     from lilfox_tui.scrape.scraper import Scrape, ScraperPool
@@ -68,7 +68,7 @@ class ScrapeWatch:
         self._config, self._services, self._history, self._host_of = config, services, history, host_of
         self._limit_bytes = config.history.memory_mb * 1024 * 1024
         self._scraped: dict[str, ScrapedService] = {}
-        self._hosts: dict[str, HostSeries] = {}
+        self._series: MonitorSeries | None = None
         self._pool: ScraperPool | None = None
         self._file_problems: tuple[str, ...] = ()
 
@@ -147,7 +147,7 @@ class ScrapeWatch:
     def take_host(self, watch: HostWatch, snapshot: HostSnapshot) -> None:
         """Add a new reading of a host to its series."""
         if self.store.value is not None:
-            self._series_of(watch.name, self.store.value).take(watch.view(datetime.now(UTC)), snapshot)
+            self._written(self.store.value).of_host(watch.name).take(watch.view(datetime.now(UTC)), snapshot)
 
     def take_lost(self, overview: Overview) -> None:
         """End the series of unreachable hosts."""
@@ -155,14 +155,19 @@ class ScrapeWatch:
             return
         for name, view in overview.hosts.items():
             if isinstance(view.link, Unavailable):
-                self._series_of(name, self.store.value).lost(view, round(overview.at.timestamp() * 1000))
+                self._written(self.store.value).of_host(name).lost(view, round(overview.at.timestamp() * 1000))
 
-    def _series_of(self, name: str, store: SeriesStore) -> HostSeries:
-        from lilfox_tui.monitor.series import HostSeries
+    def take_audit(self, overview: Overview) -> None:
+        """Add the findings of the newest audit to their series."""
+        if self.store.value is not None and overview.audit is not None:
+            self._written(self.store.value).take_audit(overview.audit, overview.at)
 
-        if name not in self._hosts:
-            self._hosts[name] = HostSeries(store, name)
-        return self._hosts[name]
+    def _written(self, store: SeriesStore) -> MonitorSeries:
+        from lilfox_tui.monitor.series import MonitorSeries
+
+        if self._series is None:
+            self._series = MonitorSeries(store)
+        return self._series
 
     def by_route(self, name: str, at: datetime) -> list[TrafficPart]:
         """Return a service's requests by route at ``at`` (aware UTC); empty if unknown."""
@@ -199,9 +204,7 @@ class ScrapeWatch:
 
     def families(self) -> dict[str, Family]:
         """Return type and help of the metrics that are scraped or read from hosts, by name."""
-        found: dict[str, Family] = {}
-        for host in self._hosts.values():
-            found |= host.families
+        found: dict[str, Family] = {} if self._series is None else self._series.families()
         scrapers = None if self._pool is None else self._pool.scrapers.value
         for scraper in (scrapers or {}).values():
             found |= scraper.exposition.families

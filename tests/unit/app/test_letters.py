@@ -37,7 +37,7 @@ def test_a_key_does_one_thing_in_a_pane(pane: str) -> None:
 @pytest.mark.parametrize("each", {each.id: each for each in ALL if not each.keys}.values(), ids=lambda each: each.id)
 def test_what_has_no_key_is_not_promised_one(each: Action) -> None:
     assert not each.in_footer
-    assert each.id in OF_SELECTION or each.id == "targets"
+    assert each.id in OF_SELECTION or each.id in ("targets", "audit")
 
 
 def test_the_actions_of_a_selection_exist() -> None:

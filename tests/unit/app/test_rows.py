@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from lilfox_tui.app.frame import HeaderState, header
-from lilfox_tui.app.panes.metrics.host_page import HostPage, host_page, load_limits, reason_rows
+from lilfox_tui.app.panes.metrics.host_page import HostPage, host_page, load_limits
+from lilfox_tui.app.panes.metrics.problems import reason_rows
 from lilfox_tui.app.panes.metrics.service_page import ServicePage, service_page, service_row
 from lilfox_tui.app.rendering.columns import Digits
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Palette, Piece, Row, safe

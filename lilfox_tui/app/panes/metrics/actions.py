@@ -13,6 +13,7 @@ from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.alert_section import target_rows
 from lilfox_tui.app.panes.metrics.backend_page import cell_text
+from lilfox_tui.app.panes.metrics.finding_state import AUDIT, finding_of
 from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, alerts_of, link_error
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rows.hosts import changed_key_rows, unknown_key_rows, well
@@ -32,16 +33,18 @@ Context = PaneContext[MetricsState]
 
 
 class MetricsList(StateList[MetricsState]):
-    """The list of the Metrics pane. ``scroll_page`` scrolls the open page."""
+    """The list of the Metrics pane. ``scroll_page`` scrolls the open page, ``show_findings`` lists the findings on what
+    is selected."""
 
     def __init__(
         self,
         context: PaneContext[MetricsState],
         open_page: Callable[[Subject | None], None],
         scroll_page: Callable[[int], None],
+        show_findings: Callable[[], None],
     ) -> None:
         super().__init__(context)
-        self._open_page, self._scroll_page = open_page, scroll_page
+        self._open_page, self._scroll_page, self._show_findings = open_page, scroll_page, show_findings
 
     def move(self, step: int) -> None:
         """Moves ``step`` rows down (or up, if negative) in the list or on the open page."""
@@ -54,6 +57,8 @@ class MetricsList(StateList[MetricsState]):
     def open_selected(self) -> None:
         if self._state.selected_plan() is not None:
             self._app.go_to_backups()
+        elif self._state.page is not None or self._state.selected == AUDIT:
+            self._show_findings()
         else:
             self._open_page(self._state.selected)
 
@@ -68,12 +73,18 @@ class MetricsList(StateList[MetricsState]):
             self._state.zoomed = False
             self._context.repaint()
         elif self._state.page is not None:
-            self._open_page(None)
+            self._open_page(self._state.under)
         else:
             self.set_filter("")
 
     def copy_selected(self) -> None:
-        """Copies the name and state of the row; for an alert the expression of its rule."""
+        """Copies the name and state of the row; for an alert the expression of its rule, for a finding its fix."""
+        if (finding := finding_of(self._state.overview, self._state.page)) is not None:
+            if finding.copied:
+                self._app.copy_text(finding.copied)
+            else:
+                self._app.tell(LilFoxError(tr("this fix has no lines or commands to copy")))
+            return
         item, view = self._state.selected_item(), self._state.selected_view()
         if item is not None and not item.expression:
             self._app.tell(LilFoxError(tr("no expression to copy: the rule is not available here")))

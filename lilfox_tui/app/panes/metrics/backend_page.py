@@ -9,6 +9,7 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
+from lilfox_tui.app.panes.metrics.findings import finding_sections
 from lilfox_tui.app.panes.metrics.problems import ClientReport
 from lilfox_tui.app.panes.metrics.sections import (
     Band,
@@ -44,7 +45,7 @@ from lilfox_tui.core.i18n import Message, _, clauses, listed, ntr
 from lilfox_tui.core.text import cell_width, clean, fit, human_age, human_bytes, human_count, human_duration
 from lilfox_tui.core.units import value_text
 from lilfox_tui.metrics.model import Level, Series
-from lilfox_tui.monitor.model import BackendView, StatusChange
+from lilfox_tui.monitor.model import BackendView, FindingView, StatusChange
 
 # The BACKENDS lines as rows. Pure: views in, rows out.
 
@@ -149,6 +150,8 @@ class BackendPage(Struct, frozen=True):
     """The moment whose values the charts tell, instead of the newest ones."""
     reports: Sequence[ClientReport] = ()
     """What its clients say of it."""
+    findings: Sequence[FindingView] = ()
+    """Those of the audit on this backend."""
 
 
 def backend_page(page: BackendPage) -> list[Row]:
@@ -183,6 +186,7 @@ def _drawn(page: BackendPage, style: SectionStyle, shown: Sequence[PageChart]) -
     first, statements, others = _tables(() if reading is None else reading.tables, page, told)
     if reading is not None and (facts := [each for each in reading.facts if not _is_in_title(each, page)]):
         others.append(_facts(facts))
+    others += finding_sections(page.findings, page.glyphs)
     if changes := lately_rows(page.changes, page.now, page.glyphs):
         others.append(text_section(_("Recent changes"), changes))
     bands: list[Band] = [

@@ -10,7 +10,8 @@ from typing import NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui.app.panes.metrics.problems import change_runs
+from lilfox_tui.app.panes.metrics.findings import finding_sections
+from lilfox_tui.app.panes.metrics.problems import change_runs, reason_rows
 from lilfox_tui.app.panes.metrics.sections import (
     Band,
     PageChart,
@@ -34,18 +35,14 @@ from lilfox_tui.app.rows.hosts import (
     TableStyle,
     core_meters,
     disk_meters,
-    held_for,
     lately_rows,
     level_role,
     load_pieces,
     memory_meters,
     memory_used,
-    reasons_told,
     role_in_force,
     thread_rows,
     used_of,
-    well,
-    why_no_numbers,
 )
 from lilfox_tui.app.rows.processes import PROCESS_SORTS, others_rows, process_heading, process_row, sorted_by
 from lilfox_tui.config.model import Threshold, Thresholds
@@ -60,7 +57,7 @@ from lilfox_tui.metrics.model import (
     ProcessUsage,
     Series,
 )
-from lilfox_tui.monitor.model import HostView, ServiceView, StatusChange
+from lilfox_tui.monitor.model import FindingView, HostView, StatusChange
 
 _NAME, _SHORT_NAME, _TEXT_BESIDE = 15, 11, 76
 """Cells of a name, also on a narrow screen, and those from which a section stands beside another one."""
@@ -101,6 +98,8 @@ class HostPage(Struct, frozen=True):
     """What the processes are sorted by: one of ``PROCESS_SORTS``."""
     fired: datetime | None = None
     """When the worst alert about it fired; None if none fires."""
+    findings: Sequence[FindingView] = ()
+    """Those of the audit on this host."""
 
 
 def host_page(page: HostPage) -> list[Row]:
@@ -206,6 +205,7 @@ def _parts(page: HostPage, summary: HostSummary, *, meters: bool) -> list[Sectio
         _disks(page, summary),
         _interfaces(page, summary),
         _units(summary),
+        *finding_sections(page.findings, page.glyphs),
         text_section(_("Recent changes"), changes) if changes else None,
         text_section(_("Could not read"), problems) if problems else None,
         replace(cores, title=_("Cores")) if cores is not None and (many or meters) else None,
@@ -253,20 +253,6 @@ def _title(page: HostPage, *, with_load: bool = False) -> Row:
         Piece("   " + "  ".join(fact for fact in facts if fact), "muted"),
         *tags,
     )
-
-
-def reason_rows(view: HostView | ServiceView, now: datetime) -> list[Row]:
-    """The reasons for the level of a host or service, one per row so that none cuts off another, and how long it has
-    lasted; for an unreachable host also what to do."""
-    if isinstance(view, HostView) and isinstance(view.link, Unavailable):
-        hint = str(view.link.error.hint or "")
-        why = (Piece("   "), Piece(why_no_numbers(view, now), ROLES[view.level]))  # it says since when
-        return [why, *([(Piece("   "), Piece(hint))] if hint else [])]
-    reasons = reasons_told(view) or [(well(view), ROLES[view.level])]
-    rows: list[Row] = [(Piece("   "), Piece(reason, role)) for reason, role in reasons]
-    if held := held_for(view, now):
-        rows[0] = (*rows[0], Piece("  " + _("for {time}", time=held), "muted"))
-    return rows
 
 
 def _clock(offset_s: float, error_s: float) -> str:

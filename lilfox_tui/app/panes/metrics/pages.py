@@ -16,8 +16,11 @@ from msgspec.structs import replace
 from lilfox_tui.app.evidence import LoggedError, Selected, Selection, is_named_after, text_of_rows
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.backend_page import BackendPage, backend_page
+from lilfox_tui.app.panes.metrics.finding_state import finding_of
+from lilfox_tui.app.panes.metrics.findings import finding_page
 from lilfox_tui.app.panes.metrics.host_page import HostPage, host_page
 from lilfox_tui.app.panes.metrics.problems import ClientReport, client_reports
+from lilfox_tui.app.panes.metrics.sections import SectionStyle
 from lilfox_tui.app.panes.metrics.service_page import ServicePage, service_page
 from lilfox_tui.app.panes.metrics.state import ALERT_KINDS, WINDOWS, MetricsState, Subject, alerts_of, link_error
 from lilfox_tui.app.panes.metrics.traffic_sections import TREND_COLUMNS
@@ -31,7 +34,7 @@ from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, clauses, listed
 from lilfox_tui.metrics.history import Point
 from lilfox_tui.metrics.model import HostSnapshot, Level, Series
-from lilfox_tui.monitor.model import BackendView, HostView, Overview, ServiceView, View
+from lilfox_tui.monitor.model import BackendView, FindingView, HostView, Overview, ServiceView, View
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Event
@@ -359,7 +362,24 @@ class MetricsPages:
             cursor=self._state.cursor,
             rewound=app.rewound is not None,
             fired=self._state.fired_at(("host", view.name)),
+            findings=self._findings("host", view.name),
         )
+
+    def _findings(self, kind: str, name: str) -> Sequence[FindingView]:
+        """Those of the audit on a host or backend; none on a rewound screen."""
+        view = None if self._state.overview is None else self._state.overview.audit
+        return () if view is None else view.about(kind, name)
+
+    def finding_page(self, now: datetime) -> list[Row]:
+        """The page of the open finding, or why there is none."""
+        finding = finding_of(self._state.overview, self._state.page)
+        if finding is None:
+            told = _("the results of the audit are not recorded for the past")
+            if self._app.rewound is None:
+                told = _("this finding is gone: the newest audit did not find it")
+            return [(Piece("   " + told, "muted"),)]
+        app = self._app
+        return finding_page(finding, now, SectionStyle(app.room.width, app.glyphs, slow_link=app.slow_link))
 
     def chart_height(self, *, single: bool = False) -> int:
         """Rows of each plot of a page, or of a ``single`` one."""
@@ -424,6 +444,7 @@ class MetricsPages:
             cursor=self._state.cursor,
             charts_first=self._app.room.height >= _HIGH,
             reports=self._reports_about(view, now),
+            findings=self._findings("backend", view.name),
         )
 
     def _reports_about(self, view: BackendView, now: datetime) -> Sequence[ClientReport]:
@@ -441,6 +462,8 @@ class MetricsPages:
         overview, view, item = self._state.overview, self._state.selected_view(), self._state.selected_item()
         if overview is None or (view is None and item is None):
             return None
+        if (finding := finding_of(self._state.overview, self._state.page)) is not None:
+            return Selection(f"{finding.target}: {finding.title}", partial(self._read_finding, finding, overview))
         if view is not None:
             why = _why(view) if view.level is not Level.GOOD else ""
             return Selection(f"{view.name}: {why}" if why else view.name, partial(self._read_page, view, overview))
@@ -448,6 +471,10 @@ class MetricsPages:
         place = self._state.place_of(item)
         title = item.name if place is None else f"{item.name}: {place[1]}"
         return Selection(title, partial(self._read_alert, item, overview))
+
+    async def _read_finding(self, finding: FindingView, overview: Overview) -> Selected:
+        rows = finding_page(finding, overview.at, SectionStyle(_WIDTH, self._app.glyphs))
+        return _kept("finding", finding.target, f"{finding.check}: {finding.title}", overview, rows)
 
     async def _read_page(self, view: View, overview: Overview) -> Selected:
         kind = "host" if isinstance(view, HostView) else "service" if isinstance(view, ServiceView) else "backend"
@@ -545,6 +572,7 @@ def _kept(kind: str, name: str, said: str, overview: Overview, rows: Sequence[Ro
         "service": _("service {name}: {said}", name=name, said=said),
         "backend": _("backend {name}: {said}", name=name, said=said),
         "alert": _("alert {name}: {said}", name=name, said=said),
+        "finding": _("finding on {name}: {said}", name=name, said=said),
     }
     text = words[kind]
     if overview.rewound:

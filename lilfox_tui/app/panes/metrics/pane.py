@@ -16,6 +16,9 @@ from lilfox_tui.app.panes.metrics.actions import LinkActions, MetricsList, Query
 from lilfox_tui.app.panes.metrics.alert_actions import AlertActions
 from lilfox_tui.app.panes.metrics.alert_section import AlertSection
 from lilfox_tui.app.panes.metrics.backend_page import backend_page, report_row
+from lilfox_tui.app.panes.metrics.finding_actions import FindingActions
+from lilfox_tui.app.panes.metrics.finding_state import AUDIT, FINDING
+from lilfox_tui.app.panes.metrics.findings import audit_detail
 from lilfox_tui.app.panes.metrics.home import Home, HomeScreen
 from lilfox_tui.app.panes.metrics.host_page import host_page
 from lilfox_tui.app.panes.metrics.pages import FarPast, MetricsPages
@@ -49,7 +52,10 @@ _ALL = 10**6
 class MetricsPane(Pane):
     """Hosts, services, backends, alerts, what changed, and their pages."""
 
-    GROUPS = (ListActions, ViewActions, LinkActions, QueryActions, AlertActions, ErrorActions, EvidenceActions)
+    GROUPS = (
+        ListActions, ViewActions, LinkActions, QueryActions, AlertActions, FindingActions, ErrorActions,
+        EvidenceActions,
+    )  # fmt: skip
 
     ID = "metrics"
 
@@ -61,13 +67,15 @@ class MetricsPane(Pane):
         self.pages = MetricsPages(context, self.far)
         self.alerts = AlertSection(context)
         self._alert_actions = AlertActions(context)
-        self.list = MetricsList(context, self.open_page, self._scroll_page)
+        self._finding_actions = FindingActions(context, self.open_page)
+        self.list = MetricsList(context, self.open_page, self._scroll_page, self._finding_actions.show_findings)
         self.groups = (
             ListActions(lilfox, self.list),
             ViewActions(context),
             LinkActions(context),
             QueryActions(context),
             self._alert_actions,
+            self._finding_actions,
             ErrorActions(lilfox),
             EvidenceActions(context, self.pages.evidence),
         )
@@ -232,6 +240,8 @@ class MetricsPane(Pane):
         view = self.state.selected_view()
         if (plan := self.state.selected_plan()) is not None:
             return plan_detail(plan, overview.at, self.lilfox.glyphs)
+        if self.state.selected == AUDIT and overview.audit is not None:
+            return audit_detail(overview.audit, overview.at, self.lilfox.glyphs)
         if view is None:
             return self.alerts.detail(overview)
         mark = Piece(f" {self.lilfox.glyphs.level(view.level)} ", ROLES[view.level])
@@ -263,12 +273,14 @@ class MetricsPane(Pane):
             lines.show(backend_page(self.pages.backend_page(overview.backends[name], overview.at)), follow=False)
         elif kind in ("alert", "rule"):
             self.alerts.paint_page(overview, lines, self.pages.chart_height(single=True))
+        elif kind == FINDING:
+            lines.show(self.pages.finding_page(overview.at), follow=False)
         self.far.page_is_drawn()
         self.call_after_refresh(self.look_below, lines)
 
     def status(self) -> Row:
         parts = [more_below(self.rows_below)] if self.rows_below else []
-        if self.state.page is not None:
+        if self.state.page is not None and self.state.page[0] != FINDING:
             shown, chosen = self.state.window, self.state.chosen_window
             time, window = human_duration(shown.total_seconds()), human_duration(chosen.total_seconds())
             parts.append(

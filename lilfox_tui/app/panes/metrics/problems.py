@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
+from lilfox_tui.app.panes.metrics.findings import audit_text
 from lilfox_tui.app.panes.metrics.state import Fault
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import cut_row
-from lilfox_tui.app.rows.hosts import ROLES, reason_pieces
+from lilfox_tui.app.rows.hosts import ROLES, held_for, reason_pieces, reasons_told, well, why_no_numbers
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import _, clauses, listed, tr
 from lilfox_tui.core.text import cell_width, clean, fit, fit_middle, human_age, human_bytes, human_duration, short_age
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.model import BackendView, HostView, PlanView, ServiceView, StatusChange, View
+from lilfox_tui.monitor.model import AuditView, BackendView, HostView, PlanView, ServiceView, StatusChange, View
 
 if TYPE_CHECKING:
     from lilfox_tui.app.evidence import LoggedError
@@ -68,6 +69,8 @@ def _columns(problem: Problem, now: datetime, width: int) -> tuple[str, str, str
             return problem.name, _held(problem.since, now, width), problem.config.kind
         case PlanView():
             return problem.name, _held(problem.since, now, width), _("backup plan")
+        case AuditView():
+            return _("audit"), _ago(problem.at, now, width), _("findings")
         case Fault():
             return problem.view.name, *_columns(problem.item, now, width)[1:]
     from lilfox_tui.app.panes.metrics.alert_page import state_since, state_text
@@ -114,6 +117,8 @@ def _what(problem: Problem, now: datetime, glyphs: Glyphs, *, named: bool) -> Ro
             why = reason_pieces(problem)
         case PlanView():
             why = (Piece(clauses(map(str, problem.reasons)), ROLES[problem.level]),)
+        case AuditView():
+            return Piece(glyphs.degraded, "degraded"), Piece(audit_text(problem), "degraded")
         case Fault():
             return _of_fault(problem, now, glyphs, named=named)
         case _:
@@ -130,6 +135,20 @@ def plan_detail(plan: PlanView, now: datetime, glyphs: Glyphs) -> list[Row]:
         Piece(f"  {_held(plan.since, now)}  "),
     )
     return [(*head, Piece(clauses(map(str, plan.reasons)), role)), (Piece("   "), Piece(_("enter opens the backups")))]
+
+
+def reason_rows(view: HostView | ServiceView, now: datetime) -> list[Row]:
+    """The reasons for the level of a host or service, one per row so that none cuts off another, and how long it has
+    lasted; for an unreachable host also what to do."""
+    if isinstance(view, HostView) and isinstance(view.link, Unavailable):
+        hint = str(view.link.error.hint or "")
+        why = (Piece("   "), Piece(why_no_numbers(view, now), ROLES[view.level]))  # it says since when
+        return [why, *([(Piece("   "), Piece(hint))] if hint else [])]
+    reasons = reasons_told(view) or [(well(view), ROLES[view.level])]
+    rows: list[Row] = [(Piece("   "), Piece(reason, role)) for reason, role in reasons]
+    if held := held_for(view, now):
+        rows[0] = (*rows[0], Piece("  " + _("for {time}", time=held), "muted"))
+    return rows
 
 
 def plan_rows(plan: PlanView, now: datetime, width: int) -> list[Row]:
@@ -166,6 +185,13 @@ def _held(since: datetime, now: datetime, width: int = _WIDE) -> str:
     if seconds < 1:
         return ""
     return short_age(seconds) if width < _NARROW else _("for {time}", time=human_age(seconds))
+
+
+def _ago(at: datetime | None, now: datetime, width: int) -> str:
+    seconds = 0.0 if at is None else (now - at).total_seconds()
+    if seconds < 1:
+        return ""
+    return short_age(seconds) if width < _NARROW else _("{time} ago", time=human_age(seconds))
 
 
 def _of_fault(fault: Fault, now: datetime, glyphs: Glyphs, *, named: bool) -> Row:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lilfox_tui.app.evidence import error_row
-from lilfox_tui.app.panes.metrics.host_page import reason_rows
+from lilfox_tui.app.panes.metrics.problems import reason_rows
 from lilfox_tui.app.panes.metrics.sections import (
     Band,
     PageChart,

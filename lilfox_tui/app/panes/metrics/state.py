@@ -10,19 +10,28 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from msgspec import Struct
 
+from lilfox_tui.app.panes.metrics.finding_state import AUDIT, FINDING, audit_row, finding_of, has_findings
 from lilfox_tui.app.rows.hosts import SORTS, sorted_hosts, worst_first
 from lilfox_tui.app.rows.processes import PROCESS_SORTS
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.model import BackendView, HostView, Overview, PlanView, ServiceView, View
+from lilfox_tui.monitor.model import (
+    AuditView,
+    BackendView,
+    HostView,
+    Overview,
+    PlanView,
+    ServiceView,
+    View,
+)
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alert, Alerts
     from lilfox_tui.app.panes.metrics.alert_page import AlertItem
 
-    Problem: TypeAlias = AlertItem | View | PlanView | "Fault"
+    Problem: TypeAlias = AlertItem | View | PlanView | AuditView | "Fault"
 
 WINDOWS = (timedelta(minutes=5), timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
 FAR_WINDOW = timedelta(days=7)
@@ -34,11 +43,12 @@ _ROOM_BEFORE = 1.25
 """So many times the age of an alert are shown, so that what was before it is seen."""
 ALERT_KINDS = ("alert", "rule")
 PLAN = "plan"
-PROBLEM_KINDS = (*ALERT_KINDS, PLAN)
+PROBLEM_KINDS = (*ALERT_KINDS, PLAN, AUDIT[0])
 """What is listed among the problems alone."""
 AnyView = TypeVar("AnyView", HostView, ServiceView, BackendView)
 Subject = tuple[str, str]
-"""``("host", name)``, ``("service", name)``, ``("backend", name)``, or an alert's or rule's (``alert_rows.Item``)."""
+"""``("host", name)``, ``("service", name)``, ``("backend", name)``, ``("finding", key)``, or an alert's or rule's
+(``alert_rows.Item``)."""
 
 
 def alerts_of(overview: Overview | None) -> Alerts | None:
@@ -65,6 +75,8 @@ class MetricsState:
         self.overview: Overview | None = None
         self.page: Subject | None = None
         """What the open page is about; None where the tables are shown."""
+        self.under: Subject | None = None
+        """The page from which that of a finding was opened; None for the tables."""
         self.selected: Subject | None = None
         self.in_problems = False
         """Whether the selected row is that of the problems, where a host stands a second time."""
@@ -145,7 +157,9 @@ class MetricsState:
                 if view.level in (Level.DEGRADED, Level.FAILING) and self._is_shown(view)
             }
             items, plans = self.items(overview), self._bad_plans(overview)
-            self._faults = fault_rows(views, plans, items, partial(_place_of, overview))
+            self._faults = {
+                **fault_rows(views, plans, items, partial(_place_of, overview)), **audit_row(overview, of[1])
+            }  # fmt: skip
             self._faults_of = of
         return self._faults
 
@@ -197,6 +211,8 @@ class MetricsState:
             return Level.UNKNOWN if item is None else item.level
         if subject[0] == PLAN:
             return self._bad_plans(overview)[subject].level
+        if subject == AUDIT:
+            return Level.DEGRADED
         return _of_kind(overview, subject[0])[subject[1]].level
 
     def matches(self, overview: Overview, subject: Subject) -> bool:
@@ -206,6 +222,8 @@ class MetricsState:
             return item is not None and _holds_all(item, self.filter)
         if subject[0] == PLAN:
             return self._holds(self._bad_plans(overview)[subject])
+        if subject == AUDIT:
+            return bool(audit_row(overview, self.filter))
         return self._matches(_of_kind(overview, subject[0])[subject[1]])
 
     def _ordered(self, views: list[AnyView]) -> list[AnyView]:
@@ -231,6 +249,8 @@ class MetricsState:
     def selected_view(self) -> View | None:
         """The host, service or backend that actions apply to: the one whose page is open, or the highlighted one."""
         subject = self.page or self.selected
+        if (finding := finding_of(self.overview, self.page)) is not None:
+            subject = finding.kind, finding.target
         if self.overview is None or subject is None:
             return None
         return _of_kind(self.overview, subject[0]).get(subject[1])
@@ -249,11 +269,13 @@ class MetricsState:
         """Why an action on the selection is disabled: nothing is selected, or a backup plan, which has none here."""
         if self.page is None and self.selected_plan() is not None:
             return tr("a backup plan is selected; enter shows it in pane 3")
+        if self.page is None and self.selected == AUDIT:
+            return tr("the findings of the audit are selected; enter lists them")
         selected = self.selected_item() is not None or self.selected_view() is not None
         return None if selected else tr("nothing is selected")
 
     def _nothing_to_open(self) -> Message | None:
-        return None if self.selected_plan() is not None else self.nothing_selected()
+        return None if self.selected_plan() is not None or self.selected == AUDIT else self.nothing_selected()
 
     def place_of(self, item: AlertItem) -> Subject | None:
         """The watched service or host that an alert's labels name."""
@@ -387,17 +409,22 @@ class MetricsState:
 
     def open(self, subject: Subject | None) -> None:
         """Opens the page of ``subject``; None shows the tables."""
+        is_finding = subject is not None and subject[0] == FINDING
+        self.under = self.page if is_finding else None
         self.page = subject
         self.zoomed = False
         self.cursor = self.data_since = None
         self._page_window = self._window_of(subject)
         if subject is not None:
             self.went_to_alert = None
-        self.choose(subject, in_problems=self.in_problems and subject == self.selected)
+        if not is_finding:
+            self.choose(subject, in_problems=self.in_problems and subject == self.selected)
 
     def why_not_open(self) -> Message | None:
         """Why nothing can be opened."""
-        return tr("this page is already open") if self.page is not None else self._nothing_to_open()
+        if self.page is None:
+            return self._nothing_to_open()
+        return None if has_findings(self.overview, self.page) else tr("this page is already open")
 
     def why_not_back(self) -> Message | None:
         """Why the pane cannot go back."""

@@ -1,0 +1,119 @@
+"""Runs the audit for the monitor, and makes what is shown of its findings. Imports all checks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from lilfox_tui.audit.catalogue import chosen
+from lilfox_tui.audit.documents import shown
+from lilfox_tui.audit.model import SEVERITY_TEXTS, AuditSeverity, Found, Report
+from lilfox_tui.audit.run import Audit, targets_of
+from lilfox_tui.audit.states import (
+    Entry,
+    accept,
+    assessed,
+    checked_acceptance,
+    checked_day,
+    checked_reason,
+    withdraw,
+)
+from lilfox_tui.config.model import AcceptConfig, Config
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import tr
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.model import AuditView, FindingView, UncheckedView
+
+SEVERITY_LEVELS = {
+    AuditSeverity.LOW: Level.DEGRADED,
+    AuditSeverity.MEDIUM: Level.DEGRADED,
+    AuditSeverity.HIGH: Level.FAILING,
+    AuditSeverity.CRITICAL: Level.FAILING,
+}
+
+
+class AuditRun:
+    """Runs all checks on all targets of ``config``, and keeps the newest report. ``lent`` returns a host that is
+    already connected; None: it is opened."""
+
+    def __init__(self, config: Config, lent: Callable[[str], Host | None]) -> None:
+        self._config, self._lent = config, lent
+        self._report: Report | None = None
+
+    async def run(self, timeout_s: float) -> None:
+        """Asks all targets, each for at most ``timeout_s``. Raises LilFoxError."""
+        audit = Audit(self._config, timeout_s=timeout_s, lent=self._lent)
+        self._report = await audit.run(chosen([]), targets_of(self._config))
+
+    def view(self) -> AuditView:
+        """What the newest report says with what is accepted by now, and remembers it; nothing before the first run.
+        Blocks."""
+        if self._report is None:
+            return AuditView()
+        result, problems = assessed(self._report, self._config.audit.accept)
+        return AuditView(
+            at=result.at,
+            findings=tuple(self._finding(entry) for entry in result.entries),
+            not_checked=tuple(
+                UncheckedView(each.check.id, each.target.kind, each.target.name, shown(each.reason))
+                for each in result.not_checked
+            ),
+            passed=len(result.passed),
+            gone=len(result.gone),
+            problems=problems,
+        )
+
+    def _finding(self, entry: Entry) -> FindingView:
+        found, accepted = entry.found, entry.accepted
+        check, finding, fix = found.check, found.finding, found.finding.fix
+        return FindingView(
+            key=found.fingerprint,
+            check=check.id,
+            severity=found.severity.name.lower(),
+            severity_text=SEVERITY_TEXTS[found.severity],
+            level=SEVERITY_LEVELS[found.severity],
+            kind=found.target.kind,
+            target=found.target.name,
+            subject=shown(finding.subject),
+            title=check.title,
+            why=check.why,
+            evidence=shown(finding.evidence),
+            fix=fix.text,
+            file=fix.file,
+            lines=tuple(map(shown, fix.lines)),
+            commands=tuple(map(shown, fix.commands)),
+            reference=check.reference,
+            state=entry.state,
+            first_seen=entry.first_seen,
+            accepted_until="" if accepted is None else accepted.until,
+            accepted_why="" if accepted is None else accepted.why,
+            by_config=accepted is not None and accepted in self._config.audit.accept,
+        )
+
+    def accept(self, key: str, why: str, until: str) -> None:
+        """Accepts the finding of that key until the end of a day (``2027-01-31``). Blocks. Raises LilFoxError."""
+        found = self._found(key)
+        today = datetime.now(UTC).date()
+        accept(checked_acceptance(found.check.id, found.target.name, found.finding.subject, why, until, today))
+
+    def withdraw(self, key: str) -> None:
+        """Accepts the finding of that key no longer, unless the configuration does. Blocks. Raises LilFoxError."""
+        found = self._found(key)
+        for subject in (found.finding.subject, None):
+            if withdraw(AcceptConfig(id=found.check.id, target=found.target.name, subject=subject, why="-", until="")):
+                return
+
+    def checked_day(self, text: str) -> str:
+        """A day on which a finding can be accepted. Raises UsageError."""
+        return checked_day(text.strip(), datetime.now(UTC).date())
+
+    def checked_reason(self, text: str) -> str:
+        """A reason to accept a finding. Raises UsageError."""
+        return checked_reason(text)
+
+    def _found(self, key: str) -> Found:
+        found = () if self._report is None else self._report.found
+        if (named := next((each for each in found if each.fingerprint == key), None)) is None:
+            raise LilFoxError(tr("the newest audit does not have this finding"))
+        return named

@@ -1,0 +1,202 @@
+"""The audit in the background: when it runs, what is shown of it, and what is accepted from there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import jsonschema
+import pytest
+from msgspec.structs import replace
+from prometheus_client.parser import text_string_to_metric_families
+
+from lilfox_tui.audit.catalogue import chosen
+from lilfox_tui.audit.model import AuditFinding, Fix, Found, Report, Target
+from lilfox_tui.audit.run import Audit
+from lilfox_tui.cli.commands.check import audit_rows
+from lilfox_tui.cli.schemas import schema
+from lilfox_tui.config.model import AuditConfig, Config, HostConfig, Seconds
+from lilfox_tui.core.errors import HostUnreachable, LilFoxError, UsageError
+from lilfox_tui.core.i18n import Message
+from lilfox_tui.hosts.fake import FakeHost
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.audit_run import AuditRun
+from lilfox_tui.monitor.export import prometheus, report
+from lilfox_tui.monitor.export_sections import audit_document
+from lilfox_tui.monitor.model import AuditView, Overview
+from lilfox_tui.monitor.series import MonitorSeries
+from lilfox_tui.monitor.watchers import audit
+from lilfox_tui.monitor.watchers.audit import AuditWatch
+from lilfox_tui.scrape.store import SeriesStore
+from tests.app.audit_made import ACCEPTED, NOW, PASSWORDS, result
+from tests.waiting import turn, until
+
+DAY = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(audit, "FIRST_AFTER_S", 0.0)
+
+
+def watch(every_s: float | None = None, host: FakeHost | None = None) -> AuditWatch:
+    config = Config(
+        hosts={"web-1": HostConfig(address="192.0.2.1")},
+        audit=AuditConfig(every=None if every_s is None else Seconds(every_s)),
+    )
+    one = host or down()
+    return AuditWatch(config, {"web-1": one}.__getitem__, lambda: None)
+
+
+def down() -> FakeHost:
+    host = FakeHost("web-1")
+    host.go_down(HostUnreachable("web-1", "no route to host"))
+    return host
+
+
+async def test_it_never_runs_by_itself_unless_it_is_asked_for() -> None:
+    made = watch()
+    await made.run()
+    assert made.view is None
+
+
+async def test_it_runs_again_and_again_and_never_twice_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    running, most, runs = 0, 0, 0
+
+    async def run(_self: AuditRun, _timeout_s: float) -> None:
+        nonlocal running, most, runs
+        running += 1
+        most, runs = max(most, running), runs + 1
+        await turn()
+        running -= 1
+
+    monkeypatch.setattr(AuditRun, "run", run)
+    monkeypatch.setattr(AuditRun, "view", lambda _self: result())
+    monkeypatch.setattr(AuditWatch, "_due_in_s", lambda _self, _every_s: 0.0)
+    made = watch(60)
+    task = asyncio.create_task(made.run())
+    views = await asyncio.gather(*(made.run_now() for _each in range(5)))
+    await until(lambda: runs > 3)
+    task.cancel()
+    assert most == 1
+    assert all(not view.running and view.findings for view in views)
+
+
+async def test_a_host_that_is_down_is_not_checked() -> None:
+    made = watch()
+    view = await made.run_now()
+    checks = len(chosen(["host"]))
+    assert (view.findings, view.passed, view.error) == ((), 0, None)
+    assert len([each for each in view.not_checked if each.target == "web-1"]) >= checks
+    assert {each.reason for each in view.not_checked} == {"no route to host"}
+
+
+async def test_a_fault_of_our_own_keeps_the_earlier_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = watch()
+    before = await made.run_now()
+
+    async def fails(_self: AuditRun, _timeout_s: float) -> None:
+        raise RuntimeError("ours")
+
+    monkeypatch.setattr(AuditRun, "run", fails)
+    view = await made.run_now()
+    assert (view.not_checked, view.running) == (before.not_checked, False)
+    assert view.error is not None
+
+
+CHECK = chosen(["firewall"])[0]
+TOKEN = "ghp_" + "a1B2" * 9
+REPORT = Report(
+    datetime.now(UTC),
+    (Found(CHECK, Target("host", "web-1"), AuditFinding("IPv6", Message(f"x {TOKEN}\x1b[2J"), Fix(Message("drop")))),),
+)
+
+
+async def with_report(monkeypatch: pytest.MonkeyPatch) -> AuditWatch:
+    async def run(_self: Audit, _checks: object, _targets: object) -> Report:
+        return REPORT
+
+    monkeypatch.setattr(Audit, "run", run)
+    made = watch()
+    await made.run_now()
+    return made
+
+
+async def test_what_is_accepted_here_counts_at_once_and_can_be_withdrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = await with_report(monkeypatch)
+    assert made.view is not None
+    key = made.view.findings[0].key
+    await made.accept(key, "known", DAY)
+    accepted = made.view.findings[0]
+    assert (accepted.state, accepted.accepted_until, accepted.accepted_why) == ("accepted", DAY, "known")
+    assert not accepted.by_config
+    assert made.view.open_findings == ()
+    await made.withdraw(key)
+    assert made.view.findings[0].is_open
+    with pytest.raises(UsageError):
+        await made.accept(key, "", DAY)
+    with pytest.raises(LilFoxError):
+        await made.accept("nosuch", "known", DAY)
+
+
+async def test_texts_of_a_host_are_shown_without_secrets_and_escapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    view = (await with_report(monkeypatch)).view
+    assert view is not None
+    assert TOKEN not in view.findings[0].evidence
+    assert "\x1b" not in view.findings[0].evidence
+
+
+def over(view: AuditView | None) -> Overview:
+    return Overview(NOW, {}, {}, audit=view)
+
+
+def test_gauges_count_what_nobody_accepts() -> None:
+    found = {
+        (sample.labels["severity"], sample.labels["id"], sample.labels["target"]): sample.value
+        for family in text_string_to_metric_families(prometheus(over(result()), {}))
+        for sample in family.samples
+        if sample.name == "lilfox_audit_findings"
+    }
+    assert found == {
+        ("critical", "postgresql-durability", "shop"): 1.0,
+        ("high", "ssh-password-auth", "db-1"): 1.0,
+        ("medium", "firewall", "db-1"): 1.0,
+    }
+    assert 'lilfox_audit_not_checked{target="web-1"} 1.0' in prometheus(over(result()), {})
+    assert "lilfox_audit_findings{" not in prometheus(over(None), {})
+
+
+def test_rules_see_a_finding_until_it_is_gone() -> None:
+    store = SeriesStore(keep_s=3600, limit_bytes=10**7)
+    series, audited = MonitorSeries(store), store.target("audit")
+    series.take_audit(result(), NOW)
+    assert audited.series_count == 5, "three findings, a target that was not checked, and the time"
+    series.take_audit(result(PASSWORDS), NOW + timedelta(seconds=5))
+    assert audited.series_count == 5, "as seldom as Prometheus scrapes"
+    series.take_audit(result(PASSWORDS), NOW + timedelta(seconds=20))
+    assert audited.series_count == 3
+    assert "lilfox_audit_findings" in series.families()
+
+
+def test_the_document_fits_its_schema() -> None:
+    whole = schema("check")
+    for view in (None, AuditView(), result(), result(replace(PASSWORDS, accepted_until="2026-01-01"))):
+        document = json.loads(json.dumps(audit_document(view)))
+        jsonschema.validate(document, whole["properties"]["audit"], format_checker=jsonschema.FormatChecker())
+    assert "audit" not in report(over(result())), "each line of the monitor would repeat all of it"
+
+
+def test_rows_of_check_say_what_was_found_and_what_was_not_checked() -> None:
+    rows = [(level, [cell.text for cell in lines[0][1:]]) for level, lines in audit_rows(result())]
+    assert rows[1] == (
+        Level.FAILING,
+        ["audit", "db-1", "high  ssh-password-auth: sshd accepts passwords: sshd -T: passwordauthentication yes"],
+    )
+    assert rows[-1][0] is Level.UNKNOWN
+    assert "could not be made: needs root" in rows[-1][1][-1]
+    assert not any("oom-kills" in texts[-1] for _level, texts in rows), "accepted"
+    assert [level for level, _lines in audit_rows(result(ACCEPTED, not_checked=()))] == [Level.GOOD]
+    assert list(audit_rows(None)) == []
