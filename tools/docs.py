@@ -191,10 +191,11 @@ def checks() -> str:
 
 
 def _provoked(text: str) -> set[str]:
-    """The checks that the tests in ``text`` name in their mark ``provokes``."""
-    return {
-        name for names in re.findall(r"mark\.provokes\(([^)]*)\)", text) for name in re.findall(r'"([^"]+)"', names)
-    }
+    """The checks that the tests in ``text`` name in their mark ``provokes``, by themselves or as ``*NAMES``."""
+    marked = " ".join(re.findall(r"mark\.provokes\(([^)]*)\)", text))
+    for name in re.findall(r"\*(\w+)", marked):
+        marked += " ".join(re.findall(rf"(?m)^{name} = \(([^)]*)\)", text))
+    return set(re.findall(r'"([^"]+)"', marked))
 
 
 PAGES: dict[str, Callable[[], str]] = {"audit": checks, "keys": key_tables, "cli": commands, "config": keys_of_config}

@@ -205,7 +205,7 @@ class TrySignUps(Struct, frozen=True):
         if good[0] >= 400:
             raise NotKnown(
                 tr(
-                    "POST {path} returns {status} for a good password: check audit.services.*.sign_up in the "
+                    "POST {path} returns {status} for a good password; check audit.services.*.sign_up in the "
                     "configuration",
                     path=path,
                     status=good[0],
