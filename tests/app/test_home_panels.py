@@ -12,7 +12,10 @@ from lilfox_tui.app.evidence import LoggedError
 from lilfox_tui.app.panes.metrics.home_charts import WantedChart, _highest_told, _widths
 from lilfox_tui.app.panes.metrics.problems import REPORTED_FOR, plan_rows
 from lilfox_tui.app.rendering.chart import Curve
+from lilfox_tui.app.rendering.columns import EXACT
 from lilfox_tui.app.rendering.draw import UNICODE
+from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.monitor.model import StatusChange
@@ -136,3 +139,23 @@ def test_where_not_all_quantiles_have_room_the_highest_is_told() -> None:
     assert told[36] == ["", "146ms", "197ms"]
     assert told[29] == ["", "", "197ms"]
     assert told[20] == ["62ms", "146ms", "197ms"], "names alone, as elsewhere"
+
+
+async def test_a_host_that_is_lost_has_no_newest_value_and_is_compared_with_no_other() -> None:
+    still = fleet(2)
+    lost, other = still.hosts
+    gone = Unavailable(HostUnreachable(lost, tr("refused")), NOW - timedelta(seconds=20), NOW)
+    hosts = {**still.hosts, lost: replace(still.hosts[lost], link=gone, level=Level.FAILING)}
+    overview = replace(still, hosts=hosts, services={}, backends={})
+    app = still_app(overview)
+    async with app.run_test(size=(200, 55)) as pilot:
+        app.metrics.state.choose(("host", lost))
+        await pilot.pause()
+        cpu = app.metrics.home.charts.wanted(overview, EXACT)[0]
+        told = {name: now for _subject, _series, name, now in cpu.curves}
+        assert list(told) == [lost, other]
+        assert told[lost] == "unknown"
+        assert re.fullmatch(r"\d+%", told[other])
+        app.metrics.state.choose(("host", other))
+        cpu = app.metrics.home.charts.wanted(overview, EXACT)[0]
+        assert [name for _subject, _series, name, _now in cpu.curves] == [""]

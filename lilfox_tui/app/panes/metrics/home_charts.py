@@ -280,10 +280,9 @@ class HomeCharts:
         subject, summary, limits = f"host/{view.name}", view.summary, view.thresholds
         if summary is None:
             return []
-        known = not isinstance(view.link, Unavailable)
 
-        def told(value: float | None, text: Callable[[float], str]) -> str:
-            return _("unknown") if value is None or not known else text(value).strip()
+        def told(value: float | None, text: Callable[[float], str], of: HostView = view) -> str:
+            return _("unknown") if value is None or isinstance(of.link, Unavailable) else text(value).strip()
 
         def rate(value: float | None) -> str:
             return told(value, lambda each: digits.bytes(each) + "/s")
@@ -294,10 +293,14 @@ class HomeCharts:
         first = WantedChart(_("CPU"), [(subject, cpu, "", "")], _percent, now, 100.0, limits=limits.cpu_percent)
         if others:
             curves = [
-                (f"host/{each.name}", cpu, each.name, "" if each.summary is None else digits.percent(
-                    each.summary.cpu_percent).strip())
+                (
+                    f"host/{each.name}",
+                    cpu,
+                    each.name,
+                    told(None if each.summary is None else each.summary.cpu_percent, digits.percent, each),
+                )
                 for each in (view, *others)
-            ]  # fmt: skip
+            ]
             first = WantedChart(_("CPU"), curves, _percent, top=100.0, limits=limits.cpu_percent)
         return [
             first,
@@ -321,7 +324,8 @@ class HomeCharts:
         rated = [
             (each.summary.cpu_percent, each)
             for each in overview.hosts.values()
-            if each.name != view.name and each.summary is not None and each.summary.cpu_percent is not None
+            if each.name != view.name and not isinstance(each.link, Unavailable)
+            if each.summary is not None and each.summary.cpu_percent is not None
         ]
         rated.sort(key=lambda pair: -pair[0])
         return [each for _cpu, each in rated[: min(_BUSIEST, SERIES_COLOURS) - 1]]
