@@ -13,7 +13,7 @@ from lilfox_tui.app.panes.metrics.sections import Section, SectionStyle, draw_se
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES
 from lilfox_tui.core.i18n import _, clauses, listed, ngettext
-from lilfox_tui.core.text import human_age
+from lilfox_tui.core.text import cell_width, fit, human_age
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import AuditView, FindingView
 
@@ -46,33 +46,44 @@ def audit_detail(view: AuditView, now: datetime, glyphs: Glyphs) -> list[Row]:
     ]
 
 
-def finding_row(finding: FindingView, glyphs: Glyphs, *, named: bool = False) -> Row:
-    """A finding in one line: how urgent it is, its check, and what is wrong; ``named``: with its target."""
+def finding_row(finding: FindingView, glyphs: Glyphs, widths: tuple[int, int] = (0, 0), *, named: bool = False) -> Row:
+    """A finding in one line: how urgent it is, its check, its subject, and what is wrong; ``named``: with its target.
+    ``widths`` are those of the columns of urgency and check (:func:`finding_widths`)."""
     role = ROLES[finding.level] if finding.is_open else "muted"
     mark = glyphs.level(finding.level if finding.is_open else Level.GOOD)
     until = "" if finding.is_open else "  " + _("accepted until {day}", day=finding.accepted_until)
-    subject = f" ({finding.subject})" if finding.subject not in (finding.target, finding.check) else ""
+    subject = finding.subject if finding.subject not in (finding.target, finding.check) else ""
+    severity, check = str(finding.severity_text), finding.check
     return (
         Piece(f"{mark} ", role),
-        Piece(f"{finding.severity_text}  ", role),
+        Piece(fit(severity, max(widths[0], cell_width(severity))) + "  ", role),
         *((Piece(f"{finding.target}  ", "strong"),) if named else ()),
-        Piece(f"{finding.check}  ", "strong" if finding.is_open else "muted"),
-        Piece(f"{finding.title}{subject}", "text" if finding.is_open else "muted"),
+        Piece(fit(check, max(widths[1], cell_width(check))) + "  ", "strong" if finding.is_open else "muted"),
+        *((Piece(f"{subject}  ", "text"),) if subject else ()),
+        Piece(str(finding.title), "muted" if subject or not finding.is_open else "text"),
         Piece(until, "muted"),
     )
+
+
+def finding_widths(findings: Sequence[FindingView]) -> tuple[int, int]:
+    """The cells of the columns of urgency and check in a list of these findings."""
+    severities = [cell_width(str(each.severity_text)) for each in findings]
+    return max(severities, default=0), max((cell_width(each.check) for each in findings), default=0)
 
 
 def finding_sections(findings: Sequence[FindingView], glyphs: Glyphs) -> list[Section]:
     """The findings on one host or backend as a section of its page; none without any."""
     if not findings:
         return []
-    rows: list[Row] = [(Piece(" "), *finding_row(each, glyphs)) for each in findings]
+    widths = finding_widths(findings)
+    rows: list[Row] = [(Piece(" "), *finding_row(each, glyphs, widths)) for each in findings]
     return [text_section(_("Findings"), rows, note=(Piece(_("enter opens one"), "muted"),))]
 
 
 def finding_choices(view: AuditView, findings: Sequence[FindingView], glyphs: Glyphs) -> list[dialogs.Choice]:
     """The findings below the names of their targets; last what could not be checked, where these are all findings."""
     choices: list[dialogs.Choice] = []
+    widths = finding_widths(findings)
     targets = list(dict.fromkeys((each.kind, each.target) for each in findings))  # that of the most severe one first
     ordered = sorted(findings, key=lambda each: (not each.is_open, targets.index((each.kind, each.target))))
     for (is_open, kind, target), those in groupby(ordered, key=lambda each: (each.is_open, each.kind, each.target)):
@@ -81,7 +92,7 @@ def finding_choices(view: AuditView, findings: Sequence[FindingView], glyphs: Gl
         choices += (
             dialogs.Choice(
                 each.key,
-                (Piece(" "), *finding_row(each, glyphs)),
+                (Piece(" "), *finding_row(each, glyphs, widths)),
                 f"{each.check} {each.target} {each.severity} {each.severity_text} {each.title} {each.evidence}",
                 more=each.evidence,
             )
