@@ -125,7 +125,7 @@ class ReceiverDelivery:
         if error is None or isinstance(error, PartialDelivery):
             was_away = self.outage is not None or waiting.tries > 0
             self.reached()
-            self.note = None if error is None else _message(error)
+            self.note = None if error is None else error.message
             await asyncio.to_thread(self._done, waiting, "told", "" if error is None else str(error))
             if was_away:
                 await asyncio.to_thread(self._release)
@@ -149,10 +149,6 @@ def back_off_s(tries: int) -> float:
     """Return the seconds to wait after ``tries`` earlier failed attempts: doubled each time, with jitter."""
     wait_s = min(math.ldexp(FIRST_WAIT_S, min(tries, _DOUBLED_AT_MOST)), LONGEST_WAIT_S)
     return wait_s * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311  no secret
-
-
-def _message(error: LilFoxError) -> Message:
-    return error.message if isinstance(error.message, Message) else Message(str(error.message))
 
 
 # All who are told: what each is to be told is planned here and goes out by :mod:`lilfox_tui.alerts.delivery`.

@@ -163,7 +163,7 @@ class RuleEvaluator:
             changes, no_data, error = self._evaluated(source, at_ms, offset_ms, recorded)
             self.health = RuleHealth.NO_DATA if no_data else RuleHealth.GOOD
         except LilFoxError as raised:
-            error = raised.message if isinstance(raised.message, Message) else Message(str(raised))
+            error = raised.message
         if error is not None:
             self.health = RuleHealth.FAILED
         self.failing_since_ms = None if error is None else self.failing_since_ms or at_ms

@@ -33,7 +33,7 @@ def json_document(result: Result, checks: Sequence[AuditCheck]) -> dict[str, Any
         "checks": [check.id for check in checks],
         "findings": [_finding(entry) for entry in result.entries],
         "gone": [
-            {"id": each.check, "target": {"kind": each.kind, "name": each.name}, "subject": each.subject}
+            {"id": each.check, "target": {"kind": each.kind, "name": each.name}, "subject": shown(each.subject)}
             for each in result.gone
         ],
         "not_checked": [

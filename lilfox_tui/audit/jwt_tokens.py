@@ -37,7 +37,7 @@ class Jwt(Struct, frozen=True):
     def signed_with(self, secret: bytes) -> bool:
         """Whether ``secret`` made its signature; it must be HMAC."""
         signed, _dot, signature = self.text.rpartition(".")
-        return hmac.compare_digest(_signature(signed, secret, self.algorithm), signature)
+        return hmac.compare_digest(_signature(signed, secret, self.algorithm).encode(), signature.encode())
 
     def without_signature(self, algorithm: str) -> str:
         """The same claims, said to need no signature."""

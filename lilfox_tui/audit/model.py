@@ -102,7 +102,7 @@ class Found(Struct, frozen=True):
 
 
 class NotChecked(Struct, frozen=True):
-    """A check that could not be made on a target: neither a pass nor a finding."""
+    """A check that could not be made on a target, or not to its end: no pass, whatever it found before."""
 
     check: AuditCheck
     target: Target

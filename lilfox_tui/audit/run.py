@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -24,7 +23,8 @@ from lilfox_tui.backends.redis_transport import RedisTransport
 from lilfox_tui.backup.context import BackupContext
 from lilfox_tui.config.model import BackendConfig, Config, Seconds
 from lilfox_tui.core.errors import LilFoxError
-from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.core.i18n import tr
+from lilfox_tui.hosts.addresses import is_loopback
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
 
@@ -166,7 +166,7 @@ class Audit:
             self._opened.push_async_callback(session.close)
             of_host = [fact for fact in facts if isinstance(fact.question, host_facts.HostQuestion)]
             found = await postgresql.gather(session, [fact for fact in facts if fact not in of_host])
-            there = options.by == "psql" or _is_loopback(options.address)
+            there = options.by == "psql" or is_loopback(options.address)
             return {**found, **await self._ask_host_of(options, of_host, there=there)}
 
         return gather
@@ -192,7 +192,7 @@ class Audit:
             sudo = self._config.hosts[options.host].sudo
             return await host_facts.gather(self._host(options.host), asked, sudo=sudo) if asked else {}
         except LilFoxError as error:
-            return {fact.name: NotKnown(_text(error)) for fact in facts}
+            return {fact.name: NotKnown(error.message) for fact in facts}
 
     def _behind(self, options: BackendConfig) -> Host | None:
         return None if options.host is None else self._host(options.host)
@@ -212,32 +212,24 @@ class Audit:
             reason = tr("no result within {time} s", time=round(self._timeout_s))
             return [NotChecked(check, target, reason) for check in checks]
         except LilFoxError as error:
-            return [NotChecked(check, target, _text(error)) for check in checks]
+            return [NotChecked(check, target, error.message) for check in checks]
         return list(judged(target, checks, answers))
 
 
-def _text(error: LilFoxError) -> Message:
-    return error.message if isinstance(error.message, Message) else Message(error.message)
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return address == "localhost"
-
-
 def judged(target: Target, checks: Sequence[AuditCheck], answers: Mapping[str, Any]) -> Iterator[Outcome]:
-    """The outcomes of ``checks`` on ``target``, which gave these answers."""
+    """The outcomes of ``checks`` on ``target``, which gave these answers. What a check found before it met something
+    that is not known is found."""
     facts = Facts(answers)
     for check in checks:
+        found = False
         try:
-            found = [Found(check, target, finding) for finding in check.judge(facts)]
+            for finding in check.judge(facts):
+                found = True
+                yield Found(check, target, finding)
         except Absent:
             continue
         except NotKnown as error:
             yield NotChecked(check, target, error.reason)
         else:
-            yield from found
             if not found:
                 yield Passed(check, target)

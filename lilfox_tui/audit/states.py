@@ -69,7 +69,7 @@ def compared(
     report: Report, earlier: Sequence[Remembered], accept: Sequence[AcceptConfig], baseline: Collection[str] = ()
 ) -> Result:
     """``report`` with the state of each finding, without those in ``baseline``; the most severe first. A finding is
-    gone only if its check was made on its target."""
+    gone only if its check was made on its target, and to its end."""
     known = {each.fingerprint: each for each in earlier}
     entries = []
     for found in report.found:
@@ -80,11 +80,14 @@ def compared(
             state = "accepted"
         entries.append(Entry(found, state, report.at if before is None else before.first_seen, accepted))
     present = {found.fingerprint for found in report.found}
-    made = {(each.check.id, each.target.kind, each.target.name) for each in report.found}
-    made |= {(each.check.id, each.target.kind, each.target.name) for each in report.passed}
+    made = {*map(_place, report.found), *map(_place, report.passed)} - {*map(_place, report.not_checked)}
     gone = [each for each in earlier if each.fingerprint not in present and (each.check, each.kind, each.name) in made]
     kept = [each for each in entries if each.found.fingerprint not in baseline]
     return Result(report.at, tuple(sorted(kept, key=_order)), tuple(gone), report.not_checked, report.passed)
+
+
+def _place(each: Found | NotChecked | Passed) -> tuple[str, str, str]:
+    return each.check.id, each.target.kind, each.target.name
 
 
 def _order(entry: Entry) -> tuple[object, ...]:

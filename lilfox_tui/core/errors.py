@@ -15,7 +15,7 @@ class LilFoxError(Exception):
 
     def __init__(self, message: Message | str, hint: Message | str = "") -> None:
         super().__init__(message)
-        self.message = message
+        self.message = message if isinstance(message, Message) else Message(message)
         self.hint = hint
 
     def __str__(self) -> str:

@@ -79,6 +79,12 @@ def or_none(text: str) -> Address | None:
         return None
 
 
+def is_loopback(text: str) -> bool:
+    """Whether ``text`` is ``localhost`` or an address of it."""
+    found = or_none(text)
+    return text == "localhost" if found is None else found.is_loopback
+
+
 def network(text: str) -> Network:
     """Parse a range like :func:`address`. Raises ValueError, also if host bits are set."""
     if "%" in text:

@@ -317,7 +317,7 @@ class Readings:
             said.samples, said.problem = one.parse(text), None
         except MalformedOutput as error:
             said.samples = error.samples
-            said.problem = error.message if isinstance(error.message, Message) else Message(str(error.message))
+            said.problem = error.message
         if one.kind == "clock":
             said.samples = _offset(said.samples, moment)
 

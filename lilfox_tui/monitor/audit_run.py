@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 from lilfox_tui.audit.catalogue import chosen
 from lilfox_tui.audit.documents import shown
@@ -34,16 +35,16 @@ SEVERITY_LEVELS = {
 
 
 class AuditRun:
-    """Runs all checks on all targets of ``config``, and keeps the newest report. ``lent`` returns a host that is
-    already connected; None: it is opened."""
+    """Runs all checks on all targets of ``config``, which is that of ``config_file`` (None: the default one), and keeps
+    the newest report. ``lent`` returns a host that is already connected; None: it is opened."""
 
-    def __init__(self, config: Config, lent: Callable[[str], Host | None]) -> None:
-        self._config, self._lent = config, lent
+    def __init__(self, config: Config, config_file: Path | None, lent: Callable[[str], Host | None]) -> None:
+        self._config, self._config_file, self._lent = config, config_file, lent
         self._report: Report | None = None
 
     async def run(self, timeout_s: float) -> None:
         """Asks all targets, each for at most ``timeout_s``. Raises LilFoxError."""
-        audit = Audit(self._config, timeout_s=timeout_s, lent=self._lent)
+        audit = Audit(self._config, self._config_file, timeout_s=timeout_s, lent=self._lent)
         self._report = await audit.run(chosen([]), targets_of(self._config))
 
     def view(self) -> AuditView:

@@ -229,7 +229,7 @@ def answer_reason(state: ServiceState) -> Message:
 def _unreachable(link: Unavailable, age_s: float | None, *, silent: bool, now: datetime) -> Judgement:
     hint = (link.error.hint,) if isinstance(link.error.hint, Message) and link.error.hint.text else ()
     if age_s is None:
-        return Judgement(Level.FAILING, (_message(link.error.message), *hint))
+        return Judgement(Level.FAILING, (link.error.message, *hint))
     if silent:
         reason = tr("no sample for {age}: {why}", age=human_age(age_s), why=link.error.message)
         return Judgement(Level.FAILING, (reason, *hint))
@@ -245,10 +245,6 @@ def _slow_login(link: Link, now: datetime) -> Message | None:
         return None
     age = human_duration(round(waited_s))
     return tr("logging in for {age}: the login shell's start-up files have not finished", age=age)
-
-
-def _message(text: Message | str) -> Message:
-    return text if isinstance(text, Message) else tr("{reason}", reason=text)
 
 
 def _above(value: float, limit: float | None) -> bool:

@@ -59,6 +59,8 @@ class ShopApp(StandIn):
             return self._login(request)
         if request.path == "/sign-up":
             return self._sign_up(str(request.json()["password"]))
+        if request.path == "/form":
+            return Reply(200, b"<form method=post>", {"Content-Type": "text/html"})
         if request.path == "/.well-known/jwks.json":
             numbers = self.private.public_key().public_numbers()
             key = {"kty": "RSA", "e": _number(numbers.e), "n": _number(numbers.n), "alg": "RS256"}

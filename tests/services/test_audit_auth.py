@@ -147,6 +147,9 @@ async def test_tokens_that_are_judged_here(app: ShopApp, account: Account) -> No
     report = await account.audited(*checks, active=False)
     assert str(told(report)["jwt-weak-secret", "secret"].evidence) == "the secret is 31 bytes long"
     assert ("jwt-lifetime", "access") in told(report)
+    account.give(token=app.token(exp="tomorrow"))
+    (unknown,) = (await account.audited("jwt-lifetime", active=False)).not_checked
+    assert str(unknown.reason) == "the exp, iat or nbf claim of the token is not a number"
     app.secret = "8f14e45fceea167a5a36dedd4bea2543"  # openssl rand -hex 32 gives 64
     account.give(token=app.token(), refresh_token=app.token(), secret=app.secret)
     after = await account.audited(*checks, active=False)
@@ -190,6 +193,9 @@ async def test_a_sign_up_that_takes_weak_passwords(
     account.options["sign_up"] = AuditSignUpConfig(path="/nosuch")
     (unknown,) = (await account.audited("weak-passwords")).not_checked
     assert "returns 404 for a good password" in str(unknown.reason)
+    account.options["sign_up"] = AuditSignUpConfig(path="/form")
+    (unknown,) = (await account.audited("weak-passwords")).not_checked
+    assert "which may be the form again" in str(unknown.reason)
 
 
 @pytest.mark.provokes("no-rate-limit")

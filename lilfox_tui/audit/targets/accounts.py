@@ -201,35 +201,42 @@ class TrySignUps(Struct, frozen=True):
         if not client.active or form is None:
             return None
         path = client.path(form.path) or form.path
-        good, user = await self._signed_up(client, path, form, f"aB3$-{secrets.token_urlsafe(18)}")
-        if good[0] >= 400:
+        reply, user = await self._signed_up(client, path, form, f"aB3$-{secrets.token_urlsafe(18)}")
+        good = _result(reply)
+        if reply.is_html and reply.status == 200:
+            raise NotKnown(tr("POST {path} returns a page for a good password, which may be the form again", path=path))
+        if reply.status >= 400:
             raise NotKnown(
                 tr(
                     "POST {path} returns {status} for a good password; check audit.services.*.sign_up in the "
                     "configuration",
                     path=path,
-                    status=good[0],
+                    status=reply.status,
                 )
             )
         made = [user]
         for password in WEAK_PASSWORDS:
-            weak, user = await self._signed_up(client, path, form, password)
-            if weak == good:
+            reply, user = await self._signed_up(client, path, form, password)
+            if _result(reply) == good:
                 return SignUpTrials(path, (*made, user), password)
         return SignUpTrials(path, tuple(made), None)
 
     async def _signed_up(
         self, client: ServiceClient, path: str, form: AuditSignUpConfig, password: str
-    ) -> tuple[tuple[int, str], str]:
-        """What came of it, as the status and where the browser is sent, and the user."""
+    ) -> tuple[HttpReply, str]:
+        """The reply, and the user."""
         random = secrets.token_hex(6)
         user = form.user.replace("{random}", random)
         fields = {name: value.replace("{random}", random) for name, value in form.fields.items()}
-        reply = await _submitted(client, path, form, user, password, fields)
-        return (reply.status, reply.headers.get("location", "").partition("?")[0]), user
+        return await _submitted(client, path, form, user, password, fields), user
 
     def __str__(self) -> str:
         return "with --active: a sign-up with a good password, then with weak ones until one is accepted"
+
+
+def _result(reply: HttpReply) -> tuple[int, str]:
+    """What came of a sign-up: the status, and where the browser is sent."""
+    return reply.status, reply.headers.get("location", "").partition("?")[0]
 
 
 class TryRate(DisturbingQuestion, frozen=True):

@@ -154,20 +154,16 @@ async def gather(
             if question == RULES_QUESTION:
                 return await asyncio.to_thread(_rules, config, config_file)
             if question == PAGES_QUESTION:
-                return await _pages(config, host_of)
+                return await _pages(config, config_file, host_of)
             if question == STANDBYS_QUESTION:
                 return StandbysAnswer(dict(zip(databases, await _standbys(databases), strict=True)))
             return await asyncio.to_thread(_deliveries, config, config_file)
         except LilFoxError as error:
-            return NotKnown(_message(error))
+            return NotKnown(error.message)
 
     questions = list(dict.fromkeys(fact.question for fact in facts))
     answers = dict(zip(questions, await asyncio.gather(*map(answer, questions)), strict=True))
     return {fact.name: answers[fact.question] for fact in facts}
-
-
-def _message(error: LilFoxError) -> Message:
-    return error.message if isinstance(error.message, Message) else Message(error.message)
 
 
 def _rules(config: Config, config_file: Path | None) -> RulesAnswer:
@@ -175,7 +171,7 @@ def _rules(config: Config, config_file: Path | None) -> RulesAnswer:
     try:
         file = prometheus_file(config, config_file)
     except LilFoxError as error:
-        unread = _message(error)
+        unread = error.message
     else:
         patterns = patterns if file is None else (*patterns, *file.rule_files)
     named = frozenset(
@@ -184,13 +180,13 @@ def _rules(config: Config, config_file: Path | None) -> RulesAnswer:
     return RulesAnswer(config, config_file or paths.config_file(), read_rule_files(patterns, Path()), unread, named)
 
 
-async def _pages(config: Config, host_of: Callable[[str], Host]) -> PagesAnswer:
+async def _pages(config: Config, config_file: Path | None, host_of: Callable[[str], Host]) -> PagesAnswer:
     own = {
         service_target(name, each).key: name
         for name, each in config.services.items()
         if each.metrics is not None and name not in config.scrape  # a section of that name replaces its page
     }
-    targets, problems = await asyncio.to_thread(_targets, config)
+    targets, problems = await asyncio.to_thread(_targets, config, config_file)
     store = SeriesStore(keep_s=_KEEP_S, limit_bytes=_LIMIT_BYTES)
     scrapers = [Scraper(target, store, _asking(config, target.host, host_of)) for target in targets]
     try:
@@ -203,7 +199,7 @@ async def _pages(config: Config, host_of: Callable[[str], Host]) -> PagesAnswer:
     return PagesAnswer(tuple(page for page in pages if page is not None), frozenset(without), problems)
 
 
-def _targets(config: Config) -> tuple[list[ScrapeTarget], tuple[str, ...]]:
+def _targets(config: Config, config_file: Path | None) -> tuple[list[ScrapeTarget], tuple[str, ...]]:
     """All targets of the configuration, and why others are not scraped."""
     found = {
         target.key: target
@@ -212,7 +208,7 @@ def _targets(config: Config) -> tuple[list[ScrapeTarget], tuple[str, ...]]:
         for target in (service_target(name, each),)
     }
     found |= {target.key: target for target in configured_targets(config)}
-    file = prometheus_file(config, None)
+    file = prometheus_file(config, config_file)
     if file is None:
         return list(found.values()), ()
     discovered = Discovery(file.jobs).targets()
@@ -234,7 +230,7 @@ def _page(scraper: Scraper, store: SeriesStore, service: str) -> Page | None:
         asked = isinstance(error, NoPage | BadPage) and not isinstance(error, NotSent)
         if service and (isinstance(error, NotMetrics) or (isinstance(error, BadPage) and error.samples == 0)):
             return None
-        problem = _message(error)
+        problem = error.message
     selected = store.target(target.key).select((), 0, 1 << 62)
     series = () if selected is None else tuple(selected.labels)
     there = {one.get(NAME) for one in series}
@@ -248,7 +244,7 @@ async def _standbys(databases: Mapping[str, Gather]) -> list[bool | NotKnown]:
         try:
             rows = (await ask([_STANDBY]))[_STANDBY.name]
         except LilFoxError as error:
-            return NotKnown(_message(error))
+            return NotKnown(error.message)
         return rows if isinstance(rows, NotKnown) else bool(rows[0]["standby"])
 
     return await asyncio.gather(*map(asked, databases.values()))

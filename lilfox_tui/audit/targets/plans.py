@@ -16,7 +16,6 @@ from lilfox_tui.backup.sets.model import BackupSet
 from lilfox_tui.backup.sets.names import local_zone
 from lilfox_tui.config.model import AuditConfig, Config, PlanConfig, StoreConfig
 from lilfox_tui.core.errors import LilFoxError
-from lilfox_tui.core.i18n import Message
 
 
 class PlanAnswer(Struct, frozen=True):
@@ -60,5 +59,5 @@ async def _sets(context: BackupContext, plan: str, name: str, options: StoreConf
     try:
         found = await context.sets_in(context.store(name, options))
     except LilFoxError as error:
-        return NotKnown(error.message if isinstance(error.message, Message) else Message(error.message))
+        return NotKnown(error.message)
     return tuple(each for each in found if each.plan == plan)

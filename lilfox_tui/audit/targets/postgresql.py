@@ -14,7 +14,7 @@ from lilfox_tui.audit.facts import Fact, NotKnown
 from lilfox_tui.backends.postgresql.inspect import explain
 from lilfox_tui.backends.postgresql.session import PostgresSession, Statement, StatementRefused
 from lilfox_tui.core.errors import LilFoxError
-from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.core.i18n import tr
 
 OWN_MARK = "row_to_json(fact)"
 """What all queries of an audit contain, so that they are known among the statements that are counted."""
@@ -75,6 +75,5 @@ async def _plan(session: PostgresSession, statement_id: str) -> Mapping[str, Any
     try:
         plan = await explain(session, int(statement_id))
     except LilFoxError as error:
-        reason = error.message if isinstance(error.message, Message) else Message(error.message)
-        return {"id": statement_id, "refused": reason}
+        return {"id": statement_id, "refused": error.message}
     return {"id": statement_id, "plan": list(plan.lines)}

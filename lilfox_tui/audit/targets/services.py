@@ -23,7 +23,8 @@ from lilfox_tui.audit.facts import Absent, Fact, NotKnown
 from lilfox_tui.audit.targets.tls_hello import ServerHello, client_hello, read_server_hello
 from lilfox_tui.config.model import AuditServiceConfig, ServiceConfig
 from lilfox_tui.core.errors import HostError, LilFoxError
-from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.core.i18n import tr
+from lilfox_tui.hosts.addresses import or_none
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.http import HttpFault, HttpTransport, Tls, revealed
 from lilfox_tui.metrics.health import reason_of
@@ -69,13 +70,13 @@ class ServiceAddress(Struct, frozen=True):
     @property
     def is_named(self) -> bool:
         """Whether it is reached by a name instead of an address."""
-        return _address(self.name) is None
+        return or_none(self.name) is None
 
     @property
     def is_public(self) -> bool:
         """Whether the internet may reach it: a public address, or a name of the public DNS that does not resolve to
         private addresses. An address of loopback tells nothing: Debian maps a host's own name to one."""
-        if (own := _address(self.name)) is not None:
+        if (own := or_none(self.name)) is not None:
             return own.is_global
         if _INTERNAL_NAMES.fullmatch(self.name.lower().rstrip(".")):
             return False
@@ -94,13 +95,6 @@ class ServiceAddress(Struct, frozen=True):
         name = f"[{self.name}]" if ":" in self.name else self.name
         usual = self.port == (443 if self.https else 80)
         return f"{self.scheme}://{name}" + ("" if usual else f":{self.port}")
-
-
-def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(name)
-    except ValueError:
-        return None
 
 
 class HttpReply(Struct, frozen=True):
@@ -341,8 +335,7 @@ class ServiceClient:
             except HostError:
                 raise
             except LilFoxError as error:  # a secret that cannot be read
-                text = error.message if isinstance(error.message, Message) else Message(error.message)
-                self._answers[question] = NotKnown(text)
+                self._answers[question] = NotKnown(error.message)
             except (OSError, UnicodeError) as error:
                 self._answers[question] = NotKnown(reason_of(error, self._transport.where))
         if isinstance(self._answers[question], NotKnown):
@@ -353,7 +346,7 @@ class ServiceClient:
         """Where the service is."""
         if self._place is None:
             found: set[str] = set()
-            if self._host is None and _address(self._name) is None:
+            if self._host is None and or_none(self._name) is None:
                 with suppress(OSError):
                     loop = asyncio.get_running_loop()
                     async with asyncio.timeout(self.config.timeout):

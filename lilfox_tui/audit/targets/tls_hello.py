@@ -3,11 +3,12 @@ depend on what this machine's OpenSSL can still speak. RFC 5246 7.4.1, RFC 8446 
 
 from __future__ import annotations
 
-import ipaddress
 import secrets
 from collections.abc import Iterable
 
 from msgspec import Struct
+
+from lilfox_tui.hosts.addresses import or_none
 
 SSL_3, TLS_1_0, TLS_1_1, TLS_1_2 = 0x0300, 0x0301, 0x0302, 0x0303
 VERSION_NAMES = {SSL_3: "SSL 3.0", TLS_1_0: "TLS 1.0", TLS_1_1: "TLS 1.1", TLS_1_2: "TLS 1.2"}
@@ -81,17 +82,9 @@ def _extensions(version: int, name: str) -> bytes:
     ]
     if version >= TLS_1_2:
         found.append((0x000D, _sized(b"".join(each.to_bytes(2) for each in _SIGNATURES), 2)))
-    if not _is_address(name) and name.isascii():
+    if or_none(name) is None and name.isascii():
         found.append((0x0000, _sized(b"\0" + _sized(name.encode(), 2), 2)))
     return b"".join(kind.to_bytes(2) + _sized(content, 2) for kind, content in found)
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 def _sized(content: bytes, width: int) -> bytes:

@@ -88,7 +88,7 @@ def histogram_quantile(_: FunctionCall, q: float, vector: Vector) -> Vector:
         return NOTHING
     fixed = out_of_range(q)
     values = [
-        _quantile(q, shape.bounds, _counts(shape, vector.values))
+        bucket_quantile(q, shape.bounds, _counts(shape, vector.values))
         if fixed is None
         else np.full(len(shape.labels), fixed)
         for shape in found
@@ -96,7 +96,8 @@ def histogram_quantile(_: FunctionCall, q: float, vector: Vector) -> Vector:
     return Vector(joined(shape.labels for shape in found), np.concatenate(values))
 
 
-def _quantile(q: float, bounds: Floats, counts: Floats) -> Floats:
+def bucket_quantile(q: float, bounds: Floats, counts: Floats) -> Floats:
+    """Return the ``q``-quantile of each histogram in ``counts`` [histogram, bucket]; NaN without observations."""
     if not np.isposinf(bounds[-1]) or len(bounds) < 2:
         return np.full(len(counts), np.nan)
     counts = rising(counts)

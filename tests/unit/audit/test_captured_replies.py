@@ -238,6 +238,14 @@ def test_keys_of_certificates() -> None:
     assert outcomes("tls-certificate-key", {GetCertificate: None}) == []
 
 
+def test_a_certificate_that_this_machine_cannot_read_does_not_end_the_audit() -> None:
+    made = _certificate(rsa.generate_private_key(65537, 2048), 30)
+    sha256_with_rsa = bytes.fromhex("2a864886f70d01010b")
+    unknown = Handshake(SHOP, made.replace(sha256_with_rsa, sha256_with_rsa[:-1] + b"\x7f"))
+    told = ["? the answer about certificate cannot be read"]
+    assert outcomes("tls-certificate-key", {GetCertificate: unknown}) == told
+
+
 def test_a_certificate_that_the_configuration_does_not_verify() -> None:
     inside = ServiceAddress("https", "db.lan", 443, verified=False)
     public = ServiceAddress("https", "shop.example.com", 443, verified=False)

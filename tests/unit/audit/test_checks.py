@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -107,6 +108,87 @@ KILLS = {
 @pytest.mark.parametrize(("text", "told"), KILLS.items())
 def test_kills_for_lack_of_memory(text: str, told: list[str]) -> None:
     assert outcomes("oom-kills", {"oom-kills": Printed(text)}) == told
+
+
+def _chain(name: str, *rules: list[dict[str, Any]], hook: str = "", policy: str = "accept") -> list[dict[str, Any]]:
+    place = {"family": "inet", "table": "filter"}
+    base = {"hook": hook, "policy": policy} if hook else {}
+    return [
+        {"chain": {**place, "name": name, **base}},
+        *({"rule": {**place, "chain": name, "expr": rule}} for rule in rules),
+    ]
+
+
+def _match(kind: str, name: str, right: Any, *, op: str = "==", protocol: str = "tcp") -> dict[str, Any]:
+    left = {"protocol": protocol, "field": name} if kind == "payload" else {"key": name}
+    return {"match": {"left": {kind: left}, "op": op, "right": right}}
+
+
+REDIS = _match("payload", "dport", 6379)
+ACCEPT, DROP = {"accept": None}, {"drop": None}
+TOLD = "? a rule of the firewall has an extension of iptables that nft cannot tell"
+RULESETS: list[tuple[str, list[list[dict[str, Any]]], str]] = [
+    ("drop", [[REDIS, ACCEPT]], "Redis:6379"),
+    ("drop", [[_match("payload", "dport", 6379, protocol="udp"), ACCEPT]], "good"),
+    (
+        "drop",
+        [[_match("meta", "l4proto", "tcp"), _match("payload", "dport", 6379, protocol="th"), ACCEPT]],
+        "Redis:6379",
+    ),
+    ("drop", [[REDIS, _match("ct", "state", {"set": ["new", "untracked"]}), ACCEPT]], "Redis:6379"),
+    ("drop", [[_match("ct", "state", ["established", "related"], op="in"), ACCEPT]], "good"),
+    ("drop", [[{"jump": {"target": "own"}}]], "Redis:6379"),
+    ("drop", [[_match("payload", "saddr", "10.0.0.7"), {"jump": {"target": "own"}}]], "good"),
+    ("drop", [[REDIS, {"return": None}], [{"goto": {"target": "own"}}]], "good"),
+    ("accept", [], "Redis:6379"),
+    ("accept", [[REDIS, DROP]], "good"),
+    ("accept", [[_match("payload", "saddr", "10.0.0.0/8"), REDIS, ACCEPT], [REDIS, DROP]], "good"),
+    ("accept", [[_match("payload", "saddr", "10.0.0.0/8", op="!="), REDIS, DROP]], "good"),
+    ("accept", [[_match("payload", "saddr", "10.0.0.7"), DROP]], "Redis:6379"),
+    ("accept", [[{"xt": {"type": "match", "name": "multiport"}}, {"jump": {"target": "fail2ban"}}]], "Redis:6379"),
+    ("accept", [[{"xt": {"type": "match", "name": "multiport"}}, DROP]], TOLD),
+    ("drop", [[{"xt": None}, ACCEPT]], TOLD),
+    ("drop", [[{"xt": None}, ACCEPT], [REDIS, ACCEPT]], "Redis:6379"),
+    ("drop", [[{"match": {}}]], "? cannot read the output of nft -j list ruleset"),
+]
+
+
+@pytest.mark.parametrize(("policy", "rules", "told"), RULESETS)
+def test_what_a_ruleset_lets_in(policy: str, rules: list[list[dict[str, Any]]], told: str) -> None:
+    entries = [
+        *_chain("input", *rules, hook="input", policy=policy),
+        *_chain("own", [REDIS, ACCEPT]),
+        *_chain("fail2ban", [_match("payload", "saddr", "192.0.2.7"), {"reject": None}], [{"return": None}]),
+        *_chain("output", [ACCEPT], [REDIS, ACCEPT], hook="output"),  # the packets of other hooks are not input
+    ]
+    answers = {
+        "sockets": Printed('LISTEN 0 511 0.0.0.0:6379 0.0.0.0:* users:(("redis-server",pid=7,fd=6))'),
+        "addresses": Printed("2: eth0 inet 203.0.113.7/24 brd 203.0.113.255 scope global eth0"),
+        "firewall": Printed(json.dumps({"nftables": entries})),
+    }
+    assert outcomes("public-database", answers) == [told]
+
+
+def test_an_ipv6_address_is_not_protected_by_rules_for_ipv4() -> None:
+    chain = {"family": "ip", "table": "filter", "name": "input", "hook": "input", "policy": "drop"}
+    answers = {
+        "sockets": Printed('LISTEN 0 511 [2a01:4f8::7]:6379 [::]:* users:(("redis-server",pid=7,fd=6))'),
+        "addresses": Printed("2: eth0 inet6 2a01:4f8::7/64 scope global"),
+        "firewall": Printed(json.dumps({"nftables": [{"chain": chain}]})),
+    }
+    assert outcomes("public-database", answers) == ["Redis:6379"]
+    assert outcomes("firewall", answers) == ["IPv6"]
+
+
+def test_a_host_without_apt_is_not_known_to_be_up_to_date() -> None:
+    told = outcomes("reboot-required", {"reboot-required": Printed("", status=127)})
+    assert told == ["? no apt on this host; LilFox knows only the updates of Debian and Ubuntu"]
+
+
+@pytest.mark.parametrize("reply", [[], {}, ["bind", "*"], {"protected-mode": "no"}])
+def test_a_redis_that_does_not_tell_its_settings_is_not_checked(reply: Any) -> None:
+    told = outcomes("redis-no-password", {"access": reply, "users": ["user default on nopass ~* &* +@all"]})
+    assert told == ["? the answer about access cannot be read"]
 
 
 def test_a_fact_that_no_check_declares_is_a_bug() -> None:

@@ -107,6 +107,34 @@ def test_a_file_with_an_error_is_not_what_the_server_uses() -> None:
         parse_rules([])
 
 
+def test_a_rule_shows_no_secret() -> None:
+    row = _row(
+        address="0.0.0.0",
+        netmask="0.0.0.0",
+        auth_method="ldap",
+        options=["ldapserver=a", "ldapbindpasswd=hunter2"],
+    )
+    answers = {
+        "hba-rules": [row],
+        "settings": _settings(listen_addresses="*", hba_file="/pg_hba.conf", ssl="off"),
+    }
+    (found,) = judged(Target("backend", "db"), [CHECKS["postgresql-hba-any-address"]], answers)
+    assert isinstance(found, Found)
+    assert found.finding.subject == 'host all all 0.0.0.0/0 ldap ldapserver=a "ldapbindpasswd=***"'
+    assert "hunter2" not in repr(found.finding)
+    assert found.finding.fix.commands == (psql("SELECT pg_reload_conf()"),)  # none that writes *** into the file
+
+
+def test_what_is_found_stays_found_where_the_rest_is_not_known() -> None:
+    answers = {
+        "settings": _settings(password_encryption="md5", listen_addresses="localhost"),
+        "md5-passwords": [{"roles": None}], "hba-rules": [_row()],
+    }  # fmt: skip
+    told = outcomes(CHECKS["postgresql-md5-passwords"], answers)
+    assert told[0] == "password_encryption"
+    assert [each[:2] for each in told[1:]] == ["? "]
+
+
 PLAN = """
 Limit  (cost=0.00..1.00 rows=1 width=4)
   ->  Gather  (cost=1000.00..12000.00 rows=4 width=36)

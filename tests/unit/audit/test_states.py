@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.audit.catalogue import chosen
-from lilfox_tui.audit.model import AuditFinding, Fix, Found, Report, Target
+from lilfox_tui.audit.model import AuditFinding, Fix, Found, NotChecked, Report, Target
 from lilfox_tui.audit.states import ACCEPTED_FILE, accept, accepted_here, assessed, checked_acceptance, withdraw
 from lilfox_tui.config.model import AcceptConfig
 from lilfox_tui.core.errors import LilFoxError, UsageError
@@ -54,6 +54,14 @@ def test_the_same_finding_accepted_again_has_the_new_reason_and_day(tmp_path: Pa
     accept(entry("web-1", "IPv6", TODAY + timedelta(days=30)), tmp_path)
     accept(entry("web-1", "IPv6", why="shorter"), tmp_path)
     assert accepted_here(tmp_path) == (entry("web-1", "IPv6", why="shorter"),)
+
+
+def test_what_a_check_may_not_have_come_to_is_not_gone(tmp_path: Path) -> None:
+    assessed(REPORT, (), folder=tmp_path)
+    stopped = Report(AT, REPORT.found[:1], (NotChecked(CHECK, Target("host", "web-1"), Message("no nft")),))
+    assert assessed(stopped, (), folder=tmp_path)[0].gone == ()
+    ended, _problems = assessed(Report(AT, REPORT.found[:1]), (), folder=tmp_path)
+    assert [(each.name, each.subject) for each in ended.gone] == [("web-1", "IPv6")]
 
 
 def test_an_acceptance_ends_after_its_day(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def _no_numbers(state: Pending | Unavailable, now: datetime) -> list[Row]:
     if isinstance(state, Pending):
         return [(Piece(_("metrics endpoint not scraped yet"), "muted"),)]
     since = human_age((now - state.since).total_seconds())
-    told = state.error.message  # of the past, since when is not kept
+    told = str(state.error.message)  # of the past, since when is not kept
     if now > state.since:
         told = _("not scraped for {since}: {why}", since=since, why=state.error.message)
     hint = str(state.error.hint)

@@ -73,13 +73,14 @@ def judge_lifetime(facts: Facts) -> Iterator[AuditFinding]:
 
 def _lasts(token: Jwt, most: float) -> float | None:
     """From its issue to its end; at least the time that is left, where it does not say when it was issued."""
-    end = token.claims.get("exp")
+    end, begin = token.claims.get("exp"), token.claims.get("iat", token.claims.get("nbf"))
     if end is None:
         return None
-    begin = token.claims.get("iat", token.claims.get("nbf"))
+    if not isinstance(end, int | float) or not isinstance(begin, int | float | None):
+        raise NotKnown(tr("the exp, iat or nbf claim of the token is not a number"))
     if begin is not None:
-        return float(end) - float(begin)
-    left = float(end) - time.time()
+        return float(end - begin)
+    left = end - time.time()
     if left <= most:
         raise NotKnown(tr("the token has no iat claim, so its lifetime is unknown"))
     return left

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import posixpath
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from lilfox_tui.backup.postgresql.connect import read_url
 from lilfox_tui.config.model import Config
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, listed, tr
+from lilfox_tui.hosts.addresses import or_none
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", ""})
 
@@ -36,7 +36,6 @@ def judge(facts: Facts) -> Iterator[AuditFinding]:
     if not databases and not config.audit.folders:
         raise Absent
     unsure: NotKnown | None = None
-    found = False
     for name, options in databases.items():
         try:
             missing = _why_no_dump(config, name, options)
@@ -46,7 +45,6 @@ def judge(facts: Facts) -> Iterator[AuditFinding]:
             unsure = unsure or error
             continue
         if missing is not None:
-            found = True
             yield AuditFinding(name, missing, _database_fix(str(answer.file), name, options, config))
     for folder in config.audit.folders:
         host, path = split_place(folder)
@@ -56,9 +54,8 @@ def judge(facts: Facts) -> Iterator[AuditFinding]:
             unsure = unsure or error
             continue
         if missing is not None:
-            found = True
             yield AuditFinding(folder, missing, _folder_fix(str(answer.file), host, path, config))
-    if unsure is not None and not found:
+    if unsure is not None:
         raise unsure
 
 
@@ -92,10 +89,7 @@ def _place(config: Config, host: str | None, address: str) -> str:
 
 def _is_certain(config: Config, host: str) -> bool:
     """Whether a machine has no second name, as far as it matters: a host of the configuration, or an IP address."""
-    try:
-        return host == "" or host in config.hosts or bool(ipaddress.ip_address(host))
-    except ValueError:
-        return False
+    return host == "" or host in config.hosts or or_none(host) is not None
 
 
 def _why_no_dump(config: Config, name: str, options: Any) -> Message | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,8 +15,12 @@ from lilfox_tui.audit.facts import Fact, Facts, NotKnown
 from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
 from lilfox_tui.audit.targets.hosts import NO_PROGRAM, Printed
 from lilfox_tui.core.i18n import listed, tr
+from lilfox_tui.hosts.addresses import Address
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+NftRule = Sequence[Mapping[str, Any]]
+"""The statements of a rule as nft tells them in JSON."""
+ChainKey = tuple[str, str, str]
+"""The family, the table and the name of a chain."""
 _SOCKETS = "exec ss -Hlntp"
 _ADDRESSES = "exec ip -o address show"
 _FIREWALL = "exec nft -j list ruleset"
@@ -55,6 +60,7 @@ PRIVATE_PORTS = {
     27017: "MongoDB",
 }
 """What usually listens on these ports, where the process is another one or not known."""
+_UNREADABLE = tr("cannot read the output of {command}", command="nft -j list ruleset")
 _PUBLISHER = "docker-proxy"
 """Its ports are forwarded before the input chain, so no rule of that chain protects them."""
 
@@ -73,24 +79,76 @@ class Listener(Struct, frozen=True):
         return PRIVATE_SERVICES.get(self.process) or PRIVATE_PORTS.get(self.port, "")
 
 
+class Chain(Struct, frozen=True):
+    """A base chain that input packets of these IP ``versions`` meet, and what becomes of those that no rule is for."""
+
+    key: ChainKey
+    versions: frozenset[int]
+    drops: bool
+
+
 class Firewall(Struct, frozen=True):
-    """The rules that input packets meet. ``drops`` are the IP versions whose packets are dropped unless a rule accepts
-    them."""
+    """The base chains of input, and the rules of all chains: input chains jump to others."""
 
-    drops: frozenset[int]
-    rules: tuple[tuple[Mapping[str, Any], ...], ...]
+    inputs: tuple[Chain, ...]
+    rules: Mapping[ChainKey, tuple[NftRule, ...]]
 
-    def opens(self, port: int) -> bool:
-        """Whether the first rule that is for every packet to ``port`` accepts it. Raises NotKnown for rules that nft
-        cannot tell."""
-        for rule in self.rules:
-            if not _matches(rule, port):
+    @property
+    def drops(self) -> frozenset[int]:
+        """The IP versions whose packets are dropped unless a rule accepts them."""
+        return frozenset(version for chain in self.inputs if chain.drops for version in chain.versions)
+
+    def lets_in(self, port: int, version: int) -> bool:
+        """Whether every base chain accepts a stranger's packets to a TCP port. Raises NotKnown where that depends on a
+        rule that nft cannot tell."""
+        results = []
+        for chain in self.inputs:
+            if version in chain.versions:
+                try:
+                    ends = self._ends(chain.key, port, {})
+                except (LookupError, TypeError, AttributeError, ValueError, RecursionError):  # what no kernel has
+                    raise NotKnown(_UNREADABLE) from None
+                results.append({not chain.drops if end is None else end for end in ends})
+        if {False} in results:
+            return False
+        if all(each == {True} for each in results):
+            return True
+        raise NotKnown(tr("a rule of the firewall has an extension of iptables that nft cannot tell"))
+
+    def _ends(self, key: ChainKey, port: int, known: dict[ChainKey, set[bool | None]]) -> set[bool | None]:
+        """How a chain may end for such packets: accepted, dropped, or back where it was jumped to from (None)."""
+        if key not in known:
+            known[key] = {None}  # the kernel refuses loops
+            known[key] = self._walked(key, port, known)
+        return known[key]
+
+    def _walked(self, key: ChainKey, port: int, known: dict[ChainKey, set[bool | None]]) -> set[bool | None]:
+        found: set[bool | None] = set()
+        for rule in self.rules.get(key, ()):
+            applies = _applies(rule, port)
+            if applies is False:
                 continue
-            if any("accept" in each for each in rule):
-                return True
-            if any("drop" in each or "reject" in each for each in rule):
-                return False
-        return False
+            ends, leaves = self._effect(key, rule, port, known)
+            if applies and (leaves or None not in ends):
+                return found | ends
+            found |= ends - {None}
+        return found | {None}
+
+    def _effect(
+        self, key: ChainKey, rule: NftRule, port: int, known: dict[ChainKey, set[bool | None]]
+    ) -> tuple[set[bool | None], bool]:
+        """How a rule may end, and whether the rest of its chain is left out all the same."""
+        words = {word: each[word] for each in rule for word in each}
+        if "accept" in words:
+            return {True}, True
+        if "drop" in words or "reject" in words:
+            return {False}, True
+        for word in ("jump", "goto"):
+            if word in words:
+                return self._ends((*key[:2], words[word]["target"]), port, known), word == "goto"
+        if "xt" in words and (words["xt"] or {}).get("type") != "match":  # a target of iptables
+            return {True, False, None}, False
+        return {None}, "return" in words
 
 
 def parse_sockets(printed: Printed) -> Sequence[Listener]:
@@ -122,51 +180,61 @@ def parse_firewall(printed: Printed) -> Firewall:
     try:
         entries = json.loads("\n".join(printed.lines()))["nftables"]
     except (ValueError, KeyError, TypeError):
-        raise NotKnown(tr("cannot read the output of {command}", command="nft -j list ruleset")) from None
-    chains = [each["chain"] for each in entries if each.get("chain", {}).get("hook") == "input"]
-    rules = [each["rule"] for each in entries if "rule" in each]
-    drops: set[int] = set()
-    for chain in chains:
-        own = [rule["expr"] for rule in rules if _same(rule, chain)]
-        if chain.get("policy") == "drop" or (own and _ends(own[-1])):
-            drops |= {"inet": {4, 6}, "ip": {4}, "ip6": {6}}.get(chain["family"], set())
-    tables = {(chain["family"], chain["table"]) for chain in chains}
-    return Firewall(
-        frozenset(drops), tuple(tuple(rule["expr"]) for rule in rules if (rule["family"], rule["table"]) in tables)
-    )
+        raise NotKnown(_UNREADABLE) from None
+    rules: dict[ChainKey, list[NftRule]] = defaultdict(list)
+    for each in entries:
+        if "rule" in each:
+            rule = each["rule"]
+            rules[rule["family"], rule["table"], rule["chain"]].append(rule["expr"])
+    inputs = []
+    for each in entries:
+        chain = each.get("chain", {})
+        if chain.get("hook") == "input":
+            key = (chain["family"], chain["table"], chain["name"])
+            versions = {"inet": {4, 6}, "ip": {4}, "ip6": {6}}.get(chain["family"], set())
+            drops = chain.get("policy") == "drop" or bool(rules[key] and _drops_all(rules[key][-1]))
+            inputs.append(Chain(key, frozenset(versions), drops))
+    return Firewall(tuple(inputs), {key: tuple(found) for key, found in rules.items()})
 
 
-def _same(rule: Mapping[str, Any], chain: Mapping[str, Any]) -> bool:
-    return (rule["family"], rule["table"], rule["chain"]) == (chain["family"], chain["table"], chain["name"])
-
-
-def _ends(rule: Sequence[Mapping[str, Any]]) -> bool:
+def _drops_all(rule: NftRule) -> bool:
     """Whether a rule drops or rejects every packet that gets to it."""
     kinds = {next(iter(each)) for each in rule}
     return bool(kinds & {"drop", "reject"}) and kinds <= {"drop", "reject", "counter", "log"}
 
 
-def _matches(rule: Sequence[Mapping[str, Any]], port: int) -> bool:
-    """Whether a rule is for every packet to ``port``, not only for those of an address, an interface or a state."""
+def _applies(rule: NftRule, port: int) -> bool | None:
+    """Whether a rule is for a stranger's first packet to a TCP port, not only for those of an address or an interface;
+    None where nft cannot tell."""
     for each in rule:
-        if "xt" in each:
-            raise NotKnown(tr("a rule of the firewall has an extension of iptables that nft cannot tell"))
         match = each.get("match")
         if match is None:
             continue
-        field = match["left"].get("payload", {}).get("field") if isinstance(match["left"], dict) else None
-        if field != "dport" or match["op"] not in ("==", "in") or not _holds(match["right"], port):
+        if not _fits(match["left"], match["op"], match["right"], port):
             return False
-    return True
+    return None if any("xt" in each for each in rule) else True
 
 
-def _holds(right: Any, port: int) -> bool:
-    if isinstance(right, dict):
-        if "range" in right:
-            low, high = right["range"]
-            return bool(low <= port <= high)
-        return any(_holds(each, port) for each in right.get("set", ()))
-    return bool(right == port)
+def _fits(left: Any, op: str, right: Any, port: int) -> bool:
+    kind, words = next(iter(left.items())) if isinstance(left, dict) else ("", {})
+    name = words.get("field", words.get("key")) if isinstance(words, dict) else None
+    if (kind, name) in (("payload", "saddr"), ("meta", "iif"), ("meta", "iifname")):
+        return op == "!="
+    if op not in ("==", "in"):
+        return False
+    if (kind, name) == ("payload", "dport"):
+        return words.get("protocol", "tcp") in ("tcp", "th") and _holds(right, port)
+    wanted = {("meta", "l4proto"): "tcp", ("ct", "state"): "new"}.get((kind, str(name)))
+    return wanted is not None and _holds(right, wanted)
+
+
+def _holds(right: Any, wanted: int | str) -> bool:
+    if isinstance(right, dict) and "range" in right:
+        low, high = right["range"]
+        return isinstance(wanted, int) and bool(low <= wanted <= high)
+    if isinstance(right, dict | list):
+        return any(_holds(each, wanted) for each in (right if isinstance(right, list) else right.get("set", ())))
+    return bool(right == wanted)
 
 
 SOCKETS = Fact("sockets", _SOCKETS, parse_sockets)
@@ -218,8 +286,7 @@ def judge_listening(facts: Facts) -> Iterator[AuditFinding]:
 def _reachable(listener: Listener, facts: Facts) -> bool:
     if listener.process == _PUBLISHER:
         return True
-    firewall = facts[FIREWALL]
-    return 4 not in firewall.drops or firewall.opens(listener.port)
+    return facts[FIREWALL].lets_in(listener.port, 4 if listener.address is None else listener.address.version)
 
 
 def judge_firewall(facts: Facts) -> Iterator[AuditFinding]:
@@ -248,11 +315,15 @@ def _firewall_fix(listeners: Sequence[Listener]) -> Fix:
         "        ct state established,related accept",
         "        iif lo accept",
         "        meta l4proto { icmp, ipv6-icmp } accept",
-        f"        tcp dport {{ {', '.join(map(str, served))} }} accept",
+        *([f"        tcp dport {{ {', '.join(map(str, served))} }} accept"] if served else []),
         "    }",
         "}",
     )
-    text = tr("Write these lines to {file}. They accept the ports that other hosts can reach now.", file=file)
+    text = tr(
+        "Write these lines to {file}. They accept the TCP ports that other hosts can reach now, apart from those of "
+        "databases. Add the UDP ports that you need, such as that of WireGuard.",
+        file=file,
+    )
     return Fix(
         text, file, lines, ("nft -c -f /etc/nftables.conf", "systemctl enable nftables", "systemctl restart nftables")
     )

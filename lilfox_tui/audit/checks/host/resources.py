@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
@@ -99,7 +100,7 @@ def judge_kills(facts: Facts) -> Iterator[AuditFinding]:
     for unit, count in kills.items():
         if unit:
             text = tr("Find out why {unit} needs so much, then raise its limit or the host's memory.", unit=unit)
-            commands = (f"systemctl show -p MemoryMax -p MemoryCurrent -p MemoryPeak {unit}",)
+            commands = (f"systemctl show -p MemoryMax -p MemoryCurrent -p MemoryPeak {shlex.quote(unit)}",)
             yield AuditFinding(
                 unit, tr("{unit}: oom_kill {count}", unit=unit, count=count), Fix(text, commands=commands)
             )
@@ -112,17 +113,16 @@ def judge_kills(facts: Facts) -> Iterator[AuditFinding]:
 def judge_disks(facts: Facts) -> Iterator[AuditFinding]:
     """File systems above 90 % in bytes or inodes."""
     for each in facts[DISKS]:
+        mount = shlex.quote(each.mount)
         if each.used > FULL_PERCENT:
             evidence = tr("df: {mount} is {percent}% full", mount=each.mount, percent=each.used)
-            fix = Fix(
-                tr("Remove what is not needed, or make it larger."), commands=(f"du -xh -d 2 {each.mount} | sort -h",)
-            )
+            fix = Fix(tr("Remove what is not needed, or make it larger."), commands=(f"du -xh -d 2 {mount} | sort -h",))
             yield AuditFinding(each.mount, evidence, fix)
         if each.inodes is not None and each.inodes > FULL_PERCENT:
             evidence = tr("df -i: {mount} has {percent}% of its inodes in use", mount=each.mount, percent=each.inodes)
             fix = Fix(
                 tr("Remove small files that are not needed."),
-                commands=(f"du --inodes -x -d 2 {each.mount} | sort -n",),
+                commands=(f"du --inodes -x -d 2 {mount} | sort -n",),
             )
             yield AuditFinding(f"{each.mount}: inodes", evidence, fix)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 
 from msgspec import Struct
 
 from lilfox_tui.audit.facts import Absent, Fact, Facts
 from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
-from lilfox_tui.audit.targets.hosts import Printed
+from lilfox_tui.audit.targets.hosts import NO_PROGRAM, Printed
 from lilfox_tui.core.i18n import tr
 
 _SCRIPT = r"""
@@ -19,7 +20,6 @@ grep -rHnE '^[^#]*NOPASSWD:' /etc/sudoers /etc/sudoers.d
 [ $? -lt 2 ]
 """
 _RULE = re.compile(r"([^:]+):(\d+):\s*(\S+)\s.*NOPASSWD:\s*((?:\w+:\s*)*)(.*)")
-_NO_SUDO = 127
 
 
 class SudoRule(Struct, frozen=True):
@@ -33,7 +33,7 @@ class SudoRule(Struct, frozen=True):
 
 def parse(printed: Printed) -> list[SudoRule]:
     """The rules in grep's ``FILE:NUMBER:LINE``. sudo skips files whose names contain a dot or end in a tilde."""
-    if printed.status == _NO_SUDO:
+    if printed.status == NO_PROGRAM:
         raise Absent
     found = []
     for text in printed.lines():
@@ -60,7 +60,7 @@ def judge(facts: Facts) -> Iterator[AuditFinding]:
                 tr("{file}:{line}: {who} may run ALL with NOPASSWD", file=rule.file, line=rule.line, who=rule.who),
                 Fix(
                     tr("Remove NOPASSWD from the rule, or name the commands that need it instead of ALL."),
-                    commands=(f"visudo -f {rule.file}",),
+                    commands=(f"visudo -f {shlex.quote(rule.file)}",),
                 ),
             )
 

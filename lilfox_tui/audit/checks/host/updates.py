@@ -21,6 +21,7 @@ exec apt list --upgradable
 """
 # The files of the lists have the times of the archive, their folder has that of the last update.
 _REBOOT = r"""
+command -v apt >/dev/null || exit 127
 [ -e /run/reboot-required ] || exit 0
 echo yes; sort -u /run/reboot-required.pkgs 2>/dev/null; exit 0
 """
@@ -38,17 +39,21 @@ class Updates(Struct, frozen=True):
 def parse_updates(printed: Printed) -> Updates:
     """The lines ``NAME/ARCHIVES VERSION ARCHITECTURE [upgradable from: VERSION]`` with a security archive. ``apt list``
     takes a tenth of the time of a simulated upgrade."""
-    if printed.status == NO_PROGRAM:
-        raise NotKnown(tr("no apt on this host; LilFox knows only the updates of Debian and Ubuntu"))
-    age, *lines = printed.lines()
+    age, *lines = _lines(printed)
     named = [match for line in lines if (match := re.match(r"([^\s/]+)/(\S+) \S+ \S+ \[", line))]
     return Updates(int(age), tuple(match[1] for match in named if "security" in match[2].lower()))
 
 
 def parse_reboot(printed: Printed) -> tuple[str, ...] | None:
     """The packages that wait for a restart of the host, as far as they are told; None if none does."""
-    lines = printed.lines()
+    lines = _lines(printed)
     return tuple(lines[1:]) if lines else None
+
+
+def _lines(printed: Printed) -> list[str]:
+    if printed.status == NO_PROGRAM:
+        raise NotKnown(tr("no apt on this host; LilFox knows only the updates of Debian and Ubuntu"))
+    return printed.lines()
 
 
 UPDATES = Fact("security-updates", _UPDATES, parse_updates)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from msgspec import Struct
 
@@ -37,16 +38,24 @@ class Certificate(Struct, frozen=True):
 
 
 def parse_certificate(handshake: Handshake | None) -> Certificate:
-    """The certificate of a handshake, as of now."""
+    """The certificate of a handshake, as of now. Raises ValueError for one that this machine cannot read."""
     if handshake is None:
         raise Absent
-    found = x509.load_der_x509_certificate(handshake.certificate)
-    key, weak = _key(found)
+    try:
+        found = x509.load_der_x509_certificate(handshake.certificate)
+        (key, weak), names = _key(found), _names(found)
+    except (
+        UnsupportedAlgorithm,
+        x509.DuplicateExtension,
+        x509.InvalidVersion,
+        x509.UnsupportedGeneralNameType,
+    ) as error:
+        raise ValueError(str(error)) from None
     return Certificate(
         handshake.place,
         found.not_valid_before_utc,
         found.not_valid_after_utc,
-        _names(found),
+        names,
         found.issuer.rfc4514_string(),
         key,
         weak,

@@ -7,12 +7,15 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
+import numpy as np
+
 from lilfox_tui.audit.facts import Absent, Fact, Facts, NotKnown
 from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
 from lilfox_tui.audit.targets.services import BODY_LIMIT, METRICS, Configured, Get, HttpReply, reply_of
 from lilfox_tui.config.model import ServiceConfig
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import human_bytes, human_duration
+from lilfox_tui.promql.functions.histogram import bucket_quantile
 from lilfox_tui.scrape.application import Latency, recognise
 from lilfox_tui.scrape.exposition import BadPage, Exposition, ScrapedPage
 from lilfox_tui.scrape.labels import NAME, LabelSet
@@ -83,15 +86,9 @@ def _share_within(buckets: Mapping[float, float], goal: float) -> float:
 
 
 def quantile(buckets: Mapping[float, float]) -> float:
-    """The 95th percentile as histogram_quantile() of Prometheus: linear within its bucket; the highest finite bound if
-    it lies beyond."""
-    rank = _QUANTILE * buckets[math.inf]
-    below, lower = 0.0, 0.0
-    for bound, count in sorted(buckets.items()):
-        if count >= rank:
-            return lower if math.isinf(bound) else lower + (bound - lower) * (rank - below) / (count - below)
-        below, lower = count, bound
-    return lower
+    """The 95th percentile as histogram_quantile() of Prometheus has it."""
+    bounds, counts = zip(*sorted(buckets.items()), strict=True)
+    return float(bucket_quantile(_QUANTILE, np.array(bounds), np.array([counts]))[0])
 
 
 CHECKS = (

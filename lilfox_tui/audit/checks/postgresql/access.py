@@ -16,6 +16,7 @@ from lilfox_tui.audit.facts import Fact, Facts, NotKnown
 from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
 from lilfox_tui.audit.targets.postgresql import Composed
 from lilfox_tui.core.i18n import Message, listed, ntr, tr
+from lilfox_tui.redact import MASK, names_a_secret
 
 _RULES = Composed(
     """
@@ -47,7 +48,8 @@ _BY_PASSWORD = frozenset({"trust", "password", "md5", "ident"})
 
 class HbaRule(Struct, frozen=True):
     """A line of pg_hba.conf. ``address`` is a network or one of the words that stand for some; empty for ``local``.
-    ``hides`` are the lines of its file that no connection gets to because of it."""
+    ``options`` have no secrets (``ldapbindpasswd``, ``radiussecrets``). ``hides`` are the lines of its file that no
+    connection gets to because of it."""
 
     file: str
     line: int
@@ -116,7 +118,7 @@ def parse_rules(rows: list[Any]) -> list[HbaRule]:
         rule = HbaRule(
             row.get("file_name") or "", row["line_number"], row["type"], tuple(row["database"]),
             tuple(row["user_name"]), _address(row["address"], row["netmask"]), row["auth_method"],
-            tuple(row["options"] or ()),
+            tuple(map(_without_secret, row["options"] or ())),
         )  # fmt: skip
         place = next((place for place, before in enumerate(found) if before.covers(rule)), None)
         if place is None:
@@ -124,6 +126,11 @@ def parse_rules(rows: list[Any]) -> list[HbaRule]:
         elif found[place].file == rule.file:
             found[place] = replace(found[place], hides=(*found[place].hides, rule.line))
     return found
+
+
+def _without_secret(option: str) -> str:
+    name, equals, _value = option.partition("=")
+    return f"{name}={MASK}" if equals and names_a_secret(name) else option
 
 
 def _address(address: str | None, mask: str | None) -> str:
@@ -164,10 +171,14 @@ def _evidence(rule: HbaRule, settings: ServerSettings) -> Message:
 
 def _fix(text: Message, rule: HbaRule, settings: ServerSettings) -> Fix:
     """The rule as it should be, in all respects: so the fixes of several checks for one rule are the same. What it
-    hides becomes a comment: a connection could get to that once the rule is for fewer."""
+    hides becomes a comment: a connection could get to that once the rule is for fewer. No command writes a rule whose
+    secret is not known here."""
     file = rule.file or settings["hba_file"].value
+    mended = _mended(rule, tls=settings["ssl"].value == "on")
+    if any(option.endswith(f"={MASK}") for option in mended.options):
+        return Fix(text, commands=(psql(RELOAD),))
     edits = [
-        f"{rule.line}c {_mended(rule, tls=settings['ssl'].value == 'on')}",
+        f"{rule.line}c {mended}",
         *(f"{line}s/^[^#]/#&/" for line in rule.hides),
     ]
     words = " ".join(f"-e {shlex.quote(each)}" for each in edits)

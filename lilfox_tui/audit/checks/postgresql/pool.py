@@ -117,20 +117,15 @@ def judge_leaks(facts: Facts) -> Iterator[AuditFinding]:
         stale = [age for age in each.idle_s if age >= STALE_S]
         if not waiting and len(stale) < STALE:
             continue
+        told = {"client": each.name, "application": each.application or "-"}
         if waiting:
-            evidence = tr(
-                "{client}: {count} idle in transaction, the oldest for {time} ({application})",
-                client=each.name, count=len(waiting), time=human_duration(max(waiting)),
-                application=each.application or "-",
-            )  # fmt: skip
+            evidence = tr("{client}: {count} idle in transaction, the oldest for {time} ({application})",
+                          count=len(waiting), time=human_duration(max(waiting)), **told)  # fmt: skip
             text = tr("End them, and make the application close each transaction (with a context manager).")
             condition = f"state LIKE 'idle in transaction%' AND state_change < now() - interval '{LEAKED_S:.0f} s'"
         else:
-            evidence = tr(
-                "{client}: {count} connections unused for at least {time} ({application})",
-                client=each.name, count=len(stale), time=human_duration(min(stale)),
-                application=each.application or "-",
-            )  # fmt: skip
+            evidence = tr("{client}: {count} connections unused for at least {time} ({application})",
+                          count=len(stale), time=human_duration(min(stale)), **told)  # fmt: skip
             text = tr("End them, and make the pool close idle connections (pool_recycle, idle_timeout).")
             condition = f"state = 'idle' AND state_change < now() - interval '{STALE_S:.0f} s'"
         who = f"usename = {_literal(each.role)} AND datname = {_literal(each.database)}"

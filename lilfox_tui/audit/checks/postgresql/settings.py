@@ -132,10 +132,10 @@ def psql(*statements: str, database: str = "") -> str:
     return " ".join(words)
 
 
-def judge_durability(facts: Facts) -> Iterator[AuditFinding]:
-    """``fsync`` and ``full_page_writes`` that are off."""
+def switched_off(facts: Facts, *names: str) -> Iterator[AuditFinding]:
+    """Those of the settings that are off and should be on."""
     settings = facts[SETTINGS]
-    for name in ("fsync", "full_page_writes"):
+    for name in names:
         if settings[name].value == "off":
             yield AuditFinding(
                 name,
@@ -145,6 +145,11 @@ def judge_durability(facts: Facts) -> Iterator[AuditFinding]:
                     commands=(psql(f"ALTER SYSTEM SET {name} = on", RELOAD),),
                 ),
             )
+
+
+def judge_durability(facts: Facts) -> Iterator[AuditFinding]:
+    """``fsync`` and ``full_page_writes`` that are off."""
+    yield from switched_off(facts, "fsync", "full_page_writes")
 
 
 # Time limits. What pg_settings shows of them is what LilFox's own session has set for itself.

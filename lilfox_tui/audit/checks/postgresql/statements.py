@@ -189,7 +189,6 @@ def judge_statements(facts: Facts) -> Iterator[AuditFinding]:
         raise NotKnown(tr("the role may not see the statements of others: GRANT pg_monitor TO it"))
     large, plans = facts[LARGE], facts[PLANS]
     unplanned: NotKnown | None = None
-    found = []
     for each in facts[STATEMENTS]:
         if not _costly(each, server.counted_s):
             continue
@@ -197,14 +196,11 @@ def judge_statements(facts: Facts) -> Iterator[AuditFinding]:
         if isinstance(plan, NotKnown):
             unplanned = plan
             continue
-        found += [
-            _advice(each, scan, large[scan.table], server.database)
-            for scan in scans_of(plan)
-            if scan.table in large and large[scan.table].rows >= FEW * scan.rows
-        ][:1]
-    if unplanned is not None and not found:
+        scans = (scan for scan in scans_of(plan) if scan.table in large and large[scan.table].rows >= FEW * scan.rows)
+        if (scan := next(scans, None)) is not None:
+            yield _advice(each, scan, large[scan.table], server.database)
+    if unplanned is not None:
         raise unplanned
-    yield from found
 
 
 def _costly(each: CostlyStatement, database_s: float | None) -> bool:

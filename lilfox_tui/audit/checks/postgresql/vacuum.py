@@ -7,7 +7,14 @@ from typing import Any
 
 from msgspec import Struct, convert
 
-from lilfox_tui.audit.checks.postgresql.settings import PERFORMANCE, RELOAD, SERVER, SETTINGS, psql, with_tables
+from lilfox_tui.audit.checks.postgresql.settings import (
+    PERFORMANCE,
+    SERVER,
+    SETTINGS,
+    psql,
+    switched_off,
+    with_tables,
+)
 from lilfox_tui.audit.facts import Absent, Fact, Facts
 from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
 from lilfox_tui.core.i18n import tr
@@ -74,15 +81,7 @@ AGES = Fact("database-ages", _AGES, parse_ages)
 
 def judge_autovacuum(facts: Facts) -> Iterator[AuditFinding]:
     """Settings without which autovacuum does not run."""
-    settings = facts[SETTINGS]
-    for name in ("autovacuum", "track_counts"):
-        if settings[name].value == "off":
-            evidence = tr("{name} = off ({source})", name=name, source=settings[name].source)
-            fix = Fix(
-                tr("Turn it on; the server reads it at a reload."),
-                commands=(psql(f"ALTER SYSTEM SET {name} = on", RELOAD),),
-            )
-            yield AuditFinding(name, evidence, fix)
+    yield from switched_off(facts, "autovacuum", "track_counts")
 
 
 def judge_dead(facts: Facts) -> Iterator[AuditFinding]:

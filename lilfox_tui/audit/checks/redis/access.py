@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
+
+from msgspec import Struct
 
 from lilfox_tui.audit.facts import Fact, Facts
 from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
 from lilfox_tui.core.i18n import tr
+from lilfox_tui.hosts.addresses import is_loopback
 
 
-def parse_pairs(reply: Any) -> Mapping[str, str]:
+class RedisAccess(Struct, frozen=True):
+    """The addresses that the server listens on, none for all, and whether it is in protected mode."""
+
+    bind: tuple[str, ...]
+    protected: bool
+
+
+def parse_access(reply: Any) -> RedisAccess:
     """The reply to CONFIG GET, which is a list of names and values (RESP 2) or a map (RESP 3)."""
-    if isinstance(reply, dict):
-        return reply
-    return dict(zip(reply[::2], reply[1::2], strict=True))
+    settings = reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
+    addresses = tuple(word.lstrip("-") for word in settings["bind"].split())
+    return RedisAccess(addresses, settings["protected-mode"] != "no")
 
 
-ACCESS = Fact("access", ("CONFIG", "GET", "bind", "protected-mode", "requirepass"), parse_pairs)
+ACCESS = Fact("access", ("CONFIG", "GET", "bind", "protected-mode"), parse_access)
 USERS = Fact("users", ("ACL", "LIST"), tuple)
 
 
 def judge(facts: Facts) -> Iterator[AuditFinding]:
     """A server beyond loopback whose user ``default`` needs no password."""
-    settings = facts[ACCESS]
-    addresses = [word.lstrip("-") for word in settings["bind"].split()]
-    beyond = [word for word in addresses or ["*"] if not _loopback(word)]
+    access = facts[ACCESS]
+    beyond = [word for word in access.bind or ("*",) if not is_loopback(word)]
     open_users = [line for line in facts[USERS] if line.startswith("user default on") and " nopass " in line]
-    if beyond and open_users and settings["protected-mode"] == "no":
+    if beyond and open_users and not access.protected:
         yield AuditFinding(
             "default",
             tr(
@@ -42,13 +50,6 @@ def judge(facts: Facts) -> Iterator[AuditFinding]:
                 ("systemctl restart redis-server",),
             ),
         )
-
-
-def _loopback(word: str) -> bool:
-    try:
-        return ipaddress.ip_address(word).is_loopback
-    except ValueError:
-        return word == "localhost"
 
 
 CHECKS = (

@@ -48,13 +48,23 @@ def watch(every_s: float | None = None, host: FakeHost | None = None) -> AuditWa
         audit=AuditConfig(every=None if every_s is None else Seconds(every_s)),
     )
     one = host or down()
-    return AuditWatch(config, {"web-1": one}.__getitem__, lambda: None)
+    return AuditWatch(config, None, {"web-1": one}.__getitem__, lambda: None)
 
 
 def down() -> FakeHost:
     host = FakeHost("web-1")
     host.go_down(HostUnreachable("web-1", "no route to host"))
     return host
+
+
+async def test_it_reads_what_stands_beside_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "prometheus.yml").write_text("scrape_configs: []\nrule_files: [nosuch.yml]\n")
+    config = Config(prometheus_config="prometheus.yml")
+    made = AuditWatch(config, tmp_path / "lilfox.yaml", {}.__getitem__, lambda: None)
+    view = await made.run_now()
+    assert view.error is None
+    assert view.findings or view.not_checked
+    assert not [each.reason for each in view.not_checked if "prometheus.yml" in each.reason]
 
 
 async def test_it_never_runs_by_itself_unless_it_is_asked_for() -> None:
