@@ -9,6 +9,7 @@ import importlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -33,11 +34,18 @@ _PART = 0.8
 
 
 class AuditWatch:
-    """The audit of ``config``. ``host_of`` returns hosts that are already monitored; ``changed`` is called when a run
-    begins, and when there is another result."""
+    """The audit of ``config``, which is that of ``config_file`` (None: the default one). ``host_of`` returns hosts that
+    are already monitored; ``changed`` is called when a run begins, and when there is another result."""
 
-    def __init__(self, config: Config, host_of: Callable[[str], Host], changed: Callable[[], None]) -> None:
-        self._config, self._host_of, self._changed = config, host_of, changed
+    def __init__(
+        self,
+        config: Config,
+        config_file: Path | None,
+        host_of: Callable[[str], Host],
+        changed: Callable[[], None],
+    ) -> None:
+        self._config, self._config_file = config, config_file
+        self._host_of, self._changed = host_of, changed
         self._view: AuditView | None = None
         self._run: AuditRun | None = None
         self._one: asyncio.Lock | None = None
@@ -129,7 +137,7 @@ class AuditWatch:
             await asyncio.to_thread(importlib.import_module, "lilfox_tui.monitor.audit_run")
             from lilfox_tui.monitor.audit_run import AuditRun
 
-            self._run = AuditRun(self._config, self._lent)
+            self._run = AuditRun(self._config, self._config_file, self._lent)
         return self._run
 
     def _lent(self, name: str) -> Host | None:
