@@ -47,11 +47,6 @@ class Fix(Struct, frozen=True):
     lines: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
 
-    @property
-    def copied(self) -> str:
-        """What there is to paste: the lines, else the commands, else nothing."""
-        return "\n".join(self.lines or self.commands)
-
 
 class AuditFinding(Struct, frozen=True):
     """What is wrong. ``subject`` names it in its target and stays the same from run to run: a setting, a file, a route.

@@ -1,4 +1,7 @@
-"""Runs the audit for the monitor, and makes what is shown of its findings. Imports all checks."""
+"""Runs the audit for the monitor, and makes what is shown of its findings. Imports all checks.
+
+Checks of what ``lilfox export`` makes are left out: it is part of the command line, which the monitor does not know.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from lilfox_tui.audit.states import (
     checked_reason,
     withdraw,
 )
+from lilfox_tui.audit.targets.hosts import EXPORTED
 from lilfox_tui.config.model import AcceptConfig, Config
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import tr
@@ -35,7 +39,7 @@ SEVERITY_LEVELS = {
 
 
 class AuditRun:
-    """Runs all checks on all targets of ``config``, which is that of ``config_file`` (None: the default one), and keeps
+    """Runs the checks on all targets of ``config``, which is that of ``config_file`` (None: the default one), and keeps
     the newest report. ``lent`` returns a host that is already connected; None: it is opened."""
 
     def __init__(self, config: Config, config_file: Path | None, lent: Callable[[str], Host | None]) -> None:
@@ -45,7 +49,8 @@ class AuditRun:
     async def run(self, timeout_s: float) -> None:
         """Asks all targets, each for at most ``timeout_s``. Raises LilFoxError."""
         audit = Audit(self._config, self._config_file, timeout_s=timeout_s, lent=self._lent)
-        self._report = await audit.run(chosen([]), targets_of(self._config))
+        checks = [check for check in chosen([]) if EXPORTED not in check.facts]
+        self._report = await audit.run(checks, targets_of(self._config))
 
     def view(self) -> AuditView:
         """What the newest report says with what is accepted by now, and remembers it; nothing before the first run.

@@ -148,7 +148,7 @@ async def test_keys_beside_what_they_decrypt(lab: MachineLab, machine: Machine) 
     await write(machine, "/srv/keys/key.txt", "AGE-SECRET-KEY-1" + "Q" * 58)
     report = await audited(lab, machine, "key-beside-data")
     assert told(report, "key-beside-data") == {
-        "/srv/backup/key.txt": "/srv/backup/key.txt is a private key; /srv/backup has 2 encrypted files"
+        "/srv/backup/key.txt": "/srv/backup/key.txt contains a key; /srv/backup has 2 encrypted files"
     }
     await mend(machine, report.found[0].finding.fix)
     await gone(lab, machine, "key-beside-data")

@@ -12,6 +12,7 @@ from types import ModuleType
 import pytest
 
 from lilfox_tui.audit.catalogue import chosen
+from lilfox_tui.audit.documents import shown
 from lilfox_tui.audit.model import AuditSeverity, Report
 from lilfox_tui.audit.run import Audit, targets_of
 from lilfox_tui.config.loader import load
@@ -142,6 +143,22 @@ def listed(connection, order):
     assert "connection.execute(query); query = f" in evidence
     assert evidence.endswith("; more lines: 7")
     assert found["shop.py: find"].finding.fix.lines == ()
+
+
+async def test_a_fix_can_be_pasted_and_shows_no_secret(tmp_path: Path) -> None:
+    calls = (
+        "cursor.execute(f\"SELECT 1 FROM users WHERE name = '{name}' AND password = '{word}'\")",
+        "cursor.execute(f\"SELECT 1 FROM users WHERE token = 'tr0ub4dor3x' AND name = '{name}'\")",
+    )
+    code = "".join(f"def f{number}(cursor, name, word):\n    {call}\n" for number, call in enumerate(calls))
+    (tmp_path / "shop.py").write_text("import psycopg\n" + code)
+    first, second = (each.finding for each in (await audited(tmp_path)).found)
+    (line,) = first.fix.lines
+    assert (
+        line == shown(line) == ("cursor.execute('SELECT 1 FROM users WHERE name = %s AND password = %s', (name, word))")
+    )
+    assert second.fix.lines == ()
+    assert "tr0ub4dor3x" not in str(second.evidence)
 
 
 async def test_a_tree_that_cannot_be_read_is_not_passed(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -26,6 +26,8 @@ NO_PROGRAM = 127
 TIMED_OUT = 124
 """The exit status of ``timeout`` for what it ended."""
 _MARK = "@@LILFOX-FACT@@"
+OWN_WORDS = ("lilfox_fact", "lilfox_limit", "LILFOX_LOGS", _MARK)
+"""Words of the script that asks: what has one of them is the audit itself, and may name what it looks for."""
 
 
 class HostQuestion(Struct, frozen=True):
@@ -56,6 +58,16 @@ class Printed(Struct, frozen=True):
         if self.status:
             raise NotKnown(tr("the command failed with exit status {status}", status=self.status))
         return self.text.splitlines()
+
+    def properties(self) -> Iterator[dict[str, str]]:
+        """The properties of each unit that ``systemctl show`` printed, whatever else stands before them."""
+        for block in "\n".join(self.lines()).split("\n\n"):
+            yield dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+
+
+COLLECTORS = ("alloy", "promtail", "logstash", "filebeat")
+"""The kinds of export that differ from host to host and are compared with the file there. Loki's is not: it keeps
+periods of the schema that the export does not know."""
 
 
 class ExportedFile(Struct, frozen=True):

@@ -38,13 +38,7 @@ from lilfox_tui.core.errors import NotAllowed, UsageError
 from lilfox_tui.core.i18n import _, listed, tr
 from lilfox_tui.core.text import human_duration
 from lilfox_tui.metrics.model import Level
-
-_LEVELS = {
-    AuditSeverity.LOW: Level.DEGRADED,
-    AuditSeverity.MEDIUM: Level.DEGRADED,
-    AuditSeverity.HIGH: Level.FAILING,
-    AuditSeverity.CRITICAL: Level.FAILING,
-}
+from lilfox_tui.monitor.audit_run import SEVERITY_LEVELS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--json", action="store_true", help=_("print the result as one JSON document"))
     add("--json-schema", action="store_true", help=_("print the JSON schema of that document and exit"))
     add("--format", choices=["text", "sarif", "markdown"], default="text", help=_("format of the result"))
-    add("--timeout", type=duration, default=60.0, metavar="DURATION", help=_("time limit for each host"))
+    add("--timeout", type=duration, default=60.0, metavar="DURATION", help=_("time limit for each target"))
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     listing = actions.add_parser("list", help=_("list the checks"))
     explaining = actions.add_parser("explain", help=_("what a check looks at, and why"))
@@ -132,19 +126,19 @@ async def _report(
     args: argparse.Namespace,
 ) -> Report:
     """Runs the checks; shows the progress at a terminal."""
-    shown = sys.stderr.isatty()
+    at_terminal = sys.stderr.isatty()
     audit = Audit(
         loaded.config,
         loaded.path,
         timeout_s=args.timeout,
         active=args.active,
         exports=partial(exported_files, loaded.config),
-        progress=_show if shown else lambda _done, _waiting: None,
+        progress=_show if at_terminal else lambda _done, _waiting: None,
     )
     try:
         return await audit.run(checks, targets)
     finally:
-        if shown:
+        if at_terminal:
             show_passing("")
 
 
@@ -184,7 +178,7 @@ def _print(result: Result) -> None:
 
 def _print_entry(entry: Entry, now: datetime) -> None:
     found, fix = entry.found, entry.found.finding.fix
-    level = Level.GOOD if entry.state == "accepted" else _LEVELS[found.severity]
+    level = Level.GOOD if entry.state == "accepted" else SEVERITY_LEVELS[found.severity]
     head = [shape(level), Cell(str(SEVERITY_TEXTS[found.severity]), level), Cell(found.target.name)]
     print_table([[*head, Cell(found.check.id), Cell(_state_text(entry, now))]])
     indent = "   "
@@ -216,7 +210,7 @@ def _not_checked_rows(result: Result) -> Iterator[list[Cell]]:
 def _check_rows() -> Iterator[list[Cell]]:
     for group, checks in groups().items():
         for check in checks:
-            severity = Cell(str(SEVERITY_TEXTS[check.severity]), _LEVELS[check.severity])
+            severity = Cell(str(SEVERITY_TEXTS[check.severity]), SEVERITY_LEVELS[check.severity])
             yield [Cell(group), Cell(check.id), severity, Cell(str(check.title)), Cell(listed(check.tags))]
 
 
@@ -274,6 +268,7 @@ def _explain(check: AuditCheck) -> None:
     print_line(check.reference)
     for fact in check.facts:
         print_line()
-        print_line(_("what it asks of the host ({name}):", name=fact.name))
-        for line in str(fact.question).strip().splitlines():
+        question = fact.question
+        print_line(_("what it reads ({name}):", name=fact.name))
+        for line in (" ".join(question) if isinstance(question, tuple) else str(question)).strip().splitlines():
             print_line(f"    {line}")

@@ -7,8 +7,9 @@ import asyncio
 import sys
 from pathlib import Path
 
+from lilfox_tui.audit.targets.hosts import COLLECTORS
 from lilfox_tui.cli.exports.formatting import unit_word
-from lilfox_tui.cli.exports.log_stack import COLLECTORS, LOG_STACK
+from lilfox_tui.cli.exports.log_stack import LOG_STACK
 from lilfox_tui.cli.output import print_json, print_text, warn
 from lilfox_tui.cli.parser import load_settings
 from lilfox_tui.config.loader import LoadedConfig

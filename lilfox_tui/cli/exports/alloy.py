@@ -9,24 +9,22 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from lilfox_tui.cli.exports.formatting import comment, secret_file
+from lilfox_tui.cli.exports.formatting import comment
 from lilfox_tui.cli.exports.log_streams import (
     JOB,
     LogExport,
     LogStream,
     identifiers,
+    journal_matches,
     log_export,
-    loki_server,
-    reach_note,
 )
-from lilfox_tui.cli.exports.loki_stages import JOURNAL_LABELS, journal_matches, stages, stream_labels
-from lilfox_tui.config.model import ApiConfig, Config, SecretRef
+from lilfox_tui.cli.exports.loki_stages import JOURNAL_LABELS, loki_client, stages, stream_labels
+from lilfox_tui.config.model import Config
 from lilfox_tui.core.i18n import _
 from lilfox_tui.logs.sources.file import Options as FileLog
 from lilfox_tui.logs.sources.journald import Options as JournalLog
 
 SECRETS = "/etc/alloy/secrets"
-LOKI = "http://127.0.0.1:3100"
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -88,7 +86,7 @@ def _journal(name: str, log: JournalLog, labels: Mapping[str, str], receiver: Al
         for source, label in JOURNAL_LABELS.items()
     ]
     yield _Block("loki.relabel", name, {"forward_to": []}, rules)
-    matches = journal_matches(log)
+    matches = " ".join(journal_matches(log))
     yield _Block(
         "loki.source.journal",
         name,
@@ -103,24 +101,9 @@ def _journal(name: str, log: JournalLog, labels: Mapping[str, str], receiver: Al
 
 
 def _loki_write(config: Config, export: LogExport) -> str:
-    api = loki_server(config) or ApiConfig(url=LOKI)
-    notes = reach_note(config, api, export.host)
-    endpoint: dict[str, Any] = {"url": f"{api.url.rstrip('/')}/loki/api/v1/push"}
-    blocks: list[_Block] = []
-    for header, value in api.headers.items():
-        if header.lower() == "x-scope-orgid" and not isinstance(value, SecretRef):
-            endpoint["tenant_id"] = value
-        else:
-            notes.append(_("{name}: header {header} is not exported; see http_headers", name="loki", header=header))
-    if api.user is not None:
-        basic: dict[str, Any] = {"username": api.user}
-        if api.password is not None:
-            found = secret_file(api.password, SECRETS, "loki-password")
-            notes += [found.note] if found.note else []
-            basic["password_file"] = found.path
-        blocks.append(_Block("basic_auth", "", basic))
-    if not api.verify_tls:
-        blocks.append(_Block("tls_config", "", {"insecure_skip_verify": True}))
+    client, notes = loki_client(config, export, SECRETS)
+    endpoint = {key: value for key, value in client.items() if not isinstance(value, dict)}
+    blocks = [_Block(key, "", value) for key, value in client.items() if isinstance(value, dict)]
     written = _written(_Block("loki.write", JOB, {}, [_Block("endpoint", "", endpoint, blocks)]))
     return "".join(map(_comment, notes)) + written
 

@@ -21,6 +21,7 @@ from lilfox_tui.cli.exports.log_streams import (
     elasticsearch_server,
     environment,
     index_note,
+    journal_matches,
     log_export,
     reach_note,
     with_port,
@@ -79,10 +80,7 @@ def _input(stream: LogStream) -> dict[str, Any]:
     if not isinstance(stream.log, FileLog):
         made: dict[str, Any] = {"type": "journald", "id": f"lilfox-{stream.name}"}
         made |= {"seek": "since", "since": "-12h"}
-        unit = stream.log.unit
-        wanted = [("_SYSTEMD_UNIT", unit if "." in unit or not unit else f"{unit}.service")]
-        wanted.append(("SYSLOG_IDENTIFIER", stream.log.identifier))
-        matches = [f"{key}={value}" for key, value in wanted if value]
+        matches = journal_matches(stream.log)
         return made | ({"include_matches.match": matches} if matches else {}) | read
     made = {"type": "filestream", "id": f"lilfox-{stream.name}", "paths": [stream.log.path]}
     if stream.exclude:

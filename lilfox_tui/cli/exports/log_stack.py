@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from lilfox_tui.audit.targets.hosts import ExportedFile
+from lilfox_tui.audit.targets.hosts import COLLECTORS, ExportedFile
 from lilfox_tui.cli.exports.alloy import alloy_config
 from lilfox_tui.cli.exports.elasticsearch import index_template, kibana_data_view, lifecycle_policy
 from lilfox_tui.cli.exports.filebeat import filebeat_yml
@@ -24,8 +24,6 @@ LOG_STACK: Mapping[str, Callable[[Config, str | None], str]] = {
     "elasticsearch-ilm": lifecycle_policy,
     "kibana": kibana_data_view,
 }
-COLLECTORS = ("alloy", "promtail", "logstash", "filebeat")
-"""The kinds that differ from host to host."""
 
 
 def exported_files(config: Config, host: str) -> dict[str, ExportedFile]:

@@ -47,6 +47,7 @@ JSON = ("json_lines", "postgresql_json")
 TIME_FIELDS = ("timestamp", "time", "ts", "@timestamp")
 LEVEL_FIELDS = ("level", "levelname", "severity", "log.level", "error_severity")
 SERVICE_FIELDS = ("service", "service.name", "app")
+SERVICE_OF_FILE = r"(?:lilfox-)?(?P<service>[^/]+?)(?:-daily)?\.(?:log|jsonl?)$"
 METADATA_FIELDS = ("logger", "request_id", "trace_id")
 _DAY = r"\d{4}-\d{2}-\d{2}"
 _CLOCK = r"\d{2}:\d{2}:\d{2}"
@@ -217,6 +218,13 @@ def _service(config: Config, name: str) -> str:
     """The service whose name the log has, alone or among its parts: ``web-1.gateway``, ``gateway-access``."""
     found = [each for each in config.services if re.search(rf"(?:^|[._-]){re.escape(each)}(?:$|[._-])", name)]
     return max(found, key=len, default="")
+
+
+def journal_matches(log: JournalLog) -> list[str]:
+    """The part of the journal that LilFox reads, as matches of journalctl."""
+    unit = f"{log.unit}.service" if log.unit and "." not in log.unit else log.unit
+    wanted = (("_SYSTEMD_UNIT", unit), ("SYSLOG_IDENTIFIER", log.identifier))
+    return [f"{key}={value}" for key, value in wanted if value]
 
 
 def joda_patterns(stream: LogStream) -> list[str]:

@@ -15,6 +15,7 @@ from lilfox_tui.cli.exports.log_streams import (
     JSON,
     LEVEL_FIELDS,
     SERVICE_FIELDS,
+    SERVICE_OF_FILE,
     TIME_FIELDS,
     LogExport,
     LogStream,
@@ -27,7 +28,6 @@ from lilfox_tui.cli.exports.log_streams import (
     reach_note,
     with_port,
 )
-from lilfox_tui.cli.exports.loki_stages import SERVICE_OF_FILE
 from lilfox_tui.config.model import ApiConfig, Config
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import _, tr

@@ -1,4 +1,5 @@
-"""The stages with which Alloy and Promtail read the lines of a log: the same ones, under the same names."""
+"""What the configurations of Alloy and Promtail have in common: the stages with which they read the lines of a log, and
+how they send them to Loki. The names of the settings are the same."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
+from lilfox_tui.cli.exports.formatting import secret_file
 from lilfox_tui.cli.exports.log_streams import (
     FORMATS,
     JOB,
@@ -13,20 +15,24 @@ from lilfox_tui.cli.exports.log_streams import (
     LEVEL_FIELDS,
     METADATA_FIELDS,
     SERVICE_FIELDS,
+    SERVICE_OF_FILE,
     TIME_FIELDS,
+    LogExport,
     LogStream,
     environment,
+    loki_server,
+    reach_note,
 )
-from lilfox_tui.config.model import Config
-from lilfox_tui.logs.sources.journald import Options as JournalLog
+from lilfox_tui.config.model import ApiConfig, Config, SecretRef
+from lilfox_tui.core.i18n import _
 
 Stage: TypeAlias = tuple[str, dict[str, Any]]
 """The kind of a stage and its arguments, under the names that both programs have for them."""
-SERVICE_OF_FILE = r"(?:lilfox-)?(?P<service>[^/]+?)(?:-daily)?\.(?:log|jsonl?)$"
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LOWER = "{{ ToLower .Value }}"
 JOURNAL_LABELS = {"__journal__systemd_unit": "unit", "__journal_priority_keyword": "level"}
 """The fields of the journal that become labels."""
+_LOKI = "http://127.0.0.1:3100"
 
 
 def stream_labels(config: Config, host: str, stream: LogStream) -> dict[str, str]:
@@ -94,11 +100,22 @@ def _either(names: tuple[str, ...]) -> str:
     return " || ".join(name if _PLAIN.fullmatch(name) else f'"{name}"' for name in names)
 
 
-def journal_matches(log: JournalLog) -> str:
-    """The part of the journal that LilFox reads, as Alloy and Promtail name it."""
-    wanted = (("_SYSTEMD_UNIT", _unit(log.unit)), ("SYSLOG_IDENTIFIER", log.identifier))
-    return " ".join(f"{key}={value}" for key, value in wanted if value)
-
-
-def _unit(name: str) -> str:
-    return name if not name or "." in name else f"{name}.service"
+def loki_client(config: Config, export: LogExport, secrets: str) -> tuple[dict[str, Any], list[str]]:
+    """The settings for sending to Loki, with the password in a file of the folder ``secrets``; and notes on them."""
+    api = loki_server(config) or ApiConfig(url=_LOKI)
+    notes = reach_note(config, api, export.host)
+    made: dict[str, Any] = {"url": f"{api.url.rstrip('/')}/loki/api/v1/push"}
+    for header, value in api.headers.items():
+        if header.lower() == "x-scope-orgid" and not isinstance(value, SecretRef):
+            made["tenant_id"] = value
+        else:
+            notes.append(_("{name}: header {header} is not exported; see http_headers", name="loki", header=header))
+    if api.user is not None:
+        made["basic_auth"] = {"username": api.user}
+        if api.password is not None:
+            found = secret_file(api.password, secrets, "loki-password")
+            notes += [found.note] if found.note else []
+            made["basic_auth"]["password_file"] = found.path
+    if not api.verify_tls:
+        made["tls_config"] = {"insecure_skip_verify": True}
+    return made, notes

@@ -7,15 +7,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from lilfox_tui.cli.exports.formatting import comment, secret_file, yaml_block, yaml_item
-from lilfox_tui.cli.exports.log_streams import LogExport, LogStream, log_export, loki_server, reach_note
-from lilfox_tui.cli.exports.loki_stages import JOURNAL_LABELS, Stage, journal_matches, stages, stream_labels
-from lilfox_tui.config.model import ApiConfig, Config, SecretRef
+from lilfox_tui.cli.exports.formatting import comment, yaml_block, yaml_item
+from lilfox_tui.cli.exports.log_streams import LogExport, LogStream, journal_matches, log_export
+from lilfox_tui.cli.exports.loki_stages import JOURNAL_LABELS, Stage, loki_client, stages, stream_labels
+from lilfox_tui.config.model import Config
 from lilfox_tui.core.i18n import _
 from lilfox_tui.logs.sources.file import Options as FileLog
 
 SECRETS = "/etc/promtail/secrets"
-LOKI = "http://127.0.0.1:3100"
 _BARE = ("labels", "structured_metadata")
 """Stages whose arguments are their values."""
 
@@ -37,29 +36,9 @@ def promtail_yml(config: Config, host: str | None) -> str:
         "server": {"http_listen_address": "127.0.0.1", "http_listen_port": 9080, "grpc_listen_port": 0},
         "positions": {"filename": "/var/lib/promtail/positions.yaml"},
     }
-    text += yaml_block(own) + "\nclients:\n" + _client(config, export)
+    text += yaml_block(own) + "\nclients:\n" + yaml_item(*loki_client(config, export, SECRETS))
     jobs = [yaml_item(_job(config, export, stream), stream.notes) for stream in export.streams]
     return text + "\nscrape_configs:\n" + "".join(jobs)
-
-
-def _client(config: Config, export: LogExport) -> str:
-    api = loki_server(config) or ApiConfig(url=LOKI)
-    notes = reach_note(config, api, export.host)
-    made: dict[str, Any] = {"url": f"{api.url.rstrip('/')}/loki/api/v1/push"}
-    for header, value in api.headers.items():
-        if header.lower() == "x-scope-orgid" and not isinstance(value, SecretRef):
-            made["tenant_id"] = value
-        else:
-            notes.append(_("{name}: header {header} is not exported; see http_headers", name="loki", header=header))
-    if api.user is not None:
-        made["basic_auth"] = {"username": api.user}
-        if api.password is not None:
-            found = secret_file(api.password, SECRETS, "loki-password")
-            notes += [found.note] if found.note else []
-            made["basic_auth"]["password_file"] = found.path
-    if not api.verify_tls:
-        made["tls_config"] = {"insecure_skip_verify": True}
-    return yaml_item(made, notes)
 
 
 def _job(config: Config, export: LogExport, stream: LogStream) -> dict[str, Any]:
@@ -70,7 +49,7 @@ def _job(config: Config, export: LogExport, stream: LogStream) -> dict[str, Any]
         target = labels | {"__path__": stream.log.path} | exclude
         made["static_configs"] = [{"targets": ["localhost"], "labels": target}]
     else:
-        matches = journal_matches(stream.log)
+        matches = " ".join(journal_matches(stream.log))
         made["journal"] = {"max_age": "12h", **({"matches": matches} if matches else {}), "labels": labels}
         made["relabel_configs"] = [
             {"source_labels": [source], "target_label": label} for source, label in JOURNAL_LABELS.items()

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lilfox_tui.audit.checks.logs.attempts import REQUESTS as ATTEMPTS
 from lilfox_tui.audit.checks.logs.attempts import _tried
-from lilfox_tui.audit.checks.logs.files import parse_rotation
+from lilfox_tui.audit.checks.logs.files import ROTATION, parse_rotation
 from lilfox_tui.audit.checks.secrets.logs import parse_lines
 from lilfox_tui.audit.checks.systemd.units import _microseconds
+from lilfox_tui.audit.facts import Fact
 from lilfox_tui.audit.secret_values import is_token, secret_names, secrets_in
 from lilfox_tui.audit.targets.hosts import Printed
 from tests.unit.audit.test_checks import HOST, outcomes
@@ -162,6 +169,34 @@ REQUESTS = {
 @pytest.mark.parametrize(("target", "tried"), REQUESTS.items())
 def test_what_a_request_tries(target: str, tried: str) -> None:
     assert _tried(target) == tried
+
+
+def printed_here(fact: Fact[Any], folder: Path, **names: str) -> Printed:
+    """What a fact's script prints on this machine, as if it ran as root."""
+    (folder / "id").write_text("#!/bin/sh\necho 0\n")
+    (folder / "id").chmod(0o755)
+    path = f"{folder}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "-c", fact.question], env={**os.environ, "PATH": path, **names}, capture_output=True, check=False
+    )
+    return Printed(done.stdout.decode(), done.returncode)
+
+
+def test_an_answer_without_a_size_hides_no_other(tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    client, query = "192.0.2.7 - - [01/Dec/2026:00:00:00 +0000]", "q=x%27%20OR%201%3D1"
+    log.write_text(
+        f'{client} "GET /items?q=fox HTTP/1.1" 200 10\n'
+        f'{client} "HEAD /items?{query} HTTP/1.1" 200 -\n'
+        f'{client} "GET /items?{query} HTTP/1.1" 500 -\n'
+    )
+    attempts = ATTEMPTS.parse(printed_here(ATTEMPTS, tmp_path, LILFOX_LOGS=str(log)))
+    assert [(each.path, each.status) for each in attempts.found if each.log == str(log)] == [("/items", 500)]
+
+
+def test_a_host_without_logrotate_is_known(tmp_path: Path) -> None:
+    nowhere = Fact("logrotate", ROTATION.question.replace("/etc/logrotate.conf", f"{tmp_path}/none"), parse_rotation)
+    assert not nowhere.parse(printed_here(nowhere, tmp_path)).covers("/var/log/a.log")
 
 
 def test_attempts_in_the_order_of_what_they_reached() -> None:

@@ -59,6 +59,17 @@ def test_the_manuals_loki_has_an_old_schema_and_keeps_its_data_in_tmp() -> None:
     )
 
 
+def test_what_is_read_or_made_anew_in_tmp_is_not_kept_there() -> None:
+    files = {
+        "/etc/promtail/promtail.yml": "positions: {filename: /var/lib/promtail/positions.yaml}\n"
+        "scrape_configs:\n- static_configs:\n  - labels: {__path__: /tmp/shop/*.log}\n",
+        "/etc/loki/config.yml": "schema_config: {}\nruler:\n  rule_path: /tmp/rules\n",
+    }
+    assert not found(files, "log-state-in-tmp")
+    flow = {"/etc/promtail/promtail.yml": "positions: {filename: /tmp/positions.yaml}  # on one line\n"}
+    assert "keeps /tmp/positions.yaml" in str(found(flow, "log-state-in-tmp")["/etc/promtail/promtail.yml"].evidence)
+
+
 def test_what_lilfox_exports_is_well() -> None:
     files = {
         "/etc/loki/config.yml": LOG_STACK["loki"](CONFIG, None),

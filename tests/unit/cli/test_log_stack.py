@@ -20,10 +20,9 @@ from lilfox_tui.cli.exports.alloy import alloy_config
 from lilfox_tui.cli.exports.elasticsearch import index_template, kibana_data_view, lifecycle_policy
 from lilfox_tui.cli.exports.filebeat import filebeat_yml
 from lilfox_tui.cli.exports.grafana import datasources_yml
-from lilfox_tui.cli.exports.log_streams import FORMATS, log_export
+from lilfox_tui.cli.exports.log_streams import FORMATS, SERVICE_OF_FILE, log_export
 from lilfox_tui.cli.exports.logstash import logstash_conf
 from lilfox_tui.cli.exports.loki import loki_yml
-from lilfox_tui.cli.exports.loki_stages import SERVICE_OF_FILE
 from lilfox_tui.cli.exports.promtail import promtail_yml
 from lilfox_tui.config.loader import from_text
 from lilfox_tui.config.model import Config

@@ -56,6 +56,7 @@ def test_secrets_go_and_the_rest_stays(raw: str, kept: str) -> None:
         "mailto:joe@example.net",
         "a: b",
         "set password: env:NAME or file:PATH",
+        "UPDATE users SET token = %s, password = %s WHERE id = %s",
         "\x1b[31mtoken\x1b[0m bucket",
     ],
 )

@@ -83,8 +83,8 @@ class FindingActions(ActionGroup):
         config = self._app.config
         if self._app.monitor.audit.running:
             return tr("the audit is already running")
-        if not (config.hosts or config.backends or config.backup.plans):
-            return tr("the configuration names no hosts, backends or backup plans to check")
+        if not (config.hosts or config.services or config.backends or config.backup.plans or config.audit.source):
+            return tr("the configuration names nothing to check")
         return None
 
     @action(

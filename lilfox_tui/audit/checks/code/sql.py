@@ -194,7 +194,8 @@ class _Module:
         return any(_JUDGED.search(line.partition("#")[2]) for line in self._lines[call.lineno - 1 : last])
 
     def _mended(self, call: ast.Call, parts: Sequence[Part], risky: Sequence[int]) -> str:
-        """The call with its values as parameters; empty if the driver or the statement is not simple enough."""
+        """The call with its values as parameters; empty if the driver or the statement is not simple enough, or if
+        a part of it would be masked."""
         styles = {style for module, style in _STYLES.items() if module in self._imports}
         is_execute = isinstance(call.func, ast.Attribute) and call.func.attr == "execute"
         if len(styles) != 1 or not is_execute or len(call.args) != 1 or call.keywords:
@@ -203,7 +204,8 @@ class _Module:
         if bound is None:
             return ""
         statement, values = bound
-        return ast.unparse(ast.Call(call.func, [statement, ast.Tuple(values, ast.Load())], []))
+        made = ast.unparse(ast.Call(call.func, [statement, ast.Tuple(values, ast.Load())], []))
+        return made if redact(made) == made else ""
 
 
 def _imported(tree: ast.Module) -> set[str]:

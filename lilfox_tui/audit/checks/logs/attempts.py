@@ -33,7 +33,7 @@ printf '%s\n' "$logs" | sort -u | head -n 20 | while IFS= read -r file; do
         BEGIN { kept = 0 }
         $3 !~ /^ [1-5][0-9][0-9] [0-9-]/ { other++; next }
         { known++; split($2, request, " "); split($3, answer, " "); path = request[2]; sub(/[?].*/, "", path)
-          size = answer[1] " " answer[2] }
+          size = answer[1] " " (answer[2] + 0) }
         tolower(request[2]) ~ hints {
             if ((answer[1] == 200 || answer[1] == 500) && kept < 300) {
                 paths[kept] = path; sizes[kept] = size; asked[kept++] = request[1] " " substr(request[2], 1, 400) }

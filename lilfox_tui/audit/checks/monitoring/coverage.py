@@ -3,6 +3,7 @@ targets that are down."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import starmap
@@ -136,7 +137,7 @@ def _rule_fix(rules: RulesAnswer, alert: str, expression: str, label: str, more:
     text = tr("Write these lines to {file}, and name it under rules: of {config}.", file=file.name, config=rules.file)
     if more is not None:
         text = tr("{first} {then}", first=text, then=more)
-    return Fix(text, str(file), lines, (f"lilfox alerts lint {file}",))
+    return Fix(text, str(file), lines, (f"lilfox alerts lint {shlex.quote(str(file))}",))
 
 
 def judge_hosts(facts: Facts) -> Iterator[AuditFinding]:
@@ -290,7 +291,7 @@ def judge_rules(facts: Facts) -> Iterator[AuditFinding]:
             text = tr("Correct the selector, scrape the target that has the series, or remove the rule.")
             yield AuditFinding(
                 rule.name, tr("{file}: {reason}", file=file, reason=reason),
-                Fix(text, file, commands=(f"lilfox alerts lint {file}",)),
+                Fix(text, file, commands=(f"lilfox alerts lint {shlex.quote(str(file))}",)),
             )  # fmt: skip
     if unsure is not None and not told:
         raise unsure

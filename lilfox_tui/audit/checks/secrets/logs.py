@@ -10,7 +10,7 @@ from msgspec import Struct
 from lilfox_tui.audit.facts import Fact, Facts
 from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
 from lilfox_tui.audit.secret_values import Secret, is_token, secrets_in
-from lilfox_tui.audit.targets.hosts import Printed
+from lilfox_tui.audit.targets.hosts import OWN_WORDS, Printed
 from lilfox_tui.core.i18n import ntr, tr
 from lilfox_tui.redact import redact
 
@@ -38,7 +38,6 @@ exit 0
 """
 _OF_JOURNAL = re.compile(r"\S+ [\d-]+ [\d:]+ \S+ \S+ ([^\s\[]+?)(?:\[[^\]]*\])*: (.*)")
 _STATUS = re.compile(r'" (\d{3}) (?:\d+|-)')
-_OWN = ("lilfox_fact", "lilfox_limit", "LILFOX_LOGS", "@@LILFOX")
 _SHOWN = 160
 
 
@@ -59,7 +58,7 @@ def parse_lines(printed: Printed) -> list[Leak]:
     for line in printed.lines():
         if line.startswith("log "):
             log = line.removeprefix("log ")
-        if not line.startswith(">") or any(each in line for each in _OWN):
+        if not line.startswith(">") or any(each in line for each in OWN_WORDS):
             continue
         place, text = log, line[1:]
         if log == "journal" and (named := _OF_JOURNAL.match(text)):

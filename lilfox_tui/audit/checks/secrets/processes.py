@@ -10,7 +10,7 @@ from msgspec import Struct
 from lilfox_tui.audit.facts import Absent, Fact, Facts
 from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
 from lilfox_tui.audit.secret_values import is_secret_variable, secrets_in
-from lilfox_tui.audit.targets.hosts import NO_PROGRAM, Printed
+from lilfox_tui.audit.targets.hosts import NO_PROGRAM, OWN_WORDS, Printed
 from lilfox_tui.core.i18n import Message, listed, tr
 from lilfox_tui.redact import redact
 
@@ -23,7 +23,6 @@ command -v systemctl >/dev/null && [ -d /run/systemd/system ] || exit 127
 exec systemctl show --no-pager --property=Id,Environment,FragmentPath,DropInPaths '*.service'
 """
 _HIDDEN = frozenset({"hidepid=1", "hidepid=2", "hidepid=4", "hidepid=noaccess", "hidepid=invisible"})
-_OWN = ("lilfox_fact", "lilfox_limit", "LILFOX_LOGS", "@@LILFOX")
 _INSTEAD = {
     "redis-cli": tr("Set REDISCLI_AUTH in its environment instead of -a."),
     "valkey-cli": tr("Set REDISCLI_AUTH in its environment instead of -a."),
@@ -75,7 +74,7 @@ def parse_processes(printed: Printed) -> list[RevealingProcess]:
     for line in lines:
         unit, _blank, arguments = line.strip().partition(" ")
         arguments = arguments.strip()
-        if any(each in arguments for each in _OWN):
+        if any(each in arguments for each in OWN_WORDS):
             continue
         if names := [each.name for each in secrets_in(arguments)]:
             found.append(RevealingProcess(unit, redact(arguments), tuple(dict.fromkeys(names))))
@@ -87,8 +86,7 @@ def parse_environments(printed: Printed) -> list[UnitEnvironment]:
     if printed.status == NO_PROGRAM:
         raise Absent
     found = []
-    for block in "\n".join(printed.lines()).split("\n\n"):
-        shown = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+    for shown in printed.properties():
         secrets = {}
         for word in shlex.split(shown.get("Environment", "")):
             name, _equals, value = word.partition("=")

@@ -142,8 +142,8 @@ def judge_beside(facts: Facts) -> Iterator[AuditFinding]:
     """Keys in a folder with encrypted files."""
     for each in facts[BESIDE]:
         evidence = ntr(
-            "{key} is a private key; {folder} has {count} encrypted file",
-            "{key} is a private key; {folder} has {count} encrypted files",
+            "{key} contains a key; {folder} has {count} encrypted file",
+            "{key} contains a key; {folder} has {count} encrypted files",
             each.files,
             key=each.key,
             folder=each.folder,

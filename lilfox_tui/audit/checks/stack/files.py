@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from lilfox_tui.audit.facts import Absent, Fact, Facts, NotKnown
 from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
-from lilfox_tui.audit.targets.hosts import EXPORTED, Printed
+from lilfox_tui.audit.targets.hosts import COLLECTORS, EXPORTED, Printed
 from lilfox_tui.core.i18n import Message, listed, ntr, tr
 
 _FILES = r"""
@@ -38,10 +38,9 @@ _MADE = re.compile(r"lilfox export ([a-z-]+)")
 _HEAD = 1000
 """So far into a file stands who made it."""
 _COMMENT = re.compile(r"\s*(?:#|//).*")
-_TEMPORARY = re.compile(r"""(?m)^[ \t]*(?:- +)?[\w.]+:[ \t]*["']?(/tmp/[^\s"'#]+)""")
+_NOT_KEPT = frozenset({"__path__", "__path_exclude__", "rule_path"})
+"""Keys of paths that hold no state: the logs that are read, and copies of rules that Loki makes at each start."""
 _PERIODS = re.compile(r"(?m)^( *)- +(?:from|store|object_store|schema|index):")
-_COLLECTORS = ("alloy", "promtail", "logstash", "filebeat")
-"""Not Loki: its file has to keep the periods of its schema that the export does not know."""
 _SCHEMAS = tuple(f"v{number}" for number in range(13, 100))
 _DAYS_AHEAD = 2
 
@@ -146,7 +145,7 @@ def _next_period(facts: Facts, path: str, newest: dict[str, Any], document: dict
 def judge_temporary(facts: Facts) -> Iterator[AuditFinding]:
     """Data of Loki and positions of Promtail below /tmp."""
     for path, document in _of_loki(facts).items():
-        paths = sorted(set(_TEMPORARY.findall(facts[FILES].files[path])))
+        paths = sorted(set(_temporary(document)))
         program = "loki" if "schema_config" in document else "promtail"
         places = sorted({"/".join(each.split("/")[:3]) for each in paths})
         if not places:
@@ -167,11 +166,23 @@ def judge_temporary(facts: Facts) -> Iterator[AuditFinding]:
         )
 
 
+def _temporary(node: Any, key: str = "") -> Iterator[str]:
+    """The paths below /tmp in a document, or a part of it under ``key``, that keep something."""
+    if isinstance(node, dict):
+        for name, each in node.items():
+            yield from _temporary(each, str(name))
+    elif isinstance(node, list):
+        for each in node:
+            yield from _temporary(each, key)
+    elif isinstance(node, str) and node.startswith("/tmp/") and key not in _NOT_KEPT:  # noqa: S108
+        yield node
+
+
 def judge_export(facts: Facts) -> Iterator[AuditFinding]:
     """Files that LilFox made, against what it would make now."""
     made = {}
     for path, text in facts[FILES].files.items():
-        if (match := _MADE.search(text[:_HEAD])) and match[1] in _COLLECTORS:
+        if (match := _MADE.search(text[:_HEAD])) and match[1] in COLLECTORS:
             made[path] = match[1]
     if not made:
         raise Absent

@@ -88,11 +88,9 @@ def parse_units(printed: Printed) -> Mapping[str, LoadedUnit]:
     """The units by their names, from the paths that packages own and the blocks of ``systemctl show``."""
     if printed.status == NO_PROGRAM:
         raise Absent
-    lines = printed.lines()
-    owned = {line.removeprefix("package ") for line in lines if line.startswith("package ")}
+    owned = {line.removeprefix("package ") for line in printed.lines() if line.startswith("package ")}
     found = {}
-    for block in "\n".join(lines).split("\n\n"):
-        properties = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+    for properties in printed.properties():
         if "Id" in properties:
             found[properties["Id"]] = LoadedUnit(properties, properties.get("FragmentPath") in owned)
     if not found:
@@ -233,9 +231,10 @@ def _is_bounded(unit: LoadedUnit, units: Mapping[str, LoadedUnit]) -> bool:
     around = [unit]
     name = unit.value("Slice").removesuffix(".slice")
     while name:
-        around += [units[each] for each in (f"{name}.slice",) if each in units]
+        if (slice_ := units.get(f"{name}.slice")) is not None:
+            around.append(slice_)
         name = name.rpartition("-")[0]
-    limits = [each.value(name) for each in around for name in ("MemoryMax", "MemoryHigh")]
+    limits = [each.value(limit) for each in around for limit in ("MemoryMax", "MemoryHigh")]
     return any(limit not in ("", "infinity") for limit in limits)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
 from lilfox_tui.audit.catalogue import chosen
-from lilfox_tui.audit.model import AuditFinding, Fix, Found, Report, Target
+from lilfox_tui.audit.model import AuditCheck, AuditFinding, Fix, Found, Report, Target
 from lilfox_tui.audit.run import Audit
 from lilfox_tui.cli.commands.check import audit_rows
 from lilfox_tui.cli.schemas import schema
@@ -26,6 +27,7 @@ from lilfox_tui.monitor.audit_run import AuditRun
 from lilfox_tui.monitor.export import prometheus, report
 from lilfox_tui.monitor.export_sections import audit_document
 from lilfox_tui.monitor.model import AuditView, Overview
+from lilfox_tui.monitor.monitor import Monitor
 from lilfox_tui.monitor.series import MonitorSeries
 from lilfox_tui.monitor.watchers import audit
 from lilfox_tui.monitor.watchers.audit import AuditWatch
@@ -134,6 +136,22 @@ async def with_report(monkeypatch: pytest.MonkeyPatch) -> AuditWatch:
     made = watch()
     await made.run_now()
     return made
+
+
+async def test_it_is_of_the_configuration_that_is_watched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    files: list[Path | None] = []
+    ids: set[str] = set()
+
+    async def run(self: Audit, checks: Sequence[AuditCheck], _targets: object) -> Report:
+        files.append(self._config_file)
+        ids.update(each.id for each in checks)
+        return REPORT
+
+    monkeypatch.setattr(Audit, "run", run)
+    file = tmp_path / "other.yaml"
+    await Monitor(Config(), config_file=file).audit.run_now()
+    assert files == [file], "its rules and the deliveries that are recorded for it are judged"
+    assert {each.id for each in chosen([])} - ids == {"export-changed"}, "only lilfox audit knows the exports"
 
 
 async def test_what_is_accepted_here_counts_at_once_and_can_be_withdrawn(monkeypatch: pytest.MonkeyPatch) -> None:
