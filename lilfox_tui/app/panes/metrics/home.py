@@ -447,7 +447,7 @@ def _in_full(rows: Sequence[Row], place: PanelArea) -> list[Row]:
 
 def _process_rows(processes: Sequence[ProcessUsage], place: PanelArea, sort: str, glyphs: Glyphs) -> list[Row]:
     if not processes:
-        return [(Piece(" " + _("no data for this host yet"), "muted"),)]
+        return [(Piece(" " + _("processes not read yet"), "muted"),)]
     sorted_by = "memory" if sort == "memory" else "cpu"
     width, seen = place.inner_width, processes[: max(0, place.inner_height - 1)]
     return [process_heading(width, sorted_by, glyphs.sorted), *(process_row(each, width) for each in seen)]
