@@ -13,6 +13,8 @@ from lilfox_tui.app.panes.metrics.home_charts import WantedChart, _highest_told,
 from lilfox_tui.app.panes.metrics.problems import REPORTED_FOR, plan_rows
 from lilfox_tui.app.rendering.chart import Curve
 from lilfox_tui.app.rendering.draw import UNICODE
+from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.monitor.model import StatusChange

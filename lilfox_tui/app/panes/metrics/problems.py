@@ -154,8 +154,8 @@ def reason_rows(view: HostView | ServiceView, now: datetime) -> list[Row]:
 def plan_rows(plan: PlanView, now: datetime, width: int) -> list[Row]:
     """What is known of a plan's sets, of its next run and of its store, in lines of a label and a value."""
     facts: list[tuple[str, str, str]] = []
-    if plan.sets is not None and not plan.behind:
-        own = [each for each in plan.sets if each.plan in (plan.name, "")]
+    own = [each for each in plan.sets or () if each.plan in (plan.name, "")]
+    if plan.sets is not None and not plan.behind and (own or plan.outage is None):
         newest, good = next(iter(own), None), next((each for each in own if each.good), None)
         facts.append((_("newest set"), *_set_text(newest, now)))
         if newest is not None and good is not newest:
