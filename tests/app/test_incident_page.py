@@ -15,6 +15,8 @@ from lilfox_tui.app.evidence import LoggedError
 from lilfox_tui.app.panes.runbook.pane import RunbookPane
 from lilfox_tui.app.panes.runbook.state import LIST, STEPS
 from lilfox_tui.core.aio import Ready
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.incident.incidents import open_incident as open_new
 from lilfox_tui.incident.model import AlertChanged, Closed, JobBegan, Marked, Noted, StepBegan
 from lilfox_tui.incident.reducer import fold
@@ -177,6 +179,27 @@ async def test_a_acknowledges_the_alerts_of_the_incident_once(monkeypatch: pytes
         await pilot.pause()
         assert len(told) == 1
         assert app.note[0] == "the incident is already acknowledged"
+
+
+async def test_an_acknowledgement_that_failed_can_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = showing(view(None), None, open_incident())
+    firing = alert(RULES[0], AlertState.FIRING, 0.94, 3, {"job": "web"})
+    app.monitor.overview.publish(replace(mixed(), alerts=Ready(Alerts(NOW, RULES, (firing,)))))
+    tried: list[str] = []
+
+    async def refused(each: Alert, _by: str, _note: str) -> None:
+        tried.append(each.name)
+        raise LilFoxError(tr("the state cannot be written"))
+
+    monkeypatch.setattr(app.monitor.alerting, "acknowledge", refused)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("4")
+        app.pane.show_incident()
+        for _time in range(2):
+            await pilot.press("A")
+            await pilot.pause()
+            assert "the state cannot be written" in app.note[0]
+    assert tried == ["HighErrorRate"] * 2
 
 
 async def test_without_a_firing_alert_a_marks_the_incident_and_x_closes_it(home: Path) -> None:
