@@ -14,6 +14,8 @@ from lilfox_tui.alerts.model import Alert, Alerts, AlertState
 from lilfox_tui.app.evidence import LoggedError
 from lilfox_tui.app.panes.runbook.pane import RunbookPane
 from lilfox_tui.app.panes.runbook.state import LIST, STEPS
+from lilfox_tui.app.panes.runbook.waiting import error_rows
+from lilfox_tui.app.rendering.draw import UNICODE
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import tr
@@ -200,6 +202,14 @@ async def test_an_acknowledgement_that_failed_can_be_tried_again(monkeypatch: py
             await pilot.pause()
             assert "the state cannot be written" in app.note[0]
     assert tried == ["HighErrorRate"] * 2
+
+
+def test_the_key_that_shows_more_errors_is_one_that_works() -> None:
+    """Without a service or host that an alert names, all logs are shown, and ``l`` opens none."""
+    errors = [LoggedError(NOW - timedelta(minutes=at), "web", f"error {at}") for at in range(4)]
+    for key in ("l", "E"):
+        last = error_rows(errors, NOW, UNICODE, 80, 2, key=key)[-1]
+        assert "".join(piece.text for piece in last) == f"3 more: press {key}"
 
 
 async def test_without_a_firing_alert_a_marks_the_incident_and_x_closes_it(home: Path) -> None:
