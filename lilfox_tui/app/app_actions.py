@@ -263,17 +263,21 @@ def _likely(each: Action) -> tuple[bool, bool, bool, int, int]:
 def _in_groups(actions: Sequence[Action]) -> list[dialogs.Choice]:
     """The actions below titles; what cannot be done now is last, each with its reason."""
     groups: dict[str, list[dialogs.Choice]] = {}
+    impossible = _("Not possible now")
     for each in actions:
         choice = _choice(each)
-        moves, not_of_row, does_not_lead, *_more = _likely(each)
-        name = _("Not possible now")
-        if choice.possible:
-            elsewhere = _("Move") if moves else _("This pane and the console") if does_not_lead else _("Go to")
-            name = elsewhere if moves or not_of_row else _("The selected row")
-        groups.setdefault(name, []).append(choice)
-    last = groups.pop(_("Not possible now"), [])
-    groups |= {_("Not possible now"): last} if last else {}
-    return [each for name, those in groups.items() for each in (_group_title(name), *those)]
+        groups.setdefault(_group_of(each) if choice.possible else impossible, []).append(choice)
+    ordered = sorted(groups.items(), key=lambda group: group[0] == impossible)
+    return [each for name, those in ordered for each in (_group_title(name), *those)]
+
+
+def _group_of(action: Action) -> str:
+    moves, not_of_row, does_not_lead, *_more = _likely(action)
+    if moves:
+        return _("Move")
+    if not not_of_row:
+        return _("The selected row")
+    return _("This pane and the console") if does_not_lead else _("Go to")
 
 
 def _group_title(name: str) -> dialogs.Choice:

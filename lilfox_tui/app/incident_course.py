@@ -77,27 +77,32 @@ def propose(overview: Overview | None, cause: Cause | None) -> Proposal:
     title = next(iter(titles)) if len(titles) == 1 else _state_text(failing or degraded, failing=bool(failing))
     levels: Sequence[SeverityLevel] = get_args(SeverityLevel)  # worst first
     severity: SeverityLevel = next((level for level in levels if level in found), "SEV-3")
-    why = _why(failing, degraded, len(alerts))
+    why = _why(failing, degraded, list(dict.fromkeys(each.name for each in alerts)))
     return Proposal(title, title if len(titles) == 1 else "", severity, why, [*failing, *degraded])
 
 
-def _why(failing: Sequence[View], degraded: Sequence[View], alerts: int) -> str:
-    """What the severity follows from."""
+def _why(failing: Sequence[View], degraded: Sequence[View], alerts: Sequence[str]) -> str:
+    """What the severity follows from. The alerts are named: the header counts those of everything."""
     told = [_state_text(failing, failing=True), _state_text(degraded, failing=False)]
-    told += [ngettext("{count} alert is firing", "{count} alerts are firing", alerts)] if alerts else []
+    if alerts:
+        told.append(ngettext("{names} is firing", "{names} are firing", len(alerts), names=_named(alerts)))
     return clauses(filter(None, told))
+
+
+def _named(names: Sequence[str]) -> str:
+    """The names, with the number where these are many."""
+    more = [_("{count} more", count=len(names) - _NAMED)] if len(names) > _NAMED else []
+    return listed([*names[:_NAMED], *more])
 
 
 def _state_text(views: Sequence[View], *, failing: bool) -> str:
     """Which of what is watched is failing, or degraded, with the number where these are many; empty for none."""
-    names = [each.name for each in views[:_NAMED]]
-    if len(views) > _NAMED:
-        names.append(_("{count} more", count=len(views) - _NAMED))
-    if not names:
+    if not views:
         return ""
+    names = _named([each.name for each in views])
     if failing:
-        return ngettext("{names} is failing", "{names} are failing", len(views), names=listed(names))
-    return ngettext("{names} is degraded", "{names} are degraded", len(views), names=listed(names))
+        return ngettext("{names} is failing", "{names} are failing", len(views), names=names)
+    return ngettext("{names} is degraded", "{names} are degraded", len(views), names=names)
 
 
 async def ask_open(app: Console, cause: Cause | None) -> None:

@@ -532,9 +532,12 @@ class Patterns:
     def _forget(self) -> None:
         kind, tally = self._tallies.popitem(last=False)
         self.forgotten += tally.count
-        if kind.path:
+        without = kind._replace(path="")
+        if (paths := self._paths.get(without)) is not None:
             self._apart.discard(kind)
-            self._paths[kind._replace(path="")].known.discard(kind.path)
+            paths.known.discard(kind.path)
+            if not paths.known:
+                del self._paths[without]
         for counts in self._slices.values():
             counts.pop(kind, None)
 
@@ -551,16 +554,13 @@ class Patterns:
         those that are not compared, then those that have grown to GROWN times their rate at least, then the others.
         Only the newest SLICES slices are known, of a source in ``known_from_us`` those since then; records without a
         time do not count. What has no time before is compared within the log: its last quarter with the rest."""
-        cut, oldest, end = (
-            recent_from_us // self.slice_us,
-            (recent_from_us - before_us) // self.slice_us,
-            self._newest + 1,
-        )
+        width, end = self.slice_us, self._newest + 1
+        cut, oldest = recent_from_us // width, (recent_from_us - before_us) // width
         before = self._sum(oldest, cut)
         changes = []
         for kind, count in self._sum(cut, end).items():
             pattern = self._tallies[kind].pattern(kind)
-            known_from = max(oldest, (known_from_us or {}).get(pattern.example.source, 0) // self.slice_us)
+            known_from = max(oldest, (known_from_us or {}).get(pattern.example.source, 0) // width)
             known, growth, within = cut - known_from, None, None
             counts = [self._slices.get(number, {}).get(kind, 0) for number in range(oldest, end)]
             if kind in before:  # in another source at least, if its own is not known
@@ -573,7 +573,7 @@ class Patterns:
                 growth = late * (within - known_from) / there if there else None
             compared = known > 0 or growth is not None or within is not None
             by_slice = tuple(each if each or oldest + at >= known_from else None for at, each in enumerate(counts))
-            within_us = None if within is None else within * self.slice_us
+            within_us = None if within is None else within * width
             changes.append(PatternChange(pattern, count, before.get(kind, 0), growth, compared, by_slice, within_us))
         return sorted(changes, key=_by_news)
 

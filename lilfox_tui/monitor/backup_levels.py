@@ -52,7 +52,9 @@ def plan_view(
     is_late = None if config is None or sets is None or copy else _late(config, own, known_since, now, zone)
     found = list(_unread(sets, outage, failures))
     if config is not None and sets is not None:
-        found += _of_copy(own, made, last, behind) if copy else _of_plan(config, own, is_late, last, now, behind)
+        if not copy and not own and is_late is None and outage is None:
+            found.append(_none_yet(config, behind=behind))
+        found += _of_copy(own, made, last, behind) if copy else _of_plan(own, is_late, last, now, behind)
     schedule = None if config is None or copy else config.schedule
     return PlanView(
         name=name,
@@ -102,17 +104,14 @@ def _unread(
         yield Level.UNKNOWN, tr("not checked yet")
 
 
+def _none_yet(config: PlanConfig, *, behind: bool) -> tuple[Level, Message]:
+    level = Level.UNKNOWN if config.schedule is None else Level.DEGRADED
+    return level, tr("the sets are being read again") if behind else tr("there is no backup yet")
+
+
 def _of_plan(
-    config: PlanConfig,
-    own: Sequence[BackupSet],
-    is_late: LatePlan | None,
-    last: Job | None,
-    now: datetime,
-    behind: bool,
+    own: Sequence[BackupSet], is_late: LatePlan | None, last: Job | None, now: datetime, behind: bool
 ) -> Iterator[tuple[Level, Message]]:
-    if not own and is_late is None:
-        never = Level.UNKNOWN if config.schedule is None else Level.DEGRADED
-        yield never, tr("the sets are being read again") if behind else tr("there is no backup yet")
     if is_late is not None and behind:
         # The level stays until it is known what the run has left; but that there is nothing is not said.
         yield Level.FAILING, tr("it was late; the sets are being read again")

@@ -58,6 +58,17 @@ async def test_what_is_not_known_of_a_plan_is_not_told() -> None:
         " ".join("".join(piece.text for piece in row).split()) for row in plan_rows(replace(plan, sets=()), NOW, 40)
     ]
     assert none[0] == "newest set none"
+    gone = Unavailable(HostUnreachable("nas-1", tr("no route")), NOW)
+    [first, *_more] = plan_rows(replace(plan, sets=(), outage=gone), NOW, 40)
+    assert "newest set" not in first[0].text, "there may be one by now"
+
+
+async def test_of_a_host_that_has_data_only_the_processes_are_not_known() -> None:
+    async with still_app(fleet(1)).run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "processes not read yet" in text
+        assert "no data for this host" not in text
 
 
 @pytest.mark.parametrize("size", [(120, 40), (200, 55)])

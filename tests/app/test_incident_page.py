@@ -14,7 +14,11 @@ from lilfox_tui.alerts.model import Alert, Alerts, AlertState
 from lilfox_tui.app.evidence import LoggedError
 from lilfox_tui.app.panes.runbook.pane import RunbookPane
 from lilfox_tui.app.panes.runbook.state import LIST, STEPS
+from lilfox_tui.app.panes.runbook.waiting import error_rows
+from lilfox_tui.app.rendering.draw import UNICODE
 from lilfox_tui.core.aio import Ready
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.incident.incidents import open_incident as open_new
 from lilfox_tui.incident.model import AlertChanged, Closed, JobBegan, Marked, Noted, StepBegan
 from lilfox_tui.incident.reducer import fold
@@ -177,6 +181,35 @@ async def test_a_acknowledges_the_alerts_of_the_incident_once(monkeypatch: pytes
         await pilot.pause()
         assert len(told) == 1
         assert app.note[0] == "the incident is already acknowledged"
+
+
+async def test_an_acknowledgement_that_failed_can_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = showing(view(None), None, open_incident())
+    firing = alert(RULES[0], AlertState.FIRING, 0.94, 3, {"job": "web"})
+    app.monitor.overview.publish(replace(mixed(), alerts=Ready(Alerts(NOW, RULES, (firing,)))))
+    tried: list[str] = []
+
+    async def refused(each: Alert, _by: str, _note: str) -> None:
+        tried.append(each.name)
+        raise LilFoxError(tr("the state cannot be written"))
+
+    monkeypatch.setattr(app.monitor.alerting, "acknowledge", refused)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("4")
+        app.pane.show_incident()
+        for _time in range(2):
+            await pilot.press("A")
+            await pilot.pause()
+            assert "the state cannot be written" in app.note[0]
+    assert tried == ["HighErrorRate"] * 2
+
+
+def test_the_key_that_shows_more_errors_is_one_that_works() -> None:
+    """Without a service or host that an alert names, all logs are shown, and ``l`` opens none."""
+    errors = [LoggedError(NOW - timedelta(minutes=at), "web", f"error {at}") for at in range(4)]
+    for key in ("l", "E"):
+        last = error_rows(errors, NOW, UNICODE, 80, 2, key=key)[-1]
+        assert "".join(piece.text for piece in last) == f"3 more: press {key}"
 
 
 async def test_without_a_firing_alert_a_marks_the_incident_and_x_closes_it(home: Path) -> None:

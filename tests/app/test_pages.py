@@ -16,7 +16,7 @@ from lilfox_tui.app.panes.metrics.state import Subject
 from lilfox_tui.app.rendering.draw import ASCII
 from lilfox_tui.core.text import cell_width
 from tests.app.alerts_made import alerting
-from tests.app.overviews import NOW
+from tests.app.overviews import NOW, mixed
 from tests.app.pages_made import CACHE, DATABASE, GATEWAY, alert_subject, pages_app
 from tests.app.still import screen_text, still_app
 from tests.app.test_screens import check
@@ -111,8 +111,20 @@ async def test_a_services_page_shows_the_newest_errors_of_its_logs_and_its_check
         assert "no stock left" not in text
         checked = next(line for line in text.splitlines() if "last response" in line)
         assert "status code 503   failures in a row 9" in checked
+        assert "last check" not in text
         places = [text.index(title) for title in ("worst route", "─ Newest errors ─", "─ Requests per second")]
         assert places == sorted(places), "the cause stands above its effects"
+
+
+async def test_a_service_that_did_not_respond_has_no_last_response() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=(120, 40)) as pilot:
+        [silent, *_more] = [name for name, view in mixed().services.items() if view.state and view.state.last.error]
+        app.metrics.open_page(("service", silent))
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "last check" in text
+        assert "last response" not in text
 
 
 async def test_the_charts_of_a_service_mark_when_its_alert_fired() -> None:

@@ -11,7 +11,7 @@ import pytest
 from textual.widgets import Input
 
 from lilfox_tui.app.panes.metrics.alert_page import rule_queries
-from lilfox_tui.app.panes.metrics.query.offer import StartPage, examples, metric_group
+from lilfox_tui.app.panes.metrics.query.offer import QueryLine, QueryOffer, StartPage, examples, metric_group
 from lilfox_tui.app.rendering.draw import UNICODE
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.promql.completion import KnownNames, NameIndex
@@ -123,6 +123,21 @@ def test_the_same_help_is_not_told_in_neighbouring_rows() -> None:
     assert [text.count(each) for each in ("Time to an answer.", "The same.", "Another.")] == [1, 1, 1]
     assert re.search(r"answer_seconds_count +histogram +number of observations ", text)
     assert re.search(r"answer_seconds_sum +histogram +sum of all observations ", text)
+
+
+def test_completion_does_not_tell_the_help_of_a_histogram_as_that_of_its_parts() -> None:
+    offer = QueryOffer()
+    offer.known = KnownNames(
+        NameIndex(["answer_seconds_bucket", "answer_seconds_count", "answer_seconds_sum"]),
+        {"answer_seconds": Family("histogram", "Time to an answer.")},
+    )
+    offer.update(QueryLine("answer", 6))
+    rows = ["".join(piece.text for piece in row) for row in offer.rows(100, 20, UNICODE)]
+    assert [re.split(r"  +", row.strip("│ "))[2] for row in rows[1:4]] == [
+        "Time to an answer.",
+        "number of observations: Time to an answer.",
+        "sum of all observations: Time to an answer.",
+    ]
 
 
 def test_metrics_are_told_apart_by_their_names() -> None:

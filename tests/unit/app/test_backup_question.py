@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from datetime import UTC, timedelta
 
+import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.app.panes.backup.rows import BackupStyle, fact_row, plan_detail
-from lilfox_tui.app.panes.backup.set_page import backup_question, drill_time_row, plan_contents, wrapped_facts
+from lilfox_tui.app.panes.backup.set_page import (
+    backup_question,
+    drill_time_row,
+    plan_contents,
+    source_place,
+    wrapped_facts,
+)
 from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import UNICODE, Piece, Row
 from lilfox_tui.backup.options import ConfigOptions, FilesOptions, PostgresqlOptions
@@ -154,6 +161,22 @@ def test_what_a_plan_backs_up_leaves_out_and_keeps_is_that_of_the_configuration(
         "keeps       every set: no retention policy; no drill after a run",
     ]
     assert "lilfox on db-1" in "\n".join(asked(plan("lilfox", (), config=config)))
+
+
+@pytest.mark.parametrize(
+    ("options", "place"),
+    [
+        (PostgresqlOptions(url="/run/postgresql", databases=("shop",)), "shop on /run/postgresql"),
+        (PostgresqlOptions(url="/run/postgresql", databases=("shop",), host="db-1"), "shop on db-1"),
+        (PostgresqlOptions(url="/run/postgresql", host="db-1"), "db-1"),
+        (PostgresqlOptions(url="postgresql:///?host=/run/pg&dbname=shop"), "shop on /run/pg"),
+        (PostgresqlOptions(url="postgresql://u@db-2/my%20shop", host="web-1"), "my shop on web-1: db-2"),
+    ],
+)
+def test_the_place_of_databases_is_their_server_or_the_folder_of_its_socket(
+    options: PostgresqlOptions, place: str
+) -> None:
+    assert source_place(options) == place
 
 
 def test_a_partial_set_does_not_tell_how_large_the_next_one_is() -> None:

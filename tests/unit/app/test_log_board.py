@@ -203,6 +203,10 @@ def test_what_has_become_more_frequent_is_marked_beside_levels_and_statuses() ->
     (of_newest,) = (row for section in some for row in section.rows if row.id == "5xx")
     assert len(of_newest.cells) == 2, "nothing is compared of those not looked at"
     assert halves_of(counted_.by_slice[:7], span) is None, "too short to compare"
+    begun = halves_of(counted_.by_slice, (halves.middle_us - 1_000_000, span[1])) if span is not None else None
+    assert begun is not None
+    same = [(begun.middle_us - 1, 1), *((begun.middle_us + at * 1_000_000, 1) for at in range(9))]
+    assert begun.change(same, "failing").text == "×1.0", "the older half counts from where the records begin"
     assert halves_of((), None) is None
 
 

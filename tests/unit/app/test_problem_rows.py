@@ -85,6 +85,14 @@ def test_one_frame_tells_one_age() -> None:
     assert why_no_numbers(silent, NOW).startswith("no sample for 12 s")
 
 
+def test_an_alert_is_not_pending_for_longer_than_its_rule_wants() -> None:
+    """It fires at the next evaluation, which may be some seconds later."""
+    rule = replace(RULES[0], for_s=5.0)
+    waits = replace(alert(rule, AlertState.PENDING, 0.94, 0, {"job": "web"}), active_at=NOW - timedelta(seconds=3))
+    assert state_text(waits, rule, NOW) == "pending 3 s of 5 s"
+    assert state_text(waits, rule, NOW + timedelta(seconds=4)) == "pending 5 s of 5 s"
+
+
 def test_a_narrow_row_leaves_the_room_to_what_is_wrong() -> None:
     rows = drawn(40)
     assert any(

@@ -442,6 +442,9 @@ def test_values_of_a_window_that_is_not_full_are_dim_and_not_counted() -> None:
     dots = [(piece.text, piece.role) for row in drawn[1:-1] for piece in row if "⠀" < piece.text[:1] <= "⣿"]
     assert [(len(text), role) for text, role in dots] == [(12, "rule"), (18, "series1")]
     assert " 03:02:00 " in text_of(drawn)[-1]
+    never = replace(axes, full=axes.end + timedelta(minutes=1), moment=None)
+    rows = chart("", [Curve([1.0] * 60)], never, width=37, height=4, glyphs=UNICODE)[1:-1]
+    assert {piece.role for row in rows for piece in row if "⠀" < piece.text[:1] <= "⣿"} == {"series1"}, "none is full"
 
 
 @pytest.mark.parametrize("width", [30, 60, 87, 100, 200])

@@ -429,6 +429,15 @@ def test_paths_are_widened_alike_in_any_order(said: list[str], most: int) -> Non
     assert sum(change.recent for change in changes) == len(said)
 
 
+def test_what_was_told_apart_of_a_forgotten_template_is_forgotten_too() -> None:
+    patterns = Patterns()
+    for number in range(TEMPLATES + 50):
+        word = "".join(chr(ord("g") + int(digit)) for digit in str(number))
+        add(patterns, f"{word} GET /cart 200", 0)
+    assert len(patterns.patterns()) == TEMPLATES
+    assert len(patterns._paths) == len(patterns._apart) == TEMPLATES
+
+
 def test_very_many_paths_do_not_push_other_patterns_out() -> None:
     patterns = Patterns()
     add(patterns, "refused", 0, severity=Severity.ERROR)

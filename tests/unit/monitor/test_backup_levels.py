@@ -143,6 +143,8 @@ def test_a_store_that_is_gone() -> None:
     assert never.level is Level.FAILING
     assert never.since == GONE.since, "not since it was judged anew"
     assert "no route" in str(never.reasons[0])
+    empty = judged(outage=GONE, failures=1, known_since=NOW)
+    assert [str(why) for why in empty.reasons] == ["its store cannot be read: no route"], "there may be a backup"
 
 
 def test_nothing_is_known_before_the_first_look() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, tzinfo
 from itertools import islice
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from msgspec.structs import replace
 
@@ -352,8 +352,10 @@ def source_place(options: object) -> str:
     host = getattr(options, "host", None)
     if isinstance(url := getattr(options, "url", None), str):
         parts = urlsplit(url)
-        server = parse_qs(parts.query).get("host", [""])[0] or parts.hostname or ""
-        names = listed(getattr(options, "databases", ()) or (unquote(parts.path[1:]),))
+        said, path = dict(parse_qsl(parts.query)), unquote(parts.path)
+        server = said.get("host") or parts.hostname or ("" if parts.scheme else path)  # the folder of a socket
+        own = said.get("dbname") or (path[1:] if parts.scheme else "")
+        names = listed(getattr(options, "databases", ()) or (own,))
         if host and (server in ("", host, *_THIS_MACHINE) or server.startswith("/")):
             server = host
         elif host:

@@ -24,6 +24,7 @@ from lilfox_tui.app.panes.logs.patterns import (
     halves_row,
     moment,
     not_read,
+    of_path,
     of_slice,
     of_source,
     pattern_head,
@@ -51,7 +52,6 @@ from lilfox_tui.logs.filter.model import (
 )
 from lilfox_tui.logs.filter.syntax import narrowed, to_text
 from lilfox_tui.logs.record import (
-    ID,
     LONGEST,
     METHODS,
     LogRecord,
@@ -430,8 +430,8 @@ def _route_of(record: LogRecord) -> _SourceRoute | None:
 
 
 def _of_path(path: str) -> str:
-    """A pattern for that path, whatever stands in the place of what varies."""
-    return r"[^\s/?#]+".join(re.escape(part).replace(r"\ ", " ") for part in path.split(ID)) + r"""(?:[\s?#"']|$)"""
+    """A pattern for that whole path, whatever stands in the place of what varies."""
+    return of_path(path) + r"""(?:[\s?#"']|$)"""
 
 
 def _routes(newest: NewestRecords) -> list[BoardSection]:

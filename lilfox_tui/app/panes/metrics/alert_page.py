@@ -189,6 +189,7 @@ def state_text(alert: Alert, rule: RuleView | None, now: datetime) -> str:
         return _("firing {age}", age=age)
     if rule is None or not rule.for_s:
         return _("pending {age}", age=age)
+    age = age_text(alert.active_at, min(now, alert.active_at + timedelta(seconds=rule.for_s)))  # fires at the next look
     return _("pending {age} of {for_time}", age=age, for_time=human_duration(rule.for_s))
 
 
@@ -427,8 +428,7 @@ def silence_text(silence: Silence, now: datetime) -> str:
 def _why(page: AlertPage, style: SectionStyle) -> list[Band]:
     """The expression, when its value crossed the limit, and the series that it selects."""
     item, why = page.item, page.why
-    rows: list[Row] = []
-    highest, bar = peak(page), None
+    rows, highest, bar = list[Row](), peak(page), None
     if item.alert is not None:
         if bar := gauge(item.alert, item.expression, highest, page.now, style):
             rows.append(bar)

@@ -17,7 +17,7 @@ from lilfox_tui.alerts.model import Alert, AlertState, RuleView
 from lilfox_tui.alerts.notifier import summary
 from lilfox_tui.app.panes.metrics.sections import PageChart, PageCurve, SectionStyle, last_of
 from lilfox_tui.app.rendering.chart import HEADROOM, SERIES_COLOURS, Values, first_known, nice_ceiling, resampled, spark
-from lilfox_tui.app.rendering.columns import GAP, Column, choose, line, wrapped
+from lilfox_tui.app.rendering.columns import GAP, Column, choose, line, slice_row, wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import NARROWEST
 from lilfox_tui.core.i18n import _, clauses, ngettext
@@ -473,25 +473,14 @@ def query_rows(text: str, width: int, indent: str = "") -> list[Row]:
             break
         least = min(depth for _at, depth in fitting)
         end = max(at for at, depth in fitting if depth == least)
-        rows.append((Piece(pad), *_cut(pieces, start, end)))
+        rows.append((Piece(pad), *slice_row(pieces, start, end)))
         start, pad = end, indent + "  "
-    return [*rows, *wrapped([(Piece(pad), *_cut(pieces, start, len(text)))], width)]
+    return [*rows, *wrapped([(Piece(pad), *slice_row(pieces, start, len(text)))], width)]
 
 
 _OPENING = ("(", "[", "{")
 _CLOSING = (")", "]", "}")
 _JOINING = frozenset(("+", "-", "*", "/", "%", "^", "==", "!=", ">", "<", ">=", "<=", "and", "or", "unless"))
-
-
-def _cut(pieces: Sequence[Piece], start: int, end: int) -> list[Piece]:
-    """What of the pieces lies between two characters of their text."""
-    found, at = list[Piece](), 0
-    for piece in pieces:
-        first, last = max(start - at, 0), min(end - at, len(piece.text))
-        if first < last:
-            found.append(Piece(piece.text[first:last], piece.role))
-        at += len(piece.text)
-    return found
 
 
 def token_role(sort: str, text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache, partial
@@ -23,9 +22,9 @@ from lilfox_tui.app.panes.metrics.problems import (
     REPORTED_FOR,
     ClientReport,
     ProblemWidths,
+    backend_reports,
     change_row,
     change_runs,
-    client_reports,
     first_steps,
     problem_row,
     problem_widths,
@@ -170,16 +169,11 @@ class Home:
 
     def reports(self, overview: Overview) -> Mapping[str, Sequence[ClientReport]]:
         """What services say of each backend; nothing is looked for while they are well and log no errors."""
-        errors = () if overview.rewound else self.errors.found
+        errors = self.errors.found
         ill = any(each.level is not Level.GOOD for each in overview.services.values())
         if overview.rewound or not (ill or (errors and overview.at - errors[0].at < REPORTED_FOR)):
             return {}
-        kinds = Counter(view.config.kind for view in overview.backends.values())
-        services = overview.services.values()
-        return {
-            name: client_reports(view, errors, services, overview.at, alone=kinds[view.config.kind] == 1)
-            for name, view in overview.backends.items()
-        }
+        return {name: backend_reports(view, errors, overview) for name, view in overview.backends.items()}
 
     def reports_of(self, view: View, overview: Overview) -> Sequence[ClientReport]:
         """What services say of a backend."""
@@ -447,7 +441,7 @@ def _in_full(rows: Sequence[Row], place: PanelArea) -> list[Row]:
 
 def _process_rows(processes: Sequence[ProcessUsage], place: PanelArea, sort: str, glyphs: Glyphs) -> list[Row]:
     if not processes:
-        return [(Piece(" " + _("no data for this host yet"), "muted"),)]
+        return [(Piece(" " + _("processes not read yet"), "muted"),)]
     sorted_by = "memory" if sort == "memory" else "cpu"
     width, seen = place.inner_width, processes[: max(0, place.inner_height - 1)]
     return [process_heading(width, sorted_by, glyphs.sorted), *(process_row(each, width) for each in seen)]

@@ -19,7 +19,7 @@ from lilfox_tui.app.panes.metrics.backend_page import BackendPage, backend_page
 from lilfox_tui.app.panes.metrics.finding_state import finding_of
 from lilfox_tui.app.panes.metrics.findings import finding_page
 from lilfox_tui.app.panes.metrics.host_page import HostPage, host_page
-from lilfox_tui.app.panes.metrics.problems import ClientReport, client_reports
+from lilfox_tui.app.panes.metrics.problems import backend_reports
 from lilfox_tui.app.panes.metrics.sections import SectionStyle
 from lilfox_tui.app.panes.metrics.service_page import ServicePage, service_page
 from lilfox_tui.app.panes.metrics.state import ALERT_KINDS, WINDOWS, MetricsState, Subject, alerts_of, link_error
@@ -427,7 +427,7 @@ class MetricsPages:
 
     def backend_page(self, view: BackendView, now: datetime) -> BackendPage:
         """What the page of a backend shows."""
-        app, subject = self._app, f"backend/{view.name}"
+        app, overview, subject = self._app, self._state.overview, f"backend/{view.name}"
         over = rate_span(view)
         return BackendPage(
             view=view,
@@ -443,17 +443,9 @@ class MetricsPages:
             height=app.room.height,
             cursor=self._state.cursor,
             charts_first=self._app.room.height >= _HIGH,
-            reports=self._reports_about(view, now),
+            reports=() if overview is None else backend_reports(view, self.newest_errors(), overview),
             findings=self._findings("backend", view.name),
         )
-
-    def _reports_about(self, view: BackendView, now: datetime) -> Sequence[ClientReport]:
-        """What the services say of a backend; none on a rewound screen."""
-        overview = self._state.overview
-        if overview is None or self._app.rewound is not None:
-            return ()
-        alone = sum(each.config.kind == view.config.kind for each in overview.backends.values()) == 1
-        return client_reports(view, self.newest_errors(), overview.services.values(), now, alone=alone)
 
     # ---- as evidence ---------------------------------------------------------------------------------------------
 

@@ -20,7 +20,16 @@ from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import _, clauses, listed, tr
 from lilfox_tui.core.text import cell_width, clean, fit, fit_middle, human_age, human_bytes, human_duration, short_age
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.model import AuditView, BackendView, HostView, PlanView, ServiceView, StatusChange, View
+from lilfox_tui.monitor.model import (
+    AuditView,
+    BackendView,
+    HostView,
+    Overview,
+    PlanView,
+    ServiceView,
+    StatusChange,
+    View,
+)
 
 if TYPE_CHECKING:
     from lilfox_tui.app.evidence import LoggedError
@@ -154,8 +163,8 @@ def reason_rows(view: HostView | ServiceView, now: datetime) -> list[Row]:
 def plan_rows(plan: PlanView, now: datetime, width: int) -> list[Row]:
     """What is known of a plan's sets, of its next run and of its store, in lines of a label and a value."""
     facts: list[tuple[str, str, str]] = []
-    if plan.sets is not None and not plan.behind:
-        own = [each for each in plan.sets if each.plan in (plan.name, "")]
+    own = [each for each in plan.sets or () if each.plan in (plan.name, "")]
+    if plan.sets is not None and not plan.behind and (own or plan.outage is None):
         newest, good = next(iter(own), None), next((each for each in own if each.good), None)
         facts.append((_("newest set"), *_set_text(newest, now)))
         if newest is not None and good is not newest:
@@ -327,6 +336,14 @@ def client_reports(
         if recent and _says_unreached(each.text) and re.search(name, each.text, re.IGNORECASE):
             found.setdefault(each.source, ClientReport(each.source, each.text, each.at, each.times))
     return list(found.values())[:_MOST_REPORTS]
+
+
+def backend_reports(view: BackendView, errors: Iterable[LoggedError], overview: Overview) -> Sequence[ClientReport]:
+    """What services say of a backend at the time of the overview; nothing on a rewound screen, which has no errors."""
+    if overview.rewound:
+        return ()
+    alone = sum(each.config.kind == view.config.kind for each in overview.backends.values()) == 1
+    return client_reports(view, errors, overview.services.values(), overview.at, alone=alone)
 
 
 @lru_cache(maxsize=1024)

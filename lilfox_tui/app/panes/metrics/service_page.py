@@ -339,7 +339,8 @@ def _facts(page: ServicePage, width: int) -> list[Row]:
     facts: list[tuple[str, str]] = []
     if state is not None:
         last = state.last
-        facts.append((_("last response"), last.at.strftime("%H:%M:%S") + " " + health_word(last.health)))
+        name = _("last check") if last.health is Health.ERROR else _("last response")  # nothing came
+        facts.append((name, last.at.strftime("%H:%M:%S") + " " + health_word(last.health)))
         facts.append((_("status code"), str(last.status_code) if last.status_code is not None else _("none")))
         if last.error is not None:
             facts.append((_("error"), str(last.error)))

@@ -25,6 +25,7 @@ from lilfox_tui.app.panes.runbook.state import RunbookState
 from lilfox_tui.app.rendering.draw import Piece
 from lilfox_tui.app.rows.incidents import handover_rows
 from lilfox_tui.app.rows.job_words import user
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, _, language, listed, tr
 from lilfox_tui.core.text import fit
 from lilfox_tui.incident.export import export_to, handover_text
@@ -102,8 +103,12 @@ class IncidentActions(ActionGroup):
             self._context.run(work, group="acknowledge")
 
     async def _acknowledge(self, alerts: Sequence[Alert]) -> None:
-        for each in alerts:
-            await self._app.monitor.alerting.acknowledge(each, user(), "")
+        try:
+            for each in alerts:
+                await self._app.monitor.alerting.acknowledge(each, user(), "")
+        except LilFoxError:
+            self._acknowledged -= {(each.labels, each.active_at) for each in alerts}  # A tries again
+            raise
         names = listed(dict.fromkeys(each.name for each in alerts))
         self._app.tell(tr("acknowledged: {names}; no bell or reminders until it resolves", names=names))
 

@@ -232,9 +232,10 @@ class WaitingLine:
         first = next((each.what for each in entries if isinstance(each.what, AlertChanged)), None)
         about, high = "" if first is None else alert_subject(first.labels), app.room.height >= _HIGH
         wrong = () if overview is None else wrong_rows(overview, app.glyphs, about, _WRONG[high])
-        found = app.errors_about(self._state.timeline.subjects)
+        subjects = self._state.timeline.subjects
+        found = app.errors_about(subjects)
         most = next(count for rows, count in _ERRORS.items() if app.room.height >= rows)
-        errors = error_rows(found, app.clock, app.glyphs, width, most)
+        errors = error_rows(found, app.clock, app.glyphs, width, most, key="l" if subjects else "E")
         live = app.rewound is None  # neither runs nor silences are rewound
         waits = [self._of_live(log) for log in self._state.runs_of(incident.id)] if live else []
         offered = self._state.next_runbook
@@ -322,10 +323,12 @@ class WaitingLine:
         )
 
 
-def error_rows(errors: Sequence[LoggedError], now: datetime, glyphs: Glyphs, width: int, most: int) -> list[Row]:
+def error_rows(
+    errors: Sequence[LoggedError], now: datetime, glyphs: Glyphs, width: int, most: int, *, key: str
+) -> list[Row]:
     """The newest ``most`` of the errors, each on one line of ``width`` cells, or on two where there is room for
-    several, and how many are left. Of those of one minute the most frequent is first: they would change places all
-    the time."""
+    several, and how many are left, which ``key`` shows. Of those of one minute the most frequent is first: they would
+    change places all the time."""
     errors = sorted(errors, key=lambda each: (max(0.0, (now - each.at).total_seconds()) // 60, -each.times))
     shown = errors if len(errors) <= most else errors[: max(1, most - 1)]
     rows: list[Row] = []
@@ -339,7 +342,7 @@ def error_rows(errors: Sequence[LoggedError], now: datetime, glyphs: Glyphs, wid
             row = (Piece(_BELOW), *slice_row(row, below[0][0], len(text)))
         rows.append(cut_row(row, width))
     if len(shown) < len(errors) and most > 1:
-        text = ngettext("{count} more: press l", "{count} more: press l", len(errors) - len(shown))
+        text = ngettext("{count} more: press {key}", "{count} more: press {key}", len(errors) - len(shown), key=key)
         rows.append((Piece(text, "muted"),))
     return rows
 

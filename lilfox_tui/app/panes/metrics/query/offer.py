@@ -174,7 +174,8 @@ class QueryOffer:
             return tuple(query_pieces(clean(each.text)))
         name = Piece(fit(in_place(each.text), name_width), _ROLES.get(each.kind, "text"))
         kind = each.type or {"keyword": _("keyword"), "label": _("label"), "value": ""}.get(each.kind, "")
-        return (name, Piece("  " + kind, "muted"), *((Piece("  " + each.help, "muted"),) if each.help else ()))
+        told = metric_help(each.text, each.type, each.help) if each.kind == "metric" else each.help
+        return (name, Piece("  " + kind, "muted"), *((Piece("  " + told, "muted"),) if told else ()))
 
     def _hint(self, count: int) -> str:
         at = f"{1 if self.marked is None else self.marked + 1}/{count}  "
@@ -441,7 +442,8 @@ def _metric_parts(known: KnownNames) -> list[_Part]:
     above: dict[str, str] = {}
     for name, family in zip(names, families, strict=True):
         group = metric_group(name)
-        told = _part_of_family(name, family) if above.get(group) == family.help else in_place(family.help)
+        part = _part_of_family(name, family.type)
+        told = part if above.get(group) == family.help else metric_help(name, family.type, family.help)
         groups[group].append(_metric_entry(name, family, told, width, kinds))
         above[group] = family.help
     told = ngettext("{count} known; tab completes it", "{count} known; tab completes them", len(known.metrics))
@@ -471,9 +473,15 @@ def _metric_entry(name: str, family: Family, told: str, width: int, kinds: int) 
     return StartEntry(name, False, (row,))
 
 
-def _part_of_family(name: str, family: Family) -> str:
-    """What a metric is of a family whose help text is told above."""
-    if family.type not in ("histogram", "summary"):
+def metric_help(name: str, kind: str, text: str) -> str:
+    """The help text of a metric; that of a family also tells what the metric is of it."""
+    part, text = _part_of_family(name, kind), in_place(text)
+    return _("{part}: {help}", part=part, help=text) if part and text else part or text
+
+
+def _part_of_family(name: str, kind: str) -> str:
+    """What a metric is of the histogram or summary to which it belongs; empty for a family's own values."""
+    if kind not in ("histogram", "summary"):
         return ""
     if name.endswith("_count"):
         return _("number of observations")

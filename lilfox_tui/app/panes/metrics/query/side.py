@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Final, NamedTuple
 
 from lilfox_tui.app.panes.metrics.alert_series import query_rows
+from lilfox_tui.app.panes.metrics.query.offer import metric_help
 from lilfox_tui.app.panes.metrics.query.result import QueryAnswer, ResultSeries
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
@@ -135,6 +136,6 @@ def _metric_rows(name: str, known: KnownNames, width: int) -> list[Row]:
     """A metric with its type and its help text."""
     family = known.family(name)
     kind = "" if family is None or family.type == "unknown" else in_place(family.type)
-    told = in_place(family.help) if family is not None and family.help else ""
+    told = "" if family is None else metric_help(name, family.type, family.help)
     said = Piece("   " + (told or _("no help text")), "text" if told else "muted")
     return wrapped([(Piece(" "), Piece(in_place(name), "strong"), Piece(f"  {kind}", "name")), (said,)], width)
