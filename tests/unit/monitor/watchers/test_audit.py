@@ -21,6 +21,7 @@ from lilfox_tui.cli.schemas import schema
 from lilfox_tui.config.model import AuditConfig, Config, HostConfig, Seconds
 from lilfox_tui.core.errors import HostUnreachable, LilFoxError, UsageError
 from lilfox_tui.core.i18n import Message
+from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.fake import FakeHost
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.audit_run import AuditRun
@@ -62,7 +63,8 @@ def down() -> FakeHost:
 async def test_it_reads_what_stands_beside_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "prometheus.yml").write_text("scrape_configs: []\nrule_files: [nosuch.yml]\n")
     config = Config(prometheus_config="prometheus.yml")
-    made = AuditWatch(config, tmp_path / "lilfox.yaml", {}.__getitem__, lambda: None)
+    hosts: dict[str, Host] = {}
+    made = AuditWatch(config, tmp_path / "lilfox.yaml", hosts.__getitem__, lambda: None)
     view = await made.run_now()
     assert view.error is None
     assert view.findings or view.not_checked
