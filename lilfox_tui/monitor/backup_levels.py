@@ -39,21 +39,19 @@ def plan_view(
     zone: tzinfo,
     known_since: datetime | None,
 ) -> PlanView:
-    """Return the view of the plan at ``now`` (aware UTC). ``sets`` are all sets in its store; ``made`` are the plan's
-    sets in its main store, to compare a copy with. ``failures`` is the number of consecutive failed reads of the store.
+    """Return the view of the plan at ``now`` (aware UTC). ``sets`` are all sets in its store; ``made`` are the
+    plan's sets in its main store, to compare a copy with. ``failures``: failed reads of the store in a row.
     ``known_since``: the schedule has been in force at least since then, so a run since then must have left a set.
-    ``read_at``: when the look that found ``sets`` began; what a run has left since is not among them.
-    ``since`` is now unless the start of the problem is known; the caller tracks since when a level has held."""
+    ``read_at``: when the look that found ``sets`` began. ``since`` is now where the start of the problem is unknown."""
     own = [found for found in sets or () if found.plan == name]
     shown = None if sets is None else tuple(found for found in sets if config is None or found.plan in (name, ""))
-    runs = [job for job in jobs if job.key == f"backup {name}" and job.kind == "backup" and job.state != "running"]
-    last = runs[0] if runs and config is not None else None
+    last = None if config is None else _last_run(name, jobs)
     behind = outage is None and _ended_since(last, read_at)
     is_late = None if config is None or sets is None or copy else _late(config, own, known_since, now, zone)
     found = list(_unread(sets, outage, failures))
     if config is not None and sets is not None:
         if not copy and not own and is_late is None and outage is None:
-            found.append(_none_yet(config, behind=behind))
+            found.append(_none_yet(config, behind))
         found += _of_copy(own, made, last, behind) if copy else _of_plan(own, is_late, last, now, behind)
     schedule = None if config is None or copy else config.schedule
     return PlanView(
@@ -74,6 +72,11 @@ def plan_view(
         behind=behind,
         rto_s=next((each.proof.took_s for each in own if each.proof is not None and each.proof.took_s), None),
     )
+
+
+def _last_run(plan: str, jobs: Sequence[Job]) -> Job | None:
+    own = (job for job in jobs if job.key == f"backup {plan}" and job.kind == "backup" and job.state != "running")
+    return next(own, None)
 
 
 def _late(
@@ -104,7 +107,7 @@ def _unread(
         yield Level.UNKNOWN, tr("not checked yet")
 
 
-def _none_yet(config: PlanConfig, *, behind: bool) -> tuple[Level, Message]:
+def _none_yet(config: PlanConfig, behind: bool) -> tuple[Level, Message]:
     level = Level.UNKNOWN if config.schedule is None else Level.DEGRADED
     return level, tr("the sets are being read again") if behind else tr("there is no backup yet")
 
