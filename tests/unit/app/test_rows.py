@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from lilfox_tui.app.frame import HeaderState, header
+from lilfox_tui.app.frame import HeaderState, fitting, header
 from lilfox_tui.app.panes.metrics.host_page import HostPage, host_page, load_limits
 from lilfox_tui.app.panes.metrics.problems import reason_rows
 from lilfox_tui.app.panes.metrics.service_page import ServicePage, service_page, service_row
@@ -48,6 +48,15 @@ def text_of(row: Row) -> str:
 
 def style(width: int) -> TableStyle:
     return TableStyle(width=width, glyphs=UNICODE, refresh_s=2)
+
+
+def test_a_status_keeps_two_cells_from_the_message_before_it() -> None:
+    told: list[Row] = [(Piece("a long message"),), (Piece("short"),)]
+    spaced, close = (Piece("  running"),), (Piece("running"),)
+    assert text_of(fitting(["Metrics"], {}, told, spaced, 80)) == "a long message  running"
+    assert text_of(fitting(["Metrics"], {}, told, close, 80)) == "a long message  running"
+    assert text_of(fitting(["Metrics"], {}, told, close, 30)) == "short  running"
+    assert text_of(fitting(["Metrics"], {}, told, close, 12)) == "running"
 
 
 @pytest.mark.parametrize("width", [40, 60, 72, 80, 100, 120, 160, 200])

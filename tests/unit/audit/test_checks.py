@@ -91,6 +91,23 @@ def test_a_clock_that_nothing_synchronises(text: str, told: list[str]) -> None:
     assert outcomes("clock-not-synchronised", {"clock": Printed(text)}) == told
 
 
+METHODS = {
+    "any": ["PasswordAuthentication"],
+    "password": ["PasswordAuthentication"],
+    "publickey,password": ["good"],
+    "publickey,keyboard-interactive:pam publickey": ["good"],
+    "publickey,password password": ["PasswordAuthentication"],
+}
+
+
+@pytest.mark.parametrize(("methods", "told"), METHODS.items())
+def test_a_password_beside_a_key_opens_nothing_alone(methods: str, told: list[str]) -> None:
+    file = "/etc/ssh/sshd_config"
+    settings = f"file {file}\npasswordauthentication yes\nauthenticationmethods {methods}\n"
+    answers = {"sshd-settings": Printed(settings), "sshd-lines": Printed(f"{file}:1:Port 22\n")}
+    assert outcomes("ssh-password-auth", answers) == told
+
+
 UNITS = (
     "./system.slice/nginx.service/memory.events:oom_kill 0\n"
     "./system.slice/shop.service/memory.events:oom_kill 3\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.audit.catalogue import chosen
-from lilfox_tui.audit.model import AuditFinding, Fix, Found, NotChecked, Report, Target
+from lilfox_tui.audit.model import AuditFinding, AuditSeverity, Fix, Found, NotChecked, Report, Target
 from lilfox_tui.audit.states import ACCEPTED_FILE, accept, accepted_here, assessed, checked_acceptance, withdraw
 from lilfox_tui.config.model import AcceptConfig
 from lilfox_tui.core.errors import LilFoxError, UsageError
@@ -62,6 +62,12 @@ def test_what_a_check_may_not_have_come_to_is_not_gone(tmp_path: Path) -> None:
     assert assessed(stopped, (), folder=tmp_path)[0].gone == ()
     ended, _problems = assessed(Report(AT, REPORT.found[:1]), (), folder=tmp_path)
     assert [(each.name, each.subject) for each in ended.gone] == [("web-1", "IPv6")]
+
+
+def test_a_finding_of_the_named_severity_fails(tmp_path: Path) -> None:
+    result, _problems = assessed(REPORT, (), folder=tmp_path)
+    assert {each.found.severity for each in result.entries} == {AuditSeverity.MEDIUM}
+    assert [result.exit_code(severity) for severity in AuditSeverity] == [1, 1, 0, 0]
 
 
 def test_an_acceptance_ends_after_its_day(tmp_path: Path) -> None:
