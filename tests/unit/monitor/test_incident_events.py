@@ -190,6 +190,15 @@ def test_what_was_never_seen_to_become_bad_is_in_it_with_the_time_of_what_it_say
     assert since(incident) == [each.since for each in list(watcher.overview.services.values())[:2]]
 
 
+async def test_the_monitor_tells_what_it_shows() -> None:
+    monitor = Monitor(Config(), at_once=False)
+    monitor.overview.publish(now_bad(2, backend=Level.FAILING))
+    incident = open_incident("errors").id
+    for _time in range(2):
+        monitor.incidents.look()
+    assert told(incident) == ["failing"]
+
+
 def test_a_lost_host_is_in_it_and_one_that_is_busy_is_not() -> None:
     watcher = Watcher()
     watcher.overview = mixed()
