@@ -93,10 +93,20 @@ def happened_at(entry: TimelineEntry) -> datetime:
 def firing_since(incident: Incident, entries: Sequence[TimelineEntry]) -> datetime | None:
     """Return since when the alert of the incident has been firing (the first one, if no cause is recorded); None if
     none of them fires now."""
-    cause = _cause(entries)
-    about = [each.what for each in entries if isinstance(each.what, AlertChanged) and _is_about(each.what, cause)]
-    firing = [each.since for each in _last_states(about) if each.state == "firing"]
+    firing = [each.since for each in _own_alerts(entries) if each.state == "firing"]
     return min(firing) if firing and incident.closed is None else None
+
+
+def alert_is_over(entries: Sequence[TimelineEntry]) -> bool:
+    """Return whether the alert of the incident has fired and does so no more."""
+    return {each.state for each in _own_alerts(entries)} == {"resolved"}
+
+
+def _own_alerts(entries: Sequence[TimelineEntry]) -> list[AlertChanged]:
+    """The last change of each alert that the incident was opened for (of each alert, if no cause is recorded)."""
+    cause = _cause(entries)
+    changes = (each.what for each in entries if isinstance(each.what, AlertChanged))
+    return _last_states(each for each in changes if _is_about(each, cause))
 
 
 def is_open(entries: Sequence[TimelineEntry]) -> bool:

@@ -39,6 +39,7 @@ from lilfox_tui.incident.model import (
 )
 from lilfox_tui.incident.reducer import (
     TimelineItem,
+    alert_is_over,
     event_text,
     firing_since,
     fold,
@@ -231,16 +232,25 @@ def next_steps(
     if incident.steps and not told:
         told.append(_("find out how the commands without a result ended"))
     known = impact(incident, entries)
-    bad = still_bad(entries)
-    bad += [each for each in beside.bad if each in names_about(entries) and each not in bad]
+    bad, about = still_bad(entries), names_about(entries)
+    bad += [each for each in beside.bad if each in about and each not in bad]
     if firing_since(incident, entries) is not None:
         if beside.runbook and not beside.waits:
             told.append(_("the alert still fires: run its runbook, {title} (4, then enter)", title=beside.runbook))
         elif not beside.waits:
             told.append(_("the alert still fires: run a runbook (4), or add what you know (i)"))
+    elif bad and "mitigated" in known and not about.intersection(bad):
+        told.append(
+            ngettext(
+                "{names} is not good: look at it before you close the incident (X)",
+                "{names} are not good: look at them before you close the incident (X)",
+                len(bad),
+                names=listed(bad),
+            )
+        )
     elif bad and not beside.waits:
         text = ngettext("{names} is not good yet", "{names} are not good yet", len(bad), names=listed(bad))
-        if any(isinstance(each.what, AlertChanged) for each in entries):
+        if alert_is_over(entries):
             told.append(_("the alert is over, but {said}: wait, or run a runbook (4)", said=text))
         else:
             told.append(_("{said}: run a runbook (4), or add what you know (i)", said=text))
@@ -254,7 +264,7 @@ def next_steps(
 def _closing_step(incident: Incident, entries: Sequence[TimelineEntry], now: datetime) -> str:
     """What is to be done once nothing of the incident is bad any more."""
     changes = len(still_in_force(incident, now))
-    if not any(isinstance(each.what, AlertChanged) for each in entries):
+    if not alert_is_over(entries):
         if not changes:
             return _("all is good again and no change is in force: close the incident (X)")
         return ngettext(

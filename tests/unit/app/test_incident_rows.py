@@ -273,6 +273,9 @@ def test_closing_is_not_proposed_while_something_of_it_is_bad() -> None:
     both = (*entries, replace(over, number=100, what=bad), replace(over, number=101, what=other))
     assert steps(both)[0].startswith("the alert is over, but web, gateway are not good yet: ")
     assert not any("(X)" in each for each in steps(both))
+    only_other = (*entries, replace(over, number=100, what=other))
+    look = "gateway is not good: look at it before you close the incident (X)"
+    assert steps(only_other)[0] == look, "what it was opened for is over"
     live = Situation(bad={"web"}, waits=["Restart waits for you"])
     assert steps(entries, live)[0] == "Restart waits for you"
     assert not any("(X)" in each for each in steps(entries, live))
@@ -286,6 +289,11 @@ def test_without_an_alert_it_is_closed_once_all_is_good_again() -> None:
         "web is not good yet: run a runbook (4), or add what you know (i)",
         "acknowledge it (A)",
     ]
+    entries[0] = replace(opened, what=IncidentOpened(title="Slow: web", severity="SEV-2", cause="Slow: web"))
+    full = AlertChanged(name="Full", labels={"host": "web"}, state="firing", since=NOW)
+    other = [*entries, replace(opened, number=3, what=full)]
+    assert next_steps(fold(other, Path("/x")), other, NOW)[0].startswith("web is not good yet"), "its own never fired"
+    entries[0] = opened
     entries.append(replace(opened, number=3, at=NOW, what=replace(bad, level="good", since=NOW)))
     assert next_steps(fold(entries, Path("/x")), entries, NOW) == [
         "all is good again and no change is in force: close the incident (X)"
