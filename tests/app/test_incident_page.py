@@ -262,7 +262,7 @@ async def test_a_run_that_waits_says_so_in_the_header_and_in_the_steps(
         assert re.search(rf"│ {mark}  2\. Restart it once  waits for you +│", text), "in the steps"
         assert re.search(rf"│      {mark} (restart|systemctl) ", text)
         assert lines[-2].startswith(f" {mark} waits for you  ")
-        assert "Restart the web service  started" in text, "in the timeline, what was true at that time"
+        assert "Restart the web service  starts" in text, "in the timeline, what was true at that time"
         await pilot.resize_terminal(80, 24)
         await pilot.pause()
         assert "waits fo…" not in screen_text(pilot), "in the steps it is whole, or the mark alone"

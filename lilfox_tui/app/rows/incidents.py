@@ -388,7 +388,7 @@ def _ended(item: TimelineItem, glyphs: Glyphs, in_force: Collection[str]) -> tup
     """The mark, the role and the words for how a command or job has ended."""
     end, last = item.end, item.entries[-1]
     if end is None:
-        return glyphs.job, "accent", _("started")
+        return glyphs.job, "accent", _("starts")
     took_s = end.took_s if isinstance(end, StepEnded) else None
     if took_s is None:
         took_s = max(0.0, (item.at - (item.begun or item.first).at).total_seconds())

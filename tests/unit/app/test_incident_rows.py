@@ -135,8 +135,8 @@ def test_a_line_says_what_was_true_at_its_time() -> None:
     job = JobBegan(job="j9", kind="runbook", title="Restart the web service")
     begun = [entry(1, 0, job), entry(2, 5, command("r1"))]
     assert lines(begun) == [
-        "03:12:44  ↻ Restart the web service  started",
-        "03:12:49  ↻ web-1  1. Look  uptime  started",
+        "03:12:44  ↻ Restart the web service  starts",
+        "03:12:49  ↻ web-1  1. Look  uptime  starts",
     ]
     ended = [
         *begun,
@@ -144,7 +144,7 @@ def test_a_line_says_what_was_true_at_its_time() -> None:
         entry(4, 30, JobEnded(job="j9", kind="runbook", state="ok", message="")),
     ]
     assert lines(ended) == [
-        "03:12:44  ↻ Restart the web service  started",
+        "03:12:44  ↻ Restart the web service  starts",
         "03:12:51  ✔ web-1  1. Look  uptime  done, 2 s",
         "03:13:14  ✔ Restart the web service  ok, 30 s",
     ]
@@ -159,8 +159,8 @@ def test_a_command_is_one_line_unless_something_happened_while_it_ran() -> None:
     assert len(lines(noted)) == 4
     what = Noticed(subject="service/web", kind="level", level="good", text="good again", since=NOW + timedelta(0, 40))
     assert lines([*alone, entry(4, 70, what)]) == [
-        "03:12:44  ↻ web-1  1. Look  uptime  started",
-        "03:13:14  ↻ web-1  1. Beside it  uptime  started",
+        "03:12:44  ↻ web-1  1. Look  uptime  starts",
+        "03:13:14  ↻ web-1  1. Beside it  uptime  starts",
         "03:13:24  ● web: good again",
         "03:13:44  ✔ web-1  1. Look  uptime  done, 1 min",
     ]
