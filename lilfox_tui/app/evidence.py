@@ -55,6 +55,8 @@ class Cause(Struct, frozen=True):
     severity: str
     """Of an incident that is opened for it, where the runbook does not say."""
     runbook_url: str = ""
+    chosen: bool = False
+    """Whether it was opened, and is not only the alert of the selected row."""
 
     @property
     def title(self) -> str:

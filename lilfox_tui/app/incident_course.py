@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar, get_args
+from typing import TYPE_CHECKING, TypeVar, get_args
 
 from msgspec import Struct
 
 from lilfox_tui.app.console import Console
 from lilfox_tui.app.dialogs.prompt import Prompt, PromptOffer
 from lilfox_tui.app.evidence import Cause, cause_of, firing_alerts
-from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
-from lilfox_tui.app.rows.hosts import reason_pieces
+from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
+from lilfox_tui.app.rows.hosts import ROLES, reason_pieces
 from lilfox_tui.app.rows.incidents import closing_rows
+from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import _, clauses, listed, ngettext, tr
 from lilfox_tui.incident.incidents import close, current, open_beside, open_incident
 from lilfox_tui.incident.model import Closed, Incident, SeverityLevel, alert_subject
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import Overview, View
+
+if TYPE_CHECKING:
+    from lilfox_tui.alerts.model import Alert
 
 Done = TypeVar("Done")
 
@@ -42,13 +47,16 @@ def _meanings() -> Mapping[str, str]:
 
 class Proposal(Struct, frozen=True):
     """What is proposed for a new incident: its title, the alert that it is opened for (empty for none), its severity,
-    why it has that, and what fails, the worst first."""
+    why it has that, what fails, the worst first; and what it leaves out: the other alerts that fire, by their titles,
+    and the names of what else is failing."""
 
     title: str
     cause: str
     severity: SeverityLevel
     why: str
     about: Sequence[View] = ()
+    others: Sequence[str] = ()
+    also_failing: Sequence[str] = ()
 
 
 _NAMED = 3
@@ -57,9 +65,12 @@ _NAMED = 3
 
 def propose(overview: Overview | None, cause: Cause | None) -> Proposal:
     """Return the proposal for ``cause``, or for everything that is watched: as severe as the worst alert, and at least
-    as what fails. SEV-1 is proposed only where several services are watched and all of them fail."""
+    as what fails. SEV-1 is proposed only where several services are watched and all of them fail. Unless the cause was
+    chosen, it is only the alert of the selected row: one that is worse takes its place."""
     views = () if overview is None else overview.views
-    alerts = [each for each in firing_alerts(overview) if not each.silenced_by]
+    firing = alerts = [each for each in firing_alerts(overview) if not each.silenced_by]
+    if cause is not None and not cause.chosen:
+        cause = _worst(firing, cause)
     subject = "" if cause is None else alert_subject(cause.labels)
     if subject:
         views = tuple(each for each in views if each.name == subject)
@@ -78,7 +89,16 @@ def propose(overview: Overview | None, cause: Cause | None) -> Proposal:
     levels: Sequence[SeverityLevel] = get_args(SeverityLevel)  # worst first
     severity: SeverityLevel = next((level for level in levels if level in found), "SEV-3")
     why = _why(failing, degraded, list(dict.fromkeys(each.name for each in alerts)))
-    return Proposal(title, title if len(titles) == 1 else "", severity, why, [*failing, *degraded])
+    others = list(dict.fromkeys(cause_of(each).title for each in firing if each not in alerts))
+    watched = () if overview is None else overview.views
+    also = [each.name for each in watched if each.level is Level.FAILING and each not in failing]
+    return Proposal(title, title if len(titles) == 1 else "", severity, why, [*failing, *degraded], others, also)
+
+
+def _worst(firing: Sequence[Alert], cause: Cause) -> Cause:
+    """The worst firing alert; of several that are as bad as ``cause``, that one."""
+    urgency = max((each.urgency for each in firing if cause_of(each).title == cause.title), default=-1)
+    return cause_of(firing[0]) if firing and firing[0].urgency > urgency else cause
 
 
 def _why(failing: Sequence[View], degraded: Sequence[View], alerts: Sequence[str]) -> str:
@@ -105,16 +125,28 @@ def _state_text(views: Sequence[View], *, failing: bool) -> str:
     return ngettext("{names} is degraded", "{names} are degraded", len(views), names=names)
 
 
-async def ask_open(app: Console, cause: Cause | None) -> None:
+def proposal_rows(proposed: Proposal, glyphs: Glyphs, now: datetime) -> list[Row]:
+    """What the proposal follows from, with the reasons and since when; and what else the header counts."""
+    rows: list[Row] = []
+    if proposed.why:
+        rows.append((Piece("  "), Piece(f"{proposed.severity}: {proposed.why}", "degraded")))
+    for each in [each for each in proposed.about if each.reasons][:_NAMED]:
+        mark = Piece(f"    {glyphs.level(each.level)} ", ROLES[each.level])
+        time = each.since.strftime("%H:%M:%S" if each.since.date() == now.date() else "%m-%d %H:%M")
+        since = Piece(_("since {time}", time=time), "muted")
+        rows.append((mark, Piece(f"{each.name}  ", "strong"), *reason_pieces(each), Piece("  "), since))
+    also = [_("also failing: {names}", names=_named(proposed.also_failing))] if proposed.also_failing else []
+    also += [_("also firing: {names}", names=_named(proposed.others))] if proposed.others else []
+    return [*rows, (Piece("    "), Piece(clauses(also), "muted"))] if also else rows
+
+
+async def ask_open(app: Console, cause: Cause | None) -> bool:
     """Asks for the title and severity of an incident and opens it; ``cause`` is the alert that led to it. Both are
-    proposed, with the reason. Raises LilFoxError."""
+    proposed, with the reason. Returns whether it was opened. Raises LilFoxError."""
     levels, meanings = get_args(SeverityLevel), _meanings()
     proposed = propose(app.shown if app.rewound is None else app.monitor.overview.value, cause)
     rows: list[Row] = [(Piece("  "), Piece(_("Describe the problem in a few words, and choose its severity.")))]
-    if proposed.why:
-        rows.append((Piece("  "), Piece(f"{proposed.severity}: {proposed.why}", "degraded")))
-        known = [each for each in proposed.about if each.reasons][:_NAMED]
-        rows += [(Piece(f"    {each.name}  ", "strong"), *reason_pieces(each)) for each in known]
+    rows += proposal_rows(proposed, app.glyphs, app.clock)
     asked = Prompt(
         _("Open an incident"),
         rows,
@@ -126,10 +158,25 @@ async def ask_open(app: Console, cause: Cause | None) -> None:
     )
     answer = await app.push_screen_wait(asked)
     if answer is None:
-        return
+        return False
     told = answer.text.strip() or proposed.title or _("untitled")
     opened = await written(app, lambda: open_incident(told, levels[answer.at], cause=proposed.cause))
     app.tell(tr("{id} is open: actions from now on are recorded in it", id=opened.id))
+    await _read(app, opened.id)
+    return True
+
+
+_READ_WITHIN_S = 1.0
+
+
+async def _read(app: Console, incident: str) -> None:
+    """Waits until the monitor has read the incident, so that its page shows it; not for long."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_READ_WITHIN_S), aclosing(app.monitor.incidents.feed.watch()) as states:
+            async for state in states:
+                view = state.value if isinstance(state, Ready) else None
+                if view is not None and view.incident is not None and view.incident.id == incident:
+                    return
 
 
 CLOSE_WORD = "close"

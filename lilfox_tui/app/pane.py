@@ -164,13 +164,11 @@ class Pane(Vertical):
 
     @work(exclusive=True, group="course", exit_on_error=False)
     async def open_incident(self, show: Callable[[], None]) -> None:
-        """Asks for the title of a new incident; if one is open, calls ``show``."""
+        """Asks for the title of a new incident, unless one is open; then calls ``show`` for the open one."""
         from lilfox_tui.app.incident_course import ask_open, is_open
 
-        if await is_open(self.lilfox):
+        if await is_open(self.lilfox) or await ask_open(self.lilfox, self.cause()):
             show()
-        else:
-            await ask_open(self.lilfox, self.cause())
 
     def look_for(self, cause: Cause) -> None:
         """Shows the runbooks for an alert."""

@@ -64,11 +64,11 @@ _ANSWER_S = 30.0
 
 class Control(Struct):
     """The stack's operations for control requests. ``state`` returns the fault of a service (empty for none) and its
-    port."""
+    port, ``heal`` whether there was anything to heal."""
 
     state: Callable[[str], tuple[str, int]]
     fault: Callable[[str, str], Awaitable[None]]
-    heal: Callable[[str], Awaitable[None]]
+    heal: Callable[[str], Awaitable[bool]]
     undo_heal: Callable[[str], Awaitable[None]]
 
 
@@ -91,11 +91,12 @@ async def controlled(folder: Path, control: Control) -> AsyncIterator[None]:
 
 async def _answer(control: Control, request: DemoRequest) -> DemoResponse:
     _, verb, service, *kind = [*request.path.split("/"), ""]
+    changed = True
     if service not in SERVICES:
         return DemoResponse(404, json.dumps({"error": f"no such service: {service}"}).encode())
     try:
         if request.method == "POST" and verb == "heal":
-            await control.heal(service)
+            changed = await control.heal(service)
         elif request.method == "POST" and verb == "undo-heal":
             await control.undo_heal(service)
         elif request.method == "POST" and verb == "fault":
@@ -105,7 +106,7 @@ async def _answer(control: Control, request: DemoRequest) -> DemoResponse:
     except LilFoxError as error:
         return DemoResponse(500, json.dumps({"error": str(error.message)}).encode())
     fault, port = control.state(service)
-    return DemoResponse(200, json.dumps({"fault": fault, "port": port}).encode())
+    return DemoResponse(200, json.dumps({"fault": fault, "port": port, "changed": changed}).encode())
 
 
 async def tell(socket: str, words: Sequence[str]) -> int:
@@ -122,7 +123,8 @@ async def tell(socket: str, words: Sequence[str]) -> int:
     if response.status != 200:
         _say(said.get("error", response.status), error=True)
         return 1
-    _say(f"{service}: {said['fault'] or 'no fault'}, port {said['port']}")
+    unchanged = "" if said["changed"] else ", nothing was changed"
+    _say(f"{service}: {said['fault'] or 'no fault'}, port {said['port']}{unchanged}")
     return await _until_healthy(service, said["port"]) if verb == "healthy" else 0
 
 

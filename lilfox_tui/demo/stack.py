@@ -304,23 +304,26 @@ class Stack:
                 raise
             await self._processes[service].wait()
 
-    async def heal(self, service: str) -> None:
-        """Remove the fault; a service that died is restarted on its port. Raises LilFoxError for the database: its lost
-        data returns only by a restore."""
+    async def heal(self, service: str) -> bool:
+        """Remove the fault; a service that died is restarted on its port. Return whether there was anything to do.
+        Raises LilFoxError for the database: its lost data returns only by a restore."""
         if service == DATABASE:
             raise LilFoxError(
                 tr("the database does not recover its lost data by itself"),
                 tr("restore it: in pane 3, select a set and press B"),
             )
+        died = False
         if service == STORE:
             self._move_disk(away=False)
         elif self._processes[service].returncode is None:
             await self._tell(service, HEALED)
         else:
+            died = True
             await self._start_service(service)
         if kind := self._faults.pop(service, ""):
             self._healed[service] = kind
         self._write_state(service)
+        return died or bool(kind)
 
     async def undo_heal(self, service: str) -> None:
         """Inject the most recently removed fault again. Raises LilFoxError if there was none."""

@@ -357,6 +357,10 @@ def _impact_times(found: dict[Moment, Impact]) -> Iterator[str]:
 def _source(moment: Moment, found: Impact) -> str:
     if found.told:
         return _("recorded by hand")
+    if found.subject:
+        if moment == "detected":
+            return _("LilFox listed {name}", name=found.subject)
+        return _("{name} was good again", name=found.subject)
     if not found.alert:
         return _("the incident was opened") if moment == "detected" else _("the incident was closed")
     if moment == "detected":
@@ -516,6 +520,7 @@ def handover_text(incident: Incident, entries: Sequence[TimelineEntry], now: dat
     steps = begun_steps(entries)
     yield from _list(_("notes, decisions and calls:"), (_entry(each, steps) for each in told[-_LAST:]))
     done = [each for each in entries if not isinstance(each.what, Noted | Decided | Called)]
+    done.sort(key=happened_at)
     yield from _list(_("last events:"), (_entry(each, steps) for each in done[-_LAST:]))
 
 

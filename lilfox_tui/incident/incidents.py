@@ -317,7 +317,11 @@ def mark(folder: Path, moment: Moment, when: datetime, *, by: str = "") -> Timel
     with open_for_append(folder, by or myself()) as timeline:
         entries = read_timeline(folder).entries
         derived = impact(fold(entries, folder), entries).items()
-        known = {name: found.when for name, found in derived if found.told or name == "detected" or not found.alert}
+        known = {
+            name: found.when
+            for name, found in derived
+            if found.told or name == "detected" or not (found.alert or found.subject)
+        }
         _check(moment, when, known)
         return timeline.append(Marked(moment=moment, when=when))
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -14,6 +18,7 @@ from lilfox_tui.incident.model import (
     AlertChanged,
     Changed,
     Closed,
+    EvidenceKept,
     Graded,
     Incident,
     IncidentError,
@@ -38,12 +43,13 @@ MOMENTS: tuple[Moment, ...] = ("detected", "acknowledged", "mitigated", "resolve
 
 
 class Impact(Struct, frozen=True):
-    """The time of one of the four moments. ``told``: somebody recorded it; otherwise it follows from ``alert`` or, if
-    that is empty, from the opening or closing of the incident."""
+    """The time of one of the four moments. ``told``: somebody recorded it; otherwise it follows from ``alert``, from
+    what ``subject`` (its name) went through, or if both are empty, from the opening or closing of the incident."""
 
     when: datetime
     told: bool
     alert: str = ""
+    subject: str = ""
 
 
 def fold(entries: Sequence[TimelineEntry], folder: Path) -> Incident:
@@ -87,11 +93,20 @@ def happened_at(entry: TimelineEntry) -> datetime:
 def firing_since(incident: Incident, entries: Sequence[TimelineEntry]) -> datetime | None:
     """Return since when the alert of the incident has been firing (the first one, if no cause is recorded); None if
     none of them fires now."""
-    first = entries[0].what if entries else None
-    cause = first.cause if isinstance(first, IncidentOpened) else ""
-    about = [each.what for each in entries if isinstance(each.what, AlertChanged) and _is_about(each.what, cause)]
-    firing = [each.since for each in _last_states(about) if each.state == "firing"]
+    firing = [each.since for each in _own_alerts(entries) if each.state == "firing"]
     return min(firing) if firing and incident.closed is None else None
+
+
+def alert_is_over(entries: Sequence[TimelineEntry]) -> bool:
+    """Return whether the alert of the incident has fired and does so no more."""
+    return {each.state for each in _own_alerts(entries)} == {"resolved"}
+
+
+def _own_alerts(entries: Sequence[TimelineEntry]) -> list[AlertChanged]:
+    """The last change of each alert that the incident was opened for (of each alert, if no cause is recorded)."""
+    cause = _cause(entries)
+    changes = (each.what for each in entries if isinstance(each.what, AlertChanged))
+    return _last_states(each for each in changes if _is_about(each, cause))
 
 
 def is_open(entries: Sequence[TimelineEntry]) -> bool:
@@ -109,19 +124,22 @@ def still_in_force(incident: Incident, now: datetime) -> list[Changed]:
 
 def impact(incident: Incident, entries: Sequence[TimelineEntry]) -> dict[Moment, Impact]:
     """Return the known moments, in their order. Those that nobody recorded are derived from the alert that the incident
-    was opened for (from all alerts if no cause is recorded), and from its opening and closing."""
+    was opened for (from all alerts if no cause is recorded), from what it is about, and from its opening and closing:
+    it was detected when LilFox first listed any of these as bad, and mitigated when all of them were good again."""
     found: dict[Moment, Impact] = {moment: Impact(when, True) for moment, when in incident.moments.items()}
-    first = entries[0].what
-    cause = first.cause if isinstance(first, IncidentOpened) else ""
+    cause = _cause(entries)
     alerts = [entry for entry in entries if isinstance(entry.what, AlertChanged) and _is_about(entry.what, cause)]
     changes = [entry.what for entry in alerts if isinstance(entry.what, AlertChanged)]
+    names = names_about(entries)
+    states = [each for each in _states(entries) if _name(each) in names]
     fired = [Impact(each.since, False, each.name) for each in changes if each.state == "firing"]
-    earliest = min([Impact(incident.opened, False), *fired], key=lambda each: each.when)
+    failed = [Impact(each.since, False, "", _name(each)) for each in states if _is_bad(each)]
+    earliest = min([*failed, *fired, Impact(incident.opened, False)], key=lambda each: each.when)
     found.setdefault("detected", earliest)
     for entry, change in zip(alerts, changes, strict=True):
         if change.state == "acknowledged":
             found.setdefault("acknowledged", Impact(entry.at, False, change.name))
-    over, resolved = _over(changes), found.get("resolved")
+    over, resolved = _over(changes, states), found.get("resolved")
     if over is not None and over.when >= found["detected"].when:
         if resolved is None or over.when <= resolved.when:
             found.setdefault("mitigated", over)
@@ -132,17 +150,72 @@ def impact(incident: Incident, entries: Sequence[TimelineEntry]) -> dict[Moment,
     return {moment: found[moment] for moment in MOMENTS if moment in found}
 
 
+def names_about(entries: Sequence[TimelineEntry]) -> set[str]:
+    """Return the names of the hosts, services and backends that the incident is about: those of its alert, and those
+    that its title has. If it has neither, it is about what was failing when it was opened, or else was degraded."""
+    cause, first = _cause(entries), entries[0]
+    about = [each.what for each in entries if isinstance(each.what, AlertChanged) and _is_about(each.what, cause)]
+    subjects = {model.alert_subject(each.labels) for each in about} if cause else set()
+    states = list(_states(entries))
+    title = first.what.title if isinstance(first.what, IncidentOpened) else ""
+    words = {word.strip("._-") for word in re.split(r"[^\w.-]+", title.lower())}
+    found = (subjects - {""}) | {_name(each) for each in states if _name(each).lower().strip("._-") in words}
+    if found or cause:
+        return found
+    before = [each for each in _last_of_subjects(each for each in states if each.since <= first.at) if _is_bad(each)]
+    failing = [each for each in before if each.level == "failing"]
+    return {_name(each) for each in failing or before}
+
+
+def still_bad(entries: Sequence[TimelineEntry]) -> list[str]:
+    """Return the names of what the timeline tells to be bad now: alerts that fire, by what they are about, what fails,
+    and what is degraded if the incident is about it; first what it is about."""
+    about = names_about(entries)
+    alerts = _last_states(each.what for each in entries if isinstance(each.what, AlertChanged))
+    found = [model.alert_subject(each.labels) or each.name for each in alerts if each.state == "firing"]
+    bad = [each for each in _last_of_subjects(_states(entries)) if _is_bad(each)]
+    found += [_name(each) for each in bad if each.level == "failing" or _name(each) in about]
+    return sorted(dict.fromkeys(found), key=lambda each: each not in about)
+
+
+def _cause(entries: Sequence[TimelineEntry]) -> str:
+    first = entries[0].what if entries else None
+    return first.cause if isinstance(first, IncidentOpened) else ""
+
+
 def _is_about(what: AlertChanged, cause: str) -> bool:
     return cause in ("", what.name, model.alert_title(what.name, what.labels))
 
 
-def _over(changes: Sequence[AlertChanged]) -> Impact | None:
-    """Return when the last of the alerts resolved; None if one is still firing, or none was seen to resolve."""
-    last = _last_states(changes)
-    if not last or any(each.state == "firing" for each in last):
+def _states(entries: Iterable[TimelineEntry]) -> Iterator[Noticed]:
+    """The changes after which a host, service or backend is in another state; a restart or a unit is none."""
+    for entry in entries:
+        if isinstance(entry.what, Noticed) and entry.what.kind in ("level", "lost", "back"):
+            yield entry.what
+
+
+def _name(what: Noticed) -> str:
+    return what.subject.partition("/")[2]
+
+
+def _is_bad(what: Noticed) -> bool:
+    """Whether it was bad from then on; of a host that is reachable again no later recovery is told."""
+    return what.level != "good" and what.kind != "back"
+
+
+def _last_of_subjects(states: Iterable[Noticed]) -> list[Noticed]:
+    return list({each.subject: each for each in states}.values())
+
+
+def _over(alerts: Sequence[AlertChanged], states: Sequence[Noticed]) -> Impact | None:
+    """Return when the last of the alerts resolved and all was good again; None if one still fires or something is still
+    bad, or if none was seen to end."""
+    last, now = _last_states(alerts), _last_of_subjects(states)
+    if any(each.state == "firing" for each in last) or any(map(_is_bad, now)):
         return None
-    newest = max(last, key=lambda each: each.since)
-    return Impact(newest.since, False, newest.name)
+    ends = [Impact(each.since, False, "", _name(each)) for each in now]
+    ends += [Impact(each.since, False, each.name) for each in last]
+    return max(ends, key=lambda each: each.when, default=None)
 
 
 def _last_states(changes: Iterable[AlertChanged]) -> list[AlertChanged]:
@@ -213,6 +286,98 @@ class _State:
                     self.steps.pop(what.run, None)
             case _:
                 pass
+
+
+# Entries as the lines of a timeline.
+
+
+class TimelineItem(NamedTuple):
+    """A line of the timeline: an entry; or the end of a command or job with what it changed, together with its
+    beginning if nothing else happened between them."""
+
+    entries: tuple[TimelineEntry, ...]
+    begun: TimelineEntry | None = None
+    """The beginning of a command or job whose end is this line, where that stands as a line of its own."""
+
+    @property
+    def first(self) -> TimelineEntry:
+        """The entry by whose author it stands."""
+        return self.entries[0]
+
+    @property
+    def what(self) -> What:
+        """What the line names: the command or the job, also if it tells of its end."""
+        return (self.begun or self.first).what
+
+    @property
+    def at(self) -> datetime:
+        """When what it tells was true: a command or job that has ended stands at its end."""
+        return happened_at(self.first) if self._ended is None else self._ended.at
+
+    @property
+    def number(self) -> int:
+        """That of its first entry."""
+        return self.first.number
+
+    @property
+    def _ended(self) -> TimelineEntry | None:
+        return next((each for each in self.entries if isinstance(each.what, StepEnded | JobEnded)), None)
+
+    @property
+    def end(self) -> StepEnded | JobEnded | None:
+        """How the command or job has ended; None for one that has not, and for other entries."""
+        what = None if self._ended is None else self._ended.what
+        return what if isinstance(what, StepEnded | JobEnded) else None
+
+
+def timeline_items(entries: Iterable[TimelineEntry]) -> tuple[TimelineItem, ...]:
+    """``entries`` as lines in the order of time, each with what was true then: a command or job is a line at its end,
+    with the change that it made; and one at its beginning too, if something other than commands happened between."""
+    items: list[TimelineItem] = []
+    begun: dict[str, list[TimelineEntry]] = {}
+    commands: list[datetime] = []
+    others: list[datetime] = []
+    """When commands began, and when anything happened that is neither a command nor evidence."""
+    for entry in entries:
+        what = entry.what
+        key = _begun_key(what)
+        if isinstance(what, StepBegan | JobBegan):
+            begun[key] = [entry]
+        elif key in begun:
+            begun[key].append(entry)
+        else:
+            items.append(TimelineItem((entry,)))
+        if isinstance(what, StepBegan):
+            commands.append(entry.at)
+        elif not isinstance(what, StepEnded | Changed | EvidenceKept):
+            others.append(happened_at(entry))
+    others.sort()
+    everything = sorted([*others, *commands])
+    for first, *rest in begun.values():
+        ends = [at for at, each in enumerate(rest) if isinstance(each.what, StepEnded | JobEnded)]
+        if not ends:
+            items.append(TimelineItem((first, *rest)))
+            continue
+        between = others if isinstance(first.what, StepBegan) else everything
+        alone = bisect_right(between, first.at) == bisect_left(between, rest[ends[0]].at)
+        items += [] if alone else [TimelineItem((first,))]
+        for number, (start, stop) in enumerate(pairwise([0, *ends[1:], len(rest)])):  # it may be told first as unknown
+            told = tuple(rest[start:stop])
+            items.append(TimelineItem((first, *told)) if alone and number == 0 else TimelineItem(told, first))
+    return tuple(sorted(items, key=lambda each: (each.at, each.number)))
+
+
+def _begun_key(what: What) -> str:
+    """What an entry has in common with the beginning of its command or job; empty for others."""
+    match what:
+        case StepBegan() | StepEnded():
+            return f"run {what.run}"
+        case Changed():
+            return f"run {what.change}"
+        case JobBegan() | JobEnded():
+            return f"job {what.job}"
+        case _:
+            return ""
 
 
 # Texts of timeline events, in the reader's language. Texts in them are data: cleaned where they are shown.

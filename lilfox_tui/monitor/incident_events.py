@@ -8,14 +8,15 @@ twice is told twice. What is so already by the last entry about it is not told a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
 from lilfox_tui.alerts.model import Alert, Alerts, AlertState, worst_first
-from lilfox_tui.core.aio import Feed, Ready, State
+from lilfox_tui.core.aio import Feed, Ready, State, Unavailable
+from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.core.paths import PolledFolders
 from lilfox_tui.incident.incidents import append_in, current_folder, open_incident, read_timeline
 from lilfox_tui.incident.model import (
@@ -32,7 +33,7 @@ from lilfox_tui.incident.model import (
 from lilfox_tui.incident.reducer import fold
 from lilfox_tui.incident.timeline import TimelineReader
 from lilfox_tui.metrics.model import Labels, Level
-from lilfox_tui.monitor.model import IncidentView, StatusChange
+from lilfox_tui.monitor.model import HostView, IncidentView, Overview, StatusChange, View
 
 SAME_WITHIN = timedelta(seconds=60)
 """Two who watch notice the same within so long: they ask at other times and wait for as many failures each."""
@@ -43,6 +44,8 @@ _LEVELS: dict[Level, Literal["good", "degraded", "failing"]] = {
     Level.FAILING: "failing",
 }
 _LINK = ("lost", "back")
+_TOLD_AT_ONCE = timedelta(seconds=10)
+"""Within so long, what an alert says is what it said when it fired, and the same of what fails."""
 
 
 class EventDedup:
@@ -53,6 +56,33 @@ class EventDedup:
         self._claimed: set[int] = set()
         """Numbers of the entries that stand for changes of ours."""
         self._failing: set[str] = set()
+        self._looked: Overview | None = None
+
+    def missing(
+        self,
+        overview: Overview | None,
+        changes: Sequence[StatusChange],
+        opened: datetime,
+        entries: Sequence[TimelineEntry],
+    ) -> Iterator[tuple[str, StatusChange]]:
+        """Yield how everything that is bad came to be so and is not in the timeline, with a key that is the same for
+        every LilFox: the first and the last change since it was good, before the incident was ``opened``; without
+        these, since when it is as it is."""
+        if overview is None or overview is self._looked:
+            return
+        noted = {what.subject for _number, what in _noticed(entries)}
+        for subject, view in _bad(overview):
+            if subject in noted:
+                continue
+            since_good = _since_good(changes, subject)
+            found = [each for each in since_good if each.at < opened and self._matters(each)]
+            if not since_good and (view.since < opened or overview.at - view.since > _TOLD_AT_ONCE):
+                found = [each for each in (_seen(subject, view, overview.at),) if self._matters(each)]
+            for number, change in enumerate(found[:1] + found[1:][-1:]):
+                yield f"noticed {subject} bad {number}", change
+                if change.kind == "level" and change.level is Level.FAILING:
+                    self._failing.add(subject)
+        self._looked = overview
 
     def new(self, changes: Iterable[StatusChange], opened: datetime) -> Iterator[StatusChange]:
         """Yield the ``changes`` to record since ``opened``, when the incident was opened. A change counts as recorded
@@ -109,6 +139,38 @@ def once_of(change: StatusChange, entries: Sequence[TimelineEntry]) -> str:
     event = event_of(change)
     before = sum(_topic(what) == _topic(event) for _number, what in _noticed(entries))
     return f"noticed {change.subject} {change.kind} {_way(event)} {before}"
+
+
+def _bad(overview: Overview) -> Iterator[tuple[str, View]]:
+    """Yield the hosts, services and backends that are failing or degraded, as the subjects of changes."""
+    of_kind: dict[str, Mapping[str, View]] = {
+        "host": overview.hosts, "service": overview.services, "backend": overview.backends
+    }  # fmt: skip
+    for kind, views in of_kind.items():
+        for name, view in views.items():
+            if view.level in (Level.FAILING, Level.DEGRADED):
+                yield f"{kind}/{name}", view
+
+
+def _since_good(changes: Iterable[StatusChange], subject: str) -> list[StatusChange]:
+    """Return the changes of a subject since it was good or reachable again."""
+    found: list[StatusChange] = []
+    for change in changes:
+        if change.subject == subject and change.kind in ("level", *_LINK):
+            found = [] if change.level is Level.GOOD or change.kind == "back" else [*found, change]
+    return found
+
+
+def _seen(subject: str, view: View, now: datetime) -> StatusChange:
+    """Return how something is that was never seen to become so; with the time of what it says, if that is later."""
+    if isinstance(view, HostView) and isinstance(view.link, Unavailable):
+        lost = tr("lost: {why}", why=view.link.error.message)
+        return StatusChange(min(view.link.since, now), subject, lost, Level.FAILING, "lost")
+    why: Message | str = view.reasons[0] if view.reasons else ""
+    if now - view.since > _TOLD_AT_ONCE:
+        why = tr("{what} (at {time})", what=why, time=f"{now:%H:%M:%S}")
+    text = tr("failing: {why}", why=why) if view.level is Level.FAILING else tr("degraded: {why}", why=why)
+    return StatusChange(min(view.since, now), subject, text, view.level, "level")
 
 
 def _noticed(entries: Iterable[TimelineEntry]) -> Iterator[tuple[int, Noticed]]:
@@ -189,8 +251,10 @@ class IncidentFollower:
         alerts: Callable[[], State[Alerts] | None],
         changed: Callable[[], None],
         opened_by: Sequence[str],
+        overview: Callable[[], Overview | None] = lambda: None,
     ) -> None:
         self._feed, self._alerts, self._changed, self._opened_by = feed, alerts, changed, opened_by
+        self._overview = overview
         self.folder: Path | None = None
         """That of the current incident."""
         self._places = PolledFolders(all_folders)
@@ -251,15 +315,14 @@ class IncidentFollower:
     def _notice(self, folder: Path, happened: Sequence[StatusChange]) -> None:
         if self._noticing is None or not self._entries:
             return
-        entries = list(self._entries)
-        for change in self._noticing.new(happened, entries[0].at):
+        entries, opened = list(self._entries), self._entries[0].at
+        for once, change in self._noticing.missing(self._overview(), happened, opened, entries):
+            entries.append(append_in(folder, event_of(change), by=WRITTEN_BY, once=once))
+            self._noticing.claim(entries[-1])
+        for change in self._noticing.new(happened, opened):
             if not self._noticing.told(change, entries):
                 entries.append(append_in(folder, event_of(change), by=WRITTEN_BY, once=once_of(change, entries)))
                 self._noticing.claim(entries[-1])
-
-
-_TOLD_AT_ONCE = timedelta(seconds=10)
-"""Within so long, what an alert says is what it said when it fired."""
 
 
 def _changes(alerts: Alerts) -> Iterator[tuple[str, AlertChanged]]:

@@ -141,7 +141,7 @@ class Monitor:
         self.recovery = RecoveryWatch(config, config_file, self.host, self.scraping.store, acts=acts)
         self.incidents = IncidentWatch(
             lambda: self.alerting.state, self.changes.all, self._at_once.set,
-            config.alerts.incident_on if acts and not config.read_only else (),
+            config.alerts.incident_on if acts and not config.read_only else (), lambda: self.overview.value,
         )  # fmt: skip
         self.runbooks = RunbookWatch(config)
         self.queries = Queries(config, self._asking_host, self.scraping, self.alerting)

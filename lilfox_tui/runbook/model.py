@@ -49,6 +49,9 @@ class Attributes(Struct, frozen=True, kw_only=True, gc=False):
     """Variable to regular expression: the first group of its first match in the output."""
     risk: Risk | None = None
     follow: bool | None = None
+    unchanged: str | None = None
+    """The source of a regular expression (without its slashes): output that matches it says that nothing was
+    changed."""
 
 
 class Placeholder(Struct, frozen=True, gc=False):

@@ -244,11 +244,9 @@ async def test_l_leads_to_the_logs_of_what_the_incident_is_about(monkeypatch: py
         assert asked == [("service", "web", None)]
 
 
-@pytest.mark.parametrize(
-    ("facts", "what"), [(looked, "review and confirm step 2"), (failed, "decide after the failure")]
-)
-async def test_a_run_that_waits_says_so_in_the_header_in_the_steps_and_in_the_timeline(
-    facts: Callable[[Path], list[RunFact]], what: str, tmp_path: Path
+@pytest.mark.parametrize("facts", [looked, failed])
+async def test_a_run_that_waits_says_so_in_the_header_and_in_the_steps(
+    facts: Callable[[Path], list[RunFact]], tmp_path: Path
 ) -> None:
     seen = open_incident()
     began = JobBegan(job=job().id, kind="runbook", title="Restart the web service")
@@ -264,7 +262,7 @@ async def test_a_run_that_waits_says_so_in_the_header_in_the_steps_and_in_the_ti
         assert re.search(rf"│ {mark}  2\. Restart it once  waits for you +│", text), "in the steps"
         assert re.search(rf"│      {mark} (restart|systemctl) ", text)
         assert lines[-2].startswith(f" {mark} waits for you  ")
-        assert f"◐ Restart the web service  waits for you: {what}" in text, "in the timeline"
+        assert "Restart the web service  starts" in text, "in the timeline, what was true at that time"
         await pilot.resize_terminal(80, 24)
         await pilot.pause()
         assert "waits fo…" not in screen_text(pilot), "in the steps it is whole, or the mark alone"

@@ -7,6 +7,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import jsonschema
@@ -14,7 +15,7 @@ import pytest
 
 from lilfox_tui.cli.schemas import schema
 from lilfox_tui.incident import incidents as book
-from lilfox_tui.incident.model import Closed
+from lilfox_tui.incident.model import Closed, Noticed
 from tests.services.lilfox_command import LILFOX, lilfox
 from tests.waiting import wait_for
 
@@ -91,6 +92,16 @@ def test_an_incident_from_its_opening_to_its_export(state: Path, tmp_path: Path)
     assert (made / "INC-1.md").read_text("utf-8") == text
     assert (made / "evidence/a.log").read_text() == "connection refused\n"
     assert "already exists" in incident("export", "INC-1", "--to", made, code=2)
+
+
+def test_events_are_shown_in_the_order_of_time(state: Path) -> None:
+    made = book.open_incident("web is down")
+    before = made.opened - timedelta(minutes=2)
+    what = Noticed(subject="service/web", kind="level", level="failing", text="failing: HTTP 502", since=before)
+    book.append(made.id, what, by="lilfox")
+    for words in (("show",), ("show", "--all")):
+        shown = incident(*words)
+        assert shown.index("failing: HTTP 502") < shown.index("opened: web is down")
 
 
 def test_documents_are_as_their_schemas_say(state: Path) -> None:

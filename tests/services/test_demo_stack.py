@@ -97,7 +97,8 @@ async def test_a_fault_turns_the_service_and_healing_turns_it_back(stack: Stack,
         check = await probe.check_once()
         assert check.status_code == health
         assert await _level_after(probe, 1) is Level.FAILING
-        await stack.heal("backend")
+        assert await stack.heal("backend")
+        assert not await stack.heal("backend"), "there is no fault any more: nothing was changed"
         assert stack.faults() == []
         assert await _level_after(probe, 1) is Level.DEGRADED
         assert await _level_after(probe, 1) is Level.GOOD

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lilfox_tui.incident.export import export_markdown, verify
-from lilfox_tui.incident.incidents import entries, open_incident
+from lilfox_tui.incident.incidents import entries, open_incident, read_incident
 from lilfox_tui.incident.model import Changed, EvidenceKept, StepBegan, find
 from lilfox_tui.jobs.model import MessageLogged
 from lilfox_tui.jobs.reader import EventReader
@@ -123,6 +123,19 @@ def test_how_a_change_is_taken_back_is_told_with_its_values(lab: RunbookLab) -> 
     assert job.state == "ok", job.message
     (changed,) = (each.what for each in entries(incident) if isinstance(each.what, Changed))
     assert (changed.text, changed.undo) == ("web1: touch fox.service", "rm fox.service")
+
+
+def test_a_command_that_says_that_it_changed_nothing_is_no_change_in_force(lab: RunbookLab) -> None:
+    incident = open_incident("errors")
+    lab.write(
+        fence("echo fox was there", '{"name":"make","risk":"change","host":"web1","unchanged":"/was there/"}')
+        + fence("rm fox", '{"rollback-of":"make","risk":"change","host":"web1"}')
+    )
+    job = lab.run_all(lab.begin())
+    assert job.state == "ok", job.message
+    assert not [each.what for each in entries(incident.id) if isinstance(each.what, Changed)]
+    assert not read_incident(find(incident.id)).in_force
+    assert job.result["changes_in_force"] == 0
 
 
 def test_without_an_incident_nothing_is_measured(lab: RunbookLab) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -36,18 +35,21 @@ from lilfox_tui.incident.model import (
     StepBegan,
     StepEnded,
     TimelineEntry,
-    What,
     alert_subject,
 )
 from lilfox_tui.incident.reducer import (
+    TimelineItem,
+    alert_is_over,
     event_text,
     firing_since,
     fold,
     happened_at,
     impact,
     moment_text,
+    names_about,
     role_text,
     step_state_text,
+    still_bad,
     still_in_force,
 )
 from lilfox_tui.metrics.model import Level
@@ -58,62 +60,6 @@ _AT_ONCE = timedelta(seconds=1)
 _BY = 14
 _LONGEST_OUTPUT = 200
 """Lines of an output that an entry shows."""
-
-
-class TimelineItem(NamedTuple):
-    """A line of the timeline: an entry, or the beginning of a command or job with its end and what it changed."""
-
-    entries: tuple[TimelineEntry, ...]
-
-    @property
-    def first(self) -> TimelineEntry:
-        """The entry by whose time and author it stands."""
-        return self.entries[0]
-
-    @property
-    def at(self) -> datetime:
-        """When it happened or began."""
-        return happened_at(self.first)
-
-    @property
-    def number(self) -> int:
-        """That of its first entry."""
-        return self.first.number
-
-    @property
-    def end(self) -> StepEnded | JobEnded | None:
-        """How the command or job has ended; None for one that has not, and for other entries."""
-        return next((each.what for each in self.entries if isinstance(each.what, StepEnded | JobEnded)), None)
-
-
-def timeline_items(entries: Iterable[TimelineEntry]) -> tuple[TimelineItem, ...]:
-    """``entries`` as lines, by when they happened: the end of a command or job, and the change that it made, stand with
-    its beginning."""
-    groups: list[list[TimelineEntry]] = []
-    begun: dict[str, list[TimelineEntry]] = {}
-    for entry in entries:
-        what = entry.what
-        key = _begun_key(what)
-        if key in begun and not isinstance(what, StepBegan | JobBegan):
-            begun[key].append(entry)
-            continue
-        groups.append([entry])
-        if isinstance(what, StepBegan | JobBegan):
-            begun[key] = groups[-1]
-    return tuple(sorted((TimelineItem(tuple(group)) for group in groups), key=lambda each: each.at))
-
-
-def _begun_key(what: What) -> str:
-    """What an entry has in common with the beginning of its command or job; empty for others."""
-    match what:
-        case StepBegan() | StepEnded():
-            return f"run {what.run}"
-        case Changed():
-            return f"run {what.change}"
-        case JobBegan() | JobEnded():
-            return f"job {what.job}"
-        case _:
-            return ""
 
 
 def incident_title(incident: Incident) -> Row:
@@ -148,14 +94,15 @@ def _severity_role(incident: Incident) -> str:
 
 class Situation(Struct, frozen=True):
     """What is known beside the timeline: rows of what is wrong now and of the newest errors in the logs of what the
-    incident is about, what the runs in progress wait for, the title of the runbook for the alert (empty for none), and
-    the silences that the incident did not begin."""
+    incident is about, what the runs in progress wait for, the title of the runbook for the alert (empty for none), the
+    silences that the incident did not begin, and the names of everything that is failing or degraded now."""
 
     wrong: Sequence[Row] = ()
     errors: Sequence[Row] = ()
     waits: Sequence[str] = ()
     runbook: str = ""
     silences: Sequence[str] = ()
+    bad: Collection[str] = ()
 
 
 def wrong_rows(overview: Overview, glyphs: Glyphs, about: str = "", most: int = 4) -> list[Row]:
@@ -187,7 +134,7 @@ def fact_rows(
     incident: Incident, entries: Sequence[TimelineEntry], now: datetime, beside: Situation | None = None
 ) -> list[Row]:
     """What is known of the incident: what is wrong and since when, what is to be done next, the changes and silences in
-    force with how to undo them, commands without a result, roles, moments, and the evidence."""
+    force with how to undo them, commands without a result, moments, roles, and the evidence."""
     beside = beside or Situation()
     rows = [(_label(_("wrong now") if number == 0 else ""), *row) for number, row in enumerate(beside.wrong)]
     rows += [(_label(_("errors") if number == 0 else ""), *row) for number, row in enumerate(beside.errors)]
@@ -199,19 +146,26 @@ def fact_rows(
     rows += _force_facts(incident, entries, now, beside.silences)
     unknown = incident.steps.values()
     rows += [_fact(_("no result"), f"{step.host}: {code_line(step.command)}", "degraded") for step in unknown]
+    if known := impact(incident, entries):
+        start = known["detected"].when
+        texts = [f"{moment_text(moment)} {each.when:%H:%M:%S}" for moment, each in known.items()]
+        ages = ["", *(f" (+{human_duration((each.when - start).total_seconds())})" for each in [*known.values()][1:])]
+        rows.append(_fact(_("moments"), "  ".join(map(str.__add__, texts, ages))))
     rows += _state_facts(incident, entries, now)
     roles = {"lead": _who(incident.leader)} | {role: _name(who) for role, who in incident.roles.items()}
     rows.append(_fact(_("roles"), "  ".join(f"{role_text(role)} {who}" for role, who in roles.items())))
-    if known := impact(incident, entries):
-        rows.append(
-            _fact(_("moments"), "  ".join(f"{moment_text(m)} {each.when:%H:%M:%S}" for m, each in known.items()))
-        )
+    return [*rows, *_evidence_facts(entries)]
+
+
+def _evidence_facts(entries: Sequence[TimelineEntry]) -> list[Row]:
+    """How many files of evidence there are, and their names, the newest first; nothing for none."""
     kept = [each.what for each in entries if isinstance(each.what, EvidenceKept)]
-    count = ngettext("{count} file", "{count} files", len(kept)) if kept else _("none")
-    size = listed([count, human_bytes(sum(each.size_bytes for each in kept))]) if kept else count
+    if not kept:
+        return []
+    count = ngettext("{count} file", "{count} files", len(kept))
+    size = listed([count, human_bytes(sum(each.size_bytes for each in kept))])
     names = "  ".join(each.file for each in kept[::-1])
-    rows.append((*_fact(_("evidence"), size, "text" if kept else "muted"), Piece(f"  {names}", "muted")))
-    return rows
+    return [(*_fact(_("evidence"), size), Piece(f"  {names}", "muted"))]
 
 
 def _state_facts(incident: Incident, entries: Sequence[TimelineEntry], now: datetime) -> list[Row]:
@@ -278,27 +232,53 @@ def next_steps(
     if incident.steps and not told:
         told.append(_("find out how the commands without a result ended"))
     known = impact(incident, entries)
-    alerts = any(isinstance(each.what, AlertChanged) for each in entries)
+    bad, about = still_bad(entries), names_about(entries)
+    bad += [each for each in beside.bad if each in about and each not in bad]
     if firing_since(incident, entries) is not None:
         if beside.runbook and not beside.waits:
             told.append(_("the alert still fires: run its runbook, {title} (4, then enter)", title=beside.runbook))
         elif not beside.waits:
             told.append(_("the alert still fires: run a runbook (4), or add what you know (i)"))
-    elif alerts and "mitigated" in known:
-        changes = len(still_in_force(incident, now))
-        if changes:
-            told.append(
-                ngettext(
-                    "the alert is over: decide whether the change stays in force, then close it (X)",
-                    "the alert is over: decide which of the {count} changes stay in force, then close it (X)",
-                    changes,
-                )
+    elif bad and "mitigated" in known and not about.intersection(bad):
+        told.append(
+            ngettext(
+                "{names} is not good: look at it before you close the incident (X)",
+                "{names} are not good: look at them before you close the incident (X)",
+                len(bad),
+                names=listed(bad),
             )
+        )
+    elif bad and not beside.waits:
+        text = ngettext("{names} is not good yet", "{names} are not good yet", len(bad), names=listed(bad))
+        if alert_is_over(entries):
+            told.append(_("the alert is over, but {said}: wait, or run a runbook (4)", said=text))
         else:
-            told.append(_("the alert is over and no change is in force: close the incident (X)"))
+            told.append(_("{said}: run a runbook (4), or add what you know (i)", said=text))
+    elif not bad and "mitigated" in known:
+        told.append(_closing_step(incident, entries, now))
     if "acknowledged" not in known and "mitigated" not in known:
         told.append(_("acknowledge it (A)"))
     return told
+
+
+def _closing_step(incident: Incident, entries: Sequence[TimelineEntry], now: datetime) -> str:
+    """What is to be done once nothing of the incident is bad any more."""
+    changes = len(still_in_force(incident, now))
+    if not alert_is_over(entries):
+        if not changes:
+            return _("all is good again and no change is in force: close the incident (X)")
+        return ngettext(
+            "all is good again: decide whether the change stays in force, then close it (X)",
+            "all is good again: decide which of the {count} changes stay in force, then close it (X)",
+            changes,
+        )
+    if not changes:
+        return _("the alert is over and no change is in force: close the incident (X)")
+    return ngettext(
+        "the alert is over: decide whether the change stays in force, then close it (X)",
+        "the alert is over: decide which of the {count} changes stay in force, then close it (X)",
+        changes,
+    )
 
 
 def wrapped_facts(rows: Iterable[Row], width: int) -> list[Row]:
@@ -338,28 +318,18 @@ def authors_width(items: Sequence[TimelineItem], width: int) -> int:
     return 0 if width < _NARROW else min(longest, _BY)
 
 
-def item_row(
-    item: TimelineItem,
-    width: int,
-    by: int,
-    glyphs: Glyphs,
-    in_force: Collection[str] = (),
-    waits: Mapping[str, str] = {},
-) -> Row:
+def item_row(item: TimelineItem, width: int, by: int, glyphs: Glyphs, in_force: Collection[str] = ()) -> Row:
     """A line of the timeline in ``width`` cells, ``by`` of them for its author: a command by its host and title, how it
-    ended and after how long. ``in_force`` are the changes that still apply, ``waits`` for whom and what the jobs that
-    wait do so."""
+    ended and after how long. ``in_force`` are the changes that still apply."""
     entry = item.first
     author = (Piece(fit(_name(entry.by), by) + "  ", "muted"),) if by else ()
     head = (Piece(f" {item.at:%H:%M:%S}  ", "muted"), *author)
-    what = entry.what
+    what = item.what
     if not isinstance(what, StepBegan | JobBegan):
         text = (_alert_line(what) if isinstance(what, AlertChanged) else event_text(what)).strip().split("\n", 1)[0]
         return (*head, Piece(f"{_mark_of(entry, glyphs)} ", _role(entry)), Piece(text, _role(entry)))
     mark, role, said = _ended(item, glyphs, in_force)
     if isinstance(what, JobBegan):
-        if item.end is None and what.job in waits:
-            mark, role, said = glyphs.degraded, "degraded", waits[what.job]
         return (*head, Piece(f"{mark} ", role), Piece(what.title), Piece(f"  {said}", role))
     told = Piece(f"  {said}", role)
     room = width - cells(head) - 2 - cells((told,)) - cell_width(clean(what.host)) - 2
@@ -377,17 +347,10 @@ def item_row(
     return (*head, *named, *((Piece(f"  {shown}", "muted"),) if shown else ()), told)
 
 
-def item_lines(
-    item: TimelineItem,
-    width: int,
-    by: int,
-    glyphs: Glyphs,
-    in_force: Collection[str] = (),
-    waits: Mapping[str, str] = {},
-) -> list[Row]:
+def item_lines(item: TimelineItem, width: int, by: int, glyphs: Glyphs, in_force: Collection[str] = ()) -> list[Row]:
     """The same as :func:`item_row` with all of its text, wrapped; of a long one the beginning."""
-    row = item_row(item, _UNCUT, by, glyphs, in_force, waits)
-    entry, what = item.first, item.first.what
+    row = item_row(item, _UNCUT, by, glyphs, in_force)
+    entry, what = item.first, item.what
     start = cells(row[: 3 if by else 2])
     rows: list[Row] = [row]
     if isinstance(what, StepBegan) and cells(row) > width:
@@ -425,11 +388,10 @@ def _ended(item: TimelineItem, glyphs: Glyphs, in_force: Collection[str]) -> tup
     """The mark, the role and the words for how a command or job has ended."""
     end, last = item.end, item.entries[-1]
     if end is None:
-        return glyphs.job, "accent", step_state_text("running")
-    ended = next(each.at for each in item.entries if each.what is end)
+        return glyphs.job, "accent", _("starts")
     took_s = end.took_s if isinstance(end, StepEnded) else None
     if took_s is None:
-        took_s = max(0.0, (ended - item.first.at).total_seconds())
+        took_s = max(0.0, (item.at - (item.begun or item.first).at).total_seconds())
     words = [step_state_text(end.state), human_duration(took_s)]
     if isinstance(end, StepEnded) and end.exit_status and end.state != "done":
         words.append(_("exit status {status}", status=end.exit_status))
@@ -456,7 +418,7 @@ def change_line(text: str) -> str:
 def item_rows(item: TimelineItem, glyphs: Glyphs) -> list[Row]:
     """All that the timeline has of a line: who did what, the command, its end and its output."""
     rows: list[Row] = []
-    for entry in item.entries:
+    for entry in (*([item.begun] if item.begun is not None else []), *item.entries):
         rows += [BLANK] if rows else []
         when, by = happened_at(entry), entry.by
         if entry.at - when >= _AT_ONCE:

@@ -58,7 +58,7 @@ from lilfox_tui.incident.model import (
     TimelineEntry,
     What,
 )
-from lilfox_tui.incident.reducer import begun_steps, event_text, fold, is_open
+from lilfox_tui.incident.reducer import begun_steps, event_text, fold, happened_at, is_open
 from lilfox_tui.incident.timeline import follow
 from lilfox_tui.jobs.listing import list_jobs
 from lilfox_tui.logs.filter.syntax import Clock
@@ -358,7 +358,7 @@ def _show(args: argparse.Namespace) -> int:
         print_json({"incident": incident_document(incident), "entries": entries, "unreadable": read.unreadable})
         return 0
     print_table(incident_rows([incident], datetime.now(UTC), current_folder()))
-    shown = read.entries if args.all else read.entries[-_SHOWN:]
+    shown = sorted(read.entries, key=happened_at)[0 if args.all else -_SHOWN :]
     print_line()
     print_table(entry_rows(shown, begun_steps(read.entries)))
     if left_out := len(read.entries) - len(shown):

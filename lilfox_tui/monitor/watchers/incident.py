@@ -18,7 +18,7 @@ from lilfox_tui.monitor.watchers import scrape
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alerts
     from lilfox_tui.monitor.incident_events import IncidentFollower
-    from lilfox_tui.monitor.model import StatusChange
+    from lilfox_tui.monitor.model import Overview, StatusChange
 
 
 EVERY_S = 0.5
@@ -30,7 +30,7 @@ BY = "lilfox"
 class IncidentWatch:
     """The current incident. ``alerts`` returns the newest alerts (None without rules), ``happened`` the latest status
     changes; ``changed`` is called when another incident is open, or none. ``opened_by`` are severities and names of
-    alerts that open one."""
+    alerts that open one. ``overview`` returns what is known now."""
 
     def __init__(
         self,
@@ -38,9 +38,10 @@ class IncidentWatch:
         happened: Callable[[], Sequence[StatusChange]],
         changed: Callable[[], None],
         opened_by: Sequence[str] = (),
+        overview: Callable[[], Overview | None] = lambda: None,
     ) -> None:
         self.feed: Feed[IncidentView] = Feed()
-        self._alerts, self._happened, self._changed = alerts, happened, changed
+        self._alerts, self._happened, self._changed, self._overview = alerts, happened, changed, overview
         self.opened_by = tuple(opened_by)
         self._recorder: IncidentFollower | None = None
         self._wake = asyncio.Event()
@@ -71,5 +72,5 @@ class IncidentWatch:
         from lilfox_tui.monitor.incident_events import IncidentFollower
 
         if self._recorder is None:
-            self._recorder = IncidentFollower(self.feed, self._alerts, self._changed, self.opened_by)
+            self._recorder = IncidentFollower(self.feed, self._alerts, self._changed, self.opened_by, self._overview)
         self._recorder.look(happened)

@@ -173,12 +173,13 @@ def _changes(step: Step, undone: set[str | None]) -> Iterator[Problem]:
 
 
 def _of_each(step: Step) -> Iterator[Problem]:
-    """Yield fences of several commands with an expectation or a capture: it applies to each command."""
+    """Yield fences of several commands with an expectation, a capture or the like: it applies to each command."""
     counts = Counter(command.fence for command in step.commands if command.kind != "none")
     told: set[int] = set()
     for command in step.commands:
         attributes = command.attributes
-        name = "capture" if attributes.capture else "expect" if attributes.expect is not None else ""
+        found = {"capture": attributes.capture, "expect": attributes.expect, "unchanged": attributes.unchanged}
+        name = next((name for name, value in found.items() if value not in (None, {})), "")
         if name and counts[command.fence] > 1 and command.fence not in told:
             told.add(command.fence)
             yield hazard(

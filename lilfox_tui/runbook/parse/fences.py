@@ -140,10 +140,23 @@ def _expect(value: Any) -> int | str:
         return value
     if isinstance(value, str) and value.isdecimal() and int(value) <= 255:
         return int(value)
+    if (pattern := _pattern(value)) is not None:
+        return pattern
+    raise _WrongAttribute(_("write an exit status such as 0, or a regular expression such as “/ready/”"))
+
+
+def _unchanged(value: Any) -> str:
+    if (pattern := _pattern(value)) is not None:
+        return pattern
+    raise _WrongAttribute(_("write a regular expression such as “/ready/”"))
+
+
+def _pattern(value: Any) -> str | None:
+    """The regular expression between two slashes; None if it is none."""
     if isinstance(value, str) and len(value) > 2 and value[0] == value[-1] == "/":
         _compiled(value[1:-1])
         return value[1:-1]
-    raise _WrongAttribute(_("write an exit status such as 0, or a regular expression such as “/ready/”"))
+    return None
 
 
 def _capture(value: Any) -> dict[str, str]:
@@ -195,6 +208,7 @@ _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "capture": ("capture", _capture),
     "risk": ("risk", _one_of("read", "change", "destroy")),
     "follow": ("follow", _switch),
+    "unchanged": ("unchanged", _unchanged),
 }
 """Each attribute: the field that it becomes, and what reads its value."""
 

@@ -189,10 +189,12 @@ def _of_host(host: HostMeasured) -> Iterator[str]:
 
 
 def _of_service(service: ServiceMeasured) -> str:
+    if not service.health:  # that is no state of the service: the reading is missing, and why is known
+        return service.error or _("not measured")
     words = {"healthy": _("healthy"), "unhealthy": _("unhealthy"), "error": _("no answer")}
     status = "" if service.status is None else str(service.status)
     took = "" if service.response_s is None else f"{service.response_s * 1000:.0f} ms"
-    said = " ".join(filter(None, (words.get(service.health, _("unknown")), status, took)))
+    said = " ".join(filter(None, (words.get(service.health, service.health), status, took)))
     return f"{said}: {service.error}" if service.error else said
 
 

@@ -270,6 +270,11 @@ def why_failed(attributes: Attributes, exit_status: int, output: str) -> Message
     return tr("it exited with status {status}, expected {expected}", status=exit_status, expected=expect)
 
 
+def changed_nothing(attributes: Attributes, output: str) -> bool:
+    """Whether the command says that it changed nothing: then there is nothing to undo."""
+    return attributes.unchanged is not None and _found(attributes.unchanged, output) is not None
+
+
 def signal_of(exit_status: int) -> str:
     """Return the name of the signal that ended a command, from a shell's exit status; empty if none did."""
     try:

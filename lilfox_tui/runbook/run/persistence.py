@@ -202,8 +202,8 @@ class RunRecorder:
 
     async def _in_force(self, fact: CommandEnded, result: CommandResult, undo: str) -> None:
         """Record in the timeline what was changed or reverted. A reading command changes nothing, even in a fence that
-        rolls another one back."""
-        if undo and result.kind == "change":
+        rolls another one back; nor does one that says so."""
+        if undo and result.kind == "change" and not fact.unchanged:
             await self._in_timeline(
                 timeline.Changed(change=fact.run, text=f"{result.host}: {result.shown}", undo=undo), by=result.by
             )

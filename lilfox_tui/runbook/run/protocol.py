@@ -155,8 +155,7 @@ class RunOpened(Struct, frozen=True, kw_only=True, tag="opened", tag_field="fact
 
 
 class RunResumed(Struct, frozen=True, kw_only=True, tag="resumed", tag_field="fact"):
-    """The run continues an earlier one; all facts of that run come before this one. Secret values are no longer
-    known."""
+    """The run continues an earlier one, whose facts all come before. Secret values are no longer known."""
 
     at: datetime
     run: str
@@ -248,6 +247,8 @@ class CommandEnded(Struct, frozen=True, kw_only=True, tag="ended", tag_field="fa
     """Of the middle: what is kept (``output.py``) has its head and its tail."""
     uncounted: bool = False
     """There was more in the middle than these three say: the host has left it out."""
+    unchanged: bool = False
+    """It says that it changed nothing, and none before it may have changed something in its place."""
 
 
 class RunAllStarted(Struct, frozen=True, kw_only=True, tag="runs all", tag_field="fact"):

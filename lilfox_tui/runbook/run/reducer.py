@@ -377,6 +377,7 @@ class RunReducer:
             lines=fact.lines,
             left_out_bytes=fact.left_out_bytes,
             uncounted=fact.uncounted,
+            unchanged=fact.unchanged,
             link_lost="",
         )
         ended = self.result(fact.run)

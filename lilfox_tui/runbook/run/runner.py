@@ -31,6 +31,7 @@ from lilfox_tui.runbook.run.output import (
     CommandOutput,
     StoredOutput,
     captured,
+    changed_nothing,
     fine_status,
     masked,
     why_failed,
@@ -430,6 +431,7 @@ class Runner:
             lines=output.lines,
             left_out_bytes=output.left_out_bytes,
             uncounted=output.uncounted,
+            unchanged=result.attempts == 1 and changed_nothing(command.attributes, kept.text),
         )
         if end.state == "done":
             with suppress(LilFoxError):  # before its end is told: who sees that may order what has them

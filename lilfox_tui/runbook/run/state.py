@@ -147,6 +147,8 @@ class CommandResult(Struct, frozen=True, kw_only=True):
     undone_by: str = ""
     """The ``run`` that took it back."""
     attempts: int = 1
+    unchanged: bool = False
+    """It says that it changed nothing."""
 
 
 class CommandState(Struct, frozen=True, kw_only=True):
@@ -202,7 +204,7 @@ class RunState(Struct, frozen=True, kw_only=True):
 
 def in_force(result: CommandResult) -> bool:
     """Whether the command made a change that still applies."""
-    return result.state == "done" and result.kind == "change" and not result.rollback
+    return result.state == "done" and result.kind == "change" and not result.rollback and not result.unchanged
 
 
 def together(states: Collection[State]) -> State:

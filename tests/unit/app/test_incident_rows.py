@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
@@ -16,7 +17,6 @@ from lilfox_tui.app.navigation import RUNBOOK, TABS
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Piece, Row, safe
 from lilfox_tui.app.rows.incidents import (
     Situation,
-    TimelineItem,
     authors_width,
     change_line,
     code_line,
@@ -27,13 +27,23 @@ from lilfox_tui.app.rows.incidents import (
     item_rows,
     next_steps,
     silence_line,
-    timeline_items,
     wrapped_facts,
     wrong_rows,
 )
 from lilfox_tui.core.text import cell_width
-from lilfox_tui.incident.model import AlertChanged, JobBegan, Noted, Noticed, StepBegan, StepEnded
-from lilfox_tui.incident.reducer import fold
+from lilfox_tui.incident.model import (
+    AlertChanged,
+    IncidentOpened,
+    JobBegan,
+    JobEnded,
+    Noted,
+    Noticed,
+    StepBegan,
+    StepEnded,
+    TimelineEntry,
+    What,
+)
+from lilfox_tui.incident.reducer import TimelineItem, fold, timeline_items
 from lilfox_tui.metrics.model import Level
 from tests.app.overviews import NOW, mixed
 from tests.app.runs_made import SCRIPT, long_incident
@@ -101,16 +111,71 @@ def test_a_change_in_force_is_told_until_it_is_reverted() -> None:
     assert said(item_row(item, 118, 3, UNICODE)).endswith("done, 1 min, changed")
 
 
-@pytest.mark.parametrize("width", [60, 118])
-def test_a_run_that_waits_for_somebody_is_not_told_as_running(width: int) -> None:
-    began = JobBegan(job="j9", kind="runbook", title="Restart the web service")
-    item = timeline_items([replace(long_incident().entries[0], at=NOW, what=began)])[0]
-    assert said(item_row(item, width, 0, UNICODE)).endswith("running")
-    waits = {"j9": "waits for you: review and confirm step 2"}
-    row = item_row(item, width, 0, UNICODE, (), waits)
-    assert said(row).endswith("◐ Restart the web service  waits for you: review and confirm step 2")
-    assert {piece.role for piece in row[1:] if piece.text != began.title} == {"degraded"}
-    assert "waits for you" in "".join(map(said, item_lines(item, width, 0, UNICODE, (), waits)))
+def entry(number: int, after_s: float, what: What) -> TimelineEntry:
+    """One of a timeline that begins now."""
+    at = NOW + timedelta(seconds=after_s)
+    return TimelineEntry(number=number, at=at, by="ann@web-1", previous="0" * 64, what=what)
+
+
+def command(run: str, title: str = "Look") -> StepBegan:
+    return StepBegan(runbook="Web", sha256="0" * 64, step=1, title=title, command="uptime", host="web-1", run=run)
+
+
+def lines(entries: Sequence[TimelineEntry]) -> list[str]:
+    found = timeline_items(entries)
+    assert [each.at for each in found] == sorted(each.at for each in found), "in the order of time"
+    kept = sorted(entry.number for each in found for entry in each.entries)
+    assert kept == sorted(each.number for each in entries), "each entry once"
+    assert len({each.number for each in found}) == len(found)
+    return [said(item_row(each, 118, 0, UNICODE)).strip() for each in found]
+
+
+def test_a_line_says_what_was_true_at_its_time() -> None:
+    """A run says that it started where it did, and how it ended where that was, below what came between."""
+    job = JobBegan(job="j9", kind="runbook", title="Restart the web service")
+    begun = [entry(1, 0, job), entry(2, 5, command("r1"))]
+    assert lines(begun) == [
+        "03:12:44  ↻ Restart the web service  starts",
+        "03:12:49  ↻ web-1  1. Look  uptime  starts",
+    ]
+    ended = [
+        *begun,
+        entry(3, 7, StepEnded(run="r1", state="done", message="", took_s=2.0)),
+        entry(4, 30, JobEnded(job="j9", kind="runbook", state="ok", message="")),
+    ]
+    assert lines(ended) == [
+        "03:12:44  ↻ Restart the web service  starts",
+        "03:12:51  ✔ web-1  1. Look  uptime  done, 2 s",
+        "03:13:14  ✔ Restart the web service  ok, 30 s",
+    ]
+
+
+def test_a_command_is_one_line_unless_something_happened_while_it_ran() -> None:
+    ended = StepEnded(run="r1", state="done", message="", took_s=60.0)
+    alone = [entry(1, 0, command("r1")), entry(2, 30, command("r2", "Beside it")), entry(3, 60, ended)]
+    assert lines(alone)[-1] == "03:13:44  ✔ web-1  1. Look  uptime  done, 1 min"
+    assert len(lines(alone)) == 2
+    noted = [*alone, entry(4, 61, Noted(text="later")), entry(5, 62, Noted(text="later still"))]
+    assert len(lines(noted)) == 4
+    what = Noticed(subject="service/web", kind="level", level="good", text="good again", since=NOW + timedelta(0, 40))
+    assert lines([*alone, entry(4, 70, what)]) == [
+        "03:12:44  ↻ web-1  1. Look  uptime  starts",
+        "03:13:14  ↻ web-1  1. Beside it  uptime  starts",
+        "03:13:24  ● web: good again",
+        "03:13:44  ✔ web-1  1. Look  uptime  done, 1 min",
+    ]
+    text = "\n".join(map(said, item_rows(timeline_items([*alone, entry(4, 70, what)])[-1], UNICODE)))
+    assert "uptime" in text, "the end tells the command in full, too"
+    assert "done" in text
+
+
+def test_an_end_that_became_known_later_is_a_line_of_its_own() -> None:
+    first = entry(2, 60, StepEnded(run="r1", state="unknown", message="the connection was lost"))
+    last = entry(3, 300, StepEnded(run="r1", state="done", message="", took_s=120.0))
+    assert lines([entry(1, 0, command("r1")), first, last]) == [
+        "03:13:44  ✖ web-1  1. Look  uptime  unknown, 1 min",
+        "03:17:44  ✔ web-1  1. Look  uptime  done, 2 min",
+    ]
 
 
 def test_what_runs_has_a_shape_of_its_own_in_ascii_too() -> None:
@@ -154,7 +219,8 @@ def test_the_facts_are_age_roles_moments_changes_and_evidence() -> None:
     seen = long_incident()
     assert seen.incident is not None
     text = "\n".join(map(said, fact_rows(seen.incident, seen.entries, NOW)))
-    for told in ("open for 12 min", "lead ann", "communication bob", "acknowledged 03:01:44", "1 file, ", "r2.txt",
+    for told in ("open for 12 min", "lead ann", "communication bob",
+                 "detected 02:59:44  acknowledged 03:01:44 (+2 min)", "1 file, ", "r2.txt",
                  "to undo it: systemctl stop nginx", "gw-1: kubectl rollout undo",
                  "firing for 13 min, since 02:59:44"):  # fmt: skip
         assert told in text
@@ -185,6 +251,53 @@ def test_what_is_next_follows_from_what_is_unknown_what_fires_and_what_is_in_for
     assert "since 2026-03-29 03:00:13 UTC" in "\n".join(map(said, fact_rows(seen.incident, seen.entries, tomorrow)))
     assert "closed after 12 min" in "\n".join(map(said, fact_rows(closed, seen.entries, NOW)))
     assert next_steps(fold(seen.entries[:1], Path("/x")), seen.entries[:1], NOW) == ["acknowledge it (A)"]
+
+
+def test_closing_is_not_proposed_while_something_of_it_is_bad() -> None:
+    """The alert is over a while before the service is good again."""
+    seen = long_incident()
+    fired = seen.entries[1]
+    assert isinstance(fired.what, AlertChanged)
+    over = replace(fired, number=99, at=NOW, what=replace(fired.what, state="resolved", since=NOW))
+    entries = (*seen.entries[:3], over)
+
+    def steps(entries: Sequence[TimelineEntry], beside: Situation | None = None) -> list[str]:
+        return next_steps(fold(entries, Path("/state/INC-7")), entries, NOW, beside)
+
+    assert steps(entries) == ["the alert is over and no change is in force: close the incident (X)"]
+    waits = "the alert is over, but web is not good yet: wait, or run a runbook (4)"
+    assert steps(entries, Situation(bad={"web", "db-1"}))[0] == waits, "of what it is not about nothing is said"
+    bad = Noticed(subject="service/web", kind="level", level="degraded", text="5xx 43%", since=NOW)
+    assert steps((*entries, replace(over, number=100, what=bad)))[0] == waits
+    other = replace(bad, subject="service/gateway", level="failing")
+    both = (*entries, replace(over, number=100, what=bad), replace(over, number=101, what=other))
+    assert steps(both)[0].startswith("the alert is over, but web, gateway are not good yet: ")
+    assert not any("(X)" in each for each in steps(both))
+    only_other = (*entries, replace(over, number=100, what=other))
+    look = "gateway is not good: look at it before you close the incident (X)"
+    assert steps(only_other)[0] == look, "what it was opened for is over"
+    live = Situation(bad={"web"}, waits=["Restart waits for you"])
+    assert steps(entries, live)[0] == "Restart waits for you"
+    assert not any("(X)" in each for each in steps(entries, live))
+
+
+def test_without_an_alert_it_is_closed_once_all_is_good_again() -> None:
+    opened = replace(long_incident().entries[0], what=IncidentOpened(title="web is down", severity="SEV-2"))
+    bad = Noticed(subject="service/web", kind="level", level="failing", text="503", since=opened.at)
+    entries = [opened, replace(opened, number=2, what=bad)]
+    assert next_steps(fold(entries, Path("/x")), entries, NOW) == [
+        "web is not good yet: run a runbook (4), or add what you know (i)",
+        "acknowledge it (A)",
+    ]
+    entries[0] = replace(opened, what=IncidentOpened(title="Slow: web", severity="SEV-2", cause="Slow: web"))
+    full = AlertChanged(name="Full", labels={"host": "web"}, state="firing", since=NOW)
+    other = [*entries, replace(opened, number=3, what=full)]
+    assert next_steps(fold(other, Path("/x")), other, NOW)[0].startswith("web is not good yet"), "its own never fired"
+    entries[0] = opened
+    entries.append(replace(opened, number=3, at=NOW, what=replace(bad, level="good", since=NOW)))
+    assert next_steps(fold(entries, Path("/x")), entries, NOW) == [
+        "all is good again and no change is in force: close the incident (X)"
+    ]
 
 
 def test_what_a_run_waits_for_is_next_and_no_other_runbook_is_offered() -> None:

@@ -201,6 +201,8 @@ def test_only_healing_and_its_rollback_change_something_in_the_runbook(
         logs = {"model": Path(place, "logs/lilfox-model.log")}
         stack.write_config(Path(place), {}, logs, host="vm", database=False)
         (runbook,) = read(Path(place, "runbooks/demo-service.md")).runbooks
+    patterns = [each.attributes.unchanged for step in runbook.steps for each in step.commands]
+    assert [each for each in patterns if each] == ["nothing was changed"], "what heal says where there is no fault"
     kinds = {each.attributes.name: each.kind for step in runbook.steps for each in step.commands}
     healthy = "read" if curl else "change"  # its own command, which nobody knows
     assert kinds == {"look": "read", "log": "read", "heal": "change", "healthy": healthy, "undo-heal": "change"}

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.core.i18n import LANGUAGES
 from lilfox_tui.incident import incidents as book
-from lilfox_tui.incident.export import export_markdown, md_block, md_code, md_inline, md_lines
+from lilfox_tui.incident.export import export_markdown, handover_text, md_block, md_code, md_inline, md_lines
 from lilfox_tui.incident.model import (
     Called,
     Changed,
@@ -123,6 +123,21 @@ def test_an_export_tells_the_time_of_an_event_and_not_of_its_entry(incidents: Pa
     what = Noticed(subject="service/web", kind="level", level="failing", text="failing: HTTP 502", since=AT)
     book.append(made.id, what, by="lilfox")
     assert f"- **{AT:%Y-%m-%d %H:%M:%S}** lilfox: web: failing: HTTP 502" in export_markdown(made.id, "en")
+
+
+def test_a_handover_lists_events_in_the_order_of_time_and_an_export_says_what_was_listed(incidents: Path) -> None:
+    made = book.open_incident("web is down")
+    folder = find(made.id)
+    before = made.opened - timedelta(minutes=2)
+    what = Noticed(subject="service/web", kind="level", level="failing", text="failing: HTTP 502", since=before)
+    book.append_in(folder, what, by="lilfox")
+    lines = list(handover_text(book.read_incident(folder), book.entries(made.id), made.opened))
+    last = lines[lines.index("last events:") + 1 :]
+    assert [line.split(": ")[1] for line in last] == ["web", "opened"]
+    text = export_markdown(made.id, "en")
+    assert re.search(rf"\| detected \| {before:%Y-%m-%d %H:%M:%S} \| - \| LilFox listed web \|", text)
+    book.append_in(folder, replace(what, level="good", text="good again", since=made.opened))
+    assert "| 2 min | web was good again |" in export_markdown(made.id, "en")
 
 
 def test_an_export_says_whether_it_was_altered_and_what_is_in_force(incidents: Path) -> None:

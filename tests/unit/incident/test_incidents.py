@@ -5,6 +5,7 @@ import socket
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from msgspec.structs import replace
@@ -25,15 +26,17 @@ from lilfox_tui.incident.model import (
     MomentRefused,
     NoSuchIncident,
     Noted,
+    Noticed,
     NotRecorded,
     Reverted,
     RoleAssigned,
     StepBegan,
     StepEnded,
     TookOver,
+    What,
     find,
 )
-from lilfox_tui.incident.reducer import begun_steps, event_text, impact, still_in_force
+from lilfox_tui.incident.reducer import begun_steps, event_text, impact, names_about, still_bad, still_in_force
 from tests.unit.incident.made import AT, all_events
 
 
@@ -316,6 +319,76 @@ def test_moments_follow_from_the_alert_that_the_incident_was_opened_for(incident
     book.append_in(folder, AlertChanged(name="Slow", labels=labels, state="firing", since=at(5)))
     book.append_in(folder, Marked(moment="mitigated", when=at(1)))
     assert moments()["resolved"] == (closed.at, ""), "it fires again"
+
+
+def noticed(
+    subject: str, level: Literal["good", "degraded", "failing"], since: datetime, kind: str = "level"
+) -> Noticed:
+    return Noticed(subject=subject, kind=kind, level=level, text=level, since=since)
+
+
+@pytest.mark.parametrize(
+    ("title", "cause", "about", "detected"),
+    [
+        ("Slow: backend", "Slow: backend", {"backend"}, (-7, "", "backend")),
+        ("backend is down", "", {"backend"}, (-7, "", "backend")),
+        ("the shop is down", "", {"backend", "db-1"}, (-9, "", "db-1")),
+        ("orders hang", "Slow: cart", set(), (0, "", "")),
+    ],
+)
+def test_it_was_detected_when_the_first_of_what_it_is_about_was_listed(
+    incidents: Path, title: str, cause: str, about: set[str], detected: tuple[float, str, str]
+) -> None:
+    made = book.open_incident(title, cause=cause)
+    folder = find(made.id)
+
+    def at(minutes: float) -> datetime:
+        return made.opened + timedelta(minutes=minutes)
+
+    def moments() -> dict[str, tuple[datetime, str, str]]:
+        found = impact(book.read_incident(folder), book.entries(made.id))
+        return {name: (each.when, each.alert, each.subject) for name, each in found.items()}
+
+    for what in (
+        noticed("host/db-1", "failing", at(-9), "lost"),
+        noticed("service/backend", "degraded", at(-7)),
+        noticed("service/backend", "failing", at(-6)),
+        noticed("service/gateway", "degraded", at(-5)),  # less than failing, and nobody names it
+        AlertChanged(name="Slow", labels={"job": "backend"}, state="firing", since=at(-4)),
+        noticed("service/late", "failing", at(2)),
+    ):
+        book.append_in(folder, what)
+    assert names_about(book.entries(made.id)) == about
+    assert moments() == {"detected": (at(detected[0]), *detected[1:])}
+    book.append_in(folder, AlertChanged(name="Slow", labels={"job": "backend"}, state="resolved", since=at(3)))
+    assert "mitigated" not in moments(), "it is still failing"
+    book.append_in(folder, noticed("service/backend", "degraded", at(4)))
+    assert "mitigated" not in moments(), "and not good yet"
+    book.append_in(folder, noticed("service/backend", "good", at(5)))
+    book.append_in(folder, noticed("host/db-1", "degraded", at(6), "back"))
+    ended = {(): None, ("backend",): (at(5), "", "backend"), ("backend", "db-1"): (at(6), "", "db-1")}
+    assert moments().get("mitigated") == ended[tuple(sorted(about))]
+
+
+def test_what_is_still_bad_is_known_by_its_last_change(incidents: Path) -> None:
+    made = book.open_incident("backend is down")
+    folder, at = find(made.id), made.opened
+    told: list[tuple[What, list[str]]] = [
+        (noticed("service/backend", "failing", at), ["backend"]),
+        (noticed("service/gateway", "degraded", at), ["backend"]),
+        (noticed("service/gateway", "failing", at), ["backend", "gateway"]),
+        (noticed("service/gateway", "degraded", at), ["backend"]),
+        (AlertChanged(name="Full", labels={"host": "vm"}, state="firing", since=at), ["backend", "vm"]),
+        (noticed("service/backend", "degraded", at), ["backend", "vm"]),
+        (AlertChanged(name="Full", labels={"host": "vm"}, state="resolved", since=at), ["backend"]),
+        (noticed("host/vm", "failing", at, "lost"), ["backend", "vm"]),
+        (noticed("host/vm", "degraded", at, "restarted"), ["backend", "vm"]),
+        (noticed("host/vm", "degraded", at, "back"), ["backend"]),
+        (noticed("service/backend", "good", at), []),
+    ]
+    for what, bad in told:
+        book.append_in(folder, what)
+        assert still_bad(book.entries(made.id)) == bad, what
 
 
 def test_a_moment_is_not_before_its_detection_and_not_to_come(incidents: Path) -> None:

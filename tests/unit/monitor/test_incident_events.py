@@ -13,13 +13,14 @@ from lilfox_tui.alerts.model import Acknowledgement, Alert, Alerts, AlertState
 from lilfox_tui.config.model import AlertsConfig, Config
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import tr
-from lilfox_tui.incident.incidents import close, current, entries, list_incidents, open_incident
-from lilfox_tui.incident.model import AlertChanged, IncidentOpened, Noticed, NotRecorded
-from lilfox_tui.incident.reducer import event_text
+from lilfox_tui.incident.incidents import close, current, entries, list_incidents, open_incident, read_incident
+from lilfox_tui.incident.model import AlertChanged, IncidentOpened, Noticed, NotRecorded, find
+from lilfox_tui.incident.reducer import event_text, impact
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.model import StatusChange
+from lilfox_tui.monitor.model import Overview, StatusChange
 from lilfox_tui.monitor.monitor import Monitor
 from lilfox_tui.monitor.watchers.incident import IncidentWatch
+from tests.app.overviews import mixed
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +35,8 @@ class Watcher:
     def __init__(self, late_s: float = 0.0) -> None:
         self.changes: list[StatusChange] = []
         self.late = timedelta(seconds=late_s)
-        self.watch = IncidentWatch(lambda: None, lambda: self.changes, lambda: None)
+        self.overview: Overview | None = None
+        self.watch = IncidentWatch(lambda: None, lambda: self.changes, lambda: None, (), lambda: self.overview)
 
     def look(self, *kinds: str, subject: str = "host/web-1") -> None:
         """Notices these, and looks as often as it takes until all is read again."""
@@ -134,6 +136,98 @@ def test_what_could_not_be_written_is_written_later(monkeypatch: pytest.MonkeyPa
             watcher.look("lost")
     watcher.look()
     assert told(incident) == ["lost"]
+
+
+# What was bad already when it was opened is in it too, from when it became so.
+
+
+def now_bad(ago_s: float = 0.0, **levels: Level) -> Overview:
+    """An overview of now in which the services of these names have been so for so long."""
+    now = datetime.now(UTC)
+    seen = mixed()
+    since = now - timedelta(seconds=ago_s)
+    return replace(
+        seen,
+        at=now,
+        hosts={},
+        backends={},
+        services={
+            name: replace(seen.services["gateway"], name=name, level=level, since=since, reasons=(tr("5xx 43% > 5%"),))
+            for name, level in levels.items()
+        },
+    )
+
+
+def since(incident: str) -> list[datetime]:
+    return [each.what.since for each in entries(incident) if isinstance(each.what, Noticed)]
+
+
+def test_what_was_bad_when_it_was_opened_is_in_it_from_when_it_became_so() -> None:
+    watcher = Watcher()
+    watcher.look("failing", "good", "degraded", "failing", "degraded", "failing", subject="service/backend")
+    watcher.look("failing", "good", subject="service/model")
+    before = [each.at for each in watcher.changes if each.subject == "service/backend"][2:]
+    watcher.overview = now_bad(backend=Level.FAILING, model=Level.GOOD)
+    incident = open_incident("errors").id
+    watcher.look()
+    assert told(incident) == ["degraded", "failing"], "the first and the last since it was good"
+    assert since(incident) == [before[0], before[-1]]
+    watcher.look("good", subject="service/backend")
+    assert told(incident) == ["degraded", "failing", "good"]
+    detected = impact(read_incident(find(incident)), entries(incident))["detected"]
+    assert (detected.when, detected.subject) == (before[0], "backend")
+
+
+def test_what_was_never_seen_to_become_bad_is_in_it_with_the_time_of_what_it_says() -> None:
+    """It was so when the console began."""
+    watcher = Watcher()
+    watcher.overview = now_bad(90, backend=Level.FAILING, gateway=Level.DEGRADED, model=Level.UNKNOWN)
+    incident = open_incident("errors").id
+    watcher.look()
+    texts = [event_text(each.what) for each in entries(incident)[1:]]
+    at = f"(at {watcher.overview.at:%H:%M:%S})"
+    assert texts == [f"backend: failing: 5xx 43% > 5% {at}", f"gateway: degraded: 5xx 43% > 5% {at}"]
+    assert since(incident) == [each.since for each in list(watcher.overview.services.values())[:2]]
+
+
+async def test_the_monitor_tells_what_it_shows() -> None:
+    monitor = Monitor(Config(), at_once=False)
+    monitor.overview.publish(now_bad(2, backend=Level.FAILING))
+    incident = open_incident("errors").id
+    for _time in range(2):
+        monitor.incidents.look()
+    assert told(incident) == ["failing"]
+
+
+def test_a_lost_host_is_in_it_and_one_that_is_busy_is_not() -> None:
+    watcher = Watcher()
+    watcher.overview = mixed()
+    incident = open_incident("errors").id
+    watcher.look()
+    assert watcher.overview.hosts["db-1"].level is Level.DEGRADED
+    hosts = [each.what for each in entries(incident) if isinstance(each.what, Noticed) and "host/" in each.what.subject]
+    assert [(each.subject, each.kind) for each in hosts] == [("host/model-1", "lost")]
+
+
+def test_it_is_told_once_that_something_was_bad_however_many_watch() -> None:
+    one, other = Watcher(), Watcher(late_s=1)
+    one.look("degraded", "failing", subject="service/backend")
+    other.look("failing", subject="service/backend")
+    one.overview, other.overview = now_bad(backend=Level.FAILING), now_bad(backend=Level.FAILING)
+    incident = open_incident("errors").id
+    one.look()
+    other.look()
+    late = Watcher(late_s=3600)
+    late.overview = now_bad(0, backend=Level.FAILING)
+    late.look()
+    assert told(incident) == ["degraded", "failing"]
+    late.overview = now_bad(0, model=Level.FAILING)
+    late.look()
+    assert told(incident) == ["degraded", "failing"], "what has just become so is told as a change"
+    assert late.overview is not None
+    late.overview = replace(late.overview, at=late.overview.at + timedelta(seconds=11))
+    late.look()
+    assert told(incident) == ["degraded", "failing", "failing"], "it was so before this console began"
 
 
 # An alert that the configuration names opens an incident: one, once for each time that it fires.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from lilfox_tui.app import dialogs
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.evidence import Cause, cause_of
@@ -186,7 +188,7 @@ class AlertActions(ActionGroup):
     def cause(self) -> Cause | None:
         """The alert for which a runbook or an incident is opened; None if none is selected."""
         alert = self._alert_that_fires()
-        return None if alert is None else cause_of(alert)
+        return None if alert is None else replace(cause_of(alert), chosen=self._state.page is not None)
 
     def _alert_that_fires(self) -> Alert | None:
         """The selected alert; if a host or service is selected, its first unresolved alert."""

@@ -522,10 +522,9 @@ class Drawing:
         self._entries = ()
         if state.column != INCIDENT or width < NARROWEST:
             by, force = authors_width(items, width), self._in_force(then[0])
-            waits = self._waiting.of_jobs(then[0])
 
             def make(index: int) -> Row:
-                return timeline_row(items[index], width, by, self._app.glyphs, force, waits)
+                return timeline_row(items[index], width, by, self._app.glyphs, force)
 
             if state.column == INCIDENT:
                 rows, below = self._list("timeline", area, len(items), state.timeline.entry_at, make, here=True)
@@ -546,8 +545,7 @@ class Drawing:
         state = self._state.timeline
         items, then = state.items, state.then
         by, force = authors_width(items, width), set() if then is None else self._in_force(then[0])
-        waits = {} if then is None else self._waiting.of_jobs(then[0])
-        return lambda index: item_lines(items[index], width - 1, by, self._app.glyphs, force, waits)
+        return lambda index: item_lines(items[index], width - 1, by, self._app.glyphs, force)
 
     def _timeline_rows(self, width: int, height: int) -> int:
         """How many rows the timeline would have; no more are counted than there are on the screen."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from lilfox_tui.app.rows.incidents import TimelineItem, as_it_was, timeline_items
+from lilfox_tui.app.rows.incidents import as_it_was
 from lilfox_tui.incident.model import AlertChanged, Incident, TimelineEntry, alert_subject
+from lilfox_tui.incident.reducer import TimelineItem, timeline_items
 from lilfox_tui.monitor.model import IncidentView
 
 

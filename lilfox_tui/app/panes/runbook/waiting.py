@@ -20,6 +20,7 @@ from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.i18n import _, listed, ngettext
 from lilfox_tui.core.text import human_duration
 from lilfox_tui.incident.model import AlertChanged, Incident, TimelineEntry, alert_subject
+from lilfox_tui.metrics.model import Level
 from lilfox_tui.runbook.model import Runbook
 from lilfox_tui.runbook.run.reducer import RunReducer
 from lilfox_tui.runbook.run.state import Asked, RunState, Turn, state_text
@@ -245,34 +246,26 @@ class WaitingLine:
             for each in (() if alerts is None or not live else alerts.silences)
             if is_active(each, self._now) and change_of(each) not in incident.in_force
         ]
-        return Situation(wrong, errors, waits, "" if offered is None else offered.title, silences)
-
-    def of_jobs(self, incident: Incident) -> dict[str, str]:
-        """For whom and what the runs of the incident wait, by their jobs; none of them on a rewound screen."""
-        runs = self._state.runs_of(incident.id) if self._app.rewound is None else []
-        texts: dict[str, str] = {}
-        for log in runs:
-            if log.waits and log.state is not None and log.reducer is not None:
-                said = self._does(log.state, log.reducer, log.turn, titled=False)
-                texts[log.job_id] = _("{waits}: {what}", waits=log.waits, what=said)
-        return texts
+        views = () if overview is None else overview.views
+        bad = {each.name for each in views if each.level in (Level.FAILING, Level.DEGRADED)}
+        return Situation(wrong, errors, waits, "" if offered is None else offered.title, silences, bad)
 
     def _of_live(self, log: RunLog) -> str:
         """What a run in progress does or waits for, and where it is seen."""
         state, reducer = log.state, log.reducer
         if state is None or reducer is None:
             return log.job_id
-        title, does = reducer.runbook.title, self._does(state, reducer, log.turn, titled=True)
+        title, does = reducer.runbook.title, self._does(state, reducer, log.turn)
         if log.actor:
             return _("{runbook}: {does}; {who} is in control", runbook=title, does=does, who=log.actor)
         if log.waits:
             return _("{runbook} waits for you: {does} (press 4)", runbook=title, does=does)
         return _("{runbook}: {does} (press 4)", runbook=title, does=does)
 
-    def _does(self, state: RunState, reducer: RunReducer, turn: Turn | None, *, titled: bool) -> str:
-        """What a run does, or what is to be done where it waits; ``titled``: with the title of the step."""
+    def _does(self, state: RunState, reducer: RunReducer, turn: Turn | None) -> str:
+        """What a run does, or what is to be done where it waits."""
         step = _here(turn, reducer.runbook)
-        if turn is not None and titled:
+        if turn is not None:
             step = _("{step}, {title}", step=step, title=reducer.runbook.steps[turn.step].title)
         texts = {
             "nothing": _("running: {step}", step=step) if turn is not None else _("running"),

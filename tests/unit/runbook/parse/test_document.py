@@ -195,6 +195,8 @@ def test_a_rule_at_the_top_is_no_front_matter() -> None:
         ("# T\n1. a\n   ```bash {\"timeout\": \"soon\"}\n   ls\n   ```\n", [(3, "error", "attribute-value")]),
         ("# T\n1. a\n   ```bash {\"confirm\": \"twice\"}\n   ls\n   ```\n", [(3, "error", "attribute-value")]),
         ("# T\n1. a\n   ```bash {\"expect\": \"/(/\"}\n   ls\n   ```\n", [(3, "error", "attribute-value")]),
+        ("# T\n1. a\n   ```bash {\"unchanged\": \"/(/\"}\n   ls\n   ```\n", [(3, "error", "attribute-value")]),
+        ("# T\n1. a\n   ```bash {\"unchanged\": \"there\"}\n   ls\n   ```\n", [(3, "error", "attribute-value")]),
         ("# T\n1. a\n   ```bash {\"capture\": {\"x\": \"a\"}}\n   ls\n   ```\n", [(3, "error", "attribute-value")]),
         ("# T\n1. a\n   ```bash {\"color\": \"red\"}\n   ls\n   ```\n", [(3, "warning", "attribute-unknown")]),
         ("# T\n1. a\n   ```bash {\"risk\": \"read\"}\n   reboot\n   ```\n", [(4, "error", "risk-too-low")]),
@@ -307,6 +309,8 @@ def test_our_attributes_are_read() -> None:
     )
     assert (attributes.expect, attributes.check, attributes.capture) == ("ready (now)?", True, {"pid": r"pid=(\d+)"})
     assert (attributes.risk, attributes.follow) == ("destroy", False)
+    step = _step('1. a\n   ```bash {"unchanged": "/is already (up|there)/"}\n   ls\n   ```\n')
+    assert step.commands[0].attributes.unchanged == "is already (up|there)"
 
 
 def test_the_older_form_of_runme_is_read() -> None:

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from lilfox_tui.runbook.model import Attributes
-from lilfox_tui.runbook.run.output import captured, fine_status, why_failed
+from lilfox_tui.runbook.run.output import captured, changed_nothing, fine_status, why_failed
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,16 @@ def test_a_pattern_that_backtracks_takes_no_time() -> None:
     began = time.process_time()
     assert why_failed(Attributes(expect="(a+)+$"), 0, "a" * 300_000 + "b") is not None
     assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("pattern", "output", "nothing"),
+    [
+        ("is already (up|there)", "web: is already up", True),
+        ("^unchanged$", "one\nunchanged\ntwo", True),
+        ("is already (up|there)", "web: started", False),
+        (None, "nothing was changed", False),
+    ],
+)
+def test_that_nothing_was_changed_is_what_the_command_says(pattern: str | None, output: str, nothing: bool) -> None:
+    assert changed_nothing(Attributes(unchanged=pattern), output) is nothing

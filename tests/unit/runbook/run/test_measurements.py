@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import UTC, datetime
 from typing import cast
 
 import pytest
@@ -12,7 +13,7 @@ from lilfox_tui.config.model import Config
 from lilfox_tui.incident import incidents
 from lilfox_tui.runbook.run import measurements
 from lilfox_tui.runbook.run.gate import Hosts, PreparedCommand
-from lilfox_tui.runbook.run.measurements import HostMeasured, MeasurementTaker
+from lilfox_tui.runbook.run.measurements import HostMeasured, Measurement, MeasurementTaker, ServiceMeasured, as_text
 from lilfox_tui.runbook.run.persistence import RunRecorder
 from lilfox_tui.runbook.run.reducer import RunReducer
 from lilfox_tui.runbook.run.state import Turn
@@ -62,3 +63,21 @@ async def test_a_change_waits_its_two_seconds_once_though_the_one_before_is_stil
     assert "no answer within 0.4 s" in kept[1]
     assert recorder.said == []
     await taker.close()
+
+
+def test_a_service_that_was_not_measured_is_not_told_to_be_unknown() -> None:
+    """Beside a service that is shown as failing that would be another state; the reason is what is known."""
+    services = {
+        "backend": ServiceMeasured(error="no answer within 0.5 s"),
+        "gateway": ServiceMeasured(),
+        "model": ServiceMeasured(health="unhealthy", status=503, response_s=0.002),
+        "shop": ServiceMeasured(health="error", error="refused"),
+    }
+    at = datetime(2026, 3, 29, tzinfo=UTC)
+    text = as_text(Measurement(moment="before", runbook="r", step=1, title="Look", at=at, hosts={}, services=services))
+    assert text.split("\n")[1:] == [
+        "backend: no answer within 0.5 s",
+        "gateway: not measured",
+        "model: unhealthy 503 2 ms",
+        "shop: no answer: refused",
+    ]

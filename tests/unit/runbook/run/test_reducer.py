@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from lilfox_tui.jobs.model import Event, JobFact
 from lilfox_tui.runbook.model import Runbook
@@ -134,6 +135,17 @@ def test_undo_goes_back_from_the_last_one_and_what_is_back_is_no_change_any_more
     assert [change.run for change in state.changes] == ["1", "3"]
     assert state.steps[1].commands[0].state == "undone"
     assert state.steps[1].commands[0].results[0].undone_by == "5"
+
+
+def test_what_says_that_it_changed_nothing_is_no_change_in_force() -> None:
+    reducer = RunReducer(runbook((CHANGE, BACK), (command("true", "change"),)))
+    facts: list[RunFact] = [opened(HERE), began("1", 0, 0), replace(ended("1"), unchanged=True)]
+    reducer.take(facts)
+    state = reducer.state()
+    assert (state.changes, state.undoable) == ((), ())
+    assert state.steps[0].commands[0].state == "done"
+    reducer.take([began("2", 0, 0), ended("2")])
+    assert reducer.state().undoable == ("2",)
 
 
 def test_each_goes_through_a_step_host_by_host() -> None:
