@@ -12,9 +12,8 @@ from lilfox_tui.app.panes.logs.board import BoardDrawing, BoardRow, BoardSection
 from lilfox_tui.app.panes.logs.histogram import StripParts, strip_row
 from lilfox_tui.app.panes.logs.patterns import filter_of, halves_of, halves_row, pattern_head, pattern_sections
 from lilfox_tui.app.panes.logs.rows import percent
-from lilfox_tui.app.panes.logs.statistics import (
+from lilfox_tui.app.panes.logs.sections import (
     NewestRecords,
-    counted_ones,
     responses_in,
     scope_row,
     statistics_head,
@@ -25,7 +24,7 @@ from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Piece, Row
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import cell_width, clean
-from lilfox_tui.logs.analyze import RecentPatterns
+from lilfox_tui.logs.analyze import RecentPatterns, counted_ones
 from lilfox_tui.logs.filter.model import EVERYTHING
 from lilfox_tui.logs.filter.syntax import parse_filter, to_text
 from lilfox_tui.logs.record import EPOCH, LoggedException, LogRecord, Severity
@@ -83,7 +82,10 @@ def test_strip_statistics_and_patterns_say_in_the_same_words_what_they_count() -
             text_of(row).strip()
             for row in statistics_head(statistics_of(tally), NewestRecords((), are_all=True), narrowed=narrowed)
         ]
-        assert told == [f"12 errors in 12 {what}", f"not in the format of the log, and not counted: 2 {what}"]
+        assert told == [
+            f"12 errors (level ERROR or above) in 12 {what}",
+            f"not in the format of the log, and not counted: 2 {what}",
+        ]
         recent = RecentPatterns((), AT_US - 600_000_000, AT_US, recent=12, before=340)
         told = [text_of(row).strip() for row in pattern_head(recent, UTC, narrowed=narrowed)]
         assert told == [f"12 {what} between 03-29 03:02 and 03:12, 340 in the hour before"]
@@ -100,6 +102,11 @@ def test_failed_responses_are_told_though_they_are_no_errors_of_the_log() -> Non
     assert found_by(rows["message no answer <num>"], served) == 5
     told = text_of(statistics_head(counted(served), NewestRecords(served, are_all=True), narrowed=False)[1])
     assert told.strip() == "90 of 100 responses failed with 5xx (90%)"
+    shown = {name: [cell.text for cell in rows[name].cells] for name in ("source gateway", "source db")}
+    assert shown == {"source gateway": ["100", "0", "0%", "90%"], "source db": ["5", "5", "100%", "-"]}
+    assert (rows["source gateway"].failed, rows["source db"].failed) == (0.9, 1.0), "its bar is not that of a good one"
+    (slice_,) = (row for name, row in rows.items() if name.startswith("slice"))
+    assert [cell.text for cell in slice_.cells] == ["105", "95", "90%"]
     part = statistics_head(counted(served), NewestRecords(served[:50], are_all=False), narrowed=False)
     told = "50 of 50 responses in the newest 50 records failed with 5xx (100%)"
     assert text_of(part[1]).strip() == told, "nothing is said of those not looked at"
@@ -240,6 +247,47 @@ def test_fields_that_tell_failed_records_from_others_come_first() -> None:
     ]  # fmt: skip
     assert [found_by(row, records) for row in rows.values()] == [30, 10, 20, 20]
     assert [(row.share, row.failed) for row in rows.values()] == [(1.0, 0.0), (1 / 3, 1.0), (2 / 3, 0.5), (2 / 3, 0.0)]
+
+
+def test_a_field_whose_records_are_failed_responses_is_not_called_good() -> None:
+    """All that this function logs are responses with 5xx, at INFO."""
+    told = [(Severity.INFO, {"function": "answer", "status": 500}), (Severity.ERROR, {"function": "broken"})]
+    records = [record("api", at, AT_US + at, "x", severity=level, fields=fields)
+               for at, (level, fields) in enumerate(told * 20)]  # fmt: skip
+    found = statistics_sections(counted(records), NewestRecords(records, are_all=True), UTC, UNICODE)
+    (section,) = (each for each in found if each.title == "Fields")
+    assert section.heads == ("records", "error or 5xx", "share")
+    assert [[cell.text for cell in row.cells] for row in section.rows] == [["20", "20", "100%"]] * 2
+
+
+@pytest.mark.parametrize(("users", "shown"), [(10, True), (50, False)])
+def test_fields_with_too_many_values_are_left_out_and_named(users: int, shown: bool) -> None:
+    """An id of a request stands in three records each: it says nothing, nor do users of whom each has few."""
+    records = [
+        record("api", at, AT_US + at, "x", fields={"request_id": f"r{at // 3}", "user_id": f"u{at % users}",
+                                                   "zone": f"z{at % 2}"})
+        for at in range(600)
+    ]  # fmt: skip
+    found = statistics_sections(counted(records), NewestRecords(records, are_all=True), UTC, UNICODE)
+    (section,) = (each for each in found if each.title == "Fields")
+    names = {row.id.partition("=")[0] for row in section.rows}
+    assert names == {"field zone", "field user_id"} if shown else {"field zone"}
+    left = "request_id" if shown else "request_id, user_id"
+    assert section.note == f"{left} left out: too many values"
+
+
+def test_times_of_failures_are_few_enough_for_a_screen() -> None:
+    for seconds, width in ((16, 1), (17, 2), (32, 2)):
+        records = rates(*((second, "refused", Severity.ERROR) for second in range(seconds) for _each in range(3)))
+        found = Tally(slice_us=1_000_000)
+        for each in records:
+            found.add(each.source, each.entry)
+        sections = statistics_sections(statistics_of(found), NewestRecords(records, are_all=True), UTC, UNICODE)
+        (section,) = (each for each in sections if each.title == "Errors by time")
+        assert section.note == f"each row {width} s"
+        assert len(section.rows) == -(-seconds // width)
+        assert sum(int(row.cells[1].text) for row in section.rows) == len(records)
+        assert sum(found_by(row, records) for row in section.rows) == len(records), "each row is the filter of its time"
 
 
 def test_statistics_tell_of_which_records_they_are() -> None:
