@@ -94,7 +94,7 @@ async def test_a_row_of_statistics_is_a_filter(tmp_path: Path) -> None:
         await pilot.press("S")
         await until(lambda: len(app.screen_stack) == 2)
         await pilot.pause()
-        assert "11 errors in 102 records" in screen_text(pilot)
+        assert "11 errors (level ERROR or above) in 102 records" in screen_text(pilot)
         await pilot.press(*"OperationalError", "enter")
         await until(lambda: len(messages(pane)) == 10)
         assert set(messages(pane)) == {"OperationalError: connection refused"}

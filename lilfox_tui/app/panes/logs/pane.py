@@ -149,7 +149,7 @@ class LogsPane(Pane):
         self.histogram = Histogram(context)
         self.head = LogHead(context)
         self.table = LogTable(context)
-        self.strip = ErrorStrip(context)
+        self.strip = ErrorStrip(context, self.histogram)
         self.log_evidence = LogEvidence(context)
         self.groups = (
             ListActions(lilfox, self.list, self.list.go_to_end),
