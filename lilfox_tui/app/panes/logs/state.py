@@ -4,7 +4,7 @@ screen."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -17,7 +17,7 @@ from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter, fields_named
 from lilfox_tui.logs.filter.syntax import parse_filter
 from lilfox_tui.logs.merge import MergedLogs
-from lilfox_tui.logs.record import LogRecord, Severity, microseconds
+from lilfox_tui.logs.record import EPOCH, LogRecord, Severity, microseconds
 from lilfox_tui.logs.source import AtEnd, AtTime, LogSource
 from lilfox_tui.logs.window import MergeKey, WindowItem
 
@@ -233,6 +233,13 @@ class LogsState:
     def step_level(self, step: int) -> None:
         """Changes the lowest level shown by ``step`` levels, wrapping around."""
         self.level = LEVELS[(LEVELS.index(self.level) + step) % len(LEVELS)]
+
+    @property
+    def newest(self) -> datetime | None:
+        """The time of the newest record that is loaded (aware UTC); None if none has one."""
+        shown = () if self.merged is None else self.merged.shown
+        time_us = shown[-1].key.time_us if shown else 0
+        return EPOCH + timedelta(microseconds=time_us) if time_us > 0 else None
 
     # ---- where the reader stands ---------------------------------------------------------------------------------
 
