@@ -431,8 +431,8 @@ AT_MOST = 300_000
 class RecentPatterns(Struct, frozen=True):
     """The patterns from ``since_us`` up to ``until_us`` (microseconds since 1970, UTC), new ones first, of ``recent``
     records, compared with the ``before`` records of the BEFORE_US before them. ``unknown`` names sources that have no
-    records from before ``since_us`` to compare with; ``cut`` those that were too large to read completely; ``failed``
-    says which could not be read."""
+    records from before ``since_us`` to compare with, and says when their first one was written; ``cut`` those that were
+    too large to read completely; ``failed`` says which could not be read."""
 
     changes: tuple[PatternChange, ...]
     since_us: int | None
@@ -441,7 +441,7 @@ class RecentPatterns(Struct, frozen=True):
     failed: Mapping[str, LilFoxError] = {}
     recent: int = 0
     before: int = 0
-    unknown: tuple[str, ...] = ()
+    unknown: Mapping[str, int] = {}
     known_from_us: int | None = None
     """The beginning of the time of which the records of all sources that are compared are known."""
     comparable_from_us: int | None = None
@@ -487,7 +487,7 @@ async def recent_patterns(sources: Sequence[LogSource], where: Filter, *, until_
         failed,
         patterns.count(recent_from_us, until_us + SLICE_US),
         patterns.count(oldest_us, recent_from_us),
-        tuple(begun_us),
+        begun_us,
         max((since_us for since_us in known_from_us.values() if since_us < recent_from_us), default=None),
         max(begun_us.values()) // SLICE_US * SLICE_US + SLICE_US + RECENT_US if begun_us else None,
         slice_us,

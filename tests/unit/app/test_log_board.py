@@ -88,7 +88,7 @@ def test_strip_statistics_and_patterns_say_in_the_same_words_what_they_count() -
         ]
         recent = RecentPatterns((), AT_US - 600_000_000, AT_US, recent=12, before=340)
         told = [text_of(row).strip() for row in pattern_head(recent, UTC, narrowed=narrowed)]
-        assert told == [f"12 {what} between 03-29 03:02 and 03:12, 340 in the hour before"]
+        assert told == [f"12 {what} between 03-29 03:02:44 and 03:12:44, 340 in the hour before"]
 
 
 def test_failed_responses_are_told_though_they_are_no_errors_of_the_log() -> None:
@@ -315,13 +315,13 @@ def test_a_message_without_a_past_is_not_called_new() -> None:
     pattern = Pattern(Kind("refused"), 3, Severity.ERROR, Example("api", "0", AT_US, "refused"))
     changes = tuple(PatternChange(pattern, 3, 0, None, compared) for compared in (True, False))
     recent = RecentPatterns(
-        changes, AT_US - 600_000_000, AT_US, recent=6, unknown=("api",), failed={"db": LilFoxError(tr("away"))},
-        comparable_from_us=AT_US + 60_000_000,
+        changes, AT_US - 600_000_000, AT_US, recent=6, unknown={"api": AT_US - 30_000_000, "web": AT_US},
+        failed={"db": LilFoxError(tr("away"))}, comparable_from_us=AT_US + 60_000_000,
     )  # fmt: skip
     counted_, unknown, missing = [text_of(row).strip() for row in pattern_head(recent, UTC)]
-    assert counted_ == "6 records between 03-29 03:02 and 03:12", "not 0 in an hour of which nothing is known"
-    because = "not compared: no records before 03:02 in api"
-    assert unknown == f"{because}; comparable from 03:13 on"
+    assert counted_ == "6 records between 03-29 03:12:14 and 03:12:44", "not 0 in an hour of which nothing is known"
+    because = "not compared: no records before 03:12:14 in api, web"
+    assert unknown == f"{because}; comparable from 03:13:44 on"
     assert text_of(pattern_head(replace(recent, comparable_from_us=None), UTC)[1]).strip() == because
     assert missing == "not fully read: db"
     (only,) = pattern_sections(recent, UTC, UNICODE)
@@ -362,6 +362,7 @@ def test_a_pattern_tells_its_status_its_exception_its_course_and_where_it_was_sa
     assert new.rows[1].more == "worker2: job failed  ConnectionError: connection refused: 127.0.0.1:5432"
     assert [found_by(row, records) for row in new.rows] == [6, 4, 2]
     assert (rest.title, [text_of(row.name) for row in rest.rows]) == ("Other messages", ["GET /a/{id} 200"])
+    assert rest.rows[0].role == "muted", "what is neither new nor more frequent has no colour"
     assert found_by(rest.rows[0], records) == 31
 
 
@@ -408,13 +409,16 @@ def test_routes_of_a_field_that_are_no_paths_are_told_apart_until_they_are_too_m
 def test_a_log_that_has_just_begun_is_compared_with_itself() -> None:
     pattern = Pattern(Kind("refused"), 3, Severity.ERROR, Example("api", "0", AT_US, "refused"))
     change = PatternChange(pattern, 3, 0, 4.0, by_slice=(None, 1, 1, 4), within_us=AT_US - 10_000_000)
-    recent = RecentPatterns((change,), AT_US - 600_000_000, AT_US, recent=3, unknown=("api",), slice_us=1_000_000)
+    recent = RecentPatterns(
+        (change,), AT_US - 600_000_000, AT_US, recent=3, unknown={"api": AT_US - 40_000_000}, slice_us=1_000_000
+    )
     told = [text_of(row).strip() for row in pattern_head(recent, UTC)]
-    assert told[1] == "no records before 03:02; compared: from 03:12:34 on with the time before"
+    assert told[0] == "3 records between 03-29 03:12:04 and 03:12:44", "from the first record of the log on"
+    assert told[1] == "no records before 03:12:04; compared: from 03:12:34 on with the time before"
     some = replace(recent, known_from_us=AT_US - 1_200_000_000)
     assert [text_of(row).strip() for row in pattern_head(some, UTC)][1:] == [
-        "new: not seen from 02:52 to 03:02",
-        "api: no records before 03:02; from 03:12:34 on compared with the time before it",
+        "new: not seen from 02:52:44 to 03:02:44",
+        "api: no records before 03:12:04; from 03:12:34 on compared with the time before it",
     ]
     (section,) = pattern_sections(recent, UTC, UNICODE)
     assert (section.note, section.rows[0].cells[3].text) == ("1 pattern, 1 more frequent", "×4.0")
