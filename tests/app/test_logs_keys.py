@@ -338,9 +338,9 @@ async def test_errors_are_gone_to_from_the_newest_to_the_oldest(tmp_path: Path) 
         await pilot.press("escape")
         for _press in range(300):
             await pilot.press("E")
-            if "no older error" in screen_text(pilot):
+            if "no older record at level ERROR or above" in screen_text(pilot):
                 break
-        assert "no older error" in screen_text(pilot)
+        assert "no older record at level ERROR or above" in screen_text(pilot)
 
 
 async def test_an_open_record_stands_beside_the_list_and_the_next_one_opens(tmp_path: Path) -> None:
