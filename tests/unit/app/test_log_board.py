@@ -278,7 +278,9 @@ def test_fields_with_too_many_values_are_left_out_and_named(users: int, shown: b
 
 def test_times_of_failures_are_few_enough_for_a_screen() -> None:
     for seconds, width in ((16, 1), (17, 2), (32, 2)):
-        records = rates(*((second, "refused", Severity.ERROR) for second in range(seconds) for _each in range(3)))
+        levels = [Severity.ERROR] * 3
+        told = [(second, "refused", level) for second in range(seconds) for level in levels]
+        records = rates(*told, *((seconds + 2 * at, "calm", Severity.INFO) for at in range(5)))
         found = Tally(slice_us=1_000_000)
         for each in records:
             found.add(each.source, each.entry)
@@ -286,8 +288,9 @@ def test_times_of_failures_are_few_enough_for_a_screen() -> None:
         (section,) = (each for each in sections if each.title == "Errors by time")
         assert section.note == f"each row {width} s"
         assert len(section.rows) == -(-seconds // width)
-        assert sum(int(row.cells[1].text) for row in section.rows) == len(records)
-        assert sum(found_by(row, records) for row in section.rows) == len(records), "each row is the filter of its time"
+        assert sum(int(row.cells[1].text) for row in section.rows) == len(told)
+        counts = [int(row.cells[0].text) for row in section.rows]
+        assert [found_by(row, records) for row in section.rows] == counts, "each row is the filter of its time"
 
 
 def test_statistics_tell_of_which_records_they_are() -> None:

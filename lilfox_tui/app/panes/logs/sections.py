@@ -492,10 +492,13 @@ def _by_time(slices: Sequence[Slice], newest: NewestRecords, zone: tzinfo) -> li
     """The times with errors and, if all records were looked at, with responses with 5xx; the longest bar is that of the
     most records."""
     told = newest if newest.are_all else NewestRecords((), are_all=False)
-    rows_, width_us = _wider(slices, told)
-    failed = [each for each in rows_ if each.errors]
+    shown = _with_failures(slices, told)
+    while sum(each.errors > 0 for each in shown) > SLICES_SHOWN:
+        shown = _wider(shown)
+    failed = [each for each in shown if each.errors]
     if not failed:
         return []
+    width_us = failed[0].until_us - failed[0].since_us
     most = max(each.records for each in failed)
     days = {moment(each.since_us, zone).date() for each in failed}
     rows = []
@@ -509,23 +512,23 @@ def _by_time(slices: Sequence[Slice], newest: NewestRecords, zone: tzinfo) -> li
     return [BoardSection(title, tuple(rows), note, _failed_heads(told), name=_("time"))]
 
 
-def _wider(slices: Sequence[Slice], newest: NewestRecords) -> tuple[list[Slice], int]:
-    """The slices as at most ``SLICES_SHOWN`` of the same width, and that width. With their failures as errors, where
-    there are responses among the ``newest`` records."""
-    if not slices:
-        return [], 0
-    narrow_us = slices[0].until_us - slices[0].since_us
-    count = (slices[-1].until_us - slices[0].since_us) // narrow_us
-    width_us = narrow_us * -(-count // SLICES_SHOWN)
-    failures: Counter[int] = Counter()
-    if newest.responses:
-        for record, fails in zip(newest.records, newest.failures, strict=True):
-            if fails and record.entry.time_us is not None:
-                failures[record.entry.time_us // narrow_us * narrow_us] += 1
+def _with_failures(slices: Sequence[Slice], newest: NewestRecords) -> Sequence[Slice]:
+    """The slices; with their failures as errors, where there are responses among the ``newest`` records."""
+    if not newest.responses or not slices:
+        return slices
+    width_us, failures = slices[0].until_us - slices[0].since_us, Counter[int]()
+    for record, fails in zip(newest.records, newest.failures, strict=True):
+        if fails and record.entry.time_us is not None:
+            failures[record.entry.time_us // width_us * width_us] += 1
+    return [replace(each, errors=failures[each.since_us]) for each in slices]
+
+
+def _wider(slices: Sequence[Slice]) -> list[Slice]:
+    """The slices as ones of twice the width."""
+    first_us, width_us = slices[0].since_us, 2 * (slices[0].until_us - slices[0].since_us)
     found: dict[int, Slice] = {}
     for each in slices:
-        since_us = each.since_us - (each.since_us - slices[0].since_us) % width_us
-        errors = failures[each.since_us] if newest.responses else each.errors
+        since_us = each.since_us - (each.since_us - first_us) % width_us
         before = found.get(since_us, Slice(since_us, since_us + width_us, 0, 0, 0, None))
-        found[since_us] = replace(before, records=before.records + each.records, errors=before.errors + errors)
-    return list(found.values()), width_us
+        found[since_us] = replace(before, records=before.records + each.records, errors=before.errors + each.errors)
+    return list(found.values())
