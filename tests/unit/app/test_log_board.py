@@ -24,7 +24,7 @@ from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Piece, Row
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import cell_width, clean
-from lilfox_tui.logs.analyze import RecentPatterns, counted_ones
+from lilfox_tui.logs.analyze import RecentPatterns, count_responses, counted_ones
 from lilfox_tui.logs.filter.model import EVERYTHING
 from lilfox_tui.logs.filter.syntax import parse_filter, to_text
 from lilfox_tui.logs.record import EPOCH, LoggedException, LogRecord, Severity
@@ -103,10 +103,12 @@ def test_failed_responses_are_told_though_they_are_no_errors_of_the_log() -> Non
     told = text_of(statistics_head(counted(served), NewestRecords(served, are_all=True), narrowed=False)[1])
     assert told.strip() == "90 of 100 responses failed with 5xx (90%)"
     shown = {name: [cell.text for cell in rows[name].cells] for name in ("source gateway", "source db")}
-    assert shown == {"source gateway": ["100", "0", "0%", "90%"], "source db": ["5", "5", "100%", "-"]}
+    assert shown == {"source gateway": ["100", "0%", "90%"], "source db": ["5", "100%", "-"]}
     assert (rows["source gateway"].failed, rows["source db"].failed) == (0.9, 1.0), "its bar is not that of a good one"
     (slice_,) = (row for name, row in rows.items() if name.startswith("slice"))
     assert [cell.text for cell in slice_.cells] == ["105", "95", "90%"]
+    assert count_responses(served, are_all=True).total == (100, 90), "lilfox logs stats tells the same"
+    assert [row.id for row in rows.values() if row.id.startswith("source")] == ["source db", "source gateway"]
     part = statistics_head(counted(served), NewestRecords(served[:50], are_all=False), narrowed=False)
     told = "50 of 50 responses in the newest 50 records failed with 5xx (100%)"
     assert text_of(part[1]).strip() == told, "nothing is said of those not looked at"
@@ -274,6 +276,16 @@ def test_fields_with_too_many_values_are_left_out_and_named(users: int, shown: b
     assert names == {"field zone", "field user_id"} if shown else {"field zone"}
     left = "request_id" if shown else "request_id, user_id"
     assert section.note == f"{left} left out: too many values"
+    more = [
+        replace(each, entry=replace(each.entry, fields={**each.entry.fields, "span": f"s{at}", "trace_id": f"t{at}"}))
+        for at, each in enumerate(records)
+    ]
+    crowded = statistics_sections(counted(more), NewestRecords(more, are_all=True), UTC, UNICODE)
+    (section,) = (each for each in crowded if each.title == "Fields")
+    assert section.note == f"{3 if shown else 4} fields left out: too many values"
+    part = statistics_sections(counted(records), NewestRecords(records, are_all=False), UTC, UNICODE)
+    (section,) = (each for each in part if each.title == "Fields")
+    assert section.note == f"the newest 600 records, {1 if shown else 2} field{'' if shown else 's'} left out"
 
 
 def test_times_of_failures_are_few_enough_for_a_screen() -> None:

@@ -375,7 +375,7 @@ def _failed_heads(newest: NewestRecords) -> tuple[str, str, str]:
 
 
 def _sources(groups: Sequence[StatisticsGroup], newest: NewestRecords) -> list[BoardSection]:
-    """The errors of each source by their level, and beside them the share of its responses with 5xx."""
+    """The errors of each source by their level; their share beside that of its responses with 5xx, if there are any."""
     if len(groups) < 2:
         return []
     most = max(each.records for each in groups)
@@ -391,11 +391,13 @@ def _sources(groups: Sequence[StatisticsGroup], newest: NewestRecords) -> list[B
             share = percent(failed[each.name], responses[each.name]) if responses[each.name] else "-"
             cell = Piece(share, "failing" if failed[each.name] else "muted")
             part = failures[each.name] / max(1, read[each.name])
-            row = replace(row, cells=(*row.cells, cell), failed=part)
+            row = replace(row, cells=(row.cells[0], row.cells[2], cell), failed=part)
         rows.append(row)
     note = _("bars: records, errors and 5xx first") if responses else _("bars: records, errors first")
-    heads = (_("records"), _("errors"), _("error %"), *(("5xx",) if responses else ()))
-    return _section(_("Sources"), rows, note if newest.are_all else newest.which, heads=heads, name=_("source"))
+    heads = (_("records"), _("error %"), "5xx %") if responses else (_("records"), _("errors"), _("error %"))
+    if responses and not newest.are_all:
+        note = _("5xx % of {records}", records=newest.which)
+    return _section(_("Sources"), rows, note, heads=heads, name=_("source"))
 
 
 def _fields(newest: NewestRecords) -> list[BoardSection]:
@@ -426,9 +428,13 @@ def _fields(newest: NewestRecords) -> list[BoardSection]:
         for value, (count, failed) in top
     ]  # fmt: skip
     note = newest.which
-    if many:
-        note = ngettext("{names} left out: too many values", "{names} left out: too many values", len(many),
-                        names=listed(sorted(many)) if len(many) < MANY_NAMED else grouped(len(many)))  # fmt: skip
+    if many and not newest.are_all:
+        note = ngettext("{records}, {count} field left out", "{records}, {count} fields left out", len(many),
+                        records=note)  # fmt: skip
+    elif len(many) >= MANY_NAMED:
+        note = _("{count} fields left out: too many values", count=grouped(len(many)))
+    elif many:
+        note = _("{names} left out: too many values", names=listed(sorted(many)))
     heads = _failed_heads(newest)
     return [BoardSection(_("Fields"), tuple(rows), note, heads, name=_("field and value"))] if rows else []
 
