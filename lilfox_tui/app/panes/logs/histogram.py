@@ -291,6 +291,8 @@ class Histogram:
     def __init__(self, context: PaneContext[LogsState]) -> None:
         self._state, self._app = context.state, context.app
         self._made: tuple[object, Bars | None] = (None, None)
+        self.drawn: Bars | None = None
+        """What is on the screen."""
 
     @property
     def has_room(self) -> bool:
@@ -298,14 +300,10 @@ class Histogram:
         room = self._app.room
         return room.height >= LEAST_ROWS and room.width >= LEAST_WIDTH and not self._app.slow_link
 
-    def drawn(self, merged: MergedLogs) -> Bars | None:
-        """The bars of ``merged`` if they are on the screen."""
-        return self.bars(merged) if self.has_room else None
-
     def paint(self, lines: Lines) -> None:
         """Draws the bars of all records that match, or of those that are loaded until they are counted."""
         merged = self._state.merged
-        bars = None if merged is None else self.drawn(merged)
+        bars = self.drawn = self.bars(merged) if merged is not None and self.has_room else None
         # there from the start: what is shown later moves the rows, and that costs a layout more
         lines.display = self.has_room and (bars is not None or merged is None or not merged.shown)
         if bars is None:

@@ -444,7 +444,7 @@ class ErrorStrip:
         the strip counts what that does."""
         total, more_in_all = self._all_records()
         loaded, more = len(merged.shown), not (merged.at_oldest and merged.at_newest)
-        bars = self._histogram.drawn(merged)
+        bars = self._histogram.drawn
         if bars is not None and not bars.loaded_only:
             loaded, more = bars.total.records + bars.missing, more and not self._state.is_up_to_date(merged)
             if merged.where == EVERYTHING and total is not None:
