@@ -183,7 +183,8 @@ class Console(PrivateApp, inherit_bindings=False):
 
     @property
     def clock(self) -> datetime:
-        """The time of the shown data (aware UTC), from which all ages except the header's clock are computed."""
+        """The time of the shown data (aware UTC), from which all ages are computed. The header's clock may be later: a
+        pane draws some things between two overviews."""
         return self.rewound or (self.shown.at if self.shown is not None else datetime.now(UTC))
 
     @property

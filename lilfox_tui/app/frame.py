@@ -38,7 +38,7 @@ class HeaderState(Struct, frozen=True):
 
     name: str
     now: datetime
-    """Of the overview that is shown (aware UTC)."""
+    """Of what is shown (aware UTC)."""
     rewound_by_s: float | None
     paused: bool
     read_only: bool
@@ -331,7 +331,7 @@ class FramePainter:
         )
         state = HeaderState(
             name=app.config.name,
-            now=app.clock,
+            now=self._clock(),
             rewound_by_s=None if app.rewound is None else (datetime.now(UTC) - app.rewound).total_seconds(),
             paused=app.paused,
             read_only=app.config.read_only,
@@ -341,6 +341,14 @@ class FramePainter:
         bars["header"].show([header(app.shown, state, width, app.glyphs)])
         self._paint_tabs(bars["tabs"], bars["note"], told, jobs)
         self._paint_footer(bars["footer"], width)
+
+    def _clock(self) -> datetime:
+        """The time of what is shown: of the overview, or of what the pane has drawn since, such as a record of a log.
+        Not past the present, which a host's clock may be."""
+        newest = self._navigation.pane.newest
+        if newest is None or self._app.rewound is not None:
+            return self._app.clock
+        return max(self._app.clock, min(newest, datetime.now(UTC)))
 
     def _paint_tabs(self, lines: Lines, note: Lines, told: Sequence[Row], jobs: Row) -> None:
         """Draws the tabs, and a message beside or over them."""

@@ -105,6 +105,15 @@ class Pane(Vertical):
 
     rows_below = 0
     """Of a page that is open, past the lower edge."""
+    newest: datetime | None = None
+    """The time of the newest thing that is drawn (aware UTC), if it may be newer than the overview that is shown."""
+
+    def draw_until(self, newest: datetime | None) -> None:
+        """Sets the time of the newest thing that is drawn; the header's clock is not older than that."""
+        before, self.newest = self.newest, newest
+        moved = newest is not None and (before is None or newest.replace(microsecond=0) > before)
+        if moved and newest is not None and newest > self.lilfox.clock:
+            self.lilfox.repaint_frame()
 
     def look_below(self, lines: Lines) -> None:
         """Redraws the frame if the number of rows below the visible ones of ``lines`` has changed. Call after the

@@ -6,12 +6,12 @@ import asyncio
 import os
 import pickle
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager, suppress
 from datetime import UTC
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -35,7 +35,7 @@ from lilfox_tui.logs.count_process import (
 )
 from lilfox_tui.logs.files.local import LocalFile
 from lilfox_tui.logs.files.log_file import HasLocalFiles, LogFile
-from lilfox_tui.logs.filter.model import EVERYTHING, NOTHING, Filter, of_source, span
+from lilfox_tui.logs.filter.model import EVERYTHING, NOTHING, Filter, http_status, of_source, span
 from lilfox_tui.logs.record import FORMATS, LogRecord, load_format
 from lilfox_tui.logs.source import (
     AtBeginning,
@@ -138,6 +138,37 @@ Progress = Callable[[int, int], None]
 A = TypeVar("A", bound=CountAnswer)
 
 
+class SourceResponses(NamedTuple):
+    """The HTTP responses of a source, and those of them that failed (5xx)."""
+
+    responses: int
+    failed: int
+
+
+class Responses(Struct, frozen=True):
+    """The HTTP responses that the newest ``records`` tell, by source; ``are_all``: there are no other records. Levels
+    do not tell them: many programs log a failed request at INFO."""
+
+    records: int
+    are_all: bool
+    by_source: Mapping[str, SourceResponses]
+
+    @property
+    def total(self) -> SourceResponses:
+        """Those of all sources together."""
+        found = self.by_source.values()
+        return SourceResponses(sum(each.responses for each in found), sum(each.failed for each in found))
+
+
+def count_responses(newest: Sequence[LogRecord], *, are_all: bool) -> Responses:
+    """Count the HTTP responses among the newest records."""
+    told = ((record.source, http_status(record)[0]) for record in newest)
+    codes = [(source, code) for source, code in told if code]
+    count, failed = Counter(source for source, _code in codes), Counter(each for each, code in codes if code[0] == "5")
+    by_source = {source: SourceResponses(count[source], failed[source]) for source in sorted(count)}
+    return Responses(len(newest), are_all, by_source)
+
+
 class Analysis(Struct, frozen=True):
     """The statistics, and the errors of sources that could not be read to their end, by name."""
 
@@ -184,17 +215,20 @@ async def analyze(
     return Analysis(statistics, failed | counting.failed)
 
 
-async def analyze_stream(source: LogSource, where: Filter) -> Analysis:
+async def analyze_stream(source: LogSource, where: Filter) -> tuple[Analysis, Responses]:
     """Count a source that ends by itself, such as standard input, until its end."""
-    tally = Tally()
+    tally, newest, count = Tally(), deque[LogRecord](maxlen=NEWEST_MOST), 0
     failed: dict[str, LilFoxError] = {}
     try:
         async with aclosing(source.follow(AtBeginning(), where)) as batches:
             async for batch in batches:
-                _count(source, (item for item in batch if isinstance(item, LogRecord)), tally)
+                records = [item for item in batch if isinstance(item, LogRecord)]
+                _count(source, records, tally)
+                newest.extend(records)
+                count += len(records)
     except LilFoxError as error:
         failed[source.name] = error
-    return Analysis(statistics_of(tally), failed)
+    return Analysis(statistics_of(tally), failed), count_responses(newest, are_all=count == len(newest))
 
 
 NEWEST_MOST = 20_000
@@ -221,6 +255,20 @@ async def newest_records(sources: Sequence[LogSource], where: Filter) -> tuple[l
         found += its
         are_all = are_all and start is None
     return found, are_all
+
+
+def counted_ones(read: Sequence[LogRecord], counted: Statistics) -> list[LogRecord]:
+    """Of all records, those of each source oldest first, the ones that were there when they were counted: else there
+    would be more errors in a part of the statistics than in all."""
+    if counted.unread:
+        return list(read)  # they are of no source there
+    left = {each.name: each.records for each in counted.by_source}
+    found = []
+    for record in read:
+        if left.get(record.source, 0) > 0:
+            left[record.source] -= 1
+            found.append(record)
+    return found
 
 
 async def _count_pages(source: LogSource, where: Filter, tally: Tally) -> None:
@@ -383,8 +431,8 @@ AT_MOST = 300_000
 class RecentPatterns(Struct, frozen=True):
     """The patterns from ``since_us`` up to ``until_us`` (microseconds since 1970, UTC), new ones first, of ``recent``
     records, compared with the ``before`` records of the BEFORE_US before them. ``unknown`` names sources that have no
-    records from before ``since_us`` to compare with; ``cut`` those that were too large to read completely; ``failed``
-    says which could not be read."""
+    records from before ``since_us`` to compare with, and says when their first one was written; ``cut`` those that were
+    too large to read completely; ``failed`` says which could not be read."""
 
     changes: tuple[PatternChange, ...]
     since_us: int | None
@@ -393,7 +441,7 @@ class RecentPatterns(Struct, frozen=True):
     failed: Mapping[str, LilFoxError] = {}
     recent: int = 0
     before: int = 0
-    unknown: tuple[str, ...] = ()
+    unknown: Mapping[str, int] = {}
     known_from_us: int | None = None
     """The beginning of the time of which the records of all sources that are compared are known."""
     comparable_from_us: int | None = None
@@ -439,7 +487,7 @@ async def recent_patterns(sources: Sequence[LogSource], where: Filter, *, until_
         failed,
         patterns.count(recent_from_us, until_us + SLICE_US),
         patterns.count(oldest_us, recent_from_us),
-        tuple(begun_us),
+        begun_us,
         max((since_us for since_us in known_from_us.values() if since_us < recent_from_us), default=None),
         max(begun_us.values()) // SLICE_US * SLICE_US + SLICE_US + RECENT_US if begun_us else None,
         slice_us,

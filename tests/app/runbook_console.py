@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
@@ -22,7 +22,6 @@ from lilfox_tui.app.run_log import RunLog
 from lilfox_tui.config.loader import load
 from lilfox_tui.config.themes import load_theme
 from lilfox_tui.incident.incidents import entries, list_incidents
-from lilfox_tui.jobs.listing import list_jobs
 from lilfox_tui.monitor.monitor import Monitor
 from lilfox_tui.monitor.watchers import scrape
 from tests.app.overviews import mixed
@@ -149,9 +148,26 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         )
         config.chmod(0o600)
         yield home
-        for job in list_jobs():
-            if job.state == "running" and job.pid is not None:
-                os.killpg(job.pid, signal.SIGKILL)
+        end_runs(home)
+
+
+def end_runs(home: Path) -> None:
+    """Ends all that was started with the state folder in ``home``: jobs, and their commands, which live in sessions of
+    their own and go on without their job."""
+    while left := still_running(home):
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def still_running(home: Path) -> list[int]:
+    """The processes whose state folder is in ``home``, but for this one."""
+    wanted, found = f"XDG_STATE_HOME={home}/state".encode(), []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if wanted in (folder / "environ").read_bytes().split(b"\0") and int(folder.name) != os.getpid():
+                found.append(int(folder.name))
+    return found
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -61,6 +62,46 @@ async def test_who_goes_along_sees_the_newest_of_a_burst_and_keys_work_meanwhile
         assert int(selected(pane).removeprefix("n ")) < BURST - 400, "what was not read is there when it is gone to"
         numbers = [int(each.removeprefix("n ")) for each in messages(pane)]
         assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+def told(text: str) -> tuple[int, str]:
+    """How many records the counts beside the histogram add up to, and what the strip says."""
+    counts = [re.search(r" ([\d,]+) (?:level|other)", each) for each in text.splitlines()[3:6]]
+    strip = text.splitlines()[-2].split("  ")[-1].strip()
+    return sum(int(each[1].replace(",", "")) for each in counts if each is not None), strip
+
+
+async def test_histogram_and_strip_tell_one_count_of_what_is_shown(tmp_path: Path) -> None:
+    """Two counts of the same, taken at other times or of other records, are one too many."""
+    app = logs_app(tmp_path)
+    before = [line(NOW - timedelta(seconds=500 - at / 10), "ERROR" if at % 3 == 0 else "INFO", "http", f"n {at}")
+              for at in range(4000)]  # fmt: skip
+    (tmp_path / "gateway.log").write_text("\n".join([*before, "no JSON at all", ""]))
+    async with app.run_test(size=(120, 40)) as pilot:
+        pane = await settled(app, pilot)
+        text = screen_text(pilot)
+        if pane.state.counted is None:
+            count = len(messages(pane)) - messages(pane).count("no JSON at all")
+            assert (told(text)[0], f"{count} loaded records, each bar" in text) == (count, True), text
+        for keys, kind, only in (((), "", 3), (("p",), "", 3), (("p", "v", "v", "v", "v"), " matching", 1)):
+            await pilot.press(*keys)
+            await until(lambda: pane.state.counted is not None and pane.state.merged is not None
+                        and pane.state.is_up_to_date(pane.state.merged))  # fmt: skip
+            for part in range(2):
+                with (tmp_path / "gateway.log").open("a") as log:
+                    last = f"{keys} {part}"
+                    log.write("".join(line(NOW + timedelta(seconds=part), level, "http", last) + "\n"
+                                      for level in ("INFO", "INFO", "ERROR")))  # fmt: skip
+                await until(lambda last=last, only=only: messages(pane).count(last) == only)  # type: ignore[misc]
+                pane.repaint()
+                await pilot.pause()
+                drawn, strip = told(screen_text(pilot))
+                assert pane.state.merged is not None
+                assert len(messages(pane)) < 4000, "not all are loaded"
+                missing = 0 if kind else 1
+                assert strip.startswith(f"{drawn + missing:,} "), (drawn, strip)
+                assert f"{kind} records" in strip
+                assert ("1 without a time or format" in screen_text(pilot)) is bool(missing)
 
 
 async def test_who_reads_further_up_is_told_how_many_came_exactly(tmp_path: Path) -> None:

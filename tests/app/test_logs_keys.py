@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tests.app.log_files import (
     line,
     logs_app,
     messages,
+    pane_of,
     selected,
     settled,
     shown_names,
@@ -209,6 +211,27 @@ async def test_paused_it_holds_still_and_then_goes_on(tmp_path: Path) -> None:
         await until(lambda: selected(pane) == "and on")
 
 
+async def test_the_clock_of_the_header_is_not_older_than_the_records_below_it(tmp_path: Path) -> None:
+    """Nor later than the present, if a host's clock is."""
+    app = logs_app(tmp_path)
+    async with app.run_test(size=SIZE) as pilot:
+        await settled(app, pilot)
+        assert f"{NOW:%H:%M:%S} UTC" in screen_text(pilot).splitlines()[0], "of the overview, which is newer"
+        for ahead, keys in ((timedelta(), ()), (timedelta(hours=2), ()), (timedelta(hours=3), ("p", "G"))):
+            at = datetime.now(UTC)
+            await pilot.press(*keys)
+            with (tmp_path / "gateway.log").open("a") as file:
+                file.write(line(at + ahead, "INFO", "http", f"ahead {ahead}") + "\n")
+            await until(lambda ahead=ahead: f"ahead {ahead}" in messages(pane_of(app)))  # type: ignore[misc]
+            pane_of(app).repaint()
+            await pilot.pause()
+            told = re.search(r"(\d\d:\d\d:\d\d) UTC", screen_text(pilot).splitlines()[0])
+            assert told is not None
+            passed = int((datetime.now(UTC) - at).total_seconds()) + 2
+            possible = [f"{at + timedelta(seconds=each):%H:%M:%S}" for each in range(passed)]
+            assert told[1] in possible
+
+
 async def test_what_came_while_another_pane_was_shown_is_there(tmp_path: Path) -> None:
     app = logs_app(tmp_path)
     async with app.run_test(size=SIZE) as pilot:
@@ -315,9 +338,9 @@ async def test_errors_are_gone_to_from_the_newest_to_the_oldest(tmp_path: Path) 
         await pilot.press("escape")
         for _press in range(300):
             await pilot.press("E")
-            if "no older error" in screen_text(pilot):
+            if "no older record at level ERROR or above" in screen_text(pilot):
                 break
-        assert "no older error" in screen_text(pilot)
+        assert "no older record at level ERROR or above" in screen_text(pilot)
 
 
 async def test_an_open_record_stands_beside_the_list_and_the_next_one_opens(tmp_path: Path) -> None:

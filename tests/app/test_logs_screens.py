@@ -167,7 +167,7 @@ async def test_the_histogram_leaves_room_for_its_counts(tmp_path: Path, width: i
         await settled(app, pilot)
         rows = [row.split() for row in screen_text(pilot).splitlines()[3:6]]
         assert [next(word for word in row if word.isdecimal()) for row in rows] == ["0", "0", "150"]
-        assert width < 80 or ("errors" in rows[0] and "warnings" in rows[1] and "100%" in rows[2])
+        assert width < 80 or ("ERROR" in rows[0] and "WARNING" in rows[1] and "100%" in rows[2])
 
 
 async def test_what_stands_beside_the_histogram_stays_where_it_is_while_records_come(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ async def test_what_stands_beside_the_histogram_stays_where_it_is_while_records_
                 written.writelines(f"{each}\n" for each in lines[begin:end])
             await until(partial(lambda said: said in screen_text(pilot), f"request {end - 1}"))
             rows = screen_text(pilot).splitlines()[3:7]
-            places |= {row.index(word) for row, word in zip(rows, ("errors", "warnings", "other", "each"), strict=True)}
+            places |= {row.index(word) for row, word in zip(rows, ("level", "level", "other", "each"), strict=True)}
         assert len(places) == 2, "the words in one column, what a bar stands for in one"
 
 

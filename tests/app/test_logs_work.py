@@ -94,10 +94,30 @@ async def test_a_row_of_statistics_is_a_filter(tmp_path: Path) -> None:
         await pilot.press("S")
         await until(lambda: len(app.screen_stack) == 2)
         await pilot.pause()
-        assert "11 errors in 102 records" in screen_text(pilot)
+        assert "11 errors (level ERROR or above) in 102 records" in screen_text(pilot)
         await pilot.press(*"OperationalError", "enter")
         await until(lambda: len(messages(pane)) == 10)
         assert set(messages(pane)) == {"OperationalError: connection refused"}
+
+
+@pytest.mark.parametrize(("size", "seen"), [((80, 24), True), ((100, 30), True), ((40, 10), False)])
+async def test_what_was_counted_stays_in_sight_while_the_statistics_scroll(
+    tmp_path: Path, size: tuple[int, int], seen: bool
+) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=size) as pilot:
+        await settled(app, pilot)
+        await pilot.press("S")
+        await until(lambda: len(app.screen_stack) == 2)
+        await pilot.pause()
+        assert "11 errors (level ERROR" in screen_text(pilot)
+        await pilot.press(*["pagedown"] * 5)
+        text = screen_text(pilot)
+        assert "03:12:40" in text, "the last row"
+        assert ("11 errors (level ERROR or above) in 102 records" in text) is seen
+        assert ("gateway, backend" in text) is seen
+        await pilot.press(*["pageup"] * 5)
+        assert "Levels" in screen_text(pilot)
 
 
 async def test_the_mouse_and_the_arrows_choose_among_sections_side_by_side(tmp_path: Path) -> None:

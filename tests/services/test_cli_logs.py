@@ -16,6 +16,7 @@ import jsonschema
 import pytest
 
 from lilfox_tui.cli.schemas import schema
+from lilfox_tui.logs.analyze import NEWEST_MOST
 from tests.bench import logs_made
 from tests.bench.manual_scripts import analyze_errors, analyze_performance
 from tests.services.lilfox_command import lilfox, running
@@ -65,10 +66,12 @@ def test_statistics_of_json_are_those_of_the_manuals_scripts(folder: Path) -> No
 
 def test_statistics_of_an_access_log_equal_an_independent_count(folder: Path) -> None:
     requests = [line.split('"')[1:3] for line in (folder / "nginx.log").read_text().splitlines()]
+    newest = sum(int(status.split()[0]) >= 500 for _request, status in requests[-NEWEST_MOST:])
     failed = [request.split()[1].partition("?")[0] for request, status in requests if int(status.split()[0]) >= 500]
     assert stats(folder / "nginx.log") == {
         "records": RECORDS,
         "errors": {"total": len(failed), "by_type": {"Unknown": len(failed)}, "by_module": dict(Counter(failed))},
+        "responses": {"records": NEWEST_MOST, "total": NEWEST_MOST, "status_5xx": newest},
         "response_time": None,
     }
 
@@ -82,9 +85,29 @@ def test_statistics_of_console_lines_equal_an_independent_count(folder: Path) ->
     assert stats(folder / "console.log") == {
         "records": RECORDS,
         "errors": {"total": len(failed), "by_type": dict(types), "by_module": dict(modules)},
+        "responses": {"records": NEWEST_MOST, "total": 0, "status_5xx": 0},
         "response_time": None,
     }
     assert len(types) > 3
+
+
+def test_failed_responses_count_beside_errors_whatever_their_level(tmp_path: Path) -> None:
+    """A service that logs each request at INFO has no record at ERROR, though all of its requests fail."""
+    line = '{{"timestamp": "2026-03-01T00:00:{:02}Z", "level": "INFO", "module": "web", "message": "{}"}}\n'
+    codes = [502] * 9 + [404] * 2 + [200]
+    text = "".join(line.format(at, f"GET /api/chat {code} in 0.0{at} s") for at, code in enumerate(codes))
+    (tmp_path / "web.log").write_text(text + line.format(30, "took 512 ms"))
+    (tmp_path / "db.log").write_text(line.format(40, "ready"))
+    found = stats(tmp_path / "web.log", tmp_path / "db.log")
+    assert (found["records"], found["errors"]["total"]) == (14, 0)
+    assert found["responses"] == {"records": 14, "total": 12, "status_5xx": 9}
+    assert stats("-", stdin=text)["responses"] == {"records": 12, "total": 12, "status_5xx": 9}
+    only = stats(tmp_path / "web.log", "--where", "message~502")["responses"]
+    assert only == {"records": 9, "total": 9, "status_5xx": 9}
+    told = lilfox("logs", "stats", tmp_path / "web.log", tmp_path / "db.log").stdout
+    assert "errors (level ERROR or above): 0\nresponses with status 5xx: 9 of 12\n" in told
+    rows = {line.split()[0]: line.split()[1:4] for line in told.splitlines() if line.startswith(("  web", "  db"))}
+    assert rows == {"web": ["13", "0", "9/12"], "db": ["1", "0", "-"]}
 
 
 def test_statistics_of_a_packed_file_a_pipe_and_several_files(folder: Path, tmp_path: Path) -> None:

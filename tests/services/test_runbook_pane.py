@@ -16,7 +16,7 @@ from lilfox_tui.incident import incidents
 from lilfox_tui.incident.incidents import current, open_incident
 from lilfox_tui.incident.model import Closed, Decided, EvidenceKept, Noted, StepEnded, StepSkipped
 from lilfox_tui.jobs.listing import list_jobs
-from tests.app.runbook_console import console, home, told
+from tests.app.runbook_console import console, end_runs, home, still_running, told
 from tests.waiting import until
 
 __all__ = ["home"]
@@ -467,3 +467,6 @@ async def test_ctrl_c_asks_before_it_stops_a_change_and_quits_in_other_panes(hom
         await shown.until("Stop the running command")
         await shown.keys("escape", "1", "ctrl+c")
         await until(lambda: shown.app.leaving, what="in another pane it quits")
+    assert still_running(home), "the command goes on without the console"
+    end_runs(home)
+    assert not still_running(home), "nothing stays on the machine after a test"

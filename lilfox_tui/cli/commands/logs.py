@@ -26,7 +26,7 @@ from lilfox_tui.logs.statistics import MINUTE_US, ResponseTimes, Slice, Statisti
 from lilfox_tui.metrics.model import Level
 
 if TYPE_CHECKING:
-    from lilfox_tui.logs.analyze import Analysis
+    from lilfox_tui.logs.analyze import Analysis, Responses, SourceResponses
 
 
 _LEVELS = {Severity.WARNING: Level.DEGRADED, Severity.ERROR: Level.FAILING, Severity.CRITICAL: Level.FAILING}
@@ -111,9 +111,9 @@ ROWS_MOST = 20
 """So many types, modules and routes are shown; ``--json`` has all."""
 
 
-def statistics_document(found: Statistics) -> dict[str, Any]:
+def statistics_document(found: Statistics, responses: Responses) -> dict[str, Any]:
     """The document of ``--json``: see the schema ``logs-stats.json``."""
-    taken = found.response_times
+    taken, told = found.response_times, responses.total
     return {
         "records": found.records,
         "errors": {
@@ -121,16 +121,22 @@ def statistics_document(found: Statistics) -> dict[str, Any]:
             "by_type": dict(found.errors_by_type),
             "by_module": dict(found.errors_by_module),
         },
+        "responses": {"records": responses.records, "total": told.responses, "status_5xx": told.failed},
         "response_time": None
         if taken is None
         else {"count": taken.count, "mean": taken.mean_s, "p50": taken.p50_s, "p95": taken.p95_s, "p99": taken.p99_s},
     }
 
 
-def print_statistics(found: Statistics, zone: tzinfo) -> None:
+def print_statistics(found: Statistics, responses: Responses, zone: tzinfo) -> None:
     """Prints all statistics as tables; times are in ``zone``."""
     print_line(_("records: {count}", count=found.records))
-    print_line(_("errors: {count}", count=found.errors))
+    print_line(_("errors (level ERROR or above): {count}", count=found.errors))
+    if (told := responses.total).responses:
+        text = _("responses with status 5xx: {failed} of {count}", failed=told.failed, count=told.responses)
+        if not responses.are_all:
+            text = _("{told}, in the newest {count} records", told=text, count=responses.records)
+        print_line(text)
     if found.unread:
         print_line(_("not counted (not in the expected log format): {count}", count=found.unread))
     if found.timeless:
@@ -145,7 +151,7 @@ def print_statistics(found: Statistics, zone: tzinfo) -> None:
             _("response times"), [StatisticsGroup(_("all"), found.records, found.errors, found.response_times)]
         )
     if len(found.by_source) > 1:
-        _print_groups(_("by source"), found.by_source)
+        _print_groups(_("by source"), found.by_source, responses.by_source)
     if len(found.by_route) > 1:
         _print_groups(_("by route or module"), found.by_route)
     if len(found.by_slice) > 1:
@@ -161,10 +167,18 @@ def _print_counts(title: str, counts: Mapping[str, int]) -> None:
     _print_left_out(len(counts) - ROWS_MOST)
 
 
-def _print_groups(title: str, groups: Sequence[StatisticsGroup]) -> None:
+def _print_groups(
+    title: str, groups: Sequence[StatisticsGroup], responses: Mapping[str, SourceResponses] | None = None
+) -> None:
+    """Prints a table of groups; with the share of ``responses`` with status 5xx if any are known."""
     print_line()
     heads = (_("records"), _("errors"), _("timed"), _("mean"), "P50", "P95", "P99")
-    print_table([[Cell(title), *(Cell(head, right=True) for head in heads)], *map(_group_row, groups[: 2 * ROWS_MOST])])
+    rows = [[Cell(title), *(Cell(head, right=True) for head in heads)], *map(_group_row, groups[: 2 * ROWS_MOST])]
+    if responses:
+        told = [responses.get(group.name) for group in groups]
+        texts = ["5xx", *("-" if each is None else f"{each.failed}/{each.responses}" for each in told)]
+        rows = [[*row[:3], Cell(text, right=True), *row[3:]] for row, text in zip(rows, texts, strict=False)]
+    print_table(rows)
     _print_left_out(len(groups) - 2 * ROWS_MOST)
 
 
@@ -324,19 +338,22 @@ async def _print_stream(in_time: MergedStream, printed: RecordPrinter, tail: int
 
 async def _statistics(config: Config, args: argparse.Namespace, where: Filter) -> int:
     from lilfox_tui.cli.log_sources import STDIN, open_sources
-    from lilfox_tui.logs.analyze import analyze_stream
+    from lilfox_tui.logs.analyze import analyze_stream, count_responses, counted_ones, newest_records
 
     words = args.sources[1:]
     async with open_sources(config, words, host=args.host, zone=args.zone) as sources:
         if words == [STDIN]:
-            found = await analyze_stream(sources[0], where)
+            found, responses = await analyze_stream(sources[0], where)
         else:
-            found = await _counted(sources, where, slices=not args.json)
+            counting = _counted(sources, where, slices=not args.json)
+            found, (newest, are_all) = await asyncio.gather(counting, newest_records(sources, where))
+            newest = counted_ones(newest, found.statistics) if are_all else newest
+            responses = count_responses(newest, are_all=are_all)
         if len(found.failed) < len(sources):
             if args.json:
-                print_json(statistics_document(found.statistics))
+                print_json(statistics_document(found.statistics, responses))
             else:
-                print_statistics(found.statistics, zone_of(""))
+                print_statistics(found.statistics, responses, zone_of(""))
         return _report_failures(found.failed, sources)
 
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import tr
-from lilfox_tui.logs.record import LogRecord, Severity
+from lilfox_tui.logs.record import LONGEST, LogRecord, Severity, status_span
 
 # Regular expressions that cannot hang: RE2, whose time grows with the length of the text and nothing else.
 #
@@ -110,6 +110,22 @@ def field_values(record: LogRecord, name: str) -> tuple[object, ...]:
     if value is None:
         return ()
     return tuple(item for item in value if item is not None) if isinstance(value, list | tuple) else (value,)
+
+
+def http_status(record: LogRecord) -> tuple[str, bool]:
+    """The status of the HTTP response that a record tells, and whether it stands only in its message; "" if none."""
+    values = field_values(record, "status") if record.entry.fields else ()
+    if values:
+        code = text_of(values[0])
+        return (code if len(code) == 3 and code.isdecimal() and code[0] in "12345" else "", False)
+    message = record.entry.message[:LONGEST].partition("\n")[0]
+    span = status_span(message)
+    return ("", False) if span is None else (message[slice(*span)], True)
+
+
+def is_failed_response(record: LogRecord) -> bool:
+    """Whether a record tells an HTTP status of 5xx, whatever its level."""
+    return http_status(record)[0].startswith("5")
 
 
 def _common(record: LogRecord, name: str) -> object:

@@ -12,9 +12,8 @@ from lilfox_tui.app.panes.logs.board import BoardDrawing, BoardRow, BoardSection
 from lilfox_tui.app.panes.logs.histogram import StripParts, strip_row
 from lilfox_tui.app.panes.logs.patterns import filter_of, halves_of, halves_row, pattern_head, pattern_sections
 from lilfox_tui.app.panes.logs.rows import percent
-from lilfox_tui.app.panes.logs.statistics import (
+from lilfox_tui.app.panes.logs.sections import (
     NewestRecords,
-    counted_ones,
     responses_in,
     scope_row,
     statistics_head,
@@ -25,7 +24,7 @@ from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Piece, Row
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import cell_width, clean
-from lilfox_tui.logs.analyze import RecentPatterns
+from lilfox_tui.logs.analyze import RecentPatterns, count_responses, counted_ones
 from lilfox_tui.logs.filter.model import EVERYTHING
 from lilfox_tui.logs.filter.syntax import parse_filter, to_text
 from lilfox_tui.logs.record import EPOCH, LoggedException, LogRecord, Severity
@@ -83,10 +82,13 @@ def test_strip_statistics_and_patterns_say_in_the_same_words_what_they_count() -
             text_of(row).strip()
             for row in statistics_head(statistics_of(tally), NewestRecords((), are_all=True), narrowed=narrowed)
         ]
-        assert told == [f"12 errors in 12 {what}", f"not in the format of the log, and not counted: 2 {what}"]
+        assert told == [
+            f"12 errors (level ERROR or above) in 12 {what}",
+            f"not in the format of the log, and not counted: 2 {what}",
+        ]
         recent = RecentPatterns((), AT_US - 600_000_000, AT_US, recent=12, before=340)
         told = [text_of(row).strip() for row in pattern_head(recent, UTC, narrowed=narrowed)]
-        assert told == [f"12 {what} between 03-29 03:02 and 03:12, 340 in the hour before"]
+        assert told == [f"12 {what} between 03-29 03:02:44 and 03:12:44, 340 in the hour before"]
 
 
 def test_failed_responses_are_told_though_they_are_no_errors_of_the_log() -> None:
@@ -100,6 +102,13 @@ def test_failed_responses_are_told_though_they_are_no_errors_of_the_log() -> Non
     assert found_by(rows["message no answer <num>"], served) == 5
     told = text_of(statistics_head(counted(served), NewestRecords(served, are_all=True), narrowed=False)[1])
     assert told.strip() == "90 of 100 responses failed with 5xx (90%)"
+    shown = {name: [cell.text for cell in rows[name].cells] for name in ("source gateway", "source db")}
+    assert shown == {"source gateway": ["100", "0%", "90%"], "source db": ["5", "100%", "-"]}
+    assert (rows["source gateway"].failed, rows["source db"].failed) == (0.9, 1.0), "its bar is not that of a good one"
+    (slice_,) = (row for name, row in rows.items() if name.startswith("slice"))
+    assert [cell.text for cell in slice_.cells] == ["105", "95", "90%"]
+    assert count_responses(served, are_all=True).total == (100, 90), "lilfox logs stats tells the same"
+    assert [row.id for row in rows.values() if row.id.startswith("source")] == ["source db", "source gateway"]
     part = statistics_head(counted(served), NewestRecords(served[:50], are_all=False), narrowed=False)
     told = "50 of 50 responses in the newest 50 records failed with 5xx (100%)"
     assert text_of(part[1]).strip() == told, "nothing is said of those not looked at"
@@ -242,6 +251,60 @@ def test_fields_that_tell_failed_records_from_others_come_first() -> None:
     assert [(row.share, row.failed) for row in rows.values()] == [(1.0, 0.0), (1 / 3, 1.0), (2 / 3, 0.5), (2 / 3, 0.0)]
 
 
+def test_a_field_whose_records_are_failed_responses_is_not_called_good() -> None:
+    """All that this function logs are responses with 5xx, at INFO."""
+    told = [(Severity.INFO, {"function": "answer", "status": 500}), (Severity.ERROR, {"function": "broken"})]
+    records = [record("api", at, AT_US + at, "x", severity=level, fields=fields)
+               for at, (level, fields) in enumerate(told * 20)]  # fmt: skip
+    found = statistics_sections(counted(records), NewestRecords(records, are_all=True), UTC, UNICODE)
+    (section,) = (each for each in found if each.title == "Fields")
+    assert section.heads == ("records", "error or 5xx", "share")
+    assert [[cell.text for cell in row.cells] for row in section.rows] == [["20", "20", "100%"]] * 2
+
+
+@pytest.mark.parametrize(("users", "shown"), [(10, True), (50, False)])
+def test_fields_with_too_many_values_are_left_out_and_named(users: int, shown: bool) -> None:
+    """An id of a request stands in three records each: it says nothing, nor do users of whom each has few."""
+    records = [
+        record("api", at, AT_US + at, "x", fields={"request_id": f"r{at // 3}", "user_id": f"u{at % users}",
+                                                   "zone": f"z{at % 2}"})
+        for at in range(600)
+    ]  # fmt: skip
+    found = statistics_sections(counted(records), NewestRecords(records, are_all=True), UTC, UNICODE)
+    (section,) = (each for each in found if each.title == "Fields")
+    names = {row.id.partition("=")[0] for row in section.rows}
+    assert names == {"field zone", "field user_id"} if shown else {"field zone"}
+    left = "request_id" if shown else "request_id, user_id"
+    assert section.note == f"{left} left out: too many values"
+    more = [
+        replace(each, entry=replace(each.entry, fields={**each.entry.fields, "span": f"s{at}", "trace_id": f"t{at}"}))
+        for at, each in enumerate(records)
+    ]
+    crowded = statistics_sections(counted(more), NewestRecords(more, are_all=True), UTC, UNICODE)
+    (section,) = (each for each in crowded if each.title == "Fields")
+    assert section.note == f"{3 if shown else 4} fields left out: too many values"
+    part = statistics_sections(counted(records), NewestRecords(records, are_all=False), UTC, UNICODE)
+    (section,) = (each for each in part if each.title == "Fields")
+    assert section.note == f"the newest 600 records, {1 if shown else 2} field{'' if shown else 's'} left out"
+
+
+def test_times_of_failures_are_few_enough_for_a_screen() -> None:
+    for seconds, width in ((16, 1), (17, 2), (32, 2)):
+        levels = [Severity.ERROR] * 3
+        told = [(second, "refused", level) for second in range(seconds) for level in levels]
+        records = rates(*told, *((seconds + 2 * at, "calm", Severity.INFO) for at in range(5)))
+        found = Tally(slice_us=1_000_000)
+        for each in records:
+            found.add(each.source, each.entry)
+        sections = statistics_sections(statistics_of(found), NewestRecords(records, are_all=True), UTC, UNICODE)
+        (section,) = (each for each in sections if each.title == "Errors by time")
+        assert section.note == f"each row {width} s"
+        assert len(section.rows) == -(-seconds // width)
+        assert sum(int(row.cells[1].text) for row in section.rows) == len(told)
+        counts = [int(row.cells[0].text) for row in section.rows]
+        assert [found_by(row, records) for row in section.rows] == counts, "each row is the filter of its time"
+
+
 def test_statistics_tell_of_which_records_they_are() -> None:
     at = EPOCH + timedelta(microseconds=AT_US)
     some = [record("api", number, AT_US - (60 - number) * 1_000_000, "x") for number in range(50)]
@@ -267,13 +330,13 @@ def test_a_message_without_a_past_is_not_called_new() -> None:
     pattern = Pattern(Kind("refused"), 3, Severity.ERROR, Example("api", "0", AT_US, "refused"))
     changes = tuple(PatternChange(pattern, 3, 0, None, compared) for compared in (True, False))
     recent = RecentPatterns(
-        changes, AT_US - 600_000_000, AT_US, recent=6, unknown=("api",), failed={"db": LilFoxError(tr("away"))},
-        comparable_from_us=AT_US + 60_000_000,
+        changes, AT_US - 600_000_000, AT_US, recent=6, unknown={"api": AT_US - 30_000_000, "web": AT_US},
+        failed={"db": LilFoxError(tr("away"))}, comparable_from_us=AT_US + 60_000_000,
     )  # fmt: skip
     counted_, unknown, missing = [text_of(row).strip() for row in pattern_head(recent, UTC)]
-    assert counted_ == "6 records between 03-29 03:02 and 03:12", "not 0 in an hour of which nothing is known"
-    because = "not compared: no records before 03:02 in api"
-    assert unknown == f"{because}; comparable from 03:13 on"
+    assert counted_ == "6 records between 03-29 03:12:14 and 03:12:44", "not 0 in an hour of which nothing is known"
+    because = "not compared: no records before 03:12:14 in api, web"
+    assert unknown == f"{because}; comparable from 03:13:44 on"
     assert text_of(pattern_head(replace(recent, comparable_from_us=None), UTC)[1]).strip() == because
     assert missing == "not fully read: db"
     (only,) = pattern_sections(recent, UTC, UNICODE)
@@ -314,6 +377,7 @@ def test_a_pattern_tells_its_status_its_exception_its_course_and_where_it_was_sa
     assert new.rows[1].more == "worker2: job failed  ConnectionError: connection refused: 127.0.0.1:5432"
     assert [found_by(row, records) for row in new.rows] == [6, 4, 2]
     assert (rest.title, [text_of(row.name) for row in rest.rows]) == ("Other messages", ["GET /a/{id} 200"])
+    assert rest.rows[0].role == "muted", "what is neither new nor more frequent has no colour"
     assert found_by(rest.rows[0], records) == 31
 
 
@@ -360,13 +424,16 @@ def test_routes_of_a_field_that_are_no_paths_are_told_apart_until_they_are_too_m
 def test_a_log_that_has_just_begun_is_compared_with_itself() -> None:
     pattern = Pattern(Kind("refused"), 3, Severity.ERROR, Example("api", "0", AT_US, "refused"))
     change = PatternChange(pattern, 3, 0, 4.0, by_slice=(None, 1, 1, 4), within_us=AT_US - 10_000_000)
-    recent = RecentPatterns((change,), AT_US - 600_000_000, AT_US, recent=3, unknown=("api",), slice_us=1_000_000)
+    recent = RecentPatterns(
+        (change,), AT_US - 600_000_000, AT_US, recent=3, unknown={"api": AT_US - 40_000_000}, slice_us=1_000_000
+    )
     told = [text_of(row).strip() for row in pattern_head(recent, UTC)]
-    assert told[1] == "no records before 03:02; compared: from 03:12:34 on with the time before"
+    assert told[0] == "3 records between 03-29 03:12:04 and 03:12:44", "from the first record of the log on"
+    assert told[1] == "no records before 03:12:04; compared: from 03:12:34 on with the time before"
     some = replace(recent, known_from_us=AT_US - 1_200_000_000)
     assert [text_of(row).strip() for row in pattern_head(some, UTC)][1:] == [
-        "new: not seen from 02:52 to 03:02",
-        "api: no records before 03:02; from 03:12:34 on compared with the time before it",
+        "new: not seen from 02:52:44 to 03:02:44",
+        "api: no records before 03:12:04; from 03:12:34 on compared with the time before it",
     ]
     (section,) = pattern_sections(recent, UTC, UNICODE)
     assert (section.note, section.rows[0].cells[3].text) == ("1 pattern, 1 more frequent", "×4.0")

@@ -253,8 +253,8 @@ def test_beside_the_bars_stands_how_many_records_they_hold() -> None:
     for glyphs in (UNICODE, ASCII):
         roomy, full, short, bare = counts_beside(bars, glyphs)
         assert [text_of(row).split()[1:] for row in full] == [
-            ["412", "errors", "6%"],
-            ["1,204", "warnings", "18%"],
+            ["412", "level", "≥" if glyphs is UNICODE else ">=", "ERROR", "6%"],
+            ["1,204", "level", "WARNING", "18%"],
             ["4,984", "other", "records", "76%"],
         ]
         assert [text_of(row).split()[-1] for row in bare] == ["412", "1,204", "4,984"]
@@ -262,6 +262,12 @@ def test_beside_the_bars_stands_how_many_records_they_hold() -> None:
             assert {len(text_of(row)) for row in (*rows, *before)} == {len(text_of(rows[0]))}, "it never jumps"
     assert [text_of(row).strip() for row in notes_of(bars, UTC)] == ["each bar 1 min", "peak 371 errors at 03:12"]
     assert [text_of(row).strip() for row in notes_of(Bars(AT_US, MINUTE_US, (Bar(3),)), UTC)] == ["each bar 1 min"]
+    part = Bars(AT_US, MINUTE_US, (Bar(3, 0, 1),), loaded_only=True)
+    assert [text_of(row).strip() for row in notes_of(part, UTC)] == [
+        "3 loaded records, each bar 1 min", "peak 1 error at 03:12"
+    ]  # fmt: skip
+    missing = Bars(AT_US, MINUTE_US, (Bar(3),), missing=2)
+    assert [text_of(row).strip() for row in notes_of(missing, UTC)] == ["2 without a time or format"]
     millions = counts_beside(Bars(AT_US, MINUTE_US, (Bar(31_000_000),)), UNICODE)[1]
     assert text_of(millions[2]).split()[1] == "31M"
     assert len(text_of(millions[2])) == len(text_of(millions[0]))

@@ -45,6 +45,8 @@ _CELLS_LEAST = 2
 _GAP = 2
 _AROUND = 3
 """Rows of the dialog beside the board and what is said of its selected row: a blank one, title and input."""
+_SCROLLING_LEAST = 9
+"""Lines below the head, the rest of which scrolls with them: a section with its title and some rows."""
 _STEPS = {"down": 1, "up": -1, "ctrl+n": 1, "pagedown": 10, "pageup": -10, "ctrl+d": 10, "ctrl+u": -10}
 _SIDES = {"left": -1, "right": 1}
 
@@ -392,21 +394,25 @@ class Board(Dialog[Filter | None]):
         if not self._has_parts():
             return
         lines = self.query_one("#dialog-list", Lines)
-        self._drawing = self._draw(self._shown, lines.room)
+        height = lines.size.height
+        self._drawing = self._draw(self._shown, height)
         places, rows = self._drawing.places, self._drawing.rows
         if not self._shown:
             rows = [*self._head, (Piece(" " + _("nothing matches"), "muted"),)]
-        top = self._top(lines) if places else 0
-        lines.show(rows, top=top)
+        sticky = max(0, min(len(self._head), height - _SCROLLING_LEAST))
+        top = self._top(lines.top, height - sticky, sticky) if places else 0
+        lines.show(rows, top=top, sticky=sticky)
         self.query_one("#dialog-title", Lines).show([title_row(self._title, lines.hidden_below, self._room)])
         self.query_one("#dialog-more", Lines).show(self._more(places[self._at].row) if places else [])
 
-    def _top(self, lines: Lines) -> int:
-        """The first line that is seen: with the selected row its section's title, and the head if it is the first."""
-        place, count = self._drawing.places[self._at], len(self._drawing.rows)
+    def _top(self, top: int, room: int, sticky: int) -> int:
+        """The first line that is seen of those that scroll below the ``sticky`` ones of the head: with the selected row
+        its section's title, and all of the head if it is the first."""
+        place, count = self._drawing.places[self._at], len(self._drawing.rows) - sticky
         if self._at == 0:
             return 0
-        return in_sight(lines.top, count, lines.room, max(0, place.y - 2), min(count - 1, place.y + 1))
+        y = place.y - sticky
+        return in_sight(top, count, room, max(0, y - 2), min(count - 1, y + 1))
 
     def on_key(self, event: events.Key) -> None:
         if not self._drawing.places and event.key != "escape":

@@ -18,7 +18,7 @@ from lilfox_tui.core.files import open_regular, replace_file
 from lilfox_tui.core.i18n import _, tr
 from lilfox_tui.core.text import cell_width, clean, fit, human_duration
 from lilfox_tui.logs.filter.model import field_values, text_of
-from lilfox_tui.logs.record import LONGEST, LogRecord, status_span
+from lilfox_tui.logs.record import LogRecord
 
 TRACE_FIELDS = ("request_id", "req_id", "requestId", "trace_id", "traceId", "correlation_id")
 """Names under which a request is followed over services."""
@@ -74,17 +74,6 @@ def trace_of(record: LogRecord) -> tuple[str, str] | None:
         if isinstance(value, str | int) and value != "":
             return name, text_of(value)
     return None
-
-
-def http_status(record: LogRecord) -> tuple[str, bool]:
-    """The status of the HTTP response that a record tells, and whether it stands only in its message; "" if none."""
-    values = field_values(record, "status") if record.entry.fields else ()
-    if values:
-        code = text_of(values[0])
-        return (code if len(code) == 3 and code.isdecimal() and code[0] in "12345" else "", False)
-    message = record.entry.message[:LONGEST].partition("\n")[0]
-    span = status_span(message)
-    return ("", False) if span is None else (message[slice(*span)], True)
 
 
 def value_piece(record: LogRecord, name: str) -> Piece:

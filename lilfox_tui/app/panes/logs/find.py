@@ -88,8 +88,9 @@ class RecordFinder:
     def select_error(self, direction: int) -> None:
         """Goes to the nearest newer (1) or older (-1) record of the list at ERROR or above."""
         state = self._state
-        errors = AtLeast(max(Severity.ERROR, state.level))
-        none = tr("no older error") if direction < 0 else tr("no newer error")
+        least = max(Severity.ERROR, state.level)
+        errors, older = AtLeast(least), tr("no older record at level {level} or above", level=least.name)
+        none = older if direction < 0 else tr("no newer record at level {level} or above", level=least.name)
         everywhere = And((errors, state.filter)) if state.only_matching else errors
         self._feed.once_there(partial(self._select, errors, everywhere, direction, none))
 

@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.pane import PaneContext
@@ -25,7 +26,7 @@ from lilfox_tui.core.text import cell_width, fit, human_count, human_duration
 from lilfox_tui.logs.merge import MergedLogs
 from lilfox_tui.logs.record import EPOCH, LogRecord, Severity, microseconds
 from lilfox_tui.logs.source import AtTime
-from lilfox_tui.logs.statistics import Slice, is_warning
+from lilfox_tui.logs.statistics import Slice, Statistics, is_warning
 from lilfox_tui.logs.window import WindowItem
 
 HIGH = 3
@@ -74,6 +75,10 @@ class Bars(Struct, frozen=True):
     cell each."""
     newest_us: int | None = None
     """The end of what is known, within the last bar; None: the end of that bar."""
+    missing: int = 0
+    """Records that no bar holds: without a time, or not in the format of their log."""
+    loaded_only: bool = False
+    """Whether the bars hold only what is loaded, and there is more."""
 
     @property
     def total(self) -> Bar:
@@ -241,7 +246,7 @@ def counts_beside(bars: Bars | None, glyphs: Glyphs) -> list[list[Row]]:
     same width: with room for all notes below, with their share of all, without it, and without words. None: before
     anything is counted."""
     marks = glyphs.full * 3 if glyphs.dots else glyphs.stack
-    words = [fit(word, max(map(cell_width, _words()))) for word in _words()]
+    words = [fit(word, max(map(cell_width, _words(glyphs)))) for word in _words(glyphs)]
     total = bars.total if bars is not None else Bar()
     parts = (total.errors, total.warnings, total.records - total.errors - total.warnings)
     full: list[Row] = []
@@ -254,14 +259,24 @@ def counts_beside(bars: Bars | None, glyphs: Glyphs) -> list[list[Row]]:
     return [roomy, full, [row[:3] for row in full], [row[:2] for row in full]]
 
 
-def _words() -> tuple[str, str, str]:
-    return _("errors"), _("warnings"), _("other records")
+def _words(glyphs: Glyphs) -> tuple[str, str, str]:
+    """What is counted: levels, whatever else a record tells, such as a status of 5xx."""
+    sign = ">=" if glyphs.ascii_only else "≥"
+    at_error = _("level {sign} {level}", sign=sign, level=Severity.ERROR.name)
+    return at_error, _("level {level}", level=Severity.WARNING.name), _("other records")
 
 
 def notes_of(bars: Bars, zone: tzinfo) -> Iterator[Row]:
-    """What a bar stands for, and which one has the most errors, in parts that may be left out from the end."""
-    width = human_duration(bars.width_us / 1e6)
-    yield (Piece("   " + _("each bar {time}", time=width), "muted"),)
+    """What a bar stands for, and which one has the most errors, in parts that may be left out from the end, but for the
+    first one, where the bars do not hold all records that are told below the list."""
+    width, count = human_duration(bars.width_us / 1e6), bars.total.records
+    text = _("each bar {time}", time=width)
+    if bars.loaded_only:
+        text = ngettext("{shown} loaded record, each bar {time}", "{shown} loaded records, each bar {time}", count,
+                        shown=grouped(count), time=width)  # fmt: skip
+    elif bars.missing:
+        text = _("{count} without a time or format", count=grouped(bars.missing))
+    yield (Piece("   " + text, "muted"),)
     worst = max(bars.bars, key=lambda bar: bar.errors)
     if worst.errors:
         at = _time(bars, bars.since_us + bars.bars.index(worst) * bars.width_us, zone)
@@ -276,6 +291,8 @@ class Histogram:
     def __init__(self, context: PaneContext[LogsState]) -> None:
         self._state, self._app = context.state, context.app
         self._made: tuple[object, Bars | None] = (None, None)
+        self.drawn: Bars | None = None
+        """What is on the screen."""
 
     @property
     def has_room(self) -> bool:
@@ -286,7 +303,7 @@ class Histogram:
     def paint(self, lines: Lines) -> None:
         """Draws the bars of all records that match, or of those that are loaded until they are counted."""
         merged = self._state.merged
-        bars = self.bars(merged) if merged is not None and self.has_room else None
+        bars = self.drawn = self.bars(merged) if merged is not None and self.has_room else None
         # there from the start: what is shown later moves the rows, and that costs a layout more
         lines.display = self.has_room and (bars is not None or merged is None or not merged.shown)
         if bars is None:
@@ -299,6 +316,8 @@ class Histogram:
         edge = max(self._columns + 1, *map(cells, (axis, *rows)))  # the same for any number of bars: nothing jumps
         room = self._app.room.width - edge
         beside = next((each for each in counts_beside(bars, glyphs) if cells(each[0]) <= room), [()] * HIGH)
+        if (bars.loaded_only or bars.missing) and cells(next(notes_of(bars, zone))) > room:
+            beside = [()] * HIGH  # no count that is not that below the list, without a word of what it is
         rows = [(*row, Piece(" " * (edge - cells(row))), *counts) for row, counts in zip(rows, beside, strict=True)]
         axis += (Piece(" " * (edge - cells(axis))),)
         for part in notes_of(bars, zone):
@@ -320,15 +339,22 @@ class Histogram:
         columns = self._columns
         made_from = (merged, merged.edition, columns, counted)
         if self._made[0] != made_from:
-            whole = merged.at_oldest and merged.at_newest
-            slices = () if counted is None or whole else counted.by_slice
-            self._made = (made_from, self._bars_of(slices, merged, columns))
+            self._made = (made_from, self._bars_of(counted, merged, columns))
         return self._made[1]
 
-    def _bars_of(self, slices: Sequence[Slice], merged: MergedLogs, columns: int) -> Bars | None:
-        now_us = microseconds(datetime.now(UTC))
+    def _bars_of(self, counted: Statistics | None, merged: MergedLogs, columns: int) -> Bars | None:
+        now_us, whole = microseconds(datetime.now(UTC)), merged.at_oldest and merged.at_newest
+        slices = () if counted is None or whole else counted.by_slice
         came = merged.came - self._state.came_before
-        return bars_of(slices, merged.shown, columns, newest=merged.at_newest, came=came, now_us=now_us)
+        bars = bars_of(slices, merged.shown, columns, newest=merged.at_newest, came=came, now_us=now_us)
+        if bars is None:
+            return None
+        since = max(0, len(merged.shown) - came) if slices else 0
+        items = (each.item for each in merged.shown[since:])
+        missing = sum(isinstance(item, LogRecord) and item.entry.time_us is None for item in items)
+        if counted is not None and slices:
+            return replace(bars, missing=missing + counted.unread + counted.timeless)
+        return replace(bars, missing=missing, loaded_only=not whole)
 
 
 class HistogramActions(ActionGroup):

@@ -149,7 +149,7 @@ class LogsPane(Pane):
         self.histogram = Histogram(context)
         self.head = LogHead(context)
         self.table = LogTable(context)
-        self.strip = ErrorStrip(context)
+        self.strip = ErrorStrip(context, self.histogram)
         self.log_evidence = LogEvidence(context)
         self.groups = (
             ListActions(lilfox, self.list, self.list.go_to_end),
@@ -297,6 +297,7 @@ class LogsPane(Pane):
         if page is not None:
             self._paint_page(page, of_page)
         self.strip.paint(self.query_one("#log-strip", Lines))
+        self.draw_until(state.newest)
         layout = (len(self.query_one("#log-head", Lines).rows), *(each.display for each in self.query(Lines)))
         if layout != self._layout:  # how many rows the list has is known once that is laid out
             self._layout = layout

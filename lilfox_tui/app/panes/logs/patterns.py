@@ -35,28 +35,35 @@ def pattern_head(recent: RecentPatterns, zone: tzinfo, *, narrowed: bool = False
     if recent.since_us is None or recent.until_us is None:
         text = _("no record has a time: there are no last 10 minutes to compare")
         return missing if recent.failed else [(Piece(" " + text, "degraded"),)]
-    since, until = (moment(at, zone).strftime("%m-%d %H:%M") for at in (recent.since_us, recent.until_us))
+    begun_us = min(recent.unknown.values(), default=0) if recent.known_from_us is None else 0
+    first = moment(max(recent.since_us, begun_us), zone)
+    since, until = _clock(recent.since_us, zone), _clock(recent.until_us, zone)
     records = records_told(grouped(recent.recent), recent.recent, narrowed=narrowed)
-    text = _("{records} between {since} and {until}", records=records, since=since, until=until[6:])
+    text = _("{records} between {since} and {until}", records=records, until=until,
+             since=f"{first:%m-%d} {_clock(max(recent.since_us, begun_us), zone)}")  # fmt: skip
     if recent.before or not recent.unknown:
         text = _("{counted}, {before} in the hour before", counted=text, before=grouped(recent.before))
     head: list[Row] = [(Piece(" " + text, "strong"),)]
     if recent.known_from_us is not None:
-        known = moment(recent.known_from_us, zone).strftime("%H:%M")
-        text = _("new: not seen from {since} to {until}", since=known, until=since[6:])
+        text = _("new: not seen from {since} to {until}", since=_clock(recent.known_from_us, zone), until=since)
         head.append((Piece(" " + text, "muted"),))
     if recent.unknown:
-        head.append((Piece(" " + _without_before(recent, since[6:], zone), "muted"),))
+        head.append((Piece(" " + _without_before(recent, zone), "muted"),))
     return head + missing
 
 
-def _without_before(recent: RecentPatterns, since: str, zone: tzinfo) -> str:
-    """What is done with the sources of whose time before nothing is known."""
-    names = listed(recent.unknown)
+def _clock(at_us: int, zone: tzinfo) -> str:
+    """A time of day, with its seconds unless it is that of a whole minute."""
+    return moment(at_us, zone).strftime("%H:%M:%S" if at_us % 60_000_000 >= 1_000_000 else "%H:%M")
+
+
+def _without_before(recent: RecentPatterns, zone: tzinfo) -> str:
+    """What is done with the sources of whose time before nothing is known: they begin with their first record."""
+    names, since = listed(recent.unknown), _clock(min(recent.unknown.values()), zone)
     within = {change.within_us for change in recent.changes if change.within_us is not None}
     if within:
         if len(within) == 1:
-            then = moment(within.pop(), zone).strftime("%H:%M:%S")
+            then = _clock(within.pop(), zone)
             if recent.known_from_us is None:  # all that are counted
                 return _("no records before {since}; compared: from {time} on with the time before", since=since,
                          time=then)  # fmt: skip
@@ -66,8 +73,7 @@ def _without_before(recent: RecentPatterns, since: str, zone: tzinfo) -> str:
                  names=names, since=since)  # fmt: skip
     text = _("not compared: no records before {since} in {names}", since=since, names=names)
     if recent.comparable_from_us is not None:
-        then = moment(recent.comparable_from_us, zone).strftime("%H:%M")
-        text = _("{reason}; comparable from {time} on", reason=text, time=then)
+        text = _("{reason}; comparable from {time} on", reason=text, time=_clock(recent.comparable_from_us, zone))
     return text
 
 
@@ -125,6 +131,8 @@ def _pattern_row(
     pattern = change.pattern
     mark = severity_piece(Severity.ERROR if pattern.is_failure else pattern.severity, glyphs)
     role = "failing" if pattern.is_failure else mark.role if mark.role == "degraded" else "accent"
+    is_news = change.compared and (change.growth is None or _has_grown(change))
+    drawn = "muted" if role == "accent" and not is_news else role
     seen = [f"{moment(at, zone):%H:%M:%S}" for at in (pattern.first_us, pattern.last_us) if at is not None]
     more = f" +{len(pattern.sources) - 2}" if len(pattern.sources) > 2 else ""
     cells = (
@@ -132,7 +140,7 @@ def _pattern_row(
         Piece(grouped(change.recent), "strong"),
         Piece(percent(change.recent, recent.recent)),
         _change(change, role),
-        Piece(_trend(change, recent, glyphs) if sparklines else "", role),
+        Piece(_trend(change, recent, glyphs) if sparklines else "", drawn),
         Piece("–".join(dict.fromkeys(seen)), "muted"),
         Piece(", ".join(pattern.sources[:2]) + more, "muted"),
     )
@@ -140,7 +148,7 @@ def _pattern_row(
     name: Row = (Piece(text_of_kind(pattern.kind), "failing" if pattern.is_failure else "text"), *told)
     example = f"{pattern.example.source}: {pattern.example.message}"
     share = change.recent / max(1, recent.recent)
-    return BoardRow(f"pattern {number}", name, cells, filter_of_pattern(pattern.kind), share, role, example)
+    return BoardRow(f"pattern {number}", name, cells, filter_of_pattern(pattern.kind), share, drawn, example)
 
 
 def _trend(change: PatternChange, recent: RecentPatterns, glyphs: Glyphs) -> str:

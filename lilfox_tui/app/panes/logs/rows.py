@@ -11,11 +11,12 @@ from typing import NamedTuple, overload
 
 from msgspec import Struct
 
-from lilfox_tui.app.panes.logs.columns import ValueColumn, heading_cells, http_status, trace_of, value_cells
+from lilfox_tui.app.panes.logs.columns import ValueColumn, heading_cells, trace_of, value_cells
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.highlight import coloured
 from lilfox_tui.core.i18n import _, ngettext
 from lilfox_tui.core.text import break_line, cell_width, clean, fit, human_duration
+from lilfox_tui.logs.filter.model import is_failed_response
 from lilfox_tui.logs.record import EPOCH, LogRecord, Severity, headline, microseconds
 from lilfox_tui.logs.source import SourceNotice
 from lilfox_tui.logs.window import BY_KEY, MergeKey, WindowItem
@@ -96,7 +97,7 @@ def sign_of(record: LogRecord, glyphs: Glyphs) -> Piece:
     """The sign of a record: that of its level, or of an error if it tells of a response that failed (5xx), which many
     programs log at INFO. Its level, by which errors are counted, is what the program says."""
     severity = record.entry.severity
-    if severity < Severity.ERROR and http_status(record)[0].startswith("5"):
+    if severity < Severity.ERROR and is_failed_response(record):
         severity = Severity.ERROR
     return severity_piece(severity, glyphs)
 

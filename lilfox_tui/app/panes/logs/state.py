@@ -4,7 +4,7 @@ screen."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -17,7 +17,7 @@ from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter, fields_named
 from lilfox_tui.logs.filter.syntax import parse_filter
 from lilfox_tui.logs.merge import MergedLogs
-from lilfox_tui.logs.record import LogRecord, Severity, microseconds
+from lilfox_tui.logs.record import EPOCH, LogRecord, Severity, microseconds
 from lilfox_tui.logs.source import AtEnd, AtTime, LogSource
 from lilfox_tui.logs.window import MergeKey, WindowItem
 
@@ -141,6 +141,8 @@ class LogsState:
         self.came_before = self._leaps_before = 0
         """Records that had come while following when it was counted; what came since is beyond that."""
         self._counted_for: tuple[MergedLogs, Filter] | None = None
+        self._begun = (0, 0)
+        """What had come, and how often the list had leaped, when the last count began, which may not have ended."""
 
     # ---- sources -------------------------------------------------------------------------------------------------
 
@@ -231,6 +233,13 @@ class LogsState:
     def step_level(self, step: int) -> None:
         """Changes the lowest level shown by ``step`` levels, wrapping around."""
         self.level = LEVELS[(LEVELS.index(self.level) + step) % len(LEVELS)]
+
+    @property
+    def newest(self) -> datetime | None:
+        """The time of the newest record that is loaded (aware UTC); None if none has one."""
+        shown = () if self.merged is None else self.merged.shown
+        time_us = shown[-1].key.time_us if shown else 0
+        return EPOCH + timedelta(microseconds=time_us) if time_us > 0 else None
 
     # ---- where the reader stands ---------------------------------------------------------------------------------
 
@@ -411,8 +420,16 @@ class LogsState:
     def is_counted(self, merged: MergedLogs) -> bool:
         """Return whether everything is counted or being counted. Records that arrived later do not matter, as long as
         they are loaded."""
-        are_loaded = not merged.at_newest or merged.came - self.came_before <= len(merged.shown)
-        return self.is_count_of(merged, merged.where) and self._leaps_before == merged.leaps and are_loaded
+        came, leaps = self._begun
+        are_loaded = not merged.at_newest or merged.came - came <= len(merged.shown)
+        return self.is_count_of(merged, merged.where) and leaps == merged.leaps and are_loaded
+
+    def is_up_to_date(self, merged: MergedLogs) -> bool:
+        """Return whether the finished count and what is loaded are all records that there are."""
+        if self.counted is None or not self.is_count_of(merged, merged.where) or self._leaps_before != merged.leaps:
+            return False
+        since = merged.came - self.came_before
+        return since <= len(merged.shown) if merged.at_newest else not since
 
     def is_count_of(self, merged: MergedLogs, where: Filter) -> bool:
         """Return whether the current count, finished or not, is of this list with this filter."""
@@ -423,9 +440,9 @@ class LogsState:
         done."""
         if not self.is_count_of(merged, merged.where):
             self._counted_for, self.counted = (merged, merged.where), None
-        self._leaps_before, self.came_before = merged.leaps, merged.came
+        self._begun = (merged.came, merged.leaps)
 
     def take_count(self, merged: MergedLogs, where: Filter, counted: Statistics, *, came: int, leaps: int) -> None:
         """Stores the count. ``came`` and ``leaps`` are the values when counting began."""
         self._counted_for, self.counted = (merged, where), counted
-        self.came_before, self._leaps_before = came, leaps
+        self.came_before, self._leaps_before = self._begun = came, leaps

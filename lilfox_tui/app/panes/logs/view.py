@@ -9,7 +9,14 @@ from functools import partial
 from lilfox_tui.app.actions import suggestion
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.logs.columns import fitted, names_of, value_piece, widths_of
-from lilfox_tui.app.panes.logs.histogram import StripParts, counted_errors, joined, loaded_errors, strip_row
+from lilfox_tui.app.panes.logs.histogram import (
+    Histogram,
+    StripParts,
+    counted_errors,
+    joined,
+    loaded_errors,
+    strip_row,
+)
 from lilfox_tui.app.panes.logs.rows import LogList, LogStyle, grouped, heading_row
 from lilfox_tui.app.panes.logs.state import LogsState
 from lilfox_tui.app.rendering.columns import cells, wrapped
@@ -400,8 +407,9 @@ class ErrorStrip:
     """Draws the strip. While nothing else runs and counting is cheap, counts all matching records, so that the strip
     covers all of them."""
 
-    def __init__(self, context: PaneContext[LogsState]) -> None:
+    def __init__(self, context: PaneContext[LogsState], histogram: Histogram) -> None:
         self._context, self._state, self._app = context, context.state, context.app
+        self._histogram = histogram
         self._made: tuple[object, Row] | None = None
         self._looks_again = False
 
@@ -432,11 +440,17 @@ class ErrorStrip:
         return self._made[1]
 
     def _parts(self, merged: MergedLogs, counted: int | None) -> StripParts:
-        """The parts of the strip; ``counted`` is the number of matching records if known."""
+        """The parts of the strip; ``counted`` is the number of matching records if known. With the histogram above it,
+        the strip counts what that does."""
         total, more_in_all = self._all_records()
         loaded, more = len(merged.shown), not (merged.at_oldest and merged.at_newest)
-        if merged.where == EVERYTHING and total is not None and more:
-            loaded, more = total, more_in_all
+        bars = self._histogram.drawn
+        if bars is not None and not bars.loaded_only:
+            loaded, more = bars.total.records + bars.missing, more and not self._state.is_up_to_date(merged)
+            if merged.where == EVERYTHING and total is not None:
+                total, more_in_all = loaded, more
+        elif merged.where == EVERYTHING and total is not None and more:
+            loaded, more = max(total, loaded), more_in_all
         elif counted is not None and more:
             loaded, more = max(loaded, counted), merged.came != self._state.came_before
         return StripParts(
@@ -483,11 +497,12 @@ class ErrorStrip:
                 [each for each in self._state.shown_sources if filter_of_source(where, each.name) != NOTHING]
             ):
                 return
+            came, leaps = merged.came, merged.leaps
             answer = await analyze(self._state.shown_sources, where, processes=1)
         except LilFoxError:
             return  # the strip goes on to tell of what is loaded
         if self._state.is_count_of(merged, where) and not answer.failed:
-            self._state.counted = answer.statistics
+            self._state.take_count(merged, where, answer.statistics, came=came, leaps=leaps)
             self._context.repaint()
 
 

@@ -205,6 +205,8 @@ class MetricsPane(Pane):
         if self.lilfox.room.width == 0:
             return
         on_page = self.state.page is not None
+        errors = self.home.errors.found  # they come between two overviews
+        self.draw_until(errors[0].at if errors else None)
         home, page, detail = (self.query_one(f"#{name}", Lines) for name in ("home", "page", "detail"))
         home.display, page.display = not on_page, on_page
         detail.display = not on_page and self.lilfox.room.height >= _DETAIL_FROM
