@@ -298,8 +298,8 @@ class MetricsPane(Pane):
 
 def _since(view: View, now: datetime) -> str:
     """The duration of a problem, which counts every second; for a good level its start, which does not change and needs
-    no redraw."""
-    if view.level is not Level.GOOD or view.since > now:
+    no redraw. Empty where the start is unknown, as of much of the past: it is ``now`` then."""
+    if view.level is not Level.GOOD or view.since >= now:
         return held_for(view, now)
     today = view.since.date() == now.date()
     return _("since {time}", time=view.since.strftime("%H:%M" if today else "%m-%d %H:%M"))

@@ -131,7 +131,7 @@ def _in_flight(value: _ServiceCells) -> Row:
 
 def _since(value: _ServiceCells) -> Row:
     held_s = (value.now - value.view.since).total_seconds()
-    return (Piece(short_age(held_s) if held_s > 0 else "-", "muted"),)  # of the past, since when is not kept
+    return (Piece(short_age(held_s) if held_s > 0 else "-", "muted"),)  # of much of the past, since when is unknown
 
 
 def _where(value: _ServiceCells) -> Row:
