@@ -36,6 +36,7 @@ def in_columns(points: Sequence[Point], start: datetime, end: datetime, columns:
     None in a gap.
 
     Values of long ago lie further apart than columns do: one holds until the next, as far as nine of ten lie apart.
+    The last column has the newest value itself, which a title tells too.
     """
     step = (end - start).total_seconds() / columns
     places = {math.floor(point.at_s / step + 0.5): point.mean for point in points}
@@ -47,6 +48,8 @@ def in_columns(points: Sequence[Point], start: datetime, end: datetime, columns:
     for place in range(newest - columns + 1, newest + 1):
         at = bisect_right(order, place) - 1
         values.append(places[order[at]] if at >= 0 and place - order[at] <= hold else None)
+    if values[-1] is not None and points[-1].newest is not None:
+        values[-1] = points[-1].newest
     return values
 
 
@@ -231,14 +234,16 @@ def plot_points(width: int) -> int:
 
 
 def resampled(values: Values, count: int) -> Values:
-    """``count`` values over the same time: the highest of each part, as it is the peaks that matter."""
+    """``count`` values over the same time: the highest of each part, as it is the peaks that matter; of the last part
+    the newest one, which a title tells too."""
     if len(values) == count or not values:
         return values or [None] * count
     parts = (
         values[place * len(values) // count : max(place * len(values) // count + 1, (place + 1) * len(values) // count)]
         for place in range(count)
     )
-    return [max((value for value in part if value is not None), default=None) for part in parts]
+    known = [[value for value in part if value is not None] for part in parts]
+    return [*(max(part, default=None) for part in known[:-1]), known[-1][-1] if known[-1] else None]
 
 
 def chart(
