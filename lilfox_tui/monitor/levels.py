@@ -129,7 +129,8 @@ def judge_values(
     hold: int | None = None,
     at_most: Level = Level.FAILING,
 ) -> Judgement:
-    """Return the level derived from the numbers alone, ``at_most`` that one."""
+    """Return the level derived from the numbers alone, ``at_most`` that one. A value above the limit of the worse level
+    that does not count yet says so."""
     needed = thresholds.hold if hold is None else hold
     failing: list[Message] = []
     degraded: list[Message] = []
@@ -137,6 +138,9 @@ def judge_values(
         warn, fail = held.get(reading.key, (0, 0))
         if fail >= needed and at_most is Level.FAILING:
             failing.append(_reason(reading, summary, getattr(thresholds, reading.measure).fail))
+        elif warn >= needed and fail and at_most is Level.FAILING:
+            why = _reason(reading, summary, getattr(thresholds, reading.measure).fail)
+            degraded.append(tr("{why} in {count} of {hold} samples", why=why, count=fail, hold=needed))
         elif warn >= needed:
             degraded.append(_reason(reading, summary, getattr(thresholds, reading.measure).warn))
     degraded += _unread(summary)

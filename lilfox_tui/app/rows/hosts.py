@@ -87,6 +87,18 @@ def role_in_force(value: float | None, threshold: Threshold, level: Level) -> st
     return "text" if role == "degraded" and level not in (Level.DEGRADED, Level.FAILING) else role
 
 
+def not_in_force(value: float | None, threshold: Threshold, view: HostView, glyphs: Glyphs) -> str:
+    """Of a value above a limit that does not count yet, so that its level is worse than the one in force: that level's
+    sign, and from when on it applies; else empty."""
+    if isinstance(view.link, Unavailable) or view.level is Level.UNKNOWN:
+        return ""
+    above = {"failing": Level.FAILING, "degraded": Level.DEGRADED}.get(level_role(value, threshold), Level.GOOD)
+    if above <= view.level:
+        return ""
+    count = view.thresholds.hold
+    return ngettext("{sign} after {count} sample", "{sign} after {count} samples", count, sign=glyphs.level(above))
+
+
 def _role(value: _HostCells, number: float | None, threshold: Threshold) -> str:
     return role_in_force(number, threshold, value.view.level)
 
@@ -248,8 +260,8 @@ def reason_pieces(view: View) -> Row:
 
 
 def held_for(view: View, now: datetime) -> str:
-    """Return how long the level has lasted; empty in its first second, and on a rewound screen, because the start is
-    not recorded."""
+    """Return how long the level has lasted; empty in its first second, and where its start is unknown, as of much of
+    the past."""
     held_s = (now - view.since).total_seconds()
     return human_age(held_s) if held_s >= 1 else ""
 

@@ -40,6 +40,7 @@ from lilfox_tui.app.rows.hosts import (
     load_pieces,
     memory_meters,
     memory_used,
+    not_in_force,
     role_in_force,
     thread_rows,
     used_of,
@@ -331,6 +332,9 @@ def _chart(
     notes: tuple[str, ...] = (),
 ) -> PageChart:
     lost = isinstance(page.view.link, Unavailable)  # the last number is an old one then
+    pending = ""
+    if limits is not None and page.cursor is None:
+        pending = not_in_force(shown[0].now, limits, page.view, page.glyphs)
     told = [_("unknown") if each.now is None or lost else unit.told(page.digits, each.now) for each in shown]
     single = len(shown) == 1
     return PageChart(
@@ -343,7 +347,7 @@ def _chart(
         page.now - page.window,
         page.now,
         now=told[0] if single else "",
-        notes=notes,
+        notes=(*filter(None, (pending,)), *notes),
         top=unit.top,
         binary=unit.binary,
         warn=None if limits is None else limits.warn,
