@@ -23,6 +23,7 @@ from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.core.paths import state_dir
 from lilfox_tui.core.text import human_duration
 from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.levels import lost_why
 from lilfox_tui.monitor.model import BackendView, HostView, Overview, PlanView, ServiceView, StatusChange, View
 
 KEPT = 1000
@@ -172,8 +173,9 @@ def _link_changes(subject: str, view: HostView, known: KnownState, at: datetime)
     if isinstance(view.link, Unavailable):
         if not known.lost:
             known.lost = True
-            why = view.link.error.message
-            yield StatusChange(min(view.link.since, at), subject, tr("lost: {why}", why=why), Level.FAILING, "lost")
+            why = lost_why(view.link.error)
+            what = tr("lost: {why}", why=why) if str(why) else tr("lost")
+            yield StatusChange(min(view.link.since, at), subject, what, Level.FAILING, "lost")
     elif known.lost and view.summary is not None and not isinstance(view.link, Pending) and _is_fresh(view):
         known.lost = False  # not with the connection alone: where the first sample fails, it would be lost once more
         yield StatusChange(min(view.summary.at, at), subject, tr("reachable again"), view.level, "back")

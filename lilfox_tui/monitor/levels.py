@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.core.aio import Pending, Ready, State, Unavailable
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, listed, tr
 from lilfox_tui.core.text import exact_duration, human_age, human_duration, over_text
 from lilfox_tui.hosts.base import Link
@@ -238,8 +239,22 @@ def _unreachable(link: Unavailable, age_s: float | None, *, silent: bool, now: d
         reason = tr("no sample for {age}: {why}", age=human_age(age_s), why=link.error.message)
         return Judgement(Level.FAILING, (reason, *hint))
     lost_s = max(0.0, (now - link.since).total_seconds())
-    reason = tr("lost for {age}: {why}", age=human_age(lost_s), why=link.error.message)
+    why = lost_why(link.error)
+    reason = tr("lost for {age}: {why}", age=human_age(lost_s), why=why)
+    if not str(why):
+        reason = tr("lost for {age}", age=human_age(lost_s))
     return Judgement(Level.DEGRADED, (reason, *hint))
+
+
+_WAS_LOST = "The connection to {host} was lost"
+"""How the error of a link that worked and went away begins."""
+
+
+def lost_why(error: LilFoxError) -> Message | str:
+    """Return why a link was lost, to stand behind the words that it was; empty if the error says no more than that."""
+    if isinstance(error.message, Message) and error.message.text.startswith(_WAS_LOST):
+        return str(error.message.values.get("reason", "")) if "{reason}" in error.message.text else ""
+    return error.message
 
 
 def _slow_login(link: Link, now: datetime) -> Message | None:
