@@ -99,6 +99,7 @@ def _check_watched(config: Config, host_names: Collection[str], findings: Findin
         _check_host(host, ("hosts", name), findings)
     for name, service in config.services.items():
         _check_service(service, ("services", name), host_names, findings)
+        _check_depends_on(name, service, config, host_names, findings)
     for name, scrape in config.scrape.items():
         _check_scrape(scrape, ("scrape", name), host_names, findings)
     if config.audit.every is not None and config.audit.every < 60:
@@ -140,6 +141,16 @@ def _check_service(service: ServiceConfig, path: KeyPath, host_names: Collection
     _check_labels(service.series, (*path, "series"), findings)
     if service.server_errors_percent is not None:
         _check_threshold(service.server_errors_percent, (*path, "server_errors_percent"), findings)
+
+
+def _check_depends_on(
+    name: str, service: ServiceConfig, config: Config, host_names: Collection[str], findings: Findings
+) -> None:
+    known = [each for each in (*config.services, *config.backends, *host_names) if each != name]
+    for number, other in enumerate(service.depends_on):
+        if other not in known:
+            what = _("no other service, backend or host named {value}", value=quoted(other))
+            findings.add_at(("services", name, "depends_on", str(number)), f"{what}; {rather(other, known)}")
 
 
 def _check_recovery(

@@ -66,11 +66,19 @@ _REASONS = {
     "clock_offset_s": tr("clock off by {value} s > {limit:g} s"),
 }
 """What is said of a value above its limit, the most telling first."""
-SERIES_TOLD = {
+_SERIES_TOLD = {
     _REASONS["memory_percent"].text: "memory_usage_percent",
     _REASONS["cpu_percent"].text: "cpu_usage_percent",
 }
 """The series whose high value a reason tells, by the text of the reason."""
+
+
+def series_told(reason: Message) -> str | None:
+    """Return the series whose high value a reason tells; None for another reason."""
+    why = reason.values.get("why")
+    return _SERIES_TOLD.get(why.text if isinstance(why, Message) else reason.text)
+
+
 _PLACES = {"load_per_cpu": 1, "clock_offset_s": 1}
 """Decimals of these values; of the others none, unless the sentence would be untrue without."""
 

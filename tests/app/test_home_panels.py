@@ -113,6 +113,12 @@ async def test_a_database_whose_clients_fail_says_so_beside_its_own_state(monkey
         await pilot.pause()
         [row] = [line for line in screen_text(pilot).splitlines() if "orders-db " in line and "reports" in line]
         assert re.search(r"● orders-db +(postgresql +)?web reports: connection to orders-db refused", row)
+        long = replace(refused, text="request failed  ConnectionError: connection to orders-db refused: 10.0.0.9:5432")
+        monkeypatch.setattr(home.errors, "found", (long,))
+        app.metrics.repaint()
+        await pilot.pause()
+        assert "● orders-db  web logs errors about it" in screen_text(pilot), "the text is below, and not cut here too"
+        monkeypatch.setattr(home.errors, "found", (refused,))
         page = app.metrics.pages.backend_page(overview.backends["orders-db"], NOW)
         assert [each.text for each in page.reports] == [refused.text], "as on its page"
         app.metrics.state.choose(DATABASE)

@@ -182,12 +182,14 @@ class Home:
     def _problems(self, overview: Overview) -> list[HomeRow]:
         problems, at, glyphs = self._state.faults(overview), overview.at, self._app.glyphs
 
+        cause = partial(self._state.cause, overview)
+
         @cache
         def widths(width: int) -> ProblemWidths:
             return problem_widths(problems.values(), at, width)
 
         def row(subject: Subject, width: int) -> Row:
-            return problem_row(problems[subject], widths(width), at, glyphs, width)
+            return problem_row(problems[subject], widths(width), at, glyphs, width, cause(problems[subject]))
 
         return [HomeRow(each, partial(row, each)) for each in problems]
 

@@ -95,8 +95,11 @@ def _columns(problem: Problem, now: datetime, width: int) -> tuple[str, str, str
     return where(problem.alert.labels) or problem.name, state, problem.name
 
 
-def problem_row(problem: Problem, widths: ProblemWidths, now: datetime, glyphs: Glyphs, width: int) -> Row:
-    """A problem in one line: its subject, what is wrong, since when, and which alert or kind of thing it is."""
+def problem_row(
+    problem: Problem, widths: ProblemWidths, now: datetime, glyphs: Glyphs, width: int, cause: str = ""
+) -> Row:
+    """A problem in one line: its subject, what is wrong, since when, and which alert or kind of thing it is. ``cause``
+    is the name of what makes it fail: it comes first where not all of what is wrong has room."""
     name, state, source = _columns(problem, now, width)
     mark, *what = _what(problem, now, glyphs, named=not widths.source)
     muted = what[0].role == "muted"
@@ -106,6 +109,10 @@ def problem_row(problem: Problem, widths: ProblemWidths, now: datetime, glyphs: 
     if widths.source:
         behind += [Piece(_GAP), Piece(fit(clean(source), widths.source), "muted")]
     room = width - 3 - widths.name - len(_GAP) - sum(cell_width(piece.text) for piece in behind) - 1
+    if cause:
+        told = Piece(_("because {name} fails", name=clean(cause)), what[0].role)
+        fits = sum(cell_width(clean(piece.text)) for piece in (*what, told)) + len(_GAP) <= room
+        what = [*what, Piece(_GAP), told] if fits else [told, Piece(_GAP), *what]
     return (
         Piece(" "),
         mark,

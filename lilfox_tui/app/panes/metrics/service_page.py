@@ -42,7 +42,7 @@ from lilfox_tui.app.rendering.chart import Values, spark
 from lilfox_tui.app.rendering.columns import EXACT, GAP, Column, Digits, choose, heading, line, wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import cut_row, row_width
-from lilfox_tui.app.rows.hosts import INDENT, ROLES, TableStyle, lately_rows, reason_pieces, role_in_force
+from lilfox_tui.app.rows.hosts import INDENT, ROLES, TableStyle, held_for, lately_rows, reason_pieces, role_in_force
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import _, listed
 from lilfox_tui.core.text import clean, fit, human_duration, short_age
@@ -193,7 +193,12 @@ def service_row(view: ServiceView, now: datetime, style: TableStyle) -> Row:
         told += (Piece("  "), *_since(value))
     if view.found:
         told = (Piece(_("found here") + "  ", "muted"), *told)
-    return (*mark, *line(chosen[:2], value), Piece(" " * GAP), *(Piece(clean(p.text), p.role) for p in told))
+    head: Row = (*mark, *line(chosen[:2], value), Piece(" " * GAP))
+    told = tuple(Piece(clean(piece.text), piece.role) for piece in told)
+    is_ill, held = view.level in (Level.DEGRADED, Level.FAILING), held_for(view, now)
+    if is_ill and held and row_width((*head, *told)) > style.width:
+        told = (Piece(_("for {time}", time=held), ROLES[view.level]),)  # why is among the problems, half says nothing
+    return (*head, *told)
 
 
 _FACT_GAP, _ERRORS_SHOWN = 2, 5
