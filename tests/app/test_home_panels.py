@@ -186,6 +186,11 @@ async def test_a_value_above_a_limit_that_is_not_in_force_says_so_beside_its_cha
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         assert re.search(r"97%  ?✖ after 3 samples", screen_text(pilot))
+        beside_plan = replace(overview, backups=one_fault())
+        app.metrics.state.choose(("plan", "lilfox disk"), in_problems=True)
+        app.metrics.show(beside_plan)
+        await pilot.pause()
+        assert re.search(r"CPU +97%  ?✖ after 3", screen_text(pilot)), "in short where there is less room"
         lost = replace(busy, link=Unavailable(HostUnreachable("node-0", tr("refused")), NOW))
         app.metrics.show(replace(overview, hosts={"node-0": lost}))
         await pilot.pause()

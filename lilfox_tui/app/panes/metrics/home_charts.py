@@ -71,8 +71,8 @@ class WantedChart(Struct, frozen=True):
     """Whether a single curve is a line too, instead of filled."""
     quiet: bool = False
     """Whether it is zero most of the time."""
-    note: str = ""
-    """What stands behind the newest value where it has room."""
+    notes: Sequence[str] = ()
+    """What stands behind the newest value, the first one that has room."""
     rising: bool = False
     """Whether each curve is above the one before: where not all newest values have room, the highest are told."""
 
@@ -86,8 +86,8 @@ def _rate(value: float) -> str:
 
 
 def _with_note(wanted: WantedChart, room: int) -> str:
-    """The newest value of a chart and, where both have room, the note on it."""
-    told = (f"{wanted.now}{gap}{wanted.note}" for gap in ("  ", " ")) if wanted.note else ()
+    """The newest value of a chart and the first note on it for which there is room."""
+    told = (f"{wanted.now}{gap}{note}" for note in wanted.notes for gap in ("  ", " "))
     return next((text for text in told if cell_width(text) <= room), wanted.now)
 
 
@@ -302,7 +302,7 @@ class HomeCharts:
         now = told(summary.cpu_percent, digits.percent)
         first = WantedChart(
             _("CPU"), [(subject, cpu, "", "")], _percent, now, 100.0, limits=limits.cpu_percent,
-            note=not_in_force(summary.cpu_percent, limits.cpu_percent, view, self._app.glyphs),
+            notes=not_in_force(summary.cpu_percent, limits.cpu_percent, view, self._app.glyphs),
         )  # fmt: skip
         if others:
             curves = [
@@ -319,7 +319,7 @@ class HomeCharts:
             first,
             WantedChart(_("Memory"), [(subject, Series("memory_usage_percent"), "", "")], _percent,
                     told(summary.memory_percent, digits.percent), 100.0, limits=limits.memory_percent,
-                    note=not_in_force(summary.memory_percent, limits.memory_percent, view, self._app.glyphs)),
+                    notes=not_in_force(summary.memory_percent, limits.memory_percent, view, self._app.glyphs)),
             WantedChart(_("Network"), [
                 (subject, Series("all_interfaces_receive_bytes_per_second"), _("in"), rate(summary.network_in_s)),
                 (subject, Series("all_interfaces_transmit_bytes_per_second"), _("out"), rate(summary.network_out_s)),

@@ -332,7 +332,7 @@ def _chart(
     notes: tuple[str, ...] = (),
 ) -> PageChart:
     lost = isinstance(page.view.link, Unavailable)  # the last number is an old one then
-    pending = ""
+    pending: Sequence[str] = ()
     if limits is not None and page.cursor is None:
         pending = not_in_force(shown[0].now, limits, page.view, page.glyphs)
     told = [_("unknown") if each.now is None or lost else unit.told(page.digits, each.now) for each in shown]
@@ -347,7 +347,7 @@ def _chart(
         page.now - page.window,
         page.now,
         now=told[0] if single else "",
-        notes=(*filter(None, (pending,)), *notes),
+        notes=(*pending[:1], *notes),
         top=unit.top,
         binary=unit.binary,
         warn=None if limits is None else limits.warn,
