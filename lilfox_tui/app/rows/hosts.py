@@ -87,21 +87,6 @@ def role_in_force(value: float | None, threshold: Threshold, level: Level) -> st
     return "text" if role == "degraded" and level not in (Level.DEGRADED, Level.FAILING) else role
 
 
-def not_in_force(value: float | None, threshold: Threshold, view: HostView, glyphs: Glyphs) -> Sequence[str]:
-    """Of a value above a limit that does not count yet, so that its level is worse than the one in force: that level's
-    sign, and after how many samples it applies, in full and in short; else nothing."""
-    if isinstance(view.link, Unavailable) or view.level is Level.UNKNOWN:
-        return ()
-    above = {"failing": Level.FAILING, "degraded": Level.DEGRADED}.get(level_role(value, threshold), Level.GOOD)
-    if above <= view.level:
-        return ()
-    count, sign = view.thresholds.hold, glyphs.level(above)
-    return (
-        ngettext("{sign} after {count} sample", "{sign} after {count} samples", count, sign=sign),
-        _("{sign} after {count}×", sign=sign, count=count),
-    )
-
-
 def _role(value: _HostCells, number: float | None, threshold: Threshold) -> str:
     return role_in_force(number, threshold, value.view.level)
 

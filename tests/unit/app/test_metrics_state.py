@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.alerts.model import Acknowledgement, Alert, AlertState, worst_first
-from lilfox_tui.app.panes.metrics.state import CURSOR_STEPS, FAR_WINDOW, WINDOWS, Fault, MetricsState, Subject
+from lilfox_tui.app.panes.metrics.state import CURSOR_STEPS, FAR_WINDOW, WINDOWS, Fault, MetricsState, Subject, cause_of
 from lilfox_tui.app.rows.hosts import sorted_hosts
 from lilfox_tui.app.rows.processes import PROCESS_SORTS
 from lilfox_tui.core.aio import Ready, Unavailable
@@ -197,7 +197,7 @@ def rows_of(overview: Overview) -> list[tuple[str, str]]:
     state = MetricsState()
     problems = [state.problem(overview, each) for each in state.problems(overview)]
     shown = [each for each in problems if not isinstance(each, AuditView)]
-    return [((each.view if isinstance(each, Fault) else each).name, state.cause(overview, each)) for each in shown]
+    return [((each.view if isinstance(each, Fault) else each).name, cause_of(each, state.causes)) for each in shown]
 
 
 def test_what_fails_stands_above_what_fails_because_of_it() -> None:

@@ -30,7 +30,7 @@ from lilfox_tui.app.panes.metrics.problems import (
     problem_widths,
 )
 from lilfox_tui.app.panes.metrics.service_page import service_heading, service_row
-from lilfox_tui.app.panes.metrics.state import MetricsState, Subject
+from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, cause_of
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import (
@@ -182,14 +182,16 @@ class Home:
     def _problems(self, overview: Overview) -> list[HomeRow]:
         problems, at, glyphs = self._state.faults(overview), overview.at, self._app.glyphs
 
-        cause = partial(self._state.cause, overview)
+        because = self._state.causes
 
         @cache
         def widths(width: int) -> ProblemWidths:
             return problem_widths(problems.values(), at, width)
 
         def row(subject: Subject, width: int) -> Row:
-            return problem_row(problems[subject], widths(width), at, glyphs, width, cause(problems[subject]))
+            return problem_row(
+                problems[subject], widths(width), at, glyphs, width, cause_of(problems[subject], because)
+            )
 
         return [HomeRow(each, partial(row, each)) for each in problems]
 

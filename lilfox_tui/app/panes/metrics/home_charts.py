@@ -15,6 +15,7 @@ from lilfox_tui.app.panes.metrics.backend_page import axis_text, cell_text
 from lilfox_tui.app.panes.metrics.host_page import load_limits
 from lilfox_tui.app.panes.metrics.pages import increase_per_second, rate_span, whole_stretches
 from lilfox_tui.app.panes.metrics.problems import plan_rows
+from lilfox_tui.app.panes.metrics.sections import not_in_force
 from lilfox_tui.app.panes.metrics.state import MetricsState, fitting
 from lilfox_tui.app.panes.metrics.traffic_sections import as_threshold, seconds_axis
 from lilfox_tui.app.rendering.chart import (
@@ -30,7 +31,7 @@ from lilfox_tui.app.rendering.chart import (
 from lilfox_tui.app.rendering.columns import Digits, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import PanelArea, ScreenPanel
-from lilfox_tui.app.rows.hosts import not_in_force, why_no_numbers
+from lilfox_tui.app.rows.hosts import why_no_numbers
 from lilfox_tui.backends.model import BackendChart, load
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.core.aio import Ready, Unavailable

@@ -24,6 +24,7 @@ from lilfox_tui.app.panes.metrics.sections import (
     draw_sections,
     drawn_section,
     fill_page,
+    not_in_force,
     padded,
     text_section,
 )
@@ -40,7 +41,6 @@ from lilfox_tui.app.rows.hosts import (
     load_pieces,
     memory_meters,
     memory_used,
-    not_in_force,
     role_in_force,
     thread_rows,
     used_of,

@@ -109,8 +109,8 @@ class MetricsState:
         self._items_of: tuple[Alerts, str] | None = None
         self._faults: Mapping[Subject, Problem] = {}
         self._faults_of: tuple[Overview, str] | None = None
-        self._causes: Mapping[Subject, Subject] = {}
-        """What fails because of what, of the same overview."""
+        self.causes: Mapping[Subject, Subject] = {}
+        """What fails because of what, of the overview that was asked of last."""
 
     # ---- rows ----------------------------------------------------------------------------------------------------
 
@@ -158,20 +158,13 @@ class MetricsState:
                 for view in _of_kind(overview, kind).values()
                 if view.level in (Level.DEGRADED, Level.FAILING) and self._is_shown(view)
             }
-            items, plans, self._causes = self.items(overview), self._bad_plans(overview), causes(overview)
+            items, plans, self.causes = self.items(overview), self._bad_plans(overview), causes(overview)
             self._faults = {
-                **fault_rows(views, plans, items, partial(_place_of, overview), self._causes),
+                **fault_rows(views, plans, items, partial(_place_of, overview), self.causes),
                 **audit_row(overview, of[1]),
             }
             self._faults_of = of
         return self._faults
-
-    def cause(self, overview: Overview, problem: Problem) -> str:
-        """The name of what fails and makes a service fail; empty if there is none."""
-        self.faults(overview)
-        view = problem.view if isinstance(problem, Fault) else problem
-        cause = self._causes.get(("service", view.name)) if isinstance(view, ServiceView) else None
-        return "" if cause is None else cause[1]
 
     def selected_plan(self) -> PlanView | None:
         """The backup plan that is highlighted among the problems."""
@@ -503,6 +496,13 @@ class _ProblemRow(Struct, frozen=True):
     problem: Problem
     group: Subject
     rank: _Rank
+
+
+def cause_of(problem: Problem, because: Mapping[Subject, Subject]) -> str:
+    """The name of what fails and makes a service fail; empty if there is none."""
+    view = problem.view if isinstance(problem, Fault) else problem
+    cause = because.get(("service", view.name)) if isinstance(view, ServiceView) else None
+    return "" if cause is None else cause[1]
 
 
 def causes(overview: Overview) -> dict[Subject, Subject]:
