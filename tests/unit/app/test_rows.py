@@ -149,6 +149,10 @@ def test_a_reason_that_has_no_room_in_the_table_of_services_is_not_cut() -> None
     view = service("model", Level.FAILING, None, None, tr("{why}", why=why))
     assert why in text_of(service_row(view, NOW, style(120)))
     assert text_of(service_row(view, NOW, style(60))).split() == ["✖", "model", "error", "for", "6", "min"]
+    short = service("model", Level.FAILING, None, None, tr("connection refused"))
+    rows = {width: text_of(service_row(short, NOW, style(width))).split()[3:] for width in (60, 46, 40)}
+    assert rows[60] == ["connection", "refused", "6m"]
+    assert ["connection", "refused"] in (rows[46], rows[40]), "of both, the reason is kept"
 
 
 def test_what_is_not_known_of_a_services_requests_is_blank_and_never_none() -> None:

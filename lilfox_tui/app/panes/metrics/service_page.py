@@ -188,15 +188,15 @@ def service_row(view: ServiceView, now: datetime, style: TableStyle) -> Row:
     if isinstance(view.traffic, Ready):
         return (*mark, *line(chosen, _ServiceCells(view, now, style, view.traffic.value)))
     value = _ServiceCells(view, now, style)
-    told = _where(value)
-    if view.level is not Level.GOOD:
-        told += (Piece("  "), *_since(value))
+    told = tuple(Piece(clean(piece.text), piece.role) for piece in _where(value))
     if view.found:
         told = (Piece(_("found here") + "  ", "muted"), *told)
     head: Row = (*mark, *line(chosen[:2], value), Piece(" " * GAP))
-    told = tuple(Piece(clean(piece.text), piece.role) for piece in told)
-    is_ill, held = view.level in (Level.DEGRADED, Level.FAILING), held_for(view, now)
-    if is_ill and held and row_width((*head, *told)) > style.width:
+    since = (Piece("  "), *_since(value)) if view.level is not Level.GOOD else ()
+    left = style.width - row_width((*head, *told))
+    if left >= row_width(since):
+        return (*head, *told, *since)
+    if left < 0 and view.level in (Level.DEGRADED, Level.FAILING) and (held := held_for(view, now)):
         told = (Piece(_("for {time}", time=held), ROLES[view.level]),)  # why is among the problems, half says nothing
     return (*head, *told)
 
