@@ -83,6 +83,10 @@ def test_no_title_stands_alone_on_the_last_line(width: int, known: bool) -> None
     ],
 )
 def test_a_value_above_a_limit_that_is_not_in_force_says_when_it_is(busy: int, level: Level, told: str) -> None:
-    [title] = [row for row in map(text_of, page(120, host("db-1", level, summary("db-1", busy, 50, 20))))
-               if "─ CPU busy ─" in row]  # fmt: skip
+    rows = [text_of(row) for row in page(120, host("db-1", level, summary("db-1", busy, 50, 20)))]
+    [title] = [row for row in rows if "─ CPU busy ─" in row]
     assert told in title
+    well = level is Level.GOOD and "after" not in told
+    assert any("all is well" in row for row in rows) is well
+    if level is Level.GOOD and not well:
+        assert rows[1].strip() == f"CPU {told.removesuffix(' ─').replace('  ', ' ')}"

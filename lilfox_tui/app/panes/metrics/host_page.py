@@ -24,6 +24,7 @@ from lilfox_tui.app.panes.metrics.sections import (
     draw_sections,
     drawn_section,
     fill_page,
+    not_counted_yet,
     not_in_force,
     padded,
     text_section,
@@ -106,6 +107,8 @@ class HostPage(Struct, frozen=True):
 def host_page(page: HostPage) -> list[Row]:
     """All rows of the page; the first two stay on the screen."""
     summary, reasons = page.view.summary, wrapped(reason_rows(page.view, page.now), page.width)
+    if pending := not_counted_yet(page.view, page.digits, page.glyphs):
+        reasons = [(Piece("   "), *pending)]
     if summary is None:
         unknown = (Piece("   " + _("no data for this host yet"), "muted"),)
         return [_title(page), *reasons, unknown, *page.below_charts()]

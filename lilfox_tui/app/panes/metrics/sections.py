@@ -16,7 +16,7 @@ from lilfox_tui.app.rendering.panels import NARROWEST, PanelArea, ScreenPanel, b
 from lilfox_tui.app.rows.hosts import level_role
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.core.aio import Unavailable
-from lilfox_tui.core.i18n import _, ngettext
+from lilfox_tui.core.i18n import _, clauses, ngettext
 from lilfox_tui.core.text import cell_width, fit, human_duration
 from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.monitor.model import HostView
@@ -241,6 +241,21 @@ def not_in_force(value: float | None, threshold: Threshold, view: HostView, glyp
         ngettext("{sign} after {count} sample", "{sign} after {count} samples", count, sign=sign),
         _("{sign} after {count}×", sign=sign, count=count),
     )
+
+
+def not_counted_yet(view: HostView, digits: Digits, glyphs: Glyphs) -> Row:
+    """What is said of a good host whose values are above limits that do not count yet, instead of that all is well."""
+    summary, limits = view.summary, view.thresholds
+    if summary is None or view.level is not Level.GOOD:
+        return ()
+    values = ((_("CPU"), summary.cpu_percent, limits.cpu_percent),
+              (_("Memory"), summary.memory_percent, limits.memory_percent))  # fmt: skip
+    told = [
+        f"{name} {digits.percent(value).strip()} {notes[0]}"
+        for name, value, limit in values
+        if (notes := not_in_force(value, limit, view, glyphs))
+    ]
+    return (Piece(clauses(told), "degraded"),) if told else ()
 
 
 def chart_bands(charts: Sequence[PageChart], style: SectionStyle) -> list[Band]:
