@@ -208,7 +208,7 @@ class Console(PrivateApp, inherit_bindings=False):
     # ---- what panes ask of the app -------------------------------------------------------------------------------
 
     def tell(self, what: LilFoxError | Message | str) -> None:
-        """Shows a message for a while, beside or over the tabs: an error with its hint, or a note."""
+        """Shows a message for a while, beside the tabs or at the bottom: an error with its hint, or a note."""
         role = "accent"
         text = str(what)
         if isinstance(what, LilFoxError):

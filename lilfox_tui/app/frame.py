@@ -351,7 +351,7 @@ class FramePainter:
         return max(self._app.clock, min(newest, datetime.now(UTC)))
 
     def _paint_tabs(self, lines: Lines, note: Lines, told: Sequence[Row], jobs: Row) -> None:
-        """Draws the tabs, and a message beside or over them."""
+        """Draws the tabs, and a message beside them or at the bottom."""
         app, current, width = self._app, self._navigation.current, self._app.size.width
         marks = {BACKUP: worst_plan(app.shown, app.monitor.backups.backups, app.glyphs)}
         state = self._navigation.pane.status()
@@ -381,8 +381,8 @@ class FramePainter:
         self._keys["footer"] = [(_cells_of_key(each), each.keys[0]) for each in kept]
 
     def _paint_note(self, lines: Lines, rows: Sequence[Row]) -> None:
-        """Shows a message that has no room beside the tabs over them and what is below, or over the footer of a screen
-        without tabs: the last row of a list is often the selected one."""
+        """Shows a message that has no room beside the tabs above the footer, which like the tabs stays seen; or over
+        the footer of a screen without tabs, which has few rows."""
         lines.set_class(not self._app.tabs_fit, "-low")
         if rows:
             lines.styles.height = len(rows)

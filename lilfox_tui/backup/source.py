@@ -324,20 +324,22 @@ def losses(changes: Iterable[RestoreChange]) -> list[str]:
     if rows:
         number = f"{rows:,}"
         told.append(
-            ngettext("about {rows} row newer than the backup will be lost",
-                     "about {rows} rows newer than the backup will be lost", rows, rows=number)
+            ngettext("about {rows} row newer than the backup will be only in the retained data",
+                     "about {rows} rows newer than the backup will be only in the retained data", rows, rows=number)
             if estimated
-            else ngettext("at least {rows} row newer than the backup will be lost",
-                          "at least {rows} rows newer than the backup will be lost", rows, rows=number)
+            else ngettext("at least {rows} row newer than the backup will be only in the retained data",
+                          "at least {rows} rows newer than the backup will be only in the retained data",
+                          rows, rows=number)
         )  # fmt: skip
     if files:
         number = f"{files:,}"
-        told.append(ngettext("{files} file changed since the backup will be lost",
-                             "{files} files changed since the backup will be lost", files, files=number))  # fmt: skip
+        told.append(ngettext("{files} file changed since the backup will be only in the retained data",
+                             "{files} files changed since the backup will be only in the retained data",
+                             files, files=number))  # fmt: skip
     if uncounted:
         number = f"{uncounted:,}"
-        told.append(ngettext("{tables} item differs, and newer data in it cannot be counted: expect to lose it",
-                             "{tables} items differ, and newer data in them cannot be counted: expect to lose it",
+        told.append(ngettext("{tables} item differs, its newer data is not counted: only in the retained data",
+                             "{tables} items differ, their newer data is not counted: only in the retained data",
                              uncounted, tables=number))  # fmt: skip
     return told
 

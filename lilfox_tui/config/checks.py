@@ -77,10 +77,9 @@ def check(config: Config, host_names: Collection[str], findings: Findings) -> No
     for name in ("prometheus", "alertmanager"):
         if (api := getattr(config, name)) is not None:
             _check_api(api, (name,), host_names, findings)
-    for field in msgspec.structs.fields(config.thresholds):
-        level = getattr(config.thresholds, field.name)
+    for name, level in msgspec.structs.asdict(config.thresholds).items():
         if isinstance(level, Threshold):
-            _check_threshold(level, ("thresholds", field.name), findings)
+            _check_threshold(level, ("thresholds", name), findings)
     if config.monitor.heartbeat_url is not None:
         _check_url(config.monitor.heartbeat_url, ("monitor", "heartbeat_url"), findings)
     if config.alerts.external_url:
@@ -99,13 +98,14 @@ def _check_watched(config: Config, host_names: Collection[str], findings: Findin
         _check_host(host, ("hosts", name), findings)
     for name, service in config.services.items():
         _check_service(service, ("services", name), host_names, findings)
+        others = {*config.services, *config.backends, *host_names} - {name}
+        findings.add_unknown(service.depends_on, ("services", name, "depends_on"), others)
     for name, scrape in config.scrape.items():
         _check_scrape(scrape, ("scrape", name), host_names, findings)
     if config.audit.every is not None and config.audit.every < 60:
         findings.add_at(("audit", "every"), _("shorter than 1m, which only adds load on the hosts; write 1h or more"))
-    for number, accepted in enumerate(config.audit.accept):
-        if not _is_day(accepted.until):
-            findings.add_at(("audit", "accept", str(number), "until"), _("there is no such day"))
+    for number in (at for at, accepted in enumerate(config.audit.accept) if not _is_day(accepted.until)):
+        findings.add_at(("audit", "accept", str(number), "until"), _("there is no such day"))
     for name in sorted(config.audit.services.keys() - config.services.keys()):
         findings.add_at(("audit", "services", name), _("no service named {value}", value=quoted(name)))
     for number, folder in enumerate(config.audit.folders):

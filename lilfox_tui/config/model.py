@@ -151,6 +151,8 @@ class ServiceConfig(MetricNames, frozen=True, forbid_unknown_fields=True, kw_onl
     expect: tuple[Annotated[int, Meta(ge=100, le=599)], ...] = (200,)
     from_: str | None = msgspec.field(default=None, name="from")
     """Name of the host that asks (through its SSH connection); from here when not given."""
+    depends_on: tuple[Name, ...] = ()
+    """Names of the services, backends and hosts without which its requests fail."""
     tags: tuple[Name, ...] = ()
     down_after: Annotated[int, Meta(ge=1, le=100)] = 2
     """So many failures in a row make it down."""

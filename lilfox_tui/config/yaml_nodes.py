@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -63,6 +63,13 @@ class Findings(Struct):
         """Like ``add``, at the line of ``path`` or of the nearest known parent."""
         known = next((path[:end] for end in range(len(path), 0, -1) if path[:end] in self.lines), ())
         self.add(self.lines.get(known, 1), path, what)
+
+    def add_unknown(self, names: Iterable[str], path: KeyPath, known: Collection[str]) -> None:
+        """Records those of the ``names`` at ``path`` that are not ``known`` services, backends or hosts."""
+        for number, name in enumerate(names):
+            if name not in known:
+                what = _("no other service, backend or host named {value}", value=quoted(name))
+                self.add_at((*path, str(number)), f"{what}; {rather(name, known)}")
 
     def __bool__(self) -> bool:
         return bool(self._found)

@@ -72,6 +72,10 @@ def make_application(folder: Path) -> None:
     (folder / DISK / "backup").mkdir(parents=True, mode=0o700)
 
 
+_CALLS = {"gateway": ("backend",), "backend": ("model", DATABASE)}
+"""What the services call to answer a request."""
+
+
 def write_config(
     folder: Path, services: Mapping[str, ServiceConfig], logs: Mapping[str, Path], *, host: str, database: bool
 ) -> Path:
@@ -84,7 +88,15 @@ def write_config(
         "name": "demo",
         "hosts": {host: {"local": True}},
         "services": {
-            name: {"url": each.url, "every": "2s", "timeout": "2s", "metrics_every": "2s"}
+            name: {
+                "url": each.url,
+                "every": "2s",
+                "timeout": "2s",
+                "metrics_every": "2s",
+                "depends_on": [
+                    other for other in _CALLS.get(name, ()) if other in services or (database and other == DATABASE)
+                ],
+            }
             for name, each in services.items()
         },
         "logs": {name: {"kind": "file", "path": str(path), "zone": "UTC"} for name, path in logs.items()},

@@ -27,12 +27,13 @@ _NAN = math.nan
 
 class Point(NamedTuple):
     """The values of a time span that starts at ``at_s`` (Unix time). For spans older than ten minutes, ``low`` is the
-    lowest mean."""
+    lowest mean. ``newest`` is the last value of the newest span, which goes on; None for the others."""
 
     at_s: float
     mean: float
     low: float
     high: float
+    newest: float | None = None
 
     @property
     def at(self) -> datetime:
@@ -239,9 +240,12 @@ class History:
             stretch[1] += 1
             stretch[2] = min(stretch[2], mean)
             stretch[3] = max(stretch[3], high)
-        return [
+        stretches = [
             Point(index * step, total / count, low, high) for index, (total, count, low, high) in sorted(found.items())
         ]
+        if stretches:
+            stretches[-1] = stretches[-1]._replace(newest=mean)
+        return stretches
 
     def series(self, subject: str) -> tuple[Series, ...]:
         """Return the recorded series of ``subject``."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from lilfox_tui.core.aio import Pending, Ready, Unavailable
 from lilfox_tui.core.files import replace_file
@@ -21,7 +23,8 @@ from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.core.paths import state_dir
 from lilfox_tui.core.text import human_duration
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.model import HostView, Overview, PlanView, StatusChange, View
+from lilfox_tui.monitor.levels import lost_why
+from lilfox_tui.monitor.model import BackendView, HostView, Overview, PlanView, ServiceView, StatusChange, View
 
 KEPT = 1000
 """Changes that are remembered, and subjects whose state is kept."""
@@ -170,8 +173,9 @@ def _link_changes(subject: str, view: HostView, known: KnownState, at: datetime)
     if isinstance(view.link, Unavailable):
         if not known.lost:
             known.lost = True
-            why = view.link.error.message
-            yield StatusChange(min(view.link.since, at), subject, tr("lost: {why}", why=why), Level.FAILING, "lost")
+            why = lost_why(view.link.error)
+            what = tr("lost: {why}", why=why) if str(why) else tr("lost")
+            yield StatusChange(min(view.link.since, at), subject, what, Level.FAILING, "lost")
     elif known.lost and view.summary is not None and not isinstance(view.link, Pending) and _is_fresh(view):
         known.lost = False  # not with the connection alone: where the first sample fails, it would be lost once more
         yield StatusChange(min(view.summary.at, at), subject, tr("reachable again"), view.level, "back")
@@ -243,6 +247,24 @@ def _differ(before: list[str] | None, now: list[str]) -> tuple[list[str], list[s
     if before is None or before == now:
         return [], []
     return sorted(set(now) - set(before)), sorted(set(before) - set(now))
+
+
+_AnyView = TypeVar("_AnyView", HostView, ServiceView, BackendView)
+_OF_LEVEL = ("level", "lost", "back")
+"""Kinds of changes after which a subject has the level that the change tells."""
+
+
+def since_of_past(view: _AnyView, present: _AnyView | None, subject: str, changes: Sequence[StatusChange]) -> _AnyView:
+    """Return ``view``, which is of a past moment (its ``since``), with since when its level had held: what ``present``
+    tells if that level still holds, else the newest of ``changes`` (oldest first) before that moment; unchanged if
+    neither tells it."""
+    if view.level is Level.UNKNOWN:
+        return view
+    if present is not None and present.level is view.level and present.since <= view.since:
+        return replace(view, since=present.since)
+    before = (each for each in reversed(changes) if each.subject == subject and each.kind in _OF_LEVEL)
+    newest = next((each for each in before if each.at <= view.since), None)
+    return view if newest is None or newest.level is not view.level else replace(view, since=newest.at)
 
 
 def _load(path: Path | None) -> dict[str, KnownState]:

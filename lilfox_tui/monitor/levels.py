@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.core.aio import Pending, Ready, State, Unavailable
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, listed, tr
 from lilfox_tui.core.text import exact_duration, human_age, human_duration, over_text
 from lilfox_tui.hosts.base import Link
@@ -65,11 +66,19 @@ _REASONS = {
     "clock_offset_s": tr("clock off by {value} s > {limit:g} s"),
 }
 """What is said of a value above its limit, the most telling first."""
-SERIES_TOLD = {
+_SERIES_TOLD = {
     _REASONS["memory_percent"].text: "memory_usage_percent",
     _REASONS["cpu_percent"].text: "cpu_usage_percent",
 }
 """The series whose high value a reason tells, by the text of the reason."""
+
+
+def series_told(reason: Message) -> str | None:
+    """Return the series whose high value a reason tells; None for another reason."""
+    why = reason.values.get("why")
+    return _SERIES_TOLD.get(why.text if isinstance(why, Message) else reason.text)
+
+
 _PLACES = {"load_per_cpu": 1, "clock_offset_s": 1}
 """Decimals of these values; of the others none, unless the sentence would be untrue without."""
 
@@ -129,7 +138,8 @@ def judge_values(
     hold: int | None = None,
     at_most: Level = Level.FAILING,
 ) -> Judgement:
-    """Return the level derived from the numbers alone, ``at_most`` that one."""
+    """Return the level derived from the numbers alone, ``at_most`` that one. A value above the limit of the worse level
+    that does not count yet says so."""
     needed = thresholds.hold if hold is None else hold
     failing: list[Message] = []
     degraded: list[Message] = []
@@ -137,6 +147,9 @@ def judge_values(
         warn, fail = held.get(reading.key, (0, 0))
         if fail >= needed and at_most is Level.FAILING:
             failing.append(_reason(reading, summary, getattr(thresholds, reading.measure).fail))
+        elif warn >= needed and fail and at_most is Level.FAILING:
+            why = _reason(reading, summary, getattr(thresholds, reading.measure).fail)
+            degraded.append(tr("{why} in {count} of {hold} samples", why=why, count=fail, hold=needed))
         elif warn >= needed:
             degraded.append(_reason(reading, summary, getattr(thresholds, reading.measure).warn))
     degraded += _unread(summary)
@@ -234,8 +247,22 @@ def _unreachable(link: Unavailable, age_s: float | None, *, silent: bool, now: d
         reason = tr("no sample for {age}: {why}", age=human_age(age_s), why=link.error.message)
         return Judgement(Level.FAILING, (reason, *hint))
     lost_s = max(0.0, (now - link.since).total_seconds())
-    reason = tr("lost for {age}: {why}", age=human_age(lost_s), why=link.error.message)
+    why = lost_why(link.error)
+    reason = tr("lost for {age}: {why}", age=human_age(lost_s), why=why)
+    if not str(why):
+        reason = tr("lost for {age}", age=human_age(lost_s))
     return Judgement(Level.DEGRADED, (reason, *hint))
+
+
+_WAS_LOST = "The connection to {host} was lost"
+"""How the error of a link that worked and went away begins."""
+
+
+def lost_why(error: LilFoxError) -> Message | str:
+    """Return why a link was lost, to stand behind the words that it was; empty if the error says no more than that."""
+    if isinstance(error.message, Message) and error.message.text.startswith(_WAS_LOST):
+        return str(error.message.values.get("reason", "")) if "{reason}" in error.message.text else ""
+    return error.message
 
 
 def _slow_login(link: Link, now: datetime) -> Message | None:

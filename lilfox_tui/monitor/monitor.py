@@ -27,7 +27,7 @@ from lilfox_tui.metrics.history import History
 from lilfox_tui.metrics.model import Health, HealthCheck, HostSnapshot, Level, ServiceState
 from lilfox_tui.metrics.sampler import Sampler
 from lilfox_tui.metrics.summary import series_of
-from lilfox_tui.monitor.changes import ChangeLog
+from lilfox_tui.monitor.changes import ChangeLog, since_of_past
 from lilfox_tui.monitor.model import Overview, names_services, watched_hosts, watched_services
 from lilfox_tui.monitor.watchers.alert import AlertWatch
 from lilfox_tui.monitor.watchers.audit import AuditWatch
@@ -211,6 +211,7 @@ class Monitor:
 
     def overview_at(self, at: datetime) -> Overview:
         """Return the overview at ``at`` (aware UTC) from history; empty if there is none."""
+        now, changes = self.overview.value or Overview(at, {}, {}), self.changes.all()
         hosts = {
             name: past_host(name, watch.config, watch.thresholds, self.history.values_at(f"host/{name}", at), at)
             for name, watch in self._hosts.items()
@@ -219,7 +220,20 @@ class Monitor:
             name: past_service(name, watch.config, watch.limits, self.history, at)
             for name, watch in self._services.items()
         }
-        return Overview(at, hosts, services, self.backends.views_at(at), True, self.alerting.state_at(at))
+        return Overview(
+            at,
+            {name: since_of_past(each, now.hosts.get(name), f"host/{name}", changes) for name, each in hosts.items()},
+            {
+                name: since_of_past(each, now.services.get(name), f"service/{name}", changes)
+                for name, each in services.items()
+            },
+            {
+                name: since_of_past(each, now.backends.get(name), f"backend/{name}", changes)
+                for name, each in self.backends.views_at(at).items()
+            },
+            True,
+            self.alerting.state_at(at),
+        )
 
     async def run(self) -> None:
         """Watch until cancelled, then close all hosts. A problem with one host delays no other."""

@@ -155,14 +155,14 @@ def test_what_is_lost_is_counted_in_rows_and_files() -> None:
         RestoreChange("public.log", "1,227 rows", "0 rows", lost_rows=1227),
         RestoreChange("public.users", "1 row", "2 rows"),
     ]
-    assert lost_text(changes) == "at least 1,227 rows newer than the backup will be lost"
+    assert lost_text(changes) == "at least 1,227 rows newer than the backup will be only in the retained data"
     changes.append(RestoreChange("a.png", "newer", "older", lost_files=1))
-    assert "1 file changed since the backup will be lost" in lost_text(changes)
+    assert "1 file changed since the backup will be only in the retained data" in lost_text(changes)
     assert lost_text([RestoreChange("public.users", "1 row", "2 rows")]) == ""
     uncounted = [RestoreChange("public.users", "1 row", "2 rows", uncounted=True)]
-    assert "1 item differs, and newer data in it cannot be counted: expect to lose it" in lost_text(uncounted)
+    assert "1 item differs, its newer data is not counted: only in the retained data" in lost_text(uncounted)
     about = [RestoreChange("public.log", "~9000000 rows", "1 row", lost_rows=8_999_999, uncounted=True)]
-    assert lost_text(about).startswith("about 8,999,999 rows newer than the backup will be lost")
+    assert lost_text(about).startswith("about 8,999,999 rows newer than the backup will be only in the retained data")
 
 
 @pytest.mark.fault("4.44")
@@ -174,8 +174,8 @@ async def test_the_wizard_counts_rows_and_files(stand_in: StandIn) -> None:
         await pilot.press("enter", "enter", "enter")
         await pilot.pause()
         text = screen_text(pilot)
-        assert "at least 90 rows newer than the backup will be lost" in text
-        assert "1 file changed since the backup will be lost" in text
+        assert "at least 90 rows newer than the backup will be only in the retained data" in text
+        assert "1 file changed since the backup will be only in the retained data" in text
     assert stand_in.started == []
 
 

@@ -20,7 +20,7 @@ from lilfox_tui.core.i18n import tr
 from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.monitor.model import StatusChange
 from tests.app.backups_made import one_fault
-from tests.app.overviews import NOW, fleet
+from tests.app.overviews import NOW, fleet, host, summary
 from tests.app.pages_made import DATABASE, pages_app
 from tests.app.still import screen_text, still_app
 
@@ -84,12 +84,12 @@ async def test_while_nothing_has_happened_commands_have_the_room_of_errors(
         await pilot.pause()
         text = screen_text(pilot)
         assert "Errors and changes" not in text
-        assert "─ no changes yet ─" in text, "of errors nothing is known before logs are read"
+        assert "─ no changes since LilFox began ─" in text, "of errors nothing is known before logs are read"
         monkeypatch.setattr(app.metrics.home.errors, "_since", NOW - timedelta(minutes=10))
         app.metrics.repaint()
         await pilot.pause()
         text = screen_text(pilot)
-        assert "─ no errors or changes yet ─" in text
+        assert "─ no log errors, no changes since LilFox began ─" in text, "and something is wrong all the while"
         assert begun, "errors are followed nevertheless"
         change = StatusChange(NOW, "host/node-0", tr("cpu 93% > 90%"), Level.DEGRADED, "level")
         app.monitor.changes._changes.append(change)
@@ -97,7 +97,7 @@ async def test_while_nothing_has_happened_commands_have_the_room_of_errors(
         await pilot.pause()
         text = screen_text(pilot)
         assert "Errors and changes" in text
-        assert "changes yet" not in text
+        assert "no changes" not in text
 
 
 async def test_a_database_whose_clients_fail_says_so_beside_its_own_state(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,6 +113,12 @@ async def test_a_database_whose_clients_fail_says_so_beside_its_own_state(monkey
         await pilot.pause()
         [row] = [line for line in screen_text(pilot).splitlines() if "orders-db " in line and "reports" in line]
         assert re.search(r"● orders-db +(postgresql +)?web reports: connection to orders-db refused", row)
+        long = replace(refused, text="request failed  ConnectionError: connection to orders-db refused: 10.0.0.9:5432")
+        monkeypatch.setattr(home.errors, "found", (long,))
+        app.metrics.repaint()
+        await pilot.pause()
+        assert "● orders-db  web logs errors about it" in screen_text(pilot), "the text is below, and not cut here too"
+        monkeypatch.setattr(home.errors, "found", (refused,))
         page = app.metrics.pages.backend_page(overview.backends["orders-db"], NOW)
         assert [each.text for each in page.reports] == [refused.text], "as on its page"
         app.metrics.state.choose(DATABASE)
@@ -170,3 +176,41 @@ async def test_a_host_that_is_lost_has_no_newest_value_and_is_compared_with_no_o
         app.metrics.state.choose(("host", other))
         cpu = app.metrics.home.charts.wanted(overview, EXACT)[0]
         assert [name for _subject, _series, name, _now in cpu.curves] == [""]
+
+
+@pytest.mark.parametrize("size", [(120, 40), (200, 55)])
+async def test_a_value_above_a_limit_that_is_not_in_force_says_so_beside_its_chart(size: tuple[int, int]) -> None:
+    busy = host("node-0", Level.DEGRADED, summary("node-0", 97, 20, 20), tr("cpu 97% > 80%"))
+    overview = replace(fleet(1), hosts={"node-0": busy}, services={}, backends={})
+    app = still_app(overview)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        assert re.search(r"97%  ?✖ after 3 samples", screen_text(pilot))
+        beside_plan = replace(overview, backups=one_fault())
+        app.metrics.state.choose(("plan", "lilfox disk"), in_problems=True)
+        app.metrics.show(beside_plan)
+        await pilot.pause()
+        assert re.search(r"CPU +97%  ?✖ after 3", screen_text(pilot)), "in short where there is less room"
+        calm = replace(busy, level=Level.GOOD, reasons=())
+        app.metrics.state.choose(("host", "node-0"))
+        app.metrics.show(replace(overview, hosts={"node-0": calm}))
+        await pilot.pause()
+        assert "CPU 97% ✖ after 3 samples" in screen_text(pilot)
+        assert "all is well" not in screen_text(pilot)
+        lost = replace(busy, link=Unavailable(HostUnreachable("node-0", tr("refused")), NOW))
+        app.metrics.show(replace(overview, hosts={"node-0": lost}))
+        await pilot.pause()
+        assert "after 3 samples" not in screen_text(pilot), "of an old value nothing is said"
+
+
+@pytest.mark.parametrize("level", [Level.FAILING, Level.GOOD])
+async def test_where_something_fails_nothing_is_called_well(level: Level, monkeypatch: pytest.MonkeyPatch) -> None:
+    down = host("node-0", level, summary("node-0", 97, 20, 20))
+    app = still_app(replace(fleet(1), hosts={"node-0": down}, services={}, backends={}))
+    async with app.run_test(size=(120, 40)) as pilot:
+        monkeypatch.setattr(app.metrics.home.errors, "_since", NOW - timedelta(minutes=10))
+        app.metrics.repaint()
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert ("no errors or changes yet" in text) is (level is Level.GOOD)
+        assert ("no log errors, no changes since LilFox began" in text) is (level is Level.FAILING)

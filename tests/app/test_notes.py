@@ -1,4 +1,5 @@
-"""Where a message stands: beside the tabs, or over them if it is longer; never over the keys or a line that asks."""
+"""Where a message stands: beside the tabs, or above the keys if it is longer; never over either, or a line that
+asks."""
 
 from __future__ import annotations
 
@@ -36,28 +37,32 @@ async def test_a_short_message_stands_beside_the_tabs(size: tuple[int, int]) -> 
 
 
 @pytest.mark.parametrize("size", [(120, 40), (80, 24)], ids=lambda size: f"{size[0]}x{size[1]}")
-async def test_a_long_message_stands_over_the_tabs(size: tuple[int, int]) -> None:
+async def test_a_long_message_stands_above_the_keys_and_leaves_the_tabs(size: tuple[int, int]) -> None:
     app = still_app(mixed())
     async with app.run_test(size=size) as pilot:
         before, text = await before_and_with(app, pilot, LONG)
         changed = [y for y, (old, new) in enumerate(zip(before, text, strict=True)) if old != new]
         assert changed
-        assert changed == list(range(1, 1 + len(changed)))
+        assert changed == list(range(size[1] - 1 - len(changed), size[1] - 1))
         assert len(changed) <= 3
-        assert text[1].startswith(" the shell is disabled")
+        assert text[changed[0]].startswith(" the shell is disabled")
+        assert (text[1], text[-1]) == (before[1], before[-1]), "the tabs and the keys"
 
 
-async def test_a_message_does_not_hide_the_line_that_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("size", [(80, 24), (40, 10)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_a_message_does_not_hide_the_line_that_asks(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(console, "NOTE_S", 60.0)
     app = still_app(mixed())
-    async with app.run_test(size=(40, 10)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await pilot.pause()
         app.tell(LONG)
         await pilot.press("slash", *"web")
         await pilot.pause()
         text = screen_text(pilot).splitlines()
         assert "web" in text[-1]
-        assert "the shell is disabled" not in "\n".join(text)
+        assert ("the shell is disabled" in "\n".join(text)) is (size == (80, 24)), "above it where there is room"
 
 
 async def test_where_there_are_no_tabs_a_message_stands_over_the_keys() -> None:

@@ -68,8 +68,10 @@ async def test_where_to_says_what_is_replaced_and_the_checks_what_is_lost(stand_
         assert "replaces public.users in database lilfox on localhost" in screen_text(pilot)
         wizard.state.choice.keep_only("", "")
         await pilot.press("enter")
-        await until(lambda: "at least 90 rows newer than the backup will be lost" in screen_text(pilot))
-        assert "1 file changed since the backup will be lost" in screen_text(pilot)
+        await until(
+            lambda: "at least 90 rows newer than the backup will be only in the retained data" in screen_text(pilot)
+        )
+        assert "1 file changed since the backup will be only in the retained data" in screen_text(pilot)
         assert "[ ] allow" not in screen_text(pilot)
 
 
@@ -87,4 +89,4 @@ async def test_what_cannot_be_counted_leaves_the_failed_check_its_place(stand_in
         text = screen_text(pilot)
         assert "Blocked by the failed checks" in text
         assert "✖ sessions in lilfox  in use" in text
-        assert "not known what will be lost: the server is down" in text
+        assert "not known what only the retained data will have: the server is down" in text

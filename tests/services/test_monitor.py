@@ -201,8 +201,13 @@ async def test_a_service_that_fails_and_heals_is_remembered() -> None:
             healthy = True
             await until(lambda: _level(monitor) is Level.GOOD, what="good again")
             past = monitor.overview_at(at).services["api"]
-            now = monitor.overview_at(datetime.now(UTC)).services["api"]
+            moment = datetime.now(UTC)
+            now = monitor.overview_at(moment).services["api"]
+            current = seen(monitor).services["api"]
     assert past.level is Level.FAILING
+    failed = next(each for each in monitor.changes.all() if each.level is Level.FAILING)
+    assert past.since == failed.at <= at  # a past level began when it was said to have begun, not at the moment shown
+    assert now.since == (current.since if now.level is current.level else moment)
     assert past.state is not None
     assert past.state.last.status_code == 503
     assert now.level in (Level.GOOD, Level.DEGRADED)

@@ -47,7 +47,7 @@ def in_columns(points: Sequence[Point], start: datetime, end: datetime, columns:
     for place in range(newest - columns + 1, newest + 1):
         at = bisect_right(order, place) - 1
         values.append(places[order[at]] if at >= 0 and place - order[at] <= hold else None)
-    return values
+    return values if values[-1] is None or points[-1].newest is None else [*values[:-1], points[-1].newest]
 
 
 def first_known(courses: Sequence[Values]) -> int:
@@ -231,14 +231,13 @@ def plot_points(width: int) -> int:
 
 
 def resampled(values: Values, count: int) -> Values:
-    """``count`` values over the same time: the highest of each part, as it is the peaks that matter."""
+    """``count`` values over the same time: of each part the highest, as peaks matter; of the last one the newest."""
     if len(values) == count or not values:
         return values or [None] * count
-    parts = (
-        values[place * len(values) // count : max(place * len(values) // count + 1, (place + 1) * len(values) // count)]
-        for place in range(count)
-    )
-    return [max((value for value in part if value is not None), default=None) for part in parts]
+    places = pairwise(place * len(values) // count for place in range(count + 1))
+    parts = (values[start : max(start + 1, end)] for start, end in places)
+    *known, newest = ([value for value in part if value is not None] for part in parts)
+    return [*(max(part, default=None) for part in known), newest[-1] if newest else None]
 
 
 def chart(

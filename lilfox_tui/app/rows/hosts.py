@@ -248,8 +248,8 @@ def reason_pieces(view: View) -> Row:
 
 
 def held_for(view: View, now: datetime) -> str:
-    """Return how long the level has lasted; empty in its first second, and on a rewound screen, because the start is
-    not recorded."""
+    """Return how long the level has lasted; empty in its first second, and where its start is unknown, as of much of
+    the past."""
     held_s = (now - view.since).total_seconds()
     return human_age(held_s) if held_s >= 1 else ""
 

@@ -1,17 +1,21 @@
-"""Names for what jobs do, for the header, rows and pages. Does not import jobs/, because the header is drawn first."""
+"""Names for what jobs do, and how old a store's state is, for the header, rows and pages. Does not import jobs/,
+because the header is drawn first."""
 
 from __future__ import annotations
 
 import os
 import pwd
 import socket
+from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING
 
 from lilfox_tui.core.i18n import _
+from lilfox_tui.core.text import human_age, human_bytes
 from lilfox_tui.metrics.model import Level
 
 if TYPE_CHECKING:
     from lilfox_tui.jobs.model import Job
+    from lilfox_tui.monitor.model import PlanView
 
 
 STATES = {
@@ -74,3 +78,34 @@ def user() -> str:
 def is_ours(job: Job, name: str) -> bool:
     """Whether a running job was started by user ``name`` on this machine."""
     return job.state == "running" and job.user == name and job.host in ("", socket.gethostname())
+
+
+# How old what is known of a store is.
+
+
+_STALE_S = 150.0
+"""So old a store's numbers are told with their age: it is looked at each minute."""
+
+
+def is_stale(view: PlanView, now: datetime) -> bool:
+    """Whether what is known of a plan's store is of the past: it cannot be read, or a look at it is overdue."""
+    age_s = 0.0 if view.read_at is None else (now - view.read_at).total_seconds()
+    return view.outage is not None or age_s > _STALE_S
+
+
+def last_read(read_at: datetime, now: datetime) -> str:
+    """How old what is known of a store is."""
+    return _("last read {time} ago", time=human_age(max(1.0, (now - read_at).total_seconds())))
+
+
+def free_text(view: PlanView, now: datetime, zone: tzinfo) -> str:
+    """The free room on a store's disk and when it was asked for, as an age where a look is overdue; empty if it is
+    unknown."""
+    if view.free_bytes is None:
+        return ""
+    text = _("{bytes} free", bytes=human_bytes(view.free_bytes))
+    if view.read_at is None:
+        return text
+    if is_stale(view, now):
+        return _("{free} {time} ago", free=text, time=human_age((now - view.read_at).total_seconds()))
+    return _("{free} at {time}", free=text, time=f"{view.read_at.astimezone(zone):%H:%M}")

@@ -179,12 +179,19 @@ def reason_of(error: BaseException) -> str:
     return f"{clean(error.filename)}: {reason}" if isinstance(error.filename, str) else reason
 
 
+_SAYS_NOTHING = "connection lost"
+"""The reason that asyncssh gives where it knows none."""
+
+
 def link_lost(host: str, error: BaseException | None) -> HostUnreachable:
     """Return the error for a working connection that was lost."""
     reason = clean(str(error)) if error is not None and str(error) else str(tr("closed by the host"))
+    told = tr("The connection to {host} was lost: {reason}", host=host, reason=reason)
+    if reason.lower() == _SAYS_NOTHING:
+        told = tr("The connection to {host} was lost", host=host)
     return HostUnreachable(
         host,
-        tr("The connection to {host} was lost: {reason}", host=host, reason=reason),
+        told,
         tr("LilFox reconnects automatically."),
         link_lost=True,
     )

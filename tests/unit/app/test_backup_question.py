@@ -15,10 +15,14 @@ from lilfox_tui.app.panes.backup.set_page import (
     source_place,
     wrapped_facts,
 )
+from lilfox_tui.app.panes.metrics.problems import plan_detail as home_detail
+from lilfox_tui.app.panes.metrics.problems import plan_rows
 from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import UNICODE, Piece, Row
 from lilfox_tui.backup.options import ConfigOptions, FilesOptions, PostgresqlOptions
 from lilfox_tui.config.model import KeepConfig
+from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import human_bytes
 from lilfox_tui.metrics.model import Level
@@ -63,8 +67,8 @@ def test_the_free_room_of_the_store_is_told_and_red_where_it_is_too_small() -> N
     assert "free" not in one(view, "to")
     for free, role in ((80 * 1024 * MIB, "muted"), (100 * MIB, "failing")):
         rows = backup_question(replace(view, free_bytes=free), NOW, UTC)
-        [told] = [piece for row in rows for piece in row if piece.text.endswith(" free")]
-        assert (told.text, told.role) == (f"  {human_bytes(free)} free", role)
+        [told] = [piece for row in rows for piece in row if " free" in piece.text]
+        assert (told.text, told.role) == (f"  {human_bytes(free)} free at 03:12", role)
 
 
 def test_a_drill_tells_how_long_the_newest_one_took() -> None:
@@ -110,6 +114,25 @@ def test_a_store_is_whole_where_the_facts_take_two_lines_anyway() -> None:
 
 
 STYLE = BackupStyle(100, UNICODE, NOW, UTC)
+
+
+def test_free_room_says_when_it_was_asked_for() -> None:
+    sets = (made_set(timedelta(hours=1), "intact"),)
+    for age, told in ((timedelta(seconds=59), "78G free at 03:11 "), (timedelta(minutes=4), "78G free 4 min ago ")):
+        view = plan("lilfox", sets, free_bytes=78 * 1024 * MIB, read_at=NOW - age)
+        assert told in "".join(piece.text for piece in plan_detail(view, (), STYLE)[-1])
+        assert any(told in f"{row} " for row in asked(view))
+
+
+def test_an_outage_has_one_beginning_and_what_is_known_says_its_age() -> None:
+    gone = Unavailable(HostUnreachable("nas-1", tr("no route")), NOW - timedelta(seconds=70))
+    view = plan("lilfox", (made_set(timedelta(hours=1), "intact"),), level=Level.FAILING, outage=gone,
+                since=NOW - timedelta(hours=5), read_at=NOW - timedelta(minutes=2))  # fmt: skip
+    assert "unreadable for 1 min, last read 2 min ago" in told_of(view)[0]
+    [home, *_more] = home_detail(view, NOW, UNICODE)
+    assert "for 1 min" in "".join(piece.text for piece in home), "and not since it was late"
+    facts = ["".join(piece.text for piece in row) for row in plan_rows(view, NOW, 60)]
+    assert facts[-1].split() == ["last", "read", "2", "min", "ago"]
 
 
 def told_of(view: PlanView) -> list[str]:

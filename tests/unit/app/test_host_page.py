@@ -69,3 +69,24 @@ def test_no_title_stands_alone_on_the_last_line(width: int, known: bool) -> None
             titles = [any(piece.role == "title" for piece in row) for row in rows[height - 2 : height + 1]]
             alone = titles[1] or (titles == [True, False, False] and len(rows) > height + 1)
             assert not alone, (height, [text_of(row) for row in rows[height - 3 : height + 1]])
+
+
+@pytest.mark.parametrize(
+    ("busy", "level", "told"),
+    [
+        (97, Level.DEGRADED, "97%  ✖ after 3 samples ─"),
+        (97, Level.GOOD, "97%  ✖ after 3 samples ─"),
+        (88, Level.GOOD, "88%  ◐ after 3 samples ─"),
+        (97, Level.FAILING, "97% ─"),
+        (88, Level.DEGRADED, "88% ─"),
+        (40, Level.GOOD, "40% ─"),
+    ],
+)
+def test_a_value_above_a_limit_that_is_not_in_force_says_when_it_is(busy: int, level: Level, told: str) -> None:
+    rows = [text_of(row) for row in page(120, host("db-1", level, summary("db-1", busy, 50, 20)))]
+    [title] = [row for row in rows if "─ CPU busy ─" in row]
+    assert told in title
+    well = level is Level.GOOD and "after" not in told
+    assert any("all is well" in row for row in rows) is well
+    if level is Level.GOOD and not well:
+        assert rows[1].strip() == f"CPU {told.removesuffix(' ─').replace('  ', ' ')}"

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.alerts.model import Acknowledgement, AlertState, worst_first
-from lilfox_tui.app.panes.metrics.state import CURSOR_STEPS, FAR_WINDOW, WINDOWS, Fault, MetricsState, Subject
+from lilfox_tui.alerts.model import Acknowledgement, Alert, AlertState, worst_first
+from lilfox_tui.app.panes.metrics.state import CURSOR_STEPS, FAR_WINDOW, WINDOWS, Fault, MetricsState, Subject, cause_of
 from lilfox_tui.app.rows.hosts import sorted_hosts
 from lilfox_tui.app.rows.processes import PROCESS_SORTS
 from lilfox_tui.core.aio import Ready, Unavailable
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.metrics.model import HostSummary, Level
-from lilfox_tui.monitor.model import HostView, ServiceView
+from lilfox_tui.monitor.model import AuditView, HostView, Overview, ServiceView
 from tests.app.alerts_made import RULES, alert, alerting, some
-from tests.app.overviews import NOW, mixed
+from tests.app.overviews import NOW, mixed, service
 
 
 def showing(**shape: bool) -> MetricsState:
@@ -152,7 +154,7 @@ def test_the_sort_key_sorts_the_processes_on_the_page_of_a_host_and_the_hosts_el
 def test_what_a_critical_alert_is_about_comes_before_what_is_as_bad_for_longer() -> None:
     """A machine that is busy all day does not hide what fires now."""
     state = MetricsState()
-    busy = alert(RULES[2], AlertState.FIRING, 99.0, 50, {"host": "model-1", "severity": "info"})
+    busy = alert(RULES[2], AlertState.FIRING, 99.0, 50, {"host": "model-1", "severity": "warning"})
     errors = alert(RULES[0], AlertState.FIRING, 0.31, 0.1, {"job": "backend", "severity": "critical"})
     overview = replace(alerting(), alerts=Ready(replace(some(), alerts=(busy, errors), rules=RULES[:3]), NOW))
     state.overview = replace(
@@ -160,6 +162,72 @@ def test_what_a_critical_alert_is_about_comes_before_what_is_as_bad_for_longer()
     )
     first, second, *_others = [name for _kind, name in state.problems(state.overview)]
     assert ("HighErrorRate" in first, "model-1" in second) == (True, True)
+
+
+def test_an_alert_that_only_informs_stands_below_what_is_wrong_and_takes_up_nothing() -> None:
+    state = MetricsState()
+    told = [
+        alert(RULES[2], AlertState.FIRING, 99.0, 50, {name: value, "severity": "info"})
+        for name, value in (("job", "backend"), ("host", "db-1"), ("nobody", "x"))
+    ]
+    overview = state.overview = replace(
+        alerting(), alerts=Ready(replace(some(), alerts=tuple(told), rules=RULES[:3]), NOW)
+    )
+    levels = [state.level(overview, each) for each in state.problems(overview)]
+    assert levels[-len(told) :] == [Level.UNKNOWN] * len(told)
+    assert Level.UNKNOWN not in levels[: -len(told)]
+    assert ("service", "backend") in state.problems(overview)
+
+
+def chained(*names: str, alerts: Sequence[Alert] = (), **changes: Any) -> Overview:
+    """Services that fail, each older than the one that it depends on, the one behind it."""
+    services = {}
+    for number, (name, below) in enumerate(zip(names, [*names[1:], ""], strict=True)):
+        view = service(name, Level.FAILING, 500, 0.01, tr("{name} returns 500", name=name))
+        config = replace(view.config, depends_on=(below,) if below else ())
+        services[name] = replace(view, config=config, since=NOW - timedelta(minutes=9 - number))
+    for name, change in changes.items():
+        services[name] = replace(services[name], **change)
+    return replace(alerting(), hosts={}, services=services, backends={}, backups=None,
+                   alerts=Ready(replace(some(), alerts=tuple(alerts), rules=RULES[:3]), NOW))  # fmt: skip
+
+
+def rows_of(overview: Overview) -> list[tuple[str, str]]:
+    """What each row is about, and what makes it fail."""
+    state = MetricsState()
+    problems = [state.problem(overview, each) for each in state.problems(overview)]
+    shown = [each for each in problems if not isinstance(each, AuditView)]
+    return [((each.view if isinstance(each, Fault) else each).name, cause_of(each, state.causes)) for each in shown]
+
+
+def test_what_fails_stands_above_what_fails_because_of_it() -> None:
+    names = ("gateway", "backend", "model")
+    expected = [("model", ""), ("backend", "model"), ("gateway", "backend")]
+    assert rows_of(chained(*names)) == expected
+    firing = alert(RULES[0], AlertState.FIRING, 0.31, 6, {"job": "gateway", "severity": "critical"})
+    assert rows_of(chained(*names, alerts=[firing])) == expected, "although the alert is worse"
+    older = service("other", Level.FAILING, 500, 0.01)
+    between = chained(*names)
+    between = replace(between, services={"other": older, **between.services})
+    assert [row for row in rows_of(between) if row[0] != "other"] == expected
+
+
+def test_only_what_answers_fails_because_of_another() -> None:
+    fine = {"level": Level.GOOD}
+    assert rows_of(chained("gateway", "backend", backend=fine)) == [("gateway", "")]
+    degraded = {"level": Level.DEGRADED}
+    assert rows_of(chained("gateway", "backend", backend=degraded))[0] == ("gateway", "")
+    gone = service("gateway", Level.FAILING, None, None).state
+    assert gone is not None
+    assert rows_of(chained("gateway", "backend", gateway={"state": gone})) == [("gateway", ""), ("backend", "")]
+
+
+def test_things_that_depend_on_each_other_are_listed_once() -> None:
+    circle = chained("gateway", "backend")
+    backend = circle.services["backend"]
+    backend = replace(backend, config=replace(backend.config, depends_on=("gateway",)))
+    circle = replace(circle, services={**circle.services, "backend": backend})
+    assert sorted(rows_of(circle)) == [("backend", "gateway"), ("gateway", "backend")]
 
 
 def test_a_problem_that_is_over_leaves_its_subject_selected() -> None:

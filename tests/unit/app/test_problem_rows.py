@@ -163,6 +163,9 @@ def test_an_alert_tells_its_name_and_its_value_once(expression: str, said: str, 
     [
         ("cpu_usage_percent > 80", tr("cpu {value}% > {limit:g}%", value=99, limit=95), "cpu 99% > 95%"),
         ("cpu_usage_percent{host=\"vm\"} >= 80", tr("cpu {value}% > {limit:g}%", value=99, limit=95), "cpu 99% > 95%"),
+        ("cpu_usage_percent > 80", tr("{why} in {count} of {hold} samples", count=1, hold=3,
+                                      why=tr("cpu {value}% > {limit:g}%", value=99, limit=95)),
+         "cpu 99% > 95% in 1 of 3 samples"),
         ("cpu_usage_percent < 5", tr("cpu {value}% > {limit:g}%", value=99, limit=95), "cpu 99% > 95%  it says more"),
         ("memory_usage_percent > 80", tr("cpu {value}% > {limit:g}%", value=99, limit=95),
          "cpu 99% > 95%  it says more"),
@@ -178,6 +181,20 @@ def test_what_a_host_and_its_alert_say_of_one_value_is_said_once(expression: str
     fault = Fault(items_of(found)[0], view, ("host", "vm"))
     row = text(problem_row(fault, problem_widths([fault], NOW, 118), NOW, UNICODE, 118))
     assert re.fullmatch(rf" ✖ vm +{re.escape(told)} +firing 2 min +HighErrorRate *", row), row
+
+
+@pytest.mark.parametrize("width", [118, 80, 58])
+def test_a_cause_is_told_whole_whatever_has_to_be_cut(width: int) -> None:
+    short = service("gateway", Level.FAILING, 500, 0.01, tr("5xx 95.0% > 5%"))
+    long = service(
+        "gateway", Level.FAILING, 500, 0.01, tr("gateway.internal:8080 returns 502, expected one of 200, 204")
+    )
+    for view in (short, long):
+        row = text(problem_row(view, problem_widths([view], NOW, width), NOW, UNICODE, width, "backend"))
+        assert "because backend fails" in row
+        assert cell_width(row) <= width
+        if view is short:
+            assert "5xx 95.0% > 5%  because backend fails" in row
 
 
 def interface(age: float, name: str, *, gone: bool = False, subject: str = "host/web-1") -> StatusChange:

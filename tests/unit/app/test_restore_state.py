@@ -221,7 +221,7 @@ def test_what_the_restore_will_do_is_told_on_the_first_page() -> None:
     text = "\n".join(texts_of(outlook_rows(state, UNICODE)))
     assert "replaces    database: database lilfox on localhost" in text
     assert "42 s  in the last restore test of the plan, of another set" in text
-    assert "loses       ✖ at least 90 rows newer than the backup will be lost" in text
+    assert "leaves out  ✖ at least 90 rows newer than the backup will be only in the retained data" in text
     assert "checks      ● all 2 checks passed" in text
     state.looked.checks += [Check("sessions", "bad", "long", "", "end-sessions", "3 sessions use it"), BAD]
     text = "\n".join(texts_of(outlook_rows(state, UNICODE)))
@@ -239,7 +239,7 @@ def test_what_could_not_be_counted_is_not_told_as_no_loss() -> None:
     assert state.looked is not None
     state.looked.uncounted = LilFoxError("the server is down")
     text = "\n".join(texts_of(outlook_rows(state, UNICODE)))
-    assert "not known what will be lost: the server is down" in text
+    assert "not known what only the retained data will have: the server is down" in text
 
 
 def test_the_highlight_stays_on_its_option_where_others_come() -> None:

@@ -37,7 +37,7 @@ from lilfox_tui.metrics.model import (
 )
 from lilfox_tui.metrics.traffic import Quantile, Traffic
 from lilfox_tui.monitor.model import HostView, StatusChange
-from tests.app.overviews import GIB, NOW, host, lost, mixed, summary
+from tests.app.overviews import GIB, NOW, host, lost, mixed, service, summary
 
 HOSTILE = "\x1b]52;c;aGk=\x07\x1b[31m[@click=app.quit]x[/x]\x9b2J\u202eevil\u200b\n\t\x00"
 
@@ -151,6 +151,17 @@ def test_a_service_that_is_ill_says_what_and_since_when() -> None:
     for part in ("✖ backend", "503", "6m", "answers 503, expected 200"):
         assert part in text
     assert "connection refused" in text_of(service_row(overview.services["model"], NOW, style(100)))
+
+
+def test_a_reason_that_has_no_room_in_the_table_of_services_is_not_cut() -> None:
+    why = "10.0.0.9:8443 refuses the connection: nothing is listening on that port"
+    view = service("model", Level.FAILING, None, None, tr("{why}", why=why))
+    assert why in text_of(service_row(view, NOW, style(120)))
+    assert text_of(service_row(view, NOW, style(60))).split() == ["✖", "model", "error", "for", "6", "min"]
+    short = service("model", Level.FAILING, None, None, tr("connection refused"))
+    rows = {width: text_of(service_row(short, NOW, style(width))).split()[3:] for width in (60, 46, 40)}
+    assert rows[60] == ["connection", "refused", "6m"]
+    assert ["connection", "refused"] in (rows[46], rows[40]), "of both, the reason is kept"
 
 
 def test_what_is_not_known_of_a_services_requests_is_blank_and_never_none() -> None:

@@ -30,7 +30,8 @@ from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Glyphs, Piece, Row, gl
 from lilfox_tui.app.widgets import RowsOnDemand
 from lilfox_tui.config.themes import load_theme
 from lilfox_tui.core.text import cell_width, human_bytes, human_count, human_duration
-from lilfox_tui.metrics.history import Point
+from lilfox_tui.metrics.history import History, Point
+from lilfox_tui.metrics.model import Series
 from lilfox_tui.metrics.traffic import Quantile
 
 NOW = datetime(2026, 3, 29, 3, 12, 44, tzinfo=UTC)
@@ -531,3 +532,28 @@ def test_any_number_is_written(value: float | None, few: bool) -> None:
     assert all(isinstance(each, str) for each in written)
     if value is None or math.isnan(value):
         assert [human_bytes(value), human_count(value), human_duration(value)] == ["-", "-", "-"]
+
+
+@pytest.mark.parametrize("minutes", [1, 5, 60, 24 * 60])
+@pytest.mark.parametrize("newest", [12.0, 97.0])
+def test_the_newest_bar_is_the_newest_value_that_the_title_tells(minutes: int, newest: float) -> None:
+    history, cpu, start = History(), Series("cpu_usage_percent"), NOW - timedelta(minutes=minutes)
+    for second in range(0, 240, 2):
+        value = newest if second == 238 else 97.0 if second % 20 < 12 else 12.0
+        history.add("host/a", NOW - timedelta(seconds=239 - second), {cpu: value})
+    for width in (36, 61):
+        count = 2 * (width - AXIS_WIDTH - 1)
+        values = in_columns(history.window("host/a", cpu, start, NOW, count), start, NOW, count)
+        axes = Axes(unit=lambda value: f"{value:.0f}%", start=start, end=NOW, top=100.0, fail=95.0)
+        rows = chart("CPU", [Curve(values)], axes, width=width, height=10, glyphs=UNICODE, now_text=f"{newest:.0f}%")
+        bar = "".join(text[-1] for text in texts(rows)[1:11])
+        filled = sum(each != " " and each in UNICODE.bars for each in bar)
+        assert filled in ((9, 10) if newest > 95 else (1, 2)), bar
+    assert values[-1] == pytest.approx(newest)
+
+
+def test_peaks_stay_in_all_columns_but_the_newest() -> None:
+    values = [1.0] * 4 + [9.0, 1.0] + [9.0, 1.0]
+    axes = Axes(unit=str, start=NOW - timedelta(minutes=1), end=NOW, top=10.0)
+    rows = chart("", [Curve(values)], axes, width=AXIS_WIDTH + 1 + 4, height=5, glyphs=UNICODE)
+    assert [text[-2:] for text in texts(rows)[1:3]] == ["▄ ", "█ "]

@@ -309,6 +309,7 @@ def test_an_unknown_theme_is_found_with_its_line() -> None:
 # The sections for runbooks and recovery: what does not fit together is said with its line.
 
 
+SERVICES = "services: {gateway: {url: 'http://h', depends_on: [%s]}, backend: {url: 'http://h:1'}}\n"
 UNIT = "recovery: {backend: {host: web, unit: backend.service%s}}\n"
 HOSTS = "hosts: {web: {local: true}}\n"
 
@@ -322,6 +323,11 @@ HOSTS = "hosts: {web: {local: true}}\n"
         (HOSTS + UNIT % ", limit: 0", "recovery.backend.limit"),
         ("runbooks: {never_ban: [10.0.0.0/8, 10.0.0.1.2]}\n", "10.0.0.1.2"),
         ("contacts: {security: {call: 1}}\n", "contacts.security"),
+        (
+            SERVICES % "backnd",
+            "gateway.depends_on.0: no other service, backend or host named “backnd”; did you mean backend?",
+        ),
+        (SERVICES % "gateway", "depends_on"),
     ],
 )
 def test_what_does_not_fit_is_named(text: str, what: str) -> None:

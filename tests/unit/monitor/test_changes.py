@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.config.model import HostConfig, ServiceConfig
+from lilfox_tui.config.model import HostConfig, ServiceConfig, Thresholds
 from lilfox_tui.core.aio import Pending, Ready, State, Unavailable
 from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.base import Link
+from lilfox_tui.hosts.ssh.errors import link_lost
 from lilfox_tui.metrics.model import DiskActivity, InterfaceActivity, Level
-from lilfox_tui.monitor.changes import KEPT, ChangeLog, KnownState, _level_changes
+from lilfox_tui.monitor.changes import KEPT, ChangeLog, KnownState, _level_changes, since_of_past
+from lilfox_tui.monitor.levels import judge
 from lilfox_tui.monitor.model import HostView, Overview, ServiceView, StatusChange
 from tests.unit.monitor.summaries import AT, mount, summary
 
@@ -112,6 +114,25 @@ def test_lost_and_reached_again_are_told_once() -> None:
     assert log.observe(seen(Level.FAILING, link=DOWN, why="no sample")) == []
     assert texts(log.observe(seen())) == ["host/web-1 reachable again"]
     assert log.observe(seen()) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "told", "level"),
+    [
+        (OSError("Connection lost"), "lost", "lost for 5 s"),
+        (OSError("Connection reset by peer"), "lost: Connection reset by peer",
+         "lost for 5 s: Connection reset by peer"),
+        (None, "lost: closed by the host", "lost for 5 s: closed by the host"),
+    ],
+)  # fmt: skip
+def test_that_a_host_is_lost_is_said_once(error: Exception | None, told: str, level: str) -> None:
+    log, gone = ChangeLog(), link_lost("web-1", error)
+    log.observe(seen())
+    link = Unavailable(gone, AT)
+    assert texts(log.observe(seen(Level.DEGRADED, link=link))) == [f"host/web-1 {told}"]
+    found = judge(summary(), link, Thresholds(), {}, now=AT + timedelta(seconds=5), period_s=2)
+    assert str(found.reasons[0]) == level
+    assert str(gone).lower().count("lost") == 1
 
 
 def test_a_host_is_reachable_again_once_it_sends_numbers() -> None:
@@ -221,3 +242,40 @@ def test_no_more_than_a_thousand_are_kept() -> None:
     for number in range(KEPT + 100):
         log.observe(seen(Level.FAILING if number % 2 else Level.GOOD, why="x"))
     assert len(log.since_last_visit()) == KEPT
+
+
+LATER = timedelta(minutes=10)
+
+
+def host_at(at: datetime, level: Level = Level.GOOD) -> HostView:
+    return seen(level, at=at).hosts["web-1"]
+
+
+def test_a_level_that_still_holds_has_one_since_in_the_past_and_now() -> None:
+    past = since_of_past(host_at(AT + LATER), host_at(AT), "host/web-1", [])
+    assert past.since == AT
+    newer = since_of_past(host_at(AT), host_at(AT + LATER), "host/web-1", [])
+    assert newer.since == AT  # good again: since when it was so before is unknown, and no later moment
+
+
+@pytest.mark.parametrize(
+    ("level", "kind", "known"),
+    [(Level.FAILING, "level", True), (Level.FAILING, "lost", True), (Level.GOOD, "back", False),
+     (Level.DEGRADED, "restarted", False)],
+)  # fmt: skip
+def test_a_level_that_is_over_began_with_the_newest_change_before(level: Level, kind: str, *, known: bool) -> None:
+    then, began = AT + LATER, AT + LATER / 2
+    changes = [
+        StatusChange(AT, "host/web-1", tr("x"), Level.GOOD, "level"),
+        StatusChange(began, "host/web-1", tr("x"), level, kind),
+        StatusChange(began + LATER / 4, "service/web-1", tr("x"), Level.FAILING, "level"),
+        StatusChange(then + LATER, "host/web-1", tr("x"), Level.FAILING, "level"),
+    ]
+    past = since_of_past(host_at(then, Level.FAILING), host_at(then + LATER), "host/web-1", changes)
+    assert past.since == (began if known else then)
+
+
+def test_since_when_nothing_is_known_of_a_host_is_not_told() -> None:
+    at = AT + LATER
+    past = since_of_past(host_at(at, Level.UNKNOWN), host_at(AT, Level.UNKNOWN), "host/web-1", [])
+    assert past.since == at

@@ -112,6 +112,23 @@ def test_a_limit_counts_after_so_many_samples_in_a_row() -> None:
     assert levels == [good, good, good, good, good, failing, degraded, good]
 
 
+def test_a_value_above_the_worse_limit_says_that_it_does_not_count_yet() -> None:
+    limits = Thresholds(hold=3)
+    held: dict[str, tuple[int, int]] = {}
+    told = []
+    for found in (*[summary(cpu=busy(85))] * 3, *[summary(cpu=busy(97))] * 3, summary(cpu=busy(85))):
+        held = streaks(found, limits, held)
+        judgement = judge_values(found, limits, held)
+        told.append((judgement.level, texts(judgement)))
+    assert told[2:] == [
+        (Level.DEGRADED, ["cpu 85% > 80%"]),
+        (Level.DEGRADED, ["cpu 97% > 95% in 1 of 3 samples"]),
+        (Level.DEGRADED, ["cpu 97% > 95% in 2 of 3 samples"]),
+        (Level.FAILING, ["cpu 97% > 95%"]),
+        (Level.DEGRADED, ["cpu 85% > 80%"]),
+    ]
+
+
 def test_a_level_that_is_not_in_force_gives_no_reason() -> None:
     limits, found = Thresholds(), summary(cpu=busy(98))
     held = streaks(found, limits, {})

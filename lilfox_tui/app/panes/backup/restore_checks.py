@@ -1,5 +1,5 @@
 """What the restore wizard knows before a restore, as rows: what it will do, the checks, the sessions that block it, and
-what will be lost. Pure: the check results in, rows out."""
+what is newer than the backup. Pure: the check results in, rows out."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def widest(texts: Iterable[str], most: int) -> int:
 
 
 def outlook_rows(state: RestoreState, glyphs: Glyphs) -> list[Row]:
-    """What the restore will do, as far as it is known: what blocks it, what will be lost, what it replaces, and how
+    """What the restore will do, as far as it is known: what blocks it, what it leaves out, what it replaces, and how
     long it took last."""
     choice, looked = state.choice, state.looked
     rows: list[Row] = []
@@ -73,7 +73,7 @@ def _took_row(choice: RestoreChoice) -> Row:
 
 
 def prospect_rows(state: RestoreState, glyphs: Glyphs) -> Iterator[Row]:
-    """What blocks the restore first, and what will be lost; what is not known of the choices is told as such."""
+    """What blocks the restore first, and what it leaves out; what is not known of the choices is told as such."""
     looked = state.looked
     if looked is None:
         yield fact_row(_("checks"), _("they run once each source has a target"), "muted")
@@ -82,7 +82,7 @@ def prospect_rows(state: RestoreState, glyphs: Glyphs) -> Iterator[Row]:
         yield fact_row(_("checks"), _("not made for this choice yet: the page Checks makes them"), "muted")
         return
     yield from _labelled(_("checks"), _blocking(looked, glyphs))
-    yield from _labelled(_("loses"), _losses(looked, glyphs))
+    yield from _labelled(_("leaves out"), _losses(looked, glyphs))
 
 
 def _labelled(label: str, rows: Iterable[Row]) -> Iterator[Row]:
@@ -120,7 +120,7 @@ def _passed(count: int, *, all_of_them: bool) -> str:
     return ngettext("{count} check passed", "{count} checks passed", count)
 
 
-# ---- what will be lost -------------------------------------------------------------------------------------------
+# ---- what the restore leaves out ---------------------------------------------------------------------------------
 
 
 def loss_rows(looked: Looked, glyphs: Glyphs) -> Iterator[Row]:
@@ -132,10 +132,10 @@ def loss_rows(looked: Looked, glyphs: Glyphs) -> Iterator[Row]:
 def _losses(looked: Looked, glyphs: Glyphs) -> Iterator[Row]:
     if looked.changes is None:
         if looked.uncounted is not None:
-            why = _("not known what will be lost: {error}", error=looked.uncounted)
+            why = _("not known what only the retained data will have: {error}", error=looked.uncounted)
             yield (Piece(f"{glyphs.unknown} ", "degraded"), Piece(why, "degraded"))
         elif looked.error is None:
-            yield (Piece(f"{glyphs.unknown} ", "muted"), Piece(_("counting what will be lost …"), "muted"))
+            yield (Piece(f"{glyphs.unknown} ", "muted"), Piece(_("counting what is newer than the backup …"), "muted"))
         else:
             yield (Piece(f"{glyphs.unknown} ", "muted"), Piece(_("not known"), "muted"))
         return

@@ -492,8 +492,8 @@ def check_items(choice: RestoreChoice, glyphs: Glyphs) -> list[WizardItem]:
 
 
 def confirm_rows(choice: RestoreChoice, looked: Looked, glyphs: Glyphs) -> Iterator[Row]:
-    """The rows of the Confirm page: what will be lost, then what will be written, replaced and kept, and what changes
-    in each source."""
+    """The rows of the Confirm page: what will be left out, then what will be written, replaced and kept, and what
+    changes in each source."""
     yield from loss_rows(looked, glyphs)
     for each in choice.chosen:
         where = looked.where.get(each.name, each.place)

@@ -12,7 +12,7 @@ from lilfox_tui.app.panes.backup.state import newest_of
 from lilfox_tui.app.rendering.columns import Column, cells, choose, heading, line, wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES
-from lilfox_tui.app.rows.job_words import STATE_ROLES, STATES, job_kind_text, percent_of
+from lilfox_tui.app.rows.job_words import STATE_ROLES, STATES, free_text, job_kind_text, last_read, percent_of
 from lilfox_tui.backup.checks import labelled, proof_text, status_text
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import _, clauses, listed, ngettext
@@ -414,7 +414,8 @@ def _outage_rows(view: PlanView, outage: Unavailable, name: Row, style: BackupSt
         asked = max(1, round((style.now - outage.since).total_seconds()))
         since = _("never read, first tried {time} ago", time=human_duration(asked))
     else:
-        since = _("unreadable for {time}", time=human_duration(round((style.now - view.read_at).total_seconds())))
+        lasted = human_duration(max(1, round((style.now - outage.since).total_seconds())))
+        since = _("unreadable for {time}, {read}", time=lasted, read=last_read(view.read_at, style.now))
     again = _("R retries")
     if outage.next_try is not None:
         wait = max(1, round((outage.next_try - style.now).total_seconds()))
@@ -483,8 +484,8 @@ def _facts(view: PlanView, restores: Sequence[Restored], style: BackupStyle) -> 
         newest = newest_of(view)
         drillable = newest is not None and newest.status not in ("broken", "untrusted")
         parts.append(_("never drilled (press D)") if drillable else _("never drilled"))
-    if view.free_bytes is not None:
-        parts.insert(0, _("{bytes} free", bytes=human_bytes(view.free_bytes)))
+    if free := free_text(view, style.now, style.zone):
+        parts.insert(0, free)
     room = style.width - 3 - cell_width(separator.join(["", *parts]))
     if room < _LEAST_PLACE:  # it is wrapped in any case
         room = max(_LEAST_PLACE, style.width // 3)

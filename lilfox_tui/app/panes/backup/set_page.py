@@ -16,6 +16,7 @@ from lilfox_tui.app.panes.backup.rows import SET_ROLES, BackupStyle, fact_row, l
 from lilfox_tui.app.panes.backup.state import newest_of
 from lilfox_tui.app.rendering.columns import cells, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rows.job_words import free_text
 from lilfox_tui.backup.checks import labelled, proof_text, signature_text
 from lilfox_tui.backup.sets.retention import judge
 from lilfox_tui.core.i18n import _, clauses, listed, ngettext
@@ -458,7 +459,8 @@ def backup_question(view: PlanView, now: datetime, zone: tzinfo, *, contents: bo
         if place := source_place(config.sources[source]):
             where = (Piece("  " + place, "muted"), *_left_out(config.sources[source]))
             rows[-1:] = [(*rows[-1], *where)] if not last else [rows[-1], (*fact_row("", ""), *where)]
-    rows.append((*fact_row(_("to"), listed((view.where or view.store, *config.copies))), *_free(view, newest)))
+    stores = listed((view.where or view.store, *config.copies))
+    rows.append((*fact_row(_("to"), stores), *_free(view, newest, now, zone)))
     if newest is not None:
         about = fact_row(_("size"), _("about {bytes}", bytes=human_bytes(newest.size_bytes)))
         told = _("as the last set") if newest is last_made else _("as the last complete set")
@@ -472,13 +474,12 @@ def backup_question(view: PlanView, now: datetime, zone: tzinfo, *, contents: bo
     return [*rows, *_retention_rows(view, now, zone)]
 
 
-def _free(view: PlanView, newest: BackupSet | None) -> Row:
+def _free(view: PlanView, newest: BackupSet | None, now: datetime, zone: tzinfo) -> Row:
     """The free room on the store's disk; in red if not even a set like the newest one has room."""
     if view.free_bytes is None:
         return ()
     small = newest is not None and newest.size_bytes > view.free_bytes
-    text = _("{bytes} free", bytes=human_bytes(view.free_bytes))
-    return (Piece(f"  {text}", "failing" if small else "muted"),)
+    return (Piece(f"  {free_text(view, now, zone)}", "failing" if small else "muted"),)
 
 
 def _duration_row(view: PlanView) -> Row:

@@ -57,6 +57,7 @@ from lilfox_tui.app.rendering.panels import (
     in_sight,
     row_hits,
 )
+from lilfox_tui.app.rows.job_words import is_stale, last_read
 from lilfox_tui.app.rows.jobs import JobLog, event_rows, job_title, progress_rows
 from lilfox_tui.app.widgets import more_below
 from lilfox_tui.core.errors import LilFoxError
@@ -438,6 +439,8 @@ class BackupView:
             title += f"  /{state.filter}" + ("" if state.only_matching else " " + _("(matches marked)"))
         unknown = plan is not None and (plan.sets is None or plan.behind)
         row: Row = (Piece(title, "title"), Piece("" if unknown else f"  {len(state.sets)}", "muted"))
+        if plan is not None and plan.read_at is not None and is_stale(plan, self.now):  # they are as they were then
+            row = (*row, Piece(f"  {last_read(plan.read_at, self.now)}", "degraded"))
         days = days_row(() if plan is None else plan.sets or (), self._style(room), room - cells(row) - 3)
         return (*row, Piece("   "), *days) if days else row
 

@@ -52,7 +52,7 @@ from lilfox_tui.core.text import cell_width, clean, fit, human_duration
 from lilfox_tui.core.units import ValueUnit, value_text
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.alert_explain import Explanation, compared, series_above, server_error_limit
-from lilfox_tui.monitor.levels import SERIES_TOLD
+from lilfox_tui.monitor.levels import series_told
 from lilfox_tui.monitor.model import HostView, ServiceView, View
 
 # The ALERTS section as rows. Pure: alerts in, rows out. Imported only where there are rules (it imports numpy).
@@ -170,7 +170,7 @@ def _is_told_by(view: View, item: AlertItem) -> bool:
     values."""
     if isinstance(view, HostView):
         above = series_above(item.expression)
-        return bool(above) and above <= {SERIES_TOLD.get(each.text) for each in view.reasons}
+        return bool(above) and above <= {series_told(each) for each in view.reasons}
     told = isinstance(view, ServiceView) and any(each.text.startswith("5xx ") for each in view.reasons)
     return told and server_error_limit(item.expression, view.name) is not None
 

@@ -81,10 +81,10 @@ def backend_row(
     if view.outage is not None or not view.figures:
         return (*pieces, Piece(why_no_figures(view, now), ROLES[view.level]))
     for each in reports[:1]:
-        pieces += [
-            Piece(_("{client} reports: {said}", client=each.who, said=clean(each.text)), "degraded"),
-            Piece("  "),
-        ]
+        report = _("{client} reports: {said}", client=each.who, said=clean(each.text))
+        if each.at is not None and cell_width(report) > style.width - row_width(tuple(pieces)):
+            report = _("{client} logs errors about it", client=each.who)  # which stand below, and on its page
+        pieces += [Piece(report, "degraded"), Piece("  ")]
     if style.width >= _TREND_FROM and style.sparklines:
         recent = (style.recent or {}).get(f"backend/{view.name}") or ()
         pieces += [Piece(fit(spark(recent, _TREND_WIDTH, style.glyphs), _TREND_WIDTH), "chart"), Piece("  ")]

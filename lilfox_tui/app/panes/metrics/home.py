@@ -30,7 +30,7 @@ from lilfox_tui.app.panes.metrics.problems import (
     problem_widths,
 )
 from lilfox_tui.app.panes.metrics.service_page import service_heading, service_row
-from lilfox_tui.app.panes.metrics.state import MetricsState, Subject
+from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, cause_of
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import (
@@ -182,12 +182,16 @@ class Home:
     def _problems(self, overview: Overview) -> list[HomeRow]:
         problems, at, glyphs = self._state.faults(overview), overview.at, self._app.glyphs
 
+        because = self._state.causes
+
         @cache
         def widths(width: int) -> ProblemWidths:
             return problem_widths(problems.values(), at, width)
 
         def row(subject: Subject, width: int) -> Row:
-            return problem_row(problems[subject], widths(width), at, glyphs, width)
+            return problem_row(
+                problems[subject], widths(width), at, glyphs, width, cause_of(problems[subject], because)
+            )
 
         return [HomeRow(each, partial(row, each)) for each in problems]
 
@@ -255,10 +259,20 @@ class Home:
     def _gaps(self, overview: Overview, happened: Sequence[_Happened]) -> list[Row]:
         """What is said where nothing happened, or not all of it is known."""
         if not overview.rewound:
-            return [] if happened else [(Piece(" " + _("nothing yet"), "muted"),)]
+            return [] if happened else [(Piece(" " + self._nothing_yet(overview), "muted"),)]
         if not self.errors.reaches(overview.at):
             return [(Piece(" " + _("log errors were not collected then; E lists them"), "muted"),)]
         return [] if happened else [(Piece(" " + _("nothing was recorded before that time"), "muted"),)]
+
+    def _nothing_yet(self, overview: Overview) -> str:
+        """That nothing happened; where something is wrong all the same, it was so from the beginning. Of logs that were
+        not read nothing is said."""
+        known = self.errors.reaches(overview.at)
+        if overview.count(Level.FAILING) or overview.count(Level.DEGRADED):
+            if known:
+                return _("no log errors, no changes since LilFox began")
+            return _("no changes since LilFox began")
+        return _("no errors or changes yet") if known else _("no changes yet")
 
     def _happened_rows(self, overview: Overview, happened: Sequence[_Happened], place: PanelArea) -> list[Row]:
         """The newest of what happened: what has to be seen first, the rest where there are rows left."""
@@ -336,8 +350,7 @@ class Home:
         rows: list[Row] = [(Piece(" " + _("not recorded for the past"), "muted"),)]
         if not overview.rewound:
             rows = self._process_rows(processes, place)
-        known = self.errors.reaches(overview.at)  # of logs that were not read nothing is said
-        text = "" if not quiet else _("no errors or changes yet") if known else _("no changes yet")
+        text = self._nothing_yet(overview) if quiet else ""
         note: Row = (Piece(text, "muted"),) if text else ()
         return ScreenPanel(place, (Piece(_("Processes of {host}", host=host), "title"),), rows, note)
 

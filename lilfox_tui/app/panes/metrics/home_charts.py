@@ -15,6 +15,7 @@ from lilfox_tui.app.panes.metrics.backend_page import axis_text, cell_text
 from lilfox_tui.app.panes.metrics.host_page import load_limits
 from lilfox_tui.app.panes.metrics.pages import increase_per_second, rate_span, whole_stretches
 from lilfox_tui.app.panes.metrics.problems import plan_rows
+from lilfox_tui.app.panes.metrics.sections import not_in_force
 from lilfox_tui.app.panes.metrics.state import MetricsState, fitting
 from lilfox_tui.app.panes.metrics.traffic_sections import as_threshold, seconds_axis
 from lilfox_tui.app.rendering.chart import (
@@ -71,6 +72,8 @@ class WantedChart(Struct, frozen=True):
     """Whether a single curve is a line too, instead of filled."""
     quiet: bool = False
     """Whether it is zero most of the time."""
+    notes: Sequence[str] = ()
+    """What stands behind the newest value, the first one that has room."""
     rising: bool = False
     """Whether each curve is above the one before: where not all newest values have room, the highest are told."""
 
@@ -81,6 +84,12 @@ def _percent(value: float) -> str:
 
 def _rate(value: float) -> str:
     return human_bytes(value) + "/s"
+
+
+def _with_note(wanted: WantedChart, room: int) -> str:
+    """The newest value of a chart and the first note on it for which there is room."""
+    told = (f"{wanted.now}{gap}{note}" for note in wanted.notes for gap in ("  ", " "))
+    return next((text for text in told if cell_width(text) <= room), wanted.now)
 
 
 def _turn(at: datetime) -> int:
@@ -221,6 +230,7 @@ class HomeCharts:
         glyphs, at = self._app.glyphs, overview.at
         room = width - 2 - cell_width(wanted.now)  # the newest value is not cut
         title = fit(wanted.title, room) if cell_width(wanted.title) > room > 0 else wanted.title
+        now_text = _with_note(wanted, width - cell_width(title) - 1)
         curves = [
             Curve((), name, now, role)
             for (_subject, _series, name, now), role in zip(wanted.curves, wanted.roles or repeat(""), strict=False)
@@ -233,7 +243,7 @@ class HomeCharts:
         lasts = not overview.rewound and wanted.rate_over is None
         drawn = self._plots.get(key) if lasts else None
         if drawn is not None and drawn[0] < at and _turn(drawn[0]) == _turn(at):
-            return [title_row(title, curves, wanted.now, width, glyphs), *drawn[1]]
+            return [title_row(title, curves, now_text, width, glyphs), *drawn[1]]
         start, over, count = at - window, wanted.rate_over, plot_points(width)
         curves = [
             replace(curve, values=self._values(subject, series, start, at, count, over))
@@ -241,13 +251,14 @@ class HomeCharts:
         ]
         if over is not None:
             wanted, curves = _with_rates(wanted, curves)
+            now_text = wanted.now
         limits = wanted.limits or Threshold()
         axes = Axes(
             unit=wanted.unit, start=start, end=at, top=wanted.top, binary=wanted.binary, line=wanted.line,
             ago=not overview.rewound,  # of the past the times themselves are told
             warn=limits.warn, fail=limits.fail, reach=wanted.reach,
         )  # fmt: skip
-        rows = chart(title, curves, axes, width=width, height=height, glyphs=glyphs, now_text=wanted.now)
+        rows = chart(title, curves, axes, width=width, height=height, glyphs=glyphs, now_text=now_text)
         if lasts:
             if len(self._plots) >= _PLOTS_KEPT:
                 self._plots.clear()
@@ -290,7 +301,10 @@ class HomeCharts:
         others = self._busiest(view, overview)
         cpu = Series("cpu_usage_percent")
         now = told(summary.cpu_percent, digits.percent)
-        first = WantedChart(_("CPU"), [(subject, cpu, "", "")], _percent, now, 100.0, limits=limits.cpu_percent)
+        first = WantedChart(
+            _("CPU"), [(subject, cpu, "", "")], _percent, now, 100.0, limits=limits.cpu_percent,
+            notes=not_in_force(summary.cpu_percent, limits.cpu_percent, view, self._app.glyphs),
+        )  # fmt: skip
         if others:
             curves = [
                 (
@@ -305,7 +319,8 @@ class HomeCharts:
         return [
             first,
             WantedChart(_("Memory"), [(subject, Series("memory_usage_percent"), "", "")], _percent,
-                    told(summary.memory_percent, digits.percent), 100.0, limits=limits.memory_percent),
+                    told(summary.memory_percent, digits.percent), 100.0, limits=limits.memory_percent,
+                    notes=not_in_force(summary.memory_percent, limits.memory_percent, view, self._app.glyphs)),
             WantedChart(_("Network"), [
                 (subject, Series("all_interfaces_receive_bytes_per_second"), _("in"), rate(summary.network_in_s)),
                 (subject, Series("all_interfaces_transmit_bytes_per_second"), _("out"), rate(summary.network_out_s)),

@@ -24,6 +24,8 @@ from lilfox_tui.app.panes.metrics.sections import (
     draw_sections,
     drawn_section,
     fill_page,
+    not_counted_yet,
+    not_in_force,
     padded,
     text_section,
 )
@@ -105,6 +107,8 @@ class HostPage(Struct, frozen=True):
 def host_page(page: HostPage) -> list[Row]:
     """All rows of the page; the first two stay on the screen."""
     summary, reasons = page.view.summary, wrapped(reason_rows(page.view, page.now), page.width)
+    if pending := not_counted_yet(page.view, page.digits, page.glyphs):
+        reasons = [(Piece("   "), *pending)]
     if summary is None:
         unknown = (Piece("   " + _("no data for this host yet"), "muted"),)
         return [_title(page), *reasons, unknown, *page.below_charts()]
@@ -331,6 +335,9 @@ def _chart(
     notes: tuple[str, ...] = (),
 ) -> PageChart:
     lost = isinstance(page.view.link, Unavailable)  # the last number is an old one then
+    pending: Sequence[str] = ()
+    if limits is not None and page.cursor is None:
+        pending = not_in_force(shown[0].now, limits, page.view, page.glyphs)
     told = [_("unknown") if each.now is None or lost else unit.told(page.digits, each.now) for each in shown]
     single = len(shown) == 1
     return PageChart(
@@ -343,7 +350,7 @@ def _chart(
         page.now - page.window,
         page.now,
         now=told[0] if single else "",
-        notes=notes,
+        notes=(*pending[:1], *notes),
         top=unit.top,
         binary=unit.binary,
         warn=None if limits is None else limits.warn,

@@ -23,6 +23,7 @@ from lilfox_tui.app.panes.metrics.home import Home, HomeScreen
 from lilfox_tui.app.panes.metrics.host_page import host_page
 from lilfox_tui.app.panes.metrics.pages import FarPast, MetricsPages
 from lilfox_tui.app.panes.metrics.problems import plan_detail
+from lilfox_tui.app.panes.metrics.sections import not_counted_yet
 from lilfox_tui.app.panes.metrics.service_page import service_page
 from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, link_error
 from lilfox_tui.app.rendering.changed_cells import cells_of
@@ -36,7 +37,7 @@ from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import _
 from lilfox_tui.core.text import break_line, clean, human_duration
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.model import Overview, View
+from lilfox_tui.monitor.model import HostView, Overview, View
 from lilfox_tui.monitor.watchers.host import recent_before
 
 if TYPE_CHECKING:
@@ -250,6 +251,8 @@ class MetricsPane(Pane):
         since = _since(view, overview.at)
         error = link_error(view)
         why = reason_pieces(view) if error is None else (Piece(clean(str(error)), ROLES[view.level]),)
+        if isinstance(view, HostView) and error is None:
+            why = not_counted_yet(view, Digits(), self.lilfox.glyphs) or why
         text = "".join(piece.text for piece in why)
         head = (mark, Piece(view.name, "strong"), Piece(f"  {since}  ", "muted"))
         width = self.lilfox.room.width - sum(cells_of(piece.text) for piece in head)
@@ -300,8 +303,8 @@ class MetricsPane(Pane):
 
 def _since(view: View, now: datetime) -> str:
     """The duration of a problem, which counts every second; for a good level its start, which does not change and needs
-    no redraw."""
-    if view.level is not Level.GOOD or view.since > now:
+    no redraw. Empty where the start is unknown, as of much of the past: it is ``now`` then."""
+    if view.level is not Level.GOOD or view.since >= now:
         return held_for(view, now)
     today = view.since.date() == now.date()
     return _("since {time}", time=view.since.strftime("%H:%M" if today else "%m-%d %H:%M"))

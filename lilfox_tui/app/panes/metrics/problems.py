@@ -16,6 +16,7 @@ from lilfox_tui.app.panes.metrics.state import Fault
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import cut_row
 from lilfox_tui.app.rows.hosts import ROLES, held_for, reason_pieces, reasons_told, well, why_no_numbers
+from lilfox_tui.app.rows.job_words import is_stale
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import _, clauses, listed, tr
 from lilfox_tui.core.text import cell_width, clean, fit, fit_middle, human_age, human_bytes, human_duration, short_age
@@ -77,7 +78,7 @@ def _columns(problem: Problem, now: datetime, width: int) -> tuple[str, str, str
         case BackendView():
             return problem.name, _held(problem.since, now, width), problem.config.kind
         case PlanView():
-            return problem.name, _held(problem.since, now, width), _("backup plan")
+            return problem.name, _held(_plan_since(problem), now, width), _("backup plan")
         case AuditView():
             return _("audit"), _ago(problem.at, now, width), _("findings")
         case Fault():
@@ -94,8 +95,11 @@ def _columns(problem: Problem, now: datetime, width: int) -> tuple[str, str, str
     return where(problem.alert.labels) or problem.name, state, problem.name
 
 
-def problem_row(problem: Problem, widths: ProblemWidths, now: datetime, glyphs: Glyphs, width: int) -> Row:
-    """A problem in one line: its subject, what is wrong, since when, and which alert or kind of thing it is."""
+def problem_row(
+    problem: Problem, widths: ProblemWidths, now: datetime, glyphs: Glyphs, width: int, cause: str = ""
+) -> Row:
+    """A problem in one line: its subject, what is wrong, since when, and which alert or kind of thing it is. ``cause``
+    is the name of what makes it fail: it comes first where not all of what is wrong has room."""
     name, state, source = _columns(problem, now, width)
     mark, *what = _what(problem, now, glyphs, named=not widths.source)
     muted = what[0].role == "muted"
@@ -105,6 +109,10 @@ def problem_row(problem: Problem, widths: ProblemWidths, now: datetime, glyphs: 
     if widths.source:
         behind += [Piece(_GAP), Piece(fit(clean(source), widths.source), "muted")]
     room = width - 3 - widths.name - len(_GAP) - sum(cell_width(piece.text) for piece in behind) - 1
+    if cause:
+        told = Piece(_("because {name} fails", name=clean(cause)), what[0].role)
+        fits = sum(cell_width(clean(piece.text)) for piece in (*what, told)) + len(_GAP) <= room
+        what = [*what, Piece(_GAP), told] if fits else [told, Piece(_GAP), *what]
     return (
         Piece(" "),
         mark,
@@ -141,9 +149,14 @@ def plan_detail(plan: PlanView, now: datetime, glyphs: Glyphs) -> list[Row]:
     head = (
         Piece(f" {glyphs.level(plan.level)} ", role),
         Piece(plan.name, "strong"),
-        Piece(f"  {_held(plan.since, now)}  "),
+        Piece(f"  {_held(_plan_since(plan), now)}  "),
     )
     return [(*head, Piece(clauses(map(str, plan.reasons)), role)), (Piece("   "), Piece(_("enter opens the backups")))]
+
+
+def _plan_since(plan: PlanView) -> datetime:
+    """Since when there is the first of its reasons: the outage of its store, which it may have been late before."""
+    return plan.since if plan.outage is None else plan.outage.since
 
 
 def reason_rows(view: HostView | ServiceView, now: datetime) -> list[Row]:
@@ -174,11 +187,15 @@ def plan_rows(plan: PlanView, now: datetime, width: int) -> list[Row]:
         facts.append((_("next run"), _("in {time}", time=wait), "text"))
     elif plan.config is not None and not plan.config.schedule and not plan.copy:
         facts.append((_("next run"), _("no schedule"), "text"))
-    wide = max(cell_width(each) for each in (_("newest set"), _("good set"), _("next run"), _("store"), _("free")))
+    wide = max(cell_width(each) for each in (_("newest set"), _("good set"), _("next run"), _("store"), _("last read")))
     room = max(1, width - wide - 3)
     facts.append((_("store"), fit_middle(clean(plan.where or plan.store), room), "text"))
     if plan.free_bytes is not None:
-        facts.append((_("free"), human_bytes(plan.free_bytes), "text"))
+        read = "" if plan.read_at is None else "  " + _("at {time}", time=plan.read_at.strftime("%H:%M"))
+        facts.append((_("free"), human_bytes(plan.free_bytes) + read, "text"))
+    if plan.read_at is not None and is_stale(plan, now):
+        age = human_age(max(1.0, (now - plan.read_at).total_seconds()))
+        facts.append((_("last read"), _("{time} ago", time=age), "degraded"))
     return [(Piece(f" {fit(label, wide)}  ", "muted"), Piece(fit(text, room), role)) for label, text, role in facts]
 
 

@@ -13,9 +13,13 @@ from lilfox_tui.app.rendering.chart import HEADROOM, Axes, Curve, Values, chart,
 from lilfox_tui.app.rendering.columns import EXACT, Digits, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import NARROWEST, PanelArea, ScreenPanel, bordered, cut_row, draw_panels
-from lilfox_tui.core.i18n import _
+from lilfox_tui.app.rows.hosts import level_role
+from lilfox_tui.config.model import Threshold
+from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.i18n import _, clauses, ngettext
 from lilfox_tui.core.text import cell_width, fit, human_duration
-from lilfox_tui.metrics.model import Series
+from lilfox_tui.metrics.model import Level, Series
+from lilfox_tui.monitor.model import HostView
 
 _NAME_MOST, _SPARK_MOST, _SPARK_LEAST = 16, 40, 4
 """Cells of a chart that is one line."""
@@ -222,6 +226,36 @@ class PageChart(Struct, frozen=True):
     """Whether the scale ends close above the highest value."""
     quiet: str = ""
     """What is said of it instead where all of its values are zero; empty if it is drawn all the same."""
+
+
+def not_in_force(value: float | None, threshold: Threshold, view: HostView, glyphs: Glyphs) -> Sequence[str]:
+    """Of a value above a limit that does not count yet, so that its level is worse than the one in force: that level's
+    sign, and after how many samples it applies, in full and in short; else nothing."""
+    if isinstance(view.link, Unavailable) or view.level is Level.UNKNOWN:
+        return ()
+    above = {"failing": Level.FAILING, "degraded": Level.DEGRADED}.get(level_role(value, threshold), Level.GOOD)
+    if above <= view.level:
+        return ()
+    count, sign = view.thresholds.hold, glyphs.level(above)
+    return (
+        ngettext("{sign} after {count} sample", "{sign} after {count} samples", count, sign=sign),
+        _("{sign} after {count}×", sign=sign, count=count),
+    )
+
+
+def not_counted_yet(view: HostView, digits: Digits, glyphs: Glyphs) -> Row:
+    """What is said of a good host whose values are above limits that do not count yet, instead of that all is well."""
+    summary, limits = view.summary, view.thresholds
+    if summary is None or view.level is not Level.GOOD:
+        return ()
+    values = ((_("CPU"), summary.cpu_percent, limits.cpu_percent),
+              (_("Memory"), summary.memory_percent, limits.memory_percent))  # fmt: skip
+    told = [
+        f"{name} {digits.percent(value).strip()} {notes[0]}"
+        for name, value, limit in values
+        if (notes := not_in_force(value, limit, view, glyphs))
+    ]
+    return (Piece(clauses(told), "degraded"),) if told else ()
 
 
 def chart_bands(charts: Sequence[PageChart], style: SectionStyle) -> list[Band]:

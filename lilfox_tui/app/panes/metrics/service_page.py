@@ -42,7 +42,7 @@ from lilfox_tui.app.rendering.chart import Values, spark
 from lilfox_tui.app.rendering.columns import EXACT, GAP, Column, Digits, choose, heading, line, wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import cut_row, row_width
-from lilfox_tui.app.rows.hosts import INDENT, ROLES, TableStyle, lately_rows, reason_pieces, role_in_force
+from lilfox_tui.app.rows.hosts import INDENT, ROLES, TableStyle, held_for, lately_rows, reason_pieces, role_in_force
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import _, listed
 from lilfox_tui.core.text import clean, fit, human_duration, short_age
@@ -131,7 +131,7 @@ def _in_flight(value: _ServiceCells) -> Row:
 
 def _since(value: _ServiceCells) -> Row:
     held_s = (value.now - value.view.since).total_seconds()
-    return (Piece(short_age(held_s) if held_s > 0 else "-", "muted"),)  # of the past, since when is not kept
+    return (Piece(short_age(held_s) if held_s > 0 else "-", "muted"),)  # of much of the past, since when is unknown
 
 
 def _where(value: _ServiceCells) -> Row:
@@ -188,12 +188,17 @@ def service_row(view: ServiceView, now: datetime, style: TableStyle) -> Row:
     if isinstance(view.traffic, Ready):
         return (*mark, *line(chosen, _ServiceCells(view, now, style, view.traffic.value)))
     value = _ServiceCells(view, now, style)
-    told = _where(value)
-    if view.level is not Level.GOOD:
-        told += (Piece("  "), *_since(value))
+    told = tuple(Piece(clean(piece.text), piece.role) for piece in _where(value))
     if view.found:
         told = (Piece(_("found here") + "  ", "muted"), *told)
-    return (*mark, *line(chosen[:2], value), Piece(" " * GAP), *(Piece(clean(p.text), p.role) for p in told))
+    head: Row = (*mark, *line(chosen[:2], value), Piece(" " * GAP))
+    since = (Piece("  "), *_since(value)) if view.level is not Level.GOOD else ()
+    left = style.width - row_width((*head, *told))
+    if left >= row_width(since):
+        return (*head, *told, *since)
+    if left < 0 and view.level in (Level.DEGRADED, Level.FAILING) and (held := held_for(view, now)):
+        told = (Piece(_("for {time}", time=held), ROLES[view.level]),)  # why is among the problems, half says nothing
+    return (*head, *told)
 
 
 _FACT_GAP, _ERRORS_SHOWN = 2, 5

@@ -109,6 +109,8 @@ class MetricsState:
         self._items_of: tuple[Alerts, str] | None = None
         self._faults: Mapping[Subject, Problem] = {}
         self._faults_of: tuple[Overview, str] | None = None
+        self.causes: Mapping[Subject, Subject] = {}
+        """What fails because of what, of the overview that was asked of last."""
 
     # ---- rows ----------------------------------------------------------------------------------------------------
 
@@ -156,10 +158,11 @@ class MetricsState:
                 for view in _of_kind(overview, kind).values()
                 if view.level in (Level.DEGRADED, Level.FAILING) and self._is_shown(view)
             }
-            items, plans = self.items(overview), self._bad_plans(overview)
+            items, plans, self.causes = self.items(overview), self._bad_plans(overview), causes(overview)
             self._faults = {
-                **fault_rows(views, plans, items, partial(_place_of, overview)), **audit_row(overview, of[1])
-            }  # fmt: skip
+                **fault_rows(views, plans, items, partial(_place_of, overview), self.causes),
+                **audit_row(overview, of[1]),
+            }
             self._faults_of = of
         return self._faults
 
@@ -495,15 +498,42 @@ class _ProblemRow(Struct, frozen=True):
     rank: _Rank
 
 
+def cause_of(problem: Problem, because: Mapping[Subject, Subject]) -> str:
+    """The name of what fails and makes a service fail; empty if there is none."""
+    view = problem.view if isinstance(problem, Fault) else problem
+    cause = because.get(("service", view.name)) if isinstance(view, ServiceView) else None
+    return "" if cause is None else cause[1]
+
+
+def causes(overview: Overview) -> dict[Subject, Subject]:
+    """Each service that answers but does not work, and the first of what it depends on that fails. One that does not
+    answer at all does so for a reason of its own."""
+    found: dict[Subject, Subject] = {}
+    for name, view in overview.services.items():
+        if not view.config.depends_on or view.level not in (Level.DEGRADED, Level.FAILING):
+            continue
+        if view.state is None or view.state.last.status_code is None:
+            continue
+        for other in view.config.depends_on:
+            subjects = ((kind, other) for kind in ("service", "backend", "host"))
+            known = ((each, _of_kind(overview, each[0]).get(other)) for each in subjects)
+            if failing := [each for each, of in known if of is not None and of.level is Level.FAILING]:
+                found["service", name] = failing[0]
+                break
+    return found
+
+
 def fault_rows(
     views: Mapping[Subject, View],
     plans: Mapping[Subject, PlanView],
     items: Mapping[Subject, AlertItem],
     place_of: Callable[[AlertItem], Subject | None],
+    because: Mapping[Subject, Subject] | None = None,
 ) -> dict[Subject, Problem]:
-    """What is wrong by the subject of its row, worst and oldest first, and the rows of one thing together; backup plans
-    come after what else is as bad, and alerts that are acknowledged, silenced or resolved come last. ``views`` and
-    ``plans`` are those that are not good; ``place_of`` is what an alert's labels name.
+    """What is wrong by the subject of its row, worst and oldest first, and the rows of one thing together; what makes
+    others fail (``because``) comes before these. Backup plans come after what else is as bad, then alerts that only
+    inform, and those that are acknowledged, silenced or resolved come last. ``views`` and ``plans`` are those that are
+    not good; ``place_of`` is what an alert's labels name.
 
     The worst alert of a thing and the thing's own state are one row, that of the alert. An alert that was acknowledged
     takes up a state that there was by then and that is no worse than the alert; what came later is new.
@@ -527,12 +557,30 @@ def fault_rows(
             rank = (rank[0], -int(fault.level), rank[2], False, min(rank[-1], fault.view.since))
             rows.append(_ProblemRow(subject, fault, place, rank))
         else:
-            rows.append(_ProblemRow(subject, item, subject if rank[0] or place is None else place, rank))
+            alone = rank[0] or item.level is Level.UNKNOWN  # one that only informs
+            rows.append(_ProblemRow(subject, item, subject if alone or place is None else place, rank))
     first: dict[Subject, _Rank] = {}
     for row in rows:
         first[row.group] = min(first.get(row.group, row.rank), row.rank)
-    rows.sort(key=lambda row: (first[row.group], row.group, row.rank))
+    order = _caused_last(first, because or {})
+    rows.sort(key=lambda row: (order[row.group], row.group, row.rank))
     return {row.subject: row.problem for row in rows}
+
+
+def _caused_last(
+    first: Mapping[Subject, _Rank], because: Mapping[Subject, Subject]
+) -> dict[Subject, tuple[_Rank, int]]:
+    """What groups of rows are sorted by: their first rank, for what makes others fail that of the first of these, and
+    how many causes a group has one behind the other. A cause that somebody has seen to stays where it is."""
+    order = {group: (rank, 0) for group, rank in first.items()}
+    for group in first:
+        chain = [group]
+        while (cause := because.get(chain[-1])) is not None and cause not in chain:
+            chain.append(cause)
+        chain = [each for each in chain if each in order and not first[each][0]]
+        for depth, each in enumerate(reversed(chain)):
+            order[each] = min(order[each][0], order[group][0]), max(order[each][1], depth)
+    return order
 
 
 def _rank_of_alert(item: AlertItem) -> _Rank:
@@ -544,7 +592,7 @@ def _rank_of_alert(item: AlertItem) -> _Rank:
 
 def _takes_up(item: AlertItem, view: View) -> bool:
     alert = item.alert
-    if alert is None or item.level is Level.GOOD:
+    if alert is None or item.level in (Level.GOOD, Level.UNKNOWN):
         return False
     seen = alert.acknowledged
     return seen is None or (view.since <= seen.at and view.level <= item.level)
