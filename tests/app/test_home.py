@@ -371,6 +371,19 @@ async def test_a_rewound_home_says_that_its_problems_are_those_that_were_recorde
         await until(lambda: "Processes" in screen_text(pilot), what="the section of processes")
 
 
+async def test_the_clock_of_the_header_is_not_older_than_the_newest_error() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(lambda: f"{NOW:%H:%M:%S} UTC" in screen_text(pilot))
+        later = NOW + timedelta(seconds=2)
+        app.metrics.home.errors.found = (LoggedError(later, "api", "request failed"),)
+        app.metrics.repaint()
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert f"{later:%H:%M:%S}" in text.partition("\n")[2]
+        assert f"{later:%H:%M:%S} UTC" in text.partition("\n")[0]
+
+
 async def test_errors_that_went_on_are_on_a_rewound_home() -> None:
     app = still_app(mixed())
     async with app.run_test(size=(160, 48)) as pilot:

@@ -389,7 +389,10 @@ def test_requests_are_told_apart_by_their_path_and_each_is_a_filter() -> None:
     fields = ({"method": "GET", "path": f"/a/{at}?x=1", "status": 200} for at in range(2))
     records += [record("api", 50 + at, AT_US, "served", fields=each) for at, each in enumerate(fields)]
     (section,) = patterns_of(records, AT_US - 20 * 60_000_000)
+    assert section.title == "Messages", "others than what, where there are no failures"
     told = {text_of(row.name): int(row.cells[1].text) for row in section.rows}
+    (status,) = (piece.role for piece in section.rows[0].name if piece.text == "200")
+    assert status == "good", "coloured as in the list"
     assert told == {
         "GET /api/chat 200 in <num> ms": 6,
         "GET /api/chats 200 in <num> ms": 1,

@@ -17,6 +17,7 @@ from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter
 from lilfox_tui.logs.merge import MergedLogs
 from lilfox_tui.logs.record import LogRecord, Severity, microseconds
 from lilfox_tui.logs.source import AtBeginning, AtEnd, AtTime
+from lilfox_tui.logs.statistics import Tally, statistics_of
 from lilfox_tui.logs.window import MergeKey, WindowItem
 from tests.unit.logs.memory_source import MemorySource, record
 from tests.waiting import until
@@ -221,6 +222,28 @@ async def test_what_came_since_the_count_and_is_not_loaded_any_more_is_counted_a
         assert state.is_counted(merged)
         merged.came += 1
         assert not state.is_counted(merged)
+
+
+async def test_what_came_since_the_count_is_not_forgotten_while_it_is_counted_again() -> None:
+    """Else the bars would lose for a moment what they had."""
+    async with showing(some("a", "b")) as state:
+        merged = state.merged
+        assert merged is not None
+        assert not state.is_up_to_date(merged)
+        state.begin_count(merged)
+        state.take_count(merged, merged.where, statistics_of(Tally()), came=merged.came, leaps=merged.leaps)
+        assert state.is_up_to_date(merged)
+        came = merged.came
+        merged.came += len(merged.shown) + 1
+        assert not state.is_up_to_date(merged), "some of it is not loaded"
+        state.begin_count(merged)
+        assert state.is_counted(merged)
+        assert state.came_before == came
+        assert not state.is_up_to_date(merged), "not before it has ended"
+        state.take_count(merged, merged.where, statistics_of(Tally()), came=merged.came, leaps=merged.leaps)
+        assert state.is_up_to_date(merged)
+        merged.leaps += 1
+        assert not state.is_up_to_date(merged)
 
 
 @pytest.mark.parametrize("ago", [None, timedelta(hours=1)])

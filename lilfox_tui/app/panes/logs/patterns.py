@@ -12,6 +12,7 @@ from lilfox_tui.app.panes.logs.board import BoardRow, BoardSection
 from lilfox_tui.app.panes.logs.rows import grouped, percent, records_told, severity_piece
 from lilfox_tui.app.rendering.chart import spark
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
+from lilfox_tui.app.rendering.highlight import coloured
 from lilfox_tui.core.i18n import _, listed, ngettext
 from lilfox_tui.logs.filter.model import And, AtLeast, FieldMatch, Filter, Not, RegexMatch, Within
 from lilfox_tui.logs.record import EPOCH, ID, METHODS, Severity
@@ -89,7 +90,8 @@ def pattern_sections(
         for number, change in enumerate(recent.changes)
     )
     sections = []
-    for title, are_failures in ((_("Failures"), True), (_("Other messages"), False)):
+    others = _("Other messages") if any(each.pattern.is_failure for each in recent.changes) else _("Messages")
+    for title, are_failures in ((_("Failures"), True), (others, False)):
         its = [
             (row, each)
             for row, each in zip(rows, recent.changes, strict=True)
@@ -145,7 +147,8 @@ def _pattern_row(
         Piece(", ".join(pattern.sources[:2]) + more, "muted"),
     )
     told = (Piece(f"  {each}", "failing" if pattern.is_failure else "text") for each in told_of(pattern.kind))
-    name: Row = (Piece(text_of_kind(pattern.kind), "failing" if pattern.is_failure else "text"), *told)
+    text = text_of_kind(pattern.kind)
+    name: Row = (*((Piece(text, "failing"),) if pattern.is_failure else coloured(text)), *told)
     example = f"{pattern.example.source}: {pattern.example.message}"
     share = change.recent / max(1, recent.recent)
     return BoardRow(f"pattern {number}", name, cells, filter_of_pattern(pattern.kind), share, drawn, example)
