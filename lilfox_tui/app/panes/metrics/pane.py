@@ -107,25 +107,25 @@ class MetricsPane(Pane):
         if overview is self._taken:
             return
         self._taken = overview
+        newest: dict[str, float | None] = {}
         for name, host in overview.hosts.items():
             summary = host.summary if isinstance(host.link, Ready) else None
-            self._push(f"{name}/cpu", summary.cpu_percent if summary else None)
-            self._push(f"{name}/memory", summary.memory_percent if summary else None)
+            newest[f"{name}/cpu"] = summary.cpu_percent if summary else None
+            newest[f"{name}/memory"] = summary.memory_percent if summary else None
         for name, service in overview.services.items():
             traffic = service.traffic.value if isinstance(service.traffic, Ready) else None
-            self._push(f"traffic/{name}", traffic.requests_s if traffic else None)
+            newest[f"traffic/{name}"] = traffic.requests_s if traffic else None
         for name, backend in overview.backends.items():
             trend = load(backend.config.kind).TREND
             fresh = backend.reading if backend.outage is None else None
-            self._push(f"backend/{name}", fresh.values.get(trend) if fresh is not None and trend else None)
+            newest[f"backend/{name}"] = fresh.values.get(trend) if fresh is not None and trend else None
+        for key, value in newest.items():
+            self._recent.setdefault(key, deque(maxlen=RECENT)).append(value)
 
     def show(self, overview: Overview) -> None:
         if overview is not self.state.overview:  # the first one is painted when the pane is mounted
             self.state.overview = overview
             self.repaint()
-
-    def _push(self, key: str, value: float | None) -> None:
-        self._recent.setdefault(key, deque(maxlen=RECENT)).append(value)
 
     def rewind(self, at: datetime | None) -> None:
         """Shows the pane as it was ``at`` (aware UTC), or now."""
