@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -18,6 +19,8 @@ from lilfox_tui.scrape.labels import NAME, LabelSet, Matcher, quoted, time_of
 from lilfox_tui.scrape.store import ABSENT_BITS, STALE_BITS, SelectedSeries, SeriesSource, TargetSeries
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*")
+_FAR_APART = 2.0
+"""Times the lower bound of a bucket its upper one is: where in between a quantile lies is a guess."""
 _BEYOND_REASON = 1e100
 """No number of requests and no time is so large, and what is kept and summed up would become infinite."""
 _CLASSES = {"CLIENT_ERROR": "4", "SERVER_ERROR": "5"}
@@ -71,6 +74,7 @@ class _Times:
 
     def __init__(self, latency: Latency, window: str, route: str) -> None:
         self._unit_s, self._route = latency.unit_s, route
+        self._bounds = latency.bounds
         self._last = latency.bounds[-1] if latency.bounds else None
         self._last_but_one = latency.bounds[-2] if len(latency.bounds) > 1 else 0.0
         by, by_bucket = f"by ({route})", f"by ({route}{', ' if route else ''}le)"
@@ -112,7 +116,10 @@ class _Times:
     def _quantile(self, value: float, quantile: float, within: float) -> Quantile:
         assert self._last is not None
         if value <= self._last_but_one:
-            return Quantile(value * self._unit_s)
+            above = bisect_left(self._bounds, value)
+            lower, upper = self._bounds[above - 1] if above else 0.0, self._bounds[above]
+            far_apart = upper >= _FAR_APART * lower
+            return Quantile(value * self._unit_s, at_most_s=upper * self._unit_s if far_apart else None)
         return Quantile(self._last * self._unit_s, ">" if value >= self._last and within < quantile else "<=")
 
     def _share_within(self, source: SeriesSource, at_ms: int) -> dict[str, float]:
