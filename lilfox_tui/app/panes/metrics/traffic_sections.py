@@ -146,11 +146,19 @@ def _numbers(page: TrafficPage, traffic: Traffic) -> Row:
     ):
         if percent is not None:
             pieces += [Piece(name + " ", "muted"), Piece(digits.share(percent) + "  ", role)]
+    under_way: Row = ()
     if traffic.in_flight is not None:
-        pieces += [Piece(_("in flight") + " ", "muted"), Piece(digits.count(traffic.in_flight) + "  ")]
-    over = Piece(_("over the last {seconds:.0f} s", seconds=traffic.window_s), "muted")
-    whole = (*pieces, over)
-    return whole if row_width(whole) <= page.style.width else tuple(pieces)  # no row for that alone
+        under_way = (Piece(_("in flight") + " ", "muted"), Piece(digits.count(traffic.in_flight) + "  "))
+    if traffic.requests_s is None:
+        return (*pieces, *under_way)
+    window, short = (Piece(text, "muted") for text in (window_text(traffic.window_s), f"({traffic.window_s:.0f} s)"))
+    rows: list[Row] = [(*pieces, *under_way, window), (*pieces, *under_way, short), (*pieces, short)]
+    return next((row for row in rows if row_width(row) <= page.style.width), rows[-1])
+
+
+def window_text(window_s: float) -> str:
+    """Over which time rates and shares are."""
+    return _("over the last {seconds:.0f} s", seconds=window_s)
 
 
 def _why_unknown(traffic: Traffic) -> list[Row]:
