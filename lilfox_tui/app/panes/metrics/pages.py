@@ -19,7 +19,6 @@ from lilfox_tui.app.panes.metrics.backend_page import BackendPage, backend_page
 from lilfox_tui.app.panes.metrics.finding_state import finding_of
 from lilfox_tui.app.panes.metrics.findings import finding_page
 from lilfox_tui.app.panes.metrics.host_page import HostPage, host_page
-from lilfox_tui.app.panes.metrics.problems import backend_reports
 from lilfox_tui.app.panes.metrics.sections import SectionStyle
 from lilfox_tui.app.panes.metrics.service_page import ServicePage, service_page
 from lilfox_tui.app.panes.metrics.state import ALERT_KINDS, WINDOWS, MetricsState, Subject, alerts_of, link_error
@@ -427,7 +426,7 @@ class MetricsPages:
 
     def backend_page(self, view: BackendView, now: datetime) -> BackendPage:
         """What the page of a backend shows."""
-        app, overview, subject = self._app, self._state.overview, f"backend/{view.name}"
+        app, subject = self._app, f"backend/{view.name}"
         over = rate_span(view)
         return BackendPage(
             view=view,
@@ -443,7 +442,6 @@ class MetricsPages:
             height=app.room.height,
             cursor=self._state.cursor,
             charts_first=self._app.room.height >= _HIGH,
-            reports=() if overview is None else backend_reports(view, self.newest_errors(), overview),
             findings=self._findings("backend", view.name),
         )
 

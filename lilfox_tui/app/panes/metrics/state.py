@@ -26,6 +26,7 @@ from lilfox_tui.monitor.model import (
     ServiceView,
     View,
 )
+from lilfox_tui.monitor.raised_levels import place_of
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alert, Alerts
@@ -438,16 +439,8 @@ class MetricsState:
 
 
 def _place_of(overview: Overview, item: AlertItem) -> Subject | None:
-    """The watched service or host that an alert's labels name."""
-    if item.alert is None:
-        return None
-    for label in ("service", "job", "host", "instance"):
-        name = item.alert.label(label)
-        if name in overview.services:
-            return "service", name
-        if name in overview.hosts:
-            return "host", name
-    return None
+    """The watched service, host or backend that an alert's labels name."""
+    return None if item.alert is None else place_of(overview, item.alert)
 
 
 def _of_kind(overview: Overview, kind: str) -> Mapping[str, View]:
