@@ -231,14 +231,14 @@ def plot_points(width: int) -> int:
 
 
 def resampled(values: Values, count: int) -> Values:
-    """``count`` values over the same time: the highest of each part, as it is the peaks that matter."""
+    """``count`` values over the same time: the highest of each part, as it is the peaks that matter; of the last part
+    the newest, which stands beside the chart as a number."""
     if len(values) == count or not values:
         return values or [None] * count
-    parts = (
-        values[place * len(values) // count : max(place * len(values) // count + 1, (place + 1) * len(values) // count)]
-        for place in range(count)
-    )
-    return [max((value for value in part if value is not None), default=None) for part in parts]
+    ends = [place * len(values) // count for place in range(count + 1)]
+    parts = [values[start : max(start + 1, end)] for start, end in pairwise(ends)]
+    highest = [max((value for value in part if value is not None), default=None) for part in parts]
+    return [*highest[:-1], next((value for value in reversed(parts[-1]) if value is not None), None)]
 
 
 def chart(

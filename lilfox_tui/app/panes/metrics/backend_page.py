@@ -302,7 +302,8 @@ def _chart(page: BackendPage, wanted: BackendChart) -> PageChart | None:
     if not curves:
         return None
     limit = None if wanted.limit is None else values.get(wanted.limit) or None
-    told = [_newest(each, values, wanted.unit, page) for each in curves]
+    newest = [_newest(each, values, page) for each in curves]
+    told = [_newest_text(value, each, wanted.unit) for value, each in zip(newest, curves, strict=True)]
     highest = 0.0 if limit is None else _highest(page, curves, values)
     title = str(wanted.title)
     if limit is not None:
@@ -310,8 +311,8 @@ def _chart(page: BackendPage, wanted: BackendChart) -> PageChart | None:
     return PageChart(
         title,
         [
-            PageCurve(str(each.name), partial(_course, page, each), "" if len(curves) == 1 else now)
-            for each, now in zip(curves, told, strict=True)
+            PageCurve(str(each.name), partial(_course, page, each), "" if len(curves) == 1 else now, "", value)
+            for each, now, value in zip(curves, told, newest, strict=True)
         ],
         partial(axis_text, wanted.unit),
         page.now - page.window,
@@ -348,15 +349,19 @@ _LIMIT_FROM, _SCALED_TO_LIMIT_FROM = 0.1, 0.25
 not be seen."""
 
 
-def _newest(curve: BackendCurve, values: Mapping[Series, float], unit: Unit, page: BackendPage) -> str:
-    """The newest value of a curve; of a rate the last one that was drawn."""
-    value = values.get(curve.series)
+def _newest(curve: BackendCurve, values: Mapping[Series, float], page: BackendPage) -> float | None:
+    """The newest value of a curve; of a rate that of the newest samples."""
+    if not curve.per_second or not values:
+        return values.get(curve.series)
+    return next((each for each in reversed(_course(page, curve, _KNOWN_POINTS)) if each is not None), None)
+
+
+def _newest_text(value: float | None, curve: BackendCurve, unit: Unit) -> str:
+    if value is None:
+        return _("unknown")
     if curve.per_second:
-        value = next((each for each in reversed(_course(page, curve, _KNOWN_POINTS)) if each is not None), None)
-        if value is None:
-            return _("unknown")
         return _("{count}/s", count=cell_text(value, unit) if unit == "bytes" else human_count(value))
-    return _("unknown") if value is None else cell_text(value, unit)
+    return cell_text(value, unit)
 
 
 def _course(page: BackendPage, curve: BackendCurve, count: int) -> Values:

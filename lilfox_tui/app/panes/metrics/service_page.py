@@ -322,7 +322,7 @@ def _response_time(page: ServicePage) -> PageChart:
     newest = None if state is None else state.last.response_time_s
     return PageChart(
         _("Health check"),
-        [PageCurve("", lambda count: page.past(Series("service_response_seconds"), count))],
+        [PageCurve("", lambda count: page.past(Series("service_response_seconds"), count), newest=newest)],
         seconds_axis,
         page.now - page.window,
         page.now,
