@@ -83,7 +83,7 @@ async def test_with_a_rule_of_5_percent_everything_says_5_percent(tmp_path: Path
         assert overview is not None
         view = overview.services["api"]
         assert view.limits == ServiceLimits(Threshold(fail=5), "HighErrorRate")
-        assert [str(each) for each in view.reasons] == ["5xx 10.0% > 5%"]
+        assert [str(each) for each in view.reasons] == ["5xx 10.0% > 5% over 30 s"]
         then = monitor.overview_at(overview.at).services["api"]
         assert then.limits == view.limits, "also when the screen is turned back"
 

@@ -13,6 +13,7 @@ from lilfox_tui.app.panes.metrics.alert_page import AlertItem, role
 from lilfox_tui.app.panes.metrics.alert_series import (
     SeriesPage,
     against,
+    against_over,
     course,
     crossed_at,
     extreme,
@@ -114,8 +115,21 @@ def test_the_course_of_an_alert_is_told_from_the_crossing_on_and_in_the_past_ten
     for told in (course(over, RULES[0], NOW), course(never, RULES[0], NOW)):
         assert "ago" not in told
     down = alert(DOWN, AlertState.FIRING, 0, 3, {"job": "backend"})
+    every = replace(RULES[0], every_s=15.0)
+    told = "above 5% since 03:01:44, 11 min ago; fired at 03:06:44; evaluated every 15 s"
+    assert course(firing, every, NOW) == told, "the value may have crossed the limit up to 15 s before"
+    assert course(over, every, NOW) == course(over, RULES[0], NOW)
     assert course(down, DOWN, NOW) == "true since 03:08:44, 4 min ago; fired at 03:09:44"
     assert course(firing, None, NOW).startswith("true since 03:01:44"), "the limit of an unknown rule is not known"
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "told"),
+    [(0, 0.31, "31% > 5% over 5 min"), (1, 9.7, "~9.7 > 1 over 5 min"), (2, 91.0, "91% > 85%")],
+)
+def test_a_value_has_its_window_and_one_of_a_quantile_is_about(place: int, value: float, told: str) -> None:
+    set_language("en")
+    assert against_over(alert(RULES[place], AlertState.FIRING, value, 3, {}), RULES[place].expression) == told
 
 
 def test_an_alert_of_another_day_is_told_with_its_day() -> None:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from lilfox_tui.app.frame import HeaderState, header
 from lilfox_tui.app.panes.metrics.host_page import HostPage, host_page, load_limits
 from lilfox_tui.app.panes.metrics.problems import reason_rows
-from lilfox_tui.app.panes.metrics.service_page import ServicePage, service_page, service_row
+from lilfox_tui.app.panes.metrics.service_page import ServicePage, service_page, service_row, windows_text
 from lilfox_tui.app.rendering.columns import Digits
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Palette, Piece, Row, safe
 from lilfox_tui.app.rows.hosts import TableStyle, figure_rows, host_heading, host_row, reason_pieces
@@ -168,6 +168,14 @@ def test_the_columns_of_requests_leave_one_after_the_other_and_keep_their_order(
         assert cell_width(text) <= width
     roles = {piece.text.strip(): piece.role for piece in rows[140]}
     assert (roles["2.0s"], roles["500ms"]) == ("degraded", "text")
+
+
+def test_the_window_of_shares_and_rates_stands_above_them() -> None:
+    view = mixed().services["gateway"]
+    shown = [replace(view, traffic=Ready(Traffic(NOW, seconds, requests_s=1.0), NOW)) for seconds in (30.1, 28.4, 30.0)]
+    assert windows_text(shown) == "over 28-30 s"
+    assert windows_text(shown[:1]) == "over 30 s"
+    assert windows_text([replace(view, traffic=Ready(Traffic(NOW, 0.001), NOW)), view]) == "", "there is no rate"
 
 
 @pytest.mark.parametrize(

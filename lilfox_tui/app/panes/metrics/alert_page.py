@@ -16,6 +16,7 @@ from lilfox_tui.app.panes.metrics.alert_series import (
     SIDES_SHOWN,
     SeriesPage,
     against,
+    against_over,
     age_text,
     clock,
     course,
@@ -315,8 +316,6 @@ _CHART_SHARE, _SERIES_SHARE = 3, 2
 """Parts of the width of the chart and of what stands beside it."""
 _AROUND_PLOT, _BORDERS = 2, 2
 """Rows of a chart besides its plot (the legend or one more row, and the times), and cells besides a section's text."""
-
-
 _ERRORS_SHOWN, _OTHERS_SHOWN, _STEPS_SHOWN = 4, 5, 3
 _WHOLE = 1.1
 
@@ -382,7 +381,7 @@ def _title(page: AlertPage) -> list[Row]:
         ]
     head += [
         Piece("  " + state_text(alert, item.rule, page.now), role(alert)),
-        *((Piece("  " + value, role(alert)),) if (value := against(alert, item.expression)) else ()),
+        *((Piece("  " + value, role(alert)),) if (value := against_over(alert, item.expression)) else ()),
     ]
     if alert.severity:
         head.append(Piece("  " + alert.severity, "muted"))

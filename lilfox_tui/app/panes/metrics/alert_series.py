@@ -38,6 +38,8 @@ _FIRST = ("service", "job", "host", "instance")
 """Labels that tell where it is, in the order in which they are shown."""
 _TOLD_ELSEWHERE = ("alertname", "severity")
 _ABOVE, _BELOW = (">", ">="), ("<", "<=")
+_ABOUT = "~"
+"""Before a value that is interpolated."""
 
 
 def where(labels: Labels) -> str:
@@ -65,9 +67,16 @@ def against(alert: Alert, expression: str) -> str:
     value, unless its summary says what was."""
     sides = compared(expression)
     value, limit = _beside_limit(alert.value, sides.limit, sides.unit)
+    value = _ABOUT * sides.is_estimate + value
     if alert.state is AlertState.RESOLVED:
         return "" if summary(alert) else _("last value {value}", value=value)
     return f"{value} {sides.op} {sides.right if sides.limit is None else limit}" if sides.op else value
+
+
+def against_over(alert: Alert, expression: str) -> str:
+    """As :func:`against`, with the time over which the value is measured: ``31% > 5% over 5 min``."""
+    told, window_s = against(alert, expression), compared(expression).window_s
+    return _("{told} over {time}", told=told, time=human_duration(window_s)) if told and window_s else told
 
 
 _NUMBER = re.compile(r"(?<![\w.-])\d+(?:\.\d+)?")
@@ -133,13 +142,15 @@ def course(alert: Alert, rule: RuleView | None, now: datetime) -> str:
         first = _("above {limit} since {time}, {age} ago", limit=limit, time=crossed, age=age)
     elif below:
         first = _("below {limit} since {time}, {age} ago", limit=limit, time=crossed, age=age)
-    if alert.fired_at is not None:
-        fired = clock(alert.fired_at, now)
-        return first if fired == crossed else clauses([first, _("fired at {time}", time=fired)])
-    if rule is None or not rule.for_s:
-        return first
-    due = clock(alert.active_at + timedelta(seconds=rule.for_s), now)
-    return clauses([first, _("fires at {time} if it stays so", time=due)])
+    told = [first]
+    if alert.fired_at is not None and (fired := clock(alert.fired_at, now)) != crossed:
+        told.append(_("fired at {time}", time=fired))
+    elif alert.fired_at is None and rule is not None and rule.for_s:
+        due = clock(alert.active_at + timedelta(seconds=rule.for_s), now)
+        told.append(_("fires at {time} if it stays so", time=due))
+    if rule is not None and rule.every_s is not None:  # the value may have crossed the limit that long before
+        told.append(_("evaluated every {interval}", interval=human_duration(rule.every_s)))
+    return clauses(told)
 
 
 def _was(alert: Alert, resolved: str) -> str:
@@ -191,7 +202,7 @@ def values_told(page: SeriesPage, highest: tuple[float, datetime] | None) -> str
 def peak_told(expression: str, highest: tuple[float, datetime], now: datetime) -> str:
     """The value furthest beyond the limit, and when it was."""
     sides = compared(expression)
-    value, at = value_text(highest[0], sides.unit), clock(highest[1], now)
+    value, at = _ABOUT * sides.is_estimate + value_text(highest[0], sides.unit), clock(highest[1], now)
     if sides.op in _ABOVE:
         return _("peak {value} at {time}", value=value, time=at)
     return _("lowest {value} at {time}", value=value, time=at)
@@ -208,7 +219,7 @@ def gauge(
         return ()
     top = _gauge_top(value, sides.limit, sides.unit)
     texts = _beside_limit(value, sides.limit, sides.unit)
-    told = f"{texts[0]} {sides.op} {texts[1]}"
+    told = f"{_ABOUT * sides.is_estimate}{texts[0]} {sides.op} {texts[1]}"
     if highest is not None and not is_over_now:
         told = clauses([peak_told(expression, highest, now), _("limit {limit}", limit=texts[1])])
     cells = min(_GAUGE_MOST, style.width - 6 - cell_width(told))

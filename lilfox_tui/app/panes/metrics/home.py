@@ -26,7 +26,7 @@ from lilfox_tui.app.panes.metrics.problems import (
     problem_row,
     problem_widths,
 )
-from lilfox_tui.app.panes.metrics.service_page import service_heading, service_row
+from lilfox_tui.app.panes.metrics.service_page import service_heading, service_row, windows_text
 from lilfox_tui.app.panes.metrics.state import MetricsState, Subject
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
@@ -47,7 +47,7 @@ from lilfox_tui.app.widgets import more_below
 from lilfox_tui.core.i18n import _, language, ngettext
 from lilfox_tui.core.text import cell_width, clean
 from lilfox_tui.metrics.model import HostSnapshot, Level, ProcessUsage
-from lilfox_tui.monitor.model import BackendView, Overview, StatusChange
+from lilfox_tui.monitor.model import BackendView, Overview, ServiceView, StatusChange
 
 _PROCESSES = 40
 """Rows that are offered at most."""
@@ -155,7 +155,7 @@ class Home:
                 _("Services"),
                 [HomeRow(("service", view.name), partial(_sized, service_row, view, at, style)) for view in services],
                 lambda width: [service_heading(style.for_width(width))],
-                _count(len(services), len(overview.services)),
+                (*_window(services), *_count(len(services), len(overview.services))),
             ),
             "backends": HomeList(
                 _("Backends"),
@@ -404,6 +404,11 @@ class Home:
 def _by(sort: str) -> Row:
     text = sorted_text(sort)
     return (Piece(text + "  ", "accent"),) if text else ()
+
+
+def _window(services: Sequence[ServiceView]) -> Row:
+    text = windows_text(services)
+    return (Piece(text + "  ", "muted"),) if text else ()
 
 
 def _count(shown: int, of: int) -> Row:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
@@ -194,6 +194,16 @@ def service_row(view: ServiceView, now: datetime, style: TableStyle) -> Row:
     if view.found:
         told = (Piece(_("found here") + "  ", "muted"), *told)
     return (*mark, *line(chosen[:2], value), Piece(" " * GAP), *(Piece(clean(p.text), p.role) for p in told))
+
+
+def windows_text(views: Iterable[ServiceView]) -> str:
+    """Over which time the rates and shares of the services are; empty if there are none."""
+    found = {round(each.traffic.value.window_s) for each in views
+             if isinstance(each.traffic, Ready) and each.traffic.value.requests_s is not None}  # fmt: skip
+    if not found:
+        return ""
+    seconds = f"{min(found)}-{max(found)}" if len(found) > 1 else str(*found)
+    return _("over {seconds} s", seconds=seconds)
 
 
 _FACT_GAP, _ERRORS_SHOWN = 2, 5
