@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 from msgspec.structs import asdict, replace
 
@@ -201,6 +202,29 @@ def client_reports(
             since = each.first or each.at
             found.setdefault(each.source, ClientReport(each.source, each.text, each.at, each.times, since))
     return list(found.values())[:_MOST_REPORTS]
+
+
+def caller_reports(view: ServiceView, errors: Iterable[ClientError], now: datetime) -> list[ClientReport]:
+    """Return what other services log at ``now`` (aware UTC) of a service that they do not reach: ``errors`` (newest
+    first) without its own, the newest one of each log."""
+    name = _address_pattern(view)
+    found: dict[str, ClientReport] = {}
+    for each in errors:
+        if timedelta() <= now - each.at < REPORTED_FOR and _is_about(each.text, name, in_sql=False):
+            found.setdefault(each.source, ClientReport(each.source, each.text, each.at, each.times))
+    return list(found.values())[:_MOST_REPORTS]
+
+
+def _address_pattern(view: ServiceView) -> str:
+    """A pattern of the words that mean a service: its name, and its host with its port as programs write them."""
+    url = urlsplit(view.config.url)
+    hosts = _LOOPBACK if url.hostname in _LOOPBACK else (url.hostname or view.name,)
+    port = url.port or (443 if url.scheme == "https" else 80)
+    host = "|".join(map(re.escape, hosts))
+    return rf"(?<![\w.-])(?:{re.escape(view.name)}(?![\w-])|(?:{host})(?:\]?:|', |\", ){port}(?!\d))"
+
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def _with_reports(view: BackendView, reports: list[ClientReport]) -> BackendView:

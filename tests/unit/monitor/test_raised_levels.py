@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.alerts.model import Alert, Alerts, AlertState
+from lilfox_tui.app.evidence import LoggedError
 from lilfox_tui.app.panes.metrics.problems import problem_row, problem_widths
 from lilfox_tui.app.panes.metrics.state import Fault, MetricsState
 from lilfox_tui.app.rendering.draw import UNICODE
@@ -14,7 +17,7 @@ from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import Overview, ServiceView
-from lilfox_tui.monitor.raised_levels import raised, without_alerts
+from lilfox_tui.monitor.raised_levels import caller_reports, raised, without_alerts
 from tests.app.alerts_made import RULES, alert
 from tests.app.overviews import NOW, service
 
@@ -81,3 +84,25 @@ def test_an_alert_that_alone_makes_a_thing_ill_is_told_once_among_the_problems()
     assert "is firing" not in text
     assert text.startswith(" ▲ web ")
     assert "firing 3 min" in text
+
+
+@pytest.mark.parametrize(
+    ("url", "text", "told"),
+    [
+        ("http://127.0.0.1:8000", "Connect call failed ('127.0.0.1', 8000): connection refused", True),
+        ("http://localhost:8000", "connect to 127.0.0.1:8000: connection refused", True),
+        ("http://127.0.0.1:8000", "connect to [::1]:8000: connection refused", True),
+        ("http://127.0.0.1:8000", "connect to 127.0.0.1:80001: connection refused", False),
+        ("http://10.0.0.5", "dial tcp 10.0.0.5:80: connect: connection refused", True),
+        ("http://10.0.0.5", "dial tcp 110.0.0.5:80: connect: connection refused", False),
+        ("http://10.0.0.5", "web is unavailable", True),
+        ("http://10.0.0.5", "web-2 is unavailable", False),
+        ("http://127.0.0.1:8000", "GET http://127.0.0.1:8000/ 200", False),
+    ],
+)
+def test_who_does_not_reach_a_service_depends_on_it(url: str, text: str, told: bool) -> None:
+    view = replace(GOOD, config=replace(GOOD.config, url=url))
+    errors = [LoggedError(NOW - timedelta(seconds=9), "gateway", text, 3), LoggedError(NOW, "other", "refused")]
+    found = caller_reports(view, errors, NOW)
+    assert [(each.who, each.times) for each in found] == ([("gateway", 3)] if told else [])
+    assert caller_reports(view, errors, NOW + timedelta(minutes=6)) == [], "it may be over"

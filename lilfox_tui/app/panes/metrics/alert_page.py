@@ -41,6 +41,7 @@ from lilfox_tui.app.panes.metrics.sections import (
     drawn_section,
     fill_page,
     padded,
+    runbook_rows,
     text_section,
 )
 from lilfox_tui.app.rendering.columns import Column, choose, line, wrapped
@@ -396,12 +397,7 @@ def _said(page: AlertPage) -> list[Row]:
     alert = page.item.alert
     if alert is None:
         return []
-    rows: list[Row] = []
-    if page.runbooks:
-        more = len(page.runbooks) - 1
-        others = "  " + ngettext("and {count} more", "and {count} more", more) if more else ""
-        rows.append((Piece("   r ", "key"), Piece(_("runbook") + "  ", "muted"), Piece(page.runbooks[0]),
-                     Piece(others, "muted")))  # fmt: skip
+    rows = runbook_rows(page.runbooks)
     if (seen := alert.acknowledged) is not None:
         text = _("acknowledged by {name} at {time}", name=seen.by, time=clock(seen.at, page.now))
         rows.append((Piece("   " + text, "accent"), Piece("  " + seen.note)))

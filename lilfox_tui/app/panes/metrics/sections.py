@@ -13,7 +13,7 @@ from lilfox_tui.app.rendering.chart import HEADROOM, Axes, Curve, Values, chart,
 from lilfox_tui.app.rendering.columns import EXACT, Digits, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import NARROWEST, PanelArea, ScreenPanel, bordered, cut_row, draw_panels
-from lilfox_tui.core.i18n import _
+from lilfox_tui.core.i18n import _, ngettext
 from lilfox_tui.core.text import cell_width, fit, human_duration
 from lilfox_tui.metrics.model import Series
 
@@ -178,6 +178,15 @@ def last_of(part: timedelta, window: timedelta) -> str:
     )
 
 
+def runbook_rows(titles: Sequence[str]) -> list[Row]:
+    """The first of the runbooks with its key, and how many more there are."""
+    if not titles:
+        return []
+    more = len(titles) - 1
+    others = "  " + ngettext("and {count} more", "and {count} more", more) if more else ""
+    return [(Piece("   r ", "key"), Piece(_("runbook") + "  ", "muted"), Piece(titles[0]), Piece(others, "muted"))]
+
+
 # ---- charts ------------------------------------------------------------------------------------------------------
 
 
@@ -237,6 +246,8 @@ class PageChart(Struct, frozen=True):
     """Whether the scale ends close above the highest value."""
     quiet: str = ""
     """What is said of it instead where all of its values are zero; empty if it is drawn all the same."""
+    unknown: str = ""
+    """The same where none of its values is known."""
 
 
 def chart_bands(charts: Sequence[PageChart], style: SectionStyle) -> list[Band]:
@@ -256,12 +267,17 @@ def _points(charts: Sequence[PageChart], style: SectionStyle) -> int:
 
 
 def quiet_charts(charts: Sequence[PageChart], style: SectionStyle) -> tuple[list[PageChart], list[Section]]:
-    """The charts that are drawn, and a line in place of each of those whose values are all zero and that say what is
-    told then."""
+    """The charts that are drawn, and a line in place of each of those whose values are all zero, or all unknown, and
+    that say what is told then."""
     points, shown, told = _points(charts, style), list[PageChart](), list[Section]()
     for each in charts:
+        said = ""
         if each.quiet and all(_is_zero(curve.course(points)) for curve in each.curves):
-            told.append(text_section(each.title, [(Piece(" " + each.quiet, "muted"),)]))
+            said = each.quiet
+        elif each.unknown and all(value is None for curve in each.curves for value in curve.course(points)):
+            said = each.unknown
+        if said:
+            told.append(text_section(each.title, [(Piece(" " + said, "muted"),)]))
         else:
             shown.append(each)
     return shown, told

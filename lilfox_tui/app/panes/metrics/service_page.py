@@ -25,6 +25,7 @@ from lilfox_tui.app.panes.metrics.sections import (
     fill_page,
     padded,
     quiet_charts,
+    runbook_rows,
     text_section,
 )
 from lilfox_tui.app.panes.metrics.traffic_sections import (
@@ -45,14 +46,14 @@ from lilfox_tui.app.rendering.panels import cut_row, row_width
 from lilfox_tui.app.rows.hosts import INDENT, ROLES, TableStyle, lately_rows, reason_pieces, role_in_force
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import _, listed
-from lilfox_tui.core.text import clean, fit, human_duration, short_age
+from lilfox_tui.core.text import clean, fit, human_age, human_duration, short_age
 from lilfox_tui.metrics.model import Health, Level, Series
 from lilfox_tui.metrics.traffic import (
     Quantile,
     Traffic,
     TrafficPart,
 )
-from lilfox_tui.monitor.model import ServiceView, StatusChange, StoreUsage, TargetView
+from lilfox_tui.monitor.model import ClientReport, ServiceView, StatusChange, StoreUsage, TargetView
 
 if TYPE_CHECKING:
     from lilfox_tui.app.evidence import LoggedError
@@ -242,6 +243,10 @@ class ServicePage(Struct, frozen=True):
     """Rows of the screen; 0 if it does not matter."""
     cursor: datetime | None = None
     """The moment whose values the charts tell, instead of the newest ones."""
+    callers: Sequence[ClientReport] = ()
+    """What other services log of it."""
+    runbooks: Sequence[str] = ()
+    """The titles of those that are for it."""
     fired: datetime | None = None
     """When the worst alert about it fired; None if none fires."""
 
@@ -298,7 +303,16 @@ def _head(page: ServicePage) -> list[Row]:
             else []
         ),
         *_what_it_said(view),
+        *(_caller_row(each, page.now) for each in page.callers),
+        *runbook_rows(page.runbooks),
     ]
+
+
+def _caller_row(report: ClientReport, now: datetime) -> Row:
+    said = _("{client} depends on it: {said}", client=report.who, said=clean(report.text))
+    times = f" (×{report.times})" if report.times > 1 else ""
+    age = "" if report.at is None else "  " + _("{time} ago", time=human_age((now - report.at).total_seconds()))
+    return (Piece("   "), Piece(said + times, "degraded"), Piece(age, "muted"))
 
 
 def _what_it_said(view: ServiceView) -> list[Row]:
@@ -340,7 +354,16 @@ def _response_time(page: ServicePage) -> PageChart:
         warn=page.view.config.slow,
         line=True,
         snug=True,
+        unknown=_no_response(page),
     )
+
+
+def _no_response(page: ServicePage) -> str:
+    state = page.view.state
+    if state is None or page.now < state.since:
+        return _("no response recorded in the last {time}", time=human_duration(page.window.total_seconds()))
+    age = human_age((page.now - state.since).total_seconds())
+    return _("no response since {at:%H:%M:%S}, {time} ago", at=state.since, time=age)
 
 
 def _facts(page: ServicePage, width: int) -> list[Row]:

@@ -438,6 +438,12 @@ class MetricsState:
         return None if alerts_of(self.overview) is not None else tr("alerts are currently unknown")
 
 
+def alerts_at(state: MetricsState, place: Subject) -> list[str]:
+    """The names of the alerts about a watched thing that fire or are pending."""
+    found = (each for each in state.items(state.overview).values() if each.alert and not each.alert.is_resolved)
+    return [each.name for each in found if state.place_of(each) == place]
+
+
 def _place_of(overview: Overview, item: AlertItem) -> Subject | None:
     """The watched service, host or backend that an alert's labels name."""
     return None if item.alert is None else place_of(overview, item.alert)

@@ -122,7 +122,8 @@ def _no_numbers(state: Pending | Unavailable, now: datetime) -> list[Row]:
 def _next_try(state: Unavailable, now: datetime) -> str:
     if state.next_try is None:
         return ""
-    return _("next try in {wait}", wait=human_duration(max(0, round((state.next_try - now).total_seconds()))))
+    wait_s = round((state.next_try - now).total_seconds())
+    return _("next try in {wait}", wait=human_duration(wait_s)) if wait_s > 0 else _("trying now")
 
 
 def _numbers(page: TrafficPage, traffic: Traffic) -> Row:
