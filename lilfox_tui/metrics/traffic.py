@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -42,6 +43,18 @@ def traffic_window_s(every_s: float) -> float:
 
 
 Bound = Literal["", "<=", ">"]
+_FAR_APART = 2.0
+"""Times the lower bound of a bucket its upper one is: where in between a quantile lies is a guess."""
+
+
+def bound_of_guess(value: float, bounds: Sequence[float]) -> tuple[Bound, float]:
+    """Return what is certain of a quantile that was interpolated in buckets with those finite bounds (ascending): the
+    value itself in a narrow bucket; in a wide one, or the last, its upper bound; beyond them the last bound."""
+    above = bisect_left(bounds, value)
+    if above >= len(bounds) - 1:
+        return (">" if value >= bounds[-1] else "<="), bounds[-1]
+    lower, upper = bounds[above - 1] if above else 0.0, bounds[above]
+    return ("<=", upper) if upper >= _FAR_APART * lower else ("", value)
 
 
 class Quantile(Struct, frozen=True):
@@ -80,6 +93,8 @@ class Traffic(Struct, frozen=True):
     in_flight: float | None = None
     missing: Mapping[str, Message] = {}
     taken: Mapping[str, str] = {}
+    bounds: tuple[float, ...] = ()
+    """The finite bounds of the buckets, ascending, in seconds."""
 
     def quantiles(self) -> Iterator[tuple[float, Quantile | None]]:
         """Return each quantile with its value."""

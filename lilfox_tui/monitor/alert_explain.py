@@ -59,6 +59,12 @@ class Compared(NamedTuple):
         return "histogram_quantile(" in self.left
 
     @property
+    def histogram(self) -> str:
+        """The name of the histogram of whose times the left side is a quantile; empty if it is none, or more than
+        that."""
+        return _histogram(self.left)
+
+    @property
     def window_s(self) -> float | None:
         """The seconds over which the left side is measured; None if it is not of one such time."""
         return _window_s(self.left)
@@ -101,6 +107,18 @@ def compared(expression: str) -> Compared:
     if found is None:
         return Compared(expression)
     return Compared(_written(found.lhs), str(found.op), _written(found.rhs), _number_of(found.rhs))
+
+
+@lru_cache(maxsize=512)
+def _histogram(expression: str) -> str:
+    try:
+        query = cached_parse(expression)
+    except LilFoxError:
+        return ""
+    tree, selectors = query.tree, query.selectors
+    if not isinstance(tree, FunctionApplication) or tree.function.name != "histogram_quantile" or len(selectors) != 1:
+        return ""
+    return _name_of(selectors[0]).removesuffix("_bucket")
 
 
 @lru_cache(maxsize=512)

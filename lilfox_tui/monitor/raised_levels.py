@@ -113,8 +113,9 @@ def is_of_client(reason: Message) -> bool:
 
 def _with_alert(view: _View, alert: Alert) -> _View:
     level = Level.FAILING if alert.urgency > _WARNING else Level.DEGRADED
-    since = alert.fired_at or alert.active_at
-    return _with_reasons(view, level, since, (Message(_FIRES.text, {"name": alert.name, "said": clean(_said(alert))}),))
+    said = clean(_said(alert).removeprefix(f"{view.name}: "))
+    reason = Message(_FIRES.text, {"name": alert.name, "said": said})
+    return _with_reasons(view, level, alert.fired_at or alert.active_at, (reason,))
 
 
 def _said(alert: Alert) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lilfox_tui.core.i18n import Message, tr
-from lilfox_tui.metrics.traffic import QUANTILES, Quantile, Traffic, TrafficPart
+from lilfox_tui.metrics.traffic import QUANTILES, Quantile, Traffic, TrafficPart, bound_of_guess
 from lilfox_tui.promql.query import Query, parse
 from lilfox_tui.promql.value import Vector
 from lilfox_tui.scrape.application import Application, Counter, Latency
@@ -19,8 +18,6 @@ from lilfox_tui.scrape.labels import NAME, LabelSet, Matcher, quoted, time_of
 from lilfox_tui.scrape.store import ABSENT_BITS, STALE_BITS, SelectedSeries, SeriesSource, TargetSeries
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*")
-_FAR_APART = 2.0
-"""Times the lower bound of a bucket its upper one is: where in between a quantile lies is a guess."""
 _BEYOND_REASON = 1e100
 """No number of requests and no time is so large, and what is kept and summed up would become infinite."""
 _CLASSES = {"CLIENT_ERROR": "4", "SERVER_ERROR": "5"}
@@ -85,6 +82,11 @@ class _Times:
         self._average = parse(f"{total} / {count}")
         self._maximum = parse(f"max({_selector(latency.maximum)})") if latency.maximum else None
 
+    @property
+    def bounds_s(self) -> tuple[float, ...]:
+        """The finite bounds of the buckets in seconds."""
+        return tuple(each * self._unit_s for each in self._bounds)
+
     def quantiles(self, source: SeriesSource, at_ms: int) -> dict[str, list[Quantile | None]]:
         """Return P50, P95 and P99 by route; nothing without buckets."""
         if self._last is None:
@@ -116,10 +118,8 @@ class _Times:
     def _quantile(self, value: float, quantile: float, within: float) -> Quantile:
         assert self._last is not None
         if value <= self._last_but_one:
-            above = bisect_left(self._bounds, value)
-            lower, upper = self._bounds[above - 1] if above else 0.0, self._bounds[above]
-            far_apart = upper >= _FAR_APART * lower
-            return Quantile(value * self._unit_s, at_most_s=upper * self._unit_s if far_apart else None)
+            bound, upper = bound_of_guess(value, self._bounds)
+            return Quantile(value * self._unit_s, at_most_s=upper * self._unit_s if bound else None)
         return Quantile(self._last * self._unit_s, ">" if value >= self._last and within < quantile else "<=")
 
     def _share_within(self, source: SeriesSource, at_ms: int) -> dict[str, float]:
@@ -173,6 +173,7 @@ class TrafficQueries:
             in_flight=None if self._in_flight is None else _single(self._in_flight, source, at_ms),
             missing=missing,
             taken=self._taken(),
+            bounds=() if self._times is None else self._times.bounds_s,
         )
 
     def by_status(self, source: SeriesSource, at_ms: int) -> list[TrafficPart]:

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.alerts.model import AlertState
-from lilfox_tui.app.panes.metrics.alert_page import AlertItem, role
+from lilfox_tui.app.panes.metrics.alert_page import AlertItem, items_of, role
 from lilfox_tui.app.panes.metrics.alert_series import (
     SeriesPage,
     against,
@@ -17,6 +17,7 @@ from lilfox_tui.app.panes.metrics.alert_series import (
     course,
     crossed_at,
     extreme,
+    gauge,
     series_chart,
     series_note,
     series_rows,
@@ -130,6 +131,40 @@ def test_the_course_of_an_alert_is_told_from_the_crossing_on_and_in_the_past_ten
 def test_a_value_has_its_window_and_one_of_a_quantile_is_about(place: int, value: float, told: str) -> None:
     set_language("en")
     assert against_over(alert(RULES[place], AlertState.FIRING, value, 3, {}), RULES[place].expression) == told
+
+
+SLOW = rule(7, "Slow", "histogram_quantile(0.95, sum by (job, le) (rate(took_seconds_bucket[15s]))) > 1")
+BUCKETS = (1.0, 1.5, 1.6, 5.0, 10.0, 60.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "bounds", "told"),
+    [
+        (9.7, BUCKETS, "≤10 s, limit 1 s"),  # nobody may have waited more than 5.1 s
+        (1.55, BUCKETS, "1.6 s > 1 s"),  # the bucket is narrow
+        (30.0, BUCKETS, "≤1 min, limit 1 s"),  # the last one
+        (60.0, BUCKETS, ">1 min, limit 1 s"),  # beyond it
+        (9.7, (), "~9.7 s > 1 s"),  # the buckets are not known
+    ],
+)
+def test_a_quantile_of_an_alert_is_told_no_more_exactly_than_its_bucket(
+    value: float, bounds: tuple[float, ...], told: str
+) -> None:
+    set_language("en")
+    found = alert(SLOW, AlertState.FIRING, value, 3, {"job": "web"})
+    alerts = replace(some(), alerts=(found,), rules=(SLOW,))
+    (item,) = items_of(alerts, {"took_seconds": bounds, "other_seconds": (1.0, 99.0)})
+    assert item.bounds == bounds
+    assert against(found, item.expression, item.bounds) == told
+    assert against_over(found, item.expression, item.bounds) == f"{told} over 15 s"
+    bar = gauge(found, item.expression, None, NOW, SectionStyle(120, UNICODE), item.bounds)
+    assert text_of(bar).endswith(told)
+
+
+def test_a_histogram_is_known_where_the_value_is_one_of_its_times() -> None:
+    assert compared(SLOW.expression).histogram == "took_seconds"
+    assert compared("1000 * " + SLOW.expression).histogram == "", "the value is no time of a bucket"
+    assert compared("took_seconds_sum > 1").histogram == compared("").histogram == ""
 
 
 def test_an_alert_of_another_day_is_told_with_its_day() -> None:

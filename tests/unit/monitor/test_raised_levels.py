@@ -52,7 +52,7 @@ def test_what_a_firing_alert_is_about_is_as_ill_as_it_says(found: Alert, level: 
     assert after.count(level) == 1, "as in the header"
     if level is not Level.GOOD:
         assert view.since == found.fired_at
-        assert [str(each) for each in view.reasons] == ["alert HighLatency is firing: web: p95 is 2 s"]
+        assert [str(each) for each in view.reasons] == ["alert HighLatency is firing: p95 is 2 s"]
 
 
 @pytest.mark.parametrize(

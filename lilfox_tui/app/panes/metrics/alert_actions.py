@@ -148,7 +148,7 @@ class AlertActions(ActionGroup):
         alerts = alerts_of(self._state.overview)
         if alerts is None:
             return
-        from lilfox_tui.app.panes.metrics.alert_page import silence_choices
+        from lilfox_tui.app.panes.metrics.dialogs import silence_choices
 
         can_end = self._app.rewound is None and not self._app.config.read_only
         choices = silence_choices(alerts, can_end=can_end)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lilfox_tui.app.evidence import error_row
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, alerts_of
+from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, alerts_of, histograms_of
 from lilfox_tui.app.panes.metrics.traffic_sections import kept_text
 from lilfox_tui.app.rendering.chart import chart_columns
 from lilfox_tui.app.rendering.columns import wrapped
@@ -263,7 +263,7 @@ class AlertSection:
             runbooks=[each.title for each in runbooks],
             steps=[step_rows(*each) for each in enumerate(runbooks[0].steps, 1)] if runbooks else (),
             errors=self._errors(item, overview.at),
-            others=others_there(item, items_of(alerts)),
+            others=others_there(item, items_of(alerts, histograms_of(overview))),
             whole=self._whole if fresh else None,
             slow_link=self._app.slow_link,
             height=self._app.room.height,

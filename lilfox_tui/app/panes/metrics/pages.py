@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui.app.evidence import LoggedError, Selected, Selection, is_named_after, text_of_rows
+from lilfox_tui.app.evidence import LoggedError, Selected, Selection, each_once, is_named_after, text_of_rows
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.alert_section import runbooks_for
 from lilfox_tui.app.panes.metrics.backend_page import BackendPage, backend_page
@@ -448,7 +448,7 @@ class MetricsPages:
         found = self.newest_errors() if self._app.rewound is None else ()
         if not found:
             return ()
-        return [each for each in found if is_named_after(each.source, service)]
+        return each_once([each for each in found if is_named_after(each.source, service)])
 
     def backend_page(self, view: BackendView, now: datetime) -> BackendPage:
         """What the page of a backend shows."""

@@ -134,7 +134,9 @@ class MetricsState:
         if self._items_of is None or self._items_of[0] is not alerts or self._items_of[1] != wanted:
             from lilfox_tui.app.panes.metrics.alert_page import items_of  # numpy: only where there are alerts
 
-            self._items = {each.subject: each for each in items_of(alerts) if _holds_all(each, wanted)}
+            self._items = {
+                each.subject: each for each in items_of(alerts, histograms_of(overview)) if _holds_all(each, wanted)
+            }
             self._items_of = alerts, wanted
         return self._items
 
@@ -436,6 +438,13 @@ class MetricsState:
         if self.overview is None or self.overview.alerts is None:
             return tr("no rule files are configured; add rules: [FILE]")
         return None if alerts_of(self.overview) is not None else tr("alerts are currently unknown")
+
+
+def histograms_of(overview: Overview | None) -> dict[str, tuple[float, ...]]:
+    """The bounds of the buckets of the services' latency, by the name of the histogram."""
+    services = () if overview is None else overview.services.values()
+    found = (each.traffic.value for each in services if isinstance(each.traffic, Ready))
+    return {each.taken.get("latency", ""): each.bounds for each in found if each.bounds}
 
 
 def alerts_at(state: MetricsState, place: Subject) -> list[str]:
