@@ -392,6 +392,8 @@ class Overview(Struct, frozen=True):
     targets: tuple[TargetView, ...] = ()
     backups: Backups | None = None
     audit: AuditView | None = None
+    unraised: Overview | None = None
+    """The same without the levels that alerts and clients give; None where they give none."""
 
     @property
     def views(self) -> tuple[View, ...]:

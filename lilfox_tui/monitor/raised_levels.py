@@ -81,7 +81,7 @@ def raised(overview: Overview, errors: Iterable[ClientError] = ()) -> Overview:
             hosts[name] = _with_alert(hosts[name], alert)
         elif kind == "backend":
             backends[name] = _with_alert(backends[name], alert)
-    return replace(overview, hosts=hosts, services=services, backends=backends)
+    return replace(overview, hosts=hosts, services=services, backends=backends, unraised=overview)
 
 
 def place_of(overview: Overview, alert: Alert) -> tuple[str, str] | None:

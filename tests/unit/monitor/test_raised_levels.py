@@ -16,6 +16,7 @@ from lilfox_tui.app.rows.hosts import reasons_told
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.export import prometheus, report
 from lilfox_tui.monitor.model import Overview, ServiceView
 from lilfox_tui.monitor.raised_levels import caller_reports, raised, without_alerts
 from tests.app.alerts_made import RULES, alert
@@ -53,6 +54,14 @@ def test_what_a_firing_alert_is_about_is_as_ill_as_it_says(found: Alert, level: 
     if level is not Level.GOOD:
         assert view.since == found.fired_at
         assert [str(each) for each in view.reasons] == ["alert HighLatency is firing: p95 is 2 s"]
+
+
+def test_a_rule_about_a_level_does_not_keep_itself_firing() -> None:
+    """Its alert gives the level that it is about."""
+    after = raised(overview(GOOD, firing("critical")))
+    assert report(after)["services"]["web"]["level"] == "failing"
+    assert 'lilfox_service_level{service="web"} 0.0\n' in prometheus(after, {})
+    assert raised(overview(GOOD)).unraised is None
 
 
 @pytest.mark.parametrize(
