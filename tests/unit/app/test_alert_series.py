@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.alerts.model import AlertState
-from lilfox_tui.app.panes.metrics.alert_page import AlertItem, items_of, role
+from lilfox_tui.alerts.model import AlertState, Event
+from lilfox_tui.app.panes.metrics.alert_page import AlertItem, AlertPage, alert_page, items_of, role
 from lilfox_tui.app.panes.metrics.alert_series import (
     SeriesPage,
     against,
@@ -159,6 +159,10 @@ def test_a_quantile_of_an_alert_is_told_no_more_exactly_than_its_bucket(
     assert against_over(found, item.expression, item.bounds) == f"{told} over 15 s"
     bar = gauge(found, item.expression, None, NOW, SectionStyle(120, UNICODE), item.bounds)
     assert text_of(bar).endswith(told)
+    page = AlertPage(item, NOW, timedelta(minutes=5), UNICODE, 120, 5, None,
+                     events=[Event(NOW, "fired", found.labels, value=value)])  # fmt: skip
+    rows = "\n".join(map(text_of, alert_page(page)))
+    assert f"fired at {told.split(',')[0].split(' >')[0]}" in rows
 
 
 def test_a_histogram_is_known_where_the_value_is_one_of_its_times() -> None:

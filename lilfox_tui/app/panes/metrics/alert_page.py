@@ -27,6 +27,7 @@ from lilfox_tui.app.panes.metrics.alert_series import (
     series_note,
     series_rows,
     value_and_summary,
+    value_told,
     values_told,
     where,
 )
@@ -50,7 +51,6 @@ from lilfox_tui.app.rows.hosts import firing_role
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, listed, ngettext
 from lilfox_tui.core.text import cell_width, clean, fit, human_duration
-from lilfox_tui.core.units import ValueUnit, value_text
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.alert_explain import Explanation, compared, series_above, server_error_limit
 from lilfox_tui.monitor.levels import SERIES_TOLD
@@ -566,17 +566,16 @@ def _rule(rule: RuleView | None, page: AlertPage) -> list[Row]:
 def _history(page: AlertPage) -> list[Row]:
     if not page.events:
         return [(Piece(" " + _("nothing yet"), "muted"),)]
-    unit = compared(page.item.expression).unit
-    return [_event(each, unit) for each in page.events]
+    return [_event(each, page.item) for each in page.events]
 
 
-def _event(event: Event, unit: ValueUnit) -> Row:
+def _event(event: Event, item: AlertItem) -> Row:
     colours = {"fired": "failing", "resolved": "good", "not told": "degraded"}
     told = [_KINDS[event.kind]()]
     if event.lasted_s is not None:
         told.append(_("after {time}", time=human_duration(event.lasted_s)))
     elif event.kind == "fired" and event.value is not None:
-        told.append(_("at {value}", value=value_text(event.value, unit)))
+        told.append(_("at {value}", value=value_told(event.value, item.expression, item.bounds)))
     if event.by:
         told.append(_("by {name}", name=event.by))
     at = Piece(" " + event.at.strftime("%m-%d %H:%M:%S  "), "muted")

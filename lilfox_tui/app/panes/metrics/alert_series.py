@@ -77,6 +77,12 @@ def _certain(value: float | None, text: str, sides: Compared, bounds: Bounds) ->
     return (_SIGNS[bound] + value_text(certain, sides.unit), True) if bound else (text, False)
 
 
+def value_told(value: float, expression: str, bounds: Bounds = ()) -> str:
+    """A value of an alert, or what is certain of it."""
+    sides = compared(expression)
+    return _certain(value, value_text(value, sides.unit), sides, bounds)[0]
+
+
 def against(alert: Alert, expression: str, bounds: Bounds = ()) -> str:
     """An alert's value and what it is compared with, in one unit: ``31% > 5%``; for a resolved alert its last
     value, unless its summary says what was."""
@@ -222,8 +228,7 @@ def values_told(page: SeriesPage, highest: tuple[float, datetime] | None) -> str
 def peak_told(expression: str, highest: tuple[float, datetime], now: datetime, bounds: Bounds = ()) -> str:
     """The value furthest beyond the limit, and when it was."""
     sides = compared(expression)
-    value = _certain(highest[0], value_text(highest[0], sides.unit), sides, bounds)[0]
-    at = clock(highest[1], now)
+    value, at = value_told(highest[0], expression, bounds), clock(highest[1], now)
     if sides.op in _ABOVE:
         return _("peak {value} at {time}", value=value, time=at)
     return _("lowest {value} at {time}", value=value, time=at)
