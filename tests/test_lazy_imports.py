@@ -41,7 +41,7 @@ LAZY = {
         "app/followers": ".app.panes.runbook.state .app.run_log .incident.incidents",
         "app/pane": ".app.incident_course .app.operations",
         "app/panes/metrics/actions": ".app.panes.metrics.query.box .app.panes.metrics.query.history",
-        "app/panes/metrics/alert_actions": ".app.panes.metrics.alert_page .app.panes.metrics.dialogs",
+        "app/panes/metrics/alert_actions": ".app.panes.metrics.dialogs",
         "app/panes/metrics/alert_section": ".app.panes.metrics.alert_page .app.panes.metrics.alert_series",
         "app/panes/metrics/errors": ".app.open_logs .logs.filter.model .logs.merge .logs.record .logs.source",
         "app/panes/metrics/pages": ".app.panes.metrics.alert_page .monitor.remote_history",

@@ -412,6 +412,7 @@ def _view(group: RemoteGroup, place: int, where: str) -> RuleView:
         took_s=rule.took_s,
         labels=rule.labels or {},
         annotations=rule.annotations or {},
+        every_s=group.interval or None,
     )
 
 

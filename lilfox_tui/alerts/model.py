@@ -164,6 +164,8 @@ class RuleView(Struct, frozen=True):
     took_s: float | None = None
     labels: Mapping[str, str] = {}
     annotations: Mapping[str, str] = {}
+    every_s: float | None = None
+    """Between two evaluations; None if that is not known."""
 
 
 EventKind = Literal["fired", "resolved", "acknowledged", "unacknowledged", "silenced", "expired", "told", "not told"]

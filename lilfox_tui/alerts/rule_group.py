@@ -292,6 +292,8 @@ class GroupEvaluator:
 
     def __init__(self, file: str, group: RuleGroup, around: EvaluationContext, *, query_offset_s: float = 0.0) -> None:
         self.file, self.group = file, group
+        self.every_s: float | None = None
+        """Between two evaluations, once it is scheduled."""
         self._around = around
         offset_s = query_offset_s if group.query_offset_s is None else group.query_offset_s
         self._offset_ms = round(offset_s * 1000)
@@ -394,6 +396,7 @@ class GroupEvaluator:
             took_s=running.took_s,
             labels=rule.labels,
             annotations=rule.annotations,
+            every_s=self.every_s,
         )
 
 

@@ -38,6 +38,7 @@ class ScheduledGroup:
 
     def __init__(self, state: GroupEvaluator, interval_ms: int) -> None:
         self.state, self.interval_ms = state, interval_ms
+        state.every_s = interval_ms / 1000
         self.last_ms: int | None = None
         self.missed = 0
         self.took_s = 0.0

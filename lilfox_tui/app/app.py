@@ -88,6 +88,7 @@ class LilFoxApp(Console):
         self.go_to_logs = self.navigation.go_to_logs
         self.go_to_errors = self.navigation.go_to_errors
         self.go_to_runbook = self.navigation.go_to_runbook
+        self.open_runbook = self.navigation.open_runbook
         self.go_to_backups = partial(self.navigation.open, BACKUP)
         self.selected_logs = self.navigation.selected_logs
         self.errors_about = self.navigation.errors_about

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from lilfox_tui.app.evidence import Cause, LoggedError, Selection
     from lilfox_tui.app.run_log import RunLog
     from lilfox_tui.demo.stack import Stack
+    from lilfox_tui.runbook.model import Runbook
 
 
 # Whether we act in the open incident, or somebody else does who took it over since.
@@ -121,6 +122,7 @@ class Console(PrivateApp, inherit_bindings=False):
     go_to_errors: Callable[[], None]
     """Shows the logs of a ``host`` or ``service``, at that time (aware UTC) or the newest."""
     go_to_runbook: Callable[[Cause], None]
+    open_runbook: Callable[[Runbook, Cause], None]
     go_to_backups: Callable[[], None]
     """Shows the runbooks for an alert."""
     attach: Callable[[str], RunLog]

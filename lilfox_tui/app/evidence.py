@@ -48,7 +48,8 @@ _SEVERITIES = {3: "SEV-2", 2: "SEV-3", 1: "SEV-3", 0: "SEV-4"}
 
 
 class Cause(Struct, frozen=True):
-    """The alert for which a runbook or an incident was opened."""
+    """The alert for which a runbook or an incident was opened; of a thing that fails without one, ``alert`` is
+    empty."""
 
     alert: str
     labels: Mapping[str, str]
@@ -57,13 +58,15 @@ class Cause(Struct, frozen=True):
     runbook_url: str = ""
     chosen: bool = False
     """Whether it was opened, and is not only the alert of the selected row."""
+    told: str = ""
+    """What there is instead of an alert."""
 
     @property
     def title(self) -> str:
         """The title of an incident opened for this alert."""
         from lilfox_tui.incident.model import alert_title
 
-        return alert_title(self.alert, self.labels)
+        return self.told or alert_title(self.alert, self.labels)
 
 
 def cause_of(alert: Alert) -> Cause:

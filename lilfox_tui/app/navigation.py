@@ -19,6 +19,8 @@ from lilfox_tui.core.i18n import Message, tr
 if TYPE_CHECKING:
     from lilfox_tui.app.evidence import Cause, LoggedError, Selection
     from lilfox_tui.app.panes.metrics.pane import MetricsPane
+    from lilfox_tui.app.panes.runbook.pane import RunbookPane
+    from lilfox_tui.runbook.model import Runbook
 
 
 METRICS, LOGS, BACKUP, RUNBOOK = 0, 1, 2, 3
@@ -172,6 +174,11 @@ class Navigation:
         """Shows the runbooks for an alert."""
         self.open(RUNBOOK)
         self.pane.look_for(cause)
+
+    def open_runbook(self, runbook: Runbook, cause: Cause) -> None:
+        """Shows one runbook, which is opened for ``cause``."""
+        self.open(RUNBOOK)
+        cast("RunbookPane", self.pane).show_runbook(runbook, cause)
 
     def go_to_logs(self, kind: str, name: str, at: datetime | None) -> None:
         """Shows the logs of a ``host`` or ``service``, at that time (aware UTC) or the newest."""

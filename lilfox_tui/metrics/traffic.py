@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -29,12 +31,30 @@ def latency_series(quantile: float) -> Series:
     return Series("service_latency_seconds", (("quantile", f"{quantile:g}"),))
 
 
+def at_most_series(quantile: float) -> Series:
+    """Return the history series of the upper bound of a quantile, where that is all that is certain; infinite beyond
+    the last bucket."""
+    return Series("service_latency_at_most_seconds", (("quantile", f"{quantile:g}"),))
+
+
 def traffic_window_s(every_s: float) -> float:
     """Return the window for rates, if the metrics endpoint is scraped every ``every_s`` seconds."""
     return max(LEAST_WINDOW_S, WINDOW_SCRAPES * every_s)
 
 
 Bound = Literal["", "<=", ">"]
+_FAR_APART = 2.0
+"""Times the lower bound of a bucket its upper one is: where in between a quantile lies is a guess."""
+
+
+def bound_of_guess(value: float, bounds: Sequence[float]) -> tuple[Bound, float]:
+    """Return what is certain of a quantile that was interpolated in buckets with those finite bounds (ascending): the
+    value itself in a narrow bucket; in a wide one, or the last, its upper bound; beyond them the last bound."""
+    above = bisect_left(bounds, value)
+    if above >= len(bounds) - 1:
+        return (">" if value >= bounds[-1] else "<="), bounds[-1]
+    lower, upper = bounds[above - 1] if above else 0.0, bounds[above]
+    return ("<=", upper) if upper >= _FAR_APART * lower else ("", value)
 
 
 class Quantile(Struct, frozen=True):
@@ -43,6 +63,13 @@ class Quantile(Struct, frozen=True):
 
     seconds: float
     bound: Bound = ""
+    at_most_s: float | None = None
+    """The upper bound of a bucket so wide that ``seconds``, interpolated in it, is a guess."""
+
+    @property
+    def told(self) -> tuple[Bound, float]:
+        """What is certain of it: a time, and whether that is a bound."""
+        return (self.bound, self.seconds) if self.at_most_s is None else ("<=", self.at_most_s)
 
 
 class Traffic(Struct, frozen=True):
@@ -66,6 +93,8 @@ class Traffic(Struct, frozen=True):
     in_flight: float | None = None
     missing: Mapping[str, Message] = {}
     taken: Mapping[str, str] = {}
+    bounds: tuple[float, ...] = ()
+    """The finite bounds of the buckets, ascending, in seconds."""
 
     def quantiles(self) -> Iterator[tuple[float, Quantile | None]]:
         """Return each quantile with its value."""
@@ -89,7 +118,7 @@ class TrafficPart(Struct, frozen=True):
 
 
 def series_of_traffic(traffic: Traffic) -> dict[Series, float]:
-    """Return the values that history keeps; unknown ones are absent. Bounds of quantiles are not kept."""
+    """Return the values that history keeps; unknown ones are absent."""
     values = {
         REQUESTS: traffic.requests_s,
         IN_FLIGHT: traffic.in_flight,
@@ -99,8 +128,23 @@ def series_of_traffic(traffic: Traffic) -> dict[Series, float]:
         MAXIMUM: traffic.maximum_s,
         WINDOW: traffic.window_s,
         **{latency_series(each): None if found is None else found.seconds for each, found in traffic.quantiles()},
+        **{at_most_series(each): _at_most(found) for each, found in traffic.quantiles()},
     }
     return {series: value for series, value in values.items() if value is not None}
+
+
+def _quantile_of(values: Mapping[Series, float], quantile: float) -> Quantile | None:
+    seconds, at_most_s = values.get(latency_series(quantile)), values.get(at_most_series(quantile))
+    if seconds is None:
+        return None
+    return Quantile(seconds, ">") if at_most_s == math.inf else Quantile(seconds, at_most_s=at_most_s)
+
+
+def _at_most(found: Quantile | None) -> float | None:
+    if found is None:
+        return None
+    bound, seconds = found.told
+    return {"<=": seconds, ">": math.inf}.get(bound)
 
 
 def traffic_of(values: Mapping[Series, float], at: datetime) -> Traffic | None:
@@ -108,8 +152,7 @@ def traffic_of(values: Mapping[Series, float], at: datetime) -> Traffic | None:
     window_s = values.get(WINDOW)
     if window_s is None:
         return None
-    found = [values.get(latency_series(each)) for each in QUANTILES]
-    p50, p95, p99 = (None if seconds is None else Quantile(seconds) for seconds in found)
+    p50, p95, p99 = (_quantile_of(values, each) for each in QUANTILES)
     return Traffic(
         at,
         window_s,

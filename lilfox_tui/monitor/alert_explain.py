@@ -54,6 +54,22 @@ class Compared(NamedTuple):
     limit: float | None = None
 
     @property
+    def is_estimate(self) -> bool:
+        """Whether the left side is interpolated in the buckets of a histogram."""
+        return "histogram_quantile(" in self.left
+
+    @property
+    def histogram(self) -> str:
+        """The name of the histogram of whose times the left side is a quantile; empty if it is none, or more than
+        that."""
+        return _histogram(self.left)
+
+    @property
+    def window_s(self) -> float | None:
+        """The seconds over which the left side is measured; None if it is not of one such time."""
+        return _window_s(self.left)
+
+    @property
     def unit(self) -> ValueUnit:
         """The unit of both sides."""
         return unit_of(f"{self.left} {self.op} {self.right}" if self.op else self.left)
@@ -91,6 +107,35 @@ def compared(expression: str) -> Compared:
     if found is None:
         return Compared(expression)
     return Compared(_written(found.lhs), str(found.op), _written(found.rhs), _number_of(found.rhs))
+
+
+@lru_cache(maxsize=512)
+def _histogram(expression: str) -> str:
+    try:
+        query = cached_parse(expression)
+    except LilFoxError:
+        return ""
+    tree, selectors = query.tree, query.selectors
+    if not isinstance(tree, FunctionApplication) or tree.function.name != "histogram_quantile" or len(selectors) != 1:
+        return ""
+    return _name_of(selectors[0]).removesuffix("_bucket")
+
+
+@lru_cache(maxsize=512)
+def _window_s(expression: str) -> float | None:
+    try:
+        tree = cached_parse(expression).tree
+    except LilFoxError:
+        return None
+    ranges = {each.range_ms for each in _selectors(tree)}
+    return None if len(ranges) != 1 or not any(ranges) else (ranges.pop() or 0) / 1000
+
+
+def _selectors(node: Node) -> Iterator[Selector]:
+    if isinstance(node, Selector):
+        yield node
+    for child in children(node):
+        yield from _selectors(child)
 
 
 async def explain(queries: QueryEngine, expression: str, start: datetime, end: datetime, columns: int) -> Explanation:

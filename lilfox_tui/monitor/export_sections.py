@@ -327,6 +327,11 @@ def traffic_document(view: ServiceView) -> dict[str, Any] | None:
         "latency_bounds": {
             f"p{quantile * 100:.0f}": found.bound for quantile, found in traffic.quantiles() if found and found.bound
         },
+        "latency_at_most_s": {
+            f"p{quantile * 100:.0f}": found.at_most_s
+            for quantile, found in traffic.quantiles()
+            if found and found.at_most_s
+        },
         "client_errors_percent": traffic.client_errors,
         "server_errors_percent": traffic.server_errors,
         "in_flight": traffic.in_flight,

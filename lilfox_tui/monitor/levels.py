@@ -200,16 +200,17 @@ def judge_errors(traffic: Traffic, limits: Threshold, held: tuple[int, int], hol
     is not good. As with a probe that fails, what does not count as failing yet is degraded meanwhile."""
     share = _failed_percent(traffic)
     warn, fail = held
+    window = traffic.window_s
     if limits.fail is not None and fail:
-        said = {"value": _share_over(share, limits.fail), "limit": limits.fail}
+        said = {"value": _share_over(share, limits.fail), "limit": limits.fail, "window": window}
         if fail >= hold:
-            return Judgement(Level.FAILING, (tr("5xx {value}% > {limit:g}%", **said),))
-        counted = tr("5xx {value}% > {limit:g}% in {count} of {hold} samples",
+            return Judgement(Level.FAILING, (tr("5xx {value}% > {limit:g}% over {window:.0f} s", **said),))
+        counted = tr("5xx {value}% > {limit:g}% over {window:.0f} s in {count} of {hold} samples",
                      count=fail, hold=hold, **said)  # fmt: skip
         return Judgement(Level.DEGRADED, (counted,))
     if limits.warn is not None and warn >= hold:
         value = _share_over(share, limits.warn)
-        text = tr("5xx {value}% > {limit:g}%", value=value, limit=limits.warn)
+        text = tr("5xx {value}% > {limit:g}% over {window:.0f} s", value=value, limit=limits.warn, window=window)
         return Judgement(Level.DEGRADED, (text,))
     return Judgement(Level.GOOD)
 

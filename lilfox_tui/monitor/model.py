@@ -244,6 +244,17 @@ class ServiceView(Struct, frozen=True):
     limits: ServiceLimits = ServiceLimits()
 
 
+class ClientReport(Struct, frozen=True):
+    """What a client says of a backend: ``who`` logged it at ``at`` (aware UTC) for the last time; None: says it now.
+    ``since`` is when it said so first."""
+
+    who: str
+    text: str
+    at: datetime | None = None
+    times: int = 1
+    since: datetime | None = None
+
+
 class BackendView(Struct, frozen=True):
     """One backend as a row shows it.
 
@@ -259,6 +270,8 @@ class BackendView(Struct, frozen=True):
     figures: tuple[Figure, ...] = ()
     reading: BackendReading | None = None
     outage: Unavailable | None = None
+    reports: tuple[ClientReport, ...] = ()
+    """What its clients say of it; its ``reasons`` say so too."""
 
 
 class FindingView(Struct, frozen=True, kw_only=True):
@@ -379,6 +392,8 @@ class Overview(Struct, frozen=True):
     targets: tuple[TargetView, ...] = ()
     backups: Backups | None = None
     audit: AuditView | None = None
+    unraised: Overview | None = None
+    """The same without the levels that alerts and clients give; None where they give none."""
 
     @property
     def views(self) -> tuple[View, ...]:

@@ -29,6 +29,7 @@ from lilfox_tui.metrics.sampler import Sampler
 from lilfox_tui.metrics.summary import series_of
 from lilfox_tui.monitor.changes import ChangeLog, since_of_past
 from lilfox_tui.monitor.model import Overview, names_services, watched_hosts, watched_services
+from lilfox_tui.monitor.raised_levels import ClientError, raised
 from lilfox_tui.monitor.watchers.alert import AlertWatch
 from lilfox_tui.monitor.watchers.audit import AuditWatch
 from lilfox_tui.monitor.watchers.backend import WatchedBackends
@@ -118,6 +119,8 @@ class Monitor:
     ) -> None:
         self.config = config
         self.overview: Feed[Overview] = Feed()
+        self.client_errors: Callable[[], Iterable[ClientError]] = tuple
+        """The newest errors of logs, newest first, in which services may say that a backend fails them."""
         self.history = History(config.history.hours, config.history.memory_mb)
         self.changes = changes or ChangeLog()
         self._given = hosts or {}
@@ -220,7 +223,7 @@ class Monitor:
             name: past_service(name, watch.config, watch.limits, self.history, at)
             for name, watch in self._services.items()
         }
-        return Overview(
+        then = Overview(
             at,
             {name: since_of_past(each, now.hosts.get(name), f"host/{name}", changes) for name, each in hosts.items()},
             {
@@ -234,6 +237,7 @@ class Monitor:
             True,
             self.alerting.state_at(at),
         )
+        return raised(then)
 
     async def run(self) -> None:
         """Watch until cancelled, then close all hosts. A problem with one host delays no other."""
@@ -287,7 +291,7 @@ class Monitor:
                     raise outcome
         finally:
             await self._close()
-        return self._overview(datetime.now(UTC))
+        return raised(self._overview(datetime.now(UTC)))
 
     def _open(self, watch: HostWatch) -> tuple[Host, Sampler]:
         if watch.host is None or watch.sampler is None:
@@ -399,7 +403,7 @@ class Monitor:
         self._observe(overview)
         self.scraping.take_lost(overview)
         self.scraping.take_audit(overview)
-        self.overview.publish(overview, overview.at)
+        self.overview.publish(raised(overview, self.client_errors()), overview.at)
 
     def _observe(self, overview: Overview) -> None:
         unsettled = {f"host/{watch.name}" for watch in self._hosts.values() if not watch.settled}

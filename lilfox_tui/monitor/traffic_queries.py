@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lilfox_tui.core.i18n import Message, tr
-from lilfox_tui.metrics.traffic import QUANTILES, Quantile, Traffic, TrafficPart
+from lilfox_tui.metrics.traffic import QUANTILES, Quantile, Traffic, TrafficPart, bound_of_guess
 from lilfox_tui.promql.query import Query, parse
 from lilfox_tui.promql.value import Vector
 from lilfox_tui.scrape.application import Application, Counter, Latency
@@ -71,6 +71,7 @@ class _Times:
 
     def __init__(self, latency: Latency, window: str, route: str) -> None:
         self._unit_s, self._route = latency.unit_s, route
+        self._bounds = latency.bounds
         self._last = latency.bounds[-1] if latency.bounds else None
         self._last_but_one = latency.bounds[-2] if len(latency.bounds) > 1 else 0.0
         by, by_bucket = f"by ({route})", f"by ({route}{', ' if route else ''}le)"
@@ -80,6 +81,11 @@ class _Times:
         total, count = (f"sum {by} (rate({_selector(latency.metric + end)}[{window}]))" for end in ("_sum", "_count"))
         self._average = parse(f"{total} / {count}")
         self._maximum = parse(f"max({_selector(latency.maximum)})") if latency.maximum else None
+
+    @property
+    def bounds_s(self) -> tuple[float, ...]:
+        """The finite bounds of the buckets in seconds."""
+        return tuple(each * self._unit_s for each in self._bounds)
 
     def quantiles(self, source: SeriesSource, at_ms: int) -> dict[str, list[Quantile | None]]:
         """Return P50, P95 and P99 by route; nothing without buckets."""
@@ -112,7 +118,8 @@ class _Times:
     def _quantile(self, value: float, quantile: float, within: float) -> Quantile:
         assert self._last is not None
         if value <= self._last_but_one:
-            return Quantile(value * self._unit_s)
+            bound, upper = bound_of_guess(value, self._bounds)
+            return Quantile(value * self._unit_s, at_most_s=upper * self._unit_s if bound else None)
         return Quantile(self._last * self._unit_s, ">" if value >= self._last and within < quantile else "<=")
 
     def _share_within(self, source: SeriesSource, at_ms: int) -> dict[str, float]:
@@ -166,6 +173,7 @@ class TrafficQueries:
             in_flight=None if self._in_flight is None else _single(self._in_flight, source, at_ms),
             missing=missing,
             taken=self._taken(),
+            bounds=() if self._times is None else self._times.bounds_s,
         )
 
     def by_status(self, source: SeriesSource, at_ms: int) -> list[TrafficPart]:

@@ -19,14 +19,16 @@ from lilfox_tui.core.aio import Pending, Ready, Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import set_language, tr
 from lilfox_tui.core.text import cell_width
-from lilfox_tui.metrics.model import Labels
+from lilfox_tui.metrics.model import Labels, Level
 from lilfox_tui.monitor.alert_explain import ComparisonSide, Explanation, compared
-from lilfox_tui.monitor.model import Overview
+from lilfox_tui.monitor.model import Overview, RunbooksView
 from lilfox_tui.runbook.model import Command, Step
+from lilfox_tui.runbook.parse.document import parse
 from tests.app.alerts_made import RULES, alerting, some
-from tests.app.overviews import NOW, mixed
+from tests.app.overviews import NOW, mixed, service
 from tests.app.still import screen_text, still_app, unframed
 from tests.app.test_screens import SIZES, check
+from tests.waiting import until
 
 
 @pytest.mark.fault("4.74")
@@ -357,3 +359,41 @@ async def test_the_page_of_an_alert_names_the_runbook_for_it() -> None:
         await pilot.pause()
         titles = [each.title for each in found.runbooks if "HighErrorRate" in each.on_alert]
         assert f"   r runbook  {titles[0]}" in screen_text(pilot)
+
+
+SERVICE_BOOK = b"""---
+lilfox:
+  version: 1
+  id: service
+vars:
+  service:
+    type: enum
+    choices: [gateway, backend]
+---
+
+# A service is down
+
+1. Look
+
+   ```bash
+   systemctl status <service>
+   ```
+"""
+
+
+async def test_a_service_that_fails_without_an_alert_has_the_key_of_the_runbook_that_offers_it() -> None:
+    ill = replace(service("backend", Level.FAILING, None, None), reasons=(tr("refused"),))
+    app = still_app(replace(alerting(), services={"backend": ill}, alerts=None))
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.metrics.state.open(("service", "backend"))
+        book = parse(SERVICE_BOOK, "/srv/runbooks/service.md")
+        app.monitor.runbooks.feed.publish(RunbooksView(documents=(book,)))
+        app.metrics.repaint()
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "   r runbook  A service is down" in text
+        assert " r runbook" in text.splitlines()[-1], "in the footer too"
+        await pilot.press("r")
+        await until(lambda: "systemctl status" in screen_text(pilot), what="the runbook")
+        told = "backend is failing: enter starts a run with service = backend"
+        assert told in screen_text(pilot), "of this service, and not of that of a firing alert"

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.app.evidence import LoggedError
 from lilfox_tui.app.panes.metrics.home_charts import WantedChart, _highest_told, _widths
-from lilfox_tui.app.panes.metrics.problems import REPORTED_FOR, plan_rows
+from lilfox_tui.app.panes.metrics.problems import plan_rows
 from lilfox_tui.app.rendering.chart import Curve
 from lilfox_tui.app.rendering.columns import EXACT
 from lilfox_tui.app.rendering.draw import UNICODE
@@ -19,9 +19,10 @@ from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.monitor.model import StatusChange
+from lilfox_tui.monitor.raised_levels import REPORTED_FOR, raised
 from tests.app.backups_made import one_fault
 from tests.app.overviews import NOW, fleet, host, summary
-from tests.app.pages_made import DATABASE, pages_app
+from tests.app.pages_made import pages_app
 from tests.app.still import screen_text, still_app
 
 
@@ -104,29 +105,23 @@ async def test_a_database_whose_clients_fail_says_so_beside_its_own_state(monkey
     app = pages_app(monkeypatch, ill=False)
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
-        home, overview = app.metrics.home, app.metrics.state.overview
+        overview = app.metrics.state.overview
         assert overview is not None
-        assert home.reports(overview) == {}
         refused = LoggedError(NOW - timedelta(seconds=9), "web", "connection to orders-db refused", times=41)
-        monkeypatch.setattr(home.errors, "found", (refused,))
-        app.metrics.repaint()
+        monkeypatch.setattr(app.metrics.home.errors, "found", (refused,))
+        app.monitor.overview.publish(raised(overview, app.monitor.client_errors()), NOW)
         await pilot.pause()
-        [row] = [line for line in screen_text(pilot).splitlines() if "orders-db " in line and "reports" in line]
-        assert re.search(r"● orders-db +(postgresql +)?web reports: connection to orders-db refused", row)
+        lines = screen_text(pilot).splitlines()
+        assert "◐ 1" in lines[0], "as in the header"
+        [row] = [line for line in lines if "web reports: " in line]
+        assert re.search(r"◐ orders-db +(postgresql +)?web reports: connection to orders-db refused", row)
+        assert re.search(r"◐ orders-db +its client web reports errors: connection to orders-db ref", "\n".join(lines))
         long = replace(refused, text="request failed  ConnectionError: connection to orders-db refused: 10.0.0.9:5432")
-        monkeypatch.setattr(home.errors, "found", (long,))
-        app.metrics.repaint()
+        app.monitor.overview.publish(raised(overview, [long]), NOW)
         await pilot.pause()
-        assert "● orders-db  web logs errors about it" in screen_text(pilot), "the text is below, and not cut here too"
-        monkeypatch.setattr(home.errors, "found", (refused,))
-        page = app.metrics.pages.backend_page(overview.backends["orders-db"], NOW)
-        assert [each.text for each in page.reports] == [refused.text], "as on its page"
-        app.metrics.state.choose(DATABASE)
-        app.metrics.repaint()
-        await pilot.pause()
-        assert "   web reports: connection to orders-db refused (×41)  9 s ago" in screen_text(pilot)
-        monkeypatch.setattr(home.errors, "found", (replace(refused, at=NOW - REPORTED_FOR),))
-        app.metrics.repaint()
+        assert "◐ orders-db  web logs errors about it" in screen_text(pilot), "the text is above, and not cut here too"
+        old = replace(refused, at=NOW - REPORTED_FOR)
+        app.monitor.overview.publish(raised(overview, [old]), NOW)
         await pilot.pause()
         assert "web reports" not in screen_text(pilot)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -78,14 +79,24 @@ async def test_with_a_rule_of_5_percent_everything_says_5_percent(tmp_path: Path
         )
         monitor = Monitor(load(config).config, alert_state=tmp_path / "state")
         async with watching(monitor):
-            await until(lambda: level(monitor) is Level.FAILING, what="it fails above the limit of the rule")
+            await until(lambda: len(reasons(monitor)) == 2, what="it fails above the limit of the rule")
         overview = monitor.overview.value
         assert overview is not None
         view = overview.services["api"]
         assert view.limits == ServiceLimits(Threshold(fail=5), "HighErrorRate")
-        assert [str(each) for each in view.reasons] == ["5xx 10.0% > 5%"]
+        assert view.level is Level.FAILING
+        said = "alert HighErrorRate is firing: job=api severity=critical"
+        assert [re.sub(r"over \d+ s", "over", each) for each in reasons(monitor)] == ["5xx 10.0% > 5% over", said]
         then = monitor.overview_at(overview.at).services["api"]
         assert then.limits == view.limits, "also when the screen is turned back"
+
+
+def reasons(monitor: Monitor) -> list[str]:
+    """Those with which it fails."""
+    overview = monitor.overview.value
+    view = None if overview is None else overview.services["api"]
+    failed = view is not None and view.level is Level.FAILING and not view.lesser
+    return [str(each) for each in view.reasons] if failed and view is not None else []
 
 
 def level(monitor: Monitor) -> Level:

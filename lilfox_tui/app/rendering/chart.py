@@ -244,7 +244,7 @@ def chart(
     title: str, curves: Sequence[Curve], axes: Axes, *, width: int, height: int, glyphs: Glyphs, now_text: str = ""
 ) -> list[Row]:
     """``height + 2`` rows of ``width`` cells: title with the newest value or the legend, the plot, and the times below
-    it. A single curve is filled; several are lines, whose colours alternate where they share cells."""
+    it. A single curve is filled; several are lines, of which the first has the cells that they share."""
     if axes.log:
         curves, axes = _logarithmic(curves, axes)
     columns = max(1, width - AXIS_WIDTH - 1)

@@ -206,7 +206,10 @@ class Digits(Struct, frozen=True):
 
     def quantile(self, found: Quantile | None) -> str:
         """A response time with its bound in at most 6 cells: ``18ms``, ``≤2.5s``; empty when unknown."""
-        return "" if found is None else _MARKS[found.bound] + self.short_time(found.seconds)
+        if found is None:
+            return ""
+        bound, seconds = found.told
+        return _MARKS[bound] + (_bound_text(seconds) if bound else self.short_time(seconds))
 
     def short_time(self, seconds: float) -> str:
         """A span of time in one unit and at most 5 cells: ``3.5ms``, ``18ms``, ``1.9s``, ``42s``."""
@@ -222,6 +225,14 @@ class Digits(Struct, frozen=True):
         return f"{value:.1f}" if self.few else f"{value:.2f}"
 
 
+def _bound_text(seconds: float) -> str:
+    """A bound in at most 5 cells: of a rounded one it might be untrue what is said of it."""
+    if seconds < ONE_SECOND:
+        return f"{seconds * 1000:.3g}ms"
+    return f"{seconds:.3g}s" if seconds < _HUNDRED else f"{seconds:.0f}s"
+
+
+_HUNDRED = 99.95
 EXACT = Digits()
 
 

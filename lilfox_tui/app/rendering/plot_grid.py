@@ -109,11 +109,12 @@ class _Grid:
             here.append(ink.place)
 
     def share_cells(self, inks: Sequence[Ink]) -> None:
-        """Give the cells that several curves pass to the one in front, or to one after the other along the chart, so
-        that none hides another; a curve that would be seen nowhere gets a cell of those that others can spare."""
+        """Give the cells that several curves pass to the one in front, else to the first of them: colours that change
+        from dot to dot would look like a curve of its own. A curve that would be seen nowhere gets a cell of those that
+        others can spare."""
         front = next((ink.place for ink in inks if ink.in_front), None)
         passing = {cell: [front] if front in places else places for cell, places in self._passing.items()}
-        owners = {cell: places[cell[0] % len(places)] for cell, places in passing.items()}
+        owners = {cell: min(places) for cell, places in passing.items()}
         seen = set(owners.values())
         if any(place not in seen for places in passing.values() for place in places):
             owners |= {cell: place for place, cell in _one_cell_each(passing).items()}

@@ -29,6 +29,10 @@ from lilfox_tui.scrape.target import ScrapeTarget
 
 _UP = (Matcher(NAME, "=", "up"),)
 _WINDOW_STEP_MS = 100
+_RATE_LEAST_MS = 900
+"""Between the scrapes of a rate: the first two come at once."""
+_ONE_SCRAPE_MS = 1
+"""A window that has the newest scrape alone."""
 _WINDOWS_KEPT = 8
 _ASKED_IN_THREAD = 1000
 """Series of a service from which on what is new on its page would hold up everything else while it is looked at."""
@@ -152,12 +156,15 @@ class ScrapedService:
     def _window(self, at_ms: int) -> tuple[int, int]:
         """Return the time of the last scrape at or before ``at_ms``, and the milliseconds from the window's first
         scrape to it, so that a rate divides by the time in which its requests were counted, even just after the start
-        or an outage."""
+        or an outage. Scrapes that lie next to each other give no rate: of one request it would make many."""
         spans = [span for series in self._series if (span := self._up_span(series, at_ms)) is not None]
         if not spans:
             return at_ms, self._window_ms
         newest = max(last for _first, last in spans)
-        steps = (newest - min(first for first, _last in spans)) // _WINDOW_STEP_MS + 1
+        length_ms = newest - min(first for first, _last in spans)
+        if length_ms < _RATE_LEAST_MS:
+            return newest, _ONE_SCRAPE_MS
+        steps = length_ms // _WINDOW_STEP_MS + 1
         return newest, min(self._window_ms, steps * _WINDOW_STEP_MS)
 
     def _up_span(self, series: TargetSeries, at_ms: int) -> tuple[int, int] | None:

@@ -8,14 +8,16 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.alerts.model import AlertState
-from lilfox_tui.app.panes.metrics.alert_page import AlertItem, role
+from lilfox_tui.alerts.model import AlertState, Event
+from lilfox_tui.app.panes.metrics.alert_page import AlertItem, AlertPage, alert_page, items_of, role
 from lilfox_tui.app.panes.metrics.alert_series import (
     SeriesPage,
     against,
+    against_over,
     course,
     crossed_at,
     extreme,
+    gauge,
     series_chart,
     series_note,
     series_rows,
@@ -114,8 +116,59 @@ def test_the_course_of_an_alert_is_told_from_the_crossing_on_and_in_the_past_ten
     for told in (course(over, RULES[0], NOW), course(never, RULES[0], NOW)):
         assert "ago" not in told
     down = alert(DOWN, AlertState.FIRING, 0, 3, {"job": "backend"})
+    every = replace(RULES[0], every_s=15.0)
+    told = "above 5% since 03:01:44, 11 min ago; fired at 03:06:44; evaluated every 15 s"
+    assert course(firing, every, NOW) == told, "the value may have crossed the limit up to 15 s before"
+    assert course(over, every, NOW) == course(over, RULES[0], NOW)
     assert course(down, DOWN, NOW) == "true since 03:08:44, 4 min ago; fired at 03:09:44"
     assert course(firing, None, NOW).startswith("true since 03:01:44"), "the limit of an unknown rule is not known"
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "told"),
+    [(0, 0.31, "31% > 5% over 5 min"), (1, 9.7, "~9.7 > 1 over 5 min"), (2, 91.0, "91% > 85%")],
+)
+def test_a_value_has_its_window_and_one_of_a_quantile_is_about(place: int, value: float, told: str) -> None:
+    set_language("en")
+    assert against_over(alert(RULES[place], AlertState.FIRING, value, 3, {}), RULES[place].expression) == told
+
+
+SLOW = rule(7, "Slow", "histogram_quantile(0.95, sum by (job, le) (rate(took_seconds_bucket[15s]))) > 1")
+BUCKETS = (1.0, 1.5, 1.6, 5.0, 10.0, 60.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "bounds", "told"),
+    [
+        (9.7, BUCKETS, "≤10 s, limit 1 s"),  # nobody may have waited more than 5.1 s
+        (1.55, BUCKETS, "1.6 s > 1 s"),  # the bucket is narrow
+        (30.0, BUCKETS, "≤1 min, limit 1 s"),  # the last one
+        (60.0, BUCKETS, ">1 min, limit 1 s"),  # beyond it
+        (9.7, (), "~9.7 s > 1 s"),  # the buckets are not known
+    ],
+)
+def test_a_quantile_of_an_alert_is_told_no_more_exactly_than_its_bucket(
+    value: float, bounds: tuple[float, ...], told: str
+) -> None:
+    set_language("en")
+    found = alert(SLOW, AlertState.FIRING, value, 3, {"job": "web"})
+    alerts = replace(some(), alerts=(found,), rules=(SLOW,))
+    (item,) = items_of(alerts, {"took_seconds": bounds, "other_seconds": (1.0, 99.0)})
+    assert item.bounds == bounds
+    assert against(found, item.expression, item.bounds) == told
+    assert against_over(found, item.expression, item.bounds) == f"{told} over 15 s"
+    bar = gauge(found, item.expression, None, NOW, SectionStyle(120, UNICODE), item.bounds)
+    assert text_of(bar).endswith(told)
+    page = AlertPage(item, NOW, timedelta(minutes=5), UNICODE, 120, 5, None,
+                     events=[Event(NOW, "fired", found.labels, value=value)])  # fmt: skip
+    rows = "\n".join(map(text_of, alert_page(page)))
+    assert f"fired at {told.split(',')[0].split(' >')[0]}" in rows
+
+
+def test_a_histogram_is_known_where_the_value_is_one_of_its_times() -> None:
+    assert compared(SLOW.expression).histogram == "took_seconds"
+    assert compared("1000 * " + SLOW.expression).histogram == "", "the value is no time of a bucket"
+    assert compared("took_seconds_sum > 1").histogram == compared("").histogram == ""
 
 
 def test_an_alert_of_another_day_is_told_with_its_day() -> None:

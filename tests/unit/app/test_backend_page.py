@@ -22,7 +22,6 @@ from lilfox_tui.app.panes.metrics.backend_page import (
 )
 from lilfox_tui.app.panes.metrics.home_charts import trend_title
 from lilfox_tui.app.panes.metrics.pages import increase_per_second, whole_stretches
-from lilfox_tui.app.panes.metrics.problems import client_reports
 from lilfox_tui.app.panes.metrics.sections import PageChart
 from lilfox_tui.app.rendering.chart import Values
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row
@@ -35,7 +34,8 @@ from lilfox_tui.core.i18n import set_language, tr
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.metrics.history import History, Point
 from lilfox_tui.metrics.model import Level, Series
-from lilfox_tui.monitor.model import BackendView
+from lilfox_tui.monitor.model import BackendView, Overview
+from lilfox_tui.monitor.raised_levels import client_reports, raised
 from tests.app.overviews import NOW, service
 from tests.app.pages_made import cache, database
 
@@ -321,6 +321,8 @@ REFUSED = "request failed  ConnectionError: connection to the database refused: 
         ('psycopg.errors.UniqueViolation: duplicate key value violates "users_email"', True, 12.0, False),
         ("connection to the mail server refused", True, 12.0, False),
         ("databases refused to be renamed", True, 12.0, False),
+        ('message not saved  ERROR:  relation "messages" does not exist', True, 12.0, True),  # PostgreSQL's own words
+        ('message not saved  ERROR:  relation "messages" does not exist', False, 12.0, False),
     ],
 )
 def test_a_logged_error_is_about_a_database_if_it_says_so(text: str, alone: bool, ago_s: float, told: bool) -> None:
@@ -357,9 +359,13 @@ def test_a_failing_service_says_which_backend_it_misses(level: Level, body: str,
 
 def test_a_database_that_refuses_its_clients_is_not_told_to_be_well() -> None:
     set_language("en")
-    reports = client_reports(database(ill=False), [logged(REFUSED, times=41)], (), NOW, alone=True)
-    shown = replace(page(database(ill=False), width=160), reports=reports)
-    rows = backend_page(shown)
+    view = database(ill=False)
+    overview = raised(Overview(NOW, {}, {}, {view.name: view}), [logged(REFUSED, times=41)])
+    told = overview.backends[view.name]
+    assert (told.level, told.since) == (Level.DEGRADED, NOW - timedelta(seconds=12))
+    assert [str(each) for each in told.reasons] == [f"its client lilfox-backend reports errors: {REFUSED}"]
+    rows = backend_page(page(told, width=160))
+    assert text_of(rows[0]).startswith(" ◐ orders-db")
     assert text_of(rows[1]) == f"   lilfox-backend reports: {REFUSED} (×41)  12 s ago"
     assert rows[1][1].role == "degraded"
     assert text_of(rows[2]).startswith("   LilFox itself found no problem in connections, waits for locks")

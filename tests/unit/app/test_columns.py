@@ -125,7 +125,11 @@ def test_a_small_share_is_not_none_and_an_unknown_one_is_nothing(percent: float 
         (Quantile(0.00042), "0.4ms", "0.4ms"),
         (Quantile(0.0123), "12ms", "10ms"),
         (Quantile(0.9997), "1.0s", "1s"),
-        (Quantile(2.34, "<="), "≤2.3s", "≤2s"),
+        (Quantile(2.34, "<="), "≤2.34s", "≤2.34s"),
+        (Quantile(9.7, at_most_s=10.0), "≤10s", "≤10s"),
+        (Quantile(0.003, at_most_s=0.0075), "≤7.5ms", "≤7.5ms"),
+        (Quantile(1.8, at_most_s=2.5), "≤2.5s", "≤2.5s"),
+        (Quantile(100.0, at_most_s=120.0), "≤120s", "≤120s"),
         (Quantile(60.0, ">"), ">60s", ">60s"),
     ],
 )

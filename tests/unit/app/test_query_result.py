@@ -15,6 +15,7 @@ from hypothesis.strategies import text as st_text
 from msgspec.structs import replace
 
 from lilfox_tui.app.panes.metrics.alert_series import query_pieces, query_rows
+from lilfox_tui.app.panes.metrics.query.box import _answered
 from lilfox_tui.app.panes.metrics.query.names import BetterQuery, FilledRange, better_query
 from lilfox_tui.app.panes.metrics.query.offer import QueryLine, QueryOffer
 from lilfox_tui.app.panes.metrics.query.result import (
@@ -33,9 +34,11 @@ from lilfox_tui.app.rendering.chart import Axes, Curve, chart
 from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row
 from lilfox_tui.promql.completion import KnownNames, NameIndex
+from lilfox_tui.promql.query import EmbeddedEngine
 from lilfox_tui.promql.value import Line, Vector
 from lilfox_tui.scrape.exposition import Family
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
+from lilfox_tui.scrape.store import SeriesStore
 
 AT = datetime(2026, 3, 29, 3, 0, tzinfo=UTC)
 MS = round(AT.timestamp() * 1000)
@@ -93,13 +96,30 @@ def test_a_chart_of_young_data_begins_with_it() -> None:
 
 def test_the_time_cursor_begins_where_values_end() -> None:
     state = QueryState(None, timedelta(minutes=5))
-    rate = answer({"a": 1.0}, {"a": [1.0] * 18})
-    state.take(replace(rate, until=AT - timedelta(seconds=50)))
+    steps = answer({"a": 1.0}, {"a": [1.0] * 18})
+    before = [Line(line.labels, line.times - 45_000, line.values) for line in steps.lines]
+    state.take(replace(steps, lines=before))
     assert [value is None for value in state.series[0].values[-5:]] == [False, False, True, True, True]
     state.move_cursor(-1, 20)
     assert state.cursor == 15
     state.move_cursor(9, 20)
     assert state.cursor == 16
+
+
+async def test_the_value_of_a_rate_is_the_last_one_of_its_chart() -> None:
+    store = SeriesStore(keep_s=86_400, limit_bytes=10_000_000)
+    target, labels = store.target("t"), LabelList([LabelSet.of({NAME: "x_total"})])
+    for place in range(41):  # it slows down: what is extrapolated beyond the newest sample would be more than any value
+        target.append(MS - 15_000 * (40 - place), labels, np.array([100.0 * place]))
+    found = await _answered(EmbeddedEngine(store), QueryAnswer("rate(x_total[20s])", AT + timedelta(seconds=9),
+                                                            timedelta(minutes=5), 1.5))  # fmt: skip
+    assert found.at == AT, "the newest sample"
+    (series,) = series_of(found)
+    assert series.value is not None
+    assert series.value == series.values[-1]
+    text = "".join(text_of([*query_screen(QueryPage(found, 140, 40, UNICODE, [series], 1)).rows]))
+    now, highest = (float(re.search(rf"{name} +([0-9.]+)/s", text)[1]) for name in ("now", "highest"))  # type: ignore[index]
+    assert now <= highest
 
 
 def test_labels_that_all_have_are_told_once() -> None:
@@ -380,25 +400,15 @@ def many(**tops: float) -> QueryAnswer:
     return answer(tops, {name: [top / 2, top] for name, top in tops.items()})
 
 
-@pytest.mark.parametrize(
-    ("tops", "is_log"),
-    [
-        ({"a": 20.0, "b": 0.5, "c": 0.4}, True),
-        ({"a": 20.0, "b": 0.5}, False),
-        ({"a": 20.0, "b": 5.0, "c": 4.0}, False),
-        ({"a": 20.0, "b": -0.5, "c": 0.4, "d": 0.3}, False),
-        ({"a": 20.0, "b": 0.0, "c": 0.0}, False),
-        ({}, False),
-    ],
-)
-def test_a_scale_is_logarithmic_where_several_curves_would_lie_at_the_bottom(
-    tops: dict[str, float], is_log: bool
-) -> None:
+@pytest.mark.parametrize("tops", [{"a": 20.0, "b": 0.5, "c": 0.4}, {"a": 20.0, "b": 0.0, "c": 0.0}, {}])
+def test_a_scale_is_linear_until_the_other_one_is_asked_for(tops: dict[str, float]) -> None:
     state = QueryState(None, timedelta(minutes=5))
     state.take(many(**tops))
-    assert state.is_log is is_log
+    scales = [state.is_log]
     state.switch_scale()
-    assert state.is_log is not is_log
+    scales.append(state.is_log)
+    state.take(many(**tops))
+    assert [*scales, state.is_log] == [False, True, True], "and it stays so"
 
 
 def test_on_a_logarithmic_scale_each_course_in_the_table_has_a_scale_of_its_own() -> None:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from lilfox_tui.app.frame import HeaderState, fitting, header
 from lilfox_tui.app.panes.metrics.host_page import HostPage, host_page, load_limits
 from lilfox_tui.app.panes.metrics.problems import reason_rows
-from lilfox_tui.app.panes.metrics.service_page import ServicePage, service_page, service_row
+from lilfox_tui.app.panes.metrics.service_page import ServicePage, service_page, service_row, windows_text
 from lilfox_tui.app.rendering.columns import Digits
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Palette, Piece, Row, safe
 from lilfox_tui.app.rows.hosts import TableStyle, figure_rows, host_heading, host_row, reason_pieces
@@ -36,7 +36,7 @@ from lilfox_tui.metrics.model import (
     ProcessUsage,
 )
 from lilfox_tui.metrics.traffic import Quantile, Traffic
-from lilfox_tui.monitor.model import HostView, StatusChange
+from lilfox_tui.monitor.model import ClientReport, HostView, StatusChange
 from tests.app.overviews import GIB, NOW, host, lost, mixed, service, summary
 
 HOSTILE = "\x1b]52;c;aGk=\x07\x1b[31m[@click=app.quit]x[/x]\x9b2J\u202eevil\u200b\n\t\x00"
@@ -188,6 +188,14 @@ def test_the_columns_of_requests_leave_one_after_the_other_and_keep_their_order(
         assert cell_width(text) <= width
     roles = {piece.text.strip(): piece.role for piece in rows[140]}
     assert (roles["2.0s"], roles["500ms"]) == ("degraded", "text")
+
+
+def test_the_window_of_shares_and_rates_stands_above_them() -> None:
+    view = mixed().services["gateway"]
+    shown = [replace(view, traffic=Ready(Traffic(NOW, seconds, requests_s=1.0), NOW)) for seconds in (30.1, 28.4, 30.0)]
+    assert windows_text(shown) == "over 28-30 s"
+    assert windows_text(shown[:1]) == "over 30 s"
+    assert windows_text([replace(view, traffic=Ready(Traffic(NOW, 0.001), NOW)), view]) == "", "there is no rate"
 
 
 @pytest.mark.parametrize(
@@ -563,6 +571,22 @@ def test_a_service_that_nobody_named_says_that_it_was_found() -> None:
     for view in (named, found):
         page = ServicePage(view, (), lambda _series, columns: [None] * columns, NOW, timedelta(hours=1), UNICODE, 100)
         assert any(told in text_of(row) for row in service_page(page)) is view.found
+
+
+def test_a_service_that_does_not_answer_says_since_when_who_needs_it_and_what_to_do() -> None:
+    view = service("backend", Level.FAILING, None, None)
+    assert view.state is not None
+    view = replace(view, state=replace(view.state, since=NOW - timedelta(seconds=37)))
+    needed = ClientReport("gateway", "Connect call failed ('127.0.0.1', 8000)", NOW - timedelta(seconds=2), 543)
+    shown = ServicePage(view, (), lambda _series, columns: [None] * columns, NOW, timedelta(hours=1), UNICODE, 120,
+                        callers=[needed], runbooks=["A service is down", "Other"], height=40)  # fmt: skip
+    rows = [text_of(row) for row in service_page(shown)]
+    assert f"no response since {NOW - timedelta(seconds=37):%H:%M:%S}, 37 s ago" in "\n".join(rows)
+    assert not any("└" in row and "03:12" in row for row in rows), "an empty chart says nothing"
+    assert "   gateway depends on it: Connect call failed ('127.0.0.1', 8000) (×543)  2 s ago" in rows
+    assert "   r runbook  A service is down  and 1 more" in rows
+    known = replace(shown, past=lambda _series, columns: [0.2] * columns)
+    assert any("└" in row and "03:12" in row for row in map(text_of, service_page(known))), "what is known is drawn"
 
 
 def cpu_role(view: HostView) -> str:

@@ -19,7 +19,7 @@ from lilfox_tui.app.panes.metrics.sections import (
     fill_page,
     text_section,
 )
-from lilfox_tui.app.rendering.chart import AXIS_WIDTH, Axes, Curve, Values, chart
+from lilfox_tui.app.rendering.chart import AXIS_WIDTH, Axes, Curve, Values, chart, resampled
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Piece, Row
 from lilfox_tui.core.text import cell_width
 from tests.app.overviews import NOW
@@ -51,6 +51,28 @@ def chart_of(*names: str, asked: list[int] | None = None) -> PageChart:
         notes=("limit 5%",),
         mark=50.0,
     )
+
+
+@pytest.mark.parametrize(
+    ("kept", "ends"),
+    [
+        ([1.0, 9.0, 3.0, 3.0], [1.0, 9.0, 3.0, 7.0]),
+        ([None] * 20, [None] * 19 + [7.0]),
+        ([5.0] * 19 + [None], [5.0] * 18 + [7.0, None]),
+        ([5.0] * 10 + [None] * 10, [5.0] * 10 + [None] * 9 + [7.0]),
+        ([], []),
+    ],
+)
+def test_a_course_ends_with_the_value_that_is_told_of_it(kept: list[float | None], ends: list[float | None]) -> None:
+    """History has the mean of each column: beside it the newest value would be another one."""
+    curve = PageCurve("", lambda _count: kept, "7", newest=7.0)
+    assert curve.course(len(kept)) == ends
+
+
+def test_the_last_point_of_fewer_columns_is_the_newest_and_no_peak() -> None:
+    assert resampled([1.0, 9.0, 2.0, 8.0, 3.0, None], 3) == [9.0, 8.0, 3.0]
+    assert resampled([1.0, 2.0], 4) == [1.0, 1.0, 2.0, 2.0]
+    assert resampled([], 2) == [None, None]
 
 
 @given(st.integers(8, 260), st.integers(0, 6), st.integers(0, 4), st.booleans())

@@ -26,7 +26,7 @@ from lilfox_tui.core.aio import Pending, Ready, State, Unavailable
 from lilfox_tui.core.errors import ConfigError, LilFoxError, NotEvaluated
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.metrics.model import HostSnapshot, Level, Series
-from lilfox_tui.metrics.traffic import Traffic
+from lilfox_tui.metrics.traffic import Quantile, Traffic
 from lilfox_tui.monitor.changes import ChangeLog
 from lilfox_tui.monitor.export import _HELP, prometheus, report, worst
 from lilfox_tui.monitor.export_sections import alerts_document, alerts_level, backups_level
@@ -183,9 +183,13 @@ def test_the_report_has_the_numbers_their_bounds_and_the_metrics_they_are_from()
     assert found["requests_s"] == 120
     assert found["latency_s"] == {"p50": 0.31, "p95": 7.5, "p99": 10.0, "average": 0.9, "maximum": None}
     assert found["latency_bounds"] == {"p95": "<=", "p99": ">"}
+    assert found["latency_at_most_s"] == {}
     assert (found["client_errors_percent"], found["server_errors_percent"]) == (0.2, 31.04)
     assert found["metrics"]["requests"] == "http_requests_total"
     assert found["window_s"] == 30
+    guessed = Traffic(NOW, 30.0, p95=Quantile(9.7, at_most_s=10.0))
+    found = traffic_of(with_backend(Ready(guessed, NOW)), "backend")
+    assert (found["latency_s"]["p95"], found["latency_at_most_s"]) == (9.7, {"p95": 10.0})
 
 
 def test_what_is_not_known_is_null_and_told() -> None:

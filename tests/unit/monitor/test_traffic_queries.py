@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from lilfox_tui.metrics.traffic import Quantile
+from lilfox_tui.config.model import ServiceConfig
+from lilfox_tui.core.aio import Feed
+from lilfox_tui.metrics.traffic import Quantile, Traffic, series_of_traffic, traffic_of
 from lilfox_tui.monitor.traffic_queries import TargetsOfService, TrafficQueries
+from lilfox_tui.monitor.watchers.scraped_service import ScrapedService
 from lilfox_tui.scrape.application import Application, Counter, Latency
+from lilfox_tui.scrape.exposition import Family
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
 from lilfox_tui.scrape.store import SeriesStore, TargetSeries
 
@@ -131,6 +137,33 @@ def test_a_quantile_tells_its_bound_where_the_bucket_is_wide() -> None:
     wide = asked(HTTP, {requests("200"): steady(100), **times("/a", [60, 90, 100, 100])})
     found = wide[0].whole(wide[1], AT_MS)
     assert found.p95 == found.p99 == Quantile(1.0, "<="), "what lies between 0.5 and 1 is known only to be that"
+    assert found.p50 is not None
+    assert found.p50.told == ("<=", 0.1), "what lies between 0 and 0.1 too"
+
+
+@pytest.mark.parametrize(
+    ("bounds", "told"),
+    [
+        ((1.0, 5.0, 10.0, 60.0), ("<=", 10.0)),
+        ((5.0, 8.0, 10.0, 60.0), ("", 9.9)),
+        ((5.0, 60.0), ("<=", 60.0)),
+        ((1.0, 5.0), (">", 5.0)),
+    ],
+)
+def test_a_quantile_is_not_told_more_exactly_than_its_bucket(
+    bounds: tuple[float, ...], told: tuple[str, float]
+) -> None:
+    latency = Latency("took_seconds", 1.0, bounds)
+    slow = {labels("took_seconds_bucket", le=f"{bound:g}"): steady(100 if bound > 8 else 0) for bound in bounds}
+    every = {labels("took_seconds_bucket", le="+Inf"): steady(100)}
+    questions, source = asked(Application(latency=latency), {**slow, **every})
+    found = questions.whole(source, AT_MS).p95
+    assert found is not None
+    assert found.told == told
+    past = traffic_of(series_of_traffic(Traffic(AT, 30.0, p95=found)), AT)
+    assert past is not None
+    assert past.p95 is not None
+    assert past.p95.told == told, "of the past too"
 
 
 def test_each_route_has_its_own_quantiles_and_the_busiest_is_first() -> None:
@@ -247,3 +280,28 @@ def test_names_that_are_no_words_are_asked_for_in_quotes() -> None:
     odd = 'http "requests"\n'
     questions, source = asked(Application(requests=Counter(odd)), {labels(odd): steady(5)})
     assert questions.whole(source, AT_MS).requests_s == pytest.approx(5, rel=1e-3)
+
+
+class OneTarget:
+    """A scraper of a target that is up, whose page has a counter of requests."""
+
+    target = SimpleNamespace(key="t")
+    exposition = SimpleNamespace(families={"http_requests_total": Family("counter", "")})
+
+    def __init__(self) -> None:
+        self.feed: Feed[object] = Feed()
+        self.feed.publish(None, AT)
+
+
+async def test_two_scrapes_in_one_instant_make_no_rate() -> None:
+    store = SeriesStore(keep_s=3600, limit_bytes=1 << 24)
+    named = LabelList([labels("up"), requests("200")])
+    for after_ms, count in ((0, 100.0), (34, 102.0), (2_000, 140.0)):  # twenty requests a second
+        assert store.target("t").append(AT_MS + after_ms, named, np.array([1.0, count]))
+    scraper: Any = OneTarget()
+    service = ScrapedService([scraper], store, ServiceConfig(url="http://x"), 30.0, expected=True)
+    at_once = await service.traffic(AT + timedelta(milliseconds=34))
+    assert at_once.requests_s is None, "two of them within 34 ms are not fifty a second"
+    assert str(at_once.missing["requests"]) == "a rate needs two scrapes"
+    later = await service.traffic(AT + timedelta(seconds=2))
+    assert later.requests_s == pytest.approx(20, rel=0.1)

@@ -11,15 +11,17 @@ from lilfox_tui.app import dialogs
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.evidence import Cause, cause_of
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.metrics.state import MetricsState, alerts_of
+from lilfox_tui.app.panes.metrics.alert_section import runbooks_for
+from lilfox_tui.app.panes.metrics.state import MetricsState, alerts_at, alerts_of
 from lilfox_tui.app.rows.job_words import user
 from lilfox_tui.core.i18n import Message, _, tr
-from lilfox_tui.metrics.model import Labels
+from lilfox_tui.metrics.model import Labels, Level
 from lilfox_tui.monitor.model import HostView, ServiceView
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alert
     from lilfox_tui.app.panes.metrics.dialogs import SilenceRequest
+    from lilfox_tui.runbook.model import Runbook
 
 
 class AlertActions(ActionGroup):
@@ -148,7 +150,7 @@ class AlertActions(ActionGroup):
         alerts = alerts_of(self._state.overview)
         if alerts is None:
             return
-        from lilfox_tui.app.panes.metrics.alert_page import silence_choices
+        from lilfox_tui.app.panes.metrics.dialogs import silence_choices
 
         can_end = self._app.rewound is None and not self._app.config.read_only
         choices = silence_choices(alerts, can_end=can_end)
@@ -166,11 +168,9 @@ class AlertActions(ActionGroup):
 
     def _why_no_runbook(self) -> Message | None:
         """Why no runbook can be opened."""
-        return (
-            None
-            if self._alert_that_fires() is not None
-            else tr("select an alert, or a host or service with a firing alert")
-        )
+        if self._alert_that_fires() is not None or self._runbook_of_service() is not None:
+            return None
+        return tr("select an alert, or a host or service with a firing alert")
 
     @action(
         "runbook",
@@ -182,8 +182,26 @@ class AlertActions(ActionGroup):
         fits=lambda self: self._is_alert() or isinstance(self._state.selected_view(), HostView | ServiceView),
     )
     def runbook(self) -> None:
-        if (cause := self.cause()) is not None:
+        cause, runbook = self.cause(), self._runbook_of_service()
+        view = self._state.selected_view()
+        if runbook is not None and view is not None and (cause is None or cause.alert not in runbook.on_alert):
+            severity = "SEV-2" if view.level is Level.FAILING else "SEV-3"
+            told = (
+                _("{name} is failing", name=view.name)
+                if severity == "SEV-2"
+                else _("{name} is degraded", name=view.name)
+            )
+            self._app.open_runbook(runbook, Cause("", {"service": view.name}, severity, told=told))
+        elif cause is not None:
             self._app.go_to_runbook(cause)
+
+    def _runbook_of_service(self) -> Runbook | None:
+        """The first runbook for the selected service, if that is not good: for its alerts, or that offers it."""
+        view = self._state.selected_view()
+        if not isinstance(view, ServiceView) or view.level in (Level.GOOD, Level.UNKNOWN):
+            return None
+        alerts = alerts_at(self._state, ("service", view.name))
+        return next(iter(runbooks_for(self._app, alerts, view.name)), None)
 
     def cause(self) -> Cause | None:
         """The alert for which a runbook or an incident is opened; None if none is selected."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
@@ -10,12 +10,12 @@ from msgspec.structs import replace
 
 from lilfox_tui.alerts.model import Alert, Alerts, AlertState, Event, RuleHealth, RuleView, Silence
 from lilfox_tui.alerts.notifier import summary
-from lilfox_tui.alerts.silences import format_matchers, is_active, window_of
-from lilfox_tui.app.dialogs.prompt import Choice
+from lilfox_tui.alerts.silences import window_of
 from lilfox_tui.app.panes.metrics.alert_series import (
     SIDES_SHOWN,
     SeriesPage,
     against,
+    against_over,
     age_text,
     clock,
     course,
@@ -27,6 +27,7 @@ from lilfox_tui.app.panes.metrics.alert_series import (
     series_note,
     series_rows,
     value_and_summary,
+    value_told,
     values_told,
     where,
 )
@@ -40,6 +41,7 @@ from lilfox_tui.app.panes.metrics.sections import (
     drawn_section,
     fill_page,
     padded,
+    runbook_rows,
     text_section,
 )
 from lilfox_tui.app.rendering.columns import Column, choose, line, wrapped
@@ -49,7 +51,6 @@ from lilfox_tui.app.rows.hosts import firing_role
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, listed, ngettext
 from lilfox_tui.core.text import cell_width, clean, fit, human_duration
-from lilfox_tui.core.units import ValueUnit, value_text
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.alert_explain import Explanation, compared, series_above, server_error_limit
 from lilfox_tui.monitor.levels import series_told
@@ -65,6 +66,10 @@ _WARNING = 1
 """The urgency of a warning; 0 only informs."""
 
 
+Histograms = Mapping[str, tuple[float, ...]]
+"""The bounds of the buckets of histograms, in seconds, by name."""
+
+
 class AlertItem(Struct, frozen=True):
     """A row of the section: an alert with its rule, or a rule with a problem. ``subject`` is its key in the pane:
     ``("alert", …)`` or ``("rule", …)``."""
@@ -72,11 +77,14 @@ class AlertItem(Struct, frozen=True):
     subject: tuple[str, str]
     rule: RuleView | None
     alert: Alert | None = None
+    bounds: tuple[float, ...] = ()
+    """Those of the buckets of the histogram that its expression is about, if known."""
 
     @classmethod
-    def of_alert(cls, alert: Alert, rule: RuleView | None) -> AlertItem:
+    def of_alert(cls, alert: Alert, rule: RuleView | None, histograms: Histograms | None = None) -> AlertItem:
         """A row for an alert, with its rule if known."""
-        return cls(("alert", f"{alert.rule}{alert.labels}"), rule, alert)
+        bounds = histograms.get(compared(rule.expression).histogram, ()) if histograms and rule is not None else ()
+        return cls(("alert", f"{alert.rule}{alert.labels}"), rule, alert, bounds)
 
     @classmethod
     def of_rule(cls, rule: RuleView) -> AlertItem:
@@ -122,7 +130,7 @@ class AlertItem(Struct, frozen=True):
         return " ".join((self.name, *(value for _name, value in labels))).lower()
 
 
-def items_of(alerts: Alerts) -> list[AlertItem]:
+def items_of(alerts: Alerts, histograms: Histograms | None = None) -> list[AlertItem]:
     """The rows: firing and pending alerts, each worst first, then silenced ones, resolved ones, failed rules, and rules
     without data."""
     rules = {rule.key: rule for rule in alerts.rules}
@@ -130,7 +138,10 @@ def items_of(alerts: Alerts) -> list[AlertItem]:
     active = {alert.rule for alert in alerts.alerts if alert.resolved_at is None}
     ill = [rule for rule in alerts.rules if rule.health is RuleHealth.FAILED]
     ill += [rule for rule in alerts.rules if rule.health is RuleHealth.NO_DATA and rule.key not in active]
-    return [*(AlertItem.of_alert(each, rules.get(each.rule)) for each in shown), *map(AlertItem.of_rule, ill)]
+    return [
+        *(AlertItem.of_alert(each, rules.get(each.rule), histograms) for each in shown),
+        *map(AlertItem.of_rule, ill),
+    ]
 
 
 def rule_queries(alerts: Alerts, glyphs: Glyphs) -> list[tuple[str, Row]]:
@@ -157,9 +168,9 @@ def alert_words(item: AlertItem, now: datetime, glyphs: Glyphs, *, named: bool, 
     if alert is None:
         return mark, Piece(rule_trouble(item.rule, now), mark.role)
     if beside is None:
-        what: Sequence[str] = value_and_summary(alert, item.expression)
+        what: Sequence[str] = value_and_summary(alert, item.expression, item.bounds)
     else:
-        what = () if _is_told_by(beside, item) else (said_of(alert) or against(alert, item.expression),)
+        what = () if _is_told_by(beside, item) else (said_of(alert) or against(alert, item.expression, item.bounds),)
     told = "  ".join(filter(None, (item.name if named else "", *what[:1], marks(alert), *what[1:])))
     colour = "muted" if alert.acknowledged is not None else role(alert)
     return Piece(mark.text, colour), Piece(told, colour)
@@ -236,17 +247,31 @@ def _note(value: _AlertCells) -> Row:
     return (Piece(marked + "  " if marked else "", "accent"), Piece(summary(value.alert), "muted"))
 
 
+def _against(value: _AlertCells) -> Row:
+    return (Piece(against(value.alert, value.item.expression, value.item.bounds), role(value.alert)),)
+
+
 _COLUMNS: tuple[Column[_AlertCells], ...] = (
     Column(lambda: "", 18, lambda v: (Piece(v.item.name, "strong"),), grow=2),
     Column(lambda: "", 14, lambda v: (Piece(where(v.alert.labels)),), priority=2, grow=8),
-    Column(lambda: "", 13, lambda v: (Piece(against(v.alert, v.item.expression), role(v.alert)),), priority=3),
+    Column(
+        lambda: "",
+        13,
+        lambda v: (Piece(against(v.alert, v.item.expression, v.item.bounds), role(v.alert)),),
+        priority=3,
+    ),
     Column(lambda: "", 23, lambda v: (Piece(state_text(v.alert, v.item.rule, v.now), role(v.alert)),), priority=1),
     Column(lambda: "", 20, _note, priority=4, grow=200),
 )
 _TIGHT_COLUMNS: tuple[Column[_AlertCells], ...] = (
     Column(lambda: "", 18, lambda v: (Piece(v.item.name, "strong"),)),
     Column(lambda: "", 14, lambda v: (Piece(where(v.alert.labels)),), priority=2, grow=200),
-    Column(lambda: "", 13, lambda v: (Piece(against(v.alert, v.item.expression), role(v.alert)),), priority=3),
+    Column(
+        lambda: "",
+        13,
+        lambda v: (Piece(against(v.alert, v.item.expression, v.item.bounds), role(v.alert)),),
+        priority=3,
+    ),
     Column(lambda: "", 18, lambda v: (Piece(state_text(v.alert, None, v.now), role(v.alert)),), priority=1),
 )
 """Without what a pending alert waits for, so that those of several instances can be told apart."""
@@ -315,8 +340,6 @@ _CHART_SHARE, _SERIES_SHARE = 3, 2
 """Parts of the width of the chart and of what stands beside it."""
 _AROUND_PLOT, _BORDERS = 2, 2
 """Rows of a chart besides its plot (the legend or one more row, and the times), and cells besides a section's text."""
-
-
 _ERRORS_SHOWN, _OTHERS_SHOWN, _STEPS_SHOWN = 4, 5, 3
 _WHOLE = 1.1
 
@@ -382,7 +405,7 @@ def _title(page: AlertPage) -> list[Row]:
         ]
     head += [
         Piece("  " + state_text(alert, item.rule, page.now), role(alert)),
-        *((Piece("  " + value, role(alert)),) if (value := against(alert, item.expression)) else ()),
+        *((Piece("  " + value, role(alert)),) if (value := against_over(alert, item.expression, item.bounds)) else ()),
     ]
     if alert.severity:
         head.append(Piece("  " + alert.severity, "muted"))
@@ -397,12 +420,7 @@ def _said(page: AlertPage) -> list[Row]:
     alert = page.item.alert
     if alert is None:
         return []
-    rows: list[Row] = []
-    if page.runbooks:
-        more = len(page.runbooks) - 1
-        others = "  " + ngettext("and {count} more", "and {count} more", more) if more else ""
-        rows.append((Piece("   r ", "key"), Piece(_("runbook") + "  ", "muted"), Piece(page.runbooks[0]),
-                     Piece(others, "muted")))  # fmt: skip
+    rows = runbook_rows(page.runbooks)
     if (seen := alert.acknowledged) is not None:
         text = _("acknowledged by {name} at {time}", name=seen.by, time=clock(seen.at, page.now))
         rows.append((Piece("   " + text, "accent"), Piece("  " + seen.note)))
@@ -430,7 +448,7 @@ def _why(page: AlertPage, style: SectionStyle) -> list[Band]:
     item, why = page.item, page.why
     rows, highest, bar = list[Row](), peak(page), None
     if item.alert is not None:
-        if bar := gauge(item.alert, item.expression, highest, page.now, style):
+        if bar := gauge(item.alert, item.expression, highest, page.now, style, item.bounds):
             rows.append(bar)
         rows.append((Piece(" "), Piece(course(item.alert, item.rule, page.now), role(item.alert))))
     place = len(rows)
@@ -442,7 +460,7 @@ def _why(page: AlertPage, style: SectionStyle) -> list[Band]:
         elif item.expression:
             rows.append((Piece(" " + _("querying"), "muted"),))
         return [[text_section(_("Why"), rows)]]
-    series = SeriesPage(why, item.expression, item.alert, page.now, page.window, style)
+    series = SeriesPage(why, item.expression, item.alert, page.now, page.window, style, item.bounds)
     told_beside_bar = bool(bar) and item.alert is not None and item.alert.resolved_at is not None
     if told := values_told(series, None if told_beside_bar else highest):
         together = (*rows[place - 1], Piece("  " + told))
@@ -548,17 +566,16 @@ def _rule(rule: RuleView | None, page: AlertPage) -> list[Row]:
 def _history(page: AlertPage) -> list[Row]:
     if not page.events:
         return [(Piece(" " + _("nothing yet"), "muted"),)]
-    unit = compared(page.item.expression).unit
-    return [_event(each, unit) for each in page.events]
+    return [_event(each, page.item) for each in page.events]
 
 
-def _event(event: Event, unit: ValueUnit) -> Row:
+def _event(event: Event, item: AlertItem) -> Row:
     colours = {"fired": "failing", "resolved": "good", "not told": "degraded"}
     told = [_KINDS[event.kind]()]
     if event.lasted_s is not None:
         told.append(_("after {time}", time=human_duration(event.lasted_s)))
     elif event.kind == "fired" and event.value is not None:
-        told.append(_("at {value}", value=value_text(event.value, unit)))
+        told.append(_("at {value}", value=value_told(event.value, item.expression, item.bounds)))
     if event.by:
         told.append(_("by {name}", name=event.by))
     at = Piece(" " + event.at.strftime("%m-%d %H:%M:%S  "), "muted")
@@ -576,25 +593,3 @@ _KINDS = {
     "told": lambda: _("notified"),
     "not told": lambda: _("not notified"),
 }
-
-
-# Silences as choices: those that go on first, then those that have ended lately. Imported where there are rules.
-
-
-def silence_choices(alerts: Alerts, *, can_end: bool) -> list[Choice]:
-    """One choice per silence; ended silences cannot be chosen."""
-    ordered = sorted(alerts.silences, key=lambda one: (not is_active(one, alerts.at), -one.ends_at.timestamp()))
-    return [_choice(one, alerts, can_end=can_end) for one in ordered]
-
-
-def _choice(silence: Silence, alerts: Alerts, *, can_end: bool) -> Choice:
-    active = is_active(silence, alerts.at)
-    matchers = format_matchers(silence.matchers)
-    taken = sum(silence.id in alert.silenced_by for alert in alerts.alerts)
-    state: Row
-    if active:
-        state = (Piece(silence_text(silence, alerts.at) + "  ", "accent"), Piece(f"{taken}  ", "strong"))
-    else:
-        state = (Piece(_("ended {time}", time=silence.ends_at.strftime("%m-%d %H:%M")) + "  ", "muted"),)
-    text = "  ".join(each for each in (matchers, silence.comment) if each)
-    return Choice(silence.id, (*state, Piece(text, "text" if active else "muted")), text, active and can_end, more=text)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from lilfox_tui.app.evidence import error_row
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, alerts_of
+from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, alerts_of, histograms_of
 from lilfox_tui.app.panes.metrics.traffic_sections import kept_text
 from lilfox_tui.app.rendering.chart import chart_columns
 from lilfox_tui.app.rendering.columns import wrapped
@@ -24,6 +24,7 @@ from lilfox_tui.monitor.model import Overview, StoreUsage, TargetView
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Event
+    from lilfox_tui.app.console import Console
     from lilfox_tui.app.evidence import LoggedError
     from lilfox_tui.app.panes.metrics.alert_page import AlertItem
     from lilfox_tui.monitor.alert_explain import Explanation
@@ -47,6 +48,18 @@ def others_there(item: AlertItem, items: Sequence[AlertItem]) -> list[AlertItem]
         and not each.alert.is_resolved
         and here & {value for name, value in each.alert.labels if name in _PLACES}
     ]
+
+
+def runbooks_for(app: Console, alerts: Collection[str], service: str = "") -> list[Runbook]:
+    """The runbooks for those alerts, as soon as they are read; if there are none, those that ask for a service and
+    offer this one."""
+    app.monitor.runbooks.show()
+    view = app.monitor.runbooks.feed.value
+    found = [] if view is None else view.runbooks
+    for_alerts = [each for each in found if any(name in alerts for name in each.on_alert)]
+    if for_alerts or not service:
+        return for_alerts
+    return [each for each in found if any(service in variable.choices for variable in each.variables)]
 
 
 def step_rows(number: int, step: Step) -> list[Row]:
@@ -236,7 +249,7 @@ class AlertSection:
 
         self._ask(item, overview, alerts.at)
         fresh = self._told_of == item.subject
-        runbooks = self._runbooks(item)
+        runbooks = runbooks_for(self._app, [item.name])
         page = AlertPage(
             item=item,
             now=overview.at,
@@ -250,7 +263,7 @@ class AlertSection:
             runbooks=[each.title for each in runbooks],
             steps=[step_rows(*each) for each in enumerate(runbooks[0].steps, 1)] if runbooks else (),
             errors=self._errors(item, overview.at),
-            others=others_there(item, items_of(alerts)),
+            others=others_there(item, items_of(alerts, histograms_of(overview))),
             whole=self._whole if fresh else None,
             slow_link=self._app.slow_link,
             height=self._app.room.height,
@@ -264,13 +277,6 @@ class AlertSection:
         services = dict.fromkeys(labels[name] for name in ("service", "job") if name in labels)
         found = (error for service in services for error in self.errors_of(service))
         return [error_row(each, now, self._app.glyphs) for each in dict.fromkeys(found)]
-
-    def _runbooks(self, item: AlertItem) -> list[Runbook]:
-        """The runbooks for an alert, as soon as they are read."""
-        runbooks = self._app.monitor.runbooks
-        runbooks.show()
-        view = runbooks.feed.value
-        return [] if view is None else [each for each in view.runbooks if item.name in each.on_alert]
 
     def _gone(self, overview: Overview) -> str:
         if overview.rewound:

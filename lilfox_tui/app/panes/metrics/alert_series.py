@@ -24,7 +24,8 @@ from lilfox_tui.core.i18n import _, clauses, ngettext
 from lilfox_tui.core.text import cell_width, human_age, human_duration, in_place
 from lilfox_tui.core.units import ValueUnit, axis_label, exact_text, value_text
 from lilfox_tui.metrics.model import Labels
-from lilfox_tui.monitor.alert_explain import ComparisonSide, Explanation, compared
+from lilfox_tui.metrics.traffic import bound_of_guess
+from lilfox_tui.monitor.alert_explain import Compared, ComparisonSide, Explanation, compared
 from lilfox_tui.promql.completion import AGGREGATIONS, WORDS
 from lilfox_tui.promql.functions import FUNCTIONS
 from lilfox_tui.promql.lexer import tokens
@@ -38,6 +39,8 @@ _FIRST = ("service", "job", "host", "instance")
 """Labels that tell where it is, in the order in which they are shown."""
 _TOLD_ELSEWHERE = ("alertname", "severity")
 _ABOVE, _BELOW = (">", ">="), ("<", "<=")
+_ABOUT, _SIGNS = "~", {"": "", "<=": "≤", ">": ">"}
+"""Before a value that is interpolated, and before a bound."""
 
 
 def where(labels: Labels) -> str:
@@ -60,14 +63,46 @@ def _beside_limit(value: float | None, limit: float | None, unit: ValueUnit) -> 
     return next((pair for pair in pairs if pair[0] != pair[1]), texts)
 
 
-def against(alert: Alert, expression: str) -> str:
+Bounds = Sequence[float]
+"""The finite bounds of the buckets of the histogram that an expression is about, in seconds; none if not known."""
+
+
+def _certain(value: float | None, text: str, sides: Compared, bounds: Bounds) -> tuple[str, bool]:
+    """What is certain of a value with that ``text``, and whether it is a bound: of a quantile that is a guess."""
+    if value is None or not sides.is_estimate:
+        return text, False
+    if not bounds:
+        return _ABOUT + text, False
+    bound, certain = bound_of_guess(value, bounds)
+    return (_SIGNS[bound] + value_text(certain, sides.unit), True) if bound else (text, False)
+
+
+def value_told(value: float, expression: str, bounds: Bounds = ()) -> str:
+    """A value of an alert, or what is certain of it."""
+    sides = compared(expression)
+    return _certain(value, value_text(value, sides.unit), sides, bounds)[0]
+
+
+def against(alert: Alert, expression: str, bounds: Bounds = ()) -> str:
     """An alert's value and what it is compared with, in one unit: ``31% > 5%``; for a resolved alert its last
     value, unless its summary says what was."""
     sides = compared(expression)
     value, limit = _beside_limit(alert.value, sides.limit, sides.unit)
+    value, is_bound = _certain(alert.value, value, sides, bounds)
     if alert.state is AlertState.RESOLVED:
         return "" if summary(alert) else _("last value {value}", value=value)
-    return f"{value} {sides.op} {sides.right if sides.limit is None else limit}" if sides.op else value
+    return _compare(value, sides, limit, is_bound=is_bound) if sides.op else value
+
+
+def _compare(value: str, sides: Compared, limit: str, *, is_bound: bool) -> str:
+    limit = sides.right if sides.limit is None else limit
+    return _("{value}, limit {limit}", value=value, limit=limit) if is_bound else f"{value} {sides.op} {limit}"
+
+
+def against_over(alert: Alert, expression: str, bounds: Bounds = ()) -> str:
+    """As :func:`against`, with the time over which the value is measured: ``31% > 5% over 5 min``."""
+    told, window_s = against(alert, expression, bounds), compared(expression).window_s
+    return _("{told} over {time}", told=told, time=human_duration(window_s)) if told and window_s else told
 
 
 _NUMBER = re.compile(r"(?<![\w.-])\d+(?:\.\d+)?")
@@ -83,11 +118,11 @@ def said_of(alert: Alert) -> str:
     return said
 
 
-def value_and_summary(alert: Alert, expression: str) -> tuple[str, str]:
+def value_and_summary(alert: Alert, expression: str, bounds: Bounds = ()) -> tuple[str, str]:
     """An alert's value with its limit, and what it says; if that has the value, what it says and the limit."""
     said, sides = said_of(alert), compared(expression)
     if not said or not sides.op or alert.state is AlertState.RESOLVED or not _tells(said, alert.value):
-        return against(alert, expression), said
+        return against(alert, expression, bounds), said
     limit = sides.right if sides.limit is None else _beside_limit(alert.value, sides.limit, sides.unit)[1]
     return said, _("limit {limit}", limit=limit)
 
@@ -133,13 +168,15 @@ def course(alert: Alert, rule: RuleView | None, now: datetime) -> str:
         first = _("above {limit} since {time}, {age} ago", limit=limit, time=crossed, age=age)
     elif below:
         first = _("below {limit} since {time}, {age} ago", limit=limit, time=crossed, age=age)
-    if alert.fired_at is not None:
-        fired = clock(alert.fired_at, now)
-        return first if fired == crossed else clauses([first, _("fired at {time}", time=fired)])
-    if rule is None or not rule.for_s:
-        return first
-    due = clock(alert.active_at + timedelta(seconds=rule.for_s), now)
-    return clauses([first, _("fires at {time} if it stays so", time=due)])
+    told = [first]
+    if alert.fired_at is not None and (fired := clock(alert.fired_at, now)) != crossed:
+        told.append(_("fired at {time}", time=fired))
+    elif alert.fired_at is None and rule is not None and rule.for_s:
+        due = clock(alert.active_at + timedelta(seconds=rule.for_s), now)
+        told.append(_("fires at {time} if it stays so", time=due))
+    if rule is not None and rule.every_s is not None:  # the value may have crossed the limit that long before
+        told.append(_("evaluated every {interval}", interval=human_duration(rule.every_s)))
+    return clauses(told)
 
 
 def _was(alert: Alert, resolved: str) -> str:
@@ -184,21 +221,26 @@ def values_told(page: SeriesPage, highest: tuple[float, datetime] | None) -> str
         value = _beside_limit(alert.value, page.why.compared.limit, page.unit)[0]
         parts.append(_("last value while the condition was true: {value}", value=value))
     if highest is not None:
-        parts.append(peak_told(page.expression, highest, page.now))
+        parts.append(peak_told(page.expression, highest, page.now, page.bounds))
     return clauses(parts)
 
 
-def peak_told(expression: str, highest: tuple[float, datetime], now: datetime) -> str:
+def peak_told(expression: str, highest: tuple[float, datetime], now: datetime, bounds: Bounds = ()) -> str:
     """The value furthest beyond the limit, and when it was."""
     sides = compared(expression)
-    value, at = value_text(highest[0], sides.unit), clock(highest[1], now)
+    value, at = value_told(highest[0], expression, bounds), clock(highest[1], now)
     if sides.op in _ABOVE:
         return _("peak {value} at {time}", value=value, time=at)
     return _("lowest {value} at {time}", value=value, time=at)
 
 
 def gauge(
-    alert: Alert, expression: str, highest: tuple[float, datetime] | None, now: datetime, style: SectionStyle
+    alert: Alert,
+    expression: str,
+    highest: tuple[float, datetime] | None,
+    now: datetime,
+    style: SectionStyle,
+    bounds: Bounds = (),
 ) -> Row:
     """The alert's value against its limit as a bar on which the limit is marked; of a resolved one the value that was
     furthest beyond it. Nothing if there is no such number."""
@@ -208,9 +250,10 @@ def gauge(
         return ()
     top = _gauge_top(value, sides.limit, sides.unit)
     texts = _beside_limit(value, sides.limit, sides.unit)
-    told = f"{texts[0]} {sides.op} {texts[1]}"
+    certain, is_bound = _certain(value, texts[0], sides, bounds)
+    told = _compare(certain, sides, texts[1], is_bound=is_bound)
     if highest is not None and not is_over_now:
-        told = clauses([peak_told(expression, highest, now), _("limit {limit}", limit=texts[1])])
+        told = clauses([peak_told(expression, highest, now, bounds), _("limit {limit}", limit=texts[1])])
     cells = min(_GAUGE_MOST, style.width - 6 - cell_width(told))
     if not math.isfinite(top) or min(value, sides.limit) < 0 or cells < _GAUGE_LEAST:
         return ()
@@ -245,6 +288,7 @@ class SeriesPage(Struct, frozen=True):
     now: datetime
     window: timedelta
     style: SectionStyle
+    bounds: Bounds = ()
 
     @property
     def end(self) -> datetime:
@@ -368,6 +412,7 @@ def _mark(value: _SideCells) -> Piece:
 
 def _value(value: _SideCells) -> Row:
     text = _beside_limit(value.side.value, value.side.limit, value.page.unit)[0]
+    text, _is_bound = _certain(value.side.value, text, value.page.why.compared, value.page.bounds)
     return (Piece(text, _mark(value).role if value.side.holds else "text"),)
 
 
@@ -413,7 +458,11 @@ def series_chart(page: SeriesPage) -> PageChart:
     return PageChart(
         _("Values, {when}", when=last_of(window, page.window)),
         [
-            PageCurve(where(each.labels) or _("overall"), _values(each, first), value_text(each.value, unit))
+            PageCurve(
+                where(each.labels) or _("overall"),
+                _values(each, first),
+                _certain(each.value, value_text(each.value, unit), why.compared, page.bounds)[0],
+            )
             for each in sides
         ],
         partial(axis_label, unit=unit),

@@ -10,7 +10,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lilfox_tui.app.panes.metrics.findings import finding_sections
-from lilfox_tui.app.panes.metrics.problems import ClientReport
 from lilfox_tui.app.panes.metrics.sections import (
     Band,
     PageChart,
@@ -45,7 +44,8 @@ from lilfox_tui.core.i18n import Message, _, clauses, listed, ntr
 from lilfox_tui.core.text import cell_width, clean, fit, human_age, human_bytes, human_count, human_duration
 from lilfox_tui.core.units import value_text
 from lilfox_tui.metrics.model import Level, Series
-from lilfox_tui.monitor.model import BackendView, FindingView, StatusChange
+from lilfox_tui.monitor.model import BackendView, ClientReport, FindingView, StatusChange
+from lilfox_tui.monitor.raised_levels import is_of_client
 
 # The BACKENDS lines as rows. Pure: views in, rows out.
 
@@ -64,7 +64,6 @@ def backend_row(
     style: TableStyle,
     *,
     name_width: int = _NAME_WIDTH,
-    reports: Sequence[ClientReport] = (),
 ) -> Row:
     """One backend: its figures and problems, or why there are none. Its name has ``name_width`` cells at most. What its
     clients report comes first: LilFox may reach what they do not."""
@@ -80,7 +79,7 @@ def backend_row(
         pieces += [Piece(fit(view.config.kind, _KIND_WIDTH), "muted"), Piece("  ")]
     if view.outage is not None or not view.figures:
         return (*pieces, Piece(why_no_figures(view, now), ROLES[view.level]))
-    for each in reports[:1]:
+    for each in view.reports[:1]:
         report = _("{client} reports: {said}", client=each.who, said=clean(each.text))
         if each.at is not None and cell_width(report) > style.width - row_width(tuple(pieces)):
             report = _("{client} logs errors about it", client=each.who)  # which stand below, and on its page
@@ -98,9 +97,14 @@ def backend_row(
     if view.reading is not None and view.reading.incomplete is not None:
         pieces += [Piece(_("incomplete"), "degraded"), Piece("  ")]
     said = {str(figure.text) for figure in view.figures}
-    if why := clauses(reason for reason in map(str, view.reasons) if reason not in said):
+    if why := clauses(reason for reason in map(str, _own_reasons(view)) if reason not in said):
         pieces.append(Piece(why, ROLES[view.level]))
     return tuple(pieces)
+
+
+def _own_reasons(view: BackendView) -> list[Message]:
+    """The reasons for its level but what its clients report, which stands before them."""
+    return [each for each in view.reasons if not is_of_client(each)]
 
 
 def why_no_figures(view: BackendView, now: datetime) -> str:
@@ -148,8 +152,6 @@ class BackendPage(Struct, frozen=True):
     """Rows of the screen; 0 if it does not matter."""
     cursor: datetime | None = None
     """The moment whose values the charts tell, instead of the newest ones."""
-    reports: Sequence[ClientReport] = ()
-    """What its clients say of it."""
     findings: Sequence[FindingView] = ()
     """Those of the audit on this backend."""
 
@@ -228,7 +230,7 @@ def _figure_role(figure: Figure) -> str:
 
 def _reasons(page: BackendPage) -> Iterator[Row]:
     view, role = page.view, ROLES[page.view.level]
-    yield from (report_row(each, page.now) for each in page.reports)
+    yield from (report_row(each, page.now) for each in view.reports)
     if view.outage is not None:
         yield (Piece("   "), Piece(why_no_figures(view, page.now), role))
         yield (Piece("   "), Piece(str(view.outage.error.hint)))
@@ -237,10 +239,11 @@ def _reasons(page: BackendPage) -> Iterator[Row]:
                 Piece("   " + _("the data below is from {time}", time=view.reading.at.strftime("%H:%M:%S")), "muted"),
             )
         return
-    held = "" if page.reports and not view.reasons else held_for(view, page.now)
-    for place, reason in enumerate([str(each) for each in view.reasons] or [_no_finding(page)]):
+    own = _own_reasons(view)
+    held = "" if view.reports and not own else held_for(view, page.now)
+    for place, reason in enumerate([str(each) for each in own] or [_no_finding(page)]):
         since = "  " + _("for {time}", time=held) if held and place == 0 else ""
-        yield (Piece("   "), Piece(reason, role if view.reasons or not page.reports else "text"), Piece(since, "muted"))
+        yield (Piece("   "), Piece(reason, role if own or not view.reports else "text"), Piece(since, "muted"))
     if view.reading is not None and view.reading.incomplete is not None:
         yield (Piece("   "), Piece(str(view.reading.incomplete), "degraded"))
 
@@ -256,10 +259,10 @@ def report_row(report: ClientReport, now: datetime) -> Row:
 def _no_finding(page: BackendPage) -> str:
     """What was looked at, where nothing was found: more than that is not proved."""
     view = page.view
-    if view.level is not Level.GOOD:
+    if view.level is not Level.GOOD and not view.reports:
         return well(view)
     checked = listed(map(str, view.reading.checked)) if view.reading is not None else ""
-    if page.reports:
+    if view.reports:
         return _("LilFox itself found no problem in {checked}", checked=checked) if checked else _("it answers LilFox")
     return _("no problem found in {checked}", checked=checked) if checked else well(view)
 
@@ -299,7 +302,8 @@ def _chart(page: BackendPage, wanted: BackendChart) -> PageChart | None:
     if not curves:
         return None
     limit = None if wanted.limit is None else values.get(wanted.limit) or None
-    told = [_newest(each, values, wanted.unit, page) for each in curves]
+    newest = [_newest(each, values, page) for each in curves]
+    told = [_newest_text(value, each, wanted.unit) for value, each in zip(newest, curves, strict=True)]
     highest = 0.0 if limit is None else _highest(page, curves, values)
     title = str(wanted.title)
     if limit is not None:
@@ -307,8 +311,8 @@ def _chart(page: BackendPage, wanted: BackendChart) -> PageChart | None:
     return PageChart(
         title,
         [
-            PageCurve(str(each.name), partial(_course, page, each), "" if len(curves) == 1 else now)
-            for each, now in zip(curves, told, strict=True)
+            PageCurve(str(each.name), partial(_course, page, each), "" if len(curves) == 1 else now, "", value)
+            for each, now, value in zip(curves, told, newest, strict=True)
         ],
         partial(axis_text, wanted.unit),
         page.now - page.window,
@@ -345,15 +349,19 @@ _LIMIT_FROM, _SCALED_TO_LIMIT_FROM = 0.1, 0.25
 not be seen."""
 
 
-def _newest(curve: BackendCurve, values: Mapping[Series, float], unit: Unit, page: BackendPage) -> str:
-    """The newest value of a curve; of a rate the last one that was drawn."""
-    value = values.get(curve.series)
+def _newest(curve: BackendCurve, values: Mapping[Series, float], page: BackendPage) -> float | None:
+    """The newest value of a curve; of a rate that of the newest samples."""
+    if not curve.per_second or not values:
+        return values.get(curve.series)
+    return next((each for each in reversed(_course(page, curve, _KNOWN_POINTS)) if each is not None), None)
+
+
+def _newest_text(value: float | None, curve: BackendCurve, unit: Unit) -> str:
+    if value is None:
+        return _("unknown")
     if curve.per_second:
-        value = next((each for each in reversed(_course(page, curve, _KNOWN_POINTS)) if each is not None), None)
-        if value is None:
-            return _("unknown")
         return _("{count}/s", count=cell_text(value, unit) if unit == "bytes" else human_count(value))
-    return _("unknown") if value is None else cell_text(value, unit)
+    return cell_text(value, unit)
 
 
 def _course(page: BackendPage, curve: BackendCurve, count: int) -> Values:

@@ -1,4 +1,5 @@
-"""The dialog that silences alerts: which ones, for how long, and a preview of what that would silence."""
+"""The dialog that silences alerts: which ones, for how long, and a preview of what that would silence; and the list of
+silences."""
 
 from __future__ import annotations
 
@@ -10,9 +11,18 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input
 
-from lilfox_tui.alerts.model import Alert, SilenceMatcher
-from lilfox_tui.alerts.silences import PRESETS_S, check_silence, format_matchers, matchers_of, parse_matchers
+from lilfox_tui.alerts.model import Alert, Alerts, Silence, SilenceMatcher
+from lilfox_tui.alerts.silences import (
+    PRESETS_S,
+    check_silence,
+    format_matchers,
+    is_active,
+    matchers_of,
+    parse_matchers,
+)
 from lilfox_tui.app.dialogs.messages import Dialog
+from lilfox_tui.app.dialogs.prompt import Choice
+from lilfox_tui.app.panes.metrics.alert_page import silence_text
 from lilfox_tui.app.rendering.columns import cells, wrapped
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.widgets import Lines, TextField
@@ -134,3 +144,25 @@ class SilenceDialog(Dialog[SilenceRequest | None]):
 def length_text(for_s: float | None) -> str:
     """The duration of a silence in words."""
     return _("until it resolves") if for_s is None else _("for {time} from now", time=human_duration(for_s))
+
+
+# Silences as choices: those that go on first, then those that have ended lately. Imported where there are rules.
+
+
+def silence_choices(alerts: Alerts, *, can_end: bool) -> list[Choice]:
+    """One choice per silence; ended silences cannot be chosen."""
+    ordered = sorted(alerts.silences, key=lambda one: (not is_active(one, alerts.at), -one.ends_at.timestamp()))
+    return [_choice(one, alerts, can_end=can_end) for one in ordered]
+
+
+def _choice(silence: Silence, alerts: Alerts, *, can_end: bool) -> Choice:
+    active = is_active(silence, alerts.at)
+    matchers = format_matchers(silence.matchers)
+    taken = sum(silence.id in alert.silenced_by for alert in alerts.alerts)
+    state: Row
+    if active:
+        state = (Piece(silence_text(silence, alerts.at) + "  ", "accent"), Piece(f"{taken}  ", "strong"))
+    else:
+        state = (Piece(_("ended {time}", time=silence.ends_at.strftime("%m-%d %H:%M")) + "  ", "muted"),)
+    text = "  ".join(each for each in (matchers, silence.comment) if each)
+    return Choice(silence.id, (*state, Piece(text, "text" if active else "muted")), text, active and can_end, more=text)

@@ -19,17 +19,14 @@ from lilfox_tui.app.panes.metrics.home_charts import HomeCharts
 from lilfox_tui.app.panes.metrics.layout import THREE_COLUMNS, PanelId, arrange
 from lilfox_tui.app.panes.metrics.pages import FarPast
 from lilfox_tui.app.panes.metrics.problems import (
-    REPORTED_FOR,
-    ClientReport,
     ProblemWidths,
-    backend_reports,
     change_row,
     change_runs,
     first_steps,
     problem_row,
     problem_widths,
 )
-from lilfox_tui.app.panes.metrics.service_page import service_heading, service_row
+from lilfox_tui.app.panes.metrics.service_page import service_heading, service_row, windows_text
 from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, cause_of
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
@@ -50,7 +47,7 @@ from lilfox_tui.app.widgets import more_below
 from lilfox_tui.core.i18n import _, language, ngettext
 from lilfox_tui.core.text import cell_width, clean
 from lilfox_tui.metrics.model import HostSnapshot, Level, ProcessUsage
-from lilfox_tui.monitor.model import BackendView, Overview, StatusChange, View
+from lilfox_tui.monitor.model import BackendView, Overview, ServiceView, StatusChange
 
 _PROCESSES = 40
 """Rows that are offered at most."""
@@ -114,6 +111,7 @@ class Home:
         self._state, self._app, self._alerts, self._far = context.state, context.app, alerts, far
         self.charts = HomeCharts(context)
         self.errors = NewestErrors(context)
+        self._app.monitor.client_errors = lambda: self.errors.found
         self._order = SteadyOrder()
         self._tops: dict[PanelId, int] = {}
         """The first row of each list that is longer than its panel."""
@@ -133,10 +131,9 @@ class Home:
         hosts, services, backends = state.hosts(overview), state.services(overview), state.backends(overview)
         at, problems = overview.at, self._problems(overview)
         name_width = max((cell_width(clean(view.name)) for view in overview.backends.values()), default=0)
-        reports = self.reports(overview)
 
         def backend(view: BackendView, now: datetime, style: TableStyle) -> Row:
-            return backend_row(view, now, style, name_width=name_width, reports=reports.get(view.name, ()))
+            return backend_row(view, now, style, name_width=name_width)
 
         return {
             "problems": HomeList(
@@ -158,7 +155,7 @@ class Home:
                 _("Services"),
                 [HomeRow(("service", view.name), partial(_sized, service_row, view, at, style)) for view in services],
                 lambda width: [service_heading(style.for_width(width))],
-                _count(len(services), len(overview.services)),
+                (*_window(services), *_count(len(services), len(overview.services))),
             ),
             "backends": HomeList(
                 _("Backends"),
@@ -166,18 +163,6 @@ class Home:
                 note=_count(len(backends), len(overview.backends)),
             ),
         }
-
-    def reports(self, overview: Overview) -> Mapping[str, Sequence[ClientReport]]:
-        """What services say of each backend; nothing is looked for while they are well and log no errors."""
-        errors = self.errors.found
-        ill = any(each.level is not Level.GOOD for each in overview.services.values())
-        if overview.rewound or not (ill or (errors and overview.at - errors[0].at < REPORTED_FOR)):
-            return {}
-        return {name: backend_reports(view, errors, overview) for name, view in overview.backends.items()}
-
-    def reports_of(self, view: View, overview: Overview) -> Sequence[ClientReport]:
-        """What services say of a backend."""
-        return self.reports(overview).get(view.name, ()) if isinstance(view, BackendView) else ()
 
     def _problems(self, overview: Overview) -> list[HomeRow]:
         problems, at, glyphs = self._state.faults(overview), overview.at, self._app.glyphs
@@ -432,6 +417,11 @@ class Home:
 def _by(sort: str) -> Row:
     text = sorted_text(sort)
     return (Piece(text + "  ", "accent"),) if text else ()
+
+
+def _window(services: Sequence[ServiceView]) -> Row:
+    text = windows_text(services)
+    return (Piece(text + "  ", "muted"),) if text else ()
 
 
 def _count(shown: int, of: int) -> Row:

@@ -13,16 +13,24 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui.app.evidence import LoggedError, Selected, Selection, is_named_after, text_of_rows
+from lilfox_tui.app.evidence import LoggedError, Selected, Selection, each_once, is_named_after, text_of_rows
 from lilfox_tui.app.pane import PaneContext
+from lilfox_tui.app.panes.metrics.alert_section import runbooks_for
 from lilfox_tui.app.panes.metrics.backend_page import BackendPage, backend_page
 from lilfox_tui.app.panes.metrics.finding_state import finding_of
 from lilfox_tui.app.panes.metrics.findings import finding_page
 from lilfox_tui.app.panes.metrics.host_page import HostPage, host_page
-from lilfox_tui.app.panes.metrics.problems import backend_reports
 from lilfox_tui.app.panes.metrics.sections import SectionStyle
 from lilfox_tui.app.panes.metrics.service_page import ServicePage, service_page
-from lilfox_tui.app.panes.metrics.state import ALERT_KINDS, WINDOWS, MetricsState, Subject, alerts_of, link_error
+from lilfox_tui.app.panes.metrics.state import (
+    ALERT_KINDS,
+    WINDOWS,
+    MetricsState,
+    Subject,
+    alerts_at,
+    alerts_of,
+    link_error,
+)
 from lilfox_tui.app.panes.metrics.traffic_sections import TREND_COLUMNS
 from lilfox_tui.app.rendering.chart import Values, chart_columns, in_columns
 from lilfox_tui.app.rendering.columns import Digits
@@ -34,7 +42,8 @@ from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, clauses, listed
 from lilfox_tui.metrics.history import Point
 from lilfox_tui.metrics.model import HostSnapshot, Level, Series
-from lilfox_tui.monitor.model import BackendView, FindingView, HostView, Overview, ServiceView, View
+from lilfox_tui.monitor.model import BackendView, ClientReport, FindingView, HostView, Overview, ServiceView, View
+from lilfox_tui.monitor.raised_levels import caller_reports
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Event
@@ -415,19 +424,35 @@ class MetricsPages:
             targets=scraping.targets(view.name) if app.rewound is None else (),
             kept=scraping.kept(),
             errors=self.errors_of(view.name),
+            callers=self._callers_of(view, now),
+            runbooks=self._runbooks_of(view),
             fired=self._state.fired_at(("service", view.name)),
         )
+
+    def _callers_of(self, view: ServiceView, now: datetime) -> Sequence[ClientReport]:
+        """What other services log of one that is not good."""
+        if self._app.rewound is not None or view.level in (Level.GOOD, Level.UNKNOWN):
+            return ()
+        others = (each for each in self.newest_errors() if not is_named_after(each.source, view.name))
+        return caller_reports(view, others, now)
+
+    def _runbooks_of(self, view: ServiceView) -> Sequence[str]:
+        """The titles of the runbooks for a service that is not good."""
+        if view.level in (Level.GOOD, Level.UNKNOWN):
+            return ()
+        alerts = alerts_at(self._state, ("service", view.name))
+        return [each.title for each in runbooks_for(self._app, alerts, view.name)]
 
     def errors_of(self, service: str) -> Sequence[LoggedError]:
         """The newest errors of the logs named after a service; none on a rewound screen."""
         found = self.newest_errors() if self._app.rewound is None else ()
         if not found:
             return ()
-        return [each for each in found if is_named_after(each.source, service)]
+        return each_once([each for each in found if is_named_after(each.source, service)])
 
     def backend_page(self, view: BackendView, now: datetime) -> BackendPage:
         """What the page of a backend shows."""
-        app, overview, subject = self._app, self._state.overview, f"backend/{view.name}"
+        app, subject = self._app, f"backend/{view.name}"
         over = rate_span(view)
         return BackendPage(
             view=view,
@@ -443,7 +468,6 @@ class MetricsPages:
             height=app.room.height,
             cursor=self._state.cursor,
             charts_first=self._app.room.height >= _HIGH,
-            reports=() if overview is None else backend_reports(view, self.newest_errors(), overview),
             findings=self._findings("backend", view.name),
         )
 

@@ -15,7 +15,7 @@ from lilfox_tui.app.pane import Pane, PaneContext
 from lilfox_tui.app.panes.metrics.actions import LinkActions, MetricsList, QueryActions, ViewActions
 from lilfox_tui.app.panes.metrics.alert_actions import AlertActions
 from lilfox_tui.app.panes.metrics.alert_section import AlertSection
-from lilfox_tui.app.panes.metrics.backend_page import backend_page, report_row
+from lilfox_tui.app.panes.metrics.backend_page import backend_page
 from lilfox_tui.app.panes.metrics.finding_actions import FindingActions
 from lilfox_tui.app.panes.metrics.finding_state import AUDIT, FINDING
 from lilfox_tui.app.panes.metrics.findings import audit_detail
@@ -259,8 +259,6 @@ class MetricsPane(Pane):
         first, rest = break_line(text, max(20, width))
         hint = Piece(("  " if rest else "") + (str(error.hint) if error is not None else ""))
         below = slice_row(why, len(text) - len(rest), len(text))
-        if error is None and not rest and (told := self.home.reports_of(view, overview)):
-            return [(*head, *why), report_row(told[0], overview.at)]
         return [(*head, *slice_row(why, 0, len(first))), (Piece("   "), *below, hint)]
 
     def _paint_page(self, overview: Overview) -> None:

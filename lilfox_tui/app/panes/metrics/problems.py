@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
-from functools import lru_cache
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
 from lilfox_tui.app.panes.metrics.findings import audit_text
 from lilfox_tui.app.panes.metrics.state import Fault
@@ -25,15 +23,14 @@ from lilfox_tui.monitor.model import (
     AuditView,
     BackendView,
     HostView,
-    Overview,
     PlanView,
     ServiceView,
     StatusChange,
     View,
 )
+from lilfox_tui.monitor.raised_levels import without_alerts
 
 if TYPE_CHECKING:
-    from lilfox_tui.app.evidence import LoggedError
     from lilfox_tui.app.panes.metrics.alert_page import AlertItem
     from lilfox_tui.app.panes.metrics.state import Problem
     from lilfox_tui.backup.sets.model import BackupSet
@@ -222,8 +219,11 @@ def _ago(at: datetime | None, now: datetime, width: int) -> str:
 
 def _of_fault(fault: Fault, now: datetime, glyphs: Glyphs, *, named: bool) -> Row:
     """The worse sign, why the state is what it is, and what the alert says."""
-    _mark, *state = _what(fault.view, now, glyphs, named=False)
-    alert = _of_alert(fault.item, now, glyphs, named=named, beside=fault.view)[1:]
+    view = without_alerts(fault.view)
+    if fault.view.reasons and not view.reasons:  # the alert alone says that it is not good
+        return _of_alert(fault.item, now, glyphs, named=named)
+    _mark, *state = _what(view, now, glyphs, named=False)
+    alert = _of_alert(fault.item, now, glyphs, named=named, beside=view)[1:]
     if fault.item.alert is not None and fault.item.alert.acknowledged is not None:
         state = [Piece(piece.text, "muted") for piece in state]
     mark = Piece(glyphs.level(fault.level), state[0].role if state[0].role == "muted" else ROLES[fault.level])
@@ -305,76 +305,6 @@ def change_row(run: ChangeRun, now: datetime, glyphs: Glyphs) -> Row:
         *((Piece(f"×{run.times}  ", "accent"),) if run.times > 1 else ()),
         Piece(str(change.what)),
     )
-
-
-# What clients say of a backend: that it answers LilFox does not prove that it answers them.
-
-
-REPORTED_FOR = timedelta(minutes=5)
-"""How long a logged error is told of."""
-_MOST_REPORTS = 3
-_KIND_WORDS = {
-    "postgresql": ("database", "postgres", "postgresql", "psycopg", "psycopg2", "asyncpg"),
-    "redis": ("redis",),
-    "rabbitmq": ("rabbitmq", "amqp"),
-}
-"""By which an error means a backend, if it is the only one of its kind."""
-_UNREACHED = re.compile(
-    r"refus|too many (?:clients|connections)|connection slots|time[ds]? ?out|could not connect|connect(?:ion)? fail"
-    r"|unreachable|no route|unavailable|connection (?:\S+ )*(?:closed|reset|lost|terminated|failed)",
-    re.IGNORECASE,
-)
-_ILL = r"[^,;\n]{0,60}?(?:\bdown\b|fail|error|unhealthy|false|refus|time[ds]? ?out|unavailable|unreachable)"
-"""What stands behind the name of a part in the body of a health check that says it is ill."""
-
-
-class ClientReport(Struct, frozen=True):
-    """What a client says of a backend: ``who`` logged it at ``at`` (aware UTC) for the last time; None: says it now."""
-
-    who: str
-    text: str
-    at: datetime | None = None
-    times: int = 1
-
-
-def client_reports(
-    view: BackendView, errors: Iterable[LoggedError], services: Iterable[ServiceView], now: datetime, *, alone: bool
-) -> list[ClientReport]:
-    """What services say of a backend at ``now`` (aware UTC): in their health checks, and in the logged ``errors``
-    (newest first), the newest one of each log. ``alone``: it is the only one of its kind."""
-    name = _name_pattern(view, alone=alone)
-    found: dict[str, ClientReport] = {}
-    for service in services:
-        said = "" if service.state is None or service.level is Level.GOOD else service.state.last.detail
-        if re.search(name + _ILL, said, re.IGNORECASE):
-            found[service.name] = ClientReport(service.name, said)
-    for each in errors:
-        recent = timedelta() <= now - each.at < REPORTED_FOR
-        if recent and _says_unreached(each.text) and re.search(name, each.text, re.IGNORECASE):
-            found.setdefault(each.source, ClientReport(each.source, each.text, each.at, each.times))
-    return list(found.values())[:_MOST_REPORTS]
-
-
-def backend_reports(view: BackendView, errors: Iterable[LoggedError], overview: Overview) -> Sequence[ClientReport]:
-    """What services say of a backend at the time of the overview; nothing on a rewound screen, which has no errors."""
-    if overview.rewound:
-        return ()
-    alone = sum(each.config.kind == view.config.kind for each in overview.backends.values()) == 1
-    return client_reports(view, errors, overview.services.values(), overview.at, alone=alone)
-
-
-@lru_cache(maxsize=1024)
-def _says_unreached(text: str) -> bool:
-    """Whether a logged error says that something was not reached; asked with each refresh of the same errors."""
-    return _UNREACHED.search(text) is not None
-
-
-def _name_pattern(view: BackendView, *, alone: bool) -> str:
-    """A pattern of the words that mean a backend: its name, its address unless that is of many, those of its kind."""
-    address = str(asdict(view.config).get("address", ""))
-    far = address if address not in ("", "localhost", "::1") and not address.startswith("127.") else ""
-    words = [view.name, far, *(_KIND_WORDS.get(view.config.kind, ()) if alone else ())]
-    return rf"(?<![\w-])(?:{'|'.join(re.escape(each) for each in words if each)})(?![\w-])"
 
 
 def first_steps() -> list[Row]:

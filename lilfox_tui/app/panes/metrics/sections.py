@@ -182,6 +182,15 @@ def last_of(part: timedelta, window: timedelta) -> str:
     )
 
 
+def runbook_rows(titles: Sequence[str]) -> list[Row]:
+    """The first of the runbooks with its key, and how many more there are."""
+    if not titles:
+        return []
+    more = len(titles) - 1
+    others = "  " + ngettext("and {count} more", "and {count} more", more) if more else ""
+    return [(Piece("   r ", "key"), Piece(_("runbook") + "  ", "muted"), Piece(titles[0]), Piece(others, "muted"))]
+
+
 # ---- charts ------------------------------------------------------------------------------------------------------
 
 
@@ -193,6 +202,21 @@ class PageCurve(Struct, frozen=True):
     now: str = ""
     role: str = ""
     """Its colour, where it means something; by its place in the chart if empty."""
+    newest: float | None = None
+    """The number of ``now``, with which its course ends: history tells the mean of each column."""
+
+    def course(self, count: int) -> Values:
+        """So many values, oldest first, the last of them the newest one."""
+        values = self.values(count)
+        if self.newest is None or not values:
+            return values
+        known = next((place for place in range(len(values) - 1, -1, -1) if values[place] is not None), 0)
+        last = known if known >= _NEAR_END * len(values) else len(values) - 1
+        return [*values[:last], self.newest, *values[last + 1 :]]
+
+
+_NEAR_END = 0.9
+"""From this part of a course on, its last value is the newest one, and not of before a gap."""
 
 
 class PageChart(Struct, frozen=True):
@@ -226,6 +250,8 @@ class PageChart(Struct, frozen=True):
     """Whether the scale ends close above the highest value."""
     quiet: str = ""
     """What is said of it instead where all of its values are zero; empty if it is drawn all the same."""
+    unknown: str = ""
+    """The same where none of its values is known."""
 
 
 def not_in_force(value: float | None, threshold: Threshold, view: HostView, glyphs: Glyphs) -> Sequence[str]:
@@ -275,12 +301,17 @@ def _points(charts: Sequence[PageChart], style: SectionStyle) -> int:
 
 
 def quiet_charts(charts: Sequence[PageChart], style: SectionStyle) -> tuple[list[PageChart], list[Section]]:
-    """The charts that are drawn, and a line in place of each of those whose values are all zero and that say what is
-    told then."""
+    """The charts that are drawn, and a line in place of each of those whose values are all zero, or all unknown, and
+    that say what is told then."""
     points, shown, told = _points(charts, style), list[PageChart](), list[Section]()
     for each in charts:
-        if each.quiet and all(_is_zero(curve.values(points)) for curve in each.curves):
-            told.append(text_section(each.title, [(Piece(" " + each.quiet, "muted"),)]))
+        said = ""
+        if each.quiet and all(_is_zero(curve.course(points)) for curve in each.curves):
+            said = each.quiet
+        elif each.unknown and all(value is None for curve in each.curves for value in curve.course(points)):
+            said = each.unknown
+        if said:
+            told.append(text_section(each.title, [(Piece(" " + said, "muted"),)]))
         else:
             shown.append(each)
     return shown, told
@@ -309,12 +340,12 @@ def chart_section(shown: PageChart, style: SectionStyle, points: int | None = No
 
 def _at_cursor(shown: PageChart, count: int, cursor: float) -> PageChart:
     """The chart with the values at the cursor in place of the newest ones."""
-    courses = [each.values(count) for each in shown.curves]
+    courses = [each.course(count) for each in shown.curves]
     found = [course[min(len(course) - 1, int(cursor * len(course)))] if course else None for course in courses]
     texts = [_("unknown") if value is None else shown.axis(value) for value in found]
     single = len(shown.curves) == 1
     curves = [
-        replace(each, values=partial(_same, course), now="" if single else text)
+        replace(each, values=partial(_same, course), now="" if single else text, newest=None)
         for each, course, text in zip(shown.curves, courses, texts, strict=True)
     ]
     return replace(shown, curves=curves, now=texts[0] if single else "", cursor=cursor)
@@ -331,7 +362,7 @@ def _chart_rows(shown: PageChart, width: int, style: SectionStyle, count: int) -
         warn=shown.warn, fail=shown.fail, mark=shown.mark, moment=shown.moment, line=shown.line, cursor=shown.cursor,
         reach=shown.reach, sign=style.glyphs.alert if shown.fired else "", snug=shown.snug,
     )  # fmt: skip
-    curves = [Curve(each.values(count), each.name if named else "", each.now, each.role) for each in shown.curves]
+    curves = [Curve(each.course(count), each.name if named else "", each.now, each.role) for each in shown.curves]
     if named and not all(_is_zero(each.values) for each in curves):  # the legend tells it, the line is in the way
         curves = [replace(each, values=()) if _is_zero(each.values) else each for each in curves]
     height = style.chart_height if named else style.chart_height + 1  # the legend has a row of its own
@@ -347,7 +378,7 @@ def _curve_lines(shown: PageChart, width: int, style: SectionStyle, count: int) 
     wide = min(_NAME_MOST, max(cell_width(name) for _curve, name, _now in named))
     numbers = max(cell_width(now) for _curve, _name, now in named)
     size = min(_SPARK_MOST, width - 1 - wide - numbers - 2 * _LEGEND_GAP)
-    courses = [resampled(each.values(count), max(1, size)) for each in shown.curves]
+    courses = [resampled(each.course(count), max(1, size)) for each in shown.curves]
     highest = max((value for course in courses for value in course if value is not None), default=None)
     told = "  ".join(filter(None, (shown.now, *shown.notes)))
     rows: list[Row] = [] if single else [(Piece(" "), Piece(shown.title, "title"), Piece(f"  {told}", "muted"))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ from lilfox_tui.app.panes.metrics.sections import (
     fill_page,
     padded,
     quiet_charts,
+    runbook_rows,
     text_section,
 )
 from lilfox_tui.app.panes.metrics.traffic_sections import (
@@ -45,14 +46,14 @@ from lilfox_tui.app.rendering.panels import cut_row, row_width
 from lilfox_tui.app.rows.hosts import INDENT, ROLES, TableStyle, held_for, lately_rows, reason_pieces, role_in_force
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import _, listed
-from lilfox_tui.core.text import clean, fit, human_duration, short_age
+from lilfox_tui.core.text import clean, fit, human_age, human_duration, short_age
 from lilfox_tui.metrics.model import Health, Level, Series
 from lilfox_tui.metrics.traffic import (
     Quantile,
     Traffic,
     TrafficPart,
 )
-from lilfox_tui.monitor.model import ServiceView, StatusChange, StoreUsage, TargetView
+from lilfox_tui.monitor.model import ClientReport, ServiceView, StatusChange, StoreUsage, TargetView
 
 if TYPE_CHECKING:
     from lilfox_tui.app.evidence import LoggedError
@@ -201,6 +202,16 @@ def service_row(view: ServiceView, now: datetime, style: TableStyle) -> Row:
     return (*head, *told)
 
 
+def windows_text(views: Iterable[ServiceView]) -> str:
+    """Over which time the rates and shares of the services are; empty if there are none."""
+    found = {round(each.traffic.value.window_s) for each in views
+             if isinstance(each.traffic, Ready) and each.traffic.value.requests_s is not None}  # fmt: skip
+    if not found:
+        return ""
+    seconds = f"{min(found)}-{max(found)}" if len(found) > 1 else str(*found)
+    return _("over {seconds} s", seconds=seconds)
+
+
 _FACT_GAP, _ERRORS_SHOWN = 2, 5
 _TEXT_BESIDE = 58
 """Cells from which a section of text stands beside another one."""
@@ -237,6 +248,10 @@ class ServicePage(Struct, frozen=True):
     """Rows of the screen; 0 if it does not matter."""
     cursor: datetime | None = None
     """The moment whose values the charts tell, instead of the newest ones."""
+    callers: Sequence[ClientReport] = ()
+    """What other services log of it."""
+    runbooks: Sequence[str] = ()
+    """The titles of those that are for it."""
     fired: datetime | None = None
     """When the worst alert about it fired; None if none fires."""
 
@@ -293,7 +308,16 @@ def _head(page: ServicePage) -> list[Row]:
             else []
         ),
         *_what_it_said(view),
+        *(_caller_row(each, page.now) for each in page.callers),
+        *runbook_rows(page.runbooks),
     ]
+
+
+def _caller_row(report: ClientReport, now: datetime) -> Row:
+    said = _("{client} depends on it: {said}", client=report.who, said=clean(report.text))
+    times = f" (×{report.times})" if report.times > 1 else ""
+    age = "" if report.at is None else "  " + _("{time} ago", time=human_age((now - report.at).total_seconds()))
+    return (Piece("   "), Piece(said + times, "degraded"), Piece(age, "muted"))
 
 
 def _what_it_said(view: ServiceView) -> list[Row]:
@@ -327,7 +351,7 @@ def _response_time(page: ServicePage) -> PageChart:
     newest = None if state is None else state.last.response_time_s
     return PageChart(
         _("Health check"),
-        [PageCurve("", lambda count: page.past(Series("service_response_seconds"), count))],
+        [PageCurve("", lambda count: page.past(Series("service_response_seconds"), count), newest=newest)],
         seconds_axis,
         page.now - page.window,
         page.now,
@@ -335,7 +359,16 @@ def _response_time(page: ServicePage) -> PageChart:
         warn=page.view.config.slow,
         line=True,
         snug=True,
+        unknown=_no_response(page),
     )
+
+
+def _no_response(page: ServicePage) -> str:
+    state = page.view.state
+    if state is None or page.now < state.since:
+        return _("no response recorded in the last {time}", time=human_duration(page.window.total_seconds()))
+    age = human_age((page.now - state.since).total_seconds())
+    return _("no response since {at:%H:%M:%S}, {time} ago", at=state.since, time=age)
 
 
 def _facts(page: ServicePage, width: int) -> list[Row]:

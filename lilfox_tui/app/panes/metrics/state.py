@@ -26,6 +26,7 @@ from lilfox_tui.monitor.model import (
     ServiceView,
     View,
 )
+from lilfox_tui.monitor.raised_levels import place_of
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alert, Alerts
@@ -135,7 +136,9 @@ class MetricsState:
         if self._items_of is None or self._items_of[0] is not alerts or self._items_of[1] != wanted:
             from lilfox_tui.app.panes.metrics.alert_page import items_of  # numpy: only where there are alerts
 
-            self._items = {each.subject: each for each in items_of(alerts) if _holds_all(each, wanted)}
+            self._items = {
+                each.subject: each for each in items_of(alerts, histograms_of(overview)) if _holds_all(each, wanted)
+            }
             self._items_of = alerts, wanted
         return self._items
 
@@ -440,17 +443,22 @@ class MetricsState:
         return None if alerts_of(self.overview) is not None else tr("alerts are currently unknown")
 
 
+def histograms_of(overview: Overview | None) -> dict[str, tuple[float, ...]]:
+    """The bounds of the buckets of the services' latency, by the name of the histogram."""
+    services = () if overview is None else overview.services.values()
+    found = (each.traffic.value for each in services if isinstance(each.traffic, Ready))
+    return {each.taken.get("latency", ""): each.bounds for each in found if each.bounds}
+
+
+def alerts_at(state: MetricsState, place: Subject) -> list[str]:
+    """The names of the alerts about a watched thing that fire or are pending."""
+    found = (each for each in state.items(state.overview).values() if each.alert and not each.alert.is_resolved)
+    return [each.name for each in found if state.place_of(each) == place]
+
+
 def _place_of(overview: Overview, item: AlertItem) -> Subject | None:
-    """The watched service or host that an alert's labels name."""
-    if item.alert is None:
-        return None
-    for label in ("service", "job", "host", "instance"):
-        name = item.alert.label(label)
-        if name in overview.services:
-            return "service", name
-        if name in overview.hosts:
-            return "host", name
-    return None
+    """The watched service, host or backend that an alert's labels name."""
+    return None if item.alert is None else place_of(overview, item.alert)
 
 
 def _of_kind(overview: Overview, kind: str) -> Mapping[str, View]:

@@ -122,7 +122,8 @@ def _no_numbers(state: Pending | Unavailable, now: datetime) -> list[Row]:
 def _next_try(state: Unavailable, now: datetime) -> str:
     if state.next_try is None:
         return ""
-    return _("next try in {wait}", wait=human_duration(max(0, round((state.next_try - now).total_seconds()))))
+    wait_s = round((state.next_try - now).total_seconds())
+    return _("next try in {wait}", wait=human_duration(wait_s)) if wait_s > 0 else _("trying now")
 
 
 def _numbers(page: TrafficPage, traffic: Traffic) -> Row:
@@ -146,11 +147,19 @@ def _numbers(page: TrafficPage, traffic: Traffic) -> Row:
     ):
         if percent is not None:
             pieces += [Piece(name + " ", "muted"), Piece(digits.share(percent) + "  ", role)]
+    under_way: Row = ()
     if traffic.in_flight is not None:
-        pieces += [Piece(_("in flight") + " ", "muted"), Piece(digits.count(traffic.in_flight) + "  ")]
-    over = Piece(_("over the last {seconds:.0f} s", seconds=traffic.window_s), "muted")
-    whole = (*pieces, over)
-    return whole if row_width(whole) <= page.style.width else tuple(pieces)  # no row for that alone
+        under_way = (Piece(_("in flight") + " ", "muted"), Piece(digits.count(traffic.in_flight) + "  "))
+    if traffic.requests_s is None:
+        return (*pieces, *under_way)
+    window, short = (Piece(text, "muted") for text in (window_text(traffic.window_s), f"({traffic.window_s:.0f} s)"))
+    rows: list[Row] = [(*pieces, *under_way, window), (*pieces, *under_way, short), (*pieces, short)]
+    return next((row for row in rows if row_width(row) <= page.style.width), rows[-1])
+
+
+def window_text(window_s: float) -> str:
+    """Over which time rates and shares are."""
+    return _("over the last {seconds:.0f} s", seconds=window_s)
 
 
 def _why_unknown(traffic: Traffic) -> list[Row]:
@@ -192,17 +201,18 @@ def _requests(page: TrafficPage, traffic: Traffic) -> PageChart | None:
     now = _("{count}/s", count=page.style.digits.count(total))
     shares = [share for share in (traffic.server_errors, traffic.client_errors) if share is not None]
     if len(shares) < 2:
-        curve = PageCurve("", lambda count: page.past(REQUESTS, count))
+        curve = PageCurve("", lambda count: page.past(REQUESTS, count), newest=total)
         return replace(_chart(page, _("Requests per second"), [curve], human_count), now=now)
 
-    def rate(percent: float) -> str:
-        return page.style.digits.count(total * percent / 100)
+    def curve_of(name: str, values: Callable[[int], Values], percent: float, role: str) -> PageCurve:
+        newest = total * percent / 100
+        return PageCurve(name, values, page.style.digits.count(newest), role, newest)
 
     rest = _part_of(page, (SERVER_ERRORS, CLIENT_ERRORS), rest=True)
     curves = [
-        PageCurve("5xx", _part_of(page, (SERVER_ERRORS,)), rate(shares[0]), "failing"),
-        PageCurve("4xx", _part_of(page, (CLIENT_ERRORS,)), rate(shares[1]), "degraded"),
-        PageCurve("2xx/3xx", rest, rate(100 - sum(shares)), "good"),
+        curve_of("5xx", _part_of(page, (SERVER_ERRORS,)), shares[0], "failing"),
+        curve_of("4xx", _part_of(page, (CLIENT_ERRORS,)), shares[1], "degraded"),
+        curve_of("2xx/3xx", rest, 100 - sum(shares), "good"),
     ]
     return replace(_chart(page, _("Requests per second by status"), curves, human_count), now=now)
 
@@ -227,13 +237,15 @@ def _part_of(page: TrafficPage, shares: Sequence[Series], *, rest: bool = False)
 def _latency(page: TrafficPage, traffic: Traffic) -> PageChart | None:
     digits = page.style.digits
     curves = [
-        PageCurve(f"p{quantile * 100:.0f}", _past(page, latency_series(quantile)), digits.quantile(found))
+        PageCurve(
+            f"p{quantile * 100:.0f}", _past(page, latency_series(quantile)), digits.quantile(found), "", found.seconds
+        )
         for quantile, found in zip(QUANTILES, (traffic.p50, traffic.p95, traffic.p99), strict=True)
         if found is not None
     ]
     title, now = _("Latency"), ""
     if not curves and traffic.average_s is not None:
-        curves, title = [PageCurve("", _past(page, AVERAGE))], _("Latency, average")
+        curves, title = [PageCurve("", _past(page, AVERAGE), newest=traffic.average_s)], _("Latency, average")
         now = digits.short_time(traffic.average_s)
     if not curves:
         return None
@@ -259,7 +271,7 @@ def _errors(page: TrafficPage, traffic: Traffic) -> PageChart | None:
     """The percentage of responses 5xx and 4xx, with the limit of the alert."""
     share, limits = page.style.digits.share, page.limits.errors
     curves = [
-        PageCurve(name, _past(page, series), share(percent), role)
+        PageCurve(name, _past(page, series), share(percent), role, percent)
         for name, series, percent, role in (
             ("5xx", SERVER_ERRORS, traffic.server_errors, "failing"),
             ("4xx", CLIENT_ERRORS, traffic.client_errors, "degraded"),

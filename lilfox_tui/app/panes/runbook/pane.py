@@ -18,7 +18,7 @@ from lilfox_tui.app.panes.runbook.actions import ColumnActions, RunActions, RunS
 from lilfox_tui.app.panes.runbook.drawing import Drawing, RunbookScreen
 from lilfox_tui.app.panes.runbook.incident_actions import CourseActions, IncidentActions
 from lilfox_tui.app.panes.runbook.orders import Permission, RunOrders, ValuePrompts
-from lilfox_tui.app.panes.runbook.state import COMMAND, INCIDENT, LIST, STEPS, RunbookState, newest_of
+from lilfox_tui.app.panes.runbook.state import COMMAND, INCIDENT, LIST, STEPS, RunbookState, key_of, newest_of
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rows.incidents import item_rows
 from lilfox_tui.app.shared_actions import ErrorActions, ListActions, StateList
@@ -29,6 +29,7 @@ from lilfox_tui.monitor.model import RunbooksView
 
 if TYPE_CHECKING:
     from lilfox_tui.incident.model import Incident
+    from lilfox_tui.runbook.model import Runbook
 
 PAINT_S, SLOW_PAINT_S = 0.15, 1.0
 """Between two drawings of what runs, and over a slow link."""
@@ -237,6 +238,14 @@ class RunbookPane(Pane):
         state.look_for(cause)
         if state.column == STEPS and state.shows_less(self.lilfox.room.width):
             state.go_column(COMMAND)
+        self.repaint()
+
+    def show_runbook(self, runbook: Runbook, cause: Cause) -> None:
+        """Selects a runbook for something that is no alert, which gives it values."""
+        self.state.cause = cause
+        self.state.set_filter("")
+        self.state.choose_item(key_of(runbook))
+        self.state.column = STEPS
         self.repaint()
 
     def status(self) -> Row:

@@ -80,11 +80,22 @@ class WaitingLine:
             problem = item.problems[0]
             text = _("line {line}: {what}; no command in this file is run", line=problem.line, what=problem.text)
             return (Piece(f" {self._app.glyphs.failing} ", "failing"), Piece(text, "failing"))
+        if told := self._of_thing():
+            return (mark, Piece(told, "accent"))
         if item.alert:
             return (mark, Piece(self._of_alert(item.alert), "accent"))
         if (last := item.last) is not None and last.ended is not None:
             return self._of_ended(last.state, last.message, last.ended, f"{last.user}@{last.host}")
         return (mark, Piece(self._of_new(), "muted"))
+
+    def _of_thing(self) -> str:
+        """The same about a runbook that was opened for something that fails without an alert, if it asks for that."""
+        cause, runbook = self._state.cause, self._state.runbook
+        if cause is None or not cause.told or runbook is None:
+            return ""
+        values = self._state.values_of_cause(runbook)
+        given = listed(f"{each} = {value}" for each, value in values.items())
+        return _("{what}: enter starts a run with {values}", what=cause.told, values=given) if given else ""
 
     def _of_alert(self, alert: str) -> str:
         """The text about a runbook for an alert: what enter does, and with which values."""

@@ -61,7 +61,7 @@ def test_what_does_not_count_yet_is_told_beside_its_figure() -> None:
     """A service that has 95.8% errors in its row is not green there."""
     watched = watch()
     assert look(watched, 95.8) is Level.DEGRADED
-    assert [str(each) for each in watched.view().reasons] == ["5xx 95.8% > 20% in 1 of 3 samples"]
+    assert [str(each) for each in watched.view().reasons] == ["5xx 95.8% > 20% over 30 s in 1 of 3 samples"]
     assert look(watched, 12.0) is Level.GOOD, "it was one moment"
 
 
@@ -148,7 +148,10 @@ def test_the_limit_of_an_alert_rule_is_judged_by_and_told() -> None:
     watched.take_limits(rule)
     assert watched.level is Level.DEGRADED, "it counts anew against a limit that is another one"
     assert look(watched, 10.0, times=2) is Level.FAILING
-    assert (watched.view().limits, [str(each) for each in watched.view().reasons]) == (rule, ["5xx 10.0% > 5%"])
+    assert (watched.view().limits, [str(each) for each in watched.view().reasons]) == (
+        rule,
+        ["5xx 10.0% > 5% over 30 s"],
+    )
     watched.take_limits(ServiceLimits(watched.configured))
     assert look(watched, 10.0, times=3) is Level.DEGRADED
     assert watched.view().limits.errors == LIMITS.server_errors_percent
@@ -161,7 +164,7 @@ def test_reports_and_series_have_the_same_level() -> None:
     overview = Overview(T0, {}, {"api": watched.view()})
     document = report(overview)
     assert (document["level"], document["services"]["api"]["level"]) == ("failing", "failing")
-    assert document["services"]["api"]["reasons"] == ["5xx 94.0% > 20%"]
+    assert document["services"]["api"]["reasons"] == ["5xx 94.0% > 20% over 30 s"]
     assert 'lilfox_service_level{service="api"} 3.0\n' in prometheus(overview, {})
 
 
@@ -174,5 +177,5 @@ def test_the_past_says_the_same() -> None:
     bad = Traffic(at, 30.0, requests_s=10.0, server_errors=94.0)
     history.add("traffic/api", at, series_of_traffic(bad), holds_s=10)
     then = past_service("api", watched.config, watched.limits, history, at)
-    told = ["5xx 94.0% > 20%"]
+    told = ["5xx 94.0% > 20% over 30 s"]
     assert (then.level, [str(each) for each in then.reasons]) == (Level.FAILING, told)

@@ -506,8 +506,12 @@ class QueryBox(Dialog[str]):
 
 
 async def _answered(engine: QueryEngine, asked: QueryAnswer) -> QueryAnswer:
-    """The answer of the engine: the value now, and the values over the window."""
+    """The answer of the engine: the value now, and the values over the window. Rates are asked for at the newest sample
+    that they are made of: what comes after it is extrapolated."""
     notes: dict[str, None] = {}  # both have the same ones
+    newest = await newest_counted(engine, asked.text, asked.at)
+    if newest is not None:
+        asked = replace(asked, at=min(asked.at, newest))
     if isinstance(engine, RemoteEngine):
         engine = engine.warning(notes.setdefault)
     start = asked.at - timedelta(seconds=asked.step_s * (asked.columns - 1))
@@ -517,8 +521,7 @@ async def _answered(engine: QueryEngine, asked: QueryAnswer) -> QueryAnswer:
         if not isinstance(value, str):
             with suppress(QueryError):  # a range vector has its own times
                 lines = await engine.range(asked.text, start, asked.at, asked.step_s)
-        until = await newest_counted(engine, asked.text, asked.at)
         filled = await filled_range(engine, asked.text, start, asked.at)
     except LilFoxError as error:
         return replace(asked, error=error)
-    return replace(asked, value=value, lines=lines, notes=tuple(notes), until=until, filled=filled)
+    return replace(asked, value=value, lines=lines, notes=tuple(notes), filled=filled)

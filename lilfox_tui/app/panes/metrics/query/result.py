@@ -12,7 +12,7 @@ import numpy as np
 from msgspec import Struct
 
 from lilfox_tui.app.panes.metrics.query.names import FilledRange
-from lilfox_tui.app.rendering.chart import SERIES_COLOURS, Values, first_known
+from lilfox_tui.app.rendering.chart import Values, first_known
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message
 from lilfox_tui.core.units import number_text
@@ -29,9 +29,9 @@ WINDOWS: Final = tuple(timedelta(minutes=minutes) for minutes in (5, 15, 60, 360
 
 
 class QueryAnswer(Struct, frozen=True):
-    """The result of a query ``text`` at ``at`` (aware UTC): the ``value``, and ``lines`` over the preceding window in
-    steps of ``step_s``; or an ``error``. ``notes`` are the warnings of the server; ``reasons`` say why there is no
-    series."""
+    """The result of a query ``text`` at ``at`` (aware UTC; of rates that is their newest sample): the ``value``, and
+    ``lines`` over the preceding window in steps of ``step_s``; or an ``error``. ``notes`` are the warnings of the
+    server; ``reasons`` say why there is no series."""
 
     text: str
     at: datetime
@@ -42,8 +42,6 @@ class QueryAnswer(Struct, frozen=True):
     error: LilFoxError | None = None
     notes: Sequence[str] = ()
     reasons: Sequence[Message] = ()
-    until: datetime | None = None
-    """When the newest sample was taken that rates are made of (aware UTC): later ones are extrapolated."""
     filled: FilledRange | None = None
     """When its ranges are full, if some of the values are of ranges that are not."""
 
@@ -100,19 +98,6 @@ def count_series(answer: QueryAnswer | None) -> int:
     return len(past.keys() | now.keys())
 
 
-_CRUSHED: Final = 0.05
-"""Of the highest value: a curve that stays below that part of a linear scale cannot be told from others there."""
-
-
-def differ_much(courses: Sequence[Values]) -> bool:
-    """Whether several curves are lines at the bottom of a linear scale, and none has values below zero."""
-    known = [[value for value in each if value is not None] for each in courses]
-    tops = [max(each) for each in known if any(each)]
-    if any(min(each) < 0 for each in known if each):
-        return False
-    return sum(top <= _CRUSHED * max(tops) for top in tops) > 1
-
-
 def _lines_and_values(answer: QueryAnswer) -> tuple[dict[LabelSet, Line], dict[LabelSet, float]]:
     past = {line.labels: line for line in answer.lines}
     match answer.value:
@@ -137,10 +122,7 @@ def _in_columns(line: Line, answer: QueryAnswer) -> Values:
     """The values of a line by column; None where there is no finite one."""
     columns, end_ms = answer.columns, answer.at.timestamp() * 1000
     places = columns - 1 - np.rint((end_ms - line.times) / (answer.step_s * 1000)).astype(np.int64)
-    last = columns - 1
-    if answer.until is not None:  # what comes after the newest sample falls, whatever is counted
-        last -= max(0, math.floor((answer.at - answer.until).total_seconds() / answer.step_s))
-    fits = (places >= 0) & (places <= last) & np.isfinite(line.values)
+    fits = (places >= 0) & (places < columns) & np.isfinite(line.values)
     values = np.full(columns, np.nan)
     values[places[fits]] = line.values[fits]
     return [None if math.isnan(value) else value for value in values.tolist()]
@@ -200,8 +182,8 @@ class QueryState:
         self.cursor: int | None = None
         self.is_alone = False
         """Whether the chart has the selected series alone."""
-        self.log: bool | None = None
-        """Whether the scale of the chart is logarithmic; None: where the values differ much."""
+        self.is_log = False
+        """Whether the scale of the chart is logarithmic."""
         self.asking = ""
         """The query that is being evaluated."""
 
@@ -242,15 +224,7 @@ class QueryState:
 
     def switch_scale(self) -> None:
         """Makes the scale of the chart logarithmic, or linear."""
-        self.log = not self.is_log
-
-    @property
-    def is_log(self) -> bool:
-        """Whether the scale of the chart is logarithmic."""
-        if self.log is not None:
-            return self.log
-        whole = (lambda values: values) if self.answer is None else self.answer.whole
-        return not self.is_alone and differ_much([whole(each.values) for each in self.series[:SERIES_COLOURS]])
+        self.is_log = not self.is_log
 
     def move(self, step: int) -> None:
         """Selects the series ``step`` rows further down; above the first one the keys go to the query again."""

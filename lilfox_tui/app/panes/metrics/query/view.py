@@ -27,6 +27,7 @@ from lilfox_tui.app.rendering.chart import (
     Axes,
     Curve,
     chart,
+    resampled,
     round_ceiling,
     series_marker,
     series_role,
@@ -406,7 +407,7 @@ class _SeriesTable:
         page = self._page
         if page.is_slow:
             return ()
-        values = _fewer(page.series[place].values[page.first :], _SPARK)
+        values = resampled(page.series[place].values[page.first :], _SPARK)
         top = None if page.is_log else self._top  # of a log scale, each has its own
         return (Piece(spark(values, _SPARK, page.glyphs, top=top), "chart"),)
 
@@ -526,12 +527,6 @@ def _unit_words(unit: ValueUnit) -> str:
     """The unit of the axis in words, where its labels do not have all of it."""
     words = {"per second": _("per second"), "bytes": _("bytes"), "bytes per second": _("bytes per second")}
     return words.get(unit, "")
-
-
-def _fewer(values: Sequence[float | None], count: int) -> list[float | None]:
-    """The maximum of each of ``count`` equal parts; None for a part without known values."""
-    parts = [values[place * len(values) // count : (place + 1) * len(values) // count] for place in range(count)]
-    return [max((value for value in part if value is not None), default=None) for part in parts]
 
 
 # ---- above and below -------------------------------------------------------------------------------------------------
