@@ -161,8 +161,8 @@ async def ask_open(app: Console, cause: Cause | None) -> bool:
         return False
     told = answer.text.strip() or proposed.title or _("untitled")
     opened = await written(app, lambda: open_incident(told, levels[answer.at], cause=proposed.cause))
-    app.tell(tr("{id} is open: actions from now on are recorded in it", id=opened.id))
     await _read(app, opened.id)
+    app.tell(tr("{id} is open: actions from now on are recorded in it", id=opened.id))
     return True
 
 

@@ -273,8 +273,8 @@ async def test_an_incident_is_opened_by_two_keys_and_its_title_in_every_pane(pan
         await until(lambda: "Open an incident" in screen_text(pilot), what="the question")
         await pilot.press(*"it burns", "enter")
         await until(lambda: (found := current()) is not None and found.title == "it burns", what="it is open")
-        await told(pilot, app, "INC-1 is open")
         await asyncio.to_thread(app.monitor.incidents.look)
+        await told(pilot, app, "INC-1 is open")
         await until(lambda: "INC-1 SEV-2  it burns" in screen_text(pilot), what="its page")
         assert "open for" in screen_text(pilot)
         assert app.pane.ID == "runbook"

@@ -60,5 +60,5 @@ def begin_in_incident(console: Console) -> None:
     console.press("I")
     console.until("Open an incident")
     console.press("it burns\r")
-    console.until("INC-1 is open")  # before the pane has it
-    console.press("\r\r")
+    console.until("INC-1 is open")
+    console.press("4\r\r")  # from its page, which is shown then
