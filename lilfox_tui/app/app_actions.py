@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -482,7 +483,8 @@ class ConsoleActions(_Everywhere):
     @action("quit", "q", tr("quit"), tr("quit; changes nothing on the hosts, and jobs keep running"), footer=8)
     def leave(self) -> None:
         backups = self._app.monitor.backups.backups
-        running = () if backups is None else backups.running
+        running = [*(() if backups is None else backups.running)]
+        running += _begun_here(self._app, {job.id for job in running})
         mine = [job for job in running if is_ours(job, user()) and _runs_still(job)]
         incident = open_incident(self._app)
         if (not mine and incident is None) or self._app.screen is self._leaving:
@@ -510,14 +512,24 @@ class ConsoleActions(_Everywhere):
         self._app.repaint_frame()
 
 
+def _begun_here(app: Console, known: Collection[str]) -> list[Job]:
+    """The jobs of the runs that are going on here and are not in the monitor's list yet."""
+    runs = (run.job_id for run in app.runs.values() if run.ended is None and run.job_id not in known)
+    return [job for job in map(_found, runs) if job is not None]
+
+
 def _runs_still(job: Job) -> bool:
     """Whether a job has not ended; the monitor's list is up to a second old, and the end may be on the screen."""
+    found = _found(job.id)
+    return found is None or found.state == "running"  # unreadable: ask rather than leave without asking
+
+
+def _found(job_id: str) -> Job | None:
     from lilfox_tui.jobs.listing import find_job
 
-    try:
-        return find_job(job.id).state == "running"
-    except LilFoxError:
-        return True  # unreadable: ask rather than leave without asking
+    with suppress(LilFoxError):
+        return find_job(job_id)
+    return None
 
 
 def open_incident(app: Console) -> Incident | None:
