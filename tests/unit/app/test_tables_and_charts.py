@@ -521,10 +521,9 @@ def test_an_endless_number_leaves_the_others_their_height() -> None:
     assert spark((1.0, math.inf, math.nan, 2.0), 4, UNICODE) == spark((1.0, 2.0, None, 2.0), 4, UNICODE)
 
 
-@pytest.mark.parametrize("few", [False, True])
 @pytest.mark.parametrize("value", NUMBERS)
-def test_any_number_is_written(value: float | None, few: bool) -> None:
-    digits = Digits(few=few)
+def test_any_number_is_written(value: float | None) -> None:
+    digits = Digits()
     written = [digits.count(value), digits.duration(value), digits.share(value), digits.bytes(value)]
     if value is not None:
         written += [digits.short_time(value), digits.quantile(Quantile(value, ">"))]

@@ -26,7 +26,7 @@ from lilfox_tui.app.panes.metrics.problems import plan_detail
 from lilfox_tui.app.panes.metrics.service_page import service_page
 from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, link_error
 from lilfox_tui.app.rendering.changed_cells import cells_of
-from lilfox_tui.app.rendering.columns import Digits, slice_row
+from lilfox_tui.app.rendering.columns import slice_row
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES, TableStyle, held_for, reason_pieces
 from lilfox_tui.app.shared_actions import ErrorActions, EvidenceActions, ListActions
@@ -229,7 +229,6 @@ class MetricsPane(Pane):
             width=self.lilfox.room.width,
             glyphs=app.glyphs,
             refresh_s=app.refresh_s,
-            digits=Digits(few=app.slow_link),
             sparklines=not app.slow_link,
             recent=self._recent if app.rewound is None else self._recent_then,
             sort=self.state.sort,
