@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import combinations_with_replacement, pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -480,6 +481,30 @@ def test_two_blocks_stand_side_by_side() -> None:
 )
 def test_shapes_fit_the_terminal(environ: dict[str, str], ascii_only: bool) -> None:
     assert glyphs_for_terminal(environ).ascii_only is ascii_only
+
+
+@pytest.mark.parametrize(
+    ("started_with", "ascii_only"),
+    [
+        ({"LANG": "C"}, True),
+        ({"LANG": "POSIX"}, True),
+        ({"LANG": "en_US.ISO-8859-1"}, True),
+        ({"LC_CTYPE": "C", "LANG": "en_US.UTF-8"}, True),
+        ({"LC_CTYPE": "C.UTF-8", "LANG": "C"}, False),
+        ({"LC_CTYPE": "UTF-8"}, False),
+        ({"LANG": "xx_XX.UTF-8"}, False),
+        ({}, False),
+        (None, False),
+    ],
+)
+def test_the_locale_is_what_was_set_and_not_what_python_makes_of_it(
+    started_with: dict[str, str] | None, ascii_only: bool, tmp_path: Path
+) -> None:
+    environ = tmp_path / "environ"
+    if started_with is not None:
+        environ.write_bytes(b"".join(f"{name}={value}\0".encode() for name, value in started_with.items()))
+    found = glyphs_for_terminal({"TERM": "xterm", **(started_with or {}), "LC_CTYPE": "C.UTF-8"}, str(environ))
+    assert found.ascii_only is ascii_only
 
 
 def test_rows_are_made_when_looked_at_and_once() -> None:
