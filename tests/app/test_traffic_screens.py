@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 
 import pytest
@@ -80,6 +81,15 @@ async def test_over_a_slow_link_there_are_the_same_digits_and_no_bars(monkeypatc
             row = next(line for line in screen_text(pilot).splitlines() if " gateway " in line)
             found.append([word for word in row.strip("│").split() if not set(word) & set(UNICODE.bars)])
     assert found[0] == found[1]
+
+
+async def test_all_times_of_a_row_have_one_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = app_of(monkeypatch)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await alone(app, pilot)
+        row = next(line for line in screen_text(pilot).splitlines() if " gateway " in line)
+        assert "ms" not in row.split(), "no blank before the unit of some of them"
+        assert len(re.findall(r" \d+(?:\.\d)?ms", row)) == 4, "of the health check, and three quantiles"
 
 
 async def test_an_ascii_terminal_has_marks_for_bounds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import NARROWEST, PanelArea, ScreenPanel, bordered, cut_row, draw_panels
 from lilfox_tui.core.i18n import _
 from lilfox_tui.core.text import cell_width, fit, human_duration
+from lilfox_tui.core.units import value_text
 from lilfox_tui.metrics.model import Series
 
 _NAME_MOST, _SPARK_MOST, _SPARK_LEAST = 16, 40, 4
@@ -23,7 +24,6 @@ _CHART_BESIDE = 38
 """Cells from which a chart stands beside another one."""
 _LEGEND_GAP = 2
 _PLOT_MOST = 32
-_EXACT_S = 120
 
 
 class SectionStyle(Struct, frozen=True):
@@ -170,12 +170,10 @@ def _places(band: Band, width: int) -> list[tuple[int, int]]:
 
 def last_of(part: timedelta, window: timedelta) -> str:
     """How far back a chart goes, and of which range that is all that is known."""
-    part_s, whole = round(part.total_seconds()), human_duration(window.total_seconds())
+    whole = human_duration(window.total_seconds())
     if part >= window:
         return _("last {time}", time=whole)
-    return _(
-        "last {time} of {window}", time=f"{part_s} s" if part_s < _EXACT_S else human_duration(part_s), window=whole
-    )
+    return _("last {time} of {window}", time=value_text(round(part.total_seconds()), "seconds"), window=whole)
 
 
 # ---- charts ------------------------------------------------------------------------------------------------------
