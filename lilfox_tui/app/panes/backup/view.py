@@ -201,7 +201,7 @@ class BackupView:
         def made() -> list[Row]:
             rows = backup_question(plan, self.now, self._state.zone, contents=False)
             rows = wrapped_facts(rows[1:], width - 1)  # the plan has its name in the title, its set its contents
-            return [BLANK, (Piece(" " + _("NEXT RUN"), "title"),), *rows]
+            return [BLANK, (Piece(" " + _("Next run"), "title"),), *rows]
 
         return self._kept.get("next run", plan, (width, now), made)
 
