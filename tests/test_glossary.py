@@ -35,6 +35,12 @@ def test_a_term_names_one_class_where_it_says(row: re.Match[str]) -> None:
     assert classes().get(row["name"]) == [row["path"]]
 
 
+def test_no_text_is_in_capitals() -> None:
+    """Titles are words like all others; abbreviations are shorter."""
+    texts = (path.read_text(encoding="utf-8") for path in (shape.PACKAGE / "app").rglob("*.py"))
+    assert [found for text in texts for found in re.findall(r'_\("([A-Z][A-Z ]{3,})"', text)] == []
+
+
 def test_a_term_and_its_chinese_stand_for_one_thing() -> None:
     for column in ("term", "name", "chinese"):
         assert [name for name, times in Counter(row[column] for row in ROWS).items() if times > 1] == []

@@ -29,6 +29,7 @@ from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, _, tr
 from lilfox_tui.core.text import clean
 from lilfox_tui.hosts.local import run_in_foreground
+from lilfox_tui.hosts.ssh.openssh import shell_failure
 from lilfox_tui.monitor.model import HostView, IncidentView, Overview
 from lilfox_tui.monitor.monitor import Monitor
 
@@ -297,17 +298,21 @@ class Console(PrivateApp, inherit_bindings=False):
             argv = self.monitor.shell_argv(view.name)
         except LilFoxError as error:
             self.tell(error)
-        else:
-            self.step_aside_for(argv)
+            return
+        heard, began_s = bytearray(), time.monotonic()
+        status = self.step_aside_for(argv, heard)
+        lasted_s = time.monotonic() - began_s
+        if status is not None and (why := shell_failure(view.name, argv, status, heard, lasted_s)) is not None:
+            self.tell(LilFoxError(why))
 
-    def step_aside_for(self, argv: Sequence[str]) -> int | None:
+    def step_aside_for(self, argv: Sequence[str], heard: bytearray | None = None) -> int | None:
         """Suspends the app for a program in this terminal and returns its exit status; None, with a message, if it
-        could not be started."""
+        could not be started. ``heard`` gets the end of its error output."""
         status: int | None = None
         failed: OSError | None = None
         with self.suspend():  # it does not come back from an error
             try:
-                status = run_in_foreground(argv)
+                status = run_in_foreground(argv, heard)
             except OSError as error:
                 failed = error
         if failed is not None:

@@ -35,6 +35,14 @@ def config_file() -> Path:
     return Path(platformdirs.user_config_dir(APP)) / "config.yaml"
 
 
+def told_config_file(path: str | None = None) -> str:
+    """The configuration file at ``path``, or the one that is used without ``--config``, as people are told of it: with
+    ``~`` for their home."""
+    file = config_file() if path is None else Path(path)
+    home = Path.home()
+    return f"~/{file.relative_to(home)}" if file.is_relative_to(home) else str(file)
+
+
 def state_dir() -> Path:
     """The folder for state that outlives a run (the last visit, crash logs); created with mode 0700, like its missing
     parents, whatever the umask. Raises OSError, also if others can change its contents."""

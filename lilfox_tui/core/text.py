@@ -144,16 +144,15 @@ def _may_break(text: str, at: int) -> bool:
     return after not in _CLOSING and before not in _OPENING and 2 in (cell_width(before), cell_width(after))
 
 
-def human_bytes(count: float | None, *, coarse: bool = False) -> str:
+def human_bytes(count: float | None) -> str:
     """``count`` bytes with a binary unit in at most 5 cells: ``340K``, ``1.2M``, ``-`` for unknown, ``>999E`` beyond
-    any real machine. ``coarse`` keeps only the first digit: ``300K``, ``1M``."""
+    any real machine."""
     if count is None or math.isnan(count):
         return "-"
     value = float(count)
     for unit in ("B", "K", "M", "G", "T", "P", "E"):
         if abs(value) < 999.5:
-            shown = leading_digit(value) if coarse else value
-            return f"{shown:.1f}{unit}" if unit != "B" and abs(value) < 9.95 and not coarse else f"{shown:.0f}{unit}"
+            return f"{value:.1f}{unit}" if unit != "B" and abs(value) < 9.95 else f"{value:.0f}{unit}"
         value /= 1024
     return ">999E"
 
@@ -178,11 +177,6 @@ def human_count(count: float | None) -> str:
             return f"{value:.1f}{unit}" if abs(value) < 9.95 and value != int(value) else f"{value:.0f}{unit}"
         value /= 1000
     return ">999T"
-
-
-def leading_digit(value: float) -> float:
-    """``value`` rounded to its first digit: 340 becomes 300, 0.012 becomes 0.01."""
-    return round(value, -math.floor(math.log10(abs(value)))) if 0 < abs(value) < 1e300 else value
 
 
 def human_duration(seconds: float | None) -> str:

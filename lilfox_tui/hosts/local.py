@@ -13,9 +13,10 @@ import signal
 import subprocess
 import sys
 import termios
+import threading
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -376,15 +377,15 @@ _AS_AT_FIRST = (
 on: wrapping and the cursor."""
 
 
-def run_in_foreground(argv: Sequence[str]) -> int:
-    """Run a program on the terminal and return its exit status (negative: the signal that ended it). Raises OSError if
-    it cannot be started.
+def run_in_foreground(argv: Sequence[str], heard: bytearray | None = None) -> int:
+    """Run a program on the terminal and return its exit status (negative: the signal that ended it); ``heard`` gets the
+    end of its error output too. Raises OSError if it cannot be started.
 
     The event loop stands still meanwhile: a signal to end, which it sees afterwards, ends the program first. What the
     keyboard sends (SIGINT, SIGQUIT) is the program's alone.
     """
     modes = _modes()
-    with subprocess.Popen(argv) as program:
+    with _listening(heard) as errors, subprocess.Popen(argv, stderr=errors) as program:
 
         def end(_number: int, _frame: object) -> None:
             program.send_signal(signal.SIGHUP)
@@ -398,6 +399,39 @@ def run_in_foreground(argv: Sequence[str]) -> int:
             _put_back(modes, program.returncode)
             for number, handler in kept.items():
                 signal.signal(number, handler)
+
+
+_MOST_HEARD = 4096
+_LAST_WORDS_S = 0.2
+"""For the error output after a program's end: what it left in the background may keep the pipe open."""
+
+
+@contextmanager
+def _listening(heard: bytearray | None) -> Iterator[int | None]:
+    """A file descriptor whose output goes to standard error, and to the end of ``heard``; None without ``heard``."""
+    if heard is None:
+        yield None
+        return
+    ours, theirs = os.pipe()
+    over = threading.Event()
+    reader = threading.Thread(target=_pass_on, args=(ours, heard, over), daemon=True)
+    reader.start()
+    try:
+        yield theirs
+    finally:
+        os.close(theirs)
+        reader.join(_LAST_WORDS_S)
+        over.set()
+
+
+def _pass_on(ours: int, heard: bytearray, over: threading.Event) -> None:
+    while data := os.read(ours, _MOST_HEARD):
+        if not over.is_set():  # the screen is the console's again
+            with suppress(OSError):
+                os.write(2, data)
+            heard += data
+            del heard[:-_MOST_HEARD]
+    os.close(ours)
 
 
 def _modes() -> list[int | list[bytes | int]] | None:

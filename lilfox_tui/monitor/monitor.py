@@ -75,6 +75,11 @@ class Queries:
 
         return EmbeddedEngine(store if found is None else CombinedSource(store, found))
 
+    @property
+    def has_nothing(self) -> bool:
+        """Whether there is nothing to query, and will be nothing: the configuration names nothing to scrape."""
+        return self.engine() is None and not self._scraping.keeps_series
+
     async def families(self) -> Mapping[str, Family]:
         """Return type and help of metrics by name, as far as they are known. Raises LilFoxError."""
         return self._scraping.families() if self._remote is None else await self._remote.families()

@@ -263,3 +263,17 @@ async def test_a_dialog_below_another_one_is_not_closed_by_late_keys() -> None:
             await pilot.pause()
         assert answers == [("upper", None), ("lower", None)]
         assert len(app.screen_stack) == 1
+
+
+async def test_over_a_slow_link_dialogs_have_borders_too() -> None:
+    """They cost a few bytes once, and without them the text of the screen behind runs into that of the dialog."""
+    app = still_app(mixed())
+    app.slow_link = True
+    async with app.run_test(size=(120, 40)) as pilot:
+        assert "┌" not in screen_text(pilot)
+        await pilot.press(":")
+        await until(lambda: isinstance(app.screen, Dialog))
+        await pilot.pause()
+        assert app.screen.has_class("-bordered")
+        assert "╭─" in screen_text(pilot)
+        assert "╰─" in screen_text(pilot)

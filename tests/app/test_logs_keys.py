@@ -350,7 +350,7 @@ async def test_an_open_record_stands_beside_the_list_and_the_next_one_opens(tmp_
         assert pane.state.at_end
         await pilot.press("enter")
         await pilot.pause()
-        row = next(line for line in screen_text(pilot).splitlines() if "FIELDS" in line)
+        row = next(line for line in screen_text(pilot).splitlines() if "Fields" in line)
         assert row.index("│") > 80, "the list is still there"
         first = pane.state.page
         await pilot.press("N")

@@ -42,7 +42,7 @@ async def test_a_click_selects_and_a_double_click_opens(tmp_path: Path) -> None:
         page = pane_of(app).state.page
         assert page is not None
         assert page.shown == chosen
-        assert "FIELDS" in screen_text(pilot)
+        assert "Fields" in screen_text(pilot)
 
 
 async def test_clicks_and_the_wheel_go_over_the_page_of_a_record(tmp_path: Path) -> None:

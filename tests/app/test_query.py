@@ -204,7 +204,7 @@ async def test_with_nothing_to_ask_it_says_so_and_asks_after_the_first_scrape() 
     app = still_app(mixed())
     async with app.run_test(size=(80, 24)) as pilot:
         await asks(pilot, "sum(load)", known=False)
-        await shows(pilot, "nothing is scraped yet", "add scrape:, prometheus:, or")
+        await shows(pilot, "nothing is scraped yet", "after the first scrape")
         app.monitor.scraping.store.publish(filled())
         await shows(pilot, "1 series")
 

@@ -8,11 +8,14 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from textual.widgets import Input
 
 from lilfox_tui.app.panes.metrics.alert_page import rule_queries
 from lilfox_tui.app.panes.metrics.query.offer import QueryLine, QueryOffer, StartPage, examples, metric_group
 from lilfox_tui.app.rendering.draw import UNICODE
+from lilfox_tui.config.model import ScrapeConfig
+from lilfox_tui.core.paths import config_file
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.promql.completion import KnownNames, NameIndex
 from lilfox_tui.scrape.exposition import Family
@@ -20,7 +23,7 @@ from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
 from lilfox_tui.scrape.store import SeriesStore
 from tests.app.alerts_made import ERRORS, alerting, some
 from tests.app.overviews import NOW, mixed
-from tests.app.still import still_app
+from tests.app.still import screen_text, still_app, unframed
 from tests.app.test_query import STEP_S, asks, box, filled, opened, shows, typed, value
 from tests.waiting import until
 
@@ -152,7 +155,7 @@ def test_examples_have_metrics_that_there_are() -> None:
     found = examples(KnownNames(NameIndex(["up", "cpu_usage_percent"])))
     assert found == [
         ("topk(5, cpu_usage_percent)", "Busiest hosts"),
-        ("up", "Targets that answer"),
+        ("up", "Targets: 1 answers, 0 does not"),
         ("topk(5, up)", ""),
     ]
     unknown = examples(KnownNames(NameIndex(["a_total", "b"])))
@@ -174,7 +177,7 @@ def test_examples_say_what_they_answer_and_a_wide_screen_has_promql_in_short() -
 
 
 async def test_the_first_screen_lists_what_was_asked_before_and_examples() -> None:
-    app = still_app(mixed())
+    app = still_app(mixed(), scrape={"shop": ScrapeConfig(targets=("127.0.0.1:9100",))})
     async with app.run_test(size=(100, 30)) as pilot:
         await opened(pilot, known=False)
         await shows(pilot, "Metrics  no names loaded yet")
@@ -189,6 +192,35 @@ async def test_the_first_screen_lists_what_was_asked_before_and_examples() -> No
         look = field.get_component_rich_style("input--placeholder")
         assert look.color == app.palette.style("muted", "bar").color
         assert look.italic
+
+
+@pytest.mark.parametrize("size", [(200, 55), (120, 40), (80, 24), (40, 10)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_where_nothing_is_to_be_scraped_it_says_what_to_configure(size: tuple[int, int]) -> None:
+    app = still_app(replace(mixed(), services={}))
+    async with app.run_test(size=size) as pilot:
+        await opened(pilot, known=False)
+        text = unframed(await shows(pilot, "No series", "nothing is scraped"))
+        assert "Examples" not in text, "none of them has an answer"
+        assert "no names loaded yet" not in text
+        if size[0] > 40:
+            assert "Add services:, scrape: or prometheus: to " in text
+            assert str(config_file()) in text.replace(" ", ""), "all of it, on several lines"
+        await typed(pilot, "up")
+        await pilot.press("enter")
+        text = unframed(await shows(pilot, "nothing is scraped"))
+        assert "Add services:, scrape: or prometheus: to" in text
+        assert "first scrape" not in text, "it never comes"
+
+
+async def test_what_is_to_be_scraped_has_examples_before_the_first_scrape() -> None:
+    app = still_app(mixed(), scrape={"shop": ScrapeConfig(targets=("127.0.0.1:9100",))})
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, known=False)
+        await shows(pilot, "Examples")
+        await typed(pilot, "up")
+        await pilot.press("enter")
+        await shows(pilot, "nothing is scraped yet", "The query runs after the first scrape.")
+        assert "Add scrape" not in screen_text(pilot)
 
 
 async def test_a_click_on_an_earlier_query_runs_it() -> None:

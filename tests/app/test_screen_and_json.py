@@ -120,7 +120,7 @@ async def test_the_pages_of_a_service_a_backend_and_an_alert_say_the_numbers_of_
         assert float(by_status["5xx"]) == pytest.approx(
             traffic["requests_s"] * traffic["server_errors_percent"] / 100, abs=0.5
         )
-        assert f"{1000 * service['response_time']:.0f} ms" in text
+        assert re.search(rf"Health check ─+ {1000 * service['response_time']:.0f}ms ", text)
         text = await open_page(app, pilot, DATABASE)
         values = document["backends"]["orders-db"]["values"]
         states = {state: values[f'postgresql_connections{{state="{state}"}}'] for state in ("active", "idle")}

@@ -59,7 +59,7 @@ def test_what_is_down_is_said_in_a_sentence() -> None:
 def test_where_nothing_is_scraped_that_is_said() -> None:
     rows = target_rows((), None, NOW, UNICODE)
     assert ["".join(piece.text for piece in row) for row in rows] == [
-        " TARGETS  0 of 0 up",
+        " Targets  0 of 0 up",
         "",
         "   nothing is scraped",
     ]

@@ -56,8 +56,8 @@ def test_no_sequence_of_a_log_line_reaches_the_terminal(tmp_path: Path, log: Cal
         for keys, shown in (
             ("w", "[@click=app.quit]boo[/boo]"),
             ("w", "[@click=app.quit]boo[/boo]"),
-            ("\r", "NEIGHBOURS"),  # the record's page
-            ("\x1b", gone("NEIGHBOURS")),  # else the next key would be read as one with Alt
+            ("\r", "Neighbours"),  # the record's page
+            ("\x1b", gone("Neighbours")),  # else the next key would be read as one with Alt
             ("S", "Statistics"),
             ("\x1b", gone("Statistics")),
             ("P", "Patterns"),

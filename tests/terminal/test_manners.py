@@ -142,6 +142,7 @@ def test_a_terminal_that_was_small_for_a_moment_is_drawn_whole(tmp_path: Path) -
     "env",
     [
         {"TERM": "linux", "COLORTERM": ""},
+        {"LANG": "C"},
         {"LANG": "C", "LC_ALL": "C"},
         {"NO_COLOR": "1"},
         {"TERM": "xterm", "COLORTERM": ""},

@@ -36,7 +36,6 @@ class _Framed(Protocol):
     """An app that knows what its terminal can show."""
 
     glyphs: Glyphs
-    slow_link: bool
     repaint_frame: Callable[[], None]
 
 
@@ -70,7 +69,7 @@ class Dialog(ModalScreen[Result], BackgroundScreen[Result]):
     def _frame(self) -> bool:
         """Draws a border if there is room; returns whether there is one."""
         app = cast("_Framed", self.app)
-        bordered = self.app.size.height >= HIGH and not app.slow_link
+        bordered = self.app.size.height >= HIGH
         has_parts = bool(self.children)
         self.set_class(bordered, "-bordered", update=has_parts)
         self.set_class(bordered and app.glyphs.ascii_only, "-ascii", update=has_parts)

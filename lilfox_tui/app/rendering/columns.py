@@ -16,7 +16,6 @@ from lilfox_tui.core.text import (
     human_bytes,
     human_count,
     human_duration,
-    leading_digit,
 )
 from lilfox_tui.metrics.traffic import Quantile
 
@@ -146,10 +145,6 @@ def meter_rows(meters: Sequence[Meter], width: int, glyphs: Glyphs, columns: int
     return [tuple(piece for each in meters[row::high] for piece in cells_of(each)) for row in range(high)]
 
 
-STEP = 5.0
-"""Between two percentages that are told apart over a slow link."""
-NEAR_FULL = 90.0
-"""Above this the last percents matter, and they change slowly."""
 LEAST_SHARE = 0.05
 """A smaller share would be written as none."""
 WHOLE_SHARE = 99.95
@@ -160,37 +155,29 @@ _MARKS = {"": "", "<=": "≤", ">": ">"}
 
 
 class Digits(Struct, frozen=True):
-    """Formats numbers; None means unknown. ``few`` formats roughly, so that less has to be redrawn: percentages in
-    steps of five, rates by their first digit.
-
-    Colours never follow from these texts: they are judged by the number that was read.
-    """
-
-    few: bool = False
+    """Formats numbers; None means unknown. Colours never follow from these texts: they are judged by the number that
+    was read. Over a slow link numbers are drawn less often, but no other numbers: the rest of the screen tells them
+    too."""
 
     def percent(self, value: float | None) -> str:
         """A percentage in 4 cells: `` 23%``, ``   -`` when unknown."""
-        return "   -" if value is None else fit(f"{self.rounded(value):3.0f}%", 4)
+        return "   -" if value is None else fit(f"{value:3.0f}%", 4)
 
     def whole(self, value: float | None) -> str:
         """A percentage without its sign, in 2 cells or 3."""
-        return " -" if value is None else f"{self.rounded(value):2.0f}"
-
-    def rounded(self, value: float) -> float:
-        """A percentage rounded for display; values near 0 or 100 are not rounded."""
-        return round(value / STEP) * STEP if self.few and STEP <= value <= NEAR_FULL else value
+        return " -" if value is None else f"{value:2.0f}"
 
     def bytes(self, value: float | None) -> str:
         """Bytes per second in at most 5 cells."""
-        return human_bytes(value, coarse=self.few)
+        return human_bytes(value)
 
     def count(self, value: float | None) -> str:
         """Events per second in at most 5 cells."""
-        return human_count(value if value is None or not self.few else leading_digit(value))
+        return human_count(value)
 
     def duration(self, seconds: float | None) -> str:
         """A duration."""
-        return human_duration(seconds if seconds is None or not self.few else leading_digit(seconds))
+        return human_duration(seconds)
 
     def share(self, percent: float | None) -> str:
         """A small percentage in at most 5 cells: ``0%``, ``0.4%``, ``31.0%``, ``100%``; nothing when unknown."""
@@ -200,8 +187,6 @@ class Digits(Struct, frozen=True):
             return "0%"
         if 0 < percent < LEAST_SHARE:
             return f"<{2 * LEAST_SHARE:g}%"
-        if self.few:
-            return f"{leading_digit(percent):.1f}%" if percent < 1 else f"{leading_digit(percent):.0f}%"
         return f"{percent:.1f}%" if percent < WHOLE_SHARE else f"{percent:.0f}%"
 
     def quantile(self, found: Quantile | None) -> str:
@@ -213,16 +198,13 @@ class Digits(Struct, frozen=True):
 
     def short_time(self, seconds: float) -> str:
         """A span of time in one unit and at most 5 cells: ``3.5ms``, ``18ms``, ``1.9s``, ``42s``."""
-        if self.few:
-            value = leading_digit(seconds)
-            return f"{value * 1000:.3g}ms" if value < ONE_SECOND else f"{value:.0f}s"
         if seconds < ONE_SECOND:
             return f"{seconds * 1000:.1f}ms" if seconds < TENTHS / 1000 else f"{seconds * 1000:.0f}ms"
         return f"{seconds:.1f}s" if seconds < TENTHS else f"{seconds:.0f}s"
 
     def load(self, value: float) -> str:
         """A load average."""
-        return f"{value:.1f}" if self.few else f"{value:.2f}"
+        return f"{value:.2f}"
 
 
 def _bound_text(seconds: float) -> str:

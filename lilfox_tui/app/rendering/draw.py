@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -283,17 +284,34 @@ ASCII = Glyphs(
 )
 
 
-def glyphs_for_terminal(environ: Mapping[str, str] | None = None) -> Glyphs:
+_COERCED = frozenset({"C.UTF-8", "C.utf8", "UTF-8"})
+"""What Python sets LC_CTYPE to where the locale is C, whoever set that (PEP 538)."""
+_STARTED_WITH = "/proc/self/environ"
+
+
+def glyphs_for_terminal(environ: Mapping[str, str] | None = None, started_with: str = _STARTED_WITH) -> Glyphs:
     """The glyphs: ASCII for TERM=linux, vt100 and the like, and for locales whose encoding is not UTF-8; else
-    Unicode."""
+    Unicode. The locale is that which the process was started with; where there was none, the one that Python set."""
     env = os.environ if environ is None else environ
     term = env.get("TERM", "")
     if term in CONSOLES:
         return ASCII
-    locale = env.get("LC_ALL") or env.get("LC_CTYPE") or env.get("LANG") or "C"
-    _, dot, encoding = locale.partition("@")[0].partition(".")
+    of_characters = env.get("LC_CTYPE") or ""
+    if of_characters in _COERCED:
+        of_characters = _first_of_characters(started_with) or env.get("LANG") or of_characters
+    locale = env.get("LC_ALL") or of_characters or env.get("LANG") or "C"
+    encoding = locale.partition("@")[0].rpartition(".")[2]  # LC_CTYPE may be nothing else: "UTF-8", from a Mac
     try:
-        utf8 = bool(dot) and codecs.lookup(encoding).name == "utf-8"
+        utf8 = codecs.lookup(encoding).name == "utf-8"
     except LookupError:
         utf8 = False
     return UNICODE if utf8 else ASCII
+
+
+def _first_of_characters(started_with: str) -> str:
+    """The LC_CTYPE that the process was started with; empty if it had none, or where that cannot be read."""
+    try:
+        said = Path(started_with).read_bytes().split(b"\0")
+    except OSError:
+        return ""
+    return next((each[9:].decode("ascii", "replace") for each in said if each.startswith(b"LC_CTYPE=")), "")

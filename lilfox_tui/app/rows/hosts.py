@@ -535,7 +535,7 @@ def lately_rows(changes: Sequence[StatusChange], now: datetime, glyphs: Glyphs) 
 def change_rows(changes: Sequence[StatusChange], glyphs: Glyphs, room: int | None = None) -> list[Row]:
     """Return rows for what changed since the last visit (oldest first): a title, then the newest first; ``room`` rows
     at most."""
-    rows: list[Row] = [BLANK, (Piece(" " + _("SINCE YOU LAST LOOKED"), "title"),)]
+    rows: list[Row] = [BLANK, (Piece(" " + _("Since you last looked"), "title"),)]
     for each in changes[::-1] if room is None else changes[::-1][: room - len(rows)]:
         mark = Piece(glyphs.level(each.level) + " ", ROLES[each.level])
         at = Piece(each.at.strftime("%m-%d %H:%M:%S  "), "muted")

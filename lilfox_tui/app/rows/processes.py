@@ -117,7 +117,7 @@ _IO_FROM = 72
 def _columns(digits: Digits, width: int) -> list[tuple[Column[ProcessUsage], int]]:
     io = Column[ProcessUsage](lambda: _("i/o/s"), 6, lambda each: _io(each, digits), right=True, id="io")
     columns = (
-        Column[ProcessUsage](lambda: _("cpu"), 5, lambda each: (Piece(_cpu(each, digits)),), right=True, id="cpu"),
+        Column[ProcessUsage](lambda: _("cpu"), 5, lambda each: (Piece(_cpu(each)),), right=True, id="cpu"),
         Column[ProcessUsage](
             lambda: _("mem"), 5, lambda each: (Piece(human_bytes(each.resident_bytes)),), right=True, id="memory"
         ),
@@ -131,8 +131,8 @@ def _columns(digits: Digits, width: int) -> list[tuple[Column[ProcessUsage], int
     return choose(columns, width - 2)
 
 
-def _cpu(each: ProcessUsage, digits: Digits) -> str:
-    return "-" if each.cpu_percent is None else f"{digits.rounded(each.cpu_percent):.0f}%"
+def _cpu(each: ProcessUsage) -> str:
+    return "-" if each.cpu_percent is None else f"{each.cpu_percent:.0f}%"
 
 
 def _io(each: ProcessUsage, digits: Digits) -> Row:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from lilfox_tui.config.model import HostConfig, SshConfig
 from lilfox_tui.core import files as trusted_file
+from lilfox_tui.core.i18n import Message, tr
 
 _INCLUDE = re.compile(r"\s*include(?:\s*=\s*|\s+)(.*)", re.IGNORECASE)
 _MOST_BYTES = 1 << 20
@@ -78,6 +79,26 @@ def shell_argv(name: str, config: HostConfig, ssh: SshConfig) -> list[str]:
     if config.identity is not None:
         argv += ["-i", str(Path(config.identity).expanduser())]
     return [*argv, "--", config.address or name]
+
+
+_NO_CONNECTION = 255
+"""The exit status of ssh(1) where it failed; also of a shell that ended with it."""
+_AT_ONCE_S = 1.0
+
+
+def shell_failure(
+    name: str, argv: Sequence[str], status: int, errors: bytes | bytearray, lasted_s: float
+) -> Message | None:
+    """Return why there was no shell on a host, or none any more, in ssh's own words; None where somebody left it. The
+    exit status of a shell that was used is that of its last command."""
+    lines = [line for line in errors.decode("utf-8", "replace").splitlines() if line.strip()]
+    said = lines[-1].strip() if lines else ""
+    was_left = said.startswith("Connection to ") and said.endswith(" closed.")
+    if argv[0] == "ssh" and status == _NO_CONNECTION and not was_left:
+        return tr("no shell on {name}: {reason}", name=name, reason=said or tr("ssh ended with status 255"))
+    if status > 0 and lasted_s < _AT_ONCE_S:
+        return tr("the shell on {name} ended at once, with status {status}", name=name, status=status)
+    return None
 
 
 def terminal_argv(

@@ -74,10 +74,9 @@ class ScrapeWatch:
 
     async def run(self) -> None:
         """Scrape until cancelled."""
-        config = self._config
         asked = self._asked()
         named = self._names_others()
-        if not (asked or named or config.rules or config.recovery):
+        if not self.keeps_series:
             return
         await asyncio.sleep(AFTER_FIRST_FRAME_S)
         store = await self._opened()
@@ -87,6 +86,11 @@ class ScrapeWatch:
             if named:
                 others = await self._others(store)
                 group.create_task(others.pool.run(others.targets, others.discovery))
+
+    @property
+    def keeps_series(self) -> bool:
+        """Whether there is a store, or will be one: something is to be scraped, or rules select from it."""
+        return bool(self._asked() or self._names_others() or self._config.rules or self._config.recovery)
 
     def checks(self) -> list[Coroutine[Any, Any, None]]:
         """Return the checks for :meth:`Monitor.check_once`: two scrapes of each service that has metrics, because rates

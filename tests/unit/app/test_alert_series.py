@@ -253,7 +253,7 @@ def test_a_chart_of_young_data_begins_with_it() -> None:
     assert (drawn.title, drawn.start) == ("Values, last 11 min of 1 h", NOW - timedelta(minutes=11))
     assert drawn.curves[0].values(60) == (None, *(0.3,) * 10), "a minute before the alert is seen"
     first = series_chart(replace(late, window=timedelta(minutes=5), alert=replace(some().alerts[1], active_at=NOW)))
-    assert first.title == "Values, last 60 s of 5 min"
+    assert first.title == "Values, last 1 min of 5 min"
     whole = series_chart(page(young, side(0.01, *[0.01] * 60)))
     assert (whole.title, whole.start, len(whole.curves[0].values(60))) == ("Values, last 1 h", NOW - HOUR, 60)
 

@@ -122,12 +122,12 @@ def test_the_page_of_a_set_begins_with_its_proof_and_ends_with_details_in_words(
     assert rows[0].split()[0] == "proof"
     assert "then removed" in text
     assert "a scratch folder beside /srv/lilfox/public/uploads" in " ".join(text.split())
-    details = text.partition("DETAILS")[2]
+    details = text.partition("Details")[2]
     for word in ("dumped by 17.5", "server version 17.5", "from a standby no", "server 12M", "SHA-256"):
         assert word in details, details
     for word in ("sha256", "server_version_num", "False", "size_bytes"):
         assert word not in text
-    assert "SHA-256" not in text.partition("DETAILS")[0]
+    assert "SHA-256" not in text.partition("Details")[0]
 
 
 def test_a_size_is_compared_with_the_set_before_that_has_the_same_sources() -> None:

@@ -477,8 +477,8 @@ def test_records_that_say_the_same_and_the_raw_line_stand_beside_the_fields_wher
         page = [text_of(each.row) for each in rows]
         assert any("30 of 32 loaded records (94%)" in row for row in page)
         assert any('"odd": 1}' in row for row in page)
-        (fields,) = [row for row in page if row.startswith(" FIELDS")]
-        assert ("SAME PATTERN" in fields) is side_by_side
+        (fields,) = [row for row in page if row.startswith(" Fields")]
+        assert ("Same pattern" in fields) is side_by_side
         assert all(cells(each.row) <= width for each in rows)
         assert not any("…" in row for row in page), "the course takes the room that there is"
         if side_by_side:
@@ -486,7 +486,7 @@ def test_records_that_say_the_same_and_the_raw_line_stand_beside_the_fields_wher
             assert {piece.ground for piece in source if piece.ground} == {"background"}, "not in the selection"
             assert cells(source) == width
     plain = detail_rows(loaded[4], loaded[4].item, Neighbours(), STYLE)  # type: ignore[arg-type]
-    assert not any("RAW" in text_of(each.row) for each in plain), "the message is all of it"
+    assert not any("Raw" in text_of(each.row) for each in plain), "the message is all of it"
 
 
 def test_a_traceback_is_not_repeated_among_the_fields() -> None:
@@ -521,10 +521,10 @@ def test_the_records_of_a_request_stand_before_the_neighbours() -> None:
     assert together == tuple(loaded[:2])
     assert same_request(loaded[2].item, loaded) == ()  # type: ignore[arg-type]
     page = [text_of(each.row) for each in detail_rows(one, one.item, Neighbours(), STYLE, together)]  # type: ignore[arg-type]
-    at = page.index(" SAME REQUEST")
+    at = page.index(" Same request")
     assert "gateway says" in page[at + 1]
     assert "backend says" in page[at + 2]
-    assert at + 4 == page.index(" NEIGHBOURS")
+    assert at + 4 == page.index(" Neighbours")
     many = [traced(number, "gateway", "aa") for number in range(99)]
     near = same_request(many[70].item, many)  # type: ignore[arg-type]
     assert len(near) == MOST_OF_REQUEST

@@ -168,7 +168,7 @@ def test_what_is_not_known_of_a_services_requests_is_blank_and_never_none() -> N
     known = Traffic(NOW, 30.0, requests_s=0.0, in_flight=2.0)
     view = replace(mixed().services["gateway"], traffic=Ready(known, NOW))
     text = text_of(service_row(view, NOW, style(120)))
-    assert text.split() == ["●", "gateway", "200", "12", "ms", "0", "2", "6m"]
+    assert text.split() == ["●", "gateway", "200", "12ms", "0", "2", "6m"]
     assert "%" not in text
 
 
@@ -558,7 +558,7 @@ def test_figures_below_a_host_are_whole_and_no_columns_of_its_table(width: int, 
 
 @pytest.mark.parametrize(("done", "total", "said"), [(50, 100, "50B of 100B"), (6656, 73, "6.5K"), (57, None, "57B")])
 def test_a_total_that_was_passed_is_not_told(done: int, total: int | None, said: str) -> None:
-    row = progress_row(Progress("config", done, total), 120, UNICODE, Digits(few=False))
+    row = progress_row(Progress("config", done, total), 120, UNICODE, Digits())
     assert row[-1].text.strip() == said
 
 

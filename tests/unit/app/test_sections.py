@@ -17,6 +17,7 @@ from lilfox_tui.app.panes.metrics.sections import (
     chart_bands,
     draw_sections,
     fill_page,
+    last_of,
     text_section,
 )
 from lilfox_tui.app.rendering.chart import AXIS_WIDTH, Axes, Curve, Values, chart, resampled
@@ -117,6 +118,14 @@ def test_below_sixty_columns_a_curve_is_one_line_and_all_have_one_scale() -> Non
     assert (first.count("▁"), second.count("▆")) == (28, 28)
     assert first.endswith("  1")
     assert second.endswith("  100")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(20, "last 20 s of 5 min"), (101, "last 1 min 41 s of 5 min"), (240, "last 4 min of 5 min"), (300, "last 5 min")],
+)
+def test_a_span_has_the_units_of_every_other_one(seconds: int, told: str) -> None:
+    assert last_of(timedelta(seconds=seconds), timedelta(minutes=5)) == told
 
 
 def test_over_a_slow_link_nothing_moves_but_the_numbers() -> None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import combinations_with_replacement, pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -485,6 +486,30 @@ def test_shapes_fit_the_terminal(environ: dict[str, str], ascii_only: bool) -> N
     assert glyphs_for_terminal(environ).ascii_only is ascii_only
 
 
+@pytest.mark.parametrize(
+    ("started_with", "ascii_only"),
+    [
+        ({"LANG": "C"}, True),
+        ({"LANG": "POSIX"}, True),
+        ({"LANG": "en_US.ISO-8859-1"}, True),
+        ({"LC_CTYPE": "C", "LANG": "en_US.UTF-8"}, True),
+        ({"LC_CTYPE": "C.UTF-8", "LANG": "C"}, False),
+        ({"LC_CTYPE": "UTF-8"}, False),
+        ({"LANG": "xx_XX.UTF-8"}, False),
+        ({}, False),
+        (None, False),
+    ],
+)
+def test_the_locale_is_what_was_set_and_not_what_python_makes_of_it(
+    started_with: dict[str, str] | None, ascii_only: bool, tmp_path: Path
+) -> None:
+    environ = tmp_path / "environ"
+    if started_with is not None:
+        environ.write_bytes(b"".join(f"{name}={value}\0".encode() for name, value in started_with.items()))
+    found = glyphs_for_terminal({"TERM": "xterm", **(started_with or {}), "LC_CTYPE": "C.UTF-8"}, str(environ))
+    assert found.ascii_only is ascii_only
+
+
 def test_rows_are_made_when_looked_at_and_once() -> None:
     made: list[int] = []
 
@@ -524,10 +549,9 @@ def test_an_endless_number_leaves_the_others_their_height() -> None:
     assert spark((1.0, math.inf, math.nan, 2.0), 4, UNICODE) == spark((1.0, 2.0, None, 2.0), 4, UNICODE)
 
 
-@pytest.mark.parametrize("few", [False, True])
 @pytest.mark.parametrize("value", NUMBERS)
-def test_any_number_is_written(value: float | None, few: bool) -> None:
-    digits = Digits(few=few)
+def test_any_number_is_written(value: float | None) -> None:
+    digits = Digits()
     written = [digits.count(value), digits.duration(value), digits.share(value), digits.bytes(value)]
     if value is not None:
         written += [digits.short_time(value), digits.quantile(Quantile(value, ">"))]

@@ -27,6 +27,13 @@ def test_without_xdg_variables_home_holds_them(tmp_path: Path, monkeypatch: pyte
     assert paths.config_file() == tmp_path / ".config" / "lilfox" / "config.yaml"
 
 
+def test_people_are_told_of_the_file_that_is_read(own_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert paths.told_config_file() == f"{own_folders}/config/lilfox/config.yaml"
+    assert paths.told_config_file("/etc/lilfox.yaml") == "/etc/lilfox.yaml"
+    monkeypatch.setenv("HOME", str(own_folders))
+    assert paths.told_config_file() == "~/config/lilfox/config.yaml"
+
+
 @pytest.mark.parametrize(
     ("number", "says"),
     [

@@ -102,14 +102,9 @@ def test_bytes_for_people(count: float | None, shown: str) -> None:
     assert text.human_bytes(count) == shown
 
 
-@pytest.mark.parametrize(("count", "shown"), [(0, "0B"), (999, "1000B"), (348160, "300K"), (1.4 * 2**20, "1M")])
-def test_coarse_bytes_keep_their_first_digit(count: float, shown: str) -> None:
-    assert text.human_bytes(count, coarse=True) == shown
-
-
-@given(st.floats(min_value=0, allow_infinity=True), st.booleans())
-def test_no_number_is_wider_than_its_column(value: float, coarse: bool) -> None:
-    assert len(text.human_bytes(value, coarse=coarse)) <= 5
+@given(st.floats(min_value=0, allow_infinity=True))
+def test_no_number_is_wider_than_its_column(value: float) -> None:
+    assert len(text.human_bytes(value)) <= 5
     assert len(text.human_count(value)) <= 5
 
 

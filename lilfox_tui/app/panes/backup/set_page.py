@@ -54,17 +54,17 @@ def set_page(found: BackupSet, view: PlanView, style: BackupStyle) -> list[Row]:
     its parts, and at the end what only a comparison by hand needs. Long lines are wrapped."""
     rows: list[Row] = [*_proof(found, style), *_missing(found), *_contents(found, style), BLANK]
     rows += _about(found, view, style)
-    rows += [BLANK, _section(_("FILES IN THE STORE"), len(found.parts))]
+    rows += [BLANK, _section(_("Files in the store"), len(found.parts))]
     for part in found.parts:
         rows += _part(part)
     if found.manifest is not None and found.manifest.notes:
-        rows += [BLANK, _section(_("NOTES"), len(found.manifest.notes))]
+        rows += [BLANK, _section(_("Notes"), len(found.manifest.notes))]
         rows += [(Piece("   "), Piece(note, "degraded")) for note in found.manifest.notes]
     details = [row for part in found.parts for row in _details(part, style)]
     if found.proof is not None and found.proof.level == "restored" and found.proof.where:
         details = [(Piece("   "), Piece(_("tested in: {where}", where=found.proof.where), "muted")), *details]
     if details:
-        rows += [BLANK, (Piece(" " + _("DETAILS"), "title"),), *details]
+        rows += [BLANK, (Piece(" " + _("Details"), "title"),), *details]
     return wrapped(rows, style.width - 1)
 
 

@@ -43,7 +43,7 @@ from lilfox_tui.app.panes.backup.set_page import (
 )
 from lilfox_tui.app.panes.backup.state import BackupState, is_about
 from lilfox_tui.app.rendering.chart import Axes, Curve, chart
-from lilfox_tui.app.rendering.columns import Digits, cells, wrapped
+from lilfox_tui.app.rendering.columns import EXACT, cells, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rendering.panels import (
     LOWEST,
@@ -202,7 +202,7 @@ class BackupView:
         def made() -> list[Row]:
             rows = backup_question(plan, self.now, self._state.zone, contents=False)
             rows = wrapped_facts(rows[1:], width - 1)  # the plan has its name in the title, its set its contents
-            return [BLANK, (Piece(" " + _("NEXT RUN"), "title"),), *rows]
+            return [BLANK, (Piece(" " + _("Next run"), "title"),), *rows]
 
         return self._kept.get("next run", plan, (width, now), made)
 
@@ -478,7 +478,7 @@ class JobSection:
         parts = log.progress if log is not None and log.progress else job.progress
         title = job_title(job, now, glyphs)
         rows = [title if cells(title) <= width else title[:-1]]
-        rows += progress_rows(parts, min(_MOST_PARTS, most - 1), width, glyphs, Digits(few=self._app.slow_link))
+        rows += progress_rows(parts, min(_MOST_PARTS, most - 1), width, glyphs, EXACT)
         room_left = min(_MOST_LINES, most - len(rows))
         if log is not None and room_left > 0:
             newest = list(log.events)[-room_left:]

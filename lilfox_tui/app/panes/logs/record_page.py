@@ -146,9 +146,9 @@ def detail_rows(
         rows += [_plain(BLANK), *_traceback(traceback, left_out=0)[:-1]]
     style = replace(style, width=style.width - MARGIN)
     if together:
-        rows += [_plain(BLANK), _title(_("SAME REQUEST"))]
+        rows += [_plain(BLANK), _title(_("Same request"))]
         rows += [_plain(_row(each, style, strong=each.item is record)) for each in together]
-    rows += [_plain(BLANK), _title(_("NEIGHBOURS"))]
+    rows += [_plain(BLANK), _title(_("Neighbours"))]
     if neighbours is None:
         return [*rows, _plain((Piece("   " + _("reading"), "muted"),))]
     rows += [_plain(log_row(each, style)) for each in neighbours.before]
@@ -167,7 +167,7 @@ def _traceback(lines: Sequence[Row], *, left_out: int) -> list[DetailRow]:
     """The rows of a traceback; none for no lines."""
     if not lines:
         return []
-    rows = [_title(_("TRACEBACK"))]
+    rows = [_title(_("Traceback"))]
     if left_out > 0:
         before = ngettext("{count} earlier line, see below", "{count} earlier lines, see below", left_out)
         rows.append(_plain((Piece("   " + before, "muted"),)))
@@ -219,7 +219,7 @@ def _traceback_text(text: str, style: LogStyle) -> list[Row]:
 
 
 def _fields(record: LogRecord, style: LogStyle) -> list[DetailRow]:
-    rows = [_title(_("FIELDS"))]
+    rows = [_title(_("Fields"))]
     common = list(_common(record))
     names = [*(name for name, _value in common), *_names(record.entry.fields, 0)]
     page = _Page(style, min(NAME_WIDTH, style.width // 3, max(map(cell_width, names), default=0) + 1), record)
@@ -264,7 +264,7 @@ def _similar_rows(record: LogRecord, similar: SimilarRecords | None, style: LogS
     share = percent(similar.count, similar.of)
     told = ngettext("{shown} of {all} loaded record ({share})", "{shown} of {all} loaded records ({share})", similar.of,
                     shown=grouped(similar.count), all=grouped(similar.of), share=share)  # fmt: skip
-    rows: list[Row] = [_title(_("SAME PATTERN")).row]
+    rows: list[Row] = [_title(_("Same pattern")).row]
     rows += [(Piece("   "), *coloured(line, style.hits)) for line in cut_into(similar.pattern, room)]
     rows.append((Piece("   "), Piece(told)))
     if similar.since_us is not None and similar.until_us is not None and similar.count > 1:
@@ -286,7 +286,7 @@ def _raw_rows(record: LogRecord, style: LogStyle, beside: int) -> list[Row]:
         return []
     room = max(10, (beside or style.width) - 4)
     lines = [line for part in raw.splitlines() for line in cut_into(part.replace("\t", "    "), room)]
-    rows: list[Row] = [_title(_("RAW")).row]
+    rows: list[Row] = [_title(_("Raw")).row]
     most = LINES_BESIDE if beside else LINES_OF_RAW
     rows += [(Piece("   "), Piece(line, "muted")) for line in lines[:most]]
     if (left := len(lines) - most) > 0:

@@ -22,6 +22,7 @@ from lilfox_tui.backends.model import StatementPlan
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import HostKeyChanged, HostKeyUnknown, LilFoxError
 from lilfox_tui.core.i18n import Message, _, clauses, tr
+from lilfox_tui.core.paths import told_config_file
 from lilfox_tui.monitor.model import BackendView, HostView
 
 if TYPE_CHECKING:
@@ -292,6 +293,7 @@ class QueryActions(ActionGroup):
             glyphs=self._app.glyphs,
             text=self._expression,
             alerts=alerts_of(self._state.overview),
+            config_file=told_config_file(self._app.monitor.backups.config_path),
         )
         self._expression = await self._app.push_screen_wait(box) or ""
 

@@ -83,7 +83,7 @@ def target_rows(targets: Sequence[TargetView], kept: StoreUsage | None, now: dat
     up = sum(isinstance(target.state, Ready) for target in targets)
     count = _("{up} of {count} up", up=up, count=len(targets))
     rows: list[Row] = [
-        (Piece(" " + _("TARGETS"), "title"), Piece("  " + count, "muted")),
+        (Piece(" " + _("Targets"), "title"), Piece("  " + count, "muted")),
         BLANK,
     ]
     for target in sorted(targets, key=lambda each: not each.down):

@@ -45,6 +45,7 @@ from lilfox_tui.app.rows.hosts import OneKind, TableStyle, figure_rows, host_hea
 from lilfox_tui.app.rows.processes import SteadyOrder, process_heading, process_row
 from lilfox_tui.app.widgets import more_below
 from lilfox_tui.core.i18n import _, language, ngettext
+from lilfox_tui.core.paths import told_config_file
 from lilfox_tui.core.text import cell_width, clean
 from lilfox_tui.metrics.model import HostSnapshot, Level, ProcessUsage
 from lilfox_tui.monitor.model import BackendView, Overview, ServiceView, StatusChange
@@ -281,7 +282,9 @@ class Home:
         quiet = not happened and not overview.rewound and bool(processes[0])
         wants["changes"] = 0 if quiet else len(happened) + len(self._gaps(overview, happened))
         config = self._app.config
-        steps = () if config.hosts or config.services or config.backends else first_steps()
+        steps: Sequence[Row] = ()
+        if not (config.hosts or config.services or config.backends):
+            steps = first_steps(told_config_file(self._app.monitor.backups.config_path))
         wants["next"] = len(steps)
         if style.width >= THREE_COLUMNS and height - sum(each.want() + 1 for each in lists.values()) >= _FIGURES_BESIDE:
             wants["hosts"] += _FIGURES_LEAST + 1

@@ -350,7 +350,7 @@ class HomeCharts:
         state = view.state
         newest = None if state is None else state.last.response_time_s
         answered = WantedChart(_("Health check"), [(own, Series("service_response_seconds"), "", "")], seconds_axis,
-                           _("unknown") if newest is None else digits.duration(newest),
+                           _("unknown") if newest is None else digits.short_time(newest),
                            limits=Threshold(warn=view.config.slow))  # fmt: skip
         if not isinstance(view.traffic, Ready):
             return [answered]

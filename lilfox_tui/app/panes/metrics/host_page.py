@@ -422,8 +422,7 @@ def _bar_width(page: HostPage) -> int:
 
 def _bar(page: HostPage, value: float | None, width: int, role: str) -> Row:
     """The bar of a value in a table."""
-    rounded = None if value is None else page.digits.rounded(value)
-    return () if rounded is None or not width else (Piece("  "), *gauge(rounded, width, role, page.glyphs))
+    return () if value is None or not width else (Piece("  "), *gauge(value, width, role, page.glyphs))
 
 
 def _per_second(digits: Digits, rate: float | None) -> str:

@@ -33,7 +33,6 @@ from lilfox_tui.app.panes.metrics.state import (
 )
 from lilfox_tui.app.panes.metrics.traffic_sections import TREND_COLUMNS
 from lilfox_tui.app.rendering.chart import Values, chart_columns, in_columns
-from lilfox_tui.app.rendering.columns import Digits
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.rows.hosts import well
 from lilfox_tui.app.rows.processes import SteadyOrder
@@ -365,7 +364,6 @@ class MetricsPages:
             width=self._app.room.width,
             charts_only=self._state.zoomed,
             chart_height=self.chart_height(),
-            digits=Digits(few=app.slow_link),
             slow_link=app.slow_link,
             height=app.room.height,
             cursor=self._state.cursor,
@@ -410,7 +408,6 @@ class MetricsPages:
             glyphs=app.glyphs,
             width=self._app.room.width,
             chart_height=self.chart_height(),
-            digits=Digits(few=app.slow_link),
             past_traffic=lambda series, columns: self._far.long_past(view, traffic, series, columns, now),
             recorded_traffic=lambda series, columns: self._far.past(traffic, series, columns, now),
             below_charts=self._far.rows,

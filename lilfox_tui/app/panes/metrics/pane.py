@@ -27,7 +27,7 @@ from lilfox_tui.app.panes.metrics.sections import not_counted_yet
 from lilfox_tui.app.panes.metrics.service_page import service_page
 from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, link_error
 from lilfox_tui.app.rendering.changed_cells import cells_of
-from lilfox_tui.app.rendering.columns import Digits, slice_row
+from lilfox_tui.app.rendering.columns import EXACT, slice_row
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES, TableStyle, held_for, reason_pieces
 from lilfox_tui.app.shared_actions import ErrorActions, EvidenceActions, ListActions
@@ -232,7 +232,6 @@ class MetricsPane(Pane):
             width=self.lilfox.room.width,
             glyphs=app.glyphs,
             refresh_s=app.refresh_s,
-            digits=Digits(few=app.slow_link),
             sparklines=not app.slow_link,
             recent=self._recent if app.rewound is None else self._recent_then,
             sort=self.state.sort,
@@ -252,7 +251,7 @@ class MetricsPane(Pane):
         error = link_error(view)
         why = reason_pieces(view) if error is None else (Piece(clean(str(error)), ROLES[view.level]),)
         if isinstance(view, HostView) and error is None:
-            why = not_counted_yet(view, Digits(), self.lilfox.glyphs) or why
+            why = not_counted_yet(view, EXACT, self.lilfox.glyphs) or why
         text = "".join(piece.text for piece in why)
         head = (mark, Piece(view.name, "strong"), Piece(f"  {since}  ", "muted"))
         width = self.lilfox.room.width - sum(cells_of(piece.text) for piece in head)

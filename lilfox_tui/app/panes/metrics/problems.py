@@ -307,12 +307,12 @@ def change_row(run: ChangeRun, now: datetime, glyphs: Glyphs) -> Row:
     )
 
 
-def first_steps() -> list[Row]:
-    """What somebody can do who has configured nothing yet."""
+def first_steps(config_file: str) -> list[Row]:
+    """What somebody can do who has configured nothing yet in ``config_file``."""
     steps = (
         ("2", _("read the logs found on this machine, or start with lilfox FILE")),
         ("enter", _("open this machine: all of its numbers")),
-        ("hosts:", _("add hosts and services to ~/.config/lilfox/config.yaml")),
+        ("hosts:", _("add hosts and services to {file}", file=config_file)),
         ("lilfox demo", _("try everything on a stand-in stack with faults to inject")),
     )
     return [(Piece(" " + fit(key, 12), "key"), Piece(text)) for key, text in steps]

@@ -18,6 +18,7 @@ from lilfox_tui.config.model import Threshold
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import _, clauses, ngettext
 from lilfox_tui.core.text import cell_width, fit, human_duration
+from lilfox_tui.core.units import value_text
 from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.monitor.model import HostView
 
@@ -27,7 +28,6 @@ _CHART_BESIDE = 38
 """Cells from which a chart stands beside another one."""
 _LEGEND_GAP = 2
 _PLOT_MOST = 32
-_EXACT_S = 120
 
 
 class SectionStyle(Struct, frozen=True):
@@ -174,12 +174,10 @@ def _places(band: Band, width: int) -> list[tuple[int, int]]:
 
 def last_of(part: timedelta, window: timedelta) -> str:
     """How far back a chart goes, and of which range that is all that is known."""
-    part_s, whole = round(part.total_seconds()), human_duration(window.total_seconds())
+    whole = human_duration(window.total_seconds())
     if part >= window:
         return _("last {time}", time=whole)
-    return _(
-        "last {time} of {window}", time=f"{part_s} s" if part_s < _EXACT_S else human_duration(part_s), window=whole
-    )
+    return _("last {time} of {window}", time=value_text(round(part.total_seconds()), "seconds"), window=whole)
 
 
 def runbook_rows(titles: Sequence[str]) -> list[Row]:

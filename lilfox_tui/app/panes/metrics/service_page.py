@@ -91,7 +91,7 @@ def _health(value: _ServiceCells) -> Row:
     seconds = None if state is None else state.last.response_time_s
     if seconds is None:
         return _code(value)
-    return (*_code(value), Piece(" " + fit(value.style.digits.duration(seconds), 6, right=True)))
+    return (*_code(value), Piece(" " + fit(value.style.digits.short_time(seconds), 6, right=True)))
 
 
 def _rate(value: _ServiceCells) -> Row:
@@ -355,7 +355,7 @@ def _response_time(page: ServicePage) -> PageChart:
         seconds_axis,
         page.now - page.window,
         page.now,
-        now=_("unknown") if newest is None else page.digits.duration(newest),
+        now=_("unknown") if newest is None else page.digits.short_time(newest),
         warn=page.view.config.slow,
         line=True,
         snug=True,

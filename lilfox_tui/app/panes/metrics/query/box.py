@@ -214,7 +214,8 @@ class LineKeys:
 class QueryBox(Dialog[str]):
     """A dialog that runs queries; it returns the last expression entered.
 
-    ``at`` is the time that is looked at (aware UTC), None for now; ``window`` how far back the chart goes at first.
+    ``at`` is the time that is looked at (aware UTC), None for now; ``window`` how far back the chart goes at first;
+    ``config_file`` is where to name what is scraped.
     """
 
     takes_ahead: ClassVar[Ahead] = "all"
@@ -229,9 +230,17 @@ class QueryBox(Dialog[str]):
         glyphs: Glyphs,
         text: str = "",
         alerts: Alerts | None = None,
+        config_file: str = "",
     ) -> None:
         super().__init__()
         self._source, self._history, self._glyphs, self._text = source, history, glyphs, text
+        self._nothing = (
+            tr("nothing is scraped, and no Prometheus is configured"),
+            tr(
+                "Add services:, scrape: or prometheus: to {file}, and start LilFox again.",
+                file=config_file,
+            ),
+        )
         self._state = QueryState(at, window)
         self._offer = QueryOffer()
         self._start = StartPage([] if alerts is None else rule_queries(alerts, glyphs))
@@ -300,11 +309,8 @@ class QueryBox(Dialog[str]):
             engine = self._source.engine()
             if engine is not None:
                 break
-            error = LilFoxError(
-                tr("nothing is scraped yet, and no Prometheus is configured"),
-                tr("It runs after the first scrape. To scrape, add scrape:, prometheus:, or services: with metrics:."),
-            )
-            self._take(replace(asked, error=error))
+            coming = tr("nothing is scraped yet"), tr("The query runs after the first scrape.")
+            self._take(replace(asked, error=LilFoxError(*(self._nothing if self._source.has_nothing else coming))))
             await asyncio.sleep(AGAIN_S)
         answer = await _answered(engine, asked)
         self._take(answer)
@@ -378,7 +384,9 @@ class QueryBox(Dialog[str]):
         """Draws what can be asked, before the first query."""
         width, height = self.app.size.width, max(1, self.app.size.height - 3)
         boxed = bordered(width, height, slow_link=cast("_Console", self.app).slow_link)
-        lines.show(self._start.rows(self._offer.known, self._history.queries, width, height, self._glyphs, boxed=boxed))
+        nothing = self._nothing if self._source.has_nothing else ()
+        history = self._history.queries
+        lines.show(self._start.rows(self._offer.known, history, width, height, self._glyphs, nothing, boxed=boxed))
         self._line.set_class(self._start.taken is not None, "-elsewhere")
         self._show_keys()
 

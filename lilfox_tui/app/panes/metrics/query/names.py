@@ -43,6 +43,11 @@ class QuerySource(Protocol):
         """Return the engine, or None while there is nothing to query."""
         ...
 
+    @property
+    def has_nothing(self) -> bool:
+        """Whether there is nothing to query, and will be nothing with this configuration."""
+        ...
+
     async def families(self) -> Mapping[str, Family]:
         """Return type and help of metrics by name. Raises LilFoxError."""
         ...

@@ -228,7 +228,7 @@ _EXAMPLES: Final = (
                  ("node_filesystem_avail_bytes", "node_filesystem_size_bytes")),
     QueryExample(tr("Memory of processes"), "topk(5, process_resident_memory_bytes)",
                  ("process_resident_memory_bytes",)),
-    QueryExample(tr("Targets that answer"), "up", ("up",)),
+    QueryExample(tr("Targets: 1 answers, 0 does not"), "up", ("up",)),
 )  # fmt: skip
 """The most telling first."""
 _IN_SHORT: Final = (
@@ -315,24 +315,34 @@ class StartPage:
         return owner is not None
 
     def rows(
-        self, known: KnownNames, history: Sequence[str], width: int, height: int, glyphs: Glyphs, *, boxed: bool
+        self,
+        known: KnownNames,
+        history: Sequence[str],
+        width: int,
+        height: int,
+        glyphs: Glyphs,
+        nothing: Sequence[Message] = (),
+        *,
+        boxed: bool,
     ) -> Sequence[Row]:
-        """All of it in that room, in one or two boxes or in none."""
+        """All of it in that room, in one or two boxes or in none. ``nothing`` says why no query has an answer, and what
+        to do; then there are neither examples nor metrics."""
         if known is not self._known:
             self._known, self._metrics = known, _metric_parts(known)
-        metrics, inner = self._metrics, width - 2 * boxed
-        left = width * _QUERIES_SHARE // 100 if boxed and width >= _TWO_COLUMNS else width
+        metrics, inner = () if nothing else self._metrics, width - 2 * boxed
+        left = width * _QUERIES_SHARE // 100 if boxed and width >= _TWO_COLUMNS and not nothing else width
         most = _EXAMPLES_ROOMY if left < width or height >= _ROOMY else _EXAMPLES_SHOWN
-        queries = [*self._rule_part(left - 3), *_recent_part(history, left - 3), *_example_part(known, left - 3, most)]
-        if left < width:
+        offered = [_nothing_part(nothing, left - 3)] if nothing else _example_part(known, left - 3, most)
+        queries = [*self._rule_part(left - 3), *_recent_part(history, left - 3), *offered]
+        if left < width or nothing:
             queries.append(_short_part(left - 3))
         self._entries = [each for part in (*queries, *metrics) for each in part.entries]
         if not boxed:
             rows, owners, _below = self._in_sight([*queries, *metrics], 0, inner, height, [])
             self._drawn = [(0, owners)]
             return rows
-        hint = _("Type a metric, a function or a keyword: names are completed as you type.")
-        head = wrapped([(Piece(" "), Piece(hint, "muted"))], left - 2)
+        hint = "" if nothing else _("Type a metric, a function or a keyword: names are completed as you type.")
+        head = wrapped([(Piece(" "), Piece(hint, "muted"))], left - 2) if hint else []
         title = (Piece(_("New query"), "title"),)
         shown, first = [*queries, *([] if left < width else metrics)], sum(len(part.entries) for part in queries)
         rows, owners, below = self._in_sight(shown, 0, left - 2, height - 2, head)
@@ -412,6 +422,13 @@ def _example_part(known: KnownNames, width: int, most: int) -> list[_Part]:
         told = [(heads[min(place, 1)], *row) for place, row in enumerate(rows)]
         entries.append(StartEntry(text, True, told))
     return [_Part((Piece(" " + _("Examples"), "title"),), entries)]
+
+
+def _nothing_part(said: Sequence[Message], width: int) -> _Part:
+    """Why no query has an answer, and what to do."""
+    roles = ("degraded", *["text"] * len(said))
+    told = wrapped([(Piece(_INDENT), Piece(str(each), role)) for each, role in zip(said, roles, strict=False)], width)
+    return _Part((Piece(" " + _("No series"), "title"),), (), told)
 
 
 def _short_part(width: int) -> _Part:
