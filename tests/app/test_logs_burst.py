@@ -53,7 +53,7 @@ async def test_who_goes_along_sees_the_newest_of_a_burst_and_keys_work_meanwhile
         await until(lambda: f"n {BURST - 1}" in screen_text(pilot))
         await until(lambda: "50,090 of 50,090 records" in screen_text(pilot))
         assert len(messages(pane)) < BURST // 10, "what nobody would read is counted, not read"
-        await until(lambda: pane.state.counted is not None and pane.state.counted.records == BEFORE + BURST)
+        await until(lambda: pane.state.count.counted is not None and pane.state.count.counted.records == BEFORE + BURST)
         for _page in range(100):
             await pilot.press("pageup")
             await until(lambda: not pane.state.busy)
@@ -80,13 +80,13 @@ async def test_histogram_and_strip_tell_one_count_of_what_is_shown(tmp_path: Pat
     async with app.run_test(size=(120, 40)) as pilot:
         pane = await settled(app, pilot)
         text = screen_text(pilot)
-        if pane.state.counted is None:
+        if pane.state.count.counted is None:
             count = len(messages(pane)) - messages(pane).count("no JSON at all")
             assert (told(text)[0], f"{count} loaded records, each bar" in text) == (count, True), text
         for keys, kind, only in (((), "", 3), (("p",), "", 3), (("p", "v", "v", "v", "v"), " matching", 1)):
             await pilot.press(*keys)
-            await until(lambda: pane.state.counted is not None and pane.state.merged is not None
-                        and pane.state.is_up_to_date(pane.state.merged))  # fmt: skip
+            await until(lambda: pane.state.count.counted is not None and pane.state.merged is not None
+                        and pane.state.count.is_up_to_date(pane.state.merged))  # fmt: skip
             for part in range(2):
                 with (tmp_path / "gateway.log").open("a") as log:
                     last = f"{keys} {part}"

@@ -52,16 +52,32 @@ async def test_the_logs_of_a_host_are_looked_for_and_shown(tmp_path: Path, monke
         assert len([call for call in host.calls if call[0][0] == discover._SCRIPT]) == 1, "they are known by now"
 
 
-async def test_what_was_shown_stays_when_the_host_cannot_be_asked(
+async def test_the_logs_of_a_host_that_cannot_be_asked_say_so_and_none_of_others_are_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    host = FakeHost("web-1")
+    host = FakeHost("web-1", answers={discover._SCRIPT: FOUND})
     host.go_down(HostUnreachable("web-1", tr("the host is not reached")))
     app = app_with(tmp_path, host, monkeypatch)
     async with app.run_test(size=SIZE) as pilot:
         app.go_to_logs("host", "web-1", None)
-        await until(lambda: "the host is not reached" in screen_text(pilot))
-        assert names(app) == ["gateway"]
+        await until(lambda: "web-1 is unreachable since " in screen_text(pilot))
+        assert "the host is not reached; R retries" in screen_text(pilot)
+        assert names(app) == []
+        host.come_up()
+        await pilot.press("R")
+        await until(lambda: names(app) == ["web-1.auth", "web-1.nginx-error"])
+        assert "web-1 is unreachable" not in screen_text(pilot)
+
+
+async def test_no_logs_of_this_machine_are_offered_where_other_hosts_are_monitored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = still_app(mixed())
+    monkeypatch.setattr(OpenLogs, "_host", lambda _self, name: pytest.fail(f"logs are looked for on {name}"))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("2")
+        await until(lambda: "no logs are configured; l on a host in pane 1 looks for its logs" in screen_text(pilot))
+        assert names(app) == []
 
 
 async def test_a_host_that_has_none_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
