@@ -485,7 +485,8 @@ class ErrorStrip:
             if not narrowed and total is not None:
                 total, more_in_all = loaded, more
         elif not narrowed and total is not None and more:
-            loaded, more = max(total, loaded), more_in_all
+            loaded = max(total, loaded, counted or 0)
+            more = more_in_all = more_in_all or loaded > total
         elif counted is not None and more:
             loaded, more = max(loaded, counted), merged.came != self._state.count.came_before
         return StripParts(
