@@ -12,7 +12,7 @@ from lilfox_tui.config.model import Config, HostConfig, LogConfig
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
-from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.base import Host, wait_until_reconnected
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.logs.files.log_file_set import literal, named_files
 from lilfox_tui.logs.source import LogSource, file_log, find_logs, open_logs
@@ -65,11 +65,16 @@ class OpenLogs:
         hosts = self._app.config.hosts
         return not hosts or any(host.local for host in hosts.values())
 
-    def trouble_of(self, name: str, error: LilFoxError) -> Unavailable:
-        """Why the logs of a host cannot be looked for now, and since when: as its link says, else as the search
-        failed."""
+    def trouble_of(self, name: str, error: LilFoxError) -> tuple[str, Unavailable, bool]:
+        """The host, why its logs cannot be looked for, since when, and whether it is not reached: as its link says,
+        else as the search failed."""
         link = self._host(name).link.state
-        return link if isinstance(link, Unavailable) else Unavailable(error, datetime.now(UTC))
+        is_away = isinstance(link, Unavailable)
+        return name, link if isinstance(link, Unavailable) else Unavailable(error, datetime.now(UTC)), is_away
+
+    async def until_reached(self, name: str) -> None:
+        """Wait until the link to a host has come up again."""
+        await wait_until_reconnected(self._host(name), None)
 
     def where_to_look(self, kind: str, name: str) -> str | None:
         """Return the host to search for logs of a host or a service if no open log is about it; else None."""

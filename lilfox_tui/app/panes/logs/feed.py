@@ -276,8 +276,11 @@ class LogFeed:
             self._app.tell(error)
             self._state.close_page()
             self._state.show_only(())
-            self._state.unreachable = host, opened.trouble_of(host, error)
+            trouble = self._state.unreachable = opened.trouble_of(host, error)
             self.reopen()
+            await opened.until_reached(host)
+            if self._state.unreachable is trouble:
+                self._look_at(opened, kind, name)
             return
         if found := opened.about("host", host):
             self._app.tell(ntr("{name}: {count} log found", "{name}: {count} logs found", len(found), name=host))

@@ -156,8 +156,8 @@ class LogsState:
         """The list of the sources that are shown; None until it is begun."""
         self.failure: LilFoxError | None = None
         """Why nothing is open."""
-        self.unreachable: tuple[str, Unavailable] | None = None
-        """The host whose logs were to be shown, and why they cannot be looked for."""
+        self.unreachable: tuple[str, Unavailable, bool] | None = None
+        """The host whose logs were to be shown, why they cannot be looked for, and whether it is not reached."""
         self.hidden: frozenset[str] = frozenset()
         self.before_trace: BeforeTrace | None = None
         """What esc restores after a trace."""

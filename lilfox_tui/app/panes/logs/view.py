@@ -62,7 +62,7 @@ class LogHead:
         width = self._app.room.width - sum(cell_width(piece.text) for piece in right) - 2
         names = self._names()
         count = ""
-        if len(names) != len(self._state.sources):
+        if len(names) != len(self._state.sources) and self._state.unreachable is None:
             count = _("({shown} of {all} sources)", shown=len(names), all=len(self._state.sources))
         left = [Piece(" "), Piece("  ".join(names), "strong"), Piece("  " + count, "muted")]
         if sum(cell_width(piece.text) for piece in left) > width:
@@ -75,6 +75,8 @@ class LogHead:
         """The names of the shown sources, with a note after those whose records have no times and cannot be sorted by
         time."""
         names = [each.name for each in self._state.shown_sources]
+        if self._state.unreachable is not None:
+            return [self._state.unreachable[0]]
         if self._state.merged is None or len(names) == 1:
             return names
         if self._timeless[0] != (seen_now := (self._state.merged, self._state.merged.edition)):
@@ -98,7 +100,7 @@ class LogHead:
             parts.append(Piece(_("local time") + "   ", "muted"))
         if merged is not None and merged.waiting and not state.at_end:
             parts.append(Piece(_("{count} new", count=grouped(merged.waiting)) + "   ", "accent"))
-        if merged is not None:
+        if merged is not None and state.shown_sources:
             parts.append(self._following(merged))
         return parts
 
@@ -281,8 +283,11 @@ class LogTable:
         if state.opened is None:
             return _("opening the logs")
         if state.unreachable is not None:
-            host, trouble = state.unreachable
+            host, trouble, is_away = state.unreachable
             since = trouble.since.astimezone(state.zone).strftime("%H:%M:%S")
+            if not is_away:
+                return _("the search for logs on {host} failed at {time}: {reason}; R retries",
+                         host=host, time=since, reason=trouble.error)  # fmt: skip
             return _("{host} is unreachable since {time}: {reason}; R retries",
                      host=host, time=since, reason=trouble.error)  # fmt: skip
         if not state.sources and not state.opened.is_here:
@@ -448,6 +453,9 @@ class ErrorStrip:
         state, merged = self._state, self._state.merged
         lines.display = self._app.room.height >= LEAST_HEIGHT
         if merged is None or not lines.display:
+            return
+        if not state.shown_sources:
+            lines.show(())
             return
         lines.show([self._row(merged)])
         if not state.busy and not state.count.is_done(merged) and not state.count.is_still(merged):
