@@ -336,7 +336,8 @@ class TimeActions(_Everywhere):
     def toggle_pause(self) -> None:
         self._app.paused_at = None if self._app.paused else datetime.now(UTC)
         if self._app.paused:
-            self._navigation.pane.hold()
+            for pane in self._navigation.panes.values():
+                pane.hold()
         else:
             self._navigation.pane.rewind(self._app.rewound)
 

@@ -104,6 +104,25 @@ async def test_histogram_and_strip_tell_one_count_of_what_is_shown(tmp_path: Pat
                 assert ("1 without a time or format" in screen_text(pilot)) is bool(missing)
 
 
+async def test_without_a_histogram_the_strip_counts_as_exactly(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    before = [line(NOW - timedelta(seconds=500 - at / 10), "ERROR" if at % 3 == 0 else "INFO", "http", f"n {at}")
+              for at in range(4000)]  # fmt: skip
+    (tmp_path / "gateway.log").write_text("\n".join([*before, ""]))
+    async with app.run_test(size=(80, 24)) as pilot:
+        pane = await settled(app, pilot)
+        for keys, told in (((), "4,013 of 4,013 records"), (("v", "v", "v", "v"), "1,346 matching records")):
+            await pilot.press(*keys)
+            await until(lambda: pane.state.count.counted is not None and pane.state.merged is not None
+                        and pane.state.count.is_up_to_date(pane.state.merged))  # fmt: skip
+            with (tmp_path / "gateway.log").open("a") as log:
+                log.write(line(NOW, "ERROR" if keys else "INFO", "http", f"one more {keys}") + "\n")
+            await until(lambda keys=keys: f"one more {keys}" in messages(pane))  # type: ignore[misc]
+            pane.repaint()
+            await pilot.pause()
+            assert told in screen_text(pilot), screen_text(pilot).splitlines()[-2]
+
+
 async def test_who_reads_further_up_is_told_how_many_came_exactly(tmp_path: Path) -> None:
     app = logs_app(tmp_path)
     async with app.run_test(size=SIZE) as pilot:

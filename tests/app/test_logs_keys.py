@@ -239,6 +239,8 @@ async def test_paused_it_holds_still_and_then_goes_on(tmp_path: Path) -> None:
         await pilot.press("p")
         await pilot.pause()
         paused = screen_text(pilot)
+        assert pane.state.merged is not None
+        assert not pane.state.merged.following, "nothing is read for nobody"
         assert "follow" not in paused.splitlines()[2]
         assert re.search(r" until \d\d:\d\d:\d\d", paused.splitlines()[2])
         later = datetime.now(UTC) + timedelta(seconds=2)
@@ -260,6 +262,24 @@ async def test_paused_it_holds_still_and_then_goes_on(tmp_path: Path) -> None:
         with (tmp_path / "gateway.log").open("a") as file:
             file.write(line(later, "INFO", "http", "and on") + "\n")
         await until(lambda: selected(pane) == "and on")
+
+
+async def test_logs_that_are_shown_after_the_screen_was_paused_end_there(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        pane = await settled(app, pilot)
+        await pilot.press("1", "p")
+        assert pane.state.merged is not None
+        assert not pane.state.merged.following
+        with (tmp_path / "gateway.log").open("a") as file:
+            file.write(line(datetime.now(UTC) + timedelta(seconds=2), "INFO", "http", "one more") + "\n")
+        await pilot.press("2", "G", "S")
+        await until(lambda: "11 errors (level ERROR or above) in 102 records" in screen_text(pilot))
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "one more" not in messages(pane)
+        await pilot.press("p")
+        await until(lambda: selected(pane) == "one more")
 
 
 async def test_rewound_nothing_is_there_that_was_written_later(tmp_path: Path) -> None:
@@ -290,7 +310,12 @@ async def test_rewound_nothing_is_there_that_was_written_later(tmp_path: Path) -
         assert pane.state.page.neighbours is not None
         assert not pane.state.page.neighbours.after
         await pilot.press("escape", "f")
+        await pilot.pause()
         assert "you are viewing the past" in screen_text(pilot)
+        await pilot.press("slash", *"30s", "enter")
+        await until(lambda: 0 < len(messages(pane)) < 30 and not pane.state.busy)
+        assert pane.state.newest == then, "the last half minute of that time"
+        await pilot.press("escape")
         await pilot.press("grave_accent")
         await until(lambda: "102 of 102 records" in screen_text(pilot) and "follow ●" in screen_text(pilot))
 

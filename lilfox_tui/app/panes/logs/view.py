@@ -478,8 +478,8 @@ class ErrorStrip:
         return self._made[1]
 
     def _parts(self, merged: MergedLogs, counted: int | None) -> StripParts:
-        """The parts of the strip; ``counted`` is the number of matching records if known. With the histogram above it,
-        the strip counts what that does."""
+        """The parts of the strip; ``counted`` is the number of matching records if known. The strip counts what the
+        histogram does, also where there is no room for that."""
         if self._state.until is None:
             self._totals = self._all_records()
         elif not self._state.count.is_still(merged):
@@ -488,6 +488,10 @@ class ErrorStrip:
         narrowed = self._state.narrows(merged.where)
         loaded, more = len(merged.shown), not (merged.at_oldest and merged.at_newest)
         bars = self._histogram.drawn
+        if bars is None and counted is not None and not self._app.slow_link:
+            bars = self._histogram.bars(merged)
+            if bars is not None and bars.total.records + bars.missing < counted:
+                bars = None  # times out of order: some records are in no bar
         if bars is not None and not bars.loaded_only:
             loaded, more = bars.total.records + bars.missing, more and not self._state.count.is_up_to_date(merged)
             if not narrowed and total is not None:
