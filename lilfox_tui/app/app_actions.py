@@ -335,8 +335,11 @@ class TimeActions(_Everywhere):
 
     @action("pause", "p", tr("pause"), tr("freeze the screen; worsening states are still shown"), footer=9)
     def toggle_pause(self) -> None:
-        self._app.paused = not self._app.paused
-        if not self._app.paused:
+        self._app.paused_at = None if self._app.paused else datetime.now(UTC)
+        if self._app.paused:
+            for pane in self._navigation.panes.values():
+                pane.hold()
+        else:
             self._navigation.pane.rewind(self._app.rewound)
 
     @action("earlier", "left_square_bracket", tr("earlier"), tr("step back in time in all panes"), footer=10)

@@ -161,7 +161,8 @@ class Console(PrivateApp, inherit_bindings=False):
         self.demo = demo
         self.files = tuple(files)
         self.refresh_s = float(config.refresh)
-        self.paused = False
+        self.paused_at: datetime | None = None
+        """When the screen was paused (aware UTC)."""
         self.rewound: datetime | None = None
         self.palette = Palette(theme, ascii_only=glyphs.ascii_only)
         self.note: tuple[str, str] = ("", "text")
@@ -189,6 +190,11 @@ class Console(PrivateApp, inherit_bindings=False):
         """The time of the shown data (aware UTC), from which all ages are computed. The header's clock may be later: a
         pane draws some things between two overviews."""
         return self.rewound or (self.shown.at if self.shown is not None else datetime.now(UTC))
+
+    @property
+    def paused(self) -> bool:
+        """Whether the screen is frozen."""
+        return self.paused_at is not None
 
     @property
     def tabs_fit(self) -> bool:

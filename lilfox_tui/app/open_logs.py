@@ -4,12 +4,15 @@ machine."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from lilfox_tui.app.evidence import is_named_after
 from lilfox_tui.config.model import Config, HostConfig, LogConfig
+from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
-from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.base import Host, wait_until_reconnected
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.logs.files.log_file_set import literal, named_files
 from lilfox_tui.logs.source import LogSource, file_log, find_logs, open_logs
@@ -52,7 +55,26 @@ class OpenLogs:
             return {name: file_log(literal(path)) for name, path in named_files(app.files).items()}
         if app.config.logs:
             return app.config.logs
+        if not self.is_here:
+            return {}
         return await find_logs(self._host(None), None)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this machine is one of those that are monitored: with hosts configured, only if it is listed."""
+        hosts = self._app.config.hosts
+        return not hosts or any(host.local for host in hosts.values())
+
+    def trouble_of(self, name: str, error: LilFoxError) -> tuple[str, Unavailable, bool]:
+        """The host, why its logs cannot be looked for, since when, and whether it is not reached: as its link says,
+        else as the search failed."""
+        link = self._host(name).link.state
+        is_away = isinstance(link, Unavailable)
+        return name, link if isinstance(link, Unavailable) else Unavailable(error, datetime.now(UTC)), is_away
+
+    async def until_reached(self, name: str) -> None:
+        """Wait until the link to a host has come up again."""
+        await wait_until_reconnected(self._host(name), None)
 
     def where_to_look(self, kind: str, name: str) -> str | None:
         """Return the host to search for logs of a host or a service if no open log is about it; else None."""

@@ -150,6 +150,9 @@ class Pane(Vertical):
     def rewind(self, at: datetime | None) -> None:
         """Shows the pane as it was ``at`` (aware UTC), or now."""
 
+    def hold(self) -> None:
+        """Stops what would change by itself: the screen was paused."""
+
     def look_at(self, kind: str, name: str, at: datetime | None) -> None:
         """Shows the data of a ``host`` or ``service``, at that time (aware UTC) or now."""
 

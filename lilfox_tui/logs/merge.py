@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from lilfox_tui.core.aio import open_in_thread
 from lilfox_tui.core.errors import LilFoxError
-from lilfox_tui.logs.filter.model import EVERYTHING, NOTHING, Filter, of_source
+from lilfox_tui.logs.filter.model import EVERYTHING, NOTHING, Filter, of_source, span
 from lilfox_tui.logs.record import LogRecord, microseconds
 from lilfox_tui.logs.source import (
     AtBeginning,
@@ -69,7 +69,9 @@ class MergedLogs(LogWindow):
         if isinstance(start, AtPlace):
             return await self._go_past(start, count)
         self._halt()
-        self._went_us = microseconds(datetime.now(UTC))
+        until_us = span(self.where)[1]  # what was written after that is read if the bound is lifted
+        now_us = microseconds(datetime.now(UTC))
+        self._went_us = now_us if until_us is None else min(now_us, until_us)
         for buffer in self._buffers:
             _begin(buffer, start)
         self._low = self._high = {AtBeginning: LOWEST, AtEnd: HIGHEST}.get(type(start), LOWEST)

@@ -75,6 +75,16 @@ async def test_a_job_is_asked_for_and_started(
         await until(lambda: JOB in app.note[0])
 
 
+async def test_without_a_plan_there_is_nothing_to_filter() -> None:
+    """A filter that nothing shows would be one that nobody clears."""
+    app = showing(replace(healthy(), plans={}))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("3", "slash", *"zzz")
+        await pilot.pause()
+        assert "there is no set to filter" in screen_text(pilot)
+        assert not pane_of(app).state.filter
+
+
 async def test_the_set_that_is_highlighted_is_meant(stand_in: StandIn) -> None:
     app = showing(healthy())
     async with app.run_test(size=(100, 30)) as pilot:

@@ -53,7 +53,7 @@ async def test_who_goes_along_sees_the_newest_of_a_burst_and_keys_work_meanwhile
         await until(lambda: f"n {BURST - 1}" in screen_text(pilot))
         await until(lambda: "50,090 of 50,090 records" in screen_text(pilot))
         assert len(messages(pane)) < BURST // 10, "what nobody would read is counted, not read"
-        await until(lambda: pane.state.counted is not None and pane.state.counted.records == BEFORE + BURST)
+        await until(lambda: pane.state.count.counted is not None and pane.state.count.counted.records == BEFORE + BURST)
         for _page in range(100):
             await pilot.press("pageup")
             await until(lambda: not pane.state.busy)
@@ -80,13 +80,13 @@ async def test_histogram_and_strip_tell_one_count_of_what_is_shown(tmp_path: Pat
     async with app.run_test(size=(120, 40)) as pilot:
         pane = await settled(app, pilot)
         text = screen_text(pilot)
-        if pane.state.counted is None:
+        if pane.state.count.counted is None:
             count = len(messages(pane)) - messages(pane).count("no JSON at all")
             assert (told(text)[0], f"{count} loaded records, each bar" in text) == (count, True), text
-        for keys, kind, only in (((), "", 3), (("p",), "", 3), (("p", "v", "v", "v", "v"), " matching", 1)):
+        for keys, kind, only in (((), "", 3), (("p", "p"), "", 3), (("v", "v", "v", "v"), " matching", 1)):
             await pilot.press(*keys)
-            await until(lambda: pane.state.counted is not None and pane.state.merged is not None
-                        and pane.state.is_up_to_date(pane.state.merged))  # fmt: skip
+            await until(lambda: pane.state.count.counted is not None and pane.state.merged is not None
+                        and pane.state.count.is_up_to_date(pane.state.merged))  # fmt: skip
             for part in range(2):
                 with (tmp_path / "gateway.log").open("a") as log:
                     last = f"{keys} {part}"
@@ -102,6 +102,25 @@ async def test_histogram_and_strip_tell_one_count_of_what_is_shown(tmp_path: Pat
                 assert strip.startswith(f"{drawn + missing:,} "), (drawn, strip)
                 assert f"{kind} records" in strip
                 assert ("1 without a time or format" in screen_text(pilot)) is bool(missing)
+
+
+async def test_without_a_histogram_the_strip_counts_as_exactly(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    before = [line(NOW - timedelta(seconds=500 - at / 10), "ERROR" if at % 3 == 0 else "INFO", "http", f"n {at}")
+              for at in range(4000)]  # fmt: skip
+    (tmp_path / "gateway.log").write_text("\n".join([*before, ""]))
+    async with app.run_test(size=(80, 24)) as pilot:
+        pane = await settled(app, pilot)
+        for keys, told in (((), "4,013 of 4,013 records"), (("v", "v", "v", "v"), "1,346 matching records")):
+            await pilot.press(*keys)
+            await until(lambda: pane.state.count.counted is not None and pane.state.merged is not None
+                        and pane.state.count.is_up_to_date(pane.state.merged))  # fmt: skip
+            with (tmp_path / "gateway.log").open("a") as log:
+                log.write(line(NOW, "ERROR" if keys else "INFO", "http", f"one more {keys}") + "\n")
+            await until(lambda keys=keys: f"one more {keys}" in messages(pane))  # type: ignore[misc]
+            pane.repaint()
+            await pilot.pause()
+            assert told in screen_text(pilot), screen_text(pilot).splitlines()[-2]
 
 
 async def test_who_reads_further_up_is_told_how_many_came_exactly(tmp_path: Path) -> None:

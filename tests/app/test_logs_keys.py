@@ -65,6 +65,42 @@ async def test_a_filter_is_live_its_errors_are_told_and_esc_clears_it(tmp_path: 
         assert pane.state.filter_text == ""
 
 
+@pytest.mark.parametrize(
+    ("typed", "in_force", "told"),
+    [
+        ("foo=", "foo", "nothing matches foo"),
+        ("level=x", "level", "102 matching records of 102"),
+        ("(", "", "102 of 102 records"),
+    ],
+)
+async def test_an_invalid_filter_says_which_one_is_in_force(
+    typed: str, in_force: str, told: str, tmp_path: Path
+) -> None:
+    """The list and the counts are those of the last valid one."""
+    app = logs_app(tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settled(app, pilot)
+        await pilot.press("slash", *typed)
+        says = f"not applied; still in force: {in_force}" if in_force else "not applied; no filter is in force"
+        await until(lambda: says in screen_text(pilot))
+        await until(lambda: told in screen_text(pilot))
+        right = screen_text(pilot).splitlines()[2].split("model")[-1]
+        assert typed not in right
+        await pilot.press("enter", "escape")
+        await until(lambda: "not applied" not in screen_text(pilot) and "102 of 102 records" in screen_text(pilot))
+
+
+@pytest.mark.parametrize(("count", "told"), [(1, "the log is empty"), (2, "all 2 logs are empty")])
+async def test_empty_logs_are_said_to_be_empty(count: int, told: str, tmp_path: Path) -> None:
+    paths = [tmp_path / f"log-{number}.log" for number in range(count)]
+    for path in paths:
+        path.write_text("")
+    app = still_app(mixed(), files=tuple(map(str, paths)))
+    async with app.run_test(size=SIZE) as pilot:
+        await until(lambda: f"no records: {told}" in screen_text(pilot))
+        await pilot.press("p")
+
+
 async def test_levels_go_up_and_down(tmp_path: Path) -> None:
     app = logs_app(tmp_path)
     async with app.run_test(size=SIZE) as pilot:
@@ -194,21 +230,116 @@ async def test_following_goes_along_at_the_end_and_never_moves_a_reader(tmp_path
 
 
 async def test_paused_it_holds_still_and_then_goes_on(tmp_path: Path) -> None:
+    """Nothing on the screen changes by itself: neither rows nor bars nor counts. Keys show what there was by then."""
     app = logs_app(tmp_path)
-    async with app.run_test(size=SIZE) as pilot:
+    async with app.run_test(size=(120, 40)) as pilot:
         pane = await settled(app, pilot)
+        await until(lambda: "102 of 102 records" in screen_text(pilot))
+        assert "follow ●" in screen_text(pilot)
         await pilot.press("p")
-        with (tmp_path / "gateway.log").open("a") as file:
-            file.write(line(NOW, "INFO", "http", "one more") + "\n")
-        await until(lambda: "one more" in messages(pane))
         await pilot.pause()
-        assert selected(pane) == "数据库不可用，停止接受请求"
-        assert "one more" not in screen_text(pilot)
-        await pilot.press("p")
-        await until(lambda: "one more" in messages(pane) and "one more" in screen_text(pilot))
+        paused = screen_text(pilot)
+        assert pane.state.merged is not None
+        assert not pane.state.merged.following, "nothing is read for nobody"
+        assert "follow" not in paused.splitlines()[2]
+        assert re.search(r" until \d\d:\d\d:\d\d", paused.splitlines()[2])
+        later = datetime.now(UTC) + timedelta(seconds=2)
         with (tmp_path / "gateway.log").open("a") as file:
-            file.write(line(NOW, "INFO", "http", "and on") + "\n")
+            file.write(line(later, "ERROR", "http", "one more") + "\n")
+        await pilot.press("down", "G", "S")
+        told = "11 errors (level ERROR or above) in 102 records"  # all of the logs was read again by then
+        await until(lambda: told in screen_text(pilot))
+        await pilot.press("escape")
+        await pilot.pause()
+        assert screen_text(pilot).splitlines()[1:] == paused.splitlines()[1:]
+        await pilot.press("slash", *"more", "enter")
+        await until(lambda: "nothing matches" in screen_text(pilot))
+        await pilot.press("escape")
+        await until(lambda: "102 records" in screen_text(pilot) and len(messages(pane)) == 102)
+        await pilot.press("p")
+        await until(lambda: "103 of 103 records" in screen_text(pilot) and "12 level ≥ ERROR" in screen_text(pilot))
+        assert selected(pane) == "one more"
+        with (tmp_path / "gateway.log").open("a") as file:
+            file.write(line(later, "INFO", "http", "and on") + "\n")
         await until(lambda: selected(pane) == "and on")
+
+
+async def test_logs_that_are_shown_after_the_screen_was_paused_end_there(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        pane = await settled(app, pilot)
+        await pilot.press("1", "p")
+        assert pane.state.merged is not None
+        assert not pane.state.merged.following
+        with (tmp_path / "gateway.log").open("a") as file:
+            file.write(line(datetime.now(UTC) + timedelta(seconds=2), "INFO", "http", "one more") + "\n")
+        await pilot.press("2", "G", "S")
+        await until(lambda: "11 errors (level ERROR or above) in 102 records" in screen_text(pilot))
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "one more" not in messages(pane)
+        await pilot.press("p")
+        await until(lambda: selected(pane) == "one more")
+
+
+async def test_rewound_nothing_is_there_that_was_written_later(tmp_path: Path) -> None:
+    """Not in the list, the bars, the counts, on the page of a record, or where errors are looked for."""
+    app = logs_app(tmp_path)
+    then = NOW - timedelta(seconds=20)
+    async with app.run_test(size=(120, 40)) as pilot:
+        pane = await settled(app, pilot)
+        app.navigation.rewind(then)
+        await until(lambda: pane.state.selected_record is not None and pane.state.selected_record.at == then)
+        await until(lambda: "6 level ≥ ERROR" in screen_text(pilot) and " 88 records" in screen_text(pilot))
+        shown = screen_text(pilot)
+        assert pane.state.newest == then
+        assert f"until {then:%H:%M:%S}" in shown.splitlines()[2]
+        assert "of 102" not in shown
+        await pilot.press("ctrl+e")
+        await until(lambda: "no newer record at level ERROR or above" in screen_text(pilot))
+        await pilot.press("S")
+        await until(lambda: "6 errors (level ERROR or above) in 88 records" in screen_text(pilot))
+        assert f"to {then:%H:%M:%S} UTC" in screen_text(pilot)
+        assert "no filter" in screen_text(pilot)
+        await pilot.press("escape", "P")
+        patterns = f"88 records between {NOW - timedelta(seconds=180):%m-%d %H:%M:%S} and {then:%H:%M:%S}"
+        await until(lambda: patterns in screen_text(pilot))
+        await pilot.press("escape", "enter")
+        await until(lambda: has_neighbours(pane))
+        assert pane.state.page is not None
+        assert pane.state.page.neighbours is not None
+        assert not pane.state.page.neighbours.after
+        await pilot.press("escape", "f")
+        await pilot.pause()
+        assert "you are viewing the past" in screen_text(pilot)
+        await pilot.press("slash", *"30s", "enter")
+        await until(lambda: 0 < len(messages(pane)) < 30 and not pane.state.busy)
+        assert pane.state.newest == then, "the last half minute of that time"
+        await pilot.press("escape")
+        await pilot.press("grave_accent")
+        await until(lambda: "102 of 102 records" in screen_text(pilot) and "follow ●" in screen_text(pilot))
+
+
+async def test_e_of_another_pane_goes_to_the_newest_error_and_esc_undoes_all_of_it(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        pane = await settled(app, pilot)
+        with (tmp_path / "backend.log").open("a") as file:
+            for second in (300, 200, 1):
+                at = datetime.now(UTC) - timedelta(seconds=second)
+                file.write(line(at, "ERROR", "app.db", f"{second} s ago") + "\n")
+        await until(lambda: selected(pane) == "1 s ago")
+        await pilot.press("k", "k", "enter", "1", "E")
+        await until(lambda: messages(pane) == ["300 s ago", "200 s ago", "1 s ago"])
+        await until(lambda: selected(pane) == "1 s ago")
+        assert pane.state.page is None
+        assert "follow ●" in screen_text(pilot)
+        await pilot.press("escape")
+        await until(lambda: len(messages(pane)) == 105)
+        assert level_of(pane) is Severity.UNKNOWN
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "nothing to close or clear here" in screen_text(pilot)
 
 
 async def test_the_clock_of_the_header_is_not_older_than_the_records_below_it(tmp_path: Path) -> None:
@@ -217,7 +348,7 @@ async def test_the_clock_of_the_header_is_not_older_than_the_records_below_it(tm
     async with app.run_test(size=SIZE) as pilot:
         await settled(app, pilot)
         assert f"{NOW:%H:%M:%S} UTC" in screen_text(pilot).splitlines()[0], "of the overview, which is newer"
-        for ahead, keys in ((timedelta(), ()), (timedelta(hours=2), ()), (timedelta(hours=3), ("p", "G"))):
+        for ahead, keys in ((timedelta(), ()), (timedelta(hours=2), ()), (timedelta(hours=3), ("G",))):
             at = datetime.now(UTC)
             await pilot.press(*keys)
             with (tmp_path / "gateway.log").open("a") as file:
@@ -451,10 +582,10 @@ async def test_why_a_key_did_nothing_goes_with_one_that_does_something(tmp_path:
         await settled(app, pilot)
         await pilot.press("escape")
         await pilot.pause()
-        assert "this is the first screen" in screen_text(pilot)
+        assert "nothing to close or clear here" in screen_text(pilot)
         await pilot.press("k")
         await pilot.pause()
-        assert "this is the first screen" not in screen_text(pilot)
+        assert "nothing to close or clear here" not in screen_text(pilot)
         app.tell("saved")
         await pilot.press("k")
         await pilot.pause()

@@ -52,16 +52,56 @@ async def test_the_logs_of_a_host_are_looked_for_and_shown(tmp_path: Path, monke
         assert len([call for call in host.calls if call[0][0] == discover._SCRIPT]) == 1, "they are known by now"
 
 
-async def test_what_was_shown_stays_when_the_host_cannot_be_asked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("by_key", [False, True])
+async def test_the_logs_of_a_host_that_cannot_be_asked_say_so_and_none_of_others_are_shown(
+    by_key: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    host = FakeHost("web-1")
+    host = FakeHost("web-1", answers={discover._SCRIPT: FOUND})
     host.go_down(HostUnreachable("web-1", tr("the host is not reached")))
     app = app_with(tmp_path, host, monkeypatch)
     async with app.run_test(size=SIZE) as pilot:
         app.go_to_logs("host", "web-1", None)
-        await until(lambda: "the host is not reached" in screen_text(pilot))
-        assert names(app) == ["gateway"]
+        await until(lambda: "web-1 is unreachable since " in screen_text(pilot))
+        assert "the host is not reached; R retries" in screen_text(pilot)
+        assert names(app) == []
+        shown = screen_text(pilot).splitlines()
+        assert shown[2].strip() == "web-1"
+        assert not [row for row in shown if "follow ●" in row or " records" in row]
+        if by_key:
+            await pilot.press("R")
+            await pilot.pause()
+            assert "web-1 is unreachable since " in screen_text(pilot)
+        host.come_up()
+        await until(lambda: names(app) == ["web-1.auth", "web-1.nginx-error"])
+        await until(lambda: "web-1 is unreachable" not in screen_text(pilot))
+
+
+async def test_a_failed_search_on_a_reached_host_does_not_call_it_unreachable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_args: object) -> None:
+        raise HostUnreachable("web-1", tr("no shell"))
+
+    monkeypatch.setattr("lilfox_tui.app.open_logs.find_logs", refuse)
+    host = FakeHost("web-1")
+    host.come_up()
+    app = app_with(tmp_path, host, monkeypatch)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("2")
+        app.go_to_logs("host", "web-1", None)
+        await until(lambda: "the search for logs on web-1 failed at " in screen_text(pilot))
+        assert "unreachable since" not in screen_text(pilot)
+
+
+async def test_no_logs_of_this_machine_are_offered_where_other_hosts_are_monitored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = still_app(mixed())
+    monkeypatch.setattr(OpenLogs, "_host", lambda _self, name: pytest.fail(f"logs are looked for on {name}"))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("2")
+        await until(lambda: "no logs are configured; l on a host in pane 1 looks for its logs" in screen_text(pilot))
+        assert names(app) == []
 
 
 async def test_a_host_that_has_none_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

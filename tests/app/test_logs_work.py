@@ -120,6 +120,17 @@ async def test_what_was_counted_stays_in_sight_while_the_statistics_scroll(
         assert "Levels" in screen_text(pilot)
 
 
+async def test_the_selected_row_is_seen_on_the_smallest_screen(tmp_path: Path) -> None:
+    lines = [line(NOW - timedelta(seconds=40 - at), "ERROR", "http", "GET / 500 in 1 s") for at in range(40)]
+    (tmp_path / "api.log").write_text("\n".join([*lines, ""]))
+    app = still_app(mixed(), files=(str(tmp_path / "api.log"),))
+    async with app.run_test(size=(40, 10)) as pilot:
+        await settled(app, pilot)
+        await pilot.press("S")
+        await until(lambda: "errors  " in screen_text(pilot))
+        assert "change:" in screen_text(pilot), "the head is as long as it gets"
+
+
 async def test_the_mouse_and_the_arrows_choose_among_sections_side_by_side(tmp_path: Path) -> None:
     app = logs_app(tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:

@@ -203,25 +203,25 @@ async def test_a_count_is_of_one_list_and_one_filter() -> None:
     async with showing(some("a")) as state:
         merged = state.merged
         assert merged is not None
-        assert not state.is_counted(merged)
-        state.begin_count(merged)
-        assert state.is_counted(merged)
+        assert not state.count.is_done(merged)
+        state.count.begin(merged)
+        assert state.count.is_done(merged)
         merged.where = AtLeast(Severity.ERROR)
-        assert not state.is_counted(merged)
-        state.begin_count(merged)
-        assert state.counted is None
-        assert state.is_count_of(merged, AtLeast(Severity.ERROR))
+        assert not state.count.is_done(merged)
+        state.count.begin(merged)
+        assert state.count.counted is None
+        assert state.count.is_of(merged, AtLeast(Severity.ERROR))
 
 
 async def test_what_came_since_the_count_and_is_not_loaded_any_more_is_counted_again() -> None:
     async with showing(some("a", "b")) as state:
         merged = state.merged
         assert merged is not None
-        state.begin_count(merged)
+        state.count.begin(merged)
         merged.came += len(merged.shown)
-        assert state.is_counted(merged)
+        assert state.count.is_done(merged)
         merged.came += 1
-        assert not state.is_counted(merged)
+        assert not state.count.is_done(merged)
 
 
 async def test_what_came_since_the_count_is_not_forgotten_while_it_is_counted_again() -> None:
@@ -229,21 +229,21 @@ async def test_what_came_since_the_count_is_not_forgotten_while_it_is_counted_ag
     async with showing(some("a", "b")) as state:
         merged = state.merged
         assert merged is not None
-        assert not state.is_up_to_date(merged)
-        state.begin_count(merged)
-        state.take_count(merged, merged.where, statistics_of(Tally()), came=merged.came, leaps=merged.leaps)
-        assert state.is_up_to_date(merged)
+        assert not state.count.is_up_to_date(merged)
+        state.count.begin(merged)
+        state.count.take(merged, merged.where, statistics_of(Tally()), came=merged.came, leaps=merged.leaps)
+        assert state.count.is_up_to_date(merged)
         came = merged.came
         merged.came += len(merged.shown) + 1
-        assert not state.is_up_to_date(merged), "some of it is not loaded"
-        state.begin_count(merged)
-        assert state.is_counted(merged)
-        assert state.came_before == came
-        assert not state.is_up_to_date(merged), "not before it has ended"
-        state.take_count(merged, merged.where, statistics_of(Tally()), came=merged.came, leaps=merged.leaps)
-        assert state.is_up_to_date(merged)
+        assert not state.count.is_up_to_date(merged), "some of it is not loaded"
+        state.count.begin(merged)
+        assert state.count.is_done(merged)
+        assert state.count.came_before == came
+        assert not state.count.is_up_to_date(merged), "not before it has ended"
+        state.count.take(merged, merged.where, statistics_of(Tally()), came=merged.came, leaps=merged.leaps)
+        assert state.count.is_up_to_date(merged)
         merged.leaps += 1
-        assert not state.is_up_to_date(merged)
+        assert not state.count.is_up_to_date(merged)
 
 
 @pytest.mark.parametrize("ago", [None, timedelta(hours=1)])

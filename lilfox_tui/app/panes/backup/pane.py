@@ -28,7 +28,7 @@ from lilfox_tui.app.widgets import Lines, more_below
 from lilfox_tui.backup.restores import interrupted
 from lilfox_tui.backup.sets.names import local_zone
 from lilfox_tui.core.aio import Ready
-from lilfox_tui.core.i18n import Message
+from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.monitor.model import Backups
 
 PAINT_S, SLOW_PAINT_S = 0.5, 2.0
@@ -66,6 +66,9 @@ class BackupLists(StateList[BackupState]):
 
     def why_not_open(self) -> Message | None:
         return self._state.why_not_open()
+
+    def why_not_filter(self) -> Message | None:
+        return None if self._state.plans else tr("there is no set to filter")
 
     def back(self) -> None:
         """Goes back one level: closes the page, else clears the filter, else returns to the plans."""

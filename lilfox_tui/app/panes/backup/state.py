@@ -181,7 +181,7 @@ class BackupState:
         """Why the pane cannot go back."""
         if self.page is not None or self.filter or self.focus == "sets":
             return None
-        return tr("this is the first screen; q quits")
+        return tr("nothing to close or clear here; q quits")
 
     # ---- jobs and restores ---------------------------------------------------------------------------------------
 

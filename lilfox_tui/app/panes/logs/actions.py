@@ -125,7 +125,19 @@ class LookActions(ActionGroup):
     def __init__(self, context: Context, feed: LogFeed, in_sight: Callable[[], range]) -> None:
         self._context, self._state, self._feed, self._in_sight = context, context.state, feed, in_sight
 
-    @action("follow", "f", tr("follow"), tr("follow new records, or stop following"), footer=6)
+    def _why_not_follow(self) -> Message | None:
+        if self._state.rewound is not None:
+            return tr("you are viewing the past; ` returns to now")
+        return None if self._state.held is None else tr("the screen is paused; p resumes")
+
+    @action(
+        "follow",
+        "f",
+        tr("follow"),
+        tr("follow new records, or stop following"),
+        why_not=_why_not_follow,
+        footer=6,
+    )
     def toggle_follow(self) -> None:
         self._feed.follow(not self._state.follows)
 
@@ -508,7 +520,7 @@ class LogEvidence:
         source = self._state.source(record.source)
         if source is None:
             return [record]
-        before, after = await neighbours_of(source, record)
+        before, after = await neighbours_of(source, record, self._state.bound)
         return [*before, record, *after]
 
     async def _marked(self) -> tuple[list[LogRecord], int]:

@@ -47,6 +47,8 @@ _AROUND = 3
 """Rows of the dialog beside the board and what is said of its selected row: a blank one, title and input."""
 _SCROLLING_LEAST = 9
 """Lines below the head, the rest of which scrolls with them: a section with its title and some rows."""
+_HEAD_LEAST = 3
+"""Lines of the board above which the first one of its head stays: what was counted."""
 _STEPS = {"down": 1, "up": -1, "ctrl+n": 1, "pagedown": 10, "pageup": -10, "ctrl+d": 10, "ctrl+u": -10}
 _SIDES = {"left": -1, "right": 1}
 
@@ -399,7 +401,7 @@ class Board(Dialog[Filter | None]):
         places, rows = self._drawing.places, self._drawing.rows
         if not self._shown:
             rows = [*self._head, (Piece(" " + _("nothing matches"), "muted"),)]
-        sticky = max(0, min(len(self._head), height - _SCROLLING_LEAST))
+        sticky = min(len(self._head), max(height > _HEAD_LEAST, height - _SCROLLING_LEAST))
         top = self._top(lines.top, height - sticky, sticky) if places else 0
         lines.show(rows, top=top, sticky=sticky)
         self.query_one("#dialog-title", Lines).show([title_row(self._title, lines.hidden_below, self._room)])
@@ -407,11 +409,11 @@ class Board(Dialog[Filter | None]):
 
     def _top(self, top: int, room: int, sticky: int) -> int:
         """The first line that is seen of those that scroll below the ``sticky`` ones of the head: with the selected row
-        its section's title, and all of the head if it is the first."""
+        its section's title, and the head if it is the first, as far as there is room for that above it."""
         place, count = self._drawing.places[self._at], len(self._drawing.rows) - sticky
-        if self._at == 0:
-            return 0
         y = place.y - sticky
+        if self._at == 0:
+            return max(0, y - room + 1)
         return in_sight(top, count, room, max(0, y - 2), min(count - 1, y + 1))
 
     def on_key(self, event: events.Key) -> None:

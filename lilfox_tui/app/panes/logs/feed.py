@@ -13,9 +13,10 @@ from textual.worker import WorkerCancelled, WorkerFailed
 
 from lilfox_tui.app.open_logs import OpenLogs
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.logs.state import LogsState
+from lilfox_tui.app.panes.logs.state import BeforeTrace, LogsState
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import ntr, tr
+from lilfox_tui.logs.filter.model import Filter
 from lilfox_tui.logs.merge import MergedLogs
 from lilfox_tui.logs.record import Severity, microseconds
 from lilfox_tui.logs.source import AtBeginning, AtEnd, AtTime
@@ -39,6 +40,8 @@ class LogFeed:
     def __init__(self, context: PaneContext[LogsState]) -> None:
         self._context, self._state, self._app = context, context.state, context.app
         self._looking_at: tuple[str, str] | None = None
+        self._looking_from: datetime | None = None
+        """The time about which their logs are shown first (aware UTC); None: the time of the screen."""
         self._painted_s = 0.0
         self._paint_waits = False
 
@@ -46,7 +49,7 @@ class LogFeed:
 
     def open(self) -> None:
         """Opens the logs and starts the list."""
-        self._state.rewound = self._app.rewound
+        self._state.rewound, self._state.held = self._app.rewound, self._app.paused_at
         self._context.run(self._open, group="open", exclusive=True)
 
     async def _open(self) -> None:
@@ -72,6 +75,8 @@ class LogFeed:
         if self._state.failure is not None:
             self._state.failure = None
             self.open()
+        elif self._state.unreachable is not None and self._state.opened is not None and self._looking_at is not None:
+            self._look_at(self._state.opened, *self._looking_at)
         elif self._state.merged is not None:
             self._state.merged.retry()
 
@@ -81,20 +86,24 @@ class LogFeed:
         self.reopen()
 
     def show_recent_errors(self) -> None:
-        """Shows the errors of the last ``RECENT`` in all sources."""
-        self._state.level = Severity.ERROR
-        self._state.set_filter(RECENT)
-        self.show_only([each.name for each in self._state.sources])
+        """Shows the errors of the last ``RECENT`` in all sources, from the newest on."""
+        state = self._state
+        before = BeforeTrace(RECENT, state.level, state.hidden)
+        state.close_page()
+        state.level, state.at_end, state.cursor = Severity.ERROR, True, None
+        state.set_filter(RECENT)
+        self.show_only([each.name for each in state.sources])
+        state.before_trace = before
 
-    def reopen(self) -> None:
-        """Merges the shown sources again around the cursor."""
+    def reopen(self, start: AtTime | None = None) -> None:
+        """Merges the shown sources again, at ``start`` or around the cursor."""
         self._context.cancel("then", "move")
-        self._context.run(partial(self._merge, self._state.start), group="merge", exclusive=True)
+        self._context.run(partial(self._merge, start or self._state.start), group="merge", exclusive=True)
 
     async def _merge(self, start: AtEnd | AtTime) -> None:
         async with MergedLogs(self._state.shown_sources, self._state.where) as merged:
             self._state.merge(merged)
-            merged.follow(self._state.follows and self._state.rewound is None)
+            merged.follow(self._state.follows and self._state.until is None)
             self.go(start)
             async with aclosing(merged.changes.watch()) as changes:
                 async for _version in changes:
@@ -114,8 +123,9 @@ class LogFeed:
         if found is None:
             return
         key, stands_there = found
-        if stands_there and step > 0 and self._state.merged is not None and not self._state.merged.following:
-            self._load_newer(self._state.merged)  # there may be something new past the last row
+        merged, is_now = self._state.merged, self._state.until is None
+        if stands_there and step > 0 and merged is not None and is_now and not merged.following:
+            self._load_newer(merged)  # there may be something new past the last row
         self.stand_on(key)
 
     def stand_on(self, key: MergeKey | None) -> None:
@@ -164,6 +174,7 @@ class LogFeed:
 
     async def _go(self, start: AtBeginning | AtEnd | AtTime) -> None:
         if self._state.merged is not None:
+            self._state.merged.where = self._state.where
             self.arrive(await self._state.merged.go(start))
 
     def arrive(self, key: MergeKey | None, *, by_filter: bool = False) -> None:
@@ -204,27 +215,47 @@ class LogFeed:
         state.follows = on
         if state.merged is None:
             return
-        state.merged.follow(on and state.rewound is None)
+        state.merged.follow(on and state.until is None)
         state.at_end = state.at_end  # the list sticks to its end only while it follows
         if on and not state.at_end:
             self.go(AtEnd())
         self._context.repaint()
 
     def rewind(self, at: datetime | None) -> None:
-        """Shows the records around ``at`` (aware UTC), or the newest."""
-        state = self._state
-        if at == state.rewound:
-            state.at_end = state.at_end  # the screen was held still perhaps
+        """Shows the records that there were ``at`` (aware UTC), the last one selected; or the newest. On a paused
+        screen what is shown stays."""
+        state, merged, held = self._state, self._state.merged, self._app.paused_at
+        if (at, held) == (state.rewound, state.held):
+            state.at_end = state.at_end  # another pane was shown perhaps
             self.changed()
             return
-        state.rewound = at
-        if state.merged is not None:
-            state.merged.follow(state.follows and at is None)
+        stays, before = at == state.rewound, state.where
+        if state.until is None and merged is not None:
+            state.timeless = merged.timeless
+        state.rewound, state.held = at, held
+        if merged is None:
+            return
+        if stays and merged.where == before:
+            self._hold(merged, before)
+        else:
+            merged.follow(state.follows and state.until is None)
             self.go(AtEnd() if at is None else AtTime(microseconds(at)))
+
+    def _hold(self, merged: MergedLogs, before: Filter) -> None:
+        """Stays at the loaded records after the screen was paused, or goes on from them; ``before`` was the filter."""
+        state = self._state
+        merged.where = state.where
+        state.count.hold(merged, before, paused=state.held is not None)
+        if state.held is not None:
+            self._context.cancel("count-behind")
+        merged.follow(state.follows and state.until is None)
+        state.at_end = state.at_end  # the list sticks to its end only while it follows
+        self._context.repaint()
 
     def look_at(self, kind: str, name: str, at: datetime | None) -> None:
         """Shows the logs of a host or a service, at that time or the newest."""
-        self._looking_at, self._state.rewound = (kind, name), at
+        self._looking_at, self._looking_from = (kind, name), None if at == self._app.rewound else at
+        self._state.rewound, self._state.held = self._app.rewound, self._app.paused_at
         self._context.cancel("look-for")
         if self._state.opened is not None:
             self._look_at(self._state.opened, kind, name)
@@ -243,20 +274,27 @@ class LogFeed:
             await opened.find(host)
         except LilFoxError as error:
             self._app.tell(error)
-            if self._state.merged is None:
-                self.reopen()
+            self._state.close_page()
+            self._state.show_only(())
+            trouble = self._state.unreachable = opened.trouble_of(host, error)
+            self.reopen()
+            await opened.until_reached(host)
+            if self._state.unreachable is trouble:
+                self._look_at(opened, kind, name)
             return
         if found := opened.about("host", host):
             self._app.tell(ntr("{name}: {count} log found", "{name}: {count} logs found", len(found), name=host))
         self._show_about(opened, kind, name)
 
     def _show_about(self, opened: OpenLogs, kind: str, name: str) -> None:
-        self._state.at_end = self._state.rewound is None
-        self._state.cursor = None
+        state, at = self._state, self._looking_from
+        state.close_page()
+        state.at_end, state.cursor = state.rewound is None and at is None, None
         names, why = opened.chosen(kind, name)
         if why is not None:
             self._app.tell(why)
-        self.show_only(names)
+        state.show_only(names)
+        self.reopen(None if at is None else AtTime(microseconds(at)))
 
     # ---- when to draw --------------------------------------------------------------------------------------------
 

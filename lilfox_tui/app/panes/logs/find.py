@@ -20,7 +20,7 @@ from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter, span
 from lilfox_tui.logs.filter.syntax import parse_filter
 from lilfox_tui.logs.merge import MergedLogs
 from lilfox_tui.logs.record import LogRecord, Severity
-from lilfox_tui.logs.source import AtBeginning, AtEnd, AtPlace, AtTime, LogSource, Start, SupportsSeek
+from lilfox_tui.logs.source import AtBeginning, AtEnd, AtPlace, AtTime, LogSource, Start, SupportsSeek, page_of
 from lilfox_tui.logs.window import MergeKey, WindowItem
 
 NEIGHBOURS = 6
@@ -59,7 +59,7 @@ class RecordFinder:
         if source is None:
             return
         try:
-            before, after = await neighbours_of(source, record)
+            before, after = await neighbours_of(source, record, self._state.bound)
         except LilFoxError as error:
             self._app.tell(error)
             return
@@ -78,7 +78,7 @@ class RecordFinder:
         elif state.only_matching:
             self._feed.move(direction)
         else:
-            self._select(state.filter, state.match, direction, tr("no more matches"))
+            self._select(state.filter, And((state.match, state.bound)), direction, tr("no more matches"))
 
     def _open_next(self, direction: int) -> None:
         self._feed.move(direction)
@@ -92,6 +92,7 @@ class RecordFinder:
         errors, older = AtLeast(least), tr("no older record at level {level} or above", level=least.name)
         none = older if direction < 0 else tr("no newer record at level {level} or above", level=least.name)
         everywhere = And((errors, state.filter)) if state.only_matching else errors
+        everywhere = And((everywhere, state.bound))
         self._feed.once_there(partial(self._select, errors, everywhere, direction, none))
 
     def _select(self, wanted: Filter, everywhere: Filter, direction: int, none: Message) -> None:
@@ -233,11 +234,14 @@ class PlaceActions(ActionGroup):
         self._app.ask_line(_("time, 50% or line"), "", self._finder.jump, live=False, does=_("jump"))
 
 
-async def neighbours_of(source: LogSource, record: LogRecord) -> tuple[tuple[LogRecord, ...], tuple[LogRecord, ...]]:
-    """The records before and after one in its source, regardless of the filter. Raises LilFoxError."""
+async def neighbours_of(
+    source: LogSource, record: LogRecord, bound: Filter
+) -> tuple[tuple[LogRecord, ...], tuple[LogRecord, ...]]:
+    """The records before and after one in its source, of those that were there at the time shown (``bound``),
+    regardless of the filter. Raises LilFoxError."""
     place = AtPlace(record.place)
     before = await source.page(place, older=True, limit=NEIGHBOURS, where=EVERYTHING)
-    after = await source.page(place, older=False, limit=NEIGHBOURS, where=EVERYTHING)
+    after = await page_of(source, place, older=False, limit=NEIGHBOURS, where=bound)
     return before.records, after.records
 
 

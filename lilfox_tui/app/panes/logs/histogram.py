@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from itertools import groupby
 from typing import NamedTuple
 
@@ -335,7 +335,7 @@ class Histogram:
 
     def bars(self, merged: MergedLogs) -> Bars | None:
         """The bars of ``merged``."""
-        counted = self._state.counted if self._state.is_count_of(merged, merged.where) else None
+        counted = self._state.count.counted if self._state.count.is_of(merged, merged.where) else None
         columns = self._columns
         made_from = (merged, merged.edition, columns, counted)
         if self._made[0] != made_from:
@@ -343,9 +343,9 @@ class Histogram:
         return self._made[1]
 
     def _bars_of(self, counted: Statistics | None, merged: MergedLogs, columns: int) -> Bars | None:
-        now_us, whole = microseconds(datetime.now(UTC)), merged.at_oldest and merged.at_newest
+        now_us, whole = microseconds(self._state.clock), merged.at_oldest and merged.at_newest
         slices = () if counted is None or whole else counted.by_slice
-        came = merged.came - self._state.came_before
+        came = merged.came - self._state.count.came_before
         bars = bars_of(slices, merged.shown, columns, newest=merged.at_newest, came=came, now_us=now_us)
         if bars is None:
             return None

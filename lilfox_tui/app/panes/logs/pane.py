@@ -197,6 +197,9 @@ class LogsPane(Pane):
         if self.display:
             self.feed.rewind(at)
 
+    def hold(self) -> None:
+        self.feed.rewind(self.lilfox.rewound)
+
     def look_at(self, kind: str, name: str, at: datetime | None) -> None:
         self.feed.look_at(kind, name, at)
 

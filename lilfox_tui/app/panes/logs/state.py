@@ -12,9 +12,10 @@ from msgspec import Struct
 from lilfox_tui.app.panes.logs.columns import ChosenColumns, chosen_file, trace_of
 from lilfox_tui.app.panes.logs.record_page import DetailRow, FieldValue, Neighbours, SimilarRecords, first_field
 from lilfox_tui.app.panes.logs.rows import LogList, Place
+from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
-from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter, fields_named
+from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, FieldMatch, Filter, Or, Within, fields_named
 from lilfox_tui.logs.filter.syntax import parse_filter
 from lilfox_tui.logs.merge import MergedLogs
 from lilfox_tui.logs.record import EPOCH, LogRecord, Severity, microseconds
@@ -88,6 +89,64 @@ class BeforeTrace(Struct, frozen=True):
     hidden: frozenset[str]
 
 
+class MatchCount:
+    """What was counted of all records of a list, loaded or not."""
+
+    def __init__(self) -> None:
+        self.counted: Statistics | None = None
+        """All that matches, where it was counted."""
+        self.came_before = self._leaps_before = 0
+        """Records that had come while following when it was counted; what came since is beyond that."""
+        self._counted_for: tuple[MergedLogs, Filter] | None = None
+        self._begun = (0, 0)
+        """What had come, and how often the list had leaped, when the last count began, which may not have ended."""
+        self._still: tuple[MergedLogs, Filter] | None = None
+
+    def is_done(self, merged: MergedLogs) -> bool:
+        """Return whether everything is counted or being counted. Records that arrived later do not matter, as long as
+        they are loaded."""
+        came, leaps = self._begun
+        are_loaded = not merged.at_newest or merged.came - came <= len(merged.shown)
+        return self.is_of(merged, merged.where) and leaps == merged.leaps and are_loaded
+
+    def is_up_to_date(self, merged: MergedLogs) -> bool:
+        """Return whether the finished count and what is loaded are all records that there are."""
+        if self.counted is None or not self.is_of(merged, merged.where) or self._leaps_before != merged.leaps:
+            return False
+        since = merged.came - self.came_before
+        return since <= len(merged.shown) if merged.at_newest else not since
+
+    def is_of(self, merged: MergedLogs, where: Filter) -> bool:
+        """Return whether the current count, finished or not, is of this list with this filter."""
+        return self._counted_for == (merged, where)
+
+    def is_still(self, merged: MergedLogs) -> bool:
+        """Whether the list is the one that was shown when the screen was paused: of that nothing more is counted."""
+        return self._still == (merged, merged.where)
+
+    def begin(self, merged: MergedLogs) -> None:
+        """Marks a count of all of ``merged`` as started; a finished count of the same stays until the new one is
+        done."""
+        if not self.is_of(merged, merged.where):
+            self._counted_for, self.counted = (merged, merged.where), None
+        self._begun = (merged.came, merged.leaps)
+
+    def hold(self, merged: MergedLogs, before: Filter, *, paused: bool) -> None:
+        """Goes on with the count of ``merged``, whose filter was ``before``, when the screen is paused or no longer:
+        the filter has another bound, but the records are the same. What was not counted by then is counted after the
+        pause."""
+        self._still = (merged, merged.where) if paused else None
+        if self.is_of(merged, before):
+            self._counted_for = (merged, merged.where)
+            if self.counted is None or not merged.at_newest:
+                self._begun, self._leaps_before = (-1, -1), -1
+
+    def take(self, merged: MergedLogs, where: Filter, counted: Statistics, *, came: int, leaps: int) -> None:
+        """Stores the count. ``came`` and ``leaps`` are the values when counting began."""
+        self._counted_for, self.counted = (merged, where), counted
+        self.came_before, self._leaps_before = self._begun = came, leaps
+
+
 class LogsState:
     """The pane's state."""
 
@@ -97,12 +156,18 @@ class LogsState:
         """The list of the sources that are shown; None until it is begun."""
         self.failure: LilFoxError | None = None
         """Why nothing is open."""
+        self.unreachable: tuple[str, Unavailable, bool] | None = None
+        """The host whose logs were to be shown, why they cannot be looked for, and whether it is not reached."""
         self.hidden: frozenset[str] = frozenset()
         self.before_trace: BeforeTrace | None = None
         """What esc restores after a trace."""
         self.follows = True
         self.rewound: datetime | None = None
         """The time that is looked at (aware UTC); None for now."""
+        self.held: datetime | None = None
+        """The time at which the screen was paused (aware UTC); None while it is not."""
+        self.timeless: tuple[str, ...] = ()
+        """Sources whose records have no times, when the screen was paused or rewound: of these nothing is left out."""
         self.working = ""
         """What is being counted or saved, for the line of messages."""
         self.finding: MergedLogs | None = None
@@ -112,6 +177,8 @@ class LogsState:
         self.filter_text = ""
         self.filter: Filter = EVERYTHING
         self.filter_error = ""
+        self.filter_in_force = ""
+        """The text of the last filter that was valid."""
         self.only_matching = True
 
         self.cursor: MergeKey | None = None
@@ -136,13 +203,8 @@ class LogsState:
         self.top: Place | None = None
         """What stands on the first row that is seen."""
 
-        self.counted: Statistics | None = None
-        """All that matches, where it was counted."""
-        self.came_before = self._leaps_before = 0
-        """Records that had come while following when it was counted; what came since is beyond that."""
-        self._counted_for: tuple[MergedLogs, Filter] | None = None
-        self._begun = (0, 0)
-        """What had come, and how often the list had leaped, when the last count began, which may not have ended."""
+        self.count = MatchCount()
+        """Of what matches."""
 
     # ---- sources -------------------------------------------------------------------------------------------------
 
@@ -162,7 +224,7 @@ class LogsState:
 
     def show_only(self, names: Iterable[str]) -> None:
         """Shows only the sources with those names."""
-        self.before_trace = None
+        self.before_trace = self.unreachable = None
         self.hidden = frozenset(each.name for each in self.sources) - frozenset(names)
 
     @property
@@ -185,15 +247,44 @@ class LogsState:
 
     def why_not_retry(self) -> Message | None:
         """Why nothing can be retried."""
-        if self.failure is not None or (self.merged is not None and self.merged.troubles):
+        if (
+            self.failure is not None
+            or self.unreachable is not None
+            or (self.merged is not None and self.merged.troubles)
+        ):
             return None
         return tr("all sources are responding")
 
     # ---- the filter ----------------------------------------------------------------------------------------------
 
     @property
+    def until(self) -> datetime | None:
+        """The time that a rewound or paused screen shows (aware UTC): later records are not there; None for now."""
+        return self.rewound or self.held
+
+    @property
+    def bound(self) -> Filter:
+        """The filter of the records that were there at the time shown."""
+        if self.until is None:
+            return EVERYTHING
+        then = Within(None, microseconds(self.until) + 1)
+        if not self.timeless:
+            return then
+        return Or((then, *(FieldMatch("source", "=", name) for name in self.timeless)))
+
+    @property
     def where(self) -> Filter:
-        """The filter that decides which records are in the list."""
+        """The filter that decides which records are in the list, of those that were there at the time shown."""
+        chosen, bound = self.chosen, self.bound
+        return bound if chosen == EVERYTHING else chosen if bound == EVERYTHING else And((chosen, bound))
+
+    def narrows(self, where: Filter) -> bool:
+        """Whether ``where``, of a list, leaves out more than what was written after the time shown."""
+        return where not in (EVERYTHING, self.bound)
+
+    @property
+    def chosen(self) -> Filter:
+        """The level and the filter, where that leaves records out."""
         parts: list[Filter] = [AtLeast(self.level)] if self.level > Severity.UNKNOWN else []
         if self.only_matching and self.filter != EVERYTHING:
             parts.append(self.filter)
@@ -223,7 +314,7 @@ class LogsState:
         except LilFoxError as error:
             self.filter_error = f"{error}  {error.hint}".strip()
             return False
-        self.filter_error = ""
+        self.filter_error, self.filter_in_force = "", text
         if found == self.filter:
             return False
         self.filter = found
@@ -246,7 +337,7 @@ class LogsState:
     @property
     def clock(self) -> datetime:
         """The time shown (aware UTC)."""
-        return self.rewound or datetime.now(UTC)
+        return self.until or datetime.now(UTC)
 
     @property
     def at_end(self) -> bool:
@@ -398,7 +489,7 @@ class LogsState:
         """Why the pane cannot go back."""
         if self.page is not None or self.busy or self.is_narrowed:
             return None
-        return tr("this is the first screen; q quits")
+        return tr("nothing to close or clear here; q quits")
 
     @property
     def field(self) -> FieldValue | None:
@@ -414,35 +505,3 @@ class LogsState:
         record = self.selected_record
         found = None if record is None else trace_of(record)
         return None if found is None else FieldValue(*found)
-
-    # ---- what was counted ----------------------------------------------------------------------------------------
-
-    def is_counted(self, merged: MergedLogs) -> bool:
-        """Return whether everything is counted or being counted. Records that arrived later do not matter, as long as
-        they are loaded."""
-        came, leaps = self._begun
-        are_loaded = not merged.at_newest or merged.came - came <= len(merged.shown)
-        return self.is_count_of(merged, merged.where) and leaps == merged.leaps and are_loaded
-
-    def is_up_to_date(self, merged: MergedLogs) -> bool:
-        """Return whether the finished count and what is loaded are all records that there are."""
-        if self.counted is None or not self.is_count_of(merged, merged.where) or self._leaps_before != merged.leaps:
-            return False
-        since = merged.came - self.came_before
-        return since <= len(merged.shown) if merged.at_newest else not since
-
-    def is_count_of(self, merged: MergedLogs, where: Filter) -> bool:
-        """Return whether the current count, finished or not, is of this list with this filter."""
-        return self._counted_for == (merged, where)
-
-    def begin_count(self, merged: MergedLogs) -> None:
-        """Marks a count of all of ``merged`` as started; a finished count of the same stays until the new one is
-        done."""
-        if not self.is_count_of(merged, merged.where):
-            self._counted_for, self.counted = (merged, merged.where), None
-        self._begun = (merged.came, merged.leaps)
-
-    def take_count(self, merged: MergedLogs, where: Filter, counted: Statistics, *, came: int, leaps: int) -> None:
-        """Stores the count. ``came`` and ``leaps`` are the values when counting began."""
-        self._counted_for, self.counted = (merged, where), counted
-        self.came_before, self._leaps_before = self._begun = came, leaps

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.pane import PaneContext
@@ -64,9 +64,10 @@ class StatisticsActions(ActionGroup):
             self._tell_work(_("counting {source}: {share}%", source=source, share=share))
 
         state, merged, where = self._state, self._state.merged, self._state.where
+        chosen = state.chosen
         came, leaps = (0, 0) if merged is None else (merged.came, merged.leaps)
         self._tell_work(_("counting"))
-        at = datetime.now(UTC)
+        at = state.clock
         try:
             answer = await analyze(await report_progress(state.shown_sources, tell), where, progress=progress)
             read, are_all = await newest_records(state.shown_sources, where)
@@ -81,11 +82,11 @@ class StatisticsActions(ActionGroup):
         finally:
             self._tell_work("")
         if merged is not None and not answer.failed:
-            state.take_count(merged, where, answer.statistics, came=came, leaps=leaps)
+            state.count.take(merged, where, answer.statistics, came=came, leaps=leaps)
         self._tell_failed(answer.failed)
-        first, *more = statistics_head(counted, newest, narrowed=where != EVERYTHING)
+        first, *more = statistics_head(counted, newest, narrowed=chosen != EVERYTHING)
         more += [] if halves is None else [halves_row(halves, state.zone)]
-        head = [first, self._scope(where, at, span), *more, *not_read(answer.failed)]
+        head = [first, self._scope(chosen, at, span), *more, *not_read(answer.failed)]
         self._offer(_("Statistics"), head, sections)
 
     @action(
@@ -98,17 +99,18 @@ class StatisticsActions(ActionGroup):
     async def _count_patterns(self) -> None:
         from lilfox_tui.logs.analyze import recent_patterns
 
-        state, record, where = self._state, self._state.selected_record, self._state.where
-        until_us = None if record is None or state.at_end else record.entry.time_us
+        state, record, where, chosen = self._state, self._state.selected_record, self._state.where, self._state.chosen
+        goes_on = state.at_end and state.until is None
+        until_us = None if record is None or goes_on else record.entry.time_us
         self._tell_work(_("counting"))
-        at = datetime.now(UTC)
+        at = state.clock
         try:
             recent = await recent_patterns(state.shown_sources, where, until_us=until_us)
         finally:
             self._tell_work("")
         self._tell_failed(recent.failed)
-        first, *more = pattern_head(recent, state.zone, narrowed=where != EVERYTHING) or [()]
-        head = [first, self._scope(where, at), *more]
+        first, *more = pattern_head(recent, state.zone, narrowed=chosen != EVERYTHING) or [()]
+        head = [first, self._scope(chosen, at), *more]
         sections = pattern_sections(recent, state.zone, self._app.glyphs, sparklines=not self._app.slow_link)
         self._offer(_("Patterns"), head, sections, stacked=True)
 

@@ -24,7 +24,7 @@ from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import LilFoxError
-from lilfox_tui.core.i18n import _, language, listed
+from lilfox_tui.core.i18n import _, language, listed, ngettext
 from lilfox_tui.core.text import cell_width, fit, human_duration
 from lilfox_tui.logs.files.log_file import HasLocalFiles
 from lilfox_tui.logs.filter.model import COMMON_FIELDS, EVERYTHING, NOTHING, Filter, literal_texts
@@ -62,7 +62,7 @@ class LogHead:
         width = self._app.room.width - sum(cell_width(piece.text) for piece in right) - 2
         names = self._names()
         count = ""
-        if len(names) != len(self._state.sources):
+        if len(names) != len(self._state.sources) and self._state.unreachable is None:
             count = _("({shown} of {all} sources)", shown=len(names), all=len(self._state.sources))
         left = [Piece(" "), Piece("  ".join(names), "strong"), Piece("  " + count, "muted")]
         if sum(cell_width(piece.text) for piece in left) > width:
@@ -75,6 +75,8 @@ class LogHead:
         """The names of the shown sources, with a note after those whose records have no times and cannot be sorted by
         time."""
         names = [each.name for each in self._state.shown_sources]
+        if self._state.unreachable is not None:
+            return [self._state.unreachable[0]]
         if self._state.merged is None or len(names) == 1:
             return names
         if self._timeless[0] != (seen_now := (self._state.merged, self._state.merged.edition)):
@@ -90,19 +92,22 @@ class LogHead:
             parts.append(Piece(_("level {sign} {level}", sign=sign, level=state.level.name) + "   ", "accent"))
         if state.filter_text:
             marked = "" if state.only_matching else " " + _("(matches marked)")
-            parts.append(Piece(f"{state.filter_text[:40]}{marked}   ", "failing" if state.filter_error else "accent"))
+            text = state.filter_in_force if state.filter_error else state.filter_text
+            parts.append(Piece(f"{text[:40]}{marked}   " if text else "", "accent"))
         if state.shifted and not state.wrapped and state.page is None:
             parts.append(Piece(_("from column {count}", count=state.shifted + 1) + "   ", "accent"))
         if state.zone is not UTC:
             parts.append(Piece(_("local time") + "   ", "muted"))
         if merged is not None and merged.waiting and not state.at_end:
             parts.append(Piece(_("{count} new", count=grouped(merged.waiting)) + "   ", "accent"))
-        if merged is not None:
+        if merged is not None and state.shown_sources:
             parts.append(self._following(merged))
         return parts
 
     def _following(self, merged: MergedLogs) -> Piece:
         """Whether new records are followed: a word where they are not, for no shape of a state means that."""
+        if (until := self._state.until) is not None:
+            return Piece(_("until {time}", time=f"{until.astimezone(self._state.zone):%H:%M:%S}") + " ", "muted")
         if merged.following and self._state.at_end:
             return Piece(_("follow") + f" {self._app.glyphs.good} ", "good")
         return Piece((_("follow paused") if merged.following else _("follow off")) + " ", "muted")
@@ -114,7 +119,9 @@ class LogHead:
         if state.failure is not None:
             rows.append((Piece(f" {state.failure}  {state.failure.hint}", "failing"),))
         if state.filter_error:
-            rows.append((Piece(" " + state.filter_error, "failing"),))
+            told, in_force = Piece(" " + state.filter_error, "failing"), Piece("   " + self._in_force(), "text")
+            fits = cells((told, in_force)) <= room.width
+            rows += [(told, in_force)] if fits else [(told,), (in_force,)]
         if merged is None:
             return rows
         if state.working:
@@ -130,6 +137,12 @@ class LogHead:
             width=room.width,
             roomy=room.height >= ROOMY,
         )
+
+    def _in_force(self) -> str:
+        """Which filter the list has while the one that is typed is invalid."""
+        if not (text := self._state.filter_in_force):
+            return _("not applied; no filter is in force")
+        return _("not applied; still in force: {filter}", filter=text)
 
     def _progress(self, names: tuple[str, ...]) -> str:
         searched = size = 0
@@ -269,19 +282,40 @@ class LogTable:
             return ""
         if state.opened is None:
             return _("opening the logs")
+        if state.unreachable is not None:
+            host, trouble, is_away = state.unreachable
+            since = trouble.since.astimezone(state.zone).strftime("%H:%M:%S")
+            if not is_away:
+                return _("the search for logs on {host} failed at {time}: {reason}; R retries",
+                         host=host, time=since, reason=trouble.error)  # fmt: skip
+            return _("{host} is unreachable since {time}: {reason}; R retries",
+                     host=host, time=since, reason=trouble.error)  # fmt: skip
+        if not state.sources and not state.opened.is_here:
+            return _("no logs are configured; l on a host in pane 1 looks for its logs")
         if not state.sources:
             return _("no logs found: specify files on the command line, or sources in the configuration")
         if merged is None or merged.searching:
             return _("reading")
         if merged.troubles:
             return _("no source can be read now")
-        if not state.is_narrowed:
-            return _("no records")
+        if state.chosen == EVERYTHING:
+            return self._why_no_records()
         unknown = state.unknown_field()
         if unknown is None:
-            return _("nothing matches")
+            told = bool(state.filter_error and state.filter_in_force)
+            return _("nothing matches {filter}", filter=state.filter_in_force) if told else _("nothing matches")
         return _("nothing matches: no record read so far has a field {name}; {rather}",
                  name=unknown, rather=suggestion(unknown, state.fields))  # fmt: skip
+
+    def _why_no_records(self) -> str:
+        """Why the list is empty without a filter."""
+        state = self._state
+        if state.until is not None:
+            return _("no records before {time}", time=f"{state.until.astimezone(state.zone):%H:%M:%S}")
+        statuses = [each.status.value for each in state.shown_sources]
+        if statuses and all(each is not None and each.size_bytes == 0 for each in statuses):
+            return ngettext("no records: the log is empty", "no records: all {count} logs are empty", len(statuses))
+        return _("no records")
 
     def style(self, merged: MergedLogs, width: int | None = None) -> LogStyle:
         """The current style of rows of ``width`` cells; None: of the list's."""
@@ -412,6 +446,7 @@ class ErrorStrip:
         self._histogram = histogram
         self._made: tuple[object, Row] | None = None
         self._looks_again = False
+        self._totals: tuple[int | None, bool] = (None, False)
 
     def paint(self, lines: Lines) -> None:
         """Draws the strip if there is room."""
@@ -419,46 +454,59 @@ class ErrorStrip:
         lines.display = self._app.room.height >= LEAST_HEIGHT
         if merged is None or not lines.display:
             return
+        if not state.shown_sources:
+            lines.show(())
+            return
         lines.show([self._row(merged)])
-        if not state.busy and not state.is_counted(merged):
+        if not state.busy and not state.count.is_done(merged) and not state.count.is_still(merged):
             self._context.after(QUIET_S, partial(self._count_if_quiet, merged.leaps))
         statuses = [source.status.value for source in state.shown_sources]
         behind = any(each is not None and each.indexed_bytes not in (None, each.size_bytes) for each in statuses)
-        if behind and not self._looks_again:
+        if behind and not self._looks_again and state.held is None:
             self._looks_again = True
             self._context.after(QUIET_S, self._look_again)
 
     def _row(self, merged: MergedLogs) -> Row:
-        counted = self._state.counted if self._state.is_count_of(merged, merged.where) else None
+        counted = self._state.count.counted if self._state.count.is_of(merged, merged.where) else None
         parts = self._parts(merged, None if counted is None else counted.records)
         made_from = (merged, merged.edition, parts, counted is not None, language())
         if self._made is None or self._made[0] != made_from:
             errors = loaded_errors(merged.shown)
-            if counted is not None and (overall := counted_errors(counted.by_slice, datetime.now(UTC))) is not None:
+            if counted is not None and (overall := counted_errors(counted.by_slice, self._state.clock)) is not None:
                 errors = joined(overall, errors)
             self._made = (made_from, strip_row(errors, parts))
         return self._made[1]
 
     def _parts(self, merged: MergedLogs, counted: int | None) -> StripParts:
-        """The parts of the strip; ``counted`` is the number of matching records if known. With the histogram above it,
-        the strip counts what that does."""
-        total, more_in_all = self._all_records()
+        """The parts of the strip; ``counted`` is the number of matching records if known. The strip counts what the
+        histogram does, also where there is no room for that."""
+        if self._state.until is None:
+            self._totals = self._all_records()
+        elif not self._state.count.is_still(merged):
+            self._totals = (None, False)  # how many of all there were then is not known
+        total, more_in_all = self._totals
+        narrowed = self._state.narrows(merged.where)
         loaded, more = len(merged.shown), not (merged.at_oldest and merged.at_newest)
         bars = self._histogram.drawn
+        if bars is None and counted is not None and not self._app.slow_link:
+            bars = self._histogram.bars(merged)
+            if bars is not None and bars.total.records + bars.missing < counted:
+                bars = None  # times out of order: some records are in no bar
         if bars is not None and not bars.loaded_only:
-            loaded, more = bars.total.records + bars.missing, more and not self._state.is_up_to_date(merged)
-            if merged.where == EVERYTHING and total is not None:
+            loaded, more = bars.total.records + bars.missing, more and not self._state.count.is_up_to_date(merged)
+            if not narrowed and total is not None:
                 total, more_in_all = loaded, more
-        elif merged.where == EVERYTHING and total is not None and more:
-            loaded, more = max(total, loaded), more_in_all
+        elif not narrowed and total is not None and more:
+            loaded = max(total, loaded, counted or 0)
+            more = more_in_all = more_in_all or loaded > total
         elif counted is not None and more:
-            loaded, more = max(loaded, counted), merged.came != self._state.came_before
+            loaded, more = max(loaded, counted), merged.came != self._state.count.came_before
         return StripParts(
             shown=loaded,
             more=more,
             total=None if total is None else max(total, loaded),
             more_in_all=more_in_all,
-            narrowed=merged.where != EVERYTHING,
+            narrowed=narrowed,
             zone=self._state.zone,
             width=self._app.room.width,
             glyphs=self._app.glyphs,
@@ -478,15 +526,15 @@ class ErrorStrip:
     def _look_again(self) -> None:
         """Redraws the strip, whose count was behind because a source is still indexing its log."""
         self._looks_again = False
-        if self._context.is_displayed and not self._app.leaving:
+        if self._context.is_displayed and not self._app.leaving and not self._app.paused:
             self._context.repaint()
 
     def _count_if_quiet(self, leaps: int) -> None:
         merged = self._state.merged
         if not self._context.is_displayed or self._state.busy or merged is None or merged.leaps != leaps:
             return
-        if not self._state.is_counted(merged):
-            self._state.begin_count(merged)
+        if not self._state.count.is_done(merged) and not self._state.count.is_still(merged):
+            self._state.count.begin(merged)
             self._context.run(partial(self._count, merged, merged.where), group="count-behind", exclusive=True)
 
     async def _count(self, merged: MergedLogs, where: Filter) -> None:
@@ -501,8 +549,8 @@ class ErrorStrip:
             answer = await analyze(self._state.shown_sources, where, processes=1)
         except LilFoxError:
             return  # the strip goes on to tell of what is loaded
-        if self._state.is_count_of(merged, where) and not answer.failed:
-            self._state.take_count(merged, where, answer.statistics, came=came, leaps=leaps)
+        if self._state.count.is_of(merged, where) and not answer.failed:
+            self._state.count.take(merged, where, answer.statistics, came=came, leaps=leaps)
             self._context.repaint()
 
 
