@@ -13,6 +13,7 @@ from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.metrics.model import HostSummary, Level
 from lilfox_tui.monitor.changes import ChangeLog
+from lilfox_tui.monitor.levels import lost_why
 from lilfox_tui.monitor.model import HostView
 from lilfox_tui.monitor.monitor import Monitor
 from tests.waiting import PATIENCE_S, until
@@ -94,7 +95,8 @@ class Watch:
         took = (datetime.now(UTC) - after).total_seconds()
         row, gone = self.row(name), self.gone(name)
         assert gone is not None
-        assert str(gone.error) in str(row.reasons[0])
+        said = str(row.reasons[0])
+        assert str(gone.error) in said or (said.startswith("lost for ") and str(lost_why(gone.error)) in said), said
         assert str(gone.error.hint)
         assert (after if row.summary is None else min(after, row.summary.at)) <= gone.since <= datetime.now(UTC)
         return took
