@@ -51,6 +51,11 @@ _ACT = 40
 """Cells of an act's title."""
 
 
+def on_selection(each: Action) -> bool:
+    """Whether an action does something with the selected row, or lists what can be done with it."""
+    return each.id in ("selection", "palette") or (each.id in OF_SELECTION and each.id not in _FOR_ALL)
+
+
 class _Everywhere(ActionGroup):
     """Base of the global action groups."""
 
