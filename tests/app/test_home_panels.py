@@ -20,7 +20,7 @@ from lilfox_tui.core.i18n import tr
 from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.monitor.model import StatusChange
 from tests.app.backups_made import one_fault
-from tests.app.overviews import NOW, fleet, host, summary
+from tests.app.overviews import NOW, fleet, host, mixed, summary
 from tests.app.pages_made import DATABASE, pages_app
 from tests.app.still import screen_text, still_app
 
@@ -214,3 +214,21 @@ async def test_where_something_fails_nothing_is_called_well(level: Level, monkey
         text = screen_text(pilot)
         assert ("no errors or changes yet" in text) is (level is Level.GOOD)
         assert ("no log errors, no changes since LilFox began" in text) is (level is Level.FAILING)
+
+
+@pytest.mark.parametrize("size", [(40, 10), (120, 40)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_a_filter_without_a_hit_says_how_many_problems_it_hides(size: tuple[int, int]) -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        hidden = len(app.metrics.state.problems(mixed()))
+        await pilot.press("slash", *"zzz", "enter")
+        screen = screen_text(pilot)
+        assert f"○ no problem matches /zzz; {hidden} hidden" in screen
+        assert "no problems" not in screen
+        assert "no data" not in screen, "and there is no box of charts of nothing"
+        await pilot.press("slash", "ctrl+u", *"model-1", "enter")
+        if size[0] > 100:
+            assert f"─ 1/{hidden} " in screen_text(pilot)
+        await pilot.press("slash", "ctrl+u", *"web-1", "enter")
+        assert f"no problem matches /web-1; {hidden} hidden" in screen_text(pilot), "web-1 is well, others are not"

@@ -112,6 +112,8 @@ class Home:
 
     def __init__(self, context: PaneContext[MetricsState], alerts: AlertSection, far: FarPast) -> None:
         self._state, self._app, self._alerts, self._far = context.state, context.app, alerts, far
+        self._unfiltered = MetricsState()
+        """Tells what the filter hides."""
         self.charts = HomeCharts(context)
         self.errors = NewestErrors(context)
         self._order = SteadyOrder()
@@ -142,9 +144,9 @@ class Home:
             "problems": HomeList(
                 _("Problems"),
                 problems,
-                note=self._alerts.note(overview),
+                note=(*self._filtered(overview, len(problems)), *self._alerts.note(overview)),
                 more=[
-                    *(self._more_problems(overview) or ([] if problems else [self._all_well(overview)])),
+                    *self._below_problems(overview, none=not problems),
                     *self._unrecorded(overview),
                 ],
             ),
@@ -195,6 +197,13 @@ class Home:
 
         return [HomeRow(each, partial(row, each)) for each in problems]
 
+    def _below_problems(self, overview: Overview, *, none: bool) -> list[Row]:
+        """What stands below the rows of the problems; ``none``: instead of them."""
+        others = self._more_problems(overview)
+        if none and (not others or self._hidden(overview)):
+            return [self._all_well(overview), *others]
+        return others
+
     def _more_problems(self, overview: Overview) -> list[Row]:
         """Problems that are no rows of their own: interrupted restores, and those of alerting."""
         glyphs, backups = self._app.glyphs, overview.backups
@@ -205,7 +214,10 @@ class Home:
         return rows + self._alerts.troubles(overview)
 
     def _all_well(self, overview: Overview) -> Row:
-        """What stands where there is no problem."""
+        """What stands where there is no problem, or none that the filter matches."""
+        if hidden := self._hidden(overview):
+            text = _("no problem matches /{words}; {count} hidden", words=clean(self._state.filter), count=hidden)
+            return (Piece(f" {self._app.glyphs.unknown} {text}", "muted"),)
         unknown = overview.count(Level.UNKNOWN)
         if unknown and overview.rewound:
             text = ngettext("{count} not recorded at that time", "{count} not recorded at that time", unknown)
@@ -215,6 +227,17 @@ class Home:
             return (Piece(f" {self._app.glyphs.unknown} {text}", "muted"),)
         well = _("no problems recorded") if overview.rewound else _("no problems")
         return (Piece(f" {self._app.glyphs.good} ", "good"), Piece(well, "good"))
+
+    def _hidden(self, overview: Overview) -> int:
+        """How many problems the filter hides."""
+        if not self._state.filter or not self._state.only_matching:
+            return 0
+        return len(self._unfiltered.faults(overview)) - len(self._state.faults(overview))
+
+    def _filtered(self, overview: Overview, shown: int) -> Row:
+        """How many of the problems the filter shows."""
+        hidden = self._hidden(overview)
+        return (*_count(shown, shown + hidden), Piece("  ")) if hidden else ()
 
     def _unrecorded(self, overview: Overview) -> list[Row]:
         """What would be among the problems, and is not kept for the past."""

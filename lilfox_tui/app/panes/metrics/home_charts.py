@@ -158,7 +158,9 @@ class HomeCharts:
 
     def count(self, overview: Overview, wanted: Sequence[WantedChart]) -> int:
         """How many charts there are of what is selected; 1 if of other rows alone, so that the panels stay where they
-        are while the selection moves."""
+        are while the selection moves. None where the filter leaves no row."""
+        if not self._state.rows():
+            return 0
         others = bool(overview.services) or any(view.summary is not None for view in overview.hosts.values())
         return len(wanted) or int(others)
 
