@@ -257,13 +257,18 @@ _OF_LEVEL = ("level", "lost", "back")
 def since_of_past(view: _AnyView, present: _AnyView | None, subject: str, changes: Sequence[StatusChange]) -> _AnyView:
     """Return ``view``, which is of a past moment (its ``since``), with since when its level had held: what ``present``
     tells if that level still holds, else the newest of ``changes`` (oldest first) before that moment; unchanged if
-    neither tells it."""
+    neither tells it. What that change says is so then, also where the values are those of a moment before, or none were
+    recorded as nothing answered."""
+    before = (each for each in reversed(changes) if each.subject == subject and each.kind in _OF_LEVEL)
+    newest = next((each for each in before if each.at <= view.since), None)
+    if newest is not None and newest.kind != "back" and newest.level > max(view.level, Level.GOOD):
+        why = newest.what.values.get("why") or newest.what
+        reason = why if isinstance(why, Message) else tr("{why}", why=why)
+        return replace(view, level=newest.level, reasons=(reason,), since=newest.at)
     if view.level is Level.UNKNOWN:
         return view
     if present is not None and present.level is view.level and present.since <= view.since:
         return replace(view, since=present.since)
-    before = (each for each in reversed(changes) if each.subject == subject and each.kind in _OF_LEVEL)
-    newest = next((each for each in before if each.at <= view.since), None)
     return view if newest is None or newest.level is not view.level else replace(view, since=newest.at)
 
 

@@ -275,6 +275,22 @@ def test_a_level_that_is_over_began_with_the_newest_change_before(level: Level, 
     assert past.since == (began if known else then)
 
 
+@pytest.mark.parametrize("recorded", [Level.UNKNOWN, Level.GOOD, Level.DEGRADED])
+@pytest.mark.parametrize("kind", ["lost", "level"])
+def test_what_a_change_says_is_so_at_its_moment(recorded: Level, kind: str) -> None:
+    then = AT + LATER
+    changes = [
+        StatusChange(AT, "host/web-1", tr("good again"), Level.GOOD, "level"),
+        StatusChange(then, "host/web-1", tr("lost: {why}", why="refused"), Level.FAILING, kind),
+    ]
+    past = since_of_past(host_at(then, recorded), None, "host/web-1", changes)
+    assert past.level is Level.FAILING
+    assert past.since == then
+    assert [str(each) for each in past.reasons] == ["refused"]
+    earlier = since_of_past(host_at(then - LATER / 4, recorded), None, "host/web-1", changes)
+    assert earlier.level is recorded, "what comes later is not told yet"
+
+
 def test_since_when_nothing_is_known_of_a_host_is_not_told() -> None:
     at = AT + LATER
     past = since_of_past(host_at(at, Level.UNKNOWN), host_at(AT, Level.UNKNOWN), "host/web-1", [])
