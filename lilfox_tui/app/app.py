@@ -174,7 +174,7 @@ class LilFoxApp(Console):
         if self.note[0] == self.refused:  # it may no longer be so
             self.note = ("", "text")
         if on_selection(each):
-            self.pane.keep_selected()
+            self.navigation.keep_selected()
         each.run()
         self.repaint_frame()
 

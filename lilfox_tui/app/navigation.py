@@ -94,6 +94,12 @@ class Navigation:
         """The pane of hosts and services."""
         return cast("MetricsPane", self.at(METRICS))
 
+    def keep_selected(self) -> None:
+        """Keeps the row with which something is done selected, also where rows move: what nobody has chosen would give
+        way to the worst one."""
+        if self.current == METRICS and (subject := self.metrics.state.selected) is not None:
+            self.metrics.state.choose(subject, in_problems=self.metrics.state.in_problems)
+
     def at(self, place: int) -> Pane:
         """The pane at that index in TABS."""
         if place not in self.panes:

@@ -156,9 +156,6 @@ class Pane(Vertical):
     def show_recent_errors(self) -> None:
         """Shows only the errors of the last minutes."""
 
-    def keep_selected(self) -> None:
-        """Keeps the selected row selected, also where the rows move: something is done with it."""
-
     def acts(self) -> Sequence[Act]:
         """The operations on the selection that a job can run."""
         return ()

@@ -171,10 +171,6 @@ class MetricsPane(Pane):
     def cause(self) -> Cause | None:
         return self._alert_actions.cause()
 
-    def keep_selected(self) -> None:
-        if self.state.selected is not None:
-            self.state.choose(self.state.selected, in_problems=self.state.in_problems)
-
     def acts(self) -> Sequence[Act]:
         from lilfox_tui.app.operations import view_acts
 
