@@ -337,27 +337,32 @@ class TimeActions(_Everywhere):
     _left: datetime | None = None
     """When the screen was turned back from the present."""
 
-    @action("pause", "p", tr("pause"), tr("freeze the screen; worsening states are still shown"), footer=9)
+    def _what_p_does(self) -> Message | None:
+        return tr("resume") if self._app.paused else None
+
+    @action(
+        "pause", "p", tr("pause"), tr("freeze the screen; worsening states are still shown"), footer=9, now=_what_p_does
+    )
     def toggle_pause(self) -> None:
         self._app.paused = not self._app.paused
         if not self._app.paused:
             self._navigation.pane.rewind(self._app.rewound)
 
-    @action("earlier", "left_square_bracket", tr("earlier"), tr("step back in time in all panes"), footer=10)
-    def earlier(self) -> None:
-        self._step(-1)
-
     def _why_now(self) -> Message | None:
         """Why the screen cannot go back to the present: it already shows it."""
         return None if self._app.rewound is not None else tr("already showing the present")
 
-    @action("later", "right_square_bracket", tr("later"), tr("step forward in time"), why_not=_why_now)
-    def later(self) -> None:
-        self._step(1)
-
     @action("now", "grave_accent", tr("now"), tr("back to the present"), why_not=_why_now, footer=3)
     def back_to_now(self) -> None:
         self._navigation.rewind(None)
+
+    @action("earlier", "left_square_bracket", tr("earlier"), tr("step back in time in all panes"), footer=10)
+    def earlier(self) -> None:
+        self._step(-1)
+
+    @action("later", "right_square_bracket", tr("later"), tr("step forward in time"), why_not=_why_now, footer=3)
+    def later(self) -> None:
+        self._step(1)
 
     def _step(self, direction: int) -> None:
         now = datetime.now(UTC)

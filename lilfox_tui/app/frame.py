@@ -104,6 +104,8 @@ def _alerts(overview: Overview, width: int, glyphs: Glyphs) -> list[Piece]:
     return [Piece(f"   {glyphs.alert} {first[0]}", first[1]), *(Piece(f"  {text}", role) for text, role in others)]
 
 
+_NOW = 3
+"""The rank in the footer of the steps through the past, once there: that of the key that leads back."""
 _NOTE_ROWS = 3
 """That a message may cover."""
 Marks = Mapping[int, Row]
@@ -372,13 +374,17 @@ class FramePainter:
 
     def _paint_footer(self, lines: Lines, width: int) -> None:
         """Draws the keys that can be pressed now; a dialog shows its own."""
-        actions = () if len(self._app.screen_stack) > 1 else self._navigation.actions
+        app = self._app
+        actions = () if len(app.screen_stack) > 1 else self._navigation.actions
         can = [(each, each.now() or each.title) for each in actions if each.in_footer and each.why_not() is None]
-        shown = [(each.id, each.keys, title) for each, title in can], width, language(), lines.size
+        shown = [(each.id, each.keys, title) for each, title in can], width, language(), lines.size, app.rewound is None
         if shown == self._footer:
             return
         self._footer = shown
-        ordered = sorted((replace(each, title=title) for each, title in can), key=lambda each: each.footer)
+        rank = {} if app.rewound is None else {"earlier": _NOW}
+        ordered = sorted(
+            (replace(each, title=title) for each, title in can), key=lambda each: rank.get(each.id, each.footer)
+        )
         kept = in_footer(ordered, width)
         lines.show([footer(kept)])
         self._keys["footer"] = [(_cells_of_key(each), each.keys[0]) for each in kept]

@@ -125,7 +125,10 @@ class LookActions(ActionGroup):
     def __init__(self, context: Context, feed: LogFeed, in_sight: Callable[[], range]) -> None:
         self._context, self._state, self._feed, self._in_sight = context, context.state, feed, in_sight
 
-    @action("follow", "f", tr("follow"), tr("follow new records, or stop following"), footer=6)
+    def _what_f_does(self) -> Message | None:
+        return tr("stop following") if self._state.follows else None
+
+    @action("follow", "f", tr("follow"), tr("follow new records, or stop following"), footer=6, now=_what_f_does)
     def toggle_follow(self) -> None:
         self._feed.follow(not self._state.follows)
 
