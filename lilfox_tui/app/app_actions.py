@@ -543,4 +543,5 @@ def oldest_known(app: Console) -> datetime:
         return datetime.now(UTC) - timedelta(days=365)
     subjects = [f"host/{name}" for name in app.monitor.hosts] + [f"service/{name}" for name in app.monitor.services]
     spans = [span for subject in subjects if (span := app.monitor.history.span(subject)) is not None]
-    return min((first for first, _last in spans), default=datetime.now(UTC))
+    lost = [each.at for each in app.monitor.changes.all() if each.kind == "lost"]  # of these nothing else is recorded
+    return min((*(first for first, _last in spans), *lost), default=datetime.now(UTC))

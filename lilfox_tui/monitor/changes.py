@@ -18,12 +18,13 @@ import msgspec
 from msgspec.structs import replace
 
 from lilfox_tui.core.aio import Pending, Ready, Unavailable
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.files import replace_file
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.core.paths import state_dir
 from lilfox_tui.core.text import human_duration
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.levels import lost_why
+from lilfox_tui.monitor.levels import lost_why, was_lost
 from lilfox_tui.monitor.model import BackendView, HostView, Overview, PlanView, ServiceView, StatusChange, View
 
 KEPT = 1000
@@ -173,12 +174,20 @@ def _link_changes(subject: str, view: HostView, known: KnownState, at: datetime)
     if isinstance(view.link, Unavailable):
         if not known.lost:
             known.lost = True
-            why = lost_why(view.link.error)
-            what = tr("lost: {why}", why=why) if str(why) else tr("lost")
+            what = lost_text(view, view.link.error)
             yield StatusChange(min(view.link.since, at), subject, what, Level.FAILING, "lost")
     elif known.lost and view.summary is not None and not isinstance(view.link, Pending) and _is_fresh(view):
         known.lost = False  # not with the connection alone: where the first sample fails, it would be lost once more
         yield StatusChange(min(view.summary.at, at), subject, tr("reachable again"), view.level, "back")
+
+
+def lost_text(view: HostView, error: LilFoxError) -> Message:
+    """Return that a host cannot be reached: that it was lost only where it was reached since LilFox began."""
+    if not str(why := lost_why(error)):
+        return tr("lost")
+    if view.summary is None and not was_lost(error):
+        return tr("cannot be reached: {why}", why=why)
+    return tr("lost: {why}", why=why)
 
 
 def _restart(subject: str, view: HostView, known: KnownState, at: datetime) -> Iterator[StatusChange]:

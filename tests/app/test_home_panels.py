@@ -20,7 +20,7 @@ from lilfox_tui.core.i18n import tr
 from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.monitor.model import StatusChange
 from tests.app.backups_made import one_fault
-from tests.app.overviews import NOW, fleet, host, mixed, summary
+from tests.app.overviews import NOW, fleet, host, lost, mixed, summary
 from tests.app.pages_made import DATABASE, pages_app
 from tests.app.still import screen_text, still_app
 
@@ -232,3 +232,52 @@ async def test_a_filter_without_a_hit_says_how_many_problems_it_hides(size: tupl
             assert f"─ 1/{hidden} " in screen_text(pilot)
         await pilot.press("slash", "ctrl+u", *"web-1", "enter")
         assert f"no problem matches /web-1; {hidden} hidden" in screen_text(pilot), "web-1 is well, others are not"
+
+
+async def test_of_what_happened_no_free_row_is_left_while_a_text_is_cut() -> None:
+    app = still_app(mixed())
+    long = "as many words as fill some lines of a panel that is not wide at all, " * 2
+    for at in range(30, 0, -10):
+        app.monitor.changes._changes.append(
+            StatusChange(NOW - timedelta(seconds=at), f"host/web-{at}", tr("failing: {why}", why=long), Level.FAILING)
+        )
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        box = screen_text(pilot).partition("Errors and changes")[2].splitlines()[1:]
+        rows = [line.split("│")[-2].strip() for line in box[: next(at for at, row in enumerate(box) if "┘" in row)]]
+        assert all(rows), rows
+        assert rows[-1].endswith("…")
+    app = still_app(mixed())
+    for at in range(90, 30, -2):
+        app.monitor.changes._changes.appendleft(
+            StatusChange(NOW - timedelta(seconds=at), f"host/web-{at}", tr("failing: {why}", why="x"), Level.FAILING)
+        )
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        assert re.search(r"─ Errors and changes ─+ \d+ older ─", screen_text(pilot))
+
+
+async def test_a_rewound_home_tells_no_change_that_came_later() -> None:
+    """Changes are not sorted by their times: that of a service is told when it has failed twice."""
+    app = still_app(mixed())
+    then = NOW - timedelta(seconds=60)
+    for at, name in ((5, "later"), (70, "earlier")):
+        app.monitor.changes._changes.append(
+            StatusChange(NOW - timedelta(seconds=at), f"host/{name}", tr("x"), Level.FAILING, "unit")
+        )
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.navigation.rewind(then)
+        await pilot.pause()
+        assert " earlier  x" in screen_text(pilot)
+        assert " later  x" not in screen_text(pilot)
+
+
+async def test_of_hosts_that_were_never_reached_no_processes_are_waited_for() -> None:
+    names = ("web-1", "web-2")
+    one = {name: lost(name) for name in names}
+    app = still_app(replace(mixed(), hosts=one))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        assert "processes not read yet" not in screen_text(pilot)
+        assert "no sample" not in screen_text(pilot)
+        assert "Processes of" not in screen_text(pilot)

@@ -16,7 +16,8 @@ from lilfox_tui.app.panes.metrics.alert_series import course
 from lilfox_tui.app.panes.metrics.problems import change_row, change_runs, problem_row, problem_widths
 from lilfox_tui.app.panes.metrics.state import Fault, MetricsState
 from lilfox_tui.app.rendering.draw import UNICODE, Row
-from lilfox_tui.app.rows.hosts import held_for, well, why_no_numbers
+from lilfox_tui.app.rows.hosts import held_for, well
+from lilfox_tui.app.rows.reasons import why_no_numbers
 from lilfox_tui.backends.kinds import redis
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import HostUnreachable
@@ -27,7 +28,7 @@ from lilfox_tui.monitor.model import BackendView, HostView, StatusChange
 from lilfox_tui.monitor.watchers.host import LEVEL, past_backend
 from tests.app.alerts_made import RULES, alert, alerting, some
 from tests.app.backups_made import broken
-from tests.app.overviews import NOW, fleet, host, lost, service
+from tests.app.overviews import NOW, fleet, host, lost, service, summary
 
 if TYPE_CHECKING:
     from lilfox_tui.app.panes.metrics.state import Problem
@@ -81,7 +82,8 @@ def test_one_frame_tells_one_age() -> None:
     fires = replace(some().alerts[1], active_at=began, fired_at=began)
     assert state_text(fires, None, NOW) == "firing 12 s"
     assert "12 s ago" in course(fires, None, NOW)
-    silent = replace(view, link=Unavailable(HostUnreachable("web-1", tr("gone")), began))
+    seen = summary("web-1", 23, 61, 71, at=NOW)
+    silent = replace(view, link=Unavailable(HostUnreachable("web-1", tr("gone")), began), summary=seen)
     assert why_no_numbers(silent, NOW).startswith("no sample for 12 s")
 
 

@@ -39,6 +39,7 @@ from lilfox_tui.app.rendering.panels import (
     PanelScreen,
     ScreenPanel,
     bordered,
+    cut_row,
     draw_panels,
     highlighted,
     in_sight,
@@ -46,6 +47,7 @@ from lilfox_tui.app.rendering.panels import (
 )
 from lilfox_tui.app.rows.hosts import OneKind, TableStyle, figure_rows, host_heading, host_row, sorted_text
 from lilfox_tui.app.rows.processes import SteadyOrder, process_heading, process_row
+from lilfox_tui.app.rows.reasons import never_reached
 from lilfox_tui.app.widgets import more_below
 from lilfox_tui.core.i18n import _, language, ngettext
 from lilfox_tui.core.text import cell_width, clean
@@ -259,6 +261,8 @@ class Home:
         name = self.focus(overview)
         if name is None or name not in self._app.monitor.hosts:
             return "", ()
+        if all(never_reached(each) for each in overview.hosts.values()):
+            return "", ()  # nothing is or was read of any of them
         if overview.rewound:
             return name, ()
         snapshot = self._app.monitor.snapshot(name).value
@@ -269,7 +273,7 @@ class Home:
     def _happened(self, overview: Overview) -> Sequence[_Happened]:
         """What changed, and the newest errors of the logs, newest first."""
         changes = self._app.monitor.changes.all()
-        if changes and changes[-1].at > overview.at:
+        if overview.rewound or (changes and changes[-1].at > overview.at):  # they are not sorted by their times
             changes = [each for each in changes if each.at <= overview.at]
         errors = self.errors.found  # the last one may be newer than the overview of now
         if overview.rewound:
@@ -297,14 +301,18 @@ class Home:
             return _("no changes since LilFox began")
         return _("no errors or changes yet") if known else _("no changes yet")
 
-    def _happened_rows(self, overview: Overview, happened: Sequence[_Happened], place: PanelArea) -> list[Row]:
-        """The newest of what happened: what has to be seen first, the rest where there are rows left."""
+    def _happened_rows(
+        self, overview: Overview, happened: Sequence[_Happened], place: PanelArea
+    ) -> tuple[list[Row], int]:
+        """The newest of what happened: what has to be seen first, the rest where there are rows left; and how many are
+        left out."""
         rows, glyphs = self._gaps(overview, happened), self._app.glyphs
         room = max(0, place.inner_height - len(rows))
         needed = [each for each in happened if not each.aside][:room]
         others = [each for each in happened if each.aside][: room - len(needed)]
         shown = sorted((*needed, *others), key=lambda each: each.at, reverse=True)
-        return _in_full([*rows, *(each.row(overview.at, glyphs) for each in shown)], place)
+        told = _in_full([*rows, *(each.row(overview.at, glyphs) for each in shown)], place)
+        return told, len(happened) - len(shown)
 
     # ---- drawing ------------------------------------------------------------------------------------------------
 
@@ -343,8 +351,9 @@ class Home:
             elif name == "next":
                 panel = ScreenPanel(place, (Piece(_("Next"), "title"),), steps)
             else:
-                panel = ScreenPanel(place, (Piece(_("Errors and changes"), "title"),),
-                                    self._happened_rows(overview, happened, place))  # fmt: skip
+                told, older = self._happened_rows(overview, happened, place)
+                note: Row = (Piece(_("{count} older", count=older), "muted"),) if older else ()
+                panel = ScreenPanel(place, (Piece(_("Errors and changes"), "title"),), told, note)
             if name in ("changes", "processes"):  # while nothing has happened, it has their place
                 self.errors.begin()
             panels.append(panel)
@@ -372,13 +381,18 @@ class Home:
         """The processes; ``quiet``: they have the place of the errors and changes too, of which there are none."""
         rows: list[Row] = [(Piece(" " + _("not recorded for the past"), "muted"),)]
         if not overview.rewound:
-            rows = self._process_rows(processes, place)
+            lost = host in overview.hosts and never_reached(overview.hosts[host])
+            unread = _("the host cannot be reached") if lost else _("processes not read yet")
+            rows = self._process_rows(processes, place, unread)
         text = self._nothing_yet(overview) if quiet else ""
         note: Row = (Piece(text, "muted"),) if text else ()
         return ScreenPanel(place, (Piece(_("Processes of {host}", host=host), "title"),), rows, note)
 
-    def _process_rows(self, processes: Sequence[ProcessUsage], place: PanelArea) -> list[Row]:
-        """The table of processes, drawn again only where it has changed: they are read every three seconds."""
+    def _process_rows(self, processes: Sequence[ProcessUsage], place: PanelArea, unread: str) -> list[Row]:
+        """The table of processes, drawn again only where it has changed: they are read every three seconds; ``unread``:
+        what stands there before."""
+        if not processes:
+            return [(Piece(" " + unread, "muted"),)]
         known = (processes, place, self._state.sort, self._app.glyphs, language())
         if known != self._processes_of:
             self._processes_of = known
@@ -462,22 +476,20 @@ def _count(shown: int, of: int) -> Row:
 
 
 def _in_full(rows: Sequence[Row], place: PanelArea) -> list[Row]:
-    """The rows, the first ones of those that are too long wrapped where others leave rows free."""
+    """The rows, the first ones of those that are too long wrapped where others leave rows free; of the last of these as
+    many lines as there are."""
     free = place.inner_height - len(rows)
     shown: list[Row] = []
     for row in rows:
         lines = wrapped([row], place.inner_width)
         if len(lines) - 1 > free:
-            shown.append(row)
-            continue
-        shown += lines
+            lines = [*lines[:free], (*cut_row(lines[free], place.inner_width - 2), Piece(" …", "muted"))]
+        shown += lines if len(lines) > 1 else [row]
         free -= len(lines) - 1
     return shown
 
 
 def _process_rows(processes: Sequence[ProcessUsage], place: PanelArea, sort: str, glyphs: Glyphs) -> list[Row]:
-    if not processes:
-        return [(Piece(" " + _("processes not read yet"), "muted"),)]
     sorted_by = "memory" if sort == "memory" else "cpu"
     width, seen = place.inner_width, processes[: max(0, place.inner_height - 1)]
     return [process_heading(width, sorted_by, glyphs.sorted), *(process_row(each, width) for each in seen)]

@@ -31,7 +31,7 @@ from lilfox_tui.app.rendering.chart import (
 from lilfox_tui.app.rendering.columns import Digits, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import PanelArea, ScreenPanel
-from lilfox_tui.app.rows.hosts import why_no_numbers
+from lilfox_tui.app.rows.reasons import why_no_numbers
 from lilfox_tui.backends.model import BackendChart, load
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.core.aio import Ready, Unavailable

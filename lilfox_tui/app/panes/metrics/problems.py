@@ -15,8 +15,9 @@ from lilfox_tui.app.panes.metrics.findings import audit_text
 from lilfox_tui.app.panes.metrics.state import Fault
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import cut_row
-from lilfox_tui.app.rows.hosts import ROLES, held_for, reason_pieces, reasons_told, well, why_no_numbers
+from lilfox_tui.app.rows.hosts import ROLES, held_for, reason_pieces, reasons_told, well
 from lilfox_tui.app.rows.job_words import is_stale
+from lilfox_tui.app.rows.reasons import why_no_numbers
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import _, clauses, listed, tr
 from lilfox_tui.core.text import cell_width, clean, fit, fit_middle, human_age, human_bytes, human_duration, short_age
