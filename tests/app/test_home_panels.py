@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.app.evidence import LoggedError
 from lilfox_tui.app.panes.metrics.home_charts import WantedChart, _highest_told, _widths
-from lilfox_tui.app.panes.metrics.problems import REPORTED_FOR, plan_rows
+from lilfox_tui.app.panes.metrics.problems import REPORTED_FOR, first_steps, plan_rows
 from lilfox_tui.app.rendering.chart import Curve
 from lilfox_tui.app.rendering.columns import EXACT
 from lilfox_tui.app.rendering.draw import UNICODE
@@ -281,3 +281,14 @@ async def test_of_hosts_that_were_never_reached_no_processes_are_waited_for() ->
         assert "processes not read yet" not in screen_text(pilot)
         assert "no sample" not in screen_text(pilot)
         assert "Processes of" not in screen_text(pilot)
+
+
+@pytest.mark.parametrize("size", [(80, 30), (100, 30), (120, 40), (200, 55)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_what_to_do_next_is_told_in_full(size: tuple[int, int]) -> None:
+    app = still_app(replace(mixed(), hosts={}, services={}))
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        box = screen_text(pilot).partition(" Next ")[2]
+        assert "…" not in box
+        told = [text for row in first_steps() for text in row[-1].text.split()]
+        assert all(word in box for word in told)

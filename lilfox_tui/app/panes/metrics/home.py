@@ -16,7 +16,7 @@ from lilfox_tui.app.panes.metrics.alert_section import AlertSection
 from lilfox_tui.app.panes.metrics.backend_page import backend_row
 from lilfox_tui.app.panes.metrics.errors import NewestErrors
 from lilfox_tui.app.panes.metrics.home_charts import HomeCharts
-from lilfox_tui.app.panes.metrics.layout import THREE_COLUMNS, PanelId, arrange
+from lilfox_tui.app.panes.metrics.layout import THREE_COLUMNS, TWO_COLUMNS, PanelId, arrange
 from lilfox_tui.app.panes.metrics.pages import FarPast
 from lilfox_tui.app.panes.metrics.problems import (
     REPORTED_FOR,
@@ -328,7 +328,7 @@ class Home:
         wants["changes"] = 0 if quiet else len(happened) + len(self._gaps(overview, happened))
         config = self._app.config
         steps = () if config.hosts or config.services or config.backends else first_steps()
-        wants["next"] = len(steps)
+        wants["next"] = len(wrapped(steps, style.width // (2 if style.width >= TWO_COLUMNS else 1) - 2))
         if style.width >= THREE_COLUMNS and height - sum(each.want() + 1 for each in lists.values()) >= _FIGURES_BESIDE:
             wants["hosts"] += _FIGURES_LEAST + 1
         wanted = () if self._app.slow_link else self.charts.wanted(overview, style.digits)
@@ -349,7 +349,7 @@ class Home:
             elif name == "processes":
                 panel = self._process_panel(overview, *processes, place, quiet=quiet)
             elif name == "next":
-                panel = ScreenPanel(place, (Piece(_("Next"), "title"),), steps)
+                panel = ScreenPanel(place, (Piece(_("Next"), "title"),), wrapped(steps, place.inner_width))
             else:
                 told, older = self._happened_rows(overview, happened, place)
                 note: Row = (Piece(_("{count} older", count=older), "muted"),) if older else ()
