@@ -292,3 +292,16 @@ async def test_what_to_do_next_is_told_in_full(size: tuple[int, int]) -> None:
         assert "…" not in box
         told = [text for row in first_steps() for text in row[-1].text.split()]
         assert all(word in box for word in told)
+
+
+async def test_a_scrolled_list_counts_the_rows_above_and_below() -> None:
+    names = [f"web-{number}" for number in range(25)]
+    app = still_app(replace(mixed(), hosts={name: lost(name) for name in names}, services={}))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        assert "more above" not in screen_text(pilot)
+        await pilot.press(*["j"] * 12)
+        await pilot.pause()
+        (above, below), *_others = re.findall(r"(\d+) more above  (\d+) more below", screen_text(pilot))
+        seen = screen_text(pilot).partition("Hosts")[0].count("✖ web-")
+        assert int(above) + seen + int(below) == len(names)

@@ -1,14 +1,31 @@
-"""Why a host has no numbers, in as many words as have room. Pure."""
+"""Why a host has no numbers, in as many words as have room, and what began at the same time. Pure."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import TypeVar
 
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import _, clauses
 from lilfox_tui.core.text import cell_width, clean, human_age, human_duration
 from lilfox_tui.monitor.levels import was_lost
 from lilfox_tui.monitor.model import HostView
+
+Key = TypeVar("Key")
+_AT_ONCE = timedelta(seconds=10)
+"""Within so long after the first of them things are taken to have begun at once."""
+
+
+def began_together(since: Mapping[Key, datetime]) -> dict[Key, datetime]:
+    """When each began; of those that began at once the time of the first, so that chance does not order them."""
+    found: dict[Key, datetime] = {}
+    first: datetime | None = None
+    for key, at in sorted(since.items(), key=lambda item: item[1]):
+        if first is None or at - first > _AT_ONCE:
+            first = at
+        found[key] = first
+    return found
 
 
 def never_reached(view: HostView) -> bool:

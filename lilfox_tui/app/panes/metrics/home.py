@@ -421,8 +421,10 @@ class Home:
             rows.append(highlighted(row, width) if self._is_selected(name, each.subject) else row)
         hits = row_hits(place, len(heads), name, (each.subject for each in seen))
         rows += shown.more
+        above = _("{count} more above", count=top) if top else ""
         below = more_below(len(shown.rows) + len(shown.more) - top - room)
-        return ScreenPanel(place, (Piece(shown.title, "title"),), rows, shown.note, below), hits
+        hidden = "  ".join(filter(None, (above, below)))
+        return ScreenPanel(place, (Piece(shown.title, "title"),), rows, shown.note, hidden), hits
 
     def _with_figures(self, panel: ScreenPanel, overview: Overview, style: TableStyle) -> ScreenPanel:
         """The hosts, and in the rows that they leave free more of the one that the charts are about or would be."""

@@ -13,6 +13,7 @@ from msgspec import Struct
 from lilfox_tui.app.panes.metrics.finding_state import AUDIT, FINDING, audit_row, finding_of, has_findings
 from lilfox_tui.app.rows.hosts import SORTS, sorted_hosts, worst_first
 from lilfox_tui.app.rows.processes import PROCESS_SORTS
+from lilfox_tui.app.rows.reasons import began_together
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
@@ -545,8 +546,9 @@ def fault_rows(
         place = places[subject]
         if place is not None and place in views and place not in leading and _takes_up(items[subject], views[place]):
             leading[place] = subject
+    began = began_together({subject: view.since for subject, view in (*views.items(), *plans.items())})
     rows = [
-        _ProblemRow(subject, view, subject, (False, -int(view.level), 0, subject in plans, view.since))
+        _ProblemRow(subject, view, subject, (False, -int(view.level), 0, subject in plans, began[subject]))
         for subject, view in (*views.items(), *plans.items())
         if subject not in leading
     ]
@@ -562,8 +564,8 @@ def fault_rows(
     first: dict[Subject, _Rank] = {}
     for row in rows:
         first[row.group] = min(first.get(row.group, row.rank), row.rank)
-    order = _caused_last(first, because or {})
-    rows.sort(key=lambda row: (order[row.group], row.group, row.rank))
+    order, turns = _caused_last(first, because or {}), {group: at for at, group in enumerate(first)}
+    rows.sort(key=lambda row: (order[row.group], turns[row.group], row.rank))
     return {row.subject: row.problem for row in rows}
 
 
