@@ -79,6 +79,8 @@ def look(app: LilFoxApp, size: tuple[int, int]) -> Seen:
     row, (kind, name) = selected_row(app), app.metrics.state.selected
     if kind in ("host", "service", "backend"):
         assert re.match(rf" [{MARKS}] {re.escape(name)}\s", row.text), (kind, name, row)
+    elif kind == "hosts":
+        assert re.match(rf" [{MARKS}] \d+ hosts\s", row.text), row
     else:
         item = app.metrics.state.selected_item()
         assert item is not None

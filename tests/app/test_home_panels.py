@@ -18,7 +18,7 @@ from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.metrics.model import Level, Series
-from lilfox_tui.monitor.model import StatusChange
+from lilfox_tui.monitor.model import HostView, Overview, StatusChange
 from tests.app.backups_made import one_fault
 from tests.app.overviews import NOW, fleet, host, lost, mixed, summary
 from tests.app.pages_made import DATABASE, pages_app
@@ -296,7 +296,8 @@ async def test_what_to_do_next_is_told_in_full(size: tuple[int, int]) -> None:
 
 async def test_a_scrolled_list_counts_the_rows_above_and_below() -> None:
     names = [f"web-{number}" for number in range(25)]
-    app = still_app(replace(mixed(), hosts={name: lost(name) for name in names}, services={}))
+    ill = {name: host(name, Level.FAILING, summary(name, 23, 61, 71), tr("cpu")) for name in names}
+    app = still_app(replace(mixed(), hosts=ill, services={}))
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         assert "more above" not in screen_text(pilot)
@@ -305,3 +306,44 @@ async def test_a_scrolled_list_counts_the_rows_above_and_below() -> None:
         (above, below), *_others = re.findall(r"(\d+) more above  (\d+) more below", screen_text(pilot))
         seen = screen_text(pilot).partition("Hosts")[0].count("✖ web-")
         assert int(above) + seen + int(below) == len(names)
+
+
+@pytest.mark.parametrize("size", [(40, 10), (80, 24), (120, 40)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_hosts_that_cannot_be_reached_for_one_reason_are_one_problem(size: tuple[int, int]) -> None:
+    def refused(name: str, port: int) -> HostView:
+        error = HostUnreachable(name, tr("{where} refuses the connection", where=f"10.0.0.7:{port}"))
+        view = lost(name)
+        return replace(view, link=Unavailable(error, view.since))
+
+    hosts = {name: refused(name, port) for port, name in enumerate((f"web-{number}" for number in range(1, 26)), 2200)}
+    app = still_app(replace(mixed(), hosts=hosts, services={}))
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        state = app.metrics.state
+        assert state.rows()[0] == (True, state.selected)
+        assert [in_problems for in_problems, _subject in state.rows()].count(True) == 1
+        text = screen_text(pilot)
+        assert re.search(r"✖ 25 hosts +cannot be", text)
+        assert "✖ 25" in text.splitlines()[0], "as the header counts"
+        if size[0] > 100:
+            assert "cannot be reached: … refuses the connection" in text
+        for key in ("a", "escape", "y", "l", "E", "1", "R", "A", "e"):
+            await pilot.press(key)
+            await pilot.pause()
+        if len(app.screen_stack) > 1:
+            await pilot.press("escape")
+        await pilot.press("1", "g", "enter")
+        await pilot.pause()
+        assert (state.in_problems, state.selected) == (False, ("host", "web-1"))
+        await pilot.press("slash", *"zzz", "enter")
+        assert "no problem matches /zzz; 25 hidden" in screen_text(pilot)
+        await pilot.press("escape")
+        for each in app.monitor.overview.value.hosts.values() if app.monitor.overview.value else ():
+            app.monitor.changes.observe(Overview(each.since, {each.name: each}, {}))
+        app.navigation.rewind(NOW)
+        await pilot.pause()
+        assert re.search(r"✖ 25 hosts +cannot be", screen_text(pilot)), "then, too"
+    three = still_app(replace(mixed(), hosts=dict(list(hosts.items())[:3]), services={}))
+    async with three.run_test(size=size) as pilot:
+        await pilot.pause()
+        assert "✖ web-3" in screen_text(pilot)

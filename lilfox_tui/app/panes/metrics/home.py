@@ -47,7 +47,7 @@ from lilfox_tui.app.rendering.panels import (
 )
 from lilfox_tui.app.rows.hosts import OneKind, TableStyle, figure_rows, host_heading, host_row, sorted_text
 from lilfox_tui.app.rows.processes import SteadyOrder, process_heading, process_row
-from lilfox_tui.app.rows.reasons import never_reached
+from lilfox_tui.app.rows.reasons import HostGroup, never_reached
 from lilfox_tui.app.widgets import more_below
 from lilfox_tui.core.i18n import _, language, ngettext
 from lilfox_tui.core.text import cell_width, clean
@@ -146,7 +146,7 @@ class Home:
             "problems": HomeList(
                 _("Problems"),
                 problems,
-                note=(*self._filtered(overview, len(problems)), *self._alerts.note(overview)),
+                note=(*self._filtered(overview, _things(self._state.faults(overview))), *self._alerts.note(overview)),
                 more=[
                     *self._below_problems(overview, none=not problems),
                     *self._unrecorded(overview),
@@ -234,7 +234,7 @@ class Home:
         """How many problems the filter hides."""
         if not self._state.filter or not self._state.only_matching:
             return 0
-        return len(self._unfiltered.faults(overview)) - len(self._state.faults(overview))
+        return _things(self._unfiltered.faults(overview)) - _things(self._state.faults(overview))
 
     def _filtered(self, overview: Overview, shown: int) -> Row:
         """How many of the problems the filter shows."""
@@ -471,6 +471,11 @@ class Home:
 def _by(sort: str) -> Row:
     text = sorted_text(sort)
     return (Piece(text + "  ", "accent"),) if text else ()
+
+
+def _things(problems: Mapping[Subject, object]) -> int:
+    """How many there are, in rows of their own or of several."""
+    return sum(len(each.views) if isinstance(each, HostGroup) else 1 for each in problems.values())
 
 
 def _count(shown: int, of: int) -> Row:
