@@ -342,7 +342,7 @@ async def test_a_rewound_home_tells_its_own_time_and_what_is_not_recorded() -> N
         await pilot.pause()
         text = screen_text(pilot)
         assert "3 Backup ○" in text.splitlines()[1]
-        assert "○ backups: state not recorded" in text
+        assert "○ backups are not listed here" in text
         assert "03:10:14 " in text
         assert " 03:12:14" in text.partition("Memory")[2]
         assert "─ now" not in text

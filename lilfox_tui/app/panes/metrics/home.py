@@ -246,7 +246,7 @@ class Home:
         backups = self._app.monitor.backups.backups
         if not overview.rewound or backups is None or not (backups.plans or backups.interrupted_restores):
             return []
-        text = _("backups: state not recorded; 3 lists the sets of that time")
+        text = _("backups are not listed here; 3 shows those of that time")
         return [(Piece(f" {self._app.glyphs.unknown} {text}", "muted"),)]
 
     def focus(self, overview: Overview) -> str | None:
