@@ -594,25 +594,3 @@ async def test_the_footer_has_the_keys_that_can_be_pressed_now() -> None:
         await pilot.press("L")
         await pilot.pause()
         assert footer() not in ("", of_home), "in the other language"
-
-
-async def test_the_footer_names_what_a_key_does_now() -> None:
-    app = still_app(fleet(3))
-    async with app.run_test(size=(200, 55)) as pilot:
-        await pilot.pause()
-
-        def footer() -> str:
-            return screen_text(pilot).splitlines()[-1]
-
-        assert " p pause " in footer() + " "
-        assert " ] later " not in footer()
-        await pilot.press("p")
-        await pilot.pause()
-        assert " p resume " in footer() + " "
-        await pilot.press("p", "left_square_bracket")
-        await pilot.pause()
-        assert " ` now   [ earlier   ] later " in footer(), "the steps stay while one goes through the past"
-        await pilot.press("grave_accent", "2")
-        await until(lambda: " f stop following " in footer(), what="it follows")
-        await pilot.press("f")
-        await until(lambda: " f follow " in footer(), what="it no longer does")

@@ -23,6 +23,7 @@ from tests.app.backups_made import one_fault
 from tests.app.overviews import NOW, fleet, host, lost, mixed, summary
 from tests.app.pages_made import DATABASE, pages_app
 from tests.app.still import screen_text, still_app
+from tests.waiting import until
 
 
 @pytest.mark.parametrize("size", [(80, 30), (120, 40), (200, 55)])
@@ -347,3 +348,25 @@ async def test_hosts_that_cannot_be_reached_for_one_reason_are_one_problem(size:
     async with three.run_test(size=size) as pilot:
         await pilot.pause()
         assert "✖ web-3" in screen_text(pilot)
+
+
+async def test_the_footer_names_what_a_key_does_now() -> None:
+    app = still_app(fleet(3))
+    async with app.run_test(size=(200, 55)) as pilot:
+        await pilot.pause()
+
+        def footer() -> str:
+            return screen_text(pilot).splitlines()[-1]
+
+        assert " p pause " in footer() + " "
+        assert " ] later " not in footer()
+        await pilot.press("p")
+        await pilot.pause()
+        assert " p resume " in footer() + " "
+        await pilot.press("p", "left_square_bracket")
+        await pilot.pause()
+        assert " ` now   [ earlier   ] later " in footer(), "the steps stay while one goes through the past"
+        await pilot.press("grave_accent", "2")
+        await until(lambda: " f stop following " in footer(), what="it follows")
+        await pilot.press("f")
+        await until(lambda: " f follow " in footer(), what="it no longer does")

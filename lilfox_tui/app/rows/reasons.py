@@ -21,7 +21,7 @@ from lilfox_tui.monitor.model import HostView, Overview, View
 Subject = tuple[str, str]
 
 Key = TypeVar("Key")
-_AT_ONCE = timedelta(seconds=10)
+_AT_ONCE = timedelta(seconds=3)
 """Within so long after the first of them things are taken to have begun at once."""
 
 

@@ -510,7 +510,7 @@ def test_charts_of_young_data_show_no_more_time_than_it_fills() -> None:
 def test_what_fails_at_once_stands_in_the_order_of_the_configuration() -> None:
     """Hosts are tried one after the other: which one is the first is chance."""
     hosts = [host(f"web-{number}", Level.FAILING, None) for number in (*range(1, 13),)]
-    since = {view.name: NOW - timedelta(seconds=60, milliseconds=number * 700 % 3100)
+    since = {view.name: NOW - timedelta(seconds=60, milliseconds=number * 700 % 2300)
              for number, view in enumerate(hosts)}  # fmt: skip
     overview = Overview(NOW, {view.name: replace(view, since=since[view.name]) for view in hosts}, {})
     assert [name for _kind, name in MetricsState().problems(overview)] == [view.name for view in hosts]

@@ -17,14 +17,12 @@ from lilfox_tui.app.panes.metrics.problems import reason_rows
 from lilfox_tui.app.panes.metrics.service_page import ServicePage, service_page, service_row
 from lilfox_tui.app.rendering.columns import Digits
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Palette, Piece, Row, safe
-from lilfox_tui.app.rendering.panels import squeezed
 from lilfox_tui.app.rows.hosts import TableStyle, figure_rows, host_heading, host_row, reason_pieces
 from lilfox_tui.app.rows.jobs import progress_row
 from lilfox_tui.app.rows.processes import others_rows
 from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.config.themes import load_theme
-from lilfox_tui.core.aio import Ready, Unavailable
-from lilfox_tui.core.errors import HostUnreachable
+from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import cell_width, clean
 from lilfox_tui.jobs.model import Progress
@@ -84,28 +82,6 @@ def test_a_host_whose_next_try_is_due_is_being_tried() -> None:
     seen = replace(lost("model-1"), summary=summary("model-1", 23, 61, 71))
     text = text_of(host_row(seen, NOW + timedelta(seconds=20), style(80)))
     assert "no sample for 34 s, trying now: connection lost" in text
-
-
-@pytest.mark.parametrize(
-    ("width", "told"),
-    [(100, "cannot be reached: 10.0.0.7 refuses the connection; next try in 4 s"),
-     (66, "cannot be reached: 10.0.0.7 refuses the connection"),
-     (49, "10.0.0.7 refuses the connection")],
-)  # fmt: skip
-def test_a_host_that_was_never_reached_says_why_and_misses_no_sample(width: int, told: str) -> None:
-    view = lost("model-1")
-    error = HostUnreachable("model-1", tr("10.0.0.7 refuses the connection"))
-    view = replace(view, link=Unavailable(error, NOW, NOW + timedelta(seconds=4)))
-    text = text_of(host_row(view, NOW, style(width))).rstrip()
-    assert text.endswith(" " + told)
-    assert cell_width(text) < width
-
-
-def test_what_would_be_cut_has_the_blanks_of_the_columns_before_it() -> None:
-    row = (Piece(" ● "), Piece("web-1".ljust(12), "strong"), Piece("  "), Piece("a reason in so many words"))
-    assert squeezed(row, 42) is row
-    tight = text_of(squeezed(row, 41))
-    assert tight == " ● web-1  a reason in so many words"
 
 
 def test_numbers_are_right() -> None:
