@@ -22,6 +22,7 @@ from lilfox_tui.app.app_actions import (
     PaletteActions,
     PaneActions,
     TimeActions,
+    on_selection,
 )
 from lilfox_tui.app.console import TABS_FROM, Console
 from lilfox_tui.app.followers import OverviewFeed, RunFollower
@@ -173,6 +174,8 @@ class LilFoxApp(Console):
             return
         if self.note[0] == self.refused:  # it may no longer be so
             self.note = ("", "text")
+        if on_selection(each):
+            self.navigation.keep_selected()
         each.run()
         self.repaint_frame()
 

@@ -52,6 +52,11 @@ _ACT = 40
 """Cells of an act's title."""
 
 
+def on_selection(each: Action) -> bool:
+    """Whether an action does something with the selected row, or lists what can be done with it."""
+    return each.id in ("selection", "palette") or (each.id in OF_SELECTION and each.id not in _FOR_ALL)
+
+
 class _Everywhere(ActionGroup):
     """Base of the global action groups."""
 
@@ -333,7 +338,12 @@ class TimeActions(_Everywhere):
     _left: datetime | None = None
     """When the screen was turned back from the present."""
 
-    @action("pause", "p", tr("pause"), tr("freeze the screen; worsening states are still shown"), footer=9)
+    def _what_p_does(self) -> Message | None:
+        return tr("resume") if self._app.paused else None
+
+    @action(
+        "pause", "p", tr("pause"), tr("freeze the screen; worsening states are still shown"), footer=9, now=_what_p_does
+    )
     def toggle_pause(self) -> None:
         self._app.paused_at = None if self._app.paused else datetime.now(UTC)
         if self._app.paused:
@@ -342,21 +352,21 @@ class TimeActions(_Everywhere):
         else:
             self._navigation.pane.rewind(self._app.rewound)
 
-    @action("earlier", "left_square_bracket", tr("earlier"), tr("step back in time in all panes"), footer=10)
-    def earlier(self) -> None:
-        self._step(-1)
-
     def _why_now(self) -> Message | None:
         """Why the screen cannot go back to the present: it already shows it."""
         return None if self._app.rewound is not None else tr("already showing the present")
 
-    @action("later", "right_square_bracket", tr("later"), tr("step forward in time"), why_not=_why_now)
-    def later(self) -> None:
-        self._step(1)
-
     @action("now", "grave_accent", tr("now"), tr("back to the present"), why_not=_why_now, footer=3)
     def back_to_now(self) -> None:
         self._navigation.rewind(None)
+
+    @action("earlier", "left_square_bracket", tr("earlier"), tr("step back in time in all panes"), footer=10)
+    def earlier(self) -> None:
+        self._step(-1)
+
+    @action("later", "right_square_bracket", tr("later"), tr("step forward in time"), why_not=_why_now, footer=3)
+    def later(self) -> None:
+        self._step(1)
 
     def _step(self, direction: int) -> None:
         now = datetime.now(UTC)
@@ -548,4 +558,5 @@ def oldest_known(app: Console) -> datetime:
         return datetime.now(UTC) - timedelta(days=365)
     subjects = [f"host/{name}" for name in app.monitor.hosts] + [f"service/{name}" for name in app.monitor.services]
     spans = [span for subject in subjects if (span := app.monitor.history.span(subject)) is not None]
-    return min((first for first, _last in spans), default=datetime.now(UTC))
+    lost = [each.at for each in app.monitor.changes.all() if each.kind == "lost"]  # of these nothing else is recorded
+    return min((*(first for first, _last in spans), *lost), default=datetime.now(UTC))

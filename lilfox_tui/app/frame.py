@@ -104,18 +104,23 @@ def _alerts(overview: Overview, width: int, glyphs: Glyphs) -> list[Piece]:
     return [Piece(f"   {glyphs.alert} {first[0]}", first[1]), *(Piece(f"  {text}", role) for text, role in others)]
 
 
+_NOW = 3
+"""The rank in the footer of the steps through the past, once there: that of the key that leads back."""
 _NOTE_ROWS = 3
 """That a message may cover."""
 Marks = Mapping[int, Row]
 """By the place of a tab what stands behind its title."""
 
 
-def worst_plan(overview: Overview | None, present: Backups | None, glyphs: Glyphs) -> Row:
+def worst_plan(overview: Overview | None, present: Backups | None, then: Backups | None, glyphs: Glyphs) -> Row:
     """Return the symbol of the worst backup plan if one is degraded or failing; the header's counts do not tell plans
-    apart. Of the past the levels of the plans that there are at ``present`` are unknown."""
-    if overview is not None and overview.rewound:
-        return (Piece(f"{glyphs.unknown} ", "unknown"),) if present is not None and present.plans else ()
+    apart. Of the past it is that of the plans as they were ``then``; None: those that there are at ``present`` have
+    unknown levels."""
     backups = None if overview is None else overview.backups
+    if overview is not None and overview.rewound:
+        if then is None:
+            return (Piece(f"{glyphs.unknown} ", "unknown"),) if present is not None and present.plans else ()
+        backups = then
     for level, role in ((Level.FAILING, "failing"), (Level.DEGRADED, "degraded")):
         if backups is not None and backups.count(level):
             return (Piece(f"{glyphs.level(level)} ", role),)
@@ -353,7 +358,7 @@ class FramePainter:
     def _paint_tabs(self, lines: Lines, note: Lines, told: Sequence[Row], jobs: Row) -> None:
         """Draws the tabs, and a message beside them or at the bottom."""
         app, current, width = self._app, self._navigation.current, self._app.size.width
-        marks = {BACKUP: worst_plan(app.shown, app.monitor.backups.backups, app.glyphs)}
+        marks = {BACKUP: worst_plan(app.shown, app.monitor.backups.backups, self._navigation.backups_then, app.glyphs)}
         state = self._navigation.pane.status()
         drawn_from = marks, told, state, jobs, app.note, current, width, app.tabs_fit, language(), lines.size
         if drawn_from == self._tabs:
@@ -369,21 +374,23 @@ class FramePainter:
 
     def _paint_footer(self, lines: Lines, width: int) -> None:
         """Draws the keys that can be pressed now; a dialog shows its own."""
-        actions = () if len(self._app.screen_stack) > 1 else self._navigation.actions
+        app = self._app
+        actions = () if len(app.screen_stack) > 1 else self._navigation.actions
         can = [(each, each.now() or each.title) for each in actions if each.in_footer and each.why_not() is None]
-        shown = [(each.id, each.keys, title) for each, title in can], width, language(), lines.size
+        shown = [(each.id, each.keys, title) for each, title in can], width, language(), lines.size, app.rewound is None
         if shown == self._footer:
             return
         self._footer = shown
-        ordered = sorted((replace(each, title=title) for each, title in can), key=lambda each: each.footer)
+        rank = {} if app.rewound is None else {"earlier": _NOW}
+        ordered = sorted(
+            (replace(each, title=title) for each, title in can), key=lambda each: rank.get(each.id, each.footer)
+        )
         kept = in_footer(ordered, width)
         lines.show([footer(kept)])
         self._keys["footer"] = [(_cells_of_key(each), each.keys[0]) for each in kept]
 
     def _paint_note(self, lines: Lines, rows: Sequence[Row]) -> None:
-        """Shows a message that has no room beside the tabs above the footer, which like the tabs stays seen; or over
-        the footer of a screen without tabs, which has few rows."""
-        lines.set_class(not self._app.tabs_fit, "-low")
+        """Shows a message that has no room beside the tabs above the footer, which like the tabs stays seen."""
         if rows:
             lines.styles.height = len(rows)
             lines.show(rows)

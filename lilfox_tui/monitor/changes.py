@@ -18,12 +18,13 @@ import msgspec
 from msgspec.structs import replace
 
 from lilfox_tui.core.aio import Pending, Ready, Unavailable
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.files import replace_file
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.core.paths import state_dir
 from lilfox_tui.core.text import human_duration
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.levels import lost_why
+from lilfox_tui.monitor.levels import lost_why, was_lost
 from lilfox_tui.monitor.model import BackendView, HostView, Overview, PlanView, ServiceView, StatusChange, View
 
 KEPT = 1000
@@ -173,12 +174,20 @@ def _link_changes(subject: str, view: HostView, known: KnownState, at: datetime)
     if isinstance(view.link, Unavailable):
         if not known.lost:
             known.lost = True
-            why = lost_why(view.link.error)
-            what = tr("lost: {why}", why=why) if str(why) else tr("lost")
+            what = lost_text(view, view.link.error)
             yield StatusChange(min(view.link.since, at), subject, what, Level.FAILING, "lost")
     elif known.lost and view.summary is not None and not isinstance(view.link, Pending) and _is_fresh(view):
         known.lost = False  # not with the connection alone: where the first sample fails, it would be lost once more
         yield StatusChange(min(view.summary.at, at), subject, tr("reachable again"), view.level, "back")
+
+
+def lost_text(view: HostView, error: LilFoxError) -> Message:
+    """Return that a host cannot be reached: that it was lost only where it was reached since LilFox began."""
+    if not str(why := lost_why(error)):
+        return tr("lost")
+    if view.summary is None and not was_lost(error):
+        return tr("cannot be reached: {why}", why=why)
+    return tr("lost: {why}", why=why)
 
 
 def _restart(subject: str, view: HostView, known: KnownState, at: datetime) -> Iterator[StatusChange]:
@@ -257,13 +266,18 @@ _OF_LEVEL = ("level", "lost", "back")
 def since_of_past(view: _AnyView, present: _AnyView | None, subject: str, changes: Sequence[StatusChange]) -> _AnyView:
     """Return ``view``, which is of a past moment (its ``since``), with since when its level had held: what ``present``
     tells if that level still holds, else the newest of ``changes`` (oldest first) before that moment; unchanged if
-    neither tells it."""
+    neither tells it. What that change says is so then, also where the values are those of a moment before, or none were
+    recorded as nothing answered."""
+    before = (each for each in reversed(changes) if each.subject == subject and each.kind in _OF_LEVEL)
+    newest = next((each for each in before if each.at <= view.since), None)
+    if newest is not None and newest.kind != "back" and newest.level > max(view.level, Level.GOOD):
+        why = newest.what.values.get("why") or newest.what
+        reason = why if isinstance(why, Message) else tr("{why}", why=why)
+        return replace(view, level=newest.level, reasons=(reason,), since=newest.at)
     if view.level is Level.UNKNOWN:
         return view
     if present is not None and present.level is view.level and present.since <= view.since:
         return replace(view, since=present.since)
-    before = (each for each in reversed(changes) if each.subject == subject and each.kind in _OF_LEVEL)
-    newest = next((each for each in before if each.at <= view.since), None)
     return view if newest is None or newest.level is not view.level else replace(view, since=newest.at)
 
 

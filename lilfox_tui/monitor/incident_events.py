@@ -33,6 +33,7 @@ from lilfox_tui.incident.model import (
 from lilfox_tui.incident.reducer import fold
 from lilfox_tui.incident.timeline import TimelineReader
 from lilfox_tui.metrics.model import Labels, Level
+from lilfox_tui.monitor.changes import lost_text
 from lilfox_tui.monitor.model import HostView, IncidentView, Overview, StatusChange, View
 
 SAME_WITHIN = timedelta(seconds=60)
@@ -164,8 +165,7 @@ def _since_good(changes: Iterable[StatusChange], subject: str) -> list[StatusCha
 def _seen(subject: str, view: View, now: datetime) -> StatusChange:
     """Return how something is that was never seen to become so; with the time of what it says, if that is later."""
     if isinstance(view, HostView) and isinstance(view.link, Unavailable):
-        lost = tr("lost: {why}", why=view.link.error.message)
-        return StatusChange(min(view.link.since, now), subject, lost, Level.FAILING, "lost")
+        return StatusChange(min(view.link.since, now), subject, lost_text(view, view.link.error), Level.FAILING, "lost")
     why: Message | str = view.reasons[0] if view.reasons else ""
     if now - view.since > _TOLD_AT_ONCE:
         why = tr("{what} (at {time})", what=why, time=f"{now:%H:%M:%S}")

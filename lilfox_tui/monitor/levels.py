@@ -259,9 +259,14 @@ _WAS_LOST = "The connection to {host} was lost"
 """How the error of a link that worked and went away begins."""
 
 
+def was_lost(error: LilFoxError) -> bool:
+    """Whether an error is of a link that worked and went away."""
+    return isinstance(error.message, Message) and error.message.text.startswith(_WAS_LOST)
+
+
 def lost_why(error: LilFoxError) -> Message | str:
     """Return why a link was lost, to stand behind the words that it was; empty if the error says no more than that."""
-    if isinstance(error.message, Message) and error.message.text.startswith(_WAS_LOST):
+    if isinstance(error.message, Message) and was_lost(error):
         return str(error.message.values.get("reason", "")) if "{reason}" in error.message.text else ""
     return error.message
 

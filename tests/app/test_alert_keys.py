@@ -122,6 +122,28 @@ async def test_a_second_press_asks_for_the_note_before_the_first_shows(tmp_path:
         )
 
 
+async def test_the_selection_stays_on_the_alert_that_was_acknowledged(tmp_path: Path) -> None:
+    async with console(tmp_path, {"web": 0, "db": 0}) as shown:
+        await shown.until_state("web", AlertState.FIRING)
+        await shown.until_state("db", AlertState.FIRING)
+        state = shown.app.metrics.state
+        assert (first := state.selected_alert()) is not None, "the worst one, which nobody has chosen"
+        await shown.keys("A")
+        await until(
+            lambda: (found := alerts_of(state.overview)) and any(each.acknowledged for each in found.alerts),
+            what="acknowledged",
+        )
+        await shown.keys("A", *"mine", "enter")
+        await until(
+            lambda: (found := state.selected_alert()) and found.acknowledged and found.acknowledged.note == "mine",
+            what="with the note",
+        )
+        assert (now := state.selected_alert()) is not None
+        assert now.labels == first.labels
+        assert (found := alerts_of(state.overview)) is not None
+        assert sum(each.acknowledged is not None for each in found.alerts) == 1
+
+
 async def test_a_change_that_is_refused_is_told_and_the_console_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, timedelta
 from typing import Literal
@@ -19,7 +20,7 @@ from lilfox_tui.backup.source import RestoreChange, Swap, lost_text
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.export import prometheus, report, worst
 from lilfox_tui.monitor.model import Backups, Overview
-from tests.app.backups_made import NOW, healthy
+from tests.app.backups_made import NOW, healthy, job, plan
 from tests.app.restore_stand_in import StandIn
 from tests.app.still import screen_text
 from tests.app.test_backup_screens import showing
@@ -147,6 +148,29 @@ async def test_what_acts_on_the_present_is_disabled_in_the_past_but_a_set_can_be
         wizard = app.screen
         assert isinstance(wizard, RestoreWizard)
         assert wizard.state.choice.set == "lilfox_20260326_020000", "the newest that there was then"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_a_plan_without_a_set_offers_a_backup_only_where_b_makes_one(size: tuple[int, int]) -> None:
+    new = plan("lilfox", (), level=Level.DEGRADED)
+    app = showing(Backups({new.key: new}, jobs=()))
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("3")
+        await pilot.pause()
+        assert "no set yet: b backs up now" in screen_text(pilot)
+        app.navigation.rewind(NOW - timedelta(days=2))
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "b backs up" not in text
+        assert "no set yet" in text
+        (mark,) = set(re.findall(r"([●◐✖○]) lilfox", text))
+        assert f"3 Backup {mark} " in text, "the tab says the same of that time"
+    app = showing(Backups({new.key: new}, jobs=(job(),)))
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("3")
+        await pilot.pause()
+        assert "no set yet: the first backup is running" in screen_text(pilot)
+        assert "b backs up" not in screen_text(pilot)
 
 
 @pytest.mark.fault("4.44")

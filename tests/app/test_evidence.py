@@ -407,4 +407,4 @@ async def test_help_names_the_command_of_an_action_without_a_key(tmp_path: Path)
     app = still_app(mixed())
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("4", "question_mark", "slash", *"another run")
-        await until(lambda: ":run-again" in screen_text(pilot), what="its name")
+        await until(lambda: ":start again" in screen_text(pilot), what="its name")

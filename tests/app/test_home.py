@@ -79,6 +79,8 @@ def look(app: LilFoxApp, size: tuple[int, int]) -> Seen:
     row, (kind, name) = selected_row(app), app.metrics.state.selected
     if kind in ("host", "service", "backend"):
         assert re.match(rf" [{MARKS}] {re.escape(name)}\s", row.text), (kind, name, row)
+    elif kind == "hosts":
+        assert re.match(rf" [{MARKS}] \d+ hosts\s", row.text), row
     else:
         item = app.metrics.state.selected_item()
         assert item is not None
@@ -340,7 +342,7 @@ async def test_a_rewound_home_tells_its_own_time_and_what_is_not_recorded() -> N
         await pilot.pause()
         text = screen_text(pilot)
         assert "3 Backup ○" in text.splitlines()[1]
-        assert "○ backups: state not recorded" in text
+        assert "○ backups are not listed here" in text
         assert "03:10:14 " in text
         assert " 03:12:14" in text.partition("Memory")[2]
         assert "─ now" not in text

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.app.evidence import LoggedError
 from lilfox_tui.app.panes.metrics.home_charts import WantedChart, _highest_told, _widths
-from lilfox_tui.app.panes.metrics.problems import plan_rows
+from lilfox_tui.app.panes.metrics.problems import first_steps, plan_rows
 from lilfox_tui.app.rendering.chart import Curve
 from lilfox_tui.app.rendering.columns import EXACT
 from lilfox_tui.app.rendering.draw import UNICODE
@@ -18,12 +18,13 @@ from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.metrics.model import Level, Series
-from lilfox_tui.monitor.model import StatusChange
+from lilfox_tui.monitor.model import HostView, Overview, StatusChange
 from lilfox_tui.monitor.raised_levels import REPORTED_FOR, raised
 from tests.app.backups_made import one_fault
-from tests.app.overviews import NOW, fleet, host, summary
+from tests.app.overviews import NOW, fleet, host, lost, mixed, summary
 from tests.app.pages_made import pages_app
 from tests.app.still import screen_text, still_app
+from tests.waiting import until
 
 
 @pytest.mark.parametrize("size", [(80, 30), (120, 40), (200, 55)])
@@ -209,3 +210,158 @@ async def test_where_something_fails_nothing_is_called_well(level: Level, monkey
         text = screen_text(pilot)
         assert ("no errors or changes yet" in text) is (level is Level.GOOD)
         assert ("no log errors, no changes since LilFox began" in text) is (level is Level.FAILING)
+
+
+@pytest.mark.parametrize("size", [(40, 10), (120, 40)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_a_filter_without_a_hit_says_how_many_problems_it_hides(size: tuple[int, int]) -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        hidden = len(app.metrics.state.problems(mixed()))
+        await pilot.press("slash", *"zzz", "enter")
+        screen = screen_text(pilot)
+        assert f"○ no problem matches /zzz; {hidden} hidden" in screen
+        assert "no problems" not in screen
+        assert "no data" not in screen, "and there is no box of charts of nothing"
+        await pilot.press("slash", "ctrl+u", *"model-1", "enter")
+        if size[0] > 100:
+            assert f"─ 1/{hidden} " in screen_text(pilot)
+        await pilot.press("slash", "ctrl+u", *"web-1", "enter")
+        assert f"no problem matches /web-1; {hidden} hidden" in screen_text(pilot), "web-1 is well, others are not"
+
+
+async def test_of_what_happened_no_free_row_is_left_while_a_text_is_cut() -> None:
+    app = still_app(mixed())
+    long = "as many words as fill some lines of a panel that is not wide at all, " * 2
+    for at in range(30, 0, -10):
+        app.monitor.changes._changes.append(
+            StatusChange(NOW - timedelta(seconds=at), f"host/web-{at}", tr("failing: {why}", why=long), Level.FAILING)
+        )
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        box = screen_text(pilot).partition("Errors and changes")[2].splitlines()[1:]
+        rows = [line.split("│")[-2].strip() for line in box[: next(at for at, row in enumerate(box) if "┘" in row)]]
+        assert all(rows), rows
+        assert rows[-1].endswith("…")
+    app = still_app(mixed())
+    for at in range(90, 30, -2):
+        app.monitor.changes._changes.appendleft(
+            StatusChange(NOW - timedelta(seconds=at), f"host/web-{at}", tr("failing: {why}", why="x"), Level.FAILING)
+        )
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        assert re.search(r"─ Errors and changes ─+ \d+ older ─", screen_text(pilot))
+
+
+async def test_a_rewound_home_tells_no_change_that_came_later() -> None:
+    """Changes are not sorted by their times: that of a service is told when it has failed twice."""
+    app = still_app(mixed())
+    then = NOW - timedelta(seconds=60)
+    for at, name in ((5, "later"), (70, "earlier")):
+        app.monitor.changes._changes.append(
+            StatusChange(NOW - timedelta(seconds=at), f"host/{name}", tr("x"), Level.FAILING, "unit")
+        )
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.navigation.rewind(then)
+        await pilot.pause()
+        assert " earlier  x" in screen_text(pilot)
+        assert " later  x" not in screen_text(pilot)
+
+
+async def test_of_hosts_that_were_never_reached_no_processes_are_waited_for() -> None:
+    names = ("web-1", "web-2")
+    one = {name: lost(name) for name in names}
+    app = still_app(replace(mixed(), hosts=one))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        assert "processes not read yet" not in screen_text(pilot)
+        assert "no sample" not in screen_text(pilot)
+        assert "Processes of" not in screen_text(pilot)
+
+
+@pytest.mark.parametrize("size", [(80, 30), (100, 30), (120, 40), (200, 55)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_what_to_do_next_is_told_in_full(size: tuple[int, int]) -> None:
+    app = still_app(replace(mixed(), hosts={}, services={}))
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        box = screen_text(pilot).partition(" Next ")[2]
+        assert "…" not in box
+        told = [text for row in first_steps() for text in row[-1].text.split()]
+        assert all(word in box for word in told)
+
+
+async def test_a_scrolled_list_counts_the_rows_above_and_below() -> None:
+    names = [f"web-{number}" for number in range(25)]
+    ill = {name: host(name, Level.FAILING, summary(name, 23, 61, 71), tr("cpu")) for name in names}
+    app = still_app(replace(mixed(), hosts=ill, services={}))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        assert "more above" not in screen_text(pilot)
+        await pilot.press(*["j"] * 12)
+        await pilot.pause()
+        (above, below), *_others = re.findall(r"(\d+) more above  (\d+) more below", screen_text(pilot))
+        seen = screen_text(pilot).partition("Hosts")[0].count("✖ web-")
+        assert int(above) + seen + int(below) == len(names)
+
+
+@pytest.mark.parametrize("size", [(40, 10), (80, 24), (120, 40)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_hosts_that_cannot_be_reached_for_one_reason_are_one_problem(size: tuple[int, int]) -> None:
+    def refused(name: str, port: int) -> HostView:
+        error = HostUnreachable(name, tr("{where} refuses the connection", where=f"10.0.0.7:{port}"))
+        view = lost(name)
+        return replace(view, link=Unavailable(error, view.since))
+
+    hosts = {name: refused(name, port) for port, name in enumerate((f"web-{number}" for number in range(1, 26)), 2200)}
+    app = still_app(replace(mixed(), hosts=hosts, services={}))
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        state = app.metrics.state
+        assert state.rows()[0] == (True, state.selected)
+        assert [in_problems for in_problems, _subject in state.rows()].count(True) == 1
+        text = screen_text(pilot)
+        assert re.search(r"✖ 25 hosts +cannot be", text)
+        assert "✖ 25" in text.splitlines()[0], "as the header counts"
+        if size[0] > 100:
+            assert "cannot be reached: … refuses the connection" in text
+        for key in ("a", "escape", "y", "l", "E", "1", "R", "A", "e"):
+            await pilot.press(key)
+            await pilot.pause()
+        if len(app.screen_stack) > 1:
+            await pilot.press("escape")
+        await pilot.press("1", "g", "enter")
+        await pilot.pause()
+        assert (state.in_problems, state.selected) == (False, ("host", "web-1"))
+        await pilot.press("slash", *"zzz", "enter")
+        assert "no problem matches /zzz; 25 hidden" in screen_text(pilot)
+        await pilot.press("escape")
+        for each in app.monitor.overview.value.hosts.values() if app.monitor.overview.value else ():
+            app.monitor.changes.observe(Overview(each.since, {each.name: each}, {}))
+        app.navigation.rewind(NOW)
+        await pilot.pause()
+        assert re.search(r"✖ 25 hosts +cannot be", screen_text(pilot)), "then, too"
+    three = still_app(replace(mixed(), hosts=dict(list(hosts.items())[:3]), services={}))
+    async with three.run_test(size=size) as pilot:
+        await pilot.pause()
+        assert "✖ web-3" in screen_text(pilot)
+
+
+async def test_the_footer_names_what_a_key_does_now() -> None:
+    app = still_app(fleet(3))
+    async with app.run_test(size=(200, 55)) as pilot:
+        await pilot.pause()
+
+        def footer() -> str:
+            return screen_text(pilot).splitlines()[-1]
+
+        assert " p pause " in footer() + " "
+        assert " ] later " not in footer()
+        await pilot.press("p")
+        await pilot.pause()
+        assert " p resume " in footer() + " "
+        await pilot.press("p", "left_square_bracket")
+        await pilot.pause()
+        assert " ` now   [ earlier   ] later " in footer(), "the steps stay while one goes through the past"
+        await pilot.press("grave_accent", "2")
+        await until(lambda: " f stop following " in footer(), what="it follows")
+        await pilot.press("f")
+        await until(lambda: " f follow " in footer(), what="it no longer does")

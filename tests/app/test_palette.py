@@ -297,4 +297,5 @@ def test_the_text_of_a_choice_has_all_cells_up_to_its_keys() -> None:
     told, titled, keys = "open the selected row, whatever it is", " open".ljust(20), "  enter"
     assert line(65) == (titled + told + keys, "")
     assert line(64) == (titled + "open the selected row".ljust(36) + keys, told), "a clause that stands alone"
-    assert line(38) == (titled + " " * 10 + keys, told), "a few letters would say nothing"
+    assert line(38) == (" open  " + "open the selected row".ljust(23) + keys, told), "without the blanks of its column"
+    assert line(25) == (" open  " + " " * 10 + keys, told), "a few letters would say nothing"

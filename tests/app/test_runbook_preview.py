@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from lilfox_tui.core.aio import Ready
 from tests.app.alerts_made import some
 from tests.app.overviews import mixed
 from tests.app.runs_made import TEXT, view
-from tests.app.still import screen_text
+from tests.app.still import screen_text, unframed
 from tests.app.test_runbook_screens import SIZES, Still, made, showing
 from tests.app.test_screens import check
 
@@ -138,3 +140,30 @@ async def test_a_command_that_is_selected_in_the_steps_is_in_sight() -> None:
         await pilot.pause()
         assert screen_text(pilot).split("Preview")[1].count("systemctl is-active <unit>") == 1, "the check of the step"
         assert "expects /active/" in screen_text(pilot)
+
+
+@pytest.mark.parametrize("size", [(40, 14), (120, 40)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_a_rewound_runbook_tells_ages_of_that_time_and_offers_no_run(size: tuple[int, int]) -> None:
+    app = showing(view(None))
+    now = replace(mixed(), alerts=Ready(some()))
+    app.monitor.overview.publish(now)
+    then = now.at - timedelta(minutes=2)
+    past = replace(now, at=then, rewound=True)
+    app.monitor.overview_at = lambda at: past  # type: ignore[method-assign]
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("4")
+        await pilot.pause()
+        ages = re.findall(r"firing (\d+) min", screen_text(pilot))
+        app.navigation.rewind(then)
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert [int(each) for each in re.findall(r"firing (\d+) min", text)] == [int(each) - 2 for each in ages]
+        assert bool(ages) is (size[0] > 100)
+        for _column in range(3):
+            assert not re.search(r"starts a run|runs it|enter run ", unframed(screen_text(pilot)))
+            await pilot.press("enter")
+            await pilot.pause()
+        assert "viewing the past" in unframed(screen_text(pilot))
+        app.navigation.rewind(None)
+        await pilot.pause()
+        assert re.search("enter starts a run|enter run ", unframed(screen_text(pilot)))

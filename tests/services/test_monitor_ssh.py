@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from lilfox_tui.app.rows.hosts import why_no_numbers
+from lilfox_tui.app.rows.reasons import why_no_numbers
 from lilfox_tui.config.model import Config, HostConfig, Seconds
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.metrics.model import HostSnapshot, Level

@@ -146,9 +146,8 @@ class HelpPage:
         parts = [
             [(Piece(" " + heading, "title"),), *_key_lines(actions, each_width)] for heading, actions in self._tasks()
         ]
-        if unnamed := "  ".join(f":{each.id}" for each in self._actions if not each.keys):
-            named: Row = (Piece("  "), Piece(unnamed, "key"))
-            parts.append([(Piece(" " + _("Without a key: by name"), "title"),), *wrapped([named], each_width)])
+        if unnamed := [(Piece(f"  :{each.title}", "key"),) for each in self._actions if not each.keys]:
+            parts.append([(Piece(" " + _("Without a key: by name"), "title"),), *_filled(unnamed, each_width)])
         parts.append([(Piece(" " + self._symbols.heading, "title"),), *self._symbol_lines(each_width)])
         others = [row for part in self._other_parts(columns, each_width) for row in (BLANK, *part)]
         return [*self._own_lines(parts, columns, each_width), *others]
@@ -162,13 +161,8 @@ class HelpPage:
 
     def _symbol_lines(self, width: int) -> list[Row]:
         """The symbols and what they mean, as many in a line as have room."""
-        lines: list[Row] = [()]
-        for each in self._symbols.entries:
-            told: Row = (Piece(f"  {each.sign} ", each.role), Piece(brief(each.text, 0)))
-            if lines[-1] and cells((*lines[-1], *told)) > width:
-                lines.append(())
-            lines[-1] = (*lines[-1], *told)
-        return lines
+        told = [(Piece(f"  {each.sign} ", each.role), Piece(brief(each.text, 0))) for each in self._symbols.entries]
+        return _filled(told, width)
 
     def _other_parts(self, columns: int, width: int) -> Iterable[list[Row]]:
         """The keys of each other pane below its number and name."""
@@ -204,6 +198,16 @@ def _key_lines(actions: Sequence[Action], width: int) -> list[Row]:
         row = (Piece(f"  {fit(sign, _SHORT_SIGN)} ", "key"), Piece(text))
         rows += wrapped([row], width)
     return rows
+
+
+def _filled(told: Sequence[Row], width: int) -> list[Row]:
+    """As many of them in a line as have room, each whole."""
+    lines: list[Row] = [()]
+    for each in told:
+        if lines[-1] and cells((*lines[-1], *each)) > width:
+            lines.append(())
+        lines[-1] = (*lines[-1], *each)
+    return lines
 
 
 def _in_columns(left: Sequence[Row], right: Sequence[Row], width: int) -> list[Row]:
@@ -279,7 +283,7 @@ def _entries(actions: Iterable[Action]) -> tuple[HelpEntry, ...]:
 
 
 def _entry(each: Action) -> HelpEntry:
-    keys = " ".join(key_text(key) for key in each.keys[:3]) or f":{each.id}"
+    keys = " ".join(key_text(key) for key in each.keys[:3]) or f":{each.title}"
     return HelpEntry(keys, "key", str(each.title), str(each.help))
 
 

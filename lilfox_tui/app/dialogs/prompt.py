@@ -15,6 +15,7 @@ from lilfox_tui.app.actions import key_text
 from lilfox_tui.app.dialogs.messages import HIGH, PADDING, Ahead, Dialog, key_rows, take_typed, title_row
 from lilfox_tui.app.rendering.columns import cells, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rendering.panels import squeezed
 from lilfox_tui.app.textual_internals import lay_out_now
 from lilfox_tui.app.widgets import Lines, TextField
 from lilfox_tui.core.errors import LilFoxError
@@ -40,6 +41,10 @@ _MARGIN, _LEAST_TEXT = 1, 12
 """Blank cells at the right of a line, and cells of what a choice does, if it says that."""
 
 
+_ALIGNED = 60
+"""Cells from which the texts of all choices begin below each other."""
+
+
 class Choice(Struct, frozen=True):
     """One thing to choose: its ``id``, its label, the text that typing is matched against, and whether it is
     enabled."""
@@ -61,16 +66,24 @@ class Choice(Struct, frozen=True):
     def line(self, width: int) -> tuple[Row, str]:
         """Its line of at most ``width`` cells, and what is said below the list: all that the line has no room for."""
         if self.keys is None:
-            row = (Piece(" "), *self.row)
+            row = self._narrow(width)
             return row, self.more or (self.row[-1].text.strip() if cells(row) > width else "")
-        *titled, told = (Piece(" "), *self.row)
         keys = (Piece("  "), self.keys) if self.keys.text else ()
+        *titled, told = (Piece(" "), *self.row)
         room = width - _MARGIN - cells((*titled, *keys))
+        if cell_width(brief(told.text, room)) > room:
+            *titled, told = self._narrow(width - _MARGIN - cells(keys))
+            room = width - _MARGIN - cells((*titled, *keys))
         if room < _LEAST_TEXT:  # a few letters would say nothing
             return (*titled, Piece(" " * max(0, room)), *keys), told.text
         shown = brief(told.text, room)
         whole = shown == told.text and cell_width(shown) <= room
         return (*titled, Piece(fit(shown, room), told.role), *keys), "" if whole else told.text
+
+    def _narrow(self, width: int) -> Row:
+        """Its row; on a narrow screen what would be cut has the blanks of the columns before it."""
+        row = (Piece(" "), *self.row)
+        return squeezed(row, width) if width < _ALIGNED else row
 
     def rank(self, typed: str) -> tuple[bool, bool, bool]:
         """The order among the choices that match what is typed; first if it is a name, then by whether it is

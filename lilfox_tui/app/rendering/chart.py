@@ -512,18 +512,19 @@ def _short_entry(curve: Curve, place: int, glyphs: Glyphs) -> Row:
 
 def _times(columns: int, axes: Axes, glyphs: Glyphs, lowest: str, ticks: Sequence[tuple[int, str]]) -> Row:
     start, end = axes.start, axes.end
-    form = "%H:%M:%S" if end - start <= timedelta(minutes=10) else "%H:%M"
-    if _of_days(axes):
-        form = "%m-%d %H:%M"
+    clock = "%H:%M:%S" if end - start <= timedelta(minutes=10) else "%H:%M"
+    form = "%m-%d %H:%M" if _of_days(axes) else clock
     first, last = start.strftime(form), end.strftime(form)
     if axes.ago:
         first, last = _("{time} ago", time=human_duration((end - start).total_seconds())), _("now")
     fill = columns - cell_width(first) - cell_width(last) - 2
-    if fill < 1:
-        return (Piece(" " * AXIS_WIDTH), Piece(glyphs.corner, "rule"), Piece(fit(last, columns, right=True), "muted"))
+    lower = (Piece(fit(lowest, AXIS_WIDTH, right=True), "muted"), Piece(glyphs.corner, "rule"))
+    if fill < 1:  # how long before the end the chart begins is shorter
+        first = f"-{human_duration((end - start).total_seconds())}"
+        first = first if cell_width(first + last) < columns else ""
+        return (*lower, Piece(first + fit(last, columns - cell_width(first), right=True), "muted"))
     return (
-        Piece(fit(lowest, AXIS_WIDTH, right=True), "muted"),
-        Piece(glyphs.corner, "rule"),
+        *lower,
         Piece(first + " ", "muted"),
         *_time_line(fill, cell_width(first) + 1, axes, columns, glyphs, ticks),
         Piece(" " + last, "muted"),

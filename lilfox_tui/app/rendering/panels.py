@@ -193,6 +193,19 @@ def cut_row(row: Row, width: int) -> Row:
     return tuple(_within(row, width)[0])
 
 
+def squeezed(row: Row, width: int) -> Row:
+    """The row; where it is wider than so many cells, without the blanks that fill its columns up."""
+    if row_width(row) <= width:
+        return row
+    pieces: list[Piece] = []
+    for piece, after in zip(row, (*row[1:], Piece("")), strict=True):
+        bare = piece.text.rstrip(" ")
+        keep = 0 if after.text.startswith(" ") and bare else 2
+        blanks = min(len(piece.text) - len(bare), keep)
+        pieces.append(Piece(bare + " " * blanks, piece.role, piece.ground))
+    return tuple(pieces)
+
+
 @lru_cache(maxsize=512)  # most rows are as they were a second ago
 def fit_row(row: Row, width: int) -> Row:
     """The row in exactly ``width`` cells."""

@@ -13,7 +13,8 @@ from msgspec.structs import replace
 from lilfox_tui.app.rendering.chart import spark
 from lilfox_tui.app.rendering.columns import EXACT, Column, Digits, Meter, choose, heading, line, meter_rows
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
-from lilfox_tui.app.rendering.panels import row_width
+from lilfox_tui.app.rendering.panels import row_width, squeezed
+from lilfox_tui.app.rows.reasons import why_no_numbers
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import HostKeyChanged, HostKeyUnknown
@@ -25,7 +26,6 @@ from lilfox_tui.core.text import (
     fit_middle,
     human_age,
     human_bytes,
-    human_duration,
     short_age,
 )
 from lilfox_tui.metrics.model import HostSummary, Level, MemoryParts, late_after_s
@@ -214,7 +214,9 @@ def host_row(view: HostView, now: datetime, style: TableStyle) -> Row:
     mark = (Piece(" "), Piece(style.glyphs.level(view.level), ROLES[view.level]), Piece(" "))
     if view.summary is None or isinstance(view.link, Unavailable):
         name = fit(clean(view.name), _chosen(style)[0][1])
-        return (*mark, Piece(name, "strong"), Piece("  "), Piece(why_no_numbers(view, now), ROLES[view.level]))
+        why = why_no_numbers(view, now, style.width - INDENT - len(name.rstrip()) - 3)
+        row = (*mark, Piece(name, "strong"), Piece("  "), Piece(why, ROLES[view.level]))
+        return squeezed(row, style.width - 1)
     return (*mark, *line(_chosen(style), _HostCells(view, view.summary, now, style)))
 
 
@@ -252,24 +254,6 @@ def held_for(view: View, now: datetime) -> str:
     the past."""
     held_s = (now - view.since).total_seconds()
     return human_age(held_s) if held_s >= 1 else ""
-
-
-def why_no_numbers(view: HostView, now: datetime) -> str:
-    """Since when there are no values, when the next try is, and why; the times come first, since the reason may be
-    cut."""
-    if not isinstance(view.link, Unavailable):
-        return clauses(str(reason) for reason in view.reasons) or _("no sample yet")
-    since = view.link.since if view.summary is None else min(view.link.since, view.summary.at)
-    values = {
-        "age": human_age(max(1.0, (now - since).total_seconds())),
-        "why": view.link.error.message,
-    }
-    if view.link.next_try is None:
-        return _("no sample for {age}, action required: {why}", **values)
-    wait_s = round((view.link.next_try - now).total_seconds())
-    if wait_s <= 0:
-        return _("no sample for {age}, trying now: {why}", **values)
-    return _("no sample for {age}, next try in {wait}: {why}", wait=human_duration(wait_s), **values)
 
 
 _SORTED_BY: Mapping[str, Callable[[HostSummary], float | None]] = {

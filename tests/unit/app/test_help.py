@@ -104,9 +104,10 @@ def test_every_key_of_the_pane_has_a_line_and_all_fit_an_ordinary_screen(place: 
             assert all(cells(line) <= width for line in lines)
             if width >= 117:
                 assert len(lines) <= 33, "120x40 without scrolling"
-            words = " ".join(map(text_of, lines)).split()
+            text = " ".join(map(text_of, lines))
+            words = text.split()
             for each in here(place):
-                assert (each.key_text or f":{each.id}") in words, each.id
+                assert each.key_text in words if each.keys else f":{each.title}" in text, each.id
         single = page.lines("", 77)
         headed = [row for row in single if row and row[0].role == "title"]
         assert text_of(single[0]) == " " + str(page.sections()[0].heading)
@@ -175,3 +176,10 @@ def test_below_the_keys_of_this_pane_are_those_of_the_others() -> None:
 def test_what_a_pane_is_for_comes_before_how_it_is_shown() -> None:
     tasks = [text_of(row).strip() for row in HelpPage(here(2), UNICODE).lines("", 77) if row and row[0].role == "title"]
     assert tasks[:5] == ["Basics", "Back up and restore", "Display", "Jobs", "Panes"]
+
+
+def test_what_has_no_key_is_named_as_in_the_palette() -> None:
+    """As one term: not by the id that the configuration has for it."""
+    told = squeezed("".join(map(text_of, HelpPage(here(2), UNICODE).lines("", 200))))
+    assert ":retained" in told
+    assert ":kept" not in told

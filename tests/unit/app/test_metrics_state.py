@@ -18,7 +18,7 @@ from lilfox_tui.core.i18n import tr
 from lilfox_tui.metrics.model import HostSummary, Level
 from lilfox_tui.monitor.model import AuditView, HostView, Overview, ServiceView
 from tests.app.alerts_made import RULES, alert, alerting, some
-from tests.app.overviews import NOW, mixed, service
+from tests.app.overviews import NOW, host, mixed, service
 
 
 def showing(**shape: bool) -> MetricsState:
@@ -505,3 +505,14 @@ def test_charts_of_young_data_show_no_more_time_than_it_fills() -> None:
     assert state.window == WINDOWS[1]
     state.open(None)
     assert state.window == WINDOWS[1], "it is of that page alone"
+
+
+def test_what_fails_at_once_stands_in_the_order_of_the_configuration() -> None:
+    """Hosts are tried one after the other: which one is the first is chance."""
+    hosts = [host(f"web-{number}", Level.FAILING, None) for number in (*range(1, 13),)]
+    since = {view.name: NOW - timedelta(seconds=60, milliseconds=number * 700 % 2300)
+             for number, view in enumerate(hosts)}  # fmt: skip
+    overview = Overview(NOW, {view.name: replace(view, since=since[view.name]) for view in hosts}, {})
+    assert [name for _kind, name in MetricsState().problems(overview)] == [view.name for view in hosts]
+    late = {**overview.hosts, "web-12": replace(overview.hosts["web-12"], since=NOW - timedelta(seconds=90))}
+    assert next(iter(MetricsState().problems(replace(overview, hosts=late)))) == ("host", "web-12"), "the oldest first"

@@ -15,8 +15,10 @@ from lilfox_tui.app.panes.metrics.alert_page import items_of, state_text
 from lilfox_tui.app.panes.metrics.alert_series import course
 from lilfox_tui.app.panes.metrics.problems import change_row, change_runs, problem_row, problem_widths
 from lilfox_tui.app.panes.metrics.state import Fault, MetricsState
-from lilfox_tui.app.rendering.draw import UNICODE, Row
-from lilfox_tui.app.rows.hosts import held_for, well, why_no_numbers
+from lilfox_tui.app.rendering.draw import UNICODE, Piece, Row
+from lilfox_tui.app.rendering.panels import squeezed
+from lilfox_tui.app.rows.hosts import TableStyle, held_for, host_row, well
+from lilfox_tui.app.rows.reasons import why_no_numbers
 from lilfox_tui.backends.kinds import redis
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import HostUnreachable
@@ -27,7 +29,7 @@ from lilfox_tui.monitor.model import BackendView, HostView, StatusChange
 from lilfox_tui.monitor.watchers.host import LEVEL, past_backend
 from tests.app.alerts_made import RULES, alert, alerting, some
 from tests.app.backups_made import broken
-from tests.app.overviews import NOW, fleet, host, lost, service
+from tests.app.overviews import NOW, fleet, host, lost, service, summary
 
 if TYPE_CHECKING:
     from lilfox_tui.app.panes.metrics.state import Problem
@@ -81,7 +83,8 @@ def test_one_frame_tells_one_age() -> None:
     fires = replace(some().alerts[1], active_at=began, fired_at=began)
     assert state_text(fires, None, NOW) == "firing 12 s"
     assert "12 s ago" in course(fires, None, NOW)
-    silent = replace(view, link=Unavailable(HostUnreachable("web-1", tr("gone")), began))
+    seen = summary("web-1", 23, 61, 71, at=NOW)
+    silent = replace(view, link=Unavailable(HostUnreachable("web-1", tr("gone")), began), summary=seen)
     assert why_no_numbers(silent, NOW).startswith("no sample for 12 s")
 
 
@@ -244,3 +247,29 @@ def test_neighbours_that_say_the_same_are_counted() -> None:
         "03:12:41 ◐ web-1  unit b failed",
         "03:12:40 ◐ web-1  unit a failed",
     ]
+
+
+def text_of(row: Row) -> str:
+    return "".join(piece.text for piece in row)
+
+
+@pytest.mark.parametrize(
+    ("width", "told"),
+    [(100, "cannot be reached: 10.0.0.7 refuses the connection; next try in 4 s"),
+     (66, "cannot be reached: 10.0.0.7 refuses the connection"),
+     (49, "10.0.0.7 refuses the connection")],
+)  # fmt: skip
+def test_a_host_that_was_never_reached_says_why_and_misses_no_sample(width: int, told: str) -> None:
+    view = lost("model-1")
+    error = HostUnreachable("model-1", tr("10.0.0.7 refuses the connection"))
+    view = replace(view, link=Unavailable(error, NOW, NOW + timedelta(seconds=4)))
+    text = text_of(host_row(view, NOW, TableStyle(width, UNICODE, 2.0))).rstrip()
+    assert text.endswith(" " + told)
+    assert cell_width(text) < width
+
+
+def test_what_would_be_cut_has_the_blanks_of_the_columns_before_it() -> None:
+    row = (Piece(" ● "), Piece("web-1".ljust(12), "strong"), Piece("  "), Piece("a reason in so many words"))
+    assert squeezed(row, 42) is row
+    tight = text_of(squeezed(row, 41))
+    assert tight == " ● web-1  a reason in so many words"

@@ -71,14 +71,16 @@ def test_every_row_fits_its_width(width: int) -> None:
 
 
 def test_a_lost_host_says_why_and_when_it_is_tried_again() -> None:
-    text = text_of(host_row(lost("model-1"), NOW, style(80)))
+    seen = replace(lost("model-1"), summary=summary("model-1", 23, 61, 71))
+    text = text_of(host_row(seen, NOW, style(80)))
     assert "✖ model-1" in text
     assert "no sample for 14 s, next try in 4 s: connection lost" in text
     assert "0%" not in text
 
 
 def test_a_host_whose_next_try_is_due_is_being_tried() -> None:
-    text = text_of(host_row(lost("model-1"), NOW + timedelta(seconds=20), style(80)))
+    seen = replace(lost("model-1"), summary=summary("model-1", 23, 61, 71))
+    text = text_of(host_row(seen, NOW + timedelta(seconds=20), style(80)))
     assert "no sample for 34 s, trying now: connection lost" in text
 
 

@@ -134,6 +134,17 @@ def test_a_chart_has_a_title_a_scale_and_times() -> None:
     assert "03:12:44" in text[-1]
 
 
+@pytest.mark.parametrize(
+    ("width", "begins", "ends"), [(40, "     0└03:07:44 ", " 03:12:44"), (23, "     0└-5 min ", " 03:12:44"),
+                                  (18, "     0└ ", "03:12:44")]
+)  # fmt: skip
+def test_a_narrow_chart_has_its_lowest_label_and_tells_how_long_it_is(width: int, begins: str, ends: str) -> None:
+    last = texts(make([50.0] * 33, width=width))[-1]
+    assert last.startswith(begins)
+    assert last.endswith(ends)
+    assert cell_width(last) <= width
+
+
 def test_times_from_now_do_not_change_as_time_goes_on() -> None:
     before, after = (make([50.0] * 33, ago=True, end=NOW + timedelta(seconds=s), start=NOW + timedelta(seconds=s - 300))
                      for s in (0, 7))  # fmt: skip

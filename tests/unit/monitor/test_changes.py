@@ -275,6 +275,40 @@ def test_a_level_that_is_over_began_with_the_newest_change_before(level: Level, 
     assert past.since == (began if known else then)
 
 
+@pytest.mark.parametrize(
+    ("reached", "error", "told"),
+    [
+        (False, HostUnreachable("web-1", tr("10.0.0.7 refuses the connection")),
+         "cannot be reached: 10.0.0.7 refuses the connection"),
+        (True, HostUnreachable("web-1", tr("10.0.0.7 refuses the connection")),
+         "lost: 10.0.0.7 refuses the connection"),
+        (False, link_lost("web-1", TimeoutError("timed out")), "lost: timed out"),
+    ],
+)  # fmt: skip
+def test_a_host_is_lost_only_if_it_was_reached(reached: bool, error: HostUnreachable, told: str) -> None:
+    numbers = summary() if reached else None
+    view = HostView("web-1", HostConfig(), Level.FAILING, AT, (), numbers, Unavailable(error, AT))
+    (change,) = ChangeLog().observe(Overview(AT, {"web-1": view}, {}))
+    assert str(change.what) == told
+    assert change.kind == "lost"
+
+
+@pytest.mark.parametrize("recorded", [Level.UNKNOWN, Level.GOOD, Level.DEGRADED])
+@pytest.mark.parametrize("kind", ["lost", "level"])
+def test_what_a_change_says_is_so_at_its_moment(recorded: Level, kind: str) -> None:
+    then = AT + LATER
+    changes = [
+        StatusChange(AT, "host/web-1", tr("good again"), Level.GOOD, "level"),
+        StatusChange(then, "host/web-1", tr("lost: {why}", why="refused"), Level.FAILING, kind),
+    ]
+    past = since_of_past(host_at(then, recorded), None, "host/web-1", changes)
+    assert past.level is Level.FAILING
+    assert past.since == then
+    assert [str(each) for each in past.reasons] == ["refused"]
+    earlier = since_of_past(host_at(then - LATER / 4, recorded), None, "host/web-1", changes)
+    assert earlier.level is recorded, "what comes later is not told yet"
+
+
 def test_since_when_nothing_is_known_of_a_host_is_not_told() -> None:
     at = AT + LATER
     past = since_of_past(host_at(at, Level.UNKNOWN), host_at(AT, Level.UNKNOWN), "host/web-1", [])

@@ -419,6 +419,7 @@ class RestoreActions(ActionGroup):
         tr("retained"),
         tr("list or discard the data retained by restores"),
         why_not=_why_nothing_kept,
+        fits=lambda self: self._state.selected_plan is not None,
     )
     def show_kept(self) -> None:
         self._context.run(self._show_kept(self._state.selected_plan), group=START, exclusive=True)

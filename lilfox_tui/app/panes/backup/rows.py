@@ -357,8 +357,8 @@ def _day(found: BackupSet | None, style: BackupStyle) -> Piece:
     return Piece(style.glyphs.level(SET_LEVELS[found.status]), SET_ROLES[found.status])
 
 
-def why_no_sets(view: PlanView | None, *, filtered: bool) -> str:
-    """Why the list of sets is empty."""
+def why_no_sets(view: PlanView | None, *, filtered: bool, runs: bool = False, refused: bool = False) -> str:
+    """Why the list of sets is empty. ``runs``: the plan is being backed up; ``refused``: it cannot be now."""
     if view is None:
         return _("no plan and no store yet")
     if view.outage is not None:
@@ -367,7 +367,11 @@ def why_no_sets(view: PlanView | None, *, filtered: bool) -> str:
         return _("loading")
     if view.behind:
         return _("the sets are being read again")
-    return _("no matching set") if filtered else _("no set yet: b backs up now")
+    if filtered:
+        return _("no matching set")
+    if runs:
+        return _("no set yet: the first backup is running")
+    return _("no set yet") if refused else _("no set yet: b backs up now")
 
 
 # ---- above and below the lists -----------------------------------------------------------------------------------

@@ -413,7 +413,11 @@ class BackupView:
             each = sets[index]
             return set_row(each, self._style(width, marked=state.is_marked(each)), widths, changes.get(each.id))
 
-        why = why_no_sets(state.selected_plan, filtered=bool(state.filter))
+        job = state.running(plan_of)
+        why = why_no_sets(
+            plan_of, filtered=bool(state.filter), runs=job is not None and job.kind == "backup",
+            refused=state.why_not_back_up() is not None,
+        )  # fmt: skip
         return _Rows([set_heading(style, widths)], len(sets), found, state.place, state.focus == "sets", why)
 
     def _in_sight(self, name: ListId, listed: _Rows, width: int, room: int) -> tuple[list[Row], int]:

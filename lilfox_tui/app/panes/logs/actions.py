@@ -130,6 +130,9 @@ class LookActions(ActionGroup):
             return tr("you are viewing the past; ` returns to now")
         return None if self._state.held is None else tr("the screen is paused; p resumes")
 
+    def _what_f_does(self) -> Message | None:
+        return tr("stop following") if self._state.follows else None
+
     @action(
         "follow",
         "f",
@@ -137,6 +140,7 @@ class LookActions(ActionGroup):
         tr("follow new records, or stop following"),
         why_not=_why_not_follow,
         footer=6,
+        now=_what_f_does,
     )
     def toggle_follow(self) -> None:
         self._feed.follow(not self._state.follows)

@@ -17,6 +17,7 @@ from lilfox_tui.app.panes.metrics.finding_state import AUDIT, finding_of
 from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, alerts_of, link_error
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rows.hosts import changed_key_rows, unknown_key_rows, well
+from lilfox_tui.app.rows.reasons import HostGroup
 from lilfox_tui.app.shared_actions import StateList
 from lilfox_tui.backends.model import StatementPlan
 from lilfox_tui.core.aio import Unavailable
@@ -58,10 +59,21 @@ class MetricsList(StateList[MetricsState]):
     def open_selected(self) -> None:
         if self._state.selected_plan() is not None:
             self._app.go_to_backups()
+        elif self._state.page is None and self._select_first_of_group():
+            self._context.repaint_all()
         elif self._state.page is not None or self._state.selected == AUDIT:
             self._show_findings()
         else:
             self._open_page(self._state.selected)
+
+    def _select_first_of_group(self) -> bool:
+        """Goes from a row of several hosts to the first of them in the list of hosts; False if none is selected."""
+        overview, selected = self._state.overview, self._state.selected
+        group = None if overview is None or selected is None else self._state.faults(overview).get(selected)
+        if not isinstance(group, HostGroup):
+            return False
+        self._state.choose(("host", group.views[0].name))
+        return True
 
     def why_not_open(self) -> Message | None:
         return self._state.why_not_open()

@@ -16,7 +16,7 @@ from lilfox_tui.app.panes.metrics.alert_section import AlertSection
 from lilfox_tui.app.panes.metrics.backend_page import backend_row
 from lilfox_tui.app.panes.metrics.errors import NewestErrors
 from lilfox_tui.app.panes.metrics.home_charts import HomeCharts
-from lilfox_tui.app.panes.metrics.layout import THREE_COLUMNS, PanelId, arrange
+from lilfox_tui.app.panes.metrics.layout import THREE_COLUMNS, TWO_COLUMNS, PanelId, arrange
 from lilfox_tui.app.panes.metrics.pages import FarPast
 from lilfox_tui.app.panes.metrics.problems import (
     ProblemWidths,
@@ -36,6 +36,7 @@ from lilfox_tui.app.rendering.panels import (
     PanelScreen,
     ScreenPanel,
     bordered,
+    cut_row,
     draw_panels,
     highlighted,
     in_sight,
@@ -43,6 +44,7 @@ from lilfox_tui.app.rendering.panels import (
 )
 from lilfox_tui.app.rows.hosts import OneKind, TableStyle, figure_rows, host_heading, host_row, sorted_text
 from lilfox_tui.app.rows.processes import SteadyOrder, process_heading, process_row
+from lilfox_tui.app.rows.reasons import HostGroup, never_reached
 from lilfox_tui.app.widgets import more_below
 from lilfox_tui.core.i18n import _, language, ngettext
 from lilfox_tui.core.paths import told_config_file
@@ -110,6 +112,8 @@ class Home:
 
     def __init__(self, context: PaneContext[MetricsState], alerts: AlertSection, far: FarPast) -> None:
         self._state, self._app, self._alerts, self._far = context.state, context.app, alerts, far
+        self._unfiltered = MetricsState()
+        """Tells what the filter hides."""
         self.charts = HomeCharts(context)
         self.errors = NewestErrors(context)
         self._app.monitor.client_errors = lambda: self.errors.found
@@ -140,9 +144,9 @@ class Home:
             "problems": HomeList(
                 _("Problems"),
                 problems,
-                note=self._alerts.note(overview),
+                note=(*self._filtered(overview, _things(self._state.faults(overview))), *self._alerts.note(overview)),
                 more=[
-                    *(self._more_problems(overview) or ([] if problems else [self._all_well(overview)])),
+                    *self._below_problems(overview, none=not problems),
                     *self._unrecorded(overview),
                 ],
             ),
@@ -181,6 +185,13 @@ class Home:
 
         return [HomeRow(each, partial(row, each)) for each in problems]
 
+    def _below_problems(self, overview: Overview, *, none: bool) -> list[Row]:
+        """What stands below the rows of the problems; ``none``: instead of them."""
+        others = self._more_problems(overview)
+        if none and (not others or self._hidden(overview)):
+            return [self._all_well(overview), *others]
+        return others
+
     def _more_problems(self, overview: Overview) -> list[Row]:
         """Problems that are no rows of their own: interrupted restores, and those of alerting."""
         glyphs, backups = self._app.glyphs, overview.backups
@@ -191,7 +202,10 @@ class Home:
         return rows + self._alerts.troubles(overview)
 
     def _all_well(self, overview: Overview) -> Row:
-        """What stands where there is no problem."""
+        """What stands where there is no problem, or none that the filter matches."""
+        if hidden := self._hidden(overview):
+            text = _("no problem matches /{words}; {count} hidden", words=clean(self._state.filter), count=hidden)
+            return (Piece(f" {self._app.glyphs.unknown} {text}", "muted"),)
         unknown = overview.count(Level.UNKNOWN)
         if unknown and overview.rewound:
             text = ngettext("{count} not recorded at that time", "{count} not recorded at that time", unknown)
@@ -202,12 +216,23 @@ class Home:
         well = _("no problems recorded") if overview.rewound else _("no problems")
         return (Piece(f" {self._app.glyphs.good} ", "good"), Piece(well, "good"))
 
+    def _hidden(self, overview: Overview) -> int:
+        """How many problems the filter hides."""
+        if not self._state.filter or not self._state.only_matching:
+            return 0
+        return _things(self._unfiltered.faults(overview)) - _things(self._state.faults(overview))
+
+    def _filtered(self, overview: Overview, shown: int) -> Row:
+        """How many of the problems the filter shows."""
+        hidden = self._hidden(overview)
+        return (*_count(shown, shown + hidden), Piece("  ")) if hidden else ()
+
     def _unrecorded(self, overview: Overview) -> list[Row]:
         """What would be among the problems, and is not kept for the past."""
         backups = self._app.monitor.backups.backups
         if not overview.rewound or backups is None or not (backups.plans or backups.interrupted_restores):
             return []
-        text = _("backups: state not recorded; 3 lists the sets of that time")
+        text = _("backups are not listed here; 3 shows those of that time")
         return [(Piece(f" {self._app.glyphs.unknown} {text}", "muted"),)]
 
     def focus(self, overview: Overview) -> str | None:
@@ -222,6 +247,8 @@ class Home:
         name = self.focus(overview)
         if name is None or name not in self._app.monitor.hosts:
             return "", ()
+        if all(never_reached(each) for each in overview.hosts.values()):
+            return "", ()  # nothing is or was read of any of them
         if overview.rewound:
             return name, ()
         snapshot = self._app.monitor.snapshot(name).value
@@ -232,7 +259,7 @@ class Home:
     def _happened(self, overview: Overview) -> Sequence[_Happened]:
         """What changed, and the newest errors of the logs, newest first."""
         changes = self._app.monitor.changes.all()
-        if changes and changes[-1].at > overview.at:
+        if overview.rewound or (changes and changes[-1].at > overview.at):  # they are not sorted by their times
             changes = [each for each in changes if each.at <= overview.at]
         errors = self.errors.found  # the last one may be newer than the overview of now
         if overview.rewound:
@@ -260,14 +287,18 @@ class Home:
             return _("no changes since LilFox began")
         return _("no errors or changes yet") if known else _("no changes yet")
 
-    def _happened_rows(self, overview: Overview, happened: Sequence[_Happened], place: PanelArea) -> list[Row]:
-        """The newest of what happened: what has to be seen first, the rest where there are rows left."""
+    def _happened_rows(
+        self, overview: Overview, happened: Sequence[_Happened], place: PanelArea
+    ) -> tuple[list[Row], int]:
+        """The newest of what happened: what has to be seen first, the rest where there are rows left; and how many are
+        left out."""
         rows, glyphs = self._gaps(overview, happened), self._app.glyphs
         room = max(0, place.inner_height - len(rows))
         needed = [each for each in happened if not each.aside][:room]
         others = [each for each in happened if each.aside][: room - len(needed)]
         shown = sorted((*needed, *others), key=lambda each: each.at, reverse=True)
-        return _in_full([*rows, *(each.row(overview.at, glyphs) for each in shown)], place)
+        told = _in_full([*rows, *(each.row(overview.at, glyphs) for each in shown)], place)
+        return told, len(happened) - len(shown)
 
     # ---- drawing ------------------------------------------------------------------------------------------------
 
@@ -285,7 +316,7 @@ class Home:
         steps: Sequence[Row] = ()
         if not (config.hosts or config.services or config.backends):
             steps = first_steps(told_config_file(self._app.monitor.backups.config_path))
-        wants["next"] = len(steps)
+        wants["next"] = len(wrapped(steps, style.width // (2 if style.width >= TWO_COLUMNS else 1) - 2))
         if style.width >= THREE_COLUMNS and height - sum(each.want() + 1 for each in lists.values()) >= _FIGURES_BESIDE:
             wants["hosts"] += _FIGURES_LEAST + 1
         wanted = () if self._app.slow_link else self.charts.wanted(overview, style.digits)
@@ -306,10 +337,11 @@ class Home:
             elif name == "processes":
                 panel = self._process_panel(overview, *processes, place, quiet=quiet)
             elif name == "next":
-                panel = ScreenPanel(place, (Piece(_("Next"), "title"),), steps)
+                panel = ScreenPanel(place, (Piece(_("Next"), "title"),), wrapped(steps, place.inner_width))
             else:
-                panel = ScreenPanel(place, (Piece(_("Errors and changes"), "title"),),
-                                    self._happened_rows(overview, happened, place))  # fmt: skip
+                told, older = self._happened_rows(overview, happened, place)
+                note: Row = (Piece(_("{count} older", count=older), "muted"),) if older else ()
+                panel = ScreenPanel(place, (Piece(_("Errors and changes"), "title"),), told, note)
             if name in ("changes", "processes"):  # while nothing has happened, it has their place
                 self.errors.begin()
             panels.append(panel)
@@ -337,13 +369,18 @@ class Home:
         """The processes; ``quiet``: they have the place of the errors and changes too, of which there are none."""
         rows: list[Row] = [(Piece(" " + _("not recorded for the past"), "muted"),)]
         if not overview.rewound:
-            rows = self._process_rows(processes, place)
+            lost = host in overview.hosts and never_reached(overview.hosts[host])
+            unread = _("the host cannot be reached") if lost else _("processes not read yet")
+            rows = self._process_rows(processes, place, unread)
         text = self._nothing_yet(overview) if quiet else ""
         note: Row = (Piece(text, "muted"),) if text else ()
         return ScreenPanel(place, (Piece(_("Processes of {host}", host=host), "title"),), rows, note)
 
-    def _process_rows(self, processes: Sequence[ProcessUsage], place: PanelArea) -> list[Row]:
-        """The table of processes, drawn again only where it has changed: they are read every three seconds."""
+    def _process_rows(self, processes: Sequence[ProcessUsage], place: PanelArea, unread: str) -> list[Row]:
+        """The table of processes, drawn again only where it has changed: they are read every three seconds; ``unread``:
+        what stands there before."""
+        if not processes:
+            return [(Piece(" " + unread, "muted"),)]
         known = (processes, place, self._state.sort, self._app.glyphs, language())
         if known != self._processes_of:
             self._processes_of = known
@@ -372,8 +409,10 @@ class Home:
             rows.append(highlighted(row, width) if self._is_selected(name, each.subject) else row)
         hits = row_hits(place, len(heads), name, (each.subject for each in seen))
         rows += shown.more
+        above = _("{count} more above", count=top) if top else ""
         below = more_below(len(shown.rows) + len(shown.more) - top - room)
-        return ScreenPanel(place, (Piece(shown.title, "title"),), rows, shown.note, below), hits
+        hidden = "  ".join(filter(None, (above, below)))
+        return ScreenPanel(place, (Piece(shown.title, "title"),), rows, shown.note, hidden), hits
 
     def _with_figures(self, panel: ScreenPanel, overview: Overview, style: TableStyle) -> ScreenPanel:
         """The hosts, and in the rows that they leave free more of the one that the charts are about or would be."""
@@ -427,27 +466,30 @@ def _window(services: Sequence[ServiceView]) -> Row:
     return (Piece(text + "  ", "muted"),) if text else ()
 
 
+def _things(problems: Mapping[Subject, object]) -> int:
+    """How many there are, in rows of their own or of several."""
+    return sum(len(each.views) if isinstance(each, HostGroup) else 1 for each in problems.values())
+
+
 def _count(shown: int, of: int) -> Row:
     return (Piece(f"{shown}/{of}" if shown != of else str(of), "muted"),)
 
 
 def _in_full(rows: Sequence[Row], place: PanelArea) -> list[Row]:
-    """The rows, the first ones of those that are too long wrapped where others leave rows free."""
+    """The rows, the first ones of those that are too long wrapped where others leave rows free; of the last of these as
+    many lines as there are."""
     free = place.inner_height - len(rows)
     shown: list[Row] = []
     for row in rows:
         lines = wrapped([row], place.inner_width)
         if len(lines) - 1 > free:
-            shown.append(row)
-            continue
-        shown += lines
+            lines = [*lines[:free], (*cut_row(lines[free], place.inner_width - 2), Piece(" …", "muted"))]
+        shown += lines if len(lines) > 1 else [row]
         free -= len(lines) - 1
     return shown
 
 
 def _process_rows(processes: Sequence[ProcessUsage], place: PanelArea, sort: str, glyphs: Glyphs) -> list[Row]:
-    if not processes:
-        return [(Piece(" " + _("processes not read yet"), "muted"),)]
     sorted_by = "memory" if sort == "memory" else "cpu"
     width, seen = place.inner_width, processes[: max(0, place.inner_height - 1)]
     return [process_heading(width, sorted_by, glyphs.sorted), *(process_row(each, width) for each in seen)]

@@ -31,7 +31,7 @@ from lilfox_tui.app.rendering.chart import (
 from lilfox_tui.app.rendering.columns import Digits, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import PanelArea, ScreenPanel
-from lilfox_tui.app.rows.hosts import why_no_numbers
+from lilfox_tui.app.rows.reasons import why_no_numbers
 from lilfox_tui.backends.model import BackendChart, load
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.core.aio import Ready, Unavailable
@@ -158,7 +158,9 @@ class HomeCharts:
 
     def count(self, overview: Overview, wanted: Sequence[WantedChart]) -> int:
         """How many charts there are of what is selected; 1 if of other rows alone, so that the panels stay where they
-        are while the selection moves."""
+        are while the selection moves. None where the filter leaves no row."""
+        if not self._state.rows():
+            return 0
         others = bool(overview.services) or any(view.summary is not None for view in overview.hosts.values())
         return len(wanted) or int(others)
 

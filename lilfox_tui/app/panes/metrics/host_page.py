@@ -47,6 +47,7 @@ from lilfox_tui.app.rows.hosts import (
     used_of,
 )
 from lilfox_tui.app.rows.processes import PROCESS_SORTS, others_rows, process_heading, process_row, sorted_by
+from lilfox_tui.app.rows.reasons import never_reached
 from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.i18n import _, clauses, listed, ngettext
@@ -110,8 +111,8 @@ def host_page(page: HostPage) -> list[Row]:
     if pending := not_counted_yet(page.view, page.digits, page.glyphs):
         reasons = [(Piece("   "), *pending)]
     if summary is None:
-        unknown = (Piece("   " + _("no data for this host yet"), "muted"),)
-        return [_title(page), *reasons, unknown, *page.below_charts()]
+        unknown: list[Row] = [(Piece("   " + _("no data for this host yet"), "muted"),)]
+        return [_title(page), *reasons, *([] if never_reached(page.view) else unknown), *page.below_charts()]
     style = SectionStyle(
         page.width, page.glyphs, page.chart_height, page.digits, page.slow_link, page.cursor, page.fired
     )

@@ -30,6 +30,7 @@ from lilfox_tui.app.rendering.changed_cells import cells_of
 from lilfox_tui.app.rendering.columns import EXACT, slice_row
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES, TableStyle, held_for, reason_pieces
+from lilfox_tui.app.rows.reasons import HostGroup, group_detail
 from lilfox_tui.app.shared_actions import ErrorActions, EvidenceActions, ListActions
 from lilfox_tui.app.widgets import Lines, more_below
 from lilfox_tui.backends.model import load
@@ -244,6 +245,8 @@ class MetricsPane(Pane):
             return plan_detail(plan, overview.at, self.lilfox.glyphs)
         if self.state.selected == AUDIT and overview.audit is not None:
             return audit_detail(overview.audit, overview.at, self.lilfox.glyphs)
+        if isinstance(group := self.state.faults(overview).get(self.state.selected or ("", "")), HostGroup):
+            return group_detail(group, overview.at, self.lilfox.glyphs, self.lilfox.room.width)
         if view is None:
             return self.alerts.detail(overview)
         mark = Piece(f" {self.lilfox.glyphs.level(view.level)} ", ROLES[view.level])

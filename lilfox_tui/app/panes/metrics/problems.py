@@ -13,8 +13,9 @@ from lilfox_tui.app.panes.metrics.findings import audit_text
 from lilfox_tui.app.panes.metrics.state import Fault
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import cut_row
-from lilfox_tui.app.rows.hosts import ROLES, held_for, reason_pieces, reasons_told, well, why_no_numbers
+from lilfox_tui.app.rows.hosts import ROLES, held_for, reason_pieces, reasons_told, well
 from lilfox_tui.app.rows.job_words import is_stale
+from lilfox_tui.app.rows.reasons import HostGroup, why_no_numbers
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import _, clauses, listed, tr
 from lilfox_tui.core.text import cell_width, clean, fit, fit_middle, human_age, human_bytes, human_duration, short_age
@@ -76,6 +77,8 @@ def _columns(problem: Problem, now: datetime, width: int) -> tuple[str, str, str
             return problem.name, _held(problem.since, now, width), problem.config.kind
         case PlanView():
             return problem.name, _held(_plan_since(problem), now, width), _("backup plan")
+        case HostGroup():
+            return problem.name, _held(problem.since, now, width), _("host")
         case AuditView():
             return _("audit"), _ago(problem.at, now, width), _("findings")
         case Fault():
@@ -131,6 +134,8 @@ def _what(problem: Problem, now: datetime, glyphs: Glyphs, *, named: bool) -> Ro
             why = reason_pieces(problem)
         case PlanView():
             why = (Piece(clauses(map(str, problem.reasons)), ROLES[problem.level]),)
+        case HostGroup():
+            why = (Piece(_("cannot be reached: {why}", why=problem.why), ROLES[problem.level]),)
         case AuditView():
             return Piece(glyphs.degraded, "degraded"), Piece(audit_text(problem), "degraded")
         case Fault():

@@ -42,7 +42,7 @@ from lilfox_tui.app.panes.metrics.traffic_sections import (
 from lilfox_tui.app.rendering.chart import Values, spark
 from lilfox_tui.app.rendering.columns import EXACT, GAP, Column, Digits, choose, heading, line, wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
-from lilfox_tui.app.rendering.panels import cut_row, row_width
+from lilfox_tui.app.rendering.panels import cut_row, row_width, squeezed
 from lilfox_tui.app.rows.hosts import INDENT, ROLES, TableStyle, held_for, lately_rows, reason_pieces, role_in_force
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import _, listed
@@ -197,9 +197,16 @@ def service_row(view: ServiceView, now: datetime, style: TableStyle) -> Row:
     left = style.width - row_width((*head, *told))
     if left >= row_width(since):
         return (*head, *told, *since)
-    if left < 0 and view.level in (Level.DEGRADED, Level.FAILING) and (held := held_for(view, now)):
-        told = (Piece(_("for {time}", time=held), ROLES[view.level]),)  # why is among the problems, half says nothing
-    return (*head, *told)
+    if left >= 0:
+        return (*head, *told)
+    row = squeezed((*head, *told), style.width - 1)
+    if (
+        row_width(row) >= style.width
+        and view.level in (Level.DEGRADED, Level.FAILING)
+        and (held := held_for(view, now))
+    ):
+        return (*head, Piece(_("for {time}", time=held), ROLES[view.level]))  # why is among the problems
+    return row
 
 
 def windows_text(views: Iterable[ServiceView]) -> str:

@@ -13,6 +13,7 @@ from msgspec import Struct
 from lilfox_tui.app.panes.metrics.finding_state import AUDIT, FINDING, audit_row, finding_of, has_findings
 from lilfox_tui.app.rows.hosts import SORTS, sorted_hosts, worst_first
 from lilfox_tui.app.rows.processes import PROCESS_SORTS
+from lilfox_tui.app.rows.reasons import GROUP, HostGroup, began_together, causes, grouped, of_kind
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alert, Alerts
     from lilfox_tui.app.panes.metrics.alert_page import AlertItem
 
-    Problem: TypeAlias = AlertItem | View | PlanView | AuditView | "Fault"
+    Problem: TypeAlias = AlertItem | View | PlanView | AuditView | HostGroup | "Fault"
 
 WINDOWS = (timedelta(minutes=5), timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
 FAR_WINDOW = timedelta(days=7)
@@ -44,7 +45,7 @@ _ROOM_BEFORE = 1.25
 """So many times the age of an alert are shown, so that what was before it is seen."""
 ALERT_KINDS = ("alert", "rule")
 PLAN = "plan"
-PROBLEM_KINDS = (*ALERT_KINDS, PLAN, AUDIT[0])
+PROBLEM_KINDS = (*ALERT_KINDS, PLAN, AUDIT[0], GROUP)
 """What is listed among the problems alone."""
 AnyView = TypeVar("AnyView", HostView, ServiceView, BackendView)
 Subject = tuple[str, str]
@@ -158,14 +159,12 @@ class MetricsState:
             views = {
                 (kind, view.name): view
                 for kind in ("host", "service", "backend")
-                for view in _of_kind(overview, kind).values()
+                for view in of_kind(overview, kind).values()
                 if view.level in (Level.DEGRADED, Level.FAILING) and self._is_shown(view)
             }
             items, plans, self.causes = self.items(overview), self._bad_plans(overview), causes(overview)
-            self._faults = {
-                **fault_rows(views, plans, items, partial(_place_of, overview), self.causes),
-                **audit_row(overview, of[1]),
-            }
+            found = fault_rows(views, plans, items, partial(_place_of, overview), self.causes)
+            self._faults = {**grouped(found), **audit_row(overview, of[1])}
             self._faults_of = of
         return self._faults
 
@@ -210,7 +209,7 @@ class MetricsState:
 
     def level(self, overview: Overview, subject: Subject) -> Level:
         """The level of that row's subject, among the problems that of what is one row with it too."""
-        if isinstance(fault := self.faults(overview).get(subject), Fault):
+        if isinstance(fault := self.faults(overview).get(subject), Fault | HostGroup):
             return fault.level
         if subject[0] in ALERT_KINDS:
             item = self.items(overview).get(subject)
@@ -219,7 +218,7 @@ class MetricsState:
             return self._bad_plans(overview)[subject].level
         if subject == AUDIT:
             return Level.DEGRADED
-        return _of_kind(overview, subject[0])[subject[1]].level
+        return of_kind(overview, subject[0])[subject[1]].level
 
     def matches(self, overview: Overview, subject: Subject) -> bool:
         """Whether that row holds every word of the filter."""
@@ -230,7 +229,9 @@ class MetricsState:
             return self._holds(self._bad_plans(overview)[subject])
         if subject == AUDIT:
             return bool(audit_row(overview, self.filter))
-        return self._matches(_of_kind(overview, subject[0])[subject[1]])
+        if isinstance(group := self.faults(overview).get(subject), HostGroup):
+            return any(map(self._matches, group.views))
+        return self._matches(of_kind(overview, subject[0])[subject[1]])
 
     def _ordered(self, views: list[AnyView]) -> list[AnyView]:
         return views if self.sort == "configured" else worst_first(views)
@@ -259,7 +260,7 @@ class MetricsState:
             subject = finding.kind, finding.target
         if self.overview is None or subject is None:
             return None
-        return _of_kind(self.overview, subject[0]).get(subject[1])
+        return of_kind(self.overview, subject[0]).get(subject[1])
 
     def selected_item(self) -> AlertItem | None:
         """The alert or rule that actions apply to: the one whose page is open, or the highlighted one."""
@@ -277,11 +278,14 @@ class MetricsState:
             return tr("a backup plan is selected; enter shows it in pane 3")
         if self.page is None and self.selected == AUDIT:
             return tr("the findings of the audit are selected; enter lists them")
+        if self.page is None and self.selected is not None and self.selected[0] == GROUP:
+            return tr("several hosts are selected; enter goes to the first")
         selected = self.selected_item() is not None or self.selected_view() is not None
         return None if selected else tr("nothing is selected")
 
     def _nothing_to_open(self) -> Message | None:
-        return None if self.selected_plan() is not None or self.selected == AUDIT else self.nothing_selected()
+        listed = self.selected is not None and self.selected[0] in (PLAN, GROUP, AUDIT[0])
+        return None if listed else self.nothing_selected()
 
     def place_of(self, item: AlertItem) -> Subject | None:
         """The watched service or host that an alert's labels name."""
@@ -301,7 +305,7 @@ class MetricsState:
         place = None if item is None else self.place_of(item)
         if place is None or self.overview is None:
             return self.selected_view()
-        return _of_kind(self.overview, place[0])[place[1]]
+        return of_kind(self.overview, place[0])[place[1]]
 
     def choose_first(self) -> None:
         """Selects the worst row as long as the user has not chosen one, so that a row is always selected. Where a
@@ -461,15 +465,6 @@ def _place_of(overview: Overview, item: AlertItem) -> Subject | None:
     return None if item.alert is None else place_of(overview, item.alert)
 
 
-def _of_kind(overview: Overview, kind: str) -> Mapping[str, View]:
-    views: dict[str, Mapping[str, View]] = {
-        "host": overview.hosts,
-        "service": overview.services,
-        "backend": overview.backends,
-    }
-    return views.get(kind, {})
-
-
 def _holds_all(item: AlertItem, words: str) -> bool:
     return not words or all(word in item.words for word in words.lower().split())
 
@@ -513,24 +508,6 @@ def cause_of(problem: Problem, because: Mapping[Subject, Subject]) -> str:
     return "" if cause is None else cause[1]
 
 
-def causes(overview: Overview) -> dict[Subject, Subject]:
-    """Each service that answers but does not work, and the first of what it depends on that fails. One that does not
-    answer at all does so for a reason of its own."""
-    found: dict[Subject, Subject] = {}
-    for name, view in overview.services.items():
-        if not view.config.depends_on or view.level not in (Level.DEGRADED, Level.FAILING):
-            continue
-        if view.state is None or view.state.last.status_code is None:
-            continue
-        for other in view.config.depends_on:
-            subjects = ((kind, other) for kind in ("service", "backend", "host"))
-            known = ((each, _of_kind(overview, each[0]).get(other)) for each in subjects)
-            if failing := [each for each, of in known if of is not None and of.level is Level.FAILING]:
-                found["service", name] = failing[0]
-                break
-    return found
-
-
 def fault_rows(
     views: Mapping[Subject, View],
     plans: Mapping[Subject, PlanView],
@@ -553,8 +530,9 @@ def fault_rows(
         place = places[subject]
         if place is not None and place in views and place not in leading and _takes_up(items[subject], views[place]):
             leading[place] = subject
+    began = began_together({subject: view.since for subject, view in (*views.items(), *plans.items())})
     rows = [
-        _ProblemRow(subject, view, subject, (False, -int(view.level), 0, subject in plans, view.since))
+        _ProblemRow(subject, view, subject, (False, -int(view.level), 0, subject in plans, began[subject]))
         for subject, view in (*views.items(), *plans.items())
         if subject not in leading
     ]
@@ -570,8 +548,8 @@ def fault_rows(
     first: dict[Subject, _Rank] = {}
     for row in rows:
         first[row.group] = min(first.get(row.group, row.rank), row.rank)
-    order = _caused_last(first, because or {})
-    rows.sort(key=lambda row: (order[row.group], row.group, row.rank))
+    order, turns = _caused_last(first, because or {}), {group: at for at, group in enumerate(first)}
+    rows.sort(key=lambda row: (order[row.group], turns[row.group], row.rank))
     return {row.subject: row.problem for row in rows}
 
 

@@ -302,7 +302,8 @@ class Drawing:
         assert shown is not None
         runbook = shown.runbook
         style = self.style(area.inner_width)
-        rows = [*self._problem_rows(area.inner_width), *head_rows(shown, style), *self._steps(shown, style).rows]
+        then = replace(style, now=self._then)  # of the alerts, which are those of that time
+        rows = [*self._problem_rows(area.inner_width), *head_rows(shown, then), *self._steps(shown, style).rows]
         last = max(0, len(rows) - max(1, area.inner_height))
         top = state.command_top = min(state.command_top, last)
         note = (Piece(runbook.severity, "muted"), Piece(f"{runbook.path}:{runbook.line}", "muted"))

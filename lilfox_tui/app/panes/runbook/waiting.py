@@ -17,7 +17,7 @@ from lilfox_tui.app.rendering.panels import cut_row
 from lilfox_tui.app.rows.incidents import Situation, silence_line, wrong_rows
 from lilfox_tui.app.run_log import RunLog
 from lilfox_tui.core.aio import Ready, Unavailable
-from lilfox_tui.core.i18n import _, listed, ngettext
+from lilfox_tui.core.i18n import _, clauses, listed, ngettext
 from lilfox_tui.core.text import human_duration
 from lilfox_tui.incident.model import AlertChanged, Incident, TimelineEntry, alert_subject
 from lilfox_tui.metrics.model import Level
@@ -47,6 +47,12 @@ class WaitingLine:
         rewound."""
         return self._app.clock if self._app.rewound is None else datetime.now(UTC)  # runs are shown as they are
 
+    def _refused(self) -> str:
+        """Why no key that would run something does so now; empty if they do."""
+        if self._app.rewound is not None:
+            return _("you are viewing the past; ` returns to now")
+        return _("nothing can be run or written from here in read_only mode") if self._app.config.read_only else ""
+
     def rows(self) -> list[Row]:
         """What the run waits for, or what went wrong, wrapped; cut off if there is not enough room."""
         room = self._app.room
@@ -69,7 +75,9 @@ class WaitingLine:
         if log is not None and log.ended is not None and state.killed is None:
             return self._of_ended(log.ended.state, log.ended.message, log.ended.at, log.by or "?")
         if state.killed is not None:
-            return (mark, Piece(_("the job was interrupted: enter resumes the run"), "failing"))
+            refused = self._refused()
+            text = clauses((_("the job was interrupted"), refused))
+            return (mark, Piece(text if refused else _("the job was interrupted: enter resumes the run"), "failing"))
         if log is not None and log.state is not None and log.reducer is not None:
             return self._of_run(log.state, log.reducer, mark)
         if (said := self._for_none()) is not None:
@@ -104,6 +112,10 @@ class WaitingLine:
         name = alert if cause is None else cause.title
         values = {} if runbook is None else self._state.values_of_cause(runbook)
         given = listed(f"{each} = {value}" for each, value in values.items())
+        if refused := self._refused():
+            if self._state.column == LIST:
+                return clauses((_("runbook for alert {alert}: enter opens the steps", alert=name), refused))
+            return clauses((_("runbook for alert {alert}", alert=name), refused))
         if self._state.column == LIST:
             if given:
                 return _(
@@ -123,6 +135,11 @@ class WaitingLine:
 
     def _of_new(self) -> str:
         """The text about a runbook that has never run: what enter does."""
+        if refused := self._refused():
+            if self._state.column == LIST:
+                return clauses((_("enter opens the steps"), refused))
+            less = self._state.shows_less(self._app.room.width)
+            return clauses((_("enter shows the command"), refused)) if less else refused
         if self._state.column == LIST:
             return _("enter opens the steps; enter again starts a run; changes are confirmed first")
         if self._state.shows_less(self._app.room.width):
@@ -133,6 +150,9 @@ class WaitingLine:
         """The last run: who, when, how it ended."""
         good, ago = state == "ok", human_duration(max(0.0, (self._now - at).total_seconds()))
         text = _("last run, by {who}, ended {time} ago: {message}", who=by, time=ago, message=message)
+        if self._app.rewound is not None:  # an age would be that of another time than the header's
+            ended = f"{at.astimezone(UTC):%m-%d %H:%M:%S}"
+            text = _("last run, by {who}, ended at {time}: {message}", who=by, time=ended, message=message)
         mark = state_mark("done" if good else "failed", self._app.glyphs)
         return (Piece(" "), mark, Piece(f" {text}", "good" if good else "degraded"))
 
@@ -154,8 +174,11 @@ class WaitingLine:
             if changes := len(log.state.changes):
                 told.append(ngettext("{count} change in force", "{count} changes in force", changes))
         if log is None:
-            told.append(_("enter opens its result; to start another run, press a"))
-        else:
+            told.append(
+                _("enter opens its result") if self._refused()
+                else _("enter opens its result; to start another run, press a")
+            )  # fmt: skip
+        elif not self._refused():
             told.append(_("to start another run, press a"))
         return [(Piece("   "), Piece(f" {self._app.glyphs.separator} ".join(told), "muted"))]
 
@@ -190,7 +213,12 @@ class WaitingLine:
     def enter_does(self) -> str:
         """What enter does with the selected step, if the run waits at it or none has begun; empty elsewhere."""
         state, log = self._state, self._state.seen
-        if state.column not in (STEPS, COMMAND) or state.shows_less(self._app.room.width) or state.killed is not None:
+        if (
+            self._refused()
+            or state.column not in (STEPS, COMMAND)
+            or state.shows_less(self._app.room.width)
+            or state.killed is not None
+        ):
             return ""
         if log is None and state.item is not None and not state.item.problems and not state.finished:
             return _("enter starts a run")
@@ -304,6 +332,8 @@ class WaitingLine:
             step = step_of(-1, None) if place is None else step_of(place[0].step, place[1])
             hosts = listed(each.host for each in running)
             text = _("{step} is running on {hosts}: C stops it", step=step, hosts=hosts)
+            if self._refused():
+                text = _("{step} is running on {hosts}", step=step, hosts=hosts)
             if first.link_lost:
                 text = _("{step} is running on {hosts}: connection lost, waiting to reconnect", step=step, hosts=hosts)
             return (Piece(f" {self._app.glyphs.job} ", "accent"), Piece(text, "accent"))
@@ -317,6 +347,9 @@ class WaitingLine:
         text, role = waiting_text(
             state.waiting.what, here=_here(turn, reducer.runbook), undoable=undoable, states=states, names=names
         )
+        if (refused := self._refused()) and state.waiting.what != "nothing":
+            waits = _("{what} waits", what=_here(turn, reducer.runbook))
+            text = clauses((_("all steps are over") if state.waiting.what == "end" else waits, refused))
         if log is None or not log.waits or self._state.failed_undo is not None:
             return (mark, Piece(text, role))
         glyphs = self._app.glyphs

@@ -1,0 +1,178 @@
+"""Why something has no numbers or fails, in as many words as have room; what fails at once and alike. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
+from lilfox_tui.app.rendering.panels import cut_row
+from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.i18n import Message, _, clauses, listed, ngettext
+from lilfox_tui.core.text import cell_width, clean, human_age, human_duration
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.levels import was_lost
+from lilfox_tui.monitor.model import HostView, Overview, View
+
+Subject = tuple[str, str]
+
+Key = TypeVar("Key")
+_AT_ONCE = timedelta(seconds=3)
+"""Within so long after the first of them things are taken to have begun at once."""
+
+
+def began_together(since: Mapping[Key, datetime]) -> dict[Key, datetime]:
+    """When each began; of those that began at once the time of the first, so that chance does not order them."""
+    found: dict[Key, datetime] = {}
+    first: datetime | None = None
+    for key, at in sorted(since.items(), key=lambda item: item[1]):
+        if first is None or at - first > _AT_ONCE:
+            first = at
+        found[key] = first
+    return found
+
+
+def never_reached(view: HostView) -> bool:
+    """Whether a host cannot be reached, and was not since LilFox began."""
+    return isinstance(view.link, Unavailable) and view.summary is None and not was_lost(view.link.error)
+
+
+def why_no_numbers(view: HostView, now: datetime, room: int | None = None) -> str:
+    """Since when there are no values, when the next try is, and why; in ``room`` cells as much of that as fits. Of a
+    host that was never reached there is nothing to be missed: it says why it cannot be reached."""
+    if not isinstance(view.link, Unavailable):
+        return clauses(str(reason) for reason in view.reasons) or _("no sample yet")
+    since = view.link.since if view.summary is None else min(view.link.since, view.summary.at)
+    values = {"age": human_age(max(1.0, (now - since).total_seconds())), "why": view.link.error.message}
+    forms = _never_reached_forms(view.link, now) if never_reached(view) else _lost_forms(view.link, values, now)
+    forms.append(str(values["why"]))
+    return next((each for each in forms if room is None or cell_width(clean(each)) <= room), forms[-1])
+
+
+def _lost_forms(link: Unavailable, values: dict[str, object], now: datetime) -> list[str]:
+    """From long to short; the times come first, since the reason may be cut."""
+    if link.next_try is None:
+        return [_("no sample for {age}, action required: {why}", **values)]
+    wait_s = round((link.next_try - now).total_seconds())
+    if wait_s <= 0:
+        return [_("no sample for {age}, trying now: {why}", **values)]
+    return [_("no sample for {age}, next try in {wait}: {why}", wait=human_duration(wait_s), **values)]
+
+
+def _never_reached_forms(link: Unavailable, now: datetime) -> list[str]:
+    """From long to short; the reason comes first, as nothing else is known of the host."""
+    why = link.error.message
+    whole = _("cannot be reached: {why}", why=why)
+    if link.next_try is None:
+        return [_("action required: {why}", why=why)]
+    wait_s = round((link.next_try - now).total_seconds())
+    again = _("trying now") if wait_s <= 0 else _("next try in {wait}", wait=human_duration(wait_s))
+    return [clauses((whole, again)), whole]
+
+
+# What fails for the reason that others fail for.
+
+
+def of_kind(overview: Overview, kind: str) -> Mapping[str, View]:
+    """Those of that kind, by their names."""
+    views: dict[str, Mapping[str, View]] = {
+        "host": overview.hosts,
+        "service": overview.services,
+        "backend": overview.backends,
+    }
+    return views.get(kind, {})
+
+
+def causes(overview: Overview) -> dict[Subject, Subject]:
+    """Each service that answers but does not work, and the first of what it depends on that fails. One that does not
+    answer at all does so for a reason of its own."""
+    found: dict[Subject, Subject] = {}
+    for name, view in overview.services.items():
+        if not view.config.depends_on or view.level not in (Level.DEGRADED, Level.FAILING):
+            continue
+        if view.state is None or view.state.last.status_code is None:
+            continue
+        for other in view.config.depends_on:
+            subjects = ((kind, other) for kind in ("service", "backend", "host"))
+            known = ((each, of_kind(overview, each[0]).get(other)) for each in subjects)
+            if failing := [each for each, of in known if of is not None and of.level is Level.FAILING]:
+                found["service", name] = failing[0]
+                break
+    return found
+
+
+GROUP = "hosts"
+"""The kind of a row of several hosts."""
+_GROUPED_FROM = 4
+"""So many hosts that cannot be reached for the same reason are one row."""
+
+
+class HostGroup(Struct, frozen=True):
+    """Hosts that were never reached, all for one reason."""
+
+    views: tuple[HostView, ...]
+    why: str
+
+    @property
+    def level(self) -> Level:
+        """Their worst level."""
+        return max(view.level for view in self.views)
+
+    @property
+    def since(self) -> datetime:
+        """Since when the first of them cannot be reached."""
+        return min(view.since for view in self.views)
+
+    @property
+    def name(self) -> str:
+        """How many they are."""
+        return ngettext("{count} host", "{count} hosts", len(self.views))
+
+
+def grouped(problems: Mapping[Subject, Any]) -> dict[Subject, Any]:
+    """The problems, where many hosts cannot be reached for one reason with a row of all of them in place of the first
+    one's."""
+    alike: dict[str, list[HostView]] = {}
+    for each in problems.values():
+        if isinstance(each, HostView) and (why := _why_unreached(each)) is not None:
+            alike.setdefault(why.text, []).append(each)
+    found: dict[Subject, Any] = {}
+    groups = {view.name: text for text, views in alike.items() if len(views) >= _GROUPED_FROM for view in views}
+    for subject, each in problems.items():
+        if isinstance(each, HostView) and each.name in groups:
+            key = GROUP, groups[each.name]
+            if key not in found:
+                found[key] = HostGroup(tuple(alike[key[1]]), _shared_reason(alike[key[1]]))
+        else:
+            found[subject] = each
+    return found
+
+
+def _why_unreached(view: HostView) -> Message | None:
+    """Why a host cannot be reached of which nothing is known; of the past what its change says."""
+    if isinstance(view.link, Unavailable):
+        return view.link.error.message if never_reached(view) else None
+    return view.reasons[0] if view.summary is None and view.level is Level.FAILING and view.reasons else None
+
+
+def _shared_reason(views: Sequence[HostView]) -> str:
+    """What the errors of all of them say, without what differs, such as their addresses."""
+    first, *others = filter(None, map(_why_unreached, views))
+    same = {
+        name: value if all(each.values.get(name) == value for each in others) else "…"
+        for name, value in first.values.items()
+    }
+    return str(replace(first, values=same))
+
+
+def group_detail(group: HostGroup, now: datetime, glyphs: Glyphs, width: int) -> list[Row]:
+    """Such a row as text: the names of the hosts, and what enter does."""
+    mark = Piece(f" {glyphs.level(group.level)} ", "failing")
+    age = human_age((now - group.since).total_seconds())
+    names = Piece(listed(view.name for view in group.views))
+    row = (mark, Piece(group.name, "strong"), Piece(f"  {age}  ", "muted"), names)
+    return [cut_row(row, width), (Piece("   "), Piece(_("enter goes to the first of them in the list of hosts")))]
