@@ -271,23 +271,16 @@ class Console(PrivateApp, inherit_bindings=False):
         await super().on_event(event)
 
     def on_key(self, event: events.Key) -> None:
-        if event.is_printable and event.character and self._take_text(event.character):
-            event.stop()
-            event.prevent_default()
+        """Adds a key that was typed right after the one that opened an input to that input."""
+        typed = event.character if event.is_printable and event.character else ""
+        if typed and isinstance(self.focused, Input):
+            self.focused.insert_text_at_cursor(typed)
+        elif typed and isinstance(self.screen, BackgroundScreen) and not self.screen.is_mounted:
+            self.screen.typed_ahead += typed
+        elif not self.screen_stack[0].query_one(CommandLine).press(event.key):
             return
-        if self.screen_stack[0].query_one(CommandLine).press(event.key):
-            event.stop()
-            event.prevent_default()
-
-    def _take_text(self, character: str) -> bool:
-        """Adds a key that was typed right after the one that opened an input to that input; returns whether it did."""
-        if isinstance(self.focused, Input):
-            self.focused.insert_text_at_cursor(character)
-            return True
-        if isinstance(self.screen, BackgroundScreen) and not self.screen.is_mounted:
-            self.screen.typed_ahead += character
-            return True
-        return False
+        event.stop()
+        event.prevent_default()
 
     async def confirm(self, title: str, rows: Sequence[Row], word: str) -> bool:
         """Asks for confirmation below ``rows``; returns whether ``word`` was typed."""

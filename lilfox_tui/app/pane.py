@@ -15,7 +15,6 @@ from lilfox_tui.app.actions import Action, ActionGroup, bound_actions
 from lilfox_tui.app.console import Console
 from lilfox_tui.app.rendering.draw import Row
 from lilfox_tui.app.textual_internals import paint_now
-from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.monitor.model import Overview
 
@@ -115,13 +114,8 @@ class Pane(Vertical):
         if moved and newest is not None and newest > self.lilfox.clock:
             self.lilfox.repaint_frame()
 
-    def look_below(self, lines: Lines) -> None:
-        """Redraws the frame if the number of rows below the visible ones of ``lines`` has changed. Call after the
-        layout."""
-        self.tell_below(lines.hidden_below)
-
     def tell_below(self, count: int) -> None:
-        """Redraws the frame if the number of rows below the visible ones is another than before."""
+        """Redraws the frame if the number of rows below the visible ones has changed. Call after the layout."""
         if count != self.rows_below and not self.lilfox.leaving:
             self.rows_below = count
             self.lilfox.repaint_frame()

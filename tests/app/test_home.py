@@ -594,15 +594,3 @@ async def test_the_footer_has_the_keys_that_can_be_pressed_now() -> None:
         await pilot.press("L")
         await pilot.pause()
         assert footer() not in ("", of_home), "in the other language"
-
-
-async def test_who_configured_nothing_is_told_the_file_that_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "elsewhere"))
-    app = still_app(mixed())
-    app.config = replace(app.config, hosts={}, services={})
-    async with app.run_test(size=(160, 50)) as pilot:
-        await pilot.pause()
-        assert "add hosts and services to ~/elsewhere/lilfox/config.yaml" in screen_text(pilot)

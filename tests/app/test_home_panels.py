@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -286,7 +287,7 @@ async def test_what_to_do_next_is_told_in_full(size: tuple[int, int]) -> None:
         await pilot.pause()
         box = screen_text(pilot).partition(" Next ")[2]
         assert "…" not in box
-        told = [text for row in first_steps() for text in row[-1].text.split()]
+        told = [text for row in first_steps("~/.config/lilfox/config.yaml") for text in row[-1].text.split()]
         assert all(word in box for word in told)
 
 
@@ -365,3 +366,15 @@ async def test_the_footer_names_what_a_key_does_now() -> None:
         await until(lambda: " f stop following " in footer(), what="it follows")
         await pilot.press("f")
         await until(lambda: " f follow " in footer(), what="it no longer does")
+
+
+async def test_who_configured_nothing_is_told_the_file_that_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "elsewhere"))
+    app = still_app(mixed())
+    app.config = replace(app.config, hosts={}, services={})
+    async with app.run_test(size=(160, 50)) as pilot:
+        await pilot.pause()
+        assert "add hosts and services to ~/elsewhere/lilfox/config.yaml" in screen_text(pilot)

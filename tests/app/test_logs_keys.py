@@ -590,25 +590,3 @@ async def test_why_a_key_did_nothing_goes_with_one_that_does_something(tmp_path:
         await pilot.press("k")
         await pilot.pause()
         assert "saved" in screen_text(pilot), "an answer stays"
-
-
-async def test_titles_of_the_statistics_are_passed_over(tmp_path: Path) -> None:
-    app = logs_app(tmp_path)
-    async with app.run_test(size=(100, 40)) as pilot:
-        pane = await settled(app, pilot)
-        await pilot.press("S")
-        await until(lambda: len(app.screen_stack) == 2)
-        await pilot.pause()
-        assert "enter filters by the selected row" in screen_text(pilot)
-        lines = app.screen.query_one("#dialog-list", Lines)
-        seen = []
-        for _press in range(25):
-            (row,) = [row for row in lines.rows if any(piece.ground == "selection" for piece in row)]
-            seen.append("".join(piece.text for piece in row if piece.ground == "selection").strip())
-            await pilot.press("down")
-        assert seen[0].startswith("✖ errors")
-        assert any(row.startswith("OperationalError") for row in seen)
-        assert not any("records" in row and "errors" in row for row in seen), "titles and headings are passed over"
-        assert seen[-1] == seen[-2], "the last row"
-        await pilot.press(*"longer", "space", *"gateway", "enter")
-        await until(lambda: pane.state.filter_text == "source=gateway response_time>0.084")

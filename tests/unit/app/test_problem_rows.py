@@ -14,6 +14,7 @@ from lilfox_tui.alerts.model import Alerts, AlertState
 from lilfox_tui.app.panes.metrics.alert_page import items_of, state_text
 from lilfox_tui.app.panes.metrics.alert_series import course
 from lilfox_tui.app.panes.metrics.problems import change_row, change_runs, problem_row, problem_widths
+from lilfox_tui.app.panes.metrics.service_page import ServicePage, service_page
 from lilfox_tui.app.panes.metrics.state import Fault, MetricsState
 from lilfox_tui.app.rendering.draw import UNICODE, Piece, Row
 from lilfox_tui.app.rendering.panels import squeezed
@@ -25,7 +26,7 @@ from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.model import BackendView, HostView, StatusChange
+from lilfox_tui.monitor.model import BackendView, ClientReport, HostView, StatusChange
 from lilfox_tui.monitor.watchers.host import LEVEL, past_backend
 from tests.app.alerts_made import RULES, alert, alerting, some
 from tests.app.backups_made import broken
@@ -273,3 +274,19 @@ def test_what_would_be_cut_has_the_blanks_of_the_columns_before_it() -> None:
     assert squeezed(row, 42) is row
     tight = text_of(squeezed(row, 41))
     assert tight == " ● web-1  a reason in so many words"
+
+
+def test_a_service_that_does_not_answer_says_since_when_who_needs_it_and_what_to_do() -> None:
+    view = service("backend", Level.FAILING, None, None)
+    assert view.state is not None
+    view = replace(view, state=replace(view.state, since=NOW - timedelta(seconds=37)))
+    needed = ClientReport("gateway", "Connect call failed ('127.0.0.1', 8000)", NOW - timedelta(seconds=2), 543)
+    shown = ServicePage(view, (), lambda _series, columns: [None] * columns, NOW, timedelta(hours=1), UNICODE, 120,
+                        callers=[needed], runbooks=["A service is down", "Other"], height=40)  # fmt: skip
+    rows = [text_of(row) for row in service_page(shown)]
+    assert f"no response since {NOW - timedelta(seconds=37):%H:%M:%S}, 37 s ago" in "\n".join(rows)
+    assert not any("└" in row and "03:12" in row for row in rows), "an empty chart says nothing"
+    assert "   gateway depends on it: Connect call failed ('127.0.0.1', 8000) (×543)  2 s ago" in rows
+    assert "   r runbook  A service is down  and 1 more" in rows
+    known = replace(shown, past=lambda _series, columns: [0.2] * columns)
+    assert any("└" in row and "03:12" in row for row in map(text_of, service_page(known))), "what is known is drawn"

@@ -36,7 +36,7 @@ from lilfox_tui.metrics.model import (
     ProcessUsage,
 )
 from lilfox_tui.metrics.traffic import Quantile, Traffic
-from lilfox_tui.monitor.model import ClientReport, HostView, StatusChange
+from lilfox_tui.monitor.model import HostView, StatusChange
 from tests.app.overviews import GIB, NOW, host, lost, mixed, service, summary
 
 HOSTILE = "\x1b]52;c;aGk=\x07\x1b[31m[@click=app.quit]x[/x]\x9b2J\u202eevil\u200b\n\t\x00"
@@ -573,22 +573,6 @@ def test_a_service_that_nobody_named_says_that_it_was_found() -> None:
     for view in (named, found):
         page = ServicePage(view, (), lambda _series, columns: [None] * columns, NOW, timedelta(hours=1), UNICODE, 100)
         assert any(told in text_of(row) for row in service_page(page)) is view.found
-
-
-def test_a_service_that_does_not_answer_says_since_when_who_needs_it_and_what_to_do() -> None:
-    view = service("backend", Level.FAILING, None, None)
-    assert view.state is not None
-    view = replace(view, state=replace(view.state, since=NOW - timedelta(seconds=37)))
-    needed = ClientReport("gateway", "Connect call failed ('127.0.0.1', 8000)", NOW - timedelta(seconds=2), 543)
-    shown = ServicePage(view, (), lambda _series, columns: [None] * columns, NOW, timedelta(hours=1), UNICODE, 120,
-                        callers=[needed], runbooks=["A service is down", "Other"], height=40)  # fmt: skip
-    rows = [text_of(row) for row in service_page(shown)]
-    assert f"no response since {NOW - timedelta(seconds=37):%H:%M:%S}, 37 s ago" in "\n".join(rows)
-    assert not any("└" in row and "03:12" in row for row in rows), "an empty chart says nothing"
-    assert "   gateway depends on it: Connect call failed ('127.0.0.1', 8000) (×543)  2 s ago" in rows
-    assert "   r runbook  A service is down  and 1 more" in rows
-    known = replace(shown, past=lambda _series, columns: [0.2] * columns)
-    assert any("└" in row and "03:12" in row for row in map(text_of, service_page(known))), "what is known is drawn"
 
 
 def cpu_role(view: HostView) -> str:

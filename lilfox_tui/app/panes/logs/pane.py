@@ -318,7 +318,7 @@ class LogsPane(Pane):
         page.rows = detail_rows(page.shown, page.shown.item, page.neighbours, style, page.together, page.similar)
         at = page.row
         lines.show([each.row for each in page.rows], selected=at, top=0 if at < lines.sticky else None)
-        self.call_after_refresh(self.look_below, lines)
+        self.call_after_refresh(lambda: self.tell_below(lines.hidden_below))
 
     def status(self) -> Row:
         return () if self.state.page is None else (Piece(more_below(self.rows_below), "muted"),)

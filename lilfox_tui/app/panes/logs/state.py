@@ -172,7 +172,6 @@ class LogsState:
         """What is being counted or saved, for the line of messages."""
         self.finding: MergedLogs | None = None
         """Where a match is looked for, past what is loaded."""
-
         self.level = Severity.UNKNOWN
         self.filter_text = ""
         self.filter: Filter = EVERYTHING
@@ -180,7 +179,6 @@ class LogsState:
         self.filter_in_force = ""
         """The text of the last filter that was valid."""
         self.only_matching = True
-
         self.cursor: MergeKey | None = None
         """Where the reader stands; None for the newest row that is loaded."""
         self._at_end = True
@@ -189,7 +187,6 @@ class LogsState:
         """With their times."""
         self.page: OpenRecord | None = None
         """None where the list is shown."""
-
         self.zone: tzinfo = UTC
         """Of the times that are shown, and of those that are typed."""
         self.wrapped, self.folded = False, True
@@ -202,9 +199,7 @@ class LogsState:
         """The rows as they were drawn last."""
         self.top: Place | None = None
         """What stands on the first row that is seen."""
-
         self.count = MatchCount()
-        """Of what matches."""
 
     # ---- sources -------------------------------------------------------------------------------------------------
 

@@ -158,7 +158,7 @@ class MetricsPane(Pane):
     def _scroll_page(self, step: int) -> None:
         lines = self.query_one("#page", Lines)
         lines.scroll_rows(step)
-        self.look_below(lines)
+        self.tell_below(lines.hidden_below)
 
     def select_alert(self) -> None:
         """Returns to the tables and selects the most severe alert; the next one when called again."""
@@ -193,7 +193,7 @@ class MetricsPane(Pane):
             self.repaint()
             return
         event.lines.scroll_rows(event.delta)
-        self.look_below(event.lines)
+        self.tell_below(event.lines.hidden_below)
 
     # ---- drawing ------------------------------------------------------------------------------------------------
 
@@ -281,7 +281,7 @@ class MetricsPane(Pane):
         elif kind == FINDING:
             lines.show(self.pages.finding_page(overview.at), follow=False)
         self.far.page_is_drawn()
-        self.call_after_refresh(self.look_below, lines)
+        self.call_after_refresh(lambda: self.tell_below(lines.hidden_below))
 
     def status(self) -> Row:
         parts = [more_below(self.rows_below)] if self.rows_below else []

@@ -95,8 +95,8 @@ class RunbookScreen(Struct, frozen=True):
     """The first visible row at the end of the command."""
     output_top: int = 0
     output_rest: int = 0
-    """The first visible row of the output, and which it is where nobody scrolls."""
     output_last: int = 0
+    """The first visible row of the output: now, where nobody scrolls, and at its end."""
 
     def at(self, x: int, y: int) -> tuple[PartId, int] | None:
         """The part at those cells, and the index of its row there."""
@@ -105,6 +105,11 @@ class RunbookScreen(Struct, frozen=True):
             if 0 <= left < part.area.inner_width and 0 <= y_in < part.area.inner_height:
                 return part.name, part.rows[min(y_in, len(part.rows) - 1)] if part.rows else part.top + y_in
         return None
+
+    def scrolled_output(self, step: int) -> int | None:
+        """The first row of the output ``step`` rows further; None at the end, which is followed."""
+        top = max(0, min(self.output_last, self.output_top + step))
+        return None if top == self.output_rest else top
 
     def has(self, name: PartId) -> bool:
         """Whether a part is on the screen."""
@@ -172,9 +177,7 @@ class Drawing:
             rows = draw_plain(panels, width, main)
         bar = [tuple(Piece(p.text, p.role, "bar") for p in row) for row in (cut_row(row, width) for row in waits)]
         rows += [(*row, Piece(" " * (width - row_width(row)), "text", "bar")) for row in bar]
-        return RunbookScreen(
-            rows, parts, screen.command_last, screen.output_top, screen.output_rest, screen.output_last
-        )
+        return replace(screen, rows=rows, parts=parts)
 
     def _wants(self, width: int, height: int) -> Wants:
         state = self._state

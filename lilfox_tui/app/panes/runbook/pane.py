@@ -278,7 +278,7 @@ class RunbookPane(Pane):
         if not screen.has("output") or (step < 0 and at_start) or (step > 0 and below > 0):
             state.command_top = max(0, min(screen.command_last, state.command_top + step))
         else:
-            self._scroll_output(step)
+            state.output_top = screen.scrolled_output(step)
 
     def _scroll_document(self, direction: int) -> bool:
         """Scrolls the document by a page if it is longer than its part, and no runbook is out of sight."""
@@ -290,12 +290,6 @@ class RunbookPane(Pane):
         self.state.command_top = max(0, min(screen.command_last, self.state.command_top + step))
         self.repaint()
         return True
-
-    def _scroll_output(self, step: int) -> None:
-        """Keeps the scroll position; where it would be anyhow, the output is followed as it grows."""
-        screen = self._screen
-        top = max(0, min(screen.output_last, screen.output_top + step))
-        self.state.output_top = None if top == screen.output_rest else top
 
     def on_lines_clicked(self, event: Lines.Clicked) -> None:
         state, hit = self.state, self._screen.at(event.x, event.index)
@@ -319,7 +313,7 @@ class RunbookPane(Pane):
         hit = self._screen.at(event.x, event.y)
         part = "" if hit is None else hit[0]
         if part == "output":
-            self._scroll_output(event.delta)
+            self.state.output_top = self._screen.scrolled_output(event.delta)
         elif part in ("command", "document"):
             self.state.command_top = max(0, min(self._screen.command_last, self.state.command_top + event.delta))
         elif part in ("list", "steps") or self.state.column == INCIDENT:
