@@ -18,6 +18,7 @@ from lilfox_tui.app.rendering.draw import UNICODE
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.core.i18n import tr
+from lilfox_tui.core.paths import told_config_file
 from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.monitor.model import HostView, Overview, StatusChange
 from lilfox_tui.monitor.raised_levels import REPORTED_FOR, raised
@@ -281,13 +282,17 @@ async def test_of_hosts_that_were_never_reached_no_processes_are_waited_for() ->
 
 
 @pytest.mark.parametrize("size", [(80, 30), (100, 30), (120, 40), (200, 55)], ids=lambda size: f"{size[0]}x{size[1]}")
-async def test_what_to_do_next_is_told_in_full(size: tuple[int, int]) -> None:
+async def test_what_to_do_next_is_told_in_full(
+    size: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / ".config"))
     app = still_app(replace(mixed(), hosts={}, services={}))
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         box = screen_text(pilot).partition(" Next ")[2]
         assert "…" not in box
-        told = [text for row in first_steps("~/.config/lilfox/config.yaml") for text in row[-1].text.split()]
+        told = [text for row in first_steps(told_config_file()) for text in row[-1].text.split()]
         assert all(word in box for word in told)
 
 

@@ -18,7 +18,7 @@ async def test_metrics_come_back_with_what_is_new(tmp_path: Path) -> None:
         await settled(app, pilot)
         await pilot.press("1")
         await pilot.pause()
-        assert "no sample" in _row(screen_text(pilot), "model-1")
+        assert "cannot be reached" in _row(screen_text(pilot), "model-1")
         await pilot.press("2")
         await pilot.pause()
         hosts = {
@@ -30,8 +30,8 @@ async def test_metrics_come_back_with_what_is_new(tmp_path: Path) -> None:
         await pilot.pause()
         await pilot.press("1")
         await pilot.pause()
-        assert "no sample" in _row(screen_text(pilot), "web-1")
-        assert "no sample" not in _row(screen_text(pilot), "model-1")
+        assert "cannot be reached" in _row(screen_text(pilot), "web-1")
+        assert "cannot be reached" not in _row(screen_text(pilot), "model-1")
 
 
 def _row(text: str, name: str) -> str:
