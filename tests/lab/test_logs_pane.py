@@ -230,15 +230,13 @@ async def _goes_to_logs(pilot: Pilot[None], subject: Subject, names: list[str]) 
 
 
 def _stands_at(pane: LogsPane, at: datetime) -> None:
-    """The selected record is the first that is not before ``at``."""
+    """The selected record is the newest, and none is later than ``at``."""
     assert pane.state.merged is not None
-    assert pane.state.cursor is not None
-    row = pane.state.merged.index(pane.state.cursor)
     known = times(pane)
-    at_us = (at - EPOCH) // timedelta(microseconds=1)
     assert known == sorted(known)
-    assert row > 0
-    assert known[row - 1] < at_us <= known[row]
+    assert known
+    assert known[-1] <= (at - EPOCH) // timedelta(microseconds=1)
+    assert pane.state.cursor is None or pane.state.merged.index(pane.state.cursor) == len(known) - 1
 
 
 # ---- outages ---------------------------------------------------------------------------------------------------------
