@@ -154,7 +154,7 @@ def test_what_cannot_be_accepted_is_refused(console: Console) -> None:
 
 def test_check_adds_the_audit_to_its_result(console: Console) -> None:
     console.run("list")  # writes the configuration
-    command = ("--language", "en", "--config", console.folder / "config.yaml", "check")
+    command = ("--language", "en", "--config", console.folder / "config.yaml", "check", "--timeout", "100s")
     without = json.loads(lilfox(*command, "--json").stdout)
     assert without["audit"] is None
     done = lilfox(*command, "--audit", "--json")
