@@ -299,7 +299,8 @@ class Console(PrivateApp, inherit_bindings=False):
             self.tell(error)
             return
         heard, began_s = bytearray(), time.monotonic()
-        status = self.step_aside_for(argv, heard)
+        # A shell of this machine is interactive only if its error output is the terminal; ssh has the host's own.
+        status = self.step_aside_for(argv, None if view.config.local else heard)
         lasted_s = time.monotonic() - began_s
         if status is not None and (why := shell_failure(view.name, argv, status, heard, lasted_s)) is not None:
             self.tell(LilFoxError(why))

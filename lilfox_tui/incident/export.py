@@ -359,7 +359,7 @@ def _source(moment: Moment, found: Impact) -> str:
         return _("recorded by hand")
     if found.subject:
         if moment == "detected":
-            return _("LilFox listed {name}", name=found.subject)
+            return _("{name} was degraded or failing", name=found.subject)
         return _("{name} was good again", name=found.subject)
     if not found.alert:
         return _("the incident was opened") if moment == "detected" else _("the incident was closed")

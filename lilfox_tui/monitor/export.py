@@ -245,7 +245,7 @@ def _link(view: HostView) -> dict[str, Any]:
 def prometheus(overview: Overview, snapshots: Mapping[str, HostSnapshot], more: Iterable[Family] = ()) -> str:
     """Return the text that ``/metrics`` serves, with ``more`` at its end. An unknown series is absent; every host
     series has the label ``host``. Levels are those without alerts: a rule about them would keep itself firing."""
-    families = [*_own_families(overview.unraised or overview), *read_families(snapshots), *more]
+    families = [*_own_families(overview.measured), *read_families(snapshots), *more]
     return "".join(_family(*family) for family in families)
 
 

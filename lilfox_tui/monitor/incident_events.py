@@ -68,11 +68,12 @@ class EventDedup:
     ) -> Iterator[tuple[str, StatusChange]]:
         """Yield how everything that is bad came to be so and is not in the timeline, with a key that is the same for
         every LilFox: the first and the last change since it was good, before the incident was ``opened``; without
-        these, since when it is as it is."""
+        these, since when it is as it is. A level that only an alert or a client gives is no state of its own: the
+        alert is in the timeline, and no change would tell the end of that level."""
         if overview is None or overview is self._looked:
             return
         noted = {what.subject for _number, what in _noticed(entries)}
-        for subject, view in _bad(overview):
+        for subject, view in _bad(overview.measured):
             if subject in noted:
                 continue
             since_good = _since_good(changes, subject)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.core.aio import Pending, Ready, State, Unavailable
-from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.errors import HostUnreachable, LilFoxError
 from lilfox_tui.core.i18n import Message, listed, tr
 from lilfox_tui.core.text import exact_duration, human_age, human_duration, over_text
 from lilfox_tui.hosts.base import Link
@@ -255,20 +255,14 @@ def _unreachable(link: Unavailable, age_s: float | None, *, silent: bool, now: d
     return Judgement(Level.DEGRADED, (reason, *hint))
 
 
-_WAS_LOST = "The connection to {host} was lost"
-"""How the error of a link that worked and went away begins."""
-
-
 def was_lost(error: LilFoxError) -> bool:
     """Whether an error is of a link that worked and went away."""
-    return isinstance(error.message, Message) and error.message.text.startswith(_WAS_LOST)
+    return isinstance(error, HostUnreachable) and error.link_lost
 
 
 def lost_why(error: LilFoxError) -> Message | str:
     """Return why a link was lost, to stand behind the words that it was; empty if the error says no more than that."""
-    if isinstance(error.message, Message) and was_lost(error):
-        return str(error.message.values.get("reason", "")) if "{reason}" in error.message.text else ""
-    return error.message
+    return str(error.message.values.get("reason", "")) if was_lost(error) else error.message
 
 
 def _slow_login(link: Link, now: datetime) -> Message | None:

@@ -396,6 +396,11 @@ class Overview(Struct, frozen=True):
     """The same without the levels that alerts and clients give; None where they give none."""
 
     @property
+    def measured(self) -> Overview:
+        """The overview with the levels that LilFox measured itself, without those that alerts and clients give."""
+        return self.unraised or self
+
+    @property
     def views(self) -> tuple[View, ...]:
         """Everything monitored, in the order of the config."""
         return (*self.hosts.values(), *self.services.values(), *self.backends.values())

@@ -219,7 +219,7 @@ class Monitor:
 
     def overview_at(self, at: datetime) -> Overview:
         """Return the overview at ``at`` (aware UTC) from history; empty if there is none."""
-        now, changes = self.overview.value or Overview(at, {}, {}), self.changes.all()
+        now, changes = (self.overview.value or Overview(at, {}, {})).measured, self.changes.all()
         hosts = {
             name: past_host(name, watch.config, watch.thresholds, self.history.values_at(f"host/{name}", at), at)
             for name, watch in self._hosts.items()

@@ -97,3 +97,24 @@ async def test_a_shell_that_there_was_not_is_told_of_on_the_screen(monkeypatch: 
         await pilot.press("x")
         await pilot.pause()
     assert told == [f"no shell on web-1: {REFUSED}"]
+
+
+@pytest.mark.parametrize(("local", "is_heard"), [(True, False), (False, True)])
+async def test_a_shell_of_this_machine_has_the_terminal_as_its_error_output(
+    monkeypatch: pytest.MonkeyPatch, *, local: bool, is_heard: bool
+) -> None:
+    """bash is interactive, with a prompt, only then."""
+    heard: list[bytearray | None] = []
+
+    def run(_argv: Sequence[str], errors: bytearray | None) -> int:
+        heard.append(errors)
+        return 0
+
+    monkeypatch.setattr(console, "run_in_foreground", run)
+    monkeypatch.setattr(LilFoxApp, "suspend", lambda _self: nullcontext())
+    app = still_app(mixed())
+    monkeypatch.setattr(app.monitor, "shell_argv", lambda _name: ["/bin/bash"])
+    view = mixed().hosts["web-1"]
+    async with app.run_test(size=(120, 40)):
+        app.run_shell(replace(view, config=replace(view.config, local=local)))
+    assert [each is not None for each in heard] == [is_heard]

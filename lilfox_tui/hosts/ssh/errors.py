@@ -184,7 +184,7 @@ _SAYS_NOTHING = "connection lost"
 
 
 def link_lost(host: str, error: BaseException | None) -> HostUnreachable:
-    """Return the error for a working connection that was lost."""
+    """Return the error for a working connection that was lost; its message has the value ``reason`` if one is known."""
     reason = clean(str(error)) if error is not None and str(error) else str(tr("closed by the host"))
     told = tr("The connection to {host} was lost: {reason}", host=host, reason=reason)
     if reason.lower() == _SAYS_NOTHING:

@@ -316,6 +316,7 @@ REFUSED = "request failed  ConnectionError: connection to the database refused: 
         ("orders-db: FATAL: sorry, too many clients already", False, 12.0, True),
         ("psycopg2.OperationalError: could not connect to server", True, 12.0, True),
         ("asyncpg: connection was closed in the middle of operation", True, 12.0, True),
+        ("Orders-DB: FATAL: Sorry, Too Many Clients Already", False, 12.0, True),
         (REFUSED, True, 301.0, False),  # it may be over
         (REFUSED, True, -5.0, False),  # not yet at the time shown
         ('psycopg.errors.UniqueViolation: duplicate key value violates "users_email"', True, 12.0, False),
@@ -338,6 +339,18 @@ def test_of_each_log_the_newest_error_is_told() -> None:
     ]
     found = client_reports(database(ill=False), errors, (), NOW, alone=True)
     assert [(each.who, each.times) for each in found] == [("lilfox-backend", 41), ("b", 1)]
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [("postgresql", False), ("db-1.postgresql-16-main", False), ("postgresql@16-main", False), ("orders-db", False),
+     ("db-1.orders-db", False), ("postgres-exporter", True), ("orders-db-importer", True)],
+)  # fmt: skip
+def test_the_log_of_the_server_itself_is_of_no_client(source: str, *, told: bool) -> None:
+    """It has each mistake that anybody makes in a statement."""
+    errors = [logged('ERROR:  relation "mesages" does not exist', source=source)]
+    found = client_reports(database(ill=False), errors, (), NOW, alone=True)
+    assert [each.who for each in found] == ([source] if told else [])
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,7 @@ def test_a_handover_lists_events_in_the_order_of_time_and_an_export_says_what_wa
     last = lines[lines.index("last events:") + 1 :]
     assert [line.split(": ")[1] for line in last] == ["web", "opened"]
     text = export_markdown(made.id, "en")
-    assert re.search(rf"\| detected \| {before:%Y-%m-%d %H:%M:%S} \| - \| LilFox listed web \|", text)
+    assert re.search(rf"\| detected \| {before:%Y-%m-%d %H:%M:%S} \| - \| web was degraded or failing \|", text)
     book.append_in(folder, replace(what, level="good", text="good again", since=made.opened))
     assert "| 2 min | web was good again |" in export_markdown(made.id, "en")
 

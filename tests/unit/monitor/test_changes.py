@@ -283,6 +283,7 @@ def test_a_level_that_is_over_began_with_the_newest_change_before(level: Level, 
         (True, HostUnreachable("web-1", tr("10.0.0.7 refuses the connection")),
          "lost: 10.0.0.7 refuses the connection"),
         (False, link_lost("web-1", TimeoutError("timed out")), "lost: timed out"),
+        (False, HostUnreachable("web-1", tr("gone, whatever it says"), link_lost=True), "lost"),
     ],
 )  # fmt: skip
 def test_a_host_is_lost_only_if_it_was_reached(reached: bool, error: HostUnreachable, told: str) -> None:

@@ -19,6 +19,7 @@ from lilfox_tui.incident.reducer import event_text, impact
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import Overview, StatusChange
 from lilfox_tui.monitor.monitor import Monitor
+from lilfox_tui.monitor.raised_levels import raised
 from lilfox_tui.monitor.watchers.incident import IncidentWatch
 from tests.app.overviews import mixed
 
@@ -197,6 +198,19 @@ async def test_the_monitor_tells_what_it_shows() -> None:
     for _time in range(2):
         monitor.incidents.look()
     assert told(incident) == ["failing"]
+
+
+def test_a_level_that_only_an_alert_gives_is_not_in_it_beside_the_alert() -> None:
+    """No change would ever tell that it is over: what is measured was good all the while."""
+    watcher = Watcher()
+    seen = now_bad(90, backend=Level.GOOD, model=Level.DEGRADED)
+    fires = replace(ALERT, labels=(("alertname", "Down"), ("service", "backend"), ("severity", "critical")))
+    watcher.overview = raised(replace(seen, alerts=Ready(Alerts(seen.at, (), (fires,)))))
+    assert watcher.overview.services["backend"].level is Level.FAILING
+    incident = open_incident("errors").id
+    watcher.look()
+    noticed = [each.what.subject for each in entries(incident) if isinstance(each.what, Noticed)]
+    assert noticed == ["service/model"]
 
 
 def test_a_lost_host_is_in_it_and_one_that_is_busy_is_not() -> None:

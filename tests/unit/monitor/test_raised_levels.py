@@ -13,12 +13,16 @@ from lilfox_tui.app.panes.metrics.problems import problem_row, problem_widths
 from lilfox_tui.app.panes.metrics.state import Fault, MetricsState
 from lilfox_tui.app.rendering.draw import UNICODE
 from lilfox_tui.app.rows.hosts import reasons_told
+from lilfox_tui.config.model import Config
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.export import prometheus, report
 from lilfox_tui.monitor.model import Overview, ServiceView
+from lilfox_tui.monitor.monitor import Monitor
 from lilfox_tui.monitor.raised_levels import caller_reports, raised, without_alerts
+from lilfox_tui.monitor.watchers.host import LEVEL
+from lilfox_tui.monitor.watchers.service import UP
 from tests.app.alerts_made import RULES, alert
 from tests.app.overviews import NOW, service
 
@@ -62,6 +66,18 @@ def test_a_rule_about_a_level_does_not_keep_itself_firing() -> None:
     assert report(after)["services"]["web"]["level"] == "failing"
     assert 'lilfox_service_level{service="web"} 0.0\n' in prometheus(after, {})
     assert raised(overview(GOOD)).unraised is None
+
+
+async def test_a_level_of_the_past_did_not_begin_with_an_alert_of_now() -> None:
+    """Only the alert, which fired before that moment, makes it degraded now: what is measured is good."""
+    monitor = Monitor(Config(services={"web": GOOD.config}))
+    then = NOW - timedelta(minutes=1)
+    monitor.history.add("service/web", then, {UP: 1.0, LEVEL: float(Level.DEGRADED)})
+    monitor.overview.publish(raised(overview(GOOD, firing("warning"))))
+    assert monitor.overview.value is not None
+    assert monitor.overview.value.services["web"].since < then
+    past = monitor.overview_at(then).services["web"]
+    assert (past.level, past.since) == (Level.DEGRADED, then)
 
 
 @pytest.mark.parametrize(
