@@ -108,7 +108,7 @@ def host_page(page: HostPage) -> list[Row]:
     """All rows of the page; the first two stay on the screen."""
     summary, reasons = page.view.summary, wrapped(reason_rows(page.view, page.now), page.width)
     if pending := not_counted_yet(page.view, page.glyphs):
-        reasons = [(Piece("   "), *pending)]
+        reasons = wrapped([(Piece("   "), *pending)], page.width)
     if summary is None:
         unknown: list[Row] = [(Piece("   " + _("no data for this host yet"), "muted"),)]
         return [_title(page), *reasons, *([] if never_reached(page.view) else unknown), *page.below_charts()]
