@@ -149,7 +149,8 @@ ONE_SECOND = 0.9995
 TENTHS = 9.95
 """From here on tenths tell nothing."""
 _HUNDRED = 99.95
-_MARKS = {"": "", "<=": "≤", ">": ">"}
+BOUND_SIGNS = {"": "", "<=": "≤", ">": ">"}
+"""Before a time that is a bound: at most, or more than it."""
 
 
 # Numbers as texts. Colours never follow from these texts: they are judged by the number that was read.
@@ -181,7 +182,7 @@ def quantile_text(found: Quantile | None) -> str:
     if found is None:
         return ""
     bound, seconds = found.told
-    return _MARKS[bound] + (_bound_text(seconds) if bound else short_time_text(seconds))
+    return BOUND_SIGNS[bound] + (_bound_text(seconds) if bound else short_time_text(seconds))
 
 
 def _bound_text(seconds: float) -> str:
