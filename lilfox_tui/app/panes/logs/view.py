@@ -287,7 +287,7 @@ class LogTable:
             if not is_away:
                 return _("the search for logs on {host} failed at {time}: {reason}; R retries",
                          host=host, time=since, reason=trouble.error)  # fmt: skip
-            return _("{host} is unreachable since {time}: {reason}; R retries",
+            return _("{host} has been unreachable since {time}: {reason}; R retries",
                      host=host, time=since, reason=trouble.error)  # fmt: skip
         if not state.sources and not state.opened.is_here:
             return _("no logs are configured; l on a host in pane 1 looks for its logs")
